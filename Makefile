@@ -1,0 +1,44 @@
+# Every target sets up .venv itself, and again whenever pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+# pyright would otherwise ask the network whether a newer pyright exists.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and the report
+	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
+
+test: $(STAMP)  ## every tier of tests; options for pytest go into ARGS="..."
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: $(STAMP)  ## the benchmarks
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## remove builds and caches; keeps runs/ and .venv/
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find . -path ./$(VENV) -prune -o -path ./runs -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A .venv without a working pip (an interrupted or failed set-up, a Python that has gone) is made anew.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"scalelag needs Python 3.11 or later, and $(PYTHON) is {v[0]}.{v[1]}: set PYTHON, as in make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments: its venv module is missing." >&2; \
+	  echo "On Debian and Ubuntu it is a package of its own: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""What people pass to `locust -f`: entry files, users, shapes and arrivals."""

@@ -1,0 +1,118 @@
+"""The probe: one GET a time, paced to a budget; what changed becomes rows, silence becomes gaps.
+
+It blocks only in `requests` and in an event's wait, which Locust's monkey patching makes
+cooperative, so that the same code runs as a greenlet in Locust and as a thread in tests.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from probes.pacing import ClockOffset, Pacing, clock_offset
+from probes.payload import parse_payload
+from probes.serve_api import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError, Reply
+from probes.tracker import ReplicaTracker
+from scalelag.errors import TargetError
+from scalelag.record.rows import Gap, Poll, Row
+
+
+class ReplicaProbe:
+    """Polls the Serve controller through `dashboard` and hands rows to `sink`."""
+
+    def __init__(
+        self,
+        dashboard: Dashboard,
+        sink: Callable[[Sequence[Row]], None],
+        now: Callable[[], float],
+        tracker: ReplicaTracker,
+        pacing: Pacing,
+    ) -> None:
+        self._dashboard = dashboard
+        self._sink = sink
+        self._now = now
+        self._tracker = tracker
+        self.pacing = pacing
+        self._stop = threading.Event()
+        self._gap: Gap | None = None
+        self._last_good_s = now()
+        self.started_s = self._last_good_s
+        self.offset: ClockOffset | None = None
+        self.latest: Poll | None = None
+        self.polls = 0
+        self.gaps = 0
+
+    def run(self) -> None:
+        """Poll until `stop()`; the last look is taken after it, so that the end is seen."""
+        while not self._stop.is_set():
+            started_s = self._now()
+            self.poll_once()
+            self._stop.wait(max(0.0, started_s + self.pacing.interval_s - self._now()))
+        self.poll_once()
+        self._close_gap()
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stop.set()
+
+    @property
+    def blind_reason(self) -> str | None:
+        """Why the probe sees nothing at the moment; None while it sees."""
+        return self._gap.reason if self._gap else None
+
+    def poll_once(self) -> None:
+        """Take one look: rows of what it shows, or a longer gap."""
+        asked_s = self._now()
+        try:
+            reply = self._dashboard.get(APPLICATIONS_PATH)
+            payload = parse_payload(reply.body)
+        except DashboardError as error:
+            self._failed(asked_s, error.reason)
+            return
+        except TargetError:
+            self._failed(asked_s, "an answer that makes no sense")
+            return
+        self._close_gap()
+        rows = self._tracker.rows(payload, reply.sent_s, reply.received_s)
+        self._note(reply, rows)
+        self._sink(rows)
+
+    def _note(self, reply: Reply, rows: Sequence[Row]) -> None:
+        self.polls += 1
+        self._last_good_s = reply.sent_s
+        self.pacing.answered(reply.received_s - reply.sent_s)
+        poll = rows[0]
+        if not isinstance(poll, Poll):
+            raise TypeError("the tracker puts the poll first")
+        self.latest = poll
+        if poll.controller and poll.controller.timestamp_s is not None:
+            offset = clock_offset(reply.sent_s, reply.received_s, poll.controller.timestamp_s)
+            if self.offset is None or offset.error_s < self.offset.error_s:
+                self.offset = offset
+
+    def _failed(self, asked_s: float, reason: str) -> None:
+        self.pacing.failed()
+        if self._gap is not None and self._gap.reason != reason:
+            self._close_gap()
+        begun_s = self._gap.from_s if self._gap else max(self._last_good_s, self.started_s)
+        polls = self._gap.polls + 1 if self._gap else 1
+        self._gap = Gap(from_s=begun_s, to_s=max(self._now(), asked_s), reason=reason, polls=polls)
+
+    def _close_gap(self) -> None:
+        """Write the gap that has ended; it reaches to the moment at which it was known to end."""
+        if self._gap is None:
+            return
+        gap = Gap(self._gap.from_s, self._now(), self._gap.reason, self._gap.polls)
+        self._gap, self._last_good_s = None, gap.to_s
+        self.gaps += 1
+        self._sink([gap])
+
+
+def measure_baseline(dashboard: Dashboard, tries: int = 5) -> float:
+    """Fastest round trip, in seconds, of a page that the dashboard answers by itself.
+
+    0 where it does not answer it: then a poll's whole round trip counts as the controller's time.
+    """
+    try:
+        replies = [dashboard.get(VERSION_PATH) for _ in range(tries)]
+    except DashboardError:
+        return 0.0
+    return min(reply.received_s - reply.sent_s for reply in replies)

@@ -1,0 +1,158 @@
+"""The Ray dashboard over HTTP: requests with token auth, TLS verification and time-outs."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from scalelag.errors import TargetError
+
+APPLICATIONS_PATH = "/api/serve/applications/"
+VERSION_PATH = "/api/version"
+AUTH_MODE_PATH = "/api/authentication_mode"
+CLUSTER_STATUS_PATH = "/api/cluster_status?format=1"
+NODES_PATH = "/api/v0/nodes"
+
+_CONNECT_TIMEOUT_S = 3.0
+_READ_TIMEOUT_S = 5.0
+
+
+class DashboardError(TargetError):
+    """The dashboard gave no usable answer. `reason` is short; `status` is 0 without an answer."""
+
+    def __init__(self, message: str, reason: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A 200 answer: its body, and when it was asked for and was here, in Unix seconds."""
+
+    body: bytes
+    sent_s: float
+    received_s: float
+
+
+def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Ray's auth token from RAY_AUTH_TOKEN, or from the file that RAY_AUTH_TOKEN_PATH names.
+
+    None where neither is set. Raises TargetError for a token file that cannot be read.
+    """
+    token = environ.get("RAY_AUTH_TOKEN", "").strip()
+    if token:
+        return token
+    path = environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
+    if not path:
+        return None
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TargetError(
+            f"RAY_AUTH_TOKEN_PATH names {path}, which cannot be read: {error}."
+        ) from error
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Sends the token. Being an `auth`, it also keeps a .netrc from replacing the header."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Dashboard:
+    """A Ray dashboard at `url`. One request a time: not for use from several threads."""
+
+    def __init__(
+        self,
+        url: str,
+        now: Callable[[], float],
+        token: str | None = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002  the type of requests' own parameter
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._now = now
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+        self._session.verify = verify
+        # A connection that the other side closed while idle is no answer at all: try that once
+        # more. Answers are never asked for again: the probe wants each of them as it is.
+        adapter = HTTPAdapter(max_retries=Retry(total=1, connect=0, read=1, redirect=0, status=0))
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def get(self, path: str, read_timeout_s: float = _READ_TIMEOUT_S) -> Reply:
+        """Answer to `GET path`. Raises DashboardError for anything but a 200."""
+        return self._ask("GET", path, None, read_timeout_s)
+
+    def put(self, path: str, body: Any, read_timeout_s: float = 30.0) -> Reply:
+        """Answer to `PUT path` with a JSON body. Raises DashboardError for anything but a 200."""
+        return self._ask("PUT", path, body, read_timeout_s)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _ask(self, method: str, path: str, body: Any, read_timeout_s: float) -> Reply:
+        sent_s = self._now()
+        try:
+            answer = self._session.request(
+                method, self.url + path, json=body, timeout=(_CONNECT_TIMEOUT_S, read_timeout_s)
+            )
+        except (requests.RequestException, ValueError) as error:
+            raise self._no_answer(method, path, error) from error
+        received_s = self._now()
+        if answer.status_code != 200:
+            raise self._refusal(path, answer)
+        return Reply(answer.content, sent_s, received_s)
+
+    def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
+        reason = _reason(error)
+        hint = "Is it running, and is --dashboard right?"
+        if reason == "certificate not trusted":
+            hint = "Name its CA with --dashboard-ca FILE, or use --insecure if you accept any."
+        return DashboardError(f"{method} {self.url}{path}: {reason}. {hint}", reason)
+
+    def _refusal(self, path: str, answer: requests.Response) -> DashboardError:
+        status = answer.status_code
+        if status == 401:
+            why = "the dashboard wants a token. Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+        elif status == 403:
+            why = "the dashboard does not accept the token in RAY_AUTH_TOKEN (or _PATH)"
+        elif status == 404:
+            why = "no such page: is this a Ray dashboard (2.10 or later) with Serve installed?"
+        else:
+            why = answer.text.strip()[:200] or "no text in the answer"
+        return DashboardError(
+            f"{self.url}{path} answered {status}: {why}", f"HTTP {status}", status
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Why there was no answer, in words that do not differ from one time to the next."""
+    text = str(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "certificate not trusted"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return f"no connection within {_CONNECT_TIMEOUT_S:.0f} s"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if "Connection refused" in text:
+        return "connection refused"
+    if "Name or service not known" in text or "NameResolution" in text:
+        return "the host's name is unknown"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the answer broke off"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "connection lost"
+    return f"{type(error).__name__}: {text[:200]}"

@@ -1,0 +1,132 @@
+"""Two answers in a row become rows: which replica changed, and between which moments."""
+
+from collections import Counter
+
+from probes.payload import DeploymentPayload, ServePayload
+from scalelag.record.rows import (
+    ControllerRestart,
+    DeploymentKey,
+    DeploymentPoll,
+    Poll,
+    Row,
+    StatusChange,
+    Transition,
+)
+
+_Seen = tuple[str, str | None]
+_Status = tuple[str, str | None, str]
+
+
+class ReplicaTracker:
+    """Keeps the last answer and compares the next one with it.
+
+    `watched` names the deployments to track; None tracks every one.
+    """
+
+    def __init__(self, watched: frozenset[DeploymentKey] | None = None) -> None:
+        self._watched = watched
+        self._last_sent_s: float | None = None
+        self._replicas: dict[DeploymentKey, dict[str, _Seen]] = {}
+        self._statuses: dict[DeploymentKey, _Status] = {}
+        self._controller_start_s: float | None = None
+
+    def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
+        """Rows for one answer: the poll itself first, then what changed since the one before."""
+        deployments = {
+            key: deployment
+            for key, deployment in payload.deployments().items()
+            if self._watched is None or key in self._watched
+        }
+        poll = Poll(
+            sent_s=sent_s,
+            received_s=received_s,
+            http_status=200,
+            deployments={key: _summary(deployment) for key, deployment in deployments.items()},
+            controller=payload.controller(),
+        )
+        rows: list[Row] = [poll]
+        rows += self._restart(poll)
+        for key, deployment in deployments.items():
+            rows += self._status_change(key, deployment, received_s)
+            rows += self._transitions(key, deployment, received_s)
+        for key in self._replicas.keys() - deployments.keys():
+            rows += self._transitions(key, DeploymentPayload(), received_s)
+            del self._replicas[key]
+            self._statuses.pop(key, None)
+        self._last_sent_s = sent_s
+        return rows
+
+    def _restart(self, poll: Poll) -> list[Row]:
+        new = poll.controller.start_time_s if poll.controller else None
+        if new is None:
+            return []
+        old, self._controller_start_s = self._controller_start_s, new
+        if old is None or old == new or self._last_sent_s is None:
+            return []
+        return [ControllerRestart(self._last_sent_s, poll.received_s, old, new)]
+
+    def _status_change(
+        self, key: DeploymentKey, deployment: DeploymentPayload, received_s: float
+    ) -> list[Row]:
+        status = (deployment.status or "", deployment.status_trigger, deployment.message)
+        if self._statuses.get(key) == status:
+            return []
+        self._statuses[key] = status
+        return [
+            StatusChange(
+                deployment=key,
+                lo_s=self._last_sent_s,
+                hi_s=received_s,
+                status=status[0],
+                trigger=status[1],
+                message=status[2],
+            )
+        ]
+
+    def _transitions(
+        self, key: DeploymentKey, deployment: DeploymentPayload, received_s: float
+    ) -> list[Row]:
+        before = self._replicas.get(key, {})
+        now: dict[str, _Seen] = {}
+        rows: list[Row] = []
+        for replica in deployment.replicas:
+            seen = (replica.state, replica.node_id)
+            now[replica.replica_id] = seen
+            old = before.get(replica.replica_id)
+            if old == seen:
+                continue
+            rows.append(
+                Transition(
+                    deployment=key,
+                    replica=replica.replica_id,
+                    lo_s=self._last_sent_s,
+                    hi_s=received_s,
+                    from_state=old[0] if old else None,
+                    to_state=replica.state,
+                    node=replica.node_id,
+                    start_time_s=replica.start_time_s,
+                    log_file=replica.log_file_path,
+                )
+            )
+        rows += [
+            Transition(
+                deployment=key,
+                replica=replica_id,
+                lo_s=self._last_sent_s,
+                hi_s=received_s,
+                from_state=state,
+                node=node,
+            )
+            for replica_id, (state, node) in before.items()
+            if replica_id not in now
+        ]
+        self._replicas[key] = now
+        return rows
+
+
+def _summary(deployment: DeploymentPayload) -> DeploymentPoll:
+    return DeploymentPoll(
+        counts=dict(Counter(replica.state for replica in deployment.replicas)),
+        target=deployment.target_num_replicas,
+        status=deployment.status,
+    )

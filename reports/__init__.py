@@ -1,0 +1,1 @@
+"""From a run directory to a verdict: analysis is pure, rendering computes nothing new."""

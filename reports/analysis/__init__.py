@@ -1,0 +1,1 @@
+"""Pure analysis of a recorded run: sequences in, structs out."""

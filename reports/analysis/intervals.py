@@ -1,0 +1,95 @@
+"""Facts known only to lie between two moments, and durations between them (METRICS.md, section 1)."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Instant(msgspec.Struct, frozen=True):
+    """A moment in `(lo_s, hi_s]`; a point where both are equal."""
+
+    lo_s: float
+    hi_s: float
+
+    @property
+    def mid_s(self) -> float:
+        """Middle of the interval."""
+        return (self.lo_s + self.hi_s) / 2
+
+    def not_before(self, floor_s: float) -> "Instant":
+        """The same moment, counted as `floor_s` where it was earlier."""
+        return Instant(max(self.lo_s, floor_s), max(self.hi_s, floor_s))
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A duration or figure in `[lo, hi]`, `value` its middle.
+
+    Right-censored ("longer than lo"): `value` and `hi` are None.
+    """
+
+    value: float | None
+    lo: float
+    hi: float | None
+
+    @property
+    def upper(self) -> float:
+        """`hi`, infinite where it is censored."""
+        return math.inf if self.hi is None else self.hi
+
+
+class Stat(msgspec.Struct, frozen=True):
+    """Statistics of several spans: each applied to all `lo` and to all `hi` separately."""
+
+    p50: Span
+    p95: Span
+    max: Span
+
+
+def point(at_s: float) -> Instant:
+    """A moment that is known exactly."""
+    return Instant(at_s, at_s)
+
+
+def between(first: Instant, then: Instant) -> Span:
+    """Duration from `first` to `then`, which came no earlier.
+
+    `[B.lo - A.hi, B.hi - A.lo]`, its lower bound raised to 0 since the order is known.
+    """
+    return Span(
+        value=then.mid_s - first.mid_s,
+        lo=max(0.0, then.lo_s - first.hi_s),
+        hi=then.hi_s - first.lo_s,
+    )
+
+
+def longer_than(seconds: float) -> Span:
+    """A right-censored duration."""
+    return Span(value=None, lo=seconds, hi=None)
+
+
+def stat(spans: Sequence[Span]) -> Stat | None:
+    """Median, 95th percentile (linear between order statistics) and maximum; None without spans."""
+    if not spans:
+        return None
+    return Stat(p50=_quantile(spans, 0.5), p95=_quantile(spans, 0.95), max=_quantile(spans, 1.0))
+
+
+def _quantile(spans: Sequence[Span], q: float) -> Span:
+    values = [math.inf if span.value is None else span.value for span in spans]
+    value = _linear(values, q)
+    hi = _linear([span.upper for span in spans], q)
+    return Span(
+        value=value if math.isfinite(value) else None,
+        lo=_linear([span.lo for span in spans], q),
+        hi=hi if math.isfinite(hi) else None,
+    )
+
+
+def _linear(values: Sequence[float], q: float) -> float:
+    """Quantile as numpy's default computes it, for values among which some are infinite."""
+    ordered = sorted(values)
+    place = q * (len(ordered) - 1)
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    share = place - math.floor(place)
+    return below if share == 0 or below == above else below + share * (above - below)

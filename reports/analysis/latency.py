@@ -1,0 +1,129 @@
+"""Figures of requests: latency from the intended start, service time, errors (METRICS.md, 6)."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.model import LoadReport, LoadStepReport
+from scalelag.record.plan import LoadStep, Unit
+from scalelag.record.requests_file import NOT_SENT, RequestColumns
+
+ON_TIME_S = 0.1
+"""A request sent later than this after its intended start counts as late (METRICS.md, 6)."""
+
+
+class _Rows(msgspec.Struct, frozen=True):
+    """Some rows of a run. Times in seconds; `latency` and `service` of those that were sent."""
+
+    planned: int
+    sent: int
+    failed: int
+    not_sent: int
+    send_lag: NDArray[np.float32]
+    latency: NDArray[np.float32]
+    service: NDArray[np.float32]
+
+
+def load_report(
+    rows: RequestColumns,
+    planned: int | None,
+    steps: Sequence[LoadStep],
+    unit: Unit,
+    zero_s: float,
+) -> LoadReport:
+    """Figures of the whole run and of each step.
+
+    `planned` requests of which no row was written count as not sent; None plans none beyond rows.
+    """
+    everything = _rows(rows, slice(None))
+    lost = max(0, (planned or 0) - rows.count)
+    total = everything.planned + lost
+    on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
+    return LoadReport(
+        planned=total,
+        sent=everything.sent,
+        completed=everything.sent - everything.failed,
+        failed=everything.failed,
+        not_sent=everything.not_sent + lost,
+        error_ratio=_ratio(everything.failed + everything.not_sent + lost, total),
+        errors=_errors(rows, lost),
+        on_time_ratio=_ratio(on_time, total),
+        send_lag_p50_ms=_quantile_ms(everything.send_lag, 0.5),
+        send_lag_p99_ms=_quantile_ms(everything.send_lag, 0.99),
+        latency_p50_ms=_quantile_ms(everything.latency, 0.5),
+        latency_p95_ms=_quantile_ms(everything.latency, 0.95),
+        latency_p99_ms=_quantile_ms(everything.latency, 0.99),
+        latency_p999_ms=_quantile_ms(everything.latency, 0.999),
+        latency_max_ms=_quantile_ms(everything.latency, 1.0),
+        service_p50_ms=_quantile_ms(everything.service, 0.5),
+        service_p99_ms=_quantile_ms(everything.service, 0.99),
+        steps=tuple(_step_report(rows, step, unit, zero_s) for step in steps if step.to_level > 0),
+    )
+
+
+def _step_report(rows: RequestColumns, step: LoadStep, unit: Unit, zero_s: float) -> LoadStepReport:
+    low, high = np.searchsorted(
+        rows.intended_s, [zero_s + step.at_s, zero_s + step.hold_until_s], side="left"
+    )
+    part = _rows(rows, slice(int(low), int(high)))
+    hold_s = step.hold_until_s - step.at_s
+    return LoadStepReport(
+        index=step.index,
+        at_s=step.at_s,
+        hold_s=hold_s,
+        from_level=step.from_level,
+        to_level=step.to_level,
+        unit=unit,
+        planned=part.planned,
+        sent=part.sent,
+        completed=part.sent - part.failed,
+        failed=part.failed,
+        not_sent=part.not_sent,
+        offered_rps=part.planned / hold_s,
+        completed_rps=(part.sent - part.failed) / hold_s,
+        latency_p50_ms=_quantile_ms(part.latency, 0.5),
+        latency_p95_ms=_quantile_ms(part.latency, 0.95),
+        latency_p99_ms=_quantile_ms(part.latency, 0.99),
+        latency_max_ms=_quantile_ms(part.latency, 1.0),
+        service_p50_ms=_quantile_ms(part.service, 0.5),
+        service_p99_ms=_quantile_ms(part.service, 0.99),
+        error_ratio=_ratio(part.failed + part.not_sent, part.planned),
+    )
+
+
+def _rows(rows: RequestColumns, where: slice) -> _Rows:
+    not_sent = rows.not_sent[where]
+    sent = ~not_sent
+    latency = rows.latency_s[where][sent]
+    send_lag = rows.send_lag_s[where][sent]
+    return _Rows(
+        planned=int(not_sent.size),
+        sent=int(np.count_nonzero(sent)),
+        failed=int(np.count_nonzero(rows.error[where][sent] >= 0)),
+        not_sent=int(np.count_nonzero(not_sent)),
+        send_lag=send_lag,
+        latency=latency,
+        service=latency - send_lag,
+    )
+
+
+def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
+    """How often each kind of error occurred, the most frequent first."""
+    codes, counts = np.unique(rows.error[rows.error >= 0], return_counts=True)
+    errors = {rows.errors[code]: int(count) for code, count in zip(codes, counts, strict=True)}
+    if lost:
+        errors[NOT_SENT] = errors.get(NOT_SENT, 0) + lost
+    return dict(sorted(errors.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
+    """Quantile in milliseconds: a value that occurred (no interpolation); None without values."""
+    if not values_s.size:
+        return None
+    return float(np.quantile(values_s, q, method="inverted_cdf")) * 1000

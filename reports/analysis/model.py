@@ -1,0 +1,236 @@
+"""What an analysis yields: `report.json` (schema_version 1; may grow, names stay).
+
+"Not measured" is null with a reason: the step's `reason`, a phase's `reason`, or `not_measured`.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from reports.analysis.intervals import Span, Stat
+from scalelag.record.plan import Direction, Unit
+from scalelag.record.run_info import RunStatus, Versions
+
+Verdict = Literal["pass", "fail", "invalid", "inconclusive"]
+GateVerdict = Literal["pass", "fail", "inconclusive"]
+Source = Literal["log", "poll", "requests", "config"]
+PhaseName = Literal[
+    "decide", "create", "allocate", "initialize", "mark_running", "route", "stop", "drain"
+]
+UP_PHASES: tuple[PhaseName, ...] = ("decide", "create", "allocate", "initialize")
+DOWN_PHASES: tuple[PhaseName, ...] = ("decide", "stop", "drain")
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """One part of a step's lag, in seconds."""
+
+    name: PhaseName
+    value: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    source: Source | None = None
+    reason: str | None = None
+
+
+class StepReport(msgspec.Struct, frozen=True):
+    """One load step as one deployment answered it. `at_s` counts from the plan's start."""
+
+    index: int
+    direction: Direction
+    at_s: float
+    hold_s: float
+    from_level: float
+    to_level: float
+    unit: Unit
+    replicas_before: int | None
+    replicas_after: int | None
+    target_before: int | None
+    target_after: int | None
+    total_s: Span | None = None
+    censored: bool = False
+    reason: str | None = None
+    phases: tuple[Phase, ...] = ()
+    unattributed_s: float | None = None
+    critical_replica: str | None = None
+
+
+class ScaleUp(msgspec.Struct, frozen=True):
+    """All measured scale-ups of a deployment, censored ones among them (their upper bound is open)."""
+
+    steps: int = 0
+    censored: int = 0
+    total_s: Stat | None = None
+    decide_s: Stat | None = None
+    create_s: Stat | None = None
+    allocate_s: Stat | None = None
+    initialize_s: Stat | None = None
+
+
+class ScaleDown(msgspec.Struct, frozen=True):
+    """All measured scale-downs of a deployment."""
+
+    steps: int = 0
+    censored: int = 0
+    total_s: Stat | None = None
+    decide_s: Stat | None = None
+    stop_s: Stat | None = None
+    drain_s: Stat | None = None
+
+
+class Replicas(msgspec.Struct, frozen=True):
+    """RUNNING replicas as polled; None where no poll was answered."""
+
+    min: int | None = None
+    max: int | None = None
+    final: int | None = None
+
+
+class DeploymentReport(msgspec.Struct, frozen=True):
+    """One deployment. `autoscaling` is its configuration as deployed, None if it does not scale."""
+
+    autoscaling: dict[str, Any] | None
+    steps: tuple[StepReport, ...]
+    scale_up: ScaleUp
+    scale_down: ScaleDown
+    replicas: Replicas
+
+
+class LoadStepReport(msgspec.Struct, frozen=True):
+    """Requests whose intended start lies in one load step's hold."""
+
+    index: int
+    at_s: float
+    hold_s: float
+    from_level: float
+    to_level: float
+    unit: Unit
+    planned: int
+    sent: int
+    completed: int
+    failed: int
+    not_sent: int
+    offered_rps: float
+    completed_rps: float
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_max_ms: float | None = None
+    service_p50_ms: float | None = None
+    service_p99_ms: float | None = None
+    error_ratio: float | None = None
+
+
+class LoadReport(msgspec.Struct, frozen=True):
+    """All requests of the run.
+
+    `completed` were answered without an error, `failed` were sent and were not, `not_sent` were
+    planned and never sent; `error_ratio` is failed and not sent over planned. Latency counts from
+    the intended start, service time from the actual send, over all that were sent.
+    """
+
+    planned: int
+    sent: int
+    completed: int
+    failed: int
+    not_sent: int
+    error_ratio: float | None
+    errors: dict[str, int]
+    on_time_ratio: float | None = None
+    send_lag_p50_ms: float | None = None
+    send_lag_p99_ms: float | None = None
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_p999_ms: float | None = None
+    latency_max_ms: float | None = None
+    service_p50_ms: float | None = None
+    service_p99_ms: float | None = None
+    steps: tuple[LoadStepReport, ...] = ()
+
+
+class ProbeReport(msgspec.Struct, frozen=True):
+    """How well the replicas were watched. `observer_share` is a ratio of the controller's time."""
+
+    polls: int
+    gaps: int
+    gap_s: float
+    restarts: int
+    interval_s: float | None = None
+    round_trip_p50_ms: float | None = None
+    observer_share: float | None = None
+    clock_offset_s: float | None = None
+    clock_error_s: float | None = None
+    clock_reason: str | None = None
+
+
+class GateResult(msgspec.Struct, frozen=True):
+    """A gate, judged. `deployment` is the one that decided it, where several were looked at."""
+
+    expr: str
+    verdict: GateVerdict
+    value: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    deployment: str | None = None
+    reason: str | None = None
+
+
+class RunSummary(msgspec.Struct, frozen=True):
+    """What was run. `duration_s` is the watched time, the load's `load_s` among it."""
+
+    name: str
+    status: RunStatus
+    reason: str | None
+    versions: Versions
+    started_s: float
+    load_s: float
+    duration_s: float
+    steps: str
+    repeat: int
+    unit: Unit
+    arrivals: str
+    seed: int
+    host: str
+    dashboard: str
+    embedded: bool
+    workers: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """`report.json`."""
+
+    schema_version: int
+    run: RunSummary
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    gates: tuple[GateResult, ...]
+    deployments: dict[str, DeploymentReport]
+    load: LoadReport
+    probe: ProbeReport
+    warnings: tuple[str, ...]
+    not_measured: dict[str, str]
+
+
+class Series(msgspec.Struct, frozen=True):
+    """Curves of one deployment over seconds since the plan's start."""
+
+    times_s: tuple[float, ...]
+    running: tuple[int, ...]
+    target: tuple[int | None, ...]
+
+
+class Curves(msgspec.Struct, frozen=True):
+    """What charts draw: requests per second by intended start, in bins of `bin_s`, and replicas."""
+
+    bin_s: float
+    times_s: tuple[float, ...]
+    offered_rps: tuple[float, ...]
+    completed_rps: tuple[float, ...]
+    replicas: dict[str, Series]
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """A run, analysed: the report, and the curves that go with it."""
+
+    report: Report
+    curves: Curves

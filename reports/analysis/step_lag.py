@@ -1,0 +1,259 @@
+"""Lag of one load step for one deployment, from polling (METRICS.md, section 2).
+
+The critical replica is the last to reach RUNNING (or to go) among those that the step's settled
+target needed; its breakpoints cut the lag into phases that share them, so that they add up.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from reports.analysis.intervals import Instant, Span, between, longer_than, point
+from reports.analysis.model import DOWN_PHASES, UP_PHASES, Phase, PhaseName, StepReport
+from reports.analysis.timeline import Decision, Look, ReplicaLife, Timeline
+from scalelag.record.plan import LoadStep, Unit
+
+_JOINED = "polling cannot tell it from initialize"
+_NO_POLL_SOURCE = "polling does not show requests"
+_UNFINISHED = "not over by the end of the hold"
+
+
+class _Lag(msgspec.Struct, frozen=True):
+    """What was found: a total, or none with a reason."""
+
+    total_s: Span | None = None
+    reason: str | None = None
+    phases: tuple[Phase, ...] = ()
+    critical: ReplicaLife | None = None
+
+
+def step_lag(step: LoadStep, unit: Unit, zero_s: float, timeline: Timeline) -> StepReport:
+    """How `step` was answered; `zero_s` is the plan's start in Unix seconds."""
+    begun_s, ended_s = zero_s + step.at_s, zero_s + step.hold_until_s
+    before, after = timeline.look_before(begun_s), timeline.look_before(ended_s)
+    lag = _lag(step, begun_s, ended_s, before, after, timeline)
+    total_s = lag.total_s
+    measured = [phase.value for phase in lag.phases if phase.value is not None]
+    complete = total_s is not None and total_s.value is not None
+    return StepReport(
+        index=step.index,
+        direction=step.direction,
+        at_s=step.at_s,
+        hold_s=step.hold_until_s - step.at_s,
+        from_level=step.from_level,
+        to_level=step.to_level,
+        unit=unit,
+        replicas_before=before.running if before else None,
+        replicas_after=after.running if after else None,
+        target_before=before.target if before else None,
+        target_after=after.target if after else None,
+        total_s=total_s,
+        censored=total_s is not None and total_s.hi is None,
+        reason=lag.reason,
+        phases=lag.phases,
+        unattributed_s=round(total_s.value - sum(measured), 9)
+        if complete and total_s and total_s.value is not None
+        else None,
+        critical_replica=lag.critical.replica if lag.critical else None,
+    )
+
+
+def _lag(
+    step: LoadStep,
+    begun_s: float,
+    ended_s: float,
+    before: Look | None,
+    after: Look | None,
+    timeline: Timeline,
+) -> _Lag:
+    if step.direction == "none":
+        return _Lag(reason="the load did not change")
+    looks = timeline.looks_within(begun_s, ended_s)
+    if before is None or after is None or not looks:
+        return _Lag(reason="the probe saw nothing of this deployment during the step")
+    if after.target is None or before.target is None:
+        return _Lag(reason="this version of Ray does not tell the target (it does since 2.10)")
+    if step.direction == "up":
+        return _up(begun_s, ended_s, before, after.target, looks, timeline)
+    return _down(begun_s, ended_s, before, after.target, looks, timeline)
+
+
+def _up(
+    begun_s: float,
+    ended_s: float,
+    before: Look,
+    settled: int,
+    looks: Sequence[Look],
+    timeline: Timeline,
+) -> _Lag:
+    if settled <= before.running:
+        peak = max(look.target or 0 for look in looks)
+        passing = f", after a peak of {peak}" if peak > settled else ""
+        return _Lag(
+            reason=f"no new replica was needed: {before.running} RUNNING before, "
+            f"target {settled} at the end{passing}"
+        )
+    reached = _first(begun_s, before, looks, lambda look: look.running >= settled)
+    if reached is None:
+        critical = _slowest_starter(timeline.replicas, begun_s, ended_s)
+        return _Lag(
+            total_s=longer_than(ended_s - begun_s),
+            reason=f"target {settled} not reached within the hold: {looks[-1].running} RUNNING",
+            phases=_up_phases(begun_s, ended_s, critical, timeline),
+            critical=critical,
+        )
+    started = [r for r in timeline.replicas if r.running and r.running.hi_s == reached.hi_s]
+    critical = max(started, key=_progress, default=None)
+    return _Lag(
+        total_s=between(point(begun_s), reached),
+        phases=_up_phases(begun_s, ended_s, critical, timeline),
+        critical=critical,
+    )
+
+
+def _down(
+    begun_s: float,
+    ended_s: float,
+    before: Look,
+    settled: int,
+    looks: Sequence[Look],
+    timeline: Timeline,
+) -> _Lag:
+    if settled >= before.running:
+        return _Lag(
+            reason=f"no replica was to go: {before.running} RUNNING before, "
+            f"target {settled} at the end"
+        )
+    gone = _first(begun_s, before, looks, lambda look: look.listed <= settled)
+    if gone is None:
+        critical = _slowest_stopper(timeline.replicas, begun_s, ended_s)
+        return _Lag(
+            total_s=longer_than(ended_s - begun_s),
+            reason=f"{looks[-1].listed} replicas at the end of the hold, target {settled}",
+            phases=_down_phases(begun_s, ended_s, critical, timeline),
+            critical=critical,
+        )
+    left = [r for r in timeline.replicas if r.gone and r.gone.hi_s == gone.hi_s]
+    critical = max(left, key=lambda r: r.stopping.hi_s if r.stopping else 0.0, default=None)
+    return _Lag(
+        total_s=between(point(begun_s), gone),
+        phases=_down_phases(begun_s, ended_s, critical, timeline),
+        critical=critical,
+    )
+
+
+def _first(
+    begun_s: float, before: Look, looks: Sequence[Look], holds: Callable[[Look], bool]
+) -> Instant | None:
+    """When `holds` became true; None if it did not. `begun_s` is the earliest it can have."""
+    last = before
+    for look in looks:
+        if holds(look):
+            return Instant(last.sent_s, look.received_s).not_before(begun_s)
+        last = look
+    return None
+
+
+def _progress(life: ReplicaLife) -> tuple[float, float, str]:
+    """Orders replicas that became RUNNING in one poll: the latest along its way is critical."""
+    allocated = life.allocated.hi_s if life.allocated else float("-inf")
+    return (allocated, life.listed.hi_s, life.replica)
+
+
+def _slowest_starter(
+    lives: Sequence[ReplicaLife], begun_s: float, ended_s: float
+) -> ReplicaLife | None:
+    """Of the replicas still starting at the end of the hold, the one that got the least far."""
+    starting = [
+        life
+        for life in lives
+        if life.listed.hi_s <= ended_s
+        and (life.running is None or life.running.hi_s > ended_s)
+        and (life.stopping is None or life.stopping.hi_s > begun_s)
+    ]
+    return max(
+        starting,
+        key=lambda r: (r.allocated.hi_s if r.allocated else float("inf"), r.listed.hi_s),
+        default=None,
+    )
+
+
+def _slowest_stopper(
+    lives: Sequence[ReplicaLife], begun_s: float, ended_s: float
+) -> ReplicaLife | None:
+    stopping = [
+        life
+        for life in lives
+        if life.stopping
+        and begun_s < life.stopping.hi_s <= ended_s
+        and (life.gone is None or life.gone.hi_s > ended_s)
+    ]
+    return max(stopping, key=lambda r: r.stopping.hi_s if r.stopping else 0.0, default=None)
+
+
+def _up_phases(
+    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
+) -> tuple[Phase, ...]:
+    listed_by_s = life.listed.hi_s if life else ended_s
+    decision = _last_decision(timeline.decisions, listed_by_s, lambda d: d.after > d.before)
+    breakpoints: list[Instant | None] = [
+        decision.at if decision else None,
+        life.listed if life else None,
+        life.allocated if life else None,
+        life.running if life else None,
+    ]
+    return (
+        *_phases(UP_PHASES, begun_s, ended_s, breakpoints),
+        Phase("mark_running", reason=_JOINED),
+        Phase("route", reason=_NO_POLL_SOURCE),
+    )
+
+
+def _down_phases(
+    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
+) -> tuple[Phase, ...]:
+    stopped_by_s = life.stopping.hi_s if life and life.stopping else ended_s
+    decision = _last_decision(timeline.decisions, stopped_by_s, lambda d: d.after < d.before)
+    breakpoints: list[Instant | None] = [
+        decision.at if decision else None,
+        life.stopping if life else None,
+        life.gone if life else None,
+    ]
+    return _phases(DOWN_PHASES, begun_s, ended_s, breakpoints)
+
+
+def _last_decision(
+    decisions: Sequence[Decision], by_s: float, wanted: Callable[[Decision], bool]
+) -> Decision | None:
+    """The last wanted decision that was seen no later than the replica it brought about.
+
+    Both are compared by the receive time of the poll that first showed them: by `lo` the next
+    poll's decision would seem to come before what the poll before had already shown.
+    """
+    return next((d for d in reversed(decisions) if wanted(d) and d.at.hi_s <= by_s), None)
+
+
+def _phases(
+    names: Sequence[PhaseName],
+    begun_s: float,
+    ended_s: float,
+    breakpoints: Sequence[Instant | None],
+) -> tuple[Phase, ...]:
+    """Phases between the step and each breakpoint in turn.
+
+    One without an end is null, and so is the one after it, which has no beginning: their time is
+    what the total leaves unattributed. A breakpoint before the step counts as the step itself.
+    """
+    phases: list[Phase] = []
+    last: Instant | None = point(begun_s)
+    for name, end in zip(names, breakpoints, strict=True):
+        if end is not None and end.hi_s > ended_s:
+            end = None  # noqa: PLW2901  seen only after the hold
+        if end is None or last is None:
+            reason = _UNFINISHED if end is None else "its beginning was not seen"
+            phases.append(Phase(name, reason=reason))
+        else:
+            span = between(last, end.not_before(begun_s))
+            phases.append(Phase(name, span.value, span.lo, span.hi, "poll"))
+        last = end.not_before(begun_s) if end is not None else None
+    return tuple(phases)

@@ -1,0 +1,196 @@
+"""A recorded run in, its analysis out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reports.analysis.gates import Gate, judge
+from reports.analysis.intervals import Span, stat
+from reports.analysis.latency import load_report
+from reports.analysis.model import (
+    Analysis,
+    Curves,
+    DeploymentReport,
+    GateResult,
+    PhaseName,
+    Replicas,
+    Report,
+    RunSummary,
+    ScaleDown,
+    ScaleUp,
+    Series,
+    StepReport,
+    Verdict,
+)
+from reports.analysis.step_lag import step_lag
+from reports.analysis.timeline import Timeline, build_timeline
+from reports.analysis.validity import probe_report, run_problems, warnings
+from scalelag.record.plan import LoadStep
+from scalelag.record.requests_file import RequestColumns
+from scalelag.record.run_dir import RecordedRun
+from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
+
+_BIN_S = 1.0
+_NOT_MEASURED = {
+    "steps.recovered_s": "recovery of latency is not analysed by this version",
+    "steps.floor_s": "the floor of the configuration is not analysed by this version",
+    "steps.excess_s": "the floor of the configuration is not analysed by this version",
+    "steps.cause": "causes are not diagnosed by this version",
+    "elasticity": "elasticity is not analysed by this version",
+}
+
+
+def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
+    """Analyse `run` and judge `gates`. Raises UsageError for a gate on an unwatched deployment."""
+    info = run.info
+    watched_s = _watched_s(run)
+    steps = _measured_steps(info, watched_s)
+    timelines = {
+        key: build_timeline(key, run.polls, run.transitions) for key in info.target.watched
+    }
+    deployments = {
+        key: _deployment_report(info, key, steps, timeline) for key, timeline in timelines.items()
+    }
+    planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
+    load = load_report(run.requests, planned, steps, info.plan.unit, info.zero_s)
+    probe = probe_report(run, watched_s)
+    judged = judge(gates, deployments, load, probe)
+    reasons = run_problems(info, load, probe, watched_s)
+    report = Report(
+        schema_version=SCHEMA_VERSION,
+        run=_run_summary(info, watched_s),
+        verdict=_verdict(reasons, judged),
+        reasons=tuple(reasons),
+        gates=judged,
+        deployments=deployments,
+        load=load,
+        probe=probe,
+        warnings=tuple(warnings(run, deployments, load)),
+        not_measured=_NOT_MEASURED,
+    )
+    return Analysis(report=report, curves=_curves(run, timelines, watched_s))
+
+
+def _watched_s(run: RecordedRun) -> float:
+    """Seconds from the plan's start to the last that was recorded."""
+    ends = [run.info.watched_until_s or 0.0, run.info.load_ended_s or 0.0]
+    if run.polls:
+        ends.append(run.polls[-1].received_s)
+    if run.requests.count:
+        ends.append(float(run.requests.intended_s[-1]))
+    return max(0.0, max(ends) - run.info.zero_s)
+
+
+def _measured_steps(info: RunInfo, watched_s: float) -> tuple[LoadStep, ...]:
+    """Steps that were reached, holds cut where recording ended, edges where they really were."""
+    moved = {edge.planned_s: edge.actual_s for edge in info.edges}
+    reached_s = watched_s if info.status == "complete" else min(watched_s, _load_s(info, watched_s))
+    steps: list[LoadStep] = []
+    for step in info.plan.steps(watched_s):
+        if step.at_s > reached_s:
+            break
+        begun_s = moved.get(step.at_s, step.at_s)
+        ended_s = min(moved.get(step.hold_until_s, step.hold_until_s), max(watched_s, begun_s))
+        if ended_s > begun_s:
+            steps.append(LoadStep(step.index, begun_s, ended_s, step.from_level, step.to_level))
+    return tuple(steps)
+
+
+def _load_s(info: RunInfo, watched_s: float) -> float:
+    return info.load_ended_s - info.zero_s if info.load_ended_s else watched_s
+
+
+def _deployment_report(
+    info: RunInfo, key: str, steps: Sequence[LoadStep], timeline: Timeline
+) -> DeploymentReport:
+    reports = tuple(step_lag(step, info.plan.unit, info.zero_s, timeline) for step in steps)
+    up = [r for r in reports if r.direction == "up" and r.total_s]
+    down = [r for r in reports if r.direction == "down" and r.total_s]
+    running = [look.running for look in timeline.looks]
+    described = info.target.deployments.get(key)
+    return DeploymentReport(
+        autoscaling=described.autoscaling if described else None,
+        steps=reports,
+        scale_up=ScaleUp(
+            steps=len(up),
+            censored=sum(r.censored for r in up),
+            total_s=stat([r.total_s for r in up if r.total_s]),
+            decide_s=stat(_phase_spans(up, "decide")),
+            create_s=stat(_phase_spans(up, "create")),
+            allocate_s=stat(_phase_spans(up, "allocate")),
+            initialize_s=stat(_phase_spans(up, "initialize")),
+        ),
+        scale_down=ScaleDown(
+            steps=len(down),
+            censored=sum(r.censored for r in down),
+            total_s=stat([r.total_s for r in down if r.total_s]),
+            decide_s=stat(_phase_spans(down, "decide")),
+            stop_s=stat(_phase_spans(down, "stop")),
+            drain_s=stat(_phase_spans(down, "drain")),
+        ),
+        replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
+    )
+
+
+def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
+    return [
+        Span(phase.value, phase.lo, phase.hi)
+        for step in steps
+        for phase in step.phases
+        if phase.name == name and phase.lo is not None
+    ]
+
+
+def _verdict(reasons: Sequence[str], gates: Sequence[GateResult]) -> Verdict:
+    if reasons:
+        return "invalid"
+    verdicts = {gate.verdict for gate in gates}
+    if "fail" in verdicts:
+        return "fail"
+    return "inconclusive" if "inconclusive" in verdicts else "pass"
+
+
+def _run_summary(info: RunInfo, watched_s: float) -> RunSummary:
+    return RunSummary(
+        name=info.name,
+        status=info.status,
+        reason=info.reason,
+        versions=info.versions,
+        started_s=info.zero_s,
+        load_s=min(_load_s(info, watched_s), watched_s),
+        duration_s=watched_s,
+        steps=info.plan.text,
+        repeat=info.plan.repeat,
+        unit=info.plan.unit,
+        arrivals=info.arrivals,
+        seed=info.seed,
+        host=info.target.host,
+        dashboard=info.target.dashboard,
+        embedded=info.target.embedded,
+        workers=info.workers,
+    )
+
+
+def _curves(run: RecordedRun, timelines: dict[str, Timeline], watched_s: float) -> Curves:
+    zero_s = run.info.zero_s
+    bins = max(1, int(np.ceil(watched_s / _BIN_S)))
+    return Curves(
+        bin_s=_BIN_S,
+        times_s=tuple(float(i * _BIN_S) for i in range(bins)),
+        offered_rps=_rate(run.requests, zero_s, bins, completed=False),
+        completed_rps=_rate(run.requests, zero_s, bins, completed=True),
+        replicas={
+            key: Series(
+                times_s=tuple(look.received_s - zero_s for look in timeline.looks),
+                running=tuple(look.running for look in timeline.looks),
+                target=tuple(look.target for look in timeline.looks),
+            )
+            for key, timeline in timelines.items()
+        },
+    )
+
+
+def _rate(rows: RequestColumns, zero_s: float, bins: int, *, completed: bool) -> tuple[float, ...]:
+    chosen = rows.intended_s[rows.error < 0] if completed else rows.intended_s
+    counts, _ = np.histogram(chosen - zero_s, bins=bins, range=(0.0, bins * _BIN_S))
+    return tuple(float(count) / _BIN_S for count in counts)

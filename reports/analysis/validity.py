@@ -1,0 +1,119 @@
+"""Whether a run can be trusted (METRICS.md, section 6), and what a reader should be warned of."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from reports.analysis.model import DeploymentReport, LoadReport, ProbeReport
+from scalelag.record.rows import ControllerRestart, Gap, Poll
+from scalelag.record.run_dir import RecordedRun
+from scalelag.record.run_info import RunInfo
+
+_MIN_ON_TIME_RATIO = 0.99
+_MAX_BLIND_RATIO = 0.2
+_EDGE_TOLERANCE_S = 0.005
+
+
+def probe_report(run: RecordedRun, watched_s: float) -> ProbeReport:
+    """How well the replicas were watched over `watched_s` seconds from the plan's start."""
+    round_trips = [poll.received_s - poll.sent_s for poll in run.polls]
+    sent = [poll.sent_s for poll in run.polls]
+    info, clock = run.info.probe, run.info.clock
+    return ProbeReport(
+        polls=len(run.polls),
+        gaps=len(run.gaps),
+        gap_s=_blind_s(run.polls, run.gaps, run.info.zero_s, run.info.zero_s + watched_s),
+        restarts=len(run.restarts),
+        interval_s=float(np.median(np.diff(sent))) if len(sent) > 1 else None,
+        round_trip_p50_ms=float(np.median(round_trips)) * 1000 if round_trips else None,
+        observer_share=info.busy_s / info.watched_s if info.busy_s and info.watched_s else None,
+        clock_offset_s=clock.offset_s,
+        clock_error_s=clock.error_s,
+        clock_reason=clock.reason,
+    )
+
+
+def _blind_s(polls: Sequence[Poll], gaps: Sequence[Gap], from_s: float, to_s: float) -> float:
+    """Seconds of `[from_s, to_s]` in gaps, and before the first and after the last poll."""
+    spans = [(gap.from_s, gap.to_s) for gap in gaps]
+    if polls:
+        spans += [(from_s, polls[0].sent_s), (polls[-1].received_s, to_s)]
+    else:
+        spans = [(from_s, to_s)]
+    blind_s, reached_s = 0.0, from_s
+    for begun_s, ended_s in sorted(spans):
+        begun_s, ended_s = max(begun_s, reached_s), min(ended_s, to_s)  # noqa: PLW2901  clipped
+        blind_s += max(0.0, ended_s - begun_s)
+        reached_s = max(reached_s, ended_s)
+    return blind_s
+
+
+def run_problems(
+    info: RunInfo, load: LoadReport, probe: ProbeReport, watched_s: float
+) -> list[str]:
+    """Why the run is invalid; empty if it is valid."""
+    problems: list[str] = []
+    if info.status != "complete":
+        problems.append(f"{info.status}: {info.reason or 'no reason recorded'}")
+    if not load.planned:
+        problems.append("no request was recorded")
+    elif (
+        info.plan.unit == "rps"
+        and load.on_time_ratio is not None
+        and load.on_time_ratio < _MIN_ON_TIME_RATIO
+    ):
+        problems.append(
+            f"only {100 * load.on_time_ratio:.1f} % of the planned requests were sent within 100 ms "
+            "of their time: the load generator was too slow (see --processes and --max-in-flight)"
+        )
+    if watched_s and probe.gap_s > _MAX_BLIND_RATIO * watched_s:
+        problems.append(
+            f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s (see the gaps)"
+        )
+    return problems
+
+
+def warnings(
+    run: RecordedRun, deployments: Mapping[str, DeploymentReport], load: LoadReport
+) -> list[str]:
+    """What a reader of the report should know, in plain words."""
+    zero_s = run.info.zero_s
+    found = list(run.problems)
+    found += [_gap_warning(gap, zero_s) for gap in run.gaps]
+    found += [_restart_warning(restart, zero_s) for restart in run.restarts]
+    found += _edge_warnings(run.info)
+    if load.not_sent:
+        found.append(
+            f"{load.not_sent:,} planned requests were not sent: they count as failed "
+            "(the limit of open requests is --max-in-flight)"
+        )
+    for key, deployment in deployments.items():
+        if deployment.replicas.final is None:
+            found.append(f"{key}: the probe never saw this deployment")
+    return found
+
+
+def _gap_warning(gap: Gap, zero_s: float) -> str:
+    return (
+        f"the probe saw nothing from {gap.from_s - zero_s:.1f} to {gap.to_s - zero_s:.1f} s "
+        f"({gap.reason}): what changed in between is known only to that width"
+    )
+
+
+def _restart_warning(restart: ControllerRestart, zero_s: float) -> str:
+    return (
+        f"the Serve controller restarted between {restart.lo_s - zero_s:.1f} and "
+        f"{restart.hi_s - zero_s:.1f} s: replicas were RECOVERING, and autoscaling began anew"
+    )
+
+
+def _edge_warnings(info: RunInfo) -> list[str]:
+    late = [e for e in info.edges if abs(e.actual_s - e.planned_s) > _EDGE_TOLERANCE_S]
+    if not late:
+        return []
+    worst = max(late, key=lambda edge: abs(edge.actual_s - edge.planned_s))
+    return [
+        f"{len(late)} stages did not begin within 5 ms of the plan; the worst is stage "
+        f"{worst.stage + 1}, {1000 * (worst.actual_s - worst.planned_s):.0f} ms late: "
+        "lag is counted from when they did"
+    ]

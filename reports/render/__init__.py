@@ -1,0 +1,1 @@
+"""A finished analysis in, text out."""

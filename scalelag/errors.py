@@ -1,0 +1,37 @@
+"""Exceptions with the exit code that each of them means.
+
+ScalelagError            1  the tool itself failed (disk full, a bug it could name)
+├── RecordError          1  a run directory that cannot be read or written
+├── UsageError           2  a plan, gate, option or name that makes no sense
+└── TargetError          3  the target is unreachable or not ready
+"""
+
+EXIT_PASSED = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_TARGET = 3
+EXIT_GATE_FAILED = 4
+EXIT_INVALID = 5
+EXIT_INTERRUPTED = 130
+
+
+class ScalelagError(Exception):
+    """Root of what scalelag raises on purpose; its message says what, where, and what to do."""
+
+    exit_code = EXIT_ERROR
+
+
+class RecordError(ScalelagError):
+    """A run directory that cannot be read or written."""
+
+
+class UsageError(ScalelagError):
+    """A plan, gate, option or name that makes no sense."""
+
+    exit_code = EXIT_USAGE
+
+
+class TargetError(ScalelagError):
+    """The target is unreachable, refuses us, or is not ready."""
+
+    exit_code = EXIT_TARGET

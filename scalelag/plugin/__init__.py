@@ -1,0 +1,1 @@
+"""What attaches scalelag to a Locust environment: options, recorder, lifecycle."""

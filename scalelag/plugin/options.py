@@ -1,0 +1,322 @@
+"""Our options, once: for Locust's parser, for `scalelag run`, and as a typed struct."""
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from locust.argument_parser import LocustArgumentParser
+
+from reports.analysis.gates import parse_gate
+from scalelag.errors import UsageError
+from scalelag.record.plan import Arrivals, LoadPlan, parse_plan
+
+DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One option; `check` raises UsageError for a value that makes no sense."""
+
+    flag: str
+    help: str
+    type: Literal["text", "int", "float", "flag", "list", "choice"] = "text"
+    default: str | int | float | bool | None = None
+    choices: tuple[str, ...] = ()
+    check: Callable[[Any], object] | None = None
+    in_web: bool = True
+
+    @property
+    def dest(self) -> str:
+        """Name of the parsed value."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+def _at_least(low: float, unit: str) -> Callable[[float], None]:
+    def check(value: float) -> None:
+        if not low <= value < float("inf"):
+            raise UsageError(f"{value:g}: it takes {low:g} or more {unit}".rstrip())
+
+    return check
+
+
+def parse_share(text: str) -> float:
+    """Ratio between 0 and 1 from `2%` or `0.02`. Raises UsageError for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
+    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < value <= 1:
+        raise UsageError(f'"{text}": give a share above 0 and up to 1, such as 2% or 0.02')
+    return value
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """Name and value of `Name: value`. Raises UsageError where it is none, or holds a secret."""
+    name, colon, value = text.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise UsageError(f'"{name}": a header reads "Name: value"')
+    if _SECRET_HEADER.search(name) and not _VARIABLE.search(value):
+        raise UsageError(
+            f"the value of {name} looks like a secret, and options are seen by everybody on the "
+            f'machine: put it in an environment variable and write "{name}: ${{VARIABLE}}"'
+        )
+    return name, value
+
+
+_SECRET_HEADER = re.compile(
+    r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
+)
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "--steps",
+        "Load plan: stages LEVEL UNIT:DURATION, rps = open loop, users = closed loop, A..B = ramp.",
+        default=DEFAULT_STEPS,
+        check=parse_plan,
+    ),
+    Option("--repeat", "Run the list of stages this many times.", "int", 1, check=_at_least(1, "")),
+    Option(
+        "--arrivals",
+        "How open-loop arrivals follow one another.",
+        "choice",
+        "constant",
+        choices=("constant", "poisson"),
+    ),
+    Option("--seed", "Seed of Poisson arrivals.", "int", 1, check=_at_least(0, "")),
+    Option("--path", "Path (and query) to request.", default="/"),
+    Option("--method", "HTTP method.", default="GET"),
+    Option(
+        "--header",
+        'Header "Name: value"; ${VARIABLE} is taken from the environment. Can be repeated.',
+        "list",
+        check=parse_header,
+        in_web=False,
+    ),
+    Option("--json-body", "JSON text to send as the body.", check=lambda text: _json(text)),
+    Option("--body-file", "File to send as the body."),
+    Option(
+        "--request-timeout",
+        "Seconds after which a request has failed.",
+        "float",
+        30.0,
+        check=_at_least(0.001, "seconds"),
+    ),
+    Option(
+        "--max-in-flight",
+        "Open requests a process has at most; an arrival beyond is recorded as not_sent.",
+        "int",
+        1000,
+        check=_at_least(1, ""),
+    ),
+    Option("--dashboard", "URL of the Ray dashboard.", default="http://127.0.0.1:8265"),
+    Option("--dashboard-ca", "File with the CA that the dashboard's certificate is checked with."),
+    Option("--insecure", "Do not check the dashboard's certificate.", "flag", default=False),
+    Option(
+        "--deployment",
+        "Watch only this deployment, as app/Deployment. Can be repeated.",
+        "list",
+        in_web=False,
+    ),
+    Option(
+        "--probe-rate", "Looks at the replicas a second.", "float", 5.0, check=_at_least(0.1, "")
+    ),
+    Option(
+        "--observer-budget",
+        "Share of the Serve controller's time that looking may cost at most.",
+        default="2%",
+        check=parse_share,
+    ),
+    Option(
+        "--drain",
+        "Watch the scale-down for at most this many seconds after the load ended.",
+        "float",
+        60.0,
+        check=_at_least(0, "seconds"),
+    ),
+    Option(
+        "--wait",
+        "Seconds to wait for the target to be ready.",
+        "float",
+        10.0,
+        check=_at_least(0, "seconds"),
+    ),
+    Option("--out", "Folder of the run directories.", default="runs"),
+    Option("--name", "Name of the run, part of its directory's name.", default="stepped"),
+    Option(
+        "--gate",
+        'Condition for passing, such as "scale_up.total_s.max <= 20". Can be repeated.',
+        "list",
+        check=parse_gate,
+        in_web=False,
+    ),
+    Option("--strict", "An inconclusive gate fails the run (exit 5).", "flag", default=False),
+)
+
+
+def _json(text: str) -> None:
+    try:
+        msgspec.json.decode(text.encode())
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"it is no JSON: {error}") from error
+
+
+class RequestSpec(msgspec.Struct, frozen=True):
+    """The request that our own users send. `headers` still hold `${VARIABLE}`."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+    timeout_s: float
+
+    def headers_with_secrets(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Headers as sent. Raises UsageError where a variable is not set."""
+
+        def value_of(match: re.Match[str]) -> str:
+            if match[1] not in environ:
+                raise UsageError(f"--header names ${{{match[1]}}}, which is not set.")
+            return environ[match[1]]
+
+        return {name: _VARIABLE.sub(value_of, value) for name, value in self.headers}
+
+
+class RunOptions(msgspec.Struct, frozen=True):
+    """Our options, checked and typed."""
+
+    plan: LoadPlan
+    arrivals: Arrivals
+    seed: int
+    request: RequestSpec
+    max_in_flight: int
+    dashboard: str
+    dashboard_ca: str | None
+    insecure: bool
+    deployments: tuple[str, ...]
+    probe_rate_per_s: float
+    observer_budget_ratio: float
+    drain_s: float
+    wait_s: float
+    out: Path
+    name: str
+    gates: tuple[str, ...]
+    strict: bool
+    raw: dict[str, Any]
+
+    @property
+    def verify(self) -> bool | str:
+        """What requests takes as `verify`."""
+        return False if self.insecure else (self.dashboard_ca or True)
+
+
+def check_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option's value
+    """Return `value` where the option takes it. Raises UsageError naming the option."""
+    if option.choices and value not in option.choices:
+        raise UsageError(f"{option.flag} {value}: choose {' or '.join(option.choices)}.")
+    if option.check is not None and value is not None:
+        try:
+            option.check(value)
+        except UsageError as error:
+            raise UsageError(f"{option.flag}: {error}") from error
+    return value
+
+
+def add_options(parser: LocustArgumentParser) -> None:
+    """Add our options to Locust's parser, and so to its web form."""
+    for option in OPTIONS:
+        extra: dict[str, Any] = {"help": option.help, "include_in_web_ui": option.in_web}
+        if option.type == "flag":
+            extra |= {"action": "store_true", "default": option.default}
+        elif option.type == "list":
+            extra |= {"action": "append", "default": [], "type": _argparse_type(option, str)}
+        elif option.type == "choice":
+            extra |= {"choices": list(option.choices), "default": option.default}
+        else:
+            base = {"text": str, "int": int, "float": float}[option.type]
+            extra |= {"default": option.default, "type": _argparse_type(option, base)}
+        parser.add_argument(option.flag, **extra)
+
+
+def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:  # noqa: ANN401  any option's value
+        try:
+            value = base(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'"{text}" is not a number') from None
+        # The web form hands over an empty text for a field that was left empty.
+        if text == "" and option.default is None:
+            return None
+        try:
+            check_option(option, value)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option.flag}: ")) from None
+        return value
+
+    convert.__name__ = base.__name__
+    return convert
+
+
+def run_options(parsed: Mapping[str, Any]) -> RunOptions:
+    """Options from `vars()` of Locust's namespace. Raises UsageError naming what is wrong."""
+    values = {
+        option.dest: check_option(option, parsed.get(option.dest, option.default))
+        for option in OPTIONS
+        if option.type != "list"
+    }
+    lists = {
+        option.dest: tuple(parsed.get(option.dest) or ())
+        for option in OPTIONS
+        if option.type == "list"
+    }
+    for option in OPTIONS:
+        for item in lists.get(option.dest, ()):
+            check_option(option, item)
+    request = RequestSpec(
+        method=str(values["method"]).upper(),
+        path=values["path"] if str(values["path"]).startswith("/") else f"/{values['path']}",
+        headers=_headers(lists["header"], json_body=bool(values["json_body"])),
+        body=_body(values["json_body"], values["body_file"]),
+        timeout_s=values["request_timeout"],
+    )
+    return RunOptions(
+        plan=parse_plan(values["steps"], values["repeat"]),
+        arrivals=values["arrivals"],
+        seed=values["seed"],
+        request=request,
+        max_in_flight=values["max_in_flight"],
+        dashboard=values["dashboard"],
+        dashboard_ca=values["dashboard_ca"],
+        insecure=values["insecure"],
+        deployments=lists["deployment"],
+        probe_rate_per_s=values["probe_rate"],
+        observer_budget_ratio=parse_share(values["observer_budget"]),
+        drain_s=values["drain"],
+        wait_s=values["wait"],
+        out=Path(values["out"]),
+        name=values["name"],
+        gates=lists["gate"],
+        strict=values["strict"],
+        raw=values | {name: list(items) for name, items in lists.items()},
+    )
+
+
+def _headers(texts: tuple[str, ...], *, json_body: bool) -> tuple[tuple[str, str], ...]:
+    headers = tuple(parse_header(text) for text in texts)
+    if json_body and "content-type" not in {name.lower() for name, _ in headers}:
+        headers += (("Content-Type", "application/json"),)
+    return headers
+
+
+def _body(json_body: str | None, body_file: str | None) -> bytes | None:
+    if json_body and body_file:
+        raise UsageError("--json-body and --body-file: give one of the two.")
+    if json_body:
+        return json_body.encode()
+    if not body_file:
+        return None
+    try:
+        return Path(body_file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"--body-file {body_file}: {error.strerror}.") from error

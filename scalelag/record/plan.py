@@ -1,0 +1,234 @@
+"""Load plans: the grammar of `--steps`, the load steps in it, and when each arrival is due.
+
+A plan is a list of stages: `10rps:20s,10..80rps:60s`. `rps` stages are open loop (an arrival rate),
+`users` stages are closed loop (concurrent users); one plan has one unit. All times are seconds
+after the start of the plan.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from scalelag.errors import UsageError
+
+Unit = Literal["rps", "users"]
+Arrivals = Literal["constant", "poisson"]
+Direction = Literal["up", "down", "none"]
+
+_STAGE = re.compile(
+    r"""(?:(?P<start>[^.:a-zA-Z]*(?:\.\d+)?)\.\.)?(?P<end>[^:a-zA-Z]*)(?P<unit>[a-zA-Z]*)
+        :(?P<duration>[^a-zA-Z]*)(?P<scale>[a-zA-Z]*)""",
+    re.VERBOSE,
+)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MAX_STAGES = 10_000
+_BLOCK = 65_536
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One stretch of load: constant where `start_level == end_level`, else a linear ramp."""
+
+    at_s: float
+    duration_s: float
+    start_level: float
+    end_level: float
+
+    @property
+    def end_s(self) -> float:
+        """When the stage is over."""
+        return self.at_s + self.duration_s
+
+    def level_at(self, t_s: float) -> float:
+        """Level at `t_s` seconds after the plan's start; clamped to the stage."""
+        share = min(max((t_s - self.at_s) / self.duration_s, 0.0), 1.0)
+        return self.start_level + share * (self.end_level - self.start_level)
+
+
+class LoadStep(msgspec.Struct, frozen=True):
+    """A moment at which the load changes, and the hold that follows it.
+
+    A ramp is one step that begins when the ramp begins; a constant stage at the level at which
+    the ramp ended belongs to the ramp's hold. The end of the plan is a step to level 0.
+    """
+
+    index: int
+    at_s: float
+    hold_until_s: float
+    from_level: float
+    to_level: float
+
+    @property
+    def direction(self) -> Direction:
+        """Where the load goes."""
+        if self.to_level == self.from_level:
+            return "none"
+        return "up" if self.to_level > self.from_level else "down"
+
+
+class LoadPlan(msgspec.Struct, frozen=True):
+    """A parsed plan: `stages` follow one another without a gap, repeats written out."""
+
+    text: str
+    repeat: int
+    unit: Unit
+    stages: tuple[Stage, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the whole plan."""
+        return self.stages[-1].end_s
+
+    @property
+    def max_level(self) -> float:
+        """Highest level of any stage."""
+        return max(max(stage.start_level, stage.end_level) for stage in self.stages)
+
+    def stage_at(self, t_s: float) -> Stage | None:
+        """The stage that holds at `t_s`; None before the plan and after its end."""
+        return next((stage for stage in self.stages if stage.at_s <= t_s < stage.end_s), None)
+
+    def steps(self, watched_until_s: float) -> tuple[LoadStep, ...]:
+        """The load steps, the one from 0 at the start and the one to 0 at the end among them.
+
+        `watched_until_s` ends the hold of the last step: when watching ended.
+        """
+        edges = [(s.at_s, s.start_level, s.end_level) for s in self.stages]
+        edges.append((self.duration_s, 0.0, 0.0))
+        steps: list[tuple[float, float, float]] = []
+        level = 0.0
+        for at_s, start_level, end_level in edges:
+            if end_level != level or start_level != level or not steps:
+                steps.append((at_s, level, end_level))
+            level = end_level
+        ends = [at_s for at_s, _, _ in steps[1:]] + [max(watched_until_s, self.duration_s)]
+        return tuple(
+            LoadStep(i, at_s, end_s, before, after)
+            for i, ((at_s, before, after), end_s) in enumerate(zip(steps, ends, strict=True))
+        )
+
+
+def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
+    """The plan that `text` describes, its list of stages repeated `repeat` times.
+
+    Raises UsageError naming the stage and the reason.
+    """
+    if repeat < 1:
+        raise UsageError(f"--repeat {repeat}: a plan runs at least once.")
+    parts = [part.strip() for part in text.split(",")]
+    if not text.strip():
+        raise UsageError('The load plan is empty. Write stages such as "10rps:20s,80rps:60s".')
+    if len(parts) * repeat > _MAX_STAGES:
+        raise UsageError(
+            f"The load plan has {len(parts) * repeat} stages, more than {_MAX_STAGES}."
+        )
+    parsed = [_parse_stage(i, part) for i, part in enumerate(parts, start=1)]
+    units = sorted({unit for unit, _ in parsed})
+    if len(units) > 1:
+        odd = next(i for i, (unit, _) in enumerate(parsed, start=1) if unit != parsed[0][0])
+        raise UsageError(
+            f'Stage {odd} "{parts[odd - 1]}" is in {parsed[odd - 1][0]} but stage 1 is in '
+            f"{parsed[0][0]}: one plan has one unit, rps (open loop) or users (closed loop)."
+        )
+    stages: list[Stage] = []
+    at_s = 0.0
+    for _, stage in parsed * repeat:
+        stages.append(msgspec.structs.replace(stage, at_s=at_s))
+        at_s = stages[-1].end_s
+    if not any(max(stage.start_level, stage.end_level) > 0 for stage in stages):
+        raise UsageError(f'The load plan "{text}" never sends a request: every level is 0.')
+    return LoadPlan(text=text, repeat=repeat, unit=parsed[0][0], stages=tuple(stages))
+
+
+def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
+    def bad(reason: str) -> UsageError:
+        return UsageError(f'Stage {number} "{part}" of the load plan: {reason}.')
+
+    if not part:
+        raise bad('it is empty; take out the extra comma, or write "10rps:20s"')
+    match = _STAGE.fullmatch(part.replace(" ", ""))
+    if match is None:
+        raise bad('a stage reads LEVEL UNIT:DURATION, such as "10rps:20s" or "10..80rps:60s"')
+    unit = match["unit"]
+    if unit not in ("rps", "users"):
+        named = f'unknown unit "{unit}"' if unit else "the unit is missing"
+        raise bad(f"{named}; use rps (arrivals a second) or users (concurrent users)")
+    levels: list[float] = []
+    for word, level_text in (("start level", match["start"]), ("level", match["end"])):
+        if level_text is None:
+            continue
+        level = _number(level_text)
+        if level is None:
+            raise bad(f'the {word} "{level_text}" is not a number of 0 or more')
+        if unit == "users" and level != int(level):
+            raise bad(f"the {word} {level_text} is not a whole number of users")
+        levels.append(level)
+    duration = _number(match["duration"])
+    if duration is None:
+        raise bad(f'the duration "{match["duration"]}{match["scale"]}" is not a positive time')
+    scale = match["scale"] or "s"
+    if scale not in _SECONDS:
+        raise bad(f'unknown unit of time "{scale}"; use ms, s, m or h')
+    if duration == 0:
+        raise bad("the duration is 0; a stage holds for some time")
+    stage = Stage(0.0, duration * _SECONDS[scale], levels[0], levels[-1])
+    return ("rps" if unit == "rps" else "users"), stage
+
+
+def _number(text: str) -> float | None:
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", text):
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def arrival_blocks(
+    plan: LoadPlan, arrivals: Arrivals = "constant", seed: int = 0
+) -> Iterator[NDArray[np.float64]]:
+    """Due times of all arrivals of an `rps` plan, ascending, in blocks of at most 65,536.
+
+    Constant arrivals: the k-th of a stage (k from 0) is due when the integral of the rate since
+    the stage began reaches k, so each stage's first is due at its edge. Poisson arrivals: the same
+    with the partial sums of unit exponentials in place of k (time-rescaling of an inhomogeneous
+    Poisson process; Lewis and Shedler 1979), from `seed` and the stage's number alone.
+    """
+    for number, stage in enumerate(plan.stages):
+        expected = stage.duration_s * (stage.start_level + stage.end_level) / 2
+        if expected <= 0:
+            continue
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number])))
+        reached, k = 0.0, 0
+        while reached < expected:
+            if arrivals == "constant":
+                marks = np.arange(k, k + _BLOCK, dtype=np.float64)
+                k += _BLOCK
+                reached = float(marks[-1]) + 1
+            else:
+                marks = reached + np.cumsum(random.standard_exponential(_BLOCK))
+                reached = float(marks[-1])
+            # A hair below `expected`: at 80 rps for 60 s arrival 4,800 would be the next stage's.
+            marks = marks[marks < expected * (1 - 1e-12)]
+            if marks.size:
+                yield stage.at_s + _when_reached(stage, marks)
+
+
+def _when_reached(stage: Stage, marks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds into the stage at which the integral of its rate reaches each of `marks`."""
+    slope = (stage.end_level - stage.start_level) / stage.duration_s
+    if slope == 0:
+        return marks / stage.start_level
+    # The root of slope/2 t^2 + start t = mark, in the form that loses no digits for small marks.
+    root = np.sqrt(np.maximum(stage.start_level**2 + 2 * slope * marks, 0.0))
+    divisor = stage.start_level + root
+    times = np.zeros_like(marks)
+    np.divide(2 * marks, divisor, out=times, where=divisor > 0)
+    return times
+
+
+def count_arrivals(plan: LoadPlan, arrivals: Arrivals = "constant", seed: int = 0) -> int:
+    """How many requests an `rps` plan sends."""
+    return sum(block.size for block in arrival_blocks(plan, arrivals, seed))

@@ -1,0 +1,164 @@
+"""`requests.arrow`: one row per planned request, as an Arrow IPC stream that is only appended to."""
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scalelag.errors import RecordError
+
+NOT_SENT = "not_sent"
+"""Error of a request that was planned and never sent."""
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        ("intended_s", pa.float64()),
+        ("send_lag_s", pa.float32()),
+        ("latency_s", pa.float32()),
+        ("status", pa.uint16()),
+        ("name", _TEXT),
+        ("error", _TEXT),
+        ("worker", pa.uint16()),
+    ]
+)
+
+
+class RequestColumns(msgspec.Struct, frozen=True):
+    """Rows as columns of equal length n.
+
+    `intended_s` float64, Unix seconds; `send_lag_s` and `latency_s` float32, NaN where there is none
+    (not sent); `status` uint16, 0 = no answer; `name` and `error` int32 codes into `names` and
+    `errors`, an error of -1 = none; `worker` uint16.
+    """
+
+    intended_s: NDArray[np.float64]
+    send_lag_s: NDArray[np.float32]
+    latency_s: NDArray[np.float32]
+    status: NDArray[np.uint16]
+    name: NDArray[np.int32]
+    error: NDArray[np.int32]
+    worker: NDArray[np.uint16]
+    names: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return int(self.intended_s.size)
+
+    @property
+    def not_sent(self) -> NDArray[np.bool_]:
+        """Which rows were planned and never sent."""
+        if NOT_SENT not in self.errors:
+            return np.zeros(self.count, dtype=np.bool_)
+        return self.error == self.errors.index(NOT_SENT)
+
+
+class RequestWriter:
+    """Appends batches and flushes each; a killed process loses at most what it had not appended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            # Unbuffered: what a batch wrote is with the kernel when append() returns.
+            self._file: BinaryIO = path.open("wb", buffering=0)
+            options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+            self._stream: Any = pa.ipc.new_stream(self._file, SCHEMA, options=options)
+        except OSError as error:
+            raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+
+    def append(self, rows: RequestColumns) -> None:
+        """Write `rows`; their `names` and `errors` extend those of the batch before.
+
+        Raises RecordError when the disk does not take them.
+        """
+        batch = pa.RecordBatch.from_arrays(
+            [
+                pa.array(rows.intended_s),
+                pa.array(rows.send_lag_s, mask=np.isnan(rows.send_lag_s)),
+                pa.array(rows.latency_s, mask=np.isnan(rows.latency_s)),
+                pa.array(rows.status),
+                pa.DictionaryArray.from_arrays(
+                    pa.array(rows.name), pa.array(rows.names, pa.string())
+                ),
+                pa.DictionaryArray.from_arrays(
+                    pa.array(rows.error, mask=rows.error < 0), pa.array(rows.errors, pa.string())
+                ),
+                pa.array(rows.worker),
+            ],
+            schema=SCHEMA,
+        )
+        try:
+            self._stream.write_batch(batch)
+        except OSError as error:
+            raise RecordError(f"Cannot write {self._path}: {error.strerror or error}.") from error
+
+    def close(self) -> None:
+        """End the stream. Raises RecordError when the disk does not take its end."""
+        try:
+            self._stream.close()
+        except OSError as error:
+            raise RecordError(f"Cannot write {self._path}: {error.strerror or error}.") from error
+        finally:
+            self._file.close()
+
+
+def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
+    """All rows that can be read, sorted by intended start, and what was wrong with the rest, if any.
+
+    Raises RecordError when not even the head of the file is there.
+    """
+    batches: list[pa.RecordBatch] = []
+    problem: str | None = None
+    try:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+            _check_schema(path, stream.schema)
+            while True:
+                try:
+                    batches.append(stream.read_next_batch())
+                except StopIteration:
+                    break
+                except (pa.ArrowInvalid, OSError) as error:
+                    problem = f"{path.name} ends in the middle of a batch ({error})"
+                    break
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RecordError(f"Cannot read {path}: {error}.") from error
+    table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
+    return _columns(table.sort_by("intended_s")), problem
+
+
+def _check_schema(path: Path, schema: pa.Schema) -> None:
+    missing = [name for name in SCHEMA.names if name not in schema.names]
+    if missing:
+        raise RecordError(f"{path} lacks the columns {', '.join(missing)}: not a record of ours.")
+
+
+def _columns(table: pa.Table) -> RequestColumns:
+    def floats(name: str) -> NDArray[np.float32]:
+        return table.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+
+    def codes(name: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        column = table.column(name)
+        if column.num_chunks == 0:
+            return np.empty(0, np.int32), ()
+        chunk = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
+        numbers = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return numbers.astype(np.int32, copy=False), tuple(chunk.dictionary.to_pylist())
+
+    name, names = codes("name")
+    error, errors = codes("error")
+    return RequestColumns(
+        intended_s=table.column("intended_s").to_numpy(),
+        send_lag_s=floats("send_lag_s"),
+        latency_s=floats("latency_s"),
+        status=table.column("status").to_numpy(),
+        name=name,
+        error=error,
+        worker=table.column("worker").to_numpy(),
+        names=names,
+        errors=errors,
+    )

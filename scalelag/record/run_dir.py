@@ -1,0 +1,161 @@
+"""A run directory: where its files are, how they are written, and how they are read again."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from scalelag.errors import RecordError, UsageError
+from scalelag.record.requests_file import RequestColumns, read_requests
+from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
+from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
+
+RUN_FILE = "run.json"
+REQUESTS_FILE = "requests.arrow"
+REPLICAS_FILE = "replicas.jsonl"
+REPORT_FILE = "report.json"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+def create_run_dir(out: Path, name: str, now_s: float) -> Path:
+    """Make and return `out/<UTC time>-<name>`, with a number behind it where that exists.
+
+    Raises UsageError for a name that is no file name, RecordError where nothing can be made.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f'--name "{name}": use letters, digits, ".", "_" and "-", at most 80, and begin with a '
+            "letter or digit."
+        )
+    stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 1000):
+        path = out / (f"{stamp}-{name}" if number == 1 else f"{stamp}-{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RecordError(f"Cannot make the run directory {path}: {error.strerror}.") from error
+        return path
+    raise RecordError(f"{out} holds 999 runs of {stamp}-{name}: use another --name.")
+
+
+def write_run_info(path: Path, info: RunInfo) -> None:
+    """Put `run.json` in place in one move. Raises RecordError when the disk does not take it."""
+    write_file(path / RUN_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put a whole file in place in one move. Raises RecordError when the disk does not take it."""
+    scratch = path.with_name(path.name + ".tmp")
+    try:
+        scratch.write_bytes(data)
+        scratch.replace(path)
+    except OSError as error:
+        raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+class RowWriter:
+    """Appends rows to `replicas.jsonl`, each handed to the kernel before `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._encoder = msgspec.json.Encoder()
+        try:
+            self._file: BinaryIO = path.open("ab", buffering=0)
+        except OSError as error:
+            raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Write `rows`, one a line. Raises RecordError when the disk does not take them."""
+        try:
+            self._file.write(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
+        except OSError as error:
+            raise RecordError(f"Cannot write {self._path}: {error.strerror}.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class RecordedRun(msgspec.Struct, frozen=True):
+    """A run as recorded; rows of each kind in the order of time. `problems`: what was unreadable."""
+
+    info: RunInfo
+    requests: RequestColumns
+    polls: tuple[Poll, ...]
+    transitions: tuple[Transition, ...]
+    statuses: tuple[StatusChange, ...]
+    gaps: tuple[Gap, ...]
+    restarts: tuple[ControllerRestart, ...]
+    problems: tuple[str, ...]
+
+
+def load_run(path: Path) -> RecordedRun:
+    """Read a run directory, as far as it can be read.
+
+    Raises RecordError where `path` is no run directory, or one of a newer schema.
+    """
+    info = _read_info(path)
+    requests, problem = read_requests(path / REQUESTS_FILE)
+    rows, problems = _read_rows(path / REPLICAS_FILE)
+    return RecordedRun(
+        info=info,
+        requests=requests,
+        polls=tuple(row for row in rows if isinstance(row, Poll)),
+        transitions=tuple(row for row in rows if isinstance(row, Transition)),
+        statuses=tuple(row for row in rows if isinstance(row, StatusChange)),
+        gaps=tuple(row for row in rows if isinstance(row, Gap)),
+        restarts=tuple(row for row in rows if isinstance(row, ControllerRestart)),
+        problems=((problem,) if problem else ()) + problems,
+    )
+
+
+def _read_info(path: Path) -> RunInfo:
+    file = path / RUN_FILE
+    if not file.is_file():
+        what = "does not exist" if not path.exists() else f"holds no {RUN_FILE}"
+        raise RecordError(
+            f"{path} {what}: name a run directory, such as runs/20261122-174501-demo."
+        )
+    try:
+        data = file.read_bytes()
+        version = msgspec.json.decode(data, type=_Schema).schema_version
+        if version > SCHEMA_VERSION:
+            raise RecordError(
+                f"{file} has schema version {version}; this scalelag reads up to {SCHEMA_VERSION}. "
+                "Use the scalelag that wrote it, or a newer one."
+            )
+        return msgspec.json.decode(data, type=RunInfo)
+    except msgspec.MsgspecError as error:
+        raise RecordError(f"{file} is not a run.json that can be read: {error}.") from error
+    except OSError as error:
+        raise RecordError(f"Cannot read {file}: {error.strerror}.") from error
+
+
+class _Schema(msgspec.Struct):
+    schema_version: int
+
+
+def _read_rows(path: Path) -> tuple[list[Row], tuple[str, ...]]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        return [], (f"{path.name} cannot be read: {error.strerror}",)
+    decoder = msgspec.json.Decoder(Row)
+    rows: list[Row] = []
+    bad: list[int] = []
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            rows.append(decoder.decode(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            bad.append(number)
+    if not bad:
+        return rows, ()
+    return rows, (f"{path.name}: {len(bad)} lines cannot be read, the first is line {bad[0]}",)

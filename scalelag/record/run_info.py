@@ -1,0 +1,100 @@
+"""`run.json`: what was run, against what, and how it ended."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from scalelag.record.plan import Arrivals, LoadPlan
+from scalelag.record.rows import DeploymentKey
+
+SCHEMA_VERSION = 1
+
+RunStatus = Literal["complete", "interrupted", "invalid"]
+
+UNFINISHED = "the load process ended without closing the run"
+"""The reason that stands in run.json until a run is closed, so that `kill -9` leaves the truth."""
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """Versions of what took part; `ray` is the cluster's, None where it was not told."""
+
+    scalelag: str
+    locust: str
+    python: str
+    ray: str | None = None
+
+
+class ClockInfo(msgspec.Struct, frozen=True):
+    """The run's clock, and the cluster's clock relative to it.
+
+    `offset_s` is cluster minus load generator and lies within `error_s`; both are None, with a
+    `reason`, where the cluster's answers carry no time.
+    """
+
+    anchor_wall_s: float
+    anchor_monotonic_s: float
+    offset_s: float | None = None
+    error_s: float | None = None
+    reason: str | None = None
+
+
+class DeploymentInfo(msgspec.Struct, frozen=True):
+    """A deployment as deployed; `autoscaling` is None where its number of replicas is fixed."""
+
+    autoscaling: dict[str, Any] | None = None
+    config: dict[str, Any] = {}
+    required_resources: dict[str, float] | None = None
+
+
+class TargetInfo(msgspec.Struct, frozen=True):
+    """What was tested. `watched` are the deployments that the probe recorded."""
+
+    host: str
+    dashboard: str
+    embedded: bool
+    deployments: dict[DeploymentKey, DeploymentInfo] = {}
+    watched: tuple[DeploymentKey, ...] = ()
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """When a stage of the plan began, in seconds after the plan's start."""
+
+    stage: int
+    planned_s: float
+    actual_s: float
+
+
+class ProbeInfo(msgspec.Struct, frozen=True):
+    """How the probe was set, and what it cost: `busy_s` bounds the controller's time from above."""
+
+    rate_per_s: float
+    budget_ratio: float
+    busy_s: float | None = None
+    watched_s: float | None = None
+
+
+class RunInfo(msgspec.Struct, frozen=True):
+    """Everything about a run that is not a row.
+
+    `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise, None
+    while unknown. `planned_requests` is None for closed-loop plans.
+    """
+
+    schema_version: int
+    name: str
+    status: RunStatus
+    reason: str | None
+    versions: Versions
+    options: dict[str, Any]
+    plan: LoadPlan
+    arrivals: Arrivals
+    seed: int
+    clock: ClockInfo
+    target: TargetInfo
+    probe: ProbeInfo
+    workers: int
+    zero_s: float
+    planned_requests: int | None
+    edges: tuple[Edge, ...] = ()
+    load_ended_s: float | None = None
+    watched_until_s: float | None = None

@@ -1,0 +1,1 @@
+"""Reaching what is tested: the embedded cluster, deployment of apps, preflight checks."""

@@ -1,0 +1,15 @@
+"""Ray Serve applications to scale: each stresses one part of autoscaling.
+
+This package imports nothing of scalelag, and this module nothing of Ray: the name of an
+application can be looked up where no Ray is wanted, as in the load process.
+"""
+
+from typing import Final
+
+BUILT_IN: Final[dict[str, str]] = {
+    "sleeper": "serve_apps.sleeper:app",
+    "cpu_bound": "serve_apps.cpu_bound:app",
+    "cold_start": "serve_apps.cold_start:app",
+    "pipeline": "serve_apps.pipeline:app",
+}
+"""The import path of the builder of each application, by its short name."""

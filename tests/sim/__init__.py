@@ -1,0 +1,1 @@
+"""Tests against a real HTTP server with scripted replicas and known truth."""

@@ -1,0 +1,269 @@
+"""What a stand-in Serve dashboard plays: replicas, targets, faults and their times.
+
+A script is data and pure functions of it. All its times are seconds relative to the stand-in's time
+zero; negative times are before it. A `Script` is written as JSON with `msgspec.json`.
+"""
+
+import random
+import string
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+Timed = TypeVar("Timed", "ReplicaScript", "StatusOverride")
+
+HEAD_NODE_ID = "1e5ca1e1" * 7  # as long as Ray's
+
+FaultKind = Literal[
+    "http_status", "hang", "slow", "garbage", "truncated", "reset", "refuse", "restart"
+]
+
+
+class ReplicaScript(msgspec.Struct, frozen=True):
+    """The life of one replica; a time that is None never comes.
+
+    `created_s` is when it is first listed (and its `start_time_s`), `allocated_s` when `node_id`,
+    `pid` and the rest appear, `gone_s` when it is listed no more. Times may be equal: the state in
+    between is then never shown.
+    """
+
+    replica_id: str
+    created_s: float
+    allocated_s: float | None = None
+    running_s: float | None = None
+    stopping_s: float | None = None
+    gone_s: float | None = None
+    node_id: str = HEAD_NODE_ID
+
+
+class StatusOverride(msgspec.Struct, frozen=True):
+    """What Serve says of a deployment from `at_s` until `until_s`, whatever its replicas do."""
+
+    at_s: float
+    until_s: float
+    status: str
+    status_trigger: str
+    message: str = ""
+
+
+class DeploymentScript(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment.
+
+    `targets` are `(at_s, target_num_replicas)`, sorted by time; the first is its deployment, and
+    before it the target is 0. `autoscaling` overrides fields of `autoscaling_config`; None makes it
+    a deployment with a fixed number of replicas. `step_up_s` and `step_down_s` are the load steps
+    that the timeline answers: they are for the reader of the truth, and never served.
+    """
+
+    targets: tuple[tuple[float, int], ...]
+    replicas: tuple[ReplicaScript, ...]
+    autoscaling: dict[str, Any] | None = {}
+    required_resources: dict[str, float] = {"CPU": 0.1}
+    config: dict[str, Any] = {}
+    statuses: tuple[StatusOverride, ...] = ()
+    step_up_s: float | None = None
+    step_down_s: float | None = None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Something that goes wrong from `at_s`, for `lasts_s` (None: until cleared).
+
+    `at_s` None means from the start of the script, or, when posted, from then on. `path` is the
+    start of the request paths it touches; `/` is all of the dashboard.
+
+    http_status  answers `status` with a short text
+    hang         does not answer for `seconds`, then closes the connection
+    slow         waits for `seconds` before it looks at the state, then answers
+    garbage      answers 200 with a body that is not JSON
+    truncated    closes the connection in the middle of the body
+    reset        resets the connection as soon as the request has come
+    refuse       listens no more (`path` has no meaning); open connections are reset when used
+    restart      the controller restarts at `at_s`: replicas are RECOVERING for `seconds`
+
+    `seconds` None makes hang and slow last as long as the fault, as with a stopped controller, and
+    a restart recover at once.
+    """
+
+    kind: FaultKind
+    at_s: float | None = None
+    lasts_s: float | None = None
+    status: int = 503
+    seconds: float | None = None
+    path: str = "/api/serve/"
+
+    @property
+    def start_s(self) -> float:
+        """When it begins."""
+        return 0.0 if self.at_s is None else self.at_s
+
+    def active(self, t_s: float) -> bool:
+        """Whether requests meet it at `t_s`; never for a restart, which is part of the state."""
+        began = self.kind != "restart" and self.start_s <= t_s
+        return began and (self.lasts_s is None or t_s < self.start_s + self.lasts_s)
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole cluster: `applications[app][deployment]`, its faults, its clock and its costs.
+
+    `clock_offset_s` is how far the cluster's clock is ahead of the true one. `handler_cost_s` and
+    `handler_cost_per_replica_s` are spent per request after the state was looked at, one request
+    at a time, as the controller does. `schema` is the Ray version whose fields are served. `health`
+    overrides fields of `controller_health_metrics`.
+    """
+
+    applications: dict[str, dict[str, DeploymentScript]] = {}
+    faults: tuple[Fault, ...] = ()
+    clock_offset_s: float = 0.0
+    schema: Literal["2.60", "2.10"] = "2.60"
+    token: str | None = None
+    handler_cost_s: float = 0.0
+    handler_cost_per_replica_s: float = 0.0
+    controller_age_s: float = 600.0
+    cpu_total: float = 4.0
+    http_port: int = 8000
+    health: dict[str, Any] = {}
+    serve_started: bool = True
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """A script in Unix seconds of the true clock, deployments by `app/Deployment`."""
+
+    deployments: dict[str, DeploymentScript]
+    faults: tuple[Fault, ...]
+
+
+def has_come(at_s: float | None, t_s: float) -> bool:
+    """Whether a time that may never come has come by `t_s`."""
+    return at_s is not None and at_s <= t_s
+
+
+def last_restart(script: Script, t_s: float) -> Fault | None:
+    """The last restart of the controller up to `t_s`."""
+    restarts = (f for f in script.faults if f.kind == "restart" and f.start_s <= t_s)
+    return max(restarts, key=lambda f: f.start_s, default=None)
+
+
+def state_at(replica: ReplicaScript, t_s: float, restart: Fault | None = None) -> str | None:
+    """The replica's state as Serve names it, None while it is not listed.
+
+    `restart` is the last restart up to `t_s`. A replica that was starting at that time is shown as
+    RECOVERING until it would have been RUNNING.
+    """
+    if t_s < replica.created_s or has_come(replica.gone_s, t_s):
+        return None
+    if has_come(replica.stopping_s, t_s):
+        return "STOPPING"
+    running = has_come(replica.running_s, t_s)
+    if restart is None or replica.created_s >= restart.start_s:
+        return "RUNNING" if running else "STARTING"
+    recovered = t_s >= restart.start_s + (restart.seconds or 0.0)
+    return "RUNNING" if running and recovered else "RECOVERING"
+
+
+def truth_of(script: Script, zero_s: float) -> Truth:
+    """The script with every time moved from its time zero to Unix time."""
+    return Truth(
+        deployments={
+            f"{app}/{name}": shifted(deployment, zero_s)
+            for app, deployments in script.applications.items()
+            for name, deployment in deployments.items()
+        },
+        faults=tuple(msgspec.structs.replace(f, at_s=f.start_s + zero_s) for f in script.faults),
+    )
+
+
+def shifted(deployment: DeploymentScript, by_s: float) -> DeploymentScript:
+    """The same deployment, everything `by_s` later."""
+    return msgspec.structs.replace(
+        deployment,
+        targets=tuple((at_s + by_s, target) for at_s, target in deployment.targets),
+        replicas=tuple(_shift(replica, by_s) for replica in deployment.replicas),
+        statuses=tuple(_shift(status, by_s) for status in deployment.statuses),
+        step_up_s=None if deployment.step_up_s is None else deployment.step_up_s + by_s,
+        step_down_s=None if deployment.step_down_s is None else deployment.step_down_s + by_s,
+    )
+
+
+def _shift(timed: Timed, by_s: float) -> Timed:
+    times = {name: getattr(timed, name) for name in timed.__struct_fields__ if name[-2:] == "_s"}
+    moved = {name: value + by_s for name, value in times.items() if value is not None}
+    return msgspec.structs.replace(timed, **moved)
+
+
+def random_script(
+    seed: int,
+    *,
+    deployments: int = 1,
+    duration_s: float = 20.0,
+    step_up_s: float | None = None,
+    step_down_s: float | None = None,
+) -> Script:
+    """A consistent cluster in which every deployment goes up after one load step and down again.
+
+    Load steps are at 20 % and 60 % of `duration_s` unless given. Phases last from nothing, over a
+    blink that no poll can see, to seconds; some replicas share their times exactly. Everything has
+    settled before the next step, or the end. The same seed gives the same script.
+    """
+    rng = random.Random(seed)
+    up_s = 0.2 * duration_s if step_up_s is None else step_up_s
+    down_s = 0.6 * duration_s if step_down_s is None else step_down_s
+    names = [f"Model{index}" for index in range(deployments)]
+    timelines = {name: _random_deployment(rng, up_s, down_s, duration_s) for name in names}
+    return Script(applications={"default": timelines})
+
+
+def _random_deployment(
+    rng: random.Random, up_s: float, down_s: float, end_s: float
+) -> DeploymentScript:
+    low, high = (few := rng.randint(1, 3)), few + rng.randint(1, 6)
+    grown_s = up_s + _phase(rng, 0.25 * (down_s - up_s))
+    shrunk_s = down_s + _phase(rng, 0.25 * (end_s - down_s))
+    old = [ReplicaScript(_replica_id(rng), -30.0, -29.0, -28.0) for _ in range(low)]
+    new = _started(rng, high - low, grown_s, 0.24 * (down_s - up_s))
+    stopped = {replica.replica_id for replica in rng.sample(old + new, high - low)}
+    kept = [replica for replica in old + new if replica.replica_id not in stopped]
+    leaving = [replica for replica in old + new if replica.replica_id in stopped]
+    gone = _stopped(rng, leaving, shrunk_s, 0.35 * (end_s - down_s))
+    return DeploymentScript(
+        targets=((-30.0, low), (grown_s, high), (shrunk_s, low)),
+        replicas=tuple(sorted(kept + gone, key=lambda replica: replica.created_s)),
+        autoscaling={"min_replicas": low, "max_replicas": high},
+        step_up_s=up_s,
+        step_down_s=down_s,
+    )
+
+
+def _started(rng: random.Random, n: int, from_s: float, longest_s: float) -> list[ReplicaScript]:
+    """`n` replicas created after `from_s`, each of their three phases at most `longest_s` long."""
+    together_s = _phase(rng, longest_s) if rng.random() < 0.5 else None
+    replicas: list[ReplicaScript] = []
+    for _ in range(n):
+        created_s = from_s + (_phase(rng, longest_s) if together_s is None else together_s)
+        allocated_s = created_s + _phase(rng, longest_s)
+        running_s = allocated_s + _phase(rng, longest_s)
+        replicas.append(ReplicaScript(_replica_id(rng), created_s, allocated_s, running_s))
+    return replicas
+
+
+def _stopped(
+    rng: random.Random, replicas: Iterable[ReplicaScript], from_s: float, longest_s: float
+) -> list[ReplicaScript]:
+    """The replicas, all stopping at one time after `from_s`; each then drains on its own."""
+    stopping_s = from_s + _phase(rng, longest_s)
+    return [
+        msgspec.structs.replace(
+            replica, stopping_s=stopping_s, gone_s=stopping_s + _phase(rng, longest_s)
+        )
+        for replica in replicas
+    ]
+
+
+def _phase(rng: random.Random, longest_s: float) -> float:
+    """No time at all, a blink, a moment, or anything up to `longest_s`."""
+    ceiling_s = rng.choices((0.0, 0.02, 0.3, longest_s), weights=(15, 25, 25, 35))[0]
+    return rng.uniform(0.0, min(ceiling_s, longest_s))
+
+
+def _replica_id(rng: random.Random) -> str:
+    return "".join(rng.choices(string.ascii_lowercase + string.digits, k=8))

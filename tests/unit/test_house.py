@@ -1,0 +1,68 @@
+"""Sizes and docstrings of our packages."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 60
+
+
+def module_files() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def long_functions(source: str) -> list[str]:
+    """`name (N lines)` of each function over the limit; an outer one includes its inner ones."""
+    return [
+        f"{node.name} ({lines} lines)"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MAX_FUNCTION_LINES
+    ]
+
+
+def function_of(lines: int) -> str:
+    return "def f():\n" + "    x = 1\n" * (lines - 1)
+
+
+def test_no_module_is_too_long():
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in module_files()
+    }
+
+    assert {name: n for name, n in lengths.items() if n > MAX_MODULE_LINES} == {}
+
+
+def test_no_function_is_too_long():
+    found = {
+        str(path.relative_to(ROOT)): long_functions(path.read_text(encoding="utf-8"))
+        for path in module_files()
+    }
+
+    assert {name: functions for name, functions in found.items() if functions} == {}
+
+
+def test_a_function_one_line_over_the_limit_is_found():
+    assert long_functions(function_of(MAX_FUNCTION_LINES)) == []
+    assert long_functions(function_of(MAX_FUNCTION_LINES + 1)) == [
+        f"f ({MAX_FUNCTION_LINES + 1} lines)"
+    ]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_of_a_package_says_what_it_is(package: str):
+    folders = {path.parent for path in (ROOT / package).rglob("*.py")} | {ROOT / package}
+
+    silent = [
+        str(folder.relative_to(ROOT))
+        for folder in sorted(folders)
+        if not (folder / "__init__.py").is_file()
+        or not ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    ]
+
+    assert silent == []

@@ -1,0 +1,255 @@
+"""Imports only go down the layers of ARCHITECTURE.md, and each outside library has its place."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
+
+LAYERS = (  # top to bottom
+    "scalelag.cli",
+    "locustfiles",
+    "scalelag.plugin",
+    "reports.render",
+    "reports.analysis",
+    "scalelag.target",
+    "probes",
+    "scalelag.record",
+    "scalelag.errors",
+)
+BOTTOM = ("scalelag", "reports")  # the roots of packages that hold several layers, alone
+STARTERS = {"scalelag.__main__": "scalelag.cli"}  # modules that count as part of a layer
+
+EMBEDDED = "scalelag.target.embedded_main"
+NOT_IN_ANALYSIS = frozenset(
+    {"ray", "locust", "gevent", "requests", "pathlib", "os", "time", "socket", "subprocess"}
+)
+GREENLETS = frozenset({"gevent", "geventhttpclient", "locust"})
+
+
+class Import(NamedTuple):
+    """One imported module, absolute, and where it is imported."""
+
+    target: str
+    line: int
+    in_function: bool
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def module_files() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def named_modules(node: ast.expr | ast.stmt, package: str, known: frozenset[str]) -> list[str]:
+    """The absolute names of the modules that one statement or call imports; else nothing."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=module, names=names, level=level):
+            parts = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+            base = ".".join([*parts, *([module] if module else [])])
+            full = [f"{base}.{alias.name}" for alias in names]
+            return [name if name in known else base for name in full]
+        case ast.Call(
+            func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            return [name]
+        case _:
+            return []
+
+
+def imports(
+    node: ast.AST, package: str, known: frozenset[str], *, in_function: bool = False
+) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom | ast.Call):
+            for target in named_modules(child, package, known):
+                yield Import(target, child.lineno, in_function)
+        enters = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from imports(child, package, known, in_function=in_function or enters)
+
+
+def rank(module: str) -> int | None:
+    """Position in the layer list, 0 at the top; None for a module that belongs to no layer."""
+    if module in BOTTOM:
+        return len(LAYERS)
+    layer = STARTERS.get(module, module)
+    return next((i for i, name in enumerate(LAYERS) if is_in(layer, name)), None)
+
+
+def forbidden_outside(module: str, target: str) -> str | None:
+    """Why `module` may not import the outside library `target`; None if it may."""
+    library = target.partition(".")[0]
+    if is_in(module, "reports.analysis") and library in NOT_IN_ANALYSIS:
+        return "analysis is pure"
+    may_import_ray = module == EMBEDDED or module.startswith("serve_apps.")
+    if library == "ray" and not may_import_ray:
+        return f"only {EMBEDDED} and the modules of serve_apps import ray"
+    may_use_greenlets = is_in(module, "scalelag.plugin") or is_in(module, "locustfiles")
+    if library in GREENLETS and not may_use_greenlets:
+        return "only scalelag.plugin and locustfiles use gevent and locust"
+    return None
+
+
+def forbidden_app(module: str, found: Import) -> str | None:
+    """Why `module` may not import from serve_apps as `found` does; None if it may."""
+    if not (is_in(module, "scalelag.target") or is_in(module, "scalelag.cli")):
+        return "only scalelag.target and scalelag.cli know serve_apps"
+    if found.target != "serve_apps" and not found.in_function:
+        return "an app imports ray: import it inside the function that needs it"
+    return None
+
+
+def forbidden_own(module: str, target: str) -> str | None:
+    """Why `module` may not import `target`, another module of ours; None if it may."""
+    if module == "serve_apps" or module.startswith("serve_apps."):
+        return "serve_apps is self-contained"
+    here, there = rank(module), rank(target)
+    if here is not None and there is not None and there < here:
+        return "goes up the layer list"
+    return None
+
+
+def forbidden(module: str, found: Import) -> str | None:
+    if found.target.split(".")[0] not in PACKAGES:
+        return forbidden_outside(module, found.target)
+    if is_in(found.target, "serve_apps"):
+        if module == "serve_apps":
+            return "the table of apps is read without importing an app"
+        return None if is_in(module, "serve_apps") else forbidden_app(module, found)
+    return forbidden_own(module, found.target)
+
+
+def violations(
+    module: str, source: str, known: frozenset[str] = frozenset(), *, is_package: bool = False
+) -> list[str]:
+    """What `source`, as the module `module`, imports against the rules; `known` are our modules."""
+    package = module if is_package else module.rpartition(".")[0]
+    homeless = rank(module) is None and not is_in(module, "serve_apps")
+    return [
+        *([f"{module}: belongs to no layer"] if homeless else []),
+        *(
+            f"{module}:{found.line}: {found.target}: {reason}"
+            for found in imports(ast.parse(source), package, known)
+            if (reason := forbidden(module, found))
+        ),
+    ]
+
+
+def test_no_module_of_ours_imports_against_the_rules():
+    files = module_files()
+    known = frozenset(module_name(path) for path in files)
+
+    found = [
+        line
+        for path in files
+        for line in violations(
+            module_name(path),
+            path.read_text(encoding="utf-8"),
+            known,
+            is_package=path.name == "__init__.py",
+        )
+    ]
+
+    assert found == []
+
+
+def test_every_package_was_looked_at():
+    seen = {module_name(path).split(".")[0] for path in module_files()}
+
+    assert seen == set(PACKAGES)
+
+
+def test_architecture_lists_the_layers_in_this_order():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+    rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    layers = [row.removesuffix("/").removesuffix(".py").replace("/", ".") for row in rows]
+
+    assert [layer for layer in layers if layer in LAYERS] == list(LAYERS)
+
+
+KNOWN = frozenset(
+    {
+        *PACKAGES,
+        *LAYERS,
+        "scalelag.cli.main",
+        "probes.serve_api",
+        "reports.render.html",
+        "serve_apps.sleeper",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "reason"),
+    [
+        ("probes.replica_probe", "import scalelag.cli.main", "goes up"),
+        ("probes.replica_probe", "from scalelag import cli", "goes up"),
+        ("probes.replica_probe", "from scalelag.target import preflight", "goes up"),
+        ("scalelag.record.loader", "from ..cli import main", "goes up"),
+        ("scalelag.record.loader", "from .. import plugin", "goes up"),
+        ("reports.analysis.lag", "from ..render.html import page", "goes up"),
+        ("scalelag.errors", "def f():\n    import probes.serve_api", "goes up"),
+        ("scalelag.errors", "class A:\n    import probes", "goes up"),
+        ("scalelag.errors", "if TYPE_CHECKING:\n    from probes import serve_api", "goes up"),
+        ("scalelag.errors", "importlib.import_module('probes.serve_api')", "goes up"),
+        ("scalelag", "from scalelag.errors import ScalelagError", "goes up"),
+        ("scalelag.utils", "", "belongs to no layer"),
+        ("reports.shared", "", "belongs to no layer"),
+        ("serve_apps.sleeper", "from scalelag import __version__", "self-contained"),
+        ("serve_apps", "import ray", "import ray"),
+        ("serve_apps", "from .sleeper import app", "table of apps"),
+        ("scalelag.cli.run", "import serve_apps.sleeper", "inside the function"),
+        ("scalelag.cli.run", "from serve_apps import sleeper", "inside the function"),
+        ("probes.replica_probe", "from serve_apps import APPS", "know serve_apps"),
+        ("reports.render.html", "def f():\n    from serve_apps import sleeper", "know serve_apps"),
+        ("reports.analysis.lag", "from time import monotonic", "pure"),
+        ("reports.analysis.lag", "import os.path", "pure"),
+        ("reports.analysis.whatif", "def f():\n    import ray.serve", "pure"),
+        ("reports.render.html", "from ray import serve", "import ray"),
+        ("scalelag.cli.doctor", "import ray", "import ray"),
+        ("scalelag.target.preflight", "import ray", "import ray"),
+        ("probes.replica_probe", "from gevent import sleep", "gevent and locust"),
+        ("scalelag.cli.run", "async def f():\n    from locust.env import Environment", "locust"),
+    ],
+)
+def test_a_violation_is_caught(module: str, source: str, reason: str):
+    is_package = module in PACKAGES
+
+    found = violations(module, source, KNOWN, is_package=is_package)
+
+    assert len(found) == 1
+    assert reason in found[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("scalelag.cli.run", "from scalelag import __version__\nfrom . import main"),
+        ("scalelag.cli.run", "from serve_apps import APPS"),
+        ("scalelag.__main__", "from scalelag.cli.main import main"),
+        ("scalelag.target.embedded_main", "import ray\nfrom ray import serve"),
+        ("scalelag.target.preflight", "from probes import serve_api"),
+        ("scalelag.target.preflight", "def f():\n    from serve_apps import sleeper"),
+        ("scalelag.plugin.recorder", "import gevent\nfrom locust import events"),
+        ("probes.replica_probe", "import time\nfrom .serve_api import ServeApi"),
+        ("reports.analysis.lag", "import math\nfrom scalelag.record import rows"),
+        ("serve_apps.sleeper", "from ray import serve\nfrom serve_apps import APPS"),
+    ],
+)
+def test_what_the_rules_allow_passes(module: str, source: str):
+    assert violations(module, source, KNOWN) == []

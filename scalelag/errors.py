@@ -3,7 +3,8 @@
 ScalelagError            1  the tool itself failed (disk full, a bug it could name)
 ├── RecordError          1  a run directory that cannot be read or written
 ├── UsageError           2  a plan, gate, option or name that makes no sense
-└── TargetError          3  the target is unreachable or not ready
+├── TargetError          3  the target is unreachable or not ready
+└── InterruptedRunError  130  Ctrl-C or SIGTERM
 """
 
 EXIT_PASSED = 0
@@ -35,3 +36,9 @@ class TargetError(ScalelagError):
     """The target is unreachable, refuses us, or is not ready."""
 
     exit_code = EXIT_TARGET
+
+
+class InterruptedRunError(ScalelagError):
+    """Ctrl-C or SIGTERM."""
+
+    exit_code = EXIT_INTERRUPTED

@@ -7,19 +7,29 @@ from pydantic import Field
 from ray import serve
 from ray.serve import Application
 
-from serve_apps.scaling import MaxReplicas, NumCpus, ScalingArgs
+from serve_apps.scaling import (
+    NEVER_FULL,
+    MaxOngoingRequests,
+    MaxReplicas,
+    NumCpus,
+    ScalingArgs,
+    TargetOngoingRequests,
+)
 
 
 class CpuBoundArgs(ScalingArgs):
     """The arguments of `serve_apps.cpu_bound:app`.
 
     One replica cannot use more than one core, because its threads share Python's interpreter
-    lock. It reserves that core, and two of them fill the machine the defaults are made for.
+    lock. It reserves that core, and two of them fill the machine the defaults are made for. A
+    target of more than 1 would flap: two replicas that keep up look idle enough for one.
     """
 
     work_ms: float = Field(default=25.0, ge=0, le=60_000, description="CPU time of a request.")
     num_cpus: NumCpus = 1.0
     max_replicas: MaxReplicas = 2
+    target_ongoing_requests: TargetOngoingRequests = 1.0
+    max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
 
 
 @serve.deployment()

@@ -9,6 +9,7 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from serve_apps.scaling import (
+    NEVER_FULL,
     STRICT,
     DownscaleDelayS,
     MaxOngoingRequests,
@@ -24,7 +25,7 @@ class IngressArgs(ScalingArgs):
 
     max_replicas: MaxReplicas = 2
     target_ongoing_requests: TargetOngoingRequests = 8.0
-    max_ongoing_requests: MaxOngoingRequests = 40
+    max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
 
 
 class FastArgs(ScalingArgs):
@@ -34,6 +35,7 @@ class FastArgs(ScalingArgs):
         default=0.1, ge=0, le=3600, description="How long a request takes in this deployment."
     )
     max_replicas: MaxReplicas = 2
+    max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
     upscale_delay_s: UpscaleDelayS = 1.0
     downscale_delay_s: DownscaleDelayS = 3.0
 
@@ -45,7 +47,7 @@ class SlowArgs(ScalingArgs):
         default=0.3, ge=0, le=3600, description="How long a request takes in this deployment."
     )
     target_ongoing_requests: TargetOngoingRequests = 3.0
-    max_ongoing_requests: MaxOngoingRequests = 10
+    max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
     upscale_delay_s: UpscaleDelayS = 3.0
     downscale_delay_s: DownscaleDelayS = 8.0
 

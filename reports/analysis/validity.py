@@ -78,7 +78,7 @@ def warnings(
 ) -> list[str]:
     """What a reader of the report should know, in plain words."""
     zero_s = run.info.zero_s
-    found = list(run.problems)
+    found = [*run.info.warnings, *run.problems]
     found += [_gap_warning(gap, zero_s) for gap in run.gaps]
     found += [_restart_warning(restart, zero_s) for restart in run.restarts]
     found += _edge_warnings(run.info)

@@ -13,6 +13,11 @@ from locust.argument_parser import LocustArgumentParser
 from reports.analysis.gates import parse_gate
 from scalelag.errors import UsageError
 from scalelag.record.plan import Arrivals, LoadPlan, parse_plan
+from scalelag.target.preflight import without_credentials
+
+EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
+PARENT_VARIABLE = "SCALELAG_PARENT_PID"
+"""Environment variables by which `scalelag run` tells its load process what it is part of."""
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
 
@@ -204,6 +209,19 @@ class RunOptions(msgspec.Struct, frozen=True):
     gates: tuple[str, ...]
     strict: bool
     raw: dict[str, Any]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether `scalelag run` started the cluster for this run."""
+        return os.environ.get(EMBEDDED_VARIABLE) == "1"
+
+    def public(self) -> dict[str, Any]:
+        """Options as given, fit for the record: of headers that hold values, only the names."""
+        shown = [
+            f"{name}: {value if _VARIABLE.search(value) else '(not recorded)'}"
+            for name, value in map(parse_header, self.raw["header"])
+        ]
+        return self.raw | {"header": shown, "dashboard": without_credentials(self.dashboard)}
 
     @property
     def verify(self) -> bool | str:

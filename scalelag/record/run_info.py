@@ -78,6 +78,7 @@ class RunInfo(msgspec.Struct, frozen=True):
 
     `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise, None
     while unknown. `planned_requests` is None for closed-loop plans.
+    `warnings` were known before the load began.
     """
 
     schema_version: int
@@ -98,3 +99,4 @@ class RunInfo(msgspec.Struct, frozen=True):
     edges: tuple[Edge, ...] = ()
     load_ended_s: float | None = None
     watched_until_s: float | None = None
+    warnings: tuple[str, ...] = ()

@@ -69,7 +69,7 @@ def payload_at(script: Script, t_s: float, zero_s: float = 0.0) -> Body:
         "applications": {app: _application(now, app) for app in script.applications},
         "target_capacity": None,
         "target_groups": [target_group(nodes, script.http_port)],
-        "controller_health_metrics": health_metrics(now.clock_s + t_s, t_s - started_s)
+        "controller_health_metrics": health_metrics(now.clock_s + t_s, now.clock_s + started_s)
         | script.health,
         "restores_unset_config_options": True,
     }

@@ -157,14 +157,15 @@ def _request_router_config() -> Body:
     }
 
 
-def health_metrics(timestamp_s: float, uptime_s: float) -> Body:
-    """An unworried controller that has been up for `uptime_s` at `timestamp_s`."""
+def health_metrics(now_s: float, started_s: float) -> Body:
+    """An unworried controller at `now_s` that is up since `started_s`, both on its own clock."""
+    uptime_s = now_s - started_s
     loops = int(uptime_s / CONTROL_LOOP_S)
     return {
-        "timestamp": timestamp_s,
-        "controller_start_time": timestamp_s - uptime_s,
+        "timestamp": now_s,
+        "controller_start_time": started_s,
         "uptime_s": uptime_s,
-        "last_control_loop_time": timestamp_s - uptime_s + loops * CONTROL_LOOP_S,
+        "last_control_loop_time": started_s + loops * CONTROL_LOOP_S,
         "num_control_loops": loops,
         "loop_duration_s": _stats(0.006, 0.002, 0.003, 0.02),
         "loops_per_second": loops / uptime_s if uptime_s > 0 else 0.0,
@@ -206,6 +207,16 @@ def _without_newer(value: Any) -> Any:
         kept = {key: v for key, v in value.items() if key not in NEWER_THAN_2_10}
         return {key: _without_newer(v) for key, v in kept.items()}
     return [_without_newer(item) for item in value] if isinstance(value, list) else value
+
+
+def version_body(script: Script) -> Body:
+    """The body of `GET /api/version`."""
+    return {
+        "version": "4",
+        "ray_version": f"{script.schema}.0",
+        "ray_commit": "0" * 40,
+        "session_name": "session_standin",
+    }
 
 
 def nodes_body(script: Script) -> Body:

@@ -1,0 +1,219 @@
+"""The lag of each load step of one deployment, for the terminal."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports.analysis.model import (
+    DOWN_PHASES,
+    UP_PHASES,
+    DeploymentReport,
+    PhaseName,
+    StepReport,
+)
+from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.render.wording import (
+    NOT_MEASURED,
+    Measured,
+    is_shown,
+    load_change,
+    plain,
+    replica_change,
+    seconds,
+    step_name,
+)
+
+_UP = "up: from the load step until the last replica it needed is RUNNING"
+_DOWN = "down: from the load step until the last replica to leave is gone"
+_UNCERTAIN = "seconds; ± is what polling cannot know"
+_WORDS = frozenset({"step", "replicas", "critical replica"})
+_COMMON_COLUMNS = 4
+
+
+def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
+    """Print the lag of every step, and why one has none."""
+    measured = [step for step in deployment.steps if step.total_s]
+    emit(console, _heading(key, deployment, room(console), uncertain=bool(measured)))
+    widths = _common_widths(measured)
+    for direction, title, phases in (("up", _UP, UP_PHASES), ("down", _DOWN, DOWN_PHASES)):
+        steps = [step for step in measured if step.direction == direction]
+        if steps:
+            emit(console, Text(title, style="italic"))
+            emit(console, _table(console, steps, _phase_names(steps, phases), widths))
+    idle = _idle_steps(deployment.steps)
+    for step in deployment.steps:
+        if step not in idle and (remark := _remark(step)):
+            emit(console, hanging(Text(step_name(step)), Text(remark)))
+    for line in (_reasons(idle), _unmeasured_phases(measured)):
+        if line:
+            emit(console, Text(line, style="dim"))
+
+
+def _heading(key: str, deployment: DeploymentReport, width: int, *, uncertain: bool) -> Text:
+    name = Text(f"Scale lag: {plain(key)}", style="bold")
+    config = deployment.autoscaling
+    if config is None:
+        bounds = "(does not scale by itself)"
+    else:
+        low, high = (config.get(name, "?") for name in ("min_replicas", "max_replicas"))
+        bounds = plain(f"({low}..{high} replicas)")
+    return flow([name, bounds, *([_UNCERTAIN] if uncertain else [])], width, "  ")
+
+
+def _phase_names(
+    steps: Iterable[StepReport], always: Sequence[PhaseName]
+) -> tuple[PhaseName, ...]:
+    """The phases that have a column: those of polling, and any other that was measured."""
+    measured = (p.name for step in steps for p in step.phases if p.value is not None)
+    return tuple(dict.fromkeys(chain(always, measured)))
+
+
+def _table(
+    console: Console,
+    steps: Sequence[StepReport],
+    phases: Sequence[PhaseName],
+    widths: Sequence[int],
+) -> RenderableType:
+    """One line a step; where that is too wide, margins below the figures; else step by step."""
+    figures = [_figures(step, phases) for step in steps]
+    names = ["total", *phases]
+    headers = [*_common_headers(steps), *names]
+    left = _WORDS | frozenset(names)
+    critical = _critical_replicas(steps, room(console))
+
+    def in_line() -> RenderableType:
+        return Group(columns(headers, _rows(steps, _side_by_side(figures)), left, widths), critical)
+
+    def with_critical() -> Table:
+        named = ((*row, plain(step.critical_replica or NOT_MEASURED))
+                 for step, row in zip(steps, _side_by_side(figures), strict=True))
+        return columns([*headers, "critical replica"], _rows(steps, named), left, widths)
+
+    def stacked() -> RenderableType:
+        below = (tuple("\n".join(filter(None, figure)) for figure in row) for row in figures)
+        return Group(columns(headers, _rows(steps, below), _WORDS, widths), critical)
+
+    def step_by_step() -> Text:
+        described = (_described(step, names, row, room(console))
+                     for step, row in zip(steps, figures, strict=True))
+        return Text("\n").join([*described, critical])
+
+    return first_fitting(console, [with_critical, in_line, stacked], step_by_step)
+
+
+def _figures(step: StepReport, phases: Sequence[PhaseName]) -> list[Measured]:
+    by_name = {phase.name: phase for phase in step.phases}
+    return [seconds(step.total_s), *(seconds(by_name.get(name)) for name in phases)]
+
+
+def _side_by_side(figures: Sequence[Sequence[Measured]]) -> list[tuple[str, ...]]:
+    """Figures and margins of a column each below one another."""
+    by_column = [_aligned(column) for column in zip(*figures, strict=True)]
+    return list(zip(*by_column, strict=True))
+
+
+def _aligned(column: Sequence[Measured]) -> list[str]:
+    value = max(len(figure.value) for figure in column)
+    margin = max(len(figure.margin) for figure in column)
+    return [f"{f.value:>{value}} {f.margin:<{margin}}" if margin else f"{f.value:>{value}}"
+            for f in column]
+
+
+def _common_headers(steps: Sequence[StepReport]) -> list[str]:
+    return ["step", "at", f"load {steps[0].unit}", "replicas"]
+
+
+def _common(step: StepReport) -> tuple[str, ...]:
+    load = load_change(step.from_level, step.to_level)
+    return (step_name(step), f"{step.at_s:.1f}", load, replica_change(step))
+
+
+def _rows(
+    steps: Sequence[StepReport], cells: Iterable[Sequence[str]]
+) -> list[tuple[str, ...]]:
+    return [(*_common(step), *row) for step, row in zip(steps, cells, strict=True)]
+
+
+def _common_widths(steps: Sequence[StepReport]) -> list[int]:
+    """Widths that let the tables of up and down stand below one another."""
+    return [
+        max((len(_common(step)[i]) for step in steps), default=0) for i in range(_COMMON_COLUMNS)
+    ]
+
+
+def _critical_replicas(steps: Sequence[StepReport], width: int) -> Text:
+    named = [f"{step_name(s)} {plain(s.critical_replica)}" for s in steps if s.critical_replica]
+    text = flow(["critical replica:", *named], width, "  ") if named else Text()
+    text.stylize("dim")
+    return text
+
+
+def _described(
+    step: StepReport, names: Sequence[str], figures: Sequence[Measured], width: int
+) -> Text:
+    """A step without a table, for consoles too narrow for one."""
+    head = (
+        f"{step_name(step)} at {step.at_s:.1f}",
+        f"{load_change(step.from_level, step.to_level)} {step.unit}",
+        f"{replica_change(step)} replicas",
+    )
+    parts = [f"{name} {figure}" for name, figure in zip(names, figures, strict=True)]
+    return Text("\n").join([flow(head, width), flow(parts, width)])
+
+
+def _remark(step: StepReport) -> str:
+    """What a reader must know of a step beyond its figures; empty if nothing."""
+    if step.total_s is None:
+        return plain(step.reason or "not measured")
+    found = [plain(step.reason)] if step.reason else []
+    if is_shown(step.unattributed_s):
+        found.append(f"{step.unattributed_s:.2f} s unattributed")
+    always = UP_PHASES if step.direction == "up" else DOWN_PHASES
+    found += [
+        f"{phase.name}: {plain(phase.reason)}"
+        for phase in step.phases
+        if phase.name in always and phase.value is None and phase.reason
+    ]
+    return "; ".join(found)
+
+
+def _idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:
+    """Steps without a lag that nobody wonders at: the load stayed, or the run began or ended."""
+    return [
+        step
+        for i, step in enumerate(steps)
+        if step.total_s is None
+        and (step.direction == "none" or (i in (0, len(steps) - 1) and _suffices(step)))
+    ]
+
+
+def _suffices(step: StepReport) -> bool:
+    """Whether there were enough replicas before a step up, or no more than enough before one down."""
+    before, target = step.replicas_before, step.target_after
+    if before is None or target is None:
+        return False
+    return target <= before if step.direction == "up" else target >= before
+
+
+def _reasons(steps: Iterable[StepReport]) -> str:
+    """Why each of these steps has no lag, on one line."""
+    by_reason: dict[str, list[str]] = {}
+    for step in steps:
+        by_reason.setdefault(plain(step.reason or "not measured"), []).append(step_name(step))
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
+
+
+def _unmeasured_phases(steps: Iterable[StepReport]) -> str:
+    """Phases without a column, which no step measured."""
+    phases = [phase for step in steps for phase in step.phases]
+    measured = {phase.name for phase in phases if phase.value is not None}
+    reasons = {
+        phase.name: plain(phase.reason)
+        for phase in phases
+        if phase.name not in {*UP_PHASES, *DOWN_PHASES, *measured} and phase.reason
+    }
+    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return f"not measured: {listed}" if listed else ""

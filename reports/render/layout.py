@@ -1,0 +1,98 @@
+"""What fits a console's width: choosing between layouts, breaking lines between parts."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.segment import Segment, Segments
+from rich.table import Table
+from rich.text import Text
+
+INDENT = 1
+_ASCII = str.maketrans("±·░█┌┐└┘├┤┬┴┼─│━", "~-:#+++++++++-|=")
+
+
+def emit(console: Console, renderable: RenderableType, indent: int = INDENT) -> None:
+    """Print without trailing blanks, and in ASCII where the console's encoding asks for it."""
+    padded = Padding(renderable, (0, 0, 0, indent))
+    ascii_only = console.options.ascii_only
+    for line in console.render_lines(padded, pad=False):
+        segments = [_as_ascii(segment) for segment in line] if ascii_only else line
+        console.print(Segments([*_without_trailing_blanks(segments), Segment.line()]), end="")
+
+
+def _as_ascii(segment: Segment) -> Segment:
+    text = segment.text.translate(_ASCII)
+    text = "".join(char if char.isascii() else "?" * cell_len(char) for char in text)
+    return Segment(text, segment.style, segment.control)
+
+
+def _without_trailing_blanks(line: Sequence[Segment]) -> list[Segment]:
+    kept = list(line)
+    while kept and not kept[-1].text.strip() and not (kept[-1].style and kept[-1].style.bgcolor):
+        kept.pop()
+    if kept and not (kept[-1].style and kept[-1].style.bgcolor):
+        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style, kept[-1].control)
+    return kept
+
+
+def room(console: Console, indent: int = INDENT) -> int:
+    """Columns right of the indent."""
+    return max(1, console.width - indent)
+
+
+def first_fitting(
+    console: Console, layouts: Iterable[Callable[[], RenderableType]], otherwise: Callable[[], Text]
+) -> RenderableType:
+    """The first layout that needs no more than the console's width, else `otherwise`."""
+    for layout in layouts:
+        laid_out = layout()
+        if Measurement.get(console, console.options, laid_out).maximum <= room(console):
+            return laid_out
+    return otherwise()
+
+
+def flow(parts: Iterable[str | Text], width: int, separator: str = " · ") -> Text:
+    """`parts` one after another, lines broken between them; only one wider than `width` is cut."""
+    lines: list[Text] = []
+    for part in parts:
+        text = part if isinstance(part, Text) else Text(part)
+        if lines and lines[-1].cell_len + len(separator) + text.cell_len <= width:
+            lines[-1] = Text.assemble(lines[-1], separator, text)
+        else:
+            lines.append(text)
+    return Text("\n", overflow="fold").join(lines)
+
+
+def hanging(head: Text, body: RenderableType) -> Table:
+    """`body` right of `head`, its further lines too."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(head, body)
+    return grid
+
+
+def columns(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    left: frozenset[str],
+    widths: Sequence[int] = (),
+) -> Table:
+    """A table of figures; `left` names the columns of words, `widths` the least width of each."""
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False
+    )
+    for i, header in enumerate(headers):
+        table.add_column(
+            Text(header),
+            justify="left" if header.strip() in left else "right",
+            no_wrap=True,
+            min_width=widths[i] if i < len(widths) else None,
+            vertical="top",
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table

@@ -1,0 +1,92 @@
+"""What was sent, what came back, and how fast, for the terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports.analysis.model import LoadReport, RunSummary
+from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.render.wording import count, load_change, milliseconds, plain, rate, shortened
+
+_STEP, _AT, _LOAD = "\nstep", "\nat", "load\n"
+_COUNTS = ("offered\nrps", "completed\nrps", "\nfailed", "not\nsent")
+_TIMES = ("latency\np50", "\np95", "\np99", "\nmax", "service\np50", "\np99 ")
+_WORDS = frozenset({"step"})
+_MOST_ERRORS = 5
+
+
+def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
+    """Print the requests of each step and of the whole run, and the errors."""
+    plan = f"{plain(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''}"
+    title = Text(f"Load: {plan}", style="bold")
+    about = ("latency in ms from the intended start", "service time in ms from the send")
+    emit(console, flow([title, f"({plain(run.arrivals)} arrivals)", *about], room(console), "  "))
+    emit(console, _table(console, load))
+    _print_errors(console, load)
+
+
+def _table(console: Console, load: LoadReport) -> RenderableType:
+    """One table; where that is too wide, one of requests and one of times; else step by step."""
+    cells = _cells(load)
+    everything = tuple(cells)
+    without_load = tuple(header for header in everything if not header.startswith(_LOAD))
+    requests = tuple(header for header in everything if header not in _TIMES)
+    return first_fitting(
+        console,
+        [
+            lambda: _of(everything, cells),
+            lambda: _of(without_load, cells),
+            lambda: Group(_of(requests, cells), _of((_STEP, _AT, *_TIMES), cells)),
+        ],
+        lambda: _step_by_step(cells, room(console)),
+    )
+
+
+def _of(headers: Sequence[str], cells: Mapping[str, Sequence[str]]) -> Table:
+    return columns(headers, list(zip(*(cells[h] for h in headers), strict=True)), _WORDS)
+
+
+def _cells(load: LoadReport) -> dict[str, list[str]]:
+    """Cells by header: one for each step, and the last for the whole run."""
+    steps = load.steps
+    parts = (*steps, load)
+    unit = steps[0].unit if steps else ""
+    return {
+        _STEP: [*(str(step.index) for step in steps), "all"],
+        _AT: [*(f"{step.at_s:.1f}" for step in steps), ""],
+        _LOAD + unit: [*(load_change(step.from_level, step.to_level) for step in steps), ""],
+        _COUNTS[0]: [*(rate(step.offered_rps) for step in steps), ""],
+        _COUNTS[1]: [*(rate(step.completed_rps) for step in steps), ""],
+        _COUNTS[2]: [f"{part.failed:,}" for part in parts],
+        _COUNTS[3]: [f"{part.not_sent:,}" for part in parts],
+        _TIMES[0]: [milliseconds(part.latency_p50_ms) for part in parts],
+        _TIMES[1]: [milliseconds(part.latency_p95_ms) for part in parts],
+        _TIMES[2]: [milliseconds(part.latency_p99_ms) for part in parts],
+        _TIMES[3]: [milliseconds(part.latency_max_ms) for part in parts],
+        _TIMES[4]: [milliseconds(part.service_p50_ms) for part in parts],
+        _TIMES[5]: [milliseconds(part.service_p99_ms) for part in parts],
+    }
+
+
+def _step_by_step(cells: Mapping[str, Sequence[str]], width: int) -> Text:
+    """Without a table, for consoles too narrow for one."""
+    headers = [*list(cells)[:-2], _TIMES[4], "service\np99"]
+    lines: list[Text] = []
+    for row in zip(*cells.values(), strict=True):
+        named = zip(headers, row, strict=True)
+        lines.append(flow([f"{' '.join(h.split())} {cell}" for h, cell in named if cell], width))
+    return Text("\n").join(lines)
+
+
+def _print_errors(console: Console, load: LoadReport) -> None:
+    if not load.errors:
+        return
+    emit(console, Text("Errors", style="bold"))
+    kinds = list(load.errors.items())
+    for message, times in kinds[:_MOST_ERRORS]:
+        emit(console, hanging(Text(f"{times:,} x"), Text(shortened(message), overflow="fold")))
+    if rest := kinds[_MOST_ERRORS:]:
+        requests = count(sum(times for _, times in rest), "request")
+        emit(console, Text(f"and {count(len(rest), 'other kind')} ({requests}): see report.json"))

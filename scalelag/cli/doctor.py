@@ -1,0 +1,134 @@
+"""`scalelag doctor`: is the target fit for a run? Everything that `run` relies on, looked at."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from probes.pacing import clock_offset
+from probes.payload import ServePayload, parse_payload
+from probes.serve_api import APPLICATIONS_PATH, Dashboard, token_from_environment
+from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
+from scalelag.plugin.options import OPTIONS
+from scalelag.target.preflight import Patience, check_endpoint, ray_version, ready_payload
+from scalelag.target.room import look_for_room
+
+_DASHBOARD = next(str(option.default) for option in OPTIONS if option.dest == "dashboard")
+_OFFSET_LOOKS = 5
+
+
+class _Findings:
+    """Findings as they are made, and whether one of them is bad."""
+
+    def __init__(self) -> None:
+        self.table = Table(show_header=False, box=None, pad_edge=False)
+        self.failed = False
+
+    def good(self, what: str, text: str) -> None:
+        self._add("ok", "green", what, text)
+
+    def warn(self, what: str, text: str) -> None:
+        self._add("warn", "yellow", what, text)
+
+    def bad(self, what: str, text: str) -> None:
+        self.failed = True
+        self._add("FAIL", "bold red", what, text)
+
+    def _add(self, mark: str, style: str, what: str, text: str) -> None:
+        self.table.add_row(Text(mark, style=style), Text(what), Text(text))
+
+
+def doctor(
+    dashboard: Annotated[str, typer.Option(help="URL of the Ray dashboard.")] = _DASHBOARD,
+    host: Annotated[str | None, typer.Option(help="URL of the Serve endpoint.")] = None,
+    dashboard_ca: Annotated[
+        str | None, typer.Option(help="File with the CA of the dashboard's certificate.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Do not check the dashboard's certificate.")
+    ] = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the dashboard.", min=0)] = 0.0,
+) -> int:
+    """Look at a cluster: dashboard, Ray, applications, autoscaling, endpoint, clock, room."""
+    findings = _Findings()
+    try:
+        target = Dashboard(
+            dashboard, time.time, token_from_environment(), not insecure and (dashboard_ca or True)
+        )
+        _examine(target, host, Patience(wait, time.monotonic, time.sleep), findings)
+    except ScalelagError as error:
+        findings.bad("target", str(error))
+    Console().print(findings.table)
+    return EXIT_TARGET if findings.failed else EXIT_PASSED
+
+
+def _examine(target: Dashboard, host: str | None, patience: Patience, findings: _Findings) -> None:
+    version = patience.retry(lambda: ray_version(target))
+    findings.good("dashboard", f"{target.url} answers and lets us in, Ray {version or 'unknown'}")
+    payload = parse_payload(target.get(APPLICATIONS_PATH).body)
+    try:
+        ready_payload(target, [])
+        findings.good("applications", ", ".join(sorted(payload.applications)))
+    except ScalelagError as error:
+        findings.bad("applications", str(error))
+    _describe(payload, findings)
+    if host is None:
+        findings.warn("endpoint", "not looked at: give --host URL")
+    else:
+        try:
+            check_endpoint(host)
+            findings.good("endpoint", f"{host} answers HTTP")
+        except ScalelagError as error:
+            findings.bad("endpoint", str(error))
+    _clock(target, findings)
+    _room(target, payload, findings)
+
+
+def _describe(payload: ServePayload, findings: _Findings) -> None:
+    for key, deployment in sorted(payload.deployments().items()):
+        autoscaling = deployment.info().autoscaling
+        text = f"{len(deployment.replicas)} replicas, {deployment.status}"
+        if autoscaling is None:
+            findings.warn(key, f"{text}; it does not autoscale (a fixed number of replicas)")
+        else:
+            findings.good(key, f"{text}; {_autoscaling(autoscaling)}")
+
+
+def _autoscaling(config: dict[str, Any]) -> str:
+    names = (
+        "min_replicas",
+        "max_replicas",
+        "target_ongoing_requests",
+        "metrics_interval_s",
+        "look_back_period_s",
+        "upscale_delay_s",
+        "downscale_delay_s",
+    )
+    return ", ".join(f"{name} {config[name]:g}" for name in names if config.get(name) is not None)
+
+
+def _clock(target: Dashboard, findings: _Findings) -> None:
+    offsets = [
+        clock_offset(reply.sent_s, reply.received_s, health.timestamp_s)
+        for reply in (target.get(APPLICATIONS_PATH) for _ in range(_OFFSET_LOOKS))
+        if (health := parse_payload(reply.body).controller()) and health.timestamp_s is not None
+    ]
+    if not offsets:
+        findings.warn("clock", "this Ray does not tell its time (it does since 2.54)")
+        return
+    best = min(offsets, key=lambda offset: offset.error_s)
+    text = f"cluster is {best.offset_s:+.3f} s from here, known to {best.error_s:.3f} s"
+    (findings.good if abs(best.offset_s) < 1 else findings.warn)("clock", text)
+
+
+def _room(target: Dashboard, payload: ServePayload, findings: _Findings) -> None:
+    room = look_for_room(target, payload)
+    if room.free is None:
+        findings.warn("room", room.reason or "unknown")
+    for shortage in room.shortages:
+        findings.warn("room", shortage.text)
+    if room.free is not None and not room.shortages:
+        findings.good("room", "enough free for max_replicas of every deployment")

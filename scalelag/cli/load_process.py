@@ -1,0 +1,85 @@
+"""Locust as a process of its own: the load, the probe and the report of a run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import locustfiles
+from scalelag.errors import InterruptedRunError
+from scalelag.plugin.options import EMBEDDED_VARIABLE, OPTIONS, PARENT_VARIABLE
+
+_STOP_TIMEOUT_S = 45.0
+
+
+def option_arguments(values: Mapping[str, Any]) -> list[str]:
+    """Command line that says the plugin's options in `values` once more."""
+    arguments: list[str] = []
+    for option in OPTIONS:
+        value = values[option.dest]
+        if value is None or value is False:
+            continue
+        if option.type == "flag":
+            arguments.append(option.flag)
+        else:
+            items = value if option.type == "list" else [value]
+            # With "=": a value that begins with a dash is no option.
+            arguments += [f"{option.flag}={item}" for item in items]
+    return arguments
+
+
+class LoadProcess:
+    """Runs Locust with our plugin; `arguments` are ours, `token` goes by the environment."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        locustfiles: Sequence[Path] = (),
+        processes: int = 1,
+        web: bool = False,
+        token: str | None = None,
+    ) -> None:
+        files = ",".join(str(path) for path in _locustfiles(locustfiles))
+        self._command = [sys.executable, "-m", "locust", "-f", files, *arguments]
+        self._command += ["--loglevel", "INFO" if web else "WARNING"]
+        self._command += ["--web-host", "127.0.0.1"] if web else ["--headless"]
+        if processes > 1:
+            self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
+        self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
+        if token is not None:
+            self._environment |= {"RAY_AUTH_TOKEN": token, EMBEDDED_VARIABLE: "1"}
+
+    def run(self) -> int:
+        """Exit code of Locust; negative, its signal's number, where it was killed.
+
+        Interrupted, it lets Locust close the run and report before it returns.
+        """
+        # A session of its own: Ctrl-C is for us, and Locust is told once.
+        process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return process.wait()
+        except InterruptedRunError:
+            process.terminate()
+            try:
+                return process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _locustfiles(own: Sequence[Path]) -> list[Path]:
+    home = Path(locustfiles.__file__).parent
+    return [home / "attached.py", *own] if own else [home / "stepped.py"]

@@ -1,0 +1,66 @@
+"""`scalelag report`: a report on a run directory, rebuilt from what was recorded."""
+
+import sys
+from enum import Enum
+from io import StringIO
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from reports.analysis.gates import parse_gate
+from reports.analysis.model import Analysis
+from reports.analysis.summary import analyse
+from reports.render.json_report import render_json
+from reports.render.terminal import render_terminal
+from reports.render.verdict import exit_code
+from scalelag.record.run_dir import load_run, write_file
+
+
+class Format(str, Enum):
+    """What a report can be rendered as."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")],
+    output_format: Annotated[
+        Format, typer.Option("--format", help="What to render.", case_sensitive=False)
+    ] = Format.TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="File to write to, in place of the terminal.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option("--gate", help="Condition for passing, in place of the run's. Repeatable."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="An inconclusive gate fails (exit 5).")
+    ] = False,
+) -> int:
+    """Report on a finished or interrupted run, and judge its gates."""
+    texts = gate or []
+    gates = [parse_gate(text) for text in texts]
+    recorded = load_run(run)
+    if not texts:
+        gates = [parse_gate(text) for text in recorded.info.options.get("gate", [])]
+    analysis = analyse(recorded, gates)
+    rendered = _render(analysis, output_format, run)
+    if output is not None:
+        write_file(output, rendered)
+    elif output_format is Format.TERMINAL:
+        render_terminal(analysis, Console(), str(run))
+    else:
+        sys.stdout.write(rendered.decode())
+    return exit_code(analysis.report, strict=strict)
+
+
+def _render(analysis: Analysis, output_format: Format, run: Path) -> bytes:
+    if output_format is Format.JSON:
+        return render_json(analysis.report)
+    text = StringIO()
+    render_terminal(analysis, Console(file=text, width=120), str(run))
+    return text.getvalue().encode()

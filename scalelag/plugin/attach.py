@@ -1,0 +1,84 @@
+"""`attach()` in a locustfile makes Locust record, probe and report."""
+
+import importlib
+import logging
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from locust import events
+from locust.env import Environment
+from locust.runners import Runner, WorkerRunner
+
+from scalelag.errors import UsageError
+from scalelag.plugin.control import Control
+from scalelag.plugin.options import add_options
+
+_PACKAGES = ("probes", "reports", "locustfiles", "serve_apps")
+_controls: WeakKeyDictionary[Environment, Control] = WeakKeyDictionary()
+_attached: list[bool] = []
+
+
+def attach() -> None:
+    """Add our options and listeners to Locust; once a process, however often it is called.
+
+    Raises UsageError where another package shadows one of ours.
+    """
+    if _attached:
+        return
+    _attached.append(True)
+    check_packages()
+    events.init_command_line_parser.add_listener(add_options)
+    events.init.add_listener(_on_init)
+    events.test_start.add_listener(_on_test_start)
+    events.test_stop.add_listener(_on_test_stop)
+    # Added before the runner adds its own: `quitting` is fired in reverse, so that ours comes after
+    # the master has collected what its workers had left.
+    events.quitting.add_listener(_on_quitting)
+    events.quit.add_listener(_on_quit)
+
+
+def control_of(environment: Environment) -> Control:
+    """Return the control of `environment`. Raises UsageError where Locust was not attached."""
+    control = _controls.get(environment)
+    if control is None:
+        raise UsageError("this locustfile uses scalelag's users or shape without calling attach()")
+    return control
+
+
+def check_packages() -> None:
+    """Raise UsageError where a package of another project stands in for one of ours."""
+    home = Path(__file__).resolve().parents[2]
+    for name in _PACKAGES:
+        found = importlib.import_module(name)
+        file = getattr(found, "__file__", None)
+        if file is None or Path(file).resolve().parents[1] != home:
+            raise UsageError(
+                f"the package {name} was found at {file}, which is not scalelag's ({home / name}): "
+                "rename yours, or take its folder out of PYTHONPATH"
+            )
+
+
+def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
+    _controls[environment] = Control(environment, runner)
+    logging.getLogger("locust.stats_logger").disabled = True
+
+
+def _on_test_start(environment: Environment, **rest: object) -> None:
+    if not isinstance(environment.runner, WorkerRunner):
+        control_of(environment).on_test_start(environment, **rest)
+
+
+def _on_test_stop(environment: Environment, **rest: object) -> None:
+    if not isinstance(environment.runner, WorkerRunner):
+        control_of(environment).on_test_stop(environment, **rest)
+
+
+def _on_quitting(environment: Environment, **rest: object) -> None:
+    control = _controls.get(environment)
+    if control is not None and not isinstance(environment.runner, WorkerRunner):
+        control.on_quitting(environment, **rest)
+
+
+def _on_quit(exit_code: int, **_rest: object) -> None:
+    for control in list(_controls.values()):
+        control.on_quit(exit_code)

@@ -1,0 +1,160 @@
+"""Ties a Locust environment to runs: Locust's events on one side, a `Session` on the other."""
+
+import os
+import sys
+from pathlib import Path
+
+import gevent
+from locust.env import Environment
+from locust.runners import Runner
+from rich.console import Console
+
+from reports.analysis.gates import parse_gate
+from reports.analysis.model import Analysis
+from reports.analysis.summary import analyse
+from reports.render.json_report import render_json
+from reports.render.terminal import render_terminal
+from reports.render.verdict import exit_code
+from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
+from scalelag.plugin.live import LiveLine
+from scalelag.plugin.options import PARENT_VARIABLE, run_options
+from scalelag.plugin.session import Session
+from scalelag.plugin.worker import ROWS_MESSAGE, LoadWorker
+from scalelag.record.clock import Clock
+from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
+
+_PARENT_LOOK_S = 1.0
+
+
+class Control:
+    """One per Locust environment. Only the process that leads a run has a `session`."""
+
+    def __init__(self, environment: Environment, runner: Runner) -> None:
+        self._environment = environment
+        self._clock = Clock()
+        self._runs = 0
+        self._report: tuple[Analysis, Path] | None = None
+        self._live: gevent.Greenlet | None = None
+        self.worker = LoadWorker(environment, runner, self._clock)
+        self.session: Session | None = None
+        runner.register_message(ROWS_MESSAGE, self._on_rows)
+        if os.environ.get(PARENT_VARIABLE):
+            gevent.spawn(self._watch_parent, int(os.environ[PARENT_VARIABLE]))
+
+    def prepare(self) -> bool:
+        """Check the options and look at the target. What is wrong is said; then it is False."""
+        self.session = None
+        try:
+            options = run_options(vars(self._environment.parsed_options))
+            session = Session(self._environment, options, self._clock)
+        except ScalelagError as error:
+            self.refuse(error)
+            return False
+        # A request that is on its way when the load ends is waited for, never cut off.
+        self._environment.stop_timeout = max(
+            self._environment.stop_timeout or 0.0, options.request.timeout_s + 1
+        )
+        self.session = session
+        return True
+
+    def refuse(self, error: ScalelagError) -> None:
+        """Say what is wrong and have Locust end with the error's exit code."""
+        Console(stderr=True).print(
+            f"scalelag: {error}", markup=False, highlight=False, soft_wrap=True
+        )
+        self._environment.process_exit_code = error.exit_code
+
+    def on_test_start(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
+        """Open the run directory and announce the plan's start."""
+        if self.session is None:
+            return
+        self._runs += 1
+        try:
+            self.session.start(f"{os.getpid()}-{self._runs}")
+        except ScalelagError as error:
+            self.session = None
+            self.refuse(error)
+            return
+        for warning in self.session.warnings:
+            print(f"scalelag: {warning}", file=sys.stderr)  # noqa: T201  said before the load
+        self._live = gevent.spawn(self._show, self.session)
+
+    def on_test_stop(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
+        """Watch the scale-down after a plan that was done, then close the run and report."""
+        session = self.session
+        if session is None or session.finished:
+            return
+        session.end_load()
+        if session.load_done:
+            session.drain()
+        self._finish(session, interrupted=not session.load_done)
+
+    def on_quitting(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
+        """Close a run that `test_stop` did not (Ctrl-C, SIGTERM); it may be called twice."""
+        session = self.session
+        if session is not None and not session.finished:
+            session.end_load()
+            self._finish(session, interrupted=True)
+
+    def on_quit(self, exit_code: int, **_rest: object) -> None:  # noqa: ARG002
+        """Print the report last of all, below what Locust has to say."""
+        self._print_report()
+
+    def _finish(self, session: Session, *, interrupted: bool) -> None:
+        if self._live is not None:
+            self._live.kill()
+        while_doing = (
+            "while watching the scale-down" if session.load_done else "before the plan ended"
+        )
+        if session.failure:
+            path = session.finish("invalid", str(session.failure))
+        elif interrupted:
+            path = session.finish("interrupted", f"stopped {while_doing}")
+        else:
+            path = session.finish("complete", None)
+        if session.failure:
+            self.refuse(session.failure)
+        self._analyse(session, path, interrupted=interrupted and not session.failure)
+
+    def _analyse(self, session: Session, path: Path, *, interrupted: bool) -> None:
+        try:
+            gates = [parse_gate(text) for text in session.options.gates]
+            analysis = analyse(load_run(path), gates)
+            write_file(path / REPORT_FILE, render_json(analysis.report))
+        except ScalelagError as error:
+            self.refuse(session.failure or error)
+            return
+        if session.failure is None:
+            code = exit_code(analysis.report, strict=session.options.strict)
+            self._environment.process_exit_code = EXIT_INTERRUPTED if interrupted else code
+        self._report = (analysis, path)
+        if self._environment.web_ui is not None:
+            self._print_report()
+
+    def _print_report(self) -> None:
+        if self._report is not None:
+            analysis, path = self._report
+            self._report = None
+            render_terminal(analysis, Console(), str(path))
+
+    def _on_rows(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
+        data = getattr(msg, "data", None)
+        if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
+            self.session.collect(data)
+
+    def _show(self, session: Session) -> None:
+        line = LiveLine(session, Console(stderr=True))
+        line.start()
+        try:
+            while True:
+                gevent.sleep(line.interval_s)
+                line.update()
+        finally:
+            line.stop()
+
+    def _watch_parent(self, pid: int) -> None:
+        """Stop when the command that started us is gone: nobody would end the load otherwise."""
+        while os.getppid() == pid:
+            gevent.sleep(_PARENT_LOOK_S)
+        if self._environment.runner is not None:
+            self._environment.runner.quit()

@@ -1,0 +1,91 @@
+"""The load side of a run, in every process that has users: its share of the plan, its rows."""
+
+from typing import Any
+
+import gevent
+import gevent.event
+import msgspec
+from locust.env import Environment
+from locust.runners import Runner
+
+from scalelag.plugin.options import RunOptions, run_options
+from scalelag.plugin.recorder import RequestRecorder
+from scalelag.record.clock import Clock
+
+START_MESSAGE = "scalelag_start"
+FLUSH_MESSAGE = "scalelag_flush"
+ROWS_MESSAGE = "scalelag_rows"
+
+_FLUSH_INTERVAL_S = 0.5
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """This process's share of a run: of all arrivals, those whose number is `index` mod `count`.
+
+    `zero_s` is the plan's start in Unix seconds.
+    """
+
+    run: str
+    zero_s: float
+    index: int
+    count: int
+
+
+class LoadWorker:
+    """Takes assignments from the process that leads the run and sends it rows."""
+
+    def __init__(self, environment: Environment, runner: Runner, clock: Clock) -> None:
+        self._environment = environment
+        self._runner = runner
+        self.clock = clock
+        self.recorder = RequestRecorder(clock.now)
+        self.assignment: Assignment | None = None
+        self.options: RunOptions | None = None
+        self.stopping = gevent.event.Event()
+        self._flusher: gevent.Greenlet | None = None
+        environment.events.request.add_listener(self.recorder.on_request)
+        environment.events.test_stopping.add_listener(self._on_test_stopping)
+        environment.events.test_stop.add_listener(self._on_test_stop)
+        runner.register_message(START_MESSAGE, self._on_start)
+        runner.register_message(FLUSH_MESSAGE, self._on_flush)
+
+    def begin(self) -> Assignment:
+        """Our share of the run under way, and the options that came with it."""
+        if self.assignment is None:
+            raise RuntimeError("no run has been announced to this process")
+        # Locust hands the leader's options over when it spawns users, after our own message.
+        self.options = run_options(vars(self._environment.parsed_options))
+        return self.assignment
+
+    def _on_start(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        self.assignment = msgspec.convert(msg.data, Assignment)
+        self.recorder.take()
+        self.stopping.clear()
+        if self._flusher is None:
+            self._flusher = gevent.spawn(self._flush_forever)
+
+    def _on_flush(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        self._flush(final=True)
+
+    def _on_test_stopping(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
+        self.stopping.set()
+
+    def _on_test_stop(self, environment: Environment, **_rest: object) -> None:
+        if environment.runner is not None and hasattr(environment.runner, "worker_state"):
+            # Locust's worker sleeps for the whole stop time-out before it is ready for a next
+            # test; our users have ended by now.
+            environment.stop_timeout = 0
+
+    def _flush_forever(self) -> None:
+        while True:
+            gevent.sleep(_FLUSH_INTERVAL_S)
+            self._flush(final=False)
+
+    def _flush(self, *, final: bool) -> None:
+        if self.assignment is None:
+            return
+        message = self.recorder.take()
+        if not final and not message["intended_s"]:
+            return
+        message |= {"run": self.assignment.run, "worker": self.assignment.index, "final": final}
+        self._runner.send_message(ROWS_MESSAGE, message)

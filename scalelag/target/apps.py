@@ -1,0 +1,79 @@
+"""From what `--app` names to an application in Serve's REST schema."""
+
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scalelag.errors import UsageError
+from serve_apps import BUILT_IN
+
+AppConfig = dict[str, Any]
+"""One application, as in the `applications` of a Serve config file."""
+
+_IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def resolve_app(name: str, arguments: Sequence[str], *, importable_here: bool) -> list[AppConfig]:
+    """Applications that `name` (built-in, IMPORT_PATH or CONFIG.yaml) stands for.
+
+    `arguments` are KEY=VALUE for the app's builder. With `importable_here` the module must be found
+    on this machine. Raises UsageError naming what is wrong.
+    """
+    if name.endswith((".yaml", ".yml")):
+        if arguments:
+            raise UsageError(
+                "--app-arg goes with a built-in app or an import path, not with a YAML."
+            )
+        return _from_yaml(Path(name))
+    import_path = BUILT_IN.get(name, name)
+    if not _IMPORT_PATH.fullmatch(import_path):
+        raise UsageError(
+            f'--app "{name}": no built-in app (there is {", ".join(BUILT_IN)}), no import path such '
+            "as my_module:app, and no Serve config file (.yaml)."
+        )
+    if importable_here:
+        _check_importable(import_path)
+    app: AppConfig = {"name": "default", "route_prefix": "/", "import_path": import_path}
+    if arguments:
+        app["args"] = _arguments(arguments)
+    return [app]
+
+
+def _check_importable(import_path: str) -> None:
+    module = import_path.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        raise UsageError(f'--app "{import_path}": there is no module {module} on the Python path.')
+
+
+def _arguments(texts: Sequence[str]) -> dict[str, str]:
+    arguments: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f'--app-arg "{text}" does not read KEY=VALUE.')
+        arguments[key.strip()] = value
+    return arguments
+
+
+def _from_yaml(path: Path) -> list[AppConfig]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--app {path}: {error}.") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"--app {path} is no YAML: {error}.") from error
+    applications = document.get("applications") if isinstance(document, Mapping) else None
+    if not isinstance(applications, list) or not applications:
+        raise UsageError(f"--app {path} is no Serve config: it has no list of applications.")
+    for number, app in enumerate(applications, start=1):
+        if not isinstance(app, Mapping) or not app.get("import_path"):
+            raise UsageError(f"--app {path}: application {number} has no import_path.")
+    return [dict(app) for app in applications]

@@ -1,0 +1,59 @@
+"""The embedded cluster's own process: `python -m scalelag.target.embedded_main NUM_CPUS`.
+
+It starts Ray and Serve on free ports of 127.0.0.1, prints one JSON line with their URLs, and waits
+for its standard input to close. Nothing of gevent is in it. If it is killed, its Ray ends as well.
+"""
+
+import json
+import signal
+import socket
+import sys
+
+import ray
+from ray import serve
+
+# Ray's worker processes listen on ports from 10002 to 19999.
+_WORKER_PORTS = range(10002, 20000)
+
+
+def _free_port() -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _WORKER_PORTS:
+            return port
+
+
+def main() -> None:
+    """Run the cluster until standard input closes."""
+    # Ctrl-C goes to every process of the terminal; ours ends when its parent closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    dashboard_port, serve_port = _free_port(), _free_port()
+    try:
+        ray.init(
+            address="local",
+            num_cpus=int(sys.argv[1]),
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            dashboard_port=dashboard_port,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+        )
+        serve.start(http_options={"host": "127.0.0.1", "port": serve_port})
+        urls = {
+            "dashboard": f"http://127.0.0.1:{dashboard_port}",
+            "host": f"http://127.0.0.1:{serve_port}",
+        }
+        sys.stdout.write(json.dumps(urls) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+        serve.shutdown()
+    finally:
+        ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

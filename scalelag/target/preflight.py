@@ -1,0 +1,140 @@
+"""Is the target there, does it let us in, is it ready? Asked before any load is sent."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+
+from probes.payload import ApplicationPayload, ServePayload, parse_payload
+from probes.serve_api import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError
+from scalelag.errors import TargetError, UsageError
+from scalelag.record.rows import DeploymentKey
+
+HEALTH_PATH = "/-/healthz"
+"""Answered by Serve's proxy itself: asking it starts no replica, as a real request would."""
+
+T = TypeVar("T")
+
+_RETRY_S = 0.25
+_FINAL_STATUSES = (401, 403, 404)
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long to wait, and the clock and the sleep to wait with."""
+
+    wait_s: float
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def retry(self, attempt: Callable[[], T]) -> T:
+        """First result of `attempt`; its last TargetError once `wait_s` are over.
+
+        A DashboardError that will not go away by waiting (401, 403, 404) is raised at once, and so
+        is a HopelessError.
+        """
+        deadline_s = self.now() + self.wait_s
+        while True:
+            try:
+                return attempt()
+            except HopelessError:
+                raise
+            except TargetError as error:
+                if isinstance(error, DashboardError) and error.status in _FINAL_STATUSES:
+                    raise
+                if self.now() >= deadline_s:
+                    raise TargetError(f"{error} (waited {self.wait_s:g} s)") from error
+            self.sleep(_RETRY_S)
+
+
+class HopelessError(TargetError):
+    """Waiting will not help."""
+
+
+class _Version(msgspec.Struct, frozen=True):
+    ray_version: str | None = None
+
+
+def ray_version(dashboard: Dashboard) -> str | None:
+    """Version of Ray behind the dashboard; None where it does not tell.
+
+    Raises DashboardError where it does not answer or does not let us in.
+    """
+    reply = dashboard.get(VERSION_PATH)
+    try:
+        return msgspec.json.decode(reply.body, type=_Version).ray_version
+    except msgspec.MsgspecError:
+        raise HopelessError(
+            f"{dashboard.url}{VERSION_PATH} answers, but not as a Ray dashboard does: is --dashboard right?"
+        ) from None
+
+
+def ready_payload(
+    dashboard: Dashboard, wanted: Sequence[DeploymentKey], apps: Sequence[str] = ()
+) -> ServePayload:
+    """Serve's state, once every application that is watched is RUNNING.
+
+    `wanted` names the deployments to watch, `apps` the applications; with neither, all must run.
+    Raises TargetError where it is not ready (yet), HopelessError where it never will be.
+    """
+    payload = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    if not payload.applications:
+        raise TargetError(
+            f"{dashboard.url} has no Serve application: deploy one (serve run ..., or --app NAME)."
+        )
+    names = set(apps) | {key.partition("/")[0] for key in wanted}
+    for name in sorted(names or payload.applications):
+        _check_application(name, payload)
+    missing = [key for key in wanted if key not in payload.deployments()]
+    if missing:
+        raise HopelessError(
+            f"No deployment {', '.join(missing)} at {dashboard.url}; there is "
+            f"{', '.join(sorted(payload.deployments()))} (write app/Deployment)."
+        )
+    return payload
+
+
+def _check_application(name: str, payload: ServePayload) -> None:
+    app = payload.applications.get(name)
+    if app is None:
+        raise HopelessError(
+            f'No Serve application "{name}"; there is {", ".join(sorted(payload.applications))}.'
+        )
+    if app.status == "DEPLOY_FAILED":
+        raise HopelessError(f'Application "{name}" failed to deploy: {_why(app)}')
+    if app.status != "RUNNING":
+        raise TargetError(f'Application "{name}" is {app.status}, not RUNNING: {_why(app)}')
+
+
+def _why(app: ApplicationPayload) -> str:
+    """The end of the application's message: of a traceback, the line that names the error."""
+    said = [app.message, *(d.message for d in app.deployments.values())]
+    text = next((message.strip() for message in said if message.strip()), "no message")
+    return text if len(text) <= 2000 else "... " + text[-2000:]
+
+
+def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
+    """Ask `host` for Serve's health page; any HTTP answer will do.
+
+    Raises UsageError where `host` is no URL, TargetError where nothing answers.
+    """
+    parts = urlsplit(host)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f'--host "{host}" is no URL; write http://HOST:PORT.')
+    url = host.rstrip("/") + HEALTH_PATH
+    try:
+        # Locust does not check the endpoint's certificate either; the dashboard's is checked.
+        requests.get(url, timeout=timeout_s, verify=False, allow_redirects=False)  # noqa: S501
+    except requests.RequestException as error:
+        refused = "connection refused" if "refused" in str(error) else type(error).__name__
+        raise TargetError(
+            f"Nothing answers HTTP at {url} ({refused}): is Serve's proxy there, and --host right?"
+        ) from error
+
+
+def without_credentials(url: str) -> str:
+    """`url` without user name and password, fit for records and reports."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host).geturl()

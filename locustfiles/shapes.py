@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import gevent
 from locust import LoadTestShape
+from locust.runners import Runner
 from locust.user import User
 
 from locustfiles.users import ArrivalUser
@@ -13,7 +14,7 @@ from scalelag.plugin.control import Control
 from scalelag.plugin.session import Session
 from scalelag.record.plan import LoadPlan
 
-Tick = tuple[int, float, list[type[User]]]
+Tick = tuple[int, float, list[type[User]] | None]
 
 _RAMP_STEP_S = 1.0
 _LOOK_S = 0.2
@@ -31,6 +32,12 @@ class StepShape(LoadTestShape):
         super().__init__()
         self._ticks: Iterator[Tick] | None = None
 
+    @property
+    def _runner(self) -> Runner:
+        if self.runner is None:
+            raise RuntimeError("Locust sets the runner before it asks a shape for anything")
+        return self.runner
+
     def reset_time(self) -> None:
         """Forget the run before: Locust calls this once more when the test has started."""
         super().reset_time()
@@ -39,7 +46,7 @@ class StepShape(LoadTestShape):
 
     def tick(self) -> Tick | None:
         """Users for now, after waiting until it is time; None when the plan is done or refused."""
-        control = control_of(self.runner.environment)
+        control = control_of(self._runner.environment)
         if self._ticks is None:
             self._ticks = self._run(control)
         return next(self._ticks, None)
@@ -55,7 +62,7 @@ class StepShape(LoadTestShape):
             return
         # No users yet: Locust fires test_start, where the run is announced.
         yield 0, 1.0, classes
-        session = control.session
+        session = control.started
         if session is None or not self._wait_until(session, -1.0):
             return
         if session.options.plan.unit == "rps":
@@ -66,13 +73,13 @@ class StepShape(LoadTestShape):
             ended = session.failure is None
         if not ended:
             return
-        yield 0, float(max(1, self.runner.user_count)), classes
+        yield 0, float(max(1, self._runner.user_count)), classes
         self._await_stop(session)
         session.load_done = session.failure is None
 
     def _classes(self, plan: LoadPlan) -> list[type[User]]:
-        users = self.runner.environment.user_classes
-        arrival = [user for user in users if issubclass(user, ArrivalUser)]
+        users = self._runner.environment.user_classes
+        arrival: list[type[User]] = [user for user in users if issubclass(user, ArrivalUser)]
         if plan.unit == "users":
             closed = [user for user in users if user not in arrival]
             if not closed:
@@ -93,7 +100,7 @@ class StepShape(LoadTestShape):
                 return
             if stage is not None:
                 session.edge(stage, at_s)
-            change = abs(users - self.runner.user_count)
+            change = abs(users - self._runner.user_count)
             yield users, float(max(1, change)), classes
         self._wait_until(session, session.options.plan.duration_s)
 
@@ -110,7 +117,7 @@ class StepShape(LoadTestShape):
         """Wait until the users have their last answers and are gone."""
         grace_s = session.options.request.timeout_s + _STOP_GRACE_S
         deadline_s = session.elapsed_s + grace_s
-        while self.runner.user_count > 0 and session.elapsed_s < deadline_s:
+        while self._runner.user_count > 0 and session.elapsed_s < deadline_s:
             gevent.sleep(0.05)
 
 

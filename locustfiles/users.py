@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import gevent
 from locust import FastHttpUser, constant, task
+from locust.env import Environment
 
 from locustfiles.arrivals import OpenLoop
 from scalelag.plugin.attach import control_of
@@ -21,7 +22,7 @@ class SpecUser(FastHttpUser):
     abstract = True
     max_retries = 0
 
-    def __init__(self, environment: object) -> None:
+    def __init__(self, environment: Environment) -> None:
         worker = control_of(environment).worker
         self.assignment: Assignment = worker.begin()
         if worker.options is None:
@@ -40,7 +41,7 @@ class SpecUser(FastHttpUser):
         self.client.request(
             self.spec.method,
             self.spec.path,
-            data=self.spec.body,
+            data=self.spec.body,  # pyright: ignore[reportArgumentType]  bytes are sent as they are
             headers=self._headers,
             context={} if intended_s is None else {"intended_s": intended_s},
         )

@@ -10,12 +10,12 @@ _MAX_BACKOFF_S = 5.0
 
 
 class Pacing:
-    """Chooses the interval between polls so that the controller spends at most a share on them.
+    """Chooses the interval between polls; the controller spends at most a share of its time.
 
-    What a poll costs the controller cannot be seen from outside; its round trip, less the round trip
-    of a page that the dashboard answers without the controller (`baseline_s`), bounds it from above
-    (measured on Ray 2.60: bound 5.9 ms, truth 3.1 ms; docs/decisions/0002-observer-budget.md). The
-    lower quartile of the last 20 is used: waiting for a busy machine is not work of the controller's.
+    What a poll costs the controller cannot be seen from outside; its round trip, less that of a
+    page that the dashboard answers without the controller (`baseline_s`), bounds it from above
+    (measured on Ray 2.60: bound 5.9 ms, truth 3.1 ms; docs/decisions/0002-observer-budget.md).
+    The lower quartile of the last 20 counts: waiting for a busy machine is no work of its.
     """
 
     def __init__(self, rate_per_s: float, budget_ratio: float, baseline_s: float = 0.0) -> None:

@@ -3,11 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.util import Retry
 
 from scalelag.errors import TargetError
@@ -58,7 +58,7 @@ def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | Non
         ) from error
 
 
-class _Bearer(requests.auth.AuthBase):
+class _Bearer(AuthBase):
     """Sends the token. Being an `auth`, it also keeps a .netrc from replacing the header."""
 
     def __init__(self, token: str | None) -> None:
@@ -95,7 +95,7 @@ class Dashboard:
         """Answer to `GET path`. Raises DashboardError for anything but a 200."""
         return self._ask("GET", path, None, read_timeout_s)
 
-    def put(self, path: str, body: Any, read_timeout_s: float = 30.0) -> Reply:
+    def put(self, path: str, body: object, read_timeout_s: float = 30.0) -> Reply:
         """Answer to `PUT path` with a JSON body. Raises DashboardError for anything but a 200."""
         return self._ask("PUT", path, body, read_timeout_s)
 
@@ -103,7 +103,7 @@ class Dashboard:
         """Close the connection."""
         self._session.close()
 
-    def _ask(self, method: str, path: str, body: Any, read_timeout_s: float) -> Reply:
+    def _ask(self, method: str, path: str, body: object, read_timeout_s: float) -> Reply:
         sent_s = self._now()
         try:
             answer = self._session.request(
@@ -140,19 +140,23 @@ class Dashboard:
 
 def _reason(error: Exception) -> str:
     """Why there was no answer, in words that do not differ from one time to the next."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
     text = str(error)
-    if isinstance(error, requests.exceptions.SSLError):
-        return "certificate not trusted"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return f"no connection within {_CONNECT_TIMEOUT_S:.0f} s"
-    if isinstance(error, requests.exceptions.Timeout):
-        return "no answer in time"
     if "Connection refused" in text:
         return "connection refused"
-    if "Name or service not known" in text or "NameResolution" in text:
+    if "NameResolution" in text:
         return "the host's name is unknown"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the answer broke off"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "connection lost"
     return f"{type(error).__name__}: {text[:200]}"
+
+
+# The first that fits; subclasses stand before what they derive from.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (requests.exceptions.SSLError, "certificate not trusted"),
+    (requests.exceptions.ConnectTimeout, f"no connection within {_CONNECT_TIMEOUT_S:.0f} s"),
+    (requests.exceptions.Timeout, "no answer in time"),
+    (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
+)

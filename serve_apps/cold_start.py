@@ -7,7 +7,13 @@ from pydantic import Field
 from ray import serve
 from ray.serve import Application
 
-from serve_apps.scaling import DownscaleToZeroDelayS, MinReplicas, ScalingArgs
+from serve_apps.scaling import (
+    NEVER_FULL,
+    DownscaleToZeroDelayS,
+    MaxOngoingRequests,
+    MinReplicas,
+    ScalingArgs,
+)
 
 
 class ColdStartArgs(ScalingArgs):
@@ -24,6 +30,7 @@ class ColdStartArgs(ScalingArgs):
         default=1.0, ge=0, le=3600, description="How long the constructor of a replica takes."
     )
     min_replicas: MinReplicas = 0
+    max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
     downscale_to_zero_delay_s: DownscaleToZeroDelayS = 10.0
 
 

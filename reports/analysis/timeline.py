@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -92,7 +93,7 @@ def _looks(key: DeploymentKey, polls: Sequence[Poll]) -> list[Look]:
 
 def _decisions(looks: Sequence[Look]) -> list[Decision]:
     decisions: list[Decision] = []
-    for old, new in zip(looks, looks[1:], strict=False):
+    for old, new in pairwise(looks):
         if old.target is not None and new.target is not None and old.target != new.target:
             at = Instant(old.sent_s, new.received_s)
             decisions.append(Decision(at=at, before=old.target, after=new.target))

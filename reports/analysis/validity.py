@@ -113,7 +113,9 @@ def _edge_warnings(info: RunInfo) -> list[str]:
         return []
     worst = max(late, key=lambda edge: abs(edge.actual_s - edge.planned_s))
     return [
-        f"{len(late)} stages did not begin within 5 ms of the plan; the worst is stage "
-        f"{worst.stage + 1}, {1000 * (worst.actual_s - worst.planned_s):.0f} ms late: "
-        "lag is counted from when they did"
+        (
+            f"{len(late)} stages did not begin within 5 ms of the plan; the worst is stage "
+            f"{worst.stage + 1}, {1000 * (worst.actual_s - worst.planned_s):.0f} ms late: "
+            "lag is counted from when they did"
+        )
     ]

@@ -1,6 +1,6 @@
 """The lag of each load step of one deployment, for the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from rich.console import Console, Group, RenderableType
@@ -43,13 +43,13 @@ def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
         if steps:
             emit(console, Text(title, style="italic"))
             emit(console, _table(console, steps, _phase_names(steps, phases), widths))
+            console.print()
     idle = _idle_steps(deployment.steps)
     for step in deployment.steps:
         if step not in idle and (remark := _remark(step)):
-            emit(console, hanging(Text(step_name(step)), Text(remark)))
-    for line in (_reasons(idle), _unmeasured_phases(measured)):
-        if line:
-            emit(console, Text(line, style="dim"))
+            emit(console, hanging(Text(f"{step_name(step)}:"), Text(remark)))
+    if idle:
+        emit(console, Text(_reasons(idle), style="dim"))
 
 
 def _heading(key: str, deployment: DeploymentReport, width: int, *, uncertain: bool) -> Text:
@@ -63,11 +63,11 @@ def _heading(key: str, deployment: DeploymentReport, width: int, *, uncertain: b
     return flow([name, bounds, *([_UNCERTAIN] if uncertain else [])], width, "  ")
 
 
-def _phase_names(
-    steps: Iterable[StepReport], always: Sequence[PhaseName]
-) -> tuple[PhaseName, ...]:
+def _phase_names(steps: Iterable[StepReport], always: Sequence[PhaseName]) -> tuple[PhaseName, ...]:
     """The phases that have a column: those of polling, and any other that was measured."""
-    measured = (p.name for step in steps for p in step.phases if p.value is not None)
+    measured: Iterator[PhaseName] = (
+        p.name for step in steps for p in step.phases if p.value is not None
+    )
     return tuple(dict.fromkeys(chain(always, measured)))
 
 
@@ -88,8 +88,10 @@ def _table(
         return Group(columns(headers, _rows(steps, _side_by_side(figures)), left, widths), critical)
 
     def with_critical() -> Table:
-        named = ((*row, plain(step.critical_replica or NOT_MEASURED))
-                 for step, row in zip(steps, _side_by_side(figures), strict=True))
+        named = (
+            (*row, plain(step.critical_replica or NOT_MEASURED))
+            for step, row in zip(steps, _side_by_side(figures), strict=True)
+        )
         return columns([*headers, "critical replica"], _rows(steps, named), left, widths)
 
     def stacked() -> RenderableType:
@@ -97,11 +99,13 @@ def _table(
         return Group(columns(headers, _rows(steps, below), _WORDS, widths), critical)
 
     def step_by_step() -> Text:
-        described = (_described(step, names, row, room(console))
-                     for step, row in zip(steps, figures, strict=True))
+        described = (
+            _described(step, names, row, room(console))
+            for step, row in zip(steps, figures, strict=True)
+        )
         return Text("\n").join([*described, critical])
 
-    return first_fitting(console, [with_critical, in_line, stacked], step_by_step)
+    return first_fitting(console, [with_critical, in_line, stacked]) or step_by_step()
 
 
 def _figures(step: StepReport, phases: Sequence[PhaseName]) -> list[Measured]:
@@ -118,8 +122,10 @@ def _side_by_side(figures: Sequence[Sequence[Measured]]) -> list[tuple[str, ...]
 def _aligned(column: Sequence[Measured]) -> list[str]:
     value = max(len(figure.value) for figure in column)
     margin = max(len(figure.margin) for figure in column)
-    return [f"{f.value:>{value}} {f.margin:<{margin}}" if margin else f"{f.value:>{value}}"
-            for f in column]
+    return [
+        f"{f.value:>{value}} {f.margin:<{margin}}" if margin else f"{f.value:>{value}}"
+        for f in column
+    ]
 
 
 def _common_headers(steps: Sequence[StepReport]) -> list[str]:
@@ -131,9 +137,7 @@ def _common(step: StepReport) -> tuple[str, ...]:
     return (step_name(step), f"{step.at_s:.1f}", load, replica_change(step))
 
 
-def _rows(
-    steps: Sequence[StepReport], cells: Iterable[Sequence[str]]
-) -> list[tuple[str, ...]]:
+def _rows(steps: Sequence[StepReport], cells: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     return [(*_common(step), *row) for step, row in zip(steps, cells, strict=True)]
 
 
@@ -203,17 +207,12 @@ def _reasons(steps: Iterable[StepReport]) -> str:
     by_reason: dict[str, list[str]] = {}
     for step in steps:
         by_reason.setdefault(plain(step.reason or "not measured"), []).append(step_name(step))
-    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
+    listed = (f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+    return f"nothing to measure: {'; '.join(listed)}"
 
 
-def _unmeasured_phases(steps: Iterable[StepReport]) -> str:
-    """Phases without a column, which no step measured."""
-    phases = [phase for step in steps for phase in step.phases]
-    measured = {phase.name for phase in phases if phase.value is not None}
-    reasons = {
-        phase.name: plain(phase.reason)
-        for phase in phases
-        if phase.name not in {*UP_PHASES, *DOWN_PHASES, *measured} and phase.reason
-    }
-    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    return f"not measured: {listed}" if listed else ""
+def unmeasured_phases(deployments: Iterable[DeploymentReport]) -> dict[str, str]:
+    """Phases that have no column since no step measured them, with the reason."""
+    phases = [p for d in deployments for step in d.steps if step.total_s for p in step.phases]
+    with_column = {*UP_PHASES, *DOWN_PHASES, *(p.name for p in phases if p.value is not None)}
+    return {p.name: plain(p.reason) for p in phases if p.name not in with_column and p.reason}

@@ -44,14 +44,14 @@ def room(console: Console, indent: int = INDENT) -> int:
 
 
 def first_fitting(
-    console: Console, layouts: Iterable[Callable[[], RenderableType]], otherwise: Callable[[], Text]
-) -> RenderableType:
-    """The first layout that needs no more than the console's width, else `otherwise`."""
+    console: Console, layouts: Iterable[Callable[[], RenderableType]]
+) -> RenderableType | None:
+    """The first layout that needs no more than the console's width; None if there is none."""
     for layout in layouts:
         laid_out = layout()
         if Measurement.get(console, console.options, laid_out).maximum <= room(console):
             return laid_out
-    return otherwise()
+    return None
 
 
 def flow(parts: Iterable[str | Text], width: int, separator: str = " · ") -> Text:
@@ -77,7 +77,7 @@ def hanging(head: Text, body: RenderableType) -> Table:
 
 def columns(
     headers: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    rows: Iterable[Sequence[str | Text]],
     left: frozenset[str],
     widths: Sequence[int] = (),
 ) -> Table:
@@ -94,5 +94,5 @@ def columns(
             vertical="top",
         )
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return table

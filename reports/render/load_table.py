@@ -21,8 +21,8 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
     """Print the requests of each step and of the whole run, and the errors."""
     plan = f"{plain(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''}"
     title = Text(f"Load: {plan}", style="bold")
-    about = ("latency in ms from the intended start", "service time in ms from the send")
-    emit(console, flow([title, f"({plain(run.arrivals)} arrivals)", *about], room(console), "  "))
+    about = "ms; latency from the intended start, service from the send"
+    emit(console, flow([title, f"({plain(run.arrivals)} arrivals)", about], room(console), "  "))
     emit(console, _table(console, load))
     _print_errors(console, load)
 
@@ -33,15 +33,12 @@ def _table(console: Console, load: LoadReport) -> RenderableType:
     everything = tuple(cells)
     without_load = tuple(header for header in everything if not header.startswith(_LOAD))
     requests = tuple(header for header in everything if header not in _TIMES)
-    return first_fitting(
-        console,
-        [
-            lambda: _of(everything, cells),
-            lambda: _of(without_load, cells),
-            lambda: Group(_of(requests, cells), _of((_STEP, _AT, *_TIMES), cells)),
-        ],
-        lambda: _step_by_step(cells, room(console)),
+    layouts = (
+        lambda: _of(everything, cells),
+        lambda: _of(without_load, cells),
+        lambda: Group(_of(requests, cells), "", _of((_STEP, _AT, *_TIMES), cells)),
     )
+    return first_fitting(console, layouts) or _step_by_step(cells, room(console))
 
 
 def _of(headers: Sequence[str], cells: Mapping[str, Sequence[str]]) -> Table:
@@ -83,10 +80,13 @@ def _step_by_step(cells: Mapping[str, Sequence[str]], width: int) -> Text:
 def _print_errors(console: Console, load: LoadReport) -> None:
     if not load.errors:
         return
-    emit(console, Text("Errors", style="bold"))
+    console.print()
+    emit(console, Text("Errors, by kind", style="bold"))
     kinds = list(load.errors.items())
+    width = max(len(f"{times:,}") for times in load.errors.values())
     for message, times in kinds[:_MOST_ERRORS]:
-        emit(console, hanging(Text(f"{times:,} x"), Text(shortened(message), overflow="fold")))
+        head = Text(f"{times:>{width},} x")
+        emit(console, hanging(head, Text(shortened(message), overflow="fold")))
     if rest := kinds[_MOST_ERRORS:]:
         requests = count(sum(times for _, times in rest), "request")
         emit(console, Text(f"and {count(len(rest), 'other kind')} ({requests}): see report.json"))

@@ -94,9 +94,9 @@ def replica_change(step: StepReport) -> str:
 
 
 def gate_figure(gate: GateResult) -> str:
-    """What a gate looked at: `9.31 [9.16, 9.46]`, or `> 30` where it is censored."""
+    """What a gate looked at: `9.31 [9.16, 9.46]`, `> 30` where it is censored, else `-`."""
     if gate.lo is None:
-        return "not measured"
+        return NOT_MEASURED
     if gate.value is None or gate.hi is None:
         return f"> {_significant(gate.lo)}"
     if gate.lo == gate.hi:

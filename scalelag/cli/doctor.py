@@ -42,6 +42,7 @@ class _Findings:
 
 
 def doctor(
+    *,
     dashboard: Annotated[str, typer.Option(help="URL of the Ray dashboard.")] = _DASHBOARD,
     host: Annotated[str | None, typer.Option(help="URL of the Serve endpoint.")] = None,
     dashboard_ca: Annotated[

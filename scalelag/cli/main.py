@@ -51,7 +51,7 @@ def _print_version(value: bool) -> None:  # noqa: FBT001  typer calls it with th
 @app.callback()
 def _options(  # pyright: ignore[reportUnusedFunction]  typer calls it
     *,
-    version: Annotated[  # noqa: ARG001  its callback has done everything
+    version: Annotated[
         bool,
         typer.Option(
             "--version", help="Show the version and end.", callback=_print_version, is_eager=True

@@ -1,7 +1,7 @@
 """`scalelag report`: a report on a run directory, rebuilt from what was recorded."""
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from io import StringIO
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from reports.render.verdict import exit_code
 from scalelag.record.run_dir import load_run, write_file
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """What a report can be rendered as."""
 
     TERMINAL = "terminal"
@@ -27,6 +27,7 @@ class Format(str, Enum):
 
 def report(
     run: Annotated[Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")],
+    *,
     output_format: Annotated[
         Format, typer.Option("--format", help="What to render.", case_sensitive=False)
     ] = Format.TERMINAL,

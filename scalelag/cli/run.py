@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,7 +104,7 @@ def run(
         target = (
             _embedded(apps, cpus, wait_s)
             if host is None
-            else _existing(apps, host, values["dashboard"], options.verify, wait_s)
+            else _existing(apps, host, values["dashboard"], verify=options.verify, wait_s=wait_s)
         )
         with target as endpoint:
             values |= {"dashboard": endpoint.dashboard}
@@ -143,7 +143,7 @@ def _apps(app: str | None, arguments: Sequence[str], *, embedded: bool) -> list[
 
 
 @contextmanager
-def _embedded(apps: Sequence[AppConfig], cpus: int, wait_s: float) -> Iterator[_Endpoint]:
+def _embedded(apps: Sequence[AppConfig], cpus: int, wait_s: float) -> Generator[_Endpoint]:
     console = Console(stderr=True)
     console.print("starting an embedded Ray cluster ...", highlight=False)
     with EmbeddedCluster(cpus) as cluster:
@@ -161,9 +161,10 @@ def _existing(
     apps: Sequence[AppConfig],
     host: str,
     url: str,
+    *,
     verify: bool | str,
-    wait_s: float,  # noqa: FBT001
-) -> Iterator[_Endpoint]:
+    wait_s: float,
+) -> Generator[_Endpoint]:
     dashboard = Dashboard(url, time.time, token_from_environment(), verify)
     if not apps:
         yield _Endpoint(host, url)

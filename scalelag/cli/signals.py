@@ -1,14 +1,14 @@
 """Ctrl-C and SIGTERM become one exception, so that everything opened is closed on the way out."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from scalelag.errors import InterruptedRunError
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Generator[None]:
     """Within, the first SIGINT or SIGTERM raises InterruptedRunError; later ones are ignored.
 
     Taking things down has its own time-outs and must not be broken off half way.

@@ -30,6 +30,7 @@ def attach() -> None:
     events.init_command_line_parser.add_listener(add_options)
     events.init.add_listener(_on_init)
     events.test_start.add_listener(_on_test_start)
+    events.test_stopping.add_listener(_on_test_stopping)
     events.test_stop.add_listener(_on_test_stop)
     # Added before the runner adds its own: `quitting` is fired in reverse, so that ours comes after
     # the master has collected what its workers had left.
@@ -66,6 +67,11 @@ def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
 def _on_test_start(environment: Environment, **rest: object) -> None:
     if not isinstance(environment.runner, WorkerRunner):
         control_of(environment).on_test_start(environment, **rest)
+
+
+def _on_test_stopping(environment: Environment, **rest: object) -> None:
+    if not isinstance(environment.runner, WorkerRunner):
+        control_of(environment).on_test_stopping(environment, **rest)
 
 
 def _on_test_stop(environment: Environment, **rest: object) -> None:

@@ -24,6 +24,7 @@ from scalelag.record.clock import Clock
 from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
 
 _PARENT_LOOK_S = 1.0
+_INTERRUPTED_STOP_TIMEOUT_S = 2.0
 
 
 class Control:
@@ -31,10 +32,11 @@ class Control:
 
     def __init__(self, environment: Environment, runner: Runner) -> None:
         self._environment = environment
+        self._runner = runner
         self._clock = Clock()
         self._runs = 0
         self._report: tuple[Analysis, Path] | None = None
-        self._live: gevent.Greenlet | None = None
+        self._live: gevent.Greenlet[..., None] | None = None
         self.worker = LoadWorker(environment, runner, self._clock)
         self.session: Session | None = None
         runner.register_message(ROWS_MESSAGE, self._on_rows)
@@ -46,7 +48,7 @@ class Control:
         self.session = None
         try:
             options = run_options(vars(self._environment.parsed_options))
-            session = Session(self._environment, options, self._clock)
+            session = Session(self._environment, self._runner, options, self._clock)
         except ScalelagError as error:
             self.refuse(error)
             return False
@@ -79,6 +81,16 @@ class Control:
             print(f"scalelag: {warning}", file=sys.stderr)  # noqa: T201  said before the load
         self._live = gevent.spawn(self._show, self.session)
 
+    @property
+    def started(self) -> Session | None:
+        """The run under way; None where it could not be opened."""
+        return self.session
+
+    def on_test_stopping(self, environment: Environment, **_rest: object) -> None:
+        """Wait for open requests to their time-out only where the plan is done."""
+        if self.session is not None and not self.session.load_done:
+            environment.stop_timeout = _INTERRUPTED_STOP_TIMEOUT_S
+
     def on_test_stop(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Watch the scale-down after a plan that was done, then close the run and report."""
         session = self.session
@@ -91,10 +103,11 @@ class Control:
 
     def on_quitting(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Close a run that `test_stop` did not (Ctrl-C, SIGTERM); it may be called twice."""
-        session = self.session
-        if session is not None and not session.finished:
-            session.end_load()
-            self._finish(session, interrupted=True)
+        if self.session is not None and not self.session.finished:
+            # Fires test_stop, after the users were stopped and what they had open was recorded.
+            self._runner.stop()
+        if self.session is not None and not self.session.finished:
+            self._finish(self.session, interrupted=True)
 
     def on_quit(self, exit_code: int, **_rest: object) -> None:  # noqa: ARG002
         """Print the report last of all, below what Locust has to say."""
@@ -156,5 +169,4 @@ class Control:
         """Stop when the command that started us is gone: nobody would end the load otherwise."""
         while os.getppid() == pid:
             gevent.sleep(_PARENT_LOOK_S)
-        if self._environment.runner is not None:
-            self._environment.runner.quit()
+        self._runner.quit()

@@ -5,15 +5,18 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from locust.argument_parser import LocustArgumentParser
 
 from reports.analysis.gates import parse_gate
 from scalelag.errors import UsageError
 from scalelag.record.plan import Arrivals, LoadPlan, parse_plan
 from scalelag.target.preflight import without_credentials
+
+if TYPE_CHECKING:
+    # The command reads the options too, and must not be monkey-patched by importing locust.
+    from locust.argument_parser import LocustArgumentParser
 
 EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
 PARENT_VARIABLE = "SCALELAG_PARENT_PID"
@@ -70,6 +73,14 @@ def parse_header(text: str) -> tuple[str, str]:
     return name, value
 
 
+def check_json(text: str) -> None:
+    """Raise UsageError where `text` is no JSON."""
+    try:
+        msgspec.json.decode(text.encode())
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"it is no JSON: {error}") from error
+
+
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
 )
@@ -100,7 +111,7 @@ OPTIONS: tuple[Option, ...] = (
         check=parse_header,
         in_web=False,
     ),
-    Option("--json-body", "JSON text to send as the body.", check=lambda text: _json(text)),
+    Option("--json-body", "JSON text to send as the body.", check=check_json),
     Option("--body-file", "File to send as the body."),
     Option(
         "--request-timeout",
@@ -159,13 +170,6 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("--strict", "An inconclusive gate fails the run (exit 5).", "flag", default=False),
 )
-
-
-def _json(text: str) -> None:
-    try:
-        msgspec.json.decode(text.encode())
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"it is no JSON: {error}") from error
 
 
 class RequestSpec(msgspec.Struct, frozen=True):
@@ -241,7 +245,7 @@ def check_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option
     return value
 
 
-def add_options(parser: LocustArgumentParser) -> None:
+def add_options(parser: "LocustArgumentParser") -> None:
     """Add our options to Locust's parser, and so to its web form."""
     for option in OPTIONS:
         extra: dict[str, Any] = {"help": option.help, "include_in_web_ui": option.in_web}

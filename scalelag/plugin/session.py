@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import locust
 from locust.env import Environment
-from locust.runners import MasterRunner
+from locust.runners import MasterRunner, Runner
 
 import scalelag
 from probes.pacing import Pacing
@@ -62,9 +62,11 @@ _CALM_LOOKS = 5
 class Session:
     """Leads one run. Made by a preflight that succeeded; `finish` closes its directory."""
 
-    def __init__(self, environment: Environment, options: RunOptions, clock: Clock) -> None:
+    def __init__(
+        self, environment: Environment, runner: Runner, options: RunOptions, clock: Clock
+    ) -> None:
         """Look at the target. Raises UsageError, TargetError."""
-        self._environment = environment
+        self._runner = runner
         self.options = options
         self._clock = clock
         self._host = environment.host or ""
@@ -133,8 +135,8 @@ class Session:
         self._probe_greenlet = gevent.spawn(self.probe.run)
 
     def _assign(self, run_name: str) -> None:
-        runner = self._environment.runner
-        ids: list[str | None] = [None]
+        runner = self._runner
+        ids: Sequence[str | None] = [None]
         if isinstance(runner, MasterRunner):
             ready = runner.clients.ready + runner.clients.running + runner.clients.spawning
             ids = sorted(client.id for client in ready)
@@ -180,7 +182,7 @@ class Session:
         """Get the last rows from every process; the load is over."""
         if self._load_ended_s is None:
             self._load_ended_s = self._clock.now()
-            self._environment.runner.send_message(FLUSH_MESSAGE, {})
+            self._runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
             while len(self._final) < self._workers and self._clock.now() < deadline_s:
                 gevent.sleep(0.05)

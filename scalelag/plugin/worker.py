@@ -20,7 +20,7 @@ _FLUSH_INTERVAL_S = 0.5
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """This process's share of a run: of all arrivals, those whose number is `index` mod `count`.
+    """A process's share of a run: of all arrivals, those whose number is `index` mod `count`.
 
     `zero_s` is the plan's start in Unix seconds.
     """
@@ -42,7 +42,7 @@ class LoadWorker:
         self.assignment: Assignment | None = None
         self.options: RunOptions | None = None
         self.stopping = gevent.event.Event()
-        self._flusher: gevent.Greenlet | None = None
+        self._flusher: gevent.Greenlet[[], None] | None = None
         environment.events.request.add_listener(self.recorder.on_request)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)

@@ -7,7 +7,7 @@ after the start of the plan.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -157,16 +157,17 @@ def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
     if unit not in ("rps", "users"):
         named = f'unknown unit "{unit}"' if unit else "the unit is missing"
         raise bad(f"{named}; use rps (arrivals a second) or users (concurrent users)")
-    levels: list[float] = []
-    for word, level_text in (("start level", match["start"]), ("level", match["end"])):
-        if level_text is None:
-            continue
-        level = _number(level_text)
+    texts = [text for text in (match["start"], match["end"]) if text is not None]
+    levels = [_number(text) for text in texts]
+    for level_text, level in zip(texts, levels, strict=True):
         if level is None:
-            raise bad(f'the {word} "{level_text}" is not a number of 0 or more')
+            raise bad(f'the level "{level_text}" is not a number of 0 or more')
         if unit == "users" and level != int(level):
-            raise bad(f"the {word} {level_text} is not a whole number of users")
-        levels.append(level)
+            raise bad(f"the level {level_text} is not a whole number of users")
+    return unit, Stage(0.0, _duration(match, bad), levels[0] or 0.0, levels[-1] or 0.0)
+
+
+def _duration(match: re.Match[str], bad: Callable[[str], UsageError]) -> float:
     duration = _number(match["duration"])
     if duration is None:
         raise bad(f'the duration "{match["duration"]}{match["scale"]}" is not a positive time')
@@ -175,8 +176,7 @@ def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
         raise bad(f'unknown unit of time "{scale}"; use ms, s, m or h')
     if duration == 0:
         raise bad("the duration is 0; a stage holds for some time")
-    stage = Stage(0.0, duration * _SECONDS[scale], levels[0], levels[-1])
-    return ("rps" if unit == "rps" else "users"), stage
+    return duration * _SECONDS[scale]
 
 
 def _number(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""`requests.arrow`: one row per planned request, as an Arrow IPC stream that is only appended to."""
+"""`requests.arrow`: one row per planned request, an Arrow IPC stream, only appended to."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,8 +30,8 @@ SCHEMA = pa.schema(
 class RequestColumns(msgspec.Struct, frozen=True):
     """Rows as columns of equal length n.
 
-    `intended_s` float64, Unix seconds; `send_lag_s` and `latency_s` float32, NaN where there is none
-    (not sent); `status` uint16, 0 = no answer; `name` and `error` int32 codes into `names` and
+    `intended_s` float64, Unix seconds; `send_lag_s` and `latency_s` float32, NaN for none (not
+    sent); `status` uint16, 0 = no answer; `name` and `error` int32 codes into `names` and
     `errors`, an error of -1 = none; `worker` uint16.
     """
 
@@ -108,7 +108,7 @@ class RequestWriter:
 
 
 def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
-    """All rows that can be read, sorted by intended start, and what was wrong with the rest, if any.
+    """Rows that can be read, by intended start, and what was wrong with the rest, if any.
 
     Raises RecordError when not even the head of the file is there.
     """

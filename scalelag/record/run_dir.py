@@ -83,7 +83,7 @@ class RowWriter:
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A run as recorded; rows of each kind in the order of time. `problems`: what was unreadable."""
+    """A run as recorded; rows of each kind by time. `problems`: what could not be read."""
 
     info: RunInfo
     requests: RequestColumns

@@ -76,8 +76,8 @@ class ProbeInfo(msgspec.Struct, frozen=True):
 class RunInfo(msgspec.Struct, frozen=True):
     """Everything about a run that is not a row.
 
-    `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise, None
-    while unknown. `planned_requests` is None for closed-loop plans.
+    `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise,
+    None while unknown. `planned_requests` is None for closed-loop plans.
     `warnings` were known before the load began.
     """
 

@@ -25,9 +25,7 @@ def resolve_app(name: str, arguments: Sequence[str], *, importable_here: bool) -
     """
     if name.endswith((".yaml", ".yml")):
         if arguments:
-            raise UsageError(
-                "--app-arg goes with a built-in app or an import path, not with a YAML."
-            )
+            raise UsageError("--app-arg goes with a built-in app or an import path, not a YAML.")
         return _from_yaml(Path(name))
     import_path = BUILT_IN.get(name, name)
     if not _IMPORT_PATH.fullmatch(import_path):

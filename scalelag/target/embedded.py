@@ -41,7 +41,7 @@ class EmbeddedCluster:
         self._log: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start it and wait until it answers. Raises TargetError with Ray's words if it does not."""
+        """Start it and wait until it answers. Raises TargetError if it does not."""
         self._log = TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "scalelag.target.embedded_main", str(self._num_cpus)],

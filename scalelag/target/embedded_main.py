@@ -5,9 +5,12 @@ for its standard input to close. Nothing of gevent is in it. If it is killed, it
 """
 
 import json
+import logging
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 
 import ray
 from ray import serve
@@ -31,6 +34,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     dashboard_port, serve_port = _free_port(), _free_port()
+    # Not under /tmp/ray, whose `session_latest` belongs to whoever else runs Ray here; short, since
+    # the path of a Unix socket has 107 characters at most.
+    folder = tempfile.mkdtemp(prefix="scalelag-")
     try:
         ray.init(
             address="local",
@@ -39,8 +45,9 @@ def main() -> None:
             dashboard_host="127.0.0.1",
             dashboard_port=dashboard_port,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
         )
         serve.start(http_options={"host": "127.0.0.1", "port": serve_port})
         urls = {
@@ -53,6 +60,7 @@ def main() -> None:
         serve.shutdown()
     finally:
         ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

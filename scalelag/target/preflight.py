@@ -66,7 +66,8 @@ def ray_version(dashboard: Dashboard) -> str | None:
         return msgspec.json.decode(reply.body, type=_Version).ray_version
     except msgspec.MsgspecError:
         raise HopelessError(
-            f"{dashboard.url}{VERSION_PATH} answers, but not as a Ray dashboard does: is --dashboard right?"
+            f"{dashboard.url}{VERSION_PATH} answers, but not as a Ray dashboard does: "
+            "is --dashboard right?"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Has the cluster room for `max_replicas` of every deployment? What is short, by how much?"""
+"""Whether the cluster has room for `max_replicas` of every deployment, and what is short."""
 
 import re
 from collections.abc import Mapping

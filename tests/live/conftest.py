@@ -1,0 +1,151 @@
+"""One embedded cluster for the session, and the `scalelag` command against it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from probes.serve_api import Dashboard
+from scalelag.target.embedded import EmbeddedCluster
+
+ROOT = Path(__file__).resolve().parents[2]
+_MARK = "SCALELAG_TEST_MARK"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(item.fspath).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.live)
+
+
+def wait_for(what, look, deadline_s=60.0):
+    """First truthy result of `look`; fails naming `what` after `deadline_s`."""
+    end_s = time.monotonic() + deadline_s
+    while time.monotonic() < end_s:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {deadline_s} s")
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with EmbeddedCluster(8) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def dashboard(cluster):
+    opened = Dashboard(cluster.urls.dashboard, time.time, cluster.token)
+    yield opened
+    opened.close()
+
+
+class Command:
+    """A `scalelag` command under way in a process of its own."""
+
+    def __init__(self, arguments, environment, folder):
+        self.out = folder / "runs"
+        self._log = (folder / f"log-{uuid.uuid4().hex}").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "scalelag.cli", *arguments],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self):
+        self._log.flush()
+        return Path(self._log.name).read_text()
+
+    @property
+    def run_dirs(self):
+        return sorted(self.out.iterdir()) if self.out.exists() else []
+
+    def wait(self, deadline_s=180.0):
+        """Exit code and everything it printed."""
+        try:
+            return self.process.wait(deadline_s), self.output
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"still running after {deadline_s} s:\n{self.output}") from None
+
+    def wait_for_output(self, text, deadline_s=90.0):
+        def look():
+            assert self.process.poll() is None or text in self.output, self.output
+            return text in self.output
+
+        wait_for(f"output {text!r}", look, deadline_s)
+
+    def report(self):
+        """report.json of the only run directory."""
+        (run_dir,) = self.run_dirs
+        return msgspec.json.decode((run_dir / "report.json").read_bytes())
+
+
+@pytest.fixture
+def scalelag(tmp_path, request):
+    """Starts `scalelag` commands; fails where a process of theirs is left behind."""
+    mark = uuid.uuid4().hex
+    started = []
+
+    def start(*arguments, **environment):
+        command = Command(
+            arguments,
+            dict(os.environ)
+            | {_MARK: mark, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
+            | environment,
+            tmp_path,
+        )
+        started.append(command)
+        return command
+
+    yield start
+    for command in started:
+        if command.process.poll() is None:
+            command.process.kill()
+            command.process.wait()
+    try:
+        wait_for("no process left behind", lambda: not marked(mark), 30)
+    finally:
+        for pid in marked(mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+def marked(mark):
+    """Processes, by pid, that were started with `mark` in their environment."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            if f"{_MARK}={mark}".encode() in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def on_cluster(scalelag, cluster):
+    """Starts `scalelag` commands aimed at the session's cluster."""
+
+    def start(command, *arguments, host=True, **environment):
+        where = ["--dashboard", cluster.urls.dashboard]
+        where += ["--host", cluster.urls.host] if host else []
+        return scalelag(
+            command, *where, *arguments, **({"RAY_AUTH_TOKEN": cluster.token} | environment)
+        )
+
+    return start

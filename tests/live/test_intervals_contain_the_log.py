@@ -1,0 +1,94 @@
+"""Every measured interval of real runs contains the time in the controller's own log."""
+
+import pytest
+from controller_log import ControllerLog
+
+from scalelag.record.run_dir import load_run
+
+# The log has milliseconds, cut off; and the controller writes its line, then changes its state (or
+# the other way round) within one turn of its loop.
+TOLERANCE_S = 0.005
+
+APPS = {
+    "sleeper": ["service_time_s=0.2", "upscale_delay_s=1", "downscale_delay_s=2"],
+    "pipeline": ["slow.upscale_delay_s=2", "slow.downscale_delay_s=3"],
+}
+PLANS = {
+    "steps": "4rps:4s,40rps:13s,4rps:12s",
+    "ramp": "4..40rps:8s,40rps:8s",
+    "users": "1users:4s,10users:12s,1users:10s",
+}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("app", APPS)
+def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dashboard, app, plan):
+    arguments = [item for pair in APPS[app] for item in ("--app-arg", pair)]
+    command = on_cluster(
+        "run", "--app", app, *arguments, "--steps", PLANS[plan], "--out", "runs", "--drain", "30"
+    )
+    code, output = command.wait()
+    assert code == 0, output
+    log = ControllerLog(dashboard)
+    (run_dir,) = command.run_dirs
+    widest_s = widest(load_run(run_dir))
+    report = command.report()
+
+    checked = [
+        (key, step["index"])
+        for key, deployment in report["deployments"].items()
+        for step in deployment["steps"]
+        if step["total_s"] and not step["censored"]
+        if check(log, key, step, report["run"]["started_s"], widest_s)
+    ]
+
+    up_and_down = {key.rpartition("/")[2] for key, _ in checked}
+    assert {"Sleeper"} if app == "sleeper" else {"Fast", "Slow"} <= up_and_down, output
+    assert len(checked) >= 2, output
+
+
+def widest(run):
+    """Two poll periods, two round trips, and what is known of the clock."""
+    sent = [poll.sent_s for poll in run.polls]
+    period_s = max(later - earlier for earlier, later in zip(sent, sent[1:], strict=False))
+    round_trip_s = max(poll.received_s - poll.sent_s for poll in run.polls)
+    return 2 * period_s + 2 * round_trip_s + run.info.clock.error_s
+
+
+def check(log, key, step, started_s, widest_s):
+    """Compare one step with the log; True where it was compared."""
+    begun_s = started_s + step["at_s"]
+    ended_s = begun_s + step["hold_s"]
+    replica = step["critical_replica"]
+    phases = {phase["name"]: phase for phase in step["phases"] if phase["value"] is not None}
+    if step["direction"] == "up":
+        app, _, name = key.partition("/")
+        submitted_s = log.times(rf"^Starting Replica\(id='{replica}'")[-1]
+        running_s = log.times(rf"^Replica\(id='{replica}'.* started successfully")[-1]
+        decided_s = [t for t in log.decisions("Upscaling", key) if t <= submitted_s + TOLERANCE_S][-1]
+        started = log.times(rf"^Replica\(id=.*'{name}', app='{app}'\) started successfully")
+        needed = step["target_after"] - step["replicas_before"]
+        reached_s = [t for t in started if begun_s <= t <= ended_s][needed - 1]
+        start = phases["allocate"], phases["initialize"]
+        assert_within(running_s - submitted_s, joined(*start), widest_s * 2, step)
+        assert_within(submitted_s - decided_s, phases["create"], widest_s, step)
+    else:
+        stopping_s = log.times(rf"^Stopping Replica\(id='{replica}'")[-1]
+        reached_s = log.times(rf"^Replica\(id='{replica}'.* is stopped")[-1]
+        decided_s = [t for t in log.decisions("Downscaling", key) if t <= stopping_s + TOLERANCE_S][-1]
+        assert_within(stopping_s - decided_s, phases["stop"], widest_s, step)
+        assert_within(reached_s - stopping_s, phases["drain"], widest_s, step)
+    assert_within(max(0.0, decided_s - begun_s), phases["decide"], widest_s, step)
+    assert_within(reached_s - begun_s, step["total_s"], widest_s, step)
+    return True
+
+
+def joined(first, second):
+    """Two phases in a row, between their outer breakpoints."""
+    return {"lo": first["lo"] + second["lo"], "hi": first["hi"] + second["hi"]}
+
+
+def assert_within(truth_s, interval, widest_s, step):
+    low, high = interval["lo"] - TOLERANCE_S, interval["hi"] + TOLERANCE_S
+    assert low <= truth_s <= high, (truth_s, interval, step)
+    assert interval["hi"] - interval["lo"] <= widest_s, (interval, widest_s, step)

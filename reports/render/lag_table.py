@@ -1,7 +1,6 @@
 """The lag of each load step of one deployment, for the terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -37,19 +36,32 @@ def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
     """Print the lag of every step, and why one has none."""
     measured = [step for step in deployment.steps if step.total_s]
     emit(console, _heading(key, deployment, room(console), uncertain=bool(measured)))
+    blocks = [*_tables(console, measured), _notes(deployment.steps)]
+    for i, block in enumerate(block for block in blocks if block.renderables):
+        if i:
+            console.print()
+        emit(console, block)
+
+
+def _tables(console: Console, measured: Sequence[StepReport]) -> Iterator[Group]:
     widths = _common_widths(measured)
     for direction, title, phases in (("up", _UP, UP_PHASES), ("down", _DOWN, DOWN_PHASES)):
         steps = [step for step in measured if step.direction == direction]
         if steps:
-            emit(console, Text(title, style="italic"))
-            emit(console, _table(console, steps, _phase_names(steps, phases), widths))
-            console.print()
-    idle = _idle_steps(deployment.steps)
-    for step in deployment.steps:
-        if step not in idle and (remark := _remark(step)):
-            emit(console, hanging(Text(f"{step_name(step)}:"), Text(remark)))
-    if idle:
-        emit(console, Text(_reasons(idle), style="dim"))
+            table = _table(console, steps, _phase_names(steps, phases), widths)
+            yield Group(Text(title, style="italic"), table)
+
+
+def _notes(steps: Sequence[StepReport]) -> Group:
+    idle = _idle_steps(steps)
+    notes: list[RenderableType] = [
+        hanging(Text(f"{step_name(step)}:"), Text(remark))
+        for step in steps
+        if step not in idle and (remark := _remark(step))
+    ]
+    if idle or not steps:
+        notes.append(Text(_reasons(idle), style="dim"))
+    return Group(*notes)
 
 
 def _heading(key: str, deployment: DeploymentReport, width: int, *, uncertain: bool) -> Text:
@@ -65,10 +77,11 @@ def _heading(key: str, deployment: DeploymentReport, width: int, *, uncertain: b
 
 def _phase_names(steps: Iterable[StepReport], always: Sequence[PhaseName]) -> tuple[PhaseName, ...]:
     """The phases that have a column: those of polling, and any other that was measured."""
-    measured: Iterator[PhaseName] = (
-        p.name for step in steps for p in step.phases if p.value is not None
-    )
-    return tuple(dict.fromkeys(chain(always, measured)))
+    names = list(always)
+    for phase in (phase for step in steps for phase in step.phases):
+        if phase.value is not None and phase.name not in names:
+            names.append(phase.name)
+    return tuple(names)
 
 
 def _table(
@@ -85,7 +98,8 @@ def _table(
     critical = _critical_replicas(steps, room(console))
 
     def in_line() -> RenderableType:
-        return Group(columns(headers, _rows(steps, _side_by_side(figures)), left, widths), critical)
+        rows = _rows(steps, _side_by_side(figures))
+        return Group(columns(headers, rows, left, widths), *critical)
 
     def with_critical() -> Table:
         named = (
@@ -96,16 +110,17 @@ def _table(
 
     def stacked() -> RenderableType:
         below = (tuple("\n".join(filter(None, figure)) for figure in row) for row in figures)
-        return Group(columns(headers, _rows(steps, below), _WORDS, widths), critical)
+        return Group(columns(headers, _rows(steps, below), _WORDS, widths), *critical)
 
     def step_by_step() -> Text:
         described = (
             _described(step, names, row, room(console))
             for step, row in zip(steps, figures, strict=True)
         )
-        return Text("\n").join([*described, critical])
+        return Text("\n").join([*described, *critical])
 
-    return first_fitting(console, [with_critical, in_line, stacked]) or step_by_step()
+    layouts = [with_critical, in_line, stacked] if critical else [in_line, stacked]
+    return first_fitting(console, layouts) or step_by_step()
 
 
 def _figures(step: StepReport, phases: Sequence[PhaseName]) -> list[Measured]:
@@ -148,11 +163,14 @@ def _common_widths(steps: Sequence[StepReport]) -> list[int]:
     ]
 
 
-def _critical_replicas(steps: Sequence[StepReport], width: int) -> Text:
+def _critical_replicas(steps: Sequence[StepReport], width: int) -> list[Text]:
+    """One text that names them, or none."""
     named = [f"{step_name(s)} {plain(s.critical_replica)}" for s in steps if s.critical_replica]
-    text = flow(["critical replica:", *named], width, "  ") if named else Text()
+    if not named:
+        return []
+    text = flow(["critical replica:", *named], width, "  ")
     text.stylize("dim")
-    return text
+    return [text]
 
 
 def _described(
@@ -203,12 +221,12 @@ def _suffices(step: StepReport) -> bool:
 
 
 def _reasons(steps: Iterable[StepReport]) -> str:
-    """Why each of these steps has no lag, on one line."""
+    """Why each of these steps has no lag, on one line; without any, that no step was reached."""
     by_reason: dict[str, list[str]] = {}
     for step in steps:
         by_reason.setdefault(plain(step.reason or "not measured"), []).append(step_name(step))
     listed = (f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
-    return f"nothing to measure: {'; '.join(listed)}"
+    return f"nothing to measure: {'; '.join(listed) or 'the run ended before the first load step'}"
 
 
 def unmeasured_phases(deployments: Iterable[DeploymentReport]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 INDENT = 1
-_ASCII = str.maketrans("±·░█┌┐└┘├┤┬┴┼─│━", "~-:#+++++++++-|=")
+_ASCII = str.maketrans("±·░■┌┐└┘├┤┬┴┼─│", "~-:#+++++++++-|")
 
 
 def emit(console: Console, renderable: RenderableType, indent: int = INDENT) -> None:

@@ -46,7 +46,7 @@ def _print_verdict(console: Console, report: Report) -> None:
 
 
 def _badge(verdict: str) -> Text:
-    return Text(f" {verdict.upper()} ", style=_STYLES[verdict])
+    return Text.assemble((f" {verdict.upper()} ", _STYLES[verdict]))
 
 
 def _about_run(run: RunSummary) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def _existing(
         _await_ready(dashboard, names, wait_s)
         yield _Endpoint(host, url)
     finally:
-        undeploy(dashboard, names)
+        undeploy(dashboard, names, Patience(_DEPLOY_WAIT_S, time.monotonic, time.sleep))
 
 
 def _await_ready(dashboard: Dashboard, names: Sequence[str], wait_s: float) -> None:

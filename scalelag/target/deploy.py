@@ -5,8 +5,9 @@ from typing import Any
 
 from probes.payload import parse_payload
 from probes.serve_api import APPLICATIONS_PATH, Dashboard
-from scalelag.errors import UsageError
+from scalelag.errors import TargetError, UsageError
 from scalelag.target.apps import AppConfig
+from scalelag.target.preflight import Patience
 
 
 def deploy(dashboard: Dashboard, apps: Sequence[AppConfig]) -> list[str]:
@@ -29,8 +30,11 @@ def deploy(dashboard: Dashboard, apps: Sequence[AppConfig]) -> list[str]:
     return names
 
 
-def undeploy(dashboard: Dashboard, names: Sequence[str]) -> None:
-    """Take the applications `names` away again. Raises DashboardError where Serve refuses."""
+def undeploy(dashboard: Dashboard, names: Sequence[str], patience: Patience) -> None:
+    """Take the applications `names` away again and wait until they are gone.
+
+    Raises DashboardError where Serve refuses, TargetError where they stay.
+    """
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
     kept = [
         app.deployed_app_config
@@ -38,6 +42,14 @@ def undeploy(dashboard: Dashboard, names: Sequence[str]) -> None:
         if app.deployed_app_config and name not in names
     ]
     dashboard.put(APPLICATIONS_PATH, _config(kept))
+    patience.retry(lambda: _check_gone(dashboard, names))
+
+
+def _check_gone(dashboard: Dashboard, names: Sequence[str]) -> None:
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
+    left = sorted(set(names) & there.keys())
+    if left:
+        raise TargetError(f"{dashboard.url} still runs {', '.join(left)}, which was to be deleted.")
 
 
 def _config(applications: Sequence[AppConfig]) -> dict[str, Any]:

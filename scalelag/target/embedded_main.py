@@ -6,6 +6,7 @@ for its standard input to close. Nothing of gevent is in it. If it is killed, it
 
 import json
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -33,6 +34,8 @@ def main() -> None:
     # Ctrl-C goes to every process of the terminal; ours ends when its parent closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    # Cluster and load share this machine: arrivals must stay on time while replicas start.
+    os.nice(5)
     dashboard_port, serve_port = _free_port(), _free_port()
     # Not under /tmp/ray, whose `session_latest` belongs to whoever else runs Ray here; short, since
     # the path of a Unix socket has 107 characters at most.

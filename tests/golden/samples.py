@@ -135,8 +135,10 @@ def deployment(*steps: StepReport, low: int | None = 1, high: int = 8, **seen: i
     )
 
 
-def load_step(index: int, completed_rps: float, failed: int, not_sent: int, slow: float):
-    ends_s = [*EDGES_S[1:], float(OFFERED_END_S)]
+def load_step(
+    index: int, completed_rps: float, failed: int = 0, not_sent: int = 0, slow: float = 1.0
+) -> LoadStepReport:
+    ends_s = EDGES_S[1:]
     planned = round(LEVELS[index] * (ends_s[index] - EDGES_S[index]))
     return LoadStepReport(
         index=index,
@@ -202,16 +204,6 @@ def load() -> LoadReport:
     )
 
 
-def quiet_load() -> LoadReport:
-    """The same requests, none of them failed."""
-    steps = tuple(
-        load_step(i, level, 0, 0, 1.0 + i / 10) for i, level in enumerate(LEVELS) if level > 0
-    )
-    return msgspec.structs.replace(
-        load(), sent=25_450, completed=25_450, failed=0, not_sent=0, errors={}, steps=steps
-    )
-
-
 def probe(**fields: object) -> ProbeReport:
     known = {
         "polls": 848,
@@ -268,9 +260,9 @@ def report(**fields: object) -> Report:
     return Report(**(known | fields))
 
 
-def series(*changes: tuple[float, int, int | None]) -> Series:
+def series(*changes: tuple[float, int, int | None], ends_s: int = WATCHED_END_S) -> Series:
     """A look every 0.2 s; `changes` are (from when on, RUNNING, target)."""
-    times_s = [i / 5 for i in range(5 * WATCHED_END_S)]
+    times_s = [i / 5 for i in range(5 * ends_s)]
     seen = [next(c for c in reversed(changes) if c[0] <= t) for t in times_s]
     return Series(
         times_s=tuple(times_s),
@@ -292,16 +284,14 @@ SCALING = series(
 )
 
 
-def curves(**replicas: Series) -> Curves:
-    levels = [
-        next(v for at_s, v in zip(EDGES_S[::-1], LEVELS[::-1], strict=True) if at_s <= t)
-        for t in range(WATCHED_END_S)
-    ]
+def curves(levels: dict[float, float], ends_s: int, **replicas: Series) -> Curves:
+    """`levels` by the second from which on they hold, `ends_s` seconds in all."""
+    offered = [next(v for at_s, v in reversed(levels.items()) if at_s <= t) for t in range(ends_s)]
     return Curves(
         bin_s=1.0,
-        times_s=tuple(float(t) for t in range(WATCHED_END_S)),
-        offered_rps=tuple(levels),
-        completed_rps=tuple(min(level, 320.0) for level in levels),
+        times_s=tuple(float(t) for t in range(ends_s)),
+        offered_rps=tuple(offered),
+        completed_rps=tuple(min(level, 320.0) for level in offered),
         replicas=dict(replicas),
     )
 
@@ -367,6 +357,8 @@ def busy() -> Analysis:
             warnings=warnings,
         ),
         curves=curves(
+            dict(zip(EDGES_S, LEVELS, strict=True)),
+            WATCHED_END_S,
             **{
                 "default/Sleeper": SCALING,
                 HOSTILE_KEY: series((0, 2, None), (40, 3, None), (140, 2, None)),
@@ -374,18 +366,24 @@ def busy() -> Analysis:
                 "llm/Router": series((0, 1, None)),
                 "llm/Cache": series((0, 1, 1)),
                 "llm/Guard": series((0, 1, 1)),
-            }
+            },
         ),
     )
 
 
 def calm() -> Analysis:
-    """A run in which all went well."""
+    """A run of 5, 40 and 5 rps in which all went well."""
     down = msgspec.structs.replace(
         DOWN,
+        index=2,
+        at_s=50.0,
+        from_level=40.0,
+        replicas_before=4,
+        target_before=4,
         phases=(phase("decide", 8.3, 0.1), phase("stop", 0.11, 0.1), phase("drain", 4.25, 0.2)),
         unattributed_s=0.0,
     )
+    end = msgspec.structs.replace(END, index=3, at_s=80.0)
     gate = GateResult(
         expr="scale_up.total_s.max <= 20",
         verdict="pass",
@@ -396,13 +394,54 @@ def calm() -> Analysis:
     )
     return Analysis(
         report=report(
+            run=run(duration_s=105.0, load_s=80.0, steps="5rps:20s,40rps:30s,5rps:30s"),
             gates=(gate,),
             deployments={
-                "default/Sleeper": deployment(START, UP, down, END, min=1, max=4, final=1)
+                "default/Sleeper": deployment(START, UP, down, end, min=1, max=4, final=1)
             },
-            load=quiet_load(),
+            load=calm_load(),
         ),
-        curves=curves(**{"default/Sleeper": SCALING}),
+        curves=curves(
+            {0: 5.0, 20: 40.0, 50: 5.0, 80: 0.0},
+            105,
+            **{
+                "default/Sleeper": series(
+                    (0, 1, 1),
+                    (25, 1, 3),
+                    (27, 2, 4),
+                    (29.3, 4, 4),
+                    (58.3, 4, 1),
+                    (62.7, 1, 1),
+                    ends_s=105,
+                )
+            },
+        ),
+    )
+
+
+def calm_load() -> LoadReport:
+    down = msgspec.structs.replace(
+        load_step(4, 5.0), index=2, at_s=50.0, from_level=40.0, to_level=5.0
+    )
+    return LoadReport(
+        planned=1450,
+        sent=1450,
+        completed=1450,
+        failed=0,
+        not_sent=0,
+        error_ratio=0.0,
+        errors={},
+        on_time_ratio=1.0,
+        send_lag_p50_ms=0.3,
+        send_lag_p99_ms=2.4,
+        latency_p50_ms=96.2,
+        latency_p95_ms=119.8,
+        latency_p99_ms=171.5,
+        latency_p999_ms=266.6,
+        latency_max_ms=280.4,
+        service_p50_ms=50.3,
+        service_p99_ms=58.9,
+        steps=(load_step(0, 5.0), load_step(1, 40.0, slow=2.0), down),
     )
 
 
@@ -425,6 +464,7 @@ def interrupted() -> Analysis:
     return Analysis(
         report=report(
             run=started,
+            not_measured={},
             verdict="invalid",
             reasons=("interrupted: Ctrl-C", "no request was recorded"),
             deployments={"default/Sleeper": deployment()},

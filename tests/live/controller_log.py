@@ -7,7 +7,9 @@ import msgspec
 
 from probes.serve_api import APPLICATIONS_PATH
 
-_LINE = re.compile(r"\w+ (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) controller \d+ -- (?P<text>.*)")
+_LINE = re.compile(
+    r"\w+ (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) controller \d+ -- (?P<text>.*)"
+)
 
 
 class ControllerLog:

@@ -24,13 +24,9 @@ PLANS = {
 @pytest.mark.parametrize("app", APPS)
 def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dashboard, app, plan):
     arguments = [item for pair in APPS[app] for item in ("--app-arg", pair)]
-    command = on_cluster(
-        "run", "--app", app, *arguments, "--steps", PLANS[plan], "--out", "runs", "--drain", "30"
-    )
-    code, output = command.wait()
-    assert code == 0, output
+    command, output = valid_run(on_cluster, "--app", app, *arguments, "--steps", PLANS[plan])
     log = ControllerLog(dashboard)
-    (run_dir,) = command.run_dirs
+    run_dir = command.run_dirs[-1]
     widest_s = widest(load_run(run_dir))
     report = command.report()
 
@@ -45,6 +41,17 @@ def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dash
     up_and_down = {key.rpartition("/")[2] for key, _ in checked}
     assert {"Sleeper"} if app == "sleeper" else {"Fast", "Slow"} <= up_and_down, output
     assert len(checked) >= 2, output
+
+
+def valid_run(on_cluster, *arguments):
+    """Run; once more where this machine's two shared cores made the load late (exit 5)."""
+    for _ in range(3):
+        command = on_cluster("run", *arguments, "--out", "runs", "--drain", "30")
+        code, output = command.wait()
+        if code != 5 or "the load generator was too slow" not in output:
+            break
+    assert code == 0, output
+    return command, output
 
 
 def widest(run):
@@ -65,7 +72,9 @@ def check(log, key, step, started_s, widest_s):
         app, _, name = key.partition("/")
         submitted_s = log.times(rf"^Starting Replica\(id='{replica}'")[-1]
         running_s = log.times(rf"^Replica\(id='{replica}'.* started successfully")[-1]
-        decided_s = [t for t in log.decisions("Upscaling", key) if t <= submitted_s + TOLERANCE_S][-1]
+        decided_s = [t for t in log.decisions("Upscaling", key) if t <= submitted_s + TOLERANCE_S][
+            -1
+        ]
         started = log.times(rf"^Replica\(id=.*'{name}', app='{app}'\) started successfully")
         needed = step["target_after"] - step["replicas_before"]
         reached_s = [t for t in started if begun_s <= t <= ended_s][needed - 1]
@@ -75,7 +84,9 @@ def check(log, key, step, started_s, widest_s):
     else:
         stopping_s = log.times(rf"^Stopping Replica\(id='{replica}'")[-1]
         reached_s = log.times(rf"^Replica\(id='{replica}'.* is stopped")[-1]
-        decided_s = [t for t in log.decisions("Downscaling", key) if t <= stopping_s + TOLERANCE_S][-1]
+        decided_s = [t for t in log.decisions("Downscaling", key) if t <= stopping_s + TOLERANCE_S][
+            -1
+        ]
         assert_within(stopping_s - decided_s, phases["stop"], widest_s, step)
         assert_within(reached_s - stopping_s, phases["drain"], widest_s, step)
     assert_within(max(0.0, decided_s - begun_s), phases["decide"], widest_s, step)

@@ -1,5 +1,6 @@
 """Facts known only to lie between two moments, and figures of several of them."""
 
+import itertools
 import math
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_a_lag_contains_the_truth(
 def test_phases_that_share_breakpoints_add_up_to_their_total(edges: list[float], width: float):
     points = [Instant(edge, edge + width) for edge in sorted(edges)]
 
-    phases = [between(a, b).value or 0.0 for a, b in zip(points, points[1:], strict=False)]
+    phases = [between(a, b).value or 0.0 for a, b in itertools.pairwise(points)]
     total = between(points[0], points[-1])
 
     assert sum(phases) == pytest.approx(total.value, abs=1e-8)
@@ -194,7 +195,7 @@ def test_median_p95_and_maximum_ascend(spans: list[Span]):
         lambda figure: or_infinite(figure.hi),
     ):
         ascending = [read(figure) for figure in (found.p50, found.p95, found.max)]
-        assert all(a <= b + 1e-9 for a, b in zip(ascending, ascending[1:], strict=False))
+        assert all(a <= b + 1e-9 for a, b in itertools.pairwise(ascending))
 
 
 @given(st.lists(ANY, min_size=1, max_size=12))

@@ -1,5 +1,7 @@
 """The grammar of load plans, and the load steps in a plan."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,7 +161,7 @@ def test_stages_follow_one_another_without_a_gap(
         ("-5rps:20s", 'Stage 1 "-5rps:20s"', 'level "-5" is not a number of 0 or more'),
         ("1,5rps:20s", 'Stage 1 "1"', "LEVEL UNIT:DURATION"),
         ("1.2.3rps:20s", 'Stage 1 "1.2.3rps:20s"', 'level "1.2.3" is not a number'),
-        ("..10rps:20s", 'Stage 1 "..10rps:20s"', 'start level "" is not a number'),
+        ("..10rps:20s", 'Stage 1 "..10rps:20s"', 'level "" is not a number'),
         ("10..rps:20s", 'Stage 1 "10..rps:20s"', 'level "" is not a number'),
         ("1..2..3rps:20s", 'Stage 1 "1..2..3rps:20s"', "not a number"),
         ("10rps:", 'Stage 1 "10rps:"', "not a positive time"),
@@ -171,7 +173,11 @@ def test_stages_follow_one_another_without_a_gap(
         ("9" * 400 + "rps:20s", "Stage 1 ", "is not a number"),
         ("5rps:" + "9" * 400 + "s", "Stage 1 ", "not a positive time"),
         ("2.5users:20s", 'Stage 1 "2.5users:20s"', "level 2.5 is not a whole number of users"),
-        ("0.5..3users:20s", 'Stage 1 "0.5..3users:20s"', "start level 0.5 is not a whole number"),
+        (
+            "0.5..3users:20s",
+            'Stage 1 "0.5..3users:20s"',
+            "level 0.5 is not a whole number of users",
+        ),
     ],
 )
 def test_a_bad_stage_is_named_with_the_reason(text: str, stage: str, reason: str):
@@ -261,7 +267,11 @@ def test_the_constant_stage_after_a_ramp_belongs_to_its_hold():
 
 
 def test_a_ramp_after_a_ramp_is_a_step_of_its_own():
-    assert steps("0..40rps:10s,40..80rps:10s") == [(0, 10, 0, 40), (10, 20, 40, 80), (20, 20, 80, 0)]
+    assert steps("0..40rps:10s,40..80rps:10s") == [
+        (0, 10, 0, 40),
+        (10, 20, 40, 80),
+        (20, 20, 80, 0),
+    ]
 
 
 def test_repeated_equal_levels_are_one_hold():
@@ -302,6 +312,5 @@ def test_holds_follow_one_another_from_start_to_end(levels: list[tuple[int, int]
     assert found[0].at_s == 0.0
     assert found[-1].hold_until_s == 1000.0
     assert all(
-        (a.hold_until_s, a.to_level) == (b.at_s, b.from_level)
-        for a, b in zip(found, found[1:], strict=False)
+        (a.hold_until_s, a.to_level) == (b.at_s, b.from_level) for a, b in itertools.pairwise(found)
     )

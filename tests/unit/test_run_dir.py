@@ -267,7 +267,7 @@ def test_a_disk_that_takes_half_a_row_is_a_record_error(tmp_path: Path):
     writer.append([POLL])
     half_way = (tmp_path / "replicas.jsonl").stat().st_size + 20
 
-    with pytest.raises(RecordError, match=r"replicas\.jsonl"), at_most(half_way):  # noqa: PT012
+    with pytest.raises(RecordError, match=r"replicas\.jsonl"), at_most(half_way):
         writer.append([TRANSITION])
 
 

@@ -220,9 +220,7 @@ def test_the_decision_that_counts_is_an_earlier_one_where_its_replica_was_the_la
 
 def test_replicas_first_seen_running_share_one_interval():
     report = lag(
-        every_second(
-            {0: (1, RUNNING_1), 15: (4, replicas(a="RUNNING", b="RUNNING", c="RUNNING"))}
-        )
+        every_second({0: (1, RUNNING_1), 15: (4, replicas(a="RUNNING", b="RUNNING", c="RUNNING"))})
     )
 
     assert interval(report.total_s) == (4.0, 4.55, 5.1)
@@ -860,7 +858,7 @@ def test_a_shorter_hold_is_reached_or_censored_but_never_wrong(truth: Truth, sha
     if report.censored:
         # Polling cannot see the end of the hold sharper than its own period.
         last = max(poll.sent_s for poll in truth.polls if poll.received_s <= until_s)
-        assert report.total_s.lo == pytest.approx(until_s - BEGUN_S)
+        assert report.total_s.lo <= until_s - BEGUN_S + 1e-9
         assert truth.reached_s >= last
     else:
         assert report.total_s.lo - 1e-9 <= true_total_s <= report.total_s.hi + 1e-9

@@ -1,0 +1,19 @@
+"""Analyses to render, by name: see samples.py, which other tests of renderers use too."""
+
+from collections.abc import Callable
+
+import pytest
+import samples
+
+from reports.analysis.model import Analysis
+
+
+@pytest.fixture
+def sample() -> Callable[[str], Analysis]:
+    """Builds the sample of that name."""
+    built = {
+        "busy": samples.busy,
+        "calm": samples.calm,
+        "interrupted": samples.interrupted,
+    }
+    return lambda name: built[name]()

@@ -1,0 +1,201 @@
+"""`scalelag run` on its own cluster: the main job, and every way in which it can end."""
+
+import signal
+
+import msgspec
+import psutil
+from conftest import marked, wait_for
+
+FAST = [
+    *("--app-arg", "upscale_delay_s=1"),
+    *("--app-arg", "downscale_delay_s=2"),
+    *("--steps", "4rps:4s,30rps:12s,4rps:10s"),
+    *("--out", "runs"),
+]
+
+
+def descendants(command):
+    return psutil.Process(command.process.pid).children(recursive=True)
+
+
+def load_process(command):
+    return next(p for p in descendants(command) if "locust" in " ".join(p.cmdline()))
+
+
+def dashboard_process(command):
+    return next(
+        p for p in descendants(command) if "dashboard/dashboard.py" in " ".join(p.cmdline())
+    )
+
+
+def run_info(command):
+    return msgspec.json.decode((command.run_dirs[-1] / "run.json").read_bytes())
+
+
+def test_one_command_reports_a_scale_up_and_a_scale_down_with_phases(scalelag):
+    command = scalelag("run", *FAST, "--gate", "scale_up.total_s.max <= 60")
+    code, output = command.wait()
+
+    assert code == 0, output
+    (deployment,) = command.report()["deployments"].values()
+    up = [s for s in deployment["steps"] if s["direction"] == "up" and s["total_s"]]
+    down = [s for s in deployment["steps"] if s["direction"] == "down" and s["total_s"]]
+    assert [p["name"] for p in up[0]["phases"] if p["value"] is not None] == [
+        "decide",
+        "create",
+        "allocate",
+        "initialize",
+    ]
+    assert [p["name"] for p in down[0]["phases"] if p["value"] is not None] == [
+        "decide",
+        "stop",
+        "drain",
+    ]
+    for step in up + down:
+        parts = sum(p["value"] for p in step["phases"] if p["value"] is not None)
+        assert abs(parts + step["unattributed_s"] - step["total_s"]["value"]) < 1e-6
+    assert "PASS" in output.splitlines()[-1] or any("PASS" in x for x in output.splitlines())
+
+
+def test_a_failed_gate_ends_with_4_and_a_report_on_the_run_agrees(scalelag):
+    command = scalelag("run", *FAST, "--gate", "scale_up.total_s.max <= 0.5", "--processes", "2")
+    code, output = command.wait()
+    again = scalelag("report", str(command.run_dirs[-1]))
+    strict = scalelag(
+        "report",
+        str(command.run_dirs[-1]),
+        "--gate",
+        "scale_up.total_s.max <= 1e9".replace("1e9", "9"),
+    )
+
+    assert code == 4, output
+    assert again.wait()[0] == 4
+    assert strict.wait()[0] == 0
+    assert run_info(command)["workers"] == 2
+    assert command.report()["load"]["planned"] == run_info(command)["planned_requests"]
+
+
+def test_ctrl_c_closes_the_run_and_takes_everything_down(scalelag):
+    command = scalelag("run", *FAST)
+    command.wait_for_output("stage 2/3")
+    command.process.send_signal(signal.SIGINT)
+    code, output = command.wait(60)
+
+    assert code == 130, output
+    assert run_info(command)["status"] == "interrupted"
+    assert "INVALID" in output
+    assert "interrupted" in output
+
+
+def test_sigterm_while_the_cluster_starts_takes_everything_down(scalelag):
+    command = scalelag("run", *FAST)
+    command.wait_for_output("starting an embedded Ray cluster")
+    command.process.terminate()
+    code, output = command.wait(60)
+
+    assert code == 130, output
+    assert command.run_dirs == []
+
+
+def test_kill_9_of_the_command_leaves_no_process(scalelag):
+    command = scalelag("run", *FAST)
+    command.wait_for_output("stage 1/3")
+    mark = command.mark
+    assert len(marked(mark)) > 5
+    command.process.kill()
+
+    wait_for("all processes gone", lambda: not marked(mark), 45)
+
+
+def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(scalelag):
+    command = scalelag("run", *FAST)
+    command.wait_for_output("stage 2/3")
+    load_process(command).send_signal(signal.SIGKILL)
+    code, output = command.wait(60)
+    report = scalelag("report", str(command.run_dirs[-1]))
+    report_code, reported = report.wait()
+
+    assert code == 5, output
+    assert "killed by signal 9" in output
+    assert report_code == 5, reported
+    assert "interrupted" in reported
+    assert "30" in reported
+
+
+def test_the_run_goes_on_while_the_dashboard_is_stopped_and_says_what_it_missed(scalelag):
+    command = scalelag("run", *FAST)
+    command.wait_for_output("stage 2/3")
+    dashboard = dashboard_process(command)
+    dashboard.suspend()
+    try:
+        command.wait_for_output("probe blind", 30)
+    finally:
+        dashboard.resume()
+    code, output = command.wait()
+
+    report = command.report()
+    assert code in (0, 5), output
+    assert report["probe"]["gaps"] >= 1
+    assert "the probe saw nothing from" in output
+    assert report["load"]["sent"] == report["load"]["planned"]
+
+
+def test_a_killed_dashboard_leaves_the_load_running_and_a_run_that_is_invalid(scalelag):
+    command = scalelag("run", *FAST, "--drain", "3")
+    command.wait_for_output("stage 2/3")
+    dashboard_process(command).kill()
+    code, output = command.wait()
+
+    report = command.report()
+    assert code == 5, output
+    assert "the probe saw nothing" in output
+    assert report["load"]["sent"] == report["load"]["planned"]
+
+
+def test_a_killed_controller_is_a_row_and_a_warning(scalelag):
+    command = scalelag("run", *FAST)
+    command.wait_for_output("stage 2/3")
+    controller = next(p for p in descendants(command) if p.name().startswith("ray::ServeContr"))
+    controller.kill()
+    code, output = command.wait()
+
+    assert code in (0, 5), output
+    assert command.report()["probe"]["restarts"] == 1
+    assert "the Serve controller restarted between" in output
+    assert command.report()["load"]["error_ratio"] < 0.05
+
+
+def test_an_app_that_cannot_start_is_named_with_its_error(scalelag, tmp_path):
+    (tmp_path / "broken_app.py").write_text(
+        "from ray import serve\n"
+        "@serve.deployment\n"
+        "class Broken:\n"
+        "    def __init__(self):\n"
+        "        raise RuntimeError('no model here')\n"
+        "app = Broken.bind()\n"
+    )
+    command = scalelag("run", "--app", "broken_app:app", "--wait", "40", "--out", "runs")
+    code, output = command.wait()
+
+    assert code == 3, output
+    assert "no model here" in output
+    assert command.run_dirs == []
+
+
+def test_bad_usage_is_refused_before_anything_is_started(scalelag):
+    bad = {
+        'unknown unit "rpm"': ["--steps", "10rpm:5s"],
+        "scale_up.total_s": ["--gate", "scale_up.totl_s.max <= 3"],
+        "no built-in app (there is sleeper": ["--app", "nosuch"],
+        "there is no module nosuch_module": ["--app", "nosuch_module:app"],
+        "-f theirs.py": ["-f", "theirs.py"],
+        "No such option": ["--nosuch"],
+        "does not read KEY=VALUE": ["--app-arg", "novalue"],
+    }
+    for text, arguments in bad.items():
+        command = scalelag("run", *arguments)
+        code, output = command.wait(30)
+
+        assert code == 2, (arguments, output)
+        assert text in output, (arguments, output)
+        assert "embedded" not in output

@@ -1,0 +1,172 @@
+"""A fast HTTP endpoint that notes what reaches it, in a process of its own.
+
+As a command, `python -m tests.sim.http_echo` prints its URL when it listens and ends when its
+standard input closes. In tests, `running_echo()` starts and stops that process. What it does is in
+the path: `/delay/0.2` answers after 0.2 s, `/never` does not answer, `/status/500` answers so;
+`/echo/log` tells what has come so far, and what comes there or to `/-/healthz` is not noted.
+"""
+
+import asyncio
+import http.client
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from subprocess import PIPE, Popen
+from typing import Final
+
+import msgspec
+
+from tests.sim.standin import ROOT
+
+UNNOTED: Final = (b"/-/healthz", b"/echo/log")
+DEADLINE_S: Final = 10.0
+OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """One request: when it came (Unix seconds), and how many were then open, itself among them."""
+
+    at_s: float
+    open: int
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+
+
+class Log:
+    """All arrivals; headers and bodies are cut to pieces only when somebody asks for them."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self._noted: list[tuple[float, int, bytes, bytes]] = []
+
+    def note(self, head: bytes, body: bytes) -> None:
+        """Note an arrival."""
+        self.open += 1
+        self._noted.append((time.time(), self.open, head, body))
+
+    def encoded(self) -> bytes:
+        """The arrivals as JSON."""
+        return msgspec.json.encode([_arrival(*noted) for noted in self._noted])
+
+
+def _arrival(at_s: float, open_now: int, head: bytes, body: bytes) -> Arrival:
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, path, _ = first.split(" ")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return Arrival(at_s, open_now, method, path, headers, body.decode())
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection, one request a time."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._buffer = b""
+        self._waiting: asyncio.TimerHandle | None = None
+        self._open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the base's name
+        """Whoever has gone has no open request any more."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._closed()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes until a request is there."""
+        self._buffer += data
+        head, ended, rest = self._buffer.partition(b"\r\n\r\n")
+        if not ended:
+            return
+        length = 0
+        at = head.lower().find(b"\r\ncontent-length:")
+        if at >= 0:
+            length = int(head[at + 17 :].split(b"\r\n", 1)[0])
+        if len(rest) >= length:
+            self._buffer = rest[length:]
+            self._request(head, rest[:length])
+
+    def _request(self, head: bytes, body: bytes) -> None:
+        path = head.split(b" ", 2)[1]
+        if not path.startswith(UNNOTED):
+            self._log.note(head, body)
+            self._open = True
+        kind, _, value = path[1:].partition(b"/")
+        if path == b"/echo/log":
+            self._answer(_answer(200, self._log.encoded()))
+        elif kind == b"delay":
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.call_later(float(value), self._answer, OK)
+        elif kind == b"status":
+            self._answer(_answer(int(value), b"as you wish"))
+        elif kind != b"never":
+            self._answer(OK)
+
+    def _answer(self, answer: bytes) -> None:
+        self._waiting = None
+        self._closed()
+        self._transport.write(answer)
+
+    def _closed(self) -> None:
+        if self._open:
+            self._open = False
+            self._log.open -= 1
+
+
+def _answer(status: int, body: bytes) -> bytes:
+    return b"HTTP/1.1 %d As asked\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+async def serve() -> None:
+    """Serve until standard input closes."""
+    log = Log()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(log), "127.0.0.1", 0, backlog=4096)
+    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await loop.run_in_executor(None, sys.stdin.buffer.read)
+    server.close()
+
+
+class Echo:
+    """A running endpoint at `url`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def arrivals(self) -> list[Arrival]:
+        """What has come so far, in the order in which it came."""
+        connection = http.client.HTTPConnection(
+            self.url.removeprefix("http://"), timeout=DEADLINE_S
+        )
+        try:
+            connection.request("GET", "/echo/log")
+            return msgspec.json.decode(connection.getresponse().read(), type=list[Arrival])
+        finally:
+            connection.close()
+
+
+@contextmanager
+def running_echo() -> Iterator[Echo]:
+    """An endpoint in a process of its own, until the block ends."""
+    command = [sys.executable, "-m", "tests.sim.http_echo"]
+    process = Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield Echo(process.stdout.readline().decode().strip())
+    finally:
+        process.stdin.close()
+        process.wait(DEADLINE_S)
+        process.stdout.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

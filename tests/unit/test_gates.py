@@ -1,0 +1,411 @@
+"""Gates: how they are written, and how intervals decide them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.analysis.gates import Gate, judge, metric_names, parse_gate
+from reports.analysis.intervals import Span, Stat, longer_than
+from reports.analysis.model import (
+    DeploymentReport,
+    GateResult,
+    LoadReport,
+    ProbeReport,
+    Replicas,
+    ScaleDown,
+    ScaleUp,
+)
+from scalelag.errors import UsageError
+
+LOAD = LoadReport(
+    planned=1000,
+    sent=990,
+    completed=980,
+    failed=10,
+    not_sent=10,
+    error_ratio=0.02,
+    errors={"x": 10},
+    latency_p99_ms=480.0,
+)
+PROBE = ProbeReport(polls=500, gaps=2, gap_s=1.5, restarts=0, observer_share=0.009)
+
+
+def span(lo: float, hi: float) -> Span:
+    return Span((lo + hi) / 2, lo, hi)
+
+
+def same(figure: Span) -> Stat:
+    return Stat(p50=figure, p95=figure, max=figure)
+
+
+def deployment(
+    total: Span | None = None, replicas: Replicas | None = None, down: Span | None = None
+) -> DeploymentReport:
+    """A deployment in which every statistic of the lag upwards is `total`, downwards `down`."""
+    return DeploymentReport(
+        autoscaling=None,
+        steps=(),
+        scale_up=ScaleUp(steps=1, total_s=same(total)) if total else ScaleUp(),
+        scale_down=ScaleDown(steps=1, total_s=same(down)) if down else ScaleDown(),
+        replicas=replicas or Replicas(1, 4, 2),
+    )
+
+
+def result(expr: str, **deployments: DeploymentReport) -> GateResult:
+    """The gate, judged over `deployments` of application "app"."""
+    found = {f"app/{name}": report for name, report in deployments.items()}
+    (judged,) = judge([parse_gate(expr)], found, LOAD, PROBE)
+    return judged
+
+
+def verdict(expr: str, **deployments: DeploymentReport) -> str:
+    return result(expr, **deployments).verdict
+
+
+# --- how they are written --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", ["<=", "<", ">=", ">"])
+def test_a_gate_reads_metric_operator_number(op: str):
+    expr = f"scale_up.total_s.max {op} 20"
+
+    assert parse_gate(expr) == Gate(expr, None, "scale_up.total_s.max", op, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "deployment_name", "metric", "limit"),
+    [
+        ("requests.error_ratio<=0.001", None, "requests.error_ratio", 0.001),
+        ("  requests.latency_p99_ms  <=  500  ", None, "requests.latency_p99_ms", 500.0),
+        ("Model:scale_up.decide_s.p95 <= 8", "Model", "scale_up.decide_s.p95", 8.0),
+        ("app/Model : scale_down.drain_s.p50 <= 8", "app/Model", "scale_down.drain_s.p50", 8.0),
+        ("probe.clock_offset_s >= -0.5", None, "probe.clock_offset_s", -0.5),
+        ("replicas.max <= +4", None, "replicas.max", 4.0),
+    ],
+)
+def test_gates_as_people_write_them(
+    text: str, deployment_name: str | None, metric: str, limit: float
+):
+    gate = parse_gate(text)
+
+    assert (gate.deployment, gate.metric, gate.limit) == (deployment_name, metric, limit)
+    assert gate.expr == text.strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "scale_up.total_s.max",
+        "scale_up.total_s.max <= ",
+        "<= 20",
+        "scale_up.total_s.max == 20",
+        "scale_up.total_s.max <= fast",
+        "scale_up.total_s.max <= 20s",
+        "scale_up.total_s.max <= 20 or more",
+        "scale_up.total_s.max => 20",
+        "20 >= scale_up.total_s.max",
+        "a:b:scale_up.total_s.max <= 20",
+        ":scale_up.total_s.max <= 20",
+        "scale_up.total_s.max <= nan",
+    ],
+)
+def test_what_is_no_gate_is_a_usage_error_with_an_example(text: str):
+    with pytest.raises(UsageError, match=r"does not read METRIC OP NUMBER.*such as") as caught:
+        parse_gate(text)
+
+    assert f'"{text}"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "near"),
+    [
+        ("scale_up.total_s.p99", "scale_up.total_s.p95"),
+        ("scaleup.total_s.max", "scale_up.total_s.max"),
+        ("requests.latency_p99", "requests.latency_p99_ms"),
+        ("request.error_ratio", "requests.error_ratio"),
+        ("scale_up.total_s", "scale_up.total_s.max"),
+    ],
+)
+def test_an_unknown_metric_names_those_that_are_near(metric: str, near: str):
+    with pytest.raises(UsageError, match=f'unknown metric "{metric}".*did you mean') as caught:
+        parse_gate(f"{metric} <= 20")
+
+    assert near in str(caught.value)
+
+
+def test_an_unknown_metric_like_no_other_points_to_the_list():
+    with pytest.raises(UsageError, match=r'unknown metric "zzz"; see docs/gates\.md'):
+        parse_gate("zzz <= 20")
+
+
+@pytest.mark.parametrize("metric", ["requests.error_ratio", "load.planned", "probe.gaps"])
+def test_a_figure_of_the_run_is_none_of_a_deployment(metric: str):
+    with pytest.raises(UsageError, match="a figure of the run"):
+        parse_gate(f"Model:{metric} <= 20")
+
+
+def test_the_metrics_of_the_design_can_be_named():
+    assert {
+        "scale_up.total_s.max",
+        "scale_up.decide_s.p95",
+        "scale_down.drain_s.p50",
+        "requests.error_ratio",
+        "requests.latency_p99_ms",
+        "load.not_sent",
+        "probe.observer_share",
+        "replicas.max",
+    } <= set(metric_names())
+
+
+def test_every_metric_can_be_named_in_a_gate_and_judged():
+    for metric in metric_names():
+        assert verdict(f"{metric} <= 1", Model=deployment()) in ("pass", "fail", "inconclusive")
+
+
+@given(st.text(alphabet="scale_up.total_ms<>= 0123:/aX", max_size=40))
+def test_any_text_is_a_gate_or_a_usage_error(text: str):
+    try:
+        gate = parse_gate(text)
+    except UsageError as error:
+        assert str(error)  # noqa: PT017  both outcomes are right; the error must say something
+    else:
+        assert gate.metric in metric_names()
+
+
+# --- how intervals decide them ---------------------------------------------------------------
+
+# The figure lies in [7, 9].
+INTERVAL_VERDICTS = [
+    ("<= 10", "pass"),
+    ("<= 9", "pass"),
+    ("<= 8", "inconclusive"),
+    ("<= 7", "inconclusive"),
+    ("<= 6", "fail"),
+    ("< 10", "pass"),
+    ("< 9", "inconclusive"),
+    ("< 8", "inconclusive"),
+    ("< 7", "fail"),
+    ("< 6", "fail"),
+    (">= 6", "pass"),
+    (">= 7", "pass"),
+    (">= 8", "inconclusive"),
+    (">= 9", "inconclusive"),
+    (">= 10", "fail"),
+    ("> 6", "pass"),
+    ("> 7", "inconclusive"),
+    ("> 8", "inconclusive"),
+    ("> 9", "fail"),
+    ("> 10", "fail"),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), INTERVAL_VERDICTS)
+def test_an_interval_passes_or_fails_where_all_of_it_does(condition: str, expected: str):
+    assert verdict(f"scale_up.total_s.max {condition}", Model=deployment(span(7, 9))) == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("<= 480", "pass"),
+        ("<= 479.9", "fail"),
+        ("< 480", "fail"),
+        ("< 480.1", "pass"),
+        (">= 480", "pass"),
+        (">= 480.1", "fail"),
+        ("> 480", "fail"),
+        ("> 479.9", "pass"),
+    ],
+)
+def test_an_exact_figure_is_never_inconclusive(condition: str, expected: str):
+    assert verdict(f"requests.latency_p99_ms {condition}") == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("<= 20", "fail"),
+        ("< 20", "fail"),
+        ("<= 90", "inconclusive"),
+        ("< 90", "inconclusive"),
+        (">= 20", "pass"),
+        ("> 20", "pass"),
+        (">= 90", "inconclusive"),
+        ("> 90", "inconclusive"),
+    ],
+)
+def test_a_censored_figure_is_longer_than_its_bound_by_an_unknown_time(
+    condition: str, expected: str
+):
+    # Longer than 60 s.
+    report = deployment(longer_than(60))
+
+    assert verdict(f"scale_up.total_s.max {condition}", Model=report) == expected
+
+
+@given(
+    st.floats(0, 100),
+    st.floats(0, 100),
+    st.integers(0, 200),
+    st.sampled_from(["<=", "<", ">=", ">"]),
+    st.floats(0, 1),
+)
+def test_a_verdict_holds_for_every_value_that_the_interval_allows(
+    lo: float, width: float, limit: int, op: str, share: float
+):
+    truth = min(lo + share * width, lo + width)
+    holds = {"<=": truth <= limit, "<": truth < limit, ">=": truth >= limit, ">": truth > limit}
+
+    found = verdict(f"scale_up.total_s.max {op} {limit}", Model=deployment(span(lo, lo + width)))
+
+    assert found in ("inconclusive", "pass" if holds[op] else "fail")
+    if found == "inconclusive":
+        assert lo <= limit <= lo + width
+
+
+def test_a_result_tells_the_figure_and_its_interval():
+    found = result("scale_up.total_s.p95 <= 20", Model=deployment(span(7, 9)))
+
+    assert found == GateResult(
+        expr="scale_up.total_s.p95 <= 20",
+        verdict="pass",
+        value=8.0,
+        lo=7.0,
+        hi=9.0,
+        deployment="app/Model",
+        reason=None,
+    )
+
+
+def test_the_result_of_a_figure_of_the_run_names_no_deployment():
+    found = result("requests.error_ratio <= 0.01", Model=deployment(span(7, 9)))
+
+    assert (found.verdict, found.value, found.deployment) == ("fail", 0.02, None)
+
+
+def test_figures_of_the_probe_and_of_replicas_can_be_gated():
+    report = deployment(replicas=Replicas(1, 4, 2))
+
+    assert verdict("probe.observer_share <= 0.02", Model=report) == "pass"
+    assert verdict("probe.gaps <= 1", Model=report) == "fail"
+    assert verdict("replicas.max <= 4", Model=report) == "pass"
+    assert verdict("replicas.final <= 1", Model=report) == "fail"
+
+
+def test_load_and_requests_name_the_same_figures():
+    assert result("load.latency_p99_ms <= 1").value == 480.0
+    assert result("requests.latency_p99_ms <= 1").value == 480.0
+
+
+# --- deployments -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["app/Slow", "Slow"])
+def test_a_gate_may_name_one_deployment(name: str):
+    found = result(
+        f"{name}:scale_up.total_s.max <= 20",
+        Fast=deployment(span(50, 51)),
+        Slow=deployment(span(7, 9)),
+    )
+
+    assert (found.verdict, found.deployment) == ("pass", "app/Slow")
+
+
+def test_a_name_without_application_means_every_deployment_of_that_name():
+    deployments = {"a/Model": deployment(span(7, 9)), "b/Model": deployment(span(30, 31))}
+
+    (found,) = judge([parse_gate("Model:scale_up.total_s.max <= 20")], deployments, LOAD, PROBE)
+
+    assert (found.verdict, found.deployment) == ("fail", "b/Model")
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected", "decided_by"),
+    [
+        ("scale_up.total_s.max <= 20", "pass", "app/High"),
+        ("scale_up.total_s.max <= 10", "inconclusive", "app/High"),
+        ("scale_up.total_s.max <= 5", "fail", "app/High"),
+        ("scale_up.total_s.max >= 1", "pass", "app/Low"),
+        ("scale_up.total_s.max >= 4", "fail", "app/Low"),
+        ("scale_up.total_s.max >= 2.5", "inconclusive", "app/Low"),
+    ],
+)
+def test_the_worst_deployment_decides(expr: str, expected: str, decided_by: str):
+    found = result(
+        expr,
+        Low=deployment(span(2, 3)),
+        High=deployment(span(9, 11)),
+        Middle=deployment(span(6, 7)),
+    )
+
+    assert (found.verdict, found.deployment) == (expected, decided_by)
+
+
+def test_a_censored_deployment_is_worse_than_a_measured_one():
+    found = result(
+        "scale_up.total_s.max <= 100",
+        Measured=deployment(span(70, 71)),
+        Censored=deployment(longer_than(60)),
+    )
+
+    assert (found.verdict, found.deployment) == ("inconclusive", "app/Censored")
+
+
+def test_a_failure_outweighs_what_is_inconclusive():
+    found = result(
+        "scale_up.total_s.max <= 20", A=deployment(span(10, 90)), B=deployment(span(21, 22))
+    )
+
+    assert (found.verdict, found.deployment) == ("fail", "app/B")
+
+
+def test_what_was_not_measured_is_inconclusive_with_a_reason():
+    found = result("scale_up.total_s.max <= 20", Model=deployment())
+
+    assert (found.verdict, found.value, found.lo, found.hi) == ("inconclusive", None, None, None)
+    assert found.reason == "scale_up.total_s.max was not measured in this run"
+
+
+def test_a_figure_of_the_run_that_was_not_measured_is_inconclusive_with_a_reason():
+    found = result("probe.clock_offset_s <= 1")
+
+    assert found.verdict == "inconclusive"
+    assert found.reason == "probe.clock_offset_s was not measured in this run"
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(20, "pass"), (5, "fail")])
+def test_a_deployment_that_was_not_measured_does_not_count_beside_one_that_was(
+    limit: int, expected: str
+):
+    found = result(
+        f"scale_up.total_s.max <= {limit}", Idle=deployment(), Model=deployment(span(7, 9))
+    )
+
+    assert (found.verdict, found.deployment) == (expected, "app/Model")
+
+
+@pytest.mark.parametrize("name", ["Nobody", "app/Nobody", "other/Model", "app"])
+def test_a_deployment_that_was_not_watched_is_a_usage_error_that_names_the_watched(name: str):
+    with pytest.raises(UsageError, match="app/Model, app/Zed") as caught:
+        result(f"{name}:scale_up.total_s.max <= 20", Zed=deployment(), Model=deployment())
+
+    assert f"{name}:scale_up" in str(caught.value)
+
+
+def test_a_gate_on_every_deployment_of_a_run_that_watched_none_is_inconclusive():
+    found = result("scale_up.total_s.max <= 20")
+
+    assert found.verdict == "inconclusive"
+    assert found.reason
+
+
+def test_gates_are_judged_in_their_order():
+    gates = [parse_gate("probe.gaps <= 1"), parse_gate("requests.error_ratio <= 0.5")]
+
+    judged = judge(gates, {}, LOAD, PROBE)
+
+    assert [(one.expr, one.verdict) for one in judged] == [
+        ("probe.gaps <= 1", "fail"),
+        ("requests.error_ratio <= 0.5", "pass"),
+    ]

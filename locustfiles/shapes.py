@@ -39,9 +39,9 @@ class StepShape(LoadTestShape):
         return self.runner
 
     def reset_time(self) -> None:
-        """Forget the run before: Locust calls this once more when the test has started."""
+        """Forget the run before: Locust calls this before the first tick, and once more after it."""
         super().reset_time()
-        if self.runner is not None and self.runner.state not in ("spawning", "running"):
+        if not control_of(self._runner.environment).busy:
             self._ticks = None
 
     def tick(self) -> Tick | None:
@@ -49,7 +49,10 @@ class StepShape(LoadTestShape):
         control = control_of(self._runner.environment)
         if self._ticks is None:
             self._ticks = self._run(control)
-        return next(self._ticks, None)
+        tick = next(self._ticks, None)
+        if tick is None:
+            control.busy = False
+        return tick
 
     def _run(self, control: Control) -> Iterator[Tick]:
         if not control.prepare() or control.session is None:

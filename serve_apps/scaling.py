@@ -66,7 +66,7 @@ class ScalingArgs(BaseModel):
     max_replicas: MaxReplicas = 4
     initial_replicas: InitialReplicas = None
     target_ongoing_requests: TargetOngoingRequests = 2.0
-    max_ongoing_requests: MaxOngoingRequests = 5
+    max_ongoing_requests: MaxOngoingRequests = 8
     metrics_interval_s: MetricsIntervalS = 1.0
     look_back_period_s: LookBackPeriodS = 3.0
     upscale_delay_s: UpscaleDelayS = 2.0

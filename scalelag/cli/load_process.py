@@ -1,6 +1,7 @@
 """Locust as a process of its own: the load, the probe and the report of a run."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,9 @@ class LoadProcess:
         self._command += ["--loglevel", "INFO" if web else "WARNING"]
         self._command += ["--web-host", "127.0.0.1"] if web else ["--headless"]
         if processes > 1:
+            port = str(_free_port())
             self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
+            self._command += ["--master-bind-port", port, "--master-port", port]
         self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
         if token is not None:
             self._environment |= {"RAY_AUTH_TOKEN": token, EMBEDDED_VARIABLE: "1"}
@@ -78,6 +81,13 @@ class LoadProcess:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _free_port() -> int:
+    """Port for Locust's master: on its usual one another Locust's workers would join ours."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _locustfiles(own: Sequence[Path]) -> list[Path]:

@@ -2,9 +2,12 @@
 
 import importlib
 import logging
+import os
+import signal
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
+import gevent
 from locust import events
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
@@ -61,6 +64,10 @@ def check_packages() -> None:
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     _controls[environment] = Control(environment, runner)
+    if not isinstance(runner, WorkerRunner):
+        # Locust handles SIGTERM only once a headless test with a shape is over; until then it would
+        # end at once. As Ctrl-C it ends in good order.
+        gevent.signal_handler(signal.SIGTERM, os.kill, os.getpid(), signal.SIGINT)
     logging.getLogger("locust.stats_logger").disabled = True
 
 

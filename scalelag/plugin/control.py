@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gevent
 from locust.env import Environment
-from locust.runners import Runner
+from locust.runners import Runner, WorkerRunner
 from rich.console import Console
 
 from reports.analysis.gates import parse_gate
@@ -39,13 +39,18 @@ class Control:
         self._live: gevent.Greenlet[..., None] | None = None
         self.worker = LoadWorker(environment, runner, self._clock)
         self.session: Session | None = None
+        # From the first look at the target until the shape is done or the test is stopped.
+        self.busy = False
         runner.register_message(ROWS_MESSAGE, self._on_rows)
         if os.environ.get(PARENT_VARIABLE):
-            gevent.spawn(self._watch_parent, int(os.environ[PARENT_VARIABLE]))
+            # The parent of a worker that Locust forked is the process that leads the run.
+            forked = isinstance(runner, WorkerRunner)
+            parent = os.getppid() if forked else int(os.environ[PARENT_VARIABLE])
+            gevent.spawn(self._watch_parent, parent)
 
     def prepare(self) -> bool:
         """Check the options and look at the target. What is wrong is said; then it is False."""
-        self.session = None
+        self.session, self.busy = None, True
         try:
             options = run_options(vars(self._environment.parsed_options))
             session = Session(self._environment, self._runner, options, self._clock)
@@ -93,6 +98,7 @@ class Control:
 
     def on_test_stop(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Watch the scale-down after a plan that was done, then close the run and report."""
+        self.busy = False
         session = self.session
         if session is None or session.finished:
             return

@@ -109,9 +109,9 @@ def _check_application(name: str, payload: ServePayload) -> None:
 
 
 def _why(app: ApplicationPayload) -> str:
-    """The end of the application's message: of a traceback, the line that names the error."""
+    """What the application and its deployments say; of much, the end, where a traceback names its error."""
     said = [app.message, *(d.message for d in app.deployments.values())]
-    text = next((message.strip() for message in said if message.strip()), "no message")
+    text = " ".join(message.strip() for message in said if message.strip()) or "no message"
     return text if len(text) <= 2000 else "... " + text[-2000:]
 
 

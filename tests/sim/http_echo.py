@@ -2,7 +2,8 @@
 
 As a command, `python -m tests.sim.http_echo` prints its URL when it listens and ends when its
 standard input closes. In tests, `running_echo()` starts and stops that process. What it does is in
-the path: `/delay/0.2` answers after 0.2 s, `/never` does not answer, `/status/500` answers so;
+the path: `/delay/0.2` answers after 0.2 s, `/never` does not answer, `/status/500` answers so,
+`/drip/0.3` sends a byte every 0.3 s and does not come to an end;
 `/echo/log` tells what has come so far, and what comes there or to `/-/healthz` is not noted.
 """
 
@@ -104,6 +105,9 @@ class Connection(asyncio.Protocol):
         elif kind == b"delay":
             loop = asyncio.get_running_loop()
             self._waiting = loop.call_later(float(value), self._answer, OK)
+        elif kind == b"drip":
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            self._drip(float(value))
         elif kind == b"status":
             self._answer(_answer(int(value), b"as you wish"))
         elif kind != b"never":
@@ -113,6 +117,11 @@ class Connection(asyncio.Protocol):
         self._waiting = None
         self._closed()
         self._transport.write(answer)
+
+    def _drip(self, every_s: float) -> None:
+        self._transport.write(b".")
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.call_later(every_s, self._drip, every_s)
 
     def _closed(self) -> None:
         if self._open:
@@ -138,8 +147,12 @@ async def serve() -> None:
 class Echo:
     """A running endpoint at `url`."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, process: Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self.url = process.stdout.readline().decode().strip()
 
     def arrivals(self) -> list[Arrival]:
         """What has come so far, in the order in which it came."""
@@ -152,20 +165,22 @@ class Echo:
         finally:
             connection.close()
 
+    def stop(self) -> None:
+        """End the process; nothing listens there any more."""
+        self._stdin.close()
+        self._process.wait(DEADLINE_S)
+        self._stdout.close()
+
 
 @contextmanager
 def running_echo() -> Iterator[Echo]:
     """An endpoint in a process of its own, until the block ends."""
     command = [sys.executable, "-m", "tests.sim.http_echo"]
-    process = Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
+    echo = Echo(Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True))
     try:
-        yield Echo(process.stdout.readline().decode().strip())
+        yield echo
     finally:
-        process.stdin.close()
-        process.wait(DEADLINE_S)
-        process.stdout.close()
+        echo.stop()
 
 
 if __name__ == "__main__":

@@ -274,6 +274,10 @@ def test_a_ramp_after_a_ramp_is_a_step_of_its_own():
     ]
 
 
+def test_a_ramp_that_begins_at_another_level_and_comes_back_is_a_step():
+    assert steps("10rps:20s,2..10rps:5s") == [(0, 20, 0, 10), (20, 25, 10, 10), (25, 25, 10, 0)]
+
+
 def test_repeated_equal_levels_are_one_hold():
     assert steps("10rps:20s,10rps:20s,10..10rps:5s,20rps:5s") == [
         (0, 45, 0, 10),

@@ -200,6 +200,15 @@ def test_dictionaries_may_grow_in_every_batch(tmp_path: Path):
     assert same(rows_of(read), [row for batch in batches for row in batch])
 
 
+def test_a_text_is_stored_once_however_many_batches_name_it(tmp_path: Path):
+    batches = [[good(float(i), "/a-long-name"), good(i + 0.5, f"/{i}")] for i in range(20)]
+    write(tmp_path / "requests.arrow", batches)
+
+    data = (tmp_path / "requests.arrow").read_bytes()
+
+    assert data.count(b"/a-long-name") == 1
+
+
 def test_each_batch_is_in_the_file_when_append_returns(tmp_path: Path):
     sizes = write(tmp_path / "requests.arrow", THREE_BATCHES, close=False)
 

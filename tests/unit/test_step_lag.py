@@ -560,6 +560,23 @@ def test_a_scale_down_whose_stopping_was_never_seen():
     assert interval(phase(report, "drain")) == (0.0, 0.0, 1.1)
 
 
+def test_of_replicas_that_went_in_one_poll_the_last_to_stop_is_critical():
+    report = lag(
+        every_second(
+            {
+                0: (3, replicas(a="RUNNING", b="RUNNING")),
+                14: (1, replicas(a="RUNNING", b="STOPPING@")),
+                16: (1, replicas(a="STOPPING@", b="STOPPING@")),
+                18: (1, RUNNING_1),
+            }
+        ),
+        levels="40->5",
+    )
+
+    assert report.critical_replica == "a"
+    assert interval(phase(report, "stop")) == (0.9, 2.0, 3.1)
+
+
 def test_a_scale_down_to_zero():
     report = lag(
         every_second({0: (1, RUNNING_1), 14: (0, {"r0": "STOPPING@"}), 16: (0, {})}),

@@ -8,8 +8,8 @@ from locust.env import Environment
 
 from locustfiles.arrivals import OpenLoop
 from scalelag.plugin.attach import control_of
-from scalelag.plugin.options import RequestSpec
 from scalelag.plugin.recorder import UNFINISHED
+from scalelag.plugin.run_options import RequestSpec
 from scalelag.plugin.worker import Assignment, LoadWorker
 from scalelag.record.plan import arrival_blocks
 

@@ -7,6 +7,8 @@ import msgspec
 _WINDOW = 20
 _MAX_INTERVAL_S = 10.0
 _MAX_BACKOFF_S = 5.0
+# The first polls, whose cost is not known yet, and the last one come on top of the interval.
+_HEADROOM = 0.9
 
 
 class Pacing:
@@ -47,7 +49,8 @@ class Pacing:
     @property
     def interval_s(self) -> float:
         """Seconds from the start of one poll to the start of the next."""
-        budgeted = min(max(self._shortest_s, self.cost_s / self._budget_ratio), _MAX_INTERVAL_S)
+        affordable_s = self.cost_s / (self._budget_ratio * _HEADROOM)
+        budgeted = min(max(self._shortest_s, affordable_s), _MAX_INTERVAL_S)
         if not self._failures:
             return budgeted
         return max(budgeted, min(0.25 * 2 ** min(self._failures, 10), _MAX_BACKOFF_S))

@@ -35,8 +35,11 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
     replicas: list[ReplicaPayload] = []
 
     def info(self) -> DeploymentInfo:
-        """The deployment as deployed."""
-        config: dict[str, Any] = msgspec.json.decode(self.deployment_config) or {}
+        """Return the deployment as deployed. Raises TargetError where its config is none."""
+        try:
+            config = msgspec.json.decode(self.deployment_config, type=dict[str, Any] | None) or {}
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise TargetError(f"A deployment's configuration makes no sense: {error}.") from error
         autoscaling = config.get("autoscaling_config")
         return DeploymentInfo(
             autoscaling=autoscaling if isinstance(autoscaling, dict) else None,
@@ -87,7 +90,7 @@ class _Health(msgspec.Struct, frozen=True):
 class ServePayload(msgspec.Struct, frozen=True):
     """The whole answer."""
 
-    applications: dict[str, ApplicationPayload] = {}
+    applications: dict[str, ApplicationPayload]
     controller_health_metrics: _Health | None = None
 
     def deployments(self) -> dict[DeploymentKey, DeploymentPayload]:
@@ -124,5 +127,5 @@ def parse_payload(body: bytes) -> ServePayload:
     """Parse an answer. Raises TargetError where it is none of Serve's."""
     try:
         return _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TargetError(f"The dashboard's answer about Serve makes no sense: {error}.") from error

@@ -114,6 +114,8 @@ def _judge(
         for key, deployment in deployments.items()
         if gate.deployment in (None, key, key.partition("/")[2])
     }
+    if not chosen and gate.deployment is None:
+        return _compare(gate, None, None)
     if not chosen:
         watched = ", ".join(sorted(deployments)) or "none"
         raise UsageError(

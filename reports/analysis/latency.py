@@ -1,6 +1,6 @@
 """Figures of requests: latency from the intended start, service time, errors (METRICS.md, 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -59,15 +59,23 @@ def load_report(
         latency_max_ms=_quantile_ms(everything.latency, 1.0),
         service_p50_ms=_quantile_ms(everything.service, 0.5),
         service_p99_ms=_quantile_ms(everything.service, 0.99),
-        steps=tuple(_step_report(rows, step, unit, zero_s) for step in steps if step.to_level > 0),
+        steps=tuple(_step_reports(rows, steps, unit, zero_s)),
     )
 
 
-def _step_report(rows: RequestColumns, step: LoadStep, unit: Unit, zero_s: float) -> LoadStepReport:
-    low, high = np.searchsorted(
-        rows.intended_s, [zero_s + step.at_s, zero_s + step.hold_until_s], side="left"
-    )
-    part = _rows(rows, slice(int(low), int(high)))
+def _step_reports(
+    rows: RequestColumns, steps: Sequence[LoadStep], unit: Unit, zero_s: float
+) -> Iterator[LoadStepReport]:
+    """Reports of steps with load; the end of the plan, a step to nothing, has none."""
+    for step in steps:
+        low, high = np.searchsorted(
+            rows.intended_s, [zero_s + step.at_s, zero_s + step.hold_until_s], side="left"
+        )
+        if step.to_level > 0 or high > low:
+            yield _step_report(_rows(rows, slice(int(low), int(high))), step, unit)
+
+
+def _step_report(part: _Rows, step: LoadStep, unit: Unit) -> LoadStepReport:
     hold_s = step.hold_until_s - step.at_s
     return LoadStepReport(
         index=step.index,
@@ -123,7 +131,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def _quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
-    """Quantile in milliseconds: a value that occurred (no interpolation); None without values."""
+    """Quantile in milliseconds, linear between order statistics; None without values."""
     if not values_s.size:
         return None
-    return float(np.quantile(values_s, q, method="inverted_cdf")) * 1000
+    return float(np.quantile(values_s, q)) * 1000

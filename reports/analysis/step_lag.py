@@ -95,15 +95,19 @@ def _up(
         )
     reached = _first(begun_s, before, looks, lambda look: look.running >= settled)
     if reached is None:
-        critical = _slowest_starter(timeline.replicas, begun_s, ended_s)
+        critical = _slowest_starter(timeline.replicas, ended_s)
         return _Lag(
-            total_s=longer_than(ended_s - begun_s),
+            total_s=_censored(
+                begun_s, ended_s, looks, timeline, lambda look: look.running >= settled
+            ),
             reason=f"target {settled} not reached within the hold: {looks[-1].running} RUNNING",
             phases=_up_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
     started = [r for r in timeline.replicas if r.running and r.running.hi_s == reached.hi_s]
     critical = max(started, key=_progress, default=None)
+    if critical is None:
+        return _Lag(reason="no new replica was needed: the ones that were there had to recover")
     return _Lag(
         total_s=between(point(begun_s), reached),
         phases=_up_phases(begun_s, ended_s, critical, timeline),
@@ -128,7 +132,9 @@ def _down(
     if gone is None:
         critical = _slowest_stopper(timeline.replicas, begun_s, ended_s)
         return _Lag(
-            total_s=longer_than(ended_s - begun_s),
+            total_s=_censored(
+                begun_s, ended_s, looks, timeline, lambda look: look.listed <= settled
+            ),
             reason=f"{looks[-1].listed} replicas at the end of the hold, target {settled}",
             phases=_down_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
@@ -154,22 +160,33 @@ def _first(
     return None
 
 
+def _censored(
+    begun_s: float,
+    ended_s: float,
+    looks: Sequence[Look],
+    timeline: Timeline,
+    holds: Callable[[Look], bool],
+) -> Span:
+    """Longer than the hold, if the next look still shows it undone; else than the last look tells."""
+    later = next((look for look in timeline.looks if look.received_s > ended_s), None)
+    proven_s = ended_s if later and not holds(later) else looks[-1].sent_s
+    return longer_than(max(0.0, min(proven_s, ended_s) - begun_s))
+
+
 def _progress(life: ReplicaLife) -> tuple[float, float, str]:
     """Orders replicas that became RUNNING in one poll: the latest along its way is critical."""
     allocated = life.allocated.hi_s if life.allocated else float("-inf")
     return (allocated, life.listed.hi_s, life.replica)
 
 
-def _slowest_starter(
-    lives: Sequence[ReplicaLife], begun_s: float, ended_s: float
-) -> ReplicaLife | None:
+def _slowest_starter(lives: Sequence[ReplicaLife], ended_s: float) -> ReplicaLife | None:
     """Of the replicas still starting at the end of the hold, the one that got the least far."""
     starting = [
         life
         for life in lives
         if life.listed.hi_s <= ended_s
         and (life.running is None or life.running.hi_s > ended_s)
-        and (life.stopping is None or life.stopping.hi_s > begun_s)
+        and (life.stopping is None or life.stopping.hi_s > ended_s)
     ]
     return max(
         starting,
@@ -195,9 +212,9 @@ def _up_phases(
     begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
 ) -> tuple[Phase, ...]:
     listed_by_s = life.listed.hi_s if life else ended_s
-    decision = _last_decision(timeline.decisions, listed_by_s, lambda d: d.after > d.before)
+    decided = _decided(timeline, listed_by_s, lambda d: d.after > d.before)
     breakpoints: list[Instant | None] = [
-        decision.at if decision else None,
+        decided,
         life.listed if life else None,
         life.allocated if life else None,
         life.running if life else None,
@@ -213,24 +230,35 @@ def _down_phases(
     begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
 ) -> tuple[Phase, ...]:
     stopped_by_s = life.stopping.hi_s if life and life.stopping else ended_s
-    decision = _last_decision(timeline.decisions, stopped_by_s, lambda d: d.after < d.before)
+    decided = _decided(timeline, stopped_by_s, lambda d: d.after < d.before)
     breakpoints: list[Instant | None] = [
-        decision.at if decision else None,
+        decided,
         life.stopping if life else None,
         life.gone if life else None,
     ]
     return _phases(DOWN_PHASES, begun_s, ended_s, breakpoints)
 
 
-def _last_decision(
-    decisions: Sequence[Decision], by_s: float, wanted: Callable[[Decision], bool]
-) -> Decision | None:
-    """The last wanted decision that was seen no later than the replica it brought about.
+def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]) -> Instant | None:
+    """When the last wanted decision fell that was seen no later than what it brought about.
 
     Both are compared by the receive time of the poll that first showed them: by `lo` the next
-    poll's decision would seem to come before what the poll before had already shown.
+    poll's decision would seem to come before what the poll before had already shown. Where one
+    poll showed a decision and its effect, and an earlier decision was not carried out yet, it may
+    be the earlier one's effect: the moment then spans both.
     """
-    return next((d for d in reversed(decisions) if wanted(d) and d.at.hi_s <= by_s), None)
+    seen = [d for d in timeline.decisions if wanted(d) and d.at.hi_s <= by_s]
+    if not seen:
+        return None
+    last = seen[-1]
+    if last.at.hi_s < by_s or len(seen) == 1:
+        return last.at
+    earlier = seen[-2]
+    look = timeline.look_before(last.at.lo_s + (last.at.hi_s - last.at.lo_s) / 2)
+    pending = look is not None and (
+        look.listed < earlier.after if last.after > last.before else look.running > earlier.after
+    )
+    return Instant(earlier.at.lo_s, last.at.hi_s) if pending else last.at
 
 
 def _phases(
@@ -246,14 +274,19 @@ def _phases(
     """
     phases: list[Phase] = []
     last: Instant | None = point(begun_s)
-    for name, end in zip(names, breakpoints, strict=True):
+    for number, (name, end) in enumerate(zip(names, breakpoints, strict=True)):
         if end is not None and end.hi_s > ended_s:
             end = None  # noqa: PLW2901  seen only after the hold
         if end is None or last is None:
-            reason = _UNFINISHED if end is None else "its beginning was not seen"
+            reason = _missing(number, breakpoints) if end is None else "its beginning was not seen"
             phases.append(Phase(name, reason=reason))
         else:
             span = between(last, end.not_before(begun_s))
             phases.append(Phase(name, span.value, span.lo, span.hi, "poll"))
         last = end.not_before(begun_s) if end is not None else None
     return tuple(phases)
+
+
+def _missing(number: int, breakpoints: Sequence[Instant | None]) -> str:
+    later = any(instant is not None for instant in breakpoints[number + 1 :])
+    return "its end was not seen" if later else _UNFINISHED

@@ -90,7 +90,7 @@ def _measured_steps(info: RunInfo, watched_s: float) -> tuple[LoadStep, ...]:
         if step.at_s > reached_s:
             break
         begun_s = moved.get(step.at_s, step.at_s)
-        ended_s = min(moved.get(step.hold_until_s, step.hold_until_s), max(watched_s, begun_s))
+        ended_s = min(moved.get(step.hold_until_s, step.hold_until_s), max(reached_s, begun_s))
         if ended_s > begun_s:
             steps.append(LoadStep(step.index, begun_s, ended_s, step.from_level, step.to_level))
     return tuple(steps)

@@ -18,7 +18,8 @@ from reports.render.terminal import render_terminal
 from scalelag.cli.load_process import LoadProcess, option_arguments
 from scalelag.cli.signals import interruptible
 from scalelag.errors import EXIT_INVALID, UsageError
-from scalelag.plugin.options import OPTIONS, Option, run_options
+from scalelag.plugin.options import OPTIONS, Option
+from scalelag.plugin.run_options import run_options
 from scalelag.record.run_dir import load_run
 from scalelag.target.apps import AppConfig, resolve_app
 from scalelag.target.deploy import deploy, undeploy

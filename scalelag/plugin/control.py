@@ -17,7 +17,8 @@ from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
 from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
 from scalelag.plugin.live import LiveLine
-from scalelag.plugin.options import PARENT_VARIABLE, run_options
+from scalelag.plugin.options import PARENT_VARIABLE
+from scalelag.plugin.run_options import run_options
 from scalelag.plugin.session import Session
 from scalelag.plugin.worker import ROWS_MESSAGE, LoadWorker
 from scalelag.record.clock import Clock

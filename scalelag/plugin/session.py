@@ -17,8 +17,8 @@ from probes.replica_probe import ReplicaProbe, measure_baseline
 from probes.serve_api import Dashboard, token_from_environment
 from probes.tracker import ReplicaTracker
 from scalelag.errors import RecordError, ScalelagError, UsageError
-from scalelag.plugin.options import RunOptions
 from scalelag.plugin.recorder import RowCollector
+from scalelag.plugin.run_options import RunOptions
 from scalelag.plugin.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
 from scalelag.record.clock import Clock
 from scalelag.record.plan import count_arrivals

@@ -8,8 +8,8 @@ import msgspec
 from locust.env import Environment
 from locust.runners import Runner
 
-from scalelag.plugin.options import RunOptions, run_options
 from scalelag.plugin.recorder import RequestRecorder
+from scalelag.plugin.run_options import RunOptions, run_options
 from scalelag.record.clock import Clock
 
 START_MESSAGE = "scalelag_start"

@@ -58,6 +58,24 @@ class RequestColumns(msgspec.Struct, frozen=True):
         return self.error == self.errors.index(NOT_SENT)
 
 
+# https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+
+def _no_rows() -> RequestColumns:
+    return RequestColumns(
+        intended_s=np.empty(0, np.float64),
+        send_lag_s=np.empty(0, np.float32),
+        latency_s=np.empty(0, np.float32),
+        status=np.empty(0, np.uint16),
+        name=np.empty(0, np.int32),
+        error=np.empty(0, np.int32),
+        worker=np.empty(0, np.uint16),
+        names=(),
+        errors=(),
+    )
+
+
 class RequestWriter:
     """Appends batches and flushes each; a killed process loses at most what it had not appended."""
 
@@ -70,6 +88,9 @@ class RequestWriter:
             self._stream: Any = pa.ipc.new_stream(self._file, SCHEMA, options=options)
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+        # Arrow writes the schema with the first batch: a run killed before its first request
+        # should be readable too.
+        self.append(_no_rows())
 
     def append(self, rows: RequestColumns) -> None:
         """Write `rows`; their `names` and `errors` extend those of the batch before.
@@ -119,22 +140,34 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
             _check_schema(path, stream.schema)
             while True:
                 try:
-                    batches.append(stream.read_next_batch())
+                    batches.append(stream.read_next_batch().select(SCHEMA.names))
                 except StopIteration:
                     break
                 except (pa.ArrowInvalid, OSError) as error:
                     problem = f"{path.name} ends in the middle of a batch ({error})"
                     break
+        if problem is None and not _ends_with(path, _END_OF_STREAM):
+            problem = f"{path.name} was not closed: its last second may be missing"
     except (pa.ArrowInvalid, OSError) as error:
         raise RecordError(f"Cannot read {path}: {error}.") from error
     table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
     return _columns(table.sort_by("intended_s")), problem
 
 
+def _ends_with(path: Path, end: bytes) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(end)))
+        return file.read() == end
+
+
 def _check_schema(path: Path, schema: pa.Schema) -> None:
-    missing = [name for name in SCHEMA.names if name not in schema.names]
-    if missing:
-        raise RecordError(f"{path} lacks the columns {', '.join(missing)}: not a record of ours.")
+    wrong = [
+        field.name
+        for field in SCHEMA
+        if field.name not in schema.names or schema.field(field.name).type != field.type
+    ]
+    if wrong:
+        raise RecordError(f"{path} is no record of ours: see its columns {', '.join(wrong)}.")
 
 
 def _columns(table: pa.Table) -> RequestColumns:

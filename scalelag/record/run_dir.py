@@ -73,7 +73,10 @@ class RowWriter:
     def append(self, rows: Sequence[Row]) -> None:
         """Write `rows`, one a line. Raises RecordError when the disk does not take them."""
         try:
-            self._file.write(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
+            left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
+            # Unbuffered, a full disk may take a part of it and say so only at the next try.
+            while left:
+                left = left[self._file.write(left) :]
         except OSError as error:
             raise RecordError(f"Cannot write {self._path}: {error.strerror}.") from error
 
@@ -131,7 +134,7 @@ def _read_info(path: Path) -> RunInfo:
                 "Use the scalelag that wrote it, or a newer one."
             )
         return msgspec.json.decode(data, type=RunInfo)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"{file} is not a run.json that can be read: {error}.") from error
     except OSError as error:
         raise RecordError(f"Cannot read {file}: {error.strerror}.") from error

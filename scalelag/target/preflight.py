@@ -109,7 +109,7 @@ def _check_application(name: str, payload: ServePayload) -> None:
 
 
 def _why(app: ApplicationPayload) -> str:
-    """What the application and its deployments say; of much, the end, where a traceback names its error."""
+    """What the application and its deployments say; of much, the end: it names the error."""
     said = [app.message, *(d.message for d in app.deployments.values())]
     text = " ".join(message.strip() for message in said if message.strip()) or "no message"
     return text if len(text) <= 2000 else "... " + text[-2000:]

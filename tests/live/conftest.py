@@ -95,7 +95,7 @@ class Command:
 
 
 @pytest.fixture
-def scalelag(tmp_path, request):
+def scalelag(tmp_path):
     """Starts `scalelag` commands; fails where a process of theirs is left behind."""
     mark = uuid.uuid4().hex
     started = []

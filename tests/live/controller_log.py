@@ -28,7 +28,7 @@ class ControllerLog:
         for line in text.splitlines():
             match = _LINE.match(line)
             if match:
-                at = datetime.strptime(match["time"], "%Y-%m-%d %H:%M:%S,%f")
+                at = datetime.strptime(match["time"], "%Y-%m-%d %H:%M:%S,%f").astimezone()
                 found.append((at.timestamp(), match["text"]))
         return found
 

@@ -1,5 +1,7 @@
 """Every measured interval of real runs contains the time in the controller's own log."""
 
+from itertools import pairwise
+
 import pytest
 from controller_log import ControllerLog
 
@@ -57,7 +59,7 @@ def valid_run(on_cluster, *arguments):
 def widest(run):
     """Two poll periods, two round trips, and what is known of the clock."""
     sent = [poll.sent_s for poll in run.polls]
-    period_s = max(later - earlier for earlier, later in zip(sent, sent[1:], strict=False))
+    period_s = max(later - earlier for earlier, later in pairwise(sent))
     round_trip_s = max(poll.received_s - poll.sent_s for poll in run.polls)
     return 2 * period_s + 2 * round_trip_s + run.info.clock.error_s
 

@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 
 from probes.pacing import Pacing, clock_offset
 
+# A tenth of the budget is kept for the first polls, whose cost is unknown, and for the last one.
+HEADROOM = 0.9
+
 
 def answered(pacing: Pacing, *round_trips_s: float) -> Pacing:
     for round_trip_s in round_trips_s:
@@ -33,7 +36,7 @@ def test_costly_polls_stretch_the_interval_to_the_budget():
     # 10 ms may be spent once in 500 ms.
     pacing = answered(Pacing(rate_per_s=5.0, budget_ratio=0.02), *[0.010] * 10)
 
-    assert pacing.interval_s == pytest.approx(0.5)
+    assert pacing.interval_s == pytest.approx(0.5 / HEADROOM)
 
 
 def test_the_interval_recovers_when_answers_become_fast_again():
@@ -56,7 +59,7 @@ def test_what_the_dashboard_takes_by_itself_is_not_the_controllers_time():
     answered(pacing, *[0.010] * 10)
 
     assert pacing.cost_s == pytest.approx(0.004)
-    assert pacing.interval_s == 0.2
+    assert pacing.interval_s == pytest.approx(0.2 / HEADROOM)
 
 
 def test_an_answer_faster_than_the_baseline_costs_nothing():
@@ -136,7 +139,7 @@ def test_failures_make_polls_come_later_and_later_up_to_5_s():
         intervals.append(pacing.interval_s)
 
     assert intervals == sorted(intervals)
-    assert intervals[0] == pytest.approx(0.5)
+    assert intervals[0] == pytest.approx(0.5 / HEADROOM)
     assert intervals[1] == pytest.approx(1.0)
     assert intervals[-1] == 5.0
 
@@ -156,7 +159,7 @@ def test_backing_off_never_asks_more_often_than_the_budget_allows():
 
     pacing.failed()
 
-    assert pacing.interval_s == pytest.approx(6.0)
+    assert pacing.interval_s == pytest.approx(6.0 / HEADROOM)
 
 
 # --- the clock -------------------------------------------------------------------------------

@@ -164,10 +164,12 @@ def _corners(
 ) -> Iterator[tuple[float, float]]:
     last: int | None = None
     for t, n in zip(times_s, values, strict=True):
+        # Looks began before the plan did; plotext leaves holes in lines that begin off the axis.
+        at_s = max(t, 0.0)
         if last is not None and n != last:
-            yield t, last
+            yield at_s, last
         if n != last:
-            yield t, n
+            yield at_s, n
         last = n
     if last is not None:
         yield end_s, last

@@ -22,7 +22,7 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
     plan = f"{plain(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''}"
     title = Text(f"Load: {plan}", style="bold")
     about = "ms; latency from the intended start, service from the send"
-    emit(console, flow([title, f"({plain(run.arrivals)} arrivals)", about], room(console), "  "))
+    emit(console, flow([title, _loop(run), about], room(console), "  "))
     emit(console, _table(console, load))
     _print_errors(console, load)
 
@@ -90,3 +90,9 @@ def _print_errors(console: Console, load: LoadReport) -> None:
     if rest := kinds[_MOST_ERRORS:]:
         requests = count(sum(times for _, times in rest), "request")
         emit(console, Text(f"and {count(len(rest), 'other kind')} ({requests}): see report.json"))
+
+
+def _loop(run: RunSummary) -> str:
+    if run.unit == "users":
+        return "(closed loop)"
+    return f"(open loop, {plain(run.arrivals)} arrivals)"

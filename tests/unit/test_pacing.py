@@ -139,7 +139,7 @@ def test_failures_make_polls_come_later_and_later_up_to_5_s():
         intervals.append(pacing.interval_s)
 
     assert intervals == sorted(intervals)
-    assert intervals[0] == pytest.approx(0.5 / HEADROOM)
+    assert intervals[0] == pytest.approx(0.5)
     assert intervals[1] == pytest.approx(1.0)
     assert intervals[-1] == 5.0
 

@@ -13,6 +13,7 @@ from scalelag.errors import InterruptedRunError
 from scalelag.plugin.options import EMBEDDED_VARIABLE, OPTIONS, PARENT_VARIABLE
 
 _STOP_TIMEOUT_S = 45.0
+_WEB_PORT = 8089
 
 
 def option_arguments(values: Mapping[str, Any]) -> list[str]:
@@ -46,8 +47,9 @@ class LoadProcess:
         files = ",".join(str(path) for path in _locustfiles(locustfiles))
         self._command = [sys.executable, "-m", "locust", "-f", files, *arguments]
         self._command += ["--loglevel", "INFO" if web else "WARNING"]
-        self._command += ["--web-host", "127.0.0.1"] if web else ["--headless"]
+        self._command += _web_arguments() if web else ["--headless"]
         if processes > 1:
+            # On Locust's usual port another Locust's workers would join ours.
             port = str(_free_port())
             self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
             self._command += ["--master-bind-port", port, "--master-port", port]
@@ -83,10 +85,20 @@ class LoadProcess:
                 process.wait()
 
 
-def _free_port() -> int:
-    """Port for Locust's master: on its usual one another Locust's workers would join ours."""
+def _web_arguments() -> list[str]:
+    """Locust's page on its usual port, or on another where that is taken; Locust names its URL."""
+    try:
+        port = _free_port(_WEB_PORT)
+    except OSError:
+        port = _free_port()
+    return ["--web-host", "127.0.0.1", "--web-port", str(port)]
+
+
+def _free_port(wanted: int = 0) -> int:
+    """Port that is free on 127.0.0.1; `wanted` itself if given. Raises OSError if that is taken."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", wanted))
         return int(probe.getsockname()[1])
 
 

@@ -64,7 +64,8 @@ def check_packages() -> None:
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     _controls[environment] = Control(environment, runner)
-    if not isinstance(runner, WorkerRunner):
+    options = environment.parsed_options
+    if options is not None and options.headless and not isinstance(runner, WorkerRunner):
         # Locust handles SIGTERM only once a headless test with a shape is over; until then it would
         # end at once. As Ctrl-C it ends in good order.
         gevent.signal_handler(signal.SIGTERM, os.kill, os.getpid(), signal.SIGINT)

@@ -1,7 +1,7 @@
 """Ties a Locust environment to runs: Locust's events on one side, a `Session` on the other."""
 
 import os
-import sys
+import signal
 from pathlib import Path
 
 import gevent
@@ -67,9 +67,7 @@ class Control:
 
     def refuse(self, error: ScalelagError) -> None:
         """Say what is wrong and have Locust end with the error's exit code."""
-        Console(stderr=True).print(
-            f"scalelag: {error}", markup=False, highlight=False, soft_wrap=True
-        )
+        self._say(str(error))
         self._environment.process_exit_code = error.exit_code
 
     def on_test_start(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
@@ -84,24 +82,24 @@ class Control:
             self.refuse(error)
             return
         for warning in self.session.warnings:
-            print(f"scalelag: {warning}", file=sys.stderr)  # noqa: T201  said before the load
+            self._say(warning)
         self._live = gevent.spawn(self._show, self.session)
 
     @property
-    def started(self) -> Session | None:
-        """The run under way; None where it could not be opened."""
-        return self.session
+    def running(self) -> Session | None:
+        """The run under way; None before it was opened and after it was closed."""
+        return self.session if self.session is not None and self.session.running else None
 
     def on_test_stopping(self, environment: Environment, **_rest: object) -> None:
         """Wait for open requests to their time-out only where the plan is done."""
-        if self.session is not None and not self.session.load_done:
+        if self.running is not None and not self.running.load_done:
             environment.stop_timeout = _INTERRUPTED_STOP_TIMEOUT_S
 
     def on_test_stop(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Watch the scale-down after a plan that was done, then close the run and report."""
         self.busy = False
-        session = self.session
-        if session is None or session.finished:
+        session = self.running
+        if session is None:
             return
         session.end_load()
         if session.load_done:
@@ -110,11 +108,12 @@ class Control:
 
     def on_quitting(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Close a run that `test_stop` did not (Ctrl-C, SIGTERM); it may be called twice."""
-        if self.session is not None and not self.session.finished:
+        if self.running is not None:
             # Fires test_stop, after the users were stopped and what they had open was recorded.
             self._runner.stop()
-        if self.session is not None and not self.session.finished:
-            self._finish(self.session, interrupted=True)
+        # Already stopped by Locust: test_stop was fired, and broken off while it drained.
+        if self.running is not None:
+            self._finish(self.running, interrupted=True)
 
     def on_quit(self, exit_code: int, **_rest: object) -> None:  # noqa: ARG002
         """Print the report last of all, below what Locust has to say."""
@@ -134,7 +133,8 @@ class Control:
             path = session.finish("complete", None)
         if session.failure:
             self.refuse(session.failure)
-        self._analyse(session, path, interrupted=interrupted and not session.failure)
+        else:
+            self._analyse(session, path, interrupted=interrupted)
 
     def _analyse(self, session: Session, path: Path, *, interrupted: bool) -> None:
         try:
@@ -142,11 +142,10 @@ class Control:
             analysis = analyse(load_run(path), gates)
             write_file(path / REPORT_FILE, render_json(analysis.report))
         except ScalelagError as error:
-            self.refuse(session.failure or error)
+            self.refuse(error)
             return
-        if session.failure is None:
-            code = exit_code(analysis.report, strict=session.options.strict)
-            self._environment.process_exit_code = EXIT_INTERRUPTED if interrupted else code
+        code = exit_code(analysis.report, strict=session.options.strict)
+        self._environment.process_exit_code = EXIT_INTERRUPTED if interrupted else code
         self._report = (analysis, path)
         if self._environment.web_ui is not None:
             self._print_report()
@@ -162,6 +161,10 @@ class Control:
         if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
             self.session.collect(data)
 
+    def _say(self, text: str) -> None:
+        console = Console(stderr=True)
+        console.print(f"scalelag: {text}", markup=False, highlight=False, soft_wrap=True)
+
     def _show(self, session: Session) -> None:
         line = LiveLine(session, Console(stderr=True))
         line.start()
@@ -176,4 +179,4 @@ class Control:
         """Stop when the command that started us is gone: nobody would end the load otherwise."""
         while os.getppid() == pid:
             gevent.sleep(_PARENT_LOOK_S)
-        self._runner.quit()
+        os.kill(os.getpid(), signal.SIGTERM)

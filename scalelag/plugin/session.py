@@ -79,7 +79,7 @@ class Session:
         self.failure: ScalelagError | None = None
         self.zero_s = 0.0
         self.load_done = False
-        self.finished = False
+        self.running = False
         self._edges: list[Edge] = []
         self._final: set[int] = set()
         self._load_ended_s: float | None = None
@@ -130,6 +130,7 @@ class Session:
             ReplicaTracker(self._watched),
             pacing,
         )
+        self.running = True
         self._assign(run_name)
         self._write_info("interrupted", UNFINISHED)
         self._probe_greenlet = gevent.spawn(self.probe.run)
@@ -163,7 +164,7 @@ class Session:
 
     def collect(self, message: dict[str, Any]) -> None:
         """Take a process's rows. A disk that does not take them ends the run (see `failure`)."""
-        if not self.finished and self.failure is None:
+        if self.running and self.failure is None:
             try:
                 self.collector.collect(message, int(message["worker"]))
             except RecordError as error:
@@ -213,7 +214,7 @@ class Session:
 
     def finish(self, status: RunStatus, reason: str | None) -> Path:
         """Stop watching and close the run directory. Returns its path; may be called once."""
-        self.finished = True
+        self.running = False
         self.probe.stop()
         self._probe_greenlet.join(timeout=10)
         self._probe_greenlet.kill()

@@ -13,6 +13,7 @@ from scalelag.plugin.options import (
     EMBEDDED_VARIABLE,
     OPTIONS,
     VARIABLE,
+    Option,
     check_option,
     parse_header,
     parse_share,
@@ -85,7 +86,7 @@ class RunOptions(msgspec.Struct, frozen=True):
 def run_options(parsed: Mapping[str, Any]) -> RunOptions:
     """Options from `vars()` of Locust's namespace. Raises UsageError naming what is wrong."""
     values = {
-        option.dest: check_option(option, parsed.get(option.dest, option.default))
+        option.dest: check_option(option, _given(option, parsed.get(option.dest, option.default)))
         for option in OPTIONS
         if option.type != "list"
     }
@@ -124,6 +125,11 @@ def run_options(parsed: Mapping[str, Any]) -> RunOptions:
         strict=values["strict"],
         raw=values | {name: list(items) for name, items in lists.items()},
     )
+
+
+def _given(option: Option, value: Any) -> Any:  # noqa: ANN401  any option's value
+    """`value`, None for the empty text that the web form hands over for a field left empty."""
+    return None if value == "" and option.default is None else value
 
 
 def _headers(texts: tuple[str, ...], *, json_body: bool) -> tuple[tuple[str, str], ...]:

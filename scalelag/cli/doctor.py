@@ -51,7 +51,7 @@ def doctor(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Do not check the dashboard's certificate.")
     ] = False,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for the dashboard.", min=0)] = 0.0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the dashboard and the apps.", min=0)] = 0.0,
 ) -> int:
     """Look at a cluster: dashboard, Ray, applications, autoscaling, endpoint, clock, room."""
     findings = _Findings()
@@ -69,12 +69,13 @@ def doctor(
 def _examine(target: Dashboard, host: str | None, patience: Patience, findings: _Findings) -> None:
     version = patience.retry(lambda: ray_version(target))
     findings.good("dashboard", f"{target.url} answers and lets us in, Ray {version or 'unknown'}")
-    payload = parse_payload(target.get(APPLICATIONS_PATH).body)
     try:
-        ready_payload(target, [])
-        findings.good("applications", ", ".join(sorted(payload.applications)))
+        patience.retry(lambda: ready_payload(target, []))
     except ScalelagError as error:
         findings.bad("applications", str(error))
+    payload = parse_payload(target.get(APPLICATIONS_PATH).body)
+    if not findings.failed:
+        findings.good("applications", ", ".join(sorted(payload.applications)))
     _describe(payload, findings)
     if host is None:
         findings.warn("endpoint", "not looked at: give --host URL")

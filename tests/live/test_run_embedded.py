@@ -6,12 +6,10 @@ import msgspec
 import psutil
 from conftest import marked, wait_for
 
-FAST = [
-    *("--app-arg", "upscale_delay_s=1"),
-    *("--app-arg", "downscale_delay_s=2"),
-    *("--steps", "4rps:4s,30rps:12s,4rps:10s"),
-    *("--out", "runs"),
-]
+QUICK = ["--app-arg", "upscale_delay_s=1", "--app-arg", "downscale_delay_s=2", "--out", "runs"]
+# Long enough for a scale-up and a scale-down, and as short as serves for everything else.
+FAST = [*QUICK, "--steps", "4rps:4s,30rps:12s,4rps:10s"]
+BRIEF = [*QUICK, "--steps", "4rps:3s,30rps:9s", "--drain", "2"]
 
 
 def descendants(command):
@@ -54,30 +52,30 @@ def test_one_command_reports_a_scale_up_and_a_scale_down_with_phases(scalelag):
     for step in up + down:
         parts = sum(p["value"] for p in step["phases"] if p["value"] is not None)
         assert abs(parts + step["unattributed_s"] - step["total_s"]["value"]) < 1e-6
-    assert "PASS" in output.splitlines()[-1] or any("PASS" in x for x in output.splitlines())
+    assert "  PASS  demo" in output or "  PASS  sleeper" in output
 
 
 def test_a_failed_gate_ends_with_4_and_a_report_on_the_run_agrees(scalelag):
-    command = scalelag("run", *FAST, "--gate", "scale_up.total_s.max <= 0.5", "--processes", "2")
+    command = scalelag("run", *BRIEF, "--gate", "scale_up.total_s.max <= 0.5", "--processes", "2")
     code, output = command.wait()
     again = scalelag("report", str(command.run_dirs[-1]))
-    strict = scalelag(
+    lenient = scalelag(
         "report",
         str(command.run_dirs[-1]),
         "--gate",
-        "scale_up.total_s.max <= 1e9".replace("1e9", "9"),
+        "scale_up.total_s.max <= 999",
     )
 
     assert code == 4, output
     assert again.wait()[0] == 4
-    assert strict.wait()[0] == 0
+    assert lenient.wait()[0] == 0
     assert run_info(command)["workers"] == 2
     assert command.report()["load"]["planned"] == run_info(command)["planned_requests"]
 
 
 def test_ctrl_c_closes_the_run_and_takes_everything_down(scalelag):
-    command = scalelag("run", *FAST)
-    command.wait_for_output("stage 2/3")
+    command = scalelag("run", *BRIEF)
+    command.wait_for_output("stage 2/2")
     command.process.send_signal(signal.SIGINT)
     code, output = command.wait(60)
 
@@ -88,7 +86,7 @@ def test_ctrl_c_closes_the_run_and_takes_everything_down(scalelag):
 
 
 def test_sigterm_while_the_cluster_starts_takes_everything_down(scalelag):
-    command = scalelag("run", *FAST)
+    command = scalelag("run", *BRIEF)
     command.wait_for_output("starting an embedded Ray cluster")
     command.process.terminate()
     code, output = command.wait(60)
@@ -98,8 +96,8 @@ def test_sigterm_while_the_cluster_starts_takes_everything_down(scalelag):
 
 
 def test_kill_9_of_the_command_leaves_no_process(scalelag):
-    command = scalelag("run", *FAST)
-    command.wait_for_output("stage 1/3")
+    command = scalelag("run", *BRIEF)
+    command.wait_for_output("stage 1/2")
     mark = command.mark
     assert len(marked(mark)) > 5
     command.process.kill()
@@ -108,8 +106,8 @@ def test_kill_9_of_the_command_leaves_no_process(scalelag):
 
 
 def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(scalelag):
-    command = scalelag("run", *FAST)
-    command.wait_for_output("stage 2/3")
+    command = scalelag("run", *BRIEF)
+    command.wait_for_output("stage 2/2")
     load_process(command).send_signal(signal.SIGKILL)
     code, output = command.wait(60)
     report = scalelag("report", str(command.run_dirs[-1]))
@@ -141,8 +139,8 @@ def test_the_run_goes_on_while_the_dashboard_is_stopped_and_says_what_it_missed(
 
 
 def test_a_killed_dashboard_leaves_the_load_running_and_a_run_that_is_invalid(scalelag):
-    command = scalelag("run", *FAST, "--drain", "3")
-    command.wait_for_output("stage 2/3")
+    command = scalelag("run", *BRIEF)
+    command.wait_for_output("stage 2/2")
     dashboard_process(command).kill()
     code, output = command.wait()
 
@@ -153,8 +151,8 @@ def test_a_killed_dashboard_leaves_the_load_running_and_a_run_that_is_invalid(sc
 
 
 def test_a_killed_controller_is_a_row_and_a_warning(scalelag):
-    command = scalelag("run", *FAST)
-    command.wait_for_output("stage 2/3")
+    command = scalelag("run", *BRIEF)
+    command.wait_for_output("stage 2/2")
     controller = next(p for p in descendants(command) if p.name().startswith("ray::ServeContr"))
     controller.kill()
     code, output = command.wait()

@@ -301,15 +301,19 @@ def test_a_server_that_never_answers_ends_in_time_outs(target, echo, tmp_path):
     assert_ran(run, exit_code=4)  # the gate
 
 
-def test_the_time_out_holds_for_the_whole_request_and_not_for_each_byte(target, echo, tmp_path):
+@pytest.mark.parametrize("steps", ["10rps:3s", "2users:3s"])
+def test_the_time_out_holds_for_the_whole_request_and_not_for_each_byte(
+    target, echo, tmp_path, steps
+):
     limits = ["--request-timeout", "1", "--path", "/drip/0.3"]
 
-    with started(tmp_path, *target, *limits, "--steps", "10rps:3s") as locust:
+    with started(tmp_path, *target, *limits, "--steps", steps) as locust:
         run = locust.wait()
 
     rows = run.recorded.requests
-    assert rows.count == len(sent_to(echo, "/drip/0.3")) == 30
-    assert run.load["errors"] == {"timeout": 30}
+    came = len(sent_to(echo, "/drip/0.3"))
+    assert run.load["errors"] == {"timeout": came}
+    assert rows.count == came >= 6
     assert 0.99 <= rows.latency_s.min() <= rows.latency_s.max() < 1.5
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from reports.analysis.intervals import Instant
 from reports.analysis.model import StepReport
 from reports.analysis.step_lag import step_lag
 from reports.analysis.timeline import build_timeline
@@ -32,6 +33,8 @@ FAULTS = (
     Fault("http_status", at_s=4.5, lasts_s=1.0),
     Fault("hang", at_s=8.5, lasts_s=1.6),
 )
+
+CHANGES = ("created_s", "allocated_s", "running_s", "stopping_s", "gone_s")
 
 Times = dict[str, tuple[float, float]]
 """Begin and end of each phase, and of the total, in Unix seconds."""
@@ -209,6 +212,46 @@ def test_every_interval_of_a_hundred_deployments_contains_the_truth(hundred, ind
 @pytest.mark.parametrize("index", [UP, DOWN])
 def test_no_interval_is_wider_than_the_polls_around_its_ends(hundred, index):
     assert wide_intervals(hundred, index) == []
+
+
+@pytest.mark.parametrize("name", ["hundred", "troubled"])
+def test_every_change_of_every_replica_lies_between_its_two_polls(name, request):
+    """Stricter than durations, where one end can make up for the other."""
+    seen: Seen = request.getfixturevalue(name)
+    polls = Polls(seen.of(Poll))
+    slack_s = polls.clock_error_s + HAIR_S
+
+    checked, wrong = 0, []
+    for key, at, truth_s in _changes(seen):
+        checked += 1
+        within = at.lo_s - slack_s < truth_s <= at.hi_s + slack_s
+        if not within or at.hi_s - at.lo_s > polls.window_s(truth_s) + HAIR_S:
+            wrong.append(f"{key}: {truth_s} in ({at.lo_s}, {at.hi_s}]")
+
+    assert checked >= 15 * len(seen.truth.deployments)
+    assert wrong == []
+
+
+def _changes(seen: Seen) -> Iterator[tuple[str, Instant, float]]:
+    """Each change that was seen, and when it was: of targets and of replicas."""
+    began_s = seen.of(Poll)[0].received_s
+    for key, deployment in seen.truth.deployments.items():
+        timeline = build_timeline(key, seen.of(Poll), seen.of(Transition))
+        for decision, (at_s, target) in zip(
+            timeline.decisions, deployment.targets[1:], strict=True
+        ):
+            assert decision.after == target
+            yield f"{key} target {target}", decision.at, at_s
+        scripted = {replica.replica_id: replica for replica in deployment.replicas}
+        assert scripted.keys() == {life.replica for life in timeline.replicas}
+        for life in timeline.replicas:
+            replica = scripted[life.replica]
+            ats = (life.listed, life.allocated, life.running, life.stopping, life.gone)
+            for at, name in zip(ats, CHANGES, strict=True):
+                truth_s = getattr(replica, name)
+                assert (at is None) == (truth_s is None)
+                if at is not None and truth_s > began_s:
+                    yield f"{key} {life.replica} {name}", at, truth_s
 
 
 def test_the_clocks_of_probe_and_stand_in_agree(hundred):

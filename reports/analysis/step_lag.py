@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from reports.analysis.intervals import Instant, Span, between, longer_than, point
-from reports.analysis.model import DOWN_PHASES, UP_PHASES, Phase, PhaseName, StepReport
-from reports.analysis.timeline import Decision, Look, ReplicaLife, Timeline
+from reports.analysis.model import Phase, StepReport
+from reports.analysis.phases import down_phases, up_phases
+from reports.analysis.timeline import Look, ReplicaLife, Timeline
 from scalelag.record.plan import LoadStep, Unit
-
-_JOINED = "polling cannot tell it from initialize"
-_NO_POLL_SOURCE = "polling does not show requests"
-_UNFINISHED = "not over by the end of the hold"
 
 
 class _Lag(msgspec.Struct, frozen=True):
@@ -101,7 +98,7 @@ def _up(
                 begun_s, ended_s, looks, timeline, lambda look: look.running >= settled
             ),
             reason=f"target {settled} not reached within the hold: {looks[-1].running} RUNNING",
-            phases=_up_phases(begun_s, ended_s, critical, timeline),
+            phases=up_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
     started = [r for r in timeline.replicas if r.running and r.running.hi_s == reached.hi_s]
@@ -110,7 +107,7 @@ def _up(
         return _Lag(reason="no new replica was needed: the ones that were there had to recover")
     return _Lag(
         total_s=between(point(begun_s), reached),
-        phases=_up_phases(begun_s, ended_s, critical, timeline),
+        phases=up_phases(begun_s, ended_s, critical, timeline),
         critical=critical,
     )
 
@@ -136,14 +133,14 @@ def _down(
                 begun_s, ended_s, looks, timeline, lambda look: look.listed <= settled
             ),
             reason=f"{looks[-1].listed} replicas at the end of the hold, target {settled}",
-            phases=_down_phases(begun_s, ended_s, critical, timeline),
+            phases=down_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
     left = [r for r in timeline.replicas if r.gone and r.gone.hi_s == gone.hi_s]
     critical = max(left, key=lambda r: r.stopping.hi_s if r.stopping else 0.0, default=None)
     return _Lag(
         total_s=between(point(begun_s), gone),
-        phases=_down_phases(begun_s, ended_s, critical, timeline),
+        phases=down_phases(begun_s, ended_s, critical, timeline),
         critical=critical,
     )
 
@@ -206,87 +203,3 @@ def _slowest_stopper(
         and (life.gone is None or life.gone.hi_s > ended_s)
     ]
     return max(stopping, key=lambda r: r.stopping.hi_s if r.stopping else 0.0, default=None)
-
-
-def _up_phases(
-    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
-) -> tuple[Phase, ...]:
-    listed_by_s = life.listed.hi_s if life else ended_s
-    decided = _decided(timeline, listed_by_s, lambda d: d.after > d.before)
-    breakpoints: list[Instant | None] = [
-        decided,
-        life.listed if life else None,
-        life.allocated if life else None,
-        life.running if life else None,
-    ]
-    return (
-        *_phases(UP_PHASES, begun_s, ended_s, breakpoints),
-        Phase("mark_running", reason=_JOINED),
-        Phase("route", reason=_NO_POLL_SOURCE),
-    )
-
-
-def _down_phases(
-    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
-) -> tuple[Phase, ...]:
-    stopped_by_s = life.stopping.hi_s if life and life.stopping else ended_s
-    decided = _decided(timeline, stopped_by_s, lambda d: d.after < d.before)
-    breakpoints: list[Instant | None] = [
-        decided,
-        life.stopping if life else None,
-        life.gone if life else None,
-    ]
-    return _phases(DOWN_PHASES, begun_s, ended_s, breakpoints)
-
-
-def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]) -> Instant | None:
-    """When the last wanted decision fell that was seen no later than what it brought about.
-
-    Both are compared by the receive time of the poll that first showed them: by `lo` the next
-    poll's decision would seem to come before what the poll before had already shown. Where one
-    poll showed a decision and its effect, and an earlier decision was not carried out yet, it may
-    be the earlier one's effect: the moment then spans both.
-    """
-    seen = [d for d in timeline.decisions if wanted(d) and d.at.hi_s <= by_s]
-    if not seen:
-        return None
-    last = seen[-1]
-    if last.at.hi_s < by_s or len(seen) == 1:
-        return last.at
-    earlier = seen[-2]
-    look = timeline.look_before(last.at.lo_s + (last.at.hi_s - last.at.lo_s) / 2)
-    pending = look is not None and (
-        look.listed < earlier.after if last.after > last.before else look.running > earlier.after
-    )
-    return Instant(earlier.at.lo_s, last.at.hi_s) if pending else last.at
-
-
-def _phases(
-    names: Sequence[PhaseName],
-    begun_s: float,
-    ended_s: float,
-    breakpoints: Sequence[Instant | None],
-) -> tuple[Phase, ...]:
-    """Phases between the step and each breakpoint in turn.
-
-    One without an end is null, and so is the one after it, which has no beginning: their time is
-    what the total leaves unattributed. A breakpoint before the step counts as the step itself.
-    """
-    phases: list[Phase] = []
-    last: Instant | None = point(begun_s)
-    for number, (name, end) in enumerate(zip(names, breakpoints, strict=True)):
-        if end is not None and end.hi_s > ended_s:
-            end = None  # noqa: PLW2901  seen only after the hold
-        if end is None or last is None:
-            reason = _missing(number, breakpoints) if end is None else "its beginning was not seen"
-            phases.append(Phase(name, reason=reason))
-        else:
-            span = between(last, end.not_before(begun_s))
-            phases.append(Phase(name, span.value, span.lo, span.hi, "poll"))
-        last = end.not_before(begun_s) if end is not None else None
-    return tuple(phases)
-
-
-def _missing(number: int, breakpoints: Sequence[Instant | None]) -> str:
-    later = any(instant is not None for instant in breakpoints[number + 1 :])
-    return "its end was not seen" if later else _UNFINISHED

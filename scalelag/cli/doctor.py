@@ -51,7 +51,9 @@ def doctor(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Do not check the dashboard's certificate.")
     ] = False,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for the dashboard and the apps.", min=0)] = 0.0,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for dashboard and apps.", min=0)
+    ] = 0.0,
 ) -> int:
     """Look at a cluster: dashboard, Ray, applications, autoscaling, endpoint, clock, room."""
     findings = _Findings()

@@ -97,7 +97,7 @@ def test_sigterm_while_the_cluster_starts_takes_everything_down(scalelag):
 
 def test_kill_9_of_the_command_leaves_no_process(scalelag):
     command = scalelag("run", *BRIEF)
-    command.wait_for_output("stage 1/2")
+    command.wait_for_output("stage 2/2")
     mark = command.mark
     assert len(marked(mark)) > 5
     command.process.kill()

@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 import pytest
 
-from reports.analysis.model import LoadReport
 from scalelag.record.requests_file import read_requests
 from scalelag.record.run_dir import REPORT_FILE, REQUESTS_FILE, RUN_FILE, RecordedRun, load_run
 from tests.sim.http_echo import Arrival, Echo, running_echo
@@ -586,10 +585,3 @@ def small_disk(tmp_path) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_the_report_has_the_words_of_the_model(target, tmp_path):
-    with started(tmp_path, *target, "--steps", "20rps:1s") as locust:
-        run = locust.wait()
-
-    assert set(run.load) == set(LoadReport.__struct_fields__)

@@ -14,6 +14,7 @@ from scalelag.plugin.worker import Assignment, LoadWorker
 from scalelag.record.plan import arrival_blocks
 
 _FOREVER_S = 1e9
+_GRACE_S = 0.5
 
 
 class SpecUser(FastHttpUser):
@@ -38,13 +39,15 @@ class SpecUser(FastHttpUser):
 
     def send(self, intended_s: float | None = None) -> None:
         """Send one request. An arrival names the moment, in Unix seconds, at which it was due."""
-        self.client.request(
-            self.spec.method,
-            self.spec.path,
-            data=self.spec.body,  # pyright: ignore[reportArgumentType]  bytes are sent as they are
-            headers=self._headers,
-            context={} if intended_s is None else {"intended_s": intended_s},
-        )
+        # The client's own time-outs count from byte to byte.
+        with gevent.Timeout(self.spec.timeout_s):
+            self.client.request(
+                self.spec.method,
+                self.spec.path,
+                data=self.spec.body,  # pyright: ignore[reportArgumentType]  bytes are sent as they are
+                headers=self._headers,
+                context={} if intended_s is None else {"intended_s": intended_s},
+            )
 
 
 class ArrivalUser(SpecUser):
@@ -74,7 +77,8 @@ class ArrivalUser(SpecUser):
         )
         try:
             loop.walk(self._due_times(), self.worker.stopping)
-            loop.join(self.spec.timeout_s)
+            # A little longer than their time-outs, so that each says how it ended.
+            loop.join(self.spec.timeout_s + _GRACE_S)
         finally:
             for due_s, sent_s in loop.unfinished().items():
                 recorder.add(

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from scalelag.errors import TargetError
@@ -58,6 +60,17 @@ def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | Non
         ) from error
 
 
+class _OnceMore(Retry):
+    """Tries again where the connection was lost, and not where no answer came in time."""
+
+    def increment(self, *args: Any, **named: Any) -> Retry:  # noqa: ANN401  urllib3's own
+        """Return what is left of it; raises the error that ends it."""
+        error = named.get("error")
+        if isinstance(error, ReadTimeoutError):
+            raise error
+        return super().increment(*args, **named)
+
+
 class _Bearer(AuthBase):
     """Sends the token. Being an `auth`, it also keeps a .netrc from replacing the header."""
 
@@ -87,7 +100,9 @@ class Dashboard:
         self._session.verify = verify
         # A connection that the other side closed while idle is no answer at all: try that once
         # more. Answers are never asked for again: the probe wants each of them as it is.
-        adapter = HTTPAdapter(max_retries=Retry(total=1, connect=0, read=1, redirect=0, status=0))
+        adapter = HTTPAdapter(
+            max_retries=_OnceMore(total=1, connect=0, read=1, redirect=0, status=0)
+        )
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 

@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import gevent.exceptions
 import msgspec
 import numpy as np
@@ -133,9 +134,10 @@ def error_text(exception: BaseException) -> str:
     if status:
         return f"HTTP {status}"
     inner = exception
-    while isinstance(inner.__cause__, BaseException):
-        inner = inner.__cause__
-    if isinstance(inner, TimeoutError | gevent.exceptions.LoopExit):
+    # geventhttpclient's RetriesExceeded keeps what happened in `original`, not as its cause.
+    while isinstance(cause := inner.__cause__ or getattr(inner, "original", None), BaseException):
+        inner = cause
+    if isinstance(inner, TimeoutError | gevent.Timeout | gevent.exceptions.LoopExit):
         return "timeout"
     if isinstance(inner, ConnectionRefusedError):
         return "connection refused"

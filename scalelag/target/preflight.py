@@ -79,21 +79,33 @@ def ready_payload(
     `wanted` names the deployments to watch, `apps` the applications; with neither, all must run.
     Raises TargetError where it is not ready (yet), HopelessError where it never will be.
     """
-    payload = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    reply = dashboard.get(APPLICATIONS_PATH)
+    try:
+        payload = parse_payload(reply.body)
+    except TargetError as error:
+        raise HopelessError(
+            f"{dashboard.url} answers, but not as a Ray dashboard does: is --dashboard right? {error}"
+        ) from error
     if not payload.applications:
         raise TargetError(
             f"{dashboard.url} has no Serve application: deploy one (serve run ..., or --app NAME)."
         )
-    names = set(apps) | {key.partition("/")[0] for key in wanted}
-    for name in sorted(names or payload.applications):
-        _check_application(name, payload)
-    missing = [key for key in wanted if key not in payload.deployments()]
+    missing = [key for key in wanted if _absent(key, payload)]
     if missing:
         raise HopelessError(
             f"No deployment {', '.join(missing)} at {dashboard.url}; there is "
             f"{', '.join(sorted(payload.deployments()))} (write app/Deployment)."
         )
+    names = set(apps) | {key.partition("/")[0] for key in wanted}
+    for name in sorted(names or payload.applications):
+        _check_application(name, payload)
     return payload
+
+
+def _absent(key: DeploymentKey, payload: ServePayload) -> bool:
+    """Whether there is no such deployment; one of an application that failed may yet be listed."""
+    app = payload.applications.get(key.partition("/")[0])
+    return app is None or (app.status == "RUNNING" and key not in payload.deployments())
 
 
 def _check_application(name: str, payload: ServePayload) -> None:

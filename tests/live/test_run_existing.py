@@ -134,7 +134,7 @@ def test_nothing_at_the_url_and_no_such_deployment_are_named(on_cluster, scalela
 
     for command, words in (
         (nothing, "connection refused"),
-        (unknown, 'No Serve application "default"; there is other'),
+        (unknown, "No deployment default/Nobody"),
         (no_app, "No deployment other/Nobody"),
     ):
         code, output = command.wait(20)

@@ -8,7 +8,13 @@ import msgspec
 import requests
 
 from probes.payload import ApplicationPayload, ServePayload, parse_payload
-from probes.serve_api import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError
+from probes.serve_api import (
+    APPLICATIONS_PATH,
+    VERSION_PATH,
+    Dashboard,
+    DashboardError,
+    silence_unverified,
+)
 from scalelag.errors import TargetError, UsageError
 from scalelag.record.rows import DeploymentKey
 
@@ -136,6 +142,7 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f'--host "{host}" is no URL; write http://HOST:PORT.')
     url = host.rstrip("/") + HEALTH_PATH
+    silence_unverified()
     try:
         # Locust does not check the endpoint's certificate either; the dashboard's is checked.
         requests.get(url, timeout=timeout_s, verify=False, allow_redirects=False)  # noqa: S501

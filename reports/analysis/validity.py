@@ -12,6 +12,7 @@ from scalelag.record.run_info import RunInfo
 _MIN_ON_TIME_RATIO = 0.99
 _MAX_BLIND_RATIO = 0.2
 _EDGE_TOLERANCE_S = 0.005
+_BUDGET_TOLERANCE = 1.2
 
 
 def probe_report(run: RecordedRun, watched_s: float) -> ProbeReport:
@@ -82,6 +83,7 @@ def warnings(
     found += [_gap_warning(gap, zero_s) for gap in run.gaps]
     found += [_restart_warning(restart, zero_s) for restart in run.restarts]
     found += _edge_warnings(run.info)
+    found += _budget_warnings(run.info)
     if load.not_sent:
         found.append(
             f"{load.not_sent:,} planned requests were not sent: they count as failed "
@@ -105,6 +107,16 @@ def _restart_warning(restart: ControllerRestart, zero_s: float) -> str:
         f"the Serve controller restarted between {restart.lo_s - zero_s:.1f} and "
         f"{restart.hi_s - zero_s:.1f} s: replicas were RECOVERING, and autoscaling began anew"
     )
+
+
+def _budget_warnings(info: RunInfo) -> list[str]:
+    busy_s, watched_s, budget = info.probe.busy_s, info.probe.watched_s, info.probe.budget_ratio
+    if not busy_s or not watched_s or busy_s / watched_s <= budget * _BUDGET_TOLERANCE:
+        return []
+    return [
+        f"watching took up to {100 * busy_s / watched_s:.1f} % of the controller's time, over the "
+        f"budget of {100 * budget:g} %: its answers are slow, or the run was short"
+    ]
 
 
 def _edge_warnings(info: RunInfo) -> list[str]:

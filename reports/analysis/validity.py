@@ -114,8 +114,10 @@ def _budget_warnings(info: RunInfo) -> list[str]:
     if not busy_s or not watched_s or busy_s / watched_s <= budget * _BUDGET_TOLERANCE:
         return []
     return [
-        f"watching took up to {100 * busy_s / watched_s:.1f} % of the controller's time, over the "
-        f"budget of {100 * budget:g} %: its answers are slow, or the run was short"
+        (
+            f"watching took up to {100 * busy_s / watched_s:.1f} % of the controller's time, over the "
+            f"budget of {100 * budget:g} %: its answers are slow, or the run was short"
+        )
     ]
 
 

@@ -3,8 +3,12 @@
 It brings the shape, the recorder and the probe, and no users; `scalelag run -f yours.py` does this.
 """
 
-from locustfiles.shapes import StepShape
-from scalelag.plugin.attach import attach
+from scalelag.packages import exit_if_shadowed
+
+exit_if_shadowed()
+
+from locustfiles.shapes import StepShape  # noqa: E402  after the check
+from scalelag.plugin.attach import attach  # noqa: E402  after the check
 
 __all__ = ["StepShape"]
 

@@ -3,9 +3,13 @@
 With the web page, with `--headless`, and with `--processes`; `--steps` says what to send.
 """
 
-from locustfiles.shapes import StepShape
-from locustfiles.users import ArrivalUser, SteppedUser
-from scalelag.plugin.attach import attach
+from scalelag.packages import exit_if_shadowed
+
+exit_if_shadowed()
+
+from locustfiles.shapes import StepShape  # noqa: E402  after the check
+from locustfiles.users import ArrivalUser, SteppedUser  # noqa: E402  after the check
+from scalelag.plugin.attach import attach  # noqa: E402  after the check
 
 __all__ = ["ClosedLoopUser", "OpenLoopUser", "StepShape"]
 

@@ -1,6 +1,15 @@
-"""`python -m scalelag.cli`, where the console script is not on the path."""
+"""Where the `scalelag` command begins; `python -m scalelag.cli` does the same."""
 
-from scalelag.cli.main import main
+from scalelag.packages import exit_if_shadowed
+
+
+def main() -> None:
+    """Run the command and end the process with its exit code."""
+    exit_if_shadowed()
+    from scalelag.cli.main import app  # noqa: PLC0415  would fail before the check, less clearly
+
+    app()
+
 
 if __name__ == "__main__":
     main()

@@ -59,8 +59,3 @@ def _options(  # pyright: ignore[reportUnusedFunction]  typer calls it
     ] = False,
 ) -> None:
     """Stepped load for Ray Serve: how long until the replicas follow, and where it goes."""
-
-
-def main() -> None:
-    """Run the command and end the process with its exit code."""
-    app()

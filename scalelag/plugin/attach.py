@@ -1,10 +1,8 @@
 """`attach()` in a locustfile makes Locust record, probe and report."""
 
-import importlib
 import logging
 import os
 import signal
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -13,10 +11,10 @@ from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 
 from scalelag.errors import UsageError
+from scalelag.packages import check_packages
 from scalelag.plugin.control import Control
 from scalelag.plugin.options import add_options
 
-_PACKAGES = ("probes", "reports", "locustfiles", "serve_apps")
 _controls: WeakKeyDictionary[Environment, Control] = WeakKeyDictionary()
 _attached: list[bool] = []
 
@@ -47,19 +45,6 @@ def control_of(environment: Environment) -> Control:
     if control is None:
         raise UsageError("this locustfile uses scalelag's users or shape without calling attach()")
     return control
-
-
-def check_packages() -> None:
-    """Raise UsageError where a package of another project stands in for one of ours."""
-    home = Path(__file__).resolve().parents[2]
-    for name in _PACKAGES:
-        found = importlib.import_module(name)
-        file = getattr(found, "__file__", None)
-        if file is None or Path(file).resolve().parents[1] != home:
-            raise UsageError(
-                f"the package {name} was found at {file}, which is not scalelag's ({home / name}): "
-                "rename yours, or take its folder out of PYTHONPATH"
-            )
 
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:

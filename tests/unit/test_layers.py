@@ -19,6 +19,7 @@ LAYERS = (  # top to bottom
     "scalelag.target",
     "probes",
     "scalelag.record",
+    "scalelag.packages",
     "scalelag.errors",
 )
 BOTTOM = ("scalelag", "reports")  # the roots of packages that hold several layers, alone

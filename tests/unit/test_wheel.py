@@ -85,7 +85,7 @@ def test_it_installs_the_command(wheel: dict[str, bytes]):
     entry_points = configparser.ConfigParser()
     entry_points.read_string(dist_info(wheel, "entry_points.txt").decode())
 
-    assert dict(entry_points["console_scripts"]) == {"scalelag": "scalelag.cli.main:main"}
+    assert dict(entry_points["console_scripts"]) == {"scalelag": "scalelag.cli.__main__:main"}
 
 
 def test_it_holds_the_licence(tree: Path, wheel: dict[str, bytes]):

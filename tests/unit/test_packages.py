@@ -1,0 +1,39 @@
+"""A project of somebody else's with a package named like one of ours is told apart."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scalelag.packages import check_packages
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_our_own_packages_pass():
+    check_packages()
+
+
+@pytest.mark.parametrize("name", ["probes", "reports", "locustfiles", "serve_apps"])
+@pytest.mark.parametrize(
+    "command", [["-m", "scalelag.cli", "--version"], ["-m", "locust", "-f", "{stepped}", "--list"]]
+)
+def test_a_package_that_shadows_ours_is_named_before_anything_fails(tmp_path, name, command):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    stepped = str(ROOT / "locustfiles" / "stepped.py")
+
+    done = subprocess.run(
+        [sys.executable, *(word.format(stepped=stepped) for word in command)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert f"the package {name} was found at {tmp_path / name}" in done.stderr
+    assert "rename yours" in done.stderr
+    assert "Traceback" not in done.stderr

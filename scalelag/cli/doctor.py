@@ -13,7 +13,13 @@ from probes.payload import ServePayload, parse_payload
 from probes.serve_api import APPLICATIONS_PATH, Dashboard, token_from_environment
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.options import OPTIONS
-from scalelag.target.preflight import Patience, check_endpoint, ray_version, ready_payload
+from scalelag.target.preflight import (
+    Patience,
+    check_endpoint,
+    check_url,
+    ray_version,
+    ready_payload,
+)
 from scalelag.target.room import look_for_room
 
 _DASHBOARD = next(str(option.default) for option in OPTIONS if option.dest == "dashboard")
@@ -57,6 +63,7 @@ def doctor(
 ) -> int:
     """Look at a cluster: dashboard, Ray, applications, autoscaling, endpoint, clock, room."""
     findings = _Findings()
+    check_url(dashboard)
     try:
         target = Dashboard(
             dashboard, time.time, token_from_environment(), not insecure and (dashboard_ca or True)

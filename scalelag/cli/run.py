@@ -24,7 +24,7 @@ from scalelag.record.run_dir import load_run
 from scalelag.target.apps import AppConfig, resolve_app
 from scalelag.target.deploy import deploy, undeploy
 from scalelag.target.embedded import EmbeddedCluster
-from scalelag.target.preflight import Patience, check_endpoint, ready_payload
+from scalelag.target.preflight import Patience, check_endpoint, check_url, ready_payload
 
 _DEFAULT_APP = "sleeper"
 _DEPLOY_WAIT_S = 60.0
@@ -94,6 +94,9 @@ def run(
     if values["name"] == _default("name"):
         values["name"] = _run_name(app, host, locustfile)
     options = run_options(values)
+    options.request.headers_with_secrets()
+    if host is not None:
+        check_url(host)
     for path in locustfile or []:
         if not path.is_file():
             raise UsageError(f"-f {path}: there is no such locustfile.")

@@ -10,6 +10,8 @@ import msgspec
 from reports.analysis.gates import parse_gate
 from scalelag.errors import UsageError
 from scalelag.record.plan import parse_plan
+from scalelag.record.run_dir import check_run_name
+from scalelag.target.preflight import check_url
 
 if TYPE_CHECKING:
     # The command reads the options too, and must not be monkey-patched by importing locust.
@@ -124,7 +126,12 @@ OPTIONS: tuple[Option, ...] = (
         1000,
         check=_at_least(1, ""),
     ),
-    Option("--dashboard", "URL of the Ray dashboard.", default="http://127.0.0.1:8265"),
+    Option(
+        "--dashboard",
+        "URL of the Ray dashboard.",
+        default="http://127.0.0.1:8265",
+        check=check_url,
+    ),
     Option("--dashboard-ca", "File with the CA that the dashboard's certificate is checked with."),
     Option("--insecure", "Do not check the dashboard's certificate.", "flag", default=False),
     Option(
@@ -157,7 +164,12 @@ OPTIONS: tuple[Option, ...] = (
         check=_at_least(0, "seconds"),
     ),
     Option("--out", "Folder of the run directories.", default="runs"),
-    Option("--name", "Name of the run, part of its directory's name.", default="stepped"),
+    Option(
+        "--name",
+        "Name of the run, part of its directory's name.",
+        default="stepped",
+        check=check_run_name,
+    ),
     Option(
         "--gate",
         'Condition for passing, such as "scale_up.total_s.max <= 20". Can be repeated.',

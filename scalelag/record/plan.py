@@ -27,6 +27,7 @@ _STAGE = re.compile(
 )
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MAX_STAGES = 10_000
+_MAX_LEVEL = 1_000_000
 _BLOCK = 65_536
 
 
@@ -162,6 +163,8 @@ def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
     for level_text, level in zip(texts, levels, strict=True):
         if level is None:
             raise bad(f'the level "{level_text}" is not a number of 0 or more')
+        if level > _MAX_LEVEL:
+            raise bad(f"the level {level_text} is over {_MAX_LEVEL:,}")
         if unit == "users" and level != int(level):
             raise bad(f"the level {level_text} is not a whole number of users")
     return unit, Stage(0.0, _duration(match, bad), levels[0] or 0.0, levels[-1] or 0.0)

@@ -26,11 +26,7 @@ def create_run_dir(out: Path, name: str, now_s: float) -> Path:
 
     Raises UsageError for a name that is no file name, RecordError where nothing can be made.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f'--name "{name}": use letters, digits, ".", "_" and "-", at most 80, and begin with a '
-            "letter or digit."
-        )
+    check_run_name(name)
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%d-%H%M%S")
     for number in range(1, 1000):
         path = out / (f"{stamp}-{name}" if number == 1 else f"{stamp}-{name}-{number}")
@@ -57,6 +53,15 @@ def write_file(path: Path, data: bytes) -> None:
         scratch.replace(path)
     except OSError as error:
         raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def check_run_name(name: str) -> None:
+    """Raise UsageError for a name that a run directory cannot have."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f'the name "{name}": use letters, digits, ".", "_" and "-", at most 80, and begin with a '
+            "letter or digit"
+        )
 
 
 class RowWriter:

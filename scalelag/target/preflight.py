@@ -133,14 +133,23 @@ def _why(app: ApplicationPayload) -> str:
     return text if len(text) <= 2000 else "... " + text[-2000:]
 
 
+def check_url(text: str) -> None:
+    """Raise UsageError where `text` is no URL of a server."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise UsageError(f'"{text}" is no URL; write http://HOST:PORT')
+
+
 def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
     """Ask `host` for Serve's health page; any HTTP answer will do.
 
     Raises UsageError where `host` is no URL, TargetError where nothing answers.
     """
-    parts = urlsplit(host)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f'--host "{host}" is no URL; write http://HOST:PORT.')
+    check_url(host)
     url = host.rstrip("/") + HEALTH_PATH
     silence_unverified()
     try:

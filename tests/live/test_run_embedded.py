@@ -189,6 +189,17 @@ def test_bad_usage_is_refused_before_anything_is_started(scalelag):
         "-f theirs.py": ["-f", "theirs.py"],
         "No such option": ["--nosuch"],
         "does not read KEY=VALUE": ["--app-arg", "novalue"],
+        '"127.0.0.1:8000" is no URL': ["--host", "127.0.0.1:8000"],
+        '--dashboard: "localhost:8265" is no URL': [
+            *("--host", "http://127.0.0.1:9"),
+            *("--dashboard", "localhost:8265"),
+        ],
+        '--name: the name "a/b"': ["--name", "a/b"],
+        "the level 2000000 is over 1,000,000": ["--steps", "2000000rps:5s"],
+        "looks like a secret": ["--header", "Authorization: Bearer abc"],
+        "${NO_SUCH_VARIABLE}, which is not set": ["--header", "Authorization: ${NO_SUCH_VARIABLE}"],
+        "--body-file nothing.json": ["--body-file", "nothing.json"],
+        "it is no JSON": ["--json-body", "{broken"],
     }
     for text, arguments in bad.items():
         command = scalelag("run", *arguments)

@@ -318,3 +318,8 @@ def test_holds_follow_one_another_from_start_to_end(levels: list[tuple[int, int]
     assert all(
         (a.hold_until_s, a.to_level) == (b.at_s, b.from_level) for a, b in itertools.pairwise(found)
     )
+
+
+def test_a_level_beyond_a_million_is_refused():
+    with pytest.raises(UsageError, match=r'Stage 2 "2000000rps:5s".*over 1,000,000'):
+        parse_plan("1000000rps:1s,2000000rps:5s")

@@ -161,7 +161,7 @@ def test_a_file_name_is_a_name(tmp_path: Path, name: str):
     "name", ["", ".", "..", "-x", ".hidden", "a/b", "../up", "a b", "a\n", "é", "x" * 81, "a\0"]
 )
 def test_what_is_no_file_name_is_a_usage_error(tmp_path: Path, name: str):
-    with pytest.raises(UsageError, match="--name"):
+    with pytest.raises(UsageError, match="the name"):
         create_run_dir(tmp_path, name, NOW_S)
 
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ It starts Ray and Serve on free ports of 127.0.0.1, prints one JSON line with th
 for its standard input to close. Nothing of gevent is in it. If it is killed, its Ray ends as well.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -12,12 +13,14 @@ import signal
 import socket
 import sys
 import tempfile
+from pathlib import Path
 
 import ray
 from ray import serve
 
 # Ray's worker processes listen on ports from 10002 to 19999.
 _WORKER_PORTS = range(10002, 20000)
+_NICE = 5
 
 
 def _free_port() -> int:
@@ -29,13 +32,23 @@ def _free_port() -> int:
             return port
 
 
+def _yield_to_the_load() -> None:
+    """Stand back: cluster and load share this machine, and arrivals must stay on time.
+
+    Where Linux groups processes by session (autogroup), nice values count within a session only,
+    and the whole session, ours with all of Ray in it, has one of its own.
+    """
+    os.nice(_NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
+
+
 def main() -> None:
     """Run the cluster until standard input closes."""
     # Ctrl-C goes to every process of the terminal; ours ends when its parent closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    # Cluster and load share this machine: arrivals must stay on time while replicas start.
-    os.nice(5)
+    _yield_to_the_load()
     dashboard_port, serve_port = _free_port(), _free_port()
     # Not under /tmp/ray, whose `session_latest` belongs to whoever else runs Ray here; short, since
     # the path of a Unix socket has 107 characters at most.

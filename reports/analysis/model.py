@@ -33,7 +33,10 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 class StepReport(msgspec.Struct, frozen=True):
-    """One load step as one deployment answered it. `at_s` counts from the plan's start."""
+    """One load step as one deployment answered it. `at_s` counts from the plan's start.
+
+    From `recovered_s` on nothing is measured yet: `Report.not_measured` says so.
+    """
 
     index: int
     direction: Direction
@@ -52,6 +55,11 @@ class StepReport(msgspec.Struct, frozen=True):
     phases: tuple[Phase, ...] = ()
     unattributed_s: float | None = None
     critical_replica: str | None = None
+    recovered_s: Span | None = None
+    floor_s: float | None = None
+    excess_s: float | None = None
+    cause: str | None = None
+    evidence: tuple[str, ...] = ()
 
 
 class ScaleUp(msgspec.Struct, frozen=True):
@@ -93,6 +101,7 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     scale_up: ScaleUp
     scale_down: ScaleDown
     replicas: Replicas
+    elasticity: None = None
 
 
 class LoadStepReport(msgspec.Struct, frozen=True):

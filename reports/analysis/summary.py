@@ -36,6 +36,7 @@ _NOT_MEASURED = {
     "steps.floor_s": "the floor of the configuration is not analysed by this version",
     "steps.excess_s": "the floor of the configuration is not analysed by this version",
     "steps.cause": "causes are not diagnosed by this version",
+    "steps.evidence": "evidence is not read by this version",
     "elasticity": "elasticity is not analysed by this version",
 }
 

@@ -16,9 +16,9 @@ APPS = {
     "pipeline": ["slow.upscale_delay_s=2", "slow.downscale_delay_s=3"],
 }
 PLANS = {
-    "steps": "4rps:4s,40rps:13s,4rps:12s",
-    "ramp": "4..40rps:8s,40rps:8s",
-    "users": "1users:4s,10users:12s,1users:10s",
+    "steps": "4rps:3s,40rps:10s,4rps:9s",
+    "ramp": "4..40rps:6s,40rps:7s",
+    "users": "1users:3s,10users:10s,1users:9s",
 }
 
 

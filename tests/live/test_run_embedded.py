@@ -8,8 +8,8 @@ from conftest import marked, wait_for
 
 QUICK = ["--app-arg", "upscale_delay_s=1", "--app-arg", "downscale_delay_s=2", "--out", "runs"]
 # Long enough for a scale-up and a scale-down, and as short as serves for everything else.
-FAST = [*QUICK, "--steps", "4rps:4s,30rps:12s,4rps:10s"]
-BRIEF = [*QUICK, "--steps", "4rps:3s,30rps:9s", "--drain", "2"]
+FAST = [*QUICK, "--steps", "4rps:3s,30rps:10s,4rps:9s"]
+BRIEF = [*QUICK, "--steps", "4rps:3s,30rps:8s", "--drain", "2"]
 
 
 def descendants(command):

@@ -41,7 +41,8 @@ def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dash
     ]
 
     up_and_down = {key.rpartition("/")[2] for key, _ in checked}
-    assert {"Sleeper"} if app == "sleeper" else {"Fast", "Slow"} <= up_and_down, output
+    expected = {"Sleeper"} if app == "sleeper" else {"Fast", "Slow"}
+    assert expected <= up_and_down, output
     assert len(checked) >= 2, output
 
 

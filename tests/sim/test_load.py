@@ -518,7 +518,7 @@ def test_a_run_that_is_interrupted_is_closed_and_reported(target, echo, tmp_path
 
 def reported(path: Path) -> subprocess.CompletedProcess[str]:
     """What `scalelag report` makes of it."""
-    command = [sys.executable, "-c", "from scalelag.cli.main import main; main()", "report"]
+    command = [sys.executable, "-c", "from scalelag.cli.__main__ import main; main()", "report"]
     return subprocess.run(
         [*command, str(path)], capture_output=True, text=True, timeout=60, check=False
     )

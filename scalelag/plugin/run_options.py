@@ -91,13 +91,10 @@ def run_options(parsed: Mapping[str, Any]) -> RunOptions:
         if option.type != "list"
     }
     lists = {
-        option.dest: tuple(parsed.get(option.dest) or ())
+        option.dest: tuple(check_option(option, item) for item in parsed.get(option.dest) or ())
         for option in OPTIONS
         if option.type == "list"
     }
-    for option in OPTIONS:
-        for item in lists.get(option.dest, ()):
-            check_option(option, item)
     request = RequestSpec(
         method=str(values["method"]).upper(),
         path=values["path"] if str(values["path"]).startswith("/") else f"/{values['path']}",

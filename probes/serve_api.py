@@ -17,9 +17,7 @@ from scalelag.errors import TargetError
 
 APPLICATIONS_PATH = "/api/serve/applications/"
 VERSION_PATH = "/api/version"
-AUTH_MODE_PATH = "/api/authentication_mode"
 CLUSTER_STATUS_PATH = "/api/cluster_status?format=1"
-NODES_PATH = "/api/v0/nodes"
 
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0

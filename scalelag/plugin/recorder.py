@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-import gevent.exceptions
 import msgspec
 import numpy as np
 
@@ -137,7 +136,7 @@ def error_text(exception: BaseException) -> str:
     # geventhttpclient's RetriesExceeded keeps what happened in `original`, not as its cause.
     while isinstance(cause := inner.__cause__ or getattr(inner, "original", None), BaseException):
         inner = cause
-    if isinstance(inner, TimeoutError | gevent.Timeout | gevent.exceptions.LoopExit):
+    if isinstance(inner, TimeoutError | gevent.Timeout):
         return "timeout"
     if isinstance(inner, ConnectionRefusedError):
         return "connection refused"

@@ -72,6 +72,20 @@ class ApplicationPayload(msgspec.Struct, frozen=True):
     deployments: dict[str, DeploymentPayload] = {}
 
 
+class ProxyPayload(msgspec.Struct, frozen=True):
+    """Serve's proxy on one node."""
+
+    status: str | None = None
+    log_file_path: str | None = None
+
+
+class ControllerPayload(msgspec.Struct, frozen=True):
+    """Where the controller lives and writes its log."""
+
+    node_id: str | None = None
+    log_file_path: str | None = None
+
+
 class _Summary(msgspec.Struct, frozen=True):
     mean: float | None = None
     max: float | None = None
@@ -81,6 +95,7 @@ class _Health(msgspec.Struct, frozen=True):
     timestamp: float | None = None
     controller_start_time: float | None = None
     last_control_loop_time: float | None = None
+    num_control_loops: int | None = None
     event_loop_delay_s: float | None = None
     process_memory_mb: float | None = None
     loop_duration_s: _Summary | None = None
@@ -91,6 +106,8 @@ class ServePayload(msgspec.Struct, frozen=True):
     """The whole answer."""
 
     applications: dict[str, ApplicationPayload]
+    proxies: dict[str, ProxyPayload] = {}
+    controller_info: ControllerPayload | None = None
     controller_health_metrics: _Health | None = None
 
     def deployments(self) -> dict[DeploymentKey, DeploymentPayload]:
@@ -112,6 +129,7 @@ class ServePayload(msgspec.Struct, frozen=True):
             timestamp_s=health.timestamp,
             start_time_s=health.controller_start_time,
             last_control_loop_s=health.last_control_loop_time,
+            loops=health.num_control_loops,
             loop_mean_s=loop.mean,
             loop_max_s=loop.max,
             event_loop_delay_s=health.event_loop_delay_s,

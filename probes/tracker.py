@@ -8,6 +8,7 @@ from scalelag.record.rows import (
     DeploymentKey,
     DeploymentPoll,
     Poll,
+    ProxyChange,
     Row,
     StatusChange,
     Transition,
@@ -29,6 +30,7 @@ class ReplicaTracker:
         self._replicas: dict[DeploymentKey, dict[str, _Seen]] = {}
         self._statuses: dict[DeploymentKey, _Status] = {}
         self._controller_start_s: float | None = None
+        self._proxies: dict[str, str] = {}
 
     def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
         """Rows for one answer: the poll itself first, then what changed since the one before."""
@@ -46,6 +48,7 @@ class ReplicaTracker:
         )
         rows: list[Row] = [poll]
         rows += self._restart(poll)
+        rows += self._proxy_changes(payload, received_s)
         for key, deployment in deployments.items():
             rows += self._status_change(key, deployment, received_s)
             rows += self._transitions(key, deployment, received_s)
@@ -64,6 +67,15 @@ class ReplicaTracker:
         if old is None or old == new or self._last_sent_s is None:
             return []
         return [ControllerRestart(self._last_sent_s, poll.received_s, old, new)]
+
+    def _proxy_changes(self, payload: ServePayload, received_s: float) -> list[Row]:
+        old = self._proxies
+        self._proxies = {node: proxy.status or "" for node, proxy in payload.proxies.items()}
+        return [
+            ProxyChange(node, received_s, self._last_sent_s, old.get(node), self._proxies.get(node))
+            for node in sorted(old.keys() | self._proxies.keys())
+            if old.get(node) != self._proxies.get(node)
+        ]
 
     def _status_change(
         self, key: DeploymentKey, deployment: DeploymentPayload, received_s: float

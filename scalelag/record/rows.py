@@ -19,11 +19,15 @@ class DeploymentPoll(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ControllerHealth(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the Serve controller says of itself; times are on the cluster's clock."""
+    """What the Serve controller says of itself; times are on the cluster's clock.
+
+    `loops` counts the turns of its control loop since it started.
+    """
 
     timestamp_s: float | None = None
     start_time_s: float | None = None
     last_control_loop_s: float | None = None
+    loops: int | None = None
     loop_mean_s: float | None = None
     loop_max_s: float | None = None
     event_loop_delay_s: float | None = None
@@ -122,4 +126,21 @@ class ControllerRestart(
     new_start_s: float
 
 
-Row = Poll | Transition | StatusChange | Gap | ControllerRestart
+class ProxyChange(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="type",
+    tag="proxy",
+    omit_defaults=True,
+    rename={"from_state": "from", "to_state": "to", "lo_s": "lo", "hi_s": "hi"},
+):
+    """Serve's proxy on a node changed its status; `to_state` is None where it is listed no more."""
+
+    node: str
+    hi_s: float
+    lo_s: float | None = None
+    from_state: str | None = None
+    to_state: str | None = None
+
+
+Row = Poll | Transition | StatusChange | Gap | ControllerRestart | ProxyChange

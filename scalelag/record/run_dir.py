@@ -4,18 +4,28 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
 from scalelag.errors import RecordError, UsageError
+from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns, read_requests
-from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
+from scalelag.record.rows import (
+    ControllerRestart,
+    Gap,
+    Poll,
+    ProxyChange,
+    Row,
+    StatusChange,
+    Transition,
+)
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.arrow"
 REPLICAS_FILE = "replicas.jsonl"
+EVIDENCE_FILE = "evidence.jsonl"
 REPORT_FILE = "report.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -65,7 +75,7 @@ def check_run_name(name: str) -> None:
 
 
 class RowWriter:
-    """Appends rows to `replicas.jsonl`, each handed to the kernel before `append` returns."""
+    """Appends rows to a JSON Lines file, each handed to the kernel before `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -75,7 +85,7 @@ class RowWriter:
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, rows: Sequence[Row | EvidenceRow]) -> None:
         """Write `rows`, one a line. Raises RecordError when the disk does not take them."""
         try:
             left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
@@ -91,7 +101,10 @@ class RowWriter:
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A run as recorded; rows of each kind by time. `problems`: what could not be read."""
+    """A run as recorded; rows of each kind by time. `problems`: what could not be read.
+
+    `unread` are logs that could not be read while the run was recorded.
+    """
 
     info: RunInfo
     requests: RequestColumns
@@ -101,6 +114,11 @@ class RecordedRun(msgspec.Struct, frozen=True):
     gaps: tuple[Gap, ...]
     restarts: tuple[ControllerRestart, ...]
     problems: tuple[str, ...]
+    proxies: tuple[ProxyChange, ...] = ()
+    events: tuple[LogEvent, ...] = ()
+    node_clocks: tuple[NodeClock, ...] = ()
+    unread: tuple[NoLog, ...] = ()
+    snapshots: tuple[ClusterSnapshot, ...] = ()
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -110,7 +128,11 @@ def load_run(path: Path) -> RecordedRun:
     """
     info = _read_info(path)
     requests, problem = read_requests(path / REQUESTS_FILE)
-    rows, problems = _read_rows(path / REPLICAS_FILE)
+    rows, problems = _read_rows(path / REPLICAS_FILE, _ROW)
+    evidence_file = path / EVIDENCE_FILE
+    evidence, unreadable = (
+        _read_rows(evidence_file, _EVIDENCE) if evidence_file.exists() else ([], ())
+    )
     return RecordedRun(
         info=info,
         requests=requests,
@@ -119,7 +141,14 @@ def load_run(path: Path) -> RecordedRun:
         statuses=tuple(row for row in rows if isinstance(row, StatusChange)),
         gaps=tuple(row for row in rows if isinstance(row, Gap)),
         restarts=tuple(row for row in rows if isinstance(row, ControllerRestart)),
-        problems=((problem,) if problem else ()) + problems,
+        proxies=tuple(row for row in rows if isinstance(row, ProxyChange)),
+        events=tuple(
+            sorted((row for row in evidence if isinstance(row, LogEvent)), key=lambda e: e.at_s)
+        ),
+        node_clocks=tuple(row for row in evidence if isinstance(row, NodeClock)),
+        unread=tuple(row for row in evidence if isinstance(row, NoLog)),
+        snapshots=tuple(row for row in evidence if isinstance(row, ClusterSnapshot)),
+        problems=((problem,) if problem else ()) + problems + unreadable,
     )
 
 
@@ -149,13 +178,17 @@ class _Schema(msgspec.Struct):
     schema_version: int
 
 
-def _read_rows(path: Path) -> tuple[list[Row], tuple[str, ...]]:
+_ROW = msgspec.json.Decoder(Row)
+_EVIDENCE = msgspec.json.Decoder(EvidenceRow)
+_T = TypeVar("_T")
+
+
+def _read_rows(path: Path, decoder: msgspec.json.Decoder[_T]) -> tuple[list[_T], tuple[str, ...]]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         return [], (f"{path.name} cannot be read: {error.strerror}",)
-    decoder = msgspec.json.Decoder(Row)
-    rows: list[Row] = []
+    rows: list[_T] = []
     bad: list[int] = []
     for number, line in enumerate(lines, start=1):
         if not line:

@@ -96,6 +96,7 @@ def test_a_controller_of_2_60_says_how_it_is(real: bytes):
         timestamp_s=1795371975.4068995,
         start_time_s=1795371947.2227638,
         last_control_loop_s=1795371975.3707755,
+        loops=266,
         loop_mean_s=0.007701129913330078,
         loop_max_s=0.14790773391723633,
         event_loop_delay_s=0.0118934154510498,

@@ -11,5 +11,9 @@ BUILT_IN: Final[dict[str, str]] = {
     "cpu_bound": "serve_apps.cpu_bound:app",
     "cold_start": "serve_apps.cold_start:app",
     "pipeline": "serve_apps.pipeline:app",
+    "slow_start": "serve_apps.slow_start:app",
+    "sick_start": "serve_apps.sick_start:app",
+    "sick_health": "serve_apps.sick_health:app",
+    "starved": "serve_apps.starved:app",
 }
 """The import path of the builder of each application, by its short name."""

@@ -17,6 +17,7 @@ from serve_apps.scaling import (
     ScalingArgs,
     TargetOngoingRequests,
     UpscaleDelayS,
+    nest_dotted_names,
 )
 
 
@@ -68,13 +69,7 @@ class PipelineArgs(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _nest_dotted_names(cls, given: dict[str, Any]) -> dict[str, Any]:
-        nested = {name: value for name, value in given.items() if "." not in name}
-        for name in given.keys() - nested.keys():
-            group, _, member = name.partition(".")
-            if group in given:
-                raise ValueError(f"{group} and {name} are both given: use one of the two forms")
-            nested.setdefault(group, {})[member] = given[name]
-        return nested
+        return nest_dotted_names(given)
 
 
 @serve.deployment()

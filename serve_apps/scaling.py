@@ -97,3 +97,17 @@ AUTOSCALING_FIELDS = {
     "downscale_delay_s",
     "downscale_to_zero_delay_s",
 }
+
+
+def nest_dotted_names(given: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as `{"group": {"member": 1}}` where they were given as `{"group.member": 1}`.
+
+    Raises ValueError for a group that is given in both forms.
+    """
+    nested = {name: value for name, value in given.items() if "." not in name}
+    for name in given.keys() - nested.keys():
+        group, _, member = name.partition(".")
+        if group in given:
+            raise ValueError(f"{group} and {name} are both given: use one of the two forms")
+        nested.setdefault(group, {})[member] = given[name]
+    return nested

@@ -26,7 +26,11 @@ from serve_apps.cold_start import ColdStart, ColdStartArgs
 from serve_apps.cpu_bound import CpuBound, CpuBoundArgs
 from serve_apps.pipeline import FastArgs, Ingress, IngressArgs, PipelineArgs, SlowArgs, Stage
 from serve_apps.scaling import ScalingArgs
+from serve_apps.sick_health import SickHealth, SickHealthArgs
+from serve_apps.sick_start import SickStart, SickStartArgs
 from serve_apps.sleeper import Sleeper, SleeperArgs
+from serve_apps.slow_start import SlowStart, SlowStartArgs
+from serve_apps.starved import Starved, StarvedArgs
 
 # Ray 2.60 calls metrics_interval_s deprecated, and reads nothing of what shall replace it.
 pytestmark = pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
@@ -38,8 +42,12 @@ ARGS: dict[str, type[BaseModel]] = {
     "cpu_bound": CpuBoundArgs,
     "cold_start": ColdStartArgs,
     "pipeline": PipelineArgs,
+    "slow_start": SlowStartArgs,
+    "sick_start": SickStartArgs,
+    "sick_health": SickHealthArgs,
+    "starved": StarvedArgs,
 }
-NOT_APPS = {"__init__", "scaling"}
+NOT_APPS = {"__init__", "scaling", "truth"}
 
 
 def builder(name: str) -> Any:
@@ -106,6 +114,16 @@ def test_an_unknown_argument_is_named(name: str):
         ("cpu_bound", "work_ms", -1),
         ("cold_start", "init_time_s", -1),
         ("pipeline", "slow.service_time_s", 3601),
+        ("slow_start", "init_time_s", -1),
+        ("sick_start", "failures", -2),
+        ("sick_start", "init_time_s", -1),
+        ("sick_health", "sick_replicas", "old"),
+        ("sick_health", "mode", "sleep"),
+        ("sick_health", "health_check_period_s", 0),
+        ("sick_health", "health_check_timeout_s", 0),
+        ("starved", "held_cpus", -1),
+        ("starved", "release_after_s", -1),
+        ("starved", "resources.gold", 0),
     ],
 )
 def test_an_argument_out_of_bounds_is_named(name: str, argument: str, value: Any):
@@ -138,6 +156,7 @@ def test_arguments_cannot_change_once_they_are_checked():
     [
         ScalingArgs(initial_replicas=2, downscale_to_zero_delay_s=9),
         *(SleeperArgs(), CpuBoundArgs(), ColdStartArgs(), IngressArgs(), FastArgs(), SlowArgs()),
+        *(SlowStartArgs(), SickStartArgs(), StarvedArgs()),
     ],
 )
 def test_serve_gets_every_scaling_argument(args: ScalingArgs):
@@ -153,7 +172,7 @@ def test_serve_gets_every_scaling_argument(args: ScalingArgs):
 def test_an_argument_from_the_command_line_reaches_the_deployment():
     sleeper = deployments(build("sleeper", {"service_time_s": "0.5", "max_replicas": "7"}))
 
-    assert sleeper["Sleeper"].init_args == (0.5,)
+    assert sleeper["Sleeper"].init_args == (0.5, None)
     assert sleeper["Sleeper"]._deployment_config.autoscaling_config.max_replicas == 7
 
 
@@ -195,7 +214,7 @@ def test_a_request_burns_the_cpu_time_it_was_given():
 
 
 def test_a_request_says_how_long_it_slept():
-    sleeper, cold_start = Sleeper.func_or_class(0.01), ColdStart.func_or_class(0.02, 0.0)
+    sleeper, cold_start = Sleeper.func_or_class(0.01, None), ColdStart.func_or_class(0.02, 0.0)
 
     assert asyncio.run(sleeper()) == {"slept_s": 0.01}
     assert asyncio.run(cold_start()) == {"slept_s": 0.02}
@@ -209,7 +228,13 @@ class WithoutThisPackage(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-@pytest.mark.parametrize("deployment", [Sleeper, CpuBound, ColdStart, Stage, Ingress])
+DEPLOYMENTS = [
+    *(Sleeper, CpuBound, ColdStart, Stage, Ingress),
+    *(SlowStart, SickStart, SickHealth, Starved),
+]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
 def test_replicas_do_not_need_this_package(deployment: Deployment):
     sent = cloudpickle.dumps(deployment.func_or_class)
 
@@ -266,8 +291,14 @@ def own_defaults(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
         if isinstance(default, BaseModel):
             defaults |= own_defaults(type(default), f"{name}.")
         else:
-            defaults[prefix + name] = "unset" if default is None else f"{default:g}"
+            defaults[prefix + name] = default_text(default)
     return defaults
+
+
+def default_text(default: Any) -> str:
+    if default is None or default == {}:
+        return "unset"
+    return default if isinstance(default, str) else f"{default:g}"
 
 
 @pytest.mark.parametrize(("section", "model"), [("Scaling arguments", ScalingArgs), *ARGS.items()])

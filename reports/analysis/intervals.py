@@ -7,10 +7,16 @@ import msgspec
 
 
 class Instant(msgspec.Struct, frozen=True):
-    """A moment in `(lo_s, hi_s]`; a point where both are equal."""
+    """A moment in `(lo_s, hi_s]`; a point where both are equal.
+
+    `clock` names the clock that it was read from, empty for the load generator's own. That clock
+    may be off by `skew_s`, the same for all its moments, so that it cancels between two of them.
+    """
 
     lo_s: float
     hi_s: float
+    clock: str = ""
+    skew_s: float = 0.0
 
     @property
     def mid_s(self) -> float:
@@ -19,7 +25,15 @@ class Instant(msgspec.Struct, frozen=True):
 
     def not_before(self, floor_s: float) -> "Instant":
         """The same moment, counted as `floor_s` where it was earlier."""
-        return Instant(max(self.lo_s, floor_s), max(self.hi_s, floor_s))
+        return msgspec.structs.replace(
+            self, lo_s=max(self.lo_s, floor_s), hi_s=max(self.hi_s, floor_s)
+        )
+
+    def not_after(self, ceiling_s: float) -> "Instant":
+        """The same moment, counted as `ceiling_s` where it was later."""
+        return msgspec.structs.replace(
+            self, lo_s=min(self.lo_s, ceiling_s), hi_s=min(self.hi_s, ceiling_s)
+        )
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -54,13 +68,36 @@ def point(at_s: float) -> Instant:
 def between(first: Instant, then: Instant) -> Span:
     """Duration from `first` to `then`, which came no earlier.
 
-    `[B.lo - A.hi, B.hi - A.lo]`, its lower bound raised to 0 since the order is known.
+    `[B.lo - A.hi, B.hi - A.lo]`, its lower bound raised to 0 since the order is known. Moments of
+    different clocks add what those may be off.
     """
+    skew_s = 0.0 if first.clock == then.clock else first.skew_s + then.skew_s
     return Span(
         value=then.mid_s - first.mid_s,
-        lo=max(0.0, then.lo_s - first.hi_s),
-        hi=then.hi_s - first.lo_s,
+        lo=max(0.0, then.lo_s - first.hi_s - skew_s),
+        hi=then.hi_s - first.lo_s + skew_s,
     )
+
+
+def in_order(moments: Sequence[Instant | None]) -> list[Instant | None]:
+    """The same moments, which are known to follow one another, narrowed by that knowledge.
+
+    None began before the one before it could have, nor ended after the one behind it could have;
+    so their middles are in order too.
+    """
+    narrowed = list(moments)
+    low = -math.inf
+    for i, moment in enumerate(narrowed):
+        if moment is not None:
+            narrowed[i] = moment.not_before(low)
+            low = max(low, moment.lo_s)
+    high = math.inf
+    for i in range(len(narrowed) - 1, -1, -1):
+        moment = narrowed[i]
+        if moment is not None:
+            narrowed[i] = moment.not_after(high)
+            high = min(high, moment.hi_s)
+    return narrowed
 
 
 def longer_than(seconds: float) -> Span:

@@ -7,22 +7,40 @@ from typing import Any, Literal
 
 import msgspec
 
+from reports.analysis.findings import Cause, Evidence, Finding
 from reports.analysis.intervals import Span, Stat
 from scalelag.record.plan import Direction, Unit
 from scalelag.record.run_info import RunStatus, Versions
 
 Verdict = Literal["pass", "fail", "invalid", "inconclusive"]
+InvalidThrough = Literal["target", "load"]
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Source = Literal["log", "poll", "requests", "config"]
 PhaseName = Literal[
-    "decide", "create", "allocate", "initialize", "mark_running", "route", "stop", "drain"
+    "decide",
+    "detect",
+    "delay",
+    "create",
+    "restart",
+    "allocate",
+    "initialize",
+    "mark_running",
+    "route",
+    "stop",
+    "drain",
 ]
+PhasePart = Literal["total", "decide", "recovery"]
 UP_PHASES: tuple[PhaseName, ...] = ("decide", "create", "allocate", "initialize")
 DOWN_PHASES: tuple[PhaseName, ...] = ("decide", "stop", "drain")
 
 
 class Phase(msgspec.Struct, frozen=True):
-    """One part of a step's lag, in seconds."""
+    """One part of a step's lag, in seconds.
+
+    Phases that are `part_of` the total add up to it, with what is unattributed; `detect` and
+    `delay` are what `decide` consists of, and `route` comes after the total. `restart` stands
+    only where replicas failed to start: from the first of them to the one that replaced it.
+    """
 
     name: PhaseName
     value: float | None = None
@@ -30,12 +48,50 @@ class Phase(msgspec.Struct, frozen=True):
     hi: float | None = None
     source: Source | None = None
     reason: str | None = None
+    part_of: PhasePart = "total"
+
+
+class FloorReport(msgspec.Struct, frozen=True):
+    """What the configuration makes unavoidable, in parts that add up to the floor, in seconds.
+
+    `replica_s` is the fastest start-up seen in the run on the way up, and the shortest drain on the
+    way down. `worst_s` is the longest that it can take without any fault.
+    """
+
+    detect_s: float
+    delay_s: float
+    loop_s: float
+    replica_s: float
+    worst_s: float
+
+    @property
+    def total_s(self) -> float:
+        """The floor."""
+        return self.detect_s + self.delay_s + self.loop_s + self.replica_s
+
+    @property
+    def configured_s(self) -> float:
+        """What of it is the autoscaler's configuration."""
+        return self.detect_s + self.delay_s + self.loop_s
+
+
+class DelayReport(msgspec.Struct, frozen=True):
+    """The delay as configured, and as it was: from when more, or fewer, replicas could be wanted.
+
+    `loop_s` is what one turn of the controller's loop took (0.1 s if nothing slows it), None if
+    it does not tell.
+    """
+
+    configured_s: float
+    effective_s: Span
+    loop_s: float | None
 
 
 class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
-    From `recovered_s` on nothing is measured yet: `Report.not_measured` says so.
+    `cause` is None where nothing made it late, or where `findings` name several that fit; its
+    evidence is repeated in `evidence`. `recovered_s` is not measured yet.
     """
 
     index: int
@@ -58,8 +114,11 @@ class StepReport(msgspec.Struct, frozen=True):
     recovered_s: Span | None = None
     floor_s: float | None = None
     excess_s: float | None = None
-    cause: str | None = None
-    evidence: tuple[str, ...] = ()
+    floor: FloorReport | None = None
+    delay: DelayReport | None = None
+    cause: Cause | None = None
+    evidence: tuple[Evidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class ScaleUp(msgspec.Struct, frozen=True):
@@ -206,7 +265,11 @@ class RunSummary(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`report.json`."""
+    """`report.json`.
+
+    `invalid_through` says whose doing an invalid run is; None for a valid one, and where it is
+    neither's alone.
+    """
 
     schema_version: int
     run: RunSummary
@@ -218,28 +281,4 @@ class Report(msgspec.Struct, frozen=True):
     probe: ProbeReport
     warnings: tuple[str, ...]
     not_measured: dict[str, str]
-
-
-class Series(msgspec.Struct, frozen=True):
-    """Curves of one deployment over seconds since the plan's start."""
-
-    times_s: tuple[float, ...]
-    running: tuple[int, ...]
-    target: tuple[int | None, ...]
-
-
-class Curves(msgspec.Struct, frozen=True):
-    """What charts draw: requests per second by intended start, in bins of `bin_s`, and replicas."""
-
-    bin_s: float
-    times_s: tuple[float, ...]
-    offered_rps: tuple[float, ...]
-    completed_rps: tuple[float, ...]
-    replicas: dict[str, Series]
-
-
-class Analysis(msgspec.Struct, frozen=True):
-    """A run, analysed: the report, and the curves that go with it."""
-
-    report: Report
-    curves: Curves
+    invalid_through: InvalidThrough | None = None

@@ -1,4 +1,4 @@
-"""Lag of one load step for one deployment, from polling (METRICS.md, section 2).
+"""Lag of one load step for one deployment (METRICS.md, section 2).
 
 The critical replica is the last to reach RUNNING (or to go) among those that the step's settled
 target needed; its breakpoints cut the lag into phases that share them, so that they add up.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from reports.analysis.intervals import Instant, Span, between, longer_than, point
+from reports.analysis.log_times import ORDER_TOLERANCE_S
 from reports.analysis.model import Phase, StepReport
 from reports.analysis.phases import down_phases, up_phases
 from reports.analysis.timeline import Look, ReplicaLife, Timeline
@@ -30,7 +31,7 @@ def step_lag(step: LoadStep, unit: Unit, zero_s: float, timeline: Timeline) -> S
     before, after = timeline.look_before(begun_s), timeline.look_before(ended_s)
     lag = _lag(step, begun_s, ended_s, before, after, timeline)
     total_s = lag.total_s
-    measured = [phase.value for phase in lag.phases if phase.value is not None]
+    measured = [p.value for p in lag.phases if p.value is not None and p.part_of == "total"]
     complete = total_s is not None and total_s.value is not None
     return StepReport(
         index=step.index,
@@ -90,7 +91,7 @@ def _up(
             reason=f"no new replica was needed: {before.running} RUNNING before, "
             f"target {settled} at the end{passing}"
         )
-    reached = _first(begun_s, before, looks, lambda look: look.running >= settled)
+    reached = _first(before, looks, lambda look: look.running >= settled, lambda look: look.running)
     if reached is None:
         critical = _slowest_starter(timeline.replicas, ended_s)
         return _Lag(
@@ -101,12 +102,13 @@ def _up(
             phases=up_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
-    started = [r for r in timeline.replicas if r.running and r.running.hi_s == reached.hi_s]
-    critical = max(started, key=_progress, default=None)
-    if critical is None:
+    started = [r for r in timeline.replicas if r.running and _within(r.running, reached)]
+    started.sort(key=_started_order)
+    critical = _nth(started, settled - reached.count_before, lambda life: life.running)
+    if critical is None or critical.running is None:
         return _Lag(reason="no new replica was needed: the ones that were there had to recover")
     return _Lag(
-        total_s=between(point(begun_s), reached),
+        total_s=between(point(begun_s), critical.running.not_before(begun_s)),
         phases=up_phases(begun_s, ended_s, critical, timeline),
         critical=critical,
     )
@@ -125,7 +127,7 @@ def _down(
             reason=f"no replica was to go: {before.running} RUNNING before, "
             f"target {settled} at the end"
         )
-    gone = _first(begun_s, before, looks, lambda look: look.listed <= settled)
+    gone = _first(before, looks, lambda look: look.listed <= settled, lambda look: look.listed)
     if gone is None:
         critical = _slowest_stopper(timeline.replicas, begun_s, ended_s)
         return _Lag(
@@ -136,25 +138,56 @@ def _down(
             phases=down_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
-    left = [r for r in timeline.replicas if r.gone and r.gone.hi_s == gone.hi_s]
-    critical = max(left, key=lambda r: r.stopping.hi_s if r.stopping else 0.0, default=None)
+    left = [r for r in timeline.replicas if r.gone and _within(r.gone, gone)]
+    left.sort(key=_gone_order)
+    critical = _nth(left, gone.count_before - settled, lambda life: life.gone)
+    ended = critical.gone if critical and critical.gone else Instant(gone.lo_s, gone.hi_s)
     return _Lag(
-        total_s=between(point(begun_s), gone),
+        total_s=between(point(begun_s), ended.not_before(begun_s)),
         phases=down_phases(begun_s, ended_s, critical, timeline),
         critical=critical,
     )
 
 
+class _Reached(msgspec.Struct, frozen=True):
+    """Between which looks a number of replicas was reached, and the number at the first of them."""
+
+    lo_s: float
+    hi_s: float
+    count_before: int
+
+
 def _first(
-    begun_s: float, before: Look, looks: Sequence[Look], holds: Callable[[Look], bool]
-) -> Instant | None:
-    """When `holds` became true; None if it did not. `begun_s` is the earliest it can have."""
+    before: Look,
+    looks: Sequence[Look],
+    holds: Callable[[Look], bool],
+    count: Callable[[Look], int],
+) -> _Reached | None:
+    """When `holds` became true; None if it did not."""
     last = before
     for look in looks:
         if holds(look):
-            return Instant(last.sent_s, look.received_s).not_before(begun_s)
+            return _Reached(last.sent_s, look.received_s, count(last))
         last = look
     return None
+
+
+def _within(at: Instant, reached: _Reached) -> bool:
+    """Whether the looks of `reached` saw `at`: by its end, or as a point that a log tells."""
+    if not at.clock:
+        return at.hi_s == reached.hi_s
+    slack_s = at.skew_s + ORDER_TOLERANCE_S
+    return reached.lo_s - slack_s <= at.mid_s <= reached.hi_s + slack_s
+
+
+def _nth(
+    lives: Sequence[ReplicaLife], needed: int, at: Callable[[ReplicaLife], Instant | None]
+) -> ReplicaLife | None:
+    """The one with which the number that was needed was complete; of polling's ties, the last."""
+    if not lives:
+        return None
+    exact = all(moment is not None and moment.clock for moment in map(at, lives))
+    return lives[min(needed, len(lives)) - 1] if exact and needed > 0 else lives[-1]
 
 
 def _censored(
@@ -170,10 +203,17 @@ def _censored(
     return longer_than(max(0.0, min(proven_s, ended_s) - begun_s))
 
 
-def _progress(life: ReplicaLife) -> tuple[float, float, str]:
-    """Orders replicas that became RUNNING in one poll: the latest along its way is critical."""
+def _started_order(life: ReplicaLife) -> tuple[float, float, float, str]:
+    """Orders replicas by RUNNING; within one poll, the latest along its way is the last."""
+    running = life.running.mid_s if life.running else float("-inf")
     allocated = life.allocated.hi_s if life.allocated else float("-inf")
-    return (allocated, life.listed.hi_s, life.replica)
+    return (running, allocated, life.listed.hi_s, life.replica)
+
+
+def _gone_order(life: ReplicaLife) -> tuple[float, float]:
+    """Orders replicas by when they were gone; within one poll, by when they began to stop."""
+    gone = life.gone.mid_s if life.gone else float("-inf")
+    return (gone, life.stopping.hi_s if life.stopping else 0.0)
 
 
 def _slowest_starter(lives: Sequence[ReplicaLife], ended_s: float) -> ReplicaLife | None:

@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.model import Analysis, Curves, Report, Series
+from reports.analysis.curves import Analysis, Curves, Series
+from reports.analysis.model import Report
 from reports.render.layout import INDENT, emit, flow, room
 from reports.render.wording import level, plain
 

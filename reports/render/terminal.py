@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.analysis.model import Analysis, GateResult, ProbeReport, Report, RunSummary
+from reports.analysis.curves import Analysis
+from reports.analysis.model import GateResult, ProbeReport, Report, RunSummary
 from reports.render.chart import print_charts
 from reports.render.lag_table import print_lag, unmeasured_phases
 from reports.render.layout import columns, emit, first_fitting, flow, hanging, room

@@ -9,8 +9,8 @@ from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 from rich.console import Console
 
+from reports.analysis.curves import Analysis
 from reports.analysis.gates import parse_gate
-from reports.analysis.model import Analysis
 from reports.analysis.summary import analyse
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import samples
 
-from reports.analysis.model import Analysis
+from reports.analysis.curves import Analysis
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@
 
 import msgspec
 
+from reports.analysis.curves import Analysis, Curves, Series
 from reports.analysis.intervals import Span, longer_than
 from reports.analysis.model import (
-    Analysis,
-    Curves,
     DeploymentReport,
     GateResult,
     LoadReport,
@@ -21,7 +20,6 @@ from reports.analysis.model import (
     RunSummary,
     ScaleDown,
     ScaleUp,
-    Series,
     StepReport,
 )
 from scalelag.record.run_info import Versions

@@ -17,7 +17,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.model import Analysis, Report
+from reports.analysis.curves import Analysis
+from reports.analysis.model import Report
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
 

@@ -1,0 +1,56 @@
+"""What made a step late, or requests fail: causes, and the evidence that each rests on."""
+
+from typing import Literal
+
+import msgspec
+
+Cause = Literal[
+    "resources",
+    "state_sync",
+    "health_check",
+    "slow_init",
+    "network",
+    "bounds",
+    "configured_delay",
+]
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One thing that a finding rests on. `at_s` counts from the plan's start; None: the whole run.
+
+    `text` is in our words, `raw` is what Ray said.
+    """
+
+    text: str
+    at_s: float | None = None
+    node: str | None = None
+    raw: str | None = None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A cause that the evidence supports, the time it explains, and what to do about it.
+
+    `tell_apart` is set where another cause fits the same facts: how to find out which it was.
+    """
+
+    cause: Cause
+    evidence: tuple[Evidence, ...]
+    advice: str
+    seconds: float | None = None
+    tell_apart: str | None = None
+
+
+class FailureReport(msgspec.Struct, frozen=True):
+    """Failed requests of one load step, and why; `errors` counts them by kind.
+
+    `first_s` and `last_s` count from the plan's start. `cause` is None where `findings` name none,
+    or several that fit.
+    """
+
+    index: int
+    first_s: float
+    last_s: float
+    count: int
+    errors: dict[str, int]
+    cause: Cause | None = None
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,169 @@
+"""What a step's configuration alone makes unavoidable, and what it took beyond (METRICS.md, 3)."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+
+from reports.analysis.concurrency import Concurrency
+from reports.analysis.intervals import Span, between
+from reports.analysis.model import DelayReport, FloorReport, StepReport
+from reports.analysis.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.timeline import ReplicaLife
+from scalelag.record.rows import Poll
+
+_LOOP_WINDOW_S = 2.0
+
+
+class StartUp(msgspec.Struct, frozen=True):
+    """Fastest `allocate` and `initialize` of any replica seen in the run, in seconds."""
+
+    allocate_s: float
+    initialize_s: float
+
+
+class Ongoing(msgspec.Struct, frozen=True):
+    """Mean open requests before a step, and after it until the decision or for one look-back."""
+
+    before: float
+    after: float
+
+
+def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
+    """The fastest of each part of a start; None where no replica was seen to start."""
+    allocations: list[float] = []
+    initializations: list[float] = []
+    for life in lives:
+        begun = life.entered or life.allocated
+        done = life.initialized or life.running
+        if begun and done and np.isfinite(life.begun.lo_s):
+            allocations.append(max(0.0, between(life.begun, begun).value or 0.0))
+            initializations.append(max(0.0, between(begun, done).value or 0.0))
+    if not allocations:
+        return None
+    return StartUp(min(allocations), min(initializations))
+
+
+def loop_interval(polls: Sequence[Poll]) -> float | None:
+    """Seconds from one turn of the controller's loop to the next; None where it does not tell.
+
+    Of all stretches of 2 s and more, the lower quartile: what the loop takes when nothing stops it.
+    """
+    marks = [
+        (poll.received_s, c.loops, c.start_time_s)
+        for poll in polls
+        if (c := poll.controller) is not None and c.loops is not None
+    ]
+    spaced = marks[:1]
+    for mark in marks[1:]:
+        if mark[0] - spaced[-1][0] >= _LOOP_WINDOW_S:
+            spaced.append(mark)
+    periods = [
+        (then_s - first_s) / (then - first)
+        for (first_s, first, start), (then_s, then, restart) in pairwise(spaced)
+        if start == restart and then > first
+    ]
+    return float(np.quantile(periods, 0.25)) if periods else None
+
+
+def ongoing_around(
+    concurrency: Concurrency, begun_s: float, step: StepReport, policy: Policy
+) -> Ongoing:
+    """What was open around a step that began at `begun_s`, Unix seconds."""
+    window_s = min(policy.look_back_period_s, step.hold_s)
+    decide = next((p for p in step.phases if p.name == "decide"), None)
+    if decide is not None and decide.value:
+        window_s = min(window_s, decide.value)
+    before = concurrency.mean(begun_s - policy.look_back_period_s, begun_s)
+    after = concurrency.mean(begun_s, begun_s + window_s)
+    return Ongoing(before or 0.0, after or 0.0)
+
+
+def crossing_s(policy: Policy, replicas: int, ongoing: Ongoing) -> float | None:
+    """How long the aggregate takes to call for more than `replicas`; None where it never does.
+
+    Mean: `u = L (n T - Q0) / (Q1 - n T)`, at most the look-back L; max: 0; min: L.
+    """
+    enough = replicas * policy.target_ongoing_requests
+    if ongoing.after <= enough:
+        return None
+    if policy.aggregation == "max" or ongoing.before >= enough:
+        return 0.0
+    look_back_s = policy.look_back_period_s
+    if policy.aggregation == "min":
+        return look_back_s
+    u_s = look_back_s * (enough - ongoing.before) / (ongoing.after - enough)
+    return min(u_s, look_back_s)
+
+
+def floor_up(
+    policy: Policy,
+    replicas: int,
+    ongoing: Ongoing | None,
+    start: StartUp | None,
+    loop_s: float | None = None,
+) -> FloorReport:
+    """Floor of a scale-up from `replicas`: `u + U + 3 c + fastest start`; U is bypassed from 0.
+
+    `ongoing` is None where the open requests of this deployment are not known: detection counts
+    as nothing then, so that the floor stays one. So does a start that was not seen.
+    """
+    loop = loop_s or DEFAULT_LOOP_S
+    u_s = crossing_s(policy, replicas, ongoing) if ongoing else None
+    delay_s = policy.upscale_delay_s if replicas else 0.0
+    start_s = start.allocate_s + start.initialize_s if start else 0.0
+    push_s = max(policy.metrics_interval_s, u_s or 0.0)
+    return FloorReport(
+        detect_s=u_s or 0.0,
+        delay_s=delay_s,
+        loop_s=3 * loop,
+        replica_s=start_s,
+        worst_s=policy.sample_s + push_s + delay_s + 4 * loop + start_s,
+    )
+
+
+def floor_down(
+    policy: Policy, settled: int, ongoing: Ongoing | None, loop_s: float | None = None
+) -> FloorReport:
+    """Floor of a scale-down to `settled` replicas: its delay, the loop, and the shortest drain.
+
+    Detection mirrors that of a scale-up. To 0 goes by way of 1, with a delay of its own behind.
+    """
+    loop = loop_s or DEFAULT_LOOP_S
+    detect_s = 0.0
+    enough = max(settled, 1) * policy.target_ongoing_requests
+    if ongoing and ongoing.before > enough > ongoing.after and policy.aggregation != "min":
+        look_back_s = policy.look_back_period_s
+        mean_s = look_back_s * (ongoing.before - enough) / (enough - ongoing.after)
+        detect_s = min(mean_s, look_back_s) if policy.aggregation == "mean" else look_back_s
+    delay_s = policy.downscale_delay_s
+    if settled == 0:
+        delay_s += policy.downscale_to_zero_delay_s
+    wait_s = policy.graceful_shutdown_wait_loop_s
+    push_s = max(policy.metrics_interval_s, detect_s)
+    return FloorReport(
+        detect_s=detect_s,
+        delay_s=delay_s,
+        loop_s=2 * loop,
+        replica_s=wait_s,
+        worst_s=policy.sample_s + push_s + policy.look_back_period_s + delay_s + 4 * loop + wait_s,
+    )
+
+
+def delay_report(
+    step: StepReport, policy: Policy, floor: FloorReport, loop_s: float | None
+) -> DelayReport | None:
+    """The configured delay, and the one in effect: what the decision took once it could be known.
+
+    That was between at once and `r + max(p, u)` after the step, which bounds it on both sides.
+    None where no decision was measured, or the delay does not apply.
+    """
+    decide = next((p for p in step.phases if p.name == "decide"), None)
+    if decide is None or decide.lo is None or decide.hi is None or not floor.delay_s:
+        return None
+    known_s = policy.sample_s + max(policy.metrics_interval_s, floor.detect_s)
+    lo, hi = max(0.0, decide.lo - known_s), decide.hi
+    return DelayReport(
+        configured_s=floor.delay_s, effective_s=Span((lo + hi) / 2, lo, hi), loop_s=loop_s
+    )

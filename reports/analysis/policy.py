@@ -1,0 +1,70 @@
+"""How a deployment was told to scale: its settings, with Ray's defaults where none is recorded."""
+
+from typing import Any
+
+import msgspec
+
+from scalelag.record.run_info import DeploymentInfo
+
+DEFAULT_LOOP_S = 0.1
+"""Pause between two turns of the controller's loop (RAY_SERVE_CONTROL_LOOP_INTERVAL_S)."""
+
+_DEFAULT_POLICIES = ("default_autoscaling_policy", "replica_queue_length_autoscaling_policy")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """An autoscaling configuration. Durations in seconds; the names are Ray Serve's.
+
+    `default` is False for a policy of the user's own, of whose timing nothing is known.
+    """
+
+    min_replicas: int
+    max_replicas: int
+    target_ongoing_requests: float
+    metrics_interval_s: float
+    look_back_period_s: float
+    upscale_delay_s: float
+    downscale_delay_s: float
+    downscale_to_zero_delay_s: float
+    aggregation: str
+    graceful_shutdown_wait_loop_s: float
+    default: bool = True
+
+    @property
+    def sample_s(self) -> float:
+        """How often ongoing requests are sampled: `r = min(0.2 L, p)` (METRICS.md, section 3)."""
+        return min(0.2 * self.look_back_period_s, self.metrics_interval_s)
+
+
+def policy_of(info: DeploymentInfo | None) -> Policy | None:
+    """Policy of a deployment; None where its number of replicas is fixed."""
+    if info is None or info.autoscaling is None:
+        return None
+    config = info.autoscaling
+    downscale_delay_s = _number(config, 600.0, "downscale_delay_s")
+    return Policy(
+        min_replicas=int(_number(config, 1, "min_replicas")),
+        max_replicas=int(_number(config, 1, "max_replicas")),
+        target_ongoing_requests=_number(
+            config, 2.0, "target_ongoing_requests", "target_num_ongoing_requests_per_replica"
+        ),
+        metrics_interval_s=_number(config, 10.0, "metrics_interval_s"),
+        look_back_period_s=_number(config, 30.0, "look_back_period_s"),
+        upscale_delay_s=_number(config, 30.0, "upscale_delay_s"),
+        downscale_delay_s=downscale_delay_s,
+        downscale_to_zero_delay_s=_number(config, downscale_delay_s, "downscale_to_zero_delay_s"),
+        aggregation=str(config.get("aggregation_function") or "mean"),
+        graceful_shutdown_wait_loop_s=_number(info.config, 2.0, "graceful_shutdown_wait_loop_s"),
+        default=_is_default(config),
+    )
+
+
+def _number(config: dict[str, Any], default: float, *names: str) -> float:
+    found = (config.get(name) for name in names)
+    return next((float(v) for v in found if isinstance(v, int | float)), default)
+
+
+def _is_default(config: dict[str, Any]) -> bool:
+    policy = config.get("policy") or config.get("_policy")
+    function = policy.get("policy_function") if isinstance(policy, dict) else policy
+    return not isinstance(function, str) or function.endswith(_DEFAULT_POLICIES)

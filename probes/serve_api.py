@@ -14,6 +14,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from scalelag.errors import TargetError
+from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 APPLICATIONS_PATH = "/api/serve/applications/"
 VERSION_PATH = "/api/version"
@@ -183,6 +184,6 @@ def _reason(error: Exception) -> str:
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.SSLError, "certificate not trusted"),
     (requests.exceptions.ConnectTimeout, f"no connection within {_CONNECT_TIMEOUT_S:.0f} s"),
-    (requests.exceptions.Timeout, "no answer in time"),
+    (requests.exceptions.Timeout, NO_ANSWER_IN_TIME),
     (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
 )

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reports.analysis.curves import Analysis, Curves, Series
 from reports.analysis.gates import Gate, judge
 from reports.analysis.intervals import Span, stat
 from reports.analysis.latency import load_report
 from reports.analysis.model import (
-    Analysis,
-    Curves,
     DeploymentReport,
     GateResult,
     PhaseName,
@@ -18,13 +17,18 @@ from reports.analysis.model import (
     RunSummary,
     ScaleDown,
     ScaleUp,
-    Series,
     StepReport,
     Verdict,
 )
 from reports.analysis.step_lag import step_lag
 from reports.analysis.timeline import Timeline, build_timeline
-from reports.analysis.validity import probe_report, run_problems, warnings
+from reports.analysis.validity import (
+    Problem,
+    invalid_through,
+    probe_report,
+    run_problems,
+    warnings,
+)
 from scalelag.record.plan import LoadStep
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
@@ -56,18 +60,19 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
     load = load_report(run.requests, planned, steps, info.plan.unit, info.zero_s)
     probe = probe_report(run, watched_s)
     judged = judge(gates, deployments, load, probe)
-    reasons = run_problems(info, load, probe, watched_s)
+    problems = run_problems(run, load, probe, watched_s)
     report = Report(
         schema_version=SCHEMA_VERSION,
         run=_run_summary(info, watched_s),
-        verdict=_verdict(reasons, judged),
-        reasons=tuple(reasons),
+        verdict=_verdict(problems, judged),
+        reasons=tuple(problem.text for problem in problems),
         gates=judged,
         deployments=deployments,
         load=load,
         probe=probe,
         warnings=tuple(warnings(run, deployments, load)),
         not_measured=_NOT_MEASURED,
+        invalid_through=invalid_through(problems),
     )
     return Analysis(report=report, curves=_curves(run, timelines, watched_s))
 
@@ -142,8 +147,8 @@ def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
     ]
 
 
-def _verdict(reasons: Sequence[str], gates: Sequence[GateResult]) -> Verdict:
-    if reasons:
+def _verdict(problems: Sequence[Problem], gates: Sequence[GateResult]) -> Verdict:
+    if problems:
         return "invalid"
     verdicts = {gate.verdict for gate in gates}
     if "fail" in verdicts:

@@ -1,13 +1,14 @@
 """Whether a run can be trusted (METRICS.md, section 6), and what a reader should be warned of."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from reports.analysis.model import DeploymentReport, LoadReport, ProbeReport
-from scalelag.record.rows import ControllerRestart, Gap, Poll
+from reports.analysis.model import DeploymentReport, InvalidThrough, LoadReport, ProbeReport
+from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
-from scalelag.record.run_info import RunInfo
+from scalelag.record.run_info import EarlierTry, RunInfo
 
 _MIN_ON_TIME_RATIO = 0.99
 _MAX_BLIND_RATIO = 0.2
@@ -41,37 +42,72 @@ def _blind_s(polls: Sequence[Poll], gaps: Sequence[Gap], from_s: float, to_s: fl
         spans += [(from_s, polls[0].sent_s), (polls[-1].received_s, to_s)]
     else:
         spans = [(from_s, to_s)]
-    blind_s, reached_s = 0.0, from_s
+    return _covered_s(spans, from_s, to_s)
+
+
+def _covered_s(spans: Sequence[tuple[float, float]], from_s: float, to_s: float) -> float:
+    """Seconds of `[from_s, to_s]` that lie in any of `spans`."""
+    covered_s, reached_s = 0.0, from_s
     for begun_s, ended_s in sorted(spans):
         begun_s, ended_s = max(begun_s, reached_s), min(ended_s, to_s)  # noqa: PLW2901  clipped
-        blind_s += max(0.0, ended_s - begun_s)
+        covered_s += max(0.0, ended_s - begun_s)
         reached_s = max(reached_s, ended_s)
-    return blind_s
+    return covered_s
+
+
+class Problem(NamedTuple):
+    """Why a run is invalid, and through whom; None where that is not known, or neither."""
+
+    text: str
+    through: InvalidThrough | None = None
 
 
 def run_problems(
-    info: RunInfo, load: LoadReport, probe: ProbeReport, watched_s: float
-) -> list[str]:
+    run: RecordedRun, load: LoadReport, probe: ProbeReport, watched_s: float
+) -> list[Problem]:
     """Why the run is invalid; empty if it is valid."""
-    problems: list[str] = []
+    info = run.info
+    problems: list[Problem] = []
     if info.status != "complete":
-        problems.append(f"{info.status}: {info.reason or 'no reason recorded'}")
+        problems.append(Problem(f"{info.status}: {info.reason or 'no reason recorded'}"))
     if not load.planned:
-        problems.append("no request was recorded")
+        problems.append(Problem("no request was recorded", "load"))
     elif (
         info.plan.unit == "rps"
         and load.on_time_ratio is not None
         and load.on_time_ratio < _MIN_ON_TIME_RATIO
     ):
         problems.append(
-            f"only {100 * load.on_time_ratio:.1f} % of the planned requests were sent within 100 ms "
-            "of their time: the load generator was too slow (see --processes and --max-in-flight)"
+            Problem(
+                f"only {100 * load.on_time_ratio:.1f} % of the planned requests were sent within "
+                "100 ms of their time: the load generator was too slow (see --processes and "
+                "--max-in-flight)",
+                "load",
+            )
         )
     if watched_s and probe.gap_s > _MAX_BLIND_RATIO * watched_s:
-        problems.append(
-            f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s (see the gaps)"
-        )
+        text = f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s (see the gaps)"
+        lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
+        problems.append(Problem(text, "target" if lost else None))
     return problems
+
+
+def invalid_through(problems: Sequence[Problem]) -> InvalidThrough | None:
+    """Whose doing it is that a run is invalid: the target's only where every problem is."""
+    found = {problem.through for problem in problems}
+    if "load" in found:
+        return "load"
+    return "target" if found == {"target"} else None
+
+
+def _lost_s(gaps: Sequence[Gap], zero_s: float, watched_s: float) -> float:
+    """Seconds in which the target was gone, or answered with errors.
+
+    Answers that took too long are none of them: the load may have done that, and a target that is
+    slow is what is being measured.
+    """
+    gone = [gap for gap in gaps if gap.reason != NO_ANSWER_IN_TIME]
+    return _covered_s([(gap.from_s, gap.to_s) for gap in gone], zero_s, zero_s + watched_s)
 
 
 def warnings(
@@ -79,7 +115,8 @@ def warnings(
 ) -> list[str]:
     """What a reader of the report should know, in plain words."""
     zero_s = run.info.zero_s
-    found = [*run.info.warnings, *run.problems]
+    found = [_try_warning(number, one) for number, one in enumerate(run.info.tries, start=1)]
+    found += [*run.info.warnings, *run.problems]
     found += [_gap_warning(gap, zero_s) for gap in run.gaps]
     found += [_restart_warning(restart, zero_s) for restart in run.restarts]
     found += _edge_warnings(run.info)
@@ -93,6 +130,11 @@ def warnings(
         if deployment.replicas.final is None:
             found.append(f"{key}: the probe never saw this deployment")
     return found
+
+
+def _try_warning(number: int, one: EarlierTry) -> str:
+    record = f"its record is {one.path}" if one.path else "it left no record"
+    return f"try {number} of this run failed through the target, {record}: {one.reason}"
 
 
 def _gap_warning(gap: Gap, zero_s: float) -> str:

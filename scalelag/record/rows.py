@@ -96,6 +96,10 @@ class StatusChange(
     message: str = ""
 
 
+NO_ANSWER_IN_TIME = "no answer in time"
+"""The `reason` of a gap in which the target took requests, and was too slow to answer them."""
+
+
 class Gap(
     msgspec.Struct,
     frozen=True,

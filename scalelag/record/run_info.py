@@ -73,12 +73,23 @@ class ProbeInfo(msgspec.Struct, frozen=True):
     watched_s: float | None = None
 
 
+class EarlierTry(msgspec.Struct, frozen=True):
+    """A run before this one that failed through the target, and was repeated (`--retries`).
+
+    `path` is its run directory; None where it failed before there was one.
+    """
+
+    started_s: float
+    reason: str
+    path: str | None = None
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Everything about a run that is not a row.
 
     `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise,
     None while unknown. `planned_requests` is None for closed-loop plans.
-    `warnings` were known before the load began.
+    `warnings` were known before the load began. `tries` are the earlier tries of this run.
     """
 
     schema_version: int
@@ -100,3 +111,4 @@ class RunInfo(msgspec.Struct, frozen=True):
     load_ended_s: float | None = None
     watched_until_s: float | None = None
     warnings: tuple[str, ...] = ()
+    tries: tuple[EarlierTry, ...] = ()

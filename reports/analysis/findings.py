@@ -54,3 +54,16 @@ class FailureReport(msgspec.Struct, frozen=True):
     errors: dict[str, int]
     cause: Cause | None = None
     findings: tuple[Finding, ...] = ()
+
+
+class EvidenceReport(msgspec.Struct, frozen=True):
+    """What the cluster's logs gave. `node_error_s` bounds each node's clock against ours.
+
+    `reason` says why exact moments are missing, None where nothing is.
+    """
+
+    log_lines: int = 0
+    snapshots: int = 0
+    node_error_s: dict[str, float] = {}
+    unread: int = 0
+    reason: str | None = None

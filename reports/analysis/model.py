@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from reports.analysis.findings import Cause, Evidence, Finding
+from reports.analysis.findings import Cause, Evidence, EvidenceReport, FailureReport, Finding
 from reports.analysis.intervals import Span, Stat
 from scalelag.record.plan import Direction, Unit
 from scalelag.record.run_info import RunStatus, Versions
@@ -131,6 +131,9 @@ class ScaleUp(msgspec.Struct, frozen=True):
     create_s: Stat | None = None
     allocate_s: Stat | None = None
     initialize_s: Stat | None = None
+    mark_running_s: Stat | None = None
+    route_s: Stat | None = None
+    excess_s: Stat | None = None
 
 
 class ScaleDown(msgspec.Struct, frozen=True):
@@ -142,6 +145,7 @@ class ScaleDown(msgspec.Struct, frozen=True):
     decide_s: Stat | None = None
     stop_s: Stat | None = None
     drain_s: Stat | None = None
+    excess_s: Stat | None = None
 
 
 class Replicas(msgspec.Struct, frozen=True):
@@ -281,4 +285,6 @@ class Report(msgspec.Struct, frozen=True):
     probe: ProbeReport
     warnings: tuple[str, ...]
     not_measured: dict[str, str]
+    failures: tuple[FailureReport, ...] = ()
+    evidence: EvidenceReport = EvidenceReport()
     invalid_through: InvalidThrough | None = None

@@ -2,25 +2,22 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
+from reports.analysis.concurrency import Concurrency
 from reports.analysis.curves import Analysis, Curves, Series
+from reports.analysis.deployment import analyse_deployment
+from reports.analysis.diagnosis import leading
+from reports.analysis.findings import EvidenceReport, FailureReport
 from reports.analysis.gates import Gate, judge
-from reports.analysis.intervals import Span, stat
 from reports.analysis.latency import load_report
 from reports.analysis.model import (
-    DeploymentReport,
     GateResult,
-    PhaseName,
-    Replicas,
     Report,
     RunSummary,
-    ScaleDown,
-    ScaleUp,
-    StepReport,
     Verdict,
 )
-from reports.analysis.step_lag import step_lag
 from reports.analysis.timeline import Timeline, build_timeline
 from reports.analysis.validity import (
     Problem,
@@ -37,10 +34,6 @@ from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 _BIN_S = 1.0
 _NOT_MEASURED = {
     "steps.recovered_s": "recovery of latency is not analysed by this version",
-    "steps.floor_s": "the floor of the configuration is not analysed by this version",
-    "steps.excess_s": "the floor of the configuration is not analysed by this version",
-    "steps.cause": "causes are not diagnosed by this version",
-    "steps.evidence": "evidence is not read by this version",
     "elasticity": "elasticity is not analysed by this version",
 }
 
@@ -51,11 +44,19 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
     watched_s = _watched_s(run)
     steps = _measured_steps(info, watched_s)
     timelines = {
-        key: build_timeline(key, run.polls, run.transitions) for key in info.target.watched
+        key: build_timeline(key, run.polls, run.transitions, run.events, info.clock)
+        for key in info.target.watched
     }
-    deployments = {
-        key: _deployment_report(info, key, steps, timeline) for key, timeline in timelines.items()
+    concurrency = Concurrency(run.requests)
+    analysed = {
+        key: analyse_deployment(run, key, steps, timeline, concurrency)
+        for key, timeline in timelines.items()
     }
+    deployments = {key: one.report for key, one in analysed.items()}
+    contradictions = [
+        f"{key}: {text}" for key, timeline in timelines.items() for text in timeline.contradictions
+    ]
+    evidence = _evidence(run)
     planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
     load = load_report(run.requests, planned, steps, info.plan.unit, info.zero_s)
     probe = probe_report(run, watched_s)
@@ -70,8 +71,10 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         deployments=deployments,
         load=load,
         probe=probe,
-        warnings=tuple(warnings(run, deployments, load)),
-        not_measured=_NOT_MEASURED,
+        warnings=(*warnings(run, deployments, load), *contradictions),
+        not_measured=_not_measured(evidence),
+        failures=_failures([f for one in analysed.values() for f in one.failures]),
+        evidence=evidence,
         invalid_through=invalid_through(problems),
     )
     return Analysis(report=report, curves=_curves(run, timelines, watched_s))
@@ -106,45 +109,35 @@ def _load_s(info: RunInfo, watched_s: float) -> float:
     return info.load_ended_s - info.zero_s if info.load_ended_s else watched_s
 
 
-def _deployment_report(
-    info: RunInfo, key: str, steps: Sequence[LoadStep], timeline: Timeline
-) -> DeploymentReport:
-    reports = tuple(step_lag(step, info.plan.unit, info.zero_s, timeline) for step in steps)
-    up = [r for r in reports if r.direction == "up" and r.total_s]
-    down = [r for r in reports if r.direction == "down" and r.total_s]
-    running = [look.running for look in timeline.looks]
-    described = info.target.deployments.get(key)
-    return DeploymentReport(
-        autoscaling=described.autoscaling if described else None,
-        steps=reports,
-        scale_up=ScaleUp(
-            steps=len(up),
-            censored=sum(r.censored for r in up),
-            total_s=stat([r.total_s for r in up if r.total_s]),
-            decide_s=stat(_phase_spans(up, "decide")),
-            create_s=stat(_phase_spans(up, "create")),
-            allocate_s=stat(_phase_spans(up, "allocate")),
-            initialize_s=stat(_phase_spans(up, "initialize")),
-        ),
-        scale_down=ScaleDown(
-            steps=len(down),
-            censored=sum(r.censored for r in down),
-            total_s=stat([r.total_s for r in down if r.total_s]),
-            decide_s=stat(_phase_spans(down, "decide")),
-            stop_s=stat(_phase_spans(down, "stop")),
-            drain_s=stat(_phase_spans(down, "drain")),
-        ),
-        replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
+def _failures(found: Sequence[FailureReport]) -> tuple[FailureReport, ...]:
+    """One report a step, with the findings of every deployment."""
+    by_step: dict[int, FailureReport] = {}
+    for failure in found:
+        known = by_step.get(failure.index)
+        findings = (*(known.findings if known else ()), *failure.findings)
+        by_step[failure.index] = msgspec.structs.replace(
+            failure, findings=findings, cause=leading(findings)
+        )
+    return tuple(by_step[index] for index in sorted(by_step))
+
+
+def _evidence(run: RecordedRun) -> EvidenceReport:
+    reason = None
+    if not run.events:
+        reason = run.unread[0].reason if run.unread else "no log was read"
+    return EvidenceReport(
+        log_lines=len(run.events),
+        snapshots=len(run.snapshots),
+        node_error_s={clock.node: clock.error_s for clock in run.node_clocks},
+        unread=len(run.unread),
+        reason=reason,
     )
 
 
-def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
-    return [
-        Span(phase.value, phase.lo, phase.hi)
-        for step in steps
-        for phase in step.phases
-        if phase.name == name and phase.lo is not None
-    ]
+def _not_measured(evidence: EvidenceReport) -> dict[str, str]:
+    if evidence.reason is None:
+        return _NOT_MEASURED
+    return _NOT_MEASURED | {"exact moments of phases": evidence.reason}
 
 
 def _verdict(problems: Sequence[Problem], gates: Sequence[GateResult]) -> Verdict:

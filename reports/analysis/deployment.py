@@ -1,0 +1,194 @@
+"""One deployment's part of the report: each step's lag, floor and cause, and their statistics."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from reports.analysis.concurrency import Concurrency
+from reports.analysis.diagnosis import diagnosed, failure_report
+from reports.analysis.facts import StepFacts, ongoing_at_end
+from reports.analysis.findings import FailureReport
+from reports.analysis.floor import (
+    StartUp,
+    delay_report,
+    fastest_start,
+    floor_down,
+    floor_up,
+    loop_interval,
+    ongoing_around,
+)
+from reports.analysis.intervals import Span, stat
+from reports.analysis.model import (
+    DeploymentReport,
+    FloorReport,
+    PhaseName,
+    Replicas,
+    ScaleDown,
+    ScaleUp,
+    StepReport,
+)
+from reports.analysis.phases import split_decide
+from reports.analysis.policy import Policy, policy_of
+from reports.analysis.step_lag import step_lag
+from reports.analysis.timeline import Timeline
+from scalelag.record.plan import LoadStep
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+_NO_POLICY = "it has an autoscaling policy of its own"
+
+
+class DeploymentAnalysis(msgspec.Struct, frozen=True):
+    """A deployment's report, and the failed requests of each step as seen from it."""
+
+    report: DeploymentReport
+    failures: tuple[FailureReport, ...]
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    """What all steps of a deployment share. `concurrency` is None where others share the load."""
+
+    run: RecordedRun
+    key: DeploymentKey
+    timeline: Timeline
+    policy: Policy | None
+    concurrency: Concurrency | None
+    start: StartUp | None
+    loop_s: float | None
+
+
+def analyse_deployment(
+    run: RecordedRun,
+    key: DeploymentKey,
+    steps: Sequence[LoadStep],
+    timeline: Timeline,
+    concurrency: Concurrency,
+) -> DeploymentAnalysis:
+    """Lag, floor and cause of each of `steps` for deployment `key`."""
+    alone = len(run.info.target.watched) == 1
+    subject = _Subject(
+        run=run,
+        key=key,
+        timeline=timeline,
+        policy=policy_of(run.info.target.deployments.get(key)),
+        concurrency=concurrency if alone else None,
+        start=fastest_start(timeline.replicas),
+        loop_s=loop_interval(run.polls),
+    )
+    facts = [_facts(subject, step) for step in steps]
+    reports = tuple(diagnosed(f) for f in facts)
+    failures = [failure_report(f, report) for f, report in zip(facts, reports, strict=True)]
+    return DeploymentAnalysis(
+        report=_report(subject, reports),
+        failures=tuple(failure for failure in failures if failure is not None),
+    )
+
+
+def _facts(subject: _Subject, step: LoadStep) -> StepFacts:
+    info = subject.run.info
+    begun_s, ended_s = info.zero_s + step.at_s, info.zero_s + step.hold_until_s
+    lag = step_lag(step, info.plan.unit, info.zero_s, subject.timeline)
+    concurrency = subject.concurrency
+    return StepFacts(
+        key=subject.key,
+        run=subject.run,
+        timeline=subject.timeline,
+        step=_with_floor(subject, lag, begun_s),
+        info=info.target.deployments.get(subject.key),
+        policy=subject.policy,
+        begun_s=begun_s,
+        ended_s=ended_s,
+        ongoing=ongoing_at_end(concurrency, begun_s, ended_s) if concurrency else None,
+        loop_s=subject.loop_s,
+    )
+
+
+def _with_floor(subject: _Subject, step: StepReport, begun_s: float) -> StepReport:
+    """`step` beside its floor, its `decide` split by the delay."""
+    policy = subject.policy
+    if policy is None or step.total_s is None:
+        return step
+    if not policy.default:
+        phases = split_decide(step.phases, None, _NO_POLICY)
+        return msgspec.structs.replace(step, phases=phases)
+    floor = _floor(subject, policy, step, begun_s)
+    total_s = step.total_s.value
+    return msgspec.structs.replace(
+        step,
+        phases=split_decide(step.phases, floor.delay_s, ""),
+        floor_s=floor.total_s,
+        excess_s=None if total_s is None else total_s - floor.total_s,
+        floor=floor,
+        delay=delay_report(step, policy, floor, subject.loop_s),
+    )
+
+
+def _floor(subject: _Subject, policy: Policy, step: StepReport, begun_s: float) -> FloorReport:
+    ongoing = (
+        ongoing_around(subject.concurrency, begun_s, step, policy) if subject.concurrency else None
+    )
+    if step.direction == "up":
+        before = step.replicas_before or 0
+        return floor_up(policy, before, ongoing, subject.start, subject.loop_s)
+    return floor_down(policy, step.target_after or 0, ongoing, subject.loop_s)
+
+
+def _report(subject: _Subject, reports: tuple[StepReport, ...]) -> DeploymentReport:
+    up = [r for r in reports if r.direction == "up" and r.total_s]
+    down = [r for r in reports if r.direction == "down" and r.total_s]
+    running = [look.running for look in subject.timeline.looks]
+    described = subject.run.info.target.deployments.get(subject.key)
+    return DeploymentReport(
+        autoscaling=described.autoscaling if described else None,
+        steps=reports,
+        scale_up=_scale_up(up),
+        scale_down=_scale_down(down),
+        replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
+    )
+
+
+def _scale_up(steps: Sequence[StepReport]) -> ScaleUp:
+    return ScaleUp(
+        steps=len(steps),
+        censored=sum(r.censored for r in steps),
+        total_s=stat([r.total_s for r in steps if r.total_s]),
+        decide_s=stat(_phase_spans(steps, "decide")),
+        create_s=stat(_phase_spans(steps, "create")),
+        allocate_s=stat(_phase_spans(steps, "allocate")),
+        initialize_s=stat(_phase_spans(steps, "initialize")),
+        mark_running_s=stat(_phase_spans(steps, "mark_running")),
+        route_s=stat(_phase_spans(steps, "route")),
+        excess_s=stat(_excess_spans(steps)),
+    )
+
+
+def _scale_down(steps: Sequence[StepReport]) -> ScaleDown:
+    return ScaleDown(
+        steps=len(steps),
+        censored=sum(r.censored for r in steps),
+        total_s=stat([r.total_s for r in steps if r.total_s]),
+        decide_s=stat(_phase_spans(steps, "decide")),
+        stop_s=stat(_phase_spans(steps, "stop")),
+        drain_s=stat(_phase_spans(steps, "drain")),
+        excess_s=stat(_excess_spans(steps)),
+    )
+
+
+def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
+    return [
+        Span(phase.value, phase.lo, phase.hi)
+        for step in steps
+        for phase in step.phases
+        if phase.name == name and phase.lo is not None
+    ]
+
+
+def _excess_spans(steps: Sequence[StepReport]) -> list[Span]:
+    """What each measured total exceeds its floor by, as uncertain as the total."""
+    return [
+        Span(step.excess_s, total.lo - step.floor_s, total.upper - step.floor_s)
+        for step in steps
+        if (total := step.total_s) is not None
+        and step.excess_s is not None
+        and step.floor_s is not None
+    ]

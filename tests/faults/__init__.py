@@ -1,0 +1,1 @@
+"""Faults made on purpose, for tests: stopped processes, a bad network, nodes that come and go."""

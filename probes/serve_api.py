@@ -1,7 +1,8 @@
 """The Ray dashboard over HTTP: requests with token auth, TLS verification and time-outs."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from scalelag.record.rows import NO_ANSWER_IN_TIME
 APPLICATIONS_PATH = "/api/serve/applications/"
 VERSION_PATH = "/api/version"
 CLUSTER_STATUS_PATH = "/api/cluster_status?format=1"
+NODES_PATH = "/nodes?view=summary"
 
+_LASTING_STATUSES = (401, 403, 404)
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
+_PIECE_BYTES = 1 << 14
 
 
 class DashboardError(TargetError):
     """The dashboard gave no usable answer. `reason` is short; `status` is 0 without an answer."""
 
     def __init__(self, message: str, reason: str, status: int = 0) -> None:
-        super().__init__(message)
+        super().__init__(message, lasting=status in _LASTING_STATUSES)
         self.reason = reason
         self.status = status
 
@@ -56,7 +60,7 @@ def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | Non
         return Path(path).expanduser().read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
         raise TargetError(
-            f"RAY_AUTH_TOKEN_PATH names {path}, which cannot be read: {error}."
+            f"RAY_AUTH_TOKEN_PATH names {path}, which cannot be read: {error}.", lasting=True
         ) from error
 
 
@@ -120,6 +124,36 @@ class Dashboard:
     def put(self, path: str, body: object, read_timeout_s: float = 30.0) -> Reply:
         """Answer to `PUT path` with a JSON body. Raises DashboardError for anything but a 200."""
         return self._ask("PUT", path, body, read_timeout_s)
+
+    @contextmanager
+    def stream(
+        self, path: str, read_timeout_s: float = _READ_TIMEOUT_S
+    ) -> Iterator[Iterator[bytes]]:
+        """Body of the answer to `GET path`, piece by piece; what is left of it is never fetched.
+
+        Raises DashboardError for anything but a 200, and when the answer breaks off while it is
+        read.
+        """
+        try:
+            answer = self._session.get(
+                self.url + path,
+                stream=True,
+                timeout=(_CONNECT_TIMEOUT_S, read_timeout_s),
+                verify=self._verify,
+            )
+            # Leaving it half read closes the connection, so that no later answer begins with it.
+            with answer:
+                if answer.status_code != 200:
+                    raise self._refusal(path, answer)
+                yield self._pieces(path, answer)
+        except (requests.RequestException, ValueError) as error:
+            raise self._no_answer("GET", path, error) from error
+
+    def _pieces(self, path: str, answer: requests.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_content(_PIECE_BYTES)
+        except requests.RequestException as error:
+            raise self._no_answer("GET", path, error) from error
 
     def close(self) -> None:
         """Close the connection."""

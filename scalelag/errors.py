@@ -33,9 +33,16 @@ class UsageError(ScalelagError):
 
 
 class TargetError(ScalelagError):
-    """The target is unreachable, refuses us, or is not ready."""
+    """The target is unreachable, refuses us, or is not ready.
+
+    `lasting`: another try would find it so again, as with a wrong name, token or URL.
+    """
 
     exit_code = EXIT_TARGET
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class InterruptedRunError(ScalelagError):

@@ -12,7 +12,6 @@ from probes.serve_api import (
     APPLICATIONS_PATH,
     VERSION_PATH,
     Dashboard,
-    DashboardError,
     silence_unverified,
 )
 from scalelag.errors import TargetError, UsageError
@@ -24,21 +23,20 @@ HEALTH_PATH = "/-/healthz"
 T = TypeVar("T")
 
 _RETRY_S = 0.25
-_FINAL_STATUSES = (401, 403, 404)
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long to wait, and the clock and the sleep to wait with."""
+    """How long to wait, how often to look, and the clock and the sleep to wait with."""
 
     wait_s: float
     now: Callable[[], float]
     sleep: Callable[[float], None]
+    every_s: float = _RETRY_S
 
     def retry(self, attempt: Callable[[], T]) -> T:
         """First result of `attempt`; its last TargetError once `wait_s` are over.
 
-        A DashboardError that will not go away by waiting (401, 403, 404) is raised at once, and so
-        is a HopelessError.
+        A HopelessError is raised at once, and so is what is `lasting`.
         """
         deadline_s = self.now() + self.wait_s
         while True:
@@ -47,15 +45,15 @@ class Patience(msgspec.Struct, frozen=True):
             except HopelessError:
                 raise
             except TargetError as error:
-                if isinstance(error, DashboardError) and error.status in _FINAL_STATUSES:
+                if error.lasting:
                     raise
                 if self.now() >= deadline_s:
                     raise TargetError(f"{error} (waited {self.wait_s:g} s)") from error
-            self.sleep(_RETRY_S)
+            self.sleep(self.every_s)
 
 
 class HopelessError(TargetError):
-    """Waiting will not help."""
+    """Waiting will not help; deploying it once more may, unless it is `lasting`."""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -73,7 +71,8 @@ def ray_version(dashboard: Dashboard) -> str | None:
     except msgspec.MsgspecError:
         raise HopelessError(
             f"{dashboard.url}{VERSION_PATH} answers, but not as a Ray dashboard does: "
-            "is --dashboard right?"
+            "is --dashboard right?",
+            lasting=True,
         ) from None
 
 
@@ -90,7 +89,9 @@ def ready_payload(
         payload = parse_payload(reply.body)
     except TargetError as error:
         raise HopelessError(
-            f"{dashboard.url} answers, but not as a Ray dashboard does: is --dashboard right? {error}"
+            f"{dashboard.url} answers, but not as a Ray dashboard does: is --dashboard right? "
+            f"{error}",
+            lasting=True,
         ) from error
     if not payload.applications:
         raise TargetError(
@@ -100,7 +101,8 @@ def ready_payload(
     if missing:
         raise HopelessError(
             f"No deployment {', '.join(missing)} at {dashboard.url}; there is "
-            f"{', '.join(sorted(payload.deployments()))} (write app/Deployment)."
+            f"{', '.join(sorted(payload.deployments()))} (write app/Deployment).",
+            lasting=True,
         )
     names = set(apps) | {key.partition("/")[0] for key in wanted}
     for name in sorted(names or payload.applications):
@@ -118,7 +120,8 @@ def _check_application(name: str, payload: ServePayload) -> None:
     app = payload.applications.get(name)
     if app is None:
         raise HopelessError(
-            f'No Serve application "{name}"; there is {", ".join(sorted(payload.applications))}.'
+            f'No Serve application "{name}"; there is {", ".join(sorted(payload.applications))}.',
+            lasting=True,
         )
     if app.status == "DEPLOY_FAILED":
         raise HopelessError(f'Application "{name}" failed to deploy: {_why(app)}')

@@ -16,7 +16,12 @@ import msgspec
 
 from tests.sim.cluster import Cluster, Control
 from tests.sim.script import Fault
-from tests.sim.shapes import cluster_status_body, nodes_body, version_body
+from tests.sim.shapes import (
+    cluster_status_body,
+    nodes_body,
+    nodes_summary_body,
+    version_body,
+)
 
 APPLICATIONS: Final = "/api/serve/applications/"
 PUBLIC_PATHS: Final = ("/api/authentication_mode", "/api/healthz")
@@ -187,6 +192,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/api/cluster_status?format=1":
             body = cluster_status_body(script, cluster.now_s(), cluster.zero_s)
             self._answer(msgspec.json.encode(body))
+        elif self.path == "/nodes?view=summary":
+            self._answer(msgspec.json.encode(nodes_summary_body(script, cluster.now_s())))
         elif path == "/api/v0/nodes":
             self._answer(msgspec.json.encode(nodes_body(script)))
         elif path == "/api/version":

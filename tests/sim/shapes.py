@@ -243,6 +243,18 @@ def nodes_body(script: Script) -> Body:
     }
 
 
+def nodes_summary_body(script: Script, t_s: float) -> Body:
+    """The body of `GET /nodes?view=summary`: of it, what is used of each node's CPUs."""
+    used = dict.fromkeys(node_ids(script), 0.0)
+    for deployment in (d for app in script.applications.values() for d in app.values()):
+        for replica in deployment.replicas:
+            if state_at(replica, t_s) is not None and has_come(replica.allocated_s, t_s):
+                used[replica.node_id] += deployment.required_resources.get("CPU", 0.0)
+    text = {node: f"{round(cpus, 6)}/{script.cpu_total} CPU" for node, cpus in used.items()}
+    data = {"summary": [], "nodeLogicalResources": text}
+    return {"result": True, "msg": "Node summary fetched.", "data": data}
+
+
 def cluster_status_body(script: Script, t_s: float, zero_s: float) -> Body:
     """The body of `GET /api/cluster_status?format=1`: the text of `ray status` in JSON."""
     used, waiting = 0.0, dict[str, int]()

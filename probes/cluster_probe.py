@@ -1,0 +1,84 @@
+"""Watches the cluster beside the replicas: nodes that come and fail, demands that wait.
+
+The page is answered by the dashboard and Ray's GCS: it costs the Serve controller nothing.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from probes.cluster_status import ClusterStatus, parse_cluster_status
+from probes.serve_api import CLUSTER_STATUS_PATH, Dashboard, DashboardError, Reply
+from scalelag.errors import TargetError
+from scalelag.record.evidence_rows import ClusterSnapshot
+
+
+class ClusterProbe:
+    """Looks at the cluster status every `interval_s` seconds and hands changes to `sink`.
+
+    The first look makes a row, and each one that shows something new beside the usage. `dashboard`
+    is its own: one answers one request a time. Where nothing is to be seen there are no rows;
+    `reason` then says why.
+    """
+
+    def __init__(
+        self,
+        dashboard: Dashboard,
+        sink: Callable[[Sequence[ClusterSnapshot]], None],
+        now: Callable[[], float],
+        interval_s: float = 2.0,
+    ) -> None:
+        self._dashboard = dashboard
+        self._sink = sink
+        self._now = now
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._latest: ClusterSnapshot | None = None
+        self.reason: str | None = None
+
+    def run(self) -> None:
+        """Look until `stop()`, or until the dashboard says that it will not let us."""
+        while not self._stop.is_set():
+            started_s = self._now()
+            if not self.look_once():
+                return
+            self._stop.wait(max(0.0, started_s + self._interval_s - self._now()))
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stop.set()
+
+    def look_once(self) -> bool:
+        """Take one look; False where there is no use in another. Its first failure is kept."""
+        try:
+            reply = self._dashboard.get(CLUSTER_STATUS_PATH)
+            snapshot = _snapshot(parse_cluster_status(reply.body), reply)
+        except TargetError as error:
+            if self.reason is None:
+                self.reason = error.reason if isinstance(error, DashboardError) else str(error)
+            return not error.lasting
+        if self._latest is None or _without_usage(snapshot) != _without_usage(self._latest):
+            self._sink([snapshot])
+        self._latest = snapshot
+        return True
+
+
+def _snapshot(status: ClusterStatus, reply: Reply) -> ClusterSnapshot:
+    """Row for `status`; a node that is idle is there as well as one that is not."""
+    types = status.active.keys() | status.idle.keys()
+    return ClusterSnapshot(
+        sent_s=reply.sent_s,
+        received_s=reply.received_s,
+        demands=status.demands,
+        active={
+            name: status.active.get(name, 0) + status.idle.get(name, 0) for name in sorted(types)
+        },
+        pending=status.pending,
+        failed=status.failed,
+        free=status.free,
+    )
+
+
+def _without_usage(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    return msgspec.structs.replace(snapshot, sent_s=0.0, received_s=0.0, free={})

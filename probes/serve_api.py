@@ -1,7 +1,7 @@
 """The Ray dashboard over HTTP: requests with token auth, TLS verification and time-outs."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ class Dashboard:
     @contextmanager
     def stream(
         self, path: str, read_timeout_s: float = _READ_TIMEOUT_S
-    ) -> Iterator[Iterator[bytes]]:
+    ) -> Generator[Iterator[bytes]]:
         """Body of the answer to `GET path`, piece by piece; what is left of it is never fetched.
 
         Raises DashboardError for anything but a 200, and when the answer breaks off while it is
@@ -207,6 +207,8 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "Connection refused" in text:
         return "connection refused"
+    if "Read timed out" in text:
+        return "no answer in time"  # in the middle of an answer
     if "NameResolution" in text:
         return "the host's name is unknown"
     if isinstance(error, requests.exceptions.ConnectionError):

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from scalelag.record.finding import LintFinding
 from scalelag.record.plan import Arrivals, LoadPlan
 from scalelag.record.rows import DeploymentKey
 
@@ -89,7 +90,8 @@ class RunInfo(msgspec.Struct, frozen=True):
 
     `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise,
     None while unknown. `planned_requests` is None for closed-loop plans.
-    `warnings` were known before the load began. `tries` are the earlier tries of this run.
+    `warnings` were known before the load began, and so were `findings` on the configuration.
+    `tries` are the earlier tries of this run.
     """
 
     schema_version: int
@@ -112,3 +114,4 @@ class RunInfo(msgspec.Struct, frozen=True):
     watched_until_s: float | None = None
     warnings: tuple[str, ...] = ()
     tries: tuple[EarlierTry, ...] = ()
+    findings: tuple[LintFinding, ...] = ()

@@ -1,0 +1,238 @@
+"""Each rule on a configuration: it fires with the numbers, and not at its boundary."""
+
+import pytest
+
+from reports.analysis.lint import lint_config
+from scalelag.record.run_info import DeploymentInfo
+
+KEY = "default/Model"
+
+# As `num_replicas: auto` of Ray 2.60 is deployed, read from its REST API.
+RAY_DEFAULTS = {
+    "min_replicas": 1,
+    "initial_replicas": None,
+    "max_replicas": 100,
+    "target_ongoing_requests": 2.0,
+    "metrics_interval_s": 10.0,
+    "look_back_period_s": 30.0,
+    "smoothing_factor": 1.0,
+    "upscale_smoothing_factor": None,
+    "downscale_smoothing_factor": None,
+    "upscaling_factor": None,
+    "downscaling_factor": None,
+    "downscale_delay_s": 600.0,
+    "downscale_to_zero_delay_s": None,
+    "upscale_delay_s": 30.0,
+    "aggregation_function": "mean",
+    "policy": {
+        "policy_function": "ray.serve.autoscaling_policy:default_autoscaling_policy",
+        "policy_kwargs": {},
+    },
+}
+OWN_POLICY = {"policy_function": "mine:policy", "policy_kwargs": {}}
+
+
+def found(max_ongoing_requests: float | None = 5, **changed: object) -> dict[str, str]:
+    """Texts by rule, for Ray's defaults with `changed`."""
+    config = {} if max_ongoing_requests is None else {"max_ongoing_requests": max_ongoing_requests}
+    info = DeploymentInfo(autoscaling=RAY_DEFAULTS | changed, config=config)
+    findings = lint_config({KEY: info})
+    assert {finding.deployment for finding in findings} <= {KEY}
+    return {finding.rule: finding.text for finding in findings}
+
+
+def test_the_defaults_of_ray_break_no_rule():
+    assert found() == {}
+
+
+def test_an_old_ray_that_tells_little_breaks_no_rule():
+    assert lint_config({KEY: DeploymentInfo(autoscaling={"max_replicas": 4})}) == ()
+
+
+def test_a_fixed_number_of_replicas_breaks_no_rule():
+    assert lint_config({KEY: DeploymentInfo(config={"max_ongoing_requests": 1})}) == ()
+
+
+def test_findings_come_by_deployment():
+    bad = DeploymentInfo(autoscaling=RAY_DEFAULTS | {"upscale_delay_s": 5})
+
+    findings = lint_config({"b/Model": bad, "a/Model": bad})
+
+    assert [f.deployment for f in findings] == ["a/Model", "a/Model", "b/Model", "b/Model"]
+    assert findings[0].line == f"a/Model: {findings[0].text}"
+
+
+# --- push-slower-than-delay ------------------------------------------------------------------
+
+
+def test_a_push_interval_over_the_delay_is_found_with_both_numbers():
+    text = found(metrics_interval_s=10, look_back_period_s=2.5, upscale_delay_s=2.5)
+
+    assert text["push-slower-than-delay"].startswith(
+        "metrics_interval_s 10 is longer than upscale_delay_s 2.5: "
+    )
+    assert "up to 10 s late" in text["push-slower-than-delay"]
+    assert text["push-slower-than-delay"].endswith("Set metrics_interval_s to 2.5 or less.")
+
+
+def test_of_two_delays_the_shorter_one_bounds_the_push_interval():
+    text = found(upscale_delay_s=4, downscale_delay_s=6)["push-slower-than-delay"]
+
+    assert "longer than upscale_delay_s 4 and downscale_delay_s 6:" in text
+    assert text.endswith("Set metrics_interval_s to 4 or less.")
+
+
+def test_a_push_interval_as_long_as_the_delay_is_well():
+    assert "push-slower-than-delay" not in found(upscale_delay_s=10)
+
+
+@pytest.mark.parametrize(("interval_s", "fires"), [(1.0, False), (1.1, True)])
+def test_no_delay_at_all_is_well_served_by_a_push_each_second(interval_s: float, fires: bool):
+    text = found(metrics_interval_s=interval_s, upscale_delay_s=0)
+
+    assert ("push-slower-than-delay" in text) is fires
+
+
+# --- look-back-within-push -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("look_back_s", "fires"), [(5, True), (10, True), (10.1, False)])
+def test_a_look_back_must_be_longer_than_the_push_interval(look_back_s: float, fires: bool):
+    text = found(look_back_period_s=look_back_s)
+
+    assert ("look-back-within-push" in text) is fires
+    if fires:
+        expected = f"look_back_period_s {look_back_s} is not longer than metrics_interval_s 10: "
+        assert text["look-back-within-push"].startswith(expected)
+        assert text["look-back-within-push"].endswith(
+            f"Set metrics_interval_s below {look_back_s}."
+        )
+
+
+# --- delay-within-look-back ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "names", "effect"),
+    [
+        ({"upscale_delay_s": 12}, "upscale_delay_s 12 is", "holds a burst that is over"),
+        ({"downscale_delay_s": 12}, "downscale_delay_s 12 is", "holds a lull that is over"),
+        (
+            {"upscale_delay_s": 12, "downscale_delay_s": 20},
+            "upscale_delay_s 12 and downscale_delay_s 20 are",
+            "in turns (thrash)",
+        ),
+    ],
+)
+def test_a_delay_shorter_than_the_look_back_is_found(changed, names, effect):
+    text = found(**changed)["delay-within-look-back"]
+
+    assert text.startswith(
+        f"{names} shorter than look_back_period_s 30: the mean over the last 30 s"
+    )
+    assert effect in text
+    assert "Set look_back_period_s to 12, or " in text
+    assert text.endswith(" to 30 or more.")
+
+
+def test_a_delay_as_long_as_the_look_back_is_well():
+    assert found(upscale_delay_s=30, downscale_delay_s=30) == {}
+
+
+def test_a_look_back_that_needs_a_quicker_push_says_so():
+    text = found(upscale_delay_s=5)["delay-within-look-back"]
+
+    assert text.endswith(
+        "Set look_back_period_s to 5 and metrics_interval_s below it (now 10), "
+        "or upscale_delay_s to 30 or more."
+    )
+
+
+def test_without_any_delay_no_look_back_is_short_enough():
+    text = found(metrics_interval_s=1, upscale_delay_s=0)["delay-within-look-back"]
+
+    assert text.endswith(". Set upscale_delay_s to 30 or more.")
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "forgotten", "kept"),
+    [
+        ("max", "downscale_delay_s", "upscale_delay_s"),
+        ("min", "upscale_delay_s", "downscale_delay_s"),
+    ],
+)
+def test_a_maximum_forgets_lulls_and_a_minimum_bursts(aggregation, forgotten, kept):
+    silent = found(aggregation_function=aggregation, **{forgotten: 12})
+    fires = found(aggregation_function=aggregation, **{kept: 12})
+
+    assert silent == {}
+    assert f"the {aggregation} over the last 30 s" in fires["delay-within-look-back"]
+
+
+# --- target-above-max-ongoing ----------------------------------------------------------------
+
+
+def test_a_target_over_max_ongoing_requests_is_found_with_what_must_queue():
+    text = found(target_ongoing_requests=8, max_ongoing_requests=5)["target-above-max-ongoing"]
+
+    assert text.startswith("target_ongoing_requests 8 is above max_ongoing_requests 5: ")
+    assert "more than 3 requests a replica wait in the queue" in text
+    assert "Set max_ongoing_requests to 10 " in text  # 8 and 20 % is 9.6
+    assert text.endswith("target_ongoing_requests to 4.17 or less.")  # 5 / 1.2
+
+
+@pytest.mark.parametrize("most", [5, 6, None])
+def test_a_target_up_to_max_ongoing_requests_is_well(most):
+    assert found(target_ongoing_requests=5, max_ongoing_requests=most) == {}
+
+
+def test_the_names_of_ray_2_10_are_read():
+    autoscaling = {"max_replicas": 4, "target_num_ongoing_requests_per_replica": 8}
+    info = DeploymentInfo(autoscaling=autoscaling, config={"max_concurrent_queries": 5})
+
+    (finding,) = lint_config({KEY: info})
+
+    assert finding.rule == "target-above-max-ongoing"
+
+
+# --- settings without effect -----------------------------------------------------------------
+
+
+def test_a_factor_that_another_one_supersedes_is_named():
+    text = found(upscaling_factor=2.0, upscale_smoothing_factor=0.5)["superseded-factor"]
+
+    assert text == (
+        "upscale_smoothing_factor 0.5 has no effect: upscaling_factor 2 takes its place. "
+        "Remove upscale_smoothing_factor."
+    )
+
+
+def test_the_common_factor_is_superseded_only_where_both_directions_have_their_own():
+    one = found(smoothing_factor=0.5, upscaling_factor=2.0)
+    both = found(smoothing_factor=0.5, upscaling_factor=2.0, downscale_smoothing_factor=0.7)
+
+    assert one == {}
+    assert both["superseded-factor"].startswith(
+        "smoothing_factor 0.5 has no effect: upscaling_factor 2 and downscale_smoothing_factor 0.7 "
+        "take its place."
+    )
+
+
+def test_two_names_for_the_same_factor_are_well():
+    assert found(downscaling_factor=0.5, downscale_smoothing_factor=0.5) == {}
+
+
+@pytest.mark.parametrize(("min_replicas", "fires"), [(0, False), (1, True), (2, True)])
+def test_a_delay_to_zero_needs_a_minimum_of_zero(min_replicas: int, fires: bool):
+    text = found(downscale_to_zero_delay_s=60.0, min_replicas=min_replicas)
+
+    assert ("zero-delay-without-zero" in text) is fires
+    if fires:
+        assert "downscale_to_zero_delay_s 60 has no effect" in text["zero-delay-without-zero"]
+
+
+def test_of_a_policy_of_the_users_own_only_what_ray_carries_out_is_judged():
+    changed = {"upscale_delay_s": 1, "target_ongoing_requests": 9, "policy": OWN_POLICY}
+
+    assert found(**changed) == {}
+    assert set(found(**changed, downscale_to_zero_delay_s=60.0)) == {"zero-delay-without-zero"}

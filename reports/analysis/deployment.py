@@ -9,6 +9,7 @@ from reports.analysis.diagnosis import diagnosed, failure_report
 from reports.analysis.facts import StepFacts, ongoing_at_end
 from reports.analysis.findings import FailureReport
 from reports.analysis.floor import (
+    Ongoing,
     StartUp,
     delay_report,
     fastest_start,
@@ -16,6 +17,7 @@ from reports.analysis.floor import (
     floor_up,
     loop_interval,
     ongoing_around,
+    wanted_before,
 )
 from reports.analysis.intervals import Span, stat
 from reports.analysis.model import (
@@ -27,7 +29,7 @@ from reports.analysis.model import (
     ScaleUp,
     StepReport,
 )
-from reports.analysis.phases import split_decide
+from reports.analysis.phases import decisions_of, split_decide
 from reports.analysis.policy import Policy, policy_of
 from reports.analysis.step_lag import step_lag
 from reports.analysis.timeline import Timeline
@@ -35,6 +37,7 @@ from scalelag.record.plan import LoadStep
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
+_WANTED_BEFORE = "decided sooner than the delay after the step: it was wanted before"
 _NO_POLICY = "it has an autoscaling policy of its own"
 
 
@@ -110,27 +113,47 @@ def _with_floor(subject: _Subject, step: StepReport, begun_s: float) -> StepRepo
         return step
     if not policy.default:
         phases = split_decide(step.phases, None, _NO_POLICY)
-        return msgspec.structs.replace(step, phases=phases)
-    floor = _floor(subject, policy, step, begun_s)
-    total_s = step.total_s.value
-    return msgspec.structs.replace(
-        step,
-        phases=split_decide(step.phases, floor.delay_s, ""),
-        floor_s=floor.total_s,
-        excess_s=None if total_s is None else total_s - floor.total_s,
-        floor=floor,
-        delay=delay_report(step, policy, floor, subject.loop_s),
-    )
-
-
-def _floor(subject: _Subject, policy: Policy, step: StepReport, begun_s: float) -> FloorReport:
+        return msgspec.structs.replace(step, phases=phases, floor_reason=_NO_POLICY)
     ongoing = (
         ongoing_around(subject.concurrency, begun_s, step, policy) if subject.concurrency else None
     )
+    floor = _floor(subject, policy, step, ongoing)
+    decided = decisions_of(subject.timeline, step, begun_s)
+    if _began_before(step, policy, ongoing, decided, floor):
+        phases = split_decide(step.phases, None, _WANTED_BEFORE)
+        return msgspec.structs.replace(step, phases=phases, floor_reason=_WANTED_BEFORE)
+    total_s = step.total_s.value
+    return msgspec.structs.replace(
+        step,
+        phases=split_decide(step.phases, floor.delay_s * max(1, len(decided)), ""),
+        floor_s=floor.total_s,
+        excess_s=None if total_s is None else total_s - floor.total_s,
+        floor=floor,
+        delay=delay_report(decided[0] if decided else None, policy, floor, subject.loop_s),
+    )
+
+
+def _floor(
+    subject: _Subject, policy: Policy, step: StepReport, ongoing: Ongoing | None
+) -> FloorReport:
+    before = step.replicas_before or 0
     if step.direction == "up":
-        before = step.replicas_before or 0
         return floor_up(policy, before, ongoing, subject.start, subject.loop_s)
-    return floor_down(policy, step.target_after or 0, ongoing, subject.loop_s)
+    return floor_down(policy, before, step.target_after or 0, ongoing, subject.loop_s)
+
+
+def _began_before(
+    step: StepReport,
+    policy: Policy,
+    ongoing: Ongoing | None,
+    decided: Sequence[Span],
+    floor: FloorReport,
+) -> bool:
+    """Whether the delay was running when the step came, so that nothing can be told of it."""
+    if decided and decided[0].upper < floor.delay_s:
+        return True
+    before, up = step.replicas_before or 0, step.direction == "up"
+    return ongoing is not None and wanted_before(policy, before, ongoing, up=up)
 
 
 def _report(subject: _Subject, reports: tuple[StepReport, ...]) -> DeploymentReport:

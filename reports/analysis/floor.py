@@ -80,21 +80,43 @@ def ongoing_around(
     return Ongoing(before or 0.0, after or 0.0)
 
 
-def crossing_s(policy: Policy, replicas: int, ongoing: Ongoing) -> float | None:
-    """How long the aggregate takes to call for more than `replicas`; None where it never does.
+def wanted_before(policy: Policy, replicas: int, ongoing: Ongoing, *, up: bool) -> bool:
+    """Whether other than `replicas` were wanted before the step already, in its direction."""
+    each = policy.target_ongoing_requests
+    if up:
+        return ongoing.before > replicas * each
+    return ongoing.before < (replicas - 1) * each
 
-    Mean: `u = L (n T - Q0) / (Q1 - n T)`, at most the look-back L; max: 0; min: L.
+
+class Crossing(msgspec.Struct, frozen=True):
+    """How long the aggregate takes to cross a threshold, at least and at most, in seconds."""
+
+    least_s: float
+    most_s: float
+
+
+def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None:
+    """When the aggregate of ongoing requests crosses `enough`; None where it never does.
+
+    Of a mean over a full look-back L that slides on, exactly `L |X - Q0| / |Q1 - Q0|`; where the
+    series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most (METRICS.md, section 3;
+    docs/decisions/0004). The maximum crosses at once on the way up and after L on the way down,
+    the minimum the other way round.
     """
-    enough = replicas * policy.target_ongoing_requests
-    if ongoing.after <= enough:
+    rises = ongoing.after > ongoing.before
+    if (ongoing.after <= enough) if rises else (ongoing.after > enough):
         return None
-    if policy.aggregation == "max" or ongoing.before >= enough:
-        return 0.0
+    if (ongoing.before >= enough) if rises else (ongoing.before <= enough):
+        return Crossing(0.0, 0.0)
     look_back_s = policy.look_back_period_s
-    if policy.aggregation == "min":
-        return look_back_s
-    u_s = look_back_s * (enough - ongoing.before) / (ongoing.after - enough)
-    return min(u_s, look_back_s)
+    if policy.aggregation != "mean":
+        at_once = rises == (policy.aggregation == "max")
+        return Crossing(0.0, 0.0) if at_once else Crossing(look_back_s, look_back_s)
+    way = abs(enough - ongoing.before)
+    return Crossing(
+        look_back_s * way / abs(ongoing.after - ongoing.before),
+        min(look_back_s, look_back_s * way / abs(ongoing.after - enough)),
+    )
 
 
 def floor_up(
@@ -110,12 +132,13 @@ def floor_up(
     as nothing then, so that the floor stays one. So does a start that was not seen.
     """
     loop = loop_s or DEFAULT_LOOP_S
-    u_s = crossing_s(policy, replicas, ongoing) if ongoing else None
+    enough = replicas * policy.target_ongoing_requests
+    u = crossing(policy, enough, ongoing) if ongoing else None
     delay_s = policy.upscale_delay_s if replicas else 0.0
     start_s = start.allocate_s + start.initialize_s if start else 0.0
-    push_s = max(policy.metrics_interval_s, u_s or 0.0)
+    push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
     return FloorReport(
-        detect_s=u_s or 0.0,
+        detect_s=u.least_s if u else 0.0,
         delay_s=delay_s,
         loop_s=3 * loop,
         replica_s=start_s,
@@ -124,26 +147,27 @@ def floor_up(
 
 
 def floor_down(
-    policy: Policy, settled: int, ongoing: Ongoing | None, loop_s: float | None = None
+    policy: Policy,
+    replicas: int,
+    settled: int,
+    ongoing: Ongoing | None,
+    loop_s: float | None = None,
 ) -> FloorReport:
-    """Floor of a scale-down to `settled` replicas: its delay, the loop, and the shortest drain.
+    """Floor of a scale-down from `replicas` to `settled`: its delay, the loop, the shortest drain.
 
-    Detection mirrors that of a scale-up. To 0 goes by way of 1, with a delay of its own behind.
+    The delay begins when any fewer than `replicas` would do. To 0 goes by way of 1, with a delay
+    of its own behind.
     """
     loop = loop_s or DEFAULT_LOOP_S
-    detect_s = 0.0
-    enough = max(settled, 1) * policy.target_ongoing_requests
-    if ongoing and ongoing.before > enough > ongoing.after and policy.aggregation != "min":
-        look_back_s = policy.look_back_period_s
-        mean_s = look_back_s * (ongoing.before - enough) / (enough - ongoing.after)
-        detect_s = min(mean_s, look_back_s) if policy.aggregation == "mean" else look_back_s
+    enough = max(replicas - 1, 0) * policy.target_ongoing_requests
+    u = crossing(policy, enough, ongoing) if ongoing else None
     delay_s = policy.downscale_delay_s
     if settled == 0:
-        delay_s += policy.downscale_to_zero_delay_s
+        delay_s = policy.downscale_to_zero_delay_s + (delay_s if replicas > 1 else 0.0)
     wait_s = policy.graceful_shutdown_wait_loop_s
-    push_s = max(policy.metrics_interval_s, detect_s)
+    push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
     return FloorReport(
-        detect_s=detect_s,
+        detect_s=u.least_s if u else 0.0,
         delay_s=delay_s,
         loop_s=2 * loop,
         replica_s=wait_s,
@@ -152,18 +176,18 @@ def floor_down(
 
 
 def delay_report(
-    step: StepReport, policy: Policy, floor: FloorReport, loop_s: float | None
+    first: Span | None, policy: Policy, floor: FloorReport, loop_s: float | None
 ) -> DelayReport | None:
-    """The configured delay, and the one in effect: what the decision took once it could be known.
+    """The configured delay, and the one in effect: what the first decision took once it could.
 
-    That was between at once and `r + max(p, u)` after the step, which bounds it on both sides.
-    None where no decision was measured, or the delay does not apply.
+    `first` is from the step to the first decision in its direction. That more, or fewer, replicas
+    were wanted was known between at once and `r + max(p, u)` after the step, which bounds the delay
+    on both sides. None where no decision was measured, or no delay applies.
     """
-    decide = next((p for p in step.phases if p.name == "decide"), None)
-    if decide is None or decide.lo is None or decide.hi is None or not floor.delay_s:
+    if first is None or first.hi is None or not floor.delay_s:
         return None
     known_s = policy.sample_s + max(policy.metrics_interval_s, floor.detect_s)
-    lo, hi = max(0.0, decide.lo - known_s), decide.hi
+    lo, hi = max(0.0, first.lo - known_s), first.hi
     return DelayReport(
         configured_s=floor.delay_s, effective_s=Span((lo + hi) / 2, lo, hi), loop_s=loop_s
     )

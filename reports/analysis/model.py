@@ -9,6 +9,7 @@ import msgspec
 
 from reports.analysis.findings import Cause, Evidence, EvidenceReport, FailureReport, Finding
 from reports.analysis.intervals import Span, Stat
+from scalelag.record.finding import LintFinding
 from scalelag.record.plan import Direction, Unit
 from scalelag.record.run_info import RunStatus, Versions
 
@@ -115,6 +116,7 @@ class StepReport(msgspec.Struct, frozen=True):
     floor_s: float | None = None
     excess_s: float | None = None
     floor: FloorReport | None = None
+    floor_reason: str | None = None
     delay: DelayReport | None = None
     cause: Cause | None = None
     evidence: tuple[Evidence, ...] = ()
@@ -272,7 +274,7 @@ class Report(msgspec.Struct, frozen=True):
     """`report.json`.
 
     `invalid_through` says whose doing an invalid run is; None for a valid one, and where it is
-    neither's alone.
+    neither's alone. `lint` is what is wrong with the configuration.
     """
 
     schema_version: int
@@ -288,3 +290,4 @@ class Report(msgspec.Struct, frozen=True):
     failures: tuple[FailureReport, ...] = ()
     evidence: EvidenceReport = EvidenceReport()
     invalid_through: InvalidThrough | None = None
+    lint: tuple[LintFinding, ...] = ()

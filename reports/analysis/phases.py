@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from reports.analysis.intervals import Instant, between, in_order, point
-from reports.analysis.model import Phase, PhaseName, PhasePart, Source
+from reports.analysis.intervals import Instant, Span, between, in_order, point
+from reports.analysis.model import Phase, PhaseName, PhasePart, Source, StepReport
 from reports.analysis.timeline import Decision, ReplicaLife, Timeline
 
+_SAME_MOMENT_S = 1e-6
 _JOINED = "polling cannot tell it from initialize"
 _NO_POLL_SOURCE = "polling does not show requests"
 _UNFINISHED = "not over by the end of the hold"
@@ -76,14 +77,11 @@ def down_phases(
 def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) -> tuple[Phase, ...]:
     """`phases` with what `decide` consists of: `delay`, as configured, and `detect`, the rest.
 
-    `delay_s` is None where nothing is known of it, for `reason`. A decision that fell sooner than
-    the delay after the step was under way before it: neither can be told then.
+    `delay_s` is None where neither can be told, for `reason`.
     """
     decide = phases[0]
     if decide.value is None or decide.lo is None or decide.hi is None:
         return tuple(phases)
-    if delay_s is not None and decide.hi < delay_s:
-        delay_s, reason = None, "decided sooner than the delay after the step: wanted before it"
     if delay_s is None:
         parts = [Phase(name, reason=reason, part_of="decide") for name in ("detect", "delay")]
     else:
@@ -93,6 +91,20 @@ def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) ->
             Phase("delay", delay_s, delay_s, delay_s, source="config", part_of="decide"),
         ]
     return (decide, *parts, *phases[1:])
+
+
+def decisions_of(timeline: Timeline, step: StepReport, begun_s: float) -> list[Span]:
+    """From the step to each decision in its direction, up to the one that `decide` ends with."""
+    decide = next((p for p in step.phases if p.name == "decide"), None)
+    if decide is None or decide.hi is None:
+        return []
+    return [
+        between(point(begun_s), d.at.not_before(begun_s))
+        for d in timeline.decisions
+        if (d.after > d.before) == (step.direction == "up")
+        and d.at.mid_s > begun_s
+        and d.at.hi_s <= begun_s + decide.hi + _SAME_MOMENT_S
+    ]
 
 
 def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]) -> Instant | None:

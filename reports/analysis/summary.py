@@ -12,6 +12,7 @@ from reports.analysis.diagnosis import leading
 from reports.analysis.findings import EvidenceReport, FailureReport
 from reports.analysis.gates import Gate, judge
 from reports.analysis.latency import load_report
+from reports.analysis.lint_run import lint_run
 from reports.analysis.model import (
     GateResult,
     Report,
@@ -76,6 +77,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         failures=_failures([f for one in analysed.values() for f in one.failures]),
         evidence=evidence,
         invalid_through=invalid_through(problems),
+        lint=lint_run(run, timelines, steps),
     )
     return Analysis(report=report, curves=_curves(run, timelines, watched_s))
 

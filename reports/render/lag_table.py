@@ -13,6 +13,7 @@ from reports.analysis.model import (
     PhaseName,
     StepReport,
 )
+from reports.analysis.policy import DEFAULT_LOOP_S
 from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
 from reports.render.wording import (
     NOT_MEASURED,
@@ -30,13 +31,15 @@ _DOWN = "down: from the load step until the last replica to leave is gone"
 _UNCERTAIN = "seconds; ± is what polling cannot know"
 _WORDS = frozenset({"step", "replicas", "critical replica"})
 _COMMON_COLUMNS = 4
+_FLOOR = ("floor", "excess")
+_SHORT: dict[str, str] = {"mark_running": "mark"}
 
 
 def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
     """Print the lag of every step, and why one has none."""
     measured = [step for step in deployment.steps if step.total_s]
     emit(console, _heading(key, deployment, room(console), uncertain=bool(measured)))
-    blocks = [*_tables(console, measured), _notes(deployment.steps)]
+    blocks = [*_tables(console, measured), _notes(deployment)]
     for i, block in enumerate(block for block in blocks if block.renderables):
         if i:
             console.print()
@@ -52,12 +55,13 @@ def _tables(console: Console, measured: Sequence[StepReport]) -> Iterator[Group]
             yield Group(Text(title, style="italic"), table)
 
 
-def _notes(steps: Sequence[StepReport]) -> Group:
+def _notes(deployment: DeploymentReport) -> Group:
+    steps = deployment.steps
     idle = _idle_steps(steps)
     notes: list[RenderableType] = [
         hanging(Text(f"{step_name(step)}:"), Text(remark))
         for step in steps
-        if step not in idle and (remark := _remark(step))
+        if step not in idle and (remark := _remark(step, deployment))
     ]
     if idle or not steps:
         notes.append(Text(_reasons(idle), style="dim"))
@@ -79,7 +83,7 @@ def _phase_names(steps: Iterable[StepReport], always: Sequence[PhaseName]) -> tu
     """The phases that have a column: those of polling, and any other that was measured."""
     names = list(always)
     for phase in (phase for step in steps for phase in step.phases):
-        if phase.value is not None and phase.name not in names:
+        if phase.value is not None and phase.name not in names and phase.part_of != "decide":
             names.append(phase.name)
     return tuple(names)
 
@@ -92,7 +96,7 @@ def _table(
 ) -> RenderableType:
     """One line a step; where that is too wide, margins below the figures; else step by step."""
     figures = [_figures(step, phases) for step in steps]
-    names = ["total", *phases]
+    names = ["total", *(_SHORT.get(name, name) for name in phases), *_FLOOR]
     headers = [*_common_headers(steps), *names]
     left = _WORDS | frozenset(names)
     critical = _critical_replicas(steps, room(console))
@@ -125,7 +129,15 @@ def _table(
 
 def _figures(step: StepReport, phases: Sequence[PhaseName]) -> list[Measured]:
     by_name = {phase.name: phase for phase in step.phases}
-    return [seconds(step.total_s), *(seconds(by_name.get(name)) for name in phases)]
+    return [
+        seconds(step.total_s),
+        *(seconds(by_name.get(name)) for name in phases),
+        *(_figure(value) for value in (step.floor_s, step.excess_s)),
+    ]
+
+
+def _figure(value_s: float | None) -> Measured:
+    return Measured(NOT_MEASURED if value_s is None else f"{value_s:.2f}")
 
 
 def _side_by_side(figures: Sequence[Sequence[Measured]]) -> list[tuple[str, ...]]:
@@ -186,11 +198,14 @@ def _described(
     return Text("\n").join([flow(head, width), flow(parts, width)])
 
 
-def _remark(step: StepReport) -> str:
+def _remark(step: StepReport, deployment: DeploymentReport) -> str:
     """What a reader must know of a step beyond its figures; empty if nothing."""
     if step.total_s is None:
         return plain(step.reason or "not measured")
     found = [plain(step.reason)] if step.reason else []
+    found += [text for text in (_share(step, deployment), _delay(step)) if text]
+    if step.cause:
+        found.append(f"cause: {step.cause}")
     if is_shown(step.unattributed_s):
         found.append(f"{step.unattributed_s:.2f} s unattributed")
     always = UP_PHASES if step.direction == "up" else DOWN_PHASES
@@ -200,6 +215,38 @@ def _remark(step: StepReport) -> str:
         if phase.name in always and phase.value is None and phase.reason
     ]
     return "; ".join(found)
+
+
+def _share(step: StepReport, deployment: DeploymentReport) -> str:
+    """How much of a step's lag its configuration makes unavoidable, as a sentence."""
+    floor, config = step.floor, deployment.autoscaling or {}
+    if floor is None or step.total_s is None:
+        return ""
+    names = (("metrics_interval_s", "push"), ("look_back_period_s", "average"))
+    settings = [f"{config[name]:g} s {word}" for name, word in names if config.get(name)]
+    settings.append(f"{floor.delay_s:g} s delay")
+    rest = "start-up" if step.direction == "up" else "the shortest drain"
+    total = seconds(step.total_s).value
+    return (
+        f"{total} s, of which {floor.total_s:.1f} s is your configuration "
+        f"({', '.join(settings)}) and {rest}"
+    )
+
+
+def _delay(step: StepReport) -> str:
+    """The delay in effect, where it is not the configured one or a slow loop stretched it."""
+    delay = step.delay
+    if delay is None or delay.effective_s.hi is None:
+        return ""
+    effective = delay.effective_s
+    slow = delay.loop_s is not None and delay.loop_s >= 2 * DEFAULT_LOOP_S
+    if effective.lo <= delay.configured_s and not slow:
+        return ""
+    loop = f" (a turn of the controller's loop takes {delay.loop_s:.2f} s)" if delay.loop_s else ""
+    return (
+        f"delay: {delay.configured_s:g} s configured, {effective.lo:.1f} to {effective.hi:.1f} s "
+        f"in effect{loop}"
+    )
 
 
 def _idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:
@@ -233,4 +280,8 @@ def unmeasured_phases(deployments: Iterable[DeploymentReport]) -> dict[str, str]
     """Phases that have no column since no step measured them, with the reason."""
     phases = [p for d in deployments for step in d.steps if step.total_s for p in step.phases]
     with_column = {*UP_PHASES, *DOWN_PHASES, *(p.name for p in phases if p.value is not None)}
-    return {p.name: plain(p.reason) for p in phases if p.name not in with_column and p.reason}
+    return {
+        p.name: plain(p.reason)
+        for p in phases
+        if p.name not in with_column and p.reason and p.part_of != "decide"
+    }

@@ -9,7 +9,9 @@ from rich.text import Text
 
 from reports.analysis.curves import Analysis
 from reports.analysis.model import GateResult, ProbeReport, Report, RunSummary
+from reports.render.causes import print_causes
 from reports.render.chart import print_charts
+from reports.render.configuration import print_configuration
 from reports.render.lag_table import print_lag, unmeasured_phases
 from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
 from reports.render.load_table import print_load
@@ -33,6 +35,8 @@ def render_terminal(analysis: Analysis, console: Console, record: str) -> None:
     console.print()
     print_load(console, report.run, report.load)
     print_charts(console, analysis)
+    print_causes(console, report)
+    print_configuration(console, report)
     _print_warnings(console, report)
     _print_gates(console, report.gates)
     _print_record(console, report, record)

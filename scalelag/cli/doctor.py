@@ -1,5 +1,6 @@
 """`scalelag doctor`: is the target fit for a run? Everything that `run` relies on, looked at."""
 
+import os
 import time
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from probes.payload import ServePayload, parse_payload
 from probes.serve_api import APPLICATIONS_PATH, Dashboard, token_from_environment
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.options import OPTIONS
+from scalelag.plugin.start_lint import start_findings
 from scalelag.target.preflight import (
     Patience,
     check_endpoint,
@@ -61,7 +63,7 @@ def doctor(
         float, typer.Option(help="Seconds to wait for dashboard and apps.", min=0)
     ] = 0.0,
 ) -> int:
-    """Look at a cluster: dashboard, Ray, applications, autoscaling, endpoint, clock, room."""
+    """Look at a cluster: dashboard, Ray, applications, autoscaling, endpoint, clock, room, settings."""
     findings = _Findings()
     check_url(dashboard)
     try:
@@ -95,7 +97,7 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
         except ScalelagError as error:
             findings.bad("endpoint", str(error))
     _clock(target, findings)
-    _room(target, payload, findings)
+    _lint(target, payload, findings)
 
 
 def _describe(payload: ServePayload, findings: _Findings) -> None:
@@ -135,11 +137,15 @@ def _clock(target: Dashboard, findings: _Findings) -> None:
     (findings.good if abs(best.offset_s) < 1 else findings.warn)("clock", text)
 
 
-def _room(target: Dashboard, payload: ServePayload, findings: _Findings) -> None:
+def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None:
     room = look_for_room(target, payload)
     if room.free is None:
         findings.warn("room", room.reason or "unknown")
-    for shortage in room.shortages:
-        findings.warn("room", shortage.text)
-    if room.free is not None and not room.shortages:
+    elif not room.lacks:
         findings.good("room", "enough free for max_replicas of every deployment")
+    # The environment is that of a cluster started from here; that of any other cannot be seen.
+    found = start_findings(payload, payload.deployments().keys(), room.lacks, os.environ)
+    for finding in found:
+        findings.warn(finding.deployment or "configuration", f"{finding.text} [{finding.rule}]")
+    if not found:
+        findings.good("configuration", "no setting that does harm or nothing")

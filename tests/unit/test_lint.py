@@ -1,5 +1,8 @@
 """Each rule on a configuration: it fires with the numbers, and not at its boundary."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from reports.analysis.lint import lint_config
@@ -236,3 +239,17 @@ def test_of_a_policy_of_the_users_own_only_what_ray_carries_out_is_judged():
 
     assert found(**changed) == {}
     assert set(found(**changed, downscale_to_zero_delay_s=60.0)) == {"zero-delay-without-zero"}
+
+
+def test_every_rule_is_in_the_docs():
+    root = Path(__file__).parents[2]
+    makers = ("reports/analysis/lint", "reports/analysis/lint_run", "scalelag/plugin/start_lint")
+    makers += ("scalelag/target/ignored_settings", "scalelag/target/unread_variables")
+    sources = "".join((root / f"{maker}.py").read_text(encoding="utf-8") for maker in makers)
+    table = (root / "docs" / "lint.md").read_text(encoding="utf-8")
+
+    made = re.findall(r'"([a-z]+(?:-[a-z]+)+)"', sources)
+    documented = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
+
+    assert len(made) > 10
+    assert sorted(documented) == sorted(made)

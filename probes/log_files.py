@@ -3,6 +3,7 @@
 The dashboard streams a file from its start, or its last N lines; a head is read by closing early.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,9 @@ FILE_PATH = "/api/v0/logs/file"
 _LONGEST_LINE = 1 << 20
 _FIRST_TAIL_LINES = 2000
 _TAIL_GROWTH = 4
+_SILENT_AFTER = 2
+"""Time-outs in a row after which a node is left alone: others may still answer."""
+_REFUSALS = (401, 403, 404)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -73,12 +77,14 @@ class LogReader:
         self._now = now
         self._deadline_s = now() + limits.total_s
         self._timeouts = 0
+        self._silent: Counter[str] = Counter()
+        self._ever = False
         self.bytes_read = 0
 
     def names(self, node: str, glob: str) -> list[str]:
         """Names of the logs of a node that fit `glob`, such as `serve/controller_*.log`."""
         body = b""
-        with self._open(f"{LIST_PATH}?node_id={quote(node)}&glob={quote(glob)}") as pieces:
+        with self._open(node, f"{LIST_PATH}?node_id={quote(node)}&glob={quote(glob)}") as pieces:
             for piece in pieces:
                 body += piece
                 if len(body) > _LONGEST_LINE:
@@ -97,7 +103,7 @@ class LogReader:
     @contextmanager
     def head(self, log: LogFile, max_bytes: int) -> Generator[Iterator[bytes]]:
         """Return the lines of `log` from its beginning, at most `max_bytes`; leave to stop."""
-        with self._open(_file_path(log, -1)) as pieces:
+        with self._open(log.node, _file_path(log, -1)) as pieces:
             yield _lines(_bounded(pieces, max_bytes))
 
     def tail(self, log: LogFile, max_bytes: int, enough: Callable[[bytes], bool]) -> Tail:
@@ -105,7 +111,7 @@ class LogReader:
         asked = _FIRST_TAIL_LINES
         best = self._last(log, asked, max_bytes)
         while best is not None and not (best.whole or _reaches(best, enough)):
-            size = sum(len(line) for line in best.lines)
+            size = sum(len(line) + 1 for line in best.lines)
             affordable = int(0.9 * max_bytes / size * len(best.lines))
             wanted = min(asked * _TAIL_GROWTH, affordable)
             if wanted <= asked:
@@ -125,7 +131,7 @@ class LogReader:
         """Return the last `lines` lines; None where they are more than `max_bytes`."""
         read = 0
         gathered: list[bytes] = []
-        with self._open(_file_path(log, lines)) as pieces:
+        with self._open(log.node, _file_path(log, lines)) as pieces:
             for piece in pieces:
                 read += len(piece)
                 if read > max_bytes:
@@ -135,23 +141,33 @@ class LogReader:
         return Tail(found, whole=len(found) < lines)
 
     @contextmanager
-    def _open(self, path: str) -> Generator[Iterator[bytes]]:
+    def _open(self, node: str, path: str) -> Generator[Iterator[bytes]]:
+        if self._silent[node] >= _SILENT_AFTER:
+            raise UnreadableError("its node did not answer before")
         left_s = self._left_s()
         try:
             with self._dashboard.stream(path, min(self._limits.read_timeout_s, left_s)) as pieces:
                 yield self._counted(pieces)
-            self._timeouts = 0
         except DashboardError as error:
-            reason = _reason(error)
-            if error.status:
-                self._timeouts = 0
-                raise UnreadableError(reason) from error
-            self._timeouts += 1
-            if self._timeouts >= self._limits.timeouts:
-                raise SpentError(
-                    f"the dashboard did not answer {self._timeouts} times in a row ({reason})"
-                ) from error
-            raise UnreadableError(reason) from error
+            raise self._unreadable(node, error) from error
+        self._answered(node)
+
+    def _answered(self, node: str) -> None:
+        self._timeouts = self._silent[node] = 0
+        self._ever = True
+
+    def _unreadable(self, node: str, error: DashboardError) -> TargetError:
+        reason = _reason(error)
+        if error.status in _REFUSALS and not self._ever:
+            return SpentError(reason)  # and so it would be for every other log
+        if error.status:
+            self._timeouts = 0
+            return UnreadableError(reason)
+        self._timeouts += 1
+        self._silent[node] += 1
+        if self._timeouts >= self._limits.timeouts:
+            return SpentError(f"{reason}, {self._timeouts} times in a row")
+        return UnreadableError(reason)
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:

@@ -51,6 +51,7 @@ class LogLine(msgspec.Struct, frozen=True):
     after: int | None = None
     ongoing: float | None = None
     duration_s: float | None = None
+    on_node: str | None = None
 
     @property
     def local_s(self) -> float:
@@ -164,6 +165,7 @@ def _line(kind: LogKind, record: Record, found: dict[str, str | None]) -> LogLin
         after=after,
         ongoing=_number(found.get("ongoing")),
         duration_s=duration_s,
+        on_node=found.get("on_node"),
     )
 
 
@@ -192,6 +194,7 @@ _SLOW = (
     r"Deployment '(?P<deployment>[^']*)'(?: in application '(?P<app>[^']*)')? has \d+ replicas "
     r"that have taken more than \S+ to "
 )
+_STARTED_HOW = rf"(?: on node '(?P<on_node>[^']*)')?(?:.* took (?P<took>{_NUMBER})s)?"
 _SLOW_QUEUE = rf"Failed to get queue length from {_REPLICA}"
 
 _ACCESS = r"(?:\S+ )?(?:[A-Z]+|__\w+__)(?: \S.*)? (?:[1-5]\d\d|OK|ERROR|CANCELLED)"
@@ -200,9 +203,9 @@ _TEXTS: dict[Source, tuple[tuple[LogKind, str], ...]] = {
     "controller": (
         ("upscaling", _SCALED),
         ("starting", rf"Starting {_REPLICA}"),
-        ("started", rf"{_REPLICA} started successfully(?:.* took (?P<took>{_NUMBER})s)?"),
+        ("started", rf"{_REPLICA} started successfully{_STARTED_HOW}"),
         # The state is named by the line that stops it; others tell why it is about to.
-        ("stopping", rf"Stopping {_REPLICA}(?: \(currently \w+\)| for deployment .*)?\.?$"),
+        ("stopping", rf"Stopping {_REPLICA}(?: \(currently [^)]*\)| for deployment .*)?\.?$"),
         ("stopped", rf"{_REPLICA} is stopped"),
         ("start_failed", rf"Exception in {_REPLICA}, the replica will be stopped"),
         ("start_failed", rf"Exception when allocating {_REPLICA}"),

@@ -1,0 +1,216 @@
+"""The floor that a configuration implies, against METRICS.md's worked numbers and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.analysis.concurrency import Concurrency
+from reports.analysis.floor import (
+    Ongoing,
+    StartUp,
+    crossing,
+    delay_report,
+    floor_down,
+    floor_up,
+    loop_interval,
+    wanted_before,
+)
+from reports.analysis.intervals import Span
+from reports.analysis.policy import Policy, policy_of
+from scalelag.record.requests_file import RequestColumns
+from scalelag.record.rows import ControllerHealth, Poll
+from scalelag.record.run_info import DeploymentInfo
+
+DEFAULTS = policy_of(DeploymentInfo(autoscaling={}))
+START = StartUp(allocate_s=1.5, initialize_s=0.5)
+
+
+def policy(**settings: object) -> Policy:
+    found = policy_of(DeploymentInfo(autoscaling=settings))
+    assert found is not None
+    return found
+
+
+def test_without_settings_those_of_ray_hold():
+    assert DEFAULTS is not None
+    assert (
+        DEFAULTS.metrics_interval_s,
+        DEFAULTS.look_back_period_s,
+        DEFAULTS.upscale_delay_s,
+        DEFAULTS.downscale_delay_s,
+        DEFAULTS.downscale_to_zero_delay_s,
+        DEFAULTS.sample_s,
+    ) == (10.0, 30.0, 30.0, 600.0, 600.0, 6.0)
+
+
+def test_a_fixed_number_of_replicas_has_no_policy():
+    assert policy_of(DeploymentInfo(config={"num_replicas": 3})) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("ray.serve.autoscaling_policy:default_autoscaling_policy", True),
+        ("mine.policies:by_queue", False),
+    ],
+)
+def test_a_policy_of_ones_own_is_told_from_rays(name: str, default: bool):
+    assert policy(policy={"policy_function": name}).default is default
+
+
+def test_metrics_md_defaults_cross_after_3_75_s_at_most():
+    found = crossing(policy(), 2.0, Ongoing(1, 10))
+
+    assert found is not None
+    assert found.most_s == pytest.approx(3.75)
+    assert found.least_s == pytest.approx(30 / 9)
+
+
+def test_metrics_md_defaults_move_the_target_between_34_and_46_s_after_the_step():
+    floor = floor_up(policy(), 1, Ongoing(1, 10), None)
+
+    assert 33.5 <= floor.total_s <= 34.5
+    assert 46 <= floor.worst_s <= 47
+
+
+@given(
+    before=st.floats(0, 2), after=st.floats(2.1, 100), look_back=st.floats(0.5, 60),
+)  # fmt: skip
+def test_a_sliding_mean_crosses_exactly_when_its_integral_says(
+    before: float, after: float, look_back: float
+):
+    found = crossing(policy(look_back_period_s=look_back), 2.0, Ongoing(before, after))
+
+    assert found is not None
+    u = found.least_s
+    mean = ((look_back - u) * before + u * after) / look_back
+    assert mean == pytest.approx(2.0) or u == 0.0
+    assert found.most_s >= found.least_s - 1e-9
+
+
+def test_no_more_than_enough_never_crosses():
+    assert crossing(policy(), 4.0, Ongoing(1, 4)) is None
+
+
+def test_maximum_and_minimum_cross_at_once_or_after_the_whole_look_back():
+    found = {
+        (kind, way): crossing(policy(aggregation_function=kind), 2.0, ongoing)
+        for kind in ("max", "min")
+        for way, ongoing in (("up", Ongoing(1, 10)), ("down", Ongoing(10, 1)))
+    }
+
+    seconds = {at: c.least_s for at, c in found.items() if c is not None}
+    assert seconds == {
+        ("max", "up"): 0.0,
+        ("max", "down"): 30.0,
+        ("min", "up"): 30.0,
+        ("min", "down"): 0.0,
+    }
+
+
+def test_a_scale_up_waits_for_detection_delay_three_turns_and_the_fastest_start():
+    floor = floor_up(
+        policy(metrics_interval_s=1, look_back_period_s=3, upscale_delay_s=2),
+        1, Ongoing(1, 7), START, loop_s=0.1,
+    )  # fmt: skip
+
+    assert floor.detect_s == pytest.approx(0.5)
+    assert floor.total_s == pytest.approx(0.5 + 2 + 0.3 + 2.0)
+    assert floor.configured_s == pytest.approx(2.8)
+    # r + max(p, u) + U + 4 c + start, with r = min(0.2 L, p) and u = L (n T - Q0) / (Q1 - n T).
+    assert floor.worst_s == pytest.approx(0.6 + 1 + 2 + 0.4 + 2.0)
+
+
+def test_from_zero_the_delay_is_bypassed():
+    floor = floor_up(policy(), 0, Ongoing(0, 5), START)
+
+    assert (floor.detect_s, floor.delay_s) == (0.0, 0.0)
+
+
+def test_a_scale_down_waits_for_its_delay_and_the_shortest_drain():
+    settings = policy(look_back_period_s=3, downscale_delay_s=5, metrics_interval_s=1)
+
+    floor = floor_down(settings, 4, 1, Ongoing(8, 1))
+
+    # The delay begins when 3 replicas would do: the mean falls below 6 after 3 * 2/7 s.
+    assert floor.detect_s == pytest.approx(6 / 7)
+    assert floor.total_s == pytest.approx(6 / 7 + 5 + 0.2 + 2)
+
+
+@pytest.mark.parametrize(("replicas", "delay_s"), [(3, 15.0), (1, 10.0)])
+def test_to_zero_goes_by_way_of_one(replicas: int, delay_s: float):
+    settings = policy(downscale_delay_s=5, downscale_to_zero_delay_s=10)
+
+    assert floor_down(settings, replicas, 0, None).delay_s == delay_s
+
+
+@pytest.mark.parametrize(
+    ("up", "before", "expected"), [(True, 5.0, True), (True, 4.0, False),
+                                   (False, 1.9, True), (False, 2.0, False)],
+)  # fmt: skip
+def test_what_was_wanted_before_the_step_is_known(up: bool, before: float, expected: bool):
+    assert wanted_before(policy(), 2, Ongoing(before, 20), up=up) is expected
+
+
+def test_the_delay_in_effect_is_bounded_by_when_it_could_have_begun():
+    settings = policy(metrics_interval_s=0.2, look_back_period_s=1, upscale_delay_s=2)
+    floor = floor_up(settings, 1, Ongoing(2, 8), None)
+
+    found = delay_report(Span(2.9, 2.9, 2.9), settings, floor, loop_s=0.5)
+
+    assert found is not None
+    # Sampled every 0.2 s, pushed every 0.2 s.
+    assert (found.effective_s.lo, found.effective_s.hi) == pytest.approx((2.5, 2.9))
+    assert (found.configured_s, found.loop_s) == (2.0, 0.5)
+
+
+def looked(at_s: float, loops: int | None, start_s: float = 1.0) -> Poll:
+    health = ControllerHealth(loops=loops, start_time_s=start_s)
+    return Poll(at_s - 0.01, at_s, 200, {}, health)
+
+
+def test_the_loop_is_timed_by_its_turns_and_a_standstill_does_not_change_it():
+    turns = [0, 20, 40, 60, 65, 85, 105]
+
+    found = loop_interval([looked(2.0 * i, n) for i, n in enumerate(turns)])
+
+    assert found == pytest.approx(0.1)
+
+
+def test_a_loop_that_takes_half_a_second_is_told():
+    assert loop_interval([looked(2.0 * i, 4 * i) for i in range(6)]) == pytest.approx(0.5)
+
+
+def test_turns_of_another_controller_are_not_counted_on():
+    found = loop_interval([looked(0, 900), looked(3, 930), looked(6, 4, start_s=5.0)])
+
+    assert found == pytest.approx(0.1)
+
+
+def test_a_controller_that_does_not_count_its_turns_tells_nothing():
+    assert loop_interval([looked(0, None), looked(3, None)]) is None
+
+
+def rows(*spans: tuple[float, float]) -> RequestColumns:
+    """Requests open from the first to the second moment of each; sent 0.5 s after they were due."""
+    begun = np.array([a for a, _ in spans], np.float64)
+    n = len(spans)
+    return RequestColumns(
+        intended_s=begun - 0.5,
+        send_lag_s=np.full(n, 0.5, np.float32),
+        latency_s=np.array([b - a + 0.5 for a, b in spans], np.float32),
+        status=np.full(n, 200, np.uint16),
+        name=np.zeros(n, np.int32),
+        error=np.full(n, -1, np.int32),
+        worker=np.zeros(n, np.uint16),
+        names=("GET /",),
+        errors=(),
+    )
+
+
+def test_open_requests_are_averaged_over_the_window_from_send_to_answer():
+    open_ = Concurrency(rows((0.0, 4.0), (2.0, 3.0), (3.5, 9.0)))
+
+    assert open_.mean(0.0, 4.0) == pytest.approx((4 + 1 + 0.5) / 4, abs=1e-5)
+    assert open_.mean(5.0, 5.0) is None

@@ -6,11 +6,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import locustfiles
 from scalelag.errors import InterruptedRunError
 from scalelag.plugin.options import EMBEDDED_VARIABLE, OPTIONS, PARENT_VARIABLE
+from scalelag.plugin.tries import OUTCOME_VARIABLE, Outcome, read_outcome, tries_for_environment
+from scalelag.record.run_info import EarlierTry
 
 _STOP_TIMEOUT_S = 45.0
 _WEB_PORT = 8089
@@ -43,6 +46,7 @@ class LoadProcess:
         processes: int = 1,
         web: bool = False,
         token: str | None = None,
+        tries: Sequence[EarlierTry] = (),
     ) -> None:
         files = ",".join(str(path) for path in _locustfiles(locustfiles))
         self._command = [sys.executable, "-m", "locust", "-f", files, *arguments]
@@ -54,18 +58,25 @@ class LoadProcess:
             self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
             self._command += ["--master-bind-port", port, "--master-port", port]
         self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
+        self._environment |= tries_for_environment(tries)
         if token is not None:
             self._environment |= {"RAY_AUTH_TOKEN": token, EMBEDDED_VARIABLE: "1"}
 
-    def run(self) -> int:
-        """Exit code of Locust; negative, its signal's number, where it was killed.
+    def run(self) -> tuple[int, Outcome]:
+        """Exit code of Locust, negative, its signal's number, where it was killed; and its outcome.
 
         Interrupted, it lets Locust close the run and report before it returns.
         """
+        with TemporaryDirectory(prefix="scalelag-") as folder:
+            path = Path(folder) / "outcome.json"
+            code = self._run(self._environment | {OUTCOME_VARIABLE: str(path)})
+            return code, read_outcome(path)
+
+    def _run(self, environment: Mapping[str, str]) -> int:
         # A session of its own: Ctrl-C is for us, and Locust is told once.
         process = subprocess.Popen(
             self._command,
-            env=self._environment,
+            env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

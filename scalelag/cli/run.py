@@ -1,41 +1,23 @@
 """`scalelag run`: everything at once, from the cluster to the verdict."""
 
 import inspect
-import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
-from rich.console import Console
 
-from probes.serve_api import Dashboard, token_from_environment
-from reports.analysis.gates import parse_gate
-from reports.analysis.summary import analyse
-from reports.render.terminal import render_terminal
-from scalelag.cli.load_process import LoadProcess, option_arguments
+from scalelag.cli.attempt import Job
 from scalelag.cli.signals import interruptible
-from scalelag.errors import EXIT_INVALID, UsageError
+from scalelag.cli.targets import DEPLOY_WAIT_S
+from scalelag.cli.tries import Retries
+from scalelag.errors import UsageError
 from scalelag.plugin.options import OPTIONS, Option
 from scalelag.plugin.run_options import run_options
-from scalelag.record.run_dir import load_run
 from scalelag.target.apps import AppConfig, resolve_app
-from scalelag.target.deploy import deploy, undeploy
-from scalelag.target.embedded import EmbeddedCluster
-from scalelag.target.preflight import Patience, check_endpoint, check_url, ready_payload
+from scalelag.target.preflight import check_url
 
 _DEFAULT_APP = "sleeper"
-_DEPLOY_WAIT_S = 60.0
-
-
-class _Endpoint(msgspec.Struct, frozen=True):
-    """A target that is ready. `token` is one to pass on that our own environment does not hold."""
-
-    host: str
-    dashboard: str
-    token: str | None = None
 
 
 def _with_load_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -88,6 +70,16 @@ def run(
     web: Annotated[
         bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
     ] = False,
+    retries: Annotated[
+        int,
+        typer.Option(
+            help="Try again this many times where the run failed through the target.", min=0
+        ),
+    ] = 0,
+    retry_wait: Annotated[
+        float,
+        typer.Option(help="Seconds before the first retry; doubled each time.", min=0, max=3600),
+    ] = 10.0,
     **values: Any,  # noqa: ANN401  the plugin's options, each of its own type
 ) -> int:
     """Send stepped load to a Serve endpoint, watch its replicas, and report their lag."""
@@ -95,35 +87,36 @@ def run(
         values["name"] = _run_name(app, host, locustfile)
     options = run_options(values)
     options.request.headers_with_secrets()
+    _check_usage(host, values["dashboard"], locustfile or [], repeats_in_web=web and retries > 0)
+    apps = _apps(app, app_arg or [], embedded=host is None)
+    wait_s = values["wait"] if values["wait"] != _default("wait") or not apps else DEPLOY_WAIT_S
+    job = Job(
+        values,
+        apps,
+        host,
+        cpus=cpus,
+        wait_s=wait_s,
+        verify=options.verify,
+        locustfiles=locustfile or [],
+        processes=processes,
+        web=web,
+    )
+    with interruptible():
+        return Retries(retries, retry_wait).run(job.attempt)
+
+
+def _check_usage(
+    host: str | None, dashboard: str, locustfiles: Sequence[Path], *, repeats_in_web: bool
+) -> None:
     if host is not None:
         check_url(host)
-    for path in locustfile or []:
+    for path in locustfiles:
         if not path.is_file():
             raise UsageError(f"-f {path}: there is no such locustfile.")
-    if host is None and values["dashboard"] != _default("dashboard"):
+    if host is None and dashboard != _default("dashboard"):
         raise UsageError("--dashboard names a cluster, so --host must name its Serve endpoint.")
-    apps = _apps(app, app_arg or [], embedded=host is None)
-    wait_s = values["wait"] if values["wait"] != _default("wait") or not apps else _DEPLOY_WAIT_S
-    with interruptible():
-        target = (
-            _embedded(apps, cpus, wait_s)
-            if host is None
-            else _existing(apps, host, values["dashboard"], verify=options.verify, wait_s=wait_s)
-        )
-        with target as endpoint:
-            values |= {"dashboard": endpoint.dashboard}
-            load = LoadProcess(
-                [*option_arguments(values), "--host", endpoint.host],
-                locustfiles=locustfile or [],
-                processes=processes,
-                web=web,
-                token=endpoint.token,
-            )
-            before = _run_dirs(options.out)
-            code = load.run()
-        if code < 0:
-            return _report_killed(-code, _run_dirs(options.out) - before)
-        return code
+    if repeats_in_web:
+        raise UsageError("--retries repeats a run by itself: it does not go with --web.")
 
 
 def _default(dest: str) -> object:
@@ -144,62 +137,3 @@ def _apps(app: str | None, arguments: Sequence[str], *, embedded: bool) -> list[
             raise UsageError("--app-arg goes with --app.")
         return []
     return resolve_app(app or _DEFAULT_APP, arguments, importable_here=embedded)
-
-
-@contextmanager
-def _embedded(apps: Sequence[AppConfig], cpus: int, wait_s: float) -> Generator[_Endpoint]:
-    console = Console(stderr=True)
-    console.print("starting an embedded Ray cluster ...", highlight=False)
-    with EmbeddedCluster(cpus) as cluster:
-        if cluster.urls is None:
-            raise RuntimeError("a cluster that was entered has URLs")
-        dashboard = Dashboard(cluster.urls.dashboard, time.time, cluster.token)
-        names = deploy(dashboard, apps)
-        console.print(f"deploying {', '.join(names)} ...", highlight=False)
-        _await_ready(dashboard, names, wait_s)
-        yield _Endpoint(cluster.urls.host, cluster.urls.dashboard, cluster.token)
-
-
-@contextmanager
-def _existing(
-    apps: Sequence[AppConfig],
-    host: str,
-    url: str,
-    *,
-    verify: bool | str,
-    wait_s: float,
-) -> Generator[_Endpoint]:
-    dashboard = Dashboard(url, time.time, token_from_environment(), verify)
-    if not apps:
-        yield _Endpoint(host, url)
-        return
-    patience = Patience(wait_s, time.monotonic, time.sleep)
-    patience.retry(lambda: check_endpoint(host))
-    names = patience.retry(lambda: deploy(dashboard, apps))
-    try:
-        _await_ready(dashboard, names, wait_s)
-        yield _Endpoint(host, url)
-    finally:
-        undeploy(dashboard, names, Patience(_DEPLOY_WAIT_S, time.monotonic, time.sleep))
-
-
-def _await_ready(dashboard: Dashboard, names: Sequence[str], wait_s: float) -> None:
-    patience = Patience(wait_s, time.monotonic, time.sleep)
-    patience.retry(lambda: ready_payload(dashboard, [], names))
-
-
-def _run_dirs(out: Path) -> set[Path]:
-    return set(out.iterdir()) if out.is_dir() else set()
-
-
-def _report_killed(signal_number: int, made: set[Path]) -> int:
-    """Report on what a load process that was killed has left."""
-    console = Console(stderr=True)
-    console.print(
-        f"scalelag: the load process was killed by signal {signal_number}", highlight=False
-    )
-    for path in sorted(made):
-        recorded = load_run(path)
-        gates = [parse_gate(text) for text in recorded.info.options.get("gate", [])]
-        render_terminal(analyse(recorded, gates), Console(), str(path))
-    return EXIT_INVALID

@@ -15,11 +15,12 @@ from reports.analysis.summary import analyse
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
-from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
+from scalelag.errors import EXIT_INTERRUPTED, ScalelagError, TargetError
 from scalelag.plugin.live import LiveLine
 from scalelag.plugin.options import PARENT_VARIABLE
 from scalelag.plugin.run_options import run_options
 from scalelag.plugin.session import Session
+from scalelag.plugin.tries import Outcome, note_outcome
 from scalelag.plugin.worker import ROWS_MESSAGE, LoadWorker
 from scalelag.record.clock import Clock
 from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
@@ -36,6 +37,7 @@ class Control:
         self._runner = runner
         self._clock = Clock()
         self._runs = 0
+        self._path: str | None = None
         self._report: tuple[Analysis, Path] | None = None
         self._live: gevent.Greenlet[..., None] | None = None
         self.worker = LoadWorker(environment, runner, self._clock)
@@ -51,10 +53,10 @@ class Control:
 
     def prepare(self) -> bool:
         """Check the options and look at the target. What is wrong is said; then it is False."""
-        self.session, self.busy = None, True
+        self.session, self.busy, self._path = None, True, None
         try:
             options = run_options(vars(self._environment.parsed_options))
-            session = Session(self._environment, self._runner, options, self._clock)
+            session = Session(self._environment, self._runner, options, self._clock, self._say)
         except ScalelagError as error:
             self.refuse(error)
             return False
@@ -69,6 +71,8 @@ class Control:
         """Say what is wrong and have Locust end with the error's exit code."""
         self._say(str(error))
         self._environment.process_exit_code = error.exit_code
+        lasting = isinstance(error, TargetError) and error.lasting
+        note_outcome(Outcome(self._path, str(error), lasting))
 
     def on_test_start(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Open the run directory and announce the plan's start."""
@@ -81,6 +85,8 @@ class Control:
             self.session = None
             self.refuse(error)
             return
+        self._path = str(self.session.path)
+        note_outcome(Outcome(self._path))
         for warning in self.session.warnings:
             self._say(warning)
         self._live = gevent.spawn(self._show, self.session)

@@ -163,6 +163,13 @@ OPTIONS: tuple[Option, ...] = (
         10.0,
         check=_at_least(0, "seconds"),
     ),
+    Option(
+        "--wait-for-room",
+        "Seconds to wait for room for max_replicas before the load starts; 0 only warns.",
+        "float",
+        0.0,
+        check=_at_least(0, "seconds"),
+    ),
     Option("--out", "Folder of the run directories.", default="runs"),
     Option(
         "--name",

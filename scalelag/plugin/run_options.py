@@ -18,7 +18,9 @@ from scalelag.plugin.options import (
     parse_header,
     parse_share,
 )
+from scalelag.plugin.tries import earlier_tries
 from scalelag.record.plan import Arrivals, LoadPlan, parse_plan
+from scalelag.record.run_info import EarlierTry
 from scalelag.target.preflight import without_credentials
 
 
@@ -58,6 +60,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     observer_budget_ratio: float
     drain_s: float
     wait_s: float
+    wait_for_room_s: float
     out: Path
     name: str
     gates: tuple[str, ...]
@@ -68,6 +71,11 @@ class RunOptions(msgspec.Struct, frozen=True):
     def embedded(self) -> bool:
         """Whether `scalelag run` started the cluster for this run."""
         return os.environ.get(EMBEDDED_VARIABLE) == "1"
+
+    @property
+    def earlier_tries(self) -> tuple[EarlierTry, ...]:
+        """Tries of `scalelag run` before this one."""
+        return earlier_tries()
 
     def public(self) -> dict[str, Any]:
         """Options as given, fit for the record: of headers that hold values, only the names."""
@@ -116,6 +124,7 @@ def run_options(parsed: Mapping[str, Any]) -> RunOptions:
         observer_budget_ratio=parse_share(values["observer_budget"]),
         drain_s=values["drain"],
         wait_s=values["wait"],
+        wait_for_room_s=values["wait_for_room"],
         out=Path(values["out"]),
         name=values["name"],
         gates=lists["gate"],

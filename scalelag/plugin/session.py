@@ -1,55 +1,27 @@
 """One run, in the process that leads it: from preflight to the closed run directory."""
 
-import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gevent
-import locust
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
-import scalelag
-from probes.pacing import Pacing
 from probes.payload import ServePayload
-from probes.replica_probe import ReplicaProbe, measure_baseline
-from probes.serve_api import Dashboard, token_from_environment
-from probes.tracker import ReplicaTracker
+from probes.replica_probe import ReplicaProbe
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.plugin.recorder import RowCollector
 from scalelag.plugin.run_options import RunOptions
+from scalelag.plugin.run_record import RunRecord, begun, clock_info, planned_requests, target_info
+from scalelag.plugin.watch import Watch, open_dashboard
 from scalelag.plugin.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
 from scalelag.record.clock import Clock
-from scalelag.record.plan import count_arrivals
 from scalelag.record.requests_file import RequestWriter
-from scalelag.record.rows import Row
-from scalelag.record.run_dir import (
-    REPLICAS_FILE,
-    REQUESTS_FILE,
-    RowWriter,
-    create_run_dir,
-    write_run_info,
-)
-from scalelag.record.run_info import (
-    SCHEMA_VERSION,
-    UNFINISHED,
-    ClockInfo,
-    Edge,
-    ProbeInfo,
-    RunInfo,
-    RunStatus,
-    TargetInfo,
-    Versions,
-)
-from scalelag.target.preflight import (
-    Patience,
-    check_endpoint,
-    ray_version,
-    ready_payload,
-    without_credentials,
-)
-from scalelag.target.room import look_for_room
+from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
+from scalelag.record.run_info import Edge, ProbeInfo, RunStatus
+from scalelag.target.preflight import Patience, check_endpoint, ray_version, ready_payload
+from scalelag.target.room import await_room, look_for_room
 
 LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe takes looks."""
@@ -57,25 +29,30 @@ LEAD_S = 2.0
 _FINAL_ROWS_TIMEOUT_S = 5.0
 _DRAIN_LOOK_S = 0.2
 _CALM_LOOKS = 5
+_ROOM_LOOK_S = 1.0
 
 
 class Session:
     """Leads one run. Made by a preflight that succeeded; `finish` closes its directory."""
 
     def __init__(
-        self, environment: Environment, runner: Runner, options: RunOptions, clock: Clock
+        self,
+        environment: Environment,
+        runner: Runner,
+        options: RunOptions,
+        clock: Clock,
+        say: Callable[[str], None],
     ) -> None:
-        """Look at the target. Raises UsageError, TargetError."""
+        """Look at the target; what is waited for is told to `say`. Raises UsageError, TargetError."""
         self._runner = runner
         self.options = options
         self._clock = clock
         self._host = environment.host or ""
-        self._dashboard = Dashboard(
-            options.dashboard, clock.now, token_from_environment(), options.verify
-        )
+        self._dashboard = open_dashboard(options, clock)
         self._payload = self._preflight()
+        self._watched = frozenset(options.deployments or self._payload.deployments())
         self._ray_version = ray_version(self._dashboard)
-        self.warnings = self._room_warnings()
+        self.warnings = self._room_warnings(say)
         self.failure: ScalelagError | None = None
         self.zero_s = 0.0
         self.load_done = False
@@ -84,7 +61,7 @@ class Session:
         self._final: set[int] = set()
         self._load_ended_s: float | None = None
         self._workers = 1
-        self._planned = self._count_planned()
+        self._planned = planned_requests(options)
 
     def _preflight(self) -> ServePayload:
         options = self.options
@@ -96,15 +73,14 @@ class Session:
         patience.retry(lambda: check_endpoint(self._host))
         return payload
 
-    def _room_warnings(self) -> list[str]:
-        room = look_for_room(self._dashboard, self._payload)
-        return [f"no room: {shortage.text}" for shortage in room.shortages]
-
-    def _count_planned(self) -> int | None:
-        options = self.options
-        if options.plan.unit != "rps":
-            return None
-        return count_arrivals(options.plan, options.arrivals, options.seed)
+    def _room_warnings(self, say: Callable[[str], None]) -> list[str]:
+        wait_s = self.options.wait_for_room_s
+        if wait_s:
+            patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_LOOK_S)
+            await_room(self._dashboard, self._watched, patience, say)
+            return []
+        room = look_for_room(self._dashboard, self._payload, self._watched)
+        return [f"no room: {lack}" for lack in room.lacks]
 
     def start(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.
@@ -114,26 +90,32 @@ class Session:
         options = self.options
         self.path = create_run_dir(options.out, options.name, self._clock.now())
         self.zero_s = self._clock.now() + LEAD_S
-        self._rows = RowWriter(self.path / REPLICAS_FILE)
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
         self.collector = RowCollector(self._requests)
-        self._watched = frozenset(options.deployments or self._payload.deployments())
-        pacing = Pacing(
-            options.probe_rate_per_s,
-            options.observer_budget_ratio,
-            measure_baseline(self._dashboard),
-        )
-        self.probe = ReplicaProbe(
-            self._dashboard,
-            self._write_rows,
-            self._clock.now,
-            ReplicaTracker(self._watched),
-            pacing,
+        self._watch = Watch(
+            self.path, self._dashboard, options, self._clock, self._watched, self._fail
         )
         self.running = True
         self._assign(run_name)
-        self._write_info("interrupted", UNFINISHED)
-        self._probe_greenlet = gevent.spawn(self.probe.run)
+        self._record = RunRecord(
+            self.path,
+            begun(
+                options,
+                self._clock,
+                target_info(self._host, options, self._payload, self._watched),
+                ray=self._ray_version,
+                zero_s=self.zero_s,
+                workers=self._workers,
+                planned=self._planned,
+                warnings=self.warnings,
+            ),
+        )
+        self._watch.start()
+
+    @property
+    def probe(self) -> ReplicaProbe:
+        """What watches the replicas."""
+        return self._watch.replicas
 
     def _assign(self, run_name: str) -> None:
         runner = self._runner
@@ -160,7 +142,9 @@ class Session:
     def edge(self, stage: int, planned_s: float) -> None:
         """Note that a closed-loop stage begins now, and put it on record."""
         self._edges.append(Edge(stage, planned_s, self.elapsed_s))
-        self._write_info("interrupted", UNFINISHED)
+        self._record.update(
+            edges=tuple(self._edges), clock=clock_info(self._clock, self.probe.offset)
+        )
 
     def collect(self, message: dict[str, Any]) -> None:
         """Take a process's rows. A disk that does not take them ends the run (see `failure`)."""
@@ -168,16 +152,12 @@ class Session:
             try:
                 self.collector.collect(message, int(message["worker"]))
             except RecordError as error:
-                self.failure = error
+                self._fail(error)
         if message["final"]:
             self._final.add(int(message["worker"]))
 
-    def _write_rows(self, rows: Sequence[Row]) -> None:
-        if self.failure is None:
-            try:
-                self._rows.append(rows)
-            except RecordError as error:
-                self.failure = error
+    def _fail(self, error: RecordError) -> None:
+        self.failure = self.failure or error
 
     def end_load(self) -> None:
         """Get the last rows from every process; the load is over."""
@@ -215,72 +195,31 @@ class Session:
     def finish(self, status: RunStatus, reason: str | None) -> Path:
         """Stop watching and close the run directory. Returns its path; may be called once."""
         self.running = False
-        self.probe.stop()
-        self._probe_greenlet.join(timeout=10)
-        self._probe_greenlet.kill()
+        self._watch.stop()
+        ended_s = self._clock.now()
         try:
             self._requests.close()
-            self._rows.close()
-            self._write_info(status, reason)
+            # Before the logs are read: a run that is killed meanwhile is whole but for them.
+            self._close_record(status, reason, ended_s)
+            self._watch.read_logs(self.probe.started_s, ended_s)
+            self._watch.close()
         except RecordError as error:
-            self.failure = self.failure or error
+            self._fail(error)
         self._dashboard.close()
         return self.path
 
-    def _write_info(self, status: RunStatus, reason: str | None) -> None:
-        write_run_info(self.path, self._info(status, reason))
-
-    def _info(self, status: RunStatus, reason: str | None) -> RunInfo:
-        options = self.options
-        ended = status != "interrupted" or reason != UNFINISHED
-        return RunInfo(
-            schema_version=SCHEMA_VERSION,
-            name=options.name,
+    def _close_record(self, status: RunStatus, reason: str | None, ended_s: float) -> None:
+        pacing = self.probe.pacing
+        self._record.update(
             status=status,
             reason=reason,
-            versions=Versions(
-                scalelag.__version__,
-                locust.__version__,
-                platform.python_version(),
-                self._ray_version,
-            ),
-            options=options.public(),
-            plan=options.plan,
-            arrivals=options.arrivals,
-            seed=options.seed,
-            clock=self._clock_info(),
-            target=self._target_info(),
+            clock=clock_info(self._clock, self.probe.offset),
             probe=ProbeInfo(
-                rate_per_s=options.probe_rate_per_s,
-                budget_ratio=options.observer_budget_ratio,
-                busy_s=self.probe.pacing.busy_s if ended else None,
-                watched_s=self._clock.now() - self.probe.started_s if ended else None,
+                rate_per_s=self.options.probe_rate_per_s,
+                budget_ratio=self.options.observer_budget_ratio,
+                busy_s=pacing.busy_s,
+                watched_s=ended_s - self.probe.started_s,
             ),
-            workers=self._workers,
-            zero_s=self.zero_s,
-            planned_requests=self._planned,
-            edges=tuple(self._edges),
             load_ended_s=self._load_ended_s,
-            watched_until_s=self._clock.now() if ended else None,
-            warnings=tuple(self.warnings),
-        )
-
-    def _clock_info(self) -> ClockInfo:
-        offset = self.probe.offset
-        return ClockInfo(
-            anchor_wall_s=self._clock.anchor_wall_s,
-            anchor_monotonic_s=self._clock.anchor_monotonic_s,
-            offset_s=offset.offset_s if offset else None,
-            error_s=offset.error_s if offset else None,
-            reason=None if offset else "the answers carry no time of the cluster's (Ray < 2.54)",
-        )
-
-    def _target_info(self) -> TargetInfo:
-        described = self._payload.deployments()
-        return TargetInfo(
-            host=without_credentials(self._host),
-            dashboard=without_credentials(self.options.dashboard),
-            embedded=self.options.embedded,
-            deployments={key: described[key].info() for key in self._watched},
-            watched=tuple(sorted(self._watched)),
+            watched_until_s=ended_s,
         )

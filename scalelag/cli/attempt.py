@@ -1,0 +1,104 @@
+"""One try of a run: the target up, the load process, the target down."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from reports.analysis.gates import parse_gate
+from reports.analysis.summary import analyse
+from reports.render.terminal import render_terminal
+from scalelag.cli.load_process import LoadProcess, option_arguments
+from scalelag.cli.targets import Endpoint, embedded, existing
+from scalelag.cli.tries import TryEnd, fault_of, read_judged, say
+from scalelag.errors import EXIT_INVALID, TargetError
+from scalelag.record.run_dir import load_run
+from scalelag.record.run_info import EarlierTry
+from scalelag.target.apps import AppConfig
+
+
+class Job:
+    """What `scalelag run` was asked to do; `attempt` does it once, and can be called again.
+
+    Without `host` each attempt has a cluster of its own. `values` are the plugin's options.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        apps: Sequence[AppConfig],
+        host: str | None,
+        *,
+        cpus: int,
+        wait_s: float,
+        verify: bool | str,
+        locustfiles: Sequence[Path],
+        processes: int,
+        web: bool,
+    ) -> None:
+        self._values = values
+        self._apps = apps
+        self._host = host
+        self._cpus = cpus
+        self._wait_s = wait_s
+        self._verify = verify
+        self._locustfiles = locustfiles
+        self._processes = processes
+        self._web = web
+        self._left: list[str] = []
+
+    def attempt(self, tries: Sequence[EarlierTry]) -> TryEnd:
+        """Run once, after `tries`. Raises TargetError where the target is not ready in time.
+
+        What goes wrong with the target after a measurement was made is raised as lasting: the
+        measurement stands, and is not made again.
+        """
+        end: TryEnd | None = None
+        try:
+            with self._target() as endpoint:
+                end = self._load(endpoint, tries)
+        except TargetError as error:
+            if end is None:
+                raise
+            if end.fault is None:
+                raise TargetError(str(error), lasting=True) from error
+            say(str(error))
+        if end.code < 0:
+            _report_killed(-end.code, end.path)
+            return TryEnd(EXIT_INVALID, end.path)
+        return end
+
+    def _target(self) -> AbstractContextManager[Endpoint]:
+        if self._host is None:
+            return embedded(self._apps, self._cpus, self._wait_s)
+        return existing(
+            self._apps,
+            Endpoint(self._host, self._values["dashboard"]),
+            verify=self._verify,
+            wait_s=self._wait_s,
+            left=self._left,
+        )
+
+    def _load(self, endpoint: Endpoint, tries: Sequence[EarlierTry]) -> TryEnd:
+        values = {**self._values, "dashboard": endpoint.dashboard}
+        load = LoadProcess(
+            [*option_arguments(values), "--host", endpoint.host],
+            locustfiles=self._locustfiles,
+            processes=self._processes,
+            web=self._web,
+            token=endpoint.token,
+            tries=tries,
+        )
+        code, outcome = load.run()
+        return TryEnd(code, outcome.path, fault_of(code, outcome, read_judged(outcome.path)))
+
+
+def _report_killed(signal_number: int, path: str | None) -> None:
+    """Report on what a load process that was killed has left."""
+    say(f"the load process was killed by signal {signal_number}")
+    if path is not None:
+        recorded = load_run(Path(path))
+        gates = [parse_gate(text) for text in recorded.info.options.get("gate", [])]
+        render_terminal(analyse(recorded, gates), Console(), path)

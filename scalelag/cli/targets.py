@@ -1,0 +1,78 @@
+"""The target of a try: a cluster of our own, or one that is there; left as it was found."""
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+from rich.console import Console
+
+from probes.serve_api import Dashboard, token_from_environment
+from scalelag.target.apps import AppConfig
+from scalelag.target.deploy import deploy, undeploy
+from scalelag.target.embedded import EmbeddedCluster
+from scalelag.target.preflight import Patience, check_endpoint, ready_payload
+
+DEPLOY_WAIT_S = 60.0
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """A target that is ready. `token` is one to pass on that our own environment does not hold."""
+
+    host: str
+    dashboard: str
+    token: str | None = None
+
+
+@contextmanager
+def embedded(apps: Sequence[AppConfig], cpus: int, wait_s: float) -> Generator[Endpoint]:
+    """A fresh cluster with `apps` on it, until the block ends. Raises TargetError."""
+    console = Console(stderr=True)
+    console.print("starting an embedded Ray cluster ...", highlight=False)
+    with EmbeddedCluster(cpus) as cluster:
+        if cluster.urls is None:
+            raise RuntimeError("a cluster that was entered has URLs")
+        dashboard = Dashboard(cluster.urls.dashboard, time.time, cluster.token)
+        names = deploy(dashboard, apps)
+        console.print(f"deploying {', '.join(names)} ...", highlight=False)
+        _await_ready(dashboard, names, wait_s)
+        yield Endpoint(cluster.urls.host, cluster.urls.dashboard, cluster.token)
+
+
+@contextmanager
+def existing(
+    apps: Sequence[AppConfig],
+    endpoint: Endpoint,
+    *,
+    verify: bool | str,
+    wait_s: float,
+    left: list[str],
+) -> Generator[Endpoint]:
+    """`endpoint`, with `apps` beside what is there until the block ends. Raises TargetError.
+
+    `left` holds the names of those that an earlier try could not take away; they go first.
+    """
+    if not apps:
+        yield endpoint
+        return
+    dashboard = Dashboard(endpoint.dashboard, time.time, token_from_environment(), verify)
+    patience = Patience(wait_s, time.monotonic, time.sleep)
+    patience.retry(lambda: check_endpoint(endpoint.host))
+    if left:
+        patience.retry(lambda: _take_away(dashboard, left))
+    left += patience.retry(lambda: deploy(dashboard, apps))
+    try:
+        _await_ready(dashboard, left, wait_s)
+        yield endpoint
+    finally:
+        _take_away(dashboard, left)
+
+
+def _take_away(dashboard: Dashboard, left: list[str]) -> None:
+    undeploy(dashboard, left, Patience(DEPLOY_WAIT_S, time.monotonic, time.sleep))
+    left.clear()
+
+
+def _await_ready(dashboard: Dashboard, names: Sequence[str], wait_s: float) -> None:
+    patience = Patience(wait_s, time.monotonic, time.sleep)
+    patience.retry(lambda: ready_payload(dashboard, [], names))

@@ -37,7 +37,6 @@ class FastArgs(ScalingArgs):
     )
     max_replicas: MaxReplicas = 2
     max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
-    upscale_delay_s: UpscaleDelayS = 1.0
     downscale_delay_s: DownscaleDelayS = 3.0
 
 

@@ -68,7 +68,7 @@ class ScalingArgs(BaseModel):
     target_ongoing_requests: TargetOngoingRequests = 2.0
     max_ongoing_requests: MaxOngoingRequests = 8
     metrics_interval_s: MetricsIntervalS = 1.0
-    look_back_period_s: LookBackPeriodS = 3.0
+    look_back_period_s: LookBackPeriodS = 2.0
     upscale_delay_s: UpscaleDelayS = 2.0
     downscale_delay_s: DownscaleDelayS = 5.0
     downscale_to_zero_delay_s: DownscaleToZeroDelayS = None

@@ -11,6 +11,7 @@ from probes.serve_api import Dashboard, token_from_environment
 from scalelag.target.apps import AppConfig
 from scalelag.target.deploy import deploy, undeploy
 from scalelag.target.embedded import EmbeddedCluster
+from scalelag.target.ignored_settings import dropped_settings
 from scalelag.target.preflight import Patience, check_endpoint, ready_payload
 
 DEPLOY_WAIT_S = 60.0
@@ -35,7 +36,7 @@ def embedded(apps: Sequence[AppConfig], cpus: int, wait_s: float) -> Generator[E
         dashboard = Dashboard(cluster.urls.dashboard, time.time, cluster.token)
         names = deploy(dashboard, apps)
         console.print(f"deploying {', '.join(names)} ...", highlight=False)
-        _await_ready(dashboard, names, wait_s)
+        _await_ready(dashboard, apps, names, wait_s)
         yield Endpoint(cluster.urls.host, cluster.urls.dashboard, cluster.token)
 
 
@@ -62,7 +63,7 @@ def existing(
         patience.retry(lambda: _take_away(dashboard, left))
     left += patience.retry(lambda: deploy(dashboard, apps))
     try:
-        _await_ready(dashboard, left, wait_s)
+        _await_ready(dashboard, apps, left, wait_s)
         yield endpoint
     finally:
         _take_away(dashboard, left)
@@ -73,6 +74,12 @@ def _take_away(dashboard: Dashboard, left: list[str]) -> None:
     left.clear()
 
 
-def _await_ready(dashboard: Dashboard, names: Sequence[str], wait_s: float) -> None:
+def _await_ready(
+    dashboard: Dashboard, apps: Sequence[AppConfig], names: Sequence[str], wait_s: float
+) -> None:
+    """Wait until the applications run, then say which of their settings Serve has dropped."""
     patience = Patience(wait_s, time.monotonic, time.sleep)
-    patience.retry(lambda: ready_payload(dashboard, [], names))
+    payload = patience.retry(lambda: ready_payload(dashboard, [], names))
+    console = Console(stderr=True)
+    for finding in dropped_settings(apps, payload):
+        console.print(f"scalelag: {finding.line}", markup=False, highlight=False, soft_wrap=True)

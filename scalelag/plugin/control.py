@@ -87,8 +87,8 @@ class Control:
             return
         self._path = str(self.session.path)
         note_outcome(Outcome(self._path))
-        for warning in self.session.warnings:
-            self._say(warning)
+        for finding in self.session.findings:
+            self._say(finding.line)
         self._live = gevent.spawn(self._show, self.session)
 
     @property

@@ -13,6 +13,7 @@ from probes.pacing import ClockOffset
 from probes.payload import ServePayload
 from scalelag.plugin.run_options import RunOptions
 from scalelag.record.clock import Clock
+from scalelag.record.finding import LintFinding
 from scalelag.record.plan import count_arrivals
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import write_run_info
@@ -52,7 +53,7 @@ def begun(
     zero_s: float,
     workers: int,
     planned: int | None,
-    warnings: Collection[str],
+    findings: Collection[LintFinding],
 ) -> RunInfo:
     """What is known of a run that has just begun: until it is closed it counts as interrupted."""
     return RunInfo(
@@ -71,7 +72,7 @@ def begun(
         workers=workers,
         zero_s=zero_s,
         planned_requests=planned,
-        warnings=tuple(warnings),
+        findings=tuple(findings),
         tries=options.earlier_tries,
     )
 

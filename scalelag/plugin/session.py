@@ -1,5 +1,6 @@
 """One run, in the process that leads it: from preflight to the closed run directory."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.plugin.recorder import RowCollector
 from scalelag.plugin.run_options import RunOptions
 from scalelag.plugin.run_record import RunRecord, begun, clock_info, planned_requests, target_info
+from scalelag.plugin.start_lint import start_findings
 from scalelag.plugin.watch import Watch, open_dashboard
 from scalelag.plugin.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
 from scalelag.record.clock import Clock
@@ -52,7 +54,10 @@ class Session:
         self._payload = self._preflight()
         self._watched = frozenset(options.deployments or self._payload.deployments())
         self._ray_version = ray_version(self._dashboard)
-        self.warnings = self._room_warnings(say)
+        cluster_environ = os.environ if options.embedded else {}
+        self.findings = start_findings(
+            self._payload, self._watched, self._lacks(say), cluster_environ
+        )
         self.failure: ScalelagError | None = None
         self.zero_s = 0.0
         self.load_done = False
@@ -73,14 +78,13 @@ class Session:
         patience.retry(lambda: check_endpoint(self._host))
         return payload
 
-    def _room_warnings(self, say: Callable[[str], None]) -> list[str]:
+    def _lacks(self, say: Callable[[str], None]) -> list[str]:
         wait_s = self.options.wait_for_room_s
         if wait_s:
             patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_LOOK_S)
             await_room(self._dashboard, self._watched, patience, say)
             return []
-        room = look_for_room(self._dashboard, self._payload, self._watched)
-        return [f"no room: {lack}" for lack in room.lacks]
+        return look_for_room(self._dashboard, self._payload, self._watched).lacks
 
     def start(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.
@@ -107,7 +111,7 @@ class Session:
                 zero_s=self.zero_s,
                 workers=self._workers,
                 planned=self._planned,
-                warnings=self.warnings,
+                findings=self.findings,
             ),
         )
         self._watch.start()

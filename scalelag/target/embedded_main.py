@@ -13,10 +13,12 @@ import signal
 import socket
 import sys
 import tempfile
+from functools import partialmethod
 from pathlib import Path
 
 import ray
 from ray import serve
+from ray._private.parameter import RayParams
 
 # Ray's worker processes listen on ports from 10002 to 19999.
 _WORKER_PORTS = range(10002, 20000)
@@ -43,12 +45,22 @@ def _yield_to_the_load() -> None:
         Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
 
 
+def _own_agent_port() -> None:
+    """Let the dashboard's agent take any free port.
+
+    On its usual one, 52365, it fails where another Ray runs on this machine, and then this cluster
+    gives no logs. `ray start` has an option for it; `ray.init` has none.
+    """
+    RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def main() -> None:
     """Run the cluster until standard input closes."""
     # Ctrl-C goes to every process of the terminal; ours ends when its parent closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     _yield_to_the_load()
+    _own_agent_port()
     dashboard_port, serve_port = _free_port(), _free_port()
     # Not under /tmp/ray, whose `session_latest` belongs to whoever else runs Ray here; short, since
     # the path of a Unix socket has 107 characters at most.

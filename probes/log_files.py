@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from probes.serve_api import Dashboard, DashboardError
+from probes.serve_api import TIMED_OUT, Dashboard, DashboardError
 from scalelag.errors import TargetError
 
 LIST_PATH = "/api/v0/logs"
@@ -110,16 +110,19 @@ class LogReader:
         """Return the end of `log`: back to a line that is `enough`, or as far as the bound goes."""
         asked = _FIRST_TAIL_LINES
         best = self._last(log, asked, max_bytes)
-        while best is not None and not (best.whole or _reaches(best, enough)):
+        while best is None and asked > 1:
+            asked //= _TAIL_GROWTH
+            best = self._last(log, asked, max_bytes)
+        if best is None:
+            raise UnreadableError(f"its last line is more than {max_bytes} bytes")
+        while not (best.whole or _reaches(best, enough)):
             size = sum(len(line) + 1 for line in best.lines)
             affordable = int(0.9 * max_bytes / size * len(best.lines))
             wanted = min(asked * _TAIL_GROWTH, affordable)
-            if wanted <= asked:
+            longer = self._last(log, wanted, max_bytes) if wanted > asked else None
+            if longer is None:
                 break
-            asked = wanted
-            best = self._last(log, asked, max_bytes) or Tail(best.lines, whole=False)
-        if best is None:
-            raise UnreadableError(f"its last {asked} lines are more than {max_bytes} bytes")
+            asked, best = wanted, longer
         return best
 
     def last(self, log: LogFile, lines: int) -> list[bytes]:
@@ -164,7 +167,7 @@ class LogReader:
             self._timeouts = 0
             return UnreadableError(reason)
         self._timeouts += 1
-        self._silent[node] += 1
+        self._silent[node] += reason == TIMED_OUT  # else it is the dashboard that is gone
         if self._timeouts >= self._limits.timeouts:
             return SpentError(f"{reason}, {self._timeouts} times in a row")
         return UnreadableError(reason)

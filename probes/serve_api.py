@@ -23,6 +23,9 @@ CLUSTER_STATUS_PATH = "/api/cluster_status?format=1"
 NODES_PATH = "/nodes?view=summary"
 
 _LASTING_STATUSES = (401, 403, 404)
+TIMED_OUT = "no answer in time"
+"""The reason of a DashboardError where the dashboard kept its silence."""
+
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
 _PIECE_BYTES = 1 << 14
@@ -208,7 +211,7 @@ def _reason(error: Exception) -> str:
     if "Connection refused" in text:
         return "connection refused"
     if "Read timed out" in text:
-        return "no answer in time"  # in the middle of an answer
+        return TIMED_OUT  # in the middle of an answer
     if "NameResolution" in text:
         return "the host's name is unknown"
     if isinstance(error, requests.exceptions.ConnectionError):

@@ -22,6 +22,7 @@ from reports.analysis.model import (
     ScaleUp,
     StepReport,
 )
+from scalelag.record.finding import LintFinding
 from scalelag.record.run_info import Versions
 
 HOSTILE = "[red]x[/red]<script>"
@@ -294,6 +295,24 @@ def curves(levels: dict[float, float], ends_s: int, **replicas: Series) -> Curve
     )
 
 
+LINT = (
+    LintFinding(
+        "default/Sleeper",
+        "push-slower-than-delay",
+        "metrics_interval_s 10 is longer than upscale_delay_s 2: open requests are reported every "
+        "10 s, so a change in load is noticed up to 10 s late, and the delay is over before a "
+        "second report can confirm the first. Set metrics_interval_s to 2 or less.",
+    ),
+    LintFinding(
+        HOSTILE_KEY,
+        "setting-read-nowhere",
+        "autoscaling_config.[b]x\x1b[2J is read nowhere: Serve knows no such setting and left it "
+        "out. Remove it.",
+    ),
+    LintFinding(None, "variable-read-nowhere", "RAY_SERVE_NOPE is set and has no effect"),
+)
+
+
 def busy() -> Analysis:
     """Everything at once: each kind of step, of gate, of warning, and names that mean harm."""
     deployments = {
@@ -353,6 +372,7 @@ def busy() -> Analysis:
             deployments=deployments,
             probe=probe(gaps=1, gap_s=2.7),
             warnings=warnings,
+            lint=LINT,
         ),
         curves=curves(
             dict(zip(EDGES_S, LEVELS, strict=True)),

@@ -65,6 +65,7 @@ class StepShape(LoadTestShape):
             return
         # No users yet: Locust fires test_start, where the run is announced.
         yield 0, 1.0, classes
+        control.opened.wait()
         session = control.running
         if session is None or not self._wait_until(session, -1.0):
             return

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import gevent
+import gevent.event
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
 from rich.console import Console
@@ -15,6 +16,7 @@ from reports.analysis.summary import analyse
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
+from reports.render.wording import plain
 from scalelag.errors import EXIT_INTERRUPTED, ScalelagError, TargetError
 from scalelag.plugin.live import LiveLine
 from scalelag.plugin.options import PARENT_VARIABLE
@@ -44,6 +46,8 @@ class Control:
         self.session: Session | None = None
         # From the first look at the target until the shape is done or the test is stopped.
         self.busy = False
+        # Set once test_start has been dealt with: Locust fires it in a greenlet of its own.
+        self.opened = gevent.event.Event()
         runner.register_message(ROWS_MESSAGE, self._on_rows)
         if os.environ.get(PARENT_VARIABLE):
             # The parent of a worker that Locust forked is the process that leads the run.
@@ -54,6 +58,7 @@ class Control:
     def prepare(self) -> bool:
         """Check the options and look at the target. What is wrong is said; then it is False."""
         self.session, self.busy, self._path = None, True, None
+        self.opened.clear()
         try:
             options = run_options(vars(self._environment.parsed_options))
             session = Session(self._environment, self._runner, options, self._clock, self._say)
@@ -76,20 +81,25 @@ class Control:
 
     def on_test_start(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Open the run directory and announce the plan's start."""
-        if self.session is None:
-            return
+        try:
+            if self.session is not None:
+                self._open(self.session)
+        finally:
+            self.opened.set()
+
+    def _open(self, session: Session) -> None:
         self._runs += 1
         try:
-            self.session.start(f"{os.getpid()}-{self._runs}")
+            session.start(f"{os.getpid()}-{self._runs}")
         except ScalelagError as error:
             self.session = None
             self.refuse(error)
             return
-        self._path = str(self.session.path)
+        self._path = str(session.path)
         note_outcome(Outcome(self._path))
-        for finding in self.session.findings:
-            self._say(finding.line)
-        self._live = gevent.spawn(self._show, self.session)
+        for finding in session.findings:
+            self._say(plain(finding.line))
+        self._live = gevent.spawn(self._show, session)
 
     @property
     def running(self) -> Session | None:

@@ -12,6 +12,7 @@ from rich.text import Text
 from probes.pacing import clock_offset
 from probes.payload import ServePayload, parse_payload
 from probes.serve_api import APPLICATIONS_PATH, Dashboard, token_from_environment
+from reports.render.wording import plain
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.options import OPTIONS
 from scalelag.plugin.start_lint import start_findings
@@ -146,6 +147,7 @@ def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None
     # The environment is that of a cluster started from here; that of any other cannot be seen.
     found = start_findings(payload, payload.deployments().keys(), room.lacks, os.environ)
     for finding in found:
-        findings.warn(finding.deployment or "configuration", f"{finding.text} [{finding.rule}]")
+        about = plain(finding.deployment or "configuration")
+        findings.warn(about, f"{plain(finding.text)} [{finding.rule}]")
     if not found:
         findings.good("configuration", "no setting that does harm or nothing")

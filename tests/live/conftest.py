@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import uuid
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -35,10 +37,20 @@ def wait_for(what, look, deadline_s=60.0):
     raise AssertionError(f"{what}: not within {deadline_s} s")
 
 
+# Where the agents of every Ray on a machine listen unless told otherwise.
+_RAY_AGENT_PORT = 52365
+
+
 @pytest.fixture(scope="session")
 def cluster():
-    with EmbeddedCluster(8) as started:
-        yield started
+    """The session's cluster, started as if another Ray ran here: its agent's usual port is taken."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # another Ray does run here
+            other.bind(("127.0.0.1", _RAY_AGENT_PORT))
+            other.listen()
+        with EmbeddedCluster(8) as started:
+            yield started
 
 
 @pytest.fixture(scope="session")
@@ -94,9 +106,9 @@ class Command:
         return msgspec.json.decode((self.run_dirs[-1] / "report.json").read_bytes())
 
 
-@pytest.fixture
-def scalelag(tmp_path):
-    """Starts `scalelag` commands; fails where a process of theirs is left behind."""
+@contextmanager
+def commands(folder):
+    """Starts `scalelag` commands in `folder`; fails where a process of theirs is left behind."""
     mark = uuid.uuid4().hex
     started = []
 
@@ -106,7 +118,7 @@ def scalelag(tmp_path):
             dict(os.environ)
             | {_MARK: mark, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
             | environment,
-            tmp_path,
+            folder,
         )
         started.append(command)
         return command
@@ -123,6 +135,13 @@ def scalelag(tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.fixture
+def scalelag(tmp_path):
+    """Starts `scalelag` commands; fails where a process of theirs is left behind."""
+    with commands(tmp_path) as start:
+        yield start
+
+
 def marked(mark):
     """Processes, by pid, that were started with `mark` in their environment."""
     found = {}
@@ -137,15 +156,27 @@ def marked(mark):
     return found
 
 
-@pytest.fixture
-def on_cluster(scalelag, cluster):
-    """Starts `scalelag` commands aimed at the session's cluster."""
+def aimed_at(cluster, start):
+    """Starts `scalelag` commands by `start`, aimed at `cluster`."""
 
-    def start(command, *arguments, host=True, **environment):
+    def begin(command, *arguments, host=True, **environment):
         where = ["--dashboard", cluster.urls.dashboard]
         where += ["--host", cluster.urls.host] if host else []
-        return scalelag(
+        return start(
             command, *where, *arguments, **({"RAY_AUTH_TOKEN": cluster.token} | environment)
         )
 
-    return start
+    return begin
+
+
+@pytest.fixture
+def on_cluster(scalelag, cluster):
+    """Starts `scalelag` commands aimed at the session's cluster."""
+    return aimed_at(cluster, scalelag)
+
+
+@pytest.fixture(scope="module")
+def on_cluster_once(tmp_path_factory, cluster):
+    """The same, for a run that all tests of a module look at."""
+    with commands(tmp_path_factory.mktemp("module")) as start:
+        yield aimed_at(cluster, start)

@@ -86,10 +86,16 @@ def run_problems(
             )
         )
     if watched_s and probe.gap_s > _MAX_BLIND_RATIO * watched_s:
-        text = f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s (see the gaps)"
+        text = f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s{_why(run.gaps)}"
         lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
         problems.append(Problem(text, "target" if lost else None))
     return problems
+
+
+def _why(gaps: Sequence[Gap]) -> str:
+    """Reason of the longest gap, in brackets."""
+    longest = max(gaps, key=lambda gap: gap.to_s - gap.from_s, default=None)
+    return f" (longest gap: {longest.reason})" if longest else ""
 
 
 def invalid_through(problems: Sequence[Problem]) -> InvalidThrough | None:

@@ -38,6 +38,18 @@ def test_a_dashboard_that_died_and_stayed_away_is_the_targets_doing():
     assert (report.verdict, report.invalid_through) == ("invalid", "target")
 
 
+def test_the_reason_of_the_longest_gap_is_told():
+    rows = [
+        *watch(),
+        Gap(ZERO_S + 10, ZERO_S + 11, "HTTP 503", 2),
+        Gap(ZERO_S + 30, ZERO_S + 60, "connection refused", 9),
+    ]
+
+    (reason,) = report_of(recorded(rows=rows)).reasons
+
+    assert "(longest gap: connection refused)" in reason
+
+
 def test_an_answer_that_took_too_long_may_be_the_loads_doing():
     report = report_of(recorded(rows=blind(NO_ANSWER_IN_TIME, (30, 60))))
 

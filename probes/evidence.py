@@ -11,7 +11,7 @@ from probes.log_events import LogsRead, ReplicaLog, evidence_rows
 from probes.log_files import Limits, LogReader, SpentError
 from probes.log_lines import LogLine
 from probes.node_clocks import Bound, agree
-from probes.node_pings import try_ping
+from probes.node_pings import ping_numbers, try_ping
 from probes.pacing import ClockOffset
 from probes.payload import ServePayload
 from probes.replica_heads import new_replicas, try_head
@@ -53,6 +53,7 @@ class _Reading:
         self._reader = reader
         self._now = now
         self._limits = limits
+        self._numbers = ping_numbers()
         self._pings: dict[str, tuple[Bound, ...]] = {}
         self._controller_node: str | None = None
         self._controller: tuple[LogLine, ...] = ()
@@ -115,7 +116,7 @@ class _Reading:
     def _ping(self, node: str) -> tuple[Bound, ...]:
         if node not in self._pings:
             self._pings[node] = ()
-            pings = try_ping(self._reader, node, self._now)
+            pings = try_ping(self._reader, node, self._now, self._numbers)
             self._pings[node] = tuple(ping.bound for ping in pings)
         return self._pings[node]
 

@@ -181,7 +181,8 @@ def _kinds(change: Transition) -> list[LogKind]:
         kinds.append("started")
     if change.to_state == "STOPPING":
         kinds.append("stopping")
-    if change.to_state is None:
+    # A deployment that is deleted is listed no more while its replicas still run.
+    if change.to_state is None and change.from_state == "STOPPING":
         kinds.append("stopped")
     return kinds
 

@@ -34,6 +34,7 @@ class Node:
     theta_s: float = 0.0
     files: dict[str, Content] = field(default_factory=dict)
     notes: bool = True
+    agent_log: str = AGENT_LOG
 
     def write(self, name: str, at_s: float, head: str, *texts: str) -> None:
         """Append an entry: `head` is the component and its id; further texts are lines after it."""
@@ -114,8 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, json.dumps({"result": True, "data": {"result": found}}).encode())
 
     def _file(self, node: Node, name: str, lines: int, fault: Fault) -> None:
-        if name == AGENT_LOG:
-            node.files.setdefault(name, b"")
+        node.files.setdefault(AGENT_LOG, b"")
         if name not in node.files:
             self._answer(500, f"A file is not found at: /tmp/ray/logs/{name}".encode())
             return
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             f"{stamp(time.time(), node.theta_s)}\tINFO log_agent.py:401 -- Tailing logs from 0 to 9 "
             f"for lines={lines}, with keep_alive=-1\n"
         )
-        node.files[AGENT_LOG] = node.files.get(AGENT_LOG, b"") + line.encode()
+        node.files[node.agent_log] = node.files.get(node.agent_log, b"") + line.encode()
 
 
 def _pieces(content: Content) -> Iterator[bytes]:

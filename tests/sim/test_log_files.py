@@ -7,7 +7,7 @@ import pytest
 
 from probes.log_files import Limits, LogFile, LogReader, SpentError, UnreadableError
 from probes.node_clocks import node_clock
-from probes.node_pings import ping_node
+from probes.node_pings import ping_node, ping_numbers
 from probes.replica_heads import read_head
 from probes.serve_api import Dashboard
 from tests.sim.log_server import Fault, Node, running_log_server
@@ -314,7 +314,7 @@ def test_a_node_is_asked_what_time_it_is(server, reading, theta_s):
     server.nodes["n1"].theta_s = theta_s
     server.nodes["n1"].files["dashboard_agent.log"] = numbered(500)
 
-    pings = ping_node(reading(), "n1", time.time)
+    pings = ping_node(reading(), "n1", time.time, ping_numbers())
 
     assert len(pings) == 2
     clock = node_clock("n1", [ping.bound for ping in pings])
@@ -324,4 +324,17 @@ def test_a_node_is_asked_what_time_it_is(server, reading, theta_s):
 def test_a_node_that_notes_nothing_tells_nothing(server, reading):
     server.nodes["n1"].notes = False
 
-    assert ping_node(reading(), "n1", time.time) == []
+    assert ping_node(reading(), "n1", time.time, ping_numbers()) == []
+
+
+def test_nodes_that_share_a_folder_of_logs_are_told_apart(server, reading):
+    near, far = Node(theta_s=0.0), Node(theta_s=19800.0, agent_log="dashboard_agent.1.log")
+    far.files = near.files
+    server.nodes = {"near": near, "far": far}
+    reader, numbers = reading(), ping_numbers()
+
+    for node, theta_s in {"near": 0.0, "far": 19800.0}.items():
+        pings = ping_node(reader, node, time.time, numbers)
+        clock = node_clock(node, [ping.bound for ping in pings])
+        assert abs(clock.offset_s - theta_s) <= clock.error_s
+        assert len(pings) == 2

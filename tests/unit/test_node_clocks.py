@@ -176,9 +176,11 @@ def test_what_was_there_already_or_repeats_bounds_nothing():
     twice = [line("started", T0, 0.0, "r2"), line("started", T0 + 60, 0.0, "r2")]
     seen = change("STARTING", "RUNNING", T0 - 0.1, T0 + 0.1, "r2")
     recovered = change("RECOVERING", "RUNNING", T0 - 0.1, T0 + 0.1, "r3")
+    deleted = change("RUNNING", None, T0 - 9, T0 - 8, "r4")
 
     lines = [line("starting", T0, 0.0), *twice, line("started", T0, 0.0, "r3")]
-    assert poll_bounds(lines, [found_there, seen, recovered]) == []
+    lines += [line("stopped", T0, 0.0, "r4")]
+    assert poll_bounds(lines, [found_there, seen, recovered, deleted]) == []
 
 
 def test_some_lines_that_contradict_the_others_do_not_move_the_clock():

@@ -267,6 +267,21 @@ def test_the_bytes_of_all_logs_are_bounded(server, reading):
         list(lines)
 
 
+def test_a_log_that_drips_is_left_when_the_time_is_over(server, reading):
+    def drip():
+        while True:
+            yield b"drop\n"
+            time.sleep(0.02)
+
+    server.nodes["n1"].files[LOG.name] = drip
+    begun_s = time.monotonic()
+
+    with pytest.raises(SpentError), reading(total_s=0.3).head(LOG, NEVER) as lines:
+        list(lines)
+
+    assert time.monotonic() - begun_s < 5
+
+
 # --- large logs ----------------------------------------------------------------------------------
 
 

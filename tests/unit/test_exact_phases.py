@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.model import Phase, StepReport
@@ -274,6 +274,7 @@ def test_no_request_by_the_end_of_the_hold_leaves_route_null_with_its_reason():
     assert phase(report, "route").reason == "no request reached it during the hold"
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(st.floats(0.0, 3.0), min_size=5, max_size=5),
     told=st.lists(st.booleans(), min_size=4, max_size=4),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.concurrency import Concurrency
@@ -74,6 +74,7 @@ def test_metrics_md_defaults_move_the_target_between_34_and_46_s_after_the_step(
     assert 46 <= floor.worst_s <= 47
 
 
+@settings(deadline=None)
 @given(
     before=st.floats(0, 2), after=st.floats(2.1, 100), look_back=st.floats(0.5, 60),
 )  # fmt: skip

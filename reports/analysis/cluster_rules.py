@@ -1,27 +1,40 @@
-"""Rules about what replicas run on: resources, state_sync, network."""
+"""Signs of what replicas run on: resources, state_sync, network."""
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from reports.analysis.facts import StepFacts, Wait
-from reports.analysis.findings import Evidence, Finding
+from reports.analysis.failed_requests import (
+    connection_failures,
+    longest_silence,
+    sent,
+)
+from reports.analysis.findings import Evidence
+from reports.analysis.outages import lost_nodes, stalls
+from reports.analysis.signs import Rule, Sign
 
+# Serve needs 2 s for a worker process, and 5.5 s where several start on a busy machine: a wait by
+# itself says nothing.
 _MIN_WAIT_S = 1.5
-_LASTING_DEMAND_S = 3.0
-# Ray's cluster status follows what happens by some seconds (AUTOSCALER_UPDATE_INTERVAL_S is 5).
+# Ray's cluster status is up to 5 s old, and looked at every 2 s: what it shows for longer, lasted.
 _STATUS_LAG_S = 5.0
-_STALLED_S = 1.0
+_LASTING_DEMAND_S = 8.0
+_STALL_S = 1.5
+_STALLED_S = 2.0
 _SLOW_LOOP_S = 0.3
+_USUAL_LOOP_S = 0.1
+_LOOPS_A_STEP = 4
 _MIN_FAILED = 3
 _MIN_FAILED_RATIO = 0.01
-_CONNECTION = ("connection refused", "connection reset", "timeout")
-_QUOTED = 4
+_QUOTED = 2
+_PER_NODE = "node:__internal_implicit_resource_"
 
 
-def resources(facts: StepFacts) -> Finding | None:
+def waited_for_room(facts: StepFacts) -> Iterator[Sign]:
     """A new replica waited, and the cluster said that what it asks for was not there."""
     waits = [w for w in facts.waits() if w.seconds >= _MIN_WAIT_S]
     if not waits:
-        return None
+        return
     longest = waits[0]
     shown = [*_started_nodes(facts, longest), *_unmet_demands(facts, longest)]
     shown += [facts.quote(e, "Serve says so") for e in facts.events("slow_to_schedule")[:1]]
@@ -30,23 +43,11 @@ def resources(facts: StepFacts) -> Finding | None:
         for row in facts.statuses()
         if "to be scheduled" in row.message
     ][:1]
-    if not shown:
-        return None
-    until = "until it got its place" if longest.over else "and was still waiting at the end"
-    text = f"replica {longest.life.replica} waited {longest.seconds:.1f} s {until}"
-    asked = ", ".join(f"{v:g} {k}" for k, v in _asked(facts).items()) or "what it asks for"
-    return Finding(
-        "resources",
-        (Evidence(text, facts.at(longest.from_s), longest.life.node), *shown),
-        f"Make room for {asked} a replica: more or larger nodes, nodes kept ready (min_workers of "
-        "the cluster's node type, so that none has to be started first), or less a replica "
-        "(ray_actor_options.num_cpus, num_gpus, resources; max_replicas_per_node).",
-        longest.seconds,
-    )
-
-
-def _asked(facts: StepFacts) -> dict[str, float]:
-    return (facts.info.required_resources if facts.info else None) or {}
+    if shown:
+        until = "until it got its place" if longest.over else "and was still waiting at the end"
+        text = f"replica {longest.life.replica} waited {longest.seconds:.1f} s {until}"
+        waited = Evidence(text, facts.at(longest.from_s), longest.life.node)
+        yield Sign(longest.from_s, longest.to_s, (waited, *shown))
 
 
 def _started_nodes(facts: StepFacts, wait: Wait) -> list[Evidence]:
@@ -67,90 +68,168 @@ def _started_nodes(facts: StepFacts, wait: Wait) -> list[Evidence]:
 
 
 def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
-    """Demands of ours that were pending during a wait while the cluster had too little free."""
+    """Demands of ours that were pending during a wait: too little was free, or it took long."""
     found: list[Evidence] = []
     for row, end_s in facts.snapshots(wait.from_s, wait.to_s):
         lasted_s = min(end_s, wait.to_s) - max(row.received_s, wait.from_s)
         for demand, count in row.demands.items():
-            short = [n for n, v in _asked(facts).items() if row.free.get(n, 0.0) < v - 1e-6]
-            if not facts.is_ours(demand) or not (short or lasted_s >= _LASTING_DEMAND_S):
+            short = [n for n, v in facts.asked.items() if row.free.get(n, 0.0) < v - 1e-6]
+            if not facts.is_ours(demand):
                 continue
-            free = ", ".join(f"{row.free.get(n, 0.0):g} {n}" for n in short)
-            text = f"{count} pending: {demand}" + (f", and only {free} free" if free else "")
+            if short:
+                free = " and ".join(f"{row.free.get(n, 0.0):g} {n}" for n in short)
+                text = f"{count} pending: {demand}, with {free} free"
+            elif _PER_NODE in demand:
+                text = f"{count} pending for want of a node that takes another: {demand}"
+            elif lasted_s >= _LASTING_DEMAND_S:
+                text = f"{count} pending for {lasted_s:.0f} s, though no sum is short: {demand}"
+            else:
+                continue
             found.append(Evidence(text, facts.at(row.received_s)))
     return found[:_QUOTED]
 
 
-def state_sync(facts: StepFacts) -> Finding | None:
-    """The controller stood still, restarted, or turned its loop slowly while the step lasted."""
-    if facts.lost_nodes():
-        return None
-    stalls = [s for s in facts.stalls() if s.from_s < facts.answered_s]
-    stalled_s = sum(stall.seconds for stall in stalls)
-    restarts = [row for row in facts.run.restarts if facts.begun_s <= row.hi_s <= facts.ended_s]
-    slow_loop = facts.loop_s is not None and facts.loop_s >= _SLOW_LOOP_S
-    mark = next((p for p in facts.step.phases if p.name == "mark_running"), None)
-    marked_late = mark is not None and mark.lo is not None and mark.lo >= _STALLED_S
-    if stalled_s < _STALLED_S and not (restarts or slow_loop or marked_late):
-        return None
-    shown = [Evidence(f"the controller {s.text}", facts.at(s.from_s)) for s in stalls[:_QUOTED]]
-    shown += [
-        Evidence("the controller restarted: autoscaling began anew", facts.at(row.hi_s))
-        for row in restarts
-    ]
-    if slow_loop and facts.loop_s:
-        text = f"a turn of the controller's loop took {facts.loop_s:.2f} s; 0.1 s is usual"
-        shown.append(Evidence(text))
-    if marked_late and mark is not None and mark.value is not None:
-        text = f"the replica was initialised {mark.value:.1f} s before the controller noticed"
-        shown.append(Evidence(text))
-    shown += [facts.quote(e, "Serve says so") for e in facts.events("stale_metrics")[:1]]
-    return Finding(
-        "state_sync",
-        tuple(shown),
-        "Give the controller room: no replicas on the head node (num_cpus: 0 there), more CPU or "
-        "memory for it, fewer deployments or replicas a cluster, and "
-        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S at its default of 0.1.",
-        max(stalled_s, mark.value or 0.0 if mark and marked_late else 0.0) or None,
+def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
+    """More room, or a replica that needs less."""
+    asked = " and ".join(f"{v:g} {k}" for k, v in facts.asked.items()) or "what it asks for"
+    limit = facts.config("max_replicas_per_node", None)
+    if limit and any(_PER_NODE in e.text for sign in signs for e in sign.shown):
+        return (
+            f"Raise max_replicas_per_node from {limit}, or have more nodes: none takes more than "
+            f"{limit} of these replicas, however much room it has."
+        )
+    if any("a node was" in e.text for sign in signs for e in sign.shown):
+        return (
+            f"Keep nodes with {asked} ready (min_workers of the node type in available_node_types, "
+            "minReplicas of a KubeRay worker group), so that none has to be started first; or begin "
+            "earlier, with a lower target_ongoing_requests."
+        )
+    return (
+        f"Make room for {facts.step.target_after or 'more'} replicas of {asked}: more nodes "
+        "(max_workers of the node type) or larger ones; or let each ask for less "
+        "(ray_actor_options.num_cpus, num_gpus, resources)."
     )
 
 
-def network(facts: StepFacts) -> Finding | None:
-    """A node dropped out, or connections failed rather than answers."""
-    shown = [evidence for found in facts.lost_nodes().values() for evidence in found]
-    errors = facts.errors()
-    broken = {kind: n for kind, n in errors.items() if kind in _CONNECTION}
-    count = sum(broken.values())
-    enough = count >= max(_MIN_FAILED, _MIN_FAILED_RATIO * facts.sent())
-    only_late = set(broken) == {"timeout"} and _is_overloaded(facts)
-    first_s = facts.first_failure_s()
-    if enough and not only_late and first_s is not None:
-        kinds = ", ".join(f"{n:,} x {kind}" for kind, n in broken.items())
-        text = f"{count:,} of {facts.sent():,} requests got no answer at all: {kinds}"
-        shown.append(Evidence(text, facts.at(first_s)))
-    shown += [facts.quote(e, "Serve says so") for e in facts.events("slow_queue_length")[:1]]
-    if not shown:
-        return None
-    return Finding(
-        "network",
-        tuple(shown),
-        "Look at the way from the load generator to Serve's proxy, and between the nodes: load "
-        "balancer, firewall, idle time-outs, the node named here. Ray gives a node up after "
-        "health_check_timeout_ms times health_check_failure_threshold of its system config.",
-        facts.answered_s - facts.begun_s if facts.is_late else None,
-        tell_apart=None
-        if facts.lost_nodes() or "timeout" not in broken or len(broken) > 1
-        else "time-outs alone may also be slow replicas: their access logs would show it",
+def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
+    """It did not answer, or turned its loop far too seldom, for 2 s and more in all."""
+    stood = [s for s in stalls(facts) if s.seconds >= _STALL_S]
+    if sum(stall.seconds for stall in stood) >= _STALLED_S:
+        for stall in stood:
+            shown = Evidence(f"the controller {stall.text}", facts.at(stall.from_s))
+            yield Sign(stall.from_s, stall.to_s, (shown,))
+
+
+def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
+    """It restarted; until it decides again nothing happens."""
+    for row in facts.run.restarts:
+        if facts.within(row.hi_s):
+            later = [d.at.mid_s for d in facts.decisions(up=True) if d.at.mid_s >= row.lo_s]
+            text = "the controller restarted: autoscaling began anew"
+            shown = Evidence(text, facts.at(row.hi_s))
+            yield Sign(row.lo_s, max(row.hi_s, min(later, default=row.hi_s)), (shown,))
+
+
+def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
+    """A turn of its loop took three times as long as usual all along: some for every step."""
+    loop_s, delay = facts.loop_s, facts.step.delay
+    if loop_s is not None and loop_s >= _SLOW_LOOP_S:
+        text = f"a turn of the controller's loop took {loop_s:.2f} s all along; 0.1 s is usual"
+        stretched_s = delay.effective_s.lo - delay.configured_s if delay else 0.0
+        seconds = max(_LOOPS_A_STEP * (loop_s - _USUAL_LOOP_S), stretched_s)
+        yield Sign(facts.begun_s, facts.answered_s, (Evidence(text),), seconds)
+
+
+def marked_late(facts: StepFacts) -> Iterator[Sign]:
+    """A replica was initialised long before the controller counted it as RUNNING."""
+    mark, life = facts.phase("mark_running"), facts.critical()
+    if mark and mark.lo is not None and mark.lo >= _STALL_S and life and life.initialized:
+        from_s = life.initialized.mid_s
+        text = (
+            f"replica {life.replica} was initialised {mark.lo:.1f} s before the controller saw it"
+        )
+        yield Sign(from_s, from_s + mark.lo, (Evidence(text, facts.at(from_s), life.node),))
+
+
+def controller_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
+    """Room for the controller, or its loop's setting back."""
+    if any(sign.seconds is not None for sign in signs):
+        return (
+            f"Put RAY_SERVE_CONTROL_LOOP_INTERVAL_S back from about {facts.loop_s or 0:.1f} to 0.1 "
+            "where it was raised; otherwise the controller has too much to do: fewer deployments "
+            "or replicas a cluster, a longer metrics_interval_s."
+        )
+    return (
+        "Give the Serve controller and Ray's GCS room: no replicas on the head node (its num_cpus "
+        "to 0), more CPU and memory there, fewer replicas a cluster, a longer metrics_interval_s."
     )
 
 
-def _is_overloaded(facts: StepFacts) -> bool:
-    """Whether more requests were open than the replicas there were meant to take."""
-    policy, running = facts.policy, facts.step.replicas_after
-    if policy is None or running is None or facts.ongoing is None:
-        return False
-    seen = [d for d in facts.timeline.decisions if facts.begun_s <= d.at.mid_s <= facts.ended_s]
-    wanted = facts.ongoing / policy.target_ongoing_requests
-    # Where requests reach Serve, more open ones than that make it scale up, or stand at its bound.
-    scaled = any(d.after > d.before for d in seen) or running >= policy.max_replicas
-    return wanted > running and scaled
+def node_lost(facts: StepFacts) -> Iterator[Sign]:
+    """A node dropped out."""
+    for lost in lost_nodes(facts):
+        there = {life.replica for life in facts.timeline.replicas if life.node == lost.node}
+        first = [
+            event.at_s
+            for event in facts.events("health_check_timed_out", "health_check_failed")
+            if event.replica in there
+        ]
+        yield Sign(min([lost.at_s, *first]), facts.answered_s, lost.shown)
+
+
+def no_connection(facts: StepFacts) -> Iterator[Sign]:
+    """Requests failed for want of a connection, not of an answer."""
+    failed = connection_failures(facts)
+    if failed and failed.count >= max(_MIN_FAILED, _MIN_FAILED_RATIO * sent(facts)):
+        kinds = ", ".join(f"{n:,} x {kind}" for kind, n in failed.kinds.items())
+        text = f"{failed.count:,} of {sent(facts):,} requests found no connection: {kinds}"
+        yield Sign(failed.from_s, failed.to_s, (Evidence(text, facts.at(failed.from_s)),))
+
+
+def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
+    """Requests that had been quick were not answered at all, and the autoscaler saw none wait."""
+    silence, policy = longest_silence(facts), facts.policy
+    if silence is None or not silence.abrupt:
+        return
+    look = facts.timeline.look_before(silence.from_s)
+    text = (
+        f"no answer at all for {silence.seconds:.1f} s with {silence.unanswered} requests under "
+        "way; those before were quick"
+    )
+    # Requests that wait within Serve make it decide for more replicas, if it may have them.
+    bounded = policy is None or look is None or (look.target or 0) >= policy.max_replicas
+    noticed_s = facts.noticed_s + (policy.upscale_delay_s if policy else 0.0)
+    decided = any(silence.from_s < d.at.mid_s < silence.to_s for d in facts.decisions(up=True))
+    doubt = "Serve's access logs show whether the requests arrived: then the replicas hung"
+    unseen = not (bounded or decided) and silence.seconds > noticed_s
+    shown = [Evidence(text, facts.at(silence.from_s))]
+    if unseen:
+        shown.append(Evidence("Serve saw none of them wait: it decided for no more replicas"))
+    yield Sign(silence.from_s, silence.to_s, tuple(shown), tell_apart=None if unseen else doubt)
+
+
+def network_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
+    """Where to look."""
+    nodes = sorted({e.node[:8] for sign in signs for e in sign.shown if e.node})
+    if nodes:
+        return (
+            f"Look at node {', '.join(nodes)} and its network. Ray gives a node up after "
+            "health_check_timeout_ms, health_check_failure_threshold times (system config); until "
+            "then requests to its replicas wait."
+        )
+    return (
+        "Look at the way from the load generator to Serve's proxies: load balancer, firewall, idle "
+        f"time-outs, the proxies' own restarts ({facts.run.info.target.host})."
+    )
+
+
+NETWORK = Rule(
+    "network", (node_lost, no_connection, nothing_answered), network_advice, only_late=True
+)
+RESOURCES = Rule("resources", (waited_for_room,), room_advice)
+STATE_SYNC = Rule(
+    "state_sync",
+    (controller_restarted, controller_stood_still, loop_was_slow, marked_late),
+    controller_advice,
+    only_late=True,
+)

@@ -1,116 +1,169 @@
-"""What made a step late, or requests fail: the rules' findings, weighed against one another.
+"""What made a step late, or requests fail: the findings of all rules, weighed against one another.
 
-A rule takes the facts of a step and returns a finding, or None where the facts do not show its
-cause. Each asks for something that was seen, never only how long something took, since a busy
-machine is slow without being broken: Serve needs 2 s, and 5.5 s where several start at once, for a
-worker process. docs/diagnosis.md has the rules in words, with the runs that they were tried on.
+A rule asks for signs that were seen, never only how long something took, since a busy machine is
+slow without being broken. docs/diagnosis.md has the rules in words, with the runs that they were
+tried on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import combinations
 
 import msgspec
 
-from reports.analysis.cluster_rules import network, resources, state_sync
+from reports.analysis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
 from reports.analysis.facts import StepFacts
+from reports.analysis.failed_requests import failures
 from reports.analysis.findings import Cause, Evidence, FailureReport, Finding
 from reports.analysis.model import StepReport
-from reports.analysis.replica_rules import bounds, configured_delay, health_check, slow_init
+from reports.analysis.outages import lost_nodes
+from reports.analysis.replica_rules import BOUNDS, CONFIGURED_DELAY, HEALTH_CHECK, SLOW_INIT
+from reports.analysis.signs import Rule, finding_of
 
-RULES: tuple[tuple[Cause, Callable[[StepFacts], Finding | None]], ...] = (
-    ("network", network),
-    ("resources", resources),
-    ("health_check", health_check),
-    ("slow_init", slow_init),
-    ("state_sync", state_sync),
-    ("bounds", bounds),
+RULES: tuple[Rule, ...] = (
+    NETWORK,
+    RESOURCES,
+    HEALTH_CHECK,
+    SLOW_INIT,
+    STATE_SYNC,
+    BOUNDS,
+    CONFIGURED_DELAY,
 )
-"""Causes other than the configuration: `configured_delay` stands only where none of these does."""
 
+EFFECTS: dict[Cause, frozenset[Cause]] = {
+    "network": frozenset({"health_check", "resources", "state_sync"}),
+}
+"""What a node that is cut off brings about by itself: its replicas fail checks, others find no room."""
+
+TELL_APART: dict[Cause, str] = {
+    "network": "network: Serve's access logs show whether the requests arrived",
+    "resources": "resources: the wait is gone where room is kept free (--wait-for-room)",
+    "health_check": "health_check: the quoted errors are gone with another version of the code",
+    "slow_init": "slow_init: the replica's own log says how long its constructor took",
+    "state_sync": "state_sync: the controller's gaps are gone where it has more room",
+    "bounds": "bounds: a higher max_replicas adds replicas",
+    "configured_delay": "configured_delay: a lower delay shortens the step by as much",
+}
+
+_SHARE = 0.2
 _PREVAILS = 2.0
 _OVERLOAD = ("HTTP 503", "timeout", "unfinished")
+_UNEXPLAINED_S = 1.0
 
 
 def diagnosed(facts: StepFacts) -> StepReport:
-    """The step of `facts`, with what made it late.
-
-    A step without a lag is asked all the same: requests may have suffered while no replica came.
-    """
-    findings = _step_findings(facts)
+    """The step of `facts`, with what made it late."""
+    findings = step_findings(facts)
     cause = leading(findings)
     chosen = next((f for f in findings if f.cause == cause), None)
     return msgspec.structs.replace(
         facts.step,
         cause=cause,
         findings=findings,
-        evidence=chosen.evidence if chosen else (),
+        evidence=chosen.evidence if chosen else _unexplained(facts, findings),
     )
 
 
-def _step_findings(facts: StepFacts) -> tuple[Finding, ...]:
+def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
+    """What explains a fifth of the lag or more, or that fewer replicas came than were wanted."""
     if facts.step.direction == "none":
         return ()
-    found = [finding for _, rule in RULES if (finding := rule(facts)) is not None]
-    if not found:
-        configured = configured_delay(facts)
-        found = [configured] if configured else []
-    return tuple(sorted(found, key=lambda f: -(f.seconds or 0.0)))
+    before = msgspec.structs.replace(facts, until_s=facts.answered_s)
+    least_s = _SHARE * facts.lag_s
+    found = [
+        finding
+        for rule in RULES
+        if (facts.is_late or not rule.only_late)
+        and (finding := finding_of(rule, before if rule.makes_late else facts)) is not None
+        and (not rule.makes_late or (finding.seconds or 0.0) >= least_s)
+    ]
+    return _weighed(facts, found)
+
+
+def _weighed(facts: StepFacts, found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings without the effects of others, the longest first; rivals say how to tell them apart."""
+    causes = {finding.cause for finding in found}
+    effects = EFFECTS["network"] if "network" in causes and lost_nodes(facts) else frozenset()
+    kept = [finding for finding in found if finding.cause not in effects]
+    kept.sort(key=lambda f: -(f.seconds or 0.0))
+    rivals = {
+        cause for pair in combinations(kept, 2) if _are_rivals(*pair) for cause in _causes(pair)
+    }
+    return tuple(
+        msgspec.structs.replace(finding, tell_apart=TELL_APART[finding.cause])
+        if finding.cause in rivals and finding.tell_apart is None
+        else finding
+        for finding in kept
+    )
+
+
+def _causes(findings: Sequence[Finding]) -> list[Cause]:
+    return [finding.cause for finding in findings]
+
+
+def _are_rivals(one: Finding, other: Finding) -> bool:
+    """Whether both explain the same time, and neither twice as much as the other.
+
+    The configured delay is no rival: what it takes is known, and comes on top.
+    """
+    if "configured_delay" in (one.cause, other.cause) or not (one.seconds and other.seconds):
+        return False
+    if max(one.seconds, other.seconds) >= _PREVAILS * min(one.seconds, other.seconds):
+        return False
+    from_s = max(one.from_s or 0.0, other.from_s or 0.0)
+    to_s = min(one.to_s or 0.0, other.to_s or 0.0)
+    return to_s - from_s >= min(one.seconds, other.seconds) / 2
 
 
 def leading(findings: Sequence[Finding]) -> Cause | None:
-    """The cause that prevails: the only one, or one that explains twice the time of any other.
+    """The cause that explains the most; None without any, or where that may be another one's.
 
-    None where several are left, or where the only one itself says that another may be meant.
+    What kept replicas away stands before the configuration, which only made them late.
     """
     if not findings:
         return None
-    first, *others = findings
-    if first.tell_apart is not None:
-        return None
-    second_s = max(((other.seconds or 0.0) for other in others), default=0.0)
-    if not others or (first.seconds or 0.0) >= _PREVAILS * second_s > 0.0:
-        return first.cause
-    return first.cause if (first.seconds or 0.0) > 0.0 and second_s == 0.0 else None
+    first = max(findings, key=lambda f: f.seconds or 0.0)
+    if first.cause == "configured_delay":
+        first = next((f for f in findings if f.seconds is None), first)
+    return None if first.tell_apart else first.cause
 
 
 def failure_report(facts: StepFacts, step: StepReport) -> FailureReport | None:
-    """Failed requests of the step's hold, and why; None where none failed.
-
-    `step` is the step as diagnosed: where it was late, what made it so made requests wait too.
-    """
-    errors = facts.errors()
-    first_s = facts.first_failure_s()
-    if not errors or first_s is None:
+    """Failed requests of the step's hold, and why; None where none failed."""
+    failed = failures(facts)
+    if failed is None:
         return None
-    findings = _failure_findings(facts, step, set(errors))
+    findings = _failure_findings(facts, set(failed.kinds))
     return FailureReport(
         index=step.index,
-        first_s=facts.at(first_s),
-        last_s=facts.at(facts.ended_s),
-        count=errors.total(),
-        errors=dict(errors.most_common()),
+        first_s=facts.at(failed.from_s),
+        last_s=facts.at(failed.to_s),
+        count=failed.count,
+        errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
     )
 
 
-def _failure_findings(facts: StepFacts, step: StepReport, kinds: set[str]) -> tuple[Finding, ...]:
-    """Findings that can make requests fail in these ways."""
+def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
+    """Findings that can make requests fail in these ways, whether the step was late or not."""
     causes: set[Cause] = {"network", "health_check"}
     if kinds & set(_OVERLOAD):
         causes |= {"bounds"}
         if facts.is_late:
             causes |= {"resources", "slow_init", "state_sync", "configured_delay"}
-    return tuple(finding for finding in step.findings if finding.cause in causes)
+    found = [finding_of(rule, facts) for rule in RULES if rule.cause in causes]
+    return _weighed(facts, [finding for finding in found if finding is not None])
 
 
-def unexplained(step: StepReport) -> Evidence | None:
+def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
     """What can be said of a late step that no rule explains."""
-    if step.findings or step.floor is None or step.total_s is None or step.total_s.value is None:
-        return None
+    step = facts.step
+    if findings or step.floor is None or step.total_s is None or step.total_s.value is None:
+        return ()
     late_s = step.total_s.lo - step.floor.worst_s
-    if late_s <= 0:
-        return None
+    if late_s < max(_UNEXPLAINED_S, _SHARE * step.total_s.value):
+        return ()
     measured = [p for p in step.phases if p.value is not None and p.part_of == "total"]
     longest = max(measured, key=lambda p: p.value or 0.0, default=None)
-    where = f", most of it in {longest.name} ({longest.value:.1f} s)" if longest else ""
-    return Evidence(f"{late_s:.1f} s more than the configuration explains{where}; no rule fits")
+    where = f", {longest.value:.1f} s of it all in {longest.name}" if longest else ""
+    return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}; no rule fits"),)

@@ -30,13 +30,17 @@ class Evidence(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True):
     """A cause that the evidence supports, the time it explains, and what to do about it.
 
-    `tell_apart` is set where another cause fits the same facts: how to find out which it was.
+    `seconds` of the time from `from_s` to `to_s`, which count from the plan's start, are its doing;
+    None where it made nothing late. `tell_apart` is set where another cause fits the same facts: how
+    to find out which it was.
     """
 
     cause: Cause
     evidence: tuple[Evidence, ...]
     advice: str
     seconds: float | None = None
+    from_s: float | None = None
+    to_s: float | None = None
     tell_apart: str | None = None
 
 

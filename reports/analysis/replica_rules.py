@@ -1,157 +1,221 @@
-"""Rules about replicas and their settings: health_check, slow_init, bounds, configured_delay."""
+"""Signs of replicas and their settings: health_check, slow_init, bounds, configured_delay."""
 
 import math
+from collections.abc import Iterator, Sequence
 
 from reports.analysis.facts import StepFacts
-from reports.analysis.findings import Evidence, Finding
-from reports.analysis.intervals import between
+from reports.analysis.findings import Evidence
+from reports.analysis.model import FloorReport
+from reports.analysis.outages import stalls
 from reports.analysis.phases import failed_tries
-from reports.analysis.timeline import ReplicaLife
+from reports.analysis.policy import Policy
+from reports.analysis.signs import Rule, Sign
 
 _SLOW_INIT_S = 1.5
-_SLOW_INIT_SHARE = 0.2
-_STALLED_S = 1.0
-_OVER_BOUND = 1.1
 _CONFIGURED_SHARE = 0.5
-_QUOTED = 4
+_SHORTEST_HOLD_S = 1.0
 
 
-def health_check(facts: StepFacts) -> Finding | None:
-    """Replicas failed to start, or failed their health checks, and no lost node explains it."""
-    if facts.lost_nodes():
-        return None
-    failed = failed_tries(facts.timeline, facts.begun_s, facts.answered_s)
+def starts_failed(facts: StepFacts) -> Iterator[Sign]:
+    """Replicas were given up before they ran: what they raised is in Serve's log and message."""
     crashes = facts.events("start_failed")
-    unwell = facts.events("health_check_failed", "health_check_timed_out", "unhealthy_stopped")
-    statuses = [
-        row
-        for row in facts.statuses()
-        if "failed to start" in row.message or row.trigger == "HEALTH_CHECK_FAILED"
-    ]
-    if not (crashes or unwell or statuses):
-        return None
-    shown = [
-        Evidence(f"replica {r.replica} was given up before it was RUNNING", facts.at(r.begun.mid_s))
-        for r in failed[:_QUOTED]
-    ]
-    shown += [facts.quote(e, "a replica failed to start") for e in crashes[:_QUOTED]]
-    shown += [facts.quote(e, "a replica's health check failed") for e in unwell[:_QUOTED]]
+    messages = [row for row in facts.statuses() if "failed to start" in row.message]
+    if not (crashes or messages):
+        return
+    failed = failed_tries(facts.timeline, facts.begun_s, facts.by_s)
+    begun_s = [life.begun.mid_s for life in failed]
+    begun_s += [event.at_s for event in crashes] + [row.hi_s for row in messages]
+    times = len(failed) or len(crashes) or len(messages)
+    text = f"{times} {'replica was' if times == 1 else 'replicas were'} given up before RUNNING"
+    raw = crashes[-1].raw if crashes else messages[-1].message
+    shown = [Evidence(text, facts.at(min(begun_s)), raw=raw)]
+    critical = facts.critical()
+    over = critical is not None and critical.running is not None
+    to_s = critical.begun.mid_s if critical and over else facts.by_s
+    yield Sign(min(begun_s), max(to_s, min(begun_s)), tuple(shown))
+
+
+def checks_failed(facts: StepFacts) -> Iterator[Sign]:
+    """Replicas that ran failed their health check so often that Serve gave them up."""
+    stopped = facts.events("unhealthy_stopped")
+    unhealthy = [row for row in facts.statuses() if row.trigger == "HEALTH_CHECK_FAILED"]
+    if not (stopped or unhealthy):
+        return
+    checks = facts.events("health_check_failed", "health_check_timed_out")
+    shown = [facts.quote(e, "a replica's health check failed") for e in checks[:1]]
+    shown += [facts.quote(e, "Serve gave a replica up") for e in stopped[:1]]
     shown += [
         Evidence(f"status {row.status}, {row.trigger}", facts.at(row.hi_s), raw=row.message)
-        for row in statuses[:_QUOTED]
+        for row in unhealthy[:1]
     ]
-    restart = next((p.value for p in facts.step.phases if p.name == "restart"), None)
-    return Finding("health_check", tuple(shown), _health_advice(facts, bool(unwell)), restart)
+    first_s = [event.at_s for event in (*checks, *stopped)] + [row.hi_s for row in unhealthy]
+    yield Sign(min(first_s), facts.answered_s, tuple(shown))
 
 
-def _health_advice(facts: StepFacts, unwell: bool) -> str:  # noqa: FBT001  internal
-    config = facts.info.config if facts.info else {}
-    period, timeout = (config.get(f"health_check_{name}_s") for name in ("period", "timeout"))
-    if not unwell:
+def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
+    """What is raised must be mended; a slow check can be waited for."""
+    if any("before RUNNING" in shown.text for sign in signs for shown in sign.shown):
         return (
-            "Mend what the constructor, reconfigure or first health check raises (quoted above). "
-            "Serve tries again and again without a pause; each try costs a whole start-up."
+            "Mend what the constructor, reconfigure or first health check raises (quoted above): "
+            "Serve tries again at once, and each try costs a whole start-up."
         )
+    period, timeout = (
+        facts.config(f"health_check_{name}_s", default)
+        for name, default in (("period", 10), ("timeout", 30))
+    )
     return (
-        "Find out why check_health raised or did not answer (quoted above). Where it is only slow, "
-        f"set health_check_timeout_s above {timeout or 30} or health_check_period_s above "
-        f"{period or 10}: a replica is given up after 3 failures in a row."
+        "Find out why check_health raised or did not answer (quoted above). If it is only slow, "
+        f"raise health_check_timeout_s from {timeout} or health_check_period_s from {period}: "
+        "3 failures in a row end a replica."
     )
 
 
-def slow_init(facts: StepFacts) -> Finding | None:
-    """The critical replica spent its time in its constructor, a large part of the whole step."""
-    life = _critical(facts)
-    if life is None:
-        return None
-    begun = life.entered or life.allocated
-    if begun is None or begun.mid_s >= facts.ended_s:
-        return None
+def initialised_long(facts: StepFacts) -> Iterator[Sign]:
+    """The critical replica was long in its constructor, reconfigure or first health check."""
+    life = facts.critical()
+    begun = (life.entered or life.allocated) if life else None
+    if life is None or begun is None or begun.mid_s >= facts.by_s:
+        return
     done = life.initialized or life.running
-    over = done is not None and done.mid_s <= facts.ended_s
-    seconds = between(begun, done).lo if done and over else facts.ended_s - begun.mid_s
-    if seconds < max(_SLOW_INIT_S, _SLOW_INIT_SHARE * (facts.answered_s - facts.begun_s)):
-        return None
-    source = "its log says so" if life.entered else "as polling saw it, with marking it RUNNING"
-    text = f"replica {life.replica} initialised for {seconds:.1f} s, {source}"
+    over = done is not None and done.lo_s <= facts.by_s
+    to_s = done.mid_s if done and over else facts.by_s
+    if to_s - begun.mid_s < _SLOW_INIT_S:
+        return
+    text = f"replica {life.replica} initialised for {to_s - begun.mid_s:.1f} s"
     if not over:
-        text = f"replica {life.replica} had initialised for {seconds:.1f} s at the end of the hold"
+        text = f"{text} and was not done at the end"
+    elif life.initialized is None:
+        text = f"{text}, marking it RUNNING included (no log was read)"
     shown = [Evidence(text, facts.at(begun.mid_s), life.node)]
     shown += [facts.quote(e, "Serve says so") for e in facts.events("slow_to_initialize")[:1]]
-    stalled_s = sum(s.seconds for s in facts.stalls()) if life.initialized is None else 0.0
-    return Finding(
-        "slow_init",
+    stood = any(s.to_s > begun.mid_s and s.from_s < to_s for s in stalls(facts))
+    doubt = "the replica's own log tells when it was initialised; the controller stood still"
+    yield Sign(
+        begun.mid_s,
+        to_s,
         tuple(shown),
-        "Make __init__ and reconfigure quicker (weights on local disk or in the image, lazy "
-        "imports), or keep replicas in reserve: a higher min_replicas, or a lower "
-        "target_ongoing_requests so that scaling begins earlier.",
-        seconds,
-        tell_apart="the replica's own log would tell when it had initialised"
-        if stalled_s >= _STALLED_S
-        else None,
+        tell_apart=doubt if stood and life.initialized is None else None,
     )
 
 
-def _critical(facts: StepFacts) -> ReplicaLife | None:
-    name = facts.step.critical_replica
-    if facts.step.direction != "up" or name is None:
-        return None
-    return next((life for life in facts.timeline.replicas if life.replica == name), None)
+def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """A quicker constructor, or replicas in reserve."""
+    policy = facts.policy
+    lowest = f" from {policy.min_replicas}" if policy else ""
+    target = f" from {policy.target_ongoing_requests:g}" if policy else ""
+    return (
+        "Make __init__, reconfigure and the first check_health quicker (weights on local disk or "
+        f"in the image, lazy imports); or keep replicas in reserve: raise min_replicas{lowest}, or "
+        f"lower target_ongoing_requests{target} so that scaling begins earlier."
+    )
 
 
-def bounds(facts: StepFacts) -> Finding | None:
-    """More replicas were wanted at the end of the hold than max_replicas allows."""
-    policy, ongoing = facts.policy, facts.ongoing
-    target = facts.step.target_after
-    if policy is None or target is None or target < policy.max_replicas:
-        return None
-    if facts.step.direction == "down":
-        return None
+def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
+    """All replicas that max_replicas allows were RUNNING, and the open requests wanted more."""
+    policy, running = facts.policy, facts.step.replicas_after
+    if policy is None or running is None or running < policy.max_replicas:
+        return
+    ongoing = facts.ongoing
     if ongoing is None:
         said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
         ongoing = said[-1] if said else 0.0
     wanted = math.ceil(ongoing / policy.target_ongoing_requests)
-    if wanted <= policy.max_replicas * _OVER_BOUND:
-        return None
-    text = (
-        f"{ongoing:.1f} requests were open at the end of the hold: at target_ongoing_requests "
-        f"{policy.target_ongoing_requests:g} that is {wanted} replicas, and max_replicas is "
-        f"{policy.max_replicas}"
-    )
-    return Finding(
-        "bounds",
-        (Evidence(text, facts.at(facts.ended_s)),),
-        f"Raise autoscaling_config.max_replicas from {policy.max_replicas} (the backlog of a load "
-        "above capacity grows, so the number above is no measure of how many are needed), or "
-        "shed load earlier with max_queued_requests.",
+    if facts.step.direction == "up" and wanted > running * 1.1:
+        text = (
+            f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
+            f"{policy.target_ongoing_requests:g} that is {wanted} replicas, and max_replicas is "
+            f"{policy.max_replicas}"
+        )
+        yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
+
+
+def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """A higher bound."""
+    highest = facts.policy.max_replicas if facts.policy else "its value"
+    wanted = f" towards {math.ceil(facts.wanted)}" if facts.wanted else ""
+    return (
+        f"Raise max_replicas from {highest}{wanted} (a load above capacity piles up: that many may "
+        "not be needed), or shed load with max_queued_requests."
     )
 
 
-def configured_delay(facts: StepFacts) -> Finding | None:
-    """The configuration alone explains at least half of the lag, or is longer than the hold."""
+def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
+    """The configuration explains at least half of the lag, or is longer than the hold."""
     total, floor, policy = facts.step.total_s, facts.step.floor, facts.policy
-    if total is None or floor is None or policy is None:
-        return None
-    if total.value is None:
-        if floor.total_s < total.lo:
-            return None
-        hold_s = facts.step.hold_s
-        text = f"the hold of {hold_s:.1f} s is shorter than the floor of {floor.total_s:.1f} s"
-    elif floor.configured_s >= _CONFIGURED_SHARE * total.value:
-        text = f"{floor.configured_s:.1f} s of {total.value:.1f} s are the configuration's"
+    if policy is None:
+        return
+    if total is None:
+        text = _never_due(facts, policy)
+        seconds = facts.lag_s
+    elif floor is None:
+        return
+    elif total.value is None:
+        text = _longer_than_hold(facts, floor, total.lo)
+        seconds = min(floor.configured_s, facts.lag_s)
     else:
-        return None
-    up = facts.step.direction == "up"
-    delay = "upscale_delay_s" if up else "downscale_delay_s"
-    settings = (
-        f"{delay} {floor.delay_s:g}, metrics_interval_s {policy.metrics_interval_s:g}, "
+        enough = floor.configured_s >= _CONFIGURED_SHARE * total.value
+        share = f"{floor.configured_s:.1f} s of {total.value:.1f} s are the configuration's"
+        text = share if enough else ""
+        seconds = floor.configured_s
+    if text:
+        shown = Evidence(f"{text} ({_settings(facts, policy)})")
+        yield Sign(facts.begun_s, facts.answered_s, (shown,), seconds)
+
+
+def _never_due(facts: StepFacts, policy: Policy) -> str:
+    """Other replicas were wanted at the end of the hold, and its delay was not over."""
+    up, hold_s = facts.step.direction == "up", facts.step.hold_s
+    delay_s = policy.upscale_delay_s if up else policy.downscale_delay_s
+    running, wanted = facts.step.replicas_after or 0, facts.wanted
+    missed = facts.wants_more if up else wanted is not None and _fewer(wanted, running, policy)
+    if not missed or facts.decisions(up=up):
+        return ""
+    if not _SHORTEST_HOLD_S <= hold_s <= delay_s + facts.noticed_s:
+        return ""
+    return f"the hold of {hold_s:.1f} s left the delay of {delay_s:g} s no time: no decision"
+
+
+def _fewer(wanted: float, running: int, policy: Policy) -> bool:
+    return running > policy.min_replicas and math.ceil(wanted) < running
+
+
+def _longer_than_hold(facts: StepFacts, floor: FloorReport, proven_s: float) -> str:
+    if floor.total_s < proven_s:
+        return ""
+    return f"the hold of {facts.step.hold_s:.1f} s is shorter than the floor, {floor.total_s:.1f} s"
+
+
+def _settings(facts: StepFacts, policy: Policy) -> str:
+    name, delay_s = _delay(facts, policy)
+    return (
+        f"{name} {delay_s:g}, metrics_interval_s {policy.metrics_interval_s:g}, "
         f"look_back_period_s {policy.look_back_period_s:g}"
     )
-    advice = (
-        f"This is what was asked for. To follow faster, lower {delay} from {floor.delay_s:g} "
-        f"(and metrics_interval_s from {policy.metrics_interval_s:g}, look_back_period_s from "
-        f"{policy.look_back_period_s:g}): all of autoscaling_config."
+
+
+def _delay(facts: StepFacts, policy: Policy) -> tuple[str, float]:
+    if facts.step.direction == "up":
+        return "upscale_delay_s", policy.upscale_delay_s
+    if facts.step.target_after == 0:
+        return "downscale_to_zero_delay_s", policy.downscale_to_zero_delay_s
+    return "downscale_delay_s", policy.downscale_delay_s
+
+
+def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """The setting that makes it long."""
+    if facts.policy is None:
+        return ""
+    name, delay_s = _delay(facts, facts.policy)
+    lowest_s = facts.policy.look_back_period_s
+    least = f" to no less than look_back_period_s ({lowest_s:g})" if delay_s > lowest_s else ""
+    return (
+        f"This is what was asked for. To follow faster, lower {name} from {delay_s:g}{least}, then "
+        f"metrics_interval_s from {facts.policy.metrics_interval_s:g} and look_back_period_s from "
+        f"{lowest_s:g}."
     )
-    return Finding(
-        "configured_delay", (Evidence(f"{text} ({settings})"),), advice, floor.configured_s
-    )
+
+
+HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed), health_advice)
+SLOW_INIT = Rule("slow_init", (initialised_long,), init_advice)
+BOUNDS = Rule("bounds", (more_wanted_than_allowed,), bounds_advice, makes_late=False)
+CONFIGURED_DELAY = Rule("configured_delay", (configuration_took_it,), delay_advice)

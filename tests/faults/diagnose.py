@@ -1,0 +1,243 @@
+"""Makes the runs of the table of injections, and holds their reports against it.
+
+`python -m tests.faults.diagnose [NAME ...]` prints what was found; without names it makes all runs
+and writes the table into docs/diagnosis.md. It exits with 1 where a cause is not the right one.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from probes.serve_api import Dashboard
+from reports.analysis.findings import Finding
+from reports.analysis.model import Report
+from scalelag.cli.targets import DEPLOY_WAIT_S
+from scalelag.record.run_dir import REPORT_FILE
+from scalelag.target.apps import resolve_app
+from scalelag.target.embedded import EmbeddedCluster
+from tests.faults.hooks import Scene
+from tests.faults.injections import CPUS, INJECTIONS, Injection
+from tests.faults.node_autoscaler import node_autoscaler
+from tests.faults.ray_start import ROOT
+from tests.faults.second_node import TwoNodes, two_nodes
+from tests.faults.tcp_proxy import TcpProxy
+
+RUN_DEADLINE_S: Final = 240.0
+STOP_DEADLINE_S: Final = 30.0
+PAGE: Final = ROOT / "docs" / "diagnosis.md"
+BEGIN, END = "<!-- runs: make diagnosis -->", "<!-- end of runs -->"
+SLOW_LOOP: Final = {"RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5"}
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """Where a run's cluster is reached, and what of it can be broken."""
+
+    dashboard: str
+    host: str
+    token: str
+    tcp: TcpProxy | None = None
+    nodes: TwoNodes | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a run's report said, as a line of the table."""
+
+    injection: Injection
+    path: Path
+    report: Report
+    said: str
+
+    @property
+    def found(self) -> set[str]:
+        """Every cause that the report names, for steps and for failed requests."""
+        steps = [step for d in self.report.deployments.values() for step in d.steps]
+        named = {one.cause or "unclear" for one in (*steps, *self.report.failures) if one.findings}
+        unexplained = {"unexplained" for f in self.report.failures if not f.findings}
+        return {str(name) for name in named} | unexplained
+
+    @property
+    def right(self) -> bool:
+        """Whether the right cause was named, and no other but the configured delay."""
+        expected = self.injection.cause
+        others = self.found - {expected, "configured_delay"}
+        return not others and (expected is None or expected in self.found)
+
+    def findings(self) -> Iterator[Finding]:
+        """Findings of the right cause first."""
+        reports = [step for d in self.report.deployments.values() for step in d.steps]
+        every = [f for one in (*reports, *self.report.failures) for f in one.findings]
+        return iter(sorted(every, key=lambda f: f.cause != self.injection.cause))
+
+
+def perform(injection: Injection, shared: Reach, folder: Path) -> Outcome:
+    """Make one run, with what goes wrong in it. `folder` is for its record and what it shares."""
+    files = folder / f"{injection.name}-files"
+    files.mkdir(parents=True)
+    out = folder / injection.name
+    with place(injection, shared) as reach, begun(injection, reach, files, out) as process:
+        dashboard = Dashboard(reach.dashboard, time.time, reach.token)
+        try:
+            scene = Scene(
+                process, out, injection.step_at_s, dashboard, files, reach.tcp, reach.nodes
+            )
+            injection.hook(scene)
+            process.wait(RUN_DEADLINE_S)
+        finally:
+            dashboard.close()
+    said = (files / "said.txt").read_text(encoding="utf-8")
+    reports = sorted(out.glob(f"*/{REPORT_FILE}"))
+    if not reports:
+        raise RuntimeError(f"{injection.name} left no report:\n{said}")
+    report = msgspec.json.decode(reports[-1].read_bytes(), type=Report)
+    return Outcome(injection, reports[-1].parent, report, said)
+
+
+@contextlib.contextmanager
+def begun(
+    injection: Injection, reach: Reach, files: Path, out: Path
+) -> Generator[subprocess.Popen[bytes]]:
+    """`scalelag run` under way; it has ended afterwards."""
+    app = files / "app.yaml"
+    app.write_text(yaml.safe_dump({"applications": applications(injection, str(files))}))
+    command = [sys.executable, "-m", "scalelag.cli", "run"]
+    command += ["--app", str(app), "--host", reach.host, "--dashboard", reach.dashboard]
+    command += ["--steps", injection.steps, "--drain", "0", "--wait", str(DEPLOY_WAIT_S)]
+    command += ["--out", str(out), "--name", injection.name, *injection.options]
+    with (files / "said.txt").open("wb") as said:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"RAY_AUTH_TOKEN": reach.token, "COLUMNS": "120"},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(STOP_DEADLINE_S)
+
+
+def applications(injection: Injection, files: str) -> list[dict[str, Any]]:
+    """What `--app` shall deploy."""
+    arguments = injection.app_arguments(files)
+    apps = resolve_app(injection.app, arguments, importable_here=True)
+    if injection.deployment:
+        apps = [app | {"deployments": [dict(injection.deployment)]} for app in apps]
+    return apps
+
+
+@contextlib.contextmanager
+def place(injection: Injection, shared: Reach) -> Generator[Reach]:
+    """Where `injection` is run: on the shared cluster, or on one of its own."""
+    if injection.place == "proxied":
+        with TcpProxy("127.0.0.1", int(shared.host.rpartition(":")[2])) as tcp:
+            yield msgspec.structs.replace(shared, host=tcp.url, tcp=tcp)
+    elif injection.place == "slow_loop":
+        with with_environment(SLOW_LOOP), embedded_reach() as reach:
+            yield reach
+    elif injection.place == "two_nodes":
+        with two_nodes("EveryNode") as nodes:
+            yield Reach(nodes.dashboard, nodes.host, nodes.token, nodes=nodes)
+    elif injection.place == "node_autoscaler":
+        with node_autoscaler() as cluster:
+            yield Reach(cluster.dashboard, cluster.host, cluster.token)
+    else:
+        yield shared
+
+
+@contextlib.contextmanager
+def embedded_reach() -> Generator[Reach]:
+    """A cluster of our own."""
+    with EmbeddedCluster(CPUS) as cluster:
+        assert cluster.urls is not None
+        yield Reach(cluster.urls.dashboard, cluster.urls.host, cluster.token)
+
+
+@contextlib.contextmanager
+def with_environment(variables: dict[str, str]) -> Generator[None]:
+    """Set for the processes that are started within the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def main() -> int:
+    """Make the runs that were named, or all; 1 where a diagnosis was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", choices=[i.name for i in INJECTIONS] + [[]]
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the run directories")
+    chosen = parser.parse_args()
+    wanted = [i for i in INJECTIONS if not chosen.names or i.name in chosen.names]
+    with tempfile.TemporaryDirectory(prefix="scalelag-diagnosis-") as scratch:
+        folder = chosen.keep or Path(scratch)
+        outcomes = list(perform_all(wanted, folder))
+    if not chosen.names:
+        write_table(outcomes)
+    return 0 if all(outcome.right for outcome in outcomes) else 1
+
+
+def perform_all(wanted: Sequence[Injection], folder: Path) -> Iterator[Outcome]:
+    """Outcomes of all runs, each printed when it is there."""
+    with embedded_reach() as shared:
+        for injection in wanted:
+            started_s = time.monotonic()
+            outcome = perform(injection, shared, folder)
+            took_s = time.monotonic() - started_s
+            sys.stdout.write(f"{' | '.join(line_of(outcome))} | {took_s:.0f} s\n")
+            if not outcome.right:
+                sys.stdout.write(f"{outcome.said}\n")
+            sys.stdout.flush()
+            yield outcome
+
+
+def line_of(outcome: Outcome) -> tuple[str, ...]:
+    """Cells of the table."""
+    injection = outcome.injection
+    finding = next(outcome.findings(), None)
+    shown = "; ".join(e.text for e in finding.evidence[:2]) if finding else ""
+    return (
+        injection.name,
+        injection.injected,
+        injection.cause or "none",
+        ", ".join(sorted(outcome.found)) or "none",
+        f"{finding.seconds:.1f} s" if finding and finding.seconds else "-",
+        shown.replace("|", "/") or "-",
+        "yes" if outcome.right else "NO",
+    )
+
+
+def write_table(outcomes: Sequence[Outcome]) -> None:
+    """Put the table between its two marks in the page."""
+    heads = ("run", "injected", "expected", "found", "explains", "evidence, in short", "right")
+    rows = [heads, ("---",) * len(heads), *map(line_of, outcomes)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

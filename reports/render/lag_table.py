@@ -225,11 +225,11 @@ def _share(step: StepReport, deployment: DeploymentReport) -> str:
     names = (("metrics_interval_s", "push"), ("look_back_period_s", "average"))
     settings = [f"{config[name]:g} s {word}" for name, word in names if config.get(name)]
     settings.append(f"{floor.delay_s:g} s delay")
-    rest = "start-up" if step.direction == "up" else "the shortest drain"
+    rest = "the fastest start-up" if step.direction == "up" else "the shortest drain"
     total = seconds(step.total_s).value
     return (
-        f"{total} s, of which {floor.total_s:.1f} s is your configuration "
-        f"({', '.join(settings)}) and {rest}"
+        f"{total} s, of which {floor.configured_s:.1f} s is your configuration "
+        f"({', '.join(settings)}) and {floor.replica_s:.1f} s {rest}"
     )
 
 

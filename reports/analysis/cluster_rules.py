@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import msgspec
+
 from reports.analysis.facts import StepFacts, Wait
 from reports.analysis.failed_requests import (
     connection_failures,
@@ -10,7 +12,7 @@ from reports.analysis.failed_requests import (
     sent,
 )
 from reports.analysis.findings import Evidence
-from reports.analysis.outages import lost_nodes, stalls
+from reports.analysis.outages import lost_nodes, mark_wait, stalls
 from reports.analysis.signs import Rule, Sign
 
 # Serve needs 2 s for a worker process, and 5.5 s where several start on a busy machine: a wait by
@@ -26,7 +28,7 @@ _USUAL_LOOP_S = 0.1
 _LOOPS_A_STEP = 4
 _MIN_FAILED = 3
 _MIN_FAILED_RATIO = 0.01
-_QUOTED = 2
+_RESTARTED = "the controller restarted: autoscaling began anew"
 _PER_NODE = "node:__internal_implicit_resource_"
 
 
@@ -36,7 +38,7 @@ def waited_for_room(facts: StepFacts) -> Iterator[Sign]:
     if not waits:
         return
     longest = waits[0]
-    shown = [*_started_nodes(facts, longest), *_unmet_demands(facts, longest)]
+    shown = _started_nodes(facts, longest) or _unmet_demands(facts, longest)
     shown += [facts.quote(e, "Serve says so") for e in facts.events("slow_to_schedule")[:1]]
     shown += [
         Evidence("Serve says so", facts.at(row.hi_s), raw=row.message)
@@ -53,18 +55,21 @@ def waited_for_room(facts: StepFacts) -> Iterator[Sign]:
 def _started_nodes(facts: StepFacts, wait: Wait) -> list[Evidence]:
     """Nodes that Ray's autoscaler was starting, or started, during a wait."""
     seen = facts.snapshots(wait.from_s, wait.to_s + _STATUS_LAG_S)
-    found = [
+    coming = [
         Evidence(f"a node was being started: {row.pending[0]}", facts.at(row.received_s))
         for row, _ in seen
         if row.pending
-    ][:1]
-    for (earlier, _), (later, _) in pairwise(seen):
-        for kind, count in later.active.items():
-            before = earlier.active.get(kind, 0)
-            if count > before:
-                text = f"a node was started: {kind} went from {before} to {count}"
-                found.append(Evidence(text, facts.at(later.received_s)))
-    return found
+    ]
+    there = [
+        Evidence(
+            f"a node was started: {kind} went from {earlier.active.get(kind, 0)} to {count}",
+            facts.at(later.received_s),
+        )
+        for (earlier, _), (later, _) in pairwise(seen)
+        for kind, count in later.active.items()
+        if count > earlier.active.get(kind, 0)
+    ]
+    return coming[:1] + there[:1]
 
 
 def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
@@ -80,13 +85,13 @@ def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
                 free = " and ".join(f"{row.free.get(n, 0.0):g} {n}" for n in short)
                 text = f"{count} pending: {demand}, with {free} free"
             elif _PER_NODE in demand:
-                text = f"{count} pending for want of a node that takes another: {demand}"
+                text = f"{count} pending, each node having as many as it may: {demand}"
             elif lasted_s >= _LASTING_DEMAND_S:
                 text = f"{count} pending for {lasted_s:.0f} s, though no sum is short: {demand}"
             else:
                 continue
             found.append(Evidence(text, facts.at(row.received_s)))
-    return found[:_QUOTED]
+    return found[:1]
 
 
 def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
@@ -95,19 +100,19 @@ def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     limit = facts.config("max_replicas_per_node", None)
     if limit and any(_PER_NODE in e.text for sign in signs for e in sign.shown):
         return (
-            f"Raise max_replicas_per_node from {limit}, or have more nodes: none takes more than "
-            f"{limit} of these replicas, however much room it has."
+            f"Raise max_replicas_per_node from {limit}, or have more nodes: none takes more of these "
+            "replicas, however much room it has."
         )
     if any("a node was" in e.text for sign in signs for e in sign.shown):
         return (
-            f"Keep nodes with {asked} ready (min_workers of the node type in available_node_types, "
-            "minReplicas of a KubeRay worker group), so that none has to be started first; or begin "
-            "earlier, with a lower target_ongoing_requests."
+            f"Keep nodes with {asked} ready: min_workers of the node type (minReplicas of a KubeRay "
+            "worker group). Or begin earlier: lower target_ongoing_requests"
+            f"{facts.now('target_ongoing_requests')}."
         )
     return (
-        f"Make room for {facts.step.target_after or 'more'} replicas of {asked}: more nodes "
-        "(max_workers of the node type) or larger ones; or let each ask for less "
-        "(ray_actor_options.num_cpus, num_gpus, resources)."
+        f"Make room for {facts.step.target_after or 'more'} replicas of {asked}: max_workers of the "
+        "node type, larger nodes, or less a replica (ray_actor_options.num_cpus, num_gpus, "
+        "resources)."
     )
 
 
@@ -125,8 +130,7 @@ def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
     for row in facts.run.restarts:
         if facts.within(row.hi_s):
             later = [d.at.mid_s for d in facts.decisions(up=True) if d.at.mid_s >= row.lo_s]
-            text = "the controller restarted: autoscaling began anew"
-            shown = Evidence(text, facts.at(row.hi_s))
+            shown = Evidence(_RESTARTED, facts.at(row.hi_s))
             yield Sign(row.lo_s, max(row.hi_s, min(later, default=row.hi_s)), (shown,))
 
 
@@ -141,27 +145,28 @@ def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
 
 
 def marked_late(facts: StepFacts) -> Iterator[Sign]:
-    """A replica was initialised long before the controller counted it as RUNNING."""
-    mark, life = facts.phase("mark_running"), facts.critical()
-    if mark and mark.lo is not None and mark.lo >= _STALL_S and life and life.initialized:
-        from_s = life.initialized.mid_s
-        text = (
-            f"replica {life.replica} was initialised {mark.lo:.1f} s before the controller saw it"
-        )
-        yield Sign(from_s, from_s + mark.lo, (Evidence(text, facts.at(from_s), life.node),))
+    """A replica was ready long before the controller, which stood still, counted it as RUNNING."""
+    mark = mark_wait(facts)
+    if mark is not None and mark.stood:
+        text = f"replica {mark.replica} was initialised {mark.seconds:.1f} s before it was marked"
+        yield Sign(mark.from_s, mark.to_s, (Evidence(text, facts.at(mark.from_s)),))
 
 
 def controller_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     """Room for the controller, or its loop's setting back."""
     if any(sign.seconds is not None for sign in signs):
         return (
-            f"Put RAY_SERVE_CONTROL_LOOP_INTERVAL_S back from about {facts.loop_s or 0:.1f} to 0.1 "
-            "where it was raised; otherwise the controller has too much to do: fewer deployments "
-            "or replicas a cluster, a longer metrics_interval_s."
+            f"Put RAY_SERVE_CONTROL_LOOP_INTERVAL_S back from about {facts.loop_s or 0:.1f} to 0.1 if "
+            "it was raised; if not, the controller has too much to do: fewer replicas a cluster."
+        )
+    if any(_RESTARTED in shown.text for sign in signs for shown in sign.shown):
+        return (
+            "Find out why the controller ended: its log, and the memory of the head node. It keeps "
+            "the replicas there were, and begins anew to count requests and to wait out delays."
         )
     return (
-        "Give the Serve controller and Ray's GCS room: no replicas on the head node (its num_cpus "
-        "to 0), more CPU and memory there, fewer replicas a cluster, a longer metrics_interval_s."
+        "Give the Serve controller and Ray's GCS room: num_cpus 0 for the head node, more CPU and "
+        f"memory there, a longer metrics_interval_s{facts.now('metrics_interval_s')}."
     )
 
 
@@ -183,13 +188,16 @@ def no_connection(facts: StepFacts) -> Iterator[Sign]:
     if failed and failed.count >= max(_MIN_FAILED, _MIN_FAILED_RATIO * sent(facts)):
         kinds = ", ".join(f"{n:,} x {kind}" for kind, n in failed.kinds.items())
         text = f"{failed.count:,} of {sent(facts):,} requests found no connection: {kinds}"
-        yield Sign(failed.from_s, failed.to_s, (Evidence(text, facts.at(failed.from_s)),))
+        yield _unheard(
+            facts, failed.from_s, failed.to_s, (Evidence(text, facts.at(failed.from_s)),)
+        )
 
 
 def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
     """Requests that had been quick were not answered at all, and the autoscaler saw none wait."""
-    silence, policy = longest_silence(facts), facts.policy
-    if silence is None or not silence.abrupt:
+    whole = msgspec.structs.replace(facts, until_s=facts.ended_s)
+    silence, policy = longest_silence(whole), facts.policy
+    if silence is None or not silence.abrupt or silence.from_s >= facts.by_s:
         return
     look = facts.timeline.look_before(silence.from_s)
     text = (
@@ -199,13 +207,27 @@ def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
     # Requests that wait within Serve make it decide for more replicas, if it may have them.
     bounded = policy is None or look is None or (look.target or 0) >= policy.max_replicas
     noticed_s = facts.noticed_s + (policy.upscale_delay_s if policy else 0.0)
-    decided = any(silence.from_s < d.at.mid_s < silence.to_s for d in facts.decisions(up=True))
+    decided = any(silence.from_s < d.at.mid_s < silence.to_s for d in whole.decisions(up=True))
     doubt = "Serve's access logs show whether the requests arrived: then the replicas hung"
     unseen = not (bounded or decided) and silence.seconds > noticed_s
     shown = [Evidence(text, facts.at(silence.from_s))]
     if unseen:
         shown.append(Evidence("Serve saw none of them wait: it decided for no more replicas"))
-    yield Sign(silence.from_s, silence.to_s, tuple(shown), tell_apart=None if unseen else doubt)
+    yield _unheard(facts, silence.from_s, silence.to_s, tuple(shown), None if unseen else doubt)
+
+
+def _unheard(
+    facts: StepFacts,
+    from_s: float,
+    to_s: float,
+    shown: tuple[Evidence, ...],
+    tell_apart: str | None = None,
+) -> Sign:
+    """Requests that do not arrive hold up the decision for more replicas, and nothing after it."""
+    decide = facts.phase("decide")
+    decided_s = facts.begun_s + decide.value if decide and decide.value else facts.answered_s
+    held_up_s = max(0.0, min(to_s, decided_s) - max(from_s, facts.begun_s))
+    return Sign(from_s, to_s, shown, held_up_s, tell_apart)
 
 
 def network_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
@@ -214,12 +236,12 @@ def network_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     if nodes:
         return (
             f"Look at node {', '.join(nodes)} and its network. Ray gives a node up after "
-            "health_check_timeout_ms, health_check_failure_threshold times (system config); until "
-            "then requests to its replicas wait."
+            "health_check_failure_threshold x health_check_timeout_ms (system config); requests to "
+            "its replicas wait until then."
         )
     return (
-        "Look at the way from the load generator to Serve's proxies: load balancer, firewall, idle "
-        f"time-outs, the proxies' own restarts ({facts.run.info.target.host})."
+        f"Look at the way from the load generator to {facts.run.info.target.host}: load balancer, "
+        "firewall, idle time-outs, restarts of Serve's proxies."
     )
 
 

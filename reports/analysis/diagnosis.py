@@ -80,20 +80,21 @@ def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
 
 
 def _weighed(facts: StepFacts, found: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Findings without the effects of others, the longest first; rivals say how to tell them apart."""
+    """Findings without the effects of others, the cause first; rivals say how to tell them apart."""
     causes = {finding.cause for finding in found}
     effects = EFFECTS["network"] if "network" in causes and lost_nodes(facts) else frozenset()
     kept = [finding for finding in found if finding.cause not in effects]
-    kept.sort(key=lambda f: -(f.seconds or 0.0))
     rivals = {
         cause for pair in combinations(kept, 2) if _are_rivals(*pair) for cause in _causes(pair)
     }
-    return tuple(
+    told = [
         msgspec.structs.replace(finding, tell_apart=TELL_APART[finding.cause])
         if finding.cause in rivals and finding.tell_apart is None
         else finding
         for finding in kept
-    )
+    ]
+    first = leading(told)
+    return tuple(sorted(told, key=lambda f: (f.cause != first, -(f.seconds or 0.0))))
 
 
 def _causes(findings: Sequence[Finding]) -> list[Cause]:
@@ -157,13 +158,17 @@ def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
     """What can be said of a late step that no rule explains."""
-    step = facts.step
-    if findings or step.floor is None or step.total_s is None or step.total_s.value is None:
+    step, total = facts.step, facts.step.total_s
+    if findings or step.floor is None or total is None:
         return ()
-    late_s = step.total_s.lo - step.floor.worst_s
-    if late_s < max(_UNEXPLAINED_S, _SHARE * step.total_s.value):
+    late_s = total.lo - step.floor.worst_s
+    if late_s < max(_UNEXPLAINED_S, _SHARE * total.lo):
         return ()
     measured = [p for p in step.phases if p.value is not None and p.part_of == "total"]
     longest = max(measured, key=lambda p: p.value or 0.0, default=None)
-    where = f", {longest.value:.1f} s of it all in {longest.name}" if longest else ""
-    return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}; no rule fits"),)
+    where = f"; {longest.value:.1f} s of all went to {longest.name}" if longest else ""
+    before = msgspec.structs.replace(facts, until_s=facts.answered_s)
+    decisions = len(before.decisions(up=step.direction == "up"))
+    if longest and longest.name == "decide" and decisions > 1:
+        where += f", in {decisions} decisions"
+    return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)

@@ -17,6 +17,7 @@ _MATCH = 0.01
 _FOREVER_S = float("inf")
 # Ongoing requests swing around what a load keeps open.
 _WANTS_MORE = 1.1
+_LOOPS = 4
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -78,7 +79,9 @@ class StepFacts(msgspec.Struct, frozen=True):
         total, floor = self.step.total_s, self.step.floor
         if total is None:
             return self.step.direction == "up" and self.wants_more
-        return total.value is None or floor is None or total.lo > floor.worst_s
+        # A slow loop is no part of the configuration: the floor counts it as it is.
+        slow_s = _LOOPS * max(0.0, (self.loop_s or DEFAULT_LOOP_S) - DEFAULT_LOOP_S)
+        return total.value is None or floor is None or total.lo > floor.worst_s - slow_s
 
     @property
     def wanted(self) -> float | None:
@@ -100,7 +103,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         if policy is None:
             return _FOREVER_S
         pushed_s = max(policy.metrics_interval_s, policy.look_back_period_s)
-        return policy.sample_s + pushed_s + 4 * (self.loop_s or DEFAULT_LOOP_S)
+        return policy.sample_s + pushed_s + _LOOPS * (self.loop_s or DEFAULT_LOOP_S)
 
     @property
     def asked(self) -> dict[str, float]:
@@ -123,6 +126,11 @@ class StepFacts(msgspec.Struct, frozen=True):
         """A setting of the deployment outside of its autoscaling, as deployed."""
         value = self.info.config.get(name) if self.info else None
         return default if value is None else value
+
+    def now(self, name: str) -> str:
+        """` from 2`, for a setting of the autoscaling policy; empty where it is not known."""
+        value = getattr(self.policy, name, None)
+        return "" if value is None else f" from {value:g}"
 
     def critical(self) -> ReplicaLife | None:
         """The replica that the step waited for; None for a step down."""

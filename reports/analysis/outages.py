@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import msgspec
 
 from reports.analysis.facts import StepFacts
 from reports.analysis.findings import Evidence
 from reports.analysis.policy import DEFAULT_LOOP_S
-from scalelag.record.rows import Poll
 
 # A busy machine makes single turns of the loop several times as long, and answers late by a second.
 _LATE_ANSWER_S = 1.5
+_MARK_S = 1.5
 _WINDOW_S = 2.0
 _PACE_RATIO = 0.25
 _DECISION_S = 1.0
@@ -34,56 +35,112 @@ class Stall(msgspec.Struct, frozen=True):
 
 def stalls(facts: StepFacts) -> list[Stall]:
     """When the controller did not answer, or had under a quarter of its turns, by time."""
-    polls = [p for p in facts.run.polls if facts.begun_s <= p.received_s and p.sent_s < facts.by_s]
-    found = [
-        Stall(
-            max(p.sent_s, facts.begun_s),
-            min(p.received_s, facts.by_s),
-            f"answered after {p.received_s - p.sent_s:.1f} s",
-        )
-        for p in polls
-        if p.received_s - p.sent_s >= _LATE_ANSWER_S
-    ]
-    found += [
-        Stall(
-            max(gap.from_s, facts.begun_s),
-            min(gap.to_s, facts.by_s),
-            f"gave no usable answer for {gap.to_s - gap.from_s:.1f} s ({gap.reason})",
-        )
-        for gap in facts.run.gaps
-        if gap.from_s < facts.by_s and gap.to_s > facts.begun_s and gap.to_s > gap.from_s
-    ]
-    return _merged([*found, *_slow_turns(facts, polls)])
+    silent = [*_late_answers(facts), *_gaps(facts)]
+    slow = [s for s in _slow_turns(facts) if _covered_s(s, silent) < s.seconds / 2]
+    return sorted([*silent, *slow], key=lambda stall: stall.from_s)
 
 
-def _slow_turns(facts: StepFacts, polls: Sequence[Poll]) -> Iterator[Stall]:
-    """Stretches of 2 s and more in which the loop had under a quarter of its turns."""
-    pace_s = facts.loop_s or DEFAULT_LOOP_S
+def _covered_s(stall: Stall, others: Sequence[Stall]) -> float:
+    """How much of a stall lies in others, which do not overlap one another."""
+    return sum(max(0.0, min(stall.to_s, o.to_s) - max(stall.from_s, o.from_s)) for o in others)
+
+
+def _late_answers(facts: StepFacts) -> Iterator[Stall]:
+    for poll in facts.run.polls:
+        seconds = poll.received_s - poll.sent_s
+        if seconds >= _LATE_ANSWER_S and _overlaps(facts, poll.sent_s, poll.received_s):
+            text = f"answered after {seconds:.1f} s"
+            yield _stall(facts, poll.sent_s, poll.received_s, text)
+
+
+def _gaps(facts: StepFacts) -> Iterator[Stall]:
+    for gap in facts.run.gaps:
+        if gap.to_s > gap.from_s and _overlaps(facts, gap.from_s, gap.to_s):
+            text = f"gave no usable answer for {gap.to_s - gap.from_s:.1f} s ({gap.reason})"
+            yield _stall(facts, gap.from_s, gap.to_s, text)
+
+
+def _overlaps(facts: StepFacts, from_s: float, to_s: float) -> bool:
+    return from_s < facts.by_s and to_s > facts.begun_s
+
+
+def _stall(facts: StepFacts, from_s: float, to_s: float, text: str) -> Stall:
+    return Stall(max(from_s, facts.begun_s), min(to_s, facts.by_s), text)
+
+
+class _Mark(NamedTuple):
+    """How many turns the loop had taken at a moment, since when it was started."""
+
+    at_s: float
+    turns: int
+    start: float | None
+
+
+def _slow_turns(facts: StepFacts) -> Iterator[Stall]:
+    """Stretches, each 2 s and more, in which the loop had under a quarter of its turns."""
     marks = [
-        (poll.received_s, c.loops, c.start_time_s)
-        for poll in polls
-        if (c := poll.controller) is not None and c.loops is not None
+        _Mark(poll.received_s, c.loops, c.start_time_s)
+        for poll in facts.run.polls
+        if (c := poll.controller) is not None
+        and c.loops is not None
+        and facts.within(poll.received_s)
     ]
-    for place, (from_s, loops, start) in enumerate(marks):
-        later = (m for m in marks[place + 1 :] if m[0] - from_s >= _WINDOW_S and m[2] == start)
-        then = next(later, None)
-        if then is None:
-            continue
-        seconds, turns = then[0] - from_s, then[1] - loops
-        if turns * pace_s < _PACE_RATIO * seconds:
-            yield Stall(from_s, then[0], f"turned its loop {turns} times in {seconds:.1f} s")
-
-
-def _merged(found: Sequence[Stall]) -> list[Stall]:
-    """Stalls that overlap as one, with the words of the first of them."""
-    merged: list[Stall] = []
-    for stall in sorted(found, key=lambda s: (s.from_s, -s.to_s)):
-        if merged and stall.from_s < merged[-1].to_s:
-            last = merged[-1]
-            merged[-1] = Stall(last.from_s, max(last.to_s, stall.to_s), last.text)
+    stretch: tuple[_Mark, _Mark] | None = None
+    for first, then in _slow_windows(marks, facts.loop_s or DEFAULT_LOOP_S):
+        if stretch is not None and first.at_s <= stretch[1].at_s:
+            stretch = (stretch[0], then)
         else:
-            merged.append(stall)
-    return merged
+            if stretch is not None:
+                yield _turned(*stretch)
+            stretch = (first, then)
+    if stretch is not None:
+        yield _turned(*stretch)
+
+
+def _slow_windows(marks: Sequence[_Mark], pace_s: float) -> Iterator[tuple[_Mark, _Mark]]:
+    for place, first in enumerate(marks):
+        later = (m for m in marks[place + 1 :] if m.at_s - first.at_s >= _WINDOW_S)
+        then = next(later, None)
+        if then is None or then.start != first.start:
+            continue
+        if (then.turns - first.turns) * pace_s < _PACE_RATIO * (then.at_s - first.at_s):
+            yield first, then
+
+
+def _turned(first: _Mark, then: _Mark) -> Stall:
+    turns, seconds = then.turns - first.turns, then.at_s - first.at_s
+    return Stall(first.at_s, then.at_s, f"turned its loop {turns} times in {seconds:.1f} s")
+
+
+class MarkWait(msgspec.Struct, frozen=True):
+    """A replica that had initialised, and was not RUNNING yet.
+
+    Its first health check comes in between. `stood`: whether the controller stood still meanwhile;
+    otherwise it waited for that check.
+    """
+
+    replica: str
+    from_s: float
+    to_s: float
+    stood: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long."""
+        return self.to_s - self.from_s
+
+
+def mark_wait(facts: StepFacts) -> MarkWait | None:
+    """What the critical replica waited for after it had initialised; None for less than 1.5 s."""
+    life = facts.critical()
+    if life is None or life.initialized is None or life.initialized.mid_s >= facts.by_s:
+        return None
+    from_s = life.initialized.mid_s
+    to_s = min(life.running.mid_s, facts.by_s) if life.running else facts.by_s
+    stood_s = _covered_s(Stall(from_s, to_s, ""), stalls(facts))
+    if to_s - from_s < _MARK_S:
+        return None
+    return MarkWait(life.replica, from_s, to_s, stood_s >= (to_s - from_s) / 2)
 
 
 class LostNode(msgspec.Struct, frozen=True):

@@ -3,17 +3,19 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from reports.analysis.concurrency import Concurrency
 from reports.analysis.facts import StepFacts
 from reports.analysis.findings import Evidence
 from reports.analysis.model import FloorReport
-from reports.analysis.outages import stalls
+from reports.analysis.outages import mark_wait, stalls
 from reports.analysis.phases import failed_tries
-from reports.analysis.policy import Policy
+from reports.analysis.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.signs import Rule, Sign
 
 _SLOW_INIT_S = 1.5
 _CONFIGURED_SHARE = 0.5
 _SHORTEST_HOLD_S = 1.0
+_FALLING = 0.9
 
 
 def starts_failed(facts: StepFacts) -> Iterator[Sign]:
@@ -42,31 +44,35 @@ def checks_failed(facts: StepFacts) -> Iterator[Sign]:
     if not (stopped or unhealthy):
         return
     checks = facts.events("health_check_failed", "health_check_timed_out")
-    shown = [facts.quote(e, "a replica's health check failed") for e in checks[:1]]
-    shown += [facts.quote(e, "Serve gave a replica up") for e in stopped[:1]]
-    shown += [
-        Evidence(f"status {row.status}, {row.trigger}", facts.at(row.hi_s), raw=row.message)
-        for row in unhealthy[:1]
-    ]
-    first_s = [event.at_s for event in (*checks, *stopped)] + [row.hi_s for row in unhealthy]
-    yield Sign(min(first_s), facts.answered_s, tuple(shown))
+    gone = len({event.replica for event in stopped})
+    text = (
+        f"health checks failed, and Serve gave up {gone} {'replica' if gone == 1 else 'replicas'}"
+    )
+    first_s = min([e.at_s for e in (*checks, *stopped)] + [row.hi_s for row in unhealthy])
+    raw = checks[0].raw if checks else next((row.message for row in unhealthy), None)
+    yield Sign(first_s, facts.answered_s, (Evidence(text, facts.at(first_s), raw=raw),))
+
+
+def first_check_slow(facts: StepFacts) -> Iterator[Sign]:
+    """A replica had initialised, and its first health check did not answer for long."""
+    mark = mark_wait(facts)
+    if mark is not None and not mark.stood:
+        text = f"the first health check of replica {mark.replica} took {mark.seconds:.1f} s"
+        yield Sign(mark.from_s, mark.to_s, (Evidence(text, facts.at(mark.from_s)),))
 
 
 def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     """What is raised must be mended; a slow check can be waited for."""
-    if any("before RUNNING" in shown.text for sign in signs for shown in sign.shown):
+    if all("before RUNNING" in shown.text for sign in signs for shown in sign.shown):
         return (
-            "Mend what the constructor, reconfigure or first health check raises (quoted above): "
-            "Serve tries again at once, and each try costs a whole start-up."
+            "Mend what the constructor, reconfigure or first check_health raises: Serve tries again "
+            "at once, and each try costs a whole start-up."
         )
-    period, timeout = (
-        facts.config(f"health_check_{name}_s", default)
-        for name, default in (("period", 10), ("timeout", 30))
-    )
+    timeout = facts.config("health_check_timeout_s", 30)
+    period = facts.config("health_check_period_s", 10)
     return (
-        "Find out why check_health raised or did not answer (quoted above). If it is only slow, "
-        f"raise health_check_timeout_s from {timeout} or health_check_period_s from {period}: "
-        "3 failures in a row end a replica."
+        "Find out why check_health raised or hung. If it is only slow, raise health_check_timeout_s "
+        f"from {timeout} or health_check_period_s from {period}: 3 failures in a row end a replica."
     )
 
 
@@ -100,13 +106,11 @@ def initialised_long(facts: StepFacts) -> Iterator[Sign]:
 
 def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     """A quicker constructor, or replicas in reserve."""
-    policy = facts.policy
-    lowest = f" from {policy.min_replicas}" if policy else ""
-    target = f" from {policy.target_ongoing_requests:g}" if policy else ""
+    needed = f" to {facts.step.target_after}" if facts.step.target_after else ""
     return (
-        "Make __init__, reconfigure and the first check_health quicker (weights on local disk or "
-        f"in the image, lazy imports); or keep replicas in reserve: raise min_replicas{lowest}, or "
-        f"lower target_ongoing_requests{target} so that scaling begins earlier."
+        "Make __init__ and reconfigure quicker (weights on local disk, lazy imports), or keep "
+        f"replicas in reserve: min_replicas{facts.now('min_replicas')}{needed}, or a lower "
+        f"target_ongoing_requests{facts.now('target_ongoing_requests')}."
     )
 
 
@@ -120,7 +124,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
         said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
         ongoing = said[-1] if said else 0.0
     wanted = math.ceil(ongoing / policy.target_ongoing_requests)
-    if facts.step.direction == "up" and wanted > running * 1.1:
+    if facts.step.direction == "up" and wanted > running * 1.1 and not _is_worked_off(facts):
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
             f"{policy.target_ongoing_requests:g} that is {wanted} replicas, and max_replicas is "
@@ -129,13 +133,23 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
 
 
+def _is_worked_off(facts: StepFacts) -> bool:
+    """Whether ever fewer requests were open: a backlog, which the replicas there will master."""
+    if facts.ongoing is None:
+        return False
+    quarter_s = (facts.ended_s - facts.begun_s) / 4
+    before = Concurrency(facts.run.requests).mean(
+        facts.ended_s - 2 * quarter_s, facts.ended_s - quarter_s
+    )
+    return before is not None and facts.ongoing < _FALLING * before
+
+
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     """A higher bound."""
-    highest = facts.policy.max_replicas if facts.policy else "its value"
     wanted = f" towards {math.ceil(facts.wanted)}" if facts.wanted else ""
     return (
-        f"Raise max_replicas from {highest}{wanted} (a load above capacity piles up: that many may "
-        "not be needed), or shed load with max_queued_requests."
+        f"Raise max_replicas{facts.now('max_replicas')}{wanted} (what piles up is counted too: fewer "
+        "may do), or shed load with max_queued_requests."
     )
 
 
@@ -151,15 +165,19 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
         return
     elif total.value is None:
         text = _longer_than_hold(facts, floor, total.lo)
-        seconds = min(floor.configured_s, facts.lag_s)
+        seconds = min(_configured_s(floor), facts.lag_s)
     else:
-        enough = floor.configured_s >= _CONFIGURED_SHARE * total.value
-        share = f"{floor.configured_s:.1f} s of {total.value:.1f} s are the configuration's"
-        text = share if enough else ""
-        seconds = floor.configured_s
+        seconds = _configured_s(floor)
+        share = f"{seconds:.1f} s of {total.value:.1f} s are the configuration's"
+        text = share if seconds >= _CONFIGURED_SHARE * total.value else ""
     if text:
         shown = Evidence(f"{text} ({_settings(facts, policy)})")
         yield Sign(facts.begun_s, facts.answered_s, (shown,), seconds)
+
+
+def _configured_s(floor: FloorReport) -> float:
+    """What of a floor is settings: a slow loop is none."""
+    return floor.detect_s + floor.delay_s + min(floor.loop_s, 3 * DEFAULT_LOOP_S)
 
 
 def _never_due(facts: StepFacts, policy: Policy) -> str:
@@ -206,16 +224,16 @@ def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     if facts.policy is None:
         return ""
     name, delay_s = _delay(facts, facts.policy)
-    lowest_s = facts.policy.look_back_period_s
-    least = f" to no less than look_back_period_s ({lowest_s:g})" if delay_s > lowest_s else ""
+    look_back_s = facts.policy.look_back_period_s
+    least = f" to look_back_period_s ({look_back_s:g}) or above" if delay_s > look_back_s else ""
     return (
         f"This is what was asked for. To follow faster, lower {name} from {delay_s:g}{least}, then "
-        f"metrics_interval_s from {facts.policy.metrics_interval_s:g} and look_back_period_s from "
-        f"{lowest_s:g}."
+        f"metrics_interval_s{facts.now('metrics_interval_s')} and look_back_period_s from "
+        f"{look_back_s:g}."
     )
 
 
-HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed), health_advice)
+HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed, first_check_slow), health_advice)
 SLOW_INIT = Rule("slow_init", (initialised_long,), init_advice)
 BOUNDS = Rule("bounds", (more_wanted_than_allowed,), bounds_advice, makes_late=False)
 CONFIGURED_DELAY = Rule("configured_delay", (configuration_took_it,), delay_advice)

@@ -1,5 +1,6 @@
 """Signs of a cause, and the finding that those of one cause add up to."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -45,7 +46,10 @@ def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
     signs = [sign for look in rule.signs for sign in look(facts)]
     if not signs:
         return None
-    evidence = [shown for sign in signs for shown in sign.shown]
+    evidence = sorted(
+        (shown for sign in signs for shown in sign.shown),
+        key=lambda e: math.inf if e.at_s is None else e.at_s,
+    )
     seconds = _explained_s(signs, facts) if rule.makes_late else 0.0
     doubts = [sign.tell_apart for sign in signs]
     return Finding(

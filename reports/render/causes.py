@@ -1,17 +1,23 @@
 """What made steps late and requests fail, with the evidence, for the terminal."""
 
+import re
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from reports.analysis.findings import Evidence, FailureReport, Finding
+from reports.analysis.findings import Cause, Evidence, FailureReport, Finding
 from reports.analysis.model import DeploymentReport, Report, StepReport
 from reports.render.layout import emit, flow, hanging, room
 from reports.render.wording import count, plain, shortened, step_name
 
-_RAW_LENGTH = 240
-_SHOWN_EVIDENCE = 5
+_QUOTED = 110
+_SHOWN = 3
+_SHOWN_OF_SEVERAL = 1
+# What Ray's logs put before the text, and the colours in its messages.
+_LOG_HEAD = re.compile(r"^[A-Z]+ \S+ \S+ \S+ .*? -- ")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def print_causes(console: Console, report: Report) -> None:
@@ -29,55 +35,84 @@ def print_causes(console: Console, report: Report) -> None:
     console.print()
     emit(console, Text("Causes", style="bold"))
     for key, step in late:
-        _print_findings(console, f"{plain(key)} step {step_name(step)}", step.findings)
+        _print_step(console, f"{plain(key)} step {step_name(step)}", step)
+    explained: set[tuple[int, Cause]] = {
+        (step.index, finding.cause) for _, step in late for finding in step.findings
+    }
     for failure in report.failures:
-        _print_findings(console, _failed(failure), failure.findings, repeated=bool(late))
+        _print_failure(console, failure, explained)
 
 
 def told_of(deployment: DeploymentReport) -> Iterator[StepReport]:
-    """Steps with a cause other than their configuration."""
+    """Steps with a cause other than their configuration, and late ones without any."""
     for step in deployment.steps:
-        if any(finding.cause != "configured_delay" for finding in step.findings):
+        others = [finding for finding in step.findings if finding.cause != "configured_delay"]
+        if others or (step.evidence and not step.findings):
             yield step
 
 
-def _failed(failure: FailureReport) -> str:
-    kinds = ", ".join(f"{n:,} x {plain(kind)}" for kind, n in failure.errors.items())
-    return f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})"
+def _print_step(console: Console, title: str, step: StepReport) -> None:
+    if not step.findings:
+        _print_title(console, title, ["no cause found"])
+        for evidence in step.evidence:
+            emit(console, _shown(evidence), 3)
+        return
+    _print_title(console, title, _named(step.findings, step.cause))
+    for line in _finding_lines(step.findings, step.cause):
+        emit(console, line, 3)
 
 
-def _print_findings(
-    console: Console, title: str, findings: Sequence[Finding], *, repeated: bool = False
+def _print_failure(
+    console: Console, failure: FailureReport, explained: set[tuple[int, Cause]]
 ) -> None:
-    """One title, and below it each finding; `repeated` ones are named without their evidence."""
-    names = " or ".join(_named(finding) for finding in findings)
-    several = len(findings) > 1
-    emit(console, flow([f"{title}:", names or "no cause found"], room(console), " "))
-    for finding in findings if not repeated else ():
-        if several:
-            emit(console, Text(finding.cause, style="italic"), 3)
-        for line in _lines(finding):
-            emit(console, line, 3)
+    """Failed requests; what their step's findings have said already is named only."""
+    kinds = ", ".join(f"{n:,} x {plain(kind)}" for kind, n in failure.errors.items())
+    title = f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})"
+    plainly = [msgspec.structs.replace(finding, seconds=None) for finding in failure.findings]
+    _print_title(console, title, _named(plainly, failure.cause) or ["no cause found"])
+    new = [f for f in failure.findings if (failure.index, f.cause) not in explained]
+    for line in _finding_lines(new, failure.cause):
+        emit(console, line, 3)
 
 
-def _named(finding: Finding) -> str:
-    return f"{finding.cause} ({finding.seconds:.1f} s)" if finding.seconds else finding.cause
+def _print_title(console: Console, title: str, names: Sequence[str]) -> None:
+    emit(console, flow([f"{title}:", *names], room(console), " "))
 
 
-def _lines(finding: Finding) -> Iterator[RenderableType]:
-    for evidence in finding.evidence[:_SHOWN_EVIDENCE]:
-        yield _shown(evidence)
-    left_out = len(finding.evidence) - _SHOWN_EVIDENCE
-    if left_out > 0:
-        yield hanging(Text("-"), Text(f"and {left_out} more (report.json has them)", style="dim"))
-    yield hanging(Text(">", style="bold"), Text(plain(finding.advice)))
-    if finding.tell_apart:
-        yield hanging(Text("?", style="bold"), Text(plain(finding.tell_apart)))
+def _named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
+    """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`."""
+    texts = [
+        f"{f.cause} ({f.seconds:.1f} s)" if f.seconds is not None else f.cause for f in findings
+    ]
+    if len(texts) == 1 and cause is None:
+        return [f"perhaps {texts[0]}"]
+    between = ", also" if cause else " or"
+    return [f"{text}{between}" for text in texts[:-1]] + texts[-1:]
+
+
+def _finding_lines(findings: Sequence[Finding], cause: Cause | None) -> Iterator[RenderableType]:
+    """The cause with its evidence and advice; the others, or each of several, in short."""
+    for finding in findings:
+        leads = finding.cause == cause or len(findings) == 1
+        if finding.cause == "configured_delay" and not leads:
+            continue
+        for evidence in finding.evidence[: _SHOWN if leads else _SHOWN_OF_SEVERAL]:
+            yield _shown(evidence)
+        if leads:
+            yield hanging(Text(">", style="bold"), Text(plain(finding.advice)))
+        if finding.tell_apart:
+            yield hanging(Text("?", style="bold"), Text(plain(finding.tell_apart)))
 
 
 def _shown(evidence: Evidence) -> RenderableType:
     when = f"{evidence.at_s:.1f} s: " if evidence.at_s is not None else ""
     text = Text(f"{when}{plain(evidence.text)}")
     if evidence.raw:
-        text.append(f'  "{shortened(evidence.raw, _RAW_LENGTH)}"', style="dim")
+        text.append(f'  "{shortened(_quotation(evidence.raw), _QUOTED)}"', style="dim")
     return hanging(Text("-"), text)
+
+
+def _quotation(raw: str) -> str:
+    """The part of a log line or message that says it: of a traceback, the exception."""
+    lines = [line for line in _COLOUR.sub("", raw).splitlines() if line.strip()]
+    return _LOG_HEAD.sub("", lines[-1]).strip() if lines else ""

@@ -30,8 +30,8 @@ FAST: Final = {
     "graceful_shutdown_wait_loop_s": 0.2,
     "graceful_shutdown_timeout_s": 2,
 }
-# 4 rps of 0.2 s keep 0.8 requests open, 30 rps 6: 3 replicas of 2.
-STEP: Final = "4rps:3s,30rps:{hold}s"
+# 4 rps of 0.2 s keep 0.8 requests open, 25 rps 5: 3 replicas of 2.
+STEP: Final = "4rps:3s,25rps:{hold}s"
 CPUS: Final = 8
 
 Place = Literal["shared", "proxied", "slow_loop", "two_nodes", "node_autoscaler"]
@@ -134,7 +134,7 @@ STATE_SYNC = (
         "loop-slow",
         "state_sync",
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S is 0.5",
-        arguments={"upscale_delay_s": 2},
+        arguments={"upscale_delay_s": 0.5},
         place="slow_loop",
         steps=STEP.format(hold=14),
     ),
@@ -227,6 +227,7 @@ NETWORK = (
         "network",
         "nothing passes to or from Serve for 5 s from 2 s after the step; time-outs of 2 s",
         place="proxied",
+        arguments={"max_replicas": 8},
         options=("--request-timeout", "2"),
         hook=partial(break_network, mode="blackhole", at_s=2, for_s=5),
         steps=STEP.format(hold=14),
@@ -295,8 +296,13 @@ HEALTHY = (
         None,
         "-",
         app="cpu_bound",
-        arguments={"num_cpus": 0.5},
-        steps="8rps:4s,45rps:14s",
+        arguments={
+            "num_cpus": 0.5,
+            "work_ms": 15,
+            "target_ongoing_requests": 0.4,
+            "max_replicas": 6,
+        },
+        steps="5rps:4s,30rps:14s",
         step_at_s=4.0,
     ),
     Injection("pipeline", None, "-", app="pipeline", steps="5rps:4s,30rps:16s", step_at_s=4.0),

@@ -183,10 +183,10 @@ class StepFacts(msgspec.Struct, frozen=True):
         A look that shows nothing new is not written: a snapshot holds until the next one.
         """
         rows = self.run.snapshots
-        ends = [row.received_s for row in rows[1:]] + [_FOREVER_S]
+        ends = [*(row.received_s for row in rows[1:]), _FOREVER_S]
         return [
             (row, end_s)
-            for row, end_s in zip(rows, ends, strict=True)
+            for row, end_s in zip(rows, ends, strict=False)
             if row.received_s <= to_s and end_s >= from_s
         ]
 

@@ -1,0 +1,252 @@
+"""Findings weighed against one another: which is the cause, and when there is none to name."""
+
+import msgspec
+import pytest
+from step_facts import (
+    FIRST,
+    FLOOR,
+    KEY,
+    decision,
+    event,
+    facts,
+    life,
+    polls,
+    requests,
+    snapshot,
+)
+
+from reports.analysis.diagnosis import diagnosed, failure_report, leading, step_findings
+from reports.analysis.findings import Evidence, Finding
+from reports.analysis.model import Phase
+from scalelag.record.rows import ProxyChange, StatusChange
+
+LATE = {"total_s": 12.0}
+OURS = {"{'CPU': 1.0}": 1}
+
+
+def found(cause, seconds=None, from_s=None, to_s=None, tell_apart=None):
+    return Finding(cause, (Evidence("seen"),), "do", seconds, from_s, to_s, tell_apart)
+
+
+def causes(findings):
+    return [finding.cause for finding in findings]
+
+
+def slow_third(init_s, waited_s=1.0):
+    """The third replica waits, then initialises for so long."""
+    entered_s = 1012.0 + waited_s
+    done_s = entered_s + init_s
+    third = life("r3", entered=entered_s, initialized=done_s, running=done_s + 0.4)
+    return (FIRST, life("r2"), third)
+
+
+def test_the_cause_stands_first_with_its_evidence_in_the_step():
+    step = diagnosed(facts(replicas=slow_third(8.0), **LATE))
+
+    assert step.cause == "slow_init"
+    assert step.evidence == step.findings[0].evidence
+
+
+def test_nothing_is_the_cause_of_a_step_that_did_not_change_the_load():
+    given = facts(direction="none", total_s=None, polls=tuple(polls(late={1012.0: 9.0})))
+
+    assert step_findings(given) == ()
+
+
+@pytest.mark.parametrize(("init_s", "named"), [(2.3, []), (2.5, ["slow_init"])])
+def test_what_explains_less_than_a_fifth_of_the_lag_is_no_cause(init_s, named):
+    findings = step_findings(facts(replicas=slow_third(init_s), **LATE))
+
+    assert causes(findings) == named
+
+
+def test_a_controller_that_stood_still_made_no_step_late_that_was_on_time():
+    still = tuple(polls(late={1010.5: 2.5}))
+
+    assert causes(step_findings(facts(polls=still))) == []
+    assert causes(step_findings(facts(polls=still, **LATE))) == ["state_sync"]
+
+
+def test_parts_that_follow_one_another_are_both_named_and_the_longer_is_the_cause():
+    given = facts(
+        replicas=slow_third(4.0, waited_s=5.0), snapshots=(snapshot(1013.0, OURS),), **LATE
+    )
+
+    step = diagnosed(given)
+
+    assert causes(step.findings) == ["resources", "slow_init"]
+    assert step.cause == "resources"
+    assert [finding.tell_apart for finding in step.findings] == [None, None]
+
+
+def waiting_while_the_controller_stands_still(still_s):
+    return facts(
+        replicas=slow_third(0.1, waited_s=6.0),
+        snapshots=(snapshot(1013.0, OURS),),
+        polls=tuple(polls(late={1012.0: still_s})),
+        **LATE,
+    )
+
+
+def test_two_causes_of_the_same_time_are_both_named_with_what_tells_them_apart():
+    step = diagnosed(waiting_while_the_controller_stands_still(5.0))
+
+    assert causes(step.findings) == ["resources", "state_sync"]
+    assert step.cause is None
+    assert step.evidence == ()
+    assert [f.tell_apart.partition(":")[0] for f in step.findings] == ["resources", "state_sync"]
+
+
+def test_one_that_explains_twice_as_much_prevails():
+    step = diagnosed(waiting_while_the_controller_stands_still(2.9))
+
+    assert causes(step.findings) == ["resources", "state_sync"]
+    assert step.cause == "resources"
+
+
+def test_the_configured_delay_is_the_cause_where_it_takes_longer_than_the_fault():
+    slow = msgspec.structs.replace(FLOOR, delay_s=8.0, worst_s=12.0)
+
+    step = diagnosed(facts(total_s=14.0, floor=slow, replicas=slow_third(3.0)))
+
+    assert causes(step.findings) == ["configured_delay", "slow_init"]
+    assert step.cause == "configured_delay"
+
+
+def test_a_bound_stands_before_the_delay_that_led_up_to_it():
+    step = diagnosed(
+        facts(total_s=2.0, ongoing=20.0, replicas_after=4, requests=requests(latency_s=0.8))
+    )
+
+    assert causes(step.findings) == ["bounds", "configured_delay"]
+    assert step.cause == "bounds"
+
+
+def test_replicas_that_fail_with_their_node_are_no_cause_of_their_own():
+    gone = life("r2", submitted=901.0, entered=902.0, running=903.0, stopping=1016.0, node="far")
+    given = facts(
+        replicas=(FIRST, gone, life("r3", entered=1020.0, initialized=1020.1, running=1020.4)),
+        proxies=(ProxyChange("far", 1016.5, 1016.0, "HEALTHY", None),),
+        events=(
+            event("health_check_timed_out", 1012.5, "r2"),
+            event("unhealthy_stopped", 1016.0, "r2"),
+        ),
+        snapshots=(snapshot(1013.0, OURS),),
+        **LATE,
+    )
+
+    step = diagnosed(given)
+
+    assert causes(step.findings) == ["network"]
+    assert step.findings[0].from_s == pytest.approx(12.5)  # its first check that was not answered
+
+
+def test_a_censored_step_has_a_cause_too():
+    waiting = life("r3", entered=None, initialized=None, running=None, node=None)
+    given = facts(censored=True, replicas=(FIRST, waiting), snapshots=(snapshot(1013.0, OURS),))
+
+    step = diagnosed(given)
+
+    assert step.cause == "resources"
+    assert step.findings[0].seconds == pytest.approx(28.0)
+
+
+def test_a_step_whose_decision_never_came_has_a_cause_where_more_was_wanted():
+    still = tuple(polls(late={1010.0: 20.0}))
+    none = {"total_s": None, "replicas_after": 1, "target_after": 1, "decisions": ()}
+
+    assert diagnosed(facts(polls=still, ongoing=5.0, **none)).cause == "state_sync"
+    assert diagnosed(facts(polls=still, ongoing=0.8, **none)).cause is None
+
+
+def test_a_late_step_that_no_rule_explains_says_where_its_time_went():
+    given = facts(
+        phases=(Phase("decide", 9.0, 9.0, 9.0), Phase("create", 0.1, 0.1, 0.1)),
+        decisions=(decision(1012.0, 1, 2), decision(1019.0, 2, 3)),
+        **LATE,
+    )
+
+    step = diagnosed(given)
+
+    assert (step.cause, step.findings) == (None, ())
+    assert [evidence.text for evidence in step.evidence] == [
+        "8.0 s more than the configuration explains; 9.0 s of all went to decide, in 2 decisions"
+    ]
+
+
+@pytest.mark.parametrize("total_s", [4.9, 3.5])
+def test_a_step_that_was_hardly_late_has_nothing_to_explain(total_s):
+    assert diagnosed(facts(total_s=total_s)).evidence == ()
+
+
+def test_a_single_finding_that_is_not_proven_is_no_cause():
+    assert leading([found("network", 4.0, tell_apart="look at the access logs")]) is None
+    assert leading([found("network", 4.0)]) == "network"
+    assert leading([]) is None
+
+
+# Failed requests
+
+
+REFUSED = [1011.0 + i * 0.1 for i in range(30)]
+
+
+def failure(given):
+    return failure_report(given, given.step)
+
+
+def test_a_step_on_time_may_have_failed_requests_with_a_cause_of_their_own():
+    given = facts(requests=requests(failed={"connection refused": REFUSED}))
+
+    report = failure(given)
+
+    assert (report.cause, report.count) == ("network", 30)
+    assert report.errors == {"connection refused": 30}
+    assert (report.first_s, report.last_s) == pytest.approx((11.0, 13.9), abs=0.01)
+
+
+def test_without_failed_requests_there_is_no_report():
+    assert failure(facts()) is None
+
+
+def test_refused_work_is_a_matter_of_bounds():
+    given = facts(
+        ongoing=20.0,
+        replicas_after=4,
+        requests=requests(latency_s=0.8, failed={"HTTP 503": REFUSED}),
+    )
+
+    assert failure(given).cause == "bounds"
+
+
+def test_time_outs_have_the_cause_of_the_step_that_was_late():
+    given = facts(
+        replicas=slow_third(8.0),
+        requests=requests(latency_s=1.5, failed={"timeout": REFUSED}),
+        **LATE,
+    )
+
+    assert failure(given).cause == "slow_init"
+
+
+def test_requests_that_the_application_fails_have_no_cause_here():
+    given = facts(replicas=slow_third(8.0), requests=requests(failed={"HTTP 500": REFUSED}), **LATE)
+
+    report = failure(given)
+
+    assert (report.cause, report.findings) == (None, ())
+
+
+def test_requests_fail_with_replicas_that_died_long_after_the_step():
+    died = StatusChange(KEY, 1030.0, "UNHEALTHY", trigger="HEALTH_CHECK_FAILED", message="m")
+    given = facts(statuses=(died,), requests=requests(failed={"HTTP 500": [1031.0]}))
+
+    assert diagnosed(given).cause is None
+    assert failure(given).cause == "health_check"
+
+
+def test_a_censored_step_within_its_configuration_is_the_configurations():
+    slow = msgspec.structs.replace(FLOOR, delay_s=60.0, worst_s=70.0)
+    given = facts(censored=True, floor=slow, critical_replica=None)
+
+    assert diagnosed(given).cause == "configured_delay"

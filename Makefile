@@ -9,10 +9,10 @@ STAMP := $(VENV)/.stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench diagnosis clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and the report
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
@@ -27,6 +27,9 @@ check: $(STAMP)  ## lint, format and types
 
 bench: $(STAMP)  ## the benchmarks
 	$(BIN)/python benchmarks/run.py
+
+diagnosis: $(STAMP)  ## runs with faults made on purpose, and the table of docs/diagnosis.md (20 minutes)
+	$(BIN)/python -m tests.faults.diagnose $(ARGS)
 
 clean:  ## remove builds and caches; keeps runs/ and .venv/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks

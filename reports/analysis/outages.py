@@ -115,8 +115,8 @@ def _turned(first: _Mark, then: _Mark) -> Stall:
 class MarkWait(msgspec.Struct, frozen=True):
     """A replica that had initialised, and was not RUNNING yet.
 
-    Its first health check comes in between. `stood`: whether the controller stood still meanwhile;
-    otherwise it waited for that check.
+    Its reconfigure, where it has a user_config, and its first health check come in between.
+    `stood`: whether the controller stood still meanwhile; otherwise it waited for one of these.
     """
 
     replica: str

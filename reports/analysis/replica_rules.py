@@ -11,11 +11,13 @@ from reports.analysis.outages import mark_wait, stalls
 from reports.analysis.phases import failed_tries
 from reports.analysis.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.signs import Rule, Sign
+from scalelag.record.evidence_rows import LogKind
 
 _SLOW_INIT_S = 1.5
 _CONFIGURED_SHARE = 0.5
 _SHORTEST_HOLD_S = 1.0
 _FALLING = 0.9
+_FAILED_CHECKS: tuple[LogKind, ...] = ("health_check_failed", "health_check_timed_out")
 
 
 def starts_failed(facts: StepFacts) -> Iterator[Sign]:
@@ -43,7 +45,7 @@ def checks_failed(facts: StepFacts) -> Iterator[Sign]:
     unhealthy = [row for row in facts.statuses() if row.trigger == "HEALTH_CHECK_FAILED"]
     if not (stopped or unhealthy):
         return
-    checks = facts.events("health_check_failed", "health_check_timed_out")
+    checks = facts.events(*_FAILED_CHECKS)
     gone = len({event.replica for event in stopped})
     text = (
         f"health checks failed, and Serve gave up {gone} {'replica' if gone == 1 else 'replicas'}"
@@ -53,12 +55,29 @@ def checks_failed(facts: StepFacts) -> Iterator[Sign]:
     yield Sign(first_s, facts.answered_s, (Evidence(text, facts.at(first_s), raw=raw),))
 
 
-def first_check_slow(facts: StepFacts) -> Iterator[Sign]:
-    """A replica had initialised, and its first health check did not answer for long."""
+def not_ready(facts: StepFacts) -> Iterator[Sign]:
+    """A replica's constructor was done, and its reconfigure or first health check took long.
+
+    A slow reconfigure is a slow_init; checks that fail elsewhere tell that it was the check.
+    """
     mark = mark_wait(facts)
     if mark is not None and not mark.stood:
-        text = f"the first health check of replica {mark.replica} took {mark.seconds:.1f} s"
-        yield Sign(mark.from_s, mark.to_s, (Evidence(text, facts.at(mark.from_s)),))
+        text = (
+            f"replica {mark.replica} had its constructor done {mark.seconds:.1f} s before RUNNING"
+        )
+        yield Sign(
+            mark.from_s,
+            mark.to_s,
+            (Evidence(text, facts.at(mark.from_s)),),
+            tell_apart="reconfigure (where there is a user_config) and the first check_health come "
+            "in between: let each log how long it took",
+        )
+
+
+def reconfigured_long(facts: StepFacts) -> Iterator[Sign]:
+    """The same, where no check was seen to fail."""
+    if not facts.events(*_FAILED_CHECKS):
+        yield from not_ready(facts)
 
 
 def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
@@ -77,7 +96,7 @@ def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
 
 
 def initialised_long(facts: StepFacts) -> Iterator[Sign]:
-    """The critical replica was long in its constructor, reconfigure or first health check."""
+    """The critical replica was long in its constructor."""
     life = facts.critical()
     begun = (life.entered or life.allocated) if life else None
     if life is None or begun is None or begun.mid_s >= facts.by_s:
@@ -233,7 +252,7 @@ def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     )
 
 
-HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed, first_check_slow), health_advice)
-SLOW_INIT = Rule("slow_init", (initialised_long,), init_advice)
+HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed, not_ready), health_advice)
+SLOW_INIT = Rule("slow_init", (initialised_long, reconfigured_long), init_advice)
 BOUNDS = Rule("bounds", (more_wanted_than_allowed,), bounds_advice, makes_late=False)
 CONFIGURED_DELAY = Rule("configured_delay", (configuration_took_it,), delay_advice)

@@ -72,7 +72,6 @@ RESOURCES = (
         "each replica needs a node, which Ray's node autoscaler has to start first",
         app="starved",
         arguments={"num_cpus": 0.1, "resources.worker_only": 2, "max_replicas": 2},
-        steps=STEP.format(hold=18),
         place="node_autoscaler",
         quick=True,
     ),
@@ -154,7 +153,6 @@ HEALTH_CHECK = (
         "the constructor raises twice, then works",
         app="sick_start",
         arguments={"failures": 2},
-        steps=STEP.format(hold=14),
         quick=True,
     ),
     Injection(
@@ -213,6 +211,7 @@ NETWORK = (
         "connections to Serve are reset for 4 s from 1 s after the step",
         place="proxied",
         hook=partial(break_network, mode="reset", at_s=1, for_s=4),
+        steps=STEP.format(hold=9),
         quick=True,
     ),
     Injection(

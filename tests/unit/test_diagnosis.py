@@ -97,6 +97,16 @@ def test_two_causes_of_the_same_time_are_both_named_with_what_tells_them_apart()
     assert [f.tell_apart.partition(":")[0] for f in step.findings] == ["resources", "state_sync"]
 
 
+def test_a_sign_of_two_causes_is_given_to_both_and_neither_leads():
+    given = facts(replicas=(FIRST, life("r3", running=1018.0)), total_s=8.0)
+
+    step = diagnosed(given)
+
+    assert sorted(causes(step.findings)) == ["health_check", "slow_init"]
+    assert step.cause is None
+    assert all("check_health" in finding.tell_apart for finding in step.findings)
+
+
 def test_one_that_explains_twice_as_much_prevails():
     step = diagnosed(waiting_while_the_controller_stands_still(2.9))
 

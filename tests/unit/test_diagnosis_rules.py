@@ -192,10 +192,19 @@ def test_a_replica_that_was_ready_waits_for_a_controller_that_stands_still():
         finding_of(STATE_SYNC, still)
     )
     assert finding_of(HEALTH_CHECK, still) is None
+    assert finding_of(SLOW_INIT, still) is None
     assert finding_of(STATE_SYNC, turning) is None
-    assert texts(finding_of(HEALTH_CHECK, turning)) == [
-        "the first health check of replica r3 took 4.9 s"
-    ]
+
+
+def test_a_replica_that_was_ready_may_wait_for_reconfigure_or_for_its_first_health_check():
+    replicas = (FIRST, life("r3", running=1018.0))
+    failing = event("health_check_timed_out", 1015.0, "r1")
+
+    for rule in (HEALTH_CHECK, SLOW_INIT):
+        finding = finding_of(rule, facts(replicas=replicas, **LATE))
+        assert texts(finding) == ["replica r3 had its constructor done 4.9 s before RUNNING"]
+        assert "check_health" in finding.tell_apart
+    assert finding_of(SLOW_INIT, facts(replicas=replicas, events=(failing,), **LATE)) is None
 
 
 # health_check

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import samples
+import traced
 
 from reports.analysis.curves import Analysis
 
@@ -15,5 +16,6 @@ def sample() -> Callable[[str], Analysis]:
         "busy": samples.busy,
         "calm": samples.calm,
         "interrupted": samples.interrupted,
+        "traced": traced.traced,
     }
     return lambda name: built[name]()

@@ -26,7 +26,7 @@ EXPECTED = Path(__file__).parent / "expected"
 UPDATE = "SCALELAG_UPDATE_GOLDEN"
 RECORD = "runs/20261122-174501-sleeper"
 WIDTHS = (80, 120, 200)
-SAMPLES = ("busy", "calm", "interrupted")
+SAMPLES = ("busy", "calm", "interrupted", "traced")
 
 
 def rendered(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:

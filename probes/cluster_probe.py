@@ -49,6 +49,11 @@ class ClusterProbe:
         """Ask `run` to end."""
         self._stop.set()
 
+    @property
+    def blind_reason(self) -> str | None:
+        """Why nothing was ever seen; None where something was."""
+        return self.reason if self._latest is None else None
+
     def look_once(self) -> bool:
         """Take one look; False where there is no use in another. Its first failure is kept."""
         try:

@@ -27,6 +27,7 @@ from reports.analysis.validity import (
     run_problems,
     warnings,
 )
+from scalelag.record.evidence_rows import CLUSTER_STATUS
 from scalelag.record.plan import LoadStep
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
@@ -73,7 +74,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         load=load,
         probe=probe,
         warnings=(*warnings(run, deployments, load), *contradictions),
-        not_measured=_not_measured(evidence),
+        not_measured=_not_measured(run, evidence),
         failures=_failures([f for one in analysed.values() for f in one.failures]),
         evidence=evidence,
         invalid_through=invalid_through(problems),
@@ -126,7 +127,8 @@ def _failures(found: Sequence[FailureReport]) -> tuple[FailureReport, ...]:
 def _evidence(run: RecordedRun) -> EvidenceReport:
     reason = None
     if not run.events:
-        reason = run.unread[0].reason if run.unread else "no log was read"
+        logs = [row.reason for row in run.unread if row.file != CLUSTER_STATUS]
+        reason = logs[0] if logs else "no log was read"
     return EvidenceReport(
         log_lines=len(run.events),
         snapshots=len(run.snapshots),
@@ -136,10 +138,14 @@ def _evidence(run: RecordedRun) -> EvidenceReport:
     )
 
 
-def _not_measured(evidence: EvidenceReport) -> dict[str, str]:
-    if evidence.reason is None:
-        return _NOT_MEASURED
-    return _NOT_MEASURED | {"exact moments of phases": evidence.reason}
+def _not_measured(run: RecordedRun, evidence: EvidenceReport) -> dict[str, str]:
+    found = dict(_NOT_MEASURED)
+    if evidence.reason is not None:
+        found["exact moments of phases"] = evidence.reason
+    for row in run.unread:
+        if row.file == CLUSTER_STATUS:
+            found[CLUSTER_STATUS] = row.reason
+    return found
 
 
 def _verdict(problems: Sequence[Problem], gates: Sequence[GateResult]) -> Verdict:

@@ -15,7 +15,7 @@ from probes.tracker import ReplicaTracker
 from scalelag.errors import RecordError, TargetError
 from scalelag.plugin.run_options import RunOptions
 from scalelag.record.clock import Clock
-from scalelag.record.evidence_rows import EvidenceRow
+from scalelag.record.evidence_rows import CLUSTER_STATUS, EvidenceRow, NoLog
 from scalelag.record.rows import DeploymentKey, Row, Transition
 from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, RowWriter
 
@@ -80,6 +80,8 @@ class Watch:
         gevent.joinall(self._greenlets, timeout=_STOP_TIMEOUT_S)
         gevent.killall(self._greenlets)
         self._cluster_dashboard.close()
+        if self.cluster.blind_reason:
+            self.add_evidence([NoLog(self.cluster.blind_reason, file=CLUSTER_STATUS)])
 
     def read_logs(self, from_s: float, to_s: float) -> None:
         """Read what the cluster's logs say of the time between two moments, in Unix seconds."""

@@ -72,6 +72,10 @@ class NodeClock(msgspec.Struct, frozen=True, tag_field="type", tag="node_clock")
     lines: int
 
 
+CLUSTER_STATUS = "cluster status"
+"""What a `NoLog` names as its file where not a log but Ray's cluster status could not be read."""
+
+
 class NoLog(msgspec.Struct, frozen=True, tag_field="type", tag="no_log", omit_defaults=True):
     """A log, or a part of it, that could not be read, and why. `file` is its name on the node."""
 

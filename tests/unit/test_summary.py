@@ -13,6 +13,7 @@ from reports.analysis.gates import parse_gate
 from reports.analysis.model import Report
 from reports.analysis.summary import analyse
 from scalelag.errors import UsageError
+from scalelag.record.evidence_rows import CLUSTER_STATUS, LogEvent, LogKind, NoLog
 from scalelag.record.plan import arrival_blocks, parse_plan
 from scalelag.record.requests_file import NOT_SENT, RequestColumns
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
@@ -512,3 +513,67 @@ def test_no_number_of_a_report_is_infinite_or_nan(good: Report):
 
     assert found
     assert all(math.isfinite(number) for number in found)
+
+
+# --- what logs tell ----------------------------------------------------------------------------
+
+
+def logged(kind: LogKind, t_s: float, **more: object) -> LogEvent:
+    return LogEvent(kind, ZERO_S + t_s, 0.003, "n", kind, KEY, **more)
+
+
+def test_without_logs_polling_stands_and_the_reason_is_given():
+    refused = NoLog("HTTP 403: the dashboard refuses access to logs")
+    report = report_of(msgspec.structs.replace(recorded(), unread=(refused,)))
+
+    assert report.evidence.reason == "HTTP 403: the dashboard refuses access to logs"
+    assert report.not_measured["exact moments of phases"] == report.evidence.reason
+    up = report.deployments[KEY].steps[1]
+    assert {p.source for p in up.phases if p.value is not None and p.part_of == "total"} == {"poll"}
+
+
+def test_a_cluster_status_that_could_not_be_read_is_no_missing_log():
+    silent = NoLog("HTTP 500", file=CLUSTER_STATUS)
+    report = report_of(msgspec.structs.replace(recorded(), unread=(silent,)))
+
+    assert report.not_measured["cluster status"] == "HTTP 500"
+    assert report.evidence.reason == "no log was read"
+
+
+def test_a_logged_decision_is_a_point_in_the_report_and_beyond_polling_a_warning():
+    true = logged("upscaling", 24.8, before=1, after=3)
+    far = logged("upscaling", 21.5, before=1, after=3)
+
+    told = report_of(msgspec.structs.replace(recorded(), events=(true,)))
+    denied = report_of(msgspec.structs.replace(recorded(), events=(far,)))
+
+    decide = told.deployments[KEY].steps[1].phases[0]
+    assert (decide.value, decide.source) == (pytest.approx(4.8), "log")
+    assert told.warnings == ()
+    assert denied.deployments[KEY].steps[1].phases[0].source == "poll"
+    assert any("contradict each other on the decision" in text for text in denied.warnings)
+
+
+def test_each_measured_step_stands_beside_its_floor():
+    quick = {"upscale_delay_s": 1, "downscale_delay_s": 2, "look_back_period_s": 1}
+    config = DeploymentInfo(autoscaling=quick | {"metrics_interval_s": 0.5})
+    target = msgspec.structs.replace(info().target, deployments={KEY: config})
+
+    up, down = report_of(recorded(info(target=target))).deployments[KEY].steps[1:3]
+
+    for step in (up, down):
+        assert step.floor is not None
+        assert step.total_s is not None
+        assert step.floor_s == pytest.approx(step.floor.total_s)
+        assert step.excess_s == pytest.approx(step.total_s.value - step.floor_s)
+
+
+def test_a_decision_that_fell_sooner_than_its_delay_has_no_floor(good: Report):
+    up = good.deployments[KEY].steps[1]
+
+    assert (up.floor, up.excess_s) == (None, None)
+    assert up.floor_reason == "decided sooner than the delay after the step: it was wanted before"
+
+
+def test_a_step_without_a_lag_has_no_floor(good: Report):
+    assert good.deployments[KEY].steps[0].floor is None

@@ -556,7 +556,8 @@ def test_a_logged_decision_is_a_point_in_the_report_and_beyond_polling_a_warning
 
 def test_each_measured_step_stands_beside_its_floor():
     quick = {"upscale_delay_s": 1, "downscale_delay_s": 2, "look_back_period_s": 1}
-    config = DeploymentInfo(autoscaling=quick | {"metrics_interval_s": 0.5})
+    each = {"metrics_interval_s": 0.5, "target_ongoing_requests": 0.6}
+    config = DeploymentInfo(autoscaling=quick | each)
     target = msgspec.structs.replace(info().target, deployments={KEY: config})
 
     up, down = report_of(recorded(info(target=target))).deployments[KEY].steps[1:3]

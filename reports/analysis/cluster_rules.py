@@ -117,8 +117,18 @@ def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
 
 
 def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
-    """It did not answer, or turned its loop far too seldom, for 2 s and more in all."""
+    """It did not answer, or turned its loop far too seldom, for 2 s and more in all.
+
+    It counts where the step was late, or where a replica was starting meanwhile: no start comes to
+    its end without the controller, and the fastest of a run may have waited for it as well.
+    """
     stood = [s for s in stalls(facts) if s.seconds >= _STALL_S]
+    life = facts.critical()
+    if life is not None and not facts.is_late:
+        end_s = life.running.mid_s if life.running else facts.by_s
+        stood = [s for s in stood if s.overlap_s(life.begun.mid_s, end_s) >= _STALL_S]
+    elif not facts.is_late:
+        return
     if sum(stall.seconds for stall in stood) >= _STALLED_S:
         for stall in stood:
             shown = Evidence(f"the controller {stall.text}", facts.at(stall.from_s))
@@ -127,7 +137,7 @@ def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
 
 def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
     """It restarted; until it decides again nothing happens."""
-    for row in facts.run.restarts:
+    for row in facts.run.restarts if facts.is_late else ():
         if facts.within(row.hi_s):
             later = [d.at.mid_s for d in facts.decisions(up=True) if d.at.mid_s >= row.lo_s]
             shown = Evidence(_RESTARTED, facts.at(row.hi_s))
@@ -137,7 +147,7 @@ def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
 def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
     """A turn of its loop took three times as long as usual all along: some for every step."""
     loop_s, delay = facts.loop_s, facts.step.delay
-    if loop_s is not None and loop_s >= _SLOW_LOOP_S:
+    if facts.is_late and loop_s is not None and loop_s >= _SLOW_LOOP_S:
         text = f"a turn of the controller's loop took {loop_s:.2f} s all along; 0.1 s is usual"
         stretched_s = delay.effective_s.lo - delay.configured_s if delay else 0.0
         seconds = max(_LOOPS_A_STEP * (loop_s - _USUAL_LOOP_S), stretched_s)
@@ -227,7 +237,7 @@ def _unheard(
     decide = facts.phase("decide")
     decided_s = facts.begun_s + decide.value if decide and decide.value else facts.answered_s
     held_up_s = max(0.0, min(to_s, decided_s) - max(from_s, facts.begun_s))
-    return Sign(from_s, to_s, shown, held_up_s, tell_apart)
+    return Sign(from_s, to_s, shown, held_up_s if facts.is_late else 0.0, tell_apart)
 
 
 def network_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
@@ -245,13 +255,10 @@ def network_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     )
 
 
-NETWORK = Rule(
-    "network", (node_lost, no_connection, nothing_answered), network_advice, only_late=True
-)
+NETWORK = Rule("network", (node_lost, no_connection, nothing_answered), network_advice)
 RESOURCES = Rule("resources", (waited_for_room,), room_advice)
 STATE_SYNC = Rule(
     "state_sync",
     (controller_restarted, controller_stood_still, loop_was_slow, marked_late),
     controller_advice,
-    only_late=True,
 )

@@ -72,8 +72,7 @@ def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
     found = [
         finding
         for rule in RULES
-        if (facts.is_late or not rule.only_late)
-        and (finding := finding_of(rule, before if rule.makes_late else facts)) is not None
+        if (finding := finding_of(rule, before if rule.makes_late else facts)) is not None
         and (not rule.makes_late or (finding.seconds or 0.0) >= least_s)
     ]
     return _weighed(facts, found)

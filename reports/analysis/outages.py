@@ -32,6 +32,10 @@ class Stall(msgspec.Struct, frozen=True):
         """How long."""
         return self.to_s - self.from_s
 
+    def overlap_s(self, from_s: float, to_s: float) -> float:
+        """How much of it lies between two moments."""
+        return max(0.0, min(self.to_s, to_s) - max(self.from_s, from_s))
+
 
 def stalls(facts: StepFacts) -> list[Stall]:
     """When the controller did not answer, or had under a quarter of its turns, by time."""
@@ -42,7 +46,7 @@ def stalls(facts: StepFacts) -> list[Stall]:
 
 def _covered_s(stall: Stall, others: Sequence[Stall]) -> float:
     """How much of a stall lies in others, which do not overlap one another."""
-    return sum(max(0.0, min(stall.to_s, o.to_s) - max(stall.from_s, o.from_s)) for o in others)
+    return sum(stall.overlap_s(other.from_s, other.to_s) for other in others)
 
 
 def _late_answers(facts: StepFacts) -> Iterator[Stall]:

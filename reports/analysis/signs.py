@@ -27,14 +27,13 @@ class Sign(msgspec.Struct, frozen=True):
 class Rule(NamedTuple):
     """A cause, the signs that prove it, and what to do about it.
 
-    A step that was not late has no cause that explains `only_late` ones. One that `makes_late` has
-    to explain a part of the lag; the other kind says that the step did not bring what was needed.
+    One that `makes_late` has to explain a part of the lag; the other kind says that the step did not
+    bring what was needed.
     """
 
     cause: Cause
     signs: tuple[Callable[[StepFacts], Iterable[Sign]], ...]
     advice: Callable[[StepFacts, Sequence[Sign]], str]
-    only_late: bool = False
     makes_late: bool = True
 
 

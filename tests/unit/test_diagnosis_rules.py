@@ -144,6 +144,14 @@ def test_a_loop_with_under_a_quarter_of_its_turns_stood_still(pace_s, found):
     assert (finding is not None) == found
 
 
+@pytest.mark.parametrize(("from_s", "found"), [(1010.5, False), (1011.0, True)])
+def test_a_step_on_time_was_held_up_where_a_replica_was_starting_meanwhile(from_s, found):
+    # r3 is submitted at 1012 s and RUNNING at 1013.5 s, sooner than any other in the run.
+    given = facts(polls=tuple(polls(late={from_s: 3.0 if found else 2.5})))
+
+    assert (finding_of(STATE_SYNC, given) is not None) == found
+
+
 def test_slow_turns_are_one_stretch_with_its_own_count():
     finding = finding_of(STATE_SYNC, facts(polls=tuple(polls(pace_s=1.0)), **LATE))
 
@@ -291,8 +299,11 @@ def test_a_hundredth_of_the_requests_without_a_connection_is_enough(count, found
 def test_requests_that_do_not_arrive_hold_up_the_decision_and_no_more():
     times = [1010.5 + i * 0.1 for i in range(50)]
 
-    finding = finding_of(NETWORK, facts(requests=requests(failed={"connection reset": times})))
+    lost = requests(failed={"connection reset": times})
 
+    finding = finding_of(NETWORK, facts(requests=lost, **LATE))
+
+    assert finding_of(NETWORK, facts(requests=lost)).seconds is None  # nothing was late
     assert finding.seconds == pytest.approx(1.3)  # the decision fell 1.8 s after the step
     assert finding.to_s == pytest.approx(15.4, abs=0.01)
 

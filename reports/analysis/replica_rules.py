@@ -186,7 +186,10 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
         text = _longer_than_hold(facts, floor, total.lo)
         seconds = min(_configured_s(floor), facts.lag_s)
     else:
-        seconds = _configured_s(floor)
+        # Where a step is on time, its decision was, whenever a report of the counts was due.
+        decide = facts.phase("decide")
+        on_time_s = decide.value if decide and not facts.is_late else None
+        seconds = on_time_s or _configured_s(floor)
         share = f"{seconds:.1f} s of {total.value:.1f} s are the configuration's"
         text = share if seconds >= _CONFIGURED_SHARE * total.value else ""
     if text:

@@ -26,7 +26,8 @@ from scalelag.record.run_dir import REPORT_FILE
 from scalelag.target.apps import resolve_app
 from scalelag.target.embedded import EmbeddedCluster
 from tests.faults.hooks import Scene
-from tests.faults.injections import CPUS, INJECTIONS, Injection
+from tests.faults.injection import CPUS, Injection
+from tests.faults.injections import INJECTIONS
 from tests.faults.node_autoscaler import node_autoscaler
 from tests.faults.ray_start import ROOT
 from tests.faults.second_node import TwoNodes, two_nodes
@@ -241,7 +242,10 @@ def attempt(injection: Injection, shared: Reach, folder: Path) -> Outcome:
         begun_s, waited_s = time.monotonic(), cpu_wait_s()
         outcome = perform(injection, shared, folder / f"{injection.name}-{number}")
         waited_ratio = (cpu_wait_s() - waited_s) / (time.monotonic() - begun_s)
-        if not (waited_ratio > CROWDED or outcome.report.invalid_through == "load") or number == TRIES:
+        if (
+            not (waited_ratio > CROWDED or outcome.report.invalid_through == "load")
+            or number == TRIES
+        ):
             break
         sys.stdout.write(f"{injection.name}: the machine was busy with other work; once more\n")
     return outcome
@@ -272,7 +276,7 @@ def line_of(outcome: Outcome) -> tuple[str, ...]:
     finding = next(iter(outcome.findings()), None)
     shown = "; ".join(e.text for e in finding.evidence[:SHOWN]) if finding else ""
     return (
-        injection.name,
+        f"{injection.name} (held out)" if injection.held_out else injection.name,
         injection.injected,
         injection.cause or "none",
         ", ".join(sorted(outcome.found)) or "none",

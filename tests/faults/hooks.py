@@ -15,7 +15,13 @@ import psutil
 
 from probes.serve_api import Dashboard
 from scalelag.record.run_dir import RUN_FILE
-from tests.faults.processes import controller_pid, gcs_server_pid, slowed, stopped
+from tests.faults.processes import (
+    controller_pid,
+    gcs_server_pid,
+    replica_pid,
+    slowed,
+    stopped,
+)
 from tests.faults.ray_start import FaultToolError
 from tests.faults.second_node import TwoNodes
 from tests.faults.tcp_proxy import TcpProxy
@@ -105,6 +111,14 @@ def kill_controller(scene: Scene, *, at_s: float) -> None:
     controller = psutil.Process(controller_pid(scene.dashboard))
     scene.until(at_s)
     controller.kill()
+
+
+def stop_replica(scene: Scene, *, key: str, at_s: float, for_s: float) -> None:
+    """Halt the process of a replica of deployment `key` that is RUNNING."""
+    pid = replica_pid(scene.dashboard, key)
+    scene.until(at_s)
+    with stopped(pid):
+        scene.until(at_s + for_s)
 
 
 def stop_gcs(scene: Scene, *, at_s: float, for_s: float) -> None:

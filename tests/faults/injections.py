@@ -1,69 +1,21 @@
-"""The runs that the diagnosis is tried on, as a table: what is wrong in each, and its cause.
+"""The runs that the diagnosis is tried on, as a table: what is wrong in each, and its cause."""
 
-The plans are short and the autoscaling settings fast, so that a run takes about 30 s.
-"""
-
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Final
 
 import msgspec
 
-from reports.analysis.findings import Cause
+from tests.faults.held_out import HELD_OUT
 from tests.faults.hooks import (
-    Hook,
     break_network,
     cut_node,
     kill_controller,
     make_sick,
-    nothing,
     slow_controller,
     stop_controller,
     stop_gcs,
 )
-
-FAST: Final = {
-    "metrics_interval_s": 0.3,
-    "look_back_period_s": 1,
-    "upscale_delay_s": 1,
-    "downscale_delay_s": 600,
-    "graceful_shutdown_wait_loop_s": 0.2,
-    "graceful_shutdown_timeout_s": 2,
-}
-# 4 rps of 0.2 s keep 0.8 requests open, 25 rps 5: 3 replicas of 2.
-STEP: Final = "4rps:3s,25rps:{hold}s"
-CPUS: Final = 8
-
-Place = Literal["shared", "proxied", "slow_loop", "two_nodes", "node_autoscaler"]
-
-
-class Injection(msgspec.Struct, frozen=True):
-    """One run. `cause` is None for a healthy one; `injected` says in words what is wrong.
-
-    `arguments` are the application's, beside FAST; in them `{files}` is a folder that is new for
-    this run. `deployment` holds further options of it by name, in Serve's schema. `step_at_s` is
-    when the load step comes that `hook` counts from. `quick` ones are what `make test` runs.
-    """
-
-    name: str
-    cause: Cause | None
-    injected: str
-    app: str = "sleeper"
-    arguments: Mapping[str, Any] = {}
-    deployment: Mapping[str, Any] = {}
-    steps: str = STEP.format(hold=12)
-    step_at_s: float = 3.0
-    options: tuple[str, ...] = ()
-    place: Place = "shared"
-    hook: Hook = nothing
-    quick: bool = False
-
-    def app_arguments(self, files: str) -> list[str]:
-        """KEY=VALUE for the application's builder."""
-        # Each deployment of a pipeline has its own settings.
-        settings = {**({} if self.app == "pipeline" else FAST), **self.arguments}
-        return [f"{key}={value}".format(files=files) for key, value in settings.items()]
-
+from tests.faults.injection import STEP, Injection
 
 RESOURCES = (
     Injection(
@@ -289,11 +241,11 @@ CONFIGURED_DELAY = (
 )
 
 HEALTHY = (
-    Injection("sleeper", None, "-", quick=True),
+    Injection("sleeper", None, "", quick=True),
     Injection(
         "cpu_bound",
         None,
-        "-",
+        "",
         app="cpu_bound",
         arguments={
             "num_cpus": 0.5,
@@ -304,17 +256,17 @@ HEALTHY = (
         steps="5rps:4s,30rps:14s",
         step_at_s=4.0,
     ),
-    Injection("pipeline", None, "-", app="pipeline", steps="5rps:4s,30rps:16s", step_at_s=4.0),
+    Injection("pipeline", None, "", app="pipeline", steps="5rps:4s,30rps:16s", step_at_s=4.0),
     Injection(
         "cold_start",
         None,
-        "-",
+        "",
         app="cold_start",
         steps="4rps:12s,30rps:12s",
         step_at_s=12.0,
     ),
-    Injection("poisson", None, "-", options=("--arrivals", "poisson", "--seed", "7")),
-    Injection("users", None, "-", steps="1users:3s,6users:12s"),
+    Injection("poisson", None, "", options=("--arrivals", "poisson", "--seed", "7")),
+    Injection("users", None, "", steps="1users:3s,6users:12s"),
 )
 
 INJECTIONS: Final = (
@@ -326,4 +278,5 @@ INJECTIONS: Final = (
     *BOUNDS,
     *CONFIGURED_DELAY,
     *HEALTHY,
+    *(msgspec.structs.replace(injection, held_out=True) for injection in HELD_OUT),
 )

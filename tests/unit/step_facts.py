@@ -69,7 +69,7 @@ def facts(*, total_s: float | None = ON_TIME_S, censored: bool = False, **change
         target_after=3,
         total_s=total,
         censored=censored,
-        phases=(Phase("decide", 1.8, 1.8, 1.8),),
+        phases=(Phase("decide", 1.6, 1.6, 1.6),),
         critical_replica=None if total is None else "r3",
         floor=None if total is None else FLOOR,
     )
@@ -132,7 +132,7 @@ def run() -> RecordedRun:
 def timeline() -> Timeline:
     return Timeline(
         looks=(Look(1009.0, 1009.01, 1, 1, 1), Look(1039.0, 1039.01, 3, 3, 3)),
-        decisions=(decision(1011.8, 1, 3),),
+        decisions=(decision(1011.6, 1, 3),),
         replicas=(
             FIRST,
             life("r2"),

@@ -91,17 +91,26 @@ def _named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
 
 
 def _finding_lines(findings: Sequence[Finding], cause: Cause | None) -> Iterator[RenderableType]:
-    """The cause with its evidence and advice; the others, or each of several, in short."""
+    """The cause with its evidence and advice; the others, or each of several, in short.
+
+    What two of them rest on stands once.
+    """
+    told: set[Evidence | str] = set()
     for finding in findings:
         leads = finding.cause == cause or len(findings) == 1
         if finding.cause == "configured_delay" and not leads:
             continue
-        for evidence in finding.evidence[: _SHOWN if leads else _SHOWN_OF_SEVERAL]:
-            yield _shown(evidence)
+        shown = finding.evidence[: _SHOWN if leads else _SHOWN_OF_SEVERAL]
+        yield from (_shown(evidence) for evidence in shown if evidence not in told)
         if leads:
-            yield hanging(Text(">", style="bold"), Text(plain(finding.advice)))
-        if finding.tell_apart:
-            yield hanging(Text("?", style="bold"), Text(plain(finding.tell_apart)))
+            yield _marked(">", finding.advice)
+        if finding.tell_apart and finding.tell_apart not in told:
+            yield _marked("?", finding.tell_apart)
+        told.update(shown, [finding.tell_apart or ""])
+
+
+def _marked(mark: str, text: str) -> RenderableType:
+    return hanging(Text(mark, style="bold"), Text(plain(text)))
 
 
 def _shown(evidence: Evidence) -> RenderableType:

@@ -24,14 +24,11 @@ from reports.analysis.model import Report, StepReport
 from scalelag.cli.targets import DEPLOY_WAIT_S
 from scalelag.record.run_dir import REPORT_FILE
 from scalelag.target.apps import resolve_app
-from scalelag.target.embedded import EmbeddedCluster
 from tests.faults.hooks import Scene
-from tests.faults.injection import CPUS, Injection
+from tests.faults.injection import Injection
 from tests.faults.injections import INJECTIONS
-from tests.faults.node_autoscaler import node_autoscaler
+from tests.faults.places import Reach, embedded_reach, place
 from tests.faults.ray_start import ROOT
-from tests.faults.second_node import TwoNodes, two_nodes
-from tests.faults.tcp_proxy import TcpProxy
 
 RUN_DEADLINE_S: Final = 240.0
 # Shares of the time in which some process waited for a CPU.
@@ -45,17 +42,6 @@ SAME_STEP_S: Final = 0.5
 STOP_DEADLINE_S: Final = 30.0
 PAGE: Final = ROOT / "docs" / "diagnosis.md"
 BEGIN, END = "<!-- runs: make diagnosis -->", "<!-- end of runs -->"
-SLOW_LOOP: Final = {"RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5"}
-
-
-class Reach(msgspec.Struct, frozen=True):
-    """Where a run's cluster is reached, and what of it can be broken."""
-
-    dashboard: str
-    host: str
-    token: str
-    tcp: TcpProxy | None = None
-    nodes: TwoNodes | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -151,48 +137,6 @@ def applications(injection: Injection, files: str) -> list[dict[str, Any]]:
     if injection.deployment:
         apps = [app | {"deployments": [dict(injection.deployment)]} for app in apps]
     return apps
-
-
-@contextlib.contextmanager
-def place(injection: Injection, shared: Reach) -> Generator[Reach]:
-    """Where `injection` is run: on the shared cluster, or on one of its own."""
-    if injection.place == "proxied":
-        with TcpProxy("127.0.0.1", int(shared.host.rpartition(":")[2])) as tcp:
-            yield msgspec.structs.replace(shared, host=tcp.url, tcp=tcp)
-    elif injection.place == "slow_loop":
-        with with_environment(SLOW_LOOP), embedded_reach() as reach:
-            yield reach
-    elif injection.place == "two_nodes":
-        with two_nodes("EveryNode") as nodes:
-            yield Reach(nodes.dashboard, nodes.host, nodes.token, nodes=nodes)
-    elif injection.place == "node_autoscaler":
-        with node_autoscaler() as cluster:
-            yield Reach(cluster.dashboard, cluster.host, cluster.token)
-    else:
-        yield shared
-
-
-@contextlib.contextmanager
-def embedded_reach() -> Generator[Reach]:
-    """A cluster of our own."""
-    with EmbeddedCluster(CPUS) as cluster:
-        assert cluster.urls is not None
-        yield Reach(cluster.urls.dashboard, cluster.urls.host, cluster.token)
-
-
-@contextlib.contextmanager
-def with_environment(variables: dict[str, str]) -> Generator[None]:
-    """Set for the processes that are started within the block."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def main() -> int:

@@ -6,8 +6,9 @@ for is made again, up to twice.
 
 import pytest
 
-from tests.faults.diagnose import Reach, attempt
+from tests.faults.diagnose import attempt
 from tests.faults.injections import INJECTIONS
+from tests.faults.places import Reach
 
 QUICK = [injection for injection in INJECTIONS if injection.quick]
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import msgspec
 
-from reports.analysis.facts import StepFacts, Wait
+from reports.analysis.facts import FAILED_CHECKS, StepFacts, Wait
 from reports.analysis.failed_requests import (
     connection_failures,
     longest_silence,
@@ -184,11 +184,7 @@ def node_lost(facts: StepFacts) -> Iterator[Sign]:
     """A node dropped out."""
     for lost in lost_nodes(facts):
         there = {life.replica for life in facts.timeline.replicas if life.node == lost.node}
-        first = [
-            event.at_s
-            for event in facts.events("health_check_timed_out", "health_check_failed")
-            if event.replica in there
-        ]
+        first = [event.at_s for event in facts.events(*FAILED_CHECKS) if event.replica in there]
         yield Sign(min([lost.at_s, *first]), facts.answered_s, lost.shown)
 
 
@@ -209,6 +205,8 @@ def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
     silence, policy = longest_silence(whole), facts.policy
     if silence is None or not silence.abrupt or silence.from_s >= facts.by_s:
         return
+    if whole.events(*FAILED_CHECKS):
+        return  # replicas that do not answer Serve either
     look = facts.timeline.look_before(silence.from_s)
     text = (
         f"no answer at all for {silence.seconds:.1f} s with {silence.unanswered} requests under "

@@ -15,9 +15,14 @@ from scalelag.record.run_info import DeploymentInfo
 
 _MATCH = 0.01
 _FOREVER_S = float("inf")
-# Ongoing requests swing around what a load keeps open.
-_WANTS_MORE = 1.1
+WANTS_MORE = 1.1
+"""More than so many times what replicas are meant for wants more: open requests swing."""
+
+FAILED_CHECKS: tuple[LogKind, ...] = ("health_check_failed", "health_check_timed_out")
+"""Lines on single checks; Serve gives a replica up after 3 in a row."""
+
 _LOOPS = 4
+_LOST_S = 1.0
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -56,9 +61,24 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def answered_s(self) -> float:
-        """When the step was answered; the end of its hold where it was not."""
+        """When the step was answered for good; the end of its hold where it was not."""
         total = self.step.total_s
-        return self.ended_s if total is None or total.value is None else self.begun_s + total.value
+        if total is None or total.value is None:
+            return self.ended_s
+        return max(self.begun_s + total.value, self._lost_again_until_s())
+
+    def _lost_again_until_s(self) -> float:
+        """Until when replicas were missing again, for 1 s and more, that the step had got already.
+
+        The step's own begin where none were.
+        """
+        settled, total = self.step.target_after, self.step.total_s
+        if self.step.direction != "up" or settled is None or total is None or total.value is None:
+            return self.begun_s
+        after = self.timeline.looks_within(self.begun_s + total.value, self.ended_s)
+        short = [look.received_s for look in after if look.running < settled]
+        lost_again = bool(short) and short[-1] - short[0] >= _LOST_S
+        return short[-1] if lost_again else self.begun_s
 
     @property
     def by_s(self) -> float:
@@ -72,13 +92,15 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def is_late(self) -> bool:
-        """Whether it took longer than the configuration explains, or did not come to its end.
+        """Whether it took longer than the configuration explains, or did not stay at its end.
 
         A step without a new replica is late where more were wanted at the end of its hold.
         """
         total, floor = self.step.total_s, self.step.floor
         if total is None:
             return self.step.direction == "up" and self.wants_more
+        if self._lost_again_until_s() > self.begun_s:
+            return True
         # A slow loop is no part of the configuration: the floor counts it as it is.
         slow_s = _LOOPS * max(0.0, (self.loop_s or DEFAULT_LOOP_S) - DEFAULT_LOOP_S)
         return total.value is None or floor is None or total.lo > floor.worst_s - slow_s
@@ -94,7 +116,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     def wants_more(self) -> bool:
         """Whether that is more than were RUNNING."""
         running, wanted = self.step.replicas_after, self.wanted
-        return running is not None and wanted is not None and wanted > running * _WANTS_MORE
+        return running is not None and wanted is not None and wanted > running * WANTS_MORE
 
     @property
     def noticed_s(self) -> float:

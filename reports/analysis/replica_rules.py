@@ -4,20 +4,17 @@ import math
 from collections.abc import Iterator, Sequence
 
 from reports.analysis.concurrency import Concurrency
-from reports.analysis.facts import StepFacts
+from reports.analysis.facts import FAILED_CHECKS, WANTS_MORE, StepFacts
 from reports.analysis.findings import Evidence
 from reports.analysis.model import FloorReport
 from reports.analysis.outages import mark_wait, stalls
 from reports.analysis.phases import failed_tries
 from reports.analysis.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.signs import Rule, Sign
-from scalelag.record.evidence_rows import LogKind
 
 _SLOW_INIT_S = 1.5
 _CONFIGURED_SHARE = 0.5
 _SHORTEST_HOLD_S = 1.0
-_FALLING = 0.9
-_FAILED_CHECKS: tuple[LogKind, ...] = ("health_check_failed", "health_check_timed_out")
 
 
 def starts_failed(facts: StepFacts) -> Iterator[Sign]:
@@ -45,7 +42,7 @@ def checks_failed(facts: StepFacts) -> Iterator[Sign]:
     unhealthy = [row for row in facts.statuses() if row.trigger == "HEALTH_CHECK_FAILED"]
     if not (stopped or unhealthy):
         return
-    checks = facts.events(*_FAILED_CHECKS)
+    checks = facts.events(*FAILED_CHECKS)
     gone = len({event.replica for event in stopped})
     text = (
         f"health checks failed, and Serve gave up {gone} {'replica' if gone == 1 else 'replicas'}"
@@ -76,7 +73,7 @@ def not_ready(facts: StepFacts) -> Iterator[Sign]:
 
 def reconfigured_long(facts: StepFacts) -> Iterator[Sign]:
     """The same, where no check was seen to fail."""
-    if not facts.events(*_FAILED_CHECKS):
+    if not facts.events(*FAILED_CHECKS):
         yield from not_ready(facts)
 
 
@@ -143,7 +140,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
         said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
         ongoing = said[-1] if said else 0.0
     wanted = math.ceil(ongoing / policy.target_ongoing_requests)
-    if facts.step.direction == "up" and wanted > running * 1.1 and not _is_worked_off(facts):
+    if facts.step.direction == "up" and wanted > running * WANTS_MORE and not _is_worked_off(facts):
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
             f"{policy.target_ongoing_requests:g} that is {wanted} replicas, and max_replicas is "
@@ -153,14 +150,16 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _is_worked_off(facts: StepFacts) -> bool:
-    """Whether ever fewer requests were open: a backlog, which the replicas there will master."""
-    if facts.ongoing is None:
+    """Whether what is open shrinks so fast that it is a backlog, which will be gone soon."""
+    policy, running = facts.policy, facts.step.replicas_after
+    if facts.ongoing is None or policy is None or running is None:
         return False
     quarter_s = (facts.ended_s - facts.begun_s) / 4
     before = Concurrency(facts.run.requests).mean(
         facts.ended_s - 2 * quarter_s, facts.ended_s - quarter_s
     )
-    return before is not None and facts.ongoing < _FALLING * before
+    meant_for = running * policy.target_ongoing_requests
+    return before is not None and 2 * facts.ongoing - before < meant_for
 
 
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:

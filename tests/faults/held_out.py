@@ -6,9 +6,9 @@ from typing import Final
 from tests.faults.hooks import (
     break_network,
     cut_node,
+    make_sick,
     slow_controller,
     stop_controller,
-    stop_replica,
 )
 from tests.faults.injection import STEP, Injection
 
@@ -52,12 +52,13 @@ HELD_OUT: Final = (
         steps=STEP.format(hold=16),
     ),
     Injection(
-        "replica-stopped",
+        "checks-raise-late",
         "health_check",
-        "the only replica's process is stopped for 10 s from the step on",
-        deployment={"name": "Sleeper", "health_check_period_s": 1, "health_check_timeout_s": 1.5},
-        hook=partial(stop_replica, key="default/Sleeper", at_s=0, for_s=10),
-        steps=STEP.format(hold=18),
+        "check_health raises in every replica for 4 s from 5 s after the step",
+        app="sick_health",
+        arguments={"sick_file": "{files}/sick", "health_check_period_s": 0.5},
+        hook=partial(make_sick, at_s=5, for_s=4),
+        steps=STEP.format(hold=20),
     ),
     Injection(
         "constructor-takes-2.5",
@@ -94,10 +95,11 @@ HELD_OUT: Final = (
         steps="12rps:3s,35rps:24s",
     ),
     Injection(
-        "max-4",
+        "max-5-users",
         "bounds",
-        "max_replicas 4, the load needs 10",
-        arguments={"target_ongoing_requests": 0.5, "max_replicas": 4},
+        "max_replicas 5, 14 users in a closed loop need 10",
+        arguments={"target_ongoing_requests": 1.4, "max_replicas": 5},
+        steps="2users:3s,14users:13s",
     ),
     Injection(
         "push-4",

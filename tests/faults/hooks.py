@@ -115,6 +115,7 @@ def kill_controller(scene: Scene, *, at_s: float) -> None:
 
 def stop_replica(scene: Scene, *, key: str, at_s: float, for_s: float) -> None:
     """Halt the process of a replica of deployment `key` that is RUNNING."""
+    scene.until(at_s - 1)  # the application is deployed by the run
     pid = replica_pid(scene.dashboard, key)
     scene.until(at_s)
     with stopped(pid):

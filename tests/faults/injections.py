@@ -14,6 +14,7 @@ from tests.faults.hooks import (
     slow_controller,
     stop_controller,
     stop_gcs,
+    stop_replica,
 )
 from tests.faults.injection import STEP, Injection
 
@@ -141,6 +142,15 @@ HEALTH_CHECK = (
         hook=partial(make_sick, at_s=0.5, for_s=9),
         steps=STEP.format(hold=20),
     ),
+    Injection(
+        "replica-stopped",
+        "health_check",
+        "the only replica's process is stopped for 10 s from the step on; time-outs of 3 s",
+        deployment={"name": "Sleeper", "health_check_period_s": 1, "health_check_timeout_s": 1.5},
+        options=("--request-timeout", "3"),
+        hook=partial(stop_replica, key="default/Sleeper", at_s=0, for_s=10),
+        steps=STEP.format(hold=18),
+    ),
 )
 
 SLOW_INIT = tuple(
@@ -211,6 +221,12 @@ BOUNDS = (
         "max_replicas 3, 16 users in a closed loop need 8",
         arguments={"max_replicas": 3},
         steps="1users:3s,16users:12s",
+    ),
+    Injection(
+        "max-4",
+        "bounds",
+        "max_replicas 4, the load needs 10",
+        arguments={"target_ongoing_requests": 0.5, "max_replicas": 4},
     ),
 )
 

@@ -18,6 +18,7 @@ from step_facts import (
 from reports.analysis.diagnosis import diagnosed, failure_report, leading, step_findings
 from reports.analysis.findings import Evidence, Finding
 from reports.analysis.model import Phase
+from reports.analysis.timeline import Look
 from scalelag.record.rows import ProxyChange, StatusChange
 
 LATE = {"total_s": 12.0}
@@ -167,6 +168,30 @@ def test_a_step_whose_decision_never_came_has_a_cause_where_more_was_wanted():
 
     assert diagnosed(facts(polls=still, ongoing=5.0, **none)).cause == "state_sync"
     assert diagnosed(facts(polls=still, ongoing=0.8, **none)).cause is None
+
+
+def lost_again(for_s):
+    """All 3 replicas run by 1014 s, and 2 of them from 1020 s on, for so long."""
+    looks = [
+        Look(at_s, at_s + 0.01, 2 if 1020 <= at_s <= 1020 + for_s else 3, 3, 3)
+        for at_s in (1014.0 + i * 0.5 for i in range(50))
+    ]
+    return facts(
+        looks=(Look(1009.0, 1009.01, 1, 1, 1), *looks),
+        events=(
+            event("health_check_timed_out", 1017.0, "r1"),
+            event("unhealthy_stopped", 1020.0, "r1"),
+        ),
+    )
+
+
+def test_a_step_that_loses_its_replicas_again_is_answered_once_they_are_back():
+    assert diagnosed(lost_again(0.5)).cause is None
+
+    step = diagnosed(lost_again(4.0))
+
+    assert step.cause == "health_check"
+    assert step.findings[0].seconds == pytest.approx(7.0, abs=0.02)  # from its first failed check
 
 
 def test_a_late_step_that_no_rule_explains_says_where_its_time_went():

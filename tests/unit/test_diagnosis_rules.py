@@ -374,6 +374,12 @@ def test_a_silence_after_which_the_autoscaler_wanted_more_may_be_the_replicas():
     assert finding_of(NETWORK, given).tell_apart
 
 
+def test_a_silence_of_replicas_that_fail_their_checks_too_is_theirs():
+    check = event("health_check_timed_out", 1017.0, "r1")
+
+    assert finding_of(NETWORK, silent(events=(check,))) is None
+
+
 def test_a_silence_with_all_replicas_that_there_may_be_is_not_proven():
     full = (Look(1009.0, 1009.01, 1, 1, 4), Look(1039.0, 1039.01, 4, 4, 4))
 
@@ -399,10 +405,17 @@ def test_replicas_that_are_missing_for_another_reason_are_no_matter_of_bounds():
 
 
 def test_a_backlog_that_is_worked_off_wants_no_more_replicas():
-    given = facts(ongoing=10.0, replicas_after=4, requests=requests(25.0, latency_s=0.48))
+    given = facts(ongoing=10.0, replicas_after=4, requests=requests(25.0, latency_s=0.52))
 
-    # 12 were open before: of 10 it is not known whether they are still too many.
+    # 13 were open before, 10 are: soon 7, for which 4 replicas are meant.
     assert finding_of(BOUNDS, given) is None
+
+
+def test_a_backlog_that_shrinks_to_more_than_there_may_be_replicas_for_is_a_bound():
+    given = facts(ongoing=20.0, replicas_after=4, requests=requests(25.0, latency_s=0.88))
+
+    # 22 were open before, 20 are: soon 18.
+    assert finding_of(BOUNDS, given) is not None
 
 
 # configured_delay

@@ -29,7 +29,7 @@ def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dash
     log = ControllerLog(dashboard)
     run = load_run(command.run_dirs[-1])
     widest_s = widest(run)
-    # As if no log could be read: its own moments are compared with the truth in test_exact_phases.
+    # As if no log could be read: its own moments are compared with the truth in test_phases_are_exact.
     polled = analyse(msgspec.structs.replace(run, events=()))
     report = msgspec.to_builtins(polled.report)
 

@@ -139,11 +139,11 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     if ongoing is None:
         said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
         ongoing = said[-1] if said else 0.0
-    wanted = math.ceil(ongoing / policy.target_ongoing_requests)
+    wanted = ongoing / policy.target_ongoing_requests
     if facts.step.direction == "up" and wanted > running * WANTS_MORE and not _is_worked_off(facts):
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
-            f"{policy.target_ongoing_requests:g} that is {wanted} replicas, and max_replicas is "
+            f"{policy.target_ongoing_requests:g} that is {math.ceil(wanted)} replicas, and max_replicas is "
             f"{policy.max_replicas}"
         )
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))

@@ -389,7 +389,7 @@ def test_a_silence_with_all_replicas_that_there_may_be_is_not_proven():
 # bounds
 
 
-@pytest.mark.parametrize(("ongoing", "found"), [(8.0, False), (8.8, True)])
+@pytest.mark.parametrize(("ongoing", "found"), [(8.0, False), (8.5, False), (9.0, True)])
 def test_more_open_requests_than_all_replicas_are_meant_for_want_more_of_them(ongoing, found):
     given = facts(
         ongoing=ongoing, replicas_after=4, requests=requests(rate_rps=25.0, latency_s=ongoing / 25)

@@ -143,8 +143,8 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     if facts.step.direction == "up" and wanted > running * WANTS_MORE and not _is_worked_off(facts):
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
-            f"{policy.target_ongoing_requests:g} that is {math.ceil(wanted)} replicas, and max_replicas is "
-            f"{policy.max_replicas}"
+            f"{policy.target_ongoing_requests:g} that is {math.ceil(wanted)} replicas, and "
+            f"max_replicas is {policy.max_replicas}"
         )
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
 

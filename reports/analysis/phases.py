@@ -122,7 +122,7 @@ def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]
     if last.at.clock or last.at.hi_s < by_s or len(seen) == 1:
         return last.at
     earlier = seen[-2]
-    look = timeline.look_before(last.at.lo_s + (last.at.hi_s - last.at.lo_s) / 2)
+    look = timeline.look_sent_by(last.at.lo_s)
     pending = look is not None and (
         look.listed < earlier.after if last.after > last.before else look.running > earlier.after
     )

@@ -85,6 +85,11 @@ class Timeline(msgspec.Struct, frozen=True):
         place = bisect_right(self.looks, at_s, key=lambda look: look.received_s)
         return self.looks[max(0, place - 1)]
 
+    def look_sent_by(self, at_s: float) -> Look | None:
+        """The last look that was asked for by `at_s`; None where none was."""
+        place = bisect_right(self.looks, at_s, key=lambda look: look.sent_s)
+        return self.looks[place - 1] if place else None
+
     def looks_within(self, from_s: float, to_s: float) -> Sequence[Look]:
         """Looks that were over after `from_s` and by `to_s`."""
         low = bisect_right(self.looks, from_s, key=lambda look: look.received_s)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from probes.payload import parse_payload
@@ -780,7 +780,22 @@ def test_each_phase_contains_the_truth_of_the_critical_replica(truth: Truth):
         assert found.lo <= found.value <= found.hi
 
 
+# The second decision falls right behind the answer that showed the first one carried out.
+CLOSE_DECISIONS = Truth(
+    old=0,
+    new=(
+        TrueReplica("new0", 10.0, 10.0, 10.0, 10.001),
+        TrueReplica("new1", 11.0, 11.0, 11.0, 11.0),
+    ),
+    polls=tuple(
+        TruePoll(sent_s, sent_s, received_s)
+        for sent_s, received_s in ((9.0, 9.125), (10.4, 10.8), (11.05, 11.17))
+    ),
+)
+
+
 @PROPERTY
+@example(CLOSE_DECISIONS)
 @given(truths(most_decisions=3))
 def test_no_phase_is_wider_than_the_polls_round_its_ends(truth: Truth):
     report = report_of(truth)

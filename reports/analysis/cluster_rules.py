@@ -73,9 +73,12 @@ def _started_nodes(facts: StepFacts, wait: Wait) -> list[Evidence]:
 
 
 def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
-    """Demands of ours that were pending during a wait: too little was free, or it took long."""
+    """Demands of ours that were pending during a wait: too little was free, or it took long.
+
+    A status that is read soon after the wait may still be one of its time.
+    """
     found: list[Evidence] = []
-    for row, end_s in facts.snapshots(wait.from_s, wait.to_s):
+    for row, end_s in facts.snapshots(wait.from_s, wait.to_s + _STATUS_LAG_S):
         lasted_s = min(end_s, wait.to_s) - max(row.received_s, wait.from_s)
         for demand, count in row.demands.items():
             short = [n for n, v in facts.asked.items() if row.free.get(n, 0.0) < v - 1e-6]

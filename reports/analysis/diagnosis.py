@@ -29,9 +29,7 @@ RULES: tuple[Rule, ...] = (
     CONFIGURED_DELAY,
 )
 
-EFFECTS: dict[Cause, frozenset[Cause]] = {
-    "network": frozenset({"health_check", "resources", "state_sync"}),
-}
+OF_A_LOST_NODE: frozenset[Cause] = frozenset({"health_check", "resources", "state_sync"})
 """What a node that is cut off brings about by itself: its replicas fail checks, others find no room."""
 
 TELL_APART: dict[Cause, str] = {
@@ -40,14 +38,13 @@ TELL_APART: dict[Cause, str] = {
     "health_check": "health_check: the quoted errors are gone with another version of the code",
     "slow_init": "slow_init: the replica's own log says how long its constructor took",
     "state_sync": "state_sync: the controller's gaps are gone where it has more room",
-    "bounds": "bounds: a higher max_replicas adds replicas",
-    "configured_delay": "configured_delay: a lower delay shortens the step by as much",
 }
 
 _SHARE = 0.2
 _PREVAILS = 2.0
 _OVERLOAD = ("HTTP 503", "timeout", "unfinished")
 _UNEXPLAINED_S = 1.0
+_AFTER_S = 1.0
 
 
 def diagnosed(facts: StepFacts) -> StepReport:
@@ -80,9 +77,8 @@ def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
 
 def _weighed(facts: StepFacts, found: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings without the effects of others, the cause first; rivals say how to tell them apart."""
-    causes = {finding.cause for finding in found}
-    effects = EFFECTS["network"] if "network" in causes and lost_nodes(facts) else frozenset()
-    kept = [finding for finding in found if finding.cause not in effects]
+    cut_off = any(finding.cause == "network" for finding in found) and bool(lost_nodes(facts))
+    kept = [f for f in found if not (cut_off and f.cause in OF_A_LOST_NODE)]
     rivals = {
         cause for pair in combinations(kept, 2) if _are_rivals(*pair) for cause in _causes(pair)
     }
@@ -132,7 +128,9 @@ def failure_report(facts: StepFacts, step: StepReport) -> FailureReport | None:
     failed = failures(facts)
     if failed is None:
         return None
-    findings = _failure_findings(facts, set(failed.kinds))
+    # What was wrong when the last of them failed shows in those that were sent then.
+    lasting = msgspec.structs.replace(facts, ended_s=max(facts.ended_s, failed.to_s + _AFTER_S))
+    findings = _failure_findings(lasting, set(failed.kinds))
     return FailureReport(
         index=step.index,
         first_s=facts.at(failed.from_s),
@@ -157,11 +155,8 @@ def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
     """What can be said of a late step that no rule explains."""
-    step, total = facts.step, facts.step.total_s
-    if findings or step.floor is None or total is None:
-        return ()
-    late_s = total.lo - step.floor.worst_s
-    if late_s < max(_UNEXPLAINED_S, _SHARE * total.lo):
+    step, late_s = facts.step, facts.late_s
+    if findings or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
         return ()
     measured = [p for p in step.phases if p.value is not None and p.part_of == "total"]
     longest = max(measured, key=lambda p: p.value or 0.0, default=None)

@@ -96,14 +96,28 @@ class StepFacts(msgspec.Struct, frozen=True):
 
         A step without a new replica is late where more were wanted at the end of its hold.
         """
-        total, floor = self.step.total_s, self.step.floor
+        total = self.step.total_s
         if total is None:
             return self.step.direction == "up" and self.wants_more
         if self._lost_again_until_s() > self.begun_s:
             return True
-        # A slow loop is no part of the configuration: the floor counts it as it is.
+        return total.value is None or self.late_s is None or self.late_s > 0.0
+
+    @property
+    def late_s(self) -> float | None:
+        """By how much it surely took longer than the configuration explains; None: not known.
+
+        A mean that rises with the load may lead to several decisions: the last of them comes within
+        a look-back more. A slow loop is no part of the configuration; the floor has it as it is.
+        """
+        total, floor = self.step.total_s, self.step.floor
+        if total is None or floor is None or self.policy is None:
+            return None
         slow_s = _LOOPS * max(0.0, (self.loop_s or DEFAULT_LOOP_S) - DEFAULT_LOOP_S)
-        return total.value is None or floor is None or total.lo > floor.worst_s - slow_s
+        ended_s = self.begun_s + total.lo
+        decided = [d for d in self.decisions(up=self.step.direction == "up") if d.at.lo_s < ended_s]
+        rising_s = self.policy.look_back_period_s if len(decided) > 1 else 0.0
+        return total.lo - (floor.worst_s - slow_s + rising_s)
 
     @property
     def wanted(self) -> float | None:

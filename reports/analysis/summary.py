@@ -9,7 +9,7 @@ from reports.analysis.concurrency import Concurrency
 from reports.analysis.curves import Analysis, Curves, Series
 from reports.analysis.deployment import analyse_deployment
 from reports.analysis.diagnosis import leading
-from reports.analysis.findings import EvidenceReport, FailureReport
+from reports.analysis.findings import Cause, EvidenceReport, FailureReport, Finding
 from reports.analysis.gates import Gate, judge
 from reports.analysis.latency import load_report
 from reports.analysis.lint_run import lint_run
@@ -117,11 +117,21 @@ def _failures(found: Sequence[FailureReport]) -> tuple[FailureReport, ...]:
     by_step: dict[int, FailureReport] = {}
     for failure in found:
         known = by_step.get(failure.index)
-        findings = (*(known.findings if known else ()), *failure.findings)
+        findings = _one_each((*(known.findings if known else ()), *failure.findings))
         by_step[failure.index] = msgspec.structs.replace(
             failure, findings=findings, cause=leading(findings)
         )
     return tuple(by_step[index] for index in sorted(by_step))
+
+
+def _one_each(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Of each cause the finding that explains the most: deployments share their requests."""
+    most: dict[Cause, Finding] = {}
+    for finding in findings:
+        known = most.get(finding.cause)
+        if known is None or (finding.seconds or 0.0) > (known.seconds or 0.0):
+            most[finding.cause] = finding
+    return tuple(most.values())
 
 
 def _evidence(run: RecordedRun) -> EvidenceReport:

@@ -23,11 +23,11 @@ HELD_OUT: Final = (
         place="node_autoscaler",
     ),
     Injection(
-        "cpus-released-soon",
+        "cpus-released-sooner",
         "resources",
-        "3 of 8 CPUs are taken, a replica asks for 2.5; they are let go after 6 s",
+        "4 of 8 CPUs are taken, a replica asks for 1.8; they are let go after 5 s",
         app="starved",
-        arguments={"held_cpus": 3, "num_cpus": 2.5, "release_after_s": 9},
+        arguments={"held_cpus": 4, "num_cpus": 1.8, "release_after_s": 8},
         steps=STEP.format(hold=14),
     ),
     Injection(
@@ -102,10 +102,10 @@ HELD_OUT: Final = (
         steps="2users:3s,14users:13s",
     ),
     Injection(
-        "push-4",
+        "push-2.5",
         "configured_delay",
-        "metrics_interval_s 4, look_back_period_s 5",
-        arguments={"metrics_interval_s": 4, "look_back_period_s": 5},
+        "metrics_interval_s 2.5, look_back_period_s 6, upscale_delay_s 2",
+        arguments={"metrics_interval_s": 2.5, "look_back_period_s": 6, "upscale_delay_s": 2},
         steps=STEP.format(hold=18),
     ),
     Injection("ramp", None, "", steps="4rps:3s,4..25rps:6s,25rps:8s"),

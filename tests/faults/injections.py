@@ -51,6 +51,14 @@ RESOURCES = (
         deployment={"name": "Sleeper", "max_replicas_per_node": 1},
         steps=STEP.format(hold=16),
     ),
+    Injection(
+        "cpus-released-soon",
+        "resources",
+        "3 of 8 CPUs are taken, a replica asks for 2.5; they are let go after 6 s",
+        app="starved",
+        arguments={"held_cpus": 3, "num_cpus": 2.5, "release_after_s": 9},
+        steps=STEP.format(hold=14),
+    ),
 )
 
 STATE_SYNC = (
@@ -253,6 +261,13 @@ CONFIGURED_DELAY = (
         arguments={"min_replicas": 1, "initial_replicas": 3},
         steps="30rps:5s,4rps:8s",
         step_at_s=5.0,
+    ),
+    Injection(
+        "push-4",
+        "configured_delay",
+        "metrics_interval_s 4, look_back_period_s 5",
+        arguments={"metrics_interval_s": 4, "look_back_period_s": 5},
+        steps=STEP.format(hold=18),
     ),
 )
 

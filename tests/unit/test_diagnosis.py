@@ -205,8 +205,17 @@ def test_a_late_step_that_no_rule_explains_says_where_its_time_went():
 
     assert (step.cause, step.findings) == (None, ())
     assert [evidence.text for evidence in step.evidence] == [
-        "8.0 s more than the configuration explains; 9.0 s of all went to decide, in 2 decisions"
+        "7.0 s more than the configuration explains; 9.0 s of all went to decide, in 2 decisions"
     ]
+
+
+def test_a_mean_that_rises_in_two_decisions_has_a_look_back_more():
+    two = (decision(1011.6, 1, 2), decision(1013.0, 2, 3))
+
+    # 4 s is the worst with one decision, and the look-back is 1 s.
+    assert facts(total_s=4.9).is_late
+    assert not facts(total_s=4.9, decisions=two).is_late
+    assert facts(total_s=5.1, decisions=two).is_late
 
 
 @pytest.mark.parametrize("total_s", [4.9, 3.5])
@@ -238,6 +247,16 @@ def test_a_step_on_time_may_have_failed_requests_with_a_cause_of_their_own():
     assert (report.cause, report.count) == ("network", 30)
     assert report.errors == {"connection refused": 30}
     assert (report.first_s, report.last_s) == pytest.approx((11.0, 13.9), abs=0.01)
+
+
+def test_a_request_under_way_when_the_next_steps_fault_begins_has_its_cause():
+    given = facts(
+        ended_s=1012.0, requests=requests(failed={"connection reset": [1011.99, 1012.1, 1012.2]})
+    )
+
+    report = failure(given)
+
+    assert (report.cause, report.count) == ("network", 1)
 
 
 def test_without_failed_requests_there_is_no_report():

@@ -83,6 +83,15 @@ def test_only_our_own_demand_counts_and_only_what_was_short_or_lasted(seen, foun
     assert (finding_of(RESOURCES, given) is not None) == found
 
 
+@pytest.mark.parametrize(("read_s", "found"), [(1019.9, True), (1020.1, False)])
+def test_a_status_that_is_read_up_to_five_seconds_later_is_still_of_the_wait(read_s, found):
+    given = facts(
+        replicas=starting(3.0), snapshots=(snapshot(1009.0), snapshot(read_s, OURS)), **LATE
+    )
+
+    assert (finding_of(RESOURCES, given) is not None) == found
+
+
 def test_a_started_node_is_named_with_its_setting_and_the_wait_explains_the_time():
     seen = (
         snapshot(1009.0),

@@ -112,10 +112,10 @@ def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None
     if policy.aggregation != "mean":
         at_once = rises == (policy.aggregation == "max")
         return Crossing(0.0, 0.0) if at_once else Crossing(look_back_s, look_back_s)
-    way = abs(enough - ongoing.before)
+    way, beyond = abs(enough - ongoing.before), abs(ongoing.after - enough)
     return Crossing(
         look_back_s * way / abs(ongoing.after - ongoing.before),
-        min(look_back_s, look_back_s * way / abs(ongoing.after - enough)),
+        min(look_back_s, look_back_s * way / beyond) if beyond else look_back_s,
     )
 
 

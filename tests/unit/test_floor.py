@@ -90,6 +90,13 @@ def test_a_sliding_mean_crosses_exactly_when_its_integral_says(
     assert found.most_s >= found.least_s - 1e-9
 
 
+def test_to_none_at_all_the_mean_falls_for_the_whole_look_back():
+    found = crossing(policy(look_back_period_s=3), 0.0, Ongoing(2, 0))
+
+    assert found is not None
+    assert (found.least_s, found.most_s) == (3.0, 3.0)
+
+
 def test_no_more_than_enough_never_crosses():
     assert crossing(policy(), 4.0, Ongoing(1, 4)) is None
 

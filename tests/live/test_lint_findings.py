@@ -1,11 +1,15 @@
 """Findings on a configuration, from what a real Ray Serve takes over, drops and never reads."""
 
+import time
+
 import pytest
 import yaml
 from conftest import wait_for
 
 from probes.payload import parse_payload
 from probes.serve_api import APPLICATIONS_PATH
+from scalelag.target.deploy import undeploy
+from scalelag.target.preflight import Patience
 
 HANDLE_PUSH = "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S"
 BAD = {
@@ -39,7 +43,7 @@ def deployed(dashboard):
         dashboard.put(APPLICATIONS_PATH, {"applications": [application(**deployment)]})
 
     yield deploy
-    dashboard.put(APPLICATIONS_PATH, {"applications": []})
+    undeploy(dashboard, ["default"], Patience(60, time.monotonic, time.sleep))
 
 
 def test_a_run_finds_what_ray_drops_and_what_it_never_reads(scalelag, tmp_path):

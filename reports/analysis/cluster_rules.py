@@ -13,6 +13,7 @@ from reports.analysis.failed_requests import (
 )
 from reports.analysis.findings import Evidence
 from reports.analysis.outages import lost_nodes, mark_wait, stalls
+from reports.analysis.policy import DEFAULT_LOOP_S
 from reports.analysis.signs import Rule, Sign
 
 # Serve needs 2 s for a worker process, and 5.5 s where several start on a busy machine: a wait by
@@ -24,7 +25,6 @@ _LASTING_DEMAND_S = 8.0
 _STALL_S = 1.5
 _STALLED_S = 2.0
 _SLOW_LOOP_S = 0.3
-_USUAL_LOOP_S = 0.1
 _LOOPS_A_STEP = 4
 _MIN_FAILED = 3
 _MIN_FAILED_RATIO = 0.01
@@ -153,7 +153,7 @@ def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
     if facts.is_late and loop_s is not None and loop_s >= _SLOW_LOOP_S:
         text = f"a turn of the controller's loop took {loop_s:.2f} s all along; 0.1 s is usual"
         stretched_s = delay.effective_s.lo - delay.configured_s if delay else 0.0
-        seconds = max(_LOOPS_A_STEP * (loop_s - _USUAL_LOOP_S), stretched_s)
+        seconds = max(_LOOPS_A_STEP * (loop_s - DEFAULT_LOOP_S), stretched_s)
         yield Sign(facts.begun_s, facts.answered_s, (Evidence(text),), seconds)
 
 
@@ -235,7 +235,7 @@ def _unheard(
     tell_apart: str | None = None,
 ) -> Sign:
     """Requests that do not arrive hold up the decision for more replicas, and nothing after it."""
-    decide = facts.phase("decide")
+    decide = facts.step.phase("decide")
     decided_s = facts.begun_s + decide.value if decide and decide.value else facts.answered_s
     held_up_s = max(0.0, min(to_s, decided_s) - max(from_s, facts.begun_s))
     return Sign(from_s, to_s, shown, held_up_s if facts.is_late else 0.0, tell_apart)

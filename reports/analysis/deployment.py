@@ -6,7 +6,7 @@ import msgspec
 
 from reports.analysis.concurrency import Concurrency
 from reports.analysis.diagnosis import diagnosed, failure_report
-from reports.analysis.facts import StepFacts, ongoing_at_end
+from reports.analysis.facts import StepFacts
 from reports.analysis.findings import FailureReport
 from reports.analysis.floor import (
     Ongoing,
@@ -91,7 +91,11 @@ def _facts(subject: _Subject, step: LoadStep) -> StepFacts:
     info = subject.run.info
     begun_s, ended_s = info.zero_s + step.at_s, info.zero_s + step.hold_until_s
     lag = step_lag(step, info.plan.unit, info.zero_s, subject.timeline)
-    concurrency = subject.concurrency
+    quarter_s = (ended_s - begun_s) / 4
+    ongoing, earlier = (
+        subject.concurrency.mean(until_s - quarter_s, until_s) if subject.concurrency else None
+        for until_s in (ended_s, ended_s - quarter_s)
+    )
     return StepFacts(
         key=subject.key,
         run=subject.run,
@@ -101,7 +105,8 @@ def _facts(subject: _Subject, step: LoadStep) -> StepFacts:
         policy=subject.policy,
         begun_s=begun_s,
         ended_s=ended_s,
-        ongoing=ongoing_at_end(concurrency, begun_s, ended_s) if concurrency else None,
+        ongoing=ongoing,
+        ongoing_earlier=earlier,
         loop_s=subject.loop_s,
     )
 

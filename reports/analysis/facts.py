@@ -3,11 +3,11 @@
 import msgspec
 
 from probes.cluster_status import demand_resources
-from reports.analysis.concurrency import Concurrency
 from reports.analysis.findings import Evidence
-from reports.analysis.model import Phase, PhaseName, StepReport
+from reports.analysis.log_times import Decision
+from reports.analysis.model import StepReport
 from reports.analysis.policy import DEFAULT_LOOP_S, Policy
-from reports.analysis.timeline import Decision, ReplicaLife, Timeline
+from reports.analysis.timeline import ReplicaLife, Timeline
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
 from scalelag.record.rows import DeploymentKey, StatusChange
 from scalelag.record.run_dir import RecordedRun
@@ -43,8 +43,9 @@ class StepFacts(msgspec.Struct, frozen=True):
     """One step of one deployment, and what was recorded from its start until `until_s`.
 
     `begun_s`, `ended_s` (of its hold) and `until_s` are Unix seconds on the load generator's clock,
-    as is all in `run`. `ongoing` is the mean number of open requests in the last part of the hold,
-    None where requests cannot be told from those of other deployments.
+    as is all in `run`. `ongoing` is the mean number of open requests in the last quarter of the hold,
+    `ongoing_earlier` in the quarter before; None where requests cannot be told from those of other
+    deployments.
     """
 
     key: DeploymentKey
@@ -57,6 +58,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     ended_s: float
     ongoing: float | None
     loop_s: float | None
+    ongoing_earlier: float | None = None
     until_s: float = _FOREVER_S
 
     @property
@@ -154,10 +156,6 @@ class StepFacts(msgspec.Struct, frozen=True):
         """Seconds since the plan's start."""
         return unix_s - self.run.info.zero_s
 
-    def phase(self, name: PhaseName) -> Phase | None:
-        """A phase of the step that was measured."""
-        return next((p for p in self.step.phases if p.name == name and p.value is not None), None)
-
     def config(self, name: str, default: object) -> object:
         """A setting of the deployment outside of its autoscaling, as deployed."""
         value = self.info.config.get(name) if self.info else None
@@ -236,8 +234,3 @@ class StepFacts(msgspec.Struct, frozen=True):
     def quote(self, event: LogEvent, text: str) -> Evidence:
         """A log line as evidence."""
         return Evidence(text, self.at(event.at_s), event.node, event.raw)
-
-
-def ongoing_at_end(concurrency: Concurrency, begun_s: float, ended_s: float) -> float | None:
-    """Mean open requests in the last quarter of a hold."""
-    return concurrency.mean(ended_s - (ended_s - begun_s) / 4, ended_s)

@@ -72,7 +72,7 @@ def ongoing_around(
 ) -> Ongoing:
     """What was open around a step that began at `begun_s`, Unix seconds."""
     window_s = min(policy.look_back_period_s, step.hold_s)
-    decide = next((p for p in step.phases if p.name == "decide"), None)
+    decide = step.phase("decide")
     if decide is not None and decide.value:
         window_s = min(window_s, decide.value)
     before = concurrency.mean(begun_s - policy.look_back_period_s, begun_s)

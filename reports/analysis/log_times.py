@@ -35,8 +35,8 @@ class ReplicaLog(msgspec.Struct, frozen=True):
     gone: Instant | None = None
 
 
-class LoggedDecision(msgspec.Struct, frozen=True):
-    """An "Upscaling" or "Downscaling" line."""
+class Decision(msgspec.Struct, frozen=True):
+    """The autoscaler changed its target."""
 
     at: Instant
     before: int
@@ -62,10 +62,10 @@ def replica_logs(key: DeploymentKey, events: Sequence[LogEvent]) -> dict[str, Re
     return logs
 
 
-def logged_decisions(key: DeploymentKey, events: Sequence[LogEvent]) -> list[LoggedDecision]:
+def logged_decisions(key: DeploymentKey, events: Sequence[LogEvent]) -> list[Decision]:
     """The decisions on `key`, by time."""
     return [
-        LoggedDecision(moment(event), event.before, event.after)
+        Decision(moment(event), event.before, event.after)
         for event in events
         if event.kind in ("upscaling", "downscaling")
         and event.deployment == key

@@ -122,6 +122,10 @@ class StepReport(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    def phase(self, name: PhaseName) -> Phase | None:
+        """The phase of that name, if it was measured."""
+        return next((p for p in self.phases if p.name == name and p.value is not None), None)
+
 
 class ScaleUp(msgspec.Struct, frozen=True):
     """All measured scale-ups of a deployment, censored ones among them (their upper bound is open)."""

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from reports.analysis.intervals import Instant, Span, between, in_order, point
+from reports.analysis.log_times import Decision
 from reports.analysis.model import Phase, PhaseName, PhasePart, Source, StepReport
-from reports.analysis.timeline import Decision, ReplicaLife, Timeline
+from reports.analysis.timeline import ReplicaLife, Timeline
 
 _SAME_MOMENT_S = 1e-6
 _JOINED = "polling cannot tell it from initialize"
@@ -95,7 +96,7 @@ def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) ->
 
 def decisions_of(timeline: Timeline, step: StepReport, begun_s: float) -> list[Span]:
     """From the step to each decision in its direction, up to the one that `decide` ends with."""
-    decide = next((p for p in step.phases if p.name == "decide"), None)
+    decide = step.phase("decide")
     if decide is None or decide.hi is None:
         return []
     return [

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.concurrency import Concurrency
 from reports.analysis.facts import FAILED_CHECKS, WANTS_MORE, StepFacts
 from reports.analysis.findings import Evidence
 from reports.analysis.model import FloorReport
@@ -151,15 +150,10 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
 
 def _is_worked_off(facts: StepFacts) -> bool:
     """Whether what is open shrinks so fast that it is a backlog, which will be gone soon."""
-    policy, running = facts.policy, facts.step.replicas_after
-    if facts.ongoing is None or policy is None or running is None:
+    policy, running, earlier = facts.policy, facts.step.replicas_after, facts.ongoing_earlier
+    if facts.ongoing is None or policy is None or running is None or earlier is None:
         return False
-    quarter_s = (facts.ended_s - facts.begun_s) / 4
-    before = Concurrency(facts.run.requests).mean(
-        facts.ended_s - 2 * quarter_s, facts.ended_s - quarter_s
-    )
-    meant_for = running * policy.target_ongoing_requests
-    return before is not None and 2 * facts.ongoing - before < meant_for
+    return 2 * facts.ongoing - earlier < running * policy.target_ongoing_requests
 
 
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
@@ -186,7 +180,7 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
         seconds = min(_configured_s(floor), facts.lag_s)
     else:
         # Where a step is on time, its decision was, whenever a report of the counts was due.
-        decide = facts.phase("decide")
+        decide = facts.step.phase("decide")
         on_time_s = decide.value if decide and not facts.is_late else None
         seconds = on_time_s or _configured_s(floor)
         share = f"{seconds:.1f} s of {total.value:.1f} s are the configuration's"

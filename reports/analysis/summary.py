@@ -55,9 +55,6 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         for key, timeline in timelines.items()
     }
     deployments = {key: one.report for key, one in analysed.items()}
-    contradictions = [
-        f"{key}: {text}" for key, timeline in timelines.items() for text in timeline.contradictions
-    ]
     evidence = _evidence(run)
     planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
     load = load_report(run.requests, planned, steps, info.plan.unit, info.zero_s)
@@ -73,7 +70,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         deployments=deployments,
         load=load,
         probe=probe,
-        warnings=(*warnings(run, deployments, load), *contradictions),
+        warnings=tuple(warnings(run, deployments, load, timelines)),
         not_measured=_not_measured(run, evidence),
         failures=_failures([f for one in analysed.values() for f in one.failures]),
         evidence=evidence,

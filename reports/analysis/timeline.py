@@ -8,7 +8,7 @@ import msgspec
 
 from reports.analysis.intervals import Instant
 from reports.analysis.log_times import (
-    LoggedDecision,
+    Decision,
     ReplicaLog,
     agrees,
     logged_decisions,
@@ -46,14 +46,6 @@ class ReplicaLife(msgspec.Struct, frozen=True):
     def begun(self) -> Instant:
         """When its actor was submitted, or else when it was first listed."""
         return self.submitted or self.listed
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """The autoscaler changed its target."""
-
-    at: Instant
-    before: int
-    after: int
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -163,7 +155,7 @@ def _decisions(looks: Sequence[Look]) -> list[Decision]:
 
 
 def _settled(
-    seen: Sequence[Decision], logged: Sequence[LoggedDecision]
+    seen: Sequence[Decision], logged: Sequence[Decision]
 ) -> tuple[list[Decision], list[str]]:
     """Logged decisions in place of those that polling saw them as; contradictions in words.
 
@@ -183,7 +175,7 @@ def _settled(
             None,
         )
         if same is None:
-            believed.append(Decision(line.at, line.before, line.after))
+            believed.append(line)
         else:
             what = f"the decision from {line.before} to {line.after} replicas"
             denied.append(_contradiction(what, same.at, line.at))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reports.analysis.model import DeploymentReport, InvalidThrough, LoadReport, ProbeReport
+from reports.analysis.timeline import Timeline
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import EarlierTry, RunInfo
@@ -117,7 +118,10 @@ def _lost_s(gaps: Sequence[Gap], zero_s: float, watched_s: float) -> float:
 
 
 def warnings(
-    run: RecordedRun, deployments: Mapping[str, DeploymentReport], load: LoadReport
+    run: RecordedRun,
+    deployments: Mapping[str, DeploymentReport],
+    load: LoadReport,
+    timelines: Mapping[str, Timeline],
 ) -> list[str]:
     """What a reader of the report should know, in plain words."""
     zero_s = run.info.zero_s
@@ -135,6 +139,7 @@ def warnings(
     for key, deployment in deployments.items():
         if deployment.replicas.final is None:
             found.append(f"{key}: the probe never saw this deployment")
+    found += [f"{key}: {text}" for key, one in timelines.items() for text in one.contradictions]
     return found
 
 

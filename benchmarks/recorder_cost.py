@@ -2,24 +2,22 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Final
 
 from locust.stats import RequestStats
 
+from benchmarks.table import middle, parser, print_table, ratio
 from scalelag.plugin.recorder import RequestRecorder
 
-REQUESTS = 100_000
-ROUNDS = 5
-
-
-class Response:
-    """Stands in for what Locust's client hands to listeners."""
-
-    status_code = 200
+REQUESTS: Final = 100_000
 
 
 def main() -> None:
-    """Print nanoseconds a request and the ratio to Locust's statistics, the medians of 5 rounds."""
-    recorder, stats, response = RequestRecorder(time.monotonic), RequestStats(), Response()
+    """Print CPU time a request and the ratio to Locust's statistics, the medians of the rounds."""
+    options = parser(__doc__).parse_args()
+    recorder, stats = RequestRecorder(time.monotonic), RequestStats()
+    response = SimpleNamespace(status_code=200)  # stands in for that of Locust's client
     context = {"intended_s": 0.0}
 
     def record() -> None:
@@ -29,19 +27,23 @@ def main() -> None:
         stats.log_request("GET", "/", 12.5, 100)
 
     # Interleaved, so that a busy neighbour slows both.
-    pairs = [(nanoseconds(record), nanoseconds(count)) for _ in range(ROUNDS)]
-    ours, theirs = (sorted(side)[ROUNDS // 2] for side in zip(*pairs, strict=True))
-    print(f"recorder           {ours:7.0f} ns a request")
-    print(f"locust statistics  {theirs:7.0f} ns a request")
-    print(f"ratio              {ours / theirs:7.2f}")
+    pairs = [(microseconds(record), microseconds(count)) for _ in range(options.rounds)]
+    ours, theirs = zip(*pairs, strict=True)
+    print_table(
+        ("what", "CPU us a request", "ratio to Locust's statistics"),
+        [
+            ["recorder", middle(ours), ratio(ours, theirs)],
+            ["Locust's statistics", middle(theirs), 1.0],
+        ],
+    )
 
 
-def nanoseconds(call: Callable[[], None]) -> float:
+def microseconds(call: Callable[[], None]) -> float:
     """CPU time of one call, from 100,000 of them."""
     begun_s = time.process_time()
     for _ in range(REQUESTS):
         call()
-    return (time.process_time() - begun_s) / REQUESTS * 1e9
+    return (time.process_time() - begun_s) / REQUESTS * 1e6
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class _Loop:
         try:
             while True:
                 connection, _ = self._listener.accept()
-                connection.setblocking(False)
+                connection.settimeout(0)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._connections[connection.fileno()] = connection
                 self._epoll.register(connection.fileno(), select.EPOLLIN)
@@ -144,7 +144,7 @@ class _Loop:
 def main() -> None:
     """Serve until standard input closes, then print what came."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    listener.setblocking(False)
+    listener.settimeout(0)
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     gc.disable()

@@ -80,10 +80,11 @@ def one_run(tree: Path | None, rate: int, seconds: int, dashboard: str) -> Run:
             generator = stepped(server.url, dashboard, f"{rate}rps:{total_s}s", folder, tree)
         measured = measure(generator, server, WARM_UP_S, seconds, folder)
         own = NO_LAG if tree is None else own_lag(folder, measured.came_s, skip)
+        dropped = int((folder / "dropped").read_text()) if tree is None else 0
     came_s = measured.came_s
-    # k6 starts one or two more at the very end of its duration.
     extra = came_s.size - planned
-    complete = 0 <= extra <= (2 if tree is None else 0)
+    # k6 stops one or two early or late at the very end of its duration.
+    complete = dropped == 0 and abs(extra) <= (2 if tree is None else 0)
     lag = lag_of(fitted_lag_s(came_s[:planned], rate, skip)) if complete else NO_LAG
     return Run(max(0, -extra), lag, own, measured.cpu_us, measured.total_cpu_s)
 

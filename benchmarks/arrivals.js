@@ -1,4 +1,5 @@
-// k6's open loop: RATE requests a second for SECONDS. The server counts.
+// k6's open loop: RATE requests a second for SECONDS. The server counts; into SUMMARY goes how many
+// arrivals found no free virtual user.
 import http from "k6/http";
 
 const rate = Number(__ENV.RATE);
@@ -22,4 +23,9 @@ export const options = {
 
 export default function () {
   http.get(__ENV.URL);
+}
+
+export function handleSummary(data) {
+  const dropped = data.metrics.dropped_iterations;
+  return { [__ENV.SUMMARY]: String(dropped ? dropped.values.count : 0) };
 }

@@ -53,9 +53,10 @@ def k6_binary() -> str:
 
 
 def k6(url: str, rate_rps: int, seconds: float, folder: Path) -> Generator:
-    """k6's constant-arrival-rate executor."""
-    command = [k6_binary(), "run", "--quiet", "--no-usage-report", "--no-summary", "--address", ""]
-    for name, value in {"RATE": rate_rps, "SECONDS": seconds, "URL": url + PATH}.items():
+    """k6's constant-arrival-rate executor; `dropped` in `folder` tells how many it did not send."""
+    command = [k6_binary(), "run", "--quiet", "--no-usage-report", "--address", ""]
+    settings = {"RATE": rate_rps, "SECONDS": seconds, "URL": url + PATH, "SUMMARY": "dropped"}
+    for name, value in settings.items():
         command += ["--env", f"{name}={value}"]
     return Generator(
         [*command, str(ROOT / "benchmarks" / "arrivals.js")], {"XDG_CONFIG_HOME": str(folder)}

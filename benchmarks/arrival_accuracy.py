@@ -25,8 +25,8 @@ WARM_UP_S: Final = 2
 K6: Final = "k6"
 NO_LAG: Final = (None,) * 4
 HEAD: Final = (
-    "rps", "tool", "arrivals missing", "lag ms: median", "p99", "p99.9", "max",
-    "against its own due times: median", "p99", "p99.9", "CPU us a request", "CPU s in all",
+    "rps", "tool", "missing", "lag ms: median", "p99", "p99.9", "max",
+    "from its record ms: median", "p99", "p99.9", "CPU us a request", "CPU s in all",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from scalelag.record.requests_file import NOT_SENT, RequestColumns, RequestWrite
 _MAX_TEXTS = 1000
 _MAX_ERROR_LENGTH = 200
 _OTHERS = "(others)"
+TIMEOUT = "timeout"
 UNFINISHED = "unfinished"
 """Error of a request whose answer had not come when the load process stopped waiting."""
 
@@ -71,6 +72,8 @@ class RequestRecorder:
         intended_s = context.get("intended_s") if isinstance(context, dict) else None
         if intended_s is None:
             intended_s = done_s - service_s
+        elif (arrival := context.get("arrival")) is not None:
+            arrival.recorded = True
         latency_s = done_s - intended_s
         self.add(
             intended_s=intended_s,
@@ -137,7 +140,7 @@ def error_text(exception: BaseException) -> str:
     while isinstance(cause := inner.__cause__ or getattr(inner, "original", None), BaseException):
         inner = cause
     if isinstance(inner, TimeoutError | gevent.Timeout):
-        return "timeout"
+        return TIMEOUT
     if isinstance(inner, ConnectionRefusedError):
         return "connection refused"
     if isinstance(inner, ConnectionResetError | BrokenPipeError):

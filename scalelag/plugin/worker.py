@@ -41,7 +41,7 @@ class LoadWorker:
         self.clock = clock
         self.recorder = RequestRecorder(clock.now)
         self.assignment: Assignment | None = None
-        self.options: RunOptions | None = None
+        self._options: RunOptions | None = None
         self.stopping = gevent.event.Event()
         self._flusher: gevent.Greenlet[[], None] | None = None
         environment.events.request.add_listener(self.recorder.on_request)
@@ -50,16 +50,17 @@ class LoadWorker:
         runner.register_message(START_MESSAGE, self._on_start)
         runner.register_message(FLUSH_MESSAGE, self._on_flush)
 
-    def begin(self) -> Assignment:
+    def begin(self) -> tuple[Assignment, RunOptions]:
         """Our share of the run under way, and the options that came with it."""
         if self.assignment is None:
             raise RuntimeError("no run has been announced to this process")
-        # Locust hands the leader's options over when it spawns users, after our own message.
-        self.options = run_options(vars(self._environment.parsed_options))
-        return self.assignment
+        if self._options is None:
+            # Locust hands the leader's options over when it spawns users, after our own message.
+            self._options = run_options(vars(self._environment.parsed_options))
+        return self.assignment, self._options
 
     def _on_start(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
-        self.assignment = msgspec.convert(msg.data, Assignment)
+        self.assignment, self._options = msgspec.convert(msg.data, Assignment), None
         self.recorder.take()
         # A full collection of what start-up left behind takes 20 to 30 ms, in which nothing is sent.
         gc.collect()

@@ -439,7 +439,8 @@ def test_a_secret_among_the_options_is_refused(target, echo, tmp_path):
 THEIRS = """
 from locust import HttpUser, constant, task
 
-from locustfiles.users import ArrivalUser
+from locust import FastHttpUser
+from locustfiles.plan_user import PlanUser
 
 
 class Mine(HttpUser):
@@ -450,9 +451,9 @@ class Mine(HttpUser):
         self.client.get("/mine")
 
 
-class Arrivals(ArrivalUser):
-    def arrival(self, intended_s):
-        self.client.get("/theirs", context={"intended_s": intended_s})
+class Arrivals(PlanUser, FastHttpUser):
+    def send(self):
+        self.client.get("/theirs")
 """
 
 

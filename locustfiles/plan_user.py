@@ -1,0 +1,126 @@
+"""The user that follows the load plan, whatever protocol it speaks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+from gevent import getcurrent
+from locust import User, constant, task
+from locust.env import Environment
+
+from locustfiles.arrivals import Arrival, OpenLoop
+from scalelag.plugin.attach import control_of
+from scalelag.plugin.recorder import TIMEOUT, UNFINISHED, error_text
+from scalelag.plugin.run_options import RequestSpec, RunOptions
+from scalelag.plugin.worker import Assignment, LoadWorker
+from scalelag.record.plan import arrival_blocks
+
+_GRACE_S = 0.5
+_NO_REQUEST = "no request"
+_SLICE = 1024
+_FOREVER_S = 1e9
+
+
+class PlanUser(User):
+    """Sends requests as the plan says: override `send`.
+
+    In a plan of rps there is one such user a process, and `send` is called for each arrival when it
+    is due, in a greenlet of its own; so many run at once, and what they share they must not change.
+    In a plan of users there are as many as the plan says, and each calls `send` again as soon as it
+    returns. What Locust's own clients send within it is recorded, with latency from the intended
+    start; a client of another kind fires Locust's `request` event with `context=self.context()`.
+    """
+
+    abstract = True
+    wait_time = constant(0)
+
+    def __init__(self, environment: Environment) -> None:
+        self.worker: LoadWorker = control_of(environment).worker
+        self.assignment: Assignment
+        self.options: RunOptions
+        self.assignment, self.options = self.worker.begin()
+        self.spec: RequestSpec = self.options.request
+        super().__init__(environment)
+
+    @staticmethod
+    def options_of(environment: Environment) -> RunOptions:
+        """The options of the run, for what has to be set before `__init__` of Locust's users."""
+        return control_of(environment).worker.begin()[1]
+
+    @property
+    def request_name(self) -> str:
+        """What a request is called in the record where it came to none."""
+        return self.spec.path
+
+    def send(self) -> None:
+        """Send one request."""
+        raise NotImplementedError(f"{type(self).__name__} does not override send()")
+
+    def context(self) -> dict[str, Any]:
+        """What a request tells the recorder: for the first one of an arrival, when it was due."""
+        arrival = getcurrent()
+        if not isinstance(arrival, Arrival) or arrival.taken:
+            return {}
+        arrival.taken = True
+        return {"intended_s": arrival.intended_s, "arrival": arrival}
+
+    @task
+    def follow_the_plan(self) -> None:
+        """Send this process's arrivals, or one request after another."""
+        if self.options.plan.unit == "rps":
+            loop = OpenLoop(
+                self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
+            )
+            loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
+            # There is nothing left to do until Locust takes this user away.
+            gevent.sleep(_FOREVER_S)
+        begun_s = self.worker.clock.now()
+        try:
+            with gevent.Timeout(self.spec.timeout_s):
+                self.send()
+        except gevent.Timeout:
+            # Locust's own clients catch it and record the request; this one does not.
+            self._record(begun_s, begun_s, TIMEOUT)
+        gevent.sleep(0)
+
+    def _due_times(self) -> Iterator[float]:
+        """Due times, in Unix seconds, of every `count`-th arrival of the plan, ours first.
+
+        Each process computes the whole plan: taken together they send each arrival once, and the
+        union is the plan's own process, Poisson or not.
+        """
+        mine, options = self.assignment, self.options
+        first = mine.index
+        for block in arrival_blocks(options.plan, options.arrivals, options.seed):
+            ours = block[first :: mine.count] + mine.zero_s
+            for at in range(0, ours.size, _SLICE):
+                yield from ours[at : at + _SLICE].tolist()
+            first = (first - block.size) % mine.count
+
+    def not_sent(self, intended_s: float) -> None:
+        """Record an arrival that found no room."""
+        self.worker.recorder.add_not_sent(intended_s, self.request_name)
+
+    def unfinished(self, arrival: Arrival) -> None:
+        """Record an arrival whose answer nobody waited for any longer."""
+        self._record(arrival.intended_s, arrival.sent_s, UNFINISHED)
+
+    def ended_oddly(self, arrival: Arrival, raised: Exception | gevent.Timeout | None) -> None:
+        """Record an arrival of which there is no row yet, and tell Locust what `send` raised."""
+        if not arrival.recorded:
+            error = _NO_REQUEST if raised is None else error_text(raised)
+            self._record(arrival.intended_s, arrival.sent_s, error)
+        if isinstance(raised, Exception):
+            self.environment.events.user_error.fire(
+                user_instance=self, exception=raised, tb=raised.__traceback__
+            )
+
+    def _record(self, intended_s: float, sent_s: float, error: str) -> None:
+        self.worker.recorder.add(
+            intended_s=intended_s,
+            send_lag_s=sent_s - intended_s,
+            latency_s=self.worker.clock.now() - intended_s,
+            status=0,
+            name=self.request_name,
+            error=error,
+        )

@@ -8,9 +8,9 @@ from locust.env import Environment
 
 from locustfiles.arrivals import OpenLoop
 from scalelag.plugin.attach import control_of
-from scalelag.plugin.recorder import UNFINISHED
 from scalelag.plugin.run_options import RequestSpec
 from scalelag.plugin.worker import Assignment, LoadWorker
+from scalelag.record.error_kinds import UNFINISHED
 from scalelag.record.plan import arrival_blocks
 
 _FOREVER_S = 1e9

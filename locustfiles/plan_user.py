@@ -10,13 +10,13 @@ from locust.env import Environment
 
 from locustfiles.arrivals import Arrival, OpenLoop
 from scalelag.plugin.attach import control_of
-from scalelag.plugin.recorder import TIMEOUT, UNFINISHED, error_text
+from scalelag.plugin.request_errors import error_kind
 from scalelag.plugin.run_options import RequestSpec, RunOptions
 from scalelag.plugin.worker import Assignment, LoadWorker
+from scalelag.record.error_kinds import NO_REQUEST, TIMEOUT, UNFINISHED
 from scalelag.record.plan import arrival_blocks
 
 _GRACE_S = 0.5
-_NO_REQUEST = "no request"
 _SLICE = 1024
 _FOREVER_S = 1e9
 
@@ -108,7 +108,7 @@ class PlanUser(User):
     def ended_oddly(self, arrival: Arrival, raised: Exception | gevent.Timeout | None) -> None:
         """Record an arrival of which there is no row yet, and tell Locust what `send` raised."""
         if not arrival.recorded:
-            error = _NO_REQUEST if raised is None else error_text(raised)
+            error = NO_REQUEST if raised is None else error_kind(raised)
             self._record(arrival.intended_s, arrival.sent_s, error)
         if isinstance(raised, Exception):
             self.environment.events.user_error.fire(

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.model import LoadReport, LoadStepReport
+from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.plan import LoadStep, Unit
-from scalelag.record.requests_file import NOT_SENT, RequestColumns
+from scalelag.record.requests_file import RequestColumns
 
 ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (METRICS.md, 6)."""

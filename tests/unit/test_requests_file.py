@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalelag.errors import RecordError
+from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import (
-    NOT_SENT,
     SCHEMA,
     RequestColumns,
     RequestWriter,

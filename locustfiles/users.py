@@ -11,7 +11,6 @@ from scalelag.plugin.attach import control_of
 from scalelag.plugin.recorder import UNFINISHED
 from scalelag.plugin.run_options import RequestSpec
 from scalelag.plugin.worker import Assignment, LoadWorker
-from scalelag.record.plan import arrival_blocks
 
 _FOREVER_S = 1e9
 _GRACE_S = 0.5
@@ -91,18 +90,10 @@ class ArrivalUser(SpecUser):
                 )
 
     def _due_times(self) -> Iterator[float]:
-        """Due times, in Unix seconds, of every `count`-th arrival of the plan, ours first.
-
-        Each process computes the whole plan: taken together they send each arrival once, and the
-        union is the plan's own process, Poisson or not.
-        """
-        mine, options = self.assignment, self.worker.options
-        if options is None:
-            raise RuntimeError("begin() sets the options")
-        first = mine.index
-        for block in arrival_blocks(options.plan, options.arrivals, options.seed):
-            yield from (block[first :: mine.count] + mine.zero_s).tolist()
-            first = (first - block.size) % mine.count
+        """Due times of this process's arrivals, in Unix seconds."""
+        mine = self.assignment
+        for block in mine.schedule.blocks():
+            yield from (block + mine.zero_s).tolist()
 
 
 class SteppedUser(SpecUser):

@@ -44,7 +44,7 @@ class _Point(NamedTuple):
     reached: float
 
 
-def stretches(cells: Counts, points: PointsWithin) -> Counts:
+def stretches(cells: Counts, points: PointsWithin, *, scattered: bool) -> Counts:
     """The edges of the stretches: where the rate of the trace changes, the outer two among them.
 
     `cells` are at most `MOST_CELLS` spans in which requests are counted, `points` tells the moments
@@ -55,9 +55,11 @@ def stretches(cells: Counts, points: PointsWithin) -> Counts:
     in a stretch of T seconds: the likelihood of a Poisson process with that rate, but for
     constants. (Optimal partitioning: Jackson et al. 2005; its penalty here is twice Schwarz's,
     2 ln(number of cells), times the dispersion: the steps of a noise wider than Poisson's are no
-    load steps.) Neighbours that hardly differ are then joined.
+    load steps. Where the counts are not `scattered` like that it is 1.) Neighbours that hardly
+    differ are then joined.
     """
-    cuts = _best_cuts(cells, 2 * np.log(cells.reached.size) * _dispersion(cells))
+    dispersion = _dispersion(cells) if scattered else 1.0
+    cuts = _best_cuts(cells, 2 * np.log(cells.reached.size) * dispersion)
     cuts = _joined(cuts, cells)
     edges = [_Point(float(cells.moments_s[cut]), float(cells.reached[cut])) for cut in cuts]
     for number in range(1, len(edges) - 1):
@@ -114,7 +116,8 @@ def _dispersion(cells: Counts) -> float:
     """Variance of the counts over their mean, at least 1.
 
     From neighbouring cells: (x - y)^2 / (x + y) is about chi-squared with one degree of freedom for
-    Poisson counts of one rate, and its median does not mind the few pairs with a change between.
+    Poisson counts of one rate, and its median does not mind the few pairs with a change between. That
+    takes cells much shorter than the stretches.
     """
     widths_s = np.diff(cells.moments_s)
     rates = np.diff(cells.reached) / widths_s

@@ -122,11 +122,14 @@ class _Table:
         try:
             value = float(row[at])
         except ValueError:
-            shown = row[at][:_SHOWN]
-            raise self.bad(f'{name} "{shown}" is not a number') from None
+            raise self.bad(f'{name} "{_shown(row[at])}" is not a number') from None
         if not 0 <= value < math.inf:
-            raise self.bad(f'{name} "{row[at][:_SHOWN]}" is not a number of 0 or more')
+            raise self.bad(f'{name} "{_shown(row[at])}" is not a number of 0 or more')
         return value
+
+
+def _shown(cell: str) -> str:
+    return " ".join(cell.split())[:_SHOWN]
 
 
 def _is_number(text: str) -> bool:

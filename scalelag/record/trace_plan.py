@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 from scalelag.errors import UsageError
 from scalelag.record.plan import Arrivals, LoadPlan, Stage
 from scalelag.record.schedule import DueTimes, RateTable, Schedule, integral
-from scalelag.record.stretches import LEAST_CELL_S, MOST_CELLS, Counts, repeated, stretches
+from scalelag.record.stretches import LEAST_CELL_S, LEAST_S, MOST_CELLS, Counts, repeated, stretches
 from scalelag.record.trace import MAX_ROWS, Trace
 
 _GAPS = 10
+_SHORTEST_GAP_S = 0.001
 _LONGEST_GAP_S = 1.0
 
 
@@ -34,7 +35,10 @@ def trace_schedule(
         return _replayed(trace, seed, repeat)
     edges_s, rates_rps = trace.times_s, trace.rates_rps
     rows = Counts(edges_s, integral(edges_s, rates_rps))
-    plan = _plan(trace, stretches(_cells_of_rows(rows), rows.within), repeat)
+    # Longer rows are levels that somebody meant: a change from one to the next is no noise.
+    scattered = bool(np.median(np.diff(edges_s)) < LEAST_S / 2)
+    edges = stretches(_cells_of_rows(rows), rows.within, scattered=scattered)
+    plan = _plan(trace, edges, repeat)
     tiled_s = np.append(_tiled(edges_s[:-1], float(edges_s[-1]), repeat), repeat * edges_s[-1])
     return Schedule(plan, arrivals, seed, RateTable.of(tiled_s, np.tile(rates_rps, repeat)))
 
@@ -52,18 +56,33 @@ def _replayed(trace: Trace, seed: int, repeat: int) -> Schedule:
             np.repeat(times_s[low:high], 2), np.stack((number, number + 1), axis=1).ravel()
         )
 
-    plan = _plan(trace, stretches(_cells_of_time(times_s, end_s), points), repeat)
+    edges = stretches(_cells_of_time(times_s, end_s), points, scattered=True)
+    plan = _plan(trace, _counted(times_s, edges.moments_s), repeat)
     return Schedule(plan, seed=seed, trace=DueTimes.of(_tiled(times_s, end_s, repeat)))
 
 
 def _end_s(times_s: NDArray[np.float64]) -> float:
     """When a trace of arrivals is over: as long after the last as the ten gaps before it were.
 
-    The mean of them, not counting arrivals at one moment, and at most a second.
+    The mean of them, not counting arrivals at one moment: a millisecond to a second.
     """
     tail_s = np.unique(times_s)[-_GAPS - 1 :]
     gap_s = float(np.mean(np.diff(tail_s))) if tail_s.size > 1 else _LONGEST_GAP_S
-    return float(times_s[-1]) + min(gap_s, _LONGEST_GAP_S)
+    return float(times_s[-1]) + min(max(gap_s, _SHORTEST_GAP_S), _LONGEST_GAP_S)
+
+
+def _counted(times_s: NDArray[np.float64], edges_s: NDArray[np.float64]) -> Counts:
+    """Arrivals before each edge; one at the very edge is the next stretch's, unless it has no other.
+
+    So a constant 50 a second for 6 s are 300, whether or not the last of them could be told from
+    the first of the next stretch.
+    """
+    before = np.searchsorted(times_s, edges_s, side="left")
+    through = np.searchsorted(times_s, edges_s, side="right")
+    silent = through[:-1] == np.append(before[1:-1], times_s.size)
+    before[:-1][silent] = through[:-1][silent]
+    before[0], before[-1] = 0, times_s.size
+    return Counts(edges_s, before.astype(np.float64))
 
 
 def _cells_of_time(times_s: NDArray[np.float64], end_s: float) -> Counts:

@@ -79,9 +79,10 @@ def _only_value(
     if kind == "rates":
         candidates = [name for name in candidates if kind_of(name) != "arrivals"]
     if len(candidates) != 1:
+        beside = f' beside "{time_column}"' if time_column else ""
         raise UsageError(
-            f"no column is named arrival_s or rps, and {len(candidates)} hold numbers: choose one "
-            f"with --trace-column. {_listed(header)}"
+            f"no column is named arrival_s or rps, and {len(candidates)} hold numbers{beside}: "
+            f"choose one with --trace-column. {_listed(header)}"
         )
     return candidates[0]
 

@@ -61,6 +61,8 @@ class Control:
         self.opened.clear()
         try:
             options = run_options(vars(self._environment.parsed_options))
+            if options.trace is not None:
+                self._say(options.trace.line)
             session = Session(self._environment, self._runner, options, self._clock, self._say)
         except ScalelagError as error:
             self.refuse(error)

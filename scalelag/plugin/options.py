@@ -22,6 +22,7 @@ PARENT_VARIABLE = "SCALELAG_PARENT_PID"
 """Environment variables by which `scalelag run` tells its load process what it is part of."""
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
+ANY_KIND = "auto"
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -92,7 +93,31 @@ OPTIONS: tuple[Option, ...] = (
         default=DEFAULT_STEPS,
         check=parse_plan,
     ),
-    Option("--repeat", "Run the list of stages this many times.", "int", 1, check=_at_least(1, "")),
+    Option(
+        "--trace",
+        "CSV file with arrival times, or with requests per second, to send in place of --steps.",
+    ),
+    Option(
+        "--trace-column", "Column of the trace to take; else the one named arrival_s, rps or alike."
+    ),
+    Option(
+        "--trace-kind",
+        "What that column holds; auto: as its name says.",
+        "choice",
+        ANY_KIND,
+        choices=(ANY_KIND, "arrivals", "rates"),
+    ),
+    Option(
+        "--trace-time-column",
+        "Column with the time from which each rate holds; else the one named time_s or alike.",
+    ),
+    Option(
+        "--repeat",
+        "Run the list of stages, or the trace, this many times.",
+        "int",
+        1,
+        check=_at_least(1, ""),
+    ),
     Option(
         "--arrivals",
         "How open-loop arrivals follow one another.",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
+from scalelag.plugin.load_options import asked_load, steps_given
 from scalelag.plugin.options import (
     EMBEDDED_VARIABLE,
     OPTIONS,
@@ -19,8 +20,10 @@ from scalelag.plugin.options import (
     parse_share,
 )
 from scalelag.plugin.tries import earlier_tries
-from scalelag.record.plan import Arrivals, LoadPlan, parse_plan
+from scalelag.record.plan import LoadPlan
 from scalelag.record.run_info import EarlierTry
+from scalelag.record.schedule import Schedule
+from scalelag.record.trace import TraceInfo
 from scalelag.target.preflight import without_credentials
 
 
@@ -47,9 +50,8 @@ class RequestSpec(msgspec.Struct, frozen=True):
 class RunOptions(msgspec.Struct, frozen=True):
     """Our options, checked and typed."""
 
-    plan: LoadPlan
-    arrivals: Arrivals
-    seed: int
+    schedule: Schedule
+    trace: TraceInfo | None
     request: RequestSpec
     max_in_flight: int
     dashboard: str
@@ -66,6 +68,11 @@ class RunOptions(msgspec.Struct, frozen=True):
     gates: tuple[str, ...]
     strict: bool
     raw: dict[str, Any]
+
+    @property
+    def plan(self) -> LoadPlan:
+        """What is to be sent."""
+        return self.schedule.plan
 
     @property
     def embedded(self) -> bool:
@@ -91,8 +98,12 @@ class RunOptions(msgspec.Struct, frozen=True):
         return False if self.insecure else (self.dashboard_ca or True)
 
 
-def run_options(parsed: Mapping[str, Any]) -> RunOptions:
-    """Options from `vars()` of Locust's namespace. Raises UsageError naming what is wrong."""
+def run_options(parsed: Mapping[str, Any], schedule: Schedule | None = None) -> RunOptions:
+    """Options from `vars()` of Locust's namespace. Raises UsageError naming what is wrong.
+
+    A process that is led has its `schedule` from the leader: it may not have the trace.
+    """
+    parsed = {**parsed, "steps": steps_given(parsed)}
     values = {
         option.dest: check_option(option, _given(option, parsed.get(option.dest, option.default)))
         for option in OPTIONS
@@ -110,10 +121,12 @@ def run_options(parsed: Mapping[str, Any]) -> RunOptions:
         body=_body(values["json_body"], values["body_file"]),
         timeout_s=values["request_timeout"],
     )
+    trace = None
+    if schedule is None:
+        schedule, trace = asked_load(values)
     return RunOptions(
-        plan=parse_plan(values["steps"], values["repeat"]),
-        arrivals=values["arrivals"],
-        seed=values["seed"],
+        schedule=schedule,
+        trace=trace,
         request=request,
         max_in_flight=values["max_in_flight"],
         dashboard=values["dashboard"],

@@ -1,11 +1,12 @@
 """One run, in the process that leads it: from preflight to the closed run directory."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gevent
+import msgspec
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
@@ -22,6 +23,7 @@ from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
 from scalelag.record.run_info import Edge, ProbeInfo, RunStatus
+from scalelag.record.schedule import Schedule
 from scalelag.target.preflight import Patience, check_endpoint, ray_version, ready_payload
 from scalelag.target.room import await_room, look_for_room
 
@@ -93,6 +95,8 @@ class Session:
         """
         options = self.options
         self.path = create_run_dir(options.out, options.name, self._clock.now())
+        # Before the start is set: it takes a while to pack a trace of millions.
+        shares = self._shares()
         self.zero_s = self._clock.now() + LEAD_S
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
         self.collector = RowCollector(self._requests)
@@ -100,7 +104,7 @@ class Session:
             self.path, self._dashboard, options, self._clock, self._watched, self._fail
         )
         self.running = True
-        self._assign(run_name)
+        self._assign(run_name, shares)
         self._record = RunRecord(
             self.path,
             begun(
@@ -121,17 +125,23 @@ class Session:
         """What watches the replicas."""
         return self._watch.replicas
 
-    def _assign(self, run_name: str) -> None:
+    def _shares(self) -> dict[str | None, Schedule]:
+        """What each process sends, by the id of its client; None stands for our own."""
         runner = self._runner
         ids: Sequence[str | None] = [None]
         if isinstance(runner, MasterRunner):
             ready = runner.clients.ready + runner.clients.running + runner.clients.spawning
             ids = sorted(client.id for client in ready)
-        self._workers = len(ids)
-        for index, client_id in enumerate(ids):
-            assignment = Assignment(run_name, self.zero_s, index, len(ids))
-            data = {name: getattr(assignment, name) for name in assignment.__struct_fields__}
-            runner.send_message(START_MESSAGE, data, client_id)
+        schedule = self.options.schedule
+        return {client: schedule.share(index, len(ids)) for index, client in enumerate(ids)}
+
+    def _assign(self, run_name: str, shares: Mapping[str | None, Schedule]) -> None:
+        self._workers = len(shares)
+        for index, (client_id, schedule) in enumerate(shares.items()):
+            assignment = Assignment(run_name, self.zero_s, index, schedule)
+            # Bytes stay as they are: Locust's messages are msgpack.
+            data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
+            self._runner.send_message(START_MESSAGE, data, client_id)
 
     @property
     def workers(self) -> int:

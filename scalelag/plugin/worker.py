@@ -12,6 +12,7 @@ from locust.runners import Runner
 from scalelag.plugin.recorder import RequestRecorder
 from scalelag.plugin.run_options import RunOptions, run_options
 from scalelag.record.clock import Clock
+from scalelag.record.schedule import Schedule
 
 START_MESSAGE = "scalelag_start"
 FLUSH_MESSAGE = "scalelag_flush"
@@ -21,15 +22,12 @@ _FLUSH_INTERVAL_S = 0.5
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """A process's share of a run: of all arrivals, those whose number is `index` mod `count`.
-
-    `zero_s` is the plan's start in Unix seconds.
-    """
+    """A process's share of a run. `zero_s` is the plan's start in Unix seconds."""
 
     run: str
     zero_s: float
     index: int
-    count: int
+    schedule: Schedule
 
 
 class LoadWorker:
@@ -56,7 +54,9 @@ class LoadWorker:
             raise RuntimeError("no run has been announced to this process")
         if self._options is None:
             # Locust hands the leader's options over when it spawns users, after our own message.
-            self._options = run_options(vars(self._environment.parsed_options))
+            self._options = run_options(
+                vars(self._environment.parsed_options), self.assignment.schedule
+            )
         return self.assignment, self._options
 
     def _on_start(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401

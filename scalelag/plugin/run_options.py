@@ -52,6 +52,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     seed: int
     request: RequestSpec
     max_in_flight: int
+    grpc_host: str | None
     dashboard: str
     dashboard_ca: str | None
     insecure: bool
@@ -116,6 +117,7 @@ def run_options(parsed: Mapping[str, Any]) -> RunOptions:
         seed=values["seed"],
         request=request,
         max_in_flight=values["max_in_flight"],
+        grpc_host=values["grpc_host"],
         dashboard=values["dashboard"],
         dashboard_ca=values["dashboard_ca"],
         insecure=values["insecure"],

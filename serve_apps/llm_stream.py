@@ -71,7 +71,8 @@ class Reply:
     @classmethod
     def to(cls, asked: dict[str, Any], tokens: int, received_s: float) -> "Reply":
         """The reply to the request `asked`; `tokens` where it allows as many."""
-        limit = asked.get("max_completion_tokens") or asked.get("max_tokens") or tokens
+        limits = [asked.get(name) for name in ("max_completion_tokens", "max_tokens")]
+        limit = next((given for given in limits if given is not None), tokens)
         messages = asked.get("messages", [])
         if not isinstance(limit, int) or limit < 1:
             raise BadRequestError(f"max_tokens is {limit!r}: it takes a whole number from 1")

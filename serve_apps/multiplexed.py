@@ -18,7 +18,7 @@ class MultiplexedArgs(SleeperArgs):
         default=0.5, ge=0, le=3600, description="How long a replica takes to load a model."
     )
     max_models: int = Field(
-        default=3, ge=1, description="Models a replica holds; one more, and the oldest goes."
+        default=3, ge=1, description="Models a replica holds; the least recently used makes room."
     )
 
 

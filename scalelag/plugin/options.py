@@ -81,6 +81,13 @@ def check_json(text: str) -> None:
         raise UsageError(f"it is no JSON: {error}") from error
 
 
+def check_address(text: str) -> None:
+    """Raise UsageError where `text` is not HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
+
+
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
 )
@@ -150,6 +157,11 @@ OPTIONS: tuple[Option, ...] = (
         "int",
         1000,
         check=_at_least(1, ""),
+    ),
+    Option(
+        "--grpc-host",
+        "Address HOST:PORT of Serve's gRPC proxy; default: the host of --host, port 9000.",
+        check=check_address,
     ),
     Option(
         "--dashboard",

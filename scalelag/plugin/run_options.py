@@ -54,6 +54,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     trace: TraceInfo | None
     request: RequestSpec
     max_in_flight: int
+    grpc_host: str | None
     dashboard: str
     dashboard_ca: str | None
     insecure: bool
@@ -129,6 +130,7 @@ def run_options(parsed: Mapping[str, Any], schedule: Schedule | None = None) -> 
         trace=trace,
         request=request,
         max_in_flight=values["max_in_flight"],
+        grpc_host=values["grpc_host"],
         dashboard=values["dashboard"],
         dashboard_ca=values["dashboard_ca"],
         insecure=values["insecure"],

@@ -67,6 +67,8 @@ class ArrivalUser(SpecUser):
     @task
     def follow_the_plan(self) -> None:
         """Walk this process's share of the plan, then wait for the answers still to come."""
+        if not self.worker.claim_share():
+            return
         recorder, now = self.worker.recorder, self.worker.clock.now
         name = self.spec.path
         loop = OpenLoop(

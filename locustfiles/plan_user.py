@@ -67,10 +67,8 @@ class PlanUser(User):
     def follow_the_plan(self) -> None:
         """Send this process's arrivals, or one request after another."""
         if self.options.plan.unit == "rps":
-            loop = OpenLoop(
-                self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
-            )
-            loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
+            if self.worker.claim_share():
+                self._send_arrivals()
             # There is nothing left to do until Locust takes this user away.
             gevent.sleep(_FOREVER_S)
         begun_s = self.worker.clock.now()
@@ -81,6 +79,12 @@ class PlanUser(User):
             # Locust's own clients catch it and record the request; this one does not.
             self._record(begun_s, begun_s, TIMEOUT)
         gevent.sleep(0)
+
+    def _send_arrivals(self) -> None:
+        loop = OpenLoop(
+            self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
+        )
+        loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
 
     def _due_times(self) -> Iterator[float]:
         """Due times of this process's arrivals, in Unix seconds."""

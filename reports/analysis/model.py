@@ -9,6 +9,7 @@ import msgspec
 
 from reports.analysis.findings import Cause, Evidence, EvidenceReport, FailureReport, Finding
 from reports.analysis.intervals import Span, Stat
+from reports.analysis.load_workers import LoadWorkerReport
 from scalelag.record.finding import LintFinding
 from scalelag.record.plan import Direction, Unit
 from scalelag.record.run_info import RunStatus, Versions
@@ -224,6 +225,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     service_p50_ms: float | None = None
     service_p99_ms: float | None = None
     steps: tuple[LoadStepReport, ...] = ()
+    workers: tuple[LoadWorkerReport, ...] = ()
 
 
 class ProbeReport(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ class Payloads:
     """
 
     def __init__(self, path: str, body: bytes | None, rows: Sequence[Row] = ()) -> None:
-        """Take them. Raises UsageError where a template is none, or names a column that is not there."""
+        """Take them. Raises UsageError for what is no template, or names a column that is not there."""
         self._fixed = Payload(path, body)
         self._rows = rows
         if rows:

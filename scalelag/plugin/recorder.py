@@ -1,5 +1,6 @@
 """Requests become rows: gathered in every load process, written by the one that leads the run."""
 
+from collections import Counter
 from collections.abc import Callable
 from struct import Struct
 from typing import Any, NamedTuple
@@ -192,6 +193,11 @@ class RowCollector:
         self._names = _Codes()
         self._errors = _Codes()
         self.counts = Counts()
+        self._rows: Counter[int] = Counter()
+
+    def rows_of(self, worker: int) -> int:
+        """How many rows of one process have been written."""
+        return self._rows[worker]
 
     def collect(self, message: dict[str, Any], worker: int) -> None:
         """Write one process's rows. Raises RecordError when the disk does not take them."""
@@ -205,6 +211,7 @@ class RowCollector:
         global_error = np.full(error.size, -1, np.int32)
         global_error[failed] = error_codes[error[failed]]
         self.counts.rows += int(intended_s.size)
+        self._rows[worker] += int(intended_s.size)
         self.counts.failed += int(np.count_nonzero(failed))
         self._writer.append(
             RequestColumns(

@@ -61,7 +61,7 @@ class PlanUser(User):
         if not isinstance(arrival, Arrival) or arrival.taken:
             return {}
         arrival.taken = True
-        return {"intended_s": arrival.intended_s, "arrival": arrival}
+        return {"arrival": arrival}
 
     @task
     def follow_the_plan(self) -> None:

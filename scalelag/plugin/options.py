@@ -144,6 +144,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("--json-body", "JSON text to send as the body.", check=check_json),
     Option("--body-file", "File to send as the body."),
+    Option("--expect", "Text that a good answer holds; an answer without it is a wrong answer."),
     Option(
         "--request-timeout",
         "Seconds after which a request has failed.",

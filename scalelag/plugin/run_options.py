@@ -28,13 +28,17 @@ from scalelag.target.preflight import without_credentials
 
 
 class RequestSpec(msgspec.Struct, frozen=True):
-    """The request that our own users send. `headers` still hold `${VARIABLE}`."""
+    """The request that our own users send. `headers` still hold `${VARIABLE}`.
+
+    `expect` is what a good answer holds.
+    """
 
     method: str
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes | None
     timeout_s: float
+    expect: bytes | None = None
 
     def headers_with_secrets(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Headers as sent. Raises UsageError where a variable is not set."""
@@ -121,6 +125,7 @@ def run_options(parsed: Mapping[str, Any], schedule: Schedule | None = None) -> 
         headers=_headers(lists["header"], json_body=bool(values["json_body"])),
         body=_body(values["json_body"], values["body_file"]),
         timeout_s=values["request_timeout"],
+        expect=values["expect"].encode() if values["expect"] else None,
     )
     trace = None
     if schedule is None:

@@ -110,7 +110,10 @@ class RequestWriter:
         try:
             # Unbuffered: what a batch wrote is with the kernel when append() returns.
             self._file: BinaryIO = path.open("wb", buffering=0)
-            options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+            # A column of nulls costs nothing then. Threads cost more than they save on so little.
+            options = pa.ipc.IpcWriteOptions(
+                emit_dictionary_deltas=True, compression="lz4", use_threads=False
+            )
             self._stream: Any = pa.ipc.new_stream(self._file, SCHEMA, options=options)
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error

@@ -130,7 +130,7 @@ def _csv_rows(file: Path, text: str) -> Iterator[Row]:
                 )
             yield row
     except csv.Error as error:
-        raise UsageError(f"--data {file} line {reader.line_num}: {error}.") from error
+        raise UsageError(f"--data {file} after line {reader.line_num}: {error}.") from error
 
 
 def _json_rows(file: Path, text: str) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.plugin.fleet import Fleet
 from scalelag.plugin.losses import write_lost
 from scalelag.plugin.recorder import RowCollector
-from scalelag.plugin.run_options import RunOptions
+from scalelag.plugin.run_options import Handed, RunOptions
 from scalelag.plugin.run_record import RunRecord, begun, clock_info, planned_requests, target_info
 from scalelag.plugin.start_lint import start_findings
 from scalelag.plugin.watch import Watch, open_dashboard
@@ -138,8 +138,10 @@ class Session:
 
     def _assign(self, run_name: str, shares: Sequence[Schedule]) -> None:
         for member in self.fleet.members:
-            share = shares[member.index]
-            assignment = Assignment(run_name, self.zero_s, member.index, share, member.ahead_s)
+            handed = Handed(shares[member.index], self.options.files)
+            assignment = Assignment(
+                run_name, self.zero_s, member.index, len(shares), handed, member.ahead_s
+            )
             # Bytes stay as they are: Locust's messages are msgpack.
             data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
             self._runner.send_message(START_MESSAGE, data, member.id)

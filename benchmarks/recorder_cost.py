@@ -20,6 +20,12 @@ class Response:
     status_code = 200
 
 
+class Due:
+    """Stands in for an arrival of the open loop."""
+
+    intended_s = 0.0
+
+
 def main() -> None:
     """Print nanoseconds a request and the ratio to Locust's statistics, the medians of 5 rounds.
 
@@ -27,7 +33,7 @@ def main() -> None:
     event adds to every listener: the call with nine keywords.
     """
     recorder, stats = RequestRecorder(Clock().now), RequestStats()
-    response, context = Response(), {"intended_s": 0.0}
+    response, context = Response(), {"arrival": Due()}
     event: dict[str, Any] = {
         "request_type": "GET",
         "name": "/",

@@ -11,6 +11,7 @@ from reports.analysis.findings import Cause, Evidence, EvidenceReport, FailureRe
 from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.intervals import Span, Stat
 from reports.analysis.load_parts import NameReport, StreamReport
+from reports.analysis.load_workers import LoadWorkerReport
 from scalelag.record.finding import LintFinding
 from scalelag.record.plan import Direction, Unit
 from scalelag.record.run_info import RunStatus, Versions
@@ -192,6 +193,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     service_p50_ms: float | None = None
     service_p99_ms: float | None = None
     steps: tuple[LoadStepReport, ...] = ()
+    workers: tuple[LoadWorkerReport, ...] = ()
     stream: StreamReport | None = None
     names: dict[str, NameReport] = {}
 

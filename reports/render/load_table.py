@@ -1,8 +1,11 @@
 """What was sent, what came back, and how fast, for the terminal."""
 
+from collections.abc import Sequence
+
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from reports.analysis.load_workers import LoadWorkerReport
 from reports.analysis.model import LoadReport, RunSummary
 from reports.render.layout import emit, first_fitting, flow, hanging, lines_of, room, table_of
 from reports.render.name_table import print_names
@@ -24,9 +27,22 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
     about = "ms; latency from the intended start, service from the send"
     emit(console, flow([title, _loop(run), about], room(console), "  "))
     emit(console, _table(console, load))
+    if len(load.workers) > 1:
+        emit(console, flow(_about_workers(load.workers), room(console)))
     print_streams(console, load)
     print_names(console, load.names)
     _print_errors(console, load)
+
+
+def _about_workers(workers: Sequence[LoadWorkerReport]) -> list[str]:
+    hosts = len({worker.host for worker in workers})
+    unsure_s = max(worker.error_s + worker.drift_s for worker in workers)
+    lost = sum(worker.lost_at_s is not None for worker in workers)
+    return [
+        f"{len(workers)} load processes on {count(hosts, 'machine')}",
+        f"their clocks known to ±{1000 * unsure_s:.1f} ms",
+        *([f"{lost} lost: see the warnings"] if lost else []),
+    ]
 
 
 def _table(console: Console, load: LoadReport) -> RenderableType:

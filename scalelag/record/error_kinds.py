@@ -23,6 +23,9 @@ CONNECTION_CLOSED = "connection closed"
 BACK_PRESSURE = "back-pressure"
 """Serve turned the request away because its queue was full (`max_queued_requests`)."""
 
+NO_REQUEST = "no request"
+"""An arrival for which the user class sent nothing."""
+
 WRONG_ANSWER = "wrong answer"
 """An answer that came whole and is not what was asked for; `wrong answer: <what>`."""
 

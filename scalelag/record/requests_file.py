@@ -201,6 +201,22 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
     return _columns(table.sort_by("intended_s")), problem
 
 
+def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
+    """Intended starts of the rows of one `worker`, in a record that may still be written to.
+
+    Raises RecordError where it cannot be read.
+    """
+    found = [np.empty(0, np.float64)]
+    try:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+            for batch in stream:
+                intended_s = batch.column("intended_s").to_numpy()
+                found.append(intended_s[batch.column("worker").to_numpy() == worker])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RecordError(f"Cannot read {path}: {error}.") from error
+    return np.concatenate(found)
+
+
 def _ends_with(path: Path, end: bytes) -> bool:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - len(end)))

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reports.analysis.curves import Analysis
+from reports.analysis.load_workers import LoadWorkerReport
 from reports.analysis.model import Report
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
@@ -283,6 +284,21 @@ def test_without_a_working_plotext_the_report_is_still_printed(sample, monkeypat
 
     assert "no chart: " in text
     assert "Record: " in text
+
+
+def test_several_load_processes_are_told_in_a_line_below_the_table(sample):
+    analysis = sample("calm")
+    lost = LoadWorkerReport(2, "b", 5, 7, 30.0, 0.0009, 0.0021, lost_at_s=12.3, lost_arrivals=7)
+    workers = tuple(LoadWorkerReport(i, "a", 10, 0, 0.0, 0.0004, 0.0) for i in (0, 1))
+    load = msgspec.structs.replace(analysis.report.load, workers=(*workers, lost))
+
+    one, three = rendered(analysis, 120), rendered(without(analysis, load=load), 120)
+
+    line = (
+        " 3 load processes on 2 machines · their clocks known to ±3.0 ms · 1 lost: see the warnings"
+    )
+    assert f"{line}\n" in three
+    assert "load processes" not in one
 
 
 def test_gates_show_their_verdict_and_what_was_measured(sample):

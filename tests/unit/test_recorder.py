@@ -18,6 +18,15 @@ ROOT = Path(__file__).parents[2]
 NAN = float("nan")
 
 
+class Due:
+    """An arrival of the open loop."""
+
+    recorded = False
+
+    def __init__(self, intended_s):
+        self.intended_s = intended_s
+
+
 class Response:
     def __init__(self, status_code: Any) -> None:
         self.status_code = status_code
@@ -72,14 +81,14 @@ def recorded(path: Path, clock: Hand | None = None, **event: Any) -> RequestColu
 
 
 def test_an_arrival_counts_from_its_intended_start(tmp_path: Path):
-    read = recorded(tmp_path, context={"intended_s": 999.25}, response_time=500.0)
+    read = recorded(tmp_path, context={"arrival": Due(999.25)}, response_time=500.0)
 
     assert read.intended_s.tolist() == [999.25]
     assert read.latency_s.tolist() == pytest.approx([0.75])
     assert read.send_lag_s.tolist() == pytest.approx([0.25])
 
 
-@pytest.mark.parametrize("context", [{}, None, {"intended_s": None}, {"mine": 1}, "mine"])
+@pytest.mark.parametrize("context", [{}, None, {"arrival": None}, {"mine": 1}, "mine"])
 def test_any_other_request_was_meant_to_start_when_it_did(tmp_path: Path, context: Any):
     read = recorded(tmp_path, context=context, response_time=500.0)
 
@@ -90,7 +99,7 @@ def test_any_other_request_was_meant_to_start_when_it_did(tmp_path: Path, contex
 
 def test_a_send_lag_is_never_negative(tmp_path: Path):
     # Locust's own clock and ours may differ by some microseconds.
-    read = recorded(tmp_path, context={"intended_s": 999.9}, response_time=100.1)
+    read = recorded(tmp_path, context={"arrival": Due(999.9)}, response_time=100.1)
 
     assert read.send_lag_s.tolist() == [0.0]
 
@@ -113,12 +122,12 @@ def test_a_request_that_was_not_sent_has_neither_lag_nor_latency(tmp_path: Path)
     ("response", "context", "status"),
     [
         (Response(200), {}, 200),
-        (Response(503), {"intended_s": 999.0}, 503),
+        (Response(503), {"arrival": Due(999.0)}, 503),
         (Response(None), {}, 0),
         (None, {}, 0),
         ("a message of gRPC", {}, 0),
         (None, {"status": 200}, 200),
-        ("a message of gRPC", {"status": 200, "intended_s": 999.0}, 200),
+        ("a message of gRPC", {"status": 200, "arrival": Due(999.0)}, 200),
         (Response(101), {"status": 200}, 200),
         (Response(-1), {}, 0),
         (Response(70_000), {}, 0),
@@ -185,7 +194,7 @@ def test_streamed_answers_are_told_beside_others(tmp_path: Path):
     clock.now_s = 1001.0
     fire(
         recorder,
-        context={"intended_s": 1000.25, "stream": StreamTimes(1000.5, 40, 0.125), "status": 200},
+        context={"arrival": Due(1000.25), "stream": StreamTimes(1000.5, 40, 0.125), "status": 200},
     )
     clock.now_s = 1002.0
     fire(recorder, context={"stream": StreamTimes(NAN, 0, NAN)}, exception=TimeoutError())
@@ -228,7 +237,7 @@ def test_how_often_rows_are_taken_changes_nothing(tmp_path: Path, events: list[A
     messages: list[dict[str, Any]] = []
     for number, (name, lag_s, exception, stream, take) in enumerate(events):
         clock.now_s = 1000.0 + number
-        context = {"intended_s": clock.now_s - lag_s, "stream": stream}
+        context = {"arrival": Due(clock.now_s - lag_s), "stream": stream}
         for recorder in (often, once):
             fire(recorder, name=name, response_time=0, exception=exception, context=context)
         if take:
@@ -263,6 +272,11 @@ class Response:
     status_code = 200
 
 
+class Due:
+    def __init__(self, intended_s):
+        self.intended_s = intended_s
+
+
 recorder = RequestRecorder(Clock().now)
 collector = RowCollector(RequestWriter(Path(sys.argv[1])))
 event = dict(request_type="GET", name="/", response_time=12.5, response=Response(),
@@ -271,7 +285,7 @@ event = dict(request_type="GET", name="/", response_time=12.5, response=Response
 
 def record(rows):
     for number in range(rows):
-        context = {"intended_s": float(number)}
+        context = {"arrival": Due(float(number))}
         if number % 10 == 0:
             context["stream"] = StreamTimes(number + 0.25, 40, 0.125)
         recorder.on_request(**event, context=context)

@@ -31,6 +31,7 @@ class Job:
         apps: Sequence[AppConfig],
         host: str | None,
         *,
+        grpc_servicers: Sequence[str],
         cpus: int,
         wait_s: float,
         verify: bool | str,
@@ -41,6 +42,7 @@ class Job:
         self._values = values
         self._apps = apps
         self._host = host
+        self._grpc_servicers = grpc_servicers
         self._cpus = cpus
         self._wait_s = wait_s
         self._verify = verify
@@ -72,7 +74,7 @@ class Job:
 
     def _target(self) -> AbstractContextManager[Endpoint]:
         if self._host is None:
-            return embedded(self._apps, self._cpus, self._wait_s)
+            return embedded(self._apps, self._cpus, self._wait_s, self._grpc_servicers)
         return existing(
             self._apps,
             Endpoint(self._host, self._values["dashboard"]),
@@ -83,6 +85,7 @@ class Job:
 
     def _load(self, endpoint: Endpoint, tries: Sequence[EarlierTry]) -> TryEnd:
         values = {**self._values, "dashboard": endpoint.dashboard}
+        values["grpc_host"] = endpoint.grpc_host or values["grpc_host"]
         load = LoadProcess(
             [*option_arguments(values), "--host", endpoint.host],
             locustfiles=self._locustfiles,

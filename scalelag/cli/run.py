@@ -1,7 +1,7 @@
 """`scalelag run`: everything at once, from the cluster to the verdict."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from scalelag.cli.tries import Retries
 from scalelag.errors import UsageError
 from scalelag.plugin.options import OPTIONS, Option
 from scalelag.plugin.run_options import run_options
-from scalelag.target.apps import AppConfig, resolve_app
+from scalelag.target.apps import AppConfig, grpc_servicers, resolve_app
 from scalelag.target.preflight import check_url
 
 _DEFAULT_APP = "sleeper"
@@ -87,13 +87,14 @@ def run(
         values["name"] = _run_name(app, host, locustfile)
     options = run_options(values)
     options.request.headers_with_secrets()
-    _check_usage(host, values["dashboard"], locustfile or [], repeats_in_web=web and retries > 0)
+    _check_usage(host, values, locustfile or [], repeats_in_web=web and retries > 0)
     apps = _apps(app, app_arg or [], embedded=host is None)
     wait_s = values["wait"] if values["wait"] != _default("wait") or not apps else DEPLOY_WAIT_S
     job = Job(
         values,
         apps,
         host,
+        grpc_servicers=grpc_servicers(app) if app else (),
         cpus=cpus,
         wait_s=wait_s,
         verify=options.verify,
@@ -106,15 +107,20 @@ def run(
 
 
 def _check_usage(
-    host: str | None, dashboard: str, locustfiles: Sequence[Path], *, repeats_in_web: bool
+    host: str | None,
+    values: Mapping[str, Any],
+    locustfiles: Sequence[Path],
+    *,
+    repeats_in_web: bool,
 ) -> None:
     if host is not None:
         check_url(host)
     for path in locustfiles:
         if not path.is_file():
             raise UsageError(f"-f {path}: there is no such locustfile.")
-    if host is None and dashboard != _default("dashboard"):
-        raise UsageError("--dashboard names a cluster, so --host must name its Serve endpoint.")
+    for dest, flag in (("dashboard", "--dashboard"), ("grpc_host", "--grpc-host")):
+        if host is None and values[dest] != _default(dest):
+            raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
     if repeats_in_web:
         raise UsageError("--retries repeats a run by itself: it does not go with --web.")
 

@@ -8,6 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from scalelag.cli.attempt import Job
+from scalelag.cli.ray_load import (
+    placement_of,
+)
 from scalelag.cli.signals import interruptible
 from scalelag.cli.targets import DEPLOY_WAIT_S
 from scalelag.cli.tries import Retries
@@ -67,6 +70,20 @@ def run(
         typer.Option("--locustfile", "-f", help="Locustfile of your own. Can be repeated."),
     ] = None,
     processes: Annotated[int, typer.Option(help="Processes that send load.", min=1)] = 1,
+    workers_on_ray: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes on the cluster's nodes that send load, in place of ours.", min=1
+        ),
+    ] = None,
+    workers_runtime_env: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with Ray's runtime_env for the load workers on the cluster."),
+    ] = None,
+    master_host: Annotated[
+        str | None,
+        typer.Option(help="HOST[:PORT] at which the cluster's nodes reach this machine."),
+    ] = None,
     web: Annotated[
         bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
     ] = False,
@@ -88,6 +105,7 @@ def run(
     options = run_options(values)
     options.request.headers_with_secrets()
     _check_usage(host, values["dashboard"], locustfile or [], repeats_in_web=web and retries > 0)
+    placement = placement_of(workers_on_ray, processes, master_host, workers_runtime_env)
     apps = _apps(app, app_arg or [], embedded=host is None)
     wait_s = values["wait"] if values["wait"] != _default("wait") or not apps else DEPLOY_WAIT_S
     job = Job(
@@ -99,6 +117,7 @@ def run(
         verify=options.verify,
         locustfiles=locustfile or [],
         processes=processes,
+        placement=placement,
         web=web,
     )
     with interruptible():

@@ -18,11 +18,15 @@ DEPLOY_WAIT_S = 60.0
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """A target that is ready. `token` is one to pass on that our own environment does not hold."""
+    """A target that is ready. `token` is one to pass on that our own environment does not hold.
+
+    `gcs` is the address for Ray drivers, where it is known: that of a cluster of our own.
+    """
 
     host: str
     dashboard: str
     token: str | None = None
+    gcs: str | None = None
 
 
 @contextmanager
@@ -37,7 +41,7 @@ def embedded(apps: Sequence[AppConfig], cpus: int, wait_s: float) -> Generator[E
         names = deploy(dashboard, apps)
         console.print(f"deploying {', '.join(names)} ...", highlight=False)
         _await_ready(dashboard, apps, names, wait_s)
-        yield Endpoint(cluster.urls.host, cluster.urls.dashboard, cluster.token)
+        yield Endpoint(cluster.urls.host, cluster.urls.dashboard, cluster.token, cluster.urls.gcs)
 
 
 @contextmanager

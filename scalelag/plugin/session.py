@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import msgspec
 from locust.env import Environment
 from locust.runners import Runner
 
@@ -131,9 +132,16 @@ class Session:
         members = self.fleet.members
         for member in members:
             assignment = Assignment(
-                run_name, self.zero_s, member.index, len(members), member.ahead_s
+                run=run_name,
+                zero_s=self.zero_s,
+                index=member.index,
+                count=len(members),
+                ahead_s=member.ahead_s,
+                options=self.options.raw,
+                body=self.options.request.body,
             )
-            data = {name: getattr(assignment, name) for name in assignment.__struct_fields__}
+            # Bytes stay as they are: Locust's messages are msgpack.
+            data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
             self._runner.send_message(START_MESSAGE, data, member.id)
 
     @property
@@ -168,7 +176,12 @@ class Session:
         if message["final"]:
             self._final.add(int(message["worker"]))
 
-    def _fail(self, error: RecordError) -> None:
+    def refused(self, index: int, reason: str) -> None:
+        """A load process cannot send what the options ask for: it ends the run."""
+        host = self.fleet.members[index].host
+        self._fail(UsageError(f"load process {index} on {host}: {reason}"))
+
+    def _fail(self, error: ScalelagError) -> None:
         self.failure = self.failure or error
 
     def _note_fleet(self) -> None:

@@ -20,10 +20,11 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Urls(msgspec.Struct, frozen=True):
-    """Where the cluster answers."""
+    """Where the cluster answers; `gcs` is the address for Ray drivers."""
 
     dashboard: str
     host: str
+    gcs: str
 
 
 class EmbeddedCluster:

@@ -81,6 +81,7 @@ def main() -> None:
         urls = {
             "dashboard": f"http://127.0.0.1:{dashboard_port}",
             "host": f"http://127.0.0.1:{serve_port}",
+            "gcs": ray.get_runtime_context().gcs_address,
         }
         sys.stdout.write(json.dumps(urls) + "\n")
         sys.stdout.flush()

@@ -7,7 +7,7 @@ from locust import LoadTestShape
 from locust.runners import Runner
 from locust.user import User
 
-from locustfiles.users import ArrivalUser
+from locustfiles.plan_user import PlanUser
 from scalelag.errors import TargetError, UsageError
 from scalelag.plugin.attach import control_of
 from scalelag.plugin.control import Control
@@ -90,19 +90,16 @@ class StepShape(LoadTestShape):
 
     def _classes(self, plan: LoadPlan) -> list[type[User]]:
         users = self._runner.environment.user_classes
-        arrival: list[type[User]] = [user for user in users if issubclass(user, ArrivalUser)]
         if plan.unit == "users":
-            closed = [user for user in users if user not in arrival]
-            if not closed:
-                raise UsageError("--steps is in users, but the locustfile has only arrival users.")
-            return closed
-        if len(arrival) != 1:
-            names = ", ".join(user.__name__ for user in arrival) or "none"
+            return users
+        followers: list[type[User]] = [user for user in users if issubclass(user, PlanUser)]
+        if len(followers) != 1:
+            names = ", ".join(user.__name__ for user in followers) or "none"
             raise UsageError(
-                f"--steps is in rps, which takes one subclass of ArrivalUser; there is {names}. "
+                f"--steps is in rps, which takes one subclass of PlanUser; there is {names}. "
                 "Use users stages, or name one user class on the command line."
             )
-        return arrival
+        return followers
 
     def _follow(self, session: Session, classes: list[type[User]]) -> Iterator[Tick]:
         """Closed loop: a tick at each edge, and each second of a ramp."""

@@ -8,17 +8,13 @@ from scalelag.packages import exit_if_shadowed
 exit_if_shadowed()
 
 from locustfiles.shapes import StepShape  # noqa: E402  after the check
-from locustfiles.users import ArrivalUser, SteppedUser  # noqa: E402  after the check
+from locustfiles.users import HttpPlanUser  # noqa: E402  after the check
 from scalelag.plugin.attach import attach  # noqa: E402  after the check
 
-__all__ = ["ClosedLoopUser", "OpenLoopUser", "StepShape"]
+__all__ = ["StepShape", "SteppedUser"]
 
 attach()
 
 
-class OpenLoopUser(ArrivalUser):
-    """Serves plans in rps."""
-
-
-class ClosedLoopUser(SteppedUser):
-    """Serves plans in users."""
+class SteppedUser(HttpPlanUser):
+    """Sends what the options describe, as the plan says."""

@@ -1,120 +1,78 @@
-"""Users that follow the load plan: `ArrivalUser` for rps stages, `SteppedUser` for users stages."""
+"""Users that speak HTTP to a Serve application."""
 
-from collections.abc import Iterator
+import time
 
-import gevent
-from locust import FastHttpUser, constant, task
+from gevent import Timeout
+from geventhttpclient.response import HTTPParseError
 from locust.env import Environment
 
-from locustfiles.arrivals import OpenLoop
-from scalelag.plugin.attach import control_of
-from scalelag.plugin.recorder import UNFINISHED
-from scalelag.plugin.run_options import RequestSpec
-from scalelag.plugin.worker import Assignment, LoadWorker
-from scalelag.record.plan import arrival_blocks
-
-_FOREVER_S = 1e9
-_GRACE_S = 0.5
+from locustfiles.connections import Answer, Connections, Request, Server, StatusError
+from locustfiles.plan_user import PlanUser
+from scalelag.plugin.payloads import MODEL_HEADER
+from scalelag.plugin.request_errors import WrongAnswerError
 
 
-class SpecUser(FastHttpUser):
-    """Sends the request that the options describe (`--path`, `--method`, `--header`, ...)."""
+class HttpPlanUser(PlanUser):
+    """Sends the request that the options describe (`--path`, `--method`, `--header`, ...).
 
-    abstract = True
-    max_retries = 0
-
-    def __init__(self, environment: Environment) -> None:
-        worker = control_of(environment).worker
-        self.assignment: Assignment = worker.begin()
-        if worker.options is None:
-            raise RuntimeError("begin() sets the options")
-        self.worker: LoadWorker = worker
-        self.spec: RequestSpec = worker.options.request
-        self.connection_timeout = self.spec.timeout_s
-        self.network_timeout = self.spec.timeout_s
-        # With fewer connections than open requests, waiting for one would count as service time.
-        self.concurrency = worker.options.max_in_flight
-        super().__init__(environment)
-        self._headers = self.spec.headers_with_secrets()
-
-    def send(self, intended_s: float | None = None) -> None:
-        """Send one request. An arrival names the moment, in Unix seconds, at which it was due."""
-        # The client's own time-outs count from byte to byte.
-        with gevent.Timeout(self.spec.timeout_s):
-            self.client.request(
-                self.spec.method,
-                self.spec.path,
-                data=self.spec.body,  # pyright: ignore[reportArgumentType]  bytes are sent as they are
-                headers=self._headers,
-                context={} if intended_s is None else {"intended_s": intended_s},
-            )
-
-
-class ArrivalUser(SpecUser):
-    """Open loop: one such user a process sends the process's share of all arrivals.
-
-    Subclass it and override `arrival` to send something else; pass `context={"intended_s": due}`
-    to the request, so that latency counts from the intended start.
+    To send others, override `send`, make requests with `self.server.request(..)` and send each with
+    `self.exchange(..)`. Nothing is sent twice, no redirect is followed, no cookies are kept. Where
+    Locust's own clients are wanted, combine `PlanUser` with one of its users instead.
     """
 
     abstract = True
-    wait_time = constant(_FOREVER_S)
 
-    def arrival(self, intended_s: float) -> None:
-        """Send the request that was due at `intended_s` (Unix seconds)."""
-        self.send(intended_s)
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.server = Server(self.host or "")
+        self.connections = Connections(self.server)
+        self._headers = self.spec.headers_with_secrets()
+        # The same request again and again is made once: that is a tenth of what sending one costs.
+        is_fixed = not self.spec.rows and not self.spec.models
+        self._fixed = self.next_request() if is_fixed else None
 
-    @task
-    def follow_the_plan(self) -> None:
-        """Walk this process's share of the plan, then wait for the answers still to come."""
-        if not self.worker.claim_share():
-            return
-        recorder, now = self.worker.recorder, self.worker.clock.now
-        name = self.spec.path
-        loop = OpenLoop(
-            now,
-            self.arrival,
-            lambda due_s: recorder.add_not_sent(due_s, name),
-            self.concurrency,
-        )
-        try:
-            loop.walk(self._due_times(), self.worker.stopping)
-            # A little longer than their time-outs, so that each says how it ended.
-            loop.join(self.spec.timeout_s + _GRACE_S)
-        finally:
-            for due_s, sent_s in loop.unfinished().items():
-                recorder.add(
-                    intended_s=due_s,
-                    send_lag_s=sent_s - due_s,
-                    latency_s=now() - due_s,
-                    status=0,
-                    name=name,
-                    error=UNFINISHED,
-                )
+    def next_request(self) -> Request:
+        """The request of the options: the next one of `--data` and `--models`.
 
-    def _due_times(self) -> Iterator[float]:
-        """Due times, in Unix seconds, of every `count`-th arrival of the plan, ours first.
-
-        Each process computes the whole plan: taken together they send each arrival once, and the
-        union is the plan's own process, Poisson or not.
+        One for a model is called after it, so that each model has figures of its own.
         """
-        mine, options = self.assignment, self.worker.options
-        if options is None:
-            raise RuntimeError("begin() sets the options")
-        first = mine.index
-        for block in arrival_blocks(options.plan, options.arrivals, options.seed):
-            yield from (block[first :: mine.count] + mine.zero_s).tolist()
-            first = (first - block.size) % mine.count
+        payload, model = self.draw()
+        headers = self._headers if model is None else {**self._headers, MODEL_HEADER: model}
+        name = self.spec.path if model is None else f"{self.spec.path} {model}"
+        return self.server.request(self.spec.method, payload.path, headers, payload.body, name)
 
+    def send(self) -> None:
+        """Send the request of the options."""
+        self.exchange(self._fixed or self.next_request())
 
-class SteppedUser(SpecUser):
-    """Closed loop: sends its next request as soon as the last one is answered."""
+    def exchange(self, request: Request) -> Answer | None:
+        """Send one request, wait for its answer, and record both; None where there was no answer."""
+        context, answer, error = self.context(), None, None
+        begun_s = time.perf_counter()
+        try:
+            answer = self.connections.answer(request)
+            error = self.complaint(answer)
+        except (OSError, HTTPParseError, Timeout) as failure:
+            error = failure
+        self.environment.events.request.fire(
+            request_type=request.method,
+            name=request.name,
+            response_time=(time.perf_counter() - begun_s) * 1000,
+            response_length=len(answer.content) if answer else 0,
+            exception=error,
+            context=context,
+            response=answer,
+        )
+        return answer
 
-    abstract = True
-    concurrency = 1
+    def complaint(self, answer: Answer) -> Exception | None:
+        """What is wrong with `answer`; None for a good one."""
+        if not 200 <= answer.status_code < 300:
+            return StatusError(answer)
+        if self.spec.expect is not None and self.spec.expect not in answer.content:
+            return WrongAnswerError("without the expected text")
+        return None
 
-    @task
-    def request(self) -> None:
-        """Send one request."""
-        self.send()
-        gevent.sleep(0)
+    def on_stop(self) -> None:
+        """Close the connections."""
+        self.connections.close()

@@ -15,5 +15,17 @@ BUILT_IN: Final[dict[str, str]] = {
     "sick_start": "serve_apps.sick_start:app",
     "sick_health": "serve_apps.sick_health:app",
     "starved": "serve_apps.starved:app",
+    "llm_stream": "serve_apps.llm_stream:app",
+    "multiplexed": "serve_apps.multiplexed:app",
+    "batcher": "serve_apps.batcher:app",
+    "grpc_echo": "serve_apps.grpc_echo:app",
+    "websocket_echo": "serve_apps.websocket_echo:app",
 }
 """The import path of the builder of each application, by its short name."""
+
+GRPC_SERVICERS: Final[dict[str, tuple[str, ...]]] = {
+    "serve_apps.grpc_echo:app": (
+        "ray.serve.generated.serve_pb2_grpc.add_UserDefinedServiceServicer_to_server",
+    ),
+}
+"""The `grpc_servicer_functions` that Serve must start with, by import path, where there are any."""

@@ -32,6 +32,7 @@ class Job:
         apps: Sequence[AppConfig],
         host: str | None,
         *,
+        grpc_servicers: Sequence[str],
         cpus: int,
         wait_s: float,
         verify: bool | str,
@@ -43,6 +44,7 @@ class Job:
         self._values = values
         self._apps = apps
         self._host = host
+        self._grpc_servicers = grpc_servicers
         self._cpus = cpus
         self._wait_s = wait_s
         self._verify = verify
@@ -75,7 +77,7 @@ class Job:
 
     def _target(self) -> AbstractContextManager[Endpoint]:
         if self._host is None:
-            return embedded(self._apps, self._cpus, self._wait_s)
+            return embedded(self._apps, self._cpus, self._wait_s, self._grpc_servicers)
         return existing(
             self._apps,
             Endpoint(self._host, self._values["dashboard"]),
@@ -86,6 +88,7 @@ class Job:
 
     def _load(self, endpoint: Endpoint, tries: Sequence[EarlierTry]) -> TryEnd:
         values = {**self._values, "dashboard": endpoint.dashboard}
+        values["grpc_host"] = endpoint.grpc_host or values["grpc_host"]
         with placed(self._placement, endpoint, verify=self._verify) as elsewhere:
             load = LoadProcess(
                 [*option_arguments(values), "--host", endpoint.host],

@@ -1,7 +1,7 @@
 """`scalelag run`: everything at once, from the cluster to the verdict."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from scalelag.cli.tries import Retries
 from scalelag.errors import UsageError
 from scalelag.plugin.options import OPTIONS, Option
 from scalelag.plugin.run_options import run_options
-from scalelag.target.apps import AppConfig, resolve_app
+from scalelag.target.apps import AppConfig, grpc_servicers, resolve_app
 from scalelag.target.preflight import check_url
 
 _DEFAULT_APP = "sleeper"
@@ -70,20 +70,9 @@ def run(
         typer.Option("--locustfile", "-f", help="Locustfile of your own. Can be repeated."),
     ] = None,
     processes: Annotated[int, typer.Option(help="Processes that send load.", min=1)] = 1,
-    workers_on_ray: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes on the cluster's nodes that send load, in place of ours.", min=1
-        ),
-    ] = None,
-    workers_runtime_env: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with Ray's runtime_env for the load workers on the cluster."),
-    ] = None,
-    master_host: Annotated[
-        str | None,
-        typer.Option(help="HOST[:PORT] at which the cluster's nodes reach this machine."),
-    ] = None,
+    workers_on_ray: WorkersOnRay = None,
+    workers_runtime_env: WorkersRuntimeEnv = None,
+    master_host: MasterHost = None,
     web: Annotated[
         bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
     ] = False,
@@ -104,7 +93,7 @@ def run(
         values["name"] = _run_name(app, host, locustfile)
     options = run_options(values)
     options.request.headers_with_secrets()
-    _check_usage(host, values["dashboard"], locustfile or [], repeats_in_web=web and retries > 0)
+    _check_usage(host, values, locustfile or [], repeats_in_web=web and retries > 0)
     placement = placement_of(workers_on_ray, processes, master_host, workers_runtime_env)
     apps = _apps(app, app_arg or [], embedded=host is None)
     wait_s = values["wait"] if values["wait"] != _default("wait") or not apps else DEPLOY_WAIT_S
@@ -112,6 +101,7 @@ def run(
         values,
         apps,
         host,
+        grpc_servicers=grpc_servicers(app) if app else (),
         cpus=cpus,
         wait_s=wait_s,
         verify=options.verify,
@@ -125,15 +115,20 @@ def run(
 
 
 def _check_usage(
-    host: str | None, dashboard: str, locustfiles: Sequence[Path], *, repeats_in_web: bool
+    host: str | None,
+    values: Mapping[str, Any],
+    locustfiles: Sequence[Path],
+    *,
+    repeats_in_web: bool,
 ) -> None:
     if host is not None:
         check_url(host)
     for path in locustfiles:
         if not path.is_file():
             raise UsageError(f"-f {path}: there is no such locustfile.")
-    if host is None and dashboard != _default("dashboard"):
-        raise UsageError("--dashboard names a cluster, so --host must name its Serve endpoint.")
+    for dest, flag in (("dashboard", "--dashboard"), ("grpc_host", "--grpc-host")):
+        if host is None and values[dest] != _default(dest):
+            raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
     if repeats_in_web:
         raise UsageError("--retries repeats a run by itself: it does not go with --web.")
 

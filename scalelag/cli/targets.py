@@ -20,28 +20,33 @@ DEPLOY_WAIT_S = 60.0
 class Endpoint(msgspec.Struct, frozen=True):
     """A target that is ready. `token` is one to pass on that our own environment does not hold.
 
+    `grpc_host` is None where it is not known to differ from what the option `--grpc-host` says.
     `gcs` is the address for Ray drivers, where it is known: that of a cluster of our own.
     """
 
     host: str
     dashboard: str
     token: str | None = None
+    grpc_host: str | None = None
     gcs: str | None = None
 
 
 @contextmanager
-def embedded(apps: Sequence[AppConfig], cpus: int, wait_s: float) -> Generator[Endpoint]:
+def embedded(
+    apps: Sequence[AppConfig], cpus: int, wait_s: float, grpc_servicers: Sequence[str]
+) -> Generator[Endpoint]:
     """A fresh cluster with `apps` on it, until the block ends. Raises TargetError."""
     console = Console(stderr=True)
     console.print("starting an embedded Ray cluster ...", highlight=False)
-    with EmbeddedCluster(cpus) as cluster:
-        if cluster.urls is None:
+    with EmbeddedCluster(cpus, grpc_servicers) as cluster:
+        urls = cluster.urls
+        if urls is None:
             raise RuntimeError("a cluster that was entered has URLs")
-        dashboard = Dashboard(cluster.urls.dashboard, time.time, cluster.token)
+        dashboard = Dashboard(urls.dashboard, time.time, cluster.token)
         names = deploy(dashboard, apps)
         console.print(f"deploying {', '.join(names)} ...", highlight=False)
         _await_ready(dashboard, apps, names, wait_s)
-        yield Endpoint(cluster.urls.host, cluster.urls.dashboard, cluster.token, cluster.urls.gcs)
+        yield Endpoint(urls.host, urls.dashboard, cluster.token, urls.grpc_host, urls.gcs)
 
 
 @contextmanager

@@ -80,6 +80,8 @@ class Control:
                     "No load process is connected: start some with --worker, or use --processes."
                 )
             options = run_options(vars(self._environment.parsed_options))
+            if options.trace is not None:
+                self._say(options.trace.line)
             session = Session(self._environment, self._runner, options, self._clock, self._say)
         except ScalelagError as error:
             self.refuse(error)

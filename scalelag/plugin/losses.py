@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scalelag.plugin.members import Member
 from scalelag.plugin.recorder import RequestRecorder, RowCollector
 from scalelag.plugin.run_options import RunOptions
 from scalelag.record.requests_file import intended_by
-from scalelag.record.shares import due_of_share, missing
+
+_NONE = np.empty(0, np.float64)
 
 
 def write_lost(
@@ -27,11 +29,11 @@ def write_lost(
     without losses keeps nothing in memory for it. Raises RecordError.
     """
     for member in members:
-        share = due_of_share(options.plan, options.arrivals, options.seed, member.index, count)
+        share = np.concatenate([_NONE, *options.schedule.share(member.index, count).blocks()])
         # In the order of the user's own sum, so that both are the same to the last bit.
         due_s = share + zero_s
         due_s = due_s[due_s < until_s]
-        lost_s = np.empty(0, np.float64)
+        lost_s = _NONE
         if due_s.size > collector.rows_of(member.index):
             lost_s = missing(due_s, intended_by(requests, member.index))
         member.lost_arrivals = int(lost_s.size)
@@ -39,3 +41,14 @@ def write_lost(
         for at_s in lost_s.tolist():
             recorder.add_not_sent(at_s, options.request.path)
         collector.collect(recorder.take(), member.index)
+
+
+def missing(due: NDArray[np.float64], recorded: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of ascending `due` those without a row, each as often as it has fewer rows than arrivals."""
+    if not recorded.size:
+        return due
+    values, rows = np.unique(recorded, return_counts=True)
+    place = np.minimum(np.searchsorted(values, due), values.size - 1)
+    has_rows = np.where(values[place] == due, rows[place], 0)
+    alike_before = np.arange(due.size) - np.searchsorted(due, due)
+    return due[alike_before >= has_rows]

@@ -23,6 +23,7 @@ WORKERS_WAIT_VARIABLE = "SCALELAG_WORKERS_WAIT_S"
 """Environment variables by which `scalelag run` tells its load process what it is part of."""
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
+ANY_KIND = "auto"
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -81,6 +82,13 @@ def check_json(text: str) -> None:
         raise UsageError(f"it is no JSON: {error}") from error
 
 
+def check_address(text: str) -> None:
+    """Raise UsageError where `text` is not HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
+
+
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
 )
@@ -93,7 +101,31 @@ OPTIONS: tuple[Option, ...] = (
         default=DEFAULT_STEPS,
         check=parse_plan,
     ),
-    Option("--repeat", "Run the list of stages this many times.", "int", 1, check=_at_least(1, "")),
+    Option(
+        "--trace",
+        "CSV file with arrival times, or with requests per second, to send in place of --steps.",
+    ),
+    Option(
+        "--trace-column", "Column of the trace to take; else the one named arrival_s, rps or alike."
+    ),
+    Option(
+        "--trace-kind",
+        "What that column holds; auto: as its name says.",
+        "choice",
+        ANY_KIND,
+        choices=(ANY_KIND, "arrivals", "rates"),
+    ),
+    Option(
+        "--trace-time-column",
+        "Column with the time from which each rate holds; else the one named time_s or alike.",
+    ),
+    Option(
+        "--repeat",
+        "Run the list of stages, or the trace, this many times.",
+        "int",
+        1,
+        check=_at_least(1, ""),
+    ),
     Option(
         "--arrivals",
         "How open-loop arrivals follow one another.",
@@ -111,8 +143,17 @@ OPTIONS: tuple[Option, ...] = (
         check=parse_header,
         in_web=False,
     ),
-    Option("--json-body", "JSON text to send as the body.", check=check_json),
+    Option("--json-body", "JSON text to send as the body."),
     Option("--body-file", "File to send as the body."),
+    Option(
+        "--data",
+        "CSV or JSON Lines file; its rows fill {{ columns }} in path and body, one a request.",
+    ),
+    Option(
+        "--models",
+        "Ids of multiplexed models, separated by commas; each request is for the next.",
+    ),
+    Option("--expect", "Text that a good answer holds; an answer without it is a wrong answer."),
     Option(
         "--request-timeout",
         "Seconds after which a request has failed.",
@@ -126,6 +167,11 @@ OPTIONS: tuple[Option, ...] = (
         "int",
         1000,
         check=_at_least(1, ""),
+    ),
+    Option(
+        "--grpc-host",
+        "Address HOST:PORT of Serve's gRPC proxy; default: the host of --host, port 9000.",
+        check=check_address,
     ),
     Option(
         "--dashboard",

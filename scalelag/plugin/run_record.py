@@ -14,7 +14,6 @@ from probes.payload import ServePayload
 from scalelag.plugin.run_options import RunOptions
 from scalelag.record.clock import Clock
 from scalelag.record.finding import LintFinding
-from scalelag.record.plan import count_arrivals
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import write_run_info
 from scalelag.record.run_info import (
@@ -65,8 +64,8 @@ def begun(
         versions=Versions(scalelag.__version__, locust.__version__, platform.python_version(), ray),
         options=options.public(),
         plan=options.plan,
-        arrivals=options.arrivals,
-        seed=options.seed,
+        arrivals=options.schedule.kind,
+        seed=options.schedule.seed,
         clock=clock_info(clock, None),
         target=target,
         probe=ProbeInfo(options.probe_rate_per_s, options.observer_budget_ratio),
@@ -75,6 +74,7 @@ def begun(
         planned_requests=planned,
         findings=tuple(findings),
         tries=options.earlier_tries,
+        trace=options.trace,
         load_workers=load_workers,
     )
 
@@ -83,7 +83,7 @@ def planned_requests(options: RunOptions) -> int | None:
     """How many requests the plan has; None for users plans, which send as fast as is answered."""
     if options.plan.unit != "rps":
         return None
-    return count_arrivals(options.plan, options.arrivals, options.seed)
+    return options.schedule.count()
 
 
 def clock_info(clock: Clock, offset: ClockOffset | None) -> ClockInfo:

@@ -1,7 +1,7 @@
 """One run, in the process that leads it: from preflight to the closed run directory."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.plugin.fleet import Fleet
 from scalelag.plugin.losses import write_lost
 from scalelag.plugin.recorder import RowCollector
-from scalelag.plugin.run_options import RunOptions
+from scalelag.plugin.run_options import Handed, RunOptions
 from scalelag.plugin.run_record import RunRecord, begun, clock_info, planned_requests, target_info
 from scalelag.plugin.start_lint import start_findings
 from scalelag.plugin.watch import Watch, open_dashboard
@@ -25,6 +25,7 @@ from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
 from scalelag.record.run_info import Edge, ProbeInfo, RunStatus
+from scalelag.record.schedule import Schedule
 from scalelag.target.preflight import Patience, check_endpoint, ray_version, ready_payload
 from scalelag.target.room import await_room, look_for_room
 
@@ -99,6 +100,8 @@ class Session:
         options = self.options
         self.fleet.muster()
         self.path = create_run_dir(options.out, options.name, self._clock.now())
+        # Before the start is set: it takes a while to pack a trace of millions.
+        shares = self._shares()
         self.zero_s = self._clock.now() + LEAD_S
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
         self.collector = RowCollector(self._requests)
@@ -106,7 +109,7 @@ class Session:
             self.path, self._dashboard, options, self._clock, self._watched, self._fail
         )
         self.running = True
-        self._assign(run_name)
+        self._assign(run_name, shares)
         self._record = RunRecord(
             self.path,
             begun(
@@ -128,17 +131,21 @@ class Session:
         """What watches the replicas."""
         return self._watch.replicas
 
-    def _assign(self, run_name: str) -> None:
-        members = self.fleet.members
-        for member in members:
+    def _shares(self) -> list[Schedule]:
+        """What each process sends, by its number."""
+        count = len(self.fleet.members)
+        return [self.options.schedule.share(index, count) for index in range(count)]
+
+    def _assign(self, run_name: str, shares: Sequence[Schedule]) -> None:
+        for member in self.fleet.members:
             assignment = Assignment(
                 run=run_name,
                 zero_s=self.zero_s,
                 index=member.index,
-                count=len(members),
-                ahead_s=member.ahead_s,
+                count=len(shares),
+                handed=Handed(shares[member.index], self.options.files),
                 options=self.options.raw,
-                body=self.options.request.body,
+                ahead_s=member.ahead_s,
             )
             # Bytes stay as they are: Locust's messages are msgpack.
             data = msgspec.to_builtins(assignment, builtin_types=(bytes,))

@@ -12,7 +12,7 @@ from locust.runners import Runner
 
 from scalelag.errors import UsageError
 from scalelag.plugin.recorder import RequestRecorder
-from scalelag.plugin.run_options import RunOptions, run_options
+from scalelag.plugin.run_options import Handed, RunOptions, run_options
 from scalelag.record.clock import Clock
 
 START_MESSAGE = "scalelag_start"
@@ -26,30 +26,28 @@ _FLUSH_INTERVAL_S = 0.5
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """A process's share of a run: of all arrivals, those whose number is `index` mod `count`.
+    """A process's share of a run.
 
-    `zero_s` is the plan's start in Unix seconds; `ahead_s` how far the process's clock is ahead.
-    `options` are the leader's, as given; `body` is what its --body-file holds, which need not be on
-    other machines.
+    It is number `index` of `count` processes. `zero_s` is the plan's start in Unix seconds;
+    `ahead_s` how far the process's clock is ahead. `options` are the leader's, as given.
     """
 
     run: str
     zero_s: float
     index: int
     count: int
-    ahead_s: float
+    handed: Handed
     options: dict[str, Any]
-    body: bytes | None
+    ahead_s: float = 0.0
 
     def run_options(self) -> RunOptions:
         """The options, typed, and fit to send requests with here.
 
         Raises UsageError where they are not, as without a variable that a header names.
         """
-        options = run_options({**self.options, "body_file": None})
+        options = run_options(self.options, self.handed)
         options.request.headers_with_secrets()
-        request = msgspec.structs.replace(options.request, body=self.body)
-        return msgspec.structs.replace(options, request=request)
+        return options
 
 
 class LoadWorker:
@@ -60,9 +58,10 @@ class LoadWorker:
         self.clock = clock
         self.recorder = RequestRecorder(clock.now)
         self.assignment: Assignment | None = None
-        self.options: RunOptions | None = None
+        self._options: RunOptions | None = None
         self.stopping = gevent.event.Event()
         self._claimed = False
+        self._drawn = 0
         self._flusher: gevent.Greenlet[[], None] | None = None
         environment.events.request.add_listener(self.recorder.on_request)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
@@ -71,11 +70,11 @@ class LoadWorker:
         runner.register_message(FLUSH_MESSAGE, self._on_flush)
         runner.register_message(PING_MESSAGE, self._on_ping)
 
-    def begin(self) -> Assignment:
-        """Our share of the run under way; `options` came with it."""
-        if self.assignment is None or self.options is None:
+    def begin(self) -> tuple[Assignment, RunOptions]:
+        """Our share of the run under way, and the options that came with it."""
+        if self.assignment is None or self._options is None:
             raise RuntimeError("no run has been announced to this process, or it was refused")
-        return self.assignment
+        return self.assignment, self._options
 
     def claim_share(self) -> bool:
         """Whether the caller is to send our share: the first to ask in each run, and no other."""
@@ -87,18 +86,25 @@ class LoadWorker:
         self._claimed = True
         return True
 
+    def draw(self) -> int:
+        """Number of the next request, as processes take turns: that of its arrival in the plan."""
+        if self.assignment is None:
+            raise RuntimeError("no run has been announced to this process")
+        number = self.assignment.index + self._drawn * self.assignment.count
+        self._drawn += 1
+        return number
+
     def _on_ping(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
         answer = {"sent_s": msg.data["sent_s"], "at_s": self.clock.own()}
         self._runner.send_message(PONG_MESSAGE, answer)
 
     def _on_start(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
-        self.assignment = msgspec.convert(msg.data, Assignment)
+        self.assignment, self._options = msgspec.convert(msg.data, Assignment), None
         # From here on all our times are the leader's: due times come out the same to the last bit.
         self.clock.ahead_s = self.assignment.ahead_s
-        self._claimed = False
-        self.options = None
+        self._claimed, self._drawn = False, 0
         try:
-            self.options = self.assignment.run_options()
+            self._options = self.assignment.run_options()
         except UsageError as error:
             refusal = {"run": self.assignment.run, "worker": self.assignment.index}
             self._runner.send_message(REFUSAL_MESSAGE, refusal | {"reason": str(error)})

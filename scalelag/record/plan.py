@@ -27,7 +27,7 @@ _STAGE = re.compile(
 )
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MAX_STAGES = 10_000
-_MAX_LEVEL = 1_000_000
+MAX_LEVEL = 1_000_000
 _BLOCK = 65_536
 
 
@@ -163,8 +163,8 @@ def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
     for level_text, level in zip(texts, levels, strict=True):
         if level is None:
             raise bad(f'the level "{level_text}" is not a number of 0 or more')
-        if level > _MAX_LEVEL:
-            raise bad(f"the level {level_text} is over {_MAX_LEVEL:,}")
+        if level > MAX_LEVEL:
+            raise bad(f"the level {level_text} is over {MAX_LEVEL:,}")
         if unit == "users" and level != int(level):
             raise bad(f"the level {level_text} is not a whole number of users")
     return unit, Stage(0.0, _duration(match, bad), levels[0] or 0.0, levels[-1] or 0.0)
@@ -201,22 +201,34 @@ def arrival_blocks(
     """
     for number, stage in enumerate(plan.stages):
         expected = stage.duration_s * (stage.start_level + stage.end_level) / 2
-        if expected <= 0:
-            continue
-        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number])))
-        reached, k = 0.0, 0
-        while reached < expected:
-            if arrivals == "constant":
-                marks = np.arange(k, k + _BLOCK, dtype=np.float64)
-                k += _BLOCK
-                reached = float(marks[-1]) + 1
-            else:
-                marks = reached + np.cumsum(random.standard_exponential(_BLOCK))
-                reached = float(marks[-1])
-            # A hair below `expected`: at 80 rps for 60 s arrival 4,800 would be the next stage's.
-            marks = marks[marks < expected * (1 - 1e-12)]
-            if marks.size:
-                yield stage.at_s + _when_reached(stage, marks)
+        for marks in mark_blocks(expected, arrivals, (seed, number)):
+            yield stage.at_s + _when_reached(stage, marks)
+
+
+def mark_blocks(
+    expected: float, arrivals: Arrivals, seed: tuple[int, int]
+) -> Iterator[NDArray[np.float64]]:
+    """What the integral of a rate, `expected` at its end, has reached at each of its arrivals.
+
+    Constant arrivals: 0, 1, 2, ... Poisson arrivals: the partial sums of unit exponentials. In
+    blocks of at most 65,536.
+    """
+    if expected <= 0:
+        return
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+    reached, k = 0.0, 0
+    while reached < expected:
+        if arrivals == "constant":
+            marks = np.arange(k, k + _BLOCK, dtype=np.float64)
+            k += _BLOCK
+            reached = float(marks[-1]) + 1
+        else:
+            marks = reached + np.cumsum(random.standard_exponential(_BLOCK))
+            reached = float(marks[-1])
+        # A hair below `expected`: at 80 rps for 60 s arrival 4,800 would be the next stage's.
+        marks = marks[marks < expected * (1 - 1e-12)]
+        if marks.size:
+            yield marks
 
 
 def _when_reached(stage: Stage, marks: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -230,8 +242,3 @@ def _when_reached(stage: Stage, marks: NDArray[np.float64]) -> NDArray[np.float6
     times = np.zeros_like(marks)
     np.divide(2 * marks, divisor, out=times, where=divisor > 0)
     return times
-
-
-def count_arrivals(plan: LoadPlan, arrivals: Arrivals = "constant", seed: int = 0) -> int:
-    """How many requests an `rps` plan sends."""
-    return sum(block.size for block in arrival_blocks(plan, arrivals, seed))

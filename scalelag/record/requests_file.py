@@ -9,9 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
-
-NOT_SENT = "not_sent"
-"""Error of a request that was planned and never sent."""
+from scalelag.record.error_kinds import NOT_SENT
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
@@ -23,7 +21,34 @@ SCHEMA = pa.schema(
         ("name", _TEXT),
         ("error", _TEXT),
         ("worker", pa.uint16()),
+        ("first_token_s", pa.float32()),
+        ("tokens", pa.uint32()),
+        ("token_gap_max_s", pa.float32()),
     ]
+)
+_OF_STREAMS = frozenset({"first_token_s", "tokens", "token_gap_max_s"})
+"""Null for all but streamed answers, and missing in records from before they were told."""
+
+
+class StreamColumns(msgspec.Struct, frozen=True):
+    """Those rows of a table that are streamed answers, as columns of equal length.
+
+    `row` uint32, ascending: the number of each in the table; `first_token_s` float32, from the
+    intended start, NaN if no token came; `tokens` uint32; `token_gap_max_s` float32, the longest
+    time between two tokens, NaN if fewer came.
+    """
+
+    row: NDArray[np.uint32]
+    first_token_s: NDArray[np.float32]
+    tokens: NDArray[np.uint32]
+    token_gap_max_s: NDArray[np.float32]
+
+
+NO_STREAMS = StreamColumns(
+    row=np.empty(0, np.uint32),
+    first_token_s=np.empty(0, np.float32),
+    tokens=np.empty(0, np.uint32),
+    token_gap_max_s=np.empty(0, np.float32),
 )
 
 
@@ -32,7 +57,7 @@ class RequestColumns(msgspec.Struct, frozen=True):
 
     `intended_s` float64, Unix seconds; `send_lag_s` and `latency_s` float32, NaN for none (not
     sent); `status` uint16, 0 = no answer; `name` and `error` int32 codes into `names` and
-    `errors`, an error of -1 = none; `worker` uint16.
+    `errors`, an error of -1 = none; `worker` uint16. `streams` has more of some of them.
     """
 
     intended_s: NDArray[np.float64]
@@ -44,6 +69,7 @@ class RequestColumns(msgspec.Struct, frozen=True):
     worker: NDArray[np.uint16]
     names: tuple[str, ...]
     errors: tuple[str, ...]
+    streams: StreamColumns = NO_STREAMS
 
     @property
     def count(self) -> int:
@@ -84,7 +110,10 @@ class RequestWriter:
         try:
             # Unbuffered: what a batch wrote is with the kernel when append() returns.
             self._file: BinaryIO = path.open("wb", buffering=0)
-            options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+            # A column of nulls costs nothing then. Threads cost more than they save on so little.
+            options = pa.ipc.IpcWriteOptions(
+                emit_dictionary_deltas=True, compression="lz4", use_threads=False
+            )
             self._stream: Any = pa.ipc.new_stream(self._file, SCHEMA, options=options)
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
@@ -110,6 +139,7 @@ class RequestWriter:
                     pa.array(rows.error, mask=rows.error < 0), pa.array(rows.errors, pa.string())
                 ),
                 pa.array(rows.worker),
+                *_stream_arrays(rows.streams, rows.count),
             ],
             schema=SCHEMA,
         )
@@ -128,6 +158,23 @@ class RequestWriter:
             self._file.close()
 
 
+def _stream_arrays(streams: StreamColumns, count: int) -> list[pa.Array]:
+    """The columns of streams for a batch of `count` rows: null where a row is none."""
+
+    def spread(values: NDArray[Any], missing: NDArray[np.bool_]) -> pa.Array:
+        whole = np.zeros(count, values.dtype)
+        mask = np.ones(count, np.bool_)
+        whole[streams.row] = values
+        mask[streams.row] = missing
+        return pa.array(whole, mask=mask)
+
+    return [
+        spread(streams.first_token_s, np.isnan(streams.first_token_s)),
+        spread(streams.tokens, np.zeros(streams.tokens.size, np.bool_)),
+        spread(streams.token_gap_max_s, np.isnan(streams.token_gap_max_s)),
+    ]
+
+
 def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
     """Rows that can be read, by intended start, and what was wrong with the rest, if any.
 
@@ -140,7 +187,7 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
             _check_schema(path, stream.schema)
             while True:
                 try:
-                    batches.append(stream.read_next_batch().select(SCHEMA.names))
+                    batches.append(_with_all_columns(stream.read_next_batch()))
                 except StopIteration:
                     break
                 except (pa.ArrowInvalid, OSError) as error:
@@ -180,10 +227,43 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
     wrong = [
         field.name
         for field in SCHEMA
-        if field.name not in schema.names or schema.field(field.name).type != field.type
+        if (
+            schema.field(field.name).type != field.type
+            if field.name in schema.names
+            else field.name not in _OF_STREAMS
+        )
     ]
     if wrong:
         raise RecordError(f"{path} is no record of ours: see its columns {', '.join(wrong)}.")
+
+
+def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with our columns only; those that older records have not are null."""
+    columns = [
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _streams(table: pa.Table) -> StreamColumns:
+    """The rows of a table that are streamed answers."""
+    is_stream = table.column("tokens").is_valid().to_numpy(zero_copy_only=False)
+    if not is_stream.any():
+        return NO_STREAMS
+    chosen = table.filter(pa.array(is_stream))
+
+    def floats(name: str) -> NDArray[np.float32]:
+        return chosen.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+
+    return StreamColumns(
+        row=np.flatnonzero(is_stream).astype(np.uint32),
+        first_token_s=floats("first_token_s"),
+        tokens=chosen.column("tokens").to_numpy(),
+        token_gap_max_s=floats("token_gap_max_s"),
+    )
 
 
 def _columns(table: pa.Table) -> RequestColumns:
@@ -210,4 +290,5 @@ def _columns(table: pa.Table) -> RequestColumns:
         worker=table.column("worker").to_numpy(),
         names=names,
         errors=errors,
+        streams=_streams(table),
     )

@@ -7,6 +7,7 @@ import msgspec
 from scalelag.record.finding import LintFinding
 from scalelag.record.plan import Arrivals, LoadPlan
 from scalelag.record.rows import DeploymentKey
+from scalelag.record.trace import TraceInfo
 
 SCHEMA_VERSION = 1
 
@@ -113,7 +114,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise,
     None while unknown. `planned_requests` is None for closed-loop plans.
     `warnings` were known before the load began, and so were `findings` on the configuration.
-    `tries` are the earlier tries of this run. `load_workers` are the processes that sent the load.
+    `tries` are the earlier tries of this run. `trace` is the file that the plan was read from, where
+    it was one. `load_workers` are the processes that sent the load.
     """
 
     schema_version: int
@@ -123,7 +125,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     versions: Versions
     options: dict[str, Any]
     plan: LoadPlan
-    arrivals: Arrivals
+    arrivals: Arrivals | Literal["replayed"]
     seed: int
     clock: ClockInfo
     target: TargetInfo
@@ -137,4 +139,5 @@ class RunInfo(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     tries: tuple[EarlierTry, ...] = ()
     findings: tuple[LintFinding, ...] = ()
+    trace: TraceInfo | None = None
     load_workers: tuple[LoadWorkerInfo, ...] = ()

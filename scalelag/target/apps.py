@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from scalelag.errors import UsageError
-from serve_apps import BUILT_IN
+from serve_apps import BUILT_IN, GRPC_SERVICERS
 
 AppConfig = dict[str, Any]
 """One application, as in the `applications` of a Serve config file."""
@@ -41,6 +41,23 @@ def resolve_app(name: str, arguments: Sequence[str], *, importable_here: bool) -
     return [app]
 
 
+def grpc_servicers(name: str) -> tuple[str, ...]:
+    """The `grpc_servicer_functions` that Serve must start with for what `name` stands for.
+
+    A Serve config file has them in its `grpc_options`; of other applications only ours are known.
+    Raises UsageError where the file does not read as one.
+    """
+    if not name.endswith((".yaml", ".yml")):
+        return GRPC_SERVICERS.get(BUILT_IN.get(name, name), ())
+    options = _document(Path(name)).get("grpc_options") or {}
+    functions = options.get("grpc_servicer_functions") if isinstance(options, Mapping) else options
+    if functions is None:
+        return ()
+    if not isinstance(functions, list) or not all(isinstance(f, str) for f in functions):
+        raise UsageError(f"--app {name}: grpc_options has no list of grpc_servicer_functions.")
+    return tuple(functions)
+
+
 def _check_importable(import_path: str) -> None:
     module = import_path.partition(":")[0]
     try:
@@ -61,14 +78,18 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
     return arguments
 
 
-def _from_yaml(path: Path) -> list[AppConfig]:
+def _document(path: Path) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--app {path}: {error}.") from error
     except yaml.YAMLError as error:
         raise UsageError(f"--app {path} is no YAML: {error}.") from error
-    applications = document.get("applications") if isinstance(document, Mapping) else None
+    return document if isinstance(document, Mapping) else {}
+
+
+def _from_yaml(path: Path) -> list[AppConfig]:
+    applications = _document(path).get("applications")
     if not isinstance(applications, list) or not applications:
         raise UsageError(f"--app {path} is no Serve config: it has no list of applications.")
     for number, app in enumerate(applications, start=1):

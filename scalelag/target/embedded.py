@@ -6,7 +6,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
@@ -20,22 +20,27 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Urls(msgspec.Struct, frozen=True):
-    """Where the cluster answers; `gcs` is the address for Ray drivers."""
+    """Where the cluster answers; `gcs` is the address for Ray drivers.
+
+    `grpc_host`, as HOST:PORT, only if it was started for gRPC.
+    """
 
     dashboard: str
     host: str
     gcs: str
+    grpc_host: str | None = None
 
 
 class EmbeddedCluster:
     """A Ray cluster of our own, in a process of its own; a context manager that takes it down.
 
     It lives as long as this process keeps the pipe to it open: however we end, it ends. Ray's token
-    auth is on, with a fresh token that is passed on by environment variables only.
+    auth is on, with a fresh token that is passed on by environment variables only. Serve answers
+    gRPC if there are `grpc_servicers`, Serve's `grpc_servicer_functions`.
     """
 
-    def __init__(self, num_cpus: int) -> None:
-        self._num_cpus = num_cpus
+    def __init__(self, num_cpus: int, grpc_servicers: Sequence[str] = ()) -> None:
+        self._arguments = [str(num_cpus), *grpc_servicers]
         self.token = secrets.token_hex(32)
         self.urls: Urls | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +50,7 @@ class EmbeddedCluster:
         """Start it and wait until it answers. Raises TargetError if it does not."""
         self._log = TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "scalelag.target.embedded_main", str(self._num_cpus)],
+            [sys.executable, "-m", "scalelag.target.embedded_main", *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

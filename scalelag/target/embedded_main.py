@@ -1,7 +1,8 @@
-"""The embedded cluster's own process: `python -m scalelag.target.embedded_main NUM_CPUS`.
+"""The embedded cluster's own process: `python -m scalelag.target.embedded_main CPUS [SERVICER ...]`.
 
 It starts Ray and Serve on free ports of 127.0.0.1, prints one JSON line with their URLs, and waits
 for its standard input to close. Nothing of gevent is in it. If it is killed, its Ray ends as well.
+Serve answers gRPC where SERVICERs are given, its `grpc_servicer_functions`.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from pathlib import Path
 import ray
 from ray import serve
 from ray._private.parameter import RayParams
+from ray.serve._private import default_impl
+from ray.serve.config import gRPCOptions
 
 # Ray's worker processes listen on ports from 10002 to 19999.
 _WORKER_PORTS = range(10002, 20000)
@@ -54,6 +57,30 @@ def _own_agent_port() -> None:
     RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def grpc_on_loopback() -> None:
+    """Have the gRPC server of Serve's proxy listen on 127.0.0.1, and not on every address.
+
+    Serve has no option for it. It calls this in the proxy's process, before the server is there.
+    """
+    default_impl.add_grpc_address = lambda server, address: server.add_insecure_port(
+        address.replace("[::]", "127.0.0.1")
+    )
+
+
+def _grpc_options(servicers: list[str]) -> gRPCOptions:
+    """Options with a free port. Exits where a servicer function is not there."""
+    options = gRPCOptions(port=_free_port(), grpc_servicer_functions=servicers)
+    try:
+        assert options.grpc_servicer_func_callable
+    except (ImportError, AttributeError, ValueError) as error:
+        # Left to Serve, its proxy would be started again and again.
+        sys.exit(f"grpc_servicer_functions: {error}")
+    os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = (
+        f"scalelag.target.embedded_main.{grpc_on_loopback.__name__}"
+    )
+    return options
+
+
 def main() -> None:
     """Run the cluster until standard input closes."""
     # Ctrl-C goes to every process of the terminal; ours ends when its parent closes the pipe.
@@ -62,6 +89,7 @@ def main() -> None:
     _yield_to_the_load()
     _own_agent_port()
     dashboard_port, serve_port = _free_port(), _free_port()
+    grpc_options = _grpc_options(sys.argv[2:]) if sys.argv[2:] else None
     # Not under /tmp/ray, whose `session_latest` belongs to whoever else runs Ray here; short, since
     # the path of a Unix socket has 107 characters at most.
     folder = tempfile.mkdtemp(prefix="scalelag-")
@@ -77,10 +105,13 @@ def main() -> None:
             _node_ip_address="127.0.0.1",
             _temp_dir=folder,
         )
-        serve.start(http_options={"host": "127.0.0.1", "port": serve_port})
+        serve.start(
+            http_options={"host": "127.0.0.1", "port": serve_port}, grpc_options=grpc_options
+        )
         urls = {
             "dashboard": f"http://127.0.0.1:{dashboard_port}",
             "host": f"http://127.0.0.1:{serve_port}",
+            "grpc_host": f"127.0.0.1:{grpc_options.port}" if grpc_options else None,
             "gcs": ray.get_runtime_context().gcs_address,
         }
         sys.stdout.write(json.dumps(urls) + "\n")

@@ -126,6 +126,46 @@ def test_every_figure_of_the_load_appears_whole(sample, width):
     assert {f"{figure:,.1f}" for figure in figures} - words == set()
 
 
+@pytest.mark.parametrize("width", [40, 60, *WIDTHS])
+def test_every_figure_of_streams_appears_whole(sample, width):
+    load = sample("busy").report.load
+    streams = [part.stream for part in (*load.steps, load) if part.stream]
+    figures = [
+        getattr(stream, name)
+        for stream in streams
+        for name in stream.__struct_fields__
+        if name not in ("answers", "tokens")
+    ]
+
+    words = set(rendered(sample("busy"), width).split())
+
+    expected = {f"{figure:,.1f}" for figure in figures if figure is not None}
+    expected |= {f"{count:,}" for stream in streams for count in (stream.answers, stream.tokens)}
+    assert len(expected) > 20
+    assert expected - words == set()
+
+
+@pytest.mark.parametrize("width", [40, *WIDTHS])
+def test_the_ten_names_of_most_requests_are_shown_and_the_rest_counted(sample, width):
+    text = section(rendered(sample("busy"), width), " By name", " Errors, by kind")
+
+    words = text.split()
+    assert {"chat", "model-7", "9,000", "7,654.3", "3,330.0"} <= set(words)
+    assert "model-8" not in words
+    assert "and 2 other names (14 requests): see report.json" in " ".join(words)
+
+
+def test_one_name_alone_and_no_streams_need_no_table(sample):
+    busy = sample("busy")
+    names = dict(list(busy.report.load.names.items())[:1])
+    load = msgspec.structs.replace(busy.report.load, names=names, stream=None)
+
+    text = rendered(without(busy, load=load), 120)
+
+    assert " By name" not in text
+    assert " Streams" not in text
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_cut_with_an_ellipsis(sample, name, width):
@@ -254,8 +294,10 @@ def test_several_load_processes_are_told_in_a_line_below_the_table(sample):
 
     one, three = rendered(analysis, 120), rendered(without(analysis, load=load), 120)
 
-    counted, known = "3 load processes on 2 machines", "their clocks known to ±3.0 ms"
-    assert f" {counted} · {known} · 1 lost: see the warnings\n" in three
+    line = (
+        " 3 load processes on 2 machines · their clocks known to ±3.0 ms · 1 lost: see the warnings"
+    )
+    assert f"{line}\n" in three
     assert "load processes" not in one
 
 

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from probes.serve_api import Dashboard
+from scalelag.target.apps import grpc_servicers
 from scalelag.target.embedded import EmbeddedCluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +50,7 @@ def cluster():
         with suppress(OSError):  # another Ray does run here
             other.bind(("127.0.0.1", _RAY_AGENT_PORT))
             other.listen()
-        with EmbeddedCluster(8) as started:
+        with EmbeddedCluster(8, grpc_servicers("grpc_echo")) as started:
             yield started
 
 

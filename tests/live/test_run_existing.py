@@ -82,7 +82,7 @@ def test_rps_stages_want_an_arrival_user(on_cluster, tmp_path, other_app):
     code, output = command.wait()
 
     assert code == 2, output
-    assert "ArrivalUser" in output
+    assert "PlanUser" in output
 
 
 def test_doctor_describes_a_fit_cluster(on_cluster, other_app):

@@ -223,26 +223,39 @@ def test_the_rates_of_the_stages_are_those_of_the_plan(target, echo, tmp_path):
     assert len(sent_to(echo)) == 260
 
 
-def test_two_processes_send_each_request_once(target, echo, tmp_path):
-    with started(tmp_path, *target, "--steps", "200rps:4s", "--processes", "2") as locust:
+@pytest.mark.parametrize("processes", [2, 4])
+def test_several_processes_send_each_request_once(target, echo, tmp_path, processes):
+    steps = ["--steps", "200rps:3s,120rps:1s"]
+
+    with started(tmp_path, *target, *steps, "--processes", str(processes)) as locust:
         run = locust.wait()
 
     assert_ran(run)
     recorded, rows = run.recorded, run.recorded.requests
-    assert np.allclose(rows.intended_s - recorded.info.zero_s, due_times((200, 4)), atol=1e-6)
-    assert len(sent_to(echo)) == 800
-    assert [int(np.count_nonzero(rows.worker == worker)) for worker in (0, 1)] == [400, 400]
-    assert recorded.info.workers == 2
+    due = due_times((200, 3), (120, 1))
+    assert np.allclose(rows.intended_s - recorded.info.zero_s, due, atol=1e-6)
+    assert len(sent_to(echo)) == 720
+    # They take turns: each has its part of every second, as one process has the whole of it.
+    for worker in range(processes):
+        own_s = rows.intended_s[rows.worker == worker] - recorded.info.zero_s + 1e-6
+        per_second = np.histogram(own_s, [0, 1, 2, 3, 4])[0].tolist()
+        assert per_second == [200 // processes] * 3 + [120 // processes]
+    assert recorded.info.workers == processes
     assert_the_other_side_agrees(recorded, sent_to(echo))
 
 
-def test_poisson_arrivals_depend_on_the_seed_and_not_on_the_processes(standin, tmp_path):
+def chi_squared(counts: np.ndarray, expected: float) -> float:
+    """Pearson's statistic of counts that are all expected to be the same."""
+    return float(np.sum((counts - expected) ** 2 / expected))
+
+
+def test_poisson_arrivals_are_the_same_with_any_number_of_processes(standin, tmp_path):
     def intended(name: str, *arguments: str) -> np.ndarray:
         folder = tmp_path / name
         folder.mkdir()
         with running_echo() as echo:
             target = ["--host", echo.url, "--dashboard", standin.url]
-            plan = ["--steps", "200rps:2s", "--arrivals", "poisson", *arguments]
+            plan = ["--steps", "300rps:3s", "--arrivals", "poisson", "--seed", "7", *arguments]
             with started(folder, *target, *plan) as locust:
                 run = locust.wait()
             assert_ran(run)
@@ -251,15 +264,21 @@ def test_poisson_arrivals_depend_on_the_seed_and_not_on_the_processes(standin, t
             )
         return run.recorded.requests.intended_s - run.recorded.info.zero_s
 
-    one = intended("one", "--seed", "7")
-    two = intended("two", "--seed", "7", "--processes", "2")
-    other = intended("other", "--seed", "8")
+    one = intended("one")
+    two = intended("two", "--processes", "2")
+    four = intended("four", "--processes", "4")
 
     assert np.allclose(one, two, atol=1e-6)
-    assert one.size != other.size or not np.allclose(one, other, atol=1e-3)
-    gaps_s = np.diff(one)
-    assert 320 < one.size < 480  # 400, and four times its square root
-    assert 0.8 < np.std(gaps_s) / np.mean(gaps_s) < 1.2  # as of exponentials; constant has 0
+    assert np.allclose(one, four, atol=1e-6)
+    # Poisson: 900 arrivals, their square root times four; gaps spread evenly over 20 classes of
+    # the exponential distribution; 60 counts with the variance of their mean. Limits are the
+    # 99.9 % points of chi-squared with 19 and 59 degrees of freedom.
+    assert 780 < four.size < 1020
+    shares = -np.expm1(-300 * np.diff(four))
+    classes = np.histogram(shares, 20, (0, 1))[0]
+    assert chi_squared(classes, shares.size / 20) < 43.82
+    counts = np.histogram(four, 60, (0, 3))[0]
+    assert 30 < chi_squared(counts, four.size / 60) < 98.32  # constant arrivals have about 0
 
 
 def test_what_finds_no_room_is_not_sent_and_counted(target, echo, tmp_path):
@@ -439,7 +458,8 @@ def test_a_secret_among_the_options_is_refused(target, echo, tmp_path):
 THEIRS = """
 from locust import HttpUser, constant, task
 
-from locustfiles.users import ArrivalUser
+from locust import FastHttpUser
+from locustfiles.plan_user import PlanUser
 
 
 class Mine(HttpUser):
@@ -450,9 +470,9 @@ class Mine(HttpUser):
         self.client.get("/mine")
 
 
-class Arrivals(ArrivalUser):
-    def arrival(self, intended_s):
-        self.client.get("/theirs", context={"intended_s": intended_s})
+class Arrivals(PlanUser, FastHttpUser):
+    def send(self):
+        self.client.get("/theirs")
 """
 
 
@@ -469,10 +489,12 @@ def test_users_of_ones_own_are_recorded(theirs, target, echo, tmp_path):
 
     assert_ran(run)
     rows = run.recorded.requests
-    assert rows.names == ("/mine",)
-    assert rows.count == len(sent_to(echo, "/mine")) > 60
-    assert sent_to(echo, "/theirs") == []
-    assert_the_other_side_agrees(run.recorded, sent_to(echo, "/mine"))
+    # As with Locust alone, all users of the file take part.
+    assert sorted(rows.names) == ["/mine", "/theirs"]
+    assert rows.count == len(echo.arrivals())
+    assert len(sent_to(echo, "/mine")) > 20
+    assert len(sent_to(echo, "/theirs")) > 20
+    assert_the_other_side_agrees(run.recorded, echo.arrivals())
 
 
 def test_arrivals_of_ones_own_are_sent_when_they_are_due(theirs, target, echo, tmp_path):

@@ -132,6 +132,19 @@ def test_a_bad_plan_is_refused_and_the_page_goes_on(web, until):
     assert web.runs()[0]["status"] == "complete"
 
 
+def test_a_trace_takes_the_place_of_the_steps_and_the_steps_that_of_the_trace(web, until, tmp_path):
+    (tmp_path / "mine.csv").write_text("rps\n20\n30\n")
+    web.start(steps="", trace="mine.csv", trace_column="")
+    until(lambda: len(web.runs()) == 1, 30, "first run closed")
+    web.start(steps="20rps:1s", trace="", trace_column="")
+    until(lambda: len(web.runs()) == 2, 30, "second run closed")
+
+    first, second = web.runs()
+    assert (first["plan"]["text"], first["planned_requests"]) == ("trace mine.csv", 50)
+    assert (second["plan"]["text"], second["planned_requests"]) == ("20rps:1s", 20)
+    assert second["trace"] is None
+
+
 def test_sigterm_ends_the_page_and_its_run_in_good_order(web, until):
     web.start(steps="20rps:60s")
     until(lambda: "stage 1/1" in web.output, 30, "load under way")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalelag.record import plan as plan_module
-from scalelag.record.plan import Arrivals, arrival_blocks, count_arrivals, parse_plan
+from scalelag.record.plan import Arrivals, arrival_blocks, parse_plan
+from scalelag.record.schedule import Schedule
 
 
 def due(text: str, arrivals: Arrivals = "constant", seed: int = 0) -> np.ndarray:
@@ -71,7 +72,7 @@ def test_a_stage_has_as_many_arrivals_as_rate_times_duration_rounded_up(text: st
 def test_whole_products_of_rate_and_duration_are_exact(rate: int, duration: int, repeat: int):
     text = ",".join([f"{rate}rps:{duration}s"] * repeat)
 
-    assert count_arrivals(parse_plan(text)) == rate * duration * repeat
+    assert Schedule(parse_plan(text)).count() == rate * duration * repeat
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 300))
@@ -82,7 +83,7 @@ def test_whole_products_are_exact_for_decimal_rates_and_durations(
     text = f"{more / 10}rps:{more / 10}s,{tenths / 10}rps:{10 * duration}s"
 
     first = math.ceil(more * more / 100)
-    assert count_arrivals(parse_plan(text)) == first + tenths * duration
+    assert Schedule(parse_plan(text)).count() == first + tenths * duration
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ def test_poisson_arrivals_do_not_depend_on_the_size_of_blocks(
 def test_counting_agrees_with_the_blocks(arrivals: Arrivals):
     text = "40rps:3s,10..90rps:4s,0rps:1s"
 
-    assert count_arrivals(parse_plan(text), arrivals, 5) == due(text, arrivals, 5).size
+    assert Schedule(parse_plan(text), arrivals, 5).count() == due(text, arrivals, 5).size
 
 
 # --- Poisson arrivals ------------------------------------------------------------------------

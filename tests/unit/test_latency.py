@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from reports.analysis.latency import load_report
 from reports.analysis.model import LoadReport
+from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.plan import LoadPlan, parse_plan
-from scalelag.record.requests_file import NOT_SENT, RequestColumns
+from scalelag.record.requests_file import RequestColumns
 
 ZERO_S = 1_795_371_900.0
 NAN = float("nan")

@@ -9,9 +9,10 @@ import pytest
 from reports.analysis.lint_run import Usage, lint_run, slowest_service_s, usage_of
 from reports.analysis.policy import policy_of
 from reports.analysis.timeline import Look, Timeline
+from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.finding import LintFinding
 from scalelag.record.plan import LoadStep, parse_plan
-from scalelag.record.requests_file import NOT_SENT, RequestColumns
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import (
     ClockInfo,

@@ -21,9 +21,13 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
 import serve_apps
-from serve_apps import BUILT_IN
+from serve_apps import BUILT_IN, GRPC_SERVICERS
+from serve_apps.batcher import Batcher, BatcherArgs
 from serve_apps.cold_start import ColdStart, ColdStartArgs
 from serve_apps.cpu_bound import CpuBound, CpuBoundArgs
+from serve_apps.grpc_echo import GrpcEcho, GrpcEchoArgs
+from serve_apps.llm_stream import LlmStream, LlmStreamArgs
+from serve_apps.multiplexed import Multiplexed, MultiplexedArgs
 from serve_apps.pipeline import FastArgs, Ingress, IngressArgs, PipelineArgs, SlowArgs, Stage
 from serve_apps.scaling import ScalingArgs
 from serve_apps.sick_health import SickHealth, SickHealthArgs
@@ -31,6 +35,7 @@ from serve_apps.sick_start import SickStart, SickStartArgs
 from serve_apps.sleeper import Sleeper, SleeperArgs
 from serve_apps.slow_start import SlowStart, SlowStartArgs
 from serve_apps.starved import Starved, StarvedArgs
+from serve_apps.websocket_echo import WebsocketEcho, WebsocketEchoArgs
 
 # Ray 2.60 calls metrics_interval_s deprecated, and reads nothing of what shall replace it.
 pytestmark = pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
@@ -46,6 +51,11 @@ ARGS: dict[str, type[BaseModel]] = {
     "sick_start": SickStartArgs,
     "sick_health": SickHealthArgs,
     "starved": StarvedArgs,
+    "llm_stream": LlmStreamArgs,
+    "multiplexed": MultiplexedArgs,
+    "batcher": BatcherArgs,
+    "grpc_echo": GrpcEchoArgs,
+    "websocket_echo": WebsocketEchoArgs,
 }
 NOT_APPS = {"__init__", "scaling", "truth"}
 
@@ -124,6 +134,15 @@ def test_an_unknown_argument_is_named(name: str):
         ("starved", "held_cpus", -1),
         ("starved", "release_after_s", -1),
         ("starved", "resources.gold", 0),
+        ("llm_stream", "time_to_first_token_s", -1),
+        ("llm_stream", "time_between_tokens_s", -1),
+        ("llm_stream", "tokens", 0),
+        ("llm_stream", "answer", " "),
+        ("multiplexed", "load_time_s", -1),
+        ("multiplexed", "max_models", 0),
+        ("batcher", "batch_time_s", -1),
+        ("batcher", "max_batch_size", 0),
+        ("batcher", "batch_wait_timeout_s", -1),
     ],
 )
 def test_an_argument_out_of_bounds_is_named(name: str, argument: str, value: Any):
@@ -156,7 +175,7 @@ def test_arguments_cannot_change_once_they_are_checked():
     [
         ScalingArgs(initial_replicas=2, downscale_to_zero_delay_s=9),
         *(SleeperArgs(), CpuBoundArgs(), ColdStartArgs(), IngressArgs(), FastArgs(), SlowArgs()),
-        *(SlowStartArgs(), SickStartArgs(), StarvedArgs()),
+        *(SlowStartArgs(), SickStartArgs(), StarvedArgs(), LlmStreamArgs(), BatcherArgs()),
     ],
 )
 def test_serve_gets_every_scaling_argument(args: ScalingArgs):
@@ -231,6 +250,7 @@ class WithoutThisPackage(pickle.Unpickler):
 DEPLOYMENTS = [
     *(Sleeper, CpuBound, ColdStart, Stage, Ingress),
     *(SlowStart, SickStart, SickHealth, Starved),
+    *(LlmStream, Multiplexed, Batcher, GrpcEcho, WebsocketEcho),
 ]
 
 
@@ -250,6 +270,8 @@ def test_the_file_deploys_what_the_import_path_deploys(name: str):
     assert (application.name, application.route_prefix) == ("default", "/")
     assert application.import_path == BUILT_IN[name]
     assert schema.http_options.host == "127.0.0.1"
+    functions = GRPC_SERVICERS.get(application.import_path, ())
+    assert schema.grpc_options.grpc_servicer_functions == list(functions)
     assert ARGS[name].model_validate(application.args) == ARGS[name]()
     assert isinstance(build(name, application.args), Application)
 
@@ -266,7 +288,8 @@ def imported_packages(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_the_package_stands_alone(path: Path):
-    allowed = {"serve_apps", "ray", "pydantic", *sys.stdlib_module_names}
+    with_serve = {"ray", "pydantic", "fastapi", "starlette"}
+    allowed = {"serve_apps", *with_serve, *sys.stdlib_module_names}
 
     assert imported_packages(path) <= allowed
 

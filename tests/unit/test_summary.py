@@ -13,9 +13,10 @@ from reports.analysis.gates import parse_gate
 from reports.analysis.model import Report
 from reports.analysis.summary import analyse
 from scalelag.errors import UsageError
+from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.evidence_rows import CLUSTER_STATUS, LogEvent, LogKind, NoLog
 from scalelag.record.plan import arrival_blocks, parse_plan
-from scalelag.record.requests_file import NOT_SENT, RequestColumns
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import (

@@ -1,0 +1,171 @@
+"""HTTP connections that send a request once, and say what became of it.
+
+The client of geventhttpclient, and so Locust's FastHttpUser, sends a GET again when the server closes
+the connection before its answer, up to as often as there may be connections: such a failure would
+be hidden, and what was one arrival would be many requests. So of that library only the parser is
+used here, on sockets of our own. Nothing is repeated, redirects are answers, no cookies are kept.
+"""
+
+import socket
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import gevent.select
+import gevent.socket
+import gevent.ssl
+import msgspec
+from geventhttpclient.header import Headers
+from geventhttpclient.response import HTTPSocketPoolResponse
+
+import scalelag
+from scalelag.errors import UsageError
+
+# Servers close connections that have been idle for some seconds; a look costs as much as a request.
+_FRESH_S = 1.0
+_BLOCK_BYTES = 65_536
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request, ready to be sent. `name` is what it is called in the record."""
+
+    method: str
+    name: str
+    data: bytes
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer; its `content` is as it came, not decoded."""
+
+    status_code: int
+    headers: Headers
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The content as UTF-8; what is none of it is replaced."""
+        return self.content.decode(errors="replace")
+
+
+class StatusError(Exception):
+    """An answer whose status is no success (2xx)."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"status {answer.status_code}")
+        self.response = answer
+
+
+class Server:
+    """Whom requests go to: the `host` of Locust, such as `http://127.0.0.1:8000/app`."""
+
+    def __init__(self, url: str) -> None:
+        """Take it apart. Raises UsageError where it is no URL of http or https."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f'--host "{url}": it takes a URL such as http://127.0.0.1:8000')
+        self.is_tls = parts.scheme == "https"
+        self.address = (parts.hostname, parts.port or (443 if self.is_tls else 80))
+        self._path = parts.path.rstrip("/")
+        self._headers = {"Host": parts.netloc.rpartition("@")[2]} | _authorization(parts)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        name: str | None = None,
+    ) -> Request:
+        """Make a request ready. Raises UsageError where a header, or the path, has a line break."""
+        own = {**self._headers, "User-Agent": f"scalelag/{scalelag.__version__}"}
+        if body is not None or method in ("POST", "PUT", "PATCH"):
+            own["Content-Length"] = str(len(body or b""))
+        given = {name.lower() for name in headers}
+        fields = {n: value for n, value in own.items() if n.lower() not in given} | dict(headers)
+        lines = [f"{method} {self._path}{path} HTTP/1.1", *(f"{n}: {v}" for n, v in fields.items())]
+        if any(set("\r\n\0") & set(line) for line in lines) or " " in path:
+            raise UsageError(f"{method} {path}: neither path nor headers can have a line break")
+        head = "\r\n".join([*lines, "", ""])
+        return Request(method, name or path, head.encode() + (body or b""))
+
+
+def _authorization(parts: SplitResult) -> dict[str, str]:
+    if not parts.username or not parts.password:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password)}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+class Connections:
+    """Connections to `server`, as many as there are requests under way; the last used goes first.
+
+    They have no time-outs of their own: who calls has one for the whole request. What goes wrong is
+    raised as OSError, or as HTTPParseError where what came is no HTTP, or ended too early.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._idle: list[tuple[gevent.socket.socket, float]] = []
+        # As Locust's own clients: who the server is, is no matter of load.
+        self._tls = gevent.ssl._create_unverified_context() if server.is_tls else None  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
+
+    def answer(self, request: Request) -> Answer:
+        """Send `request`, and wait until its answer is there, whole."""
+        response = self.open(request)
+        content = response.read()
+        return Answer(response.status_code, response.info(), content)
+
+    def open(self, request: Request) -> HTTPSocketPoolResponse:
+        """Send `request`, and wait for the head of its answer.
+
+        The connection is free for another when the body was read to its end; `release()` of the
+        response closes it before.
+        """
+        sock = self._connection()
+        try:
+            # Not sendall: gevent's asks the kernel for the size of its buffer each time.
+            sent = sock.send(request.data)
+            if sent < len(request.data):
+                sock.sendall(memoryview(request.data)[sent:])
+        except BaseException:
+            sock.close()
+            raise
+        return HTTPSocketPoolResponse(sock, self, block_size=_BLOCK_BYTES, method=request.method)  # pyright: ignore[reportArgumentType]  it calls the two methods below, and no more
+
+    def _connection(self) -> gevent.socket.socket:
+        while self._idle:
+            sock, since_s = self._idle.pop()
+            if time.monotonic() - since_s < _FRESH_S or not _is_readable(sock):
+                return sock
+            sock.close()
+        return self._connect()
+
+    def _connect(self) -> gevent.socket.socket:
+        sock = gevent.socket.create_connection(self._server.address)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_hostname=self._server.address[0])
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def return_socket(self, sock: gevent.socket.socket) -> None:
+        """Take back a connection that can be used again."""
+        self._idle.append((sock, time.monotonic()))
+
+    def release_socket(self, sock: gevent.socket.socket) -> None:
+        """Close a connection that cannot."""
+        sock.close()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self._idle.pop()[0].close()
+
+
+def _is_readable(sock: gevent.socket.socket) -> bool:
+    """Whether an idle connection was closed by the server, or holds what nobody asked for."""
+    return bool(gevent.select.select([sock], [], [], 0)[0])

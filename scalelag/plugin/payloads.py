@@ -1,0 +1,143 @@
+"""What each request sends: the path and body of the options, filled in from rows of a data file."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.meta
+import msgspec
+
+from scalelag.errors import UsageError
+
+Row = Mapping[str, Any]
+
+MODEL_HEADER = "serve_multiplexed_model_id"
+"""The header in which Serve looks for the model that a request is for."""
+
+_MAX_ROWS = 100_000
+_ROW = "row"
+# What a template may do is up to who wrote it: it is one's own command line.
+_TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701  it makes no HTML
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """Path and body of one request."""
+
+    path: str
+    body: bytes | None
+
+
+class Payloads:
+    """Payloads by number: `path` and `body` as they are, or templates filled from `rows` in turn.
+
+    A template names columns, as in `{"text": {{ text | tojson }}}`, or the whole `row`; it is Jinja2's.
+    """
+
+    def __init__(self, path: str, body: bytes | None, rows: Sequence[Row] = ()) -> None:
+        """Take them. Raises UsageError for what is no template, or names a column that is not there."""
+        self._fixed = Payload(path, body)
+        self._rows = rows
+        if rows:
+            self._path = _template("--path", path, rows[0])
+            self._body = None if body is None else _template("the body", _text(body), rows[0])
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all of them are the same."""
+        return not self._rows
+
+    def of(self, number: int) -> Payload:
+        """The payload of request `number`, from 0; after the last row the first one follows again."""
+        if not self._rows:
+            return self._fixed
+        row = self._rows[number % len(self._rows)]
+        values = {**row, _ROW: row}
+        body = None if self._body is None else self._body.render(values).encode()
+        return Payload(self._path.render(values), body)
+
+    def check(self, *, is_json: bool) -> None:
+        """Fill in every row once. Raises UsageError naming the row that makes no request."""
+        for number in range(len(self._rows)):
+            try:
+                payload = self.of(number)
+                if is_json and payload.body is not None:
+                    msgspec.json.decode(payload.body)
+            except (jinja2.TemplateError, TypeError, ValueError) as error:
+                raise UsageError(f"--data row {number + 1} makes no request: {error}.") from error
+            if set(payload.path) & set(" \r\n\0"):
+                raise UsageError(
+                    f'--data row {number + 1} makes the path "{payload.path}", which has a space or '
+                    "a line break: write {{ name | urlencode }}."
+                )
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"With --data the body is a template, so UTF-8 text: {error}.") from error
+
+
+def _template(where: str, text: str, row: Row) -> jinja2.Template:
+    try:
+        names = jinja2.meta.find_undeclared_variables(_TEMPLATES.parse(text))
+        template = _TEMPLATES.from_string(text)
+    except jinja2.TemplateError as error:
+        raise UsageError(f"{where} is no template: {error}.") from error
+    if missing := sorted(names - row.keys() - {_ROW}):
+        raise UsageError(
+            f"{where} names {{{{ {missing[0]} }}}}, and --data has no such column: it has "
+            f"{', '.join(sorted(row))}."
+        )
+    return template
+
+
+def read_rows(file: Path, content: bytes) -> tuple[Row, ...]:
+    """Rows of a CSV file with a header line, or of JSON Lines, one object a line.
+
+    Raises UsageError naming the line that is none.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--data {file}: it is no UTF-8 text: {error}.") from error
+    readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}
+    reader = readers.get(file.suffix.lower())
+    if reader is None:
+        raise UsageError(f"--data {file}: it takes a .csv, .jsonl or .ndjson file.")
+    rows: list[Row] = []
+    for row in reader(file, text):
+        rows.append(row)
+        if len(rows) > _MAX_ROWS:
+            raise UsageError(f"--data {file}: it has more than {_MAX_ROWS:,} rows.")
+    if not rows:
+        raise UsageError(f"--data {file}: it has no rows.")
+    return tuple(rows)
+
+
+def _csv_rows(file: Path, text: str) -> Iterator[Row]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            # DictReader files what is too much under None, and fills up with None what is missing.
+            if None in row or None in row.values():
+                raise UsageError(
+                    f"--data {file} line {reader.line_num}: it has not {len(reader.fieldnames or ())} "
+                    "columns, as the first line has."
+                )
+            yield row
+    except csv.Error as error:
+        raise UsageError(f"--data {file} after line {reader.line_num}: {error}.") from error
+
+
+def _json_rows(file: Path, text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise UsageError(f"--data {file} line {number}: no JSON object: {error}.") from error

@@ -1,0 +1,289 @@
+"""Traces: what is read from a file, and what is said of one that is no good."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scalelag.errors import UsageError
+from scalelag.record import trace as trace_module
+from scalelag.record.trace import Trace, TraceSpec, read_trace
+
+
+@pytest.fixture
+def read(tmp_path):
+    """`read(text, **options)`: the trace in a file of that text."""
+
+    def read(text: str | bytes, name: str = "trace.csv", **options: str) -> Trace:
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return read_trace(TraceSpec(str(path), **options))
+
+    return read
+
+
+@pytest.fixture
+def said(read, tmp_path):
+    """`said(text, **options)`: what is said of a file, without its folder."""
+
+    def said(text: str | bytes, **options: str) -> str:
+        with pytest.raises(UsageError) as caught:
+            read(text, **options)
+        return str(caught.value).replace(f"{tmp_path}/", "")
+
+    return said
+
+
+def csv(header: str, *rows: object) -> str:
+    return "\n".join([header, *(str(row) for row in rows)]) + "\n"
+
+
+def taken(trace: Trace) -> tuple[str, str, str | None]:
+    return trace.info.kind, trace.info.column, trace.info.time_column
+
+
+# --- arrival times ---------------------------------------------------------------------------
+
+
+def test_arrival_times_begin_at_the_first(read):
+    trace = read(csv("arrival_s", 3.5, 4, 4, 10.25), name="mine.csv")
+
+    assert trace.times_s.tolist() == [0, 0.5, 0.5, 6.75]
+    assert trace.rates_rps is None
+    assert (trace.info.file, trace.info.rows) == ("mine.csv", 4)
+    assert taken(trace) == ("arrivals", "arrival_s", None)
+
+
+def test_unix_times_are_arrival_times_as_any_other(read):
+    trace = read(csv("timestamp", "1700000000.125", "1700000000.25", "1700000007.5"))
+
+    assert trace.times_s.tolist() == [0, 0.125, 7.375]
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=50))
+def test_what_was_written_is_read(tmp_path_factory, micros: list[int]):
+    path = tmp_path_factory.mktemp("trace") / "trace.csv"
+    times = [micro / 1e6 for micro in sorted(micros)]
+    path.write_text(csv("arrival_s", *map(repr, times)))
+
+    read = read_trace(TraceSpec(str(path))).times_s
+
+    assert read.tolist() == [time - times[0] for time in times]
+
+
+def test_quotes_blanks_blank_lines_a_mark_of_order_and_windows_ends_do_not_matter(read):
+    text = '\ufeff "arrival_s" , model\r\n\r\n"1.5", "a, b"\r\n 2.5 ,c\r\n\r\n3,\r\n'
+
+    assert read(text).times_s.tolist() == [0, 1, 1.5]
+
+
+# --- rates -----------------------------------------------------------------------------------
+
+
+def test_rates_hold_for_a_second_each_without_times(read):
+    trace = read(csv("rps", 3, 0, 2.5))
+
+    assert trace.times_s.tolist() == [0, 1, 2, 3]
+    assert trace.rates_rps is not None
+    assert trace.rates_rps.tolist() == [3, 0, 2.5]
+    assert taken(trace) == ("rates", "rps", None)
+
+
+def test_rates_hold_until_the_next_time_and_the_last_as_long_as_the_one_before(read):
+    trace = read(csv("time_s,rps", "100,3", "110,5", "130,1"))
+
+    assert trace.times_s.tolist() == [0, 10, 30, 50]
+    assert taken(trace) == ("rates", "rps", "time_s")
+
+
+def test_a_single_rate_with_a_time_holds_for_a_second(read):
+    assert read(csv("time_s,rps", "100,3")).times_s.tolist() == [0, 1]
+
+
+# --- which column ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "options", "expected"),
+    [
+        ("arrival", "1", {}, ("arrivals", "arrival", None)),
+        ("Arrival_Time", "1", {}, ("arrivals", "Arrival_Time", None)),
+        ("time", "1", {}, ("arrivals", "time", None)),
+        ("TIMESTAMP", "1", {}, ("arrivals", "TIMESTAMP", None)),
+        ("intended_s", "1", {}, ("arrivals", "intended_s", None)),
+        ("qps", "1", {}, ("rates", "qps", None)),
+        ("rate_per_s", "1", {}, ("rates", "rate_per_s", None)),
+        ("requests_per_second", "1", {}, ("rates", "requests_per_second", None)),
+        ("size,arrival_s,tokens", "1,2,3", {}, ("arrivals", "arrival_s", None)),
+        ("timestamp,rps", "1,2", {}, ("rates", "rps", "timestamp")),
+        ("timestamp,rps", "2024-05-01,2", {}, ("rates", "rps", None)),
+        ("timestamp,arrival_s", "2024-05-01,2", {}, ("arrivals", "arrival_s", None)),
+        ("model,x", "a,1", {"kind": "arrivals"}, ("arrivals", "x", None)),
+        ("model,x", "a,1", {"kind": "rates"}, ("rates", "x", None)),
+        ("time_s,x", "0,1", {"kind": "rates"}, ("rates", "x", "time_s")),
+        ("time_s,rps", "0,1", {"kind": "arrivals"}, ("arrivals", "time_s", None)),
+        ("time_s,rps,x", "0,1,2", {"column": "x", "kind": "rates"}, ("rates", "x", "time_s")),
+        ("a,b", "0,1", {"column": "b", "kind": "arrivals"}, ("arrivals", "b", None)),
+        ("a,rps", "0,1", {"time_column": "a"}, ("rates", "rps", "a")),
+        ("time_s,time_m,rps", "0,0,1", {"time_column": "time_s"}, ("rates", "rps", "time_s")),
+        ("timeout,rps", "9,1", {}, ("rates", "rps", None)),
+    ],
+)
+def test_the_column_is_told_by_its_name_or_by_being_the_only_one(
+    read, header, row, options, expected
+):
+    assert taken(read(csv(header, row), **options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "options", "expected"),
+    [
+        (
+            "a,b",
+            "1,2",
+            {},
+            (
+                "no column is named arrival_s or rps, and 2 hold numbers: choose one with "
+                "--trace-column. Columns: a, b."
+            ),
+        ),
+        (
+            "a,b",
+            "x,y",
+            {},
+            (
+                "no column is named arrival_s or rps, and 0 hold numbers: choose one with "
+                "--trace-column. Columns: a, b."
+            ),
+        ),
+        (
+            "arrival_s,time",
+            "1,2",
+            {},
+            "choose one with --trace-column. Columns: arrival_s, time.",
+        ),
+        (
+            "time_a,time_b,rps",
+            "1,2,3",
+            {},
+            "choose one with --trace-time-column. Columns: time_a, time_b.",
+        ),
+        ("a", "1", {}, 'does column "a" hold arrival times or rates? Say it with --trace-kind.'),
+        (
+            "a,b",
+            "1,2",
+            {"column": "b"},
+            'does column "b" hold arrival times or rates? Say it with --trace-kind.',
+        ),
+        ("a,b", "1,2", {"column": "c"}, 'there is no column "c". Columns: a, b.'),
+        ("rps", "1", {"time_column": "t"}, 'there is no column "t". Columns: rps.'),
+        ("rps,rps", "1,2", {"column": "rps"}, '2 columns are named "rps".'),
+        (
+            "time_s,rps",
+            "1,2",
+            {"column": "time_s", "time_column": "rps"},
+            "--trace-time-column goes with rates; arrival times are the --trace-column itself.",
+        ),
+        (
+            "arrival_ms",
+            "1",
+            {},
+            (
+                'column "arrival_ms" seems to be in ms: times are taken in seconds. Convert it, and '
+                'give it a name without "_ms".'
+            ),
+        ),
+    ],
+)
+def test_a_column_that_cannot_be_told_is_asked_for(said, header, row, options, expected):
+    assert said(csv(header, row), **options) == f"--trace trace.csv: {expected}"
+
+
+# --- what is refused -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "trace.csv: it is empty. The first line names the columns, such as arrival_s."),
+        ("\n\n", "trace.csv: it is empty. The first line names the columns, such as arrival_s."),
+        ("arrival_s\n", "trace.csv: it has a header and no rows."),
+        ("1.5\n2.5\n", 'trace.csv line 1: "1.5" is no name: the first line names the columns.'),
+        (b"arrival_s\n\xff\xfe\n", "trace.csv: it is no UTF-8 text."),
+        (csv("arrival_s", 1, "abc"), 'trace.csv line 3: arrival_s "abc" is not a number.'),
+        (csv("arrival_s,m", "1,a", "", ",b"), 'trace.csv line 4: arrival_s "" is not a number.'),
+        (csv("arrival_s", 1, "nan"), 'trace.csv line 3: arrival_s "nan" is not a number of 0 or more.'),
+        (csv("arrival_s", 1, "inf"), 'trace.csv line 3: arrival_s "inf" is not a number of 0 or more.'),
+        (csv("arrival_s", "-1"), 'trace.csv line 2: arrival_s "-1" is not a number of 0 or more.'),
+        (
+            csv("arrival_s", 1, 3.5, 3.25),
+            "trace.csv line 4: arrival_s 3.25 is before the 3.5 of the row above: sort the rows.",
+        ),
+        (
+            csv("m,arrival_s", "a,1", "b"),
+            "trace.csv line 3: it has 1 cells, and arrival_s would be number 2.",
+        ),
+        (csv("rps", 1, "-2"), 'trace.csv line 3: rps "-2" is not a number of 0 or more.'),
+        (csv("rps", 1, 2e6), "trace.csv line 3: rps 2000000.0 is over 1,000,000."),
+        (csv("rps", 0, 0), "trace.csv: it never sends a request: every rate is 0."),
+        (
+            csv("time_s,rps", "0,1", "5,2", "5,3"),
+            "trace.csv line 4: time_s 5.0 is not after the 5.0 of the row above.",
+        ),
+        (csv("time_s,rps", "0,1", "x,2"), 'trace.csv line 3: time_s "x" is not a number.'),
+        # A quote that is not closed takes in what follows.
+        ('arrival_s\n1\n"2\n3\n', 'trace.csv line 4: arrival_s "2 3" is not a number.'),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_good_is_refused_by_its_line(said, text, expected):
+    assert said(text) == f"--trace {expected}"
+
+
+def test_a_long_cell_is_cut_in_the_message(said):
+    assert said(csv("arrival_s", 1, "x" * 5000)).count("x") == 40
+
+
+def test_a_line_that_is_no_csv_is_named(said):
+    assert said(csv("arrival_s,m", "1," + "x" * 200_000)).startswith(
+        "--trace trace.csv line 2: it is no CSV: "
+    )
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"--trace .*/none.csv: No such file or directory\."):
+        read_trace(TraceSpec(str(tmp_path / "none.csv")))
+
+
+def test_a_folder_is_no_trace(tmp_path):
+    with pytest.raises(UsageError, match=r"--trace .*: Is a directory\."):
+        read_trace(TraceSpec(str(tmp_path)))
+
+
+def test_too_many_rows_are_refused(said, monkeypatch):
+    monkeypatch.setattr(trace_module, "MAX_ROWS", 3)
+
+    assert (
+        said(csv("rps", 1, 2, 3, 4)) == "--trace trace.csv line 5: more than 3 rows are not taken."
+    )
+
+
+# --- what is told of it ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (csv("arrival_s", *range(1234)), 't.csv: 1,234 arrival times from column "arrival_s"'),
+        (csv("rps", 1, 2), 't.csv: 2 rates from column "rps", a row a second'),
+        (csv("t,rps", "0,1"), 't.csv: 1 rates from column "rps", a row a second'),
+        (csv("time,rps", "0,1"), 't.csv: 1 rates from column "rps", times from "time"'),
+    ],
+)
+def test_it_is_told_what_was_taken(read, text, expected):
+    assert read(text, name="t.csv").info.line == expected
+
+
+def test_numbers_are_read_to_the_last_digit(read):
+    trace = read(csv("arrival_s", "0", "0.1", "0.30000000000000004"))
+
+    assert np.array_equal(trace.times_s, np.array([0, 0.1, 0.1 + 0.2]))

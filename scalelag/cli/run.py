@@ -8,12 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from scalelag.cli.attempt import Job
-from scalelag.cli.ray_load import (
-    placement_of,
-)
+from scalelag.cli.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.signals import interruptible
 from scalelag.cli.targets import DEPLOY_WAIT_S
-from scalelag.cli.tries import Retries
+from scalelag.cli.tries import Retries, RetryCount, RetryWait
 from scalelag.errors import UsageError
 from scalelag.plugin.options import OPTIONS, Option
 from scalelag.plugin.run_options import run_options
@@ -76,16 +74,8 @@ def run(
     web: Annotated[
         bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
     ] = False,
-    retries: Annotated[
-        int,
-        typer.Option(
-            help="Try again this many times where the run failed through the target.", min=0
-        ),
-    ] = 0,
-    retry_wait: Annotated[
-        float,
-        typer.Option(help="Seconds before the first retry; doubled each time.", min=0, max=3600),
-    ] = 10.0,
+    retries: RetryCount = 0,
+    retry_wait: RetryWait = 10.0,
     **values: Any,  # noqa: ANN401  the plugin's options, each of its own type
 ) -> int:
     """Send stepped load to a Serve endpoint, watch its replicas, and report their lag."""

@@ -23,8 +23,9 @@ class Due:
 
     recorded = False
 
-    def __init__(self, intended_s):
+    def __init__(self, intended_s, sent_s=None):
         self.intended_s = intended_s
+        self.sent_s = intended_s if sent_s is None else sent_s
 
 
 class Response:
@@ -81,7 +82,7 @@ def recorded(path: Path, clock: Hand | None = None, **event: Any) -> RequestColu
 
 
 def test_an_arrival_counts_from_its_intended_start(tmp_path: Path):
-    read = recorded(tmp_path, context={"arrival": Due(999.25)}, response_time=500.0)
+    read = recorded(tmp_path, context={"arrival": Due(999.25, sent_s=999.5)}, response_time=500.0)
 
     assert read.intended_s.tolist() == [999.25]
     assert read.latency_s.tolist() == pytest.approx([0.75])
@@ -274,7 +275,7 @@ class Response:
 
 class Due:
     def __init__(self, intended_s):
-        self.intended_s = intended_s
+        self.intended_s = self.sent_s = intended_s
 
 
 recorder = RequestRecorder(Clock().now)

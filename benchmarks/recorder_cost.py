@@ -23,7 +23,10 @@ class Response:
 class Due:
     """Stands in for an arrival of the open loop."""
 
-    intended_s = 0.0
+    __slots__ = ("intended_s", "recorded")
+
+    def __init__(self) -> None:
+        self.intended_s, self.recorded = 0.0, False
 
 
 def main() -> None:
@@ -32,7 +35,7 @@ def main() -> None:
     Taking the rows, as happens twice a second, is part of it. The second figure has what Locust's
     event adds to every listener: the call with nine keywords.
     """
-    recorder, stats = RequestRecorder(Clock().now), RequestStats()
+    recorder, stats = RequestRecorder(Clock()), RequestStats()
     response, context = Response(), {"arrival": Due()}
     event: dict[str, Any] = {
         "request_type": "GET",

@@ -45,7 +45,7 @@ class LoadWorker:
         self._environment = environment
         self._runner = runner
         self.clock = clock
-        self.recorder = RequestRecorder(clock.now)
+        self.recorder = RequestRecorder(clock)
         self.assignment: Assignment | None = None
         self._options: RunOptions | None = None
         self.stopping = gevent.event.Event()

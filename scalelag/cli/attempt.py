@@ -11,6 +11,7 @@ from reports.analysis.gates import parse_gate
 from reports.analysis.summary import analyse
 from reports.render.terminal import render_terminal
 from scalelag.cli.load_process import LoadProcess, option_arguments
+from scalelag.cli.ray_load import Placement, placed
 from scalelag.cli.targets import Endpoint, embedded, existing
 from scalelag.cli.tries import TryEnd, fault_of, read_judged, say
 from scalelag.errors import EXIT_INVALID, TargetError
@@ -37,6 +38,7 @@ class Job:
         verify: bool | str,
         locustfiles: Sequence[Path],
         processes: int,
+        placement: Placement | None,
         web: bool,
     ) -> None:
         self._values = values
@@ -48,6 +50,7 @@ class Job:
         self._verify = verify
         self._locustfiles = locustfiles
         self._processes = processes
+        self._placement = placement
         self._web = web
         self._left: list[str] = []
 
@@ -86,15 +89,19 @@ class Job:
     def _load(self, endpoint: Endpoint, tries: Sequence[EarlierTry]) -> TryEnd:
         values = {**self._values, "dashboard": endpoint.dashboard}
         values["grpc_host"] = endpoint.grpc_host or values["grpc_host"]
-        load = LoadProcess(
-            [*option_arguments(values), "--host", endpoint.host],
-            locustfiles=self._locustfiles,
-            processes=self._processes,
-            web=self._web,
-            token=endpoint.token,
-            tries=tries,
-        )
-        code, outcome = load.run()
+        with placed(self._placement, endpoint, verify=self._verify) as elsewhere:
+            load = LoadProcess(
+                [*option_arguments(values), "--host", endpoint.host],
+                locustfiles=self._locustfiles,
+                processes=self._processes,
+                elsewhere=elsewhere,
+                web=self._web,
+                token=endpoint.token,
+                tries=tries,
+            )
+            code, outcome = load.run()
+            if elsewhere is not None and outcome.unstaffed:
+                say(elsewhere.workers.explain())
         return TryEnd(code, outcome.path, fault_of(code, outcome, read_judged(outcome.path)))
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from tests.sim.standin import ROOT
-from tests.sim.test_load import RUN_DEADLINE_S, assert_ran, echo, sent_to, started, target
+from tests.sim.test_load import RUN_DEADLINE_S, assert_ran, echo, sent_to, standin, started, target
 
-__all__ = ["echo", "target"]
+__all__ = ["echo", "standin", "target"]
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -59,7 +59,7 @@ def test_a_request_that_cannot_be_made_is_refused(target, echo, tmp_path, option
 MANY = """
 from locustfiles.users import HttpPlanUser
 
-PATHS = ["/status/307", "/status/204", "/hello"]
+PATHS = ["/status/307", "/status/201", "/hello"]
 
 
 class Many(HttpPlanUser):

@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks.table import middle, parser, print_table, progress
 from scalelag.plugin.recorder import RequestRecorder, RowCollector
+from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 
 REQUESTS: Final = 3_600_000
@@ -42,7 +43,7 @@ def main() -> None:
 def one_hour(_: int) -> tuple[float, float, float]:
     """Resident MiB after 5 % of the requests, the most above that later, and CPU seconds."""
     me, response = psutil.Process(), SimpleNamespace(status_code=200)
-    recorder = RequestRecorder(time.monotonic)
+    recorder = RequestRecorder(Clock())
     resident: list[int] = []
     with tempfile.TemporaryDirectory() as folder:
         writer = RequestWriter(Path(folder) / "requests.arrow")

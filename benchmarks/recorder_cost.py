@@ -22,7 +22,7 @@ REQUESTS_A_TAKE: Final = 1_000
 def main() -> None:
     """Print CPU time a request and the ratio to Locust's statistics, the medians of the rounds."""
     options = parser(__doc__).parse_args()
-    recorder, stats = RequestRecorder(Clock().now), RequestStats()
+    recorder, stats = RequestRecorder(Clock()), RequestStats()
     # Stand-ins for the response of Locust's client and for an arrival of the open loop.
     response, arrival = SimpleNamespace(status_code=200), SimpleNamespace(intended_s=0.0)
     context = {"arrival": arrival}

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalelag.plugin.recorder import RequestRecorder, RowCollector, StreamTimes
+from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns, RequestWriter, read_requests
 
@@ -33,13 +34,12 @@ class Response:
         self.status_code = status_code
 
 
-class Hand:
-    """A clock that is set by hand."""
+class Hand(Clock):
+    """A clock that is set by hand; its machine has been up for 300 s when it reads 1000."""
 
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        super().__init__(lambda: self.now_s, lambda: self.now_s - 700.0)
 
 
 def fire(recorder: RequestRecorder, **event: Any) -> None:
@@ -278,7 +278,7 @@ class Due:
         self.intended_s = self.sent_s = intended_s
 
 
-recorder = RequestRecorder(Clock().now)
+recorder = RequestRecorder(Clock())
 collector = RowCollector(RequestWriter(Path(sys.argv[1])))
 event = dict(request_type="GET", name="/", response_time=12.5, response=Response(),
              exception=None, start_time=0.0, url="", response_length=2)

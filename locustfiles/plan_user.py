@@ -5,7 +5,7 @@ from typing import Any
 
 import gevent
 from gevent import getcurrent
-from locust import User, constant, task
+from locust import User, task
 from locust.env import Environment
 
 from locustfiles.arrivals import Arrival, OpenLoop
@@ -31,7 +31,6 @@ class PlanUser(User):
     """
 
     abstract = True
-    wait_time = constant(0)
 
     def __init__(self, environment: Environment) -> None:
         self.worker: LoadWorker = control_of(environment).worker
@@ -63,6 +62,11 @@ class PlanUser(User):
         arrival.taken = True
         return {"intended_s": arrival.intended_s, "arrival": arrival}
 
+    def wait_time(self) -> float:
+        """Seconds until `follow_the_plan` is called again: in the open loop it is called once."""
+        # Locust takes away a user that waits; one that is in its task it lets finish.
+        return _FOREVER_S if self.options.plan.unit == "rps" else 0.0
+
     @task
     def follow_the_plan(self) -> None:
         """Send this process's arrivals, or one request after another."""
@@ -71,8 +75,7 @@ class PlanUser(User):
                 self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
             )
             loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
-            # There is nothing left to do until Locust takes this user away.
-            gevent.sleep(_FOREVER_S)
+            return
         begun_s = self.worker.clock.now()
         try:
             with gevent.Timeout(self.spec.timeout_s):

@@ -1,6 +1,7 @@
 """Users that speak HTTP to a Serve application."""
 
 import time
+from typing import Any
 
 from gevent import Timeout
 from geventhttpclient.response import HTTPParseError
@@ -8,6 +9,7 @@ from locust.env import Environment
 
 from locustfiles.connections import Answer, Connections, Request, Server, StatusError
 from locustfiles.plan_user import PlanUser
+from scalelag.plugin.request_errors import WrongAnswerError
 
 
 class HttpPlanUser(PlanUser):
@@ -37,9 +39,9 @@ class HttpPlanUser(PlanUser):
         context, answer, error = self.context(), None, None
         begun_s = time.perf_counter()
         try:
-            answer = self.connections.answer(request)
+            answer = self.receive(request, context)
             error = self.complaint(answer)
-        except (OSError, HTTPParseError, Timeout) as failure:
+        except (OSError, HTTPParseError, WrongAnswerError, Timeout) as failure:
             error = failure
         self.environment.events.request.fire(
             request_type=request.method,
@@ -51,6 +53,10 @@ class HttpPlanUser(PlanUser):
             response=answer,
         )
         return answer
+
+    def receive(self, request: Request, context: dict[str, Any]) -> Answer:  # noqa: ARG002  for others
+        """Send `request`, and wait for its answer; `context` is for what else shall be recorded."""
+        return self.connections.answer(request)
 
     def complaint(self, answer: Answer) -> Exception | None:
         """What is wrong with `answer`; None for a good one."""

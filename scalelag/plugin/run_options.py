@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
+from scalelag.plugin.defaults import default_of
 from scalelag.plugin.load_options import asked_load, steps_given
 from scalelag.plugin.options import (
     EMBEDDED_VARIABLE,
@@ -110,6 +111,9 @@ def run_options(parsed: Mapping[str, Any], schedule: Schedule | None = None) -> 
         for option in OPTIONS
         if option.type != "list"
     }
+    # Locust's parser does not tell a default of the locustfile from what was given.
+    if values["body_file"] and values["json_body"] == default_of("json_body"):
+        values["json_body"] = None
     lists = {
         option.dest: tuple(check_option(option, item) for item in parsed.get(option.dest) or ())
         for option in OPTIONS

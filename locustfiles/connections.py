@@ -18,7 +18,6 @@ import gevent.ssl
 import msgspec
 from geventhttpclient.header import Headers
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
-from locust.exception import ResponseError
 
 import scalelag
 from scalelag.errors import UsageError
@@ -49,7 +48,7 @@ class Answer(msgspec.Struct, frozen=True):
         return self.content.decode(errors="replace")
 
 
-class StatusError(ResponseError):
+class StatusError(Exception):
     """An answer whose status is no success (2xx)."""
 
     def __init__(self, answer: Answer) -> None:

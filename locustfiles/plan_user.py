@@ -10,8 +10,10 @@ from locust.env import Environment
 
 from locustfiles.arrivals import Arrival, OpenLoop
 from scalelag.plugin.attach import control_of
+from scalelag.plugin.payloads import Payload
 from scalelag.plugin.request_errors import error_kind
-from scalelag.plugin.run_options import RequestSpec, RunOptions
+from scalelag.plugin.request_spec import RequestSpec
+from scalelag.plugin.run_options import RunOptions
 from scalelag.plugin.worker import Assignment, LoadWorker
 from scalelag.record.error_kinds import NO_REQUEST, TIMEOUT, UNFINISHED
 
@@ -38,12 +40,8 @@ class PlanUser(User):
         self.options: RunOptions
         self.assignment, self.options = self.worker.begin()
         self.spec: RequestSpec = self.options.request
+        self._payloads = self.spec.payloads()
         super().__init__(environment)
-
-    @staticmethod
-    def options_of(environment: Environment) -> RunOptions:
-        """The options of the run, for what has to be set before `__init__` of Locust's users."""
-        return control_of(environment).worker.begin()[1]
 
     @property
     def request_name(self) -> str:
@@ -54,13 +52,18 @@ class PlanUser(User):
         """Send one request."""
         raise NotImplementedError(f"{type(self).__name__} does not override send()")
 
+    def draw(self) -> tuple[Payload, str | None]:
+        """Path and body of the next request, and the model that it is for (`--data`, `--models`)."""
+        number, models = self.worker.draw(), self.spec.models
+        return self._payloads.of(number), models[number % len(models)] if models else None
+
     def context(self) -> dict[str, Any]:
         """What a request tells the recorder: for the first one of an arrival, when it was due."""
         arrival = getcurrent()
         if not isinstance(arrival, Arrival) or arrival.taken:
             return {}
         arrival.taken = True
-        return {"intended_s": arrival.intended_s, "arrival": arrival}
+        return {"arrival": arrival}
 
     def wait_time(self) -> float:
         """Seconds until `follow_the_plan` is called again: in the open loop it is called once."""
@@ -71,10 +74,8 @@ class PlanUser(User):
     def follow_the_plan(self) -> None:
         """Send this process's arrivals, or one request after another."""
         if self.options.plan.unit == "rps":
-            loop = OpenLoop(
-                self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
-            )
-            loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
+            if self.worker.claim_share():
+                self._send_arrivals()
             return
         begun_s = self.worker.clock.now()
         try:
@@ -85,10 +86,16 @@ class PlanUser(User):
             self._record(begun_s, begun_s, TIMEOUT)
         gevent.sleep(0)
 
+    def _send_arrivals(self) -> None:
+        loop = OpenLoop(
+            self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
+        )
+        loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
+
     def _due_times(self) -> Iterator[float]:
         """Due times of this process's arrivals, in Unix seconds."""
         mine = self.assignment
-        for block in mine.schedule.blocks():
+        for block in mine.handed.schedule.blocks():
             due_s = block + mine.zero_s
             # In small pieces: to make 65,536 numbers of Python's takes milliseconds.
             for at in range(0, due_s.size, _SLICE):

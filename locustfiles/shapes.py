@@ -8,7 +8,7 @@ from locust.runners import Runner
 from locust.user import User
 
 from locustfiles.plan_user import PlanUser
-from scalelag.errors import UsageError
+from scalelag.errors import TargetError, UsageError
 from scalelag.plugin.attach import control_of
 from scalelag.plugin.control import Control
 from scalelag.plugin.session import Session
@@ -65,8 +65,7 @@ class StepShape(LoadTestShape):
             return
         # No users yet: Locust fires test_start, where the run is announced.
         yield 0, 1.0, classes
-        control.opened.wait()
-        session = control.running
+        session = self._opened(control)
         if session is None or not self._wait_until(session, -1.0):
             return
         if session.options.plan.unit == "rps":
@@ -74,12 +73,20 @@ class StepShape(LoadTestShape):
             ended = self._wait_until(session, session.options.plan.duration_s)
         else:
             yield from self._follow(session, classes)
-            ended = session.failure is None
+            ended = session.going
         if not ended:
             return
         yield 0, float(max(1, self._runner.user_count)), classes
         self._await_stop(session)
         session.load_done = session.failure is None
+
+    def _opened(self, control: Control) -> Session | None:
+        """The run, once it was opened; None where it was not."""
+        while not control.opened.wait(_LOOK_S):
+            if not control.staffed:
+                control.refuse(TargetError("Every load process went away before the run began."))
+                return None
+        return control.running
 
     def _classes(self, plan: LoadPlan) -> list[type[User]]:
         users = self._runner.environment.user_classes
@@ -106,8 +113,8 @@ class StepShape(LoadTestShape):
         self._wait_until(session, session.options.plan.duration_s)
 
     def _wait_until(self, session: Session, at_s: float) -> bool:
-        """Wait until `at_s` seconds after the plan's start; False once the run has failed."""
-        while session.failure is None:
+        """Wait until `at_s` seconds after the plan's start; False once the run cannot go on."""
+        while session.going:
             left_s = at_s - session.elapsed_s
             if left_s <= 0:
                 return True

@@ -12,15 +12,10 @@ from scalelag.plugin.request_errors import WrongAnswerError
 
 
 class StreamedAnswer(Answer, frozen=True):
-    """An answer that came as a stream, whole."""
+    """An answer that came as a stream, whole: `content` are its tokens, `raw` is what came."""
 
-    said: str
+    raw: bytes
     times: StreamTimes
-
-    @property
-    def text(self) -> str:
-        """Its tokens, put together."""
-        return self.said
 
 
 class StreamUser(HttpPlanUser):
@@ -59,8 +54,8 @@ class StreamUser(HttpPlanUser):
                 context["stream"] = reader.times
         finally:
             response.release()
-        content = b"".join(pieces)
-        return StreamedAnswer(status, response.info(), content, reader.said, reader.times)
+        said, raw = reader.said.encode(), b"".join(pieces)
+        return StreamedAnswer(status, response.info(), said, raw, reader.times)
 
 
 class ChatUser(StreamUser):

@@ -19,10 +19,10 @@ from reports.analysis.floor import (
     ongoing_around,
     wanted_before,
 )
+from reports.analysis.floor_report import FloorReport
 from reports.analysis.intervals import Span, stat
 from reports.analysis.model import (
     DeploymentReport,
-    FloorReport,
     PhaseName,
     Replicas,
     ScaleDown,

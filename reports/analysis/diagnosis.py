@@ -12,12 +12,13 @@ import msgspec
 
 from reports.analysis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
 from reports.analysis.facts import StepFacts
-from reports.analysis.failed_requests import failures
+from reports.analysis.failed_requests import failure_notes, failures
 from reports.analysis.findings import Cause, Evidence, FailureReport, Finding
 from reports.analysis.model import StepReport
 from reports.analysis.outages import lost_nodes
 from reports.analysis.replica_rules import BOUNDS, CONFIGURED_DELAY, HEALTH_CHECK, SLOW_INIT
 from reports.analysis.signs import Rule, finding_of
+from scalelag.record.error_kinds import BACK_PRESSURE, TIMEOUT, UNFINISHED, http_status
 
 RULES: tuple[Rule, ...] = (
     NETWORK,
@@ -42,7 +43,7 @@ TELL_APART: dict[Cause, str] = {
 
 _SHARE = 0.2
 _PREVAILS = 2.0
-_OVERLOAD = ("HTTP 503", "timeout", "unfinished")
+_OVERLOAD = frozenset({BACK_PRESSURE, http_status(503), TIMEOUT, UNFINISHED})
 _UNEXPLAINED_S = 1.0
 _AFTER_S = 1.0
 
@@ -139,13 +140,14 @@ def failure_report(facts: StepFacts, step: StepReport) -> FailureReport | None:
         errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
+        notes=failure_notes(facts, failed.kinds),
     )
 
 
 def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
     """Findings that can make requests fail in these ways, whether the step was late or not."""
     causes: set[Cause] = {"network", "health_check"}
-    if kinds & set(_OVERLOAD):
+    if kinds & _OVERLOAD:
         causes |= {"bounds"}
         if facts.is_late:
             causes |= {"resources", "slow_init", "state_sync", "configured_delay"}

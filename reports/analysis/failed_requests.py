@@ -1,18 +1,24 @@
 """Requests of a step that failed, and whether it was their way that failed them."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.facts import StepFacts
+from scalelag.record.error_kinds import (
+    BACK_PRESSURE,
+    CONNECTION_CLOSED,
+    TIMEOUT,
+    UNFINISHED,
+    is_connection,
+    is_wrong_answer,
+)
 from scalelag.record.requests_file import RequestColumns
 
-_CONNECTION = re.compile(r"onnection|nreachable|o route to host|gaierror|resol")
-_TIMEOUT = ("timeout", "unfinished")
+_TIMEOUT = (TIMEOUT, UNFINISHED)
 _SILENCE_S = 1.0
 _LEAD_S = 1.0
 _MIN_UNANSWERED = 3
@@ -44,15 +50,24 @@ def failures(facts: StepFacts) -> Failed | None:
 
 
 def connection_failures(facts: StepFacts) -> Failed | None:
-    """Those that failed for want of a connection; None without any."""
-    return _failed(facts, lambda kind: _CONNECTION.search(kind) is not None)
+    """Those that failed for want of a connection; None without any.
+
+    An answer that a server breaks off, as when a replica dies, is none of them.
+    """
+    rows, chosen = _rows(facts)
+    begun = _is_any(rows, rows.error[chosen], [CONNECTION_CLOSED]) & (rows.status[chosen] > 0)
+    return _failed(facts, is_connection, but=begun)
 
 
-def _failed(facts: StepFacts, wanted: Callable[[str], bool]) -> Failed | None:
+def _failed(
+    facts: StepFacts, wanted: Callable[[str], bool], but: NDArray[np.bool_] | None = None
+) -> Failed | None:
     rows, chosen = _rows(facts)
     codes = rows.error[chosen]
     kinds = [kind for kind in rows.errors if wanted(kind)]
     failed = _is_any(rows, codes, kinds) & ~rows.not_sent[chosen]
+    if but is not None:
+        failed &= ~but
     if not failed.any():
         return None
     counts = Counter(rows.errors[code] for code in codes[failed].tolist())
@@ -61,6 +76,39 @@ def _failed(facts: StepFacts, wanted: Callable[[str], bool]) -> Failed | None:
         kinds=dict(counts.most_common()),
         from_s=float(intended_s.min()),
         to_s=float((intended_s + rows.latency_s[chosen][failed]).max()),
+    )
+
+
+def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]:
+    """What failures of some kinds mean by themselves, whatever else was going on."""
+    turned_away = kinds.get(BACK_PRESSURE, 0)
+    wrong = sum(number for kind, number in kinds.items() if is_wrong_answer(kind))
+    notes: list[str] = []
+    if turned_away:
+        notes.append(f"{turned_away:,} turned away: {_back_pressure(facts)}")
+    if wrong:
+        notes.append(
+            f"{wrong:,} answered wrongly: they arrived and an answer came back, so look at the "
+            "application, or at what answers in its place."
+        )
+    return tuple(notes)
+
+
+def _back_pressure(facts: StepFacts) -> str:
+    limited = [
+        f"{key} has max_queued_requests {most}"
+        for key, info in facts.run.info.target.deployments.items()
+        if isinstance(most := info.config.get("max_queued_requests"), int) and most >= 0
+    ]
+    if not limited:
+        return (
+            "no deployment has max_queued_requests set, so it was the application, or what stands "
+            "before Serve, that answered so."
+        )
+    return (
+        f"a queue in Serve was full ({', '.join(limited)}). Capacity lagged behind: keep replicas in "
+        "reserve (min_replicas, a lower target_ongoing_requests), or let more requests wait (a "
+        "higher max_queued_requests) or run at once (max_ongoing_requests)."
     )
 
 

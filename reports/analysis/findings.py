@@ -48,7 +48,7 @@ class FailureReport(msgspec.Struct, frozen=True):
     """Failed requests of one load step, and why; `errors` counts them by kind.
 
     `first_s` and `last_s` count from the plan's start. `cause` is None where `findings` name none,
-    or several that fit.
+    or several that fit. `notes` say what some of the kinds mean by themselves.
     """
 
     index: int
@@ -58,6 +58,7 @@ class FailureReport(msgspec.Struct, frozen=True):
     errors: dict[str, int]
     cause: Cause | None = None
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class EvidenceReport(msgspec.Struct, frozen=True):

@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 
 from reports.analysis.concurrency import Concurrency
+from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.intervals import Span, between
-from reports.analysis.model import DelayReport, FloorReport, StepReport
+from reports.analysis.model import StepReport
 from reports.analysis.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.timeline import ReplicaLife
 from scalelag.record.rows import Poll

@@ -78,13 +78,16 @@ def metric_names() -> tuple[str, ...]:
 
 
 def _leaves(struct: type) -> Iterator[str]:
-    """Dotted names of the numbers within a struct type."""
+    """Dotted names of the numbers within a struct type, and within the structs that it holds."""
     for name, hint in typing.get_type_hints(struct).items():
         kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         if Stat in kinds:
             yield from (f"{name}.{field}" for field in ("p50", "p95", "max"))
         elif int in kinds or float in kinds:
             yield name
+        else:
+            held = [k for k in kinds if isinstance(k, type) and issubclass(k, msgspec.Struct)]
+            yield from (f"{name}.{leaf}" for kind in held for leaf in _leaves(kind))
 
 
 def judge(

@@ -6,7 +6,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.load_parts import NameReport, StreamReport
 from reports.analysis.model import LoadReport, LoadStepReport
+from reports.analysis.quantiles import quantile_ms
+from reports.analysis.streams import Streams, stream_report, streams_of
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.plan import LoadStep, Unit
 from scalelag.record.requests_file import RequestColumns
@@ -42,6 +45,9 @@ def load_report(
     lost = max(0, (planned or 0) - rows.count)
     total = everything.planned + lost
     on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
+    streams = streams_of(rows)
+    parts = tuple(_step_reports(rows, streams, steps, unit, zero_s))
+    load_s = sum(part.hold_s for part in parts)
     return LoadReport(
         planned=total,
         sent=everything.sent,
@@ -51,21 +57,23 @@ def load_report(
         error_ratio=_ratio(everything.failed + everything.not_sent + lost, total),
         errors=_errors(rows, lost),
         on_time_ratio=_ratio(on_time, total),
-        send_lag_p50_ms=_quantile_ms(everything.send_lag, 0.5),
-        send_lag_p99_ms=_quantile_ms(everything.send_lag, 0.99),
-        latency_p50_ms=_quantile_ms(everything.latency, 0.5),
-        latency_p95_ms=_quantile_ms(everything.latency, 0.95),
-        latency_p99_ms=_quantile_ms(everything.latency, 0.99),
-        latency_p999_ms=_quantile_ms(everything.latency, 0.999),
-        latency_max_ms=_quantile_ms(everything.latency, 1.0),
-        service_p50_ms=_quantile_ms(everything.service, 0.5),
-        service_p99_ms=_quantile_ms(everything.service, 0.99),
-        steps=tuple(_step_reports(rows, steps, unit, zero_s)),
+        send_lag_p50_ms=quantile_ms(everything.send_lag, 0.5),
+        send_lag_p99_ms=quantile_ms(everything.send_lag, 0.99),
+        latency_p50_ms=quantile_ms(everything.latency, 0.5),
+        latency_p95_ms=quantile_ms(everything.latency, 0.95),
+        latency_p99_ms=quantile_ms(everything.latency, 0.99),
+        latency_p999_ms=quantile_ms(everything.latency, 0.999),
+        latency_max_ms=quantile_ms(everything.latency, 1.0),
+        service_p50_ms=quantile_ms(everything.service, 0.5),
+        service_p99_ms=quantile_ms(everything.service, 0.99),
+        steps=parts,
+        stream=stream_report(streams, slice(None), load_s),
+        names=dict(_name_reports(rows, streams, load_s)),
     )
 
 
 def _step_reports(
-    rows: RequestColumns, steps: Sequence[LoadStep], unit: Unit, zero_s: float
+    rows: RequestColumns, streams: Streams, steps: Sequence[LoadStep], unit: Unit, zero_s: float
 ) -> Iterator[LoadStepReport]:
     """Reports of steps with load; the end of the plan, a step to nothing, has none."""
     for step in steps:
@@ -73,10 +81,14 @@ def _step_reports(
             rows.intended_s, [zero_s + step.at_s, zero_s + step.hold_until_s], side="left"
         )
         if step.to_level > 0 or high > low:
-            yield _step_report(_rows(rows, slice(int(low), int(high))), step, unit)
+            hold_s = step.hold_until_s - step.at_s
+            stream = stream_report(streams, streams.of_rows(low, high), hold_s)
+            yield _step_report(_rows(rows, slice(int(low), int(high))), step, unit, stream)
 
 
-def _step_report(part: _Rows, step: LoadStep, unit: Unit) -> LoadStepReport:
+def _step_report(
+    part: _Rows, step: LoadStep, unit: Unit, stream: StreamReport | None
+) -> LoadStepReport:
     hold_s = step.hold_until_s - step.at_s
     return LoadStepReport(
         index=step.index,
@@ -92,17 +104,52 @@ def _step_report(part: _Rows, step: LoadStep, unit: Unit) -> LoadStepReport:
         not_sent=part.not_sent,
         offered_rps=part.planned / hold_s,
         completed_rps=(part.sent - part.failed) / hold_s,
-        latency_p50_ms=_quantile_ms(part.latency, 0.5),
-        latency_p95_ms=_quantile_ms(part.latency, 0.95),
-        latency_p99_ms=_quantile_ms(part.latency, 0.99),
-        latency_max_ms=_quantile_ms(part.latency, 1.0),
-        service_p50_ms=_quantile_ms(part.service, 0.5),
-        service_p99_ms=_quantile_ms(part.service, 0.99),
+        latency_p50_ms=quantile_ms(part.latency, 0.5),
+        latency_p95_ms=quantile_ms(part.latency, 0.95),
+        latency_p99_ms=quantile_ms(part.latency, 0.99),
+        latency_max_ms=quantile_ms(part.latency, 1.0),
+        service_p50_ms=quantile_ms(part.service, 0.5),
+        service_p99_ms=quantile_ms(part.service, 0.99),
         error_ratio=_ratio(part.failed + part.not_sent, part.planned),
+        stream=stream,
     )
 
 
-def _rows(rows: RequestColumns, where: slice) -> _Rows:
+def _name_reports(
+    rows: RequestColumns, streams: Streams, load_s: float
+) -> Iterator[tuple[str, NameReport]]:
+    """Reports of all names of requests, that of most requests first."""
+    rows_of = _places(rows.name, len(rows.names))
+    streams_of_name = _places(rows.name[streams.told.row], len(rows.names))
+    for code in sorted(range(len(rows.names)), key=lambda code: -rows_of[code].size):
+        stream = stream_report(streams, streams_of_name[code], load_s)
+        yield rows.names[code], _name_report(_rows(rows, rows_of[code]), stream)
+
+
+def _name_report(part: _Rows, stream: StreamReport | None) -> NameReport:
+    return NameReport(
+        planned=part.planned,
+        sent=part.sent,
+        failed=part.failed,
+        not_sent=part.not_sent,
+        latency_p50_ms=quantile_ms(part.latency, 0.5),
+        latency_p95_ms=quantile_ms(part.latency, 0.95),
+        latency_p99_ms=quantile_ms(part.latency, 0.99),
+        latency_max_ms=quantile_ms(part.latency, 1.0),
+        service_p50_ms=quantile_ms(part.service, 0.5),
+        service_p99_ms=quantile_ms(part.service, 0.99),
+        stream=stream,
+    )
+
+
+def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
+    """Where each of `count` codes stands in `codes`: all found with one sort."""
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=count))
+    return np.split(order, ends[:-1])
+
+
+def _rows(rows: RequestColumns, where: slice | NDArray[np.intp]) -> _Rows:
     not_sent = rows.not_sent[where]
     sent = ~not_sent
     latency = rows.latency_s[where][sent]
@@ -129,10 +176,3 @@ def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
-    """Quantile in milliseconds, linear between order statistics; None without values."""
-    if not values_s.size:
-        return None
-    return float(np.quantile(values_s, q)) * 1000

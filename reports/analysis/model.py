@@ -8,7 +8,10 @@ from typing import Any, Literal
 import msgspec
 
 from reports.analysis.findings import Cause, Evidence, EvidenceReport, FailureReport, Finding
+from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.intervals import Span, Stat
+from reports.analysis.load_parts import NameReport, StreamReport
+from reports.analysis.load_workers import LoadWorkerReport
 from scalelag.record.finding import LintFinding
 from scalelag.record.plan import Direction, Unit
 from scalelag.record.run_info import RunStatus, Versions
@@ -50,42 +53,6 @@ class Phase(msgspec.Struct, frozen=True):
     source: Source | None = None
     reason: str | None = None
     part_of: PhasePart = "total"
-
-
-class FloorReport(msgspec.Struct, frozen=True):
-    """What the configuration makes unavoidable, in parts that add up to the floor, in seconds.
-
-    `replica_s` is the fastest start-up seen in the run on the way up, and the shortest drain on the
-    way down. `worst_s` is the longest that it can take without any fault.
-    """
-
-    detect_s: float
-    delay_s: float
-    loop_s: float
-    replica_s: float
-    worst_s: float
-
-    @property
-    def total_s(self) -> float:
-        """The floor."""
-        return self.detect_s + self.delay_s + self.loop_s + self.replica_s
-
-    @property
-    def configured_s(self) -> float:
-        """What of it is the autoscaler's configuration."""
-        return self.detect_s + self.delay_s + self.loop_s
-
-
-class DelayReport(msgspec.Struct, frozen=True):
-    """The delay as configured, and as it was: from when more, or fewer, replicas could be wanted.
-
-    `loop_s` is what one turn of the controller's loop took (0.1 s if nothing slows it), None if
-    it does not tell.
-    """
-
-    configured_s: float
-    effective_s: Span
-    loop_s: float | None
 
 
 class StepReport(msgspec.Struct, frozen=True):
@@ -196,6 +163,7 @@ class LoadStepReport(msgspec.Struct, frozen=True):
     service_p50_ms: float | None = None
     service_p99_ms: float | None = None
     error_ratio: float | None = None
+    stream: StreamReport | None = None
 
 
 class LoadReport(msgspec.Struct, frozen=True):
@@ -203,7 +171,8 @@ class LoadReport(msgspec.Struct, frozen=True):
 
     `completed` were answered without an error, `failed` were sent and were not, `not_sent` were
     planned and never sent; `error_ratio` is failed and not sent over planned. Latency counts from
-    the intended start, service time from the actual send, over all that were sent.
+    the intended start, service time from the actual send, over all that were sent. `stream` is None
+    where no answer was streamed; `names` begins with the name of most requests.
     """
 
     planned: int
@@ -224,6 +193,9 @@ class LoadReport(msgspec.Struct, frozen=True):
     service_p50_ms: float | None = None
     service_p99_ms: float | None = None
     steps: tuple[LoadStepReport, ...] = ()
+    workers: tuple[LoadWorkerReport, ...] = ()
+    stream: StreamReport | None = None
+    names: dict[str, NameReport] = {}
 
 
 class ProbeReport(msgspec.Struct, frozen=True):

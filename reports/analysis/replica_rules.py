@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.analysis.facts import FAILED_CHECKS, WANTS_MORE, StepFacts
 from reports.analysis.findings import Evidence
-from reports.analysis.model import FloorReport
+from reports.analysis.floor_report import FloorReport
 from reports.analysis.outages import mark_wait, stalls
 from reports.analysis.phases import failed_tries
 from reports.analysis.policy import DEFAULT_LOOP_S, Policy

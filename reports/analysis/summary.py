@@ -13,6 +13,7 @@ from reports.analysis.findings import Cause, EvidenceReport, FailureReport, Find
 from reports.analysis.gates import Gate, judge
 from reports.analysis.latency import load_report
 from reports.analysis.lint_run import lint_run
+from reports.analysis.load_workers import worker_reports
 from reports.analysis.model import (
     GateResult,
     Report,
@@ -57,7 +58,10 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
     deployments = {key: one.report for key, one in analysed.items()}
     evidence = _evidence(run)
     planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
-    load = load_report(run.requests, planned, steps, info.plan.unit, info.zero_s)
+    load = msgspec.structs.replace(
+        load_report(run.requests, planned, steps, info.plan.unit, info.zero_s),
+        workers=worker_reports(info.load_workers, run.requests),
+    )
     probe = probe_report(run, watched_s)
     judged = judge(gates, deployments, load, probe)
     problems = run_problems(run, load, probe, watched_s)

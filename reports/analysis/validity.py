@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reports.analysis.load_workers import lost_arrivals, worker_warnings
 from reports.analysis.model import DeploymentReport, InvalidThrough, LoadReport, ProbeReport
 from reports.analysis.timeline import Timeline
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
@@ -81,8 +82,7 @@ def run_problems(
         problems.append(
             Problem(
                 f"only {100 * load.on_time_ratio:.1f} % of the planned requests were sent within "
-                "100 ms of their time: the load generator was too slow (see --processes and "
-                "--max-in-flight)",
+                f"100 ms of their time: {_why_late(load)}",
                 "load",
             )
         )
@@ -91,6 +91,13 @@ def run_problems(
         lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
         problems.append(Problem(text, "target" if lost else None))
     return problems
+
+
+def _why_late(load: LoadReport) -> str:
+    lost = sum(worker.lost_at_s is not None for worker in load.workers)
+    if lost and lost_arrivals(load.workers):
+        return f"{lost} of {len(load.workers)} load processes were lost"
+    return "the load generator was too slow (see --processes and --max-in-flight)"
 
 
 def _why(gaps: Sequence[Gap]) -> str:
@@ -131,9 +138,11 @@ def warnings(
     found += [_restart_warning(restart, zero_s) for restart in run.restarts]
     found += _edge_warnings(run.info)
     found += _budget_warnings(run.info)
-    if load.not_sent:
+    found += worker_warnings(load.workers, run.info.plan.unit)
+    no_room = load.not_sent - lost_arrivals(load.workers)
+    if no_room > 0:
         found.append(
-            f"{load.not_sent:,} planned requests were not sent: they count as failed "
+            f"{no_room:,} planned requests were not sent: they count as failed "
             "(the limit of open requests is --max-in-flight)"
         )
     for key, deployment in deployments.items():

@@ -69,7 +69,10 @@ def _print_failure(
     kinds = ", ".join(f"{n:,} x {plain(kind)}" for kind, n in failure.errors.items())
     title = f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})"
     plainly = [msgspec.structs.replace(finding, seconds=None) for finding in failure.findings]
-    _print_title(console, title, _named(plainly, failure.cause) or ["no cause found"])
+    unknown = [] if failure.notes else ["no cause found"]
+    _print_title(console, title, _named(plainly, failure.cause) or unknown)
+    for note in failure.notes:
+        emit(console, _marked(">", note), 3)
     new = [f for f in failure.findings if (failure.index, f.cause) not in explained]
     for line in _finding_lines(new, failure.cause):
         emit(console, line, 3)

@@ -1,18 +1,21 @@
 """What was sent, what came back, and how fast, for the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from reports.analysis.load_workers import LoadWorkerReport
 from reports.analysis.model import LoadReport, RunSummary
-from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.render.layout import emit, first_fitting, flow, hanging, lines_of, room, table_of
+from reports.render.name_table import print_names
+from reports.render.stream_table import print_streams
 from reports.render.wording import count, load_change, milliseconds, plain, rate, shortened
 
 _STEP, _AT, _LOAD = "\nstep", "\nat", "load\n"
 _COUNTS = ("offered\nrps", "completed\nrps", "\nfailed", "not\nsent")
 _TIMES = ("latency\np50", "\np95", "\np99", "\nmax", "service\np50", "\np99 ")
+_IN_LINES = {_TIMES[5]: "service p99"}
 _WORDS = frozenset({"step"})
 _MOST_ERRORS = 5
 
@@ -24,7 +27,22 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
     about = "ms; latency from the intended start, service from the send"
     emit(console, flow([title, _loop(run), about], room(console), "  "))
     emit(console, _table(console, load))
+    if len(load.workers) > 1:
+        emit(console, flow(_about_workers(load.workers), room(console)))
+    print_streams(console, load)
+    print_names(console, load.names)
     _print_errors(console, load)
+
+
+def _about_workers(workers: Sequence[LoadWorkerReport]) -> list[str]:
+    hosts = len({worker.host for worker in workers})
+    unsure_s = max(worker.error_s + worker.drift_s for worker in workers)
+    lost = sum(worker.lost_at_s is not None for worker in workers)
+    return [
+        f"{len(workers)} load processes on {count(hosts, 'machine')}",
+        f"their clocks known to ±{1000 * unsure_s:.1f} ms",
+        *([f"{lost} lost: see the warnings"] if lost else []),
+    ]
 
 
 def _table(console: Console, load: LoadReport) -> RenderableType:
@@ -33,16 +51,13 @@ def _table(console: Console, load: LoadReport) -> RenderableType:
     everything = tuple(cells)
     without_load = tuple(header for header in everything if not header.startswith(_LOAD))
     requests = tuple(header for header in everything if header not in _TIMES)
+    times = (_STEP, _AT, *_TIMES)
     layouts = (
-        lambda: _of(everything, cells),
-        lambda: _of(without_load, cells),
-        lambda: Group(_of(requests, cells), "", _of((_STEP, _AT, *_TIMES), cells)),
+        lambda: table_of(everything, cells, _WORDS),
+        lambda: table_of(without_load, cells, _WORDS),
+        lambda: Group(table_of(requests, cells, _WORDS), "", table_of(times, cells, _WORDS)),
     )
-    return first_fitting(console, layouts) or _step_by_step(cells, room(console))
-
-
-def _of(headers: Sequence[str], cells: Mapping[str, Sequence[str]]) -> Table:
-    return columns(headers, list(zip(*(cells[h] for h in headers), strict=True)), _WORDS)
+    return first_fitting(console, layouts) or lines_of(cells, _IN_LINES, room(console))
 
 
 def _cells(load: LoadReport) -> dict[str, list[str]]:
@@ -65,16 +80,6 @@ def _cells(load: LoadReport) -> dict[str, list[str]]:
         _TIMES[4]: [milliseconds(part.service_p50_ms) for part in parts],
         _TIMES[5]: [milliseconds(part.service_p99_ms) for part in parts],
     }
-
-
-def _step_by_step(cells: Mapping[str, Sequence[str]], width: int) -> Text:
-    """Without a table, for consoles too narrow for one."""
-    headers = [*list(cells)[:-2], _TIMES[4], "service\np99"]
-    lines: list[Text] = []
-    for row in zip(*cells.values(), strict=True):
-        named = zip(headers, row, strict=True)
-        lines.append(flow([f"{' '.join(h.split())} {cell}" for h, cell in named if cell], width))
-    return Text("\n").join(lines)
 
 
 def _print_errors(console: Console, load: LoadReport) -> None:

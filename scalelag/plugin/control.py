@@ -6,8 +6,10 @@ from pathlib import Path
 
 import gevent
 import gevent.event
+from locust.dispatch import UsersDispatcher
 from locust.env import Environment
-from locust.runners import Runner, WorkerRunner
+from locust.runners import MasterRunner, Runner, WorkerNode, WorkerRunner
+from locust.user import User
 from rich.console import Console
 
 from reports.analysis.curves import Analysis
@@ -18,12 +20,13 @@ from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
 from reports.render.wording import plain
 from scalelag.errors import EXIT_INTERRUPTED, ScalelagError, TargetError
+from scalelag.plugin.dispatchers import ClosedLoopDispatcher, OpenLoopDispatcher
 from scalelag.plugin.live import LiveLine
 from scalelag.plugin.options import PARENT_VARIABLE
 from scalelag.plugin.run_options import run_options
 from scalelag.plugin.session import Session
 from scalelag.plugin.tries import Outcome, note_outcome
-from scalelag.plugin.worker import ROWS_MESSAGE, LoadWorker
+from scalelag.plugin.worker import PONG_MESSAGE, ROWS_MESSAGE, LoadWorker
 from scalelag.record.clock import Clock
 from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
 
@@ -42,6 +45,7 @@ class Control:
         self._path: str | None = None
         self._report: tuple[Analysis, Path] | None = None
         self._live: gevent.Greenlet[..., None] | None = None
+        self._closing: gevent.Greenlet[..., None] | None = None
         self.worker = LoadWorker(environment, runner, self._clock)
         self.session: Session | None = None
         # From the first look at the target until the shape is done or the test is stopped.
@@ -49,6 +53,9 @@ class Control:
         # Set once test_start has been dealt with: Locust fires it in a greenlet of its own.
         self.opened = gevent.event.Event()
         runner.register_message(ROWS_MESSAGE, self._on_rows)
+        runner.register_message(PONG_MESSAGE, self._on_pong)
+        if isinstance(runner, MasterRunner):
+            environment.dispatcher_class = self._dispatcher  # pyright: ignore[reportAttributeAccessIssue]  called as the class is
         if os.environ.get(PARENT_VARIABLE):
             # The parent of a worker that Locust forked is the process that leads the run.
             forked = isinstance(runner, WorkerRunner)
@@ -57,9 +64,13 @@ class Control:
 
     def prepare(self) -> bool:
         """Check the options and look at the target. What is wrong is said; then it is False."""
-        self.session, self.busy, self._path = None, True, None
+        self.session, self.busy, self._path, self._closing = None, True, None, None
         self.opened.clear()
         try:
+            if not self.staffed:
+                raise TargetError(
+                    "No load process is connected: start some with --worker, or use --processes."
+                )
             options = run_options(vars(self._environment.parsed_options))
             if options.trace is not None:
                 self._say(options.trace.line)
@@ -67,6 +78,9 @@ class Control:
         except ScalelagError as error:
             self.refuse(error)
             return False
+        if options.plan.unit == "users":
+            # Of a worker that is lost the others take over the users at once, not at the next stage.
+            vars(self._environment.parsed_options)["enable_rebalancing"] = True
         # A request that is on its way when the load ends is waited for, never cut off.
         self._environment.stop_timeout = max(
             self._environment.stop_timeout or 0.0, options.request.timeout_s + 1
@@ -104,14 +118,21 @@ class Control:
         self._live = gevent.spawn(self._show, session)
 
     @property
+    def staffed(self) -> bool:
+        """Whether there is a process that can send load."""
+        return not isinstance(self._runner, MasterRunner) or self._runner.worker_count > 0
+
+    @property
     def running(self) -> Session | None:
         """The run under way; None before it was opened and after it was closed."""
         return self.session if self.session is not None and self.session.running else None
 
     def on_test_stopping(self, environment: Environment, **_rest: object) -> None:
         """Wait for open requests to their time-out only where the plan is done."""
-        if self.running is not None and not self.running.load_done:
-            environment.stop_timeout = _INTERRUPTED_STOP_TIMEOUT_S
+        if self.running is not None:
+            self.running.stopping()
+            if not self.running.load_done:
+                environment.stop_timeout = _INTERRUPTED_STOP_TIMEOUT_S
 
     def on_test_stop(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Watch the scale-down after a plan that was done, then close the run and report."""
@@ -122,20 +143,26 @@ class Control:
         session.end_load()
         if session.load_done:
             session.drain()
-        self._finish(session, interrupted=not session.load_done)
+        self._close(session, interrupted=not session.load_done)
 
     def on_quitting(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Close a run that `test_stop` did not (Ctrl-C, SIGTERM); it may be called twice."""
         if self.running is not None:
             # Fires test_stop, after the users were stopped and what they had open was recorded.
             self._runner.stop()
-        # Already stopped by Locust: test_stop was fired, and broken off while it drained.
-        if self.running is not None:
-            self._finish(self.running, interrupted=True)
+        # Already stopped by Locust: test_stop was fired, and broken off while it drained or closed.
+        if self.session is not None and (self.running is not None or self._closing is not None):
+            self._close(self.session, interrupted=True)
 
     def on_quit(self, exit_code: int, **_rest: object) -> None:  # noqa: ARG002
         """Print the report last of all, below what Locust has to say."""
         self._print_report()
+
+    def _close(self, session: Session, *, interrupted: bool) -> None:
+        """Finish the run once, to its end: Locust may end the greenlet that we are called in."""
+        if self._closing is None:
+            self._closing = gevent.spawn(self._finish, session, interrupted=interrupted)
+        self._closing.get()
 
     def _finish(self, session: Session, *, interrupted: bool) -> None:
         if self._live is not None:
@@ -145,6 +172,9 @@ class Control:
         )
         if session.failure:
             path = session.finish("invalid", str(session.failure))
+        elif session.fleet.deserted and not session.load_done:
+            path = session.finish("invalid", "every load process was lost before the plan ended")
+            interrupted = False
         elif interrupted:
             path = session.finish("interrupted", f"stopped {while_doing}")
         else:
@@ -178,6 +208,21 @@ class Control:
         data = getattr(msg, "data", None)
         if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
             self.session.collect(data)
+
+    def _on_pong(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
+        if self.session is not None:
+            self.session.fleet.pong(str(getattr(msg, "node_id", "")), getattr(msg, "data", {}))
+
+    def _dispatcher(
+        self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]
+    ) -> UsersDispatcher:
+        """What Locust hands users out with; as it does itself where no run is led from here."""
+        if self.session is None:
+            return UsersDispatcher(worker_nodes, user_classes)
+        takes = self.session.fleet.takes
+        if self.session.options.plan.unit == "rps":
+            return OpenLoopDispatcher(worker_nodes, user_classes, takes)
+        return ClosedLoopDispatcher(worker_nodes, user_classes, takes)
 
     def _say(self, text: str) -> None:
         console = Console(stderr=True)

@@ -63,6 +63,7 @@ class LiveLine:
                 f"{achieved:.0f} requests/s",
                 self._replicas(),
                 f"{counts.failed} errors",
+                self._lost(),
                 self._time_left(plan, elapsed_s),
             )
             if part
@@ -79,6 +80,11 @@ class LiveLine:
             f"{'?' if seen.target is None else seen.target} RUNNING/target"
             for key, seen in sorted(probe.latest.deployments.items())
         )
+
+    def _lost(self) -> str:
+        fleet = self._session.fleet
+        lost = len(fleet.members) - len(fleet.living)
+        return f"{lost} of {len(fleet.members)} load processes lost" if lost else ""
 
     def _time_left(self, plan: LoadPlan, elapsed_s: float) -> str:
         if elapsed_s < plan.duration_s:

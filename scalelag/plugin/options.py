@@ -142,8 +142,17 @@ OPTIONS: tuple[Option, ...] = (
         check=parse_header,
         in_web=False,
     ),
-    Option("--json-body", "JSON text to send as the body.", check=check_json),
+    Option("--json-body", "JSON text to send as the body."),
     Option("--body-file", "File to send as the body."),
+    Option(
+        "--data",
+        "CSV or JSON Lines file; its rows fill {{ columns }} in path and body, one a request.",
+    ),
+    Option(
+        "--models",
+        "Ids of multiplexed models, separated by commas; each request is for the next.",
+    ),
+    Option("--expect", "Text that a good answer holds; an answer without it is a wrong answer."),
     Option(
         "--request-timeout",
         "Seconds after which a request has failed.",

@@ -37,7 +37,7 @@ class Payloads:
     """
 
     def __init__(self, path: str, body: bytes | None, rows: Sequence[Row] = ()) -> None:
-        """Take them. Raises UsageError where a template is none, or names a column that is not there."""
+        """Take them. Raises UsageError for what is no template, or names a column that is not there."""
         self._fixed = Payload(path, body)
         self._rows = rows
         if rows:
@@ -130,7 +130,7 @@ def _csv_rows(file: Path, text: str) -> Iterator[Row]:
                 )
             yield row
     except csv.Error as error:
-        raise UsageError(f"--data {file} line {reader.line_num}: {error}.") from error
+        raise UsageError(f"--data {file} after line {reader.line_num}: {error}.") from error
 
 
 def _json_rows(file: Path, text: str) -> Iterator[Row]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
-from locust.exception import ResponseError
 
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
@@ -51,11 +50,11 @@ _UNAVAILABLE: tuple[tuple[str, str], ...] = (
 )
 
 
-class WrongAnswerError(ResponseError):
+class WrongAnswerError(Exception):
     """An answer came, whole, and is not what was asked for: `wrong answer: <what>` in the record.
 
-    Say `what` in few words that are the same for the same fault, since they are counted. Within
-    `with self.client.request(.., catch_response=True) as response:` it may be raised.
+    Say `what` in few words that are the same for the same fault, since they are counted. With
+    Locust's own clients: `response.failure(WrongAnswerError("no label"))`.
     """
 
 

@@ -1,14 +1,12 @@
 """The options of a run, checked and typed: what everything below the command line works with."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from scalelag.errors import UsageError
 from scalelag.plugin.defaults import default_of
 from scalelag.plugin.load_options import asked_load, steps_given
 from scalelag.plugin.options import (
@@ -20,6 +18,7 @@ from scalelag.plugin.options import (
     parse_header,
     parse_share,
 )
+from scalelag.plugin.request_spec import RequestSpec, asked_request, read_files
 from scalelag.plugin.tries import earlier_tries
 from scalelag.record.plan import LoadPlan
 from scalelag.record.run_info import EarlierTry
@@ -28,24 +27,14 @@ from scalelag.record.trace import TraceInfo
 from scalelag.target.preflight import without_credentials
 
 
-class RequestSpec(msgspec.Struct, frozen=True):
-    """The request that our own users send. `headers` still hold `${VARIABLE}`."""
+class Handed(msgspec.Struct, frozen=True):
+    """What a process that is led has from its leader, since it may not have the files.
 
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes | None
-    timeout_s: float
+    `files` are contents by option.
+    """
 
-    def headers_with_secrets(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Headers as sent. Raises UsageError where a variable is not set."""
-
-        def value_of(match: re.Match[str]) -> str:
-            if match[1] not in environ:
-                raise UsageError(f"--header names ${{{match[1]}}}, which is not set.")
-            return environ[match[1]]
-
-        return {name: VARIABLE.sub(value_of, value) for name, value in self.headers}
+    schedule: Schedule
+    files: dict[str, bytes]
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -54,6 +43,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     schedule: Schedule
     trace: TraceInfo | None
     request: RequestSpec
+    files: dict[str, bytes]
     max_in_flight: int
     grpc_host: str | None
     dashboard: str
@@ -100,10 +90,10 @@ class RunOptions(msgspec.Struct, frozen=True):
         return False if self.insecure else (self.dashboard_ca or True)
 
 
-def run_options(parsed: Mapping[str, Any], schedule: Schedule | None = None) -> RunOptions:
+def run_options(parsed: Mapping[str, Any], handed: Handed | None = None) -> RunOptions:
     """Options from `vars()` of Locust's namespace. Raises UsageError naming what is wrong.
 
-    A process that is led has its `schedule` from the leader: it may not have the trace.
+    A process that is led passes what was `handed` to it.
     """
     parsed = {**parsed, "steps": steps_given(parsed)}
     values = {
@@ -119,20 +109,13 @@ def run_options(parsed: Mapping[str, Any], schedule: Schedule | None = None) -> 
         for option in OPTIONS
         if option.type == "list"
     }
-    request = RequestSpec(
-        method=str(values["method"]).upper(),
-        path=values["path"] if str(values["path"]).startswith("/") else f"/{values['path']}",
-        headers=_headers(lists["header"], json_body=bool(values["json_body"])),
-        body=_body(values["json_body"], values["body_file"]),
-        timeout_s=values["request_timeout"],
-    )
-    trace = None
-    if schedule is None:
-        schedule, trace = asked_load(values)
+    files = read_files(values) if handed is None else handed.files
+    schedule, trace = asked_load(values) if handed is None else (handed.schedule, None)
     return RunOptions(
         schedule=schedule,
         trace=trace,
-        request=request,
+        request=asked_request(values, lists["header"], files),
+        files=files,
         max_in_flight=values["max_in_flight"],
         grpc_host=values["grpc_host"],
         dashboard=values["dashboard"],
@@ -155,23 +138,3 @@ def run_options(parsed: Mapping[str, Any], schedule: Schedule | None = None) -> 
 def _given(option: Option, value: Any) -> Any:  # noqa: ANN401  any option's value
     """`value`, None for the empty text that the web form hands over for a field left empty."""
     return None if value == "" and option.default is None else value
-
-
-def _headers(texts: tuple[str, ...], *, json_body: bool) -> tuple[tuple[str, str], ...]:
-    headers = tuple(parse_header(text) for text in texts)
-    if json_body and "content-type" not in {name.lower() for name, _ in headers}:
-        headers += (("Content-Type", "application/json"),)
-    return headers
-
-
-def _body(json_body: str | None, body_file: str | None) -> bytes | None:
-    if json_body and body_file:
-        raise UsageError("--json-body and --body-file: give one of the two.")
-    if json_body:
-        return json_body.encode()
-    if not body_file:
-        return None
-    try:
-        return Path(body_file).read_bytes()
-    except OSError as error:
-        raise UsageError(f"--body-file {body_file}: {error.strerror}.") from error

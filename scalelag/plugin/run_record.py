@@ -20,6 +20,7 @@ from scalelag.record.run_info import (
     SCHEMA_VERSION,
     UNFINISHED,
     ClockInfo,
+    LoadWorkerInfo,
     ProbeInfo,
     RunInfo,
     TargetInfo,
@@ -50,9 +51,9 @@ def begun(
     *,
     ray: str | None,
     zero_s: float,
-    workers: int,
     planned: int | None,
     findings: Collection[LintFinding],
+    load_workers: tuple[LoadWorkerInfo, ...],
 ) -> RunInfo:
     """What is known of a run that has just begun: until it is closed it counts as interrupted."""
     return RunInfo(
@@ -68,12 +69,13 @@ def begun(
         clock=clock_info(clock, None),
         target=target,
         probe=ProbeInfo(options.probe_rate_per_s, options.observer_budget_ratio),
-        workers=workers,
+        workers=len(load_workers),
         zero_s=zero_s,
         planned_requests=planned,
         findings=tuple(findings),
         tries=options.earlier_tries,
         trace=options.trace,
+        load_workers=load_workers,
     )
 
 

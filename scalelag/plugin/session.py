@@ -1,20 +1,22 @@
 """One run, in the process that leads it: from preflight to the closed run directory."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gevent
 import msgspec
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner
+from locust.runners import Runner
 
 from probes.payload import ServePayload
 from probes.replica_probe import ReplicaProbe
 from scalelag.errors import RecordError, ScalelagError, UsageError
+from scalelag.plugin.fleet import Fleet
+from scalelag.plugin.losses import write_lost
 from scalelag.plugin.recorder import RowCollector
-from scalelag.plugin.run_options import RunOptions
+from scalelag.plugin.run_options import Handed, RunOptions
 from scalelag.plugin.run_record import RunRecord, begun, clock_info, planned_requests, target_info
 from scalelag.plugin.start_lint import start_findings
 from scalelag.plugin.watch import Watch, open_dashboard
@@ -67,7 +69,8 @@ class Session:
         self._edges: list[Edge] = []
         self._final: set[int] = set()
         self._load_ended_s: float | None = None
-        self._workers = 1
+        self._stopped_s = float("inf")
+        self.fleet = Fleet(runner, clock, say, self._note_fleet)
         self._planned = planned_requests(options)
 
     def _preflight(self) -> ServePayload:
@@ -91,9 +94,11 @@ class Session:
     def start(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.
 
-        Raises UsageError for a name that is no file name, RecordError where nothing can be written.
+        Raises UsageError for a name that is no file name, RecordError where nothing can be written,
+        TargetError where no load process answers.
         """
         options = self.options
+        self.fleet.muster()
         self.path = create_run_dir(options.out, options.name, self._clock.now())
         # Before the start is set: it takes a while to pack a trace of millions.
         shares = self._shares()
@@ -113,40 +118,43 @@ class Session:
                 target_info(self._host, options, self._payload, self._watched),
                 ray=self._ray_version,
                 zero_s=self.zero_s,
-                workers=self._workers,
                 planned=self._planned,
                 findings=self.findings,
+                load_workers=self.fleet.infos(),
             ),
         )
         self._watch.start()
+        self.fleet.watch(self.zero_s)
 
     @property
     def probe(self) -> ReplicaProbe:
         """What watches the replicas."""
         return self._watch.replicas
 
-    def _shares(self) -> dict[str | None, Schedule]:
-        """What each process sends, by the id of its client; None stands for our own."""
-        runner = self._runner
-        ids: Sequence[str | None] = [None]
-        if isinstance(runner, MasterRunner):
-            ready = runner.clients.ready + runner.clients.running + runner.clients.spawning
-            ids = sorted(client.id for client in ready)
-        schedule = self.options.schedule
-        return {client: schedule.share(index, len(ids)) for index, client in enumerate(ids)}
+    def _shares(self) -> list[Schedule]:
+        """What each process sends, by its number."""
+        count = len(self.fleet.members)
+        return [self.options.schedule.share(index, count) for index in range(count)]
 
-    def _assign(self, run_name: str, shares: Mapping[str | None, Schedule]) -> None:
-        self._workers = len(shares)
-        for index, (client_id, schedule) in enumerate(shares.items()):
-            assignment = Assignment(run_name, self.zero_s, index, schedule)
+    def _assign(self, run_name: str, shares: Sequence[Schedule]) -> None:
+        for member in self.fleet.members:
+            handed = Handed(shares[member.index], self.options.files)
+            assignment = Assignment(
+                run_name, self.zero_s, member.index, len(shares), handed, member.ahead_s
+            )
             # Bytes stay as they are: Locust's messages are msgpack.
             data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
-            self._runner.send_message(START_MESSAGE, data, client_id)
+            self._runner.send_message(START_MESSAGE, data, member.id)
 
     @property
     def workers(self) -> int:
         """How many processes share the load."""
-        return self._workers
+        return len(self.fleet.members)
+
+    @property
+    def going(self) -> bool:
+        """Whether the run can go on: nothing failed, and somebody is there to send."""
+        return self.failure is None and not self.fleet.deserted
 
     @property
     def elapsed_s(self) -> float:
@@ -173,14 +181,30 @@ class Session:
     def _fail(self, error: RecordError) -> None:
         self.failure = self.failure or error
 
+    def _note_fleet(self) -> None:
+        """Put on record what became of a load process."""
+        try:
+            self._record.update(load_workers=self.fleet.infos())
+        except RecordError as error:
+            self._fail(error)
+
+    def stopping(self) -> None:
+        """Note that the load ends now."""
+        self.fleet.stop()
+        if not self.load_done:
+            self._stopped_s = self._clock.now()
+
     def end_load(self) -> None:
-        """Get the last rows from every process; the load is over."""
+        """Get the last rows from every process that is left; the load is over."""
         if self._load_ended_s is None:
             self._load_ended_s = self._clock.now()
             self._runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
-            while len(self._final) < self._workers and self._clock.now() < deadline_s:
+            while self.fleet.living - self._final and self._clock.now() < deadline_s:
                 gevent.sleep(0.05)
+            for member in self.fleet.members:
+                if member.index in self.fleet.living - self._final:
+                    self.fleet.lose(member, "its last rows did not come")
 
     def drain(self) -> None:
         """Watch until every deployment has come down to its minimum, or `--drain` seconds."""
@@ -212,6 +236,7 @@ class Session:
         self._watch.stop()
         ended_s = self._clock.now()
         try:
+            self._write_lost()
             self._requests.close()
             # Before the logs are read: a run that is killed meanwhile is whole but for them.
             self._close_record(status, reason, ended_s)
@@ -221,6 +246,21 @@ class Session:
             self._fail(error)
         self._dashboard.close()
         return self.path
+
+    def _write_lost(self) -> None:
+        """Write what has no row: of the whole plan where it was done, else only of lost processes."""
+        if self.options.plan.unit != "rps" or self.failure is not None:
+            return
+        members = [m for m in self.fleet.members if self.load_done or m.lost_reason is not None]
+        write_lost(
+            members,
+            self.workers,
+            self.options,
+            self.zero_s,
+            self._stopped_s,
+            self.path / REQUESTS_FILE,
+            self.collector,
+        )
 
     def _close_record(self, status: RunStatus, reason: str | None, ended_s: float) -> None:
         pacing = self.probe.pacing
@@ -236,4 +276,5 @@ class Session:
             ),
             load_ended_s=self._load_ended_s,
             watched_until_s=ended_s,
+            load_workers=self.fleet.infos(),
         )

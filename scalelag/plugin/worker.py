@@ -1,6 +1,7 @@
 """The load side of a run, in every process that has users: its share of the plan, its rows."""
 
 import gc
+import logging
 from typing import Any
 
 import gevent
@@ -10,24 +11,31 @@ from locust.env import Environment
 from locust.runners import Runner
 
 from scalelag.plugin.recorder import RequestRecorder
-from scalelag.plugin.run_options import RunOptions, run_options
+from scalelag.plugin.run_options import Handed, RunOptions, run_options
 from scalelag.record.clock import Clock
-from scalelag.record.schedule import Schedule
 
 START_MESSAGE = "scalelag_start"
 FLUSH_MESSAGE = "scalelag_flush"
 ROWS_MESSAGE = "scalelag_rows"
+PING_MESSAGE = "scalelag_ping"
+PONG_MESSAGE = "scalelag_pong"
 
 _FLUSH_INTERVAL_S = 0.5
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """A process's share of a run. `zero_s` is the plan's start in Unix seconds."""
+    """A process's share of a run.
+
+    It is number `index` of `count` processes. `zero_s` is the plan's start in Unix seconds;
+    `ahead_s` how far the process's clock is ahead.
+    """
 
     run: str
     zero_s: float
     index: int
-    schedule: Schedule
+    count: int
+    handed: Handed
+    ahead_s: float = 0.0
 
 
 class LoadWorker:
@@ -41,12 +49,15 @@ class LoadWorker:
         self.assignment: Assignment | None = None
         self._options: RunOptions | None = None
         self.stopping = gevent.event.Event()
+        self._claimed = False
+        self._drawn = 0
         self._flusher: gevent.Greenlet[[], None] | None = None
         environment.events.request.add_listener(self.recorder.on_request)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
         runner.register_message(START_MESSAGE, self._on_start)
         runner.register_message(FLUSH_MESSAGE, self._on_flush)
+        runner.register_message(PING_MESSAGE, self._on_ping)
 
     def begin(self) -> tuple[Assignment, RunOptions]:
         """Our share of the run under way, and the options that came with it."""
@@ -55,12 +66,37 @@ class LoadWorker:
         if self._options is None:
             # Locust hands the leader's options over when it spawns users, after our own message.
             self._options = run_options(
-                vars(self._environment.parsed_options), self.assignment.schedule
+                vars(self._environment.parsed_options), self.assignment.handed
             )
         return self.assignment, self._options
 
+    def claim_share(self) -> bool:
+        """Whether the caller is to send our share: the first to ask in each run, and no other."""
+        if self._claimed:
+            logging.getLogger(__name__).warning(
+                "this process has an arrival user already, or no share of this run: one stays idle"
+            )
+            return False
+        self._claimed = True
+        return True
+
+    def draw(self) -> int:
+        """Number of the next request, as processes take turns: that of its arrival in the plan."""
+        if self.assignment is None:
+            raise RuntimeError("no run has been announced to this process")
+        number = self.assignment.index + self._drawn * self.assignment.count
+        self._drawn += 1
+        return number
+
+    def _on_ping(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        answer = {"sent_s": msg.data["sent_s"], "at_s": self.clock.own()}
+        self._runner.send_message(PONG_MESSAGE, answer)
+
     def _on_start(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
         self.assignment, self._options = msgspec.convert(msg.data, Assignment), None
+        # From here on all our times are the leader's: due times come out the same to the last bit.
+        self.clock.ahead_s = self.assignment.ahead_s
+        self._claimed, self._drawn = False, 0
         self.recorder.take()
         # A full collection of what start-up left behind takes 20 to 30 ms, in which nothing is sent.
         gc.collect()

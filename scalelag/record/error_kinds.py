@@ -1,5 +1,7 @@
 """The `error` of a row: kinds of failure, as texts that are the same for the same kind."""
 
+import re
+
 NOT_SENT = "not_sent"
 """A request that was planned and never sent."""
 
@@ -49,3 +51,12 @@ def wrong_answer(what: str) -> str:
 def is_wrong_answer(kind: str) -> bool:
     """Whether an error says that an answer was wrong."""
     return kind.startswith(WRONG_ANSWER)
+
+
+def is_connection(kind: str) -> bool:
+    """Whether an error says that there was no connection, or that it did not hold."""
+    return not is_wrong_answer(kind) and _CONNECTION.search(kind) is not None
+
+
+# Of our own kinds, and in the words of clients and of the operating system.
+_CONNECTION = re.compile(r"onnection|nreachable|o route to host|gaierror|resol")

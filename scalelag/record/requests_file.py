@@ -110,7 +110,10 @@ class RequestWriter:
         try:
             # Unbuffered: what a batch wrote is with the kernel when append() returns.
             self._file: BinaryIO = path.open("wb", buffering=0)
-            options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+            # A column of nulls costs nothing then. Threads cost more than they save on so little.
+            options = pa.ipc.IpcWriteOptions(
+                emit_dictionary_deltas=True, compression="lz4", use_threads=False
+            )
             self._stream: Any = pa.ipc.new_stream(self._file, SCHEMA, options=options)
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
@@ -196,6 +199,22 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
         raise RecordError(f"Cannot read {path}: {error}.") from error
     table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
     return _columns(table.sort_by("intended_s")), problem
+
+
+def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
+    """Intended starts of the rows of one `worker`, in a record that may still be written to.
+
+    Raises RecordError where it cannot be read.
+    """
+    found = [np.empty(0, np.float64)]
+    try:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+            for batch in stream:
+                intended_s = batch.column("intended_s").to_numpy()
+                found.append(intended_s[batch.column("worker").to_numpy() == worker])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RecordError(f"Cannot read {path}: {error}.") from error
+    return np.concatenate(found)
 
 
 def _ends_with(path: Path, end: bytes) -> bool:

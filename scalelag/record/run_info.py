@@ -86,6 +86,28 @@ class EarlierTry(msgspec.Struct, frozen=True):
     path: str | None = None
 
 
+class LoadWorkerInfo(msgspec.Struct, frozen=True):
+    """A process that sent load; `index` is the `worker` of its rows.
+
+    `offset_s` is its clock minus the leader's when the run began, right to within `error_s`;
+    `drift_s` how much more than both errors that has changed since. `lost_at_s` (seconds after the
+    plan's start) is when it was last heard of before it was given up for `lost_reason`, `back_at_s`
+    when it was heard of again. `lost_arrivals` are those of its share that have no row of its own:
+    None until they were counted, and for users plans.
+    """
+
+    index: int
+    id: str
+    host: str
+    offset_s: float = 0.0
+    error_s: float = 0.0
+    drift_s: float = 0.0
+    lost_at_s: float | None = None
+    lost_reason: str | None = None
+    back_at_s: float | None = None
+    lost_arrivals: int | None = None
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Everything about a run that is not a row.
 
@@ -93,7 +115,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     None while unknown. `planned_requests` is None for closed-loop plans.
     `warnings` were known before the load began, and so were `findings` on the configuration.
     `tries` are the earlier tries of this run. `trace` is the file that the plan was read from, where
-    it was one.
+    it was one. `load_workers` are the processes that sent the load.
     """
 
     schema_version: int
@@ -118,3 +140,4 @@ class RunInfo(msgspec.Struct, frozen=True):
     tries: tuple[EarlierTry, ...] = ()
     findings: tuple[LintFinding, ...] = ()
     trace: TraceInfo | None = None
+    load_workers: tuple[LoadWorkerInfo, ...] = ()

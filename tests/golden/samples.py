@@ -7,6 +7,7 @@ import msgspec
 
 from reports.analysis.curves import Analysis, Curves, Series
 from reports.analysis.intervals import Span, longer_than
+from reports.analysis.load_parts import NameReport, StreamReport
 from reports.analysis.model import (
     DeploymentReport,
     GateResult,
@@ -163,6 +164,57 @@ def load_step(
     )
 
 
+def streaming(step: LoadStepReport, slow: float = 1.0) -> LoadStepReport:
+    """`step`, half of whose requests were answered token by token."""
+    answers = step.sent // 2
+    return msgspec.structs.replace(step, stream=stream(answers, step.hold_s, slow))
+
+
+def stream(answers: int, seconds: float, slow: float = 1.0) -> StreamReport:
+    return StreamReport(
+        answers=answers,
+        tokens=120 * answers,
+        tokens_per_s=120 * answers / seconds,
+        first_token_p50_ms=31.5 * slow,
+        first_token_p95_ms=41.7 * slow,
+        first_token_p99_ms=66.6 * slow,
+        first_token_max_ms=99.9 * slow,
+        time_between_tokens_p50_ms=20.2,
+        time_between_tokens_p99_ms=23.4,
+        token_gap_max_ms=212.1,
+    )
+
+
+BROKEN_OFF = StreamReport(answers=1, tokens=0, tokens_per_s=0.0)
+"""One answer that never began."""
+
+
+def names() -> dict[str, NameReport]:
+    """Models, of which more than are shown; one streams, one was never sent, one means harm."""
+    model = NameReport(
+        planned=2000,
+        sent=1990,
+        failed=4,
+        not_sent=10,
+        latency_p50_ms=212.4,
+        latency_p95_ms=4321.0,
+        latency_p99_ms=7654.3,
+        latency_max_ms=14_021.7,
+        service_p50_ms=50.3,
+        service_p99_ms=58.8,
+    )
+    chat = msgspec.structs.replace(model, planned=9000, sent=8900, not_sent=100)
+    never = NameReport(planned=7, sent=0, failed=0, not_sent=7)
+    return {
+        "chat": msgspec.structs.replace(chat, stream=stream(8900, 140.0, 50.0)),
+        HOSTILE_KEY: model,
+        "/v1/models/a-model-with-a-name-that-is-rather-long/infer": model,
+        **{f"model-{number}": model for number in range(1, 8)},
+        "model-8": never,
+        "model-9": never,
+    }
+
+
 ERRORS = {
     "not_sent": 212,
     "HTTP 503 Service Unavailable": 31,
@@ -194,12 +246,14 @@ def load() -> LoadReport:
         service_p50_ms=50.3,
         service_p99_ms=58.9,
         steps=(
-            load_step(0, 5.0, 0, 0, 1.0),
-            load_step(1, 39.9, 2, 0, 2.0),
-            load_step(2, 301.7, 46, 212, 100.0),
+            streaming(load_step(0, 5.0, 0, 0, 1.0)),
+            streaming(load_step(1, 39.9, 2, 0, 2.0), 2.0),
+            streaming(load_step(2, 301.7, 46, 212, 100.0), 111.1),
             load_step(3, 399.5, 0, 0, 30.0),
-            load_step(4, 5.0, 0, 0, 1.0),
+            msgspec.structs.replace(load_step(4, 5.0, 0, 0, 1.0), stream=BROKEN_OFF),
         ),
+        stream=stream(6545, 140.0, 50.0),
+        names=names(),
     )
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reports.analysis.curves import Analysis
+from reports.analysis.load_workers import LoadWorkerReport
 from reports.analysis.model import Report
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
@@ -123,6 +124,46 @@ def test_every_figure_of_the_load_appears_whole(sample, width):
     words = set(rendered(sample("busy"), width).split())
 
     assert {f"{figure:,.1f}" for figure in figures} - words == set()
+
+
+@pytest.mark.parametrize("width", [40, 60, *WIDTHS])
+def test_every_figure_of_streams_appears_whole(sample, width):
+    load = sample("busy").report.load
+    streams = [part.stream for part in (*load.steps, load) if part.stream]
+    figures = [
+        getattr(stream, name)
+        for stream in streams
+        for name in stream.__struct_fields__
+        if name not in ("answers", "tokens")
+    ]
+
+    words = set(rendered(sample("busy"), width).split())
+
+    expected = {f"{figure:,.1f}" for figure in figures if figure is not None}
+    expected |= {f"{count:,}" for stream in streams for count in (stream.answers, stream.tokens)}
+    assert len(expected) > 20
+    assert expected - words == set()
+
+
+@pytest.mark.parametrize("width", [40, *WIDTHS])
+def test_the_ten_names_of_most_requests_are_shown_and_the_rest_counted(sample, width):
+    text = section(rendered(sample("busy"), width), " By name", " Errors, by kind")
+
+    words = text.split()
+    assert {"chat", "model-7", "9,000", "7,654.3", "3,330.0"} <= set(words)
+    assert "model-8" not in words
+    assert "and 2 other names (14 requests): see report.json" in " ".join(words)
+
+
+def test_one_name_alone_and_no_streams_need_no_table(sample):
+    busy = sample("busy")
+    names = dict(list(busy.report.load.names.items())[:1])
+    load = msgspec.structs.replace(busy.report.load, names=names, stream=None)
+
+    text = rendered(without(busy, load=load), 120)
+
+    assert " By name" not in text
+    assert " Streams" not in text
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -243,6 +284,21 @@ def test_without_a_working_plotext_the_report_is_still_printed(sample, monkeypat
 
     assert "no chart: " in text
     assert "Record: " in text
+
+
+def test_several_load_processes_are_told_in_a_line_below_the_table(sample):
+    analysis = sample("calm")
+    lost = LoadWorkerReport(2, "b", 5, 7, 30.0, 0.0009, 0.0021, lost_at_s=12.3, lost_arrivals=7)
+    workers = tuple(LoadWorkerReport(i, "a", 10, 0, 0.0, 0.0004, 0.0) for i in (0, 1))
+    load = msgspec.structs.replace(analysis.report.load, workers=(*workers, lost))
+
+    one, three = rendered(analysis, 120), rendered(without(analysis, load=load), 120)
+
+    line = (
+        " 3 load processes on 2 machines · their clocks known to ±3.0 ms · 1 lost: see the warnings"
+    )
+    assert f"{line}\n" in three
+    assert "load processes" not in one
 
 
 def test_gates_show_their_verdict_and_what_was_measured(sample):

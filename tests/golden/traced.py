@@ -17,8 +17,9 @@ from samples import (
 
 from reports.analysis.curves import Analysis
 from reports.analysis.findings import Evidence, EvidenceReport, FailureReport, Finding
+from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.intervals import Span
-from reports.analysis.model import DelayReport, FloorReport, Phase, PhaseName, PhasePart
+from reports.analysis.model import Phase, PhaseName, PhasePart
 
 FLOOR = FloorReport(detect_s=0.5, delay_s=2.0, loop_s=0.3, replica_s=1.6, worst_s=6.0)
 CONFIG = {
@@ -90,12 +91,26 @@ EXACT = msgspec.structs.replace(
 AMBIGUOUS = msgspec.structs.replace(CENSORED, floor=FLOOR, floor_s=4.4, findings=(STALLED, SLOW))
 
 
+TURNED_AWAY = FailureReport(
+    3,
+    80.4,
+    88.0,
+    14,
+    {"back-pressure": 12, "wrong answer: no [b]HTTP[/b]": 2},
+    notes=(
+        "12 turned away: a queue in Serve was full (app/[b]Model[/b] has max_queued_requests 5).",
+        "2 answered wrongly: look at the application.",
+    ),
+)
+
+
 def traced() -> Analysis:
     """A run whose logs were read, with a cause for each of two steps and for what failed."""
     known = deployment(START, EXACT, AMBIGUOUS, END, min=1, max=5, final=1)
     failures = (
         FailureReport(1, 25.2, 30.0, 31, {"HTTP 503": 31}, "resources", (WAITED,)),
         FailureReport(2, 52.0, 58.0, 7, {"connection reset": 6, "[b]odd[/b]\x1b[2J": 1}, None, ()),
+        TURNED_AWAY,
     )
     analysis = calm()
     return Analysis(

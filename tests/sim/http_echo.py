@@ -3,7 +3,8 @@
 As a command, `python -m tests.sim.http_echo` prints its URL when it listens and ends when its
 standard input closes. In tests, `running_echo()` starts and stops that process. What it does is in
 the path: `/delay/0.2` answers after 0.2 s, `/never` does not answer, `/status/500` answers so,
-`/drip/0.3` sends a byte every 0.3 s and does not come to an end;
+`/drip/0.3` sends a byte every 0.3 s and does not come to an end, `/one/0.01/10/5` is served one at a
+time, 0.01 s each, and from 10 s after the first of them not at all for 5 s;
 `/echo/log` tells what has come so far, and what comes there or to `/-/healthz` is not noted.
 """
 
@@ -11,7 +12,7 @@ import asyncio
 import http.client
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from subprocess import PIPE, Popen
 from typing import Final
@@ -36,11 +37,30 @@ class Arrival(msgspec.Struct, frozen=True):
     body: str
 
 
+class Queue:
+    """One server for all: who comes waits for those before, and for the end of a stall."""
+
+    def __init__(self) -> None:
+        self._first_s = self._free_s = 0.0
+
+    def then(self, how: bytes, call: Callable[[bytes], None], answer: bytes) -> asyncio.TimerHandle:
+        """Have `call` called once one more was served; `how` is SERVICE_S/STALL_AT_S/STALL_S."""
+        service_s, stall_at_s, stall_s = map(float, how.split(b"/"))
+        loop = asyncio.get_running_loop()
+        self._first_s = self._first_s or loop.time()
+        begins_s = max(loop.time(), self._free_s)
+        if stall_at_s <= begins_s - self._first_s < stall_at_s + stall_s:
+            begins_s = self._first_s + stall_at_s + stall_s
+        self._free_s = begins_s + service_s
+        return loop.call_at(self._free_s, call, answer)
+
+
 class Log:
     """All arrivals; headers and bodies are cut to pieces only when somebody asks for them."""
 
     def __init__(self) -> None:
         self.open = 0
+        self.queue = Queue()
         self._noted: list[tuple[float, int, bytes, bytes]] = []
 
     def note(self, head: bytes, body: bytes) -> None:
@@ -105,6 +125,8 @@ class Connection(asyncio.Protocol):
         elif kind == b"delay":
             loop = asyncio.get_running_loop()
             self._waiting = loop.call_later(float(value), self._answer, OK)
+        elif kind == b"one":
+            self._waiting = self._log.queue.then(value, self._answer, OK)
         elif kind == b"drip":
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
             self._drip(float(value))

@@ -74,13 +74,28 @@ def page(folder, *arguments):
         process.wait()
 
 
-@pytest.fixture
-def web(tmp_path, until):
+@contextmanager
+def opened_page(folder, until, *arguments):
     with running_standin(one_deployment(steady_replica())) as standin, running_echo() as echo:
         where = ["--host", echo.url, "--dashboard", standin.url]
-        with page(tmp_path, *where) as opened:
+        with page(folder, *where, *arguments) as opened:
             until(opened.is_up, 30, "the page is up")
             yield opened
+
+
+@pytest.fixture
+def web(tmp_path, until):
+    with opened_page(tmp_path, until) as opened:
+        yield opened
+
+
+@pytest.fixture
+def port():
+    """What tells this Locust's workers from those of others: the port of its leader."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number = str(probe.getsockname()[1])
+    return ["--master-bind-port", number, "--master-port", number]
 
 
 def test_two_tests_in_one_process_are_two_runs_with_their_own_plans(web, until):
@@ -137,3 +152,33 @@ def test_sigterm_ends_the_page_and_its_run_in_good_order(web, until):
 
     assert web.process.wait(30) == 130
     assert web.runs()[0]["status"] == "interrupted"
+
+
+def test_workers_that_were_stopped_are_not_lost_and_take_part_in_the_next_run(
+    tmp_path, until, port
+):
+    with opened_page(tmp_path, until, "--processes", "2", *port) as web:
+        until(lambda: "2 workers connected" in web.output, 30, "the workers")
+        web.start(steps="20rps:60s")
+        until(lambda: "stage 1/1" in web.output, 30, "load under way")
+        web.stop()
+        until(lambda: len(web.runs()) == 1, 30, "first run closed")
+        until(lambda: web.output.count("reported as ready") >= 4, 60, "the workers are ready again")
+        web.start(steps="20rps:2s")
+        until(lambda: len(web.runs()) == 2, 30, "second run closed")
+
+        first, second = web.runs()
+    assert (first["status"], second["status"]) == ("interrupted", "complete")
+    for run in (first, second):
+        assert [one["lost_reason"] for one in run["load_workers"]] == [None, None]
+    assert [one["lost_arrivals"] for one in second["load_workers"]] == [0, 0]
+
+
+def test_a_test_without_a_worker_is_refused_and_the_page_goes_on(tmp_path, until, port):
+    with opened_page(tmp_path, until, "--master", *port) as web:
+        for times in (1, 2):
+            web.start(steps="20rps:2s")
+            until(
+                lambda times=times: web.output.count("No load process is connected") == times,
+                what="the message",
+            )

@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 
 from reports.analysis.facts import StepFacts
+from reports.analysis.floor_report import FloorReport
 from reports.analysis.intervals import Instant, Span, longer_than, point
 from reports.analysis.log_times import Decision
-from reports.analysis.model import FloorReport, Phase, StepReport
+from reports.analysis.model import Phase, StepReport
 from reports.analysis.policy import policy_of
 from reports.analysis.timeline import Look, ReplicaLife, Timeline
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind

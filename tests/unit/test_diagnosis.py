@@ -1,6 +1,7 @@
 """Findings weighed against one another: which is the cause, and when there is none to name."""
 
 import msgspec
+import numpy as np
 import pytest
 from step_facts import (
     FIRST,
@@ -9,6 +10,7 @@ from step_facts import (
     decision,
     event,
     facts,
+    info,
     life,
     polls,
     requests,
@@ -20,6 +22,7 @@ from reports.analysis.findings import Evidence, Finding
 from reports.analysis.model import Phase
 from reports.analysis.timeline import Look
 from scalelag.record.rows import ProxyChange, StatusChange
+from scalelag.record.run_info import TargetInfo
 
 LATE = {"total_s": 12.0}
 OURS = {"{'CPU': 1.0}": 1}
@@ -304,3 +307,68 @@ def test_a_censored_step_within_its_configuration_is_the_configurations():
     given = facts(censored=True, floor=slow, critical_replica=None)
 
     assert diagnosed(given).cause == "configured_delay"
+
+
+# What some kinds of failure mean by themselves
+
+
+def notes_of(failed, **limits):
+    """Notes on requests that failed so; `limits` are the deployments' max_queued_requests."""
+    given = facts(requests=requests(failed=failed))
+    described = {f"app/{name}": info(max_queued_requests=n) for name, n in limits.items()}
+    target = TargetInfo("http://serve", "http://dashboard", False, described, (KEY,))
+    run = msgspec.structs.replace(
+        given.run, info=msgspec.structs.replace(given.run.info, target=target)
+    )
+    report = failure(msgspec.structs.replace(given, run=run))
+    assert report.findings == ()
+    return report.notes
+
+
+def test_back_pressure_is_not_the_networks_and_names_the_queue_that_was_full():
+    (note,) = notes_of({"back-pressure": REFUSED}, Model=5, Router=-1, Guard=0)
+
+    assert note.startswith("30 turned away: a queue in Serve was full (")
+    assert "(app/Model has max_queued_requests 5, app/Guard has max_queued_requests 0)" in note
+    assert "min_replicas" in note
+    assert "max_ongoing_requests" in note
+
+
+def test_back_pressure_without_a_limit_in_serve_came_from_elsewhere():
+    (note,) = notes_of({"back-pressure": REFUSED}, Model=-1)
+
+    assert "no deployment has max_queued_requests set" in note
+
+
+def test_back_pressure_has_the_cause_of_the_step_that_was_late():
+    given = facts(
+        replicas=slow_third(8.0), requests=requests(failed={"back-pressure": REFUSED}), **LATE
+    )
+
+    report = failure(given)
+
+    assert report.cause == "slow_init"
+    assert len(report.notes) == 1
+
+
+def test_wrong_answers_are_not_the_networks_even_where_they_speak_of_it():
+    (note,) = notes_of(
+        {
+            "wrong answer: no HTTP": REFUSED[:10],
+            "wrong answer: without the connection's number": REFUSED[10:],
+        }
+    )
+
+    assert note.startswith("30 answered wrongly: they arrived")
+
+
+def test_other_failures_need_no_note():
+    assert notes_of({"HTTP 500": REFUSED}) == ()
+
+
+@pytest.mark.parametrize(("status", "cause"), [(0, "network"), (200, None)])
+def test_a_connection_closed_in_the_middle_of_an_answer_was_not_missing(status, cause):
+    rows = requests(failed={"connection closed": REFUSED})
+    rows = msgspec.structs.replace(rows, status=np.full(rows.count, status, np.uint16))
+
+    assert failure(facts(requests=rows)).cause == cause

@@ -21,8 +21,9 @@ from step_facts import (
 )
 
 from reports.analysis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.intervals import longer_than
-from reports.analysis.model import DelayReport, FloorReport, Phase
+from reports.analysis.model import Phase
 from reports.analysis.replica_rules import BOUNDS, CONFIGURED_DELAY, HEALTH_CHECK, SLOW_INIT
 from reports.analysis.signs import finding_of
 from reports.analysis.timeline import Look, Timeline

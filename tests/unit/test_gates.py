@@ -1,11 +1,13 @@
 """Gates: how they are written, and how intervals decide them."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.gates import Gate, judge, metric_names, parse_gate
 from reports.analysis.intervals import Span, Stat, longer_than
+from reports.analysis.load_parts import StreamReport
 from reports.analysis.model import (
     DeploymentReport,
     GateResult,
@@ -26,6 +28,7 @@ LOAD = LoadReport(
     error_ratio=0.02,
     errors={"x": 10},
     latency_p99_ms=480.0,
+    stream=StreamReport(answers=400, tokens=9000, first_token_p99_ms=310.0),
 )
 PROBE = ProbeReport(polls=500, gaps=2, gap_s=1.5, restarts=0, observer_share=0.009)
 
@@ -123,6 +126,7 @@ def test_what_is_no_gate_is_a_usage_error_with_an_example(text: str):
         ("scale_up.total_s.p99", "scale_up.total_s.p95"),
         ("scaleup.total_s.max", "scale_up.total_s.max"),
         ("requests.latency_p99", "requests.latency_p99_ms"),
+        ("requests.first_token_p99_ms", "requests.stream.first_token_p99_ms"),
         ("request.error_ratio", "requests.error_ratio"),
         ("scale_up.total_s", "scale_up.total_s.max"),
     ],
@@ -153,6 +157,7 @@ def test_the_metrics_of_the_design_can_be_named():
         "requests.error_ratio",
         "requests.latency_p99_ms",
         "load.not_sent",
+        "requests.stream.first_token_p99_ms",
         "probe.observer_share",
         "replicas.max",
     } <= set(metric_names())
@@ -171,6 +176,28 @@ def test_any_text_is_a_gate_or_a_usage_error(text: str):
         assert str(error)  # noqa: PT017  both outcomes are right; the error must say something
     else:
         assert gate.metric in metric_names()
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected"),
+    [
+        ("requests.stream.first_token_p99_ms <= 500", "pass"),
+        ("requests.stream.first_token_p99_ms <= 300", "fail"),
+        ("load.stream.answers >= 400", "pass"),
+        ("requests.stream.token_gap_max_ms <= 300", "inconclusive"),  # not measured
+    ],
+)
+def test_a_figure_of_streamed_answers_is_judged(expr: str, expected: str):
+    assert verdict(expr) == expected
+
+
+def test_a_gate_on_streams_is_inconclusive_in_a_run_without_any():
+    load = msgspec.structs.replace(LOAD, stream=None)
+
+    (judged,) = judge([parse_gate("requests.stream.tokens_per_s >= 5")], {}, load, PROBE)
+
+    assert judged.verdict == "inconclusive"
+    assert judged.reason == "requests.stream.tokens_per_s was not measured in this run"
 
 
 # --- how intervals decide them ---------------------------------------------------------------

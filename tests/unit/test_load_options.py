@@ -5,7 +5,7 @@ import pytest
 
 from scalelag.errors import UsageError
 from scalelag.plugin.options import DEFAULT_STEPS, OPTIONS
-from scalelag.plugin.run_options import RunOptions, run_options
+from scalelag.plugin.run_options import Handed, RunOptions, run_options
 from scalelag.record.plan import parse_plan
 from scalelag.record.schedule import Schedule
 
@@ -91,6 +91,11 @@ def test_the_options_of_a_trace_reach_its_reader(trace):
 def test_a_process_that_is_led_needs_no_trace(tmp_path):
     given = Schedule(parse_plan("10rps:2s")).share(1, 2)
 
-    options = asked(given, trace=str(tmp_path / "on-another-machine.csv"))
+    handed = Handed(given, {"body_file": b"there"})
+
+    options = asked(
+        handed, trace=str(tmp_path / "on-another-machine.csv"), body_file=str(tmp_path / "neither")
+    )
 
     assert options.schedule == given
+    assert options.request.body == b"there"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -18,6 +19,7 @@ from scalelag.record.requests_file import (
     SCHEMA,
     RequestColumns,
     RequestWriter,
+    StreamColumns,
     read_requests,
 )
 
@@ -243,6 +245,70 @@ def test_a_writer_that_had_nothing_to_append_yet_leaves_a_file_of_no_rows(tmp_pa
     read, _ = read_requests(tmp_path / "requests.arrow")
 
     assert read.count == 0
+
+
+# --- streamed answers ------------------------------------------------------------------------
+
+
+def with_streams(rows: list[Row], streams: StreamColumns) -> RequestColumns:
+    return msgspec.structs.replace(columns(rows, [], []), streams=streams)
+
+
+TWO_STREAMS = StreamColumns(
+    row=np.array([0, 2], np.uint32),
+    first_token_s=np.array([0.125, NAN], np.float32),
+    tokens=np.array([40, 0], np.uint32),
+    token_gap_max_s=np.array([0.0625, NAN], np.float32),
+)
+
+
+def test_streams_are_null_in_the_rows_that_are_none(tmp_path: Path):
+    writer = RequestWriter(tmp_path / "requests.arrow")
+    writer.append(with_streams([good(0.0), good(1.0), good(2.0)], TWO_STREAMS))
+    writer.close()
+
+    with (tmp_path / "requests.arrow").open("rb") as file:
+        table = pa.ipc.open_stream(file).read_all()
+
+    assert table.column("first_token_s").to_pylist() == [0.125, None, None]
+    assert table.column("tokens").to_pylist() == [40, None, 0]
+    assert table.column("token_gap_max_s").to_pylist() == [0.0625, None, None]
+
+
+def test_streams_follow_their_rows_into_the_order_of_intended_starts(tmp_path: Path):
+    writer = RequestWriter(tmp_path / "requests.arrow")
+    writer.append(with_streams([good(5.0), good(1.0), good(3.0)], TWO_STREAMS))
+    writer.append(columns([good(2.0), good(0.0)], ["/"], []))
+    writer.close()
+
+    read, _ = read_requests(tmp_path / "requests.arrow")
+
+    assert read.intended_s.tolist() == [0.0, 1.0, 2.0, 3.0, 5.0]
+    assert read.streams.row.tolist() == [3, 4]
+    assert read.streams.tokens.tolist() == [0, 40]
+    assert repr(read.streams.first_token_s.tolist()) == "[nan, 0.125]"
+    assert repr(read.streams.token_gap_max_s.tolist()) == "[nan, 0.0625]"
+
+
+def test_a_record_from_before_streams_were_told_is_read(tmp_path: Path):
+    write(tmp_path / "new.arrow", THREE_BATCHES)
+    with (tmp_path / "new.arrow").open("rb") as file:
+        table = pa.ipc.open_stream(file).read_all()
+    old = ["intended_s", "send_lag_s", "latency_s", "status", "name", "error", "worker"]
+    path = write_table(tmp_path / "old.arrow", table.select(old))
+
+    read, problem = read_requests(path)
+
+    assert problem is None
+    assert same(rows_of(read), ALL_ROWS)
+    assert read.streams.row.size == 0
+
+
+def test_columns_of_streams_cost_nothing_where_there_are_none(tmp_path: Path):
+    # The other columns of a row have 28 bytes.
+    (size,) = write(tmp_path / "requests.arrow", [[good(i / 1000) for i in range(1000)]])
+
+    assert size < 28 * 1000
 
 
 FLOAT32 = st.one_of(st.just(NAN), st.floats(0, 1000, width=32))

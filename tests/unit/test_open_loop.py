@@ -1,0 +1,201 @@
+"""The open loop, with scripted requests in place of real ones."""
+
+import time
+
+import gevent
+import gevent.event
+import pytest
+
+from locustfiles.alarm import Alarm
+from locustfiles.arrivals import Arrival, OpenLoop
+
+GRACE_S = 0.2
+
+
+class Sending:
+    """Notes what an open loop does; `script` is what a request does, given its number."""
+
+    def __init__(self, script=lambda _number: None, *, records=True):
+        self.script = script
+        self.records = records
+        self.sent, self.odd, self.refused, self.left = [], [], [], []
+
+    def send(self):
+        arrival = gevent.getcurrent()
+        number = len(self.sent)
+        self.sent.append((arrival.intended_s, time.monotonic()))
+        self.script(number)
+        arrival.recorded = self.records
+
+    def ended_oddly(self, arrival, raised):
+        self.odd.append((arrival.intended_s, raised))
+
+    def not_sent(self, intended_s):
+        self.refused.append(intended_s)
+
+    def unfinished(self, arrival):
+        self.left.append(arrival.intended_s)
+
+    @property
+    def intended_s(self):
+        return [intended_s for intended_s, _ in self.sent]
+
+
+def run(sending, offsets, *, room=100, timeout_s=5.0, stop=None):
+    """Due times of `offsets` from now, after an open loop has had them."""
+    begun_s = time.monotonic() + 0.05
+    due_s = [begun_s + offset_s for offset_s in offsets]
+    loop = OpenLoop(sending, time.monotonic, room, timeout_s)
+    loop.run(iter(due_s), stop or gevent.event.Event(), GRACE_S)
+    return due_s
+
+
+def test_nothing_is_sent_before_it_is_due_and_everything_is_sent_once():
+    sending = Sending(lambda _number: gevent.sleep(0.03))
+
+    due_s = run(sending, [0.001 * k for k in range(200)])
+
+    assert sending.intended_s == due_s
+    assert all(at_s >= intended_s for intended_s, at_s in sending.sent)
+    assert sending.odd == sending.refused == sending.left == []
+
+
+def test_arrivals_at_one_moment_are_all_sent():
+    sending = Sending(lambda _number: gevent.sleep(0.01))
+
+    due_s = run(sending, [0.0, 0.0, 0.0, 0.02, 0.02])
+
+    assert sending.intended_s == due_s
+
+
+def test_an_arrival_without_room_is_not_sent_and_the_next_one_with_room_is():
+    sending = Sending(lambda _number: gevent.sleep(0.1))
+
+    due_s = run(sending, [0.0, 0.01, 0.02, 0.2], room=2)
+
+    assert sending.refused == [due_s[2]]
+    assert sending.intended_s == [due_s[0], due_s[1], due_s[3]]
+
+
+def test_greenlets_are_kept_and_used_again():
+    seen = set()
+    sending = Sending(lambda _number: seen.add(id(gevent.getcurrent())))
+
+    run(sending, [0.01 * k for k in range(20)])
+
+    assert len(sending.sent) == 20
+    assert len(seen) == 1
+
+
+def test_a_request_that_takes_too_long_ends_with_a_time_out_and_no_other_does():
+    def script(number):
+        gevent.sleep(9.0 if number == 1 else 0.15)
+
+    sending = Sending(script)
+
+    due_s = run(sending, [0.0, 0.02, 0.04, 0.3], timeout_s=0.2)
+
+    [(intended_s, raised)] = sending.odd
+    assert intended_s == due_s[1]
+    assert isinstance(raised, gevent.Timeout)
+    assert sending.left == []
+
+
+def test_what_goes_on_after_its_time_out_is_unfinished_at_the_end():
+    def script(_number):
+        until_s = time.monotonic() + 9.0
+        while time.monotonic() < until_s:
+            try:
+                gevent.sleep(9.0)
+            except gevent.Timeout:
+                continue
+
+    sending = Sending(script)
+
+    due_s = run(sending, [0.0], timeout_s=0.1)
+
+    assert sending.left == due_s
+    assert sending.odd == []
+
+
+@pytest.mark.parametrize("raised", [KeyError("label"), gevent.Timeout()])
+def test_what_a_request_raises_is_told_and_the_loop_goes_on(raised):
+    def script(number):
+        if number == 1:
+            raise raised
+
+    sending = Sending(script)
+
+    due_s = run(sending, [0.0, 0.01, 0.02])
+
+    assert sending.odd == [(due_s[1], raised)]
+    assert sending.intended_s == due_s
+
+
+def test_a_request_that_left_no_row_is_told():
+    sending = Sending(records=False)
+
+    due_s = run(sending, [0.0, 0.01])
+
+    assert sending.odd == [(at_s, None) for at_s in due_s]
+
+
+@pytest.mark.parametrize("next_s", [0.06, 5.0])
+def test_stopped_it_sends_no_more_and_waits_for_what_is_under_way(next_s):
+    stop = gevent.event.Event()
+    sending = Sending(lambda _number: gevent.sleep(0.1))
+    begun_s = time.monotonic()
+    gevent.spawn_later(0.08, stop.set)
+
+    run(sending, [0.0, next_s + 0.1], stop=stop)
+
+    assert len(sending.sent) == 1
+    assert sending.left == []
+    assert time.monotonic() - begun_s < 4.0  # it did not wait for what was due after 5 s
+
+
+def test_killed_it_tells_what_was_under_way_and_ends_it():
+    ended = []
+
+    def script(_number):
+        try:
+            gevent.sleep(9.0)
+        finally:
+            ended.append(True)
+
+    sending = Sending(script)
+    begun_s = time.monotonic()
+    loop = OpenLoop(sending, time.monotonic, 10, 20.0)
+    greenlet = gevent.spawn(loop.run, iter([begun_s, begun_s]), gevent.event.Event(), GRACE_S)
+    while len(sending.sent) < 2:
+        gevent.sleep(0.01)
+
+    greenlet.kill()
+    gevent.sleep(0.01)
+
+    assert sending.left == [begun_s, begun_s]
+    assert ended == [True, True]
+
+
+def test_an_alarm_comes_after_its_time_and_can_be_set_again():
+    alarm = Alarm()
+    try:
+        for seconds in (0.0005, 0.02, 1e-9):
+            begun_s = time.monotonic()
+            alarm.wait(seconds)
+            assert time.monotonic() - begun_s >= seconds
+    finally:
+        alarm.close()
+
+
+def test_an_arrival_rests_until_it_is_woken():
+    sending = Sending()
+    loop = OpenLoop(sending, time.monotonic, 1, 1.0)
+    arrival = Arrival(loop, 1.0)
+    arrival.start()
+    gevent.sleep(0)
+    gevent.sleep(0.01)
+
+    assert sending.intended_s == [1.0]
+    assert not arrival.ready()
+    arrival.kill()

@@ -1,0 +1,146 @@
+"""Path and body of each request: as they are, or templates filled from rows."""
+
+from pathlib import Path
+
+import pytest
+
+from scalelag.errors import UsageError
+from scalelag.plugin.payloads import Payload, Payloads, read_rows
+from scalelag.plugin.request_spec import asked_request, read_files
+
+ROWS = ({"text": 'say "hi"', "id": "7"}, {"text": "größer", "id": "a b"})
+VALUES = {
+    "method": "post",
+    "path": "predict",
+    "json_body": None,
+    "body_file": None,
+    "data": None,
+    "models": None,
+    "expect": None,
+    "request_timeout": 5.0,
+}
+
+
+def asked(files=None, **values):
+    return asked_request(VALUES | values, (), files or {})
+
+
+def test_without_rows_every_request_is_the_same_and_nothing_is_a_template():
+    payloads = Payloads("/{{id}}", b"{{ text")
+
+    assert payloads.of(0) == payloads.of(7) == Payload("/{{id}}", b"{{ text")
+
+
+def test_rows_fill_path_and_body_in_turn():
+    payloads = Payloads("/items/{{ id | urlencode }}", b'{"text": {{ text | tojson }}}', ROWS)
+
+    found = [payloads.of(number) for number in range(3)]
+
+    first = Payload("/items/7", b'{"text": "say \\"hi\\""}')
+    assert found == [first, Payload("/items/a%20b", b'{"text": "gr\\u00f6\\u00dfer"}'), first]
+
+
+def test_the_whole_row_can_be_the_body():
+    payloads = Payloads("/", b"{{ row | tojson }}", ({"a": 1, "b": [2]},))
+
+    assert payloads.of(0).body == b'{"a": 1, "b": [2]}'
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        (
+            "/{{ it }}",
+            None,
+            r"--path names \{\{ it \}\}, and --data has no such column: .* id, text",
+        ),
+        ("/", b"{{ it }}", r"the body names \{\{ it \}\}"),
+        ("/{{ id", None, "--path is no template"),
+        ("/", b"\xff", "the body is a template, so UTF-8 text"),
+    ],
+)
+def test_a_template_that_fits_no_row_is_refused(path, body, said):
+    with pytest.raises(UsageError, match=said):
+        Payloads(path, body, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/{{ id }}", None, 'row 2 makes the path "/a b", which has a space'),
+        ("/", b'{"text": "{{ text }}"}', "row 1 makes no request"),
+        ("/", b"{{ text.a.b | tojson }}", "row 1 makes no request"),
+    ],
+)
+def test_a_row_that_makes_no_request_is_named(path, body, said):
+    with pytest.raises(UsageError, match=said):
+        Payloads(path, body, ROWS).check(is_json=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rows"),
+    [
+        ("a.csv", b'id,text\n1,one\n2,"two, three"\n', [("1", "one"), ("2", "two, three")]),
+        ("a.CSV", "\ufeffid,text\r\n1,ä\r\n".encode(), [("1", "ä")]),
+        ("a.jsonl", b'{"id": 1, "text": "x"}\n\n{"text": "y", "id": 2}\n', [(1, "x"), (2, "y")]),
+        ("a.ndjson", b'{"id": 1, "text": "x"}', [(1, "x")]),
+    ],
+)
+def test_rows_of_a_file(name, content, rows):
+    found = read_rows(Path(name), content)
+
+    assert [(row["id"], row["text"]) for row in found] == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", b"id\n1\n", "takes a .csv, .jsonl or .ndjson file"),
+        ("a.csv", b"id,text\n1,one\n2\n", "line 3: it has not 2 columns"),
+        ("a.csv", b"id,text\n1,one,two\n", "line 2: it has not 2 columns"),
+        ("a.csv", b'id\n"1\n', "after line 1"),
+        ("a.csv", b"id,text\n", "no rows"),
+        ("a.csv", b"id\n\xff\n", "no UTF-8"),
+        ("a.csv", b"id\n" + b"1\n" * 100_001, "more than 100,000 rows"),
+        ("a.jsonl", b'{"id": 1}\n[1]\n', "line 2: no JSON object"),
+        ("a.jsonl", b'{"id": 1}\n\n{"id": \n', "line 3: no JSON object"),
+    ],
+)
+def test_a_file_of_no_rows_is_refused_by_line(name, content, said):
+    with pytest.raises(UsageError, match=said):
+        read_rows(Path(name), content)
+
+
+def test_files_are_read_once_by_whoever_leads(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b"id\n1\n")
+
+    assert read_files(VALUES | {"data": str(file)}) == {"data": b"id\n1\n"}
+    with pytest.raises(UsageError, match=r"--body-file .*nowhere: No such file"):
+        read_files(VALUES | {"body_file": str(tmp_path / "nowhere")})
+
+
+def test_the_request_of_the_options():
+    spec = asked(
+        {"data": b"id\n1\n"}, data="rows.csv", json_body='{"id": {{ id }}}', models="a, b,a"
+    )
+
+    assert (spec.method, spec.path, spec.body) == ("POST", "/predict", b'{"id": {{ id }}}')
+    assert spec.headers == (("Content-Type", "application/json"),)
+    assert spec.models == ("a", "b", "a")
+    assert spec.payloads().of(0).body == b'{"id": 1}'
+
+
+@pytest.mark.parametrize(
+    ("values", "files", "said"),
+    [
+        ({"json_body": '{"id": {{ id }}}'}, {}, "--json-body: it is no JSON"),
+        ({"json_body": "1"}, {"body_file": b""}, "give one of the two"),
+        ({"models": "a,,b"}, {}, "--models"),
+        ({"models": "a b"}, {}, "--models"),
+        ({"data": "x.csv", "path": "/{{ no }}"}, {"data": b"id\n1\n"}, "no such column"),
+    ],
+)
+def test_options_that_make_no_request_are_refused(values, files, said):
+    with pytest.raises(UsageError, match=said):
+        asked(files, **values)

@@ -47,9 +47,9 @@ class StreamReader:
         self._said.append(text)
 
     @property
-    def said(self) -> str:
+    def content(self) -> bytes:
         """All tokens so far."""
-        return "".join(self._said)
+        return "".join(self._said).encode()
 
     @property
     def times(self) -> StreamTimes:
@@ -97,7 +97,7 @@ class ChatReader(EventStreamReader):
             return
         try:
             chunk = msgspec.json.decode(event.data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise WrongAnswerError("an event that is no JSON") from error
         if not isinstance(chunk, dict):
             raise WrongAnswerError("an event that is no JSON object")

@@ -54,8 +54,8 @@ class StreamUser(HttpPlanUser):
                 context["stream"] = reader.times
         finally:
             response.release()
-        said, raw = reader.said.encode(), b"".join(pieces)
-        return StreamedAnswer(status, response.info(), said, raw, reader.times)
+        raw = b"".join(pieces)
+        return StreamedAnswer(status, response.info(), reader.content, raw, reader.times)
 
 
 class ChatUser(StreamUser):

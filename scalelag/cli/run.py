@@ -42,9 +42,9 @@ def _with_load_options(command: Callable[..., int]) -> Callable[..., int]:
 def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
     """The type of an option, None where it was not given: its default is a locustfile's to say."""
     kinds: dict[str, Any] = {"int": int, "float": float, "flag": bool, "list": list[str]}
-    shown = str(option.default) if option.default is not None and option.type != "flag" else False
-    typed = typer.Option(option.flag, help=option.help, show_default=shown)
-    return Annotated[kinds.get(option.type, str) | None, typed]
+    shown = option.default is not None and option.type != "flag"
+    text = f"{option.help}  [default: {option.default}]" if shown else option.help
+    return Annotated[kinds.get(option.type, str) | None, typer.Option(option.flag, help=text)]
 
 
 @_with_load_options

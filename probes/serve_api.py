@@ -128,6 +128,14 @@ class Dashboard:
         """Answer to `PUT path` with a JSON body. Raises DashboardError for anything but a 200."""
         return self._ask("PUT", path, body, read_timeout_s)
 
+    def post(self, path: str, body: object, read_timeout_s: float = 30.0) -> Reply:
+        """Answer to `POST path` with a JSON body. Raises DashboardError for anything but a 200."""
+        return self._ask("POST", path, body, read_timeout_s)
+
+    def delete(self, path: str, read_timeout_s: float = 30.0) -> Reply:
+        """Answer to `DELETE path`. Raises DashboardError for anything but a 200."""
+        return self._ask("DELETE", path, None, read_timeout_s)
+
     @contextmanager
     def stream(
         self, path: str, read_timeout_s: float = _READ_TIMEOUT_S

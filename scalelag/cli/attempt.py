@@ -11,6 +11,7 @@ from reports.analysis.gates import parse_gate
 from reports.analysis.summary import analyse
 from reports.render.terminal import render_terminal
 from scalelag.cli.load_process import LoadProcess, option_arguments
+from scalelag.cli.ray_load import Placement, placed
 from scalelag.cli.targets import Endpoint, embedded, existing
 from scalelag.cli.tries import TryEnd, fault_of, read_judged, say
 from scalelag.errors import EXIT_INVALID, TargetError
@@ -39,6 +40,7 @@ class Job:
         wait_s: float,
         locustfiles: Sequence[Path],
         processes: int,
+        placement: Placement | None,
         web: bool,
     ) -> None:
         self._given = given
@@ -50,6 +52,7 @@ class Job:
         self._wait_s = wait_s
         self._locustfiles = locustfiles
         self._processes = processes
+        self._placement = placement
         self._web = web
         self._left: list[str] = []
 
@@ -89,15 +92,19 @@ class Job:
         given = {**self._given, "dashboard": endpoint.dashboard}
         if endpoint.grpc_host is not None:
             given["grpc_host"] = endpoint.grpc_host
-        load = LoadProcess(
-            [*option_arguments(given), "--host", endpoint.host],
-            locustfiles=self._locustfiles,
-            processes=self._processes,
-            web=self._web,
-            token=endpoint.token,
-            tries=tries,
-        )
-        code, outcome = load.run()
+        with placed(self._placement, endpoint, verify=self._options.verify) as elsewhere:
+            load = LoadProcess(
+                [*option_arguments(given), "--host", endpoint.host],
+                locustfiles=self._locustfiles,
+                processes=self._processes,
+                elsewhere=elsewhere,
+                web=self._web,
+                token=endpoint.token,
+                tries=tries,
+            )
+            code, outcome = load.run()
+            if elsewhere is not None and outcome.unstaffed:
+                say(elsewhere.workers.explain())
         return TryEnd(code, outcome.path, fault_of(code, outcome, read_judged(outcome.path)))
 
 

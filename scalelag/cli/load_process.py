@@ -5,19 +5,39 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
+
 import locustfiles
-from scalelag.errors import InterruptedRunError, UsageError
-from scalelag.plugin.options import EMBEDDED_VARIABLE, OPTIONS, PARENT_VARIABLE
+from scalelag.errors import InterruptedRunError, TargetError, UsageError
+from scalelag.plugin.options import (
+    EMBEDDED_VARIABLE,
+    OPTIONS,
+    PARENT_VARIABLE,
+    WORKERS_WAIT_VARIABLE,
+)
 from scalelag.plugin.tries import OUTCOME_VARIABLE, Outcome, read_outcome, tries_for_environment
 from scalelag.record.run_info import EarlierTry
+from scalelag.target.ray_workers import RayWorkers
+from scalelag.target.reach import Address
 
 _STOP_TIMEOUT_S = 45.0
 _WEB_PORT = 8089
 _HOME = Path(locustfiles.__file__).parent
+_LOOK_S = 1.0
+_WORKERS_WAIT_S = 60
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """`count` processes on other machines that send the load and are led from `leader`."""
+
+    leader: Address
+    count: int
+    workers: RayWorkers
 
 
 def option_arguments(values: Mapping[str, Any]) -> list[str]:
@@ -45,6 +65,7 @@ class LoadProcess:
         *,
         locustfiles: Sequence[Path] = (),
         processes: int = 1,
+        elsewhere: Elsewhere | None = None,
         web: bool = False,
         token: str | None = None,
         tries: Sequence[EarlierTry] = (),
@@ -59,6 +80,14 @@ class LoadProcess:
             self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
             self._command += ["--master-bind-port", port, "--master-port", port]
         self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
+        self._elsewhere = elsewhere
+        if elsewhere is not None:
+            leader = elsewhere.leader
+            self._command += ["--master", "--expect-workers", str(elsewhere.count)]
+            self._command += ["--master-bind-host", leader.listen]
+            self._command += ["--master-bind-port", str(leader.port)]
+            if not web:
+                self._environment[WORKERS_WAIT_VARIABLE] = str(_WORKERS_WAIT_S)
         self._environment |= tries_for_environment(tries)
         if token is not None:
             self._environment |= {"RAY_AUTH_TOKEN": token, EMBEDDED_VARIABLE: "1"}
@@ -66,14 +95,15 @@ class LoadProcess:
     def run(self) -> tuple[int, Outcome]:
         """Exit code of Locust, negative, its signal's number, where it was killed; and its outcome.
 
-        Interrupted, it lets Locust close the run and report before it returns.
+        Interrupted, it lets Locust close the run and report before it returns. Raises TargetError
+        where load processes elsewhere end before the run has begun.
         """
         with TemporaryDirectory(prefix="scalelag-") as folder:
             path = Path(folder) / "outcome.json"
-            code = self._run(self._environment | {OUTCOME_VARIABLE: str(path)})
+            code = self._run(self._environment | {OUTCOME_VARIABLE: str(path)}, path)
             return code, read_outcome(path)
 
-    def _run(self, environment: Mapping[str, str]) -> int:
+    def _run(self, environment: Mapping[str, str], outcome: Path) -> int:
         # A session of its own: Ctrl-C is for us, and Locust is told once.
         process = subprocess.Popen(
             self._command,
@@ -82,19 +112,32 @@ class LoadProcess:
             start_new_session=True,
         )
         try:
+            self._attend(process, outcome)
             return process.wait()
-        except InterruptedRunError:
+        except (InterruptedRunError, TargetError) as error:
             process.terminate()
             try:
-                return process.wait(_STOP_TIMEOUT_S)
+                code = process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+                raise error from None
+            if isinstance(error, TargetError):
                 raise
+            return code
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+    def _attend(self, process: subprocess.Popen[bytes], outcome: Path) -> None:
+        """Look after load processes elsewhere until the run has begun; then losing them is a row."""
+        if self._elsewhere is None:
+            return
+        while process.poll() is None and read_outcome(outcome).path is None:
+            self._elsewhere.workers.check()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_S)
 
 
 def _web_arguments() -> list[str]:

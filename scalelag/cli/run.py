@@ -9,9 +9,10 @@ import typer
 
 from scalelag.cli.attempt import Job
 from scalelag.cli.load_process import find_locustfiles
+from scalelag.cli.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.signals import interruptible
 from scalelag.cli.targets import DEPLOY_WAIT_S
-from scalelag.cli.tries import Retries
+from scalelag.cli.tries import Retries, RetryCount, RetryWait
 from scalelag.errors import UsageError
 from scalelag.plugin.options import OPTIONS, Option
 from scalelag.plugin.run_options import run_options
@@ -67,19 +68,14 @@ def run(
         typer.Option("--locustfile", "-f", help="Locustfile of your own. Can be repeated."),
     ] = None,
     processes: Annotated[int, typer.Option(help="Processes that send load.", min=1)] = 1,
+    workers_on_ray: WorkersOnRay = None,
+    workers_runtime_env: WorkersRuntimeEnv = None,
+    master_host: MasterHost = None,
     web: Annotated[
         bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
     ] = False,
-    retries: Annotated[
-        int,
-        typer.Option(
-            help="Try again this many times where the run failed through the target.", min=0
-        ),
-    ] = 0,
-    retry_wait: Annotated[
-        float,
-        typer.Option(help="Seconds before the first retry; doubled each time.", min=0, max=3600),
-    ] = 10.0,
+    retries: RetryCount = 0,
+    retry_wait: RetryWait = 10.0,
     **values: Any,  # noqa: ANN401  the plugin's options, each of its own type
 ) -> int:
     """Send stepped load to a Serve endpoint, watch its replicas, and report their lag."""
@@ -88,6 +84,7 @@ def run(
     options = run_options(given)
     options.request.headers_with_secrets()
     _check_usage(host, given, repeats_in_web=web and retries > 0)
+    placement = placement_of(workers_on_ray, processes, master_host, workers_runtime_env)
     apps = _apps(app, app_arg or [], embedded=host is None)
     wait_s = DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s
     job = Job(
@@ -100,6 +97,7 @@ def run(
         wait_s=wait_s,
         locustfiles=find_locustfiles(locustfile or []),
         processes=processes,
+        placement=placement,
         web=web,
     )
     with interruptible():

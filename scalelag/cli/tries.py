@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 from rich.console import Console
 
 from reports.analysis.model import InvalidThrough
@@ -14,6 +16,14 @@ from scalelag.record.run_dir import REPORT_FILE
 from scalelag.record.run_info import EarlierTry
 
 _LONGEST_PAUSE_S = 300.0
+
+RetryCount = Annotated[
+    int,
+    typer.Option(help="Try again this many times where the run failed through the target.", min=0),
+]
+RetryWait = Annotated[
+    float, typer.Option(help="Seconds before the first retry; doubled each time.", min=0, max=3600)
+]
 
 
 class TryEnd(msgspec.Struct, frozen=True):

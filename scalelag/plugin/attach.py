@@ -1,7 +1,6 @@
 """`attach()` in a locustfile makes Locust record, probe and report."""
 
 import logging
-import os
 import signal
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -55,8 +54,8 @@ def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     options = environment.parsed_options
     if options is not None and options.headless and not isinstance(runner, WorkerRunner):
         # Locust handles SIGTERM only once a headless test with a shape is over; until then it would
-        # end at once. As Ctrl-C it ends in good order.
-        gevent.signal_handler(signal.SIGTERM, os.kill, os.getpid(), signal.SIGINT)
+        # end at once.
+        gevent.signal_handler(signal.SIGTERM, _controls[environment].interrupt)
     logging.getLogger("locust.stats_logger").disabled = True
 
 

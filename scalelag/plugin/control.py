@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import gevent
@@ -19,18 +20,19 @@ from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
 from reports.render.wording import plain
-from scalelag.errors import EXIT_INTERRUPTED, ScalelagError, TargetError
+from scalelag.errors import EXIT_INTERRUPTED, EXIT_TARGET, ScalelagError, TargetError
 from scalelag.plugin.dispatchers import ClosedLoopDispatcher, OpenLoopDispatcher
 from scalelag.plugin.live import LiveLine
-from scalelag.plugin.options import PARENT_VARIABLE
+from scalelag.plugin.options import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
 from scalelag.plugin.run_options import run_options
 from scalelag.plugin.session import Session
 from scalelag.plugin.tries import Outcome, note_outcome
-from scalelag.plugin.worker import PONG_MESSAGE, ROWS_MESSAGE, LoadWorker
+from scalelag.plugin.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE, LoadWorker
 from scalelag.record.clock import Clock
 from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
 
 _PARENT_LOOK_S = 1.0
+_WORKERS_LOOK_S = 0.2
 _INTERRUPTED_STOP_TIMEOUT_S = 2.0
 
 
@@ -54,8 +56,13 @@ class Control:
         self.opened = gevent.event.Event()
         runner.register_message(ROWS_MESSAGE, self._on_rows)
         runner.register_message(PONG_MESSAGE, self._on_pong)
+        runner.register_message(REFUSAL_MESSAGE, self._on_refusal)
         if isinstance(runner, MasterRunner):
             environment.dispatcher_class = self._dispatcher  # pyright: ignore[reportAttributeAccessIssue]  called as the class is
+        self.begun = False
+        wait_s = os.environ.get(WORKERS_WAIT_VARIABLE)
+        if wait_s and isinstance(runner, MasterRunner):
+            gevent.spawn(self._await_workers, runner, float(wait_s))
         if os.environ.get(PARENT_VARIABLE):
             # The parent of a worker that Locust forked is the process that leads the run.
             forked = isinstance(runner, WorkerRunner)
@@ -64,6 +71,7 @@ class Control:
 
     def prepare(self) -> bool:
         """Check the options and look at the target. What is wrong is said; then it is False."""
+        self.begun = True
         self.session, self.busy, self._path, self._closing = None, True, None, None
         self.opened.clear()
         try:
@@ -209,6 +217,11 @@ class Control:
         if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
             self.session.collect(data)
 
+    def _on_refusal(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
+        data = getattr(msg, "data", None)
+        if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
+            self.session.refused(int(data["worker"]), str(data["reason"]))
+
     def _on_pong(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
         if self.session is not None:
             self.session.fleet.pong(str(getattr(msg, "node_id", "")), getattr(msg, "data", {}))
@@ -237,6 +250,30 @@ class Control:
                 line.update()
         finally:
             line.stop()
+
+    def interrupt(self) -> None:
+        """End in good order, as by Ctrl-C."""
+        if self.begun:
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            self._leave(EXIT_INTERRUPTED)
+
+    def _leave(self, code: int) -> None:
+        """End the process before a run has begun: Locust would go on to wait for its workers."""
+        self._runner.quit()
+        sys.exit(code)  # gevent hands it to the main greenlet
+
+    def _await_workers(self, runner: MasterRunner, wait_s: float) -> None:
+        """Refuse the run where fewer workers than expected have come after `wait_s`."""
+        wanted = int(vars(self._environment.parsed_options)["expect_workers"])
+        deadline_s = self._clock.now() + wait_s
+        while not self.begun and runner.worker_count < wanted:
+            if self._clock.now() > deadline_s:
+                text = f"{runner.worker_count} of {wanted} load processes came within {wait_s:g} s."
+                self._say(text)
+                note_outcome(Outcome(refusal=text, unstaffed=True))
+                self._leave(EXIT_TARGET)
+            gevent.sleep(_WORKERS_LOOK_S)
 
     def _watch_parent(self, pid: int) -> None:
         """Stop when the command that started us is gone: nobody would end the load otherwise."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
 PARENT_VARIABLE = "SCALELAG_PARENT_PID"
+WORKERS_WAIT_VARIABLE = "SCALELAG_WORKERS_WAIT_S"
 """Environment variables by which `scalelag run` tells its load process what it is part of."""
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"

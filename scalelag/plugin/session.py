@@ -138,9 +138,14 @@ class Session:
 
     def _assign(self, run_name: str, shares: Sequence[Schedule]) -> None:
         for member in self.fleet.members:
-            handed = Handed(shares[member.index], self.options.files)
             assignment = Assignment(
-                run_name, self.zero_s, member.index, len(shares), handed, member.ahead_s
+                run=run_name,
+                zero_s=self.zero_s,
+                index=member.index,
+                count=len(shares),
+                handed=Handed(shares[member.index], self.options.files),
+                options=self.options.raw,
+                ahead_s=member.ahead_s,
             )
             # Bytes stay as they are: Locust's messages are msgpack.
             data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
@@ -178,7 +183,12 @@ class Session:
         if message["final"]:
             self._final.add(int(message["worker"]))
 
-    def _fail(self, error: RecordError) -> None:
+    def refused(self, index: int, reason: str) -> None:
+        """A load process cannot send what the options ask for: it ends the run."""
+        host = self.fleet.members[index].host
+        self._fail(UsageError(f"load process {index} on {host}: {reason}"))
+
+    def _fail(self, error: ScalelagError) -> None:
         self.failure = self.failure or error
 
     def _note_fleet(self) -> None:

@@ -23,12 +23,13 @@ _MOST_CHARACTERS = 2000
 class Outcome(msgspec.Struct, frozen=True):
     """What became of a load process: its run directory, or what it said instead of a run.
 
-    `lasting`: another try would be refused as well.
+    `lasting`: another try would be refused as well. `unstaffed`: too few load processes came.
     """
 
     path: str | None = None
     refusal: str | None = None
     lasting: bool = False
+    unstaffed: bool = False
 
 
 def earlier_tries(environ: Mapping[str, str] = os.environ) -> tuple[EarlierTry, ...]:

@@ -10,6 +10,7 @@ import msgspec
 from locust.env import Environment
 from locust.runners import Runner
 
+from scalelag.errors import UsageError
 from scalelag.plugin.recorder import RequestRecorder
 from scalelag.plugin.run_options import Handed, RunOptions, run_options
 from scalelag.record.clock import Clock
@@ -19,6 +20,7 @@ FLUSH_MESSAGE = "scalelag_flush"
 ROWS_MESSAGE = "scalelag_rows"
 PING_MESSAGE = "scalelag_ping"
 PONG_MESSAGE = "scalelag_pong"
+REFUSAL_MESSAGE = "scalelag_refusal"
 
 _FLUSH_INTERVAL_S = 0.5
 
@@ -27,7 +29,7 @@ class Assignment(msgspec.Struct, frozen=True):
     """A process's share of a run.
 
     It is number `index` of `count` processes. `zero_s` is the plan's start in Unix seconds;
-    `ahead_s` how far the process's clock is ahead.
+    `ahead_s` how far the process's clock is ahead. `options` are the leader's, as given.
     """
 
     run: str
@@ -35,14 +37,23 @@ class Assignment(msgspec.Struct, frozen=True):
     index: int
     count: int
     handed: Handed
+    options: dict[str, Any]
     ahead_s: float = 0.0
+
+    def run_options(self) -> RunOptions:
+        """The options, typed, and fit to send requests with here.
+
+        Raises UsageError where they are not, as without a variable that a header names.
+        """
+        options = run_options(self.options, self.handed)
+        options.request.headers_with_secrets()
+        return options
 
 
 class LoadWorker:
     """Takes assignments from the process that leads the run and sends it rows."""
 
     def __init__(self, environment: Environment, runner: Runner, clock: Clock) -> None:
-        self._environment = environment
         self._runner = runner
         self.clock = clock
         self.recorder = RequestRecorder(clock.now)
@@ -61,13 +72,8 @@ class LoadWorker:
 
     def begin(self) -> tuple[Assignment, RunOptions]:
         """Our share of the run under way, and the options that came with it."""
-        if self.assignment is None:
-            raise RuntimeError("no run has been announced to this process")
-        if self._options is None:
-            # Locust hands the leader's options over when it spawns users, after our own message.
-            self._options = run_options(
-                vars(self._environment.parsed_options), self.assignment.handed
-            )
+        if self.assignment is None or self._options is None:
+            raise RuntimeError("no run has been announced to this process, or it was refused")
         return self.assignment, self._options
 
     def claim_share(self) -> bool:
@@ -97,6 +103,11 @@ class LoadWorker:
         # From here on all our times are the leader's: due times come out the same to the last bit.
         self.clock.ahead_s = self.assignment.ahead_s
         self._claimed, self._drawn = False, 0
+        try:
+            self._options = self.assignment.run_options()
+        except UsageError as error:
+            refusal = {"run": self.assignment.run, "worker": self.assignment.index}
+            self._runner.send_message(REFUSAL_MESSAGE, refusal | {"reason": str(error)})
         self.recorder.take()
         # A full collection of what start-up left behind takes 20 to 30 ms, in which nothing is sent.
         gc.collect()

@@ -20,10 +20,14 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Urls(msgspec.Struct, frozen=True):
-    """Where the cluster answers; `grpc_host`, as HOST:PORT, only if it was started for gRPC."""
+    """Where the cluster answers; `gcs` is the address for Ray drivers.
+
+    `grpc_host`, as HOST:PORT, only if it was started for gRPC.
+    """
 
     dashboard: str
     host: str
+    gcs: str
     grpc_host: str | None = None
 
 

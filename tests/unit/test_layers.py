@@ -25,7 +25,7 @@ LAYERS = (  # top to bottom
 BOTTOM = ("scalelag", "reports")  # the roots of packages that hold several layers, alone
 STARTERS = {"scalelag.__main__": "scalelag.cli"}  # modules that count as part of a layer
 
-EMBEDDED = "scalelag.target.embedded_main"
+RAY_PROCESSES = ("scalelag.target.embedded_main", "scalelag.target.ray_workers_main")
 NOT_IN_ANALYSIS = frozenset(
     {"ray", "locust", "gevent", "requests", "pathlib", "os", "time", "socket", "subprocess"}
 )
@@ -96,9 +96,9 @@ def forbidden_outside(module: str, target: str) -> str | None:
     library = target.partition(".")[0]
     if is_in(module, "reports.analysis") and library in NOT_IN_ANALYSIS:
         return "analysis is pure"
-    may_import_ray = module == EMBEDDED or module.startswith("serve_apps.")
+    may_import_ray = module in RAY_PROCESSES or module.startswith("serve_apps.")
     if library == "ray" and not may_import_ray:
-        return f"only {EMBEDDED} and the modules of serve_apps import ray"
+        return f"only {' and '.join(RAY_PROCESSES)} and the modules of serve_apps import ray"
     may_use_greenlets = is_in(module, "scalelag.plugin") or is_in(module, "locustfiles")
     if library in GREENLETS and not may_use_greenlets:
         return "only scalelag.plugin and locustfiles use gevent and locust"

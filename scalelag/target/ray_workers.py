@@ -1,0 +1,135 @@
+"""Locust workers on a Ray cluster, placed by a Ray job over the dashboard: no Ray client here."""
+
+import secrets
+import shlex
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Self
+
+import msgspec
+
+import scalelag
+from probes.serve_api import VERSION_PATH, Dashboard, DashboardError
+from scalelag.errors import TargetError
+from scalelag.target.preflight import Patience
+from scalelag.target.reach import Address
+
+_JOBS_PATH = "/api/jobs/"
+_MODULE = "scalelag.target.ray_workers_main"
+_STOP_TIMEOUT_S = 20.0
+_LAST_LINES = 15
+
+
+class _Version(msgspec.Struct, frozen=True):
+    session_name: str | None = None
+
+
+class _JobState(msgspec.Struct, frozen=True):
+    status: str
+    message: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
+
+
+class _JobLogs(msgspec.Struct, frozen=True):
+    logs: str = ""
+
+
+class RayWorkers:
+    """A Ray job with `count` Locust workers that join `leader`; a context manager that ends it.
+
+    `python` is the interpreter on the head node; `runtime_env` is Ray's, for job and workers.
+    `gcs` is the cluster's own address where it is known: on a machine with several clusters Ray may
+    hand its jobs that of another.
+    """
+
+    def __init__(
+        self,
+        dashboard: Dashboard,
+        count: int,
+        leader: Address,
+        python: str,
+        *,
+        gcs: str | None = None,
+        runtime_env: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._dashboard = dashboard
+        self._count = count
+        self._leader = leader
+        self._python = python
+        self._gcs = gcs
+        self._runtime_env = dict(runtime_env or {})
+        self._id = f"scalelag-load-{secrets.token_hex(4)}"
+
+    def __enter__(self) -> Self:
+        """Submit the job. Raises DashboardError where it is refused."""
+        job = {
+            "submission_id": self._id,
+            "entrypoint": shlex.join([self._python, "-m", _MODULE, *self._arguments()]),
+            "runtime_env": self._runtime_env,
+        }
+        self._dashboard.post(_JOBS_PATH, job)
+        return self
+
+    def _arguments(self) -> list[str]:
+        arguments = ["--leader", f"{self._leader.host}:{self._leader.port}"]
+        arguments += ["--workers", str(self._count), "--version", scalelag.__version__]
+        version = msgspec.json.decode(self._dashboard.get(VERSION_PATH).body, type=_Version)
+        if version.session_name is not None:
+            arguments += ["--session", version.session_name]
+        return arguments if self._gcs is None else [*arguments, "--address", self._gcs]
+
+    def __exit__(self, *_exception: object) -> None:
+        """Stop the job, wait until it has ended, and take it off the cluster's list.
+
+        Where that fails the workers go by themselves: their leader is gone.
+        """
+        with suppress(DashboardError):
+            if not self._state().ended:
+                self._dashboard.post(f"{_JOBS_PATH}{self._id}/stop", {})
+            patience = Patience(_STOP_TIMEOUT_S, time.monotonic, time.sleep)
+            with suppress(TargetError):
+                patience.retry(self._check_ended)
+                self._dashboard.delete(f"{_JOBS_PATH}{self._id}")
+
+    def check(self) -> None:
+        """Raise TargetError where the workers have ended: before a run they have no reason to."""
+        try:
+            state = self._state()
+        except DashboardError:
+            return
+        if state.ended:
+            raise TargetError(
+                f"The load workers on {self._dashboard.url} ended before the run began "
+                f"({state.status}). {self.explain()}",
+                lasting=True,
+            )
+
+    def explain(self) -> str:
+        """What the job said last, and what mostly is the reason."""
+        return (
+            "Every node needs the same scalelag as here, and a way to "
+            f"{self._leader.host}:{self._leader.port} (--master-host). "
+            f"The job's last lines:\n{self._last_lines()}"
+        )
+
+    def _state(self) -> _JobState:
+        return msgspec.json.decode(
+            self._dashboard.get(f"{_JOBS_PATH}{self._id}").body, type=_JobState
+        )
+
+    def _check_ended(self) -> None:
+        if not self._state().ended:
+            raise TargetError(f"{self._dashboard.url} still runs the job {self._id}.")
+
+    def _last_lines(self) -> str:
+        try:
+            body = self._dashboard.get(f"{_JOBS_PATH}{self._id}/logs").body
+            said = msgspec.json.decode(body, type=_JobLogs).logs or self._state().message or ""
+        except (DashboardError, msgspec.MsgspecError) as error:
+            return f"(its log cannot be read: {error})"
+        lines = [line for line in said.splitlines() if line.strip()]
+        return "\n".join(lines[-_LAST_LINES:]) or "(none)"

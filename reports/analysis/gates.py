@@ -1,44 +1,27 @@
 """Gates: conditions over the report's figures, such as `Model:scale_up.decide_s.p95 <= 8`.
 
-`requests.` names the load's figures, `load.` too, `probe.` the probe's; `scale_up.`, `scale_down.`
-and `replicas.` those of every deployment, or of the one named before a colon.
+Figures are named as `figures.py` has them: those of the whole run begin with `requests.`, `probe.` and
+such, all others are those of every deployment, or of the one named before a colon.
 """
 
-import difflib
 import math
 import re
-import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
-from reports.analysis.intervals import Span, Stat
-from reports.analysis.model import (
-    DeploymentReport,
-    GateResult,
-    GateVerdict,
-    LoadReport,
-    ProbeReport,
-    Replicas,
-    ScaleDown,
-    ScaleUp,
-)
+from reports.analysis import figures
+from reports.analysis.model import DeploymentReport, GateResult, GateVerdict
 from scalelag.errors import UsageError
 
 Operator = Literal["<=", "<", ">=", ">"]
 
 _GATE = re.compile(
-    r"\s*(?:(?P<deployment>[^\s:]+)\s*:)?\s*(?P<metric>[\w.]+)\s*(?P<op><=|>=|<|>)\s*"
+    rf"\s*(?:(?P<deployment>[^\s:]+)\s*:)?\s*(?P<metric>{figures.NAME})\s*(?P<op><=|>=|<|>)\s*"
     r"(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
 )
-_DEPLOYMENT_PARTS: dict[str, type] = {
-    "scale_up": ScaleUp,
-    "scale_down": ScaleDown,
-    "replicas": Replicas,
-}
-_RUN_PARTS: dict[str, type] = {"requests": LoadReport, "load": LoadReport, "probe": ProbeReport}
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
@@ -47,7 +30,7 @@ class Gate(msgspec.Struct, frozen=True):
 
     expr: str
     deployment: str | None
-    metric: str
+    metric: figures.Path
     op: Operator
     limit: float
 
@@ -59,79 +42,80 @@ def parse_gate(text: str) -> Gate:
         raise UsageError(
             f'the gate "{text}" does not read METRIC OP NUMBER, such as "scale_up.total_s.max <= 20"'
         )
-    metric, deployment = match["metric"], match["deployment"]
-    known = metric_names()
-    if metric not in known:
-        near = difflib.get_close_matches(metric, known, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else "see docs/gates.md for all of them"
-        raise UsageError(f'the gate "{text}" names the unknown metric "{metric}"; {hint}')
-    if deployment and metric.split(".")[0] in _RUN_PARTS:
-        raise UsageError(f'the gate "{text}": {metric} is a figure of the run, not of a deployment')
+    deployment = match["deployment"]
+    try:
+        metric = figures.parse_name(match["metric"])
+    except UsageError as error:
+        raise UsageError(f'the gate "{text}" names {error}') from None
+    if deployment and figures.is_of_run(metric):
+        raise UsageError(
+            f'the gate "{text}": {match["metric"]} is a figure of the run, not of a deployment'
+        )
     op = typing.cast("Operator", match["op"])
     return Gate(text.strip(), deployment, metric, op, float(match["limit"]))
-
-
-def metric_names() -> tuple[str, ...]:
-    """Every metric that a gate can name, sorted."""
-    parts = _DEPLOYMENT_PARTS | _RUN_PARTS
-    return tuple(sorted(f"{n}.{leaf}" for n, part in parts.items() for leaf in _leaves(part)))
-
-
-def _leaves(struct: type) -> Iterator[str]:
-    """Dotted names of the numbers within a struct type, and within the structs that it holds."""
-    for name, hint in typing.get_type_hints(struct).items():
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        if Stat in kinds:
-            yield from (f"{name}.{field}" for field in ("p50", "p95", "max"))
-        elif int in kinds or float in kinds:
-            yield name
-        else:
-            held = [k for k in kinds if isinstance(k, type) and issubclass(k, msgspec.Struct)]
-            yield from (f"{name}.{leaf}" for kind in held for leaf in _leaves(kind))
 
 
 def judge(
     gates: Sequence[Gate],
     deployments: Mapping[str, DeploymentReport],
-    load: LoadReport,
-    probe: ProbeReport,
+    of_run: Mapping[str, msgspec.Struct],
 ) -> tuple[GateResult, ...]:
-    """Judge each gate.
+    """Judge each gate; `of_run` holds the parts of `figures.RUN_PARTS`.
 
     A gate is inconclusive where its limit lies inside the measured interval, or nothing was
-    measured. One that holds for every deployment is as good as the worst of those measured.
-    Raises UsageError for a deployment that the run did not watch.
+    measured. One that holds for several figures, such as every deployment's, is as good as the worst
+    of those measured. Raises UsageError for a deployment that the run did not watch.
     """
-    return tuple(_judge(gate, deployments, load, probe) for gate in gates)
+    return tuple(_judge(gate, deployments, of_run) for gate in gates)
 
 
 def _judge(
-    gate: Gate, deployments: Mapping[str, DeploymentReport], load: LoadReport, probe: ProbeReport
+    gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, msgspec.Struct]
 ) -> GateResult:
-    part, _, rest = gate.metric.partition(".")
-    if part in _RUN_PARTS:
-        figures: LoadReport | ProbeReport = probe if part == "probe" else load
-        return _compare(gate, None, _figure(figures, rest))
+    if figures.is_of_run(gate.metric):
+        part, *rest = gate.metric
+        results = _results(gate, None, of_run[part], tuple(rest), (part,))
+    else:
+        results = [
+            result
+            for key, deployment in _chosen(gate, deployments).items()
+            for result in _results(gate, key, deployment, gate.metric)
+        ]
+    if not results:
+        return _compare(gate, None, figures.Found(gate.metric, None))
+    measured = [result for result in results if result.reason is None]
+    return max(
+        measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
+    )
+
+
+def _chosen(gate: Gate, deployments: Mapping[str, DeploymentReport]) -> dict[str, DeploymentReport]:
     chosen = {
         key: deployment
         for key, deployment in deployments.items()
         if gate.deployment in (None, key, key.partition("/")[2])
     }
-    if not chosen and gate.deployment is None:
-        return _compare(gate, None, None)
-    if not chosen:
+    if not chosen and gate.deployment is not None:
         watched = ", ".join(sorted(deployments)) or "none"
         raise UsageError(
             f'The gate "{gate.expr}" names no watched deployment (watched: {watched}).'
         )
-    results = [
-        _compare(gate, key, _figure(getattr(deployment, part), rest))
-        for key, deployment in chosen.items()
-    ]
-    measured = [result for result in results if result.reason is None]
-    return max(
-        measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
-    )
+    return chosen
+
+
+def _results(
+    gate: Gate,
+    deployment: str | None,
+    root: msgspec.Struct,
+    path: figures.Path,
+    before: figures.Path = (),
+) -> list[GateResult]:
+    """The gate, judged on every figure that it names below `root`."""
+    results: list[GateResult] = []
+    for found in figures.figures(root, path):
+        full = msgspec.structs.replace(found, path=(*before, *found.path))
+        results.append(_compare(gate, deployment, full))
+    return results
 
 
 def _badness(gate: Gate, result: GateResult) -> float:
@@ -141,20 +125,19 @@ def _badness(gate: Gate, result: GateResult) -> float:
     return upper if gate.op in ("<=", "<") else -result.lo
 
 
-def _figure(struct: Any, path: str) -> Span | None:  # noqa: ANN401  any struct of the report
-    value: Any = struct
-    for name in path.split("."):
-        value = getattr(value, name)
-        if value is None:
-            return None
-    return value if isinstance(value, Span) else Span(float(value), float(value), float(value))
-
-
-def _compare(gate: Gate, deployment: str | None, figure: Span | None) -> GateResult:
-    if figure is None:
-        reason = f"{gate.metric} was not measured in this run"
-        return GateResult(gate.expr, "inconclusive", deployment=deployment, reason=reason)
-    lo, hi = figure.lo, figure.upper
+def _compare(gate: Gate, deployment: str | None, found: figures.Found) -> GateResult:
+    name = ".".join(found.path)
+    of_several = name if found.path != gate.metric else None
+    if found.span is None:
+        why = f": {found.reason}" if found.reason else ""
+        return GateResult(
+            gate.expr,
+            "inconclusive",
+            deployment=deployment,
+            figure=of_several,
+            reason=f"{name} was not measured in this run{why}",
+        )
+    lo, hi = found.span.lo, found.span.upper
     holds = {
         "<=": (hi <= gate.limit, lo > gate.limit),
         "<": (hi < gate.limit, lo >= gate.limit),
@@ -163,4 +146,6 @@ def _compare(gate: Gate, deployment: str | None, figure: Span | None) -> GateRes
     }
     passed, failed = holds[gate.op]
     verdict: GateVerdict = "pass" if passed else "fail" if failed else "inconclusive"
-    return GateResult(gate.expr, verdict, figure.value, lo, figure.hi, deployment)
+    return GateResult(
+        gate.expr, verdict, found.span.value, lo, found.span.hi, deployment, figure=of_several
+    )

@@ -214,7 +214,10 @@ class ProbeReport(msgspec.Struct, frozen=True):
 
 
 class GateResult(msgspec.Struct, frozen=True):
-    """A gate, judged. `deployment` is the one that decided it, where several were looked at."""
+    """A gate, judged.
+
+    `deployment` and `figure` say which decided it, where several were looked at.
+    """
 
     expr: str
     verdict: GateVerdict
@@ -223,6 +226,7 @@ class GateResult(msgspec.Struct, frozen=True):
     hi: float | None = None
     deployment: str | None = None
     reason: str | None = None
+    figure: str | None = None
 
 
 class RunSummary(msgspec.Struct, frozen=True):

@@ -63,11 +63,13 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         workers=worker_reports(info.load_workers, run.requests),
     )
     probe = probe_report(run, watched_s)
-    judged = judge(gates, deployments, load, probe)
+    summary = _run_summary(info, watched_s)
+    of_run = {"requests": load, "load": load, "probe": probe, "run": summary, "evidence": evidence}
+    judged = judge(gates, deployments, of_run)
     problems = run_problems(run, load, probe, watched_s)
     report = Report(
         schema_version=SCHEMA_VERSION,
-        run=_run_summary(info, watched_s),
+        run=summary,
         verdict=_verdict(problems, judged),
         reasons=tuple(problem.text for problem in problems),
         gates=judged,

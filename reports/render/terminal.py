@@ -116,7 +116,7 @@ def _gate_table(gates: Sequence[GateResult]) -> Table:
 
 def _about_gate(gate: GateResult) -> tuple[str, str, str]:
     """The gate, what was measured, and for which deployment or why not."""
-    about = [plain(text) for text in (gate.deployment, gate.reason) if text]
+    about = [plain(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
     return (plain(gate.expr), gate_figure(gate), ": ".join(about) or "the run")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import typer
 
+from reports.analysis.figures import figure_names
+
 ROOT = Path(__file__).parents[2]
 COMMANDS_MD = ROOT / "docs" / "commands.md"
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?![\w-])")
@@ -192,3 +194,10 @@ def test_a_folder_of_the_repository_is_no_leak(before: str):
     folder = "".join(MACHINE_FOLDERS[0])
 
     assert not LEAK.search(f"{before}{folder if before != 'team' else folder[1:]}main")
+
+
+def test_docs_gates_names_every_figure():
+    listed = (ROOT / "docs" / "gates.md").read_text().rpartition("## All figures")[2]
+    figures = [name for name in figure_names() if not name.startswith("load.")]
+
+    assert re.findall(r"^[a-z]\S+$", listed, re.MULTILINE) == figures

@@ -5,19 +5,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.gates import Gate, judge, metric_names, parse_gate
+from reports.analysis.figures import figure_names
+from reports.analysis.findings import EvidenceReport
+from reports.analysis.gates import Gate, judge, parse_gate
 from reports.analysis.intervals import Span, Stat, longer_than
-from reports.analysis.load_parts import StreamReport
+from reports.analysis.load_parts import NameReport, StreamReport
 from reports.analysis.model import (
     DeploymentReport,
     GateResult,
     LoadReport,
+    LoadStepReport,
+    Phase,
     ProbeReport,
     Replicas,
+    RunSummary,
     ScaleDown,
     ScaleUp,
+    StepReport,
 )
 from scalelag.errors import UsageError
+from scalelag.record.run_info import Versions
 
 LOAD = LoadReport(
     planned=1000,
@@ -31,6 +38,27 @@ LOAD = LoadReport(
     stream=StreamReport(answers=400, tokens=9000, first_token_p99_ms=310.0),
 )
 PROBE = ProbeReport(polls=500, gaps=2, gap_s=1.5, restarts=0, observer_share=0.009)
+
+RUN = RunSummary(
+    name="demo",
+    status="complete",
+    reason=None,
+    versions=Versions("0.1", "2.60", "2.47", "3.11"),
+    started_s=0.0,
+    load_s=75.0,
+    duration_s=90.0,
+    steps="5rps:15s",
+    repeat=1,
+    unit="rps",
+    arrivals="constant",
+    seed=1,
+    host="",
+    dashboard="",
+    embedded=True,
+    workers=1,
+)
+EVIDENCE = EvidenceReport(log_lines=3, reason="one node's logs were gone")
+OF_RUN = {"requests": LOAD, "load": LOAD, "probe": PROBE}
 
 
 def span(lo: float, hi: float) -> Span:
@@ -57,7 +85,7 @@ def deployment(
 def result(expr: str, **deployments: DeploymentReport) -> GateResult:
     """The gate, judged over `deployments` of application "app"."""
     found = {f"app/{name}": report for name, report in deployments.items()}
-    (judged,) = judge([parse_gate(expr)], found, LOAD, PROBE)
+    (judged,) = judge([parse_gate(expr)], found, OF_RUN)
     return judged
 
 
@@ -72,7 +100,7 @@ def verdict(expr: str, **deployments: DeploymentReport) -> str:
 def test_a_gate_reads_metric_operator_number(op: str):
     expr = f"scale_up.total_s.max {op} 20"
 
-    assert parse_gate(expr) == Gate(expr, None, "scale_up.total_s.max", op, 20.0)
+    assert parse_gate(expr) == Gate(expr, None, ("scale_up", "total_s", "max"), op, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +119,7 @@ def test_gates_as_people_write_them(
 ):
     gate = parse_gate(text)
 
-    assert (gate.deployment, gate.metric, gate.limit) == (deployment_name, metric, limit)
+    assert (gate.deployment, ".".join(gate.metric), gate.limit) == (deployment_name, metric, limit)
     assert gate.expr == text.strip()
 
 
@@ -160,12 +188,15 @@ def test_the_metrics_of_the_design_can_be_named():
         "requests.stream.first_token_p99_ms",
         "probe.observer_share",
         "replicas.max",
-    } <= set(metric_names())
+    } <= set(figure_names())
 
 
 def test_every_metric_can_be_named_in_a_gate_and_judged():
-    for metric in metric_names():
-        assert verdict(f"{metric} <= 1", Model=deployment()) in ("pass", "fail", "inconclusive")
+    of_run = {"requests": LOAD, "load": LOAD, "probe": PROBE, "run": RUN, "evidence": EVIDENCE}
+    for name in figure_names():
+        gate = parse_gate(f"{name.replace('.N', '.1')} <= 1")
+        (judged,) = judge([gate], {"app/Model": deployment()}, of_run)
+        assert judged.verdict in ("pass", "fail", "inconclusive")
 
 
 @given(st.text(alphabet="scale_up.total_ms<>= 0123:/aX", max_size=40))
@@ -175,7 +206,7 @@ def test_any_text_is_a_gate_or_a_usage_error(text: str):
     except UsageError as error:
         assert str(error)  # noqa: PT017  both outcomes are right; the error must say something
     else:
-        assert gate.metric in metric_names()
+        assert ".".join(gate.metric) in figure_names()
 
 
 @pytest.mark.parametrize(
@@ -194,7 +225,7 @@ def test_a_figure_of_streamed_answers_is_judged(expr: str, expected: str):
 def test_a_gate_on_streams_is_inconclusive_in_a_run_without_any():
     load = msgspec.structs.replace(LOAD, stream=None)
 
-    (judged,) = judge([parse_gate("requests.stream.tokens_per_s >= 5")], {}, load, PROBE)
+    (judged,) = judge([parse_gate("requests.stream.tokens_per_s >= 5")], {}, {"requests": load})
 
     assert judged.verdict == "inconclusive"
     assert judged.reason == "requests.stream.tokens_per_s was not measured in this run"
@@ -325,6 +356,122 @@ def test_load_and_requests_name_the_same_figures():
     assert result("requests.latency_p99_ms <= 1").value == 480.0
 
 
+# --- elements of lists and objects -----------------------------------------------------------
+
+
+def load_step(index: int, **figures: float) -> LoadStepReport:
+    return LoadStepReport(
+        index=index,
+        at_s=0.0,
+        hold_s=30.0,
+        from_level=5.0,
+        to_level=40.0,
+        unit="rps",
+        planned=100,
+        sent=100,
+        completed=100,
+        failed=0,
+        not_sent=0,
+        offered_rps=40.0,
+        completed_rps=40.0,
+        **figures,
+    )
+
+
+def step(index: int, **parts: object) -> StepReport:
+    return msgspec.structs.replace(
+        StepReport(
+            index=index,
+            direction="up",
+            at_s=15.0,
+            hold_s=30.0,
+            from_level=5.0,
+            to_level=40.0,
+            unit="rps",
+            replicas_before=1,
+            replicas_after=4,
+            target_before=1,
+            target_after=4,
+        ),
+        **parts,
+    )
+
+
+STEPPED = msgspec.structs.replace(
+    LOAD,
+    errors={"timeout": 3, "HTTP 503": 7},
+    steps=(load_step(1, latency_p99_ms=120.0), load_step(2, latency_p99_ms=900.0), load_step(3)),
+    names={"POST /ask m1": NameReport(planned=5, sent=5, failed=1, not_sent=0)},
+)
+
+
+def of_load(expr: str) -> GateResult:
+    (judged,) = judge([parse_gate(expr)], {}, {"requests": STEPPED, "load": STEPPED})
+    return judged
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected", "value"),
+    [
+        ("load.steps.1.latency_p99_ms <= 500", "pass", 120.0),
+        ("load.steps.2.latency_p99_ms <= 500", "fail", 900.0),
+        ("load.steps.3.latency_p99_ms <= 500", "inconclusive", None),
+        ("load.steps.4.latency_p99_ms <= 500", "inconclusive", None),
+        ('load.names."POST /ask m1".failed < 1', "fail", 1.0),
+        ('requests.errors."HTTP 503" <= 7', "pass", 7.0),
+        ("requests.errors.timeout <= 2", "fail", 3.0),
+    ],
+)
+def test_an_element_is_named_by_its_number_or_its_name(
+    expr: str, expected: str, value: float | None
+):
+    found = of_load(expr)
+
+    assert (found.verdict, found.value, found.figure) == (expected, value, None)
+
+
+def test_errors_that_did_not_occur_occurred_0_times():
+    assert of_load("load.errors.refused <= 0").value == 0.0
+
+
+def test_an_element_that_is_not_there_names_those_that_are():
+    found = of_load("load.steps.4.latency_p99_ms <= 500")
+
+    assert found.reason == (
+        "load.steps.4.latency_p99_ms was not measured in this run: there is no 4, but 1, 2, 3"
+    )
+
+
+def test_the_worst_of_all_elements_decides_and_is_named():
+    found = of_load("load.steps.*.latency_p99_ms <= 500")
+
+    assert (found.verdict, found.value) == ("fail", 900.0)
+    assert found.figure == "load.steps.2.latency_p99_ms"
+
+
+def test_all_elements_of_none_are_not_measured():
+    found = result("steps.*.total_s <= 20", Model=deployment())
+
+    assert found.verdict == "inconclusive"
+    assert found.reason == "steps.*.total_s was not measured in this run: there is no *, but none"
+
+
+def test_a_step_of_a_deployment_has_figures_with_their_intervals():
+    report = msgspec.structs.replace(
+        deployment(),
+        steps=(
+            step(1, total_s=span(7, 9), phases=(Phase("decide", 5.0, 4.0, 6.0, "poll"),)),
+            step(2, total_s=longer_than(30), reason="it never came"),
+        ),
+    )
+
+    assert verdict("steps.1.total_s <= 8", Model=report) == "inconclusive"
+    assert verdict("steps.2.total_s <= 20", Model=report) == "fail"
+    found = result("Model:steps.1.phases.decide <= 5", Model=report)
+    assert (found.value, found.lo, found.hi) == (5.0, 4.0, 6.0)
+    assert "it never came" in str(result("steps.2.floor_s <= 1", Model=report).reason)
+
+
 # --- deployments -----------------------------------------------------------------------------
 
 
@@ -342,7 +489,7 @@ def test_a_gate_may_name_one_deployment(name: str):
 def test_a_name_without_application_means_every_deployment_of_that_name():
     deployments = {"a/Model": deployment(span(7, 9)), "b/Model": deployment(span(30, 31))}
 
-    (found,) = judge([parse_gate("Model:scale_up.total_s.max <= 20")], deployments, LOAD, PROBE)
+    (found,) = judge([parse_gate("Model:scale_up.total_s.max <= 20")], deployments, OF_RUN)
 
     assert (found.verdict, found.deployment) == ("fail", "b/Model")
 
@@ -430,7 +577,7 @@ def test_a_gate_on_every_deployment_of_a_run_that_watched_none_is_inconclusive()
 def test_gates_are_judged_in_their_order():
     gates = [parse_gate("probe.gaps <= 1"), parse_gate("requests.error_ratio <= 0.5")]
 
-    judged = judge(gates, {}, LOAD, PROBE)
+    judged = judge(gates, {}, OF_RUN)
 
     assert [(one.expr, one.verdict) for one in judged] == [
         ("probe.gaps <= 1", "fail"),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scalelag.cli.attempt import Job
+from scalelag.cli.config_file import Config
 from scalelag.cli.load_process import find_locustfiles
 from scalelag.cli.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.signals import interruptible
@@ -51,6 +52,7 @@ def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
 @_with_load_options
 def run(
     *,
+    config: Config = None,  # noqa: ARG001  its callback has handed it to the other options
     app: Annotated[
         str | None,
         typer.Option(help="App to deploy: a built-in name, IMPORT_PATH, or a Serve CONFIG.yaml."),

@@ -1,0 +1,131 @@
+"""Options of `scalelag run` from a file: `scalelag.toml`, or `[tool.scalelag]` in pyproject.toml."""
+
+import difflib
+import sys
+import tomllib
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scalelag.errors import UsageError
+
+_OWN_FILE = "scalelag.toml"
+_PROJECT_FILE = "pyproject.toml"
+# Relative ones count from the file's folder, so that a run can be started from anywhere.
+_PATHS = frozenset(
+    {"body_file", "dashboard_ca", "data", "locustfile", "out", "trace", "workers_runtime_env"}
+)
+
+
+class Kind(Enum):
+    """What an option takes: one value, several, or yes and no."""
+
+    ONE = "one value"
+    SEVERAL = "a list of values"
+    FLAG = "true or false"
+
+
+def read_options(path: Path, kinds: Mapping[str, Kind]) -> dict[str, str | bool | list[str]]:
+    """The options in a file by their names with underscores, each as on the command line.
+
+    `kinds` are those that there are. Raises UsageError naming file and key of what makes no sense.
+    """
+    table = _table(path)
+    if table is None:
+        raise UsageError(f"{path} has no [tool.scalelag].")
+    options: dict[str, str | bool | list[str]] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in kinds:
+            raise UsageError(f"{path}: {_unknown(key, kinds)}")
+        if name in options:
+            raise UsageError(f"{path}: {key} stands there twice, with - and with _.")
+        options[name] = _value(path, key, value, kinds[name])
+    return options
+
+
+def find() -> Path | None:
+    """The file with options in the current folder, if there is one."""
+    for name in (_OWN_FILE, _PROJECT_FILE):
+        path = Path(name)
+        if path.is_file() and _table(path) is not None:
+            return path
+    return None
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    """What a file says of us; None for a project's file that says nothing."""
+    try:
+        content = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML: {error}.") from error
+    if path.name != _PROJECT_FILE:
+        return content
+    table = content.get("tool", {}).get("scalelag")
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{path}: tool.scalelag is a table.")
+    return table
+
+
+def _unknown(key: str, kinds: Mapping[str, Kind]) -> str:
+    names = [name.replace("_", "-") for name in kinds]
+    near = difflib.get_close_matches(key.replace("_", "-"), names, n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "see docs/commands.md for all of them."
+    return f'there is no option "{key}"; {hint}'
+
+
+def _value(path: Path, key: str, value: object, kind: Kind) -> str | bool | list[str]:
+    if kind is Kind.FLAG and isinstance(value, bool):
+        return value
+    if kind is Kind.SEVERAL and isinstance(value, list):
+        return [_text(path, key, one, kind) for one in value]
+    if kind is not Kind.ONE:
+        raise UsageError(f"{path}: {key} takes {kind.value}.")
+    return _text(path, key, value, kind)
+
+
+def _text(path: Path, key: str, value: object, kind: Kind) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UsageError(f"{path}: {key} takes {kind.value}.")
+    if key.replace("-", "_") in _PATHS:
+        return str(path.parent / str(value))
+    return str(value)
+
+
+def _take(context: typer.Context, path: Path | None) -> Path | None:
+    """Make what the file says the defaults of the command's other options."""
+    kinds = {
+        option.name: _kind(option)
+        for option in context.command.params
+        if option.name not in ("config", "help")
+    }
+    try:
+        found = path or find()
+        if found is not None:
+            context.default_map = dict(read_options(found, kinds))
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from error
+    if found is not None:
+        print(f"scalelag: options of {found}", file=sys.stderr)
+    return found
+
+
+def _kind(option: Any) -> Kind:  # noqa: ANN401  typer does not export the type of its options
+    if option.is_flag:
+        return Kind.FLAG
+    return Kind.SEVERAL if option.multiple else Kind.ONE
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help=f"File with options; else {_OWN_FILE}, or [tool.scalelag] in {_PROJECT_FILE}.",
+        callback=_take,
+        is_eager=True,
+    ),
+]

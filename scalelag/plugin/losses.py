@@ -10,7 +10,7 @@ from scalelag.plugin.members import Member
 from scalelag.plugin.recorder import RequestRecorder, RowCollector
 from scalelag.plugin.run_options import RunOptions
 from scalelag.record.clock import Clock
-from scalelag.record.requests_file import intended_by
+from scalelag.record.requests_reader import intended_by
 
 _NONE = np.empty(0, np.float64)
 

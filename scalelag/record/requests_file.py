@@ -26,8 +26,6 @@ SCHEMA = pa.schema(
         ("token_gap_max_s", pa.float32()),
     ]
 )
-_OF_STREAMS = frozenset({"first_token_s", "tokens", "token_gap_max_s"})
-"""Null for all but streamed answers, and missing in records from before they were told."""
 
 
 class StreamColumns(msgspec.Struct, frozen=True):
@@ -82,10 +80,6 @@ class RequestColumns(msgspec.Struct, frozen=True):
         if NOT_SENT not in self.errors:
             return np.zeros(self.count, dtype=np.bool_)
         return self.error == self.errors.index(NOT_SENT)
-
-
-# https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
-_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 def _no_rows() -> RequestColumns:
@@ -173,122 +167,3 @@ def _stream_arrays(streams: StreamColumns, count: int) -> list[pa.Array]:
         spread(streams.tokens, np.zeros(streams.tokens.size, np.bool_)),
         spread(streams.token_gap_max_s, np.isnan(streams.token_gap_max_s)),
     ]
-
-
-def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
-    """Rows that can be read, by intended start, and what was wrong with the rest, if any.
-
-    Raises RecordError when not even the head of the file is there.
-    """
-    batches: list[pa.RecordBatch] = []
-    problem: str | None = None
-    try:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
-            _check_schema(path, stream.schema)
-            while True:
-                try:
-                    batches.append(_with_all_columns(stream.read_next_batch()))
-                except StopIteration:
-                    break
-                except (pa.ArrowInvalid, OSError) as error:
-                    problem = f"{path.name} ends in the middle of a batch ({error})"
-                    break
-        if problem is None and not _ends_with(path, _END_OF_STREAM):
-            problem = f"{path.name} was not closed: its last second may be missing"
-    except (pa.ArrowInvalid, OSError) as error:
-        raise RecordError(f"Cannot read {path}: {error}.") from error
-    table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
-    return _columns(table.sort_by("intended_s")), problem
-
-
-def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
-    """Intended starts of the rows of one `worker`, in a record that may still be written to.
-
-    Raises RecordError where it cannot be read.
-    """
-    found = [np.empty(0, np.float64)]
-    try:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
-            for batch in stream:
-                intended_s = batch.column("intended_s").to_numpy()
-                found.append(intended_s[batch.column("worker").to_numpy() == worker])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise RecordError(f"Cannot read {path}: {error}.") from error
-    return np.concatenate(found)
-
-
-def _ends_with(path: Path, end: bytes) -> bool:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - len(end)))
-        return file.read() == end
-
-
-def _check_schema(path: Path, schema: pa.Schema) -> None:
-    wrong = [
-        field.name
-        for field in SCHEMA
-        if (
-            schema.field(field.name).type != field.type
-            if field.name in schema.names
-            else field.name not in _OF_STREAMS
-        )
-    ]
-    if wrong:
-        raise RecordError(f"{path} is no record of ours: see its columns {', '.join(wrong)}.")
-
-
-def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with our columns only; those that older records have not are null."""
-    columns = [
-        batch.column(field.name)
-        if field.name in batch.schema.names
-        else pa.nulls(batch.num_rows, field.type)
-        for field in SCHEMA
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
-
-
-def _streams(table: pa.Table) -> StreamColumns:
-    """The rows of a table that are streamed answers."""
-    is_stream = table.column("tokens").is_valid().to_numpy(zero_copy_only=False)
-    if not is_stream.any():
-        return NO_STREAMS
-    chosen = table.filter(pa.array(is_stream))
-
-    def floats(name: str) -> NDArray[np.float32]:
-        return chosen.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-
-    return StreamColumns(
-        row=np.flatnonzero(is_stream).astype(np.uint32),
-        first_token_s=floats("first_token_s"),
-        tokens=chosen.column("tokens").to_numpy(),
-        token_gap_max_s=floats("token_gap_max_s"),
-    )
-
-
-def _columns(table: pa.Table) -> RequestColumns:
-    def floats(name: str) -> NDArray[np.float32]:
-        return table.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-
-    def codes(name: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-        column = table.column(name)
-        if column.num_chunks == 0:
-            return np.empty(0, np.int32), ()
-        chunk = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
-        numbers = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return numbers.astype(np.int32, copy=False), tuple(chunk.dictionary.to_pylist())
-
-    name, names = codes("name")
-    error, errors = codes("error")
-    return RequestColumns(
-        intended_s=table.column("intended_s").to_numpy(),
-        send_lag_s=floats("send_lag_s"),
-        latency_s=floats("latency_s"),
-        status=table.column("status").to_numpy(),
-        name=name,
-        error=error,
-        worker=table.column("worker").to_numpy(),
-        names=names,
-        errors=errors,
-        streams=_streams(table),
-    )

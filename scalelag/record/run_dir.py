@@ -10,7 +10,8 @@ import msgspec
 
 from scalelag.errors import RecordError, UsageError
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
-from scalelag.record.requests_file import RequestColumns, read_requests
+from scalelag.record.requests_file import RequestColumns
+from scalelag.record.requests_reader import read_requests
 from scalelag.record.rows import (
     ControllerRestart,
     Gap,

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from scalelag.record.requests_file import read_requests
+from scalelag.record.requests_reader import read_requests
 from scalelag.record.run_dir import REPORT_FILE, REQUESTS_FILE, RUN_FILE, RecordedRun, load_run
 from tests.sim.http_echo import Arrival, Echo, running_echo
 from tests.sim.scenarios import one_deployment, steady_replica

@@ -14,7 +14,8 @@ from scalelag.plugin.recorder import RequestRecorder, RowCollector
 from scalelag.plugin.run_options import run_options
 from scalelag.plugin.worker_clocks import EXACT, ClockMeter
 from scalelag.record.clock import Clock
-from scalelag.record.requests_file import RequestWriter, intended_by, read_requests
+from scalelag.record.requests_file import RequestWriter
+from scalelag.record.requests_reader import intended_by, read_requests
 
 ZERO_S = 1_795_371_900.123
 NOBODY_S = float("inf")

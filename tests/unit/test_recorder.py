@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scalelag.plugin.recorder import RequestRecorder, RowCollector, StreamTimes
 from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import NOT_SENT
-from scalelag.record.requests_file import RequestColumns, RequestWriter, read_requests
+from scalelag.record.requests_file import RequestColumns, RequestWriter
+from scalelag.record.requests_reader import read_requests
 
 ROOT = Path(__file__).parents[2]
 NAN = float("nan")

@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 
 from scalelag.errors import RecordError
 from scalelag.record.error_kinds import NOT_SENT
-from scalelag.record.requests_file import (
-    SCHEMA,
-    RequestColumns,
-    RequestWriter,
-    StreamColumns,
-    read_requests,
-)
+from scalelag.record.requests_file import SCHEMA, RequestColumns, RequestWriter, StreamColumns
+from scalelag.record.requests_reader import read_requests
 
 NAN = float("nan")
 

@@ -1,0 +1,177 @@
+"""Reading `requests.arrow`, also where it is still written to or breaks off."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from scalelag.errors import RecordError
+from scalelag.record.requests_file import NO_STREAMS, SCHEMA, RequestColumns, StreamColumns
+
+# https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+# Null for all but streamed answers, and missing in records from before they were told.
+_OF_STREAMS = frozenset({"first_token_s", "tokens", "token_gap_max_s"})
+
+
+class RequestBatches:
+    """The batches of a record in the order in which they were written, each with all columns.
+
+    Iterating raises RecordError when not even the head of the file is there; a file that breaks off
+    ends there, and `problem` says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Read from the beginning."""
+        path = self._path
+        try:
+            with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+                _check_schema(path, stream.schema)
+                yield from self._whole_batches(stream)
+            if self.problem is None and not _ends_with(path, _END_OF_STREAM):
+                self.problem = f"{path.name} was not closed: its last second may be missing"
+        except (pa.ArrowInvalid, OSError) as error:
+            raise RecordError(f"Cannot read {path}: {error}.") from error
+
+    def _whole_batches(self, stream: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401  untyped in Arrow
+        while True:
+            try:
+                batch = stream.read_next_batch()
+            except StopIteration:
+                return
+            except (pa.ArrowInvalid, OSError) as error:
+                self.problem = f"{self._path.name} ends in the middle of a batch ({error})"
+                return
+            yield _with_all_columns(batch)
+
+
+def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
+    """Rows that can be read, by intended start, and what was wrong with the rest, if any.
+
+    Raises RecordError when not even the head of the file is there.
+    """
+    batches = RequestBatches(path)
+    table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
+    return _columns(table.sort_by("intended_s")), batches.problem
+
+
+def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
+    """Write all rows to a Parquet file of the same columns, in the order in which they came.
+
+    Returns their number, and what was wrong with the rest, if any. Raises RecordError where the
+    record cannot be read, or the disk does not take the file.
+    """
+    batches, rows = RequestBatches(requests), 0
+    scratch = output.with_name(f"{output.name}.tmp")
+    try:
+        with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        scratch.replace(output)
+    except OSError as error:
+        raise RecordError(f"Cannot write {output}: {error.strerror or error}.") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+    return rows, batches.problem
+
+
+def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
+    """Intended starts of the rows of one `worker`, in a record that may still be written to.
+
+    Raises RecordError where it cannot be read.
+    """
+    found = [np.empty(0, np.float64)]
+    try:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+            for batch in stream:
+                intended_s = batch.column("intended_s").to_numpy()
+                found.append(intended_s[batch.column("worker").to_numpy() == worker])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RecordError(f"Cannot read {path}: {error}.") from error
+    return np.concatenate(found)
+
+
+def _ends_with(path: Path, end: bytes) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(end)))
+        return file.read() == end
+
+
+def _check_schema(path: Path, schema: pa.Schema) -> None:
+    wrong = [
+        field.name
+        for field in SCHEMA
+        if (
+            schema.field(field.name).type != field.type
+            if field.name in schema.names
+            else field.name not in _OF_STREAMS
+        )
+    ]
+    if wrong:
+        raise RecordError(f"{path} is no record of ours: see its columns {', '.join(wrong)}.")
+
+
+def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with our columns only; those that older records have not are null."""
+    columns = [
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _streams(table: pa.Table) -> StreamColumns:
+    """The rows of a table that are streamed answers."""
+    is_stream = table.column("tokens").is_valid().to_numpy(zero_copy_only=False)
+    if not is_stream.any():
+        return NO_STREAMS
+    chosen = table.filter(pa.array(is_stream))
+
+    def floats(name: str) -> NDArray[np.float32]:
+        return chosen.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+
+    return StreamColumns(
+        row=np.flatnonzero(is_stream).astype(np.uint32),
+        first_token_s=floats("first_token_s"),
+        tokens=chosen.column("tokens").to_numpy(),
+        token_gap_max_s=floats("token_gap_max_s"),
+    )
+
+
+def _columns(table: pa.Table) -> RequestColumns:
+    def floats(name: str) -> NDArray[np.float32]:
+        return table.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+
+    def codes(name: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        column = table.column(name)
+        if column.num_chunks == 0:
+            return np.empty(0, np.int32), ()
+        chunk = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
+        numbers = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return numbers.astype(np.int32, copy=False), tuple(chunk.dictionary.to_pylist())
+
+    name, names = codes("name")
+    error, errors = codes("error")
+    return RequestColumns(
+        intended_s=table.column("intended_s").to_numpy(),
+        send_lag_s=floats("send_lag_s"),
+        latency_s=floats("latency_s"),
+        status=table.column("status").to_numpy(),
+        name=name,
+        error=error,
+        worker=table.column("worker").to_numpy(),
+        names=names,
+        errors=errors,
+        streams=_streams(table),
+    )

@@ -1,10 +1,23 @@
 """`report.json`."""
 
+import json
+
 import msgspec
 
 from reports.analysis.model import Report
+from scalelag.record.run_info import SCHEMA_VERSION
 
 
 def render_json(report: Report) -> bytes:
     """`report` as indented JSON in UTF-8, ending in a newline; figures that are not finite are null."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def report_schema() -> bytes:
+    """JSON Schema of `report.json`, as docs/report.schema.json holds it."""
+    schema = msgspec.json.schema(Report)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"scalelag report.json, schema_version {SCHEMA_VERSION}",
+    }
+    return json.dumps(head | schema, indent=2, ensure_ascii=False).encode() + b"\n"

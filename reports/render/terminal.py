@@ -15,7 +15,7 @@ from reports.render.configuration import print_configuration
 from reports.render.lag_table import print_lag, unmeasured_phases
 from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
 from reports.render.load_table import print_load
-from reports.render.wording import NOT_MEASURED, count, gate_figure, percent, plain
+from reports.render.wording import NOT_MEASURED, count, gate_figure, percent, plain, reasons_of
 
 _STYLES = {
     "pass": "bold black on green",
@@ -46,7 +46,7 @@ def _print_verdict(console: Console, report: Report) -> None:
     badge = _badge(report.verdict)
     parts = (*_about_run(report.run), *_about_load(report), *_about_probe(report.probe))
     emit(console, hanging(badge, flow(parts, room(console) - badge.cell_len - 1)))
-    for reason in _reasons(report):
+    for reason in reasons_of(report):
         emit(console, hanging(Text("!", style="bold"), Text(reason, overflow="fold")))
 
 
@@ -73,13 +73,6 @@ def _about_probe(probe: ProbeReport) -> tuple[str, ...]:
     share = probe.observer_share
     cost = "cost not measured" if share is None else f"{percent(share)} of the controller's time"
     return (f"probe {often}, {count(probe.gaps, 'gap')}{blind}, {cost}",)
-
-
-def _reasons(report: Report) -> list[str]:
-    run, reasons = report.run, [plain(reason) for reason in report.reasons]
-    if run.status != "complete" and not any(r.startswith(run.status) for r in reasons):
-        reasons.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
-    return reasons
 
 
 def _print_warnings(console: Console, report: Report) -> None:

@@ -4,7 +4,7 @@ import unicodedata
 from typing import NamedTuple
 
 from reports.analysis.intervals import Span
-from reports.analysis.model import GateResult, Phase, StepReport
+from reports.analysis.model import GateResult, Phase, Report, StepReport
 
 NOT_MEASURED = "-"
 _LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
@@ -112,3 +112,11 @@ def shortened(text: str, length: int = 200) -> str:
     """`text` made plain, its end left out beyond `length` characters."""
     text = plain(text)
     return text if len(text) <= length else f"{text[:length]}..."
+
+
+def reasons_of(report: Report) -> list[str]:
+    """Why a run is invalid or was not completed."""
+    run, reasons = report.run, [plain(reason) for reason in report.reasons]
+    if run.status != "complete" and not any(r.startswith(run.status) for r in reasons):
+        reasons.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
+    return reasons

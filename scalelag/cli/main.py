@@ -9,6 +9,7 @@ import typer
 
 import scalelag
 from scalelag.cli.doctor import doctor
+from scalelag.cli.export import export
 from scalelag.cli.report import report
 from scalelag.cli.run import run
 from scalelag.errors import ScalelagError
@@ -38,7 +39,7 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
     return exiting
 
 
-for _command in (run, report, doctor):
+for _command in (run, report, export, doctor):
     app.command(name=_command.__name__)(_exiting(_command))
 
 

@@ -1,28 +1,18 @@
 """`scalelag report`: a report on a run directory, rebuilt from what was recorded."""
 
 import sys
-from enum import StrEnum
-from io import StringIO
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from reports.analysis.curves import Analysis
 from reports.analysis.gates import parse_gate
 from reports.analysis.summary import analyse
-from reports.render.json_report import render_json
+from reports.render.formats import Format, Rendering, render
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
 from scalelag.record.run_dir import load_run, write_file
-
-
-class Format(StrEnum):
-    """What a report can be rendered as."""
-
-    TERMINAL = "terminal"
-    JSON = "json"
 
 
 def report(
@@ -49,19 +39,12 @@ def report(
     if not texts:
         gates = [parse_gate(text) for text in recorded.info.options.get("gate", [])]
     analysis = analyse(recorded, gates)
-    rendered = _render(analysis, output_format, run)
+    if output is None and output_format is Format.TERMINAL:
+        render_terminal(analysis, Console(), str(run))
+        return exit_code(analysis.report, strict=strict)
+    rendered = render(Rendering(analysis, str(run), strict), output_format)
     if output is not None:
         write_file(output, rendered)
-    elif output_format is Format.TERMINAL:
-        render_terminal(analysis, Console(), str(run))
     else:
         sys.stdout.write(rendered.decode())
     return exit_code(analysis.report, strict=strict)
-
-
-def _render(analysis: Analysis, output_format: Format, run: Path) -> bytes:
-    if output_format is Format.JSON:
-        return render_json(analysis.report)
-    text = StringIO()
-    render_terminal(analysis, Console(file=text, width=120), str(run))
-    return text.getvalue().encode()

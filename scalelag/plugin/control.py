@@ -16,6 +16,7 @@ from rich.console import Console
 from reports.analysis.curves import Analysis
 from reports.analysis.gates import parse_gate
 from reports.analysis.summary import analyse
+from reports.render.formats import FILES, Rendering, render
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
@@ -197,6 +198,9 @@ class Control:
             gates = [parse_gate(text) for text in session.options.gates]
             analysis = analyse(load_run(path), gates)
             write_file(path / REPORT_FILE, render_json(analysis.report))
+            what = Rendering(analysis, str(path), session.options.strict)
+            for output_format in session.options.reports:
+                write_file(path / FILES[output_format], render(what, output_format))
         except ScalelagError as error:
             self.refuse(error)
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from reports.analysis.gates import parse_gate
+from reports.render.formats import FILES, Format
 from scalelag.errors import UsageError
 from scalelag.record.plan import parse_plan
 from scalelag.record.run_dir import check_run_name
@@ -87,6 +88,13 @@ def check_address(text: str) -> None:
     host, _, port = text.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
+
+
+def parse_report(text: str) -> Format:
+    """A format that is left in the run directory. Raises UsageError where there is none such."""
+    if text not in FILES:
+        raise UsageError(f'"{text}": choose {", ".join(FILES)}')
+    return Format(text)
 
 
 _SECRET_HEADER = re.compile(
@@ -229,6 +237,13 @@ OPTIONS: tuple[Option, ...] = (
         'Condition for passing, such as "scale_up.total_s.max <= 20". Can be repeated.',
         "list",
         check=parse_gate,
+        in_web=False,
+    ),
+    Option(
+        "--report",
+        "Leave a report of this kind beside report.json: md, junit or csv. Can be repeated.",
+        "list",
+        check=parse_report,
         in_web=False,
     ),
     Option("--strict", "An inconclusive gate fails the run (exit 5).", "flag", default=False),

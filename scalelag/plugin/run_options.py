@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from reports.render.formats import Format
 from scalelag.plugin.defaults import default_of
 from scalelag.plugin.load_options import asked_load, steps_given
 from scalelag.plugin.options import (
@@ -16,6 +17,7 @@ from scalelag.plugin.options import (
     Option,
     check_option,
     parse_header,
+    parse_report,
     parse_share,
 )
 from scalelag.plugin.request_spec import RequestSpec, asked_request, read_files
@@ -58,6 +60,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     out: Path
     name: str
     gates: tuple[str, ...]
+    reports: tuple[Format, ...]
     strict: bool
     raw: dict[str, Any]
 
@@ -130,6 +133,7 @@ def run_options(parsed: Mapping[str, Any], handed: Handed | None = None) -> RunO
         out=Path(values["out"]),
         name=values["name"],
         gates=lists["gate"],
+        reports=tuple(map(parse_report, lists["report"])),
         strict=values["strict"],
         raw=values | {name: list(items) for name, items in lists.items()},
     )

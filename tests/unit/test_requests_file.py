@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from scalelag.errors import RecordError
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import SCHEMA, RequestColumns, RequestWriter, StreamColumns
-from scalelag.record.requests_reader import read_requests
+from scalelag.record.requests_reader import read_requests, write_parquet
 
 NAN = float("nan")
 
@@ -514,3 +515,53 @@ def test_float32_holds_lags_to_a_microsecond(tmp_path: Path):
 
     assert math.isclose(read.send_lag_s[0], 0.123456, abs_tol=1e-6)
     assert math.isclose(read.latency_s[0], 9.876543, abs_tol=1e-6)
+
+
+# --- for other tools -------------------------------------------------------------------------
+
+OTHERS: list[list[Row]] = [
+    [(5.0, 0.001, 0.02, 200, "/", None, 0), (4.0, NAN, NAN, 0, "/b", NOT_SENT, 1)],
+    [(6.0, 0.0, 0.5, 503, "/c", "HTTP 503", 0)],
+]
+
+
+def test_rows_as_parquet_are_those_of_the_record_in_their_order(tmp_path: Path):
+    write(tmp_path / "requests.arrow", OTHERS)
+
+    rows, problem = write_parquet(tmp_path / "requests.arrow", tmp_path / "rows.parquet")
+
+    table = pq.read_table(tmp_path / "rows.parquet")
+    assert (rows, problem) == (3, None)
+    assert table.column_names == SCHEMA.names
+    assert table.column("intended_s").to_pylist() == [5.0, 4.0, 6.0]
+    assert table.column("error").to_pylist() == [None, NOT_SENT, "HTTP 503"]
+    assert table.column("name").to_pylist() == ["/", "/b", "/c"]
+    assert table.column("latency_s").to_pylist()[1:] == [None, 0.5]
+
+
+def test_what_can_be_read_of_a_record_that_breaks_off_is_written_and_the_rest_named(tmp_path: Path):
+    path = tmp_path / "requests.arrow"
+    whole, _ = write(path, OTHERS)
+    with path.open("rb+") as file:
+        file.truncate(whole + 20)
+
+    rows, problem = write_parquet(path, tmp_path / "rows.parquet")
+
+    assert rows == 2
+    assert problem is not None
+    assert "ends in the middle" in problem
+    assert pq.read_table(tmp_path / "rows.parquet").num_rows == 2
+
+
+def test_no_file_is_left_where_the_record_cannot_be_read(tmp_path: Path):
+    with pytest.raises(RecordError, match="Cannot read"):
+        write_parquet(tmp_path / "none.arrow", tmp_path / "rows.parquet")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
+    write(tmp_path / "requests.arrow", OTHERS)
+
+    with pytest.raises(RecordError, match=r"Cannot write .*rows\.parquet: "):
+        write_parquet(tmp_path / "requests.arrow", tmp_path / "none" / "rows.parquet")

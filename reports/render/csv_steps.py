@@ -1,0 +1,78 @@
+"""The steps of a report as CSV: one line for each load step and deployment."""
+
+import csv
+import io
+from typing import get_args
+
+from reports.analysis.intervals import Span
+from reports.analysis.model import LoadStepReport, Phase, PhaseName, Report, StepReport
+
+_STEP = (
+    "index",
+    "direction",
+    "at_s",
+    "hold_s",
+    "from_level",
+    "to_level",
+    "unit",
+    "replicas_before",
+    "replicas_after",
+    "target_before",
+    "target_after",
+)
+_SPANS = ("total_s", "recovered_s")
+_MORE = ("censored", "unattributed_s", "floor_s", "excess_s", "critical_replica", "cause", "reason")
+_LOAD = (
+    "planned",
+    "sent",
+    "completed",
+    "failed",
+    "not_sent",
+    "offered_rps",
+    "completed_rps",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "latency_max_ms",
+    "service_p50_ms",
+    "service_p99_ms",
+    "error_ratio",
+)
+_BOUNDS = ("", "_lo", "_hi")
+_PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
+COLUMNS = (
+    "run",
+    "deployment",
+    *_STEP,
+    *(f"{name}{bound}" for name in _SPANS for bound in _BOUNDS),
+    *(f"{name}_s{bound}" for name in _PHASES for bound in _BOUNDS),
+    *_MORE,
+    *_LOAD,
+)
+"""Names as in `report.json`; `_lo` and `_hi` bound a figure. Empty is not measured."""
+
+
+def render_csv(report: Report) -> bytes:
+    """`report`'s steps as CSV in UTF-8 with a header line; requests are those of all deployments."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(COLUMNS)
+    load_steps = {step.index: step for step in report.load.steps}
+    for key, deployment in report.deployments.items():
+        for step in deployment.steps:
+            rows.writerow([report.run.name, key, *_cells(step, load_steps.get(step.index))])
+    return text.getvalue().encode()
+
+
+def _cells(step: StepReport, load: LoadStepReport | None) -> list[object]:
+    phases = {phase.name: phase for phase in step.phases}
+    cells: list[object] = [getattr(step, name) for name in _STEP]
+    for figure in [*(getattr(step, name) for name in _SPANS), *map(phases.get, _PHASES)]:
+        cells += _bounds(figure)
+    cells += [getattr(step, name) for name in _MORE]
+    cells += [None if load is None else getattr(load, name) for name in _LOAD]
+    return cells
+
+
+def _bounds(figure: Span | Phase | None) -> list[float | None]:
+    return [None] * 3 if figure is None else [figure.value, figure.lo, figure.hi]

@@ -1,0 +1,64 @@
+"""What a report can be rendered as, by name."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from io import StringIO
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from reports.analysis.curves import Analysis
+from reports.render.csv_steps import render_csv
+from reports.render.json_report import render_json
+from reports.render.junit import render_junit
+from reports.render.markdown import render_markdown
+from reports.render.terminal import render_terminal
+
+_TERMINAL_WIDTH = 120
+
+
+class Format(StrEnum):
+    """What a report can be rendered as."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    MARKDOWN = "md"
+    JUNIT = "junit"
+    CSV = "csv"
+
+
+class Rendering(msgspec.Struct, frozen=True):
+    """What renderers are given: `record` is where the run directory is, `strict` how it was judged."""
+
+    analysis: Analysis
+    record: str
+    strict: bool = False
+
+
+FILES: Final[Mapping[Format, str]] = {
+    Format.MARKDOWN: "report.md",
+    Format.JUNIT: "junit.xml",
+    Format.CSV: "steps.csv",
+}
+"""Names in the run directory of what is written there when asked for; report.json always is."""
+
+
+def render(what: Rendering, output_format: Format) -> bytes:
+    """The report in that format, in UTF-8."""
+    return _RENDERERS[output_format](what)
+
+
+def _terminal(what: Rendering) -> bytes:
+    text = StringIO()
+    render_terminal(what.analysis, Console(file=text, width=_TERMINAL_WIDTH), what.record)
+    return text.getvalue().encode()
+
+
+_RENDERERS: Final[Mapping[Format, Callable[[Rendering], bytes]]] = {
+    Format.TERMINAL: _terminal,
+    Format.JSON: lambda what: render_json(what.analysis.report),
+    Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record),
+    Format.JUNIT: lambda what: render_junit(what.analysis.report, strict=what.strict),
+    Format.CSV: lambda what: render_csv(what.analysis.report),
+}

@@ -1,0 +1,76 @@
+"""A report as JUnit's XML, as CI servers show it: a test case for the run, each gate and each step."""
+
+from collections.abc import Iterator
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from reports.analysis.model import DeploymentReport, GateResult, Report, StepReport
+from reports.render.lag_table import remark
+from reports.render.wording import gate_figure, load_change, plain, seconds, step_name
+
+_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+
+
+def render_junit(report: Report, *, strict: bool = False) -> bytes:
+    """`report` as JUnit's XML in UTF-8.
+
+    Cases fail where the exit code says so: an invalid run is an error, a failed gate a failure, an
+    inconclusive one is skipped, or a failure under `strict`. A step's case is skipped where it was
+    not measured or not over within its hold; its time is the lag.
+    """
+    xml = JUnitXml(name=_clean(f"scalelag {report.run.name}"))
+    gates = [_gate_case(gate, strict=strict) for gate in report.gates]
+    xml.add_testsuite(_suite("gates", [_run_case(report), *gates]))
+    for key, deployment in report.deployments.items():
+        xml.add_testsuite(_suite(key, [*_step_cases(key, deployment)]))
+    return _HEAD + bytes(xml.tostring()) + b"\n"
+
+
+def _suite(name: str, cases: list[TestCase]) -> TestSuite:
+    suite = TestSuite(_clean(name))
+    suite.add_testcases(cases)
+    return suite
+
+
+def _run_case(report: Report) -> TestCase:
+    case = TestCase("the run is valid", "scalelag.run", report.run.duration_s)
+    if report.verdict == "invalid":
+        case.result = [Error(_clean("; ".join(report.reasons) or "invalid"))]
+    return case
+
+
+def _gate_case(gate: GateResult, *, strict: bool) -> TestCase:
+    case = TestCase(_clean(gate.expr), "scalelag.gates", 0.0)
+    of = ": ".join(text for text in (gate.deployment, gate.reason or gate.figure) if text)
+    measured = _clean(f"measured {gate_figure(gate)}{f' ({of})' if of else ''}")
+    if gate.verdict == "fail":
+        case.result = [Failure(measured)]
+    elif gate.verdict == "inconclusive":
+        case.result = [Failure(measured) if strict else Skipped(f"inconclusive: {measured}")]
+    else:
+        case.system_out = measured
+    return case
+
+
+def _step_cases(key: str, deployment: DeploymentReport) -> Iterator[TestCase]:
+    for step in deployment.steps:
+        total = step.total_s
+        load = load_change(step.from_level, step.to_level)
+        name = f"step {step_name(step)} at {step.at_s:.1f} s, {load} {step.unit}"
+        case = TestCase(_clean(name), _clean(f"scalelag.steps.{key}"), _lag_s(step))
+        if total is None or total.value is None:
+            case.result = [Skipped(_clean(step.reason or "not measured"))]
+        about = [f"{phase.name}: {seconds(phase)}" for phase in step.phases if phase.lo is not None]
+        case.system_out = _clean(
+            "\n".join([f"total: {seconds(total)}", *about, remark(step, deployment)])
+        )
+        yield case
+
+
+def _lag_s(step: StepReport) -> float:
+    return 0.0 if step.total_s is None else step.total_s.value or step.total_s.lo
+
+
+def _clean(text: str) -> str:
+    """`text` without what XML cannot hold, not even escaped, and terminals would obey."""
+    return "\n".join(map(plain, text.splitlines()))

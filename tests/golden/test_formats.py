@@ -1,0 +1,186 @@
+"""Markdown, JUnit and CSV, compared with the files in expected/, and read for what they must say.
+
+They are written anew as those of test_terminal.py are.
+"""
+
+import csv
+import io
+import os
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+import samples
+from jsonschema import Draft202012Validator
+
+from reports.render.csv_steps import COLUMNS
+from reports.render.formats import Format, Rendering, render
+from reports.render.json_report import render_json, report_schema
+from reports.render.markdown import code, text
+
+ROOT = Path(__file__).parents[2]
+EXPECTED = Path(__file__).parent / "expected"
+UPDATE = "SCALELAG_UPDATE_GOLDEN"
+RECORD = "runs/20261122-174501-sleeper"
+FILES = {Format.MARKDOWN: "md", Format.JUNIT: "junit.xml", Format.CSV: "csv"}
+
+
+def checked(path: Path, content: bytes) -> None:
+    if os.environ.get(UPDATE) and (not path.exists() or path.read_bytes() != content):
+        path.write_bytes(content)
+        pytest.fail(f"{path.name} was written anew: read it, and run again without {UPDATE}")
+    assert content.decode() == path.read_bytes().decode()
+
+
+@pytest.mark.parametrize("name", ["busy", "calm", "interrupted", "traced"])
+@pytest.mark.parametrize("kind", FILES)
+def test_the_report_reads_as_expected(sample, name, kind):
+    checked(EXPECTED / f"{name}.{FILES[kind]}", render(Rendering(sample(name), RECORD), kind))
+
+
+# --- Markdown --------------------------------------------------------------------------------
+
+
+def test_nothing_from_outside_becomes_markup_in_markdown(sample):
+    shown = render(Rendering(sample("busy"), RECORD), Format.MARKDOWN).decode()
+
+    outside_of_code = "".join(shown.split("`")[::2])
+    assert samples.HOSTILE in shown
+    assert "<script" not in outside_of_code
+    assert "\u202e" not in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("a_b*c", r"a\_b\*c"),
+        ("[x](y) <b> & |", r"\[x\](y) &lt;b\> &amp; \|"),
+        ("@someone #12", r"@&#8203;someone \#12"),
+        ("one\ntwo", "one two"),
+        ("\\", r"\\"),
+    ],
+)
+def test_text_in_markdown_shows_just_that(raw, shown):
+    assert text(raw) == shown
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("a <= 1", "`a <= 1`"),
+        ("a`b", "`` a`b ``"),
+        ("``", "``` `` ```"),
+        ("a|b", r"`a\|b`"),
+        (" ", "(empty)"),
+    ],
+)
+def test_code_in_markdown_shows_just_that(raw, shown):
+    assert code(raw) == shown
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(sample):
+    shown = render(Rendering(sample("busy"), RECORD), Format.MARKDOWN).decode()
+
+    tables = [block for block in shown.split("\n\n") if block.startswith("|")]
+    assert len(tables) >= 4
+    for table in tables:
+        counts = {line.replace(r"\|", "").count("|") for line in table.splitlines()}
+        assert len(counts) == 1
+
+
+# --- JUnit -----------------------------------------------------------------------------------
+
+
+def cases(analysis, *, strict=False):
+    xml = ET.fromstring(render(Rendering(analysis, RECORD, strict), Format.JUNIT))
+    return {(case.get("classname"), case.get("name")): case for case in xml.iter("testcase")}
+
+
+def kinds(analysis, classname, *, strict=False):
+    return [
+        next((child.tag for child in case if child.tag != "system-out"), "passed")
+        for (of, _), case in cases(analysis, strict=strict).items()
+        if of == classname
+    ]
+
+
+def test_there_is_a_case_for_each_gate_and_each_step(sample):
+    analysis = sample("busy")
+    report = analysis.report
+
+    found = cases(analysis)
+
+    steps = sum(len(deployment.steps) for deployment in report.deployments.values())
+    assert len(found) == 1 + len(report.gates) + steps
+
+
+def test_gates_fail_as_the_exit_code_says(sample):
+    analysis = sample("busy")
+    verdicts = [gate.verdict for gate in analysis.report.gates]
+    plain = {"pass": "passed", "fail": "failure", "inconclusive": "skipped"}
+    strict = plain | {"inconclusive": "failure"}
+
+    assert set(verdicts) == set(plain)
+    assert kinds(analysis, "scalelag.gates") == [plain[one] for one in verdicts]
+    assert kinds(analysis, "scalelag.gates", strict=True) == [strict[one] for one in verdicts]
+
+
+def test_an_invalid_run_is_an_error_with_its_reasons(sample):
+    analysis = sample("interrupted")
+
+    ((_, case),) = [item for item in cases(analysis).items() if item[0][0] == "scalelag.run"]
+
+    assert analysis.report.verdict == "invalid"
+    assert case.find("error").get("message") == "; ".join(analysis.report.reasons)
+
+
+def test_the_time_of_a_step_is_its_lag_and_one_without_is_skipped(sample):
+    found = cases(sample("busy"))
+
+    measured = found["scalelag.steps.default/Sleeper", "step 1 up at 20.0 s, 5->40 rps"]
+    censored = found["scalelag.steps.default/Sleeper", "step 2 up at 50.0 s, 40->400 rps"]
+    assert float(measured.get("time")) == pytest.approx(9.31)
+    assert measured.find("skipped") is None
+    assert "target 8 not reached" in censored.find("skipped").get("message")
+
+
+# --- CSV -------------------------------------------------------------------------------------
+
+
+def test_there_is_a_line_for_each_step_of_each_deployment(sample):
+    report = sample("busy").report
+    content = render(Rendering(sample("busy"), RECORD), Format.CSV).decode()
+
+    rows = list(csv.DictReader(io.StringIO(content)))
+
+    steps = [
+        (key, str(step.index))
+        for key, deployment in report.deployments.items()
+        for step in deployment.steps
+    ]
+    assert [(row["deployment"], row["index"]) for row in rows] == steps
+    assert tuple(rows[0]) == COLUMNS
+    first = next(row for row in rows if (row["deployment"], row["index"]) == ("llm/Model", "1"))
+    assert (first["total_s"], first["total_s_lo"]) == ("9.31", str(9.31 - 0.15))
+    assert (first["replicas_after"], first["latency_max_ms"]) == ("4", "280.4")
+
+
+# --- the schema ------------------------------------------------------------------------------
+
+
+def test_the_published_schema_is_current():
+    checked(ROOT / "docs" / "report.schema.json", report_schema())
+
+
+@pytest.mark.parametrize("name", ["busy", "calm", "interrupted", "traced"])
+def test_reports_keep_to_the_schema(sample, name):
+    schema = msgspec.json.decode(report_schema())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+
+    content = msgspec.json.decode(render_json(sample(name).report))
+
+    assert [error.message for error in validator.iter_errors(content)] == []
+    assert not validator.is_valid(content | {"gates": [{"expr": 3}]})

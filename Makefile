@@ -19,7 +19,7 @@ demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
 
 test: $(STAMP)  ## every tier of tests; options for pytest go into ARGS="..."
-	$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
-"""Which tests share a process where several run at once (`pytest -n 3 --dist loadgroup`).
+"""Which tests share a process where two run at once (`pytest -n 2 --dist loadgroup`).
 
-Most of the time of the sim and live tests is spent waiting for a load to be over, so three processes
-on two cores take half as long as one. Tests of one file stay together, for the fixtures that they
-share; those of real clusters make two groups, each with a cluster of its own.
+Most of the time of the sim and live tests is spent waiting for a load to be over. Those of real
+clusters run one after another in one process: two clusters at once on two cores are late for each
+other's tests. Beside them run all others, those of a file together for the fixtures that they share.
 """
 
 from pathlib import Path
@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 
 LIVE = Path(__file__).parent / "live"
-LIVE_GROUPS = 2
 
 
 def pytest_collection_modifyitems(items):
-    live = sorted({item.path for item in items if item.path.parent == LIVE})
     for item in items:
-        alone = item.path not in live
-        group = item.path.stem if alone else f"live-{live.index(item.path) % LIVE_GROUPS}"
+        group = "live" if item.path.parent == LIVE else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
     # The longest first: a group that begins last ends last.
-    items.sort(key=lambda item: item.path not in live)
+    items.sort(key=lambda item: item.path.parent != LIVE)

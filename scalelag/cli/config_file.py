@@ -3,7 +3,7 @@
 import difflib
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,11 +99,7 @@ def _text(path: Path, key: str, value: object, kind: Kind) -> str:
 
 def _take(context: typer.Context, path: Path | None) -> Path | None:
     """Make what the file says the defaults of the command's other options."""
-    kinds = {
-        option.name: _kind(option)
-        for option in context.command.params
-        if option.name not in ("config", "help")
-    }
+    kinds = kinds_of(context.command.params)
     try:
         found = path or find()
         if found is not None:
@@ -113,6 +109,13 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
     if found is not None:
         print(f"scalelag: options of {found}", file=sys.stderr)
     return found
+
+
+def kinds_of(parameters: Sequence[Any]) -> dict[str, Kind]:
+    """What a file may hold for a command with these parameters, typer's."""
+    return {
+        option.name: _kind(option) for option in parameters if option.name not in ("config", "help")
+    }
 
 
 def _kind(option: Any) -> Kind:  # noqa: ANN401  typer does not export the type of its options

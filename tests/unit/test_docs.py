@@ -130,6 +130,57 @@ def test_every_option_in_a_table_of_the_docs_exists(
     assert sorted(options_in_tables(documented) - known) == []
 
 
+CALL = re.compile(r"\bscalelag (run|report|export|compare|runs|trend|doctor)\b([^\n#]*)")
+
+
+def calls_in(text: str) -> list[tuple[str, str]]:
+    """What the documents call of ours in their code, as command and rest of the line."""
+    code = "\n".join(re.findall(r"```\w*\n(.*?)```", text, re.DOTALL))
+    # A line that ends in a backslash, or is folded in YAML, goes on in the next one.
+    joined = re.sub(r"(?:\\|(?<=run: >))\n\s*|\n\s+(?=--)", " ", code)
+    return CALL.findall(joined)
+
+
+def test_every_call_in_the_docs_has_options_that_its_command_knows(
+    cli_tree: list[tuple[str, Any]],
+):
+    known = {name: long_options(command) for name, command in cli_tree}
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    calls = [(path, *call) for path in documents for call in calls_in(path.read_text())]
+
+    assert len(calls) > 10
+    assert [
+        (path.name, command, option)
+        for path, command, rest in calls
+        for option in sorted(options_in(rest) - known[f"scalelag {command}"])
+    ] == []
+
+
+def test_calls_are_found_over_several_lines():
+    text = "```\nscalelag run --a 1 \\\n    --b 2  # --c\nother --d\n```\nscalelag run --e"
+
+    assert [(name, options_in(rest)) for name, rest in calls_in(text)] == [("run", {"--a", "--b"})]
+
+
+def test_every_file_with_options_in_the_docs_is_one_that_a_run_takes(
+    cli_tree: list[tuple[str, Any]], tmp_path: Path
+):
+    from scalelag.cli.config_file import kinds_of, read_options  # noqa: PLC0415  as above
+
+    run = dict(cli_tree)["scalelag run"]
+    texts = [path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))]
+    blocks = [
+        block for text in texts for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    ]
+    path = tmp_path / "scalelag.toml"
+
+    assert len(blocks) >= 2
+    for block in blocks:
+        path.write_text(block)
+        options = read_options(path, kinds_of(run.params))
+        assert {"app", "steps", "gate"} <= set(options)
+
+
 def test_the_walk_finds_nested_commands_both_forms_and_leaves_out_what_is_hidden():
     app, inner = typer.Typer(add_completion=False), typer.Typer()
 

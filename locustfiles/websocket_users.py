@@ -16,7 +16,6 @@ from locustfiles.plan_user import PlanUser
 from scalelag.errors import UsageError
 from scalelag.plugin.payloads import MODEL_HEADER
 from scalelag.plugin.request_errors import WrongAnswerError
-from scalelag.record.error_kinds import NO_HTTP
 
 _ANSWERED_WELL = 200
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -24,15 +23,20 @@ _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _UNCHECKED = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
 
 
-# The client takes a head apart by its words and numbers, and lets what is none of them escape.
-_NO_HTTP_ERRORS = (ValueError, IndexError)
+_NONSENSE = (
+    websocket.WebSocketProtocolException,
+    websocket.WebSocketPayloadException,
+    # What the client meets where it looks for words and numbers.
+    ValueError,
+    IndexError,
+)
 
 
 class ServerConnectionClosedError(Exception):
     """The server closed the connection in place of an answer."""
 
 
-_FAILURES = (OSError, websocket.WebSocketException, ServerConnectionClosedError, *_NO_HTTP_ERRORS)
+_FAILURES = (OSError, websocket.WebSocketException, ServerConnectionClosedError, *_NONSENSE)
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -156,10 +160,7 @@ def _told(failure: Exception) -> Exception:
         headers = Headers()
         headers.update(failure.resp_headers or {})
         return StatusError(Answer(failure.status_code, headers, bytes(failure.resp_body or b"")))
-    if isinstance(failure, _NO_HTTP_ERRORS):
-        return WrongAnswerError(NO_HTTP)
     # All but the errors of connections, which have classes of their own.
-    no_websocket = websocket.WebSocketProtocolException | websocket.WebSocketPayloadException
-    if isinstance(failure, no_websocket) or type(failure) is websocket.WebSocketException:
+    if isinstance(failure, _NONSENSE) or type(failure) is websocket.WebSocketException:
         return WrongAnswerError("no WebSocket")
     return failure

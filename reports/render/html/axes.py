@@ -1,0 +1,129 @@
+"""What the charts of a page have in common: their axes, and the marks of steps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reports.analysis.charts import Charts
+from reports.analysis.model import LoadStepReport, StepReport
+from reports.render.html.parts import color
+
+LEFT_PX = 66
+_MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 40}
+_LEAST_SHARE_BETWEEN_LABELS = 0.09
+_MOST_MARKS = 200
+_ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}
+FONT_PX = 12
+
+
+def layout(height_px: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
+    """The layout of every chart; colours are names of CSS variables."""
+    common = {
+        "height": height_px,
+        "margin": _MARGIN,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": FONT_PX, "color": color("text-soft")},
+        "showlegend": False,
+        "hoverlabel": {
+            "bgcolor": color("surface"),
+            "bordercolor": color("line"),
+            "font": {"color": color("text"), "size": FONT_PX},
+        },
+    }
+    return {**common, **more}
+
+
+def axis(**more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
+    """An axis of values from 0 on."""
+    common = {
+        "gridcolor": color("grid"),
+        "linecolor": color("line"),
+        "zeroline": False,
+        "automargin": False,
+        "fixedrange": True,
+        "rangemode": "tozero",
+    }
+    return {**common, **more}
+
+
+def time_axis(charts: Charts) -> dict[str, Any]:
+    """Seconds since the plan's start, the same for all linked charts."""
+    return axis(
+        range=[0, round(charts.end_s, 3)],
+        fixedrange=False,
+        minallowed=0,
+        maxallowed=round(charts.end_s, 3),
+        ticksuffix=" s",
+        showline=True,
+        hoverformat=".2f",
+        nticks=9,
+    )
+
+
+def marks(
+    charts: Charts, steps: Sequence[LoadStepReport | StepReport]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Shapes and labels: a line at each step, a band where nothing was seen, a line at restarts."""
+    shapes = [
+        _line(step.at_s, color("mark"), "dot") for step in steps[:_MOST_MARKS] if step.at_s > 0
+    ]
+    shapes += [_band(gap.from_s, gap.to_s) for gap in charts.unseen]
+    shapes += [_line(row.to_s, color("restart"), "dash") for row in charts.restarts]
+    return shapes, list(_labels(charts, steps))
+
+
+def _labels(charts: Charts, steps: Sequence[LoadStepReport | StepReport]) -> list[dict[str, Any]]:
+    """The number of each step above its line, where there is room for it."""
+    labels: list[dict[str, Any]] = []
+    free_from_s = 0.0
+    for step in steps:
+        if step.at_s < free_from_s:
+            continue
+        free_from_s = step.at_s + _LEAST_SHARE_BETWEEN_LABELS * charts.end_s
+        labels.append(
+            {
+                "x": round(step.at_s, 3),
+                "y": 1,
+                "yref": "paper",
+                "yanchor": "bottom",
+                "xanchor": "center" if step.at_s > 0 else "left",
+                "showarrow": False,
+                "text": f"{step.index} {_ARROWS[_direction(step)]}",
+                "font": {"color": color("mark")},
+            }
+        )
+    return labels
+
+
+def _direction(step: LoadStepReport | StepReport) -> str:
+    if step.to_level == step.from_level:
+        return "none"
+    return "up" if step.to_level > step.from_level else "down"
+
+
+def _line(at_s: float, line_color: str, dash: str) -> dict[str, Any]:
+    at_s = round(at_s, 3)
+    return {
+        "type": "line",
+        "x0": at_s,
+        "x1": at_s,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "line": {"color": line_color, "width": 1, "dash": dash},
+        "layer": "above",
+    }
+
+
+def _band(from_s: float, to_s: float) -> dict[str, Any]:
+    return {
+        "type": "rect",
+        "x0": round(from_s, 3),
+        "x1": round(to_s, 3),
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "fillcolor": color("unseen"),
+        "line": {"width": 0},
+        "layer": "below",
+    }

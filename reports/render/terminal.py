@@ -46,7 +46,7 @@ def _print_verdict(console: Console, report: Report) -> None:
     badge = _badge(report.verdict)
     parts = (*_about_run(report.run), *_about_load(report), *_about_probe(report.probe))
     emit(console, hanging(badge, flow(parts, room(console) - badge.cell_len - 1)))
-    for reason in reasons(report):
+    for reason in run_reasons(report):
         emit(console, hanging(Text("!", style="bold"), Text(reason, overflow="fold")))
 
 
@@ -75,12 +75,12 @@ def _about_probe(probe: ProbeReport) -> tuple[str, ...]:
     return (f"probe {often}, {count(probe.gaps, 'gap')}{blind}, {cost}",)
 
 
-def reasons(report: Report) -> list[str]:
+def run_reasons(report: Report) -> list[str]:
     """Why the run is invalid, or not complete."""
-    run, reasons = report.run, [plain(reason) for reason in report.reasons]
-    if run.status != "complete" and not any(r.startswith(run.status) for r in reasons):
-        reasons.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
-    return reasons
+    run, found = report.run, [plain(reason) for reason in report.reasons]
+    if run.status != "complete" and not any(r.startswith(run.status) for r in found):
+        found.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
+    return found
 
 
 def _print_warnings(console: Console, report: Report) -> None:

@@ -126,7 +126,7 @@ def _measured(step: StepReport) -> list[tuple[str, float]]:
 
 
 def _color(name: str) -> str:
-    return {"drain": "stopping", "stop": "create"}.get(name, name)
+    return {"drain": "stopping", "stop": "create", "restart": "restart-phase"}.get(name, name)
 
 
 def _bars(parts: Sequence[_Part], name: str, steps: Sequence[StepReport]) -> dict[str, Any]:

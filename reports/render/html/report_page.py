@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from reports.analysis.charts import Charts
 from reports.analysis.model import DeploymentReport, Report
@@ -23,9 +22,8 @@ from reports.render.html.tables import (
     stream_table,
     worker_table,
 )
-from reports.render.lag_table import idle_steps, reasons, remark
-from reports.render.terminal import not_measured
-from reports.render.terminal import reasons as run_reasons
+from reports.render.lag_table import idle_reasons, idle_steps, remark
+from reports.render.terminal import not_measured, run_reasons
 from reports.render.wording import load_change, plain, step_name
 
 _MOST_NOTES = 200
@@ -102,15 +100,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_plain_figure,
     )
-
-
-def _plain_figure(value: object) -> object:
-    """Nothing for None: a template that prints one has forgotten a reason."""
-    if value is None:
-        raise ValueError("a page says why something was not measured")
-    return Markup(value) if isinstance(value, Markup) else value  # noqa: S704  is Markup already
 
 
 def _deployment_part(number: int, key: str, report: Report, charts: Charts) -> DeploymentPart:
@@ -125,7 +115,7 @@ def _deployment_part(number: int, key: str, report: Report, charts: Charts) -> D
         bounds=_bounds(deployment),
         tables=tuple(lag_tables(deployment, len(report.deployments))),
         notes=tuple((name, text) for name, text in notes if text)[:_MOST_NOTES],
-        idle=reasons(idle) if idle or not deployment.steps else "",
+        idle=idle_reasons(idle) if idle or not deployment.steps else "",
         figures=tuple(_figures(key, id_, deployment, charts)),
     )
 

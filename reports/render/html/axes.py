@@ -8,11 +8,12 @@ from reports.analysis.model import LoadStepReport, StepReport
 from reports.render.html.parts import color
 
 LEFT_PX = 66
-_MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 40}
+_MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
 _LEAST_SHARE_BETWEEN_LABELS = 0.09
 _MOST_MARKS = 200
 _ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}
 FONT_PX = 12
+_FONTS = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 
 
 def layout(height_px: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
@@ -22,7 +23,7 @@ def layout(height_px: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401  plot
         "margin": _MARGIN,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": FONT_PX, "color": color("text-soft")},
+        "font": {"family": _FONTS, "size": FONT_PX, "color": color("text-soft")},
         "showlegend": False,
         "hoverlabel": {
             "bgcolor": color("surface"),

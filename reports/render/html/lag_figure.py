@@ -9,9 +9,9 @@ from reports.render.html.parts import Column, Figure, Key, Table, color
 from reports.render.wording import NOT_MEASURED, is_shown, seconds, step_name
 
 _ROW_PX = 26
-_FRAME_PX = 70
+_FRAME_PX = 60
 _MOST_STEPS = 30
-_ROOM_FOR_TOTALS = 1.3
+_ROOM_FOR_TOTALS = 1.45
 _PARTS = {
     "decide": "decide",
     "detect": "detect: until more, or fewer, replicas are wanted",

@@ -1,15 +1,17 @@
 """The charts of the load: what was offered and served, and how fast."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from reports.analysis.charts import Charts, LoadBins
-from reports.analysis.model import Report
+from reports.analysis.model import LoadStepReport, Report, StepReport
 from reports.render.html.axes import axis, layout, marks, time_axis
 from reports.render.html.parts import Column, Figure, Key, Table, color, rounded
-from reports.render.wording import count, load_change, milliseconds, rate
+from reports.render.wording import count, level, milliseconds, rate
 
-_HEIGHT_PX = 230
+_HEIGHT_PX = 220
 _MOST_STEPS_TOLD = 6
+_WIDE = 5.0
 _QUANTILES = (("latency_p50_ms", "p50"), ("latency_p95_ms", "p95"), ("latency_p99_ms", "p99"))
 
 
@@ -17,7 +19,7 @@ def load_figure(report: Report, charts: Charts) -> Figure:
     """Requests per second: offered, completed, failed."""
     bins = charts.load
     has_failed = any(bins.failed_rps)
-    shapes, labels = marks(charts, report.load.steps)
+    shapes, labels = marks(charts, _steps(report))
     traces = [
         _rate(bins, "offered_rps", "offered", fill="tozeroy", fillcolor=color("offered-fill")),
         _rate(bins, "completed_rps", "completed"),
@@ -54,7 +56,7 @@ def load_figure(report: Report, charts: Charts) -> Figure:
 def latency_figure(report: Report, charts: Charts) -> Figure:
     """Quantiles of latency from the intended start, in milliseconds."""
     bins = charts.load
-    shapes, labels = marks(charts, report.load.steps)
+    shapes, labels = marks(charts, _steps(report))
     middles_s = [at_s + bins.bin_s / 2 for at_s in bins.from_s]
     traces = [_quantile(middles_s, bins, field, name) for field, name in _QUANTILES]
     traces.append(
@@ -72,7 +74,7 @@ def latency_figure(report: Report, charts: Charts) -> Figure:
     return Figure(
         id="latency",
         title="Latency",
-        unit="milliseconds from the intended start, logarithmic",
+        unit=f"milliseconds from the intended start{', logarithmic' if _is_wide(bins) else ''}",
         sentence=_latency_sentence(report, bins),
         height_px=_HEIGHT_PX,
         plot={
@@ -80,7 +82,7 @@ def latency_figure(report: Report, charts: Charts) -> Figure:
             "layout": layout(
                 _HEIGHT_PX,
                 xaxis=time_axis(charts),
-                yaxis=axis(type="log", rangemode="normal", dtick="D1", tickformat="~s"),
+                yaxis=_latency_axis(bins),
                 shapes=shapes,
                 annotations=labels,
                 hovermode="x unified",
@@ -90,6 +92,24 @@ def latency_figure(report: Report, charts: Charts) -> Figure:
         table=_table(bins),
         linked=True,
     )
+
+
+def _steps(report: Report) -> Sequence[LoadStepReport | StepReport]:
+    """Steps to mark: a deployment's have the end of the load among them."""
+    of_deployments = [deployment.steps for deployment in report.deployments.values()]
+    return of_deployments[0] if of_deployments else report.load.steps
+
+
+def _is_wide(bins: LoadBins) -> bool:
+    """Whether latency reaches over so much that only a logarithmic axis shows all of it."""
+    known = [value for value in (*bins.latency_p50_ms, *bins.latency_max_ms) if value]
+    return bool(known) and max(known) > _WIDE * min(known)
+
+
+def _latency_axis(bins: LoadBins) -> dict[str, Any]:
+    if _is_wide(bins):
+        return axis(type="log", rangemode="normal", dtick="D2", tickformat=",")
+    return axis(nticks=5, tickformat=",")
 
 
 def _rate(bins: LoadBins, field: str, name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -123,14 +143,15 @@ def _quantile(middles_s: list[float], bins: LoadBins, field: str, name: str) -> 
 def _load_sentence(report: Report, bins: LoadBins) -> str:
     load, steps = report.load, report.load.steps
     told = ", ".join(
-        f"{load_change(step.from_level, step.to_level)} {step.unit} at {step.at_s:.1f} s"
+        f"from {level(step.from_level)} to {level(step.to_level)} {step.unit} at {step.at_s:.1f} s"
         for step in steps[:_MOST_STEPS_TOLD]
     )
     more = len(steps) - _MOST_STEPS_TOLD
     rest = f" and {count(more, 'more step')}" if more > 0 else ""
     missed = load.failed + load.not_sent
+    changes = f"The load goes {told}{rest}." if told else "There was no load step."
     return (
-        f"The load steps {told or 'were none'}{rest}. Up to {rate(max(bins.offered_rps))} requests "
+        f"{changes} Up to {rate(max(bins.offered_rps))} requests "
         f"per second were offered and up to {rate(max(bins.completed_rps))} completed; "
         f"{count(missed, 'request')} of {load.planned:,} failed or {'was' if missed == 1 else 'were'}"
         " not sent."

@@ -9,8 +9,8 @@ from reports.render.html.axes import axis, layout, marks, time_axis
 from reports.render.html.parts import Column, Figure, Key, Table, chart_text, color, rounded
 from reports.render.wording import NOT_MEASURED, count, shortened
 
-_HEIGHT_PX = 230
-_FRAME_PX = 66
+_HEIGHT_PX = 220
+_FRAME_PX = 56
 _ROW_PX = 20
 _MOST_NAMED = 60
 _MOST_HEIGHT_PX = 1400

@@ -24,7 +24,7 @@ from reports.render.html.tables import (
 )
 from reports.render.lag_table import idle_reasons, idle_steps, remark
 from reports.render.terminal import not_measured, run_reasons
-from reports.render.wording import load_change, plain, step_name
+from reports.render.wording import level, plain, step_name
 
 _MOST_NOTES = 200
 
@@ -145,7 +145,7 @@ def _views(report: Report, charts: Charts) -> Sequence[View]:
     return [
         View(
             name=f"step {step.index} at {step.at_s:.1f} s: "
-            f"{load_change(step.from_level, step.to_level)} {step.unit}",
+            f"{level(step.from_level)} to {level(step.to_level)} {step.unit}",
             from_s=max(0.0, step.at_s - 0.1 * step.hold_s),
             to_s=min(charts.end_s, step.at_s + step.hold_s),
         )

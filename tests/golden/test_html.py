@@ -247,7 +247,7 @@ def test_causes_have_their_evidence_folded_in(page):
     assert "resources (4.1 s)" in found.text
     assert "Evidence of resources, 4.1 s (4)" in found.text
     assert "25.1 s replica g9aifu0c waited 4.1 s until it got its place node 4be1" in found.text
-    assert "14 failed requests in step 3 (12 × back-pressure" in found.text
+    assert "14 failed requests in step 3 (12 \u00d7 back-pressure" in found.text
 
 
 def test_what_was_thinned_is_said(page):

@@ -15,10 +15,10 @@ from reports.analysis.timeline import build_timeline
 from scalelag.record.run_dir import RecordedRun
 
 MOST_DEPLOYMENTS = 12
-MOST_CHANGES = 4000
+MOST_CHANGES = 1000
 MOST_REPLICAS = 1000
 MOST_DECISIONS = 1000
-MOST_BANDS = 200
+MOST_BANDS = 40
 
 
 def chart_series(run: RecordedRun, report: Report) -> Charts:

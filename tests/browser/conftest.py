@@ -23,7 +23,7 @@ from reports.render.html.report_page import render_html  # noqa: E402
 from scalelag.record.run_dir import load_run  # noqa: E402
 
 VARIABLE = "SCALELAG_CHROMIUM"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium", "google-chrome")
 MISSING = (
     "Chromium was not found, and these tests open pages in it. On Debian: apt-get install chromium "
     f"(make test does so as root). Or set {VARIABLE} to the path of a Chromium or Chrome."

@@ -10,7 +10,7 @@ from reports.render.html.parts import color
 LEFT_PX = 66
 _MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
 _LEAST_SHARE_BETWEEN_LABELS = 0.09
-_MOST_MARKS = 200
+_MOST_MARKS = 100
 _ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}
 FONT_PX = 12
 _FONTS = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'

@@ -9,9 +9,10 @@ from reports.analysis.model import Report, StepReport
 from reports.render.causes import named, quotation, told_of
 from reports.render.wording import count, plain, shortened, step_name
 
-_MOST = 100
-_MOST_EVIDENCE = 20
-_QUOTED = 400
+_MOST = 30
+_MOST_EVIDENCE = 8
+_QUOTED = 240
+_TOLD = 300
 
 
 class EvidenceLine(msgspec.Struct, frozen=True):
@@ -43,13 +44,23 @@ class CausePart(msgspec.Struct, frozen=True):
 
 
 def cause_parts(report: Report) -> list[CausePart]:
-    """Steps that were late, then failed requests; a hundred at most of each."""
-    late = [
-        _of_step(plain(key), step)
+    """Steps that were late, then failed requests; thirty at most of each."""
+    late = [_of_step(plain(key), step) for key, step in _late(report)[:_MOST]]
+    return late + [_of_failure(failure) for failure in report.failures[:_MOST]]
+
+
+def causes_left_out(report: Report) -> int:
+    """How many steps and failures `cause_parts` leaves out."""
+    numbers = (len(_late(report)), len(report.failures))
+    return sum(max(0, number - _MOST) for number in numbers)
+
+
+def _late(report: Report) -> list[tuple[str, StepReport]]:
+    return [
+        (key, step)
         for key, deployment in report.deployments.items()
         for step in told_of(deployment)
     ]
-    return late[:_MOST] + [_of_failure(failure) for failure in report.failures[:_MOST]]
 
 
 def _of_step(where: str, step: StepReport) -> CausePart:
@@ -90,7 +101,7 @@ def _lines(evidence: Sequence[Evidence]) -> Iterator[EvidenceLine]:
     for one in evidence[:_MOST_EVIDENCE]:
         yield EvidenceLine(
             when="" if one.at_s is None else f"{one.at_s:.1f} s",
-            text=plain(one.text),
+            text=shortened(one.text, _TOLD),
             node=shortened(one.node or "", 12),
             quotation=shortened(quotation(one.raw), _QUOTED) if one.raw else "",
         )

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.analysis.charts import Charts
 from reports.analysis.model import DeploymentReport, Report
-from reports.render.html.cause_parts import cause_parts
+from reports.render.html.cause_parts import cause_parts, causes_left_out
 from reports.render.html.embed import Script, asset, data_block, plotly_script, policy, script
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
@@ -26,7 +26,7 @@ from reports.render.lag_table import idle_reasons, idle_steps, remark
 from reports.render.terminal import not_measured, run_reasons
 from reports.render.wording import level, plain, step_name
 
-_MOST_NOTES = 200
+_MOST_NOTES = 100
 
 
 class DeploymentPart(msgspec.Struct, frozen=True):
@@ -80,6 +80,9 @@ def render_html(report: Report, charts: Charts, plotly: Script | None = None) ->
             load_table=load_table(report.load),
             more_tables=[table for build in tables if (table := build(report.load))],
             causes=cause_parts(report),
+            causes_left_out=_more(causes_left_out(report)),
+            lint_left_out=_more(len(report.lint) - _MOST_NOTES),
+            warnings_left_out=_more(len(report.warnings) - _MOST_NOTES),
             lint=[(finding.rule, plain(finding.line)) for finding in report.lint[:_MOST_NOTES]],
             warnings=[plain(text) for text in report.warnings[:_MOST_NOTES]],
             not_measured=not_measured(report),
@@ -101,6 +104,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _more(number: int) -> str:
+    return f"and {number:,} more: see report.json" if number > 0 else ""
 
 
 def _deployment_part(number: int, key: str, report: Report, charts: Charts) -> DeploymentPart:

@@ -27,7 +27,7 @@ from reports.render.wording import (
     step_name,
 )
 
-_MOST_STEPS = 1000
+_MOST_STEPS = 250
 _MOST_NAMES = 100
 _MOST_ERRORS = 50
 _SEE = "report.json has the rest"

@@ -1,9 +1,10 @@
 """A run with far more than a page can show still makes a page that opens, and says what it left out."""
 
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
-from conftest import GOLDEN
 
 from reports.analysis.chart_series import chart_series
 from reports.analysis.findings import Evidence, FailureReport, Finding
@@ -13,6 +14,7 @@ from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
 from scalelag.record.run_dir import RecordedRun, load_run
 
+STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 KEY = "default/Sleeper"
 REPLICAS, LOOKS, REQUESTS, NAMES, STEPS = 1500, 20_000, 300_000, 1000, 3000
 HOURS_S = 4 * 3600.0
@@ -21,7 +23,7 @@ SIX_MB = 6_000_000
 
 def crowded() -> RecordedRun:
     """The demo run with other rows: four hours, a change at every look, more replicas than bars."""
-    run = load_run(GOLDEN / "stored" / "demo")
+    run = load_run(STORED)
     zero_s = run.info.zero_s
     looks_s = zero_s + np.linspace(0.1, HOURS_S, LOOKS)
     polls = tuple(

@@ -89,7 +89,7 @@ def test_names_that_mean_harm_are_shown_as_text(opened):
     assert page.locator("h1 bdi").inner_text() == HOSTILE
     assert page.locator(f"bdi:has-text('{HOSTILE}/Proxy')").count() > 2
     rows = page.locator(".ytick text").all_text_contents()
-    assert "\u2068<i>[red]x...\u2069 *" in rows
+    assert "\u2068<i>[red]\u2026\u2069 *" in rows
     assert page.locator(".plot a, .plot image").count() == 0
 
 
@@ -120,6 +120,26 @@ def test_a_zoom_of_one_chart_moves_the_others(opened):
     ranges = page.evaluate(RANGES)
     assert all(one == pytest.approx(ranges[0]) for one in ranges)
     assert ranges[0] == pytest.approx([0.25 * 82, 0.5 * 82], abs=1.5)
+
+
+def test_a_double_click_brings_back_the_whole_run(opened):
+    page = opened("demo").page
+    whole = page.evaluate(RANGES)
+    page.get_by_label("Show").select_option(index=2)
+    wait_until(page, f"({RANGES}).every(range => range[0] === 8)")
+
+    page.locator("#plot-latency").scroll_into_view_if_needed()
+    page.locator("#plot-latency .nsewdrag").dblclick()
+
+    wait_until(page, f"({RANGES}).every(range => range[0] === 0)")
+    assert page.evaluate(RANGES) == whole
+
+
+def test_no_chart_offers_to_send_itself_anywhere(opened):
+    page = opened("demo").page
+    page.locator("#plot-load .nsewdrag").hover()
+
+    assert page.locator(".plot button, .plot a, .modebar-btn").count() == 0
 
 
 def test_a_finger_on_a_chart_scrolls_the_page(opened):

@@ -186,7 +186,7 @@ def test_data_for_the_script_cannot_end_it(page):
     figures = json.loads(data)
     assert not set(data) & set("<>&\u2028\u2029")
     rows = [row for f in figures for row in f["layout"]["yaxis"].get("ticktext", [])]
-    assert "\u2068&lt;i&gt;[red]x...\u2069 *" in rows
+    assert "\u2068&lt;i&gt;[red]\u2026\u2069 *" in rows
 
 
 @pytest.mark.parametrize("name", SAMPLES)

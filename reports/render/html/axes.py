@@ -1,6 +1,6 @@
 """What the charts of a page have in common: their axes, and the marks of steps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reports.analysis.charts import Charts
@@ -10,7 +10,7 @@ from reports.render.html.parts import color
 LEFT_PX = 66
 _MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
 _LEAST_SHARE_BETWEEN_LABELS = 0.09
-_MOST_MARKS = 100
+_LEAST_SHARE_BETWEEN_MARKS = 0.02
 _ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}
 FONT_PX = 12
 _FONTS = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
@@ -55,8 +55,12 @@ def time_axis(charts: Charts) -> dict[str, Any]:
         minallowed=0,
         maxallowed=round(charts.end_s, 3),
         ticksuffix=" s",
+        tickformat=",",
         showline=True,
         hoverformat=".2f",
+        spikecolor=color("mark"),
+        spikethickness=1,
+        spikedash="solid",
         nticks=9,
     )
 
@@ -64,36 +68,43 @@ def time_axis(charts: Charts) -> dict[str, Any]:
 def marks(
     charts: Charts, steps: Sequence[LoadStepReport | StepReport]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Shapes and labels: a line at each step, a band where nothing was seen, a line at restarts."""
-    shapes = [
-        _line(step.at_s, color("mark"), "dot") for step in steps[:_MOST_MARKS] if step.at_s > 0
-    ]
+    """Shapes and labels: a line at each step, a band where nothing was seen, a line at restarts.
+
+    Of steps that follow too closely to be told apart, some have no line, or no label.
+    """
+    marked = _apart(steps, _LEAST_SHARE_BETWEEN_MARKS * charts.end_s)
+    shapes = [_line(step.at_s, color("mark"), "dot") for step in marked if step.at_s > 0]
     shapes += [_band(gap.from_s, gap.to_s) for gap in charts.unseen]
     shapes += [_line(row.to_s, color("restart"), "dash") for row in charts.restarts]
     return shapes, list(_labels(charts, steps))
 
 
-def _labels(charts: Charts, steps: Sequence[LoadStepReport | StepReport]) -> list[dict[str, Any]]:
-    """The number of each step above its line, where there is room for it."""
-    labels: list[dict[str, Any]] = []
-    free_from_s = 0.0
+def _apart(
+    steps: Sequence[LoadStepReport | StepReport], least_s: float
+) -> Iterator[LoadStepReport | StepReport]:
+    """The first step, and then each that comes `least_s` after the last of these."""
+    free_from_s = float("-inf")
     for step in steps:
-        if step.at_s < free_from_s:
-            continue
-        free_from_s = step.at_s + _LEAST_SHARE_BETWEEN_LABELS * charts.end_s
-        labels.append(
-            {
-                "x": round(step.at_s, 3),
-                "y": 1,
-                "yref": "paper",
-                "yanchor": "bottom",
-                "xanchor": "center" if step.at_s > 0 else "left",
-                "showarrow": False,
-                "text": f"{step.index} {_ARROWS[_direction(step)]}",
-                "font": {"color": color("mark")},
-            }
-        )
-    return labels
+        if step.at_s >= free_from_s:
+            free_from_s = step.at_s + least_s
+            yield step
+
+
+def _labels(
+    charts: Charts, steps: Sequence[LoadStepReport | StepReport]
+) -> Iterator[dict[str, Any]]:
+    """The number of a step above its line, where there is room for it."""
+    for step in _apart(steps, _LEAST_SHARE_BETWEEN_LABELS * charts.end_s):
+        yield {
+            "x": round(step.at_s, 3),
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "xanchor": "center" if step.at_s > 0 else "left",
+            "showarrow": False,
+            "text": f"{step.index} {_ARROWS[_direction(step)]}",
+            "font": {"color": color("mark")},
+        }
 
 
 def _direction(step: LoadStepReport | StepReport) -> str:

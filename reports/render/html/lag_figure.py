@@ -24,6 +24,7 @@ _PARTS = {
     "stop": "stop",
     "drain": "drain",
     "unattributed": "unattributed",
+    "unfinished": "not over by the end of the hold",
     "loop": "loop: turns of the controller (floor only)",
     "start": "fastest start-up, or shortest drain (floor only)",
 }
@@ -88,7 +89,8 @@ def _rows(place: int) -> tuple[float, float]:
 
 def _parts(place: int, step: StepReport) -> Iterator[_Part]:
     row, floor_row = _rows(place)
-    yield from _in_a_row(row, _measured(step), is_floor=False)
+    measured = _measured(step)
+    yield from _in_a_row(row, [*measured, *_unfinished(step, measured)], is_floor=False)
     if step.floor is not None:
         floor = step.floor
         lengths = (
@@ -125,6 +127,13 @@ def _measured(step: StepReport) -> list[tuple[str, float]]:
     return found
 
 
+def _unfinished(step: StepReport, measured: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Of a step that was not over by the end of its hold: the time after its last known phase."""
+    if step.total_s is None or step.total_s.value is not None:
+        return []
+    return [("unfinished", max(0.0, step.total_s.lo - sum(length for _, length in measured)))]
+
+
 def _color(name: str) -> str:
     return {"drain": "stopping", "stop": "create", "restart": "restart-phase"}.get(name, name)
 
@@ -140,13 +149,14 @@ def _bars(parts: Sequence[_Part], name: str, steps: Sequence[StepReport]) -> dic
         "y": [part.row for part in own],
         "width": [0.6 if part.is_floor else 0.9 for part in own],
         "text": [_of(part, steps) for part in own],
+        "customdata": [round(part.length_s, 3) for part in own],
         "textposition": "none",
         "marker": {
             "color": color(_color(name)),
             "opacity": [0.62 if part.is_floor else 1 for part in own],
             "line": {"width": 0},
         },
-        "hovertemplate": f"%{{text}}: {name} %{{x:.2f}} s<extra></extra>",
+        "hovertemplate": f"%{{text}}: {name} %{{customdata:.2f}} s<extra></extra>",
     }
 
 

@@ -141,7 +141,8 @@ def _quantile(middles_s: list[float], bins: LoadBins, field: str, name: str) -> 
 
 
 def _load_sentence(report: Report, bins: LoadBins) -> str:
-    load, steps = report.load, report.load.steps
+    load = report.load
+    steps = [step for step in load.steps if step.to_level != step.from_level]
     told = ", ".join(
         f"from {level(step.from_level)} to {level(step.to_level)} {step.unit} at {step.at_s:.1f} s"
         for step in steps[:_MOST_STEPS_TOLD]

@@ -13,7 +13,7 @@ _HEIGHT_PX = 220
 _FRAME_PX = 56
 _ROW_PX = 20
 _MOST_NAMED = 60
-_MOST_HEIGHT_PX = 1400
+_MOST_HEIGHT_PX = 900
 _NAME_LENGTH = 9
 _MOST_TOLD = 6
 _STATES: tuple[tuple[BarState, str], ...] = (
@@ -71,7 +71,8 @@ def _area(curve: ReplicaCurve, state: str) -> dict[str, Any]:
         "x": rounded(curve.times_s),
         "y": list(getattr(curve, state)),
         "stackgroup": "replicas",
-        "line": {"color": color(state), "width": 1, "shape": "hv"},
+        # Where there are none of a state, its line would lie upon that of the others.
+        "line": {"color": color(state), "width": 1.5 if state == "running" else 0, "shape": "hv"},
         "fillcolor": color(f"{state}-fill"),
         "hovertemplate": "%{y}",
     }
@@ -197,7 +198,8 @@ def _color(state: BarState) -> str:
 
 
 def _row_name(replica: str, *, critical: bool) -> str:
-    return f"{chart_text(shortened(replica, _NAME_LENGTH))}{' *' if critical else ''}"
+    short = replica if len(replica) <= _NAME_LENGTH else f"{replica[: _NAME_LENGTH - 1]}\u2026"
+    return f"{chart_text(short)}{' *' if critical else ''}"
 
 
 def _stretches(own: DeploymentCharts, state: BarState) -> dict[str, Any]:
@@ -217,7 +219,7 @@ def _stretches(own: DeploymentCharts, state: BarState) -> dict[str, Any]:
         "text": [chart_text(shortened(replica, 40)) for _, replica, _ in rows],
         "textposition": "none",
         "marker": {"color": color(_color(state)), "line": {"width": 0}},
-        "hovertemplate": f"%{{text}}: {state} from %{{base:.2f}} s for %{{x:.2f}} s<extra></extra>",
+        "hovertemplate": f"%{{text}}: {state} from %{{base:.2f}} to %{{x:.2f}} s<extra></extra>",
     }
 
 
@@ -228,7 +230,7 @@ def _lives_sentence(own: DeploymentCharts, charts: Charts) -> str:
     failed = f", {never} of them never RUNNING" if never else ""
     critical = " A star marks the critical replica of a step." if _has_critical(own) else ""
     return (
-        f"{count(len(own.bars), 'replica')}{failed}; {came} came during the run and {went} went."
+        f"{count(len(own.bars), 'replica')}{failed}; {came:,} came during the run and {went:,} went."
         f"{critical}"
     )
 

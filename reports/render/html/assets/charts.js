@@ -3,11 +3,14 @@
 (() => {
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const coarse = matchMedia("(pointer: coarse)").matches;
+  // No bar of buttons: one of them sends the chart to plotly's servers.
   const config = {
+    displayModeBar: false,
+    showSendToCloud: false,
     displaylogo: false,
     responsive: true,
     showTips: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"],
+    doubleClick: "reset",
   };
   const plotOf = (figure) => document.getElementById("plot-" + figure.id);
   const linked = figures.filter((figure) => figure.linked);
@@ -49,10 +52,9 @@
     if (moving) return;
     const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0];
     const to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1];
-    if (from !== undefined) moveTo([from, to]);
-    else if (change["xaxis.autorange"]) moveTo(null);
-    else return;
-    select.value = "";
+    if (from === undefined) return;
+    moveTo([from, to]);
+    select.selectedIndex = -1; // none of its views
   }
 
   const select = document.getElementById("view");

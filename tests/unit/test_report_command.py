@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scalelag.cli.report import Format, report
-from scalelag.errors import RecordError
+from scalelag.errors import RecordError, UsageError
+from scalelag.plugin.run_options import run_options
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 
@@ -49,3 +50,10 @@ def test_json_goes_to_the_terminal(run, capsys):
 def test_a_folder_that_takes_no_page_is_named(run, tmp_path):
     with pytest.raises(RecordError, match=r"page\.html"):
         report(run, output_format=Format.HTML, output=tmp_path / "nowhere" / "page.html")
+
+
+def test_a_run_writes_only_reports_that_there_are():
+    with pytest.raises(UsageError, match="--report pdf: choose html"):
+        run_options({"report": ["pdf"]})
+
+    assert run_options({"report": ["html"]}).reports == ("html",)

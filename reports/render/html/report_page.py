@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.analysis.charts import Charts
 from reports.analysis.model import DeploymentReport, Report
 from reports.render.html.cause_parts import cause_parts, causes_left_out
-from reports.render.html.embed import Script, asset, data_block, plotly_script, policy, script
+from reports.render.html.embed import Script
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
 from reports.render.html.parts import Figure, Table
 from reports.render.html.replica_figures import lives_figure, replicas_figure
+from reports.render.html.shell import environment, shell
 from reports.render.html.summary_parts import facts, gate_lines, tiles
 from reports.render.html.tables import (
     error_table,
@@ -51,7 +51,6 @@ class View(msgspec.Struct, frozen=True):
 
 def render_html(report: Report, charts: Charts, plotly: Script | None = None) -> bytes:
     """The page in UTF-8. `plotly` is put in place of plotly.js, which makes 4.8 MB of it."""
-    own, drawing = script(asset("charts.js")), plotly or plotly_script()
     parts = [
         _deployment_part(number, key, report, charts)
         for number, key in enumerate(report.deployments, start=1)
@@ -64,10 +63,7 @@ def render_html(report: Report, charts: Charts, plotly: Script | None = None) ->
         .get_template("report.html.j2")
         .render(
             title=f"{report.verdict.upper()}: {plain(report.run.name)}",
-            style=asset("page.css"),
-            policy=policy([drawing, own]),
-            scripts=[drawing.text, own.text],
-            data=data_block([{"id": f.id, "linked": f.linked, **f.plot} for f in figures]),
+            **shell(figures, plotly),
             report=report,
             name=plain(report.run.name),
             reasons=run_reasons(report),
@@ -93,17 +89,6 @@ def render_html(report: Report, charts: Charts, plotly: Script | None = None) ->
         )
     )
     return page.encode()
-
-
-def environment() -> Environment:
-    """Templates of our own; what is put into them is escaped."""
-    return Environment(
-        loader=PackageLoader("reports.render.html", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _more(number: int) -> str:

@@ -8,12 +8,15 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
+from reports.analysis.chart_series import chart_series
 from reports.analysis.curves import Analysis
 from reports.render.csv_steps import render_csv
+from reports.render.html.report_page import render_html
 from reports.render.json_report import render_json
 from reports.render.junit import render_junit
 from reports.render.markdown import render_markdown
 from reports.render.terminal import render_terminal
+from scalelag.record.run_dir import HTML_FILE, RecordedRun
 
 _TERMINAL_WIDTH = 120
 
@@ -23,6 +26,7 @@ class Format(StrEnum):
 
     TERMINAL = "terminal"
     JSON = "json"
+    HTML = "html"
     MARKDOWN = "md"
     JUNIT = "junit"
     CSV = "csv"
@@ -31,12 +35,14 @@ class Format(StrEnum):
 class Rendering(msgspec.Struct, frozen=True):
     """What renderers are given: `record` is where the run directory is, `strict` how it was judged."""
 
+    run: RecordedRun
     analysis: Analysis
     record: str
     strict: bool = False
 
 
 FILES: Final[Mapping[Format, str]] = {
+    Format.HTML: HTML_FILE,
     Format.MARKDOWN: "report.md",
     Format.JUNIT: "junit.xml",
     Format.CSV: "steps.csv",
@@ -55,9 +61,15 @@ def _terminal(what: Rendering) -> bytes:
     return text.getvalue().encode()
 
 
+def _html(what: Rendering) -> bytes:
+    report = what.analysis.report
+    return render_html(report, chart_series(what.run, report))
+
+
 _RENDERERS: Final[Mapping[Format, Callable[[Rendering], bytes]]] = {
     Format.TERMINAL: _terminal,
     Format.JSON: lambda what: render_json(what.analysis.report),
+    Format.HTML: _html,
     Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record),
     Format.JUNIT: lambda what: render_junit(what.analysis.report, strict=what.strict),
     Format.CSV: lambda what: render_csv(what.analysis.report),

@@ -64,7 +64,7 @@ def _notes(deployment: DeploymentReport) -> Group:
         if step not in idle and (about := remark(step, deployment))
     ]
     if idle or not steps:
-        notes.append(Text(_reasons(idle), style="dim"))
+        notes.append(Text(idle_reasons(idle), style="dim"))
     return Group(*notes)
 
 
@@ -267,7 +267,7 @@ def _suffices(step: StepReport) -> bool:
     return target <= before if step.direction == "up" else target >= before
 
 
-def _reasons(steps: Iterable[StepReport]) -> str:
+def idle_reasons(steps: Iterable[StepReport]) -> str:
     """Why each of these steps has no lag, on one line; without any, that no step was reached."""
     by_reason: dict[str, list[str]] = {}
     for step in steps:

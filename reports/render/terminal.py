@@ -115,14 +115,15 @@ def _about_gate(gate: GateResult) -> tuple[str, str, str]:
 
 def _print_record(console: Console, report: Report, record: str) -> None:
     console.print()
-    if missing := _not_measured(report):
+    if missing := not_measured(report):
         emit(console, Text(f"not measured: {'; '.join(missing)}", style="dim"))
     path = plain(record)
     again = f"(scalelag report {shlex.quote(path)})"
     emit(console, flow([f"Record: {path}", again], room(console), "   "))
 
 
-def _not_measured(report: Report) -> list[str]:
+def not_measured(report: Report) -> list[str]:
+    """What no step measured, with reasons where they are short."""
     phases = unmeasured_phases(report.deployments.values())
     names = ", ".join(plain(name) for name in report.not_measured)
     return [

@@ -12,7 +12,7 @@ from reports.analysis.summary import analyse
 from reports.render.formats import Format, Rendering, render
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
-from scalelag.record.run_dir import load_run, write_file
+from scalelag.record.run_dir import HTML_FILE, load_run, write_file
 
 
 def report(
@@ -22,7 +22,8 @@ def report(
         Format, typer.Option("--format", help="What to render.", case_sensitive=False)
     ] = Format.TERMINAL,
     output: Annotated[
-        Path | None, typer.Option("--output", help="File to write to, in place of the terminal.")
+        Path | None,
+        typer.Option("--output", help="File to write to; html goes to RUN/report.html without it."),
     ] = None,
     gate: Annotated[
         list[str] | None,
@@ -42,9 +43,12 @@ def report(
     if output is None and output_format is Format.TERMINAL:
         render_terminal(analysis, Console(), str(run))
         return exit_code(analysis.report, strict=strict)
-    rendered = render(Rendering(analysis, str(run), strict), output_format)
-    if output is not None:
-        write_file(output, rendered)
-    else:
+    rendered = render(Rendering(recorded, analysis, str(run), strict), output_format)
+    if output is None and output_format is Format.HTML:
+        write_file(run / HTML_FILE, rendered)
+        print(run / HTML_FILE)
+    elif output is None:
         sys.stdout.write(rendered.decode())
+    else:
+        write_file(output, rendered)
     return exit_code(analysis.report, strict=strict)

@@ -196,9 +196,10 @@ class Control:
     def _analyse(self, session: Session, path: Path, *, interrupted: bool) -> None:
         try:
             gates = [parse_gate(text) for text in session.options.gates]
-            analysis = analyse(load_run(path), gates)
+            recorded = load_run(path)
+            analysis = analyse(recorded, gates)
             write_file(path / REPORT_FILE, render_json(analysis.report))
-            what = Rendering(analysis, str(path), session.options.strict)
+            what = Rendering(recorded, analysis, str(path), session.options.strict)
             for output_format in session.options.reports:
                 write_file(path / FILES[output_format], render(what, output_format))
         except ScalelagError as error:

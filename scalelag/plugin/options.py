@@ -1,15 +1,21 @@
 """Our options, once: for Locust's parser, for `scalelag run`, and as a typed struct."""
 
 import argparse
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from reports.analysis.gates import parse_gate
-from reports.render.formats import FILES, Format
 from scalelag.errors import UsageError
+from scalelag.plugin.option_checks import (
+    at_least,
+    check_address,
+    check_method,
+    parse_header,
+    parse_report,
+    parse_share,
+)
 from scalelag.record.plan import parse_plan
 from scalelag.record.run_dir import check_run_name
 from scalelag.target.preflight import check_url
@@ -44,70 +50,6 @@ class Option(msgspec.Struct, frozen=True):
         return self.flag.removeprefix("--").replace("-", "_")
 
 
-def _at_least(low: float, unit: str) -> Callable[[float], None]:
-    def check(value: float) -> None:
-        if not low <= value < float("inf"):
-            raise UsageError(f"{value:g}: it takes {low:g} or more {unit}".rstrip())
-
-    return check
-
-
-def parse_share(text: str) -> float:
-    """Ratio between 0 and 1 from `2%` or `0.02`. Raises UsageError for anything else."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
-    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
-    if not 0 < value <= 1:
-        raise UsageError(f'"{text}": give a share above 0 and up to 1, such as 2% or 0.02')
-    return value
-
-
-def parse_header(text: str) -> tuple[str, str]:
-    """Name and value of `Name: value`. Raises UsageError where it is none, or holds a secret."""
-    name, colon, value = text.partition(":")
-    name, value = name.strip(), value.strip()
-    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise UsageError(f'"{name}": a header reads "Name: value"')
-    if _SECRET_HEADER.search(name) and not VARIABLE.search(value):
-        raise UsageError(
-            f"the value of {name} looks like a secret, and options are seen by everybody on the "
-            f'machine: put it in an environment variable and write "{name}: ${{VARIABLE}}"'
-        )
-    return name, value
-
-
-def check_json(text: str) -> None:
-    """Raise UsageError where `text` is no JSON."""
-    try:
-        msgspec.json.decode(text.encode())
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"it is no JSON: {error}") from error
-
-
-def check_address(text: str) -> None:
-    """Raise UsageError where `text` is not HOST:PORT."""
-    host, _, port = text.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
-
-
-def parse_report(text: str) -> Format:
-    """A format that is left in the run directory. Raises UsageError where there is none such."""
-    if text not in FILES:
-        raise UsageError(f'"{text}": choose {", ".join(FILES)}')
-    return Format(text)
-
-
-def check_method(text: str) -> None:
-    """Raise UsageError where `text` is no full name of a gRPC method."""
-    if not re.fullmatch(r"\w+(\.\w+)*/\w+", text):
-        raise UsageError(f'"{text}": a method reads package.Service/Method')
-
-
-_SECRET_HEADER = re.compile(
-    r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
-)
-VARIABLE = re.compile(r"\$\{(\w+)\}")
-
 OPTIONS: tuple[Option, ...] = (
     Option(
         "--steps",
@@ -138,7 +80,7 @@ OPTIONS: tuple[Option, ...] = (
         "Run the list of stages, or the trace, this many times.",
         "int",
         1,
-        check=_at_least(1, ""),
+        check=at_least(1, ""),
     ),
     Option(
         "--arrivals",
@@ -147,7 +89,7 @@ OPTIONS: tuple[Option, ...] = (
         "constant",
         choices=("constant", "poisson"),
     ),
-    Option("--seed", "Seed of Poisson arrivals.", "int", 1, check=_at_least(0, "")),
+    Option("--seed", "Seed of Poisson arrivals.", "int", 1, check=at_least(0, "")),
     Option("--path", "Path (and query) to request.", default="/"),
     Option("--method", "HTTP method.", default="GET"),
     Option(
@@ -173,14 +115,14 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds after which a request has failed.",
         "float",
         30.0,
-        check=_at_least(0.001, "seconds"),
+        check=at_least(0.001, "seconds"),
     ),
     Option(
         "--max-in-flight",
         "Open requests a process has at most; an arrival beyond is recorded as not_sent.",
         "int",
         1000,
-        check=_at_least(1, ""),
+        check=at_least(1, ""),
     ),
     Option(
         "--grpc-host",
@@ -209,7 +151,7 @@ OPTIONS: tuple[Option, ...] = (
         in_web=False,
     ),
     Option(
-        "--probe-rate", "Looks at the replicas a second.", "float", 5.0, check=_at_least(0.1, "")
+        "--probe-rate", "Looks at the replicas a second.", "float", 5.0, check=at_least(0.1, "")
     ),
     Option(
         "--observer-budget",
@@ -222,21 +164,21 @@ OPTIONS: tuple[Option, ...] = (
         "Watch the scale-down for at most this many seconds after the load ended.",
         "float",
         60.0,
-        check=_at_least(0, "seconds"),
+        check=at_least(0, "seconds"),
     ),
     Option(
         "--wait",
         "Seconds to wait for the target to be ready.",
         "float",
         10.0,
-        check=_at_least(0, "seconds"),
+        check=at_least(0, "seconds"),
     ),
     Option(
         "--wait-for-room",
         "Seconds to wait for room for max_replicas before the load starts; 0 only warns.",
         "float",
         0.0,
-        check=_at_least(0, "seconds"),
+        check=at_least(0, "seconds"),
     ),
     Option("--out", "Folder of the run directories.", default="runs"),
     Option(
@@ -254,7 +196,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--report",
-        "Leave a report of this kind beside report.json: md, junit or csv. Can be repeated.",
+        "Leave a report of this kind beside report.json: html, md, junit or csv. Can be repeated.",
         "list",
         check=parse_report,
         in_web=False,

@@ -10,15 +10,12 @@ import msgspec
 from reports.render.formats import Format
 from scalelag.plugin.defaults import default_of
 from scalelag.plugin.load_options import asked_load, steps_given
+from scalelag.plugin.option_checks import VARIABLE, parse_header, parse_report, parse_share
 from scalelag.plugin.options import (
     EMBEDDED_VARIABLE,
     OPTIONS,
-    VARIABLE,
     Option,
     check_option,
-    parse_header,
-    parse_report,
-    parse_share,
 )
 from scalelag.plugin.request_spec import RequestSpec, asked_request, read_files
 from scalelag.plugin.tries import earlier_tries

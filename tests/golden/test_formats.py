@@ -14,16 +14,24 @@ import pytest
 import samples
 from jsonschema import Draft202012Validator
 
-from reports.render.csv_steps import COLUMNS
-from reports.render.formats import Format, Rendering, render
+from reports.analysis.gates import parse_gate
+from reports.analysis.summary import analyse
+from reports.render.csv_steps import COLUMNS, render_csv
 from reports.render.json_report import render_json, report_schema
-from reports.render.markdown import code, text
+from reports.render.junit import render_junit
+from reports.render.markdown import code, render_markdown, text
+from scalelag.record.run_dir import load_run
 
 ROOT = Path(__file__).parents[2]
+STORED = Path(__file__).parent / "stored"
 EXPECTED = Path(__file__).parent / "expected"
 UPDATE = "SCALELAG_UPDATE_GOLDEN"
 RECORD = "runs/20261122-174501-sleeper"
-FILES = {Format.MARKDOWN: "md", Format.JUNIT: "junit.xml", Format.CSV: "csv"}
+RENDERERS = {
+    "md": lambda report: render_markdown(report, RECORD),
+    "junit.xml": render_junit,
+    "csv": render_csv,
+}
 
 
 def checked(path: Path, content: bytes) -> None:
@@ -34,16 +42,24 @@ def checked(path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["busy", "calm", "interrupted", "traced"])
-@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("kind", RENDERERS)
 def test_the_report_reads_as_expected(sample, name, kind):
-    checked(EXPECTED / f"{name}.{FILES[kind]}", render(Rendering(sample(name), RECORD), kind))
+    checked(EXPECTED / f"{name}.{kind}", RENDERERS[kind](sample(name).report))
+
+
+@pytest.mark.parametrize("name", ["demo", "node-started"])
+@pytest.mark.parametrize("kind", RENDERERS)
+def test_the_report_on_a_real_run_reads_as_expected(name, kind):
+    run = load_run(STORED / name)
+    gates = [parse_gate(text) for text in run.info.options["gate"]]
+    checked(EXPECTED / f"{name}.{kind}", RENDERERS[kind](analyse(run, gates).report))
 
 
 # --- Markdown --------------------------------------------------------------------------------
 
 
 def test_nothing_from_outside_becomes_markup_in_markdown(sample):
-    shown = render(Rendering(sample("busy"), RECORD), Format.MARKDOWN).decode()
+    shown = render_markdown(sample("busy").report, RECORD).decode()
 
     outside_of_code = "".join(shown.split("`")[::2])
     assert samples.HOSTILE in shown
@@ -81,7 +97,7 @@ def test_code_in_markdown_shows_just_that(raw, shown):
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_head(sample):
-    shown = render(Rendering(sample("busy"), RECORD), Format.MARKDOWN).decode()
+    shown = render_markdown(sample("busy").report, RECORD).decode()
 
     tables = [block for block in shown.split("\n\n") if block.startswith("|")]
     assert len(tables) >= 4
@@ -94,7 +110,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(sample):
 
 
 def cases(analysis, *, strict=False):
-    xml = ET.fromstring(render(Rendering(analysis, RECORD, strict), Format.JUNIT))
+    xml = ET.fromstring(render_junit(analysis.report, strict=strict))
     return {(case.get("classname"), case.get("name")): case for case in xml.iter("testcase")}
 
 
@@ -151,7 +167,7 @@ def test_the_time_of_a_step_is_its_lag_and_one_without_is_skipped(sample):
 
 def test_there_is_a_line_for_each_step_of_each_deployment(sample):
     report = sample("busy").report
-    content = render(Rendering(sample("busy"), RECORD), Format.CSV).decode()
+    content = render_csv(report).decode()
 
     rows = list(csv.DictReader(io.StringIO(content)))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import gevent
 from gevent import getcurrent
-from locust import User, constant, task
+from locust import User, task
 from locust.env import Environment
 
 from locustfiles.arrivals import Arrival, OpenLoop
@@ -33,7 +33,6 @@ class PlanUser(User):
     """
 
     abstract = True
-    wait_time = constant(0)
 
     def __init__(self, environment: Environment) -> None:
         self.worker: LoadWorker = control_of(environment).worker
@@ -66,14 +65,18 @@ class PlanUser(User):
         arrival.taken = True
         return {"arrival": arrival}
 
+    def wait_time(self) -> float:
+        """Seconds until `follow_the_plan` is called again: in the open loop it is called once."""
+        # Locust takes away a user that waits; one that is in its task it lets finish.
+        return _FOREVER_S if self.options.plan.unit == "rps" else 0.0
+
     @task
     def follow_the_plan(self) -> None:
         """Send this process's arrivals, or one request after another."""
         if self.options.plan.unit == "rps":
             if self.worker.claim_share():
                 self._send_arrivals()
-            # There is nothing left to do until Locust takes this user away.
-            gevent.sleep(_FOREVER_S)
+            return
         begun_s = self.worker.clock.now()
         try:
             with gevent.Timeout(self.spec.timeout_s):

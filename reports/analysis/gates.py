@@ -1,7 +1,8 @@
 """Gates: conditions over the report's figures, such as `Model:scale_up.decide_s.p95 <= 8`.
 
-`requests.` names the load's figures, `load.` too, `probe.` the probe's; `scale_up.`, `scale_down.`
-and `replicas.` those of every deployment, or of the one named before a colon.
+`requests.` names the load's figures, `load.` too, `probe.` the probe's; `scale_up.`, `scale_down.`,
+`replicas.`, `elasticity.` and `flapping.` those of every deployment, or of the one named before a
+colon.
 """
 
 import difflib
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from reports.analysis.elasticity_report import ElasticityReport, FlappingReport
 from reports.analysis.intervals import Span, Stat
 from reports.analysis.model import (
     DeploymentReport,
@@ -37,6 +39,8 @@ _DEPLOYMENT_PARTS: dict[str, type] = {
     "scale_up": ScaleUp,
     "scale_down": ScaleDown,
     "replicas": Replicas,
+    "elasticity": ElasticityReport,
+    "flapping": FlappingReport,
 }
 _RUN_PARTS: dict[str, type] = {"requests": LoadReport, "load": LoadReport, "probe": ProbeReport}
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
@@ -83,7 +87,7 @@ def _leaves(struct: type) -> Iterator[str]:
         kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         if Stat in kinds:
             yield from (f"{name}.{field}" for field in ("p50", "p95", "max"))
-        elif int in kinds or float in kinds:
+        elif int in kinds or float in kinds or Span in kinds:
             yield name
         else:
             held = [k for k in kinds if isinstance(k, type) and issubclass(k, msgspec.Struct)]
@@ -124,9 +128,9 @@ def _judge(
         raise UsageError(
             f'The gate "{gate.expr}" names no watched deployment (watched: {watched}).'
         )
+    figured = {key: getattr(deployment, part) for key, deployment in chosen.items()}
     results = [
-        _compare(gate, key, _figure(getattr(deployment, part), rest))
-        for key, deployment in chosen.items()
+        _compare(gate, key, _figure(struct, rest), _why(struct)) for key, struct in figured.items()
     ]
     measured = [result for result in results if result.reason is None]
     return max(
@@ -150,9 +154,16 @@ def _figure(struct: Any, path: str) -> Span | None:  # noqa: ANN401  any struct 
     return value if isinstance(value, Span) else Span(float(value), float(value), float(value))
 
 
-def _compare(gate: Gate, deployment: str | None, figure: Span | None) -> GateResult:
+def _why(struct: object) -> str | None:
+    """Why figures of it may be missing, where it says so."""
+    return getattr(struct, "reason", None) or getattr(struct, "demand_reason", None)
+
+
+def _compare(
+    gate: Gate, deployment: str | None, figure: Span | None, why: str | None = None
+) -> GateResult:
     if figure is None:
-        reason = f"{gate.metric} was not measured in this run"
+        reason = f"{gate.metric} was not measured in this run{f': {why}' if why else ''}"
         return GateResult(gate.expr, "inconclusive", deployment=deployment, reason=reason)
     lo, hi = figure.lo, figure.upper
     holds = {

@@ -6,6 +6,7 @@ import msgspec
 
 from reports.analysis.concurrency import Concurrency
 from reports.analysis.diagnosis import diagnosed, failure_report
+from reports.analysis.elasticity_run import Following, following
 from reports.analysis.facts import StepFacts
 from reports.analysis.findings import FailureReport
 from reports.analysis.floor import (
@@ -67,7 +68,7 @@ def analyse_deployment(
     timeline: Timeline,
     concurrency: Concurrency,
 ) -> DeploymentAnalysis:
-    """Lag, floor and cause of each of `steps` for deployment `key`."""
+    """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity."""
     alone = len(run.info.target.watched) == 1
     subject = _Subject(
         run=run,
@@ -79,10 +80,14 @@ def analyse_deployment(
         loop_s=loop_interval(run.polls),
     )
     facts = [_facts(subject, step) for step in steps]
-    reports = tuple(diagnosed(f) for f in facts)
+    followed = following(run, steps, timeline, subject.policy, subject.concurrency)
+    reports = tuple(
+        msgspec.structs.replace(diagnosed(f), response=response)
+        for f, response in zip(facts, followed.responses, strict=True)
+    )
     failures = [failure_report(f, report) for f, report in zip(facts, reports, strict=True)]
     return DeploymentAnalysis(
-        report=_report(subject, reports),
+        report=_report(subject, reports, followed),
         failures=tuple(failure for failure in failures if failure is not None),
     )
 
@@ -161,7 +166,9 @@ def _began_before(
     return ongoing is not None and wanted_before(policy, before, ongoing, up=up)
 
 
-def _report(subject: _Subject, reports: tuple[StepReport, ...]) -> DeploymentReport:
+def _report(
+    subject: _Subject, reports: tuple[StepReport, ...], followed: Following
+) -> DeploymentReport:
     up = [r for r in reports if r.direction == "up" and r.total_s]
     down = [r for r in reports if r.direction == "down" and r.total_s]
     running = [look.running for look in subject.timeline.looks]
@@ -172,6 +179,8 @@ def _report(subject: _Subject, reports: tuple[StepReport, ...]) -> DeploymentRep
         scale_up=_scale_up(up),
         scale_down=_scale_down(down),
         replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
+        elasticity=followed.elasticity,
+        flapping=followed.flapping,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from reports.analysis.elasticity_report import ElasticityReport, FlappingReport, ResponseReport
 from reports.analysis.findings import Cause, Evidence, EvidenceReport, FailureReport, Finding
 from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.intervals import Span, Stat
@@ -88,6 +89,7 @@ class StepReport(msgspec.Struct, frozen=True):
     cause: Cause | None = None
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
+    response: ResponseReport = ResponseReport()
 
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was measured."""
@@ -137,7 +139,8 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     scale_up: ScaleUp
     scale_down: ScaleDown
     replicas: Replicas
-    elasticity: None = None
+    elasticity: ElasticityReport = ElasticityReport()
+    flapping: FlappingReport = FlappingReport()
 
 
 class LoadStepReport(msgspec.Struct, frozen=True):

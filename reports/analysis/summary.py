@@ -37,7 +37,6 @@ from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 _BIN_S = 1.0
 _NOT_MEASURED = {
     "steps.recovered_s": "recovery of latency is not analysed by this version",
-    "elasticity": "elasticity is not analysed by this version",
 }
 
 

@@ -49,13 +49,17 @@ class ReplicaLife(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """One poll's view of the deployment: replicas RUNNING, all listed, and the target."""
+    """One poll's view of the deployment: replicas RUNNING, all listed, and the target.
+
+    `recovering` are those that a restarted controller has yet to find RUNNING again.
+    """
 
     sent_s: float
     received_s: float
     running: int
     listed: int
     target: int | None
+    recovering: int = 0
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -140,6 +144,7 @@ def _looks(key: DeploymentKey, polls: Sequence[Poll]) -> list[Look]:
                 running=seen.counts.get("RUNNING", 0),
                 listed=sum(seen.counts.values()),
                 target=seen.target,
+                recovering=seen.counts.get("RECOVERING", 0),
             )
         )
     return looks

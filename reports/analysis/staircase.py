@@ -1,0 +1,91 @@
+"""Curves that keep each value until the next, and what is integrated over them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Window(NamedTuple):
+    """From one moment to a later one, in Unix seconds."""
+
+    from_s: float
+    to_s: float
+
+
+class Staircase(msgspec.Struct, frozen=True):
+    """A piecewise constant curve: `values[0]` until `times_s[0]`, `values[1]` from then on, ...
+
+    `times_s` float64, ascending; `values` int64, one more than times.
+    """
+
+    times_s: NDArray[np.float64]
+    values: NDArray[np.int64]
+
+    def at(self, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Values at those moments; where it changes, the new one."""
+        return self.values[np.searchsorted(self.times_s, times_s, side="right")]
+
+    def variation(self, windows: Sequence[Window]) -> int:
+        """Sum of what it changes by within `windows`, up or down; a window's end is not in it."""
+        within = np.zeros(self.times_s.size, np.bool_)
+        for from_s, to_s in windows:
+            within |= (self.times_s >= from_s) & (self.times_s < to_s)
+        return int(np.abs(np.diff(self.values))[within].sum())
+
+    def median(self, window: Window) -> int | None:
+        """The value at or below which it is for half of `window`; None where that has no time."""
+        if window.to_s <= window.from_s:
+            return None
+        span_s, (values,) = pieces((self,), (window,))
+        order = np.argsort(values, kind="stable")
+        reached_s = np.cumsum(span_s[order])
+        # Half of it but for rounding: of two values that share the time, the lower.
+        place = np.searchsorted(reached_s, 0.5 * reached_s[-1] * (1 - 1e-9))
+        return int(values[order][place])
+
+
+def stairs(before: int, times_s: Sequence[float], deltas: Sequence[int]) -> Staircase:
+    """The curve that is `before` and changes by each of `deltas` at its time, in any order."""
+    times = np.asarray(times_s, np.float64)
+    order = np.argsort(times, kind="stable")
+    steps = np.asarray(deltas, np.int64)[order]
+    return Staircase(times[order], before + np.concatenate([[0], np.cumsum(steps)]))
+
+
+def pieces(
+    curves: Sequence[Staircase], windows: Sequence[Window]
+) -> tuple[NDArray[np.float64], list[NDArray[np.int64]]]:
+    """Lengths in seconds of pieces of `windows` in which no curve changes, and each curve's values.
+
+    The edges of the pieces are the union of all moments at which any of them changes.
+    """
+    begun: list[NDArray[np.float64]] = []
+    spans: list[NDArray[np.float64]] = []
+    for from_s, to_s in windows:
+        inner = [c.times_s[(c.times_s > from_s) & (c.times_s < to_s)] for c in curves]
+        edges = np.unique(np.concatenate([[from_s], *inner, [to_s]]))
+        begun.append(edges[:-1])
+        spans.append(np.diff(edges))
+    starts = np.concatenate(begun) if begun else np.empty(0)
+    return np.concatenate(spans) if spans else np.empty(0), [c.at(starts) for c in curves]
+
+
+def seconds_in(windows: Sequence[Window]) -> float:
+    """Seconds of all `windows`, which do not overlap."""
+    return sum(to_s - from_s for from_s, to_s in windows)
+
+
+def without(window: Window, holes: Sequence[Window]) -> tuple[Window, ...]:
+    """What `holes`, in any order and overlapping or not, leave of `window`."""
+    left: list[Window] = []
+    reached_s = window.from_s
+    for from_s, to_s in sorted(holes):
+        if min(from_s, window.to_s) > reached_s:
+            left.append(Window(reached_s, min(from_s, window.to_s)))
+        reached_s = max(reached_s, to_s)
+    if window.to_s > reached_s:
+        left.append(Window(reached_s, window.to_s))
+    return tuple(left)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -12,7 +13,7 @@ from reports.analysis.summary import analyse
 from reports.render.formats import Format, Rendering, render
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
-from scalelag.record.run_dir import HTML_FILE, load_run, write_file
+from scalelag.record.run_dir import HTML_FILE, RecordedRun, load_run, write_file
 
 
 def report(
@@ -32,11 +33,18 @@ def report(
     strict: Annotated[
         bool, typer.Option("--strict", help="An inconclusive gate fails (exit 5).")
     ] = False,
+    capacity_rps: Annotated[
+        float | None,
+        typer.Option(
+            help="Requests per second that one replica serves well, in place of the run's.",
+            min=0.001,
+        ),
+    ] = None,
 ) -> int:
     """Report on a finished or interrupted run, and judge its gates."""
     texts = gate or []
     gates = [parse_gate(text) for text in texts]
-    recorded = load_run(run)
+    recorded = _with_capacity(load_run(run), capacity_rps)
     if not texts:
         gates = [parse_gate(text) for text in recorded.info.options.get("gate", [])]
     analysis = analyse(recorded, gates)
@@ -52,3 +60,11 @@ def report(
     else:
         write_file(output, rendered)
     return exit_code(analysis.report, strict=strict)
+
+
+def _with_capacity(run: RecordedRun, capacity_rps: float | None) -> RecordedRun:
+    """The run as if `--capacity-rps` had been given then, where it is given now."""
+    if capacity_rps is None:
+        return run
+    options = {**run.info.options, "capacity_rps": capacity_rps}
+    return msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, options=options))

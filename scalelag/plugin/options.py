@@ -188,6 +188,12 @@ OPTIONS: tuple[Option, ...] = (
         check=check_run_name,
     ),
     Option(
+        "--capacity-rps",
+        "Requests per second that one replica serves well: elasticity is measured against it.",
+        "float",
+        check=at_least(0.001, "requests per second"),
+    ),
+    Option(
         "--gate",
         'Condition for passing, such as "scale_up.total_s.max <= 20". Can be repeated.',
         "list",

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.analysis.elasticity_report import ElasticityReport, FlappingReport
 from reports.analysis.figures import figure_names
 from reports.analysis.findings import EvidenceReport
 from reports.analysis.gates import Gate, judge, parse_gate
@@ -349,6 +350,34 @@ def test_figures_of_the_probe_and_of_replicas_can_be_gated():
     assert verdict("probe.gaps <= 1", Model=report) == "fail"
     assert verdict("replicas.max <= 4", Model=report) == "pass"
     assert verdict("replicas.final <= 1", Model=report) == "fail"
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(15, "pass"), (10, "inconclusive"), (8, "fail")])
+def test_elasticity_is_judged_by_its_interval(limit: int, expected: str):
+    elastic = ElasticityReport(demand="policy", theta_u_pct=span(9, 11))
+    report = msgspec.structs.replace(deployment(), elasticity=elastic)
+
+    assert verdict(f"elasticity.theta_u_pct <= {limit}", Model=report) == expected
+
+
+def test_flapping_can_be_gated():
+    flaps = FlappingReport(direction_reversals=6, reversals_per_min=2.5)
+    report = msgspec.structs.replace(deployment(), flapping=flaps)
+
+    assert verdict("flapping.reversals_per_min <= 1", Model=report) == "fail"
+    assert verdict("Model:flapping.direction_reversals <= 6", Model=report) == "pass"
+
+
+def test_an_elasticity_that_is_not_known_says_why():
+    elastic = ElasticityReport(demand_reason="its number of replicas is fixed")
+    report = msgspec.structs.replace(deployment(), elasticity=elastic)
+
+    found = result("elasticity.theta_u_pct <= 15", Model=report)
+
+    assert found.verdict == "inconclusive"
+    assert found.reason == (
+        "elasticity.theta_u_pct was not measured in this run: its number of replicas is fixed"
+    )
 
 
 def test_load_and_requests_name_the_same_figures():

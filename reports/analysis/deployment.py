@@ -33,6 +33,7 @@ from reports.analysis.model import (
 from reports.analysis.phases import decisions_of, split_decide
 from reports.analysis.policy import Policy, policy_of
 from reports.analysis.step_lag import step_lag
+from reports.analysis.stopping import stopping_report
 from reports.analysis.timeline import Timeline
 from scalelag.record.plan import LoadStep
 from scalelag.record.rows import DeploymentKey
@@ -59,6 +60,7 @@ class _Subject(msgspec.Struct, frozen=True):
     concurrency: Concurrency | None
     start: StartUp | None
     loop_s: float | None
+    until_s: float
 
 
 def analyse_deployment(
@@ -78,6 +80,7 @@ def analyse_deployment(
         concurrency=concurrency if alone else None,
         start=fastest_start(timeline.replicas),
         loop_s=loop_interval(run.polls),
+        until_s=timeline.looks[-1].received_s if timeline.looks else 0.0,
     )
     facts = [_facts(subject, step) for step in steps]
     followed = following(run, steps, timeline, subject.policy, subject.concurrency)
@@ -169,8 +172,10 @@ def _began_before(
 def _report(
     subject: _Subject, reports: tuple[StepReport, ...], followed: Following
 ) -> DeploymentReport:
-    up = [r for r in reports if r.direction == "up" and r.total_s]
-    down = [r for r in reports if r.direction == "down" and r.total_s]
+    warmup_s = float(subject.run.info.options.get("warmup") or 0.0)
+    counted = [report for report in reports if report.total_s and report.at_s >= warmup_s]
+    up = [report for report in counted if report.direction == "up"]
+    down = [report for report in counted if report.direction == "down"]
     running = [look.running for look in subject.timeline.looks]
     described = subject.run.info.target.deployments.get(subject.key)
     return DeploymentReport(
@@ -181,6 +186,7 @@ def _report(
         replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
         elasticity=followed.elasticity,
         flapping=followed.flapping,
+        stopping=stopping_report(subject.run.requests, subject.timeline, subject.until_s),
     )
 
 

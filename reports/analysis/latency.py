@@ -1,12 +1,13 @@
 """Figures of requests: latency from the intended start, service time, errors (METRICS.md, 6)."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load_parts import NameReport, StreamReport
+from reports.analysis.load_parts import NameReport, StreamReport, WindowReport
 from reports.analysis.model import LoadReport, LoadStepReport
 from reports.analysis.quantiles import quantile_ms
 from reports.analysis.streams import Streams, stream_report, streams_of
@@ -14,6 +15,8 @@ from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.plan import LoadStep, Unit
 from scalelag.record.requests_file import RequestColumns
 
+_WINDOW_S = 10
+_MOST_WINDOWS = 360
 ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (METRICS.md, 6)."""
 
@@ -69,6 +72,7 @@ def load_report(
         steps=parts,
         stream=stream_report(streams, slice(None), load_s),
         names=dict(_name_reports(rows, streams, load_s)),
+        windows=tuple(_windows(rows, zero_s, load_s)),
     )
 
 
@@ -113,6 +117,26 @@ def _step_report(
         error_ratio=_ratio(part.failed + part.not_sent, part.planned),
         stream=stream,
     )
+
+
+def _windows(rows: RequestColumns, zero_s: float, load_s: float) -> Iterator[WindowReport]:
+    """Reports of windows of 10 s, or of as many seconds as make no more than 360 of them."""
+    seconds = max(_WINDOW_S, math.ceil(load_s / _MOST_WINDOWS))
+    starts_s = np.arange(0.0, load_s, seconds)
+    places = np.searchsorted(rows.intended_s, zero_s + np.append(starts_s, load_s))
+    for index, at_s in enumerate(starts_s.tolist()):
+        part = _rows(rows, slice(int(places[index]), int(places[index + 1])))
+        yield WindowReport(
+            index=index,
+            at_s=at_s,
+            seconds=min(seconds, load_s - at_s),
+            planned=part.planned,
+            failed=part.failed,
+            not_sent=part.not_sent,
+            latency_p50_ms=quantile_ms(part.latency, 0.5),
+            latency_p99_ms=quantile_ms(part.latency, 0.99),
+            latency_max_ms=quantile_ms(part.latency, 1.0),
+        )
 
 
 def _name_reports(

@@ -37,3 +37,32 @@ class NameReport(msgspec.Struct, frozen=True):
     service_p50_ms: float | None = None
     service_p99_ms: float | None = None
     stream: StreamReport | None = None
+
+
+class WindowReport(msgspec.Struct, frozen=True):
+    """Requests whose intended start lies in one window of the load; `at_s` counts from its start.
+
+    A p99 over a whole run hides a stall of some seconds: a window, and its maximum, does not.
+    """
+
+    index: int
+    at_s: float
+    seconds: float
+    planned: int
+    failed: int
+    not_sent: int
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_max_ms: float | None = None
+
+
+class StoppingReport(msgspec.Struct, frozen=True):
+    """Requests that were open in the `stopping_s` seconds in which a replica was STOPPING.
+
+    `failed` of them failed, and `slowest_1pct` others are among the slowest 1 % of the run.
+    """
+
+    stopping_s: float = 0.0
+    requests: int = 0
+    failed: int = 0
+    slowest_1pct: int = 0

@@ -11,7 +11,7 @@ from reports.analysis.elasticity_report import ElasticityReport, FlappingReport,
 from reports.analysis.findings import Cause, Evidence, EvidenceReport, FailureReport, Finding
 from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.intervals import Span, Stat
-from reports.analysis.load_parts import NameReport, StreamReport
+from reports.analysis.load_parts import NameReport, StoppingReport, StreamReport, WindowReport
 from reports.analysis.load_workers import LoadWorkerReport
 from scalelag.record.finding import LintFinding
 from scalelag.record.plan import Direction, Unit
@@ -60,7 +60,8 @@ class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
     `cause` is None where nothing made it late, or where `findings` name several that fit; its
-    evidence is repeated in `evidence`. `recovered_s` is not measured yet.
+    evidence is repeated in `evidence`. `recovered_s` is that of all requests of the step: when
+    latency was back in its band, None for `recovered_reason`, censored where it was not.
     """
 
     index: int
@@ -81,6 +82,7 @@ class StepReport(msgspec.Struct, frozen=True):
     unattributed_s: float | None = None
     critical_replica: str | None = None
     recovered_s: Span | None = None
+    recovered_reason: str | None = None
     floor_s: float | None = None
     excess_s: float | None = None
     floor: FloorReport | None = None
@@ -141,10 +143,14 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     replicas: Replicas
     elasticity: ElasticityReport = ElasticityReport()
     flapping: FlappingReport = FlappingReport()
+    stopping: StoppingReport = StoppingReport()
 
 
 class LoadStepReport(msgspec.Struct, frozen=True):
-    """Requests whose intended start lies in one load step's hold."""
+    """Requests whose intended start lies in one load step's hold.
+
+    `recovered_s` is as in the steps of deployments.
+    """
 
     index: int
     at_s: float
@@ -167,6 +173,8 @@ class LoadStepReport(msgspec.Struct, frozen=True):
     service_p99_ms: float | None = None
     error_ratio: float | None = None
     stream: StreamReport | None = None
+    recovered_s: Span | None = None
+    recovered_reason: str | None = None
 
 
 class LoadReport(msgspec.Struct, frozen=True):
@@ -175,7 +183,8 @@ class LoadReport(msgspec.Struct, frozen=True):
     `completed` were answered without an error, `failed` were sent and were not, `not_sent` were
     planned and never sent; `error_ratio` is failed and not sent over planned. Latency counts from
     the intended start, service time from the actual send, over all that were sent. `stream` is None
-    where no answer was streamed; `names` begins with the name of most requests.
+    where no answer was streamed; `names` begins with the name of most requests. `windows` are
+    stretches of 10 s, or longer ones in a long run.
     """
 
     planned: int
@@ -199,6 +208,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     workers: tuple[LoadWorkerReport, ...] = ()
     stream: StreamReport | None = None
     names: dict[str, NameReport] = {}
+    windows: tuple[WindowReport, ...] = ()
 
 
 class ProbeReport(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from reports.analysis.model import (
     RunSummary,
     Verdict,
 )
+from reports.analysis.recovery_run import deployment_with, load_with, recoveries
 from reports.analysis.timeline import Timeline, build_timeline
 from reports.analysis.validity import (
     Problem,
@@ -30,14 +31,11 @@ from reports.analysis.validity import (
 )
 from scalelag.record.evidence_rows import CLUSTER_STATUS
 from scalelag.record.plan import LoadStep
-from scalelag.record.requests_file import RequestColumns
+from scalelag.record.requests_file import RequestColumns, rows_from
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 
 _BIN_S = 1.0
-_NOT_MEASURED = {
-    "steps.recovered_s": "recovery of latency is not analysed by this version",
-}
 
 
 def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
@@ -54,11 +52,16 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         key: analyse_deployment(run, key, steps, timeline, concurrency)
         for key, timeline in timelines.items()
     }
-    deployments = {key: one.report for key, one in analysed.items()}
+    recovered = recoveries(run, steps)
+    deployments = {key: deployment_with(one.report, recovered) for key, one in analysed.items()}
     evidence = _evidence(run)
+    warmup_s = float(info.options.get("warmup") or 0.0)
+    rows = rows_from(run.requests, info.zero_s + warmup_s)
     planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
+    if planned is not None:
+        planned -= run.requests.count - rows.count
     load = msgspec.structs.replace(
-        load_report(run.requests, planned, steps, info.plan.unit, info.zero_s),
+        load_with(load_report(rows, planned, steps, info.plan.unit, info.zero_s), recovered),
         workers=worker_reports(info.load_workers, run.requests),
     )
     probe = probe_report(run, watched_s)
@@ -151,7 +154,7 @@ def _evidence(run: RecordedRun) -> EvidenceReport:
 
 
 def _not_measured(run: RecordedRun, evidence: EvidenceReport) -> dict[str, str]:
-    found = dict(_NOT_MEASURED)
+    found: dict[str, str] = {}
     if evidence.reason is not None:
         found["exact moments of phases"] = evidence.reason
     for row in run.unread:

@@ -14,6 +14,7 @@ from reports.analysis.model import (
     StepReport,
 )
 from reports.analysis.policy import DEFAULT_LOOP_S
+from reports.render.following import following_texts
 from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
 from reports.render.wording import (
     NOT_MEASURED,
@@ -21,6 +22,7 @@ from reports.render.wording import (
     is_shown,
     load_change,
     plain,
+    recovered,
     replica_change,
     seconds,
     step_name,
@@ -31,7 +33,7 @@ _DOWN = "down: from the load step until the last replica to leave is gone"
 _UNCERTAIN = "seconds; ± is what polling cannot know"
 _WORDS = frozenset({"step", "replicas", "critical replica"})
 _COMMON_COLUMNS = 4
-_FLOOR = ("floor", "excess")
+_LAST = ("recovered", "floor", "excess")
 _SHORT: dict[str, str] = {"mark_running": "mark"}
 
 
@@ -39,7 +41,7 @@ def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
     """Print the lag of every step, and why one has none."""
     measured = [step for step in deployment.steps if step.total_s]
     emit(console, _heading(key, deployment, room(console), uncertain=bool(measured)))
-    blocks = [*_tables(console, measured), _notes(deployment)]
+    blocks = [*_tables(console, measured), _notes(deployment, room(console))]
     for i, block in enumerate(block for block in blocks if block.renderables):
         if i:
             console.print()
@@ -55,7 +57,7 @@ def _tables(console: Console, measured: Sequence[StepReport]) -> Iterator[Group]
             yield Group(Text(title, style="italic"), table)
 
 
-def _notes(deployment: DeploymentReport) -> Group:
+def _notes(deployment: DeploymentReport, width: int) -> Group:
     steps = deployment.steps
     idle = idle_steps(steps)
     notes: list[RenderableType] = [
@@ -65,6 +67,9 @@ def _notes(deployment: DeploymentReport) -> Group:
     ]
     if idle or not steps:
         notes.append(Text(idle_reasons(idle), style="dim"))
+    if texts := following_texts(deployment):
+        head = Text("Elasticity:")
+        notes.append(hanging(head, flow(texts, width - head.cell_len - 1, "  ")))
     return Group(*notes)
 
 
@@ -96,7 +101,7 @@ def _table(
 ) -> RenderableType:
     """One line a step; where that is too wide, margins below the figures; else step by step."""
     figures = [_figures(step, phases) for step in steps]
-    names = ["total", *(_SHORT.get(name, name) for name in phases), *_FLOOR]
+    names = ["total", *(_SHORT.get(name, name) for name in phases), *_LAST]
     headers = [*_common_headers(steps), *names]
     left = _WORDS | frozenset(names)
     critical = _critical_replicas(steps, room(console))
@@ -132,6 +137,7 @@ def _figures(step: StepReport, phases: Sequence[PhaseName]) -> list[Measured]:
     return [
         seconds(step.total_s),
         *(seconds(by_name.get(name)) for name in phases),
+        Measured(recovered(step)),
         *(_figure(value) for value in (step.floor_s, step.excess_s)),
     ]
 

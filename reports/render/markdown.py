@@ -15,6 +15,7 @@ from reports.analysis.model import (
     Report,
     StepReport,
 )
+from reports.render.following import following_texts
 from reports.render.lag_table import idle_steps, remark
 from reports.render.wording import (
     NOT_MEASURED,
@@ -26,6 +27,7 @@ from reports.render.wording import (
     plain,
     rate,
     reasons_of,
+    recovered,
     replica_change,
     seconds,
     shortened,
@@ -33,6 +35,7 @@ from reports.render.wording import (
 )
 
 _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "invalid": "⚠️"}
+_LAST = ("recovered", "floor", "excess", "cause")
 _MOST_ERRORS = 10
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~!>])")
 
@@ -135,6 +138,8 @@ def _deployment(key: str, deployment: DeploymentReport) -> Iterator[str]:
     for step in deployment.steps:
         if step not in idle and (about := remark(step, deployment)):
             yield f"- {step_name(step)}: {text(about)}"
+    if texts := following_texts(deployment):
+        yield f"- Elasticity: {text('; '.join(texts))}"
     if len(idle) == len(deployment.steps):
         yield "No replica was needed or to go."
     yield ""
@@ -147,7 +152,7 @@ def _steps(steps: Sequence[StepReport], always: Sequence[PhaseName]) -> Iterator
             names.append(phase.name)
     headers = ("step", "at", f"load {steps[0].unit}", "replicas", "total")
     yield from table(
-        (*headers, *(name.replace("_", " ") for name in names), "floor", "excess", "cause"),
+        (*headers, *(name.replace("_", " ") for name in names), *_LAST),
         [
             (
                 step_name(step),
@@ -156,6 +161,7 @@ def _steps(steps: Sequence[StepReport], always: Sequence[PhaseName]) -> Iterator
                 replica_change(step),
                 f"**{seconds(step.total_s)}**",
                 *(str(seconds(step.phase(name))) for name in names),
+                recovered(step),
                 *(_figure(value) for value in (step.floor_s, step.excess_s)),
                 (step.cause or "").replace("_", " "),
             )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from reports.analysis.intervals import Span
 from reports.analysis.model import GateResult, Phase, Report, StepReport
+from reports.analysis.recovery import NO_BREACH
 
 NOT_MEASURED = "-"
 _LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
@@ -45,6 +46,16 @@ def seconds(span: Span | Phase | None) -> Measured:
         return Measured(f"> {span.lo:.1f}")
     margin = (span.hi - span.lo) / 2
     return Measured(f"{span.value:.2f}", f"±{margin:.2f}" if margin >= _SMALLEST_SHOWN_S else "")
+
+
+def recovered(step: StepReport) -> str:
+    """When latency had recovered: `8 ±1`, `no breach`, `> 30`; `-` where it was not measured."""
+    span = step.recovered_s
+    if span is None:
+        return NO_BREACH if step.recovered_reason == NO_BREACH else NOT_MEASURED
+    if span.value is None or span.hi is None:
+        return f"> {span.lo:.0f}"
+    return f"{span.value:.0f} ±{(span.hi - span.lo) / 2:.0f}"
 
 
 def is_shown(value_s: float | None) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from reports.analysis.gates import parse_gate
+from reports.analysis.slo import parse_slo
 from scalelag.errors import UsageError
 from scalelag.plugin.option_checks import (
     at_least,
@@ -165,6 +166,18 @@ OPTIONS: tuple[Option, ...] = (
         "float",
         60.0,
         check=at_least(0, "seconds"),
+    ),
+    Option(
+        "--warmup",
+        "Seconds at the beginning whose requests and steps count in no figure of the whole run.",
+        "float",
+        0.0,
+        check=at_least(0, "seconds"),
+    ),
+    Option(
+        "--slo",
+        "Limit on latency, such as p95<200ms: a step has recovered only when it is kept.",
+        check=parse_slo,
     ),
     Option(
         "--wait",

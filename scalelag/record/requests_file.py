@@ -82,6 +82,29 @@ class RequestColumns(msgspec.Struct, frozen=True):
         return self.error == self.errors.index(NOT_SENT)
 
 
+def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:
+    """Those of `rows`, in the order of `intended_s`, that were meant to start from `at_s` on."""
+    first = int(np.searchsorted(rows.intended_s, at_s))
+    told = rows.streams
+    kept = int(np.searchsorted(told.row, first))
+    return msgspec.structs.replace(
+        rows,
+        intended_s=rows.intended_s[first:],
+        send_lag_s=rows.send_lag_s[first:],
+        latency_s=rows.latency_s[first:],
+        status=rows.status[first:],
+        name=rows.name[first:],
+        error=rows.error[first:],
+        worker=rows.worker[first:],
+        streams=StreamColumns(
+            row=told.row[kept:] - np.uint32(first),
+            first_token_s=told.first_token_s[kept:],
+            tokens=told.tokens[kept:],
+            token_gap_max_s=told.token_gap_max_s[kept:],
+        ),
+    )
+
+
 def _no_rows() -> RequestColumns:
     return RequestColumns(
         intended_s=np.empty(0, np.float64),

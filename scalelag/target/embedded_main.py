@@ -112,7 +112,6 @@ def main() -> None:
             "dashboard": f"http://127.0.0.1:{dashboard_port}",
             "host": f"http://127.0.0.1:{serve_port}",
             "grpc_host": f"127.0.0.1:{grpc_options.port}" if grpc_options else None,
-            "gcs": ray.get_runtime_context().gcs_address,
         }
         sys.stdout.write(json.dumps(urls) + "\n")
         sys.stdout.flush()

@@ -41,9 +41,7 @@ class _JobLogs(msgspec.Struct, frozen=True):
 class RayWorkers:
     """A Ray job with `count` Locust workers that join `leader`; a context manager that ends it.
 
-    `python` is the interpreter on the head node; `runtime_env` is Ray's, for job and workers.
-    `gcs` is the cluster's own address where it is known: on a machine with several clusters Ray may
-    hand its jobs that of another.
+    `runtime_env` is Ray's, for the job and the workers.
     """
 
     def __init__(
@@ -51,16 +49,11 @@ class RayWorkers:
         dashboard: Dashboard,
         count: int,
         leader: Address,
-        python: str,
-        *,
-        gcs: str | None = None,
         runtime_env: Mapping[str, Any] | None = None,
     ) -> None:
         self._dashboard = dashboard
         self._count = count
         self._leader = leader
-        self._python = python
-        self._gcs = gcs
         self._runtime_env = dict(runtime_env or {})
         self._id = f"scalelag-load-{secrets.token_hex(4)}"
 
@@ -68,7 +61,7 @@ class RayWorkers:
         """Submit the job. Raises DashboardError where it is refused."""
         job = {
             "submission_id": self._id,
-            "entrypoint": shlex.join([self._python, "-m", _MODULE, *self._arguments()]),
+            "entrypoint": shlex.join(["python", "-m", _MODULE, *self._arguments()]),
             "runtime_env": self._runtime_env,
         }
         self._dashboard.post(_JOBS_PATH, job)
@@ -80,7 +73,7 @@ class RayWorkers:
         version = msgspec.json.decode(self._dashboard.get(VERSION_PATH).body, type=_Version)
         if version.session_name is not None:
             arguments += ["--session", version.session_name]
-        return arguments if self._gcs is None else [*arguments, "--address", self._gcs]
+        return arguments
 
     def __exit__(self, *_exception: object) -> None:
         """Stop the job, wait until it has ended, and take it off the cluster's list.

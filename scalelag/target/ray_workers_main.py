@@ -62,8 +62,7 @@ def main() -> None:
     asked = _arguments()
     host, _, port = asked.leader.rpartition(":")
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    # Without an address Ray takes the one that it finds first on this machine.
-    ray.init(address=asked.address, logging_level=logging.ERROR)
+    ray.init(logging_level=logging.ERROR)
     _check_cluster(asked.session)
     # No CPU: one that replicas ask for would be taken from them, though load needs it too.
     actor: Any = ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(LoadWorker)
@@ -79,7 +78,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--version", required=True, help="scalelag's, at the leader")
     parser.add_argument("--session", help="name that the cluster must have")
-    parser.add_argument("--address", help="of the cluster; else RAY_ADDRESS, as Ray's jobs have it")
     return parser.parse_args()
 
 

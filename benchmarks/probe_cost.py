@@ -1,37 +1,44 @@
 """What looking at the replicas costs, per poll, side by side: 1, 100 and 1,000 replicas.
 
-Against the stand-in server, so that only our own side is measured: parsing, comparing, and rows.
+Against the stand-in's answers, so that only our own side is measured: parsing, comparing, and rows.
 """
 
 import time
+from collections import defaultdict
+from typing import Final
 
 import msgspec
 
+from benchmarks.table import middle, parser, print_table, ratio
 from probes.payload import parse_payload
 from probes.tracker import ReplicaTracker
 from tests.sim.payload import payload_at
 from tests.sim.scenarios import one_deployment, steady_replica
 
-POLLS = 200
+POLLS: Final = 200
+REPLICAS: Final = (1, 100, 1000)
 
 
 def main() -> None:
-    """Print CPU time a poll, and its ratio to that of one replica."""
-    base_s = None
-    print("replicas  CPU ms a poll  ratio to 1 replica")
-    for replicas in (1, 100, 1000):
-        cost_s = measure(replicas)
-        base_s = base_s or cost_s
-        print(f"{replicas:8}  {cost_s * 1000:13.3f}  {cost_s / base_s:18.1f}")
+    """Print CPU time a poll, and its ratio to that of one replica, the medians of the rounds."""
+    options = parser(__doc__).parse_args()
+    bodies = {replicas: body_of(replicas) for replicas in REPLICAS}
+    costs_ms: dict[int, list[float]] = defaultdict(list)
+    for _ in range(options.rounds):
+        for replicas, body in bodies.items():
+            costs_ms[replicas].append(one_round(body) * 1000)
+    print_table(
+        ("replicas", "CPU ms a poll", "ratio to 1 replica"),
+        [[n, middle(costs), ratio(costs, costs_ms[1])] for n, costs in costs_ms.items()],
+    )
 
 
-def measure(replicas: int) -> float:
-    """Seconds of CPU time that one poll takes, the smallest of five rounds."""
+def body_of(replicas: int) -> bytes:
+    """The dashboard's answer with that many replicas."""
     script = one_deployment(
         *(steady_replica(f"r{number:07}") for number in range(replicas)), target=replicas
     )
-    body = msgspec.json.encode(payload_at(script, 10.0))
-    return min(one_round(body) for _ in range(5))
+    return msgspec.json.encode(payload_at(script, 10.0))
 
 
 def one_round(body: bytes) -> float:

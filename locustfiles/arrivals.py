@@ -32,15 +32,19 @@ class Sending(Protocol):
 class Arrival(gevent.Greenlet):  # pyright: ignore[reportMissingTypeArgument]  no generic at run time
     """Sends what is due, one arrival after another, and rests in between.
 
-    `intended_s` and `sent_s` are those of the arrival under way, in Unix seconds. `taken` is set
-    when a request begins for it, `recorded` by the recorder when there is a row of it.
+    `intended_s`, `begun_s` and `sent_s` are those of the arrival under way, in Unix seconds: when it
+    was due, when its turn came, and when a request began for it. `taken` is set with the latter,
+    `recorded` by the recorder when there is a row of it.
     """
+
+    # Slots are read faster than a greenlet's attributes.
+    __slots__ = ("_loop", "intended_s", "recorded", "sent_s", "taken")
 
     def __init__(self, loop: "OpenLoop", intended_s: float) -> None:
         super().__init__()
         self._loop = loop
         self.intended_s = intended_s
-        self.sent_s = 0.0
+        self.begun_s = self.sent_s = 0.0
         self.taken = self.recorded = False
 
     def _run(self) -> None:
@@ -111,7 +115,7 @@ class OpenLoop:
 
     def send(self, arrival: Arrival) -> None:
         """Send one; called by the arrival itself."""
-        arrival.sent_s = self._now()
+        arrival.begun_s = arrival.sent_s = self._now()
         self._under_way[arrival] = None
         raised = None
         try:
@@ -129,15 +133,15 @@ class OpenLoop:
         run_soon = get_hub().loop.run_callback
         while True:
             oldest = next(iter(self._under_way), None)
-            begun_s = self._now() if oldest is None else oldest.sent_s
+            begun_s = self._now() if oldest is None else oldest.begun_s
             left_s = begun_s + self._timeout_s - self._now()
             if oldest is not None and left_s <= 0:
-                run_soon(self._time_out, oldest, oldest.sent_s)
+                run_soon(self._time_out, oldest, begun_s)
             gevent.sleep(max(0.0, left_s))
 
-    def _time_out(self, arrival: Arrival, sent_s: float) -> None:
+    def _time_out(self, arrival: Arrival, begun_s: float) -> None:
         """End `arrival`, unless it has gone on since; runs in the hub, as timers of gevent do."""
-        if arrival in self._under_way and arrival.sent_s == sent_s:
+        if arrival in self._under_way and arrival.begun_s == begun_s:
             arrival.throw(gevent.Timeout())
 
     def _join(self, for_s: float) -> None:

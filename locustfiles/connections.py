@@ -9,7 +9,7 @@ used here, on sockets of our own. Nothing is repeated, redirects are answers, no
 import socket
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import gevent.select
@@ -17,7 +17,7 @@ import gevent.socket
 import gevent.ssl
 import msgspec
 from geventhttpclient.header import Headers
-from geventhttpclient.response import HTTPSocketPoolResponse
+from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 import scalelag
 from scalelag.errors import UsageError
@@ -97,6 +97,47 @@ def _authorization(parts: SplitResult) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
+class Incoming(HTTPSocketPoolResponse):
+    """An answer whose body is taken as it comes; `now` tells the time."""
+
+    def __init__(
+        self, sock: gevent.socket.socket, pool: "Connections", method: str, now: Callable[[], float]
+    ) -> None:
+        self._pieces: list[bytes] = []
+        super().__init__(sock, pool, block_size=_BLOCK_BYTES, method=method)  # pyright: ignore[reportArgumentType]  it calls two methods of the pool, and no more
+        self._now = now
+        self._came_s = now()
+
+    def _on_body(self, buf: bytearray) -> None:
+        self._pieces.append(bytes(buf))
+
+    def pieces(self) -> Iterator[tuple[bytes, float]]:
+        """Pieces of the body, as its chunks were sent, each with when it was read from the socket.
+
+        Where the answer breaks off, OSError or HTTPParseError is raised after what came before.
+        """
+        fault = None
+        while True:
+            pieces, self._pieces = self._pieces, []
+            for piece in pieces:
+                yield piece, self._came_s
+            if fault is not None:
+                raise fault
+            if self.message_complete:
+                return
+            fault = self._receive()
+
+    def _receive(self) -> HTTPParseError | None:
+        assert self._sock is not None  # it is there until the message is complete
+        data = self._sock.recv(self.block_size)
+        self._came_s = self._now()
+        try:
+            self.feed(data)
+        except HTTPParseError as error:
+            return error
+        return None
+
+
 class Connections:
     """Connections to `server`, as many as there are requests under way; the last used goes first.
 
@@ -122,6 +163,15 @@ class Connections:
         The connection is free for another when the body was read to its end; `release()` of the
         response closes it before.
         """
+        sock = self._sent(request)
+        return HTTPSocketPoolResponse(sock, self, block_size=_BLOCK_BYTES, method=request.method)  # pyright: ignore[reportArgumentType]  it calls the two methods below, and no more
+
+    def stream(self, request: Request, now: Callable[[], float]) -> Incoming:
+        """As `open`, for an answer whose body is to be taken as it comes."""
+        return Incoming(self._sent(request), self, request.method, now)
+
+    def _sent(self, request: Request) -> gevent.socket.socket:
+        """The connection on which `request` was sent."""
         sock = self._connection()
         try:
             # Not sendall: gevent's asks the kernel for the size of its buffer each time.
@@ -131,7 +181,7 @@ class Connections:
         except BaseException:
             sock.close()
             raise
-        return HTTPSocketPoolResponse(sock, self, block_size=_BLOCK_BYTES, method=request.method)  # pyright: ignore[reportArgumentType]  it calls the two methods below, and no more
+        return sock
 
     def _connection(self) -> gevent.socket.socket:
         while self._idle:

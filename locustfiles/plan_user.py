@@ -62,7 +62,7 @@ class PlanUser(User):
         arrival = getcurrent()
         if not isinstance(arrival, Arrival) or arrival.taken:
             return {}
-        arrival.taken = True
+        arrival.taken, arrival.sent_s = True, self.worker.clock.now()
         return {"arrival": arrival}
 
     def wait_time(self) -> float:

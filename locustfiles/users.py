@@ -1,6 +1,7 @@
 """Users that speak HTTP to a Serve application."""
 
 import time
+from typing import Any
 
 from gevent import Timeout
 from geventhttpclient.response import HTTPParseError
@@ -50,9 +51,9 @@ class HttpPlanUser(PlanUser):
         context, answer, error = self.context(), None, None
         begun_s = time.perf_counter()
         try:
-            answer = self.connections.answer(request)
+            answer = self.receive(request, context)
             error = self.complaint(answer)
-        except (OSError, HTTPParseError, Timeout) as failure:
+        except (OSError, HTTPParseError, WrongAnswerError, Timeout) as failure:
             error = failure
         self.environment.events.request.fire(
             request_type=request.method,
@@ -64,6 +65,10 @@ class HttpPlanUser(PlanUser):
             response=answer,
         )
         return answer
+
+    def receive(self, request: Request, context: dict[str, Any]) -> Answer:  # noqa: ARG002  for others
+        """Send `request`, and wait for its answer; `context` is for what else shall be recorded."""
+        return self.connections.answer(request)
 
     def complaint(self, answer: Answer) -> Exception | None:
         """What is wrong with `answer`; None for a good one."""

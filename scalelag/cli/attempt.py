@@ -15,6 +15,7 @@ from scalelag.cli.ray_load import Placement, placed
 from scalelag.cli.targets import Endpoint, embedded, existing
 from scalelag.cli.tries import TryEnd, fault_of, read_judged, say
 from scalelag.errors import EXIT_INVALID, TargetError
+from scalelag.plugin.run_options import RunOptions
 from scalelag.record.run_dir import load_run
 from scalelag.record.run_info import EarlierTry
 from scalelag.target.apps import AppConfig
@@ -23,31 +24,32 @@ from scalelag.target.apps import AppConfig
 class Job:
     """What `scalelag run` was asked to do; `attempt` does it once, and can be called again.
 
-    Without `host` each attempt has a cluster of its own. `values` are the plugin's options.
+    Without `host` each attempt has a cluster of its own. `given` are those of the plugin's options
+    that were given, and `options` what comes of them.
     """
 
     def __init__(
         self,
-        values: Mapping[str, Any],
+        given: Mapping[str, Any],
+        options: RunOptions,
         apps: Sequence[AppConfig],
         host: str | None,
         *,
         grpc_servicers: Sequence[str],
         cpus: int,
         wait_s: float,
-        verify: bool | str,
         locustfiles: Sequence[Path],
         processes: int,
         placement: Placement | None,
         web: bool,
     ) -> None:
-        self._values = values
+        self._given = given
+        self._options = options
         self._apps = apps
         self._host = host
         self._grpc_servicers = grpc_servicers
         self._cpus = cpus
         self._wait_s = wait_s
-        self._verify = verify
         self._locustfiles = locustfiles
         self._processes = processes
         self._placement = placement
@@ -80,18 +82,19 @@ class Job:
             return embedded(self._apps, self._cpus, self._wait_s, self._grpc_servicers)
         return existing(
             self._apps,
-            Endpoint(self._host, self._values["dashboard"]),
-            verify=self._verify,
+            Endpoint(self._host, self._options.dashboard),
+            verify=self._options.verify,
             wait_s=self._wait_s,
             left=self._left,
         )
 
     def _load(self, endpoint: Endpoint, tries: Sequence[EarlierTry]) -> TryEnd:
-        values = {**self._values, "dashboard": endpoint.dashboard}
-        values["grpc_host"] = endpoint.grpc_host or values["grpc_host"]
-        with placed(self._placement, endpoint, verify=self._verify) as elsewhere:
+        given = {**self._given, "dashboard": endpoint.dashboard}
+        if endpoint.grpc_host is not None:
+            given["grpc_host"] = endpoint.grpc_host
+        with placed(self._placement, endpoint, verify=self._options.verify) as elsewhere:
             load = LoadProcess(
-                [*option_arguments(values), "--host", endpoint.host],
+                [*option_arguments(given), "--host", endpoint.host],
                 locustfiles=self._locustfiles,
                 processes=self._processes,
                 elsewhere=elsewhere,

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 import locustfiles
-from scalelag.errors import InterruptedRunError, TargetError
+from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.plugin.options import (
     EMBEDDED_VARIABLE,
     OPTIONS,
@@ -27,6 +27,7 @@ from scalelag.target.reach import Address
 
 _STOP_TIMEOUT_S = 45.0
 _WEB_PORT = 8089
+_HOME = Path(locustfiles.__file__).parent
 _LOOK_S = 1.0
 _WORKERS_WAIT_S = 60
 
@@ -40,10 +41,10 @@ class Elsewhere(msgspec.Struct, frozen=True):
 
 
 def option_arguments(values: Mapping[str, Any]) -> list[str]:
-    """Command line that says the plugin's options in `values` once more."""
+    """Command line that says the plugin's options in `values` once more, and no others."""
     arguments: list[str] = []
     for option in OPTIONS:
-        value = values[option.dest]
+        value = values.get(option.dest)
         if value is None or value is False:
             continue
         if option.type == "flag":
@@ -156,6 +157,22 @@ def _free_port(wanted: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
+def find_locustfiles(named: Sequence[Path]) -> list[Path]:
+    """Where the locustfiles of `-f` are; one that is not here may be one that comes with us.
+
+    Raises UsageError naming one that is nowhere.
+    """
+    return [path if path.is_file() else _packaged(path) for path in named]
+
+
+def _packaged(named: Path) -> Path:
+    if named.name in locustfiles.ENTRY_FILES and str(named.parent) in (".", "locustfiles"):
+        return _HOME / named.name
+    raise UsageError(
+        f"-f {named}: there is no such locustfile, and those that come with scalelag are "
+        f"{', '.join(locustfiles.ENTRY_FILES)}."
+    )
+
+
 def _locustfiles(own: Sequence[Path]) -> list[Path]:
-    home = Path(locustfiles.__file__).parent
-    return [home / "attached.py", *own] if own else [home / "stepped.py"]
+    return [_HOME / "attached.py", *own] if own else [_HOME / "stepped.py"]

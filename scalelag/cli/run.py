@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scalelag.cli.attempt import Job
+from scalelag.cli.load_process import find_locustfiles
 from scalelag.cli.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.signals import interruptible
 from scalelag.cli.targets import DEPLOY_WAIT_S
@@ -28,7 +29,7 @@ def _with_load_options(command: Callable[..., int]) -> Callable[..., int]:
         inspect.Parameter(
             option.dest,
             inspect.Parameter.KEYWORD_ONLY,
-            default=None if option.type == "list" else option.default,
+            default=None,
             annotation=_annotation(option),
         )
         for option in OPTIONS
@@ -40,12 +41,11 @@ def _with_load_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
+    """The type of an option, None where it was not given: its default is a locustfile's to say."""
     kinds: dict[str, Any] = {"int": int, "float": float, "flag": bool, "list": list[str]}
-    kind = kinds.get(option.type, str)
-    if option.default is None:
-        kind = kind | None
     shown = option.default is not None and option.type != "flag"
-    return Annotated[kind, typer.Option(option.flag, help=option.help, show_default=shown)]
+    text = f"{option.help}  [default: {option.default}]" if shown else option.help
+    return Annotated[kinds.get(option.type, str) | None, typer.Option(option.flag, help=text)]
 
 
 @_with_load_options
@@ -79,23 +79,23 @@ def run(
     **values: Any,  # noqa: ANN401  the plugin's options, each of its own type
 ) -> int:
     """Send stepped load to a Serve endpoint, watch its replicas, and report their lag."""
-    if values["name"] == _default("name"):
-        values["name"] = _run_name(app, host, locustfile)
-    options = run_options(values)
+    given = {name: value for name, value in values.items() if value is not None}
+    given.setdefault("name", _run_name(app, host, locustfile))
+    options = run_options(given)
     options.request.headers_with_secrets()
-    _check_usage(host, values, locustfile or [], repeats_in_web=web and retries > 0)
+    _check_usage(host, given, repeats_in_web=web and retries > 0)
     placement = placement_of(workers_on_ray, processes, master_host, workers_runtime_env)
     apps = _apps(app, app_arg or [], embedded=host is None)
-    wait_s = values["wait"] if values["wait"] != _default("wait") or not apps else DEPLOY_WAIT_S
+    wait_s = DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s
     job = Job(
-        values,
+        given,
+        options,
         apps,
         host,
         grpc_servicers=grpc_servicers(app) if app else (),
         cpus=cpus,
         wait_s=wait_s,
-        verify=options.verify,
-        locustfiles=locustfile or [],
+        locustfiles=find_locustfiles(locustfile or []),
         processes=processes,
         placement=placement,
         web=web,
@@ -104,27 +104,14 @@ def run(
         return Retries(retries, retry_wait).run(job.attempt)
 
 
-def _check_usage(
-    host: str | None,
-    values: Mapping[str, Any],
-    locustfiles: Sequence[Path],
-    *,
-    repeats_in_web: bool,
-) -> None:
+def _check_usage(host: str | None, given: Mapping[str, Any], *, repeats_in_web: bool) -> None:
     if host is not None:
         check_url(host)
-    for path in locustfiles:
-        if not path.is_file():
-            raise UsageError(f"-f {path}: there is no such locustfile.")
     for dest, flag in (("dashboard", "--dashboard"), ("grpc_host", "--grpc-host")):
-        if host is None and values[dest] != _default(dest):
+        if host is None and dest in given:
             raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
     if repeats_in_web:
         raise UsageError("--retries repeats a run by itself: it does not go with --web.")
-
-
-def _default(dest: str) -> object:
-    return next(option.default for option in OPTIONS if option.dest == dest)
 
 
 def _run_name(app: str | None, host: str | None, locustfile: Sequence[Path] | None) -> str:

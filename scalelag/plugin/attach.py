@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -12,22 +13,24 @@ from locust.runners import Runner, WorkerRunner
 from scalelag.errors import UsageError
 from scalelag.packages import check_packages
 from scalelag.plugin.control import Control
-from scalelag.plugin.options import add_options
+from scalelag.plugin.defaults import add_options_with_defaults, set_defaults
 
 _controls: WeakKeyDictionary[Environment, Control] = WeakKeyDictionary()
 _attached: list[bool] = []
 
 
-def attach() -> None:
+def attach(**defaults: Any) -> None:  # noqa: ANN401  any option's value
     """Add our options and listeners to Locust; once a process, however often it is called.
 
-    Raises UsageError where another package shadows one of ours.
+    `defaults` are those of options that shall differ with this locustfile: `path="/chat"`. Raises
+    UsageError where another package shadows one of ours, or there is no such option.
     """
+    set_defaults(**defaults)
     if _attached:
         return
     _attached.append(True)
     check_packages()
-    events.init_command_line_parser.add_listener(add_options)
+    events.init_command_line_parser.add_listener(add_options_with_defaults)
     events.init.add_listener(_on_init)
     events.test_start.add_listener(_on_test_start)
     events.test_stopping.add_listener(_on_test_stopping)

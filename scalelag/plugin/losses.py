@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scalelag.plugin.members import Member
 from scalelag.plugin.recorder import RequestRecorder, RowCollector
 from scalelag.plugin.run_options import RunOptions
+from scalelag.record.clock import Clock
 from scalelag.record.requests_file import intended_by
 
 _NONE = np.empty(0, np.float64)
@@ -37,7 +38,7 @@ def write_lost(
         if due_s.size > collector.rows_of(member.index):
             lost_s = missing(due_s, intended_by(requests, member.index))
         member.lost_arrivals = int(lost_s.size)
-        recorder = RequestRecorder(lambda: 0.0)
+        recorder = RequestRecorder(Clock())
         for at_s in lost_s.tolist():
             recorder.add_not_sent(at_s, options.request.path)
         collector.collect(recorder.take(), member.index)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from scalelag.plugin.defaults import default_of
 from scalelag.plugin.load_options import asked_load, steps_given
 from scalelag.plugin.options import (
     EMBEDDED_VARIABLE,
@@ -100,6 +101,9 @@ def run_options(parsed: Mapping[str, Any], handed: Handed | None = None) -> RunO
         for option in OPTIONS
         if option.type != "list"
     }
+    # Locust's parser does not tell a default of the locustfile from what was given.
+    if values["body_file"] and values["json_body"] == default_of("json_body"):
+        values["json_body"] = None
     lists = {
         option.dest: tuple(check_option(option, item) for item in parsed.get(option.dest) or ())
         for option in OPTIONS

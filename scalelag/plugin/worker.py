@@ -56,7 +56,7 @@ class LoadWorker:
     def __init__(self, environment: Environment, runner: Runner, clock: Clock) -> None:
         self._runner = runner
         self.clock = clock
-        self.recorder = RequestRecorder(clock.now)
+        self.recorder = RequestRecorder(clock)
         self.assignment: Assignment | None = None
         self._options: RunOptions | None = None
         self.stopping = gevent.event.Event()

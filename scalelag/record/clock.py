@@ -23,7 +23,7 @@ class Clock:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         narrowest_s = float("inf")
         for _ in range(_TRIES):
             before_s = monotonic()
@@ -38,8 +38,13 @@ class Clock:
 
     def own(self) -> float:
         """Unix seconds now, as this machine has them."""
-        return self.anchor_wall_s + (self._monotonic() - self.anchor_monotonic_s)
+        return self.anchor_wall_s + (self.monotonic() - self.anchor_monotonic_s)
 
     def now(self) -> float:
         """Unix seconds now, as the run has them."""
         return self.own() - self.ahead_s
+
+    @property
+    def zero_s(self) -> float:
+        """Unix seconds, as the run has them, at which `monotonic` would have read 0."""
+        return self.anchor_wall_s - self.anchor_monotonic_s - self.ahead_s

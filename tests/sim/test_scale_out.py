@@ -39,7 +39,7 @@ from scalelag.record.clock import Clock
 
 control.Clock = partial(Clock, wall=lambda: time.time() + {AHEAD_S})
 
-from locustfiles.stepped import ClosedLoopUser, OpenLoopUser, StepShape
+from locustfiles.stepped import SteppedUser, StepShape
 """
 
 

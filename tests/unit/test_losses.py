@@ -13,6 +13,7 @@ from scalelag.plugin.members import Member
 from scalelag.plugin.recorder import RequestRecorder, RowCollector
 from scalelag.plugin.run_options import run_options
 from scalelag.plugin.worker_clocks import EXACT, ClockMeter
+from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter, intended_by, read_requests
 
 ZERO_S = 1_795_371_900.123
@@ -36,7 +37,7 @@ def record(tmp_path):
 
 
 def rows_sent(*due_s: float):
-    recorder = RequestRecorder(lambda: 0.0)
+    recorder = RequestRecorder(Clock())
     for at_s in due_s:
         recorder.add(
             intended_s=at_s, send_lag_s=0.0, latency_s=0.01, status=200, name="/", error=None

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalelag.plugin.recorder import RequestRecorder, RowCollector, StreamTimes
+from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns, RequestWriter, read_requests
 
@@ -23,8 +24,9 @@ class Due:
 
     recorded = False
 
-    def __init__(self, intended_s):
+    def __init__(self, intended_s, sent_s=None):
         self.intended_s = intended_s
+        self.sent_s = intended_s if sent_s is None else sent_s
 
 
 class Response:
@@ -32,13 +34,12 @@ class Response:
         self.status_code = status_code
 
 
-class Hand:
-    """A clock that is set by hand."""
+class Hand(Clock):
+    """A clock that is set by hand; its machine has been up for 300 s when it reads 1000."""
 
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        super().__init__(lambda: self.now_s, lambda: self.now_s - 700.0)
 
 
 def fire(recorder: RequestRecorder, **event: Any) -> None:
@@ -81,7 +82,7 @@ def recorded(path: Path, clock: Hand | None = None, **event: Any) -> RequestColu
 
 
 def test_an_arrival_counts_from_its_intended_start(tmp_path: Path):
-    read = recorded(tmp_path, context={"arrival": Due(999.25)}, response_time=500.0)
+    read = recorded(tmp_path, context={"arrival": Due(999.25, sent_s=999.5)}, response_time=500.0)
 
     assert read.intended_s.tolist() == [999.25]
     assert read.latency_s.tolist() == pytest.approx([0.75])
@@ -274,10 +275,10 @@ class Response:
 
 class Due:
     def __init__(self, intended_s):
-        self.intended_s = intended_s
+        self.intended_s = self.sent_s = intended_s
 
 
-recorder = RequestRecorder(Clock().now)
+recorder = RequestRecorder(Clock())
 collector = RowCollector(RequestWriter(Path(sys.argv[1])))
 event = dict(request_type="GET", name="/", response_time=12.5, response=Response(),
              exception=None, start_time=0.0, url="", response_length=2)

@@ -1,0 +1,56 @@
+"""What the packages that we ship import is asked for in pyproject.toml."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported():
+    """Top-level names that are imported at the top of a module, with one place each."""
+    found = {}
+    for package in SHIPPED:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.parse(path.read_text()).body:
+                names = []
+                if isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module]
+                for name in names:
+                    found.setdefault(name.partition(".")[0], path.relative_to(ROOT))
+    return found
+
+
+def test_all_that_is_imported_is_asked_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {normal(re.match(r"[\w.-]+", text).group()) for text in project["dependencies"]}
+    known = packages_distributions()
+    others = {
+        name: place
+        for name, place in imported().items()
+        if name not in sys.stdlib_module_names and name not in SHIPPED
+    }
+    assert {"locust", "ray", "gevent"} <= set(others), "the imports are not found at all"
+    missing = {
+        f"{name} ({place})"
+        for name, place in others.items()
+        if not asked & {normal(one) for one in known.get(name, [name])}
+    }
+    assert not missing
+
+
+@pytest.mark.parametrize("name", ["locust", "jinja2", "geventhttpclient"])
+def test_imports_are_seen(name):
+    assert name in imported()

@@ -1,0 +1,90 @@
+"""Locustfiles: which are found, and the defaults of options that they set."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import locustfiles
+from scalelag.cli.load_process import find_locustfiles, option_arguments
+from scalelag.errors import UsageError
+from scalelag.plugin import defaults
+from scalelag.plugin.defaults import set_defaults
+from scalelag.plugin.run_options import RunOptions, run_options
+
+HOME = Path(locustfiles.__file__).parent
+BODY = '{"stream": true}'
+
+
+@pytest.fixture
+def chat_defaults(monkeypatch):
+    """As in a process that has loaded a locustfile for chats."""
+    monkeypatch.setattr(defaults, "_defaults", dict(defaults._defaults))
+    set_defaults(path="/chat", method="POST", json_body=BODY)
+
+
+def as_locust_passes_them(**given: object) -> RunOptions:
+    return run_options({"path": "/chat", "method": "POST", "json_body": BODY} | given)
+
+
+def test_a_default_can_be_set_only_where_there_is_such_an_option(chat_defaults):
+    for name in ("pfad", "header"):
+        with pytest.raises(UsageError, match=rf"attach\({name}=\.\.\)"):
+            set_defaults(**{name: "x"})
+
+
+def test_a_default_body_makes_way_for_a_file(chat_defaults, tmp_path):
+    file = tmp_path / "body.json"
+    file.write_bytes(b"[1]")
+
+    assert as_locust_passes_them().request.body == BODY.encode()
+    assert as_locust_passes_them(json_body="[2]").request.body == b"[2]"
+    options = as_locust_passes_them(body_file=str(file))
+    assert options.request.body == b"[1]"
+    assert options.public()["json_body"] is None
+
+
+def test_two_bodies_that_were_given_are_refused(chat_defaults, tmp_path):
+    file = tmp_path / "body.json"
+    file.write_bytes(b"[1]")
+
+    with pytest.raises(UsageError, match="one of the two"):
+        as_locust_passes_them(json_body="[2]", body_file=str(file))
+
+
+def test_the_load_process_is_told_what_was_given_and_nothing_else():
+    given = {"path": "/", "drain": 0.0, "strict": True, "gate": ["a <= 1", "b <= 2"]}
+
+    assert set(option_arguments(given)) == {
+        *("--path=/", "--drain=0.0", "--strict", "--gate=a <= 1", "--gate=b <= 2"),
+    }
+
+
+def test_a_file_that_is_here_goes_before_one_of_the_same_name_that_comes_with_us(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stepped.py").touch()
+    named = [Path("stepped.py"), Path("llm_chat.py"), Path("locustfiles/llm_chat.py")]
+
+    assert find_locustfiles(named) == [Path("stepped.py"), *[HOME / "llm_chat.py"] * 2]
+
+
+@pytest.mark.parametrize("name", ["users.py", "mine/llm_chat.py", "/llm_chat.py", "llm_chat", "."])
+def test_a_file_that_is_nowhere_is_refused_with_those_that_come_with_us(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UsageError, match=r"no such locustfile.*llm_chat\.py.*stepped\.py"):
+        find_locustfiles([Path(name)])
+
+
+def test_every_entry_file_can_be_found_by_its_name():
+    attaching = {
+        path.name
+        for path in HOME.glob("*.py")
+        if re.search(r"^attach\(", path.read_text(), re.MULTILINE)
+    }
+
+    assert attaching - {"attached.py"} == set(locustfiles.ENTRY_FILES)

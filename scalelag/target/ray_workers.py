@@ -17,7 +17,8 @@ from scalelag.target.reach import Address
 
 _JOBS_PATH = "/api/jobs/"
 _MODULE = "scalelag.target.ray_workers_main"
-_STOP_TIMEOUT_S = 20.0
+_AT_THE_END = Patience(20.0, time.monotonic, time.sleep)
+_COMES_BACK_S = 2.5
 _LAST_LINES = 15
 
 
@@ -41,7 +42,7 @@ class _JobLogs(msgspec.Struct, frozen=True):
 class RayWorkers:
     """A Ray job with `count` Locust workers that join `leader`; a context manager that ends it.
 
-    `runtime_env` is Ray's, for the job and the workers.
+    `runtime_env` is Ray's, for the job and the workers; `patience` is that of the end.
     """
 
     def __init__(
@@ -50,12 +51,18 @@ class RayWorkers:
         count: int,
         leader: Address,
         runtime_env: Mapping[str, Any] | None = None,
+        patience: Patience = _AT_THE_END,
     ) -> None:
         self._dashboard = dashboard
         self._count = count
         self._leader = leader
         self._runtime_env = dict(runtime_env or {})
+        self._patience = patience
         self._id = f"scalelag-load-{secrets.token_hex(4)}"
+
+    @property
+    def _path(self) -> str:
+        return f"{_JOBS_PATH}{self._id}"
 
     def __enter__(self) -> Self:
         """Submit the job. Raises DashboardError where it is refused."""
@@ -80,13 +87,26 @@ class RayWorkers:
 
         Where that fails the workers go by themselves: their leader is gone.
         """
-        with suppress(DashboardError):
+        with suppress(TargetError):
             if not self._state().ended:
-                self._dashboard.post(f"{_JOBS_PATH}{self._id}/stop", {})
-            patience = Patience(_STOP_TIMEOUT_S, time.monotonic, time.sleep)
-            with suppress(TargetError):
-                patience.retry(self._check_ended)
-                self._dashboard.delete(f"{_JOBS_PATH}{self._id}")
+                self._dashboard.post(f"{self._path}/stop", {})
+            self._patience.retry(self._check_ended)
+            self._take_off_the_list()
+
+    def _take_off_the_list(self) -> None:
+        """Delete the job; once more if it comes back.
+
+        Ray's watcher of a job looks once a second. Where the job is deleted before it has seen that
+        it ended, it puts it on the list anew, as failed, and then leaves it alone.
+        """
+        self._dashboard.delete(self._path)
+        ends_s = self._patience.now() + _COMES_BACK_S
+        while self._patience.now() < ends_s:
+            self._patience.sleep(self._patience.every_s)
+            with suppress(DashboardError):  # 404, as is hoped
+                self._state()
+                self._dashboard.delete(self._path)
+                return
 
     def check(self) -> None:
         """Raise TargetError where the workers have ended: before a run they have no reason to."""
@@ -110,9 +130,7 @@ class RayWorkers:
         )
 
     def _state(self) -> _JobState:
-        return msgspec.json.decode(
-            self._dashboard.get(f"{_JOBS_PATH}{self._id}").body, type=_JobState
-        )
+        return msgspec.json.decode(self._dashboard.get(self._path).body, type=_JobState)
 
     def _check_ended(self) -> None:
         if not self._state().ended:
@@ -120,7 +138,7 @@ class RayWorkers:
 
     def _last_lines(self) -> str:
         try:
-            body = self._dashboard.get(f"{_JOBS_PATH}{self._id}/logs").body
+            body = self._dashboard.get(f"{self._path}/logs").body
             said = msgspec.json.decode(body, type=_JobLogs).logs or self._state().message or ""
         except (DashboardError, msgspec.MsgspecError) as error:
             return f"(its log cannot be read: {error})"

@@ -105,6 +105,10 @@ def main() -> None:
             _node_ip_address="127.0.0.1",
             _temp_dir=folder,
         )
+        # As `ray start` does: without it a job on this cluster is given the address of any cluster
+        # on this machine.
+        address = ray.get_runtime_context().gcs_address
+        (Path(folder) / "ray_current_cluster").write_text(address, encoding="ascii")
         serve.start(
             http_options={"host": "127.0.0.1", "port": serve_port}, grpc_options=grpc_options
         )

@@ -102,15 +102,24 @@ def _nodes(workers: list[Any], version: str) -> list[str]:
             f"no room: the cluster did not start {len(workers)} actors in {_PLACE_TIMEOUT_S:g} s"
         )
     for one in facts:
-        node = one["node"]
-        if one["locust"] is None or one["scalelag"] is None:
-            missing = " and ".join(name for name in ("scalelag", "locust") if one[name] is None)
-            sys.exit(f"node {node} has no {missing}: install scalelag {version} on every node")
-        if one["scalelag"] != version:
-            sys.exit(f"node {node} has scalelag {one['scalelag']}, and the leader {version}")
+        if lack := what_lacks(one, version):
+            sys.exit(lack)
     for number, one in enumerate(facts):
         _say(f"load worker {number} starts on {one['node']}")
     return [one["node"] for one in facts]
+
+
+def what_lacks(facts: dict[str, str | None], version: str) -> str | None:
+    """Why a node with these `facts` cannot work for a leader of `version`; None where it can."""
+    node = facts["node"]
+    missing = [name for name in ("scalelag", "locust") if facts[name] is None]
+    if missing:
+        return (
+            f"node {node} has no {' and '.join(missing)}: install scalelag {version} on every node"
+        )
+    if facts["scalelag"] != version:
+        return f"node {node} has scalelag {facts['scalelag']}, and the leader {version}"
+    return None
 
 
 def _watch(runs: dict[Any, int], nodes: list[str], host: str, port: int) -> None:

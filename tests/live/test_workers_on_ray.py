@@ -247,3 +247,30 @@ def test_a_cluster_that_cannot_run_them_is_named_with_what_it_lacks(run, tmp_pat
     assert "ended before the run began (FAILED)" in output
     assert "Every node needs the same scalelag as here" in output
     assert (command.run_dirs, jobs(dashboard)) == ([], [])
+
+
+def test_they_are_spread_over_the_nodes(scalelag):
+    """Serve listens on each node's own 127.0.0.1: each worker has its requests answered there."""
+    with (
+        two_nodes("EveryNode") as cluster,
+        closing(Dashboard(cluster.dashboard, time.time, cluster.token)) as dashboard,
+    ):
+        deploy(dashboard, resolve_app("sleeper", ["service_time_s=0.01"], importable_here=True))
+        command = scalelag(
+            *("run", "--dashboard", cluster.dashboard, "--host", cluster.host, *QUICK),
+            *("--workers-on-ray", "2", "--master-host", cluster.near_ip, "--wait", "60"),
+            *("--steps", "20rps:4s"),
+            RAY_AUTH_TOKEN=cluster.token,
+        )
+        command.wait_for_output("stage 1/1")
+        nodes = {actor["node_id"] for actor in actors(dashboard)}
+        code, output = command.wait()
+
+        rows, info = recorded(command)
+        report = command.report()
+        assert code == (5 if report["load"]["on_time_ratio"] < 0.99 else 0), output
+        assert len(nodes) == 2
+        assert np.allclose(rows.intended_s - info["zero_s"], due((20, 4)), atol=1e-6)
+        assert [int(np.count_nonzero(rows.worker == index)) for index in range(2)] == [40, 40]
+        assert (report["load"]["failed"], report["load"]["not_sent"]) == (0, 0)
+        assert all(abs(w["offset_s"]) <= w["error_s"] + CLOCKS_S for w in info["load_workers"])

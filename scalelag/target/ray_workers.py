@@ -16,6 +16,9 @@ from scalelag.target.preflight import Patience
 from scalelag.target.reach import Address
 
 _JOBS_PATH = "/api/jobs/"
+_SUPERVISORS_PATH = (
+    "/api/v0/actors?filter_keys=name&filter_predicates=%3D&filter_values=_ray_internal_job_actor_"
+)
 _MODULE = "scalelag.target.ray_workers_main"
 _AT_THE_END = Patience(20.0, time.monotonic, time.sleep)
 _COMES_BACK_S = 2.5
@@ -37,6 +40,22 @@ class _JobState(msgspec.Struct, frozen=True):
 
 class _JobLogs(msgspec.Struct, frozen=True):
     logs: str = ""
+
+
+class _Actor(msgspec.Struct, frozen=True):
+    state: str
+
+
+class _Page(msgspec.Struct, frozen=True):
+    result: list[_Actor]
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    result: _Page
+
+
+class _Actors(msgspec.Struct, frozen=True):
+    data: _Answer
 
 
 class RayWorkers:
@@ -91,13 +110,14 @@ class RayWorkers:
             if not self._state().ended:
                 self._dashboard.post(f"{self._path}/stop", {})
             self._patience.retry(self._check_ended)
+            self._patience.retry(self._check_supervisor_ended)
             self._take_off_the_list()
 
     def _take_off_the_list(self) -> None:
         """Delete the job; once more if it comes back.
 
-        Ray's watcher of a job looks once a second. Where the job is deleted before it has seen that
-        it ended, it puts it on the list anew, as failed, and then leaves it alone.
+        Ray's watcher of a job looks once a second whether the job's supervisor is there. Where it
+        finds neither that nor the job, it puts the job on the list anew, as failed, and ends.
         """
         self._dashboard.delete(self._path)
         ends_s = self._patience.now() + _COMES_BACK_S
@@ -135,6 +155,12 @@ class RayWorkers:
     def _check_ended(self) -> None:
         if not self._state().ended:
             raise TargetError(f"{self._dashboard.url} still runs the job {self._id}.")
+
+    def _check_supervisor_ended(self) -> None:
+        reply = self._dashboard.get(f"{_SUPERVISORS_PATH}{self._id}")
+        actors = msgspec.json.decode(reply.body, type=_Actors).data.result.result
+        if any(actor.state != "DEAD" for actor in actors):
+            raise TargetError(f"{self._dashboard.url} still has the supervisor of {self._id}.")
 
     def _last_lines(self) -> str:
         try:

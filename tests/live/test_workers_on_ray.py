@@ -128,6 +128,13 @@ def locust_workers(token):
     return [p for p, line in lines.items() if "-m locust" in line and "--worker" in line]
 
 
+def assert_nothing_stays(cluster, dashboard):
+    """Ray ends the actors of a job once the job has ended, and they their processes."""
+    assert jobs(dashboard) == []
+    wait_for("the end of the processes", lambda: not left_behind(cluster.token), 20)
+    wait_for("the end of the actors", lambda: not actors(dashboard), 20)
+
+
 def recorded(command):
     (path,) = command.run_dirs
     return load_run(path).requests, msgspec.json.decode((path / RUN_FILE).read_bytes())
@@ -166,7 +173,7 @@ def test_a_plan_is_sent_by_actors_each_its_share_and_nothing_of_them_stays(
     # Nobody else can read the token, and nothing of it all is left.
     assert cluster.token not in msgspec.json.encode(job).decode()
     assert not [line for line in lines if cluster.token in line]
-    assert (jobs(dashboard), actors(dashboard), left_behind(cluster.token)) == ([], [], [])
+    assert_nothing_stays(cluster, dashboard)
 
 
 def test_a_killed_actor_is_a_row_its_arrivals_are_not_sent_and_the_run_goes_on(
@@ -203,7 +210,7 @@ def test_a_killed_actor_is_a_row_its_arrivals_are_not_sent_and_the_run_goes_on(
     assert f"load process {gone['index']} on " in output
     assert "the run goes on with 1 of 2" in output
     assert sum(" was lost from " in warning for warning in report["warnings"]) == 1
-    assert (jobs(dashboard), left_behind(cluster.token)) == ([], [])
+    assert_nothing_stays(cluster, dashboard)
 
 
 def interrupt(command):
@@ -223,7 +230,7 @@ def test_a_run_that_is_broken_off_takes_its_workers_down(run, echo, cluster, das
     ended_with, output = command.wait(60)
 
     assert ended_with == code, output
-    assert (jobs(dashboard), left_behind(cluster.token)) == ([], [])
+    assert_nothing_stays(cluster, dashboard)
 
 
 def test_workers_of_a_command_that_was_killed_end_by_themselves(run, echo, cluster, dashboard):

@@ -19,8 +19,8 @@ LEADER = Address("10.0.0.7", 5557, "0.0.0.0")
 class Ray:
     """A dashboard with Ray's job API, and a clock that only sleeping moves.
 
-    A job that is told to stop has stopped `stops_after_s` later. One that is deleted comes back once,
-    `back_after_s` later, if that is given.
+    A job that is told to stop has stopped `stops_after_s` later, and its supervisor has ended half a
+    second after that. One that is deleted comes back once, `back_after_s` later, if that is given.
     """
 
     url = "http://dashboard"
@@ -34,6 +34,7 @@ class Ray:
         self.logs = logs
         self._stops_after_s, self._back_after_s = stops_after_s, back_after_s
         self._due: list[tuple[float, str]] = []
+        self._supervised_until_s = 0.0
 
     @property
     def patience(self) -> Patience:
@@ -48,6 +49,11 @@ class Ray:
     def get(self, path: str) -> Reply:
         if path == "/api/version":
             return self._reply(self.version)
+        if path.startswith("/api/v0/actors"):
+            name = f"filter_values=_ray_internal_job_actor_{self.submitted['submission_id']}"
+            assert path.endswith(name)
+            state = "ALIVE" if self.now_s < self._supervised_until_s else "DEAD"
+            return self._reply({"data": {"result": {"result": [{"state": state}]}}})
         if self.status is None:
             raise DashboardError(f"{path} answered 404", "HTTP 404", 404)
         if path.endswith("/logs"):
@@ -58,6 +64,7 @@ class Ray:
         self.asked.append(f"POST {path}")
         if path.endswith("/stop"):
             self._due.append((self.now_s + self._stops_after_s, "STOPPED"))
+            self._supervised_until_s = self.now_s + self._stops_after_s + 0.5
             self._sleep(0)
         else:
             self.submitted, self.status = body, "RUNNING"
@@ -66,6 +73,7 @@ class Ray:
     def delete(self, path: str) -> Reply:
         self.asked.append(f"DELETE {path}")
         assert self.status not in (None, "RUNNING"), "Ray deletes no job that runs"
+        assert self.now_s >= self._supervised_until_s, "it would come back at some time"
         self.status = None
         if self._back_after_s is not None:
             self._due.append((self.now_s + self._back_after_s, "FAILED"))

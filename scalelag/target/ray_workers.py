@@ -5,12 +5,12 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 import scalelag
-from probes.serve_api import VERSION_PATH, Dashboard, DashboardError
+from probes.serve_api import VERSION_PATH, Dashboard
 from scalelag.errors import TargetError
 from scalelag.target.preflight import Patience
 from scalelag.target.reach import Address
@@ -23,6 +23,9 @@ _MODULE = "scalelag.target.ray_workers_main"
 _AT_THE_END = Patience(20.0, time.monotonic, time.sleep)
 _COMES_BACK_S = 2.5
 _LAST_LINES = 15
+
+
+_T = TypeVar("_T")
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -84,7 +87,7 @@ class RayWorkers:
         return f"{_JOBS_PATH}{self._id}"
 
     def __enter__(self) -> Self:
-        """Submit the job. Raises DashboardError where it is refused."""
+        """Submit the job. Raises TargetError where it is refused."""
         job = {
             "submission_id": self._id,
             "entrypoint": shlex.join(["python", "-m", _MODULE, *self._arguments()]),
@@ -96,7 +99,7 @@ class RayWorkers:
     def _arguments(self) -> list[str]:
         arguments = ["--leader", f"{self._leader.host}:{self._leader.port}"]
         arguments += ["--workers", str(self._count), "--version", scalelag.__version__]
-        version = msgspec.json.decode(self._dashboard.get(VERSION_PATH).body, type=_Version)
+        version = self._page(VERSION_PATH, _Version)
         if version.session_name is not None:
             arguments += ["--session", version.session_name]
         return arguments
@@ -123,7 +126,7 @@ class RayWorkers:
         ends_s = self._patience.now() + _COMES_BACK_S
         while self._patience.now() < ends_s:
             self._patience.sleep(self._patience.every_s)
-            with suppress(DashboardError):  # 404, as is hoped
+            with suppress(TargetError):  # 404, as is hoped
                 self._state()
                 self._dashboard.delete(self._path)
                 return
@@ -132,7 +135,7 @@ class RayWorkers:
         """Raise TargetError where the workers have ended: before a run they have no reason to."""
         try:
             state = self._state()
-        except DashboardError:
+        except TargetError:
             return
         if state.ended:
             raise TargetError(
@@ -150,23 +153,32 @@ class RayWorkers:
         )
 
     def _state(self) -> _JobState:
-        return msgspec.json.decode(self._dashboard.get(self._path).body, type=_JobState)
+        return self._page(self._path, _JobState)
+
+    def _page(self, path: str, kind: type[_T]) -> _T:
+        """What `GET path` answers. Raises TargetError where it does not, or with something else."""
+        try:
+            return msgspec.json.decode(self._dashboard.get(path).body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise TargetError(
+                f"{self._dashboard.url}{path} answers, but not as a Ray dashboard does ({error}): "
+                "is --dashboard right?",
+                lasting=True,
+            ) from error
 
     def _check_ended(self) -> None:
         if not self._state().ended:
             raise TargetError(f"{self._dashboard.url} still runs the job {self._id}.")
 
     def _check_supervisor_ended(self) -> None:
-        reply = self._dashboard.get(f"{_SUPERVISORS_PATH}{self._id}")
-        actors = msgspec.json.decode(reply.body, type=_Actors).data.result.result
+        actors = self._page(f"{_SUPERVISORS_PATH}{self._id}", _Actors).data.result.result
         if any(actor.state != "DEAD" for actor in actors):
             raise TargetError(f"{self._dashboard.url} still has the supervisor of {self._id}.")
 
     def _last_lines(self) -> str:
         try:
-            body = self._dashboard.get(f"{self._path}/logs").body
-            said = msgspec.json.decode(body, type=_JobLogs).logs or self._state().message or ""
-        except (DashboardError, msgspec.MsgspecError) as error:
+            said = self._page(f"{self._path}/logs", _JobLogs).logs or self._state().message or ""
+        except TargetError as error:
             return f"(its log cannot be read: {error})"
         lines = [line for line in said.splitlines() if line.strip()]
         return "\n".join(lines[-_LAST_LINES:]) or "(none)"

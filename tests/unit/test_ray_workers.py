@@ -159,6 +159,13 @@ def test_an_error_in_the_run_is_not_hidden_by_a_dashboard_that_is_gone():
         a_run_that_fails()
 
 
+def test_a_dashboard_of_another_kind_is_refused():
+    ray = Ray(version={"session_name": 5})
+
+    with pytest.raises(TargetError, match="answers, but not as a Ray dashboard does"):
+        workers_on(ray).__enter__()
+
+
 @pytest.mark.parametrize("status", ["FAILED", "STOPPED", "SUCCEEDED"])
 def test_workers_that_ended_before_the_run_began_are_an_error_with_their_last_lines(status):
     ray = Ray(logs="".join(f"line {i}\n\n" for i in range(20)) + "node 10.0.0.9 has no locust\n")

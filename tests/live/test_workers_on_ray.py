@@ -131,7 +131,10 @@ def locust_workers(token):
 def assert_nothing_stays(cluster, dashboard):
     """Ray ends the actors of a job once the job has ended, and they their processes."""
     assert jobs(dashboard) == []
-    wait_for("the end of the processes", lambda: not left_behind(cluster.token), 20)
+    try:
+        wait_for("the end of the processes", lambda: not left_behind(cluster.token), 20)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {command_lines(left_behind(cluster.token))}") from None
     wait_for("the end of the actors", lambda: not actors(dashboard), 20)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 
 from tests.sim.standin import ROOT
 
@@ -17,21 +18,25 @@ subprocess.run(command, start_new_session=True)
 """
 
 
-def test_when_its_parent_is_killed_it_and_its_locust_end(tmp_path, until):
+@pytest.mark.parametrize("children_too", [False, True], ids=["alone", "with its children"])
+def test_when_its_parent_is_killed_locust_ends(tmp_path, until, children_too):
+    """Ray kills the children of an actor that it ends; killed by others, the actor dies alone."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     actor = subprocess.Popen(
         [sys.executable, "-c", ACTOR], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
     )
     try:
         family = psutil.Process(actor.pid)
-        until(lambda: len(family.children(recursive=True)) == 2, what="worker and Locust")
-        worker, locust = family.children(recursive=True)
+        until(lambda: len(family.children(recursive=True)) == 3, what="workers and Locust")
+        started = family.children(recursive=True)
+        if children_too:
+            family.children()[0].kill()
     finally:
         actor.kill()
         actor.wait()
 
-    assert "locust" in locust.cmdline()
-    until(lambda: not worker.is_running() and not locust.is_running(), what="the end of both")
+    assert sum("locust" in process.cmdline() for process in started[-1:]) == 1
+    until(lambda: not any(process.is_running() for process in started), what="the end of all")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,6 +4,7 @@ The target is an endpoint of the tests that notes what reaches it; the cluster i
 and to send the load. The last test starts a cluster of its own, of two nodes (about 40 s).
 """
 
+import os
 import re
 import signal
 import time
@@ -13,9 +14,10 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from conftest import wait_for
+from conftest import ROOT, wait_for
 
 from probes.serve_api import Dashboard
+from scalelag import __version__
 from scalelag.record.run_dir import RUN_FILE, load_run
 from scalelag.target.apps import resolve_app
 from scalelag.target.deploy import deploy, undeploy
@@ -149,16 +151,18 @@ def test_a_plan_is_sent_by_actors_each_its_share_and_nothing_of_them_stays(
     command = run("--steps", "40rps:3s,120rps:3s,40rps:1s")
     await_requests(command, echo, 20)
     placed, (job,), workers = actors(dashboard), jobs(dashboard), locust_workers(cluster.token)
-    parents = {worker.parent().ppid() for worker in workers}
+    ancestors = [{p.pid for p in worker.parents()} for worker in workers]
     lines = command_lines(of_cluster(cluster.token)).values()
     code, output = command.wait()
 
     rows, info = recorded(command)
     report, arrivals = command.report(), np.sort([a.at_s for a in echo.arrivals()])
     assert code == (5 if report["load"]["on_time_ratio"] < 0.99 else 0), output
-    # The load came from two processes, each the child of an actor, and only from those.
+    # The load came from two processes, each below an actor of its own, and only from those.
     assert len(placed) == len(workers) == info["workers"] == 2
-    assert parents == {actor["pid"] for actor in placed}
+    senders = [{actor["pid"] for actor in placed} & above for above in ancestors]
+    assert [len(one) for one in senders] == [1, 1]
+    assert senders[0] != senders[1]
     # The plan: every arrival once, also as the server counts, and each worker has its turns.
     plan = due((40, 3), (120, 3), (40, 1))
     assert np.allclose(rows.intended_s - info["zero_s"], plan, atol=1e-6)
@@ -247,16 +251,25 @@ def test_workers_of_a_command_that_was_killed_end_by_themselves(run, echo, clust
     dashboard.delete(f"/api/jobs/{job['submission_id']}")
 
 
-def test_a_cluster_that_cannot_run_them_is_named_with_what_it_lacks(run, tmp_path, dashboard):
-    lacking = tmp_path / "env.json"
-    lacking.write_text('{"env_vars": {"PATH": "/nonexistent"}}')
-    command = run("--steps", "20rps:5s", "--workers-runtime-env", str(lacking))
+def test_a_node_with_another_version_is_named_before_anything_is_sent(
+    run, echo, tmp_path, dashboard
+):
+    other = tmp_path / "other" / "scalelag"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text(
+        f"__version__ = '0.0.1'\n__path__ = [{str(ROOT / 'scalelag')!r}]\n"
+    )
+    # Safe: else the folder that the cluster was started in comes first.
+    path = {"PYTHONPATH": f"{other.parent}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"}
+    env = {"env_vars": path}
+    (tmp_path / "env.json").write_bytes(msgspec.json.encode(env))
+    command = run("--steps", "20rps:5s", "--workers-runtime-env", str(tmp_path / "env.json"))
     code, output = command.wait()
 
     assert code == 3, output
     assert "ended before the run began (FAILED)" in output
-    assert "Every node needs the same scalelag as here" in output
-    assert (command.run_dirs, jobs(dashboard)) == ([], [])
+    assert f"node 127.0.0.1 has scalelag 0.0.1, and the leader {__version__}" in output
+    assert (command.run_dirs, echo.arrivals(), jobs(dashboard)) == ([], [], [])
 
 
 def test_they_are_spread_over_the_nodes(scalelag):

@@ -40,7 +40,7 @@ def echo():
         yield echo
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def app(dashboard):
     """An application to be watched; the load does not go to it."""
     names = deploy(dashboard, resolve_app("sleeper", [], importable_here=True))
@@ -49,7 +49,7 @@ def app(dashboard):
 
 
 @pytest.fixture
-def run(on_cluster, echo):
+def run(on_cluster, echo, app):
     """Starts a run of two workers that the cluster of the session sends to the endpoint."""
 
     def start(*arguments):

@@ -10,7 +10,7 @@ from probes.serve_api import DashboardError, Reply
 from scalelag.errors import TargetError
 from scalelag.target.preflight import Patience
 from scalelag.target.ray_workers import RayWorkers
-from scalelag.target.ray_workers_main import what_lacks
+from scalelag.target.ray_workers_main import in_turns, what_lacks
 from scalelag.target.reach import Address
 
 LEADER = Address("10.0.0.7", 5557, "0.0.0.0")
@@ -215,3 +215,22 @@ def test_a_node_needs_locust_and_the_leaders_version(scalelag_there, locust_ther
     facts = {"node": "10.0.0.9", "scalelag": scalelag_there, "locust": locust_there}
 
     assert what_lacks(facts, "1.2") == lack
+
+
+def node(name: str, cpus: float | None, *, alive=True) -> dict[str, object]:
+    """As `ray.nodes()` describes it; a node without CPUs lists none."""
+    resources = {"memory": 1e9} if cpus is None else {"CPU": cpus, "memory": 1e9}
+    return {"NodeID": name, "Alive": alive, "Resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "places"),
+    [
+        ([node("a", 4), node("b", 4)], ["a", "b", "a", "b", "a"]),
+        ([node("a", 4), node("gone", 4, alive=False), node("b", 2)], ["a", "b", "a", "b", "a"]),
+        ([node("head", None), node("a", 4), node("b", 4)], ["a", "b", "a", "b", "a"]),
+        ([node("head", None)], ["head"] * 5),
+    ],
+)
+def test_workers_go_to_the_nodes_in_turns(nodes, places):
+    assert in_turns(nodes, 5) == places

@@ -102,8 +102,8 @@ def _check_cluster(session: str | None) -> None:
 def in_turns(nodes: Sequence[Mapping[str, Any]], count: int) -> list[str]:
     """Ids of the nodes for `count` workers: the living ones of Ray's `nodes` in turns.
 
-    Ray's own SPREAD was seen to put both of two actors on one of two nodes. Nodes without CPUs, as
-    heads often are to keep work away, take part only where there are no others.
+    Ray's own SPREAD tries, and promises nothing. Nodes without CPUs, as heads often are to keep work
+    away, take part only where there are no others.
     """
     alive = [node for node in nodes if node["Alive"]]
     for_work = [node for node in alive if node["Resources"].get("CPU")] or alive

@@ -22,6 +22,8 @@ from scalelag.record.run_dir import RUN_FILE, load_run
 from scalelag.target.apps import resolve_app
 from scalelag.target.deploy import deploy, undeploy
 from scalelag.target.preflight import Patience
+from tests.faults.apps import needing
+from tests.faults.processes import replicas
 from tests.faults.second_node import two_nodes
 from tests.sim.http_echo import running_echo
 
@@ -278,10 +280,16 @@ def test_they_are_spread_over_the_nodes(scalelag):
         two_nodes("EveryNode") as cluster,
         closing(Dashboard(cluster.dashboard, time.time, cluster.token)) as dashboard,
     ):
-        deploy(dashboard, resolve_app("sleeper", ["service_time_s=0.01"], importable_here=True))
+        apps = resolve_app("sleeper", ["service_time_s=0.01"], importable_here=True)
+        deploy(dashboard, needing(apps, "Sleeper", {"far": 1}))
+        # Until then Ray's scheduler may not know the far node, though it is on its list.
+        wait_for(
+            "a replica on the far node",
+            lambda: [r["state"] for r in replicas(dashboard, "default/Sleeper")] == ["RUNNING"],
+        )
         command = scalelag(
             *("run", "--dashboard", cluster.dashboard, "--host", cluster.host, *QUICK),
-            *("--workers-on-ray", "2", "--master-host", cluster.near_ip, "--wait", "60"),
+            *("--workers-on-ray", "2", "--master-host", cluster.near_ip),
             *("--steps", "20rps:4s"),
             RAY_AUTH_TOKEN=cluster.token,
         )

@@ -4,7 +4,6 @@ The target is an endpoint of the tests that notes what reaches it; the cluster i
 and to send the load. The last test starts a cluster of its own, of two nodes (about 40 s).
 """
 
-import os
 import re
 import signal
 import time
@@ -14,10 +13,9 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from conftest import ROOT, wait_for
+from conftest import wait_for
 
 from probes.serve_api import Dashboard
-from scalelag import __version__
 from scalelag.record.run_dir import RUN_FILE, load_run
 from scalelag.target.apps import resolve_app
 from scalelag.target.deploy import deploy, undeploy
@@ -251,27 +249,6 @@ def test_workers_of_a_command_that_was_killed_end_by_themselves(run, echo, clust
     wait_for("the job's end", lambda: [j["status"] for j in jobs(dashboard)] == ["SUCCEEDED"])
     (job,) = jobs(dashboard)
     dashboard.delete(f"/api/jobs/{job['submission_id']}")
-
-
-def test_a_node_with_another_version_is_named_before_anything_is_sent(
-    run, echo, tmp_path, dashboard
-):
-    other = tmp_path / "other" / "scalelag"
-    other.mkdir(parents=True)
-    (other / "__init__.py").write_text(
-        f"__version__ = '0.0.1'\n__path__ = [{str(ROOT / 'scalelag')!r}]\n"
-    )
-    # Safe: else the folder that the cluster was started in comes first.
-    path = {"PYTHONPATH": f"{other.parent}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"}
-    env = {"env_vars": path}
-    (tmp_path / "env.json").write_bytes(msgspec.json.encode(env))
-    command = run("--steps", "20rps:5s", "--workers-runtime-env", str(tmp_path / "env.json"))
-    code, output = command.wait()
-
-    assert code == 3, output
-    assert "ended before the run began (FAILED)" in output
-    assert f"node 127.0.0.1 has scalelag 0.0.1, and the leader {__version__}" in output
-    assert (command.run_dirs, echo.arrivals(), jobs(dashboard)) == ([], [], [])
 
 
 def test_they_are_spread_over_the_nodes(scalelag):

@@ -21,7 +21,7 @@ from itertools import cycle, islice
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import ActorUnschedulableError, GetTimeoutError, RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 _PLACE_TIMEOUT_S = 60.0
@@ -69,8 +69,9 @@ def main() -> None:
     _check_cluster(asked.session)
     # No CPU: one that replicas ask for would be taken from them, though load needs it too.
     actor: Any = ray.remote(num_cpus=0)(LoadWorker)
+    # Hard: soft ones were seen on the head, both of them, though the other node was there.
     places = [
-        NodeAffinitySchedulingStrategy(node, soft=True)
+        NodeAffinitySchedulingStrategy(node, soft=False)
         for node in in_turns(ray.nodes(), asked.workers)
     ]
     workers = [actor.options(scheduling_strategy=place).remote() for place in places]
@@ -119,7 +120,7 @@ def _nodes(workers: list[Any], version: str) -> list[str]:
         sys.exit(
             f"no room: the cluster did not start {len(workers)} actors in {_PLACE_TIMEOUT_S:g} s"
         )
-    except RayActorError as error:
+    except (RayActorError, ActorUnschedulableError) as error:
         sys.exit(f"an actor was lost before it could say what its node has: {error}")
     for one in facts:
         if lack := what_lacks(one, version):

@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+TIERS := tests/unit tests/golden tests/sim tests/browser tests/live
+LIVE = $(filter tests/live%,$(TIERS))
+QUICK = $(filter-out tests/live%,$(TIERS))
 BENCH_STAMP := $(VENV)/.bench-stamp
 
 # pyright would otherwise ask the network whether a newer pyright exists.
@@ -18,8 +21,10 @@ help:  ## list the targets
 demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and the report
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
 
-test: $(STAMP) chromium  ## every tier of tests; options for pytest go into ARGS="..."
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+# Real clusters one after another, and nothing beside them: on two cores they would be late for their tests.
+test: $(STAMP) chromium  ## every tier of tests; TIERS="tests/unit" for some, options for pytest in ARGS="..."
+	$(if $(QUICK),$(BIN)/python -m pytest -n 2 --dist loadgroup $(QUICK) $(ARGS))
+	$(if $(LIVE),$(BIN)/python -m pytest $(LIVE) $(ARGS))
 
 check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .

@@ -1,20 +1,9 @@
-"""Which tests share a process where two run at once (`pytest -n 2 --dist loadgroup`).
-
-Most of the time of the sim and live tests is spent waiting for a load to be over. Those of real
-clusters run one after another in one process: two clusters at once on two cores are late for each
-other's tests. Beside them run all others, those of a file together for the fixtures that they share.
-"""
-
-from pathlib import Path
+"""Which tests share a process where two run at once (`pytest -n 2 --dist loadgroup`)."""
 
 import pytest
 
-LIVE = Path(__file__).parent / "live"
-
 
 def pytest_collection_modifyitems(items):
+    """Those of a file stay together, for the fixtures that they share."""
     for item in items:
-        group = "live" if item.path.parent == LIVE else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-    # The longest first: a group that begins last ends last.
-    items.sort(key=lambda item: item.path.parent != LIVE)
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))

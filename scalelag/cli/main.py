@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 import scalelag
+from scalelag.cli.compare import compare
 from scalelag.cli.doctor import doctor
 from scalelag.cli.export import export
 from scalelag.cli.report import report
 from scalelag.cli.run import run
+from scalelag.cli.runs import runs, trend
 from scalelag.errors import ScalelagError
 
 app = typer.Typer(
@@ -39,7 +41,7 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
     return exiting
 
 
-for _command in (run, report, export, doctor):
+for _command in (run, report, compare, runs, trend, export, doctor):
     app.command(name=_command.__name__)(_exiting(_command))
 
 

@@ -1,6 +1,7 @@
 """`scalelag run`: everything at once, from the cluster to the verdict."""
 
 import inspect
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +14,11 @@ from scalelag.cli.load_process import find_locustfiles
 from scalelag.cli.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.signals import interruptible
 from scalelag.cli.targets import DEPLOY_WAIT_S
-from scalelag.cli.tries import Retries, RetryCount, RetryWait
-from scalelag.errors import UsageError
+from scalelag.cli.tries import Retries, RetryCount, RetryWait, say
+from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.plugin.options import OPTIONS, Option
 from scalelag.plugin.run_options import run_options
+from scalelag.record.run_dir import create_run_dir
 from scalelag.target.apps import AppConfig, grpc_servicers, resolve_app
 from scalelag.target.preflight import check_url
 
@@ -76,6 +78,9 @@ def run(
     web: Annotated[
         bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
     ] = False,
+    runs: Annotated[
+        int, typer.Option(help="Runs to make, one after another, in one folder.", min=1)
+    ] = 1,
     retries: RetryCount = 0,
     retry_wait: RetryWait = 10.0,
     **values: Any,  # noqa: ANN401  the plugin's options, each of its own type
@@ -85,10 +90,13 @@ def run(
     given.setdefault("name", _run_name(app, host, locustfile))
     options = run_options(given)
     options.request.headers_with_secrets()
-    _check_usage(host, given, repeats_in_web=web and retries > 0)
+    _check_usage(host, given, repeats_in_web=web and (retries > 0 or runs > 1))
     placement = placement_of(workers_on_ray, processes, master_host, workers_runtime_env)
     apps = _apps(app, app_arg or [], embedded=host is None)
     wait_s = DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s
+    files = find_locustfiles(locustfile or [])
+    if runs > 1:
+        given["out"] = str(create_run_dir(options.out, f"{given['name']}-x{runs}", time.time()))
     job = Job(
         given,
         options,
@@ -97,13 +105,29 @@ def run(
         grpc_servicers=grpc_servicers(app) if app else (),
         cpus=cpus,
         wait_s=wait_s,
-        locustfiles=find_locustfiles(locustfile or []),
+        locustfiles=files,
         processes=processes,
         placement=placement,
         web=web,
     )
     with interruptible():
-        return Retries(retries, retry_wait).run(job.attempt)
+        return _in_a_row(runs, lambda: Retries(retries, retry_wait).run(job.attempt))
+
+
+def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:
+    """Exit code of several runs: the first that is none of a run that was made, else the highest.
+
+    Each has a target of its own where we start it, so that runs have nothing in common.
+    """
+    worst = EXIT_PASSED
+    for number in range(1, runs + 1):
+        if runs > 1:
+            say(f"run {number} of {runs}")
+        code = run_once()
+        if code not in (EXIT_PASSED, EXIT_GATE_FAILED, EXIT_INVALID):
+            return code
+        worst = max(worst, code)
+    return worst
 
 
 def _check_usage(host: str | None, given: Mapping[str, Any], *, repeats_in_web: bool) -> None:
@@ -113,7 +137,7 @@ def _check_usage(host: str | None, given: Mapping[str, Any], *, repeats_in_web: 
         if host is None and dest in given:
             raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
     if repeats_in_web:
-        raise UsageError("--retries repeats a run by itself: it does not go with --web.")
+        raise UsageError("--retries and --runs repeat a run by themselves: not with --web.")
 
 
 def _run_name(app: str | None, host: str | None, locustfile: Sequence[Path] | None) -> str:

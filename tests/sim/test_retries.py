@@ -286,4 +286,4 @@ def test_retries_do_not_go_with_the_web_page(tmp_path):
     run = Command(tmp_path, "--web", "--retries", "1")
 
     assert run.wait() == 2
-    assert "--retries repeats a run by itself" in run.output
+    assert "--retries and --runs repeat a run by themselves" in run.output

@@ -1,0 +1,65 @@
+"""What keeps two runs from being compared: other plans, other configurations."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from scalelag.record.run_info import RunInfo
+
+# What says where a run went, how it was watched, judged and kept, and not what was done.
+_NO_MATTER = frozenset(
+    {
+        "dashboard",
+        "dashboard_ca",
+        "drain",
+        "gate",
+        "grpc_host",
+        "insecure",
+        "name",
+        "out",
+        "report",
+        "strict",
+        "wait",
+        "wait_for_room",
+    }
+)
+
+
+def run_differences(infos: Sequence[RunInfo]) -> tuple[str, ...]:
+    """In what the others differ from the first run, each said once."""
+    first = infos[0]
+    found = [line for info in infos[1:] for line in _differences(first, info)]
+    return tuple(dict.fromkeys(found))
+
+
+def _differences(one: RunInfo, other: RunInfo) -> Iterator[str]:
+    yield from _line("plan", one.plan.text, other.plan.text)
+    yield from _line("repeat", one.plan.repeat, other.plan.repeat)
+    yield from _line("arrivals", one.arrivals, other.arrivals)
+    yield from _line("Ray", one.versions.ray, other.versions.ray)
+    yield from _line(
+        "watched deployments", sorted(one.target.watched), sorted(other.target.watched)
+    )
+    for key in sorted(set(one.target.watched) & set(other.target.watched)):
+        sides = [info.target.deployments.get(key) for info in (one, other)]
+        configs = [(side.autoscaling or {}) if side else {} for side in sides]
+        yield from _settings(f"{key}: ", configs[0], configs[1])
+    left_out = _NO_MATTER | {"steps", "repeat", "arrivals"}
+    options = [
+        {name: value for name, value in info.options.items() if name not in left_out}
+        for info in (one, other)
+    ]
+    yield from _settings("--", options[0], options[1])
+
+
+def _settings(head: str, one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
+    for name in sorted(set(one) | set(other)):
+        yield from _line(f"{head}{name}", one.get(name), other.get(name))
+
+
+def _line(name: str, one: object, other: object) -> Iterator[str]:
+    if one != other:
+        yield f"{name}: {_said(one)} and {_said(other)}"
+
+
+def _said(value: object) -> str:
+    return "nothing" if value in (None, "", [], {}) else f"{value}"

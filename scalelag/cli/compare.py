@@ -1,0 +1,112 @@
+"""`scalelag compare`: whether one build is slower than another."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from reports.analysis.compare import MIN_EFFECT, Comparison
+from reports.analysis.compare import compare as compare_runs
+from reports.analysis.model import Report
+from reports.analysis.run_differences import run_differences
+from reports.analysis.summary import analyse
+from reports.render.comparison import (
+    print_comparison,
+    render_json_comparison,
+    render_markdown_comparison,
+)
+from scalelag.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
+from scalelag.record.run_dir import RUN_FILE, load_run, write_file
+from scalelag.record.run_info import RunInfo
+
+
+class ComparisonFormat(StrEnum):
+    """What a comparison can be rendered as."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    MARKDOWN = "md"
+
+
+def compare(
+    base: Annotated[
+        list[Path], typer.Argument(help="Run directories, or folders of them, to compare with.")
+    ],
+    *,
+    against: Annotated[
+        list[Path], typer.Option(help="The candidate: a run directory, or a folder. Repeatable.")
+    ],
+    min_effect: Annotated[
+        float, typer.Option(help="Ratio below which a difference does not count.", min=1.0)
+    ] = MIN_EFFECT,
+    allow_differences: Annotated[
+        bool, typer.Option("--allow-differences", help="Compare other plans and configurations.")
+    ] = False,
+    fail_on_regression: Annotated[
+        bool, typer.Option("--fail-on-regression", help="End with 4 where there is one.")
+    ] = False,
+    output_format: Annotated[
+        ComparisonFormat, typer.Option("--format", help="What to render.", case_sensitive=False)
+    ] = ComparisonFormat.TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write to, in place of the terminal.")
+    ] = None,
+) -> int:
+    """Compare runs of one build with those of another, and say whether it is slower."""
+    sides = [_read(paths) for paths in (base, against)]
+    if same := sorted(sides[0].keys() & sides[1].keys()):
+        raise UsageError(f"{same[0]} stands on both sides.")
+    infos = [info for side in sides for info, _ in side.values()]
+    differences = run_differences(infos)
+    if differences and not allow_differences:
+        listed = "\n".join(f"  {line}" for line in differences)
+        raise UsageError(
+            f"these runs are not of one plan and configuration:\n{listed}\n"
+            "Compare them all the same with --allow-differences."
+        )
+    reports = [{name: report for name, (_, report) in side.items()} for side in sides]
+    found = compare_runs(*reports, min_effect=min_effect, differences=differences)
+    _show(found, output_format, output)
+    failed = fail_on_regression and found.verdict == "regression"
+    return EXIT_GATE_FAILED if failed else EXIT_PASSED
+
+
+def _read(paths: list[Path]) -> dict[str, tuple[RunInfo, Report]]:
+    """Runs by the path that they were found at. Raises UsageError for one that cannot be trusted."""
+    found: dict[str, tuple[RunInfo, Report]] = {}
+    for path in (run for named in paths for run in _runs_in(named)):
+        recorded = load_run(path)
+        report = analyse(recorded).report
+        if report.verdict == "invalid":
+            raise UsageError(f"{path} is invalid: {'; '.join(report.reasons)}.")
+        found[str(path)] = (recorded.info, report)
+    return found
+
+
+def _runs_in(path: Path) -> list[Path]:
+    """The run directory itself, or those in a folder of them."""
+    if (path / RUN_FILE).exists() or not path.is_dir():
+        return [path]
+    runs = sorted(inner.parent for inner in path.glob(f"*/{RUN_FILE}"))
+    if not runs:
+        raise UsageError(f"{path} is no run directory, and holds none.")
+    return runs
+
+
+def _show(found: Comparison, output_format: ComparisonFormat, output: Path | None) -> None:
+    if output_format is ComparisonFormat.TERMINAL:
+        if output is None:
+            print_comparison(Console(), found)
+            return
+        with output.open("w", encoding="utf-8") as file:
+            print_comparison(Console(file=file, width=120), found)
+        return
+    as_json = output_format is ComparisonFormat.JSON
+    rendered = (render_json_comparison if as_json else render_markdown_comparison)(found)
+    if output is None:
+        sys.stdout.write(rendered.decode())
+    else:
+        write_file(output, rendered)

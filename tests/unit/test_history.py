@@ -1,0 +1,169 @@
+"""Runs in a folder: their list, and one figure over them; what is broken is named."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STORED = ROOT / "tests" / "golden" / "stored"
+
+
+def scalelag(*arguments: str, width: int = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scalelag.cli", *arguments],
+        cwd=ROOT,
+        env={"COLUMNS": str(width), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two runs, one of them in a group, and three that cannot be read."""
+    folder: Path = tmp_path_factory.mktemp("runs")
+    shutil.copytree(STORED / "node-started", folder / "late")
+    shutil.copytree(STORED / "demo", folder / "group" / "early")
+    for run in (folder / "late", folder / "group" / "early"):
+        done = scalelag(
+            "report", str(run), "--format", "json", "--output", str(run / "report.json")
+        )
+        assert done.returncode in (0, 4), done.stderr
+    for name, text in (("none", None), ("half", '{"schema_version": 1, "run"'), ("foreign", "{}")):
+        (folder / name).mkdir()
+        (folder / name / "run.json").write_text("{}")
+        if text is not None:
+            (folder / name / "report.json").write_text(text)
+    (folder / "notes.txt").write_text("no run")
+    return folder
+
+
+@pytest.mark.parametrize("width", [70, 120, 200])
+def test_runs_are_listed_with_their_verdicts_the_oldest_first(folder, width):
+    done = scalelag("runs", str(folder), width=width)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.index("early") < done.stdout.index("late")
+    for text in ("fail", "pass", "5.88", "9.91", "3,086.4"):
+        assert text in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= width
+
+
+def test_what_cannot_be_read_is_listed_with_the_reason(folder):
+    said = scalelag("runs", str(folder), width=300).stdout
+
+    assert "none: it has no report.json" in said
+    assert "half: report.json cannot be read" in said
+    assert "foreign: report.json cannot be read" in said
+
+
+def test_runs_as_json(folder):
+    found = json.loads(scalelag("runs", str(folder), "--json").stdout)
+
+    assert set(found) == {"late", "group/early", "none", "half", "foreign"}
+    assert found["group/early"]["verdict"] == "fail"
+    assert found["group/early"]["scale_up_max_s"]["default/Sleeper"]["value"] == pytest.approx(
+        5.88, abs=0.01
+    )
+    assert "reason" in found["half"]
+
+
+def test_a_figure_is_drawn_over_all_runs(folder):
+    done = scalelag("trend", "scale_up.total_s.max", str(folder))
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+
+    assert done.returncode == 0, done.stderr
+    assert lines["group/early"].count("█") < lines["late"].count("█") == 40
+    assert "5.881" in lines["group/early"]
+    assert "cannot be read" in lines["half"]
+
+
+@pytest.mark.parametrize(
+    ("name", "run", "value"),
+    [
+        ("Sleeper:scale_down.drain_s.max", "group/early", 1.06),
+        ("requests.steps.1.latency_p99_ms", "group/early", 3109.1),
+        ("load.planned", "late", 312),
+    ],
+)
+def test_figures_are_named_as_in_gates(folder, name, run, value):
+    points = json.loads(scalelag("trend", name, str(folder), "--json").stdout)
+
+    found = next(point for point in points if point["run"] == run)
+    assert found["span"]["value"] == pytest.approx(value, rel=0.01)
+
+
+def test_a_figure_that_a_run_has_not_measured_says_so(folder):
+    points = json.loads(
+        scalelag("trend", "Sleeper:scale_up.total_s.max", str(folder), "--json").stdout
+    )
+
+    assert {p["run"]: p["reason"] for p in points}["late"] == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trend", "scale_up.total"], "did you mean scale_up.total_s"),
+        (["trend", "zzz"], "docs/gates.md"),
+        (["runs", "no-such-folder"], "no-such-folder is no folder"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(folder, arguments, said):
+    where = [] if "no-such-folder" in arguments else [str(folder)]
+
+    done = scalelag(*arguments, *where)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_an_empty_folder_has_no_runs(tmp_path):
+    assert "no runs" in scalelag("runs", str(tmp_path)).stdout
+    assert "no runs" in scalelag("trend", "load.planned", str(tmp_path)).stdout
+
+
+# --- scalelag compare ------------------------------------------------------------------------
+
+
+def test_runs_of_other_plans_are_refused_with_what_differs(folder):
+    done = scalelag("compare", str(folder / "late"), "--against", str(folder / "group"))
+
+    assert done.returncode == 2
+    assert "plan: 4rps:3s,25rps:12s and 5rps:10s,40rps:20s,5rps:20s" in done.stderr
+    assert "--allow-differences" in done.stderr
+
+
+def test_they_are_compared_all_the_same_where_one_says_so(folder, tmp_path):
+    output = tmp_path / "comparison.json"
+    sides = [str(folder / "late"), "--against", str(folder / "group"), "--allow-differences"]
+
+    done = scalelag("compare", *sides, "--format", "json", "--output", str(output))
+
+    found = json.loads(output.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert found["verdict"] == "not comparable"
+    assert any(line.startswith("plan: ") for line in found["differences"])
+    assert "too few steps: 2 of 6" in scalelag("compare", *sides).stdout
+    assert scalelag("compare", *sides, "--format", "md").stdout.startswith("## ❔ NOT COMPARABLE")
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "said"),
+    [
+        ("late", "late", "stands on both sides"),
+        ("none", "late", "run.json"),
+        ("nothing-there", "late", "nothing-there"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused_by_name(folder, base, candidate, said):
+    done = scalelag("compare", str(folder / base), "--against", str(folder / candidate))
+
+    assert done.returncode in (1, 2)
+    assert said in done.stderr

@@ -10,7 +10,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench diagnosis clean
+.PHONY: help demo test chromium check bench diagnosis clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ help:  ## list the targets
 demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and the report
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
 
-test: $(STAMP)  ## every tier of tests; options for pytest go into ARGS="..."
+test: $(STAMP) chromium  ## every tier of tests; options for pytest go into ARGS="..."
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(STAMP)  ## lint, format and types
@@ -51,3 +51,10 @@ $(STAMP): pyproject.toml constraints.txt
 $(BENCH_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
+
+# The browser tests open pages in Chromium. Where it is missing and cannot be installed, they fail and say so.
+chromium:
+	@test -n "$$SCALELAG_CHROMIUM" || command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	  ! command -v apt-get >/dev/null || test "$$(id -u)" != 0 || { \
+	    echo "Installing Chromium for the browser tests"; apt-get -qq update && \
+	    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; } || true

@@ -57,7 +57,7 @@ def _print_step(console: Console, title: str, step: StepReport) -> None:
         for evidence in step.evidence:
             emit(console, _shown(evidence), 3)
         return
-    _print_title(console, title, _named(step.findings, step.cause))
+    _print_title(console, title, named(step.findings, step.cause))
     for line in _finding_lines(step.findings, step.cause):
         emit(console, line, 3)
 
@@ -70,7 +70,7 @@ def _print_failure(
     title = f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})"
     plainly = [msgspec.structs.replace(finding, seconds=None) for finding in failure.findings]
     unknown = [] if failure.notes else ["no cause found"]
-    _print_title(console, title, _named(plainly, failure.cause) or unknown)
+    _print_title(console, title, named(plainly, failure.cause) or unknown)
     for note in failure.notes:
         emit(console, _marked(">", note), 3)
     new = [f for f in failure.findings if (failure.index, f.cause) not in explained]
@@ -82,7 +82,7 @@ def _print_title(console: Console, title: str, names: Sequence[str]) -> None:
     emit(console, flow([f"{title}:", *names], room(console), " "))
 
 
-def _named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
+def named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
     """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`."""
     texts = [
         f"{f.cause} ({f.seconds:.1f} s)" if f.seconds is not None else f.cause for f in findings
@@ -120,11 +120,11 @@ def _shown(evidence: Evidence) -> RenderableType:
     when = f"{evidence.at_s:.1f} s: " if evidence.at_s is not None else ""
     text = Text(f"{when}{plain(evidence.text)}")
     if evidence.raw:
-        text.append(f'  "{shortened(_quotation(evidence.raw), _QUOTED)}"', style="dim")
+        text.append(f'  "{shortened(quotation(evidence.raw), _QUOTED)}"', style="dim")
     return hanging(Text("-"), text)
 
 
-def _quotation(raw: str) -> str:
+def quotation(raw: str) -> str:
     """The part of a log line or message that says it: of a traceback, the exception."""
     lines = [line for line in _COLOUR.sub("", raw).splitlines() if line.strip()]
     return _LOG_HEAD.sub("", lines[-1]).strip() if lines else ""

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from reports.analysis.chart_series import scaling
 from reports.analysis.curves import Analysis, Curves, Series
-from reports.analysis.model import Report
 from reports.render.layout import INDENT, emit, flow, room
 from reports.render.wording import level, plain
 
@@ -35,7 +35,7 @@ Curve = tuple[list[float], list[float]]
 def print_charts(console: Console, analysis: Analysis) -> None:
     """Print a chart of each deployment that scales, three at most; say what is left out, and why."""
     curves = analysis.curves
-    keys = [key for key in _scaling(analysis.report) if _seen(curves, key)]
+    keys = [key for key in scaling(analysis.report) if _seen(curves, key)]
     if not keys:
         return
     if room(console) < _LEAST_WIDTH:
@@ -52,20 +52,6 @@ def print_charts(console: Console, analysis: Analysis) -> None:
             return
     if left_out := keys[_MOST_CHARTS:]:
         _print_remark(console, f"no chart for {', '.join(plain(key) for key in left_out)}")
-
-
-def _scaling(report: Report) -> list[str]:
-    """Deployments that can scale or did; those that did come first."""
-    changed = {
-        key: deployment.replicas.min != deployment.replicas.max
-        for key, deployment in report.deployments.items()
-    }
-    scaling = [
-        key
-        for key, deployment in report.deployments.items()
-        if deployment.autoscaling is not None or changed[key]
-    ]
-    return sorted(scaling, key=lambda key: not changed[key])
 
 
 def _seen(curves: Curves, key: str) -> bool:

@@ -57,14 +57,14 @@ def _tables(console: Console, measured: Sequence[StepReport]) -> Iterator[Group]
 
 def _notes(deployment: DeploymentReport) -> Group:
     steps = deployment.steps
-    idle = _idle_steps(steps)
+    idle = idle_steps(steps)
     notes: list[RenderableType] = [
-        hanging(Text(f"{step_name(step)}:"), Text(remark))
+        hanging(Text(f"{step_name(step)}:"), Text(text))
         for step in steps
-        if step not in idle and (remark := _remark(step, deployment))
+        if step not in idle and (text := remark(step, deployment))
     ]
     if idle or not steps:
-        notes.append(Text(_reasons(idle), style="dim"))
+        notes.append(Text(idle_reasons(idle), style="dim"))
     return Group(*notes)
 
 
@@ -198,7 +198,7 @@ def _described(
     return Text("\n").join([flow(head, width), flow(parts, width)])
 
 
-def _remark(step: StepReport, deployment: DeploymentReport) -> str:
+def remark(step: StepReport, deployment: DeploymentReport) -> str:
     """What a reader must know of a step beyond its figures; empty if nothing."""
     if step.total_s is None:
         return plain(step.reason or "not measured")
@@ -249,7 +249,7 @@ def _delay(step: StepReport) -> str:
     )
 
 
-def _idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:
+def idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:
     """Steps without a lag that nobody wonders at: the load stayed, or the run began or ended."""
     return [
         step
@@ -267,7 +267,7 @@ def _suffices(step: StepReport) -> bool:
     return target <= before if step.direction == "up" else target >= before
 
 
-def _reasons(steps: Iterable[StepReport]) -> str:
+def idle_reasons(steps: Iterable[StepReport]) -> str:
     """Why each of these steps has no lag, on one line; without any, that no step was reached."""
     by_reason: dict[str, list[str]] = {}
     for step in steps:

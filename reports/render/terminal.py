@@ -46,7 +46,7 @@ def _print_verdict(console: Console, report: Report) -> None:
     badge = _badge(report.verdict)
     parts = (*_about_run(report.run), *_about_load(report), *_about_probe(report.probe))
     emit(console, hanging(badge, flow(parts, room(console) - badge.cell_len - 1)))
-    for reason in _reasons(report):
+    for reason in run_reasons(report):
         emit(console, hanging(Text("!", style="bold"), Text(reason, overflow="fold")))
 
 
@@ -75,11 +75,12 @@ def _about_probe(probe: ProbeReport) -> tuple[str, ...]:
     return (f"probe {often}, {count(probe.gaps, 'gap')}{blind}, {cost}",)
 
 
-def _reasons(report: Report) -> list[str]:
-    run, reasons = report.run, [plain(reason) for reason in report.reasons]
-    if run.status != "complete" and not any(r.startswith(run.status) for r in reasons):
-        reasons.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
-    return reasons
+def run_reasons(report: Report) -> list[str]:
+    """Why the run is invalid, or not complete."""
+    run, found = report.run, [plain(reason) for reason in report.reasons]
+    if run.status != "complete" and not any(r.startswith(run.status) for r in found):
+        found.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
+    return found
 
 
 def _print_warnings(console: Console, report: Report) -> None:
@@ -122,14 +123,15 @@ def _about_gate(gate: GateResult) -> tuple[str, str, str]:
 
 def _print_record(console: Console, report: Report, record: str) -> None:
     console.print()
-    if missing := _not_measured(report):
+    if missing := not_measured(report):
         emit(console, Text(f"not measured: {'; '.join(missing)}", style="dim"))
     path = plain(record)
     again = f"(scalelag report {shlex.quote(path)})"
     emit(console, flow([f"Record: {path}", again], room(console), "   "))
 
 
-def _not_measured(report: Report) -> list[str]:
+def not_measured(report: Report) -> list[str]:
+    """What no step measured, with reasons where they are short."""
     phases = unmeasured_phases(report.deployments.values())
     names = ", ".join(plain(name) for name in report.not_measured)
     return [

@@ -13,9 +13,11 @@ from locust.runners import MasterRunner, Runner, WorkerNode, WorkerRunner
 from locust.user import User
 from rich.console import Console
 
+from reports.analysis.chart_series import chart_series
 from reports.analysis.curves import Analysis
 from reports.analysis.gates import parse_gate
 from reports.analysis.summary import analyse
+from reports.render.html.report_page import render_html
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
 from reports.render.verdict import exit_code
@@ -29,7 +31,7 @@ from scalelag.plugin.session import Session
 from scalelag.plugin.tries import Outcome, note_outcome
 from scalelag.plugin.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE, LoadWorker
 from scalelag.record.clock import Clock
-from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
+from scalelag.record.run_dir import HTML_FILE, REPORT_FILE, load_run, write_file
 
 _PARENT_LOOK_S = 1.0
 _WORKERS_LOOK_S = 0.2
@@ -195,8 +197,12 @@ class Control:
     def _analyse(self, session: Session, path: Path, *, interrupted: bool) -> None:
         try:
             gates = [parse_gate(text) for text in session.options.gates]
-            analysis = analyse(load_run(path), gates)
+            recorded = load_run(path)
+            analysis = analyse(recorded, gates)
             write_file(path / REPORT_FILE, render_json(analysis.report))
+            if "html" in session.options.reports:
+                charts = chart_series(recorded, analysis.report)
+                write_file(path / HTML_FILE, render_html(analysis.report, charts))
         except ScalelagError as error:
             self.refuse(error)
             return

@@ -231,6 +231,13 @@ OPTIONS: tuple[Option, ...] = (
         check=parse_gate,
         in_web=False,
     ),
+    Option(
+        "--report",
+        "Report to write into the run directory, beside report.json: html. Can be repeated.",
+        "list",
+        choices=("html",),
+        in_web=False,
+    ),
     Option("--strict", "An inconclusive gate fails the run (exit 5).", "flag", default=False),
 )
 

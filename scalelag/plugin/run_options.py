@@ -58,6 +58,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     out: Path
     name: str
     gates: tuple[str, ...]
+    reports: tuple[str, ...]
     strict: bool
     raw: dict[str, Any]
 
@@ -130,6 +131,7 @@ def run_options(parsed: Mapping[str, Any], handed: Handed | None = None) -> RunO
         out=Path(values["out"]),
         name=values["name"],
         gates=lists["gate"],
+        reports=lists["report"],
         strict=values["strict"],
         raw=values | {name: list(items) for name, items in lists.items()},
     )

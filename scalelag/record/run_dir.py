@@ -27,6 +27,7 @@ REQUESTS_FILE = "requests.arrow"
 REPLICAS_FILE = "replicas.jsonl"
 EVIDENCE_FILE = "evidence.jsonl"
 REPORT_FILE = "report.json"
+HTML_FILE = "report.html"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 

@@ -17,7 +17,14 @@ import psutil
 import pytest
 
 from scalelag.record.requests_file import read_requests
-from scalelag.record.run_dir import REPORT_FILE, REQUESTS_FILE, RUN_FILE, RecordedRun, load_run
+from scalelag.record.run_dir import (
+    HTML_FILE,
+    REPORT_FILE,
+    REQUESTS_FILE,
+    RUN_FILE,
+    RecordedRun,
+    load_run,
+)
 from tests.sim.http_echo import Arrival, Echo, running_echo
 from tests.sim.scenarios import one_deployment, steady_replica
 from tests.sim.standin import ROOT, Standin, running_standin
@@ -412,7 +419,9 @@ def test_body_and_headers_reach_the_server_and_secrets_stay_out_of_sight(echo, t
     with running_standin(one_deployment(steady_replica(), token=token)) as standin:
         target = ["--host", echo.url, "--dashboard", standin.url, "--steps", "50rps:2s"]
         with started(
-            tmp_path, *target, *request, *headers, "--processes", "2", environment=environment
+            tmp_path,
+            *(*target, *request, *headers, "--processes", "2", "--report", "html"),
+            environment=environment,
         ) as locust:
             until(lambda: sent_to(echo, "/chat?x=1"), what="a request")
             shown = locust.command_lines()
@@ -428,7 +437,7 @@ def test_body_and_headers_reach_the_server_and_secrets_stay_out_of_sight(echo, t
         assert arrival.headers["Content-Type"] == "application/json"
     assert "${APP_SECRET}" in shown
     files = {path.name: path.read_text("latin-1") for path in run.path.iterdir()}
-    assert {RUN_FILE, REPORT_FILE, REQUESTS_FILE, "replicas.jsonl"} <= set(files)
+    assert {RUN_FILE, REPORT_FILE, HTML_FILE, REQUESTS_FILE, "replicas.jsonl"} <= set(files)
     places = files | {"arguments": shown, "stdout": run.stdout, "stderr": run.stderr}
     assert [name for name, text in places.items() if secret in text or token in text] == []
 

@@ -1,0 +1,92 @@
+"""What the charts of a page draw, over seconds since the plan's start: as much as a page can hold."""
+
+from typing import Literal
+
+import msgspec
+
+BarState = Literal["allocate", "initialize", "mark_running", "RUNNING", "STOPPING"]
+
+
+class LoadBins(msgspec.Struct, frozen=True):
+    """The load in bins of `bin_s` from each of `from_s`.
+
+    Requests per second: `offered` and `failed` (never sent ones among them) by intended start,
+    `completed` by the moment of the answer. Latency by intended start, None where none was sent.
+    """
+
+    bin_s: float
+    from_s: tuple[float, ...]
+    offered_rps: tuple[float, ...]
+    completed_rps: tuple[float, ...]
+    failed_rps: tuple[float, ...]
+    latency_p50_ms: tuple[float | None, ...]
+    latency_p95_ms: tuple[float | None, ...]
+    latency_p99_ms: tuple[float | None, ...]
+    latency_max_ms: tuple[float | None, ...]
+
+
+class ReplicaCurve(msgspec.Struct, frozen=True):
+    """Replicas by state, and the target, from each of `times_s` until the next.
+
+    `starting` are all on their way up or being updated, `stopping` all on their way out.
+    """
+
+    times_s: tuple[float, ...]
+    starting: tuple[int, ...]
+    running: tuple[int, ...]
+    stopping: tuple[int, ...]
+    target: tuple[int | None, ...]
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """One state of a replica."""
+
+    state: BarState
+    from_s: float
+    to_s: float
+
+
+class ReplicaBar(msgspec.Struct, frozen=True):
+    """The life of a replica; `critical_in` are the steps whose critical replica it was."""
+
+    replica: str
+    node: str | None
+    stretches: tuple[Stretch, ...]
+    critical_in: tuple[int, ...] = ()
+
+
+class DecisionMark(msgspec.Struct, frozen=True):
+    """The autoscaler changed its target, between `lo_s` and `hi_s`."""
+
+    at_s: float
+    lo_s: float
+    hi_s: float
+    before: int
+    after: int
+
+
+class DeploymentCharts(msgspec.Struct, frozen=True):
+    """The charts of one deployment."""
+
+    curve: ReplicaCurve
+    bars: tuple[ReplicaBar, ...]
+    decisions: tuple[DecisionMark, ...]
+
+
+class Band(msgspec.Struct, frozen=True):
+    """A time of which something is to be said."""
+
+    from_s: float
+    to_s: float
+    what: str
+
+
+class Charts(msgspec.Struct, frozen=True):
+    """Everything that is drawn of one run; `thinned` says in sentences what was left out."""
+
+    end_s: float
+    load: LoadBins
+    deployments: dict[str, DeploymentCharts]
+    unseen: tuple[Band, ...] = ()
+    restarts: tuple[Band, ...] = ()
+    thinned: tuple[str, ...] = ()

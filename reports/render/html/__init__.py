@@ -1,0 +1,1 @@
+"""Pages of HTML: one self-contained file each, that asks nobody for anything."""

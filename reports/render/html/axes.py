@@ -1,0 +1,141 @@
+"""What the charts of a page have in common: their axes, and the marks of steps."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reports.analysis.charts import Charts
+from reports.analysis.model import LoadStepReport, StepReport
+from reports.render.html.parts import color
+
+LEFT_PX = 66
+_MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
+_LEAST_SHARE_BETWEEN_LABELS = 0.09
+_LEAST_SHARE_BETWEEN_MARKS = 0.02
+_ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}
+FONT_PX = 12
+_FONTS = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+
+
+def layout(height_px: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
+    """The layout of every chart; colours are names of CSS variables."""
+    common = {
+        "height": height_px,
+        "margin": _MARGIN,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": _FONTS, "size": FONT_PX, "color": color("text-soft")},
+        "showlegend": False,
+        "hoverlabel": {
+            "bgcolor": color("surface"),
+            "bordercolor": color("line"),
+            "font": {"color": color("text"), "size": FONT_PX},
+        },
+    }
+    return {**common, **more}
+
+
+def axis(**more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
+    """An axis of values from 0 on."""
+    common = {
+        "gridcolor": color("grid"),
+        "linecolor": color("line"),
+        "zeroline": False,
+        "automargin": False,
+        "fixedrange": True,
+        "rangemode": "tozero",
+    }
+    return {**common, **more}
+
+
+def time_axis(charts: Charts) -> dict[str, Any]:
+    """Seconds since the plan's start, the same for all linked charts."""
+    return axis(
+        range=[0, round(charts.end_s, 3)],
+        fixedrange=False,
+        minallowed=0,
+        maxallowed=round(charts.end_s, 3),
+        ticksuffix=" s",
+        tickformat=",",
+        showline=True,
+        hoverformat=".2f",
+        spikecolor=color("mark"),
+        spikethickness=1,
+        spikedash="solid",
+        nticks=9,
+    )
+
+
+def marks(
+    charts: Charts, steps: Sequence[LoadStepReport | StepReport]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Shapes and labels: a line at each step, a band where nothing was seen, a line at restarts.
+
+    Of steps that follow too closely to be told apart, some have no line, or no label.
+    """
+    marked = _apart(steps, _LEAST_SHARE_BETWEEN_MARKS * charts.end_s)
+    shapes = [_line(step.at_s, color("mark"), "dot") for step in marked if step.at_s > 0]
+    shapes += [_band(gap.from_s, gap.to_s) for gap in charts.unseen]
+    shapes += [_line(row.to_s, color("restart"), "dash") for row in charts.restarts]
+    return shapes, list(_labels(charts, steps))
+
+
+def _apart(
+    steps: Sequence[LoadStepReport | StepReport], least_s: float
+) -> Iterator[LoadStepReport | StepReport]:
+    """The first step, and then each that comes `least_s` after the last of these."""
+    free_from_s = float("-inf")
+    for step in steps:
+        if step.at_s >= free_from_s:
+            free_from_s = step.at_s + least_s
+            yield step
+
+
+def _labels(
+    charts: Charts, steps: Sequence[LoadStepReport | StepReport]
+) -> Iterator[dict[str, Any]]:
+    """The number of a step above its line, where there is room for it."""
+    for step in _apart(steps, _LEAST_SHARE_BETWEEN_LABELS * charts.end_s):
+        yield {
+            "x": round(step.at_s, 3),
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "xanchor": "center" if step.at_s > 0 else "left",
+            "showarrow": False,
+            "text": f"{step.index} {_ARROWS[_direction(step)]}",
+            "font": {"color": color("mark")},
+        }
+
+
+def _direction(step: LoadStepReport | StepReport) -> str:
+    if step.to_level == step.from_level:
+        return "none"
+    return "up" if step.to_level > step.from_level else "down"
+
+
+def _line(at_s: float, line_color: str, dash: str) -> dict[str, Any]:
+    at_s = round(at_s, 3)
+    return {
+        "type": "line",
+        "x0": at_s,
+        "x1": at_s,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "line": {"color": line_color, "width": 1, "dash": dash},
+        "layer": "above",
+    }
+
+
+def _band(from_s: float, to_s: float) -> dict[str, Any]:
+    return {
+        "type": "rect",
+        "x0": round(from_s, 3),
+        "x1": round(to_s, 3),
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "fillcolor": color("unseen"),
+        "line": {"width": 0},
+        "layer": "below",
+    }

@@ -1,0 +1,107 @@
+"""What made steps late and requests fail, with the evidence, for a page."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from reports.analysis.findings import Evidence, FailureReport, Finding
+from reports.analysis.model import Report, StepReport
+from reports.render.causes import named, quotation, told_of
+from reports.render.wording import count, plain, shortened, step_name
+
+_MOST = 30
+_MOST_EVIDENCE = 8
+_QUOTED = 240
+_TOLD = 300
+
+
+class EvidenceLine(msgspec.Struct, frozen=True):
+    """One thing that a finding rests on; `quotation` is what Ray said."""
+
+    when: str
+    text: str
+    node: str
+    quotation: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One finding in words: its name with the time it explains, advice, evidence."""
+
+    name: str
+    advice: str
+    tell_apart: str
+    evidence: tuple[EvidenceLine, ...]
+
+
+class CausePart(msgspec.Struct, frozen=True):
+    """The findings on one step, or on the failed requests of one; `where` is the deployment."""
+
+    where: str
+    title: str
+    names: str
+    findings: tuple[Told, ...]
+    notes: tuple[str, ...] = ()
+
+
+def cause_parts(report: Report) -> list[CausePart]:
+    """Steps that were late, then failed requests; thirty at most of each."""
+    late = [_of_step(plain(key), step) for key, step in _late(report)[:_MOST]]
+    return late + [_of_failure(failure) for failure in report.failures[:_MOST]]
+
+
+def causes_left_out(report: Report) -> int:
+    """How many steps and failures `cause_parts` leaves out."""
+    numbers = (len(_late(report)), len(report.failures))
+    return sum(max(0, number - _MOST) for number in numbers)
+
+
+def _late(report: Report) -> list[tuple[str, StepReport]]:
+    return [
+        (key, step)
+        for key, deployment in report.deployments.items()
+        for step in told_of(deployment)
+    ]
+
+
+def _of_step(where: str, step: StepReport) -> CausePart:
+    names = " ".join(named(step.findings, step.cause)) if step.findings else "no cause found"
+    alone = () if step.findings else (Told("", "", "", tuple(_lines(step.evidence))),)
+    return CausePart(
+        where=where,
+        title=f"step {step_name(step)}",
+        names=names,
+        findings=(*_told(step.findings), *alone),
+    )
+
+
+def _of_failure(failure: FailureReport) -> CausePart:
+    kinds = ", ".join(f"{n:,} \u00d7 {shortened(kind)}" for kind, n in failure.errors.items())
+    names = " ".join(named(failure.findings, failure.cause))
+    return CausePart(
+        where="",
+        title=f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})",
+        names=names or ("" if failure.notes else "no cause found"),
+        findings=tuple(_told(failure.findings)),
+        notes=tuple(map(plain, failure.notes)),
+    )
+
+
+def _told(findings: Sequence[Finding]) -> Iterator[Told]:
+    for finding in findings:
+        explains = f", {finding.seconds:.1f} s" if finding.seconds is not None else ""
+        yield Told(
+            name=f"{finding.cause}{explains}",
+            advice=plain(finding.advice),
+            tell_apart=plain(finding.tell_apart or ""),
+            evidence=tuple(_lines(finding.evidence)),
+        )
+
+
+def _lines(evidence: Sequence[Evidence]) -> Iterator[EvidenceLine]:
+    for one in evidence[:_MOST_EVIDENCE]:
+        yield EvidenceLine(
+            when="" if one.at_s is None else f"{one.at_s:.1f} s",
+            text=shortened(one.text, _TOLD),
+            node=shortened(one.node or "", 12),
+            quotation=shortened(quotation(one.raw), _QUOTED) if one.raw else "",
+        )

@@ -1,0 +1,264 @@
+"""The charts of one deployment's replicas: how many in which state, and the life of each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reports.analysis.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
+from reports.analysis.model import DeploymentReport
+from reports.render.html.axes import axis, layout, marks, time_axis
+from reports.render.html.parts import Column, Figure, Key, Table, chart_text, color, rounded
+from reports.render.wording import NOT_MEASURED, count, shortened
+
+_HEIGHT_PX = 220
+_FRAME_PX = 56
+_ROW_PX = 20
+_MOST_NAMED = 60
+_MOST_HEIGHT_PX = 900
+_NAME_LENGTH = 9
+_MOST_TOLD = 6
+_STATES: tuple[tuple[BarState, str], ...] = (
+    ("allocate", "allocate: waits for its place"),
+    ("initialize", "initialize: its constructor"),
+    ("mark_running", "mark_running: first health check"),
+    ("RUNNING", "RUNNING"),
+    ("STOPPING", "STOPPING"),
+)
+
+
+def replicas_figure(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -> Figure:
+    """Replicas by state, stacked, and the target with its decisions."""
+    own = charts.deployments[key]
+    shapes, labels = marks(charts, deployment.steps)
+    states = ("running", "starting", "stopping")
+    return Figure(
+        id=f"{id_}-replicas",
+        title="Replicas by state",
+        unit="replicas",
+        sentence=_replicas_sentence(deployment, own),
+        height_px=_HEIGHT_PX,
+        plot={
+            "data": [
+                *(_area(own.curve, state) for state in states),
+                _target(own.curve),
+                _decisions(own.decisions),
+            ],
+            "layout": layout(
+                _HEIGHT_PX,
+                xaxis=time_axis(charts),
+                yaxis=axis(nticks=6, tickformat="d", dtick=_whole_ticks(own.curve)),
+                shapes=shapes,
+                annotations=labels,
+                hovermode="x unified",
+            ),
+        },
+        keys=(
+            Key("running", "RUNNING"),
+            Key("starting", "STARTING"),
+            Key("stopping", "STOPPING"),
+            Key("target", "target", "dashed"),
+            Key("target", "decision of the autoscaler", "diamond"),
+        ),
+        table=_curve_table(own),
+        linked=True,
+    )
+
+
+def _area(curve: ReplicaCurve, state: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": {"running": "RUNNING", "starting": "STARTING", "stopping": "STOPPING"}[state],
+        "x": rounded(curve.times_s),
+        "y": list(getattr(curve, state)),
+        "stackgroup": "replicas",
+        # Where there are none of a state, its line would lie upon that of the others.
+        "line": {"color": color(state), "width": 1.5 if state == "running" else 0, "shape": "hv"},
+        "fillcolor": color(f"{state}-fill"),
+        "hovertemplate": "%{y}",
+    }
+
+
+def _target(curve: ReplicaCurve) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "target",
+        "x": rounded(curve.times_s),
+        "y": list(curve.target),
+        "line": {"color": color("target"), "width": 1.8, "shape": "hv", "dash": "4px,3px"},
+        "connectgaps": False,
+        "hovertemplate": "%{y}",
+    }
+
+
+def _decisions(decisions: Sequence[DecisionMark]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "decision",
+        "x": rounded([mark.at_s for mark in decisions]),
+        "y": [mark.after for mark in decisions],
+        "text": [_decision_text(mark) for mark in decisions],
+        "marker": {"color": color("target"), "size": 9, "symbol": "diamond"},
+        "cliponaxis": False,
+        "hovertemplate": "%{text}",
+    }
+
+
+def _decision_text(mark: DecisionMark) -> str:
+    when = (
+        f"at {mark.at_s:.2f} s"
+        if mark.lo_s == mark.hi_s
+        else f"between {mark.lo_s:.2f} and {mark.hi_s:.2f} s"
+    )
+    return f"{mark.before} to {mark.after} {when}"
+
+
+def _whole_ticks(curve: ReplicaCurve) -> int | None:
+    """Few replicas need a tick each; plotly would put halves between them."""
+    most = max([*curve.running, *(n for n in curve.target if n is not None), 1])
+    return 1 if most <= _MOST_TOLD else None
+
+
+def _replicas_sentence(deployment: DeploymentReport, own: DeploymentCharts) -> str:
+    seen = deployment.replicas
+    if seen.min is None:
+        return "The probe never saw this deployment."
+    told = "; ".join(_decision_text(mark) for mark in own.decisions[:_MOST_TOLD])
+    more = len(own.decisions) - _MOST_TOLD
+    rest = f"; and {count(more, 'more')}" if more > 0 else ""
+    return (
+        f"RUNNING replicas lie between {seen.min} and {seen.max} and end at {seen.final}. "
+        f"{count(len(own.decisions), 'decision')} of the autoscaler"
+        f"{f': {told}{rest}' if told else ''}."
+    )
+
+
+def _curve_table(own: DeploymentCharts) -> Table:
+    curve = own.curve
+    columns = tuple(map(Column, ("from s", "STARTING", "RUNNING", "STOPPING", "target")))
+    rows = zip(
+        (f"{at_s:.2f}" for at_s in curve.times_s),
+        map(str, curve.starting),
+        map(str, curve.running),
+        map(str, curve.stopping),
+        (NOT_MEASURED if target is None else str(target) for target in curve.target),
+        strict=True,
+    )
+    return Table("Replicas by state, whenever they changed", columns, tuple(rows))
+
+
+def lives_figure(
+    id_: str, deployment: DeploymentReport, own: DeploymentCharts, charts: Charts
+) -> Figure:
+    """A Gantt chart: each replica's states from its beginning to its end."""
+    bars = own.bars
+    is_named = len(bars) <= _MOST_NAMED
+    height_px = _FRAME_PX + (
+        _ROW_PX * max(2, len(bars)) if is_named else min(_MOST_HEIGHT_PX, 8 * len(bars))
+    )
+    shapes, labels = marks(charts, deployment.steps)
+    used = [
+        state for state in _STATES if any(s.state == state[0] for b in bars for s in b.stretches)
+    ]
+    return Figure(
+        id=f"{id_}-lives",
+        title="Life of each replica",
+        unit="one row a replica",
+        sentence=_lives_sentence(own, charts),
+        height_px=height_px,
+        plot={
+            "data": [_stretches(own, state) for state, _ in used],
+            "layout": layout(
+                height_px,
+                xaxis=time_axis(charts),
+                yaxis=axis(
+                    range=[len(bars) - 0.4, -0.6],
+                    showgrid=False,
+                    tickvals=list(range(len(bars))) if is_named else [],
+                    ticktext=[_row_name(b.replica, critical=bool(b.critical_in)) for b in bars]
+                    if is_named
+                    else [],
+                ),
+                shapes=shapes,
+                annotations=labels,
+                barmode="overlay",
+                bargap=0.25 if is_named else 0,
+                hovermode="closest",
+            ),
+        },
+        keys=tuple(Key(_color(state), name) for state, name in used),
+        table=_lives_table(own),
+        linked=True,
+    )
+
+
+def _color(state: BarState) -> str:
+    return {"RUNNING": "running", "STOPPING": "stopping"}.get(state, state)
+
+
+def _row_name(replica: str, *, critical: bool) -> str:
+    short = replica if len(replica) <= _NAME_LENGTH else f"{replica[: _NAME_LENGTH - 1]}\u2026"
+    return f"{chart_text(short)}{' *' if critical else ''}"
+
+
+def _stretches(own: DeploymentCharts, state: BarState) -> dict[str, Any]:
+    rows = [
+        (row, bar.replica, stretch)
+        for row, bar in enumerate(own.bars)
+        for stretch in bar.stretches
+        if stretch.state == state
+    ]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": state,
+        "base": rounded([stretch.from_s for _, _, stretch in rows]),
+        "x": rounded([stretch.to_s - stretch.from_s for _, _, stretch in rows]),
+        "y": [row for row, _, _ in rows],
+        "text": [chart_text(shortened(replica, 40)) for _, replica, _ in rows],
+        "textposition": "none",
+        "marker": {"color": color(_color(state)), "line": {"width": 0}},
+        "hovertemplate": f"%{{text}}: {state} from %{{base:.2f}} to %{{x:.2f}} s<extra></extra>",
+    }
+
+
+def _lives_sentence(own: DeploymentCharts, charts: Charts) -> str:
+    came = sum(bar.stretches[0].from_s > 0 for bar in own.bars)
+    went = sum(bar.stretches[-1].to_s < charts.end_s for bar in own.bars)
+    never = sum(all(s.state != "RUNNING" for s in bar.stretches) for bar in own.bars)
+    failed = f", {never} of them never RUNNING" if never else ""
+    critical = " A star marks the critical replica of a step." if _has_critical(own) else ""
+    return (
+        f"{count(len(own.bars), 'replica')}{failed}; {came:,} came during the run and {went:,} went."
+        f"{critical}"
+    )
+
+
+def _has_critical(own: DeploymentCharts) -> bool:
+    return any(bar.critical_in for bar in own.bars)
+
+
+def _lives_table(own: DeploymentCharts) -> Table:
+    columns = (
+        Column("replica", words=True, outside=True),
+        Column("node", words=True, outside=True),
+        *(Column(state, "from s") for state, _ in _STATES),
+        Column("until s"),
+        Column("critical in step", words=True),
+    )
+    rows = tuple(
+        (
+            shortened(bar.replica, 60),
+            shortened(bar.node or NOT_MEASURED, 12),
+            *_froms({stretch.state: stretch.from_s for stretch in bar.stretches}),
+            f"{bar.stretches[-1].to_s:.2f}",
+            ", ".join(map(str, bar.critical_in)) or "",
+        )
+        for bar in own.bars
+    )
+    return Table("Replicas, and when each began a state", columns, rows)
+
+
+def _froms(from_s: dict[BarState, float]) -> list[str]:
+    return [f"{from_s[state]:.2f}" if state in from_s else NOT_MEASURED for state, _ in _STATES]

@@ -1,0 +1,145 @@
+"""`report.html`: the report of one run as a page."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from reports.analysis.charts import Charts
+from reports.analysis.model import DeploymentReport, Report
+from reports.render.html.cause_parts import cause_parts, causes_left_out
+from reports.render.html.embed import Script
+from reports.render.html.lag_figure import lag_figure
+from reports.render.html.load_figures import latency_figure, load_figure
+from reports.render.html.parts import Figure, Table
+from reports.render.html.replica_figures import lives_figure, replicas_figure
+from reports.render.html.shell import environment, shell
+from reports.render.html.summary_parts import facts, gate_lines, tiles
+from reports.render.html.tables import (
+    error_table,
+    lag_tables,
+    load_table,
+    name_table,
+    stream_table,
+    worker_table,
+)
+from reports.render.lag_table import idle_reasons, idle_steps, remark
+from reports.render.terminal import not_measured, run_reasons
+from reports.render.wording import level, plain, step_name
+
+_MOST_NOTES = 100
+
+
+class DeploymentPart(msgspec.Struct, frozen=True):
+    """What a page says of one deployment; `notes` are (step, remark)."""
+
+    key: str
+    id: str
+    bounds: str
+    tables: tuple[Table, ...]
+    notes: tuple[tuple[str, str], ...]
+    idle: str
+    figures: tuple[Figure, ...]
+
+
+class View(msgspec.Struct, frozen=True):
+    """A stretch of time to look at: a step with some time before it."""
+
+    name: str
+    from_s: float
+    to_s: float
+
+
+def render_html(report: Report, charts: Charts, plotly: Script | None = None) -> bytes:
+    """The page in UTF-8. `plotly` is put in place of plotly.js, which makes 4.8 MB of it."""
+    parts = [
+        _deployment_part(number, key, report, charts)
+        for number, key in enumerate(report.deployments, start=1)
+    ]
+    load_figures = [load_figure(report, charts), latency_figure(report, charts)]
+    figures = [*load_figures, *(figure for part in parts for figure in part.figures)]
+    tables = (stream_table, name_table, worker_table, error_table)
+    page = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=f"{report.verdict.upper()}: {plain(report.run.name)}",
+            **shell(figures, plotly),
+            report=report,
+            name=plain(report.run.name),
+            reasons=run_reasons(report),
+            gates=gate_lines(report.gates),
+            tiles=tiles(report),
+            facts=facts(report),
+            views=_views(report, charts),
+            load_figures=load_figures,
+            deployments=parts,
+            load_table=load_table(report.load),
+            more_tables=[table for build in tables if (table := build(report.load))],
+            causes=cause_parts(report),
+            causes_left_out=_more(causes_left_out(report)),
+            lint_left_out=_more(len(report.lint) - _MOST_NOTES),
+            warnings_left_out=_more(len(report.warnings) - _MOST_NOTES),
+            lint=[(finding.rule, plain(finding.line)) for finding in report.lint[:_MOST_NOTES]],
+            warnings=[plain(text) for text in report.warnings[:_MOST_NOTES]],
+            not_measured=not_measured(report),
+            unmeasured=[(plain(name), plain(why)) for name, why in report.not_measured.items()],
+            thinned=[plain(text) for text in charts.thinned],
+            unseen=bool(charts.unseen),
+            restarts=bool(charts.restarts),
+        )
+    )
+    return page.encode()
+
+
+def _more(number: int) -> str:
+    return f"and {number:,} more: see report.json" if number > 0 else ""
+
+
+def _deployment_part(number: int, key: str, report: Report, charts: Charts) -> DeploymentPart:
+    deployment, id_ = report.deployments[key], f"deployment-{number}"
+    idle = idle_steps(deployment.steps)
+    notes = (
+        (step_name(step), remark(step, deployment)) for step in deployment.steps if step not in idle
+    )
+    return DeploymentPart(
+        key=plain(key),
+        id=id_,
+        bounds=_bounds(deployment),
+        tables=tuple(lag_tables(deployment, len(report.deployments))),
+        notes=tuple((name, text) for name, text in notes if text)[:_MOST_NOTES],
+        idle=idle_reasons(idle) if idle or not deployment.steps else "",
+        figures=tuple(_figures(key, id_, deployment, charts)),
+    )
+
+
+def _figures(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -> list[Figure]:
+    found: list[Figure] = []
+    own = charts.deployments.get(key)
+    if own is not None and own.curve.times_s:
+        found.append(replicas_figure(key, id_, deployment, charts))
+    if own is not None and own.bars:
+        found.append(lives_figure(id_, deployment, own, charts))
+    if (budget := lag_figure(id_, deployment)) is not None:
+        found.append(budget)
+    return found
+
+
+def _bounds(deployment: DeploymentReport) -> str:
+    config = deployment.autoscaling
+    if config is None:
+        return "does not scale by itself"
+    low, high = (config.get(name, "?") for name in ("min_replicas", "max_replicas"))
+    return plain(f"{low} to {high} replicas")
+
+
+def _views(report: Report, charts: Charts) -> Sequence[View]:
+    """What the time axes can be set to: each step, from a tenth of its hold before it."""
+    return [
+        View(
+            name=f"step {step.index} at {step.at_s:.1f} s: "
+            f"{level(step.from_level)} to {level(step.to_level)} {step.unit}",
+            from_s=max(0.0, step.at_s - 0.1 * step.hold_s),
+            to_s=min(charts.end_s, step.at_s + step.hold_s),
+        )
+        for step in report.load.steps[:_MOST_NOTES]
+    ]

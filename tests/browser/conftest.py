@@ -1,0 +1,111 @@
+"""Pages in a real Chromium: where it is, how it is started, and what it said."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+sys.path.insert(0, str(GOLDEN))  # the hand-built analyses, and the stored runs, are theirs
+
+import drawn  # noqa: E402
+import samples  # noqa: E402
+import traced  # noqa: E402
+
+from reports.analysis.chart_series import chart_series  # noqa: E402
+from reports.analysis.gates import parse_gate  # noqa: E402
+from reports.analysis.summary import analyse  # noqa: E402
+from reports.render.html.report_page import render_html  # noqa: E402
+from scalelag.record.run_dir import load_run  # noqa: E402
+
+VARIABLE = "SCALELAG_CHROMIUM"
+NAMES = ("chromium", "google-chrome")
+MISSING = (
+    "Chromium was not found, and these tests open pages in it. On Debian: apt-get install chromium "
+    f"(make test does so as root). Or set {VARIABLE} to the path of a Chromium or Chrome."
+)
+
+
+class Opened:
+    """A page that is open, with what the browser said and asked for since."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.dialogs: list[str] = []
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("dialog", self._asked)
+
+    def _said(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _asked(self, dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get(VARIABLE) or next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.fail(MISSING)
+    # Chromium refuses to sandbox what root runs.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory) -> Callable[[str], Path]:
+    """Writes the page of a stored run, or of a hand-built analysis, once."""
+    folder = tmp_path_factory.mktemp("pages")
+    built = {"busy": samples.busy, "interrupted": samples.interrupted, "traced": traced.traced}
+
+    def write(name: str) -> Path:
+        path = folder / f"{name}.html"
+        if not path.exists():
+            if name in built:
+                analysis = built[name]()
+                report, charts = analysis.report, drawn.charts(analysis)
+            else:
+                recorded = load_run(GOLDEN / "stored" / name)
+                gates = [parse_gate(text) for text in recorded.info.options["gate"]]
+                report = analyse(recorded, gates).report
+                charts = chart_series(recorded, report)
+            path.write_bytes(render_html(report, charts))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def opened(browser, written) -> Iterator[Callable[..., Opened]]:
+    """Opens a page, by name or path, without a network, and waits until its charts are drawn."""
+    contexts = []
+
+    def open_page(
+        page: str | Path, width: int = 1440, scheme: str = "light", **options: object
+    ) -> Opened:
+        path = written(page) if isinstance(page, str) else page
+        context = browser.new_context(
+            viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True, **options
+        )
+        contexts.append(context)
+        found = Opened(context.new_page())
+        found.page.goto(path.as_uri())
+        found.page.wait_for_selector("html[data-drawn=yes]", timeout=60_000)
+        return found
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,212 @@
+"""The page of a run as a reader meets it: in light and dark, on a phone and a wide screen."""
+
+import time
+
+import pytest
+from samples import HOSTILE
+
+PAGES = ("demo", "node-started", "busy", "interrupted", "traced")
+RANGES = """[...document.querySelectorAll('.plot')].map(plot => plot.layout.xaxis)
+    .filter(axis => !axis.fixedrange).map(axis => axis.range.map(Number))"""
+WIDTHS = """[...document.querySelectorAll('.plot')].map(plot =>
+    [plot.id, plot.querySelector('.main-svg')?.getBoundingClientRect().width ?? 0, plot.clientWidth])"""
+OVERLAPS = """() => {
+    const found = [];
+    for (const plot of document.querySelectorAll('.plot')) {
+        for (const kind of ['.xtick text', '.ytick text', '.annotation-text-g']) {
+            const boxes = [...plot.querySelectorAll(kind)].map(one => one.getBoundingClientRect());
+            boxes.forEach((a, i) => boxes.slice(i + 1).forEach(b => {
+                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                if (wide > 0.5 && high > 3) found.push([plot.id, kind, a.left, b.left]);
+            }));
+        }
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"), [*((name, "light") for name in PAGES), ("demo", "dark"), ("busy", "dark")]
+)
+@pytest.mark.parametrize("width", [390, 1440])
+def test_it_opens_without_a_network_or_a_complaint_and_fits(opened, written, name, width, scheme):
+    found = opened(name, width, scheme)
+
+    page = found.page
+    assert found.complaints == []
+    assert found.requests == [written(name).as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    drawn = page.evaluate(WIDTHS)
+    assert len(drawn) >= 2
+    assert [one for one in drawn if not 0 < one[1] <= one[2] + 1] == []
+    assert page.evaluate(OVERLAPS) == []
+
+
+def wait_until(page, script):
+    """Until `script` is true; playwright's own way to wait needs what the page's policy forbids."""
+    deadline_s = time.monotonic() + 20
+    while not page.evaluate(script):
+        assert time.monotonic() < deadline_s, f"never true: {script}"
+        page.wait_for_timeout(50)
+
+
+def brightness(page, script):
+    red, green, blue = page.evaluate(f"{script}.match(/\\d+/g).slice(0, 3).map(Number)")
+    return (red + green + blue) / 3
+
+
+PAPER = "getComputedStyle(document.querySelector('main > section')).backgroundColor"
+TICK = "getComputedStyle(document.querySelector('.xtick text')).fill"
+
+
+@pytest.mark.parametrize(("scheme", "is_light"), [("light", True), ("dark", False)])
+def test_text_of_charts_stands_out_from_the_paper_in_both_schemes(opened, scheme, is_light):
+    page = opened("demo", scheme=scheme).page
+
+    paper, tick = brightness(page, PAPER), brightness(page, TICK)
+    assert (paper > 200) == is_light
+    assert (paper < 60) != is_light
+    assert abs(paper - tick) > 100
+
+
+def test_charts_follow_when_the_scheme_changes(opened):
+    page = opened("demo", scheme="light").page
+    before = brightness(page, TICK)
+
+    page.emulate_media(color_scheme="dark")
+
+    wait_until(page, f"{TICK} !== 'rgb(84, 93, 104)'")
+    assert brightness(page, TICK) > before + 60
+
+
+def test_names_that_mean_harm_are_shown_as_text(opened):
+    found = opened("busy")
+
+    page = found.page
+    assert found.dialogs == []
+    assert page.evaluate("document.querySelectorAll('main script, header script').length") == 0
+    assert page.locator("h1 bdi").inner_text() == HOSTILE
+    assert page.locator(f"bdi:has-text('{HOSTILE}/Proxy')").count() > 2
+    rows = page.locator(".ytick text").all_text_contents()
+    assert "\u2068<i>[red]\u2026\u2069 *" in rows
+    assert page.locator(".plot a, .plot image").count() == 0
+
+
+def test_choosing_a_step_moves_all_time_axes_and_back(opened):
+    page = opened("demo").page
+    whole = page.evaluate(RANGES)
+
+    page.get_by_label("Show").select_option(index=2)
+    wait_until(page, f"({RANGES}).every(range => range[0] === 8 && range[1] === 30)")
+    page.get_by_label("Show").select_option(index=0)
+    wait_until(page, f"({RANGES}).every(range => range[0] === 0)")
+
+    assert len(whole) == 4
+    assert page.evaluate(RANGES) == whole
+
+
+def test_a_zoom_of_one_chart_moves_the_others(opened):
+    page = opened("demo").page
+    page.locator("#plot-latency").scroll_into_view_if_needed()
+    area = page.locator("#plot-latency .nsewdrag").bounding_box()
+
+    page.mouse.move(area["x"] + 0.25 * area["width"], area["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.5 * area["width"], area["y"] + 55, steps=5)
+    page.mouse.up()
+
+    wait_until(page, f"({RANGES}).every(range => range[0] > 10)")
+    ranges = page.evaluate(RANGES)
+    assert all(one == pytest.approx(ranges[0]) for one in ranges)
+    assert ranges[0] == pytest.approx([0.25 * 82, 0.5 * 82], abs=1.5)
+
+
+def test_a_double_click_brings_back_the_whole_run(opened):
+    page = opened("demo").page
+    whole = page.evaluate(RANGES)
+    page.get_by_label("Show").select_option(index=2)
+    wait_until(page, f"({RANGES}).every(range => range[0] === 8)")
+
+    page.locator("#plot-latency").scroll_into_view_if_needed()
+    page.locator("#plot-latency .nsewdrag").dblclick()
+
+    wait_until(page, f"({RANGES}).every(range => range[0] === 0)")
+    assert page.evaluate(RANGES) == whole
+
+
+def test_no_chart_offers_to_send_itself_anywhere(opened):
+    page = opened("demo").page
+    page.locator("#plot-load .nsewdrag").hover()
+
+    assert page.locator(".plot button, .plot a, .modebar-btn").count() == 0
+
+
+def test_a_finger_on_a_chart_scrolls_the_page(opened):
+    page = opened("demo", 390, has_touch=True, is_mobile=True).page
+
+    modes = page.evaluate(
+        "[...document.querySelectorAll('.plot')].map(plot => plot.layout.dragmode)"
+    )
+    assert set(modes) == {False}
+
+
+def test_the_first_stop_of_the_keyboard_skips_to_the_report(opened):
+    page = opened("traced").page
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
+    page.keyboard.press("Enter")
+
+    assert page.evaluate("location.hash") == "#main"
+
+
+def test_evidence_is_reached_and_opened_with_the_keyboard(opened):
+    page = opened("traced").page
+    evidence = page.locator(".cause details").first
+    assert evidence.get_attribute("open") is None
+
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.startsWith('Evidence of')"):
+            break
+    page.keyboard.press("Enter")
+
+    assert evidence.get_attribute("open") == ""
+    assert page.get_by_text("waited 4.1 s until it got its place").first.is_visible()
+
+
+def test_a_screen_reader_finds_landmarks_headings_tables_and_pictures(opened):
+    page = opened("demo").page
+
+    for role in ("banner", "navigation", "main", "contentinfo"):
+        assert page.get_by_role(role).count() == 1
+    assert page.get_by_role("heading", level=2).count() >= 5
+    assert page.get_by_role("table", name="Verdict of each gate").count() == 1
+    assert page.get_by_role("table", name="Load by step").count() == 1
+    picture = page.get_by_role("img", name="Replicas by state").get_attribute("aria-label")
+    assert "RUNNING replicas lie between 1 and 4 and end at 1." in picture
+
+
+def test_what_is_printed_is_light_and_has_its_evidence_open(opened):
+    page = opened("traced", scheme="dark").page
+    dark = brightness(page, TICK)
+
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    assert page.locator(".cause details:not([open])").count() == 0
+    wait_until(page, f"{TICK} === 'rgb(84, 93, 104)'")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".cause details[open]").count() == 0
+    wait_until(page, f"{TICK} !== 'rgb(84, 93, 104)'")
+    assert brightness(page, TICK) == dark
+
+
+def test_without_scripts_the_figures_can_still_be_read(browser, written):
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(written("demo").as_uri())
+
+    page.get_by_text("Data: Load and latency").click()
+    assert page.locator("#latency-data").is_visible()
+    context.close()

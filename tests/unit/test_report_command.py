@@ -1,0 +1,59 @@
+"""`scalelag report`: which form goes where."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scalelag.cli.report import Format, report
+from scalelag.errors import RecordError, UsageError
+from scalelag.plugin.run_options import run_options
+
+STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Path(shutil.copytree(STORED, tmp_path / "20261125-201430-demo"))
+
+
+def test_a_page_goes_into_the_run_directory_and_its_path_is_said(run, capsys):
+    code = report(run, output_format=Format.HTML)
+
+    page = run / "report.html"
+    assert code == 4  # one of the run's gates fails
+    assert capsys.readouterr().out == f"{page}\n"
+    assert page.read_bytes().startswith(b"<!doctype html>")
+    assert b"plotly.js v" in page.read_bytes()
+
+
+def test_a_page_goes_where_it_is_wanted_and_gates_are_those_asked_for(run, tmp_path, capsys):
+    output = tmp_path / "page.html"
+
+    code = report(
+        run, output_format=Format.HTML, output=output, gate=["requests.error_ratio <= 0.5"]
+    )
+
+    assert code == 0
+    assert capsys.readouterr().out == ""
+    assert "requests.error_ratio &lt;= 0.5" in output.read_text(encoding="utf-8")
+    assert not (run / "report.html").exists()
+
+
+def test_json_goes_to_the_terminal(run, capsys):
+    report(run, output_format=Format.JSON)
+
+    assert capsys.readouterr().out.startswith('{\n  "schema_version": 1,')
+    assert not (run / "report.html").exists()
+
+
+def test_a_folder_that_takes_no_page_is_named(run, tmp_path):
+    with pytest.raises(RecordError, match=r"page\.html"):
+        report(run, output_format=Format.HTML, output=tmp_path / "nowhere" / "page.html")
+
+
+def test_a_run_writes_only_reports_that_there_are():
+    with pytest.raises(UsageError, match="--report pdf: choose html"):
+        run_options({"report": ["pdf"]})
+
+    assert run_options({"report": ["html"]}).reports == ("html",)

@@ -10,7 +10,17 @@ _NUMBERS = {"int": int, "float": float}
 _LIST_FIELDS = {"deployment": "deployments", "gate": "gates"}
 """Options that can be repeated are fields of their own: Locust cannot read lists from a form."""
 
-_FIRST = ("steps", "arrivals", "repeat", "deployments", "dashboard", "gates", "drain")
+_FIRST = (
+    "steps",
+    "arrivals",
+    "repeat",
+    "path",
+    "deployments",
+    "gates",
+    "drain",
+    "dashboard",
+    "name",
+)
 
 Field = dict[str, Any]
 """What Locust's page makes an input of."""

@@ -13,7 +13,15 @@ from scalelag.plugin.web_runs import RECORD_FILES, REPORT_FILES, WebRun, WebRuns
 from scalelag.plugin.zip_stream import zip_stream
 
 _HOME = Path(str(resources.files("scalelag.plugin").joinpath("web")))
-_STATIC = ("charts.js", "elements.js", "replicas.js", "report.js", "scalelag.css", "store.js")
+_STATIC = (
+    "charts.js",
+    "elements.js",
+    "parts.js",
+    "replicas.js",
+    "report.js",
+    "scalelag.css",
+    "store.js",
+)
 _PLOTLY = Path(str(resources.files("plotly").joinpath("package_data", "plotly.min.js")))
 _DAY_S = 86_400
 _POLICY = (

@@ -35,7 +35,7 @@ def add_tabs(web_ui: WebUI, environment: Environment, control: Control, url: str
     tabs.extend(TABS)
     app: Any = web_ui.app
     # Else the fields of the form are sorted by name.
-    app.json.sort_keys = False
+    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     app.after_request(_with_scripts)
     before_render_template.connect(_fields_of(environment), app, weak=False)
     app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(

@@ -102,7 +102,10 @@ function loadTraces(store, color, layout, until, axis) {
     line: { color: color("mark"), width: 1.5, dash: "dot" }, hovertemplate: "%{y:.1f}",
   };
   if (users) {
-    layout.yaxis99 = { ...axis, overlaying: "y", side: "right", showgrid: false, anchor: "x" };
+    const most = Math.max(1, ...planned.y);
+    layout.yaxis99 = {
+      ...axis, overlaying: "y", side: "right", showgrid: false, anchor: "x", tickmode: "linear", tick0: 0, dtick: Math.ceil(most / 4), range: [0, most * 1.1],
+    };
     planned.yaxis = "y99";
   }
   return [...traces, planned];
@@ -115,7 +118,8 @@ function replicaTraces(store, deployment, yaxis, color, until) {
   const column = (index) => [...rows.map((row) => row[index]), rows.at(-1)[index]];
   const area = (name, index, tone) => ({
     name, x: times, y: column(index), yaxis, stackgroup: `stack ${yaxis}`, mode: "lines",
-    line: { color: color(tone), width: 1, shape: "hv" }, fillcolor: color(`${tone}-fill`), hovertemplate: "%{y}",
+    // A line of its own also where there are none would lie on top of the others.
+    line: { color: color(tone), width: index === RUNNING ? 1 : 0, shape: "hv" }, fillcolor: color(`${tone}-fill`), hovertemplate: "%{y}",
   });
   const traces = [area("RUNNING", RUNNING, "running"), area("STARTING", STARTING, "starting"), area("STOPPING", STOPPING, "stopping")];
   if (rows.some((row) => row[TARGET] !== null)) {

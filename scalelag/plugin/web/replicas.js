@@ -8,9 +8,7 @@ const IDLE_MS = 3000;
 const HIDDEN_MS = 5000;
 const MOST_SHOWN = 6;
 const MOST_STEPS = 60;
-const STATES = {
-  none: "no test yet", running: "running", watching: "load over, watching the scale-down", closing: "writing the report", closed: "closed",
-};
+const STATES = { none: "no test yet", running: "running", closing: "load over, writing the report", closed: "closed" };
 const KEYS = [
   ["offered", "area", "offered"], ["achieved", "line", "completed"], ["failed", "line", "failed"], ["planned", "dotted", "mark"],
   ["RUNNING", "area", "running"], ["STARTING", "area", "starting"], ["STOPPING", "area", "stopping"], ["target", "dashed", "target"],
@@ -177,7 +175,7 @@ export class Replicas extends HTMLElement {
     const time = latest.elapsedS < 0 ? "starting" : latest.state === "running" ? `${Math.floor(latest.elapsedS)} of ${level(head.durationS)} s` : "the load is over";
     const tiles = [
       tile("Planned now", planned === null ? "0" : level(planned), head.unit, time),
-      tile("Achieved", latest.state === "running" ? rate.toFixed(1) : "0", "requests/s", `${counts.requests.toLocaleString("en")} requests${lost}`),
+      tile("Achieved", latest.state === "running" ? rate.toLocaleString("en", { maximumFractionDigits: 1 }) : "0", "requests/s", `${counts.requests.toLocaleString("en")} requests${lost}`),
       tile("Failed or not sent", counts.failed.toLocaleString("en"), "", failed),
       tile("Probe", (1 / probe.intervalS).toFixed(1), "looks/s",
         probe.blind ? `sees nothing: ${probe.blind}`

@@ -30,6 +30,9 @@ class LocustPage:
         self.url = url
         self.http = requests.Session()
         self.http.verify = False
+        self.http.trust_env = (
+            False  # a bundle of certificates named there would be believed instead
+        )
         self._folder = folder
 
     @property
@@ -58,6 +61,14 @@ class LocustPage:
         """What is new in the last run, to one who has seen so much of it."""
         seen = {"run": run, "epoch": epoch, "after": after}
         return self.http.get(f"{self.url}/scalelag/live", params=seen, timeout=10).json()
+
+    def is_sending(self) -> bool:
+        """Whether requests of the last run have come in."""
+        return bool(self.live().get("load"))
+
+    def is_closed(self) -> bool:
+        """Whether the last run is."""
+        return self.live()["state"] == "closed"
 
     def listed(self) -> list[dict[str, Any]]:
         """The list of runs that the page shows."""

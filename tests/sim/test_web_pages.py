@@ -8,8 +8,8 @@ import requests
 
 from tests.sim.http_echo import running_echo
 from tests.sim.locust_page import ROOT, free_port, page_on_standin, running_page, wait_for
-from tests.sim.scenarios import one_deployment, random_script, steady_replica
-from tests.sim.script import ReplicaScript
+from tests.sim.scenarios import random_script, steady_replica
+from tests.sim.script import DeploymentScript, ReplicaScript, Script
 from tests.sim.test_tls import certificate  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -19,6 +19,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def web(tmp_path):
     with page_on_standin(tmp_path) as opened:
         yield opened
+
+
+def scripted(targets, *replicas):
+    deployment = DeploymentScript(
+        targets=targets, replicas=replicas, autoscaling={"min_replicas": 1, "max_replicas": 3}
+    )
+    return Script(applications={"default": {"Model": deployment}})
 
 
 def all_of(web):
@@ -39,9 +46,10 @@ def test_before_a_test_there_is_no_run(web):
 
 def test_a_page_is_told_what_is_new_and_after_a_reload_everything(web):
     web.start(steps="20rps:3s")
-    first = wait_for(lambda: web.live()["load"] and web.live(), "requests")
+    wait_for(web.is_sending, "requests")
+    first = web.live()
     seen = (first["run"], first["epoch"], first["number"])
-    wait_for(lambda: web.live()["state"] == "closed", "closed")
+    wait_for(web.is_closed, "closed")
 
     new, whole = web.live(*seen), all_of(web)
 
@@ -53,10 +61,10 @@ def test_a_page_is_told_what_is_new_and_after_a_reload_everything(web):
 
 
 def test_live_lags_are_those_of_the_report(tmp_path):
-    script = random_script(5, deployments=2, duration_s=22, step_up_s=8, step_down_s=15)
-    with page_on_standin(tmp_path, "--drain", "6", script=script) as web:
-        web.start(steps="5rps:3s,30rps:6s,5rps:5s")
-        wait_for(lambda: web.live()["state"] == "closed", "closed", 60)
+    script = random_script(5, deployments=2, duration_s=17, step_up_s=7, step_down_s=12)
+    with page_on_standin(tmp_path, "--drain", "5", script=script) as web:
+        web.start(steps="5rps:2s,30rps:5s,5rps:4s")
+        wait_for(web.is_closed, "closed", 60)
         live = all_of(web)
         report = web.http.get(f"{web.url}/scalelag/runs/1/report.json", timeout=10).json()
 
@@ -78,13 +86,11 @@ def test_live_lags_are_those_of_the_report(tmp_path):
 
 
 def test_watching_goes_on_after_stop_until_the_scale_down_is_over(tmp_path):
-    grown = [
-        ReplicaScript(f"r{n}", -60.0, -59.0, -58.0, stopping_s=14.0, gone_s=14.5) for n in "ab"
-    ]
-    script = one_deployment(steady_replica(), *grown)
+    grown = [ReplicaScript(f"r{n}", -60.0, -59.0, -58.0, 10.0, 10.5) for n in "ab"]
+    script = scripted(((-60.0, 3), (10.0, 1)), steady_replica(), *grown)
     with page_on_standin(tmp_path, "--drain", "60", script=script) as web:
         web.start(steps="20rps:60s")
-        wait_for(lambda: web.live()["counts"]["requests"], "load under way")
+        wait_for(web.is_sending, "load under way")
         web.stop()
         state = web.live()["state"]
         wait_for(lambda: len(web.runs()) == 1, "closed", 60)
@@ -98,7 +104,9 @@ def test_watching_goes_on_after_stop_until_the_scale_down_is_over(tmp_path):
 
 
 def test_a_new_test_ends_the_watch_of_the_one_before(tmp_path):
-    script = one_deployment(steady_replica("a"), steady_replica("b"), target=1)  # never calm
+    script = scripted(
+        ((-60.0, 2),), steady_replica("a"), steady_replica("b")
+    )  # never at its minimum
     with page_on_standin(tmp_path, "--drain", "120", script=script) as web:
         web.start(steps="20rps:1s")
         wait_for(lambda: web.live()["state"] == "watching", "watching")
@@ -120,9 +128,9 @@ def test_a_new_test_ends_the_watch_of_the_one_before(tmp_path):
 
 def test_reset_of_the_statistics_changes_nothing_of_ours(web):
     web.start(steps="20rps:3s")
-    wait_for(lambda: web.live()["counts"]["requests"], "load under way")
+    wait_for(web.is_sending, "load under way")
     assert web.http.post(f"{web.url}/stats/reset", timeout=10).ok
-    wait_for(lambda: web.live()["state"] == "closed", "closed")
+    wait_for(web.is_closed, "closed")
 
     assert web.live()["counts"]["requests"] == 60
 
@@ -148,7 +156,7 @@ def test_deployments_and_gates_come_from_the_form(web):
         gates="requests.error_ratio <= 0.5; requests.latency_p99_ms <= 5000;",
         repeat="2",
     )
-    wait_for(lambda: web.live()["state"] == "closed", "closed")
+    wait_for(web.is_closed, "closed")
     unknown = web.swarm(steps="20rps:1s", deployments="default/Modell")
     number = web.swarm(steps="20rps:1s", deployments="", repeat="twice")
 
@@ -164,7 +172,7 @@ def test_deployments_and_gates_come_from_the_form(web):
 
 def test_the_form_has_our_options_typed_with_what_was_asked_for_last_and_no_secrets(web):
     web.start(steps="7rps:1s", gates="requests.error_ratio <= 0.5")
-    wait_for(lambda: web.live()["state"] == "closed", "closed")
+    wait_for(web.is_closed, "closed")
 
     page = web.http.get(web.url, timeout=10).text
     options = requests.models.complexjson.loads(
@@ -183,7 +191,7 @@ def test_the_form_has_our_options_typed_with_what_was_asked_for_last_and_no_secr
 def test_report_and_record_of_each_run_can_be_downloaded(web):
     for steps in ("20rps:1s", "30rps:1s"):
         web.start(steps=steps)
-        wait_for(lambda: web.live()["state"] == "closed", "closed")
+        wait_for(web.is_closed, "closed")
 
     listed, folders = web.listed(), web.run_dirs
     assert [(run["number"], run["plan"]) for run in listed] == [(2, "30rps:1s"), (1, "20rps:1s")]
@@ -207,7 +215,7 @@ def test_report_and_record_of_each_run_can_be_downloaded(web):
 @pytest.mark.parametrize("name", ["run.json", "..%2Frun.json", "%2e%2e%2f%2e%2e%2foutput"])
 def test_nothing_but_the_reports_can_be_had(web, name):
     web.start(steps="20rps:1s")
-    wait_for(lambda: web.live()["state"] == "closed", "closed")
+    wait_for(web.is_closed, "closed")
 
     for path in (f"runs/1/{name}", "runs/2/report.json", "runs/0/part", "static/page.html"):
         assert web.http.get(f"{web.url}/scalelag/{path}", timeout=10).status_code == 404
@@ -218,7 +226,7 @@ def test_it_works_under_a_base_path_and_over_tls(tmp_path, certificate):  # noqa
     tls = ["--tls-cert", cert, "--tls-key", key, "--web-base-path", "/lab"]
     with page_on_standin(tmp_path, *tls, scheme="https", base="/lab") as web:
         web.start(steps="20rps:1s")
-        wait_for(lambda: web.live()["state"] == "closed", "closed")
+        wait_for(web.is_closed, "closed")
         page = web.http.get(f"{web.url}/", timeout=10).text
         alone = web.http.get(f"{web.url}/scalelag/", timeout=10)
         plotly = web.http.get(f"{web.url}/scalelag/plotly.js", timeout=10)
@@ -241,7 +249,7 @@ def test_everything_of_ours_is_behind_the_login(tmp_path):
         assert swarm.status_code == 302
         web.http.post(f"{web.url}/enter", data={"name": "somebody"}, timeout=10)
         web.start(steps="20rps:1s")
-        wait_for(lambda: web.live()["state"] == "closed", "closed")
+        wait_for(web.is_closed, "closed")
 
         assert len(web.listed()) == 1
 
@@ -252,7 +260,7 @@ def test_with_processes_the_page_shows_the_load_of_all(tmp_path):
     with page_on_standin(tmp_path, "--processes", "2", *ports) as web:
         wait_for(lambda: "2 workers connected" in web.output, "the workers")
         web.start(steps="20rps:2s")
-        wait_for(lambda: web.live()["state"] == "closed", "closed", 60)
+        wait_for(web.is_closed, "closed", 60)
 
         whole = all_of(web)
     assert sum(row[2] for row in whole["load"]) == 40
@@ -261,6 +269,6 @@ def test_with_processes_the_page_shows_the_load_of_all(tmp_path):
 
 def test_a_test_that_started_by_itself_is_shown(tmp_path):
     with page_on_standin(tmp_path, "--autostart", "--steps", "20rps:2s") as web:
-        wait_for(lambda: web.live()["state"] == "closed", "closed")
+        wait_for(web.is_closed, "closed")
 
         assert [run["plan"] for run in web.listed()] == ["20rps:2s"]

@@ -12,9 +12,13 @@ import pytest
 LIVE = Path(__file__).parent / "live"
 
 
+def is_live(item):
+    return item.path.parent == LIVE or item.get_closest_marker("live") is not None
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
-        group = "live" if item.path.parent == LIVE else item.path.stem
+        group = "live" if is_live(item) else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
     # The longest first: a group that begins last ends last.
-    items.sort(key=lambda item: item.path.parent != LIVE)
+    items.sort(key=lambda item: not is_live(item))

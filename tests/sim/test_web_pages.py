@@ -272,3 +272,16 @@ def test_a_test_that_started_by_itself_is_shown(tmp_path):
         wait_for(web.is_closed, "closed")
 
         assert [run["plan"] for run in web.listed()] == ["20rps:2s"]
+
+
+def test_without_a_place_for_tabs_a_warning_names_the_page_that_is_left(tmp_path):
+    locustfile = str(ROOT / "tests" / "sim" / "no_tabs_locustfile.py")
+    with page_on_standin(tmp_path, locustfile=locustfile) as web:
+        assert web.swarm(steps="20rps:1s")["success"]
+        wait_for(web.is_closed, "closed")
+        alone = web.http.get(f"{web.url}/scalelag/", timeout=10)
+
+        assert "its script knows no extendedTabs" in web.output
+        assert f"{web.url}/scalelag/" in web.output
+        assert "elements.js" not in web.http.get(web.url, timeout=10).text
+    assert "scalelag-replicas" in alone.text

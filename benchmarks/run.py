@@ -22,6 +22,7 @@ WHAT: Final = {
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
     "probe_cost": "Probe",
+    "web_cost": "An open page",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, before_render_template, jsonify, request
 from locust.env import Environment
+from locust.runners import STATE_CLEANUP, STATE_RUNNING, STATE_STOPPING
 from locust.web import WebUI
 
 from scalelag.errors import UsageError
@@ -23,6 +24,7 @@ INJECTED = (
 )
 _INDEX = "locust.index"
 _SWARM = "locust.swarm"
+_STATISTICS = "locust.request_stats"
 
 
 def add_tabs(web_ui: WebUI, environment: Environment, control: Control, url: str) -> None:
@@ -37,6 +39,7 @@ def add_tabs(web_ui: WebUI, environment: Environment, control: Control, url: str
     # Else the fields of the form are sorted by name.
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     app.after_request(_with_scripts)
+    app.after_request(_asked_again)
     before_render_template.connect(_fields_of(environment), app, weak=False)
     app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(
         _swarm(environment, control, app.view_functions[_SWARM])
@@ -64,6 +67,21 @@ def _with_scripts(response: Response) -> Response:
     if request.endpoint == _INDEX and response.mimetype == "text/html":
         page = response.get_data(as_text=True)
         response.set_data(re.sub("</body>", f"{INJECTED}</body>", page, count=1))
+    return response
+
+
+def _asked_again(response: Response) -> Response:
+    """Statistics as they are, but `running` for a test that is being stopped.
+
+    Locust's page asks again only while it reads running or spawning: a test that takes longer to
+    stop than the page takes to ask would leave it without its New button (Locust 2.47).
+    """
+    if request.endpoint == _STATISTICS and response.mimetype == "application/json":
+        text = response.get_data()
+        if any(f'"{state}"'.encode() in text for state in (STATE_CLEANUP, STATE_STOPPING)):
+            statistics = response.get_json()
+            if statistics["state"] in (STATE_CLEANUP, STATE_STOPPING):
+                response.set_data(jsonify(statistics | {"state": STATE_RUNNING}).get_data())
     return response
 
 

@@ -43,6 +43,14 @@ def drawn(page):
     )
 
 
+def times(page):
+    """Of each trace of the chart, when its points are."""
+    return page.evaluate(
+        """() => (document.querySelector('.scalelag .plot')?.data ?? [])
+            .map(trace => Array.from(trace.x))"""
+    )
+
+
 def complaints(found):
     """What the browser complained of; of Locust's own page a missing picture is no matter of ours."""
     return [text for text in found.complaints if "favicon" not in text]
@@ -60,6 +68,7 @@ def test_from_the_form_over_the_live_chart_to_the_report(tmp_path, online):
         wait_for(lambda: drawn(page).get("RUNNING") == 1, "one replica RUNNING")
         page.reload()
         wait_for(lambda: drawn(page).get("RUNNING") == 3, "three replicas RUNNING after the reload")
+        assert all(trace == sorted(trace) for trace in times(page))
         wait_for(web.is_closed, "closed")
         expect(page.locator(".lags")).to_contain_text(re.compile(r"1 up.*5 → 20"))
         open_tab(page, "Lag report")
@@ -101,6 +110,8 @@ def test_it_is_as_light_or_dark_as_the_page_around_it(tmp_path, online, scheme):
         element = found.page.locator("scalelag-replicas")
         expect(element).to_have_attribute("data-drawn", "1")
         expect(element).to_have_attribute("data-theme", scheme)
+        report = online(f"{web.url}/?tab=scalelag-report", scheme).page.locator("scalelag-report")
+        expect(report).to_have_attribute("data-theme", scheme)
         # Locust's own switch, which the system's setting knows nothing of: the last one on its bar.
         found.page.locator("header button, .MuiAppBar-root button").last.click()
         other = {"light": "dark", "dark": "light"}[scheme]
@@ -153,6 +164,10 @@ def test_an_hour_of_watching_does_not_make_the_page_grow(tmp_path, online):
                 const store = new Store();
                 const head = { run: 1, epoch: 0, deployments: [['a/B', 1, 2]], stages: [], steps: [] };
                 const sizes = [];
+                const late = new Store();
+                late.apply({ ...head, whole: true, number: 1, lags: [], replicas: [],
+                    load: [[1, 1, 5, 5, 0], [2, 1, 5, 5, 0], [0, 1, 5, 5, 0]] });
+                if (late.bins.map(bin => bin[0]).join() !== '0,1,2') throw new Error('out of order');
                 for (let second = 0; second < 3600; second++) {
                     const epoch = Math.floor(second / 450);
                     const whole = epoch !== store.epoch;

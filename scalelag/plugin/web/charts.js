@@ -77,7 +77,7 @@ function rangeOf(store, view, until) {
 }
 
 function loadTraces(store, color, layout, until, axis) {
-  const bins = [...store.load.values()];
+  const bins = store.bins;
   const running = store.latest.state === "running";
   const done = running ? bins.filter((bin) => bin[START] + bin[WIDTH] <= until - STILL_COMING_S) : bins;
   const rates = (column) => {

@@ -25,7 +25,10 @@ export async function ask(path, signal) {
   return answer.json();
 }
 
-// Keeps data-theme in step with the page around it, whatever switches that.
+const THEME_MS = 300;
+
+// Keeps data-theme in step with the page around it. Locust's switch tells nobody, and its page turns
+// dark after our elements are there.
 export function follow(host, changed) {
   const look = () => {
     const theme = isDark() ? "dark" : "light";
@@ -33,15 +36,9 @@ export function follow(host, changed) {
     host.dataset.theme = theme;
     changed();
   };
-  const soon = () => setTimeout(look, 50);
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
-  document.addEventListener("click", soon);
-  scheme.addEventListener("change", soon);
   look();
-  return () => {
-    document.removeEventListener("click", soon);
-    scheme.removeEventListener("change", soon);
-  };
+  const timer = setInterval(look, THEME_MS);
+  return () => clearInterval(timer);
 }
 
 function isDark() {

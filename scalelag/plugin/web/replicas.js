@@ -168,7 +168,7 @@ export class Replicas extends HTMLElement {
     };
     const { counts, probe } = latest;
     const planned = latest.state === "running" ? plannedNow(head, latest.elapsedS) : null;
-    const bins = [...this.store.load.values()].filter((bin) => bin[0] + bin[1] <= latest.elapsedS - 1.5).slice(-5);
+    const bins = this.store.bins.filter((bin) => bin[0] + bin[1] <= latest.elapsedS - 1.5).slice(-5);
     const rate = bins.reduce((sum, bin) => sum + bin[3], 0) / Math.max(1, bins.reduce((sum, bin) => sum + bin[1], 0));
     const failed = counts.requests ? `${((100 * counts.failed) / counts.requests).toFixed(1)} %` : "-";
     const lost = counts.lost ? `, ${counts.lost} of ${counts.workers} load processes lost` : "";

@@ -38,6 +38,11 @@ export class Store {
     for (const lag of answer.lags) this.lags.set(`${lag.step} ${lag.deployment}`, lag);
   }
 
+  // In the order of time: they come in the order in which they changed.
+  get bins() {
+    return [...this.load.values()].sort((a, b) => a[0] - b[0]);
+  }
+
   // How many points are kept: what an hour of watching must not let grow.
   get size() {
     return this.load.size + this.lags.size + this.replicas.reduce((sum, rows) => sum + rows.length, 0);

@@ -1,8 +1,8 @@
 """Takes the pictures of Locust's page with our tabs: `python docs/web_picture.py URL [FOLDER]`.
 
-URL is that of a `scalelag run --web`, on which this runs a test of a minute. docs/web-replicas.png
-and docs/web-report.png are the README's; with a FOLDER, form, live tab and report tab are put there
-in light and dark. Chromium is looked for on the PATH.
+URL is that of a `scalelag run --web` that has run nothing yet: this runs a test of a minute on it.
+docs/web-replicas.png and docs/web-report.png are the README's; into FOLDER go form, live tab and
+report tab, in light and dark. Chromium is looked for on the PATH.
 """
 
 import os
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-STEPS = "5rps:12s,40rps:28s,5rps:20s"
+STEPS = "5rps:12s,25rps:24s,5rps:24s"
 GATES = "scale_up.total_s.max <= 20; requests.error_ratio <= 0.001"
-LIVE_S = 46.0
+LIVE_S = 52.0
 WIDTH_PX = 1180
 FORM = "form"
 TABS = {"replicas": "scalelag-replicas", "report": "scalelag-report"}
@@ -69,13 +69,13 @@ def opened(browser: Browser, url: str, scheme: str) -> Page:
 
 
 def shots(pages: dict[str, Page], name: str, folder: Path | None) -> None:
-    """One picture of each page; the README's where no folder was named."""
+    """One picture of each page; those of the README into docs/."""
     for scheme, page in pages.items():
+        if (name, scheme) in (("replicas", "light"), ("report", "dark")):
+            page.screenshot(path=DOCS / f"web-{name}.png", full_page=name == "replicas")
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=name != FORM)
-        elif (name, scheme) in (("replicas", "light"), ("report", "dark")):
-            page.screenshot(path=DOCS / f"web-{name}.png", full_page=name == "replicas")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import gevent
@@ -16,10 +15,10 @@ from reports.analysis.model import Report
 from reports.render.verdict import exit_code
 from reports.render.wording import plain
 from scalelag.errors import EXIT_INTERRUPTED, EXIT_TARGET, ScalelagError, TargetError
-from scalelag.plugin.dispatchers import ClosedLoopDispatcher, OpenLoopDispatcher
+from scalelag.plugin.dispatchers import DISPATCHERS
 from scalelag.plugin.live import say, show
 from scalelag.plugin.options import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
-from scalelag.plugin.parent import watch_parent
+from scalelag.plugin.process import leave, watch_parent
 from scalelag.plugin.reporter import Reporter
 from scalelag.plugin.run_options import run_options
 from scalelag.plugin.session import Session
@@ -104,9 +103,10 @@ class Control:
 
         The run before, if its scale-down is still being watched, is closed first.
         """
+        settled = self.busy or self._settle()
         if self.busy:
             return "A test is running or starting: stop it first."
-        if not self._settle():
+        if not settled:
             return "The run before is still being closed: try again in a moment."
         prepared = self.prepare()
         # Locust's shape takes it over from here.
@@ -118,7 +118,7 @@ class Control:
         if self.running is not None:
             self.running.end_drain()
         deadline_s = self._clock.now() + _SETTLE_TIMEOUT_S
-        while self._closing_goes_on and self._clock.now() < deadline_s:
+        while self._closing_goes_on and not self.busy and self._clock.now() < deadline_s:
             gevent.sleep(0.05)
         return not self._closing_goes_on
 
@@ -146,7 +146,7 @@ class Control:
     def _open(self, session: Session) -> None:
         self._runs += 1
         try:
-            session.start(f"{os.getpid()}-{self._runs}")
+            session.start(self._run_name)
         except ScalelagError as error:
             self.session = None
             self.refuse(error)
@@ -157,6 +157,10 @@ class Control:
         for finding in session.findings:
             say(plain(finding.line))
         self._live = gevent.spawn(show, session)
+
+    @property
+    def _run_name(self) -> str:
+        return f"{os.getpid()}-{self._runs}"
 
     @property
     def staffed(self) -> bool:
@@ -254,12 +258,12 @@ class Control:
 
     def _on_rows(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
         data = getattr(msg, "data", None)
-        if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
+        if self.session is not None and data and data["run"] == self._run_name:
             self.session.collect(data)
 
     def _on_refusal(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
         data = getattr(msg, "data", None)
-        if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
+        if self.session is not None and data and data["run"] == self._run_name:
             self.session.refused(int(data["worker"]), str(data["reason"]))
 
     def _on_pong(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
@@ -272,22 +276,15 @@ class Control:
         """What Locust hands users out with; as it does itself where no run is led from here."""
         if self.session is None:
             return UsersDispatcher(worker_nodes, user_classes)
-        takes = self.session.fleet.takes
-        if self.session.options.plan.unit == "rps":
-            return OpenLoopDispatcher(worker_nodes, user_classes, takes)
-        return ClosedLoopDispatcher(worker_nodes, user_classes, takes)
+        kind = DISPATCHERS[self.session.options.plan.unit]
+        return kind(worker_nodes, user_classes, self.session.fleet.takes)
 
     def interrupt(self) -> None:
         """End in good order, as by Ctrl-C."""
         if self.begun:
             os.kill(os.getpid(), signal.SIGINT)
         else:
-            self._leave(EXIT_INTERRUPTED)
-
-    def _leave(self, code: int) -> None:
-        """End the process before a run has begun: Locust would go on to wait for its workers."""
-        self._runner.quit()
-        sys.exit(code)  # gevent hands it to the main greenlet
+            leave(self._runner, EXIT_INTERRUPTED)
 
     def _await_workers(self, runner: MasterRunner, wait_s: float) -> None:
         """Refuse the run where fewer workers than expected have come after `wait_s`."""
@@ -298,5 +295,5 @@ class Control:
                 text = f"{runner.worker_count} of {wanted} load processes came within {wait_s:g} s."
                 say(text)
                 note_outcome(Outcome(refusal=text, unstaffed=True))
-                self._leave(EXIT_TARGET)
+                leave(runner, EXIT_TARGET)
             gevent.sleep(_WORKERS_LOOK_S)

@@ -3,13 +3,14 @@
 import io
 import zipfile
 
+import msgspec
 import pytest
 import requests
 
 from tests.sim.http_echo import running_echo
 from tests.sim.locust_page import ROOT, free_port, page_on_standin, running_page, wait_for
 from tests.sim.scenarios import random_script, steady_replica
-from tests.sim.script import DeploymentScript, ReplicaScript, Script
+from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script
 from tests.sim.test_tls import certificate  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -44,9 +45,11 @@ def test_before_a_test_there_is_no_run(web):
     assert web.listed() == []
 
 
-def test_a_page_is_told_what_is_new_and_after_a_reload_everything(web):
+def test_a_page_is_told_what_is_new_and_after_a_reload_or_a_reset_everything(web):
     web.start(steps="20rps:3s")
     wait_for(web.is_sending, "requests")
+    # Of Locust's own statistics; ours stay.
+    assert web.http.post(f"{web.url}/stats/reset", timeout=10).ok
     first = web.live()
     seen = (first["run"], first["epoch"], first["number"])
     wait_for(web.is_closed, "closed")
@@ -126,13 +129,17 @@ def test_a_new_test_ends_the_watch_of_the_one_before(tmp_path):
     assert refused["message"] == "A test is running or starting: stop it first."
 
 
-def test_reset_of_the_statistics_changes_nothing_of_ours(web):
-    web.start(steps="20rps:3s")
-    wait_for(web.is_sending, "load under way")
-    assert web.http.post(f"{web.url}/stats/reset", timeout=10).ok
-    wait_for(web.is_closed, "closed")
+def test_a_dashboard_that_goes_away_meanwhile_is_told_and_its_gap_kept(tmp_path):
+    script = scripted(((-60.0, 1),), steady_replica())
+    script = msgspec.structs.replace(script, faults=(Fault("http_status", 9.0, 2.0),))
+    with page_on_standin(tmp_path, script=script) as web:
+        web.start(steps="20rps:60s")
+        blind = wait_for(lambda: web.live().get("probe", {}).get("blind"), "the probe is blind")
+        wait_for(lambda: web.live()["gaps"], "the gap is over")
 
-    assert web.live()["counts"]["requests"] == 60
+        gaps = web.live()["gaps"]
+    assert "503" in blind
+    assert 1.0 < gaps[0][1] - gaps[0][0] < 6.0
 
 
 def test_a_target_that_is_down_is_said_in_the_form(tmp_path):

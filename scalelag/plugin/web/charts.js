@@ -155,16 +155,18 @@ function lagBars(store, deployment, domain, color, layout, range) {
   const height = (domain[1] - domain[0]) * 0.14;
   for (const [index, at] of store.head.steps) {
     const lag = store.lags.get(`${index} ${deployment}`);
-    if (!lag || lag.valueS === null) continue;
-    const ends = at + lag.valueS;
+    const isKnown = lag && lag.valueS !== null;
+    const lasts = isKnown ? lag.valueS : (lag?.loS ?? null);
+    if (lasts === null) continue;
+    const ends = at + lasts;
     if (ends < range[0] || at > range[1]) continue;
     layout.shapes.push({
       type: "rect", xref: "x", yref: "paper", x0: at, x1: ends, y0: domain[1] - height, y1: domain[1],
-      fillcolor: color("lag-fill"), line: { color: color("lag"), width: 1 }, layer: "above",
+      fillcolor: color("lag-fill"), line: { color: color("lag"), width: 1, dash: isKnown ? "solid" : "dot" }, layer: "above",
     });
     layout.annotations.push({
       xref: "x", yref: "paper", x: at, y: domain[1] - height / 2, xanchor: "left", yanchor: "middle", showarrow: false, xshift: 3,
-      text: `${lag.valueS.toFixed(1)} s`, font: { size: 11, color: color("text") },
+      text: `${isKnown ? "" : "&gt; "}${lasts.toFixed(1)} s`, font: { size: 11, color: color("text") },
     });
   }
 }

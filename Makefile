@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 TIERS := tests/unit tests/golden tests/sim tests/browser tests/live
-LIVE = $(filter tests/live%,$(TIERS))
+LIVE = $(filter tests/live% tests/browser%,$(TIERS))
 QUICK = $(filter-out tests/live%,$(TIERS))
 BENCH_STAMP := $(VENV)/.bench-stamp
 
@@ -23,8 +23,8 @@ demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and
 
 # Real clusters one after another, and nothing beside them: on two cores they would be late for their tests.
 test: $(STAMP) chromium  ## every tier of tests; TIERS="tests/unit" for some, options for pytest in ARGS="..."
-	$(if $(QUICK),$(BIN)/python -m pytest -n 2 --dist loadgroup $(QUICK) $(ARGS))
-	$(if $(LIVE),$(BIN)/python -m pytest $(LIVE) $(ARGS))
+	$(if $(QUICK),$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not live" $(QUICK) $(ARGS))
+	$(if $(LIVE),$(BIN)/python -m pytest -m live $(LIVE) $(ARGS))
 
 check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ WHAT: Final = {
     "memory": "Memory over an hour",
     "probe_cost": "Probe",
     "report_rows": "Report",
+    "web_cost": "An open page",
 }
 
 

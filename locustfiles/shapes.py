@@ -29,6 +29,9 @@ class StepShape(LoadTestShape):
     edges come when they are due rather than at the next second.
     """
 
+    follows_plan = True
+    """Tells Locust's page from other shapes that `--steps` is what it starts."""
+
     def __init__(self) -> None:
         super().__init__()
         self._ticks: Iterator[Tick] | None = None

@@ -43,7 +43,7 @@ def _changes(key: DeploymentKey, polls: Sequence[Poll], zero_s: float) -> Iterat
     for poll in polls:
         if (found := poll.deployments.get(key)) is None:
             continue
-        seen = (max(0.0, poll.received_s - zero_s), *_counted(found))
+        seen = (max(0.0, poll.received_s - zero_s), *counted(found))
         if last is None or seen[1:] != last[1:]:
             yield seen
             last = seen
@@ -51,7 +51,8 @@ def _changes(key: DeploymentKey, polls: Sequence[Poll], zero_s: float) -> Iterat
         yield seen
 
 
-def _counted(found: DeploymentPoll) -> tuple[int, int, int, int | None]:
+def counted(found: DeploymentPoll) -> tuple[int, int, int, int | None]:
+    """Replicas starting, RUNNING and stopping, and the target."""
     running = found.counts.get("RUNNING", 0)
     stopping = sum(found.counts.get(state, 0) for state in _LEAVING)
     return sum(found.counts.values()) - running - stopping, running, stopping, found.target

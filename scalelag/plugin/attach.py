@@ -9,11 +9,14 @@ import gevent
 from locust import events
 from locust.env import Environment
 from locust.runners import Runner, WorkerRunner
+from locust.web import WebUI
 
 from scalelag.errors import UsageError
 from scalelag.packages import check_packages
 from scalelag.plugin.control import Control
 from scalelag.plugin.defaults import add_options_with_defaults, set_defaults
+from scalelag.plugin.web_pages import add_pages
+from scalelag.plugin.web_tabs import add_tabs
 
 _controls: WeakKeyDictionary[Environment, Control] = WeakKeyDictionary()
 _attached: list[bool] = []
@@ -56,7 +59,17 @@ def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
         # Locust handles SIGTERM only once a headless test with a shape is over; until then it would
         # end at once.
         gevent.signal_handler(signal.SIGTERM, _controls[environment].interrupt)
+    web_ui = environment.web_ui
+    if web_ui is not None and not isinstance(runner, WorkerRunner):
+        _add_to_page(web_ui, environment)
     logging.getLogger("locust.stats_logger").disabled = True
+
+
+def _add_to_page(web_ui: WebUI, environment: Environment) -> None:
+    control = _controls[environment]
+    path = add_pages(web_ui, control.runs)
+    scheme = "https" if web_ui.tls_cert else "http"
+    add_tabs(web_ui, environment, control, f"{scheme}://{web_ui.host or '*'}:{web_ui.port}{path}")
 
 
 def _on_test_start(environment: Environment, **rest: object) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import gevent
@@ -11,30 +10,26 @@ from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerNode, WorkerRunner
 from locust.user import User
-from rich.console import Console
 
-from reports.analysis.curves import Analysis
-from reports.analysis.gates import parse_gate
-from reports.analysis.summary import analyse
-from reports.render.formats import FILES, Rendering, render
-from reports.render.json_report import render_json
-from reports.render.terminal import render_terminal
+from reports.analysis.model import Report
 from reports.render.verdict import exit_code
 from reports.render.wording import plain
 from scalelag.errors import EXIT_INTERRUPTED, EXIT_TARGET, ScalelagError, TargetError
-from scalelag.plugin.dispatchers import ClosedLoopDispatcher, OpenLoopDispatcher
-from scalelag.plugin.live import LiveLine
+from scalelag.plugin.dispatchers import DISPATCHERS
+from scalelag.plugin.live import say, show
 from scalelag.plugin.options import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
+from scalelag.plugin.process import leave, watch_parent
+from scalelag.plugin.reporter import Reporter
 from scalelag.plugin.run_options import run_options
 from scalelag.plugin.session import Session
 from scalelag.plugin.tries import Outcome, note_outcome
+from scalelag.plugin.web_runs import WebRuns
 from scalelag.plugin.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE, LoadWorker
 from scalelag.record.clock import Clock
-from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
 
-_PARENT_LOOK_S = 1.0
 _WORKERS_LOOK_S = 0.2
 _INTERRUPTED_STOP_TIMEOUT_S = 2.0
+_SETTLE_TIMEOUT_S = 120.0
 
 
 class Control:
@@ -46,7 +41,10 @@ class Control:
         self._clock = Clock()
         self._runs = 0
         self._path: str | None = None
-        self._report: tuple[Analysis, Path] | None = None
+        self._reporter = Reporter()
+        self._prepared = False
+        self._quitting = False
+        self.runs = WebRuns()
         self._live: gevent.Greenlet[..., None] | None = None
         self._closing: gevent.Greenlet[..., None] | None = None
         self.worker = LoadWorker(environment, runner, self._clock)
@@ -68,10 +66,13 @@ class Control:
             # The parent of a worker that Locust forked is the process that leads the run.
             forked = isinstance(runner, WorkerRunner)
             parent = os.getppid() if forked else int(os.environ[PARENT_VARIABLE])
-            gevent.spawn(self._watch_parent, parent)
+            gevent.spawn(watch_parent, parent)
 
     def prepare(self) -> bool:
         """Check the options and look at the target. What is wrong is said; then it is False."""
+        if self._prepared:
+            self._prepared, self.busy = False, True
+            return True
         self.begun = True
         self.session, self.busy, self._path, self._closing = None, True, None, None
         self.opened.clear()
@@ -82,8 +83,8 @@ class Control:
                 )
             options = run_options(vars(self._environment.parsed_options))
             if options.trace is not None:
-                self._say(options.trace.line)
-            session = Session(self._environment, self._runner, options, self._clock, self._say)
+                say(options.trace.line)
+            session = Session(self._environment, self._runner, options, self._clock, say)
         except ScalelagError as error:
             self.refuse(error)
             return False
@@ -97,9 +98,39 @@ class Control:
         self.session = session
         return True
 
+    def prepare_from_page(self) -> str | None:
+        """Prepare the run that Locust is about to start, and return what is wrong, if anything is.
+
+        The run before, if its scale-down is still being watched, is closed first.
+        """
+        settled = self.busy or self._settle()
+        if self.busy:
+            return "A test is running or starting: stop it first."
+        if not settled:
+            return "The run before is still being closed: try again in a moment."
+        prepared = self.prepare()
+        # Locust's shape takes it over from here.
+        self._prepared, self.busy = prepared, False
+        return None if prepared else self.runs.refusal
+
+    def _settle(self) -> bool:
+        """Wait until the run before is closed; False if it takes too long."""
+        if self.running is not None:
+            self.running.end_drain()
+        deadline_s = self._clock.now() + _SETTLE_TIMEOUT_S
+        while self._closing_goes_on and not self.busy and self._clock.now() < deadline_s:
+            gevent.sleep(0.05)
+        return not self._closing_goes_on
+
+    @property
+    def _closing_goes_on(self) -> bool:
+        closed = self._closing is None or self._closing.ready()
+        return self.running is not None or not closed or self._runner.shape_greenlet is not None
+
     def refuse(self, error: ScalelagError) -> None:
         """Say what is wrong and have Locust end with the error's exit code."""
-        self._say(str(error))
+        say(str(error))
+        self.runs.refuse(str(error))
         self._environment.process_exit_code = error.exit_code
         lasting = isinstance(error, TargetError) and error.lasting
         note_outcome(Outcome(self._path, str(error), lasting))
@@ -115,16 +146,21 @@ class Control:
     def _open(self, session: Session) -> None:
         self._runs += 1
         try:
-            session.start(f"{os.getpid()}-{self._runs}")
+            session.start(self._run_name)
         except ScalelagError as error:
             self.session = None
             self.refuse(error)
             return
         self._path = str(session.path)
+        self.runs.open(session)
         note_outcome(Outcome(self._path))
         for finding in session.findings:
-            self._say(plain(finding.line))
-        self._live = gevent.spawn(self._show, session)
+            say(plain(finding.line))
+        self._live = gevent.spawn(show, session)
+
+    @property
+    def _run_name(self) -> str:
+        return f"{os.getpid()}-{self._runs}"
 
     @property
     def staffed(self) -> bool:
@@ -144,7 +180,10 @@ class Control:
                 environment.stop_timeout = _INTERRUPTED_STOP_TIMEOUT_S
 
     def on_test_stop(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
-        """Watch the scale-down after a plan that was done, then close the run and report."""
+        """Watch the scale-down after a plan that was done, then close the run and report.
+
+        After Stop on the page as well, which gets its answer before that is over.
+        """
         self.busy = False
         session = self.running
         if session is None:
@@ -152,11 +191,20 @@ class Control:
         session.end_load()
         if session.load_done:
             session.drain()
+        elif session.going and self._environment.web_ui is not None and not self._quitting:
+            self._closing = gevent.spawn(self._drain_and_finish, session)
+            return
         self._close(session, interrupted=not session.load_done)
+
+    def _drain_and_finish(self, session: Session) -> None:
+        session.drain()
+        self._finish(session, interrupted=True)
 
     def on_quitting(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
         """Close a run that `test_stop` did not (Ctrl-C, SIGTERM); it may be called twice."""
+        self._quitting = True
         if self.running is not None:
+            self.running.end_drain()
             # Fires test_stop, after the users were stopped and what they had open was recorded.
             self._runner.stop()
         # Already stopped by Locust: test_stop was fired, and broken off while it drained or closed.
@@ -165,7 +213,7 @@ class Control:
 
     def on_quit(self, exit_code: int, **_rest: object) -> None:  # noqa: ARG002
         """Print the report last of all, below what Locust has to say."""
-        self._print_report()
+        self._reporter.print_last()
 
     def _close(self, session: Session, *, interrupted: bool) -> None:
         """Finish the run once, to its end: Locust may end the greenlet that we are called in."""
@@ -188,43 +236,34 @@ class Control:
             path = session.finish("interrupted", f"stopped {while_doing}")
         else:
             path = session.finish("complete", None)
+        report = None
         if session.failure:
             self.refuse(session.failure)
         else:
-            self._analyse(session, path, interrupted=interrupted)
+            report = self._report(session, path, interrupted=interrupted)
+        self.runs.close(report)
 
-    def _analyse(self, session: Session, path: Path, *, interrupted: bool) -> None:
+    def _report(self, session: Session, path: Path, *, interrupted: bool) -> Report | None:
+        on_page = self._environment.web_ui is not None
         try:
-            gates = [parse_gate(text) for text in session.options.gates]
-            recorded = load_run(path)
-            analysis = analyse(recorded, gates)
-            write_file(path / REPORT_FILE, render_json(analysis.report))
-            what = Rendering(recorded, analysis, str(path), session.options.strict)
-            for output_format in session.options.reports:
-                write_file(path / FILES[output_format], render(what, output_format))
+            report = self._reporter.report(session.options, path, html=on_page)
         except ScalelagError as error:
             self.refuse(error)
-            return
-        code = exit_code(analysis.report, strict=session.options.strict)
+            return None
+        code = exit_code(report, strict=session.options.strict)
         self._environment.process_exit_code = EXIT_INTERRUPTED if interrupted else code
-        self._report = (analysis, path)
-        if self._environment.web_ui is not None:
-            self._print_report()
-
-    def _print_report(self) -> None:
-        if self._report is not None:
-            analysis, path = self._report
-            self._report = None
-            render_terminal(analysis, Console(), str(path))
+        if on_page:
+            self._reporter.print_last()
+        return report
 
     def _on_rows(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
         data = getattr(msg, "data", None)
-        if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
+        if self.session is not None and data and data["run"] == self._run_name:
             self.session.collect(data)
 
     def _on_refusal(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
         data = getattr(msg, "data", None)
-        if self.session is not None and data and data["run"] == f"{os.getpid()}-{self._runs}":
+        if self.session is not None and data and data["run"] == self._run_name:
             self.session.refused(int(data["worker"]), str(data["reason"]))
 
     def _on_pong(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
@@ -237,36 +276,15 @@ class Control:
         """What Locust hands users out with; as it does itself where no run is led from here."""
         if self.session is None:
             return UsersDispatcher(worker_nodes, user_classes)
-        takes = self.session.fleet.takes
-        if self.session.options.plan.unit == "rps":
-            return OpenLoopDispatcher(worker_nodes, user_classes, takes)
-        return ClosedLoopDispatcher(worker_nodes, user_classes, takes)
-
-    def _say(self, text: str) -> None:
-        console = Console(stderr=True)
-        console.print(f"scalelag: {text}", markup=False, highlight=False, soft_wrap=True)
-
-    def _show(self, session: Session) -> None:
-        line = LiveLine(session, Console(stderr=True))
-        line.start()
-        try:
-            while True:
-                gevent.sleep(line.interval_s)
-                line.update()
-        finally:
-            line.stop()
+        kind = DISPATCHERS[self.session.options.plan.unit]
+        return kind(worker_nodes, user_classes, self.session.fleet.takes)
 
     def interrupt(self) -> None:
         """End in good order, as by Ctrl-C."""
         if self.begun:
             os.kill(os.getpid(), signal.SIGINT)
         else:
-            self._leave(EXIT_INTERRUPTED)
-
-    def _leave(self, code: int) -> None:
-        """End the process before a run has begun: Locust would go on to wait for its workers."""
-        self._runner.quit()
-        sys.exit(code)  # gevent hands it to the main greenlet
+            leave(self._runner, EXIT_INTERRUPTED)
 
     def _await_workers(self, runner: MasterRunner, wait_s: float) -> None:
         """Refuse the run where fewer workers than expected have come after `wait_s`."""
@@ -275,13 +293,7 @@ class Control:
         while not self.begun and runner.worker_count < wanted:
             if self._clock.now() > deadline_s:
                 text = f"{runner.worker_count} of {wanted} load processes came within {wait_s:g} s."
-                self._say(text)
+                say(text)
                 note_outcome(Outcome(refusal=text, unstaffed=True))
-                self._leave(EXIT_TARGET)
+                leave(runner, EXIT_TARGET)
             gevent.sleep(_WORKERS_LOOK_S)
-
-    def _watch_parent(self, pid: int) -> None:
-        """Stop when the command that started us is gone: nobody would end the load otherwise."""
-        while os.getppid() == pid:
-            gevent.sleep(_PARENT_LOOK_S)
-        os.kill(os.getpid(), signal.SIGTERM)

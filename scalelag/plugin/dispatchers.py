@@ -11,6 +11,8 @@ from locust.dispatch import UsersDispatcher
 from locust.runners import WorkerNode
 from locust.user import User
 
+from scalelag.record.plan import Unit
+
 Takes = Callable[[str], bool]
 """Whether the worker of that id takes part in the run."""
 
@@ -74,3 +76,10 @@ class OpenLoopDispatcher(UsersDispatcher):
     def remove_worker(self, worker_node: WorkerNode) -> None:
         """Forget `worker_node`; nobody's users move."""
         self._worker_nodes = [node for node in self._worker_nodes if node.id != worker_node.id]
+
+
+DISPATCHERS: dict[Unit, type[ClosedLoopDispatcher] | type[OpenLoopDispatcher]] = {
+    "rps": OpenLoopDispatcher,
+    "users": ClosedLoopDispatcher,
+}
+"""By the unit of the plan."""

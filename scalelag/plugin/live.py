@@ -1,5 +1,6 @@
 """What is seen while the run goes on: one live line, or plain lines where there is no terminal."""
 
+import gevent
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -9,6 +10,24 @@ from scalelag.record.plan import LoadPlan
 
 LIVE_INTERVAL_S = 0.5
 LOG_INTERVAL_S = 5.0
+
+
+def say(text: str) -> None:
+    """Print a line of ours on stderr."""
+    console = Console(stderr=True)
+    console.print(f"scalelag: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show(session: Session) -> None:
+    """Show how `session` stands on stderr, until the greenlet is killed."""
+    line = LiveLine(session, Console(stderr=True))
+    line.start()
+    try:
+        while True:
+            gevent.sleep(line.interval_s)
+            line.update()
+    finally:
+        line.stop()
 
 
 class LiveLine:

@@ -1,6 +1,7 @@
 """Requests become rows: gathered in every load process, written by the one that leads the run."""
 
 from collections import Counter
+from collections.abc import Callable
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -201,10 +202,13 @@ class Counts(msgspec.Struct):
 
 
 class RowCollector:
-    """Writes the rows of all processes, each under its worker's number."""
+    """Writes the rows of all processes, each under its worker's number, and tells them to `shown`."""
 
-    def __init__(self, writer: RequestWriter) -> None:
+    def __init__(
+        self, writer: RequestWriter, shown: Callable[[RequestColumns], None] | None = None
+    ) -> None:
         self._writer = writer
+        self._shown = shown
         self._names = _Codes()
         self._errors = _Codes()
         self.counts = Counts()
@@ -228,22 +232,23 @@ class RowCollector:
         self.counts.rows += int(intended_s.size)
         self._rows[worker] += int(intended_s.size)
         self.counts.failed += int(np.count_nonzero(failed))
-        self._writer.append(
-            RequestColumns(
-                intended_s=intended_s,
-                send_lag_s=np.frombuffer(message["send_lag_s"], np.float32),
-                latency_s=np.frombuffer(message["latency_s"], np.float32),
-                status=np.frombuffer(message["status"], np.uint16),
-                name=name_codes[np.frombuffer(message["name"], np.int32)],
-                error=global_error,
-                worker=np.full(intended_s.size, worker, np.uint16),
-                names=tuple(self._names.texts),
-                errors=tuple(self._errors.texts),
-                streams=StreamColumns(
-                    row=np.frombuffer(message["stream_row"], np.uint32),
-                    first_token_s=np.frombuffer(message["first_token_s"], np.float32),
-                    tokens=np.frombuffer(message["tokens"], np.uint32),
-                    token_gap_max_s=np.frombuffer(message["token_gap_max_s"], np.float32),
-                ),
-            )
+        rows = RequestColumns(
+            intended_s=intended_s,
+            send_lag_s=np.frombuffer(message["send_lag_s"], np.float32),
+            latency_s=np.frombuffer(message["latency_s"], np.float32),
+            status=np.frombuffer(message["status"], np.uint16),
+            name=name_codes[np.frombuffer(message["name"], np.int32)],
+            error=global_error,
+            worker=np.full(intended_s.size, worker, np.uint16),
+            names=tuple(self._names.texts),
+            errors=tuple(self._errors.texts),
+            streams=StreamColumns(
+                row=np.frombuffer(message["stream_row"], np.uint32),
+                first_token_s=np.frombuffer(message["first_token_s"], np.float32),
+                tokens=np.frombuffer(message["tokens"], np.uint32),
+                token_gap_max_s=np.frombuffer(message["token_gap_max_s"], np.float32),
+            ),
         )
+        self._writer.append(rows)
+        if self._shown is not None:
+            self._shown(rows)

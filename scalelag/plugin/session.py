@@ -13,6 +13,7 @@ from locust.runners import Runner
 from probes.payload import ServePayload
 from probes.replica_probe import ReplicaProbe
 from scalelag.errors import RecordError, ScalelagError, UsageError
+from scalelag.plugin.drain import Drain
 from scalelag.plugin.fleet import Fleet
 from scalelag.plugin.losses import write_lost
 from scalelag.plugin.recorder import RowCollector
@@ -20,6 +21,7 @@ from scalelag.plugin.run_options import Handed, RunOptions
 from scalelag.plugin.run_record import RunRecord, begun, clock_info, planned_requests, target_info
 from scalelag.plugin.start_lint import start_findings
 from scalelag.plugin.watch import Watch, open_dashboard
+from scalelag.plugin.web_feed import Feed
 from scalelag.plugin.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
@@ -33,8 +35,6 @@ LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe takes looks."""
 
 _FINAL_ROWS_TIMEOUT_S = 5.0
-_DRAIN_LOOK_S = 0.2
-_CALM_LOOKS = 5
 _ROOM_LOOK_S = 1.0
 
 
@@ -71,6 +71,9 @@ class Session:
         self._load_ended_s: float | None = None
         self._stopped_s = float("inf")
         self.fleet = Fleet(runner, clock, say, self._note_fleet)
+        self._drain = Drain(self._payload.deployments(), clock)
+        self._is_shown = environment.web_ui is not None
+        self.feed: Feed | None = None
         self._planned = planned_requests(options)
 
     def _preflight(self) -> ServePayload:
@@ -103,10 +106,20 @@ class Session:
         # Before the start is set: it takes a while to pack a trace of millions.
         shares = self._shares()
         self.zero_s = self._clock.now() + LEAD_S
+        target = target_info(self._host, options, self._payload, self._watched)
+        if self._is_shown:
+            lines = [finding.line for finding in self.findings]
+            self.feed = Feed(options, target.deployments, self.zero_s, lines)
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
-        self.collector = RowCollector(self._requests)
+        self.collector = RowCollector(self._requests, self.feed and self.feed.add_requests)
         self._watch = Watch(
-            self.path, self._dashboard, options, self._clock, self._watched, self._fail
+            self.path,
+            self._dashboard,
+            options,
+            self._clock,
+            self._watched,
+            self._fail,
+            self.feed and self.feed.add_rows,
         )
         self.running = True
         self._assign(run_name, shares)
@@ -115,7 +128,7 @@ class Session:
             begun(
                 options,
                 self._clock,
-                target_info(self._host, options, self._payload, self._watched),
+                target,
                 ray=self._ray_version,
                 zero_s=self.zero_s,
                 planned=self._planned,
@@ -166,6 +179,11 @@ class Session:
         """Seconds since the plan's start; negative before it."""
         return self._clock.now() - self.zero_s
 
+    @property
+    def load_over(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._load_ended_s is not None
+
     def edge(self, stage: int, planned_s: float) -> None:
         """Note that a closed-loop stage begins now, and put it on record."""
         self._edges.append(Edge(stage, planned_s, self.elapsed_s))
@@ -208,6 +226,8 @@ class Session:
         """Get the last rows from every process that is left; the load is over."""
         if self._load_ended_s is None:
             self._load_ended_s = self._clock.now()
+            if self.feed is not None:
+                self.feed.stop()
             self._runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
             while self.fleet.living - self._final and self._clock.now() < deadline_s:
@@ -217,33 +237,19 @@ class Session:
                     self.fleet.lose(member, "its last rows did not come")
 
     def drain(self) -> None:
-        """Watch until every deployment has come down to its minimum, or `--drain` seconds."""
-        deadline_s = self._clock.now() + self.options.drain_s
-        calm = 0
-        while self._clock.now() < deadline_s and calm < _CALM_LOOKS and self.failure is None:
-            calm = calm + 1 if self._is_calm() else 0
-            gevent.sleep(_DRAIN_LOOK_S)
+        """Watch until every deployment has come down to its minimum, `--drain` seconds at most."""
+        self._drain.watch(self.probe, self.options.drain_s, lambda: self.failure is None)
 
-    def _is_calm(self) -> bool:
-        latest = self.probe.latest
-        if latest is None or self.probe.blind_reason:
-            return False
-        for key, seen in latest.deployments.items():
-            described = self._payload.deployments().get(key)
-            autoscaling = described.info().autoscaling if described else None
-            lowest = autoscaling.get("min_replicas") if autoscaling else None
-            if autoscaling is not None and seen.target != lowest:
-                return False
-            if seen.target is not None and seen.counts.get("RUNNING", 0) != seen.target:
-                return False
-            if sum(seen.counts.values()) != seen.counts.get("RUNNING", 0):
-                return False
-        return True
+    def end_drain(self) -> None:
+        """Have `drain` return soon."""
+        self._drain.end()
 
     def finish(self, status: RunStatus, reason: str | None) -> Path:
         """Stop watching and close the run directory. Returns its path; may be called once."""
         self.running = False
         self._watch.stop()
+        if self.feed is not None:
+            self.feed.finish()
         ended_s = self._clock.now()
         try:
             self._write_lost()

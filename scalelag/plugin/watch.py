@@ -34,7 +34,7 @@ class Watch:
     """Watches replicas and cluster, and keeps what they show, until `stop`; then `close` it.
 
     A disk that does not take a row is told to `failed`, and nothing is written from then on.
-    `dashboard` is the replica probe's until `stop`.
+    `dashboard` is the replica probe's until `stop`. What the replica probe sees is told to `shown`.
     """
 
     def __init__(
@@ -45,9 +45,11 @@ class Watch:
         clock: Clock,
         watched: frozenset[DeploymentKey],
         failed: Callable[[RecordError], None],
+        shown: Callable[[Sequence[Row]], None] | None = None,
     ) -> None:
         """Open the files. Raises RecordError where they cannot be written."""
         self._failed = failed
+        self._shown = shown
         self._broken = False
         self._rows = RowWriter(path / REPLICAS_FILE)
         self._evidence = RowWriter(path / EVIDENCE_FILE)
@@ -103,6 +105,8 @@ class Watch:
     def _add_rows(self, rows: Sequence[Row]) -> None:
         self._transitions += [row for row in rows if isinstance(row, Transition)]
         self._write(self._rows, rows)
+        if self._shown is not None:
+            self._shown(rows)
 
     def add_evidence(self, rows: Sequence[EvidenceRow]) -> None:
         """Append `rows` to the evidence file."""

@@ -109,3 +109,21 @@ def opened(browser, written) -> Iterator[Callable[..., Opened]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def online(browser) -> Iterator[Callable[..., Opened]]:
+    """Opens a URL on this machine, without waiting for anything on it."""
+    contexts = []
+
+    def open_url(url: str, scheme: str = "light", **options: object) -> Opened:
+        size = {"width": 1440, "height": 900}
+        context = browser.new_context(viewport=size, color_scheme=scheme, **options)
+        contexts.append(context)
+        found = Opened(context.new_page())
+        found.page.goto(url)
+        return found
+
+    yield open_url
+    for context in contexts:
+        context.close()

@@ -1,0 +1,122 @@
+"""Our tabs and our form on Locust's own page."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from flask import Response, before_render_template, jsonify, request
+from locust.env import Environment
+from locust.runners import STATE_CLEANUP, STATE_RUNNING, STATE_STOPPING
+from locust.web import WebUI
+
+from scalelag.errors import UsageError
+from scalelag.plugin.control import Control
+from scalelag.plugin.live import say
+from scalelag.plugin.web_form import form_fields, form_values
+
+TABS = (
+    {"title": "Replicas", "key": "scalelag-replicas", "component": "scalelag-replicas"},
+    {"title": "Lag report", "key": "scalelag-report", "component": "scalelag-report"},
+)
+INJECTED = (
+    '<link rel="stylesheet" href="./scalelag/static/scalelag.css">'
+    '<script type="module" src="./scalelag/static/elements.js"></script>'
+)
+_INDEX = "locust.index"
+_SWARM = "locust.swarm"
+_STATISTICS = "locust.request_stats"
+
+
+def add_tabs(web_ui: WebUI, environment: Environment, control: Control, url: str) -> None:
+    """Put them there. Where this Locust has no place for tabs, say at which `url` the page is."""
+    lacking = missing_mechanism(web_ui)
+    if lacking is not None:
+        say(f"this Locust shows no tabs of ours ({lacking}): watch the replicas on {url}")
+        return
+    tabs: list[dict[str, str]] = web_ui.template_args.setdefault("extended_tabs", [])
+    tabs.extend(TABS)
+    app: Any = web_ui.app
+    # Else the fields of the form are sorted by name.
+    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    app.after_request(_with_scripts)
+    app.after_request(_asked_again)
+    before_render_template.connect(_fields_of(environment), app, weak=False)
+    app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(
+        _swarm(environment, control, app.view_functions[_SWARM])
+    )
+
+
+def missing_mechanism(web_ui: WebUI) -> str | None:
+    """What this Locust lacks of that by which a tab is shown; None where all of it is there.
+
+    It is no promise of Locust's: https://docs.locust.io names `extended_tabs`, not the rest.
+    """
+    app: Any = web_ui.app
+    if not isinstance(getattr(web_ui, "template_args", None), dict):
+        return "its page takes no arguments"
+    if missing := {_INDEX, _SWARM} - app.view_functions.keys():
+        return f"it has no {' and no '.join(sorted(missing))}"
+    scripts = Path(app.template_folder, "assets").glob("*.js")
+    if not any("extendedTabs" in path.read_text(encoding="utf-8") for path in scripts):
+        return "its script knows no extendedTabs"
+    return None
+
+
+def _with_scripts(response: Response) -> Response:
+    """The page with our script and style at its end; any other answer as it is."""
+    if request.endpoint == _INDEX and response.mimetype == "text/html":
+        page = response.get_data(as_text=True)
+        response.set_data(re.sub("</body>", f"{INJECTED}</body>", page, count=1))
+    return response
+
+
+def _asked_again(response: Response) -> Response:
+    """Statistics as they are, but `running` for a test that is being stopped.
+
+    Locust's page asks again only while it reads running or spawning: a test that takes longer to
+    stop than the page takes to ask would leave it without its New button (Locust 2.47).
+    """
+    if request.endpoint == _STATISTICS and response.mimetype == "application/json":
+        text = response.get_data()
+        if any(f'"{state}"'.encode() in text for state in (STATE_CLEANUP, STATE_STOPPING)):
+            statistics = response.get_json()
+            if statistics["state"] in (STATE_CLEANUP, STATE_STOPPING):
+                response.set_data(jsonify(statistics | {"state": STATE_RUNNING}).get_data())
+    return response
+
+
+def _fields_of(environment: Environment) -> Any:  # noqa: ANN401  a receiver of a signal
+    def fields(_app: object, context: dict[str, Any], **_rest: object) -> None:
+        arguments = context.get("template_args")
+        if isinstance(arguments, dict):
+            parsed = vars(environment.parsed_options)
+            arguments["extra_options"] = form_fields(parsed, arguments.get("extra_options", {}))
+
+    return fields
+
+
+def _swarm(environment: Environment, control: Control, start: Any) -> Any:  # noqa: ANN401  views
+    """What starts a test: the form is looked through first, and the target looked at."""
+
+    def swarm() -> Response:
+        refusal = _refusal(environment, control)
+        if refusal is None:
+            return start()
+        return jsonify({"success": False, "message": refusal, "host": environment.host})
+
+    return swarm
+
+
+def _refusal(environment: Environment, control: Control) -> str | None:
+    """Why the test cannot start; None where it can."""
+    parsed = vars(environment.parsed_options)
+    try:
+        parsed |= form_values(request.form)
+    except UsageError as error:
+        return str(error)
+    if not getattr(environment.shape_class, "follows_plan", False):
+        return None  # another shape, or none: no run of ours
+    if "host" in request.form:
+        # As Locust takes it a moment later.
+        environment.host = request.form["host"].replace("<", "").replace(">", "")
+    return control.prepare_from_page()

@@ -1,0 +1,85 @@
+"""`scalelag run --web` on a real Ray Serve cluster, watched in a real Chromium."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.sim.locust_page import ROOT, wait_for
+
+pytestmark = pytest.mark.live
+
+URL = re.compile(r"https?://127\.0\.0\.1:\d+")
+RUNNING = """() => {
+    const plot = document.querySelector('.scalelag .plot');
+    const trace = (plot?.data ?? []).find(one => one.name === 'RUNNING');
+    return trace ? Math.max(...trace.y) : 0;
+}"""
+
+
+@pytest.fixture
+def web(tmp_path):
+    """URL of Locust's page of a `scalelag run --web` on a cluster of its own, and its runs."""
+    command = [sys.executable, "-m", "scalelag.cli", "run", "--web", "--app", "sleeper"]
+    output = tmp_path / "output"
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--drain", "40"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        found = wait_for(
+            lambda: (
+                process.poll() is None
+                and "Starting web interface" in output.read_text()
+                and URL.findall(output.read_text().split("Starting web interface")[1])
+            ),
+            f"a web interface: {output}",
+            120,
+        )
+        yield found[0], tmp_path / "runs"
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online):
+    url, runs = web
+    found = online(url)
+    page = found.page
+    page.get_by_role("button", name="Custom parameters").click()
+    page.locator("input[name=steps]").fill("5rps:3s,40rps:120s")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("tab", name="Replicas").click()
+    wait_for(lambda: page.evaluate(RUNNING) == 1, "one replica RUNNING")
+    wait_for(lambda: page.evaluate(RUNNING) > 1, "more replicas RUNNING after the step", 60)
+    expect(page.locator(".lags")).to_contain_text("1 up")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("scalelag-replicas h2")).to_contain_text("watching the scale-down")
+    expect(page.locator("scalelag-replicas h2")).to_contain_text("closed", timeout=90_000)
+    page.get_by_role("tab", name="Lag report").click()
+    expect(page.locator("scalelag-report")).to_contain_text("interrupted: stopped before the plan")
+    expect(page.locator("scalelag-report")).to_contain_text("Scale up: from the load step")
+
+    page.get_by_role("button", name="New").click()
+    page.get_by_role("button", name="Custom parameters").click()
+    page.locator("input[name=steps]").fill("2rps:3s")
+    page.locator("input[name=drain]").fill("0")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("scalelag-report .runs tbody tr")).to_have_count(2, timeout=30_000)
+    expect(page.locator("scalelag-report h2")).to_contain_text("PASS", timeout=60_000)
+
+    assert len(list(runs.glob("*/report.html"))) == 2
+    assert [text for text in found.complaints if "favicon" not in text] == []

@@ -1,0 +1,143 @@
+"""A Locust with its web page against stand-ins, in a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.sim.http_echo import running_echo
+from tests.sim.scenarios import one_deployment, steady_replica
+from tests.sim.script import Script
+from tests.sim.standin import ROOT, running_standin
+
+STEPPED = str(ROOT / "locustfiles" / "stepped.py")
+
+
+class LocustPage:
+    """A Locust with its web page, driven by the requests that the page sends."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
+        self.process = process
+        self.url = url
+        self.http = requests.Session()
+        self.http.verify = False
+        self.http.trust_env = (
+            False  # a bundle of certificates named there would be believed instead
+        )
+        self._folder = folder
+
+    @property
+    def output(self) -> str:
+        return (self._folder / "output").read_text()
+
+    def is_up(self) -> bool:
+        try:
+            return self.http.get(self.url, timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    def swarm(self, **fields: str) -> dict[str, Any]:
+        """Press Start; what the page is answered."""
+        form = {"user_count": "1", "spawn_rate": "1", **fields}
+        return self.http.post(f"{self.url}/swarm", data=form, timeout=60).json()
+
+    def start(self, **fields: str) -> None:
+        answer = self.swarm(**fields)
+        assert answer["success"], answer
+
+    def stop(self) -> None:
+        assert self.http.post(f"{self.url}/stop", timeout=30).ok
+
+    def live(self, run: int = -1, epoch: int = -1, after: int = -1) -> dict[str, Any]:
+        """What is new in the last run, to one who has seen so much of it."""
+        seen = {"run": run, "epoch": epoch, "after": after}
+        return self.http.get(f"{self.url}/scalelag/live", params=seen, timeout=10).json()
+
+    def is_sending(self) -> bool:
+        """Whether requests of the last run have come in."""
+        return bool(self.live().get("load"))
+
+    def is_closed(self) -> bool:
+        """Whether the last run is."""
+        return self.live()["state"] == "closed"
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The list of runs that the page shows."""
+        return self.http.get(f"{self.url}/scalelag/runs", timeout=10).json()
+
+    @property
+    def run_dirs(self) -> list[Path]:
+        """Directories of the runs that are closed."""
+        return [path.parent for path in sorted((self._folder / "runs").glob("*/report.json"))]
+
+    def runs(self) -> list[dict[str, Any]]:
+        """run.json of each run, those that are closed only."""
+        return [json.loads((path / "run.json").read_bytes()) for path in self.run_dirs]
+
+
+def wait_for(condition: Callable[[], object], what: str, deadline_s: float = 30.0) -> Any:
+    """The first truthy result of `condition`."""
+    ends_s = time.monotonic() + deadline_s
+    while not (found := condition()):
+        assert time.monotonic() < ends_s, f"not within {deadline_s:g} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_page(
+    folder: Path,
+    *arguments: str,
+    locustfile: str = STEPPED,
+    scheme: str = "http",
+    base: str = "",
+) -> Iterator[LocustPage]:
+    """A Locust with these arguments that is up, in `folder`."""
+    port = free_port()
+    command = [sys.executable, "-m", "locust", "-f", locustfile, "--web-host", "127.0.0.1"]
+    command += ["--web-port", str(port), "--drain", "0", *arguments]
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        page = LocustPage(process, f"{scheme}://127.0.0.1:{port}{base}", folder)
+        wait_for(page.is_up, "the page is up")
+        yield page
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def page_on_standin(
+    folder: Path, *arguments: str, script: Script | None = None, **options: str
+) -> Iterator[LocustPage]:
+    """The same, aimed at a stand-in that plays `script`, else one steady replica."""
+    script = script or one_deployment(steady_replica())
+    with running_standin(script) as standin, running_echo() as echo:
+        where = ["--host", echo.url, "--dashboard", standin.url]
+        with running_page(folder, *where, *arguments, **options) as page:
+            yield page

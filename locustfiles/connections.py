@@ -67,7 +67,7 @@ class Server:
         self.is_tls = parts.scheme == "https"
         self.address = (parts.hostname, parts.port or (443 if self.is_tls else 80))
         self._path = parts.path.rstrip("/")
-        self._headers = {"Host": parts.netloc.rpartition("@")[2]} | _authorization(parts)
+        self._headers = {"Host": parts.netloc.rpartition("@")[2]} | authorization(parts)
 
     def request(
         self,
@@ -90,7 +90,8 @@ class Server:
         return Request(method, name or path, head.encode() + (body or b""))
 
 
-def _authorization(parts: SplitResult) -> dict[str, str]:
+def authorization(parts: SplitResult) -> dict[str, str]:
+    """The header for a user and a password in a URL; none where they are not there."""
     if not parts.username or not parts.password:
         return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password)}"

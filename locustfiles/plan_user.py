@@ -43,6 +43,13 @@ class PlanUser(User):
         self._payloads = self.spec.payloads()
         super().__init__(environment)
 
+    @classmethod
+    def check(cls, options: RunOptions, host: str) -> None:
+        """Raise UsageError or TargetError where the options ask for what cannot be sent to `host`.
+
+        Called before the load starts, in the process that leads the run.
+        """
+
     @property
     def request_name(self) -> str:
         """What a request is called in the record where it came to none."""

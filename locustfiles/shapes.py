@@ -11,6 +11,7 @@ from locustfiles.plan_user import PlanUser
 from scalelag.errors import TargetError, UsageError
 from scalelag.plugin.attach import control_of
 from scalelag.plugin.control import Control
+from scalelag.plugin.run_options import RunOptions
 from scalelag.plugin.session import Session
 from scalelag.record.plan import LoadPlan
 
@@ -62,7 +63,8 @@ class StepShape(LoadTestShape):
             return
         try:
             classes = self._classes(control.session.options.plan)
-        except UsageError as error:
+            self._check(classes, control.session.options)
+        except (UsageError, TargetError) as error:
             control.session = None
             control.refuse(error)
             return
@@ -103,6 +105,11 @@ class StepShape(LoadTestShape):
                 "Use users stages, or name one user class on the command line."
             )
         return followers
+
+    def _check(self, classes: list[type[User]], options: RunOptions) -> None:
+        for user in classes:
+            if issubclass(user, PlanUser):
+                user.check(options, self._runner.environment.host or "")
 
     def _follow(self, session: Session, classes: list[type[User]]) -> Iterator[Tick]:
         """Closed loop: a tick at each edge, and each second of a ramp."""

@@ -1,6 +1,5 @@
 """`--workers-on-ray`: the load processes of a try on the cluster that is tested."""
 
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -77,15 +76,7 @@ def placed(
     leader = leader_address(endpoint.dashboard, placement.master_host)
     token = endpoint.token or token_from_environment()
     dashboard = Dashboard(endpoint.dashboard, time.time, token, verify)
-    workers = RayWorkers(
-        dashboard,
-        placement.count,
-        leader,
-        # A cluster of our own runs with our Python, which need not be on its path.
-        "python" if endpoint.gcs is None else sys.executable,
-        gcs=endpoint.gcs,
-        runtime_env=placement.runtime_env,
-    )
+    workers = RayWorkers(dashboard, placement.count, leader, placement.runtime_env)
     try:
         with workers:
             yield Elsewhere(leader, placement.count, workers)

@@ -21,14 +21,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     """A target that is ready. `token` is one to pass on that our own environment does not hold.
 
     `grpc_host` is None where it is not known to differ from what the option `--grpc-host` says.
-    `gcs` is the address for Ray drivers, where it is known: that of a cluster of our own.
     """
 
     host: str
     dashboard: str
     token: str | None = None
     grpc_host: str | None = None
-    gcs: str | None = None
 
 
 @contextmanager
@@ -46,7 +44,7 @@ def embedded(
         names = deploy(dashboard, apps)
         console.print(f"deploying {', '.join(names)} ...", highlight=False)
         _await_ready(dashboard, apps, names, wait_s)
-        yield Endpoint(urls.host, urls.dashboard, cluster.token, urls.grpc_host, urls.gcs)
+        yield Endpoint(urls.host, urls.dashboard, cluster.token, urls.grpc_host)
 
 
 @contextmanager

@@ -89,6 +89,12 @@ def check_address(text: str) -> None:
         raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
 
 
+def check_method(text: str) -> None:
+    """Raise UsageError where `text` is no full name of a gRPC method."""
+    if not re.fullmatch(r"\w+(\.\w+)*/\w+", text):
+        raise UsageError(f'"{text}": a method reads package.Service/Method')
+
+
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
 )
@@ -173,6 +179,13 @@ OPTIONS: tuple[Option, ...] = (
         "Address HOST:PORT of Serve's gRPC proxy; default: the host of --host, port 9000.",
         check=check_address,
     ),
+    Option(
+        "--grpc-method",
+        "gRPC method to call, as package.Service/Method.",
+        default="ray.serve.UserDefinedService/Method1",
+        check=check_method,
+    ),
+    Option("--grpc-module", "Module of its generated code; else its server is asked for it."),
     Option(
         "--dashboard",
         "URL of the Ray dashboard.",

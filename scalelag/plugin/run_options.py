@@ -46,6 +46,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     files: dict[str, bytes]
     max_in_flight: int
     grpc_host: str | None
+    grpc_method: str
+    grpc_module: str | None
     dashboard: str
     dashboard_ca: str | None
     insecure: bool
@@ -119,6 +121,8 @@ def run_options(parsed: Mapping[str, Any], handed: Handed | None = None) -> RunO
         files=files,
         max_in_flight=values["max_in_flight"],
         grpc_host=values["grpc_host"],
+        grpc_method=values["grpc_method"],
+        grpc_module=values["grpc_module"],
         dashboard=values["dashboard"],
         dashboard_ca=values["dashboard_ca"],
         insecure=values["insecure"],

@@ -20,14 +20,10 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Urls(msgspec.Struct, frozen=True):
-    """Where the cluster answers; `gcs` is the address for Ray drivers.
-
-    `grpc_host`, as HOST:PORT, only if it was started for gRPC.
-    """
+    """Where the cluster answers; `grpc_host`, as HOST:PORT, only if it was started for gRPC."""
 
     dashboard: str
     host: str
-    gcs: str
     grpc_host: str | None = None
 
 
@@ -109,6 +105,10 @@ class EmbeddedCluster:
         return text[-1500:] or "it said nothing"
 
 
+def _path(environ: Mapping[str, str]) -> list[str]:
+    return [environ["PATH"]] if environ.get("PATH") else []
+
+
 def cluster_environment(environ: Mapping[str, str], token: str) -> dict[str, str]:
     """Environment of the cluster: its token, our packages, and no other Ray's address."""
     kept = {k: v for k, v in environ.items() if k not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH")}
@@ -121,5 +121,7 @@ def cluster_environment(environ: Mapping[str, str], token: str) -> dict[str, str
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "PYTHONPATH": os.pathsep.join(paths),
+        # Jobs on it are started with the first Python that there is.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *_path(kept)]),
         "PYTHONUNBUFFERED": "1",
     }

@@ -105,6 +105,10 @@ def main() -> None:
             _node_ip_address="127.0.0.1",
             _temp_dir=folder,
         )
+        # As `ray start` does: without it a job on this cluster is given the address of any cluster
+        # on this machine.
+        address = ray.get_runtime_context().gcs_address
+        (Path(folder) / "ray_current_cluster").write_text(address, encoding="ascii")
         serve.start(
             http_options={"host": "127.0.0.1", "port": serve_port}, grpc_options=grpc_options
         )
@@ -112,7 +116,6 @@ def main() -> None:
             "dashboard": f"http://127.0.0.1:{dashboard_port}",
             "host": f"http://127.0.0.1:{serve_port}",
             "grpc_host": f"127.0.0.1:{grpc_options.port}" if grpc_options else None,
-            "gcs": ray.get_runtime_context().gcs_address,
         }
         sys.stdout.write(json.dumps(urls) + "\n")
         sys.stdout.flush()

@@ -19,11 +19,25 @@ _STOP_TIMEOUT_S = 5.0
 def main() -> int:
     """Run the worker. Returns its exit code."""
     parent, host, port = sys.argv[1:]
-    signal.signal(signal.SIGTERM, _leave)
-    # From the kernel, so that it comes however the parent ends.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):
+    if not _follow(int(parent)):
         return 1
+    # Ray kills an actor's children with it, and does not ask: nobody would end Locust then. It does
+    # not kill grandchildren.
+    between = os.getpid()
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    signal.signal(signal.SIGTERM, _leave)
+    return _run(host, port) if _follow(between) else 1
+
+
+def _follow(parent: int) -> bool:
+    """Get SIGTERM when `parent` ends, however it does. Returns False where it has."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return os.getppid() == parent
+
+
+def _run(host: str, port: str) -> int:
     command = [sys.executable, "-m", "locust", "-f", "-", "--worker", "--loglevel", "WARNING"]
     command += ["--master-host", host, "--master-port", port]
     # Locust puts the locustfiles into the folder for temporary files, each under its own name:

@@ -5,20 +5,27 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 import scalelag
-from probes.serve_api import VERSION_PATH, Dashboard, DashboardError
+from probes.serve_api import VERSION_PATH, Dashboard
 from scalelag.errors import TargetError
 from scalelag.target.preflight import Patience
 from scalelag.target.reach import Address
 
 _JOBS_PATH = "/api/jobs/"
+_SUPERVISORS_PATH = (
+    "/api/v0/actors?filter_keys=name&filter_predicates=%3D&filter_values=_ray_internal_job_actor_"
+)
 _MODULE = "scalelag.target.ray_workers_main"
-_STOP_TIMEOUT_S = 20.0
+_AT_THE_END = Patience(20.0, time.monotonic, time.sleep)
+_COMES_BACK_S = 2.5
 _LAST_LINES = 15
+
+
+_T = TypeVar("_T")
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -38,12 +45,26 @@ class _JobLogs(msgspec.Struct, frozen=True):
     logs: str = ""
 
 
+class _Actor(msgspec.Struct, frozen=True):
+    state: str
+
+
+class _Page(msgspec.Struct, frozen=True):
+    result: list[_Actor]
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    result: _Page
+
+
+class _Actors(msgspec.Struct, frozen=True):
+    data: _Answer
+
+
 class RayWorkers:
     """A Ray job with `count` Locust workers that join `leader`; a context manager that ends it.
 
-    `python` is the interpreter on the head node; `runtime_env` is Ray's, for job and workers.
-    `gcs` is the cluster's own address where it is known: on a machine with several clusters Ray may
-    hand its jobs that of another.
+    `runtime_env` is Ray's, for the job and the workers; `patience` is that of the end.
     """
 
     def __init__(
@@ -51,24 +72,25 @@ class RayWorkers:
         dashboard: Dashboard,
         count: int,
         leader: Address,
-        python: str,
-        *,
-        gcs: str | None = None,
         runtime_env: Mapping[str, Any] | None = None,
+        patience: Patience = _AT_THE_END,
     ) -> None:
         self._dashboard = dashboard
         self._count = count
         self._leader = leader
-        self._python = python
-        self._gcs = gcs
         self._runtime_env = dict(runtime_env or {})
+        self._patience = patience
         self._id = f"scalelag-load-{secrets.token_hex(4)}"
 
+    @property
+    def _path(self) -> str:
+        return f"{_JOBS_PATH}{self._id}"
+
     def __enter__(self) -> Self:
-        """Submit the job. Raises DashboardError where it is refused."""
+        """Submit the job. Raises TargetError where it is refused."""
         job = {
             "submission_id": self._id,
-            "entrypoint": shlex.join([self._python, "-m", _MODULE, *self._arguments()]),
+            "entrypoint": shlex.join(["python", "-m", _MODULE, *self._arguments()]),
             "runtime_env": self._runtime_env,
         }
         self._dashboard.post(_JOBS_PATH, job)
@@ -77,29 +99,43 @@ class RayWorkers:
     def _arguments(self) -> list[str]:
         arguments = ["--leader", f"{self._leader.host}:{self._leader.port}"]
         arguments += ["--workers", str(self._count), "--version", scalelag.__version__]
-        version = msgspec.json.decode(self._dashboard.get(VERSION_PATH).body, type=_Version)
+        version = self._page(VERSION_PATH, _Version)
         if version.session_name is not None:
             arguments += ["--session", version.session_name]
-        return arguments if self._gcs is None else [*arguments, "--address", self._gcs]
+        return arguments
 
     def __exit__(self, *_exception: object) -> None:
         """Stop the job, wait until it has ended, and take it off the cluster's list.
 
         Where that fails the workers go by themselves: their leader is gone.
         """
-        with suppress(DashboardError):
+        with suppress(TargetError):
             if not self._state().ended:
-                self._dashboard.post(f"{_JOBS_PATH}{self._id}/stop", {})
-            patience = Patience(_STOP_TIMEOUT_S, time.monotonic, time.sleep)
-            with suppress(TargetError):
-                patience.retry(self._check_ended)
-                self._dashboard.delete(f"{_JOBS_PATH}{self._id}")
+                self._dashboard.post(f"{self._path}/stop", {})
+            self._patience.retry(self._check_ended)
+            self._patience.retry(self._check_supervisor_ended)
+            self._take_off_the_list()
+
+    def _take_off_the_list(self) -> None:
+        """Delete the job; once more if it comes back.
+
+        Ray's watcher of a job looks once a second whether the job's supervisor is there. Where it
+        finds neither that nor the job, it puts the job on the list anew, as failed, and ends.
+        """
+        self._dashboard.delete(self._path)
+        ends_s = self._patience.now() + _COMES_BACK_S
+        while self._patience.now() < ends_s:
+            self._patience.sleep(self._patience.every_s)
+            with suppress(TargetError):  # 404, as is hoped
+                self._state()
+                self._dashboard.delete(self._path)
+                return
 
     def check(self) -> None:
         """Raise TargetError where the workers have ended: before a run they have no reason to."""
         try:
             state = self._state()
-        except DashboardError:
+        except TargetError:
             return
         if state.ended:
             raise TargetError(
@@ -117,19 +153,32 @@ class RayWorkers:
         )
 
     def _state(self) -> _JobState:
-        return msgspec.json.decode(
-            self._dashboard.get(f"{_JOBS_PATH}{self._id}").body, type=_JobState
-        )
+        return self._page(self._path, _JobState)
+
+    def _page(self, path: str, kind: type[_T]) -> _T:
+        """What `GET path` answers. Raises TargetError where it does not, or with something else."""
+        try:
+            return msgspec.json.decode(self._dashboard.get(path).body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise TargetError(
+                f"{self._dashboard.url}{path} answers, but not as a Ray dashboard does ({error}): "
+                "is --dashboard right?",
+                lasting=True,
+            ) from error
 
     def _check_ended(self) -> None:
         if not self._state().ended:
             raise TargetError(f"{self._dashboard.url} still runs the job {self._id}.")
 
+    def _check_supervisor_ended(self) -> None:
+        actors = self._page(f"{_SUPERVISORS_PATH}{self._id}", _Actors).data.result.result
+        if any(actor.state != "DEAD" for actor in actors):
+            raise TargetError(f"{self._dashboard.url} still has the supervisor of {self._id}.")
+
     def _last_lines(self) -> str:
         try:
-            body = self._dashboard.get(f"{_JOBS_PATH}{self._id}/logs").body
-            said = msgspec.json.decode(body, type=_JobLogs).logs or self._state().message or ""
-        except (DashboardError, msgspec.MsgspecError) as error:
+            said = self._page(f"{self._path}/logs", _JobLogs).logs or self._state().message or ""
+        except TargetError as error:
             return f"(its log cannot be read: {error})"
         lines = [line for line in said.splitlines() if line.strip()]
         return "\n".join(lines[-_LAST_LINES:]) or "(none)"

@@ -16,10 +16,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import ActorUnschedulableError, GetTimeoutError, RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 _PLACE_TIMEOUT_S = 60.0
 _LEADER_START_S = 60.0
@@ -62,12 +65,16 @@ def main() -> None:
     asked = _arguments()
     host, _, port = asked.leader.rpartition(":")
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    # Without an address Ray takes the one that it finds first on this machine.
-    ray.init(address=asked.address, logging_level=logging.ERROR)
+    ray.init(logging_level=logging.ERROR)
     _check_cluster(asked.session)
     # No CPU: one that replicas ask for would be taken from them, though load needs it too.
-    actor: Any = ray.remote(num_cpus=0, scheduling_strategy="SPREAD")(LoadWorker)
-    workers = [actor.remote() for _ in range(asked.workers)]
+    actor: Any = ray.remote(num_cpus=0)(LoadWorker)
+    # Hard: soft ones were seen on the head, both of them, though the other node was there.
+    places = [
+        NodeAffinitySchedulingStrategy(node, soft=False)
+        for node in in_turns(ray.nodes(), asked.workers)
+    ]
+    workers = [actor.options(scheduling_strategy=place).remote() for place in places]
     nodes = _nodes(workers, asked.version)
     runs = {worker.run.remote(host, int(port)): i for i, worker in enumerate(workers)}
     _watch(runs, nodes, host, int(port))
@@ -79,7 +86,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--version", required=True, help="scalelag's, at the leader")
     parser.add_argument("--session", help="name that the cluster must have")
-    parser.add_argument("--address", help="of the cluster; else RAY_ADDRESS, as Ray's jobs have it")
     return parser.parse_args()
 
 
@@ -94,6 +100,17 @@ def _check_cluster(session: str | None) -> None:
         )
 
 
+def in_turns(nodes: Sequence[Mapping[str, Any]], count: int) -> list[str]:
+    """Ids of the nodes for `count` workers: the living ones of Ray's `nodes` in turns.
+
+    Ray's own SPREAD tries, and promises nothing. Nodes without CPUs, as heads often are to keep work
+    away, take part only where there are no others.
+    """
+    alive = [node for node in nodes if node["Alive"]]
+    for_work = [node for node in alive if node["Resources"].get("CPU")] or alive
+    return [str(node["NodeID"]) for node in islice(cycle(for_work), count)]
+
+
 def _nodes(workers: list[Any], version: str) -> list[str]:
     """Addresses of the workers' nodes. Ends the process where one of them cannot run a worker."""
     asked = [worker.facts.remote() for worker in workers]
@@ -103,16 +120,27 @@ def _nodes(workers: list[Any], version: str) -> list[str]:
         sys.exit(
             f"no room: the cluster did not start {len(workers)} actors in {_PLACE_TIMEOUT_S:g} s"
         )
+    except (RayActorError, ActorUnschedulableError) as error:
+        sys.exit(f"an actor was lost before it could say what its node has: {error}")
     for one in facts:
-        node = one["node"]
-        if one["locust"] is None or one["scalelag"] is None:
-            missing = " and ".join(name for name in ("scalelag", "locust") if one[name] is None)
-            sys.exit(f"node {node} has no {missing}: install scalelag {version} on every node")
-        if one["scalelag"] != version:
-            sys.exit(f"node {node} has scalelag {one['scalelag']}, and the leader {version}")
+        if lack := what_lacks(one, version):
+            sys.exit(lack)
     for number, one in enumerate(facts):
         _say(f"load worker {number} starts on {one['node']}")
     return [one["node"] for one in facts]
+
+
+def what_lacks(facts: dict[str, str | None], version: str) -> str | None:
+    """Why a node with these `facts` cannot work for a leader of `version`; None where it can."""
+    node = facts["node"]
+    missing = [name for name in ("scalelag", "locust") if facts[name] is None]
+    if missing:
+        return (
+            f"node {node} has no {' and '.join(missing)}: install scalelag {version} on every node"
+        )
+    if facts["scalelag"] != version:
+        return f"node {node} has scalelag {facts['scalelag']}, and the leader {version}"
+    return None
 
 
 def _watch(runs: dict[Any, int], nodes: list[str], host: str, port: int) -> None:

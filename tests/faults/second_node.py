@@ -47,6 +47,7 @@ class TwoNodes:
         self.dashboard = f"http://127.0.0.1:{dashboard_port}"
         self.host = f"http://127.0.0.1:{host_port}"
         self.token = token
+        self.near_ip = cable.near
         self.far_ip = cable.far
         self.namespace = cable.name
         self._cable = cable

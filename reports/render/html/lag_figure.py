@@ -154,7 +154,7 @@ def _bars(parts: Sequence[_Part], name: str, steps: Sequence[StepReport]) -> dic
         "marker": {
             "color": color(_color(name)),
             "opacity": [0.62 if part.is_floor else 1 for part in own],
-            "line": {"width": 0},
+            "line": {"width": 0.7, "color": color("outline")},
         },
         "hovertemplate": f"%{{text}}: {name} %{{customdata:.2f}} s<extra></extra>",
     }

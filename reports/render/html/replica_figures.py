@@ -168,7 +168,7 @@ def lives_figure(
         sentence=_lives_sentence(own, charts),
         height_px=height_px,
         plot={
-            "data": [_stretches(own, state) for state, _ in used],
+            "data": [_stretches(own, state, outlined=is_named) for state, _ in used],
             "layout": layout(
                 height_px,
                 xaxis=time_axis(charts),
@@ -202,7 +202,7 @@ def _row_name(replica: str, *, critical: bool) -> str:
     return f"{chart_text(short)}{' *' if critical else ''}"
 
 
-def _stretches(own: DeploymentCharts, state: BarState) -> dict[str, Any]:
+def _stretches(own: DeploymentCharts, state: BarState, *, outlined: bool) -> dict[str, Any]:
     rows = [
         (row, bar.replica, stretch)
         for row, bar in enumerate(own.bars)
@@ -218,7 +218,10 @@ def _stretches(own: DeploymentCharts, state: BarState) -> dict[str, Any]:
         "y": [row for row, _, _ in rows],
         "text": [chart_text(shortened(replica, 40)) for _, replica, _ in rows],
         "textposition": "none",
-        "marker": {"color": color(_color(state)), "line": {"width": 0}},
+        "marker": {
+            "color": color(_color(state)),
+            "line": {"width": 0.7 if outlined else 0, "color": color("outline")},
+        },
         "hovertemplate": f"%{{text}}: {state} from %{{base:.2f}} to %{{x:.2f}} s<extra></extra>",
     }
 

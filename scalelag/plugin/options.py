@@ -9,6 +9,7 @@ import msgspec
 
 from reports.analysis.gates import parse_gate
 from scalelag.errors import UsageError
+from scalelag.plugin.option_checks import at_least, check_address
 from scalelag.record.plan import parse_plan
 from scalelag.record.run_dir import check_run_name
 from scalelag.target.preflight import check_url
@@ -43,14 +44,6 @@ class Option(msgspec.Struct, frozen=True):
         return self.flag.removeprefix("--").replace("-", "_")
 
 
-def _at_least(low: float, unit: str) -> Callable[[float], None]:
-    def check(value: float) -> None:
-        if not low <= value < float("inf"):
-            raise UsageError(f"{value:g}: it takes {low:g} or more {unit}".rstrip())
-
-    return check
-
-
 def parse_share(text: str) -> float:
     """Ratio between 0 and 1 from `2%` or `0.02`. Raises UsageError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
@@ -72,21 +65,6 @@ def parse_header(text: str) -> tuple[str, str]:
             f'machine: put it in an environment variable and write "{name}: ${{VARIABLE}}"'
         )
     return name, value
-
-
-def check_json(text: str) -> None:
-    """Raise UsageError where `text` is no JSON."""
-    try:
-        msgspec.json.decode(text.encode())
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"it is no JSON: {error}") from error
-
-
-def check_address(text: str) -> None:
-    """Raise UsageError where `text` is not HOST:PORT."""
-    host, _, port = text.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
 
 
 def check_method(text: str) -> None:
@@ -130,7 +108,7 @@ OPTIONS: tuple[Option, ...] = (
         "Run the list of stages, or the trace, this many times.",
         "int",
         1,
-        check=_at_least(1, ""),
+        check=at_least(1, ""),
     ),
     Option(
         "--arrivals",
@@ -139,7 +117,7 @@ OPTIONS: tuple[Option, ...] = (
         "constant",
         choices=("constant", "poisson"),
     ),
-    Option("--seed", "Seed of Poisson arrivals.", "int", 1, check=_at_least(0, "")),
+    Option("--seed", "Seed of Poisson arrivals.", "int", 1, check=at_least(0, "")),
     Option("--path", "Path (and query) to request.", default="/"),
     Option("--method", "HTTP method.", default="GET"),
     Option(
@@ -165,14 +143,14 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds after which a request has failed.",
         "float",
         30.0,
-        check=_at_least(0.001, "seconds"),
+        check=at_least(0.001, "seconds"),
     ),
     Option(
         "--max-in-flight",
         "Open requests a process has at most; an arrival beyond is recorded as not_sent.",
         "int",
         1000,
-        check=_at_least(1, ""),
+        check=at_least(1, ""),
     ),
     Option(
         "--grpc-host",
@@ -201,7 +179,7 @@ OPTIONS: tuple[Option, ...] = (
         in_web=False,
     ),
     Option(
-        "--probe-rate", "Looks at the replicas a second.", "float", 5.0, check=_at_least(0.1, "")
+        "--probe-rate", "Looks at the replicas a second.", "float", 5.0, check=at_least(0.1, "")
     ),
     Option(
         "--observer-budget",
@@ -214,21 +192,21 @@ OPTIONS: tuple[Option, ...] = (
         "Watch the scale-down for at most this many seconds after the load ended.",
         "float",
         60.0,
-        check=_at_least(0, "seconds"),
+        check=at_least(0, "seconds"),
     ),
     Option(
         "--wait",
         "Seconds to wait for the target to be ready.",
         "float",
         10.0,
-        check=_at_least(0, "seconds"),
+        check=at_least(0, "seconds"),
     ),
     Option(
         "--wait-for-room",
         "Seconds to wait for room for max_replicas before the load starts; 0 only warns.",
         "float",
         0.0,
-        check=_at_least(0, "seconds"),
+        check=at_least(0, "seconds"),
     ),
     Option("--out", "Folder of the run directories.", default="runs"),
     Option(

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
-from scalelag.plugin.options import VARIABLE, check_json, parse_header
+from scalelag.plugin.option_checks import check_json
+from scalelag.plugin.options import VARIABLE, parse_header
 from scalelag.plugin.payloads import Payloads, Row, read_rows
 
 _FILES = ("body_file", "data")

@@ -50,7 +50,8 @@ def one_hour(_: int) -> tuple[float, float, float]:
         collector = RowCollector(writer)
         for done in range(0, REQUESTS, BATCH):
             for number in range(done, done + BATCH):
-                context = {"arrival": SimpleNamespace(intended_s=number / 1000)}
+                at_s = number / 1000
+                context = {"arrival": SimpleNamespace(intended_s=at_s, sent_s=at_s)}
                 recorder.on_request("GET", "/", 12.5, response=response, context=context)
             collector.collect(recorder.take(), 0)
             if done * 20 >= REQUESTS and done % 10_000 == 0:

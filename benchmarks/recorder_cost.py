@@ -24,8 +24,8 @@ def main() -> None:
     options = parser(__doc__).parse_args()
     recorder, stats = RequestRecorder(Clock()), RequestStats()
     # Stand-ins for the response of Locust's client and for an arrival of the open loop.
-    response, arrival = SimpleNamespace(status_code=200), SimpleNamespace(intended_s=0.0)
-    context = {"arrival": arrival}
+    response = SimpleNamespace(status_code=200)
+    context = {"arrival": SimpleNamespace(intended_s=0.0, sent_s=0.0)}
     event: dict[str, Any] = {
         "request_type": "GET",
         "name": "/",

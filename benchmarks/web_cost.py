@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.table import middle, parser, print_table, progress, ratio
-from scalelag.record.requests_file import read_requests
+from scalelag.record.requests_reader import read_requests
 from scalelag.record.run_dir import REQUESTS_FILE
 from tests.sim.locust_page import LocustPage, page_on_standin, wait_for
 from tests.sim.scenarios import steady_replica

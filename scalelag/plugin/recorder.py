@@ -19,14 +19,15 @@ _HIGHEST_STATUS = 65535
 _NAN = float("nan")
 
 # Of a row: intended start, when it was done (monotonic, which is read in a third of the time that
-# the run's clock takes), milliseconds of service, status, and codes of name and error; of a streamed
-# answer: number of its row, first token, tokens, longest gap.
-_pack_row = Struct("=dddiii").pack
+# the run's clock takes), when it was sent, or else milliseconds of service, status, and codes of name
+# and error; of a streamed answer: number of its row, first token, tokens, longest gap.
+_pack_row = Struct("=ddddiii").pack
 _pack_stream = Struct("=IdId").pack
 _ROW = np.dtype(
     [
         ("intended_s", "f8"),
         ("done_ticks_s", "f8"),
+        ("sent_s", "f8"),
         ("service_ms", "f8"),
         ("status", "i4"),
         ("name", "i4"),
@@ -103,14 +104,12 @@ class RequestRecorder:
             status = response.status_code or 0
         except AttributeError:
             status = 0
-        done_ticks_s, intended_s = self._ticks(), _NAN
+        intended_s = sent_s = _NAN
         if context:
             try:
                 arrival = context["arrival"]
-                intended_s, arrival.recorded = arrival.intended_s, True
-                # Whatever came between the answer and now is better added to the service than to
-                # the lag: no request was sent later than this.
-                response_time = (done_ticks_s + self._zero_s - arrival.sent_s) * 1000
+                intended_s, sent_s = arrival.intended_s, arrival.sent_s
+                arrival.recorded = True
                 tells_more = len(context) > 1
             except (KeyError, AttributeError):
                 tells_more = True
@@ -122,7 +121,8 @@ class RequestRecorder:
         code = self._name_codes.get(name)
         self._rows += _pack_row(
             intended_s,
-            done_ticks_s,
+            self._ticks(),
+            sent_s,
             response_time or 0.0,
             status,
             self._names.code(name or request_type) if code is None else code,
@@ -148,6 +148,7 @@ class RequestRecorder:
         self._rows += _pack_row(
             intended_s,
             intended_s + latency_s - self._zero_s,
+            _NAN,
             (latency_s - send_lag_s) * 1000,
             status,
             self._names.code(name),
@@ -171,7 +172,10 @@ class RequestRecorder:
         streams = np.frombuffer(self._streams, _STREAM)
         self._rows, self._streams = bytearray(), bytearray()
         done_s = rows["done_ticks_s"] + self._zero_s
-        service_s = rows["service_ms"] / 1000
+        sent_s = rows["sent_s"]
+        # What came between an answer and its recording is better added to the service than to the
+        # lag: no request was sent later than it says.
+        service_s = np.where(np.isnan(sent_s), rows["service_ms"] / 1000, done_s - sent_s)
         meant_s = rows["intended_s"]
         intended_s = np.where(np.isnan(meant_s), done_s - service_s, meant_s)
         latency_s = done_s - intended_s

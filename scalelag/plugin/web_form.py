@@ -82,6 +82,8 @@ def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's valu
     if option.type == "flag":
         return text == "true"
     number = _NUMBERS.get(option.type)
+    if text == "" and option.default is None:
+        return None
     if number is None:
         return text
     try:

@@ -68,10 +68,9 @@ class LiveLags:
         self._measure()
 
     def _look(self, poll: Poll) -> None:
-        if self._next < len(self._steps):
-            begins_s = self._zero_s + self._steps[self._next].at_s
-            if poll.received_s > begins_s:
-                self._begin_step()
+        at_s = poll.received_s - self._zero_s
+        while self._has_next and self._steps[self._next].at_s < at_s:
+            self._begin_step()
         for key, followed in self._followed.items():
             last = followed.polls[-1] if followed.polls else None
             if last is not None and last.deployments.get(key) == poll.deployments.get(key):

@@ -11,6 +11,11 @@ from tests.sim.script import DeploymentScript, ReplicaScript, Script
 
 HOSTILE = '<img src=x onerror="alert(1)">%{y}'
 OURS = "/scalelag/"
+REDRAWN = """async times => {
+    const replicas = document.querySelector('scalelag-replicas');
+    for (let n = 0; n < times; n++) { replicas.show(); await replicas.draw(); }
+    return document.querySelectorAll('*').length;
+}"""
 
 
 def growing(name="Model", created_s=9.0):
@@ -157,7 +162,12 @@ def test_behind_a_base_path_and_a_login(tmp_path, online):
 
 def test_an_hour_of_watching_does_not_make_the_page_grow(tmp_path, online):
     with page_on_standin(tmp_path, script=one_deployment(steady_replica())) as web:
+        web.start(steps="20rps:1s")
+        wait_for(web.is_closed, "closed")
         found = online(f"{web.url}{OURS}")
+        expect(found.page.locator("scalelag-replicas")).to_have_attribute("data-drawn", "1")
+        expect(found.page.locator("scalelag-report h2")).to_contain_text("PASS")
+        nodes = [found.page.evaluate(REDRAWN, times) for times in (1, 60)]
         sizes = found.page.evaluate(
             """async () => {
                 const { Store } = await import(new URL('static/store.js', location.href));
@@ -183,3 +193,4 @@ def test_an_hour_of_watching_does_not_make_the_page_grow(tmp_path, online):
 
     assert max(sizes) < 2000
     assert max(sizes[1800:]) <= max(sizes[:1800])
+    assert nodes[0] == nodes[1]

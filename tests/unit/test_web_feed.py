@@ -258,3 +258,15 @@ def test_steps_that_a_stop_leaves_out_have_no_lag():
     feed.finish()
 
     assert {step for step, _ in lags(feed)} == {0}
+
+
+def test_steps_shorter_than_the_time_between_looks_are_passed_over():
+    feed, key = feed_of("a/B", steps=",".join(["1rps:100ms,5rps:100ms"] * 20) + ",9rps:10s"), "a/B"
+    feed.add_rows([poll(-1.0, **{key: ({"RUNNING": 1}, 1)})])
+    feed.add_rows([poll(5.0, **{key: ({"RUNNING": 1}, 1)})])
+    feed.add_rows([poll(6.0, **{key: ({"RUNNING": 2}, 2)}), started(key, "r2", 5.0, 6.0)])
+
+    found = lags(feed)
+    assert len(found) == 41
+    assert found[40, 0].value_s == pytest.approx((4.99 - 4.0 + 6.0 - 4.0) / 2, abs=0.011)
+    assert all(lag.value_s is None for place, lag in found.items() if place != (40, 0))

@@ -23,7 +23,7 @@ demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and
 
 # Real clusters one after another, and nothing beside them: on two cores they would be late for their tests.
 test: $(STAMP) chromium  ## every tier of tests; TIERS="tests/unit" for some, options for pytest in ARGS="..."
-	$(if $(QUICK),$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not live" $(QUICK) $(ARGS))
+	$(if $(QUICK),$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not live" $(QUICK) $(ARGS))
 	$(if $(LIVE),$(BIN)/python -m pytest -m live $(LIVE) $(ARGS))
 
 check: $(STAMP)  ## lint, format and types

@@ -1,4 +1,4 @@
-"""Which tests share a process where two run at once (`pytest -n 2 --dist loadgroup`)."""
+"""Which tests share a process where several run at once (`pytest -n 3 --dist loadgroup`)."""
 
 import pytest
 

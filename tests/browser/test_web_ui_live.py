@@ -79,7 +79,9 @@ def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online
     page.locator("input[name=drain]").fill("0")
     page.get_by_role("button", name="Start").click()
     expect(page.locator("scalelag-report .runs tbody tr")).to_have_count(2, timeout=30_000)
-    expect(page.locator("scalelag-report h2")).to_contain_text(re.compile("PASS|INVALID"), timeout=60_000)
+    expect(page.locator("scalelag-report h2")).to_contain_text(
+        re.compile("PASS|INVALID"), timeout=60_000
+    )
 
     assert len(list(runs.glob("*/report.html"))) == 2
     assert [text for text in found.complaints if "favicon" not in text] == []

@@ -12,30 +12,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from started import MARK, marked, wait_for
 
 from probes.serve_api import Dashboard
 from scalelag.target.apps import grpc_servicers
 from scalelag.target.embedded import EmbeddedCluster
 
 ROOT = Path(__file__).resolve().parents[2]
-_MARK = "SCALELAG_TEST_MARK"
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.live)
-
-
-def wait_for(what, look, deadline_s=60.0):
-    """First truthy result of `look`; fails naming `what` after `deadline_s`."""
-    end_s = time.monotonic() + deadline_s
-    while time.monotonic() < end_s:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what}: not within {deadline_s} s")
 
 
 # Where the agents of every Ray on a machine listen unless told otherwise.
@@ -65,7 +54,7 @@ class Command:
     """A `scalelag` command under way in a process of its own."""
 
     def __init__(self, arguments, environment, folder):
-        self.mark = environment[_MARK]
+        self.mark = environment[MARK]
         self.out = folder / "runs"
         self._log = (folder / f"log-{uuid.uuid4().hex}").open("w+")
         self.process = subprocess.Popen(
@@ -117,7 +106,7 @@ def commands(folder):
         command = Command(
             arguments,
             dict(os.environ)
-            | {_MARK: mark, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
+            | {MARK: mark, "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
             | environment,
             folder,
         )
@@ -141,20 +130,6 @@ def scalelag(tmp_path):
     """Starts `scalelag` commands; fails where a process of theirs is left behind."""
     with commands(tmp_path) as start:
         yield start
-
-
-def marked(mark):
-    """Processes, by pid, that were started with `mark` in their environment."""
-    found = {}
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            if f"{_MARK}={mark}".encode() in (folder / "environ").read_bytes():
-                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-        except OSError:
-            continue
-    return found
 
 
 def aimed_at(cluster, start):

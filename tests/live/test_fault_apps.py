@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 import requests
-from conftest import wait_for
+from started import wait_for
 
 from probes.payload import parse_payload
 from probes.serve_api import APPLICATIONS_PATH

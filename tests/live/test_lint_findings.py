@@ -4,7 +4,7 @@ import time
 
 import pytest
 import yaml
-from conftest import wait_for
+from started import wait_for
 
 from probes.payload import parse_payload
 from probes.serve_api import APPLICATIONS_PATH

@@ -4,7 +4,7 @@ import signal
 
 import msgspec
 import psutil
-from conftest import marked, wait_for
+from started import marked, wait_for
 
 QUICK = ["--app-arg", "upscale_delay_s=1", "--app-arg", "downscale_delay_s=2", "--out", "runs"]
 # Long enough for a scale-up and a scale-down, and as short as serves for everything else.

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from conftest import wait_for
+from started import wait_for
 
 from probes.serve_api import Dashboard
 from scalelag.record.run_dir import RUN_FILE, load_run

@@ -21,7 +21,7 @@ APPS = {
 
 @pytest.mark.parametrize(
     ("app", "plan"),
-    [("sleeper", "4rps:3s,40rps:10s,4rps:9s"), ("pipeline", "4..40rps:6s,40rps:7s")],
+    [("sleeper", "4rps:3s,40rps:20s,4rps:9s"), ("pipeline", "4..40rps:6s,40rps:18s")],
 )
 def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dashboard, app, plan):
     arguments = [item for pair in APPS[app] for item in ("--app-arg", pair)]

@@ -31,7 +31,7 @@ check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(BENCH_STAMP)  ## the benchmarks, as tables for docs/benchmarks.md (20 minutes); options go into ARGS="..."
+bench: $(BENCH_STAMP)  ## the benchmarks, as tables for docs/benchmarks.md (half an hour); options go into ARGS="..."
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 diagnosis: $(STAMP)  ## runs with faults made on purpose, and the table of docs/diagnosis.md (20 minutes)

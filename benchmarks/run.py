@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, one after the other, as tables for docs/benchmarks.md.
 
-Tables go to standard output, progress to standard error. It takes about a quarter of an hour.
+Tables go to standard output, progress to standard error. It takes about half an hour.
 """
 
 import os

@@ -172,7 +172,7 @@ def _began_before(
 def _report(
     subject: _Subject, reports: tuple[StepReport, ...], followed: Following
 ) -> DeploymentReport:
-    warmup_s = float(subject.run.info.options.get("warmup") or 0.0)
+    warmup_s = subject.run.info.warmup_s
     counted = [report for report in reports if report.total_s and report.at_s >= warmup_s]
     up = [report for report in counted if report.direction == "up"]
     down = [report for report in counted if report.direction == "down"]

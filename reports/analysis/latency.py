@@ -72,7 +72,7 @@ def load_report(
         steps=parts,
         stream=stream_report(streams, slice(None), load_s),
         names=dict(_name_reports(rows, streams, load_s)),
-        windows=tuple(_windows(rows, zero_s, load_s)),
+        windows=tuple(_windows(rows, zero_s, max((s.at_s + s.hold_s for s in parts), default=0.0))),
     )
 
 
@@ -119,17 +119,20 @@ def _step_report(
     )
 
 
-def _windows(rows: RequestColumns, zero_s: float, load_s: float) -> Iterator[WindowReport]:
-    """Reports of windows of 10 s, or of as many seconds as make no more than 360 of them."""
-    seconds = max(_WINDOW_S, math.ceil(load_s / _MOST_WINDOWS))
-    starts_s = np.arange(0.0, load_s, seconds)
-    places = np.searchsorted(rows.intended_s, zero_s + np.append(starts_s, load_s))
+def _windows(rows: RequestColumns, zero_s: float, until_s: float) -> Iterator[WindowReport]:
+    """Reports of windows of 10 s, or of as many seconds as make no more than 360 of them.
+
+    They go up to `until_s` after the plan's start, stretches without load among them.
+    """
+    seconds = max(_WINDOW_S, math.ceil(until_s / _MOST_WINDOWS))
+    starts_s = np.arange(0.0, until_s, seconds)
+    places = np.searchsorted(rows.intended_s, zero_s + np.append(starts_s, until_s))
     for index, at_s in enumerate(starts_s.tolist()):
         part = _rows(rows, slice(int(places[index]), int(places[index + 1])))
         yield WindowReport(
             index=index,
             at_s=at_s,
-            seconds=min(seconds, load_s - at_s),
+            seconds=min(seconds, until_s - at_s),
             planned=part.planned,
             failed=part.failed,
             not_sent=part.not_sent,

@@ -55,8 +55,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
     recovered = recoveries(run, steps)
     deployments = {key: deployment_with(one.report, recovered) for key, one in analysed.items()}
     evidence = _evidence(run)
-    warmup_s = float(info.options.get("warmup") or 0.0)
-    rows = rows_from(run.requests, info.zero_s + warmup_s)
+    rows = rows_from(run.requests, info.zero_s + info.warmup_s)
     planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
     if planned is not None:
         planned -= run.requests.count - rows.count

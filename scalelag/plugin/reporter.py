@@ -30,7 +30,7 @@ class Reporter:
         analysis = analyse(recorded, [parse_gate(text) for text in options.gates])
         write_file(path / REPORT_FILE, render_json(analysis.report))
         what = Rendering(recorded, analysis, str(path), options.strict)
-        for output_format in {*options.reports, *([Format.HTML] if html else [])}:
+        for output_format in dict.fromkeys([*options.reports, *([Format.HTML] if html else [])]):
             write_file(path / FILES[output_format], render(what, output_format))
         self._unprinted = (analysis, path)
         return analysis.report

@@ -84,11 +84,6 @@ class LoadPlan(msgspec.Struct, frozen=True):
         """Length of the whole plan."""
         return self.stages[-1].end_s
 
-    @property
-    def max_level(self) -> float:
-        """Highest level of any stage."""
-        return max(max(stage.start_level, stage.end_level) for stage in self.stages)
-
     def stage_at(self, t_s: float) -> Stage | None:
         """The stage that holds at `t_s`; None before the plan and after its end."""
         return next((stage for stage in self.stages if stage.at_s <= t_s < stage.end_s), None)

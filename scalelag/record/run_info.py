@@ -141,3 +141,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     findings: tuple[LintFinding, ...] = ()
     trace: TraceInfo | None = None
     load_workers: tuple[LoadWorkerInfo, ...] = ()
+
+    @property
+    def warmup_s(self) -> float:
+        """How many seconds at the beginning count in no figure of the whole run (`--warmup`)."""
+        return float(self.options.get("warmup") or 0.0)

@@ -100,6 +100,15 @@ def test_a_window_shows_the_stall_that_a_p99_hides():
     assert slow == [4]
 
 
+def test_windows_go_on_over_stretches_without_load():
+    rows = rows_of(*((10.0 + at, 0.05, False) for at in range(20)))
+    steps = [LoadStep(0, 0.0, 10.0, 0.0, 0.0), LoadStep(1, 10.0, 30.0, 0.0, 1.0)]
+
+    found = load_report(rows, None, steps, "rps", 0.0)
+
+    assert [window.planned for window in found.windows] == [0, 10, 10]
+
+
 def test_windows_of_a_long_run_are_longer_and_add_up():
     rows = rows_of(*((float(at), 0.05, at % 50 == 0) for at in range(7200)))
 

@@ -20,8 +20,9 @@ from reports.analysis.model import DeploymentReport, LoadReport, Phase, ProbeRep
 from scalelag.errors import UsageError
 
 _SEGMENT: Final = r'(?:\w+|\*|"[^"]*")'
-NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
-"""Regular expression of a figure's name."""
+_NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
+WANTED: Final = rf"(?:(?P<deployment>[^\s:]+)\s*:)?\s*(?P<metric>{_NAME})"
+"""Regular expression of `[DEPLOYMENT:]NAME`."""
 
 RUN_PARTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "requests": LoadReport,
@@ -39,15 +40,34 @@ _KEY: Final = "NAME"
 Path = tuple[str, ...]
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A figure as people name it; `deployment` is None where it is every one's, or the run's."""
+
+    deployment: str | None
+    path: Path
+
+
 class Found(msgspec.Struct, frozen=True):
     """A figure: where it stands, its value, and why it is None where it was not measured."""
 
     path: Path
     span: Span | None
     reason: str | None = None
+    deployment: str | None = None
 
 
-def parse_name(text: str) -> Path:
+def parse_wanted(text: str) -> Wanted:
+    """Parse `[DEPLOYMENT:]NAME`. Raises UsageError where no report has such a figure."""
+    match = re.fullmatch(WANTED, text.strip())
+    if match is None:
+        raise UsageError(f'"{text}" is no name of a figure, such as scale_up.total_s.max')
+    path = _parse_name(match["metric"])
+    if match["deployment"] and is_of_run(path):
+        raise UsageError(f"{match['metric']} is a figure of the run, not of a deployment")
+    return Wanted(match["deployment"], path)
+
+
+def _parse_name(text: str) -> Path:
     """The parts of a figure's name. Raises UsageError where no report has such a figure.
 
     Of lists and objects every element is taken to be there: which are is known after the run.
@@ -59,7 +79,7 @@ def parse_name(text: str) -> Path:
     shape = ".".join(_ELEMENT if part.isdecimal() else part for part in path)
     near = difflib.get_close_matches(shape, known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else "see docs/gates.md for all of them"
-    raise UsageError(f'the unknown metric "{text}"; {hint}')
+    raise UsageError(f'unknown metric "{text}"; {hint}')
 
 
 def is_of_run(path: Path) -> bool:
@@ -74,13 +94,25 @@ def figure_names() -> tuple[str, ...]:
     return tuple(sorted(of_run | set(_leaves(DeploymentReport))))
 
 
-def figures(root: msgspec.Struct, path: Path) -> Iterator[Found]:
-    """The figures at `path` below `root`: one, or one for each element that a `*` stands for.
+def select(
+    wanted: Wanted,
+    deployments: Mapping[str, DeploymentReport],
+    of_run: Mapping[str, msgspec.Struct],
+) -> Iterator[Found]:
+    """The figures that a name stands for: one, or one for each deployment and element of a `*`.
 
-    An element that is not there is a figure that was not measured; a kind of error that did not
-    occur is one that occurred 0 times.
+    `of_run` holds the parts of RUN_PARTS. An element that is not there is a figure that was not
+    measured; a kind of error that did not occur is one that occurred 0 times.
     """
-    yield from _walk(root, type(root), path, Found((), None))
+    if is_of_run(wanted.path):
+        root = of_run[wanted.path[0]]
+        yield from _walk(root, type(root), wanted.path[1:], Found(wanted.path[:1], None))
+        return
+    for key, deployment in deployments.items():
+        if wanted.deployment in (None, key, key.partition("/")[2]):
+            yield from _walk(
+                deployment, DeploymentReport, wanted.path, Found((), None, deployment=key)
+            )
 
 
 def _walk(value: Any, kind: object, path: Path, found: Found) -> Iterator[Found]:  # noqa: ANN401
@@ -107,7 +139,7 @@ def _walk_elements(
             yield from _walk(elements.get(key, kind.absent), kind.of, path[1:], here)
         else:
             reason = f"there is no {key}, but {', '.join(elements) or 'none'}"
-            yield Found((*here.path, *path[1:]), None, reason)
+            yield Found((*here.path, *path[1:]), None, reason, found.deployment)
 
 
 def _at(found: Found, name: str) -> Found:

@@ -19,18 +19,16 @@ from scalelag.errors import UsageError
 Operator = Literal["<=", "<", ">=", ">"]
 
 _GATE = re.compile(
-    rf"\s*(?:(?P<deployment>[^\s:]+)\s*:)?\s*(?P<metric>{figures.NAME})\s*(?P<op><=|>=|<|>)\s*"
-    r"(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
+    rf"\s*(?P<wanted>{figures.WANTED})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
 )
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """A parsed gate; `deployment` is None where it holds for every one."""
+    """A parsed gate."""
 
     expr: str
-    deployment: str | None
-    metric: figures.Path
+    wanted: figures.Wanted
     op: Operator
     limit: float
 
@@ -42,17 +40,12 @@ def parse_gate(text: str) -> Gate:
         raise UsageError(
             f'the gate "{text}" does not read METRIC OP NUMBER, such as "scale_up.total_s.max <= 20"'
         )
-    deployment = match["deployment"]
     try:
-        metric = figures.parse_name(match["metric"])
+        wanted = figures.parse_wanted(match["wanted"])
     except UsageError as error:
-        raise UsageError(f'the gate "{text}" names {error}') from None
-    if deployment and figures.is_of_run(metric):
-        raise UsageError(
-            f'the gate "{text}": {match["metric"]} is a figure of the run, not of a deployment'
-        )
+        raise UsageError(f'the gate "{text}": {error}') from None
     op = typing.cast("Operator", match["op"])
-    return Gate(text.strip(), deployment, metric, op, float(match["limit"]))
+    return Gate(text.strip(), wanted, op, float(match["limit"]))
 
 
 def judge(
@@ -72,50 +65,18 @@ def judge(
 def _judge(
     gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, msgspec.Struct]
 ) -> GateResult:
-    if figures.is_of_run(gate.metric):
-        part, *rest = gate.metric
-        results = _results(gate, None, of_run[part], tuple(rest), (part,))
-    else:
-        results = [
-            result
-            for key, deployment in _chosen(gate, deployments).items()
-            for result in _results(gate, key, deployment, gate.metric)
-        ]
-    if not results:
-        return _compare(gate, None, figures.Found(gate.metric, None))
-    measured = [result for result in results if result.reason is None]
-    return max(
-        measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
-    )
-
-
-def _chosen(gate: Gate, deployments: Mapping[str, DeploymentReport]) -> dict[str, DeploymentReport]:
-    chosen = {
-        key: deployment
-        for key, deployment in deployments.items()
-        if gate.deployment in (None, key, key.partition("/")[2])
-    }
-    if not chosen and gate.deployment is not None:
+    results = [_compare(gate, one) for one in figures.select(gate.wanted, deployments, of_run)]
+    if not results and gate.wanted.deployment is not None:
         watched = ", ".join(sorted(deployments)) or "none"
         raise UsageError(
             f'The gate "{gate.expr}" names no watched deployment (watched: {watched}).'
         )
-    return chosen
-
-
-def _results(
-    gate: Gate,
-    deployment: str | None,
-    root: msgspec.Struct,
-    path: figures.Path,
-    before: figures.Path = (),
-) -> list[GateResult]:
-    """The gate, judged on every figure that it names below `root`."""
-    results: list[GateResult] = []
-    for found in figures.figures(root, path):
-        full = msgspec.structs.replace(found, path=(*before, *found.path))
-        results.append(_compare(gate, deployment, full))
-    return results
+    if not results:
+        return _compare(gate, figures.Found(gate.wanted.path, None))
+    measured = [result for result in results if result.reason is None]
+    return max(
+        measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
+    )
 
 
 def _badness(gate: Gate, result: GateResult) -> float:
@@ -125,15 +86,15 @@ def _badness(gate: Gate, result: GateResult) -> float:
     return upper if gate.op in ("<=", "<") else -result.lo
 
 
-def _compare(gate: Gate, deployment: str | None, found: figures.Found) -> GateResult:
+def _compare(gate: Gate, found: figures.Found) -> GateResult:
     name = ".".join(found.path)
-    of_several = name if found.path != gate.metric else None
+    of_several = name if found.path != gate.wanted.path else None
     if found.span is None:
         why = f": {found.reason}" if found.reason else ""
         return GateResult(
             gate.expr,
             "inconclusive",
-            deployment=deployment,
+            deployment=found.deployment,
             figure=of_several,
             reason=f"{name} was not measured in this run{why}",
         )
@@ -147,5 +108,5 @@ def _compare(gate: Gate, deployment: str | None, found: figures.Found) -> GateRe
     passed, failed = holds[gate.op]
     verdict: GateVerdict = "pass" if passed else "fail" if failed else "inconclusive"
     return GateResult(
-        gate.expr, verdict, found.span.value, lo, found.span.hi, deployment, figure=of_several
+        gate.expr, verdict, found.span.value, lo, found.span.hi, found.deployment, figure=of_several
     )

@@ -6,7 +6,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from reports.analysis.model import DeploymentReport, GateResult, Report, StepReport
 from reports.render.lag_table import remark
-from reports.render.wording import gate_figure, load_change, plain, seconds, step_name
+from reports.render.wording import gate_figure, gate_subject, load_change, plain, seconds, step_name
 
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -41,8 +41,7 @@ def _run_case(report: Report) -> TestCase:
 
 def _gate_case(gate: GateResult, *, strict: bool) -> TestCase:
     case = TestCase(_clean(gate.expr), "scalelag.gates", 0.0)
-    of = ": ".join(text for text in (gate.deployment, gate.reason or gate.figure) if text)
-    measured = _clean(f"measured {gate_figure(gate)}{f' ({of})' if of else ''}")
+    measured = f"measured {gate_figure(gate)} ({gate_subject(gate)})"
     if gate.verdict == "fail":
         case.result = [Failure(measured)]
     elif gate.verdict == "inconclusive":

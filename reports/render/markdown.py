@@ -21,6 +21,7 @@ from reports.render.wording import (
     NOT_MEASURED,
     count,
     gate_figure,
+    gate_subject,
     load_change,
     milliseconds,
     percent,
@@ -107,8 +108,7 @@ def _gates(gates: Sequence[GateResult]) -> Iterator[str]:
                 f"{_SIGNS[gate.verdict]} {gate.verdict}",
                 code(gate.expr),
                 gate_figure(gate),
-                ": ".join(text(t) for t in (gate.deployment, gate.reason or gate.figure) if t)
-                or "the run",
+                text(gate_subject(gate)),
             )
             for gate in gates
         ],

@@ -15,7 +15,15 @@ from reports.render.configuration import print_configuration
 from reports.render.lag_table import print_lag, unmeasured_phases
 from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
 from reports.render.load_table import print_load
-from reports.render.wording import NOT_MEASURED, count, gate_figure, percent, plain, reasons_of
+from reports.render.wording import (
+    NOT_MEASURED,
+    count,
+    gate_figure,
+    gate_subject,
+    percent,
+    plain,
+    reasons_of,
+)
 
 _STYLES = {
     "pass": "bold black on green",
@@ -109,8 +117,7 @@ def _gate_table(gates: Sequence[GateResult]) -> Table:
 
 def _about_gate(gate: GateResult) -> tuple[str, str, str]:
     """The gate, what was measured, and for which deployment or why not."""
-    about = [plain(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
-    return (plain(gate.expr), gate_figure(gate), ": ".join(about) or "the run")
+    return (plain(gate.expr), gate_figure(gate), gate_subject(gate))
 
 
 def _print_record(console: Console, report: Report, record: str) -> None:

@@ -104,6 +104,12 @@ def replica_change(step: StepReport) -> str:
     return " -> ".join(NOT_MEASURED if n is None else str(n) for n in (before, after))
 
 
+def gate_subject(gate: GateResult) -> str:
+    """Whose figure a gate looked at, or why there was none."""
+    about = [plain(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
+    return ": ".join(about) or "the run"
+
+
 def gate_figure(gate: GateResult) -> str:
     """What a gate looked at: `9.31 [9.16, 9.46]`, `> 30` where it is censored, else `-`."""
     if gate.lo is None:

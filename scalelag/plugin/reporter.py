@@ -30,7 +30,8 @@ class Reporter:
         analysis = analyse(recorded, [parse_gate(text) for text in options.gates])
         write_file(path / REPORT_FILE, render_json(analysis.report))
         what = Rendering(recorded, analysis, str(path), options.strict)
-        for output_format in dict.fromkeys([*options.reports, *([Format.HTML] if html else [])]):
+        formats = {*options.reports, Format.HTML} if html else set(options.reports)
+        for output_format in sorted(formats):
             write_file(path / FILES[output_format], render(what, output_format))
         self._unprinted = (analysis, path)
         return analysis.report

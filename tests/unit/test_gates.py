@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.elasticity_report import ElasticityReport, FlappingReport
-from reports.analysis.figures import figure_names
+from reports.analysis.figures import Wanted, figure_names
 from reports.analysis.findings import EvidenceReport
 from reports.analysis.gates import Gate, judge, parse_gate
 from reports.analysis.intervals import Span, Stat, longer_than
@@ -101,7 +101,7 @@ def verdict(expr: str, **deployments: DeploymentReport) -> str:
 def test_a_gate_reads_metric_operator_number(op: str):
     expr = f"scale_up.total_s.max {op} 20"
 
-    assert parse_gate(expr) == Gate(expr, None, ("scale_up", "total_s", "max"), op, 20.0)
+    assert parse_gate(expr) == Gate(expr, Wanted(None, ("scale_up", "total_s", "max")), op, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,8 @@ def test_gates_as_people_write_them(
 ):
     gate = parse_gate(text)
 
-    assert (gate.deployment, ".".join(gate.metric), gate.limit) == (deployment_name, metric, limit)
+    assert (gate.wanted.deployment, ".".join(gate.wanted.path)) == (deployment_name, metric)
+    assert gate.limit == limit
     assert gate.expr == text.strip()
 
 
@@ -207,7 +208,7 @@ def test_any_text_is_a_gate_or_a_usage_error(text: str):
     except UsageError as error:
         assert str(error)  # noqa: PT017  both outcomes are right; the error must say something
     else:
-        assert ".".join(gate.metric) in figure_names()
+        assert ".".join(gate.wanted.path) in figure_names()
 
 
 @pytest.mark.parametrize(

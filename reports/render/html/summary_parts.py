@@ -11,6 +11,7 @@ from reports.render.wording import (
     NOT_MEASURED,
     count,
     gate_figure,
+    gate_subject,
     milliseconds,
     percent,
     plain,
@@ -53,8 +54,7 @@ def gate_lines(gates: tuple[GateResult, ...]) -> list[GateLine]:
             verdict=gate.verdict,
             expr=plain(gate.expr),
             measured=gate_figure(gate),
-            of=": ".join(plain(text) for text in (gate.deployment, gate.reason) if text)
-            or "the run",
+            of=gate_subject(gate),
         )
         for gate in gates
     ]

@@ -73,7 +73,8 @@ def test_from_the_form_over_the_live_chart_to_the_report(tmp_path, online):
         page.locator("input[name=steps]").fill("5rps:2s,20rps:8s")
         page.get_by_role("button", name="Start").click()
         open_tab(page, "Replicas")
-        wait_for(lambda: drawn(page).get("RUNNING") == 1, "one replica RUNNING")
+        # On a slow machine the others have come by the first look.
+        wait_for(lambda: drawn(page).get("RUNNING"), "a replica RUNNING")
         page.reload()
         wait_for(lambda: drawn(page).get("RUNNING") == 3, "three replicas RUNNING after the reload")
         assert all(trace == sorted(trace) for trace in times(page))

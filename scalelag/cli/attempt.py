@@ -24,7 +24,7 @@ from scalelag.target.apps import AppConfig
 class Job:
     """What `scalelag run` was asked to do; `attempt` does it once, and can be called again.
 
-    Without `host` each attempt has a cluster of its own. `given` are those of the plugin's options
+    Without `host` each target is a cluster of its own. `given` are those of the plugin's options
     that were given, and `options` what comes of them.
     """
 
@@ -44,12 +44,12 @@ class Job:
         web: bool,
     ) -> None:
         self._given = given
-        self._options = options
-        self._apps = apps
+        self.options = options
+        self.apps = apps
         self._host = host
         self._grpc_servicers = grpc_servicers
         self._cpus = cpus
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._locustfiles = locustfiles
         self._processes = processes
         self._placement = placement
@@ -64,8 +64,8 @@ class Job:
         """
         end: TryEnd | None = None
         try:
-            with self._target() as endpoint:
-                end = self._load(endpoint, tries)
+            with self.target() as endpoint:
+                end = self.load(endpoint, tries)
         except TargetError as error:
             if end is None:
                 raise
@@ -77,28 +77,41 @@ class Job:
             return TryEnd(EXIT_INVALID, end.path)
         return end
 
-    def _target(self) -> AbstractContextManager[Endpoint]:
+    def target(self) -> AbstractContextManager[Endpoint]:
+        """The target, until the block ends. Raises TargetError where it is not ready in time."""
         if self._host is None:
-            return embedded(self._apps, self._cpus, self._wait_s, self._grpc_servicers)
+            return embedded(self.apps, self._cpus, self.wait_s, self._grpc_servicers)
         return existing(
-            self._apps,
-            Endpoint(self._host, self._options.dashboard),
-            verify=self._options.verify,
-            wait_s=self._wait_s,
+            self.apps,
+            Endpoint(self._host, self.options.dashboard),
+            verify=self.options.verify,
+            wait_s=self.wait_s,
             left=self._left,
         )
 
-    def _load(self, endpoint: Endpoint, tries: Sequence[EarlierTry]) -> TryEnd:
-        given = {**self._given, "dashboard": endpoint.dashboard}
+    def load(
+        self,
+        endpoint: Endpoint,
+        tries: Sequence[EarlierTry] = (),
+        *,
+        instead: Mapping[str, Any] | None = None,
+        quiet: bool = False,
+    ) -> TryEnd:
+        """Send the load to `endpoint` and have it reported; `quiet` prints no report.
+
+        `instead` are options in place of those that were given, None for one that is left out.
+        """
+        given = {**self._given, **(instead or {}), "dashboard": endpoint.dashboard}
         if endpoint.grpc_host is not None:
             given["grpc_host"] = endpoint.grpc_host
-        with placed(self._placement, endpoint, verify=self._options.verify) as elsewhere:
+        with placed(self._placement, endpoint, verify=self.options.verify) as elsewhere:
             load = LoadProcess(
                 [*option_arguments(given), "--host", endpoint.host],
                 locustfiles=self._locustfiles,
                 processes=self._processes,
                 elsewhere=elsewhere,
                 web=self._web,
+                quiet=quiet,
                 token=endpoint.token,
                 tries=tries,
             )

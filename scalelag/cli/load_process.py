@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
 import locustfiles
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
@@ -24,6 +25,14 @@ from scalelag.plugin.tries import OUTCOME_VARIABLE, Outcome, read_outcome, tries
 from scalelag.record.run_info import EarlierTry
 from scalelag.target.ray_workers import RayWorkers
 from scalelag.target.reach import Address
+
+Locustfiles = Annotated[
+    list[Path] | None,
+    typer.Option("--locustfile", "-f", help="Locustfile of your own. Can be repeated."),
+]
+Web = Annotated[
+    bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
+]
 
 _STOP_TIMEOUT_S = 45.0
 _WEB_PORT = 8089
@@ -57,7 +66,10 @@ def option_arguments(values: Mapping[str, Any]) -> list[str]:
 
 
 class LoadProcess:
-    """Runs Locust with our plugin; `arguments` are ours, `token` goes by the environment."""
+    """Runs Locust with our plugin; `arguments` are ours, `token` goes by the environment.
+
+    `quiet` leaves out its report, and nothing that it complains of.
+    """
 
     def __init__(
         self,
@@ -67,6 +79,7 @@ class LoadProcess:
         processes: int = 1,
         elsewhere: Elsewhere | None = None,
         web: bool = False,
+        quiet: bool = False,
         token: str | None = None,
         tries: Sequence[EarlierTry] = (),
     ) -> None:
@@ -80,6 +93,7 @@ class LoadProcess:
             self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
             self._command += ["--master-bind-port", port, "--master-port", port]
         self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
+        self._output = subprocess.DEVNULL if quiet else None
         self._elsewhere = elsewhere
         if elsewhere is not None:
             leader = elsewhere.leader
@@ -109,6 +123,7 @@ class LoadProcess:
             self._command,
             env=environment,
             stdin=subprocess.DEVNULL,
+            stdout=self._output,
             start_new_session=True,
         )
         try:

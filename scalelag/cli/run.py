@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from scalelag.cli.attempt import Job
+from scalelag.cli.calibrate import Calibrate, CalibrateHold, run_calibration
 from scalelag.cli.config_file import Config
-from scalelag.cli.load_process import find_locustfiles
+from scalelag.cli.load_process import Locustfiles, Web, find_locustfiles
 from scalelag.cli.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.signals import interruptible
 from scalelag.cli.targets import DEPLOY_WAIT_S
@@ -67,22 +68,19 @@ def run(
         typer.Option(help="URL of an existing Serve endpoint; without it a cluster is started."),
     ] = None,
     cpus: Annotated[int, typer.Option(help="CPUs that the embedded cluster offers.", min=1)] = 4,
-    locustfile: Annotated[
-        list[Path] | None,
-        typer.Option("--locustfile", "-f", help="Locustfile of your own. Can be repeated."),
-    ] = None,
+    locustfile: Locustfiles = None,
     processes: Annotated[int, typer.Option(help="Processes that send load.", min=1)] = 1,
     workers_on_ray: WorkersOnRay = None,
     workers_runtime_env: WorkersRuntimeEnv = None,
     master_host: MasterHost = None,
-    web: Annotated[
-        bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
-    ] = False,
+    web: Web = False,
     runs: Annotated[
         int, typer.Option(help="Runs to make, one after another, in one folder.", min=1)
     ] = 1,
     retries: RetryCount = 0,
     retry_wait: RetryWait = 10.0,
+    calibrate: Calibrate = False,
+    calibrate_hold: CalibrateHold = 15.0,
     **values: Any,  # noqa: ANN401  the plugin's options, each of its own type
 ) -> int:
     """Send stepped load to a Serve endpoint, watch its replicas, and report their lag."""
@@ -90,7 +88,7 @@ def run(
     given.setdefault("name", _run_name(app, host, locustfile))
     options = run_options(given)
     options.request.headers_with_secrets()
-    _check_usage(host, given, repeats_in_web=web and (retries > 0 or runs > 1))
+    _check_usage(host, given, calibrate=calibrate, web=web, repeats=retries > 0 or runs > 1)
     placement = placement_of(workers_on_ray, processes, master_host, workers_runtime_env)
     apps = _apps(app, app_arg or [], embedded=host is None)
     wait_s = DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s
@@ -111,6 +109,8 @@ def run(
         web=web,
     )
     with interruptible():
+        if calibrate:
+            return run_calibration(job, calibrate_hold)
         return _in_a_row(runs, lambda: Retries(retries, retry_wait).run(job.attempt))
 
 
@@ -130,13 +130,17 @@ def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:
     return worst
 
 
-def _check_usage(host: str | None, given: Mapping[str, Any], *, repeats_in_web: bool) -> None:
+def _check_usage(
+    host: str | None, given: Mapping[str, Any], *, calibrate: bool, web: bool, repeats: bool
+) -> None:
     if host is not None:
         check_url(host)
     for dest, flag in (("dashboard", "--dashboard"), ("grpc_host", "--grpc-host")):
         if host is None and dest in given:
             raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
-    if repeats_in_web:
+    if calibrate and (web or repeats):
+        raise UsageError("--calibrate makes its own runs: not with --web, --retries or --runs.")
+    if web and repeats:
         raise UsageError("--retries and --runs repeat a run by themselves: not with --web.")
 
 

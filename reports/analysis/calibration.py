@@ -1,0 +1,236 @@
+"""What one replica serves within a limit on latency: which loads to try, and what came of it.
+
+Capacity demand (METRICS.md, section 4) divides the offered load by this rate.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.latency import ON_TIME_S
+from reports.analysis.model import Report
+from reports.analysis.quantiles import quantile_ms
+from reports.analysis.slo import Slo
+from scalelag.record.plan import Unit
+from scalelag.record.requests_file import RequestColumns
+
+CLOSE_ENOUGH = 1.1
+"""The search ends when the rate that was too much is at most this many times the one that was not."""
+
+LONGEST_HOLD_S = 120.0
+_MOST_STAGES = 24
+_LOWEST_SHARE = 1 / 64
+_MAX_LATE_RATIO = 0.01
+_FEWEST_REQUESTS = 100
+_BEYOND_QUANTILE = 5
+_LIMITS_PER_HOLD = 20.0
+
+
+class StageLoad(msgspec.Struct, frozen=True):
+    """A load that is offered for a while: `level` requests a second, or users."""
+
+    level: float
+    unit: Unit
+
+
+ALONE = StageLoad(1, "users")
+"""One request at a time: what the limit is to such a request, no rate can be below."""
+
+
+class CalibrationStage(msgspec.Struct, frozen=True):
+    """A load that was offered to one replica, and whether it kept the limit.
+
+    `within_ratio` is the share of planned requests that were answered well within the limit,
+    counted from their intended start. `latency_ms` is the limit's quantile of those that were sent.
+    `kept` is None where the stage says nothing, for `reason`.
+    """
+
+    load: StageLoad
+    hold_s: float
+    planned: int
+    failed: int
+    not_sent: int
+    completed_rps: float
+    within_ratio: float
+    latency_ms: float | None
+    kept: bool | None
+    reason: str | None
+    record: str
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """What was found: the limit was kept at `capacity_rps`, and no longer at `exceeded_rps`.
+
+    `reason` says why either is None; `complete` is false where the search ended early.
+    """
+
+    slo: str
+    deployments: tuple[str, ...]
+    capacity_rps: float | None
+    exceeded_rps: float | None
+    complete: bool
+    reason: str | None
+    stages: tuple[CalibrationStage, ...]
+    schema_version: int = 1
+
+
+def hold_for(load: StageLoad, slo: Slo, least_s: float) -> float:
+    """Seconds to hold `load`: `least_s`, and longer for a low rate, a high quantile, a high limit.
+
+    So many that five requests may be slower than the quantile, that a queue which grows by a
+    twentieth of the rate reaches the limit, and at most 120 where `least_s` is not more.
+    """
+    wanted_s = _LIMITS_PER_HOLD * slo.limit_s
+    if load.unit == "rps":
+        beyond = _BEYOND_QUANTILE / (1 - slo.quantile) if slo.quantile < 1 else 0
+        wanted_s = max(wanted_s, max(_FEWEST_REQUESTS, beyond) / load.level)
+    return max(least_s, min(float(np.ceil(wanted_s)), LONGEST_HOLD_S))
+
+
+def judge_stage(
+    load: StageLoad, hold_s: float, report: Report, rows: RequestColumns, slo: Slo, record: str
+) -> CalibrationStage:
+    """Whether one replica kept the limit under `load`.
+
+    `rows` are those that `report`'s figures are of, without its warm-up. Requests that failed or
+    were not sent count as beyond the limit.
+    """
+    answered = rows.error < 0
+    planned = report.load.planned
+    within_ratio = _share(answered & (rows.latency_s <= slo.limit_s), planned)
+    kept, reason = _verdict(report, rows, within_ratio, slo)
+    return CalibrationStage(
+        load=load,
+        hold_s=hold_s,
+        planned=planned,
+        failed=report.load.failed,
+        not_sent=report.load.not_sent,
+        completed_rps=report.load.completed / hold_s,
+        within_ratio=within_ratio,
+        latency_ms=quantile_ms(rows.latency_s[~rows.not_sent], slo.quantile),
+        kept=kept,
+        reason=reason,
+        record=record,
+    )
+
+
+def _share(those: NDArray[np.bool_], planned: int) -> float:
+    return float(np.count_nonzero(those)) / planned if planned else 0.0
+
+
+def _verdict(
+    report: Report, rows: RequestColumns, within_ratio: float, slo: Slo
+) -> tuple[bool | None, str | None]:
+    """Whether the limit was kept, None where nobody can say; and why, where it was not requests."""
+    if (reason := _unusable(report)) is not None:
+        return None, reason
+    lost = [key for key, one in report.deployments.items() if one.replicas.min == 0]
+    if lost:
+        return False, f"{', '.join(lost)}: its replica was lost"
+    # A server that is too slow also from the actual send is too slow, however late we were.
+    service_s = rows.latency_s - rows.send_lag_s
+    served = (rows.error < 0) & (service_s <= slo.limit_s)
+    sent = ~rows.not_sent
+    late = np.count_nonzero(rows.send_lag_s[sent] > ON_TIME_S)
+    if _share(
+        served, report.load.planned
+    ) >= slo.quantile and late > _MAX_LATE_RATIO * np.count_nonzero(sent):
+        return None, "the load generator was too slow (see --processes)"
+    return within_ratio >= slo.quantile, None
+
+
+def _unusable(report: Report) -> str | None:
+    """Why a run says nothing of one replica; None where it does."""
+    if report.run.status != "complete":
+        return f"{report.run.status}: {report.run.reason or 'no reason recorded'}"
+    if not report.load.planned:
+        return "no request was recorded"
+    for key, deployment in report.deployments.items():
+        if deployment.replicas.max is None:
+            return f"{key}: the probe never saw this deployment"
+        if deployment.replicas.max > 1:
+            return f"{key}: {deployment.replicas.max} replicas were RUNNING"
+    return None
+
+
+def next_load(stages: Sequence[CalibrationStage]) -> StageLoad | None:
+    """The load to try after `stages`; None where the search is over.
+
+    First one request at a time; then the rate that this made, doubled while the limit is kept and
+    halved while it is not; then the geometric mean of the highest that was kept and the lowest that
+    was not. A stage that says nothing is made once more.
+    """
+    if not stages:
+        return ALONE
+    last = stages[-1]
+    if last.kept is None:
+        again = len(stages) < 2 or stages[-2].load != last.load
+        return last.load if again else None
+    alone = next(stage for stage in stages if stage.load == ALONE and stage.kept is not None)
+    if not alone.kept or len(stages) >= _MOST_STAGES:
+        return None
+    return _next_rate(alone.completed_rps, *_bounds(stages))
+
+
+def _next_rate(alone_rps: float, kept: float | None, exceeded: float | None) -> StageLoad | None:
+    if kept is None and exceeded is None:
+        rate = alone_rps
+    elif exceeded is None:
+        rate = 2 * (kept or alone_rps)
+    elif kept is None:
+        rate = exceeded / 2
+        if rate < _LOWEST_SHARE * alone_rps:
+            return None
+    elif exceeded / kept > CLOSE_ENOUGH:
+        rate = float(np.sqrt(kept * exceeded))
+    else:
+        return None
+    return StageLoad(float(f"{rate:.3g}"), "rps")
+
+
+def _bounds(stages: Sequence[CalibrationStage]) -> tuple[float | None, float | None]:
+    """The highest rate at which the limit was kept, and the lowest at which it was not."""
+    rates = [stage for stage in stages if stage.load.unit == "rps"]
+    return (
+        max((stage.load.level for stage in rates if stage.kept), default=None),
+        min((stage.load.level for stage in rates if stage.kept is False), default=None),
+    )
+
+
+def calibration_of(
+    slo: Slo, deployments: Sequence[str], stages: Sequence[CalibrationStage]
+) -> Calibration:
+    """What `stages`, so far, have found."""
+    kept, exceeded = _bounds(stages)
+    complete = bool(stages) and stages[-1].kept is not None and next_load(stages) is None
+    return Calibration(
+        slo=slo.text,
+        deployments=tuple(deployments),
+        capacity_rps=kept,
+        exceeded_rps=exceeded,
+        complete=complete,
+        reason=_why_open(stages, kept, exceeded, complete=complete),
+        stages=tuple(stages),
+    )
+
+
+def _why_open(
+    stages: Sequence[CalibrationStage],
+    kept: float | None,
+    exceeded: float | None,
+    *,
+    complete: bool,
+) -> str | None:
+    """Why there are not both bounds, close to each other; None where there are."""
+    if not complete:
+        last = stages[-1] if stages else None
+        return last.reason if last is not None and last.kept is None else "the search was ended"
+    if len(stages) >= _MOST_STAGES:
+        return f"{_MOST_STAGES} stages were made"
+    if kept is None and exceeded is None:
+        return "not even one request at a time is within the limit"
+    if kept is None:
+        return "no rate that was tried is within the limit"
+    return None

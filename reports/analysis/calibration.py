@@ -21,7 +21,9 @@ CLOSE_ENOUGH = 1.1
 
 LONGEST_HOLD_S = 120.0
 _MOST_STAGES = 24
-_LOWEST_SHARE = 1 / 64
+# Six halvings, with room for what rounding to three digits takes.
+_LOWEST_SHARE = 0.9 / 64
+_TIMES_EXCEEDED = 2
 _MAX_LATE_RATIO = 0.01
 _FEWEST_REQUESTS = 100
 _BEYOND_QUANTILE = 5
@@ -159,8 +161,9 @@ def next_load(stages: Sequence[CalibrationStage]) -> StageLoad | None:
     """The load to try after `stages`; None where the search is over.
 
     First one request at a time; then the rate that this made, doubled while the limit is kept and
-    halved while it is not; then the geometric mean of the highest that was kept and the lowest that
-    was not. A stage that says nothing is made once more.
+    halved while it is not; then the geometric mean of the highest that was kept and the lowest above
+    it that was not. A stage that says nothing is made once more, and so is one at the end that was
+    not kept: a busy moment of the machine makes a server look slow, and none makes it look fast.
     """
     if not stages:
         return ALONE
@@ -168,35 +171,34 @@ def next_load(stages: Sequence[CalibrationStage]) -> StageLoad | None:
     if last.kept is None:
         again = len(stages) < 2 or stages[-2].load != last.load
         return last.load if again else None
-    alone = next(stage for stage in stages if stage.load == ALONE and stage.kept is not None)
-    if not alone.kept or len(stages) >= _MOST_STAGES:
+    if len(stages) >= _MOST_STAGES:
         return None
-    return _next_rate(alone.completed_rps, *_bounds(stages))
+    alone = [stage for stage in stages if stage.load == ALONE and stage.kept is not None]
+    if not any(stage.kept for stage in alone):
+        return ALONE if len(alone) < _TIMES_EXCEEDED else None
+    rate = _next_rate(alone[-1].completed_rps, stages)
+    return None if rate is None else StageLoad(float(f"{rate:.3g}"), "rps")
 
 
-def _next_rate(alone_rps: float, kept: float | None, exceeded: float | None) -> StageLoad | None:
-    if kept is None and exceeded is None:
-        rate = alone_rps
-    elif exceeded is None:
-        rate = 2 * (kept or alone_rps)
-    elif kept is None:
+def _next_rate(alone_rps: float, stages: Sequence[CalibrationStage]) -> float | None:
+    kept, exceeded = _bounds(stages)
+    if exceeded is None:
+        return 2 * kept if kept is not None else alone_rps
+    if kept is None:
         rate = exceeded / 2
-        if rate < _LOWEST_SHARE * alone_rps:
-            return None
-    elif exceeded / kept > CLOSE_ENOUGH:
-        rate = float(np.sqrt(kept * exceeded))
-    else:
-        return None
-    return StageLoad(float(f"{rate:.3g}"), "rps")
+        return rate if rate >= _LOWEST_SHARE * alone_rps else None
+    if exceeded / kept > CLOSE_ENOUGH:
+        return float(np.sqrt(kept * exceeded))
+    times = [stage.kept for stage in stages if stage.load.level == exceeded].count(False)
+    return exceeded if times < _TIMES_EXCEEDED else None
 
 
 def _bounds(stages: Sequence[CalibrationStage]) -> tuple[float | None, float | None]:
-    """The highest rate at which the limit was kept, and the lowest at which it was not."""
+    """The highest rate at which the limit was kept, and the lowest above it at which it was not."""
     rates = [stage for stage in stages if stage.load.unit == "rps"]
-    return (
-        max((stage.load.level for stage in rates if stage.kept), default=None),
-        min((stage.load.level for stage in rates if stage.kept is False), default=None),
-    )
+    kept = max((stage.load.level for stage in rates if stage.kept), default=None)
+    above = [s.load.level for s in rates if s.kept is False and s.load.level > (kept or 0)]
+    return kept, min(above, default=None)
 
 
 def calibration_of(

@@ -54,9 +54,9 @@ def test_the_rate_that_a_server_of_known_capacity_serves_is_found(tmp_path):
     found = json.loads((folder / "calibration.json").read_bytes())
     assert found["deployments"] == ["default/Model"]
     assert found["complete"] is True
-    # A queue that grows by a tenth of the rate reaches the limit within the hold.
-    assert 45 <= found["capacity_rps"] <= 55
-    assert 50 < found["exceeded_rps"] <= 1.11 * found["capacity_rps"]
+    # Above 55 rps the queue reaches the limit within the hold; below 40 only a busy machine does.
+    assert 40 <= found["capacity_rps"] <= 55
+    assert found["capacity_rps"] < found["exceeded_rps"] <= 1.11 * found["capacity_rps"]
     assert f"--capacity-rps {found['capacity_rps']:g}" in output
     for stage in found["stages"]:
         run = json.loads((folder / stage["record"] / "run.json").read_bytes())

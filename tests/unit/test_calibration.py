@@ -70,20 +70,21 @@ def test_the_search_ends_with_the_capacity_between_two_rates_that_are_close(alon
     assert found.capacity_rps <= capacity_rps < found.exceeded_rps
     # Rates have three digits, so that a tenth apart may come out a little more.
     assert found.exceeded_rps / found.capacity_rps <= 1.11
-    assert len(found.stages) <= 16
+    assert len(found.stages) <= 17
 
 
 def test_rates_double_and_then_close_in():
     levels = [one.load.level for one in searched(10.0, 47.0)]
 
-    assert levels == [1, 10, 20, 40, 80, 56.6, 47.6, 43.6]
+    assert levels == [1, 10, 20, 40, 80, 56.6, 47.6, 43.6, 47.6]
 
 
 def test_a_limit_that_one_request_at_a_time_exceeds_ends_the_search():
-    stages = [stage(1, False, "users")]
+    stages = [stage(1, False, "users")] * 2
 
     found = calibration_of(SLO, [KEY], stages)
 
+    assert next_load(stages[:1]) == ALONE
     assert next_load(stages) is None
     assert (found.complete, found.capacity_rps) == (True, None)
     assert found.reason == "not even one request at a time is within the limit"
@@ -103,6 +104,15 @@ def test_a_stage_that_says_nothing_is_made_once_more():
     assert next_load(begun) == StageLoad(20, "rps")
     assert next_load([*begun, stage(20, True)]) == StageLoad(40, "rps")
     assert next_load([*begun, stage(20, None)]) is None
+
+
+def test_a_rate_that_was_exceeded_by_chance_is_found_out_at_the_end():
+    begun = [stage(1, True, "users"), stage(10, False), stage(5, True), stage(7.07, True)]
+    close = [*begun, stage(8.41, True), stage(9.17, True)]
+
+    assert next_load(close) == StageLoad(10, "rps")
+    assert next_load([*close, stage(10, False)]) is None
+    assert next_load([*close, stage(10, True)]) == StageLoad(20, "rps")
 
 
 def test_one_that_says_nothing_twice_leaves_the_search_open_with_what_was_found():

@@ -2,16 +2,19 @@
 
 import json
 
+import pytest
 
-def test_the_rate_that_one_replica_serves_is_found_with_the_app_pinned_to_one(scalelag):
+
+@pytest.mark.timeout(600)
+def test_the_rate_that_one_replica_serves_is_found_with_the_app_pinned_to_one(on_cluster):
     # One request at a time, 50 ms each: 20 a second, were there nothing but the sleep. Left to
     # itself the app scales up to 4 replicas.
-    command = scalelag(
+    command = on_cluster(
         *("run", "--calibrate", "--slo", "p50<300ms", "--calibrate-hold", "2", "--warmup", "1"),
         *("--app", "batcher", "--app-arg", "max_batch_size=1", "--app-arg", "batch_time_s=0.05"),
-        *("--app-arg", "upscale_delay_s=1", "--name", "batcher", "--out", "runs"),
+        *("--app-arg", "upscale_delay_s=1", "--out", "runs"),
     )
-    code, output = command.wait()
+    code, output = command.wait(500)
 
     assert code == 0, output
     (folder,) = command.out.iterdir()

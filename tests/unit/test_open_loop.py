@@ -53,7 +53,8 @@ def run(sending, offsets, *, room=100, timeout_s=5.0, stop=None):
 def test_nothing_is_sent_before_it_is_due_and_everything_is_sent_once():
     sending = Sending(lambda _number: gevent.sleep(0.03))
 
-    due_s = run(sending, [0.001 * k for k in range(200)])
+    # Room for all: a busy machine may be late for many at once.
+    due_s = run(sending, [0.001 * k for k in range(200)], room=200)
 
     assert sending.intended_s == due_s
     assert all(at_s >= intended_s for intended_s, at_s in sending.sent)

@@ -35,21 +35,33 @@ def chart_series(run: RecordedRun, report: Report) -> Charts:
     for key in shown:
         deployments[key], thinned = _deployment(run, key, report, end_s, len(shown))
         notes += [f"{key}: {text}" for text in thinned]
+    return Charts(
+        end_s=end_s,
+        load=load,
+        deployments=deployments,
+        unseen=unseen_bands(run),
+        restarts=restart_bands(run),
+        thinned=tuple(notes),
+    )
+
+
+def unseen_bands(run: RecordedRun) -> tuple[Band, ...]:
+    """When the probe saw nothing, the shortest first; of very many the longest."""
+    zero_s = run.info.zero_s
     unseen = [
         Band(max(0.0, gap.from_s - zero_s), gap.to_s - zero_s, gap.reason)
         for gap in run.gaps
         if gap.to_s > zero_s
     ]
-    return Charts(
-        end_s=end_s,
-        load=load,
-        deployments=deployments,
-        unseen=tuple(sorted(unseen, key=_width_s)[-MOST_BANDS:]),
-        restarts=tuple(
-            Band(row.lo_s - zero_s, row.hi_s - zero_s, "the Serve controller restarted")
-            for row in run.restarts[:MOST_BANDS]
-        ),
-        thinned=tuple(notes),
+    return tuple(sorted(unseen, key=_width_s)[-MOST_BANDS:])
+
+
+def restart_bands(run: RecordedRun) -> tuple[Band, ...]:
+    """Between which looks the Serve controller restarted; of very many the first."""
+    zero_s = run.info.zero_s
+    return tuple(
+        Band(row.lo_s - zero_s, row.hi_s - zero_s, "the Serve controller restarted")
+        for row in run.restarts[:MOST_BANDS]
     )
 
 

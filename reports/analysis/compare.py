@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from reports.analysis.elastic_speedup import ElasticSpeedup, elastic_speedups
 from reports.analysis.model import DeploymentReport, Report
 from reports.analysis.rank_tests import ALPHA, Effect, grouped_effect, holm, paired_effect
 from scalelag.errors import UsageError
@@ -37,7 +38,10 @@ class ComparedFigure(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Base against candidate. `differences` are those that they were compared in spite of."""
+    """Base against candidate. `differences` are those that they were compared in spite of.
+
+    `elastic_speedup` is shown beside the figures, and not judged.
+    """
 
     form: Form
     base: tuple[str, ...]
@@ -47,6 +51,7 @@ class Comparison(msgspec.Struct, frozen=True):
     figures: tuple[ComparedFigure, ...]
     differences: tuple[str, ...] = ()
     evidence: str = ""
+    elastic_speedup: tuple[ElasticSpeedup, ...] = ()
 
 
 _Samples = Mapping[str, Mapping[str, float]]
@@ -87,6 +92,7 @@ def compare(
         figures=figures,
         differences=differences,
         evidence=evidence,
+        elastic_speedup=elastic_speedups(base, candidate),
     )
 
 

@@ -145,19 +145,3 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
         over_replica_s=grows(lambda i: i.over_replica_s),
         replica_hours_over=grows(lambda i: i.replica_hours_over),
     )
-
-
-def elastic_speedup(run: ElasticityReport, baseline: ElasticityReport) -> float | None:
-    """How much closer `run` followed its demand than `baseline`: above 1 it did.
-
-    The fourth root of the product of the ratios of theta_u, theta_o, tau_u and tau_o, baseline over
-    run; None where one of `run` is 0 or one of either was not measured.
-    """
-    product = 1.0
-    for name in ("theta_u_pct", "theta_o_pct", "tau_u_pct", "tau_o_pct"):
-        mine: Span | None = getattr(run, name)
-        theirs: Span | None = getattr(baseline, name)
-        if mine is None or theirs is None or not mine.value or theirs.value is None:
-            return None
-        product *= theirs.value / mine.value
-    return product**0.25

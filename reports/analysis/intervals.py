@@ -109,7 +109,12 @@ def stat(spans: Sequence[Span]) -> Stat | None:
     """Median, 95th percentile (linear between order statistics) and maximum; None without spans."""
     if not spans:
         return None
-    return Stat(p50=_quantile(spans, 0.5), p95=_quantile(spans, 0.95), max=_quantile(spans, 1.0))
+    return Stat(p50=median(spans), p95=_quantile(spans, 0.95), max=_quantile(spans, 1.0))
+
+
+def median(spans: Sequence[Span]) -> Span:
+    """The median of at least one span."""
+    return _quantile(spans, 0.5)
 
 
 def _quantile(spans: Sequence[Span], q: float) -> Span:

@@ -1,16 +1,24 @@
 """A comparison of runs: for the terminal, as Markdown and as JSON."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.compare import ComparedFigure, Comparison
-from reports.render.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.analysis.compare import Comparison
+from reports.render.compared_words import (
+    HEADERS,
+    SPEEDUP,
+    SPEEDUP_HEADERS,
+    figure_cells,
+    rule,
+    sides,
+    speedup_cells,
+)
+from reports.render.layout import columns, emit, first_fitting, flow, hanging, lines_of, room
 from reports.render.markdown import code, table, text
-from reports.render.wording import NOT_MEASURED, plain
+from reports.render.wording import plain
 
 _STYLES = {
     "regression": "bold white on red",
@@ -24,29 +32,41 @@ _SIGNS = {
     "no difference shown": "⚪",
     "not comparable": "❔",
 }
-_HEADERS = ("verdict", "figure", "base", "candidate", "ratio [95 %]", "p", "n")
-_WORDS = frozenset({"verdict", "figure"})
+_WORDS = frozenset({"verdict", "figure", "deployment"})
 
 
 def print_comparison(console: Console, found: Comparison) -> None:
-    """Print the verdict, each figure, and what the runs differ in."""
+    """Print the verdict, each figure, what the runs differ in, and the elastic speedup."""
     badge = Text(f" {found.verdict.upper()} ", style=_STYLES[found.verdict])
-    about = (_sides(found), plain(found.evidence))
+    about = (sides(found), plain(found.evidence))
     emit(console, hanging(badge, flow(about, room(console) - badge.cell_len - 1, " · ")))
     for line in found.differences:
         emit(console, hanging(Text("!", style="bold"), Text(f"differs: {plain(line)}")))
     console.print()
-    rows = [_cells(figure) for figure in found.figures]
-    made = first_fitting(console, [lambda: columns(_HEADERS, rows, _WORDS)])
-    if made:
-        emit(console, made)
-    else:
-        for row in rows:
-            emit(console, hanging(Text("-"), flow(row, room(console) - 2)))
+    _print_table(console, HEADERS, [figure_cells(figure) for figure in found.figures])
     for figure in found.figures:
         if figure.reason:
             emit(console, Text(f"{plain(figure.figure)}: {plain(figure.reason)}", style="dim"))
-    emit(console, Text(_rule(found), style="dim"))
+    emit(console, Text(rule(found), style="dim"))
+    if found.elastic_speedup:
+        console.print()
+        _print_speedup(console, found)
+
+
+def _print_speedup(console: Console, found: Comparison) -> None:
+    _print_table(console, SPEEDUP_HEADERS, [speedup_cells(one) for one in found.elastic_speedup])
+    for one in found.elastic_speedup:
+        if one.reason:
+            emit(console, Text(f"{plain(one.deployment)}: {plain(one.reason)}", style="dim"))
+    emit(console, Text(SPEEDUP, style="dim"))
+
+
+def _print_table(console: Console, headers: Sequence[str], rows: list[tuple[str, ...]]) -> None:
+    if made := first_fitting(console, [lambda: columns(headers, rows, _WORDS)]):
+        emit(console, made)
+        return
+    cells = {header: [row[place] for row in rows] for place, header in enumerate(headers)}
+    emit(console, lines_of(cells, {}, room(console)))
 
 
 def render_markdown_comparison(found: Comparison) -> bytes:
@@ -60,55 +80,38 @@ def render_json_comparison(found: Comparison) -> bytes:
 
 
 def _lines(found: Comparison) -> Iterator[str]:
-    yield f"## {_SIGNS[found.verdict]} {found.verdict.upper()}: {text(_sides(found))}"
+    yield f"## {_SIGNS[found.verdict]} {found.verdict.upper()}: {text(sides(found))}"
     yield ""
-    yield f"{text(found.evidence)}. {text(_rule(found))}"
+    yield f"{text(found.evidence)}. {text(rule(found))}"
     yield ""
     yield from table(
-        _HEADERS,
+        HEADERS,
         [
-            (f"{_SIGNS[figure.verdict]} {figure.verdict}", code(figure.figure), *_cells(figure)[2:])
+            (
+                f"{_SIGNS[figure.verdict]} {figure.verdict}",
+                code(figure.figure),
+                *figure_cells(figure)[2:],
+            )
             for figure in found.figures
         ],
         left=("figure",),
     )
     yield from (f"- {code(f.figure)}: {text(f.reason)}" for f in found.figures if f.reason)
     yield from (f"- differs: {text(line)}" for line in found.differences)
+    if found.elastic_speedup:
+        yield from _speedup_lines(found)
 
 
-def _sides(found: Comparison) -> str:
-    return f"{_side(found.candidate)} against {_side(found.base)}"
-
-
-def _side(names: tuple[str, ...]) -> str:
-    return plain(names[0]) if len(names) == 1 else f"{len(names)} runs ({plain(names[0])}, ...)"
-
-
-def _rule(found: Comparison) -> str:
-    return (
-        f"A regression is an effect of at least {found.min_effect:g}, its whole interval above 1, "
-        "and p below 0.05; larger is slower."
+def _speedup_lines(found: Comparison) -> Iterator[str]:
+    yield ""
+    yield "### Elastic speedup"
+    yield ""
+    yield text(SPEEDUP)
+    yield ""
+    yield from table(
+        SPEEDUP_HEADERS,
+        [(code(one.deployment), *speedup_cells(one)[1:]) for one in found.elastic_speedup],
     )
-
-
-def _cells(figure: ComparedFigure) -> tuple[str, ...]:
-    effect, p = figure.effect, figure.p_adjusted
-    return (
-        figure.verdict,
-        plain(figure.figure),
-        _number(figure.base),
-        _number(figure.candidate),
-        NOT_MEASURED
-        if effect is None
-        else f"{effect.value:.3f} [{effect.lo:.3f}, {_bound(effect.hi)}]",
-        NOT_MEASURED if p is None else f"{p:.4f}",
-        NOT_MEASURED if effect is None else str(effect.n),
-    )
-
-
-def _bound(value: float) -> str:
-    return "?" if math.isinf(value) else f"{value:.3f}"
-
-
-def _number(value: float | None) -> str:
-    return NOT_MEASURED if value is None else f"{value:,.4g}"
+    for one in found.elastic_speedup:
+        if one.reason:
+            yield f"- {code(one.deployment)}: {text(one.reason)}"

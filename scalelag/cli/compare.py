@@ -1,15 +1,18 @@
 """`scalelag compare`: whether one build is slower than another."""
 
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
 from reports.analysis.compare import MIN_EFFECT, Comparison
 from reports.analysis.compare import compare as compare_runs
+from reports.analysis.compared_lines import RunLines, compared_lines, run_lines
 from reports.analysis.model import Report
 from reports.analysis.run_differences import run_differences
 from reports.analysis.summary import analyse
@@ -18,9 +21,12 @@ from reports.render.comparison import (
     render_json_comparison,
     render_markdown_comparison,
 )
+from reports.render.html.comparison_page import render_html_comparison
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
 from scalelag.record.run_dir import RUN_FILE, load_run, write_file
 from scalelag.record.run_info import RunInfo
+
+PAGE_FILE = Path("comparison.html")
 
 
 class ComparisonFormat(StrEnum):
@@ -29,6 +35,19 @@ class ComparisonFormat(StrEnum):
     TERMINAL = "terminal"
     JSON = "json"
     MARKDOWN = "md"
+    HTML = "html"
+
+
+class AnalysedRun(msgspec.Struct, frozen=True):
+    """What is kept of a run: its rows are not. `lines` are there where they will be drawn."""
+
+    info: RunInfo
+    report: Report
+    lines: RunLines | None
+
+
+Side = dict[str, AnalysedRun]
+"""Runs by the path that they were found at."""
 
 
 def compare(
@@ -52,37 +71,42 @@ def compare(
         ComparisonFormat, typer.Option("--format", help="What to render.", case_sensitive=False)
     ] = ComparisonFormat.TERMINAL,
     output: Annotated[
-        Path | None, typer.Option(help="File to write to, in place of the terminal.")
+        Path | None,
+        typer.Option(help="File to write to; html goes to comparison.html without it."),
     ] = None,
 ) -> int:
     """Compare runs of one build with those of another, and say whether it is slower."""
-    sides = [_read(paths) for paths in (base, against)]
+    drawn = output_format is ComparisonFormat.HTML
+    sides = [_read(paths, drawn=drawn) for paths in (base, against)]
     if same := sorted(sides[0].keys() & sides[1].keys()):
         raise UsageError(f"{same[0]} stands on both sides.")
-    infos = [info for side in sides for info, _ in side.values()]
-    differences = run_differences(infos)
+    differences = run_differences([run.info for side in sides for run in side.values()])
     if differences and not allow_differences:
         listed = "\n".join(f"  {line}" for line in differences)
         raise UsageError(
             f"these runs are not of one plan and configuration:\n{listed}\n"
             "Compare them all the same with --allow-differences."
         )
-    reports = [{name: report for name, (_, report) in side.items()} for side in sides]
+    reports = [{name: run.report for name, run in side.items()} for side in sides]
     found = compare_runs(*reports, min_effect=min_effect, differences=differences)
-    _show(found, output_format, output)
+    if drawn:
+        _write_page(found, sides[0], sides[1], output)
+    else:
+        _show(found, output_format, output)
     failed = fail_on_regression and found.verdict == "regression"
     return EXIT_GATE_FAILED if failed else EXIT_PASSED
 
 
-def _read(paths: list[Path]) -> dict[str, tuple[RunInfo, Report]]:
-    """Runs by the path that they were found at. Raises UsageError for one that cannot be trusted."""
-    found: dict[str, tuple[RunInfo, Report]] = {}
+def _read(paths: list[Path], *, drawn: bool) -> Side:
+    """The runs, read one after another. Raises UsageError for one that cannot be trusted."""
+    found: Side = {}
     for path in (run for named in paths for run in _runs_in(named)):
         recorded = load_run(path)
         report = analyse(recorded).report
         if report.verdict == "invalid":
             raise UsageError(f"{path} is invalid: {'; '.join(report.reasons)}.")
-        found[str(path)] = (recorded.info, report)
+        lines = run_lines(recorded, report) if drawn else None
+        found[str(path)] = AnalysedRun(recorded.info, report, lines)
     return found
 
 
@@ -94,6 +118,19 @@ def _runs_in(path: Path) -> list[Path]:
     if not runs:
         raise UsageError(f"{path} is no run directory, and holds none.")
     return runs
+
+
+def _write_page(found: Comparison, base: Side, candidate: Side, output: Path | None) -> None:
+    """Write the page; where nobody said to which file, say it."""
+    lines = compared_lines(_lines(base.values()), _lines(candidate.values()))
+    reports = {name: run.report for name, run in (*base.items(), *candidate.items())}
+    write_file(output or PAGE_FILE, render_html_comparison(found, reports, lines))
+    if output is None:
+        print(PAGE_FILE)
+
+
+def _lines(runs: Iterable[AnalysedRun]) -> list[RunLines]:
+    return [run.lines for run in runs if run.lines is not None]
 
 
 def _show(found: Comparison, output_format: ComparisonFormat, output: Path | None) -> None:

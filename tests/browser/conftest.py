@@ -14,6 +14,7 @@ sys.path.insert(0, str(GOLDEN))  # the hand-built analyses, and the stored runs,
 
 import drawn  # noqa: E402
 import samples  # noqa: E402
+import sides  # noqa: E402
 import traced  # noqa: E402
 
 from reports.analysis.chart_series import chart_series  # noqa: E402
@@ -67,23 +68,26 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory) -> Callable[[str], Path]:
-    """Writes the page of a stored run, or of a hand-built analysis, once."""
+    """Writes the page of a stored run, of a hand-built analysis, or of `compared-NAME`, once."""
     folder = tmp_path_factory.mktemp("pages")
     built = {"busy": samples.busy, "interrupted": samples.interrupted, "traced": traced.traced}
 
     def write(name: str) -> Path:
         path = folder / f"{name}.html"
         if not path.exists():
-            if name in built:
-                analysis = built[name]()
-                report, charts = analysis.report, drawn.charts(analysis)
-            else:
-                recorded = load_run(GOLDEN / "stored" / name)
-                gates = [parse_gate(text) for text in recorded.info.options["gate"]]
-                report = analyse(recorded, gates).report
-                charts = chart_series(recorded, report)
-            path.write_bytes(render_html(report, charts))
+            path.write_bytes(page_of(name))
         return path
+
+    def page_of(name: str) -> bytes:
+        if name.startswith("compared-"):
+            return sides.BUILT[name.removeprefix("compared-")]().page()
+        if name in built:
+            analysis = built[name]()
+            return render_html(analysis.report, drawn.charts(analysis))
+        recorded = load_run(GOLDEN / "stored" / name)
+        gates = [parse_gate(text) for text in recorded.info.options["gate"]]
+        report = analyse(recorded, gates).report
+        return render_html(report, chart_series(recorded, report))
 
     return write
 

@@ -1,29 +1,10 @@
 """The page of a run as a reader meets it: in light and dark, on a phone and a wide screen."""
 
-import time
-
 import pytest
+from looks import OVERLAPS, RANGES, TICK, WIDTHS, brightness, wait_until
 from samples import HOSTILE
 
 PAGES = ("demo", "node-started", "busy", "interrupted", "traced")
-RANGES = """[...document.querySelectorAll('.plot')].map(plot => plot.layout.xaxis)
-    .filter(axis => !axis.fixedrange).map(axis => axis.range.map(Number))"""
-WIDTHS = """[...document.querySelectorAll('.plot')].map(plot =>
-    [plot.id, plot.querySelector('.main-svg')?.getBoundingClientRect().width ?? 0, plot.clientWidth])"""
-OVERLAPS = """() => {
-    const found = [];
-    for (const plot of document.querySelectorAll('.plot')) {
-        for (const kind of ['.xtick text', '.ytick text', '.annotation-text-g']) {
-            const boxes = [...plot.querySelectorAll(kind)].map(one => one.getBoundingClientRect());
-            boxes.forEach((a, i) => boxes.slice(i + 1).forEach(b => {
-                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-                const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-                if (wide > 0.5 && high > 3) found.push([plot.id, kind, a.left, b.left]);
-            }));
-        }
-    }
-    return found;
-}"""
 
 
 @pytest.mark.parametrize(
@@ -43,21 +24,7 @@ def test_it_opens_without_a_network_or_a_complaint_and_fits(opened, written, nam
     assert page.evaluate(OVERLAPS) == []
 
 
-def wait_until(page, script):
-    """Until `script` is true; playwright's own way to wait needs what the page's policy forbids."""
-    deadline_s = time.monotonic() + 20
-    while not page.evaluate(script):
-        assert time.monotonic() < deadline_s, f"never true: {script}"
-        page.wait_for_timeout(50)
-
-
-def brightness(page, script):
-    red, green, blue = page.evaluate(f"{script}.match(/\\d+/g).slice(0, 3).map(Number)")
-    return (red + green + blue) / 3
-
-
 PAPER = "getComputedStyle(document.querySelector('main > section')).backgroundColor"
-TICK = "getComputedStyle(document.querySelector('.xtick text')).fill"
 
 
 @pytest.mark.parametrize(("scheme", "is_light"), [("light", True), ("dark", False)])

@@ -9,13 +9,13 @@ them as those of the terminal: `SCALELAG_UPDATE_GOLDEN=1 pytest tests/golden/tes
 import json
 import os
 import re
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
 from drawn import charts
+from page import Page
 from samples import HOSTILE
 
 from reports.analysis.chart_series import chart_series
@@ -38,45 +38,6 @@ def stored(name: str) -> str:
     gates = [parse_gate(text) for text in recorded.info.options["gate"]]
     report = analyse(recorded, gates).report
     return render_html(report, chart_series(recorded, report), PLOTLY).decode()
-
-
-class Page(HTMLParser):
-    """What a browser would find: elements with their attributes, and the text outside of scripts."""
-
-    VOID = frozenset({"meta", "br", "path", "rect", "circle", "input"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.scripts: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-        if tag in ("td", "th", "dt", "dd", "li", "p"):
-            self.texts.append(" ")
-
-    def handle_data(self, data):
-        inside = self.open[-1] if self.open else ""
-        (self.scripts if inside in ("script", "style") else self.texts).append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.texts))
 
 
 @pytest.fixture

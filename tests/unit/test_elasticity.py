@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.demand import Demand
-from reports.analysis.elasticity import Integrals, elastic_speedup, elasticity, integrals
+from reports.analysis.elastic_speedup import ElasticFigures, elastic_figures, elastic_speedup
+from reports.analysis.elasticity import Integrals, elasticity, integrals
 from reports.analysis.elasticity_report import ElasticityReport
 from reports.analysis.intervals import Instant, Span, point
 from reports.analysis.staircase import Staircase, Window, stairs, without
@@ -95,6 +96,12 @@ def test_the_worked_jitter():
     assert worked().jitter_per_min == pytest.approx(-4.8)
 
 
+def figures(report: ElasticityReport) -> ElasticFigures:
+    found = elastic_figures([report])
+    assert isinstance(found, ElasticFigures)
+    return found
+
+
 def test_the_worked_speedup_over_a_static_four():
     static = worked([4] * 5)
 
@@ -102,23 +109,11 @@ def test_the_worked_speedup_over_a_static_four():
     assert value(static.theta_o_pct) == pytest.approx(40)
     assert value(static.tau_u_pct) == pytest.approx(20)
     assert value(static.tau_o_pct) == pytest.approx(40)
-    assert elastic_speedup(worked(), static) == pytest.approx(0.795271, abs=5e-7)
+    speedup = elastic_speedup(figures(worked()), figures(static))
+    assert speedup == pytest.approx(0.795271, abs=5e-7)
 
 
 # --- rules -------------------------------------------------------------------------------------
-
-
-def test_a_speedup_by_a_figure_of_0_or_one_that_is_missing_is_null():
-    never_over = msgspec.structs.replace(worked(), tau_o_pct=Span(0.0, 0.0, 0.0))
-
-    assert elastic_speedup(never_over, worked()) is None
-    assert elastic_speedup(worked(), never_over) == 0
-    assert elastic_speedup(ElasticityReport(), worked()) is None
-    assert elastic_speedup(worked(), ElasticityReport()) is None
-
-
-def test_a_run_compared_with_itself_has_a_speedup_of_1():
-    assert elastic_speedup(worked(), worked()) == pytest.approx(1)
 
 
 def test_without_demand_every_replica_is_one_too_many():

@@ -1,19 +1,34 @@
 """What the charts of a page have in common: their axes, and the marks of steps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from reports.analysis.charts import Charts
-from reports.analysis.model import LoadStepReport, StepReport
+import msgspec
+
+from reports.analysis.charts import Band
+from reports.analysis.model import LoadStepReport, Report, StepReport
 from reports.render.html.parts import color
+from reports.render.wording import level
 
 LEFT_PX = 66
 _MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
 _LEAST_SHARE_BETWEEN_LABELS = 0.09
 _LEAST_SHARE_BETWEEN_MARKS = 0.02
+_MOST_VIEWS = 100
 _ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}
 FONT_PX = 12
 _FONTS = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+
+
+Step = LoadStepReport | StepReport
+
+
+class View(msgspec.Struct, frozen=True):
+    """A stretch of time to look at: a step with some time before it."""
+
+    name: str
+    from_s: float
+    to_s: float
 
 
 def layout(height_px: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
@@ -47,13 +62,13 @@ def axis(**more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
     return {**common, **more}
 
 
-def time_axis(charts: Charts) -> dict[str, Any]:
-    """Seconds since the plan's start, the same for all linked charts."""
+def time_axis(end_s: float) -> dict[str, Any]:
+    """Seconds from the plan's start to `end_s`, the same for all linked charts."""
     return axis(
-        range=[0, round(charts.end_s, 3)],
+        range=[0, round(end_s, 3)],
         fixedrange=False,
         minallowed=0,
-        maxallowed=round(charts.end_s, 3),
+        maxallowed=round(end_s, 3),
         ticksuffix=" s",
         tickformat=",",
         showline=True,
@@ -66,22 +81,42 @@ def time_axis(charts: Charts) -> dict[str, Any]:
 
 
 def marks(
-    charts: Charts, steps: Sequence[LoadStepReport | StepReport]
+    end_s: float,
+    steps: Sequence[Step],
+    unseen: Iterable[Band] = (),
+    restarts: Iterable[Band] = (),
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Shapes and labels: a line at each step, a band where nothing was seen, a line at restarts.
 
     Of steps that follow too closely to be told apart, some have no line, or no label.
     """
-    marked = _apart(steps, _LEAST_SHARE_BETWEEN_MARKS * charts.end_s)
+    marked = _apart(steps, _LEAST_SHARE_BETWEEN_MARKS * end_s)
     shapes = [_line(step.at_s, color("mark"), "dot") for step in marked if step.at_s > 0]
-    shapes += [_band(gap.from_s, gap.to_s) for gap in charts.unseen]
-    shapes += [_line(row.to_s, color("restart"), "dash") for row in charts.restarts]
-    return shapes, list(_labels(charts, steps))
+    shapes += [_band(gap.from_s, gap.to_s) for gap in unseen]
+    shapes += [_line(row.to_s, color("restart"), "dash") for row in restarts]
+    return shapes, list(_labels(end_s, steps))
 
 
-def _apart(
-    steps: Sequence[LoadStepReport | StepReport], least_s: float
-) -> Iterator[LoadStepReport | StepReport]:
+def marked_steps(report: Report) -> Sequence[Step]:
+    """Steps to mark in charts of the load: a deployment's have the end of the load among them."""
+    of_deployments = [deployment.steps for deployment in report.deployments.values()]
+    return of_deployments[0] if of_deployments else report.load.steps
+
+
+def views(report: Report, end_s: float) -> list[View]:
+    """What the time axes can be set to: each step, from a tenth of its hold before it."""
+    return [
+        View(
+            name=f"step {step.index} at {step.at_s:.1f} s: "
+            f"{level(step.from_level)} to {level(step.to_level)} {step.unit}",
+            from_s=max(0.0, step.at_s - 0.1 * step.hold_s),
+            to_s=min(end_s, step.at_s + step.hold_s),
+        )
+        for step in report.load.steps[:_MOST_VIEWS]
+    ]
+
+
+def _apart(steps: Sequence[Step], least_s: float) -> Iterator[Step]:
     """The first step, and then each that comes `least_s` after the last of these."""
     free_from_s = float("-inf")
     for step in steps:
@@ -90,11 +125,9 @@ def _apart(
             yield step
 
 
-def _labels(
-    charts: Charts, steps: Sequence[LoadStepReport | StepReport]
-) -> Iterator[dict[str, Any]]:
+def _labels(end_s: float, steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
     """The number of a step above its line, where there is room for it."""
-    for step in _apart(steps, _LEAST_SHARE_BETWEEN_LABELS * charts.end_s):
+    for step in _apart(steps, _LEAST_SHARE_BETWEEN_LABELS * end_s):
         yield {
             "x": round(step.at_s, 3),
             "y": 1,
@@ -107,7 +140,7 @@ def _labels(
         }
 
 
-def _direction(step: LoadStepReport | StepReport) -> str:
+def _direction(step: Step) -> str:
     if step.to_level == step.from_level:
         return "none"
     return "up" if step.to_level > step.from_level else "down"

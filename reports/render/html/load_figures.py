@@ -1,11 +1,11 @@
 """The charts of the load: what was offered and served, and how fast."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from reports.analysis.charts import Charts, LoadBins
-from reports.analysis.model import LoadStepReport, Report, StepReport
-from reports.render.html.axes import axis, layout, marks, time_axis
+from reports.analysis.model import Report
+from reports.render.html.axes import axis, layout, marked_steps, marks, time_axis
 from reports.render.html.parts import Column, Figure, Key, Table, color, rounded
 from reports.render.wording import count, level, milliseconds, rate
 
@@ -19,7 +19,7 @@ def load_figure(report: Report, charts: Charts) -> Figure:
     """Requests per second: offered, completed, failed."""
     bins = charts.load
     has_failed = any(bins.failed_rps)
-    shapes, labels = marks(charts, _steps(report))
+    shapes, labels = marks(charts.end_s, marked_steps(report), charts.unseen, charts.restarts)
     traces = [
         _rate(bins, "offered_rps", "offered", fill="tozeroy", fillcolor=color("offered-fill")),
         _rate(bins, "completed_rps", "completed"),
@@ -41,7 +41,7 @@ def load_figure(report: Report, charts: Charts) -> Figure:
             "data": traces,
             "layout": layout(
                 _HEIGHT_PX,
-                xaxis=time_axis(charts),
+                xaxis=time_axis(charts.end_s),
                 yaxis=axis(nticks=5),
                 shapes=shapes,
                 annotations=labels,
@@ -56,7 +56,8 @@ def load_figure(report: Report, charts: Charts) -> Figure:
 def latency_figure(report: Report, charts: Charts) -> Figure:
     """Quantiles of latency from the intended start, in milliseconds."""
     bins = charts.load
-    shapes, labels = marks(charts, _steps(report))
+    wide = is_wide(_latencies_ms(bins))
+    shapes, labels = marks(charts.end_s, marked_steps(report), charts.unseen, charts.restarts)
     middles_s = [at_s + bins.bin_s / 2 for at_s in bins.from_s]
     traces = [_quantile(middles_s, bins, field, name) for field, name in _QUANTILES]
     traces.append(
@@ -74,15 +75,15 @@ def latency_figure(report: Report, charts: Charts) -> Figure:
     return Figure(
         id="latency",
         title="Latency",
-        unit=f"milliseconds from the intended start{', logarithmic' if _is_wide(bins) else ''}",
+        unit=latency_unit(wide=wide),
         sentence=_latency_sentence(report, bins),
         height_px=_HEIGHT_PX,
         plot={
             "data": traces,
             "layout": layout(
                 _HEIGHT_PX,
-                xaxis=time_axis(charts),
-                yaxis=_latency_axis(bins),
+                xaxis=time_axis(charts.end_s),
+                yaxis=latency_axis(wide=wide),
                 shapes=shapes,
                 annotations=labels,
                 hovermode="x unified",
@@ -94,22 +95,26 @@ def latency_figure(report: Report, charts: Charts) -> Figure:
     )
 
 
-def _steps(report: Report) -> Sequence[LoadStepReport | StepReport]:
-    """Steps to mark: a deployment's have the end of the load among them."""
-    of_deployments = [deployment.steps for deployment in report.deployments.values()]
-    return of_deployments[0] if of_deployments else report.load.steps
+def _latencies_ms(bins: LoadBins) -> Iterable[float | None]:
+    return (*bins.latency_p50_ms, *bins.latency_max_ms)
 
 
-def _is_wide(bins: LoadBins) -> bool:
+def is_wide(latencies_ms: Iterable[float | None]) -> bool:
     """Whether latency reaches over so much that only a logarithmic axis shows all of it."""
-    known = [value for value in (*bins.latency_p50_ms, *bins.latency_max_ms) if value]
+    known = [value for value in latencies_ms if value]
     return bool(known) and max(known) > _WIDE * min(known)
 
 
-def _latency_axis(bins: LoadBins) -> dict[str, Any]:
-    if _is_wide(bins):
+def latency_axis(*, wide: bool) -> dict[str, Any]:
+    """Milliseconds; logarithmic where they reach over much."""
+    if wide:
         return axis(type="log", rangemode="normal", dtick="D2", tickformat=",")
     return axis(nticks=5, tickformat=",")
+
+
+def latency_unit(*, wide: bool) -> str:
+    """What the axis of latency is in."""
+    return f"milliseconds from the intended start{', logarithmic' if wide else ''}"
 
 
 def _rate(bins: LoadBins, field: str, name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401

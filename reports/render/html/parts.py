@@ -10,12 +10,16 @@ _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 
 class Column(NamedTuple):
-    """A column; those of one `group` in a row share a header. `outside`: its text is not ours."""
+    """A column; those of one `group` in a row share a header.
+
+    `outside`: its text is not ours. `badge`: its texts are verdicts.
+    """
 
     name: str
     group: str = ""
     words: bool = False
     outside: bool = False
+    badge: bool = False
 
 
 class Table(msgspec.Struct, frozen=True):

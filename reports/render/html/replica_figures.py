@@ -1,6 +1,6 @@
 """The charts of one deployment's replicas: how many in which state, and the life of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reports.analysis.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
@@ -28,7 +28,7 @@ _STATES: tuple[tuple[BarState, str], ...] = (
 def replicas_figure(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -> Figure:
     """Replicas by state, stacked, and the target with its decisions."""
     own = charts.deployments[key]
-    shapes, labels = marks(charts, deployment.steps)
+    shapes, labels = marks(charts.end_s, deployment.steps, charts.unseen, charts.restarts)
     states = ("running", "starting", "stopping")
     return Figure(
         id=f"{id_}-replicas",
@@ -44,8 +44,8 @@ def replicas_figure(key: str, id_: str, deployment: DeploymentReport, charts: Ch
             ],
             "layout": layout(
                 _HEIGHT_PX,
-                xaxis=time_axis(charts),
-                yaxis=axis(nticks=6, tickformat="d", dtick=_whole_ticks(own.curve)),
+                xaxis=time_axis(charts.end_s),
+                yaxis=replica_axis((*own.curve.running, *own.curve.target)),
                 shapes=shapes,
                 annotations=labels,
                 hovermode="x unified",
@@ -114,10 +114,10 @@ def _decision_text(mark: DecisionMark) -> str:
     return f"{mark.before} to {mark.after} {when}"
 
 
-def _whole_ticks(curve: ReplicaCurve) -> int | None:
-    """Few replicas need a tick each; plotly would put halves between them."""
-    most = max([*curve.running, *(n for n in curve.target if n is not None), 1])
-    return 1 if most <= _MOST_TOLD else None
+def replica_axis(counts: Iterable[float | None]) -> dict[str, Any]:
+    """An axis for `counts` of replicas. Few need a tick each; plotly would put halves between."""
+    most = max((number for number in counts if number is not None), default=0)
+    return axis(nticks=6, tickformat="d", dtick=1 if most <= _MOST_TOLD else None)
 
 
 def _replicas_sentence(deployment: DeploymentReport, own: DeploymentCharts) -> str:
@@ -157,7 +157,7 @@ def lives_figure(
     height_px = _FRAME_PX + (
         _ROW_PX * max(2, len(bars)) if is_named else min(_MOST_HEIGHT_PX, 8 * len(bars))
     )
-    shapes, labels = marks(charts, deployment.steps)
+    shapes, labels = marks(charts.end_s, deployment.steps, charts.unseen, charts.restarts)
     used = [
         state for state in _STATES if any(s.state == state[0] for b in bars for s in b.stretches)
     ]
@@ -171,7 +171,7 @@ def lives_figure(
             "data": [_stretches(own, state, outlined=is_named) for state, _ in used],
             "layout": layout(
                 height_px,
-                xaxis=time_axis(charts),
+                xaxis=time_axis(charts.end_s),
                 yaxis=axis(
                     range=[len(bars) - 0.4, -0.6],
                     showgrid=False,

@@ -1,12 +1,11 @@
 """`report.html`: the report of one run as a page."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from reports.analysis.charts import Charts
 from reports.analysis.model import DeploymentReport, Report
 from reports.render.following import following_texts
+from reports.render.html.axes import views
 from reports.render.html.cause_parts import cause_parts, causes_left_out
 from reports.render.html.embed import Script
 from reports.render.html.lag_figure import lag_figure
@@ -25,7 +24,7 @@ from reports.render.html.tables import (
 )
 from reports.render.lag_table import idle_reasons, idle_steps, remark
 from reports.render.terminal import not_measured
-from reports.render.wording import level, plain, reasons_of, step_name
+from reports.render.wording import plain, reasons_of, step_name
 
 _MOST_NOTES = 100
 
@@ -41,14 +40,6 @@ class DeploymentPart(msgspec.Struct, frozen=True):
     idle: str
     following: tuple[str, ...]
     figures: tuple[Figure, ...]
-
-
-class View(msgspec.Struct, frozen=True):
-    """A stretch of time to look at: a step with some time before it."""
-
-    name: str
-    from_s: float
-    to_s: float
 
 
 def render_html(report: Report, charts: Charts, plotly: Script | None = None) -> bytes:
@@ -72,7 +63,7 @@ def render_html(report: Report, charts: Charts, plotly: Script | None = None) ->
             gates=gate_lines(report.gates),
             tiles=tiles(report),
             facts=facts(report),
-            views=_views(report, charts),
+            views=views(report, charts.end_s),
             load_figures=load_figures,
             deployments=parts,
             load_table=load_table(report.load),
@@ -133,16 +124,3 @@ def _bounds(deployment: DeploymentReport) -> str:
         return "does not scale by itself"
     low, high = (config.get(name, "?") for name in ("min_replicas", "max_replicas"))
     return plain(f"{low} to {high} replicas")
-
-
-def _views(report: Report, charts: Charts) -> Sequence[View]:
-    """What the time axes can be set to: each step, from a tenth of its hold before it."""
-    return [
-        View(
-            name=f"step {step.index} at {step.at_s:.1f} s: "
-            f"{level(step.from_level)} to {level(step.to_level)} {step.unit}",
-            from_s=max(0.0, step.at_s - 0.1 * step.hold_s),
-            to_s=min(charts.end_s, step.at_s + step.hold_s),
-        )
-        for step in report.load.steps[:_MOST_NOTES]
-    ]

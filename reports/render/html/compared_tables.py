@@ -1,0 +1,137 @@
+"""The tables of a comparison: its figures, what the charts draw, elastic speedups, the runs."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from reports.analysis.compare import ComparedFigure, Comparison
+from reports.analysis.compared_lines import ComparedLines, Line, Lines, LoadName, ReplicasName
+from reports.analysis.elastic_speedup import ElasticSpeedup
+from reports.analysis.model import Report
+from reports.render.compared_words import figure_cells, speedup_cells, speedup_figures
+from reports.render.html.parts import Column, Table
+from reports.render.wording import NOT_MEASURED, milliseconds, plain, rate
+
+_MOST_ROWS = 600
+_SIDES = ("base", "candidate")
+_LOAD: tuple[LoadName, ...] = ("offered_rps", "completed_rps", "latency_p95_ms")
+
+
+def figure_table(figures: Sequence[ComparedFigure]) -> Table:
+    """The figures that could be compared, one a row."""
+    columns = (
+        Column("figure", words=True, outside=True),
+        Column("verdict", words=True, badge=True),
+        Column("base"),
+        Column("candidate"),
+        Column("ratio [95 %]"),
+        Column("p"),
+        Column("n"),
+    )
+    cells = map(figure_cells, figures)
+    rows = [(name, verdict, *rest) for verdict, name, *rest in cells]
+    return _capped("Candidate over base: larger is slower", columns, rows)
+
+
+def speedup_table(found: Sequence[ElasticSpeedup]) -> Table:
+    """The elastic speedup of each deployment, and the figures that it is made of."""
+    groups = (
+        "short by, % of demand",
+        "over by, % of demand",
+        "short, % of time",
+        "over, % of time",
+    )
+    columns = (
+        Column("deployment", words=True, outside=True),
+        Column("speedup"),
+        *(Column(side, group) for group in groups for side in _SIDES),
+    )
+    rows = [
+        (*speedup_cells(one)[:2], *(text for pair in speedup_figures(one) for text in pair))
+        for one in found
+    ]
+    return _capped("Elastic speedup of the candidate over the base", columns, rows)
+
+
+def run_table(found: Comparison, reports: Mapping[str, Report]) -> Table:
+    """The runs of both sides."""
+    columns = (
+        Column("run", words=True, outside=True),
+        Column("side", words=True),
+        Column("started (UTC)", words=True),
+        Column("Ray", words=True, outside=True),
+        Column("requests"),
+        Column("failed"),
+        Column("not sent"),
+        Column("p99 ms"),
+    )
+    rows = [
+        _run_row(name, side, reports[name])
+        for side, names in zip(_SIDES, (found.base, found.candidate), strict=True)
+        for name in names
+    ]
+    return _capped("All runs of both sides", columns, rows)
+
+
+def _run_row(name: str, side: str, report: Report) -> tuple[str, ...]:
+    run, load = report.run, report.load
+    return (
+        plain(name),
+        side,
+        f"{datetime.fromtimestamp(run.started_s, UTC):%Y-%m-%d %H:%M:%S}",
+        plain(run.versions.ray or NOT_MEASURED),
+        f"{load.planned:,}",
+        f"{load.failed:,}",
+        f"{load.not_sent:,}",
+        milliseconds(load.latency_p99_ms),
+    )
+
+
+def load_table(lines: ComparedLines) -> Table:
+    """Load and latency of both sides, as drawn."""
+    names = ("offered rps", "completed rps", "p95 ms")
+    columns = (
+        Column("from s"),
+        *(Column(name, side) for side in _SIDES for name in names),
+    )
+    drawn = [side.load[name].median for side in (lines.base, lines.candidate) for name in _LOAD]
+    forms = (rate, rate, milliseconds) * 2
+    at_s, values = _sampled(drawn)
+    rows = [
+        (
+            f"{at:g}",
+            *(NOT_MEASURED if v is None else form(v) for form, v in zip(forms, row, strict=True)),
+        )
+        for at, row in zip(at_s, values, strict=True)
+    ]
+    return _capped("Load and latency, the median of the runs of each side", columns, rows)
+
+
+def replica_table(drawn: Sequence[tuple[str, Mapping[ReplicasName, Lines]]]) -> Table:
+    """RUNNING replicas and target of each side, whenever one of them changed."""
+    columns = (
+        Column("from s"),
+        *(Column(name, side) for side, _ in drawn for name in ("RUNNING", "target")),
+    )
+    lines = [own[name].median for _, own in drawn for name in ("running", "target")]
+    rows: list[tuple[str, ...]] = []
+    for at_s, row in zip(*_sampled(lines), strict=True):
+        cells = tuple(NOT_MEASURED if value is None else f"{value:g}" for value in row)
+        if not rows or rows[-1][1:] != cells:
+            rows.append((f"{at_s:.2f}", *cells))
+    return _capped("Replicas, the median of the runs of each side", columns, rows)
+
+
+def _sampled(lines: Sequence[Line]) -> tuple[list[float], list[list[float | None]]]:
+    """Every moment at which one of `lines` changes, and the values of all of them then."""
+    at_s = np.unique([one_s for line in lines for one_s in line.times_s])
+    columns = [line.at(at_s).tolist() for line in lines]
+    rows = [[None if np.isnan(v) else v for v in row] for row in zip(*columns, strict=True)]
+    return at_s.tolist(), rows
+
+
+def _capped(caption: str, columns: tuple[Column, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    left_out = len(rows) - _MOST_ROWS
+    note = f"The first {_MOST_ROWS} of {len(rows):,} rows." if left_out > 0 else ""
+    return Table(caption, columns, tuple(rows[:_MOST_ROWS]), note)

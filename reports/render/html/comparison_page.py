@@ -1,0 +1,147 @@
+"""`comparison.html`: runs of one build against those of another, as a page."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from reports.analysis.compare import Comparison
+from reports.analysis.compared_lines import ComparedLines
+from reports.analysis.model import Report
+from reports.render.compared_words import SPEEDUP, ratio, rule
+from reports.render.html.axes import marked_steps, views
+from reports.render.html.compared_figures import (
+    compared_latency,
+    compared_load,
+    compared_replicas,
+)
+from reports.render.html.compared_tables import figure_table, run_table, speedup_table
+from reports.render.html.embed import Script
+from reports.render.html.parts import Figure
+from reports.render.html.ratio_figure import ratio_figure
+from reports.render.html.shell import environment, shell
+from reports.render.wording import count, plain
+
+_MOST_NAMED = 20
+_MOST_DECISIVE = 6
+_MOST_LINES = 100
+_SAME_PLAN = "Both sides ran one plan: aligned at its start, their steps are aligned too."
+_OTHER_PLANS = (
+    "The plans differ: each run is drawn from the start of its own, and the steps are those of the "
+    "base's first run."
+)
+
+
+class SideNames(msgspec.Struct, frozen=True):
+    """The runs of one side; `more` says how many are not named."""
+
+    side: str
+    runs: str
+    names: tuple[str, ...]
+    more: str
+
+
+class DrawnDeployment(msgspec.Struct, frozen=True):
+    """The chart of one deployment."""
+
+    key: str
+    id: str
+    figure: Figure
+
+
+def render_html_comparison(
+    found: Comparison,
+    reports: Mapping[str, Report],
+    lines: ComparedLines,
+    plotly: Script | None = None,
+) -> bytes:
+    """The page in UTF-8; `reports` are those of both sides by name, `lines` what is drawn of them.
+
+    `plotly` is put in place of plotly.js, which makes 4.8 MB of it.
+    """
+    first, plans = reports[found.base[0]], _plans(reports.values())
+    ratios = ratio_figure(found.figures, found.min_effect)
+    over_time = [
+        compared_load(lines, marked_steps(first)),
+        compared_latency(lines, marked_steps(first)),
+    ]
+    deployments = [
+        _deployment(number, key, first, lines)
+        for number, key in enumerate(lines.deployments, start=1)
+    ]
+    figures = [
+        *([ratios] if ratios else []),
+        *over_time,
+        *(part.figure for part in deployments),
+    ]
+    compared = [figure for figure in found.figures if figure.effect is not None]
+    untold = [figure for figure in found.figures if figure.effect is None]
+    page = (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title=f"{found.verdict.upper()}: candidate against base",
+            **shell(figures, plotly),
+            found=found,
+            rule=rule(found),
+            sides=[_named("base", found.base), _named("candidate", found.candidate)],
+            decisive=_decisive(found),
+            differences=[plain(line) for line in found.differences],
+            ratios=ratios,
+            figure_table=figure_table(compared) if compared else None,
+            untold=[(plain(one.figure), plain(one.reason or "")) for one in untold[:_MOST_LINES]],
+            untold_left_out=_more(len(untold) - _MOST_LINES),
+            aligned=_SAME_PLAN if len(plans) == 1 else _OTHER_PLANS,
+            several=len(found.base) + len(found.candidate) > 2,
+            views=views(first, lines.end_s),
+            over_time=over_time,
+            deployments=deployments,
+            thinned=[plain(text) for text in lines.thinned],
+            unseen=bool(lines.unseen),
+            restarts=bool(lines.restarts),
+            speedup=SPEEDUP,
+            speedup_table=speedup_table(found.elastic_speedup) if found.elastic_speedup else None,
+            no_speedup=[
+                (plain(one.deployment), plain(one.reason))
+                for one in found.elastic_speedup[:_MOST_LINES]
+                if one.reason
+            ],
+            run_table=run_table(found, reports),
+            plans=plans,
+        )
+    )
+    return page.encode()
+
+
+def _decisive(found: Comparison) -> list[tuple[str, str]]:
+    """The figures that made the verdict, with their ratios, where it says that something differs."""
+    if found.verdict not in ("regression", "improvement"):
+        return []
+    figures = [figure for figure in found.figures if figure.verdict == found.verdict]
+    return [(plain(figure.figure), ratio(figure)) for figure in figures[:_MOST_DECISIVE]]
+
+
+def _named(side: str, names: tuple[str, ...]) -> SideNames:
+    return SideNames(
+        side=side,
+        runs=count(len(names), "run"),
+        names=tuple(plain(name) for name in names[:_MOST_NAMED]),
+        more=_more(len(names) - _MOST_NAMED),
+    )
+
+
+def _deployment(number: int, key: str, first: Report, lines: ComparedLines) -> DrawnDeployment:
+    id_ = f"deployment-{number}"
+    return DrawnDeployment(plain(key), id_, compared_replicas(key, id_, lines, marked_steps(first)))
+
+
+def _more(number: int) -> str:
+    return f"and {number:,} more" if number > 0 else ""
+
+
+def _plans(reports: Iterable[Report]) -> list[str]:
+    """The plans of the runs, each once."""
+    found = (
+        f"{report.run.steps}{f', {report.run.repeat} times' if report.run.repeat > 1 else ''}"
+        for report in reports
+    )
+    return list(dict.fromkeys(map(plain, found)))

@@ -1,0 +1,126 @@
+"""Comparisons to render: of the stored runs, and of perturbed ones."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from perturbed import perturbed
+from samples import HOSTILE, HOSTILE_KEY
+
+from reports.analysis.compare import Comparison, compare
+from reports.analysis.compared_lines import ComparedLines, compared_lines, run_lines
+from reports.analysis.model import Report
+from reports.analysis.run_differences import run_differences
+from reports.analysis.summary import analyse
+from reports.render.html.comparison_page import render_html_comparison
+from reports.render.html.embed import Script
+from scalelag.record.run_dir import RecordedRun, load_run
+
+STORED = Path(__file__).parent / "stored"
+KEY = "default/Sleeper"
+
+
+class Compared(NamedTuple):
+    """A comparison, and what a page of it is made from."""
+
+    found: Comparison
+    reports: dict[str, Report]
+    lines: ComparedLines
+
+    def page(self, plotly: Script | None = None) -> bytes:
+        return render_html_comparison(self.found, self.reports, self.lines, plotly)
+
+
+def compared(base: Mapping[str, RecordedRun], candidate: Mapping[str, RecordedRun]) -> Compared:
+    """As `scalelag compare --allow-differences` does it."""
+    reports = [
+        {name: analyse(run).report for name, run in side.items()} for side in (base, candidate)
+    ]
+    lines = [
+        [run_lines(run, own[name]) for name, run in side.items()]
+        for side, own in zip((base, candidate), reports, strict=True)
+    ]
+    differences = run_differences([run.info for side in (base, candidate) for run in side.values()])
+    found = compare(reports[0], reports[1], differences=differences)
+    return Compared(found, reports[0] | reports[1], compared_lines(*lines))
+
+
+def stored() -> Compared:
+    """The two stored runs: of other plans, with too few steps."""
+    runs = [{f"runs/{name}": load_run(STORED / name)} for name in ("demo", "node-started")]
+    return compared(*runs)
+
+
+def two() -> Compared:
+    """Two runs of six repetitions: the candidate scales 1.35 times as slowly."""
+    random = np.random.default_rng(3)
+    demo = load_run(STORED / "demo")
+    return compared(
+        {"runs/20261122-174501-main": perturbed(demo, random, repeat=6)},
+        {"runs/20261123-174501-pull-812": perturbed(demo, random, repeat=6, lag=1.35)},
+    )
+
+
+def five(runs: int = 5) -> Compared:
+    """Five runs a side: the candidate scales 1.35 times as slowly, and answers a little quicker."""
+    random = np.random.default_rng(7)
+    demo = load_run(STORED / "demo")
+    sides = [
+        {
+            f"{name}/20261122-17450{i}-nightly": perturbed(
+                demo, random, lag=lag, latency=latency, noise=0.06
+            )
+            for i in range(runs)
+        }
+        for name, lag, latency in (("base", 1.0, 1.0), ("candidate", 1.35, 0.97))
+    ]
+    return compared(*sides)
+
+
+def hostile() -> Compared:
+    """Names that mean harm, wherever a comparison has names."""
+    compared_, names = two(), {}
+    found, reports, lines = compared_
+    for name, report in reports.items():
+        run = msgspec.structs.replace(report.run, name=HOSTILE, steps=f"{HOSTILE}5rps")
+        versions = msgspec.structs.replace(run.versions, ray=HOSTILE)
+        names[f"{HOSTILE_KEY}{name}"] = msgspec.structs.replace(
+            report, run=msgspec.structs.replace(run, versions=versions)
+        )
+    figures = tuple(
+        msgspec.structs.replace(one, figure=one.figure.replace(KEY, HOSTILE_KEY))
+        for one in found.figures
+    )
+    untold = msgspec.structs.replace(
+        figures[0], figure=f"{HOSTILE}:x", effect=None, verdict="not comparable", reason=HOSTILE
+    )
+    speedups = tuple(
+        msgspec.structs.replace(one, deployment=HOSTILE_KEY, value=None, reason=HOSTILE)
+        for one in found.elastic_speedup
+    )
+    base, candidate = names
+    found = msgspec.structs.replace(
+        found,
+        base=(base,),
+        candidate=(candidate,),
+        figures=(*figures, untold),
+        differences=(f"--path: {HOSTILE} and \u202e",),
+        elastic_speedup=speedups,
+    )
+    sides = [
+        msgspec.structs.replace(side, replicas={HOSTILE_KEY: side.replicas[KEY]})
+        for side in (lines.base, lines.candidate)
+    ]
+    lines = msgspec.structs.replace(
+        lines,
+        base=sides[0],
+        candidate=sides[1],
+        deployments=(HOSTILE_KEY,),
+        thinned=(f"{HOSTILE} is thinned",),
+    )
+    return Compared(found, names, lines)
+
+
+BUILT = {"stored": stored, "two": two, "five": five, "hostile": hostile}

@@ -1,0 +1,284 @@
+"""A comparison: as expected for the two stored runs, and its page read for what it must say.
+
+Renew what is expected as the pages of test_html.py.
+"""
+
+import functools
+import json
+import os
+import re
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import plotly.graph_objects as go
+import pytest
+import sides
+from page import Page
+from rich.console import Console
+from samples import HOSTILE
+
+from reports.analysis.compare import Comparison
+from reports.render.comparison import (
+    print_comparison,
+    render_json_comparison,
+    render_markdown_comparison,
+)
+from reports.render.html.embed import script
+
+EXPECTED = Path(__file__).parent / "expected" / "comparison"
+UPDATE = "SCALELAG_UPDATE_GOLDEN"
+PLOTLY = script("/* plotly.js stands here */")
+NAMES = tuple(sides.BUILT)
+
+
+@functools.cache
+def compared(name: str) -> sides.Compared:
+    return sides.BUILT[name]()
+
+
+@functools.cache
+def text_of(name: str) -> str:
+    return compared(name).page(PLOTLY).decode()
+
+
+def figures_in(text: str) -> dict[str, dict]:
+    data = next(one for one in Page(text).scripts if one.startswith("[{"))
+    return {figure["id"]: figure for figure in json.loads(data)}
+
+
+def terminal(found: Comparison) -> bytes:
+    text = StringIO()
+    print_comparison(Console(file=text, width=120), found)
+    return text.getvalue().encode()
+
+
+FORMS = {
+    "html": lambda name: text_of(name).encode(),
+    "json": lambda name: render_json_comparison(compared(name).found),
+    "md": lambda name: render_markdown_comparison(compared(name).found),
+    "txt": lambda name: terminal(compared(name).found),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_comparison_of_the_stored_runs_is_as_expected(form):
+    path, content = EXPECTED / f"stored.{form}", FORMS[form]("stored")
+
+    if os.environ.get(UPDATE) and (not path.exists() or path.read_bytes() != content):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        pytest.fail(f"{path.name} was written anew: read it, and run again without {UPDATE}")
+    assert content.decode() == path.read_bytes().decode()
+
+
+# --- as every page ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_elements_are_closed_ids_are_one_of_a_kind_and_names_lead_somewhere(name):
+    found = Page(text_of(name))
+
+    ids = [attributes["id"] for _, attributes in found.found if "id" in attributes]
+    named = [
+        id_
+        for _, attributes in found.found
+        for key in ("aria-labelledby", "for")
+        for id_ in (attributes.get(key) or "").split()
+    ]
+    links = [(a["href"] or "").removeprefix("#") for a in found.all("a")]
+    assert found.open == []
+    assert len(ids) == len(set(ids))
+    assert set(named) | set(links) <= set(ids)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_left_blank_and_nothing_is_fetched(name):
+    text = text_of(name)
+    found = Page(text)
+
+    refers = [
+        value
+        for _, attributes in found.found
+        for key, value in attributes.items()
+        if key in ("src", "href", "action", "data", "poster", "srcset")
+    ]
+    assert not re.search(r"\bNone\b|\bnan\b", found.text)
+    assert [value for value in refers if not (value or "").startswith("#")] == []
+    (policy,) = (m["content"] or "" for m in found.all("meta") if "http-equiv" in m)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_are_told_in_words_tables_have_captions_and_headings_their_order(name):
+    found = Page(text_of(name))
+
+    plots = [a for a in found.all("div") if a.get("role") == "img"]
+    levels = [int(tag[1]) for tag, _ in found.found if re.fullmatch(r"h[1-6]", tag)]
+    assert len(plots) == len(found.all("figure")) >= 2
+    assert all(len((a["aria-label"] or "").split()) >= 8 for a in plots)
+    assert len(found.all("table")) == len(found.all("caption"))
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+    assert [len(found.all(tag)) for tag in ("main", "header", "nav", "footer")] == [1, 1, 1, 1]
+
+
+# --- names from outside ----------------------------------------------------------------------
+
+
+def test_text_from_outside_makes_no_element_and_is_isolated():
+    text = text_of("hostile")
+
+    found = Page(text)
+    assert len(found.all("script")) == 3
+    assert found.all("red") == []
+    assert [c for c in text if c in "\u202e\x1b\u2028\u2029"] == []
+    assert found.text.count(HOSTILE) >= 10
+    bodies = text.replace("\n", " ")
+    escaped = re.escape("[red]x[/red]&lt;script&gt;")
+    starts = re.findall(rf"(.{{5}}){escaped}", bodies)
+    # The others stand behind words of ours, in one bdi with them or in the label of a chart.
+    assert sum(start == "<bdi>" for start in starts) >= 9
+
+
+def test_names_in_charts_are_text():
+    figures = figures_in(text_of("hostile"))
+
+    names = [one["text"] for one in figures["ratios"]["layout"]["annotations"]]
+    hovers = [text for trace in figures["ratios"]["data"] for text in trace["text"]]
+    assert all("<" not in text for text in (*names, *hovers))
+    assert any("&lt;script&gt;" in text for text in hovers)
+
+
+# --- what it says ----------------------------------------------------------------------------
+
+
+def test_verdict_evidence_and_both_sides_come_first():
+    text = Page(text_of("five")).text
+
+    top = text[: text.index("Skip") + 1500]
+    assert "REGRESSION candidate against base" in top
+    assert "5 runs against 5." in top
+    for side in ("base", "candidate"):
+        assert all(f"{side}/20261122-17450{i}-nightly" in top for i in range(5))
+
+
+def test_what_differs_is_said_and_how_curves_are_aligned_then():
+    text = Page(text_of("stored")).text
+
+    assert "plan: 5rps:10s,40rps:20s,5rps:20s and 4rps:3s,25rps:12s" in text
+    assert "The plans differ: each run is drawn from the start of its own" in text
+    assert "Both sides ran one plan" in Page(text_of("five")).text
+
+
+def test_figures_that_cannot_be_compared_are_there_with_their_reason():
+    text = Page(text_of("stored")).text
+
+    assert "NOT COMPARABLE candidate against base" in text
+    assert "No figure could be compared." in text
+    assert re.search(r"load\.latency_p99_ms ?: ?too few steps: 2 of 6", text)
+
+
+def test_every_figure_has_a_row_with_its_ratio_interval_p_and_n():
+    page, found = Page(text_of("two")).text, compared("two").found
+
+    told = [one for one in found.figures if one.effect is not None]
+    assert len(told) == 3
+    for one in told:
+        effect = one.effect
+        row = (
+            rf"{re.escape(one.figure)} ?{one.verdict.upper()} ?\S+ \S+ "
+            rf"{effect.value:.3f} \[{effect.lo:.3f}, {effect.hi:.3f}\] {one.p_adjusted:.4f} {effect.n} "
+        )
+        assert re.search(row, page), row
+
+
+def test_ratios_are_drawn_with_their_intervals_beside_1_and_what_counts():
+    figure, found = figures_in(text_of("two"))["ratios"], compared("two").found
+
+    drawn = {
+        (x, x - low, x + high)
+        for trace in figure["data"]
+        for x, low, high in zip(
+            trace["x"], trace["error_x"]["arrayminus"], trace["error_x"]["array"], strict=True
+        )
+    }
+    expected = {(e.value, e.lo, e.hi) for e in (one.effect for one in found.figures) if e}
+    assert {tuple(round(v, 6) for v in one) for one in drawn} == {
+        tuple(round(v, 6) for v in one) for one in expected
+    }
+    assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [
+        1.0,
+        1.1,
+        pytest.approx(1 / 1.1),
+    ]
+
+
+def test_curves_of_one_run_a_side_are_those_of_the_runs():
+    figure, made = figures_in(text_of("two"))["deployment-1-replicas"], compared("two")
+
+    names = [trace["name"] for trace in figure["data"]]
+    assert names == [
+        "base RUNNING", "base target", "candidate RUNNING", "candidate target",
+    ]  # fmt: skip
+    running = made.lines.base.replicas[sides.KEY]["running"].median
+    assert figure["data"][0]["y"] == [*running.values, running.values[-1]]
+    assert figure["linked"] is True
+
+
+def test_curves_of_several_runs_are_thin_and_in_one_trace_below_their_median():
+    figure = figures_in(text_of("five"))["load"]
+
+    names = [trace["name"] for trace in figure["data"]]
+    thin = figure["data"][1]
+    assert names == [
+        "offered", "base runs", "base completed", "candidate runs", "candidate completed",
+    ]  # fmt: skip
+    assert thin["x"].count(None) == 5
+    assert thin["line"]["width"] < figure["data"][2]["line"]["width"]
+
+
+def test_elastic_speedup_is_there_with_its_direction():
+    made = compared("five")
+    text = Page(text_of("five")).text
+
+    (speedup,) = made.found.elastic_speedup
+    assert speedup.value is not None
+    assert "above 1 the candidate's replicas followed the demand more closely" in text
+    assert f"{sides.KEY} {speedup.value:.3f}" in text
+
+
+def test_no_speedup_has_its_reason():
+    text = Page(text_of("hostile")).text
+
+    assert f"{HOSTILE}/Proxy\ufffd[31m\ufffd: {HOSTILE}" in text
+
+
+def test_very_many_figures_are_drawn_in_part_and_said():
+    made = compared("two")
+    figures = tuple(
+        msgspec.structs.replace(made.found.figures[0], figure=f"app/{i}:scale_up.total_s")
+        for i in range(100)
+    )
+    found = msgspec.structs.replace(made.found, figures=figures)
+
+    text = made._replace(found=found).page(PLOTLY).decode()
+
+    assert "40 of 100 are drawn." in text
+    assert "app/99:scale_up.total_s" in Page(text).text
+    assert len(figures_in(text)["ratios"]["layout"]["annotations"]) == 40
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_charts_are_what_plotly_takes_in_colours_that_the_style_has(name):
+    text = text_of(name)
+    data = next(one for one in Page(text).scripts if one.startswith("[{"))
+    light, dark = text[text.index(":root") :].split("@media", 2)[:2]
+
+    for figure in json.loads(re.sub(r"var\(--[\w-]+\)", "#123456", data)):
+        go.Figure({"data": figure["data"], "layout": figure["layout"]})  # raises for what it is not
+    used = set(re.findall(r"var\(--([\w-]+)\)", data + "".join(re.findall("<svg.*?</svg>", text))))
+    assert {"base", "candidate", "mark"} <= used
+    assert {one for one in used if f"--{one}:" not in light or f"--{one}:" not in dark} == set()

@@ -132,7 +132,9 @@ def _side(runs: Sequence[RunLines], keys: Sequence[str]) -> SideLines:
         own = [run.replicas[key] for run in runs if key in run.replicas]
         if own:
             replicas[key] = {name: _lines([one[name] for one in own], most) for name in _REPLICAS}
-    load = {name: _lines([run.load[name] for run in runs], MOST_POINTS) for name in _LOAD}
+    load: dict[LoadName, Lines] = {
+        name: _lines([run.load[name] for run in runs], MOST_POINTS) for name in _LOAD
+    }
     return SideLines(load, replicas)
 
 

@@ -98,7 +98,9 @@ def elastic_figures(reports: Sequence[ElasticityReport]) -> ElasticFigures | str
     measured = [report for report in reports if report.theta_u_pct is not None]
     if not measured:
         return _why_not(reports)
-    against = {(report.demand, report.capacity_rps) for report in measured}
+    against: set[tuple[DemandKind | None, float | None]] = {
+        (report.demand, report.capacity_rps) for report in measured
+    }
     if len(against) > 1:
         return "its runs were measured against different demands"
     ((demand, capacity_rps),) = against

@@ -12,7 +12,7 @@ from reports.render.wording import level
 
 LEFT_PX = 66
 _MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
-_LEAST_SHARE_BETWEEN_LABELS = 0.09
+_LEAST_SHARE_BETWEEN_LABELS = 0.1
 _LEAST_SHARE_BETWEEN_MARKS = 0.02
 _MOST_VIEWS = 100
 _ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}

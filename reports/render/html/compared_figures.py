@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from reports.analysis.compared_lines import ComparedLines, Line, Lines, SideLines
+from reports.analysis.compared_lines import ComparedLines, Line, Lines, ReplicasName, SideLines
 from reports.render.html.axes import Step, axis, layout, marks, time_axis
 from reports.render.html.compared_tables import load_table, replica_table
 from reports.render.html.load_figures import is_wide, latency_axis, latency_unit
@@ -14,7 +14,7 @@ from reports.render.wording import milliseconds, rate
 Side = Literal["base", "candidate"]
 _HEIGHT_PX = 240
 # Where both run alike, the base is seen on either side of the candidate.
-_WIDTHS_PX: dict[Side, float] = {"base": 3.6, "candidate": 1.8}
+_WIDTHS_PX: dict[Side, float] = {"base": 3.2, "candidate": 1.8}
 _TARGET_PX = 1.4
 
 
@@ -44,7 +44,9 @@ def compared_load(lines: ComparedLines, steps: Sequence[Step]) -> Figure:
 
 def compared_latency(lines: ComparedLines, steps: Sequence[Step]) -> Figure:
     """The p95 of latency from the intended start, in milliseconds."""
-    drawn = [(side, own.load["latency_p95_ms"]) for side, own in _sides(lines)]
+    drawn: list[tuple[Side, Lines]] = [
+        (side, own.load["latency_p95_ms"]) for side, own in _sides(lines)
+    ]
     shown = [line for _, own in drawn for line in (own.median, *own.runs)]
     wide = is_wide([value for line in shown for value in line.values])
     traces = [
@@ -67,7 +69,9 @@ def compared_latency(lines: ComparedLines, steps: Sequence[Step]) -> Figure:
 
 def compared_replicas(key: str, id_: str, lines: ComparedLines, steps: Sequence[Step]) -> Figure:
     """RUNNING replicas and the target of one deployment, on the sides that have it."""
-    drawn = [(side, own.replicas[key]) for side, own in _sides(lines) if key in own.replicas]
+    drawn: list[tuple[Side, dict[ReplicasName, Lines]]] = [
+        (side, own.replicas[key]) for side, own in _sides(lines) if key in own.replicas
+    ]
     traces: list[dict[str, Any]] = []
     for side, own in drawn:
         target = _line(own["target"].median, f"{side} target", side, "%{y}", _TARGET_PX)
@@ -135,7 +139,7 @@ def _drawn(
         "x": [x for xs, _ in points for x in (*xs, None)],
         "y": [y for _, ys in points for y in (*ys, None)],
         "line": {**median["line"], "width": 1},
-        "opacity": 0.35,
+        "opacity": 0.6,
         "hoverinfo": "skip",
     }
     del thin["hovertemplate"]

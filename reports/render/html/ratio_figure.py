@@ -36,11 +36,13 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
     told = [(figure, figure.effect) for figure in figures if figure.effect is not None]
     if not told:
         return None
-    order = list(_COLORS)
-    shown = sorted(told, key=lambda one: order.index(one[0].verdict))[:MOST]
+    gravest_first = list(_COLORS)
+    shown = sorted(told, key=lambda one: gravest_first.index(one[0].verdict))[:MOST]
     low, high = _range([effect for _, effect in shown], min_effect)
     height_px = _FRAME_PX + _ROW_PX * len(shown)
-    used = [verdict for verdict in _COLORS if any(f.verdict == verdict for f, _ in shown)]
+    used: list[ComparedVerdict] = [
+        verdict for verdict in _COLORS if any(f.verdict == verdict for f, _ in shown)
+    ]
     ticks = list(_ticks(low, high, min_effect))
     return Figure(
         id="ratios",
@@ -140,8 +142,8 @@ def _line(at: float, line_color: str, dash: str) -> dict[str, Any]:
         "y0": 0,
         "y1": 1,
         "yref": "paper",
-        "line": {"color": color(line_color), "width": 1, "dash": dash},
-        "layer": "below",
+        "line": {"color": color(line_color), "width": 1.2, "dash": dash},
+        "layer": "above",
     }
 
 

@@ -21,7 +21,7 @@ from reports.analysis.model import Report
 from reports.analysis.replica_curves import replica_curve
 from scalelag.record.run_dir import RecordedRun
 
-MOST_RUNS = 10
+MOST_RUNS = 8
 MOST_POINTS = 1000
 
 LoadName = Literal["offered_rps", "completed_rps", "latency_p95_ms"]

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 import sides
@@ -19,7 +20,9 @@ from page import Page
 from rich.console import Console
 from samples import HOSTILE
 
+from reports.analysis.chart_series import MOST_CHANGES
 from reports.analysis.compare import Comparison
+from reports.analysis.compared_lines import Line, RunLines, compared_lines
 from reports.render.comparison import (
     print_comparison,
     render_json_comparison,
@@ -31,6 +34,7 @@ EXPECTED = Path(__file__).parent / "expected" / "comparison"
 UPDATE = "SCALELAG_UPDATE_GOLDEN"
 PLOTLY = script("/* plotly.js stands here */")
 NAMES = tuple(sides.BUILT)
+SIX_MB = 6_000_000
 
 
 @functools.cache
@@ -282,3 +286,40 @@ def test_charts_are_what_plotly_takes_in_colours_that_the_style_has(name):
     used = set(re.findall(r"var\(--([\w-]+)\)", data + "".join(re.findall("<svg.*?</svg>", text))))
     assert {"base", "candidate", "mark"} <= used
     assert {one for one in used if f"--{one}:" not in light or f"--{one}:" not in dark} == set()
+
+
+def crowded(random: np.random.Generator) -> RunLines:
+    """Five hours of twelve deployments that change all the time, as thinned as a run can be."""
+    end_s = 18_000.0
+
+    def line(times_s: np.ndarray, values: np.ndarray) -> Line:
+        return Line(tuple(times_s.tolist()), tuple(values.tolist()), end_s)
+
+    def changes() -> Line:
+        times_s = np.sort(random.uniform(0, end_s, MOST_CHANGES // 12))
+        return line(times_s, random.integers(0, 90, times_s.size))
+
+    bins_s = np.arange(0, end_s, 30)
+    return RunLines(
+        end_s,
+        30.0,
+        {
+            name: line(bins_s, random.uniform(0, 9000, bins_s.size))
+            for name in ("offered_rps", "completed_rps", "latency_p95_ms")
+        },
+        {f"app/{i}": {"running": changes(), "target": changes()} for i in range(12)},
+        (),
+        (),
+    )
+
+
+def test_very_many_long_runs_make_a_page_of_less_than_six_megabytes():
+    random = np.random.default_rng(1)
+    lines = compared_lines(*([crowded(random) for _ in range(20)] for _ in range(2)))
+
+    page = compared("two")._replace(lines=lines).page()
+
+    assert len(page) < SIX_MB
+    text = Page(page.decode()).text
+    assert "of the 20 runs of the base 8 are drawn; the median is of all" in text
+    assert "The first 150 of" in text

@@ -96,7 +96,7 @@ def compared_replicas(key: str, id_: str, lines: ComparedLines, steps: Sequence[
             *(Key(side, f"{side}: RUNNING", "line") for side, _ in drawn),
             *(Key(side, f"{side}: target", "dashed") for side, _ in drawn),
         ),
-        table=replica_table(drawn),
+        table=replica_table(drawn, len(lines.deployments)),
     )
 
 

@@ -14,6 +14,7 @@ from reports.render.html.parts import Column, Table
 from reports.render.wording import NOT_MEASURED, milliseconds, plain, rate
 
 _MOST_ROWS = 600
+_MOST_REPLICA_ROWS = 1800
 _SIDES = ("base", "candidate")
 _LOAD: tuple[LoadName, ...] = ("offered_rps", "completed_rps", "latency_p95_ms")
 
@@ -108,7 +109,9 @@ def load_table(lines: ComparedLines) -> Table:
     return _capped("Load and latency, the median of the runs of each side", columns, rows)
 
 
-def replica_table(drawn: Sequence[tuple[str, Mapping[ReplicasName, Lines]]]) -> Table:
+def replica_table(
+    drawn: Sequence[tuple[str, Mapping[ReplicasName, Lines]]], of_deployments: int
+) -> Table:
     """RUNNING replicas and target of each side, whenever one of them changed."""
     columns = (
         Column("from s"),
@@ -120,7 +123,8 @@ def replica_table(drawn: Sequence[tuple[str, Mapping[ReplicasName, Lines]]]) -> 
         cells = tuple(NOT_MEASURED if value is None else f"{value:g}" for value in row)
         if not rows or rows[-1][1:] != cells:
             rows.append((f"{at_s:.2f}", *cells))
-    return _capped("Replicas, the median of the runs of each side", columns, rows)
+    most = min(_MOST_ROWS, _MOST_REPLICA_ROWS // of_deployments)
+    return _capped("Replicas, the median of the runs of each side", columns, rows, most)
 
 
 def _sampled(lines: Sequence[Line]) -> tuple[list[float], list[list[float | None]]]:
@@ -131,7 +135,11 @@ def _sampled(lines: Sequence[Line]) -> tuple[list[float], list[list[float | None
     return at_s.tolist(), rows
 
 
-def _capped(caption: str, columns: tuple[Column, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    left_out = len(rows) - _MOST_ROWS
-    note = f"The first {_MOST_ROWS} of {len(rows):,} rows." if left_out > 0 else ""
-    return Table(caption, columns, tuple(rows[:_MOST_ROWS]), note)
+def _capped(
+    caption: str,
+    columns: tuple[Column, ...],
+    rows: Sequence[tuple[str, ...]],
+    most: int = _MOST_ROWS,
+) -> Table:
+    note = f"The first {most} of {len(rows):,} rows." if len(rows) > most else ""
+    return Table(caption, columns, tuple(rows[:most]), note)

@@ -1,6 +1,7 @@
 """`comparison.html`: runs of one build against those of another, as a page."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -73,8 +74,6 @@ def render_html_comparison(
         *over_time,
         *(part.figure for part in deployments),
     ]
-    compared = [figure for figure in found.figures if figure.effect is not None]
-    untold = [figure for figure in found.figures if figure.effect is None]
     page = (
         environment()
         .get_template("comparison.html.j2")
@@ -87,9 +86,7 @@ def render_html_comparison(
             decisive=_decisive(found),
             differences=[plain(line) for line in found.differences],
             ratios=ratios,
-            figure_table=figure_table(compared) if compared else None,
-            untold=[(plain(one.figure), plain(one.reason or "")) for one in untold[:_MOST_LINES]],
-            untold_left_out=_more(len(untold) - _MOST_LINES),
+            **_figures(found),
             aligned=_SAME_PLAN if len(plans) == 1 else _OTHER_PLANS,
             several=len(found.base) + len(found.candidate) > 2,
             views=views(first, lines.end_s),
@@ -99,17 +96,37 @@ def render_html_comparison(
             unseen=bool(lines.unseen),
             restarts=bool(lines.restarts),
             speedup=SPEEDUP,
-            speedup_table=speedup_table(found.elastic_speedup) if found.elastic_speedup else None,
-            no_speedup=[
-                (plain(one.deployment), plain(one.reason))
-                for one in found.elastic_speedup[:_MOST_LINES]
-                if one.reason
-            ],
+            **_speedups(found),
             run_table=run_table(found, reports),
             plans=plans,
         )
     )
     return page.encode()
+
+
+def _figures(found: Comparison) -> dict[str, Any]:
+    """The table of what could be compared, and what could not, with the reason."""
+    told = [figure for figure in found.figures if figure.effect is not None]
+    untold = [figure for figure in found.figures if figure.effect is None]
+    return {
+        "figure_table": figure_table(told) if told else None,
+        "untold": [(plain(one.figure), plain(one.reason or "")) for one in untold[:_MOST_LINES]],
+        "untold_left_out": _more(len(untold) - _MOST_LINES),
+        "untold_count": len(untold),
+    }
+
+
+def _speedups(found: Comparison) -> dict[str, Any]:
+    """The table of elastic speedups, and why some are missing."""
+    speedups = found.elastic_speedup
+    return {
+        "speedup_table": speedup_table(speedups) if speedups else None,
+        "no_speedup": [
+            (plain(one.deployment), plain(one.reason))
+            for one in speedups[:_MOST_LINES]
+            if one.reason
+        ],
+    }
 
 
 def _decisive(found: Comparison) -> list[tuple[str, str]]:

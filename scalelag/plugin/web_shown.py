@@ -25,7 +25,7 @@ class Shown:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._queue: Queue[Callable[[], None]] = Queue()
+        self._queue: Queue[Callable[[], object]] = Queue()
         self._greenlet: gevent.Greenlet[[], None] = gevent.spawn(self._hand_on)
 
     def add_requests(self, rows: RequestColumns) -> None:

@@ -48,6 +48,9 @@ class Reply(msgspec.Struct, frozen=True):
     received_s: float
 
 
+TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+
 def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
     """Ray's auth token from RAY_AUTH_TOKEN, or from the file that RAY_AUTH_TOKEN_PATH names.
 

@@ -210,10 +210,10 @@ def _started_order(life: ReplicaLife) -> tuple[float, float, float, str]:
     return (running, allocated, life.listed.hi_s, life.replica)
 
 
-def _gone_order(life: ReplicaLife) -> tuple[float, float]:
+def _gone_order(life: ReplicaLife) -> tuple[float, float, str]:
     """Orders replicas by when they were gone; within one poll, by when they began to stop."""
     gone = life.gone.mid_s if life.gone else float("-inf")
-    return (gone, life.stopping.hi_s if life.stopping else 0.0)
+    return (gone, life.stopping.hi_s if life.stopping else 0.0, life.replica)
 
 
 def _slowest_starter(lives: Sequence[ReplicaLife], ended_s: float) -> ReplicaLife | None:
@@ -227,7 +227,11 @@ def _slowest_starter(lives: Sequence[ReplicaLife], ended_s: float) -> ReplicaLif
     ]
     return max(
         starting,
-        key=lambda r: (r.allocated.hi_s if r.allocated else float("inf"), r.listed.hi_s),
+        key=lambda r: (
+            r.allocated.hi_s if r.allocated else float("inf"),
+            r.listed.hi_s,
+            r.replica,
+        ),
         default=None,
     )
 
@@ -242,4 +246,6 @@ def _slowest_stopper(
         and begun_s < life.stopping.hi_s <= ended_s
         and (life.gone is None or life.gone.hi_s > ended_s)
     ]
-    return max(stopping, key=lambda r: r.stopping.hi_s if r.stopping else 0.0, default=None)
+    return max(
+        stopping, key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica), default=None
+    )

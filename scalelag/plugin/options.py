@@ -35,7 +35,11 @@ ANY_KIND = "auto"
 
 
 class Option(msgspec.Struct, frozen=True):
-    """One option; `check` raises UsageError for a value that makes no sense."""
+    """One option; `check` raises UsageError for a value that makes no sense.
+
+    `is_local` is one that names a file or code of this machine: on Locust's page it can be used as
+    it was given, or left out, and not be changed.
+    """
 
     flag: str
     help: str
@@ -44,6 +48,7 @@ class Option(msgspec.Struct, frozen=True):
     choices: tuple[str, ...] = ()
     check: Callable[[Any], object] | None = None
     in_web: bool = True
+    is_local: bool = False
 
     @property
     def dest(self) -> str:
@@ -61,6 +66,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--trace",
         "CSV file with arrival times, or with requests per second, to send in place of --steps.",
+        is_local=True,
     ),
     Option(
         "--trace-column", "Column of the trace to take; else the one named arrival_s, rps or alike."
@@ -101,10 +107,11 @@ OPTIONS: tuple[Option, ...] = (
         in_web=False,
     ),
     Option("--json-body", "JSON text to send as the body."),
-    Option("--body-file", "File to send as the body."),
+    Option("--body-file", "File to send as the body.", is_local=True),
     Option(
         "--data",
         "CSV or JSON Lines file; its rows fill {{ columns }} in path and body, one a request.",
+        is_local=True,
     ),
     Option(
         "--models",
@@ -136,14 +143,22 @@ OPTIONS: tuple[Option, ...] = (
         default="ray.serve.UserDefinedService/Method1",
         check=check_method,
     ),
-    Option("--grpc-module", "Module of its generated code; else its server is asked for it."),
+    Option(
+        "--grpc-module",
+        "Module of its generated code; else its server is asked for it.",
+        is_local=True,
+    ),
     Option(
         "--dashboard",
         "URL of the Ray dashboard.",
         default="http://127.0.0.1:8265",
         check=check_url,
     ),
-    Option("--dashboard-ca", "File with the CA that the dashboard's certificate is checked with."),
+    Option(
+        "--dashboard-ca",
+        "File with the CA that the dashboard's certificate is checked with.",
+        is_local=True,
+    ),
     Option("--insecure", "Do not check the dashboard's certificate.", "flag", default=False),
     Option(
         "--deployment",
@@ -193,7 +208,7 @@ OPTIONS: tuple[Option, ...] = (
         0.0,
         check=at_least(0, "seconds"),
     ),
-    Option("--out", "Folder of the run directories.", default="runs"),
+    Option("--out", "Folder of the run directories.", default="runs", is_local=True),
     Option(
         "--name",
         "Name of the run, part of its directory's name.",

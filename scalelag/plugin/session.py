@@ -22,6 +22,7 @@ from scalelag.plugin.run_record import RunRecord, begun, clock_info, planned_req
 from scalelag.plugin.start_lint import start_findings
 from scalelag.plugin.watch import Watch, open_dashboard
 from scalelag.plugin.web_feed import Feed
+from scalelag.plugin.web_shown import Shown
 from scalelag.plugin.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
@@ -73,7 +74,7 @@ class Session:
         self.fleet = Fleet(runner, clock, say, self._note_fleet)
         self._drain = Drain(self._payload.deployments(), clock)
         self._is_shown = environment.web_ui is not None
-        self.feed: Feed | None = None
+        self.shown: Shown | None = None
         self._planned = planned_requests(options)
 
     def _preflight(self) -> ServePayload:
@@ -109,9 +110,9 @@ class Session:
         target = target_info(self._host, options, self._payload, self._watched)
         if self._is_shown:
             lines = [finding.line for finding in self.findings]
-            self.feed = Feed(options, target.deployments, self.zero_s, lines)
+            self.shown = Shown(Feed(options, target.deployments, self.zero_s, lines))
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
-        self.collector = RowCollector(self._requests, self.feed and self.feed.add_requests)
+        self.collector = RowCollector(self._requests, self.shown and self.shown.add_requests)
         self._watch = Watch(
             self.path,
             self._dashboard,
@@ -119,7 +120,7 @@ class Session:
             self._clock,
             self._watched,
             self._fail,
-            self.feed and self.feed.add_rows,
+            self.shown and self.shown.add_rows,
         )
         self.running = True
         self._assign(run_name, shares)
@@ -226,8 +227,8 @@ class Session:
         """Get the last rows from every process that is left; the load is over."""
         if self._load_ended_s is None:
             self._load_ended_s = self._clock.now()
-            if self.feed is not None:
-                self.feed.stop()
+            if self.shown is not None:
+                self.shown.stop()
             self._runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
             while self.fleet.living - self._final and self._clock.now() < deadline_s:
@@ -248,8 +249,8 @@ class Session:
         """Stop watching and close the run directory. Returns its path; may be called once."""
         self.running = False
         self._watch.stop()
-        if self.feed is not None:
-            self.feed.finish()
+        if self.shown is not None:
+            self.shown.finish()
         ended_s = self._clock.now()
         try:
             self._write_lost()

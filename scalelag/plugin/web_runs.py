@@ -78,9 +78,9 @@ class WebRun:
         return self._part or ""
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
-        """How it stands, and what its feed has that is new: see `Feed.answer`."""
+        """How it stands, and what its feed has that is new: see `Shown.answer`."""
         session = self._session
-        if session is None or session.feed is None:
+        if session is None or session.shown is None:
             raise RuntimeError("only the last run, on a page, has a feed")
         elapsed_s = session.elapsed_s if self._closed_s is None else self._closed_s
         return {
@@ -91,7 +91,7 @@ class WebRun:
             "elapsedS": round(elapsed_s, 2),
             "counts": _counts(session),
             "probe": _probe(session.probe, session.zero_s + elapsed_s),
-            **session.feed.answer(epoch, after),
+            **session.shown.answer(epoch, after),
         }
 
 

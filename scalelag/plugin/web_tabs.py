@@ -12,7 +12,7 @@ from locust.web import WebUI
 from scalelag.errors import UsageError
 from scalelag.plugin.control import Control
 from scalelag.plugin.live import say
-from scalelag.plugin.web_form import form_fields, form_values
+from scalelag.plugin.web_form import Fixed, fixed_options, form_fields, form_values
 
 TABS = (
     {"title": "Replicas", "key": "scalelag-replicas", "component": "scalelag-replicas"},
@@ -29,21 +29,23 @@ _STATISTICS = "locust.request_stats"
 
 def add_tabs(web_ui: WebUI, environment: Environment, control: Control, url: str) -> None:
     """Put them there. Where this Locust has no place for tabs, say at which `url` the page is."""
+    app: Any = web_ui.app
+    fixed = fixed_options(vars(environment.parsed_options))
+    if _SWARM in app.view_functions:
+        app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(
+            _swarm(environment, control, fixed, app.view_functions[_SWARM])
+        )
     lacking = missing_mechanism(web_ui)
     if lacking is not None:
         say(f"this Locust shows no tabs of ours ({lacking}): watch the replicas on {url}")
         return
     tabs: list[dict[str, str]] = web_ui.template_args.setdefault("extended_tabs", [])
     tabs.extend(TABS)
-    app: Any = web_ui.app
     # Else the fields of the form are sorted by name.
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     app.after_request(_with_scripts)
     app.after_request(_asked_again)
-    before_render_template.connect(_fields_of(environment), app, weak=False)
-    app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(
-        _swarm(environment, control, app.view_functions[_SWARM])
-    )
+    before_render_template.connect(_fields_of(environment, fixed), app, weak=False)
 
 
 def missing_mechanism(web_ui: WebUI) -> str | None:
@@ -85,21 +87,22 @@ def _asked_again(response: Response) -> Response:
     return response
 
 
-def _fields_of(environment: Environment) -> Any:  # noqa: ANN401  a receiver of a signal
+def _fields_of(environment: Environment, fixed: Fixed) -> Any:  # noqa: ANN401  a receiver of a signal
     def fields(_app: object, context: dict[str, Any], **_rest: object) -> None:
         arguments = context.get("template_args")
         if isinstance(arguments, dict):
             parsed = vars(environment.parsed_options)
-            arguments["extra_options"] = form_fields(parsed, arguments.get("extra_options", {}))
+            others = arguments.get("extra_options", {})
+            arguments["extra_options"] = form_fields(parsed, others, fixed)
 
     return fields
 
 
-def _swarm(environment: Environment, control: Control, start: Any) -> Any:  # noqa: ANN401  views
+def _swarm(environment: Environment, control: Control, fixed: Fixed, start: Any) -> Any:  # noqa: ANN401  views
     """What starts a test: the form is looked through first, and the target looked at."""
 
     def swarm() -> Response:
-        refusal = _refusal(environment, control)
+        refusal = _refusal(environment, control, fixed)
         if refusal is None:
             return start()
         return jsonify({"success": False, "message": refusal, "host": environment.host})
@@ -107,11 +110,11 @@ def _swarm(environment: Environment, control: Control, start: Any) -> Any:  # no
     return swarm
 
 
-def _refusal(environment: Environment, control: Control) -> str | None:
+def _refusal(environment: Environment, control: Control, fixed: Fixed) -> str | None:
     """Why the test cannot start; None where it can."""
     parsed = vars(environment.parsed_options)
     try:
-        parsed |= form_values(request.form)
+        parsed |= form_values(request.form, fixed)
     except UsageError as error:
         return str(error)
     if not getattr(environment.shape_class, "follows_plan", False):

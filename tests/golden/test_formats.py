@@ -1,31 +1,23 @@
-"""Markdown, JUnit and CSV, compared with the files in expected/, and read for what they must say.
-
-They are written anew as those of test_terminal.py are.
-"""
+"""Markdown, JUnit, CSV and JSON, held against expected/, and read for what they must say."""
 
 import csv
 import io
-import os
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
 import samples
+from expected_files import EXPECTED, checked, steady
 from jsonschema import Draft202012Validator
+from stored_runs import RUNS, analysed
 
-from reports.analysis.gates import parse_gate
-from reports.analysis.summary import analyse
 from reports.render.csv_steps import COLUMNS, render_csv
 from reports.render.json_report import render_json, report_schema
 from reports.render.junit import render_junit
 from reports.render.markdown import code, render_markdown, text
-from scalelag.record.run_dir import load_run
 
 ROOT = Path(__file__).parents[2]
-STORED = Path(__file__).parent / "stored"
-EXPECTED = Path(__file__).parent / "expected"
-UPDATE = "SCALELAG_UPDATE_GOLDEN"
 RECORD = "runs/20261122-174501-sleeper"
 RENDERERS = {
     "md": lambda report: render_markdown(report, RECORD),
@@ -34,25 +26,21 @@ RENDERERS = {
 }
 
 
-def checked(path: Path, content: bytes) -> None:
-    if os.environ.get(UPDATE) and (not path.exists() or path.read_bytes() != content):
-        path.write_bytes(content)
-        pytest.fail(f"{path.name} was written anew: read it, and run again without {UPDATE}")
-    assert content.decode() == path.read_bytes().decode()
-
-
 @pytest.mark.parametrize("name", ["busy", "calm", "interrupted", "traced"])
 @pytest.mark.parametrize("kind", RENDERERS)
 def test_the_report_reads_as_expected(sample, name, kind):
     checked(EXPECTED / f"{name}.{kind}", RENDERERS[kind](sample(name).report))
 
 
-@pytest.mark.parametrize("name", ["demo", "node-started"])
+@pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("kind", RENDERERS)
 def test_the_report_on_a_real_run_reads_as_expected(name, kind):
-    run = load_run(STORED / name)
-    gates = [parse_gate(text) for text in run.info.options["gate"]]
-    checked(EXPECTED / f"{name}.{kind}", RENDERERS[kind](analyse(run, gates).report))
+    checked(EXPECTED / f"{name}.{kind}", RENDERERS[kind](analysed(name).report))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_report_json_of_a_real_run_is_as_expected(name):
+    checked(EXPECTED / f"{name}.json", steady(render_json(analysed(name).report)))
 
 
 # --- Markdown --------------------------------------------------------------------------------
@@ -190,13 +178,14 @@ def test_the_published_schema_is_current():
     checked(ROOT / "docs" / "report.schema.json", report_schema())
 
 
-@pytest.mark.parametrize("name", ["busy", "calm", "interrupted", "traced"])
+@pytest.mark.parametrize("name", ["busy", "calm", "interrupted", "traced", *RUNS])
 def test_reports_keep_to_the_schema(sample, name):
     schema = msgspec.json.decode(report_schema())
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
+    report = (analysed if name in RUNS else sample)(name).report
 
-    content = msgspec.json.decode(render_json(sample(name).report))
+    content = msgspec.json.decode(render_json(report))
 
     assert [error.message for error in validator.iter_errors(content)] == []
     assert not validator.is_valid(content | {"gates": [{"expr": 3}]})

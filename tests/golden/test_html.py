@@ -1,43 +1,26 @@
 """The page of a run, compared with the files in expected/, and read for what it must say.
 
-The goldens are of two stored runs, without plotly's script: `demo` is a run of 5, 40 and 5 rps on
-an embedded cluster, `node-started` one whose second replica waited for a node. Of the many alike
-lines in their evidence.jsonl ("slow_queue_length", "at_capacity") the first dozen is kept. Renew
-them as those of the terminal: `SCALELAG_UPDATE_GOLDEN=1 pytest tests/golden/test_html.py`.
+The goldens are of two stored runs, without plotly's script.
 """
 
 import json
-import os
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import pytest
 from drawn import charts
+from expected_files import EXPECTED, checked
 from page import Page
 from samples import HOSTILE
+from stored_runs import RUNS, analysed, recorded
 
 from reports.analysis.chart_series import chart_series
-from reports.analysis.gates import parse_gate
-from reports.analysis.summary import analyse
 from reports.render.html.embed import script
 from reports.render.html.report_page import render_html
-from scalelag.record.run_dir import load_run
 
-EXPECTED = Path(__file__).parent / "expected"
-STORED = Path(__file__).parent / "stored"
-RUNS = ("demo", "node-started")
 SAMPLES = ("busy", "calm", "interrupted", "traced")
-UPDATE = "SCALELAG_UPDATE_GOLDEN"
 PLOTLY = script("/* plotly.js stands here */")
-
-
-def stored(name: str) -> str:
-    recorded = load_run(STORED / name)
-    gates = [parse_gate(text) for text in recorded.info.options["gate"]]
-    report = analyse(recorded, gates).report
-    return render_html(report, chart_series(recorded, report), PLOTLY).decode()
 
 
 @pytest.fixture
@@ -52,14 +35,11 @@ def page(sample):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_page_of_a_stored_run_is_as_expected(name):
-    path = EXPECTED / f"{name}.html"
+    report = analysed(name).report
 
-    text = stored(name)
+    page = render_html(report, chart_series(recorded(name), report), PLOTLY)
 
-    if os.environ.get(UPDATE) and (not path.exists() or path.read_text(encoding="utf-8") != text):
-        path.write_text(text, encoding="utf-8", newline="")
-        pytest.fail(f"{path.name} was written anew: read it, and run again without {UPDATE}")
-    assert text == path.read_text(encoding="utf-8")
+    checked(EXPECTED / f"{name}.html", page)
 
 
 def test_every_file_belongs_to_a_test():

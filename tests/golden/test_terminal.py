@@ -1,21 +1,17 @@
-"""The terminal report, compared with the files in expected/, and read for what it must say.
-
-Look at them when a renderer changes: `SCALELAG_UPDATE_GOLDEN=1 pytest tests/golden/test_terminal.py`
-writes them anew. Tests whose file changed fail in that run, so that it never passes for a check;
-read the difference, then run the tests again without it.
-"""
+"""The terminal report, held against the files in expected/, and read for what it must say."""
 
 import io
 import json
-import os
+import re
 import sys
-from pathlib import Path
 
 import msgspec
 import pytest
+from expected_files import EXPECTED, checked
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
+from stored_runs import RUNS, analysed
 
 from reports.analysis.curves import Analysis
 from reports.analysis.load_workers import LoadWorkerReport
@@ -23,11 +19,11 @@ from reports.analysis.model import Report
 from reports.render.json_report import render_json
 from reports.render.terminal import render_terminal
 
-EXPECTED = Path(__file__).parent / "expected"
-UPDATE = "SCALELAG_UPDATE_GOLDEN"
 RECORD = "runs/20261122-174501-sleeper"
 WIDTHS = (80, 120, 200)
+STORED_WIDTHS = (80, 120)
 SAMPLES = ("busy", "calm", "interrupted", "traced")
+COLOR = re.compile(r"\x1b\[(?:[\d;]*;)?(?:3\d|4\d|9\d|10\d)(?:;[\d;]*)?m")
 
 
 def rendered(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:
@@ -41,7 +37,7 @@ def rendered(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:
         return raw.getvalue().decode(encoding)
 
 
-def colored(analysis: Analysis, width: int) -> str:
+def colored(analysis: Analysis, width: int, environ: dict[str, str] | None = None) -> str:
     file = io.StringIO()
     console = Console(
         width=width,
@@ -49,7 +45,7 @@ def colored(analysis: Analysis, width: int) -> str:
         force_terminal=True,
         file=file,
         legacy_windows=False,
-        _environ={},
+        _environ=environ or {},
     )
     render_terminal(analysis, console, RECORD)
     return file.getvalue()
@@ -68,21 +64,32 @@ def section(text: str, start: str, end: str) -> str:
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_report_reads_as_expected(sample, name, width):
-    path = EXPECTED / f"{name}-{width}.txt"
+    checked(EXPECTED / f"{name}-{width}.txt", rendered(sample(name), width).encode())
 
-    text = rendered(sample(name), width)
 
-    if os.environ.get(UPDATE) and (not path.exists() or path.read_text(encoding="utf-8") != text):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
-        pytest.fail(f"{path.name} was written anew: read it, and run again without {UPDATE}")
-    assert text == path.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("width", STORED_WIDTHS)
+def test_the_report_on_a_real_run_reads_as_expected(name, width):
+    checked(EXPECTED / f"{name}-{width}.txt", rendered(analysed(name), width).encode())
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("width", STORED_WIDTHS)
+def test_with_colors_off_a_terminal_shows_the_same_without_any(name, width):
+    shown = colored(analysed(name), width, {"NO_COLOR": "1"})
+
+    lines = [line.rstrip() for line in Text.from_ansi(shown).plain.splitlines()]
+    assert lines == (EXPECTED / f"{name}-{width}.txt").read_text(encoding="utf-8").splitlines()
+    assert COLOR.search(colored(analysed(name), width))
+    assert not COLOR.search(shown)
 
 
 def test_every_file_belongs_to_a_test():
     files = {path.name for path in EXPECTED.glob("*.txt")}
 
-    assert files == {f"{name}-{width}.txt" for name in SAMPLES for width in WIDTHS}
+    assert files == {f"{name}-{width}.txt" for name in SAMPLES for width in WIDTHS} | {
+        f"{name}-{width}.txt" for name in RUNS for width in STORED_WIDTHS
+    }
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -45,6 +45,20 @@ class LocustPage:
         except requests.RequestException:
             return False
 
+    def form(self) -> dict[str, Any]:
+        """The fields of the form with our options, as the page makes them."""
+        script = self.http.get(self.url, timeout=10).text.split("window.templateArgs = ")[1]
+        return json.loads(script.split("</script>")[0])["extra_options"]
+
+    def filled(self, **fields: str) -> dict[str, str]:
+        """What a browser sends of that form, with these fields filled in and the others as they are."""
+        shown = {name: field["default_value"] for name, field in self.form().items()}
+        texts = {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in shown.items()
+        }
+        return texts | fields
+
     def swarm(self, **fields: str) -> dict[str, Any]:
         """Press Start; what the page is answered."""
         form = {"user_count": "1", "spawn_rate": "1", **fields}
@@ -61,6 +75,16 @@ class LocustPage:
         """What is new in the last run, to one who has seen so much of it."""
         seen = {"run": run, "epoch": epoch, "after": after}
         return self.http.get(f"{self.url}/scalelag/live", params=seen, timeout=10).json()
+
+    def all_live(self) -> dict[str, Any]:
+        """Every answer that a page which has just been opened is given, in one."""
+        answer = self.live()
+        rows = {name: list(answer[name]) for name in ("load", "replicas", "lags")}
+        while answer["more"]:
+            answer = self.live(answer["run"], answer["epoch"], answer["number"])
+            for name in rows:
+                rows[name] += answer[name]
+        return answer | rows
 
     def is_sending(self) -> bool:
         """Whether requests of the last run have come in."""
@@ -109,25 +133,40 @@ def running_page(
 ) -> Iterator[LocustPage]:
     """A Locust with these arguments that is up, in `folder`."""
     port = free_port()
-    command = [sys.executable, "-m", "locust", "-f", locustfile, "--web-host", "127.0.0.1"]
-    command += ["--web-port", str(port), "--drain", "0", *arguments]
-    with (folder / "output").open("wb") as output:
+    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port), "--drain", "0", *arguments)
+    with _running_locust(folder, "output", locustfile, *arguments) as process:
+        page = LocustPage(process, f"{scheme}://127.0.0.1:{port}{base}", folder)
+        wait_for(page.is_up, "the page is up")
+        yield page
+
+
+@contextmanager
+def running_worker(folder: Path, port: str) -> Iterator[None]:
+    """A worker of the Locust that listens at `port`, started by itself."""
+    where = ("--master-host", "127.0.0.1", "--master-port", port)
+    with _running_locust(folder, "worker-output", STEPPED, "--worker", *where):
+        yield
+
+
+@contextmanager
+def _running_locust(
+    folder: Path, output: str, locustfile: str, *arguments: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / output).open("wb") as file:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "locust", "-f", locustfile, *arguments],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        page = LocustPage(process, f"{scheme}://127.0.0.1:{port}{base}", folder)
-        wait_for(page.is_up, "the page is up")
-        yield page
+        yield process
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # with the workers that it made
         process.wait()
 
 

@@ -54,17 +54,35 @@ def test_a_bad_plan_is_refused_in_the_form_and_the_page_goes_on(web, until):
     assert web.runs()[0]["status"] == "complete"
 
 
-def test_a_trace_takes_the_place_of_the_steps_and_the_steps_that_of_the_trace(web, until, tmp_path):
+def test_a_trace_takes_the_place_of_the_steps_and_the_steps_that_of_the_trace(until, tmp_path):
     (tmp_path / "mine.csv").write_text("rps\n20\n30\n")
-    web.start(steps="", trace="mine.csv", trace_column="")
-    until(lambda: len(web.runs()) == 1, 30, "first run closed")
-    web.start(steps="20rps:1s", trace="", trace_column="")
-    until(lambda: len(web.runs()) == 2, 30, "second run closed")
+    with page_on_standin(tmp_path, "--trace", "mine.csv") as web:
+        web.start(steps="", trace="mine.csv")
+        until(lambda: len(web.runs()) == 1, 30, "first run closed")
+        web.start(steps="20rps:1s", trace="", trace_column="")
+        until(lambda: len(web.runs()) == 2, 30, "second run closed")
+        web.start(steps="", trace="mine.csv")
+        until(lambda: len(web.runs()) == 3, 30, "third run closed")
 
-    first, second = web.runs()
+        first, second, third = web.runs()
     assert (first["plan"]["text"], first["planned_requests"]) == ("trace mine.csv", 50)
     assert (second["plan"]["text"], second["planned_requests"]) == ("20rps:1s", 20)
     assert second["trace"] is None
+    assert (third["plan"]["text"], third["planned_requests"]) == ("trace mine.csv", 50)
+
+
+def test_nobody_who_reaches_the_page_can_name_a_file_or_a_secret_of_this_machine(web, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("rps\n20\n")
+    asked = dict.fromkeys(("body_file", "data", "trace", "out", "dashboard_ca"), str(secret))
+    asked["header"] = "X: ${HOME}"
+
+    answers = {name: web.swarm(steps="20rps:1s", **{name: text}) for name, text in asked.items()}
+
+    assert [name for name, answer in answers.items() if answer["success"]] == []
+    for name, answer in answers.items():
+        assert f"--{name.replace('_', '-')}" in answer["message"]
+    assert (web.live()["state"], web.form().keys() & asked.keys()) == ("none", {"out"})
 
 
 def test_sigterm_ends_the_page_and_its_run_in_good_order(web, until):

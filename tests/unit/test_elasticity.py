@@ -267,6 +267,54 @@ def test_a_run_split_at_any_moment_adds_up(both: tuple[Curve, Curve], share: flo
     assert {name: first[name] + then[name] for name in first} == pytest.approx(of(*both))
 
 
+ADDITIVE = (
+    "watched_s",
+    "unwatched_s",
+    "under_replica_s",
+    "over_replica_s",
+    "replica_hours",
+    "replica_hours_over",
+)
+holes = st.lists(st.tuples(st.floats(0, 30), st.floats(0.1, 5)), max_size=3)
+
+
+def bounds(figure: Span | float | None) -> tuple[float, float, float]:
+    """Value, lower and upper bound; where nothing was watched there is nothing to add."""
+    if isinstance(figure, Span):
+        return value(figure), figure.lo, figure.upper
+    return (figure or 0.0,) * 3
+
+
+@given(pairs, st.floats(0, 1), holes, st.floats(0, 1))
+def test_what_was_watched_of_a_run_split_at_any_moment_adds_up(
+    both: tuple[Curve, Curve], share: float, holes: list[tuple[float, float]], width_s: float
+):
+    wanted, running = both
+    end_s = float(len(wanted))
+    unseen = tuple(Window(from_s, from_s + long_s) for from_s, long_s in holes)
+    seen = msgspec.structs.replace(supply(running, width_s=width_s), unseen=unseen)
+
+    first, then, together = (
+        elasticity(policy_demand(wanted), seen, window)
+        for window in (Window(0, share * end_s), Window(share * end_s, end_s), Window(0, end_s))
+    )
+
+    for name in ADDITIVE:
+        parts = zip(bounds(getattr(first, name)), bounds(getattr(then, name)), strict=True)
+        assert [sum(part) for part in parts] == pytest.approx(bounds(getattr(together, name)))
+
+
+@given(pairs, st.floats(0, 1))
+def test_no_bound_of_a_share_of_time_is_above_100_percent(both: tuple[Curve, Curve], width_s):
+    wanted, running = both
+
+    found = elasticity(policy_demand(wanted), supply(running, width_s=width_s), whole(wanted))
+
+    for share in (found.tau_u_pct, found.tau_o_pct, found.theta_u_pct):
+        assert share is not None
+        assert 0 <= share.lo <= share.upper <= 100 + 1e-9
+
+
 @given(pairs, st.floats(0.1, 100))
 def test_scaled_time_scales_what_is_measured_in_seconds(both: tuple[Curve, Curve], scale: float):
     scaled = of(*both, each_s=scale)

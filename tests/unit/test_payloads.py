@@ -40,6 +40,22 @@ def test_rows_fill_path_and_body_in_turn():
     assert found == [first, Payload("/items/a%20b", b'{"text": "gr\\u00f6\\u00dfer"}'), first]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ row.__class__.__mro__ }}",
+        "{{ ''.__class__.__base__.__subclasses__() }}",
+        "{{ row.clear() }}",
+    ],
+)
+def test_a_template_reaches_nothing_but_its_row(text):
+    payloads = Payloads("/", text.encode(), ({"text": "a"},))
+
+    with pytest.raises(UsageError, match=r"--data row 1 makes no request: .* unsafe"):
+        payloads.check(is_json=False)
+
+
 def test_the_whole_row_can_be_the_body():
     payloads = Payloads("/", b"{{ row | tojson }}", ({"a": 1, "b": [2]},))
 

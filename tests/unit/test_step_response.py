@@ -178,6 +178,34 @@ def test_a_change_that_may_have_come_before_the_step_counts_as_at_it():
     assert found.dead_time_s == Span(pytest.approx(0.35), 0.0, pytest.approx(0.7))
 
 
+@given(
+    moves, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.sampled_from([0.25, 2, 8])
+)
+def test_scaled_time_scales_what_is_measured_in_seconds(
+    then: dict[int, int], at_first: int, before: int, after: int, scale: float
+):
+    slow_hold = Window(HOLD.from_s * scale, HOLD.to_s * scale)
+    plain = step_response(running(at_first, *then.items()), HOLD, before, after)
+
+    slow = step_response(
+        running(at_first, *((at_s * scale, level) for at_s, level in then.items())),
+        slow_hold,
+        before,
+        after,
+    )
+
+    for name in plain.__struct_fields__:
+        figure, scaled = getattr(plain, name), getattr(slow, name)
+        if isinstance(figure, Span):
+            pairs = zip(
+                msgspec.structs.astuple(figure), msgspec.structs.astuple(scaled), strict=True
+            )
+            for one, other in pairs:
+                assert other == (None if one is None else pytest.approx(one * scale))
+        else:
+            assert scaled == figure
+
+
 @given(moves, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
 def test_a_response_adds_up(then: dict[int, int], at_first: int, before: int, after: int):
     levels = [at_first] * 90

@@ -5,10 +5,13 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.sim.locust_page import ROOT, page_on_standin, wait_for
+from tests.sim.http_echo import running_echo
+from tests.sim.locust_page import ROOT, page_on_standin, running_page, wait_for
 from tests.sim.scenarios import one_deployment, steady_replica
 from tests.sim.script import DeploymentScript, ReplicaScript, Script
+from tests.sim.standin import running_standin
 
+NEVER_S = 1e6
 HOSTILE = '<img src=x onerror="alert(1)">%{y}'
 OURS = "/scalelag/"
 REDRAWN = """async times => {
@@ -21,7 +24,7 @@ REDRAWN = """async times => {
 JUDGED = re.compile("PASS|INVALID")
 
 
-def growing(name="Model", created_s=9.0):
+def growing(name="Model", *, created_s):
     """Two replicas that come after a while, and one from the start."""
     grown = [ReplicaScript(f"{c}0", created_s, created_s + 0.2, created_s + 1) for c in "bc"]
     deployment = DeploymentScript(
@@ -65,13 +68,20 @@ def complaints(found):
 
 
 def test_from_the_form_over_the_live_chart_to_the_report(tmp_path, online):
-    with page_on_standin(tmp_path, script=growing()) as web:
+    with (
+        running_standin(growing(created_s=NEVER_S)) as standin,
+        running_echo() as echo,
+        running_page(tmp_path, "--host", echo.url, "--dashboard", standin.url) as web,
+    ):
         found = online(web.url)
         page = found.page
         start(page, steps="20rpm:3s")
         expect(page.get_by_text('unknown unit "rpm"')).to_be_visible()
-        page.locator("input[name=steps]").fill("5rps:2s,20rps:8s")
+        page.locator("input[name=steps]").fill("5rps:2s,20rps:12s")
         page.get_by_role("button", name="Start").click()
+        wait_for(web.is_sending, "load under way")
+        # After the step, however long the page took to come.
+        standin.control(script=growing(created_s=standin.now_s() + 4))
         open_tab(page, "Replicas")
         # On a slow machine the others have come by the first look.
         wait_for(lambda: drawn(page).get("RUNNING"), "a replica RUNNING")
@@ -132,7 +142,7 @@ def test_it_is_as_light_or_dark_as_the_page_around_it(tmp_path, online, scheme):
 
 
 def test_names_that_mean_harm_stay_text(tmp_path, online):
-    with page_on_standin(tmp_path, script=growing(HOSTILE, 5.0)) as web:
+    with page_on_standin(tmp_path, script=growing(HOSTILE, created_s=5.0)) as web:
         web.start(steps="20rps:2s")
         wait_for(web.is_closed, "closed")
         found = online(f"{web.url}{OURS}")

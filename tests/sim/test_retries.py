@@ -232,7 +232,8 @@ def test_a_run_whose_first_looks_are_slow_begins_all_the_same(echo, tmp_path):
     slow = Fault("slow", seconds=0.4, path="/api/version")  # asked six times before the plan begins
     with (
         running_standin(one_deployment(steady_replica(), faults=(slow,))) as standin,
-        command(tmp_path, standin, echo) as run,
+        # So long that what those looks missed is a small part of it.
+        command(tmp_path, standin, echo, "--steps", "2users:8s") as run,
     ):
         code = run.wait()
 

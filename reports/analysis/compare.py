@@ -100,11 +100,8 @@ def _figures(
     form: Form, base: _Samples, candidate: _Samples, min_effect: float
 ) -> tuple[ComparedFigure, ...]:
     found = [
-        _paired(name, base[name], candidate[name])
-        if form == "steps of two runs"
-        else _grouped(name, base[name], candidate[name])
-        for name in base
-        if name in candidate
+        _compared(form, name, base.get(name, {}), candidate.get(name, {}))
+        for name in dict.fromkeys([*base, *candidate])
     ]
     tested = [figure for figure in found if figure.effect is not None]
     ps = [figure.effect.p for figure in tested if figure.effect is not None]
@@ -125,6 +122,17 @@ def _judged(figure: ComparedFigure, p: float | None, min_effect: float) -> Compa
     elif p < ALPHA and effect.hi < 1 and effect.value <= 1 / min_effect:
         verdict = "improvement"
     return msgspec.structs.replace(figure, verdict=verdict, p_adjusted=p)
+
+
+def _compared(
+    form: Form, name: str, base: Mapping[str, float], candidate: Mapping[str, float]
+) -> ComparedFigure:
+    # Named, and not left out: a build whose replicas never follow has no lag at all.
+    if not base or not candidate:
+        missing = "candidate" if base else "base"
+        return _untold(name, base, candidate, f"not measured in the {missing}")
+    one_by_one = form == "steps of two runs"
+    return (_paired if one_by_one else _grouped)(name, base, candidate)
 
 
 def _paired(name: str, base: Mapping[str, float], candidate: Mapping[str, float]) -> ComparedFigure:

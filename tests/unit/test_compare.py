@@ -191,6 +191,21 @@ def test_a_step_that_was_not_over_is_left_out():
     assert figure(found, "app/Model:scale_up.total_s").reason == "too few steps: 5 of 6"
 
 
+def test_a_figure_that_only_one_side_has_is_named():
+    """As with a build whose replicas never follow: it has no lag to be slower."""
+    both, never = run_of([5.0] * 6, p99_ms=[100.0] * 6), run_of([], p99_ms=[100.0] * 6)
+
+    found = compare({"base": both}, {"candidate": never})
+    turned = compare({"base": never}, {"candidate": both})
+
+    one = figure(found, "app/Model:scale_up.total_s")
+    assert (one.verdict, one.base, one.candidate) == ("not comparable", 5.0, None)
+    assert one.reason == "not measured in the candidate"
+    other = figure(turned, "app/Model:scale_up.total_s")
+    assert (other.verdict, other.base, other.candidate) == ("not comparable", None, 5.0)
+    assert other.reason == "not measured in the base"
+
+
 @pytest.mark.parametrize(("base", "candidate"), [(2, 1), (3, 3), (1, 5), (4, 3)])
 def test_numbers_of_runs_that_tell_nothing_are_refused(base, candidate):
     sides = [

@@ -1,7 +1,7 @@
 """`scalelag compare`: whether one build is slower than another."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -80,13 +80,7 @@ def compare(
     sides = [_read(paths, drawn=drawn) for paths in (base, against)]
     if same := sorted(sides[0].keys() & sides[1].keys()):
         raise UsageError(f"{same[0]} stands on both sides.")
-    differences = run_differences([run.info for side in sides for run in side.values()])
-    if differences and not allow_differences:
-        listed = "\n".join(f"  {line}" for line in differences)
-        raise UsageError(
-            f"these runs are not of one plan and configuration:\n{listed}\n"
-            "Compare them all the same with --allow-differences."
-        )
+    differences = _differences(sides, allowed=allow_differences)
     reports = [{name: run.report for name, run in side.items()} for side in sides]
     found = compare_runs(*reports, min_effect=min_effect, differences=differences)
     if drawn:
@@ -107,6 +101,18 @@ def _read(paths: list[Path], *, drawn: bool) -> Side:
             raise UsageError(f"{path} is invalid: {'; '.join(report.reasons)}.")
         lines = run_lines(recorded, report) if drawn else None
         found[str(path)] = AnalysedRun(recorded.info, report, lines)
+    return found
+
+
+def _differences(sides: Sequence[Side], *, allowed: bool) -> tuple[str, ...]:
+    """What the runs differ in. Raises UsageError where that is not `allowed`."""
+    found = run_differences([run.info for side in sides for run in side.values()])
+    if found and not allowed:
+        listed = "\n".join(f"  {line}" for line in found)
+        raise UsageError(
+            f"these runs are not of one plan and configuration:\n{listed}\n"
+            "Compare them all the same with --allow-differences."
+        )
     return found
 
 

@@ -30,6 +30,7 @@ Locustfiles = Annotated[
     list[Path] | None,
     typer.Option("--locustfile", "-f", help="Locustfile of your own. Can be repeated."),
 ]
+Processes = Annotated[int, typer.Option(help="Processes that send load.", min=1)]
 Web = Annotated[
     bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
 ]

@@ -11,11 +11,11 @@ import typer
 from scalelag.cli.attempt import Job
 from scalelag.cli.calibrate import Calibrate, CalibrateHold, run_calibration
 from scalelag.cli.config_file import Config
-from scalelag.cli.load_process import Locustfiles, Web, find_locustfiles
+from scalelag.cli.load_process import Locustfiles, Processes, Web, find_locustfiles
 from scalelag.cli.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.signals import interruptible
-from scalelag.cli.targets import DEPLOY_WAIT_S
-from scalelag.cli.tries import Retries, RetryCount, RetryWait, say
+from scalelag.cli.targets import DEPLOY_WAIT_S, App, AppArguments, Cpus, Host
+from scalelag.cli.tries import Retries, RetryCount, RetryWait, RunCount, say
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.plugin.options import OPTIONS, Option
 from scalelag.plugin.run_options import run_options
@@ -56,27 +56,17 @@ def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
 def run(
     *,
     config: Config = None,  # noqa: ARG001  its callback has handed it to the other options
-    app: Annotated[
-        str | None,
-        typer.Option(help="App to deploy: a built-in name, IMPORT_PATH, or a Serve CONFIG.yaml."),
-    ] = None,
-    app_arg: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE for the app's builder. Can be repeated.")
-    ] = None,
-    host: Annotated[
-        str | None,
-        typer.Option(help="URL of an existing Serve endpoint; without it a cluster is started."),
-    ] = None,
-    cpus: Annotated[int, typer.Option(help="CPUs that the embedded cluster offers.", min=1)] = 4,
+    app: App = None,
+    app_arg: AppArguments = None,
+    host: Host = None,
+    cpus: Cpus = 4,
     locustfile: Locustfiles = None,
-    processes: Annotated[int, typer.Option(help="Processes that send load.", min=1)] = 1,
+    processes: Processes = 1,
     workers_on_ray: WorkersOnRay = None,
     workers_runtime_env: WorkersRuntimeEnv = None,
     master_host: MasterHost = None,
     web: Web = False,
-    runs: Annotated[
-        int, typer.Option(help="Runs to make, one after another, in one folder.", min=1)
-    ] = 1,
+    runs: RunCount = 1,
     retries: RetryCount = 0,
     retry_wait: RetryWait = 10.0,
     calibrate: Calibrate = False,

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Annotated
 
 import msgspec
+import typer
 from rich.console import Console
 
 from probes.serve_api import Dashboard, token_from_environment
@@ -13,6 +15,19 @@ from scalelag.target.deploy import deploy, undeploy
 from scalelag.target.embedded import EmbeddedCluster
 from scalelag.target.ignored_settings import dropped_settings
 from scalelag.target.preflight import Patience, check_endpoint, ready_payload
+
+App = Annotated[
+    str | None,
+    typer.Option(help="App to deploy: a built-in name, IMPORT_PATH, or a Serve CONFIG.yaml."),
+]
+AppArguments = Annotated[
+    list[str] | None, typer.Option(help="KEY=VALUE for the app's builder. Can be repeated.")
+]
+Host = Annotated[
+    str | None,
+    typer.Option(help="URL of an existing Serve endpoint; without it a cluster is started."),
+]
+Cpus = Annotated[int, typer.Option(help="CPUs that the embedded cluster offers.", min=1)]
 
 DEPLOY_WAIT_S = 60.0
 

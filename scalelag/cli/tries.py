@@ -17,6 +17,9 @@ from scalelag.record.run_info import EarlierTry
 
 _LONGEST_PAUSE_S = 300.0
 
+RunCount = Annotated[
+    int, typer.Option(help="Runs to make, one after another, in one folder.", min=1)
+]
 RetryCount = Annotated[
     int,
     typer.Option(help="Try again this many times where the run failed through the target.", min=0),

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from probes.payload import DeploymentPayload, ServePayload
 from probes.serve_api import APPLICATIONS_PATH, Dashboard
-from scalelag.errors import TargetError
+from scalelag.errors import TargetError, UsageError
 from scalelag.record.rows import DeploymentKey
 from scalelag.target.apps import AppConfig
 from scalelag.target.preflight import Patience, ready_payload
@@ -21,17 +21,29 @@ def pin(
     """Deploy `apps`, which run already, with one fixed replica for each deployment of `wanted`.
 
     Without `wanted` for each of theirs. Returns which, when the replicas too many have gone.
-    Raises DashboardError where Serve refuses, TargetError where there is no such deployment, or
-    where it takes too long.
+    Raises UsageError where one of `wanted` is of another application, DashboardError where Serve
+    refuses, TargetError where there is no such deployment, or where it takes too long.
     """
+    if others := [key for key in wanted if key.partition("/")[0] not in apps]:
+        raise UsageError(
+            f"--deployment {', '.join(others)} is not of {', '.join(apps)}, which --app deploys: "
+            "what is there already is not changed."
+        )
     there = ready_payload(dashboard, wanted, apps)
     keys = wanted or [key for key in there.deployments() if key.partition("/")[0] in apps]
-    applications = [
-        pinned_app(name, app.deployed_app_config, keys, there)
-        for name, app in there.applications.items()
-        if app.deployed_app_config
-    ]
-    dashboard.put(APPLICATIONS_PATH, {"applications": applications})
+    # Serve's API takes the whole list: what it does not name it deletes.
+    dashboard.put(
+        APPLICATIONS_PATH,
+        {
+            "applications": [
+                pinned_app(name, app.deployed_app_config, keys, there)
+                if name in apps
+                else app.deployed_app_config
+                for name, app in there.applications.items()
+                if app.deployed_app_config
+            ]
+        },
+    )
     return patience.retry(lambda: check_pinned(ready_payload(dashboard, keys, apps), keys))
 
 

@@ -1,13 +1,13 @@
 """Comparisons to render: of the stored runs, and of perturbed ones."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from perturbed import perturbed
 from samples import HOSTILE, HOSTILE_KEY
+from stored_runs import RUNS, recorded
 
 from reports.analysis.compare import Comparison, compare
 from reports.analysis.compared_lines import ComparedLines, compared_lines, run_lines
@@ -16,9 +16,8 @@ from reports.analysis.run_differences import run_differences
 from reports.analysis.summary import analyse
 from reports.render.html.comparison_page import render_html_comparison
 from reports.render.html.embed import Script
-from scalelag.record.run_dir import RecordedRun, load_run
+from scalelag.record.run_dir import RecordedRun
 
-STORED = Path(__file__).parent / "stored"
 KEY = "default/Sleeper"
 
 
@@ -49,14 +48,14 @@ def compared(base: Mapping[str, RecordedRun], candidate: Mapping[str, RecordedRu
 
 def stored() -> Compared:
     """The two stored runs: of other plans, with too few steps."""
-    runs = [{f"runs/{name}": load_run(STORED / name)} for name in ("demo", "node-started")]
+    runs = [{f"runs/{name}": recorded(name)} for name in RUNS]
     return compared(*runs)
 
 
 def two() -> Compared:
     """Two runs of six repetitions: the candidate scales 1.35 times as slowly."""
     random = np.random.default_rng(3)
-    demo = load_run(STORED / "demo")
+    demo = recorded("demo")
     return compared(
         {"runs/20261122-174501-main": perturbed(demo, random, repeat=6)},
         {"runs/20261123-174501-pull-812": perturbed(demo, random, repeat=6, lag=1.35)},
@@ -66,7 +65,7 @@ def two() -> Compared:
 def five(runs: int = 5) -> Compared:
     """Five runs a side: the candidate scales 1.35 times as slowly, and answers a little quicker."""
     random = np.random.default_rng(7)
-    demo = load_run(STORED / "demo")
+    demo = recorded("demo")
     sides = [
         {
             f"{name}/20261122-17450{i}-nightly": perturbed(

@@ -1,37 +1,23 @@
-"""A comparison: as expected for the two stored runs, and its page read for what it must say.
-
-Renew what is expected as the pages of test_html.py.
-"""
+"""The page of a comparison: as expected for the two stored runs, and read for what it must say."""
 
 import functools
 import json
-import os
 import re
-from io import StringIO
 from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 import sides
+from expected_files import EXPECTED, checked
 from page import Page
-from rich.console import Console
 from samples import HOSTILE
 
 from reports.analysis.chart_series import MOST_CHANGES
-from reports.analysis.compare import Comparison
 from reports.analysis.compared_lines import Line, RunLines, compared_lines
-from reports.render.comparison import (
-    print_comparison,
-    render_json_comparison,
-    render_markdown_comparison,
-)
 from reports.render.html.embed import script
 
-EXPECTED = Path(__file__).parent / "expected" / "comparison"
-UPDATE = "SCALELAG_UPDATE_GOLDEN"
 PLOTLY = script("/* plotly.js stands here */")
 NAMES = tuple(sides.BUILT)
 SIX_MB = 6_000_000
@@ -52,29 +38,8 @@ def figures_in(text: str) -> dict[str, dict]:
     return {figure["id"]: figure for figure in json.loads(data)}
 
 
-def terminal(found: Comparison) -> bytes:
-    text = StringIO()
-    print_comparison(Console(file=text, width=120), found)
-    return text.getvalue().encode()
-
-
-FORMS = {
-    "html": lambda name: text_of(name).encode(),
-    "json": lambda name: render_json_comparison(compared(name).found),
-    "md": lambda name: render_markdown_comparison(compared(name).found),
-    "txt": lambda name: terminal(compared(name).found),
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_the_comparison_of_the_stored_runs_is_as_expected(form):
-    path, content = EXPECTED / f"stored.{form}", FORMS[form]("stored")
-
-    if os.environ.get(UPDATE) and (not path.exists() or path.read_bytes() != content):
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
-        pytest.fail(f"{path.name} was written anew: read it, and run again without {UPDATE}")
-    assert content.decode() == path.read_bytes().decode()
+def test_the_comparison_of_the_stored_runs_is_as_expected():
+    checked(EXPECTED / "comparison" / "stored.html", text_of("stored").encode())
 
 
 # --- as every page ---------------------------------------------------------------------------

@@ -6,24 +6,21 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from made_report import report_of
 
 from reports.analysis.compare import compare
 from reports.analysis.intervals import Span, longer_than
 from reports.analysis.model import (
     DeploymentReport,
-    LoadReport,
     LoadStepReport,
-    ProbeReport,
     Replicas,
     Report,
-    RunSummary,
     ScaleDown,
     ScaleUp,
     StepReport,
 )
 from reports.analysis.rank_tests import grouped_effect, holm, paired_effect
 from scalelag.errors import UsageError
-from scalelag.record.run_info import Versions
 
 A = [10.2, 9.8, 12.1, 11.0, 10.6, 9.9, 13.0, 10.4]
 B = [12.5, 11.1, 14.0, 13.9, 12.2, 12.4, 14.8, 11.9]
@@ -125,23 +122,8 @@ def run_of(up: list[float], down: list[float] = (), p99_ms: list[float] = ()) ->
     steps = [step(i, Span(v, v, v)) for i, v in enumerate(up)]
     steps += [step(100 + i, Span(v, v, v), "down") for i, v in enumerate(down)]
     nothing = DeploymentReport(None, tuple(steps), ScaleUp(), ScaleDown(), Replicas())
-    return Report(
-        schema_version=1,
-        run=RunSummary(
-            "demo", "complete", None, Versions("0", "2", "2", "3"), 0.0, 1.0, 1.0, "1rps:1s", 1,
-            "rps", "constant", 1, "", "", embedded=True, workers=1,
-        ),
-        verdict="pass",
-        reasons=(),
-        gates=(),
-        deployments={"app/Model": nothing},
-        load=LoadReport(
-            0, 0, 0, 0, 0, None, {}, steps=tuple(load_step(i, v) for i, v in enumerate(p99_ms))
-        ),
-        probe=ProbeReport(1, 0, 0.0, 0),
-        warnings=(),
-        not_measured={},
-    )  # fmt: skip
+    load_steps = tuple(load_step(i, v) for i, v in enumerate(p99_ms))
+    return report_of({"app/Model": nothing}, load_steps)
 
 
 def figure(found, name):

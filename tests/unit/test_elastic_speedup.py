@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from made_report import report_of
 
 from reports.analysis.elastic_speedup import (
     ElasticFigures,
@@ -13,15 +14,11 @@ from reports.analysis.elasticity_report import ElasticityReport
 from reports.analysis.intervals import Span
 from reports.analysis.model import (
     DeploymentReport,
-    LoadReport,
-    ProbeReport,
     Replicas,
     Report,
-    RunSummary,
     ScaleDown,
     ScaleUp,
 )
-from scalelag.record.run_info import Versions
 
 
 def exact(value: float) -> Span:
@@ -49,24 +46,12 @@ def speedup(candidate: ElasticityReport, base: ElasticityReport) -> float | str:
 
 
 def run_of(**deployments: ElasticityReport) -> Report:
-    return Report(
-        schema_version=1,
-        run=RunSummary(
-            "demo", "complete", None, Versions("0", "2", "2", "3"), 0.0, 1.0, 1.0, "1rps:1s", 1,
-            "rps", "constant", 1, "", "", embedded=True, workers=1,
-        ),
-        verdict="pass",
-        reasons=(),
-        gates=(),
-        deployments={
+    return report_of(
+        {
             key: DeploymentReport({}, (), ScaleUp(), ScaleDown(), Replicas(), elasticity=one)
             for key, one in deployments.items()
-        },
-        load=LoadReport(0, 0, 0, 0, 0, None, {}),
-        probe=ProbeReport(1, 0, 0.0, 0),
-        warnings=(),
-        not_measured={},
-    )  # fmt: skip
+        }
+    )
 
 
 def test_twice_as_close_in_everything_is_a_speedup_of_2():

@@ -1,12 +1,15 @@
 """One fixed replica for a deployment: in what Serve is told, and in what it says."""
 
 import json
+import time
 
 import pytest
 
 from probes.payload import parse_payload
-from scalelag.errors import TargetError
-from scalelag.target.pin import check_pinned, pinned_app
+from probes.serve_api import Dashboard, Reply
+from scalelag.errors import TargetError, UsageError
+from scalelag.target.pin import check_pinned, pin, pinned_app
+from scalelag.target.preflight import Patience
 
 SCALING = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 8}}
 PINNED = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
@@ -54,12 +57,6 @@ def test_only_what_is_wanted_is_pinned_and_other_settings_stay():
     ]
 
 
-def test_another_application_stays_as_it_is():
-    there = payload(Scales=SCALING)
-
-    assert pinned_app("other", {"name": "other"}, ["app/Scales"], there)["deployments"] == []
-
-
 @pytest.mark.parametrize("config", [PINNED, {"num_replicas": 1}])
 def test_one_fixed_replica_is_found(config):
     assert check_pinned(payload(Model=config), []) == ["app/Model"]
@@ -86,3 +83,53 @@ def test_anything_else_is_refused_with_what_there_is_and_what_to_do(config, repl
 
     assert why in str(caught.value)
     assert "--deployment" in str(caught.value)
+
+
+class TwoApps(Dashboard):
+    """Serve with two applications, of which `Scales` obeys what is put."""
+
+    def __init__(self):
+        super().__init__("http://127.0.0.1:1", time.time)
+        self.put_body = None
+
+    def get(self, _path, _read_timeout_s=None):
+        scaling = SCALING if self.put_body is None else PINNED
+        apps = {
+            name: {
+                "status": "RUNNING",
+                "deployed_app_config": {"name": name, "import_path": "m:app"},
+                "deployments": {
+                    "Model": {
+                        "deployment_config": scaling if name == "ours" else SCALING,
+                        "replicas": [{"replica_id": "r", "state": "RUNNING"}],
+                    }
+                },
+            }
+            for name in ("ours", "theirs")
+        }
+        return Reply(json.dumps({"applications": apps}).encode(), 0.0, 0.0)
+
+    def put(self, _path, body):
+        self.put_body = body
+
+
+PATIENCE = Patience(5, time.monotonic, time.sleep)
+
+
+def test_what_others_have_deployed_is_put_again_as_it_was():
+    dashboard = TwoApps()
+
+    assert pin(dashboard, ["ours"], [], PATIENCE) == ["ours/Model"]
+
+    ours, theirs = dashboard.put_body["applications"]
+    assert ours["deployments"] == [{"name": "Model", **PINNED}]
+    assert theirs == {"name": "theirs", "import_path": "m:app"}
+
+
+def test_a_deployment_of_another_application_is_not_pinned():
+    dashboard = TwoApps()
+
+    with pytest.raises(UsageError, match="theirs/Model is not of ours"):
+        pin(dashboard, ["ours"], ["theirs/Model"], PATIENCE)
+
+    assert dashboard.put_body is None

@@ -59,7 +59,7 @@ def render_html_comparison(
 
     `plotly` is put in place of plotly.js, which makes 4.8 MB of it.
     """
-    first, plans = reports[found.base[0]], _plans(reports.values())
+    first = reports[found.base[0]]
     ratios = ratio_figure(found.figures, found.min_effect)
     over_time = [
         compared_load(lines, marked_steps(first)),
@@ -69,39 +69,52 @@ def render_html_comparison(
         _deployment(number, key, first, lines)
         for number, key in enumerate(lines.deployments, start=1)
     ]
-    figures = [
-        *([ratios] if ratios else []),
-        *over_time,
-        *(part.figure for part in deployments),
-    ]
-    page = (
-        environment()
-        .get_template("comparison.html.j2")
-        .render(
-            title=f"{found.verdict.upper()}: candidate against base",
-            **shell(figures, plotly),
-            found=found,
-            rule=rule(found),
-            sides=[_named("base", found.base), _named("candidate", found.candidate)],
-            decisive=_decisive(found),
-            differences=[plain(line) for line in found.differences],
-            ratios=ratios,
-            **_figures(found),
-            aligned=_SAME_PLAN if len(plans) == 1 else _OTHER_PLANS,
-            several=len(found.base) + len(found.candidate) > 2,
-            views=views(first, lines.end_s),
-            over_time=over_time,
-            deployments=deployments,
-            thinned=[plain(text) for text in lines.thinned],
-            unseen=bool(lines.unseen),
-            restarts=bool(lines.restarts),
-            speedup=SPEEDUP,
-            **_speedups(found),
-            run_table=run_table(found, reports),
-            plans=plans,
-        )
+    figures = [*([ratios] if ratios else []), *over_time, *(part.figure for part in deployments)]
+    template = environment().get_template("comparison.html.j2")
+    page = template.render(
+        title=f"{found.verdict.upper()}: candidate against base",
+        **shell(figures, plotly),
+        **_head(found),
+        ratios=ratios,
+        **_figures(found),
+        over_time=over_time,
+        deployments=deployments,
+        **_time_words(found, first, lines),
+        **_speedups(found),
+        **_runs(found, reports),
     )
     return page.encode()
+
+
+def _head(found: Comparison) -> dict[str, Any]:
+    """The verdict, what made it, both sides, and what they differ in."""
+    return {
+        "found": found,
+        "sides": [_named("base", found.base), _named("candidate", found.candidate)],
+        "decisive": _decisive(found),
+        "differences": [plain(line) for line in found.differences],
+    }
+
+
+def _time_words(found: Comparison, first: Report, lines: ComparedLines) -> dict[str, Any]:
+    """What is said about the charts over time, and what their axes can be set to."""
+    return {
+        "several": len(found.base) + len(found.candidate) > 2,
+        "views": views(first, lines.end_s),
+        "thinned": [plain(text) for text in lines.thinned],
+        "unseen": bool(lines.unseen),
+        "restarts": bool(lines.restarts),
+    }
+
+
+def _runs(found: Comparison, reports: Mapping[str, Report]) -> dict[str, Any]:
+    """The table of all runs, their plans, and how that aligns them."""
+    plans = _plans(reports.values())
+    return {
+        "run_table": run_table(found, reports),
+        "plans": plans,
+        "aligned": _SAME_PLAN if len(plans) == 1 else _OTHER_PLANS,
+    }
 
 
 def _figures(found: Comparison) -> dict[str, Any]:
@@ -109,6 +122,7 @@ def _figures(found: Comparison) -> dict[str, Any]:
     told = [figure for figure in found.figures if figure.effect is not None]
     untold = [figure for figure in found.figures if figure.effect is None]
     return {
+        "rule": rule(found),
         "figure_table": figure_table(told) if told else None,
         "untold": [(plain(one.figure), plain(one.reason or "")) for one in untold[:_MOST_LINES]],
         "untold_left_out": _more(len(untold) - _MOST_LINES),
@@ -120,6 +134,7 @@ def _speedups(found: Comparison) -> dict[str, Any]:
     """The table of elastic speedups, and why some are missing."""
     speedups = found.elastic_speedup
     return {
+        "speedup": SPEEDUP,
         "speedup_table": speedup_table(speedups) if speedups else None,
         "no_speedup": [
             (plain(one.deployment), plain(one.reason))

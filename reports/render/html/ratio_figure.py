@@ -43,7 +43,6 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
     used: list[ComparedVerdict] = [
         verdict for verdict in _COLORS if any(f.verdict == verdict for f, _ in shown)
     ]
-    ticks = list(_ticks(low, high, min_effect))
     return Figure(
         id="ratios",
         title="Ratios",
@@ -55,14 +54,7 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
             "layout": layout(
                 height_px,
                 margin=_MARGIN,
-                xaxis=axis(
-                    type="log",
-                    rangemode="normal",
-                    range=[math.log10(low), math.log10(high)],
-                    tickvals=ticks,
-                    ticktext=[f"{tick:.3g}" for tick in ticks],
-                    showline=True,
-                ),
+                xaxis=_ratio_axis(low, high, min_effect),
                 yaxis=axis(range=[len(shown) - 0.5, -0.72], showgrid=False, showticklabels=False),
                 shapes=list(_lines(min_effect)),
                 annotations=[_name(row, figure) for row, (figure, _) in enumerate(shown)],
@@ -73,6 +65,18 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
             *(Key(_COLORS[verdict], verdict, "dot") for verdict in used),
             *_line_keys(min_effect),
         ),
+    )
+
+
+def _ratio_axis(low: float, high: float, min_effect: float) -> dict[str, Any]:
+    ticks = list(_ticks(low, high, min_effect))
+    return axis(
+        type="log",
+        rangemode="normal",
+        range=[math.log10(low), math.log10(high)],
+        tickvals=ticks,
+        ticktext=[f"{tick:.3g}" for tick in ticks],
+        showline=True,
     )
 
 

@@ -1,0 +1,33 @@
+"""A report made up for tests that look at its deployments or load steps only."""
+
+from collections.abc import Mapping
+
+from reports.analysis.model import (
+    DeploymentReport,
+    LoadReport,
+    LoadStepReport,
+    ProbeReport,
+    Report,
+    RunSummary,
+)
+from scalelag.record.run_info import Versions
+
+
+def report_of(
+    deployments: Mapping[str, DeploymentReport], load_steps: tuple[LoadStepReport, ...] = ()
+) -> Report:
+    return Report(
+        schema_version=1,
+        run=RunSummary(
+            "demo", "complete", None, Versions("0", "2", "2", "3"), 0.0, 1.0, 1.0, "1rps:1s", 1,
+            "rps", "constant", 1, "", "", embedded=True, workers=1,
+        ),
+        verdict="pass",
+        reasons=(),
+        gates=(),
+        deployments=dict(deployments),
+        load=LoadReport(0, 0, 0, 0, 0, None, {}, steps=load_steps),
+        probe=ProbeReport(1, 0, 0.0, 0),
+        warnings=(),
+        not_measured={},
+    )  # fmt: skip

@@ -35,7 +35,7 @@ bench: $(BENCH_STAMP)  ## the benchmarks, as tables for docs/benchmarks.md (half
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 diagnosis: $(STAMP)  ## runs with faults made on purpose, and the table of docs/diagnosis.md (20 minutes)
-	$(BIN)/python -m tests.faults.diagnose $(ARGS)
+	$(BIN)/python -m tools.diagnosis.diagnose $(ARGS)
 
 clean:  ## remove builds and caches; keeps runs/ and .venv/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks

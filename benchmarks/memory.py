@@ -15,7 +15,7 @@ from typing import Final
 import psutil
 
 from benchmarks.table import middle, parser, print_table, progress
-from scalelag.plugin.recorder import RequestRecorder, RowCollector
+from scalelag.plugin.worker.recorder import RequestRecorder, RowCollector
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 

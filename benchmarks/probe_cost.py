@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.table import middle, parser, print_table, ratio
-from probes.payload import parse_payload
+from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from tests.sim.payload import payload_at
 from tests.sim.scenarios import one_deployment, steady_replica

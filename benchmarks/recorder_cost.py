@@ -12,7 +12,7 @@ from typing import Any, Final
 from locust.stats import RequestStats
 
 from benchmarks.table import middle, parser, print_table, ratio
-from scalelag.plugin.recorder import RequestRecorder
+from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 
 TAKES: Final = 100

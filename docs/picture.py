@@ -16,12 +16,12 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from reports.analysis.chart_series import chart_series
+from reports.analysis.analyse import analyse
+from reports.analysis.charts.of_run import chart_series
 from reports.analysis.curves import Analysis
 from reports.analysis.gates import parse_gate
-from reports.analysis.summary import analyse
 from reports.render.html.report_page import render_html
-from reports.render.terminal import render_terminal
+from reports.render.terminal.report import render_terminal
 from scalelag.record.run_dir import load_run
 
 WIDTH = 118

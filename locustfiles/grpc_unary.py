@@ -7,9 +7,9 @@ from scalelag.packages import exit_if_shadowed
 
 exit_if_shadowed()
 
-from locustfiles.grpc_users import GrpcMethodUser  # noqa: E402  after the check
-from locustfiles.shapes import StepShape  # noqa: E402  after the check
 from scalelag.plugin.attach import attach  # noqa: E402  after the check
+from scalelag.users.grpc import GrpcMethodUser  # noqa: E402  after the check
+from scalelag.users.shape import StepShape  # noqa: E402  after the check
 
 __all__ = ["GrpcUnaryUser", "StepShape"]
 

@@ -7,9 +7,9 @@ from scalelag.packages import exit_if_shadowed
 
 exit_if_shadowed()
 
-from locustfiles.shapes import StepShape  # noqa: E402  after the check
-from locustfiles.streaming_users import ChatUser  # noqa: E402  after the check
 from scalelag.plugin.attach import attach  # noqa: E402  after the check
+from scalelag.users.shape import StepShape  # noqa: E402  after the check
+from scalelag.users.streaming import ChatUser  # noqa: E402  after the check
 
 __all__ = ["LlmChatUser", "StepShape"]
 

@@ -7,9 +7,9 @@ from scalelag.packages import exit_if_shadowed
 
 exit_if_shadowed()
 
-from locustfiles.shapes import StepShape  # noqa: E402  after the check
-from locustfiles.users import HttpPlanUser  # noqa: E402  after the check
 from scalelag.plugin.attach import attach  # noqa: E402  after the check
+from scalelag.users.http import HttpPlanUser  # noqa: E402  after the check
+from scalelag.users.shape import StepShape  # noqa: E402  after the check
 
 __all__ = ["StepShape", "SteppedUser"]
 

@@ -7,9 +7,9 @@ from scalelag.packages import exit_if_shadowed
 
 exit_if_shadowed()
 
-from locustfiles.shapes import StepShape  # noqa: E402  after the check
-from locustfiles.websocket_users import WebSocketPlanUser  # noqa: E402  after the check
 from scalelag.plugin.attach import attach  # noqa: E402  after the check
+from scalelag.users.shape import StepShape  # noqa: E402  after the check
+from scalelag.users.websocket import WebSocketPlanUser  # noqa: E402  after the check
 
 __all__ = ["StepShape", "WebSocketEchoUser"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from probes.cluster_status import ClusterStatus, parse_cluster_status
-from probes.serve_api import CLUSTER_STATUS_PATH, Dashboard, DashboardError, Reply
+from probes.dashboard import CLUSTER_STATUS_PATH, Dashboard, DashboardError, Reply
 from scalelag.errors import TargetError
 from scalelag.record.evidence_rows import ClusterSnapshot
 

@@ -7,9 +7,9 @@ cooperative, so that the same code runs as a greenlet in Locust and as a thread 
 import threading
 from collections.abc import Callable, Sequence
 
+from probes.dashboard import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError, Reply
 from probes.pacing import ClockOffset, Pacing, clock_offset
-from probes.payload import parse_payload
-from probes.serve_api import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError, Reply
+from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from scalelag.errors import TargetError
 from scalelag.record.rows import Gap, Poll, Row

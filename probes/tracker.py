@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from probes.payload import DeploymentPayload, ServePayload
+from probes.serve_state import DeploymentPayload, ServePayload
 from scalelag.record.rows import (
     ControllerRestart,
     DeploymentKey,

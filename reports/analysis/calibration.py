@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.latency import ON_TIME_S
-from reports.analysis.model import Report
+from reports.analysis.load.latency import ON_TIME_S
+from reports.analysis.load.slo import Slo
 from reports.analysis.quantiles import quantile_ms
-from reports.analysis.slo import Slo
-from scalelag.record.plan import Unit
+from reports.model.report import Report
+from scalelag.plan.stages import Unit
 from scalelag.record.requests_file import RequestColumns
 
 CLOSE_ENOUGH = 1.1

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from reports.analysis.model import Report
+from reports.model.report import Report
 
 
 class Series(msgspec.Struct, frozen=True):

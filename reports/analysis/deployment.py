@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from reports.analysis.concurrency import Concurrency
-from reports.analysis.diagnosis import diagnosed, failure_report
-from reports.analysis.elasticity_run import Following, following
-from reports.analysis.facts import StepFacts
-from reports.analysis.findings import FailureReport
-from reports.analysis.floor import (
+from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.diagnosis.weigh import diagnosed, failure_report
+from reports.analysis.elasticity.of_run import Following, following
+from reports.analysis.floor_report import FloorReport
+from reports.analysis.lag.floor import (
     Ongoing,
     StartUp,
     delay_report,
@@ -20,9 +19,15 @@ from reports.analysis.floor import (
     ongoing_around,
     wanted_before,
 )
-from reports.analysis.floor_report import FloorReport
-from reports.analysis.intervals import Span, stat
-from reports.analysis.model import (
+from reports.analysis.lag.phases import decisions_of, split_decide
+from reports.analysis.lag.policy import Policy, policy_of
+from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.stopping import stopping_report
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load.concurrency import Concurrency
+from reports.model.causes import FailureReport
+from reports.model.intervals import Span, stat
+from reports.model.report import (
     DeploymentReport,
     PhaseName,
     Replicas,
@@ -30,12 +35,7 @@ from reports.analysis.model import (
     ScaleUp,
     StepReport,
 )
-from reports.analysis.phases import decisions_of, split_decide
-from reports.analysis.policy import Policy, policy_of
-from reports.analysis.step_lag import step_lag
-from reports.analysis.stopping import stopping_report
-from reports.analysis.timeline import Timeline
-from scalelag.record.plan import LoadStep
+from scalelag.plan.stages import LoadStep
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from reports.analysis.intervals import Span
+from reports.model.intervals import Span
 
 
 class FloorReport(msgspec.Struct, frozen=True):

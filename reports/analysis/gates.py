@@ -1,6 +1,6 @@
 """Gates: conditions over the report's figures, such as `Model:scale_up.decide_s.p95 <= 8`.
 
-Figures are named as `figures.py` has them: those of the whole run begin with `requests.`, `probe.` and
+Figures are named as `metrics.py` has them: those of the whole run begin with `requests.`, `probe.` and
 such, all others are those of every deployment, or of the one named before a colon.
 """
 
@@ -12,14 +12,14 @@ from typing import Literal
 
 import msgspec
 
-from reports.analysis import figures
-from reports.analysis.model import DeploymentReport, GateResult, GateVerdict
+from reports.analysis import metrics
+from reports.model.report import DeploymentReport, GateResult, GateVerdict
 from scalelag.errors import UsageError
 
 Operator = Literal["<=", "<", ">=", ">"]
 
 _GATE = re.compile(
-    rf"\s*(?P<wanted>{figures.WANTED})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
+    rf"\s*(?P<wanted>{metrics.WANTED})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
 )
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
@@ -28,7 +28,7 @@ class Gate(msgspec.Struct, frozen=True):
     """A parsed gate."""
 
     expr: str
-    wanted: figures.Wanted
+    wanted: metrics.Wanted
     op: Operator
     limit: float
 
@@ -41,7 +41,7 @@ def parse_gate(text: str) -> Gate:
             f'the gate "{text}" does not read METRIC OP NUMBER, such as "scale_up.total_s.max <= 20"'
         )
     try:
-        wanted = figures.parse_wanted(match["wanted"])
+        wanted = metrics.parse_wanted(match["wanted"])
     except UsageError as error:
         raise UsageError(f'the gate "{text}": {error}') from None
     op = typing.cast("Operator", match["op"])
@@ -53,7 +53,7 @@ def judge(
     deployments: Mapping[str, DeploymentReport],
     of_run: Mapping[str, msgspec.Struct],
 ) -> tuple[GateResult, ...]:
-    """Judge each gate; `of_run` holds the parts of `figures.RUN_PARTS`.
+    """Judge each gate; `of_run` holds the parts of `metrics.RUN_PARTS`.
 
     A gate is inconclusive where its limit lies inside the measured interval, or nothing was
     measured. One that holds for several figures, such as every deployment's, is as good as the worst
@@ -65,14 +65,14 @@ def judge(
 def _judge(
     gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, msgspec.Struct]
 ) -> GateResult:
-    results = [_compare(gate, one) for one in figures.select(gate.wanted, deployments, of_run)]
+    results = [_compare(gate, one) for one in metrics.select(gate.wanted, deployments, of_run)]
     if not results and gate.wanted.deployment is not None:
         watched = ", ".join(sorted(deployments)) or "none"
         raise UsageError(
             f'The gate "{gate.expr}" names no watched deployment (watched: {watched}).'
         )
     if not results:
-        return _compare(gate, figures.Found(gate.wanted.path, None))
+        return _compare(gate, metrics.Found(gate.wanted.path, None))
     measured = [result for result in results if result.reason is None]
     return max(
         measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
@@ -86,7 +86,7 @@ def _badness(gate: Gate, result: GateResult) -> float:
     return upper if gate.op in ("<=", "<") else -result.lo
 
 
-def _compare(gate: Gate, found: figures.Found) -> GateResult:
+def _compare(gate: Gate, found: metrics.Found) -> GateResult:
     name = ".".join(found.path)
     of_several = name if found.path != gate.wanted.path else None
     if found.span is None:

@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
-from reports.analysis.model import DeploymentReport, LoadReport, LoadStepReport, StepReport
-from reports.analysis.recovery import Recovery, recovery
-from reports.analysis.slo import Slo, parse_slo
-from scalelag.record.plan import LoadStep
+from reports.analysis.load.recovery import Recovery, recovery
+from reports.analysis.load.slo import Slo, parse_slo
+from reports.model.report import DeploymentReport, LoadReport, LoadStepReport, StepReport
+from scalelag.plan.stages import LoadStep
 from scalelag.record.run_dir import RecordedRun
 
 _Step = TypeVar("_Step", StepReport, LoadStepReport)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.analysis.load_workers import lost_arrivals, worker_warnings
-from reports.analysis.model import DeploymentReport, InvalidThrough, LoadReport, ProbeReport
-from reports.analysis.timeline import Timeline
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load.load_workers import lost_arrivals, worker_warnings
+from reports.model.report import DeploymentReport, InvalidThrough, LoadReport, ProbeReport
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import EarlierTry, RunInfo

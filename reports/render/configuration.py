@@ -3,9 +3,9 @@
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.model import Report
-from reports.render.layout import emit, hanging
-from reports.render.wording import plain
+from reports.model.report import Report
+from reports.render.terminal.layout import emit, hanging
+from reports.render.text import plain
 
 
 def print_configuration(console: Console, report: Report) -> None:

@@ -4,8 +4,8 @@ import csv
 import io
 from typing import get_args
 
-from reports.analysis.intervals import Span
-from reports.analysis.model import LoadStepReport, Phase, PhaseName, Report, StepReport
+from reports.model.intervals import Span
+from reports.model.report import LoadStepReport, Phase, PhaseName, Report, StepReport
 
 _STEP = (
     "index",

@@ -8,14 +8,14 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from reports.analysis.chart_series import chart_series
+from reports.analysis.charts.of_run import chart_series
 from reports.analysis.curves import Analysis
 from reports.render.csv_steps import render_csv
 from reports.render.html.report_page import render_html
 from reports.render.json_report import render_json
 from reports.render.junit import render_junit
 from reports.render.markdown import render_markdown
-from reports.render.terminal import render_terminal
+from reports.render.terminal.report import render_terminal
 from scalelag.record.run_dir import HTML_FILE, RecordedRun
 
 _TERMINAL_WIDTH = 120

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from reports.analysis.model import Report
+from reports.model.report import Report
 from scalelag.record.run_info import SCHEMA_VERSION
 
 

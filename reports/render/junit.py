@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from reports.analysis.model import DeploymentReport, GateResult, Report, StepReport
-from reports.render.lag_table import remark
-from reports.render.wording import gate_figure, gate_subject, load_change, plain, seconds, step_name
+from reports.model.report import DeploymentReport, GateResult, Report, StepReport
+from reports.render.tables.lag import remark
+from reports.render.text import gate_figure, gate_subject, load_change, plain, seconds, step_name
 
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 

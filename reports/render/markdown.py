@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.findings import Finding
-from reports.analysis.model import (
+from reports.model.causes import Finding
+from reports.model.report import (
     DOWN_PHASES,
     UP_PHASES,
     DeploymentReport,
@@ -15,9 +15,9 @@ from reports.analysis.model import (
     Report,
     StepReport,
 )
-from reports.render.following import following_texts
-from reports.render.lag_table import idle_steps, remark
-from reports.render.wording import (
+from reports.render.tables.elasticity import following_texts
+from reports.render.tables.lag import idle_steps, remark
+from reports.render.text import (
     NOT_MEASURED,
     count,
     gate_figure,

@@ -6,8 +6,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from reports.analysis.load_parts import NameReport
-from reports.render.layout import emit, first_fitting, flow, lines_of, room, table_of
-from reports.render.wording import count, milliseconds, shortened
+from reports.render.terminal.layout import emit, first_fitting, flow, lines_of, room, table_of
+from reports.render.text import count, milliseconds, shortened
 
 _SHOWN = 10
 _SHARE_OF_NAMES = 4

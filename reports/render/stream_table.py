@@ -3,9 +3,9 @@
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from reports.analysis.model import LoadReport
-from reports.render.layout import emit, first_fitting, flow, lines_of, room, table_of
-from reports.render.wording import NOT_MEASURED, milliseconds, rate
+from reports.model.report import LoadReport
+from reports.render.terminal.layout import emit, first_fitting, flow, lines_of, room, table_of
+from reports.render.text import NOT_MEASURED, milliseconds, rate
 
 _STEP, _AT = "\nstep", "\nat"
 _COUNTS = ("\nanswers", "\ntokens", "\ntokens/s")

@@ -1,6 +1,6 @@
 """From a report to the exit code that CI acts on."""
 
-from reports.analysis.model import Report
+from reports.model.report import Report
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED
 
 

@@ -10,18 +10,18 @@ import msgspec
 import typer
 from rich.console import Console
 
-from reports.analysis.compare import MIN_EFFECT, Comparison
-from reports.analysis.compare import compare as compare_runs
-from reports.analysis.compared_lines import RunLines, compared_lines, run_lines
-from reports.analysis.model import Report
-from reports.analysis.run_differences import run_differences
-from reports.analysis.summary import analyse
-from reports.render.comparison import (
+from reports.analysis.analyse import analyse
+from reports.analysis.comparing.compare import MIN_EFFECT, Comparison
+from reports.analysis.comparing.compare import compare as compare_runs
+from reports.analysis.comparing.curves import RunLines, compared_lines, run_lines
+from reports.analysis.comparing.run_differences import run_differences
+from reports.model.report import Report
+from reports.render.html.comparison_page import render_html_comparison
+from reports.render.terminal.comparison import (
     print_comparison,
     render_json_comparison,
     render_markdown_comparison,
 )
-from reports.render.html.comparison_page import render_html_comparison
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
 from scalelag.record.run_dir import RUN_FILE, load_run, write_file
 from scalelag.record.run_info import RunInfo

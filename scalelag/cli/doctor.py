@@ -9,21 +9,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
 from probes.pacing import clock_offset
-from probes.payload import ServePayload, parse_payload
-from probes.serve_api import APPLICATIONS_PATH, Dashboard, token_from_environment
-from reports.render.wording import plain
-from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
-from scalelag.plugin.options import OPTIONS
-from scalelag.plugin.start_lint import start_findings
-from scalelag.target.preflight import (
+from probes.serve_state import ServePayload, parse_payload
+from reports.render.text import plain
+from scalelag.cluster.preflight import (
     Patience,
     check_endpoint,
     check_url,
     ray_version,
     ready_payload,
 )
-from scalelag.target.room import look_for_room
+from scalelag.cluster.room import look_for_room
+from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
+from scalelag.options.catalog import OPTIONS
+from scalelag.plugin.leader.start_lint import start_findings
 
 _DASHBOARD = next(str(option.default) for option in OPTIONS if option.dest == "dashboard")
 _OFFSET_LOOKS = 5

@@ -12,7 +12,7 @@ from scalelag.cli.compare import compare
 from scalelag.cli.doctor import doctor
 from scalelag.cli.export import export
 from scalelag.cli.report import report
-from scalelag.cli.run import run
+from scalelag.cli.run.command import run
 from scalelag.cli.runs import runs, trend
 from scalelag.errors import ScalelagError
 

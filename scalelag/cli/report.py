@@ -8,10 +8,10 @@ import msgspec
 import typer
 from rich.console import Console
 
+from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gate
-from reports.analysis.summary import analyse
 from reports.render.formats import Format, Rendering, render
-from reports.render.terminal import render_terminal
+from reports.render.terminal.report import render_terminal
 from reports.render.verdict import exit_code
 from scalelag.record.run_dir import HTML_FILE, RecordedRun, load_run, write_file
 

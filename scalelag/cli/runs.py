@@ -8,10 +8,10 @@ import msgspec
 import typer
 from rich.console import Console
 
-from reports.analysis.history import trend as trend_of
-from reports.analysis.intervals import Span, Stat
-from reports.analysis.model import Report
-from reports.render.history import print_runs, print_trend
+from reports.analysis.comparing.history import trend as trend_of
+from reports.model.intervals import Span, Stat
+from reports.model.report import Report
+from reports.render.terminal.history import print_runs, print_trend
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE
 

@@ -13,10 +13,10 @@ from locust.web import WebUI
 
 from scalelag.errors import UsageError
 from scalelag.packages import check_packages
-from scalelag.plugin.control import Control
 from scalelag.plugin.defaults import add_options_with_defaults, set_defaults
-from scalelag.plugin.web_pages import add_pages
-from scalelag.plugin.web_tabs import add_tabs
+from scalelag.plugin.leader.lifecycle import Control
+from scalelag.plugin.web.pages import add_pages
+from scalelag.plugin.web.tabs import add_tabs
 
 _controls: WeakKeyDictionary[Environment, Control] = WeakKeyDictionary()
 _attached: list[bool] = []

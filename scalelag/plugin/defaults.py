@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from scalelag.errors import UsageError
-from scalelag.plugin.options import OPTIONS, add_options
+from scalelag.options.catalog import OPTIONS, add_options
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser

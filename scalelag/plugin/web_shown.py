@@ -6,7 +6,7 @@ from typing import Any
 import gevent
 from gevent.queue import Queue
 
-from scalelag.plugin.web_feed import Feed
+from scalelag.plugin.web.feed import Feed
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import Row
 

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from scalelag.plan.stages import Arrivals, LoadPlan
+from scalelag.plan.trace import TraceInfo
 from scalelag.record.finding import LintFinding
-from scalelag.record.plan import Arrivals, LoadPlan
 from scalelag.record.rows import DeploymentKey
-from scalelag.record.trace import TraceInfo
 
 SCHEMA_VERSION = 1
 

@@ -17,9 +17,9 @@ import samples  # noqa: E402
 import sides  # noqa: E402
 import traced  # noqa: E402
 
-from reports.analysis.chart_series import chart_series  # noqa: E402
+from reports.analysis.analyse import analyse  # noqa: E402
+from reports.analysis.charts.of_run import chart_series  # noqa: E402
 from reports.analysis.gates import parse_gate  # noqa: E402
-from reports.analysis.summary import analyse  # noqa: E402
 from reports.render.html.report_page import render_html  # noqa: E402
 from scalelag.record.run_dir import load_run  # noqa: E402
 

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from reports.analysis.chart_series import chart_series
-from reports.analysis.findings import Evidence, FailureReport, Finding
-from reports.analysis.summary import analyse
+from reports.analysis.analyse import analyse
+from reports.analysis.charts.of_run import chart_series
+from reports.model.causes import Evidence, FailureReport, Finding
 from reports.render.html.report_page import render_html
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentPoll, Poll, Transition

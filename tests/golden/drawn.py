@@ -2,7 +2,8 @@
 
 from samples import HOSTILE
 
-from reports.analysis.charts import (
+from reports.analysis.curves import Analysis, Series
+from reports.model.charts import (
     Band,
     Charts,
     DecisionMark,
@@ -12,7 +13,6 @@ from reports.analysis.charts import (
     ReplicaCurve,
     Stretch,
 )
-from reports.analysis.curves import Analysis, Series
 
 
 def charts(analysis: Analysis) -> Charts:

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from scalelag.record.plan import parse_plan
+from scalelag.plan.stages import parse_plan
 from scalelag.record.rows import Poll, Transition
 from scalelag.record.run_dir import RecordedRun
 

@@ -6,9 +6,9 @@
 import msgspec
 
 from reports.analysis.curves import Analysis, Curves, Series
-from reports.analysis.intervals import Span, longer_than
 from reports.analysis.load_parts import NameReport, StreamReport
-from reports.analysis.model import (
+from reports.model.intervals import Span, longer_than
+from reports.model.report import (
     DeploymentReport,
     GateResult,
     LoadReport,

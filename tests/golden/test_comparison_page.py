@@ -14,8 +14,8 @@ from expected_files import EXPECTED, checked
 from page import Page
 from samples import HOSTILE
 
-from reports.analysis.chart_series import MOST_CHANGES
-from reports.analysis.compared_lines import Line, RunLines, compared_lines
+from reports.analysis.charts.of_run import MOST_CHANGES
+from reports.analysis.comparing.curves import Line, RunLines, compared_lines
 from reports.render.html.embed import script
 
 PLOTLY = script("/* plotly.js stands here */")

@@ -15,7 +15,7 @@ from page import Page
 from samples import HOSTILE
 from stored_runs import RUNS, analysed, recorded
 
-from reports.analysis.chart_series import chart_series
+from reports.analysis.charts.of_run import chart_series
 from reports.render.html.embed import script
 from reports.render.html.report_page import render_html
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from stored_runs import RUNS, STORED, analysed, recorded
 
-from reports.analysis.intervals import Span
-from reports.analysis.model import Phase, Report
-from reports.analysis.summary import analyse
+from reports.analysis.analyse import analyse
+from reports.model.intervals import Span
+from reports.model.report import Phase, Report
 from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, REQUESTS_FILE, load_run
 
 # --- the order of rows -----------------------------------------------------------------------

@@ -12,15 +12,15 @@ from expected_files import EXPECTED, checked, steady
 from rich.console import Console
 from stored_runs import RUNS, STORED, analysed
 
-from reports.analysis.compare import compare as compare_runs
-from reports.analysis.intervals import Span
-from reports.analysis.model import Report
-from reports.render.comparison import (
+from reports.analysis.comparing.compare import compare as compare_runs
+from reports.model.intervals import Span
+from reports.model.report import Report
+from reports.render.json_report import render_json
+from reports.render.terminal.comparison import (
     print_comparison,
     render_json_comparison,
     render_markdown_comparison,
 )
-from reports.render.json_report import render_json
 from scalelag.cli.compare import ComparisonFormat, compare
 from scalelag.cli.runs import runs, trend
 

@@ -14,10 +14,10 @@ from rich.text import Text
 from stored_runs import RUNS, analysed
 
 from reports.analysis.curves import Analysis
-from reports.analysis.load_workers import LoadWorkerReport
-from reports.analysis.model import Report
+from reports.analysis.load.load_workers import LoadWorkerReport
+from reports.model.report import Report
 from reports.render.json_report import render_json
-from reports.render.terminal import render_terminal
+from reports.render.terminal.report import render_terminal
 
 RECORD = "runs/20261122-174501-sleeper"
 WIDTHS = (80, 120, 200)

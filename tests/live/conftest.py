@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from started import MARK, marked, wait_for
 
-from probes.serve_api import Dashboard
-from scalelag.target.apps import grpc_servicers
-from scalelag.target.embedded import EmbeddedCluster
+from probes.dashboard import Dashboard
+from scalelag.cluster.apps import grpc_servicers
+from scalelag.cluster.embedded import EmbeddedCluster
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from probes.serve_api import APPLICATIONS_PATH
+from probes.dashboard import APPLICATIONS_PATH
 
 _LINE = re.compile(
     r"\w+ (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) controller \d+ -- (?P<text>.*)"

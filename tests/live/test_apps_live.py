@@ -11,9 +11,9 @@ import requests
 from ray.serve.generated import serve_pb2, serve_pb2_grpc
 from websockets.sync.client import connect
 
-from scalelag.target.apps import resolve_app
-from scalelag.target.deploy import deploy, undeploy
-from scalelag.target.preflight import Patience, ready_payload
+from scalelag.cluster.apps import resolve_app
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.preflight import Patience, ready_payload
 
 PATIENCE = Patience(60, time.monotonic, time.sleep)
 ARGUMENTS = {

@@ -6,9 +6,9 @@ for is made again, up to twice.
 
 import pytest
 
-from tests.faults.diagnose import attempt
-from tests.faults.injections import INJECTIONS
-from tests.faults.places import Reach
+from tools.diagnosis.diagnose import attempt
+from tools.diagnosis.injections import INJECTIONS
+from tools.diagnosis.places import Reach
 
 QUICK = [injection for injection in INJECTIONS if injection.quick]
 

@@ -12,22 +12,22 @@ from itertools import pairwise
 import pytest
 import requests
 
-from probes.evidence import read_evidence
+from probes.dashboard import APPLICATIONS_PATH, Dashboard
+from probes.logs.read import read_evidence
 from probes.pacing import Pacing
-from probes.payload import parse_payload
 from probes.replica_probe import ReplicaProbe
-from probes.serve_api import APPLICATIONS_PATH, Dashboard
+from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
+from scalelag.cluster.apps import resolve_app
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.preflight import Patience
 from scalelag.record.evidence_rows import LogEvent, NodeClock, NoLog
 from scalelag.record.rows import Transition
-from scalelag.target.apps import resolve_app
-from scalelag.target.deploy import deploy, undeploy
-from scalelag.target.preflight import Patience
-from tests.faults.apps import needing
-from tests.faults.network import Cable
-from tests.faults.processes import replicas
-from tests.faults.ray_start import wait_for
-from tests.faults.second_node import two_nodes
+from tools.diagnosis.apps import needing
+from tools.diagnosis.network import Cable
+from tools.diagnosis.processes import replicas
+from tools.diagnosis.ray_start import wait_for
+from tools.diagnosis.second_node import two_nodes
 
 KEY = "default/Sleeper"
 REPLICAS = 3

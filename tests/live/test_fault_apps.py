@@ -10,11 +10,11 @@ import pytest
 import requests
 from started import wait_for
 
-from probes.payload import parse_payload
-from probes.serve_api import APPLICATIONS_PATH
-from scalelag.target.apps import resolve_app
-from scalelag.target.deploy import deploy, undeploy
-from scalelag.target.preflight import Patience, ready_payload
+from probes.dashboard import APPLICATIONS_PATH
+from probes.serve_state import parse_payload
+from scalelag.cluster.apps import resolve_app
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.preflight import Patience, ready_payload
 
 QUICK = {
     "num_cpus": 0.1,

@@ -12,14 +12,14 @@ import psutil
 import pytest
 import requests
 
-from probes.serve_api import APPLICATIONS_PATH, Dashboard, DashboardError
-from scalelag.target.apps import resolve_app
-from scalelag.target.deploy import deploy, undeploy
-from scalelag.target.preflight import Patience
-from tests.faults.apps import needing
-from tests.faults.network import ip
-from tests.faults.node_autoscaler import node_autoscaler
-from tests.faults.processes import (
+from probes.dashboard import APPLICATIONS_PATH, Dashboard, DashboardError
+from scalelag.cluster.apps import resolve_app
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.preflight import Patience
+from tools.diagnosis.apps import needing
+from tools.diagnosis.network import ip
+from tools.diagnosis.node_autoscaler import node_autoscaler
+from tools.diagnosis.processes import (
     controller_pid,
     gcs_server_pid,
     replica_pid,
@@ -28,9 +28,9 @@ from tests.faults.processes import (
     slowed,
     stopped,
 )
-from tests.faults.ray_start import FaultToolError, alive_nodes, wait_for
-from tests.faults.second_node import two_nodes
-from tests.faults.tcp_proxy import TcpProxy
+from tools.diagnosis.ray_start import FaultToolError, alive_nodes, wait_for
+from tools.diagnosis.second_node import two_nodes
+from tools.diagnosis.tcp_proxy import TcpProxy
 
 KEY = "default/Sleeper"
 QUICK_HEALTH_CHECKS = {"health_check_period_s": 1, "health_check_timeout_s": 3}

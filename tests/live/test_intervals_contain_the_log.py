@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from controller_log import ControllerLog
 
-from reports.analysis.summary import analyse
+from reports.analysis.analyse import analyse
 from scalelag.record.run_dir import load_run
 
 # The log has milliseconds, cut off; and the controller writes its line, then changes its state (or

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from started import wait_for
 
-from probes.payload import parse_payload
-from probes.serve_api import APPLICATIONS_PATH
-from scalelag.target.deploy import undeploy
-from scalelag.target.preflight import Patience
+from probes.dashboard import APPLICATIONS_PATH
+from probes.serve_state import parse_payload
+from scalelag.cluster.deploy import undeploy
+from scalelag.cluster.preflight import Patience
 
 HANDLE_PUSH = "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S"
 BAD = {

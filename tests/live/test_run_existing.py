@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from probes.payload import parse_payload
-from probes.serve_api import APPLICATIONS_PATH
+from probes.dashboard import APPLICATIONS_PATH
+from probes.serve_state import parse_payload
 
 SLEEPER = ["--app", "sleeper", "--app-arg", "upscale_delay_s=1", "--app-arg", "downscale_delay_s=2"]
 

@@ -15,15 +15,15 @@ import psutil
 import pytest
 from started import wait_for
 
-from probes.serve_api import Dashboard
+from probes.dashboard import Dashboard
+from scalelag.cluster.apps import resolve_app
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.preflight import Patience
 from scalelag.record.run_dir import RUN_FILE, load_run
-from scalelag.target.apps import resolve_app
-from scalelag.target.deploy import deploy, undeploy
-from scalelag.target.preflight import Patience
-from tests.faults.apps import needing
-from tests.faults.processes import replicas
-from tests.faults.second_node import two_nodes
 from tests.sim.http_echo import running_echo
+from tools.diagnosis.apps import needing
+from tools.diagnosis.processes import replicas
+from tools.diagnosis.second_node import two_nodes
 
 QUICK = ["--drain", "0", "--out", "runs"]
 CLOCKS_S = 0.002
@@ -31,7 +31,7 @@ CLOCKS_S = 0.002
 LAST_ROWS_S = 2.0
 """What a worker has not handed over when it is killed: half a second of rows, on a busy machine."""
 # Of the processes that a run has on the cluster, what their command lines hold.
-OURS = ("scalelag.target.ray_workers_main", "scalelag.target.load_worker_main", "-m locust")
+OURS = ("scalelag.cluster.ray_job.driver_main", "scalelag.cluster.ray_job.worker_main", "-m locust")
 
 
 @pytest.fixture

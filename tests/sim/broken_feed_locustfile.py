@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from locustfiles.stepped import SteppedUser, StepShape
-from scalelag.plugin.web_feed import Feed
+from scalelag.plugin.web.feed import Feed
 from scalelag.record.rows import Row
 
 __all__ = ["StepShape", "SteppedUser"]

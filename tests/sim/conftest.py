@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import pytest
 
+from probes.dashboard import Dashboard, Reply
 from probes.pacing import Pacing
 from probes.replica_probe import ReplicaProbe
-from probes.serve_api import Dashboard, Reply
 from probes.tracker import ReplicaTracker
 from scalelag.record.clock import Clock
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition

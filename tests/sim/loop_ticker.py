@@ -18,9 +18,9 @@ import gevent  # noqa: E402
 import locust  # noqa: E402, F401  its objects, too, are walked by the garbage collector
 import msgspec  # noqa: E402
 
+from probes.dashboard import Dashboard  # noqa: E402
 from probes.pacing import Pacing  # noqa: E402
 from probes.replica_probe import ReplicaProbe, measure_baseline  # noqa: E402
-from probes.serve_api import Dashboard  # noqa: E402
 from probes.tracker import ReplicaTracker  # noqa: E402
 from scalelag.record.clock import Clock  # noqa: E402
 from scalelag.record.run_dir import RowWriter  # noqa: E402

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from probes.cluster_probe import ClusterProbe
-from probes.serve_api import Dashboard
+from probes.dashboard import Dashboard
 from scalelag.record.clock import Clock
 from scalelag.record.evidence_rows import ClusterSnapshot
 from tests.sim.scenarios import one_deployment, steady_replica

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from probes.evidence import read_evidence
-from probes.log_files import Limits
+from probes.dashboard import Dashboard
+from probes.logs.log_files import Limits
+from probes.logs.read import read_evidence
 from probes.pacing import ClockOffset
-from probes.payload import parse_payload
-from probes.serve_api import Dashboard
+from probes.serve_state import parse_payload
 from scalelag.record.evidence_rows import LogEvent, NodeClock, NoLog
 from scalelag.record.rows import Transition
 from tests.sim.log_server import Fault, Node, running_log_server

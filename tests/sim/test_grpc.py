@@ -33,8 +33,8 @@ import itertools
 
 from google.protobuf.wrappers_pb2 import StringValue
 
-from locustfiles.grpc_methods import Method
-from locustfiles.grpc_users import GrpcPlanUser
+from scalelag.users.engine.grpc_methods import Method
+from scalelag.users.grpc import GrpcPlanUser
 
 CASES = {cases}
 NUMBER = itertools.count()

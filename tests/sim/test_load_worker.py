@@ -9,7 +9,7 @@ import pytest
 
 from tests.sim.standin import ROOT
 
-MODULE = "scalelag.target.load_worker_main"
+MODULE = "scalelag.cluster.ray_job.worker_main"
 # As an actor does: it starts the process and waits for it.
 ACTOR = f"""
 import os, subprocess, sys

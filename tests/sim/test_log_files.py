@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from probes.log_files import Limits, LogFile, LogReader, SpentError, UnreadableError
-from probes.node_clocks import node_clock
-from probes.node_pings import ping_node, ping_numbers
-from probes.replica_heads import read_head
-from probes.serve_api import Dashboard
+from probes.dashboard import Dashboard
+from probes.logs.log_files import Limits, LogFile, LogReader, SpentError, UnreadableError
+from probes.logs.node_clocks import node_clock
+from probes.logs.node_pings import ping_node, ping_numbers
+from probes.logs.replica_heads import read_head
 from tests.sim.log_server import Fault, Node, running_log_server
 
 LOG = LogFile("n1", "serve/replica.log")

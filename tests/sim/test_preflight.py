@@ -8,10 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from probes.payload import parse_payload
-from probes.serve_api import APPLICATIONS_PATH, Dashboard, DashboardError
-from scalelag.errors import EXIT_TARGET, TargetError, UsageError
-from scalelag.target.preflight import (
+from probes.dashboard import APPLICATIONS_PATH, Dashboard, DashboardError
+from probes.serve_state import parse_payload
+from scalelag.cluster.preflight import (
     HopelessError,
     Patience,
     check_endpoint,
@@ -19,7 +18,8 @@ from scalelag.target.preflight import (
     ready_payload,
     without_credentials,
 )
-from scalelag.target.room import look_for_room
+from scalelag.cluster.room import look_for_room
+from scalelag.errors import EXIT_TARGET, TargetError, UsageError
 from tests.sim.scenarios import one_deployment, steady_replica
 from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script, StatusOverride
 from tests.sim.standin import running_standin

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from reports.analysis.intervals import Instant
-from reports.analysis.model import StepReport
-from reports.analysis.step_lag import step_lag
-from reports.analysis.timeline import build_timeline
-from scalelag.record.plan import parse_plan
+from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.timeline import build_timeline
+from reports.model.intervals import Instant
+from reports.model.report import StepReport
+from scalelag.plan.stages import parse_plan
 from scalelag.record.rows import Gap, Poll, Row, Transition
 from scalelag.record.run_dir import RowWriter
 from tests.sim.scenarios import random_script

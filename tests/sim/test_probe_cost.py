@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from probes.dashboard import Dashboard
 from probes.replica_probe import measure_baseline
-from probes.serve_api import Dashboard
 from tests.sim.scenarios import one_deployment, steady_replica
 from tests.sim.standin import ROOT, Standin, running_standin
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from probes.serve_api import APPLICATIONS_PATH, Dashboard, DashboardError
-from reports.analysis.step_lag import step_lag
-from reports.analysis.timeline import build_timeline
-from scalelag.record.plan import parse_plan
+from probes.dashboard import APPLICATIONS_PATH, Dashboard, DashboardError
+from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.timeline import build_timeline
+from scalelag.plan.stages import parse_plan
 from scalelag.record.rows import ControllerRestart, Gap, Poll, StatusChange, Transition
 from tests.sim.scenarios import one_deployment, random_script, steady_replica
 from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script

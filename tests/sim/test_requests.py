@@ -57,7 +57,7 @@ def test_a_request_that_cannot_be_made_is_refused(target, echo, tmp_path, option
 
 
 MANY = """
-from locustfiles.users import HttpPlanUser
+from scalelag.users.http import HttpPlanUser
 
 PATHS = ["/status/307", "/status/201", "/hello"]
 

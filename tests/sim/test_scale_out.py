@@ -34,10 +34,10 @@ SKEWED = f"""
 import time
 from functools import partial
 
-from scalelag.plugin import control
+from scalelag.plugin.leader import lifecycle
 from scalelag.record.clock import Clock
 
-control.Clock = partial(Clock, wall=lambda: time.time() + {AHEAD_S})
+lifecycle.Clock = partial(Clock, wall=lambda: time.time() + {AHEAD_S})
 
 from locustfiles.stepped import SteppedUser, StepShape
 """

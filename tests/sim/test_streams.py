@@ -29,7 +29,7 @@ TIMEOUT_S = 1.0
 THEIRS = """
 import itertools
 
-from locustfiles.streaming_users import ChatUser, StreamUser
+from scalelag.users.streaming import ChatUser, StreamUser
 
 CHATS = {chats}
 TEXTS = {texts}

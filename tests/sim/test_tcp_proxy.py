@@ -7,8 +7,8 @@ import time
 import pytest
 import requests
 
-from tests.faults.tcp_proxy import TcpProxy
 from tests.sim.http_echo import running_echo
+from tools.diagnosis.tcp_proxy import TcpProxy
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 DEADLINE_S = 10.0

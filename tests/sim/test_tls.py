@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from probes.serve_api import VERSION_PATH, Dashboard, DashboardError
-from scalelag.target.preflight import check_endpoint, ray_version
+from probes.dashboard import VERSION_PATH, Dashboard, DashboardError
+from scalelag.cluster.preflight import check_endpoint, ray_version
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from probes.serve_api import Dashboard
+from probes.dashboard import Dashboard
+from scalelag.cluster.preflight import Patience
+from scalelag.cluster.room import await_room
 from scalelag.errors import EXIT_TARGET, TargetError
-from scalelag.target.preflight import Patience
-from scalelag.target.room import await_room
 from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script
 from tests.sim.standin import running_standin
 

@@ -13,7 +13,7 @@ from tests.sim.websocket_server import NEVER_S, WebSocketServer, running_websock
 THEIRS = """
 import itertools
 
-from locustfiles.websocket_users import WebSocketPlanUser
+from scalelag.users.websocket import WebSocketPlanUser
 
 CASES = {cases}
 NUMBER = itertools.count()

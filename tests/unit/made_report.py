@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from reports.analysis.model import (
+from reports.model.report import (
     DeploymentReport,
     LoadReport,
     LoadStepReport,

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from reports.analysis.facts import StepFacts
+from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.floor_report import FloorReport
-from reports.analysis.intervals import Instant, Span, longer_than, point
-from reports.analysis.log_times import Decision
-from reports.analysis.model import Phase, StepReport
-from reports.analysis.policy import policy_of
-from reports.analysis.timeline import Look, ReplicaLife, Timeline
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.policy import policy_of
+from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
+from reports.model.intervals import Instant, Span, longer_than, point
+from reports.model.report import Phase, StepReport
+from scalelag.plan.stages import parse_plan
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
-from scalelag.record.plan import parse_plan
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerHealth, Poll
 from scalelag.record.run_dir import RecordedRun

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from step_facts import KEY, ZERO_S, run
 
+from reports.analysis.analyse import analyse
 from reports.analysis.calibration import (
     ALONE,
     CalibrationStage,
@@ -20,10 +21,9 @@ from reports.analysis.calibration import (
     judge_stage,
     next_load,
 )
-from reports.analysis.model import Replicas, Report
-from reports.analysis.slo import parse_slo
-from reports.analysis.summary import analyse
-from reports.render.calibration import print_calibration, render_json_calibration
+from reports.analysis.load.slo import parse_slo
+from reports.model.report import Replicas, Report
+from reports.render.terminal.calibration import print_calibration, render_json_calibration
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from made_report import report_of
 
-from reports.analysis.compare import compare
-from reports.analysis.intervals import Span, longer_than
-from reports.analysis.model import (
+from reports.analysis.comparing.compare import compare
+from reports.analysis.comparing.rank_tests import grouped_effect, holm, paired_effect
+from reports.model.intervals import Span, longer_than
+from reports.model.report import (
     DeploymentReport,
     LoadStepReport,
     Replicas,
@@ -19,7 +20,6 @@ from reports.analysis.model import (
     ScaleUp,
     StepReport,
 )
-from reports.analysis.rank_tests import grouped_effect, holm, paired_effect
 from scalelag.errors import UsageError
 
 A = [10.2, 9.8, 12.1, 11.0, 10.6, 9.9, 13.0, 10.4]

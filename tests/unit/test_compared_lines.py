@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.charts import Band
-from reports.analysis.compared_lines import Line, compared_lines, median_line, run_lines
-from reports.analysis.summary import analyse
+from reports.analysis.analyse import analyse
+from reports.analysis.comparing.curves import Line, compared_lines, median_line, run_lines
+from reports.model.charts import Band
 from scalelag.record.run_dir import load_run
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scalelag.cli.config_file import Kind, read_options
+from scalelag.cli.run.config_file import Kind, read_options
 from scalelag.errors import UsageError
 
 KINDS = {

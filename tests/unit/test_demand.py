@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.concurrency import Concurrency
-from reports.analysis.demand import (
+from reports.analysis.elasticity.demand import (
     Demand,
     capacity_asked,
     capacity_demand,
@@ -18,9 +17,10 @@ from reports.analysis.demand import (
     policy_demand,
     sample_edges,
 )
-from reports.analysis.policy import Policy, policy_of
-from reports.analysis.staircase import Window
-from scalelag.record.plan import LoadStep, parse_plan
+from reports.analysis.elasticity.staircase import Window
+from reports.analysis.lag.policy import Policy, policy_of
+from reports.analysis.load.concurrency import Concurrency
+from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import DeploymentInfo
 
@@ -107,7 +107,7 @@ def test_means_are_the_same_in_blocks(monkeypatch):
     edges_s = ZERO_S + sample_edges(STEPS)
     at_once = Concurrency(LOAD).means(edges_s)
 
-    monkeypatch.setattr("reports.analysis.concurrency._BLOCK", 7)
+    monkeypatch.setattr("reports.analysis.load.concurrency._BLOCK", 7)
 
     assert Concurrency(LOAD).means(edges_s) == pytest.approx(at_once)
     assert at_once[:4] == pytest.approx([0.625] * 4, rel=0.05)

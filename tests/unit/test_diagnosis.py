@@ -17,10 +17,10 @@ from step_facts import (
     snapshot,
 )
 
-from reports.analysis.diagnosis import diagnosed, failure_report, leading, step_findings
-from reports.analysis.findings import Evidence, Finding
-from reports.analysis.model import Phase
-from reports.analysis.timeline import Look
+from reports.analysis.diagnosis.weigh import diagnosed, failure_report, leading, step_findings
+from reports.analysis.lag.timeline import Look
+from reports.model.causes import Evidence, Finding
+from reports.model.report import Phase
 from scalelag.record.rows import ProxyChange, StatusChange
 from scalelag.record.run_info import TargetInfo
 

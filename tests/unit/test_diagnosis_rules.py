@@ -20,13 +20,18 @@ from step_facts import (
     snapshot,
 )
 
-from reports.analysis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.diagnosis.replica_rules import (
+    BOUNDS,
+    CONFIGURED_DELAY,
+    HEALTH_CHECK,
+    SLOW_INIT,
+)
+from reports.analysis.diagnosis.rule import finding_of
 from reports.analysis.floor_report import DelayReport, FloorReport
-from reports.analysis.intervals import longer_than
-from reports.analysis.model import Phase
-from reports.analysis.replica_rules import BOUNDS, CONFIGURED_DELAY, HEALTH_CHECK, SLOW_INIT
-from reports.analysis.signs import finding_of
-from reports.analysis.timeline import Look, Timeline
+from reports.analysis.lag.timeline import Look, Timeline
+from reports.model.intervals import longer_than
+from reports.model.report import Phase
 from scalelag.record.rows import ControllerRestart, Gap, ProxyChange, StatusChange
 
 ALL_RULES = (NETWORK, RESOURCES, STATE_SYNC, HEALTH_CHECK, SLOW_INIT, BOUNDS)

@@ -25,7 +25,7 @@ def ours():
     """The module under test, imported without Locust's monkey-patching of this very process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
-        return import_module("scalelag.plugin.dispatchers")
+        return import_module("scalelag.plugin.leader.dispatchers")
 
 
 def node(name):

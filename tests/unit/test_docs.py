@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from reports.analysis.figures import figure_names
+from reports.analysis.metrics import figure_names
 
 ROOT = Path(__file__).parents[2]
 COMMANDS_MD = ROOT / "docs" / "commands.md"
@@ -95,7 +95,7 @@ def cli_tree() -> list[tuple[str, Any]]:
 def plugin_options() -> set[str]:
     """In a process of its own: importing Locust would monkey-patch this one."""
     code = (
-        "import json; from scalelag.plugin.options import OPTIONS; "
+        "import json; from scalelag.options.catalog import OPTIONS; "
         "print(json.dumps([option.flag for option in OPTIONS]))"
     )
     answer = subprocess.run(
@@ -165,7 +165,7 @@ def test_calls_are_found_over_several_lines():
 def test_every_file_with_options_in_the_docs_is_one_that_a_run_takes(
     cli_tree: list[tuple[str, Any]], tmp_path: Path
 ):
-    from scalelag.cli.config_file import kinds_of, read_options  # noqa: PLC0415  as above
+    from scalelag.cli.run.config_file import kinds_of, read_options  # noqa: PLC0415  as above
 
     run = dict(cli_tree)["scalelag run"]
     texts = [path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))]

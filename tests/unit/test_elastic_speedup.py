@@ -4,15 +4,15 @@ import msgspec
 import pytest
 from made_report import report_of
 
-from reports.analysis.elastic_speedup import (
+from reports.analysis.comparing.elastic_speedup import (
     ElasticFigures,
     elastic_figures,
     elastic_speedup,
     elastic_speedups,
 )
-from reports.analysis.elasticity_report import ElasticityReport
-from reports.analysis.intervals import Span
-from reports.analysis.model import (
+from reports.model.elasticity import ElasticityReport
+from reports.model.intervals import Span
+from reports.model.report import (
     DeploymentReport,
     Replicas,
     Report,

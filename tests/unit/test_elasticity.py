@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.demand import Demand
-from reports.analysis.elastic_speedup import ElasticFigures, elastic_figures, elastic_speedup
-from reports.analysis.elasticity import Integrals, elasticity, integrals
-from reports.analysis.elasticity_report import ElasticityReport
-from reports.analysis.intervals import Instant, Span, point
-from reports.analysis.staircase import Staircase, Window, stairs, without
-from reports.analysis.supply import Change, Supply
+from reports.analysis.comparing.elastic_speedup import (
+    ElasticFigures,
+    elastic_figures,
+    elastic_speedup,
+)
+from reports.analysis.elasticity.demand import Demand
+from reports.analysis.elasticity.metrics import Integrals, elasticity, integrals
+from reports.analysis.elasticity.staircase import Staircase, Window, stairs, without
+from reports.analysis.elasticity.supply import Change, Supply
+from reports.model.elasticity import ElasticityReport
+from reports.model.intervals import Instant, Span, point
 
 Curve = list[int]
 """One value a second."""

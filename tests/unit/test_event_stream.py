@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locustfiles.event_stream import Event, EventParser
+from scalelag.users.engine.event_stream import Event, EventParser
 
 PIECES = ["data", "data:", "data: ", "event: e", "id: 7", "retry: 1", ":", " ", "x", "ü", "\u2028"]
 ENDS = ["\n", "\r", "\r\n"]

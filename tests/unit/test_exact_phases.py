@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.analysis.model import Phase, StepReport
-from reports.analysis.phases import split_decide
-from reports.analysis.step_lag import step_lag
-from reports.analysis.timeline import Timeline, build_timeline
+from reports.analysis.lag.phases import split_decide
+from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.model.report import Phase, StepReport
+from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import LogEvent, LogKind
-from scalelag.record.plan import LoadStep
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
 from scalelag.record.run_info import ClockInfo
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.analysis.concurrency import Concurrency
-from reports.analysis.floor import (
+from reports.analysis.lag.floor import (
     Ongoing,
     StartUp,
     crossing,
@@ -16,8 +15,9 @@ from reports.analysis.floor import (
     loop_interval,
     wanted_before,
 )
-from reports.analysis.intervals import Span
-from reports.analysis.policy import Policy, policy_of
+from reports.analysis.lag.policy import Policy, policy_of
+from reports.analysis.load.concurrency import Concurrency
+from reports.model.intervals import Span
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerHealth, Poll
 from scalelag.record.run_info import DeploymentInfo

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.elasticity_report import ElasticityReport, FlappingReport
-from reports.analysis.figures import Wanted, figure_names
-from reports.analysis.findings import EvidenceReport
 from reports.analysis.gates import Gate, judge, parse_gate
-from reports.analysis.intervals import Span, Stat, longer_than
 from reports.analysis.load_parts import NameReport, StreamReport
-from reports.analysis.model import (
+from reports.analysis.metrics import Wanted, figure_names
+from reports.model.causes import EvidenceReport
+from reports.model.elasticity import ElasticityReport, FlappingReport
+from reports.model.intervals import Span, Stat, longer_than
+from reports.model.report import (
     DeploymentReport,
     GateResult,
     LoadReport,

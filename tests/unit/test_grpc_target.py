@@ -10,10 +10,10 @@ import pytest
 from ray.serve._private import default_impl
 from ray.serve._private.grpc_util import start_grpc_server
 
+from scalelag.cluster import embedded_main
+from scalelag.cluster.apps import grpc_servicers
 from scalelag.errors import UsageError
-from scalelag.plugin.run_options import run_options
-from scalelag.target import embedded_main
-from scalelag.target.apps import grpc_servicers
+from scalelag.options.run_options import run_options
 
 SERVICER = "ray.serve.generated.serve_pb2_grpc.add_UserDefinedServiceServicer_to_server"
 

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from probes.payload import ServePayload, parse_payload
-from scalelag.target.ignored_settings import dropped_settings, ignored_settings
+from probes.serve_state import ServePayload, parse_payload
+from scalelag.cluster.ignored_settings import dropped_settings, ignored_settings
 
 DEPLOYED = {
     "max_ongoing_requests": 5,

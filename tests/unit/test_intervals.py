@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reports.analysis.intervals import (
+from reports.model.intervals import (
     Instant,
     Span,
     Stat,

@@ -16,7 +16,7 @@ LAYERS = (  # top to bottom
     "scalelag.plugin",
     "reports.render",
     "reports.analysis",
-    "scalelag.target",
+    "scalelag.cluster",
     "probes",
     "scalelag.record",
     "scalelag.packages",
@@ -25,7 +25,7 @@ LAYERS = (  # top to bottom
 BOTTOM = ("scalelag", "reports")  # the roots of packages that hold several layers, alone
 STARTERS = {"scalelag.__main__": "scalelag.cli"}  # modules that count as part of a layer
 
-RAY_PROCESSES = ("scalelag.target.embedded_main", "scalelag.target.ray_workers_main")
+RAY_PROCESSES = ("scalelag.cluster.embedded_main", "scalelag.cluster.ray_job.driver_main")
 NOT_IN_ANALYSIS = frozenset(
     {"ray", "locust", "gevent", "requests", "pathlib", "os", "time", "socket", "subprocess"}
 )
@@ -107,8 +107,8 @@ def forbidden_outside(module: str, target: str) -> str | None:
 
 def forbidden_app(module: str, found: Import) -> str | None:
     """Why `module` may not import from serve_apps as `found` does; None if it may."""
-    if not (is_in(module, "scalelag.target") or is_in(module, "scalelag.cli")):
-        return "only scalelag.target and scalelag.cli know serve_apps"
+    if not (is_in(module, "scalelag.cluster") or is_in(module, "scalelag.cli")):
+        return "only scalelag.cluster and scalelag.cli know serve_apps"
     if found.target != "serve_apps" and not found.in_function:
         return "an app imports ray: import it inside the function that needs it"
     return None
@@ -188,7 +188,7 @@ KNOWN = frozenset(
         *PACKAGES,
         *LAYERS,
         "scalelag.cli.main",
-        "probes.serve_api",
+        "probes.dashboard",
         "reports.render.html",
         "serve_apps.sleeper",
     }
@@ -200,22 +200,22 @@ KNOWN = frozenset(
     [
         ("probes.replica_probe", "import scalelag.cli.main", "goes up"),
         ("probes.replica_probe", "from scalelag import cli", "goes up"),
-        ("probes.replica_probe", "from scalelag.target import preflight", "goes up"),
+        ("probes.replica_probe", "from scalelag.cluster import preflight", "goes up"),
         ("scalelag.record.loader", "from ..cli import main", "goes up"),
         ("scalelag.record.loader", "from .. import plugin", "goes up"),
         ("reports.analysis.lag", "from ..render.html import page", "goes up"),
-        ("scalelag.errors", "def f():\n    import probes.serve_api", "goes up"),
+        ("scalelag.errors", "def f():\n    import probes.dashboard", "goes up"),
         ("scalelag.errors", "class A:\n    import probes", "goes up"),
-        ("scalelag.errors", "if TYPE_CHECKING:\n    from probes import serve_api", "goes up"),
-        ("scalelag.errors", "importlib.import_module('probes.serve_api')", "goes up"),
+        ("scalelag.errors", "if TYPE_CHECKING:\n    from probes import dashboard", "goes up"),
+        ("scalelag.errors", "importlib.import_module('probes.dashboard')", "goes up"),
         ("scalelag", "from scalelag.errors import ScalelagError", "goes up"),
         ("scalelag.utils", "", "belongs to no layer"),
         ("reports.shared", "", "belongs to no layer"),
         ("serve_apps.sleeper", "from scalelag import __version__", "self-contained"),
         ("serve_apps", "import ray", "import ray"),
         ("serve_apps", "from .sleeper import app", "table of apps"),
-        ("scalelag.cli.run", "import serve_apps.sleeper", "inside the function"),
-        ("scalelag.cli.run", "from serve_apps import sleeper", "inside the function"),
+        ("scalelag.cli.run.command", "import serve_apps.sleeper", "inside the function"),
+        ("scalelag.cli.run.command", "from serve_apps import sleeper", "inside the function"),
         ("probes.replica_probe", "from serve_apps import APPS", "know serve_apps"),
         ("reports.render.html", "def f():\n    from serve_apps import sleeper", "know serve_apps"),
         ("reports.analysis.lag", "from time import monotonic", "pure"),
@@ -223,9 +223,9 @@ KNOWN = frozenset(
         ("reports.analysis.whatif", "def f():\n    import ray.serve", "pure"),
         ("reports.render.html", "from ray import serve", "import ray"),
         ("scalelag.cli.doctor", "import ray", "import ray"),
-        ("scalelag.target.preflight", "import ray", "import ray"),
+        ("scalelag.cluster.preflight", "import ray", "import ray"),
         ("probes.replica_probe", "from gevent import sleep", "gevent and locust"),
-        ("scalelag.cli.run", "async def f():\n    from locust.env import Environment", "locust"),
+        ("scalelag.cli.run.command", "async def f():\n    from locust.env import Environment", "locust"),
     ],
 )
 def test_a_violation_is_caught(module: str, source: str, reason: str):
@@ -240,14 +240,14 @@ def test_a_violation_is_caught(module: str, source: str, reason: str):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("scalelag.cli.run", "from scalelag import __version__\nfrom . import main"),
-        ("scalelag.cli.run", "from serve_apps import APPS"),
+        ("scalelag.cli.run.command", "from scalelag import __version__\nfrom . import main"),
+        ("scalelag.cli.run.command", "from serve_apps import APPS"),
         ("scalelag.__main__", "from scalelag.cli.main import main"),
-        ("scalelag.target.embedded_main", "import ray\nfrom ray import serve"),
-        ("scalelag.target.preflight", "from probes import serve_api"),
-        ("scalelag.target.preflight", "def f():\n    from serve_apps import sleeper"),
-        ("scalelag.plugin.recorder", "import gevent\nfrom locust import events"),
-        ("probes.replica_probe", "import time\nfrom .serve_api import ServeApi"),
+        ("scalelag.cluster.embedded_main", "import ray\nfrom ray import serve"),
+        ("scalelag.cluster.preflight", "from probes import dashboard"),
+        ("scalelag.cluster.preflight", "def f():\n    from serve_apps import sleeper"),
+        ("scalelag.plugin.worker.recorder", "import gevent\nfrom locust import events"),
+        ("probes.replica_probe", "import time\nfrom .dashboard import ServeApi"),
         ("reports.analysis.lag", "import math\nfrom scalelag.record import rows"),
         ("serve_apps.sleeper", "from ray import serve\nfrom serve_apps import APPS"),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.analysis.lint import lint_config
+from reports.analysis.lint.config import lint_config
 from scalelag.record.run_info import DeploymentInfo
 from serve_apps.batcher import BatcherArgs
 from serve_apps.cold_start import ColdStartArgs

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from reports.analysis.lint_run import Usage, lint_run, slowest_service_s, usage_of
-from reports.analysis.policy import policy_of
-from reports.analysis.timeline import Look, Timeline
+from reports.analysis.lag.policy import policy_of
+from reports.analysis.lag.timeline import Look, Timeline
+from reports.analysis.lint.run import Usage, lint_run, slowest_service_s, usage_of
+from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.finding import LintFinding
-from scalelag.record.plan import LoadStep, parse_plan
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import (

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.analysis.load_bins import MOST_BINS, bin_width_s, load_bins
+from reports.analysis.charts.load_bins import MOST_BINS, bin_width_s, load_bins
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns
 

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from scalelag.errors import UsageError
-from scalelag.plugin.options import DEFAULT_STEPS, OPTIONS
-from scalelag.plugin.run_options import Handed, RunOptions, run_options
-from scalelag.record.plan import parse_plan
-from scalelag.record.schedule import Schedule
+from scalelag.options.catalog import DEFAULT_STEPS, OPTIONS
+from scalelag.options.run_options import Handed, RunOptions, run_options
+from scalelag.plan.schedule import Schedule
+from scalelag.plan.stages import parse_plan
 
 
 @pytest.fixture

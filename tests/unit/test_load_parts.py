@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.analysis.latency import load_report
-from reports.analysis.model import LoadReport
+from reports.analysis.load.latency import load_report
+from reports.model.report import LoadReport
+from scalelag.plan.stages import parse_plan
 from scalelag.record.error_kinds import NOT_SENT
-from scalelag.record.plan import parse_plan
 from scalelag.record.requests_file import NO_STREAMS, RequestColumns, StreamColumns
 
 ZERO_S = 1_795_371_900.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reports.analysis.load_workers import worker_reports, worker_warnings
+from reports.analysis.load.load_workers import worker_reports, worker_warnings
 from scalelag.record.requests_file import NOT_SENT, RequestColumns
 from scalelag.record.run_info import LoadWorkerInfo
 

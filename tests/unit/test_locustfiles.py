@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 import locustfiles
-from scalelag.cli.load_process import find_locustfiles, option_arguments
+from scalelag.cli.run.load_process import find_locustfiles, option_arguments
 from scalelag.errors import UsageError
+from scalelag.options.run_options import RunOptions, run_options
 from scalelag.plugin import defaults
 from scalelag.plugin.defaults import set_defaults
-from scalelag.plugin.run_options import RunOptions, run_options
 
 HOME = Path(locustfiles.__file__).parent
 BODY = '{"stream": true}'

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.log_lines import parse, records
+from probes.logs.log_lines import parse, records
 
 STAMP = "2026-11-22 19:38:49,855"
 AT_S = datetime(2026, 11, 22, 19, 38, 49, 855000, UTC).timestamp()

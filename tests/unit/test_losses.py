@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalelag.plugin.losses import missing, write_lost
+from scalelag.options.run_options import run_options
+from scalelag.plugin.leader.losses import missing, write_lost
 from scalelag.plugin.members import Member
-from scalelag.plugin.recorder import RequestRecorder, RowCollector
-from scalelag.plugin.run_options import run_options
+from scalelag.plugin.worker.recorder import RequestRecorder, RowCollector
 from scalelag.plugin.worker_clocks import EXACT, ClockMeter
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.log_lines import LogLine, Record
-from probes.node_clocks import (
+from probes.logs.log_lines import LogLine, Record
+from probes.logs.node_clocks import (
     Bound,
     Ping,
     agree,

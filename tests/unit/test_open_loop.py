@@ -6,8 +6,8 @@ import gevent
 import gevent.event
 import pytest
 
-from locustfiles.alarm import Alarm
-from locustfiles.arrivals import Arrival, OpenLoop
+from scalelag.users.engine.open_loop import Arrival, OpenLoop
+from scalelag.users.engine.timer import Alarm
 
 GRACE_S = 0.2
 

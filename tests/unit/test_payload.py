@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from probes.payload import parse_payload
+from probes.serve_state import parse_payload
 from scalelag.errors import TargetError
 from scalelag.record.rows import ControllerHealth
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from scalelag.errors import UsageError
-from scalelag.plugin.payloads import Payload, Payloads, read_rows
-from scalelag.plugin.request_spec import asked_request, read_files
+from scalelag.options.request_spec import asked_request, read_files
+from scalelag.options.request_templates import Payload, Payloads, read_rows
 
 ROWS = ({"text": 'say "hi"', "id": "7"}, {"text": "größer", "id": "a b"})
 VALUES = {

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from probes.payload import parse_payload
-from probes.serve_api import Dashboard, Reply
+from probes.dashboard import Dashboard, Reply
+from probes.serve_state import parse_payload
+from scalelag.cluster.pin import check_pinned, pin, pinned_app
+from scalelag.cluster.preflight import Patience
 from scalelag.errors import TargetError, UsageError
-from scalelag.target.pin import check_pinned, pin, pinned_app
-from scalelag.target.preflight import Patience
 
 SCALING = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 8}}
 PINNED = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalelag.errors import UsageError
-from scalelag.record.plan import LoadPlan, parse_plan
+from scalelag.plan.stages import LoadPlan, parse_plan
 
 
 def stages(plan: LoadPlan) -> list[tuple[float, float, float, float]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalelag.cli.ray_load import Placement, placement_of
+from scalelag.cli.run.ray_load import Placement, placement_of
 from scalelag.errors import UsageError
 
 

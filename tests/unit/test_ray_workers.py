@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 import scalelag
-from probes.serve_api import DashboardError, Reply
+from probes.dashboard import DashboardError, Reply
+from scalelag.cluster.preflight import Patience
+from scalelag.cluster.ray_job.driver_main import in_turns, what_lacks
+from scalelag.cluster.ray_job.reach import Address
+from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.errors import TargetError
-from scalelag.target.preflight import Patience
-from scalelag.target.ray_workers import RayWorkers
-from scalelag.target.ray_workers_main import in_turns, what_lacks
-from scalelag.target.reach import Address
 
 LEADER = Address("10.0.0.7", 5557, "0.0.0.0")
 
@@ -95,7 +95,7 @@ def test_the_job_says_where_the_leader_is_how_many_are_wanted_and_of_which_versi
         pass
 
     assert shlex.split(str(ray.submitted["entrypoint"])) == [
-        *("python", "-m", "scalelag.target.ray_workers_main"),
+        *("python", "-m", "scalelag.cluster.ray_job.driver_main"),
         *("--leader", "10.0.0.7:5557"),
         *("--workers", "3"),
         *("--version", scalelag.__version__),

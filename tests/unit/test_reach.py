@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from scalelag.cluster.ray_job.reach import EVERYWHERE, leader_address
 from scalelag.errors import TargetError, UsageError
-from scalelag.target.reach import EVERYWHERE, leader_address
 
 DASHBOARD = "http://127.0.0.1:8265"
 

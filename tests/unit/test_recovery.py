@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from reports.analysis.recovery import NO_BREACH, recovery
-from reports.analysis.slo import Slo, parse_slo
+from reports.analysis.load.recovery import NO_BREACH, recovery
+from reports.analysis.load.slo import Slo, parse_slo
 from scalelag.errors import UsageError
-from scalelag.record.plan import LoadStep
+from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns
 
 ZERO_S = 1_000_000.0

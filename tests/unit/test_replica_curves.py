@@ -2,9 +2,14 @@
 
 import pytest
 
-from reports.analysis.charts import DecisionMark, ReplicaBar, Stretch
-from reports.analysis.replica_curves import decision_marks, replica_bars, replica_curve, some_bars
-from reports.analysis.timeline import build_timeline
+from reports.analysis.charts.replica_curves import (
+    decision_marks,
+    replica_bars,
+    replica_curve,
+    some_bars,
+)
+from reports.analysis.lag.timeline import build_timeline
+from reports.model.charts import DecisionMark, ReplicaBar, Stretch
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
 
 KEY = "default/Sleeper"

@@ -7,7 +7,7 @@ import pytest
 
 from scalelag.cli.report import Format, report
 from scalelag.errors import RecordError, UsageError
-from scalelag.plugin.run_options import run_options
+from scalelag.options.run_options import run_options
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from probes.cluster_status import parse_cluster_status
-from probes.payload import ServePayload, parse_payload
-from probes.serve_api import CLUSTER_STATUS_PATH, NODES_PATH, DashboardError, Reply
-from scalelag.target.room import Need, Room, look_for_room, misfits, shortages
+from probes.dashboard import CLUSTER_STATUS_PATH, NODES_PATH, DashboardError, Reply
+from probes.serve_state import ServePayload, parse_payload
+from scalelag.cluster.room import Need, Room, look_for_room, misfits, shortages
 
 MODEL = "default/Model"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scalelag.errors import RecordError, UsageError
-from scalelag.record.plan import parse_plan
+from scalelag.plan.stages import parse_plan
 from scalelag.record.requests_file import RequestColumns, RequestWriter
 from scalelag.record.rows import (
     ControllerHealth,

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from probes.payload import parse_payload
+from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
-from reports.analysis.model import Phase, StepReport
-from reports.analysis.step_lag import step_lag
-from reports.analysis.timeline import Timeline, build_timeline
-from scalelag.record.plan import LoadStep
+from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.model.report import Phase, StepReport
+from scalelag.plan.stages import LoadStep
 from scalelag.record.rows import Poll, Row, Transition
 
 KEY = "app/Model"

@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from reports.analysis.intervals import point
-from reports.analysis.latency import load_report
-from reports.analysis.stopping import stopping_report
-from reports.analysis.timeline import ReplicaLife, Timeline
-from scalelag.record.plan import LoadStep
+from reports.analysis.lag.stopping import stopping_report
+from reports.analysis.lag.timeline import ReplicaLife, Timeline
+from reports.analysis.load.latency import load_report
+from reports.model.intervals import point
+from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns, StreamColumns, rows_from
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locustfiles.stream_readers import ChatReader, EventStreamReader, StreamReader
-from scalelag.plugin.request_errors import WrongAnswerError
+from scalelag.plugin.worker.request_errors import WrongAnswerError
+from scalelag.users.engine.stream_readers import ChatReader, EventStreamReader, StreamReader
 
 DONE = "data: [DONE]\n\n"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scalelag.record.stretches import Counts, repeated, stretches
+from scalelag.plan.change_points import Counts, repeated, stretches
 
 Parts = list[tuple[float, float]]
 """(rate, seconds) of each stretch."""

@@ -7,15 +7,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from probes.payload import parse_payload
+from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
+from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gate
-from reports.analysis.model import Report
-from reports.analysis.summary import analyse
+from reports.model.report import Report
 from scalelag.errors import UsageError
+from scalelag.plan.stages import arrival_blocks, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.evidence_rows import CLUSTER_STATUS, LogEvent, LogKind, NoLog
-from scalelag.record.plan import arrival_blocks, parse_plan
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
 from scalelag.record.run_dir import RecordedRun

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from reports.analysis.intervals import Instant
-from reports.analysis.log_times import Decision
-from reports.analysis.timeline import ReplicaLife, Timeline, build_timeline
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.timeline import ReplicaLife, Timeline, build_timeline
+from reports.model.intervals import Instant
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
 
 KEY = "app/Model"

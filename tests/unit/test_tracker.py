@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from probes.payload import parse_payload
+from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from scalelag.record.rows import (
     ControllerRestart,

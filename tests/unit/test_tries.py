@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from scalelag.cli import tries as module
-from scalelag.cli.tries import Judged, Retries, TryEnd, fault_of, read_judged
+from scalelag.cli.run import retries as module
+from scalelag.cli.run.retries import Judged, Retries, TryEnd, fault_of, read_judged
 from scalelag.errors import InterruptedRunError, ScalelagError, TargetError, UsageError
-from scalelag.plugin.tries import (
+from scalelag.plugin.parent import (
     OUTCOME_VARIABLE,
     Outcome,
     earlier_tries,

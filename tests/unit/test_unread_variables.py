@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scalelag.target.unread_variables import ray_folder, unread, unread_variables
+from scalelag.cluster.unread_variables import ray_folder, unread, unread_variables
 
 PUSH_INTERVALS = (
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S",
@@ -45,7 +45,7 @@ def test_a_misspelt_variable_is_found():
 
 def test_ray_is_not_imported_for_it():
     code = (
-        "import sys; from scalelag.target.unread_variables import unread_variables; "
+        "import sys; from scalelag.cluster.unread_variables import unread_variables; "
         "assert unread_variables({'RAY_SERVE_NOPE': '1'}); assert 'ray' not in sys.modules"
     )
 

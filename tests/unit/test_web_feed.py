@@ -4,9 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from scalelag.plugin.run_options import run_options
-from scalelag.plugin.web_feed import Feed
-from scalelag.plugin.web_series import LoadSeries, Numbers, ReplicaSeries
+from scalelag.options.run_options import run_options
+from scalelag.plugin.web.feed import Feed
+from scalelag.plugin.web.series import LoadSeries, Numbers, ReplicaSeries
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentPoll, Gap, Poll, Transition
 from scalelag.record.run_info import DeploymentInfo

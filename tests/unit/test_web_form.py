@@ -3,9 +3,9 @@
 import pytest
 
 from scalelag.errors import UsageError
-from scalelag.plugin.options import OPTIONS
-from scalelag.plugin.run_options import run_options
-from scalelag.plugin.web_form import fixed_options, form_fields, form_values
+from scalelag.options.catalog import OPTIONS
+from scalelag.options.run_options import run_options
+from scalelag.plugin.web.form import fixed_options, form_fields, form_values
 
 
 def parsed(**given):

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from reports.analysis.charts import Band
-from reports.analysis.model import LoadStepReport, Report, StepReport
-from reports.render.html.parts import color
-from reports.render.wording import level
+from reports.model.charts import Band
+from reports.model.report import LoadStepReport, Report, StepReport
+from reports.render.tables.table import color
+from reports.render.text import level
 
 LEFT_PX = 66
 _MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}

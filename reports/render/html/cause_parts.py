@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from reports.analysis.findings import Evidence, FailureReport, Finding
-from reports.analysis.model import Report, StepReport
-from reports.render.causes import named, quotation, told_of
-from reports.render.wording import count, plain, shortened, step_name
+from reports.model.causes import Evidence, FailureReport, Finding
+from reports.model.report import Report, StepReport
+from reports.render.terminal.causes import named, quotation, told_of
+from reports.render.text import count, plain, shortened, step_name
 
 _MOST = 30
 _MOST_EVIDENCE = 8

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from reports.analysis.compare import ComparedFigure, Comparison
-from reports.analysis.compared_lines import ComparedLines, Line, Lines, LoadName, ReplicasName
-from reports.analysis.elastic_speedup import ElasticSpeedup
-from reports.analysis.model import Report
-from reports.render.compared_words import figure_cells, speedup_cells, speedup_figures
-from reports.render.html.parts import Column, Table
-from reports.render.wording import NOT_MEASURED, milliseconds, plain, rate
+from reports.analysis.comparing.compare import ComparedFigure, Comparison
+from reports.analysis.comparing.curves import ComparedLines, Line, Lines, LoadName, ReplicasName
+from reports.analysis.comparing.elastic_speedup import ElasticSpeedup
+from reports.model.report import Report
+from reports.render.tables.comparison import figure_cells, speedup_cells, speedup_figures
+from reports.render.tables.table import Column, Table
+from reports.render.text import NOT_MEASURED, milliseconds, plain, rate
 
 _MOST_ROWS = 600
 _MOST_REPLICA_ROWS = 1800

@@ -5,10 +5,9 @@ from typing import Any
 
 import msgspec
 
-from reports.analysis.compare import Comparison
-from reports.analysis.compared_lines import ComparedLines
-from reports.analysis.model import Report
-from reports.render.compared_words import SPEEDUP, ratio, rule
+from reports.analysis.comparing.compare import Comparison
+from reports.analysis.comparing.curves import ComparedLines
+from reports.model.report import Report
 from reports.render.html.axes import marked_steps, views
 from reports.render.html.compared_figures import (
     compared_latency,
@@ -17,10 +16,11 @@ from reports.render.html.compared_figures import (
 )
 from reports.render.html.compared_tables import figure_table, run_table, speedup_table
 from reports.render.html.embed import Script
-from reports.render.html.parts import Figure
 from reports.render.html.ratio_figure import ratio_figure
 from reports.render.html.shell import environment, shell
-from reports.render.wording import count, plain
+from reports.render.tables.comparison import SPEEDUP, ratio, rule
+from reports.render.tables.table import Figure
+from reports.render.text import count, plain
 
 _MOST_NAMED = 20
 _MOST_DECISIVE = 6

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from reports.analysis.model import DeploymentReport, StepReport
+from reports.model.report import DeploymentReport, StepReport
 from reports.render.html.axes import axis, layout
-from reports.render.html.parts import Column, Figure, Key, Table, color
-from reports.render.wording import NOT_MEASURED, is_shown, seconds, step_name
+from reports.render.tables.table import Column, Figure, Key, Table, color
+from reports.render.text import NOT_MEASURED, is_shown, seconds, step_name
 
 _ROW_PX = 26
 _FRAME_PX = 60

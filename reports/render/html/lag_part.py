@@ -1,12 +1,12 @@
 """The report of a run in short, as a part of another page: verdict, gates, lag, causes."""
 
-from reports.analysis.model import Report
+from reports.model.report import Report
 from reports.render.html.cause_parts import cause_parts, causes_left_out
 from reports.render.html.shell import environment
 from reports.render.html.summary_parts import facts, gate_lines, tiles
-from reports.render.html.tables import lag_tables, load_table
-from reports.render.lag_table import idle_reasons, idle_steps, remark
-from reports.render.wording import plain, reasons_of, step_name
+from reports.render.tables.lag import idle_reasons, idle_steps, remark
+from reports.render.tables.load import lag_tables, load_table
+from reports.render.text import plain, reasons_of, step_name
 
 _MOST_DEPLOYMENTS = 60
 _MOST_NOTES = 40

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from reports.analysis.charts import Charts, LoadBins
-from reports.analysis.model import Report
+from reports.model.charts import Charts, LoadBins
+from reports.model.report import Report
 from reports.render.html.axes import axis, layout, marked_steps, marks, time_axis
-from reports.render.html.parts import Column, Figure, Key, Table, color, rounded
-from reports.render.wording import count, level, milliseconds, rate
+from reports.render.tables.table import Column, Figure, Key, Table, color, rounded
+from reports.render.text import count, level, milliseconds, rate
 
 _HEIGHT_PX = 220
 _MOST_STEPS_TOLD = 6

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reports.analysis.compare import ComparedFigure, ComparedVerdict
-from reports.analysis.rank_tests import Effect
-from reports.render.compared_words import ratio
+from reports.analysis.comparing.compare import ComparedFigure, ComparedVerdict
+from reports.analysis.comparing.rank_tests import Effect
 from reports.render.html.axes import FONT_PX, axis, layout
-from reports.render.html.parts import Figure, Key, chart_text, color
-from reports.render.wording import count, plain
+from reports.render.tables.comparison import ratio
+from reports.render.tables.table import Figure, Key, chart_text, color
+from reports.render.text import count, plain
 
 MOST = 40
 _ROW_PX = 46

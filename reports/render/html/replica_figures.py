@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reports.analysis.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
-from reports.analysis.model import DeploymentReport
+from reports.model.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
+from reports.model.report import DeploymentReport
 from reports.render.html.axes import axis, layout, marks, time_axis
-from reports.render.html.parts import Column, Figure, Key, Table, chart_text, color, rounded
-from reports.render.wording import NOT_MEASURED, count, shortened
+from reports.render.tables.table import Column, Figure, Key, Table, chart_text, color, rounded
+from reports.render.text import NOT_MEASURED, count, shortened
 
 _HEIGHT_PX = 220
 _FRAME_PX = 56

@@ -2,19 +2,19 @@
 
 import msgspec
 
-from reports.analysis.charts import Charts
-from reports.analysis.model import DeploymentReport, Report
-from reports.render.following import following_texts
+from reports.model.charts import Charts
+from reports.model.report import DeploymentReport, Report
 from reports.render.html.axes import views
 from reports.render.html.cause_parts import cause_parts, causes_left_out
 from reports.render.html.embed import Script
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
-from reports.render.html.parts import Figure, Table
 from reports.render.html.replica_figures import lives_figure, replicas_figure
 from reports.render.html.shell import environment, shell
 from reports.render.html.summary_parts import facts, gate_lines, tiles
-from reports.render.html.tables import (
+from reports.render.tables.elasticity import following_texts
+from reports.render.tables.lag import idle_reasons, idle_steps, remark
+from reports.render.tables.load import (
     error_table,
     lag_tables,
     load_table,
@@ -22,9 +22,9 @@ from reports.render.html.tables import (
     stream_table,
     worker_table,
 )
-from reports.render.lag_table import idle_reasons, idle_steps, remark
-from reports.render.terminal import not_measured
-from reports.render.wording import plain, reasons_of, step_name
+from reports.render.tables.table import Figure, Table
+from reports.render.terminal.report import not_measured
+from reports.render.text import plain, reasons_of, step_name
 
 _MOST_NOTES = 100
 

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.render.html.embed import Script, asset, data_block, plotly_script, policy, script
-from reports.render.html.parts import Figure
+from reports.render.tables.table import Figure
 
 
 def environment() -> Environment:

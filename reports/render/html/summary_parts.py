@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from reports.analysis.intervals import Stat
-from reports.analysis.model import GateResult, LoadReport, ProbeReport, Report, RunSummary
-from reports.render.wording import (
+from reports.model.intervals import Stat
+from reports.model.report import GateResult, LoadReport, ProbeReport, Report, RunSummary
+from reports.render.text import (
     NOT_MEASURED,
     count,
     gate_figure,

@@ -1,0 +1,139 @@
+"""The Serve controller's logs back to the beginning of a run: rotated ones, and those of others."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from probes.logs.log_files import Limits, LogFile, LogReader, Tail, UnreadableError
+from probes.logs.log_lines import LogLine, Source, parse, records
+from probes.serve_state import ServePayload
+from scalelag.record.evidence_rows import NoLog
+
+_CONTROLLERS = "serve/controller_*.log"
+_MAX_OTHERS = 10
+
+
+class LogPart(msgspec.Struct, frozen=True):
+    """What was read of the logs of one component, in the order of their files.
+
+    `since_s` is the local time of the first entry read, None where there is none. `reached` tells
+    whether it goes back as far as was asked.
+    """
+
+    lines: tuple[LogLine, ...] = ()
+    since_s: float | None = None
+    reached: bool = False
+    missing: tuple[NoLog, ...] = ()
+
+
+def controller_log(payload: ServePayload | None) -> LogFile | None:
+    """Return where the controller's log is; None where that was not told."""
+    info = payload.controller_info if payload else None
+    if info is None or not info.node_id or not info.log_file_path:
+        return None
+    return LogFile(info.node_id, info.log_file_path.lstrip("/"))
+
+
+def proxy_logs(payload: ServePayload | None) -> list[LogFile]:
+    """Return where the proxies' logs are."""
+    return [
+        LogFile(node, proxy.log_file_path.lstrip("/"))
+        for node, proxy in (payload.proxies if payload else {}).items()
+        if proxy.log_file_path
+    ]
+
+
+def read_controller(
+    reader: LogReader, log: LogFile, since_local_s: float | None, limits: Limits
+) -> LogPart:
+    """Return what the controllers wrote since `since_local_s`, the newest one's log first.
+
+    A controller that is newer than that had others before it, whose logs lie beside its own.
+    None for `since_local_s` reads as much as the bound allows. Raises SpentError.
+    """
+    part = read_back(reader, log, "controller", since_local_s, limits.controller_bytes)
+    if part.reached or since_local_s is None:
+        return part
+    if not any(line.kind == "controller_started" for line in part.lines):
+        return part
+    try:
+        names = [name for name in reader.names(log.node, _CONTROLLERS) if name != log.name]
+    except UnreadableError as error:
+        return _with(part, NoLog(str(error), log.node, _CONTROLLERS))
+    for name in names[:_MAX_OTHERS]:
+        other = read_back(
+            reader, LogFile(log.node, name), "controller", since_local_s, limits.controller_bytes
+        )
+        recent = tuple(line for line in other.lines if line.local_s >= since_local_s)
+        if recent:
+            part = LogPart(recent + part.lines, other.since_s, other.reached, part.missing)
+    if len(names) > _MAX_OTHERS:
+        left_out = f"{len(names) - _MAX_OTHERS} more controllers' logs were left out"
+        part = _with(part, NoLog(left_out, log.node, _CONTROLLERS))
+    return part
+
+
+def read_back(
+    reader: LogReader,
+    log: LogFile,
+    source: Source,
+    since_local_s: float | None,
+    max_bytes: int,
+    only: bytes = b"",
+) -> LogPart:
+    """Return what a log says since `since_local_s`, from the files rotated out of it as well.
+
+    Lines without the text `only` in them are passed over. What cannot be read is told in
+    `missing`. Raises SpentError.
+    """
+    enough = _before(since_local_s)
+    end = reader.bytes_read + max_bytes
+    part = LogPart()
+    current = log
+    try:
+        for current in _files(reader, log):
+            tail = reader.tail(current, max_bytes, enough)
+            part = _earlier(part, tail, source, only)
+            part = msgspec.structs.replace(part, reached=any(map(enough, tail.lines[:50])))
+            if part.reached:
+                break
+            if not tail.whole or reader.bytes_read >= end:
+                reason = f"what came earlier is beyond the bound of {max_bytes / 1e6:g} MB"
+                return _with(part, NoLog(reason, current.node, current.name))
+    except UnreadableError as error:
+        return _with(part, NoLog(str(error), current.node, current.name))
+    return part
+
+
+def _files(reader: LogReader, log: LogFile) -> Iterator[LogFile]:
+    """Yield a log, and then, if it comes to that, what was rotated out of it, newest first."""
+    yield log
+    yield from reader.rotated(log)
+
+
+def _earlier(part: LogPart, tail: Tail, source: Source, only: bytes) -> LogPart:
+    """Return `part` with the lines of an earlier file before its own."""
+    first_s = next((record.local_s for record in records(tail.lines[:50])), None)
+    wanted: Iterable[bytes] = (line for line in tail.lines if only in line) if only else tail.lines
+    parsed = (parse(record, source) for record in records(wanted))
+    return msgspec.structs.replace(
+        part,
+        lines=(*(line for line in parsed if line is not None), *part.lines),
+        since_s=part.since_s if first_s is None else first_s,
+    )
+
+
+def _with(part: LogPart, missing: NoLog) -> LogPart:
+    return msgspec.structs.replace(part, missing=(*part.missing, missing))
+
+
+def _before(since_local_s: float | None) -> Callable[[bytes], bool]:
+    """Return the test whether a line was written before then; nothing is before None."""
+
+    def before(line: bytes) -> bool:
+        if since_local_s is None:
+            return False
+        record = next(records((line,)), None)
+        return record is not None and record.local_s < since_local_s
+
+    return before

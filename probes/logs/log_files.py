@@ -1,0 +1,249 @@
+"""Logs of a cluster's nodes over its dashboard, with a bound on what it may cost.
+
+The dashboard streams a file from its start, or its last N lines; a head is read by closing early.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from probes.dashboard import TIMED_OUT, Dashboard, DashboardError
+from scalelag.errors import TargetError
+
+LIST_PATH = "/api/v0/logs"
+FILE_PATH = "/api/v0/logs/file"
+
+_LONGEST_LINE = 1 << 20
+_FIRST_TAIL_LINES = 2000
+_TAIL_GROWTH = 4
+_SILENT_AFTER = 2
+"""Time-outs in a row after which a node is left alone: others may still answer."""
+_REFUSALS = (401, 403, 404)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What reading logs may cost. `total_s` and `total_bytes` are for all of them together.
+
+    `access_lines` and `access_bytes` bound how far into a replica's log its first request is
+    looked for, from the first access line on: requests end in another order than they begin.
+    """
+
+    total_s: float = 30.0
+    total_bytes: int = 100_000_000
+    read_timeout_s: float = 5.0
+    timeouts: int = 3
+    controller_bytes: int = 8_000_000
+    proxy_bytes: int = 4_000_000
+    replica_bytes: int = 2_000_000
+    replicas: int = 200
+    proxies: int = 20
+    access_lines: int = 200
+    access_bytes: int = 256_000
+    margin_s: float = 5.0
+
+
+class LogFile(msgspec.Struct, frozen=True):
+    """Where a log is: a node's id, and the file's name below Ray's folder of logs there."""
+
+    node: str
+    name: str
+
+
+class SpentError(TargetError):
+    """The bound on the whole is reached, or nothing answers any more: read no further logs."""
+
+
+class UnreadableError(TargetError):
+    """A log that cannot be read; the message is the reason, in short words."""
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """The end of a log: whole lines. `whole` if that is all of the file."""
+
+    lines: list[bytes]
+    whole: bool
+
+
+class LogReader:
+    """Reads logs through `dashboard`, within `limits`. `bytes_read` counts what came so far."""
+
+    def __init__(self, dashboard: Dashboard, limits: Limits, now: Callable[[], float]) -> None:
+        self._dashboard = dashboard
+        self._limits = limits
+        self._now = now
+        self._deadline_s = now() + limits.total_s
+        self._timeouts = 0
+        self._silent: Counter[str] = Counter()
+        self._ever = False
+        self.bytes_read = 0
+
+    def names(self, node: str, glob: str) -> list[str]:
+        """Names of the logs of a node that fit `glob`, such as `serve/controller_*.log`."""
+        body = b""
+        with self._open(node, f"{LIST_PATH}?node_id={quote(node)}&glob={quote(glob)}") as pieces:
+            for piece in pieces:
+                body += piece
+                if len(body) > _LONGEST_LINE:
+                    raise UnreadableError("its list of logs is endless")
+        return sorted(_names(body))
+
+    def rotated(self, log: LogFile) -> list[LogFile]:
+        """Return what was rotated out of `log`, newest first: `x.log.1`, `x.log.2`, ..."""
+        numbered: list[tuple[int, str]] = []
+        for name in self.names(log.node, f"{log.name}.*"):
+            number = name.removeprefix(f"{log.name}.")
+            if number.isascii() and number.isdecimal():
+                numbered.append((int(number), name))
+        return [LogFile(log.node, name) for _, name in sorted(numbered)]
+
+    @contextmanager
+    def head(self, log: LogFile, max_bytes: int) -> Generator[Iterator[bytes]]:
+        """Return the lines of `log` from its beginning, at most `max_bytes`; leave to stop."""
+        with self._open(log.node, _file_path(log, -1)) as pieces:
+            yield _lines(_bounded(pieces, max_bytes))
+
+    def tail(self, log: LogFile, max_bytes: int, enough: Callable[[bytes], bool]) -> Tail:
+        """Return the end of `log`: back to a line that is `enough`, or as far as the bound goes."""
+        asked = _FIRST_TAIL_LINES
+        best = self._last(log, asked, max_bytes)
+        while best is None and asked > 1:
+            asked //= _TAIL_GROWTH
+            best = self._last(log, asked, max_bytes)
+        if best is None:
+            raise UnreadableError(f"its last line is more than {max_bytes} bytes")
+        while not (best.whole or _reaches(best, enough)):
+            size = sum(len(line) + 1 for line in best.lines)
+            affordable = int(0.9 * max_bytes / size * len(best.lines))
+            wanted = min(asked * _TAIL_GROWTH, affordable)
+            longer = self._last(log, wanted, max_bytes) if wanted > asked else None
+            if longer is None:
+                break
+            asked, best = wanted, longer
+        return best
+
+    def last(self, log: LogFile, lines: int) -> list[bytes]:
+        """Return the last lines of `log`."""
+        tail = self._last(log, lines, self._limits.proxy_bytes)
+        return tail.lines if tail else []
+
+    def _last(self, log: LogFile, lines: int, max_bytes: int) -> Tail | None:
+        """Return the last `lines` lines; None where they are more than `max_bytes`."""
+        read = 0
+        gathered: list[bytes] = []
+        with self._open(log.node, _file_path(log, lines)) as pieces:
+            for piece in pieces:
+                read += len(piece)
+                if read > max_bytes:
+                    return None
+                gathered.append(piece)
+        found = list(_lines(iter(gathered)))
+        return Tail(found, whole=len(found) < lines)
+
+    @contextmanager
+    def _open(self, node: str, path: str) -> Generator[Iterator[bytes]]:
+        if self._silent[node] >= _SILENT_AFTER:
+            raise UnreadableError("its node did not answer before")
+        left_s = self._left_s()
+        try:
+            with self._dashboard.stream(path, min(self._limits.read_timeout_s, left_s)) as pieces:
+                yield self._counted(pieces)
+        except DashboardError as error:
+            raise self._unreadable(node, error) from error
+        self._answered(node)
+
+    def _answered(self, node: str) -> None:
+        self._timeouts = self._silent[node] = 0
+        self._ever = True
+
+    def _unreadable(self, node: str, error: DashboardError) -> TargetError:
+        reason = _reason(error)
+        if error.status in _REFUSALS and not self._ever:
+            return SpentError(reason)  # and so it would be for every other log
+        if error.status:
+            self._timeouts = 0
+            return UnreadableError(reason)
+        self._timeouts += 1
+        self._silent[node] += reason == TIMED_OUT  # else it is the dashboard that is gone
+        if self._timeouts >= self._limits.timeouts:
+            return SpentError(f"{reason}, {self._timeouts} times in a row")
+        return UnreadableError(reason)
+
+    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.bytes_read += len(piece)
+            yield piece
+            self._left_s()
+
+    def _left_s(self) -> float:
+        """Return the time left, in seconds. Raises SpentError where none or no bytes are."""
+        left_s = self._deadline_s - self._now()
+        if left_s <= 0:
+            raise SpentError(f"reading logs took longer than {self._limits.total_s:g} s")
+        if self.bytes_read > self._limits.total_bytes:
+            raise SpentError(f"logs of more than {self._limits.total_bytes / 1e6:g} MB were read")
+        return left_s
+
+
+def _file_path(log: LogFile, lines: int) -> str:
+    return f"{FILE_PATH}?node_id={quote(log.node)}&filename={quote(log.name)}&lines={lines}"
+
+
+def _reaches(tail: Tail, enough: Callable[[bytes], bool]) -> bool:
+    """Whether one of the first lines is: the very first may be in the middle of an entry."""
+    return any(enough(line) for line in tail.lines[:50])
+
+
+def _bounded(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+    read = 0
+    for piece in pieces:
+        read += len(piece)
+        yield piece
+        if read >= max_bytes:
+            return
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole lines; a line that does not end is none, and of one that is too long comes nothing."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+        if len(rest) > _LONGEST_LINE:
+            rest = b""
+    # A log's writer ends each line: what does not end was cut off by us, or is being written.
+
+
+class _Listing(msgspec.Struct, frozen=True):
+    result: dict[str, Any] = {}
+
+
+class _ListReply(msgspec.Struct, frozen=True):
+    data: _Listing = _Listing()
+
+
+def _names(body: bytes) -> list[str]:
+    """Return the names in a listing, which Ray sorts into categories."""
+    try:
+        reply = msgspec.json.decode(body, type=_ListReply)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableError("its list of logs makes no sense") from error
+    categories = [names for names in reply.data.result.values() if isinstance(names, list)]
+    return [name for names in categories for name in names if isinstance(name, str)]
+
+
+def _reason(error: DashboardError) -> str:
+    """Why a log could not be read, in short words."""
+    text = str(error).partition(f"answered {error.status}: ")[2]
+    if error.status == 500 and "not found at" in text:
+        return "there is no such file on the node"
+    if error.status == 500 and "Agent for node" in text:
+        return "the node is gone, or no dashboard agent runs on it"
+    if error.status == 404:
+        return "HTTP 404: this dashboard gives no logs"
+    if error.status in (401, 403):
+        return f"HTTP {error.status}: the dashboard refuses access to logs"
+    return f"{error.reason}: {text[:100]}" if text else error.reason

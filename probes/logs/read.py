@@ -1,0 +1,126 @@
+"""What the cluster's logs say of a run, and what could not be read of them.
+
+Read once, at the end of a run, over the dashboard. Nothing here raises: what cannot be read is a
+`NoLog` row, and what polling saw stays.
+"""
+
+from collections.abc import Callable, Sequence
+
+from probes.dashboard import Dashboard
+from probes.logs.controller_logs import controller_log, proxy_logs, read_back, read_controller
+from probes.logs.log_events import LogsRead, ReplicaLog, evidence_rows
+from probes.logs.log_files import Limits, LogReader, SpentError
+from probes.logs.log_lines import LogLine
+from probes.logs.node_clocks import Bound, agree
+from probes.logs.node_pings import ping_numbers, try_ping
+from probes.logs.replica_heads import new_replicas, try_head
+from probes.pacing import ClockOffset
+from probes.serve_state import ServePayload
+from scalelag.record.evidence_rows import EvidenceRow, NoLog
+from scalelag.record.rows import Transition
+
+
+def read_evidence(
+    dashboard: Dashboard,
+    transitions: Sequence[Transition],
+    payload: ServePayload | None,
+    window: tuple[float, float],
+    clock: ClockOffset | None,
+    now: Callable[[], float],
+    limits: Limits | None = None,
+) -> list[EvidenceRow]:
+    """Return clocks of nodes, events by time, and what could not be read and why.
+
+    `transitions` are those of the run, by time; their deployments are the ones that count.
+    `payload` is Serve's state at the end, None where it could not be had; `window` are beginning
+    and end of the run, in Unix seconds. `clock` is the controller's clock against ours.
+    """
+    limits = limits or Limits()
+    reading = _Reading(LogReader(dashboard, limits, now), now, limits)
+    try:
+        reading.controllers(payload, window[0])
+        reading.starts(transitions)
+        reading.complaints(payload, window[0])
+    except SpentError as error:
+        reading.missing.append(NoLog(f"{error}; what was not read by then is left out"))
+    return evidence_rows(reading.read(), transitions, window, clock, limits.margin_s)
+
+
+class _Reading:
+    """Reads log after log, and keeps what it has when a bound ends it."""
+
+    def __init__(self, reader: LogReader, now: Callable[[], float], limits: Limits) -> None:
+        self._reader = reader
+        self._now = now
+        self._limits = limits
+        self._numbers = ping_numbers()
+        self._pings: dict[str, tuple[Bound, ...]] = {}
+        self._controller_node: str | None = None
+        self._controller: tuple[LogLine, ...] = ()
+        self._replicas: list[ReplicaLog] = []
+        self._proxies: list[tuple[str, LogLine]] = []
+        self.missing: list[NoLog] = []
+
+    def controllers(self, payload: ServePayload | None, since_s: float) -> None:
+        """Read what the controller wrote since then."""
+        log = controller_log(payload)
+        if log is None:
+            self.missing.append(NoLog("the dashboard does not tell where the controller's log is"))
+            return
+        self._controller_node = log.node
+        part = read_controller(self._reader, log, self._local_s(log.node, since_s), self._limits)
+        self._controller = part.lines
+        self.missing += part.missing
+
+    def starts(self, transitions: Sequence[Transition]) -> None:
+        """Read the beginnings of the logs of the replicas that came, the last ones first."""
+        nodes = {line.replica: line.on_node for line in self._controller if line.on_node}
+        found = new_replicas(transitions)
+        for new in found[: self._limits.replicas]:
+            node = new.node or nodes.get(new.replica)
+            lines, missing = try_head(self._reader, new, node, self._limits)
+            if missing:
+                self.missing.append(missing)
+            if node is not None and lines:
+                self._replicas.append(ReplicaLog(new, node, tuple(lines)))
+                self._ping(node)
+        left_out = len(found) - self._limits.replicas
+        if left_out > 0:
+            self.missing.append(NoLog(f"the logs of {left_out} replicas that came first: too many"))
+
+    def complaints(self, payload: ServePayload | None, since_s: float) -> None:
+        """Read what the proxies complained of since then."""
+        logs = proxy_logs(payload)
+        for log in logs[: self._limits.proxies]:
+            since_local_s = self._local_s(log.node, since_s)
+            part = read_back(
+                self._reader, log, "proxy", since_local_s, self._limits.proxy_bytes, b"queue length"
+            )
+            self._proxies += [(log.node, line) for line in part.lines]
+            self.missing += part.missing
+        left_out = len(logs) - self._limits.proxies
+        if left_out > 0:
+            self.missing.append(NoLog(f"the logs of {left_out} proxies: too many"))
+
+    def read(self) -> LogsRead:
+        """Return all that was read so far."""
+        return LogsRead(
+            self._controller_node,
+            self._controller,
+            tuple(self._replicas),
+            tuple(self._proxies),
+            self._pings,
+            tuple(self.missing),
+        )
+
+    def _ping(self, node: str) -> tuple[Bound, ...]:
+        if node not in self._pings:
+            self._pings[node] = ()
+            pings = try_ping(self._reader, node, self._now, self._numbers)
+            self._pings[node] = tuple(ping.bound for ping in pings)
+        return self._pings[node]
+
+    def _local_s(self, node: str, at_s: float) -> float | None:
+        """Return what the node's clock showed at a time of ours, less a margin; None if unknown."""
+        agreed = agree(self._ping(node))
+        return None if agreed is None else at_s + agreed.bound.lo_s - self._limits.margin_s

@@ -1,0 +1,132 @@
+"""Logs of replicas: which to read, where they are, and what the beginning of one says."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from probes.logs.log_files import Limits, LogFile, LogReader, UnreadableError
+from probes.logs.log_lines import LogLine, parse, records
+from scalelag.record.evidence_rows import NoLog
+from scalelag.record.rows import DeploymentKey, Transition
+
+_FOLDER = "serve/"
+# Ray's own rule for names of files.
+_NOT_IN_NAMES = re.compile(r"[^\x20-\x7E]|[<>:\"/\\|?*]")
+
+
+class NewReplica(msgspec.Struct, frozen=True):
+    """A replica that came while we watched; `changes` are all that was seen of it, by time."""
+
+    replica: str
+    deployment: DeploymentKey
+    changes: tuple[Transition, ...]
+
+    @property
+    def node(self) -> str | None:
+        """The node that it was last seen on; None where it was never given one."""
+        return next((change.node for change in self.changes[::-1] if change.node), None)
+
+    @property
+    def log_name(self) -> str:
+        """Its log below Ray's folder of logs: as told, else as Ray names it."""
+        told = next((change.log_file for change in self.changes[::-1] if change.log_file), None)
+        if told:
+            return told.lstrip("/")
+        app, _, name = self.deployment.partition("/")
+        component = _NOT_IN_NAMES.sub("_", f"{app}_{name}" if app else name)
+        return f"{_FOLDER}replica_{component}_{self.replica}.log"
+
+
+def new_replicas(transitions: Sequence[Transition]) -> list[NewReplica]:
+    """Return the replicas that were first listed, or became RUNNING, while we watched.
+
+    The last to appear stands first. One that only went is none: what its log says of its start
+    was before. Nor is one that a restarted controller found again.
+    """
+    changes: dict[str, list[Transition]] = {}
+    for change in transitions:
+        changes.setdefault(change.replica, []).append(change)
+    found = [
+        NewReplica(replica, own[0].deployment, tuple(own))
+        for replica, own in changes.items()
+        if any(_came(change) for change in own)
+    ]
+    return sorted(found, key=lambda new: new.changes[0].hi_s, reverse=True)
+
+
+def _came(change: Transition) -> bool:
+    if change.lo_s is None:
+        return False
+    if change.from_state is None:
+        return change.to_state in ("STARTING", "RUNNING")
+    return change.to_state == "RUNNING" and change.from_state == "STARTING"
+
+
+def read_head(
+    reader: LogReader, log: LogFile, limits: Limits
+) -> tuple[list[LogLine], NoLog | None]:
+    """Return what the beginning of a replica's log says, and what is missing of it.
+
+    Of its requests there is only the one that began first. Raises UnreadableError and SpentError.
+    """
+    lines = _head(reader, log, limits)
+    if not any(line.kind == "init_entered" for line in lines):
+        # A log that is rotated begins in the last file that was rotated out.
+        older = reader.rotated(log)
+        if older:
+            lines = _head(reader, older[-1], limits)
+            if not any(line.kind == "init_entered" for line in lines):
+                missing = NoLog("its beginning was rotated away", log.node, log.name)
+                return _first_of_each(lines), missing
+    return _first_of_each(lines), None
+
+
+def _head(reader: LogReader, log: LogFile, limits: Limits) -> list[LogLine]:
+    found: list[LogLine] = []
+    accesses = 0
+    first_access_bytes = 0
+    with reader.head(log, limits.replica_bytes) as raw:
+        for record in records(raw):
+            line = parse(record, "replica")
+            if line is not None:
+                found.append(line)
+                if line.kind == "first_request":
+                    first_access_bytes = first_access_bytes or reader.bytes_read
+                    accesses += 1
+            if accesses >= limits.access_lines:
+                break
+            if accesses and reader.bytes_read - first_access_bytes > limits.access_bytes:
+                break
+    return found
+
+
+def _first_of_each(lines: Sequence[LogLine]) -> list[LogLine]:
+    """Return the lines with one start and end of initialising, and one request, left of each."""
+    kept = [
+        line for line in lines if line.kind not in ("init_entered", "init_done", "first_request")
+    ]
+    for kind in ("init_entered", "init_done"):
+        kept += [line for line in lines if line.kind == kind][:1]
+    requests = [line for line in lines if line.kind == "first_request"]
+    if requests:
+        kept.append(min(requests, key=lambda line: line.local_s))
+    return kept
+
+
+def try_head(
+    reader: LogReader, new: NewReplica, node: str | None, limits: Limits
+) -> tuple[list[LogLine], NoLog | None]:
+    """Return as `read_head`, for a replica on `node`; what fails is told and never raised.
+
+    Raises SpentError only.
+    """
+    if node is None:
+        reason = "it was gone, or the run ended, before its node was known"
+        return [], NoLog(reason, file=new.log_name, replica=new.replica)
+    log = LogFile(node, new.log_name)
+    try:
+        lines, missing = read_head(reader, log, limits)
+    except UnreadableError as error:
+        return [], NoLog(str(error), node, log.name, new.replica)
+    return lines, missing and msgspec.structs.replace(missing, replica=new.replica)

@@ -1,0 +1,217 @@
+"""A recorded run in, its analysis out."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from reports.analysis.curves import Analysis, Curves, Series
+from reports.analysis.deployment import analyse_deployment
+from reports.analysis.diagnosis.weigh import leading
+from reports.analysis.gates import Gate, judge
+from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.analysis.lint.run import lint_run
+from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.latency import load_report
+from reports.analysis.load.load_workers import worker_reports
+from reports.analysis.recovery_run import deployment_with, load_with, recoveries
+from reports.analysis.validity import (
+    Problem,
+    invalid_through,
+    probe_report,
+    run_problems,
+    warnings,
+)
+from reports.model.causes import Cause, EvidenceReport, FailureReport, Finding
+from reports.model.report import (
+    GateResult,
+    Report,
+    RunSummary,
+    Verdict,
+)
+from scalelag.plan.stages import LoadStep
+from scalelag.record.evidence_rows import CLUSTER_STATUS
+from scalelag.record.requests_file import RequestColumns, rows_from
+from scalelag.record.run_dir import RecordedRun
+from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
+
+_BIN_S = 1.0
+
+
+def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
+    """Analyse `run` and judge `gates`. Raises UsageError for a gate on an unwatched deployment."""
+    info = run.info
+    watched_s = _watched_s(run)
+    steps = _measured_steps(info, watched_s)
+    timelines = {
+        key: build_timeline(key, run.polls, run.transitions, run.events, info.clock)
+        for key in info.target.watched
+    }
+    concurrency = Concurrency(run.requests)
+    analysed = {
+        key: analyse_deployment(run, key, steps, timeline, concurrency)
+        for key, timeline in timelines.items()
+    }
+    recovered = recoveries(run, steps)
+    deployments = {key: deployment_with(one.report, recovered) for key, one in analysed.items()}
+    evidence = _evidence(run)
+    rows = rows_from(run.requests, info.zero_s + info.warmup_s)
+    planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
+    if planned is not None:
+        planned -= run.requests.count - rows.count
+    load = msgspec.structs.replace(
+        load_with(load_report(rows, planned, steps, info.plan.unit, info.zero_s), recovered),
+        workers=worker_reports(info.load_workers, run.requests),
+    )
+    probe = probe_report(run, watched_s)
+    summary = _run_summary(info, watched_s)
+    of_run = {"requests": load, "load": load, "probe": probe, "run": summary, "evidence": evidence}
+    judged = judge(gates, deployments, of_run)
+    problems = run_problems(run, load, probe, watched_s)
+    report = Report(
+        schema_version=SCHEMA_VERSION,
+        run=summary,
+        verdict=_verdict(problems, judged),
+        reasons=tuple(problem.text for problem in problems),
+        gates=judged,
+        deployments=deployments,
+        load=load,
+        probe=probe,
+        warnings=tuple(warnings(run, deployments, load, timelines)),
+        not_measured=_not_measured(run, evidence),
+        failures=_failures([f for one in analysed.values() for f in one.failures]),
+        evidence=evidence,
+        invalid_through=invalid_through(problems),
+        lint=lint_run(run, timelines, steps),
+    )
+    return Analysis(report=report, curves=_curves(run, timelines, watched_s))
+
+
+def _watched_s(run: RecordedRun) -> float:
+    """Seconds from the plan's start to the last that was recorded."""
+    ends = [run.info.watched_until_s or 0.0, run.info.load_ended_s or 0.0]
+    if run.polls:
+        ends.append(run.polls[-1].received_s)
+    if run.requests.count:
+        ends.append(float(run.requests.intended_s[-1]))
+    return max(0.0, max(ends) - run.info.zero_s)
+
+
+def _measured_steps(info: RunInfo, watched_s: float) -> tuple[LoadStep, ...]:
+    """Steps that were reached, holds cut where recording ended, edges where they really were."""
+    moved = {edge.planned_s: edge.actual_s for edge in info.edges}
+    reached_s = watched_s if info.status == "complete" else min(watched_s, _load_s(info, watched_s))
+    steps: list[LoadStep] = []
+    for step in info.plan.steps(watched_s):
+        if step.at_s > reached_s:
+            break
+        begun_s = moved.get(step.at_s, step.at_s)
+        ended_s = min(moved.get(step.hold_until_s, step.hold_until_s), max(reached_s, begun_s))
+        if ended_s > begun_s:
+            steps.append(LoadStep(step.index, begun_s, ended_s, step.from_level, step.to_level))
+    return tuple(steps)
+
+
+def _load_s(info: RunInfo, watched_s: float) -> float:
+    return info.load_ended_s - info.zero_s if info.load_ended_s else watched_s
+
+
+def _failures(found: Sequence[FailureReport]) -> tuple[FailureReport, ...]:
+    """One report a step, with the findings of every deployment."""
+    by_step: dict[int, FailureReport] = {}
+    for failure in found:
+        known = by_step.get(failure.index)
+        findings = _one_each((*(known.findings if known else ()), *failure.findings))
+        by_step[failure.index] = msgspec.structs.replace(
+            failure, findings=findings, cause=leading(findings)
+        )
+    return tuple(by_step[index] for index in sorted(by_step))
+
+
+def _one_each(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Of each cause the finding that explains the most: deployments share their requests."""
+    most: dict[Cause, Finding] = {}
+    for finding in findings:
+        known = most.get(finding.cause)
+        if known is None or (finding.seconds or 0.0) > (known.seconds or 0.0):
+            most[finding.cause] = finding
+    return tuple(most.values())
+
+
+def _evidence(run: RecordedRun) -> EvidenceReport:
+    reason = None
+    if not run.events:
+        logs = [row.reason for row in run.unread if row.file != CLUSTER_STATUS]
+        reason = logs[0] if logs else "no log was read"
+    return EvidenceReport(
+        log_lines=len(run.events),
+        snapshots=len(run.snapshots),
+        node_error_s={clock.node: clock.error_s for clock in run.node_clocks},
+        unread=len(run.unread),
+        reason=reason,
+    )
+
+
+def _not_measured(run: RecordedRun, evidence: EvidenceReport) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if evidence.reason is not None:
+        found["exact moments of phases"] = evidence.reason
+    for row in run.unread:
+        if row.file == CLUSTER_STATUS:
+            found[CLUSTER_STATUS] = row.reason
+    return found
+
+
+def _verdict(problems: Sequence[Problem], gates: Sequence[GateResult]) -> Verdict:
+    if problems:
+        return "invalid"
+    verdicts = {gate.verdict for gate in gates}
+    if "fail" in verdicts:
+        return "fail"
+    return "inconclusive" if "inconclusive" in verdicts else "pass"
+
+
+def _run_summary(info: RunInfo, watched_s: float) -> RunSummary:
+    return RunSummary(
+        name=info.name,
+        status=info.status,
+        reason=info.reason,
+        versions=info.versions,
+        started_s=info.zero_s,
+        load_s=min(_load_s(info, watched_s), watched_s),
+        duration_s=watched_s,
+        steps=info.plan.text,
+        repeat=info.plan.repeat,
+        unit=info.plan.unit,
+        arrivals=info.arrivals,
+        seed=info.seed,
+        host=info.target.host,
+        dashboard=info.target.dashboard,
+        embedded=info.target.embedded,
+        workers=info.workers,
+    )
+
+
+def _curves(run: RecordedRun, timelines: dict[str, Timeline], watched_s: float) -> Curves:
+    zero_s = run.info.zero_s
+    bins = max(1, int(np.ceil(watched_s / _BIN_S)))
+    return Curves(
+        bin_s=_BIN_S,
+        times_s=tuple(float(i * _BIN_S) for i in range(bins)),
+        offered_rps=_rate(run.requests, zero_s, bins, completed=False),
+        completed_rps=_rate(run.requests, zero_s, bins, completed=True),
+        replicas={
+            key: Series(
+                times_s=tuple(look.received_s - zero_s for look in timeline.looks),
+                running=tuple(look.running for look in timeline.looks),
+                target=tuple(look.target for look in timeline.looks),
+            )
+            for key, timeline in timelines.items()
+        },
+    )
+
+
+def _rate(rows: RequestColumns, zero_s: float, bins: int, *, completed: bool) -> tuple[float, ...]:
+    chosen = rows.intended_s[rows.error < 0] if completed else rows.intended_s
+    counts, _ = np.histogram(chosen - zero_s, bins=bins, range=(0.0, bins * _BIN_S))
+    return tuple(float(count) / _BIN_S for count in counts)

@@ -1,0 +1,1 @@
+"""Series for the charts of a report, thinned to what can be seen."""

@@ -1,0 +1,115 @@
+"""From a run and its report to what charts draw of it, thinned to what one page can hold."""
+
+from collections.abc import Sequence
+
+from reports.analysis.charts.load_bins import load_bins
+from reports.analysis.charts.replica_curves import (
+    decision_marks,
+    replica_bars,
+    replica_curve,
+    some_bars,
+)
+from reports.analysis.lag.timeline import build_timeline
+from reports.model.charts import Band, Charts, DeploymentCharts
+from reports.model.report import DeploymentReport, Report
+from scalelag.record.run_dir import RecordedRun
+
+MOST_DEPLOYMENTS = 12
+MOST_CHANGES = 1000
+MOST_REPLICAS = 1000
+MOST_DECISIONS = 1000
+MOST_BANDS = 40
+
+
+def chart_series(run: RecordedRun, report: Report) -> Charts:
+    """What charts draw of `run`, whose `report` says how long it was watched and what was critical."""
+    zero_s, end_s = run.info.zero_s, max(1.0, report.run.duration_s)
+    load = load_bins(run.requests, zero_s, end_s)
+    shown = scaling(report)[:MOST_DEPLOYMENTS]
+    notes: list[str] = []
+    if load.bin_s > 1:
+        notes.append(f"load and latency are drawn in bins of {load.bin_s:g} s")
+    if left_out := len(scaling(report)) - len(shown):
+        notes.append(f"{left_out} more deployments that scale are not drawn")
+    deployments: dict[str, DeploymentCharts] = {}
+    for key in shown:
+        deployments[key], thinned = _deployment(run, key, report, end_s, len(shown))
+        notes += [f"{key}: {text}" for text in thinned]
+    return Charts(
+        end_s=end_s,
+        load=load,
+        deployments=deployments,
+        unseen=unseen_bands(run),
+        restarts=restart_bands(run),
+        thinned=tuple(notes),
+    )
+
+
+def unseen_bands(run: RecordedRun) -> tuple[Band, ...]:
+    """When the probe saw nothing, the shortest first; of very many the longest."""
+    zero_s = run.info.zero_s
+    unseen = [
+        Band(max(0.0, gap.from_s - zero_s), gap.to_s - zero_s, gap.reason)
+        for gap in run.gaps
+        if gap.to_s > zero_s
+    ]
+    return tuple(sorted(unseen, key=_width_s)[-MOST_BANDS:])
+
+
+def restart_bands(run: RecordedRun) -> tuple[Band, ...]:
+    """Between which looks the Serve controller restarted; of very many the first."""
+    zero_s = run.info.zero_s
+    return tuple(
+        Band(row.lo_s - zero_s, row.hi_s - zero_s, "the Serve controller restarted")
+        for row in run.restarts[:MOST_BANDS]
+    )
+
+
+def scaling(report: Report) -> list[str]:
+    """Deployments that can scale or did; those that did come first."""
+    changed = {
+        key: deployment.replicas.min != deployment.replicas.max
+        for key, deployment in report.deployments.items()
+    }
+    able = [
+        key
+        for key, deployment in report.deployments.items()
+        if deployment.autoscaling is not None or changed[key]
+    ]
+    return sorted(able, key=lambda key: not changed[key])
+
+
+def _width_s(band: Band) -> float:
+    return band.to_s - band.from_s
+
+
+def _deployment(
+    run: RecordedRun, key: str, report: Report, end_s: float, drawn: int
+) -> tuple[DeploymentCharts, list[str]]:
+    """The charts of one of `drawn` deployments, and what was left out of them."""
+    info = run.info
+    timeline = build_timeline(key, run.polls, run.transitions, run.events, info.clock)
+    curve, is_thinned = replica_curve(key, run.polls, info.zero_s, MOST_CHANGES // drawn)
+    every_bar = replica_bars(timeline, _critical(report.deployments[key]), info.zero_s, end_s)
+    bars = some_bars(every_bar, MOST_REPLICAS // drawn)
+    every_decision = decision_marks(timeline, info.zero_s)
+    decisions = every_decision[: MOST_DECISIONS // drawn]
+    notes = ["of its replica counts only the extremes are drawn"] if is_thinned else []
+    notes += _left_out("replicas", bars, every_bar)
+    notes += _left_out("decisions", decisions, every_decision)
+    return DeploymentCharts(curve, tuple(bars), tuple(decisions)), notes
+
+
+def _critical(deployment: DeploymentReport) -> dict[str, list[int]]:
+    """Numbers of the steps by their critical replica."""
+    found: dict[str, list[int]] = {}
+    for step in deployment.steps:
+        if step.critical_replica is not None:
+            found.setdefault(step.critical_replica, []).append(step.index)
+    return found
+
+
+def _left_out(what: str, shown: Sequence[object], everything: Sequence[object]) -> list[str]:
+    if len(shown) == len(everything):
+        return []
+    return [f"{len(shown):,} of {len(everything):,} {what} are drawn"]

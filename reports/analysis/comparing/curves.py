@@ -1,0 +1,177 @@
+"""What a comparison draws: the curves of each run, over seconds since its plan's start, and medians."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.charts.load_bins import load_bins
+from reports.analysis.charts.of_run import (
+    MOST_BANDS,
+    MOST_CHANGES,
+    MOST_DEPLOYMENTS,
+    restart_bands,
+    scaling,
+    unseen_bands,
+)
+from reports.analysis.charts.replica_curves import replica_curve
+from reports.model.charts import Band
+from reports.model.report import Report
+from scalelag.record.run_dir import RecordedRun
+
+MOST_RUNS = 8
+MOST_POINTS = 1000
+
+LoadName = Literal["offered_rps", "completed_rps", "latency_p95_ms"]
+ReplicasName = Literal["running", "target"]
+_LOAD: tuple[LoadName, ...] = ("offered_rps", "completed_rps", "latency_p95_ms")
+_REPLICAS: tuple[ReplicasName, ...] = ("running", "target")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Values from each of `times_s` until the next, the last until `end_s`; None is not known."""
+
+    times_s: tuple[float, ...]
+    values: tuple[float | None, ...]
+    end_s: float
+
+    def at(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values at those moments, NaN where there is none."""
+        values = np.array([np.nan, *self.values, np.nan], np.float64)
+        return values[np.searchsorted([*self.times_s, self.end_s], times_s, side="right")]
+
+
+class RunLines(msgspec.Struct, frozen=True):
+    """What is drawn of one run; the load is in bins of `bin_s`."""
+
+    end_s: float
+    bin_s: float
+    load: dict[LoadName, Line]
+    replicas: dict[str, dict[ReplicasName, Line]]
+    unseen: tuple[Band, ...]
+    restarts: tuple[Band, ...]
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """A quantity of one side: the median of all its runs, and where there are several, some of them."""
+
+    median: Line
+    runs: tuple[Line, ...] = ()
+
+
+class SideLines(msgspec.Struct, frozen=True):
+    """What is drawn of one side; of a deployment that it has not, nothing."""
+
+    load: dict[LoadName, Lines]
+    replicas: dict[str, dict[ReplicasName, Lines]]
+
+
+class ComparedLines(msgspec.Struct, frozen=True):
+    """What is drawn of both sides. `thinned` says in sentences what was left out."""
+
+    end_s: float
+    base: SideLines
+    candidate: SideLines
+    deployments: tuple[str, ...]
+    unseen: tuple[Band, ...] = ()
+    restarts: tuple[Band, ...] = ()
+    thinned: tuple[str, ...] = ()
+
+
+def run_lines(run: RecordedRun, report: Report) -> RunLines:
+    """What a comparison draws of `run`, so that the run itself need not be kept."""
+    zero_s, end_s = run.info.zero_s, max(1.0, report.run.duration_s)
+    bins = load_bins(run.requests, zero_s, end_s)
+    keys = scaling(report)
+    curves = {
+        key: replica_curve(key, run.polls, zero_s, max(4, MOST_CHANGES // len(keys)))[0]
+        for key in keys
+    }
+    return RunLines(
+        end_s=end_s,
+        bin_s=bins.bin_s,
+        load={
+            name: Line(bins.from_s, getattr(bins, name), bins.from_s[-1] + bins.bin_s)
+            for name in _LOAD
+        },
+        replicas={
+            key: {
+                name: Line(curve.times_s, getattr(curve, name), curve.times_s[-1])
+                for name in _REPLICAS
+            }
+            for key, curve in curves.items()
+            if curve.times_s
+        },
+        unseen=unseen_bands(run),
+        restarts=restart_bands(run),
+    )
+
+
+def compared_lines(base: Sequence[RunLines], candidate: Sequence[RunLines]) -> ComparedLines:
+    """Both sides, aligned at the start of their plans."""
+    runs = (*base, *candidate)
+    keys = tuple(dict.fromkeys(key for run in runs for key in run.replicas))
+    shown = keys[:MOST_DEPLOYMENTS]
+    return ComparedLines(
+        end_s=max(run.end_s for run in runs),
+        base=_side(base, shown),
+        candidate=_side(candidate, shown),
+        deployments=shown,
+        unseen=tuple(band for run in runs for band in run.unseen)[:MOST_BANDS],
+        restarts=tuple(band for run in runs for band in run.restarts)[:MOST_BANDS],
+        thinned=tuple(_thinned(base, candidate, len(keys) - len(shown))),
+    )
+
+
+def _side(runs: Sequence[RunLines], keys: Sequence[str]) -> SideLines:
+    most = MOST_POINTS // max(1, len(keys))
+    replicas: dict[str, dict[ReplicasName, Lines]] = {}
+    for key in keys:
+        own = [run.replicas[key] for run in runs if key in run.replicas]
+        if own:
+            replicas[key] = {name: _lines([one[name] for one in own], most) for name in _REPLICAS}
+    load: dict[LoadName, Lines] = {
+        name: _lines([run.load[name] for run in runs], MOST_POINTS) for name in _LOAD
+    }
+    return SideLines(load, replicas)
+
+
+def _lines(runs: Sequence[Line], most: int) -> Lines:
+    if len(runs) == 1:
+        return Lines(runs[0])
+    return Lines(median_line(runs, most), tuple(runs[:MOST_RUNS]))
+
+
+def median_line(lines: Sequence[Line], most: int = MOST_POINTS) -> Line:
+    """The median of `lines` at each moment, None where fewer than half of them are known.
+
+    It changes where any of them does, or where that would be too often, at `most` moments.
+    """
+    edges = np.unique([at_s for line in lines for at_s in (*line.times_s, line.end_s)])
+    if edges.size > most + 1:
+        edges = np.linspace(edges[0], edges[-1], most + 1)
+    values = np.array([line.at(edges[:-1]) for line in lines])
+    enough = 2 * (~np.isnan(values)).sum(axis=0) >= len(lines)
+    medians: list[float | None] = [None] * enough.size
+    for place in np.flatnonzero(enough):
+        medians[place] = float(np.nanmedian(values[:, place]))
+    return Line(tuple(edges[:-1].tolist()), tuple(medians), float(edges[-1]))
+
+
+def _thinned(
+    base: Sequence[RunLines], candidate: Sequence[RunLines], deployments_left: int
+) -> list[str]:
+    notes: list[str] = []
+    widest_s = max(run.bin_s for run in (*base, *candidate))
+    if widest_s > 1:
+        notes.append(f"load and latency are drawn in bins of up to {widest_s:g} s")
+    if deployments_left:
+        notes.append(f"{deployments_left} more deployments that scale are not drawn")
+    notes += [
+        f"of the {len(runs)} runs of the {side} {MOST_RUNS} are drawn; the median is of all"
+        for side, runs in (("base", base), ("candidate", candidate))
+        if len(runs) > MOST_RUNS
+    ]
+    return notes

@@ -1,0 +1,115 @@
+"""How much more closely one build follows its demand than another (METRICS.md, section 4)."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from reports.model.elasticity import DemandKind, ElasticityReport
+from reports.model.intervals import Span, median
+from reports.model.report import Report
+
+FIGURES = ("theta_u_pct", "theta_o_pct", "tau_u_pct", "tau_o_pct")
+
+
+class ElasticFigures(msgspec.Struct, frozen=True):
+    """Of one side the medians over those `runs` in which they were measured, against `demand`."""
+
+    runs: int
+    demand: DemandKind | None
+    capacity_rps: float | None
+    theta_u_pct: Span
+    theta_o_pct: Span
+    tau_u_pct: Span
+    tau_o_pct: Span
+
+
+class ElasticSpeedup(msgspec.Struct, frozen=True):
+    """How much more closely the candidate followed the demand for a deployment: above 1 it did.
+
+    `value` is null for `reason`.
+    """
+
+    deployment: str
+    value: float | None = None
+    base: ElasticFigures | None = None
+    candidate: ElasticFigures | None = None
+    reason: str | None = None
+
+
+def elastic_speedups(
+    base: Mapping[str, Report], candidate: Mapping[str, Report]
+) -> tuple[ElasticSpeedup, ...]:
+    """One for each deployment that scales by itself in any of the runs, which stand by their names."""
+    keys = {
+        key: None
+        for report in (*base.values(), *candidate.values())
+        for key, deployment in report.deployments.items()
+        if deployment.autoscaling is not None
+    }
+    return tuple(_speedup_of(key, *_sides(key, base, candidate)) for key in keys)
+
+
+def _sides(key: str, *sides: Mapping[str, Report]) -> list[ElasticFigures | str]:
+    return [
+        elastic_figures(
+            [run.deployments[key].elasticity for run in side.values() if key in run.deployments]
+        )
+        for side in sides
+    ]
+
+
+def _speedup_of(
+    key: str, base: ElasticFigures | str, candidate: ElasticFigures | str
+) -> ElasticSpeedup:
+    found = ElasticSpeedup(
+        key,
+        base=None if isinstance(base, str) else base,
+        candidate=None if isinstance(candidate, str) else candidate,
+    )
+    if isinstance(base, str):
+        return msgspec.structs.replace(found, reason=f"not measured in the base: {base}")
+    if isinstance(candidate, str):
+        return msgspec.structs.replace(found, reason=f"not measured in the candidate: {candidate}")
+    value = elastic_speedup(candidate, base)
+    if isinstance(value, str):
+        return msgspec.structs.replace(found, reason=value)
+    return msgspec.structs.replace(found, value=value)
+
+
+def elastic_speedup(candidate: ElasticFigures, base: ElasticFigures) -> float | str:
+    """The fourth root of the product of the ratios of all four figures, base over candidate.
+
+    Where one of the candidate is 0, or each was measured against a demand of its own, the reason why
+    there is none.
+    """
+    if (base.demand, base.capacity_rps) != (candidate.demand, candidate.capacity_rps):
+        return "base and candidate were measured against different demands"
+    product = 1.0
+    for name in FIGURES:
+        mine, theirs = (getattr(side, name).value for side in (candidate, base))
+        if not mine:
+            return f"{name} of the candidate is 0, and nothing can be divided by it"
+        product *= theirs / mine
+    return product**0.25
+
+
+def elastic_figures(reports: Sequence[ElasticityReport]) -> ElasticFigures | str:
+    """The medians over `reports`, or why there are none."""
+    measured = [report for report in reports if report.theta_u_pct is not None]
+    if not measured:
+        return _why_not(reports)
+    against: set[tuple[DemandKind | None, float | None]] = {
+        (report.demand, report.capacity_rps) for report in measured
+    }
+    if len(against) > 1:
+        return "its runs were measured against different demands"
+    ((demand, capacity_rps),) = against
+    medians = {name: median([getattr(one, name) for one in measured]) for name in FIGURES}
+    return ElasticFigures(len(measured), demand, capacity_rps, **medians)
+
+
+def _why_not(reports: Sequence[ElasticityReport]) -> str:
+    for report in reports:
+        if reason := report.reason or report.demand_reason:
+            return reason
+    return "it was not watched"

@@ -1,0 +1,43 @@
+"""One figure over several runs."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from reports.analysis import metrics
+from reports.model.intervals import Span
+from reports.model.report import Report
+
+
+class TrendPoint(msgspec.Struct, frozen=True):
+    """The figure in one run; `span` is None for `reason`. `started_s` is None where unknown."""
+
+    run: str
+    started_s: float | None = None
+    span: Span | None = None
+    reason: str | None = None
+
+
+def trend(name: str, runs: Mapping[str, Report | str]) -> tuple[TrendPoint, ...]:
+    """`[DEPLOYMENT:]FIGURE` of each run, named as in gates; of several the highest.
+
+    A text in place of a report is why there is none. Raises UsageError for a figure that no report has.
+    """
+    wanted = metrics.parse_wanted(name)
+    points = (_point(run, found, wanted) for run, found in runs.items())
+    return tuple(sorted(points, key=lambda point: (point.started_s or 0.0, point.run)))
+
+
+def _point(run: str, found: Report | str, wanted: metrics.Wanted) -> TrendPoint:
+    if isinstance(found, str):
+        return TrendPoint(run, reason=found)
+    of_run = {name: getattr(found, name) for name in metrics.RUN_PARTS if name != "requests"}
+    of_run["requests"] = found.load
+    spans = [
+        one.span
+        for one in metrics.select(wanted, found.deployments, of_run)
+        if one.span is not None
+    ]
+    if not spans:
+        return TrendPoint(run, found.run.started_s, reason="not measured")
+    return TrendPoint(run, found.run.started_s, max(spans, key=lambda span: (span.upper, span.lo)))

@@ -1,0 +1,1 @@
+"""Causes of late steps: facts, rules over them, and how findings are weighed."""

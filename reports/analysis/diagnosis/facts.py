@@ -1,0 +1,236 @@
+"""Everything that a diagnosis of one step looks at, gathered once from all rows of a run."""
+
+import msgspec
+
+from probes.cluster_status import demand_resources
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.timeline import ReplicaLife, Timeline
+from reports.model.causes import Evidence
+from reports.model.report import StepReport
+from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
+from scalelag.record.rows import DeploymentKey, StatusChange
+from scalelag.record.run_dir import RecordedRun
+from scalelag.record.run_info import DeploymentInfo
+
+_MATCH = 0.01
+_FOREVER_S = float("inf")
+WANTS_MORE = 1.1
+"""More than so many times what replicas are meant for wants more: open requests swing."""
+
+FAILED_CHECKS: tuple[LogKind, ...] = ("health_check_failed", "health_check_timed_out")
+"""Lines on single checks; Serve gives a replica up after 3 in a row."""
+
+_LOOPS = 4
+_LOST_S = 1.0
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """A replica that waited for its place, from its submission until it began to initialise."""
+
+    life: ReplicaLife
+    from_s: float
+    to_s: float
+    over: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long it waited, or had waited when looked at."""
+        return self.to_s - self.from_s
+
+
+class StepFacts(msgspec.Struct, frozen=True):
+    """One step of one deployment, and what was recorded from its start until `until_s`.
+
+    `begun_s`, `ended_s` (of its hold) and `until_s` are Unix seconds on the load generator's clock,
+    as is all in `run`. `ongoing` is the mean number of open requests in the last quarter of the hold,
+    `ongoing_earlier` in the quarter before; None where requests cannot be told from those of other
+    deployments.
+    """
+
+    key: DeploymentKey
+    run: RecordedRun
+    timeline: Timeline
+    step: StepReport
+    info: DeploymentInfo | None
+    policy: Policy | None
+    begun_s: float
+    ended_s: float
+    ongoing: float | None
+    loop_s: float | None
+    ongoing_earlier: float | None = None
+    until_s: float = _FOREVER_S
+
+    @property
+    def answered_s(self) -> float:
+        """When the step was answered for good; the end of its hold where it was not."""
+        total = self.step.total_s
+        if total is None or total.value is None:
+            return self.ended_s
+        return max(self.begun_s + total.value, self._lost_again_until_s())
+
+    def _lost_again_until_s(self) -> float:
+        """Until when replicas were missing again, for 1 s and more, that the step had got already.
+
+        The step's own begin where none were.
+        """
+        settled, total = self.step.target_after, self.step.total_s
+        if self.step.direction != "up" or settled is None or total is None or total.value is None:
+            return self.begun_s
+        after = self.timeline.looks_within(self.begun_s + total.value, self.ended_s)
+        short = [look.received_s for look in after if look.running < settled]
+        lost_again = bool(short) and short[-1] - short[0] >= _LOST_S
+        return short[-1] if lost_again else self.begun_s
+
+    @property
+    def by_s(self) -> float:
+        """The end of what is looked at."""
+        return min(self.until_s, self.ended_s)
+
+    @property
+    def lag_s(self) -> float:
+        """How long it took, or the hold where it was not over by its end."""
+        return self.answered_s - self.begun_s
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it took longer than the configuration explains, or did not stay at its end.
+
+        A step without a new replica is late where more were wanted at the end of its hold.
+        """
+        total = self.step.total_s
+        if total is None:
+            return self.step.direction == "up" and self.wants_more
+        if self._lost_again_until_s() > self.begun_s:
+            return True
+        return total.value is None or self.late_s is None or self.late_s > 0.0
+
+    @property
+    def late_s(self) -> float | None:
+        """By how much it surely took longer than the configuration explains; None: not known.
+
+        A mean that rises with the load may lead to several decisions: the last of them comes within
+        a look-back more. A slow loop is no part of the configuration; the floor has it as it is.
+        """
+        total, floor = self.step.total_s, self.step.floor
+        if total is None or floor is None or self.policy is None:
+            return None
+        slow_s = _LOOPS * max(0.0, (self.loop_s or DEFAULT_LOOP_S) - DEFAULT_LOOP_S)
+        ended_s = self.begun_s + total.lo
+        decided = [d for d in self.decisions(up=self.step.direction == "up") if d.at.lo_s < ended_s]
+        rising_s = self.policy.look_back_period_s if len(decided) > 1 else 0.0
+        return total.lo - (floor.worst_s - slow_s + rising_s)
+
+    @property
+    def wanted(self) -> float | None:
+        """Replicas that the open requests at the end of the hold ask for, not rounded."""
+        if self.ongoing is None or self.policy is None:
+            return None
+        return self.ongoing / self.policy.target_ongoing_requests
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether that is more than were RUNNING."""
+        running, wanted = self.step.replicas_after, self.wanted
+        return running is not None and wanted is not None and wanted > running * WANTS_MORE
+
+    @property
+    def noticed_s(self) -> float:
+        """How long it may take until the autoscaler knows that it wants other replicas."""
+        policy = self.policy
+        if policy is None:
+            return _FOREVER_S
+        pushed_s = max(policy.metrics_interval_s, policy.look_back_period_s)
+        return policy.sample_s + pushed_s + _LOOPS * (self.loop_s or DEFAULT_LOOP_S)
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """Resources that one replica asks for; empty where that is not known."""
+        return (self.info.required_resources if self.info else None) or {}
+
+    def within(self, at_s: float) -> bool:
+        """Whether a moment is looked at."""
+        return self.begun_s <= at_s <= self.by_s
+
+    def at(self, unix_s: float) -> float:
+        """Seconds since the plan's start."""
+        return unix_s - self.run.info.zero_s
+
+    def config(self, name: str, default: object) -> object:
+        """A setting of the deployment outside of its autoscaling, as deployed."""
+        value = self.info.config.get(name) if self.info else None
+        return default if value is None else value
+
+    def now(self, name: str) -> str:
+        """` from 2`, for a setting of the autoscaling policy; empty where it is not known."""
+        value = getattr(self.policy, name, None)
+        return "" if value is None else f" from {value:g}"
+
+    def critical(self) -> ReplicaLife | None:
+        """The replica that the step waited for; None for a step down."""
+        name = self.step.critical_replica
+        if self.step.direction != "up" or name is None:
+            return None
+        return next((life for life in self.timeline.replicas if life.replica == name), None)
+
+    def decisions(self, *, up: bool) -> list[Decision]:
+        """The autoscaler's decisions in one direction."""
+        return [
+            d
+            for d in self.timeline.decisions
+            if self.within(d.at.mid_s) and (d.after > d.before) == up
+        ]
+
+    def events(self, *kinds: LogKind) -> list[LogEvent]:
+        """Lines of these kinds about this deployment, or about none."""
+        return [
+            event
+            for event in self.run.events
+            if event.kind in kinds
+            and self.within(event.at_s)
+            and event.deployment in (None, self.key)
+        ]
+
+    def statuses(self) -> list[StatusChange]:
+        """Changes of the deployment's status and message."""
+        return [
+            row for row in self.run.statuses if row.deployment == self.key and self.within(row.hi_s)
+        ]
+
+    def waits(self) -> list[Wait]:
+        """Replicas that waited for their place, the longest first."""
+        waits = [self._wait(life) for life in self.timeline.replicas]
+        found = [wait for wait in waits if wait is not None]
+        return sorted(found, key=lambda wait: -wait.seconds)
+
+    def _wait(self, life: ReplicaLife) -> Wait | None:
+        from_s = max(life.begun.mid_s, self.begun_s)
+        ended = life.entered or life.allocated or life.stopping
+        to_s = min(ended.mid_s if ended else self.by_s, self.by_s)
+        if from_s >= to_s:
+            return None
+        return Wait(life, from_s, to_s, over=ended is not None and ended.mid_s <= self.by_s)
+
+    def snapshots(self, from_s: float, to_s: float) -> list[tuple[ClusterSnapshot, float]]:
+        """What the cluster's status said between two moments, and until when each said so.
+
+        A look that shows nothing new is not written: a snapshot holds until the next one.
+        """
+        rows = self.run.snapshots
+        ends = [*(row.received_s for row in rows[1:]), _FOREVER_S]
+        return [
+            (row, end_s)
+            for row, end_s in zip(rows, ends, strict=False)
+            if row.received_s <= to_s and end_s >= from_s
+        ]
+
+    def is_ours(self, demand: str) -> bool:
+        """Whether a pending demand is what one replica of this deployment asks for."""
+        asked = demand_resources(demand)
+        return bool(self.asked) and all(
+            abs(asked.get(name, 0.0) - amount) < _MATCH for name, amount in self.asked.items()
+        )
+
+    def quote(self, event: LogEvent, text: str) -> Evidence:
+        """A log line as evidence."""
+        return Evidence(text, self.at(event.at_s), event.node, event.raw)

@@ -1,0 +1,219 @@
+"""When the Serve controller stood still, and which nodes dropped out, during a step."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.lag.policy import DEFAULT_LOOP_S
+from reports.model.causes import Evidence
+
+# A busy machine makes single turns of the loop several times as long, and answers late by a second.
+_LATE_ANSWER_S = 1.5
+_MARK_S = 1.5
+_WINDOW_S = 2.0
+_PACE_RATIO = 0.25
+_DECISION_S = 1.0
+_TOGETHER = 2
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """A time in which the controller answered nothing, or turned its loop far too seldom."""
+
+    from_s: float
+    to_s: float
+    text: str
+
+    @property
+    def seconds(self) -> float:
+        """How long."""
+        return self.to_s - self.from_s
+
+    def overlap_s(self, from_s: float, to_s: float) -> float:
+        """How much of it lies between two moments."""
+        return max(0.0, min(self.to_s, to_s) - max(self.from_s, from_s))
+
+
+def stalls(facts: StepFacts) -> list[Stall]:
+    """When the controller did not answer, or had under a quarter of its turns, by time."""
+    silent = [*_late_answers(facts), *_gaps(facts)]
+    slow = [s for s in _slow_turns(facts) if _covered_s(s, silent) < s.seconds / 2]
+    return sorted([*silent, *slow], key=lambda stall: stall.from_s)
+
+
+def _covered_s(stall: Stall, others: Sequence[Stall]) -> float:
+    """How much of a stall lies in others, which do not overlap one another."""
+    return sum(stall.overlap_s(other.from_s, other.to_s) for other in others)
+
+
+def _late_answers(facts: StepFacts) -> Iterator[Stall]:
+    for poll in facts.run.polls:
+        seconds = poll.received_s - poll.sent_s
+        if seconds >= _LATE_ANSWER_S and _overlaps(facts, poll.sent_s, poll.received_s):
+            text = f"answered after {seconds:.1f} s"
+            yield _stall(facts, poll.sent_s, poll.received_s, text)
+
+
+def _gaps(facts: StepFacts) -> Iterator[Stall]:
+    for gap in facts.run.gaps:
+        if gap.to_s > gap.from_s and _overlaps(facts, gap.from_s, gap.to_s):
+            text = f"gave no usable answer for {gap.to_s - gap.from_s:.1f} s ({gap.reason})"
+            yield _stall(facts, gap.from_s, gap.to_s, text)
+
+
+def _overlaps(facts: StepFacts, from_s: float, to_s: float) -> bool:
+    return from_s < facts.by_s and to_s > facts.begun_s
+
+
+def _stall(facts: StepFacts, from_s: float, to_s: float, text: str) -> Stall:
+    return Stall(max(from_s, facts.begun_s), min(to_s, facts.by_s), text)
+
+
+class _Mark(NamedTuple):
+    """How many turns the loop had taken at a moment, since when it was started."""
+
+    at_s: float
+    turns: int
+    start: float | None
+
+
+def _slow_turns(facts: StepFacts) -> Iterator[Stall]:
+    """Stretches, each 2 s and more, in which the loop had under a quarter of its turns."""
+    marks = [
+        _Mark(poll.received_s, c.loops, c.start_time_s)
+        for poll in facts.run.polls
+        if (c := poll.controller) is not None
+        and c.loops is not None
+        and facts.within(poll.received_s)
+    ]
+    stretch: tuple[_Mark, _Mark] | None = None
+    for first, then in _slow_windows(marks, facts.loop_s or DEFAULT_LOOP_S):
+        if stretch is not None and first.at_s <= stretch[1].at_s:
+            stretch = (stretch[0], then)
+        else:
+            if stretch is not None:
+                yield _turned(*stretch)
+            stretch = (first, then)
+    if stretch is not None:
+        yield _turned(*stretch)
+
+
+def _slow_windows(marks: Sequence[_Mark], pace_s: float) -> Iterator[tuple[_Mark, _Mark]]:
+    for place, first in enumerate(marks):
+        later = (m for m in marks[place + 1 :] if m.at_s - first.at_s >= _WINDOW_S)
+        then = next(later, None)
+        if then is None or then.start != first.start:
+            continue
+        if (then.turns - first.turns) * pace_s < _PACE_RATIO * (then.at_s - first.at_s):
+            yield first, then
+
+
+def _turned(first: _Mark, then: _Mark) -> Stall:
+    turns, seconds = then.turns - first.turns, then.at_s - first.at_s
+    return Stall(first.at_s, then.at_s, f"turned its loop {turns} times in {seconds:.1f} s")
+
+
+class MarkWait(msgspec.Struct, frozen=True):
+    """A replica that had initialised, and was not RUNNING yet.
+
+    Its reconfigure, where it has a user_config, and its first health check come in between.
+    `stood`: whether the controller stood still meanwhile; otherwise it waited for one of these.
+    """
+
+    replica: str
+    from_s: float
+    to_s: float
+    stood: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long."""
+        return self.to_s - self.from_s
+
+
+def mark_wait(facts: StepFacts) -> MarkWait | None:
+    """What the critical replica waited for after it had initialised; None for less than 1.5 s."""
+    life = facts.critical()
+    if life is None or life.initialized is None or life.initialized.mid_s >= facts.by_s:
+        return None
+    from_s = life.initialized.mid_s
+    to_s = min(life.running.mid_s, facts.by_s) if life.running else facts.by_s
+    stood_s = _covered_s(Stall(from_s, to_s, ""), stalls(facts))
+    if to_s - from_s < _MARK_S:
+        return None
+    return MarkWait(life.replica, from_s, to_s, stood_s >= (to_s - from_s) / 2)
+
+
+class LostNode(msgspec.Struct, frozen=True):
+    """A node that dropped out: since when at the latest, and what shows it."""
+
+    node: str
+    at_s: float
+    shown: tuple[Evidence, ...]
+
+
+def lost_nodes(facts: StepFacts) -> list[LostNode]:
+    """Nodes that dropped out. Two of three must show it: proxy, replicas, and Ray's node count."""
+    proxies, replicas = _lost_proxies(facts), _replicas_given_up(facts)
+    fewer = _fewer_nodes(facts)
+    lost: list[LostNode] = []
+    for node in proxies.keys() | replicas.keys():
+        shown = [shown for shown in (proxies.get(node), replicas.get(node), fewer) if shown]
+        if len(shown) >= _TOGETHER:
+            at_s = min(evidence.at_s or 0.0 for evidence in shown) + facts.run.info.zero_s
+            lost.append(LostNode(node, at_s, tuple(shown)))
+    return lost
+
+
+def _lost_proxies(facts: StepFacts) -> dict[str, Evidence]:
+    """Serve's proxies that were HEALTHY and did not become so again."""
+    lost: dict[str, Evidence] = {}
+    for row in facts.run.proxies:
+        if row.from_state == "HEALTHY" and facts.within(row.hi_s):
+            state = row.to_state or "listed no more"
+            text = f"Serve's proxy on node {row.node[:8]} went from HEALTHY to {state}"
+            lost[row.node] = Evidence(text, facts.at(row.hi_s), row.node)
+        elif row.to_state == "HEALTHY":
+            lost.pop(row.node, None)
+    return lost
+
+
+def _replicas_given_up(facts: StepFacts) -> dict[str, Evidence]:
+    """Nodes all of whose RUNNING replicas were given up, without a decision to have fewer."""
+    fewer = [d.at.mid_s for d in facts.decisions(up=False)]
+    running: Counter[str] = Counter()
+    given_up: dict[str, list[float]] = {}
+    for life in facts.timeline.replicas:
+        if not life.node or not life.running or life.running.lo_s > facts.by_s:
+            continue
+        stopping = life.stopping
+        if stopping is None or stopping.mid_s > facts.by_s:
+            running[life.node] += 1
+        elif facts.within(stopping.mid_s) and all(
+            abs(at_s - stopping.mid_s) > _DECISION_S for at_s in fewer
+        ):
+            given_up.setdefault(life.node, []).append(stopping.mid_s)
+    return {
+        node: Evidence(
+            f"all replicas of node {node[:8]} ({len(times)}) were given up",
+            facts.at(min(times)),
+            node,
+        )
+        for node, times in given_up.items()
+        if not running[node]
+    }
+
+
+def _fewer_nodes(facts: StepFacts) -> Evidence | None:
+    """What Ray's cluster status said when it counted fewer nodes than before."""
+    for earlier, later in pairwise(facts.run.snapshots):
+        had, has = sum(earlier.active.values()), sum(later.active.values())
+        if has < had and facts.within(later.received_s):
+            failed = [name for name in later.failed if name not in earlier.failed]
+            named = f"; failed: {failed[0]}" if failed else ""
+            text = f"Ray's cluster status went from {had} active nodes to {has}{named}"
+            return Evidence(text, facts.at(later.received_s))
+    return None

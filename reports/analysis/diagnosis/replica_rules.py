@@ -1,0 +1,254 @@
+"""Signs of replicas and their settings: health_check, slow_init, bounds, configured_delay."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from reports.analysis.diagnosis.facts import FAILED_CHECKS, WANTS_MORE, StepFacts
+from reports.analysis.diagnosis.outages import mark_wait, stalls
+from reports.analysis.diagnosis.rule import Rule, Sign
+from reports.analysis.floor_report import FloorReport
+from reports.analysis.lag.phases import failed_tries
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.model.causes import Evidence
+
+_SLOW_INIT_S = 1.5
+_CONFIGURED_SHARE = 0.5
+_SHORTEST_HOLD_S = 1.0
+
+
+def starts_failed(facts: StepFacts) -> Iterator[Sign]:
+    """Replicas were given up before they ran: what they raised is in Serve's log and message."""
+    crashes = facts.events("start_failed")
+    messages = [row for row in facts.statuses() if "failed to start" in row.message]
+    if not (crashes or messages):
+        return
+    failed = failed_tries(facts.timeline, facts.begun_s, facts.by_s)
+    begun_s = [life.begun.mid_s for life in failed]
+    begun_s += [event.at_s for event in crashes] + [row.hi_s for row in messages]
+    times = len(failed) or len(crashes) or len(messages)
+    text = f"{times} {'replica was' if times == 1 else 'replicas were'} given up before RUNNING"
+    raw = crashes[-1].raw if crashes else messages[-1].message
+    shown = [Evidence(text, facts.at(min(begun_s)), raw=raw)]
+    critical = facts.critical()
+    over = critical is not None and critical.running is not None
+    to_s = critical.begun.mid_s if critical and over else facts.by_s
+    yield Sign(min(begun_s), max(to_s, min(begun_s)), tuple(shown))
+
+
+def checks_failed(facts: StepFacts) -> Iterator[Sign]:
+    """Replicas that ran failed their health check so often that Serve gave them up."""
+    stopped = facts.events("unhealthy_stopped")
+    unhealthy = [row for row in facts.statuses() if row.trigger == "HEALTH_CHECK_FAILED"]
+    if not (stopped or unhealthy):
+        return
+    checks = facts.events(*FAILED_CHECKS)
+    gone = len({event.replica for event in stopped})
+    text = (
+        f"health checks failed, and Serve gave up {gone} {'replica' if gone == 1 else 'replicas'}"
+    )
+    first_s = min([e.at_s for e in (*checks, *stopped)] + [row.hi_s for row in unhealthy])
+    raw = checks[0].raw if checks else next((row.message for row in unhealthy), None)
+    yield Sign(first_s, facts.answered_s, (Evidence(text, facts.at(first_s), raw=raw),))
+
+
+def not_ready(facts: StepFacts) -> Iterator[Sign]:
+    """A replica's constructor was done, and its reconfigure or first health check took long.
+
+    A slow reconfigure is a slow_init; checks that fail elsewhere tell that it was the check.
+    """
+    mark = mark_wait(facts)
+    if mark is not None and not mark.stood:
+        text = (
+            f"replica {mark.replica} had its constructor done {mark.seconds:.1f} s before RUNNING"
+        )
+        yield Sign(
+            mark.from_s,
+            mark.to_s,
+            (Evidence(text, facts.at(mark.from_s)),),
+            tell_apart="reconfigure (where there is a user_config) and the first check_health come "
+            "in between: let each log how long it took",
+        )
+
+
+def reconfigured_long(facts: StepFacts) -> Iterator[Sign]:
+    """The same, where no check was seen to fail."""
+    if not facts.events(*FAILED_CHECKS):
+        yield from not_ready(facts)
+
+
+def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
+    """What is raised must be mended; a slow check can be waited for."""
+    if all("before RUNNING" in shown.text for sign in signs for shown in sign.shown):
+        return (
+            "Mend what the constructor, reconfigure or first check_health raises: Serve tries again "
+            "at once, and each try costs a whole start-up."
+        )
+    timeout = facts.config("health_check_timeout_s", 30)
+    period = facts.config("health_check_period_s", 10)
+    return (
+        "Find out why check_health raised or hung. If it is only slow, raise health_check_timeout_s "
+        f"from {timeout} or health_check_period_s from {period}: 3 failures in a row end a replica."
+    )
+
+
+def initialised_long(facts: StepFacts) -> Iterator[Sign]:
+    """The critical replica was long in its constructor."""
+    life = facts.critical()
+    begun = (life.entered or life.allocated) if life else None
+    if life is None or begun is None or begun.mid_s >= facts.by_s:
+        return
+    done = life.initialized or life.running
+    over = done is not None and done.lo_s <= facts.by_s
+    to_s = done.mid_s if done and over else facts.by_s
+    if to_s - begun.mid_s < _SLOW_INIT_S:
+        return
+    text = f"replica {life.replica} initialised for {to_s - begun.mid_s:.1f} s"
+    if not over:
+        text = f"{text} and was not done at the end"
+    elif life.initialized is None:
+        text = f"{text}, marking it RUNNING included (no log was read)"
+    shown = [Evidence(text, facts.at(begun.mid_s), life.node)]
+    shown += [facts.quote(e, "Serve says so") for e in facts.events("slow_to_initialize")[:1]]
+    stood = any(s.to_s > begun.mid_s and s.from_s < to_s for s in stalls(facts))
+    doubt = "the replica's own log tells when it was initialised; the controller stood still"
+    yield Sign(
+        begun.mid_s,
+        to_s,
+        tuple(shown),
+        tell_apart=doubt if stood and life.initialized is None else None,
+    )
+
+
+def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """A quicker constructor, or replicas in reserve."""
+    needed = f" to {facts.step.target_after}" if facts.step.target_after else ""
+    return (
+        "Make __init__ and reconfigure quicker (weights on local disk, lazy imports), or keep "
+        f"replicas in reserve: min_replicas{facts.now('min_replicas')}{needed}, or a lower "
+        f"target_ongoing_requests{facts.now('target_ongoing_requests')}."
+    )
+
+
+def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
+    """All replicas that max_replicas allows were RUNNING, and the open requests wanted more."""
+    policy, running = facts.policy, facts.step.replicas_after
+    if policy is None or running is None or running < policy.max_replicas:
+        return
+    ongoing = facts.ongoing
+    if ongoing is None:
+        said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
+        ongoing = said[-1] if said else 0.0
+    wanted = ongoing / policy.target_ongoing_requests
+    if facts.step.direction == "up" and wanted > running * WANTS_MORE and not _is_worked_off(facts):
+        text = (
+            f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
+            f"{policy.target_ongoing_requests:g} that is {math.ceil(wanted)} replicas, and "
+            f"max_replicas is {policy.max_replicas}"
+        )
+        yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
+
+
+def _is_worked_off(facts: StepFacts) -> bool:
+    """Whether what is open shrinks so fast that it is a backlog, which will be gone soon."""
+    policy, running, earlier = facts.policy, facts.step.replicas_after, facts.ongoing_earlier
+    if facts.ongoing is None or policy is None or running is None or earlier is None:
+        return False
+    return 2 * facts.ongoing - earlier < running * policy.target_ongoing_requests
+
+
+def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """A higher bound."""
+    wanted = f" towards {math.ceil(facts.wanted)}" if facts.wanted else ""
+    return (
+        f"Raise max_replicas{facts.now('max_replicas')}{wanted} (what piles up is counted too: fewer "
+        "may do), or shed load with max_queued_requests."
+    )
+
+
+def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
+    """The configuration explains at least half of the lag, or is longer than the hold."""
+    total, floor, policy = facts.step.total_s, facts.step.floor, facts.policy
+    if policy is None:
+        return
+    if total is None:
+        text = _never_due(facts, policy)
+        seconds = facts.lag_s
+    elif floor is None:
+        return
+    elif total.value is None:
+        text = _longer_than_hold(facts, floor, total.lo)
+        seconds = min(_configured_s(floor), facts.lag_s)
+    else:
+        # Where a step is on time, its decision was, whenever a report of the counts was due.
+        decide = facts.step.phase("decide")
+        on_time_s = decide.value if decide and not facts.is_late else None
+        seconds = on_time_s or _configured_s(floor)
+        share = f"{seconds:.1f} s of {total.value:.1f} s are the configuration's"
+        text = share if seconds >= _CONFIGURED_SHARE * total.value else ""
+    if text:
+        shown = Evidence(f"{text} ({_settings(facts, policy)})")
+        yield Sign(facts.begun_s, facts.answered_s, (shown,), seconds)
+
+
+def _configured_s(floor: FloorReport) -> float:
+    """What of a floor is settings: a slow loop is none."""
+    return floor.detect_s + floor.delay_s + min(floor.loop_s, 3 * DEFAULT_LOOP_S)
+
+
+def _never_due(facts: StepFacts, policy: Policy) -> str:
+    """Other replicas were wanted at the end of the hold, and its delay was not over."""
+    up, hold_s = facts.step.direction == "up", facts.step.hold_s
+    delay_s = policy.upscale_delay_s if up else policy.downscale_delay_s
+    running, wanted = facts.step.replicas_after or 0, facts.wanted
+    missed = facts.wants_more if up else wanted is not None and _fewer(wanted, running, policy)
+    if not missed or facts.decisions(up=up):
+        return ""
+    if not _SHORTEST_HOLD_S <= hold_s <= delay_s + facts.noticed_s:
+        return ""
+    return f"the hold of {hold_s:.1f} s left the delay of {delay_s:g} s no time: no decision"
+
+
+def _fewer(wanted: float, running: int, policy: Policy) -> bool:
+    return running > policy.min_replicas and math.ceil(wanted) < running
+
+
+def _longer_than_hold(facts: StepFacts, floor: FloorReport, proven_s: float) -> str:
+    if floor.total_s < proven_s:
+        return ""
+    return f"the hold of {facts.step.hold_s:.1f} s is shorter than the floor, {floor.total_s:.1f} s"
+
+
+def _settings(facts: StepFacts, policy: Policy) -> str:
+    name, delay_s = _delay(facts, policy)
+    return (
+        f"{name} {delay_s:g}, metrics_interval_s {policy.metrics_interval_s:g}, "
+        f"look_back_period_s {policy.look_back_period_s:g}"
+    )
+
+
+def _delay(facts: StepFacts, policy: Policy) -> tuple[str, float]:
+    if facts.step.direction == "up":
+        return "upscale_delay_s", policy.upscale_delay_s
+    if facts.step.target_after == 0:
+        return "downscale_to_zero_delay_s", policy.downscale_to_zero_delay_s
+    return "downscale_delay_s", policy.downscale_delay_s
+
+
+def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """The setting that makes it long."""
+    if facts.policy is None:
+        return ""
+    name, delay_s = _delay(facts, facts.policy)
+    look_back_s = facts.policy.look_back_period_s
+    least = f" to look_back_period_s ({look_back_s:g}) or above" if delay_s > look_back_s else ""
+    return (
+        f"This is what was asked for. To follow faster, lower {name} from {delay_s:g}{least}, then "
+        f"metrics_interval_s{facts.now('metrics_interval_s')} and look_back_period_s from "
+        f"{look_back_s:g}."
+    )
+
+
+HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed, not_ready), health_advice)
+SLOW_INIT = Rule("slow_init", (initialised_long, reconfigured_long), init_advice)
+BOUNDS = Rule("bounds", (more_wanted_than_allowed,), bounds_advice, makes_late=False)
+CONFIGURED_DELAY = Rule("configured_delay", (configuration_took_it,), delay_advice)

@@ -1,0 +1,73 @@
+"""Signs of a cause, and the finding that those of one cause add up to."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from reports.analysis.diagnosis.facts import StepFacts
+from reports.model.causes import Cause, Evidence, Finding
+
+
+class Sign(msgspec.Struct, frozen=True):
+    """Something that was seen, between two moments in Unix seconds, and that its cause explains.
+
+    `seconds` of that time are its doing, None: all of it. `tell_apart` is set where it may also be
+    something else's: how to find out.
+    """
+
+    from_s: float
+    to_s: float
+    shown: tuple[Evidence, ...]
+    seconds: float | None = None
+    tell_apart: str | None = None
+
+
+class Rule(NamedTuple):
+    """A cause, the signs that prove it, and what to do about it.
+
+    One that `makes_late` has to explain a part of the lag; the other kind says that the step did not
+    bring what was needed.
+    """
+
+    cause: Cause
+    signs: tuple[Callable[[StepFacts], Iterable[Sign]], ...]
+    advice: Callable[[StepFacts, Sequence[Sign]], str]
+    makes_late: bool = True
+
+
+def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
+    """What the rule's signs add up to; None without any.
+
+    Its `seconds` are those of the lag, each counted once however many signs explain it.
+    """
+    signs = [sign for look in rule.signs for sign in look(facts)]
+    if not signs:
+        return None
+    evidence = sorted(
+        (shown for sign in signs for shown in sign.shown),
+        key=lambda e: math.inf if e.at_s is None else e.at_s,
+    )
+    seconds = _explained_s(signs, facts) if rule.makes_late else 0.0
+    doubts = [sign.tell_apart for sign in signs]
+    return Finding(
+        cause=rule.cause,
+        evidence=tuple(evidence),
+        advice=rule.advice(facts, signs),
+        seconds=seconds or None,
+        from_s=facts.at(min(sign.from_s for sign in signs)),
+        to_s=facts.at(max(sign.to_s for sign in signs)),
+        tell_apart=doubts[0] if all(doubts) else None,
+    )
+
+
+def _explained_s(signs: Sequence[Sign], facts: StepFacts) -> float:
+    whole = [sign for sign in signs if sign.seconds is None]
+    part_s = max((sign.seconds for sign in signs if sign.seconds is not None), default=0.0)
+    covered_s, reached_s = 0.0, facts.begun_s
+    for sign in sorted(whole, key=lambda s: s.from_s):
+        from_s, to_s = max(sign.from_s, reached_s), min(sign.to_s, facts.answered_s)
+        covered_s += max(0.0, to_s - from_s)
+        reached_s = max(reached_s, to_s)
+    return max(covered_s, part_s)

@@ -1,0 +1,175 @@
+"""What made a step late, or requests fail: the findings of all rules, weighed against one another.
+
+A rule asks for signs that were seen, never only how long something took, since a busy machine is
+slow without being broken. docs/diagnosis.md has the rules in words, with the runs that they were
+tried on.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import msgspec
+
+from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.diagnosis.failed_requests import failure_notes, failures
+from reports.analysis.diagnosis.outages import lost_nodes
+from reports.analysis.diagnosis.replica_rules import (
+    BOUNDS,
+    CONFIGURED_DELAY,
+    HEALTH_CHECK,
+    SLOW_INIT,
+)
+from reports.analysis.diagnosis.rule import Rule, finding_of
+from reports.model.causes import Cause, Evidence, FailureReport, Finding
+from reports.model.report import StepReport
+from scalelag.record.error_kinds import BACK_PRESSURE, TIMEOUT, UNFINISHED, http_status
+
+RULES: tuple[Rule, ...] = (
+    NETWORK,
+    RESOURCES,
+    HEALTH_CHECK,
+    SLOW_INIT,
+    STATE_SYNC,
+    BOUNDS,
+    CONFIGURED_DELAY,
+)
+
+OF_A_LOST_NODE: frozenset[Cause] = frozenset({"health_check", "resources", "state_sync"})
+"""What a node that is cut off brings about by itself: its replicas fail checks, others find no room."""
+
+TELL_APART: dict[Cause, str] = {
+    "network": "network: Serve's access logs show whether the requests arrived",
+    "resources": "resources: the wait is gone where room is kept free (--wait-for-room)",
+    "health_check": "health_check: the quoted errors are gone with another version of the code",
+    "slow_init": "slow_init: the replica's own log says how long its constructor took",
+    "state_sync": "state_sync: the controller's gaps are gone where it has more room",
+}
+
+_SHARE = 0.2
+_PREVAILS = 2.0
+_OVERLOAD = frozenset({BACK_PRESSURE, http_status(503), TIMEOUT, UNFINISHED})
+_UNEXPLAINED_S = 1.0
+_AFTER_S = 1.0
+
+
+def diagnosed(facts: StepFacts) -> StepReport:
+    """The step of `facts`, with what made it late."""
+    findings = step_findings(facts)
+    cause = leading(findings)
+    chosen = next((f for f in findings if f.cause == cause), None)
+    return msgspec.structs.replace(
+        facts.step,
+        cause=cause,
+        findings=findings,
+        evidence=chosen.evidence if chosen else _unexplained(facts, findings),
+    )
+
+
+def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
+    """What explains a fifth of the lag or more, or that fewer replicas came than were wanted."""
+    if facts.step.direction == "none":
+        return ()
+    before = msgspec.structs.replace(facts, until_s=facts.answered_s)
+    least_s = _SHARE * facts.lag_s
+    found = [
+        finding
+        for rule in RULES
+        if (finding := finding_of(rule, before if rule.makes_late else facts)) is not None
+        and (not rule.makes_late or (finding.seconds or 0.0) >= least_s)
+    ]
+    return _weighed(facts, found)
+
+
+def _weighed(facts: StepFacts, found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings without the effects of others, the cause first; rivals say how to tell them apart."""
+    cut_off = any(finding.cause == "network" for finding in found) and bool(lost_nodes(facts))
+    kept = [f for f in found if not (cut_off and f.cause in OF_A_LOST_NODE)]
+    rivals = {
+        cause for pair in combinations(kept, 2) if _are_rivals(*pair) for cause in _causes(pair)
+    }
+    told = [
+        msgspec.structs.replace(finding, tell_apart=TELL_APART[finding.cause])
+        if finding.cause in rivals and finding.tell_apart is None
+        else finding
+        for finding in kept
+    ]
+    first = leading(told)
+    return tuple(sorted(told, key=lambda f: (f.cause != first, -(f.seconds or 0.0))))
+
+
+def _causes(findings: Sequence[Finding]) -> list[Cause]:
+    return [finding.cause for finding in findings]
+
+
+def _are_rivals(one: Finding, other: Finding) -> bool:
+    """Whether both explain the same time, and neither twice as much as the other.
+
+    The configured delay is no rival: what it takes is known, and comes on top.
+    """
+    if "configured_delay" in (one.cause, other.cause) or not (one.seconds and other.seconds):
+        return False
+    if max(one.seconds, other.seconds) >= _PREVAILS * min(one.seconds, other.seconds):
+        return False
+    from_s = max(one.from_s or 0.0, other.from_s or 0.0)
+    to_s = min(one.to_s or 0.0, other.to_s or 0.0)
+    return to_s - from_s >= min(one.seconds, other.seconds) / 2
+
+
+def leading(findings: Sequence[Finding]) -> Cause | None:
+    """The cause that explains the most; None without any, or where that may be another one's.
+
+    What kept replicas away stands before the configuration, which only made them late.
+    """
+    if not findings:
+        return None
+    first = max(findings, key=lambda f: f.seconds or 0.0)
+    if first.cause == "configured_delay":
+        first = next((f for f in findings if f.seconds is None), first)
+    return None if first.tell_apart else first.cause
+
+
+def failure_report(facts: StepFacts, step: StepReport) -> FailureReport | None:
+    """Failed requests of the step's hold, and why; None where none failed."""
+    failed = failures(facts)
+    if failed is None:
+        return None
+    # What was wrong when the last of them failed shows in those that were sent then.
+    lasting = msgspec.structs.replace(facts, ended_s=max(facts.ended_s, failed.to_s + _AFTER_S))
+    findings = _failure_findings(lasting, set(failed.kinds))
+    return FailureReport(
+        index=step.index,
+        first_s=facts.at(failed.from_s),
+        last_s=facts.at(failed.to_s),
+        count=failed.count,
+        errors=failed.kinds,
+        cause=leading(findings),
+        findings=findings,
+        notes=failure_notes(facts, failed.kinds),
+    )
+
+
+def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
+    """Findings that can make requests fail in these ways, whether the step was late or not."""
+    causes: set[Cause] = {"network", "health_check"}
+    if kinds & _OVERLOAD:
+        causes |= {"bounds"}
+        if facts.is_late:
+            causes |= {"resources", "slow_init", "state_sync", "configured_delay"}
+    found = [finding_of(rule, facts) for rule in RULES if rule.cause in causes]
+    return _weighed(facts, [finding for finding in found if finding is not None])
+
+
+def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
+    """What can be said of a late step that no rule explains."""
+    step, late_s = facts.step, facts.late_s
+    if findings or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
+        return ()
+    measured = [p for p in step.phases if p.value is not None and p.part_of == "total"]
+    longest = max(measured, key=lambda p: p.value or 0.0, default=None)
+    where = f"; {longest.value:.1f} s of all went to {longest.name}" if longest else ""
+    before = msgspec.structs.replace(facts, until_s=facts.answered_s)
+    decisions = len(before.decisions(up=step.direction == "up"))
+    if longest and longest.name == "decide" and decisions > 1:
+        where += f", in {decisions} decisions"
+    return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)

@@ -1,0 +1,1 @@
+"""Demand against RUNNING replicas: SPEC's elasticity metrics and the step response."""

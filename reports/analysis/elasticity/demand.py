@@ -1,0 +1,143 @@
+"""How many replicas the load calls for (METRICS.md, section 4): by the policy, or by capacity."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.elasticity.staircase import Staircase, Window
+from reports.analysis.lag.policy import Policy
+from reports.analysis.load.concurrency import Concurrency
+from reports.model.elasticity import DemandKind
+from scalelag.plan.stages import LoadPlan, LoadStep
+
+SAMPLE_S = 5.0
+"""About how long a sample is: each hold is cut into equal parts as near to it as they go."""
+
+_NOT_ALONE = (
+    "several deployments are watched, and which requests were for this one cannot be told: "
+    "watch it alone (--deployment)"
+)
+_FIXED = "its number of replicas is fixed: no policy has a demand (see --capacity-rps)"
+_OWN_POLICY = "it has an autoscaling policy of its own: what that wants is not known"
+_NO_OFFER = "a users plan offers no rate of its own, to be divided by --capacity-rps"
+_NO_STEP = "the run ended before the first load step"
+# A load of exactly what n replicas are for calls for n, also where 2.0 became 2.0000001.
+_ROUNDING = 1e-6
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """Replicas called for: the curve of its samples, and what it is without any load."""
+
+    kind: DemandKind
+    curve: Staircase
+    at_rest: int
+
+    def settled(self, hold: Window) -> int:
+        """What it is for most of the last quarter of `hold`: its median there."""
+        quarter = Window(hold.to_s - (hold.to_s - hold.from_s) / 4, hold.to_s)
+        median = self.curve.median(quarter)
+        return self.at_rest if median is None else median
+
+
+def demand_of(
+    plan: LoadPlan,
+    steps: Sequence[LoadStep],
+    zero_s: float,
+    policy: Policy | None,
+    concurrency: Concurrency | None,
+    capacity_rps: float | None,
+) -> Demand | str:
+    """Demand over all of `steps`, by capacity where that is given; why not, where there is none.
+
+    `concurrency` is None where the requests of this deployment cannot be told from others'.
+    """
+    if concurrency is None:
+        return _NOT_ALONE
+    if not steps:
+        return _NO_STEP
+    edges_s = sample_edges(steps)
+    if capacity_rps is not None:
+        return _by_capacity(plan, edges_s, zero_s, capacity_rps)
+    return _by_policy(policy, concurrency, zero_s + edges_s)
+
+
+def _by_capacity(
+    plan: LoadPlan, edges_s: NDArray[np.float64], zero_s: float, capacity_rps: float
+) -> Demand | str:
+    if plan.unit != "rps":
+        return _NO_OFFER
+    wanted = capacity_demand(offered_rps(plan, edges_s), capacity_rps)
+    return Demand("capacity", _curve(zero_s + edges_s, wanted), at_rest=0)
+
+
+def _by_policy(
+    policy: Policy | None, concurrency: Concurrency, edges_s: NDArray[np.float64]
+) -> Demand | str:
+    if policy is None:
+        return _FIXED
+    if not policy.default:
+        return _OWN_POLICY
+    wanted = policy_demand(concurrency.means(edges_s), policy)
+    (at_rest,) = policy_demand(np.zeros(1), policy)
+    return Demand("policy", _curve(edges_s, wanted), at_rest=int(at_rest))
+
+
+def sample_edges(steps: Sequence[LoadStep]) -> NDArray[np.float64]:
+    """Where samples begin and end, in seconds after the plan's start.
+
+    No sample reaches over a load step, so that what comes before it and after it is not mixed.
+    """
+    holds = [
+        np.linspace(
+            step.at_s,
+            step.hold_until_s,
+            max(1, round((step.hold_until_s - step.at_s) / SAMPLE_S)) + 1,
+        )
+        for step in steps
+    ]
+    return np.unique(np.concatenate(holds))
+
+
+def policy_demand(ongoing: NDArray[np.float64], policy: Policy) -> NDArray[np.int64]:
+    """`clamp(ceil(ongoing / target_ongoing_requests), min, max)` of each mean of open requests."""
+    wanted = _ceil(ongoing / policy.target_ongoing_requests)
+    return np.clip(wanted, policy.min_replicas, policy.max_replicas)
+
+
+def capacity_demand(offered: NDArray[np.float64], capacity_rps: float) -> NDArray[np.int64]:
+    """`ceil(offered_rps / capacity_rps)` of each rate, without bounds."""
+    return _ceil(offered / capacity_rps)
+
+
+def offered_rps(plan: LoadPlan, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean rate of an open-loop plan between each two of `edges_s`, seconds after its start.
+
+    From the plan and not from the requests: their numbers in short times are not the rate.
+    """
+    at_s = np.array([stage.at_s for stage in plan.stages])
+    span_s = np.array([stage.duration_s for stage in plan.stages])
+    start = np.array([stage.start_level for stage in plan.stages])
+    slope = (np.array([stage.end_level for stage in plan.stages]) - start) / span_s
+    until = np.cumsum(start * span_s + slope * span_s**2 / 2)
+    stage = np.clip(np.searchsorted(at_s, edges_s, side="right") - 1, 0, None)
+    into_s = np.clip(edges_s - at_s[stage], 0.0, span_s[stage])
+    before = np.concatenate([[0.0], until])[stage]
+    requests = before + start[stage] * into_s + slope[stage] * into_s**2 / 2
+    return np.diff(requests) / np.diff(edges_s)
+
+
+def capacity_asked(options: Mapping[str, Any]) -> float | None:
+    """`capacity_rps` of a run's options; None where it was not given."""
+    value = options.get("capacity_rps")
+    return float(value) if isinstance(value, int | float) and value > 0 else None
+
+
+def _ceil(wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.ceil(wanted * (1 - _ROUNDING)).astype(np.int64)
+
+
+def _curve(edges_s: NDArray[np.float64], wanted: NDArray[np.int64]) -> Staircase:
+    return Staircase(edges_s[1:-1], wanted)

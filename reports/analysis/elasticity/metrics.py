@@ -1,0 +1,147 @@
+"""Elasticity after the SPEC Research Group (METRICS.md, section 4; Herbst et al., BUNGEE 2015)."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from reports.analysis.elasticity.demand import Demand
+from reports.analysis.elasticity.staircase import Staircase, Window, pieces, seconds_in
+from reports.analysis.elasticity.supply import Supply
+from reports.model.elasticity import ElasticityReport
+from reports.model.intervals import Span
+
+_S_PER_HOUR = 3600.0
+
+
+class Integrals(msgspec.Struct, frozen=True):
+    """What adds up over time, of demanded `d` and supplied `s` replicas.
+
+    `under_s` and `over_s` are seconds with too few and too many; `relative_*_s` weigh each by the
+    replicas it is out by, divided by `max(d, 1)`. `*_changes` are sums of changes, in replicas.
+    """
+
+    time_s: float
+    under_s: float
+    over_s: float
+    under_replica_s: float
+    over_replica_s: float
+    relative_under_s: float
+    relative_over_s: float
+    replica_s: float
+    demand_changes: int
+    supply_changes: int
+
+    @property
+    def theta_u_pct(self) -> float:
+        """Mean shortage in percent of the demand."""
+        return 100 * self.relative_under_s / self.time_s
+
+    @property
+    def theta_o_pct(self) -> float:
+        """Mean surplus in percent of the demand; it has no upper bound."""
+        return 100 * self.relative_over_s / self.time_s
+
+    @property
+    def under_replicas(self) -> float:
+        """Replicas short, on average over all of the time."""
+        return self.under_replica_s / self.time_s
+
+    @property
+    def over_replicas(self) -> float:
+        """Replicas too many, on average over all of the time."""
+        return self.over_replica_s / self.time_s
+
+    @property
+    def tau_u_pct(self) -> float:
+        """Share of the time with too few."""
+        return 100 * self.under_s / self.time_s
+
+    @property
+    def tau_o_pct(self) -> float:
+        """Share of the time with too many."""
+        return 100 * self.over_s / self.time_s
+
+    @property
+    def jitter_per_min(self) -> float:
+        """Changes of the supply beyond those of the demand; below 0 it follows too little."""
+        return 60 * (self.supply_changes - self.demand_changes) / self.time_s
+
+    @property
+    def replica_hours(self) -> float:
+        """All replicas that ran."""
+        return self.replica_s / _S_PER_HOUR
+
+    @property
+    def replica_hours_over(self) -> float:
+        """Of them those beyond the demand."""
+        return self.over_replica_s / _S_PER_HOUR
+
+
+def integrals(demand: Staircase, supply: Staircase, windows: Sequence[Window]) -> Integrals:
+    """Exact integrals over `windows`, which do not overlap."""
+    span_s, (wanted, running) = pieces((demand, supply), windows)
+    short = np.maximum(wanted - running, 0)
+    ample = np.maximum(running - wanted, 0)
+    divisor = np.maximum(wanted, 1)
+    return Integrals(
+        time_s=seconds_in(windows),
+        under_s=float(span_s[short > 0].sum()),
+        over_s=float(span_s[ample > 0].sum()),
+        under_replica_s=float((short * span_s).sum()),
+        over_replica_s=float((ample * span_s).sum()),
+        relative_under_s=float((short / divisor * span_s).sum()),
+        relative_over_s=float((ample / divisor * span_s).sum()),
+        replica_s=float((running * span_s).sum()),
+        demand_changes=demand.variation(windows),
+        supply_changes=supply.variation(windows),
+    )
+
+
+def elasticity(demand: Demand | str, supply: Supply, window: Window) -> ElasticityReport:
+    """Figures over what was watched of `window`; `demand` is a reason where there is none.
+
+    Each figure is an interval: its middle with every change in the middle of its own interval, its
+    bounds with the fewest and the most replicas that can have been RUNNING at each moment.
+    """
+    windows = supply.watched(window)
+    watched_s = seconds_in(windows)
+    known = isinstance(demand, Demand)
+    report = ElasticityReport(
+        demand=demand.kind if known else None,
+        demand_reason=None if known else demand,
+        watched_s=watched_s,
+        unwatched_s=window.to_s - window.from_s - watched_s,
+    )
+    if not watched_s:
+        return msgspec.structs.replace(report, reason="the probe saw nothing of it during the load")
+    # Without a demand, any will do for what does not depend on it.
+    curve = demand.curve if known else Staircase(np.empty(0), np.zeros(1, np.int64))
+    middle, fewest, most = (
+        integrals(curve, running, windows)
+        for running in (supply.middle(), supply.fewest(), supply.most())
+    )
+
+    def grows(of: Callable[[Integrals], float]) -> Span:
+        """A figure that grows with the supply."""
+        return Span(of(middle), of(fewest), of(most))
+
+    def shrinks(of: Callable[[Integrals], float]) -> Span:
+        return Span(of(middle), of(most), of(fewest))
+
+    report = msgspec.structs.replace(report, replica_hours=grows(lambda i: i.replica_hours))
+    if not known:
+        return report
+    return msgspec.structs.replace(
+        report,
+        theta_u_pct=shrinks(lambda i: i.theta_u_pct),
+        theta_o_pct=grows(lambda i: i.theta_o_pct),
+        under_replicas=shrinks(lambda i: i.under_replicas),
+        over_replicas=grows(lambda i: i.over_replicas),
+        tau_u_pct=shrinks(lambda i: i.tau_u_pct),
+        tau_o_pct=grows(lambda i: i.tau_o_pct),
+        jitter_per_min=middle.jitter_per_min,
+        under_replica_s=shrinks(lambda i: i.under_replica_s),
+        over_replica_s=grows(lambda i: i.over_replica_s),
+        replica_hours_over=grows(lambda i: i.replica_hours_over),
+    )

@@ -1,0 +1,85 @@
+"""Elasticity, step responses and flapping of one deployment, from a recorded run."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from reports.analysis.elasticity.demand import Demand, capacity_asked, demand_of
+from reports.analysis.elasticity.metrics import elasticity
+from reports.analysis.elasticity.staircase import Window
+from reports.analysis.elasticity.step_response import flapping, step_response
+from reports.analysis.elasticity.supply import Supply, supply_of
+from reports.analysis.lag.policy import Policy
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load.concurrency import Concurrency
+from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
+from scalelag.plan.stages import LoadStep
+from scalelag.record.run_dir import RecordedRun
+
+_UNSEEN = "the probe never saw this deployment"
+_NO_LOAD = "the run ended before the first load step"
+
+
+class Following(msgspec.Struct, frozen=True):
+    """How the replicas followed: over all of the load, and step by step."""
+
+    elasticity: ElasticityReport
+    flapping: FlappingReport
+    responses: tuple[ResponseReport, ...]
+
+
+def following(
+    run: RecordedRun,
+    steps: Sequence[LoadStep],
+    timeline: Timeline,
+    policy: Policy | None,
+    concurrency: Concurrency | None,
+) -> Following:
+    """Of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
+
+    Elasticity and flapping are of the load, from the plan's start to its end: how long the
+    scale-down behind it is watched depends on how soon it is over. The response to the step to 0
+    is of what was watched of it.
+    """
+    zero_s, capacity_rps = run.info.zero_s, capacity_asked(run.info.options)
+    demand = demand_of(run.info.plan, steps, zero_s, policy, concurrency, capacity_rps)
+    supply = supply_of(timeline, run.gaps)
+    holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
+    responses = tuple(_responses(demand, supply, holds))
+    loaded = _loaded(run, holds)
+    reason = _UNSEEN if supply is None else None if loaded else _NO_LOAD
+    if supply is None or not loaded:
+        nothing = ElasticityReport(
+            demand_reason=demand if isinstance(demand, str) else None, reason=reason
+        )
+        return Following(nothing, FlappingReport(reason=reason), responses)
+    over_all = elasticity(demand, supply, Window(loaded[0].from_s, loaded[-1].to_s))
+    by_capacity = over_all.demand == "capacity"
+    return Following(
+        msgspec.structs.replace(over_all, capacity_rps=capacity_rps if by_capacity else None),
+        flapping(supply, loaded),
+        responses,
+    )
+
+
+def _loaded(run: RecordedRun, holds: Sequence[Window]) -> list[Window]:
+    """What of `holds` lies before the end of the plan, and of the load if that was sooner."""
+    planned_s = run.info.zero_s + run.info.plan.duration_s
+    ended_s = min(planned_s, run.info.load_ended_s or planned_s)
+    cut = [Window(hold.from_s, min(hold.to_s, ended_s)) for hold in holds]
+    return [hold for hold in cut if hold.to_s > hold.from_s]
+
+
+def _responses(
+    demand: Demand | str, supply: Supply | None, holds: Sequence[Window]
+) -> list[ResponseReport]:
+    """The response to each step, from the demand that the hold before it settled at."""
+    if isinstance(demand, str):
+        return [ResponseReport(reason=demand)] * len(holds)
+    if supply is None:
+        return [ResponseReport(reason=_UNSEEN)] * len(holds)
+    settled = [demand.settled(hold) for hold in holds]
+    return [
+        step_response(supply, hold, before, after)
+        for hold, before, after in zip(holds, [demand.at_rest, *settled], settled, strict=False)
+    ]

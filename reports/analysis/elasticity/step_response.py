@@ -1,0 +1,191 @@
+"""How the replicas answered one step of the demand, and whether they flap (METRICS.md, section 4)."""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import msgspec
+import numpy as np
+
+from reports.analysis.elasticity.metrics import integrals
+from reports.analysis.elasticity.staircase import Staircase, Window, seconds_in
+from reports.analysis.elasticity.supply import Change, Supply
+from reports.model.elasticity import FlappingReport, ResponseReport
+from reports.model.intervals import Span, between, longer_than, point
+
+_BAND_REPLICAS = 0.5
+_BAND_SHARE = 0.05
+_REVERSALS_OF_A_PERIOD = 3
+_UNSEEN = "the probe saw nothing of this deployment during the step"
+
+
+class _Path(msgspec.Struct, frozen=True):
+    """RUNNING within a hold: at its beginning, and each change after, none counted as before it."""
+
+    hold: Window
+    before: int
+    changes: tuple[Change, ...]
+
+    @property
+    def levels(self) -> list[int]:
+        """At the beginning, and after each change."""
+        return list(accumulate((change.delta for change in self.changes), initial=self.before))
+
+    def since_step(self, change: Change) -> Span:
+        """From the step to a change."""
+        return between(point(self.hold.from_s), change.at)
+
+
+def _path(supply: Supply, hold: Window) -> _Path:
+    changes = tuple(
+        Change(change.at.not_before(hold.from_s), change.delta)
+        for change in supply.changes_within(hold)
+    )
+    seen = Window(hold.from_s, min(hold.to_s, supply.seen.to_s))
+    return _Path(seen, supply.running_before(hold.from_s), changes)
+
+
+def step_response(
+    supply: Supply,
+    hold: Window,
+    before: int,
+    after: int,
+    least_band_replicas: float = _BAND_REPLICAS,
+) -> ResponseReport:
+    """How RUNNING replicas followed the demand from `before` to `after` at the start of `hold`.
+
+    The step is taken as an ideal one: the demand is `after` throughout the hold.
+    """
+    windows = supply.watched(hold)
+    response = ResponseReport(
+        demand_before=before,
+        demand_after=after,
+        unwatched_s=hold.to_s - hold.from_s - seconds_in(windows),
+    )
+    if not windows:
+        return msgspec.structs.replace(response, reason=_UNSEEN)
+    path = _path(supply, hold)
+    under, over = _areas(supply, windows, after)
+    response = msgspec.structs.replace(
+        response,
+        iae_replica_s=_sum(under, over),
+        under_replica_s=under,
+        over_replica_s=over,
+        excess_variation=_excess_variation(path),
+        direction_reversals=len(_reversals(path)),
+    )
+    size = abs(after - before)
+    if not size:
+        return msgspec.structs.replace(response, reason=f"the demand stayed at {after}")
+    response = msgspec.structs.replace(
+        response,
+        settling_s=_settling(path, after, max(least_band_replicas, _BAND_SHARE * size)),
+        mean_lag_per_replica_s=_divided(under if after > before else over, size),
+    )
+    return _with_approach(response, path, before, after)
+
+
+def _areas(supply: Supply, windows: Sequence[Window], demand: int) -> tuple[Span, Span]:
+    """Replica-seconds below and above a constant demand."""
+    constant = Staircase(np.empty(0), np.array([demand], np.int64))
+    middle, fewest, most = (
+        integrals(constant, running, windows)
+        for running in (supply.middle(), supply.fewest(), supply.most())
+    )
+    return (
+        Span(middle.under_replica_s, most.under_replica_s, fewest.under_replica_s),
+        Span(middle.over_replica_s, fewest.over_replica_s, most.over_replica_s),
+    )
+
+
+def _sum(first: Span, then: Span) -> Span:
+    return Span(
+        (first.value or 0.0) + (then.value or 0.0), first.lo + then.lo, first.upper + then.upper
+    )
+
+
+def _divided(span: Span, by: int) -> Span:
+    return Span((span.value or 0.0) / by, span.lo / by, span.upper / by)
+
+
+def _settling(path: _Path, demand: int, band_replicas: float) -> Span:
+    """From the step until RUNNING stays within the band; censored where it is not in the end."""
+    out = [abs(level - demand) > band_replicas for level in path.levels]
+    if not any(out):
+        return Span(0.0, 0.0, 0.0)
+    if out[-1]:
+        return longer_than(path.hold.to_s - path.hold.from_s)
+    last_out = max(i for i, outside in enumerate(out) if outside)
+    return path.since_step(path.changes[last_out])
+
+
+def _with_approach(
+    response: ResponseReport, path: _Path, before: int, after: int
+) -> ResponseReport:
+    """With dead time, rise and overshoot, where there was anything to follow."""
+    sign = 1 if after > before else -1
+    if sign * (path.before - after) >= 0:
+        reason = f"{path.before} RUNNING at the step, demand {after}: nothing to follow"
+        return msgspec.structs.replace(response, reason=reason)
+    first = next((change for change in path.changes if sign * change.delta > 0), None)
+    if first is None:
+        hold_s = path.hold.to_s - path.hold.from_s
+        return msgspec.structs.replace(
+            response, dead_time_s=longer_than(hold_s), reason="no replica came or went in the hold"
+        )
+    beyond = [sign * (level - after) for level in path.levels[1:]]
+    reached = next((c for c, far in zip(path.changes, beyond, strict=True) if far >= 0), None)
+    rise_s = (
+        between(first.at, reached.at)
+        if reached
+        else longer_than(max(0.0, path.hold.to_s - first.at.hi_s))
+    )
+    return msgspec.structs.replace(
+        response,
+        dead_time_s=path.since_step(first),
+        rise_s=rise_s,
+        overshoot_pct=100 * max(0, *beyond) / abs(after - before),
+    )
+
+
+def _excess_variation(path: _Path) -> int:
+    """`sum|change| - |step|`, the step being what RUNNING changed by in all."""
+    deltas = [change.delta for change in path.changes]
+    return sum(map(abs, deltas)) - abs(sum(deltas))
+
+
+def _reversals(path: _Path) -> list[int]:
+    """Places in `changes` of those that go the other way than the one before."""
+    return [
+        place
+        for place, (old, new) in enumerate(pairwise(path.changes), start=1)
+        if (old.delta > 0) != (new.delta > 0)
+    ]
+
+
+def flapping(supply: Supply, holds: Sequence[Window]) -> FlappingReport:
+    """How often RUNNING turned back within any of `holds`, and how it swung.
+
+    What turns back at a load step is no flapping: each hold is looked at by itself.
+    """
+    watched_s = sum(seconds_in(supply.watched(hold)) for hold in holds)
+    if not watched_s:
+        return FlappingReport(reason="the probe saw nothing of it during the load")
+    paths = [_path(supply, hold) for hold in holds]
+    turns = [_reversals(path) for path in paths]
+    count = sum(map(len, turns))
+    periods_s: list[float] = []
+    sizes: list[int] = []
+    for path, places in zip(paths, turns, strict=True):
+        if len(places) >= _REVERSALS_OF_A_PERIOD:
+            times_s = [path.changes[place].at.mid_s for place in places]
+            periods_s += [later - t for t, later in zip(times_s, times_s[2:], strict=False)]
+            extremes = [path.levels[place] for place in places]
+            sizes += [abs(new - old) for old, new in pairwise(extremes)]
+    return FlappingReport(
+        direction_reversals=count,
+        most_in_one_step=max(map(len, turns)),
+        reversals_per_min=60 * count / watched_s,
+        excess_variation=sum(map(_excess_variation, paths)),
+        period_s=float(np.median(periods_s)) if periods_s else None,
+        size_replicas=float(np.median(sizes)) if sizes else None,
+    )

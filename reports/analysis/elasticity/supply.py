@@ -1,0 +1,134 @@
+"""RUNNING replicas over time, each change known to an interval (METRICS.md, sections 1 and 4)."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from reports.analysis.elasticity.staircase import Staircase, Window, stairs, without
+from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
+from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
+from reports.model.intervals import Instant
+from scalelag.record.rows import Gap
+
+
+class Change(msgspec.Struct, frozen=True):
+    """The number of RUNNING replicas changed by `delta`."""
+
+    at: Instant
+    delta: int
+
+
+class Supply(msgspec.Struct, frozen=True):
+    """RUNNING replicas: `before` the first of `changes`, which are in the order of their middles.
+
+    `seen` is from the first look to the last, `unseen` what of it nobody saw.
+    """
+
+    before: int
+    changes: tuple[Change, ...]
+    seen: Window
+    unseen: tuple[Window, ...] = ()
+
+    def middle(self) -> Staircase:
+        """The curve with each change in the middle of its interval."""
+        return self._stairs([change.at.mid_s for change in self.changes])
+
+    def fewest(self) -> Staircase:
+        """The lower bound: each rise as late, and each fall as early as it can have been."""
+        return self._stairs([c.at.hi_s if c.delta > 0 else c.at.lo_s for c in self.changes])
+
+    def most(self) -> Staircase:
+        """The upper bound."""
+        return self._stairs([c.at.lo_s if c.delta > 0 else c.at.hi_s for c in self.changes])
+
+    def _stairs(self, times_s: Sequence[float]) -> Staircase:
+        return stairs(self.before, times_s, [change.delta for change in self.changes])
+
+    def watched(self, window: Window) -> tuple[Window, ...]:
+        """What of `window` was seen."""
+        outside = (Window(-math.inf, self.seen.from_s), Window(self.seen.to_s, math.inf))
+        return without(window, (*outside, *self.unseen))
+
+    def running_before(self, at_s: float) -> int:
+        """RUNNING up to a moment, changes in the middle of their intervals."""
+        return self.before + sum(c.delta for c in self.changes if c.at.mid_s < at_s)
+
+    def changes_within(self, window: Window) -> list[Change]:
+        """Changes whose middles lie in `window`; its end is not in it."""
+        return [c for c in self.changes if window.from_s <= c.at.mid_s < window.to_s]
+
+
+def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
+    """RUNNING replicas of a deployment; None where it was never seen.
+
+    A change lies between two looks, or at the points that logs tell where they account for all of
+    it. Looks at replicas that a restarted controller is RECOVERING do not count as seen: those
+    serve, but are not RUNNING by name.
+    """
+    looks = [look for look in timeline.looks if not look.recovering]
+    if not looks:
+        return None
+    told = _Told(timeline.replicas)
+    changes = [change for old, new in pairwise(looks) for change in _between(old, new, told)]
+    return Supply(
+        before=looks[0].running,
+        changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
+        seen=Window(looks[0].sent_s, looks[-1].received_s),
+        unseen=(*(Window(g.from_s, g.to_s) for g in gaps), *_recovering(timeline.looks)),
+    )
+
+
+def _recovering(looks: Sequence[Look]) -> Iterator[Window]:
+    """From each last look before replicas were RECOVERING to the first one after."""
+    last: Look | None = None
+    hidden = False
+    for look in looks:
+        if not look.recovering:
+            if hidden and last is not None:
+                yield Window(last.received_s, look.sent_s)
+            last = look
+        hidden = look.recovering > 0
+
+
+class _Told:
+    """Changes at points that logs tell, each of them handed out once."""
+
+    def __init__(self, lives: Sequence[ReplicaLife]) -> None:
+        points: list[Change] = []
+        for life in lives:
+            if life.running is None:
+                continue
+            points.append(Change(life.running, 1))
+            if life.stopping is not None:
+                points.append(Change(life.stopping, -1))
+        exact = [point for point in points if point.at.clock]
+        self._points = sorted(exact, key=lambda point: point.at.mid_s)
+
+    def take(self, lo_s: float, hi_s: float, delta: int) -> list[Change]:
+        """Those between two moments, if they sum up to `delta`; otherwise none."""
+        found = [p for p in self._points if _lies(p.at, lo_s, hi_s)]
+        if not found or sum(point.delta for point in found) != delta:
+            return []
+        self._points = [p for p in self._points if p not in found]
+        return [Change(_clipped(p.at, lo_s, hi_s), p.delta) for p in found]
+
+
+def _between(old: Look, new: Look, told: _Told) -> list[Change]:
+    delta = new.running - old.running
+    if not delta:
+        return []
+    exact = told.take(old.sent_s, new.received_s, delta)
+    return exact or [Change(Instant(old.sent_s, new.received_s), delta)]
+
+
+def _lies(at: Instant, lo_s: float, hi_s: float) -> bool:
+    slack_s = at.skew_s + ORDER_TOLERANCE_S
+    return lo_s - slack_s <= at.mid_s <= hi_s + slack_s
+
+
+def _clipped(at: Instant, lo_s: float, hi_s: float) -> Instant:
+    """A log's moment, give or take its clock's error, within what polling saw."""
+    lo, hi = (min(max(t, lo_s), hi_s) for t in (at.lo_s - at.skew_s, at.hi_s + at.skew_s))
+    return Instant(lo, hi)

@@ -1,0 +1,1 @@
+"""Lag of each load step: timeline, phases, floor and scale-down."""

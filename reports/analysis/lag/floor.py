@@ -1,0 +1,194 @@
+"""What a step's configuration alone makes unavoidable, and what it took beyond (METRICS.md, 3)."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+
+from reports.analysis.floor_report import DelayReport, FloorReport
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.timeline import ReplicaLife
+from reports.analysis.load.concurrency import Concurrency
+from reports.model.intervals import Span, between
+from reports.model.report import StepReport
+from scalelag.record.rows import Poll
+
+_LOOP_WINDOW_S = 2.0
+
+
+class StartUp(msgspec.Struct, frozen=True):
+    """Fastest `allocate` and `initialize` of any replica seen in the run, in seconds."""
+
+    allocate_s: float
+    initialize_s: float
+
+
+class Ongoing(msgspec.Struct, frozen=True):
+    """Mean open requests before a step, and after it until the decision or for one look-back."""
+
+    before: float
+    after: float
+
+
+def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
+    """The fastest of each part of a start; None where no replica was seen to start."""
+    allocations: list[float] = []
+    initializations: list[float] = []
+    for life in lives:
+        begun = life.entered or life.allocated
+        done = life.initialized or life.running
+        if begun and done and np.isfinite((life.begun.lo_s, begun.lo_s, done.lo_s)).all():
+            allocations.append(max(0.0, between(life.begun, begun).value or 0.0))
+            initializations.append(max(0.0, between(begun, done).value or 0.0))
+    if not allocations:
+        return None
+    return StartUp(min(allocations), min(initializations))
+
+
+def loop_interval(polls: Sequence[Poll]) -> float | None:
+    """Seconds from one turn of the controller's loop to the next; None where it does not tell.
+
+    Of all stretches of 2 s, the quickest: what the loop takes when nothing holds it up.
+    """
+    marks = [
+        (poll.received_s, c.loops, c.start_time_s)
+        for poll in polls
+        if (c := poll.controller) is not None and c.loops is not None
+    ]
+    spaced = marks[:1]
+    for mark in marks[1:]:
+        if mark[0] - spaced[-1][0] >= _LOOP_WINDOW_S:
+            spaced.append(mark)
+    periods = [
+        (then_s - first_s) / (then - first)
+        for (first_s, first, start), (then_s, then, restart) in pairwise(spaced)
+        if start == restart and then > first
+    ]
+    return min(periods, default=None)
+
+
+def ongoing_around(
+    concurrency: Concurrency, begun_s: float, step: StepReport, policy: Policy
+) -> Ongoing:
+    """What was open around a step that began at `begun_s`, Unix seconds."""
+    window_s = min(policy.look_back_period_s, step.hold_s)
+    decide = step.phase("decide")
+    if decide is not None and decide.value:
+        window_s = min(window_s, decide.value)
+    before = concurrency.mean(begun_s - policy.look_back_period_s, begun_s)
+    after = concurrency.mean(begun_s, begun_s + window_s)
+    return Ongoing(before or 0.0, after or 0.0)
+
+
+def wanted_before(policy: Policy, replicas: int, ongoing: Ongoing, *, up: bool) -> bool:
+    """Whether other than `replicas` were wanted before the step already, in its direction."""
+    each = policy.target_ongoing_requests
+    if up:
+        return ongoing.before > replicas * each
+    return ongoing.before < (replicas - 1) * each
+
+
+class Crossing(msgspec.Struct, frozen=True):
+    """How long the aggregate takes to cross a threshold, at least and at most, in seconds."""
+
+    least_s: float
+    most_s: float
+
+
+def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None:
+    """When the aggregate of ongoing requests crosses `enough`; None where it never does.
+
+    Of a mean over a full look-back L that slides on, exactly `L |X - Q0| / |Q1 - Q0|`; where the
+    series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most (METRICS.md, section 3;
+    docs/decisions/0004). The maximum crosses at once on the way up and after L on the way down,
+    the minimum the other way round.
+    """
+    rises = ongoing.after > ongoing.before
+    if (ongoing.after <= enough) if rises else (ongoing.after > enough):
+        return None
+    if (ongoing.before >= enough) if rises else (ongoing.before <= enough):
+        return Crossing(0.0, 0.0)
+    look_back_s = policy.look_back_period_s
+    if policy.aggregation != "mean":
+        at_once = rises == (policy.aggregation == "max")
+        return Crossing(0.0, 0.0) if at_once else Crossing(look_back_s, look_back_s)
+    way, beyond = abs(enough - ongoing.before), abs(ongoing.after - enough)
+    return Crossing(
+        look_back_s * way / abs(ongoing.after - ongoing.before),
+        min(look_back_s, look_back_s * way / beyond) if beyond else look_back_s,
+    )
+
+
+def floor_up(
+    policy: Policy,
+    replicas: int,
+    ongoing: Ongoing | None,
+    start: StartUp | None,
+    loop_s: float | None = None,
+) -> FloorReport:
+    """Floor of a scale-up from `replicas`: `u + U + 3 c + fastest start`; U is bypassed from 0.
+
+    `ongoing` is None where the open requests of this deployment are not known: detection counts
+    as nothing then, so that the floor stays one. So does a start that was not seen.
+    """
+    loop = loop_s or DEFAULT_LOOP_S
+    enough = replicas * policy.target_ongoing_requests
+    u = crossing(policy, enough, ongoing) if ongoing else None
+    delay_s = policy.upscale_delay_s if replicas else 0.0
+    start_s = start.allocate_s + start.initialize_s if start else 0.0
+    push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
+    return FloorReport(
+        detect_s=u.least_s if u else 0.0,
+        delay_s=delay_s,
+        loop_s=3 * loop,
+        replica_s=start_s,
+        worst_s=policy.sample_s + push_s + delay_s + 4 * loop + start_s,
+    )
+
+
+def floor_down(
+    policy: Policy,
+    replicas: int,
+    settled: int,
+    ongoing: Ongoing | None,
+    loop_s: float | None = None,
+) -> FloorReport:
+    """Floor of a scale-down from `replicas` to `settled`: its delay, the loop, the shortest drain.
+
+    The delay begins when any fewer than `replicas` would do. To 0 goes by way of 1, with a delay
+    of its own behind.
+    """
+    loop = loop_s or DEFAULT_LOOP_S
+    enough = max(replicas - 1, 0) * policy.target_ongoing_requests
+    u = crossing(policy, enough, ongoing) if ongoing else None
+    delay_s = policy.downscale_delay_s
+    if settled == 0:
+        delay_s = policy.downscale_to_zero_delay_s + (delay_s if replicas > 1 else 0.0)
+    wait_s = policy.graceful_shutdown_wait_loop_s
+    push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
+    return FloorReport(
+        detect_s=u.least_s if u else 0.0,
+        delay_s=delay_s,
+        loop_s=2 * loop,
+        replica_s=wait_s,
+        worst_s=policy.sample_s + push_s + policy.look_back_period_s + delay_s + 4 * loop + wait_s,
+    )
+
+
+def delay_report(
+    first: Span | None, policy: Policy, floor: FloorReport, loop_s: float | None
+) -> DelayReport | None:
+    """The configured delay, and the one in effect: what the first decision took once it could.
+
+    `first` is from the step to the first decision in its direction. That more, or fewer, replicas
+    were wanted was known between at once and `r + max(p, u)` after the step, which bounds the delay
+    on both sides. None where no decision was measured, or no delay applies.
+    """
+    if first is None or first.hi is None or not floor.delay_s:
+        return None
+    known_s = policy.sample_s + max(policy.metrics_interval_s, floor.detect_s)
+    lo, hi = max(0.0, first.lo - known_s), first.hi
+    return DelayReport(
+        configured_s=floor.delay_s, effective_s=Span((lo + hi) / 2, lo, hi), loop_s=loop_s
+    )

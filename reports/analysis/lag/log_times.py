@@ -1,0 +1,85 @@
+"""What the logs tell of one deployment: exact moments of its replicas, and its decisions."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from reports.model.intervals import Instant
+from scalelag.record.evidence_rows import LogEvent
+from scalelag.record.rows import DeploymentKey
+
+# A line is written some milliseconds after, or before, the state that polling sees; lines carry
+# whole milliseconds.
+ORDER_TOLERANCE_S = 0.01
+
+_FIELDS = {
+    "starting": "submitted",
+    "init_entered": "entered",
+    "init_done": "initialized",
+    "started": "running",
+    "first_request": "first_request",
+    "stopping": "stopping",
+    "stopped": "gone",
+}
+
+
+class ReplicaLog(msgspec.Struct, frozen=True):
+    """When a replica did what, as the logs have it; None for what they do not tell."""
+
+    submitted: Instant | None = None
+    entered: Instant | None = None
+    initialized: Instant | None = None
+    running: Instant | None = None
+    first_request: Instant | None = None
+    stopping: Instant | None = None
+    gone: Instant | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The autoscaler changed its target."""
+
+    at: Instant
+    before: int
+    after: int
+
+
+def replica_logs(key: DeploymentKey, events: Sequence[LogEvent]) -> dict[str, ReplicaLog]:
+    """What the logs tell of each replica of `key`; of several lines of a kind, the first.
+
+    A controller that restarts says "started successfully" of replicas that ran all along: that
+    line counts only behind one that says "Starting".
+    """
+    logs: dict[str, ReplicaLog] = {}
+    for event in events:
+        field = _FIELDS.get(event.kind)
+        if field is None or event.replica is None or event.deployment != key:
+            continue
+        log = logs.get(event.replica) or ReplicaLog()
+        if event.kind == "started" and log.submitted is None:
+            continue
+        if getattr(log, field) is None:
+            logs[event.replica] = msgspec.structs.replace(log, **{field: moment(event)})
+    return logs
+
+
+def logged_decisions(key: DeploymentKey, events: Sequence[LogEvent]) -> list[Decision]:
+    """The decisions on `key`, by time."""
+    return [
+        Decision(moment(event), event.before, event.after)
+        for event in events
+        if event.kind in ("upscaling", "downscaling")
+        and event.deployment == key
+        and event.before is not None
+        and event.after is not None
+    ]
+
+
+def moment(event: LogEvent) -> Instant:
+    """The point at which the line was written."""
+    return Instant(event.at_s, event.at_s, event.node, event.skew_s)
+
+
+def agrees(seen: Instant, logged: Instant) -> bool:
+    """Whether the log's moment lies where polling saw the same fact, but for both their errors."""
+    slack_s = logged.skew_s + ORDER_TOLERANCE_S
+    return seen.lo_s - slack_s <= logged.lo_s and logged.hi_s <= seen.hi_s + slack_s

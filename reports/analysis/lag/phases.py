@@ -1,0 +1,203 @@
+"""The lag of one replica, cut into phases at its breakpoints (METRICS.md, section 2)."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.timeline import ReplicaLife, Timeline
+from reports.model.intervals import Instant, Span, between, in_order, point
+from reports.model.report import Phase, PhaseName, PhasePart, Source, StepReport
+
+_SAME_MOMENT_S = 1e-6
+_JOINED = "polling cannot tell it from initialize"
+_NO_POLL_SOURCE = "polling does not show requests"
+_UNFINISHED = "not over by the end of the hold"
+_NO_REQUEST = "no request reached it during the hold"
+
+
+class _Breakpoint(NamedTuple):
+    """Where a phase ends; None where nothing tells."""
+
+    name: PhaseName
+    end: Instant | None
+    reason: str | None = None
+
+
+def up_phases(
+    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
+) -> tuple[Phase, ...]:
+    """Phases on the way up of `life`, the critical replica, between the step and its hold's end.
+
+    Without a replica only `decide` can be told.
+    """
+    submitted = life.begun if life else None
+    by_s = life.listed.hi_s if life else ended_s
+    decided = _decided(timeline, by_s, lambda d: d.after > d.before)
+    first = _first_try(life, decided, timeline)
+    breakpoints = [_Breakpoint("decide", decided)]
+    if first is not None:
+        breakpoints += [_Breakpoint("create", first), _Breakpoint("restart", submitted)]
+    else:
+        breakpoints.append(_Breakpoint("create", submitted))
+    breakpoints += _starting(life)
+    phases = _phases(begun_s, ended_s, breakpoints)
+    if life is None or life.initialized is None:
+        phases.append(Phase("mark_running", reason=_JOINED))
+    phases.append(_route(life, ended_s))
+    return tuple(phases)
+
+
+def _starting(life: ReplicaLife | None) -> list[_Breakpoint]:
+    """From the submitted actor to RUNNING; without its log, as far as polling tells."""
+    if life is None:
+        return [_Breakpoint("allocate", None), _Breakpoint("initialize", None)]
+    if life.entered is None or life.initialized is None:
+        begun = life.entered or life.allocated
+        return [_Breakpoint("allocate", begun), _Breakpoint("initialize", life.running)]
+    return [
+        _Breakpoint("allocate", life.entered),
+        _Breakpoint("initialize", life.initialized),
+        _Breakpoint("mark_running", life.running),
+    ]
+
+
+def down_phases(
+    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
+) -> tuple[Phase, ...]:
+    """Phases on the way down of `life`, the last replica to go; as `up_phases`."""
+    by_s = life.stopping.hi_s if life and life.stopping else ended_s
+    decided = _decided(timeline, by_s, lambda d: d.after < d.before)
+    breakpoints = [
+        _Breakpoint("decide", decided),
+        _Breakpoint("stop", life.stopping if life else None),
+        _Breakpoint("drain", life.gone if life else None),
+    ]
+    return tuple(_phases(begun_s, ended_s, breakpoints))
+
+
+def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) -> tuple[Phase, ...]:
+    """`phases` with what `decide` consists of: `delay`, as configured, and `detect`, the rest.
+
+    `delay_s` is None where neither can be told, for `reason`.
+    """
+    decide = phases[0]
+    if decide.value is None or decide.lo is None or decide.hi is None:
+        return tuple(phases)
+    if delay_s is None:
+        parts = [Phase(name, reason=reason, part_of="decide") for name in ("detect", "delay")]
+    else:
+        rest = [max(0.0, at - delay_s) for at in (decide.value, decide.lo, decide.hi)]
+        parts = [
+            Phase("detect", *rest, source=decide.source, part_of="decide"),
+            Phase("delay", delay_s, delay_s, delay_s, source="config", part_of="decide"),
+        ]
+    return (decide, *parts, *phases[1:])
+
+
+def decisions_of(timeline: Timeline, step: StepReport, begun_s: float) -> list[Span]:
+    """From the step to each decision in its direction, up to the one that `decide` ends with."""
+    decide = step.phase("decide")
+    if decide is None or decide.hi is None:
+        return []
+    return [
+        between(point(begun_s), d.at.not_before(begun_s))
+        for d in timeline.decisions
+        if (d.after > d.before) == (step.direction == "up")
+        and d.at.mid_s > begun_s
+        and d.at.hi_s <= begun_s + decide.hi + _SAME_MOMENT_S
+    ]
+
+
+def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]) -> Instant | None:
+    """When the last wanted decision fell that was seen no later than what it brought about.
+
+    Both are compared by the receive time of the poll that first showed them: by `lo` the next
+    poll's decision would seem to come before what the poll before had already shown. Where one
+    poll showed a decision and its effect, and an earlier decision was not carried out yet, it may
+    be the earlier one's effect: the moment then spans both. A logged decision is a point.
+    """
+    seen = [d for d in timeline.decisions if wanted(d) and d.at.hi_s <= by_s]
+    if not seen:
+        return None
+    last = seen[-1]
+    if last.at.clock or last.at.hi_s < by_s or len(seen) == 1:
+        return last.at
+    earlier = seen[-2]
+    look = timeline.look_sent_by(last.at.lo_s)
+    pending = look is not None and (
+        look.listed < earlier.after if last.after > last.before else look.running > earlier.after
+    )
+    return Instant(earlier.at.lo_s, last.at.hi_s) if pending else last.at
+
+
+def failed_tries(timeline: Timeline, from_s: float, to_s: float) -> list[ReplicaLife]:
+    """Replicas submitted after `from_s` that were given up before `to_s` without ever RUNNING."""
+    return [
+        life
+        for life in timeline.replicas
+        if life.begun.hi_s > from_s
+        and life.running is None
+        and life.stopping is not None
+        and life.stopping.lo_s < to_s
+    ]
+
+
+def _first_try(
+    life: ReplicaLife | None, decided: Instant | None, timeline: Timeline
+) -> Instant | None:
+    """When the first replica was submitted that failed to start and that `life` replaced."""
+    if life is None or decided is None:
+        return None
+    failed = failed_tries(timeline, decided.lo_s, life.begun.hi_s)
+    before = [r.begun for r in failed if r.begun.mid_s < life.begun.mid_s]
+    return min(before, key=lambda begun: begun.mid_s, default=None)
+
+
+def _phases(begun_s: float, ended_s: float, breakpoints: Sequence[_Breakpoint]) -> list[Phase]:
+    """Phases between the step and each breakpoint in turn.
+
+    One without an end is null, and so is the one after it, which has no beginning: their time is
+    what the total leaves unattributed. A breakpoint before the step counts as the step itself.
+    """
+    within = [
+        None if b.end is None or b.end.hi_s > ended_s else b.end.not_before(begun_s)
+        for b in breakpoints
+    ]
+    # Ordered from the step to the last of them, which stays as it is: it ends the total.
+    ends = in_order([point(begun_s), *within])
+    phases: list[Phase] = []
+    for number, (name, _, _) in enumerate(breakpoints):
+        first, then = ends[number], ends[number + 1]
+        if then is None or first is None:
+            reason = _missing(ends[number + 1 :]) if then is None else "its beginning was not seen"
+            phases.append(Phase(name, reason=reason))
+        else:
+            span = between(first, then)
+            phases.append(
+                Phase(name, span.value, span.lo, span.hi, _source(first, then, number == 0))
+            )
+    return phases
+
+
+def _source(first: Instant, then: Instant, from_step: bool) -> Source:  # noqa: FBT001  internal
+    """A phase is the log's where both its ends are points of a log, or the load step."""
+    return "log" if then.clock and (from_step or first.clock) else "poll"
+
+
+def _missing(ends: Sequence[Instant | None]) -> str:
+    later = any(instant is not None for instant in ends[1:])
+    return "its end was not seen" if later else _UNFINISHED
+
+
+def _route(life: ReplicaLife | None, ended_s: float) -> Phase:
+    """From RUNNING to the start of the replica's first request; no part of the total."""
+    part: PhasePart = "recovery"
+    if life is None or life.running is None or life.entered is None:
+        return Phase("route", reason=_NO_POLL_SOURCE, part_of=part)
+    if life.first_request is None or life.first_request.hi_s > ended_s:
+        return Phase("route", reason=_NO_REQUEST, part_of=part)
+    running, request = in_order([life.running, life.first_request.not_before(life.running.lo_s)])
+    if running is None or request is None:
+        raise TypeError("both moments are there")
+    span = between(running, request)
+    return Phase("route", span.value, span.lo, span.hi, "log", part_of=part)

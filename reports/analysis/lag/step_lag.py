@@ -1,0 +1,251 @@
+"""Lag of one load step for one deployment (METRICS.md, section 2).
+
+The critical replica is the last to reach RUNNING (or to go) among those that the step's settled
+target needed; its breakpoints cut the lag into phases that share them, so that they add up.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
+from reports.analysis.lag.phases import down_phases, up_phases
+from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
+from reports.model.intervals import Instant, Span, between, longer_than, point
+from reports.model.report import Phase, StepReport
+from scalelag.plan.stages import LoadStep, Unit
+
+
+class _Lag(msgspec.Struct, frozen=True):
+    """What was found: a total, or none with a reason."""
+
+    total_s: Span | None = None
+    reason: str | None = None
+    phases: tuple[Phase, ...] = ()
+    critical: ReplicaLife | None = None
+
+
+def step_lag(step: LoadStep, unit: Unit, zero_s: float, timeline: Timeline) -> StepReport:
+    """How `step` was answered; `zero_s` is the plan's start in Unix seconds."""
+    begun_s, ended_s = zero_s + step.at_s, zero_s + step.hold_until_s
+    before, after = timeline.look_before(begun_s), timeline.look_before(ended_s)
+    lag = _lag(step, begun_s, ended_s, before, after, timeline)
+    total_s = lag.total_s
+    measured = [p.value for p in lag.phases if p.value is not None and p.part_of == "total"]
+    complete = total_s is not None and total_s.value is not None
+    return StepReport(
+        index=step.index,
+        direction=step.direction,
+        at_s=step.at_s,
+        hold_s=step.hold_until_s - step.at_s,
+        from_level=step.from_level,
+        to_level=step.to_level,
+        unit=unit,
+        replicas_before=before.running if before else None,
+        replicas_after=after.running if after else None,
+        target_before=before.target if before else None,
+        target_after=after.target if after else None,
+        total_s=total_s,
+        censored=total_s is not None and total_s.hi is None,
+        reason=lag.reason,
+        phases=lag.phases,
+        unattributed_s=round(total_s.value - sum(measured), 9)
+        if complete and total_s and total_s.value is not None
+        else None,
+        critical_replica=lag.critical.replica if lag.critical else None,
+    )
+
+
+def _lag(
+    step: LoadStep,
+    begun_s: float,
+    ended_s: float,
+    before: Look | None,
+    after: Look | None,
+    timeline: Timeline,
+) -> _Lag:
+    if step.direction == "none":
+        return _Lag(reason="the load did not change")
+    looks = timeline.looks_within(begun_s, ended_s)
+    if before is None or after is None or not looks:
+        return _Lag(reason="the probe saw nothing of this deployment during the step")
+    if after.target is None or before.target is None:
+        return _Lag(reason="this version of Ray does not tell the target (it does since 2.10)")
+    if step.direction == "up":
+        return _up(begun_s, ended_s, before, after.target, looks, timeline)
+    return _down(begun_s, ended_s, before, after.target, looks, timeline)
+
+
+def _up(
+    begun_s: float,
+    ended_s: float,
+    before: Look,
+    settled: int,
+    looks: Sequence[Look],
+    timeline: Timeline,
+) -> _Lag:
+    if settled <= before.running:
+        peak = max(look.target or 0 for look in looks)
+        passing = f", after a peak of {peak}" if peak > settled else ""
+        return _Lag(
+            reason=f"no new replica was needed: {before.running} RUNNING before, "
+            f"target {settled} at the end{passing}"
+        )
+    reached = _first(before, looks, lambda look: look.running >= settled, lambda look: look.running)
+    if reached is None:
+        critical = _slowest_starter(timeline.replicas, ended_s)
+        return _Lag(
+            total_s=_censored(
+                begun_s, ended_s, looks, timeline, lambda look: look.running >= settled
+            ),
+            reason=f"target {settled} not reached within the hold: {looks[-1].running} RUNNING",
+            phases=up_phases(begun_s, ended_s, critical, timeline),
+            critical=critical,
+        )
+    started = [r for r in timeline.replicas if r.running and _within(r.running, reached)]
+    started.sort(key=_started_order)
+    critical = _nth(started, settled - reached.count_before, lambda life: life.running)
+    if critical is None or critical.running is None:
+        return _Lag(reason="no new replica was needed: the ones that were there had to recover")
+    return _Lag(
+        total_s=between(point(begun_s), critical.running.not_before(begun_s)),
+        phases=up_phases(begun_s, ended_s, critical, timeline),
+        critical=critical,
+    )
+
+
+def _down(
+    begun_s: float,
+    ended_s: float,
+    before: Look,
+    settled: int,
+    looks: Sequence[Look],
+    timeline: Timeline,
+) -> _Lag:
+    if settled >= before.running:
+        return _Lag(
+            reason=f"no replica was to go: {before.running} RUNNING before, "
+            f"target {settled} at the end"
+        )
+    gone = _first(before, looks, lambda look: look.listed <= settled, lambda look: look.listed)
+    if gone is None:
+        critical = _slowest_stopper(timeline.replicas, begun_s, ended_s)
+        return _Lag(
+            total_s=_censored(
+                begun_s, ended_s, looks, timeline, lambda look: look.listed <= settled
+            ),
+            reason=f"{looks[-1].listed} replicas at the end of the hold, target {settled}",
+            phases=down_phases(begun_s, ended_s, critical, timeline),
+            critical=critical,
+        )
+    left = [r for r in timeline.replicas if r.gone and _within(r.gone, gone)]
+    left.sort(key=_gone_order)
+    critical = _nth(left, gone.count_before - settled, lambda life: life.gone)
+    ended = critical.gone if critical and critical.gone else Instant(gone.lo_s, gone.hi_s)
+    return _Lag(
+        total_s=between(point(begun_s), ended.not_before(begun_s)),
+        phases=down_phases(begun_s, ended_s, critical, timeline),
+        critical=critical,
+    )
+
+
+class _Reached(msgspec.Struct, frozen=True):
+    """Between which looks a number of replicas was reached, and the number at the first of them."""
+
+    lo_s: float
+    hi_s: float
+    count_before: int
+
+
+def _first(
+    before: Look,
+    looks: Sequence[Look],
+    holds: Callable[[Look], bool],
+    count: Callable[[Look], int],
+) -> _Reached | None:
+    """When `holds` became true; None if it did not."""
+    last = before
+    for look in looks:
+        if holds(look):
+            return _Reached(last.sent_s, look.received_s, count(last))
+        last = look
+    return None
+
+
+def _within(at: Instant, reached: _Reached) -> bool:
+    """Whether the looks of `reached` saw `at`: by its end, or as a point that a log tells."""
+    if not at.clock:
+        return at.hi_s == reached.hi_s
+    slack_s = at.skew_s + ORDER_TOLERANCE_S
+    return reached.lo_s - slack_s <= at.mid_s <= reached.hi_s + slack_s
+
+
+def _nth(
+    lives: Sequence[ReplicaLife], needed: int, at: Callable[[ReplicaLife], Instant | None]
+) -> ReplicaLife | None:
+    """The one with which the number that was needed was complete; of polling's ties, the last."""
+    if not lives:
+        return None
+    exact = all(moment is not None and moment.clock for moment in map(at, lives))
+    return lives[min(needed, len(lives)) - 1] if exact and needed > 0 else lives[-1]
+
+
+def _censored(
+    begun_s: float,
+    ended_s: float,
+    looks: Sequence[Look],
+    timeline: Timeline,
+    holds: Callable[[Look], bool],
+) -> Span:
+    """Longer than the hold, if the next look still shows it undone; else than the last look tells."""
+    later = next((look for look in timeline.looks if look.received_s > ended_s), None)
+    proven_s = ended_s if later and not holds(later) else looks[-1].sent_s
+    return longer_than(max(0.0, min(proven_s, ended_s) - begun_s))
+
+
+def _started_order(life: ReplicaLife) -> tuple[float, float, float, str]:
+    """Orders replicas by RUNNING; within one poll, the latest along its way is the last."""
+    running = life.running.mid_s if life.running else float("-inf")
+    allocated = life.allocated.hi_s if life.allocated else float("-inf")
+    return (running, allocated, life.listed.hi_s, life.replica)
+
+
+def _gone_order(life: ReplicaLife) -> tuple[float, float, str]:
+    """Orders replicas by when they were gone; within one poll, by when they began to stop."""
+    gone = life.gone.mid_s if life.gone else float("-inf")
+    return (gone, life.stopping.hi_s if life.stopping else 0.0, life.replica)
+
+
+def _slowest_starter(lives: Sequence[ReplicaLife], ended_s: float) -> ReplicaLife | None:
+    """Of the replicas still starting at the end of the hold, the one that got the least far."""
+    starting = [
+        life
+        for life in lives
+        if life.listed.hi_s <= ended_s
+        and (life.running is None or life.running.hi_s > ended_s)
+        and (life.stopping is None or life.stopping.hi_s > ended_s)
+    ]
+    return max(
+        starting,
+        key=lambda r: (
+            r.allocated.hi_s if r.allocated else float("inf"),
+            r.listed.hi_s,
+            r.replica,
+        ),
+        default=None,
+    )
+
+
+def _slowest_stopper(
+    lives: Sequence[ReplicaLife], begun_s: float, ended_s: float
+) -> ReplicaLife | None:
+    stopping = [
+        life
+        for life in lives
+        if life.stopping
+        and begun_s < life.stopping.hi_s <= ended_s
+        and (life.gone is None or life.gone.hi_s > ended_s)
+    ]
+    return max(
+        stopping, key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica), default=None
+    )

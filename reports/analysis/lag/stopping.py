@@ -1,0 +1,51 @@
+"""What became of requests while replicas were stopping."""
+
+import numpy as np
+
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load_parts import StoppingReport
+from scalelag.record.requests_file import RequestColumns
+
+_SLOWEST = 0.01
+
+
+def stopping_report(rows: RequestColumns, timeline: Timeline, until_s: float) -> StoppingReport:
+    """Requests that were open while a replica was STOPPING; `until_s` is the watch's end.
+
+    They are those of the whole load: which replica answered a request is not on record.
+    """
+    stretches = _stretches(timeline, until_s)
+    seconds = sum(end_s - begun_s for begun_s, end_s in stretches)
+    sent = ~rows.not_sent & np.isfinite(rows.latency_s)
+    if not stretches or not sent.any():
+        return StoppingReport(stopping_s=seconds)
+    begun_s = rows.intended_s + np.nan_to_num(rows.send_lag_s)
+    done_s = rows.intended_s + np.nan_to_num(rows.latency_s)
+    during = np.zeros(rows.count, np.bool_)
+    for from_s, to_s in stretches:
+        during |= (begun_s < to_s) & (done_s > from_s)
+    during &= sent
+    slow = sent & (rows.latency_s >= np.quantile(rows.latency_s[sent], 1 - _SLOWEST))
+    failed = sent & (rows.error >= 0)
+    return StoppingReport(
+        stopping_s=seconds,
+        requests=int(np.count_nonzero(during)),
+        failed=int(np.count_nonzero(during & failed)),
+        slowest_1pct=int(np.count_nonzero(during & slow & ~failed)),
+    )
+
+
+def _stretches(timeline: Timeline, until_s: float) -> list[tuple[float, float]]:
+    """When at least one replica was STOPPING, as stretches that do not overlap."""
+    found: list[tuple[float, float]] = []
+    lives = [life for life in timeline.replicas if life.stopping is not None]
+    for begun_s, ended_s in sorted(
+        (life.stopping.lo_s, life.gone.hi_s if life.gone else until_s)
+        for life in lives
+        if life.stopping is not None
+    ):
+        if found and begun_s <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], ended_s))
+        else:
+            found.append((begun_s, ended_s))
+    return found

@@ -1,0 +1,253 @@
+"""Rows become the lives of replicas and the decisions of the autoscaler, one deployment each."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
+
+from reports.analysis.lag.log_times import (
+    Decision,
+    ReplicaLog,
+    agrees,
+    logged_decisions,
+    replica_logs,
+)
+from reports.model.intervals import Instant
+from scalelag.record.evidence_rows import LogEvent
+from scalelag.record.rows import DeploymentKey, Poll, Transition
+from scalelag.record.run_info import ClockInfo
+
+_LONG_AGO_S = float("-inf")
+# A logged decision that is this near one that polling saw at another time is the same one.
+_SAME_DECISION_S = 5.0
+
+
+class ReplicaLife(msgspec.Struct, frozen=True):
+    """When a replica reached each state; None for what it never reached, or what nothing tells.
+
+    `listed`, `allocated`, `running`, `stopping` and `gone` are seen by polling, and points where a
+    log tells them; `submitted` is the replica's own field; the rest only logs tell.
+    """
+
+    replica: str
+    listed: Instant
+    node: str | None = None
+    submitted: Instant | None = None
+    allocated: Instant | None = None
+    entered: Instant | None = None
+    initialized: Instant | None = None
+    running: Instant | None = None
+    first_request: Instant | None = None
+    stopping: Instant | None = None
+    gone: Instant | None = None
+
+    @property
+    def begun(self) -> Instant:
+        """When its actor was submitted, or else when it was first listed."""
+        return self.submitted or self.listed
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One poll's view of the deployment: replicas RUNNING, all listed, and the target.
+
+    `recovering` are those that a restarted controller has yet to find RUNNING again.
+    """
+
+    sent_s: float
+    received_s: float
+    running: int
+    listed: int
+    target: int | None
+    recovering: int = 0
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """Everything that is known of one deployment, in the order of time.
+
+    `contradictions`: where a log told a moment outside of what polling had seen, in words; polling
+    is believed there, since a log's clock is an estimate.
+    """
+
+    looks: tuple[Look, ...]
+    decisions: tuple[Decision, ...]
+    replicas: tuple[ReplicaLife, ...]
+    contradictions: tuple[str, ...] = ()
+
+    def look_before(self, at_s: float) -> Look | None:
+        """The last look that was over by `at_s`; the first one of all where none was."""
+        if not self.looks:
+            return None
+        place = bisect_right(self.looks, at_s, key=lambda look: look.received_s)
+        return self.looks[max(0, place - 1)]
+
+    def look_sent_by(self, at_s: float) -> Look | None:
+        """The last look that was asked for by `at_s`; None where none was."""
+        place = bisect_right(self.looks, at_s, key=lambda look: look.sent_s)
+        return self.looks[place - 1] if place else None
+
+    def looks_within(self, from_s: float, to_s: float) -> Sequence[Look]:
+        """Looks that were over after `from_s` and by `to_s`."""
+        low = bisect_right(self.looks, from_s, key=lambda look: look.received_s)
+        high = bisect_right(self.looks, to_s, key=lambda look: look.received_s)
+        return self.looks[low:high]
+
+
+def build_timeline(
+    key: DeploymentKey,
+    polls: Sequence[Poll],
+    transitions: Sequence[Transition],
+    events: Sequence[LogEvent] = (),
+    clock: ClockInfo | None = None,
+) -> Timeline:
+    """Timeline of deployment `key` from all rows of a run; `clock` places the cluster's own times."""
+    looks = tuple(_looks(key, polls))
+    logs = replica_logs(key, events)
+    controller = _Controller(
+        node=next((event.node for event in events if event.kind == "starting"), "controller"),
+        clock=clock,
+    )
+    replicas, contradictions = _lives(key, transitions, logs, controller)
+    decisions, denied = _settled(_decisions(looks), logged_decisions(key, events))
+    return Timeline(
+        looks=looks,
+        decisions=tuple(decisions),
+        replicas=tuple(replicas),
+        contradictions=(*contradictions, *denied),
+    )
+
+
+class _Controller(msgspec.Struct, frozen=True):
+    """Whose clock `start_time_s` is read from."""
+
+    node: str
+    clock: ClockInfo | None
+
+    def moment(self, cluster_s: float | None) -> Instant | None:
+        clock = self.clock
+        if cluster_s is None or clock is None or clock.offset_s is None or clock.error_s is None:
+            return None
+        at_s = cluster_s - clock.offset_s
+        return Instant(at_s, at_s, self.node, clock.error_s)
+
+
+def _looks(key: DeploymentKey, polls: Sequence[Poll]) -> list[Look]:
+    looks: list[Look] = []
+    for poll in polls:
+        seen = poll.deployments.get(key)
+        if seen is None:
+            continue
+        looks.append(
+            Look(
+                sent_s=poll.sent_s,
+                received_s=poll.received_s,
+                running=seen.counts.get("RUNNING", 0),
+                listed=sum(seen.counts.values()),
+                target=seen.target,
+                recovering=seen.counts.get("RECOVERING", 0),
+            )
+        )
+    return looks
+
+
+def _decisions(looks: Sequence[Look]) -> list[Decision]:
+    decisions: list[Decision] = []
+    for old, new in pairwise(looks):
+        if old.target is not None and new.target is not None and old.target != new.target:
+            at = Instant(old.sent_s, new.received_s)
+            decisions.append(Decision(at=at, before=old.target, after=new.target))
+    return decisions
+
+
+def _settled(
+    seen: Sequence[Decision], logged: Sequence[Decision]
+) -> tuple[list[Decision], list[str]]:
+    """Logged decisions in place of those that polling saw them as; contradictions in words.
+
+    Serve logs none while fewer replicas than `min_replicas` run: those are known from polling.
+    """
+    kept = [d for d in seen if not any(agrees(d.at, line.at) for line in logged)]
+    denied: list[str] = []
+    believed: list[Decision] = []
+    for line in logged:
+        same = next(
+            (
+                d
+                for d in kept
+                if (d.before, d.after) == (line.before, line.after)
+                and abs(d.at.mid_s - line.at.mid_s) < _SAME_DECISION_S
+            ),
+            None,
+        )
+        if same is None:
+            believed.append(line)
+        else:
+            what = f"the decision from {line.before} to {line.after} replicas"
+            denied.append(_contradiction(what, same.at, line.at))
+    return sorted([*kept, *believed], key=lambda d: d.at.mid_s), denied
+
+
+def _lives(
+    key: DeploymentKey,
+    transitions: Sequence[Transition],
+    logs: dict[str, ReplicaLog],
+    controller: _Controller,
+) -> tuple[list[ReplicaLife], list[str]]:
+    lives: dict[str, ReplicaLife] = {}
+    for row in transitions:
+        if row.deployment != key:
+            continue
+        at = Instant(_LONG_AGO_S if row.lo_s is None else row.lo_s, row.hi_s)
+        life = lives.get(row.replica)
+        if life is None:
+            submitted = controller.moment(row.start_time_s)
+            life = ReplicaLife(replica=row.replica, listed=at, submitted=submitted)
+        lives[row.replica] = _advance(life, row, at)
+    settled: list[ReplicaLife] = []
+    contradictions: list[str] = []
+    for life in lives.values():
+        log = logs.get(life.replica)
+        settled.append(_with_log(life, log, contradictions) if log else life)
+    return settled, contradictions
+
+
+def _advance(life: ReplicaLife, row: Transition, at: Instant) -> ReplicaLife:
+    """Note what `row` shows for the first time; a replica that recovers reaches nothing anew."""
+    new: dict[str, object] = {}
+    if row.node is not None and life.allocated is None:
+        new |= {"allocated": at, "node": row.node}
+    if row.to_state == "RUNNING" and life.running is None:
+        new["running"] = at
+    if row.to_state in ("STOPPING", None) and life.stopping is None:
+        new["stopping"] = at
+    if row.to_state is None:
+        new["gone"] = at
+    return msgspec.structs.replace(life, **new)
+
+
+def _with_log(life: ReplicaLife, log: ReplicaLog, contradictions: list[str]) -> ReplicaLife:
+    """`life` with the log's moments, but for those that polling contradicts."""
+    new: dict[str, Instant | None] = {
+        "submitted": life.submitted or log.submitted,
+        "entered": log.entered,
+        "initialized": log.initialized,
+        "first_request": log.first_request,
+    }
+    for name in ("running", "stopping", "gone"):
+        seen: Instant | None = getattr(life, name)
+        logged: Instant | None = getattr(log, name)
+        if logged is None:
+            continue
+        if seen is None or agrees(seen, logged):
+            new[name] = logged
+        else:
+            contradictions.append(_contradiction(f"replica {life.replica} {name}", seen, logged))
+    return msgspec.structs.replace(life, **new)
+
+
+def _contradiction(what: str, seen: Instant, logged: Instant) -> str:
+    off_s = max(seen.lo_s - logged.lo_s, logged.hi_s - seen.hi_s)
+    return (
+        f"log and polling contradict each other on {what}: the log has it {off_s:.3f} s outside of "
+        f"what polling saw (clock error {logged.skew_s:.3f} s); polling is believed"
+    )

@@ -1,0 +1,1 @@
+"""Findings on a deployment's configuration, before and after a run."""

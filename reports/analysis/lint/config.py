@@ -1,0 +1,194 @@
+"""Settings of a deployment that will do harm or nothing, each with the reason and the numbers.
+
+The rules here need the configuration alone; those that need a run are in `lint_run`. Ray's own
+defaults break none of them. docs/lint.md lists all.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reports.analysis.lag.policy import Policy, policy_of
+from scalelag.record.finding import LintFinding
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_info import DeploymentInfo
+
+_QUICKEST_PUSH_S = 1.0
+"""A delay of 0 asks for the quickest decision there is; a report each second is that."""
+
+Rule = Callable[[Policy, DeploymentInfo], str | None]
+
+
+def lint_config(deployments: Mapping[DeploymentKey, DeploymentInfo]) -> tuple[LintFinding, ...]:
+    """Findings on configurations as deployed, by deployment; none for a fixed number of replicas.
+
+    Of a policy of the user's own only those settings are judged that Ray itself carries out.
+    """
+    found: list[LintFinding] = []
+    for key, info in sorted(deployments.items()):
+        policy = policy_of(info)
+        if policy is None:
+            continue
+        rules = _ALWAYS | _OF_DEFAULT_POLICY if policy.default else _ALWAYS
+        texts = {name: rule(policy, info) for name, rule in rules.items()}
+        found += [LintFinding(key, name, text) for name, text in texts.items() if text]
+    return tuple(found)
+
+
+def _push_slower_than_delay(policy: Policy, _info: DeploymentInfo) -> str | None:
+    """A report each `p` s cannot confirm anything within a delay shorter than that."""
+    push_s = policy.metrics_interval_s
+    allowed = {name: delay_s or _QUICKEST_PUSH_S for name, delay_s in _delays(policy).items()}
+    short = [name for name, most_s in allowed.items() if push_s > most_s]
+    if not short:
+        return None
+    return (
+        f"metrics_interval_s {push_s:g} is longer than {_with_values(policy, short)}: open "
+        f"requests are reported every {push_s:g} s, so a change in load is noticed up to "
+        f"{push_s:g} s late, and the delay is over before a second report can confirm the first. "
+        f"Set metrics_interval_s to {min(allowed[name] for name in short):g} or less."
+    )
+
+
+def _look_back_within_push(policy: Policy, _info: DeploymentInfo) -> str | None:
+    """Ray warns of `L <= p` itself, in the process that deploys, and means to refuse it."""
+    push_s, look_back_s = policy.metrics_interval_s, policy.look_back_period_s
+    if look_back_s > push_s:
+        return None
+    return (
+        f"look_back_period_s {look_back_s:g} is not longer than metrics_interval_s {push_s:g}: "
+        f"the average rests on one report, up to {push_s:g} s old, and Ray will refuse this in a "
+        f"later version. Set metrics_interval_s below {look_back_s:g}."
+    )
+
+
+def _delay_within_look_back(policy: Policy, _info: DeploymentInfo) -> str | None:
+    """What happened is remembered for `L`: a shorter delay lets a burst act that is over.
+
+    A maximum forgets a lull at once and a minimum a burst, so that the delay of the other
+    direction alone counts there.
+    """
+    look_back_s = policy.look_back_period_s
+    forgets = {"max": "downscale_delay_s", "min": "upscale_delay_s"}.get(policy.aggregation)
+    delays = {name: s for name, s in _delays(policy).items() if name != forgets}
+    short = [name for name, delay_s in delays.items() if delay_s < look_back_s]
+    if not short:
+        return None
+    return (
+        f"{_with_values(policy, short)} {'are' if len(short) > 1 else 'is'} shorter than "
+        f"look_back_period_s {look_back_s:g}: the {policy.aggregation} over the last "
+        f"{look_back_s:g} s {_EFFECT[' and '.join(short)]}. "
+        f"{_slower_or_shorter(policy, short, min(delays[name] for name in short))}"
+    )
+
+
+_EFFECT = {
+    "upscale_delay_s": "still holds a burst that is over, and adds replicas for it",
+    "downscale_delay_s": "still holds a lull that is over, and removes replicas for it",
+    "upscale_delay_s and downscale_delay_s": (
+        "still holds bursts and lulls that are over, and adds and removes replicas for them in "
+        "turns (thrash)"
+    ),
+}
+
+
+def _slower_or_shorter(policy: Policy, short: list[str], least_s: float) -> str:
+    raised = f"{' and '.join(short)} to {policy.look_back_period_s:g} or more"
+    if not least_s:
+        return f"Set {raised}."
+    push_s = policy.metrics_interval_s
+    push = "" if push_s < least_s else f" and metrics_interval_s below it (now {push_s:g})"
+    return f"Set look_back_period_s to {least_s:g}{push}, or {raised}."
+
+
+def _target_above_max_ongoing(policy: Policy, info: DeploymentInfo) -> str | None:
+    """The average only passes `T` a replica while `T - M` a replica queue before full replicas."""
+    target = policy.target_ongoing_requests
+    most = next((v for name in _MAX_ONGOING if _is_number(v := info.config.get(name))), None)
+    if most is None or target <= most:
+        return None
+    return (
+        f"target_ongoing_requests {target:g} is above max_ongoing_requests {most:g}: a full replica "
+        f"has {most:g}, so replicas are added only while more than {target - most:g} requests a "
+        f"replica wait in the queue besides. Set max_ongoing_requests to {math.ceil(1.2 * target)} "
+        "(Ray advises 20 to 50 % above the target), or target_ongoing_requests to "
+        f"{most / 1.2:.3g} or less."
+    )
+
+
+_MAX_ONGOING = ("max_ongoing_requests", "max_concurrent_queries")  # the latter before Ray 2.32
+
+
+def _superseded_factor(_policy: Policy, info: DeploymentInfo) -> str | None:
+    """Ray takes `upscaling_factor`, else `upscale_smoothing_factor`, else `smoothing_factor`."""
+    config = info.autoscaling or {}
+    shadowed = _shadowed(config, "upscaling_factor", "upscale_smoothing_factor")
+    shadowed |= _shadowed(config, "downscaling_factor", "downscale_smoothing_factor")
+    up, down = (_first(config, pair) for pair in _DIRECTIONS)
+    if up and down and config.get("smoothing_factor") not in (None, 1.0):
+        shadowed["smoothing_factor"] = f"{_setting(config, up)} and {_setting(config, down)}"
+    texts = [
+        f"{_setting(config, name)} has no effect: {winner} "
+        f"{'take' if ' and ' in winner else 'takes'} its place. Remove {name}."
+        for name, winner in shadowed.items()
+    ]
+    return " ".join(texts) or None
+
+
+_DIRECTIONS = (
+    ("upscaling_factor", "upscale_smoothing_factor"),
+    ("downscaling_factor", "downscale_smoothing_factor"),
+)
+
+
+def _shadowed(config: Mapping[str, Any], winner: str, loser: str) -> dict[str, str]:
+    taken, left = config.get(winner), config.get(loser)
+    return {loser: _setting(config, winner)} if taken and left and taken != left else {}
+
+
+def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if config.get(name)), None)
+
+
+def _setting(config: Mapping[str, Any], name: str) -> str:
+    value = config[name]
+    return f"{name} {value:g}" if _is_number(value) else f"{name} {value}"
+
+
+def _zero_delay_without_zero(policy: Policy, info: DeploymentInfo) -> str | None:
+    """The last replica's delay counts on the way from 1 to 0 only."""
+    delay_s = (info.autoscaling or {}).get("downscale_to_zero_delay_s")
+    if delay_s is None or policy.min_replicas == 0:
+        return None
+    return (
+        f"downscale_to_zero_delay_s {delay_s:g} has no effect: min_replicas {policy.min_replicas} "
+        "keeps the deployment from zero. Set min_replicas to 0, or remove it."
+    )
+
+
+def _delays(policy: Policy) -> dict[str, float]:
+    return {
+        "upscale_delay_s": policy.upscale_delay_s,
+        "downscale_delay_s": policy.downscale_delay_s,
+    }
+
+
+def _with_values(policy: Policy, names: list[str]) -> str:
+    delays = _delays(policy)
+    return " and ".join(f"{name} {delays[name]:g}" for name in names)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_OF_DEFAULT_POLICY: dict[str, Rule] = {
+    "push-slower-than-delay": _push_slower_than_delay,
+    "look-back-within-push": _look_back_within_push,
+    "delay-within-look-back": _delay_within_look_back,
+    "target-above-max-ongoing": _target_above_max_ongoing,
+}
+_ALWAYS: dict[str, Rule] = {
+    "superseded-factor": _superseded_factor,
+    "zero-delay-without-zero": _zero_delay_without_zero,
+}

@@ -1,0 +1,174 @@
+"""Settings that a run has shown to be wrong: what it cost is in its rows."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.lag.policy import Policy, policy_of
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.lint.config import lint_config
+from scalelag.plan.stages import LoadStep
+from scalelag.record.finding import LintFinding
+from scalelag.record.requests_file import RequestColumns
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+from scalelag.record.run_info import DeploymentInfo
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What the replicas beyond `min_replicas` did in a run.
+
+    `worked_s` are the replica-seconds in which they were RUNNING and in demand, `idle_s` those in
+    which they were RUNNING beyond demand after the load had fallen, until it rose again or watching
+    ended. `most` were RUNNING at once, `left` still at the end.
+    """
+
+    worked_s: float
+    idle_s: float
+    most: int
+    left: int
+
+
+def lint_run(
+    run: RecordedRun, timelines: Mapping[DeploymentKey, Timeline], steps: Sequence[LoadStep]
+) -> tuple[LintFinding, ...]:
+    """All findings of a run: on its configuration, what its start recorded, what its rows show.
+
+    `steps` count from the plan's start.
+    """
+    target = run.info.target
+    deployments = {k: i for k, i in target.deployments.items() if k in target.watched}
+    computed = [*lint_config(deployments), *_drains(deployments, run.requests)]
+    for key, timeline in timelines.items():
+        policy = policy_of(deployments.get(key))
+        if policy is not None and policy.default:
+            usage = usage_of(policy, timeline, run.requests, run.info.zero_s, steps)
+            text = usage and _idle(policy, usage)
+            computed += [LintFinding(key, "idle-longer-than-worked", text)] if text else []
+    known = {(finding.deployment, finding.rule) for finding in computed}
+    recorded = [f for f in run.info.findings if (f.deployment, f.rule) not in known]
+    return (*recorded, *computed)
+
+
+def _drains(
+    deployments: Mapping[DeploymentKey, DeploymentInfo], rows: RequestColumns
+) -> Iterable[LintFinding]:
+    """Findings on drains shorter than the slowest request, one for all deployments of a time-out.
+
+    Which deployment a request was in, and for how long, its row does not tell: its service time is
+    the most that it can have been in any.
+    """
+    slowest_s = slowest_service_s(rows)
+    by_timeout: dict[float, list[DeploymentKey]] = {}
+    for key, info in sorted(deployments.items()):
+        policy, timeout_s = policy_of(info), info.config.get("graceful_shutdown_timeout_s")
+        scales = policy is not None and policy.max_replicas > policy.min_replicas
+        if scales and isinstance(timeout_s, int | float):
+            by_timeout.setdefault(float(timeout_s), []).append(key)
+    for timeout_s, keys in sorted(by_timeout.items()):
+        if slowest_s is not None and slowest_s > timeout_s:
+            owner = keys[0] if len(keys) == 1 else None
+            of = "" if owner else f" of {', '.join(keys)}"
+            text = (
+                f"graceful_shutdown_timeout_s {timeout_s:g}{of} is shorter than the slowest "
+                f"request, {slowest_s:.1f} s from send to answer (waiting for a replica "
+                f"included): a replica that is stopped kills what it still works on after "
+                f"{timeout_s:g} s. Set graceful_shutdown_timeout_s to "
+                f"{math.ceil(1.2 * slowest_s)} or more."
+            )
+            yield LintFinding(owner, "drain-shorter-than-requests", text)
+
+
+def slowest_service_s(rows: RequestColumns) -> float | None:
+    """Longest service time of a request that was answered well, in seconds; None without any."""
+    answered = rows.error < 0
+    service_s = rows.latency_s[answered] - rows.send_lag_s[answered]
+    service_s = service_s[np.isfinite(service_s)]
+    return float(service_s.max()) if service_s.size else None
+
+
+def usage_of(
+    policy: Policy,
+    timeline: Timeline,
+    rows: RequestColumns,
+    zero_s: float,
+    steps: Sequence[LoadStep],
+) -> Usage | None:
+    """How the replicas beyond the minimum were used; None where nothing was watched.
+
+    In bins of a second. Demand is the policy's, from the mean number of open requests in a bin; in
+    an application of several deployments that is the most it can have been in each.
+    """
+    if not timeline.looks or not steps:
+        return None
+    seconds = math.ceil(timeline.looks[-1].received_s - zero_s)
+    if seconds <= 0:
+        return None
+    edges_s = np.arange(seconds + 1, dtype=np.float64)
+    wanted = np.ceil(_open_requests(rows, zero_s + edges_s) / policy.target_ongoing_requests - 1e-9)
+    lowest = policy.min_replicas
+    needed = np.clip(wanted, lowest, policy.max_replicas) - lowest
+    mids_s = edges_s[:-1] + np.float64(0.5)
+    beyond = np.clip(_running(timeline, zero_s + mids_s) - lowest, 0, None)
+    fallen = _fallen(steps, mids_s)
+    return Usage(
+        worked_s=float(np.minimum(beyond, needed).sum()),
+        idle_s=float(np.clip(beyond - needed, 0, None)[fallen].sum()),
+        most=int(beyond.max()),
+        left=int(beyond[-1]),
+    )
+
+
+def _fallen(steps: Sequence[LoadStep], at_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which moments lie after a step down, with none up since."""
+    fallen = np.zeros(at_s.size, dtype=np.bool_)
+    down = False
+    for step in steps:
+        down = step.direction == "down" or (down and step.direction == "none")
+        if down:
+            fallen |= (at_s >= step.at_s) & (at_s < step.hold_until_s)
+    return fallen
+
+
+def _open_requests(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean number of requests, sent and not yet answered, in each second between edges."""
+    sent = ~rows.not_sent & np.isfinite(rows.latency_s)
+    begun_s = rows.intended_s[sent] + rows.send_lag_s[sent]
+    ended_s = rows.intended_s[sent] + rows.latency_s[sent]
+    open_s = _elapsed(begun_s, edges_s) - _elapsed(ended_s, edges_s)
+    return np.diff(open_s)
+
+
+def _elapsed(moments_s: NDArray[np.float64], edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each edge the seconds since every moment before it, added up."""
+    since_s = np.sort(moments_s) - edges_s[0]  # small numbers, so that their sums stay exact
+    sums = np.concatenate([[0.0], np.cumsum(since_s)])
+    until_s = edges_s - edges_s[0]
+    count = np.searchsorted(since_s, until_s, side="right")
+    return count * until_s - sums[count]
+
+
+def _running(timeline: Timeline, at_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    received_s = [look.received_s for look in timeline.looks]
+    place = np.searchsorted(received_s, at_s, side="right") - 1
+    running = np.array([look.running for look in timeline.looks], dtype=np.int64)
+    return running[np.clip(place, 0, None)]
+
+
+def _idle(policy: Policy, usage: Usage) -> str | None:
+    """Nothing where a shorter delay would have to go below the look-back (delay-within-look-back)."""
+    if usage.idle_s <= usage.worked_s or not usage.most:
+        return None
+    enough_s = math.ceil(max(policy.look_back_period_s, usage.worked_s / usage.most))
+    if enough_s >= policy.downscale_delay_s:
+        return None
+    left = f" ({usage.left} still when watching ended)" if usage.left else ""
+    return (
+        f"up to {usage.most} replicas beyond min_replicas {policy.min_replicas} worked for "
+        f"{usage.worked_s:,.0f} replica-seconds and were idle for {usage.idle_s:,.0f} after the load "
+        f"fell{left}: downscale_delay_s {policy.downscale_delay_s:g} keeps them for longer than they "
+        f"were needed. Set downscale_delay_s to {enough_s}, unless such load comes back sooner."
+    )

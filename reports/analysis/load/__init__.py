@@ -1,0 +1,1 @@
+"""Latency, concurrency and recovery, from the request rows."""

@@ -1,0 +1,205 @@
+"""Figures of requests: latency from the intended start, service time, errors (METRICS.md, 6)."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.load_parts import NameReport, StreamReport, WindowReport
+from reports.analysis.quantiles import quantile_ms
+from reports.analysis.streams import Streams, stream_report, streams_of
+from reports.model.report import LoadReport, LoadStepReport
+from scalelag.plan.stages import LoadStep, Unit
+from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.requests_file import RequestColumns
+
+_WINDOW_S = 10
+_MOST_WINDOWS = 360
+ON_TIME_S = 0.1
+"""A request sent later than this after its intended start counts as late (METRICS.md, 6)."""
+
+
+class _Rows(msgspec.Struct, frozen=True):
+    """Some rows of a run. Times in seconds; `latency` and `service` of those that were sent."""
+
+    planned: int
+    sent: int
+    failed: int
+    not_sent: int
+    send_lag: NDArray[np.float32]
+    latency: NDArray[np.float32]
+    service: NDArray[np.float32]
+
+
+def load_report(
+    rows: RequestColumns,
+    planned: int | None,
+    steps: Sequence[LoadStep],
+    unit: Unit,
+    zero_s: float,
+) -> LoadReport:
+    """Figures of the whole run and of each step.
+
+    `planned` requests of which no row was written count as not sent; None plans none beyond rows.
+    """
+    everything = _rows(rows, slice(None))
+    lost = max(0, (planned or 0) - rows.count)
+    total = everything.planned + lost
+    on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
+    streams = streams_of(rows)
+    parts = tuple(_step_reports(rows, streams, steps, unit, zero_s))
+    load_s = sum(part.hold_s for part in parts)
+    return LoadReport(
+        planned=total,
+        sent=everything.sent,
+        completed=everything.sent - everything.failed,
+        failed=everything.failed,
+        not_sent=everything.not_sent + lost,
+        error_ratio=_ratio(everything.failed + everything.not_sent + lost, total),
+        errors=_errors(rows, lost),
+        on_time_ratio=_ratio(on_time, total),
+        send_lag_p50_ms=quantile_ms(everything.send_lag, 0.5),
+        send_lag_p99_ms=quantile_ms(everything.send_lag, 0.99),
+        latency_p50_ms=quantile_ms(everything.latency, 0.5),
+        latency_p95_ms=quantile_ms(everything.latency, 0.95),
+        latency_p99_ms=quantile_ms(everything.latency, 0.99),
+        latency_p999_ms=quantile_ms(everything.latency, 0.999),
+        latency_max_ms=quantile_ms(everything.latency, 1.0),
+        service_p50_ms=quantile_ms(everything.service, 0.5),
+        service_p99_ms=quantile_ms(everything.service, 0.99),
+        steps=parts,
+        stream=stream_report(streams, slice(None), load_s),
+        names=dict(_name_reports(rows, streams, load_s)),
+        windows=tuple(_windows(rows, zero_s, max((s.at_s + s.hold_s for s in parts), default=0.0))),
+    )
+
+
+def _step_reports(
+    rows: RequestColumns, streams: Streams, steps: Sequence[LoadStep], unit: Unit, zero_s: float
+) -> Iterator[LoadStepReport]:
+    """Reports of steps with load; the end of the plan, a step to nothing, has none."""
+    for step in steps:
+        low, high = np.searchsorted(
+            rows.intended_s, [zero_s + step.at_s, zero_s + step.hold_until_s], side="left"
+        )
+        if step.to_level > 0 or high > low:
+            hold_s = step.hold_until_s - step.at_s
+            stream = stream_report(streams, streams.of_rows(low, high), hold_s)
+            yield _step_report(_rows(rows, slice(int(low), int(high))), step, unit, stream)
+
+
+def _step_report(
+    part: _Rows, step: LoadStep, unit: Unit, stream: StreamReport | None
+) -> LoadStepReport:
+    hold_s = step.hold_until_s - step.at_s
+    return LoadStepReport(
+        index=step.index,
+        at_s=step.at_s,
+        hold_s=hold_s,
+        from_level=step.from_level,
+        to_level=step.to_level,
+        unit=unit,
+        planned=part.planned,
+        sent=part.sent,
+        completed=part.sent - part.failed,
+        failed=part.failed,
+        not_sent=part.not_sent,
+        offered_rps=part.planned / hold_s,
+        completed_rps=(part.sent - part.failed) / hold_s,
+        latency_p50_ms=quantile_ms(part.latency, 0.5),
+        latency_p95_ms=quantile_ms(part.latency, 0.95),
+        latency_p99_ms=quantile_ms(part.latency, 0.99),
+        latency_max_ms=quantile_ms(part.latency, 1.0),
+        service_p50_ms=quantile_ms(part.service, 0.5),
+        service_p99_ms=quantile_ms(part.service, 0.99),
+        error_ratio=_ratio(part.failed + part.not_sent, part.planned),
+        stream=stream,
+    )
+
+
+def _windows(rows: RequestColumns, zero_s: float, until_s: float) -> Iterator[WindowReport]:
+    """Reports of windows of 10 s, or of as many seconds as make no more than 360 of them.
+
+    They go up to `until_s` after the plan's start, stretches without load among them.
+    """
+    seconds = max(_WINDOW_S, math.ceil(until_s / _MOST_WINDOWS))
+    starts_s = np.arange(0.0, until_s, seconds)
+    places = np.searchsorted(rows.intended_s, zero_s + np.append(starts_s, until_s))
+    for index, at_s in enumerate(starts_s.tolist()):
+        part = _rows(rows, slice(int(places[index]), int(places[index + 1])))
+        yield WindowReport(
+            index=index,
+            at_s=at_s,
+            seconds=min(seconds, until_s - at_s),
+            planned=part.planned,
+            failed=part.failed,
+            not_sent=part.not_sent,
+            latency_p50_ms=quantile_ms(part.latency, 0.5),
+            latency_p99_ms=quantile_ms(part.latency, 0.99),
+            latency_max_ms=quantile_ms(part.latency, 1.0),
+        )
+
+
+def _name_reports(
+    rows: RequestColumns, streams: Streams, load_s: float
+) -> Iterator[tuple[str, NameReport]]:
+    """Reports of all names of requests, that of most requests first."""
+    rows_of = _places(rows.name, len(rows.names))
+    streams_of_name = _places(rows.name[streams.told.row], len(rows.names))
+    for code in sorted(range(len(rows.names)), key=lambda code: -rows_of[code].size):
+        stream = stream_report(streams, streams_of_name[code], load_s)
+        yield rows.names[code], _name_report(_rows(rows, rows_of[code]), stream)
+
+
+def _name_report(part: _Rows, stream: StreamReport | None) -> NameReport:
+    return NameReport(
+        planned=part.planned,
+        sent=part.sent,
+        failed=part.failed,
+        not_sent=part.not_sent,
+        latency_p50_ms=quantile_ms(part.latency, 0.5),
+        latency_p95_ms=quantile_ms(part.latency, 0.95),
+        latency_p99_ms=quantile_ms(part.latency, 0.99),
+        latency_max_ms=quantile_ms(part.latency, 1.0),
+        service_p50_ms=quantile_ms(part.service, 0.5),
+        service_p99_ms=quantile_ms(part.service, 0.99),
+        stream=stream,
+    )
+
+
+def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
+    """Where each of `count` codes stands in `codes`: all found with one sort."""
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=count))
+    return np.split(order, ends[:-1])
+
+
+def _rows(rows: RequestColumns, where: slice | NDArray[np.intp]) -> _Rows:
+    not_sent = rows.not_sent[where]
+    sent = ~not_sent
+    latency = rows.latency_s[where][sent]
+    send_lag = rows.send_lag_s[where][sent]
+    return _Rows(
+        planned=int(not_sent.size),
+        sent=int(np.count_nonzero(sent)),
+        failed=int(np.count_nonzero(rows.error[where][sent] >= 0)),
+        not_sent=int(np.count_nonzero(not_sent)),
+        send_lag=send_lag,
+        latency=latency,
+        service=latency - send_lag,
+    )
+
+
+def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
+    """How often each kind of error occurred, the most frequent first."""
+    codes, counts = np.unique(rows.error[rows.error >= 0], return_counts=True)
+    errors = {rows.errors[code]: int(count) for code, count in zip(codes, counts, strict=True)}
+    if lost:
+        errors[NOT_SENT] = errors.get(NOT_SENT, 0) + lost
+    return dict(sorted(errors.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

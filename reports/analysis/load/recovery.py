@@ -1,0 +1,168 @@
+"""When latency was back to what it is after a load step (METRICS.md, 5)."""
+
+import math
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.load.slo import Slo
+from reports.model.intervals import Span, longer_than
+from scalelag.plan.stages import LoadStep
+from scalelag.record.requests_file import RequestColumns
+
+BIN_S = 1.0
+_WINDOW = 10
+_GOOD_SHARE = 0.9
+_COMPLETED_SHARE = 0.95
+_ENOUGH_FOR_P95 = 20
+_SHORT_HOLD_S = 40.0
+_BASELINE_S = 30.0
+_BASELINE_SHARE = 0.25
+_STEADY = math.log(1.10)
+_MAD_TO_SIGMA = 1.4826
+_MADS = 3 * _MAD_TO_SIGMA
+_MOST_EMPTY_SHARE = 0.1
+_FEWEST_OPEN = 1.0
+NO_BREACH = "no breach"
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """Seconds from the step until latency had recovered; None for `reason`, `no breach` among them.
+
+    Right-censored where it had not by the end of the hold; then `reason` may say why.
+    """
+
+    recovered_s: Span | None = None
+    reason: str | None = None
+
+
+class _Bins(msgspec.Struct, frozen=True):
+    """A hold in bins of 1 s by intended start: requests meant, answered well, and open on average.
+
+    `latency` is ln of the p95 (the p50 where requests are few) of those answered well, NaN without
+    any; `over_limit` whether a user's own limit was not kept.
+    """
+
+    offered: NDArray[np.int64]
+    completed: NDArray[np.int64]
+    latency: NDArray[np.float64]
+    over_limit: NDArray[np.bool_]
+    open: NDArray[np.float64]
+
+
+def recovery(
+    rows: RequestColumns, step: LoadStep, zero_s: float, slo: Slo | None = None
+) -> Recovery:
+    """When latency was back in its band after `step`; rows are in the order of `intended_s`."""
+    count = int((step.hold_until_s - step.at_s) / BIN_S)
+    if count < 2 * _WINDOW:
+        return Recovery(reason=f"the hold is shorter than {2 * _WINDOW * BIN_S:.0f} s")
+    bins = _binned(rows, zero_s + step.at_s, count, slo)
+    if np.count_nonzero(bins.offered == 0) > _MOST_EMPTY_SHARE * count:
+        return Recovery(reason="there are too few requests to tell: fewer than one a second")
+    return _recovery(bins, count - _baseline_bins(count))
+
+
+def _recovery(bins: _Bins, first: int) -> Recovery:
+    """The recovery where the bins from `first` on are the baseline."""
+    hold_s = bins.latency.size * BIN_S
+    baseline = bins.latency[first:]
+    measured = baseline[np.isfinite(baseline)]
+    halves = np.array_split(np.isfinite(baseline), 2)
+    if any(np.count_nonzero(half) < half.size / 2 for half in halves):
+        return Recovery(longer_than(hold_s), "nearly nothing was answered at its end")
+    middle = float(np.median(measured))
+    mad = float(np.median(np.abs(measured - middle)))
+    with np.errstate(invalid="ignore"):
+        within = bins.latency <= middle + max(_STEADY, _MADS * mad)
+    if (why := _unsteady(bins, first)) is not None:
+        return Recovery(longer_than(hold_s), why)
+    found = _first_recovered(within & ~bins.over_limit, bins)
+    if found is None:
+        return Recovery(reason=NO_BREACH)
+    at_s = found * BIN_S
+    if at_s >= hold_s:
+        return Recovery(longer_than(hold_s))
+    return Recovery(Span(at_s, at_s - BIN_S, at_s + BIN_S))
+
+
+def _baseline_bins(count: int) -> int:
+    """How many of the last bins say what latency is after the step."""
+    if count * BIN_S < _SHORT_HOLD_S:
+        return count // 2
+    return int(max(_BASELINE_S / BIN_S, _BASELINE_SHARE * count))
+
+
+def _first_recovered(good: NDArray[np.bool_], bins: _Bins) -> int | None:
+    """The bin in which latency had recovered; None without a breach, their number if it had not.
+
+    A breach is a bin that is not good in a window that is not either: a single slow second among ten
+    is none.
+    """
+    windows = [slice(at, at + _WINDOW) for at in range(good.size - _WINDOW + 1)]
+    mostly = np.array([np.mean(good[window]) >= _GOOD_SHARE for window in windows])
+    begun = np.flatnonzero(~good[: mostly.size] & ~mostly)
+    if not begun.size:
+        return None
+    for at in range(int(begun[0]) + 1, mostly.size):
+        offered, completed = (one[windows[at]].sum() for one in (bins.offered, bins.completed))
+        if good[at] and mostly[at] and completed >= _COMPLETED_SHARE * offered:
+            return at
+    return int(good.size)
+
+
+def _unsteady(bins: _Bins, first: int) -> str | None:
+    """Why the end of the hold says nothing of a recovery; None where it is steady.
+
+    Two halves of a steady baseline differ by chance, too.
+    """
+    early, late, by_chance = _halves(bins.open[first:])
+    if late - early > max(_FEWEST_OPEN, _STEADY * early, by_chance):
+        return "the backlog was still growing at its end"
+    early, late, by_chance = _halves(bins.latency[first:])
+    if abs(late - early) > max(_STEADY, by_chance):
+        return "latency was still changing at its end"
+    return None
+
+
+def _halves(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Medians of both halves, and three standard errors of their difference."""
+    half = values.size // 2
+    early, late = (float(np.nanmedian(part)) for part in (values[:half], values[half:]))
+    # From one bin to the next there is nothing of a trend.
+    noise = _MAD_TO_SIGMA * float(np.nanmedian(np.abs(np.diff(values)))) / math.sqrt(2)
+    return early, late, 3 * noise * math.sqrt(math.pi / 2) * math.sqrt(2 / half)
+
+
+def _binned(rows: RequestColumns, begun_s: float, count: int, slo: Slo | None) -> _Bins:
+    edges_s: NDArray[np.float64] = begun_s + np.arange(count + 1, dtype=np.float64) * BIN_S
+    places = np.searchsorted(rows.intended_s, edges_s)
+    part = slice(int(places[0]), int(places[-1]))
+    well = (rows.error[part] < 0) & np.isfinite(rows.latency_s[part])
+    sizes = np.diff(places)
+    quantile = 0.95 if np.median(sizes) >= _ENOUGH_FOR_P95 else 0.5
+    latency, over = np.full(count, np.nan), np.zeros(count, np.bool_)
+    completed = np.zeros(count, np.int64)
+    starts = places - places[0]
+    latency_s = rows.latency_s[part]
+    for at in range(count):
+        inside = slice(starts[at], starts[at + 1])
+        answered_s = latency_s[inside][well[inside]]
+        completed[at] = answered_s.size
+        if answered_s.size:
+            latency[at] = math.log(max(1e-9, np.quantile(answered_s, quantile)))
+            over[at] = slo is not None and np.quantile(answered_s, slo.quantile) > slo.limit_s
+    return _Bins(sizes, completed, latency, over, _open(rows, edges_s))
+
+
+def _open(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Requests that were due and not answered yet, at the end of each bin."""
+    due = np.searchsorted(rows.intended_s, edges_s)
+    done_s: NDArray[np.float64] = rows.intended_s[: due[-1]] + np.nan_to_num(
+        rows.latency_s[: due[-1]]
+    )
+    # Of a long run most were answered before the step.
+    later_s = np.sort(done_s[done_s > edges_s[0]])
+    done = done_s.size - later_s.size + np.searchsorted(later_s, edges_s[1:], side="right")
+    return (due[1:] - done).astype(np.float64)

@@ -1,0 +1,1 @@
+"""The structs that reports are made of: everything that is written or rendered."""

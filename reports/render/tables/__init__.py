@@ -1,0 +1,1 @@
+"""Tables of a report, made once for the terminal, Markdown and HTML."""

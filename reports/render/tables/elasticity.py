@@ -1,0 +1,59 @@
+"""How well the replicas followed the demand, in words that every renderer shows."""
+
+from reports.analysis.load_parts import StoppingReport
+from reports.model.elasticity import ElasticityReport, FlappingReport
+from reports.model.intervals import Span
+from reports.model.report import DeploymentReport
+from reports.render.text import count, plain
+
+_AGAINST = {"policy": "the policy's demand", "capacity": "the demand at {:g} rps a replica"}
+
+
+def following_texts(deployment: DeploymentReport) -> list[str]:
+    """Elasticity and flapping of a deployment, a few words each; none where nothing is known."""
+    return [
+        *_elasticity(deployment.elasticity),
+        *_flapping(deployment.flapping),
+        *_stopping(deployment.stopping),
+    ]
+
+
+def _elasticity(found: ElasticityReport) -> list[str]:
+    if found.reason is not None or found.replica_hours is None:
+        return []
+    hours = f"{_number(found.replica_hours, '{:.3f}')} replica-hours"
+    if found.demand is None:
+        why = f"elasticity not measured: {plain(found.demand_reason or 'no demand is known')}"
+        return [hours, why]
+    return [
+        f"against {_AGAINST[found.demand].format(found.capacity_rps)}",
+        f"short by {_number(found.theta_u_pct)} %",
+        f"over by {_number(found.theta_o_pct)} %",
+        f"short for {_number(found.tau_u_pct)} % of the time",
+        f"over for {_number(found.tau_o_pct)} %",
+        f"{_number(found.over_replica_s)} replica-seconds to spare",
+        f"{hours}, {_number(found.replica_hours_over, '{:.3f}')} of them beyond demand",
+    ]
+
+
+def _flapping(found: FlappingReport) -> list[str]:
+    if not found.direction_reversals:
+        return []
+    often = count(found.direction_reversals, "reversal")
+    period = "" if found.period_s is None else f", one every {found.period_s:.0f} s"
+    size = "" if found.size_replicas is None else f", by {found.size_replicas:g} replicas"
+    return [f"flapping: {often} within load steps{period}{size}"]
+
+
+def _stopping(found: StoppingReport) -> list[str]:
+    if not found.failed and not found.slowest_1pct:
+        return []
+    failed = f"{count(found.failed, 'request')} failed"
+    slow = f"{found.slowest_1pct:,} were among the slowest 1 %"
+    return [f"while replicas were stopping ({found.stopping_s:.1f} s) {failed}, {slow}"]
+
+
+def _number(span: Span | None, form: str = "{:.1f}") -> str:
+    if span is None or span.value is None:
+        return "-"
+    return form.format(span.value)

@@ -1,0 +1,84 @@
+"""What one replica serves within a limit: for the terminal and as JSON."""
+
+from collections.abc import Sequence
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from reports.analysis.calibration import Calibration, CalibrationStage, StageLoad
+from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.render.text import count, level, milliseconds, percent, plain
+
+_HEADERS = ("load", "s", "requests", "failed", "not sent", "{quantile} ms", "within", "limit")
+_WORDS = frozenset({"limit"})
+_KEPT = {True: "kept", False: "exceeded", None: "not judged"}
+
+
+def print_calibration(console: Console, found: Calibration, record: str) -> None:
+    """Print the rate, the stages that led to it, and what to do with it."""
+    if found.capacity_rps is not None and found.complete:
+        badge = Text(" CALIBRATED ", style="bold black on green")
+    else:
+        badge = Text(" NOT CALIBRATED ", style="bold black on yellow")
+    about = (plain(", ".join(found.deployments)) or "no deployment", "one replica", found.slo)
+    emit(console, hanging(badge, flow(about, room(console) - badge.cell_len - 1)))
+    emit(console, Text(_finding(found)))
+    console.print()
+    headers = [h.format(quantile=found.slo.partition("<")[0]) for h in _HEADERS]
+    rows = [_cells(stage) for stage in found.stages]
+    table = first_fitting(console, [lambda: columns(headers, rows, _WORDS)])
+    if table is not None:
+        emit(console, table)
+    else:
+        for row in rows:
+            named = [f"{head} {cell}" for head, cell in zip(headers, row, strict=True)]
+            emit(console, hanging(Text("-"), flow(named, room(console) - 2)))
+    _print_notes(console, found.stages)
+    console.print()
+    if found.capacity_rps is not None:
+        emit(console, Text(f"Use it: --capacity-rps {found.capacity_rps:g}"))
+    emit(console, Text(f"Record: {plain(record)}", overflow="fold"))
+
+
+def render_json_calibration(found: Calibration) -> bytes:
+    """The calibration as indented JSON in UTF-8."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+
+
+def load_words(load: StageLoad) -> str:
+    """`12.5 rps`, `1 user`."""
+    if load.unit == "rps":
+        return f"{level(load.level)} rps"
+    return count(int(load.level), "user")
+
+
+def _finding(found: Calibration) -> str:
+    parts: list[str] = []
+    if found.capacity_rps is not None:
+        parts.append(f"kept at {level(found.capacity_rps)} requests/s")
+    if found.exceeded_rps is not None:
+        parts.append(f"exceeded at {level(found.exceeded_rps)}")
+    if found.reason is not None:
+        parts.append(plain(found.reason))
+    return "; ".join(parts)
+
+
+def _cells(stage: CalibrationStage) -> tuple[str, ...]:
+    return (
+        load_words(stage.load),
+        f"{stage.hold_s:g}",
+        f"{stage.planned:,}",
+        f"{stage.failed:,}",
+        f"{stage.not_sent:,}",
+        milliseconds(stage.latency_ms),
+        percent(stage.within_ratio),
+        _KEPT[stage.kept],
+    )
+
+
+def _print_notes(console: Console, stages: Sequence[CalibrationStage]) -> None:
+    for stage in stages:
+        if stage.reason is not None:
+            text = f"{load_words(stage.load)}: {plain(stage.reason)}"
+            emit(console, hanging(Text("!", style="bold"), Text(text)))

@@ -1,0 +1,130 @@
+"""What made steps late and requests fail, with the evidence, for the terminal."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from reports.model.causes import Cause, Evidence, FailureReport, Finding
+from reports.model.report import DeploymentReport, Report, StepReport
+from reports.render.terminal.layout import emit, flow, hanging, room
+from reports.render.text import count, plain, shortened, step_name
+
+_QUOTED = 110
+_SHOWN = 3
+_SHOWN_OF_SEVERAL = 1
+# What Ray's logs put before the text, and the colours in its messages.
+_LOG_HEAD = re.compile(r"^[A-Z]+ \S+ \S+ \S+ .*? -- ")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+
+def print_causes(console: Console, report: Report) -> None:
+    """Print each step's findings, and those of failed requests; nothing where there are none.
+
+    A step that only its configuration made long is told of in the lag table.
+    """
+    late = [
+        (key, step)
+        for key, deployment in report.deployments.items()
+        for step in told_of(deployment)
+    ]
+    if not late and not report.failures:
+        return
+    console.print()
+    emit(console, Text("Causes", style="bold"))
+    for key, step in late:
+        _print_step(console, f"{plain(key)} step {step_name(step)}", step)
+    explained: set[tuple[int, Cause]] = {
+        (step.index, finding.cause) for _, step in late for finding in step.findings
+    }
+    for failure in report.failures:
+        _print_failure(console, failure, explained)
+
+
+def told_of(deployment: DeploymentReport) -> Iterator[StepReport]:
+    """Steps with a cause other than their configuration, and late ones without any."""
+    for step in deployment.steps:
+        others = [finding for finding in step.findings if finding.cause != "configured_delay"]
+        if others or (step.evidence and not step.findings):
+            yield step
+
+
+def _print_step(console: Console, title: str, step: StepReport) -> None:
+    if not step.findings:
+        _print_title(console, title, ["no cause found"])
+        for evidence in step.evidence:
+            emit(console, _shown(evidence), 3)
+        return
+    _print_title(console, title, named(step.findings, step.cause))
+    for line in _finding_lines(step.findings, step.cause):
+        emit(console, line, 3)
+
+
+def _print_failure(
+    console: Console, failure: FailureReport, explained: set[tuple[int, Cause]]
+) -> None:
+    """Failed requests; what their step's findings have said already is named only."""
+    kinds = ", ".join(f"{n:,} x {plain(kind)}" for kind, n in failure.errors.items())
+    title = f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})"
+    plainly = [msgspec.structs.replace(finding, seconds=None) for finding in failure.findings]
+    unknown = [] if failure.notes else ["no cause found"]
+    _print_title(console, title, named(plainly, failure.cause) or unknown)
+    for note in failure.notes:
+        emit(console, _marked(">", note), 3)
+    new = [f for f in failure.findings if (failure.index, f.cause) not in explained]
+    for line in _finding_lines(new, failure.cause):
+        emit(console, line, 3)
+
+
+def _print_title(console: Console, title: str, names: Sequence[str]) -> None:
+    emit(console, flow([f"{title}:", *names], room(console), " "))
+
+
+def named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
+    """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`."""
+    texts = [
+        f"{f.cause} ({f.seconds:.1f} s)" if f.seconds is not None else f.cause for f in findings
+    ]
+    if len(texts) == 1 and cause is None:
+        return [f"perhaps {texts[0]}"]
+    between = ", also" if cause else " or"
+    return [f"{text}{between}" for text in texts[:-1]] + texts[-1:]
+
+
+def _finding_lines(findings: Sequence[Finding], cause: Cause | None) -> Iterator[RenderableType]:
+    """The cause with its evidence and advice; the others, or each of several, in short.
+
+    What two of them rest on stands once.
+    """
+    told: set[Evidence | str] = set()
+    for finding in findings:
+        leads = finding.cause == cause or len(findings) == 1
+        if finding.cause == "configured_delay" and not leads:
+            continue
+        shown = finding.evidence[: _SHOWN if leads else _SHOWN_OF_SEVERAL]
+        yield from (_shown(evidence) for evidence in shown if evidence not in told)
+        if leads:
+            yield _marked(">", finding.advice)
+        if finding.tell_apart and finding.tell_apart not in told:
+            yield _marked("?", finding.tell_apart)
+        told.update(shown, [finding.tell_apart or ""])
+
+
+def _marked(mark: str, text: str) -> RenderableType:
+    return hanging(Text(mark, style="bold"), Text(plain(text)))
+
+
+def _shown(evidence: Evidence) -> RenderableType:
+    when = f"{evidence.at_s:.1f} s: " if evidence.at_s is not None else ""
+    text = Text(f"{when}{plain(evidence.text)}")
+    if evidence.raw:
+        text.append(f'  "{shortened(quotation(evidence.raw), _QUOTED)}"', style="dim")
+    return hanging(Text("-"), text)
+
+
+def quotation(raw: str) -> str:
+    """The part of a log line or message that says it: of a traceback, the exception."""
+    lines = [line for line in _COLOUR.sub("", raw).splitlines() if line.strip()]
+    return _LOG_HEAD.sub("", lines[-1]).strip() if lines else ""

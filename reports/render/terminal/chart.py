@@ -1,0 +1,162 @@
+"""Offered load, RUNNING and target replicas on one time axis, drawn with characters.
+
+plotext 6 keeps one figure and one terminal per process: each chart clears the figure first, and
+lifts the limit to the size of the terminal, which need not be that of the console.
+"""
+
+import importlib
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from reports.analysis.charts.of_run import scaling
+from reports.analysis.curves import Analysis, Curves, Series
+from reports.render.terminal.layout import INDENT, emit, flow, room
+from reports.render.text import level, plain
+
+_MOST_CHARTS = 3
+_HEIGHT = 15
+_LEAST_WIDTH = 40
+_OFFERED, _RUNNING, _TARGET = "░", "■", "o"
+_COLOURS = {_OFFERED: "blue", _RUNNING: "green", _TARGET: "orange"}
+_LEGEND = (
+    f"{_OFFERED} offered load (left)",
+    f"{_RUNNING} RUNNING replicas (right)",
+    f"{_TARGET} target, where it differs (right)",
+)
+_LOAD_HEADROOM, _REPLICA_HEADROOM = 1.1, 1.25  # unequal, so that the two tops do not coincide
+
+Curve = tuple[list[float], list[float]]
+
+
+def print_charts(console: Console, analysis: Analysis) -> None:
+    """Print a chart of each deployment that scales, three at most; say what is left out, and why."""
+    curves = analysis.curves
+    keys = [key for key in scaling(analysis.report) if _seen(curves, key)]
+    if not keys:
+        return
+    if room(console) < _LEAST_WIDTH:
+        _print_remark(console, f"no chart: it needs {_LEAST_WIDTH + INDENT} columns")
+        return
+    for key in keys[:_MOST_CHARTS]:
+        console.print()
+        emit(console, Text(f"Load and replicas: {plain(key)}", style="bold"))
+        emit(console, flow(_LEGEND, room(console), "   "))
+        try:
+            emit(console, _chart(curves, curves.replicas[key], room(console)))
+        except ImportError as error:  # plotext draws with a compiled library
+            _print_remark(console, f"no chart: {plain(str(error))}")
+            return
+    if left_out := keys[_MOST_CHARTS:]:
+        _print_remark(console, f"no chart for {', '.join(plain(key) for key in left_out)}")
+
+
+def _seen(curves: Curves, key: str) -> bool:
+    return key in curves.replicas and bool(curves.replicas[key].times_s)
+
+
+def _print_remark(console: Console, text: str) -> None:
+    emit(console, Text(text, style="dim"))
+
+
+def _chart(curves: Curves, series: Series, width: int) -> Text:
+    plotext: Any = importlib.import_module("plotext")  # slow to import, and may lack its library
+    plotext.terminal.limit(width=False, height=False)
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(width, _HEIGHT)
+    figure.theme("colorless").legend(active=False)
+    end_s = max([*series.times_s[-1:], *(t + curves.bin_s for t in curves.times_s[-1:]), 1.0])
+    drawn = {
+        _OFFERED: _offered(curves, end_s, samples=2 * width),
+        _TARGET: _target(series, end_s),
+        _RUNNING: _stairs(series.times_s, series.running, end_s),
+    }
+    for symbol, (times_s, values) in drawn.items():
+        if times_s:
+            marker = plotext.marker(symbol, plotext.pixel(foreground=_COLOURS[symbol]))
+            side = "left" if symbol == _OFFERED else "right"
+            signal = figure.signal(times_s, values, marker=marker, yside=side)
+            figure.draw(signal.fillx() if symbol == _OFFERED else signal.lines())
+    _label_axes(figure, width, end_s, max(drawn[_OFFERED][1], default=0.0), _highest(series))
+    text = Text.from_ansi(figure.build().string().rstrip("\n"))
+    figure.clear()
+    return text
+
+
+def _label_axes(  # plotext has no types
+    figure: Any,  # noqa: ANN401
+    width: int,
+    end_s: float,
+    most_rps: float,
+    most_replicas: int,
+) -> None:
+    times = _ticks(end_s, min(10, width // 10))
+    axes = (
+        ("x", "lower", "seconds", end_s, 1.0, times),
+        ("y", "left", "requests/s", most_rps, _LOAD_HEADROOM, _ticks(most_rps, 4)),
+        ("y", "right", "replicas", most_replicas, _REPLICA_HEADROOM, _ticks(most_replicas, 5, 1)),
+    )
+    for axis, side, label, most, headroom, ticks in axes:
+        figure.label(label, axis, side)
+        ruler = figure.ruler(axis, side)
+        ruler.ticks(ticks, [level(tick) for tick in ticks])
+        ruler.lim(0, max(most, ticks[-1]) * headroom)
+
+
+def _ticks(most: float, count: int, least_step: float = 1e-9) -> list[float]:
+    """At most `count` round steps from 0 up to `most`; 0 and 1 where it is 0."""
+    if most <= 0:
+        return [0.0, 1.0]
+    magnitude = 10.0 ** math.floor(math.log10(most / count))
+    steps = (factor * magnitude for factor in (1, 2, 5, 10))
+    step = max(least_step, next(s for s in steps if s * count >= most))
+    return [i * step for i in range(int(most / step + 1e-9) + 1)]
+
+
+def _highest(series: Series) -> int:
+    return max([*series.running, *(target for target in series.target if target is not None)])
+
+
+def _offered(curves: Curves, end_s: float, samples: int) -> Curve:
+    """The highest rate within each of `samples` equal parts of the time axis."""
+    times_s: list[float] = []
+    values: list[float] = []
+    for i in range(samples):
+        first = int(i * end_s / samples / curves.bin_s)
+        last = int((i + 1) * end_s / samples / curves.bin_s - 1e-9)
+        within = curves.offered_rps[first : max(first, last) + 1]
+        if within and max(within) > 0:
+            times_s.append((i + 0.5) * end_s / samples)
+            values.append(max(within))
+    return times_s, values
+
+
+def _target(series: Series, end_s: float) -> Curve:
+    known = [(t, n) for t, n in zip(series.times_s, series.target, strict=True) if n is not None]
+    return _stairs([t for t, _ in known], [n for _, n in known], end_s)
+
+
+def _stairs(times_s: Sequence[float], values: Sequence[int], end_s: float) -> Curve:
+    """Corners of the curve that keeps each value until the next look, and the last one to the end."""
+    corners = list(_corners(times_s, values, end_s))
+    return [t for t, _ in corners], [n for _, n in corners]
+
+
+def _corners(
+    times_s: Sequence[float], values: Sequence[int], end_s: float
+) -> Iterator[tuple[float, float]]:
+    last: int | None = None
+    for t, n in zip(times_s, values, strict=True):
+        # Looks began before the plan did; plotext leaves holes in lines that begin off the axis.
+        at_s = max(t, 0.0)
+        if last is not None and n != last:
+            yield at_s, last
+        if n != last:
+            yield at_s, n
+        last = n
+    if last is not None:
+        yield end_s, last

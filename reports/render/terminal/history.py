@@ -1,0 +1,109 @@
+"""Lists of runs, and one figure over them, for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from reports.analysis.comparing.history import TrendPoint
+from reports.model.intervals import Span
+from reports.model.report import Report
+from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.render.text import NOT_MEASURED, milliseconds, percent, plain, shortened
+
+_RUN_HEADERS = (
+    "run",
+    "verdict",
+    "started (UTC)",
+    "s",
+    "requests",
+    "errors",
+    "p99 ms",
+    "up s",
+    "down s",
+)
+_WORDS = frozenset({"run", "verdict", "started (UTC)", "", "why not"})
+_LONGEST_BAR, _SHORTER_BAR = 40, 12
+
+
+def print_runs(console: Console, runs: Mapping[str, Report | str]) -> None:
+    """Print a line for each run; a text in place of a report is why there is none."""
+    rows = [_run_row(path, one) for path, one in runs.items() if isinstance(one, Report)]
+    if rows:
+        made = first_fitting(console, [lambda: columns(_RUN_HEADERS, rows, _WORDS)])
+        for row in [] if made else rows:
+            emit(console, hanging(Text("-"), flow(row, room(console) - 2)))
+        if made:
+            emit(console, made)
+        emit(console, Text("up, down: the longest scale lag of any step", style="dim"))
+    for path, one in runs.items():
+        if isinstance(one, str):
+            emit(
+                console, hanging(Text("!", style="bold"), Text(f"{plain(path)}: {shortened(one)}"))
+            )
+    if not runs:
+        emit(console, Text("no runs"))
+
+
+def _run_row(path: str, report: Report) -> tuple[str, ...]:
+    load = report.load
+    deployments = report.deployments.values()
+    return (
+        plain(path),
+        report.verdict,
+        _when(report.run.started_s),
+        f"{report.run.duration_s:,.0f}",
+        f"{load.planned:,}",
+        NOT_MEASURED if load.error_ratio is None else percent(load.error_ratio),
+        milliseconds(load.latency_p99_ms),
+        _longest([one.scale_up.total_s.max for one in deployments if one.scale_up.total_s]),
+        _longest([one.scale_down.total_s.max for one in deployments if one.scale_down.total_s]),
+    )
+
+
+def _when(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _longest(spans: Sequence[Span]) -> str:
+    if not spans:
+        return NOT_MEASURED
+    longest = max(spans, key=lambda span: (span.upper, span.lo))
+    return f"> {longest.lo:.1f}" if longest.value is None else f"{longest.value:.2f}"
+
+
+def print_trend(console: Console, name: str, points: Sequence[TrendPoint]) -> None:
+    """Print a bar for each run, the oldest first; what lies within the interval is light."""
+    emit(console, Text(plain(name), style="bold"))
+    spans = [point.span for point in points if point.span is not None]
+    highest = max((span.lo if span.hi is None else span.hi for span in spans), default=0.0)
+    if not points:
+        emit(console, Text("no runs"))
+        return
+    headers = ("run", "started (UTC)", "measured", "")
+    for longest in (_LONGEST_BAR, _SHORTER_BAR, 0):
+        rows = [_trend_row(point, highest, longest) for point in points]
+        if made := first_fitting(console, [lambda rows=rows: columns(headers, rows, _WORDS)]):
+            emit(console, made)
+            return
+    for row in [_trend_row(point, highest, 0) for point in points]:
+        emit(console, hanging(Text("-"), flow(row, room(console) - 2)))
+
+
+def _trend_row(point: TrendPoint, highest: float, longest: int) -> tuple[str, ...]:
+    when = NOT_MEASURED if point.started_s is None else _when(point.started_s)
+    span = point.span
+    if span is None:
+        return (plain(point.run), when, NOT_MEASURED, shortened(point.reason or "", longest))
+    upper = span.lo if span.hi is None else span.hi
+    if span.value is None:
+        figure = f"> {span.lo:.4g}"
+    elif span.lo == span.hi:
+        figure = f"{span.value:.4g}"
+    else:
+        figure = f"{span.value:.4g} [{span.lo:.4g}, {upper:.4g}]"
+    scale = longest / highest if highest > 0 else 0.0
+    sure, all_of_it = round(max(0.0, span.lo) * scale), round(max(0.0, upper) * scale)
+    more = ">" if span.hi is None else ""
+    return (plain(point.run), when, figure, "█" * sure + "░" * (all_of_it - sure) + more)

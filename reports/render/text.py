@@ -1,0 +1,139 @@
+"""How figures, and text from outside, are written for people."""
+
+import unicodedata
+from typing import NamedTuple
+
+from reports.analysis.load.recovery import NO_BREACH
+from reports.model.intervals import Span
+from reports.model.report import GateResult, Phase, Report, StepReport
+
+NOT_MEASURED = "-"
+_LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
+_SMALLEST_SHOWN_S = 0.005
+
+
+class Measured(NamedTuple):
+    """A figure in words: `value`, and the `margin` that watching by polls leaves, often empty."""
+
+    value: str
+    margin: str = ""
+
+    def __str__(self) -> str:
+        """Both, as within a sentence."""
+        return f"{self.value} {self.margin}".rstrip()
+
+
+def plain(text: str) -> str:
+    """`text` on one line, with nothing in it that a terminal would obey.
+
+    Line breaks and tabs become spaces; other control, format (such as right-to-left override) and
+    unassigned characters become U+FFFD.
+    """
+    return "".join(_harmless(char) for char in text)
+
+
+def _harmless(char: str) -> str:
+    if char in _LAYOUT_CONTROLS:
+        return " "
+    return "\ufffd" if unicodedata.category(char).startswith("C") else char
+
+
+def seconds(span: Span | Phase | None) -> Measured:
+    """`9.31 ±0.15`, `> 30.0` where it is censored, `-` where it was not measured."""
+    if span is None or span.lo is None:
+        return Measured(NOT_MEASURED)
+    if span.value is None or span.hi is None:
+        return Measured(f"> {span.lo:.1f}")
+    margin = (span.hi - span.lo) / 2
+    return Measured(f"{span.value:.2f}", f"±{margin:.2f}" if margin >= _SMALLEST_SHOWN_S else "")
+
+
+def recovered(step: StepReport) -> str:
+    """When latency had recovered: `8 ±1`, `no breach`, `> 30`; `-` where it was not measured."""
+    span = step.recovered_s
+    if span is None:
+        return NO_BREACH if step.recovered_reason == NO_BREACH else NOT_MEASURED
+    if span.value is None or span.hi is None:
+        return f"> {span.lo:.0f}"
+    return f"{span.value:.0f} ±{(span.hi - span.lo) / 2:.0f}"
+
+
+def is_shown(value_s: float | None) -> bool:
+    """Whether a figure in seconds is more than 0.00 when written with two decimals."""
+    return value_s is not None and abs(value_s) >= _SMALLEST_SHOWN_S
+
+
+def milliseconds(value: float | None) -> str:
+    """With one decimal; `-` where it was not measured."""
+    return NOT_MEASURED if value is None else f"{value:,.1f}"
+
+
+def rate(value: float) -> str:
+    """Requests per second, with one decimal."""
+    return f"{value:,.1f}"
+
+
+def level(value: float) -> str:
+    """A level of the load: as many decimals as it has."""
+    return f"{value:,.10g}"
+
+
+def percent(ratio: float) -> str:
+    """A ratio as `0.9 %`."""
+    return f"{100 * ratio:.1f} %"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 gap`, `2 gaps`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def step_name(step: StepReport) -> str:
+    """`1 up`: the number of a load step, and where it goes."""
+    return f"{step.index} {step.direction}"
+
+
+def load_change(from_level: float, to_level: float) -> str:
+    """`5->40`, without the unit."""
+    return f"{level(from_level)}->{level(to_level)}"
+
+
+def replica_change(step: StepReport) -> str:
+    """`1 -> 4`."""
+    before, after = step.replicas_before, step.replicas_after
+    return " -> ".join(NOT_MEASURED if n is None else str(n) for n in (before, after))
+
+
+def gate_subject(gate: GateResult) -> str:
+    """Whose figure a gate looked at, or why there was none."""
+    about = [plain(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
+    return ": ".join(about) or "the run"
+
+
+def gate_figure(gate: GateResult) -> str:
+    """What a gate looked at: `9.31 [9.16, 9.46]`, `> 30` where it is censored, else `-`."""
+    if gate.lo is None:
+        return NOT_MEASURED
+    if gate.value is None or gate.hi is None:
+        return f"> {_significant(gate.lo)}"
+    if gate.lo == gate.hi:
+        return _significant(gate.value)
+    return f"{_significant(gate.value)} [{_significant(gate.lo)}, {_significant(gate.hi)}]"
+
+
+def _significant(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.5g}"
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """`text` made plain, its end left out beyond `length` characters."""
+    text = plain(text)
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def reasons_of(report: Report) -> list[str]:
+    """Why a run is invalid or was not completed."""
+    run, reasons = report.run, [plain(reason) for reason in report.reasons]
+    if run.status != "complete" and not any(r.startswith(run.status) for r in reasons):
+        reasons.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
+    return reasons

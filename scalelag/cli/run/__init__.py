@@ -1,0 +1,1 @@
+"""`scalelag run`: the command, its attempts, and the load process that it starts."""

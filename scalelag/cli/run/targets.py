@@ -1,0 +1,107 @@
+"""The target of a try: a cluster of our own, or one that is there; left as it was found."""
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from probes.dashboard import Dashboard, token_from_environment
+from scalelag.cluster.apps import AppConfig
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.embedded import EmbeddedCluster
+from scalelag.cluster.ignored_settings import dropped_settings
+from scalelag.cluster.preflight import Patience, check_endpoint, ready_payload
+
+App = Annotated[
+    str | None,
+    typer.Option(help="App to deploy: a built-in name, IMPORT_PATH, or a Serve CONFIG.yaml."),
+]
+AppArguments = Annotated[
+    list[str] | None, typer.Option(help="KEY=VALUE for the app's builder. Can be repeated.")
+]
+Host = Annotated[
+    str | None,
+    typer.Option(help="URL of an existing Serve endpoint; without it a cluster is started."),
+]
+Cpus = Annotated[int, typer.Option(help="CPUs that the embedded cluster offers.", min=1)]
+
+DEPLOY_WAIT_S = 60.0
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """A target that is ready. `token` is one to pass on that our own environment does not hold.
+
+    `grpc_host` is None where it is not known to differ from what the option `--grpc-host` says.
+    """
+
+    host: str
+    dashboard: str
+    token: str | None = None
+    grpc_host: str | None = None
+
+
+@contextmanager
+def embedded(
+    apps: Sequence[AppConfig], cpus: int, wait_s: float, grpc_servicers: Sequence[str]
+) -> Generator[Endpoint]:
+    """A fresh cluster with `apps` on it, until the block ends. Raises TargetError."""
+    console = Console(stderr=True)
+    console.print("starting an embedded Ray cluster ...", highlight=False)
+    with EmbeddedCluster(cpus, grpc_servicers) as cluster:
+        urls = cluster.urls
+        if urls is None:
+            raise RuntimeError("a cluster that was entered has URLs")
+        dashboard = Dashboard(urls.dashboard, time.time, cluster.token)
+        names = deploy(dashboard, apps)
+        console.print(f"deploying {', '.join(names)} ...", highlight=False)
+        _await_ready(dashboard, apps, names, wait_s)
+        yield Endpoint(urls.host, urls.dashboard, cluster.token, urls.grpc_host)
+
+
+@contextmanager
+def existing(
+    apps: Sequence[AppConfig],
+    endpoint: Endpoint,
+    *,
+    verify: bool | str,
+    wait_s: float,
+    left: list[str],
+) -> Generator[Endpoint]:
+    """`endpoint`, with `apps` beside what is there until the block ends. Raises TargetError.
+
+    `left` holds the names of those that an earlier try could not take away; they go first.
+    """
+    if not apps:
+        yield endpoint
+        return
+    dashboard = Dashboard(endpoint.dashboard, time.time, token_from_environment(), verify)
+    patience = Patience(wait_s, time.monotonic, time.sleep)
+    patience.retry(lambda: check_endpoint(endpoint.host))
+    if left:
+        patience.retry(lambda: _take_away(dashboard, left))
+    left += patience.retry(lambda: deploy(dashboard, apps))
+    try:
+        _await_ready(dashboard, apps, left, wait_s)
+        yield endpoint
+    finally:
+        _take_away(dashboard, left)
+
+
+def _take_away(dashboard: Dashboard, left: list[str]) -> None:
+    undeploy(dashboard, left, Patience(DEPLOY_WAIT_S, time.monotonic, time.sleep))
+    left.clear()
+
+
+def _await_ready(
+    dashboard: Dashboard, apps: Sequence[AppConfig], names: Sequence[str], wait_s: float
+) -> None:
+    """Wait until the applications run, then say which of their settings Serve has dropped."""
+    patience = Patience(wait_s, time.monotonic, time.sleep)
+    payload = patience.retry(lambda: ready_payload(dashboard, [], names))
+    console = Console(stderr=True)
+    for finding in dropped_settings(apps, payload):
+        console.print(f"scalelag: {finding.line}", markup=False, highlight=False, soft_wrap=True)

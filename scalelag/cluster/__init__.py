@@ -1,0 +1,1 @@
+"""The cluster under test: preflight, deployment, and the embedded cluster."""

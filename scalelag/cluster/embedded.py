@@ -1,0 +1,127 @@
+"""The embedded cluster, seen from the command that starts it."""
+
+import os
+import secrets
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Self
+
+import msgspec
+
+from scalelag.errors import TargetError
+
+START_TIMEOUT_S = 90.0
+_STOP_TIMEOUT_S = 30.0
+
+
+class Urls(msgspec.Struct, frozen=True):
+    """Where the cluster answers; `grpc_host`, as HOST:PORT, only if it was started for gRPC."""
+
+    dashboard: str
+    host: str
+    grpc_host: str | None = None
+
+
+class EmbeddedCluster:
+    """A Ray cluster of our own, in a process of its own; a context manager that takes it down.
+
+    It lives as long as this process keeps the pipe to it open: however we end, it ends. Ray's token
+    auth is on, with a fresh token that is passed on by environment variables only. Serve answers
+    gRPC if there are `grpc_servicers`, Serve's `grpc_servicer_functions`.
+    """
+
+    def __init__(self, num_cpus: int, grpc_servicers: Sequence[str] = ()) -> None:
+        self._arguments = [str(num_cpus), *grpc_servicers]
+        self.token = secrets.token_hex(32)
+        self.urls: Urls | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it answers. Raises TargetError if it does not."""
+        self._log = TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "scalelag.cluster.embedded_main", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=cluster_environment(os.environ, self.token),
+            # A group of its own: Ctrl-C is for us, and taking it down is our business.
+            start_new_session=True,
+        )
+        try:
+            self.urls = self._await_urls(self._process)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Take the cluster down and wait until it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            if process.stdin:
+                process.stdin.close()
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        finally:
+            if self._log:
+                self._log.close()
+
+    def _await_urls(self, process: subprocess.Popen[bytes]) -> Urls:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        if process.stdout is None:
+            raise TypeError("the cluster's standard output is a pipe")
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while time.monotonic() < deadline_s:
+                if not selector.select(timeout=0.5):
+                    continue
+                line = process.stdout.readline()
+                if not line:
+                    raise TargetError(f"The embedded cluster did not start: {self._said()}")
+                try:
+                    return msgspec.json.decode(line, type=Urls)
+                except msgspec.MsgspecError:
+                    continue  # Ray prints to standard output now and then
+        raise TargetError(
+            f"The embedded cluster was not there after {START_TIMEOUT_S:.0f} s: {self._said()}"
+        )
+
+    def _said(self) -> str:
+        if self._log is None:
+            return "nothing"
+        self._log.seek(0)
+        text = self._log.read().decode(errors="replace").strip()
+        return text[-1500:] or "it said nothing"
+
+
+def _path(environ: Mapping[str, str]) -> list[str]:
+    return [environ["PATH"]] if environ.get("PATH") else []
+
+
+def cluster_environment(environ: Mapping[str, str], token: str) -> dict[str, str]:
+    """Environment of the cluster: its token, our packages, and no other Ray's address."""
+    kept = {k: v for k, v in environ.items() if k not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH")}
+    paths = [str(Path.cwd()), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
+    return kept | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": token,
+        # Without it Ray binds and advertises the machine's own address, even for 127.0.0.1.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DISABLE_IMPORT_WARNING": "1",
+        "PYTHONPATH": os.pathsep.join(paths),
+        # Jobs on it are started with the first Python that there is.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *_path(kept)]),
+        "PYTHONUNBUFFERED": "1",
+    }

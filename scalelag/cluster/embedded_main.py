@@ -1,0 +1,130 @@
+"""The embedded cluster's own process: `python -m scalelag.cluster.embedded_main CPUS [SERVICER ...]`.
+
+It starts Ray and Serve on free ports of 127.0.0.1, prints one JSON line with their URLs, and waits
+for its standard input to close. Nothing of gevent is in it. If it is killed, its Ray ends as well.
+Serve answers gRPC where SERVICERs are given, its `grpc_servicer_functions`.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from functools import partialmethod
+from pathlib import Path
+
+import ray
+from ray import serve
+from ray._private.parameter import RayParams
+from ray.serve._private import default_impl
+from ray.serve.config import gRPCOptions
+
+# Ray's worker processes listen on ports from 10002 to 19999.
+_WORKER_PORTS = range(10002, 20000)
+_NICE = 5
+
+
+def _free_port() -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _WORKER_PORTS:
+            return port
+
+
+def _yield_to_the_load() -> None:
+    """Stand back: cluster and load share this machine, and arrivals must stay on time.
+
+    Where Linux groups processes by session (autogroup), nice values count within a session only,
+    and the whole session, ours with all of Ray in it, has one of its own.
+    """
+    os.nice(_NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE), encoding="ascii")
+
+
+def _own_agent_port() -> None:
+    """Let the dashboard's agent take any free port.
+
+    On its usual one, 52365, it fails where another Ray runs on this machine, and then this cluster
+    gives no logs. `ray start` has an option for it; `ray.init` has none.
+    """
+    RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def grpc_on_loopback() -> None:
+    """Have the gRPC server of Serve's proxy listen on 127.0.0.1, and not on every address.
+
+    Serve has no option for it. It calls this in the proxy's process, before the server is there.
+    """
+    default_impl.add_grpc_address = lambda server, address: server.add_insecure_port(
+        address.replace("[::]", "127.0.0.1")
+    )
+
+
+def _grpc_options(servicers: list[str]) -> gRPCOptions:
+    """Options with a free port. Exits where a servicer function is not there."""
+    options = gRPCOptions(port=_free_port(), grpc_servicer_functions=servicers)
+    try:
+        assert options.grpc_servicer_func_callable
+    except (ImportError, AttributeError, ValueError) as error:
+        # Left to Serve, its proxy would be started again and again.
+        sys.exit(f"grpc_servicer_functions: {error}")
+    os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = (
+        f"scalelag.cluster.embedded_main.{grpc_on_loopback.__name__}"
+    )
+    return options
+
+
+def main() -> None:
+    """Run the cluster until standard input closes."""
+    # Ctrl-C goes to every process of the terminal; ours ends when its parent closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    _yield_to_the_load()
+    _own_agent_port()
+    dashboard_port, serve_port = _free_port(), _free_port()
+    grpc_options = _grpc_options(sys.argv[2:]) if sys.argv[2:] else None
+    # Not under /tmp/ray, whose `session_latest` belongs to whoever else runs Ray here; short, since
+    # the path of a Unix socket has 107 characters at most.
+    folder = tempfile.mkdtemp(prefix="scalelag-")
+    try:
+        ray.init(
+            address="local",
+            num_cpus=int(sys.argv[1]),
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            dashboard_port=dashboard_port,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+        )
+        # As `ray start` does: without it a job on this cluster is given the address of any cluster
+        # on this machine.
+        address = ray.get_runtime_context().gcs_address
+        (Path(folder) / "ray_current_cluster").write_text(address, encoding="ascii")
+        serve.start(
+            http_options={"host": "127.0.0.1", "port": serve_port}, grpc_options=grpc_options
+        )
+        urls = {
+            "dashboard": f"http://127.0.0.1:{dashboard_port}",
+            "host": f"http://127.0.0.1:{serve_port}",
+            "grpc_host": f"127.0.0.1:{grpc_options.port}" if grpc_options else None,
+        }
+        sys.stdout.write(json.dumps(urls) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+        serve.shutdown()
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

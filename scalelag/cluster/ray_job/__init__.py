@@ -1,0 +1,1 @@
+"""Load workers as actors on the Ray cluster, started by a Ray job."""

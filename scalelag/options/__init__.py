@@ -1,0 +1,1 @@
+"""Options of a run: described, checked and parsed once."""

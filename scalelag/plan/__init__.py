@@ -1,0 +1,1 @@
+"""Load plans: stages, traces, and when each request is due."""

@@ -1,0 +1,1 @@
+"""The process that leads a run: lifecycle, workers, probes, record and report."""

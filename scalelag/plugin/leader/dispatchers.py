@@ -1,0 +1,85 @@
+"""Which load process gets which users: Locust's dispatcher, kept to those that share the run.
+
+Locust spreads all users anew whenever a worker comes or goes. A user of an open-loop plan is bound
+to the share of its process, so that moving one loses or doubles arrivals; and a process that came
+after the run was shared out has no part in it.
+"""
+
+from collections.abc import Callable
+
+from locust.dispatch import UsersDispatcher
+from locust.runners import WorkerNode
+from locust.user import User
+
+from scalelag.plan.stages import Unit
+
+Takes = Callable[[str], bool]
+"""Whether the worker of that id takes part in the run."""
+
+
+class ClosedLoopDispatcher(UsersDispatcher):
+    """Locust's own, over the workers that take part."""
+
+    def __init__(
+        self, worker_nodes: list[WorkerNode], user_classes: list[type[User]], takes: Takes
+    ) -> None:
+        super().__init__([node for node in worker_nodes if takes(node.id)], user_classes)
+        self._takes = takes
+
+    def new_dispatch(
+        self,
+        target_user_count: int,
+        spawn_rate: float,
+        user_classes: list[type[User]] | None = None,
+    ) -> None:
+        """Begin to dispatch, without those that have turned out not to take part."""
+        for node in [node for node in self._worker_nodes if not self._takes(node.id)]:
+            self.remove_worker(node)
+        super().new_dispatch(target_user_count, spawn_rate, user_classes)
+
+    def add_worker(self, worker_node: WorkerNode) -> None:
+        """Spread users over `worker_node` too, if it takes part."""
+        if self._takes(worker_node.id):
+            super().add_worker(worker_node)
+
+
+class OpenLoopDispatcher(UsersDispatcher):
+    """One user on each worker that takes part, whatever becomes of the others."""
+
+    def __init__(
+        self, worker_nodes: list[WorkerNode], user_classes: list[type[User]], takes: Takes
+    ) -> None:
+        super().__init__(worker_nodes, user_classes)
+        self._takes = takes
+
+    def new_dispatch(
+        self,
+        target_user_count: int,
+        spawn_rate: float,
+        user_classes: list[type[User]] | None = None,
+    ) -> None:
+        """Begin to dispatch: everywhere a user, or where `target_user_count` is 0 nowhere."""
+        del spawn_rate
+        self._user_classes = user_classes or self._user_classes
+        wanted = {one.__name__ for one in self._user_classes} if target_user_count else set[str]()
+        names = [one.__name__ for one in self._original_user_classes]
+        users = {
+            node.id: {name: int(name in wanted and self._takes(node.id)) for name in names}
+            for node in self._worker_nodes
+        }
+        self._dispatcher_generator = (users for _ in range(1))
+
+    def add_worker(self, worker_node: WorkerNode) -> None:
+        """Note `worker_node`; nobody's users move."""
+        self._worker_nodes.append(worker_node)
+
+    def remove_worker(self, worker_node: WorkerNode) -> None:
+        """Forget `worker_node`; nobody's users move."""
+        self._worker_nodes = [node for node in self._worker_nodes if node.id != worker_node.id]
+
+
+DISPATCHERS: dict[Unit, type[ClosedLoopDispatcher] | type[OpenLoopDispatcher]] = {
+    "rps": OpenLoopDispatcher,
+    "users": ClosedLoopDispatcher,
+}
+"""By the unit of the plan."""

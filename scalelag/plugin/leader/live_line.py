@@ -1,0 +1,122 @@
+"""What is seen while the run goes on: one live line, or plain lines where there is no terminal."""
+
+import gevent
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from scalelag.plan.stages import LoadPlan
+from scalelag.plugin.leader.run import Session
+
+LIVE_INTERVAL_S = 0.5
+LOG_INTERVAL_S = 5.0
+
+
+def say(text: str) -> None:
+    """Print a line of ours on stderr."""
+    console = Console(stderr=True)
+    console.print(f"scalelag: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show(session: Session) -> None:
+    """Show how `session` stands on stderr, until the greenlet is killed."""
+    line = LiveLine(session, Console(stderr=True))
+    line.start()
+    try:
+        while True:
+            gevent.sleep(line.interval_s)
+            line.update()
+    finally:
+        line.stop()
+
+
+class LiveLine:
+    """Shows `session` on `console`; `update` is to be called every `interval_s` seconds."""
+
+    def __init__(self, session: Session, console: Console) -> None:
+        self._session = session
+        self._console = console
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True)
+            if console.is_terminal
+            else None
+        )
+        self._last_rows = 0
+        self._last_s = session.elapsed_s
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between updates."""
+        return LIVE_INTERVAL_S if self._live else LOG_INTERVAL_S
+
+    def start(self) -> None:
+        """Show the first line."""
+        if self._live:
+            self._live.start()
+        self.update()
+
+    def update(self) -> None:
+        """Show how things stand."""
+        line = self._line()
+        if self._live:
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        else:
+            self._console.print(Text(line), soft_wrap=True)
+
+    def stop(self) -> None:
+        """Take the live line away."""
+        if self._live:
+            self._live.stop()
+
+    def _line(self) -> str:
+        session, plan = self._session, self._session.options.plan
+        elapsed_s = session.elapsed_s
+        counts = session.collector.counts
+        seconds = max(elapsed_s - self._last_s, 1e-9)
+        achieved = (counts.rows - self._last_rows) / seconds
+        self._last_rows, self._last_s = counts.rows, elapsed_s
+        return " · ".join(
+            part
+            for part in (
+                _stage(plan, elapsed_s),
+                f"{achieved:.0f} requests/s",
+                self._replicas(),
+                f"{counts.failed} errors",
+                self._lost(),
+                self._time_left(plan, elapsed_s),
+            )
+            if part
+        )
+
+    def _replicas(self) -> str:
+        probe = self._session.probe
+        if probe.blind_reason:
+            return f"probe blind: {probe.blind_reason}"
+        if probe.latest is None:
+            return "no look yet"
+        return ", ".join(
+            f"{key.rpartition('/')[2]} {seen.counts.get('RUNNING', 0)}/"
+            f"{'?' if seen.target is None else seen.target} RUNNING/target"
+            for key, seen in sorted(probe.latest.deployments.items())
+        )
+
+    def _lost(self) -> str:
+        fleet = self._session.fleet
+        lost = len(fleet.members) - len(fleet.living)
+        return f"{lost} of {len(fleet.members)} load processes lost" if lost else ""
+
+    def _time_left(self, plan: LoadPlan, elapsed_s: float) -> str:
+        if elapsed_s < plan.duration_s:
+            return f"{plan.duration_s - elapsed_s:.0f} s left"
+        return f"watching the scale-down (at most {self._session.options.drain_s:.0f} s)"
+
+
+def _stage(plan: LoadPlan, elapsed_s: float) -> str:
+    if elapsed_s < 0:
+        return "starting"
+    stage = plan.stage_at(elapsed_s)
+    if stage is None:
+        return "load done"
+    number = plan.stages.index(stage) + 1
+    level = stage.level_at(elapsed_s)
+    return f"stage {number}/{len(plan.stages)} · planned {level:g} {plan.unit}"

@@ -1,0 +1,126 @@
+"""The probes of one run, each in a greenlet of its own, and the files that their rows go to."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gevent
+
+from probes.cluster_probe import ClusterProbe
+from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
+from probes.logs.read import read_evidence
+from probes.pacing import Pacing
+from probes.replica_probe import ReplicaProbe, measure_baseline
+from probes.serve_state import parse_payload
+from probes.tracker import ReplicaTracker
+from scalelag.errors import RecordError, TargetError
+from scalelag.options.run_options import RunOptions
+from scalelag.record.clock import Clock
+from scalelag.record.evidence_rows import CLUSTER_STATUS, EvidenceRow, NoLog
+from scalelag.record.rows import DeploymentKey, Row, Transition
+from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, RowWriter
+
+_STOP_TIMEOUT_S = 10
+
+
+def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
+    """The dashboard that `options` name; each greenlet that asks it needs one of its own.
+
+    Raises TargetError for a token file that cannot be read.
+    """
+    return Dashboard(options.dashboard, clock.now, token_from_environment(), options.verify)
+
+
+class Watch:
+    """Watches replicas and cluster, and keeps what they show, until `stop`; then `close` it.
+
+    A disk that does not take a row is told to `failed`, and nothing is written from then on.
+    `dashboard` is the replica probe's until `stop`. What the replica probe sees is told to `shown`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        dashboard: Dashboard,
+        options: RunOptions,
+        clock: Clock,
+        watched: frozenset[DeploymentKey],
+        failed: Callable[[RecordError], None],
+        shown: Callable[[Sequence[Row]], None] | None = None,
+    ) -> None:
+        """Open the files. Raises RecordError where they cannot be written."""
+        self._failed = failed
+        self._shown = shown
+        self._broken = False
+        self._rows = RowWriter(path / REPLICAS_FILE)
+        self._evidence = RowWriter(path / EVIDENCE_FILE)
+        self._cluster_dashboard = open_dashboard(options, clock)
+        self.replicas = ReplicaProbe(
+            dashboard,
+            self._add_rows,
+            clock.now,
+            ReplicaTracker(watched),
+            Pacing(
+                options.probe_rate_per_s,
+                options.observer_budget_ratio,
+                measure_baseline(dashboard),
+            ),
+        )
+        self.cluster = ClusterProbe(self._cluster_dashboard, self.add_evidence, clock.now)
+        self._dashboard = dashboard
+        self._clock = clock
+        self._transitions: list[Transition] = []
+        self._greenlets: list[gevent.Greenlet[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._greenlets = [gevent.spawn(self.replicas.run), gevent.spawn(self.cluster.run)]
+
+    def stop(self) -> None:
+        """Take the last looks and end. Evidence can still be added."""
+        self.replicas.stop()
+        self.cluster.stop()
+        gevent.joinall(self._greenlets, timeout=_STOP_TIMEOUT_S)
+        gevent.killall(self._greenlets)
+        self._cluster_dashboard.close()
+        if self.cluster.blind_reason:
+            self.add_evidence([NoLog(self.cluster.blind_reason, file=CLUSTER_STATUS)])
+
+    def read_logs(self, from_s: float, to_s: float) -> None:
+        """Read what the cluster's logs say of the time between two moments, in Unix seconds."""
+        try:
+            payload = parse_payload(self._dashboard.get(APPLICATIONS_PATH).body)
+        except TargetError:
+            payload = None
+        self.add_evidence(
+            read_evidence(
+                self._dashboard,
+                self._transitions,
+                payload,
+                (from_s, to_s),
+                self.replicas.offset,
+                self._clock.now,
+            )
+        )
+
+    def _add_rows(self, rows: Sequence[Row]) -> None:
+        self._transitions += [row for row in rows if isinstance(row, Transition)]
+        self._write(self._rows, rows)
+        if self._shown is not None:
+            self._shown(rows)
+
+    def add_evidence(self, rows: Sequence[EvidenceRow]) -> None:
+        """Append `rows` to the evidence file."""
+        self._write(self._evidence, rows)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._rows.close()
+        self._evidence.close()
+
+    def _write(self, writer: RowWriter, rows: Sequence[Row | EvidenceRow]) -> None:
+        if not self._broken:
+            try:
+                writer.append(rows)
+            except RecordError as error:
+                self._broken = True
+                self._failed(error)

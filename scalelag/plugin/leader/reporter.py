@@ -1,0 +1,44 @@
+"""The report of a run that was closed: analysed, written beside the record, printed."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from reports.analysis.analyse import analyse
+from reports.analysis.curves import Analysis
+from reports.analysis.gates import parse_gate
+from reports.model.report import Report
+from reports.render.formats import FILES, Format, Rendering, render
+from reports.render.json_report import render_json
+from reports.render.terminal.report import render_terminal
+from scalelag.options.run_options import RunOptions
+from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
+
+
+class Reporter:
+    """Reports on one run after the other."""
+
+    def __init__(self) -> None:
+        self._unprinted: tuple[Analysis, Path] | None = None
+
+    def report(self, options: RunOptions, path: Path, *, html: bool) -> Report:
+        """Analyse the run in `path` and write its reports, the page where asked for or `html`.
+
+        Raises ScalelagError where the record cannot be read, or nothing be written.
+        """
+        recorded = load_run(path)
+        analysis = analyse(recorded, [parse_gate(text) for text in options.gates])
+        write_file(path / REPORT_FILE, render_json(analysis.report))
+        what = Rendering(recorded, analysis, str(path), options.strict)
+        formats = {*options.reports, Format.HTML} if html else set(options.reports)
+        for output_format in sorted(formats):
+            write_file(path / FILES[output_format], render(what, output_format))
+        self._unprinted = (analysis, path)
+        return analysis.report
+
+    def print_last(self) -> None:
+        """Print the last report, unless it was."""
+        if self._unprinted is not None:
+            analysis, path = self._unprinted
+            self._unprinted = None
+            render_terminal(analysis, Console(), str(path))

@@ -1,0 +1,303 @@
+"""One run, in the process that leads it: from preflight to the closed run directory."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gevent
+import msgspec
+from locust.env import Environment
+from locust.runners import Runner
+
+from probes.replica_probe import ReplicaProbe
+from probes.serve_state import ServePayload
+from scalelag.cluster.preflight import Patience, check_endpoint, ray_version, ready_payload
+from scalelag.cluster.room import await_room, look_for_room
+from scalelag.errors import RecordError, ScalelagError, UsageError
+from scalelag.options.run_options import Handed, RunOptions
+from scalelag.plan.schedule import Schedule
+from scalelag.plugin.leader.losses import write_lost
+from scalelag.plugin.leader.probing import Watch, open_dashboard
+from scalelag.plugin.leader.run_record import (
+    RunRecord,
+    begun,
+    clock_info,
+    planned_requests,
+    target_info,
+)
+from scalelag.plugin.leader.scale_down import Drain
+from scalelag.plugin.leader.start_lint import start_findings
+from scalelag.plugin.leader.workers import Fleet
+from scalelag.plugin.web.feed import Feed
+from scalelag.plugin.web_shown import Shown
+from scalelag.plugin.worker.recorder import RowCollector
+from scalelag.plugin.worker.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
+from scalelag.record.clock import Clock
+from scalelag.record.requests_file import RequestWriter
+from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
+from scalelag.record.run_info import Edge, ProbeInfo, RunStatus
+
+LEAD_S = 2.0
+"""From the announcement of a run to its plan's start: workers get ready, the probe takes looks."""
+
+_FINAL_ROWS_TIMEOUT_S = 5.0
+_ROOM_LOOK_S = 1.0
+
+
+class Session:
+    """Leads one run. Made by a preflight that succeeded; `finish` closes its directory."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        runner: Runner,
+        options: RunOptions,
+        clock: Clock,
+        say: Callable[[str], None],
+    ) -> None:
+        """Look at the target; what is waited for is told to `say`. Raises UsageError, TargetError."""
+        self._runner = runner
+        self.options = options
+        self._clock = clock
+        self._host = environment.host or ""
+        self._dashboard = open_dashboard(options, clock)
+        self._payload = self._preflight()
+        self._watched = frozenset(options.deployments or self._payload.deployments())
+        self._ray_version = ray_version(self._dashboard)
+        cluster_environ = os.environ if options.embedded else {}
+        self.findings = start_findings(
+            self._payload, self._watched, self._lacks(say), cluster_environ
+        )
+        self.failure: ScalelagError | None = None
+        self.zero_s = 0.0
+        self.load_done = False
+        self.running = False
+        self._edges: list[Edge] = []
+        self._final: set[int] = set()
+        self._load_ended_s: float | None = None
+        self._stopped_s = float("inf")
+        self.fleet = Fleet(runner, clock, say, self._note_fleet)
+        self._drain = Drain(self._payload.deployments(), clock)
+        self._is_shown = environment.web_ui is not None
+        self.shown: Shown | None = None
+        self._planned = planned_requests(options)
+
+    def _preflight(self) -> ServePayload:
+        options = self.options
+        options.request.headers_with_secrets()
+        patience = Patience(options.wait_s, self._clock.now, gevent.sleep)
+        if not self._host:
+            raise UsageError("--host is missing: the URL at which Serve answers HTTP.")
+        payload = patience.retry(lambda: ready_payload(self._dashboard, options.deployments))
+        patience.retry(lambda: check_endpoint(self._host))
+        return payload
+
+    def _lacks(self, say: Callable[[str], None]) -> list[str]:
+        wait_s = self.options.wait_for_room_s
+        if wait_s:
+            patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_LOOK_S)
+            await_room(self._dashboard, self._watched, patience, say)
+            return []
+        return look_for_room(self._dashboard, self._payload, self._watched).lacks
+
+    def start(self, run_name: str) -> None:
+        """Make the run directory, start the probe, announce the plan's start to the workers.
+
+        Raises UsageError for a name that is no file name, RecordError where nothing can be written,
+        TargetError where no load process answers.
+        """
+        options = self.options
+        self.fleet.muster()
+        self.path = create_run_dir(options.out, options.name, self._clock.now())
+        # Before the start is set: it takes a while to pack a trace of millions.
+        shares = self._shares()
+        self.zero_s = self._clock.now() + LEAD_S
+        target = target_info(self._host, options, self._payload, self._watched)
+        if self._is_shown:
+            lines = [finding.line for finding in self.findings]
+            self.shown = Shown(Feed(options, target.deployments, self.zero_s, lines))
+        self._requests = RequestWriter(self.path / REQUESTS_FILE)
+        self.collector = RowCollector(self._requests, self.shown and self.shown.add_requests)
+        self._watch = Watch(
+            self.path,
+            self._dashboard,
+            options,
+            self._clock,
+            self._watched,
+            self._fail,
+            self.shown and self.shown.add_rows,
+        )
+        self.running = True
+        self._assign(run_name, shares)
+        self._record = RunRecord(
+            self.path,
+            begun(
+                options,
+                self._clock,
+                target,
+                ray=self._ray_version,
+                zero_s=self.zero_s,
+                planned=self._planned,
+                findings=self.findings,
+                load_workers=self.fleet.infos(),
+            ),
+        )
+        self._watch.start()
+        self.fleet.watch(self.zero_s)
+
+    @property
+    def probe(self) -> ReplicaProbe:
+        """What watches the replicas."""
+        return self._watch.replicas
+
+    def _shares(self) -> list[Schedule]:
+        """What each process sends, by its number."""
+        count = len(self.fleet.members)
+        return [self.options.schedule.share(index, count) for index in range(count)]
+
+    def _assign(self, run_name: str, shares: Sequence[Schedule]) -> None:
+        for member in self.fleet.members:
+            assignment = Assignment(
+                run=run_name,
+                zero_s=self.zero_s,
+                index=member.index,
+                count=len(shares),
+                handed=Handed(shares[member.index], self.options.files),
+                options=self.options.raw,
+                ahead_s=member.ahead_s,
+            )
+            # Bytes stay as they are: Locust's messages are msgpack.
+            data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
+            self._runner.send_message(START_MESSAGE, data, member.id)
+
+    @property
+    def workers(self) -> int:
+        """How many processes share the load."""
+        return len(self.fleet.members)
+
+    @property
+    def going(self) -> bool:
+        """Whether the run can go on: nothing failed, and somebody is there to send."""
+        return self.failure is None and not self.fleet.deserted
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the plan's start; negative before it."""
+        return self._clock.now() - self.zero_s
+
+    @property
+    def load_over(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._load_ended_s is not None
+
+    def edge(self, stage: int, planned_s: float) -> None:
+        """Note that a closed-loop stage begins now, and put it on record."""
+        self._edges.append(Edge(stage, planned_s, self.elapsed_s))
+        self._record.update(
+            edges=tuple(self._edges), clock=clock_info(self._clock, self.probe.offset)
+        )
+
+    def collect(self, message: dict[str, Any]) -> None:
+        """Take a process's rows. A disk that does not take them ends the run (see `failure`)."""
+        if self.running and self.failure is None:
+            try:
+                self.collector.collect(message, int(message["worker"]))
+            except RecordError as error:
+                self._fail(error)
+        if message["final"]:
+            self._final.add(int(message["worker"]))
+
+    def refused(self, index: int, reason: str) -> None:
+        """A load process cannot send what the options ask for: it ends the run."""
+        host = self.fleet.members[index].host
+        self._fail(UsageError(f"load process {index} on {host}: {reason}"))
+
+    def _fail(self, error: ScalelagError) -> None:
+        self.failure = self.failure or error
+
+    def _note_fleet(self) -> None:
+        """Put on record what became of a load process."""
+        try:
+            self._record.update(load_workers=self.fleet.infos())
+        except RecordError as error:
+            self._fail(error)
+
+    def stopping(self) -> None:
+        """Note that the load ends now."""
+        self.fleet.stop()
+        if not self.load_done:
+            self._stopped_s = self._clock.now()
+
+    def end_load(self) -> None:
+        """Get the last rows from every process that is left; the load is over."""
+        if self._load_ended_s is None:
+            self._load_ended_s = self._clock.now()
+            if self.shown is not None:
+                self.shown.stop()
+            self._runner.send_message(FLUSH_MESSAGE, {})
+            deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
+            while self.fleet.living - self._final and self._clock.now() < deadline_s:
+                gevent.sleep(0.05)
+            for member in self.fleet.members:
+                if member.index in self.fleet.living - self._final:
+                    self.fleet.lose(member, "its last rows did not come")
+
+    def drain(self) -> None:
+        """Watch until every deployment has come down to its minimum, `--drain` seconds at most."""
+        self._drain.watch(self.probe, self.options.drain_s, lambda: self.failure is None)
+
+    def end_drain(self) -> None:
+        """Have `drain` return soon."""
+        self._drain.end()
+
+    def finish(self, status: RunStatus, reason: str | None) -> Path:
+        """Stop watching and close the run directory. Returns its path; may be called once."""
+        self.running = False
+        self._watch.stop()
+        if self.shown is not None:
+            self.shown.finish()
+        ended_s = self._clock.now()
+        try:
+            self._write_lost()
+            self._requests.close()
+            # Before the logs are read: a run that is killed meanwhile is whole but for them.
+            self._close_record(status, reason, ended_s)
+            self._watch.read_logs(self.probe.started_s, ended_s)
+            self._watch.close()
+        except RecordError as error:
+            self._fail(error)
+        self._dashboard.close()
+        return self.path
+
+    def _write_lost(self) -> None:
+        """Write what has no row: of the whole plan where it was done, else only of lost processes."""
+        if self.options.plan.unit != "rps" or self.failure is not None:
+            return
+        members = [m for m in self.fleet.members if self.load_done or m.lost_reason is not None]
+        write_lost(
+            members,
+            self.workers,
+            self.options,
+            self.zero_s,
+            self._stopped_s,
+            self.path / REQUESTS_FILE,
+            self.collector,
+        )
+
+    def _close_record(self, status: RunStatus, reason: str | None, ended_s: float) -> None:
+        pacing = self.probe.pacing
+        self._record.update(
+            status=status,
+            reason=reason,
+            clock=clock_info(self._clock, self.probe.offset),
+            probe=ProbeInfo(
+                rate_per_s=self.options.probe_rate_per_s,
+                budget_ratio=self.options.observer_budget_ratio,
+                busy_s=pacing.busy_s,
+                watched_s=ended_s - self.probe.started_s,
+            ),
+            load_ended_s=self._load_ended_s,
+            watched_until_s=ended_s,
+            load_workers=self.fleet.infos(),
+        )

@@ -1,0 +1,111 @@
+"""`run.json` of a run: what is known when it begins, and what becomes known."""
+
+import platform
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import locust
+import msgspec
+
+import scalelag
+from probes.pacing import ClockOffset
+from probes.serve_state import ServePayload
+from scalelag.cluster.preflight import without_credentials
+from scalelag.options.run_options import RunOptions
+from scalelag.record.clock import Clock
+from scalelag.record.finding import LintFinding
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import write_run_info
+from scalelag.record.run_info import (
+    SCHEMA_VERSION,
+    UNFINISHED,
+    ClockInfo,
+    LoadWorkerInfo,
+    ProbeInfo,
+    RunInfo,
+    TargetInfo,
+    Versions,
+)
+
+
+class RunRecord:
+    """The `run.json` in `path`, put in place anew whenever something becomes known."""
+
+    def __init__(self, path: Path, info: RunInfo) -> None:
+        """Write it. Raises RecordError when the disk does not take it, as `update` does."""
+        self._path = path
+        self.info = info
+        self.update()
+
+    def update(self, **known: Any) -> None:  # noqa: ANN401  fields of RunInfo
+        """Write it with what is `known` now."""
+        self.info = msgspec.structs.replace(self.info, **known)
+        write_run_info(self._path, self.info)
+
+
+def begun(
+    options: RunOptions,
+    clock: Clock,
+    target: TargetInfo,
+    *,
+    ray: str | None,
+    zero_s: float,
+    planned: int | None,
+    findings: Collection[LintFinding],
+    load_workers: tuple[LoadWorkerInfo, ...],
+) -> RunInfo:
+    """What is known of a run that has just begun: until it is closed it counts as interrupted."""
+    return RunInfo(
+        schema_version=SCHEMA_VERSION,
+        name=options.name,
+        status="interrupted",
+        reason=UNFINISHED,
+        versions=Versions(scalelag.__version__, locust.__version__, platform.python_version(), ray),
+        options=options.public(),
+        plan=options.plan,
+        arrivals=options.schedule.kind,
+        seed=options.schedule.seed,
+        clock=clock_info(clock, None),
+        target=target,
+        probe=ProbeInfo(options.probe_rate_per_s, options.observer_budget_ratio),
+        workers=len(load_workers),
+        zero_s=zero_s,
+        planned_requests=planned,
+        findings=tuple(findings),
+        tries=options.earlier_tries,
+        trace=options.trace,
+        load_workers=load_workers,
+    )
+
+
+def planned_requests(options: RunOptions) -> int | None:
+    """How many requests the plan has; None for users plans, which send as fast as is answered."""
+    if options.plan.unit != "rps":
+        return None
+    return options.schedule.count()
+
+
+def clock_info(clock: Clock, offset: ClockOffset | None) -> ClockInfo:
+    """The run's clock, and the cluster's as far as it is known."""
+    return ClockInfo(
+        anchor_wall_s=clock.anchor_wall_s,
+        anchor_monotonic_s=clock.anchor_monotonic_s,
+        offset_s=offset.offset_s if offset else None,
+        error_s=offset.error_s if offset else None,
+        reason=None if offset else "the answers carry no time of the cluster's (Ray < 2.54)",
+    )
+
+
+def target_info(
+    host: str, options: RunOptions, payload: ServePayload, watched: Collection[DeploymentKey]
+) -> TargetInfo:
+    """What is tested, without credentials."""
+    described = payload.deployments()
+    return TargetInfo(
+        host=without_credentials(host),
+        dashboard=without_credentials(options.dashboard),
+        embedded=options.embedded,
+        deployments={key: described[key].info() for key in watched},
+        watched=tuple(sorted(watched)),
+    )

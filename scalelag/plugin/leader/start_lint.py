@@ -1,0 +1,42 @@
+"""What is wrong with a configuration, as far as it shows before any load: for `run` and `doctor`."""
+
+from collections.abc import Collection, Mapping
+
+from probes.serve_state import ServePayload
+from reports.analysis.lint.config import lint_config
+from scalelag.cluster.ignored_settings import ignored_settings
+from scalelag.cluster.unread_variables import unread_variables
+from scalelag.record.finding import LintFinding
+from scalelag.record.rows import DeploymentKey
+
+
+def start_findings(
+    payload: ServePayload,
+    watched: Collection[DeploymentKey],
+    lacks: Collection[str],
+    environ: Mapping[str, str],
+) -> tuple[LintFinding, ...]:
+    """Findings on the `watched` deployments, on what the cluster `lacks`, and on variables.
+
+    `environ` is the environment that the cluster was started in; empty where it is not known.
+    """
+    deployments = {
+        key: deployment.info()
+        for key, deployment in payload.deployments().items()
+        if key in watched
+    }
+    ignored = [finding for finding in ignored_settings(payload) if finding.deployment in watched]
+    return (
+        *lint_config(deployments),
+        *ignored,
+        *(_no_room(lack) for lack in lacks),
+        *unread_variables(environ),
+    )
+
+
+def _no_room(lack: str) -> LintFinding:
+    text = (
+        f"no room: {lack}. Replicas beyond that stay STARTING: lower max_replicas, or add nodes, "
+        "unless the cluster adds them itself."
+    )
+    return LintFinding(None, "max-replicas-beyond-room", text)

@@ -1,0 +1,1 @@
+"""Locust's web page with our tabs: feed, form and pages."""

@@ -1,0 +1,158 @@
+"""What a page is told of one run while it goes on: each time only what is new to it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from scalelag.options.run_options import RunOptions
+from scalelag.plan.stages import LoadPlan
+from scalelag.plugin.web.live_lags import LiveLags
+from scalelag.plugin.web.series import LoadSeries, Numbers, ReplicaSeries
+from scalelag.record.requests_file import RequestColumns
+from scalelag.record.rows import ControllerRestart, DeploymentKey, Gap, Poll, Row
+from scalelag.record.run_info import DeploymentInfo
+
+_T = TypeVar("_T")
+
+MOST_ROWS = 700
+"""Rows of load and replicas in one answer: it stays below 40 kB, whatever is asked for."""
+_MOST_STAGES = 200
+_MOST_FINDINGS = 10
+_MOST_DEPLOYMENTS = 100
+_MOST_MARKS = 50
+
+
+class Feed:
+    """Takes a run's rows as they come, and answers what of them is new."""
+
+    def __init__(
+        self,
+        options: RunOptions,
+        deployments: dict[DeploymentKey, DeploymentInfo],
+        zero_s: float,
+        findings: Sequence[str],
+    ) -> None:
+        self._zero_s = zero_s
+        self._numbers = Numbers()
+        self._load = LoadSeries(self._numbers)
+        keys = tuple(sorted(deployments))[:_MOST_DEPLOYMENTS]
+        self._replicas = ReplicaSeries(self._numbers, keys, zero_s)
+        self._lags = LiveLags(self._numbers, options.plan, zero_s, keys)
+        self._restarts: list[float] = []
+        self._gaps: list[tuple[float, float]] = []
+        self._gap_s = 0.0
+        self._seen_s: float | None = None
+        self._head = _head(options, deployments, findings)
+
+    def add_requests(self, rows: RequestColumns) -> None:
+        """Take requests that were answered, failed or could not be sent."""
+        due_s = rows.intended_s - self._zero_s
+        failed = rows.error >= 0
+        self._load.add(due_s, 0)
+        self._load.add(due_s[~failed] + rows.latency_s[~failed].astype(np.float64), 1)
+        self._load.add(due_s[failed], 2)
+
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """Take what a look of the probe showed."""
+        for row in rows:
+            if isinstance(row, Poll):
+                self._seen_s = row.received_s - self._zero_s
+                self._replicas.add(row)
+            elif isinstance(row, Gap):
+                self._gap_s += row.to_s - row.from_s
+                self._gaps.append((self._since_zero(row.from_s), self._since_zero(row.to_s)))
+            elif isinstance(row, ControllerRestart):
+                self._restarts.append(self._since_zero(row.hi_s))
+        del self._gaps[:-_MOST_MARKS], self._restarts[:-_MOST_MARKS]
+        self._lags.add(rows)
+
+    def _since_zero(self, at_s: float) -> float:
+        return round(at_s - self._zero_s, 2)
+
+    def stop(self) -> None:
+        """The load has ended."""
+        self._lags.stop()
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        self._lags.finish()
+
+    def answer(self, epoch: int, after: int) -> dict[str, Any]:
+        """All that has a number above `after`, or all from the start where `epoch` is over.
+
+        `more` says that there is more than fits into one answer: ask again at once.
+        """
+        whole = epoch != self._numbers.epoch or not 0 <= after <= self._numbers.last
+        after = 0 if whole else after
+        found = [("load", *one) for one in self._load.since(after)]
+        found += [("replicas", *one) for one in self._replicas.since(after)]
+        found += [("lags", *one) for one in self._lags.since(after)]
+        found.sort(key=lambda one: one[1])
+        sent = found[:MOST_ROWS]
+        # A lag takes as much room as four rows.
+        while (
+            len(sent) > 1 and len(sent) + 3 * sum(kind == "lags" for kind, *_ in sent) > MOST_ROWS
+        ):
+            del sent[-max(1, len(sent) // 10) :]
+        more = len(sent) < len(found)
+        answer: dict[str, Any] = {
+            "epoch": self._numbers.epoch,
+            "number": sent[-1][1] if more else self._numbers.last,
+            "more": more,
+            "whole": whole,
+            "seenS": None if self._seen_s is None else round(self._seen_s, 2),
+            "gaps": self._gaps,
+            "gapS": round(self._gap_s, 2),
+            "restarts": self._restarts,
+            "load": _of("load", sent),
+            "replicas": _of("replicas", sent),
+            "lags": _of("lags", sent),
+        }
+        return answer | self._head if whole else answer
+
+
+def _of(kind: str, found: Iterable[tuple[str, int, _T]]) -> list[_T]:
+    return [row for name, _, row in found if name == kind]
+
+
+def _head(
+    options: RunOptions, deployments: dict[DeploymentKey, DeploymentInfo], findings: Sequence[str]
+) -> dict[str, Any]:
+    plan = options.plan
+    return {
+        "name": options.name,
+        "plan": plan.text[:500],
+        "repeat": plan.repeat,
+        "unit": plan.unit,
+        "durationS": plan.duration_s,
+        "drainS": options.drain_s,
+        "stages": [
+            (round(stage.at_s, 3), round(stage.end_s, 3), stage.start_level, stage.end_level)
+            for stage in plan.stages[:_MOST_STAGES]
+        ],
+        "stagesLeftOut": max(0, len(plan.stages) - _MOST_STAGES),
+        "steps": _steps(plan),
+        "deployments": [
+            (key[:100], *_bounds(deployments[key].autoscaling))
+            for key in sorted(deployments)[:_MOST_DEPLOYMENTS]
+        ],
+        "deploymentsLeftOut": max(0, len(deployments) - _MOST_DEPLOYMENTS),
+        "probeRate": options.probe_rate_per_s,
+        "budget": options.observer_budget_ratio,
+        "findings": [text[:300] for text in findings[:_MOST_FINDINGS]],
+    }
+
+
+def _steps(plan: LoadPlan) -> list[tuple[int, float, float, float]]:
+    """Number, moment and levels of each load step: those that change something."""
+    steps = [step for step in plan.steps(plan.duration_s) if step.direction != "none"]
+    return [
+        (step.index, round(step.at_s, 3), step.from_level, step.to_level)
+        for step in steps[:_MOST_STAGES]
+    ]
+
+
+def _bounds(autoscaling: dict[str, Any] | None) -> tuple[int | None, int | None]:
+    config = autoscaling or {}
+    return config.get("min_replicas"), config.get("max_replicas")

@@ -1,0 +1,124 @@
+"""What is served under `/scalelag/`: the page of its own, the data of all pages, the downloads."""
+
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import gevent
+from flask import Blueprint, Response, abort, request, send_file
+from locust.web import WebUI
+
+from scalelag.plugin.web.runs import RECORD_FILES, REPORT_FILES, WebRun, WebRuns, as_json
+from scalelag.plugin.web.zip_stream import zip_stream
+
+_HOME = Path(str(resources.files("scalelag.plugin.web").joinpath("static")))
+_STATIC = (
+    "charts.js",
+    "elements.js",
+    "parts.js",
+    "replicas.js",
+    "report.js",
+    "scalelag.css",
+    "store.js",
+)
+_PLOTLY = Path(str(resources.files("plotly").joinpath("package_data", "plotly.min.js")))
+_DAY_S = 86_400
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
+)
+
+
+def add_pages(web_ui: WebUI, runs: WebRuns) -> str:
+    """Serve them, behind Locust's login where that is on. Returns where, as a path."""
+    app: Any = web_ui.app
+    base = app.blueprints["locust"].url_prefix or ""
+    blueprint = Blueprint("scalelag", __name__, url_prefix=f"{base}/scalelag")
+    pages = _Pages(runs)
+    for rule, view in (
+        ("/", pages.page),
+        ("/static/<name>", pages.static),
+        ("/plotly.js", pages.plotly),
+        ("/live", pages.live),
+        ("/runs", pages.runs),
+        ("/runs/<int:number>/part", pages.part),
+        ("/runs/<int:number>/record.zip", pages.record),
+        ("/runs/<int:number>/<name>", pages.report),
+    ):
+        blueprint.add_url_rule(
+            rule, view.__name__, web_ui.auth_required_if_enabled(view), methods=["GET"]
+        )
+    app.register_blueprint(blueprint)
+    return f"{base}/scalelag/"
+
+
+class _Pages:
+    """The views."""
+
+    def __init__(self, runs: WebRuns) -> None:
+        self._runs = runs
+
+    def page(self) -> Response:
+        """The page of its own."""
+        answer = send_file(_HOME / "page.html", max_age=0)
+        answer.headers["Content-Security-Policy"] = _POLICY
+        return answer
+
+    def static(self, name: str) -> Response:
+        """Script and style."""
+        if name not in _STATIC:
+            abort(404)
+        return send_file(_HOME / name, max_age=0)
+
+    def plotly(self) -> Response:
+        """plotly.js, from its Python package."""
+        return send_file(_PLOTLY, mimetype="application/javascript", max_age=_DAY_S)
+
+    def live(self) -> Response:
+        """What is new in the run under way, or the last one."""
+        seen = {name: request.args.get(name, -1, type=int) for name in ("run", "epoch", "after")}
+        return _json(self._runs.answer(seen["run"], seen["epoch"], seen["after"]))
+
+    def runs(self) -> Response:
+        """The list of runs, the last one first."""
+        return _json([run.line() for run in reversed(self._runs.runs)])
+
+    def part(self, number: int) -> Response:
+        """The report of a run, as a part of a page."""
+        return Response(self._run(number).part(), mimetype="text/html")
+
+    def report(self, number: int, name: str) -> Response:
+        """A report of a run as a file; `?show` to look at it, else to keep."""
+        path = self._run(number).path / name
+        if name not in REPORT_FILES or not path.is_file():
+            abort(404)
+        kept = f"{path.parent.name}-{name}"
+        shown = "show" in request.args
+        return send_file(
+            path.resolve(), as_attachment=not shown, download_name=None if shown else kept
+        )
+
+    def record(self, number: int) -> Response:
+        """The record of a run, all its files in one."""
+        folder = self._run(number).path
+        files = [folder / name for name in RECORD_FILES if (folder / name).is_file()]
+        answer = Response(_yielding(zip_stream(folder.name, files)), mimetype="application/zip")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{folder.name}.zip"'
+        return answer
+
+    def _run(self, number: int) -> WebRun:
+        return self._runs.run(number) or abort(404)
+
+
+def _yielding(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks; between them users that send load have their turn."""
+    for block in blocks:
+        yield block
+        gevent.sleep(0)
+
+
+def _json(answer: object) -> Response:
+    found = Response(as_json(answer), mimetype="application/json")
+    found.headers["Cache-Control"] = "no-store"
+    return found

@@ -1,0 +1,258 @@
+"""Requests become rows: gathered in every load process, written by the one that leads the run."""
+
+from collections import Counter
+from collections.abc import Callable
+from struct import Struct
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from scalelag.plugin.worker.request_errors import error_kind
+from scalelag.record.clock import Clock
+from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.requests_file import RequestColumns, RequestWriter, StreamColumns
+
+_MAX_TEXTS = 1000
+_OTHERS = "(others)"
+_HIGHEST_STATUS = 65535
+_NAN = float("nan")
+
+# Of a row: intended start, when it was done (monotonic, which is read in a third of the time that
+# the run's clock takes), when it was sent, or else milliseconds of service, status, and codes of name
+# and error; of a streamed answer: number of its row, first token, tokens, longest gap.
+_pack_row = Struct("=ddddiii").pack
+_pack_stream = Struct("=IdId").pack
+_ROW = np.dtype(
+    [
+        ("intended_s", "f8"),
+        ("done_ticks_s", "f8"),
+        ("sent_s", "f8"),
+        ("service_ms", "f8"),
+        ("status", "i4"),
+        ("name", "i4"),
+        ("error", "i4"),
+    ]
+)
+_STREAM = np.dtype([("row", "u4"), ("first_token_s", "f8"), ("tokens", "u4"), ("gap_s", "f8")])
+
+
+class StreamTimes(NamedTuple):
+    """When the tokens of a streamed answer came; a user class passes it as `context["stream"]`.
+
+    `first_token_s` in Unix seconds on the run's clock, NaN if none came; `longest_gap_s` is the
+    longest time between two tokens, NaN if fewer came.
+    """
+
+    first_token_s: float
+    tokens: int
+    longest_gap_s: float
+
+
+class _Codes:
+    """Numbers for texts, in the order in which they came up; beyond 1,000 all are one."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = {}
+        self.texts: list[str] = []
+
+    def code(self, text: str) -> int:
+        code = self.codes.get(text)
+        if code is None:
+            if len(self.texts) >= _MAX_TEXTS and text != _OTHERS:
+                return self.code(_OTHERS)
+            code = self.codes[text] = len(self.texts)
+            self.texts.append(text)
+        return code
+
+
+class RequestRecorder:
+    """Gathers requests of one process as bytes: half a microsecond each, and no object is kept."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._ticks = clock.monotonic
+        self._zero_s = clock.zero_s
+        self._names = _Codes()
+        self._name_codes = self._names.codes
+        self._errors = _Codes()
+        self._rows = bytearray()
+        self._streams = bytearray()
+
+    def on_request(
+        self,
+        request_type: str,
+        name: str,
+        response_time: float,
+        exception: BaseException | None = None,
+        response: Any = None,  # noqa: ANN401  each of Locust's clients has its own response
+        context: Any = None,  # noqa: ANN401  anything a user's code passes
+        *,
+        start_time: object = None,  # noqa: ARG002  what Locust always passes costs less by name
+        url: object = None,  # noqa: ARG002
+        response_length: object = None,  # noqa: ARG002
+        **_rest: object,
+    ) -> None:
+        """Record what Locust's `request` event tells.
+
+        A request of an arrival passes `{"arrival": ..}` as context: its `intended_s` and `sent_s` are
+        taken, and its `recorded` set; any other request was meant to start when it did. The context
+        may hold `"stream"`, the StreamTimes of a streamed answer, and `"status"`, that of an answer
+        which is not HTTP's (200 = answered well).
+        """
+        # `try` is free where it succeeds; isinstance, getattr and dict.get are 20 ns each.
+        try:
+            status = response.status_code or 0
+        except AttributeError:
+            status = 0
+        intended_s = sent_s = _NAN
+        if context:
+            try:
+                arrival = context["arrival"]
+                intended_s, sent_s = arrival.intended_s, arrival.sent_s
+                arrival.recorded = True
+                tells_more = len(context) > 1
+            except (KeyError, AttributeError):
+                tells_more = True
+            except TypeError:  # no dict: something of a user's own
+                tells_more = False
+            if tells_more:
+                status = context.get("status", status)
+                self._add_stream(context.get("stream"))
+        code = self._name_codes.get(name)
+        self._rows += _pack_row(
+            intended_s,
+            self._ticks(),
+            sent_s,
+            response_time or 0.0,
+            status,
+            self._names.code(name or request_type) if code is None else code,
+            -1 if exception is None else self._errors.code(error_kind(exception)),
+        )
+
+    def _add_stream(self, times: StreamTimes | None) -> None:
+        """Keep the times of the row that comes next."""
+        if times is not None:
+            self._streams += _pack_stream(len(self._rows) // _ROW.itemsize, *times)
+
+    def add(
+        self,
+        *,
+        intended_s: float,
+        send_lag_s: float,
+        latency_s: float,
+        status: int,
+        name: str,
+        error: str | None,
+    ) -> None:
+        """Record one request; NaN for a lag or latency that it has not."""
+        self._rows += _pack_row(
+            intended_s,
+            intended_s + latency_s - self._zero_s,
+            _NAN,
+            (latency_s - send_lag_s) * 1000,
+            status,
+            self._names.code(name),
+            -1 if error is None else self._errors.code(error),
+        )
+
+    def add_not_sent(self, intended_s: float, name: str) -> None:
+        """Record a request that was planned and could not be sent."""
+        self.add(
+            intended_s=intended_s,
+            send_lag_s=_NAN,
+            latency_s=_NAN,
+            status=0,
+            name=name,
+            error=NOT_SENT,
+        )
+
+    def take(self) -> dict[str, Any]:
+        """Everything since the last call, as a message: bytes of each column, and all texts."""
+        rows = np.frombuffer(self._rows, _ROW)
+        streams = np.frombuffer(self._streams, _STREAM)
+        self._rows, self._streams = bytearray(), bytearray()
+        done_s = rows["done_ticks_s"] + self._zero_s
+        sent_s = rows["sent_s"]
+        # What came between an answer and its recording is better added to the service than to the
+        # lag: no request was sent later than it says.
+        service_s = np.where(np.isnan(sent_s), rows["service_ms"] / 1000, done_s - sent_s)
+        meant_s = rows["intended_s"]
+        intended_s = np.where(np.isnan(meant_s), done_s - service_s, meant_s)
+        latency_s = done_s - intended_s
+        status = rows["status"]
+        known = (status >= 0) & (status <= _HIGHEST_STATUS)
+        first_token_s = streams["first_token_s"] - intended_s[streams["row"]]
+        return {
+            "intended_s": intended_s.tobytes(),
+            "send_lag_s": np.maximum(latency_s - service_s, 0).astype(np.float32).tobytes(),
+            "latency_s": latency_s.astype(np.float32).tobytes(),
+            "status": np.where(known, status, 0).astype(np.uint16).tobytes(),
+            "name": rows["name"].tobytes(),
+            "error": rows["error"].tobytes(),
+            "stream_row": streams["row"].tobytes(),
+            "first_token_s": first_token_s.astype(np.float32).tobytes(),
+            "tokens": streams["tokens"].tobytes(),
+            "token_gap_max_s": streams["gap_s"].astype(np.float32).tobytes(),
+            "names": self._names.texts,
+            "errors": self._errors.texts,
+        }
+
+
+class Counts(msgspec.Struct):
+    """Running figures for the live line."""
+
+    rows: int = 0
+    failed: int = 0
+
+
+class RowCollector:
+    """Writes the rows of all processes, each under its worker's number, and tells them to `shown`."""
+
+    def __init__(
+        self, writer: RequestWriter, shown: Callable[[RequestColumns], None] | None = None
+    ) -> None:
+        self._writer = writer
+        self._shown = shown
+        self._names = _Codes()
+        self._errors = _Codes()
+        self.counts = Counts()
+        self._rows: Counter[int] = Counter()
+
+    def rows_of(self, worker: int) -> int:
+        """How many rows of one process have been written."""
+        return self._rows[worker]
+
+    def collect(self, message: dict[str, Any], worker: int) -> None:
+        """Write one process's rows. Raises RecordError when the disk does not take them."""
+        intended_s = np.frombuffer(message["intended_s"], np.float64)
+        if not intended_s.size:
+            return
+        name_codes = np.array([self._names.code(text) for text in message["names"]], np.int32)
+        error_codes = np.array([self._errors.code(text) for text in message["errors"]], np.int32)
+        error = np.frombuffer(message["error"], np.int32)
+        failed = error >= 0
+        global_error = np.full(error.size, -1, np.int32)
+        global_error[failed] = error_codes[error[failed]]
+        self.counts.rows += int(intended_s.size)
+        self._rows[worker] += int(intended_s.size)
+        self.counts.failed += int(np.count_nonzero(failed))
+        rows = RequestColumns(
+            intended_s=intended_s,
+            send_lag_s=np.frombuffer(message["send_lag_s"], np.float32),
+            latency_s=np.frombuffer(message["latency_s"], np.float32),
+            status=np.frombuffer(message["status"], np.uint16),
+            name=name_codes[np.frombuffer(message["name"], np.int32)],
+            error=global_error,
+            worker=np.full(intended_s.size, worker, np.uint16),
+            names=tuple(self._names.texts),
+            errors=tuple(self._errors.texts),
+            streams=StreamColumns(
+                row=np.frombuffer(message["stream_row"], np.uint32),
+                first_token_s=np.frombuffer(message["first_token_s"], np.float32),
+                tokens=np.frombuffer(message["tokens"], np.uint32),
+                token_gap_max_s=np.frombuffer(message["token_gap_max_s"], np.float32),
+            ),
+        )
+        self._writer.append(rows)
+        if self._shown is not None:
+            self._shown(rows)

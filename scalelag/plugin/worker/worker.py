@@ -1,0 +1,143 @@
+"""The load side of a run, in every process that has users: its share of the plan, its rows."""
+
+import gc
+import logging
+from typing import Any
+
+import gevent
+import gevent.event
+import msgspec
+from locust.env import Environment
+from locust.runners import Runner
+
+from scalelag.errors import UsageError
+from scalelag.options.run_options import Handed, RunOptions, run_options
+from scalelag.plugin.worker.recorder import RequestRecorder
+from scalelag.record.clock import Clock
+
+START_MESSAGE = "scalelag_start"
+FLUSH_MESSAGE = "scalelag_flush"
+ROWS_MESSAGE = "scalelag_rows"
+PING_MESSAGE = "scalelag_ping"
+PONG_MESSAGE = "scalelag_pong"
+REFUSAL_MESSAGE = "scalelag_refusal"
+
+_FLUSH_INTERVAL_S = 0.5
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """A process's share of a run.
+
+    It is number `index` of `count` processes. `zero_s` is the plan's start in Unix seconds;
+    `ahead_s` how far the process's clock is ahead. `options` are the leader's, as given.
+    """
+
+    run: str
+    zero_s: float
+    index: int
+    count: int
+    handed: Handed
+    options: dict[str, Any]
+    ahead_s: float = 0.0
+
+    def run_options(self) -> RunOptions:
+        """The options, typed, and fit to send requests with here.
+
+        Raises UsageError where they are not, as without a variable that a header names.
+        """
+        options = run_options(self.options, self.handed)
+        options.request.headers_with_secrets()
+        return options
+
+
+class LoadWorker:
+    """Takes assignments from the process that leads the run and sends it rows."""
+
+    def __init__(self, environment: Environment, runner: Runner, clock: Clock) -> None:
+        self._runner = runner
+        self.clock = clock
+        self.recorder = RequestRecorder(clock)
+        self.assignment: Assignment | None = None
+        self._options: RunOptions | None = None
+        self.stopping = gevent.event.Event()
+        self._claimed = False
+        self._drawn = 0
+        self._flusher: gevent.Greenlet[[], None] | None = None
+        environment.events.request.add_listener(self.recorder.on_request)
+        environment.events.test_stopping.add_listener(self._on_test_stopping)
+        environment.events.test_stop.add_listener(self._on_test_stop)
+        runner.register_message(START_MESSAGE, self._on_start)
+        runner.register_message(FLUSH_MESSAGE, self._on_flush)
+        runner.register_message(PING_MESSAGE, self._on_ping)
+
+    def begin(self) -> tuple[Assignment, RunOptions]:
+        """Our share of the run under way, and the options that came with it."""
+        if self.assignment is None or self._options is None:
+            raise RuntimeError("no run has been announced to this process, or it was refused")
+        return self.assignment, self._options
+
+    def claim_share(self) -> bool:
+        """Whether the caller is to send our share: the first to ask in each run, and no other."""
+        if self._claimed:
+            logging.getLogger(__name__).warning(
+                "this process has an arrival user already, or no share of this run: one stays idle"
+            )
+            return False
+        self._claimed = True
+        return True
+
+    def draw(self) -> int:
+        """Number of the next request, as processes take turns: that of its arrival in the plan."""
+        if self.assignment is None:
+            raise RuntimeError("no run has been announced to this process")
+        number = self.assignment.index + self._drawn * self.assignment.count
+        self._drawn += 1
+        return number
+
+    def _on_ping(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        answer = {"sent_s": msg.data["sent_s"], "at_s": self.clock.own()}
+        self._runner.send_message(PONG_MESSAGE, answer)
+
+    def _on_start(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        self.assignment, self._options = msgspec.convert(msg.data, Assignment), None
+        # From here on all our times are the leader's: due times come out the same to the last bit.
+        self.clock.ahead_s = self.assignment.ahead_s
+        self._claimed, self._drawn = False, 0
+        try:
+            self._options = self.assignment.run_options()
+        except UsageError as error:
+            refusal = {"run": self.assignment.run, "worker": self.assignment.index}
+            self._runner.send_message(REFUSAL_MESSAGE, refusal | {"reason": str(error)})
+        self.recorder.take()
+        # A full collection of what start-up left behind takes 20 to 30 ms, in which nothing is sent.
+        gc.collect()
+        gc.freeze()
+        self.stopping.clear()
+        if self._flusher is None:
+            self._flusher = gevent.spawn(self._flush_forever)
+
+    def _on_flush(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        self._flush(final=True)
+
+    def _on_test_stopping(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
+        self.stopping.set()
+
+    def _on_test_stop(self, environment: Environment, **_rest: object) -> None:
+        if environment.runner is not None and hasattr(environment.runner, "worker_state"):
+            # Locust's worker sleeps for the whole stop time-out before it is ready for a next
+            # test; our users have ended by now.
+            environment.stop_timeout = 0
+
+    def _flush_forever(self) -> None:
+        while True:
+            gevent.sleep(_FLUSH_INTERVAL_S)
+            self._flush(final=False)
+
+    def _flush(self, *, final: bool) -> None:
+        if self.assignment is None:
+            return
+        message = self.recorder.take()
+        if not final and not message["intended_s"]:
+            return
+        message |= {"run": self.assignment.run, "worker": self.assignment.index, "final": final}
+        self._runner.send_message(ROWS_MESSAGE, message)

@@ -1,1 +1,0 @@
-"""Reaching what is tested: the embedded cluster, deployment of apps, preflight checks."""

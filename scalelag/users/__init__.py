@@ -1,0 +1,1 @@
+"""User classes for locustfiles."""

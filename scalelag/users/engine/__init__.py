@@ -1,0 +1,1 @@
+"""The load engine: the open loop with its timer, connections and stream readers."""

@@ -1,0 +1,264 @@
+"""Users that speak gRPC to a Serve application."""
+
+import socket
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+import grpc
+import msgspec
+from gevent import Timeout
+from google.protobuf.message import Message
+from locust.env import Environment
+
+from scalelag.cluster.preflight import Patience
+from scalelag.errors import TargetError, UsageError
+from scalelag.options.request_spec import RequestSpec
+from scalelag.options.run_options import RunOptions
+from scalelag.plugin.worker.request_errors import WrongAnswerError
+from scalelag.users.engine.grpc_channels import (
+    CHANNEL_OPTIONS,
+    CallError,
+    Channels,
+    Metadata,
+    fit_for_gevent,
+)
+from scalelag.users.engine.grpc_methods import Method, method_of_module, method_of_server
+from scalelag.users.engine.stream_readers import StreamReader
+from scalelag.users.plan_user import PlanUser
+
+_DEFAULT_PORT = 9000
+_LOOK_TIMEOUT_S = 5.0
+_ANSWERED_WELL = 200
+MODEL_KEY = "multiplexed_model_id"
+"""The metadata in which Serve looks for the model that a call is for."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer that came whole: its messages, several where it is a stream, and what came beside.
+
+    Messages are bytes where the method's types are not known.
+    """
+
+    messages: tuple[Any, ...]
+    content: bytes
+    trailing_metadata: Metadata
+
+    @property
+    def message(self) -> Any:  # noqa: ANN401  whatever the answer's type is
+        """The message of an answer that is no stream."""
+        return self.messages[0]
+
+
+class GrpcPlanUser(PlanUser):
+    """Makes gRPC calls: override `send`, and make each with `self.exchange(method, message)`.
+
+    All users of a process share connections, `calls_per_channel` calls on each at most. Metadata are
+    those of `--header`. No call is made twice. For TLS override `open_channel`.
+    """
+
+    abstract = True
+    calls_per_channel = 100
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.address = grpc_address(self.options, self.host or "")
+        self.metadata = metadata_of(self.spec)
+        self.channels = _channels(type(self), self.address)
+
+    @classmethod
+    def open_channel(cls, address: str) -> grpc.Channel:
+        """A channel to `address`, with CHANNEL_OPTIONS."""
+        return grpc.insecure_channel(address, CHANNEL_OPTIONS)
+
+    @classmethod
+    def check(cls, options: RunOptions, host: str) -> None:
+        """Raise UsageError or TargetError where no calls can be made as the options say."""
+        metadata_of(options.request)
+        address = grpc_address(options, host)
+        Patience(options.wait_s, time.monotonic, gevent.sleep).retry(lambda: _listens(address))
+
+    def exchange(
+        self,
+        method: Method,
+        message: Message | bytes,
+        metadata: Metadata = (),
+        name: str | None = None,
+    ) -> Answer | None:
+        """Make one call, and record it; its answer, or None where there was none.
+
+        It is called `name`, or as its method, in the record. `metadata` come beside the user's own.
+        """
+        data = message if isinstance(message, bytes) else message.SerializeToString()
+        context, answer, error = self.context(), None, None
+        begun_s = time.perf_counter()
+        try:
+            answer = self._receive(method, data, self.metadata + metadata, context)
+            error = self.complaint(answer)
+        except (CallError, WrongAnswerError, Timeout) as failure:
+            error = failure
+        self.environment.events.request.fire(
+            request_type="GRPC",
+            name=name or method.name,
+            response_time=(time.perf_counter() - begun_s) * 1000,
+            response_length=len(answer.content) if answer else 0,
+            exception=error,
+            context=context,
+            response=answer,
+        )
+        return answer
+
+    def complaint(self, answer: Answer) -> Exception | None:
+        """What is wrong with `answer`; None for a good one."""
+        if self.spec.expect is not None and self.spec.expect not in answer.content:
+            return WrongAnswerError("without the expected text")
+        return None
+
+    def _receive(
+        self, method: Method, data: bytes, metadata: Metadata, context: dict[str, Any]
+    ) -> Answer:
+        timeout_s = self.spec.timeout_s
+        if method.streams:
+            pieces = self._received_pieces(method, data, metadata, context)
+            trailing: Metadata = ()
+        else:
+            piece, trailing = self.channels.answer(method.path, data, metadata, timeout_s)
+            pieces = [piece]
+        context["status"] = _ANSWERED_WELL
+        return Answer(tuple(map(method.read, pieces)), b"".join(pieces), trailing)
+
+    def _received_pieces(
+        self, method: Method, data: bytes, metadata: Metadata, context: dict[str, Any]
+    ) -> Sequence[bytes]:
+        reader, now = StreamReader(), self.worker.clock.now
+        pieces: list[bytes] = []
+        try:
+            for piece in self.channels.stream(method.path, data, metadata, self.spec.timeout_s):
+                reader.token(now(), "")
+                pieces.append(piece)
+        finally:
+            # In the record also where the answer breaks off.
+            context["stream"] = reader.times
+        return pieces
+
+
+class GrpcMethodUser(GrpcPlanUser):
+    """Calls the method of the options (`--grpc-method`) with the message that they describe."""
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._method = _method(type(self), self.assignment.run, *_wanted(self.options, self.host))
+        self._is_json = bool(self.options.raw["json_body"])
+        is_fixed = not self.spec.rows and not self.spec.models
+        self._fixed = self._next_message()[0] if is_fixed else None
+
+    @classmethod
+    def check(cls, options: RunOptions, host: str) -> None:
+        """Raise UsageError or TargetError where no such calls can be made."""
+        super().check(options, host)
+        method = find_method(cls, *_wanted(options, host))
+        if options.raw["json_body"]:
+            payloads = options.request.payloads()
+            for number in range(max(1, len(options.request.rows))):
+                method.message(payloads.of(number).body or b"")
+
+    @property
+    def request_name(self) -> str:
+        """What a call is called in the record where it came to none."""
+        return self.options.grpc_method
+
+    def send(self) -> None:
+        """Make the call of the options."""
+        if self._fixed is not None:
+            self.exchange(self._method, self._fixed)
+            return
+        message, model = self._next_message()
+        if model is None:
+            self.exchange(self._method, message)
+        else:
+            name = f"{self._method.name} {model}"
+            self.exchange(self._method, message, ((MODEL_KEY, model),), name)
+
+    def _next_message(self) -> tuple[bytes, str | None]:
+        """The message of the next row, and the model it is for; an empty one where none is given."""
+        payload, model = self.draw()
+        body = payload.body or b""
+        return (self._method.message(body) if self._is_json else body), model
+
+
+@lru_cache(maxsize=4)
+def _channels(user: type[GrpcPlanUser], address: str) -> Channels:
+    return Channels(lambda: user.open_channel(address), user.calls_per_channel)
+
+
+@lru_cache(maxsize=4)
+def _method(
+    user: type[GrpcPlanUser],
+    run: str,  # noqa: ARG001  each run asks anew: what is served may have changed
+    address: str,
+    name: str,
+    module: str | None,
+) -> Method:
+    return find_method(user, address, name, module)
+
+
+def find_method(user: type[GrpcPlanUser], address: str, name: str, module: str | None) -> Method:
+    """The method, from generated code where a module is named, else from the server.
+
+    Raises UsageError where there is none, TargetError where the server does not answer.
+    """
+    if module:
+        return method_of_module(name, module)
+    fit_for_gevent()
+    try:
+        with gevent.Timeout(_LOOK_TIMEOUT_S), user.open_channel(address) as channel:
+            return method_of_server(name, channel)
+    except (grpc.RpcError, Timeout) as error:
+        raise TargetError(
+            f"{address} takes connections, and does not answer gRPC: is --grpc-host right?"
+        ) from error
+
+
+def _wanted(options: RunOptions, host: str | None) -> tuple[str, str, str | None]:
+    return grpc_address(options, host or ""), options.grpc_method, options.grpc_module
+
+
+def grpc_address(options: RunOptions, host: str) -> str:
+    """HOST:PORT of Serve's gRPC proxy: that of `--grpc-host`, else port 9000 of `host`, a URL."""
+    if options.grpc_host is not None:
+        return options.grpc_host
+    name = urlsplit(host).hostname or ""
+    return f"[{name}]:{_DEFAULT_PORT}" if ":" in name else f"{name}:{_DEFAULT_PORT}"
+
+
+def metadata_of(spec: RequestSpec) -> Metadata:
+    """The headers of the options as gRPC has them. Raises UsageError for what it cannot send."""
+    metadata: list[tuple[str, str | bytes]] = []
+    for name, value in spec.headers_with_secrets().items():
+        key = name.lower()
+        # gRPC has a content type of its own; that of --json-body was added for HTTP.
+        if key == "content-type":
+            continue
+        if key.startswith("grpc-") or not value.isascii() or not value.isprintable():
+            raise UsageError(
+                f"--header {name}: gRPC takes no metadata named grpc-, and values of printable "
+                "ASCII only."
+            )
+        metadata.append((key, value.encode() if key.endswith("-bin") else value))
+    return tuple(metadata)
+
+
+def _listens(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _LOOK_TIMEOUT_S).close()
+    except OSError as error:
+        raise TargetError(
+            f"No gRPC at {address}: {error.strerror or error}. Start Serve with gRPC "
+            "(docs/serve-apps.md#grpc_echo), or say where it is with --grpc-host."
+        ) from error

@@ -1,0 +1,137 @@
+"""The user that follows the load plan, whatever protocol it speaks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+from gevent import getcurrent
+from locust import User, task
+from locust.env import Environment
+
+from scalelag.options.request_spec import RequestSpec
+from scalelag.options.request_templates import Payload
+from scalelag.options.run_options import RunOptions
+from scalelag.plugin.attach import control_of
+from scalelag.plugin.worker.request_errors import error_kind
+from scalelag.plugin.worker.worker import Assignment, LoadWorker
+from scalelag.record.error_kinds import NO_REQUEST, TIMEOUT, UNFINISHED
+from scalelag.users.engine.open_loop import Arrival, OpenLoop
+
+_GRACE_S = 0.5
+_SLICE = 1024
+_FOREVER_S = 1e9
+
+
+class PlanUser(User):
+    """Sends requests as the plan says: override `send`.
+
+    In a plan of rps there is one such user a process, and `send` is called for each arrival when it
+    is due, in a greenlet of its own; so many run at once, and what they share they must not change.
+    In a plan of users there are as many as the plan says, and each calls `send` again as soon as it
+    returns. What Locust's own clients send within it is recorded, with latency from the intended
+    start; a client of another kind fires Locust's `request` event with `context=self.context()`.
+    """
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        self.worker: LoadWorker = control_of(environment).worker
+        self.assignment: Assignment
+        self.options: RunOptions
+        self.assignment, self.options = self.worker.begin()
+        self.spec: RequestSpec = self.options.request
+        self._payloads = self.spec.payloads()
+        super().__init__(environment)
+
+    @classmethod
+    def check(cls, options: RunOptions, host: str) -> None:
+        """Raise UsageError or TargetError where the options ask for what cannot be sent to `host`.
+
+        Called before the load starts, in the process that leads the run.
+        """
+
+    @property
+    def request_name(self) -> str:
+        """What a request is called in the record where it came to none."""
+        return self.spec.path
+
+    def send(self) -> None:
+        """Send one request."""
+        raise NotImplementedError(f"{type(self).__name__} does not override send()")
+
+    def draw(self) -> tuple[Payload, str | None]:
+        """Path and body of the next request, and the model that it is for (`--data`, `--models`)."""
+        number, models = self.worker.draw(), self.spec.models
+        return self._payloads.of(number), models[number % len(models)] if models else None
+
+    def context(self) -> dict[str, Any]:
+        """What a request tells the recorder: for the first one of an arrival, when it was due."""
+        arrival = getcurrent()
+        if not isinstance(arrival, Arrival) or arrival.taken:
+            return {}
+        arrival.taken, arrival.sent_s = True, self.worker.clock.now()
+        return {"arrival": arrival}
+
+    def wait_time(self) -> float:
+        """Seconds until `follow_the_plan` is called again: in the open loop it is called once."""
+        # Locust takes away a user that waits; one that is in its task it lets finish.
+        return _FOREVER_S if self.options.plan.unit == "rps" else 0.0
+
+    @task
+    def follow_the_plan(self) -> None:
+        """Send this process's arrivals, or one request after another."""
+        if self.options.plan.unit == "rps":
+            if self.worker.claim_share():
+                self._send_arrivals()
+            return
+        begun_s = self.worker.clock.now()
+        try:
+            with gevent.Timeout(self.spec.timeout_s):
+                self.send()
+        except gevent.Timeout:
+            # Locust's own clients catch it and record the request; this one does not.
+            self._record(begun_s, begun_s, TIMEOUT)
+        gevent.sleep(0)
+
+    def _send_arrivals(self) -> None:
+        loop = OpenLoop(
+            self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
+        )
+        loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
+
+    def _due_times(self) -> Iterator[float]:
+        """Due times of this process's arrivals, in Unix seconds."""
+        mine = self.assignment
+        for block in mine.handed.schedule.blocks():
+            due_s = block + mine.zero_s
+            # In small pieces: to make 65,536 numbers of Python's takes milliseconds.
+            for at in range(0, due_s.size, _SLICE):
+                yield from due_s[at : at + _SLICE].tolist()
+
+    def not_sent(self, intended_s: float) -> None:
+        """Record an arrival that found no room."""
+        self.worker.recorder.add_not_sent(intended_s, self.request_name)
+
+    def unfinished(self, arrival: Arrival) -> None:
+        """Record an arrival whose answer nobody waited for any longer."""
+        self._record(arrival.intended_s, arrival.sent_s, UNFINISHED)
+
+    def ended_oddly(self, arrival: Arrival, raised: Exception | gevent.Timeout | None) -> None:
+        """Record an arrival of which there is no row yet, and tell Locust what `send` raised."""
+        if not arrival.recorded:
+            error = NO_REQUEST if raised is None else error_kind(raised)
+            self._record(arrival.intended_s, arrival.sent_s, error)
+        if isinstance(raised, Exception):
+            self.environment.events.user_error.fire(
+                user_instance=self, exception=raised, tb=raised.__traceback__
+            )
+
+    def _record(self, intended_s: float, sent_s: float, error: str) -> None:
+        self.worker.recorder.add(
+            intended_s=intended_s,
+            send_lag_s=sent_s - intended_s,
+            latency_s=self.worker.clock.now() - intended_s,
+            status=0,
+            name=self.request_name,
+            error=error,
+        )

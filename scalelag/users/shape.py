@@ -1,0 +1,150 @@
+"""The load shape that follows `--steps`, to the millisecond."""
+
+from collections.abc import Iterator
+
+import gevent
+from locust import LoadTestShape
+from locust.runners import Runner
+from locust.user import User
+
+from scalelag.errors import TargetError, UsageError
+from scalelag.options.run_options import RunOptions
+from scalelag.plan.stages import LoadPlan
+from scalelag.plugin.attach import control_of
+from scalelag.plugin.leader.lifecycle import Control
+from scalelag.plugin.leader.run import Session
+from scalelag.users.plan_user import PlanUser
+
+Tick = tuple[int, float, list[type[User]] | None]
+
+_RAMP_STEP_S = 1.0
+_LOOK_S = 0.2
+_STOP_GRACE_S = 10.0
+
+
+class StepShape(LoadTestShape):
+    """Gives Locust the number of users that the plan wants, at the moment at which it wants it.
+
+    Locust calls `tick()` about once a second, in a greenlet of its own: it may wait in there, so
+    edges come when they are due rather than at the next second.
+    """
+
+    follows_plan = True
+    """Tells Locust's page from other shapes that `--steps` is what it starts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ticks: Iterator[Tick] | None = None
+
+    @property
+    def _runner(self) -> Runner:
+        if self.runner is None:
+            raise RuntimeError("Locust sets the runner before it asks a shape for anything")
+        return self.runner
+
+    def reset_time(self) -> None:
+        """Forget the run before: Locust calls this before the first tick, and once more after it."""
+        super().reset_time()
+        if not control_of(self._runner.environment).busy:
+            self._ticks = None
+
+    def tick(self) -> Tick | None:
+        """Users for now, after waiting until it is time; None when the plan is done or refused."""
+        control = control_of(self._runner.environment)
+        if self._ticks is None:
+            self._ticks = self._run(control)
+        tick = next(self._ticks, None)
+        if tick is None:
+            control.busy = False
+        return tick
+
+    def _run(self, control: Control) -> Iterator[Tick]:
+        if not control.prepare() or control.session is None:
+            return
+        try:
+            classes = self._classes(control.session.options.plan)
+            self._check(classes, control.session.options)
+        except (UsageError, TargetError) as error:
+            control.session = None
+            control.refuse(error)
+            return
+        # No users yet: Locust fires test_start, where the run is announced.
+        yield 0, 1.0, classes
+        session = self._opened(control)
+        if session is None or not self._wait_until(session, -1.0):
+            return
+        if session.options.plan.unit == "rps":
+            yield session.workers, float(session.workers), classes
+            ended = self._wait_until(session, session.options.plan.duration_s)
+        else:
+            yield from self._follow(session, classes)
+            ended = session.going
+        if not ended:
+            return
+        yield 0, float(max(1, self._runner.user_count)), classes
+        self._await_stop(session)
+        session.load_done = session.failure is None
+
+    def _opened(self, control: Control) -> Session | None:
+        """The run, once it was opened; None where it was not."""
+        while not control.opened.wait(_LOOK_S):
+            if not control.staffed:
+                control.refuse(TargetError("Every load process went away before the run began."))
+                return None
+        return control.running
+
+    def _classes(self, plan: LoadPlan) -> list[type[User]]:
+        users = self._runner.environment.user_classes
+        if plan.unit == "users":
+            return users
+        followers: list[type[User]] = [user for user in users if issubclass(user, PlanUser)]
+        if len(followers) != 1:
+            names = ", ".join(user.__name__ for user in followers) or "none"
+            raise UsageError(
+                f"--steps is in rps, which takes one subclass of PlanUser; there is {names}. "
+                "Use users stages, or name one user class on the command line."
+            )
+        return followers
+
+    def _check(self, classes: list[type[User]], options: RunOptions) -> None:
+        for user in classes:
+            if issubclass(user, PlanUser):
+                user.check(options, self._runner.environment.host or "")
+
+    def _follow(self, session: Session, classes: list[type[User]]) -> Iterator[Tick]:
+        """Closed loop: a tick at each edge, and each second of a ramp."""
+        for at_s, users, stage in _edges(session.options.plan):
+            if not self._wait_until(session, at_s):
+                return
+            if stage is not None:
+                session.edge(stage, at_s)
+            change = abs(users - self._runner.user_count)
+            yield users, float(max(1, change)), classes
+        self._wait_until(session, session.options.plan.duration_s)
+
+    def _wait_until(self, session: Session, at_s: float) -> bool:
+        """Wait until `at_s` seconds after the plan's start; False once the run cannot go on."""
+        while session.going:
+            left_s = at_s - session.elapsed_s
+            if left_s <= 0:
+                return True
+            gevent.sleep(min(left_s, _LOOK_S))
+        return False
+
+    def _await_stop(self, session: Session) -> None:
+        """Wait until the users have their last answers and are gone."""
+        grace_s = session.options.request.timeout_s + _STOP_GRACE_S
+        deadline_s = session.elapsed_s + grace_s
+        while self._runner.user_count > 0 and session.elapsed_s < deadline_s:
+            gevent.sleep(0.05)
+
+
+def _edges(plan: LoadPlan) -> Iterator[tuple[float, int, int | None]]:
+    """Moments, users, and for a stage's beginning its number; ramps go in steps of a second."""
+    for number, stage in enumerate(plan.stages):
+        yield stage.at_s, round(stage.start_level), number
+        if stage.start_level != stage.end_level:
+            steps = int(stage.duration_s / _RAMP_STEP_S)
+            for k in range(1, steps + 1):
+                at_s = stage.at_s + k * _RAMP_STEP_S
+                yield at_s, round(stage.level_at(at_s)), None

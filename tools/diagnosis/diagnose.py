@@ -1,0 +1,248 @@
+"""Makes the runs of the table of injections, and holds their reports against it.
+
+`python -m tools.diagnosis.diagnose [NAME ...]` prints what was found; without names it makes all runs
+and writes the table into docs/diagnosis.md. It exits with 1 where a cause is not the right one.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from probes.dashboard import Dashboard
+from reports.model.causes import Finding
+from reports.model.report import Report, StepReport
+from scalelag.cli.run.targets import DEPLOY_WAIT_S
+from scalelag.cluster.apps import resolve_app
+from scalelag.record.run_dir import REPORT_FILE
+from tools.diagnosis.hooks import Scene
+from tools.diagnosis.injection import Injection
+from tools.diagnosis.injections import INJECTIONS
+from tools.diagnosis.places import Reach, embedded_reach, place
+from tools.diagnosis.ray_start import ROOT
+
+RUN_DEADLINE_S: Final = 240.0
+# Shares of the time in which some process waited for a CPU.
+CALM: Final = 0.25
+CROWDED: Final = 0.6
+CALM_LOOK_S: Final = 2.0
+CALM_DEADLINE_S: Final = 60.0
+TRIES: Final = 3
+SHOWN: Final = 2
+SAME_STEP_S: Final = 0.5
+STOP_DEADLINE_S: Final = 30.0
+PAGE: Final = ROOT / "docs" / "diagnosis.md"
+BEGIN, END = "<!-- runs: make diagnosis -->", "<!-- end of runs -->"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a run's report said, as a line of the table."""
+
+    injection: Injection
+    path: Path
+    report: Report
+    said: str
+
+    def steps(self) -> list[StepReport]:
+        """Of every deployment, those that come when the fault does; all of a healthy run."""
+        every = [step for d in self.report.deployments.values() for step in d.steps]
+        if self.injection.cause is None:
+            return every
+        return [s for s in every if abs(s.at_s - self.injection.step_at_s) < SAME_STEP_S]
+
+    @property
+    def found(self) -> set[str]:
+        """Causes that the report names, for the steps and for failed requests."""
+        named = [(one.cause, one.findings) for one in (*self.steps(), *self.report.failures)]
+        unnamed = {"unclear" for cause, findings in named if findings and cause is None}
+        unexplained = {"unexplained" for f in self.report.failures if not f.findings}
+        return {str(cause) for cause, _ in named if cause} | unnamed | unexplained
+
+    @property
+    def right(self) -> bool:
+        """Whether the right cause was named, and no other but the configured delay."""
+        expected = self.injection.cause
+        others = self.found - {expected, "configured_delay"}
+        return not others and (expected is None or expected in self.found)
+
+    def findings(self) -> list[Finding]:
+        """Those of the right cause first."""
+        every = [f for one in (*self.steps(), *self.report.failures) for f in one.findings]
+        return sorted(every, key=lambda f: f.cause != self.injection.cause)
+
+
+def perform(injection: Injection, shared: Reach, folder: Path) -> Outcome:
+    """Make one run, with what goes wrong in it. `folder` is a new one, for all that it leaves."""
+    files, out = folder / "files", folder / "runs"
+    files.mkdir(parents=True)
+    with place(injection, shared) as reach, begun(injection, reach, files, out) as process:
+        dashboard = Dashboard(reach.dashboard, time.time, reach.token)
+        try:
+            scene = Scene(
+                process, out, injection.step_at_s, dashboard, files, reach.tcp, reach.nodes
+            )
+            injection.hook(scene)
+            process.wait(RUN_DEADLINE_S)
+        finally:
+            dashboard.close()
+    said = (files / "said.txt").read_text(encoding="utf-8")
+    reports = sorted(out.glob(f"*/{REPORT_FILE}"))
+    if not reports:
+        raise RuntimeError(f"{injection.name} left no report:\n{said}")
+    report = msgspec.json.decode(reports[-1].read_bytes(), type=Report)
+    return Outcome(injection, reports[-1].parent, report, said)
+
+
+@contextlib.contextmanager
+def begun(
+    injection: Injection, reach: Reach, files: Path, out: Path
+) -> Generator[subprocess.Popen[bytes]]:
+    """`scalelag run` under way; it has ended afterwards."""
+    app = files / "app.yaml"
+    app.write_text(yaml.safe_dump({"applications": applications(injection, str(files))}))
+    command = [sys.executable, "-m", "scalelag.cli", "run"]
+    command += ["--app", str(app), "--host", reach.host, "--dashboard", reach.dashboard]
+    command += ["--steps", injection.steps, "--drain", "0", "--wait", str(DEPLOY_WAIT_S)]
+    command += ["--out", str(out), "--name", injection.name, *injection.options]
+    with (files / "said.txt").open("wb") as said:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"RAY_AUTH_TOKEN": reach.token, "COLUMNS": "120"},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(STOP_DEADLINE_S)
+
+
+def applications(injection: Injection, files: str) -> list[dict[str, Any]]:
+    """What `--app` shall deploy."""
+    arguments = injection.app_arguments(files)
+    apps = resolve_app(injection.app, arguments, importable_here=True)
+    if injection.deployment:
+        apps = [app | {"deployments": [dict(injection.deployment)]} for app in apps]
+    return apps
+
+
+def main() -> int:
+    """Make the runs that were named, or all; 1 where a diagnosis was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a run of tools/diagnosis/injections.py"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the run directories")
+    chosen = parser.parse_args()
+    unknown = set(chosen.names) - {injection.name for injection in INJECTIONS}
+    if unknown:
+        parser.error(f"no such run: {', '.join(sorted(unknown))}")
+    wanted = [i for i in INJECTIONS if not chosen.names or i.name in chosen.names]
+    with tempfile.TemporaryDirectory(prefix="scalelag-diagnosis-") as scratch:
+        outcomes = list(perform_all(wanted, chosen.keep or Path(scratch)))
+    if not chosen.names:
+        write_table(outcomes)
+    wrong = [outcome.injection.name for outcome in outcomes if not outcome.right]
+    sys.stdout.write(f"{len(outcomes)} runs, wrong: {', '.join(wrong) or 'none'}\n")
+    return 1 if wrong else 0
+
+
+def perform_all(wanted: Sequence[Injection], folder: Path) -> Iterator[Outcome]:
+    """Outcomes of all runs, each printed when it is there."""
+    with embedded_reach() as shared:
+        for injection in wanted:
+            started_s = time.monotonic()
+            outcome = attempt(injection, shared, folder)
+            took_s = time.monotonic() - started_s
+            sys.stdout.write(f"{' | '.join(line_of(outcome))} | {took_s:.0f} s\n")
+            if not outcome.right:
+                sys.stdout.write(f"{outcome.said}\n")
+            sys.stdout.flush()
+            yield outcome
+
+
+def attempt(injection: Injection, shared: Reach, folder: Path) -> Outcome:
+    """The run, made on a machine that has room for it; again where it had not.
+
+    Cluster and load share this machine with whatever else runs here. A load generator that was too
+    late makes the run invalid, and a controller that gets no CPU time stands still like one that
+    is stopped: both would be found rightly, and are not what is tried here.
+    """
+    for number in range(1, TRIES + 1):
+        wait_for_calm()
+        begun_s, waited_s = time.monotonic(), cpu_wait_s()
+        outcome = perform(injection, shared, folder / f"{injection.name}-{number}")
+        waited_ratio = (cpu_wait_s() - waited_s) / (time.monotonic() - begun_s)
+        if (
+            not (waited_ratio > CROWDED or outcome.report.invalid_through == "load")
+            or number == TRIES
+        ):
+            break
+        sys.stdout.write(f"{injection.name}: the machine was busy with other work; once more\n")
+    return outcome
+
+
+def wait_for_calm() -> None:
+    """Wait until other work leaves this machine room, at most for a while."""
+    end_s = time.monotonic() + CALM_DEADLINE_S
+    while time.monotonic() < end_s:
+        before_s = cpu_wait_s()
+        time.sleep(CALM_LOOK_S)
+        if (cpu_wait_s() - before_s) / CALM_LOOK_S < CALM:
+            return
+
+
+def cpu_wait_s() -> float:
+    """For how long, since boot, some process has waited for a CPU; 0 where Linux does not tell."""
+    try:
+        text = Path("/proc/pressure/cpu").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return int(text.split("total=")[1].split()[0]) / 1e6
+
+
+def line_of(outcome: Outcome) -> tuple[str, ...]:
+    """Cells of the table."""
+    injection = outcome.injection
+    finding = next(iter(outcome.findings()), None)
+    shown = "; ".join(e.text for e in finding.evidence[:SHOWN]) if finding else ""
+    return (
+        f"{injection.name} (held out)" if injection.held_out else injection.name,
+        injection.injected,
+        injection.cause or "none",
+        ", ".join(sorted(outcome.found)) or "none",
+        f"{finding.seconds:.1f} s" if finding and finding.seconds else "",
+        shown.replace("|", "/"),
+        "yes" if outcome.right else "**no**",
+    )
+
+
+def write_table(outcomes: Sequence[Outcome]) -> None:
+    """Put the table between its two marks in the page."""
+    heads = ("run", "what is wrong", "expected", "found", "explains", "evidence, in short", "right")
+    rows = [heads, ("---",) * len(heads), *map(line_of, outcomes)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    right = sum(outcome.right for outcome in outcomes)
+    ray = outcomes[0].report.run.versions.ray
+    said = f"{right} of {len(outcomes)} right; Ray {ray}, {os.cpu_count()} cores."
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{said}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,8 +18,8 @@ from rich.terminal_theme import MONOKAI
 
 from reports.analysis.analyse import analyse
 from reports.analysis.charts.of_run import chart_series
-from reports.analysis.curves import Analysis
 from reports.analysis.gates import parse_gate
+from reports.model.charts import Analysis
 from reports.render.html.report_page import render_html
 from reports.render.terminal.report import render_terminal
 from scalelag.record.run_dir import load_run

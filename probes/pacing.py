@@ -2,8 +2,6 @@
 
 from collections import deque
 
-import msgspec
-
 _WINDOW = 20
 _MAX_INTERVAL_S = 10.0
 _MAX_BACKOFF_S = 5.0
@@ -54,15 +52,3 @@ class Pacing:
         if not self._failures:
             return budgeted
         return max(budgeted, min(0.25 * 2 ** min(self._failures, 10), _MAX_BACKOFF_S))
-
-
-class ClockOffset(msgspec.Struct, frozen=True):
-    """Cluster's clock minus ours, `offset_s`, right to within `error_s`."""
-
-    offset_s: float
-    error_s: float
-
-
-def clock_offset(sent_s: float, received_s: float, timestamp_s: float) -> ClockOffset:
-    """Offset from one poll whose answer carries the cluster's time (METRICS.md, section 1)."""
-    return ClockOffset(timestamp_s - (sent_s + received_s) / 2, (received_s - sent_s) / 2)

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 from probes.dashboard import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError, Reply
-from probes.pacing import ClockOffset, Pacing, clock_offset
+from probes.pacing import Pacing
 from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from scalelag.errors import TargetError
+from scalelag.record.clock import ClockOffset, clock_offset
 from scalelag.record.rows import Gap, Poll, Row
 
 

@@ -16,7 +16,7 @@ from probes.logs.node_clocks import (
     zone_s,
 )
 from probes.logs.replica_heads import NewReplica
-from probes.pacing import ClockOffset
+from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import EvidenceRow, LogEvent, LogKind, NodeClock, NoLog
 from scalelag.record.rows import Transition
 

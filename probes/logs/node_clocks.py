@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from probes.logs.log_lines import RESOLUTION_S, LogLine
-from probes.pacing import ClockOffset
+from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import LogKind, NodeClock
 from scalelag.record.rows import Transition
 

@@ -14,8 +14,8 @@ from probes.logs.log_lines import LogLine
 from probes.logs.node_clocks import Bound, agree
 from probes.logs.node_pings import ping_numbers, try_ping
 from probes.logs.replica_heads import new_replicas, try_head
-from probes.pacing import ClockOffset
 from probes.serve_state import ServePayload
+from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import EvidenceRow, NoLog
 from scalelag.record.rows import Transition
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from reports.analysis.curves import Analysis, Curves, Series
 from reports.analysis.deployment import analyse_deployment
 from reports.analysis.diagnosis.weigh import leading
 from reports.analysis.gates import Gate, judge
@@ -14,7 +13,7 @@ from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.load_workers import worker_reports
-from reports.analysis.recovery_run import deployment_with, load_with, recoveries
+from reports.analysis.load.recovery import deployment_with, load_with, recoveries
 from reports.analysis.validity import (
     Problem,
     invalid_through,
@@ -23,6 +22,7 @@ from reports.analysis.validity import (
     warnings,
 )
 from reports.model.causes import Cause, EvidenceReport, FailureReport, Finding
+from reports.model.charts import Analysis, Curves, Series
 from reports.model.report import (
     GateResult,
     Report,

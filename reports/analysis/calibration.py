@@ -5,15 +5,13 @@ Capacity demand (METRICS.md, section 4) divides the offered load by this rate.
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.latency import ON_TIME_S
+from reports.analysis.load.latency import ON_TIME_S, quantile_ms
 from reports.analysis.load.slo import Slo
-from reports.analysis.quantiles import quantile_ms
+from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.model.report import Report
-from scalelag.plan.stages import Unit
 from scalelag.record.requests_file import RequestColumns
 
 CLOSE_ENOUGH = 1.1
@@ -30,52 +28,8 @@ _BEYOND_QUANTILE = 5
 _LIMITS_PER_HOLD = 20.0
 
 
-class StageLoad(msgspec.Struct, frozen=True):
-    """A load that is offered for a while: `level` requests a second, or users."""
-
-    level: float
-    unit: Unit
-
-
 ALONE = StageLoad(1, "users")
 """One request at a time: what the limit is to such a request, no rate can be below."""
-
-
-class CalibrationStage(msgspec.Struct, frozen=True):
-    """A load that was offered to one replica, and whether it kept the limit.
-
-    `within_ratio` is the share of planned requests that were answered well within the limit,
-    counted from their intended start. `latency_ms` is the limit's quantile of those that were sent.
-    `kept` is None where the stage says nothing, for `reason`.
-    """
-
-    load: StageLoad
-    hold_s: float
-    planned: int
-    failed: int
-    not_sent: int
-    completed_rps: float
-    within_ratio: float
-    latency_ms: float | None
-    kept: bool | None
-    reason: str | None
-    record: str
-
-
-class Calibration(msgspec.Struct, frozen=True):
-    """What was found: the limit was kept at `capacity_rps`, and no longer at `exceeded_rps`.
-
-    `reason` says why either is None; `complete` is false where the search ended early.
-    """
-
-    slo: str
-    deployments: tuple[str, ...]
-    capacity_rps: float | None
-    exceeded_rps: float | None
-    complete: bool
-    reason: str | None
-    stages: tuple[CalibrationStage, ...]
-    schema_version: int = 1
 
 
 def hold_for(load: StageLoad, slo: Slo, least_s: float) -> float:

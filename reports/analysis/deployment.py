@@ -7,7 +7,6 @@ import msgspec
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.weigh import diagnosed, failure_report
 from reports.analysis.elasticity.of_run import Following, following
-from reports.analysis.floor_report import FloorReport
 from reports.analysis.lag.floor import (
     Ongoing,
     StartUp,
@@ -27,8 +26,9 @@ from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.model.causes import FailureReport
 from reports.model.intervals import Span, stat
-from reports.model.report import (
+from reports.model.steps import (
     DeploymentReport,
+    FloorReport,
     PhaseName,
     Replicas,
     ScaleDown,

@@ -13,7 +13,8 @@ from typing import Literal
 import msgspec
 
 from reports.analysis import metrics
-from reports.model.report import DeploymentReport, GateResult, GateVerdict
+from reports.model.report import GateResult, GateVerdict
+from reports.model.steps import DeploymentReport
 from scalelag.errors import UsageError
 
 Operator = Literal["<=", "<", ">=", ">"]

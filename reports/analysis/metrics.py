@@ -16,7 +16,9 @@ import msgspec
 
 from reports.model.causes import EvidenceReport
 from reports.model.intervals import Span
-from reports.model.report import DeploymentReport, LoadReport, Phase, ProbeReport, RunSummary
+from reports.model.load import LoadReport
+from reports.model.report import ProbeReport, RunSummary
+from reports.model.steps import DeploymentReport, Phase
 from scalelag.errors import UsageError
 
 _SEGMENT: Final = r'(?:\w+|\*|"[^"]*")'

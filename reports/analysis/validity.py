@@ -7,7 +7,9 @@ import numpy as np
 
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.load_workers import lost_arrivals, worker_warnings
-from reports.model.report import DeploymentReport, InvalidThrough, LoadReport, ProbeReport
+from reports.model.load import LoadReport
+from reports.model.report import InvalidThrough, ProbeReport
+from reports.model.steps import DeploymentReport
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import EarlierTry, RunInfo

@@ -5,7 +5,9 @@ import io
 from typing import get_args
 
 from reports.model.intervals import Span
-from reports.model.report import LoadStepReport, Phase, PhaseName, Report, StepReport
+from reports.model.load import LoadStepReport
+from reports.model.report import Report
+from reports.model.steps import Phase, PhaseName, StepReport
 
 _STEP = (
     "index",

@@ -9,14 +9,28 @@ import msgspec
 from rich.console import Console
 
 from reports.analysis.charts.of_run import chart_series
-from reports.analysis.curves import Analysis
+from reports.model.charts import Analysis
+from reports.model.report import Report
 from reports.render.csv_steps import render_csv
 from reports.render.html.report_page import render_html
 from reports.render.json_report import render_json
 from reports.render.junit import render_junit
 from reports.render.markdown import render_markdown
 from reports.render.terminal.report import render_terminal
+from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED
 from scalelag.record.run_dir import HTML_FILE, RecordedRun
+
+
+def exit_code(report: Report, *, strict: bool) -> int:
+    """0 passed, 4 a gate failed, 5 run invalid, or inconclusive under `strict`."""
+    if report.verdict == "invalid":
+        return EXIT_INVALID
+    if report.verdict == "fail":
+        return EXIT_GATE_FAILED
+    if report.verdict == "inconclusive" and strict:
+        return EXIT_INVALID
+    return EXIT_PASSED
+
 
 _TERMINAL_WIDTH = 120
 

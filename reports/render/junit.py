@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from reports.model.report import DeploymentReport, GateResult, Report, StepReport
+from reports.model.report import GateResult, Report
+from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import remark
 from reports.render.text import gate_figure, gate_subject, load_change, plain, seconds, step_name
 

@@ -4,17 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from reports.model.causes import Finding
-from reports.model.report import (
-    DOWN_PHASES,
-    UP_PHASES,
-    DeploymentReport,
-    GateResult,
-    LoadReport,
-    LoadStepReport,
-    PhaseName,
-    Report,
-    StepReport,
-)
+from reports.model.load import LoadReport, LoadStepReport
+from reports.model.report import GateResult, Report
+from reports.model.steps import DOWN_PHASES, UP_PHASES, DeploymentReport, PhaseName, StepReport
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.lag import idle_steps, remark
 from reports.render.text import (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from reports.analysis.load_parts import NameReport
+from reports.model.load import NameReport
 from reports.render.terminal.layout import emit, first_fitting, flow, lines_of, room, table_of
 from reports.render.text import count, milliseconds, shortened
 

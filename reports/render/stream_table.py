@@ -3,7 +3,7 @@
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from reports.model.report import LoadReport
+from reports.model.load import LoadReport
 from reports.render.terminal.layout import emit, first_fitting, flow, lines_of, room, table_of
 from reports.render.text import NOT_MEASURED, milliseconds, rate
 

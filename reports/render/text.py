@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from reports.analysis.load.recovery import NO_BREACH
 from reports.model.intervals import Span
-from reports.model.report import GateResult, Phase, Report, StepReport
+from reports.model.report import GateResult, Report
+from reports.model.steps import Phase, StepReport
 
 NOT_MEASURED = "-"
 _LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"

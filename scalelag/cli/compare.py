@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.comparing.compare import MIN_EFFECT, Comparison
+from reports.analysis.comparing.compare import MIN_EFFECT
 from reports.analysis.comparing.compare import compare as compare_runs
 from reports.analysis.comparing.curves import RunLines, compared_lines, run_lines
 from reports.analysis.comparing.run_differences import run_differences
+from reports.model.comparison import Comparison
 from reports.model.report import Report
 from reports.render.html.comparison_page import render_html_comparison
 from reports.render.terminal.comparison import (

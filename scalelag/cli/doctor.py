@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
-from probes.pacing import clock_offset
 from probes.serve_state import ServePayload, parse_payload
 from reports.render.text import plain
 from scalelag.cluster.preflight import (
@@ -24,6 +23,7 @@ from scalelag.cluster.room import look_for_room
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.options.catalog import OPTIONS
 from scalelag.plugin.leader.start_lint import start_findings
+from scalelag.record.clock import clock_offset
 
 _DASHBOARD = next(str(option.default) for option in OPTIONS if option.dest == "dashboard")
 _OFFSET_LOOKS = 5

@@ -10,9 +10,8 @@ from rich.console import Console
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gate
-from reports.render.formats import Format, Rendering, render
+from reports.render.formats import Format, Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
-from reports.render.verdict import exit_code
 from scalelag.record.run_dir import HTML_FILE, RecordedRun, load_run, write_file
 
 

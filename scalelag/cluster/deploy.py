@@ -1,13 +1,99 @@
 """Deploying applications through Serve's REST API, beside what is deployed already."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard
-from probes.serve_state import parse_payload
+from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
 from scalelag.cluster.apps import AppConfig
-from scalelag.cluster.preflight import Patience
+from scalelag.cluster.preflight import Patience, ready_payload
 from scalelag.errors import TargetError, UsageError
+from scalelag.record.rows import DeploymentKey
+
+_SCALING = ("num_replicas", "autoscaling_config")
+
+
+def pin(
+    dashboard: Dashboard,
+    apps: Sequence[str],
+    wanted: Sequence[DeploymentKey],
+    patience: Patience,
+) -> list[DeploymentKey]:
+    """Deploy `apps`, which run already, with one fixed replica for each deployment of `wanted`.
+
+    Without `wanted` for each of theirs. Returns which, when the replicas too many have gone.
+    Raises UsageError where one of `wanted` is of another application, DashboardError where Serve
+    refuses, TargetError where there is no such deployment, or where it takes too long.
+    """
+    if others := [key for key in wanted if key.partition("/")[0] not in apps]:
+        raise UsageError(
+            f"--deployment {', '.join(others)} is not of {', '.join(apps)}, which --app deploys: "
+            "what is there already is not changed."
+        )
+    there = ready_payload(dashboard, wanted, apps)
+    keys = wanted or [key for key in there.deployments() if key.partition("/")[0] in apps]
+    # Serve's API takes the whole list: what it does not name it deletes.
+    dashboard.put(
+        APPLICATIONS_PATH,
+        {
+            "applications": [
+                pinned_app(name, app.deployed_app_config, keys, there)
+                if name in apps
+                else app.deployed_app_config
+                for name, app in there.applications.items()
+                if app.deployed_app_config
+            ]
+        },
+    )
+    return patience.retry(lambda: check_pinned(ready_payload(dashboard, keys, apps), keys))
+
+
+def pinned_app(
+    name: str, app: AppConfig, keys: Collection[DeploymentKey], there: ServePayload
+) -> AppConfig:
+    """The application `name` with one fixed replica for those of its deployments in `keys`.
+
+    One that scales does so from 1 to 1: Serve has a num_replicas give way to a policy.
+    """
+    overrides = {str(one["name"]): one for one in app.get("deployments") or ()}
+    for key, deployment in there.deployments().items():
+        in_app, _, deployment_name = key.partition("/")
+        if in_app != name or key not in keys:
+            continue
+        kept = {k: v for k, v in overrides.get(deployment_name, {}).items() if k not in _SCALING}
+        scaling = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
+        fixed = scaling if deployment.info().autoscaling is not None else {"num_replicas": 1}
+        overrides[deployment_name] = {**kept, "name": deployment_name, **fixed}
+    return {**app, "deployments": list(overrides.values())}
+
+
+def check_pinned(payload: ServePayload, wanted: Collection[DeploymentKey]) -> list[DeploymentKey]:
+    """Keys of the deployments of `wanted`, all if empty, each of which has one fixed replica.
+
+    Raises TargetError naming those that have not.
+    """
+    there = payload.deployments()
+    keys = sorted(wanted or there)
+    loose = [f"{key} {why}" for key in keys if (why := _why_not(there[key]))]
+    if loose:
+        raise TargetError(
+            f"A calibration needs one fixed replica, and {'; '.join(loose)}: set num_replicas to 1 "
+            "in its configuration, name the deployment with --deployment, or have it deployed by "
+            "--app."
+        )
+    return keys
+
+
+def _why_not(deployment: DeploymentPayload) -> str | None:
+    info = deployment.info()
+    states = [replica.state for replica in deployment.replicas]
+    if info.autoscaling is not None and info.autoscaling.get("max_replicas") != 1:
+        return f"scales up to {info.autoscaling.get('max_replicas')} replicas"
+    if info.autoscaling is not None and info.autoscaling.get("min_replicas") != 1:
+        return f"scales down to {info.autoscaling.get('min_replicas')} replicas"
+    if states != ["RUNNING"]:
+        return f"has {len(states)} replicas ({', '.join(states) or 'none'})"
+    return None
 
 
 def deploy(dashboard: Dashboard, apps: Sequence[AppConfig]) -> list[str]:

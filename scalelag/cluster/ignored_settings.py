@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from probes.serve_state import ServePayload
-from scalelag.record.finding import LintFinding
 from scalelag.record.rows import DeploymentKey
-from scalelag.record.run_info import DeploymentInfo
+from scalelag.record.run_info import DeploymentInfo, LintFinding
 
 _AUTOSCALING = "autoscaling_config"
 _ACTOR = "ray_actor_options"

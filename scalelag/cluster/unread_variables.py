@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from scalelag.record.finding import LintFinding
+from scalelag.record.run_info import LintFinding
 
 _PREFIX = "RAY_SERVE_"
 _INSTEAD = {

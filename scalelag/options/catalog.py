@@ -22,13 +22,13 @@ from scalelag.plan.stages import parse_plan
 from scalelag.record.run_dir import check_run_name
 
 if TYPE_CHECKING:
+    from locust.argument_parser import LocustArgumentParser
+
+
+if TYPE_CHECKING:
     # The command reads the options too, and must not be monkey-patched by importing locust.
     from locust.argument_parser import LocustArgumentParser
 
-EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
-PARENT_VARIABLE = "SCALELAG_PARENT_PID"
-WORKERS_WAIT_VARIABLE = "SCALELAG_WORKERS_WAIT_S"
-"""Environment variables by which `scalelag run` tells its load process what it is part of."""
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
 ANY_KIND = "auto"
@@ -284,3 +284,24 @@ def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:
 
     convert.__name__ = base.__name__
     return convert
+
+
+_defaults: dict[str, Any] = {o.dest: o.default for o in OPTIONS if o.type != "list"}
+
+
+def set_defaults(**defaults: Any) -> None:  # noqa: ANN401  any option's value
+    """Set them. Raises UsageError where there is no such option, or it is a list."""
+    if unknown := sorted(defaults.keys() - _defaults.keys()):
+        raise UsageError(f"attach({unknown[0]}=..) in a locustfile: no option that can have one.")
+    _defaults.update(defaults)
+
+
+def default_of(dest: str) -> Any:  # noqa: ANN401  any option's value
+    """The default of one option."""
+    return _defaults[dest]
+
+
+def add_options_with_defaults(parser: "LocustArgumentParser") -> None:
+    """Add our options to Locust's parser, and so to its web form."""
+    add_options(parser)
+    parser.set_defaults(**_defaults)

@@ -9,20 +9,14 @@ import msgspec
 
 from reports.render.formats import Format
 from scalelag.cluster.preflight import without_credentials
-from scalelag.options.catalog import (
-    EMBEDDED_VARIABLE,
-    OPTIONS,
-    Option,
-    check_option,
-)
+from scalelag.options.catalog import OPTIONS, Option, check_option, default_of
 from scalelag.options.checks import VARIABLE, parse_header, parse_report, parse_share
 from scalelag.options.load_options import asked_load, steps_given
 from scalelag.options.request_spec import RequestSpec, asked_request, read_files
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace import TraceInfo
-from scalelag.plugin.defaults import default_of
-from scalelag.plugin.parent import earlier_tries
+from scalelag.plugin.parent import EMBEDDED_VARIABLE, earlier_tries
 from scalelag.record.run_info import EarlierTry
 
 

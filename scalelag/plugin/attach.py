@@ -12,8 +12,8 @@ from locust.runners import Runner, WorkerRunner
 from locust.web import WebUI
 
 from scalelag.errors import UsageError
+from scalelag.options.catalog import add_options_with_defaults, set_defaults
 from scalelag.packages import check_packages
-from scalelag.plugin.defaults import add_options_with_defaults, set_defaults
 from scalelag.plugin.leader.lifecycle import Control
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.tabs import add_tabs

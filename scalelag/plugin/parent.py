@@ -12,6 +12,16 @@ from scalelag.errors import RecordError
 from scalelag.record.run_dir import write_file
 from scalelag.record.run_info import EarlierTry
 
+EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
+
+
+PARENT_VARIABLE = "SCALELAG_PARENT_PID"
+
+
+WORKERS_WAIT_VARIABLE = "SCALELAG_WORKERS_WAIT_S"
+"""Environment variables by which `scalelag run` tells its load process what it is part of."""
+
+
 TRIES_VARIABLE = "SCALELAG_TRIES"
 OUTCOME_VARIABLE = "SCALELAG_OUTCOME"
 """Environment variables: the earlier tries as JSON, and the file that the outcome is put into."""

@@ -1,4 +1,4 @@
-"""Our process, and the one that started it."""
+"""The load process, and the process that started it."""
 
 import os
 import signal

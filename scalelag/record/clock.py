@@ -3,6 +3,21 @@
 import time
 from collections.abc import Callable
 
+import msgspec
+
+
+class ClockOffset(msgspec.Struct, frozen=True):
+    """Cluster's clock minus ours, `offset_s`, right to within `error_s`."""
+
+    offset_s: float
+    error_s: float
+
+
+def clock_offset(sent_s: float, received_s: float, timestamp_s: float) -> ClockOffset:
+    """Offset from one poll whose answer carries the cluster's time (METRICS.md, section 1)."""
+    return ClockOffset(timestamp_s - (sent_s + received_s) / 2, (received_s - sent_s) / 2)
+
+
 _TRIES = 20
 _CLOSE_S = 50e-6
 

@@ -6,7 +6,7 @@ import pytest
 import samples
 import traced
 
-from reports.analysis.curves import Analysis
+from reports.model.charts import Analysis
 
 
 @pytest.fixture

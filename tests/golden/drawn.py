@@ -2,8 +2,8 @@
 
 from samples import HOSTILE
 
-from reports.analysis.curves import Analysis, Series
 from reports.model.charts import (
+    Analysis,
     Band,
     Charts,
     DecisionMark,
@@ -11,6 +11,7 @@ from reports.model.charts import (
     LoadBins,
     ReplicaBar,
     ReplicaCurve,
+    Series,
     Stretch,
 )
 

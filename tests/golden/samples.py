@@ -5,26 +5,20 @@
 
 import msgspec
 
-from reports.analysis.curves import Analysis, Curves, Series
-from reports.analysis.load_parts import NameReport, StreamReport
+from reports.model.charts import Analysis, Curves, Series
 from reports.model.intervals import Span, longer_than
-from reports.model.report import (
+from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
+from reports.model.report import GateResult, ProbeReport, Report, RunSummary
+from reports.model.steps import (
     DeploymentReport,
-    GateResult,
-    LoadReport,
-    LoadStepReport,
     Phase,
     PhaseName,
-    ProbeReport,
     Replicas,
-    Report,
-    RunSummary,
     ScaleDown,
     ScaleUp,
     StepReport,
 )
-from scalelag.record.finding import LintFinding
-from scalelag.record.run_info import Versions
+from scalelag.record.run_info import LintFinding, Versions
 
 HOSTILE = "[red]x[/red]<script>"
 HOSTILE_KEY = f"{HOSTILE}/Proxy\x1b[31m\u202e"

@@ -10,12 +10,13 @@ from samples import HOSTILE, HOSTILE_KEY
 from stored_runs import RUNS, recorded
 
 from reports.analysis.analyse import analyse
-from reports.analysis.comparing.compare import Comparison, compare
-from reports.analysis.comparing.curves import ComparedLines, compared_lines, run_lines
+from reports.analysis.comparing.compare import compare
+from reports.analysis.comparing.curves import compared_lines, run_lines
 from reports.analysis.comparing.run_differences import run_differences
+from reports.model.comparison import ComparedLines, Comparison
 from reports.model.report import Report
 from reports.render.html.comparison_page import render_html_comparison
-from reports.render.html.embed import Script
+from reports.render.html.shell import Script
 from scalelag.record.run_dir import RecordedRun
 
 KEY = "default/Sleeper"

@@ -8,10 +8,9 @@ waited for a node. Of the many alike lines in their evidence.jsonl ("slow_queue_
 from functools import cache
 from pathlib import Path
 
-from reports.analysis.summary import analyse
-
-from reports.analysis.curves import Analysis
+from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gate
+from reports.model.charts import Analysis
 from scalelag.record.run_dir import RecordedRun, load_run
 
 STORED = Path(__file__).parent / "stored"

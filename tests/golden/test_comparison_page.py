@@ -15,8 +15,9 @@ from page import Page
 from samples import HOSTILE
 
 from reports.analysis.charts.of_run import MOST_CHANGES
-from reports.analysis.comparing.curves import Line, RunLines, compared_lines
-from reports.render.html.embed import script
+from reports.analysis.comparing.curves import RunLines, compared_lines
+from reports.model.comparison import Line
+from reports.render.html.shell import script
 
 PLOTLY = script("/* plotly.js stands here */")
 NAMES = tuple(sides.BUILT)

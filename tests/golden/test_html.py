@@ -16,8 +16,8 @@ from samples import HOSTILE
 from stored_runs import RUNS, analysed, recorded
 
 from reports.analysis.charts.of_run import chart_series
-from reports.render.html.embed import script
 from reports.render.html.report_page import render_html
+from reports.render.html.shell import script
 
 SAMPLES = ("busy", "calm", "interrupted", "traced")
 PLOTLY = script("/* plotly.js stands here */")

@@ -14,7 +14,8 @@ from stored_runs import RUNS, STORED, analysed, recorded
 
 from reports.analysis.analyse import analyse
 from reports.model.intervals import Span
-from reports.model.report import Phase, Report
+from reports.model.report import Report
+from reports.model.steps import Phase
 from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, REQUESTS_FILE, load_run
 
 # --- the order of rows -----------------------------------------------------------------------

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 from stored_runs import RUNS, analysed
 
-from reports.analysis.curves import Analysis
-from reports.analysis.load.load_workers import LoadWorkerReport
+from reports.model.charts import Analysis
+from reports.model.load import LoadWorkerReport
 from reports.model.report import Report
 from reports.render.json_report import render_json
 from reports.render.terminal.report import render_terminal

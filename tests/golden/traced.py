@@ -15,11 +15,10 @@ from samples import (
     span,
 )
 
-from reports.analysis.curves import Analysis
-from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.model.causes import Evidence, EvidenceReport, FailureReport, Finding
+from reports.model.charts import Analysis
 from reports.model.intervals import Span
-from reports.model.report import Phase, PhaseName, PhasePart
+from reports.model.steps import DelayReport, FloorReport, Phase, PhaseName, PhasePart
 
 FLOOR = FloorReport(detect_s=0.5, delay_s=2.0, loop_s=0.3, replica_s=1.6, worst_s=6.0)
 CONFIG = {

@@ -7,8 +7,8 @@ import pytest
 from probes.dashboard import Dashboard
 from probes.logs.log_files import Limits
 from probes.logs.read import read_evidence
-from probes.pacing import ClockOffset
 from probes.serve_state import parse_payload
+from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import LogEvent, NodeClock, NoLog
 from scalelag.record.rows import Transition
 from tests.sim.log_server import Fault, Node, running_log_server

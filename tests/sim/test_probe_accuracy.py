@@ -11,7 +11,7 @@ import pytest
 from reports.analysis.lag.step_lag import step_lag
 from reports.analysis.lag.timeline import build_timeline
 from reports.model.intervals import Instant
-from reports.model.report import StepReport
+from reports.model.steps import StepReport
 from scalelag.plan.stages import parse_plan
 from scalelag.record.rows import Gap, Poll, Row, Transition
 from scalelag.record.run_dir import RowWriter

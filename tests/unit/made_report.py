@@ -2,14 +2,9 @@
 
 from collections.abc import Mapping
 
-from reports.model.report import (
-    DeploymentReport,
-    LoadReport,
-    LoadStepReport,
-    ProbeReport,
-    Report,
-    RunSummary,
-)
+from reports.model.load import LoadReport, LoadStepReport
+from reports.model.report import ProbeReport, Report, RunSummary
+from reports.model.steps import DeploymentReport
 from scalelag.record.run_info import Versions
 
 

@@ -10,12 +10,11 @@ import msgspec
 import numpy as np
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.floor_report import FloorReport
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, longer_than, point
-from reports.model.report import Phase, StepReport
+from reports.model.steps import FloorReport, Phase, StepReport
 from scalelag.plan.stages import parse_plan
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
 from scalelag.record.requests_file import RequestColumns

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scalelag.plan import stages as plan_module
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import Arrivals, arrival_blocks, parse_plan
-from scalelag.plan import stages as plan_module
 
 
 def due(text: str, arrivals: Arrivals = "constant", seed: int = 0) -> np.ndarray:

@@ -12,17 +12,11 @@ from rich.console import Console
 from step_facts import KEY, ZERO_S, run
 
 from reports.analysis.analyse import analyse
-from reports.analysis.calibration import (
-    ALONE,
-    CalibrationStage,
-    StageLoad,
-    calibration_of,
-    hold_for,
-    judge_stage,
-    next_load,
-)
+from reports.analysis.calibration import ALONE, calibration_of, hold_for, judge_stage, next_load
 from reports.analysis.load.slo import parse_slo
-from reports.model.report import Replicas, Report
+from reports.model.calibration import CalibrationStage, StageLoad
+from reports.model.report import Report
+from reports.model.steps import Replicas
 from reports.render.terminal.calibration import print_calibration, render_json_calibration
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns

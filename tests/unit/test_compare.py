@@ -11,15 +11,9 @@ from made_report import report_of
 from reports.analysis.comparing.compare import compare
 from reports.analysis.comparing.rank_tests import grouped_effect, holm, paired_effect
 from reports.model.intervals import Span, longer_than
-from reports.model.report import (
-    DeploymentReport,
-    LoadStepReport,
-    Replicas,
-    Report,
-    ScaleDown,
-    ScaleUp,
-    StepReport,
-)
+from reports.model.load import LoadStepReport
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport, Replicas, ScaleDown, ScaleUp, StepReport
 from scalelag.errors import UsageError
 
 A = [10.2, 9.8, 12.1, 11.0, 10.6, 9.9, 13.0, 10.4]

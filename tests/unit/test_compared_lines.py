@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.analyse import analyse
-from reports.analysis.comparing.curves import Line, compared_lines, median_line, run_lines
+from reports.analysis.comparing.curves import compared_lines, median_line, run_lines
 from reports.model.charts import Band
+from reports.model.comparison import Line
 from scalelag.record.run_dir import load_run
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"

@@ -20,7 +20,7 @@ from step_facts import (
 from reports.analysis.diagnosis.weigh import diagnosed, failure_report, leading, step_findings
 from reports.analysis.lag.timeline import Look
 from reports.model.causes import Evidence, Finding
-from reports.model.report import Phase
+from reports.model.steps import Phase
 from scalelag.record.rows import ProxyChange, StatusChange
 from scalelag.record.run_info import TargetInfo
 

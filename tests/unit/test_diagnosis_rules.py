@@ -28,10 +28,9 @@ from reports.analysis.diagnosis.replica_rules import (
     SLOW_INIT,
 )
 from reports.analysis.diagnosis.rule import finding_of
-from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.lag.timeline import Look, Timeline
 from reports.model.intervals import longer_than
-from reports.model.report import Phase
+from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.record.rows import ControllerRestart, Gap, ProxyChange, StatusChange
 
 ALL_RULES = (NETWORK, RESOURCES, STATE_SYNC, HEALTH_CHECK, SLOW_INIT, BOUNDS)

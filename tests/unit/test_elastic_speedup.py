@@ -5,20 +5,15 @@ import pytest
 from made_report import report_of
 
 from reports.analysis.comparing.elastic_speedup import (
-    ElasticFigures,
     elastic_figures,
     elastic_speedup,
     elastic_speedups,
 )
+from reports.model.comparison import ElasticFigures
 from reports.model.elasticity import ElasticityReport
 from reports.model.intervals import Span
-from reports.model.report import (
-    DeploymentReport,
-    Replicas,
-    Report,
-    ScaleDown,
-    ScaleUp,
-)
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport, Replicas, ScaleDown, ScaleUp
 
 
 def exact(value: float) -> Span:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reports.analysis.lag.phases import split_decide
 from reports.analysis.lag.step_lag import step_lag
 from reports.analysis.lag.timeline import Timeline, build_timeline
-from reports.model.report import Phase, StepReport
+from reports.model.steps import Phase, StepReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import DeploymentPoll, Poll, Transition

@@ -6,24 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.gates import Gate, judge, parse_gate
-from reports.analysis.load_parts import NameReport, StreamReport
 from reports.analysis.metrics import Wanted, figure_names
 from reports.model.causes import EvidenceReport
 from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span, Stat, longer_than
-from reports.model.report import (
-    DeploymentReport,
-    GateResult,
-    LoadReport,
-    LoadStepReport,
-    Phase,
-    ProbeReport,
-    Replicas,
-    RunSummary,
-    ScaleDown,
-    ScaleUp,
-    StepReport,
-)
+from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
+from reports.model.report import GateResult, ProbeReport, RunSummary
+from reports.model.steps import DeploymentReport, Phase, Replicas, ScaleDown, ScaleUp, StepReport
 from scalelag.errors import UsageError
 from scalelag.record.run_info import Versions
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from reports.analysis.analyse import analyse
 from reports.analysis.charts.of_run import chart_series
-from reports.render.html.embed import data_block, plotly_script, policy, script
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
 from reports.render.html.replica_figures import lives_figure, replicas_figure
+from reports.render.html.shell import data_block, plotly_script, policy, script
 from reports.render.tables.table import Column, Table, chart_text
 from scalelag.record.run_dir import load_run
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.load.latency import load_report
-from reports.model.report import LoadReport
+from reports.model.load import LoadReport
 from scalelag.plan.stages import LoadPlan, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns

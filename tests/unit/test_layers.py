@@ -13,12 +13,16 @@ PACKAGES = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
 LAYERS = (  # top to bottom
     "scalelag.cli",
     "locustfiles",
+    "scalelag.users",
     "scalelag.plugin",
+    "scalelag.options",
     "reports.render",
     "reports.analysis",
+    "reports.model",
     "scalelag.cluster",
     "probes",
     "scalelag.record",
+    "scalelag.plan",
     "scalelag.packages",
     "scalelag.errors",
 )
@@ -30,6 +34,7 @@ NOT_IN_ANALYSIS = frozenset(
     {"ray", "locust", "gevent", "requests", "pathlib", "os", "time", "socket", "subprocess"}
 )
 GREENLETS = frozenset({"gevent", "geventhttpclient", "locust"})
+WITH_GREENLETS = ("scalelag.users", "scalelag.plugin", "locustfiles")
 
 
 class Import(NamedTuple):
@@ -99,9 +104,9 @@ def forbidden_outside(module: str, target: str) -> str | None:
     may_import_ray = module in RAY_PROCESSES or module.startswith("serve_apps.")
     if library == "ray" and not may_import_ray:
         return f"only {' and '.join(RAY_PROCESSES)} and the modules of serve_apps import ray"
-    may_use_greenlets = is_in(module, "scalelag.plugin") or is_in(module, "locustfiles")
+    may_use_greenlets = any(is_in(module, layer) for layer in WITH_GREENLETS)
     if library in GREENLETS and not may_use_greenlets:
-        return "only scalelag.plugin and locustfiles use gevent and locust"
+        return f"only {' and '.join(WITH_GREENLETS)} use gevent and locust"
     return None
 
 
@@ -225,7 +230,11 @@ KNOWN = frozenset(
         ("scalelag.cli.doctor", "import ray", "import ray"),
         ("scalelag.cluster.preflight", "import ray", "import ray"),
         ("probes.replica_probe", "from gevent import sleep", "gevent and locust"),
-        ("scalelag.cli.run.command", "async def f():\n    from locust.env import Environment", "locust"),
+        (
+            "scalelag.cli.run.command",
+            "async def f():\n    from locust.env import Environment",
+            "locust",
+        ),
     ],
 )
 def test_a_violation_is_caught(module: str, source: str, reason: str):

@@ -11,12 +11,12 @@ from reports.analysis.lag.timeline import Look, Timeline
 from reports.analysis.lint.run import Usage, lint_run, slowest_service_s, usage_of
 from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
-from scalelag.record.finding import LintFinding
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import (
     ClockInfo,
     DeploymentInfo,
+    LintFinding,
     ProbeInfo,
     RunInfo,
     TargetInfo,

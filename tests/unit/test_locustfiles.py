@@ -8,9 +8,9 @@ import pytest
 import locustfiles
 from scalelag.cli.run.load_process import find_locustfiles, option_arguments
 from scalelag.errors import UsageError
+from scalelag.options import catalog
+from scalelag.options.catalog import set_defaults
 from scalelag.options.run_options import RunOptions, run_options
-from scalelag.plugin import defaults
-from scalelag.plugin.defaults import set_defaults
 
 HOME = Path(locustfiles.__file__).parent
 BODY = '{"stream": true}'
@@ -19,7 +19,7 @@ BODY = '{"stream": true}'
 @pytest.fixture
 def chat_defaults(monkeypatch):
     """As in a process that has loaded a locustfile for chats."""
-    monkeypatch.setattr(defaults, "_defaults", dict(defaults._defaults))
+    monkeypatch.setattr(catalog, "_defaults", dict(catalog._defaults))
     set_defaults(path="/chat", method="POST", json_body=BODY)
 
 

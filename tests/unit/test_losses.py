@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalelag.options.run_options import run_options
+from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.losses import missing, write_lost
-from scalelag.plugin.members import Member
-from scalelag.plugin.worker.recorder import RequestRecorder, RowCollector
-from scalelag.plugin.worker_clocks import EXACT, ClockMeter
+from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, Member
+from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.requests_reader import intended_by, read_requests

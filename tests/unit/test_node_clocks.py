@@ -18,7 +18,7 @@ from probes.logs.node_clocks import (
     start_bound,
     zone_s,
 )
-from probes.pacing import ClockOffset
+from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import NodeClock
 from scalelag.record.rows import Transition
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.pacing import Pacing, clock_offset
+from probes.pacing import Pacing
+from scalelag.record.clock import clock_offset
 
 # A tenth of the budget is kept for the first polls, whose cost is unknown, and for the last one.
 HEADROOM = 0.9

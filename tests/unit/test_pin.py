@@ -7,7 +7,7 @@ import pytest
 
 from probes.dashboard import Dashboard, Reply
 from probes.serve_state import parse_payload
-from scalelag.cluster.pin import check_pinned, pin, pinned_app
+from scalelag.cluster.deploy import check_pinned, pin, pinned_app
 from scalelag.cluster.preflight import Patience
 from scalelag.errors import TargetError, UsageError
 

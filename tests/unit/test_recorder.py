@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scalelag.plugin.worker.recorder import RequestRecorder, RowCollector, StreamTimes
+from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns, RequestWriter
@@ -265,7 +266,8 @@ from pathlib import Path
 
 import psutil
 
-from scalelag.plugin.worker.recorder import RequestRecorder, RowCollector, StreamTimes
+from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 

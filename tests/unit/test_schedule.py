@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalelag.errors import UsageError
+from scalelag.plan import trace_plan
 from scalelag.plan.schedule import DueTimes, RateTable, Schedule
 from scalelag.plan.stages import LoadPlan, Stage, arrival_blocks, parse_plan
 from scalelag.plan.trace import Trace, TraceInfo
 from scalelag.plan.trace_plan import trace_schedule
-from scalelag.plan import trace_plan
 
 PLAN = parse_plan("40rps:3s,10..90rps:4s,0rps:1s,64rps:1s")
 

@@ -17,7 +17,7 @@ from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from reports.analysis.lag.step_lag import step_lag
 from reports.analysis.lag.timeline import Timeline, build_timeline
-from reports.model.report import Phase, StepReport
+from reports.model.steps import Phase, StepReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.rows import Poll, Row, Transition
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalelag.errors import UsageError
-from scalelag.plan.trace import Trace, TraceSpec, read_trace
 from scalelag.plan import trace as trace_module
+from scalelag.plan.trace import Trace, TraceSpec, read_trace
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from reports.render.html.lag_part import render_lag_part
+from reports.render.html.report_page import render_lag_part
 from scalelag.plugin.web.zip_stream import zip_stream
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))  # the hand-built analyses are theirs

@@ -5,7 +5,7 @@ from typing import Any
 import gevent
 import pytest
 
-from scalelag.plugin.web_shown import Shown
+from scalelag.plugin.web.feed import Shown
 from scalelag.record.rows import Gap
 
 

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.pacing import ClockOffset
-from scalelag.plugin.worker_clocks import EXACT, ClockMeter
-from scalelag.record.clock import Clock
+from scalelag.plugin.leader.worker_state import EXACT, ClockMeter
+from scalelag.record.clock import Clock, ClockOffset
 
 LEADER_S = 1_795_371_900.0
 

@@ -20,7 +20,8 @@ import yaml
 
 from probes.dashboard import Dashboard
 from reports.model.causes import Finding
-from reports.model.report import Report, StepReport
+from reports.model.report import Report
+from reports.model.steps import StepReport
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import resolve_app
 from scalelag.record.run_dir import REPORT_FILE

@@ -11,7 +11,8 @@ from reports.analysis.charts.replica_curves import (
 )
 from reports.analysis.lag.timeline import build_timeline
 from reports.model.charts import Band, Charts, DeploymentCharts
-from reports.model.report import DeploymentReport, Report
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport
 from scalelag.record.run_dir import RecordedRun
 
 MOST_DEPLOYMENTS = 12

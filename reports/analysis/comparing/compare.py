@@ -3,55 +3,24 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
-from typing import Literal
 
 import msgspec
 
-from reports.analysis.comparing.elastic_speedup import ElasticSpeedup, elastic_speedups
-from reports.analysis.comparing.rank_tests import ALPHA, Effect, grouped_effect, holm, paired_effect
-from reports.model.report import DeploymentReport, Report
+from reports.analysis.comparing.elastic_speedup import elastic_speedups
+from reports.analysis.comparing.rank_tests import ALPHA, grouped_effect, holm, paired_effect
+from reports.model.comparison import (
+    ComparedFigure,
+    ComparedVerdict,
+    Comparison,
+    Form,
+)
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport
 from scalelag.errors import UsageError
-
-ComparedVerdict = Literal["regression", "improvement", "no difference shown", "not comparable"]
-Form = Literal["steps of two runs", "runs"]
 
 FEWEST_PAIRS = 6
 FEWEST_RUNS = 4
 MIN_EFFECT = 1.10
-
-
-class ComparedFigure(msgspec.Struct, frozen=True):
-    """One figure of both sides: their medians, and how many times as large the candidate's is.
-
-    `p_adjusted` is `p`, or of several runs Holm's one-sided p over all figures where that is larger.
-    `verdict` is a regression only where it is below 0.05, the whole interval above 1, and the effect
-    at least the smallest that counts.
-    """
-
-    figure: str
-    verdict: ComparedVerdict
-    base: float | None = None
-    candidate: float | None = None
-    effect: Effect | None = None
-    p_adjusted: float | None = None
-    reason: str | None = None
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """Base against candidate. `differences` are those that they were compared in spite of.
-
-    `elastic_speedup` is shown beside the figures, and not judged.
-    """
-
-    form: Form
-    base: tuple[str, ...]
-    candidate: tuple[str, ...]
-    min_effect: float
-    verdict: ComparedVerdict
-    figures: tuple[ComparedFigure, ...]
-    differences: tuple[str, ...] = ()
-    evidence: str = ""
-    elastic_speedup: tuple[ElasticSpeedup, ...] = ()
 
 
 _Samples = Mapping[str, Mapping[str, float]]

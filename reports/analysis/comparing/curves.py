@@ -1,11 +1,9 @@
 """What a comparison draws: the curves of each run, over seconds since its plan's start, and medians."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from reports.analysis.charts.load_bins import load_bins
 from reports.analysis.charts.of_run import (
@@ -18,29 +16,15 @@ from reports.analysis.charts.of_run import (
 )
 from reports.analysis.charts.replica_curves import replica_curve
 from reports.model.charts import Band
+from reports.model.comparison import ComparedLines, Line, Lines, LoadName, ReplicasName, SideLines
 from reports.model.report import Report
 from scalelag.record.run_dir import RecordedRun
 
 MOST_RUNS = 8
 MOST_POINTS = 1000
 
-LoadName = Literal["offered_rps", "completed_rps", "latency_p95_ms"]
-ReplicasName = Literal["running", "target"]
 _LOAD: tuple[LoadName, ...] = ("offered_rps", "completed_rps", "latency_p95_ms")
 _REPLICAS: tuple[ReplicasName, ...] = ("running", "target")
-
-
-class Line(msgspec.Struct, frozen=True):
-    """Values from each of `times_s` until the next, the last until `end_s`; None is not known."""
-
-    times_s: tuple[float, ...]
-    values: tuple[float | None, ...]
-    end_s: float
-
-    def at(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at those moments, NaN where there is none."""
-        values = np.array([np.nan, *self.values, np.nan], np.float64)
-        return values[np.searchsorted([*self.times_s, self.end_s], times_s, side="right")]
 
 
 class RunLines(msgspec.Struct, frozen=True):
@@ -52,32 +36,6 @@ class RunLines(msgspec.Struct, frozen=True):
     replicas: dict[str, dict[ReplicasName, Line]]
     unseen: tuple[Band, ...]
     restarts: tuple[Band, ...]
-
-
-class Lines(msgspec.Struct, frozen=True):
-    """A quantity of one side: the median of all its runs, and where there are several, some of them."""
-
-    median: Line
-    runs: tuple[Line, ...] = ()
-
-
-class SideLines(msgspec.Struct, frozen=True):
-    """What is drawn of one side; of a deployment that it has not, nothing."""
-
-    load: dict[LoadName, Lines]
-    replicas: dict[str, dict[ReplicasName, Lines]]
-
-
-class ComparedLines(msgspec.Struct, frozen=True):
-    """What is drawn of both sides. `thinned` says in sentences what was left out."""
-
-    end_s: float
-    base: SideLines
-    candidate: SideLines
-    deployments: tuple[str, ...]
-    unseen: tuple[Band, ...] = ()
-    restarts: tuple[Band, ...] = ()
-    thinned: tuple[str, ...] = ()
 
 
 def run_lines(run: RecordedRun, report: Report) -> RunLines:

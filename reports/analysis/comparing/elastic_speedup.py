@@ -4,36 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from reports.model.comparison import ElasticFigures, ElasticSpeedup
 from reports.model.elasticity import DemandKind, ElasticityReport
-from reports.model.intervals import Span, median
+from reports.model.intervals import median
 from reports.model.report import Report
 
 FIGURES = ("theta_u_pct", "theta_o_pct", "tau_u_pct", "tau_o_pct")
-
-
-class ElasticFigures(msgspec.Struct, frozen=True):
-    """Of one side the medians over those `runs` in which they were measured, against `demand`."""
-
-    runs: int
-    demand: DemandKind | None
-    capacity_rps: float | None
-    theta_u_pct: Span
-    theta_o_pct: Span
-    tau_u_pct: Span
-    tau_o_pct: Span
-
-
-class ElasticSpeedup(msgspec.Struct, frozen=True):
-    """How much more closely the candidate followed the demand for a deployment: above 1 it did.
-
-    `value` is null for `reason`.
-    """
-
-    deployment: str
-    value: float | None = None
-    base: ElasticFigures | None = None
-    candidate: ElasticFigures | None = None
-    reason: str | None = None
 
 
 def elastic_speedups(

@@ -8,25 +8,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from reports.model.comparison import Effect
+
 ALPHA = 0.05
-
-
-class Effect(msgspec.Struct, frozen=True):
-    """How many times as large the candidate's figure is as the base's, `lo` to `hi` at 95 %.
-
-    `n` counts pairs, or the runs of the smaller side.
-    """
-
-    value: float
-    lo: float
-    hi: float
-    p: float
-    n: int
 
 
 def paired_effect(base: Sequence[float], candidate: Sequence[float]) -> Effect:

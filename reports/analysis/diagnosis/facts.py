@@ -7,7 +7,7 @@ from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.causes import Evidence
-from reports.model.report import StepReport
+from reports.model.steps import StepReport
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
 from scalelag.record.rows import DeploymentKey, StatusChange
 from scalelag.record.run_dir import RecordedRun

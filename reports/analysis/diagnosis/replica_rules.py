@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from reports.analysis.diagnosis.facts import FAILED_CHECKS, WANTS_MORE, StepFacts
 from reports.analysis.diagnosis.outages import mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
-from reports.analysis.floor_report import FloorReport
 from reports.analysis.lag.phases import failed_tries
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.model.causes import Evidence
+from reports.model.steps import FloorReport
 
 _SLOW_INIT_S = 1.5
 _CONFIGURED_SHARE = 0.5

@@ -22,7 +22,7 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
-from reports.model.report import StepReport
+from reports.model.steps import StepReport
 from scalelag.record.error_kinds import BACK_PRESSURE, TIMEOUT, UNFINISHED, http_status
 
 RULES: tuple[Rule, ...] = (

@@ -6,12 +6,11 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 
-from reports.analysis.floor_report import DelayReport, FloorReport
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.lag.timeline import ReplicaLife
 from reports.analysis.load.concurrency import Concurrency
 from reports.model.intervals import Span, between
-from reports.model.report import StepReport
+from reports.model.steps import DelayReport, FloorReport, StepReport
 from scalelag.record.rows import Poll
 
 _LOOP_WINDOW_S = 2.0

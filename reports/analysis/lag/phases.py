@@ -6,7 +6,7 @@ from typing import NamedTuple
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, in_order, point
-from reports.model.report import Phase, PhaseName, PhasePart, Source, StepReport
+from reports.model.steps import Phase, PhaseName, PhasePart, Source, StepReport
 
 _SAME_MOMENT_S = 1e-6
 _JOINED = "polling cannot tell it from initialize"

@@ -12,7 +12,7 @@ from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.phases import down_phases, up_phases
 from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, longer_than, point
-from reports.model.report import Phase, StepReport
+from reports.model.steps import Phase, StepReport
 from scalelag.plan.stages import LoadStep, Unit
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from reports.analysis.lag.timeline import Timeline
-from reports.analysis.load_parts import StoppingReport
+from reports.model.load import StoppingReport
 from scalelag.record.requests_file import RequestColumns
 
 _SLOWEST = 0.01

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports.analysis.lag.policy import Policy, policy_of
-from scalelag.record.finding import LintFinding
 from scalelag.record.rows import DeploymentKey
-from scalelag.record.run_info import DeploymentInfo
+from scalelag.record.run_info import DeploymentInfo, LintFinding
 
 _QUICKEST_PUSH_S = 1.0
 """A delay of 0 asks for the quickest decision there is; a report each second is that."""

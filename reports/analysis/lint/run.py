@@ -11,11 +11,10 @@ from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
 from scalelag.plan.stages import LoadStep
-from scalelag.record.finding import LintFinding
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
-from scalelag.record.run_info import DeploymentInfo
+from scalelag.record.run_info import DeploymentInfo, LintFinding
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -2,36 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
 import numpy as np
 
+from reports.model.load import LoadWorkerReport
 from scalelag.plan.stages import Unit
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import LoadWorkerInfo
 
 _MOST_UNSURE_S = 0.005
 """Beyond this, what is known of a process's times is worse than the times of most requests."""
-
-
-class LoadWorkerReport(msgspec.Struct, frozen=True):
-    """One load process; `index` is the `worker` of its rows, `sent` and `not_sent` count them.
-
-    `offset_s` is its clock minus the leader's, right to within `error_s` and `drift_s`. Times of
-    its loss are seconds after the plan's start; `lost_arrivals` are planned requests that it left
-    no row of, None where they were not counted.
-    """
-
-    index: int
-    host: str
-    sent: int
-    not_sent: int
-    offset_s: float
-    error_s: float
-    drift_s: float
-    lost_at_s: float | None = None
-    lost_reason: str | None = None
-    back_at_s: float | None = None
-    lost_arrivals: int | None = None
 
 
 def worker_reports(

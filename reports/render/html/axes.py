@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 
 from reports.model.charts import Band
-from reports.model.report import LoadStepReport, Report, StepReport
+from reports.model.load import LoadStepReport
+from reports.model.report import Report
+from reports.model.steps import StepReport
 from reports.render.tables.table import color
 from reports.render.text import level
 

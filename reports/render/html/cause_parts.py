@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from reports.model.causes import Evidence, FailureReport, Finding
-from reports.model.report import Report, StepReport
+from reports.model.report import Report
+from reports.model.steps import StepReport
 from reports.render.terminal.causes import named, quotation, told_of
 from reports.render.text import count, plain, shortened, step_name
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from reports.analysis.comparing.curves import ComparedLines, Line, Lines, ReplicasName, SideLines
+from reports.model.comparison import ComparedLines, Line, Lines, ReplicasName, SideLines
 from reports.render.html.axes import Step, axis, layout, marks, time_axis
 from reports.render.html.compared_tables import load_table, replica_table
 from reports.render.html.load_figures import is_wide, latency_axis, latency_unit

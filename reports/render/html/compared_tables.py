@@ -5,9 +5,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from reports.analysis.comparing.compare import ComparedFigure, Comparison
-from reports.analysis.comparing.curves import ComparedLines, Line, Lines, LoadName, ReplicasName
-from reports.analysis.comparing.elastic_speedup import ElasticSpeedup
+from reports.model.comparison import (
+    ComparedFigure,
+    ComparedLines,
+    Comparison,
+    ElasticSpeedup,
+    Line,
+    Lines,
+    LoadName,
+    ReplicasName,
+)
 from reports.model.report import Report
 from reports.render.tables.comparison import figure_cells, speedup_cells, speedup_figures
 from reports.render.tables.table import Column, Table

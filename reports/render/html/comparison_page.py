@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from reports.analysis.comparing.compare import Comparison
-from reports.analysis.comparing.curves import ComparedLines
+from reports.model.comparison import ComparedLines, Comparison
 from reports.model.report import Report
 from reports.render.html.axes import marked_steps, views
 from reports.render.html.compared_figures import (
@@ -15,9 +14,8 @@ from reports.render.html.compared_figures import (
     compared_replicas,
 )
 from reports.render.html.compared_tables import figure_table, run_table, speedup_table
-from reports.render.html.embed import Script
 from reports.render.html.ratio_figure import ratio_figure
-from reports.render.html.shell import environment, shell
+from reports.render.html.shell import Script, environment, shell
 from reports.render.tables.comparison import SPEEDUP, ratio, rule
 from reports.render.tables.table import Figure
 from reports.render.text import count, plain

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from reports.model.report import DeploymentReport, StepReport
+from reports.model.steps import DeploymentReport, StepReport
 from reports.render.html.axes import axis, layout
 from reports.render.tables.table import Column, Figure, Key, Table, color
 from reports.render.text import NOT_MEASURED, is_shown, seconds, step_name

@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reports.analysis.comparing.compare import ComparedFigure, ComparedVerdict
-from reports.analysis.comparing.rank_tests import Effect
+from reports.model.comparison import ComparedFigure, ComparedVerdict, Effect
 from reports.render.html.axes import FONT_PX, axis, layout
 from reports.render.tables.comparison import ratio
 from reports.render.tables.table import Figure, Key, chart_text, color

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reports.model.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
-from reports.model.report import DeploymentReport
+from reports.model.steps import DeploymentReport
 from reports.render.html.axes import axis, layout, marks, time_axis
 from reports.render.tables.table import Column, Figure, Key, Table, chart_text, color, rounded
 from reports.render.text import NOT_MEASURED, count, shortened

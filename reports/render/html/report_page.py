@@ -3,14 +3,14 @@
 import msgspec
 
 from reports.model.charts import Charts
-from reports.model.report import DeploymentReport, Report
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport
 from reports.render.html.axes import views
 from reports.render.html.cause_parts import cause_parts, causes_left_out
-from reports.render.html.embed import Script
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
 from reports.render.html.replica_figures import lives_figure, replicas_figure
-from reports.render.html.shell import environment, shell
+from reports.render.html.shell import Script, environment, shell
 from reports.render.html.summary_parts import facts, gate_lines, tiles
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.lag import idle_reasons, idle_steps, remark
@@ -25,6 +25,54 @@ from reports.render.tables.load import (
 from reports.render.tables.table import Figure, Table
 from reports.render.terminal.report import not_measured
 from reports.render.text import plain, reasons_of, step_name
+
+_MOST_DEPLOYMENTS = 60
+
+
+_MOST_LAG_NOTES = 40
+
+
+def render_lag_part(report: Report) -> str:
+    """HTML without style or script; everything in it from outside is escaped."""
+    shown = list(report.deployments)[:_MOST_DEPLOYMENTS]
+    left_out = len(report.deployments) - len(shown)
+    return (
+        environment()
+        .get_template("lag_part.html.j2")
+        .render(
+            report=report,
+            name=plain(report.run.name),
+            reasons=reasons_of(report),
+            gates=gate_lines(report.gates),
+            tiles=tiles(report),
+            facts=facts(report),
+            deployments=[_deployment(n, key, report) for n, key in enumerate(shown)],
+            left_out=f"{left_out:,} more deployments: see report.json" if left_out > 0 else "",
+            load_table=load_table(report.load),
+            causes=cause_parts(report),
+            causes_left_out=max(0, causes_left_out(report)),
+            lint=[(finding.rule, plain(finding.line)) for finding in report.lint[:_MOST_LAG_NOTES]],
+            warnings=[plain(text) for text in report.warnings[:_MOST_LAG_NOTES]],
+        )
+    )
+
+
+def _deployment(number: int, key: str, report: Report) -> dict[str, object]:
+    deployment = report.deployments[key]
+    idle = idle_steps(deployment.steps)
+    notes = [
+        (step_name(step), text)
+        for step in deployment.steps
+        if step not in idle and (text := remark(step, deployment))
+    ]
+    return {
+        "key": plain(key),
+        "id": f"part-{number}",
+        "tables": list(lag_tables(deployment, len(report.deployments))),
+        "notes": notes[:_MOST_LAG_NOTES],
+        "idle": idle_reasons(idle) if idle or not deployment.steps else "",
+    }
+
 
 _MOST_NOTES = 100
 

@@ -1,12 +1,66 @@
 """What every page has round its contents: templates/base.html.j2, and what goes into it."""
 
+import base64
+import hashlib
+import importlib
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from reports.render.html.embed import Script, asset, data_block, plotly_script, policy, script
 from reports.render.tables.table import Figure
+
+_ASSETS = "reports.render.html"
+
+
+# What would end a script element, begin a comment in it, or end a line in JavaScript.
+_UNSAFE_IN_JSON = {char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+class Script(msgspec.Struct, frozen=True):
+    """The text of a script element, and the source that a policy names it by."""
+
+    text: Markup
+    source: str
+
+
+def asset(name: str) -> Markup:
+    """The text of one of our own files."""
+    file = resources.files(_ASSETS).joinpath("assets", name)
+    return Markup(file.read_text(encoding="utf-8"))  # noqa: S704  our own file
+
+
+def script(text: str) -> Script:
+    """`text` as a script. Raises ValueError for one that would not end where it should."""
+    low = text.lower()
+    if "</script" in low or "<!--" in low or "\r" in text:
+        raise ValueError("this script cannot stand within a page: see its </script, <!-- or \\r")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Script(Markup(text), f"'sha256-{digest}'")  # noqa: S704  our own, and plotly's
+
+
+def plotly_script() -> Script:
+    """plotly.js, from its Python package."""
+    offline: Any = importlib.import_module("plotly.offline")  # has no types
+    return script(offline.get_plotlyjs())
+
+
+def policy(scripts: list[Script]) -> str:
+    """A Content-Security-Policy under which these scripts run, and nothing is fetched."""
+    allowed = " ".join(one.source for one in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def data_block(data: object) -> Markup:
+    """`data` as JSON that can stand in a script element: no text in it can end that element."""
+    text = msgspec.json.encode(data).decode()
+    return Markup(text.translate(str.maketrans(_UNSAFE_IN_JSON)))  # noqa: S704  made safe here
 
 
 def environment() -> Environment:

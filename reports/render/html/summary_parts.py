@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from reports.model.intervals import Stat
-from reports.model.report import GateResult, LoadReport, ProbeReport, Report, RunSummary
+from reports.model.load import LoadReport
+from reports.model.report import GateResult, ProbeReport, Report, RunSummary
 from reports.render.text import (
     NOT_MEASURED,
     count,

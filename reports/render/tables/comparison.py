@@ -2,8 +2,8 @@
 
 import math
 
-from reports.analysis.comparing.compare import ComparedFigure, Comparison
-from reports.analysis.comparing.elastic_speedup import FIGURES, ElasticFigures, ElasticSpeedup
+from reports.analysis.comparing.elastic_speedup import FIGURES
+from reports.model.comparison import ComparedFigure, Comparison, ElasticFigures, ElasticSpeedup
 from reports.render.text import NOT_MEASURED, plain
 
 HEADERS = ("verdict", "figure", "base", "candidate", "ratio [95 %]", "p", "n")

@@ -1,9 +1,9 @@
 """How well the replicas followed the demand, in words that every renderer shows."""
 
-from reports.analysis.load_parts import StoppingReport
 from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span
-from reports.model.report import DeploymentReport
+from reports.model.load import StoppingReport
+from reports.model.steps import DeploymentReport
 from reports.render.text import count, plain
 
 _AGAINST = {"policy": "the policy's demand", "capacity": "the demand at {:g} rps a replica"}

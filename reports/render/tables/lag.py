@@ -7,13 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
-from reports.model.report import (
-    DOWN_PHASES,
-    UP_PHASES,
-    DeploymentReport,
-    PhaseName,
-    StepReport,
-)
+from reports.model.steps import DOWN_PHASES, UP_PHASES, DeploymentReport, PhaseName, StepReport
 from reports.render.tables.elasticity import following_texts
 from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
 from reports.render.text import (

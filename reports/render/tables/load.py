@@ -2,16 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.load_parts import NameReport, StreamReport
-from reports.model.report import (
-    DOWN_PHASES,
-    UP_PHASES,
-    DeploymentReport,
-    LoadReport,
-    LoadStepReport,
-    PhaseName,
-    StepReport,
-)
+from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
+from reports.model.steps import DOWN_PHASES, UP_PHASES, DeploymentReport, PhaseName, StepReport
 from reports.render.tables.table import Column, Table
 from reports.render.text import (
     NOT_MEASURED,

@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.calibration import Calibration, CalibrationStage, StageLoad
+from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
 from reports.render.text import count, level, milliseconds, percent, plain
 

@@ -8,7 +8,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
-from reports.model.report import DeploymentReport, Report, StepReport
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport, StepReport
 from reports.render.terminal.layout import emit, flow, hanging, room
 from reports.render.text import count, plain, shortened, step_name
 

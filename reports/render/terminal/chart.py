@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reports.analysis.charts.of_run import scaling
-from reports.analysis.curves import Analysis, Curves, Series
+from reports.model.charts import Analysis, Curves, Series
 from reports.render.terminal.layout import INDENT, emit, flow, room
 from reports.render.text import level, plain
 

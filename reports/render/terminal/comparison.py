@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.comparing.compare import Comparison
+from reports.model.comparison import Comparison
 from reports.render.markdown import code, table, text
 from reports.render.tables.comparison import (
     HEADERS,

@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.analysis.curves import Analysis
+from reports.model.charts import Analysis
 from reports.model.report import GateResult, ProbeReport, Report, RunSummary
-from reports.render.configuration import print_configuration
 from reports.render.tables.lag import print_lag, unmeasured_phases
 from reports.render.terminal.causes import print_causes
 from reports.render.terminal.chart import print_charts
@@ -24,6 +23,19 @@ from reports.render.text import (
     plain,
     reasons_of,
 )
+
+
+def print_configuration(console: Console, report: Report) -> None:
+    """Print each finding with the rule that it broke; nothing where there is none."""
+    if not report.lint:
+        return
+    console.print()
+    emit(console, Text("Configuration", style="bold"))
+    for finding in report.lint:
+        line = Text(plain(finding.line), overflow="fold")
+        line.append(f"  [{finding.rule}]", style="dim")
+        emit(console, hanging(Text("-"), line))
+
 
 _STYLES = {
     "pass": "bold black on green",

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from reports.analysis.load.load_workers import LoadWorkerReport
-from reports.model.report import LoadReport, RunSummary
+from reports.model.load import LoadReport, LoadWorkerReport
+from reports.model.report import RunSummary
 from reports.render.name_table import print_names
 from reports.render.stream_table import print_streams
 from reports.render.terminal.layout import (

@@ -10,16 +10,9 @@ from rich.console import Console
 
 from probes.dashboard import Dashboard, token_from_environment
 from reports.analysis.analyse import analyse
-from reports.analysis.calibration import (
-    Calibration,
-    CalibrationStage,
-    StageLoad,
-    calibration_of,
-    hold_for,
-    judge_stage,
-    next_load,
-)
+from reports.analysis.calibration import calibration_of, hold_for, judge_stage, next_load
 from reports.analysis.load.slo import Slo, parse_slo
+from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.render.terminal.calibration import (
     load_words,
     print_calibration,
@@ -28,7 +21,7 @@ from reports.render.terminal.calibration import (
 from scalelag.cli.run.attempt import Job
 from scalelag.cli.run.retries import say
 from scalelag.cli.run.targets import Endpoint
-from scalelag.cluster.pin import check_pinned, pin
+from scalelag.cluster.deploy import check_pinned, pin
 from scalelag.cluster.preflight import Patience, ready_payload
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.record.requests_file import rows_from

@@ -1,8 +1,10 @@
 """`scalelag run`: everything at once, from the cluster to the verdict."""
 
 import inspect
+import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,13 +17,41 @@ from scalelag.cli.run.load_process import Locustfiles, Processes, Web, find_locu
 from scalelag.cli.run.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
 from scalelag.cli.run.retries import Retries, RetryCount, RetryWait, RunCount, say
 from scalelag.cli.run.targets import DEPLOY_WAIT_S, App, AppArguments, Cpus, Host
-from scalelag.cli.signals import interruptible
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app
 from scalelag.cluster.preflight import check_url
-from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
+from scalelag.errors import (
+    EXIT_GATE_FAILED,
+    EXIT_INVALID,
+    EXIT_PASSED,
+    InterruptedRunError,
+    UsageError,
+)
 from scalelag.options.catalog import OPTIONS, Option
 from scalelag.options.run_options import run_options
 from scalelag.record.run_dir import create_run_dir
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Within, the first SIGINT or SIGTERM raises InterruptedRunError; later ones are ignored.
+
+    Taking things down has its own time-outs and must not be broken off half way.
+    """
+
+    def interrupt(number: int, _frame: object) -> None:
+        for wanted in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(wanted, signal.SIG_IGN)
+        raise InterruptedRunError(f"interrupted ({signal.Signals(number).name})")
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 _DEFAULT_APP = "sleeper"
 

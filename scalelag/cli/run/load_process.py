@@ -17,13 +17,16 @@ import locustfiles
 from scalelag.cluster.ray_job.reach import Address
 from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
-from scalelag.options.catalog import (
+from scalelag.options.catalog import OPTIONS
+from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
-    OPTIONS,
+    OUTCOME_VARIABLE,
     PARENT_VARIABLE,
     WORKERS_WAIT_VARIABLE,
+    Outcome,
+    read_outcome,
+    tries_for_environment,
 )
-from scalelag.plugin.parent import OUTCOME_VARIABLE, Outcome, read_outcome, tries_for_environment
 from scalelag.record.run_info import EarlierTry
 
 Locustfiles = Annotated[

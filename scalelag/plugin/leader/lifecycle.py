@@ -12,16 +12,15 @@ from locust.runners import MasterRunner, Runner, WorkerNode, WorkerRunner
 from locust.user import User
 
 from reports.model.report import Report
+from reports.render.formats import exit_code
 from reports.render.text import plain
-from reports.render.verdict import exit_code
 from scalelag.errors import EXIT_INTERRUPTED, EXIT_TARGET, ScalelagError, TargetError
-from scalelag.options.catalog import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader.dispatchers import DISPATCHERS
 from scalelag.plugin.leader.live_line import say, show
 from scalelag.plugin.leader.reporter import Reporter
 from scalelag.plugin.leader.run import Session
-from scalelag.plugin.parent import Outcome, note_outcome
+from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE, Outcome, note_outcome
 from scalelag.plugin.process import leave, watch_parent
 from scalelag.plugin.web.runs import WebRuns
 from scalelag.plugin.worker.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE, LoadWorker

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalelag.options.run_options import RunOptions
-from scalelag.plugin.members import Member
-from scalelag.plugin.worker.recorder import RequestRecorder, RowCollector
+from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.worker_state import Member
+from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.requests_reader import intended_by
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.curves import Analysis
 from reports.analysis.gates import parse_gate
+from reports.model.charts import Analysis
 from reports.model.report import Report
 from reports.render.formats import FILES, Format, Rendering, render
 from reports.render.json_report import render_json

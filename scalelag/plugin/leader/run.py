@@ -17,6 +17,7 @@ from scalelag.cluster.room import await_room, look_for_room
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.options.run_options import Handed, RunOptions
 from scalelag.plan.schedule import Schedule
+from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.losses import write_lost
 from scalelag.plugin.leader.probing import Watch, open_dashboard
 from scalelag.plugin.leader.run_record import (
@@ -29,9 +30,7 @@ from scalelag.plugin.leader.run_record import (
 from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.plugin.leader.workers import Fleet
-from scalelag.plugin.web.feed import Feed
-from scalelag.plugin.web_shown import Shown
-from scalelag.plugin.worker.recorder import RowCollector
+from scalelag.plugin.web.feed import Feed, Shown
 from scalelag.plugin.worker.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter

@@ -9,18 +9,17 @@ import locust
 import msgspec
 
 import scalelag
-from probes.pacing import ClockOffset
 from probes.serve_state import ServePayload
 from scalelag.cluster.preflight import without_credentials
 from scalelag.options.run_options import RunOptions
-from scalelag.record.clock import Clock
-from scalelag.record.finding import LintFinding
+from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import write_run_info
 from scalelag.record.run_info import (
     SCHEMA_VERSION,
     UNFINISHED,
     ClockInfo,
+    LintFinding,
     LoadWorkerInfo,
     ProbeInfo,
     RunInfo,

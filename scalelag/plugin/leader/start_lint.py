@@ -6,8 +6,8 @@ from probes.serve_state import ServePayload
 from reports.analysis.lint.config import lint_config
 from scalelag.cluster.ignored_settings import ignored_settings
 from scalelag.cluster.unread_variables import unread_variables
-from scalelag.record.finding import LintFinding
 from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_info import LintFinding
 
 
 def start_findings(

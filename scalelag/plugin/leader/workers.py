@@ -7,9 +7,8 @@ import gevent
 from locust.runners import STATE_MISSING, MasterRunner, Runner
 
 from scalelag.errors import TargetError
-from scalelag.plugin.members import Member
+from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, Member
 from scalelag.plugin.worker.worker import PING_MESSAGE
-from scalelag.plugin.worker_clocks import EXACT, ClockMeter
 from scalelag.record.clock import Clock
 from scalelag.record.run_info import LoadWorkerInfo
 

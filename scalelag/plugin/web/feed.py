@@ -1,9 +1,11 @@
 """What a page is told of one run while it goes on: each time only what is new to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import gevent
 import numpy as np
+from gevent.queue import Queue
 
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.stages import LoadPlan
@@ -12,6 +14,12 @@ from scalelag.plugin.web.series import LoadSeries, Numbers, ReplicaSeries
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerRestart, DeploymentKey, Gap, Poll, Row
 from scalelag.record.run_info import DeploymentInfo
+
+_BROKEN_OFF = (
+    "the picture stops here by a fault of ours (its traceback is where Locust runs); the "
+    "measurement goes on, and the report will have all of it"
+)
+
 
 _T = TypeVar("_T")
 
@@ -156,3 +164,49 @@ def _steps(plan: LoadPlan) -> list[tuple[int, float, float, float]]:
 def _bounds(autoscaling: dict[str, Any] | None) -> tuple[int | None, int | None]:
     config = autoscaling or {}
     return config.get("min_replicas"), config.get("max_replicas")
+
+
+class Shown:
+    """Hands a run's rows on to its `feed`, in a greenlet of its own.
+
+    Probe and collector only put them here, so that what goes wrong in the feed ends this greenlet,
+    with its traceback, and nothing else.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._queue: Queue[Callable[[], object]] = Queue()
+        self._greenlet: gevent.Greenlet[[], None] = gevent.spawn(self._hand_on)
+
+    def add_requests(self, rows: RequestColumns) -> None:
+        """Take requests that were answered, failed or could not be sent."""
+        self._put(lambda: self._feed.add_requests(rows))
+
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """Take what a look of the probe showed."""
+        self._put(lambda: self._feed.add_rows(rows))
+
+    def stop(self) -> None:
+        """The load has ended."""
+        self._put(self._feed.stop)
+
+    def finish(self) -> None:
+        """Nothing more comes; wait until the feed has all of it."""
+        self._put(self._feed.finish)
+        self._queue.put(StopIteration)  # ends the loop over the queue
+        self._greenlet.join()
+
+    def answer(self, epoch: int, after: int) -> dict[str, Any]:
+        """What is new in the feed (see `Feed.answer`), and why no more comes where it broke off."""
+        answer = self._feed.answer(epoch, after)
+        broken = self._greenlet.dead and not self._greenlet.successful()
+        return answer | ({"message": _BROKEN_OFF} if broken else {})
+
+    def _put(self, step: Callable[[], None]) -> None:
+        # Nobody takes it any more where the feed broke off: it would only pile up.
+        if not self._greenlet.dead:
+            self._queue.put(step)
+
+    def _hand_on(self) -> None:
+        for step in self._queue:
+            step()

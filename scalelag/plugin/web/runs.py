@@ -7,7 +7,7 @@ import msgspec
 
 from probes.replica_probe import ReplicaProbe
 from reports.model.report import Report
-from reports.render.html.lag_part import render_lag_part
+from reports.render.html.report_page import render_lag_part
 from scalelag.plugin.leader.run import Session
 from scalelag.record.run_dir import (
     EVIDENCE_FILE,

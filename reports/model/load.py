@@ -1,0 +1,157 @@
+"""Load as it was offered and answered, per step, name and worker."""
+
+import msgspec
+
+from reports.model.intervals import Span
+from scalelag.plan.stages import Unit
+
+
+class StreamReport(msgspec.Struct, frozen=True):
+    """Streamed answers, those that broke off among them.
+
+    `first_token` counts from the intended start, over all in which a token came.
+    `time_between_tokens` is each whole answer's mean, `token_gap_max_ms` the longest single gap.
+    `tokens_per_s` are the tokens of all answers over the time of the load that asked for them.
+    """
+
+    answers: int
+    tokens: int
+    tokens_per_s: float | None = None
+    first_token_p50_ms: float | None = None
+    first_token_p95_ms: float | None = None
+    first_token_p99_ms: float | None = None
+    first_token_max_ms: float | None = None
+    time_between_tokens_p50_ms: float | None = None
+    time_between_tokens_p99_ms: float | None = None
+    token_gap_max_ms: float | None = None
+
+
+class NameReport(msgspec.Struct, frozen=True):
+    """Requests of one name, such as one model's; figures as those of the whole load."""
+
+    planned: int
+    sent: int
+    failed: int
+    not_sent: int
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_max_ms: float | None = None
+    service_p50_ms: float | None = None
+    service_p99_ms: float | None = None
+    stream: StreamReport | None = None
+
+
+class WindowReport(msgspec.Struct, frozen=True):
+    """Requests whose intended start lies in one window of the load; `at_s` counts from its start.
+
+    A p99 over a whole run hides a stall of some seconds: a window, and its maximum, does not.
+    """
+
+    index: int
+    at_s: float
+    seconds: float
+    planned: int
+    failed: int
+    not_sent: int
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_max_ms: float | None = None
+
+
+class StoppingReport(msgspec.Struct, frozen=True):
+    """Requests that were open in the `stopping_s` seconds in which a replica was STOPPING.
+
+    `failed` of them failed, and `slowest_1pct` others are among the slowest 1 % of the run.
+    """
+
+    stopping_s: float = 0.0
+    requests: int = 0
+    failed: int = 0
+    slowest_1pct: int = 0
+
+
+class LoadStepReport(msgspec.Struct, frozen=True):
+    """Requests whose intended start lies in one load step's hold.
+
+    `recovered_s` is as in the steps of deployments.
+    """
+
+    index: int
+    at_s: float
+    hold_s: float
+    from_level: float
+    to_level: float
+    unit: Unit
+    planned: int
+    sent: int
+    completed: int
+    failed: int
+    not_sent: int
+    offered_rps: float
+    completed_rps: float
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_max_ms: float | None = None
+    service_p50_ms: float | None = None
+    service_p99_ms: float | None = None
+    error_ratio: float | None = None
+    stream: StreamReport | None = None
+    recovered_s: Span | None = None
+    recovered_reason: str | None = None
+
+
+class LoadWorkerReport(msgspec.Struct, frozen=True):
+    """One load process; `index` is the `worker` of its rows, `sent` and `not_sent` count them.
+
+    `offset_s` is its clock minus the leader's, right to within `error_s` and `drift_s`. Times of
+    its loss are seconds after the plan's start; `lost_arrivals` are planned requests that it left
+    no row of, None where they were not counted.
+    """
+
+    index: int
+    host: str
+    sent: int
+    not_sent: int
+    offset_s: float
+    error_s: float
+    drift_s: float
+    lost_at_s: float | None = None
+    lost_reason: str | None = None
+    back_at_s: float | None = None
+    lost_arrivals: int | None = None
+
+
+class LoadReport(msgspec.Struct, frozen=True):
+    """All requests of the run.
+
+    `completed` were answered without an error, `failed` were sent and were not, `not_sent` were
+    planned and never sent; `error_ratio` is failed and not sent over planned. Latency counts from
+    the intended start, service time from the actual send, over all that were sent. `stream` is None
+    where no answer was streamed; `names` begins with the name of most requests. `windows` are
+    stretches of 10 s, or longer ones in a long run.
+    """
+
+    planned: int
+    sent: int
+    completed: int
+    failed: int
+    not_sent: int
+    error_ratio: float | None
+    errors: dict[str, int]
+    on_time_ratio: float | None = None
+    send_lag_p50_ms: float | None = None
+    send_lag_p99_ms: float | None = None
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_p999_ms: float | None = None
+    latency_max_ms: float | None = None
+    service_p50_ms: float | None = None
+    service_p99_ms: float | None = None
+    steps: tuple[LoadStepReport, ...] = ()
+    workers: tuple[LoadWorkerReport, ...] = ()
+    stream: StreamReport | None = None
+    names: dict[str, NameReport] = {}
+    windows: tuple[WindowReport, ...] = ()

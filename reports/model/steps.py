@@ -1,0 +1,181 @@
+"""Steps, their phases, and how a deployment answered them."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from reports.model.causes import Cause, Evidence, Finding
+from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
+from reports.model.intervals import Span, Stat
+from reports.model.load import StoppingReport
+from scalelag.plan.stages import Direction, Unit
+
+
+class FloorReport(msgspec.Struct, frozen=True):
+    """What the configuration makes unavoidable, in parts that add up to the floor, in seconds.
+
+    `replica_s` is the fastest start-up seen in the run on the way up, and the shortest drain on the
+    way down. `worst_s` is the longest that it can take without any fault.
+    """
+
+    detect_s: float
+    delay_s: float
+    loop_s: float
+    replica_s: float
+    worst_s: float
+
+    @property
+    def total_s(self) -> float:
+        """The floor."""
+        return self.detect_s + self.delay_s + self.loop_s + self.replica_s
+
+    @property
+    def configured_s(self) -> float:
+        """What of it is the autoscaler's configuration."""
+        return self.detect_s + self.delay_s + self.loop_s
+
+
+class DelayReport(msgspec.Struct, frozen=True):
+    """The delay as configured, and as it was: from when more, or fewer, replicas could be wanted.
+
+    `loop_s` is what one turn of the controller's loop took (0.1 s if nothing slows it), None if
+    it does not tell.
+    """
+
+    configured_s: float
+    effective_s: Span
+    loop_s: float | None
+
+
+Source = Literal["log", "poll", "requests", "config"]
+
+
+PhaseName = Literal[
+    "decide",
+    "detect",
+    "delay",
+    "create",
+    "restart",
+    "allocate",
+    "initialize",
+    "mark_running",
+    "route",
+    "stop",
+    "drain",
+]
+
+
+PhasePart = Literal["total", "decide", "recovery"]
+
+
+UP_PHASES: tuple[PhaseName, ...] = ("decide", "create", "allocate", "initialize")
+
+
+DOWN_PHASES: tuple[PhaseName, ...] = ("decide", "stop", "drain")
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """One part of a step's lag, in seconds.
+
+    Phases that are `part_of` the total add up to it, with what is unattributed; `detect` and
+    `delay` are what `decide` consists of, and `route` comes after the total. `restart` stands
+    only where replicas failed to start: from the first of them to the one that replaced it.
+    """
+
+    name: PhaseName
+    value: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    source: Source | None = None
+    reason: str | None = None
+    part_of: PhasePart = "total"
+
+
+class StepReport(msgspec.Struct, frozen=True):
+    """One load step as one deployment answered it. `at_s` counts from the plan's start.
+
+    `cause` is None where nothing made it late, or where `findings` name several that fit; its
+    evidence is repeated in `evidence`. `recovered_s` is that of all requests of the step: when
+    latency was back in its band, None for `recovered_reason`, censored where it was not.
+    """
+
+    index: int
+    direction: Direction
+    at_s: float
+    hold_s: float
+    from_level: float
+    to_level: float
+    unit: Unit
+    replicas_before: int | None
+    replicas_after: int | None
+    target_before: int | None
+    target_after: int | None
+    total_s: Span | None = None
+    censored: bool = False
+    reason: str | None = None
+    phases: tuple[Phase, ...] = ()
+    unattributed_s: float | None = None
+    critical_replica: str | None = None
+    recovered_s: Span | None = None
+    recovered_reason: str | None = None
+    floor_s: float | None = None
+    excess_s: float | None = None
+    floor: FloorReport | None = None
+    floor_reason: str | None = None
+    delay: DelayReport | None = None
+    cause: Cause | None = None
+    evidence: tuple[Evidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    response: ResponseReport = ResponseReport()
+
+    def phase(self, name: PhaseName) -> Phase | None:
+        """The phase of that name, if it was measured."""
+        return next((p for p in self.phases if p.name == name and p.value is not None), None)
+
+
+class ScaleUp(msgspec.Struct, frozen=True):
+    """All measured scale-ups of a deployment, censored ones among them (their upper bound is open)."""
+
+    steps: int = 0
+    censored: int = 0
+    total_s: Stat | None = None
+    decide_s: Stat | None = None
+    create_s: Stat | None = None
+    allocate_s: Stat | None = None
+    initialize_s: Stat | None = None
+    mark_running_s: Stat | None = None
+    route_s: Stat | None = None
+    excess_s: Stat | None = None
+
+
+class ScaleDown(msgspec.Struct, frozen=True):
+    """All measured scale-downs of a deployment."""
+
+    steps: int = 0
+    censored: int = 0
+    total_s: Stat | None = None
+    decide_s: Stat | None = None
+    stop_s: Stat | None = None
+    drain_s: Stat | None = None
+    excess_s: Stat | None = None
+
+
+class Replicas(msgspec.Struct, frozen=True):
+    """RUNNING replicas as polled; None where no poll was answered."""
+
+    min: int | None = None
+    max: int | None = None
+    final: int | None = None
+
+
+class DeploymentReport(msgspec.Struct, frozen=True):
+    """One deployment. `autoscaling` is its configuration as deployed, None if it does not scale."""
+
+    autoscaling: dict[str, Any] | None
+    steps: tuple[StepReport, ...]
+    scale_up: ScaleUp
+    scale_down: ScaleDown
+    replicas: Replicas
+    elasticity: ElasticityReport = ElasticityReport()
+    flapping: FlappingReport = FlappingReport()
+    stopping: StoppingReport = StoppingReport()

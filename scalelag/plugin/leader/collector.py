@@ -1,0 +1,71 @@
+"""Rows of requests from all workers, checked and written; counts for the live view."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from scalelag.record.requests_file import RequestColumns, RequestWriter, StreamColumns
+from scalelag.record.text_codes import TextCodes
+
+
+class Counts(msgspec.Struct):
+    """Running figures for the live line."""
+
+    rows: int = 0
+    failed: int = 0
+
+
+class RowCollector:
+    """Writes the rows of all processes, each under its worker's number, and tells them to `shown`."""
+
+    def __init__(
+        self, writer: RequestWriter, shown: Callable[[RequestColumns], None] | None = None
+    ) -> None:
+        self._writer = writer
+        self._shown = shown
+        self._names = TextCodes()
+        self._errors = TextCodes()
+        self.counts = Counts()
+        self._rows: Counter[int] = Counter()
+
+    def rows_of(self, worker: int) -> int:
+        """How many rows of one process have been written."""
+        return self._rows[worker]
+
+    def collect(self, message: dict[str, Any], worker: int) -> None:
+        """Write one process's rows. Raises RecordError when the disk does not take them."""
+        intended_s = np.frombuffer(message["intended_s"], np.float64)
+        if not intended_s.size:
+            return
+        name_codes = np.array([self._names.code(text) for text in message["names"]], np.int32)
+        error_codes = np.array([self._errors.code(text) for text in message["errors"]], np.int32)
+        error = np.frombuffer(message["error"], np.int32)
+        failed = error >= 0
+        global_error = np.full(error.size, -1, np.int32)
+        global_error[failed] = error_codes[error[failed]]
+        self.counts.rows += int(intended_s.size)
+        self._rows[worker] += int(intended_s.size)
+        self.counts.failed += int(np.count_nonzero(failed))
+        rows = RequestColumns(
+            intended_s=intended_s,
+            send_lag_s=np.frombuffer(message["send_lag_s"], np.float32),
+            latency_s=np.frombuffer(message["latency_s"], np.float32),
+            status=np.frombuffer(message["status"], np.uint16),
+            name=name_codes[np.frombuffer(message["name"], np.int32)],
+            error=global_error,
+            worker=np.full(intended_s.size, worker, np.uint16),
+            names=tuple(self._names.texts),
+            errors=tuple(self._errors.texts),
+            streams=StreamColumns(
+                row=np.frombuffer(message["stream_row"], np.uint32),
+                first_token_s=np.frombuffer(message["first_token_s"], np.float32),
+                tokens=np.frombuffer(message["tokens"], np.uint32),
+                token_gap_max_s=np.frombuffer(message["token_gap_max_s"], np.float32),
+            ),
+        )
+        self._writer.append(rows)
+        if self._shown is not None:
+            self._shown(rows)

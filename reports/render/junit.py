@@ -7,7 +7,14 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import remark
-from reports.render.text import gate_figure, gate_subject, load_change, plain, seconds, step_name
+from reports.render.text import (
+    gate_figure,
+    gate_subject,
+    load_change,
+    sanitized,
+    seconds,
+    step_name,
+)
 
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -73,4 +80,4 @@ def _lag_s(step: StepReport) -> float:
 
 def _clean(text: str) -> str:
     """`text` without what XML cannot hold, not even escaped, and terminals would obey."""
-    return "\n".join(map(plain, text.splitlines()))
+    return "\n".join(map(sanitized, text.splitlines()))

@@ -17,11 +17,11 @@ from reports.render.text import (
     load_change,
     milliseconds,
     percent,
-    plain,
     rate,
     reasons_of,
     recovered,
     replica_change,
+    sanitized,
     seconds,
     shortened,
     step_name,
@@ -55,14 +55,14 @@ def _lines(report: Report, record: str) -> Iterator[str]:
 
 def text(raw: str) -> str:
     """`raw` as Markdown that shows just that."""
-    escaped = _SPECIAL.sub(r"\\\1", plain(raw)).replace("&", "&amp;").replace("<", "&lt;")
+    escaped = _SPECIAL.sub(r"\\\1", sanitized(raw)).replace("&", "&amp;").replace("<", "&lt;")
     # The space of no width keeps a name from being told of it.
     return escaped.replace("@", "@&#8203;")
 
 
 def code(raw: str) -> str:
     """`raw` as a code span, in tables too."""
-    shown = plain(raw).replace("|", "\\|")
+    shown = sanitized(raw).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
     pad = " " if len(fence) > 1 else ""
     return f"{fence}{pad}{shown}{pad}{fence}" if shown.strip() else "(empty)"

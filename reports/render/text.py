@@ -24,7 +24,7 @@ class Measured(NamedTuple):
         return f"{self.value} {self.margin}".rstrip()
 
 
-def plain(text: str) -> str:
+def sanitized(text: str) -> str:
     """`text` on one line, with nothing in it that a terminal would obey.
 
     Line breaks and tabs become spaces; other control, format (such as right-to-left override) and
@@ -107,7 +107,7 @@ def replica_change(step: StepReport) -> str:
 
 def gate_subject(gate: GateResult) -> str:
     """Whose figure a gate looked at, or why there was none."""
-    about = [plain(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
+    about = [sanitized(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
     return ": ".join(about) or "the run"
 
 
@@ -127,14 +127,14 @@ def _significant(value: float) -> str:
 
 
 def shortened(text: str, length: int = 200) -> str:
-    """`text` made plain, its end left out beyond `length` characters."""
-    text = plain(text)
+    """`text`, sanitized, its end left out beyond `length` characters."""
+    text = sanitized(text)
     return text if len(text) <= length else f"{text[:length]}..."
 
 
 def reasons_of(report: Report) -> list[str]:
     """Why a run is invalid or was not completed."""
-    run, reasons = report.run, [plain(reason) for reason in report.reasons]
+    run, reasons = report.run, [sanitized(reason) for reason in report.reasons]
     if run.status != "complete" and not any(r.startswith(run.status) for r in reasons):
-        reasons.insert(0, plain(f"{run.status}: {run.reason or 'no reason recorded'}"))
+        reasons.insert(0, sanitized(f"{run.status}: {run.reason or 'no reason recorded'}"))
     return reasons

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
 from probes.serve_state import ServePayload, parse_payload
-from reports.render.text import plain
+from reports.render.text import sanitized
 from scalelag.cluster.preflight import (
     Patience,
     check_endpoint,
@@ -147,7 +147,7 @@ def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None
     # The environment is that of a cluster started from here; that of any other cannot be seen.
     found = start_findings(payload, payload.deployments().keys(), room.lacks, os.environ)
     for finding in found:
-        about = plain(finding.deployment or "configuration")
-        findings.warn(about, f"{plain(finding.text)} [{finding.rule}]")
+        about = sanitized(finding.deployment or "configuration")
+        findings.warn(about, f"{sanitized(finding.text)} [{finding.rule}]")
     if not found:
         findings.good("configuration", "no setting that does harm or nothing")

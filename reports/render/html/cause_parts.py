@@ -8,7 +8,7 @@ from reports.model.causes import Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.terminal.causes import named, quotation, told_of
-from reports.render.text import count, plain, shortened, step_name
+from reports.render.text import count, sanitized, shortened, step_name
 
 _MOST = 30
 _MOST_EVIDENCE = 8
@@ -46,7 +46,7 @@ class CausePart(msgspec.Struct, frozen=True):
 
 def cause_parts(report: Report) -> list[CausePart]:
     """Steps that were late, then failed requests; thirty at most of each."""
-    late = [_of_step(plain(key), step) for key, step in _late(report)[:_MOST]]
+    late = [_of_step(sanitized(key), step) for key, step in _late(report)[:_MOST]]
     return late + [_of_failure(failure) for failure in report.failures[:_MOST]]
 
 
@@ -83,7 +83,7 @@ def _of_failure(failure: FailureReport) -> CausePart:
         title=f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})",
         names=names or ("" if failure.notes else "no cause found"),
         findings=tuple(_told(failure.findings)),
-        notes=tuple(map(plain, failure.notes)),
+        notes=tuple(map(sanitized, failure.notes)),
     )
 
 
@@ -92,8 +92,8 @@ def _told(findings: Sequence[Finding]) -> Iterator[Told]:
         explains = f", {finding.seconds:.1f} s" if finding.seconds is not None else ""
         yield Told(
             name=f"{finding.cause}{explains}",
-            advice=plain(finding.advice),
-            tell_apart=plain(finding.tell_apart or ""),
+            advice=sanitized(finding.advice),
+            tell_apart=sanitized(finding.tell_apart or ""),
             evidence=tuple(_lines(finding.evidence)),
         )
 

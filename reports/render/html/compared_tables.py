@@ -18,7 +18,7 @@ from reports.model.comparison import (
 from reports.model.report import Report
 from reports.render.tables.comparison import figure_cells, speedup_cells, speedup_figures
 from reports.render.tables.table import Column, Table
-from reports.render.text import NOT_MEASURED, milliseconds, plain, rate
+from reports.render.text import NOT_MEASURED, milliseconds, rate, sanitized
 
 _MOST_ROWS = 600
 _MOST_REPLICA_ROWS = 1800
@@ -85,10 +85,10 @@ def run_table(found: Comparison, reports: Mapping[str, Report]) -> Table:
 def _run_row(name: str, side: str, report: Report) -> tuple[str, ...]:
     run, load = report.run, report.load
     return (
-        plain(name),
+        sanitized(name),
         side,
         f"{datetime.fromtimestamp(run.started_s, UTC):%Y-%m-%d %H:%M:%S}",
-        plain(run.versions.ray or NOT_MEASURED),
+        sanitized(run.versions.ray or NOT_MEASURED),
         f"{load.planned:,}",
         f"{load.failed:,}",
         f"{load.not_sent:,}",

@@ -18,7 +18,7 @@ from reports.render.html.ratio_figure import ratio_figure
 from reports.render.html.shell import Script, environment, shell
 from reports.render.tables.comparison import SPEEDUP, ratio, rule
 from reports.render.tables.table import Figure
-from reports.render.text import count, plain
+from reports.render.text import count, sanitized
 
 _MOST_NAMED = 20
 _MOST_DECISIVE = 6
@@ -90,7 +90,7 @@ def _head(found: Comparison) -> dict[str, Any]:
         "found": found,
         "sides": [_named("base", found.base), _named("candidate", found.candidate)],
         "decisive": _decisive(found),
-        "differences": [plain(line) for line in found.differences],
+        "differences": [sanitized(line) for line in found.differences],
     }
 
 
@@ -99,7 +99,7 @@ def _time_words(found: Comparison, first: Report, lines: ComparedLines) -> dict[
     return {
         "several": len(found.base) + len(found.candidate) > 2,
         "views": views(first, lines.end_s),
-        "thinned": [plain(text) for text in lines.thinned],
+        "thinned": [sanitized(text) for text in lines.thinned],
         "unseen": bool(lines.unseen),
         "restarts": bool(lines.restarts),
     }
@@ -122,7 +122,9 @@ def _figures(found: Comparison) -> dict[str, Any]:
     return {
         "rule": rule(found),
         "figure_table": figure_table(told) if told else None,
-        "untold": [(plain(one.figure), plain(one.reason or "")) for one in untold[:_MOST_LINES]],
+        "untold": [
+            (sanitized(one.figure), sanitized(one.reason or "")) for one in untold[:_MOST_LINES]
+        ],
         "untold_left_out": _more(len(untold) - _MOST_LINES),
         "untold_count": len(untold),
     }
@@ -135,7 +137,7 @@ def _speedups(found: Comparison) -> dict[str, Any]:
         "speedup": SPEEDUP,
         "speedup_table": speedup_table(speedups) if speedups else None,
         "no_speedup": [
-            (plain(one.deployment), plain(one.reason))
+            (sanitized(one.deployment), sanitized(one.reason))
             for one in speedups[:_MOST_LINES]
             if one.reason
         ],
@@ -147,21 +149,23 @@ def _decisive(found: Comparison) -> list[tuple[str, str]]:
     if found.verdict not in ("regression", "improvement"):
         return []
     figures = [figure for figure in found.figures if figure.verdict == found.verdict]
-    return [(plain(figure.figure), ratio(figure)) for figure in figures[:_MOST_DECISIVE]]
+    return [(sanitized(figure.figure), ratio(figure)) for figure in figures[:_MOST_DECISIVE]]
 
 
 def _named(side: str, names: tuple[str, ...]) -> SideNames:
     return SideNames(
         side=side,
         runs=count(len(names), "run"),
-        names=tuple(plain(name) for name in names[:_MOST_NAMED]),
+        names=tuple(sanitized(name) for name in names[:_MOST_NAMED]),
         more=_more(len(names) - _MOST_NAMED),
     )
 
 
 def _deployment(number: int, key: str, first: Report, lines: ComparedLines) -> DrawnDeployment:
     id_ = f"deployment-{number}"
-    return DrawnDeployment(plain(key), id_, compared_replicas(key, id_, lines, marked_steps(first)))
+    return DrawnDeployment(
+        sanitized(key), id_, compared_replicas(key, id_, lines, marked_steps(first))
+    )
 
 
 def _more(number: int) -> str:
@@ -174,4 +178,4 @@ def _plans(reports: Iterable[Report]) -> list[str]:
         f"{report.run.steps}{f', {report.run.repeat} times' if report.run.repeat > 1 else ''}"
         for report in reports
     )
-    return list(dict.fromkeys(map(plain, found)))
+    return list(dict.fromkeys(map(sanitized, found)))

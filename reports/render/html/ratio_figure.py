@@ -8,7 +8,7 @@ from reports.model.comparison import ComparedFigure, ComparedVerdict, Effect
 from reports.render.html.axes import FONT_PX, axis, layout
 from reports.render.tables.comparison import ratio
 from reports.render.tables.table import Figure, Key, chart_text, color
-from reports.render.text import count, plain
+from reports.render.text import count, sanitized
 
 MOST = 40
 _ROW_PX = 46
@@ -159,7 +159,7 @@ def _name(row: int, figure: ComparedFigure) -> dict[str, Any]:
         "y": row - 0.42,
         "yanchor": "middle",
         "showarrow": False,
-        "text": chart_text(_short(plain(figure.figure))),
+        "text": chart_text(_short(sanitized(figure.figure))),
         "font": {"color": color("text"), "size": FONT_PX},
         "bgcolor": color("surface"),
     }
@@ -175,7 +175,7 @@ def _short(name: str) -> str:
 
 def _sentence(shown: Sequence[Told], of_all: int) -> str:
     told = "; ".join(
-        f"{plain(figure.figure)} {ratio(figure)}, {figure.verdict}"
+        f"{sanitized(figure.figure)} {ratio(figure)}, {figure.verdict}"
         for figure, _ in shown[:_MOST_TOLD]
     )
     more = of_all - len(shown[:_MOST_TOLD])

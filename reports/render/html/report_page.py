@@ -24,7 +24,7 @@ from reports.render.tables.load import (
 )
 from reports.render.tables.table import Figure, Table
 from reports.render.terminal.report import not_measured
-from reports.render.text import plain, reasons_of, step_name
+from reports.render.text import reasons_of, sanitized, step_name
 
 _MOST_DEPLOYMENTS = 60
 
@@ -41,7 +41,7 @@ def render_lag_part(report: Report) -> str:
         .get_template("lag_part.html.j2")
         .render(
             report=report,
-            name=plain(report.run.name),
+            name=sanitized(report.run.name),
             reasons=reasons_of(report),
             gates=gate_lines(report.gates),
             tiles=tiles(report),
@@ -51,8 +51,10 @@ def render_lag_part(report: Report) -> str:
             load_table=load_table(report.load),
             causes=cause_parts(report),
             causes_left_out=max(0, causes_left_out(report)),
-            lint=[(finding.rule, plain(finding.line)) for finding in report.lint[:_MOST_LAG_NOTES]],
-            warnings=[plain(text) for text in report.warnings[:_MOST_LAG_NOTES]],
+            lint=[
+                (finding.rule, sanitized(finding.line)) for finding in report.lint[:_MOST_LAG_NOTES]
+            ],
+            warnings=[sanitized(text) for text in report.warnings[:_MOST_LAG_NOTES]],
         )
     )
 
@@ -66,7 +68,7 @@ def _deployment(number: int, key: str, report: Report) -> dict[str, object]:
         if step not in idle and (text := remark(step, deployment))
     ]
     return {
-        "key": plain(key),
+        "key": sanitized(key),
         "id": f"part-{number}",
         "tables": list(lag_tables(deployment, len(report.deployments))),
         "notes": notes[:_MOST_LAG_NOTES],
@@ -103,10 +105,10 @@ def render_html(report: Report, charts: Charts, plotly: Script | None = None) ->
         environment()
         .get_template("report.html.j2")
         .render(
-            title=f"{report.verdict.upper()}: {plain(report.run.name)}",
+            title=f"{report.verdict.upper()}: {sanitized(report.run.name)}",
             **shell(figures, plotly),
             report=report,
-            name=plain(report.run.name),
+            name=sanitized(report.run.name),
             reasons=reasons_of(report),
             gates=gate_lines(report.gates),
             tiles=tiles(report),
@@ -120,11 +122,13 @@ def render_html(report: Report, charts: Charts, plotly: Script | None = None) ->
             causes_left_out=_more(causes_left_out(report)),
             lint_left_out=_more(len(report.lint) - _MOST_NOTES),
             warnings_left_out=_more(len(report.warnings) - _MOST_NOTES),
-            lint=[(finding.rule, plain(finding.line)) for finding in report.lint[:_MOST_NOTES]],
-            warnings=[plain(text) for text in report.warnings[:_MOST_NOTES]],
+            lint=[(finding.rule, sanitized(finding.line)) for finding in report.lint[:_MOST_NOTES]],
+            warnings=[sanitized(text) for text in report.warnings[:_MOST_NOTES]],
             not_measured=not_measured(report),
-            unmeasured=[(plain(name), plain(why)) for name, why in report.not_measured.items()],
-            thinned=[plain(text) for text in charts.thinned],
+            unmeasured=[
+                (sanitized(name), sanitized(why)) for name, why in report.not_measured.items()
+            ],
+            thinned=[sanitized(text) for text in charts.thinned],
             unseen=bool(charts.unseen),
             restarts=bool(charts.restarts),
         )
@@ -143,7 +147,7 @@ def _deployment_part(number: int, key: str, report: Report, charts: Charts) -> D
         (step_name(step), remark(step, deployment)) for step in deployment.steps if step not in idle
     )
     return DeploymentPart(
-        key=plain(key),
+        key=sanitized(key),
         id=id_,
         bounds=_bounds(deployment),
         tables=tuple(lag_tables(deployment, len(report.deployments))),
@@ -171,4 +175,4 @@ def _bounds(deployment: DeploymentReport) -> str:
     if config is None:
         return "does not scale by itself"
     low, high = (config.get(name, "?") for name in ("min_replicas", "max_replicas"))
-    return plain(f"{low} to {high} replicas")
+    return sanitized(f"{low} to {high} replicas")

@@ -15,7 +15,7 @@ from reports.render.text import (
     gate_subject,
     milliseconds,
     percent,
-    plain,
+    sanitized,
     seconds,
 )
 
@@ -53,7 +53,7 @@ def gate_lines(gates: tuple[GateResult, ...]) -> list[GateLine]:
     return [
         GateLine(
             verdict=gate.verdict,
-            expr=plain(gate.expr),
+            expr=sanitized(gate.expr),
             measured=gate_figure(gate),
             of=gate_subject(gate),
         )
@@ -70,7 +70,7 @@ def facts(report: Report) -> list[Fact]:
         Fact("Plan", _plan(run)),
         Fact(
             "Target",
-            f"Serve {'on an embedded cluster' if run.embedded else 'at'} {plain(run.host)}",
+            f"Serve {'on an embedded cluster' if run.embedded else 'at'} {sanitized(run.host)}",
         ),
         Fact("Requests", _requests(report.load)),
         Fact("Probe", _probe(report.probe)),
@@ -81,7 +81,7 @@ def facts(report: Report) -> list[Fact]:
 def _plan(run: RunSummary) -> str:
     repeated = f", {run.repeat} times" if run.repeat > 1 else ""
     loop = "closed loop" if run.unit == "users" else f"open loop, {run.arrivals} arrivals"
-    return plain(f"{run.steps}{repeated} ({loop}, seed {run.seed})")
+    return sanitized(f"{run.steps}{repeated} ({loop}, seed {run.seed})")
 
 
 def _requests(load: LoadReport) -> str:
@@ -103,7 +103,7 @@ def _probe(probe: ProbeReport) -> str:
 
 def _versions(run: RunSummary) -> str:
     known = run.versions
-    return plain(
+    return sanitized(
         f"scalelag {known.scalelag}, Ray {known.ray or 'unknown'}, Locust {known.locust}, "
         f"Python {known.python}"
     )
@@ -112,7 +112,7 @@ def _versions(run: RunSummary) -> str:
 def tiles(report: Report) -> list[Tile]:
     """The slowest scaling of the deployments that scaled, and what the users had."""
     scaled = [
-        (plain(key), name, stat, steps)
+        (sanitized(key), name, stat, steps)
         for key, deployment in report.deployments.items()
         for name, stat, steps in (
             ("Slowest scale-up", deployment.scale_up.total_s, deployment.scale_up.steps),

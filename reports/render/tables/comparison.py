@@ -4,7 +4,7 @@ import math
 
 from reports.analysis.comparing.elastic_speedup import FIGURES
 from reports.model.comparison import ComparedFigure, Comparison, ElasticFigures, ElasticSpeedup
-from reports.render.text import NOT_MEASURED, plain
+from reports.render.text import NOT_MEASURED, sanitized
 
 HEADERS = ("verdict", "figure", "base", "candidate", "ratio [95 %]", "p", "n")
 SPEEDUP = (
@@ -27,7 +27,11 @@ def sides(found: Comparison) -> str:
 
 
 def _side(names: tuple[str, ...]) -> str:
-    return plain(names[0]) if len(names) == 1 else f"{len(names)} runs ({plain(names[0])}, ...)"
+    return (
+        sanitized(names[0])
+        if len(names) == 1
+        else f"{len(names)} runs ({sanitized(names[0])}, ...)"
+    )
 
 
 def rule(found: Comparison) -> str:
@@ -43,7 +47,7 @@ def figure_cells(figure: ComparedFigure) -> tuple[str, ...]:
     effect, p = figure.effect, figure.p_adjusted
     return (
         figure.verdict,
-        plain(figure.figure),
+        sanitized(figure.figure),
         _number(figure.base),
         _number(figure.candidate),
         ratio(figure),
@@ -68,7 +72,7 @@ def _number(value: float | None) -> str:
 def speedup_cells(found: ElasticSpeedup) -> tuple[str, ...]:
     """What stands under `SPEEDUP_HEADERS`; the four figures as base -> candidate."""
     return (
-        plain(found.deployment),
+        sanitized(found.deployment),
         NOT_MEASURED if found.value is None else f"{found.value:.3f}",
         *(f"{before} -> {after}" for before, after in speedup_figures(found)),
     )

@@ -4,7 +4,7 @@ from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span
 from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
-from reports.render.text import count, plain
+from reports.render.text import count, sanitized
 
 _AGAINST = {"policy": "the policy's demand", "capacity": "the demand at {:g} rps a replica"}
 
@@ -23,7 +23,7 @@ def _elasticity(found: ElasticityReport) -> list[str]:
         return []
     hours = f"{_number(found.replica_hours, '{:.3f}')} replica-hours"
     if found.demand is None:
-        why = f"elasticity not measured: {plain(found.demand_reason or 'no demand is known')}"
+        why = f"elasticity not measured: {sanitized(found.demand_reason or 'no demand is known')}"
         return [hours, why]
     return [
         f"against {_AGAINST[found.demand].format(found.capacity_rps)}",

@@ -15,9 +15,9 @@ from reports.render.text import (
     Measured,
     is_shown,
     load_change,
-    plain,
     recovered,
     replica_change,
+    sanitized,
     seconds,
     step_name,
 )
@@ -68,13 +68,13 @@ def _notes(deployment: DeploymentReport, width: int) -> Group:
 
 
 def _heading(key: str, deployment: DeploymentReport, width: int, *, uncertain: bool) -> Text:
-    name = Text(f"Scale lag: {plain(key)}", style="bold")
+    name = Text(f"Scale lag: {sanitized(key)}", style="bold")
     config = deployment.autoscaling
     if config is None:
         bounds = "(does not scale by itself)"
     else:
         low, high = (config.get(name, "?") for name in ("min_replicas", "max_replicas"))
-        bounds = plain(f"({low}..{high} replicas)")
+        bounds = sanitized(f"({low}..{high} replicas)")
     return flow([name, bounds, *([_UNCERTAIN] if uncertain else [])], width, "  ")
 
 
@@ -106,7 +106,7 @@ def _table(
 
     def with_critical() -> Table:
         named = (
-            (*row, plain(step.critical_replica or NOT_MEASURED))
+            (*row, sanitized(step.critical_replica or NOT_MEASURED))
             for step, row in zip(steps, _side_by_side(figures), strict=True)
         )
         return columns([*headers, "critical replica"], _rows(steps, named), left, widths)
@@ -177,7 +177,7 @@ def _common_widths(steps: Sequence[StepReport]) -> list[int]:
 
 def _critical_replicas(steps: Sequence[StepReport], width: int) -> list[Text]:
     """One text that names them, or none."""
-    named = [f"{step_name(s)} {plain(s.critical_replica)}" for s in steps if s.critical_replica]
+    named = [f"{step_name(s)} {sanitized(s.critical_replica)}" for s in steps if s.critical_replica]
     if not named:
         return []
     text = flow(["critical replica:", *named], width, "  ")
@@ -201,8 +201,8 @@ def _described(
 def remark(step: StepReport, deployment: DeploymentReport) -> str:
     """What a reader must know of a step beyond its figures; empty if nothing."""
     if step.total_s is None:
-        return plain(step.reason or "not measured")
-    found = [plain(step.reason)] if step.reason else []
+        return sanitized(step.reason or "not measured")
+    found = [sanitized(step.reason)] if step.reason else []
     found += [text for text in (_share(step, deployment), _delay(step)) if text]
     if step.cause:
         found.append(f"cause: {step.cause}")
@@ -210,7 +210,7 @@ def remark(step: StepReport, deployment: DeploymentReport) -> str:
         found.append(f"{step.unattributed_s:.2f} s unattributed")
     always = UP_PHASES if step.direction == "up" else DOWN_PHASES
     found += [
-        f"{phase.name}: {plain(phase.reason)}"
+        f"{phase.name}: {sanitized(phase.reason)}"
         for phase in step.phases
         if phase.name in always and phase.value is None and phase.reason
     ]
@@ -271,7 +271,7 @@ def idle_reasons(steps: Iterable[StepReport]) -> str:
     """Why each of these steps has no lag, on one line; without any, that no step was reached."""
     by_reason: dict[str, list[str]] = {}
     for step in steps:
-        by_reason.setdefault(plain(step.reason or "not measured"), []).append(step_name(step))
+        by_reason.setdefault(sanitized(step.reason or "not measured"), []).append(step_name(step))
     listed = (f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
     return f"nothing to measure: {'; '.join(listed) or 'the run ended before the first load step'}"
 
@@ -281,7 +281,7 @@ def unmeasured_phases(deployments: Iterable[DeploymentReport]) -> dict[str, str]
     phases = [p for d in deployments for step in d.steps if step.total_s for p in step.phases]
     with_column = {*UP_PHASES, *DOWN_PHASES, *(p.name for p in phases if p.value is not None)}
     return {
-        p.name: plain(p.reason)
+        p.name: sanitized(p.reason)
         for p in phases
         if p.name not in with_column and p.reason and p.part_of != "decide"
     }

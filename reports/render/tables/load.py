@@ -11,10 +11,10 @@ from reports.render.text import (
     count,
     load_change,
     milliseconds,
-    plain,
     rate,
     recovered,
     replica_change,
+    sanitized,
     seconds,
     shortened,
     step_name,
@@ -82,7 +82,7 @@ def _lag_row(step: StepReport, names: Sequence[PhaseName]) -> tuple[str, ...]:
         recovered(step),
         str(_figure(step.floor_s)),
         str(_figure(step.excess_s)),
-        plain(step.critical_replica or NOT_MEASURED),
+        sanitized(step.critical_replica or NOT_MEASURED),
     )
 
 

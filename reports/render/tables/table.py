@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from reports.render.text import plain
+from reports.render.text import sanitized
 
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
@@ -78,7 +78,7 @@ def chart_text(text: str) -> str:
 
     Isolated, so that text of another direction turns nothing around it.
     """
-    safe = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    safe = sanitized(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f"{_ISOLATE}{safe.replace('%{', '%&#123;')}{_END_OF_ISOLATE}"
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
-from reports.render.text import count, level, milliseconds, percent, plain
+from reports.render.text import count, level, milliseconds, percent, sanitized
 
 _HEADERS = ("load", "s", "requests", "failed", "not sent", "{quantile} ms", "within", "limit")
 _WORDS = frozenset({"limit"})
@@ -21,7 +21,7 @@ def print_calibration(console: Console, found: Calibration, record: str) -> None
         badge = Text(" CALIBRATED ", style="bold black on green")
     else:
         badge = Text(" NOT CALIBRATED ", style="bold black on yellow")
-    about = (plain(", ".join(found.deployments)) or "no deployment", "one replica", found.slo)
+    about = (sanitized(", ".join(found.deployments)) or "no deployment", "one replica", found.slo)
     emit(console, hanging(badge, flow(about, room(console) - badge.cell_len - 1)))
     emit(console, Text(_finding(found)))
     console.print()
@@ -38,7 +38,7 @@ def print_calibration(console: Console, found: Calibration, record: str) -> None
     console.print()
     if found.capacity_rps is not None:
         emit(console, Text(f"Use it: --capacity-rps {found.capacity_rps:g}"))
-    emit(console, Text(f"Record: {plain(record)}", overflow="fold"))
+    emit(console, Text(f"Record: {sanitized(record)}", overflow="fold"))
 
 
 def render_json_calibration(found: Calibration) -> bytes:
@@ -60,7 +60,7 @@ def _finding(found: Calibration) -> str:
     if found.exceeded_rps is not None:
         parts.append(f"exceeded at {level(found.exceeded_rps)}")
     if found.reason is not None:
-        parts.append(plain(found.reason))
+        parts.append(sanitized(found.reason))
     return "; ".join(parts)
 
 
@@ -80,5 +80,5 @@ def _cells(stage: CalibrationStage) -> tuple[str, ...]:
 def _print_notes(console: Console, stages: Sequence[CalibrationStage]) -> None:
     for stage in stages:
         if stage.reason is not None:
-            text = f"{load_words(stage.load)}: {plain(stage.reason)}"
+            text = f"{load_words(stage.load)}: {sanitized(stage.reason)}"
             emit(console, hanging(Text("!", style="bold"), Text(text)))

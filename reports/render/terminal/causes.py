@@ -11,7 +11,7 @@ from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.terminal.layout import emit, flow, hanging, room
-from reports.render.text import count, plain, shortened, step_name
+from reports.render.text import count, sanitized, shortened, step_name
 
 _QUOTED = 110
 _SHOWN = 3
@@ -36,7 +36,7 @@ def print_causes(console: Console, report: Report) -> None:
     console.print()
     emit(console, Text("Causes", style="bold"))
     for key, step in late:
-        _print_step(console, f"{plain(key)} step {step_name(step)}", step)
+        _print_step(console, f"{sanitized(key)} step {step_name(step)}", step)
     explained: set[tuple[int, Cause]] = {
         (step.index, finding.cause) for _, step in late for finding in step.findings
     }
@@ -67,7 +67,7 @@ def _print_failure(
     console: Console, failure: FailureReport, explained: set[tuple[int, Cause]]
 ) -> None:
     """Failed requests; what their step's findings have said already is named only."""
-    kinds = ", ".join(f"{n:,} x {plain(kind)}" for kind, n in failure.errors.items())
+    kinds = ", ".join(f"{n:,} x {sanitized(kind)}" for kind, n in failure.errors.items())
     title = f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})"
     plainly = [msgspec.structs.replace(finding, seconds=None) for finding in failure.findings]
     unknown = [] if failure.notes else ["no cause found"]
@@ -114,12 +114,12 @@ def _finding_lines(findings: Sequence[Finding], cause: Cause | None) -> Iterator
 
 
 def _marked(mark: str, text: str) -> RenderableType:
-    return hanging(Text(mark, style="bold"), Text(plain(text)))
+    return hanging(Text(mark, style="bold"), Text(sanitized(text)))
 
 
 def _shown(evidence: Evidence) -> RenderableType:
     when = f"{evidence.at_s:.1f} s: " if evidence.at_s is not None else ""
-    text = Text(f"{when}{plain(evidence.text)}")
+    text = Text(f"{when}{sanitized(evidence.text)}")
     if evidence.raw:
         text.append(f'  "{shortened(quotation(evidence.raw), _QUOTED)}"', style="dim")
     return hanging(Text("-"), text)

@@ -15,7 +15,7 @@ from rich.text import Text
 from reports.analysis.charts.of_run import scaling
 from reports.model.charts import Analysis, Curves, Series
 from reports.render.terminal.layout import INDENT, emit, flow, room
-from reports.render.text import level, plain
+from reports.render.text import level, sanitized
 
 _MOST_CHARTS = 3
 _HEIGHT = 15
@@ -43,15 +43,15 @@ def print_charts(console: Console, analysis: Analysis) -> None:
         return
     for key in keys[:_MOST_CHARTS]:
         console.print()
-        emit(console, Text(f"Load and replicas: {plain(key)}", style="bold"))
+        emit(console, Text(f"Load and replicas: {sanitized(key)}", style="bold"))
         emit(console, flow(_LEGEND, room(console), "   "))
         try:
             emit(console, _chart(curves, curves.replicas[key], room(console)))
         except ImportError as error:  # plotext draws with a compiled library
-            _print_remark(console, f"no chart: {plain(str(error))}")
+            _print_remark(console, f"no chart: {sanitized(str(error))}")
             return
     if left_out := keys[_MOST_CHARTS:]:
-        _print_remark(console, f"no chart for {', '.join(plain(key) for key in left_out)}")
+        _print_remark(console, f"no chart for {', '.join(sanitized(key) for key in left_out)}")
 
 
 def _seen(curves: Curves, key: str) -> bool:

@@ -26,7 +26,7 @@ from reports.render.terminal.layout import (
     lines_of,
     room,
 )
-from reports.render.text import plain
+from reports.render.text import sanitized
 
 _STYLES = {
     "regression": "bold white on red",
@@ -46,15 +46,18 @@ _WORDS = frozenset({"verdict", "figure", "deployment"})
 def print_comparison(console: Console, found: Comparison) -> None:
     """Print the verdict, each figure, what the runs differ in, and the elastic speedup."""
     badge = Text(f" {found.verdict.upper()} ", style=_STYLES[found.verdict])
-    about = (sides(found), plain(found.evidence))
+    about = (sides(found), sanitized(found.evidence))
     emit(console, hanging(badge, flow(about, room(console) - badge.cell_len - 1, " · ")))
     for line in found.differences:
-        emit(console, hanging(Text("!", style="bold"), Text(f"differs: {plain(line)}")))
+        emit(console, hanging(Text("!", style="bold"), Text(f"differs: {sanitized(line)}")))
     console.print()
     _print_table(console, HEADERS, [figure_cells(figure) for figure in found.figures])
     for figure in found.figures:
         if figure.reason:
-            emit(console, Text(f"{plain(figure.figure)}: {plain(figure.reason)}", style="dim"))
+            emit(
+                console,
+                Text(f"{sanitized(figure.figure)}: {sanitized(figure.reason)}", style="dim"),
+            )
     emit(console, Text(rule(found), style="dim"))
     if found.elastic_speedup:
         console.print()
@@ -65,7 +68,9 @@ def _print_speedup(console: Console, found: Comparison) -> None:
     _print_table(console, SPEEDUP_HEADERS, [speedup_cells(one) for one in found.elastic_speedup])
     for one in found.elastic_speedup:
         if one.reason:
-            emit(console, Text(f"{plain(one.deployment)}: {plain(one.reason)}", style="dim"))
+            emit(
+                console, Text(f"{sanitized(one.deployment)}: {sanitized(one.reason)}", style="dim")
+            )
     emit(console, Text(SPEEDUP, style="dim"))
 
 

@@ -10,7 +10,7 @@ from reports.analysis.comparing.history import TrendPoint
 from reports.model.intervals import Span
 from reports.model.report import Report
 from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
-from reports.render.text import NOT_MEASURED, milliseconds, percent, plain, shortened
+from reports.render.text import NOT_MEASURED, milliseconds, percent, sanitized, shortened
 
 _RUN_HEADERS = (
     "run",
@@ -40,7 +40,8 @@ def print_runs(console: Console, runs: Mapping[str, Report | str]) -> None:
     for path, one in runs.items():
         if isinstance(one, str):
             emit(
-                console, hanging(Text("!", style="bold"), Text(f"{plain(path)}: {shortened(one)}"))
+                console,
+                hanging(Text("!", style="bold"), Text(f"{sanitized(path)}: {shortened(one)}")),
             )
     if not runs:
         emit(console, Text("no runs"))
@@ -50,7 +51,7 @@ def _run_row(path: str, report: Report) -> tuple[str, ...]:
     load = report.load
     deployments = report.deployments.values()
     return (
-        plain(path),
+        sanitized(path),
         report.verdict,
         _when(report.run.started_s),
         f"{report.run.duration_s:,.0f}",
@@ -75,7 +76,7 @@ def _longest(spans: Sequence[Span]) -> str:
 
 def print_trend(console: Console, name: str, points: Sequence[TrendPoint]) -> None:
     """Print a bar for each run, the oldest first; what lies within the interval is light."""
-    emit(console, Text(plain(name), style="bold"))
+    emit(console, Text(sanitized(name), style="bold"))
     spans = [point.span for point in points if point.span is not None]
     highest = max((span.lo if span.hi is None else span.hi for span in spans), default=0.0)
     if not points:
@@ -95,7 +96,7 @@ def _trend_row(point: TrendPoint, highest: float, longest: int) -> tuple[str, ..
     when = NOT_MEASURED if point.started_s is None else _when(point.started_s)
     span = point.span
     if span is None:
-        return (plain(point.run), when, NOT_MEASURED, shortened(point.reason or "", longest))
+        return (sanitized(point.run), when, NOT_MEASURED, shortened(point.reason or "", longest))
     upper = span.lo if span.hi is None else span.hi
     if span.value is None:
         figure = f"> {span.lo:.4g}"
@@ -106,4 +107,4 @@ def _trend_row(point: TrendPoint, highest: float, longest: int) -> tuple[str, ..
     scale = longest / highest if highest > 0 else 0.0
     sure, all_of_it = round(max(0.0, span.lo) * scale), round(max(0.0, upper) * scale)
     more = ">" if span.hi is None else ""
-    return (plain(point.run), when, figure, "█" * sure + "░" * (all_of_it - sure) + more)
+    return (sanitized(point.run), when, figure, "█" * sure + "░" * (all_of_it - sure) + more)

@@ -20,8 +20,8 @@ from reports.render.text import (
     gate_figure,
     gate_subject,
     percent,
-    plain,
     reasons_of,
+    sanitized,
 )
 
 
@@ -32,7 +32,7 @@ def print_configuration(console: Console, report: Report) -> None:
     console.print()
     emit(console, Text("Configuration", style="bold"))
     for finding in report.lint:
-        line = Text(plain(finding.line), overflow="fold")
+        line = Text(sanitized(finding.line), overflow="fold")
         line.append(f"  [{finding.rule}]", style="dim")
         emit(console, hanging(Text("-"), line))
 
@@ -75,9 +75,9 @@ def _badge(verdict: str) -> Text:
 
 
 def _about_run(run: RunSummary) -> tuple[str, ...]:
-    ray = f"Ray {plain(run.versions.ray)}" if run.versions.ray else "Ray of unknown version"
-    where = "(embedded)" if run.embedded else f"at {plain(run.host)}"
-    return (f"{plain(run.name)} on {ray} {where}", f"{run.duration_s:,.0f} s")
+    ray = f"Ray {sanitized(run.versions.ray)}" if run.versions.ray else "Ray of unknown version"
+    where = "(embedded)" if run.embedded else f"at {sanitized(run.host)}"
+    return (f"{sanitized(run.name)} on {ray} {where}", f"{run.duration_s:,.0f} s")
 
 
 def _about_load(report: Report) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _print_warnings(console: Console, report: Report) -> None:
     console.print()
     emit(console, Text("Warnings", style="bold"))
     for warning in report.warnings:
-        emit(console, hanging(Text("-"), Text(plain(warning), overflow="fold")))
+        emit(console, hanging(Text("-"), Text(sanitized(warning), overflow="fold")))
 
 
 def _print_gates(console: Console, gates: Sequence[GateResult]) -> None:
@@ -129,14 +129,14 @@ def _gate_table(gates: Sequence[GateResult]) -> Table:
 
 def _about_gate(gate: GateResult) -> tuple[str, str, str]:
     """The gate, what was measured, and for which deployment or why not."""
-    return (plain(gate.expr), gate_figure(gate), gate_subject(gate))
+    return (sanitized(gate.expr), gate_figure(gate), gate_subject(gate))
 
 
 def _print_record(console: Console, report: Report, record: str) -> None:
     console.print()
     if missing := not_measured(report):
         emit(console, Text(f"not measured: {'; '.join(missing)}", style="dim"))
-    path = plain(record)
+    path = sanitized(record)
     again = f"(scalelag report {shlex.quote(path)})"
     emit(console, flow([f"Record: {path}", again], room(console), "   "))
 
@@ -144,7 +144,7 @@ def _print_record(console: Console, report: Report, record: str) -> None:
 def not_measured(report: Report) -> list[str]:
     """What no step measured, with reasons where they are short."""
     phases = unmeasured_phases(report.deployments.values())
-    names = ", ".join(plain(name) for name in report.not_measured)
+    names = ", ".join(sanitized(name) for name in report.not_measured)
     return [
         *(f"{name} ({reason})" for name, reason in phases.items()),
         *([f"{names} (report.json says why)"] if names else []),

@@ -18,7 +18,7 @@ from reports.render.terminal.layout import (
     room,
     table_of,
 )
-from reports.render.text import count, load_change, milliseconds, plain, rate, shortened
+from reports.render.text import count, load_change, milliseconds, rate, sanitized, shortened
 
 _STEP, _AT, _LOAD = "\nstep", "\nat", "load\n"
 _COUNTS = ("offered\nrps", "completed\nrps", "\nfailed", "not\nsent")
@@ -30,7 +30,7 @@ _MOST_ERRORS = 5
 
 def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
     """Print the requests of each step and of the whole run, and the errors."""
-    plan = f"{plain(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''}"
+    plan = f"{sanitized(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''}"
     title = Text(f"Load: {plan}", style="bold")
     about = "ms; latency from the intended start, service from the send"
     emit(console, flow([title, _loop(run), about], room(console), "  "))
@@ -108,4 +108,4 @@ def _print_errors(console: Console, load: LoadReport) -> None:
 def _loop(run: RunSummary) -> str:
     if run.unit == "users":
         return "(closed loop)"
-    return f"(open loop, {plain(run.arrivals)} arrivals)"
+    return f"(open loop, {sanitized(run.arrivals)} arrivals)"

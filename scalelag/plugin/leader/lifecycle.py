@@ -13,7 +13,7 @@ from locust.user import User
 
 from reports.model.report import Report
 from reports.render.formats import exit_code
-from reports.render.text import plain
+from reports.render.text import sanitized
 from scalelag.errors import EXIT_INTERRUPTED, EXIT_TARGET, ScalelagError, TargetError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader.dispatchers import DISPATCHERS
@@ -154,7 +154,7 @@ class Control:
         self.runs.open(session)
         note_outcome(Outcome(self._path))
         for finding in session.findings:
-            say(plain(finding.line))
+            say(sanitized(finding.line))
         self._live = gevent.spawn(show, session)
 
     @property

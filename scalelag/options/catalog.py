@@ -1,8 +1,7 @@
 """Our options, once: for Locust's parser, for `scalelag run`, and as a typed struct."""
 
-import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,15 +19,6 @@ from scalelag.options.checks import (
 )
 from scalelag.plan.stages import parse_plan
 from scalelag.record.run_dir import check_run_name
-
-if TYPE_CHECKING:
-    from locust.argument_parser import LocustArgumentParser
-
-
-if TYPE_CHECKING:
-    # The command reads the options too, and must not be monkey-patched by importing locust.
-    from locust.argument_parser import LocustArgumentParser
-
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
 ANY_KIND = "auto"
@@ -251,41 +241,6 @@ def check_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option
     return value
 
 
-def add_options(parser: "LocustArgumentParser") -> None:
-    """Add our options to Locust's parser, and so to its web form."""
-    for option in OPTIONS:
-        extra: dict[str, Any] = {"help": option.help, "include_in_web_ui": option.in_web}
-        if option.type == "flag":
-            extra |= {"action": "store_true", "default": option.default}
-        elif option.type == "list":
-            extra |= {"action": "append", "default": [], "type": _argparse_type(option, str)}
-        elif option.type == "choice":
-            extra |= {"choices": list(option.choices), "default": option.default}
-        else:
-            base = {"text": str, "int": int, "float": float}[option.type]
-            extra |= {"default": option.default, "type": _argparse_type(option, base)}
-        parser.add_argument(option.flag, **extra)
-
-
-def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:  # noqa: ANN401  any option's value
-        try:
-            value = base(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f'"{text}" is not a number') from None
-        # The web form hands over an empty text for a field that was left empty.
-        if text == "" and option.default is None:
-            return None
-        try:
-            check_option(option, value)
-        except UsageError as error:
-            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option.flag}: ")) from None
-        return value
-
-    convert.__name__ = base.__name__
-    return convert
-
-
 _defaults: dict[str, Any] = {o.dest: o.default for o in OPTIONS if o.type != "list"}
 
 
@@ -299,9 +254,3 @@ def set_defaults(**defaults: Any) -> None:  # noqa: ANN401  any option's value
 def default_of(dest: str) -> Any:  # noqa: ANN401  any option's value
     """The default of one option."""
     return _defaults[dest]
-
-
-def add_options_with_defaults(parser: "LocustArgumentParser") -> None:
-    """Add our options to Locust's parser, and so to its web form."""
-    add_options(parser)
-    parser.set_defaults(**_defaults)

@@ -1,6 +1,5 @@
 """The options of a run, checked and typed: what everything below the command line works with."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from scalelag.options.request_spec import RequestSpec, asked_request, read_files
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace import TraceInfo
-from scalelag.plugin.parent import EMBEDDED_VARIABLE, earlier_tries
 from scalelag.record.run_info import EarlierTry
 
 
@@ -31,7 +29,10 @@ class Handed(msgspec.Struct, frozen=True):
 
 
 class RunOptions(msgspec.Struct, frozen=True):
-    """Our options, checked and typed."""
+    """Our options, checked and typed.
+
+    `embedded`: `scalelag run` started the cluster for this run, after the `earlier_tries`.
+    """
 
     schedule: Schedule
     trace: TraceInfo | None
@@ -56,21 +57,13 @@ class RunOptions(msgspec.Struct, frozen=True):
     reports: tuple[Format, ...]
     strict: bool
     raw: dict[str, Any]
+    embedded: bool = False
+    earlier_tries: tuple[EarlierTry, ...] = ()
 
     @property
     def plan(self) -> LoadPlan:
         """What is to be sent."""
         return self.schedule.plan
-
-    @property
-    def embedded(self) -> bool:
-        """Whether `scalelag run` started the cluster for this run."""
-        return os.environ.get(EMBEDDED_VARIABLE) == "1"
-
-    @property
-    def earlier_tries(self) -> tuple[EarlierTry, ...]:
-        """Tries of `scalelag run` before this one."""
-        return earlier_tries()
 
     def public(self) -> dict[str, Any]:
         """Options as given, fit for the record: of headers that hold values, only the names."""
@@ -86,7 +79,13 @@ class RunOptions(msgspec.Struct, frozen=True):
         return False if self.insecure else (self.dashboard_ca or True)
 
 
-def run_options(parsed: Mapping[str, Any], handed: Handed | None = None) -> RunOptions:
+def run_options(
+    parsed: Mapping[str, Any],
+    handed: Handed | None = None,
+    *,
+    embedded: bool = False,
+    earlier_tries: tuple[EarlierTry, ...] = (),
+) -> RunOptions:
     """Options from `vars()` of Locust's namespace. Raises UsageError naming what is wrong.
 
     A process that is led passes what was `handed` to it.
@@ -131,6 +130,8 @@ def run_options(parsed: Mapping[str, Any], handed: Handed | None = None) -> RunO
         reports=tuple(map(parse_report, lists["report"])),
         strict=values["strict"],
         raw=values | {name: list(items) for name, items in lists.items()},
+        embedded=embedded,
+        earlier_tries=earlier_tries,
     )
 
 

@@ -12,9 +12,10 @@ from locust.runners import Runner, WorkerRunner
 from locust.web import WebUI
 
 from scalelag.errors import UsageError
-from scalelag.options.catalog import add_options_with_defaults, set_defaults
+from scalelag.options.catalog import set_defaults
 from scalelag.packages import check_packages
 from scalelag.plugin.leader.lifecycle import Control
+from scalelag.plugin.locust_options import add_options
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.tabs import add_tabs
 
@@ -33,7 +34,7 @@ def attach(**defaults: Any) -> None:  # noqa: ANN401  any option's value
         return
     _attached.append(True)
     check_packages()
-    events.init_command_line_parser.add_listener(add_options_with_defaults)
+    events.init_command_line_parser.add_listener(add_options)
     events.init.add_listener(_on_init)
     events.test_start.add_listener(_on_test_start)
     events.test_stopping.add_listener(_on_test_stopping)

@@ -48,6 +48,11 @@ def earlier_tries(environ: Mapping[str, str] = os.environ) -> tuple[EarlierTry, 
     return msgspec.json.decode(text, type=tuple[EarlierTry, ...]) if text else ()
 
 
+def cluster_is_ours(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether `scalelag run` started the cluster for this run."""
+    return environ.get(EMBEDDED_VARIABLE) == "1"
+
+
 def tries_for_environment(tries: Sequence[EarlierTry]) -> dict[str, str]:
     """What to add to a load process's environment for it to know the `tries` before it."""
     return {TRIES_VARIABLE: msgspec.json.encode(tries).decode()} if tries else {}

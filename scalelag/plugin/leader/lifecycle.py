@@ -20,7 +20,14 @@ from scalelag.plugin.leader.dispatchers import DISPATCHERS
 from scalelag.plugin.leader.live_line import say, show
 from scalelag.plugin.leader.reporter import Reporter
 from scalelag.plugin.leader.run import Session
-from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE, Outcome, note_outcome
+from scalelag.plugin.parent import (
+    PARENT_VARIABLE,
+    WORKERS_WAIT_VARIABLE,
+    Outcome,
+    cluster_is_ours,
+    earlier_tries,
+    note_outcome,
+)
 from scalelag.plugin.process import leave, watch_parent
 from scalelag.plugin.web.runs import WebRuns
 from scalelag.plugin.worker.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE, LoadWorker
@@ -80,7 +87,11 @@ class Control:
                 raise TargetError(
                     "No load process is connected: start some with --worker, or use --processes."
                 )
-            options = run_options(vars(self._environment.parsed_options))
+            options = run_options(
+                vars(self._environment.parsed_options),
+                embedded=cluster_is_ours(),
+                earlier_tries=earlier_tries(),
+            )
             if options.trace is not None:
                 say(options.trace.line)
             session = Session(self._environment, self._runner, options, self._clock, say)

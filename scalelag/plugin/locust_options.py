@@ -1,0 +1,46 @@
+"""Our options in Locust's parser, and so on its web form."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from locust.argument_parser import LocustArgumentParser
+
+from scalelag.errors import UsageError
+from scalelag.options.catalog import OPTIONS, Option, check_option, default_of
+
+
+def add_options(parser: LocustArgumentParser) -> None:
+    """Add our options to Locust's parser, each with the default that the locustfile gave it."""
+    for option in OPTIONS:
+        extra: dict[str, Any] = {"help": option.help, "include_in_web_ui": option.in_web}
+        if option.type == "flag":
+            extra |= {"action": "store_true"}
+        elif option.type == "list":
+            extra |= {"action": "append", "type": _argparse_type(option, str)}
+        elif option.type == "choice":
+            extra |= {"choices": list(option.choices)}
+        else:
+            base = {"text": str, "int": int, "float": float}[option.type]
+            extra |= {"type": _argparse_type(option, base)}
+        default = [] if option.type == "list" else default_of(option.dest)
+        parser.add_argument(option.flag, default=default, **extra)
+
+
+def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:  # noqa: ANN401  any option's value
+        try:
+            value = base(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'"{text}" is not a number') from None
+        # The web form hands over an empty text for a field that was left empty.
+        if text == "" and option.default is None:
+            return None
+        try:
+            check_option(option, value)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option.flag}: ")) from None
+        return value
+
+    convert.__name__ = base.__name__
+    return convert

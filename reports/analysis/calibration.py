@@ -1,6 +1,6 @@
 """What one replica serves within a limit on latency: which loads to try, and what came of it.
 
-Capacity demand (METRICS.md, section 4) divides the offered load by this rate.
+Capacity demand (docs/metrics.md#elasticity) divides the offered load by this rate.
 """
 
 from collections.abc import Sequence

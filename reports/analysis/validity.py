@@ -1,4 +1,4 @@
-"""Whether a run can be trusted (METRICS.md, section 6), and what a reader should be warned of."""
+"""Whether a run can be trusted (docs/metrics.md#latency), and what a reader should be warned of."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

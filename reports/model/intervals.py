@@ -1,4 +1,4 @@
-"""Facts known only to lie between two moments, and durations between them (METRICS.md, section 1)."""
+"""Facts known only to lie between two moments, and durations between them (docs/metrics.md#time)."""
 
 import math
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ class ClockOffset(msgspec.Struct, frozen=True):
 
 
 def clock_offset(sent_s: float, received_s: float, timestamp_s: float) -> ClockOffset:
-    """Offset from one poll whose answer carries the cluster's time (METRICS.md, section 1)."""
+    """Offset from one poll whose answer carries the cluster's time (docs/metrics.md#time)."""
     return ClockOffset(timestamp_s - (sent_s + received_s) / 2, (received_s - sent_s) / 2)
 
 

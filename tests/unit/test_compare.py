@@ -1,4 +1,4 @@
-"""Comparing runs: METRICS.md's numbers, false alarms, power, refusals."""
+"""Comparing runs: docs/metrics.md's numbers, false alarms, power, refusals."""
 
 import itertools
 import math
@@ -217,7 +217,7 @@ def simulated(random: np.random.Generator, factor: float = 1.0) -> dict[str, Rep
 
 
 def test_false_alarms_and_power_of_five_runs_a_side():
-    """METRICS.md: at most 5 % false alarms in 500 A/A pairs; +30 % is found in at least 80 %."""
+    """docs/metrics.md: at most 5 % false alarms in 500 A/A pairs; +30 % is found in at least 80 %."""
     random = np.random.default_rng(11)
     alarms = [
         compare(simulated(random), {f"b{k}": v for k, v in simulated(random).items()}).verdict

@@ -1,4 +1,4 @@
-"""Elastic speedup of a candidate over its base: METRICS.md's number is in test_elasticity.py."""
+"""Elastic speedup of a candidate over its base: docs/metrics.md's number is in test_elasticity.py."""
 
 import msgspec
 import pytest

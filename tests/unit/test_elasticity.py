@@ -1,4 +1,4 @@
-"""Elasticity against METRICS.md's worked numbers, an independent integration, and by its rules."""
+"""Elasticity against docs/metrics.md's worked numbers, an independent integration, and by its rules."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -66,7 +66,7 @@ def value(figure: Span | None) -> float:
     return figure.value
 
 
-# --- METRICS.md's worked numbers ---------------------------------------------------------------
+# --- The worked numbers of docs/metrics.md ----------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The floor that a configuration implies, against METRICS.md's worked numbers and by hand."""
+"""The floor that a configuration implies, against docs/metrics.md's worked numbers and by hand."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,7 @@ def numbers(found: Span) -> tuple[float | None, float, float | None]:
     return (found.value, found.lo, found.hi)
 
 
-# METRICS.md, section 1: the second oracle.
+# The second worked example of docs/metrics.md#time.
 LO = [7.4, 6.9, 8.1, 7.7, 7.0]
 WIDTH = [0.3, 0.2, 0.2, 0.4, 0.2]
 ORACLE = [span(lo, lo + width) for lo, width in zip(LO, WIDTH, strict=True)]
@@ -37,7 +37,7 @@ ORACLE = [span(lo, lo + width) for lo, width in zip(LO, WIDTH, strict=True)]
 
 
 def test_the_lag_between_two_polled_facts():
-    # METRICS.md, section 1: the first oracle.
+    # The first worked example of docs/metrics.md#time.
     lag = between(Instant(12.3, 12.4), Instant(19.8, 20.0))
 
     assert lag.lo == pytest.approx(7.4)

@@ -50,7 +50,7 @@ def report_of(
 
 
 def stalled_server() -> tuple[np.ndarray, np.ndarray]:
-    """Arrivals and latencies of METRICS.md, section 6, in seconds.
+    """Arrivals and latencies of docs/metrics.md#latency, in seconds.
 
     One server, 10 ms service, 50 rps for 30 s, first come first served; from 10 s to 15 s the
     server starts nothing.

@@ -1,4 +1,4 @@
-"""Recovery of latency after a step (METRICS.md, 5)."""
+"""Recovery of latency after a step (docs/metrics.md#recovery)."""
 
 import numpy as np
 import pytest
@@ -181,7 +181,7 @@ def test_nothing_answered_is_no_recovery():
 
 @pytest.mark.parametrize("spikes", [0.02, 0.05])
 def test_spikes_move_it_by_few_bins(spikes):
-    """METRICS.md: over 200 runs the error lies between -1 and +5 bins at p5 to p95."""
+    """docs/metrics.md: over 200 runs the error lies between -1 and +5 bins at p5 to p95."""
     random = np.random.default_rng(7)
     errors = []
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Step responses and flapping, against METRICS.md's worked numbers and by hand."""
+"""Step responses and flapping, against docs/metrics.md's worked numbers and by hand."""
 
 import math
 from itertools import pairwise
@@ -38,7 +38,7 @@ def exact(value: float) -> Span:
 WORKED = running(2, (12, 3), (14, 5), (20, 9), (50, 8))
 
 
-# --- METRICS.md's worked numbers ---------------------------------------------------------------
+# --- The worked numbers of docs/metrics.md ----------------------------------------------------
 
 
 def test_the_worked_numbers():

@@ -232,7 +232,7 @@ def test_a_lag_is_told_once_the_replicas_have_followed_and_not_before():
 
     assert before[1, 0].value_s is None
     assert (undone[1, 0].value_s, undone[1, 0].over) == (None, False)
-    # METRICS.md, section 1: from the send of the last poll without to the receipt of the first with.
+    # By docs/metrics.md#time: from the send of the last poll without, to the receipt of the first with.
     assert (done[1, 0].lo_s, done[1, 0].hi_s) == pytest.approx((3.99, 4.2))
     assert done[1, 0].value_s == pytest.approx(4.1, abs=0.011)
 

@@ -1,4 +1,4 @@
-"""Is one build slower than another? Runs compared, step by step or run by run (METRICS.md, 7)."""
+"""Comparison of builds, step by step or run by run: is one slower? (docs/metrics.md#comparison)."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How much more closely one build follows its demand than another (METRICS.md, section 4)."""
+"""How much more closely one build follows its demand than another (docs/metrics.md#elasticity)."""
 
 from collections.abc import Mapping, Sequence
 

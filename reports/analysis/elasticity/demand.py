@@ -1,4 +1,4 @@
-"""How many replicas the load calls for (METRICS.md, section 4): by the policy, or by capacity."""
+"""How many replicas the load calls for (docs/metrics.md#elasticity): by the policy, or by capacity."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Elasticity after the SPEC Research Group (METRICS.md, section 4; Herbst et al., BUNGEE 2015)."""
+"""Elasticity after the SPEC Research Group (docs/metrics.md#elasticity; Herbst et al., BUNGEE 2015)."""
 
 from collections.abc import Callable, Sequence
 

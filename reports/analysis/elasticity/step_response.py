@@ -1,4 +1,4 @@
-"""How the replicas answered one step of the demand, and whether they flap (METRICS.md, section 4)."""
+"""Response of the replicas to one step of the demand, and flapping (docs/metrics.md#elasticity)."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise

@@ -1,4 +1,4 @@
-"""RUNNING replicas over time, each change known to an interval (METRICS.md, sections 1 and 4)."""
+"""RUNNING replicas over time, each change known to an interval (docs/metrics.md#time, #elasticity)."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a step's configuration alone makes unavoidable, and what it took beyond (METRICS.md, 3)."""
+"""Floor of a step: the lag that its configuration alone makes unavoidable (docs/metrics.md#floor)."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -99,7 +99,7 @@ def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None
     """When the aggregate of ongoing requests crosses `enough`; None where it never does.
 
     Of a mean over a full look-back L that slides on, exactly `L |X - Q0| / |Q1 - Q0|`; where the
-    series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most (METRICS.md, section 3;
+    series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most (docs/metrics.md#floor;
     docs/decisions/0004). The maximum crosses at once on the way up and after L on the way down,
     the minimum the other way round.
     """

@@ -1,4 +1,4 @@
-"""The lag of one replica, cut into phases at its breakpoints (METRICS.md, section 2)."""
+"""The lag of one replica, cut into phases at its breakpoints (docs/metrics.md#step-lag)."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -32,7 +32,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def sample_s(self) -> float:
-        """How often ongoing requests are sampled: `r = min(0.2 L, p)` (METRICS.md, section 3)."""
+        """How often ongoing requests are sampled: `r = min(0.2 L, p)` (docs/metrics.md#floor)."""
         return min(0.2 * self.look_back_period_s, self.metrics_interval_s)
 
 

@@ -1,4 +1,4 @@
-"""Lag of one load step for one deployment (METRICS.md, section 2).
+"""Lag of one load step for one deployment (docs/metrics.md#step-lag).
 
 The critical replica is the last to reach RUNNING (or to go) among those that the step's settled
 target needed; its breakpoints cut the lag into phases that share them, so that they add up.

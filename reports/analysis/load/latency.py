@@ -1,4 +1,4 @@
-"""Figures of requests: latency from the intended start, service time, errors (METRICS.md, 6)."""
+"""Latency from the intended start, service time, errors of requests (docs/metrics.md#latency)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -83,7 +83,7 @@ def quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
 _WINDOW_S = 10
 _MOST_WINDOWS = 360
 ON_TIME_S = 0.1
-"""A request sent later than this after its intended start counts as late (METRICS.md, 6)."""
+"""A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
 
 
 class _Rows(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""When latency was back to what it is after a load step (METRICS.md, 5)."""
+"""When latency was back to what it is after a load step (docs/metrics.md#recovery)."""
 
 import math
 from collections.abc import Mapping, Sequence

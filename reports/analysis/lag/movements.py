@@ -1,0 +1,108 @@
+"""Movements of the autoscaler's target, and the load step that each answers (docs/metrics.md, 2a).
+
+A real autoscaler does not move once a step: it overshoots, falls back and swings. So each hold is
+cut into movements, runs of target changes in one direction.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from reports.analysis.lag.log_times import Decision
+from reports.model.intervals import Instant
+from scalelag.plan.stages import Direction
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """A run of decisions in one direction within one hold.
+
+    `turned` is the decision that ended it, None if the hold ended first. `at_edge` says that the
+    load step lies inside the interval of the first decision, so it may have come before the step.
+    """
+
+    direction: Direction
+    decisions: tuple[Decision, ...]
+    turned: Instant | None = None
+    at_edge: bool = False
+
+    @property
+    def first(self) -> Instant:
+        """Moment of its first decision."""
+        return self.decisions[0].at
+
+    @property
+    def last(self) -> Instant:
+        """Moment of its last decision."""
+        return self.decisions[-1].at
+
+    @property
+    def before(self) -> int:
+        """Target before its first decision."""
+        return self.decisions[0].before
+
+    @property
+    def after(self) -> int:
+        """Target after its last decision: the level that the replicas have to reach."""
+        return self.decisions[-1].after
+
+
+def movements_within(
+    decisions: Sequence[Decision], begun_s: float, ended_s: float
+) -> tuple[Movement, ...]:
+    """Movements whose first decision lies in the hold from `begun_s` to `ended_s`, by time.
+
+    A decision that came wholly before the step belongs to the hold before. One whose interval
+    holds the step counts as the step's own, and its movement says `at_edge`.
+    """
+    own = [
+        decision
+        for decision in sorted(decisions, key=lambda d: d.at.mid_s)
+        if not came_before(decision.at, begun_s) and came_before(decision.at, ended_s)
+    ]
+    runs: list[list[Decision]] = []
+    for decision in own:
+        if runs and _direction(runs[-1][-1]) == _direction(decision):
+            runs[-1].append(decision)
+        else:
+            runs.append([decision])
+    return tuple(
+        Movement(
+            direction=_direction(run[0]),
+            decisions=tuple(run),
+            turned=runs[number + 1][0].at if number + 1 < len(runs) else None,
+            at_edge=_may_precede(run[0].at, begun_s),
+        )
+        for number, run in enumerate(runs)
+    )
+
+
+def first_in(movements: Sequence[Movement], direction: Direction) -> Movement | None:
+    """Return the first movement in `direction`: the one that answers a step in that direction."""
+    return next((one for one in movements if one.direction == direction), None)
+
+
+def decided_before(
+    decisions: Sequence[Decision], begun_s: float, direction: Direction
+) -> Decision | None:
+    """Return the last decision before the step, if it went in `direction`; else None."""
+    earlier = [decision for decision in decisions if came_before(decision.at, begun_s)]
+    last = max(earlier, key=lambda decision: decision.at.mid_s, default=None)
+    return last if last is not None and _direction(last) == direction else None
+
+
+def reversals(movements: Sequence[Movement]) -> int:
+    """Number of times that the target turned within the hold."""
+    return max(0, len(movements) - 1)
+
+
+def came_before(at: Instant, moment_s: float) -> bool:
+    """Return whether `at` came before `moment_s`: a point by itself, an interval by its whole."""
+    return at.hi_s <= moment_s
+
+
+def _may_precede(at: Instant, begun_s: float) -> bool:
+    return at.lo_s - at.skew_s < begun_s
+
+
+def _direction(decision: Decision) -> Direction:
+    return "up" if decision.after > decision.before else "down"

@@ -1,0 +1,83 @@
+"""Journal of what we deployed on a cluster that is not ours, so that a killed run can be undone.
+
+An entry is written before an application is deployed, and removed after it was taken away again. An
+entry whose process is gone tells of applications that a killed command may have left behind.
+"""
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+_FOLDER = Path("scalelag") / "deployed"
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """Applications that one process deployed. `dashboard` has no credentials.
+
+    `started_ticks` is when the process began, in ticks since the machine did (proc(5), field 22),
+    so that a later process of the same number is not taken for it.
+    """
+
+    dashboard: str
+    apps: tuple[str, ...]
+    pid: int
+    started_ticks: int
+    at_s: float
+    path: str = ""
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Return whether its process is gone."""
+        return _started_ticks(self.pid) != self.started_ticks
+
+
+def journal_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Folder of the journal: below XDG_STATE_HOME, or ~/.local/state without it."""
+    home = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(home) / _FOLDER
+
+
+def note(folder: Path, dashboard: str, apps: Sequence[str], at_s: float) -> Deployed:
+    """Write an entry for `apps`, about to be deployed, and return it. Raises OSError."""
+    pid = os.getpid()
+    path = folder / f"{pid}-{uuid.uuid4().hex[:8]}.json"
+    entry = Deployed(dashboard, tuple(apps), pid, _started_ticks(pid) or 0, at_s, str(path))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(entry))
+    return entry
+
+
+def orphans(folder: Path, dashboard: str) -> list[Deployed]:
+    """Entries for `dashboard` whose process is gone, the oldest first."""
+    found = [entry for path in sorted(folder.glob("*.json")) if (entry := _read(path))]
+    mine = [one for one in found if one.dashboard == dashboard and one.is_orphaned]
+    return sorted(mine, key=lambda entry: entry.at_s)
+
+
+def forget(entry: Deployed) -> None:
+    """Remove `entry`, when its applications are gone."""
+    with suppress(OSError):
+        Path(entry.path).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Deployed | None:
+    """Return the entry at `path`; None for a file that is no entry."""
+    try:
+        entry = msgspec.json.decode(path.read_bytes(), type=Deployed)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return msgspec.structs.replace(entry, path=str(path))
+
+
+def _started_ticks(pid: int) -> int | None:
+    """Ticks after the machine's start at which process `pid` began; None if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        # The name, in brackets, may hold anything, blanks and brackets too.
+        return int(text.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,88 @@
+"""The journal of what was deployed on a cluster that is not ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scalelag.cluster.left_behind import Deployed, forget, journal_folder, note, orphans
+
+URL = "http://127.0.0.1:8265"
+
+
+def entry_of_a_dead_process(folder: Path, **changed: object) -> Path:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    known = {
+        "dashboard": URL,
+        "apps": ("mine",),
+        "pid": process.pid,
+        "started_ticks": 1,
+        "at_s": 5.0,
+    }
+    path = folder / "1-a.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.encode(Deployed(**(known | changed))))
+    return path
+
+
+def test_an_entry_is_there_until_it_is_forgotten(tmp_path):
+    entry = note(tmp_path / "new", URL, ["mine"], 5.0)
+    inside = list((tmp_path / "new").iterdir())
+
+    forget(entry)
+
+    assert [str(path) for path in inside] == [entry.path]
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_an_entry_of_a_living_process_is_no_orphan(tmp_path):
+    note(tmp_path, URL, ["mine"], 5.0)
+
+    assert orphans(tmp_path, URL) == []
+
+
+def test_an_entry_of_a_dead_process_is_an_orphan_of_its_dashboard(tmp_path):
+    entry_of_a_dead_process(tmp_path)
+
+    (found,) = orphans(tmp_path, URL)
+
+    assert found.apps == ("mine",)
+    assert orphans(tmp_path, "http://127.0.0.1:9999") == []
+
+
+def test_a_process_that_took_the_number_over_is_not_the_one(tmp_path):
+    entry_of_a_dead_process(tmp_path, pid=os.getpid())
+
+    assert [one.apps for one in orphans(tmp_path, URL)] == [("mine",)]
+
+
+def test_an_orphan_can_be_forgotten(tmp_path):
+    entry_of_a_dead_process(tmp_path)
+
+    forget(orphans(tmp_path, URL)[0])
+
+    assert orphans(tmp_path, URL) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"pid": 1}'])
+def test_a_file_that_is_no_entry_is_passed_over(tmp_path, content):
+    entry_of_a_dead_process(tmp_path)
+    (tmp_path / "2-b.json").write_bytes(content)
+
+    assert len(orphans(tmp_path, URL)) == 1
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OSError, match="file"):
+        note(tmp_path / "file" / "deep", URL, ["mine"], 5.0)
+
+
+def test_the_folder_follows_the_environment():
+    assert journal_folder({"XDG_STATE_HOME": "/there"}) == Path("/there/scalelag/deployed")
+    assert journal_folder({}).parts[-2:] == ("scalelag", "deployed")

@@ -12,6 +12,8 @@ from scalelag.errors import TargetError
 from scalelag.record.rows import ControllerHealth, DeploymentKey
 from scalelag.record.run_info import DeploymentInfo
 
+_NULL = msgspec.Raw(b"null")
+
 
 class ReplicaPayload(msgspec.Struct, frozen=True):
     """One replica; `node_id` is absent until it is allocated."""
@@ -31,7 +33,7 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
     message: str = ""
     target_num_replicas: int | None = None
     required_resources: dict[str, float] | None = None
-    deployment_config: msgspec.Raw = msgspec.Raw(b"null")
+    deployment_config: msgspec.Raw = _NULL
     replicas: list[ReplicaPayload] = []
 
     def info(self) -> DeploymentInfo:
@@ -103,12 +105,16 @@ class _Health(msgspec.Struct, frozen=True):
 
 
 class ServePayload(msgspec.Struct, frozen=True):
-    """The whole answer."""
+    """The whole answer. Settings of the whole of Serve are left undecoded, as JSON text."""
 
     applications: dict[str, ApplicationPayload]
     proxies: dict[str, ProxyPayload] = {}
     controller_info: ControllerPayload | None = None
     controller_health_metrics: _Health | None = None
+    target_capacity: msgspec.Raw = _NULL
+    proxy_location: msgspec.Raw = _NULL
+    http_options: msgspec.Raw = _NULL
+    grpc_options: msgspec.Raw = _NULL
 
     def deployments(self) -> dict[DeploymentKey, DeploymentPayload]:
         """Every deployment of every application, as `app/Deployment`."""

@@ -1,7 +1,9 @@
 """Deploying applications through Serve's REST API, beside what is deployed already."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard
 from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
@@ -11,6 +13,7 @@ from scalelag.errors import TargetError, UsageError
 from scalelag.record.rows import DeploymentKey
 
 _SCALING = ("num_replicas", "autoscaling_config")
+_OF_ALL_SERVE = ("proxy_location", "http_options", "grpc_options", "target_capacity")
 
 
 def pin(
@@ -32,19 +35,12 @@ def pin(
         )
     there = ready_payload(dashboard, wanted, apps)
     keys = wanted or [key for key in there.deployments() if key.partition("/")[0] in apps]
-    # Serve's API takes the whole list: what it does not name it deletes.
-    dashboard.put(
-        APPLICATIONS_PATH,
-        {
-            "applications": [
-                pinned_app(name, app.deployed_app_config, keys, there)
-                if name in apps
-                else app.deployed_app_config
-                for name, app in there.applications.items()
-                if app.deployed_app_config
-            ]
-        },
-    )
+    pinned = {
+        name: pinned_app(name, config, keys, there)
+        for name, config in _configs(there).items()
+        if name in apps
+    }
+    dashboard.put(APPLICATIONS_PATH, document(there, _configs(there) | pinned))
     return patience.retry(lambda: check_pinned(ready_payload(dashboard, keys, apps), keys))
 
 
@@ -99,35 +95,45 @@ def _why_not(deployment: DeploymentPayload) -> str | None:
 def deploy(dashboard: Dashboard, apps: Sequence[AppConfig]) -> list[str]:
     """Deploy `apps` and return their names; it does not wait until they run.
 
-    Serve's API takes the whole list of applications and deletes those it does not name, so the ones
-    that are there are named again. Raises UsageError where one of theirs would be replaced,
-    DashboardError where Serve refuses.
+    Raises UsageError if one of theirs would be replaced, or if another application has one of their
+    routes; DashboardError if Serve refuses.
     """
-    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
-    names = [str(app.get("name", "default")) for app in apps]
-    taken = sorted(set(names) & there.keys())
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    added = {str(app.get("name", "default")): app for app in apps}
+    taken = sorted(added.keys() & there.applications.keys())
     if taken:
         raise UsageError(
             f"{dashboard.url} already runs the application {', '.join(taken)}: leave out --app to "
             "test it as it is, or deploy yours under another name with a Serve config file."
         )
-    kept = [app.deployed_app_config for app in there.values() if app.deployed_app_config]
-    dashboard.put(APPLICATIONS_PATH, _config([*kept, *apps]))
-    return names
+    _check_routes(dashboard.url, added, there)
+    dashboard.put(APPLICATIONS_PATH, document(there, _configs(there) | added))
+    return list(added)
+
+
+def _check_routes(url: str, added: Mapping[str, AppConfig], there: ServePayload) -> None:
+    """Raise UsageError if an application that is there has the route of one that is to come."""
+    owners = {
+        app.route_prefix: name for name, app in there.applications.items() if app.route_prefix
+    }
+    for name, app in added.items():
+        route = app.get("route_prefix", "/")
+        if route in owners:
+            raise UsageError(
+                f'The application "{owners[route]}" at {url} already has the route {route} that '
+                f'"{name}" would take. Give yours another route_prefix in a Serve config file '
+                "(--app CONFIG.yaml), or leave out --app to test what is there."
+            )
 
 
 def undeploy(dashboard: Dashboard, names: Sequence[str], patience: Patience) -> None:
     """Take the applications `names` away again and wait until they are gone.
 
-    Raises DashboardError where Serve refuses, TargetError where they stay.
+    Raises DashboardError if Serve refuses, TargetError if they stay.
     """
-    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
-    kept = [
-        app.deployed_app_config
-        for name, app in there.items()
-        if app.deployed_app_config and name not in names
-    ]
-    dashboard.put(APPLICATIONS_PATH, _config(kept))
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    kept = {name: app for name, app in _configs(there).items() if name not in names}
+    dashboard.put(APPLICATIONS_PATH, document(there, kept))
     patience.retry(lambda: _check_gone(dashboard, names))
 
 
@@ -138,5 +144,22 @@ def _check_gone(dashboard: Dashboard, names: Sequence[str]) -> None:
         raise TargetError(f"{dashboard.url} still runs {', '.join(left)}, which was to be deleted.")
 
 
-def _config(applications: Sequence[AppConfig]) -> dict[str, Any]:
-    return {"applications": list(applications)}
+def document(there: ServePayload, applications: Mapping[str, AppConfig]) -> dict[str, Any]:
+    """Document for `PUT /api/serve/applications/` that changes the applications and nothing else.
+
+    Serve takes the document as the whole truth: an application that it does not name is deleted, and
+    a `target_capacity` that it does not name is set back to none. So all that is there is named
+    again. Applications deployed from Python have no configuration, and are not touched by it.
+    """
+    settings = {name: msgspec.json.decode(getattr(there, name)) for name in _OF_ALL_SERVE}
+    kept = {name: value for name, value in settings.items() if value is not None}
+    return {**kept, "applications": list(applications.values())}
+
+
+def _configs(there: ServePayload) -> dict[str, AppConfig]:
+    """Configurations of the applications that were deployed by such a document, by name."""
+    return {
+        name: app.deployed_app_config
+        for name, app in there.applications.items()
+        if app.deployed_app_config
+    }

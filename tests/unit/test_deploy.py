@@ -1,0 +1,95 @@
+"""What Serve is told when an application comes and goes beside others."""
+
+import json
+import time
+
+import pytest
+
+from probes.dashboard import Reply
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.preflight import Patience
+from scalelag.errors import UsageError
+
+THEIRS = {"name": "theirs", "route_prefix": "/theirs", "import_path": "theirs:app"}
+OURS = {"name": "ours", "route_prefix": "/ours", "import_path": "ours:app"}
+SETTINGS = {
+    "target_capacity": 50.0,
+    "proxy_location": "HeadOnly",
+    "http_options": {"host": "0.0.0.0", "port": 8123},
+    "grpc_options": {"port": 9000, "grpc_servicer_functions": ["their.servicer"]},
+}
+
+
+class Serve:
+    """A dashboard that carries out what it is told as Serve does: what is not named is gone."""
+
+    url = "http://127.0.0.1:8265"
+
+    def __init__(self, *apps, python=(), **settings):
+        self.document = {"applications": list(apps), **settings}
+        self.python = python
+
+    def get(self, _path):
+        applications = {
+            app["name"]: {
+                "status": "RUNNING",
+                "route_prefix": app.get("route_prefix", "/"),
+                "deployed_app_config": app,
+            }
+            for app in self.document["applications"]
+        }
+        applications |= {
+            name: {"status": "RUNNING", "route_prefix": route, "deployed_app_config": None}
+            for name, route in self.python
+        }
+        body = {**self.document, "applications": applications}
+        return Reply(json.dumps(body).encode(), 0.0, 0.0)
+
+    def put(self, _path, body):
+        self.document = body
+
+
+def patience():
+    return Patience(0.0, time.monotonic, time.sleep)
+
+
+def test_settings_of_all_serve_are_named_again_when_an_app_comes_and_goes():
+    serve = Serve(THEIRS, **SETTINGS)
+
+    names = deploy(serve, [OURS])
+    during = serve.document
+    undeploy(serve, names, patience())
+
+    assert during == {**SETTINGS, "applications": [THEIRS, OURS]}
+    assert serve.document == {**SETTINGS, "applications": [THEIRS]}
+
+
+def test_settings_that_are_not_there_are_not_invented():
+    serve = Serve(THEIRS, target_capacity=None)
+
+    deploy(serve, [OURS])
+
+    assert serve.document == {"applications": [THEIRS, OURS]}
+
+
+def test_an_application_deployed_from_python_is_not_named():
+    serve = Serve(python=[("by_hand", "/hand")])
+
+    deploy(serve, [OURS])
+
+    assert serve.document == {"applications": [OURS]}
+
+
+@pytest.mark.parametrize("serve", [Serve(THEIRS), Serve(python=[("theirs", "/theirs")])])
+def test_a_route_that_is_taken_is_refused_before_anything_is_told(serve):
+    before = serve.document
+
+    with pytest.raises(UsageError, match=r'"theirs" at .* already has the route /theirs'):
+        deploy(serve, [{**OURS, "route_prefix": "/theirs"}])
+
+    assert serve.document is before
+
+
+def test_a_name_that_is_taken_is_refused():
+    with pytest.raises(UsageError, match="already runs the application theirs"):
+        deploy(Serve(THEIRS), [{**OURS, "name": "theirs"}])

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from reports.analysis.metrics import figure_names
+from tools.diagnosis.results import load_results, summary
 
 ROOT = Path(__file__).parents[2]
 COMMANDS_MD = ROOT / "docs" / "commands.md"
@@ -252,3 +253,7 @@ def test_docs_gates_names_every_figure():
     figures = [name for name in figure_names() if not name.startswith("load.")]
 
     assert re.findall(r"^[a-z]\S+$", listed, re.MULTILINE) == figures
+
+
+def test_the_table_of_diagnosis_runs_is_that_of_the_stored_results():
+    assert summary(load_results()) in (ROOT / "docs" / "diagnosis.md").read_text()

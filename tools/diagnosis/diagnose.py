@@ -1,11 +1,12 @@
-"""Makes the runs of the table of injections, and holds their reports against it.
+"""Make the runs of the table of injections, and compare their reports with it.
 
 `python -m tools.diagnosis.diagnose [NAME ...]` prints what was found; without names it makes all runs
-and writes the table into docs/diagnosis.md. It exits with 1 where a cause is not the right one.
+and writes results.json and its summary in docs/diagnosis.md. It exits with 1 if a cause is wrong.
 """
 
 import argparse
 import contextlib
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tools.diagnosis.injection import Injection
 from tools.diagnosis.injections import INJECTIONS
 from tools.diagnosis.places import Reach, embedded_reach, place
 from tools.diagnosis.ray_start import ROOT
+from tools.diagnosis.results import Results, RunResult, store_results
 
 RUN_DEADLINE_S: Final = 240.0
 # Shares of the time in which some process waited for a CPU.
@@ -41,8 +43,6 @@ TRIES: Final = 3
 SHOWN: Final = 2
 SAME_STEP_S: Final = 0.5
 STOP_DEADLINE_S: Final = 30.0
-PAGE: Final = ROOT / "docs" / "diagnosis.md"
-BEGIN, END = "<!-- runs: make diagnosis -->", "<!-- end of runs -->"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -155,7 +155,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="scalelag-diagnosis-") as scratch:
         outcomes = list(perform_all(wanted, chosen.keep or Path(scratch)))
     if not chosen.names:
-        write_table(outcomes)
+        store_results(results_of(outcomes))
     wrong = [outcome.injection.name for outcome in outcomes if not outcome.right]
     sys.stdout.write(f"{len(outcomes)} runs, wrong: {', '.join(wrong) or 'none'}\n")
     return 1 if wrong else 0
@@ -168,7 +168,7 @@ def perform_all(wanted: Sequence[Injection], folder: Path) -> Iterator[Outcome]:
             started_s = time.monotonic()
             outcome = attempt(injection, shared, folder)
             took_s = time.monotonic() - started_s
-            sys.stdout.write(f"{' | '.join(line_of(outcome))} | {took_s:.0f} s\n")
+            sys.stdout.write(f"{line_of(result_of(outcome))} ({took_s:.0f} s)\n")
             if not outcome.right:
                 sys.stdout.write(f"{outcome.said}\n")
             sys.stdout.flush()
@@ -215,34 +215,38 @@ def cpu_wait_s() -> float:
     return int(text.split("total=")[1].split()[0]) / 1e6
 
 
-def line_of(outcome: Outcome) -> tuple[str, ...]:
-    """Cells of the table."""
+def result_of(outcome: Outcome) -> RunResult:
+    """Return the outcome as it is stored."""
     injection = outcome.injection
     finding = next(iter(outcome.findings()), None)
-    shown = "; ".join(e.text for e in finding.evidence[:SHOWN]) if finding else ""
-    return (
-        f"{injection.name} (held out)" if injection.held_out else injection.name,
-        injection.injected,
-        injection.cause or "none",
-        ", ".join(sorted(outcome.found)) or "none",
-        f"{finding.seconds:.1f} s" if finding and finding.seconds else "",
-        shown.replace("|", "/"),
-        "yes" if outcome.right else "**no**",
+    return RunResult(
+        run=injection.name,
+        held_out=injection.held_out,
+        injected=injection.injected,
+        expected=injection.cause,
+        found=tuple(sorted(outcome.found)),
+        explains_s=round(finding.seconds, 1) if finding and finding.seconds else None,
+        evidence=tuple(e.text for e in finding.evidence[:SHOWN]) if finding else (),
+        right=outcome.right,
     )
 
 
-def write_table(outcomes: Sequence[Outcome]) -> None:
-    """Put the table between its two marks in the page."""
-    heads = ("run", "what is wrong", "expected", "found", "explains", "evidence, in short", "right")
-    rows = [heads, ("---",) * len(heads), *map(line_of, outcomes)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    right = sum(outcome.right for outcome in outcomes)
-    ray = outcomes[0].report.run.versions.ray
-    said = f"{right} of {len(outcomes)} right; Ray {ray}, {os.cpu_count()} cores."
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{said}\n\n{table}\n\n{END}{after}", encoding="utf-8")
+def line_of(result: RunResult) -> str:
+    """One line on a run that has just been made."""
+    explained = f", {result.explains_s:.1f} s" if result.explains_s else ""
+    found = ", ".join(result.found) or "none"
+    verdict = "right" if result.right else "WRONG"
+    return f"{verdict} {result.run}: expected {result.expected or 'none'}, found {found}{explained}"
+
+
+def results_of(outcomes: Sequence[Outcome]) -> Results:
+    """Return the results of all runs, made today."""
+    return Results(
+        made_on=dt.datetime.now(dt.UTC).date().isoformat(),
+        ray=outcomes[0].report.run.versions.ray or "unknown",
+        cores=os.cpu_count() or 0,
+        runs=tuple(result_of(outcome) for outcome in outcomes),
+    )
 
 
 if __name__ == "__main__":

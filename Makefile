@@ -31,10 +31,10 @@ check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(BENCH_STAMP)  ## the benchmarks, as tables for docs/benchmarks.md (half an hour); options go into ARGS="..."
+bench: $(BENCH_STAMP)  ## the benchmarks, as a page for benchmarks/results (half an hour); options go into ARGS="..."
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
-diagnosis: $(STAMP)  ## runs with faults made on purpose, and the table of docs/diagnosis.md (20 minutes)
+diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (20 minutes)
 	$(BIN)/python -m tools.diagnosis.diagnose $(ARGS)
 
 clean:  ## remove builds and caches; keeps runs/ and .venv/

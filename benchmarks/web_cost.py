@@ -1,4 +1,4 @@
-"""What an open page costs the load, side by side: 50 deployments of 20 replicas, half of them coming.
+"""Cost of an open page to the load, side by side: 50 deployments of 20 replicas, half of them new.
 
 The page is asked for as it asks itself, once a second, without a browser: that would take its share
 of the cores of a small machine, which is not what a page costs the process that sends the load.

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.lag import fitted_lag_s, lag_of
-from benchmarks.run import WHAT
+from benchmarks.lateness import fitted_lateness_s, lateness_of
+from benchmarks.run import TITLES
 from benchmarks.table import print_table, ratio
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(
     path.stem
     for path in (ROOT / "benchmarks").glob("*.py")
-    if '__name__ == "__main__"' in path.read_text() and path.stem != "server"
+    if '__name__ == "__main__"' in path.read_text() and path.stem not in ("server", "page")
 )
 ZERO_S = 7231.25
 
@@ -24,20 +24,20 @@ def test_lateness_is_found_whatever_the_zero():
     late_s = np.array([0.004, 0.001, 0.0, 0.0025, 0.003])
     came_s = ZERO_S + np.array([0.0, 0.01, 0.02, 0.03, 0.04]) + late_s
 
-    assert fitted_lag_s(came_s, 100.0) == pytest.approx(late_s, abs=1e-9)
+    assert fitted_lateness_s(came_s, 100.0) == pytest.approx(late_s, abs=1e-9)
 
 
 def test_what_all_arrivals_have_in_common_is_not_lateness():
     came_s = ZERO_S + np.arange(1000) / 500 + 0.0003
 
-    assert fitted_lag_s(came_s, 500.0) == pytest.approx(np.zeros(1000), abs=1e-9)
+    assert fitted_lateness_s(came_s, 500.0) == pytest.approx(np.zeros(1000), abs=1e-9)
 
 
 def test_a_pause_makes_the_arrivals_late_that_were_due_in_it():
     due_s = np.arange(100) / 1000
     came_s = ZERO_S + np.maximum(due_s, np.where(due_s < 0.05, 0.0, 0.06))
 
-    late_s = fitted_lag_s(came_s, 1000.0)
+    late_s = fitted_lateness_s(came_s, 1000.0)
 
     assert late_s[50] == pytest.approx(0.010)
     assert late_s[55] == pytest.approx(0.005)
@@ -49,7 +49,7 @@ def test_two_that_overtake_each_other_leave_the_mean_as_it_is():
     late_s = np.zeros(50)
     late_s[20] = 0.0015
 
-    found_s = fitted_lag_s(ZERO_S + due_s + late_s, 1000.0)
+    found_s = fitted_lateness_s(ZERO_S + due_s + late_s, 1000.0)
 
     assert found_s.mean() == pytest.approx(late_s.mean())
 
@@ -58,13 +58,13 @@ def test_the_warm_up_is_left_out_and_sets_no_zero():
     came_s = ZERO_S + np.arange(10) / 10 + 0.002
     came_s[0] = ZERO_S - 1.0
 
-    assert fitted_lag_s(came_s, 10.0, skip=1) == pytest.approx(np.zeros(9), abs=1e-9)
+    assert fitted_lateness_s(came_s, 10.0, skip=1) == pytest.approx(np.zeros(9), abs=1e-9)
 
 
 def test_figures_are_quantiles_in_milliseconds():
-    lag = lag_of(np.arange(1001) / 1000)
+    late = lateness_of(np.arange(1001) / 1000)
 
-    assert lag == pytest.approx((500.0, 990.0, 999.0, 1000.0))
+    assert late == pytest.approx((500.0, 990.0, 999.0, 1000.0))
 
 
 def test_a_ratio_is_that_of_the_rounds_that_have_both():
@@ -94,5 +94,5 @@ def test_every_benchmark_says_what_it_does():
 
     said = {script: process.communicate(timeout=60)[0] for script, process in started.items()}
 
-    assert set(WHAT) < set(SCRIPTS)
+    assert set(TITLES) < set(SCRIPTS)
     assert [script for script in SCRIPTS if "--rounds" not in said[script]] == []

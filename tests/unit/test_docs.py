@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from benchmarks.page import PAGE, filled, newest
 from reports.analysis.metrics import figure_names
 from tools.diagnosis.results import load_results, summary
 
@@ -257,3 +258,10 @@ def test_docs_gates_names_every_figure():
 
 def test_the_table_of_diagnosis_runs_is_that_of_the_stored_results():
     assert summary(load_results()) in (ROOT / "docs" / "diagnosis.md").read_text()
+
+
+def test_the_tables_of_benchmarks_are_those_of_the_newest_results():
+    page = PAGE.read_text()
+
+    assert page.count("<!-- table: ") == page.count("<!-- end of table -->") == 2
+    assert filled(page, newest()) == page

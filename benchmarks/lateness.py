@@ -1,4 +1,4 @@
-"""How late arrivals of a constant rate were, from nothing but the times at which they came."""
+"""Lateness of arrivals of a constant rate, from nothing but the times at which they came."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Lag(NamedTuple):
+class Lateness(NamedTuple):
     """Milliseconds after the due time."""
 
     median_ms: float
@@ -15,14 +15,14 @@ class Lag(NamedTuple):
     max_ms: float
 
 
-def fitted_lag_s(
+def fitted_lateness_s(
     came_s: NDArray[np.float64], rate_rps: float, skip: int = 0
 ) -> NDArray[np.float64]:
     """Seconds that each arrival from number `skip` on came after it was due.
 
     The k-th to come is taken as the k-th that was due: who swaps two of them sums up to the same.
     Arrival k was due at zero + k / rate. Zero is not known to the server; it is taken from the
-    most punctual arrival, whose lag so becomes 0. What all arrivals have in common, such as the way
+    most punctual arrival, which so becomes 0 s late. What all arrivals have in common, such as the way
     to the server, is therefore not in these figures, for no tool.
     """
     late_s = np.sort(came_s) - np.arange(came_s.size) / rate_rps
@@ -30,6 +30,6 @@ def fitted_lag_s(
     return late_s - late_s.min()
 
 
-def lag_of(late_s: NDArray[np.float64]) -> Lag:
+def lateness_of(late_s: NDArray[np.float64]) -> Lateness:
     """The figures of a table, from seconds."""
-    return Lag(*(np.quantile(late_s, (0.5, 0.99, 0.999, 1.0)) * 1000).tolist())
+    return Lateness(*(np.quantile(late_s, (0.5, 0.99, 0.999, 1.0)) * 1000).tolist())

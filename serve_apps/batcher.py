@@ -19,11 +19,11 @@ class BatcherArgs(ScalingArgs):
     """
 
     batch_time_s: float = Field(
-        default=0.1, ge=0, le=3600, description="How long a batch takes, whatever its size."
+        default=0.1, ge=0, le=3600, description="Time that a batch takes, whatever its size."
     )
     max_batch_size: int = Field(default=8, ge=1, description="Most requests in a batch.")
     batch_wait_timeout_s: float = Field(
-        default=0.2, ge=0, le=3600, description="How long a batch waits for more requests."
+        default=0.2, ge=0, le=3600, description="Time that a batch waits for more requests."
     )
     max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
     truth_file: TruthFilePath = None

@@ -24,10 +24,10 @@ class ColdStartArgs(ScalingArgs):
     """
 
     service_time_s: float = Field(
-        default=0.2, ge=0, le=3600, description="How long a request takes."
+        default=0.2, ge=0, le=3600, description="Time that a request takes."
     )
     init_time_s: float = Field(
-        default=1.0, ge=0, le=3600, description="How long the constructor of a replica takes."
+        default=1.0, ge=0, le=3600, description="Time that the constructor of a replica takes."
     )
     min_replicas: MinReplicas = 0
     max_ongoing_requests: MaxOngoingRequests = NEVER_FULL

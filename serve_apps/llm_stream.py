@@ -96,7 +96,7 @@ class Reply:
             self.first_token_s = self.last_token_s
 
     def object(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        """What every object of OpenAI's has, and its choices."""
+        """Fields that every object of OpenAI's has, and its choices."""
         return {
             "id": self._id,
             "object": kind,
@@ -119,7 +119,7 @@ class Reply:
         }
 
     def truth(self) -> dict[str, float | None]:
-        """What happened when, for a client whose figures are to be checked."""
+        """Return the times of the answer, for a client whose figures are to be checked."""
         return {
             "received_s": self.received_s,
             "first_token_s": self.first_token_s,
@@ -208,7 +208,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def wants_usage(asked: dict[str, Any]) -> bool:
-    """Whether the request's `stream_options` ask for a chunk with `usage` at the end."""
+    """Return whether `stream_options` ask for a chunk with `usage` at the end."""
     options = asked.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
 

@@ -15,7 +15,7 @@ class MultiplexedArgs(SleeperArgs):
     """The arguments of `serve_apps.multiplexed:app`."""
 
     load_time_s: float = Field(
-        default=0.5, ge=0, le=3600, description="How long a replica takes to load a model."
+        default=0.5, ge=0, le=3600, description="Time that a replica takes to load a model."
     )
     max_models: int = Field(
         default=3, ge=1, description="Models a replica holds; the least recently used makes room."

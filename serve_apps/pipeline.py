@@ -22,7 +22,7 @@ from serve_apps.scaling import (
 
 
 class IngressArgs(ScalingArgs):
-    """How `Ingress` scales. A request spends its whole time here, but only waits."""
+    """Scaling of `Ingress`. A request spends its whole time here, but only waits."""
 
     max_replicas: MaxReplicas = 2
     target_ongoing_requests: TargetOngoingRequests = 8.0
@@ -30,10 +30,10 @@ class IngressArgs(ScalingArgs):
 
 
 class FastArgs(ScalingArgs):
-    """How long a request takes in `Fast`, and how it scales."""
+    """Service time and scaling of `Fast`."""
 
     service_time_s: float = Field(
-        default=0.1, ge=0, le=3600, description="How long a request takes in this deployment."
+        default=0.1, ge=0, le=3600, description="Time that a request takes in this deployment."
     )
     max_replicas: MaxReplicas = 2
     max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
@@ -41,10 +41,10 @@ class FastArgs(ScalingArgs):
 
 
 class SlowArgs(ScalingArgs):
-    """How long a request takes in `Slow`, and how it scales."""
+    """Service time and scaling of `Slow`."""
 
     service_time_s: float = Field(
-        default=0.3, ge=0, le=3600, description="How long a request takes in this deployment."
+        default=0.3, ge=0, le=3600, description="Time that a request takes in this deployment."
     )
     target_ongoing_requests: TargetOngoingRequests = 3.0
     max_ongoing_requests: MaxOngoingRequests = NEVER_FULL

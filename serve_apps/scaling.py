@@ -34,10 +34,11 @@ LookBackPeriodS = Annotated[
     float, Field(gt=0, description="Window over which the controller averages those counts.")
 ]
 UpscaleDelayS = Annotated[
-    float, Field(ge=0, description="How long more replicas must be wanted before they are added.")
+    float,
+    Field(ge=0, description="Time for which more replicas must be wanted before they are added."),
 ]
 DownscaleDelayS = Annotated[
-    float, Field(ge=0, description="How long fewer replicas must be wanted before some stop.")
+    float, Field(ge=0, description="Time for which fewer replicas must be wanted before some stop.")
 ]
 DownscaleToZeroDelayS = Annotated[
     float | None,
@@ -47,12 +48,12 @@ GracefulShutdownWaitLoopS = Annotated[
     float, Field(ge=0, description="Time between two checks that a stopping replica is idle.")
 ]
 GracefulShutdownTimeoutS = Annotated[
-    float, Field(ge=0, description="When a replica that is still stopping gets killed.")
+    float, Field(ge=0, description="Time after which a replica that is still stopping gets killed.")
 ]
 
 
 class ScalingArgs(BaseModel):
-    """How one deployment scales.
+    """Scaling of one deployment.
 
     The defaults are far quicker than those of Serve, so that a load of 75 s on 2 cores
     (`5rps:15s,40rps:30s,5rps:30s`) shows a whole scale-up and scale-down. What the bounds here
@@ -100,7 +101,7 @@ AUTOSCALING_FIELDS = {
 
 
 def nest_dotted_names(given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as `{"group": {"member": 1}}` where they were given as `{"group.member": 1}`.
+    """Return arguments given as `{"group.member": 1}` as `{"group": {"member": 1}}`.
 
     Raises ValueError for a group that is given in both forms.
     """

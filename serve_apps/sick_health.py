@@ -21,16 +21,18 @@ class SickHealthArgs(SleeperArgs):
         default=None, description="Health checks fail while this exists; unset means never."
     )
     sick_replicas: Literal["all", "new"] = Field(
-        default="all", description="Which are sick; new means those constructed while it exists."
+        default="all", description="Sick replicas: all, or new (constructed while the file exists)."
     )
     mode: Literal["raise", "hang"] = Field(
-        default="raise", description="Whether a failing check raises, or ends with the sickness."
+        default="raise", description="A failing check raises, or hangs until the file is gone."
     )
     health_check_period_s: float = Field(
         default=1.0, gt=0, description="Time between the starts of two checks of a replica."
     )
     health_check_timeout_s: float = Field(
-        default=2.0, gt=0, description="When a check without an answer counts as failed."
+        default=2.0,
+        gt=0,
+        description="Time after which a check without an answer counts as failed.",
     )
 
     def deployment_options(self) -> dict[str, Any]:

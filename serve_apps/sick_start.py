@@ -23,10 +23,12 @@ class SickStartArgs(SleeperArgs):
     """
 
     failures: int = Field(
-        default=2, ge=-1, description="How many tries after the first replicas fail; -1 means all."
+        default=2,
+        ge=-1,
+        description="Number of failing tries after the first replicas; -1 means all.",
     )
     init_time_s: float = Field(
-        default=0.0, ge=0, le=3600, description="How long a try takes, failed or not."
+        default=0.0, ge=0, le=3600, description="Time that a try takes, failed or not."
     )
     state_file: str | None = Field(
         default=None,
@@ -34,7 +36,7 @@ class SickStartArgs(SleeperArgs):
     )
 
     def healthy_tries(self) -> int:
-        """How many tries succeed before the failures: one for each replica of the beginning."""
+        """Return the number of tries that succeed before the failures: one for each first replica."""
         return self.min_replicas if self.initial_replicas is None else self.initial_replicas
 
 

@@ -14,7 +14,7 @@ class SleeperArgs(ScalingArgs):
     """The arguments of `serve_apps.sleeper:app`, and of the applications that are it with a fault."""
 
     service_time_s: float = Field(
-        default=0.2, ge=0, le=3600, description="How long a request takes."
+        default=0.2, ge=0, le=3600, description="Time that a request takes."
     )
     truth_file: TruthFilePath = None
 

@@ -15,7 +15,7 @@ class SlowStartArgs(SleeperArgs):
     """The arguments of `serve_apps.slow_start:app`."""
 
     init_time_s: float = Field(
-        default=2.0, ge=0, le=3600, description="How long the constructor of a replica takes."
+        default=2.0, ge=0, le=3600, description="Time that the constructor of a replica takes."
     )
 
 

@@ -29,7 +29,7 @@ class StarvedArgs(SleeperArgs):
     release_after_s: float | None = Field(
         default=None,
         ge=0,
-        description="Time from its first request to when it lets them go; unset means never.",
+        description="Time from its first request until it releases them; unset means never.",
     )
     resources: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default={}, description="Custom resources that Ray reserves per replica, by name."
@@ -87,7 +87,7 @@ class Starved:
 
     @staticmethod
     def _is_first() -> bool:
-        """Whether no replica that is there was before this one."""
+        """Return whether this replica is the oldest of those that are there."""
         rank = serve.get_replica_context().rank
         return getattr(rank, "rank", rank) == 0  # the rank was a plain number in Ray 2.52
 

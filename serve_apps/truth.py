@@ -1,4 +1,4 @@
-"""What a replica itself saw, written down: the truth that measurements from outside are checked by."""
+"""Events that a replica itself saw, written down: the truth that measurements are checked by."""
 
 import json
 import os

@@ -36,12 +36,13 @@ from serve_apps.sleeper import Sleeper, SleeperArgs
 from serve_apps.slow_start import SlowStart, SlowStartArgs
 from serve_apps.starved import Starved, StarvedArgs
 from serve_apps.websocket_echo import WebsocketEcho, WebsocketEchoArgs
+from tools.app_arguments import page
 
 # Ray 2.60 calls metrics_interval_s deprecated, and reads nothing of what shall replace it.
 pytestmark = pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
 
 FOLDER = Path(serve_apps.__file__).parent
-DOC = FOLDER.parent / "docs" / "serve-apps.md"
+DOC = FOLDER.parent / "docs" / "serve-apps-arguments.md"
 ARGS: dict[str, type[BaseModel]] = {
     "sleeper": SleeperArgs,
     "cpu_bound": CpuBoundArgs,
@@ -301,9 +302,13 @@ def test_the_table_of_applications_needs_no_ray():
 def documented(section: str) -> dict[str, str]:
     """Argument to default, as the tables of one section of the document have them."""
     _, found, rest = DOC.read_text(encoding="utf-8").partition(f"\n## {section}\n")
-    assert found, f"docs/serve-apps.md has no section {section}"
+    assert found, f"docs/serve-apps-arguments.md has no section {section}"
     body = rest.partition("\n## ")[0]
     return dict(re.findall(r"^\| `([\w.]+)` \| (\S+) \|", body, flags=re.MULTILINE))
+
+
+def test_the_page_of_arguments_is_the_one_that_the_code_makes():
+    assert DOC.read_text(encoding="utf-8") == page()
 
 
 def own_defaults(model: type[BaseModel], prefix: str = "") -> dict[str, str]:

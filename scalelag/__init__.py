@@ -1,3 +1,3 @@
-"""scalelag: stepped load for Ray Serve, with probes that track the replicas."""
+"""A load test for Ray Serve autoscaling, with a probe that tracks the replicas."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -86,6 +86,15 @@ def test_every_page_that_the_code_mentions_is_there_with_its_heading():
     ] == []
 
 
+def test_every_path_in_the_architecture_is_there():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_]+/[\w./]*)`", text)
+    paths = [path for path in named if path.partition("/")[0] in CODE_FOLDERS]
+
+    assert len(paths) > 40
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_anchors_are_those_of_github():
     headings = ["Step lag", "A `--trace` file, replayed", "What-if", "[Time](x.md) and place"]
 

@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from reports.analysis.analyse import analyse
-from reports.analysis.charts.of_run import chart_series
 from reports.analysis.gates import parse_gate
 from reports.model.charts import Analysis
 from reports.render.html.report_page import render_html
@@ -37,7 +36,7 @@ def main() -> None:
     gates = [parse_gate(text) for text in recorded.info.options["gate"]]
     analysis = analyse(recorded, gates)
     draw_terminal(analysis, f"runs/{run.name}")
-    draw_page(render_html(analysis.report, chart_series(recorded, analysis.report)))
+    draw_page(render_html(analysis))
 
 
 def draw_terminal(analysis: Analysis, record: str) -> None:

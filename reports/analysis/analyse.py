@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
+from reports.analysis.charts.of_run import chart_series
 from reports.analysis.deployment import analyse_deployment
 from reports.analysis.diagnosis.weigh import leading
 from reports.analysis.gates import Gate, judge
-from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.analysis.lag.timeline import build_timeline
 from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.load_workers import worker_reports
 from reports.analysis.load.recovery import deployment_with, load_with, recoveries
+from reports.analysis.origin import run_origin
 from reports.analysis.validity import (
     Problem,
     invalid_through,
@@ -22,7 +23,7 @@ from reports.analysis.validity import (
     warnings,
 )
 from reports.model.causes import Cause, EvidenceReport, FailureReport, Finding
-from reports.model.charts import Analysis, Curves, Series
+from reports.model.charts import Analysis
 from reports.model.report import (
     GateResult,
     Report,
@@ -31,11 +32,9 @@ from reports.model.report import (
 )
 from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import CLUSTER_STATUS
-from scalelag.record.requests_file import RequestColumns, rows_from
+from scalelag.record.requests_file import rows_from
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
-
-_BIN_S = 1.0
 
 
 def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
@@ -84,7 +83,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps),
     )
-    return Analysis(report=report, curves=_curves(run, timelines, watched_s))
+    return Analysis(report, chart_series(run, report, timelines), run_origin(run.info))
 
 
 def _watched_s(run: RecordedRun) -> float:
@@ -190,28 +189,3 @@ def _run_summary(info: RunInfo, watched_s: float) -> RunSummary:
         embedded=info.target.embedded,
         workers=info.workers,
     )
-
-
-def _curves(run: RecordedRun, timelines: dict[str, Timeline], watched_s: float) -> Curves:
-    zero_s = run.info.zero_s
-    bins = max(1, int(np.ceil(watched_s / _BIN_S)))
-    return Curves(
-        bin_s=_BIN_S,
-        times_s=tuple(float(i * _BIN_S) for i in range(bins)),
-        offered_rps=_rate(run.requests, zero_s, bins, completed=False),
-        completed_rps=_rate(run.requests, zero_s, bins, completed=True),
-        replicas={
-            key: Series(
-                times_s=tuple(look.received_s - zero_s for look in timeline.looks),
-                running=tuple(look.running for look in timeline.looks),
-                target=tuple(look.target for look in timeline.looks),
-            )
-            for key, timeline in timelines.items()
-        },
-    )
-
-
-def _rate(rows: RequestColumns, zero_s: float, bins: int, *, completed: bool) -> tuple[float, ...]:
-    chosen = rows.intended_s[rows.error < 0] if completed else rows.intended_s
-    counts, _ = np.histogram(chosen - zero_s, bins=bins, range=(0.0, bins * _BIN_S))
-    return tuple(float(count) / _BIN_S for count in counts)

@@ -1,36 +1,10 @@
-"""What the charts of a page draw, over seconds since the plan's start: as much as a page can hold."""
+"""Chart series of the terminal and of pages, in seconds since the plan's start."""
 
 from typing import Literal
 
 import msgspec
 
 from reports.model.report import Report
-
-
-class Series(msgspec.Struct, frozen=True):
-    """Curves of one deployment over seconds since the plan's start."""
-
-    times_s: tuple[float, ...]
-    running: tuple[int, ...]
-    target: tuple[int | None, ...]
-
-
-class Curves(msgspec.Struct, frozen=True):
-    """What charts draw: requests per second by intended start, in bins of `bin_s`, and replicas."""
-
-    bin_s: float
-    times_s: tuple[float, ...]
-    offered_rps: tuple[float, ...]
-    completed_rps: tuple[float, ...]
-    replicas: dict[str, Series]
-
-
-class Analysis(msgspec.Struct, frozen=True):
-    """A run, analysed: the report, and the curves that go with it."""
-
-    report: Report
-    curves: Curves
-
 
 BarState = Literal["allocate", "initialize", "mark_running", "RUNNING", "STOPPING"]
 
@@ -75,12 +49,16 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class ReplicaBar(msgspec.Struct, frozen=True):
-    """The life of a replica; `critical_in` are the steps whose critical replica it was."""
+    """The life of a replica; `critical_in` are the steps whose critical replica it was.
+
+    `log_file` is its log on its node, below Ray's log directory; None if it is not known.
+    """
 
     replica: str
     node: str | None
     stretches: tuple[Stretch, ...]
     critical_in: tuple[int, ...] = ()
+    log_file: str | None = None
 
 
 class DecisionMark(msgspec.Struct, frozen=True):
@@ -102,7 +80,7 @@ class DeploymentCharts(msgspec.Struct, frozen=True):
 
 
 class Band(msgspec.Struct, frozen=True):
-    """A time of which something is to be said."""
+    """A stretch of time in which charts are shaded, and the reason."""
 
     from_s: float
     to_s: float
@@ -110,11 +88,37 @@ class Band(msgspec.Struct, frozen=True):
 
 
 class Charts(msgspec.Struct, frozen=True):
-    """Everything that is drawn of one run; `thinned` says in sentences what was left out."""
+    """Chart series of one run.
+
+    `deployments` are those that scale, without the last `undrawn` of them. `thinned` says in
+    sentences what was left out.
+    """
 
     end_s: float
     load: LoadBins
     deployments: dict[str, DeploymentCharts]
+    undrawn: int = 0
     unseen: tuple[Band, ...] = ()
     restarts: tuple[Band, ...] = ()
     thinned: tuple[str, ...] = ()
+
+
+class RunOrigin(msgspec.Struct, frozen=True):
+    """What the record knows about how the run was made, beyond its report.
+
+    `command` makes the run again; secrets are not part of it. None is not recorded.
+    """
+
+    command: str | None = None
+    path: str | None = None
+    method: str | None = None
+    locustfile: str | None = None
+    user_classes: tuple[str, ...] = ()
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """An analysed run: everything that renderers are given."""
+
+    report: Report
+    charts: Charts
+    origin: RunOrigin = RunOrigin()

@@ -1,4 +1,4 @@
-"""What a report can be rendered as, by name."""
+"""Formats of a report, by name."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from reports.analysis.charts.of_run import chart_series
 from reports.model.charts import Analysis
 from reports.model.report import Report
 from reports.render.csv_steps import render_csv
@@ -18,7 +17,7 @@ from reports.render.junit import render_junit
 from reports.render.markdown import render_markdown
 from reports.render.terminal.report import render_terminal
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED
-from scalelag.record.run_dir import HTML_FILE, RecordedRun
+from scalelag.record.run_dir import HTML_FILE
 
 
 def exit_code(report: Report, *, strict: bool) -> int:
@@ -36,7 +35,7 @@ _TERMINAL_WIDTH = 120
 
 
 class Format(StrEnum):
-    """What a report can be rendered as."""
+    """Formats of a report."""
 
     TERMINAL = "terminal"
     JSON = "json"
@@ -47,9 +46,8 @@ class Format(StrEnum):
 
 
 class Rendering(msgspec.Struct, frozen=True):
-    """What renderers are given: `record` is where the run directory is, `strict` how it was judged."""
+    """Input of a renderer: `record` is the path of the run directory, `strict` how it was judged."""
 
-    run: RecordedRun
     analysis: Analysis
     record: str
     strict: bool = False
@@ -75,15 +73,10 @@ def _terminal(what: Rendering) -> bytes:
     return text.getvalue().encode()
 
 
-def _html(what: Rendering) -> bytes:
-    report = what.analysis.report
-    return render_html(report, chart_series(what.run, report))
-
-
 _RENDERERS: Final[Mapping[Format, Callable[[Rendering], bytes]]] = {
     Format.TERMINAL: _terminal,
     Format.JSON: lambda what: render_json(what.analysis.report),
-    Format.HTML: _html,
+    Format.HTML: lambda what: render_html(what.analysis),
     Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record),
     Format.JUNIT: lambda what: render_junit(what.analysis.report, strict=what.strict),
     Format.CSV: lambda what: render_csv(what.analysis.report),

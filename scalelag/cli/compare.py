@@ -97,10 +97,11 @@ def _read(paths: list[Path], *, drawn: bool) -> Side:
     found: Side = {}
     for path in (run for named in paths for run in _runs_in(named)):
         recorded = load_run(path)
-        report = analyse(recorded).report
+        analysis = analyse(recorded)
+        report = analysis.report
         if report.verdict == "invalid":
             raise UsageError(f"{path} is invalid: {'; '.join(report.reasons)}.")
-        lines = run_lines(recorded, report) if drawn else None
+        lines = run_lines(analysis.charts) if drawn else None
         found[str(path)] = AnalysedRun(recorded.info, report, lines)
     return found
 

@@ -50,7 +50,7 @@ def report(
     if output is None and output_format is Format.TERMINAL:
         render_terminal(analysis, Console(), str(run))
         return exit_code(analysis.report, strict=strict)
-    rendered = render(Rendering(recorded, analysis, str(run), strict), output_format)
+    rendered = render(Rendering(analysis, str(run), strict), output_format)
     if output is None and output_format is Format.HTML:
         write_file(run / HTML_FILE, rendered)
         print(run / HTML_FILE)

@@ -12,13 +12,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(GOLDEN))  # the hand-built analyses, and the stored runs, are theirs
 
-import drawn  # noqa: E402
 import samples  # noqa: E402
 import sides  # noqa: E402
 import traced  # noqa: E402
 
 from reports.analysis.analyse import analyse  # noqa: E402
-from reports.analysis.charts.of_run import chart_series  # noqa: E402
 from reports.analysis.gates import parse_gate  # noqa: E402
 from reports.render.html.report_page import render_html  # noqa: E402
 from scalelag.record.run_dir import load_run  # noqa: E402
@@ -82,12 +80,10 @@ def written(tmp_path_factory) -> Callable[[str], Path]:
         if name.startswith("compared-"):
             return sides.BUILT[name.removeprefix("compared-")]().page()
         if name in built:
-            analysis = built[name]()
-            return render_html(analysis.report, drawn.charts(analysis))
+            return render_html(built[name]())
         recorded = load_run(GOLDEN / "stored" / name)
         gates = [parse_gate(text) for text in recorded.info.options["gate"]]
-        report = analyse(recorded, gates).report
-        return render_html(report, chart_series(recorded, report))
+        return render_html(analyse(recorded, gates))
 
     return write
 

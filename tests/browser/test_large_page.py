@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from reports.analysis.analyse import analyse
-from reports.analysis.charts.of_run import chart_series
 from reports.model.causes import Evidence, FailureReport, Finding
 from reports.render.html.report_page import render_html
 from scalelag.record.requests_file import RequestColumns
@@ -87,7 +86,8 @@ def requests(zero_s: float) -> RequestColumns:
 @pytest.fixture(scope="module")
 def crowded_page(tmp_path_factory):
     run = crowded()
-    report = analyse(run).report
+    analysis = analyse(run)
+    report = analysis.report
     (deployment,) = report.deployments.values()
     steps = tuple(
         msgspec.structs.replace(deployment.steps[1 + i % 2], index=i, at_s=i * HOURS_S / STEPS)
@@ -110,7 +110,7 @@ def crowded_page(tmp_path_factory):
         warnings=("something to know " * 10,) * 2000,
     )
     path = tmp_path_factory.mktemp("crowded") / "report.html"
-    path.write_bytes(render_html(report, chart_series(run, report)))
+    path.write_bytes(render_html(msgspec.structs.replace(analysis, report=report)))
     return path
 
 

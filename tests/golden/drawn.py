@@ -1,9 +1,8 @@
-"""Charts of the hand-built analyses: what would be drawn of them, made from their curves."""
+"""Charts of the hand-built analyses."""
 
-from samples import HOSTILE
+from itertools import pairwise
 
 from reports.model.charts import (
-    Analysis,
     Band,
     Charts,
     DecisionMark,
@@ -11,25 +10,32 @@ from reports.model.charts import (
     LoadBins,
     ReplicaBar,
     ReplicaCurve,
-    Series,
     Stretch,
 )
 
+HOSTILE = "[red]x[/red]<script>"
 
-def charts(analysis: Analysis) -> Charts:
-    """Curves as they are, two replicas a deployment (one whose name means harm), one decision."""
-    curves = analysis.curves
-    end_s = max(1.0, analysis.report.run.duration_s)
-    scaling = {
-        key: series
-        for key, series in curves.replicas.items()
-        if analysis.report.deployments[key].autoscaling is not None
-    }
+
+def curve(*changes: tuple[float, int, int | None], end_s: float = 170.0) -> ReplicaCurve:
+    """Replicas of a deployment; `changes` are (from when on, RUNNING, target)."""
+    seen = [*changes, (end_s, *changes[-1][1:])]
+    return ReplicaCurve(
+        times_s=tuple(float(at_s) for at_s, _, _ in seen),
+        starting=(0,) * len(seen),
+        running=tuple(running for _, running, _ in seen),
+        stopping=(0,) * len(seen),
+        target=tuple(target for _, _, target in seen),
+    )
+
+
+def charts(levels: dict[float, float], ends_s: int, *, gap: bool = False, **replicas: ReplicaCurve):
+    """Charts of `ends_s` seconds; `levels` are rates by the second from which on they hold."""
+    offered = [next(v for at_s, v in reversed(levels.items()) if at_s <= t) for t in range(ends_s)]
     return Charts(
-        end_s=end_s,
-        load=bins(curves.times_s or (0.0,), curves.offered_rps or (0.0,)),
-        deployments={key: deployment(series, end_s) for key, series in scaling.items()},
-        unseen=(Band(61.2, 63.9, "answer 503"),) if analysis.report.probe.gaps else (),
+        end_s=max(1.0, float(ends_s)),
+        load=bins(tuple(map(float, range(ends_s))) or (0.0,), tuple(offered) or (0.0,)),
+        deployments={key: deployment(own, ends_s) for key, own in replicas.items()},
+        unseen=(Band(61.2, 63.9, "answer 503"),) if gap else (),
         thinned=(f"{HOSTILE}: 1,000 of 2,000 replicas are drawn",),
     )
 
@@ -49,18 +55,10 @@ def bins(from_s: tuple[float, ...], offered_rps: tuple[float, ...]) -> LoadBins:
     )
 
 
-def deployment(series: Series, end_s: float) -> DeploymentCharts:
-    count = len(series.times_s)
+def deployment(own: ReplicaCurve, end_s: float) -> DeploymentCharts:
+    """Two replicas, one of them with a name that means harm, and the decisions of the curve."""
     return DeploymentCharts(
-        curve=ReplicaCurve(
-            times_s=series.times_s[::50],
-            starting=(0,) * len(series.times_s[::50]),
-            running=series.running[::50],
-            stopping=(0,) * len(series.times_s[::50]),
-            target=series.target[::50],
-        )
-        if count
-        else ReplicaCurve((), (), (), (), ()),
+        curve=own,
         bars=(
             ReplicaBar("g9aifu0c", "4be1", (Stretch("RUNNING", 0.0, end_s),)),
             ReplicaBar(
@@ -73,7 +71,12 @@ def deployment(series: Series, end_s: float) -> DeploymentCharts:
                     Stretch("STOPPING", 100.0, 102.0),
                 ),
                 critical_in=(1,),
+                log_file=f"/serve/replica_{HOSTILE}.log",
             ),
         ),
-        decisions=(DecisionMark(25.0, 24.9, 25.1, 1, 4),),
+        decisions=tuple(
+            DecisionMark(at_s, at_s - 0.1, at_s + 0.1, before or 0, after or 0)
+            for (_, before), (at_s, after) in pairwise(zip(own.times_s, own.target, strict=True))
+            if before != after
+        ),
     )

@@ -4,8 +4,9 @@
 """
 
 import msgspec
+from drawn import HOSTILE, charts, curve
 
-from reports.model.charts import Analysis, Curves, Series
+from reports.model.charts import Analysis
 from reports.model.intervals import Span, longer_than
 from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
 from reports.model.report import GateResult, ProbeReport, Report, RunSummary
@@ -20,7 +21,6 @@ from reports.model.steps import (
 )
 from scalelag.record.run_info import LintFinding, Versions
 
-HOSTILE = "[red]x[/red]<script>"
 HOSTILE_KEY = f"{HOSTILE}/Proxy\x1b[31m\u202e"
 EDGES_S = (0.0, 20.0, 50.0, 80.0, 110.0, 140.0)
 LEVELS = (5.0, 40.0, 400.0, 400.0, 5.0, 0.0)
@@ -307,18 +307,7 @@ def report(**fields: object) -> Report:
     return Report(**(known | fields))
 
 
-def series(*changes: tuple[float, int, int | None], ends_s: int = WATCHED_END_S) -> Series:
-    """A look every 0.2 s; `changes` are (from when on, RUNNING, target)."""
-    times_s = [i / 5 for i in range(5 * ends_s)]
-    seen = [next(c for c in reversed(changes) if c[0] <= t) for t in times_s]
-    return Series(
-        times_s=tuple(times_s),
-        running=tuple(running for _, running, _ in seen),
-        target=tuple(target for _, _, target in seen),
-    )
-
-
-SCALING = series(
+SCALING = curve(
     (0, 1, 1),
     (25, 1, 3),
     (27, 2, 4),
@@ -329,18 +318,6 @@ SCALING = series(
     (118, 8, 1),
     (122.6, 1, 1),
 )
-
-
-def curves(levels: dict[float, float], ends_s: int, **replicas: Series) -> Curves:
-    """`levels` by the second from which on they hold, `ends_s` seconds in all."""
-    offered = [next(v for at_s, v in reversed(levels.items()) if at_s <= t) for t in range(ends_s)]
-    return Curves(
-        bin_s=1.0,
-        times_s=tuple(float(t) for t in range(ends_s)),
-        offered_rps=tuple(offered),
-        completed_rps=tuple(min(level, 320.0) for level in offered),
-        replicas=dict(replicas),
-    )
 
 
 LINT = (
@@ -422,16 +399,16 @@ def busy() -> Analysis:
             warnings=warnings,
             lint=LINT,
         ),
-        curves=curves(
+        charts=charts(
             dict(zip(EDGES_S, LEVELS, strict=True)),
             WATCHED_END_S,
+            gap=True,
             **{
                 "default/Sleeper": SCALING,
-                HOSTILE_KEY: series((0, 2, None), (40, 3, None), (140, 2, None)),
-                "llm/Model": series((0, 1, 1), (25, 1, 4), (29.3, 4, 4)),
-                "llm/Router": series((0, 1, None)),
-                "llm/Cache": series((0, 1, 1)),
-                "llm/Guard": series((0, 1, 1)),
+                HOSTILE_KEY: curve((0, 2, None), (40, 3, None), (140, 2, None)),
+                "llm/Model": curve((0, 1, 1), (25, 1, 4), (29.3, 4, 4)),
+                "llm/Cache": curve((0, 1, 1)),
+                "llm/Guard": curve((0, 1, 1)),
             },
         ),
     )
@@ -467,18 +444,18 @@ def calm() -> Analysis:
             },
             load=calm_load(),
         ),
-        curves=curves(
+        charts=charts(
             {0: 5.0, 20: 40.0, 50: 5.0, 80: 0.0},
             105,
             **{
-                "default/Sleeper": series(
+                "default/Sleeper": curve(
                     (0, 1, 1),
                     (25, 1, 3),
                     (27, 2, 4),
                     (29.3, 4, 4),
                     (58.3, 4, 1),
                     (62.7, 1, 1),
-                    ends_s=105,
+                    end_s=105.0,
                 )
             },
         ),
@@ -538,5 +515,5 @@ def interrupted() -> Analysis:
             probe=probe(polls=0, interval_s=None, observer_share=None),
             warnings=("default/Sleeper: the probe never saw this deployment",),
         ),
-        curves=Curves(bin_s=1.0, times_s=(), offered_rps=(), completed_rps=(), replicas={}),
+        charts=charts({}, 0),
     )

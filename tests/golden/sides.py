@@ -35,13 +35,9 @@ class Compared(NamedTuple):
 
 def compared(base: Mapping[str, RecordedRun], candidate: Mapping[str, RecordedRun]) -> Compared:
     """As `scalelag compare --allow-differences` does it."""
-    reports = [
-        {name: analyse(run).report for name, run in side.items()} for side in (base, candidate)
-    ]
-    lines = [
-        [run_lines(run, own[name]) for name, run in side.items()]
-        for side, own in zip((base, candidate), reports, strict=True)
-    ]
+    sides = [{name: analyse(run) for name, run in side.items()} for side in (base, candidate)]
+    reports = [{name: one.report for name, one in side.items()} for side in sides]
+    lines = [[run_lines(one.charts) for one in side.values()] for side in sides]
     differences = run_differences([run.info for side in (base, candidate) for run in side.values()])
     found = compare(reports[0], reports[1], differences=differences)
     return Compared(found, reports[0] | reports[1], compared_lines(*lines))

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 import sides
 from expected_files import EXPECTED, checked
-from page import Page
+from page import Page, structure
 from samples import HOSTILE
 
 from reports.analysis.charts.of_run import MOST_CHANGES
@@ -40,7 +40,7 @@ def figures_in(text: str) -> dict[str, dict]:
 
 
 def test_the_comparison_of_the_stored_runs_is_as_expected():
-    checked(EXPECTED / "comparison" / "stored.html", text_of("stored").encode())
+    checked(EXPECTED / "comparison" / "stored.html", structure(text_of("stored").encode()))
 
 
 # --- as every page ---------------------------------------------------------------------------

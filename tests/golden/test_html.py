@@ -1,6 +1,6 @@
 """The page of a run, compared with the files in expected/, and read for what it must say.
 
-The goldens are of two stored runs, without plotly's script.
+The goldens are of two stored runs, without style, scripts and data: structure and words.
 """
 
 import json
@@ -9,13 +9,11 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from drawn import charts
 from expected_files import EXPECTED, checked
-from page import Page
+from page import Page, structure
 from samples import HOSTILE
-from stored_runs import RUNS, analysed, recorded
+from stored_runs import RUNS, analysed
 
-from reports.analysis.charts.of_run import chart_series
 from reports.render.html.report_page import render_html
 from reports.render.html.shell import script
 
@@ -28,18 +26,16 @@ def page(sample):
     def build(name: str, **fields: object) -> str:
         analysis = sample(name)
         report = msgspec.structs.replace(analysis.report, **fields)
-        return render_html(report, charts(analysis), PLOTLY).decode()
+        return render_html(msgspec.structs.replace(analysis, report=report), PLOTLY).decode()
 
     return build
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_page_of_a_stored_run_is_as_expected(name):
-    report = analysed(name).report
+    page = render_html(analysed(name), PLOTLY)
 
-    page = render_html(report, chart_series(recorded(name), report), PLOTLY)
-
-    checked(EXPECTED / f"{name}.html", page)
+    checked(EXPECTED / f"{name}.html", structure(page))
 
 
 def test_every_file_belongs_to_a_test():

@@ -1,6 +1,7 @@
 """An analysis with what logs tell: exact phases, floors, causes with evidence, failed requests."""
 
 import msgspec
+from drawn import charts
 from samples import (
     CENSORED,
     END,
@@ -9,7 +10,6 @@ from samples import (
     START,
     UP,
     calm,
-    curves,
     deployment,
     report,
     span,
@@ -119,5 +119,5 @@ def traced() -> Analysis:
             failures=failures,
             evidence=EvidenceReport(log_lines=41, snapshots=3, node_error_s={"4be1": 0.004}),
         ),
-        curves=curves({0: 5.0, 20: 40.0}, 60, **{HOSTILE_KEY: SCALING}),
+        charts=charts({0: 5.0, 20: 40.0}, 60, **{HOSTILE_KEY: SCALING}),
     )

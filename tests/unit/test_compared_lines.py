@@ -29,8 +29,7 @@ def value_at(line: Line, at_s: float) -> float | None:
 
 @pytest.fixture(scope="module")
 def demo():
-    recorded = load_run(STORED)
-    return run_lines(recorded, analyse(recorded).report)
+    return run_lines(analyse(load_run(STORED)).charts)
 
 
 def test_a_line_keeps_its_value_until_the_next_and_has_none_beyond():

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.analyse import analyse
-from reports.analysis.charts.of_run import chart_series
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
 from reports.render.html.replica_figures import lives_figure, replicas_figure
@@ -88,9 +87,8 @@ def colored(value):
 
 
 def figures_of(run):
-    recorded = load_run(STORED / run)
-    report = analyse(recorded).report
-    charts = chart_series(recorded, report)
+    analysis = analyse(load_run(STORED / run))
+    report, charts = analysis.report, analysis.charts
     ((key, deployment),) = report.deployments.items()
     return [
         load_figure(report, charts),

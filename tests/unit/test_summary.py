@@ -231,16 +231,16 @@ def test_a_report_tells_how_well_replicas_were_watched(good: Report):
     assert good.probe.gap_s == pytest.approx(0.45, abs=0.01)  # after the last poll
 
 
-def test_curves_count_requests_in_bins_of_a_second():
-    curves = analyse(recorded()).curves
+def test_charts_count_requests_in_bins_of_a_second():
+    charts = analyse(recorded()).charts
 
-    assert curves.bin_s == 1.0
-    assert len(curves.times_s) == len(curves.offered_rps) == 100
-    assert curves.offered_rps[:20] == (5.0,) * 20
-    assert curves.offered_rps[20:60] == (40.0,) * 40
-    assert sum(curves.offered_rps) == sum(curves.completed_rps) == REQUESTS
-    assert curves.replicas[KEY].running[-1] == 1
-    assert max(curves.replicas[KEY].running) == 3
+    assert charts.load.bin_s == 1.0
+    assert len(charts.load.from_s) == len(charts.load.offered_rps) == 100
+    assert charts.load.offered_rps[:20] == (5.0,) * 20
+    assert charts.load.offered_rps[20:60] == (40.0,) * 40
+    assert sum(charts.load.offered_rps) == sum(charts.load.completed_rps) == REQUESTS
+    assert charts.deployments[KEY].curve.running[-1] == 1
+    assert max(charts.deployments[KEY].curve.running) == 3
 
 
 def test_a_report_survives_its_file(good: Report):

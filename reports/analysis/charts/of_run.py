@@ -1,6 +1,6 @@
-"""From a run and its report to what charts draw of it, thinned to what one page can hold."""
+"""Chart series of a run, thinned to what one page can hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reports.analysis.charts.load_bins import load_bins
 from reports.analysis.charts.replica_curves import (
@@ -9,21 +9,22 @@ from reports.analysis.charts.replica_curves import (
     replica_curve,
     some_bars,
 )
-from reports.analysis.lag.timeline import build_timeline
+from reports.analysis.lag.timeline import Timeline
 from reports.model.charts import Band, Charts, DeploymentCharts
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport
+from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
 MOST_DEPLOYMENTS = 12
 MOST_CHANGES = 1000
-MOST_REPLICAS = 1000
-MOST_DECISIONS = 1000
 MOST_BANDS = 40
 
 
-def chart_series(run: RecordedRun, report: Report) -> Charts:
-    """What charts draw of `run`, whose `report` says how long it was watched and what was critical."""
+def chart_series(
+    run: RecordedRun, report: Report, timelines: Mapping[DeploymentKey, Timeline]
+) -> Charts:
+    """Chart series of `run`; `report` and `timelines` are its analysis so far."""
     zero_s, end_s = run.info.zero_s, max(1.0, report.run.duration_s)
     load = load_bins(run.requests, zero_s, end_s)
     shown = scaling(report)[:MOST_DEPLOYMENTS]
@@ -34,12 +35,15 @@ def chart_series(run: RecordedRun, report: Report) -> Charts:
         notes.append(f"{left_out} more deployments that scale are not drawn")
     deployments: dict[str, DeploymentCharts] = {}
     for key in shown:
-        deployments[key], thinned = _deployment(run, key, report, end_s, len(shown))
+        deployments[key], thinned = _deployment(
+            run, key, timelines[key], report.deployments[key], end_s, MOST_CHANGES // len(shown)
+        )
         notes += [f"{key}: {text}" for text in thinned]
     return Charts(
         end_s=end_s,
         load=load,
         deployments=deployments,
+        undrawn=left_out,
         unseen=unseen_bands(run),
         restarts=restart_bands(run),
         thinned=tuple(notes),
@@ -47,7 +51,7 @@ def chart_series(run: RecordedRun, report: Report) -> Charts:
 
 
 def unseen_bands(run: RecordedRun) -> tuple[Band, ...]:
-    """When the probe saw nothing, the shortest first; of very many the longest."""
+    """Stretches in which the probe saw nothing, the shortest first; of very many the longest."""
     zero_s = run.info.zero_s
     unseen = [
         Band(max(0.0, gap.from_s - zero_s), gap.to_s - zero_s, gap.reason)
@@ -58,7 +62,7 @@ def unseen_bands(run: RecordedRun) -> tuple[Band, ...]:
 
 
 def restart_bands(run: RecordedRun) -> tuple[Band, ...]:
-    """Between which looks the Serve controller restarted; of very many the first."""
+    """Restarts of the Serve controller, each between two polls; of very many the first."""
     zero_s = run.info.zero_s
     return tuple(
         Band(row.lo_s - zero_s, row.hi_s - zero_s, "the Serve controller restarted")
@@ -85,20 +89,29 @@ def _width_s(band: Band) -> float:
 
 
 def _deployment(
-    run: RecordedRun, key: str, report: Report, end_s: float, drawn: int
+    run: RecordedRun,
+    key: DeploymentKey,
+    timeline: Timeline,
+    report: DeploymentReport,
+    end_s: float,
+    most: int,
 ) -> tuple[DeploymentCharts, list[str]]:
-    """The charts of one of `drawn` deployments, and what was left out of them."""
-    info = run.info
-    timeline = build_timeline(key, run.polls, run.transitions, run.events, info.clock)
-    curve, is_thinned = replica_curve(key, run.polls, info.zero_s, MOST_CHANGES // drawn)
-    every_bar = replica_bars(timeline, _critical(report.deployments[key]), info.zero_s, end_s)
-    bars = some_bars(every_bar, MOST_REPLICAS // drawn)
-    every_decision = decision_marks(timeline, info.zero_s)
-    decisions = every_decision[: MOST_DECISIONS // drawn]
+    """Return the charts of `key`, `most` changes of each kind, and what was left out of them."""
+    zero_s = run.info.zero_s
+    curve, is_thinned = replica_curve(key, run.polls, zero_s, most)
+    every_bar = replica_bars(timeline, _critical(report), _log_files(run), zero_s, end_s)
+    bars = some_bars(every_bar, most)
+    every_decision = decision_marks(timeline, zero_s)
+    decisions = every_decision[:most]
     notes = ["of its replica counts only the extremes are drawn"] if is_thinned else []
     notes += _left_out("replicas", bars, every_bar)
     notes += _left_out("decisions", decisions, every_decision)
     return DeploymentCharts(curve, tuple(bars), tuple(decisions)), notes
+
+
+def _log_files(run: RecordedRun) -> dict[str, str]:
+    """Log files by replica."""
+    return {row.replica: row.log_file for row in run.transitions if row.log_file is not None}
 
 
 def _critical(deployment: DeploymentReport) -> dict[str, list[int]]:

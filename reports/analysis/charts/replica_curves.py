@@ -75,15 +75,20 @@ def _thinned(changes: Sequence[_Seen], most: int) -> list[_Seen]:
 
 
 def replica_bars(
-    timeline: Timeline, critical: Mapping[str, Sequence[int]], zero_s: float, end_s: float
+    timeline: Timeline,
+    critical: Mapping[str, Sequence[int]],
+    log_files: Mapping[str, str],
+    zero_s: float,
+    end_s: float,
 ) -> list[ReplicaBar]:
-    """The replicas by the moment at which they began; `critical` has the steps by replica."""
+    """Replicas by the moment at which they began; `critical` has steps, `log_files` logs by replica."""
     bars = [
         ReplicaBar(
             replica=life.replica,
             node=life.node,
             stretches=tuple(_stretches(life, zero_s, end_s)),
             critical_in=tuple(critical.get(life.replica, ())),
+            log_file=log_files.get(life.replica),
         )
         for life in timeline.replicas
     ]

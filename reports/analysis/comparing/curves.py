@@ -1,24 +1,13 @@
-"""What a comparison draws: the curves of each run, over seconds since its plan's start, and medians."""
+"""Chart series of a comparison: those of each run over seconds since its plan's start, and medians."""
 
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
-from reports.analysis.charts.load_bins import load_bins
-from reports.analysis.charts.of_run import (
-    MOST_BANDS,
-    MOST_CHANGES,
-    MOST_DEPLOYMENTS,
-    restart_bands,
-    scaling,
-    unseen_bands,
-)
-from reports.analysis.charts.replica_curves import replica_curve
-from reports.model.charts import Band
+from reports.analysis.charts.of_run import MOST_BANDS, MOST_DEPLOYMENTS
+from reports.model.charts import Band, Charts
 from reports.model.comparison import ComparedLines, Line, Lines, LoadName, ReplicasName, SideLines
-from reports.model.report import Report
-from scalelag.record.run_dir import RecordedRun
 
 MOST_RUNS = 8
 MOST_POINTS = 1000
@@ -28,7 +17,7 @@ _REPLICAS: tuple[ReplicasName, ...] = ("running", "target")
 
 
 class RunLines(msgspec.Struct, frozen=True):
-    """What is drawn of one run; the load is in bins of `bin_s`."""
+    """Lines of one run; the load is in bins of `bin_s`, and `undrawn` deployments have none."""
 
     end_s: float
     bin_s: float
@@ -36,19 +25,14 @@ class RunLines(msgspec.Struct, frozen=True):
     replicas: dict[str, dict[ReplicasName, Line]]
     unseen: tuple[Band, ...]
     restarts: tuple[Band, ...]
+    undrawn: int = 0
 
 
-def run_lines(run: RecordedRun, report: Report) -> RunLines:
-    """What a comparison draws of `run`, so that the run itself need not be kept."""
-    zero_s, end_s = run.info.zero_s, max(1.0, report.run.duration_s)
-    bins = load_bins(run.requests, zero_s, end_s)
-    keys = scaling(report)
-    curves = {
-        key: replica_curve(key, run.polls, zero_s, max(4, MOST_CHANGES // len(keys)))[0]
-        for key in keys
-    }
+def run_lines(charts: Charts) -> RunLines:
+    """Chart series of a run as a comparison needs them."""
+    bins = charts.load
     return RunLines(
-        end_s=end_s,
+        end_s=charts.end_s,
         bin_s=bins.bin_s,
         load={
             name: Line(bins.from_s, getattr(bins, name), bins.from_s[-1] + bins.bin_s)
@@ -56,14 +40,15 @@ def run_lines(run: RecordedRun, report: Report) -> RunLines:
         },
         replicas={
             key: {
-                name: Line(curve.times_s, getattr(curve, name), curve.times_s[-1])
+                name: Line(own.curve.times_s, getattr(own.curve, name), own.curve.times_s[-1])
                 for name in _REPLICAS
             }
-            for key, curve in curves.items()
-            if curve.times_s
+            for key, own in charts.deployments.items()
+            if own.curve.times_s
         },
-        unseen=unseen_bands(run),
-        restarts=restart_bands(run),
+        unseen=charts.unseen,
+        restarts=charts.restarts,
+        undrawn=charts.undrawn,
     )
 
 
@@ -79,8 +64,12 @@ def compared_lines(base: Sequence[RunLines], candidate: Sequence[RunLines]) -> C
         deployments=shown,
         unseen=tuple(band for run in runs for band in run.unseen)[:MOST_BANDS],
         restarts=tuple(band for run in runs for band in run.restarts)[:MOST_BANDS],
-        thinned=tuple(_thinned(base, candidate, len(keys) - len(shown))),
+        thinned=tuple(_thinned(base, candidate, _left_out(runs, keys, shown))),
     )
+
+
+def _left_out(runs: Sequence[RunLines], keys: Sequence[str], shown: Sequence[str]) -> int:
+    return len(keys) - len(shown) + max((run.undrawn for run in runs), default=0)
 
 
 def _side(runs: Sequence[RunLines], keys: Sequence[str]) -> SideLines:

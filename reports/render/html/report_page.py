@@ -2,7 +2,7 @@
 
 import msgspec
 
-from reports.model.charts import Charts
+from reports.model.charts import Analysis, Charts
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport
 from reports.render.html.axes import views
@@ -92,8 +92,9 @@ class DeploymentPart(msgspec.Struct, frozen=True):
     figures: tuple[Figure, ...]
 
 
-def render_html(report: Report, charts: Charts, plotly: Script | None = None) -> bytes:
+def render_html(analysis: Analysis, plotly: Script | None = None) -> bytes:
     """The page in UTF-8. `plotly` is put in place of plotly.js, which makes 4.8 MB of it."""
+    report, charts = analysis.report, analysis.charts
     parts = [
         _deployment_part(number, key, report, charts)
         for number, key in enumerate(report.deployments, start=1)

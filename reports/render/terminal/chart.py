@@ -12,8 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.charts.of_run import scaling
-from reports.model.charts import Analysis, Curves, Series
+from reports.model.charts import Charts, LoadBins, ReplicaCurve
 from reports.render.terminal.layout import INDENT, emit, flow, room
 from reports.render.text import level, sanitized
 
@@ -32,10 +31,9 @@ _LOAD_HEADROOM, _REPLICA_HEADROOM = 1.1, 1.25  # unequal, so that the two tops d
 Curve = tuple[list[float], list[float]]
 
 
-def print_charts(console: Console, analysis: Analysis) -> None:
+def print_charts(console: Console, charts: Charts) -> None:
     """Print a chart of each deployment that scales, three at most; say what is left out, and why."""
-    curves = analysis.curves
-    keys = [key for key in scaling(analysis.report) if _seen(curves, key)]
+    keys = [key for key, own in charts.deployments.items() if own.curve.times_s]
     if not keys:
         return
     if room(console) < _LEAST_WIDTH:
@@ -46,7 +44,7 @@ def print_charts(console: Console, analysis: Analysis) -> None:
         emit(console, Text(f"Load and replicas: {sanitized(key)}", style="bold"))
         emit(console, flow(_LEGEND, room(console), "   "))
         try:
-            emit(console, _chart(curves, curves.replicas[key], room(console)))
+            emit(console, _chart(charts.load, charts.deployments[key].curve, room(console)))
         except ImportError as error:  # plotext draws with a compiled library
             _print_remark(console, f"no chart: {sanitized(str(error))}")
             return
@@ -54,26 +52,22 @@ def print_charts(console: Console, analysis: Analysis) -> None:
         _print_remark(console, f"no chart for {', '.join(sanitized(key) for key in left_out)}")
 
 
-def _seen(curves: Curves, key: str) -> bool:
-    return key in curves.replicas and bool(curves.replicas[key].times_s)
-
-
 def _print_remark(console: Console, text: str) -> None:
     emit(console, Text(text, style="dim"))
 
 
-def _chart(curves: Curves, series: Series, width: int) -> Text:
+def _chart(load: LoadBins, curve: ReplicaCurve, width: int) -> Text:
     plotext: Any = importlib.import_module("plotext")  # slow to import, and may lack its library
     plotext.terminal.limit(width=False, height=False)
     figure = plotext.figure
     figure.clear()
     figure.plot_size(width, _HEIGHT)
     figure.theme("colorless").legend(active=False)
-    end_s = max([*series.times_s[-1:], *(t + curves.bin_s for t in curves.times_s[-1:]), 1.0])
+    end_s = max([*curve.times_s[-1:], *(t + load.bin_s for t in load.from_s[-1:]), 1.0])
     drawn = {
-        _OFFERED: _offered(curves, end_s, samples=2 * width),
-        _TARGET: _target(series, end_s),
-        _RUNNING: _stairs(series.times_s, series.running, end_s),
+        _OFFERED: _offered(load, end_s, samples=2 * width),
+        _TARGET: _target(curve, end_s),
+        _RUNNING: _stairs(curve.times_s, curve.running, end_s),
     }
     for symbol, (times_s, values) in drawn.items():
         if times_s:
@@ -81,7 +75,7 @@ def _chart(curves: Curves, series: Series, width: int) -> Text:
             side = "left" if symbol == _OFFERED else "right"
             signal = figure.signal(times_s, values, marker=marker, yside=side)
             figure.draw(signal.fillx() if symbol == _OFFERED else signal.lines())
-    _label_axes(figure, width, end_s, max(drawn[_OFFERED][1], default=0.0), _highest(series))
+    _label_axes(figure, width, end_s, max(drawn[_OFFERED][1], default=0.0), _highest(curve))
     text = Text.from_ansi(figure.build().string().rstrip("\n"))
     figure.clear()
     return text
@@ -117,31 +111,31 @@ def _ticks(most: float, count: int, least_step: float = 1e-9) -> list[float]:
     return [i * step for i in range(int(most / step + 1e-9) + 1)]
 
 
-def _highest(series: Series) -> int:
-    return max([*series.running, *(target for target in series.target if target is not None)])
+def _highest(curve: ReplicaCurve) -> int:
+    return max([*curve.running, *(target for target in curve.target if target is not None)])
 
 
-def _offered(curves: Curves, end_s: float, samples: int) -> Curve:
+def _offered(load: LoadBins, end_s: float, samples: int) -> Curve:
     """The highest rate within each of `samples` equal parts of the time axis."""
     times_s: list[float] = []
     values: list[float] = []
     for i in range(samples):
-        first = int(i * end_s / samples / curves.bin_s)
-        last = int((i + 1) * end_s / samples / curves.bin_s - 1e-9)
-        within = curves.offered_rps[first : max(first, last) + 1]
+        first = int(i * end_s / samples / load.bin_s)
+        last = int((i + 1) * end_s / samples / load.bin_s - 1e-9)
+        within = load.offered_rps[first : max(first, last) + 1]
         if within and max(within) > 0:
             times_s.append((i + 0.5) * end_s / samples)
             values.append(max(within))
     return times_s, values
 
 
-def _target(series: Series, end_s: float) -> Curve:
-    known = [(t, n) for t, n in zip(series.times_s, series.target, strict=True) if n is not None]
+def _target(curve: ReplicaCurve, end_s: float) -> Curve:
+    known = [(t, n) for t, n in zip(curve.times_s, curve.target, strict=True) if n is not None]
     return _stairs([t for t, _ in known], [n for _, n in known], end_s)
 
 
 def _stairs(times_s: Sequence[float], values: Sequence[int], end_s: float) -> Curve:
-    """Corners of the curve that keeps each value until the next look, and the last one to the end."""
+    """Corners of the curve that keeps each value until the next change, and the last one to the end."""
     corners = list(_corners(times_s, values, end_s))
     return [t for t, _ in corners], [n for _, n in corners]
 
@@ -151,7 +145,7 @@ def _corners(
 ) -> Iterator[tuple[float, float]]:
     last: int | None = None
     for t, n in zip(times_s, values, strict=True):
-        # Looks began before the plan did; plotext leaves holes in lines that begin off the axis.
+        # Polls began before the plan did; plotext leaves holes in lines that begin off the axis.
         at_s = max(t, 0.0)
         if last is not None and n != last:
             yield at_s, last

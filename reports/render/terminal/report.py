@@ -54,7 +54,7 @@ def render_terminal(analysis: Analysis, console: Console, record: str) -> None:
         print_lag(console, key, deployment)
     console.print()
     print_load(console, report.run, report.load)
-    print_charts(console, analysis)
+    print_charts(console, analysis.charts)
     print_causes(console, report)
     print_configuration(console, report)
     _print_warnings(console, report)

@@ -29,7 +29,7 @@ class Reporter:
         recorded = load_run(path)
         analysis = analyse(recorded, [parse_gate(text) for text in options.gates])
         write_file(path / REPORT_FILE, render_json(analysis.report))
-        what = Rendering(recorded, analysis, str(path), options.strict)
+        what = Rendering(analysis, str(path), options.strict)
         formats = {*options.reports, Format.HTML} if html else set(options.reports)
         for output_format in sorted(formats):
             write_file(path / FILES[output_format], render(what, output_format))

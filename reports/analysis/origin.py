@@ -1,0 +1,75 @@
+"""The command that makes a run again, and what its options say about the requests."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+from reports.model.charts import RunOrigin
+from scalelag.record.run_info import RunInfo
+
+_SECRET = re.compile(r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE)
+_HIDDEN = "<secret>"
+
+
+def run_origin(info: RunInfo) -> RunOrigin:
+    """Origin of a run, from its recorded options."""
+    options = info.options
+    classes: Any = options.get("user_classes") or ()
+    return RunOrigin(
+        command=shlex.join(_arguments(info)) if options else None,
+        path=_text(options.get("path")),
+        method=_text(options.get("method")),
+        locustfile=_text(options.get("locustfile")),
+        user_classes=tuple(map(str, classes)),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _arguments(info: RunInfo) -> Iterator[str]:
+    """Every option as it was in effect; the embedded cluster is the default target."""
+    yield from ("scalelag", "run")
+    if not info.target.embedded:
+        yield from ("--host", _without_user(info.target.host))
+    for name, value in info.options.items():
+        if info.target.embedded and name == "dashboard":
+            continue
+        yield from _option(name, value)
+
+
+def _option(name: str, value: object) -> Iterator[str]:
+    flag = f"--{name.replace('_', '-')}"
+    if name == "user_classes" or value is None or value is False:
+        return
+    if value is True:
+        yield flag
+    elif isinstance(value, list | tuple):
+        for one in cast("Sequence[object]", value):
+            yield from (flag, _shown(name, str(one)))
+    elif value != "":
+        yield from (flag, _shown(name, _number(value)))
+
+
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _shown(name: str, text: str) -> str:
+    """An option's value, without the secrets that a header or an address may hold."""
+    head, _, value = text.partition(":")
+    if name == "header" and value and _SECRET.search(head):
+        return f"{head}: {_HIDDEN}"
+    return _without_user(text) if "://" in text else text
+
+
+def _without_user(url: str) -> str:
+    """`url` without the user and the password that may stand in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -39,7 +39,7 @@ def seen(replica, at_s, was, now, node=None):
 
 def bars_of(*transitions, critical=None, end_s=30.0):
     timeline = build_timeline(KEY, [], transitions)
-    return replica_bars(timeline, critical or {}, ZERO_S, end_s)
+    return replica_bars(timeline, critical or {}, {}, ZERO_S, end_s)
 
 
 def test_a_curve_has_the_first_look_each_change_and_the_last_look():

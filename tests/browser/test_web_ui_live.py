@@ -9,6 +9,7 @@ import sys
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.test_web_ui import report
 from tests.sim.locust_page import ROOT, wait_for
 
 pytestmark = pytest.mark.live
@@ -70,8 +71,8 @@ def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online
     expect(page.locator("scalelag-replicas h2")).to_contain_text("watching the scale-down")
     expect(page.locator("scalelag-replicas h2")).to_contain_text("closed", timeout=90_000)
     page.get_by_role("tab", name="Lag report").click()
-    expect(page.locator("scalelag-report")).to_contain_text("interrupted: stopped before the plan")
-    expect(page.locator("scalelag-report")).to_contain_text("Scale up: from the load step")
+    expect(report(page).locator("body")).to_contain_text("interrupted: stopped before the plan")
+    expect(report(page).locator("body")).to_contain_text("Scale up: from the load step")
 
     page.get_by_role("button", name="New").click()
     page.get_by_role("button", name="Custom parameters").click()
@@ -79,9 +80,7 @@ def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online
     page.locator("input[name=drain]").fill("0")
     page.get_by_role("button", name="Start").click()
     expect(page.locator("scalelag-report .runs tbody tr")).to_have_count(2, timeout=30_000)
-    expect(page.locator("scalelag-report h2")).to_contain_text(
-        re.compile("PASS|INVALID"), timeout=60_000
-    )
+    expect(report(page).locator("h1")).to_contain_text(re.compile("PASS|INVALID"), timeout=60_000)
 
     assert len(list(runs.glob("*/report.html"))) == 2
     assert [text for text in found.complaints if "favicon" not in text] == []

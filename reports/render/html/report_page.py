@@ -26,56 +26,6 @@ from reports.render.tables.table import Figure, Table
 from reports.render.terminal.report import not_measured
 from reports.render.text import reasons_of, sanitized, step_name
 
-_MOST_DEPLOYMENTS = 60
-
-
-_MOST_LAG_NOTES = 40
-
-
-def render_lag_part(report: Report) -> str:
-    """HTML without style or script; everything in it from outside is escaped."""
-    shown = list(report.deployments)[:_MOST_DEPLOYMENTS]
-    left_out = len(report.deployments) - len(shown)
-    return (
-        environment()
-        .get_template("lag_part.html.j2")
-        .render(
-            report=report,
-            name=sanitized(report.run.name),
-            reasons=reasons_of(report),
-            gates=gate_lines(report.gates),
-            tiles=tiles(report),
-            facts=facts(report),
-            deployments=[_deployment(n, key, report) for n, key in enumerate(shown)],
-            left_out=f"{left_out:,} more deployments: see report.json" if left_out > 0 else "",
-            load_table=load_table(report.load),
-            causes=cause_parts(report),
-            causes_left_out=max(0, causes_left_out(report)),
-            lint=[
-                (finding.rule, sanitized(finding.line)) for finding in report.lint[:_MOST_LAG_NOTES]
-            ],
-            warnings=[sanitized(text) for text in report.warnings[:_MOST_LAG_NOTES]],
-        )
-    )
-
-
-def _deployment(number: int, key: str, report: Report) -> dict[str, object]:
-    deployment = report.deployments[key]
-    idle = idle_steps(deployment.steps)
-    notes = [
-        (step_name(step), text)
-        for step in deployment.steps
-        if step not in idle and (text := remark(step, deployment))
-    ]
-    return {
-        "key": sanitized(key),
-        "id": f"part-{number}",
-        "tables": list(lag_tables(deployment, len(report.deployments))),
-        "notes": notes[:_MOST_LAG_NOTES],
-        "idle": idle_reasons(idle) if idle or not deployment.steps else "",
-    }
-
-
 _MOST_NOTES = 100
 
 

@@ -26,8 +26,10 @@ _PLOTLY = Path(str(resources.files("plotly").joinpath("package_data", "plotly.mi
 _DAY_S = 86_400
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
-    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
+    "img-src 'self' data: blob:; frame-src 'self'; base-uri 'none'; form-action 'none'"
 )
+_REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups; frame-ancestors 'self'"
+"""The report holds text from the cluster: its page is never of Locust's origin."""
 
 
 def add_pages(web_ui: WebUI, runs: WebRuns) -> str:
@@ -42,7 +44,6 @@ def add_pages(web_ui: WebUI, runs: WebRuns) -> str:
         ("/plotly.js", pages.plotly),
         ("/live", pages.live),
         ("/runs", pages.runs),
-        ("/runs/<int:number>/part", pages.part),
         ("/runs/<int:number>/record.zip", pages.record),
         ("/runs/<int:number>/<name>", pages.report),
     ):
@@ -84,10 +85,6 @@ class _Pages:
         """The list of runs, the last one first."""
         return _json([run.line() for run in reversed(self._runs.runs)])
 
-    def part(self, number: int) -> Response:
-        """The report of a run, as a part of a page."""
-        return Response(self._run(number).part(), mimetype="text/html")
-
     def report(self, number: int, name: str) -> Response:
         """A report of a run as a file; `?show` to look at it, else to keep."""
         path = self._run(number).path / name
@@ -95,9 +92,12 @@ class _Pages:
             abort(404)
         kept = f"{path.parent.name}-{name}"
         shown = "show" in request.args
-        return send_file(
+        answer = send_file(
             path.resolve(), as_attachment=not shown, download_name=None if shown else kept
         )
+        if shown:
+            answer.headers["Content-Security-Policy"] = _REPORT_POLICY
+        return answer
 
     def record(self, number: int) -> Response:
         """The record of a run, all its files in one."""

@@ -7,7 +7,6 @@ import msgspec
 
 from probes.replica_probe import ReplicaProbe
 from reports.model.report import Report
-from reports.render.html.report_page import render_lag_part
 from scalelag.plugin.leader.run import Session
 from scalelag.record.run_dir import (
     EVIDENCE_FILE,
@@ -36,7 +35,6 @@ class WebRun:
         self._started_s = session.zero_s
         self._session: Session | None = session
         self._closed_s: float | None = None
-        self._part: str | None = None
 
     @property
     def state(self) -> State:
@@ -70,12 +68,6 @@ class WebRun:
             "message": self.message,
             "files": [name for name in REPORT_FILES if (self.path / name).is_file()],
         }
-
-    def part(self) -> str:
-        """Its report as a part of a page; empty where it has none."""
-        if self._part is None and self.report is not None:
-            self._part = render_lag_part(self.report)
-        return self._part or ""
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
         """How it stands, and what its feed has that is new: see `Shown.answer`."""

@@ -13,9 +13,11 @@ export class Report extends HTMLElement {
     this.banner = element("p", { className: "banner", role: "status", hidden: true });
     this.table = element("div", { className: "runs" });
     this.downloads = element("p", { className: "downloads" });
-    this.content = element("div", { className: "part" });
-    this.replaceChildren(this.banner, this.table, this.downloads, this.content);
-    this.stopTheme = follow(this, () => {});
+    this.frame = element("iframe", { className: "report", title: "Report of the run", hidden: true });
+    // The page holds text from the cluster: it runs its own script, and reaches nothing of Locust's.
+    this.frame.setAttribute("sandbox", "allow-scripts allow-downloads allow-popups");
+    this.replaceChildren(this.banner, this.table, this.downloads, this.frame);
+    this.stopTheme = follow(this, () => { this.frame.style.colorScheme = this.dataset.theme; });
     this.connected = new AbortController();
     this.run(this.connected.signal);
   }
@@ -61,16 +63,17 @@ export class Report extends HTMLElement {
     this.say(isReady ? (run.message ?? "") : `Run ${run.number} is not over (${STATES[run.state]}): its report comes when it is closed.`);
     const shown = `${run.number} ${run.state}`;
     if (shown === this.shown) return;
-    this.content.replaceChildren();
     this.downloads.replaceChildren();
-    if (isReady) {
-      const answer = await fetch(`${BASE}runs/${run.number}/part`, { signal });
-      // The server escapes all that comes from outside.
-      this.content.innerHTML = answer.ok ? await answer.text() : "";
-    }
+    this.showFrame(run, isReady);
     this.showDownloads(run, isReady);
     this.shown = shown;
     this.dataset.run = isReady ? String(run.number) : "";
+  }
+
+  showFrame(run, isReady) {
+    this.frame.hidden = !isReady || !run.files.includes("report.html");
+    if (this.frame.hidden) this.frame.removeAttribute("src");
+    else this.frame.src = `${BASE}runs/${run.number}/report.html?show`;
   }
 
   showDownloads(run, isReady) {

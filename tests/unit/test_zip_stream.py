@@ -1,16 +1,9 @@
-"""Archives that are made while they are sent, and the report as a part of a page."""
+"""ZIP archives that are made while they are sent."""
 
 import io
-import sys
 import zipfile
-from pathlib import Path
 
-from reports.render.html.report_page import render_lag_part
 from scalelag.plugin.web.zip_stream import zip_stream
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))  # the hand-built analyses are theirs
-
-import samples
 
 
 def test_an_archive_holds_every_file_as_it_is_in_small_blocks(tmp_path):
@@ -26,12 +19,3 @@ def test_an_archive_holds_every_file_as_it_is_in_small_blocks(tmp_path):
         f"a-run/{name}": data for name, data in contents.items()
     }
     assert max(map(len, blocks)) < 300_000
-
-
-def test_text_from_outside_stays_text():
-    part = render_lag_part(samples.busy().report)
-
-    assert "<script" not in part.lower()
-    assert "[red]x[/red]&lt;script&gt;" in part
-    assert "\x1b" not in part
-    assert "\u202e" not in part

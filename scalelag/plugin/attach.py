@@ -17,6 +17,7 @@ from scalelag.packages import check_packages
 from scalelag.plugin.leader.lifecycle import Control
 from scalelag.plugin.locust_options import add_options
 from scalelag.plugin.web.pages import add_pages
+from scalelag.plugin.web.start import Start
 from scalelag.plugin.web.tabs import add_tabs
 
 _controls: WeakKeyDictionary[Environment, Control] = WeakKeyDictionary()
@@ -68,9 +69,10 @@ def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
 
 def _add_to_page(web_ui: WebUI, environment: Environment) -> None:
     control = _controls[environment]
-    path = add_pages(web_ui, control.runs)
+    start = Start(web_ui, environment, control)
+    path = add_pages(web_ui, control.runs, start)
     scheme = "https" if web_ui.tls_cert else "http"
-    add_tabs(web_ui, environment, control, f"{scheme}://{web_ui.host or '*'}:{web_ui.port}{path}")
+    add_tabs(web_ui, control, start, f"{scheme}://{web_ui.host or '*'}:{web_ui.port}{path}")
 
 
 def _on_test_start(environment: Environment, **rest: object) -> None:

@@ -1,6 +1,6 @@
 """The load shape that follows `--steps`, to the millisecond."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import gevent
 from locust import LoadTestShape
@@ -62,7 +62,9 @@ class StepShape(LoadTestShape):
         if not control.prepare() or control.session is None:
             return
         try:
-            classes = self._classes(control.session.options.plan)
+            classes = self.senders(
+                control.session.options.plan, self._runner.environment.user_classes
+            )
             self._check(classes, control.session.options)
         except (UsageError, TargetError) as error:
             control.session = None
@@ -93,16 +95,20 @@ class StepShape(LoadTestShape):
                 return None
         return control.running
 
-    def _classes(self, plan: LoadPlan) -> list[type[User]]:
-        users = self._runner.environment.user_classes
+    def senders(self, plan: LoadPlan, users: Sequence[type[User]]) -> list[type[User]]:
+        """Classes of `users` that send what `plan` asks for.
+
+        Raises UsageError that names `--steps` if none can, or for a plan in rps if several can.
+        """
         if plan.unit == "users":
-            return users
+            return list(users)
         followers: list[type[User]] = [user for user in users if issubclass(user, PlanUser)]
         if len(followers) != 1:
             names = ", ".join(user.__name__ for user in followers) or "none"
             raise UsageError(
-                f"--steps is in rps, which takes one subclass of PlanUser; there is {names}. "
-                "Use users stages, or name one user class on the command line."
+                "--steps: a plan in rps needs exactly one user class that is a subclass of "
+                f"PlanUser; there is {names}. Write the stages in users, such as 10users:30s, or "
+                "choose one such class."
             )
         return followers
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_web_ui import report
+from tests.browser.test_web_ui import report, start
 from tests.sim.locust_page import ROOT, wait_for
 
 pytestmark = pytest.mark.live
@@ -60,10 +60,7 @@ def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online
     url, runs = web
     found = online(url)
     page = found.page
-    page.get_by_role("button", name="Custom parameters").click()
-    page.locator("input[name=steps]").fill("5rps:3s,40rps:120s")
-    page.get_by_role("button", name="Start").click()
-    page.get_by_role("tab", name="Replicas").click()
+    start(page, steps="5rps:3s,40rps:120s")
     wait_for(lambda: page.evaluate(RUNNING) == 1, "one replica RUNNING")
     wait_for(lambda: page.evaluate(RUNNING) > 1, "more replicas RUNNING after the step", 60)
     expect(page.locator(".lags")).to_contain_text("1 up")
@@ -75,10 +72,9 @@ def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online
     expect(report(page).locator("body")).to_contain_text("Scale up: from the load step")
 
     page.get_by_role("button", name="New").click()
-    page.get_by_role("button", name="Custom parameters").click()
-    page.locator("input[name=steps]").fill("2rps:3s")
-    page.locator("input[name=drain]").fill("0")
-    page.get_by_role("button", name="Start").click()
+    page.get_by_text("More options").click()
+    start(page, steps="2rps:3s", drain="0")
+    page.get_by_role("tab", name="Lag report").click()
     expect(page.locator("scalelag-report .runs tbody tr")).to_have_count(2, timeout=30_000)
     expect(report(page).locator("h1")).to_contain_text(re.compile("PASS|INVALID"), timeout=60_000)
 

@@ -45,14 +45,15 @@ class LocustPage:
         except requests.RequestException:
             return False
 
-    def form(self) -> dict[str, Any]:
-        """The fields of the form with our options, as the page makes them."""
-        script = self.http.get(self.url, timeout=10).text.split("window.templateArgs = ")[1]
-        return json.loads(script.split("</script>")[0])["extra_options"]
+    def form(self) -> dict[str, dict[str, Any]]:
+        """Fields of the start form that a test with our load plan needs, by name."""
+        form = self.http.get(f"{self.url}/scalelag/form", timeout=10).json()
+        fields = [field for section in form["sections"] for field in section["fields"]]
+        return {field["name"]: field for field in fields if field["tests"] != "users"}
 
     def filled(self, **fields: str) -> dict[str, str]:
         """What a browser sends of that form, with these fields filled in and the others as they are."""
-        shown = {name: field["default_value"] for name, field in self.form().items()}
+        shown = {name: field["value"] for name, field in self.form().items()}
         texts = {
             name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in shown.items()
@@ -61,8 +62,7 @@ class LocustPage:
 
     def swarm(self, **fields: str) -> dict[str, Any]:
         """Press Start; what the page is answered."""
-        form = {"user_count": "1", "spawn_rate": "1", **fields}
-        return self.http.post(f"{self.url}/swarm", data=form, timeout=60).json()
+        return self.http.post(f"{self.url}/swarm", data=fields, timeout=60).json()
 
     def start(self, **fields: str) -> None:
         answer = self.swarm(**fields)

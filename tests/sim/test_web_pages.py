@@ -141,6 +141,7 @@ def test_a_target_that_is_down_is_said_in_the_form(tmp_path):
 
     assert answer["success"] is False
     assert nowhere in answer["message"]
+    assert answer["field"] == "dashboard"
     assert live["message"] == answer["message"]
 
 
@@ -162,7 +163,8 @@ def test_deployments_and_gates_come_from_the_form(web):
     ]
     assert (run["options"]["deployment"], run["plan"]["repeat"]) == (["default/Model"], 2)
     assert "default/Modell" in unknown["message"]
-    assert number["message"] == '--repeat: "twice" is not a whole number.'
+    assert unknown["field"] == "deployments"
+    assert (number["field"], number["message"]) == ("repeat", '"twice" is not a whole number.')
 
 
 def test_the_form_has_our_options_typed_with_what_was_asked_for_last_and_no_secrets(web):
@@ -170,14 +172,14 @@ def test_the_form_has_our_options_typed_with_what_was_asked_for_last_and_no_secr
     wait_for(web.is_closed, "closed")
 
     options = web.form()
-    assert list(options)[:3] == ["steps", "arrivals", "repeat"]
-    assert options["steps"]["default_value"] == "7rps:1s"
-    assert options["gates"]["default_value"] == "requests.error_ratio <= 0.5"
-    assert options["repeat"]["type"] == "number"
+    assert list(options)[:3] == ["steps", "host", "dashboard"]
+    assert options["steps"]["value"] == "7rps:1s"
+    assert options["gates"]["value"] == "requests.error_ratio <= 0.5"
+    assert options["repeat"]["kind"] == "number"
     assert options["arrivals"]["choices"] == ["constant", "poisson"]
-    assert options["strict"]["default_value"] is False
+    assert options["strict"]["value"] is False
     assert "header" not in options
-    assert all(option["help_text"] and not option["is_secret"] for option in options.values())
+    assert all(option["help"] and option["kind"] != "secret" for option in options.values())
 
 
 def test_report_and_record_of_each_run_can_be_downloaded(web):
@@ -237,7 +239,7 @@ def test_it_works_under_a_base_path_and_over_tls(tmp_path, certificate):  # noqa
 def test_everything_of_ours_is_behind_the_login(tmp_path):
     login = str(ROOT / "tests" / "sim" / "login_locustfile.py")
     with page_on_standin(tmp_path, "--web-login", locustfile=login) as web:
-        paths = ("", "static/elements.js", "plotly.js", "live", "runs")
+        paths = ("", "static/elements.js", "plotly.js", "form", "live", "runs")
         for path in (*paths, "runs/1/report.json", "runs/1/record.zip"):
             answer = web.http.get(f"{web.url}/scalelag/{path}", timeout=10, allow_redirects=False)
             assert (answer.status_code, answer.headers["Location"][:6]) == (302, "/login")
@@ -280,7 +282,7 @@ def test_a_fault_in_the_picture_costs_no_measurement(tmp_path):
 
         page, output = web.live(), web.output
         report = web.http.get(f"{web.url}/scalelag/runs/1/report.json", timeout=10).json()
-    assert "the measurement goes on" in told
+    assert "The measurement goes on" in told
     assert (page["message"], page["replicas"]) == (told, [])
     assert "RuntimeError: a fault of the picture" in output
     assert output.count("Traceback") == 1

@@ -40,8 +40,19 @@ def poll(at_s, **deployments):
     return Poll(ZERO_S + at_s - 0.01, ZERO_S + at_s, 200, seen)
 
 
-def feed_of(*keys, steps="10rps:10s,50rps:20s,10rps:10s"):
-    return Feed(run_options({"steps": steps}), dict.fromkeys(keys, INFO), ZERO_S, [])
+class Clock:
+    """Seconds after the plan's start, as a test sets them."""
+
+    def __init__(self):
+        self.at_s = 0.0
+
+    def now(self):
+        return ZERO_S + self.at_s
+
+
+def feed_of(*keys, steps="10users:10s,50users:20s,10users:10s", clock=None):
+    now = (clock or Clock()).now
+    return Feed(run_options({"steps": steps}), dict.fromkeys(keys, INFO), ZERO_S, [], now)
 
 
 def size(answer):
@@ -70,6 +81,26 @@ def test_load_is_counted_when_it_was_due_and_when_it_was_answered():
     feed.add_requests(requests([-0.5]))
 
     assert feed.answer(-1, -1)["load"] == [[0.0, 1.0, 2, 1, 0], [1.0, 1.0, 2, 2, 1]]
+
+
+def test_arrivals_are_offered_when_they_are_due_also_while_no_answer_comes():
+    clock = Clock()
+    feed = feed_of("a/B", steps="10rps:2s,20rps:60s", clock=clock)
+    clock.at_s = 3.999
+    stalled = [row[2:] for row in sorted(feed.answer(-1, -1)["load"])]
+    feed.add_requests(requests([0.0, 0.1], latency_s=3.5))
+    clock.at_s = 4.999
+    feed.stop()
+    clock.at_s = 60.0
+
+    assert stalled == [[10, 0, 0], [10, 0, 0], [20, 0, 0], [20, 0, 0]]
+    assert [row[2:4] for row in sorted(feed.answer(-1, -1)["load"])] == [
+        [10, 0],
+        [10, 0],
+        [20, 0],
+        [20, 2],
+        [20, 0],
+    ]
 
 
 def test_only_what_changed_since_is_told_again():
@@ -150,7 +181,7 @@ def test_replicas_that_never_rest_are_thinned_and_the_last_states_stay():
 
 
 def test_thinning_has_pages_begin_anew():
-    feed = feed_of("a/B", steps="1rps:2h")
+    feed = feed_of("a/B", steps="1users:2h")
     feed.add_requests(requests([0.5]))
     seen = feed.answer(-1, -1)
     feed.add_requests(requests([2000.5]))
@@ -161,7 +192,7 @@ def test_thinning_has_pages_begin_anew():
 @pytest.mark.parametrize("changing", [1, 50])
 def test_answers_stay_small_with_50_deployments_of_20_replicas(changing):
     keys = [f"application-{n:02}/SomeDeployment" for n in range(50)]
-    feed = feed_of(*keys, steps=",".join(["10rps:30s,90rps:30s"] * 60))
+    feed = feed_of(*keys, steps=",".join(["10users:30s,90users:30s"] * 60))
     seen, largest = feed.answer(-1, -1), 0
     for second in range(300):
         n = second % 19
@@ -250,6 +281,21 @@ def test_a_step_that_was_not_followed_is_said_to_be_longer_than_its_hold():
     assert lag.lo_s == pytest.approx(20.0, abs=0.2)
 
 
+def test_a_step_that_the_probe_did_not_see_is_not_said_to_have_changed_nothing():
+    feed, key = feed_of("a/B"), "a/B"
+    feed.add_rows([poll(9.0, **{key: ({"RUNNING": 1}, 1)})])
+    feed.add_rows([poll(10.1, **{key: ({"RUNNING": 1}, 1)})])
+    feed.add_rows(
+        [Gap(ZERO_S + 12, ZERO_S + 32.5, "refused", 9), poll(32.5, **{key: ({"RUNNING": 1}, 1)})]
+    )
+    feed.finish()
+
+    found = lags(feed)
+    assert found[1, 0].reason == "not known: the probe saw nothing for 18.0 s"
+    assert found[2, 0].reason == "not known: the probe saw nothing for 2.5 s"
+    assert found[0, 0].reason == "its replicas stayed as they were"
+
+
 def test_steps_that_a_stop_leaves_out_have_no_lag():
     feed, key = feed_of("a/B"), "a/B"
     feed.add_rows([poll(5.0, **{key: ({"RUNNING": 1}, 1)})])
@@ -261,7 +307,10 @@ def test_steps_that_a_stop_leaves_out_have_no_lag():
 
 
 def test_steps_shorter_than_the_time_between_looks_are_passed_over():
-    feed, key = feed_of("a/B", steps=",".join(["1rps:100ms,5rps:100ms"] * 20) + ",9rps:10s"), "a/B"
+    feed, key = (
+        feed_of("a/B", steps=",".join(["1users:100ms,5users:100ms"] * 20) + ",9users:10s"),
+        "a/B",
+    )
     feed.add_rows([poll(-1.0, **{key: ({"RUNNING": 1}, 1)})])
     feed.add_rows([poll(5.0, **{key: ({"RUNNING": 1}, 1)})])
     feed.add_rows([poll(6.0, **{key: ({"RUNNING": 2}, 2)}), started(key, "r2", 5.0, 6.0)])

@@ -1,11 +1,16 @@
-"""Our options as fields of Locust's form, and back."""
+"""The start form: its sections and fields, their values when it is sent, and refusals in its words."""
+
+from itertools import chain
 
 import pytest
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.run_options import run_options
-from scalelag.plugin.web.form import fixed_options, form_fields, form_values
+from scalelag.plugin.web.form import LocustForm, label_of, sections
+from scalelag.plugin.web.form_values import Refusal, fixed_options, form_values, refusal_of
+
+FIRST = ["steps", "host", "dashboard", "path", "deployments", "gates"]
 
 
 def parsed(**given):
@@ -14,7 +19,7 @@ def parsed(**given):
 
 
 def fixed(environ=None, **given):
-    """What the form of a Locust that was started with these options cannot change."""
+    """Options that the form of a Locust that was started with these options cannot change."""
     return fixed_options(parsed(**given), environ or {})
 
 
@@ -22,13 +27,18 @@ PLAIN = fixed()
 FILES = {"trace": "t.csv", "body_file": "b.bin", "data": "d.csv", "dashboard_ca": "ca.pem"}
 
 
+def fields_of(asked, given=PLAIN, locust=None):
+    """All fields of the form, by name."""
+    found = sections(asked, locust or LocustForm(), given)
+    return {field.name: field for field in chain.from_iterable(one.fields for one in found)}
+
+
 def sent(fields):
-    """What a browser sends for a form that was left as it is."""
+    """Values that a browser sends for a form that was left as it is."""
     return {
-        name: str(field["default_value"]).lower()
-        if isinstance(field["default_value"], bool)
-        else str(field["default_value"])
+        name: str(field.value).lower() if isinstance(field.value, bool) else str(field.value)
         for name, field in fields.items()
+        if field.tests != "users"
     }
 
 
@@ -37,7 +47,7 @@ def test_a_form_that_is_sent_as_it_is_asks_for_the_same_again():
         steps="3users:4s", gate=["a.b <= 1", "c.d <= 2"], strict=True, repeat=3, drain=2.5
     )
 
-    values = form_values(sent(form_fields(asked, {}, PLAIN)), PLAIN)
+    values = form_values(sent(fields_of(asked)), PLAIN)
 
     assert {name: values[name] for name in ("gate", "strict", "repeat", "drain", "steps")} == {
         "gate": ["a.b <= 1", "c.d <= 2"],
@@ -46,16 +56,59 @@ def test_a_form_that_is_sent_as_it_is_asks_for_the_same_again():
         "drain": 2.5,
         "steps": "3users:4s",
     }
-    untouched = form_values(sent(form_fields(parsed(), {}, PLAIN)), PLAIN)
+    untouched = form_values(sent(fields_of(parsed())), PLAIN)
     assert run_options(parsed() | untouched) == run_options({})
 
 
-def test_fields_of_others_come_after_ours():
-    assert list(form_fields(parsed(), {"mine": {}, "steps": {}}, PLAIN))[-1] == "mine"
+def test_six_fields_are_open_and_all_others_stand_in_titled_sections():
+    first, *others = sections(parsed(), LocustForm(), PLAIN)
+
+    assert ([field.name for field in first.fields], first.is_open) == (FIRST, True)
+    assert all(field.tests == "users" for one in others if one.is_open for field in one.fields)
+    assert all(one.title and one.fields for one in others)
+
+
+def test_every_option_of_the_form_has_one_field_with_a_label_and_a_help_text():
+    shown = chain.from_iterable(
+        one.fields for one in sections(parsed(**FILES), LocustForm(), fixed(**FILES))
+    )
+    names = [field.name for field in shown]
+
+    assert len(names) == len(set(names))
+    wanted = {o.dest for o in OPTIONS if o.in_web and o.dest != "grpc_module"}
+    assert wanted <= set(names)
+    for field in fields_of(parsed()).values():
+        assert field.label != field.name
+        assert field.help
+        assert "--" not in field.label
+
+
+def test_options_of_the_locustfile_are_open_fields_of_their_kinds():
+    plain = {"default_value": "a", "is_secret": False, "help_text": None, "choices": None}
+    extra = {
+        "my_text": plain,
+        "my_flag": plain | {"default_value": True},
+        "my_secret": plain | {"is_secret": True, "is_required": True},
+        "my_choice": plain | {"choices": ["a", "b"]},
+        "my_choices": plain | {"choices": ["a", "b"], "is_multiple": True},
+        "steps": plain,
+        "out": plain,
+    }
+    found = sections(parsed(), LocustForm(extra_options=extra), PLAIN)
+    (theirs,) = (one for one in found if one.title == "Options of the locustfile")
+
+    kinds = {"my_text": "text", "my_flag": "flag", "my_secret": "secret"}
+    assert {field.name: field.kind for field in theirs.fields} == kinds | {
+        "my_choice": "choice",
+        "my_choices": "choices",
+    }
+    assert theirs.is_open
+    assert theirs.fields[0].label == "My text"
+    assert [field.name for field in theirs.fields if field.is_required] == ["my_secret"]
 
 
 def test_no_field_is_for_what_may_hold_a_secret():
-    fields = form_fields(parsed(header=["X-Token: ${TOKEN}"]), {}, PLAIN)
+    fields = fields_of(parsed(header=["X-Token: ${TOKEN}"]))
 
     assert "header" not in fields
     assert "TOKEN" not in str(fields)
@@ -85,23 +138,23 @@ def test_empty_lists_are_empty():
 
 def test_files_that_were_given_can_be_used_or_left_out_and_the_form_remembers_which():
     given = fixed(**FILES)
-    used = form_fields(parsed(**FILES), {}, given)
+    used = fields_of(parsed(**FILES), given)
     asked = parsed(**FILES) | form_values(dict.fromkeys(FILES, ""), given)
-    left_out = form_fields(asked, {}, given)
+    left_out = fields_of(asked, given)
 
     for name, file in FILES.items():
-        # The page shows the first where the default is an empty text.
-        assert (used[name]["default_value"], used[name]["choices"]) == (file, [file, ""])
-        assert (left_out[name]["default_value"], left_out[name]["choices"]) == ("", ["", file])
+        assert (used[name].value, used[name].choices) == (file, (file, ""))
+        assert (left_out[name].value, left_out[name].choices) == ("", (file, ""))
     assert form_values(FILES, given) == FILES
-    assert used["out"]["choices"] == ["runs"]
+    assert used["out"].choices == ("runs",)
 
 
 def test_files_that_were_not_given_are_no_fields_also_not_where_locust_makes_them_some():
-    fields = form_fields(parsed(), {name: {} for name in (*FILES, "grpc_module")}, PLAIN)
+    extra = {name: {} for name in (*FILES, "grpc_module")}
+    fields = fields_of(parsed(), PLAIN, LocustForm(extra_options=extra))
 
     assert fields.keys() & {*FILES, "grpc_module"} == set()
-    assert fields["out"]["default_value"] == "runs"
+    assert fields["out"].value == "runs"
 
 
 @pytest.mark.parametrize("name", [*FILES, "grpc_module", "out"])
@@ -118,7 +171,7 @@ def test_a_form_can_name_no_file_and_no_module_of_this_machine(name):
 
 @pytest.mark.parametrize("name", ["header", "report", "gate", "deployment"])
 def test_options_that_the_form_does_not_show_are_refused(name):
-    with pytest.raises(UsageError, match=f"--{name} is no field of this form"):
+    with pytest.raises(UsageError, match=f"--{name} is not a field of this form"):
         form_values({name: "X: ${HOME}"}, PLAIN)
 
 
@@ -127,8 +180,26 @@ def test_a_token_goes_to_the_dashboard_that_it_was_given_for_and_to_no_other(var
     ours, other = "http://127.0.0.1:1", "http://127.0.0.1:2"
     given = fixed({variable: "x"}, dashboard=ours)
 
-    assert form_fields(parsed(dashboard=ours), {}, given)["dashboard"]["choices"] == [ours]
+    assert fields_of(parsed(dashboard=ours), given)["dashboard"].choices == (ours,)
     assert form_values({"dashboard": ours}, given) == {"dashboard": ours}
     with pytest.raises(UsageError, match=r"--dashboard: .* was not given on the command line"):
         form_values({"dashboard": other}, given)
     assert form_values({"dashboard": other}, PLAIN) == {"dashboard": other}
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "words"),
+    [
+        ('--steps: unknown unit "rpm"', "steps", 'unknown unit "rpm"'),
+        ("--gate: no such figure", "gates", "no such figure"),
+        ("--host is missing: the URL.", "host", "“Host” is missing: the URL."),
+        ("--trace and --steps: one.", "trace", "“Trace file” and “Load plan”: one."),
+        ("http://d:1/api answered 503", "dashboard", "http://d:1/api answered 503"),
+        ("http://h:2/x: refused. See --header.", "host", "http://h:2/x: refused. See --header."),
+        ("No load process is connected.", None, "No load process is connected."),
+    ],
+)
+def test_a_refusal_stands_at_its_field_and_names_fields_as_the_form_does(message, field, words):
+    urls = {"dashboard": "http://d:1", "host": "http://h:2"}
+
+    assert refusal_of(message, label_of, urls) == Refusal(words, field)

@@ -123,6 +123,11 @@ class Control:
         self._prepared, self.busy = prepared, False
         return None if prepared else self.runs.refusal
 
+    @property
+    def is_starting(self) -> bool:
+        """True from the moment a start was accepted until the load ends, or the run is refused."""
+        return self._prepared or self.busy
+
     def _settle(self) -> bool:
         """Wait until the run before is closed; False if it takes too long."""
         if self.running is not None:

@@ -30,7 +30,7 @@ from scalelag.plugin.leader.run_record import (
 from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.plugin.leader.workers import Fleet
-from scalelag.plugin.web.feed import Feed, Shown
+from scalelag.plugin.web.feed import Feed, LiveView
 from scalelag.plugin.worker.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
@@ -78,8 +78,8 @@ class Session:
         self._stopped_s = float("inf")
         self.fleet = Fleet(runner, clock, say, self._note_fleet)
         self._drain = Drain(self._payload.deployments(), clock)
-        self._is_shown = environment.web_ui is not None
-        self.shown: Shown | None = None
+        self._has_page = environment.web_ui is not None
+        self.live_view: LiveView | None = None
         self._planned = planned_requests(options)
 
     def _preflight(self) -> ServePayload:
@@ -113,11 +113,14 @@ class Session:
         shares = self._shares()
         self.zero_s = self._clock.now() + LEAD_S
         target = target_info(self._host, options, self._payload, self._watched)
-        if self._is_shown:
+        if self._has_page:
             lines = [finding.line for finding in self.findings]
-            self.shown = Shown(Feed(options, target.deployments, self.zero_s, lines))
+            feed = Feed(options, target.deployments, self.zero_s, lines, self._clock.now)
+            self.live_view = LiveView(feed)
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
-        self.collector = RowCollector(self._requests, self.shown and self.shown.add_requests)
+        self.collector = RowCollector(
+            self._requests, self.live_view and self.live_view.add_requests
+        )
         self._watch = Watch(
             self.path,
             self._dashboard,
@@ -125,7 +128,7 @@ class Session:
             self._clock,
             self._watched,
             self._fail,
-            self.shown and self.shown.add_rows,
+            self.live_view and self.live_view.add_rows,
         )
         self.running = True
         self._assign(run_name, shares)
@@ -232,8 +235,8 @@ class Session:
         """Get the last rows from every process that is left; the load is over."""
         if self._load_ended_s is None:
             self._load_ended_s = self._clock.now()
-            if self.shown is not None:
-                self.shown.stop()
+            if self.live_view is not None:
+                self.live_view.stop()
             self._runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
             while self.fleet.living - self._final and self._clock.now() < deadline_s:
@@ -254,8 +257,8 @@ class Session:
         """Stop watching and close the run directory. Returns its path; may be called once."""
         self.running = False
         self._watch.stop()
-        if self.shown is not None:
-            self.shown.finish()
+        if self.live_view is not None:
+            self.live_view.finish()
         ended_s = self._clock.now()
         try:
             self._write_lost()

@@ -1,1 +1,1 @@
-"""Locust's web page with our tabs: feed, form and pages."""
+"""Our form, tabs and pages on Locust's web page."""

@@ -1,4 +1,4 @@
-"""What a page is told of one run while it goes on: each time only what is new to it."""
+"""Incremental feed of a running test for the web page."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -10,14 +10,14 @@ from gevent.queue import Queue
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.stages import LoadPlan
 from scalelag.plugin.web.live_lags import LiveLags
-from scalelag.plugin.web.series import LoadSeries, Numbers, ReplicaSeries
+from scalelag.plugin.web.series import DueArrivals, LoadSeries, Numbers, ReplicaSeries
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerRestart, DeploymentKey, Gap, Poll, Row
 from scalelag.record.run_info import DeploymentInfo
 
 _BROKEN_OFF = (
-    "the picture stops here by a fault of ours (its traceback is where Locust runs); the "
-    "measurement goes on, and the report will have all of it"
+    "The live view stopped because of a bug in scalelag; see the traceback in Locust's output. The "
+    "measurement goes on, and the report will hold all of it."
 )
 
 
@@ -32,7 +32,7 @@ _MOST_MARKS = 50
 
 
 class Feed:
-    """Takes a run's rows as they come, and answers what of them is new."""
+    """Takes the rows of a run as they come, and answers with those that are new to a page."""
 
     def __init__(
         self,
@@ -40,10 +40,15 @@ class Feed:
         deployments: dict[DeploymentKey, DeploymentInfo],
         zero_s: float,
         findings: Sequence[str],
+        now: Callable[[], float],
     ) -> None:
+        """`now` returns Unix seconds; `zero_s` is the plan's start in them."""
         self._zero_s = zero_s
+        self._now = now
+        self._stopped_s: float | None = None
         self._numbers = Numbers()
         self._load = LoadSeries(self._numbers)
+        self._arrivals = DueArrivals(options.schedule, self._load)
         keys = tuple(sorted(deployments))[:_MOST_DEPLOYMENTS]
         self._replicas = ReplicaSeries(self._numbers, keys, zero_s)
         self._lags = LiveLags(self._numbers, options.plan, zero_s, keys)
@@ -57,12 +62,13 @@ class Feed:
         """Take requests that were answered, failed or could not be sent."""
         due_s = rows.intended_s - self._zero_s
         failed = rows.error >= 0
-        self._load.add(due_s, 0)
+        if not self._arrivals.are_known:
+            self._load.add(due_s, 0)
         self._load.add(due_s[~failed] + rows.latency_s[~failed].astype(np.float64), 1)
         self._load.add(due_s[failed], 2)
 
     def add_rows(self, rows: Sequence[Row]) -> None:
-        """Take what a look of the probe showed."""
+        """Take the rows of one poll of the probe."""
         for row in rows:
             if isinstance(row, Poll):
                 self._seen_s = row.received_s - self._zero_s
@@ -79,18 +85,21 @@ class Feed:
         return round(at_s - self._zero_s, 2)
 
     def stop(self) -> None:
-        """The load has ended."""
+        """Note that the load has ended."""
+        self._stopped_s = self._now() - self._zero_s
         self._lags.stop()
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """Note that nothing more comes."""
         self._lags.finish()
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
-        """All that has a number above `after`, or all from the start where `epoch` is over.
+        """Return all rows with a number above `after`, or all rows if `epoch` is over.
 
         `more` says that there is more than fits into one answer: ask again at once.
         """
+        now_s = self._now() - self._zero_s
+        self._arrivals.count_until(now_s if self._stopped_s is None else self._stopped_s)
         whole = epoch != self._numbers.epoch or not 0 <= after <= self._numbers.last
         after = 0 if whole else after
         found = [("load", *one) for one in self._load.since(after)]
@@ -153,7 +162,7 @@ def _head(
 
 
 def _steps(plan: LoadPlan) -> list[tuple[int, float, float, float]]:
-    """Number, moment and levels of each load step: those that change something."""
+    """Number, moment and levels of each step that changes the load."""
     steps = [step for step in plan.steps(plan.duration_s) if step.direction != "none"]
     return [
         (step.index, round(step.at_s, 3), step.from_level, step.to_level)
@@ -166,47 +175,47 @@ def _bounds(autoscaling: dict[str, Any] | None) -> tuple[int | None, int | None]
     return config.get("min_replicas"), config.get("max_replicas")
 
 
-class Shown:
-    """Hands a run's rows on to its `feed`, in a greenlet of its own.
+class LiveView:
+    """Passes the rows of a run to its `feed`, in a greenlet of its own.
 
-    Probe and collector only put them here, so that what goes wrong in the feed ends this greenlet,
-    with its traceback, and nothing else.
+    Probe and collector only put them here. An error in the feed ends this greenlet, with its
+    traceback, and nothing else.
     """
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._queue: Queue[Callable[[], object]] = Queue()
-        self._greenlet: gevent.Greenlet[[], None] = gevent.spawn(self._hand_on)
+        self._greenlet: gevent.Greenlet[[], None] = gevent.spawn(self._pass_on)
 
     def add_requests(self, rows: RequestColumns) -> None:
         """Take requests that were answered, failed or could not be sent."""
         self._put(lambda: self._feed.add_requests(rows))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
-        """Take what a look of the probe showed."""
+        """Take the rows of one poll of the probe."""
         self._put(lambda: self._feed.add_rows(rows))
 
     def stop(self) -> None:
-        """The load has ended."""
+        """Note that the load has ended."""
         self._put(self._feed.stop)
 
     def finish(self) -> None:
-        """Nothing more comes; wait until the feed has all of it."""
+        """Note that nothing more comes, and wait until the feed has all of it."""
         self._put(self._feed.finish)
         self._queue.put(StopIteration)  # ends the loop over the queue
         self._greenlet.join()
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
-        """What is new in the feed (see `Feed.answer`), and why no more comes where it broke off."""
+        """Return what is new in the feed (see `Feed.answer`), and a message if it broke off."""
         answer = self._feed.answer(epoch, after)
         broken = self._greenlet.dead and not self._greenlet.successful()
         return answer | ({"message": _BROKEN_OFF} if broken else {})
 
     def _put(self, step: Callable[[], None]) -> None:
-        # Nobody takes it any more where the feed broke off: it would only pile up.
+        # After an error in the feed nobody takes them any more: they would only pile up.
         if not self._greenlet.dead:
             self._queue.put(step)
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         for step in self._queue:
             step()

@@ -1,143 +1,235 @@
-"""Our options in the form with which a test is started on Locust's page."""
+"""The start form on Locust's page: its sections, fields and words."""
 
-import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
-from probes.dashboard import TOKEN_VARIABLES
-from scalelag.errors import UsageError
+import msgspec
+
 from scalelag.options.catalog import OPTIONS, Option
+from scalelag.plugin.web.form_values import LIST_FIELDS, Fixed, in_words, kept_choices
 
-_NUMBERS = {"int": int, "float": float}
-_LIST_FIELDS = {"deployment": "deployments", "gate": "gates"}
-"""Options that can be repeated are fields of their own: Locust cannot read lists from a form."""
-
-_FIRST = (
-    "steps",
-    "arrivals",
-    "repeat",
-    "path",
-    "deployments",
-    "gates",
-    "drain",
-    "dashboard",
-    "name",
-)
-
-Field = dict[str, Any]
-"""What Locust's page makes an input of."""
+Kind = Literal["text", "number", "flag", "choice", "choices", "secret"]
 
 
-Fixed = Mapping[str, Any]
-"""Options that the form cannot change, with what Locust was started with."""
+class Field(msgspec.Struct, frozen=True):
+    """One input of the form; `name` is what its value is sent as.
 
-
-def fixed_options(
-    parsed: Mapping[str, Any], environ: Mapping[str, str] = os.environ
-) -> dict[str, Any]:
-    """What Locust was started with of options that are not for everybody who reaches the page.
-
-    That is what names a file or code of this machine; and where the environment holds a token for the
-    dashboard, which dashboard gets it.
+    `tests` are those that need it: tests that follow the load `plan`, tests with Locust's own `users`
+    and spawn rate, or `all`.
     """
-    has_token = any(environ.get(name) for name in TOKEN_VARIABLES)
-    return {
-        option.dest: parsed.get(option.dest)
-        for option in OPTIONS
-        if option.is_local or (option.dest == "dashboard" and has_token)
-    }
+
+    name: str
+    label: str
+    help: str = ""
+    kind: Kind = "text"
+    value: Any = ""
+    choices: tuple[str, ...] = ()
+    tests: Literal["plan", "users", "all"] = "plan"
+    is_required: bool = False
 
 
-def form_fields(
-    parsed: Mapping[str, Any], others: Mapping[str, Field], fixed: Fixed
-) -> dict[str, Field]:
-    """The fields of the form: ours with what was asked for last, the most used first; then `others`.
+class Section(msgspec.Struct, frozen=True):
+    """Fields under one title; those that are not open stand under "More options"."""
 
-    Of what is `fixed` those that were given, to be chosen or not.
+    title: str
+    fields: tuple[Field, ...]
+    is_open: bool = False
+
+
+class LocustForm(msgspec.Struct, frozen=True):
+    """What Locust's own form would show: fields by name, and the values that were set last."""
+
+    host: str = ""
+    profile: str = ""
+    profiles: tuple[str, ...] = ()
+    users: int = 1
+    spawn_rate: float = 1
+    run_time: str = ""
+    extra_options: Mapping[str, Mapping[str, Any]] = {}
+
+
+_TRACE = "Trace"
+
+# Until the options themselves say in which section they stand, and what they are called there.
+_SECTIONS: dict[str, dict[str, str]] = {
+    "Test": {
+        "steps": "Load plan",
+        "host": "Host",
+        "dashboard": "Ray dashboard",
+        "path": "Path",
+        "deployment": "Deployments",
+        "gate": "Gates",
+    },
+    "Load": {
+        "arrivals": "Arrivals",
+        "repeat": "Repeat the plan",
+        "seed": "Seed of Poisson arrivals",
+        "max_in_flight": "Maximum open requests",
+        "warmup": "Warm-up (s)",
+    },
+    _TRACE: {
+        "trace": "Trace file",
+        "trace_column": "Column",
+        "trace_kind": "Kind of column",
+        "trace_time_column": "Time column",
+    },
+    "Request": {
+        "method": "HTTP method",
+        "json_body": "JSON body",
+        "body_file": "Body from a file",
+        "data": "Data file",
+        "models": "Multiplexed models",
+        "expect": "Text of a good answer",
+        "request_timeout": "Request timeout (s)",
+    },
+    "gRPC": {
+        "grpc_host": "gRPC address",
+        "grpc_method": "gRPC method",
+        "grpc_module": "Module of generated code",
+    },
+    "Cluster": {
+        "wait": "Wait for the target (s)",
+        "wait_for_room": "Wait for room (s)",
+        "dashboard_ca": "CA of the dashboard",
+        "insecure": "Do not check the dashboard's certificate",
+    },
+    "Measurement": {
+        "drain": "Watch after the load (s)",
+        "probe_rate": "Polls per second",
+        "observer_budget": "Controller time for polling",
+        "slo": "Latency objective (SLO)",
+        "capacity_rps": "Capacity of a replica (requests/s)",
+    },
+    "Result": {
+        "name": "Name of the run",
+        "strict": "Fail the run if a gate is inconclusive",
+        "out": "Folder of the runs",
+    },
+}
+_HOST = Field("host", "Host", "URL at which Serve answers HTTP.", tests="all")
+_OTHERS = "Other options"
+_THEIRS = "Options of the locustfile"
+_BY_DEST = {option.dest: option for option in OPTIONS}
+
+
+def sections(parsed: Mapping[str, Any], locust: LocustForm, fixed: Fixed) -> list[Section]:
+    """Sections of the form with the values of the last test: the most important one first.
+
+    Of the `fixed` options only those that were given, to be used or left out.
     """
-    ours: dict[str, Field] = {}
-    for option in OPTIONS:
-        if option.dest in _LIST_FIELDS:
-            ours[_LIST_FIELDS[option.dest]] = _field(
-                option.help.replace(
-                    "Can be repeated.", "Several: one after the other, with ; between."
-                ),
-                "; ".join(parsed.get(option.dest) or ()),
-            )
-        elif option.in_web and (option.dest not in fixed or fixed[option.dest]):
-            value = parsed.get(option.dest)
-            value = "" if value is None else value
-            field = _field(option.help, value)
-            if choices := _choices(option, value, fixed):
-                field["choices"] = choices
-            field |= {"type": "number"} if option.type == "int" else {}
-            ours[option.dest] = field
-    names = [*_FIRST, *(name for name in ours if name not in _FIRST)]
-    return {name: ours[name] for name in names} | {
-        name: field for name, field in others.items() if name not in ours and name not in fixed
-    }
+    tables = _SECTIONS | {_OTHERS: {dest: _plain_label(dest) for dest in _unplaced()}}
+    ours = [_section(title, names, parsed, locust, fixed) for title, names in tables.items()]
+    first, *more = (section for section in ours if section.fields)
+    if not fixed.get("trace"):
+        more = [section for section in more if section.title != _TRACE]
+    theirs = tuple(_their_fields(locust.extra_options, fixed))
+    open_sections = (
+        msgspec.structs.replace(first, is_open=True),
+        Section("Users", tuple(_user_fields(locust)), is_open=True),
+        *([Section(_THEIRS, theirs, is_open=True)] if theirs else ()),
+    )
+    return [*open_sections, *more, Section("Locust", (_profile(locust),))]
 
 
-def _field(help_text: str, value: Any) -> Field:  # noqa: ANN401  any option's value
-    return {
-        "default_value": value,
-        "is_secret": False,
-        "is_required": False,
-        "is_multiple": False,
-        "help_text": help_text,
-        "choices": None,
-    }
+def _unplaced() -> Iterable[str]:
+    """Options that stand in no section of the table."""
+    placed = {dest for labels in _SECTIONS.values() for dest in labels}
+    return (option.dest for option in OPTIONS if option.in_web and option.dest not in placed)
 
 
-def _choices(option: Option, value: Any, fixed: Fixed) -> list[str]:  # noqa: ANN401  any option's value
-    if option.dest not in fixed:
-        return list(option.choices)
-    # Of a default that is an empty text Locust's page makes the first of the choices.
-    return sorted(_kept(option, fixed), key=lambda choice: choice != value)
+def _plain_label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
-def _kept(option: Option, fixed: Fixed) -> tuple[str, ...]:
-    """What the form may say of a fixed option: as given, or nothing where it can be left out."""
-    given = fixed[option.dest]
-    return (*((str(given),) if given else ()), *(("",) if option.default is None else ()))
+def label_of(name: str) -> str | None:
+    """The label of a field, or of an option by its `dest`; None if the form has no such field."""
+    labels = {dest: label for labels in _SECTIONS.values() for dest, label in labels.items()}
+    dest = {field: dest for dest, field in LIST_FIELDS.items()}.get(name, name)
+    unplaced = {name: _plain_label(name) for name in _unplaced()}
+    return (labels | unplaced).get(dest)
 
 
-def form_values(form: Mapping[str, str], fixed: Fixed) -> dict[str, Any]:
-    """Values of our options in a form that was sent, by their names; those that it lacks are left out.
-
-    Raises UsageError naming the option for what is no number, or not for the form to say.
-    """
-    return dict(_values(form, fixed))
-
-
-def _values(form: Mapping[str, str], fixed: Fixed) -> Iterable[tuple[str, Any]]:
-    for option in OPTIONS:
-        field = _LIST_FIELDS.get(option.dest)
-        if field is not None and field in form:
-            items = (item.strip() for item in form[field].split(";"))
-            yield option.dest, [item for item in items if item]
-        if option.dest in form:
-            # Locust takes any option from a form, also one that its page does not show.
-            if not option.in_web:
-                raise UsageError(f"{option.flag} is no field of this form.")
-            if option.dest in fixed and form[option.dest] not in _kept(option, fixed):
-                raise UsageError(
-                    f'{option.flag}: "{form[option.dest]}" was not given on the command line, and '
-                    "this page takes no other."
-                )
-            yield option.dest, _value(option, form[option.dest])
+def _section(
+    title: str,
+    labels: Mapping[str, str],
+    parsed: Mapping[str, Any],
+    locust: LocustForm,
+    fixed: Fixed,
+) -> Section:
+    fields: list[Field] = []
+    for dest, label in labels.items():
+        if dest == "host":
+            fields.append(msgspec.structs.replace(_HOST, value=locust.host))
+        elif (option := _BY_DEST.get(dest)) is not None:
+            fields += _option_fields(option, label, parsed.get(dest), fixed)
+    return Section(title, tuple(fields))
 
 
-def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's value
-    if option.type == "flag":
-        return text == "true"
-    number = _NUMBERS.get(option.type)
-    if text == "" and option.default is None:
-        return None
-    if number is None:
-        return text
-    try:
-        return number(text)
-    except ValueError:
-        kind = "a whole number" if option.type == "int" else "a number"
-        raise UsageError(f'{option.flag}: "{text}" is not {kind}.') from None
+def _option_fields(
+    option: Option,
+    label: str,
+    value: Any,  # noqa: ANN401  any option's value
+    fixed: Fixed,
+) -> Iterable[Field]:
+    """The field of one option; none for a fixed option that was not given."""
+    help_text = in_words(option.help, label_of)
+    if option.dest in LIST_FIELDS:
+        help_text = help_text.replace("Can be repeated.", "Separate several with ;")
+        yield Field(LIST_FIELDS[option.dest], label, help_text, value="; ".join(value or ()))
+    elif option.in_web and option.dest not in fixed:
+        value = "" if value is None else value
+        yield Field(option.dest, label, help_text, _kind(option), value, option.choices)
+    elif option.in_web and fixed[option.dest]:
+        value = "" if value is None else value
+        yield Field(option.dest, label, help_text, "choice", value, kept_choices(option, fixed))
+
+
+def _kind(option: Option) -> Kind:
+    if option.type in ("flag", "choice"):
+        return option.type
+    return "number" if option.type in ("int", "float") else "text"
+
+
+def _user_fields(locust: LocustForm) -> Iterable[Field]:
+    """Locust's own fields, for a test that does not follow the load plan."""
+    fields: tuple[tuple[str, str, str, Kind, Any], ...] = (
+        ("user_count", "Users", "Number of users at the peak.", "number", locust.users),
+        ("spawn_rate", "Ramp-up", "Users started per second.", "number", locust.spawn_rate),
+        ("run_time", "Run time", "For example 20s, 3m or 1h20m.", "text", locust.run_time),
+    )
+    for name, label, help_text, kind, value in fields:
+        yield Field(name, label, help_text, kind, value, tests="users")
+
+
+def _profile(locust: LocustForm) -> Field:
+    help_text = "Locust's name for this test."
+    return Field(
+        "profile", "Profile", help_text, value=locust.profile, choices=locust.profiles, tests="all"
+    )
+
+
+def _their_fields(extra: Mapping[str, Mapping[str, Any]], fixed: Fixed) -> Iterable[Field]:
+    """Fields of the options that the locustfile itself has added."""
+    ours = {*_BY_DEST, *LIST_FIELDS.values(), *fixed}
+    for name, option in extra.items():
+        if name in ours:
+            continue
+        value, choices = option.get("default_value"), option.get("choices")
+        kind: Kind = "text"
+        if choices:
+            kind = "choices" if option.get("is_multiple") else "choice"
+        elif isinstance(value, bool):
+            kind = "flag"
+        elif option.get("is_secret"):
+            kind = "secret"
+        help_text = str(option.get("help_text") or "")
+        yield Field(
+            name,
+            _plain_label(name),
+            help_text,
+            kind,
+            "" if value is None else value,
+            tuple(map(str, choices or ())),
+            tests="all",
+            is_required=bool(option.get("is_required")),
+        )

@@ -1,6 +1,7 @@
-"""The lag of each load step while the run goes on: from polling alone, and only what is known yet."""
+"""Lag of each load step while the run goes on: from polling alone, as far as it is known yet."""
 
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
@@ -8,7 +9,7 @@ from reports.analysis.lag.step_lag import step_lag
 from reports.analysis.lag.timeline import build_timeline
 from scalelag.plan.stages import LoadPlan, LoadStep
 from scalelag.plugin.web.series import Numbers
-from scalelag.record.rows import DeploymentKey, Poll, Row, Transition
+from scalelag.record.rows import DeploymentKey, Gap, Poll, Row, Transition
 
 MOST_LAGS = 2000
 _MOST_ROWS = 5000
@@ -31,8 +32,8 @@ class LiveLag(msgspec.Struct, frozen=True, rename="camel"):
     over: bool = False
 
 
-class _Followed:
-    """What is kept of one deployment: of the step under way, the polls round each change."""
+class _Changes:
+    """Changes of one deployment since the step under way began: the polls around each of them."""
 
     def __init__(self) -> None:
         self.polls: list[Poll] = []
@@ -52,22 +53,28 @@ class LiveLags:
         self._keys = keys
         self._steps = [step for step in plan.steps(plan.duration_s) if step.direction != "none"]
         self._next = 0
-        self._followed = {key: _Followed() for key in keys}
+        self._followed = {key: _Changes() for key in keys}
         self._latest: Poll | None = None
+        self._gaps: list[tuple[float, float]] = []
         self._lags: dict[tuple[int, int], tuple[int, LiveLag]] = {}
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take the rows of one look."""
+        """Take the rows of one poll."""
+        self._gaps += [
+            (row.from_s - self._zero_s, row.to_s - self._zero_s)
+            for row in rows
+            if isinstance(row, Gap)
+        ]
         for row in rows:
             if isinstance(row, Poll):
-                self._look(row)
+                self._take_poll(row)
             elif isinstance(row, Transition) and row.deployment in self._followed:
                 followed = self._followed[row.deployment]
                 followed.transitions.append(row)
                 followed.changed = True
         self._measure()
 
-    def _look(self, poll: Poll) -> None:
+    def _take_poll(self, poll: Poll) -> None:
         at_s = poll.received_s - self._zero_s
         while self._has_next and self._steps[self._next].at_s < at_s:
             self._begin_step()
@@ -86,6 +93,8 @@ class LiveLags:
         """Close the step before, and forget what only it needed."""
         self._measure(over=True)
         self._next += 1
+        begins_s = self._steps[self._next - 1].at_s
+        self._gaps = [gap for gap in self._gaps if gap[1] > begins_s]
         for followed in self._followed.values():
             followed.polls = [self._latest] if self._latest else []
             alive: dict[str, list[Transition]] = {}
@@ -97,12 +106,12 @@ class LiveLags:
             followed.changed = True
 
     def stop(self) -> None:
-        """The load has ended: steps that have not begun do not come, but for the one to 0."""
+        """Note that the load has ended: no further step begins, except the last one to 0."""
         if self._next < len(self._steps) - 1:
             self._steps = self._steps[: self._next]
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """Note that nothing more comes."""
         self._measure(over=True)
 
     def _measure(self, *, over: bool = False) -> None:
@@ -122,11 +131,12 @@ class LiveLags:
         return self._next < len(self._steps)
 
     def _lag(
-        self, step: LoadStep, place: int, key: DeploymentKey, followed: _Followed, *, over: bool
+        self, step: LoadStep, place: int, key: DeploymentKey, followed: _Changes, *, over: bool
     ) -> LiveLag:
         if len(followed.polls) <= 1:
             # Nothing changed: at a step's end most of many deployments are spared the sums.
-            return LiveLag(step.index, place, reason=_UNCHANGED if over else None, over=over)
+            reason = (self._blind_reason() or _UNCHANGED) if over else None
+            return LiveLag(step.index, place, reason=reason, over=over)
         if len(followed.polls) + len(followed.transitions) > _MOST_ROWS:
             followed.polls, followed.transitions = followed.polls[-1:], []
             return LiveLag(step.index, place, reason=_TOO_MANY, over=over)
@@ -138,11 +148,23 @@ class LiveLags:
         total = found.total_s
         if not over and (total is None or total.hi is None):
             return LiveLag(step.index, place)
-        lag = LiveLag(step.index, place, reason=found.reason if over else None, over=over)
+        reason = found.reason if over else None
+        if over and total is None:
+            reason = self._blind_reason() or reason
+        lag = LiveLag(step.index, place, reason=reason, over=over)
         if total is None:
             return lag
         value, lo, hi = map(_rounded, (total.value, total.lo, total.hi))
         return msgspec.structs.replace(lag, value_s=value, lo_s=lo, hi_s=hi)
+
+    def _blind_reason(self) -> str | None:
+        """Say for how much of the hold under way the probe saw nothing; None if it saw all of it."""
+        step = self._steps[self._next - 1]
+        ends_s = step.hold_until_s if self._has_next else inf
+        blind_s = sum(
+            max(0.0, min(to_s, ends_s) - max(from_s, step.at_s)) for from_s, to_s in self._gaps
+        )
+        return f"not known: the probe saw nothing for {blind_s:.1f} s" if blind_s > 0 else None
 
     def _note(self, lag: LiveLag) -> None:
         place = (lag.step, lag.deployment)
@@ -156,7 +178,7 @@ class LiveLags:
             del self._lags[next(iter(self._lags))]
 
     def since(self, number: int) -> list[tuple[int, LiveLag]]:
-        """The lags above `number`, each with its own, the oldest first."""
+        """Return the lags above `number`, each with its own number, the oldest first."""
         return [found for found in self._lags.values() if found[0] > number]
 
 

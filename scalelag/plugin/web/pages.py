@@ -1,4 +1,4 @@
-"""What is served under `/scalelag/`: the page of its own, the data of all pages, the downloads."""
+"""Pages under `/scalelag/`: the page of its own, the data of all pages, the downloads."""
 
 from collections.abc import Iterator
 from importlib import resources
@@ -10,12 +10,16 @@ from flask import Blueprint, Response, abort, request, send_file
 from locust.web import WebUI
 
 from scalelag.plugin.web.runs import RECORD_FILES, REPORT_FILES, WebRun, WebRuns, as_json
+from scalelag.plugin.web.start import Start
 from scalelag.plugin.web.zip_stream import zip_stream
 
 _HOME = Path(str(resources.files("scalelag.plugin.web").joinpath("static")))
 _STATIC = (
     "charts.js",
     "elements.js",
+    "first_tab.js",
+    "form.js",
+    "locust.js",
     "parts.js",
     "replicas.js",
     "report.js",
@@ -32,16 +36,17 @@ _REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups; frame-ance
 """The report holds text from the cluster: its page is never of Locust's origin."""
 
 
-def add_pages(web_ui: WebUI, runs: WebRuns) -> str:
-    """Serve them, behind Locust's login where that is on. Returns where, as a path."""
+def add_pages(web_ui: WebUI, runs: WebRuns, start: Start) -> str:
+    """Serve the pages, behind Locust's login if it is on. Returns their path."""
     app: Any = web_ui.app
     base = app.blueprints["locust"].url_prefix or ""
     blueprint = Blueprint("scalelag", __name__, url_prefix=f"{base}/scalelag")
-    pages = _Pages(runs)
+    pages = _Pages(runs, start)
     for rule, view in (
         ("/", pages.page),
         ("/static/<name>", pages.static),
         ("/plotly.js", pages.plotly),
+        ("/form", pages.form),
         ("/live", pages.live),
         ("/runs", pages.runs),
         ("/runs/<int:number>/record.zip", pages.record),
@@ -55,10 +60,11 @@ def add_pages(web_ui: WebUI, runs: WebRuns) -> str:
 
 
 class _Pages:
-    """The views."""
+    """Views of Flask."""
 
-    def __init__(self, runs: WebRuns) -> None:
+    def __init__(self, runs: WebRuns, start: Start) -> None:
         self._runs = runs
+        self._start = start
 
     def page(self) -> Response:
         """The page of its own."""
@@ -67,7 +73,7 @@ class _Pages:
         return answer
 
     def static(self, name: str) -> Response:
-        """Script and style."""
+        """Our scripts and style."""
         if name not in _STATIC:
             abort(404)
         return send_file(_HOME / name, max_age=0)
@@ -76,8 +82,12 @@ class _Pages:
         """plotly.js, from its Python package."""
         return send_file(_PLOTLY, mimetype="application/javascript", max_age=_DAY_S)
 
+    def form(self) -> Response:
+        """The start form, with the values of the last test."""
+        return _json(self._start.page())
+
     def live(self) -> Response:
-        """What is new in the run under way, or the last one."""
+        """New rows of the run under way, or of the last one."""
         seen = {name: request.args.get(name, -1, type=int) for name in ("run", "epoch", "after")}
         return _json(self._runs.answer(seen["run"], seen["epoch"], seen["after"]))
 
@@ -86,7 +96,7 @@ class _Pages:
         return _json([run.line() for run in reversed(self._runs.runs)])
 
     def report(self, number: int, name: str) -> Response:
-        """A report of a run as a file; `?show` to look at it, else to keep."""
+        """A report of a run: with `?show` to read in the browser, else to download."""
         path = self._run(number).path / name
         if name not in REPORT_FILES or not path.is_file():
             abort(404)
@@ -100,7 +110,7 @@ class _Pages:
         return answer
 
     def record(self, number: int) -> Response:
-        """The record of a run, all its files in one."""
+        """The record of a run: all its files in one archive."""
         folder = self._run(number).path
         files = [folder / name for name in RECORD_FILES if (folder / name).is_file()]
         answer = Response(_yielding(zip_stream(folder.name, files)), mimetype="application/zip")
@@ -112,7 +122,7 @@ class _Pages:
 
 
 def _yielding(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks; between them users that send load have their turn."""
+    """The blocks; between two of them the users that send load have their turn."""
     for block in blocks:
         yield block
         gevent.sleep(0)

@@ -1,4 +1,4 @@
-"""The runs of this process, as a page shows them: the one under way, and those before it."""
+"""Runs of this process as a page shows them: the one under way, and those before it."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ State = Literal["running", "watching", "closing", "closed"]
 
 
 class WebRun:
-    """One run. `message` is why it has no report."""
+    """One run; `message` says why it has no report."""
 
     def __init__(self, number: int, session: Session) -> None:
         self.number = number
@@ -38,7 +38,7 @@ class WebRun:
 
     @property
     def state(self) -> State:
-        """How far it is: `watching` the scale-down after the load, then `closing` its record."""
+        """Progress of the run: `watching` is the scale-down after the load, `closing` its record."""
         if self._closed_s is not None or self._session is None:
             return "closed"
         if not self._session.running:
@@ -46,16 +46,16 @@ class WebRun:
         return "watching" if self._session.load_over else "running"
 
     def close(self, report: Report | None, message: str | None) -> None:
-        """Note what came of it."""
+        """Note its report, or why it has none."""
         self.report, self.message = report, message
         self._closed_s = self._session.elapsed_s if self._session else 0.0
 
     def forget(self) -> None:
-        """Let go of all but the report: another run has begun."""
+        """Release all but the report: another run has begun."""
         self._session = None
 
     def line(self) -> dict[str, Any]:
-        """What the list of runs says of it."""
+        """Return its line in the list of runs."""
         report = self.report
         return {
             "number": self.number,
@@ -70,9 +70,9 @@ class WebRun:
         }
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
-        """How it stands, and what its feed has that is new: see `Shown.answer`."""
+        """Return its progress, and what is new in its feed: see `LiveView.answer`."""
         session = self._session
-        if session is None or session.shown is None:
+        if session is None or session.live_view is None:
             raise RuntimeError("only the last run, on a page, has a feed")
         elapsed_s = session.elapsed_s if self._closed_s is None else self._closed_s
         return {
@@ -83,39 +83,39 @@ class WebRun:
             "elapsedS": round(elapsed_s, 2),
             "counts": _counts(session),
             "probe": _probe(session.probe, session.zero_s + elapsed_s),
-            **session.shown.answer(epoch, after),
+            **session.live_view.answer(epoch, after),
         }
 
 
 class WebRuns:
-    """All of them, oldest first. `refusal` is why the last start came to nothing."""
+    """All runs, oldest first; `refusal` says why the last start was refused."""
 
     def __init__(self) -> None:
         self.runs: list[WebRun] = []
         self.refusal: str | None = None
 
     def refuse(self, text: str) -> None:
-        """Note why a run did not begin, or has no report."""
+        """Note why a run was not started, or has no report."""
         self.refusal = text
 
     def open(self, session: Session) -> None:
-        """A run has begun."""
+        """Add a run that has begun."""
         self.refusal = None
         for run in self.runs:
             run.forget()
         self.runs.append(WebRun(len(self.runs) + 1, session))
 
     def close(self, report: Report | None) -> None:
-        """The last one was closed; without a report where it was refused one."""
+        """Close the last run; `report` is None if there is none."""
         if self.runs:
             self.runs[-1].close(report, None if report else self.refusal)
 
     def run(self, number: int) -> WebRun | None:
-        """The run of that number."""
+        """Return the run of that number, if there is one."""
         return self.runs[number - 1] if 0 < number <= len(self.runs) else None
 
     def answer(self, number: int, epoch: int, after: int) -> dict[str, Any]:
-        """What a page that has seen so much of run `number` is told."""
+        """Return what is new to a page that has seen the rows of run `number` up to `after`."""
         if not self.runs:
             return {"run": 0, "state": "none", "message": self.refusal}
         latest = self.runs[-1]
@@ -141,9 +141,10 @@ def _probe(probe: ReplicaProbe, now_s: float) -> dict[str, Any]:
         "blind": probe.blind_reason,
         "intervalS": round(probe.pacing.interval_s, 3),
         "share": round(probe.pacing.busy_s / watched_s, 5),
+        "costS": round(probe.pacing.cost_s, 3),
     }
 
 
 def as_json(answer: object) -> bytes:
-    """What goes over the wire."""
+    """Return `answer` as JSON."""
     return msgspec.json.encode(answer)

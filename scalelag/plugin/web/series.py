@@ -1,8 +1,8 @@
-"""What a page draws while a run goes on, kept in bounded memory: the load, and replicas by state.
+"""Rows that a page draws while a run goes on, in bounded memory: the load, and replicas by state.
 
-Every row carries a number that is higher than that of every row that was added or changed before:
-who has seen all up to a number asks for what is above it. Where old rows were thinned, the `epoch`
-changes, and who has rows of another epoch starts anew.
+Every row carries a number that is higher than that of every row that was added or changed before. A
+page that has seen all rows up to a number asks for those above it. If old rows were thinned, the
+`epoch` changes, and a page with rows of another epoch starts again.
 """
 
 from bisect import bisect_right
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.charts.replica_curves import counted
+from scalelag.plan.schedule import Schedule
 from scalelag.record.rows import DeploymentKey, Poll
 
 MOST_BINS = 900
@@ -26,20 +27,20 @@ ReplicaRow = tuple[int, float, int, int, int, int | None]
 
 
 class Numbers:
-    """Gives each row its number, and tells in which epoch it does."""
+    """Numbers for rows, and the epoch in which they were given."""
 
     def __init__(self) -> None:
         self.last = 0
         self.epoch = 0
 
     def next(self) -> int:
-        """A number that was not given before."""
+        """Return a number that was not given before."""
         self.last += 1
         return self.last
 
 
 class LoadSeries:
-    """Requests a second, in bins of a second; of a long run the older bins are wider."""
+    """Requests per second, in bins of a second; in a long run the older bins are wider."""
 
     def __init__(self, numbers: Numbers) -> None:
         self._numbers = numbers
@@ -58,7 +59,7 @@ class LoadSeries:
             self._revisions[place] = self._numbers.next()
 
     def _place(self, at_s: float) -> int:
-        """The bin of that moment; all up to it are made where they are missing."""
+        """Return the index of the bin of that moment, after making all missing bins up to it."""
         while not self._bins or at_s >= self._end_s:
             self._bins.append([self._end_s, _BIN_S, 0, 0, 0])
             self._revisions.append(self._numbers.next())
@@ -71,7 +72,7 @@ class LoadSeries:
         return self._bins[-1][0] + self._bins[-1][1] if self._bins else 0.0
 
     def _thin(self) -> None:
-        """Make one of each two neighbours in the older half."""
+        """Merge each two neighbours in the older half."""
         half = len(self._bins) // 4 * 2
         old, kept = self._bins[:half], self._bins[half:]
         merged: list[LoadRow] = [
@@ -83,13 +84,38 @@ class LoadSeries:
         self._numbers.epoch += 1
 
     def since(self, number: int) -> Iterator[tuple[int, LoadRow]]:
-        """The rows above `number`, each with its own."""
+        """Return the rows above `number`, each with its own number."""
         pairs = zip(self._revisions, self._bins, strict=True)
         return ((revision, row) for revision, row in pairs if revision > number)
 
 
+class DueArrivals:
+    """Arrivals of a schedule, counted as they become due.
+
+    A request has its row only once it is answered. Counted by rows, the load that was offered would
+    seem to stop whenever the server stalls.
+    """
+
+    def __init__(self, schedule: Schedule, load: LoadSeries) -> None:
+        self._load = load
+        self._blocks = schedule.blocks()
+        self._ahead = next(self._blocks, None)
+        self.are_known = self._ahead is not None
+        """False for a users plan, which has no due times."""
+
+    def count_until(self, at_s: float) -> None:
+        """Count all arrivals that are due by `at_s` seconds after the plan's start."""
+        while self._ahead is not None:
+            due = int(np.searchsorted(self._ahead, at_s, side="right"))
+            self._load.add(self._ahead[:due], 0)
+            if due < self._ahead.size:
+                self._ahead = self._ahead[due:]
+                return
+            self._ahead = next(self._blocks, None)
+
+
 class ReplicaSeries:
-    """Replicas by state and the target of each deployment, a row wherever something changed."""
+    """Replicas by state and target of each deployment: a row for each change."""
 
     def __init__(self, numbers: Numbers, keys: tuple[DeploymentKey, ...], zero_s: float) -> None:
         self._numbers = numbers
@@ -99,7 +125,7 @@ class ReplicaSeries:
         self._count = 0
 
     def add(self, poll: Poll) -> None:
-        """Note what a poll shows."""
+        """Note the state in a poll."""
         at_s = round(poll.received_s - self._zero_s, 3)
         for place, key in enumerate(self._keys):
             seen = poll.deployments.get(key)
@@ -114,15 +140,15 @@ class ReplicaSeries:
             self._thin()
 
     def _thin(self) -> None:
-        """Of each two neighbours in the older half of a deployment's rows keep the later."""
+        """Keep the later of each two neighbours in the older half of a deployment's rows."""
         for rows in self._rows:
             half = len(rows) // 4 * 2
-            # The first row of all says with what the run began.
+            # The first row stays: it is the state at the beginning of the run.
             del rows[2:half:2]
         self._count = sum(map(len, self._rows))
         self._numbers.epoch += 1
 
     def since(self, number: int) -> Iterator[tuple[int, ReplicaRow]]:
-        """The rows above `number`, each with its own."""
+        """Return the rows above `number`, each with its own number."""
         for rows in self._rows:
             yield from rows[bisect_right(rows, number, key=lambda row: row[0]) :]

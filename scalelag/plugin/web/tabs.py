@@ -1,55 +1,55 @@
-"""Our tabs and our form on Locust's own page."""
+"""Our tabs, and our form in place of Locust's, on Locust's own page."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flask import Response, before_render_template, jsonify, request
-from locust.env import Environment
-from locust.runners import STATE_CLEANUP, STATE_RUNNING, STATE_STOPPING
+from locust.runners import STATE_CLEANUP, STATE_INIT, STATE_RUNNING, STATE_STOPPED, STATE_STOPPING
 from locust.web import WebUI
 
-from scalelag.errors import UsageError
 from scalelag.plugin.leader.lifecycle import Control
 from scalelag.plugin.leader.live_line import say
-from scalelag.plugin.web.form import Fixed, fixed_options, form_fields, form_values
+from scalelag.plugin.web.start import Start
 
 TABS = (
     {"title": "Replicas", "key": "scalelag-replicas", "component": "scalelag-replicas"},
     {"title": "Lag report", "key": "scalelag-report", "component": "scalelag-report"},
 )
-INJECTED = (
+_TABS_HTML = (
     '<link rel="stylesheet" href="./scalelag/static/scalelag.css">'
+    # Not a module: it must run before Locust's own script.
+    '<script src="./scalelag/static/first_tab.js"></script>'
     '<script type="module" src="./scalelag/static/elements.js"></script>'
 )
+_FORM_HTML = '<script type="module" src="./scalelag/static/locust.js"></script>'
 _INDEX = "locust.index"
 _SWARM = "locust.swarm"
 _STATISTICS = "locust.request_stats"
 
 
-def add_tabs(web_ui: WebUI, environment: Environment, control: Control, url: str) -> None:
-    """Put them there. Where this Locust has no place for tabs, say at which `url` the page is."""
+def add_tabs(web_ui: WebUI, control: Control, start: Start, url: str) -> None:
+    """Add tabs and form. If this Locust has no place for tabs, say at which `url` the page is."""
     app: Any = web_ui.app
-    fixed = fixed_options(vars(environment.parsed_options))
     if _SWARM in app.view_functions:
-        app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(
-            _swarm(environment, control, fixed, app.view_functions[_SWARM])
-        )
-    lacking = missing_mechanism(web_ui)
-    if lacking is not None:
-        say(f"this Locust shows no tabs of ours ({lacking}): watch the replicas on {url}")
+        guarded = start.guard(app.view_functions[_SWARM])
+        app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(guarded)
+    missing = missing_mechanism(web_ui)
+    if missing is not None:
+        say(f"this Locust shows no tabs of ours ({missing}): watch the replicas on {url}")
         return
     tabs: list[dict[str, str]] = web_ui.template_args.setdefault("extended_tabs", [])
     tabs.extend(TABS)
-    # Else the fields of the form are sorted by name.
-    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    app.after_request(_with_scripts)
-    app.after_request(_asked_again)
-    before_render_template.connect(_fields_of(environment, fixed), app, weak=False)
+    html = _TABS_HTML + (_FORM_HTML if start.has_form else "")
+    app.after_request(partial(_with_html, html=html))
+    app.after_request(partial(_statistics, control=control))
+    # Held by the signal only weakly otherwise.
+    before_render_template.connect(_state_receiver(control), app, weak=False)
 
 
 def missing_mechanism(web_ui: WebUI) -> str | None:
-    """What this Locust lacks of that by which a tab is shown; None where all of it is there.
+    """Describe what this Locust lacks to show a tab; None if it has all of it.
 
     It is no promise of Locust's: https://docs.locust.io names `extended_tabs`, not the rest.
     """
@@ -64,62 +64,40 @@ def missing_mechanism(web_ui: WebUI) -> str | None:
     return None
 
 
-def _with_scripts(response: Response) -> Response:
-    """The page with our script and style at its end; any other answer as it is."""
+def _with_html(response: Response, html: str) -> Response:
+    """Put `html` at the end of Locust's page; leave any other answer as it is."""
     if request.endpoint == _INDEX and response.mimetype == "text/html":
         page = response.get_data(as_text=True)
-        response.set_data(re.sub("</body>", f"{INJECTED}</body>", page, count=1))
+        response.set_data(re.sub("</body>", f"{html}</body>", page, count=1))
     return response
 
 
-def _asked_again(response: Response) -> Response:
-    """Statistics as they are, but `running` for a test that is being stopped.
-
-    Locust's page asks again only while it reads running or spawning: a test that takes longer to
-    stop than the page takes to ask would leave it without its New button (Locust 2.47).
-    """
+def _statistics(response: Response, control: Control) -> Response:
+    """Give the statistics the state that Locust's page has to see."""
     if request.endpoint == _STATISTICS and response.mimetype == "application/json":
-        text = response.get_data()
-        if any(f'"{state}"'.encode() in text for state in (STATE_CLEANUP, STATE_STOPPING)):
-            statistics = response.get_json()
-            if statistics["state"] in (STATE_CLEANUP, STATE_STOPPING):
-                response.set_data(jsonify(statistics | {"state": STATE_RUNNING}).get_data())
+        statistics = response.get_json()
+        state = state_on_page(statistics["state"], control)
+        if state != statistics["state"]:
+            response.set_data(jsonify(statistics | {"state": state}).get_data())
     return response
 
 
-def _fields_of(environment: Environment, fixed: Fixed) -> Any:  # noqa: ANN401  a receiver of a signal
-    def fields(_app: object, context: dict[str, Any], **_rest: object) -> None:
+def _state_receiver(control: Control) -> Any:  # noqa: ANN401  a receiver of a signal
+    def receive(_app: object, context: dict[str, Any], **_rest: object) -> None:
         arguments = context.get("template_args")
-        if isinstance(arguments, dict):
-            parsed = vars(environment.parsed_options)
-            others = arguments.get("extra_options", {})
-            arguments["extra_options"] = form_fields(parsed, others, fixed)
+        if isinstance(arguments, dict) and "state" in arguments:
+            arguments["state"] = state_on_page(arguments["state"], control)
 
-    return fields
+    return receive
 
 
-def _swarm(environment: Environment, control: Control, fixed: Fixed, start: Any) -> Any:  # noqa: ANN401  views
-    """What starts a test: the form is looked through first, and the target looked at."""
+def state_on_page(state: str, control: Control) -> str:
+    """State of Locust's runner as its page has to see it: `running` for some that are not.
 
-    def swarm() -> Response:
-        refusal = _refusal(environment, control, fixed)
-        if refusal is None:
-            return start()
-        return jsonify({"success": False, "message": refusal, "host": environment.host})
-
-    return swarm
-
-
-def _refusal(environment: Environment, control: Control, fixed: Fixed) -> str | None:
-    """Why the test cannot start; None where it can."""
-    parsed = vars(environment.parsed_options)
-    try:
-        parsed |= form_values(request.form, fixed)
-    except UsageError as error:
-        return str(error)
-    if not getattr(environment.shape_class, "follows_plan", False):
-        return None  # another shape, or none: no run of ours
-    if "host" in request.form:
-        # As Locust takes it a moment later.
-        environment.host = request.form["host"].replace("<", "").replace(">", "")
-    return control.prepare_from_page()
+    The page asks again only while it reads running or spawning. A test that takes longer to stop than
+    the page takes to ask would leave it without its New button. A test that we have accepted, and
+    that Locust has not begun yet, would leave it with the form (Locust 2.47).
+    """
+    stops = state in (STATE_CLEANUP, STATE_STOPPING)
+    begins = state in (STATE_INIT, STATE_STOPPED) and control.is_starting
+    return STATE_RUNNING if stops or begins else state

@@ -1,4 +1,4 @@
-"""Files as one ZIP archive, made while it is sent: no copy of them is kept."""
+"""A ZIP archive of files that is made while it is sent: no copy is kept."""
 
 import io
 import zipfile
@@ -9,13 +9,13 @@ _BLOCK_BYTES = 256 * 1024
 
 
 class _Sink(io.RawIOBase):
-    """Takes what is written until it is asked for."""
+    """Keeps what is written until it is taken."""
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
 
     def writable(self) -> bool:
-        """It is; but it cannot be wound back."""
+        """Return True; it cannot seek."""
         return True
 
     def write(self, data: bytes, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -24,13 +24,13 @@ class _Sink(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        """What was written since the last call."""
+        """Return what was written since the last call."""
         taken, self._blocks = b"".join(self._blocks), []
         return taken
 
 
 def zip_stream(folder: str, files: Iterable[Path]) -> Iterator[bytes]:
-    """Blocks of an archive with `files` in a `folder`, not compressed."""
+    """Yield blocks of an archive with `files` in a `folder`, not compressed."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for path in files:

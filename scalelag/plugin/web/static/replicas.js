@@ -1,4 +1,4 @@
-// <scalelag-replicas>: what Serve does about the load, while it does.
+// <scalelag-replicas>: the load and the replicas of each deployment, live.
 import { Store } from "./store.js";
 import { figure, level } from "./charts.js";
 import { BASE, ask, cell, element, follow } from "./parts.js";
@@ -8,6 +8,7 @@ const IDLE_MS = 3000;
 const HIDDEN_MS = 5000;
 const MOST_SHOWN = 6;
 const MOST_STEPS = 60;
+const OVER_BUDGET = 1.5; // the first polls, whose cost is not known yet, may come above the budget
 const STATES = { none: "no test yet", running: "running", closing: "load over, writing the report", closed: "closed" };
 const KEYS = [
   ["offered", "area", "offered"], ["achieved", "line", "completed"], ["failed", "line", "failed"], ["planned", "dotted", "mark"],
@@ -177,12 +178,10 @@ export class Replicas extends HTMLElement {
       tile("Planned now", planned === null ? "0" : level(planned), head.unit, time),
       tile("Achieved", latest.state === "running" ? rate.toLocaleString("en", { maximumFractionDigits: 1 }) : "0", "requests/s", `${counts.requests.toLocaleString("en")} requests${lost}`),
       tile("Failed or not sent", counts.failed.toLocaleString("en"), "", failed),
-      tile("Probe", (1 / probe.intervalS).toFixed(1), "looks/s",
-        probe.blind ? `sees nothing: ${probe.blind}`
-          : `${probe.gaps} gaps (${latest.gapS.toFixed(1)} s), ${(100 * probe.share).toFixed(1)} % of the controller's time (at most ${level(100 * head.budget)} %)`),
+      tile("Probe", (1 / probe.intervalS).toFixed(1), "polls/s", probeText(probe, latest.gapS, head.budget)),
     ];
     this.tiles.replaceChildren(...tiles);
-    tiles[3].classList.toggle("bad", Boolean(probe.blind));
+    tiles[3].classList.toggle("bad", Boolean(probe.blind) || probe.share > OVER_BUDGET * head.budget);
   }
 
   // A line for each step that has begun, a column for each deployment that is drawn.
@@ -210,7 +209,7 @@ export class Replicas extends HTMLElement {
       }
       body.append(row);
     }
-    table.append(element("caption", { textContent: "Lag of each step in seconds, as far as polling has seen it" }), top, body);
+    table.append(element("caption", { textContent: "Lag of each step in seconds, from polling alone" }), top, body);
     this.lags.hidden = !begun.length;
     this.lags.replaceChildren(table);
   }
@@ -235,6 +234,15 @@ function plannedNow(head, elapsed) {
   if (!stage) return null;
   const [from, to, start, end] = stage;
   return start + ((elapsed - from) / (to - from)) * (end - start);
+}
+
+function probeText(probe, gapS, budget) {
+  if (probe.blind) return `sees nothing: ${probe.blind}`;
+  const gaps = `${probe.gaps} ${probe.gaps === 1 ? "gap" : "gaps"} (${gapS.toFixed(1)} s)`;
+  const share = `${(100 * probe.share).toFixed(1)} % of the controller's time`;
+  if (probe.share <= OVER_BUDGET * budget) return `${gaps}, at most ${share} (budget ${level(100 * budget)} %)`;
+  return `${gaps}. An answer takes ${probe.costS.toFixed(1)} s, so one poll every ${probe.intervalS.toFixed(1)} s may cost up to ${share}, `
+    + `over the budget of ${level(100 * budget)} %: the controller is busy or slow, and lags are known only to ±${(probe.intervalS / 2).toFixed(1)} s.`;
 }
 
 export function lagText(lag) {

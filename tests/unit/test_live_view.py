@@ -1,11 +1,11 @@
-"""What goes wrong in the live feed stays there."""
+"""An error in the live feed stays there."""
 
 from typing import Any
 
 import gevent
 import pytest
 
-from scalelag.plugin.web.feed import Shown
+from scalelag.plugin.web.feed import LiveView
 from scalelag.record.rows import Gap
 
 
@@ -39,44 +39,44 @@ def feed():
 
 
 @pytest.fixture
-def shown(feed):
-    return Shown(feed)
+def view(feed):
+    return LiveView(feed)
 
 
 def row(reason):
     return [Gap(0.0, 1.0, reason, 1)]
 
 
-def test_the_feed_is_told_everything_in_its_order_by_the_end(feed, shown):
-    shown.add_rows(row("first"))
-    shown.add_requests("requests")
-    shown.add_rows(row("second"))
-    shown.stop()
-    shown.finish()
+def test_the_feed_is_told_everything_in_its_order_by_the_end(feed, view):
+    view.add_rows(row("first"))
+    view.add_requests("requests")
+    view.add_rows(row("second"))
+    view.stop()
+    view.finish()
 
     assert feed.told == ["first", "requests", "second", "stop", "finish"]
-    assert shown.answer(1, 2) == {"epoch": 1, "after": 2}
+    assert view.answer(1, 2) == {"epoch": 1, "after": 2}
 
 
-def test_who_measures_does_not_wait_for_the_feed(feed, shown):
-    shown.add_rows(row("first"))
+def test_who_measures_does_not_wait_for_the_feed(feed, view):
+    view.add_rows(row("first"))
     at_once = list(feed.told)
     gevent.sleep(0)
 
     assert (at_once, feed.told) == ([], ["first"])
 
 
-def test_a_fault_reaches_neither_probe_nor_collector_and_the_page_is_told(feed, shown, capfd):
-    shown.add_rows(row("before"))
-    shown.add_rows(row("fault"))
+def test_a_fault_reaches_neither_probe_nor_collector_and_the_page_is_told(feed, view, capfd):
+    view.add_rows(row("before"))
+    view.add_rows(row("fault"))
     gevent.sleep(0)
     for _ in range(3):
-        shown.add_rows(row("after"))
-        shown.add_requests("requests")
-    shown.stop()
-    shown.finish()
+        view.add_rows(row("after"))
+        view.add_requests("requests")
+    view.stop()
+    view.finish()
 
     assert feed.told == ["before"]
-    assert "the measurement goes on" in shown.answer(-1, -1)["message"]
-    assert shown._queue.qsize() <= 1, "what nobody takes is not kept"
+    assert "The measurement goes on" in view.answer(-1, -1)["message"]
+    assert view._queue.qsize() <= 1, "what nobody takes is not kept"
     assert "RuntimeError: a fault of the picture" in capfd.readouterr().err

@@ -1,0 +1,120 @@
+"""Our options in a start form that was sent: their values, and errors in the words of the form."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from probes.dashboard import TOKEN_VARIABLES
+from scalelag.errors import UsageError
+from scalelag.options.catalog import OPTIONS, Option
+
+_NUMBERS = {"int": int, "float": float}
+LIST_FIELDS = {"deployment": "deployments", "gate": "gates"}
+"""Options that can be repeated are fields of their own: Locust cannot read lists from a form."""
+
+Fixed = Mapping[str, Any]
+"""Options that the form cannot change, with the values that Locust was started with."""
+
+_FLAG = re.compile(r"--[a-z][a-z-]*")
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Reason why a test cannot start, and the field of the form that it stands at, if any."""
+
+    message: str
+    field: str | None = None
+
+
+def fixed_options(
+    parsed: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> dict[str, Any]:
+    """Options that whoever reaches the page must not change, with the values given at the start.
+
+    Those are options that name a file or code of this machine. If the environment holds a token for
+    the dashboard, it is also the dashboard, which would be sent the token.
+    """
+    has_token = any(environ.get(name) for name in TOKEN_VARIABLES)
+    return {
+        option.dest: parsed.get(option.dest)
+        for option in OPTIONS
+        if option.is_local or (option.dest == "dashboard" and has_token)
+    }
+
+
+def kept_choices(option: Option, fixed: Fixed) -> tuple[str, ...]:
+    """Values that the form may send for a fixed option: the given one, and none if it is optional."""
+    given = fixed[option.dest]
+    return (*((str(given),) if given else ()), *(("",) if option.default is None else ()))
+
+
+def form_values(form: Mapping[str, str], fixed: Fixed) -> dict[str, Any]:
+    """Values of our options in a form that was sent, by `dest`; options that it lacks are left out.
+
+    Raises UsageError that names the option if a value is not a number, or if the form may not set it.
+    """
+    return dict(_values(form, fixed))
+
+
+def _values(form: Mapping[str, str], fixed: Fixed) -> Iterable[tuple[str, Any]]:
+    for option in OPTIONS:
+        field = LIST_FIELDS.get(option.dest)
+        if field is not None and field in form:
+            items = (item.strip() for item in form[field].split(";"))
+            yield option.dest, [item for item in items if item]
+        if option.dest in form:
+            # Locust takes any option from a form, also one that its page does not show.
+            if not option.in_web:
+                raise UsageError(f"{option.flag} is not a field of this form.")
+            if option.dest in fixed and form[option.dest] not in kept_choices(option, fixed):
+                raise UsageError(
+                    f'{option.flag}: "{form[option.dest]}" was not given on the command line, and '
+                    "this page takes no other."
+                )
+            yield option.dest, _value(option, form[option.dest])
+
+
+def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's value
+    if option.type == "flag":
+        return text == "true"
+    number = _NUMBERS.get(option.type)
+    if text == "" and option.default is None:
+        return None
+    if number is None:
+        return text
+    try:
+        return number(text)
+    except ValueError:
+        kind = "a whole number" if option.type == "int" else "a number"
+        raise UsageError(f'{option.flag}: "{text}" is not {kind}.') from None
+
+
+def refusal_of(
+    message: str, label_of: Callable[[str], str | None], urls: Mapping[str, str]
+) -> Refusal:
+    """The refusal that `message` becomes in the form: at its field, and with labels for flags.
+
+    A message that names no option belongs to the field whose URL it holds; `urls` has them by field.
+    """
+    named = [flag[2:].replace("-", "_") for flag in _FLAG.findall(message)]
+    field = next((LIST_FIELDS.get(dest, dest) for dest in named if label_of(dest)), None)
+    if field is None:
+        field = next((name for name, url in urls.items() if url and url in message), None)
+    # "--steps: unknown unit": the field says which it is.
+    flag, colon, rest = message.partition(": ")
+    if colon and _FLAG.fullmatch(flag) and label_of(named[0]):
+        message = rest
+
+    return Refusal(in_words(message, label_of), field)
+
+
+def in_words(text: str, label_of: Callable[[str], str | None]) -> str:
+    """Return `text` with the label of the field in place of each flag that has one."""
+
+    def words(found: re.Match[str]) -> str:
+        label = label_of(found.group()[2:].replace("-", "_"))
+        return f"“{label}”" if label else found.group()
+
+    return _FLAG.sub(words, text)

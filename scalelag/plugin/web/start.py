@@ -1,0 +1,135 @@
+"""A start from Locust's page: the form as it stands, and the check of a form that was sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from flask import Response, jsonify, request
+from locust import LoadTestShape, User
+from locust.env import Environment
+from locust.web import WebUI
+
+from scalelag.errors import ScalelagError, UsageError
+from scalelag.options.run_options import run_options
+from scalelag.plugin.leader.lifecycle import Control
+from scalelag.plugin.web.form import LocustForm, Section, label_of, sections
+from scalelag.plugin.web.form_values import Refusal, fixed_options, form_values, refusal_of
+
+NO_SHAPE = "Default"
+"""Locust's name of no shape, in a form with the class picker."""
+
+
+class ShapeChoice(msgspec.Struct, frozen=True):
+    """A load shape that can be chosen with Locust's class picker."""
+
+    name: str
+    follows_plan: bool
+
+
+class StartPage(msgspec.Struct, frozen=True):
+    """What the start form is made from. `shapes` is empty without Locust's class picker."""
+
+    sections: list[Section]
+    shapes: list[ShapeChoice]
+    refusal: str | None
+
+
+class Start:
+    """Describes the start form, and stands before Locust's own start of a test."""
+
+    def __init__(self, web_ui: WebUI, environment: Environment, control: Control) -> None:
+        self._web_ui = web_ui
+        self._environment = environment
+        self._control = control
+        self._fixed = fixed_options(vars(environment.parsed_options))
+
+    @property
+    def has_form(self) -> bool:
+        """True if a test that follows the load plan can be started from the page."""
+        return any(shape.follows_plan for shape in self._shapes()) or follows_plan(
+            self._environment.shape_class
+        )
+
+    def page(self) -> StartPage:
+        """The form with the values of the last test, and why the last start was refused, if it was."""
+        self._web_ui.update_template_args()
+        shown = self._web_ui.template_args
+        profiles = shown.get("all_profiles") or shown.get("allProfiles") or ()
+        locust = LocustForm(
+            host=shown["host"],
+            profile=shown["profile"] or "",
+            profiles=tuple(map(str, profiles)),
+            users=shown["num_users"] or 1,
+            spawn_rate=shown["spawn_rate"] or 1,
+            run_time=str(shown["run_time"] or ""),
+            extra_options=shown["extra_options"],
+        )
+        parsed = vars(self._environment.parsed_options)
+        return StartPage(
+            sections(parsed, locust, self._fixed), self._shapes(), self._control.runs.refusal
+        )
+
+    def _shapes(self) -> list[ShapeChoice]:
+        if not self._web_ui.userclass_picker_is_active:
+            return []
+        known = self._environment.available_shape_classes or {}
+        found = [ShapeChoice(name, follows_plan(shape)) for name, shape in sorted(known.items())]
+        return [ShapeChoice(NO_SHAPE, follows_plan=False), *found]
+
+    def guard(self, start: Any) -> Any:  # noqa: ANN401  views of Flask
+        """Return a view that checks the form, and the target, before `start` starts a test."""
+
+        def swarm() -> Response:
+            refusal = self._refusal()
+            if refusal is None:
+                return start()
+            told = {"success": False, "host": self._environment.host}
+            return jsonify(told | msgspec.to_builtins(refusal))
+
+        return swarm
+
+    def _refusal(self) -> Refusal | None:
+        parsed = vars(self._environment.parsed_options)
+        try:
+            parsed |= form_values(request.form, self._fixed)
+        except UsageError as error:
+            return self._in_words(str(error), parsed)
+        shape = self._chosen_shape()
+        if not follows_plan(shape):
+            return None  # another shape, or none: no run of ours
+        if "host" in request.form:
+            # As Locust takes it a moment later.
+            self._environment.host = request.form["host"].replace("<", "").replace(">", "")
+        problem = self._misfit(shape, parsed) or self._control.prepare_from_page()
+        return None if problem is None else self._in_words(problem, parsed)
+
+    def _misfit(self, shape: Any, parsed: Mapping[str, Any]) -> str | None:  # noqa: ANN401  a shape of ours
+        """Reason why the chosen users cannot follow the plan, if there is one."""
+        try:
+            shape.senders(run_options(parsed).plan, self._chosen_classes())
+        except ScalelagError as error:
+            return str(error)
+        return None
+
+    def _chosen_shape(self) -> LoadTestShape | None:
+        if not self._web_ui.userclass_picker_is_active:
+            return self._environment.shape_class
+        known = self._environment.available_shape_classes or {}
+        return known.get(request.form.get("shape_class", NO_SHAPE))
+
+    def _chosen_classes(self) -> list[type[User]]:
+        classes: Any = self._environment.user_classes  # Locust says instances
+        if not self._web_ui.userclass_picker_is_active:
+            return classes
+        known: Any = self._environment.available_user_classes or {}
+        chosen = request.form.getlist("user_classes") or list(known)
+        return [known[name] for name in chosen if name in known]
+
+    def _in_words(self, problem: str, parsed: Mapping[str, Any]) -> Refusal:
+        urls = {"dashboard": str(parsed.get("dashboard")), "host": self._environment.host or ""}
+        return refusal_of(problem, label_of, urls)
+
+
+def follows_plan(shape: LoadTestShape | None) -> bool:
+    """Return True if `shape` is what follows `--steps`: other shapes are no runs of ours."""
+    return bool(getattr(shape, "follows_plan", False))

@@ -1,4 +1,4 @@
-"""What people pass to `locust -f`: entry files, users, shapes and arrivals."""
+"""Entry files to pass to `locust -f` or `scalelag run -f`; what they use is in `scalelag.users`."""
 
 ENTRY_FILES = ("grpc_unary.py", "llm_chat.py", "stepped.py", "websocket_echo.py")
-"""Files here that are complete: `scalelag run -f NAME` finds them from anywhere."""
+"""Files that are complete on their own: `scalelag run -f NAME` finds them from any folder."""

@@ -1,14 +1,9 @@
-"""Put before a locustfile of your own: `locust -f locustfiles/attached.py,yours.py`.
+"""Plan, recorder and probe for a locustfile of yours: `locust -f locustfiles/attached.py,yours.py`.
 
-It brings the shape, the recorder and the probe, and no users; `scalelag run -f yours.py` does this.
+It has no users of its own. `scalelag run -f yours.py` adds this file for you.
 """
 
-from scalelag.packages import exit_if_shadowed
-
-exit_if_shadowed()
-
-from scalelag.plugin.attach import attach  # noqa: E402  after the check
-from scalelag.users.shape import StepShape  # noqa: E402  after the check
+from scalelag.users import StepShape, attach
 
 __all__ = ["StepShape"]
 

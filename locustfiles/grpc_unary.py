@@ -1,15 +1,10 @@
 """gRPC calls: `locust -f locustfiles/grpc_unary.py --host URL --dashboard URL --grpc-host HOST:PORT`.
 
-`--steps` says how many, `--grpc-method` to whom, and `--json-body` (or `--body-file`) with what.
+`--steps` sets the load, `--grpc-method` the method to call, and `--json-body` (or `--body-file`) the
+message.
 """
 
-from scalelag.packages import exit_if_shadowed
-
-exit_if_shadowed()
-
-from scalelag.plugin.attach import attach  # noqa: E402  after the check
-from scalelag.users.grpc import GrpcMethodUser  # noqa: E402  after the check
-from scalelag.users.shape import StepShape  # noqa: E402  after the check
+from scalelag.users import GrpcMethodUser, StepShape, attach
 
 __all__ = ["GrpcUnaryUser", "StepShape"]
 
@@ -17,4 +12,4 @@ attach(name="grpc-unary")
 
 
 class GrpcUnaryUser(GrpcMethodUser):
-    """Makes the call that the options describe, as the plan says."""
+    """Makes the gRPC call of the options at each arrival of the plan."""

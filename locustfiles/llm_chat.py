@@ -1,15 +1,9 @@
 """Chats on an OpenAI-style endpoint: `locust -f locustfiles/llm_chat.py --host URL --dashboard URL`.
 
-`--steps` says how many; `--json-body` (or `--body-file`) says what, and must ask for a stream.
+`--steps` sets the load. `--json-body` (or `--body-file`) sets the chat, and must ask for a stream.
 """
 
-from scalelag.packages import exit_if_shadowed
-
-exit_if_shadowed()
-
-from scalelag.plugin.attach import attach  # noqa: E402  after the check
-from scalelag.users.shape import StepShape  # noqa: E402  after the check
-from scalelag.users.streaming import ChatUser  # noqa: E402  after the check
+from scalelag.users import ChatUser, StepShape, attach
 
 __all__ = ["LlmChatUser", "StepShape"]
 
@@ -23,4 +17,4 @@ attach(
 
 
 class LlmChatUser(ChatUser):
-    """Asks what the options say, as the plan says."""
+    """Sends the chat of the options at each arrival of the plan."""

@@ -1,15 +1,10 @@
 """Stepped load on one endpoint: `locust -f locustfiles/stepped.py --host URL --dashboard URL`.
 
-With the web page, with `--headless`, and with `--processes`; `--steps` says what to send.
+`--steps` sets the load, `--path`, `--method` and `--json-body` the request. It runs with Locust's web
+page, with `--headless` and with `--processes`.
 """
 
-from scalelag.packages import exit_if_shadowed
-
-exit_if_shadowed()
-
-from scalelag.plugin.attach import attach  # noqa: E402  after the check
-from scalelag.users.http import HttpPlanUser  # noqa: E402  after the check
-from scalelag.users.shape import StepShape  # noqa: E402  after the check
+from scalelag.users import HttpPlanUser, StepShape, attach
 
 __all__ = ["StepShape", "SteppedUser"]
 
@@ -17,4 +12,4 @@ attach()
 
 
 class SteppedUser(HttpPlanUser):
-    """Sends what the options describe, as the plan says."""
+    """Sends the request of the options at each arrival of the plan."""

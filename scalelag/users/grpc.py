@@ -26,21 +26,21 @@ from scalelag.users.engine.grpc_channels import (
     Metadata,
     fit_for_gevent,
 )
-from scalelag.users.engine.grpc_methods import Method, method_of_module, method_of_server
+from scalelag.users.engine.grpc_methods import GrpcMethod, method_of_module, method_of_server
 from scalelag.users.engine.stream_readers import StreamReader
 from scalelag.users.plan_user import PlanUser
 
 _DEFAULT_PORT = 9000
-_LOOK_TIMEOUT_S = 5.0
+_CHECK_TIMEOUT_S = 5.0
 _ANSWERED_WELL = 200
 MODEL_KEY = "multiplexed_model_id"
-"""The metadata in which Serve looks for the model that a call is for."""
+"""Metadata key that tells Serve the model of a call."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """An answer that came whole: its messages, several where it is a stream, and what came beside.
+class GrpcAnswer(msgspec.Struct, frozen=True):
+    """A whole answer: its messages (a stream has several) and its trailing metadata.
 
-    Messages are bytes where the method's types are not known.
+    Messages are bytes if the types of the method are not known.
     """
 
     messages: tuple[Any, ...]
@@ -48,16 +48,16 @@ class Answer(msgspec.Struct, frozen=True):
     trailing_metadata: Metadata
 
     @property
-    def message(self) -> Any:  # noqa: ANN401  whatever the answer's type is
-        """The message of an answer that is no stream."""
+    def message(self) -> Any:  # noqa: ANN401  generated types share no useful base
+        """The message of an answer that is not a stream."""
         return self.messages[0]
 
 
 class GrpcPlanUser(PlanUser):
-    """Makes gRPC calls: override `send`, and make each with `self.exchange(method, message)`.
+    """Makes gRPC calls. Override `send`, and make each call with `self.call(method, message)`.
 
-    All users of a process share connections, `calls_per_channel` calls on each at most. Metadata are
-    those of `--header`. No call is made twice. For TLS override `open_channel`.
+    All users of a process share connections, with at most `calls_per_channel` open calls on each.
+    `--header` sets the metadata. No call is made twice. For TLS override `open_channel`.
     """
 
     abstract = True
@@ -71,33 +71,34 @@ class GrpcPlanUser(PlanUser):
 
     @classmethod
     def open_channel(cls, address: str) -> grpc.Channel:
-        """A channel to `address`, with CHANNEL_OPTIONS."""
+        """Open a channel to `address`, with CHANNEL_OPTIONS."""
         return grpc.insecure_channel(address, CHANNEL_OPTIONS)
 
     @classmethod
     def check(cls, options: RunOptions, host: str) -> None:
-        """Raise UsageError or TargetError where no calls can be made as the options say."""
+        """Raise UsageError or TargetError if no calls can be made with these options."""
         metadata_of(options.request)
         address = grpc_address(options, host)
         Patience(options.wait_s, time.monotonic, gevent.sleep).retry(lambda: _listens(address))
 
-    def exchange(
+    def call(
         self,
-        method: Method,
+        method: GrpcMethod,
         message: Message | bytes,
         metadata: Metadata = (),
         name: str | None = None,
-    ) -> Answer | None:
-        """Make one call, and record it; its answer, or None where there was none.
+    ) -> GrpcAnswer | None:
+        """Make one call, record it, and return its answer; None if none came.
 
-        It is called `name`, or as its method, in the record. `metadata` come beside the user's own.
+        `metadata` is sent in addition to the user's own. The record names the call `name`, or else by
+        its method.
         """
         data = message if isinstance(message, bytes) else message.SerializeToString()
         context, answer, error = self.context(), None, None
         begun_s = time.perf_counter()
         try:
             answer = self._receive(method, data, self.metadata + metadata, context)
-            error = self.complaint(answer)
+            error = self.check_answer(answer)
         except (CallError, WrongAnswerError, Timeout) as failure:
             error = failure
         self.environment.events.request.fire(
@@ -111,15 +112,15 @@ class GrpcPlanUser(PlanUser):
         )
         return answer
 
-    def complaint(self, answer: Answer) -> Exception | None:
-        """What is wrong with `answer`; None for a good one."""
+    def check_answer(self, answer: GrpcAnswer) -> Exception | None:
+        """Return the error of `answer`, or None if it is good."""
         if self.spec.expect is not None and self.spec.expect not in answer.content:
             return WrongAnswerError("without the expected text")
         return None
 
     def _receive(
-        self, method: Method, data: bytes, metadata: Metadata, context: dict[str, Any]
-    ) -> Answer:
+        self, method: GrpcMethod, data: bytes, metadata: Metadata, context: dict[str, Any]
+    ) -> GrpcAnswer:
         timeout_s = self.spec.timeout_s
         if method.streams:
             pieces = self._received_pieces(method, data, metadata, context)
@@ -128,10 +129,10 @@ class GrpcPlanUser(PlanUser):
             piece, trailing = self.channels.answer(method.path, data, metadata, timeout_s)
             pieces = [piece]
         context["status"] = _ANSWERED_WELL
-        return Answer(tuple(map(method.read, pieces)), b"".join(pieces), trailing)
+        return GrpcAnswer(tuple(map(method.read, pieces)), b"".join(pieces), trailing)
 
     def _received_pieces(
-        self, method: Method, data: bytes, metadata: Metadata, context: dict[str, Any]
+        self, method: GrpcMethod, data: bytes, metadata: Metadata, context: dict[str, Any]
     ) -> Sequence[bytes]:
         reader, now = StreamReader(), self.worker.clock.now
         pieces: list[bytes] = []
@@ -140,28 +141,30 @@ class GrpcPlanUser(PlanUser):
                 reader.token(now(), "")
                 pieces.append(piece)
         finally:
-            # In the record also where the answer breaks off.
+            # Recorded even if the answer breaks off.
             context["stream"] = reader.times
         return pieces
 
 
 class GrpcMethodUser(GrpcPlanUser):
-    """Calls the method of the options (`--grpc-method`) with the message that they describe."""
+    """Calls the method of the options (`--grpc-method`) with their message."""
 
     abstract = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._method = _method(type(self), self.assignment.run, *_wanted(self.options, self.host))
+        self._method = _method(
+            type(self), self.assignment.run, *_method_arguments(self.options, self.host)
+        )
         self._is_json = bool(self.options.raw["json_body"])
         is_fixed = not self.spec.rows and not self.spec.models
         self._fixed = self._next_message()[0] if is_fixed else None
 
     @classmethod
     def check(cls, options: RunOptions, host: str) -> None:
-        """Raise UsageError or TargetError where no such calls can be made."""
+        """Raise UsageError or TargetError if these calls cannot be made."""
         super().check(options, host)
-        method = find_method(cls, *_wanted(options, host))
+        method = find_method(cls, *_method_arguments(options, host))
         if options.raw["json_body"]:
             payloads = options.request.payloads()
             for number in range(max(1, len(options.request.rows))):
@@ -169,24 +172,24 @@ class GrpcMethodUser(GrpcPlanUser):
 
     @property
     def request_name(self) -> str:
-        """What a call is called in the record where it came to none."""
+        """Name in the record for an arrival that made no call."""
         return self.options.grpc_method
 
     def send(self) -> None:
         """Make the call of the options."""
         if self._fixed is not None:
-            self.exchange(self._method, self._fixed)
+            self.call(self._method, self._fixed)
             return
         message, model = self._next_message()
         if model is None:
-            self.exchange(self._method, message)
+            self.call(self._method, message)
         else:
             name = f"{self._method.name} {model}"
-            self.exchange(self._method, message, ((MODEL_KEY, model),), name)
+            self.call(self._method, message, ((MODEL_KEY, model),), name)
 
     def _next_message(self) -> tuple[bytes, str | None]:
-        """The message of the next row, and the model it is for; an empty one where none is given."""
-        payload, model = self.draw()
+        """Next message, empty if the options give none, and its model if there is one."""
+        payload, model = self.next_payload()
         body = payload.body or b""
         return (self._method.message(body) if self._is_json else body), model
 
@@ -199,37 +202,40 @@ def _channels(user: type[GrpcPlanUser], address: str) -> Channels:
 @lru_cache(maxsize=4)
 def _method(
     user: type[GrpcPlanUser],
-    run: str,  # noqa: ARG001  each run asks anew: what is served may have changed
+    run: str,  # noqa: ARG001  each run asks again, since the server may have changed
     address: str,
     name: str,
     module: str | None,
-) -> Method:
+) -> GrpcMethod:
     return find_method(user, address, name, module)
 
 
-def find_method(user: type[GrpcPlanUser], address: str, name: str, module: str | None) -> Method:
-    """The method, from generated code where a module is named, else from the server.
+def find_method(
+    user: type[GrpcPlanUser], address: str, name: str, module: str | None
+) -> GrpcMethod:
+    """Look the method up in generated code if a module is named, else ask the server.
 
-    Raises UsageError where there is none, TargetError where the server does not answer.
+    Raises UsageError if there is no such method, TargetError if the server does not answer.
     """
     if module:
         return method_of_module(name, module)
     fit_for_gevent()
     try:
-        with gevent.Timeout(_LOOK_TIMEOUT_S), user.open_channel(address) as channel:
+        with gevent.Timeout(_CHECK_TIMEOUT_S), user.open_channel(address) as channel:
             return method_of_server(name, channel)
     except (grpc.RpcError, Timeout) as error:
         raise TargetError(
-            f"{address} takes connections, and does not answer gRPC: is --grpc-host right?"
+            f"{address} takes connections but does not answer gRPC. Check --grpc-host: it takes the "
+            "HOST:PORT of Serve's gRPC proxy."
         ) from error
 
 
-def _wanted(options: RunOptions, host: str | None) -> tuple[str, str, str | None]:
+def _method_arguments(options: RunOptions, host: str | None) -> tuple[str, str, str | None]:
     return grpc_address(options, host or ""), options.grpc_method, options.grpc_module
 
 
 def grpc_address(options: RunOptions, host: str) -> str:
-    """HOST:PORT of Serve's gRPC proxy: that of `--grpc-host`, else port 9000 of `host`, a URL."""
+    """HOST:PORT of Serve's gRPC proxy: `--grpc-host`, or else port 9000 of the URL `host`."""
     if options.grpc_host is not None:
         return options.grpc_host
     name = urlsplit(host).hostname or ""
@@ -237,17 +243,17 @@ def grpc_address(options: RunOptions, host: str) -> str:
 
 
 def metadata_of(spec: RequestSpec) -> Metadata:
-    """The headers of the options as gRPC has them. Raises UsageError for what it cannot send."""
+    """Convert the headers of the options to gRPC metadata. Raises UsageError if it is not allowed."""
     metadata: list[tuple[str, str | bytes]] = []
     for name, value in spec.headers_with_secrets().items():
         key = name.lower()
-        # gRPC has a content type of its own; that of --json-body was added for HTTP.
+        # gRPC has a content type of its own; --json-body added one for HTTP.
         if key == "content-type":
             continue
         if key.startswith("grpc-") or not value.isascii() or not value.isprintable():
             raise UsageError(
-                f"--header {name}: gRPC takes no metadata named grpc-, and values of printable "
-                "ASCII only."
+                f"--header {name} cannot be sent as gRPC metadata: names must not begin with grpc-, "
+                "and values must be printable ASCII."
             )
         metadata.append((key, value.encode() if key.endswith("-bin") else value))
     return tuple(metadata)
@@ -256,9 +262,9 @@ def metadata_of(spec: RequestSpec) -> Metadata:
 def _listens(address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _LOOK_TIMEOUT_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), _CHECK_TIMEOUT_S).close()
     except OSError as error:
         raise TargetError(
-            f"No gRPC at {address}: {error.strerror or error}. Start Serve with gRPC "
-            "(docs/serve-apps.md#grpc_echo), or say where it is with --grpc-host."
+            f"No gRPC server at {address}: {error.strerror or error}. Start Serve with gRPC "
+            "(docs/serve-apps.md#grpc_echo), or give its HOST:PORT with --grpc-host."
         ) from error

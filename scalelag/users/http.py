@@ -14,11 +14,11 @@ from scalelag.users.plan_user import PlanUser
 
 
 class HttpPlanUser(PlanUser):
-    """Sends the request that the options describe (`--path`, `--method`, `--header`, ...).
+    """Sends the request of the options (`--path`, `--method`, `--header`, ...) at each arrival.
 
-    To send others, override `send`, make requests with `self.server.request(..)` and send each with
-    `self.exchange(..)`. Nothing is sent twice, no redirect is followed, no cookies are kept. Where
-    Locust's own clients are wanted, combine `PlanUser` with one of its users instead.
+    To send other requests, override `send`, make them with `self.server.request(..)` and send them
+    with `self.send_request(..)`. Nothing is sent twice, no redirect is followed, no cookies are kept.
+    To use a client of Locust's instead, combine `PlanUser` with one of Locust's users.
     """
 
     abstract = True
@@ -28,31 +28,31 @@ class HttpPlanUser(PlanUser):
         self.server = Server(self.host or "")
         self.connections = Connections(self.server)
         self._headers = self.spec.headers_with_secrets()
-        # The same request again and again is made once: that is a tenth of what sending one costs.
+        # Making a request costs a tenth of sending it: one that is always the same is made once.
         is_fixed = not self.spec.rows and not self.spec.models
         self._fixed = self.next_request() if is_fixed else None
 
     def next_request(self) -> Request:
-        """The request of the options: the next one of `--data` and `--models`.
+        """Make the next request of the options, from `--data` and `--models`.
 
-        One for a model is called after it, so that each model has figures of its own.
+        The name of a request includes its model, so that the report has figures for each model.
         """
-        payload, model = self.draw()
+        payload, model = self.next_payload()
         headers = self._headers if model is None else {**self._headers, MODEL_HEADER: model}
         name = self.spec.path if model is None else f"{self.spec.path} {model}"
         return self.server.request(self.spec.method, payload.path, headers, payload.body, name)
 
     def send(self) -> None:
-        """Send the request of the options."""
-        self.exchange(self._fixed or self.next_request())
+        """Send the request of the options. Called once for each arrival."""
+        self.send_request(self._fixed or self.next_request())
 
-    def exchange(self, request: Request) -> Answer | None:
-        """Send one request, wait for its answer, and record both; None where there was no answer."""
+    def send_request(self, request: Request) -> Answer | None:
+        """Send one request, record it, and return its answer; None if none came."""
         context, answer, error = self.context(), None, None
         begun_s = time.perf_counter()
         try:
             answer = self.receive(request, context)
-            error = self.complaint(answer)
+            error = self.check_answer(answer)
         except (OSError, HTTPParseError, WrongAnswerError, Timeout) as failure:
             error = failure
         self.environment.events.request.fire(
@@ -66,12 +66,12 @@ class HttpPlanUser(PlanUser):
         )
         return answer
 
-    def receive(self, request: Request, context: dict[str, Any]) -> Answer:  # noqa: ARG002  for others
-        """Send `request`, and wait for its answer; `context` is for what else shall be recorded."""
+    def receive(self, request: Request, context: dict[str, Any]) -> Answer:  # noqa: ARG002  for subclasses
+        """Send `request` and return its whole answer; `context` takes further fields of the row."""
         return self.connections.answer(request)
 
-    def complaint(self, answer: Answer) -> Exception | None:
-        """What is wrong with `answer`; None for a good one."""
+    def check_answer(self, answer: Answer) -> Exception | None:
+        """Return the error of `answer`, or None if it is good."""
         if not 200 <= answer.status_code < 300:
             return StatusError(answer)
         if self.spec.expect is not None and self.spec.expect not in answer.content:

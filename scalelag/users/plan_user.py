@@ -1,4 +1,4 @@
-"""The user that follows the load plan, whatever protocol it speaks."""
+"""The user that follows the load plan, for any protocol."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,13 +23,13 @@ _FOREVER_S = 1e9
 
 
 class PlanUser(User):
-    """Sends requests as the plan says: override `send`.
+    """Sends requests as the plan says. Override `send`.
 
-    In a plan of rps there is one such user a process, and `send` is called for each arrival when it
-    is due, in a greenlet of its own; so many run at once, and what they share they must not change.
-    In a plan of users there are as many as the plan says, and each calls `send` again as soon as it
-    returns. What Locust's own clients send within it is recorded, with latency from the intended
-    start; a client of another kind fires Locust's `request` event with `context=self.context()`.
+    In a plan of rps each process has one such user. `send` is called when an arrival is due, in a
+    greenlet of its own: many calls run at the same time on one user, and must not change what they
+    share. In a plan of users there are as many users as the plan says, and each calls `send` again as
+    soon as it returns. Requests of Locust's own clients are recorded, with latency from the intended
+    start. Any other client fires Locust's `request` event with `context=self.context()`.
     """
 
     abstract = True
@@ -45,27 +45,27 @@ class PlanUser(User):
 
     @classmethod
     def check(cls, options: RunOptions, host: str) -> None:
-        """Raise UsageError or TargetError where the options ask for what cannot be sent to `host`.
+        """Raise UsageError or TargetError if requests of these options cannot be sent to `host`.
 
-        Called before the load starts, in the process that leads the run.
+        Called before the load starts, in the master.
         """
 
     @property
     def request_name(self) -> str:
-        """What a request is called in the record where it came to none."""
+        """Name in the record for an arrival that sent no request."""
         return self.spec.path
 
     def send(self) -> None:
-        """Send one request."""
+        """Send one request. Called once for each arrival."""
         raise NotImplementedError(f"{type(self).__name__} does not override send()")
 
-    def draw(self) -> tuple[Payload, str | None]:
-        """Path and body of the next request, and the model that it is for (`--data`, `--models`)."""
-        number, models = self.worker.draw(), self.spec.models
+    def next_payload(self) -> tuple[Payload, str | None]:
+        """Path and body of the next request, and its model if there is one (`--data`, `--models`)."""
+        number, models = self.worker.next_number(), self.spec.models
         return self._payloads.of(number), models[number % len(models)] if models else None
 
     def context(self) -> dict[str, Any]:
-        """What a request tells the recorder: for the first one of an arrival, when it was due."""
+        """Context for Locust's `request` event; it ties an arrival's first request to its due time."""
         arrival = getcurrent()
         if not isinstance(arrival, Arrival) or arrival.taken:
             return {}
@@ -73,8 +73,8 @@ class PlanUser(User):
         return {"arrival": arrival}
 
     def wait_time(self) -> float:
-        """Seconds until `follow_the_plan` is called again: in the open loop it is called once."""
-        # Locust takes away a user that waits; one that is in its task it lets finish.
+        """Seconds until `follow_the_plan` is called again; in the open loop it is called only once."""
+        # Locust stops a user that waits, and lets one that is in its task finish.
         return _FOREVER_S if self.options.plan.unit == "rps" else 0.0
 
     @task
@@ -89,7 +89,7 @@ class PlanUser(User):
             with gevent.Timeout(self.spec.timeout_s):
                 self.send()
         except gevent.Timeout:
-            # Locust's own clients catch it and record the request; this one does not.
+            # Locust's own clients catch it and record the request. Here the client did not.
             self._record(begun_s, begun_s, TIMEOUT)
         gevent.sleep(0)
 
@@ -104,20 +104,20 @@ class PlanUser(User):
         mine = self.assignment
         for block in mine.handed.schedule.blocks():
             due_s = block + mine.zero_s
-            # In small pieces: to make 65,536 numbers of Python's takes milliseconds.
+            # In small pieces: turning 65,536 numbers into Python floats takes milliseconds.
             for at in range(0, due_s.size, _SLICE):
                 yield from due_s[at : at + _SLICE].tolist()
 
     def not_sent(self, intended_s: float) -> None:
-        """Record an arrival that found no room."""
+        """Record an arrival that was not sent, since `--max-in-flight` requests were open."""
         self.worker.recorder.add_not_sent(intended_s, self.request_name)
 
     def unfinished(self, arrival: Arrival) -> None:
-        """Record an arrival whose answer nobody waited for any longer."""
+        """Record an arrival that was still open when the load process stopped waiting."""
         self._record(arrival.intended_s, arrival.sent_s, UNFINISHED)
 
     def ended_oddly(self, arrival: Arrival, raised: Exception | gevent.Timeout | None) -> None:
-        """Record an arrival of which there is no row yet, and tell Locust what `send` raised."""
+        """Record an arrival that has no row yet, and report to Locust what `send` raised."""
         if not arrival.recorded:
             error = NO_REQUEST if raised is None else error_kind(raised)
             self._record(arrival.intended_s, arrival.sent_s, error)

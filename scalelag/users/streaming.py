@@ -1,4 +1,4 @@
-"""Users whose answers come as streams: text over HTTP, server-sent events, OpenAI's chats."""
+"""Users whose answers are streams: text over HTTP, server-sent events, OpenAI-style chats."""
 
 from typing import Any
 
@@ -12,32 +12,32 @@ from scalelag.users.http import HttpPlanUser
 
 
 class StreamedAnswer(Answer, frozen=True):
-    """An answer that came as a stream, whole: `content` are its tokens, `raw` is what came."""
+    """A whole streamed answer: `content` holds its tokens, `raw` the bytes as they came."""
 
     raw: bytes
     times: StreamTimes
 
 
 class StreamUser(HttpPlanUser):
-    """Sends the request that the options describe, and records when the tokens of its answer came.
+    """Sends the request of the options, and records when the tokens of its answer came.
 
-    Each server-sent event is a token; of an answer that is no `text/event-stream`, each chunk. Where
-    tokens are something else, override `reader` with a StreamReader of your own.
+    Each server-sent event is a token. If the answer is no `text/event-stream`, each chunk is one. For
+    other tokens override `reader`, and return a StreamReader of your own.
     """
 
     abstract = True
 
     def reader(self, response: HTTPSocketPoolResponse) -> StreamReader:
-        """What reads the body of `response`, of which the head has come, with a success for status.
+        """Return a reader for the body of `response`. Its head has come, with a 2xx status.
 
-        Raises WrongAnswerError where it is no answer that can be read.
+        Raises WrongAnswerError if the head announces no stream that can be read.
         """
         return EventStreamReader() if is_event_stream(response) else StreamReader()
 
     def receive(self, request: Request, context: dict[str, Any]) -> Answer:
-        """Send `request`, and wait until its answer is there, whole. Raises WrongAnswerError."""
+        """Send `request` and return its whole answer. Raises WrongAnswerError."""
         response = self.connections.stream(request, self.worker.clock.now)
-        # In the record also where the answer breaks off.
+        # Recorded even if the answer breaks off.
         status = context["status"] = response.status_code
         pieces: list[bytes] = []
         try:
@@ -59,22 +59,22 @@ class StreamUser(HttpPlanUser):
 
 
 class ChatUser(StreamUser):
-    """Sends chats as OpenAI's API takes them; the body of the options must ask for a stream.
+    """Sends chats to an OpenAI-style API; the body of the options must ask for a stream.
 
-    Tokens are the chunks with text in them (`delta.content`), or as many as the server says at the
-    end (`usage`, which `"stream_options": {"include_usage": true}` in the body asks for).
+    A token is a chunk with text in it (`delta.content`). If the server counts the tokens itself
+    (`usage`; ask for it with `"stream_options": {"include_usage": true}`), its count is recorded.
     """
 
     abstract = True
 
     def reader(self, response: HTTPSocketPoolResponse) -> StreamReader:
-        """What reads the chunks. Raises WrongAnswerError for an answer that is no event stream."""
+        """Return a reader for chunks of a chat. Raises WrongAnswerError for any other answer."""
         if not is_event_stream(response):
             raise WrongAnswerError("no event stream")
         return ChatReader()
 
 
 def is_event_stream(response: HTTPSocketPoolResponse) -> bool:
-    """Whether the head of `response` announces server-sent events."""
+    """Return whether the head of `response` announces server-sent events."""
     kind, _, _ = str(response.get("content-type")).partition(";")
     return kind.strip().lower() == "text/event-stream"

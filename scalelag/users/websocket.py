@@ -19,43 +19,43 @@ from scalelag.users.plan_user import PlanUser
 
 _ANSWERED_WELL = 200
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-# As with HTTP: who the server is, is no matter of load.
+# As with HTTP, certificates are not checked: a load test is no place to verify identity.
 _UNCHECKED = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
 
 
 _NONSENSE = (
     websocket.WebSocketProtocolException,
     websocket.WebSocketPayloadException,
-    # What the client meets where it looks for words and numbers.
+    # The client raises these when it parses a malformed answer.
     ValueError,
     IndexError,
 )
 
 
 class ServerConnectionClosedError(Exception):
-    """The server closed the connection in place of an answer."""
+    """The server closed the connection instead of answering."""
 
 
 _FAILURES = (OSError, websocket.WebSocketException, ServerConnectionClosedError, *_NONSENSE)
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """What the server answered, a message each: text as str, what is binary as bytes."""
+    """Answers of the server, one message each: text as str, binary as bytes."""
 
     messages: tuple[str | bytes, ...]
 
     @property
     def content(self) -> bytes:
-        """All messages in a row; text is UTF-8."""
+        """All messages joined; text is encoded as UTF-8."""
         return b"".join(m.encode() if isinstance(m, str) else m for m in self.messages)
 
 
 class WebSocketPlanUser(PlanUser):
     """Has a short conversation for each arrival: connect, send, wait for the answer, close.
 
-    Serve counts each open connection as a request in progress, so connections kept for later would
-    hold up replicas that nobody uses. To say something else, override `send` and call
-    `self.exchange(path, messages)`. Nothing is sent twice, and no redirect is followed.
+    Serve counts each open connection as an ongoing request. A connection that is kept open would
+    therefore keep replicas that nobody uses. For other conversations, override `send` and call
+    `self.converse(path, messages)`. Nothing is sent twice, and no redirect is followed.
     """
 
     abstract = True
@@ -64,10 +64,12 @@ class WebSocketPlanUser(PlanUser):
         super().__init__(environment)
         parts = urlsplit(self.host or "")
         if parts.scheme not in _SCHEMES or not parts.hostname:
-            raise UsageError(f'--host "{self.host}": it takes a URL such as http://127.0.0.1:8000')
-        where = parts.netloc.rpartition("@")[2]
-        self._url = f"{_SCHEMES[parts.scheme]}://{where}{parts.path.rstrip('/')}"
-        # Those of HTTP bodies say nothing here.
+            raise UsageError(
+                f'--host "{self.host}" is no URL: give one like http://127.0.0.1:8000.'
+            )
+        address = parts.netloc.rpartition("@")[2]
+        self._url = f"{_SCHEMES[parts.scheme]}://{address}{parts.path.rstrip('/')}"
+        # Content headers describe an HTTP body, which a handshake does not have.
         self._headers = authorization(parts) | {
             name: value
             for name, value in self.spec.headers_with_secrets().items()
@@ -75,35 +77,35 @@ class WebSocketPlanUser(PlanUser):
         }
 
     def send(self) -> None:
-        """Send the body of the options as a text, and wait for one message."""
-        payload, model = self.draw()
+        """Send the body of the options as a text message, and wait for one message."""
+        payload, model = self.next_payload()
         text = (payload.body or b"").decode(errors="replace")
         if model is None:
-            self.exchange(payload.path, [text], name=self.spec.path)
+            self.converse(payload.path, [text], name=self.spec.path)
         else:
             name = f"{self.spec.path} {model}"
-            self.exchange(payload.path, [text], {MODEL_HEADER: model}, name)
+            self.converse(payload.path, [text], {MODEL_HEADER: model}, name)
 
-    def exchange(
+    def converse(
         self,
         path: str,
         messages: Sequence[str | bytes],
         headers: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> Conversation | None:
-        """Have one conversation, and record it; the answers, or None where one is missing.
+        """Have one conversation, record it, and return the answers; None if one is missing.
 
-        Each message is sent when the one before was answered; bytes are sent as binary. It is called
-        `name`, or as its path, in the record.
+        Each message is sent after the answer to the one before; bytes are sent as binary. The record
+        names the conversation `name`, or else `path`.
         """
         context, answer, error = self.context(), None, None
         begun_s = time.perf_counter()
         try:
-            answer = self._converse(path, messages, {**self._headers, **(headers or {})})
+            answer = self._answers(path, messages, {**self._headers, **(headers or {})})
             context["status"] = _ANSWERED_WELL
-            error = self.complaint(answer)
+            error = self.check_answer(answer)
         except _FAILURES as failure:
-            error = _told(failure)
+            error = _as_recorded(failure)
         except (WrongAnswerError, Timeout) as failure:
             error = failure
         self.environment.events.request.fire(
@@ -117,13 +119,13 @@ class WebSocketPlanUser(PlanUser):
         )
         return answer
 
-    def complaint(self, answer: Conversation) -> Exception | None:
-        """What is wrong with `answer`; None for a good one."""
+    def check_answer(self, answer: Conversation) -> Exception | None:
+        """Return the error of `answer`, or None if it is good."""
         if self.spec.expect is not None and self.spec.expect not in answer.content:
             return WrongAnswerError("without the expected text")
         return None
 
-    def _converse(
+    def _answers(
         self, path: str, messages: Sequence[str | bytes], headers: Mapping[str, str]
     ) -> Conversation:
         socket = websocket.WebSocket(sslopt=_UNCHECKED)
@@ -139,7 +141,7 @@ class WebSocketPlanUser(PlanUser):
             socket.send_close()
             return Conversation(answers)
         finally:
-            # Nobody waits for the server's own close.
+            # The server's own close frame is not waited for.
             socket.shutdown()
 
 
@@ -154,13 +156,13 @@ def _answer(socket: websocket.WebSocket, message: str | bytes) -> str | bytes:
     return data.decode() if opcode == websocket.ABNF.OPCODE_TEXT else bytes(data)
 
 
-def _told(failure: Exception) -> Exception:
-    """A failure of websocket-client in terms that are recorded by kind."""
+def _as_recorded(failure: Exception) -> Exception:
+    """Translate a failure of websocket-client into an error that the record has a kind for."""
     if isinstance(failure, websocket.WebSocketBadStatusException):
         headers = Headers()
         headers.update(failure.resp_headers or {})
         return StatusError(Answer(failure.status_code, headers, bytes(failure.resp_body or b"")))
-    # All but the errors of connections, which have classes of their own.
+    # Errors of the connection have classes of their own, and stay.
     if isinstance(failure, _NONSENSE) or type(failure) is websocket.WebSocketException:
         return WrongAnswerError("no WebSocket")
     return failure

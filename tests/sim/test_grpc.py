@@ -33,8 +33,7 @@ import itertools
 
 from google.protobuf.wrappers_pb2 import StringValue
 
-from scalelag.users.engine.grpc_methods import Method
-from scalelag.users.grpc import GrpcPlanUser
+from scalelag.users import GrpcMethod, GrpcPlanUser
 
 CASES = {cases}
 NUMBER = itertools.count()
@@ -46,8 +45,8 @@ class Calls(GrpcPlanUser):
     def send(self):
         case = CASES[next(NUMBER) % len(CASES)]
         streams = case.startswith("Stream")
-        method = Method("{service}/" + case, StringValue, StringValue, streams)
-        self.exchange(method, StringValue(value="hello"))
+        method = GrpcMethod("{service}/" + case, StringValue, StringValue, streams)
+        self.call(method, StringValue(value="hello"))
 """
 
 
@@ -239,14 +238,14 @@ MODULE = ["--grpc-module", "tests.sim.cases_pb2"]
     ("arguments", "code", "said"),
     [
         (["--grpc-method", "nonsense"], 2, "a method reads package.Service/Method"),
-        (["--json-body", "{}"], 2, "name the generated code (--grpc-module)"),
+        (["--json-body", "{}"], 2, "Name the generated code with --grpc-module"),
         (["--grpc-module", "no.such.module"], 2, "No module named"),
         ([*MODULE, "--grpc-method", f"{SERVICE}/None"], 2, "it has Good, Stream, Upload"),
         ([*MODULE, "--grpc-method", f"{SERVICE}/Upload"], 2, "takes a stream of messages"),
         ([*MODULE, "--grpc-method", "other.Cases/Good"], 2, "does not define the service"),
-        ([*MODULE, "--json-body", "{}"], 2, "it is no google.protobuf.StringValue"),
-        (["--header", "grpc-x: 1"], 2, "no metadata named grpc-"),
-        (["--grpc-host", "127.0.0.1:1"], 3, "No gRPC at 127.0.0.1:1"),
+        ([*MODULE, "--json-body", "{}"], 2, "--json-body is no google.protobuf.StringValue"),
+        (["--header", "grpc-x: 1"], 2, "names must not begin with grpc-"),
+        (["--grpc-host", "127.0.0.1:1"], 3, "No gRPC server at 127.0.0.1:1"),
     ],
 )
 def test_what_cannot_be_called_is_refused_before_the_load(

@@ -471,7 +471,7 @@ THEIRS = """
 from locust import HttpUser, constant, task
 
 from locust import FastHttpUser
-from scalelag.users.plan_user import PlanUser
+from scalelag.users import PlanUser
 
 
 class Mine(HttpUser):

@@ -57,7 +57,7 @@ def test_a_request_that_cannot_be_made_is_refused(target, echo, tmp_path, option
 
 
 MANY = """
-from scalelag.users.http import HttpPlanUser
+from scalelag.users import HttpPlanUser
 
 PATHS = ["/status/307", "/status/201", "/hello"]
 
@@ -68,9 +68,9 @@ class Many(HttpPlanUser):
         self.requests = [self.server.request("GET", path, {}, None) for path in PATHS]
 
     def send(self):
-        number = self.worker.draw()
+        number = self.worker.next_number()
         if number % 5 < 3:
-            self.exchange(self.requests[number % 5])
+            self.send_request(self.requests[number % 5])
         elif number % 5 == 3:
             raise KeyError("label")
 """

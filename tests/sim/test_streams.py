@@ -29,7 +29,7 @@ TIMEOUT_S = 1.0
 THEIRS = """
 import itertools
 
-from scalelag.users.streaming import ChatUser, StreamUser
+from scalelag.users import ChatUser, StreamUser
 
 CHATS = {chats}
 TEXTS = {texts}
@@ -40,7 +40,7 @@ class Cases:
     def send(self):
         number = next(NUMBER)
         case = self.cases[number % len(self.cases)]
-        self.exchange(self.server.request("POST", f"/{{case}}/{{number}}", {{}}, b""))
+        self.send_request(self.server.request("POST", f"/{{case}}/{{number}}", {{}}, b""))
 
 
 class Chats(Cases, ChatUser):

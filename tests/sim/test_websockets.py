@@ -13,7 +13,7 @@ from tests.sim.websocket_server import NEVER_S, WebSocketServer, running_websock
 THEIRS = """
 import itertools
 
-from scalelag.users.websocket import WebSocketPlanUser
+from scalelag.users import WebSocketPlanUser
 
 CASES = {cases}
 NUMBER = itertools.count()
@@ -23,7 +23,7 @@ class Talks(WebSocketPlanUser):
     def send(self):
         number = next(NUMBER)
         case = CASES[number % len(CASES)]
-        self.exchange(f"/{{case}}/{{number}}", ["hello", b"\\x00\\xff"])
+        self.converse(f"/{{case}}/{{number}}", ["hello", b"\\x00\\xff"])
 """
 
 CASES = {

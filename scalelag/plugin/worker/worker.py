@@ -86,7 +86,7 @@ class LoadWorker:
         self._claimed = True
         return True
 
-    def draw(self) -> int:
+    def next_number(self) -> int:
         """Number of the next request, as processes take turns: that of its arrival in the plan."""
         if self.assignment is None:
             raise RuntimeError("no run has been announced to this process")

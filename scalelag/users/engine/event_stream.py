@@ -1,4 +1,4 @@
-"""Server-sent events, read from bytes that come in pieces cut anywhere.
+"""Parser for server-sent events, fed with bytes that may be cut anywhere.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -9,17 +9,17 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Event(NamedTuple):
-    """One event: its type, `message` where the stream gives none, and its lines of data."""
+    """One event: its type (`message` if the stream gives none) and its lines of data."""
 
     type: str
     data: str
 
 
 class EventParser:
-    """Takes the bytes of one stream. Ids and times for reconnecting are passed over.
+    """Parses the bytes of one stream. Ids and times for reconnecting are ignored.
 
-    Nothing is malformed: what is no field is ignored, and bytes that are no UTF-8 are replaced. An
-    event that the stream's end cuts off is none.
+    It never fails: lines that are no field are ignored, and invalid UTF-8 is replaced. An event that
+    is cut off at the end of the stream is dropped.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class EventParser:
         self._data: list[str] = []
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Events that are complete with `piece`, in their order."""
+        """Return the events that `piece` completes, in order."""
         if not piece:
             return []
         text = self._rest + piece
@@ -41,7 +41,7 @@ class EventParser:
             self._begun = True
             text = text.removeprefix(_BOM)
         if self._after_cr:
-            # The line ended with the CR already; nobody waits for the LF.
+            # The CR has already ended the line; this LF belongs to it.
             text = text.removeprefix(b"\n")
         self._after_cr = text.endswith(b"\r")
         if b"\r" in text:
@@ -50,7 +50,7 @@ class EventParser:
         return [event for line in lines if (event := self._line(line))]
 
     def _line(self, line: bytes) -> Event | None:
-        """The event that `line` completes."""
+        """Take one line; return the event that it completes, if any."""
         if not line:
             return self._dispatch()
         name, _, value = line.decode("utf-8", "replace").partition(":")

@@ -1,4 +1,4 @@
-"""What is known of a gRPC method: from generated code, or from the server itself."""
+"""Description of a gRPC method, from generated code or from the server's reflection."""
 
 import importlib
 from typing import Any
@@ -17,10 +17,10 @@ from scalelag.errors import UsageError
 from scalelag.plugin.worker.request_errors import WrongAnswerError
 
 
-class Method(msgspec.Struct, frozen=True):
-    """A method, its `name` as `package.Service/Method`. Without its types all is bytes.
+class GrpcMethod(msgspec.Struct, frozen=True):
+    """A method, named `package.Service/Method`. Without types its messages are bytes.
 
-    `streams`: its answer is a stream of messages.
+    `streams` is true if its answer is a stream of messages.
     """
 
     name: str
@@ -30,25 +30,25 @@ class Method(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Where HTTP/2 finds it."""
+        """Path of the method in HTTP/2."""
         return f"/{self.name}"
 
     def message(self, json_text: bytes) -> bytes:
-        """The message that `json_text` describes. Raises UsageError where it describes none."""
+        """Encode the message in `json_text`. Raises UsageError if it is not of the method's type."""
         if self.request_type is None:
             raise UsageError(
-                f"--json-body: nothing tells what {self.name} takes, since the server has no "
-                "reflection: name the generated code (--grpc-module), or give the message as "
-                "bytes (--body-file)."
+                f"--json-body: the message type of {self.name} is not known, since the server has no "
+                "reflection. Name the generated code with --grpc-module, or give the message as bytes "
+                "with --body-file."
             )
         try:
             return json_format.Parse(json_text, self.request_type()).SerializeToString()
         except json_format.ParseError as error:
             wanted = self.request_type.DESCRIPTOR.full_name
-            raise UsageError(f"--json-body: it is no {wanted}: {error}") from error
+            raise UsageError(f"--json-body is no {wanted}: {error}") from error
 
-    def read(self, content: bytes) -> Any:  # noqa: ANN401  whatever the answer's type is
-        """The message in `content`. Raises WrongAnswerError where it is none of the answer's type."""
+    def read(self, content: bytes) -> Any:  # noqa: ANN401  generated types share no useful base
+        """Decode an answer. Raises WrongAnswerError if it is not of the answer's type."""
         if self.answer_type is None:
             return content
         try:
@@ -57,25 +57,30 @@ class Method(msgspec.Struct, frozen=True):
             raise WrongAnswerError(f"no {self.answer_type.DESCRIPTOR.full_name}") from error
 
 
-def method_of_module(name: str, module: str) -> Method:
-    """The method, described by generated code: `my_pb2` or `my_pb2_grpc`. Raises UsageError."""
+def method_of_module(name: str, module: str) -> GrpcMethod:
+    """Look a method up in generated code, `my_pb2` or `my_pb2_grpc`. Raises UsageError."""
     try:
         importlib.import_module(module)
     except ImportError as error:
-        raise UsageError(f"--grpc-module {module}: {error}.") from error
+        raise UsageError(
+            f"--grpc-module {module} cannot be imported: {error}. Run in its folder, or put it on "
+            "PYTHONPATH."
+        ) from error
     service, _, _ = name.partition("/")
     pool = descriptor_pool.Default()
     try:
         pool.FindServiceByName(service)
     except KeyError:
-        raise UsageError(f"--grpc-module {module} does not define the service {service}.") from None
+        raise UsageError(
+            f"--grpc-module {module} does not define the service {service} of --grpc-method {name}."
+        ) from None
     return _method(pool, name)
 
 
-def method_of_server(name: str, channel: grpc.Channel) -> Method:
-    """The method, described by the server where it offers reflection; else without its types.
+def method_of_server(name: str, channel: grpc.Channel) -> GrpcMethod:
+    """Look a method up by the server's reflection; without reflection it has no types.
 
-    Raises UsageError where there is none of that name, grpc.RpcError where the server is not there.
+    Raises UsageError if there is no such method, grpc.RpcError if the server does not answer.
     """
     database = ProtoReflectionDescriptorDatabase(channel)
     try:
@@ -83,7 +88,7 @@ def method_of_server(name: str, channel: grpc.Channel) -> Method:
     except grpc.RpcError as error:
         if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAVAILABLE:
             raise
-        return Method(name)
+        return GrpcMethod(name)
     service, _, _ = name.partition("/")
     if service not in services:
         raise UsageError(
@@ -93,7 +98,7 @@ def method_of_server(name: str, channel: grpc.Channel) -> Method:
     return _method(DescriptorPool(database), name)
 
 
-def _method(pool: DescriptorPool, name: str) -> Method:
+def _method(pool: DescriptorPool, name: str) -> GrpcMethod:
     service_name, _, method_name = name.partition("/")
     service = pool.FindServiceByName(service_name)
     found = service.methods_by_name.get(method_name)
@@ -103,8 +108,11 @@ def _method(pool: DescriptorPool, name: str) -> Method:
             f"{', '.join(sorted(service.methods_by_name))}."
         )
     if found.client_streaming:
-        raise UsageError(f"--grpc-method {name} takes a stream of messages: only one can be sent.")
-    return Method(
+        raise UsageError(
+            f"--grpc-method {name} takes a stream of messages, and only one can be sent: choose a "
+            "method that takes a single message."
+        )
+    return GrpcMethod(
         name,
         answer_type=GetMessageClass(found.output_type),
         request_type=GetMessageClass(found.input_type),

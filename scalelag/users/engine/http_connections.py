@@ -1,9 +1,9 @@
-"""HTTP connections that send a request once, and say what became of it.
+"""HTTP connections that send each request exactly once.
 
-The client of geventhttpclient, and so Locust's FastHttpUser, sends a GET again when the server closes
-the connection before its answer, up to as often as there may be connections: such a failure would
-be hidden, and what was one arrival would be many requests. So of that library only the parser is
-used here, on sockets of our own. Nothing is repeated, redirects are answers, no cookies are kept.
+The client of geventhttpclient (and with it Locust's FastHttpUser) repeats a GET if the server closes
+the connection before it answers. That would hide the failure, and turn one arrival into many requests.
+Therefore only the parser of that library is used here, on sockets of our own. Nothing is repeated,
+redirects are answers, no cookies are kept.
 """
 
 import socket
@@ -22,13 +22,13 @@ from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 import scalelag
 from scalelag.errors import UsageError
 
-# Servers close connections that have been idle for some seconds; a look costs as much as a request.
+# Servers close connections that are idle for some seconds; a check costs as much as a request.
 _FRESH_S = 1.0
 _BLOCK_BYTES = 65_536
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request, ready to be sent. `name` is what it is called in the record."""
+    """A request, ready to be sent; `name` is its name in the record."""
 
     method: str
     name: str
@@ -36,7 +36,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A whole answer; its `content` is as it came, not decoded."""
+    """A whole answer; `content` is as it came, not decoded."""
 
     status_code: int
     headers: Headers
@@ -44,12 +44,12 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The content as UTF-8; what is none of it is replaced."""
+        """Content as UTF-8, with invalid bytes replaced."""
         return self.content.decode(errors="replace")
 
 
 class StatusError(Exception):
-    """An answer whose status is no success (2xx)."""
+    """An answer with a status other than 2xx."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"status {answer.status_code}")
@@ -57,13 +57,13 @@ class StatusError(Exception):
 
 
 class Server:
-    """Whom requests go to: the `host` of Locust, such as `http://127.0.0.1:8000/app`."""
+    """Destination of requests: Locust's `host`, such as `http://127.0.0.1:8000/app`."""
 
     def __init__(self, url: str) -> None:
-        """Take it apart. Raises UsageError where it is no URL of http or https."""
+        """Parse `url`. Raises UsageError if it is no http or https URL."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f'--host "{url}": it takes a URL such as http://127.0.0.1:8000')
+            raise UsageError(f'--host "{url}" is no URL: give one like http://127.0.0.1:8000.')
         self.is_tls = parts.scheme == "https"
         self.address = (parts.hostname, parts.port or (443 if self.is_tls else 80))
         self._path = parts.path.rstrip("/")
@@ -77,7 +77,7 @@ class Server:
         body: bytes | None,
         name: str | None = None,
     ) -> Request:
-        """Make a request ready. Raises UsageError where a header, or the path, has a line break."""
+        """Make a request. Raises UsageError if a header has a line break, or the path a space."""
         own = {**self._headers, "User-Agent": f"scalelag/{scalelag.__version__}"}
         if body is not None or method in ("POST", "PUT", "PATCH"):
             own["Content-Length"] = str(len(body or b""))
@@ -85,21 +85,24 @@ class Server:
         fields = {n: value for n, value in own.items() if n.lower() not in given} | dict(headers)
         lines = [f"{method} {self._path}{path} HTTP/1.1", *(f"{n}: {v}" for n, v in fields.items())]
         if any(set("\r\n\0") & set(line) for line in lines) or " " in path:
-            raise UsageError(f"{method} {path}: neither path nor headers can have a line break")
+            raise UsageError(
+                f"{method} {path}: a path must have no spaces, and neither path nor headers line "
+                "breaks. Encode them, such as %20 for a space."
+            )
         head = "\r\n".join([*lines, "", ""])
         return Request(method, name or path, head.encode() + (body or b""))
 
 
 def authorization(parts: SplitResult) -> dict[str, str]:
-    """The header for a user and a password in a URL; none where they are not there."""
+    """Header for the user and password of a URL; empty if it has none."""
     if not parts.username or not parts.password:
         return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password)}"
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
-class Incoming(HTTPSocketPoolResponse):
-    """An answer whose body is taken as it comes; `now` tells the time."""
+class StreamingResponse(HTTPSocketPoolResponse):
+    """An answer whose body is read as it comes; `now` returns Unix seconds."""
 
     def __init__(
         self, sock: gevent.socket.socket, pool: "Connections", method: str, now: Callable[[], float]
@@ -113,9 +116,9 @@ class Incoming(HTTPSocketPoolResponse):
         self._pieces.append(bytes(buf))
 
     def pieces(self) -> Iterator[tuple[bytes, float]]:
-        """Pieces of the body, as its chunks were sent, each with when it was read from the socket.
+        """Yield the chunks of the body, each with the time at which it was read from the socket.
 
-        Where the answer breaks off, OSError or HTTPParseError is raised after what came before.
+        If the answer breaks off, OSError or HTTPParseError is raised after the last piece.
         """
         fault = None
         while True:
@@ -140,42 +143,42 @@ class Incoming(HTTPSocketPoolResponse):
 
 
 class Connections:
-    """Connections to `server`, as many as there are requests under way; the last used goes first.
+    """Pool of connections to `server`, one for each request under way; the last used is reused first.
 
-    They have no time-outs of their own: who calls has one for the whole request. What goes wrong is
-    raised as OSError, or as HTTPParseError where what came is no HTTP, or ended too early.
+    They have no time-outs: the caller sets one for the whole request. Failures are raised as OSError,
+    or as HTTPParseError if the answer is no HTTP or ends too early.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._idle: list[tuple[gevent.socket.socket, float]] = []
-        # As Locust's own clients: who the server is, is no matter of load.
+        # Certificates are not checked, as in Locust's own clients.
         self._tls = gevent.ssl._create_unverified_context() if server.is_tls else None  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
 
     def answer(self, request: Request) -> Answer:
-        """Send `request`, and wait until its answer is there, whole."""
+        """Send `request` and return its whole answer."""
         response = self.open(request)
         content = response.read()
         return Answer(response.status_code, response.info(), content)
 
     def open(self, request: Request) -> HTTPSocketPoolResponse:
-        """Send `request`, and wait for the head of its answer.
+        """Send `request` and return its answer as soon as the head has come.
 
-        The connection is free for another when the body was read to its end; `release()` of the
-        response closes it before.
+        The connection returns to the pool when the body has been read to its end. `release()` of the
+        response closes it earlier.
         """
         sock = self._sent(request)
         return HTTPSocketPoolResponse(sock, self, block_size=_BLOCK_BYTES, method=request.method)  # pyright: ignore[reportArgumentType]  it calls the two methods below, and no more
 
-    def stream(self, request: Request, now: Callable[[], float]) -> Incoming:
-        """As `open`, for an answer whose body is to be taken as it comes."""
-        return Incoming(self._sent(request), self, request.method, now)
+    def stream(self, request: Request, now: Callable[[], float]) -> StreamingResponse:
+        """Do as `open`, for an answer whose body is read as it comes."""
+        return StreamingResponse(self._sent(request), self, request.method, now)
 
     def _sent(self, request: Request) -> gevent.socket.socket:
-        """The connection on which `request` was sent."""
+        """Send `request`, and return its connection."""
         sock = self._connection()
         try:
-            # Not sendall: gevent's asks the kernel for the size of its buffer each time.
+            # sendall of gevent asks the kernel for its buffer size each time.
             sent = sock.send(request.data)
             if sent < len(request.data):
                 sock.sendall(memoryview(request.data)[sent:])
@@ -204,19 +207,19 @@ class Connections:
         return sock
 
     def return_socket(self, sock: gevent.socket.socket) -> None:
-        """Take back a connection that can be used again."""
+        """Take back a connection that can be reused."""
         self._idle.append((sock, time.monotonic()))
 
     def release_socket(self, sock: gevent.socket.socket) -> None:
-        """Close a connection that cannot."""
+        """Close a connection that cannot be reused."""
         sock.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop()[0].close()
 
 
 def _is_readable(sock: gevent.socket.socket) -> bool:
-    """Whether an idle connection was closed by the server, or holds what nobody asked for."""
+    """Return whether an idle connection is unusable: closed by the server, or with stray data."""
     return bool(gevent.select.select([sock], [], [], 0)[0])

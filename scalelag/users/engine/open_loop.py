@@ -1,4 +1,4 @@
-"""The open loop: requests start when they are due, whatever became of the ones before."""
+"""The open loop: each request starts when it is due, no matter how the earlier ones went."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -9,32 +9,32 @@ from gevent import get_hub
 
 from scalelag.users.engine.timer import Alarm
 
-_STOP_LOOK_S = 0.1
-_JOIN_LOOK_S = 0.02
+_STOP_POLL_S = 0.1
+_JOIN_POLL_S = 0.02
 
 
-class Sending(Protocol):
-    """What an open loop does with its arrivals; times are Unix seconds."""
+class Sender(Protocol):
+    """Callbacks of an open loop for its arrivals; times are Unix seconds."""
 
     def send(self) -> None:
-        """Send the request of the arrival that the current greenlet is."""
+        """Send the request of an arrival; the current greenlet is its `Arrival`."""
 
     def ended_oddly(self, arrival: "Arrival", raised: Exception | gevent.Timeout | None) -> None:
-        """Hear that `send` raised something, or came back without a request on record."""
+        """Handle an arrival whose `send` raised, or returned without a recorded request."""
 
     def not_sent(self, intended_s: float) -> None:
-        """Hear of an arrival that found too many others under way."""
+        """Handle an arrival that was not sent, since too many others were under way."""
 
     def unfinished(self, arrival: "Arrival") -> None:
-        """Hear of an arrival that was still under way when nobody waited any longer."""
+        """Handle an arrival that was still under way when the loop stopped waiting."""
 
 
 class Arrival(gevent.Greenlet):  # pyright: ignore[reportMissingTypeArgument]  no generic at run time
-    """Sends what is due, one arrival after another, and rests in between.
+    """A greenlet that sends one arrival after another, and rests in between.
 
-    `intended_s`, `begun_s` and `sent_s` are those of the arrival under way, in Unix seconds: when it
-    was due, when its turn came, and when a request began for it. `taken` is set with the latter,
-    `recorded` by the recorder when there is a row of it.
+    The attributes belong to the arrival under way, in Unix seconds: it was due at `intended_s`, its
+    turn came at `begun_s`, and its request began at `sent_s`, which also sets `taken`. The recorder
+    sets `recorded` when it has written the row.
     """
 
     # Slots are read faster than a greenlet's attributes.
@@ -52,34 +52,33 @@ class Arrival(gevent.Greenlet):  # pyright: ignore[reportMissingTypeArgument]  n
         while True:
             self.taken = self.recorded = False
             self._loop.send(self)
-            # To go on with a greenlet costs a third of starting one.
+            # Resuming a greenlet costs a third of starting one.
             rest()
 
 
 class OpenLoop:
-    """Has arrivals sent when they are due, never more than `max_in_flight` at once.
+    """Sends arrivals when they are due, at most `max_in_flight` at the same time.
 
-    An arrival that finds no room is not sent at all: waiting for room would make the loop a closed
-    one. One that is under way for `timeout_s` is ended by a `gevent.Timeout`. `now` tells Unix
-    seconds.
+    An arrival beyond that is not sent at all: waiting would make this a closed loop. An arrival that
+    takes `timeout_s` is ended by a `gevent.Timeout`. `now` returns Unix seconds.
     """
 
     def __init__(
-        self, sending: Sending, now: Callable[[], float], max_in_flight: int, timeout_s: float
+        self, sender: Sender, now: Callable[[], float], max_in_flight: int, timeout_s: float
     ) -> None:
-        self._sending = sending
+        self._sender = sender
         self._now = now
         self._room = max_in_flight
         self._timeout_s = timeout_s
         self._resting: list[Arrival] = []
-        # In the order in which they were sent, which is that of their time-outs.
+        # In the order of sending, which is also the order of their time-outs.
         self._under_way: dict[Arrival, None] = {}
 
     def run(self, due_times: Iterable[float], stop: gevent.event.Event, grace_s: float) -> None:
-        """Send every arrival, until the last or until `stop` is set, and wait for the answers.
+        """Send every arrival until the last one, or until `stop` is set, and wait for the answers.
 
-        What is under way `grace_s` after its time-out counts as unfinished, as does everything when
-        the greenlet that runs this is killed.
+        An arrival that is under way `grace_s` after its time-out counts as unfinished. If the greenlet
+        that runs this is killed, all that are under way do.
         """
         alarm, late = Alarm(), gevent.spawn(self._end_late_ones)
         try:
@@ -89,7 +88,7 @@ class OpenLoop:
             late.kill(block=False)
             alarm.close()
             for arrival in self._under_way:
-                self._sending.unfinished(arrival)
+                self._sender.unfinished(arrival)
             gevent.killall([*self._under_way, *self._resting], block=False)
 
     def _walk(self, due_times: Iterable[float], stop: gevent.event.Event, alarm: Alarm) -> None:
@@ -97,8 +96,8 @@ class OpenLoop:
         run_soon = get_hub().loop.run_callback
         for due_s in due_times:
             while (left_s := due_s - now()) > 0:
-                if left_s > _STOP_LOOK_S:
-                    stop.wait(left_s - _STOP_LOOK_S / 2)
+                if left_s > _STOP_POLL_S:
+                    stop.wait(left_s - _STOP_POLL_S / 2)
                 else:
                     alarm.wait(left_s)
                 if stop.is_set():
@@ -111,25 +110,25 @@ class OpenLoop:
                 self._room -= 1
                 Arrival(self, due_s).start()
             else:
-                self._sending.not_sent(due_s)
+                self._sender.not_sent(due_s)
 
     def send(self, arrival: Arrival) -> None:
-        """Send one; called by the arrival itself."""
+        """Send one arrival; called by its own greenlet."""
         arrival.begun_s = arrival.sent_s = self._now()
         self._under_way[arrival] = None
         raised = None
         try:
-            self._sending.send()
+            self._sender.send()
         except (Exception, gevent.Timeout) as error:  # noqa: BLE001  a user's own code raises anything
             raised = error
-        # Not in a `finally`: what was killed has had no answer, and `unfinished` tells so.
+        # Not in a `finally`: a killed arrival must stay here, to be reported as unfinished.
         del self._under_way[arrival]
         if raised is not None or not arrival.recorded:
-            self._sending.ended_oddly(arrival, raised)
+            self._sender.ended_oddly(arrival, raised)
         self._resting.append(arrival)
 
     def _end_late_ones(self) -> None:
-        """One timer for all: requests have one time-out, so the first sent is the first late."""
+        """Time out late arrivals, with one timer: all share one time-out, so the first is due first."""
         run_soon = get_hub().loop.run_callback
         while True:
             oldest = next(iter(self._under_way), None)
@@ -140,12 +139,12 @@ class OpenLoop:
             gevent.sleep(max(0.0, left_s))
 
     def _time_out(self, arrival: Arrival, begun_s: float) -> None:
-        """End `arrival`, unless it has gone on since; runs in the hub, as timers of gevent do."""
+        """End `arrival`, unless it has moved on since; runs in the hub, like timers of gevent."""
         if arrival in self._under_way and arrival.begun_s == begun_s:
             arrival.throw(gevent.Timeout())
 
     def _join(self, for_s: float) -> None:
         until_s = self._now() + for_s
-        gevent.sleep(0)  # the last ones have been handed over and not begun
+        gevent.sleep(0)  # the last arrivals are scheduled, and have not begun
         while self._under_way and self._now() < until_s:
-            gevent.sleep(_JOIN_LOOK_S)
+            gevent.sleep(_JOIN_POLL_S)

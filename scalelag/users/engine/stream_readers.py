@@ -1,4 +1,4 @@
-"""What came of a streamed answer: its tokens, when they came, and whether it ended well."""
+"""Readers of streamed answers: their tokens, the times of these, and a check of the end."""
 
 import codecs
 import re
@@ -17,10 +17,10 @@ _ERROR_TYPE = re.compile(r"[\w.-]{1,50}")
 
 
 class StreamReader:
-    """Reads one answer in which each piece is a token: a chunk of HTTP, as it was sent.
+    """Reads one answer in which each piece, a chunk of HTTP, is a token.
 
-    For an answer of another kind override `take`, call `token` for each token, and raise
-    WrongAnswerError where something is wrong; `ended` is for what is missing at the end.
+    For other answers override `take`, call `token` for each token, and raise WrongAnswerError if
+    something is wrong. Override `ended` to check the end.
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,17 @@ class StreamReader:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def take(self, piece: bytes, at_s: float) -> None:
-        """Take what came next; `at_s` is when it was read from the socket, in Unix seconds."""
+        """Take the next piece, which was read from the socket at `at_s`, in Unix seconds."""
         self.token(at_s, self._decoder.decode(piece))
 
     def ended(self) -> None:
-        """The answer is whole. Raises WrongAnswerError where it must not end here."""
+        """Check the whole answer at its end. Raises WrongAnswerError if something is missing."""
 
     def token(self, at_s: float, text: str) -> None:
-        """Note a token."""
+        """Count a token that came at `at_s`."""
         if self.tokens == 0:
             self._first_s = at_s
-        elif not at_s - self._last_s <= self._longest_gap_s:  # also where there was none yet
+        elif not at_s - self._last_s <= self._longest_gap_s:  # true for the first gap, against NaN
             self._longest_gap_s = at_s - self._last_s
         self.tokens += 1
         self._last_s = at_s
@@ -48,19 +48,19 @@ class StreamReader:
 
     @property
     def content(self) -> bytes:
-        """All tokens so far."""
+        """Text of all tokens so far."""
         return "".join(self._said).encode()
 
     @property
     def times(self) -> StreamTimes:
-        """What the record holds of the answer, as far as it has come."""
+        """Fields of the record for the answer so far."""
         return StreamTimes(self._first_s, self.tokens, self._longest_gap_s)
 
 
 class EventStreamReader(StreamReader):
-    """Reads server-sent events: each one with data is a token, but for OpenAI's `[DONE]`.
+    """Reads server-sent events: each event with data is a token, except OpenAI's `[DONE]`.
 
-    A token came when its event was complete. For events that mean something else override `event`.
+    A token counts as come when its event is complete. For other events override `event`.
     """
 
     def __init__(self) -> None:
@@ -68,12 +68,12 @@ class EventStreamReader(StreamReader):
         self._parser = EventParser()
 
     def take(self, piece: bytes, at_s: float) -> None:
-        """Take what came next."""
+        """Take the next piece."""
         for event in self._parser.feed(piece):
             self.event(event, at_s)
 
     def event(self, event: Event, at_s: float) -> None:
-        """Take an event that came at `at_s`. Raises WrongAnswerError where it is a wrong one."""
+        """Take an event that came at `at_s`. Raises WrongAnswerError if it is wrong."""
         if event.data not in ("", _DONE):
             self.token(at_s, event.data)
 
@@ -81,8 +81,8 @@ class EventStreamReader(StreamReader):
 class ChatReader(EventStreamReader):
     """Reads a chat completion as OpenAI's API streams it.
 
-    A token is a chunk with text in it (`delta.content`). Where the server counts them itself
-    (`usage.completion_tokens`), its count is recorded: a chunk may hold several.
+    A token is a chunk with text in it (`delta.content`). A chunk may hold several tokens: if the server
+    counts them itself (`usage.completion_tokens`), its count is recorded.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class ChatReader(EventStreamReader):
         self._counted: int | None = None
 
     def event(self, event: Event, at_s: float) -> None:
-        """Take a chunk, `[DONE]`, or an error. What comes after `[DONE]` is passed over."""
+        """Take a chunk, `[DONE]` or an error. Events after `[DONE]` are ignored."""
         if self._done or event.data == _DONE:
             self._done = True
             return
@@ -108,26 +108,26 @@ class ChatReader(EventStreamReader):
         self._counted = _completion_tokens(chunk.get("usage"), self._counted)
 
     def text_of(self, chunk: dict[str, Any]) -> str:
-        """The text in a chunk, empty where it is none: one with a role, a reason to end, a usage."""
+        """Text in a chunk; empty if it holds only a role, a reason to end, or a usage."""
         choices = chunk.get("choices")
         deltas = (_object(choice).get("delta") for choice in _list(choices))
         texts = (_object(delta).get("content") for delta in deltas)
         return "".join(text for text in texts if isinstance(text, str))
 
     def ended(self) -> None:
-        """The answer is whole. Raises WrongAnswerError where its end was not told."""
+        """Check that the answer ended with `[DONE]`. Raises WrongAnswerError if it did not."""
         if not self._done:
             raise WrongAnswerError("no [DONE] at its end")
 
     @property
     def times(self) -> StreamTimes:
-        """What the record holds of the answer, as far as it has come."""
+        """Fields of the record for the answer so far."""
         times = super().times
         return times if self._counted is None else times._replace(tokens=self._counted)
 
 
 def _error(error: object) -> str:
-    """What is wrong with an answer that holds OpenAI's error object."""
+    """Description of OpenAI's error object, for the record."""
     kind = _object(error).get("type")
     named = isinstance(kind, str) and _ERROR_TYPE.fullmatch(kind)
     return f"an error in the stream ({kind})" if named else "an error in the stream"

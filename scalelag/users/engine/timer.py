@@ -1,7 +1,7 @@
 """A timer for gevent that is exact to some ten microseconds.
 
-libev hands its own timers to `epoll_wait` in whole milliseconds, rounded up: half a millisecond late
-in the middle. A timerfd is a file that becomes readable at the moment itself.
+libev passes its timers to `epoll_wait` in whole milliseconds, rounded up: on average they fire half a
+millisecond late. A timerfd is a file that becomes readable at the exact moment.
 """
 
 import ctypes
@@ -23,12 +23,12 @@ class _Itimerspec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
-# os.timerfd_create is Python 3.13's.
+# os.timerfd_create needs Python 3.13.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Alarm:
-    """Lets one greenlet wait for some seconds, at most a few times 10 microseconds longer."""
+    """Timer for one greenlet, late by at most a few times 10 microseconds."""
 
     def __init__(self) -> None:
         self._fd: int = _libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_FLAGS)
@@ -42,8 +42,8 @@ class Alarm:
         self._value = self._spec.value
 
     def wait(self, seconds: float) -> None:
-        """Come back after `seconds`, above 0."""
-        # A time of 0 would disarm it.
+        """Wait for `seconds`, which must be above 0."""
+        # A time of 0 would disarm the timer.
         nanoseconds = max(1, int(seconds * _NANO))
         self._value.seconds, self._value.nanoseconds = divmod(nanoseconds, _NANO)
         _libc.timerfd_settime(self._fd, 0, self._at, None)
@@ -51,7 +51,7 @@ class Alarm:
         os.read(self._fd, 8)
 
     def close(self) -> None:
-        """Give the file back. Nobody may wait any more."""
+        """Close the timer. No greenlet may be waiting."""
         self._readable.stop()
         self._readable.close()
         os.close(self._fd)

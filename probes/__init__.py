@@ -1,1 +1,1 @@
-"""What watches Ray Serve from outside, over the dashboard's HTTP port."""
+"""Probes that watch Ray Serve from outside, over the dashboard's HTTP port."""

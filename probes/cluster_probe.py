@@ -1,6 +1,6 @@
-"""Watches the cluster beside the replicas: nodes that come and fail, demands that wait.
+"""Watches the nodes of the cluster, and the demands that wait for resources.
 
-The page is answered by the dashboard and Ray's GCS: it costs the Serve controller nothing.
+The dashboard and Ray's GCS answer these polls, so they cost the Serve controller nothing.
 """
 
 import threading
@@ -15,11 +15,11 @@ from scalelag.record.evidence_rows import ClusterSnapshot
 
 
 class ClusterProbe:
-    """Looks at the cluster status every `interval_s` seconds and hands changes to `sink`.
+    """Polls the cluster status every `interval_s` seconds and passes changes to `sink`.
 
-    The first look makes a row, and each one that shows something new beside the usage. `dashboard`
-    is its own: one answers one request a time. Where nothing is to be seen there are no rows;
-    `reason` then says why.
+    The first poll makes a row, and so does each later one in which more than the usage has changed.
+    `dashboard` must not be shared, since it handles one request at a time. If nothing can be seen
+    there are no rows, and `reason` says why.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class ClusterProbe:
         self.reason: str | None = None
 
     def run(self) -> None:
-        """Look until `stop()`, or until the dashboard says that it will not let us."""
+        """Poll until `stop()`, or until the dashboard refuses access for good."""
         while not self._stop.is_set():
             started_s = self._now()
-            if not self.look_once():
+            if not self.poll_once():
                 return
             self._stop.wait(max(0.0, started_s + self._interval_s - self._now()))
 
@@ -51,11 +51,11 @@ class ClusterProbe:
 
     @property
     def blind_reason(self) -> str | None:
-        """Why nothing was ever seen; None where something was."""
+        """Reason why no poll ever succeeded; None if one did."""
         return self.reason if self._latest is None else None
 
-    def look_once(self) -> bool:
-        """Take one look; False where there is no use in another. Its first failure is kept."""
+    def poll_once(self) -> bool:
+        """Poll once; return False if another poll would be useless. The first failure is kept."""
         try:
             reply = self._dashboard.get(CLUSTER_STATUS_PATH)
             snapshot = _snapshot(parse_cluster_status(reply.body), reply)
@@ -70,7 +70,7 @@ class ClusterProbe:
 
 
 def _snapshot(status: ClusterStatus, reply: Reply) -> ClusterSnapshot:
-    """Row for `status`; a node that is idle is there as well as one that is not."""
+    """Row for `status`; idle nodes count as active, since they are there."""
     types = status.active.keys() | status.idle.keys()
     return ClusterSnapshot(
         sent_s=reply.sent_s,

@@ -1,8 +1,8 @@
-"""What Ray's cluster status says: nodes there, coming and lost, what is free, and what waits.
+"""Parser of Ray's cluster status: nodes, free resources, and demands that wait.
 
-Ray gives most of it as the text of `ray status`, which two autoscalers write. The legacy one
-(`ray/autoscaler/_private/util.py`, `format_info_string`) writes it every 5 s, so that it may be that
-old; the v2 one (`ray/autoscaler/v2/utils.py`, `ClusterStatusFormatter`) at each request.
+Most of it is the text of `ray status`, which two autoscalers write. The legacy one
+(`ray/autoscaler/_private/util.py`, `format_info_string`) writes it every 5 s, so it may be that old.
+The v2 one (`ray/autoscaler/v2/utils.py`, `ClusterStatusFormatter`) writes it for each request.
 """
 
 import ast
@@ -15,7 +15,7 @@ import msgspec
 from scalelag.errors import TargetError
 
 _HEAD = re.compile(r"=+ Autoscaler status: (.+?) =+")
-# Sections by the line that opens them; all others are of no interest.
+# Sections by their heading; all others are ignored.
 _SECTIONS = {
     "Active:": "active",
     "Healthy:": "active",
@@ -37,11 +37,11 @@ _UNITS = {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
 
 
 class ClusterStatus(msgspec.Struct, frozen=True):
-    """Nodes by type, and what is free and waited for on all of them together.
+    """Nodes by type, and the free resources and waiting demands of the whole cluster.
 
-    `written` is when Ray wrote it, by the clock of its head node and in Ray's own words. `pending`
-    and `failed` are Ray's lines about single nodes and launches. `demands` counts what waits for
-    resources by Ray's text for it (see `demand_resources`).
+    `written` is Ray's own text for the time of writing, on the head node's clock. `pending` and
+    `failed` are Ray's lines about single nodes and launches. `demands` counts the waiting demands by
+    Ray's text for them (see `demand_resources`).
     """
 
     written: str | None
@@ -72,15 +72,21 @@ class _Nodes(msgspec.Struct, frozen=True):
 def parse_cluster_status(body: bytes) -> ClusterStatus:
     """Parse an answer to `GET /api/cluster_status?format=1`.
 
-    Raises TargetError where it is none, or where Ray has no status yet.
+    Raises TargetError if it cannot be parsed, or if Ray has no status yet.
     """
     try:
         text = msgspec.json.decode(body, type=_Status).data.cluster_status or ""
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise TargetError(f"The cluster's status makes no sense: {error}.") from error
+        raise TargetError(
+            f"The dashboard's cluster status cannot be parsed: {error}. Check that --dashboard is the "
+            "URL of a Ray dashboard."
+        ) from error
     items = list(_items(text))
     if not any(item.section == "active" for item in items):
-        raise TargetError(f"Ray tells no cluster status: {text.strip()[:200] or 'no text'}")
+        raise TargetError(
+            f"Ray has no cluster status: {text.strip()[:200] or 'no text'}. Wait for its autoscaler "
+            "to start, or see `ray status` on the head node."
+        )
     head = _HEAD.search(text)
     return ClusterStatus(
         written=head[1] if head else None,
@@ -94,22 +100,25 @@ def parse_cluster_status(body: bytes) -> ClusterStatus:
 
 
 def parse_free_by_node(body: bytes) -> dict[str, dict[str, float]]:
-    """What is free on each node, by its id, from an answer to `GET /nodes?view=summary`.
+    """Free resources of each node by id, from an answer to `GET /nodes?view=summary`.
 
-    Raises TargetError where it is none. Empty where Ray does not tell.
+    Empty if Ray does not say. Raises TargetError if the answer cannot be parsed.
     """
     try:
         nodes = msgspec.json.decode(body, type=_Nodes).data.node_logical_resources
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise TargetError(f"The summary of the nodes makes no sense: {error}.") from error
+        raise TargetError(
+            f"The dashboard's summary of the nodes cannot be parsed: {error}. Check that --dashboard "
+            "is the URL of a Ray dashboard."
+        ) from error
     return {node: free_resources(text.splitlines()) for node, text in nodes.items()}
 
 
 def free_resources(lines: Sequence[str]) -> dict[str, float]:
     """Free amount of each resource, memory in bytes, from lines that read "used/total NAME".
 
-    What placement groups have reserved is taken, whether they use it or not. Ray rounds memory to
-    0.01 of the unit it writes.
+    Resources that placement groups reserve count as taken, used or not. Ray rounds memory to 0.01 of
+    the unit it writes.
     """
     free: dict[str, float] = {}
     for line in lines:
@@ -118,7 +127,7 @@ def free_resources(lines: Sequence[str]) -> dict[str, float]:
         used, total = amounts[0], amounts[-1]
         if match is None or used is None or total is None:
             continue
-        # Ray counts the used part of the groups' reservation as used: the rest is taken as well.
+        # Ray counts only the used part of a group's reservation as used: the rest is taken too.
         group_used = _amount(match["group_used"] or "0") or 0.0
         group_total = _amount(match["group_total"] or "0") or 0.0
         free[match["name"]] = total - used - (group_total - group_used)
@@ -126,10 +135,10 @@ def free_resources(lines: Sequence[str]) -> dict[str, float]:
 
 
 def demand_resources(text: str) -> dict[str, float]:
-    """Resources that one demand asks for, summed over its bundles where it is a placement group's.
+    """Resources of one demand, summed over the bundles if it is a placement group.
 
-    From Ray's text, `{'CPU': 1.0}` or `{'CPU': 1.0} * 2, {'GPU': 1.0} * 1 (PACK)`; empty where that
-    is not to be understood.
+    `text` is Ray's, such as `{'CPU': 1.0}` or `{'CPU': 1.0} * 2, {'GPU': 1.0} * 1 (PACK)`. Empty if
+    it cannot be parsed.
     """
     summed: dict[str, float] = {}
     for match in _BUNDLE.finditer(text):
@@ -143,16 +152,16 @@ def demand_resources(text: str) -> dict[str, float]:
 
 
 class _Item(NamedTuple):
-    """A line within a section, without its indent."""
+    """A line of a section, without its indent."""
 
     section: str
     line: str
 
 
 def _items(text: str) -> Iterator[_Item]:
-    """Indented lines, with their section. What stands for an empty section is left out of them.
+    """Yield the indented lines of the known sections.
 
-    Lines of sections that we do not know, and an error of the autoscaler's below them, are skipped.
+    Lines of other sections, and an error of the autoscaler below them, are skipped.
     """
     section: str | None = None
     for line in text.splitlines():
@@ -163,7 +172,7 @@ def _items(text: str) -> Iterator[_Item]:
 
 
 def _lines(items: Sequence[_Item], section: str) -> tuple[str, ...]:
-    """Items of a section; none for the line, such as `(no failures)`, that says so."""
+    """Lines of a section, without the placeholder of an empty one, such as `(no failures)`."""
     return tuple(line for where, line in items if where == section and not line.startswith("("))
 
 

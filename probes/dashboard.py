@@ -23,8 +23,6 @@ CLUSTER_STATUS_PATH = "/api/cluster_status?format=1"
 NODES_PATH = "/nodes?view=summary"
 
 _LASTING_STATUSES = (401, 403, 404)
-TIMED_OUT = "no answer in time"
-"""The reason of a DashboardError where the dashboard kept its silence."""
 
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
@@ -32,7 +30,7 @@ _PIECE_BYTES = 1 << 14
 
 
 class DashboardError(TargetError):
-    """The dashboard gave no usable answer. `reason` is short; `status` is 0 without an answer."""
+    """The dashboard gave no usable answer. `reason` is short; `status` is 0 if none came."""
 
     def __init__(self, message: str, reason: str, status: int = 0) -> None:
         super().__init__(message, lasting=status in _LASTING_STATUSES)
@@ -41,7 +39,7 @@ class DashboardError(TargetError):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A 200 answer: its body, and when it was asked for and was here, in Unix seconds."""
+    """A 200 answer: its body, and the Unix times of sending and receiving."""
 
     body: bytes
     sent_s: float
@@ -54,7 +52,7 @@ TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
     """Ray's auth token from RAY_AUTH_TOKEN, or from the file that RAY_AUTH_TOKEN_PATH names.
 
-    None where neither is set. Raises TargetError for a token file that cannot be read.
+    None if neither is set. Raises TargetError if the file cannot be read.
     """
     token = environ.get("RAY_AUTH_TOKEN", "").strip()
     if token:
@@ -71,15 +69,15 @@ def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | Non
 
 
 def silence_unverified() -> None:
-    """Keep urllib3 from warning at each request that a certificate is not checked, as was asked."""
+    """Silence urllib3's warning at each request without a certificate check (`--insecure`)."""
     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
 
 class _OnceMore(Retry):
-    """Tries again where the connection was lost, and not where no answer came in time."""
+    """Retries once if the connection was lost, but not if the answer timed out."""
 
     def increment(self, *args: Any, **named: Any) -> Retry:  # noqa: ANN401  urllib3's own
-        """Return what is left of it; raises the error that ends it."""
+        """Return the retries that are left; raises the error if there are none."""
         error = named.get("error")
         if isinstance(error, ReadTimeoutError):
             raise error
@@ -87,7 +85,7 @@ class _OnceMore(Retry):
 
 
 class _Bearer(AuthBase):
-    """Sends the token. Being an `auth`, it also keeps a .netrc from replacing the header."""
+    """Sends the token. As an `auth` it also keeps a .netrc from replacing the header."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -99,7 +97,7 @@ class _Bearer(AuthBase):
 
 
 class Dashboard:
-    """A Ray dashboard at `url`. One request a time: not for use from several threads."""
+    """HTTP client of the Ray dashboard at `url`; one request at a time, not for several threads."""
 
     def __init__(
         self,
@@ -115,8 +113,8 @@ class Dashboard:
         self._verify = verify
         if verify is False:
             silence_unverified()
-        # A connection that the other side closed while idle is no answer at all: try that once
-        # more. Answers are never asked for again: the probe wants each of them as it is.
+        # The server may close an idle connection just as we use it: one retry. An answer is never
+        # asked for again: the probe needs each as it is.
         adapter = HTTPAdapter(
             max_retries=_OnceMore(total=1, connect=0, read=1, redirect=0, status=0)
         )
@@ -124,29 +122,28 @@ class Dashboard:
         self._session.mount("https://", adapter)
 
     def get(self, path: str, read_timeout_s: float = _READ_TIMEOUT_S) -> Reply:
-        """Answer to `GET path`. Raises DashboardError for anything but a 200."""
+        """GET `path`. Raises DashboardError for anything but a 200."""
         return self._ask("GET", path, None, read_timeout_s)
 
     def put(self, path: str, body: object, read_timeout_s: float = 30.0) -> Reply:
-        """Answer to `PUT path` with a JSON body. Raises DashboardError for anything but a 200."""
+        """PUT `body` as JSON to `path`. Raises DashboardError for anything but a 200."""
         return self._ask("PUT", path, body, read_timeout_s)
 
     def post(self, path: str, body: object, read_timeout_s: float = 30.0) -> Reply:
-        """Answer to `POST path` with a JSON body. Raises DashboardError for anything but a 200."""
+        """POST `body` as JSON to `path`. Raises DashboardError for anything but a 200."""
         return self._ask("POST", path, body, read_timeout_s)
 
     def delete(self, path: str, read_timeout_s: float = 30.0) -> Reply:
-        """Answer to `DELETE path`. Raises DashboardError for anything but a 200."""
+        """DELETE `path`. Raises DashboardError for anything but a 200."""
         return self._ask("DELETE", path, None, read_timeout_s)
 
     @contextmanager
     def stream(
         self, path: str, read_timeout_s: float = _READ_TIMEOUT_S
     ) -> Generator[Iterator[bytes]]:
-        """Body of the answer to `GET path`, piece by piece; what is left of it is never fetched.
+        """GET `path`, and yield the body piece by piece; pieces that are not taken are not fetched.
 
-        Raises DashboardError for anything but a 200, and when the answer breaks off while it is
-        read.
+        Raises DashboardError for anything but a 200, and if the answer breaks off.
         """
         try:
             answer = self._session.get(
@@ -155,7 +152,7 @@ class Dashboard:
                 timeout=(_CONNECT_TIMEOUT_S, read_timeout_s),
                 verify=self._verify,
             )
-            # Leaving it half read closes the connection, so that no later answer begins with it.
+            # Leaving a half-read answer closes the connection: else the rest would begin the next.
             with answer:
                 if answer.status_code != 200:
                     raise self._refusal(path, answer)
@@ -181,7 +178,7 @@ class Dashboard:
                 self.url + path,
                 json=body,
                 timeout=(_CONNECT_TIMEOUT_S, read_timeout_s),
-                # Given here: as the session's it would yield to REQUESTS_CA_BUNDLE.
+                # Not set on the session, where REQUESTS_CA_BUNDLE would take precedence.
                 verify=self._verify,
             )
         except (requests.RequestException, ValueError) as error:
@@ -193,15 +190,15 @@ class Dashboard:
 
     def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
         reason = _reason(error)
-        hint = "Is it running, and is --dashboard right?"
+        hint = "Check that it is running and that --dashboard is right."
         if reason == "certificate not trusted":
-            hint = "Name its CA with --dashboard-ca FILE, or use --insecure if you accept any."
+            hint = "Name its CA with --dashboard-ca FILE, or accept any with --insecure."
         return DashboardError(f"{method} {self.url}{path}: {reason}. {hint}", reason)
 
     def _refusal(self, path: str, answer: requests.Response) -> DashboardError:
         status = answer.status_code
         if status == 401:
-            why = "the dashboard wants a token. Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            why = "the dashboard requires a token. Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
         elif status == 403:
             why = "the dashboard does not accept the token in RAY_AUTH_TOKEN (or _PATH)"
         elif status == 404:
@@ -214,7 +211,7 @@ class Dashboard:
 
 
 def _reason(error: Exception) -> str:
-    """Why there was no answer, in words that do not differ from one time to the next."""
+    """Reason for a missing answer, in words that are the same each time."""
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason
@@ -222,7 +219,7 @@ def _reason(error: Exception) -> str:
     if "Connection refused" in text:
         return "connection refused"
     if "Read timed out" in text:
-        return TIMED_OUT  # in the middle of an answer
+        return NO_ANSWER_IN_TIME  # in the middle of an answer
     if "NameResolution" in text:
         return "the host's name is unknown"
     if isinstance(error, requests.exceptions.ConnectionError):
@@ -230,7 +227,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text[:200]}"
 
 
-# The first that fits; subclasses stand before what they derive from.
+# The first match counts; subclasses stand before their bases.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.SSLError, "certificate not trusted"),
     (requests.exceptions.ConnectTimeout, f"no connection within {_CONNECT_TIMEOUT_S:.0f} s"),

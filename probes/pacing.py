@@ -1,21 +1,21 @@
-"""How often to look, and how far the cluster's clock is off: pure arithmetic over round trips."""
+"""Interval between polls, from their round trips and a budget of the controller's time. Pure."""
 
 from collections import deque
 
 _WINDOW = 20
 _MAX_INTERVAL_S = 10.0
 _MAX_BACKOFF_S = 5.0
-# The first polls, whose cost is not known yet, and the last one come on top of the interval.
+# The first polls, whose cost is not known yet, and the last one come on top.
 _HEADROOM = 0.9
 
 
 class Pacing:
-    """Chooses the interval between polls; the controller spends at most a share of its time.
+    """Chooses the interval between polls so that they cost at most a share of the controller's time.
 
-    What a poll costs the controller cannot be seen from outside; its round trip, less that of a
-    page that the dashboard answers without the controller (`baseline_s`), bounds it from above
-    (measured on Ray 2.60: bound 5.9 ms, truth 3.1 ms; docs/decisions/0002-observer-budget.md).
-    The lower quartile of the last 20 counts: waiting for a busy machine is no work of its.
+    The cost of a poll cannot be seen from outside. Its upper bound is the round trip minus
+    `baseline_s`, the round trip of a page that the dashboard answers without the controller (measured
+    on Ray 2.60: bound 5.9 ms, truth 3.1 ms; docs/decisions/0002-observer-budget.md). The lower
+    quartile of the last 20 polls counts, since waiting for a busy machine is not the controller's work.
     """
 
     def __init__(self, rate_per_s: float, budget_ratio: float, baseline_s: float = 0.0) -> None:
@@ -28,20 +28,20 @@ class Pacing:
 
     @property
     def cost_s(self) -> float:
-        """What one poll costs the controller at most, as estimated now."""
+        """Estimated upper bound of the controller's time for one poll."""
         if not self._round_trips_s:
             return 0.0
         ordered = sorted(self._round_trips_s)
         return max(0.0, ordered[(len(ordered) - 1) // 4] - self._baseline_s)
 
     def answered(self, round_trip_s: float) -> None:
-        """Note a good answer."""
+        """Count a good answer."""
         self._failures = 0
         self._round_trips_s.append(round_trip_s)
         self.busy_s += self.cost_s
 
     def failed(self) -> None:
-        """Note a poll without a usable answer: the next ones come later and later."""
+        """Count a poll without a usable answer; each one in a row lengthens the interval."""
         self._failures += 1
 
     @property

@@ -1,7 +1,7 @@
-"""The probe: one GET a time, paced to a budget; what changed becomes rows, silence becomes gaps.
+"""The probe: one GET at a time, paced to a budget. Changes become rows, and silence becomes gaps.
 
-It blocks only in `requests` and in an event's wait, which Locust's monkey patching makes
-cooperative, so that the same code runs as a greenlet in Locust and as a thread in tests.
+It blocks only in `requests` and in an event's wait. Locust's monkey patching makes both cooperative,
+so the same code runs as a greenlet in Locust and as a thread in tests.
 """
 
 import threading
@@ -17,7 +17,7 @@ from scalelag.record.rows import Gap, Poll, Row
 
 
 class ReplicaProbe:
-    """Polls the Serve controller through `dashboard` and hands rows to `sink`."""
+    """Polls the Serve controller through `dashboard` and passes rows to `sink`."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class ReplicaProbe:
         self.gaps = 0
 
     def run(self) -> None:
-        """Poll until `stop()`; the last look is taken after it, so that the end is seen."""
+        """Poll until `stop()`, and once more after it, so that the end is seen."""
         while not self._stop.is_set():
             started_s = self._now()
             self.poll_once()
@@ -56,11 +56,11 @@ class ReplicaProbe:
 
     @property
     def blind_reason(self) -> str | None:
-        """Why the probe sees nothing at the moment; None while it sees."""
+        """Reason why the probe sees nothing at the moment; None while it does."""
         return self._gap.reason if self._gap else None
 
     def poll_once(self) -> None:
-        """Take one look: rows of what it shows, or a longer gap."""
+        """Poll once: write rows for what changed, or extend the gap."""
         asked_s = self._now()
         try:
             reply = self._dashboard.get(APPLICATIONS_PATH)
@@ -98,7 +98,7 @@ class ReplicaProbe:
         self._gap = Gap(from_s=begun_s, to_s=max(self._now(), asked_s), reason=reason, polls=polls)
 
     def _close_gap(self) -> None:
-        """Write the gap that has ended; it reaches to the moment at which it was known to end."""
+        """Write the open gap, if there is one; it ends now, when it is known to be over."""
         if self._gap is None:
             return
         gap = Gap(self._gap.from_s, self._now(), self._gap.reason, self._gap.polls)
@@ -108,9 +108,9 @@ class ReplicaProbe:
 
 
 def measure_baseline(dashboard: Dashboard, tries: int = 5) -> float:
-    """Fastest round trip, in seconds, of a page that the dashboard answers by itself.
+    """Fastest round trip, in seconds, of a page that the dashboard answers without the controller.
 
-    0 where it does not answer it: then a poll's whole round trip counts as the controller's time.
+    0 if it does not answer: then a poll's whole round trip counts as the controller's time.
     """
     try:
         replies = [dashboard.get(VERSION_PATH) for _ in range(tries)]

@@ -1,7 +1,7 @@
-"""What `GET /api/serve/applications/` says, parsed; fields that a Ray version lacks are None.
+"""Parser of `GET /api/serve/applications/`. Fields that a Ray version lacks are None.
 
-History of the fields that matter: `target_num_replicas` since Ray 2.10, `required_resources` about
-2.42, `controller_health_metrics` about 2.54. Unset fields are absent, not null.
+Since which Ray version: `target_num_replicas` 2.10, `required_resources` about 2.42,
+`controller_health_metrics` about 2.54. Unset fields are absent, not null.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class ReplicaPayload(msgspec.Struct, frozen=True):
 
 
 class DeploymentPayload(msgspec.Struct, frozen=True):
-    """One deployment. Its config is left undecoded: it is read once a run, not once a poll."""
+    """One deployment. Its config is decoded once a run, not at each poll."""
 
     status: str | None = None
     status_trigger: str | None = None
@@ -37,11 +37,14 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
     replicas: list[ReplicaPayload] = []
 
     def info(self) -> DeploymentInfo:
-        """Return the deployment as deployed. Raises TargetError where its config is none."""
+        """Return the deployment as deployed. Raises TargetError if its config cannot be parsed."""
         try:
             config = msgspec.json.decode(self.deployment_config, type=dict[str, Any] | None) or {}
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise TargetError(f"A deployment's configuration makes no sense: {error}.") from error
+            raise TargetError(
+                f"The dashboard's configuration of a deployment cannot be parsed: {error}. Check that "
+                "this Ray version is supported (docs/limits.md)."
+            ) from error
         autoscaling = config.get("autoscaling_config")
         return DeploymentInfo(
             autoscaling=autoscaling if isinstance(autoscaling, dict) else None,
@@ -82,7 +85,7 @@ class ProxyPayload(msgspec.Struct, frozen=True):
 
 
 class ControllerPayload(msgspec.Struct, frozen=True):
-    """Where the controller lives and writes its log."""
+    """Node and log file of the controller."""
 
     node_id: str | None = None
     log_file_path: str | None = None
@@ -117,7 +120,7 @@ class ServePayload(msgspec.Struct, frozen=True):
     grpc_options: msgspec.Raw = _NULL
 
     def deployments(self) -> dict[DeploymentKey, DeploymentPayload]:
-        """Every deployment of every application, as `app/Deployment`."""
+        """Deployments of all applications, by `app/Deployment`."""
         return {
             f"{app_name}/{name}": deployment
             for app_name, app in self.applications.items()
@@ -125,7 +128,7 @@ class ServePayload(msgspec.Struct, frozen=True):
         }
 
     def controller(self) -> ControllerHealth | None:
-        """What the controller says of itself; None before Ray 2.54."""
+        """Health that the controller reports; None before Ray 2.54."""
         health = self.controller_health_metrics
         if health is None:
             return None
@@ -148,8 +151,11 @@ _DECODER = msgspec.json.Decoder(ServePayload)
 
 
 def parse_payload(body: bytes) -> ServePayload:
-    """Parse an answer. Raises TargetError where it is none of Serve's."""
+    """Parse an answer. Raises TargetError if it is not Serve's."""
     try:
         return _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise TargetError(f"The dashboard's answer about Serve makes no sense: {error}.") from error
+        raise TargetError(
+            f"The dashboard's answer about Serve cannot be parsed: {error}. Check that --dashboard is "
+            "the URL of a Ray dashboard."
+        ) from error

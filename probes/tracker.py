@@ -1,4 +1,4 @@
-"""Two answers in a row become rows: which replica changed, and between which moments."""
+"""Turns two successive answers into rows: each change, and the two moments between which it lies."""
 
 from collections import Counter
 
@@ -19,7 +19,7 @@ _Status = tuple[str, str | None, str]
 
 
 class ReplicaTracker:
-    """Keeps the last answer and compares the next one with it.
+    """Compares each answer with the one before.
 
     `watched` names the deployments to track; None tracks every one.
     """
@@ -33,7 +33,7 @@ class ReplicaTracker:
         self._proxies: dict[str, str] = {}
 
     def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
-        """Rows for one answer: the poll itself first, then what changed since the one before."""
+        """Rows for one answer: first the poll itself, then the changes since the one before."""
         deployments = {
             key: deployment
             for key, deployment in payload.deployments().items()

@@ -1,1 +1,1 @@
-"""Log events with exact times, read from Serve's log files over the dashboard."""
+"""Events with exact times from Serve's log files, read over the dashboard."""

@@ -1,4 +1,7 @@
-"""The Serve controller's logs back to the beginning of a run: rotated ones, and those of others."""
+"""Reads the Serve controller's logs back to the start of a run.
+
+This includes rotated files, and the logs of earlier controllers.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -14,10 +17,10 @@ _MAX_OTHERS = 10
 
 
 class LogPart(msgspec.Struct, frozen=True):
-    """What was read of the logs of one component, in the order of their files.
+    """Lines read from the logs of one component, in the order of the files.
 
-    `since_s` is the local time of the first entry read, None where there is none. `reached` tells
-    whether it goes back as far as was asked.
+    `since_s` is the local time of the first entry, None if there is none. `reached` says whether the
+    lines go back as far as asked.
     """
 
     lines: tuple[LogLine, ...] = ()
@@ -27,7 +30,7 @@ class LogPart(msgspec.Struct, frozen=True):
 
 
 def controller_log(payload: ServePayload | None) -> LogFile | None:
-    """Return where the controller's log is; None where that was not told."""
+    """Log file of the controller; None if the dashboard does not name it."""
     info = payload.controller_info if payload else None
     if info is None or not info.node_id or not info.log_file_path:
         return None
@@ -35,7 +38,7 @@ def controller_log(payload: ServePayload | None) -> LogFile | None:
 
 
 def proxy_logs(payload: ServePayload | None) -> list[LogFile]:
-    """Return where the proxies' logs are."""
+    """Log files of the proxies."""
     return [
         LogFile(node, proxy.log_file_path.lstrip("/"))
         for node, proxy in (payload.proxies if payload else {}).items()
@@ -46,10 +49,10 @@ def proxy_logs(payload: ServePayload | None) -> list[LogFile]:
 def read_controller(
     reader: LogReader, log: LogFile, since_local_s: float | None, limits: Limits
 ) -> LogPart:
-    """Return what the controllers wrote since `since_local_s`, the newest one's log first.
+    """Return the lines of the controllers since `since_local_s`.
 
-    A controller that is newer than that had others before it, whose logs lie beside its own.
-    None for `since_local_s` reads as much as the bound allows. Raises SpentError.
+    If the controller started later than that, the logs of the controllers before it are read too; they
+    are in the same folder. With None, read as much as the limit allows. Raises SpentError.
     """
     part = read_back(reader, log, "controller", since_local_s, limits.controller_bytes)
     if part.reached or since_local_s is None:
@@ -68,7 +71,7 @@ def read_controller(
         if recent:
             part = LogPart(recent + part.lines, other.since_s, other.reached, part.missing)
     if len(names) > _MAX_OTHERS:
-        left_out = f"{len(names) - _MAX_OTHERS} more controllers' logs were left out"
+        left_out = f"{len(names) - _MAX_OTHERS} more controllers' logs were not read"
         part = _with(part, NoLog(left_out, log.node, _CONTROLLERS))
     return part
 
@@ -81,10 +84,10 @@ def read_back(
     max_bytes: int,
     only: bytes = b"",
 ) -> LogPart:
-    """Return what a log says since `since_local_s`, from the files rotated out of it as well.
+    """Return the lines of a log since `since_local_s`, including the files rotated out of it.
 
-    Lines without the text `only` in them are passed over. What cannot be read is told in
-    `missing`. Raises SpentError.
+    Lines without the text `only` are skipped. `missing` lists the parts that cannot be read. Raises
+    SpentError.
     """
     enough = _before(since_local_s)
     end = reader.bytes_read + max_bytes
@@ -98,7 +101,7 @@ def read_back(
             if part.reached:
                 break
             if not tail.whole or reader.bytes_read >= end:
-                reason = f"what came earlier is beyond the bound of {max_bytes / 1e6:g} MB"
+                reason = f"earlier lines are beyond the limit of {max_bytes / 1e6:g} MB"
                 return _with(part, NoLog(reason, current.node, current.name))
     except UnreadableError as error:
         return _with(part, NoLog(str(error), current.node, current.name))
@@ -106,13 +109,13 @@ def read_back(
 
 
 def _files(reader: LogReader, log: LogFile) -> Iterator[LogFile]:
-    """Yield a log, and then, if it comes to that, what was rotated out of it, newest first."""
+    """Yield a log, then the files rotated out of it, newest first; these are listed when needed."""
     yield log
     yield from reader.rotated(log)
 
 
 def _earlier(part: LogPart, tail: Tail, source: Source, only: bytes) -> LogPart:
-    """Return `part` with the lines of an earlier file before its own."""
+    """Put the lines of an earlier file before those of `part`."""
     first_s = next((record.local_s for record in records(tail.lines[:50])), None)
     wanted: Iterable[bytes] = (line for line in tail.lines if only in line) if only else tail.lines
     parsed = (parse(record, source) for record in records(wanted))
@@ -128,7 +131,7 @@ def _with(part: LogPart, missing: NoLog) -> LogPart:
 
 
 def _before(since_local_s: float | None) -> Callable[[bytes], bool]:
-    """Return the test whether a line was written before then; nothing is before None."""
+    """Test for lines that were written before `since_local_s`; no line is before None."""
 
     def before(line: bytes) -> bool:
         if since_local_s is None:

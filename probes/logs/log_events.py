@@ -1,4 +1,4 @@
-"""Lines read of several nodes' logs to events on our clock, with what is known of each clock. Pure."""
+"""Turns log lines of several nodes into events on our clock. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ _MAX_REPEATS = 5
 
 
 class ReplicaLog(msgspec.Struct, frozen=True):
-    """What the log of one replica said."""
+    """Lines of the log of one replica."""
 
     new: NewReplica
     node: str
@@ -40,7 +40,7 @@ class ReplicaLog(msgspec.Struct, frozen=True):
 
 
 class LogsRead(msgspec.Struct, frozen=True):
-    """Everything read. `pings` are bounds of nodes' clocks by requests that they noted."""
+    """All lines that were read. `pings` bound the clocks of nodes, from requests that they logged."""
 
     controller_node: str | None = None
     controller: tuple[LogLine, ...] = ()
@@ -57,10 +57,10 @@ def evidence_rows(
     clock: ClockOffset | None,
     margin_s: float,
 ) -> list[EvidenceRow]:
-    """Return clocks, events by time, and what is missing.
+    """Rows for clocks, for events by time, and for missing logs.
 
-    Kept are the events of the window, and a margin round it, that are of deployments in
-    `transitions` or of none; and the start of a replica that was starting when the window began.
+    An event is kept if it lies in the window or a margin around it, and belongs to a deployment of
+    `transitions` or to none. So is the start of a replica that was starting when the window began.
     """
     home = _home_clock(logs, transitions, clock)
     own_bounds = _own_bounds(logs, home)
@@ -75,7 +75,7 @@ def evidence_rows(
 
 
 def _without_repeats(missing: Sequence[NoLog]) -> list[NoLog]:
-    """Return the rows; where many logs of a node could not be read for one reason, one for all."""
+    """Replace many rows with the same node and reason by a single one."""
     together: dict[tuple[str, str | None], list[NoLog]] = {}
     for row in missing:
         together.setdefault((row.reason, row.node), []).append(row)
@@ -91,7 +91,7 @@ def _unaligned(logs: LogsRead, clocks: Mapping[str, NodeClock]) -> list[NoLog]:
     if logs.controller and logs.controller_node:
         nodes.add(logs.controller_node)
     return [
-        NoLog("nothing tells how the node's clock stands to ours", node)
+        NoLog("the offset of the node's clock is unknown", node)
         for node in sorted(nodes - clocks.keys())
     ]
 
@@ -99,7 +99,7 @@ def _unaligned(logs: LogsRead, clocks: Mapping[str, NodeClock]) -> list[NoLog]:
 def _home_clock(
     logs: LogsRead, transitions: Sequence[Transition], clock: ClockOffset | None
 ) -> NodeClock | None:
-    """Return the clock of the controller's node."""
+    """Clock of the controller's node."""
     if logs.controller_node is None:
         return None
     bounds = [
@@ -117,7 +117,7 @@ def _home_clock(
 
 
 def _own_bounds(logs: LogsRead, home: NodeClock | None) -> dict[str, Bound | None]:
-    """Return what each replica's own log tells of its node's clock."""
+    """Bound of the node's clock from each replica's own log, by replica."""
     told: dict[str, list[LogLine]] = {}
     for line in logs.controller:
         if line.replica:
@@ -133,9 +133,10 @@ def _own_bounds(logs: LogsRead, home: NodeClock | None) -> dict[str, Bound | Non
 def _clocks(
     logs: LogsRead, home: NodeClock | None, own_bounds: Mapping[str, Bound | None]
 ) -> dict[str, NodeClock]:
-    """Return every node's clock by its id. The controller's stands without its replicas' help.
+    """Clocks of all nodes, by node id.
 
-    Replicas whose log has a zone of its own would only add wrong bounds to it; elsewhere most win.
+    The clock of the controller's node does not use its replicas: if their logs have another time zone,
+    their bounds are wrong. On the other nodes the majority decides.
     """
     bounds = {node: list(pings) for node, pings in logs.pings.items()}
     for log in logs.replicas:
@@ -175,7 +176,7 @@ def _event(
         skew_s=clock.error_s,
         node=clock.node,
         raw=line.record.raw,
-        # A replica's line may name another one, which it calls.
+        # A replica's line may name another replica that it calls.
         deployment=line.deployment or (new.deployment if new else None),
         replica=line.replica or (new.replica if new else None),
         before=line.before,
@@ -207,7 +208,7 @@ def _wanted(
 
 
 def _without_alike(events: Sequence[LogEvent]) -> tuple[list[LogEvent], list[NoLog]]:
-    """Return the events with the first hundred left of each kind on each subject."""
+    """Keep the first hundred events of each kind and subject."""
     times: Counter[tuple[LogKind, str, str | None, str | None]] = Counter()
     kept: list[LogEvent] = []
     for event in events:
@@ -216,7 +217,7 @@ def _without_alike(events: Sequence[LogEvent]) -> tuple[list[LogEvent], list[NoL
         if times[key] <= _MAX_ALIKE:
             kept.append(event)
     return kept, [
-        NoLog(f"{count - _MAX_ALIKE} more lines of kind {kind} left out", node, None, replica)
+        NoLog(f"{count - _MAX_ALIKE} more lines of kind {kind} are left out", node, None, replica)
         for (kind, node, _, replica), count in times.items()
         if count > _MAX_ALIKE
     ]

@@ -1,6 +1,6 @@
-"""Logs of a cluster's nodes over its dashboard, with a bound on what it may cost.
+"""Reads log files of a cluster's nodes over its dashboard, within limits.
 
-The dashboard streams a file from its start, or its last N lines; a head is read by closing early.
+The dashboard streams a file from its start, or its last N lines. To read a head, close early.
 """
 
 from collections import Counter
@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from probes.dashboard import TIMED_OUT, Dashboard, DashboardError
+from probes.dashboard import Dashboard, DashboardError
 from scalelag.errors import TargetError
+from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 LIST_PATH = "/api/v0/logs"
 FILE_PATH = "/api/v0/logs/file"
@@ -21,15 +22,15 @@ _LONGEST_LINE = 1 << 20
 _FIRST_TAIL_LINES = 2000
 _TAIL_GROWTH = 4
 _SILENT_AFTER = 2
-"""Time-outs in a row after which a node is left alone: others may still answer."""
+"""Time-outs in a row after which a node is skipped; others may still answer."""
 _REFUSALS = (401, 403, 404)
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What reading logs may cost. `total_s` and `total_bytes` are for all of them together.
+    """Limits for reading logs. `total_s` and `total_bytes` hold for all logs together.
 
-    `access_lines` and `access_bytes` bound how far into a replica's log its first request is
-    looked for, from the first access line on: requests end in another order than they begin.
+    `access_lines` and `access_bytes` limit the search for a replica's first request, counted from the
+    first access line: requests do not end in the order in which they begin.
     """
 
     total_s: float = 30.0
@@ -47,29 +48,29 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class LogFile(msgspec.Struct, frozen=True):
-    """Where a log is: a node's id, and the file's name below Ray's folder of logs there."""
+    """A log file: the id of its node, and its name below Ray's log folder there."""
 
     node: str
     name: str
 
 
 class SpentError(TargetError):
-    """The bound on the whole is reached, or nothing answers any more: read no further logs."""
+    """A total limit is reached, or nothing answers any more: read no further logs."""
 
 
 class UnreadableError(TargetError):
-    """A log that cannot be read; the message is the reason, in short words."""
+    """A log cannot be read; the message is a short reason."""
 
 
 class Tail(msgspec.Struct, frozen=True):
-    """The end of a log: whole lines. `whole` if that is all of the file."""
+    """Last lines of a log. `whole` is true if they are the entire file."""
 
     lines: list[bytes]
     whole: bool
 
 
 class LogReader:
-    """Reads logs through `dashboard`, within `limits`. `bytes_read` counts what came so far."""
+    """Reads logs through `dashboard`, within `limits`. `bytes_read` counts all bytes so far."""
 
     def __init__(self, dashboard: Dashboard, limits: Limits, now: Callable[[], float]) -> None:
         self._dashboard = dashboard
@@ -82,17 +83,17 @@ class LogReader:
         self.bytes_read = 0
 
     def names(self, node: str, glob: str) -> list[str]:
-        """Names of the logs of a node that fit `glob`, such as `serve/controller_*.log`."""
+        """Names of a node's logs that match `glob`, such as `serve/controller_*.log`."""
         body = b""
         with self._open(node, f"{LIST_PATH}?node_id={quote(node)}&glob={quote(glob)}") as pieces:
             for piece in pieces:
                 body += piece
                 if len(body) > _LONGEST_LINE:
-                    raise UnreadableError("its list of logs is endless")
+                    raise UnreadableError(f"its list of logs is longer than {_LONGEST_LINE} bytes")
         return sorted(_names(body))
 
     def rotated(self, log: LogFile) -> list[LogFile]:
-        """Return what was rotated out of `log`, newest first: `x.log.1`, `x.log.2`, ..."""
+        """Files rotated out of `log`, newest first: `x.log.1`, `x.log.2`, ..."""
         numbered: list[tuple[int, str]] = []
         for name in self.names(log.node, f"{log.name}.*"):
             number = name.removeprefix(f"{log.name}.")
@@ -102,12 +103,12 @@ class LogReader:
 
     @contextmanager
     def head(self, log: LogFile, max_bytes: int) -> Generator[Iterator[bytes]]:
-        """Return the lines of `log` from its beginning, at most `max_bytes`; leave to stop."""
+        """Yield the first lines of `log`, at most `max_bytes`; leave the context to stop."""
         with self._open(log.node, _file_path(log, -1)) as pieces:
             yield _lines(_bounded(pieces, max_bytes))
 
     def tail(self, log: LogFile, max_bytes: int, enough: Callable[[bytes], bool]) -> Tail:
-        """Return the end of `log`: back to a line that is `enough`, or as far as the bound goes."""
+        """Return the end of `log`, back to a line that is `enough` or to the limit."""
         asked = _FIRST_TAIL_LINES
         best = self._last(log, asked, max_bytes)
         while best is None and asked > 1:
@@ -131,7 +132,7 @@ class LogReader:
         return tail.lines if tail else []
 
     def _last(self, log: LogFile, lines: int, max_bytes: int) -> Tail | None:
-        """Return the last `lines` lines; None where they are more than `max_bytes`."""
+        """Return the last `lines` lines; None if they exceed `max_bytes`."""
         read = 0
         gathered: list[bytes] = []
         with self._open(log.node, _file_path(log, lines)) as pieces:
@@ -146,7 +147,7 @@ class LogReader:
     @contextmanager
     def _open(self, node: str, path: str) -> Generator[Iterator[bytes]]:
         if self._silent[node] >= _SILENT_AFTER:
-            raise UnreadableError("its node did not answer before")
+            raise UnreadableError("its node did not answer earlier requests")
         left_s = self._left_s()
         try:
             with self._dashboard.stream(path, min(self._limits.read_timeout_s, left_s)) as pieces:
@@ -162,12 +163,13 @@ class LogReader:
     def _unreadable(self, node: str, error: DashboardError) -> TargetError:
         reason = _reason(error)
         if error.status in _REFUSALS and not self._ever:
-            return SpentError(reason)  # and so it would be for every other log
+            return SpentError(reason)  # every other log would be refused too
         if error.status:
             self._timeouts = 0
             return UnreadableError(reason)
         self._timeouts += 1
-        self._silent[node] += reason == TIMED_OUT  # else it is the dashboard that is gone
+        # For any other reason the dashboard itself is gone.
+        self._silent[node] += reason == NO_ANSWER_IN_TIME
         if self._timeouts >= self._limits.timeouts:
             return SpentError(f"{reason}, {self._timeouts} times in a row")
         return UnreadableError(reason)
@@ -179,7 +181,7 @@ class LogReader:
             self._left_s()
 
     def _left_s(self) -> float:
-        """Return the time left, in seconds. Raises SpentError where none or no bytes are."""
+        """Return the seconds left. Raises SpentError if no time or no bytes are left."""
         left_s = self._deadline_s - self._now()
         if left_s <= 0:
             raise SpentError(f"reading logs took longer than {self._limits.total_s:g} s")
@@ -193,7 +195,7 @@ def _file_path(log: LogFile, lines: int) -> str:
 
 
 def _reaches(tail: Tail, enough: Callable[[bytes], bool]) -> bool:
-    """Whether one of the first lines is: the very first may be in the middle of an entry."""
+    """Return whether a line near the start is `enough`; the first may be the middle of an entry."""
     return any(enough(line) for line in tail.lines[:50])
 
 
@@ -207,14 +209,14 @@ def _bounded(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Whole lines; a line that does not end is none, and of one that is too long comes nothing."""
+    """Yield the complete lines. An unfinished line and one that is too long are dropped."""
     rest = b""
     for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")
         yield from whole
         if len(rest) > _LONGEST_LINE:
             rest = b""
-    # A log's writer ends each line: what does not end was cut off by us, or is being written.
+    # A line without an end was cut off by us, or is still being written.
 
 
 class _Listing(msgspec.Struct, frozen=True):
@@ -226,17 +228,17 @@ class _ListReply(msgspec.Struct, frozen=True):
 
 
 def _names(body: bytes) -> list[str]:
-    """Return the names in a listing, which Ray sorts into categories."""
+    """File names in Ray's listing, which is sorted into categories."""
     try:
         reply = msgspec.json.decode(body, type=_ListReply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableError("its list of logs makes no sense") from error
+        raise UnreadableError("its list of logs cannot be parsed") from error
     categories = [names for names in reply.data.result.values() if isinstance(names, list)]
     return [name for names in categories for name in names if isinstance(name, str)]
 
 
 def _reason(error: DashboardError) -> str:
-    """Why a log could not be read, in short words."""
+    """Short reason why a log cannot be read."""
     text = str(error).partition(f"answered {error.status}: ")[2]
     if error.status == 500 and "not found at" in text:
         return "there is no such file on the node"

@@ -1,6 +1,6 @@
-"""Lines of Ray Serve's logs, in text or JSON, to what they say; docs/record-format.md has the texts.
+"""Parser of Ray Serve's logs, in text or JSON; docs/record-format.md lists the texts.
 
-Lines that say nothing of replicas, and lines that make no sense, are passed over.
+Lines that do not concern replicas, and lines that cannot be parsed, are skipped.
 """
 
 import re
@@ -14,24 +14,24 @@ from scalelag.record.evidence_rows import LogKind
 from scalelag.record.rows import DeploymentKey
 
 Source = Literal["controller", "replica", "proxy"]
-"""Whose log it is: what one of them says means nothing in another's."""
+"""Component that wrote a log. A text has its meaning only in the log of its component."""
 
 RESOLUTION_S = 0.001
-"""Ray's logs cut their times off to whole milliseconds."""
+"""Times in Ray's logs are truncated to milliseconds."""
 
 _MAX_HEAD = 1500
 _MAX_LAST = 400
 
 _TEXT = re.compile(
     r"[A-Z]+ (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .{1,300}?"
-    r"(?:-- |[\w.]+:\d+ - )(?P<message>.*)"  # the second one is that of Ray before 2.10
+    r"(?:-- |[\w.]+:\d+ - )(?P<message>.*)"  # the second form is from before Ray 2.10
 )
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One entry of a log. `raw` is as written; of a long one its beginning and its last line.
+    """One entry of a log. `raw` is its text; a long one is cut to its beginning and last line.
 
-    `local_s` is the node's local time, read as if it were UTC. `unix_s` is there in JSON logs only.
+    `local_s` is the node's local time, read as if it were UTC. Only JSON logs have `unix_s`.
     """
 
     local_s: float
@@ -41,7 +41,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class LogLine(msgspec.Struct, frozen=True):
-    """What a record says. `record.local_s` of a `first_request` is its end, not its start."""
+    """Meaning of a record. For a `first_request`, `record.local_s` is its end, not its start."""
 
     kind: LogKind
     record: Record
@@ -55,7 +55,7 @@ class LogLine(msgspec.Struct, frozen=True):
 
     @property
     def local_s(self) -> float:
-        """When it happened, on the node's clock, local time read as if it were UTC."""
+        """Time of the event: local time of the node, read as if it were UTC."""
         if self.kind == "first_request":
             return self.record.local_s - (self.duration_s or 0.0)
         return self.record.local_s
@@ -73,9 +73,9 @@ _JSON = msgspec.json.Decoder(_Json)
 
 
 def records(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Entries of a log, one at a time; lines without a head, as of a traceback, join the entry.
+    """Yield the entries of a log. Lines without a head, as in a traceback, join the entry before.
 
-    What comes before the first head is passed over: it is the rest of an entry cut off.
+    Lines before the first head are the rest of an entry that was cut off; they are skipped.
     """
     current: Record | None = None
     for line in lines:
@@ -93,7 +93,7 @@ def records(lines: Iterable[bytes]) -> Iterator[Record]:
 
 
 def parse(record: Record, source: Source) -> LogLine | None:
-    """Return what a record of that log says; None where it is nothing that we look for."""
+    """Return the meaning of a record, or None if it is of no interest."""
     for kind, pattern in _PATTERNS[source]:
         match = pattern.match(record.message)
         if match:
@@ -122,7 +122,7 @@ def _json_record(text: str) -> Record | None:
 
 
 def local_time(text: str) -> float | None:
-    """Return a log's `2026-11-22 19:38:49,855` in seconds, as if it were UTC; None if it is none."""
+    """Parse a log's `2026-11-22 19:38:49,855` as if it were UTC; None if it is no time."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     except (ValueError, OverflowError):
@@ -136,7 +136,7 @@ def _cut(text: str) -> str:
 
 
 def _joined(raw: str, text: str) -> str:
-    """Join the next line of an entry; of a long entry its beginning and that line are left."""
+    """Append the next line of an entry; a long entry is cut to its beginning and this line."""
     if len(raw) + len(text) < _MAX_HEAD:
         return f"{raw}\n{text}"
     head = raw.partition("\n...\n")[0][:_MAX_HEAD]
@@ -178,12 +178,12 @@ def _number(text: str | None) -> float | None:
 
 
 _NUMBER = r"\d{1,15}(?:\.\d{1,15})?"
-# Before Ray 2.10 a replica was called by its tag, `app#Deployment#id`.
+# Before Ray 2.10 logs name a replica by its tag, `app#Deployment#id`.
 _REPLICA = (
     r"(?:Replica\(id='(?P<replica>[^']*)', deployment='(?P<deployment>[^']*)', app='(?P<app>[^']*)'\)"
     r"|[Rr]eplica (?P<tag>[^\s#]+#[^\s#]*[^\s#.](?:#[^\s#]*[^\s#.])?))"
 )
-# Deployments by Ray's name for them, and in the words of Ray before 2.10.
+# The second form is from before Ray 2.10.
 _SCALED = (
     r"(?:(?:Up|Down)scaling Deployment\(name='(?P<deployment>[^']*)', app='(?P<app>[^']*)'\)"
     r"|Autoscaling replicas for deployment (?P<old_deployment>.+?) in application (?P<old_app>.*?))"
@@ -204,7 +204,7 @@ _TEXTS: dict[Source, tuple[tuple[LogKind, str], ...]] = {
         ("upscaling", _SCALED),
         ("starting", rf"Starting {_REPLICA}"),
         ("started", rf"{_REPLICA} started successfully{_STARTED_HOW}"),
-        # The state is named by the line that stops it; others tell why it is about to.
+        # Only the line that stops a replica names its state; other lines only announce the stop.
         ("stopping", rf"Stopping {_REPLICA}(?: \(currently [^)]*\)| for deployment .*)?\.?$"),
         ("stopped", rf"{_REPLICA} is stopped"),
         ("start_failed", rf"Exception in {_REPLICA}, the replica will be stopped"),

@@ -1,7 +1,7 @@
-"""How each node's clock stands to ours: many bounds, each certain unless a clock was moved, into one.
+"""Offset of each node's clock, as the interval on which most of many bounds agree.
 
-A clock here is what the log shows: local time read as if it were UTC. So an offset holds the time
-zone as well, and a zone that nobody knows needs no special case.
+Each bound is certain unless a clock was set during the run. A clock here is what the log shows: local
+time read as if it were UTC. The offset therefore includes the time zone, which need not be known.
 """
 
 from collections import Counter
@@ -21,18 +21,18 @@ _Value = TypeVar("_Value")
 _ZONE_S = 900.0
 """Time zones are whole quarters of an hour apart."""
 _PAIR_S = 1.0
-"""How far a replica's `start_time_s` may be from its line, zone aside (seen: 1 ms)."""
+"""Largest distance of a replica's `start_time_s` from its line, zone aside (seen: 1 ms)."""
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """A node's clock minus ours lies between the two."""
+    """Two limits between which a node's clock minus ours lies."""
 
     lo_s: float
     hi_s: float
 
 
 class Ping(msgspec.Struct, frozen=True):
-    """A request that the node noted in a log of its own, at `local_s`; the others are our times."""
+    """A request that the node logged at its `local_s`; the other times are ours."""
 
     sent_s: float
     received_s: float
@@ -40,21 +40,22 @@ class Ping(msgspec.Struct, frozen=True):
 
     @property
     def bound(self) -> Bound:
-        """Return what it tells: the node wrote after we had asked and before we had the answer."""
+        """Bound of the clock: the node wrote the line between our request and its answer."""
         return Bound(self.local_s - self.received_s, self.local_s + RESOLUTION_S - self.sent_s)
 
 
-class Agreed(msgspec.Struct, frozen=True):
-    """The bound on which most agree, and how many do."""
+class Agreement(msgspec.Struct, frozen=True):
+    """The bound on which most agree, and their number."""
 
     bound: Bound
     votes: int
 
 
-def agree(bounds: Iterable[Bound]) -> Agreed | None:
-    """Return where most bounds overlap (Marzullo 1984); None where there are none.
+def agree(bounds: Iterable[Bound]) -> Agreement | None:
+    """Return the interval in which most bounds overlap (Marzullo 1984); None without bounds.
 
-    Where several places are equally good it is all between them: an honest error, if a large one.
+    If several intervals are equally good, the result spans all of them: a large error, but an honest
+    one.
     """
     edges: list[tuple[float, int]] = []
     for bound in bounds:
@@ -70,11 +71,11 @@ def agree(bounds: Iterable[Bound]) -> Agreed | None:
                 lo_s = at_s
             most = votes
             hi_s = edges[index + 1][0]
-    return Agreed(Bound(lo_s, hi_s), most) if most else None
+    return Agreement(Bound(lo_s, hi_s), most) if most else None
 
 
 def node_clock(node: str, bounds: Sequence[Bound]) -> NodeClock | None:
-    """Return the clock of a node by all that is known of it; None where nothing is."""
+    """Clock of a node from all its bounds; None without bounds."""
     agreed = agree(bounds)
     if agreed is None:
         return None
@@ -83,11 +84,11 @@ def node_clock(node: str, bounds: Sequence[Bound]) -> NodeClock | None:
 
 
 def zone_s(lines: Iterable[LogLine], starts_s: Mapping[str, Iterable[float]]) -> float | None:
-    """Return the time zone of a controller's log, in seconds; None where nothing tells it.
+    """Time zone of a controller's log, in seconds; None if it cannot be told.
 
-    From lines that carry Unix time too; else from replicas' starting lines and `starts_s`, what
-    the controller told of their start. A start of before a controller's restart fits no zone, and
-    is left out; the zone on which most agree counts.
+    It is found from lines that also carry Unix time, or else from the starting lines of replicas and
+    `starts_s`, their start times as the controller gave them. A start from before a controller's
+    restart fits no zone and is left out. The zone on which most agree counts.
     """
     zones: Counter[float] = Counter()
     for line in lines:
@@ -104,15 +105,15 @@ def zone_s(lines: Iterable[LogLine], starts_s: Mapping[str, Iterable[float]]) ->
 
 
 def clock_bound(zone: float, clock: ClockOffset) -> Bound:
-    """Return what the controller's own word tells of its node's clock."""
+    """Bound of the controller node's clock, from the time that the controller itself reports."""
     offset_s = zone + clock.offset_s
     return Bound(offset_s - clock.error_s, offset_s + clock.error_s)
 
 
 def poll_bounds(lines: Iterable[LogLine], transitions: Iterable[Transition]) -> list[Bound]:
-    """Return what each line of the controller tells that stands for a change that polling saw.
+    """Bounds from lines of the controller about changes that polling saw too.
 
-    Only changes that happened once, and lines that were written once, as a restart repeats them.
+    Changes and lines that occur more than once are left out: a restart repeats lines.
     """
     seen = _once(
         ((change.replica, kind), (change.lo_s, change.hi_s))
@@ -134,17 +135,17 @@ def start_bound(
     controller_clock: NodeClock | None,
     changes: Sequence[Transition],
 ) -> Bound | None:
-    """Return what one replica's log tells of its node: its start lies within what others saw of it.
+    """Bound of a node's clock from one replica's log; None if a limit is missing.
 
-    A replica does not begin before the controller's line that starts it nor is it done after the
-    one that says that it was. Without those, polling gives the limits. None without a limit.
+    A replica's initialisation begins after the controller's "starting" line, and ends before its
+    "started" line. Without these lines polling gives the limits.
     """
     entered = [line.local_s for line in own if line.kind == "init_entered"]
     done = [line.local_s for line in own if line.kind == "init_done"]
     not_before = [c.lo_s for c in changes if c.lo_s is not None and c.from_state is None]
     not_after = [c.hi_s for c in changes if c.to_state == "RUNNING"]
     if controller_clock is not None:
-        # A restarted controller writes a second "started" line: the first one counts.
+        # A restarted controller writes a second "started" line; the first one counts.
         at_s = {line.kind: line.local_s - controller_clock.offset_s for line in controller[::-1]}
         error_s = controller_clock.error_s
         if "starting" in at_s:
@@ -157,9 +158,9 @@ def start_bound(
 
 
 def own_zone_s(bound: Bound | None, clock: NodeClock) -> float:
-    """Return how far a replica's zone is from its node's: `TZ` may be set for it alone.
+    """Offset of a replica's time zone from its node's, since `TZ` may be set for it alone.
 
-    0 unless the node's clock contradicts the replica's own bound and a change of zone mends it.
+    0 unless the node's clock contradicts the replica's own bound, and another zone resolves that.
     """
     if bound is None or _fits(bound, clock, 0.0):
         return 0.0
@@ -181,14 +182,14 @@ def _kinds(change: Transition) -> list[LogKind]:
         kinds.append("started")
     if change.to_state == "STOPPING":
         kinds.append("stopping")
-    # A deployment that is deleted is listed no more while its replicas still run.
+    # A deleted deployment disappears from the list while its replicas still run.
     if change.to_state is None and change.from_state == "STOPPING":
         kinds.append("stopped")
     return kinds
 
 
 def _once(items: Iterable[tuple[_Key, _Value]]) -> dict[_Key, _Value]:
-    """Return the items whose key comes up only once."""
+    """Items whose key occurs only once."""
     listed = list(items)
     times = Counter(key for key, _ in listed)
     return {key: value for key, value in listed if times[key] == 1}

@@ -1,7 +1,7 @@
-"""A node's clock by asking: its dashboard agent notes every request for a log, with the time.
+"""Measures a node's clock: its dashboard agent logs every request for a log, with the time.
 
-That line lies between our sending and our receiving, like an answer of NTP; it is there for every
-node, whatever its zone, and needs neither a replica nor a field of Serve's.
+As in NTP, that time lies between our sending and our receiving. It works for every node, in any time
+zone, and needs neither a replica nor a field of Serve.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from probes.logs.log_lines import local_time
 from probes.logs.node_clocks import Ping
 
 _AGENT_LOG = "dashboard_agent.log"
-# Nodes that share a folder, as on one machine, have `dashboard_agent.1.log` and so on beside it.
+# Nodes that share a folder, as on one machine, also have `dashboard_agent.1.log` and so on.
 _AGENT_LOGS = "dashboard_agent*.log"
 _TRIES = 2
 _FEWEST = 11
@@ -25,17 +25,17 @@ _NOTED = re.compile(
 
 
 def ping_numbers() -> Iterator[int]:
-    """Numbers for `ping_node`, one for each request of a run: by it the note is found again."""
+    """Numbers for `ping_node`, one for each request of a run, by which its line is found again."""
     return itertools.count(_FEWEST)
 
 
 def ping_node(
     reader: LogReader, node: str, now: Callable[[], float], numbers: Iterator[int]
 ) -> list[Ping]:
-    """Return how a node noted some requests of ours; empty where its agent does not note them.
+    """Send some requests, and find the lines that the node logged for them; empty if it logs none.
 
-    Each asks for as many lines as no other one does. Raises UnreadableError where the node's logs
-    cannot be read, SpentError at the bound on all.
+    Each request asks for a different number of lines, by which its line is recognised. Raises
+    UnreadableError if the node's logs cannot be read, SpentError at a total limit.
     """
     log = LogFile(node, _AGENT_LOG)
     asked: dict[int, tuple[float, float]] = {}
@@ -53,7 +53,7 @@ def ping_node(
 def try_ping(
     reader: LogReader, node: str, now: Callable[[], float], numbers: Iterator[int]
 ) -> list[Ping]:
-    """Return as `ping_node`; empty where the node's logs cannot be read."""
+    """Do as `ping_node`; empty if the node's logs cannot be read."""
     try:
         return ping_node(reader, node, now, numbers)
     except UnreadableError:
@@ -61,7 +61,7 @@ def try_ping(
 
 
 def _noted(lines: Iterable[bytes]) -> dict[int, float]:
-    """Return when each number of lines was asked for last, on the node's clock."""
+    """Time of the last request for each number of lines, on the node's clock."""
     found: dict[int, float] = {}
     for line in lines:
         match = _NOTED.match(line)

@@ -1,7 +1,6 @@
-"""What the cluster's logs say of a run, and what could not be read of them.
+"""Reads the cluster's logs of a run over the dashboard, once, at its end.
 
-Read once, at the end of a run, over the dashboard. Nothing here raises: what cannot be read is a
-`NoLog` row, and what polling saw stays.
+Nothing here raises: a log that cannot be read becomes a `NoLog` row, and the polls remain.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,11 +28,11 @@ def read_evidence(
     now: Callable[[], float],
     limits: Limits | None = None,
 ) -> list[EvidenceRow]:
-    """Return clocks of nodes, events by time, and what could not be read and why.
+    """Rows for clocks of nodes, for events by time, and for missing logs with the reason.
 
-    `transitions` are those of the run, by time; their deployments are the ones that count.
-    `payload` is Serve's state at the end, None where it could not be had; `window` are beginning
-    and end of the run, in Unix seconds. `clock` is the controller's clock against ours.
+    `transitions` are those of the run, by time; only their deployments count. `payload` is Serve's
+    state at the end, None if it is not known. `window` is the run's start and end in Unix seconds.
+    `clock` is the controller's clock relative to ours.
     """
     limits = limits or Limits()
     reading = _Reading(LogReader(dashboard, limits, now), now, limits)
@@ -42,12 +41,12 @@ def read_evidence(
         reading.starts(transitions)
         reading.complaints(payload, window[0])
     except SpentError as error:
-        reading.missing.append(NoLog(f"{error}; what was not read by then is left out"))
+        reading.missing.append(NoLog(f"{error}; logs that were not read by then are left out"))
     return evidence_rows(reading.read(), transitions, window, clock, limits.margin_s)
 
 
 class _Reading:
-    """Reads log after log, and keeps what it has when a bound ends it."""
+    """Reads one log after another, and keeps what it has if a limit ends the reading."""
 
     def __init__(self, reader: LogReader, now: Callable[[], float], limits: Limits) -> None:
         self._reader = reader
@@ -62,10 +61,10 @@ class _Reading:
         self.missing: list[NoLog] = []
 
     def controllers(self, payload: ServePayload | None, since_s: float) -> None:
-        """Read what the controller wrote since then."""
+        """Read the controller's lines since `since_s`."""
         log = controller_log(payload)
         if log is None:
-            self.missing.append(NoLog("the dashboard does not tell where the controller's log is"))
+            self.missing.append(NoLog("the dashboard does not name the controller's log"))
             return
         self._controller_node = log.node
         part = read_controller(self._reader, log, self._local_s(log.node, since_s), self._limits)
@@ -73,7 +72,7 @@ class _Reading:
         self.missing += part.missing
 
     def starts(self, transitions: Sequence[Transition]) -> None:
-        """Read the beginnings of the logs of the replicas that came, the last ones first."""
+        """Read the heads of the logs of new replicas, the newest first."""
         nodes = {line.replica: line.on_node for line in self._controller if line.on_node}
         found = new_replicas(transitions)
         for new in found[: self._limits.replicas]:
@@ -86,10 +85,10 @@ class _Reading:
                 self._ping(node)
         left_out = len(found) - self._limits.replicas
         if left_out > 0:
-            self.missing.append(NoLog(f"the logs of {left_out} replicas that came first: too many"))
+            self.missing.append(NoLog(f"too many new replicas: {left_out} logs were not read"))
 
     def complaints(self, payload: ServePayload | None, since_s: float) -> None:
-        """Read what the proxies complained of since then."""
+        """Read the proxies' warnings about slow queue lengths since `since_s`."""
         logs = proxy_logs(payload)
         for log in logs[: self._limits.proxies]:
             since_local_s = self._local_s(log.node, since_s)
@@ -100,10 +99,10 @@ class _Reading:
             self.missing += part.missing
         left_out = len(logs) - self._limits.proxies
         if left_out > 0:
-            self.missing.append(NoLog(f"the logs of {left_out} proxies: too many"))
+            self.missing.append(NoLog(f"too many proxies: {left_out} logs were not read"))
 
     def read(self) -> LogsRead:
-        """Return all that was read so far."""
+        """Return everything that was read so far."""
         return LogsRead(
             self._controller_node,
             self._controller,
@@ -121,6 +120,6 @@ class _Reading:
         return self._pings[node]
 
     def _local_s(self, node: str, at_s: float) -> float | None:
-        """Return what the node's clock showed at a time of ours, less a margin; None if unknown."""
+        """Convert our time to the node's clock, minus a margin; None if the clock is unknown."""
         agreed = agree(self._ping(node))
         return None if agreed is None else at_s + agreed.bound.lo_s - self._limits.margin_s

@@ -1,4 +1,4 @@
-"""Logs of replicas: which to read, where they are, and what the beginning of one says."""
+"""Heads of the logs of new replicas: which to read, and where they are."""
 
 import re
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from scalelag.record.evidence_rows import NoLog
 from scalelag.record.rows import DeploymentKey, Transition
 
 _FOLDER = "serve/"
-# Ray's own rule for names of files.
+# Ray's own rule for file names.
 _NOT_IN_NAMES = re.compile(r"[^\x20-\x7E]|[<>:\"/\\|?*]")
 
 
 class NewReplica(msgspec.Struct, frozen=True):
-    """A replica that came while we watched; `changes` are all that was seen of it, by time."""
+    """A replica that came during the run; `changes` are all its transitions, by time."""
 
     replica: str
     deployment: DeploymentKey
@@ -24,12 +24,12 @@ class NewReplica(msgspec.Struct, frozen=True):
 
     @property
     def node(self) -> str | None:
-        """The node that it was last seen on; None where it was never given one."""
+        """Node on which it was last seen; None if it never had one."""
         return next((change.node for change in self.changes[::-1] if change.node), None)
 
     @property
     def log_name(self) -> str:
-        """Its log below Ray's folder of logs: as told, else as Ray names it."""
+        """Name of its log below Ray's log folder: as Serve gives it, else by Ray's rule."""
         told = next((change.log_file for change in self.changes[::-1] if change.log_file), None)
         if told:
             return told.lstrip("/")
@@ -39,10 +39,10 @@ class NewReplica(msgspec.Struct, frozen=True):
 
 
 def new_replicas(transitions: Sequence[Transition]) -> list[NewReplica]:
-    """Return the replicas that were first listed, or became RUNNING, while we watched.
+    """Replicas that were first listed, or became RUNNING, during the run; the newest first.
 
-    The last to appear stands first. One that only went is none: what its log says of its start
-    was before. Nor is one that a restarted controller found again.
+    A replica that only stopped is not among them, since its start was before. Nor is one that a
+    restarted controller found again.
     """
     changes: dict[str, list[Transition]] = {}
     for change in transitions:
@@ -66,13 +66,13 @@ def _came(change: Transition) -> bool:
 def read_head(
     reader: LogReader, log: LogFile, limits: Limits
 ) -> tuple[list[LogLine], NoLog | None]:
-    """Return what the beginning of a replica's log says, and what is missing of it.
+    """Return the lines at the beginning of a replica's log, and a row if a part is missing.
 
-    Of its requests there is only the one that began first. Raises UnreadableError and SpentError.
+    Of its requests only the one that began first is kept. Raises UnreadableError and SpentError.
     """
     lines = _head(reader, log, limits)
     if not any(line.kind == "init_entered" for line in lines):
-        # A log that is rotated begins in the last file that was rotated out.
+        # The beginning of a rotated log is in the oldest file.
         older = reader.rotated(log)
         if older:
             lines = _head(reader, older[-1], limits)
@@ -102,7 +102,7 @@ def _head(reader: LogReader, log: LogFile, limits: Limits) -> list[LogLine]:
 
 
 def _first_of_each(lines: Sequence[LogLine]) -> list[LogLine]:
-    """Return the lines with one start and end of initialising, and one request, left of each."""
+    """Keep only the first start and the first end of initialising, and the first request."""
     kept = [
         line for line in lines if line.kind not in ("init_entered", "init_done", "first_request")
     ]
@@ -117,10 +117,7 @@ def _first_of_each(lines: Sequence[LogLine]) -> list[LogLine]:
 def try_head(
     reader: LogReader, new: NewReplica, node: str | None, limits: Limits
 ) -> tuple[list[LogLine], NoLog | None]:
-    """Return as `read_head`, for a replica on `node`; what fails is told and never raised.
-
-    Raises SpentError only.
-    """
+    """Do as `read_head` for a replica on `node`; failures become a row. Raises SpentError only."""
     if node is None:
         reason = "it was gone, or the run ended, before its node was known"
         return [], NoLog(reason, file=new.log_name, replica=new.replica)

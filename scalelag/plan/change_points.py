@@ -1,4 +1,14 @@
-"""Stretches of about constant load in a trace: what the report counts as its load steps."""
+"""Change points of the rate in a trace. They are the edges of the load steps in the report.
+
+The method is optimal partitioning (Jackson et al. 2005): of all ways to cut the trace into segments of
+constant rate, it finds the one with the least sum of -N ln(N / T) + penalty, for N requests in a
+segment of T seconds. Up to constants that is the negative log-likelihood of a Poisson process. The
+penalty is twice Schwarz's, 2 ln(number of cells), times the dispersion of the counts, so that noise
+wider than Poisson's makes no load steps.
+
+No library fits: change point libraries such as `ruptures` take evenly sampled signals. Here rows have
+lengths of their own, edges are moved to single arrivals, and a segment has a least duration in seconds.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,9 +20,9 @@ from numpy.typing import NDArray
 LEAST_CELL_S = 1.0
 """Cells are at least this long."""
 LEAST_S = 5.0
-"""A stretch is at least this long."""
+"""A segment is at least this long."""
 LEAST_CHANGE_RATIO = 0.1
-"""Rates of neighbouring stretches differ by at least this share of the higher one."""
+"""Rates of neighbouring segments differ by at least this share of the higher one."""
 MOST_CELLS = 4096
 """The work grows with the square of the cells: 4,096 take a third of a second."""
 
@@ -21,16 +31,16 @@ _COUNTED = 10
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Requests that a trace has up to each of some moments, both ascending.
+    """Cumulative requests of a trace at some moments, both ascending.
 
-    Of a whole trace the first is moment 0 with 0 requests, the last its end with all of them.
+    For a whole trace the first entry is moment 0 with 0 requests, the last its end with all requests.
     """
 
     moments_s: NDArray[np.float64]
     reached: NDArray[np.float64]
 
     def within(self, from_s: float, to_s: float) -> "Counts":
-        """The moments of the span from `from_s` to `to_s`, both included."""
+        """Entries from `from_s` to `to_s`, both included."""
         low = np.searchsorted(self.moments_s, from_s, side="left")
         high = np.searchsorted(self.moments_s, to_s, side="right")
         return Counts(self.moments_s[low:high], self.reached[low:high])
@@ -44,19 +54,13 @@ class _Point(NamedTuple):
     reached: float
 
 
-def stretches(cells: Counts, points: PointsWithin, *, scattered: bool) -> Counts:
-    """The edges of the stretches: where the rate of the trace changes, the outer two among them.
+def change_points(cells: Counts, points: PointsWithin, *, scattered: bool) -> Counts:
+    """Edges of the segments: the change points of the rate, and the two ends of the trace.
 
-    `cells` are at most `MOST_CELLS` spans in which requests are counted, `points` tells the moments
-    between two at which a change may lie: edges are first found between cells, then moved to the
-    best point.
-
-    Of all ways to cut, it is the one with the least sum of -N ln(N / T) + penalty, for N requests
-    in a stretch of T seconds: the likelihood of a Poisson process with that rate, but for
-    constants. (Optimal partitioning: Jackson et al. 2005; its penalty here is twice Schwarz's,
-    2 ln(number of cells), times the dispersion: the steps of a noise wider than Poisson's are no
-    load steps. Where the counts are not `scattered` like that it is 1.) Neighbours that hardly
-    differ are then joined.
+    `cells` are at most `MOST_CELLS` spans in which requests are counted. `points` returns the possible
+    change points between two moments. Edges are first found between cells. Neighbours whose rates
+    hardly differ are joined. Then each edge is moved to the best point. The dispersion is 1 unless the
+    counts are `scattered`.
     """
     dispersion = _dispersion(cells) if scattered else 1.0
     cuts = _best_cuts(cells, 2 * np.log(cells.reached.size) * dispersion)
@@ -72,7 +76,7 @@ def stretches(cells: Counts, points: PointsWithin, *, scattered: bool) -> Counts
 
 
 def repeated(edges: Counts, repeat: int) -> Counts:
-    """The edges of the stretches of a trace that runs `repeat` times, alike ones joined."""
+    """Edges of the segments of a trace that runs `repeat` times; similar neighbours are joined."""
     moments_s, reached = (
         np.append((part[:-1] + np.arange(repeat)[:, None] * part[-1]).ravel(), repeat * part[-1])
         for part in (edges.moments_s, edges.reached)
@@ -82,15 +86,15 @@ def repeated(edges: Counts, repeat: int) -> Counts:
 
 
 def _best_cuts(cells: Counts, penalty: float) -> list[int]:
-    """Indices of the cells' edges at which to cut, the outer two among them."""
+    """Indices of the cell edges at which to cut, including the first and the last."""
     at_s, reached = cells.moments_s, cells.reached
     last = at_s.size - 1
     best = np.full(at_s.size, np.inf)
     best[0] = 0.0
     came_from = np.zeros(at_s.size, np.int64)
-    # How many edges lie far enough before each one.
+    # Number of edges that lie at least LEAST_S before each edge.
     before = np.searchsorted(at_s, at_s - LEAST_S + 1e-9, side="right")
-    # What is shorter altogether is one stretch.
+    # A trace that is shorter than LEAST_S is one segment.
     before[last] = max(before[last], 1)
     for end in range(1, last + 1):
         begins = slice(0, int(before[end]))
@@ -107,23 +111,23 @@ def _best_cuts(cells: Counts, penalty: float) -> list[int]:
 
 
 def _cost(requests: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-N ln(N / T); 0 where there is no request."""
+    """-N ln(N / T); 0 for N = 0."""
     safe = np.maximum(requests, 1e-300)
     return np.where(requests > 0, -requests * np.log(safe / seconds), 0.0)
 
 
 def _dispersion(cells: Counts) -> float:
-    """Variance of the counts over their mean, at least 1.
+    """Variance of the counts divided by their mean, at least 1.
 
-    From neighbouring cells: (x - y)^2 / (x + y) is about chi-squared with one degree of freedom for
-    Poisson counts of one rate, and its median does not mind the few pairs with a change between. That
-    takes cells much shorter than the stretches.
+    It is estimated from neighbouring cells. For Poisson counts of one rate, (x - y)^2 / (x + y) is
+    about chi-squared with one degree of freedom. The median is robust against the few pairs with a
+    change between them, if cells are much shorter than segments.
     """
     widths_s = np.diff(cells.moments_s)
     rates = np.diff(cells.reached) / widths_s
     change = np.diff(rates) ** 2
     variance = rates[1:] / widths_s[1:] + rates[:-1] / widths_s[:-1]
-    # Of small counts the median is that of a few whole numbers.
+    # For small counts the median is coarse: it takes only a few whole numbers.
     known = cells.reached[2:] - cells.reached[:-2] >= _COUNTED
     if not known.any():
         return 1.0
@@ -131,7 +135,7 @@ def _dispersion(cells: Counts) -> float:
 
 
 def _joined(cuts: list[int], cells: Counts) -> list[int]:
-    """Without the cuts at which the rate changes too little, the smallest change first."""
+    """Remove the cuts at which the rate changes too little, the smallest change first."""
     cuts = list(cuts)
     while len(cuts) > 2:
         rates = np.diff(cells.reached[cuts]) / np.diff(cells.moments_s[cuts])
@@ -146,7 +150,7 @@ def _joined(cuts: list[int], cells: Counts) -> list[int]:
 def _best_point(
     before: _Point, cut: _Point, after: _Point, near_s: tuple[float, float], points: PointsWithin
 ) -> _Point:
-    """The point within `near_s` that parts what lies between its neighbours best, or `cut`."""
+    """Best point within `near_s` to separate the two segments at `cut`; it may be `cut` itself."""
     near = points(
         max(near_s[0], min(before.at_s + LEAST_S, cut.at_s)),
         min(near_s[1], max(after.at_s - LEAST_S, cut.at_s)),

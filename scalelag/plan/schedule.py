@@ -1,4 +1,4 @@
-"""When each request of a run is due: made by the process that leads it, sent to those that load."""
+"""Due times of the requests of a run. The master makes the schedule and sends it to the workers."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,57 +14,57 @@ _BLOCK = 65_536
 
 
 class RateTable(msgspec.Struct, frozen=True, tag=True):
-    """Rates of a trace: each holds from its edge to the next. Made by `of`."""
+    """Rates of a trace; each holds from its edge to the next. Make one with `of`."""
 
     edges_s: bytes
     rates_rps: bytes
 
     @classmethod
     def of(cls, edges_s: NDArray[np.float64], rates_rps: NDArray[np.float64]) -> "RateTable":
-        """The table of `n` rates between `n + 1` ascending edges."""
+        """Make a table of `n` rates between `n + 1` ascending edges."""
         return cls(_packed(edges_s), _packed(rates_rps))
 
     def blocks(self, arrivals: Arrivals, seed: int) -> Iterator[NDArray[np.float64]]:
-        """Due times: the integral of the rate goes on from one row to the next.
+        """Yield due times; the integral of the rate continues from row to row.
 
-        Unlike a stage's, a row's first arrival is not due at its edge: at 0.2 a second five rows of
-        a second have one arrival together.
+        Unlike in a stage, the first arrival of a row is not due at its edge: at 0.2 rps five rows of
+        one second share one arrival.
         """
         edges_s, rates_rps = _unpacked(self.edges_s), _unpacked(self.rates_rps)
         reached = integral(edges_s, rates_rps)
         for marks in mark_blocks(float(reached[-1]), arrivals, (seed, 0)):
-            # The last row that begins with no more than the mark: never one at rate 0.
+            # The last row that begins at or below the mark; its rate is never 0.
             row = np.searchsorted(reached, marks, side="right") - 1
             due_s = edges_s[row] + (marks - reached[row]) / rates_rps[row]
             yield np.minimum(due_s, edges_s[row + 1])
 
 
 class DueTimes(msgspec.Struct, frozen=True, tag=True):
-    """Due times of a trace, one by one. Made by `of`."""
+    """Due times of a trace, one for each arrival. Make one with `of`."""
 
     times_s: bytes
 
     @classmethod
     def of(cls, times_s: NDArray[np.float64]) -> "DueTimes":
-        """The due times `times_s`, ascending."""
+        """Make it from `times_s`, which are ascending."""
         return cls(_packed(times_s))
 
     def blocks(self) -> Iterator[NDArray[np.float64]]:
-        """The due times as they are."""
+        """Yield the due times."""
         times_s = _unpacked(self.times_s)
         for at in range(0, times_s.size, _BLOCK):
             yield times_s[at : at + _BLOCK]
 
     def every(self, first: int, count: int) -> "DueTimes":
-        """Every `count`-th, beginning with number `first`."""
+        """Every `count`-th due time, starting with number `first`."""
         return DueTimes.of(_unpacked(self.times_s)[first::count])
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """Due times of a plan, or of a process's share of it: of all arrivals every `count`-th.
+    """Due times of a plan, or of one process's share: every `every`-th arrival from `first` on.
 
-    Constant and Poisson arrivals are computed by each process from plan and seed; those of a
-    `trace` travel with the schedule.
+    Each process computes constant and Poisson arrivals from plan and seed; those of a `trace` are part
+    of the schedule.
     """
 
     plan: LoadPlan
@@ -76,13 +76,13 @@ class Schedule(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> Arrivals | Literal["replayed"]:
-        """How arrivals follow one another; `replayed` where a trace says it one by one."""
+        """Kind of arrivals; `replayed` if a trace gives each arrival."""
         return "replayed" if isinstance(self.trace, DueTimes) else self.arrivals
 
     def blocks(self) -> Iterator[NDArray[np.float64]]:
-        """Due times, ascending, in seconds after the plan's start; none of a users plan.
+        """Yield due times, ascending, in seconds after the plan's start, in blocks of at most 65,536.
 
-        In blocks of at most 65,536.
+        A plan of users has none.
         """
         first = self.first
         for block in self._whole():
@@ -99,13 +99,13 @@ class Schedule(msgspec.Struct, frozen=True):
         return arrival_blocks(self.plan, self.arrivals, self.seed)
 
     def count(self) -> int:
-        """How many requests are due."""
+        """Number of requests that are due."""
         return sum(block.size for block in self.blocks())
 
     def share(self, index: int, count: int) -> "Schedule":
-        """The part of process `index` of `count`: taken together they have each arrival once.
+        """Share of process `index` of `count`; together the shares have each arrival once.
 
-        The union is the plan's own process, Poisson or not.
+        Their union is the arrival process of the plan, also for Poisson arrivals.
         """
         if isinstance(self.trace, DueTimes):
             return msgspec.structs.replace(self, trace=self.trace.every(index, count))
@@ -115,14 +115,14 @@ class Schedule(msgspec.Struct, frozen=True):
 
 
 def integral(edges_s: NDArray[np.float64], rates_rps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Requests expected up to each edge, 0 at the first."""
-    # In long doubles: the rounding of a million sums would show as one arrival more or less.
+    """Expected requests up to each edge; 0 at the first."""
+    # In long doubles: rounding errors of a million sums would add or drop an arrival.
     sums = np.cumsum(np.diff(edges_s) * rates_rps, dtype=np.longdouble)
     return np.concatenate(([0.0], sums.astype(np.float64)))
 
 
 def _packed(values: NDArray[np.float64]) -> bytes:
-    """5 million due times take 0.3 to 0.8 s, and a quarter to two thirds of their 40 MB."""
+    """Compress floats: 5 million take 0.3 to 0.8 s, and shrink from 40 MB to 10 to 27 MB."""
     return zlib.compress(values.astype("<f8", copy=False).tobytes(), 1)
 
 

@@ -1,4 +1,4 @@
-"""Load plans: the grammar of `--steps`, the load steps in it, and when each arrival is due.
+"""Load plans: the grammar of `--steps`, the load steps of a plan, and the due times of its arrivals.
 
 A plan is a list of stages: `10rps:20s,10..80rps:60s`. `rps` stages are open loop (an arrival rate),
 `users` stages are closed loop (concurrent users); one plan has one unit. All times are seconds
@@ -32,7 +32,7 @@ _BLOCK = 65_536
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One stretch of load: constant where `start_level == end_level`, else a linear ramp."""
+    """One stage of load: constant if `start_level == end_level`, else a linear ramp."""
 
     at_s: float
     duration_s: float
@@ -41,7 +41,7 @@ class Stage(msgspec.Struct, frozen=True):
 
     @property
     def end_s(self) -> float:
-        """When the stage is over."""
+        """End of the stage."""
         return self.at_s + self.duration_s
 
     def level_at(self, t_s: float) -> float:
@@ -53,8 +53,8 @@ class Stage(msgspec.Struct, frozen=True):
 class LoadStep(msgspec.Struct, frozen=True):
     """A moment at which the load changes, and the hold that follows it.
 
-    A ramp is one step that begins when the ramp begins; a constant stage at the level at which
-    the ramp ended belongs to the ramp's hold. The end of the plan is a step to level 0.
+    A ramp is one step, which begins when the ramp begins. A constant stage at the end level of the
+    ramp belongs to its hold. The end of the plan is a step to level 0.
     """
 
     index: int
@@ -65,14 +65,14 @@ class LoadStep(msgspec.Struct, frozen=True):
 
     @property
     def direction(self) -> Direction:
-        """Where the load goes."""
+        """Direction in which the load changes."""
         if self.to_level == self.from_level:
             return "none"
         return "up" if self.to_level > self.from_level else "down"
 
 
 class LoadPlan(msgspec.Struct, frozen=True):
-    """A parsed plan: `stages` follow one another without a gap, repeats written out."""
+    """A parsed plan: `stages` follow one another without a gap, with repeats expanded."""
 
     text: str
     repeat: int
@@ -85,13 +85,13 @@ class LoadPlan(msgspec.Struct, frozen=True):
         return self.stages[-1].end_s
 
     def stage_at(self, t_s: float) -> Stage | None:
-        """The stage that holds at `t_s`; None before the plan and after its end."""
+        """Stage at `t_s`; None before the plan and after its end."""
         return next((stage for stage in self.stages if stage.at_s <= t_s < stage.end_s), None)
 
     def steps(self, watched_until_s: float) -> tuple[LoadStep, ...]:
-        """The load steps, the one from 0 at the start and the one to 0 at the end among them.
+        """Load steps, including the one from 0 at the start and the one to 0 at the end.
 
-        `watched_until_s` ends the hold of the last step: when watching ended.
+        The hold of the last step ends at `watched_until_s`, the end of watching.
         """
         edges = [(s.at_s, s.start_level, s.end_level) for s in self.stages]
         edges.append((self.duration_s, 0.0, 0.0))
@@ -109,18 +109,19 @@ class LoadPlan(msgspec.Struct, frozen=True):
 
 
 def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
-    """The plan that `text` describes, its list of stages repeated `repeat` times.
+    """Parse a plan, with its list of stages repeated `repeat` times.
 
-    Raises UsageError naming the stage and the reason.
+    Raises UsageError with the stage and the reason.
     """
     if repeat < 1:
-        raise UsageError(f"--repeat {repeat}: a plan runs at least once.")
+        raise UsageError(f"--repeat {repeat}: a plan runs at least once. Use 1 or more.")
     parts = [part.strip() for part in text.split(",")]
     if not text.strip():
         raise UsageError('The load plan is empty. Write stages such as "10rps:20s,80rps:60s".')
     if len(parts) * repeat > _MAX_STAGES:
         raise UsageError(
-            f"The load plan has {len(parts) * repeat} stages, more than {_MAX_STAGES}."
+            f"The load plan has {len(parts) * repeat} stages, more than {_MAX_STAGES}. Use fewer "
+            "stages, or a smaller --repeat."
         )
     parsed = [_parse_stage(i, part) for i, part in enumerate(parts, start=1)]
     units = sorted({unit for unit, _ in parsed})
@@ -136,7 +137,10 @@ def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
         stages.append(msgspec.structs.replace(stage, at_s=at_s))
         at_s = stages[-1].end_s
     if not any(max(stage.start_level, stage.end_level) > 0 for stage in stages):
-        raise UsageError(f'The load plan "{text}" never sends a request: every level is 0.')
+        raise UsageError(
+            f'The load plan "{text}" never sends a request: every level is 0. Give a stage a level '
+            "above 0."
+        )
     return LoadPlan(text=text, repeat=repeat, unit=parsed[0][0], stages=tuple(stages))
 
 
@@ -145,7 +149,7 @@ def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
         return UsageError(f'Stage {number} "{part}" of the load plan: {reason}.')
 
     if not part:
-        raise bad('it is empty; take out the extra comma, or write "10rps:20s"')
+        raise bad('it is empty; remove the extra comma, or write a stage such as "10rps:20s"')
     match = _STAGE.fullmatch(part.replace(" ", ""))
     if match is None:
         raise bad('a stage reads LEVEL UNIT:DURATION, such as "10rps:20s" or "10..80rps:60s"')
@@ -189,10 +193,10 @@ def arrival_blocks(
 ) -> Iterator[NDArray[np.float64]]:
     """Due times of all arrivals of an `rps` plan, ascending, in blocks of at most 65,536.
 
-    Constant arrivals: the k-th of a stage (k from 0) is due when the integral of the rate since
-    the stage began reaches k, so each stage's first is due at its edge. Poisson arrivals: the same
-    with the partial sums of unit exponentials in place of k (time-rescaling of an inhomogeneous
-    Poisson process; Lewis and Shedler 1979), from `seed` and the stage's number alone.
+    Constant arrivals: arrival k of a stage (k from 0) is due when the integral of the rate since the
+    start of the stage reaches k, so the first one of each stage is due at its edge. Poisson arrivals:
+    the same with partial sums of unit exponentials for k (time-rescaling of an inhomogeneous Poisson
+    process; Lewis and Shedler 1979). They depend only on `seed` and the number of the stage.
     """
     for number, stage in enumerate(plan.stages):
         expected = stage.duration_s * (stage.start_level + stage.end_level) / 2
@@ -203,10 +207,10 @@ def arrival_blocks(
 def mark_blocks(
     expected: float, arrivals: Arrivals, seed: tuple[int, int]
 ) -> Iterator[NDArray[np.float64]]:
-    """What the integral of a rate, `expected` at its end, has reached at each of its arrivals.
+    """Yield the values of a rate's integral at its arrivals, up to `expected`, its value at the end.
 
-    Constant arrivals: 0, 1, 2, ... Poisson arrivals: the partial sums of unit exponentials. In
-    blocks of at most 65,536.
+    Constant arrivals: 0, 1, 2, ... Poisson arrivals: partial sums of unit exponentials. Blocks have at
+    most 65,536 values.
     """
     if expected <= 0:
         return
@@ -220,18 +224,18 @@ def mark_blocks(
         else:
             marks = reached + np.cumsum(random.standard_exponential(_BLOCK))
             reached = float(marks[-1])
-        # A hair below `expected`: at 80 rps for 60 s arrival 4,800 would be the next stage's.
+        # Slightly below `expected`: at 80 rps for 60 s, arrival 4,800 belongs to the next stage.
         marks = marks[marks < expected * (1 - 1e-12)]
         if marks.size:
             yield marks
 
 
 def _when_reached(stage: Stage, marks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds into the stage at which the integral of its rate reaches each of `marks`."""
+    """Times within the stage, in seconds, at which the integral of its rate reaches `marks`."""
     slope = (stage.end_level - stage.start_level) / stage.duration_s
     if slope == 0:
         return marks / stage.start_level
-    # The root of slope/2 t^2 + start t = mark, in the form that loses no digits for small marks.
+    # Root of slope/2 t^2 + start t = mark, in the form that keeps its digits for small marks.
     root = np.sqrt(np.maximum(stage.start_level**2 + 2 * slope * marks, 0.0))
     divisor = stage.start_level + root
     times = np.zeros_like(marks)

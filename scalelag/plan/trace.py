@@ -1,4 +1,4 @@
-"""Traces: the file with arrival times, or with requests per second, that a run repeats."""
+"""Reader of traces: CSV files with arrival times, or with rates, that a run replays."""
 
 import csv
 import math
@@ -16,13 +16,13 @@ from scalelag.plan.stages import MAX_LEVEL
 from scalelag.plan.trace_columns import Columns, TraceKind, choose_columns
 
 MAX_ROWS = 10_000_000
-"""Rows that are taken at most: 160 MB in memory at the worst."""
+"""Maximum number of rows: up to 160 MB in memory."""
 
 _SHOWN = 40
 
 
 class TraceSpec(msgspec.Struct, frozen=True):
-    """What was asked for. None: to be told from the file."""
+    """Options for a trace. None: to be found out from the file."""
 
     path: str
     column: str | None = None
@@ -31,7 +31,7 @@ class TraceSpec(msgspec.Struct, frozen=True):
 
 
 class TraceInfo(msgspec.Struct, frozen=True):
-    """What was taken: part of `run.json`. `time_column` is None where each row is one second."""
+    """Description of a trace in `run.json`. `time_column` is None if each row is one second."""
 
     file: str
     kind: TraceKind
@@ -41,7 +41,7 @@ class TraceInfo(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """What was taken, in words."""
+        """Description in words."""
         if self.kind == "arrivals":
             return f'{self.file}: {self.rows:,} arrival times from column "{self.column}"'
         times = f'times from "{self.time_column}"' if self.time_column else "a row a second"
@@ -49,10 +49,10 @@ class TraceInfo(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """A trace as read, moved so that it begins at 0.
+    """A trace, shifted so that it begins at 0.
 
-    Of arrivals: `times_s`, ascending, and no rates. Of rates: `rates_rps[i]` holds from
-    `times_s[i]` to `times_s[i + 1]`, which is the end of the trace for the last.
+    A trace of arrivals has ascending `times_s` and no rates. In a trace of rates, `rates_rps[i]` holds
+    from `times_s[i]` to `times_s[i + 1]`; the last of `times_s` is the end of the trace.
     """
 
     info: TraceInfo
@@ -61,9 +61,9 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def read_trace(spec: TraceSpec) -> Trace:
-    """The trace in a CSV file with a header line.
+    """Read a trace from a CSV file with a header line.
 
-    Raises UsageError naming the file, and the line where it is one.
+    Raises UsageError with the file, and the line if one is wrong.
     """
     try:
         with Path(spec.path).open(encoding="utf-8-sig", newline="") as file:
@@ -75,7 +75,7 @@ def read_trace(spec: TraceSpec) -> Trace:
 
 
 class _Table:
-    """Rows of a CSV file below its header; what is wrong is named by file and line."""
+    """Rows of a CSV file below its header; errors name the file and the line."""
 
     def __init__(self, file: TextIO, path: str) -> None:
         self._path = path
@@ -96,26 +96,26 @@ class _Table:
 
     def _all_rows(self) -> Iterator[list[str]]:
         try:
-            # Blank lines are no rows.
+            # Skip blank lines.
             yield from filter(None, self._reader)
         except csv.Error as error:
             raise self.bad(f"it is no CSV: {error}") from error
 
     def wrong(self, reason: str) -> UsageError:
-        """What is wrong with the file."""
+        """Error about the file."""
         return UsageError(f"--trace {self._path}: {reason}.")
 
     def bad(self, reason: str) -> UsageError:
-        """What is wrong with the line that was read last."""
+        """Error about the line that was read last."""
         return UsageError(f"--trace {self._path} line {self._reader.line_num}: {reason}.")
 
     def rows(self) -> Iterator[list[str]]:
-        """All rows. They are read once."""
+        """Yield all rows. Call it once."""
         yield self._first
         yield from self._rows
 
     def number(self, row: Sequence[str], at: int) -> float:
-        """The cell at position `at`: finite and not negative."""
+        """Number in the cell at position `at`, finite and not negative."""
         name = self.header[at]
         if at >= len(row):
             raise self.bad(f"it has {len(row)} cells, and {name} would be number {at + 1}")
@@ -170,7 +170,7 @@ def _read(file: TextIO, spec: TraceSpec) -> Trace:
 def _numbers(
     table: _Table, columns: Columns
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """The columns' values in the order of the file, checked; None for times that there are not."""
+    """Values of the columns in the order of the file, checked; None if there is no time column."""
     values, times_s = array("d"), array("d")
     arrivals = columns.kind == "arrivals"
     name = table.header[columns.value]
@@ -202,7 +202,7 @@ def _later(table: _Table, row: Sequence[str], at: int, before: Sequence[float]) 
 
 
 def _edges(times_s: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64]:
-    """Where each row begins, and the end: the last row is as long as the one before it."""
+    """Start of each row, and the end of the last, which is as long as the row before it."""
     if times_s is None:
         return np.arange(rows + 1, dtype=np.float64)
     last_s = times_s[-1] - times_s[-2] if rows > 1 else 1.0

@@ -1,4 +1,4 @@
-"""Which columns of a trace hold what."""
+"""Choice of the columns of a trace."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _NOT_SECONDS = re.compile(r"_(ms|us|ns|min|h)$", re.IGNORECASE)
 
 
 class Columns(NamedTuple):
-    """What was chosen, by position in the header; `time` only for rates that have one."""
+    """Chosen columns by position in the header; `time` only for rates with a time column."""
 
     kind: TraceKind
     value: int
@@ -24,7 +24,7 @@ class Columns(NamedTuple):
 
 
 def kind_of(name: str) -> TraceKind | None:
-    """What a column of this name holds, as far as the name says it."""
+    """Kind of values in a column of this name; None if the name does not tell."""
     return next((kind for kind, names in _NAMES.items() if names.match(name)), None)
 
 
@@ -36,9 +36,9 @@ def choose_columns(
     kind: TraceKind | None,
     time_column: str | None,
 ) -> Columns:
-    """Columns for what was asked for; `numeric` are those with a number in the first row.
+    """Choose the columns by the options; `numeric` are those with a number in the first row.
 
-    Raises UsageError where it cannot be told, naming the columns.
+    Raises UsageError, with the columns, if the choice is not clear.
     """
     value = column or _only_value(header, numeric, kind, time_column)
     if value not in header:
@@ -46,7 +46,7 @@ def choose_columns(
     kind = kind or kind_of(value)
     if kind is None:
         raise UsageError(
-            f'does column "{value}" hold arrival times or rates? Say it with --trace-kind.'
+            f'does column "{value}" hold arrival times or rates? Set --trace-kind to tell.'
         )
     if kind == "arrivals":
         if time_column is not None:
@@ -68,7 +68,7 @@ def _only_value(
     kind: TraceKind | None,
     time_column: str | None,
 ) -> str:
-    """The one column with a telling name, rates before times; else the only one with numbers."""
+    """The only column with a known name, rates before times; else the only one with numbers."""
     candidates = [name for name in numeric if name != time_column]
     for wanted in _NAMES if kind is None else (kind,):
         named = [name for name in candidates if kind_of(name) == wanted]

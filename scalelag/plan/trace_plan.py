@@ -1,4 +1,4 @@
-"""From a trace to what a run does with it: its schedule, and the load steps in it."""
+"""Turns a trace into a schedule with load steps."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,8 @@ from scalelag.plan.change_points import (
     LEAST_S,
     MOST_CELLS,
     Counts,
+    change_points,
     repeated,
-    stretches,
 )
 from scalelag.plan.schedule import DueTimes, RateTable, Schedule, integral
 from scalelag.plan.stages import Arrivals, LoadPlan, Stage
@@ -24,27 +24,27 @@ _LONGEST_GAP_S = 1.0
 def trace_schedule(
     trace: Trace, arrivals: Arrivals = "constant", seed: int = 0, repeat: int = 1
 ) -> Schedule:
-    """Due times of `trace`, `repeat` times over; its plan has the stretches as stages.
+    """Schedule of `trace`, repeated `repeat` times; the stages of its plan are the segments.
 
-    Raises UsageError where that is more than there is room for, or makes no sense.
+    Raises UsageError if there are too many rows, or `arrivals` does not fit the trace.
     """
     if trace.info.rows * repeat > MAX_ROWS:
         raise UsageError(
-            f"--repeat {repeat}: {trace.info.rows:,} rows of {trace.info.file} so many times are "
-            f"more than {MAX_ROWS:,}."
+            f"--repeat {repeat}: that many times the {trace.info.rows:,} rows of {trace.info.file} "
+            f"are more than {MAX_ROWS:,} rows. Repeat it less often."
         )
     if trace.rates_rps is None:
         if arrivals == "poisson":
             raise UsageError(
-                f"--arrivals poisson: {trace.info.file} holds arrival times, which are sent as they "
-                "are. It goes with rates."
+                f"--arrivals poisson: {trace.info.file} holds arrival times, which are replayed as "
+                "they are. Leave the option out, or use a trace of rates."
             )
         return _replayed(trace, seed, repeat)
     edges_s, rates_rps = trace.times_s, trace.rates_rps
     rows = Counts(edges_s, integral(edges_s, rates_rps))
-    # Longer rows are levels that somebody meant: a change from one to the next is no noise.
+    # Longer rows are levels that somebody chose: a change between them is no noise.
     scattered = bool(np.median(np.diff(edges_s)) < LEAST_S / 2)
-    edges = stretches(_cells_of_rows(rows), rows.within, scattered=scattered)
+    edges = change_points(_cells_of_rows(rows), rows.within, scattered=scattered)
     plan = _plan(trace, edges, repeat)
     tiled_s = np.append(_tiled(edges_s[:-1], float(edges_s[-1]), repeat), repeat * edges_s[-1])
     return Schedule(plan, arrivals, seed, RateTable.of(tiled_s, np.tile(rates_rps, repeat)))
@@ -55,7 +55,7 @@ def _replayed(trace: Trace, seed: int, repeat: int) -> Schedule:
     end_s = _end_s(times_s)
 
     def points(from_s: float, to_s: float) -> Counts:
-        """A change may lie just before an arrival, or just after it."""
+        """Points just before and just after each arrival."""
         low = int(np.searchsorted(times_s, from_s, side="left"))
         high = int(np.searchsorted(times_s, to_s, side="right"))
         number = np.arange(low, high, dtype=np.float64)
@@ -63,15 +63,15 @@ def _replayed(trace: Trace, seed: int, repeat: int) -> Schedule:
             np.repeat(times_s[low:high], 2), np.stack((number, number + 1), axis=1).ravel()
         )
 
-    edges = stretches(_cells_of_time(times_s, end_s), points, scattered=True)
+    edges = change_points(_cells_of_time(times_s, end_s), points, scattered=True)
     plan = _plan(trace, _counted(times_s, edges.moments_s), repeat)
     return Schedule(plan, seed=seed, trace=DueTimes.of(_tiled(times_s, end_s, repeat)))
 
 
 def _end_s(times_s: NDArray[np.float64]) -> float:
-    """When a trace of arrivals is over: as long after the last as the ten gaps before it were.
+    """End of a trace of arrivals: the mean of the last ten gaps after the last arrival.
 
-    The mean of them, not counting arrivals at one moment: a millisecond to a second.
+    Arrivals at the same moment make no gap. The mean is limited to between 1 ms and 1 s.
     """
     tail_s = np.unique(times_s)[-_GAPS - 1 :]
     gap_s = float(np.mean(np.diff(tail_s))) if tail_s.size > 1 else _LONGEST_GAP_S
@@ -79,10 +79,10 @@ def _end_s(times_s: NDArray[np.float64]) -> float:
 
 
 def _counted(times_s: NDArray[np.float64], edges_s: NDArray[np.float64]) -> Counts:
-    """Arrivals before each edge; one at the very edge is the next stretch's, unless it has no other.
+    """Arrivals before each edge; one exactly at an edge belongs to the segment after it.
 
-    So a constant 50 a second for 6 s are 300, whether or not the last of them could be told from
-    the first of the next stretch.
+    If that segment has no other arrival, it belongs to the one before. So a constant 50 rps for 6 s
+    count as 300 arrivals, also if the edge lies on an arrival.
     """
     before = np.searchsorted(times_s, edges_s, side="left")
     through = np.searchsorted(times_s, edges_s, side="right")
@@ -93,7 +93,7 @@ def _counted(times_s: NDArray[np.float64], edges_s: NDArray[np.float64]) -> Coun
 
 
 def _cells_of_time(times_s: NDArray[np.float64], end_s: float) -> Counts:
-    """Arrivals in spans of a second, longer in a long trace; the last is up to twice as long."""
+    """Arrivals in cells of a second, or longer in a long trace; the last is up to twice as long."""
     width_s = max(LEAST_CELL_S, end_s / MOST_CELLS)
     edges_s = np.arange(max(1, int(end_s / width_s))) * width_s
     reached = np.searchsorted(times_s, edges_s).astype(np.float64)
@@ -101,11 +101,11 @@ def _cells_of_time(times_s: NDArray[np.float64], end_s: float) -> Counts:
 
 
 def _cells_of_rows(rows: Counts) -> Counts:
-    """Rows, taken together where they are shorter than a second or very many."""
+    """Rows, combined if they are shorter than a second or too many."""
     end_s = float(rows.moments_s[-1])
     width_s = max(LEAST_CELL_S, end_s / MOST_CELLS)
     number = (rows.moments_s / width_s + 1e-9).astype(np.int64)
-    # The first row edge in each span; the last edge is the end, whatever span it is in.
+    # The first row edge in each cell; the last edge is always the end.
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     chosen = np.append(begins[begins < rows.moments_s.size - 1], rows.moments_s.size - 1)
     return Counts(rows.moments_s[chosen], rows.reached[chosen])
@@ -117,7 +117,7 @@ def _plan(trace: Trace, edges: Counts, repeat: int) -> LoadPlan:
     stages: list[Stage] = []
     at_s = 0.0
     for width_s, rate_rps in zip(widths_s, np.diff(edges.reached) / widths_s, strict=True):
-        # What there is beyond four digits is chance.
+        # Digits beyond the fourth are chance.
         level = float(f"{rate_rps:.4g}")
         stages.append(Stage(at_s, float(width_s), level, level))
         at_s = stages[-1].end_s

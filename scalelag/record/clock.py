@@ -7,7 +7,7 @@ import msgspec
 
 
 class ClockOffset(msgspec.Struct, frozen=True):
-    """Cluster's clock minus ours, `offset_s`, right to within `error_s`."""
+    """The cluster's clock minus ours: `offset_s`, within `error_s`."""
 
     offset_s: float
     error_s: float
@@ -23,12 +23,11 @@ _CLOSE_S = 50e-6
 
 
 class Clock:
-    """Unix seconds that a step of the wall clock does not move.
+    """Unix seconds, unaffected by steps of the wall clock.
 
-    `wall` is read when the clock is made; from then on only `monotonic` counts. Both are read
-    anew while something came between the two readings, which would set the clock off by as much.
-    `ahead_s` is how far this machine's clock is ahead of the one that the run goes by: 0 where
-    that is our own.
+    `wall` is read once, when the clock is made; after that only `monotonic` counts. Time that passes
+    between the two readings is an error of the clock, so both are repeated until they are close.
+    `ahead_s` is this machine's clock minus the run's; 0 if the run uses this machine's clock.
     """
 
     ahead_s = 0.0
@@ -52,14 +51,14 @@ class Clock:
                 break
 
     def own(self) -> float:
-        """Unix seconds now, as this machine has them."""
+        """Unix seconds now, on this machine's clock."""
         return self.anchor_wall_s + (self.monotonic() - self.anchor_monotonic_s)
 
     def now(self) -> float:
-        """Unix seconds now, as the run has them."""
+        """Unix seconds now, on the run's clock."""
         return self.own() - self.ahead_s
 
     @property
     def zero_s(self) -> float:
-        """Unix seconds, as the run has them, at which `monotonic` would have read 0."""
+        """Unix seconds on the run's clock at which `monotonic` reads 0."""
         return self.anchor_wall_s - self.anchor_monotonic_s - self.ahead_s

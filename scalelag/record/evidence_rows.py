@@ -1,8 +1,8 @@
-"""Rows of `evidence.jsonl`: what the cluster's logs and status said, with the raw line kept.
+"""Rows of `evidence.jsonl`: events from the cluster's logs, each with its raw line, and its status.
 
-Times of events are Unix seconds on the load generator's clock, moved there from the clock of the
-node that wrote the line; `skew_s` bounds how far that move may be off, for every line of a node
-alike, so that it cancels between two lines of one node.
+Times of events are converted from the clock of the node that wrote the line to Unix seconds on the
+load generator's clock. `skew_s` bounds the error of that conversion. It is the same for all lines of
+a node, so it cancels between two of them.
 """
 
 from typing import Literal
@@ -36,15 +36,15 @@ LogKind = Literal[
     # A proxy's log.
     "slow_queue_length",
 ]
-"""What a line says; docs/record-format.md has the text of Ray's that each stands for."""
+"""Kind of a log line; docs/record-format.md has Ray's text for each."""
 
 
 class LogEvent(msgspec.Struct, frozen=True, tag_field="type", tag="log", omit_defaults=True):
-    """One line of a log. `duration_s` is what the line itself tells, where it tells one.
+    """One line of a log. `duration_s` is set if the line names a duration.
 
-    `first_request` is not the line's time but the start of that request: its time less its
-    duration. `before` and `after` are replicas, for `upscaling` and `downscaling`; `ongoing` is
-    the number of ongoing requests that such a line names.
+    The time of a `first_request` is the start of the request: the line's time minus the duration. For
+    `upscaling` and `downscaling`, `before` and `after` are numbers of replicas, and `ongoing` is the
+    number of ongoing requests in the line.
     """
 
     kind: LogKind
@@ -61,9 +61,9 @@ class LogEvent(msgspec.Struct, frozen=True, tag_field="type", tag="log", omit_de
 
 
 class NodeClock(msgspec.Struct, frozen=True, tag_field="type", tag="node_clock"):
-    """How a node's clock stands to the load generator's: node minus ours, within `error_s`.
+    """Clock of a node minus the load generator's: `offset_s`, within `error_s`.
 
-    `offset_s` holds the node's time zone where its log lines carry none.
+    `offset_s` includes the node's time zone if its log lines carry none.
     """
 
     node: str
@@ -73,11 +73,11 @@ class NodeClock(msgspec.Struct, frozen=True, tag_field="type", tag="node_clock")
 
 
 CLUSTER_STATUS = "cluster status"
-"""What a `NoLog` names as its file where not a log but Ray's cluster status could not be read."""
+"""The `file` of a `NoLog` if Ray's cluster status, rather than a log, could not be read."""
 
 
 class NoLog(msgspec.Struct, frozen=True, tag_field="type", tag="no_log", omit_defaults=True):
-    """A log, or a part of it, that could not be read, and why. `file` is its name on the node."""
+    """A log, or a part of one, that could not be read. `file` is its name on the node."""
 
     reason: str
     node: str | None = None
@@ -93,11 +93,11 @@ class ClusterSnapshot(
     omit_defaults=True,
     rename={"sent_s": "sent", "received_s": "received"},
 ):
-    """Ray's cluster status. Written when anything but the usage has changed.
+    """Ray's cluster status, written when anything but the usage has changed.
 
-    `demands` counts what waits for resources by Ray's own text, such as `{'CPU': 1.0}`; nodes are
-    counted by type in `active`, and named as Ray names them in `pending` and `failed`.
-    `free` is what is not used of each resource, summed over the nodes.
+    `demands` counts the demands that wait for resources, by Ray's own text such as `{'CPU': 1.0}`.
+    `active` counts nodes by type; `pending` and `failed` name nodes in Ray's words. `free` is the
+    unused amount of each resource, summed over the nodes.
     """
 
     sent_s: float

@@ -1,4 +1,4 @@
-"""`requests.arrow`: one row per planned request, an Arrow IPC stream, only appended to."""
+"""Writer of `requests.arrow`: an append-only Arrow IPC stream with one row per planned request."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,11 +29,11 @@ SCHEMA = pa.schema(
 
 
 class StreamColumns(msgspec.Struct, frozen=True):
-    """Those rows of a table that are streamed answers, as columns of equal length.
+    """Columns of the rows that are streamed answers, all of equal length.
 
-    `row` uint32, ascending: the number of each in the table; `first_token_s` float32, from the
+    `row` uint32, ascending: number of the row in the table; `first_token_s` float32, from the
     intended start, NaN if no token came; `tokens` uint32; `token_gap_max_s` float32, the longest
-    time between two tokens, NaN if fewer came.
+    time between two tokens, NaN if fewer than two came.
     """
 
     row: NDArray[np.uint32]
@@ -53,9 +53,9 @@ NO_STREAMS = StreamColumns(
 class RequestColumns(msgspec.Struct, frozen=True):
     """Rows as columns of equal length n.
 
-    `intended_s` float64, Unix seconds; `send_lag_s` and `latency_s` float32, NaN for none (not
-    sent); `status` uint16, 0 = no answer; `name` and `error` int32 codes into `names` and
-    `errors`, an error of -1 = none; `worker` uint16. `streams` has more of some of them.
+    `intended_s` float64, Unix seconds; `send_lag_s` and `latency_s` float32, NaN if not sent;
+    `status` uint16, 0 if no answer came; `name` and `error` int32 codes into `names` and `errors`,
+    with -1 for no error; `worker` uint16. `streams` has further columns for streamed answers.
     """
 
     intended_s: NDArray[np.float64]
@@ -76,17 +76,17 @@ class RequestColumns(msgspec.Struct, frozen=True):
 
     @property
     def not_sent(self) -> NDArray[np.bool_]:
-        """Which rows were planned and never sent."""
+        """Mask of the rows that were planned and never sent."""
         if NOT_SENT not in self.errors:
             return np.zeros(self.count, dtype=np.bool_)
         return self.error == self.errors.index(NOT_SENT)
 
 
 def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:
-    """Those of `rows`, in the order of `intended_s`, that were meant to start from `at_s` on."""
+    """Rows with an intended start at or after `at_s`; `rows` are sorted by `intended_s`."""
     first = int(np.searchsorted(rows.intended_s, at_s))
-    told = rows.streams
-    kept = int(np.searchsorted(told.row, first))
+    streams = rows.streams
+    kept = int(np.searchsorted(streams.row, first))
     return msgspec.structs.replace(
         rows,
         intended_s=rows.intended_s[first:],
@@ -97,10 +97,10 @@ def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:
         error=rows.error[first:],
         worker=rows.worker[first:],
         streams=StreamColumns(
-            row=told.row[kept:] - np.uint32(first),
-            first_token_s=told.first_token_s[kept:],
-            tokens=told.tokens[kept:],
-            token_gap_max_s=told.token_gap_max_s[kept:],
+            row=streams.row[kept:] - np.uint32(first),
+            first_token_s=streams.first_token_s[kept:],
+            tokens=streams.tokens[kept:],
+            token_gap_max_s=streams.token_gap_max_s[kept:],
         ),
     )
 
@@ -120,28 +120,28 @@ def _no_rows() -> RequestColumns:
 
 
 class RequestWriter:
-    """Appends batches and flushes each; a killed process loses at most what it had not appended."""
+    """Appends batches and flushes each: a killed process loses only rows it had not appended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            # Unbuffered: what a batch wrote is with the kernel when append() returns.
+            # Unbuffered: the kernel has the batch when append() returns.
             self._file: BinaryIO = path.open("wb", buffering=0)
-            # A column of nulls costs nothing then. Threads cost more than they save on so little.
+            # Compressed, a column of nulls costs nothing. For small batches threads do not pay.
             options = pa.ipc.IpcWriteOptions(
                 emit_dictionary_deltas=True, compression="lz4", use_threads=False
             )
             self._stream: Any = pa.ipc.new_stream(self._file, SCHEMA, options=options)
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
-        # Arrow writes the schema with the first batch: a run killed before its first request
-        # should be readable too.
+        # Arrow writes the schema with the first batch. An empty one makes a run readable that is
+        # killed before its first request.
         self.append(_no_rows())
 
     def append(self, rows: RequestColumns) -> None:
         """Write `rows`; their `names` and `errors` extend those of the batch before.
 
-        Raises RecordError when the disk does not take them.
+        Raises RecordError if they cannot be written.
         """
         batch = pa.RecordBatch.from_arrays(
             [
@@ -166,7 +166,7 @@ class RequestWriter:
             raise RecordError(f"Cannot write {self._path}: {error.strerror or error}.") from error
 
     def close(self) -> None:
-        """End the stream. Raises RecordError when the disk does not take its end."""
+        """End the stream. Raises RecordError if its end cannot be written."""
         try:
             self._stream.close()
         except OSError as error:
@@ -176,7 +176,7 @@ class RequestWriter:
 
 
 def _stream_arrays(streams: StreamColumns, count: int) -> list[pa.Array]:
-    """The columns of streams for a batch of `count` rows: null where a row is none."""
+    """Stream columns for a batch of `count` rows; null in rows that are not streamed answers."""
 
     def spread(values: NDArray[Any], missing: NDArray[np.bool_]) -> pa.Array:
         whole = np.zeros(count, values.dtype)

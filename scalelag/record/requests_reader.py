@@ -1,4 +1,4 @@
-"""Reading `requests.arrow`, also where it is still written to or breaks off."""
+"""Reader of `requests.arrow`, also while it is being written and if it breaks off."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +14,14 @@ from scalelag.record.requests_file import NO_STREAMS, SCHEMA, RequestColumns, St
 
 # https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-# Null for all but streamed answers, and missing in records from before they were told.
+# Null for all but streamed answers. Older records lack these columns.
 _OF_STREAMS = frozenset({"first_token_s", "tokens", "token_gap_max_s"})
 
 
 class RequestBatches:
-    """The batches of a record in the order in which they were written, each with all columns.
+    """Batches of a record in the order of writing, each with all columns.
 
-    Iterating raises RecordError when not even the head of the file is there; a file that breaks off
+    Iterating raises RecordError if the head of the file is missing. If the file breaks off, iterating
     ends there, and `problem` says so.
     """
 
@@ -54,9 +54,9 @@ class RequestBatches:
 
 
 def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
-    """Rows that can be read, by intended start, and what was wrong with the rest, if any.
+    """Readable rows, sorted by intended start, and the problem with the rest, if there is one.
 
-    Raises RecordError when not even the head of the file is there.
+    Raises RecordError if the head of the file is missing.
     """
     batches = RequestBatches(path)
     table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
@@ -64,10 +64,10 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
 
 
 def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
-    """Write all rows to a Parquet file of the same columns, in the order in which they came.
+    """Write all rows to a Parquet file with the same columns, in the order of writing.
 
-    Returns their number, and what was wrong with the rest, if any. Raises RecordError where the
-    record cannot be read, or the disk does not take the file.
+    Returns their number, and the problem with the rest, if there is one. Raises RecordError if the
+    record cannot be read or the file cannot be written.
     """
     batches, rows = RequestBatches(requests), 0
     scratch = output.with_name(f"{output.name}.tmp")
@@ -85,9 +85,9 @@ def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
 
 
 def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
-    """Intended starts of the rows of one `worker`, in a record that may still be written to.
+    """Intended starts of the rows of one `worker`; the record may still be being written.
 
-    Raises RecordError where it cannot be read.
+    Raises RecordError if it cannot be read.
     """
     found = [np.empty(0, np.float64)]
     try:
@@ -117,11 +117,14 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
         )
     ]
     if wrong:
-        raise RecordError(f"{path} is no record of ours: see its columns {', '.join(wrong)}.")
+        raise RecordError(
+            f"{path} is no record of scalelag: its columns {', '.join(wrong)} are missing or of "
+            "another type. Name a run directory that scalelag wrote."
+        )
 
 
 def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with our columns only; those that older records have not are null."""
+    """Reduce a batch to our columns; columns that an older record lacks become null."""
     columns = [
         batch.column(field.name)
         if field.name in batch.schema.names
@@ -132,7 +135,7 @@ def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _streams(table: pa.Table) -> StreamColumns:
-    """The rows of a table that are streamed answers."""
+    """Stream columns of a table."""
     is_stream = table.column("tokens").is_valid().to_numpy(zero_copy_only=False)
     if not is_stream.any():
         return NO_STREAMS

@@ -1,7 +1,7 @@
 """Rows of `replicas.jsonl`. Times are Unix seconds on the load generator's clock.
 
-A change seen by polling is known only to lie in `(lo, hi]`: `lo` is the send time of the last poll
-that showed the old state, `hi` the receive time of the first that showed the new one.
+A change seen by polling lies somewhere in `(lo, hi]`: `lo` is the send time of the last poll with the
+old state, `hi` the receive time of the first poll with the new one.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ DeploymentKey = str
 
 
 class DeploymentPoll(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One deployment in one poll; `target` is None where the Ray version does not tell (< 2.10)."""
+    """One deployment in one poll; `target` is None before Ray 2.10, which does not report it."""
 
     counts: dict[str, int]
     target: int | None = None
@@ -19,9 +19,9 @@ class DeploymentPoll(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ControllerHealth(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the Serve controller says of itself; times are on the cluster's clock.
+    """Health that the Serve controller reports; times are on the cluster's clock.
 
-    `loops` counts the turns of its control loop since it started.
+    `loops` counts the iterations of its control loop since it started.
     """
 
     timestamp_s: float | None = None
@@ -43,7 +43,7 @@ class Poll(
     omit_defaults=True,
     rename={"sent_s": "sent", "received_s": "received"},
 ):
-    """One answer of the dashboard. `http_status` is 200; refused or unusable answers are gaps."""
+    """One answer of the dashboard. `http_status` is always 200: any other answer is a gap."""
 
     sent_s: float
     received_s: float
@@ -60,11 +60,11 @@ class Transition(
     omit_defaults=True,
     rename={"from_state": "from", "to_state": "to", "lo_s": "lo", "hi_s": "hi"},
 ):
-    """A replica changed: its state, or (`from == to`) it got a node.
+    """A replica changed its state, or (`from == to`) was assigned a node.
 
-    `from_state` is None for a replica that was not listed before, `to_state` None for one that is
-    listed no more. `lo_s` is None for what the first poll found already there. `start_time_s` is
-    the replica's own field, on the cluster's clock.
+    `from_state` is None if the replica was not listed before, `to_state` if it is no longer listed.
+    `lo_s` is None if the first poll already showed it. `start_time_s` is the replica's own field, on
+    the cluster's clock.
     """
 
     deployment: DeploymentKey
@@ -97,7 +97,7 @@ class StatusChange(
 
 
 NO_ANSWER_IN_TIME = "no answer in time"
-"""The `reason` of a gap in which the target took requests, and was too slow to answer them."""
+"""The `reason` of a gap in which the dashboard took requests but did not answer in time."""
 
 
 class Gap(
@@ -107,7 +107,7 @@ class Gap(
     tag="gap",
     rename={"from_s": "from", "to_s": "to"},
 ):
-    """The probe saw nothing between two moments, for `reason`; `polls` of its tries failed."""
+    """Time in which the probe saw nothing, with the `reason` and the number of failed `polls`."""
 
     from_s: float
     to_s: float
@@ -122,7 +122,7 @@ class ControllerRestart(
     tag="controller_restart",
     rename={"lo_s": "lo", "hi_s": "hi"},
 ):
-    """The Serve controller started again; its start times are on the cluster's clock."""
+    """The Serve controller was restarted; its start times are on the cluster's clock."""
 
     lo_s: float
     hi_s: float
@@ -138,7 +138,7 @@ class ProxyChange(
     omit_defaults=True,
     rename={"from_state": "from", "to_state": "to", "lo_s": "lo", "hi_s": "hi"},
 ):
-    """Serve's proxy on a node changed its status; `to_state` is None where it is listed no more."""
+    """Serve's proxy on a node changed its status; `to_state` is None if it is no longer listed."""
 
     node: str
     hi_s: float

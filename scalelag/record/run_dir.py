@@ -1,4 +1,4 @@
-"""A run directory: where its files are, how they are written, and how they are read again."""
+"""A run directory: names of its files, and functions that write and read them."""
 
 import re
 from collections.abc import Sequence
@@ -34,9 +34,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def create_run_dir(out: Path, name: str, now_s: float) -> Path:
-    """Make and return `out/<UTC time>-<name>`, with a number behind it where that exists.
+    """Make and return `out/<UTC time>-<name>`, with a number appended if that exists.
 
-    Raises UsageError for a name that is no file name, RecordError where nothing can be made.
+    Raises UsageError for a name that cannot be a file name, RecordError if no folder can be made.
     """
     check_run_name(name)
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%d-%H%M%S")
@@ -47,18 +47,21 @@ def create_run_dir(out: Path, name: str, now_s: float) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise RecordError(f"Cannot make the run directory {path}: {error.strerror}.") from error
+            raise RecordError(
+                f"Cannot make the run directory {path}: {error.strerror}. Choose another folder with "
+                "--out."
+            ) from error
         return path
     raise RecordError(f"{out} holds 999 runs of {stamp}-{name}: use another --name.")
 
 
 def write_run_info(path: Path, info: RunInfo) -> None:
-    """Put `run.json` in place in one move. Raises RecordError when the disk does not take it."""
+    """Write `run.json` atomically. Raises RecordError if it cannot be written."""
     write_file(path / RUN_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Put a whole file in place in one move. Raises RecordError when the disk does not take it."""
+    """Write a file atomically. Raises RecordError if it cannot be written."""
     scratch = path.with_name(path.name + ".tmp")
     try:
         scratch.write_bytes(data)
@@ -68,7 +71,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def check_run_name(name: str) -> None:
-    """Raise UsageError for a name that a run directory cannot have."""
+    """Raise UsageError if a run directory cannot have this name."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f'the name "{name}": use letters, digits, ".", "_" and "-", at most 80, and begin with a '
@@ -77,7 +80,7 @@ def check_run_name(name: str) -> None:
 
 
 class RowWriter:
-    """Appends rows to a JSON Lines file, each handed to the kernel before `append` returns."""
+    """Appends rows to a JSON Lines file; the kernel has them when `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,10 +91,10 @@ class RowWriter:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
 
     def append(self, rows: Sequence[Row | EvidenceRow]) -> None:
-        """Write `rows`, one a line. Raises RecordError when the disk does not take them."""
+        """Write `rows`, one per line. Raises RecordError if they cannot be written."""
         try:
             left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
-            # Unbuffered, a full disk may take a part of it and say so only at the next try.
+            # A full disk may take only a part, and raise an error at the next write.
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
@@ -103,9 +106,10 @@ class RowWriter:
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A run as recorded; rows of each kind by time. `problems`: what could not be read.
+    """A run as recorded, with the rows of each kind sorted by time.
 
-    `unread` are logs that could not be read while the run was recorded.
+    `problems` lists the parts of the record that cannot be read, `unread` the logs that could not be
+    read during the run.
     """
 
     info: RunInfo
@@ -124,9 +128,9 @@ class RecordedRun(msgspec.Struct, frozen=True):
 
 
 def load_run(path: Path) -> RecordedRun:
-    """Read a run directory, as far as it can be read.
+    """Read a run directory, as far as possible.
 
-    Raises RecordError where `path` is no run directory, or one of a newer schema.
+    Raises RecordError if `path` is no run directory, or has a newer schema.
     """
     info = _read_info(path)
     requests, problem = read_requests(path / REQUESTS_FILE)
@@ -171,7 +175,9 @@ def _read_info(path: Path) -> RunInfo:
             )
         return msgspec.json.decode(data, type=RunInfo)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(f"{file} is not a run.json that can be read: {error}.") from error
+        raise RecordError(
+            f"{file} cannot be parsed: {error}. It is damaged, or was not written by scalelag."
+        ) from error
     except OSError as error:
         raise RecordError(f"Cannot read {file}: {error.strerror}.") from error
 

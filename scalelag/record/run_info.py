@@ -1,4 +1,4 @@
-"""`run.json`: what was run, against what, and how it ended."""
+"""Contents of `run.json`: options, plan, target, and how the run ended."""
 
 from typing import Any, Literal
 
@@ -10,9 +10,9 @@ from scalelag.record.rows import DeploymentKey
 
 
 class LintFinding(msgspec.Struct, frozen=True):
-    """A setting that will do harm or nothing: `text` says why, in numbers, and what to change.
+    """A setting that does harm or has no effect: `text` says why, with numbers, and what to change.
 
-    `rule` is a stable name (docs/lint.md). `deployment` is None where it concerns no single one.
+    `rule` is a stable name (docs/lint.md). `deployment` is None if no single one is concerned.
     """
 
     deployment: DeploymentKey | None
@@ -21,7 +21,7 @@ class LintFinding(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """The finding with the deployment it is about."""
+        """Text of the finding, with its deployment."""
         return self.text if self.deployment is None else f"{self.deployment}: {self.text}"
 
 
@@ -30,11 +30,11 @@ SCHEMA_VERSION = 1
 RunStatus = Literal["complete", "interrupted", "invalid"]
 
 UNFINISHED = "the load process ended without closing the run"
-"""The reason that stands in run.json until a run is closed, so that `kill -9` leaves the truth."""
+"""The reason in run.json until a run is closed, so that it is true after `kill -9`."""
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """Versions of what took part; `ray` is the cluster's, None where it was not told."""
+    """Versions of the software; `ray` is the cluster's, None if it is not known."""
 
     scalelag: str
     locust: str
@@ -45,8 +45,8 @@ class Versions(msgspec.Struct, frozen=True):
 class ClockInfo(msgspec.Struct, frozen=True):
     """The run's clock, and the cluster's clock relative to it.
 
-    `offset_s` is cluster minus load generator and lies within `error_s`; both are None, with a
-    `reason`, where the cluster's answers carry no time.
+    `offset_s` is cluster minus load generator, within `error_s`. Both are None, with a `reason`, if
+    the cluster's answers carry no time.
     """
 
     anchor_wall_s: float
@@ -57,7 +57,7 @@ class ClockInfo(msgspec.Struct, frozen=True):
 
 
 class DeploymentInfo(msgspec.Struct, frozen=True):
-    """A deployment as deployed; `autoscaling` is None where its number of replicas is fixed."""
+    """A deployment as deployed; `autoscaling` is None if its number of replicas is fixed."""
 
     autoscaling: dict[str, Any] | None = None
     config: dict[str, Any] = {}
@@ -65,7 +65,7 @@ class DeploymentInfo(msgspec.Struct, frozen=True):
 
 
 class TargetInfo(msgspec.Struct, frozen=True):
-    """What was tested. `watched` are the deployments that the probe recorded."""
+    """The tested applications. `watched` are the deployments that the probe recorded."""
 
     host: str
     dashboard: str
@@ -75,7 +75,7 @@ class TargetInfo(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """When a stage of the plan began, in seconds after the plan's start."""
+    """Start of a stage of the plan, in seconds after the plan's start."""
 
     stage: int
     planned_s: float
@@ -83,7 +83,7 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class ProbeInfo(msgspec.Struct, frozen=True):
-    """How the probe was set, and what it cost: `busy_s` bounds the controller's time from above."""
+    """Settings of the probe, and its cost: `busy_s` is an upper bound of the controller's time."""
 
     rate_per_s: float
     budget_ratio: float
@@ -103,13 +103,13 @@ class EarlierTry(msgspec.Struct, frozen=True):
 
 
 class LoadWorkerInfo(msgspec.Struct, frozen=True):
-    """A process that sent load; `index` is the `worker` of its rows.
+    """A load process; `index` is the `worker` of its rows.
 
-    `offset_s` is its clock minus the leader's when the run began, right to within `error_s`;
-    `drift_s` how much more than both errors that has changed since. `lost_at_s` (seconds after the
-    plan's start) is when it was last heard of before it was given up for `lost_reason`, `back_at_s`
-    when it was heard of again. `lost_arrivals` are those of its share that have no row of its own:
-    None until they were counted, and for users plans.
+    `offset_s` is its clock minus the master's at the start of the run, within `error_s`. `drift_s` is
+    the change since then, beyond the errors of both measurements. A lost process was last heard of at
+    `lost_at_s` (seconds after the plan's start), was given up for `lost_reason`, and was heard of
+    again at `back_at_s`. `lost_arrivals` counts the arrivals of its share that have no row from it;
+    None until they are counted, and for plans of users.
     """
 
     index: int
@@ -127,11 +127,10 @@ class LoadWorkerInfo(msgspec.Struct, frozen=True):
 class RunInfo(msgspec.Struct, frozen=True):
     """Everything about a run that is not a row.
 
-    `zero_s` is the plan's start in Unix seconds; `load_ended_s` and `watched_until_s` likewise,
-    None while unknown. `planned_requests` is None for closed-loop plans.
-    `warnings` were known before the load began, and so were `findings` on the configuration.
-    `tries` are the earlier tries of this run. `trace` is the file that the plan was read from, where
-    it was one. `load_workers` are the processes that sent the load.
+    `zero_s` is the plan's start in Unix seconds, as are `load_ended_s` and `watched_until_s`, which are
+    None while unknown. `planned_requests` is None for closed-loop plans. `warnings`, and `findings` on
+    the configuration, were known before the load began. `tries` are the earlier attempts of this run.
+    `trace` describes the file of the plan if it was a trace. `load_workers` are the load processes.
     """
 
     schema_version: int
@@ -160,5 +159,5 @@ class RunInfo(msgspec.Struct, frozen=True):
 
     @property
     def warmup_s(self) -> float:
-        """How many seconds at the beginning count in no figure of the whole run (`--warmup`)."""
+        """Seconds at the start that are excluded from figures of the whole run (`--warmup`)."""
         return float(self.options.get("warmup") or 0.0)

@@ -1,20 +1,18 @@
-"""Numbers for the texts of a column, as Arrow's dictionaries want them."""
+"""Codes for the texts of a dictionary column of `requests.arrow`."""
 
 _MAX_TEXTS = 1000
-
-
 _OTHERS = "(others)"
 
 
 class TextCodes:
-    """Numbers for texts, in the order in which they came up; beyond 1,000 all are one."""
+    """Codes for texts, in order of appearance; from the 1,001st on all share one code."""
 
     def __init__(self) -> None:
         self.codes: dict[str, int] = {}
         self.texts: list[str] = []
 
     def code(self, text: str) -> int:
-        """Return the number of `text`, a new one where it is new."""
+        """Return the code of `text`; a new text gets a new one."""
         code = self.codes.get(text)
         if code is None:
             if len(self.texts) >= _MAX_TEXTS and text != _OTHERS:

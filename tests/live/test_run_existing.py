@@ -111,7 +111,7 @@ def test_doctor_says_what_is_short(on_cluster, dashboard):
 
 @pytest.mark.parametrize(
     ("token", "words"),
-    [("", "wants a token"), ("wrong", "does not accept the token")],
+    [("", "requires a token"), ("wrong", "does not accept the token")],
 )
 def test_a_missing_or_wrong_token_is_told_apart(on_cluster, token, words):
     run = on_cluster("run", "--steps", "1rps:2s", "--out", "runs", RAY_AUTH_TOKEN=token)

@@ -303,7 +303,7 @@ def test_many_lines_alike_are_cut_short_and_counted(world):
     stale = [event for event in of(LogEvent, rows) if event.kind == "stale_metrics"]
     assert (len(stale), stale[0].at_s) == (100, pytest.approx(world.begun_s + 10, abs=0.1))
     assert [row.reason for row in of(NoLog, rows)] == [
-        "400 more lines of kind stale_metrics left out"
+        "400 more lines of kind stale_metrics are left out"
     ]
 
 
@@ -459,7 +459,7 @@ def test_without_the_state_of_serve_replicas_are_read_all_the_same(world):
     assert {event.kind for event in of(LogEvent, rows)} == {
         "init_entered", "init_done", "first_request",
     }  # fmt: skip
-    assert "does not tell where the controller's log is" in of(NoLog, rows)[0].reason
+    assert "does not name the controller's log" in of(NoLog, rows)[0].reason
 
 
 def test_a_log_that_is_missing_is_one_row_and_the_rest_is_read(world):
@@ -511,5 +511,5 @@ def test_the_last_to_come_are_read_where_there_are_too_many(world):
         "r6", "r7", "r8", "r9",
     }  # fmt: skip
     assert [row.reason for row in of(NoLog, rows)] == [
-        "the logs of 6 replicas that came first: too many"
+        "too many new replicas: 6 logs were not read"
     ]

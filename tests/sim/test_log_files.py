@@ -157,7 +157,7 @@ def test_what_was_rotated_out_comes_newest_first(server, reading):
 def test_a_listing_that_makes_no_sense_is_refused(server, reading, body):
     server.faults["*"] = Fault(status=200, text=body)
 
-    with pytest.raises(UnreadableError, match="its list of logs makes no sense"):
+    with pytest.raises(UnreadableError, match="its list of logs cannot be parsed"):
         reading().names("n1", "*")
 
 

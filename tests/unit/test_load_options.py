@@ -84,7 +84,7 @@ def test_the_options_of_a_trace_reach_its_reader(trace):
     )
     rates = asked(trace=trace, trace_kind="rates", trace_column="arrival_s")
     assert rates.schedule.count() == 22  # 7 + 7.25 + 7.5, rounded up
-    assert "which are sent as they are" in refusal(trace=trace, arrivals="poisson")
+    assert "which are replayed as they are" in refusal(trace=trace, arrivals="poisson")
     assert asked(trace=trace, repeat=2).schedule.count() == 6
 
 

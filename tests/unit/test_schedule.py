@@ -238,8 +238,8 @@ def test_arrivals_are_replayed_and_never_poisson():
         of_times([0, 1, 2], arrivals="poisson")
 
     assert str(caught.value) == (
-        "--arrivals poisson: arrivals.csv holds arrival times, which are sent as they are. It goes "
-        "with rates."
+        "--arrivals poisson: arrivals.csv holds arrival times, which are replayed as they are. "
+        "Leave the option out, or use a trace of rates."
     )
 
 
@@ -250,7 +250,8 @@ def test_more_repeats_than_there_is_room_for_are_refused(monkeypatch):
     with pytest.raises(UsageError) as caught:
         of_times([0, 1], repeat=6)
     assert str(caught.value) == (
-        "--repeat 6: 2 rows of arrivals.csv so many times are more than 10."
+        "--repeat 6: that many times the 2 rows of arrivals.csv are more than 10 rows. Repeat it less "
+        "often."
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the rate of a trace changes: against stretches that are known."""
+"""Change points of a trace, against known segments."""
 
 import math
 from itertools import pairwise
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scalelag.plan.change_points import Counts, repeated, stretches
+from scalelag.plan.change_points import Counts, change_points, repeated
 
 Parts = list[tuple[float, float]]
 """(rate, seconds) of each stretch."""
@@ -24,7 +24,7 @@ def rows(counts: np.ndarray, widths_s: np.ndarray | None = None) -> Counts:
 
 
 def found(cells: Counts, points: Counts | None = None, *, scattered: bool = True) -> Parts:
-    edges = stretches(cells, (points or cells).within, scattered=scattered)
+    edges = change_points(cells, (points or cells).within, scattered=scattered)
     widths_s = np.diff(edges.moments_s)
     rates = np.diff(edges.reached) / widths_s
     return list(zip(rates.tolist(), widths_s.tolist(), strict=True))
@@ -132,7 +132,7 @@ def test_stretches_have_all_requests_and_all_of_the_time(seed: int, seconds: int
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
-def test_time_that_is_scaled_scales_the_stretches(seed: int):
+def test_time_that_is_scaled_scales_the_segments(seed: int):
     counts = poisson([(20, 40), (60, 30), (30, 50)], seed)
 
     once, twice = found(rows(counts)), found(rows(counts, np.full(counts.size, 2.0)))

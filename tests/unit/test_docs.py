@@ -250,7 +250,7 @@ def test_a_folder_of_the_repository_is_no_leak(before: str):
 
 
 def test_docs_gates_names_every_figure():
-    listed = (ROOT / "docs" / "gates.md").read_text().rpartition("## All figures")[2]
+    listed = (ROOT / "docs" / "gates.md").read_text().rpartition("## All metrics")[2]
     figures = [name for name in figure_names() if not name.startswith("load.")]
 
     assert re.findall(r"^[a-z]\S+$", listed, re.MULTILINE) == figures

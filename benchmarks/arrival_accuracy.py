@@ -18,8 +18,8 @@ from benchmarks.lateness import Lateness, fitted_lateness_s, lateness_of
 from benchmarks.server import ROOT, running_server
 from benchmarks.table import Cell, middle, parser, print_table, progress, ratio
 from scalelag.record.run_dir import load_run
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import running_standin
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 WARM_UP_S: Final = 2
 K6: Final = "k6"

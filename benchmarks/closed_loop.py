@@ -12,8 +12,8 @@ from typing import Final
 from benchmarks.generators import Generator, measure, plain_locust, stepped, wrk
 from benchmarks.server import running_server
 from benchmarks.table import Cell, middle, parser, print_table, progress, ratio
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import running_standin
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 WARM_UP_S: Final = 3
 OURS, FAST, REQUESTS, WRK = "scalelag", "FastHttpUser", "HttpUser", "wrk"

@@ -12,8 +12,8 @@ import msgspec
 from benchmarks.table import middle, parser, print_table, ratio
 from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
-from tests.sim.payload import payload_at
-from tests.sim.scenarios import one_deployment, steady_replica
+from tests.support.standin.payload import payload_at
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 POLLS: Final = 200
 REPLICAS: Final = (1, 100, 1000)

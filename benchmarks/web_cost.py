@@ -16,9 +16,10 @@ import numpy as np
 from benchmarks.table import middle, parser, print_table, progress, ratio
 from scalelag.record.requests_reader import read_requests
 from scalelag.record.run_dir import REQUESTS_FILE
-from tests.sim.locust_page import LocustPage, page_on_standin, wait_for
-from tests.sim.scenarios import steady_replica
-from tests.sim.script import DeploymentScript, ReplicaScript, Script
+from tests.support.locust_page import LocustPage, page_on_standin
+from tests.support.standin.scenarios import steady_replica
+from tests.support.standin.script import DeploymentScript, ReplicaScript, Script
+from tests.support.waiting import wait_for
 
 DEPLOYMENTS: Final = 50
 REPLICAS: Final = 20

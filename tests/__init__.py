@@ -1,1 +1,1 @@
-"""The tests, one folder per tier; a package so that tiers can share the stand-in of `tests.sim`."""
+"""The tests, one folder per tier; what several tiers use is in `tests.support`."""

@@ -20,8 +20,8 @@ from typing import Final
 
 from benchmarks.generators import PATH
 from benchmarks.server import running_server
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import running_standin
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 PRODUCT: Final = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
 ROUNDS: Final = 7

@@ -2,24 +2,18 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-sys.path.insert(0, str(GOLDEN))  # the hand-built analyses, and the stored runs, are theirs
-
-import samples  # noqa: E402
-import sides  # noqa: E402
-import traced  # noqa: E402
-
-from reports.analysis.analyse import analyse  # noqa: E402
-from reports.analysis.gates import parse_gate  # noqa: E402
-from reports.render.html.report_page import render_html  # noqa: E402
-from scalelag.record.run_dir import load_run  # noqa: E402
+from reports.analysis.analyse import analyse
+from reports.analysis.gates import parse_gate
+from reports.render.html.report_page import render_html
+from scalelag.record.run_dir import load_run
+from tests.support.built import samples, sides, traced
+from tests.support.stored_runs import STORED
 
 VARIABLE = "SCALELAG_CHROMIUM"
 NAMES = ("chromium", "google-chrome")
@@ -81,7 +75,7 @@ def written(tmp_path_factory) -> Callable[[str], Path]:
             return sides.BUILT[name.removeprefix("compared-")]().page()
         if name in built:
             return render_html(built[name]())
-        recorded = load_run(GOLDEN / "stored" / name)
+        recorded = load_run(STORED / name)
         gates = [parse_gate(text) for text in recorded.info.options["gate"]]
         return render_html(analyse(recorded, gates))
 

@@ -1,8 +1,9 @@
 """The page of a comparison as a reader meets it."""
 
 import pytest
-from looks import OVERLAPS, RANGES, TICK, WIDTHS, brightness, wait_until
-from samples import HOSTILE
+
+from tests.browser.looks import OVERLAPS, RANGES, TICK, WIDTHS, brightness, wait_until
+from tests.support.built.samples import HOSTILE
 
 NAMES = ("compared-stored", "compared-two", "compared-five", "compared-hostile")
 SIX_MB = 6_000_000

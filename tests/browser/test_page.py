@@ -1,8 +1,9 @@
 """The page of a run as a reader meets it: in light and dark, on a phone and a wide screen."""
 
 import pytest
-from looks import OVERLAPS, RANGES, TICK, WIDTHS, brightness, wait_until
-from samples import HOSTILE
+
+from tests.browser.looks import OVERLAPS, RANGES, TICK, WIDTHS, brightness, wait_until
+from tests.support.built.samples import HOSTILE
 
 PAGES = ("demo", "node-started", "busy", "interrupted", "traced")
 

@@ -5,11 +5,12 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.sim.http_echo import running_echo
-from tests.sim.locust_page import ROOT, page_on_standin, running_page, wait_for
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.script import DeploymentScript, ReplicaScript, Script
-from tests.sim.standin import running_standin
+from tests.support.locust_page import ROOT, page_on_standin, running_page
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.script import DeploymentScript, ReplicaScript, Script
+from tests.support.waiting import wait_for
 
 NEVER_S = 1e6
 HOSTILE = '<img src=x onerror="alert(1)">%{y}'

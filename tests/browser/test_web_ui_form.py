@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_web_ui import complaints, report, start
-from tests.sim.http_echo import running_echo
-from tests.sim.locust_page import ROOT, free_port, page_on_standin, running_page, wait_for
+from tests.support.locust_page import ROOT, free_port, page_on_standin, running_page, wait_for
+from tests.support.servers.http_echo import running_echo
 
 OWN_USERS = str(ROOT / "tests" / "sim" / "own_users_locustfile.py")
 FIRST = ["Load plan", "Host", "Ray dashboard", "Path", "Deployments", "Gates"]

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_web_ui import report, start
-from tests.sim.locust_page import ROOT, wait_for
+from tests.support.locust_page import ROOT
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.live
 

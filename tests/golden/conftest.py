@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-import samples
-import traced
 
 from reports.model.charts import Analysis
+from tests.support.built import samples, traced
 
 
 @pytest.fixture

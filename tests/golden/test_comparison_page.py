@@ -9,15 +9,15 @@ import msgspec
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-import sides
-from expected_files import EXPECTED, checked
-from page import Page, structure
-from samples import HOSTILE
 
 from reports.analysis.charts.of_run import MOST_CHANGES
 from reports.analysis.comparing.curves import RunLines, compared_lines
 from reports.model.comparison import Line
 from reports.render.html.shell import script
+from tests.golden.expected_files import EXPECTED, checked
+from tests.support.built import sides
+from tests.support.built.samples import HOSTILE
+from tests.support.page import Page, structure
 
 PLOTLY = script("/* plotly.js stands here */")
 NAMES = tuple(sides.BUILT)

@@ -7,15 +7,15 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
-import samples
-from expected_files import EXPECTED, checked, steady
 from jsonschema import Draft202012Validator
-from stored_runs import RUNS, analysed
 
 from reports.render.csv_steps import COLUMNS, render_csv
 from reports.render.json_report import render_json, report_schema
 from reports.render.junit import render_junit
 from reports.render.markdown import code, render_markdown, text
+from tests.golden.expected_files import EXPECTED, checked, steady
+from tests.support.built import samples
+from tests.support.stored_runs import RUNS, analysed
 
 ROOT = Path(__file__).parents[2]
 RECORD = "runs/20261122-174501-sleeper"

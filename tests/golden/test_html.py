@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from expected_files import EXPECTED, checked
-from page import Page, structure
-from samples import HOSTILE
-from stored_runs import RUNS, analysed
 
 from reports.render.html.report_page import render_html
 from reports.render.html.shell import script
+from tests.golden.expected_files import EXPECTED, checked
+from tests.support.built.samples import HOSTILE
+from tests.support.page import Page, structure
+from tests.support.stored_runs import RUNS, analysed
 
 SAMPLES = ("busy", "calm", "interrupted", "traced")
 PLOTLY = script("/* plotly.js stands here */")

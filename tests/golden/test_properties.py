@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
-from stored_runs import RUNS, STORED, analysed, recorded
 
 from reports.analysis.analyse import analyse
 from reports.model.intervals import Span
 from reports.model.report import Report
 from reports.model.steps import Phase
 from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, REQUESTS_FILE, load_run
+from tests.support.stored_runs import RUNS, STORED, analysed, recorded
 
 # --- the order of rows -----------------------------------------------------------------------
 

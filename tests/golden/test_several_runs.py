@@ -8,9 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from expected_files import EXPECTED, checked, steady
 from rich.console import Console
-from stored_runs import RUNS, STORED, analysed
 
 from reports.analysis.comparing.compare import compare as compare_runs
 from reports.model.intervals import Span
@@ -23,6 +21,8 @@ from reports.render.terminal.comparison import (
 )
 from scalelag.cli.compare import ComparisonFormat, compare
 from scalelag.cli.runs import runs, trend
+from tests.golden.expected_files import EXPECTED, checked, steady
+from tests.support.stored_runs import RUNS, STORED, analysed
 
 HERE = EXPECTED / "several-runs"
 WIDTHS = (80, 120)

@@ -7,17 +7,17 @@ import sys
 
 import msgspec
 import pytest
-from expected_files import EXPECTED, checked
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
-from stored_runs import RUNS, analysed
 
 from reports.model.charts import Analysis
 from reports.model.load import LoadWorkerReport
 from reports.model.report import Report
 from reports.render.json_report import render_json
 from reports.render.terminal.report import render_terminal
+from tests.golden.expected_files import EXPECTED, checked
+from tests.support.stored_runs import RUNS, analysed
 
 RECORD = "runs/20261122-174501-sleeper"
 WIDTHS = (80, 120)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from started import MARK, marked, wait_for
 
 from probes.dashboard import Dashboard
 from scalelag.cluster.apps import grpc_servicers
 from scalelag.cluster.embedded import EmbeddedCluster
+from tests.support.processes import MARK, marked
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,7 +90,7 @@ class Command:
             assert self.process.poll() is None or text in self.output, self.output
             return text in self.output
 
-        wait_for(f"output {text!r}", look, deadline_s)
+        wait_for(look, f"output {text!r}", deadline_s)
 
     def report(self):
         """report.json of the last run directory."""
@@ -119,7 +120,7 @@ def commands(folder):
             command.process.kill()
             command.process.wait()
     try:
-        wait_for("no process left behind", lambda: not marked(mark), 30)
+        wait_for(lambda: not marked(mark), "no process left behind", 30)
     finally:
         for pid in marked(mark):
             os.kill(pid, signal.SIGKILL)

@@ -8,13 +8,13 @@ from itertools import count
 
 import pytest
 import requests
-from started import wait_for
 
 from probes.dashboard import APPLICATIONS_PATH
 from probes.serve_state import parse_payload
 from scalelag.cluster.apps import resolve_app
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience, ready_payload
+from tests.support.waiting import wait_for
 
 QUICK = {
     "num_cpus": 0.1,
@@ -102,8 +102,8 @@ def test_the_truth_file_tells_of_every_replica_under_serves_own_name(start_app, 
     path = tmp_path / "truth.jsonl"
     app = start_app("slow_start", init_time_s=1, truth_file=path)
     with app.load():
-        wait_for("a second replica", lambda: len(app.running()) == 2)
-        wait_for("a request to each", lambda: len(truth(path, "request")) == 2)
+        wait_for(lambda: len(app.running()) == 2, "a second replica", 60)
+        wait_for(lambda: len(truth(path, "request")) == 2, "a request to each", 60)
 
     entered, left, asked = (
         truth(path, event) for event in ("constructor_entered", "constructor_left", "request")
@@ -124,10 +124,11 @@ def test_the_replicas_of_a_step_fail_as_often_as_arranged_and_then_start(start_a
     first = app.running()
     with app.load():
         message = wait_for(
-            "a failed start",
             lambda: "failed to start" in (said := app.deployment().message) and said,
+            "a failed start",
+            60,
         )
-        wait_for("recovery", lambda: app.is_healthy_with(2))
+        wait_for(lambda: app.is_healthy_with(2), "recovery", 60)
 
     assert "sick_start: failure" in message
     assert "as arranged" in message
@@ -144,7 +145,7 @@ def test_failures_without_end_leave_the_first_replica_serving(start_app, tmp_pat
     first = app.running()
     with app.load():
         # More than the 3 tries for each wanted replica that Serve allows a new deployment.
-        wait_for("many tries", lambda: len(truth(path, "constructor_entered")) > 1 + 6)
+        wait_for(lambda: len(truth(path, "constructor_entered")) > 1 + 6, "many tries", 60)
 
     assert app.running() == first
     assert app.deployment().status == "UPSCALING"
@@ -159,11 +160,11 @@ def test_sick_replicas_are_stopped_and_none_gets_up_until_the_file_is_gone(
     app = start_app("sick_health", sick_file=sick, mode=mode, **times)
     first = app.running()
     sick.touch()
-    wait_for("UNHEALTHY", lambda: app.deployment().status == "UNHEALTHY")
+    wait_for(lambda: app.deployment().status == "UNHEALTHY", "UNHEALTHY", 60)
     trigger = app.deployment().status_trigger
-    wait_for("the replica gone", lambda: not first & app.running())
+    wait_for(lambda: not first & app.running(), "the replica gone", 60)
     sick.unlink()
-    wait_for("recovery", lambda: app.is_healthy_with(1))
+    wait_for(lambda: app.is_healthy_with(1), "recovery", 60)
 
     assert trigger == "HEALTH_CHECK_FAILED"
     assert not first & app.running()
@@ -177,10 +178,10 @@ def test_new_replicas_whose_health_check_hangs_wait_until_the_file_is_gone(start
     first = app.running()
     sick.touch()
     with app.load():
-        wait_for("a second constructor done", lambda: len(truth(path, "constructor_left")) == 2)
+        wait_for(lambda: len(truth(path, "constructor_left")) == 2, "a second constructor done", 60)
         (waiting,) = [r for r in app.deployment().replicas if r.replica_id not in first]
         sick.unlink()
-        wait_for("recovery", lambda: app.is_healthy_with(2))
+        wait_for(lambda: app.is_healthy_with(2), "recovery", 60)
 
     assert (waiting.state, waiting.node_id is None) == ("STARTING", False)
     assert app.running() == first | {waiting.replica_id}
@@ -200,8 +201,8 @@ def test_replicas_beyond_the_supply_start_once_the_held_cpus_are_let_go(start_ap
         return waiting[0] if running and len(waiting) == 1 else None
 
     with app.load():
-        waiting = wait_for("a replica without a node", starving)
-        wait_for("recovery", lambda: app.is_healthy_with(3))
+        waiting = wait_for(starving, "a replica without a node", 60)
+        wait_for(lambda: app.is_healthy_with(3), "recovery", 60)
 
     assert waiting.replica_id in app.running()
     released_s = truth(path, "request")[first] + 10

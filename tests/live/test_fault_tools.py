@@ -1,4 +1,4 @@
-"""The tools of tests/faults, on real clusters: that the faults they make are there, and end.
+"""The tools of tools/diagnosis, on real clusters: that the faults they make are there, and end.
 
 The last two tests start clusters of their own, of several nodes (about 20 and 15 s).
 """

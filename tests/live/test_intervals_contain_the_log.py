@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from controller_log import ControllerLog
 
 from reports.analysis.analyse import analyse
 from scalelag.record.run_dir import load_run
+from tests.live.controller_log import ControllerLog
 
 # The log has milliseconds, cut off; and the controller writes its line, then changes its state (or
 # the other way round) within one turn of its loop.

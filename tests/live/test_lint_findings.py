@@ -4,12 +4,12 @@ import time
 
 import pytest
 import yaml
-from started import wait_for
 
 from probes.dashboard import APPLICATIONS_PATH
 from probes.serve_state import parse_payload
 from scalelag.cluster.deploy import undeploy
 from scalelag.cluster.preflight import Patience
+from tests.support.waiting import wait_for
 
 HANDLE_PUSH = "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S"
 BAD = {
@@ -94,7 +94,7 @@ def test_the_defaults_of_an_app_and_of_ray_leave_doctor_silent(
         there = payload.deployments().get("default/Sleeper")
         return there and (there.info().autoscaling or {}).get("upscale_delay_s") == delay_s
 
-    wait_for("the deployment as asked", in_effect)
+    wait_for(in_effect, "the deployment as asked", 60)
     _code, output = on_cluster("doctor", "--wait", "30").wait()
 
     said = " ".join(output.split())

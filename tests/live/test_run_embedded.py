@@ -4,7 +4,9 @@ import signal
 
 import msgspec
 import psutil
-from started import marked, wait_for
+
+from tests.support.processes import marked
+from tests.support.waiting import wait_for
 
 QUICK = ["--app-arg", "upscale_delay_s=1", "--app-arg", "downscale_delay_s=2", "--out", "runs"]
 # Long enough for a scale-up and a scale-down, and as short as serves for everything else.
@@ -104,7 +106,7 @@ def test_kill_9_of_the_command_leaves_no_process(scalelag):
     assert len(marked(mark)) > 5
     command.process.kill()
 
-    wait_for("all processes gone", lambda: not marked(mark), 45)
+    wait_for(lambda: not marked(mark), "all processes gone", 45)
 
 
 def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(scalelag):

@@ -13,14 +13,14 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from started import wait_for
 
 from probes.dashboard import Dashboard
 from scalelag.cluster.apps import resolve_app
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience
 from scalelag.record.run_dir import RUN_FILE, load_run
-from tests.sim.http_echo import running_echo
+from tests.support.servers.http_echo import running_echo
+from tests.support.waiting import wait_for
 from tools.diagnosis.apps import needing
 from tools.diagnosis.processes import replicas
 from tools.diagnosis.second_node import two_nodes
@@ -74,7 +74,7 @@ def await_requests(command, echo, count):
         return len(echo.arrivals()) >= count
 
     try:
-        wait_for("requests", look)
+        wait_for(look, "requests", 60)
     except AssertionError as error:
         raise AssertionError(f"{error}: {command.output}") from None
 
@@ -134,10 +134,10 @@ def assert_nothing_stays(cluster, dashboard):
     """Ray ends the actors of a job once the job has ended, and they their processes."""
     assert jobs(dashboard) == []
     try:
-        wait_for("the end of the processes", lambda: not left_behind(cluster.token), 20)
+        wait_for(lambda: not left_behind(cluster.token), "the end of the processes", 20)
     except AssertionError as error:
         raise AssertionError(f"{error}: {command_lines(left_behind(cluster.token))}") from None
-    wait_for("the end of the actors", lambda: not actors(dashboard), 20)
+    wait_for(lambda: not actors(dashboard), "the end of the actors", 20)
 
 
 def recorded(command):
@@ -245,8 +245,8 @@ def test_workers_of_a_command_that_was_killed_end_by_themselves(run, echo, clust
     await_requests(command, echo, 10)
     command.process.kill()
 
-    wait_for("all processes gone", lambda: not left_behind(cluster.token), 45)
-    wait_for("the job's end", lambda: [j["status"] for j in jobs(dashboard)] == ["SUCCEEDED"])
+    wait_for(lambda: not left_behind(cluster.token), "all processes gone", 45)
+    wait_for(lambda: [j["status"] for j in jobs(dashboard)] == ["SUCCEEDED"], "the job's end", 60)
     (job,) = jobs(dashboard)
     dashboard.delete(f"/api/jobs/{job['submission_id']}")
 
@@ -261,8 +261,9 @@ def test_they_are_spread_over_the_nodes(scalelag):
         deploy(dashboard, needing(apps, "Sleeper", {"far": 1}))
         # Until then Ray's scheduler may not know the far node, though it is on its list.
         wait_for(
-            "a replica on the far node",
             lambda: [r["state"] for r in replicas(dashboard, "default/Sleeper")] == ["RUNNING"],
+            "a replica on the far node",
+            60,
         )
         command = scalelag(
             *("run", "--dashboard", cluster.dashboard, "--host", cluster.host, *QUICK),

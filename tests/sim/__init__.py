@@ -1,1 +1,1 @@
-"""Tests against a real HTTP server with scripted replicas and known truth."""
+"""Runs against servers of our own, with scripted replicas and known truth."""

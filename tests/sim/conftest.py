@@ -1,7 +1,6 @@
 """The real probe, watching a stand-in, as fixtures."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -14,6 +13,7 @@ from probes.replica_probe import ReplicaProbe
 from probes.tracker import ReplicaTracker
 from scalelag.record.clock import Clock
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
+from tests.support.waiting import wait_for
 
 AnyRow = TypeVar("AnyRow", Poll, Transition, StatusChange, Gap, ControllerRestart)
 
@@ -91,11 +91,7 @@ def watching() -> Callable[..., "contextmanager[Watch]"]:
 
 
 def _until(condition: Callable[[], object], deadline_s: float = 30.0, what: str = "") -> None:
-    ends_s = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > ends_s:
-            pytest.fail(f"not within {deadline_s:g} s: {what or condition}")
-        time.sleep(0.005)
+    wait_for(condition, what or repr(condition), deadline_s)
 
 
 @contextmanager

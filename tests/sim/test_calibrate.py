@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.http_echo import running_echo
-from tests.sim.scenarios import steady_replica
-from tests.sim.script import DeploymentScript, Script
-from tests.sim.standin import ROOT, running_standin
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.process import ROOT, running_standin
+from tests.support.standin.scenarios import steady_replica
+from tests.support.standin.script import DeploymentScript, Script
 
 DEADLINE_S = 150.0
 # One at a time, 20 ms each, and never a stall: 50 a second.

@@ -11,9 +11,9 @@ from probes.cluster_probe import ClusterProbe
 from probes.dashboard import Dashboard
 from scalelag.record.clock import Clock
 from scalelag.record.evidence_rows import ClusterSnapshot
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.script import HEAD_NODE_ID, Fault, ReplicaScript
-from tests.sim.standin import Standin, running_standin
+from tests.support.standin.process import Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.script import HEAD_NODE_ID, Fault, ReplicaScript
 
 STOP_DEADLINE_S = 20.0
 INTERVAL_S = 0.05

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.sim.http_echo import running_echo
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import ROOT, running_standin
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.process import ROOT, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 STEPPED = str(ROOT / "locustfiles" / "stepped.py")
 # Two replicas where the minimum is one: the scale-down is never over.

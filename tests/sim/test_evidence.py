@@ -11,7 +11,7 @@ from probes.serve_state import parse_payload
 from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import LogEvent, NodeClock, NoLog
 from scalelag.record.rows import Transition
-from tests.sim.log_server import Fault, Node, running_log_server
+from tests.support.servers.log_server import Fault, Node, running_log_server
 
 CONTROLLER = "serve/controller_77.log"
 HEAD = "controller 77"

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tests.sim.grpc_server import (
+from tests.sim.test_streams import run, table_of
+from tests.support.servers.grpc_server import (
     BETWEEN_S,
     FIRST_S,
     NEVER_S,
@@ -19,10 +20,9 @@ from tests.sim.grpc_server import (
     GrpcServer,
     running_grpc_server,
 )
-from tests.sim.http_echo import Echo, running_echo
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import ROOT, Standin, running_standin
-from tests.sim.test_streams import run, table_of
+from tests.support.servers.http_echo import Echo, running_echo
+from tests.support.standin.process import ROOT, Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 CLOCKS_S = 0.002
 TYPICAL_S = 0.005
@@ -216,7 +216,7 @@ def test_a_message_in_json_is_made_by_generated_code(standin, echo, server, tmp_
     before = len(server.calls())
 
     errors = asked_with_json(
-        tmp_path, standin, echo, server.address, "--grpc-module", "tests.sim.cases_pb2"
+        tmp_path, standin, echo, server.address, "--grpc-module", "tests.support.servers.cases_pb2"
     )
 
     assert errors == [None] * 2
@@ -231,7 +231,7 @@ def test_a_message_in_json_is_made_by_what_the_server_tells_of_itself(standin, e
         assert [call["message"] for call in server.calls()] == [b"\x0a\x05hello".hex()] * 2
 
 
-MODULE = ["--grpc-module", "tests.sim.cases_pb2"]
+MODULE = ["--grpc-module", "tests.support.servers.cases_pb2"]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from scalelag.cli.doctor import doctor
-from tests.sim.http_echo import running_echo
-from tests.sim.scenarios import steady_replica
-from tests.sim.script import DeploymentScript, Script
-from tests.sim.standin import ROOT, running_standin
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.process import ROOT, running_standin
+from tests.support.standin.scenarios import steady_replica
+from tests.support.standin.script import DeploymentScript, Script
 
 PUSH_INTERVAL = "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S"
 SLOW_PUSH = {"metrics_interval_s": 10.0, "look_back_period_s": 20.0, "upscale_delay_s": 2.0}

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,9 +24,10 @@ from scalelag.record.run_dir import (
     RecordedRun,
     load_run,
 )
-from tests.sim.http_echo import Arrival, Echo, running_echo
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import ROOT, Standin, running_standin
+from tests.support.ports import free_port
+from tests.support.servers.http_echo import Arrival, Echo, running_echo
+from tests.support.standin.process import ROOT, Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 RUN_DEADLINE_S = 90.0
 CLOCKS_S = 0.002
@@ -101,7 +101,7 @@ def started(
     """A Locust process; whatever is left of it when the block ends is killed."""
     out = out or folder / "runs"
     command = [sys.executable, "-m", "locust", "-f", locustfile, "--headless", "--drain", "0"]
-    port = str(_free_port())  # else workers of any other Locust on this machine would join ours
+    port = str(free_port())  # else workers of any other Locust on this machine would join ours
     command += ["--master-bind-port", port, "--master-port", port, "--out", str(out), *arguments]
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
@@ -119,12 +119,6 @@ def started(
         with suppress(ProcessLookupError):  # it may have gone, with its workers
             os.killpg(process.pid, signal.SIGKILL)  # the session that it leads is ours
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

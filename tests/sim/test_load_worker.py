@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from tests.sim.standin import ROOT
+from tests.support.standin.process import ROOT
 
 MODULE = "scalelag.cluster.ray_job.worker_main"
 # As an actor does: it starts the process and waits for it.

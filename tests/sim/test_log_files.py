@@ -10,7 +10,7 @@ from probes.logs.log_files import Limits, LogFile, LogReader, SpentError, Unread
 from probes.logs.node_clocks import node_clock
 from probes.logs.node_pings import ping_node, ping_numbers
 from probes.logs.replica_heads import read_head
-from tests.sim.log_server import Fault, Node, running_log_server
+from tests.support.servers.log_server import Fault, Node, running_log_server
 
 LOG = LogFile("n1", "serve/replica.log")
 NEVER = 10_000_000

@@ -6,9 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.sim.payload import payload_at
-from tests.sim.scenarios import one_deployment, random_script, steady_replica
-from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script, StatusOverride
+from tests.support.standin.payload import payload_at
+from tests.support.standin.scenarios import one_deployment, random_script, steady_replica
+from tests.support.standin.script import (
+    DeploymentScript,
+    Fault,
+    ReplicaScript,
+    Script,
+    StatusOverride,
+)
 
 # Ray 2.60.0 while a deployment went from 1 to 4 replicas.
 REAL_BODY = json.loads(Path(__file__).with_name("serve_2_60.json").read_text(encoding="utf-8"))

@@ -20,9 +20,15 @@ from scalelag.cluster.preflight import (
 )
 from scalelag.cluster.room import look_for_room
 from scalelag.errors import EXIT_TARGET, TargetError, UsageError
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script, StatusOverride
-from tests.sim.standin import running_standin
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.script import (
+    DeploymentScript,
+    Fault,
+    ReplicaScript,
+    Script,
+    StatusOverride,
+)
 
 FOREVER_S = 1e6
 TOKEN = "correct-horse-battery-staple"

@@ -15,9 +15,9 @@ from reports.model.steps import StepReport
 from scalelag.plan.stages import parse_plan
 from scalelag.record.rows import Gap, Poll, Row, Transition
 from scalelag.record.run_dir import RowWriter
-from tests.sim.scenarios import random_script
-from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script, Truth
-from tests.sim.standin import running_standin
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import random_script
+from tests.support.standin.script import DeploymentScript, Fault, ReplicaScript, Script, Truth
 
 DURATION_S = 15.0
 PLAN = parse_plan("1rps:3s,10rps:6s,1rps:6s")  # the steps of random_script: at 20 and at 60 %

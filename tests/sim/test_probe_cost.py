@@ -12,8 +12,8 @@ import pytest
 
 from probes.dashboard import Dashboard
 from probes.replica_probe import measure_baseline
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import ROOT, Standin, running_standin
+from tests.support.standin.process import ROOT, Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 REPLICAS = 1000
 BUDGET_RATIO = 0.02

@@ -12,9 +12,9 @@ from reports.analysis.lag.step_lag import step_lag
 from reports.analysis.lag.timeline import build_timeline
 from scalelag.plan.stages import parse_plan
 from scalelag.record.rows import ControllerRestart, Gap, Poll, StatusChange, Transition
-from tests.sim.scenarios import one_deployment, random_script, steady_replica
-from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script
-from tests.sim.standin import running_standin
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import one_deployment, random_script, steady_replica
+from tests.support.standin.script import DeploymentScript, Fault, ReplicaScript, Script
 
 KEY = "default/Model"
 SECRET = "correct-horse-battery-staple"

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.sim.standin import ROOT
 from tests.sim.test_load import RUN_DEADLINE_S, assert_ran, echo, sent_to, standin, started, target
+from tests.support.standin.process import ROOT
 
 __all__ = ["echo", "standin", "target"]
 

@@ -12,10 +12,16 @@ from typing import Any
 
 import pytest
 
-from tests.sim.http_echo import Echo, running_echo
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script, StatusOverride
-from tests.sim.standin import ROOT, Standin, running_standin
+from tests.support.servers.http_echo import Echo, running_echo
+from tests.support.standin.process import ROOT, Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.script import (
+    DeploymentScript,
+    Fault,
+    ReplicaScript,
+    Script,
+    StatusOverride,
+)
 
 DEADLINE_S = 90.0
 READY = one_deployment(steady_replica())

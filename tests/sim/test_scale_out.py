@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,9 +17,10 @@ import psutil
 import pytest
 
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE, RecordedRun, load_run
-from tests.sim.http_echo import Echo, running_echo
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import ROOT, Standin, running_standin
+from tests.support.ports import free_port
+from tests.support.servers.http_echo import Echo, running_echo
+from tests.support.standin.process import ROOT, Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 RUN_DEADLINE_S = 90.0
 STEPPED = str(ROOT / "locustfiles" / "stepped.py")
@@ -49,7 +49,7 @@ class Load:
     def __init__(self, folder: Path, echo: Echo, standin: Standin) -> None:
         self._folder = folder
         self._target = ["--host", echo.url, "--dashboard", standin.url, "--drain", "0"]
-        self._port = str(_free_port())
+        self._port = str(free_port())
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def lead(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -108,12 +108,6 @@ class Load:
     @property
     def report(self) -> dict[str, Any]:
         return json.loads((self._path / REPORT_FILE).read_bytes())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

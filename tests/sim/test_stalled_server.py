@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.sim.http_echo import running_echo
 from tests.sim.test_load import Run, assert_ran, standin, started
+from tests.support.servers.http_echo import running_echo
 
 __all__ = ["standin"]
 

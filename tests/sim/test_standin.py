@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.sim.scenarios import one_deployment, random_script, steady_replica
-from tests.sim.script import HEAD_NODE_ID, Fault, ReplicaScript
-from tests.sim.standin import Standin, running_standin
+from tests.support.standin.process import Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, random_script, steady_replica
+from tests.support.standin.script import HEAD_NODE_ID, Fault, ReplicaScript
 
 APPLICATIONS = "/api/serve/applications/"
 DEADLINE_S = 20.0

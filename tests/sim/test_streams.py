@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from scalelag.record.run_dir import REQUESTS_FILE, RUN_FILE
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import ROOT, Standin, running_standin
-from tests.sim.stream_server import Streamed, StreamServer, running_stream_server
+from tests.support.servers.stream_server import Streamed, StreamServer, running_stream_server
+from tests.support.standin.process import ROOT, Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 RUN_DEADLINE_S = 90.0
 CLOCKS_S = 0.002

@@ -1,4 +1,4 @@
-"""The TCP proxy of tests/faults, before a plain HTTP server that notes what reaches it."""
+"""The TCP proxy of tools/diagnosis, before a plain HTTP server that notes what reaches it."""
 
 import socket
 import threading
@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.sim.http_echo import running_echo
+from tests.support.servers.http_echo import running_echo
 from tools.diagnosis.tcp_proxy import TcpProxy
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"

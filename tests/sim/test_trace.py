@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.sim.http_echo import Echo, running_echo
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import Standin, running_standin
 from tests.sim.test_load import (
     RUN_DEADLINE_S,
     Run,
@@ -19,6 +16,9 @@ from tests.sim.test_load import (
     sent_to,
     started,
 )
+from tests.support.servers.http_echo import Echo, running_echo
+from tests.support.standin.process import Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 LATE_S = 0.1
 """Half of all requests come within this of their time, however busy the machine is."""

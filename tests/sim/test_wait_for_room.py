@@ -9,8 +9,8 @@ from probes.dashboard import Dashboard
 from scalelag.cluster.preflight import Patience
 from scalelag.cluster.room import await_room
 from scalelag.errors import EXIT_TARGET, TargetError
-from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script
-from tests.sim.standin import running_standin
+from tests.support.standin.process import running_standin
+from tests.support.standin.script import DeploymentScript, Fault, ReplicaScript, Script
 
 MODEL = "default/Model"
 

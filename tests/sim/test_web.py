@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.sim.locust_page import free_port, page_on_standin
+from tests.support.locust_page import page_on_standin
+from tests.support.ports import free_port
 
 
 @pytest.fixture

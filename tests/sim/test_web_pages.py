@@ -6,11 +6,13 @@ import zipfile
 import msgspec
 import pytest
 
-from tests.sim.http_echo import running_echo
-from tests.sim.locust_page import ROOT, free_port, page_on_standin, running_page, wait_for
-from tests.sim.scenarios import random_script, steady_replica
-from tests.sim.script import DeploymentScript, Fault, ReplicaScript, Script
 from tests.sim.test_tls import certificate  # noqa: F401  a fixture
+from tests.support.locust_page import ROOT, page_on_standin, running_page
+from tests.support.ports import free_port
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.scenarios import random_script, steady_replica
+from tests.support.standin.script import DeploymentScript, Fault, ReplicaScript, Script
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 

@@ -4,7 +4,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.sim.locust_page import free_port, page_on_standin, running_worker, wait_for
+from tests.support.locust_page import page_on_standin, running_worker
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 
 TESTS = (("20rps:2s,40rps:2s", [20, 20, 40, 40]), ("10rps:2s", [10, 10]))
 """Steps, and what is due in each second."""

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.standin import ROOT, Standin, running_standin
 from tests.sim.test_streams import run, table_of
-from tests.sim.websocket_server import NEVER_S, WebSocketServer, running_websocket_server
+from tests.support.servers.websocket_server import (
+    NEVER_S,
+    WebSocketServer,
+    running_websocket_server,
+)
+from tests.support.standin.process import ROOT, Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 THEIRS = """
 import itertools

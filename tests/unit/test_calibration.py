@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from step_facts import KEY, ZERO_S, run
 
 from reports.analysis.analyse import analyse
 from reports.analysis.calibration import ALONE, calibration_of, hold_for, judge_stage, next_load
@@ -20,6 +19,7 @@ from reports.model.steps import Replicas
 from reports.render.terminal.calibration import print_calibration, render_json_calibration
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns
+from tests.support.built.step_facts import KEY, ZERO_S, run
 
 SLO = parse_slo("p95<200ms")
 

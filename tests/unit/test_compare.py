@@ -6,7 +6,6 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from made_report import report_of
 
 from reports.analysis.comparing.compare import compare
 from reports.analysis.comparing.rank_tests import grouped_effect, holm, paired_effect
@@ -15,6 +14,7 @@ from reports.model.load import LoadStepReport
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, Replicas, ScaleDown, ScaleUp, StepReport
 from scalelag.errors import UsageError
+from tests.support.built.made_report import report_of
 
 A = [10.2, 9.8, 12.1, 11.0, 10.6, 9.9, 13.0, 10.4]
 B = [12.5, 11.1, 14.0, 13.9, 12.2, 12.4, 14.8, 11.9]

@@ -3,7 +3,14 @@
 import msgspec
 import numpy as np
 import pytest
-from step_facts import (
+
+from reports.analysis.diagnosis.weigh import diagnosed, failure_report, leading, step_findings
+from reports.analysis.lag.timeline import Look
+from reports.model.causes import Evidence, Finding
+from reports.model.steps import Phase
+from scalelag.record.rows import ProxyChange, StatusChange
+from scalelag.record.run_info import TargetInfo
+from tests.support.built.step_facts import (
     FIRST,
     FLOOR,
     KEY,
@@ -16,13 +23,6 @@ from step_facts import (
     requests,
     snapshot,
 )
-
-from reports.analysis.diagnosis.weigh import diagnosed, failure_report, leading, step_findings
-from reports.analysis.lag.timeline import Look
-from reports.model.causes import Evidence, Finding
-from reports.model.steps import Phase
-from scalelag.record.rows import ProxyChange, StatusChange
-from scalelag.record.run_info import TargetInfo
 
 LATE = {"total_s": 12.0}
 OURS = {"{'CPU': 1.0}": 1}

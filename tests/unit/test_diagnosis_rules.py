@@ -2,7 +2,20 @@
 
 import msgspec
 import pytest
-from step_facts import (
+
+from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.diagnosis.replica_rules import (
+    BOUNDS,
+    CONFIGURED_DELAY,
+    HEALTH_CHECK,
+    SLOW_INIT,
+)
+from reports.analysis.diagnosis.rule import finding_of
+from reports.analysis.lag.timeline import Look, Timeline
+from reports.model.intervals import longer_than
+from reports.model.steps import DelayReport, FloorReport, Phase
+from scalelag.record.rows import ControllerRestart, Gap, ProxyChange, StatusChange
+from tests.support.built.step_facts import (
     BEGUN_S,
     ENDED_S,
     FIRST,
@@ -19,19 +32,6 @@ from step_facts import (
     requests,
     snapshot,
 )
-
-from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
-from reports.analysis.diagnosis.replica_rules import (
-    BOUNDS,
-    CONFIGURED_DELAY,
-    HEALTH_CHECK,
-    SLOW_INIT,
-)
-from reports.analysis.diagnosis.rule import finding_of
-from reports.analysis.lag.timeline import Look, Timeline
-from reports.model.intervals import longer_than
-from reports.model.steps import DelayReport, FloorReport, Phase
-from scalelag.record.rows import ControllerRestart, Gap, ProxyChange, StatusChange
 
 ALL_RULES = (NETWORK, RESOURCES, STATE_SYNC, HEALTH_CHECK, SLOW_INIT, BOUNDS)
 LATE = {"total_s": 12.0}

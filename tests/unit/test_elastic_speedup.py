@@ -2,7 +2,6 @@
 
 import msgspec
 import pytest
-from made_report import report_of
 
 from reports.analysis.comparing.elastic_speedup import (
     elastic_figures,
@@ -14,6 +13,7 @@ from reports.model.elasticity import ElasticityReport
 from reports.model.intervals import Span
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, Replicas, ScaleDown, ScaleUp
+from tests.support.built.made_report import report_of
 
 
 def exact(value: float) -> Span:

@@ -2,11 +2,11 @@
 
 import msgspec
 import pytest
-from test_summary import ZERO_S, info, recorded, report_of, requests, watch
 
 from reports.analysis.validity import Problem, invalid_through
 from scalelag.record.rows import NO_ANSWER_IN_TIME, Gap
 from scalelag.record.run_info import EarlierTry, RunInfo
+from tests.unit.test_summary import ZERO_S, info, recorded, report_of, requests, watch
 
 
 def blind(reason, *spans):

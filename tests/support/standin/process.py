@@ -1,8 +1,8 @@
 """A stand-in for the dashboard of a Ray cluster with Serve, in a process of its own.
 
-As a command, `python -m tests.sim.standin SCRIPT.json` prints one JSON line (`Ready`) when it
-listens and ends when its standard input closes. In tests, `running_standin(script)` starts and
-stops that process.
+As a command, `python -m tests.support.standin.process SCRIPT.json` prints one JSON line
+(`Ready`) when it listens and ends when its standard input closes. In tests, `running_standin(script)`
+starts and stops that process.
 """
 
 import http.client
@@ -18,11 +18,11 @@ from typing import Final
 
 import msgspec
 
-from tests.sim.cluster import Cluster, Control, Stats
-from tests.sim.script import Fault, Script, Truth, truth_of
-from tests.sim.server import Door, Server
+from tests.support.standin.cluster import Cluster, Control, Stats
+from tests.support.standin.script import Fault, Script, Truth, truth_of
+from tests.support.standin.server import Door, Server
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 START_DEADLINE_S: Final = 30.0
 STOP_DEADLINE_S: Final = 10.0
 REQUEST_TIMEOUT_S: Final = 10.0
@@ -90,7 +90,7 @@ def running_standin(script: Script) -> Iterator[Standin]:
         path = Path(folder) / "script.json"
         path.write_bytes(msgspec.json.encode(script))
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sim.standin", str(path)],
+            [sys.executable, "-m", "tests.support.standin.process", str(path)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -5,8 +5,8 @@ import time
 
 import msgspec
 
-from tests.sim.payload import payload_at
-from tests.sim.script import Fault, Script, state_at
+from tests.support.standin.payload import payload_at
+from tests.support.standin.script import Fault, Script, state_at
 
 
 class Stats(msgspec.Struct, frozen=True):

@@ -4,7 +4,6 @@
 """
 
 import msgspec
-from drawn import HOSTILE, charts, curve
 
 from reports.model.charts import Analysis
 from reports.model.intervals import Span, longer_than
@@ -20,6 +19,7 @@ from reports.model.steps import (
     StepReport,
 )
 from scalelag.record.run_info import LintFinding, Versions
+from tests.support.built.drawn import HOSTILE, charts, curve
 
 HOSTILE_KEY = f"{HOSTILE}/Proxy\x1b[31m\u202e"
 EDGES_S = (0.0, 20.0, 50.0, 80.0, 110.0, 140.0)

@@ -1,8 +1,13 @@
 """An analysis with what logs tell: exact phases, floors, causes with evidence, failed requests."""
 
 import msgspec
-from drawn import charts
-from samples import (
+
+from reports.model.causes import Evidence, EvidenceReport, FailureReport, Finding
+from reports.model.charts import Analysis
+from reports.model.intervals import Span
+from reports.model.steps import DelayReport, FloorReport, Phase, PhaseName, PhasePart
+from tests.support.built.drawn import charts
+from tests.support.built.samples import (
     CENSORED,
     END,
     HOSTILE_KEY,
@@ -14,11 +19,6 @@ from samples import (
     report,
     span,
 )
-
-from reports.model.causes import Evidence, EvidenceReport, FailureReport, Finding
-from reports.model.charts import Analysis
-from reports.model.intervals import Span
-from reports.model.steps import DelayReport, FloorReport, Phase, PhaseName, PhasePart
 
 FLOOR = FloorReport(detect_s=0.5, delay_s=2.0, loop_s=0.3, replica_s=1.6, worst_s=6.0)
 CONFIG = {

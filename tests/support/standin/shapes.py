@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from tests.sim.script import HEAD_NODE_ID, DeploymentScript, Script, has_come, state_at
+from tests.support.standin.script import HEAD_NODE_ID, DeploymentScript, Script, has_come, state_at
 
 CONTROL_LOOP_S: Final = 0.106  # 0.1 s of sleep, and the work of a small cluster
 

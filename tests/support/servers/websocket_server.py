@@ -1,7 +1,8 @@
 """A WebSocket endpoint that does what the first part of a path says: `/good/17`.
 
-As a command, `python -m tests.sim.websocket_server` prints its URL when it listens and ends when its
-standard input closes. `/-/healthz` is answered over HTTP, and `/log` tells the paths that have come.
+As a command, `python -m tests.support.servers.websocket_server` prints its URL
+when it listens and ends when its standard input closes. `/-/healthz` is answered
+over HTTP, and `/log` tells the paths that have come.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from tests.sim.standin import ROOT
+from tests.support.standin.process import ROOT
 
 DEADLINE_S: Final = 10.0
 NEVER_S: Final = 1.0
@@ -150,7 +151,7 @@ _UPGRADE = {
 @contextmanager
 def running_websocket_server() -> Iterator[WebSocketServer]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.sim.websocket_server"]
+    command = [sys.executable, "-m", "tests.support.servers.websocket_server"]
     server = WebSocketServer(
         Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True)
     )

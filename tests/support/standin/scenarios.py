@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tests.sim.script import DeploymentScript, ReplicaScript, Script
+from tests.support.standin.script import DeploymentScript, ReplicaScript, Script
 
 
 def steady_replica(replica_id: str = "aaaaaaaa") -> ReplicaScript:

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tests.sim.cluster import Cluster, Control
-from tests.sim.script import Fault
-from tests.sim.shapes import (
+from tests.support.standin.cluster import Cluster, Control
+from tests.support.standin.script import Fault
+from tests.support.standin.shapes import (
     cluster_status_body,
     nodes_body,
     nodes_summary_body,

@@ -5,9 +5,6 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from perturbed import perturbed
-from samples import HOSTILE, HOSTILE_KEY
-from stored_runs import RUNS, recorded
 
 from reports.analysis.analyse import analyse
 from reports.analysis.comparing.compare import compare
@@ -18,6 +15,9 @@ from reports.model.report import Report
 from reports.render.html.comparison_page import render_html_comparison
 from reports.render.html.shell import Script
 from scalelag.record.run_dir import RecordedRun
+from tests.support.built.perturbed import perturbed
+from tests.support.built.samples import HOSTILE, HOSTILE_KEY
+from tests.support.stored_runs import RUNS, recorded
 
 KEY = "default/Sleeper"
 

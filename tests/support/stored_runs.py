@@ -13,7 +13,7 @@ from reports.analysis.gates import parse_gate
 from reports.model.charts import Analysis
 from scalelag.record.run_dir import RecordedRun, load_run
 
-STORED = Path(__file__).parent / "stored"
+STORED = Path(__file__).parents[1] / "golden" / "stored"
 RUNS = ("demo", "node-started")
 
 

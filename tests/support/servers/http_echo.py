@@ -1,10 +1,10 @@
 """A fast HTTP endpoint that notes what reaches it, in a process of its own.
 
-As a command, `python -m tests.sim.http_echo` prints its URL when it listens and ends when its
-standard input closes. In tests, `running_echo()` starts and stops that process. What it does is in
-the path: `/delay/0.2` answers after 0.2 s, `/never` does not answer, `/status/500` answers so,
-`/drip/0.3` sends a byte every 0.3 s and does not come to an end, `/one/0.01/10/5` is served one at a
-time, 0.01 s each, and from 10 s after the first of them not at all for 5 s;
+As a command, `python -m tests.support.servers.http_echo` prints its URL when it listens and ends
+when its standard input closes. In tests, `running_echo()` starts and stops that process. What it
+does is in the path: `/delay/0.2` answers after 0.2 s, `/never` does not answer, `/status/500`
+answers so, `/drip/0.3` sends a byte every 0.3 s and does not come to an end, `/one/0.01/10/5` is
+served one at a time, 0.01 s each, and from 10 s after the first of them not at all for 5 s;
 `/echo/log` tells what has come so far, and what comes there or to `/-/healthz` is not noted.
 """
 
@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from tests.sim.standin import ROOT
+from tests.support.standin.process import ROOT
 
 UNNOTED: Final = (b"/-/healthz", b"/echo/log")
 DEADLINE_S: Final = 10.0
@@ -197,7 +197,7 @@ class Echo:
 @contextmanager
 def running_echo() -> Iterator[Echo]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.sim.http_echo"]
+    command = [sys.executable, "-m", "tests.support.servers.http_echo"]
     echo = Echo(Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True))
     try:
         yield echo

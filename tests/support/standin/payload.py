@@ -6,7 +6,7 @@ Shapes and values as seen on Ray 2.60.0. Fields that Ray has not set are absent,
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from tests.sim.script import (
+from tests.support.standin.script import (
     DeploymentScript,
     Fault,
     ReplicaScript,
@@ -15,7 +15,7 @@ from tests.sim.script import (
     last_restart,
     state_at,
 )
-from tests.sim.shapes import (
+from tests.support.standin.shapes import (
     as_2_10,
     controller_info,
     deployment_config,

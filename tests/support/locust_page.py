@@ -3,21 +3,21 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from tests.sim.http_echo import running_echo
-from tests.sim.scenarios import one_deployment, steady_replica
-from tests.sim.script import Script
-from tests.sim.standin import ROOT, running_standin
+from tests.support.ports import free_port
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.process import ROOT, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.script import Script
+from tests.support.waiting import wait_for
 
 STEPPED = str(ROOT / "locustfiles" / "stepped.py")
 
@@ -106,21 +106,6 @@ class LocustPage:
     def runs(self) -> list[dict[str, Any]]:
         """run.json of each run, those that are closed only."""
         return [json.loads((path / "run.json").read_bytes()) for path in self.run_dirs]
-
-
-def wait_for(condition: Callable[[], object], what: str, deadline_s: float = 30.0) -> Any:
-    """The first truthy result of `condition`."""
-    ends_s = time.monotonic() + deadline_s
-    while not (found := condition()):
-        assert time.monotonic() < ends_s, f"not within {deadline_s:g} s: {what}"
-        time.sleep(0.02)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

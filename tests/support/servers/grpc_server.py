@@ -1,7 +1,8 @@
 """A gRPC endpoint that does what the method of `/scalelag.Cases/<Method>` says.
 
-As a command, `python -m tests.sim.grpc_server [--reflection]` prints its address when it listens and
-ends when its standard input closes. Messages are bytes to it. `Log` tells the calls that have come.
+As a command, `python -m tests.support.servers.grpc_server [--reflection]` prints its address
+when it listens and ends when its standard input closes. Messages are bytes to it.
+`Log` tells the calls that have come.
 """
 
 import json
@@ -18,8 +19,8 @@ from typing import Any, Final
 import grpc
 from grpc_reflection.v1alpha import reflection
 
-from tests.sim import cases_pb2  # noqa: F401  what reflection tells
-from tests.sim.standin import ROOT
+from tests.support.servers import cases_pb2  # noqa: F401  what reflection tells
+from tests.support.standin.process import ROOT
 
 SERVICE: Final = "scalelag.Cases"
 NEVER_S: Final = 1.0
@@ -129,7 +130,7 @@ class GrpcServer:
 @contextmanager
 def running_grpc_server(*options: str) -> Iterator[GrpcServer]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.sim.grpc_server", *options]
+    command = [sys.executable, "-m", "tests.support.servers.grpc_server", *options]
     server = GrpcServer(Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True))
     try:
         yield server

@@ -1,9 +1,9 @@
 """An HTTP endpoint that streams what a script says, byte by byte, and notes when it wrote each token.
 
-As a command, `python -m tests.sim.stream_server` prints its URL when it listens and ends when its
-standard input closes. The first part of a request's path names the script, the rest is free:
-`/good/17`. What `/` and `/v1/chat/completions` get is `good`; `/-/healthz` is answered, and `/log`
-tells what has come, and what was written when.
+As a command, `python -m tests.support.servers.stream_server` prints its URL when it listens and
+ends when its standard input closes. The first part of a request's path names the script, the rest
+is free: `/good/17`. What `/` and `/v1/chat/completions` get is `good`; `/-/healthz` is answered,
+and `/log` tells what has come, and what was written when.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from tests.sim.standin import ROOT
+from tests.support.standin.process import ROOT
 
 DEADLINE_S: Final = 10.0
 
@@ -245,7 +245,7 @@ class StreamServer:
 @contextmanager
 def running_stream_server() -> Iterator[StreamServer]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.sim.stream_server"]
+    command = [sys.executable, "-m", "tests.support.servers.stream_server"]
     server = StreamServer(Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True))
     try:
         yield server

@@ -1,0 +1,1 @@
+"""Real clusters of Ray Serve."""

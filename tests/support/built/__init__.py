@@ -1,0 +1,1 @@
+"""Runs, analyses and reports made by hand."""

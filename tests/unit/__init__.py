@@ -1,0 +1,1 @@
+"""Pure code, properties for arithmetic, and the tests of the house."""

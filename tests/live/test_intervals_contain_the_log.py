@@ -7,6 +7,7 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from scalelag.record.run_dir import load_run
+from tests.live.conftest import valid_run
 from tests.live.controller_log import ControllerLog
 
 # The log has milliseconds, cut off; and the controller writes its line, then changes its state (or
@@ -25,7 +26,20 @@ APPS = {
 )
 def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dashboard, app, plan):
     arguments = [item for pair in APPS[app] for item in ("--app-arg", pair)]
-    command, output = valid_run(on_cluster, "--app", app, *arguments, "--steps", plan)
+    command, code, output = valid_run(
+        on_cluster,
+        "run",
+        "--app",
+        app,
+        *arguments,
+        "--steps",
+        plan,
+        "--out",
+        "runs",
+        "--drain",
+        "30",
+    )
+    assert code == 0, output
     log = ControllerLog(dashboard)
     run = load_run(command.run_dirs[-1])
     widest_s = widest(run)
@@ -45,17 +59,6 @@ def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dash
     expected = {"Sleeper"} if app == "sleeper" else {"Fast", "Slow"}
     assert expected <= up_and_down, output
     assert len(checked) >= 2, output
-
-
-def valid_run(on_cluster, *arguments):
-    """Run; once more where this machine's two shared cores made the load late (exit 5)."""
-    for _ in range(3):
-        command = on_cluster("run", *arguments, "--out", "runs", "--drain", "30")
-        code, output = command.wait()
-        if code != 5 or "the load generator was too slow" not in output:
-            break
-    assert code == 0, output
-    return command, output
 
 
 def widest(run):

@@ -176,21 +176,20 @@ def perform_all(wanted: Sequence[Injection], folder: Path) -> Iterator[Outcome]:
 
 
 def attempt(injection: Injection, shared: Reach, folder: Path) -> Outcome:
-    """The run, made on a machine that has room for it; again where it had not.
+    """Make the run; again, on a calmer machine, if it went wrong on one that had no room for it.
 
     Cluster and load share this machine with whatever else runs here. A load generator that was too
     late makes the run invalid, and a controller that gets no CPU time stands still like one that
     is stopped: both would be found rightly, and are not what is tried here.
     """
     for number in range(1, TRIES + 1):
-        wait_for_calm()
+        if number > 1:
+            wait_for_calm()
         begun_s, waited_s = time.monotonic(), cpu_wait_s()
         outcome = perform(injection, shared, folder / f"{injection.name}-{number}")
         waited_ratio = (cpu_wait_s() - waited_s) / (time.monotonic() - begun_s)
-        if (
-            not (waited_ratio > CROWDED or outcome.report.invalid_through == "load")
-            or number == TRIES
-        ):
+        crowded = waited_ratio > CROWDED or outcome.report.invalid_through == "load"
+        if outcome.right or not crowded or number == TRIES:
             break
         sys.stdout.write(f"{injection.name}: the machine was busy with other work; once more\n")
     return outcome

@@ -58,6 +58,18 @@ def gcs_server_pid(dashboard: Dashboard) -> int:
     raise FaultToolError(f"no gcs_server of {dashboard.url} (session {session}) on this machine")
 
 
+def dashboard_pid(dashboard: Dashboard) -> int:
+    """Pid of the process that answers as the dashboard, which must run on this machine."""
+    session = session_name(dashboard)
+    for process in psutil.process_iter(["cmdline"]):
+        arguments = process.info["cmdline"] or []
+        if any(one.endswith("dashboard/dashboard.py") for one in arguments) and any(
+            session in one for one in arguments
+        ):
+            return process.pid
+    raise FaultToolError(f"no dashboard of session {session} on this machine")
+
+
 @contextlib.contextmanager
 def stopped(pid: int) -> Generator[None]:
     """SIGSTOP until the block ends; the process goes on afterwards, whatever happens.

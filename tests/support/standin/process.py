@@ -1,18 +1,20 @@
-"""A stand-in for the dashboard of a Ray cluster with Serve, in a process of its own.
+"""A stand-in for the dashboard of a Ray cluster with Serve, in another process.
 
-As a command, `python -m tests.support.standin.process SCRIPT.json` prints one JSON line
-(`Ready`) when it listens and ends when its standard input closes. In tests, `running_standin(script)`
-starts and stops that process.
+One process plays all scripts that a process of tests wants, each at ports of its own and with a
+clock of its own; `running_standin(script)` begins and ends one. As a command,
+`python -m tests.support.standin.process` reads an `Order` a line and answers each with a line; it
+ends when its standard input closes.
 """
 
+import atexit
 import http.client
-import os
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +25,19 @@ from tests.support.standin.script import Fault, Script, Truth, truth_of
 from tests.support.standin.server import Door, Server
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-START_DEADLINE_S: Final = 30.0
 STOP_DEADLINE_S: Final = 10.0
 REQUEST_TIMEOUT_S: Final = 10.0
 
 
+class Order(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Play `script`, or end the one whose control port is `end`."""
+
+    script: Script | None = None
+    end: int = 0
+
+
 class Ready(msgspec.Struct, frozen=True):
-    """What the process says once it listens; `control_port` meets no faults."""
+    """Where a script is played; `control_port` meets no faults."""
 
     url: str
     zero_s: float
@@ -83,66 +91,87 @@ class Standin:
         return answer
 
 
-@contextmanager
-def running_standin(script: Script) -> Iterator[Standin]:
-    """Play `script` in a process of its own, from now until the block ends."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "script.json"
-        path.write_bytes(msgspec.json.encode(script))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.standin.process", str(path)],
+class Player:
+    """The one process that plays all scripts of this process of tests, each at ports of its own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.standin.process"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the tests, which then close its input
         )
+        self._one_at_a_time = threading.Lock()
+        atexit.register(self._stop)
+
+    def play(self, script: Script) -> Ready:
+        """Begin to play `script` now."""
+        return msgspec.json.decode(self._ask(Order(script=script)), type=Ready)
+
+    def end(self, played: Ready) -> None:
+        """End it; nothing listens there afterwards."""
+        self._ask(Order(end=played.control_port))
+
+    def _ask(self, order: Order) -> bytes:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._one_at_a_time:
+            self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the stand-in ended; its exit code: {self._process.poll()}")
+        return answer
+
+    def _stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         try:
-            yield Standin(_wait_until_ready(process))
-        finally:
-            _stop(process)
+            self._process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes]) -> Ready:
-    assert process.stdout is not None
-    descriptor = process.stdout.fileno()
-    os.set_blocking(descriptor, False)
-    deadline_s = time.monotonic() + START_DEADLINE_S
-    said = b""
-    while not said.endswith(b"\n"):
-        if process.poll() is not None or time.monotonic() > deadline_s:
-            raise RuntimeError(f"the stand-in did not start; its exit code: {process.poll()}")
-        try:
-            said += os.read(descriptor, 4096)
-        except BlockingIOError:
-            time.sleep(0.005)
-    return msgspec.json.decode(said, type=Ready)
+@cache
+def player() -> Player:
+    """Return the process that plays scripts; it is started once, and ends with this one."""
+    return Player()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.close()
+@contextmanager
+def running_standin(script: Script) -> Iterator[Standin]:
+    """Play `script` from now until the block ends."""
+    ready = player().play(script)
     try:
-        process.wait(STOP_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()
+        yield Standin(ready)
+    finally:
+        player().end(ready)
 
 
-def main(script_path: str) -> None:
-    """Play the script until standard input closes."""
-    script = msgspec.json.decode(Path(script_path).read_bytes(), type=Script)
-    cluster = Cluster(script)
-    server = Server(cluster)
-    door, control_door = Door(server, refuses=True), Door(server, refuses=False)
-    door.start()
-    control_door.start()
-    ready = Ready(url=door.url, zero_s=cluster.zero_s, control_port=control_door.port)
-    sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
-    sys.stdout.flush()
-    sys.stdin.buffer.read()
+def main() -> None:
+    """Play the scripts that come on standard input until it closes."""
+    played: dict[int, tuple[Server, list[Door]]] = {}
+    for line in sys.stdin.buffer:
+        order = msgspec.json.decode(line, type=Order)
+        if order.script is not None:
+            cluster = Cluster(order.script)
+            server = Server(cluster)
+            door, control_door = Door(server, refuses=True), Door(server, refuses=False)
+            door.start()
+            control_door.start()
+            played[control_door.port] = (server, [door, control_door])
+            said = msgspec.json.encode(Ready(door.url, cluster.zero_s, control_door.port))
+        else:
+            server, doors = played.pop(order.end)
+            server.end()
+            for one in doors:
+                one.join()
+            said = b"{}"
+        sys.stdout.buffer.write(said + b"\n")
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -1,5 +1,6 @@
 """The HTTP server of the stand-in: answers as Ray's dashboard does, or as a fault demands."""
 
+import contextlib
 import os
 import select
 import socket
@@ -40,6 +41,28 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
         self.socket.close()
         self.cluster = cluster
+        self.ended = threading.Event()
+        self._connections: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer on a connection, in a thread of its own."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def end(self) -> None:
+        """Close the doors and every connection, as the end of a process would."""
+        self.ended.set()
+        self.cluster.control(
+            Control(script=msgspec.structs.replace(self.cluster.script, faults=()))
+        )
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that went away: some faults make them."""
@@ -64,19 +87,20 @@ class Door(threading.Thread):
         return f"http://127.0.0.1:{self.port}"
 
     def run(self) -> None:
-        """Accept for ever."""
-        while True:
+        """Accept until the server is at its end."""
+        while not self._server.ended.is_set():
             if self._refuses and self._server.cluster.refusing():
                 self._refuse()
             if select.select([self._socket], [], [], WAIT_STEP_S)[0]:
                 self._server.process_request(*self._socket.accept())
+        self._socket.close()
 
     def _refuse(self) -> None:
         """Keep the port but do not listen, so that the system answers "connection refused"."""
         closed = _bound(self.port)
         self._socket.close()
         self._socket = closed
-        while self._server.cluster.refusing():
+        while self._server.cluster.refusing() and not self._server.ended.is_set():
             time.sleep(WAIT_STEP_S)
         self._socket.listen(128)
 

@@ -1,4 +1,4 @@
-"""The real probe, watching a stand-in, as fixtures."""
+"""A stand-in, an endpoint for load, and the real probe that watches the stand-in, as fixtures."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +13,9 @@ from probes.replica_probe import ReplicaProbe
 from probes.tracker import ReplicaTracker
 from scalelag.record.clock import Clock
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
+from tests.support.servers.http_echo import Echo, running_echo
+from tests.support.standin.process import Standin, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 from tests.support.waiting import wait_for
 
 AnyRow = TypeVar("AnyRow", Poll, Transition, StatusChange, Gap, ControllerRestart)
@@ -76,6 +79,26 @@ class Watch:
             self.probe.run()
         except BaseException as error:  # noqa: BLE001  raised again by stop()
             self._error = error
+
+
+@pytest.fixture
+def standin() -> Iterator[Standin]:
+    """A stand-in with one steady replica."""
+    with running_standin(one_deployment(steady_replica())) as standin:
+        yield standin
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    """An endpoint that notes what reaches it."""
+    with running_echo() as echo:
+        yield echo
+
+
+@pytest.fixture
+def target(standin, echo) -> list[str]:
+    """Options that aim a run at both."""
+    return ["--host", echo.url, "--dashboard", standin.url]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tests.sim.test_streams import run, table_of
+from tests.support.locust_run import run, table_of
 from tests.support.servers.grpc_server import (
     BETWEEN_S,
     FIRST_S,

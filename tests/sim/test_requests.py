@@ -5,10 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.sim.test_load import RUN_DEADLINE_S, assert_ran, echo, sent_to, standin, started, target
+from tests.support.locust_run import RUN_DEADLINE_S, assert_ran, sent_to, started
 from tests.support.standin.process import ROOT
-
-__all__ = ["echo", "standin", "target"]
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

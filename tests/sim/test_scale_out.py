@@ -18,9 +18,8 @@ import pytest
 
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE, RecordedRun, load_run
 from tests.support.ports import free_port
-from tests.support.servers.http_echo import Echo, running_echo
-from tests.support.standin.process import ROOT, Standin, running_standin
-from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.servers.http_echo import Echo
+from tests.support.standin.process import ROOT, Standin
 
 RUN_DEADLINE_S = 90.0
 STEPPED = str(ROOT / "locustfiles" / "stepped.py")
@@ -108,18 +107,6 @@ class Load:
     @property
     def report(self) -> dict[str, Any]:
         return json.loads((self._path / REPORT_FILE).read_bytes())
-
-
-@pytest.fixture(scope="module")
-def standin() -> Iterator[Standin]:
-    with running_standin(one_deployment(steady_replica())) as standin:
-        yield standin
-
-
-@pytest.fixture
-def echo() -> Iterator[Echo]:
-    with running_echo() as echo:
-        yield echo
 
 
 @pytest.fixture

@@ -3,19 +3,23 @@
 import numpy as np
 import pytest
 
-from tests.sim.test_load import Run, assert_ran, standin, started
+from tests.support.locust_run import Run, assert_ran, started
 from tests.support.servers.http_echo import running_echo
-
-__all__ = ["standin"]
+from tests.support.standin.process import running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
 
 # One server, 10 ms a request, which stands still from 10 s to 15 s.
 PATH = "/one/0.01/10/5"
 
 
 @pytest.fixture(scope="module")
-def runs(standin, tmp_path_factory) -> dict[str, Run]:
+def runs(tmp_path_factory) -> dict[str, Run]:
     """50 rps for 30 s in the open loop, and one user in the closed loop, side by side."""
-    with running_echo() as one, running_echo() as other:
+    with (
+        running_standin(one_deployment(steady_replica())) as standin,
+        running_echo() as one,
+        running_echo() as other,
+    ):
         folders = [tmp_path_factory.mktemp(name) for name in ("open", "closed")]
         options = ["--dashboard", standin.url, "--path", PATH]
         with (

@@ -1,23 +1,19 @@
 """Streamed answers as the record holds them, beside what the server wrote and when."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from scalelag.record.run_dir import REQUESTS_FILE, RUN_FILE
+from scalelag.record.run_dir import RUN_FILE
+from tests.support.locust_run import run, table_of
 from tests.support.servers.stream_server import Streamed, StreamServer, running_stream_server
 from tests.support.standin.process import ROOT, Standin, running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
 
-RUN_DEADLINE_S = 90.0
 CLOCKS_S = 0.002
 """Load generator and endpoint read the clock of one machine, each in its own way."""
 
@@ -119,29 +115,6 @@ def server() -> Iterator[StreamServer]:
 @pytest.fixture
 def target(standin, server) -> list[str]:
     return ["--host", server.url, "--dashboard", standin.url]
-
-
-def run(folder: Path, *command: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The run directory that `python -m` with these arguments leaves in `folder`."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=RUN_DEADLINE_S,
-        check=False,
-    )
-    (path,) = (folder / "runs").iterdir()
-    assert done.returncode in (0, 5), done.stderr  # 5: the machine was too busy to send on time
-    return path, done
-
-
-def table_of(path: Path) -> pa.Table:
-    """The request rows of the record."""
-    return pa.ipc.open_stream(path / REQUESTS_FILE).read_all()
 
 
 def rows_of(path: Path) -> dict[str, Row]:

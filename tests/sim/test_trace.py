@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.sim.test_load import (
+from tests.support.locust_run import (
     RUN_DEADLINE_S,
     Run,
     assert_ran,
@@ -16,29 +15,10 @@ from tests.sim.test_load import (
     sent_to,
     started,
 )
-from tests.support.servers.http_echo import Echo, running_echo
-from tests.support.standin.process import Standin, running_standin
-from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.servers.http_echo import Echo
 
 LATE_S = 0.1
 """Half of all requests come within this of their time, however busy the machine is."""
-
-
-@pytest.fixture(scope="module")
-def standin() -> Iterator[Standin]:
-    with running_standin(one_deployment(steady_replica())) as standin:
-        yield standin
-
-
-@pytest.fixture
-def echo() -> Iterator[Echo]:
-    with running_echo() as echo:
-        yield echo
-
-
-@pytest.fixture
-def target(standin, echo) -> list[str]:
-    return ["--host", echo.url, "--dashboard", standin.url]
 
 
 def bursts() -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.test_streams import run, table_of
+from tests.support.locust_run import run, table_of
 from tests.support.servers.websocket_server import (
     NEVER_S,
     WebSocketServer,

@@ -203,9 +203,9 @@ def test_bad_usage_is_refused_before_anything_is_started(scalelag):
         "--body-file nothing.json": ["--body-file", "nothing.json"],
         "it is no JSON": ["--json-body", "{broken"],
     }
+    commands = {text: scalelag("run", *arguments) for text, arguments in bad.items()}
     for text, arguments in bad.items():
-        command = scalelag("run", *arguments)
-        code, output = command.wait(30)
+        code, output = commands[text].wait(60)
 
         assert code == 2, (arguments, output)
         assert text in output, (arguments, output)

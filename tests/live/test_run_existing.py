@@ -118,7 +118,7 @@ def test_a_missing_or_wrong_token_is_told_apart(on_cluster, token, words):
     doctor = on_cluster("doctor", RAY_AUTH_TOKEN=token)
 
     for command in (run, doctor):
-        code, output = command.wait(15)
+        code, output = command.wait(40)
         assert code == 3, output
         assert words in " ".join(output.split()), output
     assert run.run_dirs == []
@@ -137,6 +137,6 @@ def test_nothing_at_the_url_and_no_such_deployment_are_named(on_cluster, scalela
         (unknown, "No deployment default/Nobody"),
         (no_app, "No deployment other/Nobody"),
     ):
-        code, output = command.wait(20)
+        code, output = command.wait(40)
         assert code == 3, output
         assert words in output, output

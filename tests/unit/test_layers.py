@@ -26,6 +26,16 @@ LAYERS = (  # top to bottom
     "scalelag.packages",
     "scalelag.errors",
 )
+ROOMS = {  # folders within a layer, each with the folders beside it that it may import
+    "reports.analysis.load": (),
+    "reports.analysis.lag": ("load",),
+    "reports.analysis.diagnosis": ("lag", "load"),
+    "reports.analysis.elasticity": ("lag", "load"),
+    "reports.analysis.charts": ("lag", "load"),
+    "reports.analysis.lint": ("lag", "load"),
+    "reports.analysis.comparing": ("charts",),
+    "scalelag.plugin.worker": (),
+}
 BOTTOM = ("scalelag", "reports")  # the roots of packages that hold several layers, alone
 STARTERS = {"scalelag.__main__": "scalelag.cli"}  # modules that count as part of a layer
 
@@ -126,6 +136,19 @@ def forbidden_own(module: str, target: str) -> str | None:
     here, there = rank(module), rank(target)
     if here is not None and there is not None and there < here:
         return "goes up the layer list"
+    return forbidden_room(module, target)
+
+
+def forbidden_room(module: str, target: str) -> str | None:
+    """Why `module` may not import `target`, in another folder of its layer; None if it may."""
+    room = next((name for name in ROOMS if is_in(module, name)), None)
+    if room is None or is_in(target, room):
+        return None
+    layer = room.rpartition(".")[0]
+    beside = target.removeprefix(f"{layer}.").partition(".")[0]
+    is_folder = is_in(target, layer) and (ROOT / layer.replace(".", "/") / beside).is_dir()
+    if is_folder and beside not in ROOMS[room]:
+        return f"{room} imports only {ROOMS[room] or 'nothing'} of the folders beside it"
     return None
 
 
@@ -208,6 +231,8 @@ KNOWN = frozenset(
         ("probes.replica_probe", "from scalelag.cluster import preflight", "goes up"),
         ("scalelag.record.loader", "from ..cli import main", "goes up"),
         ("scalelag.record.loader", "from .. import plugin", "goes up"),
+        ("reports.analysis.lag.floor", "from ..comparing import history", "folders beside it"),
+        ("reports.analysis.load.slo", "import reports.analysis.lag.timeline", "folders beside it"),
         ("reports.analysis.lag", "from ..render.html import page", "goes up"),
         ("scalelag.errors", "def f():\n    import probes.dashboard", "goes up"),
         ("scalelag.errors", "class A:\n    import probes", "goes up"),

@@ -41,14 +41,16 @@ def register(config) -> None:
 
 def main(path: str) -> None:
     """Print the table. Tiers that ran at once share the time of that run."""
-    runs = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    file = Path(path)
+    lines_of = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    runs = [rows for rows in map(json.loads, lines_of) if rows]
     lines = [f"{'tier':<16}{'tests':>7}{'seconds of tests':>18}{'seconds':>9}"]
     for rows in runs:
         for number, (tier, tests, work_s, lasted_s) in enumerate(rows):
             lasted = f"{lasted_s:.0f}" if number == 0 else '"'
             lines.append(f"{tier:<16}{tests:>7}{work_s:>18.0f}{lasted:>9}")
     tests = sum(row[1] for rows in runs for row in rows)
-    lasted_s = sum(rows[0][3] for rows in runs if rows)
+    lasted_s = sum(rows[0][3] for rows in runs)
     lines.append(f"{'all':<16}{tests:>7}{'':>18}{lasted_s:>9.0f}")
     sys.stdout.write("\n".join(lines) + "\n")
 

@@ -15,7 +15,7 @@ from scalelag.cluster.apps import resolve_app
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience, ready_payload
 
-PATIENCE = Patience(60, time.monotonic, time.sleep)
+PATIENCE = Patience(150, time.monotonic, time.sleep)
 ARGUMENTS = {
     "llm_stream": ["tokens=5", "time_to_first_token_s=0.2", "time_between_tokens_s=0.2"],
     "multiplexed": ["max_models=2", "load_time_s=0.1", "service_time_s=0"],

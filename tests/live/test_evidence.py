@@ -92,7 +92,7 @@ def come_and_go(url, token, host, app):
             assert requests.get(host, timeout=30).status_code == 200
         dashboard.put(APPLICATIONS_PATH, {"applications": [between(app, 0, 1)]})
         wait_for("their end", lambda: gone(watched.transitions) == came(watched.transitions))
-        undeploy(dashboard, names, Patience(60, time.monotonic, time.sleep))
+        undeploy(dashboard, names, Patience(150, time.monotonic, time.sleep))
     return watched, watched.evidence()
 
 

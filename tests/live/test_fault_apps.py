@@ -27,7 +27,7 @@ QUICK = {
     "graceful_shutdown_wait_loop_s": 0.1,
     "graceful_shutdown_timeout_s": 2,
 }
-PATIENCE = Patience(60, time.monotonic, time.sleep)
+PATIENCE = Patience(150, time.monotonic, time.sleep)
 _numbers = count(1)
 
 

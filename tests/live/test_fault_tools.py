@@ -75,7 +75,7 @@ def host(cluster, dashboard):
     names = deploy(dashboard, sleeper())
     wait_for("the app", lambda: states(dashboard) == ["RUNNING"])
     yield cluster.urls.host
-    undeploy(dashboard, names, Patience(30, time.monotonic, time.sleep))
+    undeploy(dashboard, names, Patience(150, time.monotonic, time.sleep))
 
 
 @pytest.fixture

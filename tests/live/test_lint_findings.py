@@ -43,7 +43,7 @@ def deployed(dashboard):
         dashboard.put(APPLICATIONS_PATH, {"applications": [application(**deployment)]})
 
     yield deploy
-    undeploy(dashboard, ["default"], Patience(60, time.monotonic, time.sleep))
+    undeploy(dashboard, ["default"], Patience(150, time.monotonic, time.sleep))
 
 
 def test_a_run_finds_what_ray_drops_and_what_it_never_reads(scalelag, tmp_path):

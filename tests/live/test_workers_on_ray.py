@@ -45,7 +45,7 @@ def app(dashboard):
     """An application to be watched; the load does not go to it."""
     names = deploy(dashboard, resolve_app("sleeper", [], importable_here=True))
     yield
-    undeploy(dashboard, names, Patience(60, time.monotonic, time.sleep))
+    undeploy(dashboard, names, Patience(150, time.monotonic, time.sleep))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is looked for in an open page, as scripts to evaluate."""
+"""Scripts to evaluate in an open page."""
 
 import time
 

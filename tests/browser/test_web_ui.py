@@ -55,7 +55,7 @@ def report(page):
 
 
 def drawn(page):
-    """What the chart shows: for each name of a trace its last value."""
+    """Last value of each trace of the chart, by name."""
     return page.evaluate(
         """() => Object.fromEntries((document.querySelector('.scalelag .plot')?.data ?? [])
             .map(trace => [trace.name, Array.from(trace.y).at(-1)]))"""
@@ -71,7 +71,7 @@ def times(page):
 
 
 def complaints(found):
-    """What the browser complained of; of Locust's own page a missing picture is no matter of ours."""
+    """Complaints of the browser, but for a missing picture of Locust's own page."""
     return [text for text in found.complaints if "favicon" not in text]
 
 

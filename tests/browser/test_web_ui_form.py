@@ -6,8 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_web_ui import complaints, report, start
-from tests.support.locust_page import ROOT, free_port, page_on_standin, running_page, wait_for
+from tests.support.locust_page import ROOT, page_on_standin, running_page
+from tests.support.ports import free_port
 from tests.support.servers.http_echo import running_echo
+from tests.support.waiting import wait_for
 
 OWN_USERS = str(ROOT / "tests" / "sim" / "own_users_locustfile.py")
 FIRST = ["Load plan", "Host", "Ray dashboard", "Path", "Deployments", "Gates"]

@@ -1,1 +1,1 @@
-"""What the renderers print of a given analysis, and what holds of any report."""
+"""Output of the renderers for a given analysis, and properties of any report."""

@@ -44,7 +44,7 @@ SEEN = {
 
 
 class Watched:
-    """What a probe saw of a deployment, and then what the logs say of it."""
+    """A deployment as a probe saw it, and then as the logs tell it."""
 
     def __init__(self, url, token):
         self._url, self._token = url, token

@@ -93,7 +93,7 @@ def start_app(cluster, dashboard):
 
 
 def truth(path, event):
-    """When `event` was noted, by replica."""
+    """Times at which `event` was noted, by replica."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return {row["replica"]: row["at_s"] for row in rows if row["event"] == event}
 

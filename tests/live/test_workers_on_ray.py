@@ -29,7 +29,7 @@ QUICK = ["--drain", "0", "--out", "runs"]
 CLOCKS_S = 0.002
 """Workers and endpoint read the clock of one machine, each in its own way."""
 LAST_ROWS_S = 2.0
-"""What a worker has not handed over when it is killed: half a second of rows, on a busy machine."""
+"""Rows that a killed worker has not handed over: half a second, more on a busy machine."""
 # Of the processes that a run has on the cluster, what their command lines hold.
 OURS = ("scalelag.cluster.ray_job.driver_main", "scalelag.cluster.ray_job.worker_main", "-m locust")
 
@@ -60,7 +60,7 @@ def run(on_cluster, echo, app):
 
 
 def due(*stages):
-    """When the arrivals of constant `(rps, seconds)` stages are due, after the plan's start."""
+    """Due times of the arrivals of constant `(rps, seconds)` stages, after the plan's start."""
     begin_s, times = 0.0, []
     for rps, seconds in stages:
         times.append(begin_s + np.arange(round(rps * seconds)) / rps)
@@ -93,7 +93,7 @@ def jobs(dashboard):
 
 
 def actors(dashboard):
-    """Those that run load workers, as in `ray list actors`."""
+    """Actors that run load workers, as in `ray list actors`."""
     listed = answer(dashboard, "/api/v0/actors?detail=1&limit=1000")["data"]["result"]["result"]
     return [a for a in listed if a["class_name"] == "LoadWorker" and a["state"] == "ALIVE"]
 

@@ -1,4 +1,4 @@
-"""How long the probe holds Locust's loop: `python -m tests.sim.loop_ticker URL SECONDS FOLDER`.
+"""Time for which the probe holds Locust's loop: `python -m tests.sim.loop_ticker URL SECONDS FOLDER`.
 
 In a process of its own, with gevent's monkey patching as in Locust, a greenlet ticks while the
 probe polls at its usual rate. Between two ticks the thread's CPU time is read, not the wall clock:

@@ -111,7 +111,7 @@ def of(kind, rows):
 
 
 def starts(rows):
-    """When each replica did what, by the events."""
+    """Times of each replica's events."""
     found = {}
     for event in of(LogEvent, rows):
         if event.kind in STARTS:

@@ -26,7 +26,7 @@ from tests.support.standin.scenarios import one_deployment, steady_replica
 
 CLOCKS_S = 0.002
 TYPICAL_S = 0.005
-"""How late the middle one of many answers is, on a machine that others use too."""
+"""Most that the middle one of many answers is late, on a machine that others use too."""
 
 THEIRS = """
 import itertools
@@ -51,7 +51,7 @@ class Calls(GrpcPlanUser):
 
 
 class Case(NamedTuple):
-    """What the record must hold of each call."""
+    """Expected record of a call."""
 
     status: int
     error: str | None
@@ -85,7 +85,7 @@ def standin() -> Iterator[Standin]:
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Echo]:
-    """Where the endpoint for HTTP is looked for."""
+    """The endpoint for HTTP."""
     with running_echo() as echo:
         yield echo
 

@@ -33,7 +33,7 @@ TRIES = 3
 
 
 def due_times(*stages: tuple[float, float]) -> np.ndarray:
-    """When the arrivals of constant `(rps, seconds)` stages are due, after the plan's start."""
+    """Due times of the arrivals of constant `(rps, seconds)` stages, after the plan's start."""
     begin_s, due = 0.0, []
     for rps, seconds in stages:
         due.append(begin_s + np.arange(round(rps * seconds)) / rps)
@@ -384,7 +384,7 @@ def test_arrivals_of_ones_own_are_sent_when_they_are_due(theirs, target, echo, t
 
 
 def rows_of(locust: Locust) -> int:
-    """How many requests are on record so far."""
+    """Number of requests on record so far."""
     file = locust.path / REQUESTS_FILE if locust.path else None
     if file is None or not file.exists() or not file.stat().st_size:
         return 0
@@ -409,7 +409,7 @@ def test_a_run_that_is_interrupted_is_closed_and_reported(target, echo, tmp_path
 
 
 def reported(path: Path) -> subprocess.CompletedProcess[str]:
-    """What `scalelag report` makes of it."""
+    """Output of `scalelag report`."""
     command = [sys.executable, "-c", "from scalelag.cli.__main__ import main; main()", "report"]
     return subprocess.run(
         [*command, str(path)], capture_output=True, text=True, timeout=60, check=False

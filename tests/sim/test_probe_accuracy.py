@@ -41,7 +41,7 @@ Times = dict[str, tuple[float, float]]
 
 
 class Seen(NamedTuple):
-    """What the probe recorded, and what there was to be seen."""
+    """Rows that the probe recorded, and the truth."""
 
     rows: list[Row]
     truth: Truth
@@ -73,7 +73,7 @@ class Case(NamedTuple):
 
     @property
     def intervals(self) -> dict[str, tuple[float | None, float | None]]:
-        """What the report says, by the same names."""
+        """Values of the report, by the same names."""
         total = self.report.total_s
         phases = {phase.name: (phase.lo, phase.hi) for phase in self.report.phases}
         measured = {name: phases[name] for name in self.times if name != "total"}
@@ -123,7 +123,7 @@ class Polls:
 
     @property
     def clock_error_s(self) -> float:
-        """How far two clocks of one machine were seen to disagree; 0 if they never were.
+        """Largest difference seen between two clocks of one machine; 0 if there was none.
 
         The stand-in's instant must lie between send and receive. As long as it does, the order of
         things is the same on both clocks, and no tolerance is due.

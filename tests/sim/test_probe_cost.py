@@ -1,4 +1,4 @@
-"""What watching a thousand replicas costs: the controller, and the load process's loop."""
+"""Cost of watching a thousand replicas, for the controller and for the load process's loop."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ HELD_S = 0.010
 
 
 class Ticks(msgspec.Struct, frozen=True):
-    """What `tests.sim.loop_ticker` prints. (To import it would patch the tests' own sockets.)"""
+    """Output of `tests.sim.loop_ticker`. (To import it would patch the tests' own sockets.)"""
 
     polls: int
     ticks: int

@@ -1,4 +1,4 @@
-"""What HTTP users send, as the other side saw it, and what becomes of it."""
+"""Requests of HTTP users, as the other side saw them, and their record."""
 
 import json
 from collections import Counter

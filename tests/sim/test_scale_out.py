@@ -26,7 +26,7 @@ STEPPED = str(ROOT / "locustfiles" / "stepped.py")
 CLOCKS_S = 0.002
 """Worker and endpoint read the clock of one machine, each in its own way."""
 LAST_ROWS_S = 2.0
-"""What a worker has not handed over when it is killed: half a second of rows, on a busy machine."""
+"""Rows that a killed worker has not handed over: half a second, more on a busy machine."""
 
 AHEAD_S = 30.0
 SKEWED = f"""
@@ -83,12 +83,12 @@ class Load:
 
     @property
     def said(self) -> str:
-        """What the leader has said so far."""
+        """Output of the master so far."""
         return (self._folder / "leader.out").read_text()
 
     @property
     def started(self) -> bool:
-        """Whether there is a run, shared out among the workers of now."""
+        """Whether a run is shared out among the current workers."""
         return any((self._folder / "runs").glob(f"*/{RUN_FILE}"))
 
     @property
@@ -119,7 +119,7 @@ def load(tmp_path, echo, standin) -> Iterator[Load]:
 
 
 def workers_of(leader: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Those that `--processes` made, in the order in which they were made."""
+    """Workers that `--processes` made, in the order in which they were made."""
     return sorted(psutil.Process(leader.pid).children(), key=lambda child: child.pid)
 
 

@@ -18,7 +18,7 @@ CLOCKS_S = 0.002
 """Load generator and endpoint read the clock of one machine, each in its own way."""
 
 TYPICAL_S = 0.003
-"""How late the middle one of many tokens is noted at most, on a machine that others use too."""
+"""Most that the middle one of many tokens is noted late, on a machine that others use too."""
 
 TIMEOUT_S = 1.0
 
@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What the record must hold of each answer."""
+    """Expected record of an answer."""
 
     status: int
     error: str | None
@@ -144,7 +144,7 @@ class Recorded(NamedTuple):
     streamed: dict[str, Streamed]
 
     def of(self, case: str) -> list[tuple[Row, Streamed]]:
-        """Those of one case."""
+        """Rows of one case."""
         return [
             (row, self.streamed[name]) for name, row in self.rows.items() if f"/{case}/" in name
         ]

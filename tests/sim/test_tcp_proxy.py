@@ -44,7 +44,7 @@ def new_connection(proxy):
 
 
 def first_byte(proxy):
-    """What a new connection reads; a reset may come as early as in its making."""
+    """Bytes that a new connection reads; a reset may come as early as in its making."""
     with new_connection(proxy) as new:
         return new.recv(1)
 

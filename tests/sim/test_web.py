@@ -14,7 +14,7 @@ def web(tmp_path):
 
 @pytest.fixture
 def port():
-    """What tells this Locust's workers from those of others: the port of its leader."""
+    """Arguments that tell this Locust's workers from those of others: the port of its master."""
     number = str(free_port())
     return ["--master-bind-port", number, "--master-port", number]
 

@@ -1,4 +1,4 @@
-"""What our pages on Locust's web page are told: live, after the run, and by whom."""
+"""Data of our pages on Locust's web page: live, after the run, and from several workers."""
 
 import io
 import zipfile

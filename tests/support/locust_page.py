@@ -52,7 +52,7 @@ class LocustPage:
         return {field["name"]: field for field in fields if field["tests"] != "users"}
 
     def filled(self, **fields: str) -> dict[str, str]:
-        """What a browser sends of that form, with these fields filled in and the others as they are."""
+        """Fields as a browser sends them: these filled in, the others as they are."""
         shown = {name: field["value"] for name, field in self.form().items()}
         texts = {
             name: str(value).lower() if isinstance(value, bool) else str(value)
@@ -72,7 +72,7 @@ class LocustPage:
         assert self.http.post(f"{self.url}/stop", timeout=30).ok
 
     def live(self, run: int = -1, epoch: int = -1, after: int = -1) -> dict[str, Any]:
-        """What is new in the last run, to one who has seen so much of it."""
+        """News of the last run for a page that has seen this much of it."""
         seen = {"run": run, "epoch": epoch, "after": after}
         return self.http.get(f"{self.url}/scalelag/live", params=seen, timeout=10).json()
 
@@ -87,7 +87,7 @@ class LocustPage:
         return answer | rows
 
     def is_sending(self) -> bool:
-        """Whether requests of the last run have come in."""
+        """Whether the last run has requests."""
         return bool(self.live().get("load"))
 
     def is_closed(self) -> bool:

@@ -66,7 +66,7 @@ class Locust:
         return next(iter(sorted(self._out.glob("*/"))), None)
 
     def command_lines(self) -> str:
-        """What `ps` shows of it and of its children."""
+        """Command lines of the process and its children, as `ps` shows them."""
         parent = psutil.Process(self.process.pid)
         return "\n".join(
             " ".join(process.cmdline()) for process in (parent, *parent.children(recursive=True))

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a browser would find: elements with their attributes, and the text outside of scripts."""
+    """Elements of a page with their attributes, and its text outside of scripts."""
 
     VOID = frozenset({"meta", "br", "path", "rect", "circle", "input"})
 

@@ -1,4 +1,4 @@
-"""What the packages that we ship import is asked for in pyproject.toml."""
+"""Imports of the packages that we ship are asked for in pyproject.toml."""
 
 import ast
 import re

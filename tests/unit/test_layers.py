@@ -165,7 +165,7 @@ def forbidden(module: str, found: Import) -> str | None:
 def violations(
     module: str, source: str, known: frozenset[str] = frozenset(), *, is_package: bool = False
 ) -> list[str]:
-    """What `source`, as the module `module`, imports against the rules; `known` are our modules."""
+    """Imports of `source`, as the module `module`, against the rules; `known` are our modules."""
     package = module if is_package else module.rpartition(".")[0]
     homeless = rank(module) is None and not is_in(module, "serve_apps")
     return [

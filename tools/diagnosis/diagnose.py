@@ -46,7 +46,7 @@ STOP_DEADLINE_S: Final = 30.0
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a run's report said, as a line of the table."""
+    """The report of a run, as a line of the table."""
 
     injection: Injection
     path: Path
@@ -70,13 +70,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def right(self) -> bool:
-        """Whether the right cause was named, and no other but the configured delay."""
+        """Check that the right cause was named, and no other but the configured delay."""
         expected = self.injection.cause
         others = self.found - {expected, "configured_delay"}
         return not others and (expected is None or expected in self.found)
 
     def findings(self) -> list[Finding]:
-        """Those of the right cause first."""
+        """Findings, those of the right cause first."""
         every = [f for one in (*self.steps(), *self.report.failures) for f in one.findings]
         return sorted(every, key=lambda f: f.cause != self.injection.cause)
 
@@ -132,7 +132,7 @@ def begun(
 
 
 def applications(injection: Injection, files: str) -> list[dict[str, Any]]:
-    """What `--app` shall deploy."""
+    """Applications for `--app` to deploy."""
     arguments = injection.app_arguments(files)
     apps = resolve_app(injection.app, arguments, importable_here=True)
     if injection.deployment:

@@ -1,4 +1,4 @@
-"""What goes wrong during a run, and when: one function for each kind of fault.
+"""Faults during a run: one function for each kind.
 
 Each is called once the run is under way, and is back when its fault is over. Times count from the
 load step that the fault belongs to.
@@ -31,7 +31,7 @@ LOOK_EVERY_S: Final = 0.02
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What a hook needs of `run.json`, which is there from before the plan's start."""
+    """The part of `run.json` that a hook needs; it is written before the plan starts."""
 
     zero_s: float
 

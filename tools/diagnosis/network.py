@@ -47,7 +47,7 @@ class Cable:
         ip("-n", self.name, "route", "replace", *route)
 
     def inside(self) -> list[str]:
-        """What goes before a command that shall run in the namespace."""
+        """Words before a command that make it run in the namespace."""
         return [ip_command(), "netns", "exec", self.name]
 
 
@@ -84,7 +84,7 @@ def free_pair() -> int:
 
 
 def ip(*arguments: str) -> str:
-    """What `ip ARGUMENTS` prints. Raises FaultToolError where it fails, with its own words."""
+    """Return the output of `ip ARGUMENTS`. Raises FaultToolError with its own words if it fails."""
     done = subprocess.run([ip_command(), *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise FaultToolError(

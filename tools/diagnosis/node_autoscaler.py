@@ -86,7 +86,7 @@ def node_autoscaler(
 def provider_config(
     gcs_address: str, max_workers: int, idle_timeout_s: float, cpus: int
 ) -> dict[str, Any]:
-    """What `--autoscaling-config` reads."""
+    """Content of the file for `--autoscaling-config`."""
     worker = {
         "resources": {**WORKER_RESOURCES, "object_store_memory": OBJECT_STORE_BYTES},
         "node_config": {},

@@ -1,4 +1,4 @@
-"""Where a run with a fault is made: on the shared cluster, or on one that can be broken."""
+"""Clusters for runs with a fault: the shared one, or one that can be broken."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ SLOW_LOOP: Final = {"RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5"}
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """Where a run's cluster is reached, and what of it can be broken."""
+    """Addresses of a run's cluster, and the parts of it that can be broken."""
 
     dashboard: str
     host: str
@@ -28,7 +28,7 @@ class Reach(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def place(injection: Injection, shared: Reach) -> Generator[Reach]:
-    """Where `injection` is run: on the shared cluster, or on one of its own."""
+    """Yield the cluster for `injection`: the shared one, or one of its own."""
     if injection.place == "proxied":
         with TcpProxy("127.0.0.1", int(shared.host.rpartition(":")[2])) as tcp:
             yield msgspec.structs.replace(shared, host=tcp.url, tcp=tcp)

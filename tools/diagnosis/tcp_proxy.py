@@ -16,7 +16,7 @@ RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 Chunks = asyncio.Queue[tuple[float, bytes]]
-"""What was read and when it is due on the other side, in the loop's time; no bytes are the end."""
+"""Bytes that were read, and their due time on the other side, by the loop; no bytes are the end."""
 
 
 class TcpProxy:

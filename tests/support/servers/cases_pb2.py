@@ -1,4 +1,4 @@
-"""What generated code of the scripted gRPC service would hold: `scalelag.Cases`, without a compiler."""
+"""Messages of the scripted gRPC service `scalelag.Cases`, as generated code would hold them."""
 
 from google.protobuf import descriptor_pb2, descriptor_pool, wrappers_pb2
 

@@ -80,7 +80,7 @@ class Cases(grpc.GenericRpcHandler):
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler | None:
-        """How to answer one call."""
+        """Handler of one call."""
         service, _, method = handler_call_details.method.strip("/").partition("/")
         if service != SERVICE or method == "Unknown":
             return None

@@ -177,7 +177,7 @@ class Echo:
         self.url = process.stdout.readline().decode().strip()
 
     def arrivals(self) -> list[Arrival]:
-        """What has come so far, in the order in which it came."""
+        """Requests so far, in the order in which they came."""
         connection = http.client.HTTPConnection(
             self.url.removeprefix("http://"), timeout=DEADLINE_S
         )

@@ -44,7 +44,7 @@ class Node:
 
 @dataclass
 class Fault:
-    """What happens to requests: a status, or, after `after_bytes`, silence or a lost connection."""
+    """A fault: a status, or, after `after_bytes`, silence or a lost connection."""
 
     status: int = 0
     text: str = ""

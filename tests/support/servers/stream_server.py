@@ -225,7 +225,7 @@ class StreamServer:
         self.url = process.stdout.readline().decode().strip()
 
     def log(self) -> list[Streamed]:
-        """What has come so far, and what was written."""
+        """Requests that have come so far, and what was written."""
         connection = http.client.HTTPConnection(
             self.url.removeprefix("http://"), timeout=DEADLINE_S
         )

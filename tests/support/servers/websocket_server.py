@@ -61,7 +61,7 @@ _RAW: Final = {"garbage": b"\x00\x01 garbage\r\n\r\n", "bad-status": b"HTTP/1.1 
 
 
 async def before(connection: ServerConnection, request: Request) -> Response | None:
-    """What is answered in place of a WebSocket."""
+    """The answer in place of a WebSocket."""
     if request.path == "/log":
         return _http(HTTPStatus.OK, json.dumps(log).encode())
     case = request.path if request.path in _ANSWERS else request.path.split("/")[1]

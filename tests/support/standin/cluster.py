@@ -57,7 +57,7 @@ class Cluster:
         return body
 
     def stats(self) -> Stats:
-        """What was counted up to now."""
+        """Counts up to now."""
         with self._controller:
             return Stats(self._requests, self._busy_s, self.now_s())
 

@@ -1,4 +1,4 @@
-"""What `GET /api/serve/applications/` answers for a script at one instant: a pure function of both.
+"""The answer to `GET /api/serve/applications/` for a script at one instant: a pure function of both.
 
 Shapes and values as seen on Ray 2.60.0. Fields that Ray has not set are absent, not null.
 """
@@ -183,7 +183,7 @@ def _replica(now: Moment, app: str, name: str, replica: ReplicaScript, state: st
 
 @lru_cache(maxsize=10_000)
 def _allocated(app: str, name: str, replica_id: str, node: str) -> Body:
-    """What an allocated replica adds; shared between bodies, not to be changed."""
+    """Fields of an allocated replica; shared between bodies, not to be changed."""
     return {
         "node_id": node,
         "node_ip": node_ip(node),

@@ -37,7 +37,7 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """Where a script is played; `control_port` meets no faults."""
+    """Addresses of a script that is played; `control_port` meets no faults."""
 
     url: str
     zero_s: float
@@ -57,12 +57,12 @@ class Standin:
         return time.time() - self.zero_s
 
     def truth(self) -> Truth:
-        """What has been scripted, and posted since, in Unix seconds."""
+        """Events of the script, and those posted since, in Unix seconds."""
         script = msgspec.json.decode(self._request("GET", "/standin/script"), type=Script)
         return truth_of(script, self.zero_s)
 
     def stats(self) -> Stats:
-        """What watching has cost so far."""
+        """Cost of watching so far."""
         return msgspec.json.decode(self._request("GET", "/standin/stats"), type=Stats)
 
     def control(

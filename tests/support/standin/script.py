@@ -1,4 +1,4 @@
-"""What a stand-in Serve dashboard plays: replicas, targets, faults and their times.
+"""The script of a stand-in for Serve's dashboard: replicas, targets, faults and their times.
 
 A script is data and pure functions of it. All its times are seconds relative to the stand-in's time
 zero; negative times are before it. A `Script` is written as JSON with `msgspec.json`.
@@ -35,7 +35,7 @@ class ReplicaScript(msgspec.Struct, frozen=True):
 
 
 class StatusOverride(msgspec.Struct, frozen=True):
-    """What Serve says of a deployment from `at_s` until `until_s`, whatever its replicas do."""
+    """A deployment's status from `at_s` until `until_s`, whatever its replicas do."""
 
     at_s: float
     until_s: float
@@ -91,7 +91,7 @@ class Fault(msgspec.Struct, frozen=True):
 
     @property
     def start_s(self) -> float:
-        """When it begins."""
+        """Start of the fault."""
         return 0.0 if self.at_s is None else self.at_s
 
     def active(self, t_s: float) -> bool:

@@ -83,7 +83,7 @@ class Door(threading.Thread):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Address of this door."""
         return f"http://127.0.0.1:{self.port}"
 
     def run(self) -> None:

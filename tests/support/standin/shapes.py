@@ -74,7 +74,7 @@ def proxy(node_id: str) -> Body:
 
 
 def target_group(nodes: list[str], port: int) -> Body:
-    """Where load balancers would send requests: the proxies on these nodes."""
+    """Targets for load balancers: the proxies on these nodes."""
     targets = [
         {
             "ip": node_ip(node),

@@ -1,26 +1,28 @@
 """`attach()` in a locustfile makes Locust record, probe and report."""
 
 import logging
-import signal
+import os
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import gevent
 from locust import events
 from locust.env import Environment
-from locust.runners import Runner, WorkerRunner
+from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import set_defaults
 from scalelag.packages import check_packages
-from scalelag.plugin.leader.lifecycle import Control
+from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.locust_options import add_options
+from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
+from scalelag.plugin.process import await_workers, handle_signals, watch_parent
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.start import Start
 from scalelag.plugin.web.tabs import add_tabs
 
-_controls: WeakKeyDictionary[Environment, Control] = WeakKeyDictionary()
+_lifecycles: WeakKeyDictionary[Environment, Lifecycle] = WeakKeyDictionary()
 _attached: list[bool] = []
 
 
@@ -37,7 +39,6 @@ def attach(**defaults: Any) -> None:  # noqa: ANN401  any option's value
     check_packages()
     events.init_command_line_parser.add_listener(add_options)
     events.init.add_listener(_on_init)
-    events.test_start.add_listener(_on_test_start)
     events.test_stopping.add_listener(_on_test_stopping)
     events.test_stop.add_listener(_on_test_stop)
     # Added before the runner adds its own: `quitting` is fired in reverse, so that ours comes after
@@ -46,56 +47,71 @@ def attach(**defaults: Any) -> None:  # noqa: ANN401  any option's value
     events.quit.add_listener(_on_quit)
 
 
-def control_of(environment: Environment) -> Control:
-    """Return the control of `environment`. Raises UsageError where Locust was not attached."""
-    control = _controls.get(environment)
-    if control is None:
+def lifecycle_of(environment: Environment) -> Lifecycle:
+    """Return the lifecycle of `environment`. Raises UsageError if Locust was not attached."""
+    lifecycle = _lifecycles.get(environment)
+    if lifecycle is None:
         raise UsageError("this locustfile uses scalelag's users or shape without calling attach()")
-    return control
+    return lifecycle
 
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
-    _controls[environment] = Control(environment, runner)
+    lifecycle = _lifecycles[environment] = Lifecycle(environment, runner)
+    is_worker = isinstance(runner, WorkerRunner)
     options = environment.parsed_options
-    if options is not None and options.headless and not isinstance(runner, WorkerRunner):
-        # Locust handles SIGTERM only once a headless test with a shape is over; until then it would
-        # end at once.
-        gevent.signal_handler(signal.SIGTERM, _controls[environment].interrupt)
+    handle_signals(
+        lifecycle.worker.interrupt if is_worker else lifecycle.interrupt,
+        headless_leader=not is_worker and options is not None and options.headless,
+    )
+    _watch_others(runner, lifecycle)
     web_ui = environment.web_ui
-    if web_ui is not None and not isinstance(runner, WorkerRunner):
+    if web_ui is not None and not is_worker:
         _add_to_page(web_ui, environment)
     logging.getLogger("locust.stats_logger").disabled = True
 
 
+def _watch_others(runner: Runner, lifecycle: Lifecycle) -> None:
+    """Watch the process that started this one, and the coming of workers, as far as asked to."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent:
+        # The parent of a worker that Locust forked is its master.
+        is_forked = isinstance(runner, WorkerRunner)
+        gevent.spawn(watch_parent, os.getppid() if is_forked else int(parent))
+    wait_s = os.environ.get(WORKERS_WAIT_VARIABLE)
+    if wait_s and isinstance(runner, MasterRunner):
+        expected = int(vars(runner.environment.parsed_options)["expect_workers"])
+        gevent.spawn(await_workers, runner, expected, float(wait_s), lambda: lifecycle.has_begun)
+
+
 def _add_to_page(web_ui: WebUI, environment: Environment) -> None:
-    control = _controls[environment]
-    start = Start(web_ui, environment, control)
-    path = add_pages(web_ui, control.runs, start)
+    lifecycle = _lifecycles[environment]
+    start = Start(web_ui, environment, lifecycle)
+    path = add_pages(web_ui, lifecycle.web_runs, start)
     scheme = "https" if web_ui.tls_cert else "http"
-    add_tabs(web_ui, control, start, f"{scheme}://{web_ui.host or '*'}:{web_ui.port}{path}")
+    add_tabs(web_ui, lifecycle, start, f"{scheme}://{web_ui.host or '*'}:{web_ui.port}{path}")
 
 
-def _on_test_start(environment: Environment, **rest: object) -> None:
-    if not isinstance(environment.runner, WorkerRunner):
-        control_of(environment).on_test_start(environment, **rest)
+def _led_here(environment: Environment) -> Lifecycle | None:
+    """The lifecycle of `environment`; None on a worker."""
+    is_worker = isinstance(environment.runner, WorkerRunner)
+    return None if is_worker else _lifecycles.get(environment)
 
 
-def _on_test_stopping(environment: Environment, **rest: object) -> None:
-    if not isinstance(environment.runner, WorkerRunner):
-        control_of(environment).on_test_stopping(environment, **rest)
+def _on_test_stopping(environment: Environment, **_rest: object) -> None:
+    if lifecycle := _led_here(environment):
+        lifecycle.on_test_stopping()
 
 
-def _on_test_stop(environment: Environment, **rest: object) -> None:
-    if not isinstance(environment.runner, WorkerRunner):
-        control_of(environment).on_test_stop(environment, **rest)
+def _on_test_stop(environment: Environment, **_rest: object) -> None:
+    if lifecycle := _led_here(environment):
+        lifecycle.on_test_stop()
 
 
-def _on_quitting(environment: Environment, **rest: object) -> None:
-    control = _controls.get(environment)
-    if control is not None and not isinstance(environment.runner, WorkerRunner):
-        control.on_quitting(environment, **rest)
+def _on_quitting(environment: Environment, **_rest: object) -> None:
+    if lifecycle := _led_here(environment):
+        lifecycle.on_quitting()
 
 
-def _on_quit(exit_code: int, **_rest: object) -> None:
-    for control in list(_controls.values()):
-        control.on_quit(exit_code)
+def _on_quit(exit_code: int, **_rest: object) -> None:  # noqa: ARG001  Locust passes it by name
+    for lifecycle in list(_lifecycles.values()):
+        lifecycle.on_quit()

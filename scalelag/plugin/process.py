@@ -1,20 +1,64 @@
-"""The load process, and the process that started it."""
+"""The load process: its signals, the process that started it, and how it ends."""
 
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 
 import gevent
-from locust.runners import Runner
+from locust.runners import MasterRunner, Runner
 
-_LOOK_S = 1.0
+from scalelag.console import say
+from scalelag.errors import EXIT_TARGET
+from scalelag.plugin.parent import Outcome, note_outcome
+
+_POLL_S = 0.2
+
+
+def handle_signals(end: Callable[[str], None], *, headless_leader: bool) -> None:
+    """Call `end` with the name of each signal that asks this process to end.
+
+    Our own handlers, since the inherited ones may ignore the signal: a script without job control
+    starts `cmd &` with SIGINT ignored. SIGHUP stays ignored if it is: that is what nohup is for.
+    """
+    numbers = [signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    if headless_leader:
+        # Locust handles SIGTERM only once a headless test with a shape is over.
+        numbers.append(signal.SIGTERM)
+    for number in numbers:
+        gevent.signal_handler(number, end, number.name)
+
+
+def interrupt_locust() -> None:
+    """Have Locust end as by Ctrl-C, which it expects in its main greenlet."""
+    main = gevent.get_hub().parent
+    if main is not None:
+        gevent.kill(main, KeyboardInterrupt)
 
 
 def watch_parent(pid: int) -> None:
     """Stop when the command that started us is gone: nobody would end the load otherwise."""
     while os.getppid() == pid:
-        gevent.sleep(_LOOK_S)
+        gevent.sleep(_POLL_S)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def await_workers(
+    runner: MasterRunner, expected: int, wait_s: float, has_begun: Callable[[], bool]
+) -> None:
+    """Refuse the run, and end the process, if fewer workers than expected have come in time."""
+    deadline_s = time.monotonic() + wait_s
+    while time.monotonic() < deadline_s:
+        if has_begun() or runner.worker_count >= expected:
+            return
+        gevent.sleep(_POLL_S)
+    text = f"{runner.worker_count} of {expected} load processes came within {wait_s:g} s."
+    say(text)
+    note_outcome(Outcome(refusal=text, unstaffed=True))
+    leave(runner, EXIT_TARGET)
 
 
 def leave(runner: Runner, code: int) -> None:

@@ -11,7 +11,7 @@ from locust.env import Environment
 from scalelag.options.request_spec import RequestSpec
 from scalelag.options.request_templates import Payload
 from scalelag.options.run_options import RunOptions
-from scalelag.plugin.attach import control_of
+from scalelag.plugin.attach import lifecycle_of
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.plugin.worker.worker import Assignment, LoadWorker
 from scalelag.record.error_kinds import NO_REQUEST, TIMEOUT, UNFINISHED
@@ -35,7 +35,7 @@ class PlanUser(User):
     abstract = True
 
     def __init__(self, environment: Environment) -> None:
-        self.worker: LoadWorker = control_of(environment).worker
+        self.worker: LoadWorker = lifecycle_of(environment).worker
         self.assignment: Assignment
         self.options: RunOptions
         self.assignment, self.options = self.worker.begin()

@@ -1,24 +1,25 @@
 """The load shape that follows `--steps`, to the millisecond."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import gevent
 from locust import LoadTestShape
 from locust.runners import Runner
 from locust.user import User
 
-from scalelag.errors import TargetError, UsageError
+from scalelag.errors import UsageError
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.stages import LoadPlan
-from scalelag.plugin.attach import control_of
-from scalelag.plugin.leader.lifecycle import Control
-from scalelag.plugin.leader.run import Session
+from scalelag.plugin.attach import lifecycle_of
+from scalelag.plugin.leader.lifecycle import Lifecycle
+from scalelag.plugin.leader.run import LeaderRun
+from scalelag.plugin.leader.run_state import RunState
 from scalelag.users.plan_user import PlanUser
 
 Tick = tuple[int, float, list[type[User]] | None]
 
 _RAMP_STEP_S = 1.0
-_LOOK_S = 0.2
+_POLL_S = 0.2
 _STOP_GRACE_S = 10.0
 
 
@@ -42,58 +43,52 @@ class StepShape(LoadTestShape):
             raise RuntimeError("Locust sets the runner before it asks a shape for anything")
         return self.runner
 
+    @property
+    def _users(self) -> list[type[User]]:
+        return self._runner.environment.user_classes
+
     def reset_time(self) -> None:
         """Forget the run before: Locust calls this before the first tick, and once more after it."""
         super().reset_time()
-        if not control_of(self._runner.environment).busy:
+        if lifecycle_of(self._runner.environment).state is not RunState.WAITING:
             self._ticks = None
 
     def tick(self) -> Tick | None:
         """Users for now, after waiting until it is time; None when the plan is done or refused."""
-        control = control_of(self._runner.environment)
         if self._ticks is None:
-            self._ticks = self._run(control)
-        tick = next(self._ticks, None)
-        if tick is None:
-            control.busy = False
-        return tick
+            self._ticks = self._run(lifecycle_of(self._runner.environment))
+        return next(self._ticks, None)
 
-    def _run(self, control: Control) -> Iterator[Tick]:
-        if not control.prepare() or control.session is None:
+    def _run(self, lifecycle: Lifecycle) -> Iterator[Tick]:
+        run = lifecycle.begin(self._check)
+        if run is None:
             return
-        try:
-            classes = self.senders(
-                control.session.options.plan, self._runner.environment.user_classes
-            )
-            self._check(classes, control.session.options)
-        except (UsageError, TargetError) as error:
-            control.session = None
-            control.refuse(error)
-            return
-        # No users yet: Locust fires test_start, where the run is announced.
+        classes = self.senders(run.options.plan, self._users)
+        # No users yet: Locust fires test_start.
         yield 0, 1.0, classes
-        session = self._opened(control)
-        if session is None or not self._wait_until(session, -1.0):
-            return
-        if session.options.plan.unit == "rps":
-            yield session.workers, float(session.workers), classes
-            ended = self._wait_until(session, session.options.plan.duration_s)
+        if lifecycle.open() and (yield from self._load(lifecycle, run, classes)):
+            lifecycle.note_plan_done()
         else:
-            yield from self._follow(session, classes)
-            ended = session.going
-        if not ended:
-            return
-        yield 0, float(max(1, self._runner.user_count)), classes
-        self._await_stop(session)
-        session.load_done = session.failure is None
+            # Not left to Locust's `quit`, at which a master does not wait for its workers' users.
+            self._runner.stop()
 
-    def _opened(self, control: Control) -> Session | None:
-        """The run, once it was opened; None where it was not."""
-        while not control.opened.wait(_LOOK_S):
-            if not control.staffed:
-                control.refuse(TargetError("Every load process went away before the run began."))
-                return None
-        return control.running
+    def _load(
+        self, lifecycle: Lifecycle, run: LeaderRun, classes: list[type[User]]
+    ) -> Generator[Tick, None, bool]:
+        """Ticks of the whole plan; returns whether it was done to its end."""
+        plan = run.options.plan
+        if not self._wait_until(lifecycle, run, -1.0):
+            return False
+        if plan.unit == "rps":
+            count = len(run.workers.members)
+            yield count, float(count), classes
+        else:
+            yield from self._follow(lifecycle, run, classes)
+        if not self._wait_until(lifecycle, run, plan.duration_s):
+            return False
+        yield 0, float(max(1, self._runner.user_count)), classes
+        self._await_stop(run)
+        return lifecycle.is_going
 
     def senders(self, plan: LoadPlan, users: Sequence[type[User]]) -> list[type[User]]:
         """Classes of `users` that send what `plan` asks for.
@@ -112,36 +107,37 @@ class StepShape(LoadTestShape):
             )
         return followers
 
-    def _check(self, classes: list[type[User]], options: RunOptions) -> None:
-        for user in classes:
+    def _check(self, options: RunOptions) -> None:
+        for user in self.senders(options.plan, self._users):
             if issubclass(user, PlanUser):
                 user.check(options, self._runner.environment.host or "")
 
-    def _follow(self, session: Session, classes: list[type[User]]) -> Iterator[Tick]:
+    def _follow(
+        self, lifecycle: Lifecycle, run: LeaderRun, classes: list[type[User]]
+    ) -> Iterator[Tick]:
         """Closed loop: a tick at each edge, and each second of a ramp."""
-        for at_s, users, stage in _edges(session.options.plan):
-            if not self._wait_until(session, at_s):
+        for at_s, users, stage in _edges(run.options.plan):
+            if not self._wait_until(lifecycle, run, at_s):
                 return
             if stage is not None:
-                session.edge(stage, at_s)
+                run.edge(stage, at_s)
             change = abs(users - self._runner.user_count)
             yield users, float(max(1, change)), classes
-        self._wait_until(session, session.options.plan.duration_s)
 
-    def _wait_until(self, session: Session, at_s: float) -> bool:
+    def _wait_until(self, lifecycle: Lifecycle, run: LeaderRun, at_s: float) -> bool:
         """Wait until `at_s` seconds after the plan's start; False once the run cannot go on."""
-        while session.going:
-            left_s = at_s - session.elapsed_s
+        while lifecycle.is_going:
+            left_s = at_s - run.elapsed_s
             if left_s <= 0:
                 return True
-            gevent.sleep(min(left_s, _LOOK_S))
+            gevent.sleep(min(left_s, _POLL_S))
         return False
 
-    def _await_stop(self, session: Session) -> None:
+    def _await_stop(self, run: LeaderRun) -> None:
         """Wait until the users have their last answers and are gone."""
-        grace_s = session.options.request.timeout_s + _STOP_GRACE_S
-        deadline_s = session.elapsed_s + grace_s
-        while self._runner.user_count > 0 and session.elapsed_s < deadline_s:
+        grace_s = run.options.request.timeout_s + _STOP_GRACE_S
+        deadline_s = run.elapsed_s + grace_s
+        while self._runner.user_count > 0 and run.elapsed_s < deadline_s:
             gevent.sleep(0.05)
 
 

@@ -23,6 +23,7 @@ LAYERS = (  # top to bottom
     "probes",
     "scalelag.record",
     "scalelag.plan",
+    "scalelag.console",
     "scalelag.packages",
     "scalelag.errors",
 )

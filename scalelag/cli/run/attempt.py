@@ -12,9 +12,10 @@ from reports.analysis.gates import parse_gate
 from reports.render.terminal.report import render_terminal
 from scalelag.cli.run.load_process import LoadProcess, option_arguments
 from scalelag.cli.run.ray_load import Placement, placed
-from scalelag.cli.run.retries import TryEnd, fault_of, read_judged, say
+from scalelag.cli.run.retries import TryEnd, fault_of, read_judged
 from scalelag.cli.run.targets import Endpoint, embedded, existing
 from scalelag.cluster.apps import AppConfig
+from scalelag.console import say
 from scalelag.errors import EXIT_INVALID, TargetError
 from scalelag.options.run_options import RunOptions
 from scalelag.record.run_dir import load_run

@@ -19,10 +19,10 @@ from reports.render.terminal.calibration import (
     render_json_calibration,
 )
 from scalelag.cli.run.attempt import Job
-from scalelag.cli.run.retries import say
 from scalelag.cli.run.targets import Endpoint
 from scalelag.cluster.deploy import check_pinned, pin
 from scalelag.cluster.preflight import Patience, ready_payload
+from scalelag.console import say
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.record.requests_file import rows_from
 from scalelag.record.run_dir import create_run_dir, load_run, write_file

@@ -15,10 +15,11 @@ from scalelag.cli.run.calibrate import Calibrate, CalibrateHold, run_calibration
 from scalelag.cli.run.config_file import Config
 from scalelag.cli.run.load_process import Locustfiles, Processes, Web, find_locustfiles
 from scalelag.cli.run.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
-from scalelag.cli.run.retries import Retries, RetryCount, RetryWait, RunCount, say
+from scalelag.cli.run.retries import Retries, RetryCount, RetryWait, RunCount
 from scalelag.cli.run.targets import DEPLOY_WAIT_S, App, AppArguments, Cpus, Host
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app
 from scalelag.cluster.preflight import check_url
+from scalelag.console import say
 from scalelag.errors import (
     EXIT_GATE_FAILED,
     EXIT_INVALID,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from reports.model.report import InvalidThrough
+from scalelag.console import say
 from scalelag.errors import EXIT_INVALID, EXIT_TARGET, TargetError
 from scalelag.plugin.parent import Outcome, fit_for_record
 from scalelag.record.run_dir import REPORT_FILE
@@ -107,9 +107,3 @@ def read_judged(path: str | None) -> Judged:
         return msgspec.json.decode((Path(path) / REPORT_FILE).read_bytes(), type=Judged)
     except (OSError, msgspec.MsgspecError):
         return Judged()
-
-
-def say(text: str) -> None:
-    """Tell the user, beside the report."""
-    console = Console(stderr=True)
-    console.print(f"scalelag: {text}", markup=False, highlight=False, soft_wrap=True)

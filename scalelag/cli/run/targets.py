@@ -15,6 +15,7 @@ from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.embedded import EmbeddedCluster
 from scalelag.cluster.ignored_settings import dropped_settings
 from scalelag.cluster.preflight import Patience, check_endpoint, ready_payload
+from scalelag.console import say
 
 App = Annotated[
     str | None,
@@ -102,6 +103,5 @@ def _await_ready(
     """Wait until the applications run, then say which of their settings Serve has dropped."""
     patience = Patience(wait_s, time.monotonic, time.sleep)
     payload = patience.retry(lambda: ready_payload(dashboard, [], names))
-    console = Console(stderr=True)
     for finding in dropped_settings(apps, payload):
-        console.print(f"scalelag: {finding.line}", markup=False, highlight=False, soft_wrap=True)
+        say(finding.line)

@@ -1,89 +1,198 @@
-"""Ties a Locust environment to runs: Locust's events on one side, a `Session` on the other."""
+"""The lifecycle of a process's runs: one owner of the state, moved by Locust, the shape and signals."""
 
 import os
-import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import gevent
-import gevent.event
-from locust.dispatch import UsersDispatcher
+from gevent import GreenletExit
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner, WorkerNode, WorkerRunner
-from locust.user import User
+from locust.runners import STATE_INIT, LocalRunner, MasterRunner, Runner
 
 from reports.model.report import Report
 from reports.render.formats import exit_code
 from reports.render.text import sanitized
-from scalelag.errors import EXIT_INTERRUPTED, EXIT_TARGET, ScalelagError, TargetError
-from scalelag.options.run_options import run_options
-from scalelag.plugin.leader.dispatchers import DISPATCHERS
-from scalelag.plugin.leader.live_line import say, show
+from scalelag.console import say
+from scalelag.errors import EXIT_INTERRUPTED, ScalelagError, TargetError
+from scalelag.options.run_options import RunOptions, run_options
+from scalelag.plugin.leader.live_line import show
 from scalelag.plugin.leader.reporter import Reporter
-from scalelag.plugin.leader.run import Session
-from scalelag.plugin.parent import (
-    PARENT_VARIABLE,
-    WORKERS_WAIT_VARIABLE,
-    Outcome,
-    cluster_is_ours,
-    earlier_tries,
-    note_outcome,
-)
-from scalelag.plugin.process import leave, watch_parent
+from scalelag.plugin.leader.run import LeaderRun
+from scalelag.plugin.leader.run_state import RunProgress, RunState
+from scalelag.plugin.leader.worker_messages import WorkerMessages
+from scalelag.plugin.parent import Outcome, cluster_is_ours, earlier_tries, note_outcome
+from scalelag.plugin.process import interrupt_locust, leave
 from scalelag.plugin.web.runs import WebRuns
-from scalelag.plugin.worker.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE, LoadWorker
+from scalelag.plugin.worker.worker import LoadWorker
 from scalelag.record.clock import Clock
 
-_WORKERS_LOOK_S = 0.2
-_INTERRUPTED_STOP_TIMEOUT_S = 2.0
 _SETTLE_TIMEOUT_S = 120.0
+_POLL_S = 0.05
+_BUSY = "A test is running or starting: stop it first."
+_STILL_CLOSING = "The run before is still being closed: try again in a moment."
+_STOPPED = "The test was stopped before it began."
 
 
-class Control:
-    """One per Locust environment. Only the process that leads a run has a `session`."""
+class Lifecycle:
+    """Owner of `state`: one per Locust environment. Only a leader (master or single process) has runs.
+
+    Checking, opening and ending a run each have a greenlet of their own: Locust ends those in which
+    it calls us.
+    """
 
     def __init__(self, environment: Environment, runner: Runner) -> None:
         self._environment = environment
         self._runner = runner
         self._clock = Clock()
-        self._runs = 0
-        self._path: str | None = None
-        self._reporter = Reporter()
-        self._prepared = False
-        self._quitting = False
-        self.runs = WebRuns()
+        self._progress = RunProgress()
+        self._run: LeaderRun | None = None
+        self._starts = 0
+        # Set by a signal, and when Locust quits: the run under way is interrupted, none begins.
+        self._leaving = False
+        self._before_form: tuple[str | None, dict[str, Any]] | None = None
+        self._checking: gevent.Greenlet[..., LeaderRun | ScalelagError] | None = None
+        self._opening: gevent.Greenlet[..., None] | None = None
+        self._ending: gevent.Greenlet[..., None] | None = None
         self._live: gevent.Greenlet[..., None] | None = None
-        self._closing: gevent.Greenlet[..., None] | None = None
+        self._reporter = Reporter()
+        self.web_runs = WebRuns(lambda: self.state)
         self.worker = LoadWorker(environment, runner, self._clock)
-        self.session: Session | None = None
-        # From the first look at the target until the shape is done or the test is stopped.
-        self.busy = False
-        # Set once test_start has been dealt with: Locust fires it in a greenlet of its own.
-        self.opened = gevent.event.Event()
-        runner.register_message(ROWS_MESSAGE, self._on_rows)
-        runner.register_message(PONG_MESSAGE, self._on_pong)
-        runner.register_message(REFUSAL_MESSAGE, self._on_refusal)
-        if isinstance(runner, MasterRunner):
-            environment.dispatcher_class = self._dispatcher  # pyright: ignore[reportAttributeAccessIssue]  called as the class is
-        self.begun = False
-        wait_s = os.environ.get(WORKERS_WAIT_VARIABLE)
-        if wait_s and isinstance(runner, MasterRunner):
-            gevent.spawn(self._await_workers, runner, float(wait_s))
-        if os.environ.get(PARENT_VARIABLE):
-            # The parent of a worker that Locust forked is the process that leads the run.
-            forked = isinstance(runner, WorkerRunner)
-            parent = os.getppid() if forked else int(os.environ[PARENT_VARIABLE])
-            gevent.spawn(watch_parent, parent)
+        WorkerMessages(environment, runner, lambda: self._run, lambda: self.state)
 
-    def prepare(self) -> bool:
-        """Check the options and look at the target. What is wrong is said; then it is False."""
-        if self._prepared:
-            self._prepared, self.busy = False, True
-            return True
-        self.begun = True
-        self.session, self.busy, self._path, self._closing = None, True, None, None
-        self.opened.clear()
+    @property
+    def state(self) -> RunState:
+        """State of the last run."""
+        return self._progress.state
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a run has been started in this process, however it went."""
+        return self._starts > 0
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a run has been accepted that is not refused, and whose load has not ended."""
+        return self.state.is_unopened or (self.state is RunState.LOADING and self._ending is None)
+
+    @property
+    def is_going(self) -> bool:
+        """Whether the run under way can go on."""
+        return not self._leaving and self._run is not None and self._run.is_going
+
+    # --- asked by the load shape -------------------------------------------------------------
+
+    def begin(self, check: Callable[[RunOptions], None]) -> LeaderRun | None:
+        """Return the run that the shape is to lead, prepared if it is not yet; None if refused.
+
+        `check` raises a ScalelagError for options that do not fit the users.
+        """
+        if self.state is not RunState.PREPARED:
+            self._settle(lambda: self.state.is_over)
+            if not self._leaving:
+                self._prepare()
+        run = self._run
+        if self.state is not RunState.PREPARED or run is None:
+            return None
         try:
-            if not self.staffed:
+            check(run.options)
+        except ScalelagError as error:
+            self._refuse(error)
+            return None
+        self._progress.move(RunState.WAITING)
+        return run
+
+    def open(self) -> bool:
+        """Open the run once all listeners of `test_start` have returned; False if it cannot go on.
+
+        Until then Locust must not be given a next tick: LocalRunner would end the greenlet in which
+        the listeners still run, and fire `test_start` again.
+        """
+        run = self._run
+        while run is not None and self.is_going and self._is_starting:
+            gevent.sleep(_POLL_S)
+        if run is None or not self.is_going or self.state is not RunState.WAITING:
+            return False
+        self._opening = gevent.spawn(self._open, run)
+        self._opening.get()
+        return self.state.is_open
+
+    def note_plan_done(self) -> None:
+        """Note that the plan was done to its end: what follows is the scale-down."""
+        if self.is_going and self._run is not None:
+            self._run.note_plan_done()
+
+    @property
+    def _is_starting(self) -> bool:
+        """Whether Locust is still firing `test_start`; a master has returned from it."""
+        starting = self._runner.spawning_greenlet
+        return isinstance(self._runner, LocalRunner) and not (starting is None or starting.ready())
+
+    # --- asked by the page -------------------------------------------------------------------
+
+    def prepare_for_page(self, form: Mapping[str, Any], host: str | None) -> str | None:
+        """Prepare the run that Locust is about to start, and return what is wrong, if anything is.
+
+        The run before, if its scale-down is still being watched, is closed first. The options of
+        `form`, and `host`, are taken only if the run can begin: a refused form changes nothing.
+        """
+        if not self.state.is_over and self._ending is None:
+            return _BUSY
+        settled = self._settle(lambda: self.state.is_over and self._runner.shape_greenlet is None)
+        if self.state.is_unopened:
+            return _BUSY  # another Start was quicker
+        if not settled or self._leaving:
+            return _STILL_CLOSING
+        parsed = vars(self._environment.parsed_options)
+        self._before_form = (self._environment.host, dict(parsed))
+        parsed.update(form)
+        if host is not None:
+            self._environment.host = host
+        refusal = self._prepare()
+        if refusal is not None:
+            self._restore_form()
+        return refusal
+
+    def drop_start(self) -> None:
+        """Forget the run that was prepared for the page: Locust did not start it."""
+        if self.state is RunState.PREPARED:
+            self._drop()
+            self._restore_form()
+
+    def _restore_form(self) -> None:
+        if self._before_form is not None:
+            parsed = vars(self._environment.parsed_options)
+            self._environment.host, before = self._before_form
+            parsed.clear()
+            parsed.update(before)
+
+    # --- a run begins ------------------------------------------------------------------------
+
+    def _prepare(self) -> str | None:
+        """Check the options and look at the target; return what is wrong, if anything is."""
+        self._progress.move(RunState.CHECKING)
+        self._starts += 1
+        self._run = self._checking = self._opening = self._ending = None
+        checking = self._checking = gevent.spawn(self._check)
+        try:
+            found = checking.get()
+        except Exception:
+            self._drop()
+            raise
+        if self._checking is not checking or isinstance(found, GreenletExit):
+            return _STOPPED
+        if isinstance(found, ScalelagError):
+            self._refuse(found)
+            return str(found)
+        self._run = found
+        self._configure_locust(found.options)
+        self._progress.move(RunState.PREPARED)
+        return None
+
+    def _check(self) -> LeaderRun | ScalelagError:
+        """The run, ready to be opened, or why there is none."""
+        try:
+            if not self._is_staffed:
                 raise TargetError(
                     "No load process is connected: start some with --worker, or use --processes."
                 )
@@ -94,221 +203,185 @@ class Control:
             )
             if options.trace is not None:
                 say(options.trace.line)
-            session = Session(self._environment, self._runner, options, self._clock, say)
+            return LeaderRun(self._environment, self._runner, options, self._clock, say)
         except ScalelagError as error:
-            self.refuse(error)
-            return False
+            return error
+
+    @property
+    def _is_staffed(self) -> bool:
+        """Whether there is a process that can send load."""
+        return not isinstance(self._runner, MasterRunner) or self._runner.worker_count > 0
+
+    def _configure_locust(self, options: RunOptions) -> None:
         if options.plan.unit == "users":
-            # Of a worker that is lost the others take over the users at once, not at the next stage.
+            # The other workers take over a lost worker's users at once, not at the next stage.
             vars(self._environment.parsed_options)["enable_rebalancing"] = True
         # A request that is on its way when the load ends is waited for, never cut off.
         self._environment.stop_timeout = max(
             self._environment.stop_timeout or 0.0, options.request.timeout_s + 1
         )
-        self.session = session
-        return True
 
-    def prepare_from_page(self) -> str | None:
-        """Prepare the run that Locust is about to start, and return what is wrong, if anything is.
-
-        The run before, if its scale-down is still being watched, is closed first.
-        """
-        settled = self.busy or self._settle()
-        if self.busy:
-            return "A test is running or starting: stop it first."
-        if not settled:
-            return "The run before is still being closed: try again in a moment."
-        prepared = self.prepare()
-        # Locust's shape takes it over from here.
-        self._prepared, self.busy = prepared, False
-        return None if prepared else self.runs.refusal
-
-    @property
-    def is_starting(self) -> bool:
-        """True from the moment a start was accepted until the load ends, or the run is refused."""
-        return self._prepared or self.busy
-
-    def _settle(self) -> bool:
-        """Wait until the run before is closed; False if it takes too long."""
-        if self.running is not None:
-            self.running.end_drain()
-        deadline_s = self._clock.now() + _SETTLE_TIMEOUT_S
-        while self._closing_goes_on and not self.busy and self._clock.now() < deadline_s:
-            gevent.sleep(0.05)
-        return not self._closing_goes_on
-
-    @property
-    def _closing_goes_on(self) -> bool:
-        closed = self._closing is None or self._closing.ready()
-        return self.running is not None or not closed or self._runner.shape_greenlet is not None
-
-    def refuse(self, error: ScalelagError) -> None:
-        """Say what is wrong and have Locust end with the error's exit code."""
-        say(str(error))
-        self.runs.refuse(str(error))
-        self._environment.process_exit_code = error.exit_code
-        lasting = isinstance(error, TargetError) and error.lasting
-        note_outcome(Outcome(self._path, str(error), lasting))
-
-    def on_test_start(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
+    def _open(self, run: LeaderRun) -> None:
         """Open the run directory and announce the plan's start."""
         try:
-            if self.session is not None:
-                self._open(self.session)
-        finally:
-            self.opened.set()
-
-    def _open(self, session: Session) -> None:
-        self._runs += 1
-        try:
-            session.start(self._run_name)
+            if not self._is_staffed:
+                raise TargetError("Every load process went away before the run began.")
+            run.open(f"{os.getpid()}-{self._starts}")
         except ScalelagError as error:
-            self.session = None
-            self.refuse(error)
+            self._refuse(error)
             return
-        self._path = str(session.path)
-        self.runs.open(session)
-        note_outcome(Outcome(self._path))
-        for finding in session.findings:
+        self._progress.move(RunState.LOADING)
+        self.web_runs.open(run)
+        note_outcome(Outcome(str(run.path)))
+        for finding in run.findings:
             say(sanitized(finding.line))
-        self._live = gevent.spawn(show, session)
+        self._live = gevent.spawn(show, run)
 
-    @property
-    def _run_name(self) -> str:
-        return f"{os.getpid()}-{self._runs}"
+    def _refuse(self, error: ScalelagError) -> None:
+        """Let no run begin, and say why."""
+        self._report_error(error, None)
+        self._progress.move(RunState.REFUSED)
 
-    @property
-    def staffed(self) -> bool:
-        """Whether there is a process that can send load."""
-        return not isinstance(self._runner, MasterRunner) or self._runner.worker_count > 0
+    def _report_error(self, error: ScalelagError, path: Path | None) -> None:
+        """Say what is wrong and have Locust end with the error's exit code."""
+        say(str(error))
+        self.web_runs.refuse(str(error))
+        self._environment.process_exit_code = error.exit_code
+        lasting = isinstance(error, TargetError) and error.lasting
+        note_outcome(Outcome(path and str(path), str(error), lasting))
 
-    @property
-    def running(self) -> Session | None:
-        """The run under way; None before it was opened and after it was closed."""
-        return self.session if self.session is not None and self.session.running else None
+    def _drop(self) -> None:
+        """Forget a run that has not been opened."""
+        checking, self._checking = self._checking, None
+        if checking is not None:
+            checking.kill(block=False)
+        if self._run is not None:
+            self._run.drop()
+        self._run = None
+        self._progress.move(RunState.IDLE)
 
-    def on_test_stopping(self, environment: Environment, **_rest: object) -> None:
-        """Wait for open requests to their time-out only where the plan is done."""
-        if self.running is not None:
-            self.running.stopping()
-            if not self.running.load_done:
-                environment.stop_timeout = _INTERRUPTED_STOP_TIMEOUT_S
+    # --- a run ends --------------------------------------------------------------------------
 
-    def on_test_stop(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
-        """Watch the scale-down after a plan that was done, then close the run and report.
+    def on_test_stopping(self) -> None:
+        """Stop the load: requests under way are waited for in full only if the plan is done."""
+        if self.state is RunState.LOADING and self._run is not None:
+            self._run.stop_load()
 
-        After Stop on the page as well, which gets its answer before that is over.
-        """
-        self.busy = False
-        session = self.running
-        if session is None:
+    def on_test_stop(self) -> None:
+        """End the run: after Stop on the page in the background, else before Locust goes on."""
+        if self._opening is not None:
+            self._opening.join()
+        if self.state.is_unopened:
+            self._drop()
+        run = self._run
+        if run is None:
             return
-        session.end_load()
-        if session.load_done:
-            session.drain()
-        elif session.going and self._environment.web_ui is not None and not self._quitting:
-            self._closing = gevent.spawn(self._drain_and_finish, session)
-            return
-        self._close(session, interrupted=not session.load_done)
+        if self.state is RunState.LOADING and self._ending is None:
+            self._ending = gevent.spawn(self._end, run)
+        goes_on = self._has_page and not self._leaving and not run.plan_done
+        if self._ending is not None and not goes_on:
+            self._ending.get()
 
-    def _drain_and_finish(self, session: Session) -> None:
-        session.drain()
-        self._finish(session, interrupted=True)
-
-    def on_quitting(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
-        """Close a run that `test_stop` did not (Ctrl-C, SIGTERM); it may be called twice."""
-        self._quitting = True
-        if self.running is not None:
-            self.running.end_drain()
+    def on_quitting(self) -> None:
+        """Close a run that is still open; Locust may call this twice."""
+        self._leaving = True
+        if self._run is not None and self.state.is_open:
+            self._run.end_drain()
+        if self.state is RunState.LOADING and self._ending is None:
             # Fires test_stop, after the users were stopped and what they had open was recorded.
             self._runner.stop()
-        # Already stopped by Locust: test_stop was fired, and broken off while it drained or closed.
-        if self.session is not None and (self.running is not None or self._closing is not None):
-            self._close(self.session, interrupted=True)
+        # Without effect if Locust has fired it: its own greenlet may have been ended within.
+        self.on_test_stop()
 
-    def on_quit(self, exit_code: int, **_rest: object) -> None:  # noqa: ARG002
+    def on_quit(self) -> None:
         """Print the report last of all, below what Locust has to say."""
         self._reporter.print_last()
 
-    def _close(self, session: Session, *, interrupted: bool) -> None:
-        """Finish the run once, to its end: Locust may end the greenlet that we are called in."""
-        if self._closing is None:
-            self._closing = gevent.spawn(self._finish, session, interrupted=interrupted)
-        self._closing.get()
+    def interrupt(self, name: str) -> None:
+        """End in good order because of the signal `name`; further signals change nothing."""
+        if self._leaving or (not self._has_page and self.state is RunState.FINISHING):
+            return
+        self._leaving = True
+        is_early = not self._has_page and not self.has_begun
+        if is_early or not self.state.is_over:
+            say(f"{name}: the test is stopped")
+            self._environment.process_exit_code = EXIT_INTERRUPTED
+        if self.state is RunState.CHECKING:
+            self._drop()
+        elif self.state.is_open and self._run is not None:
+            # Before Locust's workers, which have had the signal too, leave: they are not lost.
+            self._run.stop_load()
+            self._run.end_drain()
+        self._end_locust(name)
 
-    def _finish(self, session: Session, *, interrupted: bool) -> None:
+    def _end_locust(self, name: str) -> None:
+        """Have Locust end, as far as it does not when the shape asks us in vain for a next tick."""
+        web_ui = self._environment.web_ui
+        if web_ui is not None:
+            web_ui.stop()
+        elif self._awaits_workers:
+            leave(self._runner, EXIT_INTERRUPTED)
+        elif not self._leads_shape and not (
+            # Locust handles this one itself, if it has no shape.
+            name == "SIGTERM" and self._environment.shape_class is None
+        ):
+            interrupt_locust()
+
+    @property
+    def _awaits_workers(self) -> bool:
+        """Whether a headless master waits for its workers, before which Locust handles no signal."""
+        is_master = isinstance(self._runner, MasterRunner)
+        idle = self._runner.state == STATE_INIT and self._runner.shape_greenlet is None
+        return is_master and idle and not self.has_begun
+
+    @property
+    def _leads_shape(self) -> bool:
+        return getattr(self._environment.shape_class, "follows_plan", False)
+
+    @property
+    def _has_page(self) -> bool:
+        return self._environment.web_ui is not None
+
+    def _settle(self, is_settled: Callable[[], bool]) -> bool:
+        """Wait until the run before is closed; False if it takes too long."""
+        if self._run is not None and self.state.is_open:
+            self._run.end_drain()
+        deadline_s = self._clock.now() + _SETTLE_TIMEOUT_S
+        while not is_settled() and self._clock.now() < deadline_s:
+            gevent.sleep(_POLL_S)
+        return is_settled()
+
+    def _end(self, run: LeaderRun) -> None:
+        """Take the last rows, watch the scale-down of a load that was not broken off, and close."""
+        run.end_load()
+        if run.plan_done or (self._has_page and run.is_going and not self._leaving):
+            self._progress.move(RunState.DRAINING)
+            run.drain()
+        self._progress.move(RunState.FINISHING)
+        try:
+            self.web_runs.close(self._finish(run))
+        finally:
+            self._progress.move(RunState.DONE)
+
+    def _finish(self, run: LeaderRun) -> Report | None:
+        """Close the run directory and report on it; None if there can be no report."""
         if self._live is not None:
             self._live.kill()
-        while_doing = (
-            "while watching the scale-down" if session.load_done else "before the plan ended"
-        )
-        if session.failure:
-            path = session.finish("invalid", str(session.failure))
-        elif session.fleet.deserted and not session.load_done:
-            path = session.finish("invalid", "every load process was lost before the plan ended")
-            interrupted = False
-        elif interrupted:
-            path = session.finish("interrupted", f"stopped {while_doing}")
-        else:
-            path = session.finish("complete", None)
-        report = None
-        if session.failure:
-            self.refuse(session.failure)
-        else:
-            report = self._report(session, path, interrupted=interrupted)
-        self.runs.close(report)
-
-    def _report(self, session: Session, path: Path, *, interrupted: bool) -> Report | None:
-        on_page = self._environment.web_ui is not None
-        try:
-            report = self._reporter.report(session.options, path, html=on_page)
-        except ScalelagError as error:
-            self.refuse(error)
+        status, reason = run.result(interrupted=self._leaving)
+        path = run.close(status, reason)
+        if run.failure is not None:
+            self._report_error(run.failure, path)
             return None
-        code = exit_code(report, strict=session.options.strict)
+        return self._report(run, path, interrupted=status == "interrupted")
+
+    def _report(self, run: LeaderRun, path: Path, *, interrupted: bool) -> Report | None:
+        try:
+            report = self._reporter.report(run.options, path, html=self._has_page)
+        except ScalelagError as error:
+            self._report_error(error, path)
+            return None
+        code = exit_code(report, strict=run.options.strict)
         self._environment.process_exit_code = EXIT_INTERRUPTED if interrupted else code
-        if on_page:
+        if self._has_page:
             self._reporter.print_last()
         return report
-
-    def _on_rows(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
-        data = getattr(msg, "data", None)
-        if self.session is not None and data and data["run"] == self._run_name:
-            self.session.collect(data)
-
-    def _on_refusal(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
-        data = getattr(msg, "data", None)
-        if self.session is not None and data and data["run"] == self._run_name:
-            self.session.refused(int(data["worker"]), str(data["reason"]))
-
-    def _on_pong(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
-        if self.session is not None:
-            self.session.fleet.pong(str(getattr(msg, "node_id", "")), getattr(msg, "data", {}))
-
-    def _dispatcher(
-        self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]
-    ) -> UsersDispatcher:
-        """What Locust hands users out with; as it does itself where no run is led from here."""
-        if self.session is None:
-            return UsersDispatcher(worker_nodes, user_classes)
-        kind = DISPATCHERS[self.session.options.plan.unit]
-        return kind(worker_nodes, user_classes, self.session.fleet.takes)
-
-    def interrupt(self) -> None:
-        """End in good order, as by Ctrl-C."""
-        if self.begun:
-            os.kill(os.getpid(), signal.SIGINT)
-        else:
-            leave(self._runner, EXIT_INTERRUPTED)
-
-    def _await_workers(self, runner: MasterRunner, wait_s: float) -> None:
-        """Refuse the run where fewer workers than expected have come after `wait_s`."""
-        wanted = int(vars(self._environment.parsed_options)["expect_workers"])
-        deadline_s = self._clock.now() + wait_s
-        while not self.begun and runner.worker_count < wanted:
-            if self._clock.now() > deadline_s:
-                text = f"{runner.worker_count} of {wanted} load processes came within {wait_s:g} s."
-                say(text)
-                note_outcome(Outcome(refusal=text, unstaffed=True))
-                leave(runner, EXIT_TARGET)
-            gevent.sleep(_WORKERS_LOOK_S)

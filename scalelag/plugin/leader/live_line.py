@@ -6,21 +6,15 @@ from rich.live import Live
 from rich.text import Text
 
 from scalelag.plan.stages import LoadPlan
-from scalelag.plugin.leader.run import Session
+from scalelag.plugin.leader.run import LeaderRun
 
 LIVE_INTERVAL_S = 0.5
 LOG_INTERVAL_S = 5.0
 
 
-def say(text: str) -> None:
-    """Print a line of ours on stderr."""
-    console = Console(stderr=True)
-    console.print(f"scalelag: {text}", markup=False, highlight=False, soft_wrap=True)
-
-
-def show(session: Session) -> None:
-    """Show how `session` stands on stderr, until the greenlet is killed."""
-    line = LiveLine(session, Console(stderr=True))
+def show(run: LeaderRun) -> None:
+    """Show how `run` stands on stderr, until the greenlet is killed."""
+    line = LiveLine(run, Console(stderr=True))
     line.start()
     try:
         while True:
@@ -31,10 +25,10 @@ def show(session: Session) -> None:
 
 
 class LiveLine:
-    """Shows `session` on `console`; `update` is to be called every `interval_s` seconds."""
+    """Shows `run` on `console`; `update` is to be called every `interval_s` seconds."""
 
-    def __init__(self, session: Session, console: Console) -> None:
-        self._session = session
+    def __init__(self, run: LeaderRun, console: Console) -> None:
+        self._run = run
         self._console = console
         self._live = (
             Live(console=console, auto_refresh=False, transient=True)
@@ -42,7 +36,7 @@ class LiveLine:
             else None
         )
         self._last_rows = 0
-        self._last_s = session.elapsed_s
+        self._last_s = run.elapsed_s
 
     @property
     def interval_s(self) -> float:
@@ -69,9 +63,9 @@ class LiveLine:
             self._live.stop()
 
     def _line(self) -> str:
-        session, plan = self._session, self._session.options.plan
-        elapsed_s = session.elapsed_s
-        counts = session.collector.counts
+        run, plan = self._run, self._run.options.plan
+        elapsed_s = run.elapsed_s
+        counts = run.collector.counts
         seconds = max(elapsed_s - self._last_s, 1e-9)
         achieved = (counts.rows - self._last_rows) / seconds
         self._last_rows, self._last_s = counts.rows, elapsed_s
@@ -89,7 +83,7 @@ class LiveLine:
         )
 
     def _replicas(self) -> str:
-        probe = self._session.probe
+        probe = self._run.probe
         if probe.blind_reason:
             return f"probe blind: {probe.blind_reason}"
         if probe.latest is None:
@@ -101,14 +95,14 @@ class LiveLine:
         )
 
     def _lost(self) -> str:
-        fleet = self._session.fleet
-        lost = len(fleet.members) - len(fleet.living)
-        return f"{lost} of {len(fleet.members)} load processes lost" if lost else ""
+        workers = self._run.workers
+        lost = len(workers.members) - len(workers.living)
+        return f"{lost} of {len(workers.members)} load processes lost" if lost else ""
 
     def _time_left(self, plan: LoadPlan, elapsed_s: float) -> str:
         if elapsed_s < plan.duration_s:
             return f"{plan.duration_s - elapsed_s:.0f} s left"
-        return f"watching the scale-down (at most {self._session.options.drain_s:.0f} s)"
+        return f"watching the scale-down (at most {self._run.options.drain_s:.0f} s)"
 
 
 def _stage(plan: LoadPlan, elapsed_s: float) -> str:

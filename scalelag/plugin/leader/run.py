@@ -31,7 +31,12 @@ from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.plugin.leader.workers import Fleet
 from scalelag.plugin.web.feed import Feed, LiveView
-from scalelag.plugin.worker.worker import FLUSH_MESSAGE, START_MESSAGE, Assignment
+from scalelag.plugin.worker.worker import (
+    FLUSH_MESSAGE,
+    HURRY_MESSAGE,
+    START_MESSAGE,
+    Assignment,
+)
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
@@ -44,8 +49,11 @@ _FINAL_ROWS_TIMEOUT_S = 5.0
 _ROOM_LOOK_S = 1.0
 
 
-class Session:
-    """Leads one run. Made by a preflight that succeeded; `finish` closes its directory."""
+class LeaderRun:
+    """One run, led from this process. Made by a preflight that succeeded; `close` closes its directory.
+
+    Its state is the lifecycle's, which calls the methods in the order of the states.
+    """
 
     def __init__(
         self,
@@ -68,15 +76,16 @@ class Session:
         self.findings = start_findings(
             self._payload, self._watched, self._lacks(say), cluster_environ
         )
-        self.failure: ScalelagError | None = None
+        self.name = ""
         self.zero_s = 0.0
-        self.load_done = False
-        self.running = False
+        self._failure: ScalelagError | None = None
+        self._plan_done = False
+        self._was_deserted = False
         self._edges: list[Edge] = []
         self._final: set[int] = set()
         self._load_ended_s: float | None = None
-        self._stopped_s = float("inf")
-        self.fleet = Fleet(runner, clock, say, self._note_fleet)
+        self._stopped_s: float | None = None
+        self.workers = Fleet(runner, clock, say, self._note_fleet)
         self._drain = Drain(self._payload.deployments(), clock)
         self._has_page = environment.web_ui is not None
         self.live_view: LiveView | None = None
@@ -100,14 +109,15 @@ class Session:
             return []
         return look_for_room(self._dashboard, self._payload, self._watched).lacks
 
-    def start(self, run_name: str) -> None:
+    def open(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.
 
         Raises UsageError for a name that is no file name, RecordError where nothing can be written,
         TargetError where no load process answers.
         """
         options = self.options
-        self.fleet.muster()
+        self.name = run_name
+        self.workers.muster()
         self.path = create_run_dir(options.out, options.name, self._clock.now())
         # Before the start is set: it takes a while to pack a trace of millions.
         shares = self._shares()
@@ -130,8 +140,7 @@ class Session:
             self._fail,
             self.live_view and self.live_view.add_rows,
         )
-        self.running = True
-        self._assign(run_name, shares)
+        self._assign(shares)
         self._record = RunRecord(
             self.path,
             begun(
@@ -142,11 +151,11 @@ class Session:
                 zero_s=self.zero_s,
                 planned=self._planned,
                 findings=self.findings,
-                load_workers=self.fleet.infos(),
+                load_workers=self.workers.infos(),
             ),
         )
         self._watch.start()
-        self.fleet.watch(self.zero_s)
+        self.workers.watch(self.zero_s)
 
     @property
     def probe(self) -> ReplicaProbe:
@@ -155,13 +164,13 @@ class Session:
 
     def _shares(self) -> list[Schedule]:
         """What each process sends, by its number."""
-        count = len(self.fleet.members)
+        count = len(self.workers.members)
         return [self.options.schedule.share(index, count) for index in range(count)]
 
-    def _assign(self, run_name: str, shares: Sequence[Schedule]) -> None:
-        for member in self.fleet.members:
+    def _assign(self, shares: Sequence[Schedule]) -> None:
+        for member in self.workers.members:
             assignment = Assignment(
-                run=run_name,
+                run=self.name,
                 zero_s=self.zero_s,
                 index=member.index,
                 count=len(shares),
@@ -174,24 +183,29 @@ class Session:
             self._runner.send_message(START_MESSAGE, data, member.id)
 
     @property
-    def workers(self) -> int:
-        """How many processes share the load."""
-        return len(self.fleet.members)
+    def is_going(self) -> bool:
+        """Whether the run can go on: nothing failed, and a worker is there to send."""
+        return self._failure is None and not self.workers.deserted
 
     @property
-    def going(self) -> bool:
-        """Whether the run can go on: nothing failed, and somebody is there to send."""
-        return self.failure is None and not self.fleet.deserted
+    def failure(self) -> ScalelagError | None:
+        """Error that ends the run, the first of several."""
+        return self._failure
+
+    @property
+    def plan_done(self) -> bool:
+        """Whether the load ended with its plan, and was not broken off."""
+        return self._plan_done
+
+    @property
+    def was_deserted(self) -> bool:
+        """Whether every worker was lost before the load was stopped."""
+        return self._was_deserted
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the plan's start; negative before it."""
         return self._clock.now() - self.zero_s
-
-    @property
-    def load_over(self) -> bool:
-        """Whether nothing is sent any more."""
-        return self._load_ended_s is not None
 
     def edge(self, stage: int, planned_s: float) -> None:
         """Note that a closed-loop stage begins now, and put it on record."""
@@ -202,7 +216,7 @@ class Session:
 
     def collect(self, message: dict[str, Any]) -> None:
         """Take a process's rows. A disk that does not take them ends the run (see `failure`)."""
-        if self.running and self.failure is None:
+        if self._failure is None:
             try:
                 self.collector.collect(message, int(message["worker"]))
             except RecordError as error:
@@ -210,52 +224,83 @@ class Session:
         if message["final"]:
             self._final.add(int(message["worker"]))
 
-    def refused(self, index: int, reason: str) -> None:
-        """A load process cannot send what the options ask for: it ends the run."""
-        host = self.fleet.members[index].host
+    def note_refusal(self, index: int, reason: str) -> None:
+        """End the run: a worker cannot send what the options ask for."""
+        host = self.workers.members[index].host
         self._fail(UsageError(f"load process {index} on {host}: {reason}"))
 
     def _fail(self, error: ScalelagError) -> None:
-        self.failure = self.failure or error
+        self._failure = self._failure or error
 
     def _note_fleet(self) -> None:
         """Put on record what became of a load process."""
         try:
-            self._record.update(load_workers=self.fleet.infos())
+            self._record.update(load_workers=self.workers.infos())
         except RecordError as error:
             self._fail(error)
 
-    def stopping(self) -> None:
-        """Note that the load ends now."""
-        self.fleet.stop()
-        if not self.load_done:
+    def note_plan_done(self) -> None:
+        """Note that the users have done all that the plan asks for."""
+        self._plan_done = self._failure is None
+
+    def stop_load(self) -> None:
+        """Stop the load; if the plan is not done, without waiting long for open requests.
+
+        From here on workers may leave. A second call changes nothing.
+        """
+        if self._stopped_s is not None:
+            return
+        self.workers.stop()
+        self._was_deserted = self.workers.deserted
+        self._stopped_s = float("inf")
+        if not self._plan_done:
             self._stopped_s = self._clock.now()
+            self._runner.send_message(HURRY_MESSAGE, {})
 
     def end_load(self) -> None:
-        """Get the last rows from every process that is left; the load is over."""
+        """Get the last rows from every worker that is left; the load is over."""
+        self.stop_load()
         if self._load_ended_s is None:
             self._load_ended_s = self._clock.now()
             if self.live_view is not None:
                 self.live_view.stop()
             self._runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
-            while self.fleet.living - self._final and self._clock.now() < deadline_s:
+            while self.workers.living - self._final and self._clock.now() < deadline_s:
                 gevent.sleep(0.05)
-            for member in self.fleet.members:
-                if member.index in self.fleet.living - self._final:
-                    self.fleet.lose(member, "its last rows did not come")
+            for member in self.workers.members:
+                if member.index in self.workers.living - self._final:
+                    self.workers.lose(member, "its last rows did not come")
 
     def drain(self) -> None:
         """Watch until every deployment has come down to its minimum, `--drain` seconds at most."""
-        self._drain.watch(self.probe, self.options.drain_s, lambda: self.failure is None)
+        self._drain.watch(self.probe, self.options.drain_s, lambda: self._failure is None)
 
     def end_drain(self) -> None:
         """Have `drain` return soon."""
         self._drain.end()
 
-    def finish(self, status: RunStatus, reason: str | None) -> Path:
+    def result(self, *, interrupted: bool) -> tuple[RunStatus, str | None]:
+        """Status of the run, now that its load is over, and the reason unless it is complete.
+
+        `interrupted`: the process was asked to end before the run was over.
+        """
+        if self._failure is not None:
+            return "invalid", str(self._failure)
+        if self._was_deserted and not self._plan_done:
+            return "invalid", "every load process was lost before the plan ended"
+        if not self._plan_done:
+            return "interrupted", "stopped before the plan ended"
+        if interrupted:
+            return "interrupted", "stopped while watching the scale-down"
+        return "complete", None
+
+    def drop(self) -> None:
+        """Let go of a run that will not be opened."""
+        self._dashboard.close()
+
+    def close(self, status: RunStatus, reason: str | None) -> Path:
         """Stop watching and close the run directory. Returns its path; may be called once."""
-        self.running = False
         self._watch.stop()
         if self.live_view is not None:
             self.live_view.finish()
@@ -274,15 +319,15 @@ class Session:
 
     def _write_lost(self) -> None:
         """Write what has no row: of the whole plan where it was done, else only of lost processes."""
-        if self.options.plan.unit != "rps" or self.failure is not None:
+        if self.options.plan.unit != "rps" or self._failure is not None:
             return
-        members = [m for m in self.fleet.members if self.load_done or m.lost_reason is not None]
+        members = [m for m in self.workers.members if self._plan_done or m.lost_reason is not None]
         write_lost(
             members,
-            self.workers,
+            len(self.workers.members),
             self.options,
             self.zero_s,
-            self._stopped_s,
+            float("inf") if self._stopped_s is None else self._stopped_s,
             self.path / REQUESTS_FILE,
             self.collector,
         )
@@ -301,5 +346,5 @@ class Session:
             ),
             load_ended_s=self._load_ended_s,
             watched_until_s=ended_s,
-            load_workers=self.fleet.infos(),
+            load_workers=self.workers.infos(),
         )

@@ -1,5 +1,6 @@
 """Runs of this process as a page shows them: the one under way, and those before it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,7 +8,8 @@ import msgspec
 
 from probes.replica_probe import ReplicaProbe
 from reports.model.report import Report
-from scalelag.plugin.leader.run import Session
+from scalelag.plugin.leader.run import LeaderRun
+from scalelag.plugin.leader.run_state import RunState
 from scalelag.record.run_dir import (
     EVIDENCE_FILE,
     HTML_FILE,
@@ -22,37 +24,43 @@ REPORT_FILES = (REPORT_FILE, HTML_FILE)
 
 State = Literal["running", "watching", "closing", "closed"]
 
+_PAGE_STATES: dict[RunState, State] = {
+    RunState.LOADING: "running",
+    RunState.DRAINING: "watching",
+    RunState.FINISHING: "closing",
+}
+"""States in which the last run is open, by the words of the page."""
+
 
 class WebRun:
     """One run; `message` says why it has no report."""
 
-    def __init__(self, number: int, session: Session) -> None:
+    def __init__(self, number: int, run: LeaderRun, state: Callable[[], RunState]) -> None:
         self.number = number
-        self.path: Path = session.path
+        self.path: Path = run.path
         self.message: str | None = None
         self.report: Report | None = None
-        self._plan = session.options.plan.text[:200]
-        self._started_s = session.zero_s
-        self._session: Session | None = session
+        self._plan = run.options.plan.text[:200]
+        self._started_s = run.zero_s
+        self._run: LeaderRun | None = run
+        self._state = state
         self._closed_s: float | None = None
 
     @property
     def state(self) -> State:
         """Progress of the run: `watching` is the scale-down after the load, `closing` its record."""
-        if self._closed_s is not None or self._session is None:
+        if self._closed_s is not None or self._run is None:
             return "closed"
-        if not self._session.running:
-            return "closing"
-        return "watching" if self._session.load_over else "running"
+        return _PAGE_STATES.get(self._state(), "closed")
 
     def close(self, report: Report | None, message: str | None) -> None:
         """Note its report, or why it has none."""
         self.report, self.message = report, message
-        self._closed_s = self._session.elapsed_s if self._session else 0.0
+        self._closed_s = self._run.elapsed_s if self._run else 0.0
 
     def forget(self) -> None:
         """Release all but the report: another run has begun."""
-        self._session = None
+        self._run = None
 
     def line(self) -> dict[str, Any]:
         """Return its line in the list of runs."""
@@ -71,26 +79,27 @@ class WebRun:
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
         """Return its progress, and what is new in its feed: see `LiveView.answer`."""
-        session = self._session
-        if session is None or session.live_view is None:
+        run = self._run
+        if run is None or run.live_view is None:
             raise RuntimeError("only the last run, on a page, has a feed")
-        elapsed_s = session.elapsed_s if self._closed_s is None else self._closed_s
+        elapsed_s = run.elapsed_s if self._closed_s is None else self._closed_s
         return {
             "run": self.number,
             "state": self.state,
             "message": self.message,
             "verdict": self.report.verdict if self.report else None,
             "elapsedS": round(elapsed_s, 2),
-            "counts": _counts(session),
-            "probe": _probe(session.probe, session.zero_s + elapsed_s),
-            **session.live_view.answer(epoch, after),
+            "counts": _counts(run),
+            "probe": _probe(run.probe, run.zero_s + elapsed_s),
+            **run.live_view.answer(epoch, after),
         }
 
 
 class WebRuns:
     """All runs, oldest first; `refusal` says why the last start was refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Callable[[], RunState]) -> None:
+        self._state = state
         self.runs: list[WebRun] = []
         self.refusal: str | None = None
 
@@ -98,12 +107,12 @@ class WebRuns:
         """Note why a run was not started, or has no report."""
         self.refusal = text
 
-    def open(self, session: Session) -> None:
+    def open(self, run: LeaderRun) -> None:
         """Add a run that has begun."""
         self.refusal = None
-        for run in self.runs:
-            run.forget()
-        self.runs.append(WebRun(len(self.runs) + 1, session))
+        for earlier in self.runs:
+            earlier.forget()
+        self.runs.append(WebRun(len(self.runs) + 1, run, self._state))
 
     def close(self, report: Report | None) -> None:
         """Close the last run; `report` is None if there is none."""
@@ -123,13 +132,13 @@ class WebRuns:
         return answer | ({"message": self.refusal} if self.refusal else {})
 
 
-def _counts(session: Session) -> dict[str, Any]:
-    fleet, counts = session.fleet, session.collector.counts
+def _counts(run: LeaderRun) -> dict[str, Any]:
+    workers, counts = run.workers, run.collector.counts
     return {
         "requests": counts.rows,
         "failed": counts.failed,
-        "workers": len(fleet.members),
-        "lost": len(fleet.members) - len(fleet.living),
+        "workers": len(workers.members),
+        "lost": len(workers.members) - len(workers.living),
     }
 
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from flask import Response, jsonify, request
+from flask import Response, jsonify, make_response, request
 from locust import LoadTestShape, User
 from locust.env import Environment
 from locust.web import WebUI
 
 from scalelag.errors import ScalelagError, UsageError
 from scalelag.options.run_options import run_options
-from scalelag.plugin.leader.lifecycle import Control
+from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.web.form import LocustForm, Section, label_of, sections
 from scalelag.plugin.web.form_values import Refusal, fixed_options, form_values, refusal_of
 
@@ -37,10 +37,10 @@ class StartPage(msgspec.Struct, frozen=True):
 class Start:
     """Describes the start form, and stands before Locust's own start of a test."""
 
-    def __init__(self, web_ui: WebUI, environment: Environment, control: Control) -> None:
+    def __init__(self, web_ui: WebUI, environment: Environment, lifecycle: Lifecycle) -> None:
         self._web_ui = web_ui
         self._environment = environment
-        self._control = control
+        self._lifecycle = lifecycle
         self._fixed = fixed_options(vars(environment.parsed_options))
 
     @property
@@ -66,7 +66,7 @@ class Start:
         )
         parsed = vars(self._environment.parsed_options)
         return StartPage(
-            sections(parsed, locust, self._fixed), self._shapes(), self._control.runs.refusal
+            sections(parsed, locust, self._fixed), self._shapes(), self._lifecycle.web_runs.refusal
         )
 
     def _shapes(self) -> list[ShapeChoice]:
@@ -82,26 +82,41 @@ class Start:
         def swarm() -> Response:
             refusal = self._refusal()
             if refusal is None:
-                return start()
+                return self._started(start)
             told = {"success": False, "host": self._environment.host}
             return jsonify(told | msgspec.to_builtins(refusal))
 
         return swarm
 
+    def _started(self, start: Any) -> Response:  # noqa: ANN401  a view of Flask
+        """Answer of Locust's own start; a run that it refuses is dropped again."""
+        is_started = False
+        try:
+            answer = make_response(start())
+            is_started = bool((answer.get_json(silent=True) or {}).get("success"))
+        finally:
+            if not is_started:
+                self._lifecycle.drop_start()
+        return answer
+
     def _refusal(self) -> Refusal | None:
+        """Reason why the test cannot start, if there is one; then nothing of the form is taken."""
         parsed = vars(self._environment.parsed_options)
         try:
-            parsed |= form_values(request.form, self._fixed)
+            form = form_values(request.form, self._fixed)
         except UsageError as error:
             return self._in_words(str(error), parsed)
+        wanted = parsed | form
         shape = self._chosen_shape()
         if not follows_plan(shape):
+            parsed.update(form)
             return None  # another shape, or none: no run of ours
-        if "host" in request.form:
+        host = request.form.get("host")
+        if host is not None:
             # As Locust takes it a moment later.
-            self._environment.host = request.form["host"].replace("<", "").replace(">", "")
-        problem = self._misfit(shape, parsed) or self._control.prepare_from_page()
-        return None if problem is None else self._in_words(problem, parsed)
+            host = host.replace("<", "").replace(">", "")
+        problem = self._misfit(shape, wanted) or self._lifecycle.prepare_for_page(form, host)
+        return None if problem is None else self._in_words(problem, wanted)
 
     def _misfit(self, shape: Any, parsed: Mapping[str, Any]) -> str | None:  # noqa: ANN401  a shape of ours
         """Reason why the chosen users cannot follow the plan, if there is one."""

@@ -9,8 +9,8 @@ from flask import Response, before_render_template, jsonify, request
 from locust.runners import STATE_CLEANUP, STATE_INIT, STATE_RUNNING, STATE_STOPPED, STATE_STOPPING
 from locust.web import WebUI
 
-from scalelag.plugin.leader.lifecycle import Control
-from scalelag.plugin.leader.live_line import say
+from scalelag.console import say
+from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.web.start import Start
 
 TABS = (
@@ -29,7 +29,7 @@ _SWARM = "locust.swarm"
 _STATISTICS = "locust.request_stats"
 
 
-def add_tabs(web_ui: WebUI, control: Control, start: Start, url: str) -> None:
+def add_tabs(web_ui: WebUI, lifecycle: Lifecycle, start: Start, url: str) -> None:
     """Add tabs and form. If this Locust has no place for tabs, say at which `url` the page is."""
     app: Any = web_ui.app
     if _SWARM in app.view_functions:
@@ -43,9 +43,9 @@ def add_tabs(web_ui: WebUI, control: Control, start: Start, url: str) -> None:
     tabs.extend(TABS)
     html = _TABS_HTML + (_FORM_HTML if start.has_form else "")
     app.after_request(partial(_with_html, html=html))
-    app.after_request(partial(_statistics, control=control))
+    app.after_request(partial(_statistics, lifecycle=lifecycle))
     # Held by the signal only weakly otherwise.
-    before_render_template.connect(_state_receiver(control), app, weak=False)
+    before_render_template.connect(_state_receiver(lifecycle), app, weak=False)
 
 
 def missing_mechanism(web_ui: WebUI) -> str | None:
@@ -72,26 +72,26 @@ def _with_html(response: Response, html: str) -> Response:
     return response
 
 
-def _statistics(response: Response, control: Control) -> Response:
+def _statistics(response: Response, lifecycle: Lifecycle) -> Response:
     """Give the statistics the state that Locust's page has to see."""
     if request.endpoint == _STATISTICS and response.mimetype == "application/json":
         statistics = response.get_json()
-        state = state_on_page(statistics["state"], control)
+        state = state_on_page(statistics["state"], lifecycle)
         if state != statistics["state"]:
             response.set_data(jsonify(statistics | {"state": state}).get_data())
     return response
 
 
-def _state_receiver(control: Control) -> Any:  # noqa: ANN401  a receiver of a signal
+def _state_receiver(lifecycle: Lifecycle) -> Any:  # noqa: ANN401  a receiver of a signal
     def receive(_app: object, context: dict[str, Any], **_rest: object) -> None:
         arguments = context.get("template_args")
         if isinstance(arguments, dict) and "state" in arguments:
-            arguments["state"] = state_on_page(arguments["state"], control)
+            arguments["state"] = state_on_page(arguments["state"], lifecycle)
 
     return receive
 
 
-def state_on_page(state: str, control: Control) -> str:
+def state_on_page(state: str, lifecycle: Lifecycle) -> str:
     """State of Locust's runner as its page has to see it: `running` for some that are not.
 
     The page asks again only while it reads running or spawning. A test that takes longer to stop than
@@ -99,5 +99,5 @@ def state_on_page(state: str, control: Control) -> str:
     that Locust has not begun yet, would leave it with the form (Locust 2.47).
     """
     stops = state in (STATE_CLEANUP, STATE_STOPPING)
-    begins = state in (STATE_INIT, STATE_STOPPED) and control.is_starting
+    begins = state in (STATE_INIT, STATE_STOPPED) and lifecycle.is_starting
     return STATE_RUNNING if stops or begins else state

@@ -8,21 +8,24 @@ import gevent
 import gevent.event
 import msgspec
 from locust.env import Environment
-from locust.runners import Runner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, Runner, WorkerRunner
 
 from scalelag.errors import UsageError
 from scalelag.options.run_options import Handed, RunOptions, run_options
+from scalelag.plugin.process import interrupt_locust
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 
 START_MESSAGE = "scalelag_start"
 FLUSH_MESSAGE = "scalelag_flush"
+HURRY_MESSAGE = "scalelag_hurry"
 ROWS_MESSAGE = "scalelag_rows"
 PING_MESSAGE = "scalelag_ping"
 PONG_MESSAGE = "scalelag_pong"
 REFUSAL_MESSAGE = "scalelag_refusal"
 
 _FLUSH_INTERVAL_S = 0.5
+_HURRIED_STOP_TIMEOUT_S = 2.0
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -54,6 +57,7 @@ class LoadWorker:
     """Takes assignments from the process that leads the run and sends it rows."""
 
     def __init__(self, environment: Environment, runner: Runner, clock: Clock) -> None:
+        self._environment = environment
         self._runner = runner
         self.clock = clock
         self.recorder = RequestRecorder(clock)
@@ -62,10 +66,14 @@ class LoadWorker:
         self.stopping = gevent.event.Event()
         self._claimed = False
         self._drawn = 0
+        self._leaving = False
         self._flusher: gevent.Greenlet[[], None] | None = None
         environment.events.request.add_listener(self.recorder.on_request)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
+        if isinstance(runner, WorkerRunner):
+            environment.events.quitting.add_listener(self._on_quitting)
+        runner.register_message(HURRY_MESSAGE, self._on_hurry)
         runner.register_message(START_MESSAGE, self._on_start)
         runner.register_message(FLUSH_MESSAGE, self._on_flush)
         runner.register_message(PING_MESSAGE, self._on_ping)
@@ -93,6 +101,27 @@ class LoadWorker:
         number = self.assignment.index + self._drawn * self.assignment.count
         self._drawn += 1
         return number
+
+    def interrupt(self, _signal: str) -> None:
+        """Have this worker end in good order; further signals change nothing."""
+        if not self._leaving:
+            self._leaving = True
+            interrupt_locust()
+
+    def _on_quitting(self, environment: Environment, **_rest: object) -> None:  # noqa: ARG002
+        """Stop our users and send their last rows, before Locust tells the master that we leave."""
+        self._leaving = True
+        if self._runner.state in (STATE_RUNNING, STATE_SPAWNING):
+            self._hurry()
+            self._runner.stop()
+            self._flush(final=True)
+
+    def _on_hurry(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """Let users that are stopped from now on have little time for open requests."""
+        self._environment.stop_timeout = _HURRIED_STOP_TIMEOUT_S
 
     def _on_ping(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
         answer = {"sent_s": msg.data["sent_s"], "at_s": self.clock.own()}

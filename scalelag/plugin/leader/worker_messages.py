@@ -1,0 +1,56 @@
+"""Messages of the workers, and Locust's users, each handed on to the run under way."""
+
+from collections.abc import Callable
+
+from locust.dispatch import UsersDispatcher
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner, WorkerNode
+from locust.user import User
+
+from scalelag.plugin.leader.dispatchers import DISPATCHERS
+from scalelag.plugin.leader.run import LeaderRun
+from scalelag.plugin.leader.run_state import RunState
+from scalelag.plugin.worker.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE
+
+
+class WorkerMessages:
+    """Listens to the workers from now on, for `run()`, which is in `state()`."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        runner: Runner,
+        run: Callable[[], LeaderRun | None],
+        state: Callable[[], RunState],
+    ) -> None:
+        self._run = run
+        self._state = state
+        runner.register_message(ROWS_MESSAGE, self._on_rows)
+        runner.register_message(PONG_MESSAGE, self._on_pong)
+        runner.register_message(REFUSAL_MESSAGE, self._on_refusal)
+        if isinstance(runner, MasterRunner):
+            environment.dispatcher_class = self._dispatcher  # pyright: ignore[reportAttributeAccessIssue]  called as the class is
+
+    def _on_rows(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
+        run, data = self._run(), getattr(msg, "data", None)
+        if run is not None and self._state().is_open and data and data["run"] == run.name:
+            run.collect(data)
+
+    def _on_refusal(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
+        run, data = self._run(), getattr(msg, "data", None)
+        if run is not None and data and data["run"] == run.name:
+            run.note_refusal(int(data["worker"]), str(data["reason"]))
+
+    def _on_pong(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
+        run = self._run()
+        if run is not None:
+            run.workers.pong(str(getattr(msg, "node_id", "")), getattr(msg, "data", {}))
+
+    def _dispatcher(
+        self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]
+    ) -> UsersDispatcher:
+        """Dispatcher for Locust: of a kind that fits the plan, or Locust's own if we lead no run."""
+        run = self._run()
+        if run is None:
+            return UsersDispatcher(worker_nodes, user_classes)
+        return DISPATCHERS[run.options.plan.unit](worker_nodes, user_classes, run.workers.takes)

@@ -76,7 +76,7 @@ def _terminal(what: Rendering) -> bytes:
 _RENDERERS: Final[Mapping[Format, Callable[[Rendering], bytes]]] = {
     Format.TERMINAL: _terminal,
     Format.JSON: lambda what: render_json(what.analysis.report),
-    Format.HTML: lambda what: render_html(what.analysis),
+    Format.HTML: lambda what: render_html(what.analysis, record=what.record),
     Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record),
     Format.JUNIT: lambda what: render_junit(what.analysis.report, strict=what.strict),
     Format.CSV: lambda what: render_csv(what.analysis.report),

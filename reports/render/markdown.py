@@ -1,34 +1,38 @@
 """A report in Markdown, for a pull request or a job's summary."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reports.model.causes import Finding
-from reports.model.load import LoadReport, LoadStepReport
+from reports.model.load import LoadReport
 from reports.model.report import GateResult, Report
-from reports.model.steps import DOWN_PHASES, UP_PHASES, DeploymentReport, PhaseName, StepReport
+from reports.model.steps import DeploymentReport
+from reports.render.tables.answers import answers
 from reports.render.tables.elasticity import following_texts
-from reports.render.tables.lag import idle_steps, remark
+from reports.render.tables.gates import gate_table
+from reports.render.tables.lag import lag_tables, remarks
+from reports.render.tables.load import load_table
+from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import (
-    NOT_MEASURED,
+    cause_words,
     count,
-    gate_figure,
-    gate_subject,
-    load_change,
-    milliseconds,
     percent,
-    rate,
     reasons_of,
-    recovered,
-    replica_change,
     sanitized,
-    seconds,
     shortened,
-    step_name,
+    step_title,
 )
 
-_SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "invalid": "⚠️"}
-_LAST = ("recovered", "floor", "excess", "cause")
+SIGNS = {
+    "pass": "✅",
+    "fail": "❌",
+    "inconclusive": "❔",
+    "invalid": "⚠️",
+    "regression": "❌",
+    "improvement": "✅",
+    "no difference shown": "⚪",
+    "not comparable": "❔",
+}
 _MOST_ERRORS = 10
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~!>])")
 
@@ -43,6 +47,7 @@ def render_markdown(report: Report, record: str) -> bytes:
 
 def _lines(report: Report, record: str) -> Iterator[str]:
     yield from _head(report)
+    yield from _answers(report)
     yield from _gates(report.gates)
     for key, deployment in report.deployments.items():
         yield from _deployment(key, deployment)
@@ -72,7 +77,7 @@ def _head(report: Report) -> Iterator[str]:
     run, load, probe = report.run, report.load, report.probe
     ray = f"Ray {text(run.versions.ray)}" if run.versions.ray else "Ray"
     where = " (embedded)" if run.embedded else ""
-    yield f"## {_SIGNS[report.verdict]} {report.verdict.upper()}: {text(run.name)} on {ray}{where}"
+    yield f"## {SIGNS[report.verdict]} {report.verdict.upper()}: {text(run.name)} on {ray}{where}"
     yield ""
     share = probe.observer_share
     cost = "" if share is None else f", {percent(share)} of the controller's time"
@@ -88,130 +93,77 @@ def _head(report: Report) -> Iterator[str]:
         yield ""
 
 
+def _answers(report: Report) -> Iterator[str]:
+    """The answer first: one sentence a step."""
+    found, others = answers(report)
+    for step, sentence in found:
+        yield f"- **{text(step)}**: {text(sentence)}"
+    if others:
+        yield f"- and {count(others, 'more step')}: see below"
+    if found:
+        yield ""
+
+
 def _gates(gates: Sequence[GateResult]) -> Iterator[str]:
-    if not gates:
-        return
-    yield "### Gates"
-    yield ""
-    yield from table(
-        ("", "gate", "measured [between]", "of"),
-        [
-            (
-                f"{_SIGNS[gate.verdict]} {gate.verdict}",
-                code(gate.expr),
-                gate_figure(gate),
-                text(gate_subject(gate)),
-            )
-            for gate in gates
-        ],
-        left=("gate", "of"),
-    )
+    if (found := gate_table(gates)) is not None:
+        yield "### Gates"
+        yield ""
+        yield from table(found)
 
 
-def table(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str] = ()
-) -> Iterator[str]:
-    """A table and an empty line; columns named in `left` and the first are aligned to the left."""
-    marks = [":--" if i == 0 or header in left else "--:" for i, header in enumerate(headers)]
-    for cells in (headers, marks, *rows):
-        yield f"| {' | '.join(cells)} |"
+def table(made: Table) -> Iterator[str]:
+    """`made` as a table of Markdown, its note, and an empty line."""
+    columns = made.columns
+    yield _row(text(column.title) for column in columns)
+    yield _row(":--" if column.left else "--:" for column in columns)
+    for row in made.rows:
+        yield _row(_cell(cell, column) for cell, column in zip(row, columns, strict=True))
     yield ""
+    if made.note:
+        yield text(made.note)
+        yield ""
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(cell: Cell, column: Column) -> str:
+    raw = str(cell)
+    match column.kind:
+        case "badge":
+            return f"{SIGNS[raw]} {raw}"
+        case "code":
+            return code(raw)
+        case "foreign":
+            return text(raw)
+        case _:
+            return f"**{raw}**" if column.strong else raw
 
 
 def _deployment(key: str, deployment: DeploymentReport) -> Iterator[str]:
-    measured = [step for step in deployment.steps if step.total_s]
     yield f"### Scale lag: {code(key)}"
     yield ""
-    for direction, phases in (("up", UP_PHASES), ("down", DOWN_PHASES)):
-        steps = [step for step in measured if step.direction == direction]
-        if steps:
-            yield from _steps(steps, phases)
-    idle = idle_steps(deployment.steps)
-    for step in deployment.steps:
-        if step not in idle and (about := remark(step, deployment)):
-            yield f"- {step_name(step)}: {text(about)}"
-    if texts := following_texts(deployment):
-        yield f"- Elasticity: {text('; '.join(texts))}"
-    if len(idle) == len(deployment.steps):
-        yield "No replica was needed or to go."
+    for made in lag_tables(deployment):
+        yield f"{text(made.caption)}:"
+        yield ""
+        yield from table(made)
+    notes = [f"- {name}: {text(about)}" for name, about in remarks(deployment)]
+    if following := following_texts(deployment):
+        notes.append(f"- Elasticity: {text('; '.join(following))}")
+    yield from notes or ["Nothing to measure."]
     yield ""
-
-
-def _steps(steps: Sequence[StepReport], always: Sequence[PhaseName]) -> Iterator[str]:
-    names = list(always)
-    for phase in (phase for step in steps for phase in step.phases):
-        if phase.value is not None and phase.name not in names and phase.part_of != "decide":
-            names.append(phase.name)
-    headers = ("step", "at", f"load {steps[0].unit}", "replicas", "total")
-    yield from table(
-        (*headers, *(name.replace("_", " ") for name in names), *_LAST),
-        [
-            (
-                step_name(step),
-                f"{step.at_s:.1f}",
-                load_change(step.from_level, step.to_level),
-                replica_change(step),
-                f"**{seconds(step.total_s)}**",
-                *(str(seconds(step.phase(name))) for name in names),
-                recovered(step),
-                *(_figure(value) for value in (step.floor_s, step.excess_s)),
-                (step.cause or "").replace("_", " "),
-            )
-            for step in steps
-        ],
-        left=("cause",),
-    )
-
-
-def _figure(value: float | None) -> str:
-    return NOT_MEASURED if value is None else f"{value:.2f}"
 
 
 def _load(load: LoadReport) -> Iterator[str]:
+    made = load_table(load)
     yield "### Load"
     yield ""
-    unit = load.steps[0].unit if load.steps else "rps"
-    yield from table(
-        (
-            "step",
-            "at",
-            f"load {unit}",
-            "offered rps",
-            "completed rps",
-            "failed",
-            "not sent",
-            "p50 ms",
-            "p95 ms",
-            "p99 ms",
-            "max ms",
-            "service p99 ms",
-        ),
-        [*(_load_step(step) for step in load.steps), ("all", "", "", "", "", *_requests(load))],
-    )
+    yield f"{text(made.caption)}:"
+    yield ""
+    yield from table(made)
     if load.errors:
         yield from _errors(load.errors)
-
-
-def _load_step(step: LoadStepReport) -> tuple[str, ...]:
-    return (
-        str(step.index),
-        f"{step.at_s:.1f}",
-        load_change(step.from_level, step.to_level),
-        rate(step.offered_rps),
-        rate(step.completed_rps),
-        *_requests(step),
-    )
-
-
-def _requests(part: LoadReport | LoadStepReport) -> tuple[str, ...]:
-    times = (
-        part.latency_p50_ms,
-        part.latency_p95_ms,
-        part.latency_p99_ms,
-        part.latency_max_ms,
-        part.service_p99_ms,
-    )
-    return (f"{part.failed:,}", f"{part.not_sent:,}", *map(milliseconds, times))
 
 
 def _errors(errors: dict[str, int]) -> Iterator[str]:
@@ -225,7 +177,7 @@ def _errors(errors: dict[str, int]) -> Iterator[str]:
 
 def _causes(report: Report) -> Iterator[str]:
     found = [
-        (f"{text(key)} step {step_name(step)}", step.findings)
+        (f"{text(key)} step {step_title(step)}", step.findings)
         for key, deployment in report.deployments.items()
         for step in deployment.steps
     ]
@@ -248,7 +200,7 @@ def _causes(report: Report) -> Iterator[str]:
 
 def _finding(title: str, finding: Finding) -> Iterator[str]:
     took = "" if finding.seconds is None else f" ({finding.seconds:.1f} s)"
-    name = finding.cause.replace("_", " ")
+    name = cause_words(finding.cause)
     yield f"<details><summary>{title}: <b>{name}</b>{took}</summary>"
     yield ""
     for evidence in finding.evidence:

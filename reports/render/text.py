@@ -1,20 +1,30 @@
-"""How figures, and text from outside, are written for people."""
+"""Words and figures as all formats write them, and text from outside made harmless."""
 
 import unicodedata
 from typing import NamedTuple
 
 from reports.analysis.load.recovery import NO_BREACH
+from reports.model.causes import Cause
 from reports.model.intervals import Span
 from reports.model.report import GateResult, Report
-from reports.model.steps import Phase, StepReport
+from reports.model.steps import Phase, PhaseName, StepReport
 
 NOT_MEASURED = "-"
 _LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
 _SMALLEST_SHOWN_S = 0.005
+_CAUSES: dict[str, str] = {
+    "resources": "no room for the replica",
+    "state_sync": "a late controller",
+    "health_check": "failed health checks",
+    "slow_init": "slow start of the replica",
+    "network": "the network",
+    "bounds": "max_replicas reached",
+    "configured_delay": "the configured delay",
+}
 
 
 class Measured(NamedTuple):
-    """A figure in words: `value`, and the `margin` that watching by polls leaves, often empty."""
+    """A figure in words: `value`, and the `margin` that polling leaves, often empty."""
 
     value: str
     margin: str = ""
@@ -25,7 +35,7 @@ class Measured(NamedTuple):
 
 
 def sanitized(text: str) -> str:
-    """`text` on one line, with nothing in it that a terminal would obey.
+    """Return `text` on one line, with nothing in it that a terminal would obey.
 
     Line breaks and tabs become spaces; other control, format (such as right-to-left override) and
     unassigned characters become U+FFFD.
@@ -40,7 +50,7 @@ def _harmless(char: str) -> str:
 
 
 def seconds(span: Span | Phase | None) -> Measured:
-    """`9.31 ±0.15`, `> 30.0` where it is censored, `-` where it was not measured."""
+    """`9.31 ±0.15`, `> 30.0` if it is censored, `-` if it was not measured."""
     if span is None or span.lo is None:
         return Measured(NOT_MEASURED)
     if span.value is None or span.hi is None:
@@ -50,7 +60,7 @@ def seconds(span: Span | Phase | None) -> Measured:
 
 
 def recovered(step: StepReport) -> str:
-    """When latency had recovered: `8 ±1`, `no breach`, `> 30`; `-` where it was not measured."""
+    """Seconds until latency had recovered: `8 ±1`, `no breach`, `> 30`; `-` if not measured."""
     span = step.recovered_s
     if span is None:
         return NO_BREACH if step.recovered_reason == NO_BREACH else NOT_MEASURED
@@ -65,7 +75,7 @@ def is_shown(value_s: float | None) -> bool:
 
 
 def milliseconds(value: float | None) -> str:
-    """With one decimal; `-` where it was not measured."""
+    """`1,234.5`; `-` if it was not measured."""
     return NOT_MEASURED if value is None else f"{value:,.1f}"
 
 
@@ -90,8 +100,23 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def step_name(step: StepReport) -> str:
-    """`1 up`: the number of a load step, and where it goes."""
+    """`1 up`: the number of a load step, and its direction."""
     return f"{step.index} {step.direction}"
+
+
+def step_title(step: StepReport) -> str:
+    """`1 up 5->40 rps`: a load step with its levels."""
+    return f"{step_name(step)} {load_change(step.from_level, step.to_level)} {step.unit}"
+
+
+def cause_words(cause: Cause) -> str:
+    """A cause as prose has it; its code stands in report.json and in small labels."""
+    return _CAUSES.get(cause, cause.replace("_", " "))
+
+
+def phase_words(phase: PhaseName) -> str:
+    """A phase as prose and headings have it."""
+    return phase.replace("_", " ")
 
 
 def load_change(from_level: float, to_level: float) -> str:
@@ -106,13 +131,13 @@ def replica_change(step: StepReport) -> str:
 
 
 def gate_subject(gate: GateResult) -> str:
-    """Whose figure a gate looked at, or why there was none."""
+    """Subject of a gate's metric, or the reason that there was none."""
     about = [sanitized(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
     return ": ".join(about) or "the run"
 
 
 def gate_figure(gate: GateResult) -> str:
-    """What a gate looked at: `9.31 [9.16, 9.46]`, `> 30` where it is censored, else `-`."""
+    """A gate's metric: `9.31 [9.16, 9.46]`, `> 30` if it is censored, `-` if not measured."""
     if gate.lo is None:
         return NOT_MEASURED
     if gate.value is None or gate.hi is None:
@@ -133,7 +158,7 @@ def shortened(text: str, length: int = 200) -> str:
 
 
 def reasons_of(report: Report) -> list[str]:
-    """Why a run is invalid or was not completed."""
+    """Reasons that a run is invalid or was not completed."""
     run, reasons = report.run, [sanitized(reason) for reason in report.reasons]
     if run.status != "complete" and not any(r.startswith(run.status) for r in reasons):
         reasons.insert(0, sanitized(f"{run.status}: {run.reason or 'no reason recorded'}"))

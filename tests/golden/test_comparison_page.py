@@ -159,7 +159,7 @@ def test_every_figure_has_a_row_with_its_ratio_interval_p_and_n():
     for one in told:
         effect = one.effect
         row = (
-            rf"{re.escape(one.figure)} ?{one.verdict.upper()} ?\S+ \S+ "
+            rf"{one.verdict.upper()} ?{re.escape(one.figure)} ?\S+ \S+ "
             rf"{effect.value:.3f} \[{effect.lo:.3f}, {effect.hi:.3f}\] {one.p_adjusted:.4f} {effect.n} "
         )
         assert re.search(row, page), row

@@ -151,7 +151,7 @@ def test_every_figure_of_streams_appears_whole(sample, width):
 
 @pytest.mark.parametrize("width", [40, *WIDTHS])
 def test_the_ten_names_of_most_requests_are_shown_and_the_rest_counted(sample, width):
-    text = section(rendered(sample("busy"), width), " By name", " Errors, by kind")
+    text = section(rendered(sample("busy"), width), " Requests by name", " Errors, by kind")
 
     words = text.split()
     assert {"chat", "model-7", "9,000", "7,654.3", "3,330.0"} <= set(words)
@@ -166,7 +166,7 @@ def test_one_name_alone_and_no_streams_need_no_table(sample):
 
     text = rendered(without(busy, load=load), 120)
 
-    assert " By name" not in text
+    assert " Requests by name" not in text
     assert " Streams" not in text
 
 

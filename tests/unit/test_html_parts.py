@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.analyse import analyse
+from reports.render.html.figure import chart_text
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
 from reports.render.html.replica_figures import lives_figure, replicas_figure
 from reports.render.html.shell import data_block, plotly_script, policy, script
-from reports.render.tables.table import Column, Table, chart_text
+from reports.render.tables.table import Column, Table
 from scalelag.record.run_dir import load_run
 
 STORED = Path(__file__).parents[1] / "golden" / "stored"
@@ -71,7 +72,7 @@ def test_text_in_a_chart_is_text_and_isolated(text, shown):
 
 
 def test_groups_of_a_table_span_their_columns():
-    columns = (Column("step"), Column("p50", "ms"), Column("p99", "ms"), Column("sent"))
+    columns = (Column("step"), Column("p50", group="ms"), Column("p99", group="ms"), Column("sent"))
 
     assert Table("t", columns, ()).groups == [("", 1), ("ms", 2), ("", 1)]
     assert Table("t", columns[:1], ()).groups == []

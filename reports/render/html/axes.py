@@ -1,4 +1,4 @@
-"""What the charts of a page have in common: their axes, and the marks of steps."""
+"""Axes and marks of steps that the charts of a page share."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -9,12 +9,14 @@ from reports.model.charts import Band
 from reports.model.load import LoadStepReport
 from reports.model.report import Report
 from reports.model.steps import StepReport
-from reports.render.tables.table import color
+from reports.render.html.figure import color
 from reports.render.text import level
 
 LEFT_PX = 66
-_MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
+MARGIN = {"l": LEFT_PX, "r": 12, "t": 26, "b": 30}
 _LEAST_SHARE_BETWEEN_LABELS = 0.1
+# Of the time axis, on the narrowest page that shows labels in full: see charts.js.
+_SHARE_OF_A_CHARACTER = 0.0085
 _LEAST_SHARE_BETWEEN_MARKS = 0.02
 _MOST_VIEWS = 100
 _ARROWS = {"up": "\u2191", "down": "\u2193", "none": "="}
@@ -37,7 +39,7 @@ def layout(height_px: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401  plot
     """The layout of every chart; colours are names of CSS variables."""
     common = {
         "height": height_px,
-        "margin": _MARGIN,
+        "margin": MARGIN,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": _FONTS, "size": FONT_PX, "color": color("text-soft")},
@@ -75,9 +77,7 @@ def time_axis(end_s: float) -> dict[str, Any]:
         tickformat=",",
         showline=True,
         hoverformat=".2f",
-        spikecolor=color("mark"),
-        spikethickness=1,
-        spikedash="solid",
+        showspikes=False,
         nticks=9,
     )
 
@@ -106,7 +106,7 @@ def marked_steps(report: Report) -> Sequence[Step]:
 
 
 def views(report: Report, end_s: float) -> list[View]:
-    """What the time axes can be set to: each step, from a tenth of its hold before it."""
+    """Views of the time axes: each step, from a tenth of its hold before it."""
     return [
         View(
             name=f"step {step.index} at {step.at_s:.1f} s: "
@@ -128,16 +128,28 @@ def _apart(steps: Sequence[Step], least_s: float) -> Iterator[Step]:
 
 
 def _labels(end_s: float, steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
-    """The number of a step above its line, where there is room for it."""
+    """Number and levels of a step above its line, if there is room; its `name` is the short form."""
+    free_from_s = float("-inf")
     for step in _apart(steps, _LEAST_SHARE_BETWEEN_LABELS * end_s):
+        short = f"{step.index} {_ARROWS[_direction(step)]}"
+        text = f"{short} {level(step.from_level)}\u2192{level(step.to_level)} {step.unit}"
+        half_s = 0.5 * len(text) * _SHARE_OF_A_CHARACTER * end_s
+        anchor = (
+            "left" if step.at_s < half_s else "right" if step.at_s + half_s > end_s else "center"
+        )
+        from_s = step.at_s - {"left": 0.0, "center": half_s, "right": 2 * half_s}[anchor]
+        if from_s < free_from_s:
+            continue
+        free_from_s = from_s + 2 * half_s
         yield {
             "x": round(step.at_s, 3),
             "y": 1,
             "yref": "paper",
             "yanchor": "bottom",
-            "xanchor": "center" if step.at_s > 0 else "left",
+            "xanchor": anchor,
             "showarrow": False,
-            "text": f"{step.index} {_ARROWS[_direction(step)]}",
+            "text": text,
+            "name": short,
             "font": {"color": color("mark")},
         }
 

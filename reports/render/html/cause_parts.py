@@ -1,4 +1,4 @@
-"""What made steps late and requests fail, with the evidence, for a page."""
+"""Causes of late steps and of failed requests, with the evidence, for a page."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from reports.model.causes import Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.terminal.causes import named, quotation, told_of
-from reports.render.text import count, sanitized, shortened, step_name
+from reports.render.text import cause_words, count, sanitized, shortened, step_title
 
 _MOST = 30
 _MOST_EVIDENCE = 8
@@ -17,7 +17,7 @@ _TOLD = 300
 
 
 class EvidenceLine(msgspec.Struct, frozen=True):
-    """One thing that a finding rests on; `quotation` is what Ray said."""
+    """One fact that a finding rests on; `quotation` is Ray's own line."""
 
     when: str
     text: str
@@ -25,10 +25,11 @@ class EvidenceLine(msgspec.Struct, frozen=True):
     quotation: str
 
 
-class Told(msgspec.Struct, frozen=True):
-    """One finding in words: its name with the time it explains, advice, evidence."""
+class FindingPart(msgspec.Struct, frozen=True):
+    """One finding in words: its name with the time it explains, its code, advice, evidence."""
 
     name: str
+    code: str
     advice: str
     tell_apart: str
     evidence: tuple[EvidenceLine, ...]
@@ -40,7 +41,7 @@ class CausePart(msgspec.Struct, frozen=True):
     where: str
     title: str
     names: str
-    findings: tuple[Told, ...]
+    findings: tuple[FindingPart, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -51,7 +52,7 @@ def cause_parts(report: Report) -> list[CausePart]:
 
 
 def causes_left_out(report: Report) -> int:
-    """How many steps and failures `cause_parts` leaves out."""
+    """Number of steps and failures that `cause_parts` leaves out."""
     numbers = (len(_late(report)), len(report.failures))
     return sum(max(0, number - _MOST) for number in numbers)
 
@@ -66,10 +67,10 @@ def _late(report: Report) -> list[tuple[str, StepReport]]:
 
 def _of_step(where: str, step: StepReport) -> CausePart:
     names = " ".join(named(step.findings, step.cause)) if step.findings else "no cause found"
-    alone = () if step.findings else (Told("", "", "", tuple(_lines(step.evidence))),)
+    alone = () if step.findings else (FindingPart("", "", "", "", tuple(_lines(step.evidence))),)
     return CausePart(
         where=where,
-        title=f"step {step_name(step)}",
+        title=f"step {step_title(step)}",
         names=names,
         findings=(*_told(step.findings), *alone),
     )
@@ -87,11 +88,12 @@ def _of_failure(failure: FailureReport) -> CausePart:
     )
 
 
-def _told(findings: Sequence[Finding]) -> Iterator[Told]:
+def _told(findings: Sequence[Finding]) -> Iterator[FindingPart]:
     for finding in findings:
         explains = f", {finding.seconds:.1f} s" if finding.seconds is not None else ""
-        yield Told(
-            name=f"{finding.cause}{explains}",
+        yield FindingPart(
+            name=f"{cause_words(finding.cause)}{explains}",
+            code=finding.cause,
             advice=sanitized(finding.advice),
             tell_apart=sanitized(finding.tell_apart or ""),
             evidence=tuple(_lines(finding.evidence)),

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from reports.model.comparison import ComparedLines, Line, Lines, ReplicasName, SideLines
 from reports.render.html.axes import Step, axis, layout, marks, time_axis
 from reports.render.html.compared_tables import load_table, replica_table
+from reports.render.html.figure import Figure, Key, color, rounded
 from reports.render.html.load_figures import is_wide, latency_axis, latency_unit
 from reports.render.html.replica_figures import replica_axis
-from reports.render.tables.table import Figure, Key, color, rounded
 from reports.render.text import milliseconds, rate
 
 Side = Literal["base", "candidate"]

@@ -1,4 +1,4 @@
-"""The tables of a comparison: its figures, what the charts draw, elastic speedups, the runs."""
+"""Tables of a comparison's page: the series of its charts, and the runs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -6,69 +6,29 @@ from datetime import UTC, datetime
 import numpy as np
 
 from reports.model.comparison import (
-    ComparedFigure,
     ComparedLines,
     Comparison,
-    ElasticSpeedup,
     Line,
     Lines,
     LoadName,
     ReplicasName,
 )
 from reports.model.report import Report
-from reports.render.tables.comparison import figure_cells, speedup_cells, speedup_figures
+from reports.render.tables.comparison import MOST_ROWS, SIDES, capped
 from reports.render.tables.table import Column, Table
 from reports.render.text import NOT_MEASURED, milliseconds, rate, sanitized
 
-_MOST_ROWS = 600
 _MOST_REPLICA_ROWS = 1800
-_SIDES = ("base", "candidate")
 _LOAD: tuple[LoadName, ...] = ("offered_rps", "completed_rps", "latency_p95_ms")
-
-
-def figure_table(figures: Sequence[ComparedFigure]) -> Table:
-    """The figures that could be compared, one a row."""
-    columns = (
-        Column("figure", words=True, outside=True),
-        Column("verdict", words=True, badge=True),
-        Column("base"),
-        Column("candidate"),
-        Column("ratio [95 %]"),
-        Column("p"),
-        Column("n"),
-    )
-    cells = map(figure_cells, figures)
-    rows = [(name, verdict, *rest) for verdict, name, *rest in cells]
-    return _capped("Candidate over base: larger is slower", columns, rows)
-
-
-def speedup_table(found: Sequence[ElasticSpeedup]) -> Table:
-    """The elastic speedup of each deployment, and the figures that it is made of."""
-    groups = (
-        "short by, % of demand",
-        "over by, % of demand",
-        "short, % of time",
-        "over, % of time",
-    )
-    columns = (
-        Column("deployment", words=True, outside=True),
-        Column("speedup"),
-        *(Column(side, group) for group in groups for side in _SIDES),
-    )
-    rows = [
-        (*speedup_cells(one)[:2], *(text for pair in speedup_figures(one) for text in pair))
-        for one in found
-    ]
-    return _capped("Elastic speedup of the candidate over the base", columns, rows)
 
 
 def run_table(found: Comparison, reports: Mapping[str, Report]) -> Table:
     """The runs of both sides."""
     columns = (
-        Column("run", words=True, outside=True),
-        Column("side", words=True),
-        Column("started (UTC)", words=True),
-        Column("Ray", words=True, outside=True),
+        Column("run", "foreign"),
+        Column("side", "words"),
+        Column("started (UTC)", "words"),
+        Column("Ray", "foreign"),
         Column("requests"),
         Column("failed"),
         Column("not sent"),
@@ -76,10 +36,10 @@ def run_table(found: Comparison, reports: Mapping[str, Report]) -> Table:
     )
     rows = [
         _run_row(name, side, reports[name])
-        for side, names in zip(_SIDES, (found.base, found.candidate), strict=True)
+        for side, names in zip(SIDES, (found.base, found.candidate), strict=True)
         for name in names
     ]
-    return _capped("All runs of both sides", columns, rows)
+    return capped("All runs of both sides", columns, rows)
 
 
 def _run_row(name: str, side: str, report: Report) -> tuple[str, ...]:
@@ -101,7 +61,7 @@ def load_table(lines: ComparedLines) -> Table:
     names = ("offered rps", "completed rps", "p95 ms")
     columns = (
         Column("from s"),
-        *(Column(name, side) for side in _SIDES for name in names),
+        *(Column(name, group=side) for side in SIDES for name in names),
     )
     drawn = [side.load[name].median for side in (lines.base, lines.candidate) for name in _LOAD]
     forms = (rate, rate, milliseconds) * 2
@@ -113,7 +73,7 @@ def load_table(lines: ComparedLines) -> Table:
         )
         for at, row in zip(at_s, values, strict=True)
     ]
-    return _capped("Load and latency, the median of the runs of each side", columns, rows)
+    return capped("Load and latency, the median of the runs of each side", columns, rows)
 
 
 def replica_table(
@@ -122,7 +82,7 @@ def replica_table(
     """RUNNING replicas and target of each side, whenever one of them changed."""
     columns = (
         Column("from s"),
-        *(Column(name, side) for side, _ in drawn for name in ("RUNNING", "target")),
+        *(Column(name, group=side) for side, _ in drawn for name in ("RUNNING", "target")),
     )
     lines = [own[name].median for _, own in drawn for name in ("running", "target")]
     rows: list[tuple[str, ...]] = []
@@ -130,8 +90,8 @@ def replica_table(
         cells = tuple(NOT_MEASURED if value is None else f"{value:g}" for value in row)
         if not rows or rows[-1][1:] != cells:
             rows.append((f"{at_s:.2f}", *cells))
-    most = min(_MOST_ROWS, _MOST_REPLICA_ROWS // of_deployments)
-    return _capped("Replicas, the median of the runs of each side", columns, rows, most)
+    most = min(MOST_ROWS, _MOST_REPLICA_ROWS // of_deployments)
+    return capped("Replicas, the median of the runs of each side", columns, rows, most)
 
 
 def _sampled(lines: Sequence[Line]) -> tuple[list[float], list[list[float | None]]]:
@@ -140,13 +100,3 @@ def _sampled(lines: Sequence[Line]) -> tuple[list[float], list[list[float | None
     columns = [line.at(at_s).tolist() for line in lines]
     rows = [[None if np.isnan(v) else v for v in row] for row in zip(*columns, strict=True)]
     return at_s.tolist(), rows
-
-
-def _capped(
-    caption: str,
-    columns: tuple[Column, ...],
-    rows: Sequence[tuple[str, ...]],
-    most: int = _MOST_ROWS,
-) -> Table:
-    note = f"The first {most} of {len(rows):,} rows." if len(rows) > most else ""
-    return Table(caption, columns, tuple(rows[:most]), note)

@@ -13,11 +13,11 @@ from reports.render.html.compared_figures import (
     compared_load,
     compared_replicas,
 )
-from reports.render.html.compared_tables import figure_table, run_table, speedup_table
+from reports.render.html.compared_tables import run_table
+from reports.render.html.figure import Figure
 from reports.render.html.ratio_figure import ratio_figure
 from reports.render.html.shell import Script, environment, shell
-from reports.render.tables.comparison import SPEEDUP, ratio, rule
-from reports.render.tables.table import Figure
+from reports.render.tables.comparison import SPEEDUP, figure_table, ratio, rule, speedup_table
 from reports.render.text import count, sanitized
 
 _MOST_NAMED = 20

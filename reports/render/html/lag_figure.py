@@ -1,17 +1,26 @@
-"""The chart of a deployment's lag budget: where each step's time went, beside its floor."""
+"""The chart of a deployment's lag budget: the parts of each step's lag, beside its floor."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from reports.model.steps import DeploymentReport, StepReport
-from reports.render.html.axes import axis, layout
-from reports.render.tables.table import Column, Figure, Key, Table, color
-from reports.render.text import NOT_MEASURED, is_shown, seconds, step_name
+from reports.render.html.axes import MARGIN, axis, layout
+from reports.render.html.figure import Figure, Key, color
+from reports.render.tables.table import Column, Table
+from reports.render.text import (
+    NOT_MEASURED,
+    is_shown,
+    load_change,
+    seconds,
+    step_name,
+    step_title,
+)
 
 _ROW_PX = 26
 _FRAME_PX = 60
 _MOST_STEPS = 30
 _ROOM_FOR_TOTALS = 1.45
+_LEFT_PX = 112
 _PARTS = {
     "decide": "decide",
     "detect": "detect: until more, or fewer, replicas are wanted",
@@ -20,7 +29,7 @@ _PARTS = {
     "restart": "restart: after replicas that failed to start",
     "allocate": "allocate",
     "initialize": "initialize",
-    "mark_running": "mark_running",
+    "mark_running": "mark running",
     "stop": "stop",
     "drain": "drain",
     "unattributed": "unattributed",
@@ -66,10 +75,11 @@ def lag_figure(id_: str, deployment: DeploymentReport) -> Figure | None:
                     range=[2.5 * len(steps) - 0.9, -0.7],
                     showgrid=False,
                     tickvals=[row for place in range(len(steps)) for row in _rows(place)],
-                    ticktext=[text for step in steps for text in (step_name(step), "floor")],
+                    ticktext=[text for step in steps for text in (_row_name(step), "floor")],
                 ),
                 annotations=list(_totals(steps, parts)),
                 barmode="overlay",
+                margin=MARGIN | {"l": _LEFT_PX},
                 hovermode="closest",
             ),
         },
@@ -80,6 +90,15 @@ def lag_figure(id_: str, deployment: DeploymentReport) -> Figure | None:
 
 def _left_out(measured: int) -> str:
     return f"; the first {_MOST_STEPS} of {measured} steps" if measured > _MOST_STEPS else ""
+
+
+def _row_name(step: StepReport) -> str:
+    levels = load_change(step.from_level, step.to_level).replace("->", "\u2192")
+    return f"{step_name(step)} {levels}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _rows(place: int) -> tuple[float, float]:
@@ -156,7 +175,7 @@ def _bars(parts: Sequence[_Part], name: str, steps: Sequence[StepReport]) -> dic
             "opacity": [0.62 if part.is_floor else 1 for part in own],
             "line": {"width": 0.7, "color": color("outline")},
         },
-        "hovertemplate": f"%{{text}}: {name} %{{customdata:.2f}} s<extra></extra>",
+        "hovertemplate": f"%{{text}}: {_words(name)} %{{customdata:.2f}} s<extra></extra>",
     }
 
 
@@ -188,17 +207,17 @@ def _totals(steps: Sequence[StepReport], parts: Sequence[_Part]) -> Iterator[dic
 
 
 def _sentence(step: StepReport) -> str:
-    parts = ", ".join(f"{name} {length_s:.2f}" for name, length_s in _measured(step))
+    parts = ", ".join(f"{_words(name)} {length_s:.2f}" for name, length_s in _measured(step))
     floor = "not known" if step.floor_s is None else f"{step.floor_s:.2f} s"
     return (
-        f"Step {step_name(step)}: {seconds(step.total_s)} s in all "
+        f"Step {step_title(step)}: {seconds(step.total_s)} s in all "
         f"({parts or 'no part measured'}); floor {floor}."
     )
 
 
 def _table(steps: Sequence[StepReport], parts: Sequence[_Part]) -> Table:
     names = [name for name in _PARTS if any(part.name == name for part in parts)]
-    columns = (Column("bar", words=True), *(Column(name) for name in names), Column("sum s"))
+    columns = (Column("bar", "words"), *(Column(_words(name)) for name in names), Column("sum s"))
     rows: list[tuple[str, ...]] = []
     for place, step in enumerate(steps):
         for row, title in zip(_rows(place), (step_name(step), "floor"), strict=True):

@@ -6,7 +6,8 @@ from typing import Any
 from reports.model.charts import Charts, LoadBins
 from reports.model.report import Report
 from reports.render.html.axes import axis, layout, marked_steps, marks, time_axis
-from reports.render.tables.table import Column, Figure, Key, Table, color, rounded
+from reports.render.html.figure import Figure, Key, color, rounded
+from reports.render.tables.table import Column, Table
 from reports.render.text import count, level, milliseconds, rate
 
 _HEIGHT_PX = 220
@@ -183,13 +184,13 @@ def _latency_sentence(report: Report, bins: LoadBins) -> str:
 def _table(bins: LoadBins) -> Table:
     columns = (
         Column("from s"),
-        Column("offered", "requests/s"),
-        Column("completed", "requests/s"),
-        Column("failed", "requests/s"),
-        Column("p50", "latency ms"),
-        Column("p95", "latency ms"),
-        Column("p99", "latency ms"),
-        Column("max", "latency ms"),
+        Column("offered", group="requests/s"),
+        Column("completed", group="requests/s"),
+        Column("failed", group="requests/s"),
+        Column("p50", group="latency ms"),
+        Column("p95", group="latency ms"),
+        Column("p99", group="latency ms"),
+        Column("max", group="latency ms"),
     )
     rows = zip(
         (f"{at_s:g}" for at_s in bins.from_s),

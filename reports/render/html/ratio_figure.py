@@ -6,8 +6,8 @@ from typing import Any
 
 from reports.model.comparison import ComparedFigure, ComparedVerdict, Effect
 from reports.render.html.axes import FONT_PX, axis, layout
+from reports.render.html.figure import Figure, Key, chart_text, color
 from reports.render.tables.comparison import ratio
-from reports.render.tables.table import Figure, Key, chart_text, color
 from reports.render.text import count, sanitized
 
 MOST = 40

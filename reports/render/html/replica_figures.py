@@ -1,4 +1,4 @@
-"""The charts of one deployment's replicas: how many in which state, and the life of each."""
+"""The charts of one deployment's replicas: their number by state, and the life of each."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from reports.model.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
 from reports.model.steps import DeploymentReport
 from reports.render.html.axes import axis, layout, marks, time_axis
-from reports.render.tables.table import Column, Figure, Key, Table, chart_text, color, rounded
-from reports.render.text import NOT_MEASURED, count, shortened
+from reports.render.html.figure import Figure, Key, chart_text, color, rounded
+from reports.render.tables.table import Column, Table
+from reports.render.text import NOT_MEASURED, count, sanitized, shortened
 
 _HEIGHT_PX = 220
 _FRAME_PX = 56
@@ -16,10 +17,11 @@ _MOST_NAMED = 60
 _MOST_HEIGHT_PX = 900
 _NAME_LENGTH = 9
 _MOST_TOLD = 6
+_LATEST_S = 2.0
 _STATES: tuple[tuple[BarState, str], ...] = (
     ("allocate", "allocate: waits for its place"),
     ("initialize", "initialize: its constructor"),
-    ("mark_running", "mark_running: first health check"),
+    ("mark_running", "mark running: first health check"),
     ("RUNNING", "RUNNING"),
     ("STOPPING", "STOPPING"),
 )
@@ -39,7 +41,7 @@ def replicas_figure(key: str, id_: str, deployment: DeploymentReport, charts: Ch
         plot={
             "data": [
                 *(_area(own.curve, state) for state in states),
-                _target(own.curve),
+                _target(own),
                 _decisions(own.decisions),
             ],
             "layout": layout(
@@ -78,17 +80,38 @@ def _area(curve: ReplicaCurve, state: str) -> dict[str, Any]:
     }
 
 
-def _target(curve: ReplicaCurve) -> dict[str, Any]:
+def _target(own: DeploymentCharts) -> dict[str, Any]:
+    times_s, targets = target_line(own.curve, own.decisions)
     return {
         "type": "scatter",
         "mode": "lines",
         "name": "target",
-        "x": rounded(curve.times_s),
-        "y": list(curve.target),
+        "x": rounded(times_s),
+        "y": targets,
         "line": {"color": color("target"), "width": 1.8, "shape": "hv", "dash": "4px,3px"},
         "connectgaps": False,
         "hovertemplate": "%{y}",
     }
+
+
+def target_line(
+    curve: ReplicaCurve, decisions: Sequence[DecisionMark]
+) -> tuple[list[float], list[int | None]]:
+    """The polled target, each change of it at the moment of its decision, if that is known.
+
+    Decisions have the time of the log, which comes before the poll that shows them.
+    """
+    points: list[tuple[float, int | None]] = [(mark.at_s, mark.after) for mark in decisions]
+    last: int | None = None
+    for at_s, target in zip(curve.times_s, curve.target, strict=True):
+        near = {mark.after for mark in decisions if abs(at_s - mark.at_s) <= _LATEST_S}
+        if (target != last or at_s == curve.times_s[0]) and target not in near:
+            points.append((at_s, target))
+        last = target
+    if curve.times_s:
+        points.append((max(curve.times_s[-1], *(at_s for at_s, _ in points), 0.0), last))
+    latest: dict[float, int | None] = dict(sorted(points, key=lambda point: point[0]))
+    return list(latest), list(latest.values())
 
 
 def _decisions(decisions: Sequence[DecisionMark]) -> dict[str, Any]:
@@ -188,7 +211,7 @@ def lives_figure(
             ),
         },
         keys=tuple(Key(_color(state), name) for state, name in used),
-        table=_lives_table(own),
+        table=_lives_table(id_, own),
         linked=True,
     )
 
@@ -209,6 +232,7 @@ def _stretches(own: DeploymentCharts, state: BarState, *, outlined: bool) -> dic
         for stretch in bar.stretches
         if stretch.state == state
     ]
+    words = state.replace("_", " ")
     return {
         "type": "bar",
         "orientation": "h",
@@ -222,7 +246,7 @@ def _stretches(own: DeploymentCharts, state: BarState, *, outlined: bool) -> dic
             "color": color(_color(state)),
             "line": {"width": 0.7 if outlined else 0, "color": color("outline")},
         },
-        "hovertemplate": f"%{{text}}: {state} from %{{base:.2f}} to %{{x:.2f}} s<extra></extra>",
+        "hovertemplate": f"%{{text}}: {words} from %{{base:.2f}} to %{{x:.2f}} s<extra></extra>",
     }
 
 
@@ -242,13 +266,14 @@ def _has_critical(own: DeploymentCharts) -> bool:
     return any(bar.critical_in for bar in own.bars)
 
 
-def _lives_table(own: DeploymentCharts) -> Table:
+def _lives_table(id_: str, own: DeploymentCharts) -> Table:
     columns = (
-        Column("replica", words=True, outside=True),
-        Column("node", words=True, outside=True),
-        *(Column(state, "from s") for state, _ in _STATES),
+        Column("replica", "foreign"),
+        Column("node", "foreign"),
+        *(Column(state.replace("_", " "), group="from s") for state, _ in _STATES),
         Column("until s"),
-        Column("critical in step", words=True),
+        Column("critical in step", "words"),
+        Column("log file on the node", "foreign"),
     )
     rows = tuple(
         (
@@ -257,10 +282,21 @@ def _lives_table(own: DeploymentCharts) -> Table:
             *_froms({stretch.state: stretch.from_s for stretch in bar.stretches}),
             f"{bar.stretches[-1].to_s:.2f}",
             ", ".join(map(str, bar.critical_in)) or "",
+            shortened((bar.log_file or NOT_MEASURED).lstrip("/"), 160),
         )
         for bar in own.bars
     )
-    return Table("Replicas, and when each began a state", columns, rows)
+    return Table(
+        "Replicas, when each began a state, and its log",
+        columns,
+        rows,
+        row_ids=tuple(f"{id_}-replica-{row}" for row in range(len(rows))),
+    )
+
+
+def replica_links(id_: str, own: DeploymentCharts) -> dict[str, str]:
+    """Ids of the rows of replicas, by the replica's name as tables show it."""
+    return {sanitized(bar.replica): f"{id_}-replica-{row}" for row, bar in enumerate(own.bars)}
 
 
 def _froms(from_s: dict[BarState, float]) -> list[str]:

@@ -11,7 +11,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.render.tables.table import Figure
+from reports.render.html.figure import Figure
 
 _ASSETS = "reports.render.html"
 

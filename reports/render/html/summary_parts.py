@@ -1,18 +1,17 @@
-"""The top of a page: the verdict, what was run, the gates, and the figures that come first."""
+"""Summary of a page: the tiles at its top, and the facts about the run at its end."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
 
+from reports.model.charts import RunOrigin
 from reports.model.intervals import Stat
 from reports.model.load import LoadReport
-from reports.model.report import GateResult, ProbeReport, Report, RunSummary
+from reports.model.report import ProbeReport, Report, RunSummary
 from reports.render.text import (
     NOT_MEASURED,
     count,
-    gate_figure,
-    gate_subject,
     milliseconds,
     percent,
     sanitized,
@@ -22,17 +21,8 @@ from reports.render.text import (
 _MOST_SHOWN = 4
 
 
-class GateLine(msgspec.Struct, frozen=True):
-    """A gate with its verdict, what was measured, and of what, or why not."""
-
-    verdict: str
-    expr: str
-    measured: str
-    of: str
-
-
 class Tile(msgspec.Struct, frozen=True):
-    """A figure that comes first; `of` is text from outside, empty for the whole run."""
+    """A figure of the summary; `of` is text from outside, empty for the whole run."""
 
     name: str
     figure: str
@@ -48,23 +38,10 @@ class Fact(msgspec.Struct, frozen=True):
     text: str
 
 
-def gate_lines(gates: tuple[GateResult, ...]) -> list[GateLine]:
-    """The gates in their order."""
-    return [
-        GateLine(
-            verdict=gate.verdict,
-            expr=sanitized(gate.expr),
-            measured=gate_figure(gate),
-            of=gate_subject(gate),
-        )
-        for gate in gates
-    ]
-
-
-def facts(report: Report) -> list[Fact]:
-    """What was run, against what, and how well it was watched."""
+def facts(report: Report, origin: RunOrigin, record: str) -> list[Fact]:
+    """The run, its target, its requests, and how well it was watched; `record` is its directory."""
     run = report.run
-    return [
+    found = [
         Fact("Started", f"{datetime.fromtimestamp(run.started_s, UTC):%Y-%m-%d %H:%M:%S} UTC"),
         Fact("Watched", f"{run.duration_s:,.0f} s, with load for {run.load_s:,.0f} s"),
         Fact("Plan", _plan(run)),
@@ -73,9 +50,14 @@ def facts(report: Report) -> list[Fact]:
             f"Serve {'on an embedded cluster' if run.embedded else 'at'} {sanitized(run.host)}",
         ),
         Fact("Requests", _requests(report.load)),
+        Fact("Request", " ".join(filter(None, (origin.method, origin.path)))),
+        Fact("Locustfile", origin.locustfile or ""),
+        Fact("User classes", ", ".join(origin.user_classes)),
         Fact("Probe", _probe(report.probe)),
         Fact("Versions", _versions(run)),
+        Fact("Directory", record),
     ]
+    return [Fact(fact.name, sanitized(fact.text)) for fact in found if fact.text]
 
 
 def _plan(run: RunSummary) -> str:
@@ -90,7 +72,7 @@ def _requests(load: LoadReport) -> str:
 
 
 def _probe(probe: ProbeReport) -> str:
-    often = f"{1 / probe.interval_s:.1f} looks a second" if probe.interval_s else "no interval"
+    often = f"{1 / probe.interval_s:.1f} polls a second" if probe.interval_s else "no interval"
     blind = f" ({probe.gap_s:.1f} s)" if probe.gaps else ""
     share = probe.observer_share
     cost = (
@@ -98,7 +80,7 @@ def _probe(probe: ProbeReport) -> str:
         if share is None
         else f"at most {percent(share)} of the controller's time"
     )
-    return f"{count(probe.polls, 'look')}, {often}, {count(probe.gaps, 'gap')}{blind}, {cost}"
+    return f"{count(probe.polls, 'poll')}, {often}, {count(probe.gaps, 'gap')}{blind}, {cost}"
 
 
 def _versions(run: RunSummary) -> str:

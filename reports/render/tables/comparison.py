@@ -1,21 +1,22 @@
-"""A comparison in words and cells, the same in every form of it."""
+"""Tables and sentences of a comparison, the same in every format."""
 
 import math
+from collections.abc import Sequence
 
 from reports.analysis.comparing.elastic_speedup import FIGURES
 from reports.model.comparison import ComparedFigure, Comparison, ElasticFigures, ElasticSpeedup
+from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import NOT_MEASURED, sanitized
 
-HEADERS = ("verdict", "figure", "base", "candidate", "ratio [95 %]", "p", "n")
 SPEEDUP = (
     "Elastic speedup: above 1 the candidate's replicas followed the demand more closely than the "
     "base's, below 1 less closely. It is shown, not judged."
 )
-SPEEDUP_HEADERS = (
-    "deployment",
-    "speedup",
-    "short by %",
-    "over by %",
+MOST_ROWS = 600
+SIDES = ("base", "candidate")
+_SPEEDUP_GROUPS = (
+    "short by, % of demand",
+    "over by, % of demand",
     "short, % of time",
     "over, % of time",
 )
@@ -35,15 +36,28 @@ def _side(names: tuple[str, ...]) -> str:
 
 
 def rule(found: Comparison) -> str:
-    """What a regression is."""
+    """Definition of a regression."""
     return (
         f"A regression is an effect of at least {found.min_effect:g}, its whole interval above 1, "
         "and p below 0.05; larger is slower."
     )
 
 
-def figure_cells(figure: ComparedFigure) -> tuple[str, ...]:
-    """What stands under `HEADERS`."""
+def figure_table(figures: Sequence[ComparedFigure]) -> Table:
+    """Metrics of both sides, one a row."""
+    columns = (
+        Column("verdict", "badge"),
+        Column("figure", "code", key=True),
+        Column("base"),
+        Column("candidate"),
+        Column("ratio [95 %]"),
+        Column("p"),
+        Column("n"),
+    )
+    return capped("Candidate over base: larger is slower", columns, [_cells(f) for f in figures])
+
+
+def _cells(figure: ComparedFigure) -> tuple[Cell, ...]:
     effect, p = figure.effect, figure.p_adjusted
     return (
         figure.verdict,
@@ -69,19 +83,39 @@ def _number(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:,.4g}"
 
 
-def speedup_cells(found: ElasticSpeedup) -> tuple[str, ...]:
-    """What stands under `SPEEDUP_HEADERS`; the four figures as base -> candidate."""
+def speedup_table(found: Sequence[ElasticSpeedup]) -> Table:
+    """The elastic speedup of each deployment, and the metrics that it is made of."""
+    columns = (
+        Column("deployment", "foreign", key=True),
+        Column("speedup"),
+        *(
+            Column(side, group=group, alone=f"{group}: {side}", part=place // 2)
+            for place, group in enumerate(_SPEEDUP_GROUPS)
+            for side in SIDES
+        ),
+    )
+    caption = "Elastic speedup of the candidate over the base"
+    return capped(caption, columns, [_speedup_cells(one) for one in found])
+
+
+def _speedup_cells(found: ElasticSpeedup) -> tuple[Cell, ...]:
     return (
         sanitized(found.deployment),
         NOT_MEASURED if found.value is None else f"{found.value:.3f}",
-        *(f"{before} -> {after}" for before, after in speedup_figures(found)),
+        *(_percent(side, name) for name in FIGURES for side in (found.base, found.candidate)),
     )
-
-
-def speedup_figures(found: ElasticSpeedup) -> list[tuple[str, str]]:
-    """Base and candidate of each of the four figures that the speedup is made of."""
-    return [(_percent(found.base, name), _percent(found.candidate, name)) for name in FIGURES]
 
 
 def _percent(side: ElasticFigures | None, name: str) -> str:
     return NOT_MEASURED if side is None else f"{getattr(side, name).value:.1f}"
+
+
+def capped(
+    caption: str,
+    columns: tuple[Column, ...],
+    rows: Sequence[tuple[Cell, ...]],
+    most: int = MOST_ROWS,
+) -> Table:
+    """A table of the first `most` rows, whose note says if there are more."""
+    note = f"The first {most} of {len(rows):,} rows." if len(rows) > most else ""
+    return Table(caption, columns, tuple(rows[:most]), note)

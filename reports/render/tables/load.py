@@ -1,125 +1,62 @@
-"""The tables of a page: steps, load, names, streams, load processes, errors."""
-
-from collections.abc import Iterator, Sequence
+"""Tables of the load: steps, streams, names, load processes, errors."""
 
 from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
-from reports.model.steps import DOWN_PHASES, UP_PHASES, DeploymentReport, PhaseName, StepReport
-from reports.render.tables.table import Column, Table
+from reports.render.tables.table import Cell, Column, Table, rest_of
 from reports.render.text import (
     NOT_MEASURED,
-    Measured,
     count,
     load_change,
     milliseconds,
     rate,
-    recovered,
-    replica_change,
-    sanitized,
-    seconds,
     shortened,
-    step_name,
 )
 
-_MOST_STEPS = 250
-_MOST_NAMES = 100
-_MOST_ERRORS = 50
-_SEE = "report.json has the rest"
-_LATENCY = tuple(Column(name, "latency ms") for name in ("p50", "p95", "p99", "max"))
-_SERVICE = tuple(Column(name, "service ms") for name in ("p50", "p99"))
+MOST_STEPS = 250
+MOST_NAMES = 100
+MOST_ERRORS = 50
+_STEP = Column("step", "words", key=True)
+_AT = Column("at s", key=True)
+_COUNTS = (Column("failed"), Column("not sent"))
 
 
-def lag_tables(deployment: DeploymentReport, of_deployments: int) -> Iterator[Table]:
-    """The lag of each measured step, on the way up and down; of very many the first."""
-    most = max(5, _MOST_STEPS // of_deployments)
-    kinds = (
-        ("up", "up: from the load step until the last replica it needed is RUNNING", UP_PHASES),
-        ("down", "down: from the load step until the last replica to leave is gone", DOWN_PHASES),
+def _quantiles(names: tuple[str, ...], group: str, *wide: str, part: int = 1) -> tuple[Column, ...]:
+    head = group.removesuffix(" ms")
+    return tuple(
+        Column(
+            name,
+            group=group,
+            alone=f"{head} {name} ms",
+            part=part,
+            room="wide" if name in wide else "always",
+        )
+        for name in names
     )
-    for direction, caption, phases in kinds:
-        steps = [s for s in deployment.steps if s.total_s and s.direction == direction]
-        if steps:
-            names = _measured_names(steps, phases)
-            rows = tuple(_lag_row(step, names) for step in steps[:most])
-            columns = _lag_columns(steps[0], names)
-            yield Table(f"Scale {caption}, in seconds", columns, rows, _rest(len(steps), most))
-
-
-def _measured_names(
-    steps: Sequence[StepReport], always: Sequence[PhaseName]
-) -> tuple[PhaseName, ...]:
-    """The phases that have a column: those of polling, and any other that was measured."""
-    found = list(always)
-    for phase in (phase for step in steps for phase in step.phases):
-        if phase.value is not None and phase.name not in found and phase.part_of != "decide":
-            found.append(phase.name)
-    return tuple(found)
-
-
-def _lag_columns(first: StepReport, names: Sequence[PhaseName]) -> tuple[Column, ...]:
-    return (
-        Column("step", words=True),
-        Column("at s"),
-        Column(f"load {first.unit}"),
-        Column("replicas"),
-        Column("total"),
-        *(Column(name, "phases") for name in names),
-        Column("recovered"),
-        Column("floor"),
-        Column("excess"),
-        Column("critical replica", words=True, outside=True),
-    )
-
-
-def _lag_row(step: StepReport, names: Sequence[PhaseName]) -> tuple[str, ...]:
-    by_name = {phase.name: phase for phase in step.phases}
-    return (
-        step_name(step),
-        f"{step.at_s:.1f}",
-        _arrow(load_change(step.from_level, step.to_level)),
-        _arrow(replica_change(step)),
-        str(seconds(step.total_s)),
-        *(str(seconds(by_name.get(name))) for name in names),
-        recovered(step),
-        str(_figure(step.floor_s)),
-        str(_figure(step.excess_s)),
-        sanitized(step.critical_replica or NOT_MEASURED),
-    )
-
-
-def _figure(value_s: float | None) -> Measured:
-    return Measured(NOT_MEASURED if value_s is None else f"{value_s:.2f}")
-
-
-def _arrow(change: str) -> str:
-    """`5 → 40`: a page need not do with ASCII."""
-    return " \u2192 ".join(part.strip() for part in change.split("->"))
 
 
 def load_table(load: LoadReport) -> Table:
-    """What was sent, what came back, and how fast: each step, and the whole run."""
+    """Requests and their latency: each step, and the whole run."""
     unit = load.steps[0].unit if load.steps else ""
     columns = (
-        Column("step", words=True),
-        Column("at s"),
-        Column(f"load {unit}".rstrip()),
-        Column("offered", "requests/s"),
-        Column("completed", "requests/s"),
-        Column("failed"),
-        Column("not sent"),
-        *_LATENCY,
-        *_SERVICE,
+        _STEP,
+        _AT,
+        Column(f"load {unit}".rstrip(), room="wide"),
+        Column("offered", group="requests/s", alone="offered rps"),
+        Column("completed", group="requests/s", alone="completed rps"),
+        *_COUNTS,
+        *_quantiles(("p50", "p95", "p99", "max"), "latency ms"),
+        *_quantiles(("p50", "p99"), "service ms"),
     )
-    rows = [_load_row(step) for step in load.steps[:_MOST_STEPS]]
+    rows = [_load_row(step) for step in load.steps[:MOST_STEPS]]
     rows.append(("all", "", "", "", "", *_counts(load), *_times(load)))
     caption = "Load by step; latency counts from the intended start, service from the send"
-    return Table(caption, columns, tuple(rows), _rest(len(load.steps), _MOST_STEPS))
+    return Table(caption, columns, tuple(rows), rest_of(len(load.steps), MOST_STEPS))
 
 
 def _load_row(step: LoadStepReport) -> tuple[str, ...]:
     return (
         str(step.index),
         f"{step.at_s:.1f}",
-        _arrow(load_change(step.from_level, step.to_level)),
+        load_change(step.from_level, step.to_level),
         rate(step.offered_rps),
         rate(step.completed_rps),
         *_counts(step),
@@ -132,7 +69,7 @@ def _counts(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, str]:
 
 
 def _times(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, ...]:
-    figures = (
+    times_ms = (
         part.latency_p50_ms,
         part.latency_p95_ms,
         part.latency_p99_ms,
@@ -140,7 +77,7 @@ def _times(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, ...]:
         part.service_p50_ms,
         part.service_p99_ms,
     )
-    return tuple(map(milliseconds, figures))
+    return tuple(map(milliseconds, times_ms))
 
 
 def stream_table(load: LoadReport) -> Table | None:
@@ -148,23 +85,23 @@ def stream_table(load: LoadReport) -> Table | None:
     if load.stream is None:
         return None
     columns = (
-        Column("step", words=True),
-        Column("at s"),
+        _STEP,
+        _AT,
         Column("answers"),
         Column("tokens"),
         Column("tokens/s"),
-        *(Column(name, "first token ms") for name in ("p50", "p95", "p99", "max")),
-        *(Column(name, "between tokens ms") for name in ("p50", "p99")),
-        Column("longest gap ms"),
+        *_quantiles(("p50", "p95", "p99", "max"), "first token ms"),
+        *_quantiles(("p50", "p99"), "between tokens ms", part=2),
+        Column("longest gap ms", part=2),
     )
     rows = [
         (str(step.index), f"{step.at_s:.1f}", *_stream_cells(step.stream))
-        for step in load.steps[:_MOST_STEPS]
+        for step in load.steps[:MOST_STEPS]
         if step.stream
     ]
     rows.append(("all", "", *_stream_cells(load.stream)))
-    caption = "Streams; the first token counts from the intended start"
-    return Table(caption, columns, tuple(rows), _rest(len(load.steps), _MOST_STEPS))
+    caption = "Streams; first token from the intended start, between tokens the mean of an answer"
+    return Table(caption, columns, tuple(rows), rest_of(len(load.steps), MOST_STEPS))
 
 
 def _stream_cells(stream: StreamReport) -> tuple[str, ...]:
@@ -183,37 +120,53 @@ def _stream_cells(stream: StreamReport) -> tuple[str, ...]:
     )
 
 
-def name_table(load: LoadReport) -> Table | None:
-    """Requests by name, those of most requests; None where all have one name."""
+def name_table(load: LoadReport, most: int = MOST_NAMES) -> Table | None:
+    """Requests by name, the `most` frequent; None if all have one name."""
     if len(load.names) <= 1:
         return None
+    has_streams = any(part.stream for part in load.names.values())
     columns = (
-        Column("name", words=True, outside=True),
+        Column("name", "foreign", key=True),
         Column("requests"),
-        Column("failed"),
-        Column("not sent"),
-        *_LATENCY,
-        *_SERVICE,
+        *_COUNTS,
+        *_quantiles(("p50", "p95", "p99", "max"), "latency ms", "p95"),
+        *_quantiles(("p50", "p99"), "service ms", "p50", "p99"),
+        *(_quantiles(("p50", "p99"), "first token ms") if has_streams else ()),
     )
     rows = tuple(
-        (shortened(name, 120), f"{part.planned:,}", *_counts(part), *_times(part))
-        for name, part in list(load.names.items())[:_MOST_NAMES]
+        (
+            shortened(name, 120),
+            f"{part.planned:,}",
+            *_counts(part),
+            *_times(part),
+            *(_first_tokens(part.stream) if has_streams else ()),
+        )
+        for name, part in list(load.names.items())[:most]
     )
-    return Table("Requests by name", columns, rows, _rest(len(load.names), _MOST_NAMES))
+    left = list(load.names.values())[most:]
+    requests = count(sum(part.planned for part in left), "request")
+    note = f"and {count(len(left), 'other name')} ({requests}): see report.json" if left else ""
+    return Table("Requests by name", columns, rows, note)
+
+
+def _first_tokens(stream: StreamReport | None) -> tuple[str, str]:
+    if stream is None:
+        return NOT_MEASURED, NOT_MEASURED
+    return milliseconds(stream.first_token_p50_ms), milliseconds(stream.first_token_p99_ms)
 
 
 def worker_table(load: LoadReport) -> Table | None:
-    """The processes that sent the load; None for one alone."""
+    """Processes that sent the load; None for a single one."""
     if len(load.workers) <= 1:
         return None
     columns = (
-        Column("process", words=True),
-        Column("machine", words=True, outside=True),
+        Column("process", "words"),
+        Column("machine", "foreign"),
         Column("sent"),
         Column("not sent"),
         Column("clock known to ms"),
         Column("lost at s"),
-        Column("why", words=True, outside=True),
+        Column("why", "foreign"),
     )
     rows = tuple(
         (
@@ -225,23 +178,21 @@ def worker_table(load: LoadReport) -> Table | None:
             NOT_MEASURED if worker.lost_at_s is None else f"{worker.lost_at_s:.1f}",
             shortened(worker.lost_reason or ""),
         )
-        for worker in load.workers[:_MOST_STEPS]
+        for worker in load.workers[:MOST_STEPS]
     )
-    return Table("Load processes", columns, rows, _rest(len(load.workers), _MOST_STEPS))
+    return Table("Load processes", columns, rows, rest_of(len(load.workers), MOST_STEPS))
 
 
-def error_table(load: LoadReport) -> Table | None:
+def error_table(load: LoadReport, most: int = MOST_ERRORS) -> Table | None:
     """Errors by kind, the most frequent first; None without any."""
     if not load.errors:
         return None
-    columns = (Column("kind", words=True, outside=True), Column("requests"))
+    columns = (Column("requests"), Column("kind", "foreign"))
     kinds = list(load.errors.items())
-    rows = tuple((shortened(kind, 300), f"{times:,}") for kind, times in kinds[:_MOST_ERRORS])
-    rest = kinds[_MOST_ERRORS:]
-    requests = count(sum(times for _, times in rest), "request")
-    note = f"and {count(len(rest), 'other kind')} ({requests}): {_SEE}" if rest else ""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (f"{times:,}", shortened(kind, 300)) for kind, times in kinds[:most]
+    )
+    left = kinds[most:]
+    requests = count(sum(times for _, times in left), "request")
+    note = f"and {count(len(left), 'other kind')} ({requests}): see report.json" if left else ""
     return Table("Errors, by kind", columns, rows, note)
-
-
-def _rest(number: int, most: int) -> str:
-    return f"The first {most:,} of {number:,}; {_SEE}." if number > most else ""

@@ -1,87 +1,83 @@
-"""What pages are made of: tables and figures, before they are HTML."""
+"""Tables before they are printed: columns, rows and notes, for the terminal, Markdown and HTML."""
 
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from reports.render.text import sanitized
+from reports.render.text import Measured
 
-_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
+Kind = Literal["number", "words", "foreign", "code", "badge"]
+Room = Literal["always", "below", "wide"]
+Cell = str | Measured
 
 
 class Column(NamedTuple):
-    """A column; those of one `group` in a row share a header.
+    """A column; those of one `group` in a row share a header, and `alone` names it without one.
 
-    `outside`: its text is not ours. `badge`: its texts are verdicts.
+    Cells of kind `foreign` and `code` are not our text, those of a `badge` are verdicts. Where a
+    table is too wide, it is split: columns of one `part` stay together, and a `key` stands in every
+    part. Before that, `wide` columns are dropped, and those `below` are listed under the table.
     """
 
     name: str
+    kind: Kind = "number"
     group: str = ""
-    words: bool = False
-    outside: bool = False
-    badge: bool = False
+    alone: str = ""
+    key: bool = False
+    strong: bool = False
+    part: int = 0
+    room: Room = "always"
+
+    @property
+    def title(self) -> str:
+        """The name where no group stands above it."""
+        return self.alone or self.name
+
+    @property
+    def left(self) -> bool:
+        """Whether cells are aligned to the left."""
+        return self.kind != "number"
+
+    @property
+    def outside(self) -> bool:
+        """Whether cells are not our text."""
+        return self.kind in ("foreign", "code")
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table with a caption; the first cell of a row names the row. `note` says what is left out."""
+    """A table with a caption; the first `key` column, or the first of all, names the row.
+
+    `note` says what is left out. Links to rows of a page lead to `row_ids`.
+    """
 
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    row_ids: tuple[str, ...] = ()
+
+    @property
+    def naming(self) -> int:
+        """Place of the column that names the row."""
+        return next((place for place, column in enumerate(self.columns) if column.key), 0)
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """The groups with the number of their columns, left to right; without any, nothing."""
-        found: list[tuple[str, int]] = []
-        for column in self.columns:
-            if found and column.group and found[-1][0] == column.group:
-                found[-1] = (column.group, found[-1][1] + 1)
-            else:
-                found.append((column.group, 1))
-        return found if any(name for name, _ in found) else []
+        """Groups with the number of their columns, from left to right; empty without any group."""
+        return groups_of(self.columns)
 
 
-class Key(NamedTuple):
-    """What a colour in a figure stands for; `style` is how it is drawn."""
-
-    color: str
-    name: str
-    style: str = "area"
-
-
-class Figure(msgspec.Struct, frozen=True):
-    """A chart: `plot` is plotly's data and layout, `sentence` says what is to be seen in it.
-
-    `linked` figures share one time axis. Colours in `plot` are names of CSS variables, since they
-    depend on light and dark.
-    """
-
-    id: str
-    title: str
-    unit: str
-    sentence: str
-    height_px: int
-    plot: dict[str, Any]
-    keys: tuple[Key, ...] = ()
-    table: Table | None = None
-    linked: bool = False
+def groups_of(columns: "tuple[Column, ...] | list[Column]") -> list[tuple[str, int]]:
+    """Groups of neighbouring columns with their number; empty without any group."""
+    found: list[tuple[str, int]] = []
+    for column in columns:
+        if found and column.group and found[-1][0] == column.group:
+            found[-1] = (column.group, found[-1][1] + 1)
+        else:
+            found.append((column.group, 1))
+    return found if any(name for name, _ in found) else []
 
 
-def color(name: str) -> str:
-    """The CSS variable of that name, which the page's script puts in."""
-    return f"var(--{name})"
-
-
-def chart_text(text: str) -> str:
-    """Text from outside for a chart: plotly reads some HTML in texts, and `%{..}` in templates.
-
-    Isolated, so that text of another direction turns nothing around it.
-    """
-    safe = sanitized(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f"{_ISOLATE}{safe.replace('%{', '%&#123;')}{_END_OF_ISOLATE}"
-
-
-def rounded(values: "tuple[float | None, ...] | list[float]", digits: int = 3) -> list[Any]:
-    """For a chart: more digits would be read by nobody, and make the page large."""
-    return [None if value is None else round(value, digits) for value in values]
+def rest_of(number: int, most: int) -> str:
+    """Note of a table that shows `most` rows of `number`; empty if it shows all."""
+    return f"The first {most:,} of {number:,}; report.json has the rest." if number > most else ""

@@ -1,4 +1,4 @@
-"""What made steps late and requests fail, with the evidence, for the terminal."""
+"""Causes of late steps and of failed requests, with the evidence, for the terminal."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.terminal.layout import emit, flow, hanging, room
-from reports.render.text import count, sanitized, shortened, step_name
+from reports.render.text import cause_words, count, sanitized, shortened, step_title
 
 _QUOTED = 110
 _SHOWN = 3
@@ -36,7 +36,7 @@ def print_causes(console: Console, report: Report) -> None:
     console.print()
     emit(console, Text("Causes", style="bold"))
     for key, step in late:
-        _print_step(console, f"{sanitized(key)} step {step_name(step)}", step)
+        _print_step(console, f"{sanitized(key)} step {step_title(step)}", step)
     explained: set[tuple[int, Cause]] = {
         (step.index, finding.cause) for _, step in late for finding in step.findings
     }
@@ -86,7 +86,10 @@ def _print_title(console: Console, title: str, names: Sequence[str]) -> None:
 def named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
     """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`."""
     texts = [
-        f"{f.cause} ({f.seconds:.1f} s)" if f.seconds is not None else f.cause for f in findings
+        f"{cause_words(f.cause)} ({f.seconds:.1f} s)"
+        if f.seconds is not None
+        else cause_words(f.cause)
+        for f in findings
     ]
     if len(texts) == 1 and cause is None:
         return [f"perhaps {texts[0]}"]

@@ -1,57 +1,28 @@
 """A comparison of runs: for the terminal, as Markdown and as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from reports.model.comparison import Comparison
-from reports.render.markdown import code, table, text
-from reports.render.tables.comparison import (
-    HEADERS,
-    SPEEDUP,
-    SPEEDUP_HEADERS,
-    figure_cells,
-    rule,
-    sides,
-    speedup_cells,
-)
-from reports.render.terminal.layout import (
-    columns,
-    emit,
-    first_fitting,
-    flow,
-    hanging,
-    lines_of,
-    room,
-)
+from reports.render.markdown import SIGNS, code, table, text
+from reports.render.tables.comparison import SPEEDUP, figure_table, rule, sides, speedup_table
+from reports.render.terminal.layout import badge, emit, flow, hanging, room
+from reports.render.terminal.tables import print_table
 from reports.render.text import sanitized
-
-_STYLES = {
-    "regression": "bold white on red",
-    "improvement": "bold black on green",
-    "no difference shown": "bold black on white",
-    "not comparable": "bold black on yellow",
-}
-_SIGNS = {
-    "regression": "❌",
-    "improvement": "✅",
-    "no difference shown": "⚪",
-    "not comparable": "❔",
-}
-_WORDS = frozenset({"verdict", "figure", "deployment"})
 
 
 def print_comparison(console: Console, found: Comparison) -> None:
     """Print the verdict, each figure, what the runs differ in, and the elastic speedup."""
-    badge = Text(f" {found.verdict.upper()} ", style=_STYLES[found.verdict])
+    verdict = badge(found.verdict)
     about = (sides(found), sanitized(found.evidence))
-    emit(console, hanging(badge, flow(about, room(console) - badge.cell_len - 1, " · ")))
+    emit(console, hanging(verdict, flow(about, room(console) - verdict.cell_len - 1)))
     for line in found.differences:
         emit(console, hanging(Text("!", style="bold"), Text(f"differs: {sanitized(line)}")))
     console.print()
-    _print_table(console, HEADERS, [figure_cells(figure) for figure in found.figures])
+    print_table(console, figure_table(found.figures), caption=False)
     for figure in found.figures:
         if figure.reason:
             emit(
@@ -65,21 +36,13 @@ def print_comparison(console: Console, found: Comparison) -> None:
 
 
 def _print_speedup(console: Console, found: Comparison) -> None:
-    _print_table(console, SPEEDUP_HEADERS, [speedup_cells(one) for one in found.elastic_speedup])
+    print_table(console, speedup_table(found.elastic_speedup), caption=False)
     for one in found.elastic_speedup:
         if one.reason:
             emit(
                 console, Text(f"{sanitized(one.deployment)}: {sanitized(one.reason)}", style="dim")
             )
     emit(console, Text(SPEEDUP, style="dim"))
-
-
-def _print_table(console: Console, headers: Sequence[str], rows: list[tuple[str, ...]]) -> None:
-    if made := first_fitting(console, [lambda: columns(headers, rows, _WORDS)]):
-        emit(console, made)
-        return
-    cells = {header: [row[place] for row in rows] for place, header in enumerate(headers)}
-    emit(console, lines_of(cells, {}, room(console)))
 
 
 def render_markdown_comparison(found: Comparison) -> bytes:
@@ -93,22 +56,11 @@ def render_json_comparison(found: Comparison) -> bytes:
 
 
 def _lines(found: Comparison) -> Iterator[str]:
-    yield f"## {_SIGNS[found.verdict]} {found.verdict.upper()}: {text(sides(found))}"
+    yield f"## {SIGNS[found.verdict]} {found.verdict.upper()}: {text(sides(found))}"
     yield ""
     yield f"{text(found.evidence)}. {text(rule(found))}"
     yield ""
-    yield from table(
-        HEADERS,
-        [
-            (
-                f"{_SIGNS[figure.verdict]} {figure.verdict}",
-                code(figure.figure),
-                *figure_cells(figure)[2:],
-            )
-            for figure in found.figures
-        ],
-        left=("figure",),
-    )
+    yield from table(figure_table(found.figures))
     yield from (f"- {code(f.figure)}: {text(f.reason)}" for f in found.figures if f.reason)
     yield from (f"- differs: {text(line)}" for line in found.differences)
     if found.elastic_speedup:
@@ -121,10 +73,7 @@ def _speedup_lines(found: Comparison) -> Iterator[str]:
     yield ""
     yield text(SPEEDUP)
     yield ""
-    yield from table(
-        SPEEDUP_HEADERS,
-        [(code(one.deployment), *speedup_cells(one)[1:]) for one in found.elastic_speedup],
-    )
+    yield from table(speedup_table(found.elastic_speedup))
     for one in found.elastic_speedup:
         if one.reason:
             yield f"- {code(one.deployment)}: {text(one.reason)}"

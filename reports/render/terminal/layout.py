@@ -1,6 +1,6 @@
-"""What fits a console's width: choosing between layouts, breaking lines between parts."""
+"""Lines within a console's width: indents, breaks between parts, badges."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -12,6 +12,22 @@ from rich.text import Text
 
 INDENT = 1
 _ASCII = str.maketrans("±·░■┌┐└┘├┤┬┴┼─│", "~-:#+++++++++-|")
+_GREEN, _RED, _YELLOW = "bold black on green", "bold white on red", "bold black on yellow"
+_BADGES = {
+    "pass": _GREEN,
+    "fail": _RED,
+    "invalid": "bold white on magenta",
+    "inconclusive": _YELLOW,
+    "regression": _RED,
+    "improvement": _GREEN,
+    "no difference shown": "bold black on white",
+    "not comparable": _YELLOW,
+}
+
+
+def badge(verdict: str) -> Text:
+    """A verdict in capitals on its colour."""
+    return Text.assemble((f" {verdict.upper()} ", _BADGES[verdict]))
 
 
 def emit(console: Console, renderable: RenderableType, indent: int = INDENT) -> None:
@@ -96,23 +112,3 @@ def columns(
     for row in rows:
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return table
-
-
-def table_of(
-    headers: Sequence[str], cells: Mapping[str, Sequence[str]], left: frozenset[str]
-) -> Table:
-    """A table of those of the `cells`, which are columns by header."""
-    return columns(headers, list(zip(*(cells[h] for h in headers), strict=True)), left)
-
-
-def lines_of(cells: Mapping[str, Sequence[str]], names: Mapping[str, str], width: int) -> Text:
-    """The same without a table, for consoles too narrow for one: row by row, each cell named.
-
-    `names` are those of cells whose header does not say enough.
-    """
-    heads = [names.get(header) or " ".join(header.split()) for header in cells]
-    lines: list[Text] = []
-    for row in zip(*cells.values(), strict=True):
-        named = zip(heads, row, strict=True)
-        lines.append(flow([f"{head} {cell}" for head, cell in named if cell], width))
-    return Text("\n").join(lines)

@@ -4,51 +4,32 @@ import shlex
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from reports.model.charts import Analysis
 from reports.model.report import GateResult, ProbeReport, Report, RunSummary
-from reports.render.tables.lag import print_lag, unmeasured_phases
+from reports.render.tables.answers import answers
+from reports.render.tables.gates import gate_table
+from reports.render.tables.lag import not_measured
 from reports.render.terminal.causes import print_causes
 from reports.render.terminal.chart import print_charts
-from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
-from reports.render.terminal.tables import print_load
+from reports.render.terminal.lag import print_lag
+from reports.render.terminal.layout import badge, emit, flow, hanging, room
+from reports.render.terminal.load import print_load
+from reports.render.terminal.tables import print_table
 from reports.render.text import (
-    NOT_MEASURED,
     count,
-    gate_figure,
-    gate_subject,
     percent,
     reasons_of,
     sanitized,
 )
 
 
-def print_configuration(console: Console, report: Report) -> None:
-    """Print each finding with the rule that it broke; nothing where there is none."""
-    if not report.lint:
-        return
-    console.print()
-    emit(console, Text("Configuration", style="bold"))
-    for finding in report.lint:
-        line = Text(sanitized(finding.line), overflow="fold")
-        line.append(f"  [{finding.rule}]", style="dim")
-        emit(console, hanging(Text("-"), line))
-
-
-_STYLES = {
-    "pass": "bold black on green",
-    "fail": "bold white on red",
-    "invalid": "bold white on magenta",
-    "inconclusive": "bold black on yellow",
-}
-
-
 def render_terminal(analysis: Analysis, console: Console, record: str) -> None:
     """Print the report; `record` is the run directory, as the reader would type it."""
     report = analysis.report
     _print_verdict(console, report)
+    _print_answers(console, report)
     for key, deployment in report.deployments.items():
         console.print()
         print_lag(console, key, deployment)
@@ -56,22 +37,30 @@ def render_terminal(analysis: Analysis, console: Console, record: str) -> None:
     print_load(console, report.run, report.load)
     print_charts(console, analysis.charts)
     print_causes(console, report)
-    print_configuration(console, report)
+    _print_configuration(console, report)
     _print_warnings(console, report)
     _print_gates(console, report.gates)
     _print_record(console, report, record)
 
 
 def _print_verdict(console: Console, report: Report) -> None:
-    badge = _badge(report.verdict)
+    verdict = badge(report.verdict)
     parts = (*_about_run(report.run), *_about_load(report), *_about_probe(report.probe))
-    emit(console, hanging(badge, flow(parts, room(console) - badge.cell_len - 1)))
+    emit(console, hanging(verdict, flow(parts, room(console) - verdict.cell_len - 1)))
     for reason in reasons_of(report):
         emit(console, hanging(Text("!", style="bold"), Text(reason, overflow="fold")))
 
 
-def _badge(verdict: str) -> Text:
-    return Text.assemble((f" {verdict.upper()} ", _STYLES[verdict]))
+def _print_answers(console: Console, report: Report) -> None:
+    """Print the answer first: one sentence a step."""
+    found, others = answers(report)
+    if not found:
+        return
+    console.print()
+    for step, text in found:
+        emit(console, hanging(Text(f"{step}:", style="bold"), Text(text)))
+    if others:
+        emit(console, Text(f"and {count(others, 'more step')}: see below", style="dim"))
 
 
 def _about_run(run: RunSummary) -> tuple[str, ...]:
@@ -95,6 +84,18 @@ def _about_probe(probe: ProbeReport) -> tuple[str, ...]:
     return (f"probe {often}, {count(probe.gaps, 'gap')}{blind}, {cost}",)
 
 
+def _print_configuration(console: Console, report: Report) -> None:
+    """Print each finding with the rule that it broke; nothing where there is none."""
+    if not report.lint:
+        return
+    console.print()
+    emit(console, Text("Configuration", style="bold"))
+    for finding in report.lint:
+        line = Text(sanitized(finding.line), overflow="fold")
+        line.append(f"  [{finding.rule}]", style="dim")
+        emit(console, hanging(Text("-"), line))
+
+
 def _print_warnings(console: Console, report: Report) -> None:
     if not report.warnings:
         return
@@ -105,31 +106,10 @@ def _print_warnings(console: Console, report: Report) -> None:
 
 
 def _print_gates(console: Console, gates: Sequence[GateResult]) -> None:
-    if not gates:
-        return
-    console.print()
-    emit(console, Text("Gates", style="bold"))
-    table = first_fitting(console, [lambda: _gate_table(gates)])
-    if table:
-        emit(console, table)
-        return
-    width = max(len(_badge(gate.verdict)) for gate in gates)
-    for gate in gates:
-        badge = _badge(gate.verdict)
-        about = [text for text in _about_gate(gate) if text != NOT_MEASURED]
-        padded = Text.assemble(badge, " " * (width - len(badge)))
-        emit(console, hanging(padded, flow(about, room(console) - width - 1)))
-
-
-def _gate_table(gates: Sequence[GateResult]) -> Table:
-    headers = ("verdict", "gate", "measured [between]", "of")
-    rows = [(_badge(gate.verdict), *_about_gate(gate)) for gate in gates]
-    return columns(headers, rows, frozenset(headers))
-
-
-def _about_gate(gate: GateResult) -> tuple[str, str, str]:
-    """The gate, what was measured, and for which deployment or why not."""
-    return (sanitized(gate.expr), gate_figure(gate), gate_subject(gate))
+    if (table := gate_table(gates)) is not None:
+        console.print()
+        emit(console, Text("Gates", style="bold"))
+        print_table(console, table, caption=False)
 
 
 def _print_record(console: Console, report: Report, record: str) -> None:
@@ -139,13 +119,3 @@ def _print_record(console: Console, report: Report, record: str) -> None:
     path = sanitized(record)
     again = f"(scalelag report {shlex.quote(path)})"
     emit(console, flow([f"Record: {path}", again], room(console), "   "))
-
-
-def not_measured(report: Report) -> list[str]:
-    """What no step measured, with reasons where they are short."""
-    phases = unmeasured_phases(report.deployments.values())
-    names = ", ".join(sanitized(name) for name in report.not_measured)
-    return [
-        *(f"{name} ({reason})" for name, reason in phases.items()),
-        *([f"{names} (report.json says why)"] if names else []),
-    ]

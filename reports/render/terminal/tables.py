@@ -1,111 +1,215 @@
-"""What was sent, what came back, and how fast, for the terminal."""
+"""Tables for a terminal: whole if they fit, else with fewer columns, split, or row by row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from reports.model.load import LoadReport, LoadWorkerReport
-from reports.model.report import RunSummary
-from reports.render.name_table import print_names
-from reports.render.stream_table import print_streams
-from reports.render.terminal.layout import (
-    emit,
-    first_fitting,
-    flow,
-    hanging,
-    lines_of,
-    room,
-    table_of,
-)
-from reports.render.text import count, load_change, milliseconds, rate, sanitized, shortened
+from reports.render.tables.table import Cell, Column, Table, groups_of
+from reports.render.terminal.layout import badge, emit, flow, hanging, room
+from reports.render.text import NOT_MEASURED, Measured, shortened
 
-_STEP, _AT, _LOAD = "\nstep", "\nat", "load\n"
-_COUNTS = ("offered\nrps", "completed\nrps", "\nfailed", "not\nsent")
-_TIMES = ("latency\np50", "\np95", "\np99", "\nmax", "service\np50", "\np99 ")
-_IN_LINES = {_TIMES[5]: "service p99"}
-_WORDS = frozenset({"step"})
-_MOST_ERRORS = 5
+_GAP = "  "
+_LEAST_FOLDED = 24
+_NAMES_SHARE = 4
+
+Row = Sequence[Cell]
 
 
-def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
-    """Print the requests of each step and of the whole run, and the errors."""
-    plan = f"{sanitized(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''}"
-    title = Text(f"Load: {plan}", style="bold")
-    about = "ms; latency from the intended start, service from the send"
-    emit(console, flow([title, _loop(run), about], room(console), "  "))
-    emit(console, _table(console, load))
-    if len(load.workers) > 1:
-        emit(console, flow(_about_workers(load.workers), room(console)))
-    print_streams(console, load)
-    print_names(console, load.names)
-    _print_errors(console, load)
+def print_table(console: Console, table: Table, *, caption: bool = True) -> None:
+    """Print `table` with its caption and note, by the first layout that fits the console."""
+    width = room(console)
+    if caption:
+        emit(console, Text(table.caption, style="italic"))
+    found = next((one for one in _layouts(console, table) if _fits(one.blocks, width)), None)
+    if found is None:
+        emit(console, Group(*_row_by_row(table, width)))
+    else:
+        emit(console, Text("\n\n").join([Text("\n").join(lines) for lines in found.blocks]))
+        for text in () if found.is_whole else _below(table, width):
+            emit(console, text)
+    if table.note:
+        emit(console, Text(table.note, style="dim"))
 
 
-def _about_workers(workers: Sequence[LoadWorkerReport]) -> list[str]:
-    hosts = len({worker.host for worker in workers})
-    unsure_s = max(worker.error_s + worker.drift_s for worker in workers)
-    lost = sum(worker.lost_at_s is not None for worker in workers)
+Lines = list[Text]
+
+
+class Layout(NamedTuple):
+    """A table in lines: one block, or several if it is split; `is_whole` if it has all columns."""
+
+    blocks: list[Lines]
+    is_whole: bool = False
+
+
+def _layouts(console: Console, table: Table) -> Iterator[Layout]:
+    """Layouts, the best first."""
+    width = room(console)
+    every = list(range(len(table.columns)))
+    kept = [place for place in every if table.columns[place].room == "always"]
+    for places in (every, kept):
+        yield Layout([_grid(table, places, width)], places is every)
+        if (folded := _folded(console, table, places, width)) is not None:
+            yield Layout([folded], places is every)
+    yield Layout([_grid(table, kept, width, stacked=True)])
+    parts = sorted({table.columns[place].part for place in kept})
+    split = [
+        [place for place in kept if table.columns[place].key or table.columns[place].part == part]
+        for part in parts
+    ]
+    for stacked in (False, True):
+        yield Layout([_grid(table, places, width, stacked=stacked) for places in split])
+
+
+def _fits(blocks: Sequence[Lines], width: int) -> bool:
+    return all(line.cell_len <= width for lines in blocks for line in lines)
+
+
+def _grid(table: Table, places: Sequence[int], width: int, *, stacked: bool = False) -> Lines:
+    """Header and rows of these columns; margins beside the figures, or below if `stacked`."""
+    columns = [table.columns[place] for place in places]
+    cells = [
+        [_cut(row[place], table.columns[place], width) for place in places] for row in table.rows
+    ]
+    by_column = [
+        _printed([row[i] for row in cells], column, stacked=stacked)
+        for i, column in enumerate(columns)
+    ]
+    widths = [
+        max([cell_len(column.name), *(line.cell_len for cell in printed for line in cell)])
+        for column, printed in zip(columns, by_column, strict=True)
+    ]
+    return [*_header(columns, widths), *_body(by_column, columns, widths)]
+
+
+def _cut(cell: Cell, column: Column, width: int) -> Cell:
+    """A name, cut to a share of the console: other columns are why a table of names is read."""
+    if column.kind == "foreign" and column.key and isinstance(cell, str):
+        return shortened(cell, max(8, width // _NAMES_SHARE))
+    return cell
+
+
+def _printed(cells: Sequence[Cell], column: Column, *, stacked: bool) -> list[Lines]:
+    """Lines of each cell."""
+    if column.kind == "badge":
+        return [[badge(str(cell))] for cell in cells]
+    style = "bold" if column.strong else ""
+    if stacked:
+        return [[Text(part, style) for part in _parts(cell) if part] or [Text()] for cell in cells]
+    margin = max((cell_len(_parts(cell)[1]) for cell in cells), default=0)
     return [
-        f"{len(workers)} load processes on {count(hosts, 'machine')}",
-        f"their clocks known to ±{1000 * unsure_s:.1f} ms",
-        *([f"{lost} lost: see the warnings"] if lost else []),
+        [Text(f"{value} {error:<{margin}}" if margin else value, style)]
+        for value, error in map(_parts, cells)
     ]
 
 
-def _table(console: Console, load: LoadReport) -> RenderableType:
-    """One table; where that is too wide, one of requests and one of times; else step by step."""
-    cells = _cells(load)
-    everything = tuple(cells)
-    without_load = tuple(header for header in everything if not header.startswith(_LOAD))
-    requests = tuple(header for header in everything if header not in _TIMES)
-    times = (_STEP, _AT, *_TIMES)
-    layouts = (
-        lambda: table_of(everything, cells, _WORDS),
-        lambda: table_of(without_load, cells, _WORDS),
-        lambda: Group(table_of(requests, cells, _WORDS), "", table_of(times, cells, _WORDS)),
-    )
-    return first_fitting(console, layouts) or lines_of(cells, _IN_LINES, room(console))
+def _parts(cell: Cell) -> tuple[str, str]:
+    return (cell.value, cell.margin) if isinstance(cell, Measured) else (cell, "")
 
 
-def _cells(load: LoadReport) -> dict[str, list[str]]:
-    """Cells by header: one for each step, and the last for the whole run."""
-    steps = load.steps
-    parts = (*steps, load)
-    unit = steps[0].unit if steps else ""
-    return {
-        _STEP: [*(str(step.index) for step in steps), "all"],
-        _AT: [*(f"{step.at_s:.1f}" for step in steps), ""],
-        _LOAD + unit: [*(load_change(step.from_level, step.to_level) for step in steps), ""],
-        _COUNTS[0]: [*(rate(step.offered_rps) for step in steps), ""],
-        _COUNTS[1]: [*(rate(step.completed_rps) for step in steps), ""],
-        _COUNTS[2]: [f"{part.failed:,}" for part in parts],
-        _COUNTS[3]: [f"{part.not_sent:,}" for part in parts],
-        _TIMES[0]: [milliseconds(part.latency_p50_ms) for part in parts],
-        _TIMES[1]: [milliseconds(part.latency_p95_ms) for part in parts],
-        _TIMES[2]: [milliseconds(part.latency_p99_ms) for part in parts],
-        _TIMES[3]: [milliseconds(part.latency_max_ms) for part in parts],
-        _TIMES[4]: [milliseconds(part.service_p50_ms) for part in parts],
-        _TIMES[5]: [milliseconds(part.service_p99_ms) for part in parts],
-    }
+def _header(columns: list[Column], widths: list[int]) -> Iterator[Text]:
+    """Names of the columns, and above them those of groups, with a line over all of a group."""
+    if groups := groups_of(columns):
+        place, texts = 0, list[str]()
+        for name, number in groups:
+            span = sum(widths[place : place + number]) + len(_GAP) * (number - 1)
+            if (lacking := cell_len(name) - span) > 0:
+                for i in range(lacking):
+                    widths[place + i % number] += 1
+                span = cell_len(name)
+            line = f" {'─' * (span - cell_len(name) - 1)}" if span > cell_len(name) + 1 else ""
+            texts.append(f"{name}{line}".ljust(span) if name else " " * span)
+            place += number
+        yield Text(_GAP.join(texts).rstrip(), "dim")
+    names = [
+        _aligned(Text(column.name), column, width)
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    yield _joined(names, "bold")
 
 
-def _print_errors(console: Console, load: LoadReport) -> None:
-    if not load.errors:
-        return
-    console.print()
-    emit(console, Text("Errors, by kind", style="bold"))
-    kinds = list(load.errors.items())
-    width = max(len(f"{times:,}") for times in load.errors.values())
-    for message, times in kinds[:_MOST_ERRORS]:
-        head = Text(f"{times:>{width},} x")
-        emit(console, hanging(head, Text(shortened(message), overflow="fold")))
-    if rest := kinds[_MOST_ERRORS:]:
-        requests = count(sum(times for _, times in rest), "request")
-        emit(console, Text(f"and {count(len(rest), 'other kind')} ({requests}): see report.json"))
+def _body(
+    by_column: Sequence[Sequence[Lines]], columns: Sequence[Column], widths: Sequence[int]
+) -> Iterator[Text]:
+    for row in zip(*by_column, strict=True):
+        for i in range(max(map(len, row))):
+            yield _joined(
+                [
+                    _aligned(cell[i] if i < len(cell) else Text(), column, width)
+                    for cell, column, width in zip(row, columns, widths, strict=True)
+                ]
+            )
 
 
-def _loop(run: RunSummary) -> str:
-    if run.unit == "users":
-        return "(closed loop)"
-    return f"(open loop, {sanitized(run.arrivals)} arrivals)"
+def _aligned(text: Text, column: Column, width: int) -> Text:
+    pad = " " * (width - text.cell_len)
+    return Text.assemble(text, pad) if column.left else Text.assemble(pad, text)
+
+
+def _joined(cells: Sequence[Text], style: str = "") -> Text:
+    text = Text(_GAP, style).join(cells)
+    text.stylize(style)
+    text.rstrip()
+    return text
+
+
+def _folded(console: Console, table: Table, places: Sequence[int], width: int) -> Lines | None:
+    """The table with its last column, of words, folded into what is left of the width."""
+    if not places or not table.columns[places[-1]].left:
+        return None
+    lines = _grid(table, places[:-1], width) if len(places) > 1 else []
+    taken = max((line.cell_len for line in lines), default=0) + len(_GAP)
+    left = width - taken
+    longest = max((cell_len(str(row[places[-1]])) for row in table.rows), default=0)
+    if left < _LEAST_FOLDED or longest <= _LEAST_FOLDED or len(lines) != len(table.rows) + 1:
+        return None
+    texts = [table.columns[places[-1]].name, *(str(row[places[-1]]) for row in table.rows)]
+    found: Lines = []
+    for i, (line, text) in enumerate(zip(lines, texts, strict=True)):
+        for j, part in enumerate(Text(text).wrap(console, left)):
+            head = line if j == 0 else Text()
+            found.append(Text.assemble(head, " " * (taken - head.cell_len), part))
+        if i == 0:
+            found[0].stylize("bold")
+    return found
+
+
+def _below(table: Table, width: int) -> Iterator[Text]:
+    """Columns without room, each in a line of its own: the rows that have a value."""
+    for place, column in enumerate(table.columns):
+        named = [f"{row[0]} {row[place]}" for row in table.rows if _is_known(row[place])]
+        if column.room == "below" and named:
+            text = flow([f"{column.title}:", *named], width, _GAP)
+            text.stylize("dim")
+            yield text
+
+
+def _row_by_row(table: Table, width: int) -> Iterator[RenderableType]:
+    """Rows as lines, each cell with its name, for consoles too narrow for a table."""
+    for row in table.rows:
+        cells = list(zip(table.columns, row, strict=True))
+        named = [
+            f"{column.title} {cell}"
+            for column, cell in cells
+            if column.kind != "badge" and _is_known(cell)
+        ]
+        heads = [badge(str(cell)) for column, cell in cells if column.kind == "badge"]
+        if heads:
+            yield hanging(heads[0], flow(named, width - heads[0].cell_len - 1))
+        else:
+            yield flow(named, width)
+
+
+def _is_known(cell: Cell) -> bool:
+    return str(cell) not in ("", NOT_MEASURED)
+
+
+def fitting(console: Console, tables: Sequence[Callable[[], Table]]) -> Table | None:
+    """Return the first of `tables` that fits the console whole; None if none does."""
+    for build in tables:
+        table = build()
+        if _fits([_grid(table, range(len(table.columns)), room(console))], room(console)):
+            return table
+    return None

@@ -1,0 +1,66 @@
+"""The answer to the question of a run, in one sentence a step: lag, configuration's share, cause."""
+
+from collections.abc import Iterator
+
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport, StepReport
+from reports.render.tables.lag import idle_steps
+from reports.render.text import cause_words, sanitized, seconds, step_title
+
+MOST = 8
+
+
+def answers(report: Report, most: int = MOST) -> tuple[list[tuple[str, str]], int]:
+    """Step and sentence of the first `most` steps that were answered, and the number of others.
+
+    With several deployments the sentence begins with the name of its own.
+    """
+    several = len(report.deployments) > 1
+    found = [
+        (step_title(step), f"{sanitized(key)}: {text}" if several else text)
+        for key, deployment in report.deployments.items()
+        for step, text in _answered(deployment)
+    ]
+    return found[:most], max(0, len(found) - most)
+
+
+def _answered(deployment: DeploymentReport) -> Iterator[tuple[StepReport, str]]:
+    idle = idle_steps(deployment.steps)
+    for step in deployment.steps:
+        if step not in idle:
+            yield step, answer(step)
+
+
+def answer(step: StepReport) -> str:
+    """The lag of a step, its configuration's share of it, and the cause of the rest."""
+    if step.total_s is None:
+        return f"no lag: {sanitized(step.reason or 'not measured')}."
+    return f"{_followed(step)}{_configured(step)}; {_cause(step)}."
+
+
+def _followed(step: StepReport) -> str:
+    total = step.total_s
+    if step.direction == "up":
+        last, reached = "the last replica it needed", "RUNNING"
+    else:
+        last, reached = "the last replica to leave", "gone"
+    if total is None or total.value is None:
+        return f"{last} was not {reached} by the end of the hold ({step.hold_s:.0f} s)"
+    return f"{last} was {reached} after {seconds(total)} s"
+
+
+def _configured(step: StepReport) -> str:
+    if step.floor is None:
+        return ""
+    return f", {step.floor.configured_s:.1f} s of it your configuration"
+
+
+def _cause(step: StepReport) -> str:
+    causes = [cause_words(finding.cause) for finding in step.findings]
+    if step.cause is not None:
+        leading = next((f for f in step.findings if f.cause == step.cause), None)
+        took = f" ({leading.seconds:.1f} s)" if leading and leading.seconds is not None else ""
+        return f"cause: {cause_words(step.cause)}{took}"
+    if causes:
+        return f"cause: {' or '.join(causes)}"
+    return "no cause found" if step.evidence or step.censored else "nothing else made it late"

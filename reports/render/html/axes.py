@@ -130,23 +130,22 @@ def _apart(steps: Sequence[Step], least_s: float) -> Iterator[Step]:
 def _labels(end_s: float, steps: Sequence[Step]) -> Iterator[dict[str, Any]]:
     """Number and levels of a step above its line, if there is room; its `name` is the short form."""
     free_from_s = float("-inf")
-    for step in _apart(steps, _LEAST_SHARE_BETWEEN_LABELS * end_s):
+    for step in steps:
         short = f"{step.index} {_ARROWS[_direction(step)]}"
         text = f"{short} {level(step.from_level)}\u2192{level(step.to_level)} {step.unit}"
-        half_s = 0.5 * len(text) * _SHARE_OF_A_CHARACTER * end_s
-        anchor = (
-            "left" if step.at_s < half_s else "right" if step.at_s + half_s > end_s else "center"
-        )
-        from_s = step.at_s - {"left": 0.0, "center": half_s, "right": 2 * half_s}[anchor]
+        width_s = len(text) * _SHARE_OF_A_CHARACTER * end_s
+        is_last = step.at_s + width_s > end_s
+        from_s = step.at_s - width_s if is_last else step.at_s
         if from_s < free_from_s:
             continue
-        free_from_s = from_s + 2 * half_s
+        free_from_s = from_s + max(width_s, _LEAST_SHARE_BETWEEN_LABELS * end_s)
         yield {
             "x": round(step.at_s, 3),
             "y": 1,
             "yref": "paper",
             "yanchor": "bottom",
-            "xanchor": anchor,
+            "xanchor": "right" if is_last else "left",
+            "xshift": -2 if is_last else 2,
             "showarrow": False,
             "text": text,
             "name": short,

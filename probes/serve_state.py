@@ -43,7 +43,7 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise TargetError(
                 f"The dashboard's configuration of a deployment cannot be parsed: {error}. Check that "
-                "this Ray version is supported (docs/limits.md)."
+                "this Ray version is supported (docs/troubleshooting.md)."
             ) from error
         autoscaling = config.get("autoscaling_config")
         return DeploymentInfo(

@@ -8,7 +8,8 @@ const IDLE_MS = 3000;
 const HIDDEN_MS = 5000;
 const MOST_SHOWN = 6;
 const MOST_STEPS = 60;
-const OVER_BUDGET = 1.5; // the first polls, whose cost is not known yet, may come above the budget
+const FIRST_POLLS = 5; // whose cost was not known yet
+const OVER_BUDGET = 1.5;
 const STATES = { none: "no test yet", running: "running", closing: "load over, writing the report", closed: "closed" };
 const KEYS = [
   ["offered", "area", "offered"], ["achieved", "line", "completed"], ["failed", "line", "failed"], ["planned", "dotted", "mark"],
@@ -181,7 +182,7 @@ export class Replicas extends HTMLElement {
       tile("Probe", (1 / probe.intervalS).toFixed(1), "polls/s", probeText(probe, latest.gapS, head.budget)),
     ];
     this.tiles.replaceChildren(...tiles);
-    tiles[3].classList.toggle("bad", Boolean(probe.blind) || probe.share > OVER_BUDGET * head.budget);
+    tiles[3].classList.toggle("bad", Boolean(probe.blind) || isOverBudget(probe, head.budget));
   }
 
   // A line for each step that has begun, a column for each deployment that is drawn.
@@ -236,11 +237,17 @@ function plannedNow(head, elapsed) {
   return start + ((elapsed - from) / (to - from)) * (end - start);
 }
 
+// The interval grows with the cost of a poll, up to a limit.
+function isOverBudget(probe, budget) {
+  return probe.costS > OVER_BUDGET * budget * probe.intervalS;
+}
+
 function probeText(probe, gapS, budget) {
   if (probe.blind) return `sees nothing: ${probe.blind}`;
   const gaps = `${probe.gaps} ${probe.gaps === 1 ? "gap" : "gaps"} (${gapS.toFixed(1)} s)`;
+  if (probe.polls < FIRST_POLLS) return `${gaps}, its first polls`;
   const share = `${(100 * probe.share).toFixed(1)} % of the controller's time`;
-  if (probe.share <= OVER_BUDGET * budget) return `${gaps}, at most ${share} (budget ${level(100 * budget)} %)`;
+  if (!isOverBudget(probe, budget)) return `${gaps}, at most ${share} (budget ${level(100 * budget)} %)`;
   return `${gaps}. An answer takes ${probe.costS.toFixed(1)} s, so one poll every ${probe.intervalS.toFixed(1)} s may cost up to ${share}, `
     + `over the budget of ${level(100 * budget)} %: the controller is busy or slow, and lags are known only to ±${(probe.intervalS / 2).toFixed(1)} s.`;
 }

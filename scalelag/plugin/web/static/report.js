@@ -80,7 +80,7 @@ export class Report extends HTMLElement {
     const link = (path, text) => element("a", { href: `${BASE}runs/${run.number}/${path}`, textContent: text });
     const found = [];
     if (run.files.includes("report.html")) {
-      found.push(element("a", { href: `${BASE}runs/${run.number}/report.html?show`, textContent: "Open the whole report", target: "_blank", rel: "noreferrer" }));
+      found.push(element("a", { href: `${BASE}runs/${run.number}/report.html?show`, textContent: "Open in a new tab", target: "_blank", rel: "noreferrer" }));
     }
     found.push(...run.files.map((name) => link(name, name)));
     if (isReady) found.push(link("record.zip", "the record (zip)"));

@@ -1,8 +1,8 @@
 """Takes the pictures of Locust's page with our tabs: `python docs/web_picture.py URL [FOLDER]`.
 
-URL is that of a `scalelag run --web` that has run nothing yet: this runs a test of a minute on it.
-docs/web-replicas.png and docs/web-report.png are the README's; into FOLDER go form, live tab and
-report tab, in light and dark. Chromium is looked for on the PATH.
+URL is the address of a `scalelag run --web` that has not run a test yet: this runs one of a minute.
+docs/web-form.png, docs/web-replicas.png and docs/web-report.png are replaced. FOLDER gets form, live
+tab and report tab, in light and dark. Chromium must be on the PATH.
 """
 
 import os
@@ -37,16 +37,15 @@ def main() -> None:
 
 
 def run(browser: Browser, url: str, folder: Path | None) -> None:
-    """All of them."""
+    """Take all pictures."""
     pages = {scheme: opened(browser, url, scheme) for scheme in ("light", "dark")}
     first = pages["light"]
     for page in pages.values():
-        page.get_by_role("button", name="Custom parameters").click()
-        page.locator("input[name=steps]").fill(STEPS)
-        page.locator("input[name=gates]").fill(GATES)
+        page.locator("scalelag-form input[name=steps]").fill(STEPS)
+        page.locator("scalelag-form input[name=gates]").fill(GATES)
         page.wait_for_timeout(500)
     shots(pages, FORM, folder)
-    first.get_by_role("button", name="Start").click()
+    first.locator("scalelag-form").get_by_role("button", name="Start").click()
     first.get_by_role("tab", name="Replicas").wait_for()
     first.wait_for_timeout(LIVE_S * 1000)
     for name, key in TABS.items():
@@ -54,14 +53,15 @@ def run(browser: Browser, url: str, folder: Path | None) -> None:
             page.goto(f"{url}/?tab={key}")
         if name == "report":
             for page in pages.values():
-                page.locator("scalelag-report h2").wait_for(timeout=180_000)
+                report = page.frame_locator("scalelag-report iframe")
+                report.locator("html[data-drawn=yes]").wait_for(timeout=180_000)
         for page in pages.values():
             page.wait_for_timeout(1500)
         shots(pages, name, folder)
 
 
 def opened(browser: Browser, url: str, scheme: str) -> Page:
-    """The page, in light or dark."""
+    """Open the page in light or dark."""
     size = {"width": WIDTH_PX, "height": 900}
     page = browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(url)
@@ -69,9 +69,9 @@ def opened(browser: Browser, url: str, scheme: str) -> Page:
 
 
 def shots(pages: dict[str, Page], name: str, folder: Path | None) -> None:
-    """One picture of each page; those of the README into docs/."""
+    """Take one picture of each page, and those of the documentation."""
     for scheme, page in pages.items():
-        if (name, scheme) in (("replicas", "light"), ("report", "dark")):
+        if (name, scheme) in ((FORM, "light"), ("replicas", "light"), ("report", "dark")):
             page.screenshot(path=DOCS / f"web-{name}.png", full_page=name == "replicas")
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What pages are told while a run goes on: only what is new, in bounded answers, thinned with age."""
+"""The live feed: only what is new, in bounded answers, thinned with age."""
 
 import msgspec
 import numpy as np

@@ -37,7 +37,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class LocustForm(msgspec.Struct, frozen=True):
-    """What Locust's own form would show: fields by name, and the values that were set last."""
+    """Values of Locust's own fields, and the options that the locustfile has added, by name."""
 
     host: str = ""
     profile: str = ""

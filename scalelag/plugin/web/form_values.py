@@ -94,7 +94,7 @@ def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's valu
 def refusal_of(
     message: str, label_of: Callable[[str], str | None], urls: Mapping[str, str]
 ) -> Refusal:
-    """The refusal that `message` becomes in the form: at its field, and with labels for flags.
+    """Return `message` as a refusal at its field, with labels in place of flags.
 
     A message that names no option belongs to the field whose URL it holds; `urls` has them by field.
     """

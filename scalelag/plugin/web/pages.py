@@ -33,7 +33,7 @@ _POLICY = (
     "img-src 'self' data: blob:; frame-src 'self'; base-uri 'none'; form-action 'none'"
 )
 _REPORT_POLICY = "sandbox allow-scripts allow-downloads allow-popups; frame-ancestors 'self'"
-"""The report holds text from the cluster: its page is never of Locust's origin."""
+"""The report holds text from the cluster: its page must never have Locust's origin."""
 
 
 def add_pages(web_ui: WebUI, runs: WebRuns, start: Start) -> str:

@@ -27,7 +27,7 @@ class ShapeChoice(msgspec.Struct, frozen=True):
 
 
 class StartPage(msgspec.Struct, frozen=True):
-    """What the start form is made from. `shapes` is empty without Locust's class picker."""
+    """Content of the start form; `shapes` is empty without Locust's class picker."""
 
     sections: list[Section]
     shapes: list[ShapeChoice]
@@ -51,7 +51,7 @@ class Start:
         )
 
     def page(self) -> StartPage:
-        """The form with the values of the last test, and why the last start was refused, if it was."""
+        """Return the form with the values of the last test, and the reason if its start was refused."""
         self._web_ui.update_template_args()
         shown = self._web_ui.template_args
         profiles = shown.get("all_profiles") or shown.get("allProfiles") or ()

@@ -1,4 +1,4 @@
-// From what is known of a run to one chart: the load, and below it each deployment, on one time axis.
+// One chart of a run: the load, and below it each deployment, on one time axis.
 
 const LOAD_PX = 190;
 const DEPLOYMENT_PX = 160;
@@ -10,7 +10,7 @@ const STILL_COMING_S = 1.5; // rows of requests come twice a second
 const [START, WIDTH, DUE, ANSWERED, FAILED] = [0, 1, 2, 3, 4];
 const [, AT, STARTING, RUNNING, STOPPING, TARGET] = [0, 1, 2, 3, 4, 5];
 
-// plotly reads some HTML in texts, and %{..} in templates.
+// Escape for plotly, which reads some HTML in texts, and %{..} in templates.
 export function chartText(text) {
   const safe = text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   return safe.replace(/%\{/g, "%&#123;");
@@ -118,7 +118,7 @@ function replicaTraces(store, deployment, yaxis, color, until) {
   const column = (index) => [...rows.map((row) => row[index]), rows.at(-1)[index]];
   const area = (name, index, tone) => ({
     name, x: times, y: column(index), yaxis, stackgroup: `stack ${yaxis}`, mode: "lines",
-    // A line of its own also where there are none would lie on top of the others.
+    // STARTING and STOPPING have no line: at 0 it would cover the line of the area below.
     line: { color: color(tone), width: index === RUNNING ? 1 : 0, shape: "hv" }, fillcolor: color(`${tone}-fill`), hovertemplate: "%{y}",
   });
   const traces = [area("RUNNING", RUNNING, "running"), area("STARTING", STARTING, "starting"), area("STOPPING", STOPPING, "stopping")];
@@ -150,7 +150,7 @@ function title(layout, domain, name, unit, color) {
   });
 }
 
-// From the step to the last replica it needed: along the top of the deployment.
+// A bar along the top of the deployment, from the step to the last replica that it needed.
 function lagBars(store, deployment, domain, color, layout, range) {
   const height = (domain[1] - domain[0]) * 0.14;
   for (const [index, at] of store.head.steps) {

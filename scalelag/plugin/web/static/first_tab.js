@@ -1,4 +1,4 @@
-// Has Locust's page open on our first tab: it reads the address before it draws anything.
+// Makes Locust's page open on our first tab. It reads the address before it draws anything.
 (() => {
   const address = new URL(location.href);
   if (address.searchParams.has("tab")) return;

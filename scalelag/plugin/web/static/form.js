@@ -72,7 +72,7 @@ export class StartForm extends HTMLElement {
     input.addEventListener("input", () => this.complain(field.name, ""));
     const label = element("label", { htmlFor: id, textContent: field.label });
     const help = element("p", { id: `${id}-help`, className: "help", textContent: field.help });
-    // A help text that only says the label again is none.
+    // A help text that only repeats the label is left out.
     help.hidden = field.help.replace(/\.$/, "").toLowerCase() === field.label.toLowerCase();
     const error = element("p", { className: "error", hidden: true });
     error.setAttribute("role", "alert");
@@ -110,7 +110,7 @@ export class StartForm extends HTMLElement {
     return input;
   }
 
-  // With Locust's class picker the shape is chosen too: another one follows no plan of ours.
+  // With Locust's class picker the shape can be chosen too. Only ours follows the load plan.
   shapeField() {
     const choices = this.form.shapes.map((shape) => shape.name);
     const followed = this.form.shapes.find((shape) => shape.follows_plan);
@@ -143,7 +143,7 @@ export class StartForm extends HTMLElement {
     return found;
   }
 
-  // Names of the chosen user classes in Locust's own picker, which stays above; null without one.
+  // Names of the user classes chosen in Locust's own picker above the form; null without a picker.
   get classes() {
     const rows = [...(this.parentElement?.querySelectorAll(":scope > .scalelag-kept tbody tr") ?? [])];
     if (!this.form.shapes.length || !rows.length) return null;
@@ -162,7 +162,7 @@ export class StartForm extends HTMLElement {
       return;
     }
     this.button.disabled = true;
-    this.tellWaiting();
+    this.showWaiting();
     let refusal = null;
     try {
       refusal = await this.send();
@@ -171,7 +171,7 @@ export class StartForm extends HTMLElement {
     }
     clearInterval(this.waiting);
     if (refusal === null) {
-      // Locust's page knows nothing of our start: loaded again, it opens on our tab.
+      // Locust's page does not know of this start. Loaded again, it opens on our tab.
       location.assign(TABS_PAGE);
       return;
     }
@@ -180,20 +180,20 @@ export class StartForm extends HTMLElement {
     if (!this.complain(refusal.field, refusal.message, true)) this.say(refusal.message, true);
   }
 
-  // The target must answer before anything starts: say so at once, for what and for how long.
-  tellWaiting() {
+  // Nothing starts before the target answers: say at once what is waited for, and for how long.
+  showWaiting() {
     const value = (name) => this.fields.get(name)?.input.value;
     const begun = Date.now();
-    const tell = () => {
+    const update = () => {
       const seconds = Math.floor((Date.now() - begun) / 1000);
       const target = this.follows ? ` Waiting for ${value("host") || "the target"} and the dashboard ${value("dashboard") ?? ""} to answer, for at most ${value("wait") ?? "10"} s (${seconds} s so far).` : "";
       this.say(`Starting.${target}`, false);
     };
-    tell();
-    this.waiting = setInterval(tell, 1000);
+    update();
+    this.waiting = setInterval(update, 1000);
   }
 
-  // What the server refuses, as { field, message }; null after a start.
+  // Send the form. Returns { field, message } if the server refuses it, null after a start.
   async send() {
     let answer;
     try {
@@ -203,8 +203,8 @@ export class StartForm extends HTMLElement {
     }
     if (answer.redirected || answer.status === 401) throw new Error("Signed out: reload the page and sign in.");
     if (!answer.ok) throw new Error(`Locust answered ${answer.status}: see its log.`);
-    const told = await answer.json();
-    return told.success ? null : told;
+    const result = await answer.json();
+    return result.success ? null : result;
   }
 
   clear() {
@@ -212,7 +212,7 @@ export class StartForm extends HTMLElement {
     this.say("", false);
   }
 
-  // True if there is such a field, and the message now stands at it.
+  // Show the message at the field; returns false if the form has no such field.
   complain(name, message, isShown = false) {
     const entry = this.fields.get(name);
     if (!entry) return false;

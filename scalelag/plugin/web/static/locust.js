@@ -1,7 +1,7 @@
-// Puts our form in place of Locust's wherever its page shows one, and our tabs before Locust's.
-// Of Locust's page we know: its start form has inputs named userCount and host, the class picker is a
-// table before the form, and a tab is a button with the role "tab" (Locust 2.47). Where that is no
-// longer so, Locust's own form and order are what is shown.
+// Replaces Locust's start form by ours, on its page and in its dialog, and puts our tabs first.
+// It relies on this (Locust 2.47): the start form has inputs named userCount and host, the class picker
+// is a table before the form, and a tab is a button with the role "tab". If a later Locust differs, it
+// shows its own form, and the tabs in its own order.
 const OURS = ["Replicas", "Lag report"];
 
 function arrange() {

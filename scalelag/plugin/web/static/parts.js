@@ -1,4 +1,4 @@
-// What our elements share.
+// Helpers that our elements share.
 export const BASE = new URL("..", import.meta.url).href;
 
 export function element(name, properties) {
@@ -11,7 +11,7 @@ export function cell(text, isWords) {
   return found;
 }
 
-// JSON of ours. An Error says in words why there is none.
+// Get JSON from our server. Throws an Error with a message for people.
 export async function ask(path, signal) {
   let answer;
   try {
@@ -27,17 +27,17 @@ export async function ask(path, signal) {
 
 const THEME_MS = 300;
 
-// Keeps data-theme in step with the page around it. Locust's switch tells nobody, and its page turns
-// dark after our elements are there.
+// Keep data-theme in step with the page around it. Locust's switch fires no event, and its page turns
+// dark after our elements were added.
 export function follow(host, changed) {
-  const look = () => {
+  const update = () => {
     const theme = isDark() ? "dark" : "light";
     if (host.dataset.theme === theme) return;
     host.dataset.theme = theme;
     changed();
   };
-  look();
-  const timer = setInterval(look, THEME_MS);
+  update();
+  const timer = setInterval(update, THEME_MS);
   return () => clearInterval(timer);
 }
 

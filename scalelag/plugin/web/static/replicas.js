@@ -134,7 +134,7 @@ export class Replicas extends HTMLElement {
     this.showLags(head);
   }
 
-  // Those that can scale come first.
+  // Deployments that can scale come first.
   choose() {
     const all = this.store.head.deployments.map((one, place) => [one, place]);
     const scaling = all.filter(([one]) => one[1] !== null);
@@ -185,7 +185,7 @@ export class Replicas extends HTMLElement {
     tiles[3].classList.toggle("bad", Boolean(probe.blind) || isOverBudget(probe, head.budget));
   }
 
-  // A line for each step that has begun, a column for each deployment that is drawn.
+  // A row for each step that has begun, a column for each deployment that is drawn.
   showLags(head) {
     const chosen = [...this.chosen].sort((a, b) => a - b);
     const begun = head.steps.filter(([index]) => chosen.some((place) => this.store.lags.has(`${index} ${place}`)));

@@ -1,5 +1,5 @@
-// What a page knows of one run: the server says what is new, and when to begin anew because old
-// points were thinned. The server keeps it bounded, and so it is here.
+// Data of one run on the page. The server sends what is new, or everything again after it has thinned
+// old points. It bounds what it keeps, and so bounds this too.
 export class Store {
   constructor() {
     this.run = -1;
@@ -38,12 +38,12 @@ export class Store {
     for (const lag of answer.lags) this.lags.set(`${lag.step} ${lag.deployment}`, lag);
   }
 
-  // In the order of time: they come in the order in which they changed.
+  // Sorted by time: they come in the order in which they changed.
   get bins() {
     return [...this.load.values()].sort((a, b) => a[0] - b[0]);
   }
 
-  // How many points are kept: what an hour of watching must not let grow.
+  // Number of points kept, which must not grow while somebody watches for an hour.
   get size() {
     return this.load.size + this.lags.size + this.replicas.reduce((sum, rows) => sum + rows.length, 0);
   }

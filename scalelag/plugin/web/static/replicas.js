@@ -10,7 +10,7 @@ const MOST_SHOWN = 6;
 const MOST_STEPS = 60;
 const FIRST_POLLS = 5; // whose cost was not known yet
 const OVER_BUDGET = 1.5;
-const STATES = { none: "no test yet", running: "running", closing: "load over, writing the report", closed: "closed" };
+const STATES = { none: "no test yet", waiting: "waiting for the target", starting: "starting", running: "running", closing: "load over, writing the report", closed: "closed" };
 const KEYS = [
   ["offered", "area", "offered"], ["achieved", "line", "completed"], ["failed", "line", "failed"], ["planned", "dotted", "mark"],
   ["RUNNING", "area", "running"], ["STARTING", "area", "starting"], ["STOPPING", "area", "stopping"], ["target", "dashed", "target"],
@@ -96,7 +96,7 @@ export class Replicas extends HTMLElement {
       try {
         const answer = await ask(`live?${this.store.query()}`, signal);
         this.store.apply(answer);
-        this.say(answer.message ?? "", Boolean(answer.message));
+        this.say(answer.message ?? "", answer.state !== "waiting");
         if (answer.more) continue;
         this.show();
         await this.draw();

@@ -143,11 +143,11 @@ def test_nothing_is_cut_at_any_width(tmp_path, online, width, scheme):
         page.get_by_text("More options").click()
         assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
         start(page, steps="5rps:1s,20rps:2s,5rps:1s")
-        expect(page.locator("scalelag-replicas .lags")).to_be_visible()
+        expect(page.locator("scalelag-replicas .lags")).to_be_visible(timeout=20_000)
         assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
         wait_for(web.is_closed, "closed")
         page.get_by_role("tab", name="Lag report").click()
-        expect(report(page).locator("h1")).to_be_visible()
+        expect(report(page).locator("h1")).to_be_visible(timeout=20_000)
 
         assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
         frame = page.frame(url=re.compile("report.html"))

@@ -174,6 +174,7 @@ def test_behind_a_base_path_and_a_login(tmp_path, online):
         )
         page.goto(f"{web.url}/")
         start(page, steps="20rps:2s")
+        expect(page.locator("scalelag-replicas h2")).to_contain_text("running")
         wait_for(lambda: drawn(page).get("RUNNING") == 1, "one replica RUNNING")
         page.goto(f"{web.url}{OURS}")
 

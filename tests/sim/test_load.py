@@ -127,9 +127,9 @@ def test_poisson_arrivals_are_the_same_with_any_number_of_processes(standin, tmp
             with started(folder, *target, *plan) as locust:
                 run = locust.wait()
             assert_ran(run)
-            assert (
-                len(sent_to(echo)) == run.load["planned"] == run.recorded.requests.intended_s.size
-            )
+            # A machine that stands still for a while leaves some unsent; when they are due stays.
+            assert len(sent_to(echo)) == run.load["sent"]
+            assert run.recorded.requests.intended_s.size == run.load["planned"]
         return run.recorded.requests.intended_s - run.recorded.info.zero_s
 
     one = intended("one")
@@ -431,7 +431,9 @@ def test_after_kill_9_all_but_the_last_second_can_be_reported(target, echo, tmp_
     assert "without closing the run" in " ".join(done.stdout.split())
     answered = [arrival for arrival in sent_to(echo) if arrival.at_s < killed_s - 1.0]
     assert run.recorded.requests.count >= len(answered) > 50
-    assert run.recorded.polls[-1].received_s > killed_s - 1.0
+    polled_s = [poll.received_s for poll in run.recorded.polls]
+    # On a busy machine polls are farther apart.
+    assert polled_s[-1] > killed_s - 1.0 - np.max(np.diff(polled_s), initial=0.0)
 
 
 def test_killed_before_the_first_request_there_is_a_report_as_well(target, tmp_path, until):

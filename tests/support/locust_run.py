@@ -79,6 +79,12 @@ class Locust:
         return Run(code, said[0], said[1], self.path)
 
 
+def master_ports() -> list[str]:
+    """Options without which workers of any other Locust on this machine would join ours."""
+    port = str(free_port())
+    return ["--master-bind-port", port, "--master-port", port]
+
+
 @contextmanager
 def started(
     folder: Path,
@@ -90,8 +96,7 @@ def started(
     """A Locust process; whatever is left of it when the block ends is killed."""
     out = out or folder / "runs"
     command = [sys.executable, "-m", "locust", "-f", locustfile, "--headless", "--drain", "0"]
-    port = str(free_port())  # else workers of any other Locust on this machine would join ours
-    command += ["--master-bind-port", port, "--master-port", port, "--out", str(out), *arguments]
+    command += [*master_ports(), "--out", str(out), *arguments]
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
             command,
@@ -113,8 +118,9 @@ def started(
 def run(folder: Path, *command: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The run directory that `python -m` with these arguments leaves in `folder`."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ports = master_ports() if command[0] == "locust" else []
     done = subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, "-m", *command, *ports],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

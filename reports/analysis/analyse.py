@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.deployment import analyse_deployment
 from reports.analysis.diagnosis.weigh import leading
@@ -13,7 +11,7 @@ from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.load_workers import worker_reports
-from reports.analysis.load.recovery import deployment_with, load_with, recoveries
+from reports.analysis.load.recovery import recoveries
 from reports.analysis.origin import run_origin
 from reports.analysis.validity import (
     Problem,
@@ -47,19 +45,24 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         for key in info.target.watched
     }
     concurrency = Concurrency(run.requests)
+    recovered = recoveries(run, steps)
     analysed = {
-        key: analyse_deployment(run, key, steps, timeline, concurrency)
+        key: analyse_deployment(run, key, steps, timeline, concurrency, recovered)
         for key, timeline in timelines.items()
     }
-    recovered = recoveries(run, steps)
-    deployments = {key: deployment_with(one.report, recovered) for key, one in analysed.items()}
+    deployments = {key: one.report for key, one in analysed.items()}
     evidence = _evidence(run)
     rows = rows_from(run.requests, info.zero_s + info.warmup_s)
     planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
     if planned is not None:
         planned -= run.requests.count - rows.count
-    load = msgspec.structs.replace(
-        load_with(load_report(rows, planned, steps, info.plan.unit, info.zero_s), recovered),
+    load = load_report(
+        rows,
+        planned,
+        steps,
+        info.plan.unit,
+        info.zero_s,
+        recovered=recovered,
         workers=worker_reports(info.load_workers, run.requests),
     )
     probe = probe_report(run, watched_s)
@@ -117,14 +120,26 @@ def _load_s(info: RunInfo, watched_s: float) -> float:
 
 def _failures(found: Sequence[FailureReport]) -> tuple[FailureReport, ...]:
     """One report a step, with the findings of every deployment."""
-    by_step: dict[int, FailureReport] = {}
+    by_step: dict[int, list[FailureReport]] = {}
     for failure in found:
-        known = by_step.get(failure.index)
-        findings = _one_each((*(known.findings if known else ()), *failure.findings))
-        by_step[failure.index] = msgspec.structs.replace(
-            failure, findings=findings, cause=leading(findings)
-        )
-    return tuple(by_step[index] for index in sorted(by_step))
+        by_step.setdefault(failure.index, []).append(failure)
+    return tuple(_joined(by_step[index]) for index in sorted(by_step))
+
+
+def _joined(of_step: Sequence[FailureReport]) -> FailureReport:
+    """One report of the same failed requests as seen from several deployments."""
+    last = of_step[-1]
+    findings = _one_each([finding for one in of_step for finding in one.findings])
+    return FailureReport(
+        index=last.index,
+        first_s=last.first_s,
+        last_s=last.last_s,
+        count=last.count,
+        errors=last.errors,
+        cause=leading(findings),
+        findings=findings,
+        notes=last.notes,
+    )
 
 
 def _one_each(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -1,34 +1,25 @@
 """One deployment's part of the report: each step's lag, floor and cause, and their statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.weigh import diagnosed, failure_report
+from reports.analysis.diagnosis.weigh import diagnose, failure_report
 from reports.analysis.elasticity.of_run import Following, following
-from reports.analysis.lag.floor import (
-    Ongoing,
-    StartUp,
-    delay_report,
-    fastest_start,
-    floor_down,
-    floor_up,
-    loop_interval,
-    ongoing_around,
-    wanted_before,
-)
-from reports.analysis.lag.phases import decisions_of, split_decide
-from reports.analysis.lag.policy import Policy, policy_of
-from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.floor import fastest_start, loop_interval
+from reports.analysis.lag.policy import policy_of
+from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
+from reports.analysis.lag.step_lag import StepLag, step_lag
 from reports.analysis.lag.stopping import stopping_report
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.recovery import Recovery
 from reports.model.causes import FailureReport
+from reports.model.elasticity import ResponseReport
 from reports.model.intervals import Span, stat
 from reports.model.steps import (
     DeploymentReport,
-    FloorReport,
     PhaseName,
     Replicas,
     ScaleDown,
@@ -39,9 +30,6 @@ from scalelag.plan.stages import LoadStep
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
-_WANTED_BEFORE = "decided sooner than the delay after the step: it was wanted before"
-_NO_POLICY = "it has an autoscaling policy of its own"
-
 
 class DeploymentAnalysis(msgspec.Struct, frozen=True):
     """A deployment's report, and the failed requests of each step as seen from it."""
@@ -51,16 +39,20 @@ class DeploymentAnalysis(msgspec.Struct, frozen=True):
 
 
 class _Subject(msgspec.Struct, frozen=True):
-    """What all steps of a deployment share. `concurrency` is None where others share the load."""
+    """Facts that all steps of a deployment share."""
 
     run: RecordedRun
     key: DeploymentKey
-    timeline: Timeline
-    policy: Policy | None
-    concurrency: Concurrency | None
-    start: StartUp | None
-    loop_s: float | None
+    setup: ScalingSetup
     until_s: float
+
+
+class _StepParts(msgspec.Struct, frozen=True):
+    """Everything that is known of one step: its report is made of these."""
+
+    facts: StepFacts
+    lag: StepLag
+    floor: StepFloor
 
 
 def analyse_deployment(
@@ -69,104 +61,99 @@ def analyse_deployment(
     steps: Sequence[LoadStep],
     timeline: Timeline,
     concurrency: Concurrency,
+    recovered: Mapping[int, Recovery],
 ) -> DeploymentAnalysis:
-    """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity."""
+    """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
+
+    `recovered` holds the recovery of latency after each step, by its index.
+    """
     alone = len(run.info.target.watched) == 1
-    subject = _Subject(
-        run=run,
-        key=key,
+    setup = ScalingSetup(
         timeline=timeline,
         policy=policy_of(run.info.target.deployments.get(key)),
         concurrency=concurrency if alone else None,
         start=fastest_start(timeline.replicas),
         loop_s=loop_interval(run.polls),
-        until_s=timeline.looks[-1].received_s if timeline.looks else 0.0,
     )
-    facts = [_facts(subject, step) for step in steps]
-    followed = following(run, steps, timeline, subject.policy, subject.concurrency)
+    until_s = timeline.looks[-1].received_s if timeline.looks else 0.0
+    subject = _Subject(run, key, setup, until_s)
+    parts = [_parts(subject, step) for step in steps]
+    followed = following(run, steps, timeline, setup.policy, setup.concurrency)
     reports = tuple(
-        msgspec.structs.replace(diagnosed(f), response=response)
-        for f, response in zip(facts, followed.responses, strict=True)
+        _step_report(subject, one, response, recovered.get(one.facts.step.index, Recovery()))
+        for one, response in zip(parts, followed.responses, strict=True)
     )
-    failures = [failure_report(f, report) for f, report in zip(facts, reports, strict=True)]
+    failures = [failure_report(one.facts) for one in parts]
     return DeploymentAnalysis(
         report=_report(subject, reports, followed),
         failures=tuple(failure for failure in failures if failure is not None),
     )
 
 
-def _facts(subject: _Subject, step: LoadStep) -> StepFacts:
-    info = subject.run.info
+def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
+    info, setup = subject.run.info, subject.setup
     begun_s, ended_s = info.zero_s + step.at_s, info.zero_s + step.hold_until_s
-    lag = step_lag(step, info.plan.unit, info.zero_s, subject.timeline)
+    lag = step_lag(step, info.zero_s, setup.timeline)
+    floor = step_floor(setup, step, lag, begun_s)
     quarter_s = (ended_s - begun_s) / 4
     ongoing, earlier = (
-        subject.concurrency.mean(until_s - quarter_s, until_s) if subject.concurrency else None
+        setup.concurrency.mean(until_s - quarter_s, until_s) if setup.concurrency else None
         for until_s in (ended_s, ended_s - quarter_s)
     )
-    return StepFacts(
+    facts = StepFacts(
         key=subject.key,
         run=subject.run,
-        timeline=subject.timeline,
-        step=_with_floor(subject, lag, begun_s),
+        timeline=setup.timeline,
+        step=step,
+        lag=lag,
+        floor=floor.floor,
+        delay=floor.delay,
         info=info.target.deployments.get(subject.key),
-        policy=subject.policy,
+        policy=setup.policy,
         begun_s=begun_s,
         ended_s=ended_s,
         ongoing=ongoing,
         ongoing_earlier=earlier,
-        loop_s=subject.loop_s,
+        loop_s=setup.loop_s,
     )
+    return _StepParts(facts, lag, floor)
 
 
-def _with_floor(subject: _Subject, step: StepReport, begun_s: float) -> StepReport:
-    """`step` beside its floor, its `decide` split by the delay."""
-    policy = subject.policy
-    if policy is None or step.total_s is None:
-        return step
-    if not policy.default:
-        phases = split_decide(step.phases, None, _NO_POLICY)
-        return msgspec.structs.replace(step, phases=phases, floor_reason=_NO_POLICY)
-    ongoing = (
-        ongoing_around(subject.concurrency, begun_s, step, policy) if subject.concurrency else None
+def _step_report(
+    subject: _Subject, parts: _StepParts, response: ResponseReport, recovered: Recovery
+) -> StepReport:
+    step, lag, floor = parts.facts.step, parts.lag, parts.floor
+    diagnosis = diagnose(parts.facts)
+    return StepReport(
+        index=step.index,
+        direction=step.direction,
+        at_s=step.at_s,
+        hold_s=step.hold_s,
+        from_level=step.from_level,
+        to_level=step.to_level,
+        unit=subject.run.info.plan.unit,
+        replicas_before=lag.replicas_before,
+        replicas_after=lag.replicas_after,
+        target_before=lag.target_before,
+        target_after=lag.target_after,
+        total_s=lag.total_s,
+        censored=lag.censored,
+        reason=lag.reason,
+        phases=floor.phases,
+        unattributed_s=lag.unattributed_s,
+        critical_replica=lag.critical_replica,
+        recovered_s=recovered.recovered_s,
+        recovered_reason=recovered.reason,
+        floor_s=floor.floor.total_s if floor.floor else None,
+        excess_s=floor.excess_s(lag.total_s),
+        floor=floor.floor,
+        floor_reason=floor.reason,
+        delay=floor.delay,
+        cause=diagnosis.cause,
+        evidence=diagnosis.evidence,
+        findings=diagnosis.findings,
+        response=response,
     )
-    floor = _floor(subject, policy, step, ongoing)
-    decided = decisions_of(subject.timeline, step, begun_s)
-    if _began_before(step, policy, ongoing, decided, floor):
-        phases = split_decide(step.phases, None, _WANTED_BEFORE)
-        return msgspec.structs.replace(step, phases=phases, floor_reason=_WANTED_BEFORE)
-    total_s = step.total_s.value
-    return msgspec.structs.replace(
-        step,
-        phases=split_decide(step.phases, floor.delay_s * max(1, len(decided)), ""),
-        floor_s=floor.total_s,
-        excess_s=None if total_s is None else total_s - floor.total_s,
-        floor=floor,
-        delay=delay_report(decided[0] if decided else None, policy, floor, subject.loop_s),
-    )
-
-
-def _floor(
-    subject: _Subject, policy: Policy, step: StepReport, ongoing: Ongoing | None
-) -> FloorReport:
-    before = step.replicas_before or 0
-    if step.direction == "up":
-        return floor_up(policy, before, ongoing, subject.start, subject.loop_s)
-    return floor_down(policy, before, step.target_after or 0, ongoing, subject.loop_s)
-
-
-def _began_before(
-    step: StepReport,
-    policy: Policy,
-    ongoing: Ongoing | None,
-    decided: Sequence[Span],
-    floor: FloorReport,
-) -> bool:
-    """Whether the delay was running when the step came, so that nothing can be told of it."""
-    if decided and decided[0].upper < floor.delay_s:
-        return True
-    before, up = step.replicas_before or 0, step.direction == "up"
-    return ongoing is not None and wanted_before(policy, before, ongoing, up=up)
 
 
 def _report(
@@ -176,7 +163,7 @@ def _report(
     counted = [report for report in reports if report.total_s and report.at_s >= warmup_s]
     up = [report for report in counted if report.direction == "up"]
     down = [report for report in counted if report.direction == "down"]
-    running = [look.running for look in subject.timeline.looks]
+    running = [look.running for look in subject.setup.timeline.looks]
     described = subject.run.info.target.deployments.get(subject.key)
     return DeploymentReport(
         autoscaling=described.autoscaling if described else None,
@@ -186,7 +173,7 @@ def _report(
         replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
         elasticity=followed.elasticity,
         flapping=followed.flapping,
-        stopping=stopping_report(subject.run.requests, subject.timeline, subject.until_s),
+        stopping=stopping_report(subject.run.requests, subject.setup.timeline, subject.until_s),
     )
 
 

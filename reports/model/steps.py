@@ -1,5 +1,6 @@
 """Steps, their phases, and how a deployment answered them."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -91,6 +92,11 @@ class Phase(msgspec.Struct, frozen=True):
     part_of: PhasePart = "total"
 
 
+def measured_phase(phases: Sequence[Phase], name: PhaseName) -> Phase | None:
+    """The phase of that name, None if it was not measured."""
+    return next((p for p in phases if p.name == name and p.value is not None), None)
+
+
 class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
@@ -130,7 +136,7 @@ class StepReport(msgspec.Struct, frozen=True):
 
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was measured."""
-        return next((p for p in self.phases if p.name == name and p.value is not None), None)
+        return measured_phase(self.phases, name)
 
 
 class ScaleUp(msgspec.Struct, frozen=True):

@@ -64,6 +64,11 @@ class LoadStep(msgspec.Struct, frozen=True):
     to_level: float
 
     @property
+    def hold_s(self) -> float:
+        """Seconds until the next step."""
+        return self.hold_until_s - self.at_s
+
+    @property
     def direction(self) -> Direction:
         """Direction in which the load changes."""
         if self.to_level == self.from_level:

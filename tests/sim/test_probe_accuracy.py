@@ -8,10 +8,9 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.step_lag import StepLag, step_lag
 from reports.analysis.lag.timeline import build_timeline
 from reports.model.intervals import Instant
-from reports.model.steps import StepReport
 from scalelag.plan.stages import parse_plan
 from scalelag.record.rows import Gap, Poll, Row, Transition
 from scalelag.record.run_dir import RowWriter
@@ -55,7 +54,7 @@ class Case(NamedTuple):
     """One step of one deployment: as reported, and as scripted."""
 
     key: str
-    report: StepReport
+    report: StepLag
     deployment: DeploymentScript
 
     @property
@@ -166,7 +165,7 @@ def cases(seen: Seen, index: int) -> Iterator[Case]:
     step = PLAN.steps(DURATION_S)[index]
     for key, deployment in seen.truth.deployments.items():
         timeline = build_timeline(key, polls, transitions)
-        yield Case(key, step_lag(step, "rps", seen.zero_s, timeline), deployment)
+        yield Case(key, step_lag(step, seen.zero_s, timeline), deployment)
 
 
 def wrong_intervals(seen: Seen, index: int) -> list[str]:

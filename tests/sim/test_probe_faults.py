@@ -222,7 +222,7 @@ def test_a_replica_that_is_recovering_has_not_reached_running(watching, until):
     assert "RECOVERING" in states
     plan = parse_plan("1rps:0.3s,5rps:2.7s")
     timeline = build_timeline(KEY, polls, transitions)
-    report = step_lag(plan.steps(3.0)[1], "rps", standin.zero_s, timeline)
+    report = step_lag(plan.steps(3.0)[1], standin.zero_s, timeline)
     assert report.critical_replica == "bbbbbbbb"
     assert report.total_s.lo - HAIR_S <= 2.5 - 0.3 <= report.total_s.hi + HAIR_S
 
@@ -251,7 +251,7 @@ def test_a_step_during_a_recovery_that_needs_no_new_replica_has_no_lag(watching,
 
     timeline = build_timeline(KEY, watch.of(Poll), watch.of(Transition))
     step = parse_plan("1rps:1.5s,5rps:1.4s").steps(2.9)[1]
-    report = step_lag(step, "rps", standin.zero_s, timeline)
+    report = step_lag(step, standin.zero_s, timeline)
     assert (report.target_before, report.target_after) == (1, 1)
     assert report.total_s is None
     assert "no new replica was needed" in report.reason
@@ -440,7 +440,7 @@ def test_what_an_old_ray_does_not_tell_is_null_and_the_rest_is_measured(watching
     assert watch.probe.offset is None
     timeline = build_timeline(KEY, watch.of(Poll), watch.of(Transition))
     step = parse_plan("1rps:0.4s,5rps:1.1s").steps(1.5)[1]
-    report = step_lag(step, "rps", standin.zero_s, timeline)
+    report = step_lag(step, standin.zero_s, timeline)
     assert report.total_s.lo - HAIR_S <= 1.2 - 0.4 <= report.total_s.hi + HAIR_S
     assert all(phase.value is not None or phase.reason for phase in report.phases)
 
@@ -463,7 +463,7 @@ def test_a_payload_without_targets_gives_no_lag_but_the_reason(watching, until):
         for poll in watch.of(Poll)
     ]
     timeline = build_timeline(KEY, older, watch.of(Transition))
-    report = step_lag(parse_plan("1rps:0.1s,5rps:9s").steps(9.1)[1], "rps", zero_s, timeline)
+    report = step_lag(parse_plan("1rps:0.1s,5rps:9s").steps(9.1)[1], zero_s, timeline)
 
     assert report.total_s is None
     assert "2.10" in report.reason

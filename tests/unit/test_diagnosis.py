@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from reports.analysis.diagnosis.weigh import diagnosed, failure_report, leading, step_findings
+from reports.analysis.diagnosis.weigh import diagnose, failure_report, leading, step_findings
 from reports.analysis.lag.timeline import Look
 from reports.model.causes import Evidence, Finding
 from reports.model.steps import Phase
@@ -45,7 +45,7 @@ def slow_third(init_s, waited_s=1.0):
 
 
 def test_the_cause_stands_first_with_its_evidence_in_the_step():
-    step = diagnosed(facts(replicas=slow_third(8.0), **LATE))
+    step = diagnose(facts(replicas=slow_third(8.0), **LATE))
 
     assert step.cause == "slow_init"
     assert step.evidence == step.findings[0].evidence
@@ -76,7 +76,7 @@ def test_parts_that_follow_one_another_are_both_named_and_the_longer_is_the_caus
         replicas=slow_third(4.0, waited_s=5.0), snapshots=(snapshot(1013.0, OURS),), **LATE
     )
 
-    step = diagnosed(given)
+    step = diagnose(given)
 
     assert causes(step.findings) == ["resources", "slow_init"]
     assert step.cause == "resources"
@@ -93,7 +93,7 @@ def waiting_while_the_controller_stands_still(still_s):
 
 
 def test_two_causes_of_the_same_time_are_both_named_with_what_tells_them_apart():
-    step = diagnosed(waiting_while_the_controller_stands_still(5.0))
+    step = diagnose(waiting_while_the_controller_stands_still(5.0))
 
     assert causes(step.findings) == ["resources", "state_sync"]
     assert step.cause is None
@@ -104,7 +104,7 @@ def test_two_causes_of_the_same_time_are_both_named_with_what_tells_them_apart()
 def test_a_sign_of_two_causes_is_given_to_both_and_neither_leads():
     given = facts(replicas=(FIRST, life("r3", running=1018.0)), total_s=8.0)
 
-    step = diagnosed(given)
+    step = diagnose(given)
 
     assert sorted(causes(step.findings)) == ["health_check", "slow_init"]
     assert step.cause is None
@@ -112,7 +112,7 @@ def test_a_sign_of_two_causes_is_given_to_both_and_neither_leads():
 
 
 def test_one_that_explains_twice_as_much_prevails():
-    step = diagnosed(waiting_while_the_controller_stands_still(2.9))
+    step = diagnose(waiting_while_the_controller_stands_still(2.9))
 
     assert causes(step.findings) == ["resources", "state_sync"]
     assert step.cause == "resources"
@@ -121,14 +121,14 @@ def test_one_that_explains_twice_as_much_prevails():
 def test_the_configured_delay_is_the_cause_where_it_takes_longer_than_the_fault():
     slow = msgspec.structs.replace(FLOOR, delay_s=8.0, worst_s=12.0)
 
-    step = diagnosed(facts(total_s=14.0, floor=slow, replicas=slow_third(3.0)))
+    step = diagnose(facts(total_s=14.0, floor=slow, replicas=slow_third(3.0)))
 
     assert causes(step.findings) == ["configured_delay", "slow_init"]
     assert step.cause == "configured_delay"
 
 
 def test_a_bound_stands_before_the_delay_that_led_up_to_it():
-    step = diagnosed(
+    step = diagnose(
         facts(total_s=2.0, ongoing=20.0, replicas_after=4, requests=requests(latency_s=0.8))
     )
 
@@ -149,7 +149,7 @@ def test_replicas_that_fail_with_their_node_are_no_cause_of_their_own():
         **LATE,
     )
 
-    step = diagnosed(given)
+    step = diagnose(given)
 
     assert causes(step.findings) == ["network"]
     assert step.findings[0].from_s == pytest.approx(12.5)  # its first check that was not answered
@@ -159,7 +159,7 @@ def test_a_censored_step_has_a_cause_too():
     waiting = life("r3", entered=None, initialized=None, running=None, node=None)
     given = facts(censored=True, replicas=(FIRST, waiting), snapshots=(snapshot(1013.0, OURS),))
 
-    step = diagnosed(given)
+    step = diagnose(given)
 
     assert step.cause == "resources"
     assert step.findings[0].seconds == pytest.approx(28.0)
@@ -169,8 +169,8 @@ def test_a_step_whose_decision_never_came_has_a_cause_where_more_was_wanted():
     still = tuple(polls(late={1010.0: 20.0}))
     none = {"total_s": None, "replicas_after": 1, "target_after": 1, "decisions": ()}
 
-    assert diagnosed(facts(polls=still, ongoing=5.0, **none)).cause == "state_sync"
-    assert diagnosed(facts(polls=still, ongoing=0.8, **none)).cause is None
+    assert diagnose(facts(polls=still, ongoing=5.0, **none)).cause == "state_sync"
+    assert diagnose(facts(polls=still, ongoing=0.8, **none)).cause is None
 
 
 def lost_again(for_s):
@@ -189,9 +189,9 @@ def lost_again(for_s):
 
 
 def test_a_step_that_loses_its_replicas_again_is_answered_once_they_are_back():
-    assert diagnosed(lost_again(0.5)).cause is None
+    assert diagnose(lost_again(0.5)).cause is None
 
-    step = diagnosed(lost_again(4.0))
+    step = diagnose(lost_again(4.0))
 
     assert step.cause == "health_check"
     assert step.findings[0].seconds == pytest.approx(7.0, abs=0.02)  # from its first failed check
@@ -204,7 +204,7 @@ def test_a_late_step_that_no_rule_explains_says_where_its_time_went():
         **LATE,
     )
 
-    step = diagnosed(given)
+    step = diagnose(given)
 
     assert (step.cause, step.findings) == (None, ())
     assert [evidence.text for evidence in step.evidence] == [
@@ -223,7 +223,7 @@ def test_a_mean_that_rises_in_two_decisions_has_a_look_back_more():
 
 @pytest.mark.parametrize("total_s", [4.9, 3.5])
 def test_a_step_that_was_hardly_late_has_nothing_to_explain(total_s):
-    assert diagnosed(facts(total_s=total_s)).evidence == ()
+    assert diagnose(facts(total_s=total_s)).evidence == ()
 
 
 def test_a_single_finding_that_is_not_proven_is_no_cause():
@@ -239,7 +239,7 @@ REFUSED = [1011.0 + i * 0.1 for i in range(30)]
 
 
 def failure(given):
-    return failure_report(given, given.step)
+    return failure_report(given)
 
 
 def test_a_step_on_time_may_have_failed_requests_with_a_cause_of_their_own():
@@ -298,7 +298,7 @@ def test_requests_fail_with_replicas_that_died_long_after_the_step():
     died = StatusChange(KEY, 1030.0, "UNHEALTHY", trigger="HEALTH_CHECK_FAILED", message="m")
     given = facts(statuses=(died,), requests=requests(failed={"HTTP 500": [1031.0]}))
 
-    assert diagnosed(given).cause is None
+    assert diagnose(given).cause is None
     assert failure(given).cause == "health_check"
 
 
@@ -306,7 +306,7 @@ def test_a_censored_step_within_its_configuration_is_the_configurations():
     slow = msgspec.structs.replace(FLOOR, delay_s=60.0, worst_s=70.0)
     given = facts(censored=True, floor=slow, critical_replica=None)
 
-    assert diagnosed(given).cause == "configured_delay"
+    assert diagnose(given).cause == "configured_delay"
 
 
 # What some kinds of failure mean by themselves

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.lag.phases import split_decide
-from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.step_lag import StepLag, step_lag
 from reports.analysis.lag.timeline import Timeline, build_timeline
-from reports.model.steps import Phase, StepReport
+from reports.model.steps import Phase
 from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
@@ -81,15 +81,15 @@ def timeline(
     return build_timeline(KEY, seen or ONE_TO_TWO, rows, ordered, CLOCK)
 
 
-def lag(known: Timeline, levels: tuple[float, float] = (5, 40)) -> StepReport:
-    return step_lag(LoadStep(1, STEP_S, HOLD_S, *levels), "rps", 0.0, known)
+def lag(known: Timeline, levels: tuple[float, float] = (5, 40)) -> StepLag:
+    return step_lag(LoadStep(1, STEP_S, HOLD_S, *levels), 0.0, known)
 
 
-def phase(report: StepReport, name: str) -> Phase:
+def phase(report: StepLag, name: str) -> Phase:
     return next(p for p in report.phases if p.name == name)
 
 
-def value(report: StepReport, name: str) -> float | None:
+def value(report: StepLag, name: str) -> float | None:
     found = phase(report, name).value
     return None if found is None else round(found, 6)
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
-from reports.analysis.lag.step_lag import step_lag
+from reports.analysis.lag.step_lag import StepLag, step_lag
 from reports.analysis.lag.timeline import Timeline, build_timeline
-from reports.model.steps import Phase, StepReport
+from reports.model.steps import Phase
 from scalelag.plan.stages import LoadStep
 from scalelag.record.rows import Poll, Row, Transition
 
@@ -68,7 +68,7 @@ def timeline_of(rows: Sequence[Row], key: str = KEY) -> Timeline:
 
 def lag(
     seen: Sequence[Seen], at_s: float = 10.0, until_s: float = 30.0, levels: str = "5->40"
-) -> StepReport:
+) -> StepLag:
     """The step from `at_s` to `until_s` as answered in polls of 0.1 s each."""
     before, after = (float(level) for level in levels.split("->"))
     rows = rows_of(
@@ -77,7 +77,7 @@ def lag(
             for s in seen
         ]
     )
-    return step_lag(LoadStep(1, at_s, until_s, before, after), "rps", 0.0, timeline_of(rows))
+    return step_lag(LoadStep(1, at_s, until_s, before, after), 0.0, timeline_of(rows))
 
 
 def every_second(
@@ -94,7 +94,7 @@ def every_second(
     ]
 
 
-def phase(report: StepReport, name: str) -> Phase:
+def phase(report: StepLag, name: str) -> Phase:
     return next(phase for phase in report.phases if phase.name == name)
 
 
@@ -163,8 +163,7 @@ def test_a_step_reports_replicas_and_targets_before_and_after():
 
     assert (report.replicas_before, report.replicas_after) == (1, 4)
     assert (report.target_before, report.target_after) == (1, 4)
-    assert (report.direction, report.at_s, report.hold_s) == ("up", 10.0, 20.0)
-    assert (report.from_level, report.to_level, report.unit) == (5.0, 40.0, "rps")
+    assert report.direction == "up"
 
 
 def test_times_are_counted_from_the_plans_start():
@@ -175,7 +174,7 @@ def test_times_are_counted_from_the_plans_start():
         ]
     )
 
-    report = step_lag(LoadStep(1, 10.0, 30.0, 5, 40), "rps", 1000.0, timeline_of(rows))
+    report = step_lag(LoadStep(1, 10.0, 30.0, 5, 40), 1000.0, timeline_of(rows))
 
     assert interval(report.total_s) == (9.0, 9.55, 10.1)
 
@@ -739,9 +738,9 @@ def rows_of_truth(truth: Truth, zero_s: float = 0.0, scale: float = 1.0) -> list
     )
 
 
-def report_of(truth: Truth, zero_s: float = 0.0, scale: float = 1.0) -> StepReport:
+def report_of(truth: Truth, zero_s: float = 0.0, scale: float = 1.0) -> StepLag:
     step = LoadStep(1, scale * BEGUN_S, scale * truth.until_s, 5, 40)
-    return step_lag(step, "rps", zero_s, timeline_of(rows_of_truth(truth, zero_s, scale)))
+    return step_lag(step, zero_s, timeline_of(rows_of_truth(truth, zero_s, scale)))
 
 
 def breakpoints(replica: TrueReplica) -> list[float]:
@@ -835,7 +834,7 @@ def test_phases_and_what_is_unattributed_add_up_to_the_total(truth: Truth):
     assert report.unattributed_s == pytest.approx(0.0, abs=1e-5)
 
 
-def all_figures(report: StepReport) -> list[float]:
+def all_figures(report: StepLag) -> list[float]:
     spans = [report.total_s, *(found for found in report.phases if found.value is not None)]
     return [getattr(span, name) for span in spans for name in ("lo", "value", "hi")]
 
@@ -854,7 +853,7 @@ def test_twice_as_slow_in_everything_is_twice_the_lag(truth: Truth):
 def test_the_order_of_deployments_changes_nothing(truth: Truth, other: Truth, flip: bool):
     polls = truth.polls
 
-    def report(names: Sequence[str]) -> StepReport:
+    def report(names: Sequence[str]) -> StepLag:
         rows = rows_of(
             [
                 (
@@ -870,7 +869,7 @@ def test_the_order_of_deployments_changes_nothing(truth: Truth, other: Truth, fl
                 for i, poll in enumerate(polls)
             ]
         )
-        return step_lag(LoadStep(1, BEGUN_S, truth.until_s, 5, 40), "rps", 0.0, timeline_of(rows))
+        return step_lag(LoadStep(1, BEGUN_S, truth.until_s, 5, 40), 0.0, timeline_of(rows))
 
     assert report(["Model", "Other"]) == report(["Other", "Model"]) == report_of(truth)
 
@@ -881,7 +880,7 @@ def test_a_shorter_hold_is_reached_or_censored_but_never_wrong(truth: Truth, sha
     until_s = BEGUN_S + share * (truth.until_s - BEGUN_S)
     timeline = timeline_of(rows_of_truth(truth))
 
-    report = step_lag(LoadStep(1, BEGUN_S, until_s, 5, 40), "rps", 0.0, timeline)
+    report = step_lag(LoadStep(1, BEGUN_S, until_s, 5, 40), 0.0, timeline)
 
     if report.total_s is None:
         assert report.reason
@@ -930,7 +929,7 @@ def test_a_scale_down_contains_the_truth(
 
     rows = rows_of([(p.sent_s, p.received_s, {"Model": shown(p.snapshot_s)}) for p in polls])
     step = LoadStep(1, BEGUN_S, polls[-1].received_s, 40, 5)
-    report = step_lag(step, "rps", 0.0, timeline_of(rows))
+    report = step_lag(step, 0.0, timeline_of(rows))
 
     critical = next(r for r in removed if r.name == report.critical_replica)
     times = [BEGUN_S, decided_s, critical.stopping_s, critical.gone_s]

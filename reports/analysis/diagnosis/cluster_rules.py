@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import msgspec
-
 from reports.analysis.diagnosis.facts import FAILED_CHECKS, StepFacts, Wait
 from reports.analysis.diagnosis.failed_requests import (
     connection_failures,
@@ -113,7 +111,7 @@ def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
             f"{facts.now('target_ongoing_requests')}."
         )
     return (
-        f"Make room for {facts.step.target_after or 'more'} replicas of {asked}: max_workers of the "
+        f"Make room for {facts.lag.target_after or 'more'} replicas of {asked}: max_workers of the "
         "node type, larger nodes, or less a replica (ray_actor_options.num_cpus, num_gpus, "
         "resources)."
     )
@@ -149,7 +147,7 @@ def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
 
 def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
     """A turn of its loop took three times as long as usual all along: some for every step."""
-    loop_s, delay = facts.loop_s, facts.step.delay
+    loop_s, delay = facts.loop_s, facts.delay
     if facts.is_late and loop_s is not None and loop_s >= _SLOW_LOOP_S:
         text = f"a turn of the controller's loop took {loop_s:.2f} s all along; 0.1 s is usual"
         stretched_s = delay.effective_s.lo - delay.configured_s if delay else 0.0
@@ -204,7 +202,7 @@ def no_connection(facts: StepFacts) -> Iterator[Sign]:
 
 def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
     """Requests that had been quick were not answered at all, and the autoscaler saw none wait."""
-    whole = msgspec.structs.replace(facts, until_s=facts.ended_s)
+    whole = facts.until(facts.ended_s)
     silence, policy = longest_silence(whole), facts.policy
     if silence is None or not silence.abrupt or silence.from_s >= facts.by_s:
         return
@@ -235,7 +233,7 @@ def _unheard(
     tell_apart: str | None = None,
 ) -> Sign:
     """Requests that do not arrive hold up the decision for more replicas, and nothing after it."""
-    decide = facts.step.phase("decide")
+    decide = facts.lag.phase("decide")
     decided_s = facts.begun_s + decide.value if decide and decide.value else facts.answered_s
     held_up_s = max(0.0, min(to_s, decided_s) - max(from_s, facts.begun_s))
     return Sign(from_s, to_s, shown, held_up_s if facts.is_late else 0.0, tell_apart)

@@ -5,9 +5,11 @@ import msgspec
 from probes.cluster_status import demand_resources
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.causes import Evidence
-from reports.model.steps import StepReport
+from reports.model.steps import DelayReport, FloorReport
+from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
 from scalelag.record.rows import DeploymentKey, StatusChange
 from scalelag.record.run_dir import RecordedRun
@@ -51,7 +53,10 @@ class StepFacts(msgspec.Struct, frozen=True):
     key: DeploymentKey
     run: RecordedRun
     timeline: Timeline
-    step: StepReport
+    step: LoadStep
+    lag: StepLag
+    floor: FloorReport | None
+    delay: DelayReport | None
     info: DeploymentInfo | None
     policy: Policy | None
     begun_s: float
@@ -64,7 +69,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     @property
     def answered_s(self) -> float:
         """When the step was answered for good; the end of its hold where it was not."""
-        total = self.step.total_s
+        total = self.lag.total_s
         if total is None or total.value is None:
             return self.ended_s
         return max(self.begun_s + total.value, self._lost_again_until_s())
@@ -74,7 +79,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
         The step's own begin where none were.
         """
-        settled, total = self.step.target_after, self.step.total_s
+        settled, total = self.lag.target_after, self.lag.total_s
         if self.step.direction != "up" or settled is None or total is None or total.value is None:
             return self.begun_s
         after = self.timeline.looks_within(self.begun_s + total.value, self.ended_s)
@@ -98,7 +103,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
         A step without a new replica is late where more were wanted at the end of its hold.
         """
-        total = self.step.total_s
+        total = self.lag.total_s
         if total is None:
             return self.step.direction == "up" and self.wants_more
         if self._lost_again_until_s() > self.begun_s:
@@ -112,7 +117,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         A mean that rises with the load may lead to several decisions: the last of them comes within
         a look-back more. A slow loop is no part of the configuration; the floor has it as it is.
         """
-        total, floor = self.step.total_s, self.step.floor
+        total, floor = self.lag.total_s, self.floor
         if total is None or floor is None or self.policy is None:
             return None
         slow_s = _LOOPS * max(0.0, (self.loop_s or DEFAULT_LOOP_S) - DEFAULT_LOOP_S)
@@ -131,7 +136,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     @property
     def wants_more(self) -> bool:
         """Whether that is more than were RUNNING."""
-        running, wanted = self.step.replicas_after, self.wanted
+        running, wanted = self.lag.replicas_after, self.wanted
         return running is not None and wanted is not None and wanted > running * WANTS_MORE
 
     @property
@@ -147,6 +152,14 @@ class StepFacts(msgspec.Struct, frozen=True):
     def asked(self) -> dict[str, float]:
         """Resources that one replica asks for; empty where that is not known."""
         return (self.info.required_resources if self.info else None) or {}
+
+    def until(self, at_s: float) -> "StepFacts":
+        """The same step, looked at until `at_s` only."""
+        return msgspec.structs.replace(self, until_s=at_s)
+
+    def with_hold_until(self, ended_s: float) -> "StepFacts":
+        """The same step, its hold taken to last until `ended_s`."""
+        return msgspec.structs.replace(self, ended_s=ended_s)
 
     def within(self, at_s: float) -> bool:
         """Whether a moment is looked at."""
@@ -168,7 +181,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     def critical(self) -> ReplicaLife | None:
         """The replica that the step waited for; None for a step down."""
-        name = self.step.critical_replica
+        name = self.lag.critical_replica
         if self.step.direction != "up" or name is None:
             return None
         return next((life for life in self.timeline.replicas if life.replica == name), None)

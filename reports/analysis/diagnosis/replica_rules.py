@@ -121,7 +121,7 @@ def initialised_long(facts: StepFacts) -> Iterator[Sign]:
 
 def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     """A quicker constructor, or replicas in reserve."""
-    needed = f" to {facts.step.target_after}" if facts.step.target_after else ""
+    needed = f" to {facts.lag.target_after}" if facts.lag.target_after else ""
     return (
         "Make __init__ and reconfigure quicker (weights on local disk, lazy imports), or keep "
         f"replicas in reserve: min_replicas{facts.now('min_replicas')}{needed}, or a lower "
@@ -131,7 +131,7 @@ def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
 
 def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     """All replicas that max_replicas allows were RUNNING, and the open requests wanted more."""
-    policy, running = facts.policy, facts.step.replicas_after
+    policy, running = facts.policy, facts.lag.replicas_after
     if policy is None or running is None or running < policy.max_replicas:
         return
     ongoing = facts.ongoing
@@ -150,7 +150,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
 
 def _is_worked_off(facts: StepFacts) -> bool:
     """Whether what is open shrinks so fast that it is a backlog, which will be gone soon."""
-    policy, running, earlier = facts.policy, facts.step.replicas_after, facts.ongoing_earlier
+    policy, running, earlier = facts.policy, facts.lag.replicas_after, facts.ongoing_earlier
     if facts.ongoing is None or policy is None or running is None or earlier is None:
         return False
     return 2 * facts.ongoing - earlier < running * policy.target_ongoing_requests
@@ -167,7 +167,7 @@ def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
 
 def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
     """The configuration explains at least half of the lag, or is longer than the hold."""
-    total, floor, policy = facts.step.total_s, facts.step.floor, facts.policy
+    total, floor, policy = facts.lag.total_s, facts.floor, facts.policy
     if policy is None:
         return
     if total is None:
@@ -180,7 +180,7 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
         seconds = min(_configured_s(floor), facts.lag_s)
     else:
         # Where a step is on time, its decision was, whenever a report of the counts was due.
-        decide = facts.step.phase("decide")
+        decide = facts.lag.phase("decide")
         on_time_s = decide.value if decide and not facts.is_late else None
         seconds = on_time_s or _configured_s(floor)
         share = f"{seconds:.1f} s of {total.value:.1f} s are the configuration's"
@@ -199,7 +199,7 @@ def _never_due(facts: StepFacts, policy: Policy) -> str:
     """Other replicas were wanted at the end of the hold, and its delay was not over."""
     up, hold_s = facts.step.direction == "up", facts.step.hold_s
     delay_s = policy.upscale_delay_s if up else policy.downscale_delay_s
-    running, wanted = facts.step.replicas_after or 0, facts.wanted
+    running, wanted = facts.lag.replicas_after or 0, facts.wanted
     missed = facts.wants_more if up else wanted is not None and _fewer(wanted, running, policy)
     if not missed or facts.decisions(up=up):
         return ""
@@ -229,7 +229,7 @@ def _settings(facts: StepFacts, policy: Policy) -> str:
 def _delay(facts: StepFacts, policy: Policy) -> tuple[str, float]:
     if facts.step.direction == "up":
         return "upscale_delay_s", policy.upscale_delay_s
-    if facts.step.target_after == 0:
+    if facts.lag.target_after == 0:
         return "downscale_to_zero_delay_s", policy.downscale_to_zero_delay_s
     return "downscale_delay_s", policy.downscale_delay_s
 

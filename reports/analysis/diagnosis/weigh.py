@@ -22,7 +22,6 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
-from reports.model.steps import StepReport
 from scalelag.record.error_kinds import BACK_PRESSURE, TIMEOUT, UNFINISHED, http_status
 
 RULES: tuple[Rule, ...] = (
@@ -53,24 +52,27 @@ _UNEXPLAINED_S = 1.0
 _AFTER_S = 1.0
 
 
-def diagnosed(facts: StepFacts) -> StepReport:
-    """The step of `facts`, with what made it late."""
+class Diagnosis(msgspec.Struct, frozen=True):
+    """Findings on a late step, and its cause; None if there is none, or several fit."""
+
+    cause: Cause | None
+    findings: tuple[Finding, ...]
+    evidence: tuple[Evidence, ...]
+
+
+def diagnose(facts: StepFacts) -> Diagnosis:
+    """Find what made the step of `facts` late."""
     findings = step_findings(facts)
     cause = leading(findings)
     chosen = next((f for f in findings if f.cause == cause), None)
-    return msgspec.structs.replace(
-        facts.step,
-        cause=cause,
-        findings=findings,
-        evidence=chosen.evidence if chosen else _unexplained(facts, findings),
-    )
+    return Diagnosis(cause, findings, chosen.evidence if chosen else _unexplained(facts, findings))
 
 
 def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
     """What explains a fifth of the lag or more, or that fewer replicas came than were wanted."""
     if facts.step.direction == "none":
         return ()
-    before = msgspec.structs.replace(facts, until_s=facts.answered_s)
+    before = facts.until(facts.answered_s)
     least_s = _SHARE * facts.lag_s
     found = [
         finding
@@ -129,16 +131,16 @@ def leading(findings: Sequence[Finding]) -> Cause | None:
     return None if first.tell_apart else first.cause
 
 
-def failure_report(facts: StepFacts, step: StepReport) -> FailureReport | None:
+def failure_report(facts: StepFacts) -> FailureReport | None:
     """Failed requests of the step's hold, and why; None where none failed."""
     failed = failures(facts)
     if failed is None:
         return None
     # What was wrong when the last of them failed shows in those that were sent then.
-    lasting = msgspec.structs.replace(facts, ended_s=max(facts.ended_s, failed.to_s + _AFTER_S))
+    lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
     findings = _failure_findings(lasting, set(failed.kinds))
     return FailureReport(
-        index=step.index,
+        index=facts.step.index,
         first_s=facts.at(failed.from_s),
         last_s=facts.at(failed.to_s),
         count=failed.count,
@@ -162,14 +164,14 @@ def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
     """What can be said of a late step that no rule explains."""
-    step, late_s = facts.step, facts.late_s
+    late_s = facts.late_s
     if findings or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
         return ()
-    measured = [p for p in step.phases if p.value is not None and p.part_of == "total"]
+    measured = [p for p in facts.lag.phases if p.value is not None and p.part_of == "total"]
     longest = max(measured, key=lambda p: p.value or 0.0, default=None)
     where = f"; {longest.value:.1f} s of all went to {longest.name}" if longest else ""
-    before = msgspec.structs.replace(facts, until_s=facts.answered_s)
-    decisions = len(before.decisions(up=step.direction == "up"))
+    before = facts.until(facts.answered_s)
+    decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {decisions} decisions"
     return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)

@@ -10,7 +10,7 @@ from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.lag.timeline import ReplicaLife
 from reports.analysis.load.concurrency import Concurrency
 from reports.model.intervals import Span, between
-from reports.model.steps import DelayReport, FloorReport, StepReport
+from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.record.rows import Poll
 
 _LOOP_WINDOW_S = 2.0
@@ -68,11 +68,10 @@ def loop_interval(polls: Sequence[Poll]) -> float | None:
 
 
 def ongoing_around(
-    concurrency: Concurrency, begun_s: float, step: StepReport, policy: Policy
+    concurrency: Concurrency, begun_s: float, hold_s: float, decide: Phase | None, policy: Policy
 ) -> Ongoing:
-    """What was open around a step that began at `begun_s`, Unix seconds."""
-    window_s = min(policy.look_back_period_s, step.hold_s)
-    decide = step.phase("decide")
+    """Open requests around a step that began at `begun_s`, Unix seconds."""
+    window_s = min(policy.look_back_period_s, hold_s)
     if decide is not None and decide.value:
         window_s = min(window_s, decide.value)
     before = concurrency.mean(begun_s - policy.look_back_period_s, begun_s)

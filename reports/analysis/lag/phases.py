@@ -6,7 +6,7 @@ from typing import NamedTuple
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, in_order, point
-from reports.model.steps import Phase, PhaseName, PhasePart, Source, StepReport
+from reports.model.steps import Phase, PhaseName, PhasePart, Source
 
 _SAME_MOMENT_S = 1e-6
 _JOINED = "polling cannot tell it from initialize"
@@ -94,15 +94,16 @@ def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) ->
     return (decide, *parts, *phases[1:])
 
 
-def decisions_of(timeline: Timeline, step: StepReport, begun_s: float) -> list[Span]:
+def decisions_of(
+    timeline: Timeline, decide: Phase | None, begun_s: float, *, up: bool
+) -> list[Span]:
     """From the step to each decision in its direction, up to the one that `decide` ends with."""
-    decide = step.phase("decide")
     if decide is None or decide.hi is None:
         return []
     return [
         between(point(begun_s), d.at.not_before(begun_s))
         for d in timeline.decisions
-        if (d.after > d.before) == (step.direction == "up")
+        if (d.after > d.before) == up
         and d.at.mid_s > begun_s
         and d.at.hi_s <= begun_s + decide.hi + _SAME_MOMENT_S
     ]

@@ -12,12 +12,12 @@ from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.phases import down_phases, up_phases
 from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, longer_than, point
-from reports.model.steps import Phase, StepReport
-from scalelag.plan.stages import LoadStep, Unit
+from reports.model.steps import Phase, PhaseName, measured_phase
+from scalelag.plan.stages import Direction, LoadStep
 
 
-class _Lag(msgspec.Struct, frozen=True):
-    """What was found: a total, or none with a reason."""
+class _Answer(msgspec.Struct, frozen=True):
+    """Total of a step, or None with a reason."""
 
     total_s: Span | None = None
     reason: str | None = None
@@ -25,52 +25,70 @@ class _Lag(msgspec.Struct, frozen=True):
     critical: ReplicaLife | None = None
 
 
-def step_lag(step: LoadStep, unit: Unit, zero_s: float, timeline: Timeline) -> StepReport:
-    """How `step` was answered; `zero_s` is the plan's start in Unix seconds."""
+class StepLag(msgspec.Struct, frozen=True):
+    """Lag of one step: its total and phases, or None with a reason."""
+
+    direction: Direction
+    replicas_before: int | None
+    replicas_after: int | None
+    target_before: int | None
+    target_after: int | None
+    total_s: Span | None = None
+    reason: str | None = None
+    phases: tuple[Phase, ...] = ()
+    critical_replica: str | None = None
+
+    @property
+    def censored(self) -> bool:
+        """Whether the step was not answered within its hold."""
+        return self.total_s is not None and self.total_s.hi is None
+
+    @property
+    def unattributed_s(self) -> float | None:
+        """Total minus its measured phases, in seconds; None if the total was not measured."""
+        if self.total_s is None or self.total_s.value is None:
+            return None
+        measured = [p.value for p in self.phases if p.value is not None and p.part_of == "total"]
+        return round(self.total_s.value - sum(measured), 9)
+
+    def phase(self, name: PhaseName) -> Phase | None:
+        """The phase of that name, None if it was not measured."""
+        return measured_phase(self.phases, name)
+
+
+def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
+    """Lag of `step`; `zero_s` is the plan's start in Unix seconds."""
     begun_s, ended_s = zero_s + step.at_s, zero_s + step.hold_until_s
     before, after = timeline.look_before(begun_s), timeline.look_before(ended_s)
-    lag = _lag(step, begun_s, ended_s, before, after, timeline)
-    total_s = lag.total_s
-    measured = [p.value for p in lag.phases if p.value is not None and p.part_of == "total"]
-    complete = total_s is not None and total_s.value is not None
-    return StepReport(
-        index=step.index,
+    answer = _answer(step, begun_s, ended_s, before, after, timeline)
+    return StepLag(
         direction=step.direction,
-        at_s=step.at_s,
-        hold_s=step.hold_until_s - step.at_s,
-        from_level=step.from_level,
-        to_level=step.to_level,
-        unit=unit,
         replicas_before=before.running if before else None,
         replicas_after=after.running if after else None,
         target_before=before.target if before else None,
         target_after=after.target if after else None,
-        total_s=total_s,
-        censored=total_s is not None and total_s.hi is None,
-        reason=lag.reason,
-        phases=lag.phases,
-        unattributed_s=round(total_s.value - sum(measured), 9)
-        if complete and total_s and total_s.value is not None
-        else None,
-        critical_replica=lag.critical.replica if lag.critical else None,
+        total_s=answer.total_s,
+        reason=answer.reason,
+        phases=answer.phases,
+        critical_replica=answer.critical.replica if answer.critical else None,
     )
 
 
-def _lag(
+def _answer(
     step: LoadStep,
     begun_s: float,
     ended_s: float,
     before: Look | None,
     after: Look | None,
     timeline: Timeline,
-) -> _Lag:
+) -> _Answer:
     if step.direction == "none":
-        return _Lag(reason="the load did not change")
+        return _Answer(reason="the load did not change")
     looks = timeline.looks_within(begun_s, ended_s)
     if before is None or after is None or not looks:
-        return _Lag(reason="the probe saw nothing of this deployment during the step")
+        return _Answer(reason="the probe saw nothing of this deployment during the step")
     if after.target is None or before.target is None:
-        return _Lag(reason="this version of Ray does not tell the target (it does since 2.10)")
+        return _Answer(reason="this version of Ray does not tell the target (it does since 2.10)")
     if step.direction == "up":
         return _up(begun_s, ended_s, before, after.target, looks, timeline)
     return _down(begun_s, ended_s, before, after.target, looks, timeline)
@@ -83,18 +101,18 @@ def _up(
     settled: int,
     looks: Sequence[Look],
     timeline: Timeline,
-) -> _Lag:
+) -> _Answer:
     if settled <= before.running:
         peak = max(look.target or 0 for look in looks)
         passing = f", after a peak of {peak}" if peak > settled else ""
-        return _Lag(
+        return _Answer(
             reason=f"no new replica was needed: {before.running} RUNNING before, "
             f"target {settled} at the end{passing}"
         )
     reached = _first(before, looks, lambda look: look.running >= settled, lambda look: look.running)
     if reached is None:
         critical = _slowest_starter(timeline.replicas, ended_s)
-        return _Lag(
+        return _Answer(
             total_s=_censored(
                 begun_s, ended_s, looks, timeline, lambda look: look.running >= settled
             ),
@@ -106,8 +124,8 @@ def _up(
     started.sort(key=_started_order)
     critical = _nth(started, settled - reached.count_before, lambda life: life.running)
     if critical is None or critical.running is None:
-        return _Lag(reason="no new replica was needed: the ones that were there had to recover")
-    return _Lag(
+        return _Answer(reason="no new replica was needed: the ones that were there had to recover")
+    return _Answer(
         total_s=between(point(begun_s), critical.running.not_before(begun_s)),
         phases=up_phases(begun_s, ended_s, critical, timeline),
         critical=critical,
@@ -121,16 +139,16 @@ def _down(
     settled: int,
     looks: Sequence[Look],
     timeline: Timeline,
-) -> _Lag:
+) -> _Answer:
     if settled >= before.running:
-        return _Lag(
+        return _Answer(
             reason=f"no replica was to go: {before.running} RUNNING before, "
             f"target {settled} at the end"
         )
     gone = _first(before, looks, lambda look: look.listed <= settled, lambda look: look.listed)
     if gone is None:
         critical = _slowest_stopper(timeline.replicas, begun_s, ended_s)
-        return _Lag(
+        return _Answer(
             total_s=_censored(
                 begun_s, ended_s, looks, timeline, lambda look: look.listed <= settled
             ),
@@ -142,7 +160,7 @@ def _down(
     left.sort(key=_gone_order)
     critical = _nth(left, gone.count_before - settled, lambda life: life.gone)
     ended = critical.gone if critical and critical.gone else Instant(gone.lo_s, gone.hi_s)
-    return _Lag(
+    return _Answer(
         total_s=between(point(begun_s), ended.not_before(begun_s)),
         phases=down_phases(begun_s, ended_s, critical, timeline),
         critical=critical,

@@ -1,13 +1,21 @@
 """Latency from the intended start, service time, errors of requests (docs/metrics.md#latency)."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport, WindowReport
+from reports.analysis.load.recovery import Recovery
+from reports.model.load import (
+    LoadReport,
+    LoadStepReport,
+    LoadWorkerReport,
+    NameReport,
+    StreamReport,
+    WindowReport,
+)
 from scalelag.plan.stages import LoadStep, Unit
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns, StreamColumns
@@ -104,17 +112,21 @@ def load_report(
     steps: Sequence[LoadStep],
     unit: Unit,
     zero_s: float,
+    *,
+    recovered: Mapping[int, Recovery] | None = None,
+    workers: tuple[LoadWorkerReport, ...] = (),
 ) -> LoadReport:
     """Figures of the whole run and of each step.
 
     `planned` requests of which no row was written count as not sent; None plans none beyond rows.
+    `recovered` holds the recovery of latency after each step, by its index.
     """
     everything = _rows(rows, slice(None))
     lost = max(0, (planned or 0) - rows.count)
     total = everything.planned + lost
     on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
     streams = streams_of(rows)
-    parts = tuple(_step_reports(rows, streams, steps, unit, zero_s))
+    parts = tuple(_step_reports(rows, streams, steps, unit, zero_s, recovered or {}))
     load_s = sum(part.hold_s for part in parts)
     return LoadReport(
         planned=total,
@@ -135,6 +147,7 @@ def load_report(
         service_p50_ms=quantile_ms(everything.service, 0.5),
         service_p99_ms=quantile_ms(everything.service, 0.99),
         steps=parts,
+        workers=workers,
         stream=stream_report(streams, slice(None), load_s),
         names=dict(_name_reports(rows, streams, load_s)),
         windows=tuple(_windows(rows, zero_s, max((s.at_s + s.hold_s for s in parts), default=0.0))),
@@ -142,7 +155,12 @@ def load_report(
 
 
 def _step_reports(
-    rows: RequestColumns, streams: Streams, steps: Sequence[LoadStep], unit: Unit, zero_s: float
+    rows: RequestColumns,
+    streams: Streams,
+    steps: Sequence[LoadStep],
+    unit: Unit,
+    zero_s: float,
+    recovered: Mapping[int, Recovery],
 ) -> Iterator[LoadStepReport]:
     """Reports of steps with load; the end of the plan, a step to nothing, has none."""
     for step in steps:
@@ -150,19 +168,18 @@ def _step_reports(
             rows.intended_s, [zero_s + step.at_s, zero_s + step.hold_until_s], side="left"
         )
         if step.to_level > 0 or high > low:
-            hold_s = step.hold_until_s - step.at_s
-            stream = stream_report(streams, streams.of_rows(low, high), hold_s)
-            yield _step_report(_rows(rows, slice(int(low), int(high))), step, unit, stream)
+            stream = stream_report(streams, streams.of_rows(low, high), step.hold_s)
+            part = _rows(rows, slice(int(low), int(high)))
+            yield _step_report(part, step, unit, stream, recovered.get(step.index, Recovery()))
 
 
 def _step_report(
-    part: _Rows, step: LoadStep, unit: Unit, stream: StreamReport | None
+    part: _Rows, step: LoadStep, unit: Unit, stream: StreamReport | None, recovered: Recovery
 ) -> LoadStepReport:
-    hold_s = step.hold_until_s - step.at_s
     return LoadStepReport(
         index=step.index,
         at_s=step.at_s,
-        hold_s=hold_s,
+        hold_s=step.hold_s,
         from_level=step.from_level,
         to_level=step.to_level,
         unit=unit,
@@ -171,8 +188,8 @@ def _step_report(
         completed=part.sent - part.failed,
         failed=part.failed,
         not_sent=part.not_sent,
-        offered_rps=part.planned / hold_s,
-        completed_rps=(part.sent - part.failed) / hold_s,
+        offered_rps=part.planned / step.hold_s,
+        completed_rps=(part.sent - part.failed) / step.hold_s,
         latency_p50_ms=quantile_ms(part.latency, 0.5),
         latency_p95_ms=quantile_ms(part.latency, 0.95),
         latency_p99_ms=quantile_ms(part.latency, 0.99),
@@ -181,6 +198,8 @@ def _step_report(
         service_p99_ms=quantile_ms(part.service, 0.99),
         error_ratio=_ratio(part.failed + part.not_sent, part.planned),
         stream=stream,
+        recovered_s=recovered.recovered_s,
+        recovered_reason=recovered.reason,
     )
 
 

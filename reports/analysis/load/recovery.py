@@ -1,8 +1,7 @@
 """When latency was back to what it is after a load step (docs/metrics.md#recovery)."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -10,14 +9,9 @@ from numpy.typing import NDArray
 
 from reports.analysis.load.slo import Slo, parse_slo
 from reports.model.intervals import Span, longer_than
-from reports.model.load import LoadReport, LoadStepReport
-from reports.model.steps import DeploymentReport, StepReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
-
-_Step = TypeVar("_Step", StepReport, LoadStepReport)
-
 
 _NO_LOAD = "there is no load"
 
@@ -180,7 +174,7 @@ def _open(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def recoveries(run: RecordedRun, steps: Sequence[LoadStep]) -> dict[int, Recovery]:
-    """That of each step by its index, with the limit that the run was given, if any."""
+    """Recovery of each step by its index, with the limit that the run was given, if any."""
     text = run.info.options.get("slo")
     slo = parse_slo(text) if text else None
     return {step.index: _recovery_of(run, step, slo) for step in steps}
@@ -190,20 +184,3 @@ def _recovery_of(run: RecordedRun, step: LoadStep, slo: Slo | None) -> Recovery:
     if step.to_level <= 0:
         return Recovery(reason=_NO_LOAD)
     return recovery(run.requests, step, run.info.zero_s, slo)
-
-
-def load_with(load: LoadReport, found: Mapping[int, Recovery]) -> LoadReport:
-    """The load's report with the recovery of each step."""
-    steps = tuple(_with(step, found) for step in load.steps)
-    return msgspec.structs.replace(load, steps=steps)
-
-
-def deployment_with(report: DeploymentReport, found: Mapping[int, Recovery]) -> DeploymentReport:
-    """A deployment's report with the recovery of each step: requests are those of all deployments."""
-    steps = tuple(_with(step, found) for step in report.steps)
-    return msgspec.structs.replace(report, steps=steps)
-
-
-def _with(step: _Step, found: Mapping[int, Recovery]) -> _Step:
-    one = found.get(step.index, Recovery())
-    return msgspec.structs.replace(step, recovered_s=one.recovered_s, recovered_reason=one.reason)

@@ -144,7 +144,7 @@ class LiveLags:
         if self._latest is not None and polls[-1] is not self._latest:
             polls = [*polls, self._latest]
         timeline = build_timeline(key, polls, followed.transitions)
-        found = step_lag(step, self._plan.unit, self._zero_s, timeline)
+        found = step_lag(step, self._zero_s, timeline)
         total = found.total_s
         if not over and (total is None or total.hi is None):
             return LiveLag(step.index, place)

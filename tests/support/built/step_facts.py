@@ -12,10 +12,11 @@ import numpy as np
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import policy_of
+from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, longer_than, point
-from reports.model.steps import FloorReport, Phase, StepReport
-from scalelag.plan.stages import parse_plan
+from reports.model.steps import FloorReport, Phase
+from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerHealth, Poll
@@ -45,6 +46,7 @@ SETTINGS = {
 }
 FLOOR = FloorReport(detect_s=0.3, delay_s=1.0, loop_s=0.3, replica_s=1.0, worst_s=4.0)
 ON_TIME_S = 3.5
+LEVELS = {"up": (5.0, 25.0), "down": (25.0, 5.0), "none": (5.0, 5.0)}
 
 
 def facts(*, total_s: float | None = ON_TIME_S, censored: bool = False, **changed: object):
@@ -56,29 +58,27 @@ def facts(*, total_s: float | None = ON_TIME_S, censored: bool = False, **change
     total = None if total_s is None else Span(total_s, total_s, total_s)
     if censored:
         total = longer_than(ENDED_S - BEGUN_S)
-    step = StepReport(
-        index=1,
-        direction="up",
-        at_s=BEGUN_S - ZERO_S,
-        hold_s=ENDED_S - BEGUN_S,
-        from_level=5.0,
-        to_level=25.0,
-        unit="rps",
+    direction = changed.pop("direction", "up")
+    hold_s = changed.pop("hold_s", ENDED_S - BEGUN_S)
+    at_s = BEGUN_S - ZERO_S
+    lag = StepLag(
+        direction=direction,
         replicas_before=1,
         replicas_after=3,
         target_before=1,
         target_after=3,
         total_s=total,
-        censored=censored,
         phases=(Phase("decide", 1.6, 1.6, 1.6),),
         critical_replica=None if total is None else "r3",
-        floor=None if total is None else FLOOR,
     )
     made = StepFacts(
         key=KEY,
         run=run(),
         timeline=timeline(),
-        step=step,
+        step=LoadStep(1, at_s, at_s + hold_s, *LEVELS[direction]),
+        lag=lag,
+        floor=None if total is None else FLOOR,
+        delay=None,
         info=info(),
         policy=policy_of(info()),
         begun_s=BEGUN_S,
@@ -88,7 +88,7 @@ def facts(*, total_s: float | None = ON_TIME_S, censored: bool = False, **change
     )
     if deployment := changed.pop("deployment", None):
         made = msgspec.structs.replace(made, info=deployment)
-    for part in ("run", "timeline", "step", "policy"):
+    for part in ("run", "timeline", "lag", "policy"):
         whole = getattr(made, part)
         own = {n: changed.pop(n) for n in list(changed) if n in whole.__struct_fields__}
         made = msgspec.structs.replace(made, **{part: msgspec.structs.replace(whole, **own)})

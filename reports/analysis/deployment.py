@@ -7,7 +7,8 @@ import msgspec
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.weigh import diagnose, failure_report
 from reports.analysis.elasticity.of_run import Following, following
-from reports.analysis.lag.floor import fastest_start, loop_interval
+from reports.analysis.lag.control_loop import loop_interval
+from reports.analysis.lag.floor import fastest_start
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
 from reports.analysis.lag.step_lag import StepLag, step_lag

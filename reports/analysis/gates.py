@@ -1,7 +1,7 @@
-"""Gates: conditions over the report's figures, such as `Model:scale_up.decide_s.p95 <= 8`.
+"""Gates: conditions over the report's metrics, such as `Model:scale_up.decide_s.p95 <= 8`.
 
-Figures are named as `metrics.py` has them: those of the whole run begin with `requests.`, `probe.` and
-such, all others are those of every deployment, or of the one named before a colon.
+`metrics.py` defines the names. Metrics of the whole run begin with `requests.`, `probe.` and such; all
+others are metrics of every deployment, or of the one named before a colon.
 """
 
 import math
@@ -20,7 +20,7 @@ from scalelag.errors import UsageError
 Operator = Literal["<=", "<", ">=", ">"]
 
 _GATE = re.compile(
-    rf"\s*(?P<wanted>{metrics.WANTED})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
+    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
 )
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
@@ -29,20 +29,21 @@ class Gate(msgspec.Struct, frozen=True):
     """A parsed gate."""
 
     expr: str
-    wanted: metrics.Wanted
+    wanted: metrics.MetricName
     op: Operator
     limit: float
 
 
 def parse_gate(text: str) -> Gate:
-    """Parse `[DEPLOYMENT:]METRIC OP NUMBER`. Raises UsageError naming what is wrong."""
+    """Parse `[DEPLOYMENT:]METRIC OP NUMBER`. Raises UsageError that says what is wrong."""
     match = _GATE.fullmatch(text)
     if match is None:
         raise UsageError(
-            f'the gate "{text}" does not read METRIC OP NUMBER, such as "scale_up.total_s.max <= 20"'
+            f'the gate "{text}" is not of the form METRIC OP NUMBER, such as '
+            '"scale_up.total_s.max <= 20"'
         )
     try:
-        wanted = metrics.parse_wanted(match["wanted"])
+        wanted = metrics.parse_metric(match["wanted"])
     except UsageError as error:
         raise UsageError(f'the gate "{text}": {error}') from None
     op = typing.cast("Operator", match["op"])
@@ -56,9 +57,9 @@ def judge(
 ) -> tuple[GateResult, ...]:
     """Judge each gate; `of_run` holds the parts of `metrics.RUN_PARTS`.
 
-    A gate is inconclusive where its limit lies inside the measured interval, or nothing was
-    measured. One that holds for several figures, such as every deployment's, is as good as the worst
-    of those measured. Raises UsageError for a deployment that the run did not watch.
+    A gate is inconclusive if its limit lies inside the measured interval, or if nothing was
+    measured. A gate on several metrics, such as those of all deployments, is judged by the worst of
+    those measured. Raises UsageError for a deployment that the run did not watch.
     """
     return tuple(_judge(gate, deployments, of_run) for gate in gates)
 
@@ -73,7 +74,7 @@ def _judge(
             f'The gate "{gate.expr}" names no watched deployment (watched: {watched}).'
         )
     if not results:
-        return _compare(gate, metrics.Found(gate.wanted.path, None))
+        return _compare(gate, metrics.Metric(gate.wanted.path, None))
     measured = [result for result in results if result.reason is None]
     return max(
         measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
@@ -87,7 +88,7 @@ def _badness(gate: Gate, result: GateResult) -> float:
     return upper if gate.op in ("<=", "<") else -result.lo
 
 
-def _compare(gate: Gate, found: metrics.Found) -> GateResult:
+def _compare(gate: Gate, found: metrics.Metric) -> GateResult:
     name = ".".join(found.path)
     of_several = name if found.path != gate.wanted.path else None
     if found.span is None:

@@ -1,7 +1,7 @@
-"""The figures of a report by name: `scale_up.total_s.max`, `load.steps.2.latency_p99_ms`.
+"""The metrics of a report by name: `scale_up.total_s.max`, `load.steps.2.latency_p99_ms`.
 
-Names follow `report.json`. An element of a list is named by its `index` or its `name`, a value of an
-object by its key, in double quotes where that is no plain word; `*` names each of them.
+Names follow `report.json`. An element of a list is named by its `index` or its `name`. A value of an
+object is named by its key, in double quotes if the key is not a plain word. `*` names all of them.
 """
 
 import difflib
@@ -10,7 +10,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,7 @@ from scalelag.errors import UsageError
 
 _SEGMENT: Final = r'(?:\w+|\*|"[^"]*")'
 _NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
-WANTED: Final = rf"(?:(?P<deployment>[^\s:]+)\s*:)?\s*(?P<metric>{_NAME})"
+METRIC_PATTERN: Final = rf"(?:(?P<deployment>[^\s:]+)\s*:)?\s*(?P<metric>{_NAME})"
 """Regular expression of `[DEPLOYMENT:]NAME`."""
 
 RUN_PARTS: Final[Mapping[str, type[msgspec.Struct]]] = {
@@ -42,15 +42,15 @@ _KEY: Final = "NAME"
 Path = tuple[str, ...]
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """A figure as people name it; `deployment` is None where it is every one's, or the run's."""
+class MetricName(msgspec.Struct, frozen=True):
+    """Name of a metric. `deployment` is None for a metric of the run or of every deployment."""
 
     deployment: str | None
     path: Path
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A figure: where it stands, its value, and why it is None where it was not measured."""
+class Metric(msgspec.Struct, frozen=True):
+    """One number of a report: its path and value; None for `reason` if it was not measured."""
 
     path: Path
     span: Span | None
@@ -58,26 +58,26 @@ class Found(msgspec.Struct, frozen=True):
     deployment: str | None = None
 
 
-def parse_wanted(text: str) -> Wanted:
-    """Parse `[DEPLOYMENT:]NAME`. Raises UsageError where no report has such a figure."""
-    match = re.fullmatch(WANTED, text.strip())
+def parse_metric(text: str) -> MetricName:
+    """Parse `[DEPLOYMENT:]NAME`. Raises UsageError if no report has such a metric."""
+    match = re.fullmatch(METRIC_PATTERN, text.strip())
     if match is None:
-        raise UsageError(f'"{text}" is no name of a figure, such as scale_up.total_s.max')
+        raise UsageError(f'"{text}" is not the name of a metric, such as scale_up.total_s.max')
     path = _parse_name(match["metric"])
     if match["deployment"] and is_of_run(path):
-        raise UsageError(f"{match['metric']} is a figure of the run, not of a deployment")
-    return Wanted(match["deployment"], path)
+        raise UsageError(f"{match['metric']} is a metric of the run, not of a deployment")
+    return MetricName(match["deployment"], path)
 
 
 def _parse_name(text: str) -> Path:
-    """The parts of a figure's name. Raises UsageError where no report has such a figure.
+    """Return the parts of a metric's name. Raises UsageError if no report has such a metric.
 
-    Of lists and objects every element is taken to be there: which are is known after the run.
+    Any element of a list or object is accepted: which of them exist is known after the run.
     """
     path: Path = tuple(part.strip('"') for part in re.findall(_SEGMENT, text))
-    if _is_figure(path):
+    if _is_metric(path):
         return path
-    known = figure_names()
+    known = metric_names()
     shape = ".".join(_ELEMENT if part.isdecimal() else part for part in path)
     near = difflib.get_close_matches(shape, known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else "see docs/gates.md for all of them"
@@ -85,67 +85,77 @@ def _parse_name(text: str) -> Path:
 
 
 def is_of_run(path: Path) -> bool:
-    """Whether it is a figure of the whole run, not of a deployment."""
+    """Whether it is a metric of the whole run, not of a deployment."""
     return path[0] in RUN_PARTS
 
 
 @cache
-def figure_names() -> tuple[str, ...]:
-    """Every figure, sorted; N stands for an element of a list, NAME for a key of an object."""
+def metric_names() -> tuple[str, ...]:
+    """Names of all metrics, sorted; N is an element of a list, NAME a key of an object."""
     of_run = {f"{part}.{leaf}" for part, struct in RUN_PARTS.items() for leaf in _leaves(struct)}
     return tuple(sorted(of_run | set(_leaves(DeploymentReport))))
 
 
 def select(
-    wanted: Wanted,
+    wanted: MetricName,
     deployments: Mapping[str, DeploymentReport],
     of_run: Mapping[str, msgspec.Struct],
-) -> Iterator[Found]:
-    """The figures that a name stands for: one, or one for each deployment and element of a `*`.
+) -> Iterator[Metric]:
+    """Metrics with that name: one, or one for each deployment and each element of a `*`.
 
-    `of_run` holds the parts of RUN_PARTS. An element that is not there is a figure that was not
-    measured; a kind of error that did not occur is one that occurred 0 times.
+    `of_run` holds the parts of RUN_PARTS. An element that does not exist is a metric that was not
+    measured; a kind of error that did not occur counts 0.
     """
     if is_of_run(wanted.path):
         root = of_run[wanted.path[0]]
-        yield from _walk(root, type(root), wanted.path[1:], Found(wanted.path[:1], None))
+        yield from _walk(root, type(root), wanted.path[1:], _Place(wanted.path[:1]))
         return
     for key, deployment in deployments.items():
         if wanted.deployment in (None, key, key.partition("/")[2]):
-            yield from _walk(
-                deployment, DeploymentReport, wanted.path, Found((), None, deployment=key)
-            )
+            yield from _walk(deployment, DeploymentReport, wanted.path, _Place((), key))
 
 
-def _walk(value: Any, kind: object, path: Path, found: Found) -> Iterator[Found]:  # noqa: ANN401
+class _Place(NamedTuple):
+    """Part of a report on the way to a metric; `reason` says why parts of it may be null."""
+
+    path: Path
+    deployment: str | None = None
+    reason: str | None = None
+
+    def metric(self, rest: Path = (), span: Span | None = None) -> Metric:
+        """The metric at `rest` from here."""
+        return Metric((*self.path, *rest), span, self.reason, self.deployment)
+
+    def part(self, name: str) -> "_Place":
+        """Place of the part called `name`."""
+        return self._replace(path=(*self.path, name))
+
+
+def _walk(value: Any, kind: object, path: Path, place: _Place) -> Iterator[Metric]:  # noqa: ANN401
     why = getattr(value, "reason", None) or getattr(value, "demand_reason", None)
-    found = msgspec.structs.replace(found, reason=why or found.reason)
+    place = place._replace(reason=why or place.reason)
     if value is None:
-        yield msgspec.structs.replace(found, path=(*found.path, *path))
-    elif kind is _FIGURE:
-        yield msgspec.structs.replace(found, span=_span(value))
+        yield place.metric(path)
+    elif kind is _METRIC:
+        yield place.metric(span=_span(value))
     elif isinstance(kind, _Many):
-        yield from _walk_elements(_elements(value), kind, path, found)
+        yield from _walk_elements(_elements(value), kind, path, place)
     else:
         part = _parts(typing.cast("type[msgspec.Struct]", kind))[path[0]]
-        yield from _walk(getattr(value, path[0]), part, path[1:], _at(found, path[0]))
+        yield from _walk(getattr(value, path[0]), part, path[1:], place.part(path[0]))
 
 
 def _walk_elements(
-    elements: Mapping[str, Any], kind: "_Many", path: Path, found: Found
-) -> Iterator[Found]:
+    elements: Mapping[str, Any], kind: "_Many", path: Path, place: _Place
+) -> Iterator[Metric]:
     chosen = tuple(elements) if path[0] == _ALL and elements else (path[0],)
     for key in chosen:
-        here = _at(found, key)
+        here = place.part(key)
         if key in elements or kind.absent is not None:
             yield from _walk(elements.get(key, kind.absent), kind.of, path[1:], here)
         else:
             reason = f"there is no {key}, but {', '.join(elements) or 'none'}"
-            yield Found((*here.path, *path[1:]), None, reason, found.deployment)
-
-
-def _at(found: Found, name: str) -> Found:
-    return msgspec.structs.replace(found, path=(*found.path, name))
+            yield here._replace(reason=reason).metric(path[1:])
 
 
 def _elements(value: Any) -> Mapping[str, Any]:  # noqa: ANN401  a list or an object of the report
@@ -154,7 +164,7 @@ def _elements(value: Any) -> Mapping[str, Any]:  # noqa: ANN401  a list or an ob
     return {str(one.index if hasattr(one, "index") else one.name): one for one in value}
 
 
-def _span(value: Any) -> Span | None:  # noqa: ANN401  any figure of the report
+def _span(value: Any) -> Span | None:  # noqa: ANN401  any metric of the report
     if isinstance(value, Span):
         return value
     if isinstance(value, Phase):
@@ -162,27 +172,27 @@ def _span(value: Any) -> Span | None:  # noqa: ANN401  any figure of the report
     return Span(float(value), float(value), float(value))
 
 
-def _is_figure(path: Path) -> bool:
+def _is_metric(path: Path) -> bool:
     if is_of_run(path):
-        return _leads_to_figure(RUN_PARTS[path[0]], path[1:])
-    return _leads_to_figure(DeploymentReport, path)
+        return _leads_to_metric(RUN_PARTS[path[0]], path[1:])
+    return _leads_to_metric(DeploymentReport, path)
 
 
-def _leads_to_figure(kind: object, path: Path) -> bool:
-    if kind is _FIGURE or not path:
-        return kind is _FIGURE and not path
+def _leads_to_metric(kind: object, path: Path) -> bool:
+    if kind is _METRIC or not path:
+        return kind is _METRIC and not path
     if isinstance(kind, _Many):
-        return _leads_to_figure(kind.of, path[1:])
+        return _leads_to_metric(kind.of, path[1:])
     parts = _parts(typing.cast("type[msgspec.Struct]", kind))
-    return path[0] in parts and _leads_to_figure(parts[path[0]], path[1:])
+    return path[0] in parts and _leads_to_metric(parts[path[0]], path[1:])
 
 
 def _leaves(kind: object) -> Iterator[str]:
-    """Dotted names of the figures within a struct type, and within what it holds."""
+    """Dotted names of the metrics within a struct type, at any depth."""
     if isinstance(kind, _Many):
         for leaf in _leaves(kind.of):
             yield f"{kind.name}.{leaf}" if leaf else kind.name
-    elif kind is _FIGURE:
+    elif kind is _METRIC:
         yield ""
     else:
         for name, part in _parts(typing.cast("type[msgspec.Struct]", kind)).items():
@@ -190,9 +200,9 @@ def _leaves(kind: object) -> Iterator[str]:
 
 
 class _Many(msgspec.Struct, frozen=True):
-    """A list or an object of what is `of` one kind, each called by `name`.
+    """A list or an object whose elements are `of` one kind, each called `name`.
 
-    `absent` is the figure of one that is not there, None where that is not known.
+    `absent` is the value of an element that does not exist, None if that is not known.
     """
 
     name: str
@@ -200,12 +210,12 @@ class _Many(msgspec.Struct, frozen=True):
     absent: int | None = None
 
 
-_FIGURE: Final = Span
+_METRIC: Final = Span
 
 
 @cache
 def _parts(struct: type[msgspec.Struct]) -> Mapping[str, object]:
-    """What a struct type holds by name: figures, structs and many of either; nothing else."""
+    """Parts of a struct type by name: metrics, structs, and lists or objects of either."""
     kinds = {name: _kind(hint) for name, hint in typing.get_type_hints(struct).items()}
     return {name: kind for name, kind in kinds.items() if kind is not None}
 
@@ -214,7 +224,7 @@ def _kind(hint: object) -> object | None:
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     for option in options:
         if option in (int, float, Span, Phase):
-            return _FIGURE
+            return _METRIC
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
             return option
         if typing.get_origin(option) is tuple:

@@ -7,6 +7,7 @@ import numpy as np
 
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.load_workers import lost_arrivals, worker_warnings
+from reports.model.intervals import covered_s
 from reports.model.load import LoadReport
 from reports.model.report import InvalidThrough, ProbeReport
 from reports.model.steps import DeploymentReport
@@ -46,17 +47,7 @@ def _blind_s(polls: Sequence[Poll], gaps: Sequence[Gap], from_s: float, to_s: fl
         spans += [(from_s, polls[0].sent_s), (polls[-1].received_s, to_s)]
     else:
         spans = [(from_s, to_s)]
-    return _covered_s(spans, from_s, to_s)
-
-
-def _covered_s(spans: Sequence[tuple[float, float]], from_s: float, to_s: float) -> float:
-    """Seconds of `[from_s, to_s]` that lie in any of `spans`."""
-    covered_s, reached_s = 0.0, from_s
-    for begun_s, ended_s in sorted(spans):
-        begun_s, ended_s = max(begun_s, reached_s), min(ended_s, to_s)  # noqa: PLW2901  clipped
-        covered_s += max(0.0, ended_s - begun_s)
-        reached_s = max(reached_s, ended_s)
-    return covered_s
+    return covered_s((from_s, to_s), spans)
 
 
 class Problem(NamedTuple):
@@ -122,8 +113,8 @@ def _lost_s(gaps: Sequence[Gap], zero_s: float, watched_s: float) -> float:
     Answers that took too long are none of them: the load may have done that, and a target that is
     slow is what is being measured.
     """
-    gone = [gap for gap in gaps if gap.reason != NO_ANSWER_IN_TIME]
-    return _covered_s([(gap.from_s, gap.to_s) for gap in gone], zero_s, zero_s + watched_s)
+    gone = [(gap.from_s, gap.to_s) for gap in gaps if gap.reason != NO_ANSWER_IN_TIME]
+    return covered_s((zero_s, zero_s + watched_s), gone)
 
 
 def warnings(

@@ -1,7 +1,8 @@
-"""Facts known only to lie between two moments, and durations between them (docs/metrics.md#time)."""
+"""Moments, durations between two bounds, and windows of time (docs/metrics.md#time)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,19 +26,65 @@ class Instant(msgspec.Struct, frozen=True):
 
     def not_before(self, floor_s: float) -> "Instant":
         """The same moment, counted as `floor_s` where it was earlier."""
-        return msgspec.structs.replace(
-            self, lo_s=max(self.lo_s, floor_s), hi_s=max(self.hi_s, floor_s)
-        )
+        lo_s, hi_s = max(self.lo_s, floor_s), max(self.hi_s, floor_s)
+        return Instant(lo_s, hi_s, self.clock, self.skew_s)
 
     def not_after(self, ceiling_s: float) -> "Instant":
         """The same moment, counted as `ceiling_s` where it was later."""
-        return msgspec.structs.replace(
-            self, lo_s=min(self.lo_s, ceiling_s), hi_s=min(self.hi_s, ceiling_s)
-        )
+        lo_s, hi_s = min(self.lo_s, ceiling_s), min(self.hi_s, ceiling_s)
+        return Instant(lo_s, hi_s, self.clock, self.skew_s)
+
+
+class Window(NamedTuple):
+    """From one moment to a later one, in seconds."""
+
+    from_s: float
+    to_s: float
+
+
+def union(windows: Iterable[tuple[float, float]]) -> tuple[Window, ...]:
+    """The same time as windows in order that do not touch; empty ones are left out."""
+    joined: list[Window] = []
+    for from_s, to_s in sorted(windows):
+        if to_s <= from_s:
+            continue
+        if joined and from_s <= joined[-1].to_s:
+            joined[-1] = Window(joined[-1].from_s, max(joined[-1].to_s, to_s))
+        else:
+            joined.append(Window(from_s, to_s))
+    return tuple(joined)
+
+
+def overlap_s(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Seconds that two windows share."""
+    return max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+
+
+def covered_s(window: tuple[float, float], by: Iterable[tuple[float, float]]) -> float:
+    """Seconds of `window` that lie in any of `by`, which may overlap."""
+    return sum(overlap_s(window, part) for part in union(by))
+
+
+def seconds_in(windows: Iterable[tuple[float, float]]) -> float:
+    """Seconds of all `windows`, which do not overlap."""
+    return sum(to_s - from_s for from_s, to_s in windows)
+
+
+def without(window: Window, holes: Iterable[tuple[float, float]]) -> tuple[Window, ...]:
+    """Parts of `window` outside of `holes`, which may overlap."""
+    left: list[Window] = []
+    reached_s = window.from_s
+    for from_s, to_s in union(holes):
+        if min(from_s, window.to_s) > reached_s:
+            left.append(Window(reached_s, min(from_s, window.to_s)))
+        reached_s = max(reached_s, to_s)
+    if window.to_s > reached_s:
+        left.append(Window(reached_s, window.to_s))
+    return tuple(left)
 
 
 class Span(msgspec.Struct, frozen=True):
-    """A duration or figure in `[lo, hi]`, `value` its middle.
+    """A duration or value in `[lo, hi]`, `value` its middle.
 
     Right-censored ("longer than lo"): `value` and `hi` are None.
     """

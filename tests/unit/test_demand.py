@@ -14,12 +14,11 @@ from reports.analysis.elasticity.demand import (
     capacity_demand,
     demand_of,
     offered_rps,
-    policy_demand,
     sample_edges,
 )
-from reports.analysis.elasticity.staircase import Window
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.load.concurrency import Concurrency
+from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import DeploymentInfo
@@ -127,12 +126,12 @@ def test_requests_that_were_never_sent_are_not_open():
     [(0.0, 1), (0.1, 1), (2.0, 1), (2.0000001, 1), (2.01, 2), (4.0, 2), (7.9, 4), (800.0, 4)],
 )
 def test_the_policys_demand_is_rounded_up_within_its_bounds(ongoing: float, replicas: int):
-    assert list(policy_demand(np.array([ongoing]), policy())) == [replicas]
+    assert list(policy().bounded_demand(np.array([ongoing]))) == [replicas]
 
 
 @pytest.mark.parametrize(("ongoing", "replicas"), [(0.0, 0), (0.001, 1)])
 def test_a_deployment_that_scales_to_zero_is_wanted_by_any_request(ongoing: float, replicas: int):
-    found = policy_demand(np.array([ongoing]), policy(min_replicas=0))
+    found = policy(min_replicas=0).bounded_demand(np.array([ongoing]))
 
     assert list(found) == [replicas]
 

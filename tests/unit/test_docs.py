@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from benchmarks.page import PAGE, filled, newest
-from reports.analysis.metrics import figure_names
+from reports.analysis.metrics import metric_names
 from tools.diagnosis.results import load_results, summary
 
 ROOT = Path(__file__).parents[2]
@@ -251,7 +251,7 @@ def test_a_folder_of_the_repository_is_no_leak(before: str):
 
 def test_docs_gates_names_every_figure():
     listed = (ROOT / "docs" / "gates.md").read_text().rpartition("## All metrics")[2]
-    figures = [name for name in figure_names() if not name.startswith("load.")]
+    figures = [name for name in metric_names() if not name.startswith("load.")]
 
     assert re.findall(r"^[a-z]\S+$", listed, re.MULTILINE) == figures
 

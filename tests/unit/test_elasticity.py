@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from reports.analysis.comparing.elastic_speedup import elastic_figures, elastic_speedup
 from reports.analysis.elasticity.demand import Demand
 from reports.analysis.elasticity.metrics import Integrals, elasticity, integrals
-from reports.analysis.elasticity.staircase import Staircase, Window, stairs, without
+from reports.analysis.elasticity.staircase import Staircase, stairs
 from reports.analysis.elasticity.supply import Change, Supply
 from reports.model.comparison import ElasticFigures
 from reports.model.elasticity import ElasticityReport
-from reports.model.intervals import Instant, Span, point
+from reports.model.intervals import Instant, Span, Window, point, without
 
 Curve = list[int]
 """One value a second."""

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import (
     Ongoing,
     StartUp,
@@ -12,7 +13,6 @@ from reports.analysis.lag.floor import (
     delay_report,
     floor_down,
     floor_up,
-    loop_interval,
     wanted_before,
 )
 from reports.analysis.lag.policy import Policy, policy_of

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.gates import Gate, judge, parse_gate
-from reports.analysis.metrics import Wanted, figure_names
+from reports.analysis.metrics import MetricName, metric_names
 from reports.model.causes import EvidenceReport
 from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span, Stat, longer_than
@@ -90,7 +90,9 @@ def verdict(expr: str, **deployments: DeploymentReport) -> str:
 def test_a_gate_reads_metric_operator_number(op: str):
     expr = f"scale_up.total_s.max {op} 20"
 
-    assert parse_gate(expr) == Gate(expr, Wanted(None, ("scale_up", "total_s", "max")), op, 20.0)
+    assert parse_gate(expr) == Gate(
+        expr, MetricName(None, ("scale_up", "total_s", "max")), op, 20.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_gates_as_people_write_them(
     ],
 )
 def test_what_is_no_gate_is_a_usage_error_with_an_example(text: str):
-    with pytest.raises(UsageError, match=r"does not read METRIC OP NUMBER.*such as") as caught:
+    with pytest.raises(UsageError, match=r"is not of the form METRIC OP NUMBER.*such as") as caught:
         parse_gate(text)
 
     assert f'"{text}"' in str(caught.value)
@@ -164,7 +166,7 @@ def test_an_unknown_metric_like_no_other_points_to_the_list():
 
 @pytest.mark.parametrize("metric", ["requests.error_ratio", "load.planned", "probe.gaps"])
 def test_a_figure_of_the_run_is_none_of_a_deployment(metric: str):
-    with pytest.raises(UsageError, match="a figure of the run"):
+    with pytest.raises(UsageError, match="a metric of the run"):
         parse_gate(f"Model:{metric} <= 20")
 
 
@@ -179,12 +181,12 @@ def test_the_metrics_of_the_design_can_be_named():
         "requests.stream.first_token_p99_ms",
         "probe.observer_share",
         "replicas.max",
-    } <= set(figure_names())
+    } <= set(metric_names())
 
 
 def test_every_metric_can_be_named_in_a_gate_and_judged():
     of_run = {"requests": LOAD, "load": LOAD, "probe": PROBE, "run": RUN, "evidence": EVIDENCE}
-    for name in figure_names():
+    for name in metric_names():
         gate = parse_gate(f"{name.replace('.N', '.1')} <= 1")
         (judged,) = judge([gate], {"app/Model": deployment()}, of_run)
         assert judged.verdict in ("pass", "fail", "inconclusive")
@@ -197,7 +199,7 @@ def test_any_text_is_a_gate_or_a_usage_error(text: str):
     except UsageError as error:
         assert str(error)  # noqa: PT017  both outcomes are right; the error must say something
     else:
-        assert ".".join(gate.wanted.path) in figure_names()
+        assert ".".join(gate.wanted.path) in metric_names()
 
 
 @pytest.mark.parametrize(

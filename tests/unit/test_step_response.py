@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.elasticity.staircase import Window
 from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Change, Supply
 from reports.model.elasticity import ResponseReport
-from reports.model.intervals import Instant, Span, longer_than, point
+from reports.model.intervals import Instant, Span, Window, longer_than, point
 
 ALWAYS = Window(-1e9, 1e9)
 HOLD = Window(0.0, 90.0)

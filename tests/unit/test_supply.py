@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from reports.analysis.elasticity.staircase import Window
 from reports.analysis.elasticity.supply import Change, Supply, supply_of
 from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
-from reports.model.intervals import Instant
+from reports.model.intervals import Instant, Window
 from scalelag.record.rows import Gap
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from reports.model.comparison import ElasticFigures, ElasticSpeedup
 from reports.model.elasticity import DemandKind, ElasticityReport
 from reports.model.intervals import median
@@ -37,19 +35,19 @@ def _sides(key: str, *sides: Mapping[str, Report]) -> list[ElasticFigures | str]
 def _speedup_of(
     key: str, base: ElasticFigures | str, candidate: ElasticFigures | str
 ) -> ElasticSpeedup:
-    found = ElasticSpeedup(
+    if isinstance(base, str):
+        value: float | str = f"not measured in the base: {base}"
+    elif isinstance(candidate, str):
+        value = f"not measured in the candidate: {candidate}"
+    else:
+        value = elastic_speedup(candidate, base)
+    return ElasticSpeedup(
         key,
         base=None if isinstance(base, str) else base,
         candidate=None if isinstance(candidate, str) else candidate,
+        value=None if isinstance(value, str) else value,
+        reason=value if isinstance(value, str) else None,
     )
-    if isinstance(base, str):
-        return msgspec.structs.replace(found, reason=f"not measured in the base: {base}")
-    if isinstance(candidate, str):
-        return msgspec.structs.replace(found, reason=f"not measured in the candidate: {candidate}")
-    value = elastic_speedup(candidate, base)
-    if isinstance(value, str):
-        return msgspec.structs.replace(found, reason=value)
-    return msgspec.structs.replace(found, value=value)
 
 
 def elastic_speedup(candidate: ElasticFigures, base: ElasticFigures) -> float | str:

@@ -1,4 +1,4 @@
-"""One figure over several runs."""
+"""One metric over several runs."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from reports.model.report import Report
 
 
 class TrendPoint(msgspec.Struct, frozen=True):
-    """The figure in one run; `span` is None for `reason`. `started_s` is None where unknown."""
+    """The metric in one run; `span` is None for `reason`. `started_s` is None if unknown."""
 
     run: str
     started_s: float | None = None
@@ -19,16 +19,17 @@ class TrendPoint(msgspec.Struct, frozen=True):
 
 
 def trend(name: str, runs: Mapping[str, Report | str]) -> tuple[TrendPoint, ...]:
-    """`[DEPLOYMENT:]FIGURE` of each run, named as in gates; of several the highest.
+    """Value of `[DEPLOYMENT:]METRIC` in each run; the highest if the name stands for several.
 
-    A text in place of a report is why there is none. Raises UsageError for a figure that no report has.
+    A text in place of a report is the reason why there is none. Raises UsageError for a metric that no
+    report has.
     """
-    wanted = metrics.parse_wanted(name)
+    wanted = metrics.parse_metric(name)
     points = (_point(run, found, wanted) for run, found in runs.items())
     return tuple(sorted(points, key=lambda point: (point.started_s or 0.0, point.run)))
 
 
-def _point(run: str, found: Report | str, wanted: metrics.Wanted) -> TrendPoint:
+def _point(run: str, found: Report | str, wanted: metrics.MetricName) -> TrendPoint:
     if isinstance(found, str):
         return TrendPoint(run, reason=found)
     of_run = {name: getattr(found, name) for name in metrics.RUN_PARTS if name != "requests"}

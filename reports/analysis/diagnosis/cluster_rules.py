@@ -13,6 +13,7 @@ from reports.analysis.diagnosis.outages import lost_nodes, mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
+from reports.model.intervals import overlap_s
 
 # Serve needs 2 s for a worker process, and 5.5 s where several start on a busy machine: a wait by
 # itself says nothing.
@@ -77,7 +78,7 @@ def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
     """
     found: list[Evidence] = []
     for row, end_s in facts.snapshots(wait.from_s, wait.to_s + _STATUS_LAG_S):
-        lasted_s = min(end_s, wait.to_s) - max(row.received_s, wait.from_s)
+        lasted_s = overlap_s((row.received_s, end_s), (wait.from_s, wait.to_s))
         for demand, count in row.demands.items():
             short = [n for n, v in facts.asked.items() if row.free.get(n, 0.0) < v - 1e-6]
             if not facts.is_ours(demand):
@@ -127,7 +128,7 @@ def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
     life = facts.critical()
     if life is not None and not facts.is_late:
         end_s = life.running.mid_s if life.running else facts.by_s
-        stood = [s for s in stood if s.overlap_s(life.begun.mid_s, end_s) >= _STALL_S]
+        stood = [s for s in stood if overlap_s(s.window, (life.begun.mid_s, end_s)) >= _STALL_S]
     elif not facts.is_late:
         return
     if sum(stall.seconds for stall in stood) >= _STALLED_S:
@@ -235,7 +236,7 @@ def _unheard(
     """Requests that do not arrive hold up the decision for more replicas, and nothing after it."""
     decide = facts.lag.phase("decide")
     decided_s = facts.begun_s + decide.value if decide and decide.value else facts.answered_s
-    held_up_s = max(0.0, min(to_s, decided_s) - max(from_s, facts.begun_s))
+    held_up_s = overlap_s((from_s, to_s), (facts.begun_s, decided_s))
     return Sign(from_s, to_s, shown, held_up_s if facts.is_late else 0.0, tell_apart)
 
 

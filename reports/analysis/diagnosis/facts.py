@@ -134,6 +134,13 @@ class StepFacts(msgspec.Struct, frozen=True):
         return self.ongoing / self.policy.target_ongoing_requests
 
     @property
+    def demand(self) -> int | None:
+        """The same, rounded as the policy does."""
+        if self.ongoing is None or self.policy is None:
+            return None
+        return self.policy.demand_of(self.ongoing)
+
+    @property
     def wants_more(self) -> bool:
         """Whether that is more than were RUNNING."""
         running, wanted = self.lag.replicas_after, self.wanted

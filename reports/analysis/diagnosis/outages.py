@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.lag.control_loop import LoopMark, loop_marks
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
+from reports.model.intervals import Window, covered_s
 
 # A busy machine makes single turns of the loop several times as long, and answers late by a second.
 _LATE_ANSWER_S = 1.5
@@ -32,21 +33,18 @@ class Stall(msgspec.Struct, frozen=True):
         """How long."""
         return self.to_s - self.from_s
 
-    def overlap_s(self, from_s: float, to_s: float) -> float:
-        """How much of it lies between two moments."""
-        return max(0.0, min(self.to_s, to_s) - max(self.from_s, from_s))
+    @property
+    def window(self) -> Window:
+        """Its time."""
+        return Window(self.from_s, self.to_s)
 
 
 def stalls(facts: StepFacts) -> list[Stall]:
     """When the controller did not answer, or had under a quarter of its turns, by time."""
     silent = [*_late_answers(facts), *_gaps(facts)]
-    slow = [s for s in _slow_turns(facts) if _covered_s(s, silent) < s.seconds / 2]
+    unanswered = [stall.window for stall in silent]
+    slow = [s for s in _slow_turns(facts) if covered_s(s.window, unanswered) < s.seconds / 2]
     return sorted([*silent, *slow], key=lambda stall: stall.from_s)
-
-
-def _covered_s(stall: Stall, others: Sequence[Stall]) -> float:
-    """How much of a stall lies in others, which do not overlap one another."""
-    return sum(stall.overlap_s(other.from_s, other.to_s) for other in others)
 
 
 def _late_answers(facts: StepFacts) -> Iterator[Stall]:
@@ -72,24 +70,10 @@ def _stall(facts: StepFacts, from_s: float, to_s: float, text: str) -> Stall:
     return Stall(max(from_s, facts.begun_s), min(to_s, facts.by_s), text)
 
 
-class _Mark(NamedTuple):
-    """How many turns the loop had taken at a moment, since when it was started."""
-
-    at_s: float
-    turns: int
-    start: float | None
-
-
 def _slow_turns(facts: StepFacts) -> Iterator[Stall]:
     """Stretches, each 2 s and more, in which the loop had under a quarter of its turns."""
-    marks = [
-        _Mark(poll.received_s, c.loops, c.start_time_s)
-        for poll in facts.run.polls
-        if (c := poll.controller) is not None
-        and c.loops is not None
-        and facts.within(poll.received_s)
-    ]
-    stretch: tuple[_Mark, _Mark] | None = None
+    marks = [mark for mark in loop_marks(facts.run.polls) if facts.within(mark.at_s)]
+    stretch: tuple[LoopMark, LoopMark] | None = None
     for first, then in _slow_windows(marks, facts.loop_s or DEFAULT_LOOP_S):
         if stretch is not None and first.at_s <= stretch[1].at_s:
             stretch = (stretch[0], then)
@@ -101,7 +85,7 @@ def _slow_turns(facts: StepFacts) -> Iterator[Stall]:
         yield _turned(*stretch)
 
 
-def _slow_windows(marks: Sequence[_Mark], pace_s: float) -> Iterator[tuple[_Mark, _Mark]]:
+def _slow_windows(marks: Sequence[LoopMark], pace_s: float) -> Iterator[tuple[LoopMark, LoopMark]]:
     for place, first in enumerate(marks):
         later = (m for m in marks[place + 1 :] if m.at_s - first.at_s >= _WINDOW_S)
         then = next(later, None)
@@ -111,7 +95,7 @@ def _slow_windows(marks: Sequence[_Mark], pace_s: float) -> Iterator[tuple[_Mark
             yield first, then
 
 
-def _turned(first: _Mark, then: _Mark) -> Stall:
+def _turned(first: LoopMark, then: LoopMark) -> Stall:
     turns, seconds = then.turns - first.turns, then.at_s - first.at_s
     return Stall(first.at_s, then.at_s, f"turned its loop {turns} times in {seconds:.1f} s")
 
@@ -141,7 +125,7 @@ def mark_wait(facts: StepFacts) -> MarkWait | None:
         return None
     from_s = life.initialized.mid_s
     to_s = min(life.running.mid_s, facts.by_s) if life.running else facts.by_s
-    stood_s = _covered_s(Stall(from_s, to_s, ""), stalls(facts))
+    stood_s = covered_s((from_s, to_s), [stall.window for stall in stalls(facts)])
     if to_s - from_s < _MARK_S:
         return None
     return MarkWait(life.replica, from_s, to_s, stood_s >= (to_s - from_s) / 2)

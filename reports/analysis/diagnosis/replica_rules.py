@@ -1,6 +1,5 @@
 """Signs of replicas and their settings: health_check, slow_init, bounds, configured_delay."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 from reports.analysis.diagnosis.facts import FAILED_CHECKS, WANTS_MORE, StepFacts
@@ -142,7 +141,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     if facts.step.direction == "up" and wanted > running * WANTS_MORE and not _is_worked_off(facts):
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
-            f"{policy.target_ongoing_requests:g} that is {math.ceil(wanted)} replicas, and "
+            f"{policy.target_ongoing_requests:g} that is {policy.demand_of(ongoing)} replicas, and "
             f"max_replicas is {policy.max_replicas}"
         )
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
@@ -158,7 +157,7 @@ def _is_worked_off(facts: StepFacts) -> bool:
 
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     """A higher bound."""
-    wanted = f" towards {math.ceil(facts.wanted)}" if facts.wanted else ""
+    wanted = f" towards {facts.demand}" if facts.demand else ""
     return (
         f"Raise max_replicas{facts.now('max_replicas')}{wanted} (what piles up is counted too: fewer "
         "may do), or shed load with max_queued_requests."
@@ -199,17 +198,14 @@ def _never_due(facts: StepFacts, policy: Policy) -> str:
     """Other replicas were wanted at the end of the hold, and its delay was not over."""
     up, hold_s = facts.step.direction == "up", facts.step.hold_s
     delay_s = policy.upscale_delay_s if up else policy.downscale_delay_s
-    running, wanted = facts.lag.replicas_after or 0, facts.wanted
-    missed = facts.wants_more if up else wanted is not None and _fewer(wanted, running, policy)
+    running, demand = facts.lag.replicas_after or 0, facts.demand
+    fewer = running > policy.min_replicas and demand is not None and demand < running
+    missed = facts.wants_more if up else fewer
     if not missed or facts.decisions(up=up):
         return ""
     if not _SHORTEST_HOLD_S <= hold_s <= delay_s + facts.noticed_s:
         return ""
     return f"the hold of {hold_s:.1f} s left the delay of {delay_s:g} s no time: no decision"
-
-
-def _fewer(wanted: float, running: int, policy: Policy) -> bool:
-    return running > policy.min_replicas and math.ceil(wanted) < running
 
 
 def _longer_than_hold(facts: StepFacts, floor: FloorReport, proven_s: float) -> str:

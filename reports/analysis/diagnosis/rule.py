@@ -8,6 +8,7 @@ import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.model.causes import Cause, Evidence, Finding
+from reports.model.intervals import covered_s
 
 
 class Sign(msgspec.Struct, frozen=True):
@@ -63,11 +64,6 @@ def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
 
 
 def _explained_s(signs: Sequence[Sign], facts: StepFacts) -> float:
-    whole = [sign for sign in signs if sign.seconds is None]
+    whole = [(sign.from_s, sign.to_s) for sign in signs if sign.seconds is None]
     part_s = max((sign.seconds for sign in signs if sign.seconds is not None), default=0.0)
-    covered_s, reached_s = 0.0, facts.begun_s
-    for sign in sorted(whole, key=lambda s: s.from_s):
-        from_s, to_s = max(sign.from_s, reached_s), min(sign.to_s, facts.answered_s)
-        covered_s += max(0.0, to_s - from_s)
-        reached_s = max(reached_s, to_s)
-    return max(covered_s, part_s)
+    return max(covered_s((facts.begun_s, facts.answered_s), whole), part_s)

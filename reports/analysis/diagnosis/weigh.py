@@ -22,6 +22,7 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
+from reports.model.intervals import overlap_s
 from scalelag.record.error_kinds import BACK_PRESSURE, TIMEOUT, UNFINISHED, http_status
 
 RULES: tuple[Rule, ...] = (
@@ -113,9 +114,8 @@ def _are_rivals(one: Finding, other: Finding) -> bool:
         return False
     if max(one.seconds, other.seconds) >= _PREVAILS * min(one.seconds, other.seconds):
         return False
-    from_s = max(one.from_s or 0.0, other.from_s or 0.0)
-    to_s = min(one.to_s or 0.0, other.to_s or 0.0)
-    return to_s - from_s >= min(one.seconds, other.seconds) / 2
+    shared_s = overlap_s(*((f.from_s or 0.0, f.to_s or 0.0) for f in (one, other)))
+    return shared_s >= min(one.seconds, other.seconds) / 2
 
 
 def leading(findings: Sequence[Finding]) -> Cause | None:

@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.elasticity.staircase import Staircase, Window
-from reports.analysis.lag.policy import Policy
+from reports.analysis.elasticity.staircase import Staircase
+from reports.analysis.lag.policy import Policy, whole_replicas
 from reports.analysis.load.concurrency import Concurrency
 from reports.model.elasticity import DemandKind
+from reports.model.intervals import Window
 from scalelag.plan.stages import LoadPlan, LoadStep
 
 SAMPLE_S = 5.0
@@ -24,16 +25,18 @@ _FIXED = "its number of replicas is fixed: no policy has a demand (see --capacit
 _OWN_POLICY = "it has an autoscaling policy of its own: what that wants is not known"
 _NO_OFFER = "a users plan offers no rate of its own, to be divided by --capacity-rps"
 _NO_STEP = "the run ended before the first load step"
-# A load of exactly what n replicas are for calls for n, also where 2.0 became 2.0000001.
-_ROUNDING = 1e-6
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """Replicas called for: the curve of its samples, and what it is without any load."""
+    """Replicas that the load calls for: the curve of its samples, and the number without any load.
+
+    `capacity_rps` is the capacity of one replica that a demand by capacity was computed with.
+    """
 
     kind: DemandKind
     curve: Staircase
     at_rest: int
+    capacity_rps: float | None = None
 
     def settled(self, hold: Window) -> int:
         """What it is for most of the last quarter of `hold`: its median there."""
@@ -70,7 +73,7 @@ def _by_capacity(
     if plan.unit != "rps":
         return _NO_OFFER
     wanted = capacity_demand(offered_rps(plan, edges_s), capacity_rps)
-    return Demand("capacity", _curve(zero_s + edges_s, wanted), at_rest=0)
+    return Demand("capacity", _curve(zero_s + edges_s, wanted), 0, capacity_rps)
 
 
 def _by_policy(
@@ -80,8 +83,8 @@ def _by_policy(
         return _FIXED
     if not policy.default:
         return _OWN_POLICY
-    wanted = policy_demand(concurrency.means(edges_s), policy)
-    (at_rest,) = policy_demand(np.zeros(1), policy)
+    wanted = policy.bounded_demand(concurrency.means(edges_s))
+    (at_rest,) = policy.bounded_demand(np.zeros(1))
     return Demand("policy", _curve(edges_s, wanted), at_rest=int(at_rest))
 
 
@@ -101,15 +104,9 @@ def sample_edges(steps: Sequence[LoadStep]) -> NDArray[np.float64]:
     return np.unique(np.concatenate(holds))
 
 
-def policy_demand(ongoing: NDArray[np.float64], policy: Policy) -> NDArray[np.int64]:
-    """`clamp(ceil(ongoing / target_ongoing_requests), min, max)` of each mean of open requests."""
-    wanted = _ceil(ongoing / policy.target_ongoing_requests)
-    return np.clip(wanted, policy.min_replicas, policy.max_replicas)
-
-
 def capacity_demand(offered: NDArray[np.float64], capacity_rps: float) -> NDArray[np.int64]:
     """`ceil(offered_rps / capacity_rps)` of each rate, without bounds."""
-    return _ceil(offered / capacity_rps)
+    return whole_replicas(offered / capacity_rps)
 
 
 def offered_rps(plan: LoadPlan, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -133,10 +130,6 @@ def capacity_asked(options: Mapping[str, Any]) -> float | None:
     """`capacity_rps` of a run's options; None where it was not given."""
     value = options.get("capacity_rps")
     return float(value) if isinstance(value, int | float) and value > 0 else None
-
-
-def _ceil(wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.ceil(wanted * (1 - _ROUNDING)).astype(np.int64)
 
 
 def _curve(edges_s: NDArray[np.float64], wanted: NDArray[np.int64]) -> Staircase:

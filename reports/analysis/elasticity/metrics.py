@@ -6,12 +6,13 @@ import msgspec
 import numpy as np
 
 from reports.analysis.elasticity.demand import Demand
-from reports.analysis.elasticity.staircase import Staircase, Window, pieces, seconds_in
+from reports.analysis.elasticity.staircase import Staircase, pieces
 from reports.analysis.elasticity.supply import Supply
 from reports.model.elasticity import ElasticityReport
-from reports.model.intervals import Span
+from reports.model.intervals import Span, Window, seconds_in
 
 _S_PER_HOUR = 3600.0
+_UNSEEN_DURING_LOAD = "the probe saw nothing of it during the load"
 
 
 class Integrals(msgspec.Struct, frozen=True):
@@ -106,16 +107,15 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
     """
     windows = supply.watched(window)
     watched_s = seconds_in(windows)
+    unwatched_s = window.to_s - window.from_s - watched_s
     known = isinstance(demand, Demand)
-    report = ElasticityReport(
-        demand=demand.kind if known else None,
-        demand_reason=None if known else demand,
-        watched_s=watched_s,
-        unwatched_s=window.to_s - window.from_s - watched_s,
-    )
+    kind, why = (demand.kind, None) if known else (None, demand)
+    capacity_rps = demand.capacity_rps if known else None
     if not watched_s:
-        return msgspec.structs.replace(report, reason="the probe saw nothing of it during the load")
-    # Without a demand, any will do for what does not depend on it.
+        return ElasticityReport(
+            kind, why, capacity_rps, watched_s, unwatched_s, reason=_UNSEEN_DURING_LOAD
+        )
+    # Metrics without a demand do not depend on this curve.
     curve = demand.curve if known else Staircase(np.empty(0), np.zeros(1, np.int64))
     middle, fewest, most = (
         integrals(curve, running, windows)
@@ -129,11 +129,16 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
     def shrinks(of: Callable[[Integrals], float]) -> Span:
         return Span(of(middle), of(most), of(fewest))
 
-    report = msgspec.structs.replace(report, replica_hours=grows(lambda i: i.replica_hours))
+    replica_hours = grows(lambda i: i.replica_hours)
     if not known:
-        return report
-    return msgspec.structs.replace(
-        report,
+        return ElasticityReport(
+            None, why, None, watched_s, unwatched_s, replica_hours=replica_hours
+        )
+    return ElasticityReport(
+        demand=kind,
+        capacity_rps=capacity_rps,
+        watched_s=watched_s,
+        unwatched_s=unwatched_s,
         theta_u_pct=shrinks(lambda i: i.theta_u_pct),
         theta_o_pct=grows(lambda i: i.theta_o_pct),
         under_replicas=shrinks(lambda i: i.under_replicas),
@@ -143,5 +148,6 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
         jitter_per_min=middle.jitter_per_min,
         under_replica_s=shrinks(lambda i: i.under_replica_s),
         over_replica_s=grows(lambda i: i.over_replica_s),
+        replica_hours=replica_hours,
         replica_hours_over=grows(lambda i: i.replica_hours_over),
     )

@@ -6,13 +6,13 @@ import msgspec
 
 from reports.analysis.elasticity.demand import Demand, capacity_asked, demand_of
 from reports.analysis.elasticity.metrics import elasticity
-from reports.analysis.elasticity.staircase import Window
 from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Supply, supply_of
 from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
+from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep
 from scalelag.record.run_dir import RecordedRun
 
@@ -53,10 +53,8 @@ def following(
             demand_reason=demand if isinstance(demand, str) else None, reason=reason
         )
         return Following(nothing, FlappingReport(reason=reason), responses)
-    over_all = elasticity(demand, supply, Window(loaded[0].from_s, loaded[-1].to_s))
-    by_capacity = over_all.demand == "capacity"
     return Following(
-        msgspec.structs.replace(over_all, capacity_rps=capacity_rps if by_capacity else None),
+        elasticity(demand, supply, Window(loaded[0].from_s, loaded[-1].to_s)),
         flapping(supply, loaded),
         responses,
     )

@@ -1,18 +1,12 @@
 """Curves that keep each value until the next, and what is integrated over them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-
-class Window(NamedTuple):
-    """From one moment to a later one, in Unix seconds."""
-
-    from_s: float
-    to_s: float
+from reports.model.intervals import Window
 
 
 class Staircase(msgspec.Struct, frozen=True):
@@ -71,21 +65,3 @@ def pieces(
         spans.append(np.diff(edges))
     starts = np.concatenate(begun) if begun else np.empty(0)
     return np.concatenate(spans) if spans else np.empty(0), [c.at(starts) for c in curves]
-
-
-def seconds_in(windows: Sequence[Window]) -> float:
-    """Seconds of all `windows`, which do not overlap."""
-    return sum(to_s - from_s for from_s, to_s in windows)
-
-
-def without(window: Window, holes: Sequence[Window]) -> tuple[Window, ...]:
-    """What `holes`, in any order and overlapping or not, leave of `window`."""
-    left: list[Window] = []
-    reached_s = window.from_s
-    for from_s, to_s in sorted(holes):
-        if min(from_s, window.to_s) > reached_s:
-            left.append(Window(reached_s, min(from_s, window.to_s)))
-        reached_s = max(reached_s, to_s)
-    if window.to_s > reached_s:
-        left.append(Window(reached_s, window.to_s))
-    return tuple(left)

@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 
 from reports.analysis.elasticity.metrics import integrals
-from reports.analysis.elasticity.staircase import Staircase, Window, seconds_in
+from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
 from reports.model.elasticity import FlappingReport, ResponseReport
-from reports.model.intervals import Span, between, longer_than, point
+from reports.model.intervals import Span, Window, between, longer_than, point, seconds_in
 
 _BAND_REPLICAS = 0.5
 _BAND_SHARE = 0.05
@@ -56,32 +56,31 @@ def step_response(
     The step is taken as an ideal one: the demand is `after` throughout the hold.
     """
     windows = supply.watched(hold)
-    response = ResponseReport(
-        demand_before=before,
-        demand_after=after,
-        unwatched_s=hold.to_s - hold.from_s - seconds_in(windows),
-    )
+    unwatched_s = hold.to_s - hold.from_s - seconds_in(windows)
     if not windows:
-        return msgspec.structs.replace(response, reason=_UNSEEN)
+        return ResponseReport(before, after, unwatched_s=unwatched_s, reason=_UNSEEN)
     path = _path(supply, hold)
     under, over = _areas(supply, windows, after)
-    response = msgspec.structs.replace(
-        response,
+    size = abs(after - before)
+    approach = _approach(path, before, after)
+    band_replicas = max(least_band_replicas, _BAND_SHARE * size)
+    missed = under if after > before else over
+    return ResponseReport(
+        demand_before=before,
+        demand_after=after,
+        dead_time_s=approach.dead_time_s,
+        rise_s=approach.rise_s,
+        overshoot_pct=approach.overshoot_pct,
+        settling_s=_settling(path, after, band_replicas) if size else None,
         iae_replica_s=_sum(under, over),
         under_replica_s=under,
         over_replica_s=over,
+        mean_lag_per_replica_s=_divided(missed, size) if size else None,
         excess_variation=_excess_variation(path),
         direction_reversals=len(_reversals(path)),
+        unwatched_s=unwatched_s,
+        reason=approach.reason,
     )
-    size = abs(after - before)
-    if not size:
-        return msgspec.structs.replace(response, reason=f"the demand stayed at {after}")
-    response = msgspec.structs.replace(
-        response,
-        settling_s=_settling(path, after, max(least_band_replicas, _BAND_SHARE * size)),
-        mean_lag_per_replica_s=_divided(under if after > before else over, size),
-    )
-    return _with_approach(response, path, before, after)
 
 
 def _areas(supply: Supply, windows: Sequence[Window], demand: int) -> tuple[Span, Span]:
@@ -118,20 +117,28 @@ def _settling(path: _Path, demand: int, band_replicas: float) -> Span:
     return path.since_step(path.changes[last_out])
 
 
-def _with_approach(
-    response: ResponseReport, path: _Path, before: int, after: int
-) -> ResponseReport:
-    """With dead time, rise and overshoot, where there was anything to follow."""
+class _Approach(msgspec.Struct, frozen=True):
+    """Dead time, rise and overshoot of a response; None for `reason`."""
+
+    dead_time_s: Span | None = None
+    rise_s: Span | None = None
+    overshoot_pct: float | None = None
+    reason: str | None = None
+
+
+def _approach(path: _Path, before: int, after: int) -> _Approach:
+    """Approach of RUNNING replicas to the demand `after`."""
+    if after == before:
+        return _Approach(reason=f"the demand stayed at {after}")
     sign = 1 if after > before else -1
     if sign * (path.before - after) >= 0:
-        reason = f"{path.before} RUNNING at the step, demand {after}: nothing to follow"
-        return msgspec.structs.replace(response, reason=reason)
+        return _Approach(
+            reason=f"{path.before} RUNNING at the step, demand {after}: nothing to follow"
+        )
     first = next((change for change in path.changes if sign * change.delta > 0), None)
     if first is None:
         hold_s = path.hold.to_s - path.hold.from_s
-        return msgspec.structs.replace(
-            response, dead_time_s=longer_than(hold_s), reason="no replica came or went in the hold"
-        )
+        return _Approach(longer_than(hold_s), reason="no replica came or went in the hold")
     beyond = [sign * (level - after) for level in path.levels[1:]]
     reached = next((c for c, far in zip(path.changes, beyond, strict=True) if far >= 0), None)
     rise_s = (
@@ -139,12 +146,8 @@ def _with_approach(
         if reached
         else longer_than(max(0.0, path.hold.to_s - first.at.hi_s))
     )
-    return msgspec.structs.replace(
-        response,
-        dead_time_s=path.since_step(first),
-        rise_s=rise_s,
-        overshoot_pct=100 * max(0, *beyond) / abs(after - before),
-    )
+    overshoot_pct = 100 * max(0, *beyond) / abs(after - before)
+    return _Approach(path.since_step(first), rise_s, overshoot_pct)
 
 
 def _excess_variation(path: _Path) -> int:

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import msgspec
 
-from reports.analysis.elasticity.staircase import Staircase, Window, stairs, without
+from reports.analysis.elasticity.staircase import Staircase, stairs
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
-from reports.model.intervals import Instant
+from reports.model.intervals import Instant, Window, without
 from scalelag.record.rows import Gap
 
 

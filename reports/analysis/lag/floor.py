@@ -1,7 +1,6 @@
 """Floor of a step: the lag that its configuration alone makes unavoidable (docs/metrics.md#floor)."""
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -11,9 +10,6 @@ from reports.analysis.lag.timeline import ReplicaLife
 from reports.analysis.load.concurrency import Concurrency
 from reports.model.intervals import Span, between
 from reports.model.steps import DelayReport, FloorReport, Phase
-from scalelag.record.rows import Poll
-
-_LOOP_WINDOW_S = 2.0
 
 
 class StartUp(msgspec.Struct, frozen=True):
@@ -43,28 +39,6 @@ def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
     if not allocations:
         return None
     return StartUp(min(allocations), min(initializations))
-
-
-def loop_interval(polls: Sequence[Poll]) -> float | None:
-    """Seconds from one turn of the controller's loop to the next; None where it does not tell.
-
-    Of all stretches of 2 s, the quickest: what the loop takes when nothing holds it up.
-    """
-    marks = [
-        (poll.received_s, c.loops, c.start_time_s)
-        for poll in polls
-        if (c := poll.controller) is not None and c.loops is not None
-    ]
-    spaced = marks[:1]
-    for mark in marks[1:]:
-        if mark[0] - spaced[-1][0] >= _LOOP_WINDOW_S:
-            spaced.append(mark)
-    periods = [
-        (then_s - first_s) / (then - first)
-        for (first_s, first, start), (then_s, then, restart) in pairwise(spaced)
-        if start == restart and then > first
-    ]
-    return min(periods, default=None)
 
 
 def ongoing_around(

@@ -49,17 +49,15 @@ def replica_logs(key: DeploymentKey, events: Sequence[LogEvent]) -> dict[str, Re
     A controller that restarts says "started successfully" of replicas that ran all along: that
     line counts only behind one that says "Starting".
     """
-    logs: dict[str, ReplicaLog] = {}
+    moments: dict[str, dict[str, Instant]] = {}
     for event in events:
         field = _FIELDS.get(event.kind)
         if field is None or event.replica is None or event.deployment != key:
             continue
-        log = logs.get(event.replica) or ReplicaLog()
-        if event.kind == "started" and log.submitted is None:
-            continue
-        if getattr(log, field) is None:
-            logs[event.replica] = msgspec.structs.replace(log, **{field: moment(event)})
-    return logs
+        known = moments.setdefault(event.replica, {})
+        if event.kind != "started" or "submitted" in known:
+            known.setdefault(field, moment(event))
+    return {replica: ReplicaLog(**known) for replica, known in moments.items()}
 
 
 def logged_decisions(key: DeploymentKey, events: Sequence[LogEvent]) -> list[Decision]:

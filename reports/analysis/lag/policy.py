@@ -3,12 +3,15 @@
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from scalelag.record.run_info import DeploymentInfo
 
 DEFAULT_LOOP_S = 0.1
 """Pause between two turns of the controller's loop (RAY_SERVE_CONTROL_LOOP_INTERVAL_S)."""
 
+_ROUNDING = 1e-6
 _DEFAULT_POLICIES = ("default_autoscaling_policy", "replica_queue_length_autoscaling_policy")
 
 
@@ -30,10 +33,31 @@ class Policy(msgspec.Struct, frozen=True):
     graceful_shutdown_wait_loop_s: float
     default: bool = True
 
+    def demand(self, ongoing: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Replicas that the default policy settles at for each mean of open requests, unbounded.
+
+        Ray computes `ceil(n * (ongoing / (n * target_ongoing_requests)))`, without any tolerance
+        (`ray/serve/autoscaling_policy.py`); its scaling factors change the way there, not the end.
+        """
+        return whole_replicas(ongoing / self.target_ongoing_requests)
+
+    def demand_of(self, ongoing: float) -> int:
+        """The demand for one mean of open requests."""
+        return int(self.demand(np.array([ongoing]))[0])
+
+    def bounded_demand(self, ongoing: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The demand within `min_replicas` and `max_replicas`."""
+        return np.clip(self.demand(ongoing), self.min_replicas, self.max_replicas)
+
     @property
     def sample_s(self) -> float:
         """How often ongoing requests are sampled: `r = min(0.2 L, p)` (docs/metrics.md#floor)."""
         return min(0.2 * self.look_back_period_s, self.metrics_interval_s)
+
+
+def whole_replicas(replicas: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round up, except for the noise of a computed mean: a millionth above n counts as n."""
+    return np.ceil(replicas * (1 - _ROUNDING)).astype(np.int64)
 
 
 def policy_of(info: DeploymentInfo | None) -> Policy | None:

@@ -1,4 +1,4 @@
-"""Floor of one step beside its lag, and the step's `decide` split by the delay (METRICS.md, 3)."""
+"""Floor of one step, and its `decide` split by the delay (docs/metrics.md#floor)."""
 
 from collections.abc import Sequence
 

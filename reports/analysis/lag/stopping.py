@@ -3,6 +3,7 @@
 import numpy as np
 
 from reports.analysis.lag.timeline import Timeline
+from reports.model.intervals import Window, seconds_in, union
 from reports.model.load import StoppingReport
 from scalelag.record.requests_file import RequestColumns
 
@@ -15,7 +16,7 @@ def stopping_report(rows: RequestColumns, timeline: Timeline, until_s: float) ->
     They are those of the whole load: which replica answered a request is not on record.
     """
     stretches = _stretches(timeline, until_s)
-    seconds = sum(end_s - begun_s for begun_s, end_s in stretches)
+    seconds = seconds_in(stretches)
     sent = ~rows.not_sent & np.isfinite(rows.latency_s)
     if not stretches or not sent.any():
         return StoppingReport(stopping_s=seconds)
@@ -35,17 +36,10 @@ def stopping_report(rows: RequestColumns, timeline: Timeline, until_s: float) ->
     )
 
 
-def _stretches(timeline: Timeline, until_s: float) -> list[tuple[float, float]]:
-    """When at least one replica was STOPPING, as stretches that do not overlap."""
-    found: list[tuple[float, float]] = []
-    lives = [life for life in timeline.replicas if life.stopping is not None]
-    for begun_s, ended_s in sorted(
+def _stretches(timeline: Timeline, until_s: float) -> tuple[Window, ...]:
+    """Windows in which at least one replica was STOPPING."""
+    return union(
         (life.stopping.lo_s, life.gone.hi_s if life.gone else until_s)
-        for life in lives
+        for life in timeline.replicas
         if life.stopping is not None
-    ):
-        if found and begun_s <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], ended_s))
-        else:
-            found.append((begun_s, ended_s))
-    return found
+    )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
+from reports.analysis.load.concurrency import Concurrency
 from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
@@ -107,9 +108,8 @@ def usage_of(
     if seconds <= 0:
         return None
     edges_s = np.arange(seconds + 1, dtype=np.float64)
-    wanted = np.ceil(_open_requests(rows, zero_s + edges_s) / policy.target_ongoing_requests - 1e-9)
     lowest = policy.min_replicas
-    needed = np.clip(wanted, lowest, policy.max_replicas) - lowest
+    needed = policy.bounded_demand(Concurrency(rows).means(zero_s + edges_s)) - lowest
     mids_s = edges_s[:-1] + np.float64(0.5)
     beyond = np.clip(_running(timeline, zero_s + mids_s) - lowest, 0, None)
     fallen = _fallen(steps, mids_s)
@@ -130,24 +130,6 @@ def _fallen(steps: Sequence[LoadStep], at_s: NDArray[np.float64]) -> NDArray[np.
         if down:
             fallen |= (at_s >= step.at_s) & (at_s < step.hold_until_s)
     return fallen
-
-
-def _open_requests(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean number of requests, sent and not yet answered, in each second between edges."""
-    sent = ~rows.not_sent & np.isfinite(rows.latency_s)
-    begun_s = rows.intended_s[sent] + rows.send_lag_s[sent]
-    ended_s = rows.intended_s[sent] + rows.latency_s[sent]
-    open_s = _elapsed(begun_s, edges_s) - _elapsed(ended_s, edges_s)
-    return np.diff(open_s)
-
-
-def _elapsed(moments_s: NDArray[np.float64], edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each edge the seconds since every moment before it, added up."""
-    since_s = np.sort(moments_s) - edges_s[0]  # small numbers, so that their sums stay exact
-    sums = np.concatenate([[0.0], np.cumsum(since_s)])
-    until_s = edges_s - edges_s[0]
-    count = np.searchsorted(since_s, until_s, side="right")
-    return count * until_s - sums[count]
 
 
 def _running(timeline: Timeline, at_s: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -94,6 +95,10 @@ ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
 
 
+_QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
+_OF_SERVICE: Final = ("p50", "p99")
+
+
 class _Rows(msgspec.Struct, frozen=True):
     """Some rows of a run. Times in seconds; `latency` and `service` of those that were sent."""
 
@@ -104,6 +109,18 @@ class _Rows(msgspec.Struct, frozen=True):
     send_lag: NDArray[np.float32]
     latency: NDArray[np.float32]
     service: NDArray[np.float32]
+
+    def latency_ms(self, *quantiles: str) -> dict[str, float | None]:
+        """Fields of a report with quantiles of latency: `latency_p50_ms` and such.
+
+        Four structs declare them. A base struct would put them before all other fields, and so
+        change the order of keys in report.json.
+        """
+        return {f"latency_{q}_ms": quantile_ms(self.latency, _QUANTILES[q]) for q in quantiles}
+
+    def service_ms(self) -> dict[str, float | None]:
+        """Fields of a report with quantiles of service time."""
+        return {f"service_{q}_ms": quantile_ms(self.service, _QUANTILES[q]) for q in _OF_SERVICE}
 
 
 def load_report(
@@ -139,13 +156,8 @@ def load_report(
         on_time_ratio=_ratio(on_time, total),
         send_lag_p50_ms=quantile_ms(everything.send_lag, 0.5),
         send_lag_p99_ms=quantile_ms(everything.send_lag, 0.99),
-        latency_p50_ms=quantile_ms(everything.latency, 0.5),
-        latency_p95_ms=quantile_ms(everything.latency, 0.95),
-        latency_p99_ms=quantile_ms(everything.latency, 0.99),
-        latency_p999_ms=quantile_ms(everything.latency, 0.999),
-        latency_max_ms=quantile_ms(everything.latency, 1.0),
-        service_p50_ms=quantile_ms(everything.service, 0.5),
-        service_p99_ms=quantile_ms(everything.service, 0.99),
+        **everything.latency_ms("p50", "p95", "p99", "p999", "max"),
+        **everything.service_ms(),
         steps=parts,
         workers=workers,
         stream=stream_report(streams, slice(None), load_s),
@@ -190,12 +202,8 @@ def _step_report(
         not_sent=part.not_sent,
         offered_rps=part.planned / step.hold_s,
         completed_rps=(part.sent - part.failed) / step.hold_s,
-        latency_p50_ms=quantile_ms(part.latency, 0.5),
-        latency_p95_ms=quantile_ms(part.latency, 0.95),
-        latency_p99_ms=quantile_ms(part.latency, 0.99),
-        latency_max_ms=quantile_ms(part.latency, 1.0),
-        service_p50_ms=quantile_ms(part.service, 0.5),
-        service_p99_ms=quantile_ms(part.service, 0.99),
+        **part.latency_ms("p50", "p95", "p99", "max"),
+        **part.service_ms(),
         error_ratio=_ratio(part.failed + part.not_sent, part.planned),
         stream=stream,
         recovered_s=recovered.recovered_s,
@@ -220,9 +228,7 @@ def _windows(rows: RequestColumns, zero_s: float, until_s: float) -> Iterator[Wi
             planned=part.planned,
             failed=part.failed,
             not_sent=part.not_sent,
-            latency_p50_ms=quantile_ms(part.latency, 0.5),
-            latency_p99_ms=quantile_ms(part.latency, 0.99),
-            latency_max_ms=quantile_ms(part.latency, 1.0),
+            **part.latency_ms("p50", "p99", "max"),
         )
 
 
@@ -243,12 +249,8 @@ def _name_report(part: _Rows, stream: StreamReport | None) -> NameReport:
         sent=part.sent,
         failed=part.failed,
         not_sent=part.not_sent,
-        latency_p50_ms=quantile_ms(part.latency, 0.5),
-        latency_p95_ms=quantile_ms(part.latency, 0.95),
-        latency_p99_ms=quantile_ms(part.latency, 0.99),
-        latency_max_ms=quantile_ms(part.latency, 1.0),
-        service_p50_ms=quantile_ms(part.service, 0.5),
-        service_p99_ms=quantile_ms(part.service, 0.99),
+        **part.latency_ms("p50", "p95", "p99", "max"),
+        **part.service_ms(),
         stream=stream,
     )
 

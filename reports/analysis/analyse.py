@@ -100,7 +100,7 @@ def _watched_s(run: RecordedRun) -> float:
 
 
 def _measured_steps(info: RunInfo, watched_s: float) -> tuple[LoadStep, ...]:
-    """Steps that were reached, holds cut where recording ended, edges where they really were."""
+    """Steps that were reached: holds cut at the end of recording, edges at their actual times."""
     moved = {edge.planned_s: edge.actual_s for edge in info.edges}
     reached_s = watched_s if info.status == "complete" else min(watched_s, _load_s(info, watched_s))
     steps: list[LoadStep] = []

@@ -1,4 +1,4 @@
-"""What one replica serves within a limit on latency: which loads to try, and what came of it.
+"""Capacity of one replica within a limit on latency: the loads to try, and the result.
 
 Capacity demand (docs/metrics.md#elasticity) divides the offered load by this rate.
 """
@@ -48,7 +48,7 @@ def hold_for(load: StageLoad, slo: Slo, least_s: float) -> float:
 def judge_stage(
     load: StageLoad, hold_s: float, report: Report, rows: RequestColumns, slo: Slo, record: str
 ) -> CalibrationStage:
-    """Whether one replica kept the limit under `load`.
+    """Judge if one replica kept the limit under `load`.
 
     `rows` are those that `report`'s figures are of, without its warm-up. Requests that failed or
     were not sent count as beyond the limit.
@@ -79,7 +79,7 @@ def _share(those: NDArray[np.bool_], planned: int) -> float:
 def _verdict(
     report: Report, rows: RequestColumns, within_ratio: float, slo: Slo
 ) -> tuple[bool | None, str | None]:
-    """Whether the limit was kept, None where nobody can say; and why, where it was not requests."""
+    """Return if the limit was kept, None if unknown; and the reason, if it was not the requests."""
     if (reason := _unusable(report)) is not None:
         return None, reason
     lost = [key for key, one in report.deployments.items() if one.replicas.min == 0]
@@ -98,7 +98,7 @@ def _verdict(
 
 
 def _unusable(report: Report) -> str | None:
-    """Why a run says nothing of one replica; None where it does."""
+    """Reason why a run says nothing about one replica; None if it does."""
     if report.run.status != "complete":
         return f"{report.run.status}: {report.run.reason or 'no reason recorded'}"
     if not report.load.planned:
@@ -112,7 +112,7 @@ def _unusable(report: Report) -> str | None:
 
 
 def next_load(stages: Sequence[CalibrationStage]) -> StageLoad | None:
-    """The load to try after `stages`; None where the search is over.
+    """Return the load to try after `stages`; None if the search is over.
 
     First one request at a time; then the rate that this made, doubled while the limit is kept and
     halved while it is not; then the geometric mean of the highest that was kept and the lowest above
@@ -158,7 +158,7 @@ def _bounds(stages: Sequence[CalibrationStage]) -> tuple[float | None, float | N
 def calibration_of(
     slo: Slo, deployments: Sequence[str], stages: Sequence[CalibrationStage]
 ) -> Calibration:
-    """What `stages`, so far, have found."""
+    """Result of `stages` so far."""
     kept, exceeded = _bounds(stages)
     complete = bool(stages) and stages[-1].kept is not None and next_load(stages) is None
     return Calibration(
@@ -179,7 +179,7 @@ def _why_open(
     *,
     complete: bool,
 ) -> str | None:
-    """Why there are not both bounds, close to each other; None where there are."""
+    """Why there are not both bounds, close to each other; None if there are."""
     if not complete:
         last = stages[-1] if stages else None
         return last.reason if last is not None and last.kept is None else "the search was ended"

@@ -6,7 +6,7 @@ import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.weigh import diagnose, failure_report
-from reports.analysis.elasticity.of_run import Following, following
+from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
 from reports.analysis.lag.policy import policy_of
@@ -76,10 +76,10 @@ def analyse_deployment(
         start=fastest_start(timeline.replicas),
         loop_s=loop_interval(run.polls),
     )
-    until_s = timeline.looks[-1].received_s if timeline.looks else 0.0
+    until_s = timeline.polls[-1].received_s if timeline.polls else 0.0
     subject = _Subject(run, key, setup, until_s)
     parts = [_parts(subject, step) for step in steps]
-    followed = following(run, steps, timeline, setup.policy, setup.concurrency)
+    followed = elasticity_parts(run, steps, timeline, setup.policy, setup.concurrency)
     reports = tuple(
         _step_report(subject, one, response, recovered.get(one.facts.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)
@@ -158,13 +158,13 @@ def _step_report(
 
 
 def _report(
-    subject: _Subject, reports: tuple[StepReport, ...], followed: Following
+    subject: _Subject, reports: tuple[StepReport, ...], followed: ElasticityParts
 ) -> DeploymentReport:
     warmup_s = subject.run.info.warmup_s
     counted = [report for report in reports if report.total_s and report.at_s >= warmup_s]
     up = [report for report in counted if report.direction == "up"]
     down = [report for report in counted if report.direction == "down"]
-    running = [look.running for look in subject.setup.timeline.looks]
+    running = [poll.running for poll in subject.setup.timeline.polls]
     described = subject.run.info.target.deployments.get(subject.key)
     return DeploymentReport(
         autoscaling=described.autoscaling if described else None,
@@ -215,7 +215,7 @@ def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
 
 
 def _excess_spans(steps: Sequence[StepReport]) -> list[Span]:
-    """What each measured total exceeds its floor by, as uncertain as the total."""
+    """Excess of each measured total over its floor, as uncertain as the total."""
     return [
         Span(step.excess_s, total.lo - step.floor_s, total.upper - step.floor_s)
         for step in steps

@@ -1,4 +1,4 @@
-"""Whether a run can be trusted (docs/metrics.md#latency), and what a reader should be warned of."""
+"""Validity of a run (docs/metrics.md#latency), and warnings to its reader."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -22,7 +22,7 @@ _BUDGET_TOLERANCE = 1.2
 
 
 def probe_report(run: RecordedRun, watched_s: float) -> ProbeReport:
-    """How well the replicas were watched over `watched_s` seconds from the plan's start."""
+    """Quality of the polling over `watched_s` seconds from the plan's start."""
     round_trips = [poll.received_s - poll.sent_s for poll in run.polls]
     sent = [poll.sent_s for poll in run.polls]
     info, clock = run.info.probe, run.info.clock
@@ -51,7 +51,7 @@ def _blind_s(polls: Sequence[Poll], gaps: Sequence[Gap], from_s: float, to_s: fl
 
 
 class Problem(NamedTuple):
-    """Why a run is invalid, and through whom; None where that is not known, or neither."""
+    """Why a run is invalid, and through whom; None if that is not known, or neither."""
 
     text: str
     through: InvalidThrough | None = None
@@ -100,7 +100,7 @@ def _why(gaps: Sequence[Gap]) -> str:
 
 
 def invalid_through(problems: Sequence[Problem]) -> InvalidThrough | None:
-    """Whose doing it is that a run is invalid: the target's only where every problem is."""
+    """Side that makes a run invalid: the target only if every problem is the target's."""
     found = {problem.through for problem in problems}
     if "load" in found:
         return "load"
@@ -123,7 +123,7 @@ def warnings(
     load: LoadReport,
     timelines: Mapping[str, Timeline],
 ) -> list[str]:
-    """What a reader of the report should know, in plain words."""
+    """Sentences that a reader of the report should know."""
     zero_s = run.info.zero_s
     found = [_try_warning(number, one) for number, one in enumerate(run.info.tries, start=1)]
     found += [*run.info.warnings, *run.problems]

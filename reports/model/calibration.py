@@ -17,7 +17,7 @@ class CalibrationStage(msgspec.Struct, frozen=True):
 
     `within_ratio` is the share of planned requests that were answered well within the limit,
     counted from their intended start. `latency_ms` is the limit's quantile of those that were sent.
-    `kept` is None where the stage says nothing, for `reason`.
+    `kept` is None if the stage says nothing, for `reason`.
     """
 
     load: StageLoad
@@ -34,9 +34,9 @@ class CalibrationStage(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """What was found: the limit was kept at `capacity_rps`, and no longer at `exceeded_rps`.
+    """Result of a calibration: the limit was kept at `capacity_rps`, and no longer at `exceeded_rps`.
 
-    `reason` says why either is None; `complete` is false where the search ended early.
+    `reason` says why either is None; `complete` is false if the search ended early.
     """
 
     slo: str

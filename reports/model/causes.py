@@ -1,4 +1,4 @@
-"""What made a step late, or requests fail: causes, and the evidence that each rests on."""
+"""Causes of late steps and failed requests, and the evidence that each rests on."""
 
 from typing import Literal
 
@@ -31,8 +31,8 @@ class Finding(msgspec.Struct, frozen=True):
     """A cause that the evidence supports, the time it explains, and what to do about it.
 
     `seconds` of the time from `from_s` to `to_s`, which count from the plan's start, are its doing;
-    None where it made nothing late. `tell_apart` is set where another cause fits the same facts: how
-    to find out which it was.
+    None if it made nothing late. `tell_apart` is set if another cause fits the same facts, and says
+    how to find out which it was.
     """
 
     cause: Cause
@@ -47,7 +47,7 @@ class Finding(msgspec.Struct, frozen=True):
 class FailureReport(msgspec.Struct, frozen=True):
     """Failed requests of one load step, and why; `errors` counts them by kind.
 
-    `first_s` and `last_s` count from the plan's start. `cause` is None where `findings` name none,
+    `first_s` and `last_s` count from the plan's start. `cause` is None if `findings` name none,
     or several that fit. `notes` say what some of the kinds mean by themselves.
     """
 
@@ -62,9 +62,9 @@ class FailureReport(msgspec.Struct, frozen=True):
 
 
 class EvidenceReport(msgspec.Struct, frozen=True):
-    """What the cluster's logs gave. `node_error_s` bounds each node's clock against ours.
+    """Evidence from the cluster's logs. `node_error_s` bounds the error of each node's clock.
 
-    `reason` says why exact moments are missing, None where nothing is.
+    `reason` says why exact moments are missing, None if none are.
     """
 
     log_lines: int = 0

@@ -1,4 +1,4 @@
-"""How well the replicas followed the demand, the response to a step, and flapping: as reported."""
+"""Elasticity, the response to a step, and flapping, as reported."""
 
 from typing import Literal
 
@@ -37,7 +37,7 @@ class ElasticityReport(msgspec.Struct, frozen=True):
 
 
 class ResponseReport(msgspec.Struct, frozen=True):
-    """How RUNNING replicas answered the step from `demand_before` to `demand_after`.
+    """Response of RUNNING replicas to the step from `demand_before` to `demand_after`.
 
     `dead_time_s` is until the first change towards it, `rise_s` from there until it is reached,
     `settling_s` until they stay within max(0.5 replica, 5 % of the step) of it. What is longer than
@@ -65,7 +65,7 @@ class FlappingReport(msgspec.Struct, frozen=True):
     """RUNNING replicas that turn back within the hold of one load step, over all of the load.
 
     `excess_variation` is what they changed by beyond what they changed in all, in replicas.
-    `period_s` and `size_replicas` are those of the oscillation, None where none was whole.
+    `period_s` and `size_replicas` are those of the oscillation, None if none was whole.
     """
 
     direction_reversals: int | None = None

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Instant(msgspec.Struct, frozen=True):
-    """A moment in `(lo_s, hi_s]`; a point where both are equal.
+    """A moment in `(lo_s, hi_s]`; a point if both are equal.
 
     `clock` names the clock that it was read from, empty for the load generator's own. That clock
     may be off by `skew_s`, the same for all its moments, so that it cancels between two of them.
@@ -25,12 +25,12 @@ class Instant(msgspec.Struct, frozen=True):
         return (self.lo_s + self.hi_s) / 2
 
     def not_before(self, floor_s: float) -> "Instant":
-        """The same moment, counted as `floor_s` where it was earlier."""
+        """The same moment, counted as `floor_s` if it was earlier."""
         lo_s, hi_s = max(self.lo_s, floor_s), max(self.hi_s, floor_s)
         return Instant(lo_s, hi_s, self.clock, self.skew_s)
 
     def not_after(self, ceiling_s: float) -> "Instant":
-        """The same moment, counted as `ceiling_s` where it was later."""
+        """The same moment, counted as `ceiling_s` if it was later."""
         lo_s, hi_s = min(self.lo_s, ceiling_s), min(self.hi_s, ceiling_s)
         return Instant(lo_s, hi_s, self.clock, self.skew_s)
 
@@ -95,7 +95,7 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def upper(self) -> float:
-        """`hi`, infinite where it is censored."""
+        """`hi`, infinite if it is censored."""
         return math.inf if self.hi is None else self.hi
 
 

@@ -107,7 +107,7 @@ class LoadWorkerReport(msgspec.Struct, frozen=True):
 
     `offset_s` is its clock minus the leader's, right to within `error_s` and `drift_s`. Times of
     its loss are seconds after the plan's start; `lost_arrivals` are planned requests that it left
-    no row of, None where they were not counted.
+    no row of, None if they were not counted.
     """
 
     index: int

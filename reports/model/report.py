@@ -1,4 +1,4 @@
-"""What an analysis yields: `report.json` (schema_version 1; may grow, names stay).
+"""Result of an analysis: `report.json` (schema_version 1; may grow, names stay).
 
 "Not measured" is null with a reason: the step's `reason`, a phase's `reason`, or `not_measured`.
 """
@@ -19,7 +19,7 @@ GateVerdict = Literal["pass", "fail", "inconclusive"]
 
 
 class ProbeReport(msgspec.Struct, frozen=True):
-    """How well the replicas were watched. `observer_share` is a ratio of the controller's time."""
+    """Quality of the polling. `observer_share` is a ratio of the controller's time."""
 
     polls: int
     gaps: int
@@ -36,7 +36,7 @@ class ProbeReport(msgspec.Struct, frozen=True):
 class GateResult(msgspec.Struct, frozen=True):
     """A gate, judged.
 
-    `deployment` and `figure` say which decided it, where several were looked at.
+    `deployment` and `figure` say which metric decided it, if the gate is on several.
     """
 
     expr: str
@@ -50,7 +50,7 @@ class GateResult(msgspec.Struct, frozen=True):
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """What was run. `duration_s` is the watched time, the load's `load_s` among it."""
+    """Summary of the run. `duration_s` is the watched time, which includes the load's `load_s`."""
 
     name: str
     status: RunStatus
@@ -73,8 +73,8 @@ class RunSummary(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """`report.json`.
 
-    `invalid_through` says whose doing an invalid run is; None for a valid one, and where it is
-    neither's alone. `lint` is what is wrong with the configuration.
+    `invalid_through` is the side that made the run invalid; None for a valid run, and if it is
+    neither side alone. `lint` is what is wrong with the configuration.
     """
 
     schema_version: int

@@ -13,7 +13,7 @@ from scalelag.plan.stages import Direction, Unit
 
 
 class FloorReport(msgspec.Struct, frozen=True):
-    """What the configuration makes unavoidable, in parts that add up to the floor, in seconds.
+    """Lag that the configuration makes unavoidable, in parts that add up to the floor, in seconds.
 
     `replica_s` is the fastest start-up seen in the run on the way up, and the shortest drain on the
     way down. `worst_s` is the longest that it can take without any fault.
@@ -32,7 +32,7 @@ class FloorReport(msgspec.Struct, frozen=True):
 
     @property
     def configured_s(self) -> float:
-        """What of it is the autoscaler's configuration."""
+        """Part of it that the autoscaler's configuration causes."""
         return self.detect_s + self.delay_s + self.loop_s
 
 
@@ -80,7 +80,7 @@ class Phase(msgspec.Struct, frozen=True):
 
     Phases that are `part_of` the total add up to it, with what is unattributed; `detect` and
     `delay` are what `decide` consists of, and `route` comes after the total. `restart` stands
-    only where replicas failed to start: from the first of them to the one that replaced it.
+    only if replicas failed to start: from the first of them to the one that replaced it.
     """
 
     name: PhaseName
@@ -100,9 +100,9 @@ def measured_phase(phases: Sequence[Phase], name: PhaseName) -> Phase | None:
 class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
-    `cause` is None where nothing made it late, or where `findings` name several that fit; its
+    `cause` is None if nothing made it late, or if several `findings` fit; its
     evidence is repeated in `evidence`. `recovered_s` is that of all requests of the step: when
-    latency was back in its band, None for `recovered_reason`, censored where it was not.
+    latency was back in its band, None for `recovered_reason`, censored if it was not.
     """
 
     index: int
@@ -167,7 +167,7 @@ class ScaleDown(msgspec.Struct, frozen=True):
 
 
 class Replicas(msgspec.Struct, frozen=True):
-    """RUNNING replicas as polled; None where no poll was answered."""
+    """RUNNING replicas as polled; None if no poll was answered."""
 
     min: int | None = None
     max: int | None = None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reports.analysis.diagnosis.weigh import diagnose, failure_report, leading, step_findings
-from reports.analysis.lag.timeline import Look
+from reports.analysis.lag.timeline import ReplicaPoll
 from reports.model.causes import Evidence, Finding
 from reports.model.steps import Phase
 from scalelag.record.rows import ProxyChange, StatusChange
@@ -22,6 +22,7 @@ from tests.support.built.step_facts import (
     polls,
     requests,
     snapshot,
+    timeline,
 )
 
 LATE = {"total_s": 12.0}
@@ -175,12 +176,14 @@ def test_a_step_whose_decision_never_came_has_a_cause_where_more_was_wanted():
 
 def lost_again(for_s):
     """All 3 replicas run by 1014 s, and 2 of them from 1020 s on, for so long."""
-    looks = [
-        Look(at_s, at_s + 0.01, 2 if 1020 <= at_s <= 1020 + for_s else 3, 3, 3)
+    seen = [
+        ReplicaPoll(at_s, at_s + 0.01, 2 if 1020 <= at_s <= 1020 + for_s else 3, 3, 3)
         for at_s in (1014.0 + i * 0.5 for i in range(50))
     ]
     return facts(
-        looks=(Look(1009.0, 1009.01, 1, 1, 1), *looks),
+        timeline=msgspec.structs.replace(
+            timeline(), polls=(ReplicaPoll(1009.0, 1009.01, 1, 1, 1), *seen)
+        ),
         events=(
             event("health_check_timed_out", 1017.0, "r1"),
             event("unhealthy_stopped", 1020.0, "r1"),

@@ -11,7 +11,7 @@ from reports.analysis.diagnosis.replica_rules import (
     SLOW_INIT,
 )
 from reports.analysis.diagnosis.rule import finding_of
-from reports.analysis.lag.timeline import Look, Timeline
+from reports.analysis.lag.timeline import ReplicaPoll, Timeline
 from reports.model.intervals import longer_than
 from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.record.rows import ControllerRestart, Gap, ProxyChange, StatusChange
@@ -31,6 +31,7 @@ from tests.support.built.step_facts import (
     polls,
     requests,
     snapshot,
+    timeline,
 )
 
 ALL_RULES = (NETWORK, RESOURCES, STATE_SYNC, HEALTH_CHECK, SLOW_INIT, BOUNDS)
@@ -395,9 +396,11 @@ def test_a_silence_of_replicas_that_fail_their_checks_too_is_theirs():
 
 
 def test_a_silence_with_all_replicas_that_there_may_be_is_not_proven():
-    full = (Look(1009.0, 1009.01, 1, 1, 4), Look(1039.0, 1039.01, 4, 4, 4))
+    full = (ReplicaPoll(1009.0, 1009.01, 1, 1, 4), ReplicaPoll(1039.0, 1039.01, 4, 4, 4))
 
-    assert finding_of(NETWORK, silent(looks=full)).tell_apart
+    assert finding_of(
+        NETWORK, silent(timeline=msgspec.structs.replace(timeline(), polls=full))
+    ).tell_apart
 
 
 # bounds

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reports.analysis.lag.policy import policy_of
-from reports.analysis.lag.timeline import Look, Timeline
+from reports.analysis.lag.timeline import ReplicaPoll, Timeline
 from reports.analysis.lint.run import Usage, lint_run, slowest_service_s, usage_of
 from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
@@ -74,12 +74,12 @@ LOAD = stream([(2, 0, 20), (8, 20, 50), (2, 50, 80)])
 
 def watched(*changes: tuple[float, int], until_s: float = 100.0) -> Timeline:
     """A look every half second; `changes` are (from when on, RUNNING)."""
-    looks: list[Look] = []
+    looks: list[ReplicaPoll] = []
     for half in range(round(2 * until_s) + 1):
         t_s = half / 2
         running = next(n for from_s, n in reversed(changes) if from_s <= t_s)
-        looks.append(Look(ZERO_S + t_s - 0.01, ZERO_S + t_s, running, running, None))
-    return Timeline(looks=tuple(looks), decisions=(), replicas=())
+        looks.append(ReplicaPoll(ZERO_S + t_s - 0.01, ZERO_S + t_s, running, running, None))
+    return Timeline(polls=tuple(looks), decisions=(), replicas=())
 
 
 def described(timeout_s: float | None = 20.0, **changed: object) -> DeploymentInfo:
@@ -222,7 +222,7 @@ def test_a_hold_at_the_same_load_goes_on_with_what_was_before():
 def test_nothing_watched_is_nothing_known():
     policy = policy_of(described())
     assert policy is not None
-    nothing = Timeline(looks=(), decisions=(), replicas=())
+    nothing = Timeline(polls=(), decisions=(), replicas=())
 
     assert usage_of(policy, nothing, LOAD, ZERO_S, STEPS) is None
     assert usage_of(policy, watched((0, 1)), LOAD, ZERO_S, ()) is None

@@ -42,7 +42,7 @@ def life(name: str, stopping_s: float | None, gone_s: float | None) -> ReplicaLi
 
 
 def timeline(*lives: ReplicaLife) -> Timeline:
-    return Timeline(looks=(), decisions=(), replicas=lives)
+    return Timeline(polls=(), decisions=(), replicas=lives)
 
 
 # --- while replicas were stopping -----------------------------------------------------------

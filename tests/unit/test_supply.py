@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from reports.analysis.elasticity.supply import Change, Supply, supply_of
-from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Window
 from scalelag.record.rows import Gap
 
 
-def look(at_s: float, running: int, recovering: int = 0) -> Look:
+def look(at_s: float, running: int, recovering: int = 0) -> ReplicaPoll:
     """A look asked for at `at_s` and answered 0.2 s later."""
-    return Look(at_s, at_s + 0.2, running, running + recovering, running, recovering)
+    return ReplicaPoll(at_s, at_s + 0.2, running, running + recovering, running, recovering)
 
 
 def life(name: str, running: float, stopping: float | None = None, skew_s: float = 0.0):
@@ -28,8 +28,10 @@ def life(name: str, running: float, stopping: float | None = None, skew_s: float
     )
 
 
-def supply(*looks: Look, lives: tuple[ReplicaLife, ...] = (), gaps: tuple[Gap, ...] = ()) -> Supply:
-    found = supply_of(Timeline(looks=looks, decisions=(), replicas=lives), gaps)
+def supply(
+    *polls: ReplicaPoll, lives: tuple[ReplicaLife, ...] = (), gaps: tuple[Gap, ...] = ()
+) -> Supply:
+    found = supply_of(Timeline(polls=polls, decisions=(), replicas=lives), gaps)
     assert found is not None
     return found
 

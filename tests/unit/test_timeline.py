@@ -137,7 +137,7 @@ def test_lives_are_told_apart_by_replica_and_deployment():
 
 
 def test_a_look_counts_running_and_listed_replicas():
-    (look,) = timeline(poll(1.0, 3, RUNNING=2, STARTING=1, STOPPING=4)).looks
+    (look,) = timeline(poll(1.0, 3, RUNNING=2, STARTING=1, STOPPING=4)).polls
 
     assert (look.sent_s, look.received_s) == (1.0, 1.1)
     assert (look.running, look.listed, look.target) == (2, 7, 3)
@@ -146,7 +146,7 @@ def test_a_look_counts_running_and_listed_replicas():
 def test_polls_that_do_not_show_the_deployment_are_no_looks():
     found = timeline(poll(1.0, 3, RUNNING=2), poll(2.0, 3, key="app/Other", RUNNING=9))
 
-    assert [look.sent_s for look in found.looks] == [1.0]
+    assert [look.sent_s for look in found.polls] == [1.0]
 
 
 def test_a_changed_target_is_a_decision_between_two_polls():
@@ -175,18 +175,18 @@ def test_a_gap_widens_the_interval_of_a_decision():
 @pytest.mark.parametrize(
     ("at_s", "sent_s"), [(0.0, 1.0), (1.05, 1.0), (2.05, 1.0), (2.1, 2.0), (99.0, 3.0)]
 )
-def test_the_look_before_a_moment_is_the_last_that_was_over(at_s: float, sent_s: float):
-    look = timeline(poll(1.0), poll(2.0), poll(3.0)).look_before(at_s)
+def test_the_poll_before_a_moment_is_the_last_that_was_over(at_s: float, sent_s: float):
+    look = timeline(poll(1.0), poll(2.0), poll(3.0)).poll_before(at_s)
 
     assert look is not None
     assert look.sent_s == sent_s
 
 
-def test_there_is_no_look_before_a_moment_where_there_is_none():
-    assert timeline().look_before(5.0) is None
+def test_there_is_no_poll_before_a_moment_where_there_is_none():
+    assert timeline().poll_before(5.0) is None
 
 
-def test_looks_within_a_hold_were_over_in_it():
-    found = timeline(poll(1.0), poll(2.0), poll(3.0), poll(4.0)).looks_within(1.1, 3.1)
+def test_polls_within_a_hold_were_over_in_it():
+    found = timeline(poll(1.0), poll(2.0), poll(3.0), poll(4.0)).polls_within(1.1, 3.1)
 
     assert [look.sent_s for look in found] == [2.0, 3.0]

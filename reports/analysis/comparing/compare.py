@@ -24,7 +24,7 @@ MIN_EFFECT = 1.10
 
 
 _Samples = Mapping[str, Mapping[str, float]]
-"""Of each figure what was measured, by the step or the run that it was measured in."""
+"""Measured values of each metric, by the step or the run that they were measured in."""
 
 
 def compare(
@@ -34,9 +34,9 @@ def compare(
     min_effect: float = MIN_EFFECT,
     differences: tuple[str, ...] = (),
 ) -> Comparison:
-    """Compare runs, by their names: one with one by their steps, at least four with four by runs.
+    """Compare runs, given by name: one with one by their steps, at least four with four by runs.
 
-    Larger is worse in all figures. Raises UsageError for other numbers of runs.
+    Larger is worse in all metrics. Raises UsageError for other numbers of runs.
     """
     if len(base) == len(candidate) == 1:
         form: Form = "steps of two runs"
@@ -69,19 +69,19 @@ def _figures(
     form: Form, base: _Samples, candidate: _Samples, min_effect: float
 ) -> tuple[ComparedFigure, ...]:
     found = [
-        _compared(form, name, base.get(name, {}), candidate.get(name, {}))
+        _compare_metric(form, name, base.get(name, {}), candidate.get(name, {}))
         for name in dict.fromkeys([*base, *candidate])
     ]
     tested = [figure for figure in found if figure.effect is not None]
     ps = [figure.effect.p for figure in tested if figure.effect is not None]
     if form == "runs":
-        # Only what is slower is an alarm: half of the two-sided p is the chance of that one.
+        # Only a slower candidate is an alarm: its chance is half of the two-sided p.
         ps = [max(p, one) for p, one in zip(ps, holm([p / 2 for p in ps]), strict=True)]
     adjusted = dict(zip((figure.figure for figure in tested), ps, strict=True))
-    return tuple(_judged(figure, adjusted.get(figure.figure), min_effect) for figure in found)
+    return tuple(_judge(figure, adjusted.get(figure.figure), min_effect) for figure in found)
 
 
-def _judged(figure: ComparedFigure, p: float | None, min_effect: float) -> ComparedFigure:
+def _judge(figure: ComparedFigure, p: float | None, min_effect: float) -> ComparedFigure:
     effect = figure.effect
     if effect is None or p is None:
         return figure
@@ -93,10 +93,10 @@ def _judged(figure: ComparedFigure, p: float | None, min_effect: float) -> Compa
     return msgspec.structs.replace(figure, verdict=verdict, p_adjusted=p)
 
 
-def _compared(
+def _compare_metric(
     form: Form, name: str, base: Mapping[str, float], candidate: Mapping[str, float]
 ) -> ComparedFigure:
-    # Named, and not left out: a build whose replicas never follow has no lag at all.
+    # Listed, not left out: a build whose replicas never follow has no lag at all.
     if not base or not candidate:
         missing = "candidate" if base else "base"
         return _untold(name, base, candidate, f"not measured in the {missing}")
@@ -139,7 +139,7 @@ def _untold(
 
 
 def _overall(figures: Sequence[ComparedFigure]) -> ComparedVerdict:
-    """The gravest of them; nothing is comparable where no figure is."""
+    """The gravest verdict of all; "not comparable" if no metric is comparable."""
     verdicts = {figure.verdict for figure in figures}
     order: tuple[ComparedVerdict, ...] = ("regression", "improvement", "no difference shown")
     for verdict in order:
@@ -149,7 +149,7 @@ def _overall(figures: Sequence[ComparedFigure]) -> ComparedVerdict:
 
 
 def _of_steps(report: Report) -> _Samples:
-    """Figures of each step, by its number and direction."""
+    """Metrics of each step, by its number and direction."""
     found: dict[str, dict[str, float]] = {}
     for name, step, value in _step_figures(report):
         found.setdefault(name, {})[step] = value
@@ -157,7 +157,7 @@ def _of_steps(report: Report) -> _Samples:
 
 
 def _of_runs(reports: Mapping[str, Report]) -> _Samples:
-    """The median of each figure over the steps of each run: steps of one run are not independent."""
+    """Median of each metric over the steps of each run: steps of one run are not independent."""
     found: dict[str, dict[str, float]] = {}
     for run, report in reports.items():
         for name, values in _of_steps(report).items():

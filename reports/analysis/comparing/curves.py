@@ -92,9 +92,9 @@ def _lines(runs: Sequence[Line], most: int) -> Lines:
 
 
 def median_line(lines: Sequence[Line], most: int = MOST_POINTS) -> Line:
-    """The median of `lines` at each moment, None where fewer than half of them are known.
+    """The median of `lines` at each moment, None if fewer than half of them are known.
 
-    It changes where any of them does, or where that would be too often, at `most` moments.
+    It changes where any of them does, or at `most` moments if that would be too often.
     """
     edges = np.unique([at_s for line in lines for at_s in (*line.times_s, line.end_s)])
     if edges.size > most + 1:

@@ -1,4 +1,4 @@
-"""How much more closely one build follows its demand than another (docs/metrics.md#elasticity)."""
+"""Elastic speedup of one build over another (docs/metrics.md#elasticity)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ FIGURES = ("theta_u_pct", "theta_o_pct", "tau_u_pct", "tau_o_pct")
 def elastic_speedups(
     base: Mapping[str, Report], candidate: Mapping[str, Report]
 ) -> tuple[ElasticSpeedup, ...]:
-    """One for each deployment that scales by itself in any of the runs, which stand by their names."""
+    """One elastic speedup for each deployment that scales by itself in any of the runs."""
     keys = {
         key: None
         for report in (*base.values(), *candidate.values())
@@ -51,10 +51,9 @@ def _speedup_of(
 
 
 def elastic_speedup(candidate: ElasticFigures, base: ElasticFigures) -> float | str:
-    """The fourth root of the product of the ratios of all four figures, base over candidate.
+    """Fourth root of the product of the ratios of all four metrics, base over candidate.
 
-    Where one of the candidate is 0, or each was measured against a demand of its own, the reason why
-    there is none.
+    A reason instead, if a metric of the candidate is 0 or the sides have different demands.
     """
     if (base.demand, base.capacity_rps) != (candidate.demand, candidate.capacity_rps):
         return "base and candidate were measured against different demands"
@@ -68,7 +67,7 @@ def elastic_speedup(candidate: ElasticFigures, base: ElasticFigures) -> float | 
 
 
 def elastic_figures(reports: Sequence[ElasticityReport]) -> ElasticFigures | str:
-    """The medians over `reports`, or why there are none."""
+    """Medians over `reports`, or the reason why there are none."""
     measured = [report for report in reports if report.theta_u_pct is not None]
     if not measured:
         return _why_not(reports)

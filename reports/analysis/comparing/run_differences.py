@@ -1,4 +1,4 @@
-"""What keeps two runs from being compared: other plans, other configurations."""
+"""Differences between runs that make them incomparable: plans, configurations."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -97,7 +97,7 @@ def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
 
 
 def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
-    """More room, or a replica that needs less."""
+    """Advice: more room, or a replica that needs less."""
     asked = " and ".join(f"{v:g} {k}" for k, v in facts.asked.items()) or "what it asks for"
     limit = facts.config("max_replicas_per_node", None)
     if limit and any(_PER_NODE in e.text for sign in signs for e in sign.shown):
@@ -119,10 +119,10 @@ def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
 
 
 def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
-    """It did not answer, or turned its loop far too seldom, for 2 s and more in all.
+    """The controller did not answer, or turned its loop far too seldom, for 2 s or more in all.
 
-    It counts where the step was late, or where a replica was starting meanwhile: no start comes to
-    its end without the controller, and the fastest of a run may have waited for it as well.
+    It counts if the step was late or a replica was starting meanwhile: no start ends without the
+    controller, and the fastest start of a run may have waited for it as well.
     """
     stood = [s for s in stalls(facts) if s.seconds >= _STALL_S]
     life = facts.critical()
@@ -138,7 +138,7 @@ def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
 
 
 def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
-    """It restarted; until it decides again nothing happens."""
+    """The controller restarted; nothing happens until it decides again."""
     for row in facts.run.restarts if facts.is_late else ():
         if facts.within(row.hi_s):
             later = [d.at.mid_s for d in facts.decisions(up=True) if d.at.mid_s >= row.lo_s]
@@ -147,7 +147,7 @@ def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
 
 
 def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
-    """A turn of its loop took three times as long as usual all along: some for every step."""
+    """A turn of the loop took three times as long as usual all the time, which delays every step."""
     loop_s, delay = facts.loop_s, facts.delay
     if facts.is_late and loop_s is not None and loop_s >= _SLOW_LOOP_S:
         text = f"a turn of the controller's loop took {loop_s:.2f} s all along; 0.1 s is usual"
@@ -165,7 +165,7 @@ def marked_late(facts: StepFacts) -> Iterator[Sign]:
 
 
 def controller_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
-    """Room for the controller, or its loop's setting back."""
+    """Advice: room for the controller, or the default setting of its loop."""
     if any(sign.seconds is not None for sign in signs):
         return (
             f"Put RAY_SERVE_CONTROL_LOOP_INTERVAL_S back from about {facts.loop_s or 0:.1f} to 0.1 if "
@@ -209,13 +209,13 @@ def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
         return
     if whole.events(*FAILED_CHECKS):
         return  # replicas that do not answer Serve either
-    look = facts.timeline.look_before(silence.from_s)
+    poll = facts.timeline.poll_before(silence.from_s)
     text = (
         f"no answer at all for {silence.seconds:.1f} s with {silence.unanswered} requests under "
         "way; those before were quick"
     )
     # Requests that wait within Serve make it decide for more replicas, if it may have them.
-    bounded = policy is None or look is None or (look.target or 0) >= policy.max_replicas
+    bounded = policy is None or poll is None or (poll.target or 0) >= policy.max_replicas
     noticed_s = facts.noticed_s + (policy.upscale_delay_s if policy else 0.0)
     decided = any(silence.from_s < d.at.mid_s < silence.to_s for d in whole.decisions(up=True))
     doubt = "Serve's access logs show whether the requests arrived: then the replicas hung"
@@ -241,7 +241,7 @@ def _unheard(
 
 
 def network_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
-    """Where to look."""
+    """Advice on the place to look."""
     nodes = sorted({e.node[:8] for sign in signs for e in sign.shown if e.node})
     if nodes:
         return (

@@ -1,4 +1,4 @@
-"""Everything that a diagnosis of one step looks at, gathered once from all rows of a run."""
+"""Facts about one step, gathered once from all rows of a run: the input of a diagnosis."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ from scalelag.record.run_info import DeploymentInfo
 _MATCH = 0.01
 _FOREVER_S = float("inf")
 WANTS_MORE = 1.1
-"""More than so many times what replicas are meant for wants more: open requests swing."""
+"""Open requests swing: only above this multiple of the target are more replicas wanted."""
 
 FAILED_CHECKS: tuple[LogKind, ...] = ("health_check_failed", "health_check_timed_out")
 """Lines on single checks; Serve gives a replica up after 3 in a row."""
@@ -37,7 +37,7 @@ class Wait(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """How long it waited, or had waited when looked at."""
+        """Seconds that it waited so far."""
         return self.to_s - self.from_s
 
 
@@ -46,7 +46,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     `begun_s`, `ended_s` (of its hold) and `until_s` are Unix seconds on the load generator's clock,
     as is all in `run`. `ongoing` is the mean number of open requests in the last quarter of the hold,
-    `ongoing_earlier` in the quarter before; None where requests cannot be told from those of other
+    `ongoing_earlier` in the quarter before; None if requests cannot be told from those of other
     deployments.
     """
 
@@ -68,40 +68,40 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def answered_s(self) -> float:
-        """When the step was answered for good; the end of its hold where it was not."""
+        """Moment at which the step was answered for good, or the end of its hold."""
         total = self.lag.total_s
         if total is None or total.value is None:
             return self.ended_s
         return max(self.begun_s + total.value, self._lost_again_until_s())
 
     def _lost_again_until_s(self) -> float:
-        """Until when replicas were missing again, for 1 s and more, that the step had got already.
+        """End of a loss, for 1 s or more, of replicas that the step had reached already.
 
-        The step's own begin where none were.
+        The beginning of the step if none was lost.
         """
         settled, total = self.lag.target_after, self.lag.total_s
         if self.step.direction != "up" or settled is None or total is None or total.value is None:
             return self.begun_s
-        after = self.timeline.looks_within(self.begun_s + total.value, self.ended_s)
-        short = [look.received_s for look in after if look.running < settled]
+        after = self.timeline.polls_within(self.begun_s + total.value, self.ended_s)
+        short = [poll.received_s for poll in after if poll.running < settled]
         lost_again = bool(short) and short[-1] - short[0] >= _LOST_S
         return short[-1] if lost_again else self.begun_s
 
     @property
     def by_s(self) -> float:
-        """The end of what is looked at."""
+        """End of the time that is looked at."""
         return min(self.until_s, self.ended_s)
 
     @property
     def lag_s(self) -> float:
-        """How long it took, or the hold where it was not over by its end."""
+        """Seconds until it was answered, or of its hold."""
         return self.answered_s - self.begun_s
 
     @property
     def is_late(self) -> bool:
-        """Whether it took longer than the configuration explains, or did not stay at its end.
+        """Whether it took longer than the configuration explains, or replicas were lost again.
 
-        A step without a new replica is late where more were wanted at the end of its hold.
+        A step without a new replica is late if more were wanted at the end of its hold.
         """
         total = self.lag.total_s
         if total is None:
@@ -112,10 +112,10 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def late_s(self) -> float | None:
-        """By how much it surely took longer than the configuration explains; None: not known.
+        """Seconds that it certainly took longer than the configuration explains; None if unknown.
 
-        A mean that rises with the load may lead to several decisions: the last of them comes within
-        a look-back more. A slow loop is no part of the configuration; the floor has it as it is.
+        A mean that rises with the load may lead to several decisions. The last of them comes up to
+        one look-back later. A slow loop is not configuration, but the floor includes it.
         """
         total, floor = self.lag.total_s, self.floor
         if total is None or floor is None or self.policy is None:
@@ -142,13 +142,13 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def wants_more(self) -> bool:
-        """Whether that is more than were RUNNING."""
+        """Whether more replicas were wanted than were RUNNING."""
         running, wanted = self.lag.replicas_after, self.wanted
         return running is not None and wanted is not None and wanted > running * WANTS_MORE
 
     @property
     def noticed_s(self) -> float:
-        """How long it may take until the autoscaler knows that it wants other replicas."""
+        """Longest time, in seconds, until the autoscaler knows that it wants other replicas."""
         policy = self.policy
         if policy is None:
             return _FOREVER_S
@@ -157,7 +157,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def asked(self) -> dict[str, float]:
-        """Resources that one replica asks for; empty where that is not known."""
+        """Resources that one replica asks for; empty if unknown."""
         return (self.info.required_resources if self.info else None) or {}
 
     def until(self, at_s: float) -> "StepFacts":
@@ -182,7 +182,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         return default if value is None else value
 
     def now(self, name: str) -> str:
-        """` from 2`, for a setting of the autoscaling policy; empty where it is not known."""
+        """` from 2`, for a setting of the autoscaling policy; empty if unknown."""
         value = getattr(self.policy, name, None)
         return "" if value is None else f" from {value:g}"
 
@@ -232,9 +232,9 @@ class StepFacts(msgspec.Struct, frozen=True):
         return Wait(life, from_s, to_s, over=ended is not None and ended.mid_s <= self.by_s)
 
     def snapshots(self, from_s: float, to_s: float) -> list[tuple[ClusterSnapshot, float]]:
-        """What the cluster's status said between two moments, and until when each said so.
+        """Snapshots of the cluster's status between two moments, each with its end.
 
-        A look that shows nothing new is not written: a snapshot holds until the next one.
+        A poll that shows nothing new is not recorded: a snapshot holds until the next one.
         """
         rows = self.run.snapshots
         ends = [*(row.received_s for row in rows[1:]), _FOREVER_S]
@@ -245,7 +245,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         ]
 
     def is_ours(self, demand: str) -> bool:
-        """Whether a pending demand is what one replica of this deployment asks for."""
+        """Whether a pending demand is that of one replica of this deployment."""
         asked = demand_resources(demand)
         return bool(self.asked) and all(
             abs(asked.get(name, 0.0) - amount) < _MATCH for name, amount in self.asked.items()

@@ -1,4 +1,4 @@
-"""Requests of a step that failed, and whether it was their way that failed them."""
+"""Failed requests of a step, and signs that the network failed them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +26,12 @@ _NORMAL = 0.5
 
 
 def sent(facts: StepFacts) -> int:
-    """How many requests were sent."""
+    """Number of requests that were sent."""
     rows, chosen = _rows(facts)
     return int(np.count_nonzero(~rows.not_sent[chosen]))
 
 
-class Failed(msgspec.Struct, frozen=True):
+class FailedRequests(msgspec.Struct, frozen=True):
     """Failed requests by kind: from when the first was sent until the last had failed, Unix seconds."""
 
     kinds: dict[str, int]
@@ -40,19 +40,19 @@ class Failed(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many."""
+        """Number of failed requests."""
         return sum(self.kinds.values())
 
 
-def failures(facts: StepFacts) -> Failed | None:
-    """All requests that were sent and failed; None without any."""
+def failures(facts: StepFacts) -> FailedRequests | None:
+    """All requests that were sent and failed; None if there are none."""
     return _failed(facts, lambda _kind: True)
 
 
-def connection_failures(facts: StepFacts) -> Failed | None:
-    """Those that failed for want of a connection; None without any.
+def connection_failures(facts: StepFacts) -> FailedRequests | None:
+    """Requests that failed for want of a connection; None if there are none.
 
-    An answer that a server breaks off, as when a replica dies, is none of them.
+    An answer that a server breaks off, as when a replica dies, does not count.
     """
     rows, chosen = _rows(facts)
     begun = _is_any(rows, rows.error[chosen], [CONNECTION_CLOSED]) & (rows.status[chosen] > 0)
@@ -61,7 +61,7 @@ def connection_failures(facts: StepFacts) -> Failed | None:
 
 def _failed(
     facts: StepFacts, wanted: Callable[[str], bool], but: NDArray[np.bool_] | None = None
-) -> Failed | None:
+) -> FailedRequests | None:
     rows, chosen = _rows(facts)
     codes = rows.error[chosen]
     kinds = [kind for kind in rows.errors if wanted(kind)]
@@ -72,7 +72,7 @@ def _failed(
         return None
     counts = Counter(rows.errors[code] for code in codes[failed].tolist())
     intended_s = rows.intended_s[chosen][failed]
-    return Failed(
+    return FailedRequests(
         kinds=dict(counts.most_common()),
         from_s=float(intended_s.min()),
         to_s=float((intended_s + rows.latency_s[chosen][failed]).max()),
@@ -80,7 +80,7 @@ def _failed(
 
 
 def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]:
-    """What failures of some kinds mean by themselves, whatever else was going on."""
+    """Notes on kinds of failures that have a meaning of their own."""
     turned_away = kinds.get(BACK_PRESSURE, 0)
     wrong = sum(number for kind, number in kinds.items() if is_wrong_answer(kind))
     notes: list[str] = []
@@ -125,7 +125,7 @@ class Silence(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """How long."""
+        """Its length in seconds."""
         return self.to_s - self.from_s
 
 

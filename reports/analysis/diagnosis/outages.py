@@ -1,4 +1,4 @@
-"""When the Serve controller stood still, and which nodes dropped out, during a step."""
+"""Stalls of the Serve controller, and nodes that dropped out, during a step."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,17 +30,17 @@ class Stall(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """How long."""
+        """Its length in seconds."""
         return self.to_s - self.from_s
 
     @property
     def window(self) -> Window:
-        """Its time."""
+        """Its window of time."""
         return Window(self.from_s, self.to_s)
 
 
 def stalls(facts: StepFacts) -> list[Stall]:
-    """When the controller did not answer, or had under a quarter of its turns, by time."""
+    """Stalls in order of time: no answer, or under a quarter of the usual turns."""
     silent = [*_late_answers(facts), *_gaps(facts)]
     unanswered = [stall.window for stall in silent]
     slow = [s for s in _slow_turns(facts) if covered_s(s.window, unanswered) < s.seconds / 2]
@@ -114,12 +114,12 @@ class MarkWait(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """How long."""
+        """Its length in seconds."""
         return self.to_s - self.from_s
 
 
 def mark_wait(facts: StepFacts) -> MarkWait | None:
-    """What the critical replica waited for after it had initialised; None for less than 1.5 s."""
+    """Wait of the critical replica after it had initialised; None for less than 1.5 s."""
     life = facts.critical()
     if life is None or life.initialized is None or life.initialized.mid_s >= facts.by_s:
         return None
@@ -192,7 +192,7 @@ def _replicas_given_up(facts: StepFacts) -> dict[str, Evidence]:
 
 
 def _fewer_nodes(facts: StepFacts) -> Evidence | None:
-    """What Ray's cluster status said when it counted fewer nodes than before."""
+    """Evidence that Ray's cluster status counted fewer nodes than before."""
     for earlier, later in pairwise(facts.run.snapshots):
         had, has = sum(earlier.active.values()), sum(later.active.values())
         if has < had and facts.within(later.received_s):

@@ -70,13 +70,13 @@ def not_ready(facts: StepFacts) -> Iterator[Sign]:
 
 
 def reconfigured_long(facts: StepFacts) -> Iterator[Sign]:
-    """The same, where no check was seen to fail."""
+    """The same, if no check was seen to fail."""
     if not facts.events(*FAILED_CHECKS):
         yield from not_ready(facts)
 
 
 def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
-    """What is raised must be mended; a slow check can be waited for."""
+    """Advice: mend the exception that is raised, or wait longer for a slow check."""
     if all("before RUNNING" in shown.text for sign in signs for shown in sign.shown):
         return (
             "Mend what the constructor, reconfigure or first check_health raises: Serve tries again "
@@ -119,7 +119,7 @@ def initialised_long(facts: StepFacts) -> Iterator[Sign]:
 
 
 def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
-    """A quicker constructor, or replicas in reserve."""
+    """Advice: a quicker constructor, or replicas in reserve."""
     needed = f" to {facts.lag.target_after}" if facts.lag.target_after else ""
     return (
         "Make __init__ and reconfigure quicker (weights on local disk, lazy imports), or keep "
@@ -148,7 +148,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _is_worked_off(facts: StepFacts) -> bool:
-    """Whether what is open shrinks so fast that it is a backlog, which will be gone soon."""
+    """Whether the open requests shrink so fast that they are a backlog, which will be gone soon."""
     policy, running, earlier = facts.policy, facts.lag.replicas_after, facts.ongoing_earlier
     if facts.ongoing is None or policy is None or running is None or earlier is None:
         return False
@@ -156,7 +156,7 @@ def _is_worked_off(facts: StepFacts) -> bool:
 
 
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
-    """A higher bound."""
+    """Advice: a higher bound."""
     wanted = f" towards {facts.demand}" if facts.demand else ""
     return (
         f"Raise max_replicas{facts.now('max_replicas')}{wanted} (what piles up is counted too: fewer "
@@ -190,7 +190,7 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _configured_s(floor: FloorReport) -> float:
-    """What of a floor is settings: a slow loop is none."""
+    """Part of a floor that settings cause: a slow loop is not one."""
     return floor.detect_s + floor.delay_s + min(floor.loop_s, 3 * DEFAULT_LOOP_S)
 
 
@@ -231,7 +231,7 @@ def _delay(facts: StepFacts, policy: Policy) -> tuple[str, float]:
 
 
 def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
-    """The setting that makes it long."""
+    """Advice: the setting that makes the step long."""
     if facts.policy is None:
         return ""
     name, delay_s = _delay(facts, facts.policy)

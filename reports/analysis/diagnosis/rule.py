@@ -12,10 +12,10 @@ from reports.model.intervals import covered_s
 
 
 class Sign(msgspec.Struct, frozen=True):
-    """Something that was seen, between two moments in Unix seconds, and that its cause explains.
+    """A sign of a cause, between two moments in Unix seconds.
 
-    `seconds` of that time are its doing, None: all of it. `tell_apart` is set where it may also be
-    something else's: how to find out.
+    The cause accounts for `seconds` of that time, or for all of it if None. `tell_apart` is set if
+    another cause may be behind it, and says how to find out.
     """
 
     from_s: float
@@ -26,10 +26,10 @@ class Sign(msgspec.Struct, frozen=True):
 
 
 class Rule(NamedTuple):
-    """A cause, the signs that prove it, and what to do about it.
+    """A cause, the signs that prove it, and advice.
 
-    One that `makes_late` has to explain a part of the lag; the other kind says that the step did not
-    bring what was needed.
+    A rule that `makes_late` has to explain a part of the lag. Any other says that the step did not
+    bring the replicas that were needed.
     """
 
     cause: Cause
@@ -39,11 +39,11 @@ class Rule(NamedTuple):
 
 
 def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
-    """What the rule's signs add up to; None without any.
+    """Finding that the rule's signs add up to; None if there are none.
 
-    Its `seconds` are those of the lag, each counted once however many signs explain it.
+    Its `seconds` are those of the lag. Time that several signs explain counts once.
     """
-    signs = [sign for look in rule.signs for sign in look(facts)]
+    signs = [sign for find in rule.signs for sign in find(facts)]
     if not signs:
         return None
     evidence = sorted(

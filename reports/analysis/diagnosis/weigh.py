@@ -1,4 +1,4 @@
-"""What made a step late, or requests fail: the findings of all rules, weighed against one another.
+"""Causes of late steps and failed requests: the findings of all rules, weighed against each other.
 
 A rule asks for signs that were seen, never only how long something took, since a busy machine is
 slow without being broken. docs/diagnosis.md has the rules in words, with the runs that they were
@@ -70,7 +70,7 @@ def diagnose(facts: StepFacts) -> Diagnosis:
 
 
 def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
-    """What explains a fifth of the lag or more, or that fewer replicas came than were wanted."""
+    """Findings that explain a fifth of the lag or more, or a lack of replicas."""
     if facts.step.direction == "none":
         return ()
     before = facts.until(facts.answered_s)
@@ -85,7 +85,7 @@ def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
 
 
 def _weighed(facts: StepFacts, found: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Findings without the effects of others, the cause first; rivals say how to tell them apart."""
+    """Findings that are not effects of others, the cause first; rivals say how to tell them apart."""
     cut_off = any(finding.cause == "network" for finding in found) and bool(lost_nodes(facts))
     kept = [f for f in found if not (cut_off and f.cause in OF_A_LOST_NODE)]
     rivals = {
@@ -119,9 +119,9 @@ def _are_rivals(one: Finding, other: Finding) -> bool:
 
 
 def leading(findings: Sequence[Finding]) -> Cause | None:
-    """The cause that explains the most; None without any, or where that may be another one's.
+    """The cause that explains the most; None if there is none, or another may be behind it.
 
-    What kept replicas away stands before the configuration, which only made them late.
+    A cause that kept replicas away goes before the configuration, which only made them late.
     """
     if not findings:
         return None
@@ -132,7 +132,7 @@ def leading(findings: Sequence[Finding]) -> Cause | None:
 
 
 def failure_report(facts: StepFacts) -> FailureReport | None:
-    """Failed requests of the step's hold, and why; None where none failed."""
+    """Report of the failed requests of the step's hold; None if none failed."""
     failed = failures(facts)
     if failed is None:
         return None
@@ -163,7 +163,7 @@ def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
 
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
-    """What can be said of a late step that no rule explains."""
+    """Evidence on a late step that no rule explains."""
     late_s = facts.late_s
     if findings or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
         return ()

@@ -1,4 +1,4 @@
-"""How many replicas the load calls for (docs/metrics.md#elasticity): by the policy, or by capacity."""
+"""Replicas that the load calls for (docs/metrics.md#elasticity): by the policy, or by capacity."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ class Demand(msgspec.Struct, frozen=True):
     capacity_rps: float | None = None
 
     def settled(self, hold: Window) -> int:
-        """What it is for most of the last quarter of `hold`: its median there."""
+        """Median of the demand over the last quarter of `hold`."""
         quarter = Window(hold.to_s - (hold.to_s - hold.from_s) / 4, hold.to_s)
         median = self.curve.median(quarter)
         return self.at_rest if median is None else median
@@ -53,9 +53,9 @@ def demand_of(
     concurrency: Concurrency | None,
     capacity_rps: float | None,
 ) -> Demand | str:
-    """Demand over all of `steps`, by capacity where that is given; why not, where there is none.
+    """Demand over all of `steps`, by capacity if that is given; or the reason why there is none.
 
-    `concurrency` is None where the requests of this deployment cannot be told from others'.
+    `concurrency` is None if the requests of this deployment cannot be told from others'.
     """
     if concurrency is None:
         return _NOT_ALONE
@@ -89,7 +89,7 @@ def _by_policy(
 
 
 def sample_edges(steps: Sequence[LoadStep]) -> NDArray[np.float64]:
-    """Where samples begin and end, in seconds after the plan's start.
+    """Edges of the samples, in seconds after the plan's start.
 
     No sample reaches over a load step, so that what comes before it and after it is not mixed.
     """
@@ -127,7 +127,7 @@ def offered_rps(plan: LoadPlan, edges_s: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def capacity_asked(options: Mapping[str, Any]) -> float | None:
-    """`capacity_rps` of a run's options; None where it was not given."""
+    """`capacity_rps` of a run's options; None if it was not given."""
     value = options.get("capacity_rps")
     return float(value) if isinstance(value, int | float) and value > 0 else None
 

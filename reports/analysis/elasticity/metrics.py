@@ -16,7 +16,7 @@ _UNSEEN_DURING_LOAD = "the probe saw nothing of it during the load"
 
 
 class Integrals(msgspec.Struct, frozen=True):
-    """What adds up over time, of demanded `d` and supplied `s` replicas.
+    """Integrals over time of demanded `d` and supplied `s` replicas.
 
     `under_s` and `over_s` are seconds with too few and too many; `relative_*_s` weigh each by the
     replicas it is out by, divided by `max(d, 1)`. `*_changes` are sums of changes, in replicas.
@@ -100,9 +100,9 @@ def integrals(demand: Staircase, supply: Staircase, windows: Sequence[Window]) -
 
 
 def elasticity(demand: Demand | str, supply: Supply, window: Window) -> ElasticityReport:
-    """Figures over what was watched of `window`; `demand` is a reason where there is none.
+    """Metrics over the watched parts of `window`; `demand` is a reason if there is none.
 
-    Each figure is an interval: its middle with every change in the middle of its own interval, its
+    Each metric is an interval: its middle with every change in the middle of its own interval, its
     bounds with the fewest and the most replicas that can have been RUNNING at each moment.
     """
     windows = supply.watched(window)
@@ -123,7 +123,7 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
     )
 
     def grows(of: Callable[[Integrals], float]) -> Span:
-        """A figure that grows with the supply."""
+        """Return a metric that grows with the supply."""
         return Span(of(middle), of(fewest), of(most))
 
     def shrinks(of: Callable[[Integrals], float]) -> Span:

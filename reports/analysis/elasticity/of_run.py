@@ -20,21 +20,21 @@ _UNSEEN = "the probe never saw this deployment"
 _NO_LOAD = "the run ended before the first load step"
 
 
-class Following(msgspec.Struct, frozen=True):
-    """How the replicas followed: over all of the load, and step by step."""
+class ElasticityParts(msgspec.Struct, frozen=True):
+    """Elasticity and flapping over the whole load, and the response to each step."""
 
     elasticity: ElasticityReport
     flapping: FlappingReport
     responses: tuple[ResponseReport, ...]
 
 
-def following(
+def elasticity_parts(
     run: RecordedRun,
     steps: Sequence[LoadStep],
     timeline: Timeline,
     policy: Policy | None,
     concurrency: Concurrency | None,
-) -> Following:
+) -> ElasticityParts:
     """Of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
 
     Elasticity and flapping are of the load, from the plan's start to its end: how long the
@@ -52,8 +52,8 @@ def following(
         nothing = ElasticityReport(
             demand_reason=demand if isinstance(demand, str) else None, reason=reason
         )
-        return Following(nothing, FlappingReport(reason=reason), responses)
-    return Following(
+        return ElasticityParts(nothing, FlappingReport(reason=reason), responses)
+    return ElasticityParts(
         elasticity(demand, supply, Window(loaded[0].from_s, loaded[-1].to_s)),
         flapping(supply, loaded),
         responses,
@@ -61,7 +61,7 @@ def following(
 
 
 def _loaded(run: RecordedRun, holds: Sequence[Window]) -> list[Window]:
-    """What of `holds` lies before the end of the plan, and of the load if that was sooner."""
+    """Parts of `holds` before the end of the plan, or of the load if that was sooner."""
     planned_s = run.info.zero_s + run.info.plan.duration_s
     ended_s = min(planned_s, run.info.load_ended_s or planned_s)
     cut = [Window(hold.from_s, min(hold.to_s, ended_s)) for hold in holds]

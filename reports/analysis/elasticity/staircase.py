@@ -19,7 +19,7 @@ class Staircase(msgspec.Struct, frozen=True):
     values: NDArray[np.int64]
 
     def at(self, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Values at those moments; where it changes, the new one."""
+        """Values at those moments; the new one at a change."""
         return self.values[np.searchsorted(self.times_s, times_s, side="right")]
 
     def variation(self, windows: Sequence[Window]) -> int:
@@ -30,7 +30,7 @@ class Staircase(msgspec.Struct, frozen=True):
         return int(np.abs(np.diff(self.values))[within].sum())
 
     def median(self, window: Window) -> int | None:
-        """The value at or below which it is for half of `window`; None where that has no time."""
+        """The value at or below which it is for half of `window`; None if that has no time."""
         if window.to_s <= window.from_s:
             return None
         span_s, (values,) = pieces((self,), (window,))

@@ -51,7 +51,7 @@ def step_response(
     after: int,
     least_band_replicas: float = _BAND_REPLICAS,
 ) -> ResponseReport:
-    """How RUNNING replicas followed the demand from `before` to `after` at the start of `hold`.
+    """Response of RUNNING replicas to the demand that goes from `before` to `after` with `hold`.
 
     The step is taken as an ideal one: the demand is `after` throughout the hold.
     """
@@ -107,7 +107,7 @@ def _divided(span: Span, by: int) -> Span:
 
 
 def _settling(path: _Path, demand: int, band_replicas: float) -> Span:
-    """From the step until RUNNING stays within the band; censored where it is not in the end."""
+    """From the step until RUNNING stays within the band; censored if it does not."""
     out = [abs(level - demand) > band_replicas for level in path.levels]
     if not any(out):
         return Span(0.0, 0.0, 0.0)
@@ -166,7 +166,7 @@ def _reversals(path: _Path) -> list[int]:
 
 
 def flapping(supply: Supply, holds: Sequence[Window]) -> FlappingReport:
-    """How often RUNNING turned back within any of `holds`, and how it swung.
+    """Reversals of RUNNING within each of `holds`, and the period and size of its swing.
 
     What turns back at a load step is no flapping: each hold is looked at by itself.
     """

@@ -8,7 +8,7 @@ import msgspec
 
 from reports.analysis.elasticity.staircase import Staircase, stairs
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
-from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Window, without
 from scalelag.record.rows import Gap
 
@@ -23,7 +23,7 @@ class Change(msgspec.Struct, frozen=True):
 class Supply(msgspec.Struct, frozen=True):
     """RUNNING replicas: `before` the first of `changes`, which are in the order of their middles.
 
-    `seen` is from the first look to the last, `unseen` what of it nobody saw.
+    `seen` is from the first poll to the last, `unseen` what of it nobody saw.
     """
 
     before: int
@@ -47,7 +47,7 @@ class Supply(msgspec.Struct, frozen=True):
         return stairs(self.before, times_s, [change.delta for change in self.changes])
 
     def watched(self, window: Window) -> tuple[Window, ...]:
-        """What of `window` was seen."""
+        """Parts of `window` in which somebody watched."""
         outside = (Window(-math.inf, self.seen.from_s), Window(self.seen.to_s, math.inf))
         return without(window, (*outside, *self.unseen))
 
@@ -61,38 +61,38 @@ class Supply(msgspec.Struct, frozen=True):
 
 
 def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
-    """RUNNING replicas of a deployment; None where it was never seen.
+    """RUNNING replicas of a deployment; None if it was never seen.
 
-    A change lies between two looks, or at the points that logs tell where they account for all of
-    it. Looks at replicas that a restarted controller is RECOVERING do not count as seen: those
-    serve, but are not RUNNING by name.
+    A change lies between two polls, or at logged points if these account for all of it. Polls with
+    replicas that a restarted controller is RECOVERING do not count as seen: those replicas serve, but
+    are not RUNNING by name.
     """
-    looks = [look for look in timeline.looks if not look.recovering]
-    if not looks:
+    polls = [poll for poll in timeline.polls if not poll.recovering]
+    if not polls:
         return None
-    told = _Told(timeline.replicas)
-    changes = [change for old, new in pairwise(looks) for change in _between(old, new, told)]
+    logged = _LoggedChanges(timeline.replicas)
+    changes = [change for old, new in pairwise(polls) for change in _between(old, new, logged)]
     return Supply(
-        before=looks[0].running,
+        before=polls[0].running,
         changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
-        seen=Window(looks[0].sent_s, looks[-1].received_s),
-        unseen=(*(Window(g.from_s, g.to_s) for g in gaps), *_recovering(timeline.looks)),
+        seen=Window(polls[0].sent_s, polls[-1].received_s),
+        unseen=(*(Window(g.from_s, g.to_s) for g in gaps), *_recovering(timeline.polls)),
     )
 
 
-def _recovering(looks: Sequence[Look]) -> Iterator[Window]:
-    """From each last look before replicas were RECOVERING to the first one after."""
-    last: Look | None = None
+def _recovering(polls: Sequence[ReplicaPoll]) -> Iterator[Window]:
+    """From each last poll before replicas were RECOVERING to the first one after."""
+    last: ReplicaPoll | None = None
     hidden = False
-    for look in looks:
-        if not look.recovering:
+    for poll in polls:
+        if not poll.recovering:
             if hidden and last is not None:
-                yield Window(last.received_s, look.sent_s)
-            last = look
-        hidden = look.recovering > 0
+                yield Window(last.received_s, poll.sent_s)
+            last = poll
+        hidden = poll.recovering > 0
 
 
-class _Told:
+class _LoggedChanges:
     """Changes at points that logs tell, each of them handed out once."""
 
     def __init__(self, lives: Sequence[ReplicaLife]) -> None:
@@ -115,11 +115,11 @@ class _Told:
         return [Change(_clipped(p.at, lo_s, hi_s), p.delta) for p in found]
 
 
-def _between(old: Look, new: Look, told: _Told) -> list[Change]:
+def _between(old: ReplicaPoll, new: ReplicaPoll, logged: _LoggedChanges) -> list[Change]:
     delta = new.running - old.running
     if not delta:
         return []
-    exact = told.take(old.sent_s, new.received_s, delta)
+    exact = logged.take(old.sent_s, new.received_s, delta)
     return exact or [Change(Instant(old.sent_s, new.received_s), delta)]
 
 

@@ -27,7 +27,7 @@ class Ongoing(msgspec.Struct, frozen=True):
 
 
 def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
-    """The fastest of each part of a start; None where no replica was seen to start."""
+    """The fastest of each part of a start; None if no replica was seen to start."""
     allocations: list[float] = []
     initializations: list[float] = []
     for life in lives:
@@ -54,7 +54,7 @@ def ongoing_around(
 
 
 def wanted_before(policy: Policy, replicas: int, ongoing: Ongoing, *, up: bool) -> bool:
-    """Whether other than `replicas` were wanted before the step already, in its direction."""
+    """Whether more (or fewer) than `replicas` were wanted already before the step."""
     each = policy.target_ongoing_requests
     if up:
         return ongoing.before > replicas * each
@@ -62,14 +62,14 @@ def wanted_before(policy: Policy, replicas: int, ongoing: Ongoing, *, up: bool) 
 
 
 class Crossing(msgspec.Struct, frozen=True):
-    """How long the aggregate takes to cross a threshold, at least and at most, in seconds."""
+    """Least and most time, in seconds, that the aggregate takes to cross a threshold."""
 
     least_s: float
     most_s: float
 
 
 def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None:
-    """When the aggregate of ongoing requests crosses `enough`; None where it never does.
+    """Time until the aggregate of ongoing requests crosses `enough`; None if it never does.
 
     Of a mean over a full look-back L that slides on, exactly `L |X - Q0| / |Q1 - Q0|`; where the
     series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most (docs/metrics.md#floor;
@@ -101,7 +101,7 @@ def floor_up(
 ) -> FloorReport:
     """Floor of a scale-up from `replicas`: `u + U + 3 c + fastest start`; U is bypassed from 0.
 
-    `ongoing` is None where the open requests of this deployment are not known: detection counts
+    `ongoing` is None if the open requests of this deployment are not known: detection counts
     as nothing then, so that the floor stays one. So does a start that was not seen.
     """
     loop = loop_s or DEFAULT_LOOP_S
@@ -155,7 +155,7 @@ def delay_report(
 
     `first` is from the step to the first decision in its direction. That more, or fewer, replicas
     were wanted was known between at once and `r + max(p, u)` after the step, which bounds the delay
-    on both sides. None where no decision was measured, or no delay applies.
+    on both sides. None if no decision was measured, or no delay applies.
     """
     if first is None or first.hi is None or not floor.delay_s:
         return None

@@ -1,4 +1,4 @@
-"""What the logs tell of one deployment: exact moments of its replicas, and its decisions."""
+"""Logged facts of one deployment: exact moments of its replicas, and its decisions."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ _FIELDS = {
 
 
 class ReplicaLog(msgspec.Struct, frozen=True):
-    """When a replica did what, as the logs have it; None for what they do not tell."""
+    """Logged moments of one replica; None for those without a line."""
 
     submitted: Instant | None = None
     entered: Instant | None = None
@@ -44,7 +44,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def replica_logs(key: DeploymentKey, events: Sequence[LogEvent]) -> dict[str, ReplicaLog]:
-    """What the logs tell of each replica of `key`; of several lines of a kind, the first.
+    """Logged moments of each replica of `key`; the first line of each kind counts.
 
     A controller that restarts says "started successfully" of replicas that ran all along: that
     line counts only behind one that says "Starting".
@@ -78,6 +78,6 @@ def moment(event: LogEvent) -> Instant:
 
 
 def agrees(seen: Instant, logged: Instant) -> bool:
-    """Whether the log's moment lies where polling saw the same fact, but for both their errors."""
+    """Whether the logged moment lies in the polled interval, within the errors of both."""
     slack_s = logged.skew_s + ORDER_TOLERANCE_S
     return seen.lo_s - slack_s <= logged.lo_s and logged.hi_s <= seen.hi_s + slack_s

@@ -16,7 +16,7 @@ _NO_REQUEST = "no request reached it during the hold"
 
 
 class _Breakpoint(NamedTuple):
-    """Where a phase ends; None where nothing tells."""
+    """End of a phase; None if unknown."""
 
     name: PhaseName
     end: Instant | None
@@ -76,9 +76,9 @@ def down_phases(
 
 
 def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) -> tuple[Phase, ...]:
-    """`phases` with what `decide` consists of: `delay`, as configured, and `detect`, the rest.
+    """Add the parts of `decide`: `delay`, as configured, and `detect`, the rest.
 
-    `delay_s` is None where neither can be told, for `reason`.
+    `delay_s` is None if neither can be told, for `reason`.
     """
     decide = phases[0]
     if decide.value is None or decide.lo is None or decide.hi is None:
@@ -110,7 +110,7 @@ def decisions_of(
 
 
 def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]) -> Instant | None:
-    """When the last wanted decision fell that was seen no later than what it brought about.
+    """Moment of the last wanted decision that was seen no later than its effect.
 
     Both are compared by the receive time of the poll that first showed them: by `lo` the next
     poll's decision would seem to come before what the poll before had already shown. Where one
@@ -124,9 +124,9 @@ def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]
     if last.at.clock or last.at.hi_s < by_s or len(seen) == 1:
         return last.at
     earlier = seen[-2]
-    look = timeline.look_sent_by(last.at.lo_s)
-    pending = look is not None and (
-        look.listed < earlier.after if last.after > last.before else look.running > earlier.after
+    poll = timeline.poll_sent_by(last.at.lo_s)
+    pending = poll is not None and (
+        poll.listed < earlier.after if last.after > last.before else poll.running > earlier.after
     )
     return Instant(earlier.at.lo_s, last.at.hi_s) if pending else last.at
 
@@ -146,7 +146,7 @@ def failed_tries(timeline: Timeline, from_s: float, to_s: float) -> list[Replica
 def _first_try(
     life: ReplicaLife | None, decided: Instant | None, timeline: Timeline
 ) -> Instant | None:
-    """When the first replica was submitted that failed to start and that `life` replaced."""
+    """Moment at which the first replica was submitted that failed to start before `life`."""
     if life is None or decided is None:
         return None
     failed = failed_tries(timeline, decided.lo_s, life.begun.hi_s)
@@ -181,7 +181,7 @@ def _phases(begun_s: float, ended_s: float, breakpoints: Sequence[_Breakpoint]) 
 
 
 def _source(first: Instant, then: Instant, from_step: bool) -> Source:  # noqa: FBT001  internal
-    """A phase is the log's where both its ends are points of a log, or the load step."""
+    """Return "log" if both ends of a phase are logged points, or the load step."""
     return "log" if then.clock and (from_step or first.clock) else "poll"
 
 

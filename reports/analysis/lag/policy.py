@@ -1,4 +1,4 @@
-"""How a deployment was told to scale: its settings, with Ray's defaults where none is recorded."""
+"""Autoscaling settings of a deployment, with Ray's defaults for those not recorded."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def sample_s(self) -> float:
-        """How often ongoing requests are sampled: `r = min(0.2 L, p)` (docs/metrics.md#floor)."""
+        """Interval between samples of ongoing requests: `r = min(0.2 L, p)` (docs/metrics.md#floor)."""
         return min(0.2 * self.look_back_period_s, self.metrics_interval_s)
 
 
@@ -61,7 +61,7 @@ def whole_replicas(replicas: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def policy_of(info: DeploymentInfo | None) -> Policy | None:
-    """Policy of a deployment; None where its number of replicas is fixed."""
+    """Policy of a deployment; None if its number of replicas is fixed."""
     if info is None or info.autoscaling is None:
         return None
     config = info.autoscaling

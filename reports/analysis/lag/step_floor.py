@@ -27,7 +27,7 @@ _NO_POLICY = "it has an autoscaling policy of its own"
 
 
 class ScalingSetup(msgspec.Struct, frozen=True):
-    """What the floors of all steps of a deployment depend on.
+    """Facts that the floors of all steps of a deployment depend on.
 
     `policy` is None if the number of replicas is fixed. `concurrency` is None if other deployments
     share the load.

@@ -10,7 +10,7 @@ import msgspec
 
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.phases import down_phases, up_phases
-from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, between, longer_than, point
 from reports.model.steps import Phase, PhaseName, measured_phase
 from scalelag.plan.stages import Direction, LoadStep
@@ -59,7 +59,7 @@ class StepLag(msgspec.Struct, frozen=True):
 def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
     """Lag of `step`; `zero_s` is the plan's start in Unix seconds."""
     begun_s, ended_s = zero_s + step.at_s, zero_s + step.hold_until_s
-    before, after = timeline.look_before(begun_s), timeline.look_before(ended_s)
+    before, after = timeline.poll_before(begun_s), timeline.poll_before(ended_s)
     answer = _answer(step, begun_s, ended_s, before, after, timeline)
     return StepLag(
         direction=step.direction,
@@ -78,45 +78,45 @@ def _answer(
     step: LoadStep,
     begun_s: float,
     ended_s: float,
-    before: Look | None,
-    after: Look | None,
+    before: ReplicaPoll | None,
+    after: ReplicaPoll | None,
     timeline: Timeline,
 ) -> _Answer:
     if step.direction == "none":
         return _Answer(reason="the load did not change")
-    looks = timeline.looks_within(begun_s, ended_s)
-    if before is None or after is None or not looks:
+    polls = timeline.polls_within(begun_s, ended_s)
+    if before is None or after is None or not polls:
         return _Answer(reason="the probe saw nothing of this deployment during the step")
     if after.target is None or before.target is None:
         return _Answer(reason="this version of Ray does not tell the target (it does since 2.10)")
     if step.direction == "up":
-        return _up(begun_s, ended_s, before, after.target, looks, timeline)
-    return _down(begun_s, ended_s, before, after.target, looks, timeline)
+        return _up(begun_s, ended_s, before, after.target, polls, timeline)
+    return _down(begun_s, ended_s, before, after.target, polls, timeline)
 
 
 def _up(
     begun_s: float,
     ended_s: float,
-    before: Look,
+    before: ReplicaPoll,
     settled: int,
-    looks: Sequence[Look],
+    polls: Sequence[ReplicaPoll],
     timeline: Timeline,
 ) -> _Answer:
     if settled <= before.running:
-        peak = max(look.target or 0 for look in looks)
+        peak = max(poll.target or 0 for poll in polls)
         passing = f", after a peak of {peak}" if peak > settled else ""
         return _Answer(
             reason=f"no new replica was needed: {before.running} RUNNING before, "
             f"target {settled} at the end{passing}"
         )
-    reached = _first(before, looks, lambda look: look.running >= settled, lambda look: look.running)
+    reached = _first(before, polls, lambda poll: poll.running >= settled, lambda poll: poll.running)
     if reached is None:
         critical = _slowest_starter(timeline.replicas, ended_s)
         return _Answer(
             total_s=_censored(
-                begun_s, ended_s, looks, timeline, lambda look: look.running >= settled
+                begun_s, ended_s, polls, timeline, lambda poll: poll.running >= settled
             ),
-            reason=f"target {settled} not reached within the hold: {looks[-1].running} RUNNING",
+            reason=f"target {settled} not reached within the hold: {polls[-1].running} RUNNING",
             phases=up_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
@@ -135,9 +135,9 @@ def _up(
 def _down(
     begun_s: float,
     ended_s: float,
-    before: Look,
+    before: ReplicaPoll,
     settled: int,
-    looks: Sequence[Look],
+    polls: Sequence[ReplicaPoll],
     timeline: Timeline,
 ) -> _Answer:
     if settled >= before.running:
@@ -145,14 +145,14 @@ def _down(
             reason=f"no replica was to go: {before.running} RUNNING before, "
             f"target {settled} at the end"
         )
-    gone = _first(before, looks, lambda look: look.listed <= settled, lambda look: look.listed)
+    gone = _first(before, polls, lambda poll: poll.listed <= settled, lambda poll: poll.listed)
     if gone is None:
         critical = _slowest_stopper(timeline.replicas, begun_s, ended_s)
         return _Answer(
             total_s=_censored(
-                begun_s, ended_s, looks, timeline, lambda look: look.listed <= settled
+                begun_s, ended_s, polls, timeline, lambda poll: poll.listed <= settled
             ),
-            reason=f"{looks[-1].listed} replicas at the end of the hold, target {settled}",
+            reason=f"{polls[-1].listed} replicas at the end of the hold, target {settled}",
             phases=down_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
@@ -167,8 +167,8 @@ def _down(
     )
 
 
-class _Reached(msgspec.Struct, frozen=True):
-    """Between which looks a number of replicas was reached, and the number at the first of them."""
+class _Crossing(msgspec.Struct, frozen=True):
+    """Two polls between which a number of replicas was reached, and the number at the first."""
 
     lo_s: float
     hi_s: float
@@ -176,22 +176,22 @@ class _Reached(msgspec.Struct, frozen=True):
 
 
 def _first(
-    before: Look,
-    looks: Sequence[Look],
-    holds: Callable[[Look], bool],
-    count: Callable[[Look], int],
-) -> _Reached | None:
-    """When `holds` became true; None if it did not."""
+    before: ReplicaPoll,
+    polls: Sequence[ReplicaPoll],
+    holds: Callable[[ReplicaPoll], bool],
+    count: Callable[[ReplicaPoll], int],
+) -> _Crossing | None:
+    """Crossing at which `holds` became true; None if it did not."""
     last = before
-    for look in looks:
-        if holds(look):
-            return _Reached(last.sent_s, look.received_s, count(last))
-        last = look
+    for poll in polls:
+        if holds(poll):
+            return _Crossing(last.sent_s, poll.received_s, count(last))
+        last = poll
     return None
 
 
-def _within(at: Instant, reached: _Reached) -> bool:
-    """Whether the looks of `reached` saw `at`: by its end, or as a point that a log tells."""
+def _within(at: Instant, reached: _Crossing) -> bool:
+    """Whether `at` lies between the polls of `reached`: by its end, or as a logged point."""
     if not at.clock:
         return at.hi_s == reached.hi_s
     slack_s = at.skew_s + ORDER_TOLERANCE_S
@@ -211,13 +211,13 @@ def _nth(
 def _censored(
     begun_s: float,
     ended_s: float,
-    looks: Sequence[Look],
+    polls: Sequence[ReplicaPoll],
     timeline: Timeline,
-    holds: Callable[[Look], bool],
+    holds: Callable[[ReplicaPoll], bool],
 ) -> Span:
-    """Longer than the hold, if the next look still shows it undone; else than the last look tells."""
-    later = next((look for look in timeline.looks if look.received_s > ended_s), None)
-    proven_s = ended_s if later and not holds(later) else looks[-1].sent_s
+    """Longer than the hold, if the next poll still shows it undone; else than the last poll tells."""
+    later = next((poll for poll in timeline.polls if poll.received_s > ended_s), None)
+    proven_s = ended_s if later and not holds(later) else polls[-1].sent_s
     return longer_than(max(0.0, min(proven_s, ended_s) - begun_s))
 
 

@@ -1,4 +1,4 @@
-"""What became of requests while replicas were stopping."""
+"""Requests that were open while replicas were stopping."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Rows become the lives of replicas and the decisions of the autoscaler, one deployment each."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -24,7 +24,7 @@ _SAME_DECISION_S = 5.0
 
 
 class ReplicaLife(msgspec.Struct, frozen=True):
-    """When a replica reached each state; None for what it never reached, or what nothing tells.
+    """Moments at which a replica reached each state; None if it did not, or if unknown.
 
     `listed`, `allocated`, `running`, `stopping` and `gone` are seen by polling, and points where a
     log tells them; `submitted` is the replica's own field; the rest only logs tell.
@@ -44,11 +44,11 @@ class ReplicaLife(msgspec.Struct, frozen=True):
 
     @property
     def begun(self) -> Instant:
-        """When its actor was submitted, or else when it was first listed."""
+        """Moment at which its actor was submitted, else at which it was first listed."""
         return self.submitted or self.listed
 
 
-class Look(msgspec.Struct, frozen=True):
+class ReplicaPoll(msgspec.Struct, frozen=True):
     """One poll's view of the deployment: replicas RUNNING, all listed, and the target.
 
     `recovering` are those that a restarted controller has yet to find RUNNING again.
@@ -65,32 +65,32 @@ class Look(msgspec.Struct, frozen=True):
 class Timeline(msgspec.Struct, frozen=True):
     """Everything that is known of one deployment, in the order of time.
 
-    `contradictions`: where a log told a moment outside of what polling had seen, in words; polling
-    is believed there, since a log's clock is an estimate.
+    `contradictions` say in words which logged moments lie outside of the polled interval. Polling is
+    believed there, since a log's clock is an estimate.
     """
 
-    looks: tuple[Look, ...]
+    polls: tuple[ReplicaPoll, ...]
     decisions: tuple[Decision, ...]
     replicas: tuple[ReplicaLife, ...]
     contradictions: tuple[str, ...] = ()
 
-    def look_before(self, at_s: float) -> Look | None:
-        """The last look that was over by `at_s`; the first one of all where none was."""
-        if not self.looks:
+    def poll_before(self, at_s: float) -> ReplicaPoll | None:
+        """The last poll answered by `at_s`; the first of all if none was."""
+        if not self.polls:
             return None
-        place = bisect_right(self.looks, at_s, key=lambda look: look.received_s)
-        return self.looks[max(0, place - 1)]
+        place = bisect_right(self.polls, at_s, key=lambda poll: poll.received_s)
+        return self.polls[max(0, place - 1)]
 
-    def look_sent_by(self, at_s: float) -> Look | None:
-        """The last look that was asked for by `at_s`; None where none was."""
-        place = bisect_right(self.looks, at_s, key=lambda look: look.sent_s)
-        return self.looks[place - 1] if place else None
+    def poll_sent_by(self, at_s: float) -> ReplicaPoll | None:
+        """The last poll sent by `at_s`; None if none was."""
+        place = bisect_right(self.polls, at_s, key=lambda poll: poll.sent_s)
+        return self.polls[place - 1] if place else None
 
-    def looks_within(self, from_s: float, to_s: float) -> Sequence[Look]:
+    def polls_within(self, from_s: float, to_s: float) -> Sequence[ReplicaPoll]:
         """Looks that were over after `from_s` and by `to_s`."""
-        low = bisect_right(self.looks, from_s, key=lambda look: look.received_s)
-        high = bisect_right(self.looks, to_s, key=lambda look: look.received_s)
-        return self.looks[low:high]
+        low = bisect_right(self.polls, from_s, key=lambda poll: poll.received_s)
+        high = bisect_right(self.polls, to_s, key=lambda poll: poll.received_s)
+        return self.polls[low:high]
 
 
 def build_timeline(
@@ -101,16 +101,16 @@ def build_timeline(
     clock: ClockInfo | None = None,
 ) -> Timeline:
     """Timeline of deployment `key` from all rows of a run; `clock` places the cluster's own times."""
-    looks = tuple(_looks(key, polls))
+    replica_polls = tuple(_replica_polls(key, polls))
     logs = replica_logs(key, events)
     controller = _Controller(
         node=next((event.node for event in events if event.kind == "starting"), "controller"),
         clock=clock,
     )
     replicas, contradictions = _lives(key, transitions, logs, controller)
-    decisions, denied = _settled(_decisions(looks), logged_decisions(key, events))
+    decisions, denied = _settled(_decisions(replica_polls), logged_decisions(key, events))
     return Timeline(
-        looks=looks,
+        polls=replica_polls,
         decisions=tuple(decisions),
         replicas=tuple(replicas),
         contradictions=(*contradictions, *denied),
@@ -131,28 +131,24 @@ class _Controller(msgspec.Struct, frozen=True):
         return Instant(at_s, at_s, self.node, clock.error_s)
 
 
-def _looks(key: DeploymentKey, polls: Sequence[Poll]) -> list[Look]:
-    looks: list[Look] = []
+def _replica_polls(key: DeploymentKey, polls: Sequence[Poll]) -> Iterator[ReplicaPoll]:
     for poll in polls:
         seen = poll.deployments.get(key)
         if seen is None:
             continue
-        looks.append(
-            Look(
-                sent_s=poll.sent_s,
-                received_s=poll.received_s,
-                running=seen.counts.get("RUNNING", 0),
-                listed=sum(seen.counts.values()),
-                target=seen.target,
-                recovering=seen.counts.get("RECOVERING", 0),
-            )
+        yield ReplicaPoll(
+            sent_s=poll.sent_s,
+            received_s=poll.received_s,
+            running=seen.counts.get("RUNNING", 0),
+            listed=sum(seen.counts.values()),
+            target=seen.target,
+            recovering=seen.counts.get("RECOVERING", 0),
         )
-    return looks
 
 
-def _decisions(looks: Sequence[Look]) -> list[Decision]:
+def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
     decisions: list[Decision] = []
-    for old, new in pairwise(looks):
+    for old, new in pairwise(polls):
         if old.target is not None and new.target is not None and old.target != new.target:
             at = Instant(old.sent_s, new.received_s)
             decisions.append(Decision(at=at, before=old.target, after=new.target))

@@ -62,7 +62,7 @@ def _look_back_within_push(policy: Policy, _info: DeploymentInfo) -> str | None:
 
 
 def _delay_within_look_back(policy: Policy, _info: DeploymentInfo) -> str | None:
-    """What happened is remembered for `L`: a shorter delay lets a burst act that is over.
+    """The past counts for `L`: with a shorter delay, a burst acts that is over already.
 
     A maximum forgets a lull at once and a minimum a burst, so that the delay of the other
     direction alone counts there.

@@ -19,7 +19,7 @@ from scalelag.record.run_info import DeploymentInfo, LintFinding
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What the replicas beyond `min_replicas` did in a run.
+    """Work of the replicas beyond `min_replicas` in a run.
 
     `worked_s` are the replica-seconds in which they were RUNNING and in demand, `idle_s` those in
     which they were RUNNING beyond demand after the load had fallen, until it rose again or watching
@@ -83,7 +83,7 @@ def _drains(
 
 
 def slowest_service_s(rows: RequestColumns) -> float | None:
-    """Longest service time of a request that was answered well, in seconds; None without any."""
+    """Longest service time of a request that was answered well, in seconds; None if there are none."""
     answered = rows.error < 0
     service_s = rows.latency_s[answered] - rows.send_lag_s[answered]
     service_s = service_s[np.isfinite(service_s)]
@@ -97,14 +97,14 @@ def usage_of(
     zero_s: float,
     steps: Sequence[LoadStep],
 ) -> Usage | None:
-    """How the replicas beyond the minimum were used; None where nothing was watched.
+    """Use of the replicas beyond the minimum; None if nothing was watched.
 
     In bins of a second. Demand is the policy's, from the mean number of open requests in a bin; in
     an application of several deployments that is the most it can have been in each.
     """
-    if not timeline.looks or not steps:
+    if not timeline.polls or not steps:
         return None
-    seconds = math.ceil(timeline.looks[-1].received_s - zero_s)
+    seconds = math.ceil(timeline.polls[-1].received_s - zero_s)
     if seconds <= 0:
         return None
     edges_s = np.arange(seconds + 1, dtype=np.float64)
@@ -133,14 +133,14 @@ def _fallen(steps: Sequence[LoadStep], at_s: NDArray[np.float64]) -> NDArray[np.
 
 
 def _running(timeline: Timeline, at_s: NDArray[np.float64]) -> NDArray[np.int64]:
-    received_s = [look.received_s for look in timeline.looks]
+    received_s = [poll.received_s for poll in timeline.polls]
     place = np.searchsorted(received_s, at_s, side="right") - 1
-    running = np.array([look.running for look in timeline.looks], dtype=np.int64)
+    running = np.array([poll.running for poll in timeline.polls], dtype=np.int64)
     return running[np.clip(place, 0, None)]
 
 
 def _idle(policy: Policy, usage: Usage) -> str | None:
-    """Nothing where a shorter delay would have to go below the look-back (delay-within-look-back)."""
+    """Text of the finding; None if a shorter delay would go below the look-back."""
     if usage.idle_s <= usage.worked_s or not usage.most:
         return None
     enough_s = math.ceil(max(policy.look_back_period_s, usage.worked_s / usage.most))

@@ -1,4 +1,4 @@
-"""How many requests were open at once, from the rows of requests."""
+"""Number of open requests over time, from the rows of requests."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ class Concurrency:
         self._ended_s: NDArray[np.float64] = intended_s + rows.latency_s[sent]
 
     def mean(self, from_s: float, to_s: float) -> float | None:
-        """Mean number of open requests between two moments; None where there is no time between."""
+        """Mean number of open requests between two moments; None for an empty time."""
         if to_s <= from_s:
             return None
         overlap_s = np.minimum(self._ended_s, to_s) - np.maximum(self._begun_s, from_s)
@@ -37,7 +37,7 @@ class Concurrency:
 def _by_bin(
     times_s: NDArray[np.float64], edges_s: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """How many times lie in each bin, and their distances to its end, summed up.
+    """Number of times in each bin, and the sum of their distances to its end.
 
     The first bin is all before `edges_s`, the last all after; their distances mean nothing. In
     blocks, so that many rows take little memory.

@@ -53,9 +53,9 @@ def streams_of(rows: RequestColumns) -> Streams:
 def stream_report(
     streams: Streams, chosen: slice | NDArray[np.intp], seconds: float
 ) -> StreamReport | None:
-    """Figures of some of them, whose requests were meant to start within so many seconds.
+    """Report of the chosen answers, whose requests were meant to start within `seconds`.
 
-    None where there are none.
+    None if there are none.
     """
     told = streams.told
     tokens = told.tokens[chosen]
@@ -133,7 +133,7 @@ def load_report(
     recovered: Mapping[int, Recovery] | None = None,
     workers: tuple[LoadWorkerReport, ...] = (),
 ) -> LoadReport:
-    """Figures of the whole run and of each step.
+    """Report of the whole run and of each step.
 
     `planned` requests of which no row was written count as not sent; None plans none beyond rows.
     `recovered` holds the recovery of latency after each step, by its index.
@@ -256,7 +256,7 @@ def _name_report(part: _Rows, stream: StreamReport | None) -> NameReport:
 
 
 def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
-    """Where each of `count` codes stands in `codes`: all found with one sort."""
+    """Places of each of `count` codes in `codes`, found with one sort."""
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=count))
     return np.split(order, ends[:-1])
@@ -279,7 +279,7 @@ def _rows(rows: RequestColumns, where: slice | NDArray[np.intp]) -> _Rows:
 
 
 def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
-    """How often each kind of error occurred, the most frequent first."""
+    """Count of each kind of error, the most frequent first."""
     codes, counts = np.unique(rows.error[rows.error >= 0], return_counts=True)
     errors = {rows.errors[code]: int(count) for code, count in zip(codes, counts, strict=True)}
     if lost:

@@ -39,12 +39,12 @@ def worker_reports(
 
 
 def lost_arrivals(workers: Sequence[LoadWorkerReport]) -> int:
-    """How many planned requests have no row of their own."""
+    """Number of planned requests without a row of their own."""
     return sum(worker.lost_arrivals or 0 for worker in workers)
 
 
 def worker_warnings(workers: Sequence[LoadWorkerReport], unit: Unit) -> Iterator[str]:
-    """What a reader should know of them."""
+    """Warnings about lost processes and uncertain clocks."""
     for worker in workers:
         name = f"load process {worker.index} on {worker.host}"
         if worker.lost_at_s is not None:

@@ -1,4 +1,4 @@
-"""When latency was back to what it is after a load step (docs/metrics.md#recovery)."""
+"""Recovery of latency after a load step (docs/metrics.md#recovery)."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ NO_BREACH = "no breach"
 class Recovery(msgspec.Struct, frozen=True):
     """Seconds from the step until latency had recovered; None for `reason`, `no breach` among them.
 
-    Right-censored where it had not by the end of the hold; then `reason` may say why.
+    Right-censored if it had not by the end of the hold; then `reason` may say why.
     """
 
     recovered_s: Span | None = None
@@ -59,7 +59,7 @@ class _Bins(msgspec.Struct, frozen=True):
 def recovery(
     rows: RequestColumns, step: LoadStep, zero_s: float, slo: Slo | None = None
 ) -> Recovery:
-    """When latency was back in its band after `step`; rows are in the order of `intended_s`."""
+    """Time until latency was back in its band after `step`; rows are in the order of `intended_s`."""
     count = int((step.hold_until_s - step.at_s) / BIN_S)
     if count < 2 * _WINDOW:
         return Recovery(reason=f"the hold is shorter than {2 * _WINDOW * BIN_S:.0f} s")
@@ -70,7 +70,7 @@ def recovery(
 
 
 def _recovery(bins: _Bins, first: int) -> Recovery:
-    """The recovery where the bins from `first` on are the baseline."""
+    """Recovery against the baseline, which begins with the bin `first`."""
     hold_s = bins.latency.size * BIN_S
     baseline = bins.latency[first:]
     measured = baseline[np.isfinite(baseline)]
@@ -93,7 +93,7 @@ def _recovery(bins: _Bins, first: int) -> Recovery:
 
 
 def _baseline_bins(count: int) -> int:
-    """How many of the last bins say what latency is after the step."""
+    """Number of bins, the last of the hold, that are the baseline."""
     if count * BIN_S < _SHORT_HOLD_S:
         return count // 2
     return int(max(_BASELINE_S / BIN_S, _BASELINE_SHARE * count))
@@ -118,7 +118,7 @@ def _first_recovered(good: NDArray[np.bool_], bins: _Bins) -> int | None:
 
 
 def _unsteady(bins: _Bins, first: int) -> str | None:
-    """Why the end of the hold says nothing of a recovery; None where it is steady.
+    """Why the end of the hold says nothing of a recovery; None if it is steady.
 
     Two halves of a steady baseline differ by chance, too.
     """

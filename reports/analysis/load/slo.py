@@ -19,7 +19,7 @@ class Slo(msgspec.Struct, frozen=True):
 
 
 def parse_slo(text: str) -> Slo:
-    """Parse `p95<200ms`. Raises UsageError where it is none."""
+    """Parse `p95<200ms`. Raises UsageError if it is none."""
     match = _SLO.fullmatch(text)
     limit_s = float(match[2]) / (1000 if match[3] == "ms" else 1) if match else 0.0
     if match is None or limit_s <= 0:

@@ -13,7 +13,7 @@ from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_lag import StepLag
-from reports.analysis.lag.timeline import Look, ReplicaLife, Timeline
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, longer_than, point
 from reports.model.steps import FloorReport, Phase
 from scalelag.plan.stages import LoadStep, parse_plan
@@ -132,7 +132,7 @@ def run() -> RecordedRun:
 
 def timeline() -> Timeline:
     return Timeline(
-        looks=(Look(1009.0, 1009.01, 1, 1, 1), Look(1039.0, 1039.01, 3, 3, 3)),
+        polls=(ReplicaPoll(1009.0, 1009.01, 1, 1, 1), ReplicaPoll(1039.0, 1039.01, 3, 3, 3)),
         decisions=(decision(1011.6, 1, 3),),
         replicas=(
             FIRST,

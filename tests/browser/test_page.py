@@ -178,3 +178,82 @@ def test_without_scripts_the_figures_can_still_be_read(browser, written):
     page.get_by_text("Data: Load and latency").click()
     assert page.locator("#latency-data").is_visible()
     context.close()
+
+
+def test_the_crosshair_stands_at_one_moment_in_every_chart_and_shows_values_there(opened):
+    page = opened("demo").page
+    page.locator("#plot-load").scroll_into_view_if_needed()
+    area = page.locator("#plot-load .nsewdrag").bounding_box()
+
+    page.mouse.move(area["x"] + 0.4 * area["width"], area["y"] + 40)
+    page.mouse.move(area["x"] + 0.5 * area["width"], area["y"] + 50)
+
+    wait_until(page, "document.querySelectorAll('.crosshair:not([hidden])').length >= 2")
+    wait_until(page, "document.querySelectorAll('#plot-latency .hoverlayer .legend').length === 1")
+    lines = page.locator(".crosshair:not([hidden])")
+    lefts = [lines.nth(i).bounding_box()["x"] for i in range(lines.count())]
+    assert max(lefts) - min(lefts) < 1.5
+    page.mouse.move(5, 5)
+    wait_until(page, "document.querySelectorAll('.crosshair:not([hidden])').length === 0")
+
+
+def test_a_step_leads_to_its_replica_and_from_there_to_its_log(opened):
+    page = opened("demo").page
+    link = page.locator("a[href^='#deployment-1-replica']").first
+
+    link.click()
+
+    row = page.locator("tr:target")
+    assert row.is_visible()
+    assert row.locator("th").inner_text() == link.inner_text()
+    assert "serve/replica_" in row.inner_text()
+
+
+def test_the_command_is_copied_or_at_least_selected(opened):
+    page = opened("demo").page
+
+    page.get_by_role("button", name="Copy").click()
+
+    wait_until(page, "document.querySelector('[data-copies]').textContent !== 'Copy'")
+
+
+def test_what_is_printed_is_the_whole_run_and_the_zoom_comes_back(opened):
+    page = opened("demo").page
+    page.get_by_label("Show").select_option(index=2)
+    wait_until(page, f"({RANGES}).every(range => range[0] === 8)")
+
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    wait_until(page, f"({RANGES}).every(range => range[0] === 0)")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+
+    wait_until(page, f"({RANGES}).every(range => range[0] === 8)")
+
+
+def test_on_a_phone_a_table_that_goes_on_says_so(opened):
+    page = opened("demo", 390).page
+
+    boxes = page.locator(".scroll[data-more]")
+    assert boxes.count() >= 3
+    hint = "getComputedStyle(document.querySelector('.scroll[data-more]'), '::before').content"
+    assert "scroll sideways" in page.evaluate(hint)
+    assert opened("demo", 1440).page.locator("#scale-lag ~ * .scroll[data-more]").count() == 0
+
+
+def test_it_works_in_a_sandboxed_frame(browser, written, tmp_path):
+    page = browser.new_page()
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        f'<!doctype html><iframe sandbox="allow-scripts" src="{written("demo").as_uri()}" '
+        'style="width:1000px;height:700px"></iframe>'
+    )
+    page.goto(outer.as_uri())
+
+    frame = page.frames[1]
+    frame.wait_for_selector("html[data-drawn=yes]", timeout=60_000)
+    frame.locator("[data-copies]").click()
+    frame.wait_for_selector("[data-copies]:has-text('e')")
+    assert found == []
+    page.close()

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.analyse import analyse
+from reports.model.charts import DecisionMark, ReplicaCurve
 from reports.render.html.figure import chart_text
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
-from reports.render.html.replica_figures import lives_figure, replicas_figure
+from reports.render.html.replica_figures import lives_figure, replicas_figure, target_line
 from reports.render.html.shell import data_block, plotly_script, policy, script
 from reports.render.tables.table import Column, Table
 from scalelag.record.run_dir import load_run
@@ -145,3 +146,24 @@ def test_the_budget_of_a_step_adds_up_to_its_total_and_its_floor():
             sums[row] = sums.get(row, 0.0) + length_s
     totals = [value for step in steps for value in (step.total_s.value, step.floor_s)]
     assert [sums[row] for row in sorted(sums)] == pytest.approx(totals, abs=0.01)
+
+
+def test_the_target_changes_at_its_decisions_where_they_are_known():
+    curve = ReplicaCurve(
+        times_s=(0.0, 1.57, 1.8, 9.0, 12.0),
+        starting=(0,) * 5,
+        running=(1, 1, 2, 4, 4),
+        stopping=(0,) * 5,
+        target=(1, 4, 4, 2, 2),
+    )
+
+    found = target_line(curve, [DecisionMark(1.31, 1.31, 1.31, 1, 4)])
+
+    # The second change was polled only.
+    assert found == ([0.0, 1.31, 9.0, 12.0], [1, 4, 2, 2])
+
+
+def test_without_decisions_the_target_is_as_it_was_polled():
+    curve = ReplicaCurve((0.5, 2.0, 3.0), (0,) * 3, (1,) * 3, (0,) * 3, (None, 3, 3))
+
+    assert target_line(curve, []) == ([0.5, 2.0, 3.0], [None, 3, 3])

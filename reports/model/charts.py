@@ -104,7 +104,7 @@ class Charts(msgspec.Struct, frozen=True):
 
 
 class RunOrigin(msgspec.Struct, frozen=True):
-    """What the record knows about how the run was made, beyond its report.
+    """Facts of the record about how the run was made, beyond its report.
 
     `command` makes the run again; secrets are not part of it. None is not recorded.
     """

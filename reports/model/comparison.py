@@ -12,7 +12,7 @@ from reports.model.intervals import Span
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """How many times as large the candidate's figure is as the base's, `lo` to `hi` at 95 %.
+    """Ratio of the candidate's metric to the base's, `lo` to `hi` at 95 %.
 
     `n` counts pairs, or the runs of the smaller side.
     """
@@ -25,7 +25,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class ElasticFigures(msgspec.Struct, frozen=True):
-    """Of one side the medians over those `runs` in which they were measured, against `demand`."""
+    """Medians of one side over the `runs` in which they were measured, against `demand`."""
 
     runs: int
     demand: DemandKind | None
@@ -37,7 +37,7 @@ class ElasticFigures(msgspec.Struct, frozen=True):
 
 
 class ElasticSpeedup(msgspec.Struct, frozen=True):
-    """How much more closely the candidate followed the demand for a deployment: above 1 it did.
+    """Elastic speedup: above 1 the candidate followed the demand for a deployment more closely.
 
     `value` is null for `reason`.
     """
@@ -69,21 +69,21 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Lines(msgspec.Struct, frozen=True):
-    """A quantity of one side: the median of all its runs, and where there are several, some of them."""
+    """A quantity of one side: the median of all its runs, and if there are several, some of them."""
 
     median: Line
     runs: tuple[Line, ...] = ()
 
 
 class SideLines(msgspec.Struct, frozen=True):
-    """What is drawn of one side; of a deployment that it has not, nothing."""
+    """Lines of one side; a deployment that it has not is left out."""
 
     load: dict[LoadName, Lines]
     replicas: dict[str, dict[ReplicasName, Lines]]
 
 
 class ComparedLines(msgspec.Struct, frozen=True):
-    """What is drawn of both sides. `thinned` says in sentences what was left out."""
+    """Lines of both sides. `thinned` says in sentences what was left out."""
 
     end_s: float
     base: SideLines
@@ -101,7 +101,7 @@ Form = Literal["steps of two runs", "runs"]
 
 
 class ComparedFigure(msgspec.Struct, frozen=True):
-    """One figure of both sides: their medians, and how many times as large the candidate's is.
+    """One metric of both sides: their medians, and the ratio of the candidate's to the base's.
 
     `p_adjusted` is `p`, or of several runs Holm's one-sided p over all figures where that is larger.
     `verdict` is a regression only where it is below 0.05, the whole interval above 1, and the effect

@@ -70,7 +70,7 @@ def recovered(step: StepReport) -> str:
 
 
 def is_shown(value_s: float | None) -> bool:
-    """Whether a figure in seconds is more than 0.00 when written with two decimals."""
+    """Return True if a value in seconds is more than 0.00 when written with two decimals."""
     return value_s is not None and abs(value_s) >= _SMALLEST_SHOWN_S
 
 

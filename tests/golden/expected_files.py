@@ -1,6 +1,6 @@
-"""What is rendered, held against the files in expected/.
+"""Renderings, held against the files in expected/.
 
-Look at them when a renderer changes: `SCALELAG_UPDATE_GOLDEN=1 pytest tests/golden` writes them anew.
+Look at them when a renderer changes: `SCALELAG_UPDATE_GOLDEN=1 pytest tests/golden` renews them.
 Tests whose file changed fail in that run, so that it never passes for a check; read the difference,
 then run the tests again without it.
 """
@@ -17,11 +17,11 @@ _FLOAT = re.compile(rb"-?\d+\.\d+(?:e[+-]?\d+)?")
 
 
 def checked(path: Path, content: bytes) -> None:
-    """Hold `content` against the file, or write it anew where that is asked for."""
+    """Hold `content` against the file, or renew the file if that is asked for."""
     if os.environ.get(UPDATE) and (not path.exists() or path.read_bytes() != content):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-        pytest.fail(f"{path.name} was written anew: read it, and run again without {UPDATE}")
+        pytest.fail(f"{path.name} was renewed: read it, and run again without {UPDATE}")
     assert content.decode() == path.read_bytes().decode()
 
 

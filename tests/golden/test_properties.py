@@ -1,4 +1,4 @@
-"""What holds of the report on any run, tried on the two stored ones and on what is made of them."""
+"""Properties of the report on any run, tried on the two stored ones and on variations of them."""
 
 import random
 import shutil

@@ -1,4 +1,4 @@
-"""What is told of several runs (compare, runs, trend), on the two stored ones, held against expected/.
+"""Reports on several runs (compare, runs, trend), on the two stored ones, held against expected/.
 
 The commands themselves are called, as in the folder of the run directories.
 """
@@ -51,7 +51,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def printed(folder, capsys, monkeypatch):
-    """What a command prints on a console of some width."""
+    """Return what a command prints on a console of some width."""
 
     def call(width, command, *arguments, **options):
         monkeypatch.setenv("COLUMNS", str(width))

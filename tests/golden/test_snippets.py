@@ -14,7 +14,7 @@ RUN = Path("runs/20261122-174501-demo")
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What the snippets leave in their variables."""
+    """Variables that the snippets leave."""
     folder = tmp_path_factory.mktemp("snippets")
     shutil.copytree(STORED, folder / RUN)
     text = (ROOT / "docs" / "record-format.md").read_text()

@@ -1,4 +1,4 @@
-"""Replicas over time: how many in which state, what each of them did, and what was decided."""
+"""Replicas over time: their number by state, the life of each, and the decisions."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _Seen = tuple[float, int, int, int, int | None]
 def replica_curve(
     key: DeploymentKey, polls: Sequence[Poll], zero_s: float, most: int
 ) -> tuple[ReplicaCurve, bool]:
-    """Replicas of `key` by state, at `most` moments, and whether some had to be left out for that."""
+    """Replicas of `key` by state, at `most` moments; True if some had to be left out for that."""
     changes = list(_changes(key, polls, zero_s))
     kept = _thinned(changes, most) if len(changes) > most else changes
     curve = ReplicaCurve(
@@ -37,7 +37,7 @@ def replica_curve(
 
 
 def _changes(key: DeploymentKey, polls: Sequence[Poll], zero_s: float) -> Iterator[_Seen]:
-    """What was seen first, and each time that something had changed; the end of looking as well."""
+    """The first poll, each poll that shows a change, and the last."""
     last: _Seen | None = None
     seen: _Seen | None = None
     for poll in polls:

@@ -7,6 +7,7 @@ import msgspec
 from reports.model.causes import Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import StepReport
+from reports.render.html.figure import arrows
 from reports.render.terminal.causes import named, quotation, told_of
 from reports.render.text import cause_words, count, sanitized, shortened, step_title
 
@@ -70,7 +71,7 @@ def _of_step(where: str, step: StepReport) -> CausePart:
     alone = () if step.findings else (FindingPart("", "", "", "", tuple(_lines(step.evidence))),)
     return CausePart(
         where=where,
-        title=f"step {step_title(step)}",
+        title=arrows(f"step {step_title(step)}"),
         names=names,
         findings=(*_told(step.findings), *alone),
     )

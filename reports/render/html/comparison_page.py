@@ -85,7 +85,7 @@ def render_html_comparison(
 
 
 def _head(found: Comparison) -> dict[str, Any]:
-    """The verdict, what made it, both sides, and what they differ in."""
+    """The verdict, the figures that decided it, both sides, and their differences."""
     return {
         "found": found,
         "sides": [_named("base", found.base), _named("candidate", found.candidate)],
@@ -95,7 +95,7 @@ def _head(found: Comparison) -> dict[str, Any]:
 
 
 def _time_words(found: Comparison, first: Report, lines: ComparedLines) -> dict[str, Any]:
-    """What is said about the charts over time, and what their axes can be set to."""
+    """Words about the charts over time, and the views of their axes."""
     return {
         "several": len(found.base) + len(found.candidate) > 2,
         "views": views(first, lines.end_s),
@@ -116,7 +116,7 @@ def _runs(found: Comparison, reports: Mapping[str, Report]) -> dict[str, Any]:
 
 
 def _figures(found: Comparison) -> dict[str, Any]:
-    """The table of what could be compared, and what could not, with the reason."""
+    """The table of figures that could be compared, and the others with the reason."""
     told = [figure for figure in found.figures if figure.effect is not None]
     untold = [figure for figure in found.figures if figure.effect is None]
     return {

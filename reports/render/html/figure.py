@@ -50,6 +50,11 @@ def chart_text(text: str) -> str:
     return f"{_ISOLATE}{safe.replace('%{', '%&#123;')}{_END_OF_ISOLATE}"
 
 
+def arrows(text: str) -> str:
+    """`text` with `->` as an arrow: a page need not do with ASCII."""
+    return text.replace("->", "\u2192")
+
+
 def rounded(values: "tuple[float | None, ...] | list[float]", digits: int = 3) -> list[Any]:
     """Values for a chart: more digits would be read by nobody, and make the page large."""
     return [None if value is None else round(value, digits) for value in values]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.html.axes import MARGIN, axis, layout
-from reports.render.html.figure import Figure, Key, color
+from reports.render.html.figure import Figure, Key, arrows, color
 from reports.render.tables.table import Column, Table
 from reports.render.text import (
     NOT_MEASURED,
@@ -93,7 +93,7 @@ def _left_out(measured: int) -> str:
 
 
 def _row_name(step: StepReport) -> str:
-    levels = load_change(step.from_level, step.to_level).replace("->", "\u2192")
+    levels = arrows(load_change(step.from_level, step.to_level))
     return f"{step_name(step)} {levels}"
 
 
@@ -102,7 +102,7 @@ def _words(name: str) -> str:
 
 
 def _rows(place: int) -> tuple[float, float]:
-    """Where the bars of a step and of its floor stand."""
+    """Rows of the bars of a step and of its floor."""
     return 2.5 * place, 2.5 * place + 1
 
 
@@ -147,7 +147,7 @@ def _measured(step: StepReport) -> list[tuple[str, float]]:
 
 
 def _unfinished(step: StepReport, measured: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Of a step that was not over by the end of its hold: the time after its last known phase."""
+    """The time after the last known phase of a step that was not over by the end of its hold."""
     if step.total_s is None or step.total_s.value is not None:
         return []
     return [("unfinished", max(0.0, step.total_s.lo - sum(length for _, length in measured)))]
@@ -210,7 +210,7 @@ def _sentence(step: StepReport) -> str:
     parts = ", ".join(f"{_words(name)} {length_s:.2f}" for name, length_s in _measured(step))
     floor = "not known" if step.floor_s is None else f"{step.floor_s:.2f} s"
     return (
-        f"Step {step_title(step)}: {seconds(step.total_s)} s in all "
+        f"Step {arrows(step_title(step))}: {seconds(step.total_s)} s in all "
         f"({parts or 'no part measured'}); floor {floor}."
     )
 

@@ -1,4 +1,4 @@
-"""The charts of the load: what was offered and served, and how fast."""
+"""Charts of the load: requests offered and completed, and their latency."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -101,20 +101,20 @@ def _latencies_ms(bins: LoadBins) -> Iterable[float | None]:
 
 
 def is_wide(latencies_ms: Iterable[float | None]) -> bool:
-    """Whether latency reaches over so much that only a logarithmic axis shows all of it."""
+    """Return True if only a logarithmic axis shows all of these latencies."""
     known = [value for value in latencies_ms if value]
     return bool(known) and max(known) > _WIDE * min(known)
 
 
 def latency_axis(*, wide: bool) -> dict[str, Any]:
-    """Milliseconds; logarithmic where they reach over much."""
+    """An axis of milliseconds, logarithmic if they are wide apart."""
     if wide:
         return axis(type="log", rangemode="normal", dtick="D2", tickformat=",")
     return axis(nticks=5, tickformat=",")
 
 
 def latency_unit(*, wide: bool) -> str:
-    """What the axis of latency is in."""
+    """Unit of the axis of latency."""
     return f"milliseconds from the intended start{', logarithmic' if wide else ''}"
 
 

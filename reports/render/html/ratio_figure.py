@@ -80,7 +80,7 @@ def _ratio_axis(low: float, high: float, min_effect: float) -> dict[str, Any]:
 
 
 def _range(effects: Sequence[Effect], min_effect: float) -> tuple[float, float]:
-    """What the axis reaches over: all that is finite, and what counts."""
+    """Range of the axis: all ratios that are finite, and the smallest effect that counts."""
     known = [1 / min_effect, min_effect, 1 / 1.05, 1.05]
     known += [v for e in effects for v in (e.lo, e.value, e.hi) if v > 0 and math.isfinite(v)]
     low, high = math.log(min(known)), math.log(max(known))

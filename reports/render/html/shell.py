@@ -1,4 +1,4 @@
-"""What every page has round its contents: templates/base.html.j2, and what goes into it."""
+"""The frame of every page: templates/base.html.j2, its style, scripts and policy."""
 
 import base64
 import hashlib

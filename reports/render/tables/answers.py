@@ -50,8 +50,11 @@ def _followed(step: StepReport) -> str:
 
 
 def _configured(step: StepReport) -> str:
-    if step.floor is None:
+    total = step.total_s
+    if step.floor is None or total is None:
         return ""
+    if total.value is not None and total.value < step.floor.configured_s:
+        return f", less than the {step.floor.configured_s:.1f} s that your configuration takes"
     return f", {step.floor.configured_s:.1f} s of it your configuration"
 
 

@@ -1,4 +1,4 @@
-"""How well the replicas followed the demand, in words that every renderer shows."""
+"""Elasticity of a deployment in words that every renderer shows."""
 
 from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span

@@ -119,8 +119,8 @@ def remark(step: StepReport, deployment: DeploymentReport, *, codes: bool = Fals
         found.append(f"{step.unattributed_s:.2f} s unattributed")
     if step.excess_s is not None and step.excess_s < 0 and is_shown(step.excess_s):
         found.append(
-            f"{-step.excess_s:.2f} s quicker than its floor, which is made of mean times: "
-            "nothing but the configuration made it wait"
+            f"{-step.excess_s:.2f} s quicker than its floor, which is made of mean times and counts "
+            "from the step: an earlier step may have begun the movement"
         )
     always = UP_PHASES if step.direction == "up" else DOWN_PHASES
     found += [
@@ -140,15 +140,20 @@ def share(step: StepReport, deployment: DeploymentReport) -> str:
     settings = [f"{config[name]:g} s {word}" for name, word in names if config.get(name)]
     settings.append(f"{floor.delay_s:g} s delay")
     rest = "the fastest start-up" if step.direction == "up" else "the shortest drain"
-    total = seconds(step.total_s).value
+    total, made_of = seconds(step.total_s).value, ", ".join(settings)
+    if step.total_s.value is not None and step.total_s.value < floor.configured_s:
+        return (
+            f"{total} s, less than the {floor.configured_s:.1f} s that your configuration takes "
+            f"({made_of})"
+        )
     return (
-        f"{total} s, of which {floor.configured_s:.1f} s is your configuration "
-        f"({', '.join(settings)}) and {floor.replica_s:.1f} s {rest}"
+        f"{total} s, of which {floor.configured_s:.1f} s is your configuration ({made_of}) "
+        f"and {floor.replica_s:.1f} s {rest}"
     )
 
 
 def _delay(step: StepReport) -> str:
-    """The delay in effect, where it is not the configured one or a slow loop stretched it."""
+    """The delay in effect, if it is not the configured one or a slow loop stretched it."""
     delay = step.delay
     if delay is None or delay.effective_s.hi is None:
         return ""
@@ -164,7 +169,7 @@ def _delay(step: StepReport) -> str:
 
 
 def idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:
-    """Steps without a lag that nobody wonders at: the load stayed, or the run began or ended."""
+    """Steps that need no lag: the load stayed, or the run began or ended."""
     return [
         step
         for i, step in enumerate(steps)
@@ -174,7 +179,7 @@ def idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:
 
 
 def _suffices(step: StepReport) -> bool:
-    """Whether there were enough replicas before a step up, or no more than enough before one down."""
+    """Return True if a step up had enough replicas before, or one down no more than enough."""
     before, target = step.replicas_before, step.target_after
     if before is None or target is None:
         return False
@@ -182,7 +187,7 @@ def _suffices(step: StepReport) -> bool:
 
 
 def idle_reasons(steps: Iterable[StepReport]) -> str:
-    """Why each of these steps has no lag, on one line; without any, that no step was reached."""
+    """Reasons that these steps have no lag, on one line; without any, that no step was reached."""
     by_reason: dict[str, list[str]] = {}
     for step in steps:
         by_reason.setdefault(sanitized(step.reason or "not measured"), []).append(step_name(step))

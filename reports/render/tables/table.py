@@ -35,12 +35,12 @@ class Column(NamedTuple):
 
     @property
     def left(self) -> bool:
-        """Whether cells are aligned to the left."""
+        """True if cells are aligned to the left."""
         return self.kind != "number"
 
     @property
     def outside(self) -> bool:
-        """Whether cells are not our text."""
+        """True if cells are not our text."""
         return self.kind in ("foreign", "code")
 
 

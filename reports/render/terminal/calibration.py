@@ -1,4 +1,4 @@
-"""What one replica serves within a limit: for the terminal and as JSON."""
+"""A calibration (the rate that one replica serves within a limit), for the terminal and as JSON."""
 
 from collections.abc import Sequence
 

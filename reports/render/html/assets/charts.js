@@ -138,6 +138,7 @@
   async function copy(button) {
     const text = document.getElementById(button.dataset.copies);
     try {
+      if (origin === "null") throw new Error("a sandboxed frame");
       await navigator.clipboard.writeText(text.textContent);
       button.textContent = "Copied";
     } catch {

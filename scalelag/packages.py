@@ -1,4 +1,4 @@
-"""Whether each of our packages at the root, whose names are common words, is ours."""
+"""Check that `reports`, `probes` and others are scalelag's, not a project's with the same name."""
 
 import importlib.util
 import sys
@@ -10,9 +10,9 @@ _NAMES = ("probes", "reports", "locustfiles", "serve_apps")
 
 
 def check_packages() -> None:
-    """Raise UsageError where a package of another project would be imported for one of ours.
+    """Raise UsageError if a package of another project would be imported instead of ours.
 
-    It imports none of them, so that it can be asked before the first import that would fail.
+    It imports none of them, so that it can run before the first import that would fail.
     """
     home = Path(__file__).resolve().parents[1]
     for name in _NAMES:
@@ -27,7 +27,7 @@ def check_packages() -> None:
 
 
 def exit_if_shadowed() -> None:
-    """Say it and end with exit code 2: for entry points, whose imports would fail less clearly."""
+    """Exit with code 2 and the reason. For entry points, whose imports would fail less clearly."""
     try:
         check_packages()
     except UsageError as error:

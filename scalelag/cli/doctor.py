@@ -19,7 +19,7 @@ from scalelag.cluster.preflight import (
     ray_version,
     ready_payload,
 )
-from scalelag.cluster.room import look_for_room
+from scalelag.cluster.room import measure_room
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.options.catalog import OPTIONS
 from scalelag.plugin.leader.start_lint import start_findings
@@ -139,7 +139,7 @@ def _clock(target: Dashboard, findings: _Findings) -> None:
 
 
 def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None:
-    room = look_for_room(target, payload)
+    room = measure_room(target, payload)
     if room.free is None:
         findings.warn("room", room.reason or "unknown")
     elif not room.lacks:

@@ -1,4 +1,4 @@
-"""From what `--app` names to an application in Serve's REST schema."""
+"""Turns the value of `--app` into applications in Serve's REST schema."""
 
 import importlib.util
 import re
@@ -12,26 +12,29 @@ from scalelag.errors import UsageError
 from serve_apps import BUILT_IN, GRPC_SERVICERS
 
 AppConfig = dict[str, Any]
-"""One application, as in the `applications` of a Serve config file."""
+"""One application, as in `applications` of a Serve config file."""
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def resolve_app(name: str, arguments: Sequence[str], *, importable_here: bool) -> list[AppConfig]:
-    """Applications that `name` (built-in, IMPORT_PATH or CONFIG.yaml) stands for.
+    """Applications of `name`: a built-in app, an IMPORT_PATH or a CONFIG.yaml.
 
-    `arguments` are KEY=VALUE for the app's builder. With `importable_here` the module must be found
-    on this machine. Raises UsageError naming what is wrong.
+    `arguments` are KEY=VALUE for the app's builder. With `importable_here` the module must exist on
+    this machine. Raises UsageError with the reason.
     """
     if name.endswith((".yaml", ".yml")):
         if arguments:
-            raise UsageError("--app-arg goes with a built-in app or an import path, not a YAML.")
+            raise UsageError(
+                "--app-arg cannot be used with a config file: put the arguments under `args` in "
+                f"{name}."
+            )
         return _from_yaml(Path(name))
     import_path = BUILT_IN.get(name, name)
     if not _IMPORT_PATH.fullmatch(import_path):
         raise UsageError(
-            f'--app "{name}": no built-in app (there is {", ".join(BUILT_IN)}), no import path such '
-            "as my_module:app, and no Serve config file (.yaml)."
+            f'--app "{name}" is no built-in app ({", ".join(BUILT_IN)}), no import path such as '
+            "my_module:app, and no Serve config file (.yaml)."
         )
     if importable_here:
         _check_importable(import_path)
@@ -42,10 +45,10 @@ def resolve_app(name: str, arguments: Sequence[str], *, importable_here: bool) -
 
 
 def grpc_servicers(name: str) -> tuple[str, ...]:
-    """The `grpc_servicer_functions` that Serve must start with for what `name` stands for.
+    """The `grpc_servicer_functions` with which Serve must start for the applications of `name`.
 
-    A Serve config file has them in its `grpc_options`; of other applications only ours are known.
-    Raises UsageError where the file does not read as one.
+    A Serve config file has them in its `grpc_options`. Of other applications only our own are known.
+    Raises UsageError if the file is no config file.
     """
     if not name.endswith((".yaml", ".yml")):
         return GRPC_SERVICERS.get(BUILT_IN.get(name, name), ())
@@ -54,7 +57,9 @@ def grpc_servicers(name: str) -> tuple[str, ...]:
     if functions is None:
         return ()
     if not isinstance(functions, list) or not all(isinstance(f, str) for f in functions):
-        raise UsageError(f"--app {name}: grpc_options has no list of grpc_servicer_functions.")
+        raise UsageError(
+            f"--app {name}: grpc_servicer_functions in grpc_options must be a list of import paths."
+        )
     return tuple(functions)
 
 
@@ -65,7 +70,10 @@ def _check_importable(import_path: str) -> None:
     except (ImportError, ValueError):
         found = False
     if not found:
-        raise UsageError(f'--app "{import_path}": there is no module {module} on the Python path.')
+        raise UsageError(
+            f'--app "{import_path}": there is no module {module} on the Python path. Run in its '
+            "folder, or put it on PYTHONPATH."
+        )
 
 
 def _arguments(texts: Sequence[str]) -> dict[str, str]:
@@ -73,7 +81,7 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f'--app-arg "{text}" does not read KEY=VALUE.')
+            raise UsageError(f'--app-arg "{text}" is not of the form KEY=VALUE.')
         arguments[key.strip()] = value
     return arguments
 
@@ -82,9 +90,9 @@ def _document(path: Path) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--app {path}: {error}.") from error
+        raise UsageError(f"--app {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise UsageError(f"--app {path} is no YAML: {error}.") from error
+        raise UsageError(f"--app {path} is not valid YAML: {error}.") from error
     return document if isinstance(document, Mapping) else {}
 
 

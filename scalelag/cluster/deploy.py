@@ -1,4 +1,4 @@
-"""Deploying applications through Serve's REST API, beside what is deployed already."""
+"""Deploys applications through Serve's REST API, beside those that are deployed already."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -22,16 +22,16 @@ def pin(
     wanted: Sequence[DeploymentKey],
     patience: Patience,
 ) -> list[DeploymentKey]:
-    """Deploy `apps`, which run already, with one fixed replica for each deployment of `wanted`.
+    """Redeploy the running `apps` with one fixed replica for each deployment of `wanted`.
 
-    Without `wanted` for each of theirs. Returns which, when the replicas too many have gone.
-    Raises UsageError where one of `wanted` is of another application, DashboardError where Serve
-    refuses, TargetError where there is no such deployment, or where it takes too long.
+    Without `wanted`, for each of their deployments. Returns these when the other replicas are gone.
+    Raises UsageError if one of `wanted` belongs to another application, DashboardError if Serve
+    refuses, TargetError if there is no such deployment or it takes too long.
     """
     if others := [key for key in wanted if key.partition("/")[0] not in apps]:
         raise UsageError(
-            f"--deployment {', '.join(others)} is not of {', '.join(apps)}, which --app deploys: "
-            "what is there already is not changed."
+            f"--deployment {', '.join(others)} does not belong to {', '.join(apps)}, which --app "
+            "deploys: name one of its deployments. Other applications are not changed."
         )
     there = ready_payload(dashboard, wanted, apps)
     keys = wanted or [key for key in there.deployments() if key.partition("/")[0] in apps]
@@ -47,9 +47,9 @@ def pin(
 def pinned_app(
     name: str, app: AppConfig, keys: Collection[DeploymentKey], there: ServePayload
 ) -> AppConfig:
-    """The application `name` with one fixed replica for those of its deployments in `keys`.
+    """Application `name` with one fixed replica for its deployments in `keys`.
 
-    One that scales does so from 1 to 1: Serve has a num_replicas give way to a policy.
+    A deployment that scales gets bounds of 1 and 1, since in Serve a policy overrides num_replicas.
     """
     overrides = {str(one["name"]): one for one in app.get("deployments") or ()}
     for key, deployment in there.deployments().items():
@@ -64,9 +64,9 @@ def pinned_app(
 
 
 def check_pinned(payload: ServePayload, wanted: Collection[DeploymentKey]) -> list[DeploymentKey]:
-    """Keys of the deployments of `wanted`, all if empty, each of which has one fixed replica.
+    """Keys of the `wanted` deployments, or of all, after a check that each has one fixed replica.
 
-    Raises TargetError naming those that have not.
+    Raises TargetError with those that have not.
     """
     there = payload.deployments()
     keys = sorted(wanted or there)
@@ -74,8 +74,7 @@ def check_pinned(payload: ServePayload, wanted: Collection[DeploymentKey]) -> li
     if loose:
         raise TargetError(
             f"A calibration needs one fixed replica, and {'; '.join(loose)}: set num_replicas to 1 "
-            "in its configuration, name the deployment with --deployment, or have it deployed by "
-            "--app."
+            "in its configuration, choose another with --deployment, or deploy it with --app."
         )
     return keys
 
@@ -127,7 +126,7 @@ def _check_routes(url: str, added: Mapping[str, AppConfig], there: ServePayload)
 
 
 def undeploy(dashboard: Dashboard, names: Sequence[str], patience: Patience) -> None:
-    """Take the applications `names` away again and wait until they are gone.
+    """Delete the applications `names`, and wait until they are gone.
 
     Raises DashboardError if Serve refuses, TargetError if they stay.
     """
@@ -141,7 +140,10 @@ def _check_gone(dashboard: Dashboard, names: Sequence[str]) -> None:
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
     left = sorted(set(names) & there.keys())
     if left:
-        raise TargetError(f"{dashboard.url} still runs {', '.join(left)}, which was to be deleted.")
+        raise TargetError(
+            f"{dashboard.url} still runs {', '.join(left)}, which should be deleted. Delete it with "
+            "`serve delete`, or see the controller's log."
+        )
 
 
 def document(there: ServePayload, applications: Mapping[str, AppConfig]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The embedded cluster, seen from the command that starts it."""
+"""The embedded cluster, on the side of the command that starts it."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Urls(msgspec.Struct, frozen=True):
-    """Where the cluster answers; `grpc_host`, as HOST:PORT, only if it was started for gRPC."""
+    """Addresses of the cluster; `grpc_host`, as HOST:PORT, only if it was started for gRPC."""
 
     dashboard: str
     host: str
@@ -28,11 +28,11 @@ class Urls(msgspec.Struct, frozen=True):
 
 
 class EmbeddedCluster:
-    """A Ray cluster of our own, in a process of its own; a context manager that takes it down.
+    """A Ray cluster in a process of its own; a context manager that takes it down.
 
-    It lives as long as this process keeps the pipe to it open: however we end, it ends. Ray's token
-    auth is on, with a fresh token that is passed on by environment variables only. Serve answers
-    gRPC if there are `grpc_servicers`, Serve's `grpc_servicer_functions`.
+    It lives as long as this process keeps the pipe to it open, so it ends however we end. Ray's token
+    auth is on, with a fresh token that is passed by environment variables only. Serve answers gRPC if
+    `grpc_servicers` (Serve's `grpc_servicer_functions`) are given.
     """
 
     def __init__(self, num_cpus: int, grpc_servicers: Sequence[str] = ()) -> None:
@@ -43,7 +43,7 @@ class EmbeddedCluster:
         self._log: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start it and wait until it answers. Raises TargetError if it does not."""
+        """Start the cluster and wait until it answers. Raises TargetError if it does not."""
         self._log = TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "scalelag.cluster.embedded_main", *self._arguments],
@@ -51,7 +51,7 @@ class EmbeddedCluster:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=cluster_environment(os.environ, self.token),
-            # A group of its own: Ctrl-C is for us, and taking it down is our business.
+            # In a group of its own, so that Ctrl-C reaches only us, and we take it down.
             start_new_session=True,
         )
         try:
@@ -92,17 +92,17 @@ class EmbeddedCluster:
                 try:
                     return msgspec.json.decode(line, type=Urls)
                 except msgspec.MsgspecError:
-                    continue  # Ray prints to standard output now and then
+                    continue  # Ray sometimes prints to standard output
         raise TargetError(
-            f"The embedded cluster was not there after {START_TIMEOUT_S:.0f} s: {self._said()}"
+            f"The embedded cluster did not start within {START_TIMEOUT_S:.0f} s: {self._said()}"
         )
 
     def _said(self) -> str:
         if self._log is None:
-            return "nothing"
+            return "it wrote no log"
         self._log.seek(0)
         text = self._log.read().decode(errors="replace").strip()
-        return text[-1500:] or "it said nothing"
+        return text[-1500:] or "it wrote no log"
 
 
 def _path(environ: Mapping[str, str]) -> list[str]:
@@ -116,12 +116,12 @@ def cluster_environment(environ: Mapping[str, str], token: str) -> dict[str, str
     return kept | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
-        # Without it Ray binds and advertises the machine's own address, even for 127.0.0.1.
+        # Without it Ray uses the machine's own address, even if 127.0.0.1 is given.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "PYTHONPATH": os.pathsep.join(paths),
-        # Jobs on it are started with the first Python that there is.
+        # Jobs on the cluster start with the first Python on the path.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), *_path(kept)]),
         "PYTHONUNBUFFERED": "1",
     }

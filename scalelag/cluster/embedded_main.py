@@ -1,8 +1,8 @@
 """The embedded cluster's own process: `python -m scalelag.cluster.embedded_main CPUS [SERVICER ...]`.
 
 It starts Ray and Serve on free ports of 127.0.0.1, prints one JSON line with their URLs, and waits
-for its standard input to close. Nothing of gevent is in it. If it is killed, its Ray ends as well.
-Serve answers gRPC where SERVICERs are given, its `grpc_servicer_functions`.
+for its standard input to close. It does not use gevent. If it is killed, its Ray ends too. Serve
+answers gRPC if SERVICERs (its `grpc_servicer_functions`) are given.
 """
 
 import contextlib
@@ -38,10 +38,10 @@ def _free_port() -> int:
 
 
 def _yield_to_the_load() -> None:
-    """Stand back: cluster and load share this machine, and arrivals must stay on time.
+    """Lower the priority of the cluster: load shares this machine, and arrivals must be on time.
 
-    Where Linux groups processes by session (autogroup), nice values count within a session only,
-    and the whole session, ours with all of Ray in it, has one of its own.
+    If Linux groups processes by session (autogroup), nice values count only within a session. Then the
+    whole session, which holds all of Ray, has a nice value of its own.
     """
     os.nice(_NICE)
     with contextlib.suppress(OSError):
@@ -51,16 +51,16 @@ def _yield_to_the_load() -> None:
 def _own_agent_port() -> None:
     """Let the dashboard's agent take any free port.
 
-    On its usual one, 52365, it fails where another Ray runs on this machine, and then this cluster
-    gives no logs. `ray start` has an option for it; `ray.init` has none.
+    On its default port, 52365, it fails if another Ray runs on this machine, and then this cluster
+    gives no logs. `ray start` has an option for the port; `ray.init` has none.
     """
     RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def grpc_on_loopback() -> None:
-    """Have the gRPC server of Serve's proxy listen on 127.0.0.1, and not on every address.
+    """Make the gRPC server of Serve's proxy listen only on 127.0.0.1.
 
-    Serve has no option for it. It calls this in the proxy's process, before the server is there.
+    Serve has no option for that. It calls this in the proxy's process, before the server starts.
     """
     default_impl.add_grpc_address = lambda server, address: server.add_insecure_port(
         address.replace("[::]", "127.0.0.1")
@@ -68,12 +68,12 @@ def grpc_on_loopback() -> None:
 
 
 def _grpc_options(servicers: list[str]) -> gRPCOptions:
-    """Options with a free port. Exits where a servicer function is not there."""
+    """Options with a free port. Exits if a servicer function cannot be imported."""
     options = gRPCOptions(port=_free_port(), grpc_servicer_functions=servicers)
     try:
         assert options.grpc_servicer_func_callable
     except (ImportError, AttributeError, ValueError) as error:
-        # Left to Serve, its proxy would be started again and again.
+        # Serve itself would restart its proxy again and again.
         sys.exit(f"grpc_servicer_functions: {error}")
     os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = (
         f"scalelag.cluster.embedded_main.{grpc_on_loopback.__name__}"
@@ -83,15 +83,15 @@ def _grpc_options(servicers: list[str]) -> gRPCOptions:
 
 def main() -> None:
     """Run the cluster until standard input closes."""
-    # Ctrl-C goes to every process of the terminal; ours ends when its parent closes the pipe.
+    # Ctrl-C goes to every process of the terminal; this one ends when its parent closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     _yield_to_the_load()
     _own_agent_port()
     dashboard_port, serve_port = _free_port(), _free_port()
     grpc_options = _grpc_options(sys.argv[2:]) if sys.argv[2:] else None
-    # Not under /tmp/ray, whose `session_latest` belongs to whoever else runs Ray here; short, since
-    # the path of a Unix socket has 107 characters at most.
+    # Not under /tmp/ray, whose `session_latest` belongs to any other Ray on this machine. Short, since
+    # the path of a Unix socket has at most 107 characters.
     folder = tempfile.mkdtemp(prefix="scalelag-")
     try:
         ray.init(
@@ -105,7 +105,7 @@ def main() -> None:
             _node_ip_address="127.0.0.1",
             _temp_dir=folder,
         )
-        # As `ray start` does: without it a job on this cluster is given the address of any cluster
+        # As `ray start` does. Without it a job on this cluster may get the address of another cluster
         # on this machine.
         address = ray.get_runtime_context().gcs_address
         (Path(folder) / "ray_current_cluster").write_text(address, encoding="ascii")

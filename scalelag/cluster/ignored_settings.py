@@ -1,7 +1,7 @@
-"""Settings that an application's configuration asks for and that Serve did not take over.
+"""Findings on settings in an application's configuration that Serve ignored.
 
-Serve drops keys that it does not know without a word, in `autoscaling_config` as elsewhere: what
-is deployed then lacks them. Seen with Ray 2.60.
+Serve silently drops keys that it does not know, also in `autoscaling_config`: the deployment then lacks
+them. Seen with Ray 2.60.
 """
 
 import difflib
@@ -26,7 +26,7 @@ _KNOWN: dict[str, None] = dict.fromkeys(
 
 
 def ignored_settings(payload: ServePayload) -> list[LintFinding]:
-    """Findings on applications that were deployed from a configuration rather than from Python."""
+    """Findings on applications that were deployed from a configuration, not from Python."""
     found: list[LintFinding] = []
     for app_name, app in sorted(payload.applications.items()):
         for asked in _deployments(app.deployed_app_config):
@@ -40,9 +40,9 @@ def ignored_settings(payload: ServePayload) -> list[LintFinding]:
 def dropped_settings(
     applications: Iterable[Mapping[str, Any]], payload: ServePayload
 ) -> list[LintFinding]:
-    """Findings on keys of a config file's applications that Serve's own copy of it lacks.
+    """Findings on keys of a config file that are missing in Serve's own copy.
 
-    The copy holds what was set and nothing else, so that a key without a place there was dropped.
+    The copy holds exactly the keys that were set, so a missing key was dropped.
     """
     found: list[LintFinding] = []
     for given in applications:
@@ -116,7 +116,7 @@ def _different(
             key,
             "setting-not-in-effect",
             f"{prefix}{name} is {_plain(deployed[name])}, although the application's configuration "
-            f"asks for {_plain(asked[name])}: that has not been carried out. Look at the "
+            f"asks for {_plain(asked[name])}: that has not been carried out. Check the "
             "application's status, and deploy it again.",
         )
         for name in sorted(asked.keys() & deployed.keys())

@@ -1,4 +1,4 @@
-"""Is the target there, does it let us in, is it ready? Asked before any load is sent."""
+"""Checks before any load is sent: the target answers, lets us in, and is ready."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -18,7 +18,7 @@ from scalelag.errors import TargetError, UsageError
 from scalelag.record.rows import DeploymentKey
 
 HEALTH_PATH = "/-/healthz"
-"""Answered by Serve's proxy itself: asking it starts no replica, as a real request would."""
+"""Answered by Serve's proxy itself. Unlike a real request it starts no replica."""
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ _RETRY_S = 0.25
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long to wait, how often to look, and the clock and the sleep to wait with."""
+    """Longest wait, interval between attempts, and the clock and sleep to wait with."""
 
     wait_s: float
     now: Callable[[], float]
@@ -61,17 +61,16 @@ class _Version(msgspec.Struct, frozen=True):
 
 
 def ray_version(dashboard: Dashboard) -> str | None:
-    """Version of Ray behind the dashboard; None where it does not tell.
+    """Version of Ray behind the dashboard; None if it is not reported.
 
-    Raises DashboardError where it does not answer or does not let us in.
+    Raises DashboardError if the dashboard does not answer or denies access.
     """
     reply = dashboard.get(VERSION_PATH)
     try:
         return msgspec.json.decode(reply.body, type=_Version).ray_version
     except msgspec.MsgspecError:
         raise HopelessError(
-            f"{dashboard.url}{VERSION_PATH} answers, but not as a Ray dashboard does: "
-            "is --dashboard right?",
+            f"{dashboard.url}{VERSION_PATH} does not answer like a Ray dashboard: check --dashboard.",
             lasting=True,
         ) from None
 
@@ -79,18 +78,17 @@ def ray_version(dashboard: Dashboard) -> str | None:
 def ready_payload(
     dashboard: Dashboard, wanted: Sequence[DeploymentKey], apps: Sequence[str] = ()
 ) -> ServePayload:
-    """Serve's state, once every application that is watched is RUNNING.
+    """Serve's state, if every watched application is RUNNING.
 
     `wanted` names the deployments to watch, `apps` the applications; with neither, all must run.
-    Raises TargetError where it is not ready (yet), HopelessError where it never will be.
+    Raises TargetError if they are not ready yet, HopelessError if they never will be.
     """
     reply = dashboard.get(APPLICATIONS_PATH)
     try:
         payload = parse_payload(reply.body)
     except TargetError as error:
         raise HopelessError(
-            f"{dashboard.url} answers, but not as a Ray dashboard does: is --dashboard right? "
-            f"{error}",
+            f"{dashboard.url} does not answer like a Ray dashboard: check --dashboard. {error}",
             lasting=True,
         ) from error
     if not payload.applications:
@@ -100,8 +98,8 @@ def ready_payload(
     missing = [key for key in wanted if _absent(key, payload)]
     if missing:
         raise HopelessError(
-            f"No deployment {', '.join(missing)} at {dashboard.url}; there is "
-            f"{', '.join(sorted(payload.deployments()))} (write app/Deployment).",
+            f"No deployment {', '.join(missing)} at {dashboard.url}. Name one of "
+            f"{', '.join(sorted(payload.deployments()))}, as app/Deployment.",
             lasting=True,
         )
     names = set(apps) | {key.partition("/")[0] for key in wanted}
@@ -111,7 +109,7 @@ def ready_payload(
 
 
 def _absent(key: DeploymentKey, payload: ServePayload) -> bool:
-    """Whether there is no such deployment; one of an application that failed may yet be listed."""
+    """Return whether a deployment does not exist; one of a failed application may still appear."""
     app = payload.applications.get(key.partition("/")[0])
     return app is None or (app.status == "RUNNING" and key not in payload.deployments())
 
@@ -120,7 +118,7 @@ def _check_application(name: str, payload: ServePayload) -> None:
     app = payload.applications.get(name)
     if app is None:
         raise HopelessError(
-            f'No Serve application "{name}"; there is {", ".join(sorted(payload.applications))}.',
+            f'No Serve application "{name}". Name one of {", ".join(sorted(payload.applications))}.',
             lasting=True,
         )
     if app.status == "DEPLOY_FAILED":
@@ -130,14 +128,14 @@ def _check_application(name: str, payload: ServePayload) -> None:
 
 
 def _why(app: ApplicationPayload) -> str:
-    """What the application and its deployments say; of much, the end: it names the error."""
+    """Messages of an application and its deployments; of a long text the end, with the error."""
     said = [app.message, *(d.message for d in app.deployments.values())]
     text = " ".join(message.strip() for message in said if message.strip()) or "no message"
     return text if len(text) <= 2000 else "... " + text[-2000:]
 
 
 def check_url(text: str) -> None:
-    """Raise UsageError where `text` is no URL of a server."""
+    """Raise UsageError if `text` is no URL of a server."""
     try:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -148,9 +146,9 @@ def check_url(text: str) -> None:
 
 
 def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
-    """Ask `host` for Serve's health page; any HTTP answer will do.
+    """Request Serve's health page from `host`; any HTTP answer is good.
 
-    Raises UsageError where `host` is no URL, TargetError where nothing answers.
+    Raises UsageError if `host` is no URL, TargetError if nothing answers.
     """
     check_url(host)
     url = host.rstrip("/") + HEALTH_PATH
@@ -161,12 +159,13 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
     except requests.RequestException as error:
         refused = "connection refused" if "refused" in str(error) else type(error).__name__
         raise TargetError(
-            f"Nothing answers HTTP at {url} ({refused}): is Serve's proxy there, and --host right?"
+            f"Nothing answers HTTP at {url} ({refused}): check that Serve's proxy runs there, and that "
+            "--host is right."
         ) from error
 
 
 def without_credentials(url: str) -> str:
-    """`url` without user name and password, fit for records and reports."""
+    """Remove user name and password from `url`, for records and reports."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host).geturl()

@@ -1,4 +1,4 @@
-"""Whether the cluster has room for `max_replicas` of every deployment, and what is short."""
+"""Check that the cluster has room for `max_replicas` of every deployment."""
 
 import math
 from collections import Counter
@@ -14,16 +14,16 @@ from scalelag.errors import TargetError
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo
 
-# A hair of tolerance: Ray reports 0.3999999999999999 used.
+# Ray reports amounts such as 0.3999999999999999.
 _TOLERANCE = 1e-6
-# Of these the cluster's status does not tell how much is free; the nodes tell of the first.
-_UNTOLD = ("accelerator_type:", "node:")
+# The cluster's status does not list these as free; single nodes list the first.
+_UNLISTED = ("accelerator_type:", "node:")
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What the replicas that a deployment may still add would take: each, and all of them.
+    """Resources for the replicas that a deployment may still add: for each, and for all together.
 
-    `most_per_node` is its `max_replicas_per_node`; `on_nodes` are the replicas that it has there.
+    `most_per_node` is its `max_replicas_per_node`; `on_nodes` counts its replicas on each node.
     """
 
     deployment: DeploymentKey
@@ -35,7 +35,7 @@ class Need(msgspec.Struct, frozen=True):
 
 
 class Shortage(msgspec.Struct, frozen=True):
-    """A resource of which all deployments together could need more than is free."""
+    """A resource of which all deployments together may need more than is free."""
 
     resource: str
     needed: float
@@ -53,7 +53,7 @@ class Shortage(msgspec.Struct, frozen=True):
 
 
 class Misfit(msgspec.Struct, frozen=True):
-    """A deployment for which enough is free in sum, and not enough on single nodes."""
+    """A deployment for which enough is free in total, but not on single nodes."""
 
     need: Need
     fitting: int
@@ -71,9 +71,9 @@ class Misfit(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """Needs, what is free, and what is short; `free` is None with a `reason` if unknown.
+    """Needs, free resources and shortages; `free` is None, with a `reason`, if it is not known.
 
-    `written` is when Ray last looked at what is free, in its own words.
+    `written` is Ray's own text for the time at which it last measured the free resources.
     """
 
     needs: tuple[Need, ...]
@@ -85,23 +85,23 @@ class Room(msgspec.Struct, frozen=True):
 
     @property
     def lacks(self) -> list[str]:
-        """What is short, in plain words; empty where nothing is, or where it is not known."""
+        """Shortages in plain words; empty if there are none, or if they are not known."""
         return [lack.text for lack in (*self.shortages, *self.misfits)]
 
 
-def look_for_room(
+def measure_room(
     dashboard: Dashboard, payload: ServePayload, watched: Collection[DeploymentKey] = ()
 ) -> Room:
-    """Compare what is free with what `watched` deployments, or all, could still ask for.
+    """Compare the free resources with the needs of the `watched` deployments, or of all.
 
-    Nodes that an autoscaler would add do not count. On single nodes each deployment is looked at as
-    if it were alone: several may together find less room than this says, never more.
+    Nodes that an autoscaler would add do not count. On single nodes each deployment is checked as if it
+    were alone: several together may find less room than this says, never more.
     """
     needs = tuple(_needs(payload, watched))
     try:
         status = parse_cluster_status(dashboard.get(CLUSTER_STATUS_PATH).body)
     except TargetError as error:
-        return Room(needs, None, (), reason=f"the cluster does not tell what is free: {error}")
+        return Room(needs, None, (), reason=f"the free resources are not known: {error}")
     if not status.free:
         return Room(needs, None, (), reason="the cluster's status names no resources")
     short = tuple(shortages(needs, status.free))
@@ -124,21 +124,21 @@ def await_room(
 ) -> None:
     """Wait until there is room for `max_replicas` of the `watched` deployments, or of all.
 
-    What it waits for is said once. Raises TargetError with what is short once the patience is over.
+    Says once what it waits for. Raises TargetError with the shortages when the patience is over.
     """
     try:
-        patience.retry(_Look(dashboard, watched, patience.wait_s, say))
+        patience.retry(_RoomPoll(dashboard, watched, patience.wait_s, say))
     except TargetError as error:
         if not isinstance(error.__cause__, _NotFreshError):
             raise
 
 
 class _NotFreshError(TargetError):
-    """There is room by what was known before the wait."""
+    """There is room, but by a status from before the wait."""
 
 
-class _Look:
-    """One look at the room after another; each raises TargetError while there is none."""
+class _RoomPoll:
+    """Poll of the room; each call raises TargetError as long as there is too little."""
 
     def __init__(
         self,
@@ -156,35 +156,38 @@ class _Look:
 
     def __call__(self) -> None:
         payload = parse_payload(self._dashboard.get(APPLICATIONS_PATH).body)
-        room = look_for_room(self._dashboard, payload, self._watched)
+        room = measure_room(self._dashboard, payload, self._watched)
         self._old = self._old or room.written
         if room.free is None:
-            raise TargetError(f"Whether there is room is not known: {room.reason}")
+            raise TargetError(
+                f"It is not known whether there is room: {room.reason}. Leave out --wait-for-room, or "
+                "check `ray status` on the head node."
+            )
         if room.lacks:
             raise self._short("; ".join(room.lacks))
         if room.written is not None and room.written == self._old:
-            # The legacy autoscaler looks every 5 s: replicas that have just started may be missing.
-            raise _NotFreshError("what is free was not looked at since the wait began")
+            # The legacy autoscaler updates every 5 s: new replicas may be missing.
+            raise _NotFreshError("the free resources were not updated since the wait began")
 
     def _short(self, lacks: str) -> TargetError:
         if not self._said:
             self._said = True
             self._say(f"waiting up to {self._wait_s:g} s for room: {lacks}")
         return TargetError(
-            f"No room: {lacks}. Free some, add nodes, or lower max_replicas; where nodes are added "
-            "on demand they come only once replicas ask for them: leave out --wait-for-room"
+            f"No room: {lacks}. Free resources, add nodes, or lower max_replicas. If nodes are added "
+            "on demand, they come only after replicas ask for them: then leave out --wait-for-room"
         )
 
 
 def shortages(needs: Sequence[Need], free: Mapping[str, float]) -> list[Shortage]:
-    """Resources whose summed needs exceed what is free."""
+    """Resources of which more is needed in total than is free."""
     wanted: Counter[str] = Counter()
     for need in needs:
         wanted.update(need.resources)
     return [
         Shortage(name, amount, free.get(name, 0.0), _asking(needs, name))
         for name, amount in sorted(wanted.items())
-        if not name.startswith(_UNTOLD) and amount > free.get(name, 0.0) + _TOLERANCE
+        if not name.startswith(_UNLISTED) and amount > free.get(name, 0.0) + _TOLERANCE
     ]
 
 
@@ -193,9 +196,9 @@ def _asking(needs: Sequence[Need], resource: str) -> tuple[DeploymentKey, ...]:
 
 
 def misfits(needs: Sequence[Need], free: Mapping[str, Mapping[str, float]]) -> list[Misfit]:
-    """Deployments whose replicas do not fit on nodes with this much free, by the node's id.
+    """Deployments whose replicas do not fit on the nodes; `free` has the free resources by node id.
 
-    None where no node is known.
+    Empty if no node is known.
     """
     if not free:
         return []
@@ -204,7 +207,7 @@ def misfits(needs: Sequence[Need], free: Mapping[str, Mapping[str, float]]) -> l
 
 
 def _fitting(need: Need, node: str, free: Mapping[str, float]) -> int:
-    """How many more replicas a node has room for."""
+    """Number of replicas that still fit on a node."""
     most = need.more_replicas
     if need.most_per_node is not None:
         most = min(most, max(0, need.most_per_node - need.on_nodes.get(node, 0)))
@@ -239,14 +242,14 @@ def _need(key: DeploymentKey, deployment: DeploymentPayload) -> Need:
 
 
 def max_replicas(info: DeploymentInfo) -> int:
-    """Most replicas that a deployment's configuration allows."""
+    """Maximum number of replicas in a deployment's configuration."""
     chosen = info.autoscaling or info.config
     value = chosen.get("max_replicas" if info.autoscaling else "num_replicas")
     return int(value) if isinstance(value, int | float) else 1
 
 
 def _resources_asked(info: DeploymentInfo) -> dict[str, float]:
-    """Before Ray 2.42 the payload has no `required_resources`: read the actor's options."""
+    """Resources from the actor's options, since before Ray 2.42 `required_resources` is missing."""
     options = info.config.get("ray_actor_options") or {}
     asked = {"CPU": float(options.get("num_cpus", 1)), "GPU": float(options.get("num_gpus", 0))}
     asked |= {name: float(amount) for name, amount in (options.get("resources") or {}).items()}

@@ -1,4 +1,4 @@
-"""Environment variables that are set for Ray Serve and that the installed Ray never reads."""
+"""Findings on environment variables for Ray Serve that the installed Ray never reads."""
 
 import ast
 import contextlib
@@ -18,9 +18,9 @@ _INSTEAD = {
 
 
 def unread_variables(environ: Mapping[str, str]) -> list[LintFinding]:
-    """Findings on the variables of Ray Serve in `environ` that do nothing; empty without a Ray here.
+    """Findings on variables in `environ` that have no effect; empty if Ray is not installed here.
 
-    They hold for the Ray that is installed on this machine, which need not be the cluster's.
+    They hold for the Ray that is installed on this machine, which may differ from the cluster's.
     """
     names = sorted(name for name in environ if name.startswith(_PREFIX))
     root = ray_folder() if names else None
@@ -43,17 +43,17 @@ def _text(name: str, version: str) -> str:
 
 
 def ray_folder() -> Path | None:
-    """Where Ray's package lies; it is found without importing it. None where there is none."""
+    """Folder of the Ray package, found without importing it; None if Ray is not installed."""
     spec = importlib.util.find_spec("ray")
     folders = list(spec.submodule_search_locations or []) if spec else []
     return Path(folders[0]) if folders else None
 
 
 def unread(names: Iterable[str], root: Path) -> list[str]:
-    """Those of `names` that no Python source below `root` uses.
+    """Return the `names` that no Python source below `root` uses.
 
-    A variable that is only read into a constant counts as used where that constant is: Ray 2.60
-    reads two push intervals into constants that nothing looks at. About 0.1 s for all of Ray.
+    A variable that is read into a constant counts as used only if the constant is used: Ray 2.60 reads
+    two push intervals into constants that are never used. It takes about 0.1 s for all of Ray.
     """
     sources = {path: path.read_bytes() for path in root.rglob("*.py")}
     return [name for name in names if not _is_used(name, sources)]
@@ -70,7 +70,7 @@ def _is_used(name: str, sources: Mapping[Path, bytes]) -> bool:
 
 
 def _places(tree: ast.Module, name: str) -> tuple[bool, set[str]]:
-    """Whether `name` stands as a string in an expression, and the constants it is assigned to."""
+    """Return whether `name` is a string in an expression, and the constants it is assigned to."""
     bound: dict[ast.AST, set[str]] = {}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:

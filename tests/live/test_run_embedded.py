@@ -186,11 +186,11 @@ def test_bad_usage_is_refused_before_anything_is_started(scalelag):
     bad = {
         'unknown unit "rpm"': ["--steps", "10rpm:5s"],
         "scale_up.total_s": ["--gate", "scale_up.totl_s.max <= 3"],
-        "no built-in app (there is sleeper": ["--app", "nosuch"],
+        "is no built-in app (sleeper": ["--app", "nosuch"],
         "there is no module nosuch_module": ["--app", "nosuch_module:app"],
         "-f theirs.py": ["-f", "theirs.py"],
         "No such option": ["--nosuch"],
-        "does not read KEY=VALUE": ["--app-arg", "novalue"],
+        "is not of the form KEY=VALUE": ["--app-arg", "novalue"],
         '"127.0.0.1:8000" is no URL': ["--host", "127.0.0.1:8000"],
         '--dashboard: "localhost:8265" is no URL': [
             *("--host", "http://127.0.0.1:9"),

@@ -18,7 +18,7 @@ from scalelag.cluster.preflight import (
     ready_payload,
     without_credentials,
 )
-from scalelag.cluster.room import look_for_room
+from scalelag.cluster.room import measure_room
 from scalelag.errors import EXIT_TARGET, TargetError, UsageError
 from tests.support.standin.process import running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
@@ -382,7 +382,7 @@ def scaling(running: int, at_most: int, cpus: float) -> DeploymentScript:
 
 
 def room_of(client: Dashboard):
-    return look_for_room(client, parse_payload(client.get(APPLICATIONS_PATH).body))
+    return measure_room(client, parse_payload(client.get(APPLICATIONS_PATH).body))
 
 
 def test_room_for_every_replica_is_no_shortage(dashboard):

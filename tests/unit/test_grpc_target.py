@@ -53,7 +53,7 @@ def test_a_config_file_with_other_grpc_options_is_refused(tmp_path: Path, text: 
     path = tmp_path / "serve.yaml"
     path.write_text(text, encoding="utf-8")
 
-    with pytest.raises(UsageError, match=r"serve\.yaml: grpc_options has no list of grpc_servicer"):
+    with pytest.raises(UsageError, match=r"serve\.yaml: grpc_servicer_functions in grpc_options"):
         grpc_servicers(str(path))
 
 

@@ -129,7 +129,7 @@ def test_what_others_have_deployed_is_put_again_as_it_was():
 def test_a_deployment_of_another_application_is_not_pinned():
     dashboard = TwoApps()
 
-    with pytest.raises(UsageError, match="theirs/Model is not of ours"):
+    with pytest.raises(UsageError, match="theirs/Model does not belong to ours"):
         pin(dashboard, ["ours"], ["theirs/Model"], PATIENCE)
 
     assert dashboard.put_body is None

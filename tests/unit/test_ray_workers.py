@@ -1,4 +1,4 @@
-"""Load workers on Ray: the job that places them, seen from the leader, and what it asks of nodes."""
+"""Load workers on Ray: the job that places them, seen from the master, and what it asks of nodes."""
 
 import shlex
 
@@ -13,7 +13,7 @@ from scalelag.cluster.ray_job.reach import Address
 from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.errors import TargetError
 
-LEADER = Address("10.0.0.7", 5557, "0.0.0.0")
+MASTER = Address("10.0.0.7", 5557, "0.0.0.0")
 
 
 class Ray:
@@ -85,10 +85,10 @@ class Ray:
 
 
 def workers_on(ray: Ray, runtime_env=None) -> RayWorkers:
-    return RayWorkers(ray, 3, LEADER, runtime_env, ray.patience)  # pyright: ignore[reportArgumentType]
+    return RayWorkers(ray, 3, MASTER, runtime_env, ray.patience)  # pyright: ignore[reportArgumentType]
 
 
-def test_the_job_says_where_the_leader_is_how_many_are_wanted_and_of_which_version():
+def test_the_job_says_where_the_master_is_how_many_are_wanted_and_of_which_version():
     ray = Ray()
 
     with workers_on(ray, {"working_dir": "s3://bucket/load.zip"}):
@@ -96,7 +96,7 @@ def test_the_job_says_where_the_leader_is_how_many_are_wanted_and_of_which_versi
 
     assert shlex.split(str(ray.submitted["entrypoint"])) == [
         *("python", "-m", "scalelag.cluster.ray_job.driver_main"),
-        *("--leader", "10.0.0.7:5557"),
+        *("--master", "10.0.0.7:5557"),
         *("--workers", "3"),
         *("--version", scalelag.__version__),
     ]
@@ -162,7 +162,7 @@ def test_an_error_in_the_run_is_not_hidden_by_a_dashboard_that_is_gone():
 def test_a_dashboard_of_another_kind_is_refused():
     ray = Ray(version={"session_name": 5})
 
-    with pytest.raises(TargetError, match="answers, but not as a Ray dashboard does"):
+    with pytest.raises(TargetError, match="does not answer like a Ray dashboard"):
         workers_on(ray).__enter__()
 
 
@@ -208,10 +208,17 @@ def test_without_a_log_there_is_what_ray_says_of_the_job():
             None,
             "node 10.0.0.9 has no scalelag and locust: install scalelag 1.2 on every node",
         ),
-        ("1.1", "2.44", "node 10.0.0.9 has scalelag 1.1, and the leader 1.2"),
+        (
+            "1.1",
+            "2.44",
+            (
+                "node 10.0.0.9 has scalelag 1.1, and the master 1.2: install the same version on "
+                "every node"
+            ),
+        ),
     ],
 )
-def test_a_node_needs_locust_and_the_leaders_version(scalelag_there, locust_there, lack):
+def test_a_node_needs_locust_and_the_masters_version(scalelag_there, locust_there, lack):
     facts = {"node": "10.0.0.9", "scalelag": scalelag_there, "locust": locust_there}
 
     assert what_lacks(facts, "1.2") == lack

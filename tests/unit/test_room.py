@@ -6,7 +6,7 @@ import pytest
 from probes.cluster_status import parse_cluster_status
 from probes.dashboard import CLUSTER_STATUS_PATH, NODES_PATH, DashboardError, Reply
 from probes.serve_state import ServePayload, parse_payload
-from scalelag.cluster.room import Need, Room, look_for_room, misfits, shortages
+from scalelag.cluster.room import Need, Room, measure_room, misfits, shortages
 
 MODEL = "default/Model"
 
@@ -50,7 +50,7 @@ def serve(*, at_most: int, each: dict[str, float], running: int = 0, **config: o
 
 
 def look(payload: ServePayload, *watched: str, **pages: object) -> Room:
-    return look_for_room(Pages(**pages), payload, watched)  # pyright: ignore[reportArgumentType]
+    return measure_room(Pages(**pages), payload, watched)  # pyright: ignore[reportArgumentType]
 
 
 def need(count: int, most_per_node: int | None = None, on_n0: int = 0, **each: float) -> Need:

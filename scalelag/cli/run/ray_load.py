@@ -13,7 +13,7 @@ from rich.console import Console
 from probes.dashboard import Dashboard, token_from_environment
 from scalelag.cli.run.load_process import Elsewhere
 from scalelag.cli.run.targets import Endpoint
-from scalelag.cluster.ray_job.reach import leader_address
+from scalelag.cluster.ray_job.reach import master_address
 from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.errors import UsageError
 
@@ -73,7 +73,7 @@ def placed(
         return
     console = Console(stderr=True)
     console.print(f"placing {placement.count} load workers on the cluster ...", highlight=False)
-    leader = leader_address(endpoint.dashboard, placement.master_host)
+    leader = master_address(endpoint.dashboard, placement.master_host)
     token = endpoint.token or token_from_environment()
     dashboard = Dashboard(endpoint.dashboard, time.time, token, verify)
     workers = RayWorkers(dashboard, placement.count, leader, placement.runtime_env)

@@ -1,4 +1,4 @@
-"""At which address of this machine the nodes of a cluster reach us."""
+"""Address at which the nodes of a cluster reach the master on this machine."""
 
 import socket
 from contextlib import suppress
@@ -12,19 +12,19 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104  listening everywhere is for addresses that
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where others reach us, `host` and `port`, and the address that we listen on."""
+    """Address at which others reach us (`host`, `port`), and the address to listen on."""
 
     host: str
     port: int
     listen: str
 
 
-def leader_address(dashboard: str, wanted: str | None) -> Address:
-    """Where workers on the cluster of `dashboard` reach a leader here, on a port that is free.
+def master_address(dashboard: str, wanted: str | None) -> Address:
+    """Address at which workers on the cluster of `dashboard` reach a master here, on a free port.
 
-    `wanted` is HOST or HOST:PORT as others see it; without it, the address by which this machine
-    reaches the dashboard. Raises UsageError for what is no address, TargetError where there is no
-    way to the dashboard.
+    `wanted` is HOST or HOST:PORT as others see it. Without it, the address is the one from which this
+    machine reaches the dashboard. Raises UsageError if `wanted` is no address, TargetError if there is
+    no route to the dashboard.
     """
     if wanted is None:
         host, port = _own_address(dashboard), 0
@@ -41,20 +41,22 @@ def _parsed(text: str) -> tuple[str, int]:
             return parts.hostname, parts.port or 0
     except ValueError:
         pass
-    raise UsageError(f'--master-host "{text}": write HOST or HOST:PORT, as the nodes reach it.')
+    raise UsageError(
+        f'--master-host "{text}" is no address: write HOST or HOST:PORT, as the nodes reach it.'
+    )
 
 
 def _own_address(dashboard: str) -> str:
     parts = urlsplit(dashboard)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        # Nothing is sent: it only asks which of our addresses would be taken.
+        # This sends nothing: it only selects one of our addresses.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((parts.hostname or "", port))
             return str(probe.getsockname()[0])
     except OSError as error:
         raise TargetError(
-            f"No way to {dashboard} ({error.strerror or error}): is --dashboard right?"
+            f"No route to {dashboard} ({error.strerror or error}): check --dashboard."
         ) from error
 
 

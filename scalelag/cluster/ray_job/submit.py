@@ -1,4 +1,4 @@
-"""Locust workers on a Ray cluster, placed by a Ray job over the dashboard: no Ray client here."""
+"""Submits a Ray job with Locust workers over the dashboard, without a Ray client."""
 
 import secrets
 import shlex
@@ -62,22 +62,22 @@ class _Actors(msgspec.Struct, frozen=True):
 
 
 class RayWorkers:
-    """A Ray job with `count` Locust workers that join `leader`; a context manager that ends it.
+    """A Ray job with `count` Locust workers that join `master`; a context manager that ends it.
 
-    `runtime_env` is Ray's, for the job and the workers; `patience` is that of the end.
+    `runtime_env` is Ray's, for the job and the workers; `patience` is for the end of the job.
     """
 
     def __init__(
         self,
         dashboard: Dashboard,
         count: int,
-        leader: Address,
+        master: Address,
         runtime_env: Mapping[str, Any] | None = None,
         patience: Patience = _AT_THE_END,
     ) -> None:
         self._dashboard = dashboard
         self._count = count
-        self._leader = leader
+        self._master = master
         self._runtime_env = dict(runtime_env or {})
         self._patience = patience
         self._id = f"scalelag-load-{secrets.token_hex(4)}"
@@ -87,7 +87,7 @@ class RayWorkers:
         return f"{_JOBS_PATH}{self._id}"
 
     def __enter__(self) -> Self:
-        """Submit the job. Raises TargetError where it is refused."""
+        """Submit the job. Raises TargetError if it is refused."""
         job = {
             "submission_id": self._id,
             "entrypoint": shlex.join(["python", "-m", _MODULE, *self._arguments()]),
@@ -97,7 +97,7 @@ class RayWorkers:
         return self
 
     def _arguments(self) -> list[str]:
-        arguments = ["--leader", f"{self._leader.host}:{self._leader.port}"]
+        arguments = ["--master", f"{self._master.host}:{self._master.port}"]
         arguments += ["--workers", str(self._count), "--version", scalelag.__version__]
         version = self._page(VERSION_PATH, _Version)
         if version.session_name is not None:
@@ -105,9 +105,9 @@ class RayWorkers:
         return arguments
 
     def __exit__(self, *_exception: object) -> None:
-        """Stop the job, wait until it has ended, and take it off the cluster's list.
+        """Stop the job, wait until it has ended, and remove it from the cluster's list.
 
-        Where that fails the workers go by themselves: their leader is gone.
+        If that fails, the workers end by themselves, since their master is gone.
         """
         with suppress(TargetError):
             if not self._state().ended:
@@ -117,22 +117,22 @@ class RayWorkers:
             self._take_off_the_list()
 
     def _take_off_the_list(self) -> None:
-        """Delete the job; once more if it comes back.
+        """Delete the job, and delete it again if it comes back.
 
-        Ray's watcher of a job looks once a second whether the job's supervisor is there. Where it
-        finds neither that nor the job, it puts the job on the list anew, as failed, and ends.
+        Ray checks once a second that the job's supervisor is there. If it finds neither supervisor nor
+        job, it lists the job again, as failed, and stops checking.
         """
         self._dashboard.delete(self._path)
         ends_s = self._patience.now() + _COMES_BACK_S
         while self._patience.now() < ends_s:
             self._patience.sleep(self._patience.every_s)
-            with suppress(TargetError):  # 404, as is hoped
+            with suppress(TargetError):  # 404 is the good case
                 self._state()
                 self._dashboard.delete(self._path)
                 return
 
     def check(self) -> None:
-        """Raise TargetError where the workers have ended: before a run they have no reason to."""
+        """Raise TargetError if the workers have ended, which before a run is an error."""
         try:
             state = self._state()
         except TargetError:
@@ -145,10 +145,10 @@ class RayWorkers:
             )
 
     def explain(self) -> str:
-        """What the job said last, and what mostly is the reason."""
+        """Most common cause, and the last lines of the job."""
         return (
-            "Every node needs the same scalelag as here, and a way to "
-            f"{self._leader.host}:{self._leader.port} (--master-host). "
+            "Every node needs the same version of scalelag as this machine, and a route to "
+            f"{self._master.host}:{self._master.port} (--master-host). "
             f"The job's last lines:\n{self._last_lines()}"
         )
 
@@ -156,13 +156,13 @@ class RayWorkers:
         return self._page(self._path, _JobState)
 
     def _page(self, path: str, kind: type[_T]) -> _T:
-        """What `GET path` answers. Raises TargetError where it does not, or with something else."""
+        """GET `path` and parse the answer. Raises TargetError if that fails."""
         try:
             return msgspec.json.decode(self._dashboard.get(path).body, type=kind)
         except msgspec.MsgspecError as error:
             raise TargetError(
-                f"{self._dashboard.url}{path} answers, but not as a Ray dashboard does ({error}): "
-                "is --dashboard right?",
+                f"{self._dashboard.url}{path} does not answer like a Ray dashboard ({error}): check "
+                "--dashboard.",
                 lasting=True,
             ) from error
 

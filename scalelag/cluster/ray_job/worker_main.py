@@ -1,7 +1,7 @@
 """One Locust worker: `python -m scalelag.cluster.ray_job.worker_main PARENT HOST PORT`.
 
-It joins the leader at HOST:PORT, takes the locustfiles from it, and ends when PARENT, the process
-that started it, does. Plain Python: neither Ray nor gevent is in it.
+It joins the master at HOST:PORT, gets the locustfiles from it, and ends when PARENT, the process that
+started it, ends. Plain Python: it uses neither Ray nor gevent.
 """
 
 import ctypes
@@ -17,12 +17,12 @@ _STOP_TIMEOUT_S = 5.0
 
 
 def main() -> int:
-    """Run the worker. Returns its exit code."""
+    """Run the worker, and return its exit code."""
     parent, host, port = sys.argv[1:]
     if not _follow(int(parent)):
         return 1
-    # Ray kills an actor's children with it, and does not ask: nobody would end Locust then. It does
-    # not kill grandchildren.
+    # Ray kills an actor's children with SIGKILL, and then nothing would end Locust. It does not kill
+    # grandchildren.
     between = os.getpid()
     child = os.fork()
     if child:
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def _follow(parent: int) -> bool:
-    """Get SIGTERM when `parent` ends, however it does. Returns False where it has."""
+    """Get SIGTERM when `parent` ends for any reason. Returns False if it has ended already."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     return os.getppid() == parent
 
@@ -40,8 +40,8 @@ def _follow(parent: int) -> bool:
 def _run(host: str, port: str) -> int:
     command = [sys.executable, "-m", "locust", "-f", "-", "--worker", "--loglevel", "WARNING"]
     command += ["--master-host", host, "--master-port", port]
-    # Locust puts the locustfiles into the folder for temporary files, each under its own name:
-    # two workers on one machine would read what the other has half written.
+    # Locust writes the locustfiles to the folder for temporary files, under fixed names: two workers
+    # on one machine would read each other's half-written files.
     with tempfile.TemporaryDirectory(prefix="scalelag-") as folder:
         process = subprocess.Popen(
             command, env={**os.environ, "TMPDIR": folder}, stdin=subprocess.DEVNULL

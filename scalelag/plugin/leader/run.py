@@ -13,7 +13,7 @@ from locust.runners import Runner
 from probes.replica_probe import ReplicaProbe
 from probes.serve_state import ServePayload
 from scalelag.cluster.preflight import Patience, check_endpoint, ray_version, ready_payload
-from scalelag.cluster.room import await_room, look_for_room
+from scalelag.cluster.room import await_room, measure_room
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.options.run_options import Handed, RunOptions
 from scalelag.plan.schedule import Schedule
@@ -107,7 +107,7 @@ class LeaderRun:
             patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_LOOK_S)
             await_room(self._dashboard, self._watched, patience, say)
             return []
-        return look_for_room(self._dashboard, self._payload, self._watched).lacks
+        return measure_room(self._dashboard, self._payload, self._watched).lacks
 
     def open(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.

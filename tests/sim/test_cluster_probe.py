@@ -1,4 +1,4 @@
-"""The cluster probe, watching a stand-in: what it records, and what it costs the controller."""
+"""The cluster probe against a stand-in: its records, and its cost for the controller."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Preflight and room, asked of a stand-in: what is wrong is said before any load is sent."""
+"""Preflight and room against a stand-in: problems are reported before any load is sent."""
 
 import threading
 import time
@@ -82,7 +82,7 @@ def dashboard() -> Iterator[object]:
 
 
 class Looks:
-    """Patience with a clock of its own: what it sleeps passes at once."""
+    """Patience with a clock of its own: sleeping takes no time."""
 
     def __init__(self, wait_s: float) -> None:
         self.slept_s = 0.0

@@ -1,4 +1,4 @@
-"""A server that stands still: docs/metrics.md#latency, and what a closed loop would make of it."""
+"""A server that stands still (docs/metrics.md#latency), and the figures of a closed loop."""
 
 import numpy as np
 import pytest

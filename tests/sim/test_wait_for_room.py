@@ -55,7 +55,7 @@ def dashboard() -> Iterator[object]:
 
 
 class Steps:
-    """A clock of its own: what it sleeps passes at once."""
+    """A clock of its own: sleeping takes no time."""
 
     def __init__(self, wait_s: float) -> None:
         self.slept_s = 0.0
@@ -70,7 +70,7 @@ class Steps:
 
 
 def test_where_there_is_room_nothing_is_said(dashboard):
-    """A second look shows that Ray has looked as well since the wait began."""
+    """A second poll shows that Ray has updated its status since the wait began."""
     steps = Steps(wait_s=60.0)
 
     with running_standin(beside_another(gone_s=-1.0)) as standin:

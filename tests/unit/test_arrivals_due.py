@@ -1,4 +1,4 @@
-"""When each request of an open-loop plan is due."""
+"""Due times of the requests of an open-loop plan."""
 
 import math
 from fractions import Fraction

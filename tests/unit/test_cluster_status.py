@@ -46,7 +46,7 @@ def body(text: str | None) -> bytes:
 
 
 def legacy(summary: AutoscalerSummary | None = None, *, verbose: bool = False, **load) -> bytes:
-    """What the legacy autoscaler writes of these nodes and this load."""
+    """Status text of the legacy autoscaler for these nodes and this load."""
     fields = {"usage": {}, "resource_demand": [], "pg_demand": [], "request_demand": []}
     metrics = LoadMetricsSummary(**(fields | {"node_types": []} | load))
     summary = summary or nodes()
@@ -60,7 +60,7 @@ def nodes(**changed) -> AutoscalerSummary:
 
 
 def v2(*, verbose: bool = False, **fields) -> bytes:
-    """What the v2 autoscaler writes of this cluster."""
+    """Status text of the v2 autoscaler for this cluster."""
     stats = Stats(request_ts_s=int(WHEN.timestamp()))
     status = ClusterStatus(**({"stats": stats} | fields))
     return body(ClusterStatusFormatter.format(status, verbose=verbose))

@@ -1,4 +1,4 @@
-"""What Serve is told when an application comes and goes beside others."""
+"""Requests to Serve when an application comes and goes beside others."""
 
 import json
 import time

@@ -7,7 +7,7 @@ import pytest
 
 
 class Closed:
-    """A user class, as far as dispatchers look at it."""
+    """A user class with the attributes that dispatchers use."""
 
     fixed_count = 0
     weight = 1

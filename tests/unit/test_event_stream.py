@@ -76,7 +76,7 @@ def test_it_makes_no_difference_where_a_stream_is_cut(stream: bytes, cuts: list[
 
 @pytest.mark.parametrize("end", ENDS)
 def test_cut_at_every_byte_each_event_is_there_with_the_byte_that_ends_it(end: str):
-    """With a CR nobody waits for the LF that may follow."""
+    """A CR ends a line at once, even if an LF may follow."""
     one, two = (f"data: {word}{end}{end}".encode() for word in ("grün", "two"))
     needed = len(one) - (1 if end == "\r\n" else 0)
     parser = EventParser()

@@ -1,4 +1,4 @@
-"""What a configuration asks for, beside what Serve has deployed."""
+"""Findings on configurations that differ from what Serve has deployed."""
 
 from typing import Any
 

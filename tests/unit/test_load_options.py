@@ -18,7 +18,7 @@ def trace(tmp_path) -> str:
 
 
 def asked(schedule: Schedule | None = None, **given: object) -> RunOptions:
-    """Our options where only these were given."""
+    """Our options if only these are given."""
     return run_options({option.dest: option.default for option in OPTIONS} | given, schedule)
 
 

@@ -1,4 +1,4 @@
-"""What a report says of the processes that sent the load."""
+"""The load processes in a report."""
 
 import numpy as np
 

@@ -19,7 +19,7 @@ DEPLOYMENT = "Deployment(name='Fast', app='default')"
 
 
 def read(*lines, source="controller"):
-    """What the lines of a log say, in order."""
+    """Parsed lines of a log, in order."""
     raw = [line if isinstance(line, bytes) else line.encode() for line in lines]
     parsed = [parse(record, source) for record in records(raw)]
     return [line for line in parsed if line]

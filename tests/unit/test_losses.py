@@ -1,4 +1,4 @@
-"""What of the arrivals of a process has no row."""
+"""Arrivals of a process that have no row."""
 
 from collections import Counter
 from pathlib import Path

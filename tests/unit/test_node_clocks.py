@@ -28,7 +28,7 @@ SKEWS = st.floats(-400, 400)
 
 
 def shown(at_s, theta_s):
-    """What a log shows for a time of ours: milliseconds, cut off."""
+    """Time in a log for a time of ours, truncated to milliseconds."""
     return math.floor((at_s + theta_s) * 1000) / 1000
 
 

@@ -13,7 +13,7 @@ GRACE_S = 0.2
 
 
 class Sending:
-    """Notes what an open loop does; `script` is what a request does, given its number."""
+    """Records the calls of an open loop; `script` acts as the request with a given number."""
 
     def __init__(self, script=lambda _number: None, *, records=True):
         self.script = script

@@ -1,4 +1,4 @@
-"""How often the probe looks, and the cluster's clock as seen from its polls."""
+"""Interval of the probe's polls, and the cluster's clock as seen from them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A project of somebody else's with a package named like one of ours is told apart."""
+"""A foreign package with the name of one of ours is recognised."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the dashboard says of Serve, in several versions of Ray, and what it must not be."""
+"""Parsing of the dashboard's answers about Serve, from several versions of Ray, and of bad answers."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def real() -> bytes:
 
 
 def like_2_10() -> bytes:
-    """An answer with what Ray 2.10 had: fewer fields, the old names of settings."""
+    """An answer as of Ray 2.10: fewer fields, and old names of settings."""
     return msgspec.json.encode(
         {
             "controller_info": {"node_id": "n1", "actor_id": "a1"},

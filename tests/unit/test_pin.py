@@ -1,4 +1,4 @@
-"""One fixed replica for a deployment: in what Serve is told, and in what it says."""
+"""One fixed replica for a deployment: in the request to Serve, and in its answer."""
 
 import json
 import time
@@ -86,7 +86,7 @@ def test_anything_else_is_refused_with_what_there_is_and_what_to_do(config, repl
 
 
 class TwoApps(Dashboard):
-    """Serve with two applications, of which `Scales` obeys what is put."""
+    """Serve with two applications, of which `Scales` follows the configuration that is put."""
 
     def __init__(self):
         super().__init__("http://127.0.0.1:1", time.time)

@@ -1,4 +1,4 @@
-"""What the options of load workers on Ray ask for, and which do not go together."""
+"""Options for load workers on Ray, and combinations that are refused."""
 
 import pytest
 

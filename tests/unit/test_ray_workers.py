@@ -1,4 +1,4 @@
-"""Load workers on Ray: the job that places them, seen from the master, and what it asks of nodes."""
+"""Load workers on Ray: their job, seen from the master, and its demands on nodes."""
 
 import shlex
 

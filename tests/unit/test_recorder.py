@@ -63,7 +63,7 @@ def fire(recorder: RequestRecorder, **event: Any) -> None:
 
 
 def rows_of(path: Path, *messages: dict[str, Any]) -> RequestColumns:
-    """What is read again of messages, each of a worker of its own."""
+    """Rows read back from messages, each from another worker."""
     writer = RequestWriter(path / "requests.arrow")
     collector = RowCollector(writer)
     for worker, message in enumerate(messages):

@@ -79,7 +79,7 @@ def rows_of(read: RequestColumns) -> list[Row]:
 
 
 def same(a: list[Row], b: list[Row]) -> bool:
-    """Whether rows are equal, NaN being equal to NaN."""
+    """Return whether rows are equal; NaN equals NaN."""
     return repr(a) == repr(b)
 
 
@@ -348,7 +348,7 @@ def cut_files(tmp_path: Path) -> tuple[list[int], Iterator[tuple[int, Path]]]:
 
 
 def read_or_refuse(path: Path) -> tuple[list[Row], str | None] | None:
-    """Rows and problem; None where RecordError names the file. Any other exception is a failure."""
+    """Rows and problem; None if RecordError names the file. Any other exception is a failure."""
     try:
         read, problem = read_requests(path)
     except RecordError as error:

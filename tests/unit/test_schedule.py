@@ -26,7 +26,7 @@ def due(schedule: Schedule) -> np.ndarray:
 
 
 def received(schedule: Schedule) -> Schedule:
-    """What another process has of it: Locust sends builtins and bytes."""
+    """The schedule after a transfer to another process: Locust sends builtins and bytes."""
     sent = msgspec.to_builtins(schedule, builtin_types=(bytes,))
     return msgspec.convert(sent, Schedule)
 

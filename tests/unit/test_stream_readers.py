@@ -1,4 +1,4 @@
-"""What of a stream counts as a token, and which streams are wrong answers."""
+"""Tokens of a stream, and streams that are wrong answers."""
 
 import json
 import math
@@ -30,7 +30,7 @@ def read(reader: StreamReader, *pieces: str) -> StreamReader:
 
 
 def wrong(*pieces: str) -> tuple[str, ChatReader]:
-    """What a chat is refused for, and what was read of it."""
+    """Reason why a chat is a wrong answer, and the part that was read."""
     reader = ChatReader()
     with pytest.raises(WrongAnswerError) as raised:
         read(reader, *pieces)

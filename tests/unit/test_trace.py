@@ -1,4 +1,4 @@
-"""Traces: what is read from a file, and what is said of one that is no good."""
+"""Traces: reading a file, and the messages about a bad one."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def read(tmp_path):
 
 @pytest.fixture
 def said(read, tmp_path):
-    """`said(text, **options)`: what is said of a file, without its folder."""
+    """`said(text, **options)`: the message about a file, without its folder."""
 
     def said(text: str | bytes, **options: str) -> str:
         with pytest.raises(UsageError) as caught:

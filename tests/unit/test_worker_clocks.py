@@ -1,4 +1,4 @@
-"""How far a load process's clock is off: from pings, the lowest round trip counts."""
+"""Offset of a load process's clock from pings; the lowest round trip counts."""
 
 import pytest
 from hypothesis import given

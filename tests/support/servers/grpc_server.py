@@ -61,7 +61,7 @@ def answer(method: str, message: bytes, context: grpc.ServicerContext) -> bytes:
 
 
 def stream(method: str, message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-    """Three messages, of which the last is missing where the stream is cut or stalls."""
+    """Three messages; the last is missing if the stream is cut or stalls."""
     note(method, message, context)
     time.sleep(FIRST_S)
     yield message

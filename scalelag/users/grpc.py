@@ -101,22 +101,12 @@ class GrpcPlanUser(PlanUser):
             error = self.check_answer(answer)
         except (CallError, WrongAnswerError, Timeout) as failure:
             error = failure
-        self.environment.events.request.fire(
-            request_type="GRPC",
-            name=name or method.name,
-            response_time=(time.perf_counter() - begun_s) * 1000,
-            response_length=len(answer.content) if answer else 0,
-            exception=error,
-            context=context,
-            response=answer,
-        )
+        self._fire_request("GRPC", name or method.name, begun_s, answer, error, context)
         return answer
 
     def check_answer(self, answer: GrpcAnswer) -> Exception | None:
         """Return the error of `answer`, or None if it is good."""
-        if self.spec.expect is not None and self.spec.expect not in answer.content:
-            return WrongAnswerError("without the expected text")
-        return None
+        return self._check_expected(answer.content)
 
     def _receive(
         self, method: GrpcMethod, data: bytes, metadata: Metadata, context: dict[str, Any]

@@ -55,15 +55,7 @@ class HttpPlanUser(PlanUser):
             error = self.check_answer(answer)
         except (OSError, HTTPParseError, WrongAnswerError, Timeout) as failure:
             error = failure
-        self.environment.events.request.fire(
-            request_type=request.method,
-            name=request.name,
-            response_time=(time.perf_counter() - begun_s) * 1000,
-            response_length=len(answer.content) if answer else 0,
-            exception=error,
-            context=context,
-            response=answer,
-        )
+        self._fire_request(request.method, request.name, begun_s, answer, error, context)
         return answer
 
     def receive(self, request: Request, context: dict[str, Any]) -> Answer:  # noqa: ARG002  for subclasses
@@ -74,9 +66,7 @@ class HttpPlanUser(PlanUser):
         """Return the error of `answer`, or None if it is good."""
         if not 200 <= answer.status_code < 300:
             return StatusError(answer)
-        if self.spec.expect is not None and self.spec.expect not in answer.content:
-            return WrongAnswerError("without the expected text")
-        return None
+        return self._check_expected(answer.content)
 
     def on_stop(self) -> None:
         """Close the connections."""

@@ -1,7 +1,8 @@
 """The user that follows the load plan, for any protocol."""
 
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent import getcurrent
@@ -12,7 +13,7 @@ from scalelag.options.request_spec import RequestSpec
 from scalelag.options.request_templates import Payload
 from scalelag.options.run_options import RunOptions
 from scalelag.plugin.attach import lifecycle_of
-from scalelag.plugin.worker.request_errors import error_kind
+from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
 from scalelag.plugin.worker.worker import Assignment, LoadWorker
 from scalelag.record.error_kinds import NO_REQUEST, TIMEOUT, UNFINISHED
 from scalelag.users.engine.open_loop import Arrival, OpenLoop
@@ -20,6 +21,11 @@ from scalelag.users.engine.open_loop import Arrival, OpenLoop
 _GRACE_S = 0.5
 _SLICE = 1024
 _FOREVER_S = 1e9
+
+
+class _Answer(Protocol):
+    @property
+    def content(self) -> bytes: ...
 
 
 class PlanUser(User):
@@ -125,6 +131,32 @@ class PlanUser(User):
             self.environment.events.user_error.fire(
                 user_instance=self, exception=raised, tb=raised.__traceback__
             )
+
+    def _fire_request(
+        self,
+        request_type: str,
+        name: str,
+        begun_s: float,
+        answer: _Answer | None,
+        error: BaseException | None,
+        context: dict[str, Any],
+    ) -> None:
+        """Fire Locust's `request` event, from which the recorder makes a row."""
+        self.environment.events.request.fire(
+            request_type=request_type,
+            name=name,
+            response_time=(time.perf_counter() - begun_s) * 1000,
+            response_length=len(answer.content) if answer else 0,
+            exception=error,
+            context=context,
+            response=answer,
+        )
+
+    def _check_expected(self, content: bytes) -> WrongAnswerError | None:
+        """Return an error if `content` lacks the text of `--expect`."""
+        if self.spec.expect is None or self.spec.expect in content:
+            return None
+        return WrongAnswerError("without the expected text")
 
     def _record(self, intended_s: float, sent_s: float, error: str) -> None:
         self.worker.recorder.add(

@@ -108,22 +108,12 @@ class WebSocketPlanUser(PlanUser):
             error = _as_recorded(failure)
         except (WrongAnswerError, Timeout) as failure:
             error = failure
-        self.environment.events.request.fire(
-            request_type="WebSocket",
-            name=name or path,
-            response_time=(time.perf_counter() - begun_s) * 1000,
-            response_length=len(answer.content) if answer else 0,
-            exception=error,
-            context=context,
-            response=answer,
-        )
+        self._fire_request("WebSocket", name or path, begun_s, answer, error, context)
         return answer
 
     def check_answer(self, answer: Conversation) -> Exception | None:
         """Return the error of `answer`, or None if it is good."""
-        if self.spec.expect is not None and self.spec.expect not in answer.content:
-            return WrongAnswerError("without the expected text")
-        return None
+        return self._check_expected(answer.content)
 
     def _answers(
         self, path: str, messages: Sequence[str | bytes], headers: Mapping[str, str]

@@ -35,17 +35,17 @@ def read_evidence(
     `clock` is the controller's clock relative to ours.
     """
     limits = limits or Limits()
-    reading = _Reading(LogReader(dashboard, limits, now), now, limits)
+    reader = _EvidenceReader(LogReader(dashboard, limits, now), now, limits)
     try:
-        reading.controllers(payload, window[0])
-        reading.starts(transitions)
-        reading.complaints(payload, window[0])
+        reader.controllers(payload, window[0])
+        reader.starts(transitions)
+        reader.proxy_warnings(payload, window[0])
     except SpentError as error:
-        reading.missing.append(NoLog(f"{error}; logs that were not read by then are left out"))
-    return evidence_rows(reading.read(), transitions, window, clock, limits.margin_s)
+        reader.missing.append(NoLog(f"{error}; logs that were not read by then are left out"))
+    return evidence_rows(reader.read(), transitions, window, clock, limits.margin_s)
 
 
-class _Reading:
+class _EvidenceReader:
     """Reads one log after another, and keeps what it has if a limit ends the reading."""
 
     def __init__(self, reader: LogReader, now: Callable[[], float], limits: Limits) -> None:
@@ -87,7 +87,7 @@ class _Reading:
         if left_out > 0:
             self.missing.append(NoLog(f"too many new replicas: {left_out} logs were not read"))
 
-    def complaints(self, payload: ServePayload | None, since_s: float) -> None:
+    def proxy_warnings(self, payload: ServePayload | None, since_s: float) -> None:
         """Read the proxies' warnings about slow queue lengths since `since_s`."""
         logs = proxy_logs(payload)
         for log in logs[: self._limits.proxies]:

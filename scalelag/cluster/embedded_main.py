@@ -81,6 +81,24 @@ def _grpc_options(servicers: list[str]) -> gRPCOptions:
     return options
 
 
+def _start_ray(num_cpus: int, dashboard_port: int, folder: str) -> None:
+    ray.init(
+        address="local",
+        num_cpus=num_cpus,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        dashboard_port=dashboard_port,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=folder,
+    )
+    # As `ray start` does. Without it a job on this cluster may get the address of another cluster on
+    # this machine.
+    address = ray.get_runtime_context().gcs_address
+    (Path(folder) / "ray_current_cluster").write_text(address, encoding="ascii")
+
+
 def main() -> None:
     """Run the cluster until standard input closes."""
     # Ctrl-C goes to every process of the terminal; this one ends when its parent closes the pipe.
@@ -94,21 +112,7 @@ def main() -> None:
     # the path of a Unix socket has at most 107 characters.
     folder = tempfile.mkdtemp(prefix="scalelag-")
     try:
-        ray.init(
-            address="local",
-            num_cpus=int(sys.argv[1]),
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            dashboard_port=dashboard_port,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
-        )
-        # As `ray start` does. Without it a job on this cluster may get the address of another cluster
-        # on this machine.
-        address = ray.get_runtime_context().gcs_address
-        (Path(folder) / "ray_current_cluster").write_text(address, encoding="ascii")
+        _start_ray(int(sys.argv[1]), dashboard_port, folder)
         serve.start(
             http_options={"host": "127.0.0.1", "port": serve_port}, grpc_options=grpc_options
         )

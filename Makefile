@@ -26,8 +26,8 @@ demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and
 # each process of the second has a real cluster of its own.
 test: $(STAMP) chromium  ## every tier of tests; TIERS="tests/unit" for some, options for pytest in ARGS="..."
 	@rm -f $(TIMES); code=0; export SCALELAG_TEST_TIMES=$(TIMES); \
-	$(if $(QUICK),$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not live" $(QUICK) $(ARGS) || code=$$?;) \
-	$(if $(LIVE),$(BIN)/python -m pytest -n 3 --dist loadgroup -m live $(LIVE) $(ARGS) || code=$$?;) \
+	$(if $(QUICK),$(BIN)/python -m pytest -n 5 --dist loadgroup -m "not live" $(QUICK) $(ARGS) || code=$$?;) \
+	$(if $(LIVE),$(BIN)/python -m pytest -n 4 --dist loadgroup -m live $(LIVE) $(ARGS) || code=$$?;) \
 	$(BIN)/python -m tests.support.tier_times $(TIMES); exit $$code
 
 check: $(STAMP)  ## lint, format and types

@@ -4,6 +4,7 @@ Each process of pytest has a cluster of its own: Serve takes all applications of
 document, so that two tests that deploy at once on one would take away each other's.
 """
 
+import fcntl
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -36,16 +37,30 @@ def pytest_collection_modifyitems(items):
 _RAY_AGENT_PORT = 52365
 
 
+@contextmanager
+def one_at_a_time(path):
+    """Wait until no other process is within this block.
+
+    Clusters that start at once are slow to start, and Ray gives up a node after half a minute.
+    """
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def cluster():
+def cluster(tmp_path_factory):
     """The session's cluster, started as if another Ray ran here: its agent's usual port is taken."""
-    with socket.socket() as other:
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with socket.socket() as other, ExitStack() as stack:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with suppress(OSError):  # another Ray does run here
             other.bind(("127.0.0.1", _RAY_AGENT_PORT))
             other.listen()
-        with EmbeddedCluster(8, grpc_servicers("grpc_echo")) as started:
-            yield started
+        with one_at_a_time(shared / "cluster-start.lock"):
+            started = stack.enter_context(EmbeddedCluster(8, grpc_servicers("grpc_echo")))
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -50,11 +50,11 @@ def test_one_command_reports_both_ways_with_phases_and_judges_the_gates(scalelag
         *("run", *FAST, "--processes", "2"),
         *("--gate", "scale_up.total_s.max <= 60", "--gate", "scale_up.total_s.max <= 0.5"),
     )
+    assert code == 4, output
     folder = str(command.run_dirs[-1])
     again = scalelag("report", folder)
     lenient = scalelag("report", folder, "--gate", "scale_up.total_s.max <= 999")
 
-    assert code == 4, output
     assert [gate["verdict"] for gate in command.report()["gates"]] == ["pass", "fail"]
     assert again.wait()[0] == 4
     lenient_code, printed = lenient.wait()
@@ -165,16 +165,10 @@ def test_a_killed_controller_is_a_row_and_a_warning(on_cluster, dashboard):
     assert command.report()["load"]["error_ratio"] < 0.05
 
 
-def test_an_app_that_cannot_start_is_named_with_its_error(scalelag, tmp_path):
-    (tmp_path / "broken_app.py").write_text(
-        "from ray import serve\n"
-        "@serve.deployment\n"
-        "class Broken:\n"
-        "    def __init__(self):\n"
-        "        raise RuntimeError('no model here')\n"
-        "app = Broken.bind()\n"
+def test_an_app_that_cannot_start_is_named_with_its_error(on_cluster):
+    command = on_cluster(
+        "run", "--app", "tests.live.broken_app:app", "--wait", "40", "--out", "runs"
     )
-    command = scalelag("run", "--app", "broken_app:app", "--wait", "40", "--out", "runs")
     code, output = command.wait()
 
     assert code == 3, output

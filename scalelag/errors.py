@@ -4,7 +4,7 @@ ScalelagError            1  the tool itself failed (disk full, a bug it could na
 ├── RecordError          1  a run directory that cannot be read or written
 ├── UsageError           2  a plan, gate, option or name that makes no sense
 ├── TargetError          3  the target is unreachable or not ready
-└── InterruptedRunError  130  Ctrl-C or SIGTERM
+└── InterruptedRunError  130  Ctrl-C, SIGTERM or SIGHUP
 """
 
 EXIT_PASSED = 0
@@ -46,6 +46,6 @@ class TargetError(ScalelagError):
 
 
 class InterruptedRunError(ScalelagError):
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C, SIGTERM or SIGHUP."""
 
     exit_code = EXIT_INTERRUPTED

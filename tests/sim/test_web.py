@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.locust_page import page_on_standin
 from tests.support.ports import free_port
+from tests.support.servers.http_echo import running_echo
 
 
 @pytest.fixture
@@ -123,3 +124,17 @@ def test_a_test_without_a_worker_is_refused_and_the_page_goes_on(tmp_path, port)
                 False,
                 "No load process is connected: start some with --worker, or use --processes.",
             )
+
+
+def test_a_start_that_is_refused_does_not_redirect_the_test_that_runs(web, until, tmp_path):
+    with running_echo() as other:
+        web.start(steps="20rps:4s")
+        until(lambda: "stage 1/1" in web.output, 30, "load under way")
+        answer = web.swarm(steps="99rps:9s", host=other.url, path="/other")
+        until(lambda: len(web.runs()) == 1, 30, "the run closed")
+
+        assert (answer["success"], other.arrivals()) == (False, [])
+        assert "A test is running" in answer["message"]
+    (run,) = web.runs()
+    assert (run["status"], run["plan"]["text"]) == ("complete", "20rps:4s")
+    assert answer["host"] == run["target"]["host"]

@@ -92,11 +92,17 @@ def started(
     locustfile: str = STEPPED,
     out: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    ignored: str = "",
 ) -> Iterator[Locust]:
-    """A Locust process; whatever is left of it when the block ends is killed."""
+    """A Locust process; whatever is left of it when the block ends is killed.
+
+    It is born with the signals `ignored`, such as "INT", ignored: as `cmd &` in a script has SIGINT.
+    """
     out = out or folder / "runs"
     command = [sys.executable, "-m", "locust", "-f", locustfile, "--headless", "--drain", "0"]
     command += [*master_ports(), "--out", str(out), *arguments]
+    if ignored:
+        command = ["sh", "-c", f"trap '' {ignored}; exec \"$@\"", "sh", *command]
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
             command,

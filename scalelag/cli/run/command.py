@@ -34,19 +34,21 @@ from scalelag.record.run_dir import create_run_dir
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Within, the first SIGINT or SIGTERM raises InterruptedRunError; later ones are ignored.
+    """Within, the first SIGINT, SIGTERM or SIGHUP raises InterruptedRunError; later ones are ignored.
 
-    Taking things down has its own time-outs and must not be broken off half way.
+    Taking things down has its own time-outs and must not be broken off half way. SIGHUP stays
+    ignored if it is: that is what nohup is for.
     """
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        wanted.append(signal.SIGHUP)
 
     def interrupt(number: int, _frame: object) -> None:
-        for wanted in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(wanted, signal.SIG_IGN)
+        for one in wanted:
+            signal.signal(one, signal.SIG_IGN)
         raise InterruptedRunError(f"interrupted ({signal.Signals(number).name})")
 
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, interrupt) for number in wanted}
     try:
         yield
     finally:

@@ -141,7 +141,8 @@ class LoadProcess:
                 process.kill()
                 process.wait()
                 raise error from None
-            if isinstance(error, TargetError):
+            # A negative code: it was still starting, with no handlers of ours and no run.
+            if isinstance(error, TargetError) or code < 0:
                 raise
             return code
         finally:

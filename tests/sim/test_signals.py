@@ -1,0 +1,177 @@
+"""Signals: a run ends in good order, once, whatever the process was born with ignored."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from scalelag.record.run_dir import RUN_FILE
+from tests.support.locust_run import STEPPED, assert_ran, sent_to, started
+from tests.support.ports import free_port
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.process import ROOT, running_standin
+from tests.support.standin.scenarios import one_deployment, steady_replica
+
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def standin():
+    with running_standin(one_deployment(steady_replica())) as standin:
+        yield standin
+
+
+@pytest.fixture
+def echo():
+    with running_echo() as echo:
+        yield echo
+
+
+@pytest.fixture
+def target(standin, echo):
+    return ["--host", echo.url, "--dashboard", standin.url]
+
+
+def assert_closed_once(run, reason="stopped before the plan ended"):
+    assert run.exit_code == 130, run.stderr
+    assert (run.info["status"], run.info["reason"]) == ("interrupted", reason)
+    assert run.stdout.count("INVALID") == 1
+    assert "Traceback" not in run.stdout + run.stderr
+    assert len(list(run.path.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_with_sigint_ignored_at_birth_each_signal_ends_the_run(
+    target, echo, tmp_path, until, number
+):
+    with started(tmp_path, *target, "--steps", "50rps:60s", ignored="INT") as locust:
+        until(lambda: len(sent_to(echo)) >= 25, DEADLINE_S)
+        for _ in range(3):
+            locust.process.send_signal(number)
+            time.sleep(0.05)
+        run = locust.wait()
+
+    assert_closed_once(run)
+    assert run.recorded.requests.count == len(sent_to(echo))
+
+
+def test_nohup_keeps_a_run_going(target, echo, tmp_path, until):
+    with started(tmp_path, *target, "--steps", "20rps:3s", ignored="HUP") as locust:
+        until(lambda: len(sent_to(echo)) >= 5, DEADLINE_S)
+        locust.process.send_signal(signal.SIGHUP)
+        run = locust.wait()
+
+    assert_ran(run)
+    assert run.info["status"] == "complete"
+
+
+def test_a_signal_while_the_target_is_waited_for_ends_without_a_run(echo, tmp_path, until):
+    where = ["--host", echo.url, "--dashboard", f"http://127.0.0.1:{free_port()}", "--wait", "300"]
+    with started(tmp_path, *where, "--steps", "5rps:5s", ignored="INT") as locust:
+        time.sleep(1)
+        until(lambda: is_handled(locust.process.pid, signal.SIGINT), DEADLINE_S)
+        time.sleep(1)
+        locust.process.send_signal(signal.SIGINT)
+        code = locust.process.wait(DEADLINE_S)
+
+    assert code == 130
+    assert locust.path is None
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
+
+
+def is_handled(pid, number):
+    """True if the process has a handler of its own for a signal."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(line for line in lines if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_workers_of_a_master_that_is_told_to_end_are_not_lost(
+    target, echo, tmp_path, until, number
+):
+    """As Ctrl-C in a terminal: master and workers have the signal at the same time."""
+    with started(
+        tmp_path, *target, "--steps", "60rps:60s", "--processes", "2", ignored="INT"
+    ) as locust:
+        until(lambda: len(sent_to(echo)) >= 60, DEADLINE_S)
+        os.killpg(locust.process.pid, number)
+        run = locust.wait()
+
+    assert_closed_once(run)
+    assert [one["lost_reason"] for one in run.info["load_workers"]] == [None, None]
+    assert run.recorded.requests.count == len(sent_to(echo))
+
+
+@contextmanager
+def worker_of(port, folder):
+    command = [sys.executable, "-m", "locust", "-f", STEPPED, "--worker", "--master-port", port]
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stderr=(folder / "worker-stderr").open("wb"),
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_worker_that_is_told_to_leave_sends_its_last_rows(target, echo, tmp_path, until, number):
+    port = str(free_port())
+    arguments = ["--master", "--expect-workers", "1", "--master-bind-port", port]
+    with (
+        started(tmp_path, *target, "--steps", "50rps:60s", *arguments) as locust,
+        worker_of(port, tmp_path) as worker,
+    ):
+        until(lambda: len(sent_to(echo)) >= 50, DEADLINE_S)
+        worker.send_signal(number)
+        worker.wait(DEADLINE_S)
+        run = locust.wait()
+
+    rows = run.recorded.requests
+    assert int((rows.status == 200).sum()) == len(sent_to(echo))
+    assert "Traceback" not in (tmp_path / "worker-stderr").read_text()
+    assert (run.info["status"], run.exit_code) == ("invalid", 5)
+
+
+SLOW_START = """
+import time
+from locust import events
+from scalelag.users import HttpPlanUser, StepShape, attach
+
+attach()
+
+
+class Stepped(HttpPlanUser):
+    pass
+
+
+@events.test_start.add_listener
+def fetch_test_data(**_):
+    print("fetching", flush=True)
+    time.sleep(4)
+    print("fetched", flush=True)
+"""
+
+
+def test_listeners_of_test_start_that_take_long_run_once_and_open_one_run(target, tmp_path):
+    locustfile = tmp_path / "slow_start.py"
+    locustfile.write_text(SLOW_START)
+    with started(tmp_path, *target, "--steps", "20rps:2s", locustfile=str(locustfile)) as locust:
+        run = locust.wait()
+
+    assert_ran(run)
+    assert (run.stdout.count("fetching"), run.stdout.count("fetched")) == (1, 1)
+    assert len(list(run.path.parent.glob(f"*/{RUN_FILE}"))) == 1
+    assert run.recorded.requests.count == 40

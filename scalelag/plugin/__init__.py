@@ -1,1 +1,1 @@
-"""What attaches scalelag to a Locust environment: options, recorder, lifecycle."""
+"""Attachment of scalelag to a Locust environment: options, recorder, lifecycle."""

@@ -1,4 +1,4 @@
-"""What `scalelag run` and its load process tell each other, so that a run can be tried again."""
+"""Messages between `scalelag run` and its load process, so that a failed run can be repeated."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _MOST_CHARACTERS = 2000
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a load process: its run directory, or what it said instead of a run.
+    """Outcome of a load process: its run directory, or what it said instead of a run.
 
     `lasting`: another try would be refused as well. `unstaffed`: too few load processes came.
     """
@@ -54,7 +54,7 @@ def cluster_is_ours(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def tries_for_environment(tries: Sequence[EarlierTry]) -> dict[str, str]:
-    """What to add to a load process's environment for it to know the `tries` before it."""
+    """Variables by which a load process knows the `tries` before it."""
     return {TRIES_VARIABLE: msgspec.json.encode(tries).decode()} if tries else {}
 
 
@@ -74,7 +74,7 @@ def note_outcome(outcome: Outcome, environ: Mapping[str, str] = os.environ) -> N
 
 
 def read_outcome(path: Path) -> Outcome:
-    """What the load process told; an empty outcome where it ended before it could."""
+    """Read the outcome; an empty one if the load process ended before it could write it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Outcome)
     except (OSError, msgspec.MsgspecError):

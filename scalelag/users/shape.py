@@ -80,7 +80,7 @@ class StepShape(LoadTestShape):
         if not self._wait_until(lifecycle, run, -1.0):
             return False
         if plan.unit == "rps":
-            count = len(run.workers.members)
+            count = len(run.workers.all)
             yield count, float(count), classes
         else:
             yield from self._follow(lifecycle, run, classes)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.losses import missing, write_lost
-from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, Member
+from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
@@ -48,10 +48,10 @@ def rows_sent(*due_s: float):
 
 def lost(path: Path, collector: RowCollector, *, until_s: float = NOBODY_S) -> list[int | None]:
     """Two processes share 20 arrivals; how many each has lost."""
-    members = [Member(index, f"host_{index}", ClockMeter(EXACT)) for index in (0, 1)]
+    workers = [RunWorker(index, f"host_{index}", ClockMeter(EXACT)) for index in (0, 1)]
     options = run_options({"steps": "10rps:2s", "path": "/chat"})
-    write_lost(members, 2, options, ZERO_S, until_s, path, collector)
-    return [member.lost_arrivals for member in members]
+    write_lost(workers, 2, options, ZERO_S, until_s, path, collector)
+    return [worker.lost_arrivals for worker in workers]
 
 
 def due(*numbers: int) -> list[float]:

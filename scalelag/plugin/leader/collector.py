@@ -19,7 +19,7 @@ class Counts(msgspec.Struct):
 
 
 class RowCollector:
-    """Writes the rows of all processes, each under its worker's number, and tells them to `shown`."""
+    """Writes the rows of all workers, each under its number, and passes them to `shown`."""
 
     def __init__(
         self, writer: RequestWriter, shown: Callable[[RequestColumns], None] | None = None
@@ -32,11 +32,11 @@ class RowCollector:
         self._rows: Counter[int] = Counter()
 
     def rows_of(self, worker: int) -> int:
-        """How many rows of one process have been written."""
+        """Number of rows that one worker has written."""
         return self._rows[worker]
 
     def collect(self, message: dict[str, Any], worker: int) -> None:
-        """Write one process's rows. Raises RecordError when the disk does not take them."""
+        """Write one worker's rows. Raises RecordError if the disk does not take them."""
         intended_s = np.frombuffer(message["intended_s"], np.float64)
         if not intended_s.size:
             return

@@ -1,4 +1,4 @@
-"""Which load process gets which users: Locust's dispatcher, kept to those that share the run.
+"""Dispatchers that give users only to the workers that share the run.
 
 Locust spreads all users anew whenever a worker comes or goes. A user of an open-loop plan is bound
 to the share of its process, so that moving one loses or doubles arrivals; and a process that came
@@ -14,7 +14,7 @@ from locust.user import User
 from scalelag.plan.stages import Unit
 
 Takes = Callable[[str], bool]
-"""Whether the worker of that id takes part in the run."""
+"""Returns True if the worker of that id takes part in the run."""
 
 
 class ClosedLoopDispatcher(UsersDispatcher):
@@ -44,7 +44,7 @@ class ClosedLoopDispatcher(UsersDispatcher):
 
 
 class OpenLoopDispatcher(UsersDispatcher):
-    """One user on each worker that takes part, whatever becomes of the others."""
+    """One user on each worker that takes part, even if others are lost."""
 
     def __init__(
         self, worker_nodes: list[WorkerNode], user_classes: list[type[User]], takes: Takes
@@ -58,7 +58,7 @@ class OpenLoopDispatcher(UsersDispatcher):
         spawn_rate: float,
         user_classes: list[type[User]] | None = None,
     ) -> None:
-        """Begin to dispatch: everywhere a user, or where `target_user_count` is 0 nowhere."""
+        """Begin to dispatch one user to each worker, or none if `target_user_count` is 0."""
         del spawn_rate
         self._user_classes = user_classes or self._user_classes
         wanted = {one.__name__ for one in self._user_classes} if target_user_count else set[str]()
@@ -70,11 +70,11 @@ class OpenLoopDispatcher(UsersDispatcher):
         self._dispatcher_generator = (users for _ in range(1))
 
     def add_worker(self, worker_node: WorkerNode) -> None:
-        """Note `worker_node`; nobody's users move."""
+        """Add `worker_node`; no users move."""
         self._worker_nodes.append(worker_node)
 
     def remove_worker(self, worker_node: WorkerNode) -> None:
-        """Forget `worker_node`; nobody's users move."""
+        """Remove `worker_node`; no users move."""
         self._worker_nodes = [node for node in self._worker_nodes if node.id != worker_node.id]
 
 

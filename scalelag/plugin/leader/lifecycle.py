@@ -67,17 +67,17 @@ class Lifecycle:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a run has been started in this process, however it went."""
+        """True once a run was started in this process, even if it was refused."""
         return self._starts > 0
 
     @property
     def is_starting(self) -> bool:
-        """Whether a run has been accepted that is not refused, and whose load has not ended."""
+        """True from the moment a start is accepted until the load ends, or the run is refused."""
         return self.state.is_unopened or (self.state is RunState.LOADING and self._ending is None)
 
     @property
     def is_going(self) -> bool:
-        """Whether the run under way can go on."""
+        """True while the run under way can go on."""
         return not self._leaving and self._run is not None and self._run.is_going
 
     # --- asked by the load shape -------------------------------------------------------------
@@ -124,7 +124,7 @@ class Lifecycle:
 
     @property
     def _is_starting(self) -> bool:
-        """Whether Locust is still firing `test_start`; a master has returned from it."""
+        """True while a single process fires `test_start`; a master has returned from it."""
         starting = self._runner.spawning_greenlet
         return isinstance(self._runner, LocalRunner) and not (starting is None or starting.ready())
 
@@ -209,7 +209,7 @@ class Lifecycle:
 
     @property
     def _is_staffed(self) -> bool:
-        """Whether there is a process that can send load."""
+        """True if there is a process that can send load."""
         return not isinstance(self._runner, MasterRunner) or self._runner.worker_count > 0
 
     def _configure_locust(self, options: RunOptions) -> None:
@@ -329,7 +329,7 @@ class Lifecycle:
 
     @property
     def _awaits_workers(self) -> bool:
-        """Whether a headless master waits for its workers, before which Locust handles no signal."""
+        """True while a headless master waits for its workers: Locust handles no signal then."""
         is_master = isinstance(self._runner, MasterRunner)
         idle = self._runner.state == STATE_INIT and self._runner.shape_greenlet is None
         return is_master and idle and not self.has_begun

@@ -1,4 +1,4 @@
-"""What is seen while the run goes on: one live line, or plain lines where there is no terminal."""
+"""Progress of a run on stderr: one live line, or plain lines if that is no terminal."""
 
 import gevent
 from rich.console import Console
@@ -13,7 +13,7 @@ LOG_INTERVAL_S = 5.0
 
 
 def show(run: LeaderRun) -> None:
-    """Show how `run` stands on stderr, until the greenlet is killed."""
+    """Show the progress of `run` on stderr until the greenlet is killed."""
     line = LiveLine(run, Console(stderr=True))
     line.start()
     try:
@@ -25,7 +25,7 @@ def show(run: LeaderRun) -> None:
 
 
 class LiveLine:
-    """Shows `run` on `console`; `update` is to be called every `interval_s` seconds."""
+    """Shows `run` on `console`; call `update` every `interval_s` seconds."""
 
     def __init__(self, run: LeaderRun, console: Console) -> None:
         self._run = run
@@ -50,7 +50,7 @@ class LiveLine:
         self.update()
 
     def update(self) -> None:
-        """Show how things stand."""
+        """Show the progress now."""
         line = self._line()
         if self._live:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
@@ -58,7 +58,7 @@ class LiveLine:
             self._console.print(Text(line), soft_wrap=True)
 
     def stop(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._live:
             self._live.stop()
 
@@ -87,7 +87,7 @@ class LiveLine:
         if probe.blind_reason:
             return f"probe blind: {probe.blind_reason}"
         if probe.latest is None:
-            return "no look yet"
+            return "no poll yet"
         return ", ".join(
             f"{key.rpartition('/')[2]} {seen.counts.get('RUNNING', 0)}/"
             f"{'?' if seen.target is None else seen.target} RUNNING/target"
@@ -96,8 +96,8 @@ class LiveLine:
 
     def _lost(self) -> str:
         workers = self._run.workers
-        lost = len(workers.members) - len(workers.living)
-        return f"{lost} of {len(workers.members)} load processes lost" if lost else ""
+        lost = len(workers.all) - len(workers.living)
+        return f"{lost} of {len(workers.all)} load processes lost" if lost else ""
 
     def _time_left(self, plan: LoadPlan, elapsed_s: float) -> str:
         if elapsed_s < plan.duration_s:

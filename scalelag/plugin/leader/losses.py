@@ -1,4 +1,4 @@
-"""Arrivals without a row, as those of a worker that died: written as `not_sent`, each once."""
+"""Arrivals without a row, such as a dead worker's: each is written once, as `not_sent`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scalelag.options.run_options import RunOptions
 from scalelag.plugin.leader.collector import RowCollector
-from scalelag.plugin.leader.worker_state import Member
+from scalelag.plugin.leader.worker_state import RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.requests_reader import intended_by
@@ -17,7 +17,7 @@ _NONE = np.empty(0, np.float64)
 
 
 def write_lost(
-    members: Iterable[Member],
+    workers: Iterable[RunWorker],
     count: int,
     options: RunOptions,
     zero_s: float,
@@ -25,28 +25,28 @@ def write_lost(
     requests: Path,
     collector: RowCollector,
 ) -> None:
-    """Give each arrival of `members` that was due before `until_s` and has no row one, and count.
+    """Write and count the arrivals of `workers` that were due before `until_s` and have no row.
 
-    `count` processes share the plan. What has a row is read from the record itself, so that a run
+    `count` workers share the plan. What has a row is read from the record itself, so that a run
     without losses keeps nothing in memory for it. Raises RecordError.
     """
-    for member in members:
-        share = np.concatenate([_NONE, *options.schedule.share(member.index, count).blocks()])
+    for worker in workers:
+        share = np.concatenate([_NONE, *options.schedule.share(worker.index, count).blocks()])
         # In the order of the user's own sum, so that both are the same to the last bit.
         due_s = share + zero_s
         due_s = due_s[due_s < until_s]
         lost_s = _NONE
-        if due_s.size > collector.rows_of(member.index):
-            lost_s = missing(due_s, intended_by(requests, member.index))
-        member.lost_arrivals = int(lost_s.size)
+        if due_s.size > collector.rows_of(worker.index):
+            lost_s = missing(due_s, intended_by(requests, worker.index))
+        worker.lost_arrivals = int(lost_s.size)
         recorder = RequestRecorder(Clock())
         for at_s in lost_s.tolist():
             recorder.add_not_sent(at_s, options.request.path)
-        collector.collect(recorder.take(), member.index)
+        collector.collect(recorder.take(), worker.index)
 
 
 def missing(due: NDArray[np.float64], recorded: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of ascending `due` those without a row, each as often as it has fewer rows than arrivals."""
+    """Arrivals of ascending `due` without a row, each as often as rows are missing."""
     if not recorded.size:
         return due
     values, rows = np.unique(recorded, return_counts=True)

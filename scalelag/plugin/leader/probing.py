@@ -23,7 +23,7 @@ _STOP_TIMEOUT_S = 10
 
 
 def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
-    """The dashboard that `options` name; each greenlet that asks it needs one of its own.
+    """Client of the dashboard in `options`; each greenlet needs one of its own.
 
     Raises TargetError for a token file that cannot be read.
     """
@@ -33,8 +33,8 @@ def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
 class Watch:
     """Watches replicas and cluster, and keeps what they show, until `stop`; then `close` it.
 
-    A disk that does not take a row is told to `failed`, and nothing is written from then on.
-    `dashboard` is the replica probe's until `stop`. What the replica probe sees is told to `shown`.
+    The error of a full disk is passed to `failed`; nothing is written from then on.
+    `dashboard` is the replica probe's until `stop`. Rows of the replica probe are passed to `shown`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Watch:
         failed: Callable[[RecordError], None],
         shown: Callable[[Sequence[Row]], None] | None = None,
     ) -> None:
-        """Open the files. Raises RecordError where they cannot be written."""
+        """Open the files. Raises RecordError if they cannot be written."""
         self._failed = failed
         self._shown = shown
         self._broken = False
@@ -76,7 +76,7 @@ class Watch:
         self._greenlets = [gevent.spawn(self.replicas.run), gevent.spawn(self.cluster.run)]
 
     def stop(self) -> None:
-        """Take the last looks and end. Evidence can still be added."""
+        """Poll a last time and end. Evidence can still be added."""
         self.replicas.stop()
         self.cluster.stop()
         gevent.joinall(self._greenlets, timeout=_STOP_TIMEOUT_S)
@@ -86,7 +86,7 @@ class Watch:
             self.add_evidence([NoLog(self.cluster.blind_reason, file=CLUSTER_STATUS)])
 
     def read_logs(self, from_s: float, to_s: float) -> None:
-        """Read what the cluster's logs say of the time between two moments, in Unix seconds."""
+        """Read the cluster's logs of the time between two moments, in Unix seconds."""
         try:
             payload = parse_payload(self._dashboard.get(APPLICATIONS_PATH).body)
         except TargetError:

@@ -22,9 +22,9 @@ class Reporter:
         self._unprinted: tuple[Analysis, Path] | None = None
 
     def report(self, options: RunOptions, path: Path, *, html: bool) -> Report:
-        """Analyse the run in `path` and write its reports, the page where asked for or `html`.
+        """Analyse the run in `path` and write its reports, the HTML page if asked for or `html`.
 
-        Raises ScalelagError where the record cannot be read, or nothing be written.
+        Raises ScalelagError if the record cannot be read, or nothing can be written.
         """
         recorded = load_run(path)
         analysis = analyse(recorded, [parse_gate(text) for text in options.gates])
@@ -37,7 +37,7 @@ class Reporter:
         return analysis.report
 
     def print_last(self) -> None:
-        """Print the last report, unless it was."""
+        """Print the last report, once."""
         if self._unprinted is not None:
             analysis, path = self._unprinted
             self._unprinted = None

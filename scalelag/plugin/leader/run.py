@@ -29,7 +29,7 @@ from scalelag.plugin.leader.run_record import (
 )
 from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.start_lint import start_findings
-from scalelag.plugin.leader.workers import Fleet
+from scalelag.plugin.leader.workers import RunWorkers
 from scalelag.plugin.web.feed import Feed, LiveView
 from scalelag.plugin.worker.worker import (
     FLUSH_MESSAGE,
@@ -43,10 +43,10 @@ from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
 from scalelag.record.run_info import Edge, ProbeInfo, RunStatus
 
 LEAD_S = 2.0
-"""From the announcement of a run to its plan's start: workers get ready, the probe takes looks."""
+"""From the announcement of a run to its plan's start: workers get ready, the probe polls."""
 
 _FINAL_ROWS_TIMEOUT_S = 5.0
-_ROOM_LOOK_S = 1.0
+_ROOM_POLL_S = 1.0
 
 
 class LeaderRun:
@@ -63,7 +63,7 @@ class LeaderRun:
         clock: Clock,
         say: Callable[[str], None],
     ) -> None:
-        """Look at the target; what is waited for is told to `say`. Raises UsageError, TargetError."""
+        """Look at the target, and pass to `say` what is waited for. Raises UsageError, TargetError."""
         self._runner = runner
         self.options = options
         self._clock = clock
@@ -85,7 +85,7 @@ class LeaderRun:
         self._final: set[int] = set()
         self._load_ended_s: float | None = None
         self._stopped_s: float | None = None
-        self.workers = Fleet(runner, clock, say, self._note_fleet)
+        self.workers = RunWorkers(runner, clock, say, self._note_workers)
         self._drain = Drain(self._payload.deployments(), clock)
         self._has_page = environment.web_ui is not None
         self.live_view: LiveView | None = None
@@ -104,7 +104,7 @@ class LeaderRun:
     def _lacks(self, say: Callable[[str], None]) -> list[str]:
         wait_s = self.options.wait_for_room_s
         if wait_s:
-            patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_LOOK_S)
+            patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_POLL_S)
             await_room(self._dashboard, self._watched, patience, say)
             return []
         return measure_room(self._dashboard, self._payload, self._watched).lacks
@@ -112,12 +112,12 @@ class LeaderRun:
     def open(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.
 
-        Raises UsageError for a name that is no file name, RecordError where nothing can be written,
-        TargetError where no load process answers.
+        Raises UsageError for a name that is no file name, RecordError if nothing can be written,
+        TargetError if no worker answers.
         """
         options = self.options
         self.name = run_name
-        self.workers.muster()
+        self.workers.gather()
         self.path = create_run_dir(options.out, options.name, self._clock.now())
         # Before the start is set: it takes a while to pack a trace of millions.
         shares = self._shares()
@@ -159,32 +159,32 @@ class LeaderRun:
 
     @property
     def probe(self) -> ReplicaProbe:
-        """What watches the replicas."""
+        """Probe that watches the replicas."""
         return self._watch.replicas
 
     def _shares(self) -> list[Schedule]:
-        """What each process sends, by its number."""
-        count = len(self.workers.members)
+        """Schedule of each worker, by its number."""
+        count = len(self.workers.all)
         return [self.options.schedule.share(index, count) for index in range(count)]
 
     def _assign(self, shares: Sequence[Schedule]) -> None:
-        for member in self.workers.members:
+        for worker in self.workers.all:
             assignment = Assignment(
                 run=self.name,
                 zero_s=self.zero_s,
-                index=member.index,
+                index=worker.index,
                 count=len(shares),
-                handed=Handed(shares[member.index], self.options.files),
+                handed=Handed(shares[worker.index], self.options.files),
                 options=self.options.raw,
-                ahead_s=member.ahead_s,
+                ahead_s=worker.ahead_s,
             )
             # Bytes stay as they are: Locust's messages are msgpack.
             data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
-            self._runner.send_message(START_MESSAGE, data, member.id)
+            self._runner.send_message(START_MESSAGE, data, worker.id)
 
     @property
     def is_going(self) -> bool:
-        """Whether the run can go on: nothing failed, and a worker is there to send."""
+        """True while nothing has failed and a worker is there to send."""
         return self._failure is None and not self.workers.deserted
 
     @property
@@ -194,12 +194,12 @@ class LeaderRun:
 
     @property
     def plan_done(self) -> bool:
-        """Whether the load ended with its plan, and was not broken off."""
+        """True if the load ended with its plan, and was not broken off."""
         return self._plan_done
 
     @property
     def was_deserted(self) -> bool:
-        """Whether every worker was lost before the load was stopped."""
+        """True if every worker was lost before the load was stopped."""
         return self._was_deserted
 
     @property
@@ -215,7 +215,7 @@ class LeaderRun:
         )
 
     def collect(self, message: dict[str, Any]) -> None:
-        """Take a process's rows. A disk that does not take them ends the run (see `failure`)."""
+        """Write a worker's rows. A disk that does not take them ends the run (see `failure`)."""
         if self._failure is None:
             try:
                 self.collector.collect(message, int(message["worker"]))
@@ -226,14 +226,14 @@ class LeaderRun:
 
     def note_refusal(self, index: int, reason: str) -> None:
         """End the run: a worker cannot send what the options ask for."""
-        host = self.workers.members[index].host
+        host = self.workers.all[index].host
         self._fail(UsageError(f"load process {index} on {host}: {reason}"))
 
     def _fail(self, error: ScalelagError) -> None:
         self._failure = self._failure or error
 
-    def _note_fleet(self) -> None:
-        """Put on record what became of a load process."""
+    def _note_workers(self) -> None:
+        """Write to the record which workers were lost or came back."""
         try:
             self._record.update(load_workers=self.workers.infos())
         except RecordError as error:
@@ -268,9 +268,9 @@ class LeaderRun:
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
             while self.workers.living - self._final and self._clock.now() < deadline_s:
                 gevent.sleep(0.05)
-            for member in self.workers.members:
-                if member.index in self.workers.living - self._final:
-                    self.workers.lose(member, "its last rows did not come")
+            for worker in self.workers.all:
+                if worker.index in self.workers.living - self._final:
+                    self.workers.lose(worker, "its last rows did not come")
 
     def drain(self) -> None:
         """Watch until every deployment has come down to its minimum, `--drain` seconds at most."""
@@ -318,13 +318,13 @@ class LeaderRun:
         return self.path
 
     def _write_lost(self) -> None:
-        """Write what has no row: of the whole plan where it was done, else only of lost processes."""
+        """Write arrivals without a row: of all workers if the plan was done, else of lost ones."""
         if self.options.plan.unit != "rps" or self._failure is not None:
             return
-        members = [m for m in self.workers.members if self._plan_done or m.lost_reason is not None]
+        workers = [m for m in self.workers.all if self._plan_done or m.lost_reason is not None]
         write_lost(
-            members,
-            len(self.workers.members),
+            workers,
+            len(self.workers.all),
             self.options,
             self.zero_s,
             float("inf") if self._stopped_s is None else self._stopped_s,

@@ -1,4 +1,4 @@
-"""`run.json` of a run: what is known when it begins, and what becomes known."""
+"""`run.json` of a run, written when it begins and whenever more is known."""
 
 import platform
 from collections.abc import Collection
@@ -29,10 +29,10 @@ from scalelag.record.run_info import (
 
 
 class RunRecord:
-    """The `run.json` in `path`, put in place anew whenever something becomes known."""
+    """The `run.json` in `path`, replaced as a whole at each update."""
 
     def __init__(self, path: Path, info: RunInfo) -> None:
-        """Write it. Raises RecordError when the disk does not take it, as `update` does."""
+        """Write it. Raises RecordError if the disk does not take it, as `update` does."""
         self._path = path
         self.info = info
         self.update()
@@ -54,7 +54,7 @@ def begun(
     findings: Collection[LintFinding],
     load_workers: tuple[LoadWorkerInfo, ...],
 ) -> RunInfo:
-    """What is known of a run that has just begun: until it is closed it counts as interrupted."""
+    """Facts of a run that has just begun. Until it is closed it counts as interrupted."""
     return RunInfo(
         schema_version=SCHEMA_VERSION,
         name=options.name,
@@ -79,7 +79,7 @@ def begun(
 
 
 def planned_requests(options: RunOptions) -> int | None:
-    """How many requests the plan has; None for users plans, which send as fast as is answered."""
+    """Number of requests in the plan; None for users plans, which send as fast as is answered."""
     if options.plan.unit != "rps":
         return None
     return options.schedule.count()
@@ -99,7 +99,7 @@ def clock_info(clock: Clock, offset: ClockOffset | None) -> ClockInfo:
 def target_info(
     host: str, options: RunOptions, payload: ServePayload, watched: Collection[DeploymentKey]
 ) -> TargetInfo:
-    """What is tested, without credentials."""
+    """Target of the run, without credentials."""
     described = payload.deployments()
     return TargetInfo(
         host=without_credentials(host),

@@ -36,17 +36,17 @@ class RunState(Enum):
 
     @property
     def is_unopened(self) -> bool:
-        """Whether a run has begun that has no directory yet: it can still be dropped."""
+        """True if a run has begun that has no directory yet: it can still be dropped."""
         return self in (RunState.CHECKING, RunState.PREPARED, RunState.WAITING)
 
     @property
     def is_open(self) -> bool:
-        """Whether rows are taken: the directory is open, and not being closed."""
+        """True while rows are taken: the directory is open, and not being closed."""
         return self in (RunState.LOADING, RunState.DRAINING)
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no run: another one may begin."""
+        """True if there is no run: another one may begin."""
         return self in (RunState.IDLE, RunState.DONE, RunState.REFUSED)
 
 

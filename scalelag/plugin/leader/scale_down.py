@@ -1,4 +1,4 @@
-"""After the load: how long the replicas are watched while they come down."""
+"""Watching of the replicas after the load, while they come down."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,12 +9,12 @@ from probes.serve_state import DeploymentPayload
 from scalelag.record.clock import Clock
 from scalelag.record.rows import DeploymentKey, Poll
 
-_LOOK_S = 0.2
-_CALM_LOOKS = 5
+_POLL_S = 0.2
+_CALM_POLLS = 5
 
 
 class Drain:
-    """Waits until every deployment has come down to its minimum; `deployments` as they were found."""
+    """Waits until each of `deployments` has come down to its minimum."""
 
     def __init__(
         self, deployments: Mapping[DeploymentKey, DeploymentPayload], clock: Clock
@@ -28,13 +28,13 @@ class Drain:
         self._ended = True
 
     def watch(self, probe: ReplicaProbe, at_most_s: float, going: Callable[[], bool]) -> None:
-        """Wait for it, for `at_most_s` seconds and while `going`."""
+        """Wait for `at_most_s` seconds at most, and only while `going`."""
         deadline_s = self._clock.now() + at_most_s
         calm = 0
-        while self._clock.now() < deadline_s and calm < _CALM_LOOKS and going() and not self._ended:
+        while self._clock.now() < deadline_s and calm < _CALM_POLLS and going() and not self._ended:
             seen = None if probe.blind_reason else probe.latest
             calm = calm + 1 if seen is not None and self._is_calm(seen) else 0
-            gevent.sleep(_LOOK_S)
+            gevent.sleep(_POLL_S)
 
     def _is_calm(self, latest: Poll) -> bool:
         for key, seen in latest.deployments.items():

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, as far as it shows before any load: for `run` and `doctor`."""
+"""Faults of a configuration that show before any load, for `run` and `doctor`."""
 
 from collections.abc import Collection, Mapping
 
@@ -18,7 +18,7 @@ def start_findings(
 ) -> tuple[LintFinding, ...]:
     """Findings on the `watched` deployments, on what the cluster `lacks`, and on variables.
 
-    `environ` is the environment that the cluster was started in; empty where it is not known.
+    `environ` is the environment that the cluster was started in; empty if it is not known.
     """
     deployments = {
         key: deployment.info()

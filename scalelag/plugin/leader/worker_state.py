@@ -1,4 +1,4 @@
-"""One worker as its master knows it: its clock, and whether it was lost."""
+"""State of one worker as the leader knows it: its clock, and its loss."""
 
 from scalelag.record.clock import ClockOffset, clock_offset
 from scalelag.record.run_info import LoadWorkerInfo
@@ -8,7 +8,7 @@ EXACT = ClockOffset(0.0, 0.0)
 
 
 class ClockMeter:
-    """Gathers pings; of those in a window the one with the shortest round trip counts.
+    """Clock offset from pings: in each window the one with the shortest round trip counts.
 
     The first window gives the `offset`, which then stays; the ones after it show the drift.
     """
@@ -27,7 +27,7 @@ class ClockMeter:
             self._best = seen
 
     def close_window(self) -> None:
-        """Settle what the pings since the last call have shown; without any, nothing."""
+        """End a window of pings; one without pings changes nothing."""
         best, self._best = self._best, None
         if best is None:
             return
@@ -39,8 +39,8 @@ class ClockMeter:
         self.drift_s = max(self.drift_s, unexplained_s)
 
 
-class Member:
-    """One process that sends load; `lost_arrivals` is None until they were counted."""
+class RunWorker:
+    """One worker of a run; `lost_arrivals` is None until they are counted."""
 
     def __init__(self, index: int, client_id: str, meter: ClockMeter) -> None:
         self.index = index
@@ -64,7 +64,7 @@ class Member:
         return (self.meter.offset or EXACT).offset_s
 
     def info(self) -> LoadWorkerInfo:
-        """What of it goes on record."""
+        """Its row for the record."""
         return LoadWorkerInfo(
             index=self.index,
             id=self.id,

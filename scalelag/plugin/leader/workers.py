@@ -1,4 +1,7 @@
-"""The processes that send a run's load, as the one that leads it sees them: clocks and losses."""
+"""Workers of a run, as its leader sees them: clocks and losses.
+
+The leader is the master, or the single process, which is then its own only worker.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,22 +10,22 @@ import gevent
 from locust.runners import STATE_MISSING, MasterRunner, Runner
 
 from scalelag.errors import TargetError
-from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, Member
+from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
 from scalelag.plugin.worker.worker import PING_MESSAGE
 from scalelag.record.clock import Clock
 from scalelag.record.run_info import LoadWorkerInfo
 
 _PINGS = 10
 _PING_GAP_S = 0.02
-_MUSTER_S = 3.0
-_LOOK_S = 0.25
-_LOOKS_A_WINDOW = 12
+_GATHER_S = 3.0
+_POLL_S = 0.25
+_POLLS_PER_WINDOW = 12
 
 
-class Fleet:
-    """The processes among which a run was shared out; they stay the same until it ends.
+class RunWorkers:
+    """Workers among which a run was shared out; they stay the same until it ends.
 
-    What becomes of them is told to `say`, and `changed` is called when it has.
+    A loss or a return is passed to `say`, then `changed` is called.
     """
 
     def __init__(
@@ -37,19 +40,19 @@ class Fleet:
         self._say = say
         self._changed = changed
         self._meters: dict[str, ClockMeter] = {}
-        self._strangers: set[str] = set()
+        self._late: set[str] = set()
         self._zero_s = 0.0
         self._watcher: gevent.Greenlet[[], None] | None = None
-        self.members: tuple[Member, ...] = ()
+        self.all: tuple[RunWorker, ...] = ()
 
-    def muster(self) -> None:
-        """Find out who is there, and how far their clocks are off.
+    def gather(self) -> None:
+        """Find the workers that answer, and the offsets of their clocks.
 
-        Raises TargetError where nobody answers.
+        Raises TargetError if none answers.
         """
         if not isinstance(self._runner, MasterRunner):
             # The load is sent by this very process.
-            self.members = (Member(0, str(getattr(self._runner, "client_id", "")), _exact()),)
+            self.all = (RunWorker(0, str(getattr(self._runner, "client_id", "")), _exact()),)
             return
         clients = self._runner.clients
         ready = clients.ready + clients.running + clients.spawning
@@ -65,12 +68,12 @@ class Fleet:
                 "No load process answers: start workers with the same locustfile and --worker, or "
                 "use --processes."
             )
-        self.members = tuple(
-            Member(index, name, self._meters[name]) for index, name in enumerate(answered)
+        self.all = tuple(
+            RunWorker(index, name, self._meters[name]) for index, name in enumerate(answered)
         )
 
     def _measure(self) -> None:
-        deadline_s = self._clock.now() + _MUSTER_S
+        deadline_s = self._clock.now() + _GATHER_S
         meters = self._meters.values()
         while self._clock.now() < deadline_s and any(meter.answers < _PINGS for meter in meters):
             self._ping(self._meters)
@@ -87,89 +90,89 @@ class Fleet:
         received_s = self._clock.now()
         if name in self._meters:
             self._meters[name].add(data["sent_s"], received_s, data["at_s"])
-        for member in self.members:
-            if member.id == name:
-                member.heard_s = received_s
+        for worker in self.all:
+            if worker.id == name:
+                worker.heard_s = received_s
 
     def takes(self, name: str) -> bool:
-        """Whether the worker of that id takes part; everybody does until the muster."""
-        return not self.members or any(member.id == name for member in self.members)
+        """True if the worker of that id takes part; before `gather` every one does."""
+        return not self.all or any(worker.id == name for worker in self.all)
 
     def watch(self, zero_s: float) -> None:
-        """Look after the members from now on; the plan starts at `zero_s`."""
+        """Watch the workers from now on; the plan starts at `zero_s`."""
         self._zero_s = zero_s
         if isinstance(self._runner, MasterRunner):
             self._watcher = gevent.spawn(self._watch)
 
     def stop(self) -> None:
-        """Look a last time. From here on Locust's workers go away because they are told to."""
+        """Poll a last time. From here on workers leave because they are told to."""
         if self._watcher is not None:
             watcher, self._watcher = self._watcher, None
             watcher.kill()
-            self._look()
+            self._poll()
             self._close_window()
 
     @property
     def living(self) -> set[int]:
-        """Numbers of those that are not lost."""
-        return {member.index for member in self.members if not member.gone}
+        """Numbers of the workers that are not lost."""
+        return {worker.index for worker in self.all if not worker.gone}
 
     @property
     def deserted(self) -> bool:
-        """Whether every one is lost."""
-        return bool(self.members) and not self.living
+        """True if every worker is lost."""
+        return bool(self.all) and not self.living
 
     def infos(self) -> tuple[LoadWorkerInfo, ...]:
-        """What of them goes on record."""
-        return tuple(member.info() for member in self.members)
+        """Rows for the record, one a worker."""
+        return tuple(worker.info() for worker in self.all)
 
-    def lose(self, member: Member, reason: str) -> None:
-        """Note that `member` is lost, since it was last heard of."""
-        member.gone = True
-        member.lost_reason = reason
-        member.lost_at_s = max(member.heard_s, self._zero_s) - self._zero_s
-        member.back_at_s = None
-        left = f"the run goes on with {len(self.living)} of {len(self.members)}"
+    def lose(self, worker: RunWorker, reason: str) -> None:
+        """Note that `worker` is lost since it was last heard of."""
+        worker.gone = True
+        worker.lost_reason = reason
+        worker.lost_at_s = max(worker.heard_s, self._zero_s) - self._zero_s
+        worker.back_at_s = None
+        left = f"the run goes on with {len(self.living)} of {len(self.all)}"
         self._say(
-            f"load process {member.index} on {member.host} is lost since {member.lost_at_s:.1f} s: "
+            f"load process {worker.index} on {worker.host} is lost since {worker.lost_at_s:.1f} s: "
             f"{reason}; {'nobody is left' if self.deserted else left}"
         )
         self._changed()
 
     def _watch(self) -> None:
-        looks = 0
+        polls = 0
         while True:
-            gevent.sleep(_LOOK_S)
-            self._look()
-            self._ping(member.id for member in self.members if not member.gone)
-            looks += 1
-            if looks % _LOOKS_A_WINDOW == 0:
+            gevent.sleep(_POLL_S)
+            self._poll()
+            self._ping(worker.id for worker in self.all if not worker.gone)
+            polls += 1
+            if polls % _POLLS_PER_WINDOW == 0:
                 self._close_window()
 
     def _close_window(self) -> None:
-        for member in self.members:
-            member.meter.close_window()
+        for worker in self.all:
+            worker.meter.close_window()
 
-    def _look(self) -> None:
-        for member in self.members:
-            reason = self._absence(member.id)
-            if reason is not None and not member.gone:
-                self.lose(member, reason)
-            elif reason is None and member.gone:
-                self._take_back(member)
-        for name in self._connected() - self._strangers:
+    def _poll(self) -> None:
+        for worker in self.all:
+            reason = self._absence(worker.id)
+            if reason is not None and not worker.gone:
+                self.lose(worker, reason)
+            elif reason is None and worker.gone:
+                self._take_back(worker)
+        for name in self._connected() - self._late:
             if not self.takes(name):
-                self._strangers.add(name)
+                self._late.add(name)
                 self._say(f"worker {name} came after the load was shared out: the next run has it")
 
-    def _take_back(self, member: Member) -> None:
-        member.gone = False
-        member.back_at_s = self._clock.now() - self._zero_s
-        self._say(f"load process {member.index} on {member.host} is back")
+    def _take_back(self, worker: RunWorker) -> None:
+        worker.gone = False
+        worker.back_at_s = self._clock.now() - self._zero_s
+        self._say(f"load process {worker.index} on {worker.host} is back")
         self._changed()
 
     def _absence(self, name: str) -> str | None:
-        """Why a worker counts as lost; None if it does not. Locust misses a heartbeat for 4 s."""
+        """Reason why a worker counts as lost, if it does. Locust misses a heartbeat for 4 s."""
         if not isinstance(self._runner, MasterRunner):
             return None
         client = self._runner.clients.get(name)

@@ -137,8 +137,8 @@ def _counts(run: LeaderRun) -> dict[str, Any]:
     return {
         "requests": counts.rows,
         "failed": counts.failed,
-        "workers": len(workers.members),
-        "lost": len(workers.members) - len(workers.living),
+        "workers": len(workers.all),
+        "lost": len(workers.all) - len(workers.living),
     }
 
 

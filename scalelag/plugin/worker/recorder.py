@@ -1,4 +1,4 @@
-"""Requests become rows: gathered in every load process, written by the one that leads the run."""
+"""Rows of requests, gathered in every process that sends load; the leader writes them."""
 
 from struct import Struct
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ _STREAM = np.dtype([("row", "u4"), ("first_token_s", "f8"), ("tokens", "u4"), ("
 
 
 class StreamTimes(NamedTuple):
-    """When the tokens of a streamed answer came; a user class passes it as `context["stream"]`.
+    """Times of the tokens of a streamed answer; a user class passes it as `context["stream"]`.
 
     `first_token_s` in Unix seconds on the run's clock, NaN if none came; `longest_gap_s` is the
     longest time between two tokens, NaN if fewer came.
@@ -145,7 +145,7 @@ class RequestRecorder:
         )
 
     def take(self) -> dict[str, Any]:
-        """Everything since the last call, as a message: bytes of each column, and all texts."""
+        """Return everything since the last call as a message: bytes of each column, and all texts."""
         rows = np.frombuffer(self._rows, _ROW)
         streams = np.frombuffer(self._streams, _STREAM)
         self._rows, self._streams = bytearray(), bytearray()

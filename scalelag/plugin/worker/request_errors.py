@@ -1,7 +1,7 @@
-"""What went wrong with a request, in the kinds of `scalelag.record.error_kinds`.
+"""Kinds of failed requests (`scalelag.record.error_kinds`), from the exceptions of the clients.
 
-Told by what the clients raise: geventhttpclient (Locust's FastHttpUser), requests (its HttpUser),
-grpc, and whatever a user class of somebody's own brings along.
+They are geventhttpclient (Locust's FastHttpUser), requests (its HttpUser), grpc, and any that a user
+class brings along.
 """
 
 import http.client
@@ -76,7 +76,7 @@ def error_kind(exception: BaseException) -> str:
 
 
 def _is_turned_away(status: int, response: Any) -> bool:  # noqa: ANN401  each client has its own
-    """Whether it is Serve's queue that was full, and not the application, or a lost deployment."""
+    """Return True if Serve's queue was full; not for an error of the application."""
     if status not in _TURNED_AWAY:
         return False
     if "retry-after" in (getattr(response, "headers", None) or {}):
@@ -98,7 +98,7 @@ def _grpc_kind(exception: Any, code: Any) -> str:  # noqa: ANN401  grpc is not i
 
 
 def _innermost_first(exception: BaseException) -> Iterator[BaseException]:
-    """What others were raised for, then those."""
+    """Exceptions from the innermost cause outwards."""
     inner = _reason(exception)
     if inner is not None:
         yield from _innermost_first(inner)

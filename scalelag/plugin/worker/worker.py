@@ -1,4 +1,4 @@
-"""The load side of a run, in every process that has users: its share of the plan, its rows."""
+"""Load side of a run, in every process that has users: its share of the plan, its rows."""
 
 import gc
 import logging
@@ -46,7 +46,7 @@ class Assignment(msgspec.Struct, frozen=True):
     def run_options(self) -> RunOptions:
         """The options, typed, and fit to send requests with here.
 
-        Raises UsageError where they are not, as without a variable that a header names.
+        Raises UsageError if they are not, as without a variable that a header names.
         """
         options = run_options(self.options, self.handed)
         options.request.headers_with_secrets()
@@ -85,7 +85,7 @@ class LoadWorker:
         return self.assignment, self._options
 
     def claim_share(self) -> bool:
-        """Whether the caller is to send our share: the first to ask in each run, and no other."""
+        """Return True if the caller is to send our share: only the first to ask in each run is."""
         if self._claimed:
             logging.getLogger(__name__).warning(
                 "this process has an arrival user already, or no share of this run: one stays idle"

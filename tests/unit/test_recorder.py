@@ -232,8 +232,9 @@ EVENTS = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
-@settings(deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None
+)
 @given(st.lists(EVENTS, max_size=20))
 def test_how_often_rows_are_taken_changes_nothing(tmp_path: Path, events: list[Any]):
     clock = Hand()

@@ -1,5 +1,7 @@
 """Requests that were open while replicas were stopping."""
 
+import math
+
 import numpy as np
 
 from reports.analysis.lag.timeline import Timeline
@@ -37,9 +39,15 @@ def stopping_report(rows: RequestColumns, timeline: Timeline, until_s: float) ->
 
 
 def _stretches(timeline: Timeline, until_s: float) -> tuple[Window, ...]:
-    """Windows in which at least one replica was STOPPING."""
+    """Windows in which at least one replica was STOPPING.
+
+    A replica that was STOPPING already in the first poll counts from that poll on.
+    """
     return union(
-        (life.stopping.lo_s, life.gone.hi_s if life.gone else until_s)
+        (
+            at.lo_s if math.isfinite(at.lo_s) else at.hi_s,
+            life.gone.hi_s if life.gone else until_s,
+        )
         for life in timeline.replicas
-        if life.stopping is not None
+        if (at := life.stopping) is not None
     )

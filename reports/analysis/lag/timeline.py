@@ -19,6 +19,7 @@ from scalelag.record.rows import DeploymentKey, Poll, Transition
 from scalelag.record.run_info import ClockInfo
 
 _LONG_AGO_S = float("-inf")
+_STATE_CLOCK = "times in the state of replicas"
 # A logged decision that is this near one that polling saw at another time is the same one.
 _SAME_DECISION_S = 5.0
 
@@ -103,11 +104,7 @@ def build_timeline(
     """Timeline of deployment `key` from all rows of a run; `clock` places the cluster's own times."""
     replica_polls = tuple(_replica_polls(key, polls))
     logs = replica_logs(key, events)
-    controller = _Controller(
-        node=next((event.node for event in events if event.kind == "starting"), "controller"),
-        clock=clock,
-    )
-    replicas, contradictions = _lives(key, transitions, logs, controller)
+    replicas, contradictions = _lives(key, transitions, logs, clock)
     decisions, denied = _settled(_decisions(replica_polls), logged_decisions(key, events))
     return Timeline(
         polls=replica_polls,
@@ -117,18 +114,16 @@ def build_timeline(
     )
 
 
-class _Controller(msgspec.Struct, frozen=True):
-    """Whose clock `start_time_s` is read from."""
+def _submitted(start_time_s: float | None, clock: ClockInfo | None) -> Instant | None:
+    """The replica's own field as a moment.
 
-    node: str
-    clock: ClockInfo | None
-
-    def moment(self, cluster_s: float | None) -> Instant | None:
-        clock = self.clock
-        if cluster_s is None or clock is None or clock.offset_s is None or clock.error_s is None:
-            return None
-        at_s = cluster_s - clock.offset_s
-        return Instant(at_s, at_s, self.node, clock.error_s)
+    Its clock is not that of the controller's log: both are read from the same machine, but through
+    two estimates, whose errors do not cancel.
+    """
+    if start_time_s is None or clock is None or clock.offset_s is None or clock.error_s is None:
+        return None
+    at_s = start_time_s - clock.offset_s
+    return Instant(at_s, at_s, _STATE_CLOCK, clock.error_s)
 
 
 def _replica_polls(key: DeploymentKey, polls: Sequence[Poll]) -> Iterator[ReplicaPoll]:
@@ -187,7 +182,7 @@ def _lives(
     key: DeploymentKey,
     transitions: Sequence[Transition],
     logs: dict[str, ReplicaLog],
-    controller: _Controller,
+    clock: ClockInfo | None,
 ) -> tuple[list[ReplicaLife], list[str]]:
     lives: dict[str, ReplicaLife] = {}
     for row in transitions:
@@ -196,7 +191,7 @@ def _lives(
         at = Instant(_LONG_AGO_S if row.lo_s is None else row.lo_s, row.hi_s)
         life = lives.get(row.replica)
         if life is None:
-            submitted = controller.moment(row.start_time_s)
+            submitted = _submitted(row.start_time_s, clock)
             life = ReplicaLife(replica=row.replica, listed=at, submitted=submitted)
         lives[row.replica] = _advance(life, row, at)
     settled: list[ReplicaLife] = []

@@ -12,13 +12,17 @@ from scalelag.record.rows import DeploymentPoll, Poll, Transition
 from tests.unit.test_exact_phases import (
     CLOCK,
     KEY,
+    NODE,
     SKEW_S,
     UP,
     event,
     lag,
     life,
+    log_of,
     phase,
     polls,
+    timeline,
+    transition,
 )
 
 DOWN = (40.0, 5.0)
@@ -27,6 +31,52 @@ DOWN = (40.0, 5.0)
 def at_poll(replica: str, sent_s: float, state: str | None, **more: object) -> Transition:
     """First shown by the poll that was sent at a moment."""
     return Transition(KEY, replica, sent_s + 0.1, sent_s - 0.5, to_state=state, **more)
+
+
+def test_a_replica_that_a_poll_has_counted_is_not_counted_again_by_its_log_time():
+    seen = polls((8.0, 1, {"RUNNING": 1}), (14.5, 3, {"RUNNING": 1, "STARTING": 2}),
+                 (18.0, 3, {"RUNNING": 2, "STARTING": 1}), (18.5, 3, {"RUNNING": 3}))  # fmt: skip
+    rows = [
+        *life("a", 14.2, 15.0, 17.9)[:2],
+        at_poll("a", 18.0, "RUNNING", node=NODE),
+        *life("b", 14.2, 15.0, 18.4),
+    ]
+    # `a` is logged within the errors of the poll that showed it, and `b` 0.38 s later.
+    events = [
+        event("upscaling", 14.1, before=1, after=3),
+        *log_of("a", 14.21, 15.1, 16.1, 18.02),
+        *log_of("b", 14.21, 15.1, 16.1, 18.4),
+    ]
+
+    report = lag(timeline(rows, events, seen))
+
+    assert report.critical_replica == "b"
+    assert report.total_s is not None
+    assert report.total_s.value == pytest.approx(8.4)
+
+
+def test_a_replica_that_a_poll_has_seen_gone_is_not_counted_again_by_its_log_time():
+    seen = polls((8.0, 3, {"RUNNING": 3}), (15.0, 1, {"RUNNING": 1, "STOPPING": 2}),
+                 (18.0, 1, {"RUNNING": 1, "STOPPING": 1}), (18.5, 1, {"RUNNING": 1}))  # fmt: skip
+    rows = [
+        transition("a", 14.9, "STOPPING"),
+        transition("b", 14.9, "STOPPING"),
+        at_poll("a", 18.0, None),
+        at_poll("b", 18.5, None),
+    ]
+    events = [
+        event("downscaling", 14.8, before=3, after=1),
+        event("stopping", 14.9, "a"),
+        event("stopping", 14.9, "b"),
+        event("stopped", 18.02, "a"),
+        event("stopped", 18.4, "b"),
+    ]
+
+    report = lag(timeline(rows, events, seen), levels=DOWN)
+
+    assert report.critical_replica == "b"
+    assert report.total_s is not None
+    assert report.total_s.value == pytest.approx(8.4)
 
 
 def test_create_between_a_log_line_and_a_field_of_the_state_is_as_unsure_as_both_clocks():

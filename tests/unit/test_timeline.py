@@ -70,6 +70,9 @@ def test_a_replica_passes_through_its_states():
         running=Instant(5.0, 6.1),
         stopping=Instant(7.0, 8.1),
         gone=Instant(9.0, 9.6),
+        shown_running_s=6.1,
+        shown_stopping_s=8.1,
+        shown_gone_s=9.6,
     )
 
 

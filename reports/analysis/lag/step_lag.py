@@ -120,7 +120,9 @@ def _up(
             phases=up_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
-    started = [r for r in timeline.replicas if r.running and _within(r.running, reached)]
+    started = [
+        r for r in timeline.replicas if r.running and _within(r.running, r.shown_running_s, reached)
+    ]
     started.sort(key=_started_order)
     critical = _nth(started, settled - reached.count_before, lambda life: life.running)
     if critical is None or critical.running is None:
@@ -156,7 +158,7 @@ def _down(
             phases=down_phases(begun_s, ended_s, critical, timeline),
             critical=critical,
         )
-    left = [r for r in timeline.replicas if r.gone and _within(r.gone, gone)]
+    left = [r for r in timeline.replicas if r.gone and _within(r.gone, r.shown_gone_s, gone)]
     left.sort(key=_gone_order)
     critical = _nth(left, gone.count_before - settled, lambda life: life.gone)
     ended = critical.gone if critical and critical.gone else Instant(gone.lo_s, gone.hi_s)
@@ -190,10 +192,13 @@ def _first(
     return None
 
 
-def _within(at: Instant, reached: _Crossing) -> bool:
-    """Whether `at` lies between the polls of `reached`: by its end, or as a logged point."""
-    if not at.clock:
-        return at.hi_s == reached.hi_s
+def _within(at: Instant, shown_s: float | None, reached: _Crossing) -> bool:
+    """Whether `at` lies between the polls of `reached`.
+
+    A poll that has shown it has counted it: its logged time only decides if no poll did.
+    """
+    if shown_s is not None:
+        return shown_s == reached.hi_s
     slack_s = at.skew_s + ORDER_TOLERANCE_S
     return reached.lo_s - slack_s <= at.mid_s <= reached.hi_s + slack_s
 

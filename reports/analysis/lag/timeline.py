@@ -28,7 +28,8 @@ class ReplicaLife(msgspec.Struct, frozen=True):
     """Moments at which a replica reached each state; None if it did not, or if unknown.
 
     `listed`, `allocated`, `running`, `stopping` and `gone` are seen by polling, and points where a
-    log tells them; `submitted` is the replica's own field; the rest only logs tell.
+    log tells them; `submitted` is the replica's own field; the rest only logs tell. `shown_*_s` is
+    when the poll was received that first showed a state, whatever the logs say.
     """
 
     replica: str
@@ -42,6 +43,9 @@ class ReplicaLife(msgspec.Struct, frozen=True):
     first_request: Instant | None = None
     stopping: Instant | None = None
     gone: Instant | None = None
+    shown_running_s: float | None = None
+    shown_stopping_s: float | None = None
+    shown_gone_s: float | None = None
 
     @property
     def begun(self) -> Instant:
@@ -208,11 +212,11 @@ def _advance(life: ReplicaLife, row: Transition, at: Instant) -> ReplicaLife:
     if row.node is not None and life.allocated is None:
         new |= {"allocated": at, "node": row.node}
     if row.to_state == "RUNNING" and life.running is None:
-        new["running"] = at
+        new |= {"running": at, "shown_running_s": row.hi_s}
     if row.to_state in ("STOPPING", None) and life.stopping is None:
-        new["stopping"] = at
+        new |= {"stopping": at, "shown_stopping_s": row.hi_s}
     if row.to_state is None:
-        new["gone"] = at
+        new |= {"gone": at, "shown_gone_s": row.hi_s}
     return msgspec.structs.replace(life, **new)
 
 

@@ -23,6 +23,7 @@ from tests.unit.test_exact_phases import (
     polls,
     timeline,
     transition,
+    value,
 )
 
 DOWN = (40.0, 5.0)
@@ -77,6 +78,52 @@ def test_a_replica_that_a_poll_has_seen_gone_is_not_counted_again_by_its_log_tim
     assert report.critical_replica == "b"
     assert report.total_s is not None
     assert report.total_s.value == pytest.approx(8.4)
+
+
+def test_a_decision_after_the_submission_is_not_the_one_that_made_the_replica():
+    """Polling saw nothing from 14.5 to 23 s: what it first shows then tells no order."""
+    shown = polls((8.0, 1, {"RUNNING": 1}), (23.0, 3, {"RUNNING": 2, "STARTING": 1}),
+                  (26.0, 3, {"RUNNING": 3}))  # fmt: skip
+    seen = [poll for poll in shown if not 14.4 < poll.sent_s < 22.9]
+    rows = [
+        Transition(KEY, "a", 23.1, 14.0, to_state="STARTING", start_time_s=115.1),
+        at_poll("a", 26.0, "RUNNING", node=NODE),
+        Transition(KEY, "b", 23.1, 14.0, to_state="RUNNING", start_time_s=122.1, node=NODE),
+    ]
+    events = [
+        event("upscaling", 15.0, before=1, after=2),
+        event("upscaling", 22.0, before=2, after=3),
+    ]
+
+    report = lag(timeline(rows, events, seen))
+
+    assert report.critical_replica == "a"
+    assert value(report, "decide") == pytest.approx(5.0)
+    assert value(report, "create") == pytest.approx(0.1)
+
+
+def test_a_polled_decision_comes_before_the_logged_stop_that_it_led_to():
+    """Only the stop is logged, 0.07 s after a decision that the same poll shows."""
+    seen = polls((8.0, 4, {"RUNNING": 3}), (9.0, 3, {"RUNNING": 3}),
+                 (13.5, 1, {"RUNNING": 1, "STOPPING": 2}), (18.5, 1, {"RUNNING": 1}))  # fmt: skip
+    rows = [
+        at_poll("a", 13.5, "STOPPING"),
+        at_poll("b", 13.5, "STOPPING"),
+        at_poll("a", 18.5, None),
+        at_poll("b", 18.5, None),
+    ]
+    events = [event("stopping", 13.12, "a"), event("stopping", 13.12, "b")]
+
+    report = lag(timeline(rows, events, seen), levels=DOWN)
+
+    decide, stop = phase(report, "decide"), phase(report, "stop")
+    assert decide.lo is not None
+    assert decide.hi is not None
+    assert decide.lo <= 3.05 <= decide.hi
+    assert decide.lo == pytest.approx(3.0, abs=SKEW_S)
+    assert stop.lo is not None
+    assert stop.hi is not None
+    assert stop.lo <= 0.07 <= stop.hi <= 0.2
 
 
 def test_create_between_a_log_line_and_a_field_of_the_state_is_as_unsure_as_both_clocks():

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.log_times import ORDER_TOLERANCE_S, Decision
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, in_order, point
 from reports.model.steps import Phase, PhaseName, PhasePart, Source
@@ -32,7 +32,7 @@ def up_phases(
     """
     submitted = life.begun if life else None
     by_s = life.listed.hi_s if life else ended_s
-    decided = _decided(timeline, by_s, lambda d: d.after > d.before)
+    decided = _decided(timeline, by_s, submitted, lambda d: d.after > d.before)
     first = _first_try(life, decided, timeline)
     breakpoints = [_Breakpoint("decide", decided)]
     if first is not None:
@@ -65,11 +65,13 @@ def down_phases(
     begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
 ) -> tuple[Phase, ...]:
     """Phases on the way down of `life`, the last replica to go; as `up_phases`."""
-    by_s = life.stopping.hi_s if life and life.stopping else ended_s
-    decided = _decided(timeline, by_s, lambda d: d.after < d.before)
+    stopping = life.stopping if life else None
+    shown_s = life.shown_stopping_s if life else None
+    by_s = shown_s or (stopping.hi_s if stopping else ended_s)
+    decided = _decided(timeline, by_s, stopping, lambda d: d.after < d.before)
     breakpoints = [
         _Breakpoint("decide", decided),
-        _Breakpoint("stop", life.stopping if life else None),
+        _Breakpoint("stop", stopping),
         _Breakpoint("drain", life.gone if life else None),
     ]
     return tuple(_phases(begun_s, ended_s, breakpoints))
@@ -109,7 +111,21 @@ def decisions_of(
     ]
 
 
-def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]) -> Instant | None:
+def _can_precede(decided: Instant, effect: Instant | None) -> bool:
+    """Whether a decision can have come before its effect, within the errors of both clocks."""
+    if effect is None:
+        return True
+    same = decided.clock == effect.clock
+    slack_s = ORDER_TOLERANCE_S + (0.0 if same else decided.skew_s + effect.skew_s)
+    return decided.lo_s <= effect.hi_s + slack_s
+
+
+def _decided(
+    timeline: Timeline,
+    by_s: float,
+    effect: Instant | None,
+    wanted: Callable[[Decision], bool],
+) -> Instant | None:
     """Moment of the last wanted decision that was seen no later than its effect.
 
     Both are compared by the receive time of the poll that first showed them: by `lo` the next
@@ -117,7 +133,11 @@ def _decided(timeline: Timeline, by_s: float, wanted: Callable[[Decision], bool]
     poll showed a decision and its effect, and an earlier decision was not carried out yet, it may
     be the earlier one's effect: the moment then spans both. A logged decision is a point.
     """
-    seen = [d for d in timeline.decisions if wanted(d) and d.at.hi_s <= by_s]
+    seen = [
+        d
+        for d in timeline.decisions
+        if wanted(d) and d.at.hi_s <= by_s and _can_precede(d.at, effect)
+    ]
     if not seen:
         return None
     last = seen[-1]

@@ -12,6 +12,7 @@ from scalelag.record.rows import DeploymentPoll, Poll, Transition
 from tests.unit.test_exact_phases import (
     CLOCK,
     KEY,
+    LIFE,
     NODE,
     SKEW_S,
     UP,
@@ -142,6 +143,22 @@ def test_create_between_a_log_line_and_a_field_of_the_state_is_as_unsure_as_both
     assert create.value == pytest.approx(0.17)
     assert create.lo == pytest.approx(0.17 - 0.15 - SKEW_S)
     assert create.hi == pytest.approx(0.17 + 0.15 + SKEW_S)
+
+
+def test_the_total_is_never_below_its_phases():
+    """The log has `init_done` inside of the polled interval of RUNNING, in its second half."""
+    logged = [e for e in log_of("a", 14.21, 15.3, 17.95, 0.0) if e.kind != "started"]
+
+    report = lag(timeline(LIFE, [UP, *logged]))
+
+    total = report.total_s
+    assert total is not None
+    assert total.value is not None
+    assert total.hi is not None
+    parts = sum(p.value for p in report.phases if p.part_of == "total" and p.value is not None)
+    assert parts == pytest.approx(total.value)
+    assert report.unattributed_s == pytest.approx(0.0, abs=1e-9)
+    assert total.lo <= total.value <= total.hi
 
 
 def test_a_replica_that_stops_when_watching_begins_counts_from_the_first_poll():

@@ -304,6 +304,10 @@ def test_phases_and_the_rest_add_up_to_the_total(steps: list[float], told: list[
     assert report.unattributed_s is not None
     assert sum(parts) + report.unattributed_s == pytest.approx(report.total_s.value, abs=1e-6)
     assert all(part >= 0 for part in parts)
+    assert report.unattributed_s >= -1e-9
+    assert report.total_s.hi is not None
+    slack_s = SKEW_S + 1e-6
+    assert report.total_s.lo - slack_s <= running_seen - STEP_S <= report.total_s.hi + slack_s
 
 
 def decide(seconds: float) -> tuple[Phase, ...]:

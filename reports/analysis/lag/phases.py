@@ -23,9 +23,16 @@ class _Breakpoint(NamedTuple):
     reason: str | None = None
 
 
+class PhasedLag(NamedTuple):
+    """Phases, and the end of the last of them, narrowed by the order of all; None if unknown."""
+
+    phases: tuple[Phase, ...]
+    end: Instant | None
+
+
 def up_phases(
     begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
-) -> tuple[Phase, ...]:
+) -> PhasedLag:
     """Phases on the way up of `life`, the critical replica, between the step and its hold's end.
 
     Without a replica only `decide` can be told.
@@ -40,11 +47,10 @@ def up_phases(
     else:
         breakpoints.append(_Breakpoint("create", submitted))
     breakpoints += _starting(life)
-    phases = _phases(begun_s, ended_s, breakpoints)
+    phases, end = _phases(begun_s, ended_s, breakpoints)
     if life is None or life.initialized is None:
-        phases.append(Phase("mark_running", reason=_JOINED))
-    phases.append(_route(life, ended_s))
-    return tuple(phases)
+        phases = (*phases, Phase("mark_running", reason=_JOINED))
+    return PhasedLag((*phases, _route(life, ended_s)), end)
 
 
 def _starting(life: ReplicaLife | None) -> list[_Breakpoint]:
@@ -63,7 +69,7 @@ def _starting(life: ReplicaLife | None) -> list[_Breakpoint]:
 
 def down_phases(
     begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
-) -> tuple[Phase, ...]:
+) -> PhasedLag:
     """Phases on the way down of `life`, the last replica to go; as `up_phases`."""
     stopping = life.stopping if life else None
     shown_s = life.shown_stopping_s if life else None
@@ -74,7 +80,7 @@ def down_phases(
         _Breakpoint("stop", stopping),
         _Breakpoint("drain", life.gone if life else None),
     ]
-    return tuple(_phases(begun_s, ended_s, breakpoints))
+    return _phases(begun_s, ended_s, breakpoints)
 
 
 def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) -> tuple[Phase, ...]:
@@ -174,7 +180,7 @@ def _first_try(
     return min(before, key=lambda begun: begun.mid_s, default=None)
 
 
-def _phases(begun_s: float, ended_s: float, breakpoints: Sequence[_Breakpoint]) -> list[Phase]:
+def _phases(begun_s: float, ended_s: float, breakpoints: Sequence[_Breakpoint]) -> PhasedLag:
     """Phases between the step and each breakpoint in turn.
 
     One without an end is null, and so is the one after it, which has no beginning: their time is
@@ -184,7 +190,6 @@ def _phases(begun_s: float, ended_s: float, breakpoints: Sequence[_Breakpoint]) 
         None if b.end is None or b.end.hi_s > ended_s else b.end.not_before(begun_s)
         for b in breakpoints
     ]
-    # Ordered from the step to the last of them, which stays as it is: it ends the total.
     ends = in_order([point(begun_s), *within])
     phases: list[Phase] = []
     for number, (name, _, _) in enumerate(breakpoints):
@@ -197,7 +202,7 @@ def _phases(begun_s: float, ended_s: float, breakpoints: Sequence[_Breakpoint]) 
             phases.append(
                 Phase(name, span.value, span.lo, span.hi, _source(first, then, number == 0))
             )
-    return phases
+    return PhasedLag(tuple(phases), ends[-1])
 
 
 def _source(first: Instant, then: Instant, from_step: bool) -> Source:  # noqa: FBT001  internal

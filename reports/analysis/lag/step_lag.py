@@ -117,7 +117,7 @@ def _up(
                 begun_s, ended_s, polls, timeline, lambda poll: poll.running >= settled
             ),
             reason=f"target {settled} not reached within the hold: {polls[-1].running} RUNNING",
-            phases=up_phases(begun_s, ended_s, critical, timeline),
+            phases=up_phases(begun_s, ended_s, critical, timeline).phases,
             critical=critical,
         )
     started = [
@@ -127,9 +127,10 @@ def _up(
     critical = _nth(started, settled - reached.count_before, lambda life: life.running)
     if critical is None or critical.running is None:
         return _Answer(reason="no new replica was needed: the ones that were there had to recover")
+    phases, end = up_phases(begun_s, ended_s, critical, timeline)
     return _Answer(
-        total_s=between(point(begun_s), critical.running.not_before(begun_s)),
-        phases=up_phases(begun_s, ended_s, critical, timeline),
+        total_s=_total(begun_s, critical.running, end),
+        phases=phases,
         critical=critical,
     )
 
@@ -155,18 +156,27 @@ def _down(
                 begun_s, ended_s, polls, timeline, lambda poll: poll.listed <= settled
             ),
             reason=f"{polls[-1].listed} replicas at the end of the hold, target {settled}",
-            phases=down_phases(begun_s, ended_s, critical, timeline),
+            phases=down_phases(begun_s, ended_s, critical, timeline).phases,
             critical=critical,
         )
     left = [r for r in timeline.replicas if r.gone and _within(r.gone, r.shown_gone_s, gone)]
     left.sort(key=_gone_order)
     critical = _nth(left, gone.count_before - settled, lambda life: life.gone)
     ended = critical.gone if critical and critical.gone else Instant(gone.lo_s, gone.hi_s)
-    return _Answer(
-        total_s=between(point(begun_s), ended.not_before(begun_s)),
-        phases=down_phases(begun_s, ended_s, critical, timeline),
-        critical=critical,
-    )
+    phases, end = down_phases(begun_s, ended_s, critical, timeline)
+    return _Answer(total_s=_total(begun_s, ended, end), phases=phases, critical=critical)
+
+
+def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
+    """From the step to its end, in the middle of what the order of its phases leaves of that.
+
+    The bounds are those of the end by itself: they hold also if another clock of the phases is off.
+    """
+    seen = between(point(begun_s), ended.not_before(begun_s))
+    if narrowed is None:
+        return seen
+    value = narrowed.mid_s - begun_s
+    return Span(value, min(seen.lo, value), max(seen.upper, value))
 
 
 class _Crossing(msgspec.Struct, frozen=True):

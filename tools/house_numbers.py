@@ -1,7 +1,8 @@
-"""Print the table "before and after" of ARCHITECTURE.md: `python -m tools.house_numbers BEFORE AFTER`.
+"""Write the table "before and after" into ARCHITECTURE.md: `python -m tools.house_numbers BEFORE`.
 
-Both are folders with a checkout. Times and the parses of `--steps` are measured by running each of
-them, against a stand-in for Ray Serve.
+BEFORE is a folder with a checkout of the earlier commit; after is this one. Times and the parses of
+`--steps` are measured by running both, against a stand-in for Ray Serve: on a machine that is busy
+with other work the times are larger, and their ratio is not.
 """
 
 import argparse
@@ -23,6 +24,9 @@ from benchmarks.server import running_server
 from tests.support.standin.process import running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
 
+ROOT: Final = Path(__file__).parents[1]
+PAGE: Final = ROOT / "ARCHITECTURE.md"
+BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
 PRODUCT: Final = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
 ROUNDS: Final = 7
 _QUESTION: Final = re.compile(r"(What|Whether|How|Where|When|None)\b")
@@ -57,15 +61,16 @@ sys.meta_path.insert(0, Finder())
 
 
 def main() -> None:
-    """Print the table as Markdown."""
+    """Measure both, and put the table between its marks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("before", type=Path)
-    parser.add_argument("after", type=Path)
-    trees = parser.parse_args()
-    before, after = numbers_of(trees.before.resolve()), numbers_of(trees.after.resolve())
-    sys.stdout.write("| | before | after |\n|---|---:|---:|\n")
-    for name, number in before.items():
-        sys.stdout.write(f"| {name} | {number} | {after[name]} |\n")
+    before, after = numbers_of(parser.parse_args().before.resolve()), numbers_of(ROOT)
+    rows = [f"| {name} | {number} | {after[name]} |" for name, number in before.items()]
+    table = "\n".join(["| | before | after |", "|---|---:|---:|", *rows])
+    sys.stdout.write(f"{table}\n")
+    above, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    below = rest.partition(END)[2]
+    PAGE.write_text(f"{above}{BEGIN}\n\n{table}\n\n{END}{below}", encoding="utf-8")
 
 
 def numbers_of(tree: Path) -> dict[str, str]:

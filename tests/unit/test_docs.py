@@ -265,3 +265,18 @@ def test_the_tables_of_benchmarks_are_those_of_the_newest_results():
 
     assert page.count("<!-- table: ") == page.count("<!-- end of table -->") == 2
     assert filled(page, newest()) == page
+
+
+IMPORT = re.compile(r"^from (scalelag[\w.]*) import ([\w, ]+)$", re.MULTILINE)
+
+
+def test_locustfiles_in_the_docs_import_public_names_by_the_one_door():
+    from scalelag import users  # noqa: PLC0415  as above
+
+    texts = [path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))]
+    imports = [found for text in texts for found in IMPORT.findall(text)]
+    names = [name.strip() for _, listed in imports for name in listed.split(",")]
+
+    assert len(imports) > 3
+    assert {module for module, _ in imports} == {"scalelag.users"}
+    assert sorted(set(names) - set(users.__all__)) == []

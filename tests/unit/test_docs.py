@@ -13,6 +13,7 @@ import typer
 
 from benchmarks.page import PAGE, filled, newest
 from reports.analysis.metrics import metric_names
+from scalelag.plugin.leader.run_state import TRANSITIONS
 from tools.diagnosis.results import load_results, summary
 
 ROOT = Path(__file__).parents[2]
@@ -280,3 +281,14 @@ def test_locustfiles_in_the_docs_import_public_names_by_the_one_door():
     assert len(imports) > 3
     assert {module for module, _ in imports} == {"scalelag.users"}
     assert sorted(set(names) - set(users.__all__)) == []
+
+
+STATE = re.compile(r"^\| ([A-Z]+) \| [^|]+ \| ([A-Z, ]+) \|$", re.MULTILINE)
+
+
+def test_the_architecture_has_every_state_of_a_run_with_its_transitions():
+    listed = STATE.findall((ROOT / "ARCHITECTURE.md").read_text())
+
+    assert {state: set(following.split(", ")) for state, following in listed} == {
+        state.name: {one.name for one in following} for state, following in TRANSITIONS.items()
+    }

@@ -147,6 +147,21 @@ def test_a_target_that_is_down_is_said_in_the_form(tmp_path):
     assert live["message"] == answer["message"]
 
 
+def test_while_the_target_does_not_answer_pages_are_told_for_what_a_start_waits(tmp_path):
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    where = ["--dashboard", nowhere, "--wait", "5", "--autostart", "--steps", "20rps:2s"]
+    with running_echo() as echo, running_page(tmp_path, "--host", echo.url, *where) as web:
+        waiting = wait_for(lambda: web.live()["state"] == "waiting" and web.live(), "waiting")
+        wait_for(lambda: web.live()["state"] == "none", "refused")
+
+        refused = web.live()["message"]
+    assert waiting["message"] == (
+        f"Waiting for {echo.url} and the dashboard {nowhere} to answer, for at most 5 s."
+    )
+    assert nowhere in refused
+    assert "--" not in refused
+
+
 def test_deployments_and_gates_come_from_the_form(web):
     web.start(
         steps="20rps:1s",

@@ -9,6 +9,8 @@ import gevent
 from flask import Blueprint, Response, abort, request, send_file
 from locust.web import WebUI
 
+from scalelag.plugin.web.form import label_of
+from scalelag.plugin.web.form_values import in_words
 from scalelag.plugin.web.runs import RECORD_FILES, REPORT_FILES, WebRun, WebRuns, as_json
 from scalelag.plugin.web.start import Start
 from scalelag.plugin.web.zip_stream import zip_stream
@@ -89,7 +91,12 @@ class _Pages:
     def live(self) -> Response:
         """New rows of the run under way, or of the last one."""
         seen = {name: request.args.get(name, -1, type=int) for name in ("run", "epoch", "after")}
-        return _json(self._runs.answer(seen["run"], seen["epoch"], seen["after"]))
+        answer = self._runs.answer(seen["run"], seen["epoch"], seen["after"])
+        if answer["state"] == "waiting":
+            answer["message"] = self._start.waiting_text()
+        elif answer["message"]:
+            answer["message"] = in_words(answer["message"], label_of)
+        return _json(answer)
 
     def runs(self) -> Response:
         """The list of runs, the last one first."""

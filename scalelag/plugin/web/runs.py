@@ -125,6 +125,9 @@ class WebRuns:
 
     def answer(self, number: int, epoch: int, after: int) -> dict[str, Any]:
         """Return what is new to a page that has seen the rows of run `number` up to `after`."""
+        if (state := self._state()).is_unopened:
+            waits = state is RunState.CHECKING
+            return {"run": 0, "state": "waiting" if waits else "starting", "message": None}
         if not self.runs:
             return {"run": 0, "state": "none", "message": self.refusal}
         latest = self.runs[-1]

@@ -9,11 +9,18 @@ from locust import LoadTestShape, User
 from locust.env import Environment
 from locust.web import WebUI
 
+from scalelag.cluster.preflight import without_credentials
 from scalelag.errors import ScalelagError, UsageError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.web.form import LocustForm, Section, label_of, sections
-from scalelag.plugin.web.form_values import Refusal, fixed_options, form_values, refusal_of
+from scalelag.plugin.web.form_values import (
+    Refusal,
+    fixed_options,
+    form_values,
+    in_words,
+    refusal_of,
+)
 
 NO_SHAPE = "Default"
 """Locust's name of no shape, in a form with the class picker."""
@@ -65,8 +72,17 @@ class Start:
             extra_options=shown["extra_options"],
         )
         parsed = vars(self._environment.parsed_options)
-        return StartPage(
-            sections(parsed, locust, self._fixed), self._shapes(), self._lifecycle.web_runs.refusal
+        problem = self._lifecycle.web_runs.refusal
+        refusal = in_words(problem, label_of) if problem else None
+        return StartPage(sections(parsed, locust, self._fixed), self._shapes(), refusal)
+
+    def waiting_text(self) -> str:
+        """Say what a start waits for, and for how long at most."""
+        options = vars(self._environment.parsed_options)
+        return (
+            f"Waiting for {self._environment.host or 'the host'} and the dashboard "
+            f"{without_credentials(options['dashboard'])} to answer, for at most "
+            f"{options['wait']:g} s."
         )
 
     def _shapes(self) -> list[ShapeChoice]:
@@ -105,7 +121,7 @@ class Start:
         try:
             form = form_values(request.form, self._fixed)
         except UsageError as error:
-            return self._in_words(str(error), parsed)
+            return self._in_words(str(error), parsed, None)
         wanted = parsed | form
         shape = self._chosen_shape()
         if not follows_plan(shape):
@@ -116,7 +132,7 @@ class Start:
             # As Locust takes it a moment later.
             host = host.replace("<", "").replace(">", "")
         problem = self._misfit(shape, wanted) or self._lifecycle.prepare_for_page(form, host)
-        return None if problem is None else self._in_words(problem, wanted)
+        return None if problem is None else self._in_words(problem, wanted, host)
 
     def _misfit(self, shape: Any, parsed: Mapping[str, Any]) -> str | None:  # noqa: ANN401  a shape of ours
         """Reason why the chosen users cannot follow the plan, if there is one."""
@@ -140,8 +156,10 @@ class Start:
         chosen = request.form.getlist("user_classes") or list(known)
         return [known[name] for name in chosen if name in known]
 
-    def _in_words(self, problem: str, parsed: Mapping[str, Any]) -> Refusal:
-        urls = {"dashboard": str(parsed.get("dashboard")), "host": self._environment.host or ""}
+    def _in_words(self, problem: str, parsed: Mapping[str, Any], host: str | None) -> Refusal:
+        """Return the refusal in the words of the form; `host` is that of a form that was sent."""
+        host = host or self._environment.host or ""
+        urls = {"dashboard": str(parsed.get("dashboard")), "host": host}
         return refusal_of(problem, label_of, urls)
 
 

@@ -24,6 +24,8 @@ CUT = """() => [...document.querySelectorAll('.scalelag *')].filter(one => {
     return box.width && box.right > innerWidth + 1 && !one.closest('.lags, .runs, .plot');
 }).map(one => `${one.tagName}.${one.className}: ${one.textContent.slice(0, 40)}`)"""
 
+IS_DARK = "matchMedia('(prefers-color-scheme: dark)').matches"
+
 
 def form(page):
     return page.locator("scalelag-form")
@@ -154,3 +156,19 @@ def test_nothing_is_cut_at_any_width(tmp_path, online, width, scheme):
         assert frame is not None
         assert frame.evaluate(SCROLLS_SIDEWAYS) is False
         assert complaints(found) == []
+
+
+def test_the_report_turns_dark_with_locusts_own_switch(tmp_path, online):
+    with page_on_standin(tmp_path) as web:
+        web.start(steps="20rps:1s")
+        wait_for(web.is_closed, "closed")
+        # Not a scheme that playwright sets: that would reach the frame whatever the page asks for.
+        page = online(f"{web.url}/?tab=scalelag-report", "null").page
+        expect(report(page).locator("h1")).to_be_visible(timeout=20_000)
+        frame = page.frame(url=re.compile("report.html"))
+        assert frame is not None
+        assert frame.evaluate(IS_DARK) is False
+        page.locator("header button, .MuiAppBar-root button").last.click()
+
+        wait_for(lambda: frame.evaluate(IS_DARK), "a dark report")
+        assert frame.evaluate("self.origin") == "null"

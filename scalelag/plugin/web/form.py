@@ -172,7 +172,7 @@ def _option_fields(
     fixed: Fixed,
 ) -> Iterable[Field]:
     """The field of one option; none for a fixed option that was not given."""
-    help_text = in_words(option.help, label_of)
+    help_text = in_words(option.help, label_of).replace("`", "")
     if option.dest in LIST_FIELDS:
         help_text = help_text.replace("Can be repeated.", "Separate several with ;")
         yield Field(LIST_FIELDS[option.dest], label, help_text, value="; ".join(value or ()))

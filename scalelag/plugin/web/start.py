@@ -10,6 +10,7 @@ from locust.env import Environment
 from locust.web import WebUI
 
 from scalelag.cluster.preflight import without_credentials
+from scalelag.console import say
 from scalelag.errors import ScalelagError, UsageError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader.lifecycle import Lifecycle
@@ -137,8 +138,13 @@ class Start:
     def _misfit(self, shape: Any, parsed: Mapping[str, Any]) -> str | None:  # noqa: ANN401  a shape of ours
         """Reason why the chosen users cannot follow the plan, if there is one."""
         try:
-            shape.senders(run_options(parsed).plan, self._chosen_classes())
-        except ScalelagError as error:
+            plan = run_options(parsed).plan
+        except ScalelagError:
+            return None  # found again, and reported, when the run is prepared
+        try:
+            shape.senders(plan, self._chosen_classes())
+        except UsageError as error:
+            say(str(error))
             return str(error)
         return None
 

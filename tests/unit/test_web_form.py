@@ -196,10 +196,11 @@ def test_a_token_goes_to_the_dashboard_that_it_was_given_for_and_to_no_other(var
         ("--trace and --steps: one.", "trace", "“Trace file” and “Load plan”: one."),
         ("http://d:1/api answered 503", "dashboard", "http://d:1/api answered 503"),
         ("http://h:2/x: refused. See --header.", "host", "http://h:2/x: refused. See --header."),
+        ("No deployment a/B at http://d:1.", "deployments", "No deployment a/B at http://d:1."),
         ("No load process is connected.", None, "No load process is connected."),
     ],
 )
 def test_a_refusal_stands_at_its_field_and_names_fields_as_the_form_does(message, field, words):
-    urls = {"dashboard": "http://d:1", "host": "http://h:2"}
+    values = [("deployments", "a/B"), ("dashboard", "http://d:1"), ("host", "http://h:2")]
 
-    assert refusal_of(message, label_of, urls) == Refusal(words, field)
+    assert refusal_of(message, label_of, values) == Refusal(words, field)

@@ -92,16 +92,16 @@ def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's valu
 
 
 def refusal_of(
-    message: str, label_of: Callable[[str], str | None], urls: Mapping[str, str]
+    message: str, label_of: Callable[[str], str | None], values: Iterable[tuple[str, str]]
 ) -> Refusal:
     """Return `message` as a refusal at its field, with labels in place of flags.
 
-    A message that names no option belongs to the field whose URL it holds; `urls` has them by field.
+    A message that names no option belongs to the first field of `values` whose value it holds.
     """
     named = [flag[2:].replace("-", "_") for flag in _FLAG.findall(message)]
     field = next((LIST_FIELDS.get(dest, dest) for dest in named if label_of(dest)), None)
     if field is None:
-        field = next((name for name, url in urls.items() if url and url in message), None)
+        field = next((name for name, value in values if value and value in message), None)
     # "--steps: unknown unit": the field says which it is.
     flag, colon, rest = message.partition(": ")
     if colon and _FLAG.fullmatch(flag) and label_of(named[0]):

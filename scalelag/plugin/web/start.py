@@ -165,8 +165,9 @@ class Start:
     def _in_words(self, problem: str, parsed: Mapping[str, Any], host: str | None) -> Refusal:
         """Return the refusal in the words of the form; `host` is that of a form that was sent."""
         host = host or self._environment.host or ""
-        urls = {"dashboard": str(parsed.get("dashboard")), "host": host}
-        return refusal_of(problem, label_of, urls)
+        values = [("deployments", key) for key in parsed.get("deployment") or ()]
+        values += [("dashboard", str(parsed.get("dashboard"))), ("host", host)]
+        return refusal_of(problem, label_of, values)
 
 
 def follows_plan(shape: LoadTestShape | None) -> bool:

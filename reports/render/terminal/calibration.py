@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.text import Text
 
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
-from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.render.tables.table import Column, Table
+from reports.render.terminal.layout import emit, flow, hanging, room
+from reports.render.terminal.tables import print_table
 from reports.render.text import count, level, milliseconds, percent, sanitized
 
-_HEADERS = ("load", "s", "requests", "failed", "not sent", "{quantile} ms", "within", "limit")
-_WORDS = frozenset({"limit"})
 _KEPT = {True: "kept", False: "exceeded", None: "not judged"}
 
 
@@ -25,15 +25,7 @@ def print_calibration(console: Console, found: Calibration, record: str) -> None
     emit(console, hanging(badge, flow(about, room(console) - badge.cell_len - 1)))
     emit(console, Text(_finding(found)))
     console.print()
-    headers = [h.format(quantile=found.slo.partition("<")[0]) for h in _HEADERS]
-    rows = [_cells(stage) for stage in found.stages]
-    table = first_fitting(console, [lambda: columns(headers, rows, _WORDS)])
-    if table is not None:
-        emit(console, table)
-    else:
-        for row in rows:
-            named = [f"{head} {cell}" for head, cell in zip(headers, row, strict=True)]
-            emit(console, hanging(Text("-"), flow(named, room(console) - 2)))
+    print_table(console, stage_table(found), caption=False)
     _print_notes(console, found.stages)
     console.print()
     if found.capacity_rps is not None:
@@ -44,6 +36,22 @@ def print_calibration(console: Console, found: Calibration, record: str) -> None
 def render_json_calibration(found: Calibration) -> bytes:
     """The calibration as indented JSON in UTF-8."""
     return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+
+
+def stage_table(found: Calibration) -> Table:
+    """The stages of a calibration, one a row."""
+    quantile = found.slo.partition("<")[0]
+    columns = (
+        Column("load"),
+        Column("s"),
+        Column("requests"),
+        Column("failed"),
+        Column("not sent"),
+        Column(f"{quantile} ms"),
+        Column("within"),
+        Column("limit", "words"),
+    )
+    return Table("Stages", columns, tuple(map(_cells, found.stages)))
 
 
 def load_words(load: StageLoad) -> str:

@@ -9,21 +9,28 @@ from rich.text import Text
 from reports.analysis.comparing.history import TrendPoint
 from reports.model.intervals import Span
 from reports.model.report import Report
-from reports.render.terminal.layout import columns, emit, first_fitting, flow, hanging, room
+from reports.render.tables.table import Column, Table
+from reports.render.terminal.layout import emit, hanging
+from reports.render.terminal.tables import first_fitting, print_table
 from reports.render.text import NOT_MEASURED, milliseconds, percent, sanitized, shortened
 
-_RUN_HEADERS = (
-    "run",
-    "verdict",
-    "started (UTC)",
-    "s",
-    "requests",
-    "errors",
-    "p99 ms",
-    "up s",
-    "down s",
+_RUN_COLUMNS = (
+    Column("run", "words"),
+    Column("verdict", "words"),
+    Column("started (UTC)", "words"),
+    Column("s"),
+    Column("requests"),
+    Column("errors"),
+    Column("p99 ms"),
+    Column("up s"),
+    Column("down s"),
 )
-_WORDS = frozenset({"run", "verdict", "started (UTC)", "", "why not"})
+_TREND_COLUMNS = (
+    Column("run", "words"),
+    Column("started (UTC)", "words"),
+    Column("measured"),
+    Column("", "words"),
+)
 _LONGEST_BAR, _SHORTER_BAR = 40, 12
 
 
@@ -31,11 +38,7 @@ def print_runs(console: Console, runs: Mapping[str, Report | str]) -> None:
     """Print a line for each run; a text in place of a report is why there is none."""
     rows = [_run_row(path, one) for path, one in runs.items() if isinstance(one, Report)]
     if rows:
-        made = first_fitting(console, [lambda: columns(_RUN_HEADERS, rows, _WORDS)])
-        for row in [] if made else rows:
-            emit(console, hanging(Text("-"), flow(row, room(console) - 2)))
-        if made:
-            emit(console, made)
+        print_table(console, Table("Runs", _RUN_COLUMNS, tuple(rows)), caption=False)
         emit(console, Text("up, down: the longest scale lag of any step", style="dim"))
     for path, one in runs.items():
         if isinstance(one, str):
@@ -82,14 +85,14 @@ def print_trend(console: Console, name: str, points: Sequence[TrendPoint]) -> No
     if not points:
         emit(console, Text("no runs"))
         return
-    headers = ("run", "started (UTC)", "measured", "")
-    for longest in (_LONGEST_BAR, _SHORTER_BAR, 0):
-        rows = [_trend_row(point, highest, longest) for point in points]
-        if made := first_fitting(console, [lambda rows=rows: columns(headers, rows, _WORDS)]):
-            emit(console, made)
-            return
-    for row in [_trend_row(point, highest, 0) for point in points]:
-        emit(console, hanging(Text("-"), flow(row, room(console) - 2)))
+    tables = [_trend_table(points, highest, bar) for bar in (_LONGEST_BAR, _SHORTER_BAR, 0)]
+    print_table(console, first_fitting(console, tables) or tables[-1], caption=False)
+
+
+def _trend_table(points: Sequence[TrendPoint], highest: float, longest: int) -> Table:
+    """Runs with bars of at most `longest` characters."""
+    rows = tuple(_trend_row(point, highest, longest) for point in points)
+    return Table("Trend", _TREND_COLUMNS, rows)
 
 
 def _trend_row(point: TrendPoint, highest: float, longest: int) -> tuple[str, ...]:

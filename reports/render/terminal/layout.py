@@ -1,10 +1,9 @@
 """Lines within a console's width: indents, breaks between parts, badges."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.segment import Segment, Segments
 from rich.table import Table
@@ -59,17 +58,6 @@ def room(console: Console, indent: int = INDENT) -> int:
     return max(1, console.width - indent)
 
 
-def first_fitting(
-    console: Console, layouts: Iterable[Callable[[], RenderableType]]
-) -> RenderableType | None:
-    """The first layout that needs no more than the console's width; None if there is none."""
-    for layout in layouts:
-        laid_out = layout()
-        if Measurement.get(console, console.options, laid_out).maximum <= room(console):
-            return laid_out
-    return None
-
-
 def flow(parts: Iterable[str | Text], width: int, separator: str = " · ") -> Text:
     """`parts` one after another, lines broken between them; only one wider than `width` is cut."""
     lines: list[Text] = []
@@ -89,26 +77,3 @@ def hanging(head: Text, body: RenderableType) -> Table:
     grid.add_column(overflow="fold")
     grid.add_row(head, body)
     return grid
-
-
-def columns(
-    headers: Sequence[str],
-    rows: Iterable[Sequence[str | Text]],
-    left: frozenset[str],
-    widths: Sequence[int] = (),
-) -> Table:
-    """A table of figures; `left` names the columns of words, `widths` the least width of each."""
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False
-    )
-    for i, header in enumerate(headers):
-        table.add_column(
-            Text(header),
-            justify="left" if header.strip() in left else "right",
-            no_wrap=True,
-            min_width=widths[i] if i < len(widths) else None,
-            vertical="top",
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    return table

@@ -1,6 +1,6 @@
 """Tables for a terminal: whole if they fit, else with fewer columns, split, or row by row."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -206,10 +206,10 @@ def _is_known(cell: Cell) -> bool:
     return str(cell) not in ("", NOT_MEASURED)
 
 
-def fitting(console: Console, tables: Sequence[Callable[[], Table]]) -> Table | None:
+def first_fitting(console: Console, tables: Sequence[Table]) -> Table | None:
     """Return the first of `tables` that fits the console whole; None if none does."""
-    for build in tables:
-        table = build()
-        if _fits([_grid(table, range(len(table.columns)), room(console))], room(console)):
+    width = room(console)
+    for table in tables:
+        if _fits([_grid(table, range(len(table.columns)), width)], width):
             return table
     return None

@@ -182,13 +182,13 @@ def test_without_scripts_the_figures_can_still_be_read(browser, written):
 
 def test_the_crosshair_stands_at_one_moment_in_every_chart_and_shows_values_there(opened):
     page = opened("demo").page
-    page.locator("#plot-load").scroll_into_view_if_needed()
+    page.locator("#plot-latency").scroll_into_view_if_needed()
     area = page.locator("#plot-load .nsewdrag").bounding_box()
 
     page.mouse.move(area["x"] + 0.4 * area["width"], area["y"] + 40)
     page.mouse.move(area["x"] + 0.5 * area["width"], area["y"] + 50)
 
-    wait_until(page, "document.querySelectorAll('.crosshair:not([hidden])').length >= 2")
+    wait_until(page, "document.querySelectorAll('.crosshair:not([hidden])').length === 4")
     wait_until(page, "document.querySelectorAll('#plot-latency .hoverlayer .legend').length === 1")
     lines = page.locator(".crosshair:not([hidden])")
     lefts = [lines.nth(i).bounding_box()["x"] for i in range(lines.count())]

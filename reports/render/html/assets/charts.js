@@ -77,11 +77,12 @@
       const plot = plotOf(figure);
       const { xaxis, _size: size } = plot._fullLayout;
       const px = xaxis.d2p(x);
-      if (!isInView(plot.getBoundingClientRect()) || px < 0 || px > xaxis._length) continue;
+      if (px < 0 || px > xaxis._length) continue;
       const line = lineOf(figure);
       line.hidden = false;
       line.style.cssText = `left:${size.l + px}px;top:${size.t}px;height:${size.h}px`;
-      if (figure !== source && plot._fullLayout.hovermode === "x unified") {
+      const hasValues = figure !== source && plot._fullLayout.hovermode === "x unified";
+      if (hasValues && isInView(plot.getBoundingClientRect())) {
         Plotly.Fx.hover(plot, { xval: x }, "xy", true);
       }
     }

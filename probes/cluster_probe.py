@@ -10,7 +10,7 @@ import msgspec
 
 from probes.cluster_status import ClusterStatus, parse_cluster_status
 from probes.dashboard import CLUSTER_STATUS_PATH, Dashboard, DashboardError, Reply
-from scalelag.errors import TargetError
+from scalelag.errors import RetryAdvice, TargetError
 from scalelag.record.evidence_rows import ClusterSnapshot
 
 
@@ -62,7 +62,7 @@ class ClusterProbe:
         except TargetError as error:
             if self.reason is None:
                 self.reason = error.reason if isinstance(error, DashboardError) else str(error)
-            return not error.lasting
+            return error.retry is not RetryAdvice.NEVER
         if self._latest is None or _without_usage(snapshot) != _without_usage(self._latest):
             self._sink([snapshot])
         self._latest = snapshot

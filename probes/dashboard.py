@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
-from scalelag.errors import TargetError
+from scalelag.errors import RetryAdvice, TargetError
 from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 APPLICATIONS_PATH = "/api/serve/applications/"
@@ -22,7 +22,7 @@ VERSION_PATH = "/api/version"
 CLUSTER_STATUS_PATH = "/api/cluster_status?format=1"
 NODES_PATH = "/nodes?view=summary"
 
-_LASTING_STATUSES = (401, 403, 404)
+_REFUSALS = (401, 403, 404)
 
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
@@ -33,7 +33,8 @@ class DashboardError(TargetError):
     """The dashboard gave no usable answer. `reason` is short; `status` is 0 if none came."""
 
     def __init__(self, message: str, reason: str, status: int = 0) -> None:
-        super().__init__(message, lasting=status in _LASTING_STATUSES)
+        never = status in _REFUSALS
+        super().__init__(message, retry=RetryAdvice.NEVER if never else RetryAdvice.WAIT)
         self.reason = reason
         self.status = status
 
@@ -64,7 +65,8 @@ def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | Non
         return Path(path).expanduser().read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
         raise TargetError(
-            f"RAY_AUTH_TOKEN_PATH names {path}, which cannot be read: {error}.", lasting=True
+            f"RAY_AUTH_TOKEN_PATH names {path}, which cannot be read: {error}.",
+            retry=RetryAdvice.NEVER,
         ) from error
 
 

@@ -7,6 +7,8 @@ ScalelagError            1  the tool itself failed (disk full, a bug it could na
 └── InterruptedRunError  130  Ctrl-C, SIGTERM or SIGHUP
 """
 
+from enum import StrEnum
+
 EXIT_PASSED = 0
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -32,17 +34,25 @@ class UsageError(ScalelagError):
     exit_code = EXIT_USAGE
 
 
-class TargetError(ScalelagError):
-    """The target is unreachable, refuses us, or is not ready.
+class RetryAdvice(StrEnum):
+    """Advice on an error of the target: what may help against it."""
 
-    `lasting`: another try would find it so again, as with a wrong name, token or URL.
-    """
+    WAIT = "wait"
+    """Wait: the target may become ready by itself."""
+    AGAIN = "again"
+    """Waiting is useless; another attempt, which deploys afresh, may succeed."""
+    NEVER = "never"
+    """Another attempt would fail in the same way, as with a wrong name, token or URL."""
+
+
+class TargetError(ScalelagError):
+    """The target is unreachable, refuses us, or is not ready. `retry` says what may help."""
 
     exit_code = EXIT_TARGET
 
-    def __init__(self, message: str, *, lasting: bool = False) -> None:
+    def __init__(self, message: str, *, retry: RetryAdvice = RetryAdvice.WAIT) -> None:
         super().__init__(message)
-        self.lasting = lasting
+        self.retry = retry
 
 
 class InterruptedRunError(ScalelagError):

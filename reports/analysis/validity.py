@@ -13,7 +13,7 @@ from reports.model.report import InvalidThrough, ProbeReport
 from reports.model.steps import DeploymentReport
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
-from scalelag.record.run_info import EarlierTry, RunInfo
+from scalelag.record.run_info import EarlierAttempt, RunInfo
 
 _MIN_ON_TIME_RATIO = 0.99
 _MAX_BLIND_RATIO = 0.2
@@ -125,7 +125,9 @@ def warnings(
 ) -> list[str]:
     """Sentences that a reader of the report should know."""
     zero_s = run.info.zero_s
-    found = [_try_warning(number, one) for number, one in enumerate(run.info.tries, start=1)]
+    found = [
+        _try_warning(number, one) for number, one in enumerate(run.info.earlier_attempts, start=1)
+    ]
     found += [*run.info.warnings, *run.problems]
     found += [_gap_warning(gap, zero_s) for gap in run.gaps]
     found += [_restart_warning(restart, zero_s) for restart in run.restarts]
@@ -145,7 +147,7 @@ def warnings(
     return found
 
 
-def _try_warning(number: int, one: EarlierTry) -> str:
+def _try_warning(number: int, one: EarlierAttempt) -> str:
     record = f"its record is {one.path}" if one.path else "it left no record"
     return f"try {number} of this run failed through the target, {record}: {one.reason}"
 

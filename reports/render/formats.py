@@ -1,7 +1,6 @@
 """Formats of a report, by name."""
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from io import StringIO
 from typing import Final
 
@@ -9,6 +8,7 @@ import msgspec
 from rich.console import Console
 
 from reports.model.charts import Analysis
+from reports.model.formats import Format
 from reports.model.report import Report
 from reports.render.csv_steps import render_csv
 from reports.render.html.report_page import render_html
@@ -17,7 +17,6 @@ from reports.render.junit import render_junit
 from reports.render.markdown import render_markdown
 from reports.render.terminal.report import render_terminal
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED
-from scalelag.record.run_dir import HTML_FILE
 
 
 def exit_code(report: Report, *, strict: bool) -> int:
@@ -34,32 +33,12 @@ def exit_code(report: Report, *, strict: bool) -> int:
 _TERMINAL_WIDTH = 120
 
 
-class Format(StrEnum):
-    """Formats of a report."""
-
-    TERMINAL = "terminal"
-    JSON = "json"
-    HTML = "html"
-    MARKDOWN = "md"
-    JUNIT = "junit"
-    CSV = "csv"
-
-
 class Rendering(msgspec.Struct, frozen=True):
     """Input of a renderer: `record` is the path of the run directory, `strict` how it was judged."""
 
     analysis: Analysis
     record: str
     strict: bool = False
-
-
-FILES: Final[Mapping[Format, str]] = {
-    Format.HTML: HTML_FILE,
-    Format.MARKDOWN: "report.md",
-    Format.JUNIT: "junit.xml",
-    Format.CSV: "steps.csv",
-}
-"""Names in the run directory of what is written there when asked for; report.json always is."""
 
 
 def render(what: Rendering, output_format: Format) -> bytes:

@@ -1,21 +1,18 @@
-"""`scalelag compare`: whether one build is slower than another."""
+"""`scalelag compare`: the runs of two builds, and if the second is slower."""
 
 import sys
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-import typer
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.comparing.compare import MIN_EFFECT
 from reports.analysis.comparing.compare import compare as compare_runs
 from reports.analysis.comparing.curves import RunLines, compared_lines, run_lines
 from reports.analysis.comparing.run_differences import run_differences
 from reports.model.comparison import Comparison
+from reports.model.formats import ComparisonFormat
 from reports.model.report import Report
 from reports.render.html.comparison_page import render_html_comparison
 from reports.render.terminal.comparison import (
@@ -24,23 +21,15 @@ from reports.render.terminal.comparison import (
     render_markdown_comparison,
 )
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
+from scalelag.options.catalog import COMPARABLE
 from scalelag.record.run_dir import RUN_FILE, load_run, write_file
 from scalelag.record.run_info import RunInfo
 
 PAGE_FILE = Path("comparison.html")
 
 
-class ComparisonFormat(StrEnum):
-    """What a comparison can be rendered as."""
-
-    TERMINAL = "terminal"
-    JSON = "json"
-    MARKDOWN = "md"
-    HTML = "html"
-
-
 class AnalysedRun(msgspec.Struct, frozen=True):
-    """What is kept of a run: its rows are not. `lines` are there where they will be drawn."""
+    """A run without its rows. `lines` are there if they will be drawn."""
 
     info: RunInfo
     report: Report
@@ -52,31 +41,16 @@ Side = dict[str, AnalysedRun]
 
 
 def compare(
-    base: Annotated[
-        list[Path], typer.Argument(help="Run directories, or folders of them, to compare with.")
-    ],
+    base: Sequence[Path],
+    against: Sequence[Path],
+    output_format: ComparisonFormat,
+    output: Path | None,
     *,
-    against: Annotated[
-        list[Path], typer.Option(help="The candidate: a run directory, or a folder. Repeatable.")
-    ],
-    min_effect: Annotated[
-        float, typer.Option(help="Ratio below which a difference does not count.", min=1.0)
-    ] = MIN_EFFECT,
-    allow_differences: Annotated[
-        bool, typer.Option("--allow-differences", help="Compare other plans and configurations.")
-    ] = False,
-    fail_on_regression: Annotated[
-        bool, typer.Option("--fail-on-regression", help="End with 4 where there is one.")
-    ] = False,
-    output_format: Annotated[
-        ComparisonFormat, typer.Option("--format", help="What to render.", case_sensitive=False)
-    ] = ComparisonFormat.TERMINAL,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="File to write to; html goes to comparison.html without it."),
-    ] = None,
+    min_effect: float,
+    allow_differences: bool,
+    fail_on_regression: bool,
 ) -> int:
-    """Compare runs of one build with those of another, and say whether it is slower."""
+    """Compare the runs in `base` with those in `against`, and write the result."""
     drawn = output_format is ComparisonFormat.HTML
     sides = [_read(paths, drawn=drawn) for paths in (base, against)]
     if same := sorted(sides[0].keys() & sides[1].keys()):
@@ -92,7 +66,7 @@ def compare(
     return EXIT_GATE_FAILED if failed else EXIT_PASSED
 
 
-def _read(paths: list[Path], *, drawn: bool) -> Side:
+def _read(paths: Sequence[Path], *, drawn: bool) -> Side:
     """The runs, read one after another. Raises UsageError for one that cannot be trusted."""
     found: Side = {}
     for path in (run for named in paths for run in _runs_in(named)):
@@ -107,8 +81,8 @@ def _read(paths: list[Path], *, drawn: bool) -> Side:
 
 
 def _differences(sides: Sequence[Side], *, allowed: bool) -> tuple[str, ...]:
-    """What the runs differ in. Raises UsageError where that is not `allowed`."""
-    found = run_differences([run.info for side in sides for run in side.values()])
+    """Return the differences in plan and configuration. Raises UsageError if they are not `allowed`."""
+    found = run_differences([run.info for side in sides for run in side.values()], COMPARABLE)
     if found and not allowed:
         listed = "\n".join(f"  {line}" for line in found)
         raise UsageError(
@@ -129,7 +103,7 @@ def _runs_in(path: Path) -> list[Path]:
 
 
 def _write_page(found: Comparison, base: Side, candidate: Side, output: Path | None) -> None:
-    """Write the page; where nobody said to which file, say it."""
+    """Write the page, and print its path if it was not given."""
     lines = compared_lines(_lines(base.values()), _lines(candidate.values()))
     reports = {name: run.report for name, run in (*base.items(), *candidate.items())}
     write_file(output or PAGE_FILE, render_html_comparison(found, reports, lines))

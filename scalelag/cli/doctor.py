@@ -1,10 +1,9 @@
-"""`scalelag doctor`: is the target fit for a run? Everything that `run` relies on, looked at."""
+"""`scalelag doctor`: checks of everything on a cluster that a run relies on."""
 
 import os
 import time
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,22 +14,20 @@ from reports.render.text import sanitized
 from scalelag.cluster.preflight import (
     Patience,
     check_endpoint,
-    check_url,
     ray_version,
     ready_payload,
 )
 from scalelag.cluster.room import measure_room
+from scalelag.cluster.urls import check_url
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
-from scalelag.options.catalog import OPTIONS
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.record.clock import clock_offset
 
-_DASHBOARD = next(str(option.default) for option in OPTIONS if option.dest == "dashboard")
-_OFFSET_LOOKS = 5
+_OFFSET_POLLS = 5
 
 
 class _Findings:
-    """Findings as they are made, and whether one of them is bad."""
+    """Table of findings. `failed`: one of them is bad."""
 
     def __init__(self) -> None:
         self.table = Table(show_header=False, box=None, pad_edge=False)
@@ -50,28 +47,13 @@ class _Findings:
         self.table.add_row(Text(mark, style=style), Text(what), Text(text))
 
 
-def doctor(
-    *,
-    dashboard: Annotated[str, typer.Option(help="URL of the Ray dashboard.")] = _DASHBOARD,
-    host: Annotated[str | None, typer.Option(help="URL of the Serve endpoint.")] = None,
-    dashboard_ca: Annotated[
-        str | None, typer.Option(help="File with the CA of the dashboard's certificate.")
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Do not check the dashboard's certificate.")
-    ] = False,
-    wait: Annotated[
-        float, typer.Option(help="Seconds to wait for dashboard and apps.", min=0)
-    ] = 0.0,
-) -> int:
-    """Look at a cluster: dashboard, Ray, applications, autoscaling, endpoint, clock, room, settings."""
+def doctor(dashboard: str, host: str | None, *, verify: bool | str, wait_s: float) -> int:
+    """Check a cluster: dashboard, applications, autoscaling, endpoint, clock, room, settings."""
     findings = _Findings()
     check_url(dashboard)
     try:
-        target = Dashboard(
-            dashboard, time.time, token_from_environment(), not insecure and (dashboard_ca or True)
-        )
-        _examine(target, host, Patience(wait, time.monotonic, time.sleep), findings)
+        target = Dashboard(dashboard, time.time, token_from_environment(), verify)
+        _examine(target, host, Patience(wait_s, time.monotonic, time.sleep), findings)
     except ScalelagError as error:
         findings.bad("target", str(error))
     Console().print(findings.table)
@@ -90,7 +72,7 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
         findings.good("applications", ", ".join(sorted(payload.applications)))
     _describe(payload, findings)
     if host is None:
-        findings.warn("endpoint", "not looked at: give --host URL")
+        findings.warn("endpoint", "not checked: give --host URL")
     else:
         try:
             check_endpoint(host)
@@ -127,7 +109,7 @@ def _autoscaling(config: dict[str, Any]) -> str:
 def _clock(target: Dashboard, findings: _Findings) -> None:
     offsets = [
         clock_offset(reply.sent_s, reply.received_s, health.timestamp_s)
-        for reply in (target.get(APPLICATIONS_PATH) for _ in range(_OFFSET_LOOKS))
+        for reply in (target.get(APPLICATIONS_PATH) for _ in range(_OFFSET_POLLS))
         if (health := parse_payload(reply.body).controller()) and health.timestamp_s is not None
     ]
     if not offsets:

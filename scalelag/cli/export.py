@@ -2,22 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.record.requests_reader import write_parquet
 from scalelag.record.run_dir import REQUESTS_FILE
 
 
-def export(
-    run: Annotated[Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")],
-    *,
-    parquet: Annotated[
-        Path, typer.Option(help="Parquet file to write the rows of requests.arrow to.")
-    ],
-) -> int:
+def export(run: Path, parquet: Path) -> int:
     """Write a run's request rows to a file that other tools read."""
     if parquet.is_dir():
         raise UsageError(f"--parquet {parquet} is a folder: name a file.")

@@ -3,22 +3,24 @@
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import scalelag
-from scalelag.cli.compare import compare
-from scalelag.cli.doctor import doctor
-from scalelag.cli.export import export
-from scalelag.cli.report import report
-from scalelag.cli.run.command import run
-from scalelag.cli.runs import runs, trend
+from scalelag.cli.run.signature import run
+from scalelag.cli.signatures import compare, doctor, export, report, runs, trend
 from scalelag.errors import ScalelagError
+
+_HELP = (
+    "A load test for Ray Serve autoscaling. It steps the traffic up and down, and measures how long "
+    "your replicas take to follow, and why."
+)
 
 app = typer.Typer(
     name="scalelag",
-    help="Stepped load for Ray Serve: how long until the replicas follow, and where it goes.",
+    help=_HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,8 +28,27 @@ app = typer.Typer(
 )
 
 
+class _SectionedCommand(TyperCommand):
+    """A command whose `--help` lists options under headings. Typer does so only with Rich's boxes."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  click's, not exported
+        """Write the options under their headings, in the order of the signature."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            is_argument = parameter.param_type_name == "argument"
+            usual = "Arguments" if is_argument else "Options"
+            title = getattr(parameter, "rich_help_panel", None) or usual
+            if row is not None:
+                sections.setdefault(title, []).append(row)
+        # What has no heading comes last: `--help` is there for every command.
+        for title in sorted(sections, key="Options".__eq__):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
 def _exiting(command: Callable[..., int]) -> Callable[..., None]:
-    """`command`, its result taken as the exit code, and its errors said in one line."""
+    """Make the result of `command` the exit code, and print its errors in one line."""
 
     @wraps(command)
     def exiting(*args: object, **kwargs: object) -> None:
@@ -42,7 +63,7 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
 
 
 for _command in (run, report, compare, runs, trend, export, doctor):
-    app.command(name=_command.__name__)(_exiting(_command))
+    app.command(name=_command.__name__, cls=_SectionedCommand)(_exiting(_command))
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001  typer calls it with the option's value
@@ -51,14 +72,14 @@ def _print_version(value: bool) -> None:  # noqa: FBT001  typer calls it with th
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_HELP)
 def _options(  # pyright: ignore[reportUnusedFunction]  typer calls it
     *,
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Show the version and end.", callback=_print_version, is_eager=True
+            "--version", help="Show the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:
-    """Stepped load for Ray Serve: how long until the replicas follow, and where it goes."""
+    """Take the options of `scalelag` itself."""

@@ -1,11 +1,9 @@
-"""`scalelag runs` and `scalelag trend`: what the run directories in a folder tell together."""
+"""`scalelag runs` and `scalelag trend`: the runs in a folder, side by side."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-import typer
 from rich.console import Console
 
 from reports.analysis.comparing.history import trend as trend_of
@@ -15,13 +13,9 @@ from reports.render.terminal.history import print_runs, print_trend
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE
 
-Folder = Annotated[Path, typer.Argument(help="Folder of run directories.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON in place of a table.")]
-_RUNS = Path("runs")
 
-
-def runs(folder: Folder = _RUNS, *, as_json: AsJson = False) -> int:
-    """List the runs in a folder with their verdicts and main figures, the oldest first."""
+def runs(folder: Path, *, as_json: bool) -> int:
+    """List the runs in a folder with their verdicts and main figures, oldest first."""
     found = _reports_in(folder)
     if as_json:
         _write_json({path: _main(one) for path, one in found.items()})
@@ -30,15 +24,8 @@ def runs(folder: Folder = _RUNS, *, as_json: AsJson = False) -> int:
     return EXIT_PASSED
 
 
-def trend(
-    figure: Annotated[
-        str, typer.Argument(help="[DEPLOYMENT:]FIGURE as in gates, such as scale_up.total_s.max.")
-    ],
-    folder: Folder = _RUNS,
-    *,
-    as_json: AsJson = False,
-) -> int:
-    """Draw one figure of report.json over the runs in a folder."""
+def trend(figure: str, folder: Path, *, as_json: bool) -> int:
+    """Chart one metric over the runs in a folder."""
     points = trend_of(figure, _reports_in(folder))
     if as_json:
         _write_json(points)

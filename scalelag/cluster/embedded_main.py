@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from functools import partialmethod
@@ -23,18 +22,11 @@ from ray._private.parameter import RayParams
 from ray.serve._private import default_impl
 from ray.serve.config import gRPCOptions
 
+from scalelag.cluster.ports import free_port
+
 # Ray's worker processes listen on ports from 10002 to 19999.
 _WORKER_PORTS = range(10002, 20000)
 _NICE = 5
-
-
-def _free_port() -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _WORKER_PORTS:
-            return port
 
 
 def _yield_to_the_load() -> None:
@@ -69,7 +61,7 @@ def grpc_on_loopback() -> None:
 
 def _grpc_options(servicers: list[str]) -> gRPCOptions:
     """Options with a free port. Exits if a servicer function cannot be imported."""
-    options = gRPCOptions(port=_free_port(), grpc_servicer_functions=servicers)
+    options = gRPCOptions(port=free_port(avoid=_WORKER_PORTS), grpc_servicer_functions=servicers)
     try:
         assert options.grpc_servicer_func_callable
     except (ImportError, AttributeError, ValueError) as error:
@@ -106,7 +98,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     _yield_to_the_load()
     _own_agent_port()
-    dashboard_port, serve_port = _free_port(), _free_port()
+    dashboard_port, serve_port = free_port(avoid=_WORKER_PORTS), free_port(avoid=_WORKER_PORTS)
     grpc_options = _grpc_options(sys.argv[2:]) if sys.argv[2:] else None
     # Not under /tmp/ray, whose `session_latest` belongs to any other Ray on this machine. Short, since
     # the path of a Unix socket has at most 107 characters.

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -14,7 +13,8 @@ from probes.dashboard import (
     silence_unverified,
 )
 from probes.serve_state import ApplicationPayload, ServePayload, parse_payload
-from scalelag.errors import TargetError, UsageError
+from scalelag.cluster.urls import check_url
+from scalelag.errors import RetryAdvice, TargetError
 from scalelag.record.rows import DeploymentKey
 
 HEALTH_PATH = "/-/healthz"
@@ -34,26 +34,20 @@ class Patience(msgspec.Struct, frozen=True):
     every_s: float = _RETRY_S
 
     def retry(self, attempt: Callable[[], T]) -> T:
-        """First result of `attempt`; its last TargetError once `wait_s` are over.
+        """Return the first result of `attempt`, or raise its last TargetError after `wait_s`.
 
-        A HopelessError is raised at once, and so is what is `lasting`.
+        A TargetError against which waiting does not help is raised at once.
         """
         deadline_s = self.now() + self.wait_s
         while True:
             try:
                 return attempt()
-            except HopelessError:
-                raise
             except TargetError as error:
-                if error.lasting:
+                if error.retry is not RetryAdvice.WAIT:
                     raise
                 if self.now() >= deadline_s:
                     raise TargetError(f"{error} (waited {self.wait_s:g} s)") from error
             self.sleep(self.every_s)
-
-
-class HopelessError(TargetError):
-    """Waiting will not help; deploying it once more may, unless it is `lasting`."""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -69,9 +63,9 @@ def ray_version(dashboard: Dashboard) -> str | None:
     try:
         return msgspec.json.decode(reply.body, type=_Version).ray_version
     except msgspec.MsgspecError:
-        raise HopelessError(
+        raise TargetError(
             f"{dashboard.url}{VERSION_PATH} does not answer like a Ray dashboard: check --dashboard.",
-            lasting=True,
+            retry=RetryAdvice.NEVER,
         ) from None
 
 
@@ -81,15 +75,15 @@ def ready_payload(
     """Serve's state, if every watched application is RUNNING.
 
     `wanted` names the deployments to watch, `apps` the applications; with neither, all must run.
-    Raises TargetError if they are not ready yet, HopelessError if they never will be.
+    Raises TargetError if they are not ready; the error says whether waiting may help.
     """
     reply = dashboard.get(APPLICATIONS_PATH)
     try:
         payload = parse_payload(reply.body)
     except TargetError as error:
-        raise HopelessError(
+        raise TargetError(
             f"{dashboard.url} does not answer like a Ray dashboard: check --dashboard. {error}",
-            lasting=True,
+            retry=RetryAdvice.NEVER,
         ) from error
     if not payload.applications:
         raise TargetError(
@@ -97,10 +91,10 @@ def ready_payload(
         )
     missing = [key for key in wanted if _absent(key, payload)]
     if missing:
-        raise HopelessError(
+        raise TargetError(
             f"No deployment {', '.join(missing)} at {dashboard.url}. Name one of "
             f"{', '.join(sorted(payload.deployments()))}, as app/Deployment.",
-            lasting=True,
+            retry=RetryAdvice.NEVER,
         )
     names = set(apps) | {key.partition("/")[0] for key in wanted}
     for name in sorted(names or payload.applications):
@@ -117,12 +111,14 @@ def _absent(key: DeploymentKey, payload: ServePayload) -> bool:
 def _check_application(name: str, payload: ServePayload) -> None:
     app = payload.applications.get(name)
     if app is None:
-        raise HopelessError(
+        raise TargetError(
             f'No Serve application "{name}". Name one of {", ".join(sorted(payload.applications))}.',
-            lasting=True,
+            retry=RetryAdvice.NEVER,
         )
     if app.status == "DEPLOY_FAILED":
-        raise HopelessError(f'Application "{name}" failed to deploy: {_why(app)}')
+        raise TargetError(
+            f'Application "{name}" failed to deploy: {_why(app)}', retry=RetryAdvice.AGAIN
+        )
     if app.status != "RUNNING":
         raise TargetError(f'Application "{name}" is {app.status}, not RUNNING: {_why(app)}')
 
@@ -132,17 +128,6 @@ def _why(app: ApplicationPayload) -> str:
     said = [app.message, *(d.message for d in app.deployments.values())]
     text = " ".join(message.strip() for message in said if message.strip()) or "no message"
     return text if len(text) <= 2000 else "... " + text[-2000:]
-
-
-def check_url(text: str) -> None:
-    """Raise UsageError if `text` is no URL of a server."""
-    try:
-        parts = urlsplit(text)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise UsageError(f'"{text}" is no URL; write http://HOST:PORT')
 
 
 def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
@@ -162,10 +147,3 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
             f"Nothing answers HTTP at {url} ({refused}): check that Serve's proxy runs there, and that "
             "--host is right."
         ) from error
-
-
-def without_credentials(url: str) -> str:
-    """Remove user name and password from `url`, for records and reports."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host).geturl()

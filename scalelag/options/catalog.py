@@ -1,256 +1,347 @@
-"""Our options, once: for Locust's parser, for `scalelag run`, and as a typed struct."""
+"""All options of a run, in the order of `--help`: the only place that describes them."""
 
-from collections.abc import Callable
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from reports.analysis.gates import parse_gate
 from reports.analysis.load.slo import parse_slo
-from scalelag.cluster.preflight import check_url
+from scalelag.cluster.urls import check_url
 from scalelag.errors import UsageError
 from scalelag.options.checks import (
     at_least,
     check_address,
     check_method,
     parse_header,
+    parse_models,
+    parse_path,
     parse_report,
     parse_share,
 )
+from scalelag.options.option import Option
 from scalelag.plan.stages import parse_plan
-from scalelag.record.run_dir import check_run_name
+from scalelag.record.run_name import check_run_name
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
 ANY_KIND = "auto"
 
-
-class Option(msgspec.Struct, frozen=True):
-    """One option; `check` raises UsageError for a value that makes no sense.
-
-    `is_local` is one that names a file or code of this machine: on Locust's page it can be used as
-    it was given, or left out, and not be changed.
-    """
-
-    flag: str
-    help: str
-    type: Literal["text", "int", "float", "flag", "list", "choice"] = "text"
-    default: str | int | float | bool | None = None
-    choices: tuple[str, ...] = ()
-    check: Callable[[Any], object] | None = None
-    in_web: bool = True
-    is_local: bool = False
-
-    @property
-    def dest(self) -> str:
-        """Name of the parsed value."""
-        return self.flag.removeprefix("--").replace("-", "_")
-
-
 OPTIONS: tuple[Option, ...] = (
     Option(
         "--steps",
-        "Load plan: stages LEVEL UNIT:DURATION, rps = open loop, users = closed loop, A..B = ramp.",
+        "Load plan",
+        "Load",
+        'Load plan: stages LEVEL UNIT:DURATION, such as "10rps:20s,80rps:60s". rps is open loop, '
+        "users is closed loop, A..B is a ramp.",
         default=DEFAULT_STEPS,
-        check=parse_plan,
+        parse=parse_plan,
+        form_rank=1,
     ),
     Option(
         "--trace",
-        "CSV file with arrival times, or with requests per second, to send in place of --steps.",
-        is_local=True,
+        "Trace file",
+        "Load",
+        "CSV file with arrival times or request rates to replay in place of --steps.",
+        names="path",
     ),
     Option(
-        "--trace-column", "Column of the trace to take; else the one named arrival_s, rps or alike."
+        "--trace-column",
+        "Trace column",
+        "Load",
+        "Column of the trace to use. Default: found by its name, such as arrival_s or rps.",
     ),
     Option(
         "--trace-kind",
-        "What that column holds; auto: as its name says.",
+        "Trace kind",
+        "Load",
+        "Content of that column: arrivals or rates. auto goes by the column's name.",
         "choice",
         ANY_KIND,
         choices=(ANY_KIND, "arrivals", "rates"),
     ),
     Option(
         "--trace-time-column",
-        "Column with the time from which each rate holds; else the one named time_s or alike.",
+        "Trace time column",
+        "Load",
+        "Column with the start time of each rate. Default: found by its name, such as time_s.",
     ),
     Option(
         "--repeat",
-        "Run the list of stages, or the trace, this many times.",
+        "Repeats of the plan",
+        "Load",
+        "Number of times to run the plan or the trace.",
         "int",
         1,
-        check=at_least(1, ""),
+        parse=at_least(1, ""),
+        form_rank=3,
     ),
     Option(
         "--arrivals",
-        "How open-loop arrivals follow one another.",
+        "Arrivals",
+        "Load",
+        "Spacing of open-loop arrivals: constant or poisson.",
         "choice",
         "constant",
         choices=("constant", "poisson"),
+        form_rank=2,
     ),
-    Option("--seed", "Seed of Poisson arrivals.", "int", 1, check=at_least(0, "")),
-    Option("--path", "Path (and query) to request.", default="/"),
-    Option("--method", "HTTP method.", default="GET"),
+    Option("--seed", "Seed", "Load", "Seed of Poisson arrivals.", "int", 1, parse=at_least(0, "")),
+    Option(
+        "--path",
+        "Path",
+        "Request",
+        "Path and query to request.",
+        default="/",
+        parse=parse_path,
+        form_rank=4,
+    ),
+    Option("--method", "Method", "Request", "HTTP method.", default="GET", parse=str.upper),
     Option(
         "--header",
-        'Header "Name: value"; ${VARIABLE} is taken from the environment. Can be repeated.',
+        "Headers",
+        "Request",
+        'Header "Name: value". ${VARIABLE} is taken from the environment. Can be repeated.',
         "list",
-        check=parse_header,
+        parse=parse_header,
         in_web=False,
     ),
-    Option("--json-body", "JSON text to send as the body."),
-    Option("--body-file", "File to send as the body.", is_local=True),
+    Option("--json-body", "JSON body", "Request", "JSON text to send as the body."),
+    Option("--body-file", "Body file", "Request", "File to send as the body.", names="path"),
     Option(
         "--data",
-        "CSV or JSON Lines file; its rows fill {{ columns }} in path and body, one a request.",
-        is_local=True,
+        "Data file",
+        "Request",
+        "CSV or JSON Lines file. Each request takes the next row, which fills {{ columns }} in path "
+        "and body.",
+        names="path",
     ),
     Option(
         "--models",
-        "Ids of multiplexed models, separated by commas; each request is for the next.",
+        "Models",
+        "Request",
+        "Ids of multiplexed models, separated by commas. Requests take turns through them.",
+        parse=parse_models,
     ),
-    Option("--expect", "Text that a good answer holds; an answer without it is a wrong answer."),
+    Option(
+        "--expect",
+        "Expected text",
+        "Request",
+        "Text that every good answer contains. An answer without it counts as failed.",
+        parse=str.encode,
+    ),
     Option(
         "--request-timeout",
+        "Request time-out (s)",
+        "Request",
         "Seconds after which a request has failed.",
         "float",
         30.0,
-        check=at_least(0.001, "seconds"),
+        parse=at_least(0.001, "seconds"),
     ),
     Option(
         "--max-in-flight",
-        "Open requests a process has at most; an arrival beyond is recorded as not_sent.",
+        "Maximum open requests",
+        "Request",
+        "Maximum open requests per process; further arrivals are recorded as `not_sent`.",
         "int",
         1000,
-        check=at_least(1, ""),
+        parse=at_least(1, ""),
     ),
     Option(
         "--grpc-host",
-        "Address HOST:PORT of Serve's gRPC proxy; default: the host of --host, port 9000.",
-        check=check_address,
+        "gRPC address",
+        "gRPC",
+        "Address HOST:PORT of Serve's gRPC proxy. Default: the host of --host, port 9000.",
+        parse=check_address,
+        comparable=True,
     ),
     Option(
         "--grpc-method",
+        "gRPC method",
+        "gRPC",
         "gRPC method to call, as package.Service/Method.",
         default="ray.serve.UserDefinedService/Method1",
-        check=check_method,
+        parse=check_method,
     ),
     Option(
         "--grpc-module",
-        "Module of its generated code; else its server is asked for it.",
-        is_local=True,
+        "gRPC module",
+        "gRPC",
+        "Python module with the method's generated code. Default: ask the server by reflection.",
+        names="code",
     ),
     Option(
         "--dashboard",
+        "Dashboard",
+        "Cluster",
         "URL of the Ray dashboard.",
         default="http://127.0.0.1:8265",
-        check=check_url,
+        parse=check_url,
+        form_rank=8,
+        comparable=True,
     ),
     Option(
         "--dashboard-ca",
-        "File with the CA that the dashboard's certificate is checked with.",
-        is_local=True,
-    ),
-    Option("--insecure", "Do not check the dashboard's certificate.", "flag", default=False),
-    Option(
-        "--deployment",
-        "Watch only this deployment, as app/Deployment. Can be repeated.",
-        "list",
-        in_web=False,
+        "Dashboard CA file",
+        "Cluster",
+        "File with the CA certificate to check the dashboard's certificate with.",
+        names="path",
+        comparable=True,
     ),
     Option(
-        "--probe-rate", "Looks at the replicas a second.", "float", 5.0, check=at_least(0.1, "")
-    ),
-    Option(
-        "--observer-budget",
-        "Share of the Serve controller's time that looking may cost at most.",
-        default="2%",
-        check=parse_share,
-    ),
-    Option(
-        "--drain",
-        "Watch the scale-down for at most this many seconds after the load ended.",
-        "float",
-        60.0,
-        check=at_least(0, "seconds"),
-    ),
-    Option(
-        "--warmup",
-        "Seconds at the beginning whose requests and steps count in no figure of the whole run.",
-        "float",
-        0.0,
-        check=at_least(0, "seconds"),
-    ),
-    Option(
-        "--slo",
-        "Limit on latency, such as p95<200ms: a step has recovered only when it is kept.",
-        check=parse_slo,
+        "--insecure",
+        "Skip certificate check",
+        "Cluster",
+        "Do not check the dashboard's certificate.",
+        "flag",
+        default=False,
+        comparable=True,
     ),
     Option(
         "--wait",
+        "Wait for the target (s)",
+        "Cluster",
         "Seconds to wait for the target to be ready.",
         "float",
         10.0,
-        check=at_least(0, "seconds"),
+        parse=at_least(0, "seconds"),
+        comparable=True,
     ),
     Option(
         "--wait-for-room",
-        "Seconds to wait for room for max_replicas before the load starts; 0 only warns.",
+        "Wait for room (s)",
+        "Cluster",
+        "Seconds to wait, before the load starts, for room for max_replicas. 0: only warn.",
         "float",
         0.0,
-        check=at_least(0, "seconds"),
+        parse=at_least(0, "seconds"),
+        comparable=True,
     ),
-    Option("--out", "Folder of the run directories.", default="runs", is_local=True),
     Option(
-        "--name",
-        "Name of the run, part of its directory's name.",
-        default="stepped",
-        check=check_run_name,
+        "--deployment",
+        "Deployments",
+        "Measurement",
+        "Deployment to watch, as app/Deployment. Default: all. Can be repeated.",
+        "list",
+        in_web=False,
+        form_rank=5,
+    ),
+    Option(
+        "--probe-rate",
+        "Polls per second",
+        "Measurement",
+        "Polls of Serve's replica state per second.",
+        "float",
+        5.0,
+        parse=at_least(0.1, ""),
+    ),
+    Option(
+        "--observer-budget",
+        "Observer budget",
+        "Measurement",
+        "Maximum share of the Serve controller's time that the polls may cost.",
+        default="2%",
+        parse=parse_share,
+    ),
+    Option(
+        "--drain",
+        "Drain (s)",
+        "Measurement",
+        "Maximum seconds to watch the scale-down after the load has ended.",
+        "float",
+        60.0,
+        parse=at_least(0, "seconds"),
+        form_rank=7,
+        comparable=True,
+    ),
+    Option(
+        "--warmup",
+        "Warm-up (s)",
+        "Measurement",
+        "Seconds at the beginning to leave out of all figures of the whole run.",
+        "float",
+        0.0,
+        parse=at_least(0, "seconds"),
+    ),
+    Option(
+        "--slo",
+        "Latency limit",
+        "Verdict",
+        "Limit on latency, such as p95<200ms. A step has recovered once latency keeps it again.",
+        parse=parse_slo,
     ),
     Option(
         "--capacity-rps",
-        "Requests per second that one replica serves well: elasticity is measured against it.",
+        "Capacity of a replica (rps)",
+        "Verdict",
+        "Requests per second that one replica serves well. Elasticity is measured against it.",
         "float",
-        check=at_least(0.001, "requests per second"),
+        parse=at_least(0.001, "requests per second"),
     ),
     Option(
         "--gate",
+        "Gates",
+        "Verdict",
         'Condition for passing, such as "scale_up.total_s.max <= 20". Can be repeated.',
         "list",
-        check=parse_gate,
+        parse=parse_gate,
         in_web=False,
+        form_rank=6,
+        comparable=True,
+    ),
+    Option(
+        "--strict",
+        "Strict",
+        "Verdict",
+        "Fail the run if a gate is inconclusive (exit 5).",
+        "flag",
+        default=False,
+        comparable=True,
+    ),
+    Option(
+        "--out",
+        "Folder of runs",
+        "Output",
+        "Folder for the run directories.",
+        default="runs",
+        names="path",
+        comparable=True,
+    ),
+    Option(
+        "--name",
+        "Name",
+        "Output",
+        "Name of the run, part of its directory's name.",
+        default="stepped",
+        parse=check_run_name,
+        form_rank=9,
+        comparable=True,
     ),
     Option(
         "--report",
-        "Leave a report of this kind beside report.json: html, md, junit or csv. Can be repeated.",
+        "Reports",
+        "Output",
+        "Format of a report to write beside report.json: html, md, junit or csv. Can be repeated.",
         "list",
-        check=parse_report,
+        parse=parse_report,
         in_web=False,
+        comparable=True,
     ),
-    Option("--strict", "An inconclusive gate fails the run (exit 5).", "flag", default=False),
 )
 
-
-def check_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option's value
-    """Return `value` where the option takes it. Raises UsageError naming the option."""
-    if option.choices and value not in option.choices:
-        raise UsageError(f"{option.flag} {value}: choose {' or '.join(option.choices)}.")
-    if option.check is not None and value is not None:
-        try:
-            option.check(value)
-        except UsageError as error:
-            raise UsageError(f"{option.flag}: {error}") from error
-    return value
-
+COMPARABLE: frozenset[str] = frozenset(option.dest for option in OPTIONS if option.comparable)
+"""Options that may differ between runs that are compared."""
 
 _defaults: dict[str, Any] = {o.dest: o.default for o in OPTIONS if o.type != "list"}
 
 
 def set_defaults(**defaults: Any) -> None:  # noqa: ANN401  any option's value
-    """Set them. Raises UsageError where there is no such option, or it is a list."""
+    """Change defaults. Raises UsageError if there is no such option, or it is a list."""
     if unknown := sorted(defaults.keys() - _defaults.keys()):
-        raise UsageError(f"attach({unknown[0]}=..) in a locustfile: no option that can have one.")
+        raise UsageError(
+            f"attach({unknown[0]}=..) in a locustfile: there is no option of that name that can "
+            "have a default."
+        )
     _defaults.update(defaults)
 
 
 def default_of(dest: str) -> Any:  # noqa: ANN401  any option's value
-    """The default of one option."""
+    """Return the default of one option."""
     return _defaults[dest]

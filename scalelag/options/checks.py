@@ -1,26 +1,32 @@
-"""What values of options make sense: each raises UsageError for what does not."""
+"""Parsers of single values: each returns the typed value, or raises UsageError."""
 
 import re
 from collections.abc import Callable
 
 import msgspec
 
-from reports.render.formats import FILES, Format
+from reports.model.formats import FILES, Format
 from scalelag.errors import UsageError
 
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+_SECRET_HEADER = re.compile(
+    r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
+)
 
-def at_least(low: float, unit: str) -> Callable[[float], None]:
-    """A check that raises UsageError for a number below `low`, or one that is not finite."""
 
-    def check(value: float) -> None:
+def at_least(low: float, unit: str) -> Callable[[float], float]:
+    """Return a parser of numbers that refuses those below `low`, and those that are not finite."""
+
+    def parse(value: float) -> float:
         if not low <= value < float("inf"):
-            raise UsageError(f"{value:g}: it takes {low:g} or more {unit}".rstrip())
+            raise UsageError(f"{value:g}: give {low:g} or more {unit}".rstrip())
+        return value
 
-    return check
+    return parse
 
 
 def parse_share(text: str) -> float:
-    """Ratio between 0 and 1 from `2%` or `0.02`. Raises UsageError for anything else."""
+    """Return the ratio of `2%` or `0.02`, above 0 and at most 1."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
     value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
     if not 0 < value <= 1:
@@ -29,7 +35,7 @@ def parse_share(text: str) -> float:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Name and value of `Name: value`. Raises UsageError where it is none, or holds a secret."""
+    """Return name and value of `Name: value`. Raises UsageError also if the value is a secret."""
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
     if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
@@ -42,35 +48,44 @@ def parse_header(text: str) -> tuple[str, str]:
     return name, value
 
 
+def parse_path(text: str) -> str:
+    """Return the path with its leading slash."""
+    return text if text.startswith("/") else f"/{text}"
+
+
+def parse_models(text: str) -> tuple[str, ...]:
+    """Return the ids of models in a list with commas; none for an empty text."""
+    models = tuple(model.strip() for model in text.split(",")) if text else ()
+    if any(not re.fullmatch(r"[!-~]+", model) for model in models):
+        raise UsageError(f'"{text}": give model ids, separated by commas')
+    return models
+
+
 def check_json(text: str) -> None:
-    """Raise UsageError where `text` is no JSON."""
+    """Raise UsageError if `text` is not JSON."""
     try:
         msgspec.json.decode(text.encode())
     except msgspec.MsgspecError as error:
-        raise UsageError(f"it is no JSON: {error}") from error
+        raise UsageError(f"this is not JSON: {error}") from error
 
 
-def check_address(text: str) -> None:
-    """Raise UsageError where `text` is not HOST:PORT."""
+def check_address(text: str) -> str:
+    """Return `text` if it is HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
+    return text
 
 
 def parse_report(text: str) -> Format:
-    """A format that is left in the run directory. Raises UsageError where there is none such."""
+    """Return the format of a report that a run can leave in its directory."""
     if text not in FILES:
         raise UsageError(f'"{text}": choose {", ".join(FILES)}')
     return Format(text)
 
 
-def check_method(text: str) -> None:
-    """Raise UsageError where `text` is no full name of a gRPC method."""
+def check_method(text: str) -> str:
+    """Return `text` if it is the full name of a gRPC method."""
     if not re.fullmatch(r"\w+(\.\w+)*/\w+", text):
         raise UsageError(f'"{text}": a method reads package.Service/Method')
-
-
-_SECRET_HEADER = re.compile(
-    r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
-)
-VARIABLE = re.compile(r"\$\{(\w+)\}")
+    return text

@@ -6,29 +6,29 @@ from typing import Any
 from scalelag.errors import UsageError
 from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS
 from scalelag.plan.schedule import Schedule
-from scalelag.plan.stages import parse_plan
-from scalelag.plan.trace import TraceInfo, TraceSpec, read_trace
+from scalelag.plan.trace import TraceSpec, read_trace
+from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_plan import trace_schedule
 
 
 def steps_given(parsed: Mapping[str, Any]) -> Any:  # noqa: ANN401  any option's value
-    """`--steps`; the default where it was emptied on Locust's page to make way for a trace."""
+    """Return `--steps`; the default if it was emptied on Locust's page to make way for a trace."""
     given = parsed.get("steps", DEFAULT_STEPS)
     return DEFAULT_STEPS if given == "" and parsed.get("trace") else given
 
 
 def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
-    """The schedule that the options' `values` ask for, and the trace that it was read from.
+    """Return the schedule that the parsed `values` ask for, and the facts of its trace, if any.
 
-    Raises UsageError where they contradict one another, or the trace is no good.
+    Raises UsageError if the options contradict one another, or the trace cannot be used.
     """
     arrivals, seed, repeat = values["arrivals"], values["seed"], values["repeat"]
     path = values["trace"]
     if not path:
         _refuse_without_trace(values)
-        return Schedule(parse_plan(values["steps"], repeat), arrivals, seed), None
+        return Schedule(values["steps"].repeated(repeat), arrivals, seed), None
     # Locust's parser does not tell a default that was written out from one that was not.
-    if values["steps"] != DEFAULT_STEPS:
+    if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")
     kind = values["trace_kind"]
     trace = read_trace(

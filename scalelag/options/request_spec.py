@@ -1,6 +1,5 @@
-"""The request that the options ask for."""
+"""Request of our own users, made from the options."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,17 +8,18 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
-from scalelag.options.checks import VARIABLE, check_json, parse_header
+from scalelag.options.checks import VARIABLE, check_json
 from scalelag.options.request_templates import Payloads, Row, read_rows
 
 _FILES = ("body_file", "data")
 
 
 class RequestSpec(msgspec.Struct, frozen=True):
-    """The request that our own users send. `headers` still hold `${VARIABLE}`.
+    """Request that our own users send. `headers` still hold `${VARIABLE}`.
 
-    With `rows`, path and body are templates that these fill in turn. Each request is for one of
-    `models`, if there are any. `expect` is what a good answer holds.
+    With `rows`, path and body are templates, and each request takes the next row. Requests take
+    turns through `models`, if there are any. Every good answer contains `expect`. `is_json`: the
+    body was given as JSON text.
     """
 
     method: str
@@ -30,9 +30,10 @@ class RequestSpec(msgspec.Struct, frozen=True):
     expect: bytes | None = None
     rows: tuple[Row, ...] = ()
     models: tuple[str, ...] = ()
+    is_json: bool = False
 
-    def headers_with_secrets(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Headers as sent. Raises UsageError where a variable is not set."""
+    def headers_with_secrets(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers as sent. Raises UsageError if `environ` lacks a variable."""
 
         def value_of(match: re.Match[str]) -> str:
             if match[1] not in environ:
@@ -42,15 +43,15 @@ class RequestSpec(msgspec.Struct, frozen=True):
         return {name: VARIABLE.sub(value_of, value) for name, value in self.headers}
 
     def payloads(self) -> Payloads:
-        """Path and body of each request. Raises UsageError where they are templates that fit no row."""
+        """Return path and body of each request. Raises UsageError for a template that fits no row."""
         return Payloads(self.path, self.body, self.rows)
 
 
 def read_files(values: Mapping[str, Any]) -> dict[str, bytes]:
-    """Contents of the files that the options name, by option.
+    """Return the contents of the files that the options name, by option.
 
-    The process that leads a run reads them and hands them on: others may run on machines that do
-    not have them. Raises UsageError where one cannot be read.
+    Only the leader reads them: workers may run on machines that do not have them. Raises UsageError
+    if one cannot be read.
     """
     found: dict[str, bytes] = {}
     for name in _FILES:
@@ -63,26 +64,25 @@ def read_files(values: Mapping[str, Any]) -> dict[str, bytes]:
     return found
 
 
-def asked_request(
-    values: Mapping[str, Any], header: tuple[str, ...], files: Mapping[str, bytes]
-) -> RequestSpec:
-    """The request that the options' `values` ask for. Raises UsageError where they make none."""
-    path, json_body = str(values["path"]), values["json_body"]
+def asked_request(values: Mapping[str, Any], files: Mapping[str, bytes]) -> RequestSpec:
+    """Return the request that the parsed `values` ask for. Raises UsageError if they make none."""
+    json_body = values["json_body"]
     if json_body and "body_file" in files:
         raise UsageError("--json-body and --body-file: give one of the two.")
     rows = read_rows(Path(values["data"]), files["data"]) if "data" in files else ()
     spec = RequestSpec(
-        method=str(values["method"]).upper(),
-        path=path if path.startswith("/") else f"/{path}",
-        headers=_headers(header, is_json=bool(json_body)),
+        method=values["method"],
+        path=values["path"],
+        headers=_headers(values["header"], is_json=bool(json_body)),
         body=json_body.encode() if json_body else files.get("body_file"),
         timeout_s=values["request_timeout"],
-        expect=values["expect"].encode() if values["expect"] else None,
+        expect=values["expect"] or None,
         rows=rows,
-        models=_models(values["models"]),
+        models=values["models"] or (),
+        is_json=bool(json_body),
     )
     if rows:
-        spec.payloads().check(is_json=bool(json_body))
+        spec.payloads().check(is_json=spec.is_json)
     elif json_body:
         try:
             check_json(json_body)
@@ -91,15 +91,7 @@ def asked_request(
     return spec
 
 
-def _headers(texts: tuple[str, ...], *, is_json: bool) -> tuple[tuple[str, str], ...]:
-    headers = tuple(parse_header(text) for text in texts)
+def _headers(headers: tuple[tuple[str, str], ...], *, is_json: bool) -> tuple[tuple[str, str], ...]:
     if is_json and "content-type" not in {name.lower() for name, _ in headers}:
         headers += (("Content-Type", "application/json"),)
     return headers
-
-
-def _models(text: str | None) -> tuple[str, ...]:
-    models = tuple(model.strip() for model in (text or "").split(",")) if text else ()
-    if any(not re.fullmatch(r"[!-~]+", model) for model in models):
-        raise UsageError(f'--models "{text}": give model ids, separated by commas.')
-    return models

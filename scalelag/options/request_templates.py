@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from scalelag.errors import UsageError
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 MODEL_HEADER = "serve_multiplexed_model_id"
 """The header in which Serve looks for the model that a request is for."""

@@ -1,4 +1,4 @@
-"""The options of a run, checked and typed: what everything below the command line works with."""
+"""Options of a run, parsed and typed: the leader has all of them, a worker those of its load."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,42 +6,46 @@ from typing import Any
 
 import msgspec
 
-from reports.render.formats import Format
-from scalelag.cluster.preflight import without_credentials
-from scalelag.options.catalog import OPTIONS, Option, check_option, default_of
-from scalelag.options.checks import VARIABLE, parse_header, parse_report, parse_share
+from reports.analysis.gates import Gate
+from reports.analysis.load.slo import Slo
+from reports.model.formats import Format
+from scalelag.cluster.urls import without_credentials
+from scalelag.options.catalog import OPTIONS, default_of
+from scalelag.options.checks import VARIABLE, parse_header
 from scalelag.options.load_options import asked_load, steps_given
+from scalelag.options.option import Option, parse_option
 from scalelag.options.request_spec import RequestSpec, asked_request, read_files
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
-from scalelag.plan.trace import TraceInfo
-from scalelag.record.run_info import EarlierTry
+from scalelag.plan.trace_info import TraceInfo
+from scalelag.record.run_info import EarlierAttempt
 
 
-class Handed(msgspec.Struct, frozen=True):
-    """What a process that is led has from its leader, since it may not have the files.
-
-    `files` are contents by option.
-    """
+class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options that a process needs to send its share of the load. They travel to workers."""
 
     schedule: Schedule
-    files: dict[str, bytes]
-
-
-class RunOptions(msgspec.Struct, frozen=True):
-    """Our options, checked and typed.
-
-    `embedded`: `scalelag run` started the cluster for this run, after the `earlier_tries`.
-    """
-
-    schedule: Schedule
-    trace: TraceInfo | None
     request: RequestSpec
-    files: dict[str, bytes]
     max_in_flight: int
     grpc_host: str | None
     grpc_method: str
     grpc_module: str | None
+    wait_s: float
+
+    @property
+    def plan(self) -> LoadPlan:
+        """Load plan of the whole run."""
+        return self.schedule.plan
+
+
+class RunOptions(LoadOptions, frozen=True, kw_only=True):
+    """All options of a run.
+
+    `raw` are the values as given, for the record. `embedded`: `scalelag run` started the cluster for
+    this run, after the `earlier_attempts`.
+    """
+
+    trace: TraceInfo | None
     dashboard: str
     dashboard_ca: str | None
     insecure: bool
@@ -49,24 +53,32 @@ class RunOptions(msgspec.Struct, frozen=True):
     probe_rate_per_s: float
     observer_budget_ratio: float
     drain_s: float
-    wait_s: float
+    warmup_s: float
     wait_for_room_s: float
+    slo: Slo | None
     out: Path
     name: str
-    gates: tuple[str, ...]
+    gates: tuple[Gate, ...]
     reports: tuple[Format, ...]
     strict: bool
     raw: dict[str, Any]
     embedded: bool = False
-    earlier_tries: tuple[EarlierTry, ...] = ()
+    earlier_attempts: tuple[EarlierAttempt, ...] = ()
 
-    @property
-    def plan(self) -> LoadPlan:
-        """What is to be sent."""
-        return self.schedule.plan
+    def for_share(self, share: Schedule) -> LoadOptions:
+        """Return the options of a process that sends `share`."""
+        return LoadOptions(
+            schedule=share,
+            request=self.request,
+            max_in_flight=self.max_in_flight,
+            grpc_host=self.grpc_host,
+            grpc_method=self.grpc_method,
+            grpc_module=self.grpc_module,
+            wait_s=self.wait_s,
+        )
 
     def public(self) -> dict[str, Any]:
-        """Options as given, fit for the record: of headers that hold values, only the names."""
+        """Return the options as given, fit for the record: of literal headers only the names."""
         shown = [
             f"{name}: {value if VARIABLE.search(value) else '(not recorded)'}"
             for name, value in map(parse_header, self.raw["header"])
@@ -75,42 +87,25 @@ class RunOptions(msgspec.Struct, frozen=True):
 
     @property
     def verify(self) -> bool | str:
-        """What requests takes as `verify`."""
+        """Value for the `verify` of requests."""
         return False if self.insecure else (self.dashboard_ca or True)
 
 
 def run_options(
-    parsed: Mapping[str, Any],
-    handed: Handed | None = None,
+    given: Mapping[str, Any],
     *,
     embedded: bool = False,
-    earlier_tries: tuple[EarlierTry, ...] = (),
+    earlier_attempts: tuple[EarlierAttempt, ...] = (),
 ) -> RunOptions:
-    """Options from `vars()` of Locust's namespace. Raises UsageError naming what is wrong.
-
-    A process that is led passes what was `handed` to it.
-    """
-    parsed = {**parsed, "steps": steps_given(parsed)}
-    values = {
-        option.dest: check_option(option, _given(option, parsed.get(option.dest, option.default)))
-        for option in OPTIONS
-        if option.type != "list"
-    }
-    # Locust's parser does not tell a default of the locustfile from what was given.
-    if values["body_file"] and values["json_body"] == default_of("json_body"):
-        values["json_body"] = None
-    lists = {
-        option.dest: tuple(check_option(option, item) for item in parsed.get(option.dest) or ())
-        for option in OPTIONS
-        if option.type == "list"
-    }
-    files = read_files(values) if handed is None else handed.files
-    schedule, trace = asked_load(values) if handed is None else (handed.schedule, None)
+    """Return the options from `vars()` of Locust's namespace. Raises UsageError naming the option."""
+    raw = _raw_values(given)
+    values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
+    files = read_files(values)
+    schedule, trace = asked_load(values)
     return RunOptions(
         schedule=schedule,
         trace=trace,
-        request=asked_request(values, lists["header"], files),
-        files=files,
+        request=asked_request(values, files),
         max_in_flight=values["max_in_flight"],
         grpc_host=values["grpc_host"],
         grpc_method=values["grpc_method"],
@@ -118,23 +113,44 @@ def run_options(
         dashboard=values["dashboard"],
         dashboard_ca=values["dashboard_ca"],
         insecure=values["insecure"],
-        deployments=lists["deployment"],
+        deployments=values["deployment"],
         probe_rate_per_s=values["probe_rate"],
-        observer_budget_ratio=parse_share(values["observer_budget"]),
+        observer_budget_ratio=values["observer_budget"],
         drain_s=values["drain"],
+        warmup_s=values["warmup"],
         wait_s=values["wait"],
         wait_for_room_s=values["wait_for_room"],
+        slo=values["slo"],
         out=Path(values["out"]),
         name=values["name"],
-        gates=lists["gate"],
-        reports=tuple(map(parse_report, lists["report"])),
+        gates=values["gate"],
+        reports=values["report"],
         strict=values["strict"],
-        raw=values | {name: list(items) for name, items in lists.items()},
+        raw=raw,
         embedded=embedded,
-        earlier_tries=earlier_tries,
+        earlier_attempts=earlier_attempts,
     )
 
 
-def _given(option: Option, value: Any) -> Any:  # noqa: ANN401  any option's value
-    """`value`, None for the empty text that the web form hands over for a field left empty."""
+def _raw_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of all options as given; else the default, and a list for what can be repeated."""
+    given = {**given, "steps": steps_given(given)}
+    raw = {option.dest: _raw_value(option, given) for option in OPTIONS}
+    # Locust's parser does not tell a default of the locustfile from what was given.
+    if raw["body_file"] and raw["json_body"] == default_of("json_body"):
+        raw["json_body"] = None
+    return raw
+
+
+def _raw_value(option: Option, given: Mapping[str, Any]) -> Any:  # noqa: ANN401  any option's value
+    if option.type == "list":
+        return list(given.get(option.dest) or ())
+    value = given.get(option.dest, option.default)
+    # The web form hands over an empty text for a field that was left empty.
     return None if value == "" and option.default is None else value
+
+
+def _typed(option: Option, value: Any) -> Any:  # noqa: ANN401  any option's value
+    if option.type == "list":
+        return tuple(parse_option(option, item) for item in value)
+    return parse_option(option, value)

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from scalelag.plan.stages import Arrivals, LoadPlan, arrival_blocks, mark_blocks
+from scalelag.plan.arrivals import arrival_blocks, mark_blocks
+from scalelag.plan.stages import Arrivals, LoadPlan
 
 _BLOCK = 65_536
 

@@ -1,4 +1,4 @@
-"""Load plans: the grammar of `--steps`, the load steps of a plan, and the due times of its arrivals.
+"""Load plans: the grammar of `--steps`, and the load steps in a plan.
 
 A plan is a list of stages: `10rps:20s,10..80rps:60s`. `rps` stages are open loop (an arrival rate),
 `users` stages are closed loop (concurrent users); one plan has one unit. All times are seconds
@@ -7,12 +7,10 @@ after the start of the plan.
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from scalelag.errors import UsageError
 
@@ -28,7 +26,6 @@ _STAGE = re.compile(
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MAX_STAGES = 10_000
 MAX_LEVEL = 1_000_000
-_BLOCK = 65_536
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -89,6 +86,14 @@ class LoadPlan(msgspec.Struct, frozen=True):
         """Length of the whole plan."""
         return self.stages[-1].end_s
 
+    def repeated(self, times: int) -> "LoadPlan":
+        """Return the plan that runs this one `times` times. Raises UsageError if it is too long."""
+        if times < 1:
+            raise UsageError(f"--repeat {times}: a plan runs at least once. Use 1 or more.")
+        _check_length(len(self.stages) * times)
+        stages = _in_a_row(self.stages * times)
+        return msgspec.structs.replace(self, repeat=times, stages=stages)
+
     def stage_at(self, t_s: float) -> Stage | None:
         """Stage at `t_s`; None before the plan and after its end."""
         return next((stage for stage in self.stages if stage.at_s <= t_s < stage.end_s), None)
@@ -114,20 +119,14 @@ class LoadPlan(msgspec.Struct, frozen=True):
 
 
 def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
-    """Parse a plan, with its list of stages repeated `repeat` times.
+    """Return the plan that `text` describes, its list of stages run `repeat` times.
 
     Raises UsageError with the stage and the reason.
     """
-    if repeat < 1:
-        raise UsageError(f"--repeat {repeat}: a plan runs at least once. Use 1 or more.")
     parts = [part.strip() for part in text.split(",")]
     if not text.strip():
         raise UsageError('The load plan is empty. Write stages such as "10rps:20s,80rps:60s".')
-    if len(parts) * repeat > _MAX_STAGES:
-        raise UsageError(
-            f"The load plan has {len(parts) * repeat} stages, more than {_MAX_STAGES}. Use fewer "
-            "stages, or a smaller --repeat."
-        )
+    _check_length(len(parts))
     parsed = [_parse_stage(i, part) for i, part in enumerate(parts, start=1)]
     units = sorted({unit for unit, _ in parsed})
     if len(units) > 1:
@@ -136,17 +135,32 @@ def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
             f'Stage {odd} "{parts[odd - 1]}" is in {parsed[odd - 1][0]} but stage 1 is in '
             f"{parsed[0][0]}: one plan has one unit, rps (open loop) or users (closed loop)."
         )
-    stages: list[Stage] = []
-    at_s = 0.0
-    for _, stage in parsed * repeat:
-        stages.append(msgspec.structs.replace(stage, at_s=at_s))
-        at_s = stages[-1].end_s
+    stages = [stage for _, stage in parsed]
     if not any(max(stage.start_level, stage.end_level) > 0 for stage in stages):
         raise UsageError(
             f'The load plan "{text}" never sends a request: every level is 0. Give a stage a level '
             "above 0."
         )
-    return LoadPlan(text=text, repeat=repeat, unit=parsed[0][0], stages=tuple(stages))
+    plan = LoadPlan(text=text, repeat=1, unit=parsed[0][0], stages=_in_a_row(stages))
+    return plan if repeat == 1 else plan.repeated(repeat)
+
+
+def _check_length(count: int) -> None:
+    if count > _MAX_STAGES:
+        raise UsageError(
+            f"The load plan has {count} stages, more than {_MAX_STAGES}. Use fewer stages, or a "
+            "smaller --repeat."
+        )
+
+
+def _in_a_row(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages, each beginning when the one before it ends."""
+    placed: list[Stage] = []
+    at_s = 0.0
+    for stage in stages:
+        placed.append(msgspec.structs.replace(stage, at_s=at_s))
+        at_s = placed[-1].end_s
+    return tuple(placed)
 
 
 def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
@@ -191,58 +205,3 @@ def _number(text: str) -> float | None:
         return None
     value = float(text)
     return value if math.isfinite(value) else None
-
-
-def arrival_blocks(
-    plan: LoadPlan, arrivals: Arrivals = "constant", seed: int = 0
-) -> Iterator[NDArray[np.float64]]:
-    """Due times of all arrivals of an `rps` plan, ascending, in blocks of at most 65,536.
-
-    Constant arrivals: arrival k of a stage (k from 0) is due when the integral of the rate since the
-    start of the stage reaches k, so the first one of each stage is due at its edge. Poisson arrivals:
-    the same with partial sums of unit exponentials for k (time-rescaling of an inhomogeneous Poisson
-    process; Lewis and Shedler 1979). They depend only on `seed` and the number of the stage.
-    """
-    for number, stage in enumerate(plan.stages):
-        expected = stage.duration_s * (stage.start_level + stage.end_level) / 2
-        for marks in mark_blocks(expected, arrivals, (seed, number)):
-            yield stage.at_s + _when_reached(stage, marks)
-
-
-def mark_blocks(
-    expected: float, arrivals: Arrivals, seed: tuple[int, int]
-) -> Iterator[NDArray[np.float64]]:
-    """Yield the values of a rate's integral at its arrivals, up to `expected`, its value at the end.
-
-    Constant arrivals: 0, 1, 2, ... Poisson arrivals: partial sums of unit exponentials. Blocks have at
-    most 65,536 values.
-    """
-    if expected <= 0:
-        return
-    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    reached, k = 0.0, 0
-    while reached < expected:
-        if arrivals == "constant":
-            marks = np.arange(k, k + _BLOCK, dtype=np.float64)
-            k += _BLOCK
-            reached = float(marks[-1]) + 1
-        else:
-            marks = reached + np.cumsum(random.standard_exponential(_BLOCK))
-            reached = float(marks[-1])
-        # Slightly below `expected`: at 80 rps for 60 s, arrival 4,800 belongs to the next stage.
-        marks = marks[marks < expected * (1 - 1e-12)]
-        if marks.size:
-            yield marks
-
-
-def _when_reached(stage: Stage, marks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Times within the stage, in seconds, at which the integral of its rate reaches `marks`."""
-    slope = (stage.end_level - stage.start_level) / stage.duration_s
-    if slope == 0:
-        return marks / stage.start_level
-    # Root of slope/2 t^2 + start t = mark, in the form that keeps its digits for small marks.
-    root = np.sqrt(np.maximum(stage.start_level**2 + 2 * slope * marks, 0.0))
-    divisor = stage.start_level + root
-    times = np.zeros_like(marks)
-    np.divide(2 * marks, divisor, out=times, where=divisor > 0)
-    return times

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_LEVEL
 from scalelag.plan.trace_columns import Columns, TraceKind, choose_columns
+from scalelag.plan.trace_info import TraceInfo
 
 MAX_ROWS = 10_000_000
 """Maximum number of rows: up to 160 MB in memory."""
@@ -28,24 +29,6 @@ class TraceSpec(msgspec.Struct, frozen=True):
     column: str | None = None
     kind: TraceKind | None = None
     time_column: str | None = None
-
-
-class TraceInfo(msgspec.Struct, frozen=True):
-    """Description of a trace in `run.json`. `time_column` is None if each row is one second."""
-
-    file: str
-    kind: TraceKind
-    column: str
-    time_column: str | None
-    rows: int
-
-    @property
-    def line(self) -> str:
-        """Description in words."""
-        if self.kind == "arrivals":
-            return f'{self.file}: {self.rows:,} arrival times from column "{self.column}"'
-        times = f'times from "{self.time_column}"' if self.time_column else "a row a second"
-        return f'{self.file}: {self.rows:,} rates from column "{self.column}", {times}'
 
 
 class Trace(msgspec.Struct, frozen=True):

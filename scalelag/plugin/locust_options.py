@@ -7,7 +7,8 @@ from typing import Any
 from locust.argument_parser import LocustArgumentParser
 
 from scalelag.errors import UsageError
-from scalelag.options.catalog import OPTIONS, Option, check_option, default_of
+from scalelag.options.catalog import OPTIONS, default_of
+from scalelag.options.option import Option, parse_option
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -37,7 +38,7 @@ def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:
         if text == "" and option.default is None:
             return None
         try:
-            check_option(option, value)
+            parse_option(option, value)
         except UsageError as error:
             raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option.flag}: ")) from None
         return value

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from scalelag.errors import RecordError
+from scalelag.errors import RecordError, RetryAdvice
 from scalelag.record.run_dir import write_file
-from scalelag.record.run_info import EarlierTry
+from scalelag.record.run_info import EarlierAttempt
 
 EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
 
@@ -19,12 +19,12 @@ PARENT_VARIABLE = "SCALELAG_PARENT_PID"
 
 
 WORKERS_WAIT_VARIABLE = "SCALELAG_WORKERS_WAIT_S"
-"""Environment variables by which `scalelag run` tells its load process what it is part of."""
+"""Environment variables in which `scalelag run` tells its load process about the run."""
 
 
 TRIES_VARIABLE = "SCALELAG_TRIES"
 OUTCOME_VARIABLE = "SCALELAG_OUTCOME"
-"""Environment variables: the earlier tries as JSON, and the file that the outcome is put into."""
+"""Environment variables: earlier attempts as JSON, and the file to write the outcome to."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
 _MOST_CHARACTERS = 2000
@@ -33,19 +33,19 @@ _MOST_CHARACTERS = 2000
 class Outcome(msgspec.Struct, frozen=True):
     """Outcome of a load process: its run directory, or what it said instead of a run.
 
-    `lasting`: another try would be refused as well. `unstaffed`: too few load processes came.
+    `retry` says whether another attempt may succeed. `unstaffed`: too few load processes came.
     """
 
     path: str | None = None
     refusal: str | None = None
-    lasting: bool = False
+    retry: RetryAdvice = RetryAdvice.WAIT
     unstaffed: bool = False
 
 
-def earlier_tries(environ: Mapping[str, str] = os.environ) -> tuple[EarlierTry, ...]:
-    """Tries before this one, as `scalelag run` told; none where Locust was started by itself."""
+def earlier_attempts(environ: Mapping[str, str] = os.environ) -> tuple[EarlierAttempt, ...]:
+    """Return the attempts before this one; none if `scalelag run` did not start Locust."""
     text = environ.get(TRIES_VARIABLE)
-    return msgspec.json.decode(text, type=tuple[EarlierTry, ...]) if text else ()
+    return msgspec.json.decode(text, type=tuple[EarlierAttempt, ...]) if text else ()
 
 
 def cluster_is_ours(environ: Mapping[str, str] = os.environ) -> bool:
@@ -53,13 +53,13 @@ def cluster_is_ours(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get(EMBEDDED_VARIABLE) == "1"
 
 
-def tries_for_environment(tries: Sequence[EarlierTry]) -> dict[str, str]:
-    """Variables by which a load process knows the `tries` before it."""
-    return {TRIES_VARIABLE: msgspec.json.encode(tries).decode()} if tries else {}
+def attempts_for_environment(attempts: Sequence[EarlierAttempt]) -> dict[str, str]:
+    """Return the environment variables that tell a load process about the attempts before it."""
+    return {TRIES_VARIABLE: msgspec.json.encode(attempts).decode()} if attempts else {}
 
 
 def fit_for_record(reason: str) -> str:
-    """`reason` without the credentials of URLs; of much, the end: it names the error."""
+    """Return `reason` without credentials in URLs; of a long text the end, which names the error."""
     text = _CREDENTIALS.sub("", reason).strip()
     return text if len(text) <= _MOST_CHARACTERS else "... " + text[-_MOST_CHARACTERS:]
 
@@ -68,7 +68,7 @@ def note_outcome(outcome: Outcome, environ: Mapping[str, str] = os.environ) -> N
     """Tell `scalelag run`, if it started us."""
     path = environ.get(OUTCOME_VARIABLE)
     if path:
-        # Without it the run is not tried again, and nothing else is lost.
+        # Without it the run is not attempted again, and nothing else is lost.
         with suppress(RecordError):
             write_file(Path(path), msgspec.json.encode(outcome))
 

@@ -1,6 +1,5 @@
 """A run directory: names of its files, and functions that write and read them."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from scalelag.errors import RecordError, UsageError
+from scalelag.errors import RecordError
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
@@ -22,15 +21,13 @@ from scalelag.record.rows import (
     Transition,
 )
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
+from scalelag.record.run_name import check_run_name
 
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.arrow"
 REPLICAS_FILE = "replicas.jsonl"
 EVIDENCE_FILE = "evidence.jsonl"
 REPORT_FILE = "report.json"
-HTML_FILE = "report.html"
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def create_run_dir(out: Path, name: str, now_s: float) -> Path:
@@ -68,15 +65,6 @@ def write_file(path: Path, data: bytes) -> None:
         scratch.replace(path)
     except OSError as error:
         raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
-
-
-def check_run_name(name: str) -> None:
-    """Raise UsageError if a run directory cannot have this name."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f'the name "{name}": use letters, digits, ".", "_" and "-", at most 80, and begin with a '
-            "letter or digit"
-        )
 
 
 class RowWriter:

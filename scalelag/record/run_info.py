@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from scalelag.plan.stages import Arrivals, LoadPlan
-from scalelag.plan.trace import TraceInfo
+from scalelag.plan.trace_info import TraceInfo
 from scalelag.record.rows import DeploymentKey
 
 
@@ -91,7 +91,7 @@ class ProbeInfo(msgspec.Struct, frozen=True):
     watched_s: float | None = None
 
 
-class EarlierTry(msgspec.Struct, frozen=True):
+class EarlierAttempt(msgspec.Struct, frozen=True):
     """A run before this one that failed through the target, and was repeated (`--retries`).
 
     `path` is its run directory; None where it failed before there was one.
@@ -124,12 +124,12 @@ class LoadWorkerInfo(msgspec.Struct, frozen=True):
     lost_arrivals: int | None = None
 
 
-class RunInfo(msgspec.Struct, frozen=True):
+class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"}):
     """Everything about a run that is not a row.
 
     `zero_s` is the plan's start in Unix seconds, as are `load_ended_s` and `watched_until_s`, which are
     None while unknown. `planned_requests` is None for closed-loop plans. `warnings`, and `findings` on
-    the configuration, were known before the load began. `tries` are the earlier attempts of this run.
+    the configuration, were known before the load began. `earlier_attempts` failed through the target.
     `trace` describes the file of the plan if it was a trace. `load_workers` are the load processes.
     """
 
@@ -152,7 +152,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     load_ended_s: float | None = None
     watched_until_s: float | None = None
     warnings: tuple[str, ...] = ()
-    tries: tuple[EarlierTry, ...] = ()
+    earlier_attempts: tuple[EarlierAttempt, ...] = ()
     findings: tuple[LintFinding, ...] = ()
     trace: TraceInfo | None = None
     load_workers: tuple[LoadWorkerInfo, ...] = ()

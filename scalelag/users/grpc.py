@@ -1,5 +1,6 @@
 """Users that speak gRPC to a Serve application."""
 
+import os
 import socket
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from locust.env import Environment
 from scalelag.cluster.preflight import Patience
 from scalelag.errors import TargetError, UsageError
 from scalelag.options.request_spec import RequestSpec
-from scalelag.options.run_options import RunOptions
+from scalelag.options.run_options import LoadOptions
 from scalelag.plugin.worker.request_errors import WrongAnswerError
 from scalelag.users.engine.grpc_channels import (
     CHANNEL_OPTIONS,
@@ -75,7 +76,7 @@ class GrpcPlanUser(PlanUser):
         return grpc.insecure_channel(address, CHANNEL_OPTIONS)
 
     @classmethod
-    def check(cls, options: RunOptions, host: str) -> None:
+    def check(cls, options: LoadOptions, host: str) -> None:
         """Raise UsageError or TargetError if no calls can be made with these options."""
         metadata_of(options.request)
         address = grpc_address(options, host)
@@ -146,16 +147,16 @@ class GrpcMethodUser(GrpcPlanUser):
         self._method = _method(
             type(self), self.assignment.run, *_method_arguments(self.options, self.host)
         )
-        self._is_json = bool(self.options.raw["json_body"])
+        self._is_json = self.spec.is_json
         is_fixed = not self.spec.rows and not self.spec.models
         self._fixed = self._next_message()[0] if is_fixed else None
 
     @classmethod
-    def check(cls, options: RunOptions, host: str) -> None:
+    def check(cls, options: LoadOptions, host: str) -> None:
         """Raise UsageError or TargetError if these calls cannot be made."""
         super().check(options, host)
         method = find_method(cls, *_method_arguments(options, host))
-        if options.raw["json_body"]:
+        if options.request.is_json:
             payloads = options.request.payloads()
             for number in range(max(1, len(options.request.rows))):
                 method.message(payloads.of(number).body or b"")
@@ -220,11 +221,11 @@ def find_method(
         ) from error
 
 
-def _method_arguments(options: RunOptions, host: str | None) -> tuple[str, str, str | None]:
+def _method_arguments(options: LoadOptions, host: str | None) -> tuple[str, str, str | None]:
     return grpc_address(options, host or ""), options.grpc_method, options.grpc_module
 
 
-def grpc_address(options: RunOptions, host: str) -> str:
+def grpc_address(options: LoadOptions, host: str) -> str:
     """HOST:PORT of Serve's gRPC proxy: `--grpc-host`, or else port 9000 of the URL `host`."""
     if options.grpc_host is not None:
         return options.grpc_host
@@ -235,7 +236,7 @@ def grpc_address(options: RunOptions, host: str) -> str:
 def metadata_of(spec: RequestSpec) -> Metadata:
     """Convert the headers of the options to gRPC metadata. Raises UsageError if it is not allowed."""
     metadata: list[tuple[str, str | bytes]] = []
-    for name, value in spec.headers_with_secrets().items():
+    for name, value in spec.headers_with_secrets(os.environ).items():
         key = name.lower()
         # gRPC has a content type of its own; --json-body added one for HTTP.
         if key == "content-type":

@@ -1,5 +1,6 @@
 """Users that speak HTTP to a Serve application."""
 
+import os
 import time
 from typing import Any
 
@@ -27,7 +28,7 @@ class HttpPlanUser(PlanUser):
         super().__init__(environment)
         self.server = Server(self.host or "")
         self.connections = Connections(self.server)
-        self._headers = self.spec.headers_with_secrets()
+        self._headers = self.spec.headers_with_secrets(os.environ)
         # Making a request costs a tenth of sending it: one that is always the same is made once.
         is_fixed = not self.spec.rows and not self.spec.models
         self._fixed = self.next_request() if is_fixed else None

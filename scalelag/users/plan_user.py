@@ -11,7 +11,7 @@ from locust.env import Environment
 
 from scalelag.options.request_spec import RequestSpec
 from scalelag.options.request_templates import Payload
-from scalelag.options.run_options import RunOptions
+from scalelag.options.run_options import LoadOptions
 from scalelag.plugin.attach import lifecycle_of
 from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
 from scalelag.plugin.worker.worker import Assignment, LoadWorker
@@ -43,14 +43,14 @@ class PlanUser(User):
     def __init__(self, environment: Environment) -> None:
         self.worker: LoadWorker = lifecycle_of(environment).worker
         self.assignment: Assignment
-        self.options: RunOptions
+        self.options: LoadOptions
         self.assignment, self.options = self.worker.begin()
         self.spec: RequestSpec = self.options.request
         self._payloads = self.spec.payloads()
         super().__init__(environment)
 
     @classmethod
-    def check(cls, options: RunOptions, host: str) -> None:
+    def check(cls, options: LoadOptions, host: str) -> None:
         """Raise UsageError or TargetError if requests of these options cannot be sent to `host`.
 
         Called before the load starts, in the master.
@@ -107,9 +107,8 @@ class PlanUser(User):
 
     def _due_times(self) -> Iterator[float]:
         """Due times of this process's arrivals, in Unix seconds."""
-        mine = self.assignment
-        for block in mine.handed.schedule.blocks():
-            due_s = block + mine.zero_s
+        for block in self.options.schedule.blocks():
+            due_s = block + self.assignment.zero_s
             # In small pieces: turning 65,536 numbers into Python floats takes milliseconds.
             for at in range(0, due_s.size, _SLICE):
                 yield from due_s[at : at + _SLICE].tolist()

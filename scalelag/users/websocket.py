@@ -1,5 +1,6 @@
 """Users that speak WebSocket to a Serve application."""
 
+import os
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ class WebSocketPlanUser(PlanUser):
         # Content headers describe an HTTP body, which a handshake does not have.
         self._headers = authorization(parts) | {
             name: value
-            for name, value in self.spec.headers_with_secrets().items()
+            for name, value in self.spec.headers_with_secrets(os.environ).items()
             if not name.lower().startswith("content-")
         }
 

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from reports.analysis.comparing.compare import compare as compare_runs
+from reports.model.formats import ComparisonFormat
 from reports.model.intervals import Span
 from reports.model.report import Report
 from reports.render.json_report import render_json
@@ -19,8 +20,7 @@ from reports.render.terminal.comparison import (
     render_json_comparison,
     render_markdown_comparison,
 )
-from scalelag.cli.compare import ComparisonFormat, compare
-from scalelag.cli.runs import runs, trend
+from scalelag.cli.signatures import compare, runs, trend
 from tests.golden.expected_files import EXPECTED, checked, steady
 from tests.support.stored_runs import RUNS, STORED, analysed
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scalelag.cli.doctor import doctor
+from scalelag.cli.signatures import doctor
 from tests.support.servers.http_echo import running_echo
 from tests.support.standin.process import ROOT, running_standin
 from tests.support.standin.scenarios import steady_replica

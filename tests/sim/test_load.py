@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reports.model.formats import HTML_FILE
 from scalelag.record.requests_reader import read_requests
 from scalelag.record.run_dir import (
-    HTML_FILE,
     REPORT_FILE,
     REQUESTS_FILE,
     RUN_FILE,

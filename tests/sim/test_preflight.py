@@ -11,14 +11,13 @@ import pytest
 from probes.dashboard import APPLICATIONS_PATH, Dashboard, DashboardError
 from probes.serve_state import parse_payload
 from scalelag.cluster.preflight import (
-    HopelessError,
     Patience,
     check_endpoint,
     ray_version,
     ready_payload,
-    without_credentials,
 )
 from scalelag.cluster.room import measure_room
+from scalelag.cluster.urls import without_credentials
 from scalelag.errors import EXIT_TARGET, TargetError, UsageError
 from tests.support.standin.process import running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
@@ -175,7 +174,7 @@ def test_a_missing_or_wrong_token_is_said_at_once(dashboard, token, status, said
 
 
 def test_another_web_server_is_no_ray_dashboard(dashboard):
-    with web_server() as url, pytest.raises(HopelessError) as caught:
+    with web_server() as url, pytest.raises(TargetError) as caught:
         ray_version(dashboard(url))
 
     assert url in str(caught.value)
@@ -256,7 +255,7 @@ def test_a_failed_deployment_is_said_at_once_and_with_its_reason(dashboard):
 
     with (
         running_standin(failing(message)) as standin,
-        pytest.raises(HopelessError) as caught,
+        pytest.raises(TargetError) as caught,
     ):
         looks.ready(dashboard(standin.url))
 
@@ -270,7 +269,7 @@ def test_of_a_long_traceback_the_end_is_shown(dashboard):
 
     with (
         running_standin(failing(message)) as standin,
-        pytest.raises(HopelessError) as caught,
+        pytest.raises(TargetError) as caught,
     ):
         ready_payload(dashboard(standin.url), [])
 
@@ -285,7 +284,7 @@ def test_an_unknown_deployment_is_answered_with_those_that_exist(dashboard):
 
     with (
         running_standin(Script(applications={"default": deployments})) as standin,
-        pytest.raises(HopelessError) as caught,
+        pytest.raises(TargetError) as caught,
     ):
         looks.ready(dashboard(standin.url), ["default/Modle"])
 
@@ -301,7 +300,7 @@ def test_an_unknown_application_is_answered_with_those_that_exist(dashboard, wan
 
     with (
         running_standin(one_deployment(steady_replica())) as standin,
-        pytest.raises(HopelessError) as caught,
+        pytest.raises(TargetError) as caught,
     ):
         looks.ready(dashboard(standin.url), wanted, apps)
 
@@ -314,7 +313,7 @@ def test_an_unknown_application_is_answered_with_those_that_exist(dashboard, wan
 def test_a_deployment_without_its_application_is_answered_with_those_that_exist(dashboard):
     with (
         running_standin(one_deployment(steady_replica())) as standin,
-        pytest.raises(HopelessError) as caught,
+        pytest.raises(TargetError) as caught,
     ):
         ready_payload(dashboard(standin.url), ["Model"])
 

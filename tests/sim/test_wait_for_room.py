@@ -8,7 +8,7 @@ import pytest
 from probes.dashboard import Dashboard
 from scalelag.cluster.preflight import Patience
 from scalelag.cluster.room import await_room
-from scalelag.errors import EXIT_TARGET, TargetError
+from scalelag.errors import EXIT_TARGET, RetryAdvice, TargetError
 from tests.support.standin.process import running_standin
 from tests.support.standin.script import DeploymentScript, Fault, ReplicaScript, Script
 
@@ -107,7 +107,7 @@ def test_room_that_does_not_come_is_an_error_with_its_numbers(dashboard):
     assert "(waited 3 s)" in text
     assert "--wait-for-room" in text
     assert caught.value.exit_code == EXIT_TARGET
-    assert not caught.value.lasting
+    assert caught.value.retry is RetryAdvice.WAIT
     assert steps.slept_s == 3.0
     assert len(steps.said) == 1
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalelag.plan import stages as plan_module
+from scalelag.plan import arrivals as plan_module
+from scalelag.plan.arrivals import arrival_blocks
 from scalelag.plan.schedule import Schedule
-from scalelag.plan.stages import Arrivals, arrival_blocks, parse_plan
+from scalelag.plan.stages import Arrivals, parse_plan
 
 
 def due(text: str, arrivals: Arrivals = "constant", seed: int = 0) -> np.ndarray:

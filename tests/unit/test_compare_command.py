@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scalelag.cli.compare import ComparisonFormat, compare
+from reports.model.formats import ComparisonFormat
+from scalelag.cli.signatures import compare
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 KEY = "default/Sleeper"

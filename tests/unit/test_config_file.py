@@ -69,8 +69,8 @@ def test_a_projects_file_holds_them_in_a_table_of_its_own(tmp_path: Path):
         ("steps = true", "steps takes one value"),
         ("steps = []", "steps takes one value"),
         ("steps = 2026-11-25", "steps takes one value"),
-        ('observer-budget = "1%"\nobserver_budget = "2%"', "stands there twice"),
-        ("steps =", "is no TOML"),
+        ('observer-budget = "1%"\nobserver_budget = "2%"', "is given twice"),
+        ("steps =", "is not TOML"),
     ],
 )
 def test_what_makes_no_sense_is_named_with_its_file(tmp_path: Path, text: str, said: str):
@@ -85,7 +85,7 @@ def test_what_makes_no_sense_is_named_with_its_file(tmp_path: Path, text: str, s
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "has no [tool.scalelag]"), ("[tool]\nscalelag = 3\n", "tool.scalelag is a table")],
+    [("", "has no [tool.scalelag]"), ("[tool]\nscalelag = 3\n", "tool.scalelag must be a table")],
 )
 def test_a_projects_file_without_a_table_is_refused_by_name(tmp_path: Path, text: str, said: str):
     path = written(tmp_path, text, "pyproject.toml")

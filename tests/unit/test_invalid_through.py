@@ -5,7 +5,7 @@ import pytest
 
 from reports.analysis.validity import Problem, invalid_through
 from scalelag.record.rows import NO_ANSWER_IN_TIME, Gap
-from scalelag.record.run_info import EarlierTry, RunInfo
+from scalelag.record.run_info import EarlierAttempt, RunInfo
 from tests.unit.test_summary import ZERO_S, info, recorded, report_of, requests, watch
 
 
@@ -124,11 +124,11 @@ def test_only_where_every_problem_is_the_targets_the_run_is(through, expected):
 
 def test_earlier_tries_are_warned_of_with_their_record():
     tries = (
-        EarlierTry(ZERO_S - 100, "the embedded cluster did not start"),
-        EarlierTry(ZERO_S - 60, "the probe saw nothing", "runs/one"),
+        EarlierAttempt(ZERO_S - 100, "the embedded cluster did not start"),
+        EarlierAttempt(ZERO_S - 60, "the probe saw nothing", "runs/one"),
     )
 
-    first, second = report_of(recorded(info(tries=tries))).warnings
+    first, second = report_of(recorded(info(earlier_attempts=tries))).warnings
 
     assert "try 1" in first
     assert "the embedded cluster did not start" in first
@@ -141,4 +141,4 @@ def test_a_record_without_tries_is_read_as_one_that_had_none():
     old = msgspec.to_builtins(info())
     del old["tries"]
 
-    assert msgspec.convert(old, RunInfo).tries == ()
+    assert msgspec.convert(old, RunInfo).earlier_attempts == ()

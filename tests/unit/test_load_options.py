@@ -5,7 +5,7 @@ import pytest
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import DEFAULT_STEPS, OPTIONS
-from scalelag.options.run_options import Handed, RunOptions, run_options
+from scalelag.options.run_options import LoadOptions, RunOptions, run_options
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import parse_plan
 
@@ -17,9 +17,9 @@ def trace(tmp_path) -> str:
     return str(path)
 
 
-def asked(schedule: Schedule | None = None, **given: object) -> RunOptions:
+def asked(**given: object) -> RunOptions:
     """Our options if only these are given."""
-    return run_options({option.dest: option.default for option in OPTIONS} | given, schedule)
+    return run_options({option.dest: option.default for option in OPTIONS} | given)
 
 
 def refusal(**given: object) -> str:
@@ -88,14 +88,29 @@ def test_the_options_of_a_trace_reach_its_reader(trace):
     assert asked(trace=trace, repeat=2).schedule.count() == 6
 
 
-def test_a_process_that_is_led_needs_no_trace(tmp_path):
-    given = Schedule(parse_plan("10rps:2s")).share(1, 2)
+def test_a_worker_gets_its_share_typed_and_needs_none_of_the_files(tmp_path):
+    body, rows = tmp_path / "body", tmp_path / "rows.jsonl"
+    body.write_bytes(b"{{ row | tojson }}")
+    rows.write_text('{"id": 1, "tags": ["a"]}\n')
+    options = asked(steps="10rps:2s", body_file=str(body), data=str(rows), models="a,b")
+    share = options.schedule.share(1, 2)
 
-    handed = Handed(given, {"body_file": b"there"})
+    wire = msgspec.to_builtins(options.for_share(share), builtin_types=(bytes,))
+    received = msgspec.convert(wire, LoadOptions)
 
-    options = asked(
-        handed, trace=str(tmp_path / "on-another-machine.csv"), body_file=str(tmp_path / "neither")
-    )
+    assert received == options.for_share(share)
+    assert type(received) is LoadOptions
+    assert received.schedule == share
+    assert received.request.payloads().of(0).body == b'{"id": 1, "tags": ["a"]}'
 
-    assert options.schedule == given
-    assert options.request.body == b"there"
+
+def test_values_are_typed_and_the_record_has_them_as_they_were_given():
+    options = asked(observer_budget="5%", slo="p95<200ms", method="post", gate=["probe.gaps <= 1"])
+
+    assert options.observer_budget_ratio == 0.05
+    assert options.slo is not None
+    assert (options.slo.quantile, options.slo.limit_s) == (0.95, 0.2)
+    assert options.request.method == "POST"
+    assert [gate.limit for gate in options.gates] == [1.0]
+    assert options.raw["observer_budget"] == "5%"
+    assert options.raw["gate"] == ["probe.gaps <= 1"]

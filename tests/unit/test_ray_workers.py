@@ -11,7 +11,7 @@ from scalelag.cluster.preflight import Patience
 from scalelag.cluster.ray_job.driver_main import in_turns, what_lacks
 from scalelag.cluster.ray_job.reach import Address
 from scalelag.cluster.ray_job.submit import RayWorkers
-from scalelag.errors import TargetError
+from scalelag.errors import RetryAdvice, TargetError
 
 MASTER = Address("10.0.0.7", 5557, "0.0.0.0")
 
@@ -182,7 +182,7 @@ def test_workers_that_ended_before_the_run_began_are_an_error_with_their_last_li
     assert "--master-host" in text
     assert text.endswith("line 19\nnode 10.0.0.9 has no locust")
     assert "line 5\n" not in text
-    assert raised.value.lasting
+    assert raised.value.retry is RetryAdvice.NEVER
 
 
 def test_without_a_log_there_is_what_ray_says_of_the_job():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scalelag.cli.report import Format, report
+from reports.model.formats import Format
+from scalelag.cli.signatures import report
 from scalelag.errors import RecordError, UsageError
 from scalelag.options.run_options import run_options
 

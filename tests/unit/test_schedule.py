@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from scalelag.errors import UsageError
 from scalelag.plan import trace_plan
+from scalelag.plan.arrivals import arrival_blocks
 from scalelag.plan.schedule import DueTimes, RateTable, Schedule
-from scalelag.plan.stages import LoadPlan, Stage, arrival_blocks, parse_plan
-from scalelag.plan.trace import Trace, TraceInfo
+from scalelag.plan.stages import LoadPlan, Stage, parse_plan
+from scalelag.plan.trace import Trace
+from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_plan import trace_schedule
 
 PLAN = parse_plan("40rps:3s,10..90rps:4s,0rps:1s,64rps:1s")

@@ -13,7 +13,8 @@ from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gate
 from reports.model.report import Report
 from scalelag.errors import UsageError
-from scalelag.plan.stages import arrival_blocks, parse_plan
+from scalelag.plan.arrivals import arrival_blocks
+from scalelag.plan.stages import parse_plan
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.evidence_rows import CLUSTER_STATUS, LogEvent, LogKind, NoLog
 from scalelag.record.requests_file import RequestColumns

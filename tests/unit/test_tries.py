@@ -4,28 +4,28 @@ import msgspec
 import pytest
 
 from scalelag.cli.run import retries as module
-from scalelag.cli.run.retries import Judged, Retries, TryEnd, fault_of, read_judged
-from scalelag.errors import InterruptedRunError, ScalelagError, TargetError, UsageError
+from scalelag.cli.run.retries import AttemptResult, Retries, Validity, fault_of, read_validity
+from scalelag.errors import InterruptedRunError, RetryAdvice, ScalelagError, TargetError, UsageError
 from scalelag.plugin.parent import (
     OUTCOME_VARIABLE,
     Outcome,
-    earlier_tries,
+    attempts_for_environment,
+    earlier_attempts,
     fit_for_record,
     note_outcome,
     read_outcome,
-    tries_for_environment,
 )
-from scalelag.record.run_info import EarlierTry
+from scalelag.record.run_info import EarlierAttempt
 
 REFUSED = Outcome(refusal="No room: CPU: 1 short")
-LOST = Judged("target", ("the probe saw nothing for 9 of 10 s",))
+LOST = Validity("target", ("the probe saw nothing for 9 of 10 s",))
 
 
 # The decision
 
 
 def test_a_target_that_was_not_ready_is_tried_again():
-    assert fault_of(3, REFUSED, Judged()) == "No room: CPU: 1 short"
+    assert fault_of(3, REFUSED, Validity()) == "No room: CPU: 1 short"
 
 
 def test_a_target_that_was_lost_is_tried_again():
@@ -35,17 +35,19 @@ def test_a_target_that_was_lost_is_tried_again():
 @pytest.mark.parametrize(
     ("code", "outcome", "judged"),
     [
-        pytest.param(0, Outcome("runs/one"), Judged(), id="passed"),
-        pytest.param(4, Outcome("runs/one"), Judged(), id="a gate failed"),
+        pytest.param(0, Outcome("runs/one"), Validity(), id="passed"),
+        pytest.param(4, Outcome("runs/one"), Validity(), id="a gate failed"),
         pytest.param(4, Outcome("runs/one"), LOST, id="a gate failed, whatever else"),
-        pytest.param(5, Outcome("runs/one"), Judged(), id="inconclusive, strict"),
-        pytest.param(5, Outcome("runs/one"), Judged("load", ("too slow",)), id="load too slow"),
-        pytest.param(5, Outcome("runs/one"), Judged(None, ("slow answers",)), id="not known"),
+        pytest.param(5, Outcome("runs/one"), Validity(), id="inconclusive, strict"),
+        pytest.param(5, Outcome("runs/one"), Validity("load", ("too slow",)), id="load too slow"),
+        pytest.param(5, Outcome("runs/one"), Validity(None, ("slow answers",)), id="not known"),
         pytest.param(130, Outcome("runs/one"), LOST, id="interrupted"),
-        pytest.param(1, Outcome(refusal="disk full"), Judged(), id="the tool failed"),
-        pytest.param(2, Outcome(refusal="bad plan"), Judged(), id="usage"),
-        pytest.param(3, Outcome(refusal="no such app", lasting=True), Judged(), id="lasting"),
-        pytest.param(3, Outcome(), Judged(), id="ended before it could say why"),
+        pytest.param(1, Outcome(refusal="disk full"), Validity(), id="the tool failed"),
+        pytest.param(2, Outcome(refusal="bad plan"), Validity(), id="usage"),
+        pytest.param(
+            3, Outcome(refusal="no such app", retry=RetryAdvice.NEVER), Validity(), id="never"
+        ),
+        pytest.param(3, Outcome(), Validity(), id="ended before it could say why"),
         pytest.param(-9, Outcome("runs/one"), LOST, id="the load process was killed"),
     ],
 )
@@ -59,9 +61,9 @@ def test_everything_else_is_not(code, outcome, judged):
 class Tries:
     """Attempts that end as listed, an error being raised; a clock that only sleep moves."""
 
-    def __init__(self, monkeypatch, *ends: TryEnd | Exception) -> None:
+    def __init__(self, monkeypatch, *ends: AttemptResult | Exception) -> None:
         self._ends = list(ends)
-        self.before: list[tuple[EarlierTry, ...]] = []
+        self.before: list[tuple[EarlierAttempt, ...]] = []
         self.slept: list[float] = []
         self.said: list[str] = []
         monkeypatch.setattr(module, "say", self.said.append)
@@ -72,7 +74,7 @@ class Tries:
     def _now(self) -> float:
         return 1000.0 + sum(self.slept)
 
-    def _attempt(self, tries) -> TryEnd:
+    def _attempt(self, tries) -> AttemptResult:
         self.before.append(tries)
         end = self._ends.pop(0)
         if isinstance(end, Exception):
@@ -80,7 +82,7 @@ class Tries:
         return end
 
 
-LOST_RUN = TryEnd(5, "runs/one", "lost")
+LOST_RUN = AttemptResult(5, "runs/one", "lost")
 
 
 def test_without_retries_a_run_is_made_once(monkeypatch):
@@ -91,22 +93,22 @@ def test_without_retries_a_run_is_made_once(monkeypatch):
 
 
 def test_a_run_that_failed_through_the_target_is_made_again_and_keeps_its_record(monkeypatch):
-    tries = Tries(monkeypatch, LOST_RUN, TryEnd(0, "runs/two"))
+    tries = Tries(monkeypatch, LOST_RUN, AttemptResult(0, "runs/two"))
 
     assert tries.run(2) == 0
-    assert tries.before == [(), (EarlierTry(1000.0, "lost", "runs/one"),)]
+    assert tries.before == [(), (EarlierAttempt(1000.0, "lost", "runs/one"),)]
     assert tries.said == [
-        "try 1 of 3 failed through the target: lost; next in 10 s; its record: runs/one"
+        "attempt 1 of 3 failed through the target: lost; next in 10 s; its record: runs/one"
     ]
 
 
 def test_a_target_that_was_not_there_is_waited_for_and_the_try_has_no_record(monkeypatch):
-    tries = Tries(monkeypatch, TargetError("it did not start"), TryEnd(4, "runs/two"))
+    tries = Tries(monkeypatch, TargetError("it did not start"), AttemptResult(4, "runs/two"))
 
     assert tries.run(1) == 4
-    assert tries.before[1] == (EarlierTry(1000.0, "it did not start"),)
+    assert tries.before[1] == (EarlierAttempt(1000.0, "it did not start"),)
     assert tries.said == [
-        "try 1 of 2 failed through the target: it did not start; next in 10 s",
+        "attempt 1 of 2 failed through the target: it did not start; next in 10 s",
     ]
 
 
@@ -125,7 +127,7 @@ def test_a_first_pause_over_the_limit_stays_as_asked_for(monkeypatch):
 
 
 def test_the_exit_code_is_that_of_the_last_try(monkeypatch):
-    assert Tries(monkeypatch, LOST_RUN, TryEnd(3, None, "no room")).run(1) == 3
+    assert Tries(monkeypatch, LOST_RUN, AttemptResult(3, None, "no room")).run(1) == 3
 
 
 def test_the_last_try_raises_what_it_raises(monkeypatch):
@@ -141,11 +143,11 @@ def test_the_last_try_raises_what_it_raises(monkeypatch):
         UsageError("a bad plan"),
         InterruptedRunError("interrupted"),
         ScalelagError("disk full"),
-        TargetError("a wrong token", lasting=True),
+        TargetError("a wrong token", retry=RetryAdvice.NEVER),
     ],
 )
 def test_other_errors_end_it_at_once(monkeypatch, error):
-    tries = Tries(monkeypatch, error, TryEnd(0))
+    tries = Tries(monkeypatch, error, AttemptResult(0))
 
     with pytest.raises(type(error)):
         tries.run(3)
@@ -154,7 +156,7 @@ def test_other_errors_end_it_at_once(monkeypatch, error):
 
 def test_a_measurement_ends_it_whatever_it_is(monkeypatch):
     for code in (0, 1, 2, 4, 5, 130):
-        tries = Tries(monkeypatch, TryEnd(code, "runs/one"), TryEnd(0))
+        tries = Tries(monkeypatch, AttemptResult(code, "runs/one"), AttemptResult(0))
 
         assert tries.run(3) == code
         assert len(tries.before) == 1
@@ -163,17 +165,17 @@ def test_a_measurement_ends_it_whatever_it_is(monkeypatch):
 # What the processes tell each other
 
 
-def test_earlier_tries_go_through_the_environment():
-    tries = (EarlierTry(1.5, "lost", "runs/one"), EarlierTry(2.5, "no room"))
+def test_earlier_attempts_go_through_the_environment():
+    tries = (EarlierAttempt(1.5, "lost", "runs/one"), EarlierAttempt(2.5, "no room"))
 
-    assert earlier_tries(tries_for_environment(tries)) == tries
-    assert earlier_tries({}) == ()
-    assert tries_for_environment(()) == {}
+    assert earlier_attempts(attempts_for_environment(tries)) == tries
+    assert earlier_attempts({}) == ()
+    assert attempts_for_environment(()) == {}
 
 
 def test_the_outcome_goes_through_a_file(tmp_path):
     path = tmp_path / "outcome.json"
-    outcome = Outcome("runs/one", "no room", lasting=True)
+    outcome = Outcome("runs/one", "no room", retry=RetryAdvice.NEVER)
 
     note_outcome(outcome, {OUTCOME_VARIABLE: str(path)})
 
@@ -193,8 +195,8 @@ def test_validity_is_read_from_the_report_of_the_run(tmp_path):
     report = {"verdict": "invalid", "invalid_through": "target", "reasons": ["gone"], "new": 1}
     (tmp_path / "report.json").write_bytes(msgspec.json.encode(report))
 
-    assert read_judged(str(tmp_path)) == Judged("target", ("gone",))
-    assert read_judged(str(tmp_path / "none")) == read_judged(None) == Judged()
+    assert read_validity(str(tmp_path)) == Validity("target", ("gone",))
+    assert read_validity(str(tmp_path / "none")) == read_validity(None) == Validity()
 
 
 def test_credentials_of_urls_are_not_recorded():

@@ -1,37 +1,23 @@
 """Differences between runs that make them incomparable: plans, configurations."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from scalelag.record.run_info import RunInfo
 
-# What says where a run went, how it was watched, judged and kept, and not what was done.
-_NO_MATTER = frozenset(
-    {
-        "dashboard",
-        "dashboard_ca",
-        "drain",
-        "gate",
-        "grpc_host",
-        "insecure",
-        "name",
-        "out",
-        "report",
-        "strict",
-        "wait",
-        "wait_for_room",
-    }
-)
 
+def run_differences(infos: Sequence[RunInfo], comparable: AbstractSet[str]) -> tuple[str, ...]:
+    """Return the differences of the others from the first run, each once.
 
-def run_differences(infos: Sequence[RunInfo]) -> tuple[str, ...]:
-    """In what the others differ from the first run, each said once."""
+    Options whose names are in `comparable` may differ.
+    """
     first = infos[0]
-    found = [line for info in infos[1:] for line in _differences(first, info)]
+    found = [line for info in infos[1:] for line in _differences(first, info, comparable)]
     return tuple(dict.fromkeys(found))
 
 
-def _differences(one: RunInfo, other: RunInfo) -> Iterator[str]:
+def _differences(one: RunInfo, other: RunInfo, comparable: AbstractSet[str]) -> Iterator[str]:
     yield from _line("plan", one.plan.text, other.plan.text)
     yield from _line("repeat", one.plan.repeat, other.plan.repeat)
     yield from _line("arrivals", one.arrivals, other.arrivals)
@@ -43,7 +29,7 @@ def _differences(one: RunInfo, other: RunInfo) -> Iterator[str]:
         sides = [info.target.deployments.get(key) for info in (one, other)]
         configs = [(side.autoscaling or {}) if side else {} for side in sides]
         yield from _settings(f"{key}: ", configs[0], configs[1])
-    left_out = _NO_MATTER | {"steps", "repeat", "arrivals"}
+    left_out = comparable | {"steps", "repeat", "arrivals"}
     options = [
         {name: value for name, value in info.options.items() if name not in left_out}
         for info in (one, other)

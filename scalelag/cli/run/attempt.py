@@ -1,10 +1,11 @@
-"""One try of a run: the target up, the load process, the target down."""
+"""One attempt at a run: the target up, the load process, the target down."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
@@ -12,118 +13,104 @@ from reports.analysis.gates import parse_gate
 from reports.render.terminal.report import render_terminal
 from scalelag.cli.run.load_process import LoadProcess, option_arguments
 from scalelag.cli.run.ray_load import Placement, placed
-from scalelag.cli.run.retries import TryEnd, fault_of, read_judged
+from scalelag.cli.run.retries import AttemptResult, fault_of, read_validity
 from scalelag.cli.run.targets import Endpoint, embedded, existing
 from scalelag.cluster.apps import AppConfig
 from scalelag.console import say
-from scalelag.errors import EXIT_INVALID, TargetError
+from scalelag.errors import EXIT_INVALID, RetryAdvice, TargetError
 from scalelag.options.run_options import RunOptions
 from scalelag.record.run_dir import load_run
-from scalelag.record.run_info import EarlierTry
+from scalelag.record.run_info import EarlierAttempt
 
 
-class Job:
-    """What `scalelag run` was asked to do; `attempt` does it once, and can be called again.
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as it was asked for. `run` makes it once, and can be called again.
 
-    Without `host` each target is a cluster of its own. `given` are those of the plugin's options
-    that were given, and `options` what comes of them.
+    `given` are the plugin's options on the command line, and `options` all of them, typed. Without
+    `host` every attempt starts a cluster. `left` are applications that could not be deleted.
     """
 
-    def __init__(
-        self,
-        given: Mapping[str, Any],
-        options: RunOptions,
-        apps: Sequence[AppConfig],
-        host: str | None,
-        *,
-        grpc_servicers: Sequence[str],
-        cpus: int,
-        wait_s: float,
-        locustfiles: Sequence[Path],
-        processes: int,
-        placement: Placement | None,
-        web: bool,
-    ) -> None:
-        self._given = given
-        self.options = options
-        self.apps = apps
-        self._host = host
-        self._grpc_servicers = grpc_servicers
-        self._cpus = cpus
-        self.wait_s = wait_s
-        self._locustfiles = locustfiles
-        self._processes = processes
-        self._placement = placement
-        self._web = web
-        self._left: list[str] = []
+    given: Mapping[str, Any]
+    options: RunOptions
+    apps: Sequence[AppConfig]
+    host: str | None
+    grpc_servicers: Sequence[str]
+    cpus: int
+    wait_s: float
+    locustfiles: Sequence[Path]
+    processes: int
+    placement: Placement | None
+    web: bool
+    left: list[str] = msgspec.field(default_factory=list[str])
 
-    def attempt(self, tries: Sequence[EarlierTry]) -> TryEnd:
-        """Run once, after `tries`. Raises TargetError where the target is not ready in time.
+    def run(self, earlier: Sequence[EarlierAttempt]) -> AttemptResult:
+        """Run once, after the `earlier` attempts. Raises TargetError if the target is not ready.
 
-        What goes wrong with the target after a measurement was made is raised as lasting: the
-        measurement stands, and is not made again.
+        A measurement that was made stands: a failure of the target after it is raised as one that
+        no other attempt helps against.
         """
-        end: TryEnd | None = None
+        result: AttemptResult | None = None
         try:
             with self.target() as endpoint:
-                end = self.load(endpoint, tries)
+                result = self.load(endpoint, earlier)
         except TargetError as error:
-            if end is None:
+            if result is None:
                 raise
-            if end.fault is None:
-                raise TargetError(str(error), lasting=True) from error
+            if result.fault is None:
+                raise TargetError(str(error), retry=RetryAdvice.NEVER) from error
             say(str(error))
-        if end.code < 0:
-            _report_killed(-end.code, end.path)
-            return TryEnd(EXIT_INVALID, end.path)
-        return end
+        if result.code < 0:
+            _report_killed(-result.code, result.path)
+            return AttemptResult(EXIT_INVALID, result.path)
+        return result
 
     def target(self) -> AbstractContextManager[Endpoint]:
-        """The target, until the block ends. Raises TargetError where it is not ready in time."""
-        if self._host is None:
-            return embedded(self.apps, self._cpus, self.wait_s, self._grpc_servicers)
+        """Return the target, which is there within the block. Raises TargetError if it is not ready."""
+        if self.host is None:
+            return embedded(self.apps, self.cpus, self.wait_s, self.grpc_servicers)
         return existing(
             self.apps,
-            Endpoint(self._host, self.options.dashboard),
+            Endpoint(self.host, self.options.dashboard),
             verify=self.options.verify,
             wait_s=self.wait_s,
-            left=self._left,
+            left=self.left,
         )
 
     def load(
         self,
         endpoint: Endpoint,
-        tries: Sequence[EarlierTry] = (),
+        earlier: Sequence[EarlierAttempt] = (),
         *,
         instead: Mapping[str, Any] | None = None,
         quiet: bool = False,
-    ) -> TryEnd:
+    ) -> AttemptResult:
         """Send the load to `endpoint` and have it reported; `quiet` prints no report.
 
-        `instead` are options in place of those that were given, None for one that is left out.
+        `instead` are options that replace those that were given; None leaves one out.
         """
-        given = {**self._given, **(instead or {}), "dashboard": endpoint.dashboard}
+        given = {**self.given, **(instead or {}), "dashboard": endpoint.dashboard}
         if endpoint.grpc_host is not None:
             given["grpc_host"] = endpoint.grpc_host
-        with placed(self._placement, endpoint, verify=self.options.verify) as elsewhere:
+        with placed(self.placement, endpoint, verify=self.options.verify) as remote:
             load = LoadProcess(
                 [*option_arguments(given), "--host", endpoint.host],
-                locustfiles=self._locustfiles,
-                processes=self._processes,
-                elsewhere=elsewhere,
-                web=self._web,
+                locustfiles=self.locustfiles,
+                processes=self.processes,
+                remote=remote,
+                web=self.web,
                 quiet=quiet,
                 token=endpoint.token,
-                tries=tries,
+                earlier=earlier,
             )
             code, outcome = load.run()
-            if elsewhere is not None and outcome.unstaffed:
-                say(elsewhere.workers.explain())
-        return TryEnd(code, outcome.path, fault_of(code, outcome, read_judged(outcome.path)))
+            if remote is not None and outcome.unstaffed:
+                say(remote.workers.explain())
+        fault = fault_of(code, outcome, read_validity(outcome.path))
+        return AttemptResult(code, outcome.path, fault)
 
 
 def _report_killed(signal_number: int, path: str | None) -> None:
-    """Report on what a load process that was killed has left."""
+    """Report on the record that a killed load process has left."""
     say(f"the load process was killed by signal {signal_number}")
     if path is not None:
         recorded = load_run(Path(path))

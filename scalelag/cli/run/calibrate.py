@@ -3,22 +3,21 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 
 from probes.dashboard import Dashboard, token_from_environment
 from reports.analysis.analyse import analyse
 from reports.analysis.calibration import calibration_of, hold_for, judge_stage, next_load
-from reports.analysis.load.slo import Slo, parse_slo
+from reports.analysis.load.slo import Slo
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.render.terminal.calibration import (
     load_words,
     print_calibration,
     render_json_calibration,
 )
-from scalelag.cli.run.attempt import Job
+from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.targets import Endpoint
 from scalelag.cluster.deploy import check_pinned, pin
 from scalelag.cluster.preflight import Patience, ready_payload
@@ -29,50 +28,41 @@ from scalelag.record.run_dir import create_run_dir, load_run, write_file
 
 CALIBRATION_FILE = "calibration.json"
 
-Calibrate = Annotated[
-    bool,
-    typer.Option("--calibrate", help="Find the rate that one replica serves within --slo."),
-]
-CalibrateHold = Annotated[
-    float,
-    typer.Option(
-        help="Seconds that each load of a calibration is held, at least.", min=1, max=3600
-    ),
-]
-
 _WARMUP_S = 2.0
 _JUDGED = frozenset({EXIT_PASSED, EXIT_GATE_FAILED, EXIT_INVALID})
 
 
-def run_calibration(job: Job, hold_s: float) -> int:
-    """Find the rate, print and record it. Returns 4 where there is none, 5 where it stays open.
+def run_calibration(attempt: Attempt, hold_s: float) -> int:
+    """Find the rate, print and record it. Returns 4 if there is none, 5 if it stays open.
 
-    Raises UsageError without a limit, TargetError where there is not one fixed replica.
+    Raises UsageError without a limit, TargetError if there is not one fixed replica.
     """
-    text = job.options.raw["slo"]
-    if text is None:
+    slo = attempt.options.slo
+    if slo is None:
         raise UsageError(
             "--calibrate finds the rate that one replica serves within a limit: "
             'give it with --slo, such as --slo "p95<200ms".'
         )
-    with job.target() as endpoint:
-        deployments = _one_replica(job, endpoint)
-        folder = create_run_dir(job.options.out, f"{job.options.name}-calibration", time.time())
-        search = _Search(job, endpoint, deployments, parse_slo(text), hold_s, folder)
+    with attempt.target() as endpoint:
+        deployments = _one_replica(attempt, endpoint)
+        folder = create_run_dir(
+            attempt.options.out, f"{attempt.options.name}-calibration", time.time()
+        )
+        search = _Search(attempt, endpoint, deployments, slo, hold_s, folder)
         code = search.run()
     print_calibration(Console(), search.found, str(folder))
     return _exit_code(search.found) if code is None else code
 
 
-def _one_replica(job: Job, endpoint: Endpoint) -> list[str]:
-    """Deployments with one fixed replica each: ours are made so, others' have to be."""
+def _one_replica(attempt: Attempt, endpoint: Endpoint) -> list[str]:
+    """Return the deployments with one fixed replica each: ours are pinned, others' must be."""
     token = endpoint.token or token_from_environment()
-    dashboard = Dashboard(endpoint.dashboard, time.time, token, job.options.verify)
-    wanted = job.options.deployments
-    patience = Patience(job.wait_s, time.monotonic, time.sleep)
+    dashboard = Dashboard(endpoint.dashboard, time.time, token, attempt.options.verify)
+    wanted = attempt.options.deployments
+    patience = Patience(attempt.wait_s, time.monotonic, time.sleep)
     try:
-        if job.apps:
-            names = [str(app.get("name", "default")) for app in job.apps]
+        if attempt.apps:
+            names = [str(app.get("name", "default")) for app in attempt.apps]
             return pin(dashboard, names, wanted, patience)
         payload = patience.retry(lambda: ready_payload(dashboard, wanted))
         return check_pinned(payload, wanted)
@@ -81,11 +71,11 @@ def _one_replica(job: Job, endpoint: Endpoint) -> list[str]:
 
 
 class _Search:
-    """One load after the other on one target. `found` is what has come of it so far."""
+    """A series of loads on one target. `found` is the result so far."""
 
     def __init__(
         self,
-        job: Job,
+        attempt: Attempt,
         endpoint: Endpoint,
         deployments: Sequence[str],
         slo: Slo,
@@ -93,7 +83,7 @@ class _Search:
         folder: Path,
     ) -> None:
         self.found = calibration_of(slo, deployments, ())
-        self._job = job
+        self._attempt = attempt
         self._endpoint = endpoint
         self._slo = slo
         self._least_hold_s = least_hold_s
@@ -104,7 +94,9 @@ class _Search:
         while (load := next_load(self.found.stages)) is not None:
             hold_s = hold_for(load, self._slo, self._least_hold_s)
             say(f"stage {len(self.found.stages) + 1}: {load_words(load)} for {hold_s:g} s")
-            end = self._job.load(self._endpoint, instead=self._options(load, hold_s), quiet=True)
+            end = self._attempt.load(
+                self._endpoint, instead=self._options(load, hold_s), quiet=True
+            )
             if end.path is None or end.code not in _JUDGED:
                 return end.code if end.code > 0 else EXIT_INVALID
             stage = self._judged(load, hold_s, Path(end.path))
@@ -135,7 +127,7 @@ class _Search:
 
     @property
     def _warmup_s(self) -> float:
-        return self._job.options.raw["warmup"] or _WARMUP_S
+        return self._attempt.options.warmup_s or _WARMUP_S
 
     def _judged(self, load: StageLoad, hold_s: float, path: Path) -> CalibrationStage:
         run = load_run(path)

@@ -1,24 +1,22 @@
 """`scalelag run`: everything at once, from the cluster to the verdict."""
 
-import inspect
+import os
 import signal
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from scalelag.cli.run.attempt import Job
-from scalelag.cli.run.calibrate import Calibrate, CalibrateHold, run_calibration
-from scalelag.cli.run.config_file import Config
-from scalelag.cli.run.load_process import Locustfiles, Processes, Web, find_locustfiles
-from scalelag.cli.run.ray_load import MasterHost, WorkersOnRay, WorkersRuntimeEnv, placement_of
-from scalelag.cli.run.retries import Retries, RetryCount, RetryWait, RunCount
-from scalelag.cli.run.targets import DEPLOY_WAIT_S, App, AppArguments, Cpus, Host
+from scalelag.cli.run.attempt import Attempt
+from scalelag.cli.run.calibrate import run_calibration
+from scalelag.cli.run.load_process import find_locustfiles
+from scalelag.cli.run.ray_load import placement_of
+from scalelag.cli.run.retries import Retries
+from scalelag.cli.run.signature import RunArguments
+from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app
-from scalelag.cluster.preflight import check_url
+from scalelag.cluster.urls import check_url
 from scalelag.console import say
 from scalelag.errors import (
     EXIT_GATE_FAILED,
@@ -27,17 +25,18 @@ from scalelag.errors import (
     InterruptedRunError,
     UsageError,
 )
-from scalelag.options.catalog import OPTIONS, Option
 from scalelag.options.run_options import run_options
 from scalelag.record.run_dir import create_run_dir
+
+_DEFAULT_APP = "sleeper"
 
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Within, the first SIGINT, SIGTERM or SIGHUP raises InterruptedRunError; later ones are ignored.
+    """Raise InterruptedRunError at the first SIGINT, SIGTERM or SIGHUP within the block.
 
-    Taking things down has its own time-outs and must not be broken off half way. SIGHUP stays
-    ignored if it is: that is what nohup is for.
+    Later ones are ignored: taking things down has its own time-outs and must not be interrupted half
+    way. SIGHUP stays ignored if it is: that is what nohup is for.
     """
     wanted = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -56,91 +55,51 @@ def interruptible() -> Generator[None]:
             signal.signal(number, handler)
 
 
-_DEFAULT_APP = "sleeper"
-
-
-def _with_load_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give `command` the plugin's options in place of its `**values`, so that each stands once."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "values"]
-    added = [
-        inspect.Parameter(
-            option.dest,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=_annotation(option),
-        )
-        for option in OPTIONS
-    ]
-    parameters = [*own, *added]
-    command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    return command
-
-
-def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
-    """The type of an option, None where it was not given: its default is a locustfile's to say."""
-    kinds: dict[str, Any] = {"int": int, "float": float, "flag": bool, "list": list[str]}
-    shown = option.default is not None and option.type != "flag"
-    text = f"{option.help}  [default: {option.default}]" if shown else option.help
-    return Annotated[kinds.get(option.type, str) | None, typer.Option(option.flag, help=text)]
-
-
-@_with_load_options
-def run(
-    *,
-    config: Config = None,  # noqa: ARG001  its callback has handed it to the other options
-    app: App = None,
-    app_arg: AppArguments = None,
-    host: Host = None,
-    cpus: Cpus = 4,
-    locustfile: Locustfiles = None,
-    processes: Processes = 1,
-    workers_on_ray: WorkersOnRay = None,
-    workers_runtime_env: WorkersRuntimeEnv = None,
-    master_host: MasterHost = None,
-    web: Web = False,
-    runs: RunCount = 1,
-    retries: RetryCount = 0,
-    retry_wait: RetryWait = 10.0,
-    calibrate: Calibrate = False,
-    calibrate_hold: CalibrateHold = 15.0,
-    **values: Any,  # noqa: ANN401  the plugin's options, each of its own type
-) -> int:
-    """Send stepped load to a Serve endpoint, watch its replicas, and report their lag."""
-    given = {name: value for name, value in values.items() if value is not None}
-    given.setdefault("name", _run_name(app, host, locustfile))
-    options = run_options(given)
-    options.request.headers_with_secrets()
-    _check_usage(host, given, calibrate=calibrate, web=web, repeats=retries > 0 or runs > 1)
-    placement = placement_of(workers_on_ray, processes, master_host, workers_runtime_env)
-    apps = _apps(app, app_arg or [], embedded=host is None)
-    wait_s = DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s
-    files = find_locustfiles(locustfile or [])
-    if runs > 1:
-        given["out"] = str(create_run_dir(options.out, f"{given['name']}-x{runs}", time.time()))
-    job = Job(
-        given,
-        options,
-        apps,
-        host,
-        grpc_servicers=grpc_servicers(app) if app else (),
-        cpus=cpus,
-        wait_s=wait_s,
-        locustfiles=files,
-        processes=processes,
-        placement=placement,
-        web=web,
-    )
+def run(arguments: RunArguments, given: Mapping[str, Any]) -> int:
+    """Run as asked, and return the exit code. `given` are options of the catalog."""
+    attempt = _attempt(arguments, {"name": _run_name(arguments), **given})
     with interruptible():
-        if calibrate:
-            return run_calibration(job, calibrate_hold)
-        return _in_a_row(runs, lambda: Retries(retries, retry_wait).run(job.attempt))
+        if arguments.calibrate:
+            return run_calibration(attempt, arguments.calibrate_hold_s)
+        retries = Retries(arguments.retries, arguments.retry_wait_s)
+        return _in_a_row(arguments.runs, lambda: retries.run(attempt.run))
+
+
+def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
+    """Return the run that is asked for. Raises UsageError if the options contradict one another."""
+    options = run_options(given)
+    options.request.headers_with_secrets(os.environ)
+    _check_usage(arguments, given)
+    placement = placement_of(
+        arguments.workers_on_ray,
+        arguments.processes,
+        arguments.master_host,
+        arguments.workers_runtime_env,
+    )
+    apps = _apps(arguments.app, arguments.app_arg, embedded=arguments.host is None)
+    locustfiles = find_locustfiles(arguments.locustfile)
+    if arguments.runs > 1:
+        folder = create_run_dir(options.out, f"{given['name']}-x{arguments.runs}", time.time())
+        given["out"] = str(folder)
+    return Attempt(
+        given=given,
+        options=options,
+        apps=apps,
+        host=arguments.host,
+        grpc_servicers=grpc_servicers(arguments.app) if arguments.app else (),
+        cpus=arguments.cpus,
+        wait_s=DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s,
+        locustfiles=locustfiles,
+        processes=arguments.processes,
+        placement=placement,
+        web=arguments.web,
+    )
 
 
 def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:
-    """Exit code of several runs: the first that is none of a run that was made, else the highest.
+    """Return the highest exit code of several runs; the first that measured nothing ends them.
 
-    Each has a target of its own where we start it, so that runs have nothing in common.
+    Each has a cluster of its own if we start it, so that runs have nothing in common.
     """
     worst = EXIT_PASSED
     for number in range(1, runs + 1):
@@ -153,23 +112,24 @@ def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:
     return worst
 
 
-def _check_usage(
-    host: str | None, given: Mapping[str, Any], *, calibrate: bool, web: bool, repeats: bool
-) -> None:
+def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
+    host, web = arguments.host, arguments.web
+    repeats = arguments.retries > 0 or arguments.runs > 1
     if host is not None:
         check_url(host)
     for dest, flag in (("dashboard", "--dashboard"), ("grpc_host", "--grpc-host")):
         if host is None and dest in given:
             raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
-    if calibrate and (web or repeats):
+    if arguments.calibrate and (web or repeats):
         raise UsageError("--calibrate makes its own runs: not with --web, --retries or --runs.")
     if web and repeats:
         raise UsageError("--retries and --runs repeat a run by themselves: not with --web.")
 
 
-def _run_name(app: str | None, host: str | None, locustfile: Sequence[Path] | None) -> str:
-    """Name for a run that was given none: what tells it from others in the list."""
-    if app is None and host is None:
+def _run_name(arguments: RunArguments) -> str:
+    """Return the name of a run that was given none: its application, or its locustfile."""
+    app, locustfile = arguments.app, arguments.locustfile
+    if app is None and arguments.host is None:
         app = _DEFAULT_APP
     text = Path(app).stem if app else (locustfile[0].stem if locustfile else "run")
     return "".join(c if c.isalnum() and c.isascii() else "-" for c in text).strip("-") or "run"

@@ -11,17 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from scalelag.errors import UsageError
+from scalelag.options.catalog import OPTIONS
 
 _OWN_FILE = "scalelag.toml"
 _PROJECT_FILE = "pyproject.toml"
 # Relative ones count from the file's folder, so that a run can be started from anywhere.
-_PATHS = frozenset(
-    {"body_file", "dashboard_ca", "data", "locustfile", "out", "trace", "workers_runtime_env"}
-)
+_PATHS = frozenset(option.dest for option in OPTIONS if option.is_path) | {
+    "locustfile",
+    "workers_runtime_env",
+}
 
 
 class Kind(Enum):
-    """What an option takes: one value, several, or yes and no."""
+    """Number of values that an option takes."""
 
     ONE = "one value"
     SEVERAL = "a list of values"
@@ -29,9 +31,9 @@ class Kind(Enum):
 
 
 def read_options(path: Path, kinds: Mapping[str, Kind]) -> dict[str, str | bool | list[str]]:
-    """The options in a file by their names with underscores, each as on the command line.
+    """Return the options in a file by their names with underscores, as on the command line.
 
-    `kinds` are those that there are. Raises UsageError naming file and key of what makes no sense.
+    `kinds` are the options that exist. Raises UsageError naming the file and the key.
     """
     table = _table(path)
     if table is None:
@@ -42,13 +44,13 @@ def read_options(path: Path, kinds: Mapping[str, Kind]) -> dict[str, str | bool 
         if name not in kinds:
             raise UsageError(f"{path}: {_unknown(key, kinds)}")
         if name in options:
-            raise UsageError(f"{path}: {key} stands there twice, with - and with _.")
+            raise UsageError(f"{path}: {key} is given twice, with - and with _.")
         options[name] = _value(path, key, value, kinds[name])
     return options
 
 
 def find() -> Path | None:
-    """The file with options in the current folder, if there is one."""
+    """Return the file with options in the current folder, if there is one."""
     for name in (_OWN_FILE, _PROJECT_FILE):
         path = Path(name)
         if path.is_file() and _table(path) is not None:
@@ -57,18 +59,18 @@ def find() -> Path | None:
 
 
 def _table(path: Path) -> dict[str, Any] | None:
-    """What a file says of us; None for a project's file that says nothing."""
+    """Return the table of options in a file; None if a pyproject.toml has none."""
     try:
         content = tomllib.loads(path.read_text())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {error}.") from error
+        raise UsageError(f"{path} is not TOML: {error}.") from error
     if path.name != _PROJECT_FILE:
         return content
     table = content.get("tool", {}).get("scalelag")
     if table is not None and not isinstance(table, dict):
-        raise UsageError(f"{path}: tool.scalelag is a table.")
+        raise UsageError(f"{path}: tool.scalelag must be a table.")
     return table
 
 
@@ -98,7 +100,7 @@ def _text(path: Path, key: str, value: object, kind: Kind) -> str:
 
 
 def _take(context: typer.Context, path: Path | None) -> Path | None:
-    """Make what the file says the defaults of the command's other options."""
+    """Make the values in the file the defaults of the command's other options."""
     kinds = kinds_of(context.command.params)
     try:
         found = path or find()
@@ -112,7 +114,7 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
 
 
 def kinds_of(parameters: Sequence[Any]) -> dict[str, Kind]:
-    """What a file may hold for a command with these parameters, typer's."""
+    """Return the kinds of the options that a file may hold, by name, from typer's parameters."""
     return {
         option.name: _kind(option) for option in parameters if option.name not in ("config", "help")
     }
@@ -127,7 +129,7 @@ def _kind(option: Any) -> Kind:  # noqa: ANN401  typer does not export the type 
 Config = Annotated[
     Path | None,
     typer.Option(
-        help=f"File with options; else {_OWN_FILE}, or [tool.scalelag] in {_PROJECT_FILE}.",
+        help=f"File with options. Default: {_OWN_FILE}, or [tool.scalelag] in {_PROJECT_FILE}.",
         callback=_take,
         is_eager=True,
     ),

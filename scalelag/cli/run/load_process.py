@@ -1,19 +1,18 @@
 """Locust as a process of its own: the load, the probe and the report of a run."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 
 import locustfiles
+from scalelag.cluster.ports import free_port
 from scalelag.cluster.ray_job.reach import Address
 from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
@@ -24,19 +23,10 @@ from scalelag.plugin.parent import (
     PARENT_VARIABLE,
     WORKERS_WAIT_VARIABLE,
     Outcome,
+    attempts_for_environment,
     read_outcome,
-    tries_for_environment,
 )
-from scalelag.record.run_info import EarlierTry
-
-Locustfiles = Annotated[
-    list[Path] | None,
-    typer.Option("--locustfile", "-f", help="Locustfile of your own. Can be repeated."),
-]
-Processes = Annotated[int, typer.Option(help="Processes that send load.", min=1)]
-Web = Annotated[
-    bool, typer.Option("--web", help="Start Locust's web page; the test is started there.")
-]
+from scalelag.record.run_info import EarlierAttempt
 
 _STOP_TIMEOUT_S = 45.0
 _WEB_PORT = 8089
@@ -45,8 +35,8 @@ _LOOK_S = 1.0
 _WORKERS_WAIT_S = 60
 
 
-class Elsewhere(msgspec.Struct, frozen=True):
-    """`count` processes on other machines that send the load and are led from `leader`."""
+class RemoteWorkers(msgspec.Struct, frozen=True):
+    """`count` processes on other machines that send the load; `leader` is where they reach us."""
 
     leader: Address
     count: int
@@ -54,7 +44,7 @@ class Elsewhere(msgspec.Struct, frozen=True):
 
 
 def option_arguments(values: Mapping[str, Any]) -> list[str]:
-    """Command line that says the plugin's options in `values` once more, and no others."""
+    """Return the command line that gives the plugin's options in `values`, and no others."""
     arguments: list[str] = []
     for option in OPTIONS:
         value = values.get(option.dest)
@@ -70,9 +60,9 @@ def option_arguments(values: Mapping[str, Any]) -> list[str]:
 
 
 class LoadProcess:
-    """Runs Locust with our plugin; `arguments` are ours, `token` goes by the environment.
+    """Locust with our plugin, and the options in `arguments`. `token` goes by the environment.
 
-    `quiet` leaves out its report, and nothing that it complains of.
+    `quiet` leaves out its report, and keeps its complaints.
     """
 
     def __init__(
@@ -81,11 +71,11 @@ class LoadProcess:
         *,
         locustfiles: Sequence[Path] = (),
         processes: int = 1,
-        elsewhere: Elsewhere | None = None,
+        remote: RemoteWorkers | None = None,
         web: bool = False,
         quiet: bool = False,
         token: str | None = None,
-        tries: Sequence[EarlierTry] = (),
+        earlier: Sequence[EarlierAttempt] = (),
     ) -> None:
         files = ",".join(str(path) for path in _locustfiles(locustfiles))
         self._command = [sys.executable, "-m", "locust", "-f", files, *arguments]
@@ -93,28 +83,28 @@ class LoadProcess:
         self._command += _web_arguments() if web else ["--headless"]
         if processes > 1:
             # On Locust's usual port another Locust's workers would join ours.
-            port = str(_free_port())
+            port = str(free_port())
             self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
             self._command += ["--master-bind-port", port, "--master-port", port]
         self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
         self._output = subprocess.DEVNULL if quiet else None
-        self._elsewhere = elsewhere
-        if elsewhere is not None:
-            leader = elsewhere.leader
-            self._command += ["--master", "--expect-workers", str(elsewhere.count)]
+        self._remote = remote
+        if remote is not None:
+            leader = remote.leader
+            self._command += ["--master", "--expect-workers", str(remote.count)]
             self._command += ["--master-bind-host", leader.listen]
             self._command += ["--master-bind-port", str(leader.port)]
             if not web:
                 self._environment[WORKERS_WAIT_VARIABLE] = str(_WORKERS_WAIT_S)
-        self._environment |= tries_for_environment(tries)
+        self._environment |= attempts_for_environment(earlier)
         if token is not None:
             self._environment |= {"RAY_AUTH_TOKEN": token, EMBEDDED_VARIABLE: "1"}
 
     def run(self) -> tuple[int, Outcome]:
-        """Exit code of Locust, negative, its signal's number, where it was killed; and its outcome.
+        """Run Locust to its end. Returns its exit code and its outcome.
 
-        Interrupted, it lets Locust close the run and report before it returns. Raises TargetError
-        where load processes elsewhere end before the run has begun.
+        The code is the negative number of a signal that killed it. On an interrupt Locust closes the
+        run and reports first. Raises TargetError if remote workers end before the run has begun.
         """
         with TemporaryDirectory(prefix="scalelag-") as folder:
             path = Path(folder) / "outcome.json"
@@ -151,36 +141,28 @@ class LoadProcess:
                 process.wait()
 
     def _attend(self, process: subprocess.Popen[bytes], outcome: Path) -> None:
-        """Look after load processes elsewhere until the run has begun; then losing them is a row."""
-        if self._elsewhere is None:
+        """Watch the remote workers until the run has begun; after that a lost one is a row."""
+        if self._remote is None:
             return
         while process.poll() is None and read_outcome(outcome).path is None:
-            self._elsewhere.workers.check()
+            self._remote.workers.check()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_LOOK_S)
 
 
 def _web_arguments() -> list[str]:
-    """Locust's page on its usual port, or on another where that is taken; Locust names its URL."""
+    """Return the options for Locust's page: its usual port, or another one if that is taken."""
     try:
-        port = _free_port(_WEB_PORT)
+        port = free_port(wanted=_WEB_PORT)
     except OSError:
-        port = _free_port()
+        port = free_port()
     return ["--web-host", "127.0.0.1", "--web-port", str(port)]
 
 
-def _free_port(wanted: int = 0) -> int:
-    """Port that is free on 127.0.0.1; `wanted` itself if given. Raises OSError if that is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", wanted))
-        return int(probe.getsockname()[1])
-
-
 def find_locustfiles(named: Sequence[Path]) -> list[Path]:
-    """Where the locustfiles of `-f` are; one that is not here may be one that comes with us.
+    """Return the paths of the locustfiles of `-f`; one that is not here may come with scalelag.
 
-    Raises UsageError naming one that is nowhere.
+    Raises UsageError naming one that does not exist.
     """
     return [path if path.is_file() else _packaged(path) for path in named]
 

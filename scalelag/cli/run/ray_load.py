@@ -1,33 +1,20 @@
-"""`--workers-on-ray`: the load processes of a try on the cluster that is tested."""
+"""`--workers-on-ray`: the load processes of an attempt on the cluster that is tested."""
 
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
-from rich.console import Console
 
 from probes.dashboard import Dashboard, token_from_environment
-from scalelag.cli.run.load_process import Elsewhere
+from scalelag.cli.run.load_process import RemoteWorkers
 from scalelag.cli.run.targets import Endpoint
 from scalelag.cluster.ray_job.reach import master_address
 from scalelag.cluster.ray_job.submit import RayWorkers
+from scalelag.console import say
 from scalelag.errors import UsageError
-
-WorkersOnRay = Annotated[
-    int | None,
-    typer.Option(help="Processes on the cluster's nodes that send load, in place of ours.", min=1),
-]
-WorkersRuntimeEnv = Annotated[
-    Path | None,
-    typer.Option(help="JSON file with Ray's runtime_env for the load workers on the cluster."),
-]
-MasterHost = Annotated[
-    str | None, typer.Option(help="HOST[:PORT] at which the cluster's nodes reach this machine.")
-]
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -41,7 +28,7 @@ class Placement(msgspec.Struct, frozen=True):
 def placement_of(
     count: int | None, processes: int, master_host: str | None, runtime_env: Path | None
 ) -> Placement | None:
-    """What the options ask for. Raises UsageError where they do not go together."""
+    """Return what the options ask for. Raises UsageError if they contradict one another."""
     if count is None:
         if master_host is not None or runtime_env is not None:
             raise UsageError("--master-host and --workers-runtime-env go with --workers-on-ray.")
@@ -52,7 +39,7 @@ def placement_of(
 
 
 def _read_runtime_env(path: Path | None) -> dict[str, Any] | None:
-    """Ray's runtime_env from a JSON file. Raises UsageError where it holds none."""
+    """Return Ray's runtime_env from a JSON file. Raises UsageError if it holds none."""
     if path is None:
         return None
     try:
@@ -66,19 +53,18 @@ def _read_runtime_env(path: Path | None) -> dict[str, Any] | None:
 @contextmanager
 def placed(
     placement: Placement | None, endpoint: Endpoint, *, verify: bool | str
-) -> Generator[Elsewhere | None]:
-    """The load processes that `placement` wants, until the block ends; None where it is None."""
+) -> Generator[RemoteWorkers | None]:
+    """Start the workers of `placement` and end them with the block; None without a placement."""
     if placement is None:
         yield None
         return
-    console = Console(stderr=True)
-    console.print(f"placing {placement.count} load workers on the cluster ...", highlight=False)
+    say(f"placing {placement.count} load workers on the cluster ...")
     leader = master_address(endpoint.dashboard, placement.master_host)
     token = endpoint.token or token_from_environment()
     dashboard = Dashboard(endpoint.dashboard, time.time, token, verify)
     workers = RayWorkers(dashboard, placement.count, leader, placement.runtime_env)
     try:
         with workers:
-            yield Elsewhere(leader, placement.count, workers)
+            yield RemoteWorkers(leader, placement.count, workers)
     finally:
         dashboard.close()

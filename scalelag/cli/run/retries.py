@@ -1,39 +1,25 @@
-"""Trying a run again: only what failed through the target, and with every try on record."""
+"""Repeated attempts at a run: only after a failure of the target, each with its own record."""
 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-import typer
 
 from reports.model.report import InvalidThrough
 from scalelag.console import say
-from scalelag.errors import EXIT_INVALID, EXIT_TARGET, TargetError
+from scalelag.errors import EXIT_INVALID, EXIT_TARGET, RetryAdvice, TargetError
 from scalelag.plugin.parent import Outcome, fit_for_record
 from scalelag.record.run_dir import REPORT_FILE
-from scalelag.record.run_info import EarlierTry
+from scalelag.record.run_info import EarlierAttempt
 
 _LONGEST_PAUSE_S = 300.0
 
-RunCount = Annotated[
-    int, typer.Option(help="Runs to make, one after another, in one folder.", min=1)
-]
-RetryCount = Annotated[
-    int,
-    typer.Option(help="Try again this many times where the run failed through the target.", min=0),
-]
-RetryWait = Annotated[
-    float, typer.Option(help="Seconds before the first retry; doubled each time.", min=0, max=3600)
-]
 
+class AttemptResult(msgspec.Struct, frozen=True):
+    """Exit code and run directory of an attempt.
 
-class TryEnd(msgspec.Struct, frozen=True):
-    """How a try ended: its exit code, its run directory, and its `fault`.
-
-    `fault` says how the run failed through the target; None for everything else, a run that passed
-    among it.
+    `fault` is the failure of the target that made it fail; None in all other cases, success included.
     """
 
     code: int
@@ -41,69 +27,69 @@ class TryEnd(msgspec.Struct, frozen=True):
     fault: str | None = None
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """What a run's report says of its validity."""
+class Validity(msgspec.Struct, frozen=True):
+    """Part of a run's report that says whether the run is valid."""
 
     invalid_through: InvalidThrough | None = None
     reasons: tuple[str, ...] = ()
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """How often a run is tried again, and how long after; the pause doubles each time."""
+    """Number of repeated attempts, and the pause before the first, which doubles each time."""
 
     count: int
     wait_s: float
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, attempt: Callable[[Sequence[EarlierTry]], TryEnd]) -> int:
-        """Exit code of the last try. Each is handed the ones before it.
+    def run(self, attempt: Callable[[Sequence[EarlierAttempt]], AttemptResult]) -> int:
+        """Return the exit code of the last attempt. Each is given the ones before it.
 
-        Raises what the last try raises; a TargetError of one before it is a failed try, unless
-        another would find the target so again.
+        Raises what the last attempt raises. A TargetError before it counts as a failed attempt,
+        unless another one would fail in the same way.
         """
-        tries: list[EarlierTry] = []
+        earlier: list[EarlierAttempt] = []
         while True:
-            started_s, last = self.now(), len(tries) == self.count
+            started_s, last = self.now(), len(earlier) == self.count
             try:
-                end = attempt(tuple(tries))
+                result = attempt(tuple(earlier))
             except TargetError as error:
-                if last or error.lasting:
+                if last or error.retry is RetryAdvice.NEVER:
                     raise
-                end = TryEnd(error.exit_code, fault=str(error))
-            if last or end.fault is None:
-                return end.code
-            tries.append(EarlierTry(started_s, fit_for_record(end.fault), end.path))
-            self._pause(len(tries), tries[-1])
+                result = AttemptResult(error.exit_code, fault=str(error))
+            if last or result.fault is None:
+                return result.code
+            earlier.append(EarlierAttempt(started_s, fit_for_record(result.fault), result.path))
+            self._pause(len(earlier), earlier[-1])
 
-    def _pause(self, failed: int, one: EarlierTry) -> None:
+    def _pause(self, failed: int, one: EarlierAttempt) -> None:
         longest_s = max(_LONGEST_PAUSE_S, self.wait_s)
         pause_s = min(self.wait_s * 2 ** (failed - 1), longest_s)
         say(
-            f"try {failed} of {self.count + 1} failed through the target: {one.reason}; "
+            f"attempt {failed} of {self.count + 1} failed through the target: {one.reason}; "
             f"next in {pause_s:g} s" + (f"; its record: {one.path}" if one.path else "")
         )
         self.sleep(pause_s)
 
 
-def fault_of(code: int, outcome: Outcome, judged: Judged) -> str | None:
-    """How a load process that ended with `code` failed through the target; None where it did not.
+def fault_of(code: int, outcome: Outcome, validity: Validity) -> str | None:
+    """Return the failure of the target that ended a load process with `code`; None if it was another.
 
-    A gate that failed, a load generator that was too slow and an interrupt are none of the target's
-    faults, and what would be the same at another try is not one to try again.
+    A failed gate, a load generator that was too slow, and an interrupt are not failures of the
+    target. A failure that would recur does not count either.
     """
-    if code == EXIT_TARGET and outcome.refusal and not outcome.lasting:
+    if code == EXIT_TARGET and outcome.refusal and outcome.retry is not RetryAdvice.NEVER:
         return outcome.refusal
-    if code == EXIT_INVALID and judged.invalid_through == "target":
-        return "; ".join(judged.reasons)
+    if code == EXIT_INVALID and validity.invalid_through == "target":
+        return "; ".join(validity.reasons)
     return None
 
 
-def read_judged(path: str | None) -> Judged:
-    """Validity as the run in `path` was judged; nothing where there is no report."""
+def read_validity(path: str | None) -> Validity:
+    """Return the validity of the run in `path`; an empty one if there is no report."""
     if path is None:
-        return Judged()
+        return Validity()
     try:
-        return msgspec.json.decode((Path(path) / REPORT_FILE).read_bytes(), type=Judged)
+        return msgspec.json.decode((Path(path) / REPORT_FILE).read_bytes(), type=Validity)
     except (OSError, msgspec.MsgspecError):
-        return Judged()
+        return Validity()

@@ -1,13 +1,10 @@
-"""The target of a try: a cluster of our own, or one that is there; left as it was found."""
+"""Target of an attempt: a cluster of our own, or an existing one, left as it was found."""
 
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
 
 import msgspec
-import typer
-from rich.console import Console
 
 from probes.dashboard import Dashboard, token_from_environment
 from scalelag.cluster.apps import AppConfig
@@ -17,26 +14,13 @@ from scalelag.cluster.ignored_settings import dropped_settings
 from scalelag.cluster.preflight import Patience, check_endpoint, ready_payload
 from scalelag.console import say
 
-App = Annotated[
-    str | None,
-    typer.Option(help="App to deploy: a built-in name, IMPORT_PATH, or a Serve CONFIG.yaml."),
-]
-AppArguments = Annotated[
-    list[str] | None, typer.Option(help="KEY=VALUE for the app's builder. Can be repeated.")
-]
-Host = Annotated[
-    str | None,
-    typer.Option(help="URL of an existing Serve endpoint; without it a cluster is started."),
-]
-Cpus = Annotated[int, typer.Option(help="CPUs that the embedded cluster offers.", min=1)]
-
 DEPLOY_WAIT_S = 60.0
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """A target that is ready. `token` is one to pass on that our own environment does not hold.
+    """A target that is ready. `token` is set if our own environment does not hold it.
 
-    `grpc_host` is None where it is not known to differ from what the option `--grpc-host` says.
+    `grpc_host` is None if the option `--grpc-host` holds.
     """
 
     host: str
@@ -49,16 +33,15 @@ class Endpoint(msgspec.Struct, frozen=True):
 def embedded(
     apps: Sequence[AppConfig], cpus: int, wait_s: float, grpc_servicers: Sequence[str]
 ) -> Generator[Endpoint]:
-    """A fresh cluster with `apps` on it, until the block ends. Raises TargetError."""
-    console = Console(stderr=True)
-    console.print("starting an embedded Ray cluster ...", highlight=False)
+    """Start a cluster with `apps` on it, and end it with the block. Raises TargetError."""
+    say("starting an embedded Ray cluster ...")
     with EmbeddedCluster(cpus, grpc_servicers) as cluster:
         urls = cluster.urls
         if urls is None:
             raise RuntimeError("a cluster that was entered has URLs")
         dashboard = Dashboard(urls.dashboard, time.time, cluster.token)
         names = deploy(dashboard, apps)
-        console.print(f"deploying {', '.join(names)} ...", highlight=False)
+        say(f"deploying {', '.join(names)} ...")
         _await_ready(dashboard, apps, names, wait_s)
         yield Endpoint(urls.host, urls.dashboard, cluster.token, urls.grpc_host)
 
@@ -72,9 +55,9 @@ def existing(
     wait_s: float,
     left: list[str],
 ) -> Generator[Endpoint]:
-    """`endpoint`, with `apps` beside what is there until the block ends. Raises TargetError.
+    """Deploy `apps` beside what is there, and delete them when the block ends. Raises TargetError.
 
-    `left` holds the names of those that an earlier try could not take away; they go first.
+    `left` holds the names of those that an earlier attempt could not delete; they go first.
     """
     if not apps:
         yield endpoint
@@ -100,7 +83,7 @@ def _take_away(dashboard: Dashboard, left: list[str]) -> None:
 def _await_ready(
     dashboard: Dashboard, apps: Sequence[AppConfig], names: Sequence[str], wait_s: float
 ) -> None:
-    """Wait until the applications run, then say which of their settings Serve has dropped."""
+    """Wait until the applications run, then say which of their settings Serve ignored."""
     patience = Patience(wait_s, time.monotonic, time.sleep)
     payload = patience.retry(lambda: ready_payload(dashboard, [], names))
     for finding in dropped_settings(apps, payload):

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from scalelag.cluster.ports import free_port
 from scalelag.errors import TargetError, UsageError
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  listening everywhere is for addresses that are not our own
@@ -31,7 +32,7 @@ def master_address(dashboard: str, wanted: str | None) -> Address:
     else:
         host, port = _parsed(wanted)
     listen = host if _is_own(host) else EVERYWHERE
-    return Address(host, port or _free_port(listen), listen)
+    return Address(host, port or free_port(listen), listen)
 
 
 def _parsed(text: str) -> tuple[str, int]:
@@ -65,9 +66,3 @@ def _is_own(host: str) -> bool:
         probe.bind((host, 0))
         return True
     return False
-
-
-def _free_port(listen: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((listen, 0))
-        return int(probe.getsockname()[1])

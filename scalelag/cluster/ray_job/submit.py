@@ -13,7 +13,7 @@ import scalelag
 from probes.dashboard import VERSION_PATH, Dashboard
 from scalelag.cluster.preflight import Patience
 from scalelag.cluster.ray_job.reach import Address
-from scalelag.errors import TargetError
+from scalelag.errors import RetryAdvice, TargetError
 
 _JOBS_PATH = "/api/jobs/"
 _SUPERVISORS_PATH = (
@@ -141,7 +141,7 @@ class RayWorkers:
             raise TargetError(
                 f"The load workers on {self._dashboard.url} ended before the run began "
                 f"({state.status}). {self.explain()}",
-                lasting=True,
+                retry=RetryAdvice.NEVER,
             )
 
     def explain(self) -> str:
@@ -163,7 +163,7 @@ class RayWorkers:
             raise TargetError(
                 f"{self._dashboard.url}{path} does not answer like a Ray dashboard ({error}): check "
                 "--dashboard.",
-                lasting=True,
+                retry=RetryAdvice.NEVER,
             ) from error
 
     def _check_ended(self) -> None:

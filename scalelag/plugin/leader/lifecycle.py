@@ -14,14 +14,14 @@ from reports.model.report import Report
 from reports.render.formats import exit_code
 from reports.render.text import sanitized
 from scalelag.console import say
-from scalelag.errors import EXIT_INTERRUPTED, ScalelagError, TargetError
+from scalelag.errors import EXIT_INTERRUPTED, RetryAdvice, ScalelagError, TargetError
 from scalelag.options.run_options import RunOptions, run_options
 from scalelag.plugin.leader.live_line import show
 from scalelag.plugin.leader.reporter import Reporter
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunProgress, RunState
 from scalelag.plugin.leader.worker_messages import WorkerMessages
-from scalelag.plugin.parent import Outcome, cluster_is_ours, earlier_tries, note_outcome
+from scalelag.plugin.parent import Outcome, cluster_is_ours, earlier_attempts, note_outcome
 from scalelag.plugin.process import interrupt_locust, leave
 from scalelag.plugin.web.runs import WebRuns
 from scalelag.plugin.worker.worker import LoadWorker
@@ -199,7 +199,7 @@ class Lifecycle:
             options = run_options(
                 vars(self._environment.parsed_options),
                 embedded=cluster_is_ours(),
-                earlier_tries=earlier_tries(),
+                earlier_attempts=earlier_attempts(),
             )
             if options.trace is not None:
                 say(options.trace.line)
@@ -247,8 +247,8 @@ class Lifecycle:
         say(str(error))
         self.web_runs.refuse(str(error))
         self._environment.process_exit_code = error.exit_code
-        lasting = isinstance(error, TargetError) and error.lasting
-        note_outcome(Outcome(path and str(path), str(error), lasting))
+        retry = error.retry if isinstance(error, TargetError) else RetryAdvice.NEVER
+        note_outcome(Outcome(path and str(path), str(error), retry))
 
     def _drop(self) -> None:
         """Forget a run that has not been opened."""

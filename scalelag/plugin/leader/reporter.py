@@ -5,10 +5,10 @@ from pathlib import Path
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gates import parse_gate
 from reports.model.charts import Analysis
+from reports.model.formats import FILES, Format
 from reports.model.report import Report
-from reports.render.formats import FILES, Format, Rendering, render
+from reports.render.formats import Rendering, render
 from reports.render.json_report import render_json
 from reports.render.terminal.report import render_terminal
 from scalelag.options.run_options import RunOptions
@@ -27,7 +27,7 @@ class Reporter:
         Raises ScalelagError if the record cannot be read, or nothing can be written.
         """
         recorded = load_run(path)
-        analysis = analyse(recorded, [parse_gate(text) for text in options.gates])
+        analysis = analyse(recorded, options.gates)
         write_file(path / REPORT_FILE, render_json(analysis.report))
         what = Rendering(analysis, str(path), options.strict)
         formats = {*options.reports, Format.HTML} if html else set(options.reports)

@@ -15,7 +15,7 @@ from probes.serve_state import ServePayload
 from scalelag.cluster.preflight import Patience, check_endpoint, ray_version, ready_payload
 from scalelag.cluster.room import await_room, measure_room
 from scalelag.errors import RecordError, ScalelagError, UsageError
-from scalelag.options.run_options import Handed, RunOptions
+from scalelag.options.run_options import RunOptions
 from scalelag.plan.schedule import Schedule
 from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.losses import write_lost
@@ -93,7 +93,7 @@ class LeaderRun:
 
     def _preflight(self) -> ServePayload:
         options = self.options
-        options.request.headers_with_secrets()
+        options.request.headers_with_secrets(os.environ)
         patience = Patience(options.wait_s, self._clock.now, gevent.sleep)
         if not self._host:
             raise UsageError("--host is missing: the URL at which Serve answers HTTP.")
@@ -174,8 +174,7 @@ class LeaderRun:
                 zero_s=self.zero_s,
                 index=worker.index,
                 count=len(shares),
-                handed=Handed(shares[worker.index], self.options.files),
-                options=self.options.raw,
+                options=self.options.for_share(shares[worker.index]),
                 ahead_s=worker.ahead_s,
             )
             # Bytes stay as they are: Locust's messages are msgpack.

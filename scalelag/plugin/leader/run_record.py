@@ -10,7 +10,7 @@ import msgspec
 
 import scalelag
 from probes.serve_state import ServePayload
-from scalelag.cluster.preflight import without_credentials
+from scalelag.cluster.urls import without_credentials
 from scalelag.options.run_options import RunOptions
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.rows import DeploymentKey
@@ -72,7 +72,7 @@ def begun(
         zero_s=zero_s,
         planned_requests=planned,
         findings=tuple(findings),
-        tries=options.earlier_tries,
+        earlier_attempts=options.earlier_attempts,
         trace=options.trace,
         load_workers=load_workers,
     )

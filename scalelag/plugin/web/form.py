@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from scalelag.options.catalog import OPTIONS, Option
+from scalelag.options.catalog import OPTIONS
+from scalelag.options.option import Option
 from scalelag.plugin.web.form_values import LIST_FIELDS, Fixed, in_words, kept_choices
 
 Kind = Literal["text", "number", "flag", "choice", "choices", "secret"]

@@ -9,7 +9,8 @@ import msgspec
 
 from probes.dashboard import TOKEN_VARIABLES
 from scalelag.errors import UsageError
-from scalelag.options.catalog import OPTIONS, Option
+from scalelag.options.catalog import OPTIONS
+from scalelag.options.option import Option
 
 _NUMBERS = {"int": int, "float": float}
 LIST_FIELDS = {"deployment": "deployments", "gate": "gates"}

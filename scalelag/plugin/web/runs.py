@@ -7,12 +7,12 @@ from typing import Any, Literal
 import msgspec
 
 from probes.replica_probe import ReplicaProbe
+from reports.model.formats import HTML_FILE
 from reports.model.report import Report
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunState
 from scalelag.record.run_dir import (
     EVIDENCE_FILE,
-    HTML_FILE,
     REPLICAS_FILE,
     REPORT_FILE,
     REQUESTS_FILE,

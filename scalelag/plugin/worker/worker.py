@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 from typing import Any
 
 import gevent
@@ -11,7 +12,7 @@ from locust.env import Environment
 from locust.runners import STATE_RUNNING, STATE_SPAWNING, Runner, WorkerRunner
 
 from scalelag.errors import UsageError
-from scalelag.options.run_options import Handed, RunOptions, run_options
+from scalelag.options.run_options import LoadOptions
 from scalelag.plugin.process import interrupt_locust
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
@@ -32,25 +33,15 @@ class Assignment(msgspec.Struct, frozen=True):
     """A process's share of a run.
 
     It is number `index` of `count` processes. `zero_s` is the plan's start in Unix seconds;
-    `ahead_s` how far the process's clock is ahead. `options` are the leader's, as given.
+    `ahead_s` how far the process's clock is ahead.
     """
 
     run: str
     zero_s: float
     index: int
     count: int
-    handed: Handed
-    options: dict[str, Any]
+    options: LoadOptions
     ahead_s: float = 0.0
-
-    def run_options(self) -> RunOptions:
-        """The options, typed, and fit to send requests with here.
-
-        Raises UsageError if they are not, as without a variable that a header names.
-        """
-        options = run_options(self.options, self.handed)
-        options.request.headers_with_secrets()
-        return options
 
 
 class LoadWorker:
@@ -62,7 +53,7 @@ class LoadWorker:
         self.clock = clock
         self.recorder = RequestRecorder(clock)
         self.assignment: Assignment | None = None
-        self._options: RunOptions | None = None
+        self._options: LoadOptions | None = None
         self.stopping = gevent.event.Event()
         self._claimed = False
         self._drawn = 0
@@ -78,7 +69,7 @@ class LoadWorker:
         runner.register_message(FLUSH_MESSAGE, self._on_flush)
         runner.register_message(PING_MESSAGE, self._on_ping)
 
-    def begin(self) -> tuple[Assignment, RunOptions]:
+    def begin(self) -> tuple[Assignment, LoadOptions]:
         """Our share of the run under way, and the options that came with it."""
         if self.assignment is None or self._options is None:
             raise RuntimeError("no run has been announced to this process, or it was refused")
@@ -133,7 +124,9 @@ class LoadWorker:
         self.clock.ahead_s = self.assignment.ahead_s
         self._claimed, self._drawn = False, 0
         try:
-            self._options = self.assignment.run_options()
+            # A variable that a header names may be missing on this machine.
+            self.assignment.options.request.headers_with_secrets(os.environ)
+            self._options = self.assignment.options
         except UsageError as error:
             refusal = {"run": self.assignment.run, "worker": self.assignment.index}
             self._runner.send_message(REFUSAL_MESSAGE, refusal | {"reason": str(error)})

@@ -14,6 +14,7 @@ from reports.model.comparison import ComparedLines, Comparison
 from reports.model.report import Report
 from reports.render.html.comparison_page import render_html_comparison
 from reports.render.html.shell import Script
+from scalelag.options.catalog import COMPARABLE
 from scalelag.record.run_dir import RecordedRun
 from tests.support.built.perturbed import perturbed
 from tests.support.built.samples import HOSTILE, HOSTILE_KEY
@@ -38,7 +39,9 @@ def compared(base: Mapping[str, RecordedRun], candidate: Mapping[str, RecordedRu
     sides = [{name: analyse(run) for name, run in side.items()} for side in (base, candidate)]
     reports = [{name: one.report for name, one in side.items()} for side in sides]
     lines = [[run_lines(one.charts) for one in side.values()] for side in sides]
-    differences = run_differences([run.info for side in (base, candidate) for run in side.values()])
+    differences = run_differences(
+        [run.info for side in (base, candidate) for run in side.values()], COMPARABLE
+    )
     found = compare(reports[0], reports[1], differences=differences)
     return Compared(found, reports[0] | reports[1], compared_lines(*lines))
 

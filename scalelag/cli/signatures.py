@@ -1,0 +1,156 @@
+"""Arguments, options and help of every command but `run`.
+
+Apart from what the commands do, so that `--help` loads no analysis, no renderer and no Locust: each
+command imports its own module when it is called.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reports.model.formats import ComparisonFormat, Format
+from scalelag.options.catalog import default_of
+
+MIN_EFFECT = 1.10
+
+RunDirectory = Annotated[
+    Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")
+]
+Folder = Annotated[Path, typer.Argument(help="Folder of run directories.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+_RUNS = Path("runs")
+_DASHBOARD: str = default_of("dashboard")
+
+
+def report(
+    run: RunDirectory,
+    *,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="Format of the report.", case_sensitive=False)
+    ] = Format.TERMINAL,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="File to write. Default for html: RUN/report.html."),
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gate", help="Condition for passing, instead of the run's own. Can be repeated."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail if a gate is inconclusive (exit 5).")
+    ] = False,
+    capacity_rps: Annotated[
+        float | None,
+        typer.Option(
+            help="Requests per second that one replica serves well, instead of the run's own.",
+            min=0.001,
+        ),
+    ] = None,
+) -> int:
+    """Report on a finished or interrupted run, and judge its gates."""
+    from scalelag.cli.report import report as command
+
+    return command(run, output_format, output, gate or [], strict=strict, capacity_rps=capacity_rps)
+
+
+def compare(
+    base: Annotated[
+        list[Path], typer.Argument(help="Run directories, or folders of them, to compare with.")
+    ],
+    *,
+    against: Annotated[
+        list[Path],
+        typer.Option(help="Run directory or folder of the candidate. Can be repeated."),
+    ],
+    min_effect: Annotated[
+        float, typer.Option(help="Smallest ratio that counts as a difference.", min=1.0)
+    ] = MIN_EFFECT,
+    allow_differences: Annotated[
+        bool,
+        typer.Option("--allow-differences", help="Compare runs of other plans and configurations."),
+    ] = False,
+    fail_on_regression: Annotated[
+        bool, typer.Option("--fail-on-regression", help="Exit with 4 if there is a regression.")
+    ] = False,
+    output_format: Annotated[
+        ComparisonFormat,
+        typer.Option("--format", help="Format of the comparison.", case_sensitive=False),
+    ] = ComparisonFormat.TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write. Default for html: comparison.html.")
+    ] = None,
+) -> int:
+    """Compare the runs of two builds, and name regressions."""
+    from scalelag.cli.compare import compare as command
+
+    return command(
+        base,
+        against,
+        output_format,
+        output,
+        min_effect=min_effect,
+        allow_differences=allow_differences,
+        fail_on_regression=fail_on_regression,
+    )
+
+
+def runs(folder: Folder = _RUNS, *, as_json: AsJson = False) -> int:
+    """List the runs in a folder, oldest first, with their main figures."""
+    from scalelag.cli.runs import runs as command
+
+    return command(folder, as_json=as_json)
+
+
+def trend(
+    figure: Annotated[
+        str,
+        typer.Argument(
+            help="[DEPLOYMENT:]METRIC, named as in gates, such as scale_up.total_s.max."
+        ),
+    ],
+    folder: Folder = _RUNS,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Chart one metric over the runs in a folder."""
+    from scalelag.cli.runs import trend as command
+
+    return command(figure, folder, as_json=as_json)
+
+
+def export(
+    run: RunDirectory,
+    *,
+    parquet: Annotated[Path, typer.Option(help="Parquet file to write.")],
+) -> int:
+    """Export the requests of a run for other tools."""
+    from scalelag.cli.export import export as command
+
+    return command(run, parquet)
+
+
+def doctor(
+    *,
+    dashboard: Annotated[str, typer.Option(help="URL of the Ray dashboard.")] = _DASHBOARD,
+    host: Annotated[
+        str | None, typer.Option(help="URL of the Serve endpoint. Default: it is not checked.")
+    ] = None,
+    dashboard_ca: Annotated[
+        str | None,
+        typer.Option(help="File with the CA certificate to check the dashboard's with."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Do not check the dashboard's certificate.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the dashboard and the applications.", min=0)
+    ] = 0.0,
+) -> int:
+    """Check that a cluster is fit for a run."""
+    from scalelag.cli.doctor import doctor as command
+
+    verify = not insecure and (dashboard_ca or True)
+    return command(dashboard, host, verify=verify, wait_s=wait)

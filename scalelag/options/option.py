@@ -1,0 +1,75 @@
+"""An option of a run: its description, and its value from text to type."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from scalelag.errors import UsageError
+
+Section = Literal["Load", "Request", "gRPC", "Cluster", "Measurement", "Verdict", "Output"]
+"""Headings under which `--help` and the form list the options."""
+
+_UNRANKED = 99
+_KEPT_VALUES = 256
+
+
+class Option(msgspec.Struct, frozen=True):
+    """Everything that is said about one option.
+
+    `label` is its short name for people. `parse` makes the typed value, or raises UsageError.
+    `in_web`: it is a field of the form. `form_rank`: fields with low ranks come first.
+    `names`: its value names a file or code of this machine, which the form may use as it was given,
+    or leave out, and not change.
+    `comparable`: two runs with different values can still be compared.
+    """
+
+    flag: str
+    label: str
+    section: Section
+    help: str
+    type: Literal["text", "int", "float", "flag", "list", "choice"] = "text"
+    default: str | int | float | bool | None = None
+    choices: tuple[str, ...] = ()
+    parse: Callable[[Any], Any] | None = None
+    in_web: bool = True
+    form_rank: int = _UNRANKED
+    names: Literal["path", "code"] | None = None
+    comparable: bool = False
+
+    @property
+    def dest(self) -> str:
+        """Name of the parsed value."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether the value names a file or code of this machine."""
+        return self.names is not None
+
+    @property
+    def is_path(self) -> bool:
+        """Return whether the value is the path of a file or folder of this machine."""
+        return self.names == "path"
+
+
+def parse_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option's value
+    """Return the typed value of one option, or of one item of a list; None stays None.
+
+    Raises UsageError that names the option.
+    """
+    if option.choices and value not in option.choices:
+        raise UsageError(f"{option.flag} {value}: choose {' or '.join(option.choices)}.")
+    if option.parse is None or value is None:
+        return value
+    try:
+        return _parsed(option.parse, value)
+    except UsageError as error:
+        raise UsageError(f"{option.flag}: {error}") from error
+
+
+# Locust's parser asks two or three times before a run begins; typed values are frozen.
+@lru_cache(maxsize=_KEPT_VALUES, typed=True)
+def _parsed(parse: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401  any option's value
+    return parse(value)

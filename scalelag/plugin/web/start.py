@@ -9,7 +9,7 @@ from locust import LoadTestShape, User
 from locust.env import Environment
 from locust.web import WebUI
 
-from scalelag.cluster.preflight import without_credentials
+from scalelag.cluster.urls import without_credentials
 from scalelag.console import say
 from scalelag.errors import ScalelagError, UsageError
 from scalelag.options.run_options import run_options

@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import tier_times
@@ -12,6 +13,11 @@ PURE = ("unit", "golden")
 """Tiers of many short tests: a file at a time costs the least to share out."""
 
 
+# A busy machine is slow now and then: no single example has a deadline.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
+
 def pytest_configure(config):
     tier_times.register(config)
     # Ignored signals are inherited, as by a script's background, and some tests send this one.
@@ -19,6 +25,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Tests of a file stay together if they look at something that was made once for all of them."""
     for item in items:

@@ -1,10 +1,12 @@
-"""Which tests share a process when several run at once (`pytest -n 3 --dist loadgroup`)."""
+"""Which tests share a process when several run at once (`pytest -n 3`)."""
 
 import signal
+from functools import cache
 from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import tier_times
 
@@ -25,15 +27,24 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items):
-    """Tests of a file stay together if they look at something that was made once for all of them."""
-    for item in items:
-        if item.path.relative_to(TESTS).parts[0] in PURE or shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+class FilesTogether(LoadScopeScheduling):
+    """Gives the tests of a file to one process if they share something; others one by one.
+
+    `--dist loadgroup` would do it, but xdist 3.8 cannot mark tests of pytest 9.2 and says nothing.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if shares(path) else nodeid
 
 
-def shares(item) -> bool:
-    """Whether the test has a fixture of its module, such as a recorded run."""
-    definitions = item._fixtureinfo.name2fixturedefs
-    return any(fixtures[-1].scope == "module" for fixtures in definitions.values())
+@cache
+def shares(path: str) -> bool:
+    """Whether tests of this file look at something that is made once, such as a recorded run."""
+    file = TESTS.parent / path
+    return file.parent.name in PURE or 'scope="module"' in file.read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return FilesTogether(config, log)

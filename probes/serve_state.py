@@ -4,6 +4,7 @@ Since which Ray version: `target_num_replicas` 2.10, `required_resources` about 
 `controller_health_metrics` about 2.54. Unset fields are absent, not null.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -13,6 +14,29 @@ from scalelag.record.rows import ControllerHealth, DeploymentKey
 from scalelag.record.run_info import DeploymentInfo
 
 _NULL = msgspec.Raw(b"null")
+_PROXY_DRAIN_S = 30.0
+"""RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, by default."""
+_REPLICA_TARGET = "SERVE_REPLICA::"
+
+
+def _lenient(raw: msgspec.Raw) -> object:
+    """Value of a field that is used once a run; None if it is no JSON.
+
+    Polls leave such fields undecoded: what is odd in them must not blind the probe.
+    """
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+def _listed(value: object) -> list[dict[str, Any]]:
+    """Mappings of a list; empty if it is none."""
+    return [_mapping(one) for one in value] if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
 class ReplicaPayload(msgspec.Struct, frozen=True):
@@ -26,7 +50,10 @@ class ReplicaPayload(msgspec.Struct, frozen=True):
 
 
 class DeploymentPayload(msgspec.Struct, frozen=True):
-    """One deployment. Its config is decoded once a run, not at each poll."""
+    """One deployment. Its config is decoded once a run, not at each poll.
+
+    `info` has what stands at the deployment itself; `ServePayload.infos` all that is in effect.
+    """
 
     status: str | None = None
     status_trigger: str | None = None
@@ -50,7 +77,20 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
             autoscaling=autoscaling if isinstance(autoscaling, dict) else None,
             config={k: v for k, v in config.items() if k in _KEPT_CONFIG},
             required_resources=self.required_resources,
+            placement_bundles=_bundles(config),
+            target_replicas=self.target_num_replicas,
         )
+
+
+def _bundles(config: dict[str, Any]) -> tuple[dict[str, float], ...]:
+    """Bundles of a placement group in a deployment's options; empty if they are not as Ray's."""
+    try:
+        found = msgspec.convert(
+            config.get("placement_group_bundles"), list[dict[str, float]] | None
+        )
+    except msgspec.ValidationError:
+        return ()
+    return tuple(found or ())
 
 
 _KEPT_CONFIG = (
@@ -64,17 +104,48 @@ _KEPT_CONFIG = (
     "health_check_timeout_s",
     "max_replicas_per_node",
     "ray_actor_options",
+    "gang_scheduling_config",
 )
 
 
 class ApplicationPayload(msgspec.Struct, frozen=True):
-    """One application. `deployed_app_config` is null for one deployed from Python."""
+    """One application. What is used once a run is left undecoded, as JSON text."""
 
     status: str | None = None
     message: str = ""
     route_prefix: str | None = None
-    deployed_app_config: dict[str, Any] | None = None
+    config: msgspec.Raw = msgspec.field(default=_NULL, name="deployed_app_config")
+    external_scaler_enabled: msgspec.Raw = _NULL
+    deployment_topology: msgspec.Raw = _NULL
     deployments: dict[str, DeploymentPayload] = {}
+
+    @property
+    def deployed_app_config(self) -> dict[str, Any] | None:
+        """The configuration that it was deployed from; None for one deployed from Python."""
+        config = _lenient(self.config)
+        return _mapping(config) if isinstance(config, dict) else None
+
+    @property
+    def policy(self) -> str | None:
+        """Path of the whole application's policy (Ray 2.54); None if each deployment has its own."""
+        policy = _mapping((self.deployed_app_config or {}).get("autoscaling_policy"))
+        function = policy.get("policy_function") or policy.get("name")
+        return function if isinstance(function, str) else None
+
+    def bundles(self, name: str) -> tuple[dict[str, float], ...]:
+        """Bundles of each replica of deployment `name`, from the configuration of the application.
+
+        Its description at the deployment leaves them out (`_deployment_info_to_schema` in
+        `ray/serve/schema.py`).
+        """
+        listed = _listed((self.deployed_app_config or {}).get("deployments"))
+        return next((_bundles(one) for one in listed if one.get("name") == name), ())
+
+    def is_ingress(self, name: str) -> bool | None:
+        """Whether deployment `name` takes requests from outside; None before Ray 2.53."""
+        nodes = _mapping(_mapping(_lenient(self.deployment_topology)).get("nodes"))
+        found = _mapping(nodes.get(name)).get("is_ingress")
+        return found if isinstance(found, bool) else None
 
 
 class ProxyPayload(msgspec.Struct, frozen=True):
@@ -118,6 +189,44 @@ class ServePayload(msgspec.Struct, frozen=True):
     proxy_location: msgspec.Raw = _NULL
     http_options: msgspec.Raw = _NULL
     grpc_options: msgspec.Raw = _NULL
+    target_groups: msgspec.Raw = _NULL
+
+    @property
+    def capacity(self) -> float | None:
+        """`target_capacity` in per cent; None if it is not set."""
+        value = _lenient(self.target_capacity)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value)
+
+    @property
+    def reaches_replicas(self) -> bool:
+        """Whether balancers send requests to replicas directly, who then drain for 30 s at least.
+
+        In HAProxy mode Serve shows its proxies instead, as it does without (`get_target_groups` in
+        `ray/serve/_private/controller.py`).
+        """
+        groups = _listed(_lenient(self.target_groups))
+        targets = (target for group in groups for target in _listed(group.get("targets")))
+        return any(str(target.get("name")).startswith(_REPLICA_TARGET) for target in targets)
+
+    def infos(
+        self, keys: Collection[DeploymentKey] | None = None, least_drain_s: float | None = None
+    ) -> dict[DeploymentKey, DeploymentInfo]:
+        """Return the deployments `keys`, or all, with the settings in effect that stand elsewhere.
+
+        Keys without a deployment are left out. `least_drain_s` is the draining period of an ingress in
+        HAProxy mode, where that is known. Raises TargetError if a config cannot be parsed.
+        """
+        if least_drain_s is None and self.reaches_replicas:
+            least_drain_s = _PROXY_DRAIN_S
+        return {
+            key: _in_application(app, name, self.capacity, least_drain_s)
+            for app_name, app in self.applications.items()
+            for name in app.deployments
+            for key in (f"{app_name}/{name}",)
+            if keys is None or key in keys
+        }
 
     def deployments(self) -> dict[DeploymentKey, DeploymentPayload]:
         """Deployments of all applications, by `app/Deployment`."""
@@ -145,6 +254,22 @@ class ServePayload(msgspec.Struct, frozen=True):
             handle_metrics_delay_ms=delay.max,
             memory_mb=health.process_memory_mb,
         )
+
+
+def _in_application(
+    app: ApplicationPayload, name: str, capacity: float | None, least_drain_s: float | None
+) -> DeploymentInfo:
+    own = app.deployments[name].info()
+    is_ingress = app.is_ingress(name)
+    return msgspec.structs.replace(
+        own,
+        app_policy=app.policy if own.autoscaling is not None else None,
+        target_capacity=capacity,
+        external_scaler=_lenient(app.external_scaler_enabled) is True,
+        placement_bundles=own.placement_bundles or app.bundles(name),
+        is_ingress=is_ingress,
+        least_drain_s=None if is_ingress is False else least_drain_s,
+    )
 
 
 _DECODER = msgspec.json.Decoder(ServePayload)

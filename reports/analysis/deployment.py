@@ -9,7 +9,7 @@ from reports.analysis.diagnosis.weigh import diagnose, failure_report
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
-from reports.analysis.lag.policy import policy_of
+from reports.analysis.lag.policy import SINCE_2_55, is_at_least, policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
 from reports.analysis.lag.step_lag import StepLag, step_lag
 from reports.analysis.lag.stopping import stopping_report
@@ -69,12 +69,15 @@ def analyse_deployment(
     `recovered` holds the recovery of latency after each step, by its index.
     """
     alone = len(run.info.target.watched) == 1
+    described, ray = run.info.target.deployments.get(key), run.info.versions.ray
     setup = ScalingSetup(
         timeline=timeline,
-        policy=policy_of(run.info.target.deployments.get(key)),
+        policy=policy_of(described, ray),
         concurrency=concurrency if alone else None,
         start=fastest_start(timeline.replicas),
         loop_s=loop_interval(run.polls),
+        may_hide_drain=is_at_least(ray, SINCE_2_55)
+        and (described is None or described.is_ingress is not False),
     )
     until_s = timeline.polls[-1].received_s if timeline.polls else 0.0
     subject = _Subject(run, key, setup, until_s)

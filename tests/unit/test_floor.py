@@ -53,10 +53,31 @@ def test_a_fixed_number_of_replicas_has_no_policy():
     [
         ("ray.serve.autoscaling_policy:default_autoscaling_policy", True),
         ("mine.policies:by_queue", False),
+        ("my.module:my_default_autoscaling_policy", False),
     ],
 )
 def test_a_policy_of_ones_own_is_told_from_rays(name: str, default: bool):
     assert policy(policy={"policy_function": name}).default is default
+
+
+@pytest.mark.parametrize(
+    ("ray", "timed"), [("2.54.1", False), ("2.55.0", True), ("3.0.0.dev0", True), (None, False)]
+)
+def test_delays_of_a_policy_of_ones_own_are_rays_since_2_55(ray: str | None, timed: bool):
+    info = DeploymentInfo(autoscaling={}, app_policy="mine.policies:for_all")
+    found = policy_of(info, ray)
+
+    assert found is not None
+    assert (found.default, found.timed) == (False, timed)
+    assert "its application has an autoscaling policy of its own" in (found.whose or "")
+
+
+def test_an_external_scaler_has_no_delay_at_all():
+    found = policy_of(DeploymentInfo(autoscaling={}, external_scaler=True), "2.60.0")
+
+    assert found is not None
+    assert not found.timed
+    assert "external scaler" in (found.whose or "")
 
 
 def test_metrics_md_defaults_cross_after_3_75_s_at_most():
@@ -134,6 +155,53 @@ def test_from_zero_the_delay_is_bypassed():
     floor = floor_up(policy(), 0, Ongoing(0, 5), START)
 
     assert (floor.detect_s, floor.delay_s) == (0.0, 0.0)
+
+
+def test_from_zero_to_several_goes_by_way_of_one_and_the_delay_counts_for_the_rest():
+    """0 -> 1 at once; that replica runs; U; the others start: two starts of 2.0 s, six turns."""
+    floor = floor_up(policy(upscale_delay_s=4), 0, Ongoing(0, 5), START, 0.1, settled=3)
+
+    assert floor.delay_s == 4.0
+    assert floor.total_s == pytest.approx(2.0 + 4.0 + 2.0 + 0.6)
+
+
+@pytest.mark.parametrize(
+    ("settled", "factor", "delays"),
+    [(1, None, ()), (2, None, (30.0,)), (2, 1.5, ()), (3, 1.5, (30.0,))],
+)  # fmt: skip
+def test_the_upscaling_factor_says_how_many_come_first_from_zero(settled, factor, delays):
+    assert policy(upscaling_factor=factor).delays(0, settled) == delays
+
+
+def test_before_2_50_all_replicas_go_to_zero_in_one_decision():
+    """The payload of such a Ray has no downscale_to_zero_delay_s, not even a null one."""
+    old, new = (
+        policy(downscale_delay_s=5),
+        policy(downscale_delay_s=5, downscale_to_zero_delay_s=None),
+    )
+
+    assert floor_down(old, 3, 0, None).delay_s == 5.0
+    assert floor_down(new, 3, 0, None).delay_s == 10.0
+
+
+def test_the_last_gang_goes_as_one():
+    gangs = DeploymentInfo(
+        autoscaling={"downscale_delay_s": 5, "downscale_to_zero_delay_s": 10},
+        config={"gang_scheduling_config": {"gang_size": 2}},
+    )
+    found = policy_of(gangs)
+
+    assert found is not None
+    assert found.delays(4, 0) == (5.0, 10.0)
+    assert found.delays(2, 0) == (10.0,)
+
+
+def test_a_replica_that_stays_reachable_for_balancers_drains_for_that_long():
+    info = DeploymentInfo(autoscaling={}, least_drain_s=30.0)
+    found = policy_of(info)
+
+    assert found is not None
+    assert floor_down(found, 2, 1, None).replica_s == 30.0
 
 
 def test_a_scale_down_waits_for_its_delay_and_the_shortest_drain():

@@ -22,7 +22,6 @@ _NOT_ALONE = (
     "watch it alone (--deployment)"
 )
 _FIXED = "its number of replicas is fixed: no policy has a demand (see --capacity-rps)"
-_OWN_POLICY = "it has an autoscaling policy of its own: what that wants is not known"
 _NO_OFFER = "a users plan offers no rate of its own, to be divided by --capacity-rps"
 _NO_STEP = "the run ended before the first load step"
 
@@ -81,8 +80,8 @@ def _by_policy(
 ) -> Demand | str:
     if policy is None:
         return _FIXED
-    if not policy.default:
-        return _OWN_POLICY
+    if policy.whose is not None:
+        return policy.whose
     wanted = policy.bounded_demand(concurrency.means(edges_s))
     (at_rest,) = policy.bounded_demand(np.zeros(1))
     return Demand("policy", _curve(edges_s, wanted), at_rest=int(at_rest))

@@ -58,7 +58,7 @@ def wanted_before(policy: Policy, replicas: int, ongoing: Ongoing, *, up: bool) 
     each = policy.target_ongoing_requests
     if up:
         return ongoing.before > replicas * each
-    return ongoing.before < (replicas - 1) * each
+    return ongoing.before < (replicas - policy.scaling.gang_size) * each
 
 
 class Crossing(msgspec.Struct, frozen=True):
@@ -98,8 +98,13 @@ def floor_up(
     ongoing: Ongoing | None,
     start: StartUp | None,
     loop_s: float | None = None,
+    settled: int | None = None,
 ) -> FloorReport:
-    """Floor of a scale-up from `replicas`: `u + U + 3 c + fastest start`; U is bypassed from 0.
+    """Floor of a scale-up from `replicas` to `settled`: `u + U + 3 c + fastest start`.
+
+    From none at all U is bypassed for the first replicas. Those beyond them are only decided on when
+    one of the first runs, so that U, the loop and a start count from then on once more. `settled`
+    None is one that the first decision reaches.
 
     `ongoing` is None if the open requests of this deployment are not known: detection counts
     as nothing then, so that the floor stays one. So does a start that was not seen.
@@ -107,15 +112,17 @@ def floor_up(
     loop = loop_s or DEFAULT_LOOP_S
     enough = replicas * policy.target_ongoing_requests
     u = crossing(policy, enough, ongoing) if ongoing else None
-    delay_s = policy.upscale_delay_s if replicas else 0.0
-    start_s = start.allocate_s + start.initialize_s if start else 0.0
+    delays = policy.delays(replicas, settled or replicas + 1)
+    delay_s = sum(delays)
+    rounds = 2 if delays and not replicas else 1
+    start_s = rounds * (start.allocate_s + start.initialize_s) if start else 0.0
     push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
     return FloorReport(
         detect_s=u.least_s if u else 0.0,
         delay_s=delay_s,
-        loop_s=3 * loop,
+        loop_s=3 * rounds * loop,
         replica_s=start_s,
-        worst_s=policy.sample_s + push_s + delay_s + 4 * loop + start_s,
+        worst_s=policy.sample_s + rounds * (push_s + 4 * loop) + delay_s + start_s,
     )
 
 
@@ -128,16 +135,14 @@ def floor_down(
 ) -> FloorReport:
     """Floor of a scale-down from `replicas` to `settled`: its delay, the loop, the shortest drain.
 
-    The delay begins when any fewer than `replicas` would do. To 0 goes by way of 1, with a delay
-    of its own behind.
+    The delay begins when any fewer than `replicas` (by a gang, where there are gangs) would do. To 0
+    goes by way of 1, with a delay of its own behind.
     """
     loop = loop_s or DEFAULT_LOOP_S
-    enough = max(replicas - 1, 0) * policy.target_ongoing_requests
+    enough = max(replicas - policy.scaling.gang_size, 0) * policy.target_ongoing_requests
     u = crossing(policy, enough, ongoing) if ongoing else None
-    delay_s = policy.downscale_delay_s
-    if settled == 0:
-        delay_s = policy.downscale_to_zero_delay_s + (delay_s if replicas > 1 else 0.0)
-    wait_s = policy.graceful_shutdown_wait_loop_s
+    delay_s = sum(policy.delays(replicas, settled))
+    wait_s = policy.shortest_drain_s
     push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
     return FloorReport(
         detect_s=u.least_s if u else 0.0,
@@ -149,18 +154,25 @@ def floor_down(
 
 
 def delay_report(
-    first: Span | None, policy: Policy, floor: FloorReport, loop_s: float | None
+    waited: Span | None,
+    policy: Policy,
+    floor: FloorReport,
+    loop_s: float | None,
+    delay_s: float | None = None,
 ) -> DelayReport | None:
-    """The configured delay, and the one in effect: what the first decision took once it could.
+    """A configured delay, and the one in effect: what its decision took once it could.
 
-    `first` is from the step to the first decision in its direction. That more, or fewer, replicas
-    were wanted was known between at once and `r + max(p, u)` after the step, which bounds the delay
-    on both sides. None if no decision was measured, or no delay applies.
+    `waited` is from when that decision could be wanted first (the step, or the first RUNNING replica
+    on the way up from none) until it. That more, or fewer, replicas were wanted was known between at
+    once and `r + max(p, u)` after that, which bounds the delay on both sides. `delay_s` is the delay
+    of that decision, by default all of the floor's. None if no decision was measured, or no delay
+    applies.
     """
-    if first is None or first.hi is None or not floor.delay_s:
+    configured_s = floor.delay_s if delay_s is None else delay_s
+    if waited is None or waited.hi is None or not configured_s:
         return None
     known_s = policy.sample_s + max(policy.metrics_interval_s, floor.detect_s)
-    lo, hi = max(0.0, first.lo - known_s), first.hi
+    lo, hi = max(0.0, waited.lo - known_s), waited.hi
     return DelayReport(
-        configured_s=floor.delay_s, effective_s=Span((lo + hi) / 2, lo, hi), loop_s=loop_s
+        configured_s=configured_s, effective_s=Span((lo + hi) / 2, lo, hi), loop_s=loop_s
     )

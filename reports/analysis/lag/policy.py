@@ -1,24 +1,34 @@
-"""Autoscaling settings of a deployment, with Ray's defaults for those not recorded."""
+"""Autoscaling settings of a deployment in effect, with Ray's defaults for those not recorded."""
 
+import math
+import re
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from scalelag.record.effective import Scaling, scaling_of
 from scalelag.record.run_info import DeploymentInfo
 
 DEFAULT_LOOP_S = 0.1
 """Pause between two turns of the controller's loop (RAY_SERVE_CONTROL_LOOP_INTERVAL_S)."""
 
 _ROUNDING = 1e-6
-_DEFAULT_POLICIES = ("default_autoscaling_policy", "replica_queue_length_autoscaling_policy")
+SINCE_2_55 = (2, 55)
+_BY_WAY_OF_ONE = "downscale_to_zero_delay_s"
+"""Came with the rule that the last replica goes alone (`_apply_delay_logic`); null where unset."""
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """An autoscaling configuration. Durations in seconds; the names are Ray Serve's.
+    """An autoscaling configuration in effect. Durations in seconds; the names are Ray Serve's.
 
-    `default` is False for a policy of the user's own, of whose timing nothing is known.
+    `min_replicas` and `max_replicas` are in effect, as in `scaling`, which tells where they come from.
+    `default` is False for a policy of the user's own, whose demand is not known; `timed` tells whether
+    Ray applies delays, factors and bounds to it (to its own always, to others since 2.55:
+    `_apply_autoscaling_config` and `_apply_app_level_autoscaling_config` in
+    `ray/serve/autoscaling_policy.py`). From none at all it goes to `first_replicas`, without a delay,
+    until one runs. `by_way_of_one` tells that the last replica, or gang, goes by a decision of its own.
     """
 
     min_replicas: int
@@ -31,15 +41,38 @@ class Policy(msgspec.Struct, frozen=True):
     downscale_to_zero_delay_s: float
     aggregation: str
     graceful_shutdown_wait_loop_s: float
+    scaling: Scaling
     default: bool = True
+    timed: bool = True
+    first_replicas: int = 1
+    by_way_of_one: bool = True
+    least_drain_s: float | None = None
+
+    @property
+    def whose(self) -> str | None:
+        """Whose policy it is, and that its demand is not known; None for Ray's own."""
+        if self.default:
+            return None
+        if self.scaling.external:
+            return (
+                "an external scaler decides (external_scaler_enabled): what it wants is not known"
+            )
+        owner = "its application has" if self.scaling.of_application else "it has"
+        return (
+            f"{owner} an autoscaling policy of its own, {self.scaling.own_policy}: what that wants is "
+            "not known"
+        )
 
     def demand(self, ongoing: NDArray[np.float64]) -> NDArray[np.int64]:
         """Replicas that the default policy settles at for each mean of open requests, unbounded.
 
         Ray computes `ceil(n * (ongoing / (n * target_ongoing_requests)))`, without any tolerance
-        (`ray/serve/autoscaling_policy.py`); its scaling factors change the way there, not the end.
+        (`ray/serve/autoscaling_policy.py`); its scaling factors change the way there, not the end. In
+        gangs it is rounded up to whole ones (`GangSchedulingAutoscalingPolicy`).
         """
-        return whole_replicas(ongoing / self.target_ongoing_requests)
+        replicas = whole_replicas(ongoing / self.target_ongoing_requests)
+        size = self.scaling.gang_size
+        return replicas if size == 1 else -(-replicas // size) * size
 
     def demand_of(self, ongoing: float) -> int:
         """The demand for one mean of open requests."""
@@ -54,21 +87,46 @@ class Policy(msgspec.Struct, frozen=True):
         """Interval between samples of ongoing requests: `r = min(0.2 L, p)` (docs/metrics.md#floor)."""
         return min(0.2 * self.look_back_period_s, self.metrics_interval_s)
 
+    @property
+    def shortest_drain_s(self) -> float:
+        """How long a stopped replica is there at least: it looks only then whether it is done."""
+        return max(self.graceful_shutdown_wait_loop_s, self.least_drain_s or 0.0)
+
+    def delays(self, before: int, after: int) -> tuple[float, ...]:
+        """Delays that are waited out one after another on the way from `before` to `after` replicas.
+
+        Up from none the first decision waits for nothing (`_get_cold_start_scale_up_replicas`), so
+        that a delay counts only for the replicas beyond `first_replicas`. Down to none the last
+        replica, or gang, waits for `downscale_to_zero_delay_s`, and those before it for
+        `downscale_delay_s` (`_apply_delay_logic`).
+        """
+        if after > before:
+            waits = before > 0 or after > self.first_replicas
+            return (self.upscale_delay_s,) if waits else ()
+        if after > 0 or not self.by_way_of_one:
+            return (self.downscale_delay_s,)
+        last = (self.downscale_to_zero_delay_s,)
+        return last if before <= self.scaling.gang_size else (self.downscale_delay_s, *last)
+
 
 def whole_replicas(replicas: NDArray[np.float64]) -> NDArray[np.int64]:
     """Round up, except for the noise of a computed mean: a millionth above n counts as n."""
     return np.ceil(replicas * (1 - _ROUNDING)).astype(np.int64)
 
 
-def policy_of(info: DeploymentInfo | None) -> Policy | None:
-    """Policy of a deployment; None if its number of replicas is fixed."""
+def policy_of(info: DeploymentInfo | None, ray: str | None = None) -> Policy | None:
+    """Policy of a deployment under version `ray`; None if its number of replicas is fixed."""
     if info is None or info.autoscaling is None:
         return None
-    config = info.autoscaling
+    config, scaling = info.autoscaling, scaling_of(info)
+    default = scaling.own_policy is None and not scaling.external
     downscale_delay_s = _number(config, 600.0, "downscale_delay_s")
+    factor = _number(
+        config, 1.0, "upscaling_factor", "upscale_smoothing_factor", "smoothing_factor"
+    )
     return Policy(
-        min_replicas=int(_number(config, 1, "min_replicas")),
-        max_replicas=int(_number(config, 1, "max_replicas")),
+        min_replicas=scaling.least,
+        max_replicas=scaling.least if scaling.most is None else scaling.most,
         target_ongoing_requests=_number(
             config, 2.0, "target_ongoing_requests", "target_num_ongoing_requests_per_replica"
         ),
@@ -79,16 +137,21 @@ def policy_of(info: DeploymentInfo | None) -> Policy | None:
         downscale_to_zero_delay_s=_number(config, downscale_delay_s, "downscale_to_zero_delay_s"),
         aggregation=str(config.get("aggregation_function") or "mean"),
         graceful_shutdown_wait_loop_s=_number(info.config, 2.0, "graceful_shutdown_wait_loop_s"),
-        default=_is_default(config),
+        scaling=scaling,
+        default=default,
+        timed=default or (not scaling.external and is_at_least(ray, SINCE_2_55)),
+        first_replicas=scaling.in_gangs(math.ceil(factor)),
+        by_way_of_one=_BY_WAY_OF_ONE in config,
+        least_drain_s=info.least_drain_s,
     )
+
+
+def is_at_least(version: str | None, least: tuple[int, int]) -> bool:
+    """Whether a version is `least` or later; False if it is not known."""
+    found = re.match(r"(\d+)\.(\d+)", version or "")
+    return found is not None and (int(found[1]), int(found[2])) >= least
 
 
 def _number(config: dict[str, Any], default: float, *names: str) -> float:
     found = (config.get(name) for name in names)
     return next((float(v) for v in found if isinstance(v, int | float)), default)
-
-
-def _is_default(config: dict[str, Any]) -> bool:
-    policy = config.get("policy") or config.get("_policy")
-    function = policy.get("policy_function") if isinstance(policy, dict) else policy
-    return not isinstance(function, str) or function.endswith(_DEFAULT_POLICIES)

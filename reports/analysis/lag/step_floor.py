@@ -18,19 +18,24 @@ from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.concurrency import Concurrency
-from reports.model.intervals import Span
+from reports.model.intervals import Span, between, point
 from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.plan.stages import LoadStep
 
 _WANTED_BEFORE = "decided sooner than the delay after the step: it was wanted before"
-_NO_POLICY = "it has an autoscaling policy of its own"
+_NOT_TIMED = "Ray applies its delays to such a policy since 2.55 only"
+_UNSEEN_DRAIN = (
+    "an ingress in HAProxy mode (RAY_SERVE_ENABLE_HA_PROXY) drains for 30 s, which cannot be seen from "
+    "outside: if it is on, 30 s of the drain are no excess"
+)
+_PROXY_DRAIN_S = 28.0
 
 
 class ScalingSetup(msgspec.Struct, frozen=True):
     """Facts that the floors of all steps of a deployment depend on.
 
     `policy` is None if the number of replicas is fixed. `concurrency` is None if other deployments
-    share the load.
+    share the load. `may_hide_drain` tells that it may be the ingress of a Ray with HAProxy mode (2.55).
     """
 
     timeline: Timeline
@@ -38,10 +43,13 @@ class ScalingSetup(msgspec.Struct, frozen=True):
     concurrency: Concurrency | None
     start: StartUp | None
     loop_s: float | None
+    may_hide_drain: bool = False
 
 
 class StepFloor(msgspec.Struct, frozen=True):
     """Floor and delay of one step; `floor` is None for `reason`, or if the step has no lag.
+
+    Beside a floor, `reason` says what it may lack.
 
     `phases` are those of the lag, `decide` with its parts.
     """
@@ -63,23 +71,71 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     policy = setup.policy
     if policy is None or lag.total_s is None:
         return StepFloor(lag.phases)
-    if not policy.default:
-        return StepFloor(split_decide(lag.phases, None, _NO_POLICY), reason=_NO_POLICY)
+    if not policy.timed:
+        reason = f"{policy.whose}; {_NOT_TIMED}" if policy.scaling.own_policy else policy.whose
+        return StepFloor(split_decide(lag.phases, None, reason or ""), reason=reason)
     decide = lag.phase("decide")
+    # Only of Ray's own policy is it known from how many open requests on it wants more.
+    concurrency = setup.concurrency if policy.default else None
     ongoing = (
-        ongoing_around(setup.concurrency, begun_s, step.hold_s, decide, policy)
-        if setup.concurrency
-        else None
+        ongoing_around(concurrency, begun_s, step.hold_s, decide, policy) if concurrency else None
     )
     floor = _floor(setup, policy, lag, ongoing)
     decided = decisions_of(setup.timeline, decide, begun_s, up=lag.direction == "up")
-    if _began_before(lag, policy, ongoing, decided, floor):
+    delays = _delays(policy, lag)
+    waited = _waited(setup.timeline, lag, decided, begun_s)
+    if _began_before(lag, policy, ongoing, decided, delays):
         return StepFloor(split_decide(lag.phases, None, _WANTED_BEFORE), reason=_WANTED_BEFORE)
     return StepFloor(
-        phases=split_decide(lag.phases, floor.delay_s * max(1, len(decided)), ""),
+        phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
         floor=floor,
-        delay=delay_report(decided[0] if decided else None, policy, floor, setup.loop_s),
+        delay=delay_report(waited, policy, floor, setup.loop_s, delays[0] if delays else 0.0),
+        reason=_unseen_drain(setup, policy, lag),
     )
+
+
+def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
+    before, after = lag.replicas_before or 0, lag.target_after or 0
+    return policy.delays(before, after)
+
+
+def _from_none(lag: StepLag) -> bool:
+    """Whether its first decision, from no replicas at all, waited for no delay."""
+    return lag.direction == "up" and not lag.replicas_before
+
+
+def _delay_in_all(lag: StepLag, delays: Sequence[float], decisions: int) -> float:
+    """Delays of so many decisions: the first of `delays` is that of any there are besides."""
+    free = 1 if _from_none(lag) else 0
+    besides = max(0, decisions - free - len(delays))
+    return sum(delays) + (besides * delays[0] if delays else 0.0)
+
+
+def _waited(
+    timeline: Timeline, lag: StepLag, decided: Sequence[Span], begun_s: float
+) -> Span | None:
+    """From when it could be wanted first until the decision that a delay held up; None if unseen."""
+    if not _from_none(lag):
+        return decided[0] if decided else None
+    running = [r.running for r in timeline.replicas if r.running and r.running.mid_s > begun_s]
+    first = min(running, key=lambda instant: instant.mid_s, default=None)
+    if len(decided) < 2 or first is None:
+        return None
+    until = decided[1]
+    ran = between(point(begun_s), first)
+    if until.hi is None or ran.hi is None or until.value is None or ran.value is None:
+        return None
+    parts = (until.value - ran.value, until.lo - ran.hi, until.hi - ran.lo)
+    return Span(*(max(0.0, part) for part in parts))
+
+
+def _unseen_drain(setup: ScalingSetup, policy: Policy, lag: StepLag) -> str | None:
+    """What may explain a long drain, where the draining period of proxies cannot be seen."""
+    drain = lag.phase("drain")
+    if lag.direction != "down" or drain is None or policy.least_drain_s is not None:
+        return None
+    is_long = drain.value is not None and drain.value >= _PROXY_DRAIN_S
+    return _UNSEEN_DRAIN if is_long and setup.may_hide_drain else None
 
 
 def _floor(
@@ -87,7 +143,7 @@ def _floor(
 ) -> FloorReport:
     before = lag.replicas_before or 0
     if lag.direction == "up":
-        return floor_up(policy, before, ongoing, setup.start, setup.loop_s)
+        return floor_up(policy, before, ongoing, setup.start, setup.loop_s, lag.target_after)
     return floor_down(policy, before, lag.target_after or 0, ongoing, setup.loop_s)
 
 
@@ -96,10 +152,10 @@ def _began_before(
     policy: Policy,
     ongoing: Ongoing | None,
     decided: Sequence[Span],
-    floor: FloorReport,
+    delays: Sequence[float],
 ) -> bool:
     """Whether the delay was running when the step came, so that nothing can be said of it."""
-    if decided and decided[0].upper < floor.delay_s:
+    if decided and delays and not _from_none(lag) and decided[0].upper < delays[0]:
         return True
     before, up = lag.replicas_before or 0, lag.direction == "up"
     return ongoing is not None and wanted_before(policy, before, ongoing, up=up)

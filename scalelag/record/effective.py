@@ -1,0 +1,162 @@
+"""Settings in effect of a deployment: what Ray makes of its configuration and of what is around it."""
+
+import math
+from collections import Counter
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeGuard
+
+import msgspec
+
+from scalelag.record.run_info import DeploymentInfo
+
+DEFAULT_POLICIES = frozenset(
+    f"ray.serve.autoscaling_policy{separator}{name}"
+    for separator in (":", ".")
+    for name in ("default_autoscaling_policy", "replica_queue_length_autoscaling_policy")
+)
+"""Ray's own policy, by every path to it: `DEFAULT_AUTOSCALING_POLICY_NAME` in
+`ray/serve/_private/constants.py`, and its function. `AutoscalingPolicy.serialize_policy` in
+`ray/serve/config.py` joins the path of a callable with a dot."""
+
+_PER_CENT = 100.0
+
+
+class Scaling(msgspec.Struct, frozen=True):
+    """Bounds of a deployment's number of replicas, and who decides it.
+
+    `least` and `most` are in effect: scaled by `capacity` (`target_capacity`, in per cent, None if it
+    is not set). `most` is None where nothing bounds it: an external scaler decides. `held_initial`
+    tells that `least` is initial_replicas and not min_replicas (see `scaling_of`). `own_policy` is
+    the path of a policy that is not Ray's, `of_application` whether it stands at the application.
+    """
+
+    autoscales: bool
+    least: int
+    most: int | None
+    capacity: float | None = None
+    held_initial: bool = False
+    gang_size: int = 1
+    own_policy: str | None = None
+    of_application: bool = False
+    external: bool = False
+
+    def in_gangs(self, replicas: int) -> int:
+        """Least number of whole gangs that has `replicas` (`GangSchedulingAutoscalingPolicy`)."""
+        return math.ceil(replicas / self.gang_size) * self.gang_size
+
+
+def scaling_of(info: DeploymentInfo) -> Scaling:
+    """Bounds in effect, as `get_num_replicas_lower_bound` and `.._upper_bound` compute them.
+
+    While Serve scales up to a `target_capacity`, and after that until it is set back, not
+    min_replicas but initial_replicas is the lower bound (`DeploymentAutoscalingState` in
+    `ray/serve/_private/autoscaling_state.py`). The direction is not in the payload
+    (`calculate_target_capacity_direction` in `controller.py`): a target below initial_replicas shows
+    that it is down, and without that it is taken to be up.
+    """
+    capacity = info.target_capacity
+    if info.autoscaling is None:
+        fixed = adjusted(_count(info.config.get("num_replicas"), 1), capacity)
+        external = info.external_scaler
+        return Scaling(
+            autoscales=False,
+            least=fixed,
+            most=None if external else fixed,
+            capacity=capacity,
+            gang_size=_gang_size(info),
+            external=external,
+        )
+    config = info.autoscaling
+    least = adjusted(_count(config.get("min_replicas"), 1), capacity)
+    initial = _held_initial(info, least)
+    own = info.app_policy or own_policy(config)
+    return Scaling(
+        autoscales=True,
+        least=least if initial is None else initial,
+        most=adjusted(_count(config.get("max_replicas"), 1), capacity),
+        capacity=capacity,
+        held_initial=initial is not None,
+        gang_size=_gang_size(info),
+        own_policy=own,
+        of_application=info.app_policy is not None,
+        external=info.external_scaler,
+    )
+
+
+def adjusted(replicas: int, capacity: float | None) -> int:
+    """`replicas` under a `target_capacity`, as `get_capacity_adjusted_num_replicas` rounds it.
+
+    Halves go up, and only 0 per cent, or 0 replicas, make 0 (`ray/serve/_private/utils.py`).
+    """
+    if capacity is None or capacity == _PER_CENT:
+        return replicas
+    if capacity == 0 or replicas == 0:
+        return 0
+    scaled = Decimal(replicas * capacity) / Decimal(_PER_CENT)
+    return max(1, int(scaled.to_integral_value(rounding=ROUND_HALF_UP)))
+
+
+def own_policy(config: dict[str, Any]) -> str | None:
+    """Path of a policy of the user's own in an autoscaling configuration; None if it is Ray's.
+
+    Ray names it `policy_function`, and `name` in some versions before 2.55.
+    """
+    policy = config.get("policy") or config.get("_policy")
+    if isinstance(policy, dict):
+        policy = policy.get("policy_function") or policy.get("name")
+    return policy if isinstance(policy, str) and policy not in DEFAULT_POLICIES else None
+
+
+def asked_by_replica(info: DeploymentInfo) -> dict[str, float]:
+    """Resources of one replica: those of its placement group, or else of its actor.
+
+    Ray's `required_resources` are the actor's alone (`ReplicaConfig.resource_dict`), and missing
+    before 2.42.
+    """
+    if info.placement_bundles:
+        summed: Counter[str] = Counter()
+        for bundle in info.placement_bundles:
+            summed.update(bundle)
+        return {name: amount for name, amount in summed.items() if amount > 0}
+    if info.required_resources:
+        return info.required_resources
+    options = info.config.get("ray_actor_options") or {}
+    asked = {"CPU": float(options.get("num_cpus", 1)), "GPU": float(options.get("num_gpus", 0))}
+    asked |= {name: float(amount) for name, amount in (options.get("resources") or {}).items()}
+    return {name: amount for name, amount in asked.items() if amount > 0}
+
+
+def described_need(info: DeploymentInfo) -> str:
+    """What one replica asks for, in words: its resources, or the bundles of its placement group."""
+    if info.placement_bundles:
+        bundles = " + ".join(f"{{{_amounts(bundle)}}}" for bundle in info.placement_bundles)
+        return f"a placement group of {bundles}"
+    return _amounts(info.required_resources or {})
+
+
+def _amounts(resources: dict[str, float]) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in sorted(resources.items()))
+
+
+def _held_initial(info: DeploymentInfo, least: int) -> int | None:
+    """Number of initial replicas in effect, if it is the lower bound."""
+    given: object = (info.autoscaling or {}).get("initial_replicas")
+    if info.target_capacity is None or not _is_number(given):
+        return None
+    initial = adjusted(int(given), info.target_capacity)
+    is_below = info.target_replicas is not None and info.target_replicas < initial
+    return None if is_below or initial <= least else initial
+
+
+def _gang_size(info: DeploymentInfo) -> int:
+    gang = info.config.get("gang_scheduling_config")
+    size = gang.get("gang_size") if isinstance(gang, dict) else None
+    return max(1, _count(size, 1))
+
+
+def _count(value: object, default: int) -> int:
+    return int(value) if _is_number(value) else default
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,170 @@
+"""Floor, delay and the split of `decide` for one step, by the kind of policy and the way it goes."""
+
+from typing import Any
+
+import pytest
+
+from reports.analysis.lag.floor import StartUp
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.policy import policy_of
+from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
+from reports.analysis.lag.step_lag import StepLag
+from reports.analysis.lag.timeline import ReplicaLife, Timeline
+from reports.model.intervals import Span, point
+from reports.model.steps import Phase
+from scalelag.plan.stages import LoadStep
+from scalelag.record.run_info import DeploymentInfo
+
+BEGUN_S = 100.0
+QUICK = {
+    "min_replicas": 0,
+    "metrics_interval_s": 1.0,
+    "look_back_period_s": 2.0,
+    "upscale_delay_s": 3.0,
+    "downscale_delay_s": 5.0,
+    "downscale_to_zero_delay_s": 8.0,
+}
+DOWN = LoadStep(1, 40.0, 100.0, 8.0, 0.0)
+UP = LoadStep(1, 40.0, 100.0, 0.0, 8.0)
+
+
+def found(
+    step: LoadStep,
+    before: int,
+    after: int,
+    decisions: list[tuple[float, int, int]],
+    total_s: float,
+    *,
+    ray: str = "2.60.0",
+    running: float | None = None,
+    drain_s: float = 2.0,
+    may_hide_drain: bool = False,
+    without: str | None = None,
+    **info: Any,
+) -> StepFloor:
+    """Floor of a step with decisions at these seconds after it."""
+    made = tuple(Decision(point(BEGUN_S + at_s), a, b) for at_s, a, b in decisions)
+    decide_s = decisions[-1][0]
+    phases = [Phase("decide", decide_s, decide_s, decide_s, "log")]
+    if step is DOWN:
+        phases.append(Phase("drain", drain_s, drain_s, drain_s, "log"))
+    lag = StepLag(
+        direction=step.direction,
+        replicas_before=before,
+        replicas_after=after,
+        target_before=before,
+        target_after=after,
+        total_s=Span(total_s, total_s, total_s),
+        phases=tuple(phases),
+    )
+    lives = ()
+    if running is not None:
+        ran = point(BEGUN_S + running)
+        lives = (ReplicaLife(replica="a", listed=point(BEGUN_S), running=ran),)
+    settings = {name: value for name, value in QUICK.items() if name != without}
+    described = DeploymentInfo(autoscaling=settings, **info)
+    setup = ScalingSetup(
+        timeline=Timeline(polls=(), decisions=made, replicas=lives),
+        policy=policy_of(described, ray),
+        concurrency=None,
+        start=StartUp(0.5, 0.5),
+        loop_s=0.1,
+        may_hide_drain=may_hide_drain,
+    )
+    return step_floor(setup, step, lag, BEGUN_S)
+
+
+def parts(floor: StepFloor) -> dict[str, float | None]:
+    return {p.name: p.value for p in floor.phases if p.part_of == "decide"}
+
+
+def test_three_to_none_has_two_delays_and_the_first_decision_shows_the_first():
+    floor = found(DOWN, 3, 0, [(7.0, 3, 1), (15.5, 1, 0)], total_s=18.0)
+
+    assert floor.floor is not None
+    # 5 s and 8 s of delays, two turns of 0.1 s, and a drain of 2 s.
+    assert floor.floor.total_s == pytest.approx(5 + 8 + 0.2 + 2)
+    assert floor.excess_s(Span(18.0, 18.0, 18.0)) == pytest.approx(2.8)
+    assert parts(floor) == {"detect": 2.5, "delay": 13.0}
+    assert floor.delay is not None
+    assert floor.delay.configured_s == 5.0
+    assert floor.delay.effective_s.hi == 7.0
+
+
+def test_one_to_none_waits_for_the_last_delay_alone():
+    floor = found(DOWN, 1, 0, [(9.0, 1, 0)], total_s=11.5)
+
+    assert floor.floor is not None
+    assert floor.floor.delay_s == 8.0
+    assert floor.delay is not None
+    assert floor.delay.configured_s == 8.0
+
+
+def test_before_2_50_none_is_one_decision():
+    floor = found(DOWN, 3, 0, [(6.0, 3, 0)], total_s=8.3, without="downscale_to_zero_delay_s")
+
+    assert floor.floor is not None
+    assert floor.floor.delay_s == 5.0
+    assert parts(floor) == {"detect": 1.0, "delay": 5.0}
+
+
+def test_none_to_one_waits_for_no_delay():
+    floor = found(UP, 0, 1, [(1.2, 0, 1)], total_s=2.5, running=2.5)
+
+    assert floor.floor is not None
+    assert floor.floor.total_s == pytest.approx(0.3 + 1.0)
+    assert parts(floor) == {"detect": 1.2, "delay": 0.0}
+    assert floor.delay is None
+
+
+def test_none_to_four_waits_for_the_first_to_run_and_then_for_the_delay():
+    floor = found(UP, 0, 4, [(1.0, 0, 1), (6.0, 1, 4)], total_s=7.5, running=2.5)
+
+    assert floor.floor is not None
+    assert floor.floor.delay_s == 3.0
+    assert floor.floor.total_s == pytest.approx(3.0 + 2 * 1.0 + 0.6)
+    assert parts(floor) == {"detect": 3.0, "delay": 3.0}
+    assert floor.delay is not None
+    # Wanted since the first one ran, 2.5 s; known 0.4 + 1 s later at most.
+    assert floor.delay.effective_s.hi == pytest.approx(3.5)
+    assert floor.delay.effective_s.lo == pytest.approx(3.5 - 1.4)
+
+
+def test_a_policy_of_the_application_has_a_floor_since_2_55():
+    floor = found(DOWN, 3, 1, [(6.0, 3, 1)], total_s=8.5, app_policy="mine:for_all")
+
+    assert floor.floor is not None
+    assert floor.floor.delay_s == 5.0
+    assert floor.floor.detect_s == 0.0
+
+
+def test_before_2_55_it_has_none_and_says_why():
+    floor = found(DOWN, 3, 1, [(6.0, 3, 1)], 8.5, ray="2.54.1", app_policy="mine:for_all")
+
+    assert floor.floor is None
+    assert floor.reason == (
+        "its application has an autoscaling policy of its own, mine:for_all: what that wants is not "
+        "known; Ray applies its delays to such a policy since 2.55 only"
+    )
+
+
+def test_an_external_scaler_has_no_floor():
+    floor = found(DOWN, 3, 1, [(6.0, 3, 1)], 8.5, external_scaler=True)
+
+    assert floor.floor is None
+    assert "external scaler" in (floor.reason or "")
+
+
+def test_a_drain_of_30_s_may_be_that_of_a_proxy_that_cannot_be_seen():
+    floor = found(DOWN, 3, 1, [(6.0, 3, 1)], 37.0, drain_s=30.4, may_hide_drain=True)
+
+    assert floor.floor is not None
+    assert "RAY_SERVE_ENABLE_HA_PROXY" in (floor.reason or "")
+
+
+def test_a_drain_of_30_s_that_is_known_is_in_the_floor():
+    floor = found(DOWN, 3, 1, [(6.0, 3, 1)], 37.0, drain_s=30.4, least_drain_s=30.0)
+
+    assert floor.floor is not None
+    assert floor.floor.total_s == pytest.approx(5 + 0.2 + 30)
+    assert floor.reason is None

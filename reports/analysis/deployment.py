@@ -157,6 +157,10 @@ def _step_report(
         evidence=diagnosis.evidence,
         findings=diagnosis.findings,
         response=response,
+        wanted_before=floor.wanted_before,
+        settled_s=lag.settled_s,
+        movements=lag.movements,
+        reversals=lag.reversals,
     )
 
 

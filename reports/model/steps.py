@@ -97,12 +97,34 @@ def measured_phase(phases: Sequence[Phase], name: PhaseName) -> Phase | None:
     return next((p for p in phases if p.name == name and p.value is not None), None)
 
 
+class MovementReport(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """One further movement of the target within a hold (docs/metrics.md#movements).
+
+    `at_s` counts from the plan's start, `decided` from the step to its first decision. `total_s` is
+    from that decision until its level was reached, censored for `reason`. `index` counts all movements
+    of the hold, the step's answer among them.
+    """
+
+    index: int
+    at_s: float
+    direction: Direction
+    before: int
+    after: int
+    decided: Span
+    total_s: Span | None = None
+    reason: str | None = None
+
+
 class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
     `cause` is None if nothing made it late, or if several `findings` fit; its
-    evidence is repeated in `evidence`. `recovered_s` is that of all requests of the step: when
-    latency was back in its band, None for `recovered_reason`, censored if it was not.
+    evidence is repeated in `evidence`. `total_s` ends when the level of the first movement that
+    answers the step is reached; `settled_s` when the last target of the hold is. `movements` are the
+    further ones, `reversals` counts how often the target turned. `wanted_before` says that the
+    decision came sooner than its delay allows: it was wanted before the step. `recovered_s` is
+    that of all requests of the step: when latency was back in its band, None for
+    `recovered_reason`, censored if it was not.
     """
 
     index: int
@@ -133,6 +155,10 @@ class StepReport(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[Finding, ...] = ()
     response: ResponseReport = ResponseReport()
+    wanted_before: bool = False
+    settled_s: Span | None = None
+    movements: tuple[MovementReport, ...] = ()
+    reversals: int = 0
 
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was measured."""

@@ -1,17 +1,19 @@
 """The lag of one replica, cut into phases at its breakpoints (docs/metrics.md#step-lag)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.analysis.lag.log_times import ORDER_TOLERANCE_S, Decision
+from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
+from reports.analysis.lag.movements import Movement
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, in_order, point
-from reports.model.steps import Phase, PhaseName, PhasePart, Source
+from reports.model.steps import DOWN_PHASES, UP_PHASES, Phase, PhaseName, PhasePart, Source
 
 _SAME_MOMENT_S = 1e-6
 _JOINED = "polling cannot tell it from initialize"
 _NO_POLL_SOURCE = "polling does not show requests"
 _UNFINISHED = "not over by the end of the hold"
+_NO_REPLICA = "no single replica completed it"
 _NO_REQUEST = "no request reached it during the hold"
 
 
@@ -31,15 +33,14 @@ class PhasedLag(NamedTuple):
 
 
 def up_phases(
-    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
+    begun_s: float, ended_s: float, life: ReplicaLife, movement: Movement, timeline: Timeline
 ) -> PhasedLag:
     """Phases on the way up of `life`, the critical replica, between the step and its hold's end.
 
-    Without a replica only `decide` can be told.
+    `movement` is the one that answered the step: `decide` ends with one of its decisions.
     """
-    submitted = life.begun if life else None
-    by_s = life.listed.hi_s if life else ended_s
-    decided = _decided(timeline, by_s, submitted, lambda d: d.after > d.before)
+    submitted = life.begun
+    decided = _decided(movement, timeline, life.listed.hi_s, submitted)
     first = _first_try(life, decided, timeline)
     breakpoints = [_Breakpoint("decide", decided)]
     if first is not None:
@@ -48,15 +49,24 @@ def up_phases(
         breakpoints.append(_Breakpoint("create", submitted))
     breakpoints += _starting(life)
     phases, end = _phases(begun_s, ended_s, breakpoints)
-    if life is None or life.initialized is None:
+    if life.initialized is None:
         phases = (*phases, Phase("mark_running", reason=_JOINED))
     return PhasedLag((*phases, _route(life, ended_s)), end)
 
 
-def _starting(life: ReplicaLife | None) -> list[_Breakpoint]:
+def decided_only(begun_s: float, movement: Movement) -> PhasedLag:
+    """Phases of a movement without a critical replica: only `decide` can be told, by its beginning."""
+    names = UP_PHASES if movement.direction == "up" else DOWN_PHASES
+    span = between(point(begun_s), movement.first.not_before(begun_s))
+    decide = Phase(
+        "decide", span.value, span.lo, span.hi, "log" if movement.first.clock else "poll"
+    )
+    rest = tuple(Phase(name, reason=_NO_REPLICA) for name in names[1:])
+    return PhasedLag((decide, *rest), None)
+
+
+def _starting(life: ReplicaLife) -> list[_Breakpoint]:
     """From the submitted actor to RUNNING; without its log, as far as polling tells."""
-    if life is None:
-        return [_Breakpoint("allocate", None), _Breakpoint("initialize", None)]
     if life.entered is None or life.initialized is None:
         begun = life.entered or life.allocated
         return [_Breakpoint("allocate", begun), _Breakpoint("initialize", life.running)]
@@ -68,17 +78,16 @@ def _starting(life: ReplicaLife | None) -> list[_Breakpoint]:
 
 
 def down_phases(
-    begun_s: float, ended_s: float, life: ReplicaLife | None, timeline: Timeline
+    begun_s: float, ended_s: float, life: ReplicaLife, movement: Movement, timeline: Timeline
 ) -> PhasedLag:
     """Phases on the way down of `life`, the last replica to go; as `up_phases`."""
-    stopping = life.stopping if life else None
-    shown_s = life.shown_stopping_s if life else None
-    by_s = shown_s or (stopping.hi_s if stopping else ended_s)
-    decided = _decided(timeline, by_s, stopping, lambda d: d.after < d.before)
+    stopping = life.stopping
+    by_s = life.shown_stopping_s or (stopping.hi_s if stopping else ended_s)
+    decided = _decided(movement, timeline, by_s, stopping)
     breakpoints = [
         _Breakpoint("decide", decided),
         _Breakpoint("stop", stopping),
-        _Breakpoint("drain", life.gone if life else None),
+        _Breakpoint("drain", life.gone),
     ]
     return _phases(begun_s, ended_s, breakpoints)
 
@@ -102,18 +111,14 @@ def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) ->
     return (decide, *parts, *phases[1:])
 
 
-def decisions_of(
-    timeline: Timeline, decide: Phase | None, begun_s: float, *, up: bool
-) -> list[Span]:
-    """From the step to each decision in its direction, up to the one that `decide` ends with."""
-    if decide is None or decide.hi is None:
+def decisions_of(movement: Movement | None, decide: Phase | None, begun_s: float) -> list[Span]:
+    """From the step to each decision of its answer, up to the one that `decide` ends with."""
+    if movement is None or decide is None or decide.hi is None:
         return []
     return [
-        between(point(begun_s), d.at.not_before(begun_s))
-        for d in timeline.decisions
-        if (d.after > d.before) == up
-        and d.at.mid_s > begun_s
-        and d.at.hi_s <= begun_s + decide.hi + _SAME_MOMENT_S
+        between(point(begun_s), decision.at.not_before(begun_s))
+        for decision in movement.decisions
+        if decision.at.hi_s <= begun_s + decide.hi + _SAME_MOMENT_S
     ]
 
 
@@ -127,23 +132,16 @@ def _can_precede(decided: Instant, effect: Instant | None) -> bool:
 
 
 def _decided(
-    timeline: Timeline,
-    by_s: float,
-    effect: Instant | None,
-    wanted: Callable[[Decision], bool],
+    movement: Movement, timeline: Timeline, by_s: float, effect: Instant | None
 ) -> Instant | None:
-    """Moment of the last wanted decision that was seen no later than its effect.
+    """Moment of the movement's last decision that was seen no later than its effect.
 
     Both are compared by the receive time of the poll that first showed them: by `lo` the next
     poll's decision would seem to come before what the poll before had already shown. Where one
     poll showed a decision and its effect, and an earlier decision was not carried out yet, it may
     be the earlier one's effect: the moment then spans both. A logged decision is a point.
     """
-    seen = [
-        d
-        for d in timeline.decisions
-        if wanted(d) and d.at.hi_s <= by_s and _can_precede(d.at, effect)
-    ]
+    seen = [d for d in movement.decisions if d.at.hi_s <= by_s and _can_precede(d.at, effect)]
     if not seen:
         return None
     last = seen[-1]
@@ -169,11 +167,9 @@ def failed_tries(timeline: Timeline, from_s: float, to_s: float) -> list[Replica
     ]
 
 
-def _first_try(
-    life: ReplicaLife | None, decided: Instant | None, timeline: Timeline
-) -> Instant | None:
+def _first_try(life: ReplicaLife, decided: Instant | None, timeline: Timeline) -> Instant | None:
     """Moment at which the first replica was submitted that failed to start before `life`."""
-    if life is None or decided is None:
+    if decided is None:
         return None
     failed = failed_tries(timeline, decided.lo_s, life.begun.hi_s)
     before = [r.begun for r in failed if r.begun.mid_s < life.begun.mid_s]
@@ -215,10 +211,10 @@ def _missing(ends: Sequence[Instant | None]) -> str:
     return "its end was not seen" if later else _UNFINISHED
 
 
-def _route(life: ReplicaLife | None, ended_s: float) -> Phase:
+def _route(life: ReplicaLife, ended_s: float) -> Phase:
     """From RUNNING to the start of the replica's first request; no part of the total."""
     part: PhasePart = "recovery"
-    if life is None or life.running is None or life.entered is None:
+    if life.running is None or life.entered is None:
         return Phase("route", reason=_NO_POLL_SOURCE, part_of=part)
     if life.first_request is None or life.first_request.hi_s > ended_s:
         return Phase("route", reason=_NO_REQUEST, part_of=part)

@@ -58,6 +58,7 @@ class StepFloor(msgspec.Struct, frozen=True):
     floor: FloorReport | None = None
     delay: DelayReport | None = None
     reason: str | None = None
+    wanted_before: bool = False
 
     def excess_s(self, total_s: Span | None) -> float | None:
         """`total_s` beyond the floor, None if either is not known."""
@@ -81,11 +82,12 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
         ongoing_around(concurrency, begun_s, step.hold_s, decide, policy) if concurrency else None
     )
     floor = _floor(setup, policy, lag, ongoing)
-    decided = decisions_of(setup.timeline, decide, begun_s, up=lag.direction == "up")
+    decided = decisions_of(lag.answer, decide, begun_s)
     delays = _delays(policy, lag)
     waited = _waited(setup.timeline, lag, decided, begun_s)
     if _began_before(lag, policy, ongoing, decided, delays):
-        return StepFloor(split_decide(lag.phases, None, _WANTED_BEFORE), reason=_WANTED_BEFORE)
+        phases = split_decide(lag.phases, None, _WANTED_BEFORE)
+        return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
     return StepFloor(
         phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
         floor=floor,
@@ -95,7 +97,7 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
 
 
 def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
-    before, after = lag.replicas_before or 0, lag.target_after or 0
+    before, after = lag.replicas_before or 0, lag.level or 0
     return policy.delays(before, after)
 
 
@@ -143,8 +145,8 @@ def _floor(
 ) -> FloorReport:
     before = lag.replicas_before or 0
     if lag.direction == "up":
-        return floor_up(policy, before, ongoing, setup.start, setup.loop_s, lag.target_after)
-    return floor_down(policy, before, lag.target_after or 0, ongoing, setup.loop_s)
+        return floor_up(policy, before, ongoing, setup.start, setup.loop_s, lag.level)
+    return floor_down(policy, before, lag.level or 0, ongoing, setup.loop_s)
 
 
 def _began_before(

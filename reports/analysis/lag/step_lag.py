@@ -1,32 +1,57 @@
-"""Lag of one load step for one deployment (docs/metrics.md#step-lag).
+"""Lag of one load step for one deployment (docs/metrics.md#step-lag and #movements).
 
-The critical replica is the last to reach RUNNING (or to go) among those that the step's settled
-target needed; its breakpoints cut the lag into phases that share them, so that they add up.
+The step is answered by the first movement of the target in its direction. The critical replica is the
+last to reach RUNNING (or to go) among those that the level of this movement needed; its breakpoints
+cut the lag into phases that share them, so that they add up.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
-from reports.analysis.lag.phases import down_phases, up_phases
+from reports.analysis.lag.movements import (
+    Movement,
+    decided_before,
+    first_in,
+    movements_within,
+    reversals,
+)
+from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases
+from reports.analysis.lag.reach import Level, Reach, first_reach, last_reach
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, between, longer_than, point
-from reports.model.steps import Phase, PhaseName, measured_phase
+from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
 from scalelag.plan.stages import Direction, LoadStep
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """Total of a step, or None with a reason."""
+    """Total of a step, or None with a reason, and the movement that answered it."""
 
     total_s: Span | None = None
     reason: str | None = None
     phases: tuple[Phase, ...] = ()
     critical: ReplicaLife | None = None
+    movement: Movement | None = None
+
+
+class _Hold(msgspec.Struct, frozen=True):
+    """A step and all that was seen of its hold; the first poll may be the one before the step."""
+
+    step: LoadStep
+    begun_s: float
+    ended_s: float
+    before: ReplicaPoll
+    after: ReplicaPoll
+    polls: Sequence[ReplicaPoll]
+    movements: tuple[Movement, ...]
+    timeline: Timeline
 
 
 class StepLag(msgspec.Struct, frozen=True):
-    """Lag of one step: its total and phases, or None with a reason."""
+    """Lag of one step: its total and phases, or None with a reason.
+
+    `answer` is the movement that answered the step; `level` the number of replicas that it led to.
+    """
 
     direction: Direction
     replicas_before: int | None
@@ -37,6 +62,15 @@ class StepLag(msgspec.Struct, frozen=True):
     reason: str | None = None
     phases: tuple[Phase, ...] = ()
     critical_replica: str | None = None
+    answer: Movement | None = None
+    settled_s: Span | None = None
+    movements: tuple[MovementReport, ...] = ()
+    reversals: int = 0
+
+    @property
+    def level(self) -> int | None:
+        """Number of replicas that the answer led to; the last target if nothing answered."""
+        return self.answer.after if self.answer else self.target_after
 
     @property
     def censored(self) -> bool:
@@ -60,10 +94,19 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
     """Lag of `step`; `zero_s` is the plan's start in Unix seconds."""
     begun_s, ended_s = zero_s + step.at_s, zero_s + step.hold_until_s
     before, after = timeline.poll_before(begun_s), timeline.poll_before(ended_s)
-    answer = _answer(step, begun_s, ended_s, before, after, timeline)
+    polls = timeline.polls_within(begun_s, ended_s)
+    movements = movements_within(timeline.decisions, begun_s, ended_s)
+    hold = None
+    if before is None or after is None or not polls:
+        answer = _Answer(reason=_unless_idle(step, _UNSEEN))
+    elif before.target is None or after.target is None:
+        answer = _Answer(reason=_unless_idle(step, _NO_TARGET))
+    else:
+        hold = _Hold(step, begun_s, ended_s, before, after, polls, movements, timeline)
+        answer = _answer(hold)
     return StepLag(
         direction=step.direction,
-        replicas_before=before.running if before else None,
+        replicas_before=_serving(before),
         replicas_after=after.running if after else None,
         target_before=before.target if before else None,
         target_after=after.target if after else None,
@@ -71,100 +114,181 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
         reason=answer.reason,
         phases=answer.phases,
         critical_replica=answer.critical.replica if answer.critical else None,
+        answer=answer.movement,
+        settled_s=_settled(hold) if hold else None,
+        movements=_rows(hold, answer.movement, zero_s) if hold else (),
+        reversals=reversals(movements),
     )
 
 
-def _answer(
-    step: LoadStep,
-    begun_s: float,
-    ended_s: float,
-    before: ReplicaPoll | None,
-    after: ReplicaPoll | None,
-    timeline: Timeline,
-) -> _Answer:
-    if step.direction == "none":
-        return _Answer(reason="the load did not change")
-    polls = timeline.polls_within(begun_s, ended_s)
-    if before is None or after is None or not polls:
-        return _Answer(reason="the probe saw nothing of this deployment during the step")
-    if after.target is None or before.target is None:
-        return _Answer(reason="this version of Ray does not tell the target (it does since 2.10)")
-    if step.direction == "up":
-        return _up(begun_s, ended_s, before, after.target, polls, timeline)
-    return _down(begun_s, ended_s, before, after.target, polls, timeline)
+_UNSEEN = "the probe saw nothing of this deployment during the step"
+_NO_TARGET = "this version of Ray does not tell the target (it does since 2.10)"
+_UNCHANGED = "the load did not change"
 
 
-def _up(
-    begun_s: float,
-    ended_s: float,
-    before: ReplicaPoll,
-    settled: int,
-    polls: Sequence[ReplicaPoll],
-    timeline: Timeline,
-) -> _Answer:
-    if settled <= before.running:
-        peak = max(poll.target or 0 for poll in polls)
-        passing = f", after a peak of {peak}" if peak > settled else ""
-        return _Answer(
-            reason=f"no new replica was needed: {before.running} RUNNING before, "
-            f"target {settled} at the end{passing}"
-        )
-    reached = _first(before, polls, lambda poll: poll.running >= settled, lambda poll: poll.running)
+def _unless_idle(step: LoadStep, reason: str) -> str:
+    return _UNCHANGED if step.direction == "none" else reason
+
+
+def _serving(poll: ReplicaPoll | None) -> int | None:
+    """Replicas that serve: RUNNING, or RECOVERING while a restarted controller looks for them."""
+    return None if poll is None else poll.running + poll.recovering
+
+
+def _answer(hold: _Hold) -> _Answer:
+    direction = hold.step.direction
+    if direction == "none":
+        return _Answer(reason=_UNCHANGED)
+    movement = first_in(hold.movements, direction)
+    under_way = _under_way(hold)
+    if under_way and movement is not (hold.movements[0] if hold.movements else None):
+        movement = None
+    if movement is None:
+        return _Answer(reason=under_way or _nothing_needed(hold))
+    level = Level(direction, movement.after)
+    reached = _reached(hold, level, movement)
     if reached is None:
-        critical = _slowest_starter(timeline.replicas, ended_s)
-        return _Answer(
-            total_s=_censored(
-                begun_s, ended_s, polls, timeline, lambda poll: poll.running >= settled
-            ),
-            reason=f"target {settled} not reached within the hold: {polls[-1].running} RUNNING",
-            phases=up_phases(begun_s, ended_s, critical, timeline).phases,
-            critical=critical,
-        )
-    started = [
-        r for r in timeline.replicas if r.running and _within(r.running, r.shown_running_s, reached)
-    ]
-    started.sort(key=_started_order)
-    critical = _nth(started, settled - reached.count_before, lambda life: life.running)
-    if critical is None or critical.running is None:
-        return _Answer(reason="no new replica was needed: the ones that were there had to recover")
-    phases, end = up_phases(begun_s, ended_s, critical, timeline)
+        return _unanswered(hold, level, movement)
+    phased = _phases(hold, movement, reached.critical)
     return _Answer(
-        total_s=_total(begun_s, critical.running, end),
-        phases=phases,
-        critical=critical,
+        total_s=_total(hold.begun_s, reached.end, phased.end),
+        phases=phased.phases,
+        critical=reached.critical,
+        movement=movement,
     )
 
 
-def _down(
-    begun_s: float,
-    ended_s: float,
-    before: ReplicaPoll,
-    settled: int,
-    polls: Sequence[ReplicaPoll],
-    timeline: Timeline,
-) -> _Answer:
-    if settled >= before.running:
-        return _Answer(
-            reason=f"no replica was to go: {before.running} RUNNING before, "
-            f"target {settled} at the end"
+def _under_way(hold: _Hold) -> str | None:
+    """Sentence on an earlier movement in the step's direction that is not over at the step."""
+    direction, before = hold.step.direction, hold.before
+    decision = decided_before(hold.timeline.decisions, hold.begun_s, direction)
+    if decision is not None:
+        if Level(direction, decision.after).is_reached(before):
+            return None
+        earlier_s = hold.begun_s - decision.at.mid_s
+        return (
+            f"already under way, decided {earlier_s:.1f} s before: "
+            f"from {decision.before} to {decision.after} replicas"
         )
-    gone = _first(before, polls, lambda poll: poll.listed <= settled, lambda poll: poll.listed)
-    if gone is None:
-        critical = _slowest_stopper(timeline.replicas, begun_s, ended_s)
-        return _Answer(
-            total_s=_censored(
-                begun_s, ended_s, polls, timeline, lambda poll: poll.listed <= settled
-            ),
-            reason=f"{polls[-1].listed} replicas at the end of the hold, target {settled}",
-            phases=down_phases(begun_s, ended_s, critical, timeline).phases,
-            critical=critical,
+    decided = any(d.at.hi_s <= hold.begun_s for d in hold.timeline.decisions)
+    target = before.target or 0
+    if decided or Level(direction, target).is_reached(before) or _serving(before) == target:
+        return None
+    return f"already under way before the probe's first poll: {before.running} RUNNING, target {target}"
+
+
+def _nothing_needed(hold: _Hold) -> str:
+    serving = _serving(hold.before)
+    what = "no new replica was needed" if hold.step.direction == "up" else "no replica was to go"
+    turns = f" ({len(hold.movements)} other movements)" if hold.movements else ""
+    return f"{what}: {serving} RUNNING before, target {hold.after.target} at the end{turns}"
+
+
+def _reached(hold: _Hold, level: Level, movement: Movement) -> Reach | None:
+    """Reach of the movement's level before the target turned and the hold ended."""
+    turned = movement.turned
+    until_s = min(hold.ended_s, turned.hi_s if turned else hold.ended_s)
+    reached = first_reach(hold.timeline, level, movement.first.lo_s, until_s)
+    if reached is None or (turned is not None and reached.end.lo_s > turned.hi_s):
+        return None
+    if reached.critical is None and reached.end.lo_s <= movement.first.lo_s:
+        return Reach(movement.last, None)
+    return reached
+
+
+def _unanswered(hold: _Hold, level: Level, movement: Movement) -> _Answer:
+    """A censored answer: the target turned, or the hold ended, before the level was reached."""
+    critical = None
+    if movement.turned is not None:
+        last = hold.timeline.poll_before(movement.turned.lo_s) or hold.before
+        reason = (
+            f"given up after {movement.turned.mid_s - hold.begun_s:.1f} s "
+            f"at {_counted(level, last)}, target {level.replicas}"
         )
-    left = [r for r in timeline.replicas if r.gone and _within(r.gone, r.shown_gone_s, gone)]
-    left.sort(key=_gone_order)
-    critical = _nth(left, gone.count_before - settled, lambda life: life.gone)
-    ended = critical.gone if critical and critical.gone else Instant(gone.lo_s, gone.hi_s)
-    phases, end = down_phases(begun_s, ended_s, critical, timeline)
-    return _Answer(total_s=_total(begun_s, ended, end), phases=phases, critical=critical)
+        proven_s = movement.turned.lo_s
+    else:
+        critical = _slowest(hold, level)
+        reason = _unfinished(hold, level)
+        proven_s = _proven_s(hold, level)
+    return _Answer(
+        total_s=longer_than(max(0.0, min(proven_s, hold.ended_s) - hold.begun_s)),
+        reason=reason,
+        phases=_phases(hold, movement, critical).phases,
+        critical=critical,
+        movement=movement,
+    )
+
+
+def _unfinished(hold: _Hold, level: Level) -> str:
+    counted = _counted(level, hold.after)
+    if level.direction == "up":
+        return f"target {level.replicas} not reached within the hold: {counted}"
+    return f"{counted} at the end of the hold, target {level.replicas}"
+
+
+def _counted(level: Level, poll: ReplicaPoll) -> str:
+    return f"{level.count(poll)} {'RUNNING' if level.direction == 'up' else 'replicas'}"
+
+
+def _proven_s(hold: _Hold, level: Level) -> float:
+    """The hold's end, if the next poll still shows the level missing; else when the last poll began."""
+    later = next((p for p in hold.timeline.polls if p.received_s > hold.ended_s), None)
+    return hold.ended_s if later and not level.is_reached(later) else hold.polls[-1].sent_s
+
+
+def _phases(hold: _Hold, movement: Movement, critical: ReplicaLife | None) -> PhasedLag:
+    if critical is None:
+        return decided_only(hold.begun_s, movement)
+    phased = up_phases if hold.step.direction == "up" else down_phases
+    return phased(hold.begun_s, hold.ended_s, critical, movement, hold.timeline)
+
+
+def _settled(hold: _Hold) -> Span | None:
+    """From the step until the last target of the hold was reached and kept; censored if it was not.
+
+    None if the target did not move.
+    """
+    if not hold.movements:
+        return None
+    last = hold.movements[-1]
+    level = Level(last.direction, last.after)
+    reached = last_reach(hold.timeline, level, last.first.lo_s, hold.ended_s)
+    if reached is None:
+        return longer_than(max(0.0, _proven_s(hold, level) - hold.begun_s))
+    end = last.last if reached.critical is None else reached.end
+    return between(point(hold.begun_s), end.not_before(hold.begun_s))
+
+
+def _rows(hold: _Hold, answer: Movement | None, zero_s: float) -> tuple[MovementReport, ...]:
+    """Rows of the movements that are not the step's answer."""
+    return tuple(
+        _row(hold, number, movement, zero_s)
+        for number, movement in enumerate(hold.movements, start=1)
+        if movement is not answer
+    )
+
+
+def _row(hold: _Hold, number: int, movement: Movement, zero_s: float) -> MovementReport:
+    """Row of one movement that is not the step's answer."""
+    level = Level(movement.direction, movement.after)
+    reached = _reached(hold, level, movement)
+    decided = between(point(hold.begun_s), movement.first.not_before(hold.begun_s))
+    if reached is not None:
+        total_s, reason = between(movement.first, reached.end), None
+    else:
+        over_s = movement.turned.lo_s if movement.turned else _proven_s(hold, level)
+        total_s = longer_than(max(0.0, min(over_s, hold.ended_s) - movement.first.hi_s))
+        reason = "given up" if movement.turned else "not over by the end of the hold"
+    return MovementReport(
+        index=number,
+        at_s=movement.first.mid_s - zero_s,
+        direction=movement.direction,
+        before=movement.before,
+        after=movement.after,
+        decided=decided,
+        total_s=total_s,
+        reason=reason,
+    )
 
 
 def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
@@ -179,106 +303,36 @@ def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
     return Span(value, min(seen.lo, value), max(seen.upper, value))
 
 
-class _Crossing(msgspec.Struct, frozen=True):
-    """Two polls between which a number of replicas was reached, and the number at the first."""
-
-    lo_s: float
-    hi_s: float
-    count_before: int
-
-
-def _first(
-    before: ReplicaPoll,
-    polls: Sequence[ReplicaPoll],
-    holds: Callable[[ReplicaPoll], bool],
-    count: Callable[[ReplicaPoll], int],
-) -> _Crossing | None:
-    """Crossing at which `holds` became true; None if it did not."""
-    last = before
-    for poll in polls:
-        if holds(poll):
-            return _Crossing(last.sent_s, poll.received_s, count(last))
-        last = poll
-    return None
-
-
-def _within(at: Instant, shown_s: float | None, reached: _Crossing) -> bool:
-    """Whether `at` lies between the polls of `reached`.
-
-    A poll that has shown it has counted it: its logged time only decides if no poll did.
-    """
-    if shown_s is not None:
-        return shown_s == reached.hi_s
-    slack_s = at.skew_s + ORDER_TOLERANCE_S
-    return reached.lo_s - slack_s <= at.mid_s <= reached.hi_s + slack_s
-
-
-def _nth(
-    lives: Sequence[ReplicaLife], needed: int, at: Callable[[ReplicaLife], Instant | None]
-) -> ReplicaLife | None:
-    """The one with which the number that was needed was complete; of polling's ties, the last."""
-    if not lives:
-        return None
-    exact = all(moment is not None and moment.clock for moment in map(at, lives))
-    return lives[min(needed, len(lives)) - 1] if exact and needed > 0 else lives[-1]
-
-
-def _censored(
-    begun_s: float,
-    ended_s: float,
-    polls: Sequence[ReplicaPoll],
-    timeline: Timeline,
-    holds: Callable[[ReplicaPoll], bool],
-) -> Span:
-    """Longer than the hold, if the next poll still shows it undone; else than the last poll tells."""
-    later = next((poll for poll in timeline.polls if poll.received_s > ended_s), None)
-    proven_s = ended_s if later and not holds(later) else polls[-1].sent_s
-    return longer_than(max(0.0, min(proven_s, ended_s) - begun_s))
-
-
-def _started_order(life: ReplicaLife) -> tuple[float, float, float, str]:
-    """Orders replicas by RUNNING; within one poll, the latest along its way is the last."""
-    running = life.running.mid_s if life.running else float("-inf")
-    allocated = life.allocated.hi_s if life.allocated else float("-inf")
-    return (running, allocated, life.listed.hi_s, life.replica)
-
-
-def _gone_order(life: ReplicaLife) -> tuple[float, float, str]:
-    """Orders replicas by when they were gone; within one poll, by when they began to stop."""
-    gone = life.gone.mid_s if life.gone else float("-inf")
-    return (gone, life.stopping.hi_s if life.stopping else 0.0, life.replica)
-
-
-def _slowest_starter(lives: Sequence[ReplicaLife], ended_s: float) -> ReplicaLife | None:
-    """Of the replicas still starting at the end of the hold, the one that got the least far."""
-    starting = [
-        life
-        for life in lives
-        if life.listed.hi_s <= ended_s
-        and (life.running is None or life.running.hi_s > ended_s)
-        and (life.stopping is None or life.stopping.hi_s > ended_s)
-    ]
+def _slowest(hold: _Hold, level: Level) -> ReplicaLife | None:
+    """Of the replicas still on their way at the hold's end, the one that got the least far."""
+    if level.direction == "up":
+        return max(
+            (life for life in hold.timeline.replicas if _is_starting(life, hold.ended_s)),
+            key=lambda r: (
+                r.allocated.hi_s if r.allocated else float("inf"),
+                r.listed.hi_s,
+                r.replica,
+            ),
+            default=None,
+        )
     return max(
-        starting,
-        key=lambda r: (
-            r.allocated.hi_s if r.allocated else float("inf"),
-            r.listed.hi_s,
-            r.replica,
-        ),
+        (life for life in hold.timeline.replicas if _is_stopping(life, hold)),
+        key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica),
         default=None,
     )
 
 
-def _slowest_stopper(
-    lives: Sequence[ReplicaLife], begun_s: float, ended_s: float
-) -> ReplicaLife | None:
-    stopping = [
-        life
-        for life in lives
-        if life.stopping
-        and begun_s < life.stopping.hi_s <= ended_s
-        and (life.gone is None or life.gone.hi_s > ended_s)
-    ]
-    return max(
-        stopping, key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica), default=None
+def _is_starting(life: ReplicaLife, at_s: float) -> bool:
+    return (
+        life.listed.hi_s <= at_s
+        and (life.running is None or life.running.hi_s > at_s)
+        and (life.stopping is None or life.stopping.hi_s > at_s)
+    )
+
+
+def _is_stopping(life: ReplicaLife, hold: _Hold) -> bool:
+    return (
+        life.stopping is not None
+        and hold.begun_s < life.stopping.hi_s <= hold.ended_s
+        and (life.gone is None or life.gone.hi_s > hold.ended_s)
     )

@@ -1,0 +1,135 @@
+"""The moment at which the replicas reached a level, and the replica that completed it."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
+from reports.model.intervals import Instant
+from scalelag.plan.stages import Direction
+
+
+class Level(msgspec.Struct, frozen=True):
+    """A number of replicas to reach: RUNNING on the way up, listed in any state on the way down."""
+
+    direction: Direction
+    replicas: int
+
+    def count(self, poll: ReplicaPoll) -> int:
+        """Replicas that count towards the level."""
+        return poll.running if self.direction == "up" else poll.listed
+
+    def is_reached(self, poll: ReplicaPoll) -> bool:
+        """Return whether `poll` shows the level reached."""
+        count = self.count(poll)
+        return count >= self.replicas if self.direction == "up" else count <= self.replicas
+
+    def end_of(self, life: ReplicaLife) -> Instant | None:
+        """Moment from which `life` counts: RUNNING on the way up, gone on the way down."""
+        return life.running if self.direction == "up" else life.gone
+
+    def shown_s(self, life: ReplicaLife) -> float | None:
+        """Receive time of the poll that first showed that moment; None if no poll did."""
+        return life.shown_running_s if self.direction == "up" else life.shown_gone_s
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """The end of the way to a level. `critical` is None if no single replica can be named."""
+
+    end: Instant
+    critical: ReplicaLife | None
+
+
+class _Crossing(msgspec.Struct, frozen=True):
+    """Two polls between which a level was reached, and the count at the first of them."""
+
+    lo_s: float
+    hi_s: float
+    count_before: int
+
+
+def first_reach(timeline: Timeline, level: Level, from_s: float, until_s: float) -> Reach | None:
+    """First reach of `level` by the polls after `from_s` and up to `until_s`; None without one.
+
+    A level that was reached already counts as reached at `from_s`.
+    """
+    before = timeline.poll_before(from_s)
+    if before is None or level.is_reached(before):
+        return Reach(Instant(from_s, from_s), None) if before is not None else None
+    last = before
+    for poll in timeline.polls_within(from_s, until_s):
+        if level.is_reached(poll):
+            return _completed(timeline, level, _crossing(level, last, poll))
+        last = poll
+    return None
+
+
+def last_reach(timeline: Timeline, level: Level, from_s: float, until_s: float) -> Reach | None:
+    """Reach of `level` after which it held until `until_s`; None if the last poll misses it."""
+    polls = timeline.polls_within(from_s, until_s)
+    before = timeline.poll_before(from_s)
+    missing = [number for number, poll in enumerate(polls) if not level.is_reached(poll)]
+    if before is None or not polls or (missing and missing[-1] == len(polls) - 1):
+        return None
+    if not missing and level.is_reached(before):
+        return Reach(Instant(from_s, from_s), None)
+    last = polls[missing[-1]] if missing else before
+    then = polls[missing[-1] + 1] if missing else polls[0]
+    return _completed(timeline, level, _crossing(level, last, then))
+
+
+def _crossing(level: Level, last: ReplicaPoll, then: ReplicaPoll) -> _Crossing:
+    return _Crossing(last.sent_s, then.received_s, level.count(last))
+
+
+def _completed(timeline: Timeline, level: Level, crossing: _Crossing) -> Reach:
+    """The reach at `crossing`, by the replica with which the level was complete."""
+    order = _running_order if level.direction == "up" else _gone_order
+    counted = sorted(
+        (
+            life
+            for life in timeline.replicas
+            if (at := level.end_of(life)) and _within(at, level.shown_s(life), crossing)
+        ),
+        key=order,
+    )
+    needed = abs(level.replicas - crossing.count_before)
+    critical = _nth(counted, needed, level.end_of)
+    end = level.end_of(critical) if critical else None
+    return Reach(end or Instant(crossing.lo_s, crossing.hi_s), critical)
+
+
+def _within(at: Instant, shown_s: float | None, crossing: _Crossing) -> bool:
+    """Whether `at` lies between the polls of `crossing`.
+
+    A poll that has shown it has counted it: its logged time only decides if no poll did.
+    """
+    if shown_s is not None:
+        return shown_s == crossing.hi_s
+    slack_s = at.skew_s + ORDER_TOLERANCE_S
+    return crossing.lo_s - slack_s <= at.mid_s <= crossing.hi_s + slack_s
+
+
+def _nth(
+    lives: Sequence[ReplicaLife], needed: int, at: Callable[[ReplicaLife], Instant | None]
+) -> ReplicaLife | None:
+    """The one with which the number that was needed was complete; of polling's ties, the last."""
+    if not lives:
+        return None
+    exact = all(moment is not None and moment.clock for moment in map(at, lives))
+    return lives[min(needed, len(lives)) - 1] if exact and needed > 0 else lives[-1]
+
+
+def _running_order(life: ReplicaLife) -> tuple[float, float, float, str]:
+    """Orders replicas by RUNNING; within one poll, the latest along its way is the last."""
+    running = life.running.mid_s if life.running else float("-inf")
+    allocated = life.allocated.hi_s if life.allocated else float("-inf")
+    return (running, allocated, life.listed.hi_s, life.replica)
+
+
+def _gone_order(life: ReplicaLife) -> tuple[float, float, float, str]:
+    """Orders replicas by when they were gone; within one poll, by when they began to stop."""
+    gone = life.gone.mid_s if life.gone else float("-inf")
+    stopping = life.stopping.hi_s if life.stopping else 0.0
+    return (gone, stopping, life.listed.hi_s, life.replica)

@@ -141,8 +141,9 @@ def _walk(value: Any, kind: object, path: Path, place: _Place) -> Iterator[Metri
     elif isinstance(kind, _Many):
         yield from _walk_elements(_elements(value), kind, path, place)
     else:
-        part = _parts(typing.cast("type[msgspec.Struct]", kind))[path[0]]
-        yield from _walk(getattr(value, path[0]), part, path[1:], place.part(path[0]))
+        struct = typing.cast("type[msgspec.Struct]", kind)
+        held = getattr(value, _attributes(struct)[path[0]])
+        yield from _walk(held, _parts(struct)[path[0]], path[1:], place.part(path[0]))
 
 
 def _walk_elements(
@@ -216,8 +217,15 @@ _METRIC: Final = Span
 @cache
 def _parts(struct: type[msgspec.Struct]) -> Mapping[str, object]:
     """Parts of a struct type by name: metrics, structs, and lists or objects of either."""
-    kinds = {name: _kind(hint) for name, hint in typing.get_type_hints(struct).items()}
+    hints = typing.get_type_hints(struct)
+    kinds = {name: _kind(hints[held]) for name, held in _attributes(struct).items()}
     return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+@cache
+def _attributes(struct: type[msgspec.Struct]) -> Mapping[str, str]:
+    """Attribute of each field, by its name in report.json."""
+    return {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
 
 
 def _kind(hint: object) -> object | None:

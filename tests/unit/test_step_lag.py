@@ -3,6 +3,7 @@
 Both go through the real parser and the real tracker, as a run's rows do.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -17,6 +18,7 @@ from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from reports.analysis.lag.step_lag import StepLag, step_lag
 from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.model.intervals import Span
 from reports.model.steps import Phase
 from scalelag.plan.stages import LoadStep
 from scalelag.record.rows import Poll, Row, Transition
@@ -292,6 +294,111 @@ def test_a_movement_that_turned_before_its_level_was_reached_was_given_up():
     assert report.reason == "given up after 3.6 s at 1 RUNNING, target 5"
     assert interval(phase(report, "decide")) == (1.0, 1.55, 2.1)
     assert phase(report, "allocate").value is None
+
+
+def polls_of(changes: Mapping[float, tuple[int, int, int]], until_s: float) -> list[Seen]:
+    """A poll each 0.2 s of (target, RUNNING, STOPPING), as `changes` said last."""
+    seen = []
+    for number in range(round(until_s / 0.2)):
+        at_s = number * 0.2
+        target, running, stopping = changes[max(c for c in changes if c <= at_s)]
+        shown = {f"r{i}": "RUNNING" for i in range(running)}
+        shown |= {f"s{i}": "STOPPING@" for i in range(stopping)}
+        seen.append(Seen(at_s, target, shown))
+    return seen
+
+
+def holds(span: Span | None, truth_s: float) -> bool:
+    return span is not None and span.hi is not None and span.lo <= truth_s <= span.hi
+
+
+def test_the_swinging_autoscaler_of_the_definition():
+    changes = {
+        0.0: (1, 1, 0),
+        23.8: (4, 1, 0),
+        28.8: (4, 4, 0),
+        39.1: (1, 1, 3),
+        41.0: (1, 1, 0),
+        44.2: (4, 1, 0),
+        51.0: (4, 4, 0),
+    }
+
+    report = lag(polls_of(changes, 60.2), at_s=20.0, until_s=60.0)
+
+    assert holds(report.total_s, 8.8)
+    assert holds(report.settled_s, 31.0)
+    assert report.reversals == 2
+    assert [(m.direction, m.before, m.after) for m in report.movements] == [
+        ("down", 4, 1),
+        ("up", 1, 4),
+    ]
+    assert holds(report.movements[1].total_s, 51.0 - 44.2)
+
+
+def test_a_movement_just_before_the_step_of_the_definition():
+    changes = {0.0: (4, 4, 0), 59.7: (1, 1, 3), 61.9: (1, 1, 0)}
+
+    report = lag(polls_of(changes, 90.0), at_s=60.0, until_s=90.0, levels="45->8")
+
+    assert report.total_s is None
+    assert report.movements == ()
+    assert report.reason is not None
+    assert re.fullmatch(
+        r"already under way, decided 0\.[2-4] s before: from 4 to 1 replicas", report.reason
+    )
+
+
+def test_a_target_that_thrashes_among_starting_replicas_has_all_its_movements():
+    targets = [1, 3, 4, 3, 4, 3, 5, 4, 3, 5]
+    changes = {0.0: (1, 1, 0)} | {
+        10.6 + 4.0 * number: (target, 1, 0) for number, target in enumerate(targets[1:])
+    }
+
+    report = lag(polls_of(changes, 60.2), at_s=10.0, until_s=60.0)
+
+    assert report.reversals == 6
+    assert len(report.movements) == 6
+    assert report.censored
+    assert holds(phase_span(report, "decide"), 0.6)
+    assert report.reason is not None
+    assert report.reason.startswith("given up after")
+
+
+def phase_span(report: StepLag, name: str) -> Span:
+    found = phase(report, name)
+    assert found.lo is not None
+    return Span(found.value, found.lo, found.hi)
+
+
+def test_a_poll_that_spans_the_step_leaves_decide_without_a_lower_bound():
+    changes = {
+        0.0: (1, RUNNING_1),
+        10: (2, replicas(a="STARTING@")),
+        13: (2, replicas(a="RUNNING")),
+    }
+
+    report = lag(every_second(changes), at_s=9.5)
+
+    assert interval(phase(report, "decide"))[0] == 0.0
+    assert report.total_s is not None
+
+
+def test_a_controller_that_restarts_at_the_step_down_takes_no_replica_away():
+    three = {f"r{i}": "RUNNING" for i in range(3)}
+    changes = {
+        0: (3, three),
+        10: (3, dict.fromkeys(three, "RECOVERING")),
+        12: (3, three),
+        15: (1, three),
+        16: (1, {"r0": "RUNNING", "r1": "STOPPING@", "r2": "STOPPING@"}),
+        18: (1, RUNNING_1),
+    }
+
+    report = lag(every_second(changes), at_s=10.5, levels="40->5")
+
+    assert report.replicas_before == 3
+    assert report.total_s is not None
+    assert report.total_s.value is not None
 
 
 def test_a_step_from_zero_replicas():

@@ -35,10 +35,14 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """The end of the way to a level. `critical` is None if no single replica can be named."""
+    """The end of the way to a level. `critical` is None if no single replica can be named.
+
+    `at_once` says that the level was reached already when the way began.
+    """
 
     end: Instant
     critical: ReplicaLife | None
+    at_once: bool = False
 
 
 class _Crossing(msgspec.Struct, frozen=True):
@@ -56,7 +60,7 @@ def first_reach(timeline: Timeline, level: Level, from_s: float, until_s: float)
     """
     before = timeline.poll_before(from_s)
     if before is None or level.is_reached(before):
-        return Reach(Instant(from_s, from_s), None) if before is not None else None
+        return Reach(Instant(from_s, from_s), None, at_once=True) if before is not None else None
     last = before
     for poll in timeline.polls_within(from_s, until_s):
         if level.is_reached(poll):
@@ -73,7 +77,7 @@ def last_reach(timeline: Timeline, level: Level, from_s: float, until_s: float) 
     if before is None or not polls or (missing and missing[-1] == len(polls) - 1):
         return None
     if not missing and level.is_reached(before):
-        return Reach(Instant(from_s, from_s), None)
+        return Reach(Instant(from_s, from_s), None, at_once=True)
     last = polls[missing[-1]] if missing else before
     then = polls[missing[-1] + 1] if missing else polls[0]
     return _completed(timeline, level, _crossing(level, last, then))

@@ -29,6 +29,7 @@ _UNSEEN_DRAIN = (
     "outside: if it is on, 30 s of the drain are no excess"
 )
 _PROXY_DRAIN_S = 28.0
+_NOT_FIRST = "the target moved the other way first: the delay counts from an unknown moment"
 
 
 class ScalingSetup(msgspec.Struct, frozen=True):
@@ -75,6 +76,8 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     if not policy.timed:
         reason = f"{policy.whose}; {_NOT_TIMED}" if policy.scaling.own_policy else policy.whose
         return StepFloor(split_decide(lag.phases, None, reason or ""), reason=reason)
+    if lag.answer is not None and any(row.index == 1 for row in lag.movements):
+        return StepFloor(split_decide(lag.phases, None, _NOT_FIRST), reason=_NOT_FIRST)
     decide = lag.phase("decide")
     # Only of Ray's own policy is it known from how many open requests on it wants more.
     concurrency = setup.concurrency if policy.default else None

@@ -191,9 +191,7 @@ def _reached(hold: _Hold, level: Level, movement: Movement) -> Reach | None:
     reached = first_reach(hold.timeline, level, movement.first.lo_s, until_s)
     if reached is None or (turned is not None and reached.end.lo_s > turned.hi_s):
         return None
-    if reached.critical is None and reached.end.lo_s <= movement.first.lo_s:
-        return Reach(movement.last, None)
-    return reached
+    return Reach(movement.last, None) if reached.at_once else reached
 
 
 def _unanswered(hold: _Hold, level: Level, movement: Movement) -> _Answer:
@@ -255,7 +253,7 @@ def _settled(hold: _Hold) -> Span | None:
     reached = last_reach(hold.timeline, level, last.first.lo_s, hold.ended_s)
     if reached is None:
         return longer_than(max(0.0, _proven_s(hold, level) - hold.begun_s))
-    end = last.last if reached.critical is None else reached.end
+    end = last.last if reached.at_once else reached.end
     return between(point(hold.begun_s), end.not_before(hold.begun_s))
 
 

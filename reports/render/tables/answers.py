@@ -44,6 +44,8 @@ def _followed(step: StepReport) -> str:
         last, reached = "the last replica it needed", "RUNNING"
     else:
         last, reached = "the last replica to leave", "gone"
+    if step.censored and step.reason and step.reason.startswith("given up"):
+        return sanitized(step.reason)
     if total is None or total.value is None:
         return f"{last} was not {reached} by the end of the hold ({step.hold_s:.0f} s)"
     return f"{last} was {reached} after {seconds(total)} s"

@@ -10,6 +10,7 @@ from reports.render.text import (
     NOT_MEASURED,
     Measured,
     cause_words,
+    count,
     is_shown,
     load_change,
     phase_words,
@@ -41,6 +42,36 @@ def lag_tables(deployment: DeploymentReport, of_deployments: int = 1) -> Iterato
             rows = tuple(_lag_row(step, names) for step in steps[:most])
             columns = _lag_columns(steps[0], names)
             yield Table(f"{caption}, in seconds", columns, rows, rest_of(len(steps), most))
+    yield from _movement_table(deployment, most)
+
+
+def _movement_table(deployment: DeploymentReport, most: int) -> Iterator[Table]:
+    """Movements of the target beyond the one that answered each step; nothing without any."""
+    rows = [
+        (
+            step_name(step),
+            f"{movement.at_s:.1f}",
+            f"{movement.before} -> {movement.after}",
+            seconds(movement.decided),
+            seconds(movement.total_s),
+            movement.reason or "",
+        )
+        for step in deployment.steps
+        for movement in step.movements
+    ]
+    if rows:
+        columns = (
+            Column("step", "words", key=True),
+            Column("at s", key=True),
+            Column("target"),
+            Column("decided"),
+            Column("took", strong=True),
+            Column("note", "words"),
+        )
+        caption = (
+            "Further movements of the target: decided that long after the step, and carried out in"
+        )
+        yield Table(f"{caption}, in seconds", columns, tuple(rows[:most]), rest_of(len(rows), most))
 
 
 def _measured_names(
@@ -115,13 +146,12 @@ def remark(step: StepReport, deployment: DeploymentReport, *, codes: bool = Fals
     found += [text for text in (share(step, deployment), _delay(step)) if text]
     if step.cause:
         found.append(f"cause: {step.cause if codes else cause_words(step.cause)}")
+    if step.reversals:
+        found.append(_swing(step))
     if is_shown(step.unattributed_s):
         found.append(f"{step.unattributed_s:.2f} s unattributed")
     if step.excess_s is not None and step.excess_s < 0 and is_shown(step.excess_s):
-        found.append(
-            f"{-step.excess_s:.2f} s quicker than its floor, which is made of mean times and counts "
-            "from the step: an earlier step may have begun the movement"
-        )
+        found.append(f"{-step.excess_s:.2f} s quicker than its floor, which is made of mean times")
     always = UP_PHASES if step.direction == "up" else DOWN_PHASES
     found += [
         f"{phase_words(phase.name)}: {sanitized(phase.reason)}"
@@ -129,6 +159,14 @@ def remark(step: StepReport, deployment: DeploymentReport, *, codes: bool = Fals
         if phase.name in always and phase.value is None and phase.reason
     ]
     return "; ".join(found)
+
+
+def _swing(step: StepReport) -> str:
+    """Sentence on a target that turned within the hold."""
+    turned = f"the target turned {count(step.reversals, 'time')} within the hold"
+    if step.settled_s is None or step.settled_s.value is None:
+        return f"{turned} and had not settled by its end"
+    return f"{turned}; settled after {seconds(step.settled_s)} s"
 
 
 def share(step: StepReport, deployment: DeploymentReport) -> str:

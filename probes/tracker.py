@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from probes.config_watch import ConfigWatch
 from probes.serve_state import DeploymentPayload, ServePayload
 from scalelag.record.rows import (
     ControllerRestart,
@@ -26,6 +27,7 @@ class ReplicaTracker:
 
     def __init__(self, watched: frozenset[DeploymentKey] | None = None) -> None:
         self._watched = watched
+        self._configs = ConfigWatch(watched)
         self._last_sent_s: float | None = None
         self._replicas: dict[DeploymentKey, dict[str, _Seen]] = {}
         self._statuses: dict[DeploymentKey, _Status] = {}
@@ -49,6 +51,7 @@ class ReplicaTracker:
         rows: list[Row] = [poll]
         rows += self._restart(poll)
         rows += self._proxy_changes(payload, received_s)
+        rows += self._configs.rows(payload, self._last_sent_s, received_s)
         for key, deployment in deployments.items():
             rows += self._status_change(key, deployment, received_s)
             rows += self._transitions(key, deployment, received_s)

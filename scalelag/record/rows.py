@@ -6,6 +6,8 @@ old state, `hi` the receive time of the first poll with the new one.
 
 import msgspec
 
+from scalelag.record.deployment_info import DeploymentInfo
+
 DeploymentKey = str
 """`app/Deployment`."""
 
@@ -147,4 +149,69 @@ class ProxyChange(
     to_state: str | None = None
 
 
-Row = Poll | Transition | StatusChange | Gap | ControllerRestart | ProxyChange
+class ConfigChange(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="type",
+    tag="config",
+    omit_defaults=True,
+    rename={"lo_s": "lo", "hi_s": "hi"},
+):
+    """A deployment's configuration changed, to `info`.
+
+    `changed` names the settings that are different, also those whose values are not kept.
+    """
+
+    deployment: DeploymentKey
+    lo_s: float
+    hi_s: float
+    info: DeploymentInfo
+    changed: tuple[str, ...] = ()
+
+
+class NeighbourChange(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="type",
+    tag="neighbour",
+    omit_defaults=True,
+    rename={"lo_s": "lo", "hi_s": "hi"},
+):
+    """A deployment that is not watched, but belongs to a watched application, came or went.
+
+    Those that are watched show it in each poll.
+    """
+
+    deployment: DeploymentKey
+    lo_s: float
+    hi_s: float
+    present: bool
+
+
+class CapacityChange(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="type",
+    tag="capacity",
+    omit_defaults=True,
+    rename={"lo_s": "lo", "hi_s": "hi"},
+):
+    """Serve's `target_capacity` changed, in per cent; None where it is not set."""
+
+    lo_s: float
+    hi_s: float
+    before: float | None = None
+    after: float | None = None
+
+
+Row = (
+    Poll
+    | Transition
+    | StatusChange
+    | Gap
+    | ControllerRestart
+    | ProxyChange
+    | ConfigChange
+    | NeighbourChange
+    | CapacityChange
+)

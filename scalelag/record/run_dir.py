@@ -12,8 +12,11 @@ from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
 from scalelag.record.rows import (
+    CapacityChange,
+    ConfigChange,
     ControllerRestart,
     Gap,
+    NeighbourChange,
     Poll,
     ProxyChange,
     Row,
@@ -113,6 +116,9 @@ class RecordedRun(msgspec.Struct, frozen=True):
     node_clocks: tuple[NodeClock, ...] = ()
     unread: tuple[NoLog, ...] = ()
     snapshots: tuple[ClusterSnapshot, ...] = ()
+    configs: tuple[ConfigChange, ...] = ()
+    neighbours: tuple[NeighbourChange, ...] = ()
+    capacities: tuple[CapacityChange, ...] = ()
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -136,6 +142,9 @@ def load_run(path: Path) -> RecordedRun:
         gaps=tuple(row for row in rows if isinstance(row, Gap)),
         restarts=tuple(row for row in rows if isinstance(row, ControllerRestart)),
         proxies=tuple(row for row in rows if isinstance(row, ProxyChange)),
+        configs=tuple(row for row in rows if isinstance(row, ConfigChange)),
+        neighbours=tuple(row for row in rows if isinstance(row, NeighbourChange)),
+        capacities=tuple(row for row in rows if isinstance(row, CapacityChange)),
         events=tuple(
             sorted((row for row in evidence if isinstance(row, LogEvent)), key=lambda e: e.at_s)
         ),

@@ -1,0 +1,129 @@
+"""Changes of what was deployed: configurations, unwatched neighbours, Serve's target capacity.
+
+Configurations are compared as the bytes of the answer, and decoded only when these change.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from probes.serve_state import DeploymentPayload, ServePayload
+from scalelag.errors import TargetError
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.rows import (
+    CapacityChange,
+    ConfigChange,
+    DeploymentKey,
+    NeighbourChange,
+    Row,
+)
+
+
+class ConfigWatch:
+    """Compares what each answer says was deployed with the one before."""
+
+    def __init__(self, watched: frozenset[DeploymentKey] | None = None) -> None:
+        self._watched = watched
+        self._configs: dict[DeploymentKey, _Known] = {}
+        self._neighbours: frozenset[DeploymentKey] = frozenset()
+        self._capacity: float | None = None
+
+    def rows(
+        self, payload: ServePayload, last_sent_s: float | None, received_s: float
+    ) -> list[Row]:
+        """Rows of what changed since the answer to the poll sent at `last_sent_s`; none at first."""
+        lo_s = last_sent_s or 0.0
+        rows = [
+            *self._config_changes(payload, lo_s, received_s),
+            *self._neighbour_changes(payload.deployments(), lo_s, received_s),
+            *self._capacity_change(payload, lo_s, received_s),
+        ]
+        return rows if last_sent_s is not None else []
+
+    def _config_changes(self, payload: ServePayload, lo_s: float, hi_s: float) -> Iterator[Row]:
+        for key, raw in _raw_configs(payload).items():
+            known = self._configs.get(key)
+            if self._watched is not None and key not in self._watched:
+                continue
+            if known is not None and known.raw == raw:
+                continue
+            new = _read(payload, key, raw)
+            if new is None:
+                continue
+            self._configs[key] = new
+            changed = () if known is None else _changed(known, new)
+            if changed:
+                yield ConfigChange(key, lo_s, hi_s, new.info, changed)
+
+    def _neighbour_changes(
+        self, deployments: Mapping[DeploymentKey, DeploymentPayload], lo_s: float, hi_s: float
+    ) -> Iterator[Row]:
+        if self._watched is None:
+            return
+        applications = {key.rpartition("/")[0] for key in self._watched}
+        before = self._neighbours
+        self._neighbours = frozenset(
+            key
+            for key in deployments.keys() - self._watched
+            if key.rpartition("/")[0] in applications
+        )
+        for key in sorted(before ^ self._neighbours):
+            yield NeighbourChange(key, lo_s, hi_s, present=key in self._neighbours)
+
+    def _capacity_change(self, payload: ServePayload, lo_s: float, hi_s: float) -> Iterator[Row]:
+        before, self._capacity = self._capacity, payload.capacity
+        if before != self._capacity:
+            yield CapacityChange(lo_s, hi_s, before, self._capacity)
+
+
+_Raw = tuple[bytes, ...]
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """The last configuration of a deployment: its bytes, all its values, and what is kept of them."""
+
+    raw: _Raw
+    values: dict[str, object]
+    info: DeploymentInfo
+
+
+def _raw_configs(payload: ServePayload) -> dict[DeploymentKey, _Raw]:
+    """Bytes of all that the settings in effect of each deployment are read from."""
+    capacity = bytes(payload.target_capacity)
+    return {
+        f"{app_name}/{name}": (
+            bytes(deployment.deployment_config),
+            bytes(app.config),
+            bytes(app.external_scaler_enabled),
+            capacity,
+        )
+        for app_name, app in payload.applications.items()
+        for name, deployment in app.deployments.items()
+    }
+
+
+def _read(payload: ServePayload, key: DeploymentKey, raw: _Raw) -> _Known | None:
+    """The configuration, decoded; None if it makes no sense, which is no reason to see nothing."""
+    try:
+        info = payload.infos([key])[key]
+    except TargetError:
+        return None
+    values = msgspec.json.decode(raw[0], type=dict[str, object] | None) or {}
+    return _Known(raw, values, msgspec.structs.replace(info, target_replicas=None))
+
+
+_AROUND = ("app_policy", "target_capacity", "external_scaler", "placement_bundles")
+
+
+def _changed(old: _Known, new: _Known) -> tuple[str, ...]:
+    """Names of the settings that differ, in the deployment's own configuration and around it.
+
+    The number of replicas is no setting of a deployment that scales: some versions of Ray put the
+    autoscaler's target there.
+    """
+    names = old.values.keys() | new.values.keys()
+    found = {name for name in names if old.values.get(name) != new.values.get(name)}
+    if old.info.autoscaling and new.info.autoscaling:
+        found -= {"num_replicas"}
+    found |= {name for name in _AROUND if getattr(old.info, name) != getattr(new.info, name)}
+    return tuple(sorted(found))

@@ -11,7 +11,6 @@ from scalelag.errors import UsageError
 Section = Literal["Load", "Request", "gRPC", "Cluster", "Measurement", "Verdict", "Output"]
 """Headings under which `--help` and the form list the options."""
 
-_UNRANKED = 99
 _KEPT_VALUES = 256
 
 
@@ -19,7 +18,8 @@ class Option(msgspec.Struct, frozen=True):
     """Everything that is said about one option.
 
     `label` is its short name for people. `parse` makes the typed value, or raises UsageError.
-    `in_web`: it is a field of the form. `form_rank`: fields with low ranks come first.
+    `in_web`: it is a field of the form. `form_rank`: place among the fields that
+    the form shows unfolded; None for the others.
     `names`: its value names a file or code of this machine, which the form may use as it was given,
     or leave out, and not change.
     `comparable`: two runs with different values can still be compared.
@@ -34,7 +34,7 @@ class Option(msgspec.Struct, frozen=True):
     choices: tuple[str, ...] = ()
     parse: Callable[[Any], Any] | None = None
     in_web: bool = True
-    form_rank: int = _UNRANKED
+    form_rank: int | None = None
     names: Literal["path", "code"] | None = None
     comparable: bool = False
 

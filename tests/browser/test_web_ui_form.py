@@ -12,7 +12,7 @@ from tests.support.servers.http_echo import running_echo
 from tests.support.waiting import wait_for
 
 OWN_USERS = str(ROOT / "tests" / "sim" / "own_users_locustfile.py")
-FIRST = ["Load plan", "Host", "Ray dashboard", "Path", "Deployments", "Gates"]
+FIRST = ["Load plan", "Host", "Dashboard", "Path", "Deployments", "Gates"]
 WIDTHS = (390, 1024, 1440)
 SCROLLS_SIDEWAYS = """() => {
     const root = document.scrollingElement;
@@ -50,10 +50,11 @@ def test_six_fields_are_open_and_the_others_stand_in_sections_under_more(tmp_pat
             "gRPC",
             "Cluster",
             "Measurement",
-            "Result",
+            "Verdict",
+            "Output",
             "Locust",
         ]
-        expect(form(page).get_by_label("Seed of Poisson arrivals")).to_be_visible()
+        expect(form(page).get_by_label("Seed")).to_be_visible()
         assert complaints(found) == []
 
 
@@ -61,13 +62,13 @@ def test_an_error_stands_at_its_field_also_if_that_was_folded(tmp_path, online):
     with page_on_standin(tmp_path) as web:
         page = online(web.url).page
         page.get_by_text("More options").click()
-        form(page).get_by_label("Seed of Poisson arrivals").fill("1.5")
+        form(page).get_by_label("Seed").fill("1.5")
         page.get_by_text("More options").click()
         start(page)
 
         expect(error_at(page, "seed")).to_have_text('"1.5" is not a whole number.')
         expect(error_at(page, "seed")).to_be_in_viewport()
-        form(page).get_by_label("Seed of Poisson arrivals").fill("2")
+        form(page).get_by_label("Seed").fill("2")
         expect(error_at(page, "seed")).to_be_hidden()
 
 

@@ -49,67 +49,9 @@ class LocustForm(msgspec.Struct, frozen=True):
     extra_options: Mapping[str, Mapping[str, Any]] = {}
 
 
-_TRACE = "Trace"
-
-# Until the options themselves say in which section they stand, and what they are called there.
-_SECTIONS: dict[str, dict[str, str]] = {
-    "Test": {
-        "steps": "Load plan",
-        "host": "Host",
-        "dashboard": "Ray dashboard",
-        "path": "Path",
-        "deployment": "Deployments",
-        "gate": "Gates",
-    },
-    "Load": {
-        "arrivals": "Arrivals",
-        "repeat": "Repeat the plan",
-        "seed": "Seed of Poisson arrivals",
-        "max_in_flight": "Maximum open requests",
-        "warmup": "Warm-up (s)",
-    },
-    _TRACE: {
-        "trace": "Trace file",
-        "trace_column": "Column",
-        "trace_kind": "Kind of column",
-        "trace_time_column": "Time column",
-    },
-    "Request": {
-        "method": "HTTP method",
-        "json_body": "JSON body",
-        "body_file": "Body from a file",
-        "data": "Data file",
-        "models": "Multiplexed models",
-        "expect": "Text of a good answer",
-        "request_timeout": "Request timeout (s)",
-    },
-    "gRPC": {
-        "grpc_host": "gRPC address",
-        "grpc_method": "gRPC method",
-        "grpc_module": "Module of generated code",
-    },
-    "Cluster": {
-        "wait": "Wait for the target (s)",
-        "wait_for_room": "Wait for room (s)",
-        "dashboard_ca": "CA of the dashboard",
-        "insecure": "Do not check the dashboard's certificate",
-    },
-    "Measurement": {
-        "drain": "Watch after the load (s)",
-        "probe_rate": "Polls per second",
-        "observer_budget": "Controller time for polling",
-        "slo": "Latency objective (SLO)",
-        "capacity_rps": "Capacity of a replica (requests/s)",
-    },
-    "Result": {
-        "name": "Name of the run",
-        "strict": "Fail the run if a gate is inconclusive",
-        "out": "Folder of the runs",
-    },
-}
 _HOST = Field("host", "Host", "URL at which Serve answers HTTP.", tests="all")
-_OTHERS = "Other options"
 _THEIRS = "Options of the locustfile"
+_TRACE = "trace"
 _BY_DEST = {option.dest: option for option in OPTIONS}
 
 
@@ -118,71 +60,56 @@ def sections(parsed: Mapping[str, Any], locust: LocustForm, fixed: Fixed) -> lis
 
     Of the `fixed` options only those that were given, to be used or left out.
     """
-    tables = _SECTIONS | {_OTHERS: {dest: _plain_label(dest) for dest in _unplaced()}}
-    ours = [_section(title, names, parsed, locust, fixed) for title, names in tables.items()]
-    first, *more = (section for section in ours if section.fields)
-    if not fixed.get("trace"):
-        more = [section for section in more if section.title != _TRACE]
+    ranked = sorted((o for o in OPTIONS if o.form_rank is not None), key=lambda o: o.form_rank or 0)
+    plan, *others = (field for o in ranked for field in _option_fields(o, parsed, fixed))
+    first = (plan, msgspec.structs.replace(_HOST, value=locust.host), *others)
+    more = [
+        Section(title, fields)
+        for title in dict.fromkeys(option.section for option in OPTIONS)
+        if (fields := tuple(_folded_fields(title, parsed, fixed)))
+    ]
     theirs = tuple(_their_fields(locust.extra_options, fixed))
     open_sections = (
-        msgspec.structs.replace(first, is_open=True),
+        Section("Test", first, is_open=True),
         Section("Users", tuple(_user_fields(locust)), is_open=True),
         *([Section(_THEIRS, theirs, is_open=True)] if theirs else ()),
     )
     return [*open_sections, *more, Section("Locust", (_profile(locust),))]
 
 
-def _unplaced() -> Iterable[str]:
-    """Options that stand in no section of the table."""
-    placed = {dest for labels in _SECTIONS.values() for dest in labels}
-    return (option.dest for option in OPTIONS if option.in_web and option.dest not in placed)
-
-
-def _plain_label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
-
-
 def label_of(name: str) -> str | None:
-    """The label of a field, or of an option by its `dest`; None if the form has no such field."""
-    labels = {dest: label for labels in _SECTIONS.values() for dest, label in labels.items()}
+    """Return the label of a field, or of an option by its `dest`; None for what has no field."""
+    if name == _HOST.name:
+        return _HOST.label
     dest = {field: dest for dest, field in LIST_FIELDS.items()}.get(name, name)
-    unplaced = {name: _plain_label(name) for name in _unplaced()}
-    return (labels | unplaced).get(dest)
+    option = _BY_DEST.get(dest)
+    return option.label if option and (option.in_web or dest in LIST_FIELDS) else None
 
 
-def _section(
-    title: str,
-    labels: Mapping[str, str],
-    parsed: Mapping[str, Any],
-    locust: LocustForm,
-    fixed: Fixed,
-) -> Section:
-    fields: list[Field] = []
-    for dest, label in labels.items():
-        if dest == "host":
-            fields.append(msgspec.structs.replace(_HOST, value=locust.host))
-        elif (option := _BY_DEST.get(dest)) is not None:
-            fields += _option_fields(option, label, parsed.get(dest), fixed)
-    return Section(title, tuple(fields))
+def _folded_fields(title: str, parsed: Mapping[str, Any], fixed: Fixed) -> Iterable[Field]:
+    """Fields of one section under "More options"."""
+    for option in OPTIONS:
+        needs_trace = option.dest.startswith(_TRACE) and not fixed.get(_TRACE)
+        if option.section == title and option.form_rank is None and not needs_trace:
+            yield from _option_fields(option, parsed, fixed)
 
 
-def _option_fields(
-    option: Option,
-    label: str,
-    value: Any,  # noqa: ANN401  any option's value
-    fixed: Fixed,
-) -> Iterable[Field]:
+def _option_fields(option: Option, parsed: Mapping[str, Any], fixed: Fixed) -> Iterable[Field]:
     """The field of one option; none for a fixed option that was not given."""
     help_text = in_words(option.help, label_of).replace("`", "")
+    value = parsed.get(option.dest)
     if option.dest in LIST_FIELDS:
         help_text = help_text.replace("Can be repeated.", "Separate several with ;")
-        yield Field(LIST_FIELDS[option.dest], label, help_text, value="; ".join(value or ()))
-    elif option.in_web and option.dest not in fixed:
-        value = "" if value is None else value
-        yield Field(option.dest, label, help_text, _kind(option), value, option.choices)
+        name, text = LIST_FIELDS[option.dest], "; ".join(value or ())
+        yield Field(name, option.label, help_text, value=text)
+        return
+    value = "" if value is None else value
+    if option.in_web and option.dest not in fixed:
+        kind, choices = _kind(option), option.choices
+        yield Field(option.dest, option.label, help_text, kind, value, choices)
     elif option.in_web and fixed[option.dest]:
-        value = "" if value is None else value
-        yield Field(option.dest, label, help_text, "choice", value, kept_choices(option, fixed))
+        choices = kept_choices(option, fixed)
+        yield Field(option.dest, option.label, help_text, "choice", value, choices)
 
 
 def _kind(option: Option) -> Kind:
@@ -226,7 +153,7 @@ def _their_fields(extra: Mapping[str, Mapping[str, Any]], fixed: Fixed) -> Itera
         help_text = str(option.get("help_text") or "")
         yield Field(
             name,
-            _plain_label(name),
+            name.replace("_", " ").capitalize(),
             help_text,
             kind,
             "" if value is None else value,

@@ -1,6 +1,5 @@
 """The Ray dashboard over HTTP: requests with token auth, TLS verification and time-outs."""
 
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +49,7 @@ class Reply(msgspec.Struct, frozen=True):
 TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
-def token_from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
+def token_from_environment(environ: Mapping[str, str]) -> str | None:
     """Ray's auth token from RAY_AUTH_TOKEN, or from the file that RAY_AUTH_TOKEN_PATH names.
 
     None if neither is set. Raises TargetError if the file cannot be read.

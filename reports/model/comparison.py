@@ -7,21 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.model.charts import Band
+from reports.model.effect import Effect
 from reports.model.elasticity import DemandKind
 from reports.model.intervals import Span
-
-
-class Effect(msgspec.Struct, frozen=True):
-    """Ratio of the candidate's metric to the base's, `lo` to `hi` at 95 %.
-
-    `n` counts pairs, or the runs of the smaller side.
-    """
-
-    value: float
-    lo: float
-    hi: float
-    p: float
-    n: int
 
 
 class ElasticFigures(msgspec.Struct, frozen=True):

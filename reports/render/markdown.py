@@ -61,8 +61,9 @@ def _lines(report: Report, record: str) -> Iterator[str]:
 def text(raw: str) -> str:
     """`raw` as Markdown that shows just that."""
     escaped = _SPECIAL.sub(r"\\\1", sanitized(raw)).replace("&", "&amp;").replace("<", "&lt;")
-    # The space of no width keeps a name from being told of it.
-    return escaped.replace("@", "@&#8203;")
+    # GitHub links bare addresses; and the space of no width keeps a name from being told of it.
+    unlinked = escaped.replace("://", "&#58;//").replace("www.", "www&#46;")
+    return unlinked.replace("@", "@&#8203;")
 
 
 def code(raw: str) -> str:

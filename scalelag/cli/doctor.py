@@ -52,7 +52,7 @@ def doctor(dashboard: str, host: str | None, *, verify: bool | str, wait_s: floa
     findings = _Findings()
     check_url(dashboard)
     try:
-        target = Dashboard(dashboard, time.time, token_from_environment(), verify)
+        target = Dashboard(dashboard, time.time, token_from_environment(os.environ), verify)
         _examine(target, host, Patience(wait_s, time.monotonic, time.sleep), findings)
     except ScalelagError as error:
         findings.bad("target", str(error))

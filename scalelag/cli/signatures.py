@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
+from reports.model.effect import MIN_EFFECT
 from reports.model.formats import ComparisonFormat, Format
 from scalelag.options.catalog import default_of
-
-MIN_EFFECT = 1.10
 
 RunDirectory = Annotated[
     Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")

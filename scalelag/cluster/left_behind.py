@@ -15,7 +15,7 @@ import msgspec
 _FOLDER = Path("scalelag") / "deployed"
 
 
-class Deployed(msgspec.Struct, frozen=True):
+class DeployedApps(msgspec.Struct, frozen=True):
     """Applications that one process deployed. `dashboard` has no credentials.
 
     `started_ticks` is when the process began, in ticks since the machine did (proc(5), field 22),
@@ -35,39 +35,39 @@ class Deployed(msgspec.Struct, frozen=True):
         return _started_ticks(self.pid) != self.started_ticks
 
 
-def journal_folder(environ: Mapping[str, str] = os.environ) -> Path:
+def journal_folder(environ: Mapping[str, str]) -> Path:
     """Folder of the journal: below XDG_STATE_HOME, or ~/.local/state without it."""
     home = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
     return Path(home) / _FOLDER
 
 
-def note(folder: Path, dashboard: str, apps: Sequence[str], at_s: float) -> Deployed:
+def note(folder: Path, dashboard: str, apps: Sequence[str], at_s: float) -> DeployedApps:
     """Write an entry for `apps`, about to be deployed, and return it. Raises OSError."""
     pid = os.getpid()
     path = folder / f"{pid}-{uuid.uuid4().hex[:8]}.json"
-    entry = Deployed(dashboard, tuple(apps), pid, _started_ticks(pid) or 0, at_s, str(path))
+    entry = DeployedApps(dashboard, tuple(apps), pid, _started_ticks(pid) or 0, at_s, str(path))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.encode(entry))
     return entry
 
 
-def orphans(folder: Path, dashboard: str) -> list[Deployed]:
+def orphans(folder: Path, dashboard: str) -> list[DeployedApps]:
     """Entries for `dashboard` whose process is gone, the oldest first."""
     found = [entry for path in sorted(folder.glob("*.json")) if (entry := _read(path))]
     mine = [one for one in found if one.dashboard == dashboard and one.is_orphaned]
     return sorted(mine, key=lambda entry: entry.at_s)
 
 
-def forget(entry: Deployed) -> None:
+def forget(entry: DeployedApps) -> None:
     """Remove `entry`, when its applications are gone."""
     with suppress(OSError):
         Path(entry.path).unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Deployed | None:
+def _read(path: Path) -> DeployedApps | None:
     """Return the entry at `path`; None for a file that is no entry."""
     try:
-        entry = msgspec.json.decode(path.read_bytes(), type=Deployed)
+        entry = msgspec.json.decode(path.read_bytes(), type=DeployedApps)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return msgspec.structs.replace(entry, path=str(path))

@@ -56,7 +56,7 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
 
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
-    lifecycle = _lifecycles[environment] = Lifecycle(environment, runner)
+    lifecycle = _lifecycles[environment] = Lifecycle(environment, runner, os.environ)
     is_worker = isinstance(runner, WorkerRunner)
     options = environment.parsed_options
     handle_signals(

@@ -1,6 +1,5 @@
 """Messages between `scalelag run` and its load process, so that a failed run can be repeated."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,14 +12,9 @@ from scalelag.record.run_dir import write_file
 from scalelag.record.run_info import EarlierAttempt
 
 EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
-
-
 PARENT_VARIABLE = "SCALELAG_PARENT_PID"
-
-
 WORKERS_WAIT_VARIABLE = "SCALELAG_WORKERS_WAIT_S"
 """Environment variables in which `scalelag run` tells its load process about the run."""
-
 
 TRIES_VARIABLE = "SCALELAG_TRIES"
 OUTCOME_VARIABLE = "SCALELAG_OUTCOME"
@@ -42,13 +36,13 @@ class Outcome(msgspec.Struct, frozen=True):
     unstaffed: bool = False
 
 
-def earlier_attempts(environ: Mapping[str, str] = os.environ) -> tuple[EarlierAttempt, ...]:
+def earlier_attempts(environ: Mapping[str, str]) -> tuple[EarlierAttempt, ...]:
     """Return the attempts before this one; none if `scalelag run` did not start Locust."""
     text = environ.get(TRIES_VARIABLE)
     return msgspec.json.decode(text, type=tuple[EarlierAttempt, ...]) if text else ()
 
 
-def cluster_is_ours(environ: Mapping[str, str] = os.environ) -> bool:
+def cluster_is_ours(environ: Mapping[str, str]) -> bool:
     """Return whether `scalelag run` started the cluster for this run."""
     return environ.get(EMBEDDED_VARIABLE) == "1"
 
@@ -64,7 +58,7 @@ def fit_for_record(reason: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else "... " + text[-_MOST_CHARACTERS:]
 
 
-def note_outcome(outcome: Outcome, environ: Mapping[str, str] = os.environ) -> None:
+def note_outcome(outcome: Outcome, environ: Mapping[str, str]) -> None:
     """Tell `scalelag run`, if it started us."""
     path = environ.get(OUTCOME_VARIABLE)
     if path:

@@ -57,7 +57,7 @@ def await_workers(
         gevent.sleep(_POLL_S)
     text = f"{runner.worker_count} of {expected} load processes came within {wait_s:g} s."
     say(text)
-    note_outcome(Outcome(refusal=text, unstaffed=True))
+    note_outcome(Outcome(refusal=text, unstaffed=True), os.environ)
     leave(runner, EXIT_TARGET)
 
 

@@ -62,6 +62,7 @@ def test_nothing_from_outside_becomes_markup_in_markdown(sample):
         ("a_b*c", r"a\_b\*c"),
         ("[x](y) <b> & |", r"\[x\](y) &lt;b\> &amp; \|"),
         ("@someone #12", r"@&#8203;someone \#12"),
+        ("http://x www.y", "http&#58;//x www&#46;y"),
         ("one\ntwo", "one two"),
         ("\\", r"\\"),
     ],

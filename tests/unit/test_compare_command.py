@@ -58,7 +58,7 @@ def test_the_elastic_speedup_of_equal_runs_is_1_in_every_form(runs, capsys):
     assert (found["deployment"], found["reason"]) == (KEY, None)
     assert found["value"] == pytest.approx(1)
     assert found["base"] == found["candidate"]
-    assert f"| `{KEY}` | 1.000 |" in said[ComparisonFormat.MARKDOWN]
+    assert f"| {KEY} | 1.000 |" in said[ComparisonFormat.MARKDOWN]
     for form in (ComparisonFormat.MARKDOWN, ComparisonFormat.TERMINAL):
         assert "above 1 the candidate's replicas followed the demand" in " ".join(
             said[form].split()

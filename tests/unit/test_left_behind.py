@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scalelag.cluster.left_behind import Deployed, forget, journal_folder, note, orphans
+from scalelag.cluster.left_behind import DeployedApps, forget, journal_folder, note, orphans
 
 URL = "http://127.0.0.1:8265"
 
@@ -25,7 +25,7 @@ def entry_of_a_dead_process(folder: Path, **changed: object) -> Path:
     }
     path = folder / "1-a.json"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.encode(Deployed(**(known | changed))))
+    path.write_bytes(msgspec.json.encode(DeployedApps(**(known | changed))))
     return path
 
 

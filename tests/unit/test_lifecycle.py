@@ -29,7 +29,7 @@ def module():
         patch.setattr(module, "Reporter", Reporter)
         patch.setattr(module, "exit_code", lambda _report, **_: 0)
         patch.setattr(module, "run_options", lambda *_, **__: OPTIONS)
-        patch.setattr(module, "note_outcome", lambda _outcome: None)
+        patch.setattr(module, "note_outcome", lambda *_: None)
         patch.setattr(module, "say", lambda _text: None)
         patch.setattr(module, "show", lambda _run: gevent.sleep(DEADLINE_S))
         patch.setattr(module, "interrupt_locust", lambda: None)
@@ -139,7 +139,7 @@ class World:
             ),
         )
         self.state, self.shape_greenlet, self.spawning_greenlet = "ready", None, None
-        self.lifecycle = module.Lifecycle(self.environment, self)
+        self.lifecycle = module.Lifecycle(self.environment, self, {})
 
     def register_message(self, *_):
         pass

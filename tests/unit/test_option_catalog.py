@@ -2,8 +2,6 @@
 
 import pytest
 
-from reports.analysis.comparing import compare
-from scalelag.cli import signatures
 from scalelag.errors import UsageError
 from scalelag.options import checks
 from scalelag.options.catalog import COMPARABLE, OPTIONS
@@ -76,7 +74,3 @@ def test_what_was_not_done_to_the_target_keeps_no_runs_apart():
         *("dashboard", "dashboard_ca", "drain", "gate", "grpc_host", "insecure"),
         *("name", "out", "report", "strict", "wait", "wait_for_room"),
     } == COMPARABLE
-
-
-def test_the_command_and_the_analysis_have_one_minimum_effect():
-    assert signatures.MIN_EFFECT == compare.MIN_EFFECT

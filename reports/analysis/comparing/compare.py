@@ -14,13 +14,13 @@ from reports.model.comparison import (
     Comparison,
     Form,
 )
+from reports.model.effect import MIN_EFFECT
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport
 from scalelag.errors import UsageError
 
 FEWEST_PAIRS = 6
 FEWEST_RUNS = 4
-MIN_EFFECT = 1.10
 
 
 _Samples = Mapping[str, Mapping[str, float]]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from reports.model.comparison import Effect
+from reports.model.effect import Effect
 
 ALPHA = 0.05
 

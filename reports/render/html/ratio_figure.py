@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reports.model.comparison import ComparedFigure, ComparedVerdict, Effect
+from reports.model.comparison import ComparedFigure, ComparedVerdict
+from reports.model.effect import Effect
 from reports.render.html.axes import FONT_PX, axis, layout
 from reports.render.html.figure import Figure, Key, chart_text, color
 from reports.render.tables.comparison import ratio

@@ -1,5 +1,6 @@
 """`scalelag run --calibrate`: the rate that one replica serves within a limit on latency."""
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def run_calibration(attempt: Attempt, hold_s: float) -> int:
 
 def _one_replica(attempt: Attempt, endpoint: Endpoint) -> list[str]:
     """Return the deployments with one fixed replica each: ours are pinned, others' must be."""
-    token = endpoint.token or token_from_environment()
+    token = endpoint.token or token_from_environment(os.environ)
     dashboard = Dashboard(endpoint.dashboard, time.time, token, attempt.options.verify)
     wanted = attempt.options.deployments
     patience = Patience(attempt.wait_s, time.monotonic, time.sleep)

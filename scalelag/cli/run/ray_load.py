@@ -1,5 +1,6 @@
 """`--workers-on-ray`: the load processes of an attempt on the cluster that is tested."""
 
+import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def placed(
         return
     say(f"placing {placement.count} load workers on the cluster ...")
     leader = master_address(endpoint.dashboard, placement.master_host)
-    token = endpoint.token or token_from_environment()
+    token = endpoint.token or token_from_environment(os.environ)
     dashboard = Dashboard(endpoint.dashboard, time.time, token, verify)
     workers = RayWorkers(dashboard, placement.count, leader, placement.runtime_env)
     try:

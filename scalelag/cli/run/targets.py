@@ -1,5 +1,6 @@
 """Target of an attempt: a cluster of our own, or an existing one, left as it was found."""
 
+import os
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ def existing(
     if not apps:
         yield endpoint
         return
-    dashboard = Dashboard(endpoint.dashboard, time.time, token_from_environment(), verify)
+    dashboard = Dashboard(endpoint.dashboard, time.time, token_from_environment(os.environ), verify)
     patience = Patience(wait_s, time.monotonic, time.sleep)
     patience.retry(lambda: check_endpoint(endpoint.host))
     if left:

@@ -41,8 +41,11 @@ class Lifecycle:
     it calls us.
     """
 
-    def __init__(self, environment: Environment, runner: Runner) -> None:
+    def __init__(
+        self, environment: Environment, runner: Runner, environ: Mapping[str, str]
+    ) -> None:
         self._environment = environment
+        self._environ = environ
         self._runner = runner
         self._clock = Clock()
         self._progress = RunProgress()
@@ -198,8 +201,8 @@ class Lifecycle:
                 )
             options = run_options(
                 vars(self._environment.parsed_options),
-                embedded=cluster_is_ours(),
-                earlier_attempts=earlier_attempts(),
+                embedded=cluster_is_ours(self._environ),
+                earlier_attempts=earlier_attempts(self._environ),
             )
             if options.trace is not None:
                 say(options.trace.line)
@@ -232,7 +235,7 @@ class Lifecycle:
             return
         self._progress.move(RunState.LOADING)
         self.web_runs.open(run)
-        note_outcome(Outcome(str(run.path)))
+        note_outcome(Outcome(str(run.path)), self._environ)
         for finding in run.findings:
             say(sanitized(finding.line))
         self._live = gevent.spawn(show, run)
@@ -248,7 +251,7 @@ class Lifecycle:
         self.web_runs.refuse(str(error))
         self._environment.process_exit_code = error.exit_code
         retry = error.retry if isinstance(error, TargetError) else RetryAdvice.NEVER
-        note_outcome(Outcome(path and str(path), str(error), retry))
+        note_outcome(Outcome(path and str(path), str(error), retry), self._environ)
 
     def _drop(self) -> None:
         """Forget a run that has not been opened."""

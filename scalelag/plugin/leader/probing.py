@@ -1,5 +1,6 @@
 """The probes of one run, each in a greenlet of its own, and the files that their rows go to."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
 
     Raises TargetError for a token file that cannot be read.
     """
-    return Dashboard(options.dashboard, clock.now, token_from_environment(), options.verify)
+    return Dashboard(
+        options.dashboard, clock.now, token_from_environment(os.environ), options.verify
+    )
 
 
 class Watch:

@@ -1,6 +1,5 @@
 """Our options in a start form that was sent: their values, and errors in the words of the form."""
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -29,9 +28,7 @@ class Refusal(msgspec.Struct, frozen=True):
     field: str | None = None
 
 
-def fixed_options(
-    parsed: Mapping[str, Any], environ: Mapping[str, str] = os.environ
-) -> dict[str, Any]:
+def fixed_options(parsed: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Options that whoever reaches the page must not change, with the values given at the start.
 
     Those are options that name a file or code of this machine. If the environment holds a token for

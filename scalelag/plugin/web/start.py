@@ -1,5 +1,6 @@
 """A start from Locust's page: the form as it stands, and the check of a form that was sent."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +50,7 @@ class Start:
         self._web_ui = web_ui
         self._environment = environment
         self._lifecycle = lifecycle
-        self._fixed = fixed_options(vars(environment.parsed_options))
+        self._fixed = fixed_options(vars(environment.parsed_options), os.environ)
 
     @property
     def has_form(self) -> bool:

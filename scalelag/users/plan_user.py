@@ -13,8 +13,9 @@ from scalelag.options.request_spec import RequestSpec
 from scalelag.options.request_templates import Payload
 from scalelag.options.run_options import LoadOptions
 from scalelag.plugin.attach import lifecycle_of
+from scalelag.plugin.worker.messages import Assignment
 from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
-from scalelag.plugin.worker.worker import Assignment, LoadWorker
+from scalelag.plugin.worker.worker import LoadWorker
 from scalelag.record.error_kinds import NO_REQUEST, TIMEOUT, UNFINISHED
 from scalelag.users.engine.open_loop import Arrival, OpenLoop
 

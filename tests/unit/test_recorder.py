@@ -3,14 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.worker.messages import RequestRows, RowsMessage, decoded, encoded
 from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import NOT_SENT
@@ -62,7 +65,7 @@ def fire(recorder: RequestRecorder, **event: Any) -> None:
     )
 
 
-def rows_of(path: Path, *messages: dict[str, Any]) -> RequestColumns:
+def rows_of(path: Path, *messages: RequestRows) -> RequestColumns:
     """Rows read back from messages, each from another worker."""
     writer = RequestWriter(path / "requests.arrow")
     collector = RowCollector(writer)
@@ -78,6 +81,20 @@ def recorded(path: Path, clock: Hand | None = None, **event: Any) -> RequestColu
     recorder = RequestRecorder(clock or Hand())
     fire(recorder, **event)
     return rows_of(path, recorder.take())
+
+
+# --- messages --------------------------------------------------------------------------------
+
+
+def test_rows_come_back_from_msgpack_as_they_were_sent():
+    recorder = RequestRecorder(Hand())
+    fire(recorder, context={"stream": StreamTimes(1000.5, 3, 0.25)}, exception=TimeoutError())
+    message = RowsMessage("1-1", 2, final=True, rows=recorder.take())
+
+    data = msgpack.loads(msgpack.dumps(encoded(message), use_bin_type=True), raw=False)
+
+    assert decoded(SimpleNamespace(data=data), RowsMessage) == message
+    assert encoded(message)["rows"]["latency_s"] is message.rows.latency_s
 
 
 # --- times -----------------------------------------------------------------------------------
@@ -239,7 +256,7 @@ EVENTS = st.tuples(
 def test_how_often_rows_are_taken_changes_nothing(tmp_path: Path, events: list[Any]):
     clock = Hand()
     often, once = RequestRecorder(clock), RequestRecorder(clock)
-    messages: list[dict[str, Any]] = []
+    messages: list[RequestRows] = []
     for number, (name, lag_s, exception, stream, take) in enumerate(events):
         clock.now_s = 1000.0 + number
         context = {"arrival": Due(clock.now_s - lag_s), "stream": stream}

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from scalelag.plugin.worker.messages import RequestRows
 from scalelag.record.requests_file import RequestColumns, RequestWriter, StreamColumns
 from scalelag.record.text_codes import TextCodes
 
@@ -35,14 +35,14 @@ class RowCollector:
         """Number of rows that one worker has written."""
         return self._rows[worker]
 
-    def collect(self, message: dict[str, Any], worker: int) -> None:
+    def collect(self, sent: RequestRows, worker: int) -> None:
         """Write one worker's rows. Raises RecordError if the disk does not take them."""
-        intended_s = np.frombuffer(message["intended_s"], np.float64)
+        intended_s = np.frombuffer(sent.intended_s, np.float64)
         if not intended_s.size:
             return
-        name_codes = np.array([self._names.code(text) for text in message["names"]], np.int32)
-        error_codes = np.array([self._errors.code(text) for text in message["errors"]], np.int32)
-        error = np.frombuffer(message["error"], np.int32)
+        name_codes = np.array([self._names.code(text) for text in sent.names], np.int32)
+        error_codes = np.array([self._errors.code(text) for text in sent.errors], np.int32)
+        error = np.frombuffer(sent.error, np.int32)
         failed = error >= 0
         global_error = np.full(error.size, -1, np.int32)
         global_error[failed] = error_codes[error[failed]]
@@ -51,19 +51,19 @@ class RowCollector:
         self.counts.failed += int(np.count_nonzero(failed))
         rows = RequestColumns(
             intended_s=intended_s,
-            send_lag_s=np.frombuffer(message["send_lag_s"], np.float32),
-            latency_s=np.frombuffer(message["latency_s"], np.float32),
-            status=np.frombuffer(message["status"], np.uint16),
-            name=name_codes[np.frombuffer(message["name"], np.int32)],
+            send_lag_s=np.frombuffer(sent.send_lag_s, np.float32),
+            latency_s=np.frombuffer(sent.latency_s, np.float32),
+            status=np.frombuffer(sent.status, np.uint16),
+            name=name_codes[np.frombuffer(sent.name, np.int32)],
             error=global_error,
             worker=np.full(intended_s.size, worker, np.uint16),
             names=tuple(self._names.texts),
             errors=tuple(self._errors.texts),
             streams=StreamColumns(
-                row=np.frombuffer(message["stream_row"], np.uint32),
-                first_token_s=np.frombuffer(message["first_token_s"], np.float32),
-                tokens=np.frombuffer(message["tokens"], np.uint32),
-                token_gap_max_s=np.frombuffer(message["token_gap_max_s"], np.float32),
+                row=np.frombuffer(sent.stream_row, np.uint32),
+                first_token_s=np.frombuffer(sent.first_token_s, np.float32),
+                tokens=np.frombuffer(sent.tokens, np.uint32),
+                token_gap_max_s=np.frombuffer(sent.token_gap_max_s, np.float32),
             ),
         )
         self._writer.append(rows)

@@ -3,10 +3,8 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import gevent
-import msgspec
 from locust.env import Environment
 from locust.runners import Runner
 
@@ -31,11 +29,14 @@ from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.plugin.leader.workers import RunWorkers
 from scalelag.plugin.web.feed import Feed, LiveView
-from scalelag.plugin.worker.worker import (
+from scalelag.plugin.worker.messages import (
     FLUSH_MESSAGE,
     HURRY_MESSAGE,
     START_MESSAGE,
     Assignment,
+    Refusal,
+    RowsMessage,
+    encoded,
 )
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
@@ -177,9 +178,7 @@ class LeaderRun:
                 options=self.options.for_share(shares[worker.index]),
                 ahead_s=worker.ahead_s,
             )
-            # Bytes stay as they are: Locust's messages are msgpack.
-            data = msgspec.to_builtins(assignment, builtin_types=(bytes,))
-            self._runner.send_message(START_MESSAGE, data, worker.id)
+            self._runner.send_message(START_MESSAGE, encoded(assignment), worker.id)
 
     @property
     def is_going(self) -> bool:
@@ -213,20 +212,20 @@ class LeaderRun:
             edges=tuple(self._edges), clock=clock_info(self._clock, self.probe.offset)
         )
 
-    def collect(self, message: dict[str, Any]) -> None:
+    def collect(self, message: RowsMessage) -> None:
         """Write a worker's rows. A disk that does not take them ends the run (see `failure`)."""
         if self._failure is None:
             try:
-                self.collector.collect(message, int(message["worker"]))
+                self.collector.collect(message.rows, message.worker)
             except RecordError as error:
                 self._fail(error)
-        if message["final"]:
-            self._final.add(int(message["worker"]))
+        if message.final:
+            self._final.add(message.worker)
 
-    def note_refusal(self, index: int, reason: str) -> None:
+    def note_refusal(self, refusal: Refusal) -> None:
         """End the run: a worker cannot send what the options ask for."""
-        host = self.workers.all[index].host
-        self._fail(UsageError(f"load process {index} on {host}: {reason}"))
+        host = self.workers.all[refusal.worker].host
+        self._fail(UsageError(f"load process {refusal.worker} on {host}: {refusal.reason}"))
 
     def _fail(self, error: ScalelagError) -> None:
         self._failure = self._failure or error

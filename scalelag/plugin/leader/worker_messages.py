@@ -10,7 +10,15 @@ from locust.user import User
 from scalelag.plugin.leader.dispatchers import DISPATCHERS
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunState
-from scalelag.plugin.worker.worker import PONG_MESSAGE, REFUSAL_MESSAGE, ROWS_MESSAGE
+from scalelag.plugin.worker.messages import (
+    PONG_MESSAGE,
+    REFUSAL_MESSAGE,
+    ROWS_MESSAGE,
+    Pong,
+    Refusal,
+    RowsMessage,
+    decoded,
+)
 
 
 class WorkerMessages:
@@ -32,19 +40,21 @@ class WorkerMessages:
             environment.dispatcher_class = self._dispatcher  # pyright: ignore[reportAttributeAccessIssue]  called as the class is
 
     def _on_rows(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
-        run, data = self._run(), getattr(msg, "data", None)
-        if run is not None and self._state().is_open and data and data["run"] == run.name:
-            run.collect(data)
+        run = self._run()
+        if run is not None and self._state().is_open:
+            message = decoded(msg, RowsMessage)
+            if message.run == run.name:
+                run.collect(message)
 
     def _on_refusal(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
-        run, data = self._run(), getattr(msg, "data", None)
-        if run is not None and data and data["run"] == run.name:
-            run.note_refusal(int(data["worker"]), str(data["reason"]))
+        run, refusal = self._run(), decoded(msg, Refusal)
+        if run is not None and refusal.run == run.name:
+            run.note_refusal(refusal)
 
     def _on_pong(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
         run = self._run()
         if run is not None:
-            run.workers.pong(str(getattr(msg, "node_id", "")), getattr(msg, "data", {}))
+            run.workers.pong(str(getattr(msg, "node_id", "")), decoded(msg, Pong))
 
     def _dispatcher(
         self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]

@@ -4,14 +4,13 @@ The leader is the master, or the single process, which is then its own only work
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import gevent
 from locust.runners import STATE_MISSING, MasterRunner, Runner
 
 from scalelag.errors import TargetError
 from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
-from scalelag.plugin.worker.worker import PING_MESSAGE
+from scalelag.plugin.worker.messages import PING_MESSAGE, Ping, Pong, encoded
 from scalelag.record.clock import Clock
 from scalelag.record.run_info import LoadWorkerInfo
 
@@ -83,13 +82,13 @@ class RunWorkers:
 
     def _ping(self, names: Iterable[str]) -> None:
         for name in names:
-            self._runner.send_message(PING_MESSAGE, {"sent_s": self._clock.now()}, name)
+            self._runner.send_message(PING_MESSAGE, encoded(Ping(self._clock.now())), name)
 
-    def pong(self, name: str, data: dict[str, Any]) -> None:
+    def pong(self, name: str, pong: Pong) -> None:
         """Take a worker's answer to a ping."""
         received_s = self._clock.now()
         if name in self._meters:
-            self._meters[name].add(data["sent_s"], received_s, data["at_s"])
+            self._meters[name].add(pong.sent_s, received_s, pong.at_s)
         for worker in self.all:
             if worker.id == name:
                 worker.heard_s = received_s

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scalelag.plugin.worker.messages import RequestRows
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import NOT_SENT
@@ -144,8 +145,8 @@ class RequestRecorder:
             error=NOT_SENT,
         )
 
-    def take(self) -> dict[str, Any]:
-        """Return everything since the last call as a message: bytes of each column, and all texts."""
+    def take(self) -> RequestRows:
+        """Return all rows since the last call, and all texts."""
         rows = np.frombuffer(self._rows, _ROW)
         streams = np.frombuffer(self._streams, _STREAM)
         self._rows, self._streams = bytearray(), bytearray()
@@ -160,17 +161,17 @@ class RequestRecorder:
         status = rows["status"]
         known = (status >= 0) & (status <= _HIGHEST_STATUS)
         first_token_s = streams["first_token_s"] - intended_s[streams["row"]]
-        return {
-            "intended_s": intended_s.tobytes(),
-            "send_lag_s": np.maximum(latency_s - service_s, 0).astype(np.float32).tobytes(),
-            "latency_s": latency_s.astype(np.float32).tobytes(),
-            "status": np.where(known, status, 0).astype(np.uint16).tobytes(),
-            "name": rows["name"].tobytes(),
-            "error": rows["error"].tobytes(),
-            "stream_row": streams["row"].tobytes(),
-            "first_token_s": first_token_s.astype(np.float32).tobytes(),
-            "tokens": streams["tokens"].tobytes(),
-            "token_gap_max_s": streams["gap_s"].astype(np.float32).tobytes(),
-            "names": self._names.texts,
-            "errors": self._errors.texts,
-        }
+        return RequestRows(
+            intended_s=intended_s.tobytes(),
+            send_lag_s=np.maximum(latency_s - service_s, 0).astype(np.float32).tobytes(),
+            latency_s=latency_s.astype(np.float32).tobytes(),
+            status=np.where(known, status, 0).astype(np.uint16).tobytes(),
+            name=rows["name"].tobytes(),
+            error=rows["error"].tobytes(),
+            stream_row=streams["row"].tobytes(),
+            first_token_s=first_token_s.astype(np.float32).tobytes(),
+            tokens=streams["tokens"].tobytes(),
+            token_gap_max_s=streams["gap_s"].astype(np.float32).tobytes(),
+            names=tuple(self._names.texts),
+            errors=tuple(self._errors.texts),
+        )

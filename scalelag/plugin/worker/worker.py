@@ -7,41 +7,33 @@ from typing import Any
 
 import gevent
 import gevent.event
-import msgspec
 from locust.env import Environment
 from locust.runners import STATE_RUNNING, STATE_SPAWNING, Runner, WorkerRunner
 
 from scalelag.errors import UsageError
 from scalelag.options.run_options import LoadOptions
 from scalelag.plugin.process import interrupt_locust
+from scalelag.plugin.worker.messages import (
+    FLUSH_MESSAGE,
+    HURRY_MESSAGE,
+    PING_MESSAGE,
+    PONG_MESSAGE,
+    REFUSAL_MESSAGE,
+    ROWS_MESSAGE,
+    START_MESSAGE,
+    Assignment,
+    Ping,
+    Pong,
+    Refusal,
+    RowsMessage,
+    decoded,
+    encoded,
+)
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 
-START_MESSAGE = "scalelag_start"
-FLUSH_MESSAGE = "scalelag_flush"
-HURRY_MESSAGE = "scalelag_hurry"
-ROWS_MESSAGE = "scalelag_rows"
-PING_MESSAGE = "scalelag_ping"
-PONG_MESSAGE = "scalelag_pong"
-REFUSAL_MESSAGE = "scalelag_refusal"
-
 _FLUSH_INTERVAL_S = 0.5
 _HURRIED_STOP_TIMEOUT_S = 2.0
-
-
-class Assignment(msgspec.Struct, frozen=True):
-    """A process's share of a run.
-
-    It is number `index` of `count` processes. `zero_s` is the plan's start in Unix seconds;
-    `ahead_s` how far the process's clock is ahead.
-    """
-
-    run: str
-    zero_s: float
-    index: int
-    count: int
-    options: LoadOptions
-    ahead_s: float = 0.0
 
 
 class LoadWorker:
@@ -115,11 +107,11 @@ class LoadWorker:
         self._environment.stop_timeout = _HURRIED_STOP_TIMEOUT_S
 
     def _on_ping(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
-        answer = {"sent_s": msg.data["sent_s"], "at_s": self.clock.own()}
-        self._runner.send_message(PONG_MESSAGE, answer)
+        answer = Pong(decoded(msg, Ping).sent_s, self.clock.own())
+        self._runner.send_message(PONG_MESSAGE, encoded(answer))
 
     def _on_start(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
-        self.assignment, self._options = msgspec.convert(msg.data, Assignment), None
+        self.assignment, self._options = decoded(msg, Assignment), None
         # From here on all our times are the leader's: due times come out the same to the last bit.
         self.clock.ahead_s = self.assignment.ahead_s
         self._claimed, self._drawn = False, 0
@@ -128,8 +120,8 @@ class LoadWorker:
             self.assignment.options.request.headers_with_secrets(os.environ)
             self._options = self.assignment.options
         except UsageError as error:
-            refusal = {"run": self.assignment.run, "worker": self.assignment.index}
-            self._runner.send_message(REFUSAL_MESSAGE, refusal | {"reason": str(error)})
+            refusal = Refusal(self.assignment.run, self.assignment.index, str(error))
+            self._runner.send_message(REFUSAL_MESSAGE, encoded(refusal))
         self.recorder.take()
         # A full collection of what start-up left behind takes 20 to 30 ms, in which nothing is sent.
         gc.collect()
@@ -158,8 +150,8 @@ class LoadWorker:
     def _flush(self, *, final: bool) -> None:
         if self.assignment is None:
             return
-        message = self.recorder.take()
-        if not final and not message["intended_s"]:
+        rows = self.recorder.take()
+        if not final and not rows.intended_s:
             return
-        message |= {"run": self.assignment.run, "worker": self.assignment.index, "final": final}
-        self._runner.send_message(ROWS_MESSAGE, message)
+        message = RowsMessage(self.assignment.run, self.assignment.index, final, rows)
+        self._runner.send_message(ROWS_MESSAGE, encoded(message))

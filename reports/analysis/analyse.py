@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.deployment import analyse_deployment
 from reports.analysis.diagnosis.weigh import leading
@@ -12,6 +14,7 @@ from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.load_workers import worker_reports
 from reports.analysis.load.recovery import recoveries
+from reports.analysis.load.saturation import with_reasons
 from reports.analysis.origin import run_origin
 from reports.analysis.validity import (
     Problem,
@@ -38,6 +41,7 @@ from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
     """Analyse `run` and judge `gates`. Raises UsageError for a gate on an unwatched deployment."""
     info = run.info
+    run = msgspec.structs.replace(run, requests=with_reasons(run.requests, info))
     watched_s = _watched_s(run)
     steps = _measured_steps(info, watched_s)
     timelines = {

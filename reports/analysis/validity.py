@@ -1,6 +1,6 @@
 """Validity of a run (docs/metrics.md#latency), and warnings to its reader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import EarlierAttempt, RunInfo
 
-_MIN_ON_TIME_RATIO = 0.99
+_MAX_LATE_RATIO = 0.01
 _MAX_BLIND_RATIO = 0.2
 _EDGE_TOLERANCE_S = 0.005
 _BUDGET_TOLERANCE = 1.2
@@ -67,18 +67,8 @@ def run_problems(
         problems.append(Problem(f"{info.status}: {info.reason or 'no reason recorded'}"))
     if not load.planned:
         problems.append(Problem("no request was recorded", "load"))
-    elif (
-        info.plan.unit == "rps"
-        and load.on_time_ratio is not None
-        and load.on_time_ratio < _MIN_ON_TIME_RATIO
-    ):
-        problems.append(
-            Problem(
-                f"only {100 * load.on_time_ratio:.1f} % of the planned requests were sent within "
-                f"100 ms of their time: {_why_late(load)}",
-                "load",
-            )
-        )
+    elif info.plan.unit == "rps" and (load.late_ratio or 0.0) > _MAX_LATE_RATIO:
+        problems.append(Problem(_late_words(load), "load"))
     if watched_s and probe.gap_s > _MAX_BLIND_RATIO * watched_s:
         text = f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s{_why(run.gaps)}"
         lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
@@ -86,11 +76,22 @@ def run_problems(
     return problems
 
 
+def _late_words(load: LoadReport) -> str:
+    """Reason of a run whose requests were late though there was room for them."""
+    on_time_pct = 100 * (1 - (load.late_ratio or 0.0))
+    apart = load.not_sent_by.in_flight_limit
+    without = f" (without {apart:,} that met a saturated target)" if apart else ""
+    return (
+        f"only {on_time_pct:.1f} % of the planned requests were sent within 100 ms of their time"
+        f": {_why_late(load)}{without}"
+    )
+
+
 def _why_late(load: LoadReport) -> str:
     lost = sum(worker.lost_at_s is not None for worker in load.workers)
     if lost and lost_arrivals(load.workers):
         return f"{lost} of {len(load.workers)} load processes were lost"
-    return "the load generator was too slow (see --processes and --max-in-flight)"
+    return "the load generator was too slow (see --processes)"
 
 
 def _why(gaps: Sequence[Gap]) -> str:
@@ -134,17 +135,30 @@ def warnings(
     found += _edge_warnings(run.info)
     found += _budget_warnings(run.info)
     found += worker_warnings(load.workers, run.info.plan.unit)
-    no_room = load.not_sent - lost_arrivals(load.workers)
-    if no_room > 0:
-        found.append(
-            f"{no_room:,} planned requests were not sent: they count as failed "
-            "(the limit of open requests is --max-in-flight)"
-        )
+    found += _not_sent_warnings(load, run.info.options.get("max_in_flight"))
     for key, deployment in deployments.items():
         if deployment.replicas.final is None:
             found.append(f"{key}: the probe never saw this deployment")
     found += [f"{key}: {text}" for key, one in timelines.items() for text in one.contradictions]
     return found
+
+
+def _not_sent_warnings(load: LoadReport, max_in_flight: int | None) -> Iterator[str]:
+    by = load.not_sent_by
+    if by.in_flight_limit and load.saturated:
+        first, last = load.saturated[0], load.saturated[-1]
+        limit = f"{max_in_flight:,} " if max_in_flight else ""
+        yield (
+            f"the target was saturated for {load.saturated_s:.1f} s between {first.at_s:.1f} and "
+            f"{last.until_s:.1f} s: all {limit}requests that a load process may have open "
+            f"(--max-in-flight) were open, and {by.in_flight_limit:,} planned requests were not "
+            "sent; they count as failed"
+        )
+    if by.late:
+        yield (
+            f"{by.late:,} planned requests were not sent though there was room, since the load "
+            "generator was too slow: they count as failed"
+        )
 
 
 def _try_warning(number: int, one: EarlierAttempt) -> str:

@@ -101,6 +101,7 @@ class Charts(msgspec.Struct, frozen=True):
     unseen: tuple[Band, ...] = ()
     restarts: tuple[Band, ...] = ()
     thinned: tuple[str, ...] = ()
+    saturated: tuple[Band, ...] = ()
 
 
 class RunOrigin(msgspec.Struct, frozen=True):

@@ -26,6 +26,27 @@ class StreamReport(msgspec.Struct, frozen=True):
     token_gap_max_ms: float | None = None
 
 
+class NotSentReport(msgspec.Struct, frozen=True):
+    """Planned requests that were not sent, by reason (docs/metrics.md#saturated-or-late).
+
+    `in_flight_limit`: all `--max-in-flight` requests were open, so the target was saturated. `late`:
+    there was room, and the load generator was too slow. `worker_lost`: its process was lost.
+    """
+
+    in_flight_limit: int = 0
+    late: int = 0
+    worker_lost: int = 0
+
+
+class SaturationReport(msgspec.Struct, frozen=True):
+    """A time of saturation, in seconds after the plan's start, and the requests not sent in it."""
+
+    index: int
+    at_s: float
+    until_s: float
+    not_sent: int
+
+
 class NameReport(msgspec.Struct, frozen=True):
     """Requests of one name, such as one model's; figures as those of the whole load."""
 
@@ -100,6 +121,8 @@ class LoadStepReport(msgspec.Struct, frozen=True):
     stream: StreamReport | None = None
     recovered_s: Span | None = None
     recovered_reason: str | None = None
+    not_sent_by: NotSentReport = NotSentReport()
+    saturated_s: float = 0.0
 
 
 class LoadWorkerReport(msgspec.Struct, frozen=True):
@@ -130,7 +153,9 @@ class LoadReport(msgspec.Struct, frozen=True):
     planned and never sent; `error_ratio` is failed and not sent over planned. Latency counts from
     the intended start, service time from the actual send, over all that were sent. `stream` is None
     where no answer was streamed; `names` begins with the name of most requests. `windows` are
-    stretches of 10 s, or longer ones in a long run.
+    stretches of 10 s, or longer ones in a long run. `late_ratio` is the share of requests with room
+    that the load generator sent late or not at all. `saturated` are the times, `saturated_s` long,
+    in which requests were not sent since all others were open.
     """
 
     planned: int
@@ -155,3 +180,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     stream: StreamReport | None = None
     names: dict[str, NameReport] = {}
     windows: tuple[WindowReport, ...] = ()
+    not_sent_by: NotSentReport = NotSentReport()
+    late_ratio: float | None = None
+    saturated_s: float = 0.0
+    saturated: tuple[SaturationReport, ...] = ()

@@ -3,7 +3,16 @@
 import re
 
 NOT_SENT = "not_sent"
-"""A request that was planned and never sent."""
+"""A request that was planned and never sent; alone in records up to 0.2, which tell no reason."""
+
+IN_FLIGHT_LIMIT = f"{NOT_SENT}: in_flight_limit"
+"""Not sent, since `--max-in-flight` requests were open: the target was saturated."""
+
+LATE = f"{NOT_SENT}: late"
+"""Not sent though there was room: the load generator was too slow."""
+
+WORKER_LOST = f"{NOT_SENT}: worker_lost"
+"""Not sent, or its row lost, since the load process was lost."""
 
 UNFINISHED = "unfinished"
 """A request that was still open when the load process stopped waiting."""
@@ -31,6 +40,11 @@ WRONG_ANSWER = "wrong answer"
 
 NO_HTTP = "no HTTP"
 """Reason of a wrong answer that cannot be parsed as HTTP."""
+
+
+def is_not_sent(kind: str) -> bool:
+    """Return whether an error means that a request was never sent."""
+    return kind in (NOT_SENT, IN_FLIGHT_LIMIT, LATE, WORKER_LOST)
 
 
 def http_status(code: int) -> str:

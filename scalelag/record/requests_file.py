@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
-from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.error_kinds import is_not_sent
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
@@ -77,9 +77,12 @@ class RequestColumns(msgspec.Struct, frozen=True):
     @property
     def not_sent(self) -> NDArray[np.bool_]:
         """Mask of the rows that were planned and never sent."""
-        if NOT_SENT not in self.errors:
-            return np.zeros(self.count, dtype=np.bool_)
-        return self.error == self.errors.index(NOT_SENT)
+        return self.with_errors(*filter(is_not_sent, self.errors))
+
+    def with_errors(self, *kinds: str) -> NDArray[np.bool_]:
+        """Mask of the rows whose error is one of `kinds`."""
+        codes = [code for code, kind in enumerate(self.errors) if kind in kinds]
+        return np.isin(self.error, codes) if codes else np.zeros(self.count, np.bool_)
 
 
 def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:

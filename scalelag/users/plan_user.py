@@ -16,7 +16,7 @@ from scalelag.plugin.attach import lifecycle_of
 from scalelag.plugin.worker.messages import Assignment
 from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
 from scalelag.plugin.worker.worker import LoadWorker
-from scalelag.record.error_kinds import NO_REQUEST, TIMEOUT, UNFINISHED
+from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, NO_REQUEST, TIMEOUT, UNFINISHED
 from scalelag.users.engine.open_loop import Arrival, OpenLoop
 
 _GRACE_S = 0.5
@@ -114,9 +114,10 @@ class PlanUser(User):
             for at in range(0, due_s.size, _SLICE):
                 yield from due_s[at : at + _SLICE].tolist()
 
-    def not_sent(self, intended_s: float) -> None:
-        """Record an arrival that was not sent, since `--max-in-flight` requests were open."""
-        self.worker.recorder.add_not_sent(intended_s, self.request_name)
+    def not_sent(self, intended_s: float, *, was_late: bool) -> None:
+        """Record an arrival that was not sent: there was no room, or we were late for it."""
+        kind = LATE if was_late else IN_FLIGHT_LIMIT
+        self.worker.recorder.add_not_sent(intended_s, self.request_name, kind)
 
     def unfinished(self, arrival: Arrival) -> None:
         """Record an arrival that was still open when the load process stopped waiting."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 from reports.analysis.load.load_workers import worker_reports, worker_warnings
-from scalelag.record.requests_file import NOT_SENT, RequestColumns
+from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import LoadWorkerInfo
 
 

@@ -19,6 +19,7 @@ class Sending:
         self.script = script
         self.records = records
         self.sent, self.odd, self.refused, self.left = [], [], [], []
+        self.late = []
 
     def send(self):
         arrival = gevent.getcurrent()
@@ -30,8 +31,10 @@ class Sending:
     def ended_oddly(self, arrival, raised):
         self.odd.append((arrival.intended_s, raised))
 
-    def not_sent(self, intended_s):
+    def not_sent(self, intended_s, *, was_late):
         self.refused.append(intended_s)
+        if was_late:
+            self.late.append(intended_s)
 
     def unfinished(self, arrival):
         self.left.append(arrival.intended_s)
@@ -74,8 +77,37 @@ def test_an_arrival_without_room_is_not_sent_and_the_next_one_with_room_is():
 
     due_s = run(sending, [0.0, 0.01, 0.02, 0.2], room=2)
 
-    assert sending.refused == [due_s[2]]
+    assert (sending.refused, sending.late) == ([due_s[2]], [])
     assert sending.intended_s == [due_s[0], due_s[1], due_s[3]]
+
+
+def test_an_arrival_without_room_is_late_if_there_was_room_when_it_was_due():
+    def script(number):
+        if number == 0:
+            time.sleep(0.4)  # the process itself stalls: it is late for the next three
+        gevent.sleep(0.3)
+
+    sending = Sending(script)
+
+    due_s = run(sending, [0.0, 0.1, 0.15, 0.2, 0.42], room=2)
+
+    assert sending.intended_s == [due_s[0], due_s[1]]
+    assert sending.late == [due_s[2], due_s[3]]
+    assert sending.refused == [due_s[2], due_s[3], due_s[4]]
+
+
+def test_an_arrival_is_not_late_if_all_requests_were_open_from_before_it_was_due():
+    def script(number):
+        gevent.sleep(0.05)
+        if number == 1:
+            time.sleep(0.4)
+        gevent.sleep(0.5)
+
+    sending = Sending(script)
+
+    due_s = run(sending, [0.0, 0.0, 0.1, 0.15], room=2)
+
+    assert (sending.refused, sending.late) == ([due_s[2], due_s[3]], [])
 
 
 def test_greenlets_are_kept_and_used_again():

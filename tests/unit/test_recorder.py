@@ -16,7 +16,7 @@ from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.worker.messages import RequestRows, RowsMessage, decoded, encoded
 from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
-from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.error_kinds import IN_FLIGHT_LIMIT
 from scalelag.record.requests_file import RequestColumns, RequestWriter
 from scalelag.record.requests_reader import read_requests
 
@@ -126,13 +126,13 @@ def test_a_send_lag_is_never_negative(tmp_path: Path):
 
 def test_a_request_that_was_not_sent_has_neither_lag_nor_latency(tmp_path: Path):
     recorder = RequestRecorder(Hand())
-    recorder.add_not_sent(997.0, "/")
+    recorder.add_not_sent(997.0, "/", IN_FLIGHT_LIMIT)
 
     read = rows_of(tmp_path, recorder.take())
 
     assert read.intended_s.tolist() == [997.0]
     assert np.isnan([read.send_lag_s[0], read.latency_s[0]]).all()
-    assert (read.not_sent.tolist(), read.errors) == ([True], (NOT_SENT,))
+    assert (read.not_sent.tolist(), read.errors) == ([True], (IN_FLIGHT_LIMIT,))
 
 
 # --- status and name -------------------------------------------------------------------------

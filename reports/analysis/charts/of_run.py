@@ -47,6 +47,7 @@ def chart_series(
         unseen=unseen_bands(run),
         restarts=restart_bands(run),
         thinned=tuple(notes),
+        saturated=saturated_bands(report),
     )
 
 
@@ -68,6 +69,15 @@ def restart_bands(run: RecordedRun) -> tuple[Band, ...]:
         Band(row.lo_s - zero_s, row.hi_s - zero_s, "the Serve controller restarted")
         for row in run.restarts[:MOST_BANDS]
     )
+
+
+def saturated_bands(report: Report) -> tuple[Band, ...]:
+    """Times in which the target was saturated; of very many the longest."""
+    bands = [
+        Band(one.at_s, one.until_s, f"saturated: {one.not_sent:,} requests were not sent")
+        for one in report.load.saturated
+    ]
+    return tuple(sorted(bands, key=_width_s)[-MOST_BANDS:])
 
 
 def scaling(report: Report) -> list[str]:

@@ -1,6 +1,7 @@
 """Latency from the intended start, service time, errors of requests (docs/metrics.md#latency)."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -9,16 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.load.recovery import Recovery
+from reports.analysis.load.saturation import saturated_windows
+from reports.model.intervals import Window, covered_s, seconds_in
 from reports.model.load import (
     LoadReport,
     LoadStepReport,
     LoadWorkerReport,
     NameReport,
+    NotSentReport,
+    SaturationReport,
     StreamReport,
     WindowReport,
 )
 from scalelag.plan.stages import LoadStep, Unit
-from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.error_kinds import (
+    IN_FLIGHT_LIMIT,
+    LATE,
+    NOT_SENT,
+    WORKER_LOST,
+    is_not_sent,
+)
 from scalelag.record.requests_file import RequestColumns, StreamColumns
 
 _FOR_A_MEAN = 2
@@ -93,10 +104,13 @@ _WINDOW_S = 10
 _MOST_WINDOWS = 360
 ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
+_LATE_SHARE = 0.05
+_MOST_TOLERATED_S = 0.5
 
 
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 _OF_SERVICE: Final = ("p50", "p99")
+_REASONS: Final = {"in_flight_limit": IN_FLIGHT_LIMIT, "late": LATE, "worker_lost": WORKER_LOST}
 
 
 class _Rows(msgspec.Struct, frozen=True):
@@ -106,6 +120,7 @@ class _Rows(msgspec.Struct, frozen=True):
     sent: int
     failed: int
     not_sent: int
+    not_sent_by: NotSentReport
     send_lag: NDArray[np.float32]
     latency: NDArray[np.float32]
     service: NDArray[np.float32]
@@ -136,6 +151,7 @@ def load_report(
     """Report of the whole run and of each step.
 
     `planned` requests of which no row was written count as not sent; None plans none beyond rows.
+    `rows` tell why each was not sent (`saturation.with_reasons`).
     `recovered` holds the recovery of latency after each step, by its index.
     """
     everything = _rows(rows, slice(None))
@@ -143,7 +159,10 @@ def load_report(
     total = everything.planned + lost
     on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
     streams = streams_of(rows)
-    parts = tuple(_step_reports(rows, streams, steps, unit, zero_s, recovered or {}))
+    saturated = saturated_windows(rows)
+    parts = tuple(_step_reports(rows, streams, steps, unit, zero_s, recovered or {}, saturated))
+    by = _with_lost(everything.not_sent_by, lost, workers)
+    late = _sent_late(everything) + by.late + by.worker_lost
     load_s = sum(part.hold_s for part in parts)
     return LoadReport(
         planned=total,
@@ -163,7 +182,37 @@ def load_report(
         stream=stream_report(streams, slice(None), load_s),
         names=dict(_name_reports(rows, streams, load_s)),
         windows=tuple(_windows(rows, zero_s, max((s.at_s + s.hold_s for s in parts), default=0.0))),
+        not_sent_by=by,
+        late_ratio=_ratio(late, total - by.in_flight_limit),
+        saturated_s=seconds_in(saturated),
+        saturated=tuple(_saturations(rows, saturated, zero_s)),
     )
+
+
+def _sent_late(part: _Rows) -> int:
+    """Number of requests that were sent so late that it shows in what was measured.
+
+    A tenth of a second is nothing beside a latency of 30 s: up to half a second, 5 % of a request's
+    latency are no matter.
+    """
+    tolerated_s = np.clip(_LATE_SHARE * part.latency, ON_TIME_S, _MOST_TOLERATED_S)
+    return int(np.count_nonzero(part.send_lag > tolerated_s))
+
+
+def _with_lost(by: NotSentReport, lost: int, workers: Sequence[LoadWorkerReport]) -> NotSentReport:
+    """Reasons with those of `lost` requests, which have no row at all."""
+    if any(worker.lost_at_s is not None for worker in workers):
+        return msgspec.structs.replace(by, worker_lost=by.worker_lost + lost)
+    return msgspec.structs.replace(by, late=by.late + lost)
+
+
+def _saturations(
+    rows: RequestColumns, windows: Sequence[Window], zero_s: float
+) -> Iterator[SaturationReport]:
+    refused_s = rows.intended_s[rows.with_errors(IN_FLIGHT_LIMIT)]
+    for index, (from_s, to_s) in enumerate(windows):
+        within = (refused_s >= from_s) & (refused_s <= to_s)
+        yield SaturationReport(index, from_s - zero_s, to_s - zero_s, int(np.count_nonzero(within)))
 
 
 def _step_reports(
@@ -173,6 +222,7 @@ def _step_reports(
     unit: Unit,
     zero_s: float,
     recovered: Mapping[int, Recovery],
+    saturated: Sequence[Window],
 ) -> Iterator[LoadStepReport]:
     """Reports of steps with load; the end of the plan, a step to nothing, has none."""
     for step in steps:
@@ -182,11 +232,18 @@ def _step_reports(
         if step.to_level > 0 or high > low:
             stream = stream_report(streams, streams.of_rows(low, high), step.hold_s)
             part = _rows(rows, slice(int(low), int(high)))
-            yield _step_report(part, step, unit, stream, recovered.get(step.index, Recovery()))
+            found = recovered.get(step.index, Recovery())
+            hold = (zero_s + step.at_s, zero_s + step.hold_until_s)
+            yield _step_report(part, step, unit, stream, found, covered_s(hold, saturated))
 
 
 def _step_report(
-    part: _Rows, step: LoadStep, unit: Unit, stream: StreamReport | None, recovered: Recovery
+    part: _Rows,
+    step: LoadStep,
+    unit: Unit,
+    stream: StreamReport | None,
+    recovered: Recovery,
+    saturated_s: float,
 ) -> LoadStepReport:
     return LoadStepReport(
         index=step.index,
@@ -208,6 +265,8 @@ def _step_report(
         stream=stream,
         recovered_s=recovered.recovered_s,
         recovered_reason=recovered.reason,
+        not_sent_by=part.not_sent_by,
+        saturated_s=saturated_s,
     )
 
 
@@ -235,10 +294,12 @@ def _windows(rows: RequestColumns, zero_s: float, until_s: float) -> Iterator[Wi
 def _name_reports(
     rows: RequestColumns, streams: Streams, load_s: float
 ) -> Iterator[tuple[str, NameReport]]:
-    """Reports of all names of requests, that of most requests first."""
+    """Reports of all names that have requests, that of most requests first."""
     rows_of = _places(rows.name, len(rows.names))
     streams_of_name = _places(rows.name[streams.told.row], len(rows.names))
-    for code in sorted(range(len(rows.names)), key=lambda code: -rows_of[code].size):
+    # Names of the warm-up, or of an earlier test in the same process, have no rows here.
+    used = [code for code, of_name in enumerate(rows_of) if of_name.size]
+    for code in sorted(used, key=lambda code: -rows_of[code].size):
         stream = stream_report(streams, streams_of_name[code], load_s)
         yield rows.names[code], _name_report(_rows(rows, rows_of[code]), stream)
 
@@ -272,6 +333,12 @@ def _rows(rows: RequestColumns, where: slice | NDArray[np.intp]) -> _Rows:
         sent=int(np.count_nonzero(sent)),
         failed=int(np.count_nonzero(rows.error[where][sent] >= 0)),
         not_sent=int(np.count_nonzero(not_sent)),
+        not_sent_by=NotSentReport(
+            **{
+                name: int(np.count_nonzero(rows.with_errors(kind)[where]))
+                for name, kind in _REASONS.items()
+            }
+        ),
         send_lag=send_lag,
         latency=latency,
         service=latency - send_lag,
@@ -279,11 +346,12 @@ def _rows(rows: RequestColumns, where: slice | NDArray[np.intp]) -> _Rows:
 
 
 def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
-    """Count of each kind of error, the most frequent first."""
+    """Count of each kind of error, the most frequent first; all that was not sent is one kind."""
     codes, counts = np.unique(rows.error[rows.error >= 0], return_counts=True)
-    errors = {rows.errors[code]: int(count) for code, count in zip(codes, counts, strict=True)}
-    if lost:
-        errors[NOT_SENT] = errors.get(NOT_SENT, 0) + lost
+    errors = Counter({NOT_SENT: lost} if lost else {})
+    for code, count in zip(codes, counts, strict=True):
+        kind = rows.errors[code]
+        errors[NOT_SENT if is_not_sent(kind) else kind] += int(count)
     return dict(sorted(errors.items(), key=lambda item: (-item[1], item[0])))
 
 

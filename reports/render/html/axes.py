@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from reports.model.charts import Band
+from reports.model.charts import Band, Charts
 from reports.model.load import LoadStepReport
 from reports.model.report import Report
 from reports.model.steps import StepReport
@@ -87,16 +87,25 @@ def marks(
     steps: Sequence[Step],
     unseen: Iterable[Band] = (),
     restarts: Iterable[Band] = (),
+    saturated: Iterable[Band] = (),
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Shapes and labels: a line at each step, a band where nothing was seen, a line at restarts.
+    """Shapes and labels: lines at steps and restarts, bands where nothing was seen or sent.
 
     Of steps that follow too closely to be told apart, some have no line, or no label.
     """
     marked = _apart(steps, _LEAST_SHARE_BETWEEN_MARKS * end_s)
     shapes = [_line(step.at_s, color("mark"), "dot") for step in marked if step.at_s > 0]
-    shapes += [_band(gap.from_s, gap.to_s) for gap in unseen]
+    shapes += [_band(gap.from_s, gap.to_s, "unseen") for gap in unseen]
+    shapes += [_band(time.from_s, time.to_s, "saturated") for time in saturated]
     shapes += [_line(row.to_s, color("restart"), "dash") for row in restarts]
     return shapes, list(_labels(end_s, steps))
+
+
+def chart_marks(
+    charts: Charts, steps: Sequence[Step]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Shapes and labels of the charts of one run, with `steps` marked."""
+    return marks(charts.end_s, steps, charts.unseen, charts.restarts, charts.saturated)
 
 
 def marked_steps(report: Report) -> Sequence[Step]:
@@ -173,7 +182,7 @@ def _line(at_s: float, line_color: str, dash: str) -> dict[str, Any]:
     }
 
 
-def _band(from_s: float, to_s: float) -> dict[str, Any]:
+def _band(from_s: float, to_s: float, name: str) -> dict[str, Any]:
     return {
         "type": "rect",
         "x0": round(from_s, 3),
@@ -181,7 +190,7 @@ def _band(from_s: float, to_s: float) -> dict[str, Any]:
         "y0": 0,
         "y1": 1,
         "yref": "paper",
-        "fillcolor": color("unseen"),
+        "fillcolor": color(name),
         "line": {"width": 0},
         "layer": "below",
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from reports.model.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
 from reports.model.steps import DeploymentReport
-from reports.render.html.axes import axis, layout, marks, time_axis
+from reports.render.html.axes import axis, chart_marks, layout, time_axis
 from reports.render.html.figure import Figure, Key, chart_text, color, rounded
 from reports.render.tables.table import Column, Table
 from reports.render.text import NOT_MEASURED, count, sanitized, shortened
@@ -30,7 +30,7 @@ _STATES: tuple[tuple[BarState, str], ...] = (
 def replicas_figure(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -> Figure:
     """Replicas by state, stacked, and the target with its decisions."""
     own = charts.deployments[key]
-    shapes, labels = marks(charts.end_s, deployment.steps, charts.unseen, charts.restarts)
+    shapes, labels = chart_marks(charts, deployment.steps)
     states = ("running", "starting", "stopping")
     return Figure(
         id=f"{id_}-replicas",
@@ -180,7 +180,7 @@ def lives_figure(
     height_px = _FRAME_PX + (
         _ROW_PX * max(2, len(bars)) if is_named else min(_MOST_HEIGHT_PX, 8 * len(bars))
     )
-    shapes, labels = marks(charts.end_s, deployment.steps, charts.unseen, charts.restarts)
+    shapes, labels = chart_marks(charts, deployment.steps)
     used = [
         state for state in _STATES if any(s.state == state[0] for b in bars for s in b.stretches)
     ]

@@ -81,6 +81,7 @@ def render_html(analysis: Analysis, plotly: Script | None = None, *, record: str
         **_about(analysis, record),
         thinned=[sanitized(text) for text in charts.thinned],
         unseen=bool(charts.unseen),
+        saturated=bool(charts.saturated),
         restarts=bool(charts.restarts),
     )
     return page.encode()

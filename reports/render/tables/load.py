@@ -1,5 +1,9 @@
 """Tables of the load: steps, streams, names, load processes, errors."""
 
+from collections.abc import Iterator
+
+import msgspec
+
 from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
 from reports.render.tables.table import Cell, Column, Table, rest_of
 from reports.render.text import (
@@ -10,6 +14,7 @@ from reports.render.text import (
     rate,
     shortened,
 )
+from scalelag.record.error_kinds import NOT_SENT
 
 MOST_STEPS = 250
 MOST_NAMES = 100
@@ -17,6 +22,7 @@ MOST_ERRORS = 50
 _STEP = Column("step", "words", key=True)
 _AT = Column("at s", key=True)
 _COUNTS = (Column("failed"), Column("not sent"))
+_SATURATED = Column("saturated s")
 
 
 def _quantiles(names: tuple[str, ...], group: str, *wide: str, part: int = 1) -> tuple[Column, ...]:
@@ -43,25 +49,32 @@ def load_table(load: LoadReport) -> Table:
         Column("offered", group="requests/s", alone="offered rps"),
         Column("completed", group="requests/s", alone="completed rps"),
         *_COUNTS,
+        *((_SATURATED,) if load.saturated_s else ()),
         *_quantiles(("p50", "p95", "p99", "max"), "latency ms"),
         *_quantiles(("p50", "p99"), "service ms"),
     )
-    rows = [_load_row(step) for step in load.steps[:MOST_STEPS]]
-    rows.append(("all", "", "", "", "", *_counts(load), *_times(load)))
+    rows = [
+        (*_load_cells(step), *_missed(step, load), *_times(step))
+        for step in load.steps[:MOST_STEPS]
+    ]
+    rows.append(("all", "", "", "", "", *_missed(load, load), *_times(load)))
     caption = "Load by step; latency counts from the intended start, service from the send"
     return Table(caption, columns, tuple(rows), rest_of(len(load.steps), MOST_STEPS))
 
 
-def _load_row(step: LoadStepReport) -> tuple[str, ...]:
+def _load_cells(step: LoadStepReport) -> tuple[str, ...]:
     return (
         str(step.index),
         f"{step.at_s:.1f}",
         load_change(step.from_level, step.to_level),
         rate(step.offered_rps),
         rate(step.completed_rps),
-        *_counts(step),
-        *_times(step),
     )
+
+
+def _missed(part: LoadReport | LoadStepReport, load: LoadReport) -> tuple[str, ...]:
+    """Counts, and in a run with any the seconds in which the target was saturated."""
+    return *_counts(part), *((f"{part.saturated_s:.1f}",) if load.saturated_s else ())
 
 
 def _counts(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, str]:
@@ -183,12 +196,22 @@ def worker_table(load: LoadReport) -> Table | None:
     return Table("Load processes", columns, rows, rest_of(len(load.workers), MOST_STEPS))
 
 
+def _kinds(load: LoadReport) -> Iterator[tuple[str, int]]:
+    """Kinds of errors, requests that were not sent by their reasons."""
+    reasons: dict[str, int] = msgspec.structs.asdict(load.not_sent_by)
+    for kind, times in load.errors.items():
+        if kind == NOT_SENT and sum(reasons.values()) == times:
+            yield from ((f"{kind}: {why}", part) for why, part in reasons.items() if part)
+        else:
+            yield kind, times
+
+
 def error_table(load: LoadReport, most: int = MOST_ERRORS) -> Table | None:
     """Errors by kind, the most frequent first; None without any."""
     if not load.errors:
         return None
     columns = (Column("requests"), Column("kind", "foreign"))
-    kinds = list(load.errors.items())
+    kinds = list(_kinds(load))
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (f"{times:,}", shortened(kind, 300)) for kind, times in kinds[:most]
     )

@@ -12,21 +12,23 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from reports.model.charts import Charts, LoadBins, ReplicaCurve
+from reports.model.charts import Band, Charts, LoadBins, ReplicaCurve
 from reports.render.terminal.layout import INDENT, emit, flow, room
 from reports.render.text import level, sanitized
 
 _MOST_CHARTS = 3
 _HEIGHT = 15
 _LEAST_WIDTH = 40
-_OFFERED, _RUNNING, _TARGET = "░", "■", "o"
-_COLOURS = {_OFFERED: "blue", _RUNNING: "green", _TARGET: "orange"}
+_OFFERED, _SATURATED, _RUNNING, _TARGET = "░", "▓", "■", "o"
+_COLOURS = {_OFFERED: "blue", _SATURATED: "red", _RUNNING: "green", _TARGET: "orange"}
 _LEGEND = (
     f"{_OFFERED} offered load (left)",
     f"{_RUNNING} RUNNING replicas (right)",
     f"{_TARGET} target, where it differs (right)",
 )
 _LOAD_HEADROOM, _REPLICA_HEADROOM = 1.1, 1.25  # unequal, so that the two tops do not coincide
+
+_SATURATED_LEGEND = f"{_SATURATED} offered while the target was saturated (left)"
 
 Curve = tuple[list[float], list[float]]
 
@@ -42,9 +44,10 @@ def print_charts(console: Console, charts: Charts) -> None:
     for key in keys[:_MOST_CHARTS]:
         console.print()
         emit(console, Text(f"Load and replicas: {sanitized(key)}", style="bold"))
-        emit(console, flow(_LEGEND, room(console), "   "))
+        legend = (*_LEGEND, _SATURATED_LEGEND) if charts.saturated else _LEGEND
+        emit(console, flow(legend, room(console), "   "))
         try:
-            emit(console, _chart(charts.load, charts.deployments[key].curve, room(console)))
+            emit(console, _chart(charts, charts.deployments[key].curve, room(console)))
         except ImportError as error:  # plotext draws with a compiled library
             _print_remark(console, f"no chart: {sanitized(str(error))}")
             return
@@ -56,25 +59,29 @@ def _print_remark(console: Console, text: str) -> None:
     emit(console, Text(text, style="dim"))
 
 
-def _chart(load: LoadBins, curve: ReplicaCurve, width: int) -> Text:
+def _chart(charts: Charts, curve: ReplicaCurve, width: int) -> Text:
     plotext: Any = importlib.import_module("plotext")  # slow to import, and may lack its library
     plotext.terminal.limit(width=False, height=False)
     figure = plotext.figure
     figure.clear()
     figure.plot_size(width, _HEIGHT)
     figure.theme("colorless").legend(active=False)
+    load = charts.load
     end_s = max([*curve.times_s[-1:], *(t + load.bin_s for t in load.from_s[-1:]), 1.0])
+    offered = _offered(load, end_s, samples=2 * width)
     drawn = {
-        _OFFERED: _offered(load, end_s, samples=2 * width),
+        _OFFERED: offered,
+        _SATURATED: _within(offered, charts.saturated),
         _TARGET: _target(curve, end_s),
         _RUNNING: _stairs(curve.times_s, curve.running, end_s),
     }
     for symbol, (times_s, values) in drawn.items():
         if times_s:
             marker = plotext.marker(symbol, plotext.pixel(foreground=_COLOURS[symbol]))
-            side = "left" if symbol == _OFFERED else "right"
+            is_load = symbol in (_OFFERED, _SATURATED)
+            side = "left" if is_load else "right"
             signal = figure.signal(times_s, values, marker=marker, yside=side)
-            figure.draw(signal.fillx() if symbol == _OFFERED else signal.lines())
+            figure.draw(signal.fillx() if is_load else signal.lines())
     _label_axes(figure, width, end_s, max(drawn[_OFFERED][1], default=0.0), _highest(curve))
     text = Text.from_ansi(figure.build().string().rstrip("\n"))
     figure.clear()
@@ -127,6 +134,14 @@ def _offered(load: LoadBins, end_s: float, samples: int) -> Curve:
             times_s.append((i + 0.5) * end_s / samples)
             values.append(max(within))
     return times_s, values
+
+
+def _within(curve: Curve, bands: Sequence[Band]) -> Curve:
+    """Points of `curve` that lie in any of `bands`."""
+    points = [
+        (t, n) for t, n in zip(*curve, strict=True) if any(b.from_s <= t <= b.to_s for b in bands)
+    ]
+    return [t for t, _ in points], [n for _, n in points]
 
 
 def _target(curve: ReplicaCurve, end_s: float) -> Curve:

@@ -1,4 +1,4 @@
-"""Arrivals without a row, such as a dead worker's: each is written once, as `not_sent`."""
+"""Arrivals without a row, such as a dead worker's: each is written once, as not sent."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +11,7 @@ from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.worker_state import RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
+from scalelag.record.error_kinds import LATE, WORKER_LOST
 from scalelag.record.requests_reader import intended_by
 
 _NONE = np.empty(0, np.float64)
@@ -39,9 +40,12 @@ def write_lost(
         if due_s.size > collector.rows_of(worker.index):
             lost_s = missing(due_s, intended_by(requests, worker.index))
         worker.lost_arrivals = int(lost_s.size)
-        recorder = RequestRecorder(Clock())
+        recorder, kind = (
+            RequestRecorder(Clock()),
+            LATE if worker.lost_reason is None else WORKER_LOST,
+        )
         for at_s in lost_s.tolist():
-            recorder.add_not_sent(at_s, options.request.path)
+            recorder.add_not_sent(at_s, options.request.path, kind)
         collector.collect(recorder.take(), worker.index)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from scalelag.plugin.worker.messages import RequestRows
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.record.clock import Clock
-from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.text_codes import TextCodes
 
 _HIGHEST_STATUS = 65535
@@ -134,15 +133,15 @@ class RequestRecorder:
             -1 if error is None else self._errors.code(error),
         )
 
-    def add_not_sent(self, intended_s: float, name: str) -> None:
-        """Record a request that was planned and could not be sent."""
+    def add_not_sent(self, intended_s: float, name: str, kind: str) -> None:
+        """Record a request that was planned and not sent; `kind` says why (`error_kinds`)."""
         self.add(
             intended_s=intended_s,
             send_lag_s=_NAN,
             latency_s=_NAN,
             status=0,
             name=name,
-            error=NOT_SENT,
+            error=kind,
         )
 
     def take(self) -> RequestRows:

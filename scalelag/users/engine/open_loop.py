@@ -1,5 +1,6 @@
 """The open loop: each request starts when it is due, no matter how the earlier ones went."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from scalelag.users.engine.timer import Alarm
 
 _STOP_POLL_S = 0.1
 _JOIN_POLL_S = 0.02
+_LATE_S = 0.1
 
 
 class Sender(Protocol):
@@ -22,8 +24,11 @@ class Sender(Protocol):
     def ended_oddly(self, arrival: "Arrival", raised: Exception | gevent.Timeout | None) -> None:
         """Handle an arrival whose `send` raised, or returned without a recorded request."""
 
-    def not_sent(self, intended_s: float) -> None:
-        """Handle an arrival that was not sent, since too many others were under way."""
+    def not_sent(self, intended_s: float, *, was_late: bool) -> None:
+        """Handle an arrival that was not sent, since too many others were under way.
+
+        `was_late`: there was room when it was due, and the loop came too late.
+        """
 
     def unfinished(self, arrival: "Arrival") -> None:
         """Handle an arrival that was still under way when the loop stopped waiting."""
@@ -69,6 +74,7 @@ class OpenLoop:
         self._sender = sender
         self._now = now
         self._room = max_in_flight
+        self._full_since_s = math.inf
         self._timeout_s = timeout_s
         self._resting: list[Arrival] = []
         # In the order of sending, which is also the order of their time-outs.
@@ -110,7 +116,15 @@ class OpenLoop:
                 self._room -= 1
                 Arrival(self, due_s).start()
             else:
-                self._sender.not_sent(due_s)
+                self._refuse(due_s)
+                continue
+            if not resting and self._room <= 0:
+                self._full_since_s = now()
+
+    def _refuse(self, due_s: float) -> None:
+        """Leave out an arrival without room; say if there was some when it was due."""
+        is_behind = self._now() - due_s > _LATE_S
+        self._sender.not_sent(due_s, was_late=is_behind and due_s < self._full_since_s)
 
     def send(self, arrival: Arrival) -> None:
         """Send one arrival; called by its own greenlet."""

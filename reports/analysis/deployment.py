@@ -28,6 +28,7 @@ from reports.model.steps import (
     StepReport,
 )
 from scalelag.plan.stages import LoadStep
+from scalelag.record.effective import around_it
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
@@ -182,6 +183,7 @@ def _report(
         elasticity=followed.elasticity,
         flapping=followed.flapping,
         stopping=stopping_report(subject.run.requests, subject.setup.timeline, subject.until_s),
+        around=tuple(around_it(described)) if described else (),
     )
 
 

@@ -201,7 +201,10 @@ class Replicas(msgspec.Struct, frozen=True):
 
 
 class DeploymentReport(msgspec.Struct, frozen=True):
-    """One deployment. `autoscaling` is its configuration as deployed, None if it does not scale."""
+    """One deployment. `autoscaling` is its configuration as deployed, None if it does not scale.
+
+    `around` is what else is in effect, in words: target_capacity, a policy of its application.
+    """
 
     autoscaling: dict[str, Any] | None
     steps: tuple[StepReport, ...]
@@ -211,3 +214,4 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     elasticity: ElasticityReport = ElasticityReport()
     flapping: FlappingReport = FlappingReport()
     stopping: StoppingReport = StoppingReport()
+    around: tuple[str, ...] = ()

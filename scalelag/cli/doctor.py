@@ -22,6 +22,7 @@ from scalelag.cluster.urls import check_url
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.record.clock import clock_offset
+from scalelag.record.effective import around_it, scaling_of
 
 _OFFSET_POLLS = 5
 
@@ -84,13 +85,17 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
 
 
 def _describe(payload: ServePayload, findings: _Findings) -> None:
+    infos = payload.infos()
     for key, deployment in sorted(payload.deployments().items()):
-        autoscaling = deployment.info().autoscaling
+        scaling = scaling_of(infos[key])
         text = f"{len(deployment.replicas)} replicas, {deployment.status}"
-        if autoscaling is None:
-            findings.warn(key, f"{text}; it does not autoscale (a fixed number of replicas)")
+        around = sanitized("".join(f"; {part}" for part in around_it(infos[key])))
+        if not scaling.autoscales:
+            findings.warn(
+                key, f"{text}; it does not autoscale (a fixed number of replicas){around}"
+            )
         else:
-            findings.good(key, f"{text}; {_autoscaling(autoscaling)}")
+            findings.good(key, f"{text}; {_autoscaling(infos[key].autoscaling or {})}{around}")
 
 
 def _autoscaling(config: dict[str, Any]) -> str:
@@ -98,12 +103,16 @@ def _autoscaling(config: dict[str, Any]) -> str:
         "min_replicas",
         "max_replicas",
         "target_ongoing_requests",
+        "target_num_ongoing_requests_per_replica",  # its name in 2.10, beside a null of the new one
         "metrics_interval_s",
         "look_back_period_s",
         "upscale_delay_s",
         "downscale_delay_s",
     )
-    return ", ".join(f"{name} {config[name]:g}" for name in names if config.get(name) is not None)
+    numbers = {name: config.get(name) for name in names}
+    if numbers["target_ongoing_requests"] is not None:
+        del numbers["target_num_ongoing_requests_per_replica"]
+    return ", ".join(f"{n} {v:g}" for n, v in numbers.items() if isinstance(v, int | float))
 
 
 def _clock(target: Dashboard, findings: _Findings) -> None:

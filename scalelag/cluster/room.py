@@ -8,11 +8,12 @@ import msgspec
 
 from probes.cluster_status import parse_cluster_status, parse_free_by_node
 from probes.dashboard import APPLICATIONS_PATH, CLUSTER_STATUS_PATH, NODES_PATH, Dashboard
-from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
+from probes.serve_state import ReplicaPayload, ServePayload, parse_payload
 from scalelag.cluster.preflight import Patience
 from scalelag.errors import TargetError
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import asked_by_replica, described_need, scaling_of
 from scalelag.record.rows import DeploymentKey
-from scalelag.record.run_info import DeploymentInfo
 
 # Ray reports amounts such as 0.3999999999999999.
 _TOLERANCE = 1e-6
@@ -24,6 +25,8 @@ class Need(msgspec.Struct, frozen=True):
     """Resources for the replicas that a deployment may still add: for each, and for all together.
 
     `most_per_node` is its `max_replicas_per_node`; `on_nodes` counts its replicas on each node.
+    `bundles` are those of the placement group of each replica. `bound` is the setting that allows
+    so many, `described` says in words what each asks for.
     """
 
     deployment: DeploymentKey
@@ -32,6 +35,9 @@ class Need(msgspec.Struct, frozen=True):
     resources: dict[str, float]
     most_per_node: int | None = None
     on_nodes: dict[str, int] = {}
+    bundles: tuple[dict[str, float], ...] = ()
+    bound: str = "max_replicas"
+    described: str = ""
 
 
 class Shortage(msgspec.Struct, frozen=True):
@@ -41,13 +47,16 @@ class Shortage(msgspec.Struct, frozen=True):
     needed: float
     free: float
     deployments: tuple[DeploymentKey, ...]
+    bound: str = "max_replicas"
+    bundled: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """In plain words."""
+        each = f" (each replica {'; '.join(self.bundled)})" if self.bundled else ""
         return (
-            f"{self.resource}: {self.needed:g} needed for max_replicas of "
-            f"{', '.join(self.deployments)}, {self.free:g} free, "
+            f"{self.resource}: {self.needed:g} needed for {self.bound} of "
+            f"{', '.join(self.deployments)}{each}, {self.free:g} free, "
             f"{self.needed - self.free:g} short"
         )
 
@@ -62,11 +71,10 @@ class Misfit(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """In plain words."""
         need = self.need
-        each = ", ".join(f"{amount:g} {name}" for name, amount in sorted(need.each.items()))
         limit = f", at most {need.most_per_node} on a node" if need.most_per_node else ""
         return (
-            f"{need.deployment}: {need.more_replicas} more replicas needed for max_replicas, of "
-            f"{each or 'nothing'} each{limit}; the nodes have room for {self.fitting}"
+            f"{need.deployment}: {need.more_replicas} more replicas needed for {need.bound}, of "
+            f"{need.described or 'nothing'} each{limit}; the nodes have room for {self.fitting}"
         )
 
 
@@ -185,14 +193,22 @@ def shortages(needs: Sequence[Need], free: Mapping[str, float]) -> list[Shortage
     for need in needs:
         wanted.update(need.resources)
     return [
-        Shortage(name, amount, free.get(name, 0.0), _asking(needs, name))
+        _shortage(name, amount, free.get(name, 0.0), needs)
         for name, amount in sorted(wanted.items())
         if not name.startswith(_UNLISTED) and amount > free.get(name, 0.0) + _TOLERANCE
     ]
 
 
-def _asking(needs: Sequence[Need], resource: str) -> tuple[DeploymentKey, ...]:
-    return tuple(need.deployment for need in needs if need.resources.get(resource))
+def _shortage(resource: str, needed: float, free: float, needs: Sequence[Need]) -> Shortage:
+    asking = [need for need in needs if need.resources.get(resource)]
+    return Shortage(
+        resource,
+        needed,
+        free,
+        deployments=tuple(need.deployment for need in asking),
+        bound=" and ".join(dict.fromkeys(need.bound for need in asking)),
+        bundled=tuple(dict.fromkeys(need.described for need in asking if need.bundles)),
+    )
 
 
 def misfits(needs: Sequence[Need], free: Mapping[str, Mapping[str, float]]) -> list[Misfit]:
@@ -202,8 +218,37 @@ def misfits(needs: Sequence[Need], free: Mapping[str, Mapping[str, float]]) -> l
     """
     if not free:
         return []
-    fits = [(need, sum(_fitting(need, node, free[node]) for node in free)) for need in needs]
+    fits = [(need, _fitting_in_all(need, free)) for need in needs]
     return [Misfit(need, fitting) for need, fitting in fits if fitting < need.more_replicas]
+
+
+def _fitting_in_all(need: Need, free: Mapping[str, Mapping[str, float]]) -> int:
+    if len(need.bundles) > 1:
+        return _groups_fitting(need, [dict(node) for node in free.values()])
+    return sum(_fitting(need, node, free[node]) for node in free)
+
+
+def _groups_fitting(need: Need, left: list[dict[str, float]]) -> int:
+    """Number of placement groups that still fit, each bundle on any node, the largest ones first."""
+    bundles = sorted(need.bundles, key=lambda bundle: -max(bundle.values(), default=0.0))
+    for placed in range(need.more_replicas):
+        for bundle in bundles:
+            node = next((n for n in left if _times(bundle, n) >= 1), None)
+            if node is None:
+                return placed
+            for name, amount in bundle.items():
+                node[name] = node.get(name, 0.0) - amount
+    return need.more_replicas
+
+
+def _times(asked: Mapping[str, float], free: Mapping[str, float]) -> float:
+    """How often `asked` fits into `free`."""
+    counts = [
+        math.floor((free.get(name, 0.0) + _TOLERANCE) / amount)
+        for name, amount in asked.items()
+        if amount > 0 and not name.startswith("node:")
+    ]
+    return min(counts, default=math.inf)
 
 
 def _fitting(need: Need, node: str, free: Mapping[str, float]) -> int:
@@ -211,46 +256,29 @@ def _fitting(need: Need, node: str, free: Mapping[str, float]) -> int:
     most = need.more_replicas
     if need.most_per_node is not None:
         most = min(most, max(0, need.most_per_node - need.on_nodes.get(node, 0)))
-    for name, amount in need.each.items():
-        if amount > 0 and not name.startswith("node:"):
-            most = min(most, math.floor((free.get(name, 0.0) + _TOLERANCE) / amount))
-    return max(0, most)
+    return max(0, int(min(most, _times(need.each, free))))
 
 
 def _needs(payload: ServePayload, watched: Collection[DeploymentKey]) -> list[Need]:
-    found = (
-        _need(key, deployment)
-        for key, deployment in sorted(payload.deployments().items())
-        if not watched or key in watched
-    )
+    infos = payload.infos(watched or None)
+    found = (_need(key, infos[key], payload.deployments()[key].replicas) for key in sorted(infos))
     return [need for need in found if need.more_replicas > 0]
 
 
-def _need(key: DeploymentKey, deployment: DeploymentPayload) -> Need:
-    info = deployment.info()
-    more = max_replicas(info) - len(deployment.replicas)
-    each = info.required_resources or _resources_asked(info)
-    most = info.config.get("max_replicas_per_node")
+def _need(key: DeploymentKey, info: DeploymentInfo, replicas: Sequence[ReplicaPayload]) -> Need:
+    """Need of a deployment; one that an external scaler decides on needs what it was asked for."""
+    scaling = scaling_of(info)
+    most = scaling.most if scaling.most is not None else info.target_replicas or scaling.least
+    more, each = most - len(replicas), asked_by_replica(info)
+    per_node = info.config.get("max_replicas_per_node")
     return Need(
         deployment=key,
         more_replicas=more,
         each=each,
         resources={name: more * amount for name, amount in each.items()},
-        most_per_node=most if isinstance(most, int) else None,
-        on_nodes=Counter(r.node_id for r in deployment.replicas if r.node_id),
+        most_per_node=per_node if isinstance(per_node, int) else None,
+        on_nodes=Counter(r.node_id for r in replicas if r.node_id),
+        bundles=info.placement_bundles,
+        bound=scaling.most_name,
+        described=described_need(info),
     )
-
-
-def max_replicas(info: DeploymentInfo) -> int:
-    """Maximum number of replicas in a deployment's configuration."""
-    chosen = info.autoscaling or info.config
-    value = chosen.get("max_replicas" if info.autoscaling else "num_replicas")
-    return int(value) if isinstance(value, int | float) else 1
-
-
-def _resources_asked(info: DeploymentInfo) -> dict[str, float]:
-    """Resources from the actor's options, since before Ray 2.42 `required_resources` is missing."""
-    options = info.config.get("ray_actor_options") or {}
-    asked = {"CPU": float(options.get("num_cpus", 1)), "GPU": float(options.get("num_gpus", 0))}
-    asked |= {name: float(amount) for name, amount in (options.get("resources") or {}).items()}
-    return {name: amount for name, amount in asked.items() if amount > 0}

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeGuard
 
 import msgspec
 
-from scalelag.record.run_info import DeploymentInfo
+from scalelag.record.deployment_info import DeploymentInfo
 
 DEFAULT_POLICIES = frozenset(
     f"ray.serve.autoscaling_policy{separator}{name}"
@@ -40,9 +41,26 @@ class Scaling(msgspec.Struct, frozen=True):
     of_application: bool = False
     external: bool = False
 
+    @property
+    def least_name(self) -> str:
+        """The setting that `least` comes from, with what scales it."""
+        named = "initial_replicas" if self.held_initial else "min_replicas"
+        return f"{named if self.autoscales else 'num_replicas'}{self._at_capacity}"
+
+    @property
+    def most_name(self) -> str:
+        """The setting that `most` comes from, with what scales it."""
+        return f"{'max_replicas' if self.autoscales else 'num_replicas'}{self._at_capacity}"
+
+    @property
+    def _at_capacity(self) -> str:
+        if self.capacity is None or (self.capacity == _PER_CENT and not self.held_initial):
+            return ""
+        return f" at target_capacity {self.capacity:g}"
+
     def in_gangs(self, replicas: int) -> int:
-        """Least number of whole gangs that has `replicas` (`GangSchedulingAutoscalingPolicy`)."""
-        return math.ceil(replicas / self.gang_size) * self.gang_size
+        """Replicas of the fewest whole gangs that make up `replicas`."""
+        return whole_gangs(replicas, self.gang_size)
 
 
 def scaling_of(info: DeploymentInfo) -> Scaling:
@@ -66,17 +84,18 @@ def scaling_of(info: DeploymentInfo) -> Scaling:
             gang_size=_gang_size(info),
             external=external,
         )
-    config = info.autoscaling
+    config, gang_size = info.autoscaling, _gang_size(info)
     least = adjusted(_count(config.get("min_replicas"), 1), capacity)
+    most = adjusted(_count(config.get("max_replicas"), 1), capacity)
     initial = _held_initial(info, least)
     own = info.app_policy or own_policy(config)
     return Scaling(
         autoscales=True,
-        least=least if initial is None else initial,
-        most=adjusted(_count(config.get("max_replicas"), 1), capacity),
+        least=min(most, whole_gangs(least if initial is None else initial, gang_size)),
+        most=most,
         capacity=capacity,
         held_initial=initial is not None,
-        gang_size=_gang_size(info),
+        gang_size=gang_size,
         own_policy=own,
         of_application=info.app_policy is not None,
         external=info.external_scaler,
@@ -94,6 +113,11 @@ def adjusted(replicas: int, capacity: float | None) -> int:
         return 0
     scaled = Decimal(replicas * capacity) / Decimal(_PER_CENT)
     return max(1, int(scaled.to_integral_value(rounding=ROUND_HALF_UP)))
+
+
+def whole_gangs(replicas: int, gang_size: int) -> int:
+    """`replicas` rounded up to whole gangs (`GangSchedulingAutoscalingPolicy`)."""
+    return math.ceil(replicas / gang_size) * gang_size
 
 
 def own_policy(config: dict[str, Any]) -> str | None:
@@ -131,7 +155,25 @@ def described_need(info: DeploymentInfo) -> str:
     if info.placement_bundles:
         bundles = " + ".join(f"{{{_amounts(bundle)}}}" for bundle in info.placement_bundles)
         return f"a placement group of {bundles}"
-    return _amounts(info.required_resources or {})
+    return _amounts(asked_by_replica(info))
+
+
+def around_it(info: DeploymentInfo) -> Iterator[str]:
+    """Yield what is in effect beside the deployment's own autoscaling configuration, in words."""
+    scaling = scaling_of(info)
+    if scaling.external:
+        yield "an external scaler decides (external_scaler_enabled)"
+    elif scaling.capacity is not None:
+        yield f"target_capacity {scaling.capacity:g}: {scaling.least} to {scaling.most} in effect"
+    if scaling.held_initial:
+        yield f"{scaling.least_name} keeps {scaling.least}"
+    if scaling.own_policy is not None:
+        owner = " of its application" if scaling.of_application else ""
+        yield f"policy{owner} {scaling.own_policy}"
+    if scaling.gang_size > 1:
+        yield f"gangs of {scaling.gang_size}"
+    if info.placement_bundles:
+        yield described_need(info)
 
 
 def _amounts(resources: dict[str, float]) -> str:

@@ -11,6 +11,7 @@ from reports.analysis.diagnosis.replica_rules import (
     SLOW_INIT,
 )
 from reports.analysis.diagnosis.rule import finding_of
+from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline
 from reports.model.intervals import longer_than
 from reports.model.steps import DelayReport, FloorReport, Phase
@@ -471,6 +472,93 @@ def test_a_delay_that_the_hold_left_no_time_is_named_where_more_was_wanted(hold_
 
     # 10 s, and up to 0.2 + 1 + 0.4 s until it is known that more are wanted.
     assert (finding_of(CONFIGURED_DELAY, given) is not None) == found
+
+
+def in_effect(**around):
+    """The deployment and its policy, with what is `around` its own configuration."""
+    described = msgspec.structs.replace(info(), **around)
+    return {"info": described, "policy": policy_of(described, "2.60.0")}
+
+
+def given_with(around, **changed):
+    """Facts of a step under these settings in effect."""
+    return msgspec.structs.replace(facts(**changed), **in_effect(**around))
+
+
+def test_a_bound_that_a_capacity_scales_is_named_with_it():
+    at_half = {"target_capacity": 50.0}
+    given = given_with(at_half, ongoing=9.0, ongoing_earlier=9.0, replicas_after=2)
+
+    finding = finding_of(BOUNDS, given)
+
+    assert texts(finding)[0].endswith(
+        "that is 5 replicas, and max_replicas at target_capacity 50 is 2"
+    )
+    assert finding.advice.startswith(
+        "Raise target_capacity from 50, which leaves 2 of max_replicas"
+    )
+
+
+def test_without_the_capacity_two_of_four_would_be_no_bound():
+    given = facts(ongoing=9.0, ongoing_earlier=9.0, replicas_after=2)
+
+    assert finding_of(BOUNDS, given) is None
+
+
+@pytest.mark.parametrize("around", [{"app_policy": "mine:for_all"}, {"external_scaler": True}])
+def test_what_another_policy_wants_is_not_known(around):
+    given = given_with(around, ongoing=20.0, ongoing_earlier=20.0, replicas_after=4)
+
+    assert (given.wanted, given.demand, given.wants_more) == (None, None, False)
+    assert finding_of(BOUNDS, given) is None
+
+
+def test_replicas_that_initial_replicas_keep_are_no_matter_of_the_delay():
+    """3 stay, although 1 would do: that is the minimum in effect."""
+    settings = info().autoscaling | {"initial_replicas": 3}
+    kept = {"autoscaling": settings, "target_capacity": 100.0, "target_replicas": 3}
+    step = {
+        "total_s": None,
+        "direction": "down",
+        "replicas_after": 3,
+        "decisions": (),
+        "ongoing": 0.8,
+    }
+
+    assert finding_of(CONFIGURED_DELAY, given_with(kept, **step)) is None
+    assert finding_of(CONFIGURED_DELAY, facts(**step)) is not None
+
+
+def test_a_pending_gang_and_a_pending_placement_group_are_ours():
+    group = {"placement_bundles": ({"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0})}
+    gang = {"config": {"gang_scheduling_config": {"gang_size": 4}}}
+
+    assert given_with(group).is_ours("{'CPU': 1.0, 'GPU': 1.0} * 1, {'CPU': 1.0} * 1 (PACK)")
+    assert not given_with(group).is_ours("{'CPU': 1.0}")
+    assert given_with(gang).is_ours("{'CPU': 1.0} * 4 (PACK)")
+
+
+def test_advice_on_room_names_the_bundles():
+    group = {"placement_bundles": ({"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0})}
+    demand = {"{'CPU': 1.0, 'GPU': 1.0} * 1, {'CPU': 1.0} * 1 (PACK)": 1}
+    seen = (snapshot(1009.0), snapshot(1013.0, demand))
+
+    finding = finding_of(
+        RESOURCES, given_with(group, replicas=starting(8.0), snapshots=seen, **LATE)
+    )
+
+    assert "replicas of a placement group of {1 CPU, 1 GPU} + {1 CPU}" in finding.advice
+
+
+def test_to_none_at_all_the_longest_of_both_delays_is_named():
+    settings = info().autoscaling | {"min_replicas": 0, "downscale_to_zero_delay_s": 5.0}
+    around = {"autoscaling": settings}
+    down = {"direction": "down", "replicas_before": 3, "target_after": 0, "total_s": 640.0}
+    floor = FloorReport(detect_s=0.3, delay_s=605.0, loop_s=0.3, replica_s=1.0, worst_s=620.0)
+
+    finding = finding_of(CONFIGURED_DELAY, given_with(around, floor=floor, **down))
+
+    assert "downscale_delay_s 600" in texts(finding)[0]
 
 
 def test_replicas_that_stay_only_because_of_the_delay_are_its_doing():

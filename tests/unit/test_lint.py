@@ -241,6 +241,43 @@ def test_of_a_policy_of_the_users_own_only_what_ray_carries_out_is_judged():
     assert set(found(**changed, downscale_to_zero_delay_s=60.0)) == {"zero-delay-without-zero"}
 
 
+def around(autoscaling: dict[str, object], **info: object) -> dict[str, str]:
+    """Texts by rule, with what is around the deployment's own configuration."""
+    described = DeploymentInfo(autoscaling=RAY_DEFAULTS | autoscaling, **info)  # pyright: ignore[reportArgumentType]
+    return {finding.rule: finding.text for finding in lint_config({KEY: described})}
+
+
+def test_initial_replicas_that_serve_keeps_are_named_with_the_capacity():
+    text = around({"initial_replicas": 3, "max_replicas": 8}, target_capacity=100.0)
+
+    assert set(text) == {"initial-replicas-kept"}
+    assert text["initial-replicas-kept"].startswith(
+        "initial_replicas at target_capacity 100 keeps 3 replicas however little the load"
+    )
+    assert "min_replicas 1 has no effect" in text["initial-replicas-kept"]
+
+
+@pytest.mark.parametrize("info", [{}, {"target_capacity": 100.0, "target_replicas": 1}])
+def test_initial_replicas_that_bind_nothing_are_no_finding(info: dict[str, object]):
+    assert around({"initial_replicas": 3, "max_replicas": 8}, **info) == {}
+
+
+def test_a_capacity_that_scales_the_bounds_is_named_with_both_numbers():
+    text = around({"max_replicas": 8}, target_capacity=50.0)
+
+    assert text["target-capacity-set"].startswith(
+        "target_capacity 50 lets it have 1 to 4 replicas, where max_replicas is 8"
+    )
+
+
+def test_a_policy_of_the_application_is_one_of_the_users_own():
+    """The deployment's own configuration still shows the default."""
+    changed = {"upscale_delay_s": 1}
+
+    assert around(changed) != {}
+    assert around(changed, app_policy="mine:for_all") == {}
+
+
 def test_every_rule_is_in_the_docs():
     root = Path(__file__).parents[2]
     makers = ("reports/analysis/lint/config", "reports/analysis/lint/run")

@@ -178,3 +178,72 @@ def test_a_limit_per_node_is_named():
     (misfit,) = misfits([need(2, most_per_node=1, CPU=1.0)], {"n0": {"CPU": 4.0}})
 
     assert "at most 1 on a node" in misfit.text
+
+
+# Settings in effect
+
+
+def with_app(payload: ServePayload, **app: object) -> ServePayload:
+    """The payload with fields of its application, and `target_capacity` of Serve, changed."""
+    body = msgspec.json.decode(msgspec.json.encode(payload))
+    capacity = app.pop("target_capacity", None)
+    body["applications"]["default"] |= app
+    return parse_payload(msgspec.json.encode(body | {"target_capacity": capacity}))
+
+
+def test_under_a_target_capacity_only_what_that_allows_is_needed():
+    payload = with_app(serve(at_most=8, each={"CPU": 1.0}), target_capacity=50)
+
+    assert look(payload, MODEL, status=status("0.0/4.0 CPU")).lacks == []
+    (text,) = look(payload, MODEL, status=status("0.0/3.0 CPU")).lacks
+    assert text == (
+        "CPU: 4 needed for max_replicas at target_capacity 50 of default/Model, 3 free, 1 short"
+    )
+
+
+def test_a_fixed_number_is_named_as_such():
+    deployment = {"deployment_config": {"num_replicas": 4}, "required_resources": {"CPU": 1.0}}
+    applications = {"default": {"deployments": {"Model": deployment}}}
+    payload = parse_payload(msgspec.json.encode({"applications": applications}))
+
+    (text,) = look(payload, status=status("0.0/3.0 CPU")).lacks
+    assert text.startswith("CPU: 4 needed for num_replicas of default/Model")
+
+
+BUNDLES = [{"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0}]
+
+
+def of_bundles(at_most: int) -> ServePayload:
+    listed = [{"name": "Model", "placement_group_bundles": BUNDLES}]
+    payload = serve(at_most=at_most, each={"CPU": 1.0})
+    return with_app(payload, deployed_app_config={"deployments": listed})
+
+
+def test_a_placement_group_needs_all_of_its_bundles_and_is_named():
+    """Each replica is 2 CPUs and a GPU, although its actor asks for 1 CPU."""
+    room = look(of_bundles(2), MODEL, status=status("0.0/4.0 CPU", "0.0/1.0 GPU"))
+
+    (text,) = room.lacks
+    assert text == (
+        "GPU: 2 needed for max_replicas of default/Model (each replica a placement group of "
+        "{1 CPU, 1 GPU} + {1 CPU}), 1 free, 1 short"
+    )
+
+
+def test_bundles_of_one_group_may_stand_on_two_nodes():
+    free = {"n0": {"CPU": 1.0, "GPU": 1.0}, "n1": {"CPU": 1.0}}
+    two = msgspec.structs.replace(need(2, CPU=2.0, GPU=1.0), bundles=tuple(BUNDLES))
+
+    assert misfits([msgspec.structs.replace(two, more_replicas=1)], free) == []
+    assert [misfit.fitting for misfit in misfits([two], free)] == [1]
+
+
+def test_an_external_scaler_needs_what_it_has_asked_for():
+    payload = with_app(serve(at_most=8, each={"CPU": 1.0}), external_scaler_enabled=True)
+    deployment = {"deployment_config": {"num_replicas": 1}, "target_num_replicas": 3}
+    body = msgspec.json.decode(msgspec.json.encode(payload))
+    body["applications"]["default"]["deployments"] = {"Model": deployment}
+
+    room = look(parse_payload(msgspec.json.encode(body)), status=status("0.0/2.0 CPU"))
+
+    assert [one.more_replicas for one in room.needs] == [3]

@@ -6,6 +6,7 @@ import pytest
 
 from reports.analysis.lag.floor import StartUp
 from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.movements import Movement
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
 from reports.analysis.lag.step_lag import StepLag
@@ -56,6 +57,7 @@ def found(
         target_after=after,
         total_s=Span(total_s, total_s, total_s),
         phases=tuple(phases),
+        answer=Movement(step.direction, made),
     )
     lives = ()
     if running is not None:

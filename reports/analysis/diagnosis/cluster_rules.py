@@ -14,6 +14,7 @@ from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
 from reports.model.intervals import overlap_s
+from scalelag.record.effective import described_need
 
 # Serve needs 2 s for a worker process, and 5.5 s where several start on a busy machine: a wait by
 # itself says nothing.
@@ -99,6 +100,8 @@ def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
 def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     """Advice: more room, or a replica that needs less."""
     asked = " and ".join(f"{v:g} {k}" for k, v in facts.asked.items()) or "what it asks for"
+    if facts.info and facts.info.placement_bundles:
+        asked = described_need(facts.info)
     limit = facts.config("max_replicas_per_node", None)
     if limit and any(_PER_NODE in e.text for sign in signs for e in sign.shown):
         return (

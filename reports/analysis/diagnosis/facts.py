@@ -10,6 +10,7 @@ from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.causes import Evidence
 from reports.model.steps import DelayReport, FloorReport
 from scalelag.plan.stages import LoadStep
+from scalelag.record.effective import asked_by_replica
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
 from scalelag.record.rows import DeploymentKey, StatusChange
 from scalelag.record.run_dir import RecordedRun
@@ -129,14 +130,14 @@ class StepFacts(msgspec.Struct, frozen=True):
     @property
     def wanted(self) -> float | None:
         """Replicas that the open requests at the end of the hold ask for, not rounded."""
-        if self.ongoing is None or self.policy is None:
+        if self.ongoing is None or self.policy is None or not self.policy.default:
             return None
         return self.ongoing / self.policy.target_ongoing_requests
 
     @property
     def demand(self) -> int | None:
         """The same, rounded as the policy does."""
-        if self.ongoing is None or self.policy is None:
+        if self.ongoing is None or self.policy is None or not self.policy.default:
             return None
         return self.policy.demand_of(self.ongoing)
 
@@ -158,7 +159,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     @property
     def asked(self) -> dict[str, float]:
         """Resources that one replica asks for; empty if unknown."""
-        return (self.info.required_resources if self.info else None) or {}
+        return asked_by_replica(self.info) if self.info else {}
 
     def until(self, at_s: float) -> "StepFacts":
         """The same step, looked at until `at_s` only."""
@@ -245,10 +246,12 @@ class StepFacts(msgspec.Struct, frozen=True):
         ]
 
     def is_ours(self, demand: str) -> bool:
-        """Whether a pending demand is that of one replica of this deployment."""
+        """Whether a pending demand is that of one replica, or of one gang, of this deployment."""
         asked = demand_resources(demand)
-        return bool(self.asked) and all(
-            abs(asked.get(name, 0.0) - amount) < _MATCH for name, amount in self.asked.items()
+        size = self.policy.scaling.gang_size if self.policy else 1
+        return bool(self.asked) and any(
+            all(abs(asked.get(n, 0.0) - times * v) < _MATCH for n, v in self.asked.items())
+            for times in {1, size}
         )
 
     def quote(self, event: LogEvent, text: str) -> Evidence:

@@ -131,7 +131,7 @@ def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
 def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     """All replicas that max_replicas allows were RUNNING, and the open requests wanted more."""
     policy, running = facts.policy, facts.lag.replicas_after
-    if policy is None or running is None or running < policy.max_replicas:
+    if policy is None or running is None or running < policy.max_replicas or not policy.default:
         return
     ongoing = facts.ongoing
     if ongoing is None:
@@ -142,7 +142,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
             f"{policy.target_ongoing_requests:g} that is {policy.demand_of(ongoing)} replicas, and "
-            f"max_replicas is {policy.max_replicas}"
+            f"{policy.scaling.most_name} is {policy.max_replicas}"
         )
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
 
@@ -158,6 +158,12 @@ def _is_worked_off(facts: StepFacts) -> bool:
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     """Advice: a higher bound."""
     wanted = f" towards {facts.demand}" if facts.demand else ""
+    if facts.policy and "target_capacity" in facts.policy.scaling.most_name:
+        return (
+            f"Raise target_capacity from {facts.policy.scaling.capacity:g}, which leaves "
+            f"{facts.policy.max_replicas} of max_replicas{wanted}, or shed load with "
+            "max_queued_requests."
+        )
     return (
         f"Raise max_replicas{facts.now('max_replicas')}{wanted} (what piles up is counted too: fewer "
         "may do), or shed load with max_queued_requests."
@@ -225,8 +231,10 @@ def _settings(facts: StepFacts, policy: Policy) -> str:
 def _delay(facts: StepFacts, policy: Policy) -> tuple[str, float]:
     if facts.step.direction == "up":
         return "upscale_delay_s", policy.upscale_delay_s
-    if facts.lag.target_after == 0:
-        return "downscale_to_zero_delay_s", policy.downscale_to_zero_delay_s
+    delays = policy.delays(facts.lag.replicas_before or 0, 0)
+    last_s = policy.downscale_to_zero_delay_s
+    if facts.lag.target_after == 0 and policy.by_way_of_one and last_s == max(delays):
+        return "downscale_to_zero_delay_s", last_s
     return "downscale_delay_s", policy.downscale_delay_s
 
 

@@ -157,11 +157,37 @@ def _setting(config: Mapping[str, Any], name: str) -> str:
 def _zero_delay_without_zero(policy: Policy, info: DeploymentInfo) -> str | None:
     """The last replica's delay counts on the way from 1 to 0 only."""
     delay_s = (info.autoscaling or {}).get("downscale_to_zero_delay_s")
-    if delay_s is None or policy.min_replicas == 0:
+    least = policy.min_replicas
+    if delay_s is None or least == 0:
         return None
     return (
-        f"downscale_to_zero_delay_s {delay_s:g} has no effect: min_replicas {policy.min_replicas} "
-        "keeps the deployment from zero. Set min_replicas to 0, or remove it."
+        f"downscale_to_zero_delay_s {delay_s:g} has no effect: {policy.scaling.least_name} keeps "
+        f"{least} {'replica' if least == 1 else 'replicas'}. Set min_replicas to 0, or remove it."
+    )
+
+
+def _initial_replicas_kept(policy: Policy, info: DeploymentInfo) -> str | None:
+    """Once scaled up to a target_capacity, Serve keeps initial_replicas instead of min_replicas."""
+    scaling = policy.scaling
+    if not scaling.held_initial:
+        return None
+    return (
+        f"{scaling.least_name} keeps {scaling.least} replicas however little the load: Serve takes it "
+        "for the minimum after it was scaled up to a target_capacity, and min_replicas "
+        f"{(info.autoscaling or {}).get('min_replicas', 1)} has no effect. Deploy once without "
+        "target_capacity, or lower initial_replicas."
+    )
+
+
+def _capacity_scales_bounds(policy: Policy, info: DeploymentInfo) -> str | None:
+    """A target_capacity left behind by an upgrade makes a load test one of a part of the cluster."""
+    scaling, given = policy.scaling, (info.autoscaling or {}).get("max_replicas", 1)
+    if scaling.capacity is None or scaling.most in (None, given):
+        return None
+    return (
+        f"target_capacity {scaling.capacity:g} lets it have {scaling.least} to {scaling.most} "
+        f"replicas, where max_replicas is {given}: what is measured is a part of what it can be. "
+        "Deploy without target_capacity to test the whole."
     )
 
 
@@ -190,4 +216,6 @@ _OF_DEFAULT_POLICY: dict[str, Rule] = {
 _ALWAYS: dict[str, Rule] = {
     "superseded-factor": _superseded_factor,
     "zero-delay-without-zero": _zero_delay_without_zero,
+    "initial-replicas-kept": _initial_replicas_kept,
+    "target-capacity-set": _capacity_scales_bounds,
 }

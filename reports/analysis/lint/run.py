@@ -146,10 +146,11 @@ def _idle(policy: Policy, usage: Usage) -> str | None:
     enough_s = math.ceil(max(policy.look_back_period_s, usage.worked_s / usage.most))
     if enough_s >= policy.downscale_delay_s:
         return None
+    least = f"{policy.scaling.least_name} {policy.min_replicas}"
     left = f" ({usage.left} still when watching ended)" if usage.left else ""
     return (
-        f"up to {usage.most} replicas beyond min_replicas {policy.min_replicas} worked for "
-        f"{usage.worked_s:,.0f} replica-seconds and were idle for {usage.idle_s:,.0f} after the load "
-        f"fell{left}: downscale_delay_s {policy.downscale_delay_s:g} keeps them for longer than they "
-        f"were needed. Set downscale_delay_s to {enough_s}, unless such load comes back sooner."
+        f"up to {usage.most} replicas beyond {least} worked for {usage.worked_s:,.0f} "
+        f"replica-seconds and were idle for {usage.idle_s:,.0f} after the load fell{left}: "
+        f"downscale_delay_s {policy.downscale_delay_s:g} keeps them for longer than they were needed."
+        f" Set downscale_delay_s to {enough_s}, unless such load comes back sooner."
     )

@@ -123,12 +123,12 @@ def _excess(excess_s: float | None) -> str:
 
 
 def bounds(deployment: DeploymentReport) -> str:
-    """Bounds of the autoscaler: `1 to 8 replicas`."""
+    """Bounds of the autoscaler, and what else is in effect: `1 to 8 replicas; gangs of 2`."""
     config = deployment.autoscaling
     if config is None:
-        return "does not scale by itself"
+        return sanitized("; ".join(("does not scale by itself", *deployment.around)))
     low, high = (config.get(name, "?") for name in ("min_replicas", "max_replicas"))
-    return sanitized(f"{low} to {high} replicas")
+    return sanitized("; ".join((f"{low} to {high} replicas", *deployment.around)))
 
 
 def remarks(deployment: DeploymentReport) -> list[tuple[str, str]]:
@@ -144,6 +144,8 @@ def remark(step: StepReport, deployment: DeploymentReport, *, codes: bool = Fals
         return sanitized(step.reason or "not measured")
     found = [sanitized(step.reason)] if step.reason else []
     found += [text for text in (share(step, deployment), _delay(step)) if text]
+    if step.floor_reason:
+        found.append(sanitized(("" if step.floor else "no floor: ") + step.floor_reason))
     if step.cause:
         found.append(f"cause: {step.cause if codes else cause_words(step.cause)}")
     if step.reversals:

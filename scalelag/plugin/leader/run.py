@@ -87,7 +87,7 @@ class LeaderRun:
         self._load_ended_s: float | None = None
         self._stopped_s: float | None = None
         self.workers = RunWorkers(runner, clock, say, self._note_workers)
-        self._drain = Drain(self._payload.deployments(), clock)
+        self._drain = Drain(self._payload.infos(self._watched), clock, say)
         self._has_page = environment.web_ui is not None
         self.live_view: LiveView | None = None
         self._planned = planned_requests(options)
@@ -271,7 +271,7 @@ class LeaderRun:
                     self.workers.lose(worker, "its last rows did not come")
 
     def drain(self) -> None:
-        """Watch until every deployment has come down to its minimum, `--drain` seconds at most."""
+        """Watch until every deployment is at what its settings keep, `--drain` seconds at most."""
         self._drain.watch(self.probe, self.options.drain_s, lambda: self._failure is None)
 
     def end_drain(self) -> None:

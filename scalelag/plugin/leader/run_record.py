@@ -1,5 +1,6 @@
 """`run.json` of a run, written when it begins and whenever more is known."""
 
+import os
 import platform
 from collections.abc import Collection
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 
 import scalelag
 from probes.serve_state import ServePayload
+from scalelag.cluster.draining import known_drain_s
 from scalelag.cluster.urls import without_credentials
 from scalelag.options.run_options import RunOptions
 from scalelag.record.clock import Clock, ClockOffset
@@ -100,11 +102,11 @@ def target_info(
     host: str, options: RunOptions, payload: ServePayload, watched: Collection[DeploymentKey]
 ) -> TargetInfo:
     """Target of the run, without credentials."""
-    described = payload.deployments()
+    environ = os.environ if options.embedded else None
     return TargetInfo(
         host=without_credentials(host),
         dashboard=without_credentials(options.dashboard),
         embedded=options.embedded,
-        deployments={key: described[key].info() for key in watched},
+        deployments=payload.infos(watched, known_drain_s(environ)),
         watched=tuple(sorted(watched)),
     )

@@ -1,26 +1,35 @@
 """Watching of the replicas after the load, while they come down."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import gevent
+import msgspec
 
 from probes.replica_probe import ReplicaProbe
-from probes.serve_state import DeploymentPayload
 from scalelag.record.clock import Clock
-from scalelag.record.rows import DeploymentKey, Poll
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import Scaling, scaling_of
+from scalelag.record.rows import DeploymentKey, DeploymentPoll, Poll
 
 _POLL_S = 0.2
 _CALM_POLLS = 5
 
 
 class Drain:
-    """Waits until each of `deployments` has come down to its minimum."""
+    """Waits until each of `deployments` has come down to what its settings keep.
+
+    `say` is told then which setting keeps more than one replica.
+    """
 
     def __init__(
-        self, deployments: Mapping[DeploymentKey, DeploymentPayload], clock: Clock
+        self,
+        deployments: Mapping[DeploymentKey, DeploymentInfo],
+        clock: Clock,
+        say: Callable[[str], None],
     ) -> None:
         self._deployments = deployments
         self._clock = clock
+        self._say = say
         self._ended = False
 
     def end(self) -> None:
@@ -33,18 +42,44 @@ class Drain:
         calm = 0
         while self._clock.now() < deadline_s and calm < _CALM_POLLS and going() and not self._ended:
             seen = None if probe.blind_reason else probe.latest
-            calm = calm + 1 if seen is not None and self._is_calm(seen) else 0
+            calm = calm + 1 if seen is not None and is_calm(self._deployments, seen) else 0
             gevent.sleep(_POLL_S)
+        if calm >= _CALM_POLLS and probe.latest is not None:
+            for line in kept_by_settings(self._deployments, probe.latest):
+                self._say(line)
 
-    def _is_calm(self, latest: Poll) -> bool:
-        for key, seen in latest.deployments.items():
-            described = self._deployments.get(key)
-            autoscaling = described.info().autoscaling if described else None
-            lowest = autoscaling.get("min_replicas") if autoscaling else None
-            if autoscaling is not None and seen.target != lowest:
-                return False
-            if seen.target is not None and seen.counts.get("RUNNING", 0) != seen.target:
-                return False
-            if sum(seen.counts.values()) != seen.counts.get("RUNNING", 0):
-                return False
-        return True
+
+def is_calm(deployments: Mapping[DeploymentKey, DeploymentInfo], latest: Poll) -> bool:
+    """Whether all deployments are at their least, and no replica starts or stops."""
+    for key, seen in latest.deployments.items():
+        scaling = _scaling(deployments.get(key), seen)
+        if scaling is not None and _comes_down(scaling) and seen.target != scaling.least:
+            return False
+        running = seen.counts.get("RUNNING", 0)
+        if seen.target is not None and running != seen.target:
+            return False
+        if sum(seen.counts.values()) != running:
+            return False
+    return True
+
+
+def kept_by_settings(
+    deployments: Mapping[DeploymentKey, DeploymentInfo], latest: Poll
+) -> Iterator[str]:
+    """Yield a line for each deployment of which a setting keeps more than one replica."""
+    for key, seen in latest.deployments.items():
+        scaling = _scaling(deployments.get(key), seen)
+        if scaling is not None and _comes_down(scaling) and scaling.least > 1:
+            yield f"{key} stays at {scaling.least} replicas: {scaling.least_name} keeps them"
+
+
+def _scaling(info: DeploymentInfo | None, seen: DeploymentPoll) -> Scaling | None:
+    """Settings in effect; a target below initial_replicas shows that these do not bind."""
+    if info is None:
+        return None
+    return scaling_of(msgspec.structs.replace(info, target_replicas=seen.target))
+
+
+def _comes_down(scaling: Scaling) -> bool:
+    """Whether Serve itself takes replicas away; an external scaler may never."""
+    return scaling.autoscales and not scaling.external

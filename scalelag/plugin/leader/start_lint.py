@@ -20,14 +20,9 @@ def start_findings(
 
     `environ` is the environment that the cluster was started in; empty if it is not known.
     """
-    deployments = {
-        key: deployment.info()
-        for key, deployment in payload.deployments().items()
-        if key in watched
-    }
     ignored = [finding for finding in ignored_settings(payload) if finding.deployment in watched]
     return (
-        *lint_config(deployments),
+        *lint_config(payload.infos(watched)),
         *ignored,
         *(_no_room(lack) for lack in lacks),
         *unread_variables(environ),

@@ -11,9 +11,10 @@ from scalelag.options.run_options import RunOptions
 from scalelag.plan.stages import LoadPlan
 from scalelag.plugin.web.live_lags import LiveLags
 from scalelag.plugin.web.series import DueArrivals, LoadSeries, Numbers, ReplicaSeries
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import scaling_of
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerRestart, DeploymentKey, Gap, Poll, Row
-from scalelag.record.run_info import DeploymentInfo
 
 _BROKEN_OFF = (
     "The live view stopped because of a bug in scalelag; see the traceback in Locust's output. The "
@@ -151,7 +152,7 @@ def _head(
         "stagesLeftOut": max(0, len(plan.stages) - _MOST_STAGES),
         "steps": _steps(plan),
         "deployments": [
-            (key[:100], *_bounds(deployments[key].autoscaling))
+            (key[:100], *_bounds(deployments[key]))
             for key in sorted(deployments)[:_MOST_DEPLOYMENTS]
         ],
         "deploymentsLeftOut": max(0, len(deployments) - _MOST_DEPLOYMENTS),
@@ -170,9 +171,10 @@ def _steps(plan: LoadPlan) -> list[tuple[int, float, float, float]]:
     ]
 
 
-def _bounds(autoscaling: dict[str, Any] | None) -> tuple[int | None, int | None]:
-    config = autoscaling or {}
-    return config.get("min_replicas"), config.get("max_replicas")
+def _bounds(info: DeploymentInfo) -> tuple[int | None, int | None]:
+    """Bounds in effect; None for a number of replicas that is fixed, or somebody else's."""
+    scaling = scaling_of(info)
+    return (scaling.least, scaling.most) if scaling.autoscales else (None, None)
 
 
 class LiveView:

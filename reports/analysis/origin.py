@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 from reports.model.charts import RunOrigin
@@ -11,18 +11,19 @@ from scalelag.record.run_info import RunInfo
 
 _SECRET = re.compile(r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE)
 _HIDDEN = "<secret>"
+_ATTACHED = "locustfiles/attached.py"
+_DEFAULT = "locustfiles/stepped.py"
 
 
 def run_origin(info: RunInfo) -> RunOrigin:
     """Origin of a run, from its recorded options."""
     options = info.options
-    classes: Any = options.get("user_classes") or ()
     return RunOrigin(
         command=shlex.join(_arguments(info)) if options else None,
         path=_text(options.get("path")),
         method=_text(options.get("method")),
-        locustfile=_text(options.get("locustfile")),
-        user_classes=tuple(map(str, classes)),
+        locustfile=", ".join(_locustfiles(info)) or None,
+        user_classes=info.user_classes,
     )
 
 
@@ -30,20 +31,28 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def _locustfiles(info: RunInfo) -> list[str]:
+    """Locustfiles of the run, without the one that only attaches the plugin to others."""
+    return [file for file in info.locustfiles if file != _ATTACHED]
+
+
 def _arguments(info: RunInfo) -> Iterator[str]:
     """Every option as it was in effect; the embedded cluster is the default target."""
     yield from ("scalelag", "run")
     if not info.target.embedded:
         yield from ("--host", _without_user(info.target.host))
+    files = _locustfiles(info)
+    if files != [_DEFAULT]:
+        yield from _option("locustfile", files)
     for name, value in info.options.items():
-        if info.target.embedded and name == "dashboard":
+        if info.target.embedded and name in ("dashboard", "grpc_host"):
             continue
         yield from _option(name, value)
 
 
 def _option(name: str, value: object) -> Iterator[str]:
     flag = f"--{name.replace('_', '-')}"
-    if name == "user_classes" or value is None or value is False:
+    if value is None or value is False:
         return
     if value is True:
         yield flag

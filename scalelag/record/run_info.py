@@ -124,6 +124,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     None while unknown. `planned_requests` is None for closed-loop plans. `warnings`, and `findings` on
     the configuration, were known before the load began. `earlier_attempts` failed through the target.
     `trace` describes the file of the plan if it was a trace. `load_workers` are the load processes.
+    `locustfiles` and `user_classes` of Locust are empty in records before version 0.2.
     """
 
     schema_version: int
@@ -149,6 +150,8 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     findings: tuple[LintFinding, ...] = ()
     trace: TraceInfo | None = None
     load_workers: tuple[LoadWorkerInfo, ...] = ()
+    locustfiles: tuple[str, ...] = ()
+    user_classes: tuple[str, ...] = ()
 
     @property
     def warmup_s(self) -> float:

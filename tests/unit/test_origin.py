@@ -4,8 +4,12 @@ import shlex
 from pathlib import Path
 
 import msgspec
+import pytest
+from typer.main import get_command
 
 from reports.analysis.origin import run_origin
+from scalelag.cli.main import app
+from scalelag.options.catalog import OPTIONS
 from scalelag.record.run_dir import load_run
 
 STORED = Path(__file__).parents[1] / "golden" / "stored"
@@ -35,9 +39,10 @@ def test_the_command_has_the_options_that_were_in_effect():
 
 
 def test_a_run_on_an_embedded_cluster_names_no_address():
-    words = shlex.split(run_origin(info("demo")).command or "")
+    recorded = info("demo", grpc_host="127.0.0.1:9000")
+    words = shlex.split(run_origin(recorded).command or "")
 
-    assert not {"--host", "--dashboard"} & set(words)
+    assert not {"--host", "--dashboard", "--grpc-host"} & set(words)
 
 
 def test_no_secret_stands_in_it():
@@ -49,6 +54,46 @@ def test_no_secret_stands_in_it():
     assert words[words.index("--dashboard") + 1] == "http://cluster:8265/a"
     headers = [words[i + 1] for i, word in enumerate(words) if word == "--header"]
     assert headers == ["Authorization: <secret>", "X-Trace: 1"]
+
+
+def test_the_locustfiles_are_named_but_for_those_that_the_command_adds_itself():
+    own = msgspec.structs.replace(
+        info(), locustfiles=("locustfiles/attached.py", "my file.py"), user_classes=("Mine",)
+    )
+    default = msgspec.structs.replace(info(), locustfiles=("locustfiles/stepped.py",))
+
+    words = shlex.split(run_origin(own).command or "")
+    assert words[words.index("--locustfile") + 1] == "my file.py"
+    assert (run_origin(own).locustfile, run_origin(own).user_classes) == ("my file.py", ("Mine",))
+    assert "--locustfile" not in (run_origin(default).command or "")
+    assert run_origin(default).locustfile == "locustfiles/stepped.py"
+
+
+VALUES = {
+    "int": 3,
+    "float": 2.5,
+    "flag": True,
+    "list": ["one", "two"],
+    "choice": "constant",
+    "text": "-text",
+}
+
+
+@pytest.mark.parametrize("locustfile", ["mine.py", "-odd.py"])
+def test_scalelag_run_takes_the_command_with_every_option_that_is_recorded(locustfile):
+    given = {option.dest: VALUES[option.type] for option in OPTIONS}
+    recorded = msgspec.structs.replace(info(), options=given, locustfiles=(locustfile,))
+    words = shlex.split(run_origin(recorded).command or "")
+    command = get_command(app)
+    run = command.commands["run"]  # pyright: ignore[reportAttributeAccessIssue]
+
+    with run.make_context("run", words[2:]) as context:
+        taken = context.params
+
+    assert words[:2] == ["scalelag", "run"]
+    assert {name: taken[name] for name in given} == given
+    assert [str(path) for path in taken["locustfile"]] == [locustfile]
+    assert taken["host"] == "http://127.0.0.1:60875"
 
 
 def test_what_is_not_recorded_is_none():

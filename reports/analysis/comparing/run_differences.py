@@ -25,6 +25,9 @@ def _differences(one: RunInfo, other: RunInfo, comparable: AbstractSet[str]) -> 
     yield from _line(
         "watched deployments", sorted(one.target.watched), sorted(other.target.watched)
     )
+    # Records before version 0.2 do not name them.
+    if one.user_classes and other.user_classes:
+        yield from _line("user classes", sorted(one.user_classes), sorted(other.user_classes))
     for key in sorted(set(one.target.watched) & set(other.target.watched)):
         sides = [info.target.deployments.get(key) for info in (one, other)]
         configs = [(side.autoscaling or {}) if side else {} for side in sides]

@@ -145,6 +145,7 @@ class LeaderRun:
         self._record = RunRecord(
             self.path,
             begun(
+                self._runner.environment,
                 options,
                 self._clock,
                 target,

@@ -8,6 +8,7 @@ from typing import Any
 
 import locust
 import msgspec
+from locust.env import Environment
 
 import scalelag
 from probes.serve_state import ServePayload
@@ -46,6 +47,7 @@ class RunRecord:
 
 
 def begun(
+    environment: Environment,
     options: RunOptions,
     clock: Clock,
     target: TargetInfo,
@@ -77,7 +79,16 @@ def begun(
         earlier_attempts=options.earlier_attempts,
         trace=options.trace,
         load_workers=load_workers,
+        locustfiles=tuple(map(_locustfile, environment.parsed_locustfiles or ())),
+        user_classes=tuple(user.__name__ for user in environment.user_classes),
     )
+
+
+def _locustfile(path: str) -> str:
+    """Return `path` as `scalelag run -f` finds it from any folder, if it came with scalelag."""
+    ours = Path(scalelag.__file__).parents[1] / "locustfiles"
+    name = Path(path).name
+    return f"{ours.name}/{name}" if Path(path).resolve() == (ours / name).resolve() else path
 
 
 def planned_requests(options: RunOptions) -> int | None:

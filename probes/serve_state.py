@@ -142,7 +142,7 @@ class ApplicationPayload(msgspec.Struct, frozen=True):
         return next((_bundles(one) for one in listed if one.get("name") == name), ())
 
     def is_ingress(self, name: str) -> bool | None:
-        """Whether deployment `name` takes requests from outside; None before Ray 2.53."""
+        """Return True if deployment `name` takes requests from outside; None before Ray 2.53."""
         nodes = _mapping(_mapping(_lenient(self.deployment_topology)).get("nodes"))
         found = _mapping(nodes.get(name)).get("is_ingress")
         return found if isinstance(found, bool) else None
@@ -201,7 +201,7 @@ class ServePayload(msgspec.Struct, frozen=True):
 
     @property
     def reaches_replicas(self) -> bool:
-        """Whether balancers send requests to replicas directly, who then drain for 30 s at least.
+        """True if balancers send requests to replicas directly, who then drain for 30 s at least.
 
         In HAProxy mode Serve shows its proxies instead, as it does without (`get_target_groups` in
         `ray/serve/_private/controller.py`).

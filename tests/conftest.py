@@ -40,7 +40,7 @@ class FilesTogether(LoadScopeScheduling):
 
 @cache
 def shares(path: str) -> bool:
-    """Whether tests of this file look at something that is made once, such as a recorded run."""
+    """Return True if tests of this file share something made once, such as a recorded run."""
     file = TESTS.parent / path
     return file.parent.name in PURE or 'scope="module"' in file.read_text(encoding="utf-8")
 

@@ -85,7 +85,7 @@ def _parse_name(text: str) -> Path:
 
 
 def is_of_run(path: Path) -> bool:
-    """Whether it is a metric of the whole run, not of a deployment."""
+    """Return True for a metric of the whole run, False for one of a deployment."""
     return path[0] in RUN_PARTS
 
 

@@ -1,4 +1,4 @@
-"""Where the `scalelag` command begins; `python -m scalelag.cli` does the same."""
+"""Entry point of the `scalelag` command, and of `python -m scalelag.cli`."""
 
 from scalelag.packages import exit_if_shadowed
 

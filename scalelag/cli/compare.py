@@ -1,4 +1,4 @@
-"""`scalelag compare`: the runs of two builds, and if the second is slower."""
+"""`scalelag compare`: compare the runs of two builds, and name regressions."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ PAGE_FILE = Path("comparison.html")
 
 
 class AnalysedRun(msgspec.Struct, frozen=True):
-    """A run without its rows. `lines` are there if they will be drawn."""
+    """A run without its rows; `lines` are None if they will not be drawn."""
 
     info: RunInfo
     report: Report
@@ -37,7 +37,7 @@ class AnalysedRun(msgspec.Struct, frozen=True):
 
 
 Side = dict[str, AnalysedRun]
-"""Runs by the path that they were found at."""
+"""Runs by their paths."""
 
 
 def compare(
@@ -54,7 +54,7 @@ def compare(
     drawn = output_format is ComparisonFormat.HTML
     sides = [_read(paths, drawn=drawn) for paths in (base, against)]
     if same := sorted(sides[0].keys() & sides[1].keys()):
-        raise UsageError(f"{same[0]} stands on both sides.")
+        raise UsageError(f"{same[0]} is on both sides: give it once.")
     differences = _differences(sides, allowed=allow_differences)
     reports = [{name: run.report for name, run in side.items()} for side in sides]
     found = compare_runs(*reports, min_effect=min_effect, differences=differences)
@@ -67,7 +67,7 @@ def compare(
 
 
 def _read(paths: Sequence[Path], *, drawn: bool) -> Side:
-    """The runs, read one after another. Raises UsageError for one that cannot be trusted."""
+    """Return the runs by path, read one after another. Raises UsageError for an invalid one."""
     found: Side = {}
     for path in (run for named in paths for run in _runs_in(named)):
         recorded = load_run(path)
@@ -86,19 +86,19 @@ def _differences(sides: Sequence[Side], *, allowed: bool) -> tuple[str, ...]:
     if found and not allowed:
         listed = "\n".join(f"  {line}" for line in found)
         raise UsageError(
-            f"these runs are not of one plan and configuration:\n{listed}\n"
-            "Compare them all the same with --allow-differences."
+            f"the runs differ in plan or configuration:\n{listed}\n"
+            "Give --allow-differences to compare them nevertheless."
         )
     return found
 
 
 def _runs_in(path: Path) -> list[Path]:
-    """The run directory itself, or those in a folder of them."""
+    """Return `path` if it is a run directory, or else the run directories in it."""
     if (path / RUN_FILE).exists() or not path.is_dir():
         return [path]
     runs = sorted(inner.parent for inner in path.glob(f"*/{RUN_FILE}"))
     if not runs:
-        raise UsageError(f"{path} is no run directory, and holds none.")
+        raise UsageError(f"{path} is not a run directory, and contains none.")
     return runs
 
 

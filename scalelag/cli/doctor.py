@@ -28,7 +28,7 @@ _OFFSET_POLLS = 5
 
 
 class _Findings:
-    """Table of findings. `failed`: one of them is bad."""
+    """Table of findings; `failed` if one of them is bad."""
 
     def __init__(self) -> None:
         self.table = Table(show_header=False, box=None, pad_edge=False)
@@ -63,7 +63,7 @@ def doctor(dashboard: str, host: str | None, *, verify: bool | str, wait_s: floa
 
 def _examine(target: Dashboard, host: str | None, patience: Patience, findings: _Findings) -> None:
     version = patience.retry(lambda: ray_version(target))
-    findings.good("dashboard", f"{target.url} answers and lets us in, Ray {version or 'unknown'}")
+    findings.good("dashboard", f"{target.url} answers and accepts us, Ray {version or 'unknown'}")
     try:
         patience.retry(lambda: ready_payload(target, []))
     except ScalelagError as error:
@@ -91,9 +91,7 @@ def _describe(payload: ServePayload, findings: _Findings) -> None:
         text = f"{len(deployment.replicas)} replicas, {deployment.status}"
         around = sanitized("".join(f"; {part}" for part in around_it(infos[key])))
         if not scaling.autoscales:
-            findings.warn(
-                key, f"{text}; it does not autoscale (a fixed number of replicas){around}"
-            )
+            findings.warn(key, f"{text}; no autoscaling: its number of replicas is fixed{around}")
         else:
             findings.good(key, f"{text}; {_autoscaling(infos[key].autoscaling or {})}{around}")
 
@@ -122,10 +120,10 @@ def _clock(target: Dashboard, findings: _Findings) -> None:
         if (health := parse_payload(reply.body).controller()) and health.timestamp_s is not None
     ]
     if not offsets:
-        findings.warn("clock", "this Ray does not tell its time (it does since 2.54)")
+        findings.warn("clock", "not known: Ray tells its time since version 2.54")
         return
     best = min(offsets, key=lambda offset: offset.error_s)
-    text = f"cluster is {best.offset_s:+.3f} s from here, known to {best.error_s:.3f} s"
+    text = f"the cluster's is {best.offset_s:+.3f} s from ours, within {best.error_s:.3f} s"
     (findings.good if abs(best.offset_s) < 1 else findings.warn)("clock", text)
 
 
@@ -135,10 +133,10 @@ def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None
         findings.warn("room", room.reason or "unknown")
     elif not room.lacks:
         findings.good("room", "enough free for max_replicas of every deployment")
-    # The environment is that of a cluster started from here; that of any other cannot be seen.
+    # Variables of this shell hold for a cluster started from it; those of others cannot be read.
     found = start_findings(payload, payload.deployments().keys(), room.lacks, os.environ)
     for finding in found:
         about = sanitized(finding.deployment or "configuration")
         findings.warn(about, f"{sanitized(finding.text)} [{finding.rule}]")
     if not found:
-        findings.good("configuration", "no setting that does harm or nothing")
+        findings.good("configuration", "no setting does harm or has no effect")

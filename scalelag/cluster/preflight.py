@@ -1,4 +1,4 @@
-"""Checks before any load is sent: the target answers, lets us in, and is ready."""
+"""Checks before any load is sent: the target answers, accepts us, and is ready."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -65,7 +65,7 @@ def check_json(text: str) -> None:
     """Raise UsageError if `text` is not JSON."""
     try:
         msgspec.json.decode(text.encode())
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(f"this is not JSON: {error}") from error
 
 

@@ -1,10 +1,10 @@
-"""What each request sends: the path and body of the options, filled in from rows of a data file."""
+"""Path and body of each request: as the options give them, or filled in from rows of a data file."""
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 import jinja2.meta
@@ -16,9 +16,12 @@ from scalelag.errors import UsageError
 Row = dict[str, Any]
 
 MODEL_HEADER = "serve_multiplexed_model_id"
-"""The header in which Serve looks for the model that a request is for."""
+"""Header in which Serve looks for the model of a request."""
 
 _MAX_ROWS = 100_000
+_MAX_DEPTH = 100
+# Integers of msgpack, in which Locust sends messages.
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _ROW = "row"
 # Path and body may come from Locust's page, where not everybody may run code here.
 _TEMPLATES = jinja2.sandbox.ImmutableSandboxedEnvironment(
@@ -35,13 +38,13 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 class Payloads:
-    """Payloads by number: `path` and `body` as they are, or templates filled from `rows` in turn.
+    """Payloads by number: `path` and `body` as they are, or templates of Jinja2, filled from `rows`.
 
-    A template names columns, as in `{"text": {{ text | tojson }}}`, or the whole `row`; it is Jinja2's.
+    A template names columns, as in `{"text": {{ text | tojson }}}`, or the whole `row`.
     """
 
     def __init__(self, path: str, body: bytes | None, rows: Sequence[Row] = ()) -> None:
-        """Take them. Raises UsageError for what is no template, or names a column that is not there."""
+        """Raise UsageError if a template is malformed, or names a column that the rows do not have."""
         self._fixed = Payload(path, body)
         self._rows = rows
         if rows:
@@ -50,11 +53,11 @@ class Payloads:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether all of them are the same."""
+        """True if all payloads are the same."""
         return not self._rows
 
     def of(self, number: int) -> Payload:
-        """The payload of request `number`, from 0; after the last row the first one follows again."""
+        """Return the payload of request `number`, from 0. The first row follows the last one."""
         if not self._rows:
             return self._fixed
         row = self._rows[number % len(self._rows)]
@@ -63,13 +66,16 @@ class Payloads:
         return Payload(self._path.render(values), body)
 
     def check(self, *, is_json: bool) -> None:
-        """Fill in every row once. Raises UsageError naming the row that makes no request."""
+        """Fill in every row once. Raises UsageError that names the first row that cannot be used."""
         for number in range(len(self._rows)):
             try:
                 payload = self.of(number)
                 if is_json and payload.body is not None:
                     msgspec.json.decode(payload.body)
-            except (jinja2.TemplateError, TypeError, ValueError) as error:
+            except (
+                *(jinja2.TemplateError, msgspec.MsgspecError),
+                *(ArithmeticError, LookupError, RecursionError, TypeError, ValueError),
+            ) as error:
                 raise UsageError(f"--data row {number + 1} makes no request: {error}.") from error
             if set(payload.path) & set(" \r\n\0"):
                 raise UsageError(
@@ -82,7 +88,9 @@ def _text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError as error:
-        raise UsageError(f"With --data the body is a template, so UTF-8 text: {error}.") from error
+        raise UsageError(
+            f"With --data the body is a template, so it must be UTF-8: {error}."
+        ) from error
 
 
 def _template(where: str, text: str, row: Row) -> jinja2.Template:
@@ -90,7 +98,7 @@ def _template(where: str, text: str, row: Row) -> jinja2.Template:
         names = jinja2.meta.find_undeclared_variables(_TEMPLATES.parse(text))
         template = _TEMPLATES.from_string(text)
     except jinja2.TemplateError as error:
-        raise UsageError(f"{where} is no template: {error}.") from error
+        raise UsageError(f"{where} is not a valid template: {error}.") from error
     if missing := sorted(names - row.keys() - {_ROW}):
         raise UsageError(
             f"{where} names {{{{ {missing[0]} }}}}, and --data has no such column: it has "
@@ -100,25 +108,25 @@ def _template(where: str, text: str, row: Row) -> jinja2.Template:
 
 
 def read_rows(file: Path, content: bytes) -> tuple[Row, ...]:
-    """Rows of a CSV file with a header line, or of JSON Lines, one object a line.
+    """Return the rows of a CSV file with a header line, or of JSON Lines with one object a line.
 
-    Raises UsageError naming the line that is none.
+    Raises UsageError that names the first line that cannot be used.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"--data {file}: it is no UTF-8 text: {error}.") from error
+        raise UsageError(f"--data {file}: the file is not UTF-8 text: {error}.") from error
     readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}
     reader = readers.get(file.suffix.lower())
     if reader is None:
-        raise UsageError(f"--data {file}: it takes a .csv, .jsonl or .ndjson file.")
+        raise UsageError(f"--data {file}: give a .csv, .jsonl or .ndjson file.")
     rows: list[Row] = []
     for row in reader(file, text):
         rows.append(row)
         if len(rows) > _MAX_ROWS:
-            raise UsageError(f"--data {file}: it has more than {_MAX_ROWS:,} rows.")
+            raise UsageError(f"--data {file}: the file has more than {_MAX_ROWS:,} rows.")
     if not rows:
-        raise UsageError(f"--data {file}: it has no rows.")
+        raise UsageError(f"--data {file}: the file has no rows.")
     return tuple(rows)
 
 
@@ -126,11 +134,11 @@ def _csv_rows(file: Path, text: str) -> Iterator[Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         for row in reader:
-            # DictReader files what is too much under None, and fills up with None what is missing.
+            # DictReader puts surplus values under None, and None in place of missing ones.
             if None in row or None in row.values():
                 raise UsageError(
-                    f"--data {file} line {reader.line_num}: it has not {len(reader.fieldnames or ())} "
-                    "columns, as the first line has."
+                    f"--data {file} line {reader.line_num}: the number of columns is not "
+                    f"{len(reader.fieldnames or ())}, as in the first line."
                 )
             yield row
     except csv.Error as error:
@@ -142,6 +150,22 @@ def _json_rows(file: Path, text: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            yield msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.MsgspecError as error:
-            raise UsageError(f"--data {file} line {number}: no JSON object: {error}.") from error
+            row = msgspec.json.decode(line, type=dict[str, Any])
+            _check_value(row)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise UsageError(f"--data {file} line {number}: not a JSON object: {error}.") from error
+        except UsageError as error:
+            raise UsageError(f"--data {file} line {number}: {error}.") from error
+        yield row
+
+
+def _check_value(value: Any, depth: int = 0) -> None:  # noqa: ANN401  any value of JSON
+    """Raise UsageError for a value that no message can take to the workers."""
+    if depth > _MAX_DEPTH:
+        raise UsageError(f"lists and objects are nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
+        raise UsageError("an integer has more than 64 bits: write it in quotes, as text")
+    if isinstance(value, dict | list):
+        inner = cast("dict[str, Any] | list[Any]", value)
+        for one in inner.values() if isinstance(inner, dict) else inner:
+            _check_value(one, depth + 1)

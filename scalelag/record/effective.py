@@ -151,7 +151,7 @@ def asked_by_replica(info: DeploymentInfo) -> dict[str, float]:
 
 
 def described_need(info: DeploymentInfo) -> str:
-    """What one replica asks for, in words: its resources, or the bundles of its placement group."""
+    """Demand of one replica in words: its resources, or the bundles of its placement group."""
     if info.placement_bundles:
         bundles = " + ".join(f"{{{_amounts(bundle)}}}" for bundle in info.placement_bundles)
         return f"a placement group of {bundles}"

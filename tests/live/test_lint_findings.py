@@ -99,4 +99,4 @@ def test_the_defaults_of_an_app_and_of_ray_leave_doctor_silent(
 
     said = " ".join(output.split())
     assert f"upscale_delay_s {delay_s:g}" in said, output
-    assert "no setting that does harm or nothing" in said, output
+    assert "no setting does harm or has no effect" in said, output

@@ -55,7 +55,7 @@ def test_doctor_has_nothing_to_say_about_the_defaults_of_ray(examine):
     code, output = examine(script(SANE))
 
     assert code == 0
-    assert "ok configuration no setting that does harm or nothing" in output
+    assert "ok configuration no setting does harm or has no effect" in output
 
 
 def test_doctor_names_the_deployment_the_numbers_and_the_rule(examine):

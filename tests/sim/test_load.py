@@ -361,6 +361,9 @@ def test_users_of_ones_own_are_recorded(theirs, target, echo, tmp_path):
     rows = run.recorded.requests
     # As with Locust alone, all users of the file take part.
     assert sorted(rows.names) == ["/mine", "/theirs"]
+    attached, own = theirs.split(",")
+    assert run.info["locustfiles"] == [f"locustfiles/{Path(attached).name}", own]
+    assert "Mine" in run.info["user_classes"]
     assert rows.count == len(echo.arrivals())
     assert len(sent_to(echo, "/mine")) > 20
     assert len(sent_to(echo, "/theirs")) > 20

@@ -85,7 +85,7 @@ def deploying() -> Script:
     return Script(applications={"default": {"Model": deployment}})
 
 
-def test_a_target_that_is_not_ready_at_first_is_tried_again(echo, until, tmp_path):
+def test_a_target_that_is_not_ready_at_first_is_retried(echo, until, tmp_path):
     with (
         running_standin(deploying()) as standin,
         command(
@@ -122,7 +122,7 @@ def test_a_target_that_stays_away_ends_with_its_exit_code(echo, tmp_path):
     assert not run.out.exists()
 
 
-def test_a_target_that_dies_in_mid_run_is_tried_again_and_both_records_stay(echo, until, tmp_path):
+def test_a_target_that_dies_in_mid_run_is_retried_and_both_records_stay(echo, until, tmp_path):
     with (
         running_standin(READY) as standin,
         command(*(tmp_path, standin, echo), *("--retries", "1", "--retry-wait", "0.5")) as run,
@@ -145,7 +145,7 @@ def test_a_target_that_dies_in_mid_run_is_tried_again_and_both_records_stay(echo
     assert any(one["path"] in warning for warning in second["warnings"])
 
 
-def test_a_dashboard_that_is_slow_is_not_tried_again(echo, until, tmp_path):
+def test_a_dashboard_that_is_slow_is_not_retried(echo, until, tmp_path):
     """It takes requests and does not answer: the load may have done that."""
     with (
         running_standin(READY) as standin,
@@ -169,7 +169,7 @@ def test_a_dashboard_that_is_slow_is_not_tried_again(echo, until, tmp_path):
         (["--gate", "nobody:scale_up.total_s.max <= 3"], 2),
     ],
 )
-def test_a_failed_gate_and_a_mistake_are_not_tried_again(echo, arguments, code, tmp_path):
+def test_a_failed_gate_and_a_mistake_are_not_retried(echo, arguments, code, tmp_path):
     with (
         running_standin(READY) as standin,
         command(
@@ -182,7 +182,7 @@ def test_a_failed_gate_and_a_mistake_are_not_tried_again(echo, arguments, code, 
     assert "try 1" not in run.output
 
 
-def test_an_interrupt_between_tries_ends_them(echo, until, tmp_path):
+def test_an_interrupt_between_attempts_ends_them(echo, until, tmp_path):
     with (
         running_standin(deploying()) as standin,
         command(
@@ -248,7 +248,7 @@ def test_a_run_whose_first_looks_are_slow_begins_all_the_same(echo, tmp_path):
     assert report["load"]["completed"] > 0
 
 
-def test_no_room_in_time_is_said_with_numbers_and_may_be_tried_again(echo, until, tmp_path):
+def test_no_room_in_time_is_said_with_numbers_and_may_be_retried(echo, until, tmp_path):
     with (
         running_standin(crowded(other_replicas=1)) as standin,
         command(

@@ -88,7 +88,7 @@ class Load:
 
     @property
     def started(self) -> bool:
-        """Whether a run is shared out among the current workers."""
+        """True if a run is shared out among the current workers."""
         return any((self._folder / "runs").glob(f"*/{RUN_FILE}"))
 
     @property

@@ -82,7 +82,7 @@ def recorded(request, tmp_path_factory, standin, server) -> tuple[list[dict], li
     return table_of(path).to_pylist(), [one["path"] for one in server.log()[before:]]
 
 
-def test_every_conversation_is_recorded_once_and_tried_once(recorded):
+def test_every_conversation_is_recorded_once_and_attempted_once(recorded):
     rows, paths = recorded
 
     assert sorted(row["name"] for row in rows) == sorted(paths)

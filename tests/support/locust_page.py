@@ -87,11 +87,11 @@ class LocustPage:
         return answer | rows
 
     def is_sending(self) -> bool:
-        """Whether the last run has requests."""
+        """Return True if the last run has requests."""
         return bool(self.live().get("load"))
 
     def is_closed(self) -> bool:
-        """Whether the last run is."""
+        """Return True if the last run is closed."""
         return self.live()["state"] == "closed"
 
     def listed(self) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:D
 
 
 def bound(app: serve.Application) -> dict[str, Any]:
-    """What the replicas' constructor is called with, by name."""
+    """Arguments of the replicas' constructor, by name."""
     return app._bound_deployment.init_kwargs
 
 
@@ -102,7 +102,7 @@ def test_a_slow_start_takes_its_time_in_the_constructor(tmp_path: Path, replica)
 
 
 def start(state_file: Path, failures: int, healthy_tries: int = 1) -> bool:
-    """Whether one try of the constructor succeeds."""
+    """Return True if one call of the constructor succeeds."""
     try:
         SickStart.func_or_class(
             service_time_s=0.0,
@@ -118,13 +118,13 @@ def start(state_file: Path, failures: int, healthy_tries: int = 1) -> bool:
     return True
 
 
-def test_the_first_tries_succeed_and_the_next_ones_fail(tmp_path: Path):
+def test_the_first_attempts_succeed_and_the_next_ones_fail(tmp_path: Path):
     tries = [start(tmp_path / "tries", failures=2, healthy_tries=2) for _ in range(7)]
 
     assert tries == [True, True, False, False, True, True, True]
 
 
-def test_with_minus_one_all_tries_after_the_first_fail(tmp_path: Path):
+def test_with_minus_one_all_attempts_after_the_first_fail(tmp_path: Path):
     tries = [start(tmp_path / "tries", failures=-1) for _ in range(30)]
 
     assert tries == [True] + [False] * 29
@@ -134,7 +134,7 @@ def try_often(state_file: Path) -> list[int]:
     return [SickStart.func_or_class._count_try(str(state_file)) for _ in range(50)]
 
 
-def test_tries_in_several_processes_are_counted_once_each(tmp_path: Path):
+def test_attempts_in_several_processes_are_counted_once_each(tmp_path: Path):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         counted = pool.map(try_often, [tmp_path / "tries"] * 4, chunksize=1)
 
@@ -151,7 +151,9 @@ def test_tries_in_several_processes_are_counted_once_each(tmp_path: Path):
         ({"min_replicas": 0, "initial_replicas": 0}, 0),
     ],
 )
-def test_as_many_tries_succeed_as_the_deployment_begins_with(args: dict[str, int], expected: int):
+def test_as_many_attempts_succeed_as_the_deployment_begins_with(
+    args: dict[str, int], expected: int
+):
     assert bound(sick_start.app(SickStartArgs(**args)))["healthy_tries"] == expected
 
 

@@ -1,4 +1,4 @@
-"""What a comparison draws: medians of stairs, of the runs that were watched then."""
+"""Lines that a comparison draws: medians of stairs, of the runs that were watched then."""
 
 from pathlib import Path
 

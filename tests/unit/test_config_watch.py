@@ -1,4 +1,4 @@
-"""What was deployed changes between two answers: rows with the new configuration, and nothing else."""
+"""Changes of the deployed configuration between two answers: a row for each, and nothing else."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What the commands offer is what docs/commands.md says, and no document leaks a place of ours."""
+"""Docs list what the commands offer, and no document leaks a place of ours."""
 
 import json
 import re
@@ -137,7 +137,7 @@ CALL = re.compile(r"\bscalelag (run|report|export|compare|runs|trend|doctor)\b([
 
 
 def calls_in(text: str) -> list[tuple[str, str]]:
-    """What the documents call of ours in their code, as command and rest of the line."""
+    """Calls of our commands in the documents' code, as command and rest of the line."""
     code = "\n".join(re.findall(r"```\w*\n(.*?)```", text, re.DOTALL))
     # A line that ends in a backslash, or is folded in YAML, goes on in the next one.
     joined = re.sub(r"(?:\\|(?<=run: >))\n\s*|\n\s+(?=--)", " ", code)

@@ -157,7 +157,7 @@ def test_they_are_compared_all_the_same_where_one_says_so(folder, tmp_path):
 @pytest.mark.parametrize(
     ("base", "candidate", "said"),
     [
-        ("late", "late", "stands on both sides"),
+        ("late", "late", "is on both sides"),
         ("none", "late", "run.json"),
         ("nothing-there", "late", "nothing-there"),
     ],

@@ -1,4 +1,4 @@
-"""What is put into a page: safe in its place, valid for plotly, and small enough."""
+"""Parts of a page: safe in their place, valid for plotly, and small enough."""
 
 import json
 from pathlib import Path

@@ -122,7 +122,7 @@ def test_only_where_every_problem_is_the_targets_the_run_is(through, expected):
     assert invalid_through([Problem("x", one) for one in through]) == expected
 
 
-def test_earlier_tries_are_warned_of_with_their_record():
+def test_earlier_attempts_are_warned_of_with_their_record():
     tries = (
         EarlierAttempt(ZERO_S - 100, "the embedded cluster did not start"),
         EarlierAttempt(ZERO_S - 60, "the probe saw nothing", "runs/one"),
@@ -137,7 +137,7 @@ def test_earlier_tries_are_warned_of_with_their_record():
     assert "runs/one" in second
 
 
-def test_a_record_without_tries_is_read_as_one_that_had_none():
+def test_a_record_without_attempts_is_read_as_one_that_had_none():
     old = msgspec.to_builtins(info())
     del old["tries"]
 

@@ -92,7 +92,7 @@ def policy(target: float) -> Policy:
 
 
 class Context:
-    """What Ray's policy looks at."""
+    """Input of Ray's policy."""
 
     def __init__(self, running: int, ongoing: float, config: AutoscalingConfig) -> None:
         self.current_num_replicas = running

@@ -1,12 +1,17 @@
 """Path and body of each request: as they are, or templates filled from rows."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgpack
+import msgspec
 import pytest
 
 from scalelag.errors import UsageError
 from scalelag.options.request_spec import asked_request, read_files
 from scalelag.options.request_templates import Payload, Payloads, read_rows
+from scalelag.options.run_options import run_options
+from scalelag.plugin.worker.messages import Assignment, decoded, encoded
 
 ROWS = ({"text": 'say "hi"', "id": "7"}, {"text": "größer", "id": "a b"})
 VALUES = {
@@ -72,8 +77,8 @@ def test_the_whole_row_can_be_the_body():
             r"--path names \{\{ it \}\}, and --data has no such column: .* id, text",
         ),
         ("/", b"{{ it }}", r"the body names \{\{ it \}\}"),
-        ("/{{ id", None, "--path is no template"),
-        ("/", b"\xff", "the body is a template, so UTF-8 text"),
+        ("/{{ id", None, "--path is not a valid template"),
+        ("/", b"\xff", "the body is a template, so it must be UTF-8"),
     ],
 )
 def test_a_template_that_fits_no_row_is_refused(path, body, said):
@@ -112,20 +117,39 @@ def test_rows_of_a_file(name, content, rows):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", b"id\n1\n", "takes a .csv, .jsonl or .ndjson file"),
-        ("a.csv", b"id,text\n1,one\n2\n", "line 3: it has not 2 columns"),
-        ("a.csv", b"id,text\n1,one,two\n", "line 2: it has not 2 columns"),
+        ("a.txt", b"id\n1\n", "give a .csv, .jsonl or .ndjson file"),
+        ("a.csv", b"id,text\n1,one\n2\n", "line 3: the number of columns is not 2"),
+        ("a.csv", b"id,text\n1,one,two\n", "line 2: the number of columns is not 2"),
         ("a.csv", b'id\n"1\n', "after line 1"),
         ("a.csv", b"id,text\n", "no rows"),
-        ("a.csv", b"id\n\xff\n", "no UTF-8"),
+        ("a.csv", b"id\n\xff\n", "not UTF-8"),
         ("a.csv", b"id\n" + b"1\n" * 100_001, "more than 100,000 rows"),
-        ("a.jsonl", b'{"id": 1}\n[1]\n', "line 2: no JSON object"),
-        ("a.jsonl", b'{"id": 1}\n\n{"id": \n', "line 3: no JSON object"),
+        ("a.jsonl", b'{"id": 1}\n[1]\n', "line 2: not a JSON object"),
+        ("a.jsonl", b'{"id": 1}\n\n{"id": \n', "line 3: not a JSON object"),
+        ("a.jsonl", b'{"id": 1}\n{"id": NaN}\n', "line 2: not a JSON object"),
+        ("a.jsonl", b'{"id": 1e999}\n', "line 1: not a JSON object: Number out of range"),
+        ("a.jsonl", b'{"id": [18446744073709551616]}', "line 1: an integer has more than 64 bits"),
+        ("a.jsonl", b'{"id": -9223372036854775809}', "line 1: .* write it in quotes, as text"),
+        ("a.jsonl", b'{"id": ' + b"[" * 101 + b"]" * 101 + b"}", "line 1: .* more than 100 deep"),
+        ("a.jsonl", b'{"id": ' + b"[" * 10**5 + b"]" * 10**5 + b"}", "line 1: not a JSON object"),
     ],
 )
 def test_a_file_of_no_rows_is_refused_by_line(name, content, said):
     with pytest.raises(UsageError, match=said):
         read_rows(Path(name), content)
+
+
+def test_rows_at_the_limits_reach_a_worker_as_they_are():
+    content = b'{"id": [18446744073709551615, -9223372036854775808, 1.5e308]}\n{"id": '
+    rows = read_rows(Path("a.jsonl"), content + b"[" * 100 + b"]" * 100 + b"}")
+    options = run_options({}).for_share(run_options({}).schedule)
+    request = msgspec.structs.replace(options.request, rows=rows)
+    options = msgspec.structs.replace(options, request=request)
+
+    sent = msgpack.dumps(encoded(Assignment("run", 0.0, 0, 1, options)), use_bin_type=True)
+    data = msgpack.loads(sent, raw=False, strict_map_key=False)
+
+    assert decoded(SimpleNamespace(data=data), Assignment).options.request.rows == rows
 
 
 def test_files_are_read_once_by_whoever_leads(tmp_path):

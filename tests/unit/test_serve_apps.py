@@ -67,7 +67,7 @@ def builder(name: str) -> Any:
 
 
 def build(name: str, args: dict[str, Any]) -> Application:
-    """What `serve run` and the controller do with an import path and its arguments."""
+    """Build an application as `serve run` and the controller do."""
     return call_user_app_builder_with_args_if_necessary(builder(name), args)
 
 

@@ -31,7 +31,7 @@ Replicas = Mapping[str, str]
 
 
 class Seen(NamedTuple):
-    """What the dashboard shows of the deployment at one poll."""
+    """State of the deployment at one poll of the dashboard."""
 
     sent_s: float
     target: int | None
@@ -744,7 +744,7 @@ BEGUN_S = 10.0
 
 
 class TrueReplica(NamedTuple):
-    """When a replica really did what."""
+    """Times at which a replica really changed its state."""
 
     name: str
     decided_s: float

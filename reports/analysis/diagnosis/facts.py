@@ -100,7 +100,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def is_late(self) -> bool:
-        """Whether it took longer than the configuration explains, or replicas were lost again.
+        """True if it took longer than the configuration explains, or replicas were lost again.
 
         A step without a new replica is late if more were wanted at the end of its hold.
         """
@@ -143,7 +143,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def wants_more(self) -> bool:
-        """Whether more replicas were wanted than were RUNNING."""
+        """True if more replicas were wanted than were RUNNING."""
         running, wanted = self.lag.replicas_after, self.wanted
         return running is not None and wanted is not None and wanted > running * WANTS_MORE
 
@@ -170,7 +170,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, ended_s=ended_s)
 
     def within(self, at_s: float) -> bool:
-        """Whether a moment is looked at."""
+        """Return True if `at_s` is within the time that is judged."""
         return self.begun_s <= at_s <= self.by_s
 
     def at(self, unix_s: float) -> float:
@@ -246,7 +246,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         ]
 
     def is_ours(self, demand: str) -> bool:
-        """Whether a pending demand is that of one replica, or of one gang, of this deployment."""
+        """Return True if a pending demand is that of one replica or gang of this deployment."""
         asked = demand_resources(demand)
         size = self.policy.scaling.gang_size if self.policy else 1
         return bool(self.asked) and any(

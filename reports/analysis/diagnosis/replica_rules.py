@@ -148,7 +148,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _is_worked_off(facts: StepFacts) -> bool:
-    """Whether the open requests shrink so fast that they are a backlog, which will be gone soon."""
+    """Return True if the open requests shrink so fast that they are a backlog, gone soon."""
     policy, running, earlier = facts.policy, facts.lag.replicas_after, facts.ongoing_earlier
     if facts.ongoing is None or policy is None or running is None or earlier is None:
         return False

@@ -36,7 +36,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 OF_A_LOST_NODE: frozenset[Cause] = frozenset({"health_check", "resources", "state_sync"})
-"""What a node that is cut off brings about by itself: its replicas fail checks, others find no room."""
+"""Causes that a lost node brings about: its replicas fail checks, others find no room."""
 
 TELL_APART: dict[Cause, str] = {
     "network": "network: Serve's access logs show whether the requests arrived",
@@ -106,7 +106,7 @@ def _causes(findings: Sequence[Finding]) -> list[Cause]:
 
 
 def _are_rivals(one: Finding, other: Finding) -> bool:
-    """Whether both explain the same time, and neither twice as much as the other.
+    """Return True if both explain the same time, and neither twice as much as the other.
 
     The configured delay is no rival: what it takes is known, and comes on top.
     """

@@ -54,7 +54,7 @@ def ongoing_around(
 
 
 def wanted_before(policy: Policy, replicas: int, ongoing: Ongoing, *, up: bool) -> bool:
-    """Whether more (or fewer) than `replicas` were wanted already before the step."""
+    """Return True if more (or fewer) than `replicas` were wanted already before the step."""
     each = policy.target_ongoing_requests
     if up:
         return ongoing.before > replicas * each

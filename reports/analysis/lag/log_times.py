@@ -78,6 +78,6 @@ def moment(event: LogEvent) -> Instant:
 
 
 def agrees(seen: Instant, logged: Instant) -> bool:
-    """Whether the logged moment lies in the polled interval, within the errors of both."""
+    """Return True if the logged moment lies in the polled interval, within the errors of both."""
     slack_s = logged.skew_s + ORDER_TOLERANCE_S
     return seen.lo_s - slack_s <= logged.lo_s and logged.hi_s <= seen.hi_s + slack_s

@@ -123,7 +123,7 @@ def decisions_of(movement: Movement | None, decide: Phase | None, begun_s: float
 
 
 def _can_precede(decided: Instant, effect: Instant | None) -> bool:
-    """Whether a decision can have come before its effect, within the errors of both clocks."""
+    """Return True if a decision can have come before its effect, within the errors of both clocks."""
     if effect is None:
         return True
     same = decided.clock == effect.clock

@@ -89,7 +89,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def shortest_drain_s(self) -> float:
-        """How long a stopped replica is there at least: it looks only then whether it is done."""
+        """Seconds that a stopped replica stays at least: only then it checks if it is done."""
         return max(self.graceful_shutdown_wait_loop_s, self.least_drain_s or 0.0)
 
     def delays(self, before: int, after: int) -> tuple[float, ...]:
@@ -147,7 +147,7 @@ def policy_of(info: DeploymentInfo | None, ray: str | None = None) -> Policy | N
 
 
 def is_at_least(version: str | None, least: tuple[int, int]) -> bool:
-    """Whether a version is `least` or later; False if it is not known."""
+    """Return True if a version is `least` or later; False if it is not known."""
     found = re.match(r"(\d+)\.(\d+)", version or "")
     return found is not None and (int(found[1]), int(found[2])) >= least
 

@@ -105,7 +105,7 @@ def _completed(timeline: Timeline, level: Level, crossing: _Crossing) -> Reach:
 
 
 def _within(at: Instant, shown_s: float | None, crossing: _Crossing) -> bool:
-    """Whether `at` lies between the polls of `crossing`.
+    """Return True if `at` lies between the polls of `crossing`.
 
     A poll that has shown it has counted it: its logged time only decides if no poll did.
     """

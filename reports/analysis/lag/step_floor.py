@@ -105,7 +105,7 @@ def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
 
 
 def _from_none(lag: StepLag) -> bool:
-    """Whether its first decision, from no replicas at all, waited for no delay."""
+    """Return True if its first decision, from no replicas at all, waited for no delay."""
     return lag.direction == "up" and not lag.replicas_before
 
 
@@ -135,7 +135,7 @@ def _waited(
 
 
 def _unseen_drain(setup: ScalingSetup, policy: Policy, lag: StepLag) -> str | None:
-    """What may explain a long drain, where the draining period of proxies cannot be seen."""
+    """Return the likely reason of a long drain, if the draining period of proxies is unknown."""
     drain = lag.phase("drain")
     if lag.direction != "down" or drain is None or policy.least_drain_s is not None:
         return None
@@ -159,7 +159,7 @@ def _began_before(
     decided: Sequence[Span],
     delays: Sequence[float],
 ) -> bool:
-    """Whether the delay was running when the step came, so that nothing can be said of it."""
+    """Return True if the delay was running already at the step, so that its length is unknown."""
     if decided and delays and not _from_none(lag) and decided[0].upper < delays[0]:
         return True
     before, up = lag.replicas_before or 0, lag.direction == "up"

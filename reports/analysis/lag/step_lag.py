@@ -74,7 +74,7 @@ class StepLag(msgspec.Struct, frozen=True):
 
     @property
     def censored(self) -> bool:
-        """Whether the step was not answered within its hold."""
+        """True if the step was not answered within its hold."""
         return self.total_s is not None and self.total_s.hi is None
 
     @property

@@ -68,7 +68,7 @@ class Cluster:
         return next((f for f in active if f.kind == "refuse" or path.startswith(f.path)), None)
 
     def refusing(self) -> bool:
-        """Whether connections are refused now."""
+        """Return True if connections are refused now."""
         t_s = self.now_s()
         return any(fault.kind == "refuse" and fault.active(t_s) for fault in self.script.faults)
 

@@ -44,7 +44,7 @@ class Moment(NamedTuple):
 
     @property
     def recovering(self) -> bool:
-        """Whether the controller has restarted and does not know its replicas yet."""
+        """True if the controller has restarted and does not know its replicas yet."""
         restart = self.restart
         return restart is not None and self.t_s < restart.start_s + (restart.seconds or 0.0)
 

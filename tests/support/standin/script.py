@@ -95,7 +95,7 @@ class Fault(msgspec.Struct, frozen=True):
         return 0.0 if self.at_s is None else self.at_s
 
     def active(self, t_s: float) -> bool:
-        """Whether requests meet it at `t_s`; never for a restart, which is part of the state."""
+        """Return True if requests meet it at `t_s`; never for a restart, which is part of the state."""
         began = self.kind != "restart" and self.start_s <= t_s
         return began and (self.lasts_s is None or t_s < self.start_s + self.lasts_s)
 
@@ -131,7 +131,7 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 def has_come(at_s: float | None, t_s: float) -> bool:
-    """Whether a time that may never come has come by `t_s`."""
+    """Return True if `at_s`, None for never, is not after `t_s`."""
     return at_s is not None and at_s <= t_s
 
 

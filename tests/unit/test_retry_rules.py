@@ -1,4 +1,4 @@
-"""What is tried again and what never is, how long after, and what is kept of each try."""
+"""Retries: which faults are retried, after how long, and what is kept of each attempt."""
 
 import msgspec
 import pytest
@@ -24,11 +24,11 @@ LOST = Validity("target", ("the probe saw nothing for 9 of 10 s",))
 # The decision
 
 
-def test_a_target_that_was_not_ready_is_tried_again():
+def test_a_target_that_was_not_ready_is_retried():
     assert fault_of(3, REFUSED, Validity()) == "No room: CPU: 1 short"
 
 
-def test_a_target_that_was_lost_is_tried_again():
+def test_a_target_that_was_lost_is_retried():
     assert fault_of(5, Outcome("runs/one"), LOST) == "the probe saw nothing for 9 of 10 s"
 
 
@@ -55,7 +55,7 @@ def test_everything_else_is_not(code, outcome, judged):
     assert fault_of(code, outcome, judged) is None
 
 
-# Trying again
+# Retries
 
 
 class Tries:
@@ -102,7 +102,7 @@ def test_a_run_that_failed_through_the_target_is_made_again_and_keeps_its_record
     ]
 
 
-def test_a_target_that_was_not_there_is_waited_for_and_the_try_has_no_record(monkeypatch):
+def test_a_target_that_was_not_there_is_waited_for_and_the_attempt_has_no_record(monkeypatch):
     tries = Tries(monkeypatch, TargetError("it did not start"), AttemptResult(4, "runs/two"))
 
     assert tries.run(1) == 4
@@ -126,11 +126,11 @@ def test_a_first_pause_over_the_limit_stays_as_asked_for(monkeypatch):
     assert tries.slept == [600, 600]
 
 
-def test_the_exit_code_is_that_of_the_last_try(monkeypatch):
+def test_the_exit_code_is_that_of_the_last_attempt(monkeypatch):
     assert Tries(monkeypatch, LOST_RUN, AttemptResult(3, None, "no room")).run(1) == 3
 
 
-def test_the_last_try_raises_what_it_raises(monkeypatch):
+def test_the_last_attempt_raises_what_it_raises(monkeypatch):
     tries = Tries(monkeypatch, LOST_RUN, TargetError("it did not start"))
 
     with pytest.raises(TargetError, match="it did not start"):

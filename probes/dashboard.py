@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
@@ -32,7 +33,7 @@ class DashboardError(TargetError):
     """The dashboard gave no usable answer. `reason` is short; `status` is 0 if none came."""
 
     def __init__(self, message: str, reason: str, status: int = 0) -> None:
-        never = status in _REFUSALS
+        never = status in _REFUSALS or 300 <= status < 400
         super().__init__(message, retry=RetryAdvice.NEVER if never else RetryAdvice.WAIT)
         self.reason = reason
         self.status = status
@@ -97,6 +98,18 @@ class _Bearer(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """Follows a redirect of a GET to the same host only: no other host sees what is sent."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """URL to go on to; None if the answer is to be taken as it is."""
+        target = super().get_redirect_target(resp)
+        if target is None or resp.request.method != "GET":
+            return None
+        other = urlsplit(urljoin(resp.url, target)).hostname
+        return target if other == urlsplit(resp.url).hostname else None
+
+
 class Dashboard:
     """HTTP client of the Ray dashboard at `url`; one request at a time, not for several threads."""
 
@@ -109,7 +122,7 @@ class Dashboard:
     ) -> None:
         self.url = url.rstrip("/")
         self._now = now
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.auth = _Bearer(token)
         self._verify = verify
         if verify is False:
@@ -204,11 +217,23 @@ class Dashboard:
             why = "the dashboard does not accept the token in RAY_AUTH_TOKEN (or _PATH)"
         elif status == 404:
             why = "no such page: is this a Ray dashboard (2.10 or later) with Serve installed?"
+        elif answer.is_redirect:
+            why = (
+                f"a redirect to {_address(answer)}, which is not followed: it is another "
+                "host, or would send on what is meant for this one. If it is the dashboard, name it "
+                "with --dashboard"
+            )
         else:
             why = answer.text.strip()[:200] or "no text in the answer"
         return DashboardError(
             f"{self.url}{path} answered {status}: {why}", f"HTTP {status}", status
         )
+
+
+def _address(answer: requests.Response) -> str:
+    """Place that a redirect names, without a query or credentials."""
+    parts = urlsplit(urljoin(answer.url, answer.headers["location"]))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _reason(error: Exception) -> str:

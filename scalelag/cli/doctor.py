@@ -16,6 +16,7 @@ from scalelag.cluster.preflight import (
     check_endpoint,
     ray_version,
     ready_payload,
+    watched_deployments,
 )
 from scalelag.cluster.room import measure_room
 from scalelag.cluster.urls import check_url
@@ -69,8 +70,9 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
     except ScalelagError as error:
         findings.bad("applications", str(error))
     payload = parse_payload(target.get(APPLICATIONS_PATH).body)
-    if not findings.failed:
-        findings.good("applications", ", ".join(sorted(payload.applications)))
+    running = [name for name, app in payload.applications.items() if app.status == "RUNNING"]
+    if running and not findings.failed:
+        findings.good("applications", f"RUNNING: {', '.join(sorted(running))}")
     _describe(payload, findings)
     if host is None:
         findings.warn("endpoint", "not checked: give --host URL")
@@ -128,13 +130,14 @@ def _clock(target: Dashboard, findings: _Findings) -> None:
 
 
 def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None:
-    room = measure_room(target, payload)
+    watched = watched_deployments(payload, [])
+    room = measure_room(target, payload, watched)
     if room.free is None:
         findings.warn("room", room.reason or "unknown")
     elif not room.lacks:
         findings.good("room", "enough free for max_replicas of every deployment")
     # Variables of this shell hold for a cluster started from it; those of others cannot be read.
-    found = start_findings(payload, payload.deployments().keys(), room.lacks, os.environ)
+    found = start_findings(payload, watched, room.lacks, os.environ)
     for finding in found:
         about = sanitized(finding.deployment or "configuration")
         findings.warn(about, f"{sanitized(finding.text)} [{finding.rule}]")

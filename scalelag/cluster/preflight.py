@@ -1,6 +1,6 @@
 """Checks before any load is sent: the target answers, accepts us, and is ready."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -72,9 +72,9 @@ def ray_version(dashboard: Dashboard) -> str | None:
 def ready_payload(
     dashboard: Dashboard, wanted: Sequence[DeploymentKey], apps: Sequence[str] = ()
 ) -> ServePayload:
-    """Serve's state, if every watched application is RUNNING.
+    """Serve's state, if every application that was asked for is RUNNING.
 
-    `wanted` names the deployments to watch, `apps` the applications; with neither, all must run.
+    `wanted` names the deployments to watch, `apps` the applications; with neither, one must run.
     Raises TargetError if they are not ready; the error says whether waiting may help.
     """
     reply = dashboard.get(APPLICATIONS_PATH)
@@ -97,9 +97,44 @@ def ready_payload(
             retry=RetryAdvice.NEVER,
         )
     names = set(apps) | {key.partition("/")[0] for key in wanted}
-    for name in sorted(names or payload.applications):
+    for name in sorted(names or _deciding(payload)):
         _check_application(name, payload)
     return payload
+
+
+def _deciding(payload: ServePayload) -> Iterable[str]:
+    """Applications that decide where none was asked for: none if one runs, else all.
+
+    One that may still become ready stands before those that failed.
+    """
+    failed = {name: app.status == "DEPLOY_FAILED" for name, app in payload.applications.items()}
+    if any(app.status == "RUNNING" for app in payload.applications.values()):
+        return ()
+    return [name for name in failed if not failed[name]][:1] or failed
+
+
+def watched_deployments(
+    payload: ServePayload, wanted: Collection[DeploymentKey]
+) -> frozenset[DeploymentKey]:
+    """Deployments to watch: the `wanted`, or else all of the applications that are RUNNING."""
+    running = (
+        key
+        for key in payload.deployments()
+        if payload.applications[key.partition("/")[0]].status == "RUNNING"
+    )
+    return frozenset(wanted or running)
+
+
+def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]) -> dict[str, str]:
+    """Warning about each application that is not RUNNING and of which nothing is `watched`."""
+    ours = {key.partition("/")[0] for key in watched}
+    return {
+        name: f'application "{name}" is {app.status} and is not watched, so it decides nothing here: '
+        f"{_why(app)}. Mend or delete it; to test it, name one of its deployments with "
+        f"--deployment {name}/NAME."
+        for name, app in sorted(payload.applications.items())
+        if name not in ours and app.status not in ("RUNNING", "DELETING")
+    }
 
 
 def _absent(key: DeploymentKey, payload: ServePayload) -> bool:

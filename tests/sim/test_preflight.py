@@ -178,7 +178,7 @@ def test_another_web_server_is_no_ray_dashboard(dashboard):
         ray_version(dashboard(url))
 
     assert url in str(caught.value)
-    assert "not as a Ray dashboard does" in str(caught.value)
+    assert "does not answer like a Ray dashboard" in str(caught.value)
     assert "--dashboard" in str(caught.value)
 
 
@@ -306,7 +306,7 @@ def test_an_unknown_application_is_answered_with_those_that_exist(dashboard, wan
 
     said = str(caught.value)
     assert "chat" in said
-    assert "there is default" in said
+    assert "Name one of default" in said
     assert looks.tries == 1
 
 
@@ -353,7 +353,7 @@ def test_an_endpoint_that_does_not_answer_is_named_with_the_option(closed_url):
 
 @pytest.mark.parametrize("host", ["", "localhost:8000", "ftp://somewhere", "http://", "http//x"])
 def test_a_host_that_is_no_url_is_a_mistake_in_usage(host):
-    with pytest.raises(UsageError, match="is no URL; write http://HOST:PORT"):
+    with pytest.raises(UsageError, match="is not a URL; write http://HOST:PORT"):
         check_endpoint(host)
 
 

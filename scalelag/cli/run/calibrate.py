@@ -21,7 +21,7 @@ from reports.render.terminal.calibration import (
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.targets import Endpoint
 from scalelag.cluster.deploy import check_pinned, pin
-from scalelag.cluster.preflight import Patience, ready_payload
+from scalelag.cluster.preflight import Patience, ready_payload, watched_deployments
 from scalelag.console import say
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.record.requests_file import rows_from
@@ -66,7 +66,7 @@ def _one_replica(attempt: Attempt, endpoint: Endpoint) -> list[str]:
             names = [str(app.get("name", "default")) for app in attempt.apps]
             return pin(dashboard, names, wanted, patience)
         payload = patience.retry(lambda: ready_payload(dashboard, wanted))
-        return check_pinned(payload, wanted)
+        return check_pinned(payload, watched_deployments(payload, wanted))
     finally:
         dashboard.close()
 

@@ -10,7 +10,13 @@ from locust.runners import Runner
 
 from probes.replica_probe import ReplicaProbe
 from probes.serve_state import ServePayload
-from scalelag.cluster.preflight import Patience, check_endpoint, ray_version, ready_payload
+from scalelag.cluster.preflight import (
+    Patience,
+    check_endpoint,
+    ray_version,
+    ready_payload,
+    watched_deployments,
+)
 from scalelag.cluster.room import await_room, measure_room
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.options.run_options import RunOptions
@@ -71,7 +77,7 @@ class LeaderRun:
         self._host = environment.host or ""
         self._dashboard = open_dashboard(options, clock)
         self._payload = self._preflight()
-        self._watched = frozenset(options.deployments or self._payload.deployments())
+        self._watched = watched_deployments(self._payload, options.deployments)
         self._ray_version = ray_version(self._dashboard)
         cluster_environ = os.environ if options.embedded else {}
         self.findings = start_findings(

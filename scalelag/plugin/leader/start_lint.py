@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from probes.serve_state import ServePayload
 from reports.analysis.lint.config import lint_config
 from scalelag.cluster.ignored_settings import ignored_settings
+from scalelag.cluster.preflight import unready_neighbours
 from scalelag.cluster.unread_variables import unread_variables
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import LintFinding
@@ -16,7 +17,7 @@ def start_findings(
     lacks: Collection[str],
     environ: Mapping[str, str],
 ) -> tuple[LintFinding, ...]:
-    """Findings on the `watched` deployments, on what the cluster `lacks`, and on variables.
+    """Findings on the `watched` deployments, their neighbours, what the cluster `lacks`, and variables.
 
     `environ` is the environment that the cluster was started in; empty if it is not known.
     """
@@ -25,6 +26,10 @@ def start_findings(
         *lint_config(payload.infos(watched)),
         *ignored,
         *(_no_room(lack) for lack in lacks),
+        *(
+            LintFinding(None, "application-not-running", text)
+            for text in unready_neighbours(payload, watched).values()
+        ),
         *unread_variables(environ),
     )
 

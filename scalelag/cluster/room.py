@@ -242,7 +242,7 @@ def _groups_fitting(need: Need, left: list[dict[str, float]]) -> int:
 
 
 def _times(asked: Mapping[str, float], free: Mapping[str, float]) -> float:
-    """How often `asked` fits into `free`."""
+    """Return the number of times that `asked` fits into `free`."""
     counts = [
         math.floor((free.get(name, 0.0) + _TOLERANCE) / amount)
         for name, amount in asked.items()

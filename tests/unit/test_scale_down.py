@@ -1,4 +1,4 @@
-"""When the watching of the scale-down is over: at what the settings keep, which are named."""
+"""End of the watching of a scale-down: at the replicas that the settings keep, which are named."""
 
 from typing import Any
 

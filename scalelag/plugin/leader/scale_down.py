@@ -50,7 +50,7 @@ class Drain:
 
 
 def is_calm(deployments: Mapping[DeploymentKey, DeploymentInfo], latest: Poll) -> bool:
-    """Whether all deployments are at their least, and no replica starts or stops."""
+    """Return True if all deployments are at their least, and no replica starts or stops."""
     for key, seen in latest.deployments.items():
         scaling = _scaling(deployments.get(key), seen)
         if scaling is not None and _comes_down(scaling) and seen.target != scaling.least:
@@ -81,5 +81,5 @@ def _scaling(info: DeploymentInfo | None, seen: DeploymentPoll) -> Scaling | Non
 
 
 def _comes_down(scaling: Scaling) -> bool:
-    """Whether Serve itself takes replicas away; an external scaler may never."""
+    """Return True if Serve itself takes replicas away; an external scaler may never."""
     return scaling.autoscales and not scaling.external

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.deployment import analyse_deployment
 from reports.analysis.diagnosis.weigh import leading
 from reports.analysis.gates import Gate, judge
+from reports.analysis.lag.changed_timeline import own_timeline
+from reports.analysis.lag.changes import changes_of
 from reports.analysis.lag.timeline import build_timeline
 from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
@@ -44,14 +47,17 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
     run = msgspec.structs.replace(run, requests=with_reasons(run.requests, info))
     watched_s = _watched_s(run)
     steps = _measured_steps(info, watched_s)
+    changes = {key: changes_of(run, key) for key in info.target.watched}
     timelines = {
-        key: build_timeline(key, run.polls, run.transitions, run.events, info.clock)
-        for key in info.target.watched
+        key: own_timeline(
+            build_timeline(key, run.polls, run.transitions, run.events, info.clock), of_key
+        )
+        for key, of_key in changes.items()
     }
     concurrency = Concurrency(run.requests)
     recovered = recoveries(run, steps)
     analysed = {
-        key: analyse_deployment(run, key, steps, timeline, concurrency, recovered)
+        key: analyse_deployment(run, key, steps, timeline, concurrency, recovered, changes[key])
         for key, timeline in timelines.items()
     }
     deployments = {key: one.report for key, one in analysed.items()}
@@ -74,6 +80,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
     of_run = {"requests": load, "load": load, "probe": probe, "run": summary, "evidence": evidence}
     judged = judge(gates, deployments, of_run)
     problems = run_problems(run, load, probe, watched_s)
+    changed = change_reports(run, changes)
     report = Report(
         schema_version=SCHEMA_VERSION,
         run=summary,
@@ -83,12 +90,13 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         deployments=deployments,
         load=load,
         probe=probe,
-        warnings=tuple(warnings(run, deployments, load, timelines)),
+        warnings=(*warnings(run, deployments, load, timelines), *change_warnings(changed)),
         not_measured=_not_measured(run, evidence),
         failures=_failures([f for one in analysed.values() for f in one.failures]),
         evidence=evidence,
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps),
+        changes=changed,
     )
     return Analysis(report, chart_series(run, report, timelines), run_origin(run.info))
 
@@ -142,7 +150,7 @@ def _joined(of_step: Sequence[FailureReport]) -> FailureReport:
         errors=last.errors,
         cause=leading(findings),
         findings=findings,
-        notes=last.notes,
+        notes=tuple(dict.fromkeys(note for one in of_step for note in one.notes)),
     )
 
 

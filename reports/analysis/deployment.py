@@ -7,11 +7,13 @@ import msgspec
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.weigh import diagnose, failure_report
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
+from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
+from reports.analysis.lag.in_force import measured_step
 from reports.analysis.lag.policy import SINCE_2_55, is_at_least, policy_of
-from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
-from reports.analysis.lag.step_lag import StepLag, step_lag
+from reports.analysis.lag.step_floor import ScalingSetup, StepFloor
+from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.stopping import stopping_report
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.concurrency import Concurrency
@@ -47,11 +49,13 @@ class _Subject(msgspec.Struct, frozen=True):
     key: DeploymentKey
     setup: ScalingSetup
     until_s: float
+    changes: Changes
 
 
 class _StepParts(msgspec.Struct, frozen=True):
     """Everything that is known of one step: its report is made of these."""
 
+    step: LoadStep
     facts: StepFacts
     lag: StepLag
     floor: StepFloor
@@ -64,6 +68,7 @@ def analyse_deployment(
     timeline: Timeline,
     concurrency: Concurrency,
     recovered: Mapping[int, Recovery],
+    changes: Changes,
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 
@@ -81,11 +86,11 @@ def analyse_deployment(
         and (described is None or described.is_ingress is not False),
     )
     until_s = timeline.polls[-1].received_s if timeline.polls else 0.0
-    subject = _Subject(run, key, setup, until_s)
+    subject = _Subject(run, key, setup, until_s, changes)
     parts = [_parts(subject, step) for step in steps]
     followed = elasticity_parts(run, steps, timeline, setup.policy, setup.concurrency)
     reports = tuple(
-        _step_report(subject, one, response, recovered.get(one.facts.step.index, Recovery()))
+        _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)
     )
     failures = [failure_report(one.facts) for one in parts]
@@ -96,10 +101,10 @@ def analyse_deployment(
 
 
 def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
-    info, setup = subject.run.info, subject.setup
-    begun_s, ended_s = info.zero_s + step.at_s, info.zero_s + step.hold_until_s
-    lag = step_lag(step, info.zero_s, setup.timeline)
-    floor = step_floor(setup, step, lag, begun_s)
+    info, changes = subject.run.info, subject.changes
+    measured = measured_step(subject.setup, changes, step, info.versions.ray)
+    setup, own = measured.setup, measured.step
+    begun_s, ended_s = info.zero_s + own.at_s, info.zero_s + own.hold_until_s
     quarter_s = (ended_s - begun_s) / 4
     ongoing, earlier = (
         setup.concurrency.mean(until_s - quarter_s, until_s) if setup.concurrency else None
@@ -109,25 +114,28 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         key=subject.key,
         run=subject.run,
         timeline=setup.timeline,
-        step=step,
-        lag=lag,
-        floor=floor.floor,
-        delay=floor.delay,
-        info=info.target.deployments.get(subject.key),
+        step=own,
+        lag=measured.lag,
+        floor=measured.floor.floor,
+        delay=measured.floor.delay,
+        info=changes.info_at(begun_s),
         policy=setup.policy,
         begun_s=begun_s,
         ended_s=ended_s,
         ongoing=ongoing,
         ongoing_earlier=earlier,
         loop_s=setup.loop_s,
+        last_policy=policy_of(changes.info_at(ended_s), info.versions.ray),
+        absence=measured.absence,
+        hold_ended_s=info.zero_s + step.hold_until_s,
     )
-    return _StepParts(facts, lag, floor)
+    return _StepParts(step, facts, measured.lag, measured.floor)
 
 
 def _step_report(
     subject: _Subject, parts: _StepParts, response: ResponseReport, recovered: Recovery
 ) -> StepReport:
-    step, lag, floor = parts.facts.step, parts.lag, parts.floor
+    step, lag, floor = parts.step, parts.lag, parts.floor
     diagnosis = diagnose(parts.facts)
     return StepReport(
         index=step.index,

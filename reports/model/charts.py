@@ -100,6 +100,7 @@ class Charts(msgspec.Struct, frozen=True):
     undrawn: int = 0
     unseen: tuple[Band, ...] = ()
     restarts: tuple[Band, ...] = ()
+    changes: tuple[Band, ...] = ()
     thinned: tuple[str, ...] = ()
     saturated: tuple[Band, ...] = ()
 

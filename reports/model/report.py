@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from reports.model.causes import EvidenceReport, FailureReport
+from reports.model.changes import ChangeReport
 from reports.model.load import LoadReport
 from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import Unit
@@ -74,7 +75,8 @@ class Report(msgspec.Struct, frozen=True):
     """`report.json`.
 
     `invalid_through` is the side that made the run invalid; None for a valid run, and if it is
-    neither side alone. `lint` is what is wrong with the configuration.
+    neither side alone. `lint` is what is wrong with the configuration, `changes` what changed during
+    the run.
     """
 
     schema_version: int
@@ -91,3 +93,4 @@ class Report(msgspec.Struct, frozen=True):
     evidence: EvidenceReport = EvidenceReport()
     invalid_through: InvalidThrough | None = None
     lint: tuple[LintFinding, ...] = ()
+    changes: tuple[ChangeReport, ...] = ()

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from reports.model.causes import Finding
+from reports.model.changes import ChangeReport
 from reports.model.load import LoadReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
+from reports.render.tables.changes import change_table
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
@@ -51,6 +53,7 @@ def _lines(report: Report, record: str) -> Iterator[str]:
     yield from _gates(report.gates)
     for key, deployment in report.deployments.items():
         yield from _deployment(key, deployment)
+    yield from _changes(report.changes)
     yield from _load(report.load)
     yield from _causes(report)
     yield from _list("Warnings", report.warnings)
@@ -108,6 +111,13 @@ def _answers(report: Report) -> Iterator[str]:
 def _gates(gates: Sequence[GateResult]) -> Iterator[str]:
     if (found := gate_table(gates)) is not None:
         yield "### Gates"
+        yield ""
+        yield from table(found)
+
+
+def _changes(changes: Sequence[ChangeReport]) -> Iterator[str]:
+    if (found := change_table(changes)) is not None:
+        yield "### Changes during the run"
         yield ""
         yield from table(found)
 

@@ -46,6 +46,7 @@ def chart_series(
         undrawn=left_out,
         unseen=unseen_bands(run),
         restarts=restart_bands(run),
+        changes=change_bands(report),
         thinned=tuple(notes),
         saturated=saturated_bands(report),
     )
@@ -78,6 +79,14 @@ def saturated_bands(report: Report) -> tuple[Band, ...]:
         for one in report.load.saturated
     ]
     return tuple(sorted(bands, key=_width_s)[-MOST_BANDS:])
+
+
+def change_bands(report: Report) -> tuple[Band, ...]:
+    """Changes during the run, each between two polls; of very many the first."""
+    return tuple(
+        Band(one.lo_s, one.hi_s, f"{one.deployment}: {one.what}" if one.deployment else one.what)
+        for one in report.changes[:MOST_BANDS]
+    )
 
 
 def scaling(report: Report) -> list[str]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from probes.cluster_status import demand_resources
+from reports.analysis.lag.changes import Absence
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.lag.step_lag import StepLag
@@ -48,7 +49,8 @@ class StepFacts(msgspec.Struct, frozen=True):
     `begun_s`, `ended_s` (of its hold) and `until_s` are Unix seconds on the load generator's clock,
     as is all in `run`. `ongoing` is the mean number of open requests in the last quarter of the hold,
     `ongoing_earlier` in the quarter before; None if requests cannot be told from those of other
-    deployments.
+    deployments. `last_policy` was in force at the end of the hold, `policy` at the step. With an
+    `absence` the hold ends where the deployment was deleted, and the load's own at `hold_ended_s`.
     """
 
     key: DeploymentKey
@@ -66,6 +68,9 @@ class StepFacts(msgspec.Struct, frozen=True):
     loop_s: float | None
     ongoing_earlier: float | None = None
     until_s: float = _FOREVER_S
+    last_policy: Policy | None = None
+    absence: Absence | None = None
+    hold_ended_s: float | None = None
 
     @property
     def answered_s(self) -> float:
@@ -84,7 +89,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         if self.step.direction != "up" or settled is None or total is None or total.value is None:
             return self.begun_s
         after = self.timeline.polls_within(self.begun_s + total.value, self.ended_s)
-        short = [poll.received_s for poll in after if poll.running < settled]
+        short = [p.received_s for p in after if p.running < settled and not p.foreign]
         lost_again = bool(short) and short[-1] - short[0] >= _LOST_S
         return short[-1] if lost_again else self.begun_s
 
@@ -128,18 +133,23 @@ class StepFacts(msgspec.Struct, frozen=True):
         return total.lo - (floor.worst_s - slow_s + rising_s)
 
     @property
+    def final_policy(self) -> Policy | None:
+        """The policy in force at the end of the hold."""
+        return self.last_policy or self.policy
+
+    @property
     def wanted(self) -> float | None:
         """Replicas that the open requests at the end of the hold ask for, not rounded."""
-        if self.ongoing is None or self.policy is None or not self.policy.default:
+        if self.ongoing is None or self.final_policy is None or not self.final_policy.default:
             return None
-        return self.ongoing / self.policy.target_ongoing_requests
+        return self.ongoing / self.final_policy.target_ongoing_requests
 
     @property
     def demand(self) -> int | None:
         """The same, rounded as the policy does."""
-        if self.ongoing is None or self.policy is None or not self.policy.default:
+        if self.ongoing is None or self.final_policy is None or not self.final_policy.default:
             return None
-        return self.policy.demand_of(self.ongoing)
+        return self.final_policy.demand_of(self.ongoing)
 
     @property
     def wants_more(self) -> bool:
@@ -184,7 +194,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     def now(self, name: str) -> str:
         """` from 2`, for a setting of the autoscaling policy; empty if unknown."""
-        value = getattr(self.policy, name, None)
+        value = getattr(self.final_policy, name, None)
         return "" if value is None else f" from {value:g}"
 
     def critical(self) -> ReplicaLife | None:

@@ -171,7 +171,7 @@ def _replicas_given_up(facts: StepFacts) -> dict[str, Evidence]:
     running: Counter[str] = Counter()
     given_up: dict[str, list[float]] = {}
     for life in facts.timeline.replicas:
-        if not life.node or not life.running or life.running.lo_s > facts.by_s:
+        if not life.node or not life.running or life.running.lo_s > facts.by_s or life.replaced:
             continue
         stopping = life.stopping
         if stopping is None or stopping.mid_s > facts.by_s:

@@ -130,7 +130,7 @@ def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
 
 def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     """All replicas that max_replicas allows were RUNNING, and the open requests wanted more."""
-    policy, running = facts.policy, facts.lag.replicas_after
+    policy, running = facts.final_policy, facts.lag.replicas_after
     if policy is None or running is None or running < policy.max_replicas or not policy.default:
         return
     ongoing = facts.ongoing
@@ -149,7 +149,7 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
 
 def _is_worked_off(facts: StepFacts) -> bool:
     """Return True if the open requests shrink so fast that they are a backlog, gone soon."""
-    policy, running, earlier = facts.policy, facts.lag.replicas_after, facts.ongoing_earlier
+    policy, running, earlier = facts.final_policy, facts.lag.replicas_after, facts.ongoing_earlier
     if facts.ongoing is None or policy is None or running is None or earlier is None:
         return False
     return 2 * facts.ongoing - earlier < running * policy.target_ongoing_requests

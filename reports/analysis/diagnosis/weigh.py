@@ -12,7 +12,7 @@ import msgspec
 
 from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.failed_requests import failure_notes, failures
+from reports.analysis.diagnosis.failed_requests import FailedRequests, failure_notes, failures
 from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
     BOUNDS,
@@ -62,7 +62,9 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 def diagnose(facts: StepFacts) -> Diagnosis:
-    """Find what made the step of `facts` late."""
+    """Find what made the step of `facts` late; nothing where the deployment was deleted before it."""
+    if facts.absence is not None and facts.absence.gone.lo_s <= facts.begun_s:
+        return Diagnosis(None, (), ())
     findings = step_findings(facts)
     cause = leading(findings)
     chosen = next((f for f in findings if f.cause == cause), None)
@@ -132,13 +134,17 @@ def leading(findings: Sequence[Finding]) -> Cause | None:
 
 
 def failure_report(facts: StepFacts) -> FailureReport | None:
-    """Report of the failed requests of the step's hold; None if none failed."""
-    failed = failures(facts)
+    """Report of the failed requests of the step's hold; None if none failed.
+
+    What failed while the deployment was deleted has that as its reason, in a note. If that is most
+    of it, there is no other cause.
+    """
+    whole = facts.with_hold_until(facts.hold_ended_s or facts.ended_s)
+    failed = failures(whole)
     if failed is None:
         return None
-    # What was wrong when the last of them failed shows in those that were sent then.
-    lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
-    findings = _failure_findings(lasting, set(failed.kinds))
+    missing = _while_gone(whole)
+    findings = () if 2 * missing > failed.count else _of_failed(facts, failed)
     return FailureReport(
         index=facts.step.index,
         first_s=facts.at(failed.from_s),
@@ -147,8 +153,37 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
         errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
-        notes=failure_notes(facts, failed.kinds),
+        notes=(*_gone_notes(whole, missing), *failure_notes(facts, failed.kinds)),
     )
+
+
+def _of_failed(facts: StepFacts, failed: FailedRequests) -> tuple[Finding, ...]:
+    """Findings on what failed before a deletion, or in all of the hold."""
+    if facts.absence is not None:
+        return _failure_findings(facts, set(failed.kinds))
+    # What was wrong when the last of them failed shows in those that were sent then.
+    lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
+    return _failure_findings(lasting, set(failed.kinds))
+
+
+def _while_gone(facts: StepFacts) -> int:
+    """Number of requests of the hold that failed from the deletion on, until it was back."""
+    if facts.absence is None:
+        return 0
+    gone = facts.absence.window
+    of_absence = msgspec.structs.replace(
+        facts, begun_s=max(facts.begun_s, gone.from_s), ended_s=min(facts.ended_s, gone.to_s)
+    )
+    failed = failures(of_absence)
+    return failed.count if failed else 0
+
+
+def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
+    if facts.absence is None or not missing:
+        return ()
+    deleted_s = facts.at(facts.absence.gone.mid_s)
+    who = f"{missing:,} failed because {facts.key} was deleted at {deleted_s:.1f} s"
+    return (f"{who}: nothing was there to answer them",)
 
 
 def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:

@@ -37,7 +37,7 @@ class _Path(msgspec.Struct, frozen=True):
 
 def _path(supply: Supply, hold: Window) -> _Path:
     changes = tuple(
-        Change(change.at.not_before(hold.from_s), change.delta)
+        msgspec.structs.replace(change, at=change.at.not_before(hold.from_s))
         for change in supply.changes_within(hold)
     )
     seen = Window(hold.from_s, min(hold.to_s, supply.seen.to_s))
@@ -152,7 +152,7 @@ def _approach(path: _Path, before: int, after: int) -> _Approach:
 
 def _excess_variation(path: _Path) -> int:
     """`sum|change| - |step|`, the step being what RUNNING changed by in all."""
-    deltas = [change.delta for change in path.changes]
+    deltas = [change.delta for change in path.changes if not change.foreign]
     return sum(map(abs, deltas)) - abs(sum(deltas))
 
 
@@ -161,7 +161,7 @@ def _reversals(path: _Path) -> list[int]:
     return [
         place
         for place, (old, new) in enumerate(pairwise(path.changes), start=1)
-        if (old.delta > 0) != (new.delta > 0)
+        if (old.delta > 0) != (new.delta > 0) and not (old.foreign or new.foreign)
     ]
 
 

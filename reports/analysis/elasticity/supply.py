@@ -1,6 +1,7 @@
 """RUNNING replicas over time, each change known to an interval (docs/metrics.md#time, #elasticity)."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -14,10 +15,11 @@ from scalelag.record.rows import Gap
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The number of RUNNING replicas changed by `delta`."""
+    """The number of RUNNING replicas changed by `delta`; `foreign`: through an update or a deletion."""
 
     at: Instant
     delta: int
+    foreign: bool = False
 
 
 class Supply(msgspec.Struct, frozen=True):
@@ -65,31 +67,39 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
 
     A change lies between two polls, or at logged points if these account for all of it. Polls with
     replicas that a restarted controller is RECOVERING do not count as seen: those replicas serve, but
-    are not RUNNING by name.
+    are not RUNNING by name. Nor do those that show an update or a deletion.
     """
-    polls = [poll for poll in timeline.polls if not poll.recovering]
+    polls = [poll for poll in timeline.polls if not _hides(poll)]
     if not polls:
         return None
     logged = _LoggedChanges(timeline.replicas)
-    changes = [change for old, new in pairwise(polls) for change in _between(old, new, logged)]
+    foreign_s = [poll.received_s for poll in timeline.polls if poll.foreign]
+    changes = [
+        change for old, new in pairwise(polls) for change in _between(old, new, logged, foreign_s)
+    ]
     return Supply(
         before=polls[0].running,
         changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
         seen=Window(polls[0].sent_s, polls[-1].received_s),
-        unseen=(*(Window(g.from_s, g.to_s) for g in gaps), *_recovering(timeline.polls)),
+        unseen=(*(Window(g.from_s, g.to_s) for g in gaps), *_hidden(timeline.polls)),
     )
 
 
-def _recovering(polls: Sequence[ReplicaPoll]) -> Iterator[Window]:
-    """From each last poll before replicas were RECOVERING to the first one after."""
+def _hides(poll: ReplicaPoll) -> bool:
+    """Return True if a poll shows something else than what the autoscaler brought about."""
+    return poll.recovering > 0 or poll.foreign
+
+
+def _hidden(polls: Sequence[ReplicaPoll]) -> Iterator[Window]:
+    """From each last poll before such a time to the first one after."""
     last: ReplicaPoll | None = None
     hidden = False
     for poll in polls:
-        if not poll.recovering:
+        if not _hides(poll):
             if hidden and last is not None:
                 yield Window(last.received_s, poll.sent_s)
             last = poll
-        hidden = poll.recovering > 0
+        hidden = _hides(poll)
 
 
 class _LoggedChanges:
@@ -115,12 +125,16 @@ class _LoggedChanges:
         return [Change(_clipped(p.at, lo_s, hi_s), p.delta) for p in found]
 
 
-def _between(old: ReplicaPoll, new: ReplicaPoll, logged: _LoggedChanges) -> list[Change]:
+def _between(
+    old: ReplicaPoll, new: ReplicaPoll, logged: _LoggedChanges, foreign_s: Sequence[float]
+) -> list[Change]:
     delta = new.running - old.running
     if not delta:
         return []
-    exact = logged.take(old.sent_s, new.received_s, delta)
-    return exact or [Change(Instant(old.sent_s, new.received_s), delta)]
+    whole = Instant(old.sent_s, new.received_s)
+    if bisect_right(foreign_s, old.received_s) < bisect_right(foreign_s, new.received_s):
+        return [Change(whole, delta, foreign=True)]
+    return logged.take(old.sent_s, new.received_s, delta) or [Change(whole, delta)]
 
 
 def _lies(at: Instant, lo_s: float, hi_s: float) -> bool:

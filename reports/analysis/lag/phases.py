@@ -156,13 +156,18 @@ def _decided(
 
 
 def failed_tries(timeline: Timeline, from_s: float, to_s: float) -> list[ReplicaLife]:
-    """Replicas submitted after `from_s` that were given up before `to_s` without ever RUNNING."""
+    """Replicas submitted after `from_s` that were given up before `to_s` without ever RUNNING.
+
+    Those that a new version replaced, or that went with the whole deployment, did not fail.
+    """
     return [
         life
         for life in timeline.replicas
         if life.begun.hi_s > from_s
         and life.running is None
         and life.stopping is not None
+        and not life.replaced
+        and not life.vanished
         and life.stopping.lo_s < to_s
     ]
 

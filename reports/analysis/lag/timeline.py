@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 import msgspec
@@ -29,7 +30,9 @@ class ReplicaLife(msgspec.Struct, frozen=True):
 
     `listed`, `allocated`, `running`, `stopping` and `gone` are seen by polling, and points where a
     log tells them; `submitted` is the replica's own field; the rest only logs tell. `shown_*_s` is
-    when the poll was received that first showed a state, whatever the logs say.
+    when the poll was received that first showed a state, whatever the logs say. `replaced`: a new
+    version came in its place. `vanished`: it was last seen before its whole deployment was deleted,
+    which hides how its replicas stop.
     """
 
     replica: str
@@ -46,6 +49,8 @@ class ReplicaLife(msgspec.Struct, frozen=True):
     shown_running_s: float | None = None
     shown_stopping_s: float | None = None
     shown_gone_s: float | None = None
+    replaced: bool = False
+    vanished: bool = False
 
     @property
     def begun(self) -> Instant:
@@ -56,7 +61,8 @@ class ReplicaLife(msgspec.Struct, frozen=True):
 class ReplicaPoll(msgspec.Struct, frozen=True):
     """One poll's view of the deployment: replicas RUNNING, all listed, and the target.
 
-    `recovering` are those that a restarted controller has yet to find RUNNING again.
+    `recovering` are those that a restarted controller has yet to find RUNNING again. `foreign`: an
+    update or a deletion moves them meanwhile, and not the autoscaler alone.
     """
 
     sent_s: float
@@ -65,6 +71,7 @@ class ReplicaPoll(msgspec.Struct, frozen=True):
     listed: int
     target: int | None
     recovering: int = 0
+    foreign: bool = False
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -108,7 +115,7 @@ def build_timeline(
     """Timeline of deployment `key` from all rows of a run; `clock` places the cluster's own times."""
     replica_polls = tuple(_replica_polls(key, polls))
     logs = replica_logs(key, events)
-    replicas, contradictions = _lives(key, transitions, logs, clock)
+    replicas, contradictions = _lives(key, transitions, logs, clock, _deletions(key, polls))
     decisions, denied = _settled(_decisions(replica_polls), logged_decisions(key, events))
     return Timeline(
         polls=replica_polls,
@@ -143,6 +150,15 @@ def _replica_polls(key: DeploymentKey, polls: Sequence[Poll]) -> Iterator[Replic
             target=seen.target,
             recovering=seen.counts.get("RECOVERING", 0),
         )
+
+
+def _deletions(key: DeploymentKey, polls: Sequence[Poll]) -> AbstractSet[float]:
+    """Receive times of the polls that were the first not to show the deployment any more."""
+    return {
+        new.received_s
+        for old, new in pairwise(polls)
+        if key in old.deployments and key not in new.deployments
+    }
 
 
 def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
@@ -187,6 +203,7 @@ def _lives(
     transitions: Sequence[Transition],
     logs: dict[str, ReplicaLog],
     clock: ClockInfo | None,
+    deletions: AbstractSet[float],
 ) -> tuple[list[ReplicaLife], list[str]]:
     lives: dict[str, ReplicaLife] = {}
     for row in transitions:
@@ -197,7 +214,10 @@ def _lives(
         if life is None:
             submitted = _submitted(row.start_time_s, clock)
             life = ReplicaLife(replica=row.replica, listed=at, submitted=submitted)
-        lives[row.replica] = _advance(life, row, at)
+        life = _advance(life, row, at)
+        if row.to_state is None and row.hi_s in deletions:
+            life = msgspec.structs.replace(life, vanished=True)
+        lives[row.replica] = life
     settled: list[ReplicaLife] = []
     contradictions: list[str] = []
     for life in lives.values():
@@ -233,7 +253,7 @@ def _with_log(life: ReplicaLife, log: ReplicaLog, contradictions: list[str]) -> 
         logged: Instant | None = getattr(log, name)
         if logged is None:
             continue
-        if seen is None or agrees(seen, logged):
+        if seen is None or life.vanished or agrees(seen, logged):
             new[name] = logged
         else:
             contradictions.append(_contradiction(f"replica {life.replica} {name}", seen, logged))

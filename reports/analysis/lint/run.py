@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.lag.changes import last_infos
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
@@ -37,10 +38,11 @@ def lint_run(
 ) -> tuple[LintFinding, ...]:
     """All findings of a run: on its configuration, what its start recorded, what its rows show.
 
+    A configuration that changed during the run is judged as it was at the end.
     `steps` count from the plan's start.
     """
     target = run.info.target
-    deployments = {k: i for k, i in target.deployments.items() if k in target.watched}
+    deployments = {k: i for k, i in last_infos(run).items() if k in target.watched}
     computed = [*lint_config(deployments), *_drains(deployments, run.requests)]
     for key, timeline in timelines.items():
         policy = policy_of(deployments.get(key))
@@ -49,6 +51,8 @@ def lint_run(
             text = usage and _idle(policy, usage)
             computed += [LintFinding(key, "idle-longer-than-worked", text)] if text else []
     known = {(finding.deployment, finding.rule) for finding in computed}
+    changed = {row.deployment: target.deployments[row.deployment] for row in run.configs}
+    known |= {(finding.deployment, finding.rule) for finding in lint_config(changed)}
     recorded = [f for f in run.info.findings if (f.deployment, f.rule) not in known]
     return (*recorded, *computed)
 

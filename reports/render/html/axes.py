@@ -88,8 +88,9 @@ def marks(
     unseen: Iterable[Band] = (),
     restarts: Iterable[Band] = (),
     saturated: Iterable[Band] = (),
+    changes: Iterable[Band] = (),
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Shapes and labels: lines at steps and restarts, bands where nothing was seen or sent.
+    """Shapes and labels: lines at steps, restarts and changes, bands where nothing was seen or sent.
 
     Of steps that follow too closely to be told apart, some have no line, or no label.
     """
@@ -98,6 +99,7 @@ def marks(
     shapes += [_band(gap.from_s, gap.to_s, "unseen") for gap in unseen]
     shapes += [_band(time.from_s, time.to_s, "saturated") for time in saturated]
     shapes += [_line(row.to_s, color("restart"), "dash") for row in restarts]
+    shapes += [_line(row.to_s, color("change"), "dashdot") for row in changes]
     return shapes, list(_labels(end_s, steps))
 
 
@@ -105,7 +107,9 @@ def chart_marks(
     charts: Charts, steps: Sequence[Step]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Shapes and labels of the charts of one run, with `steps` marked."""
-    return marks(charts.end_s, steps, charts.unseen, charts.restarts, charts.saturated)
+    return marks(
+        charts.end_s, steps, charts.unseen, charts.restarts, charts.saturated, charts.changes
+    )
 
 
 def marked_steps(report: Report) -> Sequence[Step]:

@@ -16,6 +16,7 @@ from reports.render.html.replica_figures import lives_figure, replica_links, rep
 from reports.render.html.shell import Script, environment, shell
 from reports.render.html.summary_parts import facts, tiles
 from reports.render.tables.answers import answers
+from reports.render.tables.changes import change_table
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import NO_GATES, gate_table
 from reports.render.tables.lag import (
@@ -83,6 +84,8 @@ def render_html(analysis: Analysis, plotly: Script | None = None, *, record: str
         unseen=bool(charts.unseen),
         saturated=bool(charts.saturated),
         restarts=bool(charts.restarts),
+        change_marks=bool(charts.changes),
+        changes=change_table(report.changes),
     )
     return page.encode()
 

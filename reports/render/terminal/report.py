@@ -9,6 +9,7 @@ from rich.text import Text
 from reports.model.charts import Analysis
 from reports.model.report import GateResult, ProbeReport, Report, RunSummary
 from reports.render.tables.answers import answers
+from reports.render.tables.changes import change_table
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import not_measured
 from reports.render.terminal.causes import print_causes
@@ -33,6 +34,7 @@ def render_terminal(analysis: Analysis, console: Console, record: str) -> None:
     for key, deployment in report.deployments.items():
         console.print()
         print_lag(console, key, deployment)
+    _print_changes(console, report)
     console.print()
     print_load(console, report.run, report.load)
     print_charts(console, analysis.charts)
@@ -82,6 +84,12 @@ def _about_probe(probe: ProbeReport) -> tuple[str, ...]:
     share = probe.observer_share
     cost = "cost not measured" if share is None else f"{percent(share)} of the controller's time"
     return (f"probe {often}, {count(probe.gaps, 'gap')}{blind}, {cost}",)
+
+
+def _print_changes(console: Console, report: Report) -> None:
+    if (table := change_table(report.changes)) is not None:
+        console.print()
+        print_table(console, table)
 
 
 def _print_configuration(console: Console, report: Report) -> None:

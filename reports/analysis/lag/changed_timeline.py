@@ -1,0 +1,71 @@
+"""A timeline without what somebody else than the autoscaler did: new versions, deletions, settings."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from reports.analysis.lag.changes import Changes
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
+from reports.model.intervals import Window
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import scaling_of
+
+
+def own_timeline(timeline: Timeline, changes: Changes) -> Timeline:
+    """`timeline` with the autoscaler's decisions only, and marks on what changes brought about."""
+    replaced = {name for update in changes.updates for name in update.replaced}
+    foreign = [
+        *(update.window for update in changes.updates if update.replaced),
+        *(absence.window for absence in changes.absences),
+    ]
+    return msgspec.structs.replace(
+        timeline,
+        polls=tuple(_marked(poll, foreign) for poll in timeline.polls),
+        decisions=tuple(d for d in timeline.decisions if not was_set(d, changes)),
+        replicas=tuple(
+            msgspec.structs.replace(life, replaced=True) if life.replica in replaced else life
+            for life in timeline.replicas
+        ),
+    )
+
+
+def _marked(poll: ReplicaPoll, foreign: Sequence[Window]) -> ReplicaPoll:
+    inside = any(w.from_s <= poll.sent_s and poll.received_s <= w.to_s for w in foreign)
+    return msgspec.structs.replace(poll, foreign=True) if inside else poll
+
+
+def was_set(decision: Decision, changes: Changes) -> bool:
+    """Return True if a changed target is a change's doing, and no decision of the autoscaler's.
+
+    What the log calls a decision is one. A changed configuration moves the target into its bounds.
+    """
+    at = decision.at
+    if at.clock:
+        return False
+    if any(a.window.from_s < at.hi_s and a.window.to_s >= at.lo_s for a in changes.absences):
+        return True
+    overlapping = [row for row in changes.configs if row.lo_s < at.hi_s and row.hi_s > at.lo_s]
+    return any(bounded(decision.before, row.info) == decision.after for row in overlapping)
+
+
+def bounded(target: int, info: DeploymentInfo) -> int:
+    """Target that a deployment goes on with when `info` becomes its configuration."""
+    scaling = scaling_of(info)
+    most = max(target, scaling.least) if scaling.most is None else scaling.most
+    return min(max(target, scaling.least), most)
+
+
+def within(timeline: Timeline, window: Window) -> Timeline:
+    """The part of a timeline that lies in a time."""
+    from_s, to_s = window
+    return msgspec.structs.replace(
+        timeline,
+        polls=tuple(p for p in timeline.polls if from_s <= p.received_s and p.sent_s <= to_s),
+        decisions=tuple(d for d in timeline.decisions if from_s <= d.at.hi_s and d.at.lo_s <= to_s),
+        replicas=tuple(r for r in timeline.replicas if _lives(r, from_s, to_s)),
+    )
+
+
+def _lives(life: ReplicaLife, from_s: float, to_s: float) -> bool:
+    return life.listed.lo_s <= to_s and (life.gone is None or life.gone.hi_s >= from_s)

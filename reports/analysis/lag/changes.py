@@ -1,0 +1,230 @@
+"""Changes of one deployment during a run by somebody else than its autoscaler."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from reports.model.intervals import Instant, Window
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.rows import (
+    CapacityChange,
+    ConfigChange,
+    DeploymentKey,
+    DeploymentPoll,
+    Poll,
+    StatusChange,
+    Transition,
+)
+from scalelag.record.run_dir import RecordedRun
+
+_UPDATES = "CONFIG_UPDATE_STARTED"
+_DELETES = "DELETING"
+_READY = ("HEALTHY", "UPSCALING", "DOWNSCALING")
+_FOREVER_S = math.inf
+
+
+class Update(msgspec.Struct, frozen=True):
+    """A new version came: `over` is None if it was not there by the last poll.
+
+    `replaced` are the replicas of the old version that were stopped for it.
+    """
+
+    begun: Instant
+    over: Instant | None
+    replaced: frozenset[str] = frozenset()
+
+    @property
+    def window(self) -> Window:
+        """From the last poll before it to the first one after it."""
+        return Window(self.begun.lo_s, self.over.hi_s if self.over else _FOREVER_S)
+
+
+class Absence(msgspec.Struct, frozen=True):
+    """The deployment was deleted; `back` when it was deployed again, None if it was not.
+
+    From `ready_s` on, the first poll that shows it HEALTHY, it counts as there.
+    """
+
+    gone: Instant
+    back: Instant | None = None
+    ready_s: float = _FOREVER_S
+
+    @property
+    def window(self) -> Window:
+        """From the last poll that showed it to the first one that shows it HEALTHY again."""
+        return Window(self.gone.lo_s, self.ready_s)
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """All changes of one deployment, each kind by time. `deployed` is its first configuration."""
+
+    zero_s: float
+    deployed: DeploymentInfo | None = None
+    configs: tuple[ConfigChange, ...] = ()
+    updates: tuple[Update, ...] = ()
+    absences: tuple[Absence, ...] = ()
+    capacities: tuple[CapacityChange, ...] = ()
+
+    def info_at(self, at_s: float) -> DeploymentInfo | None:
+        """Configuration in force at a moment, as far as polls had shown it by then."""
+        found = self.deployed
+        for row in self.configs:
+            if row.hi_s <= at_s:
+                found = row.info
+        return found
+
+    def absence_at(self, at_s: float) -> Absence | None:
+        """Absence that a moment lies in; None if the deployment was there."""
+        return next((a for a in self.absences if a.gone.lo_s <= at_s < a.ready_s), None)
+
+    def absence_between(self, since_s: float, until_s: float) -> Absence | None:
+        """The first absence that began between two moments; None if there is none."""
+        return next((a for a in self.absences if since_s < a.gone.lo_s <= until_s), None)
+
+    def there_around(self, at_s: float) -> Window:
+        """Time around a moment in which the deployment was there without an absence."""
+        from_s = max((a.ready_s for a in self.absences if a.ready_s <= at_s), default=-_FOREVER_S)
+        ended = [a.gone.lo_s for a in self.absences if a.gone.lo_s > at_s]
+        return Window(from_s, min(ended, default=_FOREVER_S))
+
+    def unlike_between(self, from_s: float, to_s: float) -> str | None:
+        """Sentence on the first change in a time, after which its figures cannot be told."""
+        found = [
+            (row.lo_s, row.hi_s, "its configuration changed")
+            for row in self.configs
+            if row.lo_s < to_s and row.hi_s > from_s
+        ]
+        found += [
+            (update.begun.lo_s, update.begun.hi_s, "a new version of it came")
+            for update in self.updates
+            if update.window.from_s < to_s and update.window.to_s > from_s
+        ]
+        if not found:
+            return None
+        lo_s, hi_s, what = min(found)
+        return f"{what} at {_middle_s(lo_s, hi_s) - self.zero_s:.1f} s"
+
+
+def _middle_s(lo_s: float, hi_s: float) -> float:
+    return (lo_s + hi_s) / 2 if math.isfinite(lo_s) else hi_s
+
+
+def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
+    """All changes of the watched deployment `key`.
+
+    Absences are read from the polls, which older records have too.
+    """
+    statuses = [row for row in run.statuses if row.deployment == key]
+    absences = tuple(_absences(run.polls, key, statuses))
+    deployed = run.info.target.deployments.get(key)
+    configs = tuple(_with_drain(row, deployed) for row in run.configs if row.deployment == key)
+    found = _updates(statuses, absences, _moves(run.transitions, key))
+    return Changes(
+        zero_s=run.info.zero_s,
+        deployed=deployed,
+        configs=configs,
+        updates=tuple(one for one in found if one.replaced or not _is_told(one, configs)),
+        absences=absences,
+        capacities=run.capacities,
+    )
+
+
+def last_infos(run: RecordedRun) -> dict[DeploymentKey, DeploymentInfo]:
+    """The last configuration of each deployment."""
+    infos = dict(run.info.target.deployments)
+    return infos | {row.deployment: row.info for row in run.configs}
+
+
+def _with_drain(row: ConfigChange, deployed: DeploymentInfo | None) -> ConfigChange:
+    """Keep the draining period, which polls do not show in HAProxy mode."""
+    if deployed is None or row.info.least_drain_s is not None:
+        return row
+    info = msgspec.structs.replace(row.info, least_drain_s=deployed.least_drain_s)
+    return msgspec.structs.replace(row, info=info)
+
+
+def _absences(
+    polls: Sequence[Poll], key: DeploymentKey, statuses: Sequence[StatusChange]
+) -> Iterator[Absence]:
+    seen = [(poll, poll.deployments.get(key)) for poll in polls]
+    for number, ((last, was), (first, now)) in enumerate(pairwise(seen), start=1):
+        if was is not None and now is None:
+            gone = _deleting(statuses, last) or Instant(last.sent_s, first.received_s)
+            back = next((i for i in range(number, len(seen)) if seen[i][1] is not None), None)
+            if back is None:
+                yield Absence(gone)
+            else:
+                deployed = Instant(seen[back - 1][0].sent_s, seen[back][0].received_s)
+                yield Absence(gone, deployed, _ready_s(seen[back:]))
+
+
+def _deleting(statuses: Sequence[StatusChange], last: Poll) -> Instant | None:
+    """Moment at which the status began to say so, if it did in the last poll that showed it."""
+    shown = [row for row in statuses if row.hi_s <= last.received_s]
+    if not shown or shown[-1].trigger != _DELETES or shown[-1].lo_s is None:
+        return None
+    return Instant(shown[-1].lo_s, shown[-1].hi_s)
+
+
+def _ready_s(seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> float:
+    """Receive time of the first poll that shows it HEALTHY, before it goes again."""
+    for poll, now in seen:
+        if now is None:
+            return poll.received_s
+        if now.status in _READY:
+            return poll.received_s
+    return _FOREVER_S
+
+
+class _Moves(msgspec.Struct, frozen=True):
+    """When each replica was first listed, and when it began to stop, by polls."""
+
+    listed_s: dict[str, float]
+    stopped_s: dict[str, float]
+
+
+def _moves(transitions: Sequence[Transition], key: DeploymentKey) -> _Moves:
+    moves = _Moves({}, {})
+    for row in transitions:
+        if row.deployment == key:
+            moves.listed_s.setdefault(row.replica, row.hi_s)
+            if row.to_state in ("STOPPING", None):
+                moves.stopped_s.setdefault(row.replica, row.hi_s)
+    return moves
+
+
+def _is_told(update: Update, configs: Sequence[ConfigChange]) -> bool:
+    """Return True if a changed configuration says all that there is to say of an update."""
+    return any(row.lo_s < update.begun.hi_s and row.hi_s > update.begun.lo_s for row in configs)
+
+
+def _updates(
+    statuses: Sequence[StatusChange], absences: Sequence[Absence], moves: _Moves
+) -> Iterator[Update]:
+    """New versions, other than those with which the deployment came."""
+    begun: Instant | None = None
+    for row in statuses:
+        updating = row.trigger == _UPDATES
+        if updating and begun is None and row.lo_s is not None:
+            begun = Instant(row.lo_s, row.hi_s)
+        elif not updating and begun is not None:
+            over = Instant(row.lo_s or begun.lo_s, row.hi_s)
+            yield from _update(begun, over, absences, moves)
+            begun = None
+    if begun is not None:
+        yield from _update(begun, None, absences, moves)
+
+
+def _update(
+    begun: Instant, over: Instant | None, absences: Sequence[Absence], moves: _Moves
+) -> Iterator[Update]:
+    if any(a.back and a.back.lo_s <= begun.lo_s < a.ready_s for a in absences):
+        return
+    last_s = over.hi_s if over else _FOREVER_S
+    old = {name for name, listed_s in moves.listed_s.items() if listed_s <= begun.hi_s}
+    came = any(begun.lo_s < s <= last_s for n, s in moves.listed_s.items() if n not in old)
+    left = {name for name, s in moves.stopped_s.items() if begun.lo_s < s <= last_s}
+    # Where nothing new comes, a lower bound took the others away.
+    yield Update(begun, over, frozenset(old & left) if came else frozenset())

@@ -82,7 +82,16 @@ class ComparedLines(msgspec.Struct, frozen=True):
     thinned: tuple[str, ...] = ()
 
 
-ComparedVerdict = Literal["regression", "improvement", "no difference shown", "not comparable"]
+ComparedVerdict = Literal[
+    "regression",
+    "improvement",
+    "no difference shown",
+    "slower",
+    "faster",
+    "cannot be told",
+    "not comparable",
+]
+"""Main figures are a regression or an improvement; figures that explain are slower or faster."""
 
 
 Form = Literal["steps of two runs", "runs"]
@@ -91,24 +100,32 @@ Form = Literal["steps of two runs", "runs"]
 class ComparedFigure(msgspec.Struct, frozen=True):
     """One metric of both sides: their medians, and the ratio of the candidate's to the base's.
 
-    `p_adjusted` is `p`, or of several runs Holm's one-sided p over all figures where that is larger.
-    `verdict` is a regression only where it is below 0.05, the whole interval above 1, and the effect
-    at least the smallest that counts.
+    Only a `main` figure makes the verdict; its `p_adjusted` is `p`, or Holm's one-sided p over the
+    main figures where that is larger. A median that is censored is None and above `.._above`.
+    `.._censored` of its values were not over within their hold. `least_p` is the smallest
+    `p_adjusted` that so many runs or steps can give for a slower candidate.
     """
 
     figure: str
     verdict: ComparedVerdict
+    main: bool = False
     base: float | None = None
     candidate: float | None = None
+    base_above: float | None = None
+    candidate_above: float | None = None
+    base_censored: int = 0
+    candidate_censored: int = 0
     effect: Effect | None = None
     p_adjusted: float | None = None
+    least_p: float | None = None
     reason: str | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
     """Base against candidate. `differences` are those that they were compared in spite of.
 
-    `elastic_speedup` is shown beside the figures, and not judged.
+    `base_label` and `candidate_label` say what makes the sides two. `elastic_speedup` is shown
+    beside the figures, and not judged.
     """
 
     form: Form
@@ -119,4 +136,7 @@ class Comparison(msgspec.Struct, frozen=True):
     figures: tuple[ComparedFigure, ...]
     differences: tuple[str, ...] = ()
     evidence: str = ""
+    reason: str | None = None
+    base_label: str = "base"
+    candidate_label: str = "candidate"
     elastic_speedup: tuple[ElasticSpeedup, ...] = ()

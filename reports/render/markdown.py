@@ -33,6 +33,9 @@ SIGNS = {
     "regression": "❌",
     "improvement": "✅",
     "no difference shown": "⚪",
+    "slower": "🔺",
+    "faster": "🔻",
+    "cannot be told": "❔",
     "not comparable": "❔",
 }
 _MOST_ERRORS = 10

@@ -10,7 +10,7 @@ from rich.console import Console
 from reports.analysis.analyse import analyse
 from reports.analysis.comparing.compare import compare as compare_runs
 from reports.analysis.comparing.curves import RunLines, compared_lines, run_lines
-from reports.analysis.comparing.run_differences import run_differences
+from reports.analysis.comparing.run_differences import OptionSet, run_differences, side_labels
 from reports.model.comparison import Comparison
 from reports.model.formats import ComparisonFormat
 from reports.model.report import Report
@@ -21,11 +21,12 @@ from reports.render.terminal.comparison import (
     render_markdown_comparison,
 )
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
-from scalelag.options.catalog import COMPARABLE
+from scalelag.options.catalog import COMPARABLE, OPTIONS
 from scalelag.record.run_dir import RUN_FILE, load_run, write_file
 from scalelag.record.run_info import RunInfo
 
 PAGE_FILE = Path("comparison.html")
+_KNOWN = OptionSet(COMPARABLE, {option.dest: option.default for option in OPTIONS})
 
 
 class AnalysedRun(msgspec.Struct, frozen=True):
@@ -49,6 +50,8 @@ def compare(
     min_effect: float,
     allow_differences: bool,
     fail_on_regression: bool,
+    within_run: bool,
+    mains: Sequence[str],
 ) -> int:
     """Compare the runs in `base` with those in `against`, and write the result."""
     drawn = output_format is ComparisonFormat.HTML
@@ -57,7 +60,14 @@ def compare(
         raise UsageError(f"{same[0]} is on both sides: give it once.")
     differences = _differences(sides, allowed=allow_differences)
     reports = [{name: run.report for name, run in side.items()} for side in sides]
-    found = compare_runs(*reports, min_effect=min_effect, differences=differences)
+    found = compare_runs(
+        *reports,
+        min_effect=min_effect,
+        differences=differences,
+        labels=side_labels(_infos(sides[0]), _infos(sides[1]), _KNOWN),
+        within_run=within_run,
+        mains=mains,
+    )
     if drawn:
         _write_page(found, sides[0], sides[1], output)
     else:
@@ -82,7 +92,7 @@ def _read(paths: Sequence[Path], *, drawn: bool) -> Side:
 
 def _differences(sides: Sequence[Side], *, allowed: bool) -> tuple[str, ...]:
     """Return the differences in plan and configuration. Raises UsageError if they are not `allowed`."""
-    found = run_differences([run.info for side in sides for run in side.values()], COMPARABLE)
+    found = run_differences([info for side in sides for info in _infos(side)], _KNOWN)
     if found and not allowed:
         listed = "\n".join(f"  {line}" for line in found)
         raise UsageError(
@@ -90,6 +100,10 @@ def _differences(sides: Sequence[Side], *, allowed: bool) -> tuple[str, ...]:
             "Give --allow-differences to compare them nevertheless."
         )
     return found
+
+
+def _infos(side: Side) -> list[RunInfo]:
+    return [run.info for run in side.values()]
 
 
 def _runs_in(path: Path) -> list[Path]:

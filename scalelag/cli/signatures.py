@@ -74,6 +74,14 @@ def compare(
     fail_on_regression: Annotated[
         bool, typer.Option("--fail-on-regression", help="Exit with 4 if there is a regression.")
     ] = False,
+    within_run: Annotated[
+        bool,
+        typer.Option("--within-run", help="Judge one run a side by its steps: chance may decide."),
+    ] = False,
+    main: Annotated[
+        list[str] | None,
+        typer.Option(help="Metric that makes the verdict. Default: scale_up.total_s. Repeatable."),
+    ] = None,
     output_format: Annotated[
         ComparisonFormat,
         typer.Option("--format", help="Format of the comparison.", case_sensitive=False),
@@ -93,6 +101,8 @@ def compare(
         min_effect=min_effect,
         allow_differences=allow_differences,
         fail_on_regression=fail_on_regression,
+        within_run=within_run,
+        mains=main or (),
     )
 
 

@@ -1,6 +1,7 @@
 """Reader of traces: CSV files with arrival times, or with rates, that a run replays."""
 
 import csv
+import hashlib
 import math
 from array import array
 from collections.abc import Iterator, Sequence
@@ -144,10 +145,19 @@ def _read(file: TextIO, spec: TraceSpec) -> Trace:
         rows=values.size,
     )
     if columns.kind == "arrivals":
-        return Trace(info, values - values[0])
+        return _identified(Trace(info, values - values[0]))
     if not values.any():
         raise table.wrong("it never sends a request: every rate is 0")
-    return Trace(info, _edges(times_s, values.size), values)
+    return _identified(Trace(info, _edges(times_s, values.size), values))
+
+
+def _identified(trace: Trace) -> Trace:
+    digest = hashlib.sha256(trace.times_s.astype("<f8").tobytes())
+    if trace.rates_rps is not None:
+        digest.update(b"rates")
+        digest.update(trace.rates_rps.astype("<f8").tobytes())
+    info = msgspec.structs.replace(trace.info, sha256=digest.hexdigest())
+    return msgspec.structs.replace(trace, info=info)
 
 
 def _numbers(

@@ -8,7 +8,8 @@ from scalelag.plan.trace_columns import TraceKind
 class TraceInfo(msgspec.Struct, frozen=True):
     """File and columns of a trace, part of `run.json`.
 
-    `time_column` is None if each row is one second.
+    `time_column` is None if each row is one second. `sha256` is that of its times and rates, whatever
+    file or column they stood in; None in records of version 0.1.
     """
 
     file: str
@@ -16,6 +17,7 @@ class TraceInfo(msgspec.Struct, frozen=True):
     column: str
     time_column: str | None
     rows: int
+    sha256: str | None = None
 
     @property
     def line(self) -> str:

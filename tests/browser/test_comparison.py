@@ -82,7 +82,8 @@ def test_a_screen_reader_finds_verdict_tables_and_pictures(opened):
         assert page.get_by_role(role).count() == 1
     title = page.get_by_role("heading", level=1).inner_text()
     assert " ".join(title.split()) == "REGRESSION candidate against base"
-    assert page.get_by_role("table", name="Candidate over base").count() == 1
+    assert page.get_by_role("table", name="Main figures").count() == 1
+    assert page.get_by_role("table", name="Figures that explain").count() == 1
     assert page.get_by_role("table", name="Elastic speedup").count() == 1
     ratios = page.get_by_role("img", name="Ratios").get_attribute("aria-label")
     assert "default/Sleeper:scale_up.total_s 1." in ratios

@@ -1,30 +1,68 @@
-"""Comparison of builds, step by step or run by run: is one slower? (docs/metrics.md#comparison)."""
+"""Comparison of builds, step by step or run by run: is one slower? (docs/metrics.md#comparison).
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
+The verdict is that of the main figures alone (docs/decisions/0007-main-figures.md).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from reports.analysis.comparing.elastic_speedup import elastic_speedups
-from reports.analysis.comparing.rank_tests import ALPHA, grouped_effect, holm, paired_effect
-from reports.model.comparison import (
-    ComparedFigure,
-    ComparedVerdict,
-    Comparison,
-    Form,
+from reports.analysis.comparing.rank_tests import (
+    ALPHA,
+    Ranked,
+    grouped_effect,
+    holm,
+    least_grouped_p,
+    least_paired_p,
+    paired_effect,
 )
+from reports.analysis.comparing.samples import (
+    Sample,
+    Samples,
+    main_figures,
+    samples_of_runs,
+    samples_of_steps,
+)
+from reports.model.comparison import ComparedFigure, ComparedVerdict, Comparison, Form
 from reports.model.effect import MIN_EFFECT
+from reports.model.intervals import Span, median
 from reports.model.report import Report
-from reports.model.steps import DeploymentReport
 from scalelag.errors import UsageError
 
 FEWEST_PAIRS = 6
 FEWEST_RUNS = 4
 
+_GRAVEST_FIRST: tuple[ComparedVerdict, ...] = (
+    "regression",
+    "cannot be told",
+    "not comparable",
+    "improvement",
+    "no difference shown",
+)
+_MOST_NAMED = 6
 
-_Samples = Mapping[str, Mapping[str, float]]
-"""Measured values of each metric, by the step or the run that they were measured in."""
+
+class _Tested(NamedTuple):
+    """A figure before it is judged, measured in `n` runs of the smaller side, or pairs of steps.
+
+    `least_p` is one-sided, and of this figure alone.
+    """
+
+    figure: ComparedFigure
+    n: int = 0
+    ranked: Ranked | None = None
+    least_p: float = 1.0
+
+
+class _Rule(NamedTuple):
+    """What figures are judged by: `mains` counts the main ones, which only if `gated` are verdicts."""
+
+    form: Form
+    min_effect: float
+    gated: bool
+    mains: int
 
 
 def compare(
@@ -33,150 +71,248 @@ def compare(
     *,
     min_effect: float = MIN_EFFECT,
     differences: tuple[str, ...] = (),
+    labels: tuple[str, str] = ("base", "candidate"),
+    within_run: bool = False,
+    mains: Sequence[str] = (),
 ) -> Comparison:
-    """Compare runs, given by name: one with one by their steps, at least four with four by runs.
+    """Compare runs, given by name: one with one by their steps, others by runs.
 
-    Larger is worse in all metrics. Raises UsageError for other numbers of runs.
+    Larger is worse in all metrics. `mains` are the metrics that make the verdict in place of the
+    usual ones. One run with one has a verdict only `within_run`. Raises UsageError for an unknown
+    metric.
     """
-    if len(base) == len(candidate) == 1:
-        form: Form = "steps of two runs"
-        sides = [_of_steps(next(iter(side.values()))) for side in (base, candidate)]
-        evidence = "within-run evidence: steps of one run share what was peculiar to that run"
-    elif min(len(base), len(candidate)) >= FEWEST_RUNS:
-        form = "runs"
-        sides = [_of_runs(side) for side in (base, candidate)]
-        evidence = f"{len(base)} runs against {len(candidate)}"
-    else:
-        raise UsageError(
-            f"{len(base)} runs against {len(candidate)}: compare one with one, or at least "
-            f"{FEWEST_RUNS} with {FEWEST_RUNS}; between, a difference cannot be told from chance."
-        )
-    figures = _figures(form, sides[0], sides[1], min_effect)
+    one_by_one = len(base) == len(candidate) == 1
+    form: Form = "steps of two runs" if one_by_one else "runs"
+    sides = [
+        samples_of_steps(next(iter(side.values()))) if one_by_one else samples_of_runs(side)
+        for side in (base, candidate)
+    ]
+    main = _named(mains, sides) if mains else main_figures(*sides)
+    gated = within_run or not one_by_one
+    tested = _tested(form, sides, main)
+    rule = _Rule(form, min_effect, gated, _comparable(tested))
+    figures = _judged(tested, rule)
+    verdict = _overall(figures) if gated else "cannot be told"
     return Comparison(
         form=form,
         base=tuple(base),
         candidate=tuple(candidate),
         min_effect=min_effect,
-        verdict=_overall(figures),
+        verdict=verdict,
         figures=figures,
         differences=differences,
-        evidence=evidence,
+        evidence=_evidence(rule, len(base), len(candidate)),
+        reason=_reason(verdict, figures) if gated else _ONE_A_SIDE,
+        base_label=labels[0],
+        candidate_label=labels[1],
         elastic_speedup=elastic_speedups(base, candidate),
     )
 
 
-def _figures(
-    form: Form, base: _Samples, candidate: _Samples, min_effect: float
-) -> tuple[ComparedFigure, ...]:
-    found = [
-        _compare_metric(form, name, base.get(name, {}), candidate.get(name, {}))
-        for name in dict.fromkeys([*base, *candidate])
+_ONE_A_SIDE = (
+    "one run a side cannot tell a slower build from an unlucky run; "
+    f"{FEWEST_RUNS} a side can, and --within-run judges by the steps of the two all the same"
+)
+
+
+def fewest(form: Form, mains: int) -> int:
+    """Runs a side, or pairs of steps, from which a slower one of so many main figures is found."""
+    n = FEWEST_RUNS if form == "runs" else FEWEST_PAIRS
+    while not _reachable(_least_p(form, n), mains):
+        n += 1
+    return n
+
+
+def _least_p(form: Form, n: int) -> float:
+    return least_grouped_p(n, n) if form == "runs" else least_paired_p(n)
+
+
+def _reachable(least_p: float, mains: int) -> bool:
+    return _adjusted(least_p, mains) < ALPHA
+
+
+def _adjusted(one_sided_p: float, mains: int) -> float:
+    """The two-sided p, or that of the only alarm (slower) among several figures."""
+    return min(1.0, max(2, mains) * one_sided_p)
+
+
+def _named(mains: Sequence[str], sides: Sequence[Samples]) -> frozenset[str]:
+    known = sorted({name for side in sides for name in side})
+    found: set[str] = set()
+    for wanted in mains:
+        named = {name for name in known if name == wanted or name.endswith(f":{wanted}")}
+        if not named:
+            raise UsageError(
+                f"--main {wanted}: neither side has it. There are: {', '.join(known) or 'none'}."
+            )
+        found |= named
+    return frozenset(found)
+
+
+def _tested(form: Form, sides: Sequence[Samples], main: frozenset[str]) -> list[_Tested]:
+    """All figures, the main ones first."""
+    base, candidate = sides
+    names = sorted(dict.fromkeys([*base, *candidate]), key=lambda name: name not in main)
+    return [
+        _test(form, name, base.get(name), candidate.get(name), main=name in main) for name in names
     ]
-    tested = [figure for figure in found if figure.effect is not None]
-    ps = [figure.effect.p for figure in tested if figure.effect is not None]
-    if form == "runs":
-        # Only a slower candidate is an alarm: its chance is half of the two-sided p.
-        ps = [max(p, one) for p, one in zip(ps, holm([p / 2 for p in ps]), strict=True)]
-    adjusted = dict(zip((figure.figure for figure in tested), ps, strict=True))
-    return tuple(_judge(figure, adjusted.get(figure.figure), min_effect) for figure in found)
 
 
-def _judge(figure: ComparedFigure, p: float | None, min_effect: float) -> ComparedFigure:
-    effect = figure.effect
-    if effect is None or p is None:
-        return figure
-    verdict: ComparedVerdict = "no difference shown"
-    if p < ALPHA and effect.lo > 1 and effect.value >= min_effect:
-        verdict = "regression"
-    elif p < ALPHA and effect.hi < 1 and effect.value <= 1 / min_effect:
-        verdict = "improvement"
-    return msgspec.structs.replace(figure, verdict=verdict, p_adjusted=p)
+def _comparable(tested: Sequence[_Tested]) -> int:
+    """The number of main figures that both sides have."""
+    return sum(one.figure.main and one.n > 0 for one in tested)
 
 
-def _compare_metric(
-    form: Form, name: str, base: Mapping[str, float], candidate: Mapping[str, float]
+def _judged(tested: Sequence[_Tested], rule: _Rule) -> tuple[ComparedFigure, ...]:
+    ps = {
+        one.figure.figure: one.ranked.effect.p / 2
+        for one in tested
+        if one.ranked is not None and one.figure.main and rule.gated
+    }
+    adjusted = dict(zip(ps, holm(list(ps.values())), strict=True))
+    return tuple(_judge(one, adjusted.get(one.figure.figure, 0.0), rule) for one in tested)
+
+
+def _test(
+    form: Form, name: str, base: Sample | None, candidate: Sample | None, *, main: bool
+) -> _Tested:
+    # Listed, not left out: a build that never began to scale has no lag at all.
+    if base is None or candidate is None:
+        missing = "candidate" if candidate is None else "base"
+        figure = _figure(name, base, candidate, main=main)
+        return _Tested(msgspec.structs.replace(figure, reason=f"not measured in the {missing}"))
+    paired = form == "steps of two runs"
+    return (_paired if paired else _grouped)(name, base, candidate, main=main)
+
+
+def _paired(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Tested:
+    both = [step for step in base.values if step in candidate.values]
+    sides = [[side.values[step] for step in both] for side in (base, candidate)]
+    halves = [
+        Sample(dict(zip(both, spans, strict=True)), len(both), _censored(spans)) for spans in sides
+    ]
+    figure = _figure(name, *halves, main=main)
+    if len(both) < FEWEST_PAIRS:
+        return _Tested(figure, len(both))
+    least_p = least_paired_p(len(both), _censored(sides[0]))
+    return _Tested(figure, len(both), paired_effect(*sides), least_p)
+
+
+def _grouped(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Tested:
+    figure = _figure(name, base, candidate, main=main)
+    sides = [list(side.values.values()) for side in (base, candidate)]
+    measured = min(map(len, sides))
+    if measured < FEWEST_RUNS:
+        return _Tested(figure, measured)
+    least_p = least_grouped_p(len(sides[0]), len(sides[1]), _censored(sides[0]))
+    return _Tested(figure, measured, grouped_effect(*sides), least_p)
+
+
+def _censored(spans: Iterable[Span]) -> int:
+    return sum(span.value is None for span in spans)
+
+
+def _figure(
+    name: str, base: Sample | None, candidate: Sample | None, *, main: bool
 ) -> ComparedFigure:
-    # Listed, not left out: a build whose replicas never follow has no lag at all.
-    if not base or not candidate:
-        missing = "candidate" if base else "base"
-        return _untold(name, base, candidate, f"not measured in the {missing}")
-    one_by_one = form == "steps of two runs"
-    return (_paired if one_by_one else _grouped)(name, base, candidate)
-
-
-def _paired(name: str, base: Mapping[str, float], candidate: Mapping[str, float]) -> ComparedFigure:
-    pairs = [(base[step], candidate[step]) for step in base if step in candidate]
-    usable = [pair for pair in pairs if min(pair) > 0]
-    if len(usable) < FEWEST_PAIRS:
-        return _untold(name, base, candidate, f"too few steps: {len(usable)} of {FEWEST_PAIRS}")
-    effect = paired_effect(*zip(*usable, strict=True))
+    (one, above), (other, other_above) = _middle(base), _middle(candidate)
     return ComparedFigure(
         name,
-        "no difference shown",
-        median(one for one, _ in usable),
-        median(other for _, other in usable),
-        effect,
+        "not comparable",
+        main=main,
+        base=one,
+        candidate=other,
+        base_above=above,
+        candidate_above=other_above,
+        base_censored=base.censored if base else 0,
+        candidate_censored=candidate.censored if candidate else 0,
     )
 
 
-def _grouped(
-    name: str, base: Mapping[str, float], candidate: Mapping[str, float]
-) -> ComparedFigure:
-    sides = [[value for value in side.values() if value > 0] for side in (base, candidate)]
-    fewest = min(map(len, sides))
-    if fewest < FEWEST_RUNS:
-        reason = f"too few runs: measured in {fewest} of {FEWEST_RUNS}"
-        return _untold(name, base, candidate, reason)
-    effect = grouped_effect(*sides)
-    return ComparedFigure(name, "no difference shown", median(sides[0]), median(sides[1]), effect)
+def _middle(side: Sample | None) -> tuple[float | None, float | None]:
+    """The median, or what it is above if it is censored."""
+    if side is None or not side.values:
+        return None, None
+    middle = median(list(side.values.values()))
+    return (None, middle.lo) if middle.value is None else (middle.value, None)
 
 
-def _untold(
-    name: str, base: Mapping[str, float], candidate: Mapping[str, float], reason: str
-) -> ComparedFigure:
-    one, other = (median(side.values()) if side else None for side in (base, candidate))
-    return ComparedFigure(name, "not comparable", one, other, reason=reason)
+def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:
+    figure, ranked = tested.figure, tested.ranked
+    main = figure.main and rule.gated
+    mains = rule.mains if main else 1
+    if ranked is None:
+        if figure.reason:
+            return figure
+        reason = _unreachable(rule.form, figure, tested.n, mains)
+        return msgspec.structs.replace(figure, verdict="cannot be told", reason=reason)
+    p = max(ranked.effect.p, adjusted)
+    verdict = _verdict(ranked, p, rule.min_effect, main=main)
+    reason = None
+    if verdict == "no difference shown" and not _reachable(tested.least_p, mains):
+        verdict, reason = "cannot be told", _unreachable(rule.form, figure, tested.n, mains)
+    return msgspec.structs.replace(
+        figure,
+        verdict=verdict,
+        effect=ranked.effect,
+        p_adjusted=p,
+        least_p=_adjusted(tested.least_p, mains),
+        reason=reason,
+    )
+
+
+def _verdict(ranked: Ranked, p: float, min_effect: float, *, main: bool) -> ComparedVerdict:
+    if p < ALPHA and ranked.lo > 1 and ranked.ratio >= min_effect:
+        return "regression" if main else "slower"
+    if p < ALPHA and ranked.hi < 1 and ranked.ratio <= 1 / min_effect:
+        return "improvement" if main else "faster"
+    return "no difference shown"
+
+
+def _unreachable(form: Form, figure: ComparedFigure, n: int, mains: int) -> str:
+    """The reason why not even a ten-fold difference would have been found."""
+    least = fewest(form, mains)
+    what = "runs a side" if form == "runs" else "steps"
+    if n < least:
+        among = f" for {mains} main figures" if mains > 1 else ""
+        return f"cannot be told with {n} {what}{among}; {least} {what} can"
+    return (
+        f"cannot be told: {figure.base_censored} steps of the base were not over within their hold, "
+        "and nothing ranks above them; hold the load for longer"
+    )
 
 
 def _overall(figures: Sequence[ComparedFigure]) -> ComparedVerdict:
-    """The gravest verdict of all; "not comparable" if no metric is comparable."""
-    verdicts = {figure.verdict for figure in figures}
-    order: tuple[ComparedVerdict, ...] = ("regression", "improvement", "no difference shown")
-    for verdict in order:
+    """The gravest verdict of the main figures; "not comparable" if there are none."""
+    verdicts = {figure.verdict for figure in figures if figure.main}
+    for verdict in _GRAVEST_FIRST:
         if verdict in verdicts:
             return verdict
     return "not comparable"
 
 
-def _of_steps(report: Report) -> _Samples:
-    """Metrics of each step, by its number and direction."""
-    found: dict[str, dict[str, float]] = {}
-    for name, step, value in _step_figures(report):
-        found.setdefault(name, {})[step] = value
-    return found
+def _evidence(rule: _Rule, base: int, candidate: int) -> str:
+    if rule.form == "steps of two runs":
+        return "within-run evidence: steps of one run share what was peculiar to that run"
+    least = _adjusted(least_grouped_p(base, candidate), rule.mains)
+    mains = "one main figure" if rule.mains == 1 else f"{rule.mains} main figures"
+    return (
+        f"{base} runs against {candidate}; "
+        f"the smallest p that they can give for {mains} is {least:.4f}"
+    )
 
 
-def _of_runs(reports: Mapping[str, Report]) -> _Samples:
-    """Median of each metric over the steps of each run: steps of one run are not independent."""
-    found: dict[str, dict[str, float]] = {}
-    for run, report in reports.items():
-        for name, values in _of_steps(report).items():
-            found.setdefault(name, {})[run] = median(values.values())
-    return found
-
-
-def _step_figures(report: Report) -> Iterator[tuple[str, str, float]]:
-    """Name, step and value: the lag of every deployment by direction, and latency."""
-    for key, deployment in report.deployments.items():
-        yield from _lags(key, deployment)
-    for step in report.load.steps:
-        if step.latency_p99_ms is not None:
-            yield "load.latency_p99_ms", f"{step.index}", step.latency_p99_ms
-
-
-def _lags(key: str, deployment: DeploymentReport) -> Iterator[tuple[str, str, float]]:
-    for step in deployment.steps:
-        value = step.total_s.value if step.total_s else None
-        # One that was not over within its hold took longer than that, nobody knows how much.
-        if value is not None and math.isfinite(value):
-            yield f"{key}:scale_{step.direction}.total_s", f"{step.index} {step.direction}", value
+def _reason(verdict: ComparedVerdict, figures: Sequence[ComparedFigure]) -> str | None:
+    """Why the verdict is none, or what changed beside main figures that show nothing."""
+    if verdict in ("cannot be told", "not comparable"):
+        reasons = (f"{f.figure}: {f.reason}" for f in figures if f.main and f.verdict == verdict)
+        return next(reasons, "there is no main figure")
+    if verdict != "no difference shown":
+        return None
+    changed = [f for f in figures if f.verdict in ("slower", "faster")]
+    if not changed:
+        return None
+    named = ", ".join(f"{f.figure} is {f.verdict}" for f in changed[:_MOST_NAMED])
+    more = len(changed) - _MOST_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return f"the main figures show no difference; {named}{rest}"

@@ -17,7 +17,17 @@ from reports.render.html.compared_tables import run_table
 from reports.render.html.figure import Figure
 from reports.render.html.ratio_figure import ratio_figure
 from reports.render.html.shell import Script, environment, shell
-from reports.render.tables.comparison import SPEEDUP, figure_table, ratio, rule, speedup_table
+from reports.render.tables.comparison import (
+    SPEEDUP,
+    explaining,
+    explaining_table,
+    main_table,
+    mains,
+    notes,
+    ratio,
+    rule,
+    speedup_table,
+)
 from reports.render.text import count, sanitized
 
 _MOST_NAMED = 20
@@ -31,9 +41,13 @@ _OTHER_PLANS = (
 
 
 class SideNames(msgspec.Struct, frozen=True):
-    """The runs of one side; `more` says how many are not named."""
+    """The runs of one side; `label` is what makes it differ.
+
+    `more` says how many are not named.
+    """
 
     side: str
+    label: str
     runs: str
     names: tuple[str, ...]
     more: str
@@ -88,7 +102,11 @@ def _head(found: Comparison) -> dict[str, Any]:
     """The verdict, the figures that decided it, both sides, and their differences."""
     return {
         "found": found,
-        "sides": [_named("base", found.base), _named("candidate", found.candidate)],
+        "sides": [
+            _named("base", found.base_label, found.base),
+            _named("candidate", found.candidate_label, found.candidate),
+        ],
+        "reason": sanitized(found.reason or ""),
         "decisive": _decisive(found),
         "differences": [sanitized(line) for line in found.differences],
     }
@@ -119,9 +137,12 @@ def _figures(found: Comparison) -> dict[str, Any]:
     """The table of figures that could be compared, and the others with the reason."""
     told = [figure for figure in found.figures if figure.effect is not None]
     untold = [figure for figure in found.figures if figure.effect is None]
+    main, others = mains(told), explaining(told)
     return {
         "rule": rule(found),
-        "figure_table": figure_table(told) if told else None,
+        "main_table": main_table(main) if main else None,
+        "explaining_table": explaining_table(others) if others else None,
+        "notes": list(notes(told))[:_MOST_LINES],
         "untold": [
             (sanitized(one.figure), sanitized(one.reason or "")) for one in untold[:_MOST_LINES]
         ],
@@ -152,9 +173,10 @@ def _decisive(found: Comparison) -> list[tuple[str, str]]:
     return [(sanitized(figure.figure), ratio(figure)) for figure in figures[:_MOST_DECISIVE]]
 
 
-def _named(side: str, names: tuple[str, ...]) -> SideNames:
+def _named(side: str, label: str, names: tuple[str, ...]) -> SideNames:
     return SideNames(
         side=side,
+        label="" if label == side else sanitized(label),
         runs=count(len(names), "run"),
         names=tuple(sanitized(name) for name in names[:_MOST_NAMED]),
         more=_more(len(names) - _MOST_NAMED),

@@ -23,9 +23,13 @@ _PAD_SHARE = 0.08
 _COLORS: dict[ComparedVerdict, str] = {
     "regression": "fail",
     "improvement": "pass",
+    "slower": "fail",
+    "faster": "pass",
     "no difference shown": "mark",
+    "cannot be told": "inconclusive",
 }
-Told = tuple[ComparedFigure, Effect]
+Told = tuple[ComparedFigure, Effect, float]
+"""A figure, its effect, and the effect's value or bound."""
 
 
 def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure | None:
@@ -33,15 +37,19 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
 
     Of very many the first; those with a verdict come before them.
     """
-    told = [(figure, figure.effect) for figure in figures if figure.effect is not None]
+    told = [
+        (figure, figure.effect, figure.effect.value)
+        for figure in figures
+        if figure.effect is not None and figure.effect.value is not None
+    ]
     if not told:
         return None
     gravest_first = list(_COLORS)
     shown = sorted(told, key=lambda one: gravest_first.index(one[0].verdict))[:MOST]
-    low, high = _range([effect for _, effect in shown], min_effect)
+    low, high = _range(shown, min_effect)
     height_px = _FRAME_PX + _ROW_PX * len(shown)
     used: list[ComparedVerdict] = [
-        verdict for verdict in _COLORS if any(f.verdict == verdict for f, _ in shown)
+        verdict for verdict in _COLORS if any(told[0].verdict == verdict for told in shown)
     ]
     return Figure(
         id="ratios",
@@ -57,7 +65,7 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
                 xaxis=_ratio_axis(low, high, min_effect),
                 yaxis=axis(range=[len(shown) - 0.5, -0.72], showgrid=False, showticklabels=False),
                 shapes=list(_lines(min_effect)),
-                annotations=[_name(row, figure) for row, (figure, _) in enumerate(shown)],
+                annotations=[_name(row, figure) for row, (figure, _, _) in enumerate(shown)],
                 hovermode="closest",
             ),
         },
@@ -80,10 +88,10 @@ def _ratio_axis(low: float, high: float, min_effect: float) -> dict[str, Any]:
     )
 
 
-def _range(effects: Sequence[Effect], min_effect: float) -> tuple[float, float]:
+def _range(shown: Sequence[Told], min_effect: float) -> tuple[float, float]:
     """Range of the axis: all ratios that are finite, and the smallest effect that counts."""
     known = [1 / min_effect, min_effect, 1 / 1.05, 1.05]
-    known += [v for e in effects for v in (e.lo, e.value, e.hi) if v > 0 and math.isfinite(v)]
+    known += [v for _, e, value in shown for v in (e.lo, value, e.hi) if v > 0 and math.isfinite(v)]
     low, high = math.log(min(known)), math.log(max(known))
     pad = _PAD_SHARE * (high - low)
     return math.exp(low - pad), math.exp(high + pad)
@@ -107,19 +115,19 @@ def _points(
         "type": "scatter",
         "mode": "markers",
         "name": verdict,
-        "x": [effect.value for _, _, effect in rows],
-        "y": [row for row, _, _ in rows],
+        "x": [value for _, _, _, value in rows],
+        "y": [row for row, *_ in rows],
         "error_x": {
             "type": "data",
             "symmetric": False,
             # An interval without an end reaches to that of the axis.
-            "array": [min(effect.hi, high) - effect.value for _, _, effect in rows],
-            "arrayminus": [effect.value - max(effect.lo, low) for _, _, effect in rows],
+            "array": [min(effect.hi, high) - value for _, _, effect, value in rows],
+            "arrayminus": [value - max(effect.lo, low) for _, _, effect, value in rows],
             "thickness": 2,
             "width": 5,
             "color": color(_COLORS[verdict]),
         },
-        "text": [f"{chart_text(figure.figure)}: {ratio(figure)}" for _, figure, _ in rows],
+        "text": [f"{chart_text(figure.figure)}: {ratio(figure)}" for _, figure, _, _ in rows],
         "marker": {"color": color(_COLORS[verdict]), "size": 10},
         "hovertemplate": "%{text}<extra></extra>",
     }
@@ -177,7 +185,7 @@ def _short(name: str) -> str:
 def _sentence(shown: Sequence[Told], of_all: int) -> str:
     told = "; ".join(
         f"{sanitized(figure.figure)} {ratio(figure)}, {figure.verdict}"
-        for figure, _ in shown[:_MOST_TOLD]
+        for figure, _, _ in shown[:_MOST_TOLD]
     )
     more = of_all - len(shown[:_MOST_TOLD])
     rest = f"; and {count(more, 'more figure')} in the table" if more > 0 else ""

@@ -1,14 +1,27 @@
 """A comparison of runs: for the terminal, as Markdown and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from reports.model.comparison import Comparison
+from reports.model.comparison import ComparedFigure, Comparison
 from reports.render.markdown import SIGNS, code, table, text
-from reports.render.tables.comparison import SPEEDUP, figure_table, rule, sides, speedup_table
+from reports.render.tables.comparison import (
+    SPEEDUP,
+    explaining,
+    explaining_table,
+    left_out,
+    main_table,
+    mains,
+    notes,
+    of_interest,
+    rule,
+    sides,
+    speedup_table,
+)
+from reports.render.tables.table import Table
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
 from reports.render.text import sanitized
@@ -19,20 +32,30 @@ def print_comparison(console: Console, found: Comparison) -> None:
     verdict = badge(found.verdict)
     about = (sides(found), sanitized(found.evidence))
     emit(console, hanging(verdict, flow(about, room(console) - verdict.cell_len - 1)))
+    if found.reason:
+        emit(console, Text(sanitized(found.reason)))
     for line in found.differences:
         emit(console, hanging(Text("!", style="bold"), Text(f"differs: {sanitized(line)}")))
     console.print()
-    print_table(console, figure_table(found.figures), caption=False)
-    for figure in found.figures:
-        if figure.reason:
-            emit(
-                console,
-                Text(f"{sanitized(figure.figure)}: {sanitized(figure.reason)}", style="dim"),
-            )
+    _print_figures(console, main_table(mains(found.figures)), mains(found.figures))
+    others = explaining(found.figures)
+    shown = of_interest(others)
+    if shown:
+        _print_figures(console, explaining_table(shown), shown)
+    if len(others) > len(shown):
+        emit(console, Text(left_out(len(others) - len(shown)), style="dim"))
     emit(console, Text(rule(found), style="dim"))
     if found.elastic_speedup:
         console.print()
         _print_speedup(console, found)
+
+
+def _print_figures(console: Console, made: Table, figures: Sequence[ComparedFigure]) -> None:
+    if not figures:
+        return
+    print_table(console, made)
+    for name, note in notes(figures):
+        emit(console, Text(f"{name}: {note}", style="dim"))
 
 
 def _print_speedup(console: Console, found: Comparison) -> None:
@@ -58,13 +81,33 @@ def render_json_comparison(found: Comparison) -> bytes:
 def _lines(found: Comparison) -> Iterator[str]:
     yield f"## {SIGNS[found.verdict]} {found.verdict.upper()}: {text(sides(found))}"
     yield ""
-    yield f"{text(found.evidence)}. {text(rule(found))}"
-    yield ""
-    yield from table(figure_table(found.figures))
-    yield from (f"- {code(f.figure)}: {text(f.reason)}" for f in found.figures if f.reason)
+    reason = f" {_sentence(found.reason)}" if found.reason else ""
+    yield f"{text(found.evidence)}.{reason} {text(rule(found))}"
+    others = explaining(found.figures)
+    shown = of_interest(others)
+    for made, figures in ((main_table, mains(found.figures)), (explaining_table, shown)):
+        if figures:
+            yield from _figure_lines(made(figures), figures)
+    if len(others) > len(shown):
+        yield ""
+        yield text(left_out(len(others) - len(shown)))
+    if found.differences:
+        yield ""
     yield from (f"- differs: {text(line)}" for line in found.differences)
     if found.elastic_speedup:
         yield from _speedup_lines(found)
+
+
+def _figure_lines(made: Table, figures: Sequence[ComparedFigure]) -> Iterator[str]:
+    yield ""
+    yield f"{text(made.caption)}:"
+    yield ""
+    yield from table(made)
+    yield from (f"- {code(name)}: {text(note)}" for name, note in notes(figures))
+
+
+def _sentence(words: str) -> str:
+    return f"{text(words[:1].upper() + words[1:])}."
 
 
 def _speedup_lines(found: Comparison) -> Iterator[str]:

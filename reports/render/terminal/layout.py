@@ -20,6 +20,9 @@ _BADGES = {
     "regression": _RED,
     "improvement": _GREEN,
     "no difference shown": "bold black on white",
+    "slower": "bold red",
+    "faster": "bold green",
+    "cannot be told": _YELLOW,
     "not comparable": _YELLOW,
 }
 

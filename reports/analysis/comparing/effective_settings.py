@@ -1,0 +1,64 @@
+"""Autoscaling settings as they take effect, in the words of the newest Ray.
+
+Versions of Ray list other keys, under other names, and spell other defaults out; none of that is a
+difference between two deployments.
+"""
+
+from typing import Any
+
+_DEFAULTS: dict[str, Any] = {
+    "min_replicas": 1,
+    "max_replicas": 1,
+    "target_ongoing_requests": 2.0,
+    "metrics_interval_s": 10.0,
+    "look_back_period_s": 30.0,
+    "upscale_delay_s": 30.0,
+    "downscale_delay_s": 600.0,
+    "aggregation_function": "mean",
+}
+# Ray takes the first of these that is not null.
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "target_ongoing_requests": (
+        "target_ongoing_requests",
+        "target_num_ongoing_requests_per_replica",
+    ),
+    "upscaling_factor": ("upscaling_factor", "upscale_smoothing_factor", "smoothing_factor"),
+    "downscaling_factor": ("downscaling_factor", "downscale_smoothing_factor", "smoothing_factor"),
+    "policy": ("policy", "_policy"),
+}
+_DEFAULTS_OF_ALIASES: dict[str, Any] = {"upscaling_factor": 1.0, "downscaling_factor": 1.0}
+_DEFAULT_POLICIES = frozenset(
+    {
+        "ray.serve.autoscaling_policy:default_autoscaling_policy",
+        "ray.serve.autoscaling_policy:replica_queue_length_autoscaling_policy",
+    }
+)
+
+
+def effective_settings(autoscaling: dict[str, Any] | None) -> dict[str, Any]:
+    """Settings that differ from their defaults in no more than effect; empty for fixed replicas."""
+    if autoscaling is None:
+        return {}
+    renamed = {name for names in _ALIASES.values() for name in names}
+    given = {
+        name: value
+        for name, value in autoscaling.items()
+        if value is not None and name not in renamed and not name.startswith("_")
+    }
+    for name, names in _ALIASES.items():
+        found = next((autoscaling[one] for one in names if autoscaling.get(one) is not None), None)
+        if found is not None:
+            given[name] = found
+    given["policy"] = _policy(given.get("policy"))
+    return {**_DEFAULTS, **_DEFAULTS_OF_ALIASES, **given}
+
+
+def _policy(value: object) -> object:
+    """A policy with its arguments; "default" under whatever name Ray has for it."""
+    if isinstance(value, dict):
+        function = value.get("policy_function") or value.get("name")
+        rest = {k: v for k, v in value.items() if k not in ("policy_function", "name") and v}
+    else:
+        function, rest = value, {}
+    named = "default" if function is None or function in _DEFAULT_POLICIES else function
+    return {"policy_function": named, **rest} if rest else named

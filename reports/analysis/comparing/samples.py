@@ -1,0 +1,114 @@
+"""Values of each metric in a run, step by step or as medians of runs; censored ones are kept."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from reports.model.intervals import Span, median
+from reports.model.report import Report
+from reports.model.steps import DeploymentReport, PhaseName, StepReport
+
+LATENCY = "load.latency_p99_ms"
+_PHASES: dict[str, tuple[PhaseName, ...]] = {
+    "up": ("decide", "create", "restart", "allocate", "initialize", "mark_running", "route"),
+    "down": ("decide", "stop", "drain"),
+}
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """Values of one metric on one side, by the step or the run that they were measured in.
+
+    `censored` of the `steps` behind them were not over within their hold.
+    """
+
+    values: dict[str, Span]
+    steps: int
+    censored: int
+
+
+Samples = Mapping[str, Sample]
+
+
+def samples_of_steps(report: Report) -> Samples:
+    """Metrics of each step, by its number and direction."""
+    return {name: _sample(values, [values]) for name, values in _of_steps(report).items()}
+
+
+def samples_of_runs(reports: Mapping[str, Report]) -> Samples:
+    """Median of each metric over the steps of each run: steps of one run are not independent."""
+    found: dict[str, dict[str, dict[str, Span]]] = {}
+    for run, report in reports.items():
+        for name, values in _of_steps(report).items():
+            found.setdefault(name, {})[run] = values
+    return {
+        name: _sample(
+            {run: median(list(values.values())) for run, values in runs.items()}, runs.values()
+        )
+        for name, runs in found.items()
+    }
+
+
+def main_figures(*sides: Samples) -> frozenset[str]:
+    """The metrics that make the verdict: one a deployment, that is scale-up where it has any.
+
+    Else scale-down; without any deployment that scales, latency.
+    """
+    names = {name for side in sides for name in side}
+    totals = {name for name in names if name.endswith(":scale_up.total_s")}
+    scaling = {_deployment(name) for name in totals}
+    totals |= {
+        name
+        for name in names
+        if name.endswith(":scale_down.total_s") and _deployment(name) not in scaling
+    }
+    return frozenset(totals or names & {LATENCY})
+
+
+def _deployment(name: str) -> str:
+    return name.rpartition(":")[0]
+
+
+def _sample(values: dict[str, Span], of_steps: Iterable[Mapping[str, Span]]) -> Sample:
+    spans = [span for steps in of_steps for span in steps.values()]
+    return Sample(values, len(spans), sum(span.value is None for span in spans))
+
+
+def _of_steps(report: Report) -> dict[str, dict[str, Span]]:
+    found: dict[str, dict[str, Span]] = {}
+    for name, step, span in _step_figures(report):
+        found.setdefault(name, {})[step] = span
+    return found
+
+
+def _step_figures(report: Report) -> Iterator[tuple[str, str, Span]]:
+    """Name, step and value: lag and phases of every deployment by direction, and latency."""
+    for key, deployment in report.deployments.items():
+        yield from _lags(key, deployment)
+    for step in report.load.steps:
+        if step.latency_p99_ms is not None:
+            yield LATENCY, f"{step.index}", _point(step.latency_p99_ms)
+
+
+def _lags(key: str, deployment: DeploymentReport) -> Iterator[tuple[str, str, Span]]:
+    for step in deployment.steps:
+        head, at = f"{key}:scale_{step.direction}", f"{step.index} {step.direction}"
+        for name, span in _figures(step):
+            yield f"{head}.{name}", at, span
+
+
+def _figures(step: StepReport) -> Iterator[tuple[str, Span]]:
+    for name, span in (("total_s", step.total_s), ("settled_s", step.settled_s)):
+        if span is not None and math.isfinite(span.lo):
+            yield name, Span(None, span.lo, None) if span.value is None else _point(span.value)
+    if step.total_s is not None:
+        yield "reversals", _point(step.reversals)
+    for name in _PHASES[step.direction]:
+        phase = step.phase(name)
+        if phase is not None and phase.value is not None:
+            yield f"{name}_s", _point(phase.value)
+
+
+def _point(value: float) -> Span:
+    """A value without the error of its measurement, which is of one size on both sides."""
+    return Span(value, value, value)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
-from probes.serve_state import ServePayload, parse_payload
+from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
 from reports.render.text import sanitized
 from scalelag.cluster.preflight import (
     Patience,
@@ -23,7 +23,8 @@ from scalelag.cluster.urls import check_url
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.record.clock import clock_offset
-from scalelag.record.effective import around_it, scaling_of
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import around_it
 
 _OFFSET_POLLS = 5
 
@@ -89,13 +90,19 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
 def _describe(payload: ServePayload, findings: _Findings) -> None:
     infos = payload.infos()
     for key, deployment in sorted(payload.deployments().items()):
-        scaling = scaling_of(infos[key])
-        text = f"{len(deployment.replicas)} replicas, {deployment.status}"
-        around = sanitized("".join(f"; {part}" for part in around_it(infos[key])))
-        if not scaling.autoscales:
-            findings.warn(key, f"{text}; no autoscaling: its number of replicas is fixed{around}")
-        else:
-            findings.good(key, f"{text}; {_autoscaling(infos[key].autoscaling or {})}{around}")
+        text = described(deployment, infos[key])
+        (findings.warn if infos[key].autoscaling is None else findings.good)(key, text)
+
+
+def described(deployment: DeploymentPayload, info: DeploymentInfo) -> str:
+    """One line on a deployment: its replicas, its bounds and delays, and what else is in effect."""
+    scales = "no autoscaling: its number of replicas is fixed"
+    if info.external_scaler:
+        scales = "no autoscaling"
+    elif info.autoscaling is not None:
+        scales = _autoscaling(info.autoscaling)
+    parts = (f"{len(deployment.replicas)} replicas, {deployment.status}", scales, *around_it(info))
+    return sanitized("; ".join(parts))
 
 
 def _autoscaling(config: dict[str, Any]) -> str:

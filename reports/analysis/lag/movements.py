@@ -4,6 +4,7 @@ A real autoscaler does not move once a step: it overshoots, falls back and swing
 cut into movements, runs of target changes in one direction.
 """
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -13,17 +14,27 @@ from reports.model.intervals import Instant
 from scalelag.plan.stages import Direction
 
 
+class Way(msgspec.Struct, frozen=True):
+    """Time in which replicas follow a movement. `preceded_s` is when the target moved before it."""
+
+    from_s: float
+    until_s: float
+    preceded_s: float = -math.inf
+
+
 class Movement(msgspec.Struct, frozen=True):
     """A run of decisions in one direction within one hold.
 
-    `turned` is the decision that ended it, None if the hold ended first. `at_edge` says that the
-    load step lies inside the interval of the first decision, so it may have come before the step.
+    `preceded_s` is the moment of the decision before it. `turned` is the decision that ended it, None
+    if the hold ended first. `at_edge` says that the load step lies inside the interval of the first
+    decision, so it may have come before the step.
     """
 
     direction: Direction
     decisions: tuple[Decision, ...]
     turned: Instant | None = None
     at_edge: bool = False
+    preceded_s: float = -math.inf
 
     @property
     def first(self) -> Instant:
@@ -34,6 +45,10 @@ class Movement(msgspec.Struct, frozen=True):
     def last(self) -> Instant:
         """Moment of its last decision."""
         return self.decisions[-1].at
+
+    def way(self, until_s: float) -> Way:
+        """Time from its first decision until `until_s`."""
+        return Way(self.first.lo_s, until_s, self.preceded_s)
 
     @property
     def before(self) -> int:
@@ -54,9 +69,11 @@ def movements_within(
     A decision that came wholly before the step belongs to the hold before. One whose interval
     holds the step counts as the step's own, and its movement says `at_edge`.
     """
+    ordered = sorted(decisions, key=lambda d: d.at.mid_s)
+    earlier_s = max((d.at.hi_s for d in ordered if came_before(d.at, begun_s)), default=-math.inf)
     own = [
         decision
-        for decision in sorted(decisions, key=lambda d: d.at.mid_s)
+        for decision in ordered
         if not came_before(decision.at, begun_s) and came_before(decision.at, ended_s)
     ]
     runs: list[list[Decision]] = []
@@ -71,6 +88,7 @@ def movements_within(
             decisions=tuple(run),
             turned=runs[number + 1][0].at if number + 1 < len(runs) else None,
             at_edge=_may_precede(run[0].at, begun_s),
+            preceded_s=runs[number - 1][-1].at.hi_s if number else earlier_s,
         )
         for number, run in enumerate(runs)
     )
@@ -97,7 +115,7 @@ def reversals(movements: Sequence[Movement]) -> int:
 
 def came_before(at: Instant, moment_s: float) -> bool:
     """Return whether `at` came before `moment_s`: a point by itself, an interval by its whole."""
-    return at.hi_s <= moment_s
+    return at.hi_s < moment_s
 
 
 def _may_precede(at: Instant, begun_s: float) -> bool:

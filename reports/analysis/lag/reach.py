@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
+from reports.analysis.lag.movements import Way
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant
 from scalelag.plan.stages import Direction
@@ -53,34 +54,41 @@ class _Crossing(msgspec.Struct, frozen=True):
     count_before: int
 
 
-def first_reach(timeline: Timeline, level: Level, from_s: float, until_s: float) -> Reach | None:
-    """First reach of `level` by the polls after `from_s` and up to `until_s`; None without one.
-
-    A level that was reached already counts as reached at `from_s`.
-    """
-    before = timeline.poll_before(from_s)
-    if before is None or level.is_reached(before):
-        return Reach(Instant(from_s, from_s), None, at_once=True) if before is not None else None
+def first_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
+    """First reach of `level` by the polls of `way`; None without one."""
+    before = timeline.poll_before(way.from_s)
+    if before is None:
+        return None
+    if _at_once(level, before, way):
+        return Reach(Instant(way.from_s, way.from_s), None, at_once=True)
     last = before
-    for poll in timeline.polls_within(from_s, until_s):
+    for poll in timeline.polls_within(way.from_s, way.until_s):
         if level.is_reached(poll):
             return _completed(timeline, level, _crossing(level, last, poll))
         last = poll
     return None
 
 
-def last_reach(timeline: Timeline, level: Level, from_s: float, until_s: float) -> Reach | None:
-    """Reach of `level` after which it held until `until_s`; None if the last poll misses it."""
-    polls = timeline.polls_within(from_s, until_s)
-    before = timeline.poll_before(from_s)
+def last_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
+    """Reach of `level` after which it held until the end of `way`; None if the last poll misses it."""
+    polls = timeline.polls_within(way.from_s, way.until_s)
+    before = timeline.poll_before(way.from_s)
     missing = [number for number, poll in enumerate(polls) if not level.is_reached(poll)]
     if before is None or not polls or (missing and missing[-1] == len(polls) - 1):
         return None
-    if not missing and level.is_reached(before):
-        return Reach(Instant(from_s, from_s), None, at_once=True)
+    if not missing and _at_once(level, before, way):
+        return Reach(Instant(way.from_s, way.from_s), None, at_once=True)
     last = polls[missing[-1]] if missing else before
     then = polls[missing[-1] + 1] if missing else polls[0]
     return _completed(timeline, level, _crossing(level, last, then))
+
+
+def _at_once(level: Level, before: ReplicaPoll, way: Way) -> bool:
+    """Return whether the level was reached already when the way began.
+
+    A poll from before the target last moved says nothing of that.
+    """
+    return level.is_reached(before) and before.sent_s >= way.preceded_s
 
 
 def _crossing(level: Level, last: ReplicaPoll, then: ReplicaPoll) -> _Crossing:

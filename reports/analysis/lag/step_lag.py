@@ -11,6 +11,7 @@ import msgspec
 
 from reports.analysis.lag.movements import (
     Movement,
+    came_before,
     decided_before,
     first_in,
     movements_within,
@@ -170,7 +171,7 @@ def _under_way(hold: _Hold) -> str | None:
             f"already under way, decided {earlier_s:.1f} s before: "
             f"from {decision.before} to {decision.after} replicas"
         )
-    decided = any(d.at.hi_s <= hold.begun_s for d in hold.timeline.decisions)
+    decided = any(came_before(d.at, hold.begun_s) for d in hold.timeline.decisions)
     target = before.target or 0
     if decided or Level(direction, target).is_reached(before) or _serving(before) == target:
         return None
@@ -188,7 +189,7 @@ def _reached(hold: _Hold, level: Level, movement: Movement) -> Reach | None:
     """Reach of the movement's level before the target turned and the hold ended."""
     turned = movement.turned
     until_s = min(hold.ended_s, turned.hi_s if turned else hold.ended_s)
-    reached = first_reach(hold.timeline, level, movement.first.lo_s, until_s)
+    reached = first_reach(hold.timeline, level, movement.way(until_s))
     if reached is None or (turned is not None and reached.end.lo_s > turned.hi_s):
         return None
     return Reach(movement.last, None) if reached.at_once else reached
@@ -250,7 +251,7 @@ def _settled(hold: _Hold) -> Span | None:
         return None
     last = hold.movements[-1]
     level = Level(last.direction, last.after)
-    reached = last_reach(hold.timeline, level, last.first.lo_s, hold.ended_s)
+    reached = last_reach(hold.timeline, level, last.way(hold.ended_s))
     if reached is None:
         return longer_than(max(0.0, _proven_s(hold, level) - hold.begun_s))
     end = last.last if reached.at_once else reached.end

@@ -11,6 +11,7 @@ from rich.text import Text
 from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
 from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
 from reports.render.text import sanitized
+from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import (
     Patience,
     check_endpoint,
@@ -19,6 +20,7 @@ from scalelag.cluster.preflight import (
     watched_deployments,
 )
 from scalelag.cluster.room import measure_room
+from scalelag.cluster.take_away import how_to_undo, left_on, names_of, take_away
 from scalelag.cluster.urls import check_url
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.leader.start_lint import start_findings
@@ -27,6 +29,7 @@ from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import around_it
 
 _OFFSET_POLLS = 5
+_GONE_WITHIN_S = 60.0
 
 
 class _Findings:
@@ -50,17 +53,39 @@ class _Findings:
         self.table.add_row(Text(mark, style=style), Text(what), Text(text))
 
 
-def doctor(dashboard: str, host: str | None, *, verify: bool | str, wait_s: float) -> int:
+def doctor(
+    dashboard: str,
+    host: str | None,
+    *,
+    verify: bool | str,
+    wait_s: float,
+    takes_away: bool = False,
+) -> int:
     """Check a cluster: dashboard, applications, autoscaling, endpoint, clock, room, settings."""
     findings = _Findings()
     check_url(dashboard)
     try:
         target = Dashboard(dashboard, time.time, token_from_environment(os.environ), verify)
-        _examine(target, host, Patience(wait_s, time.monotonic, time.sleep), findings)
+        patience = Patience(wait_s, time.monotonic, time.sleep)
+        patience.retry(lambda: _look_for_left(target, findings, takes_away=takes_away))
+        _examine(target, host, patience, findings)
     except ScalelagError as error:
         findings.bad("target", str(error))
     Console().print(findings.table)
     return EXIT_TARGET if findings.failed else EXIT_PASSED
+
+
+def _look_for_left(target: Dashboard, findings: _Findings, *, takes_away: bool) -> None:
+    """Say what killed commands of ours left there, or take it away."""
+    entries = left_on(target, journal_folder(os.environ))
+    names = names_of(entries)
+    if entries and takes_away:
+        take_away(target, entries, Patience(_GONE_WITHIN_S, time.monotonic, time.sleep))
+        findings.good("left behind", f"{', '.join(names)}: taken away")
+    elif entries:
+        findings.warn("left behind", how_to_undo(target.url, names))
+    elif takes_away:
+        findings.good("left behind", "nothing of ours that is still there")
 
 
 def _examine(target: Dashboard, host: str | None, patience: Patience, findings: _Findings) -> None:

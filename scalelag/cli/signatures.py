@@ -157,9 +157,15 @@ def doctor(
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for the dashboard and the applications.", min=0)
     ] = 0.0,
+    take_away: Annotated[
+        bool,
+        typer.Option(
+            "--take-away", help="Delete the applications that killed runs left, and nothing else."
+        ),
+    ] = False,
 ) -> int:
-    """Check that a cluster is fit for a run."""
+    """Check that a cluster is fit for a run; say what a killed run left there, or take it away."""
     from scalelag.cli.doctor import doctor as command
 
     verify = not insecure and (dashboard_ca or True)
-    return command(dashboard, host, verify=verify, wait_s=wait)
+    return command(dashboard, host, verify=verify, wait_s=wait, takes_away=take_away)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard
-from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
+from probes.serve_state import ApplicationPayload, DeploymentPayload, ServePayload, parse_payload
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.preflight import Patience, ready_payload
 from scalelag.errors import TargetError, UsageError
@@ -91,30 +91,38 @@ def _why_not(deployment: DeploymentPayload) -> str | None:
     return None
 
 
-def deploy(dashboard: Dashboard, apps: Sequence[AppConfig]) -> list[str]:
+def deploy(
+    dashboard: Dashboard, apps: Sequence[AppConfig], ours: list[str] | None = None
+) -> list[str]:
     """Deploy `apps` and return their names; it does not wait until they run.
+
+    The names are added to `ours` before Serve is told: who is interrupted, or gets no answer, knows
+    what may be there. Applications in `ours` may be replaced.
 
     Raises UsageError if one of theirs would be replaced, or if another application has one of their
     routes; DashboardError if Serve refuses.
     """
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
     added = {str(app.get("name", "default")): app for app in apps}
-    taken = sorted(added.keys() & there.applications.keys())
+    ours = [] if ours is None else ours
+    theirs = {name: app for name, app in there.applications.items() if name not in ours}
+    taken = sorted(added.keys() & theirs.keys())
     if taken:
         raise UsageError(
             f"{dashboard.url} already runs the application {', '.join(taken)}: leave out --app to "
             "test it as it is, or deploy yours under another name with a Serve config file."
         )
-    _check_routes(dashboard.url, added, there)
+    _check_routes(dashboard.url, added, theirs)
+    ours += [name for name in added if name not in ours]
     dashboard.put(APPLICATIONS_PATH, document(there, _configs(there) | added))
     return list(added)
 
 
-def _check_routes(url: str, added: Mapping[str, AppConfig], there: ServePayload) -> None:
+def _check_routes(
+    url: str, added: Mapping[str, AppConfig], theirs: Mapping[str, ApplicationPayload]
+) -> None:
     """Raise UsageError if an application that is there has the route of one that is to come."""
-    owners = {
-        app.route_prefix: name for name, app in there.applications.items() if app.route_prefix
-    }
+    owners = {app.route_prefix: name for name, app in theirs.items() if app.route_prefix}
     for name, app in added.items():
         route = app.get("route_prefix", "/")
         if route in owners:

@@ -6,7 +6,7 @@ entry whose process is gone tells of applications that a killed command may have
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,14 +16,14 @@ _FOLDER = Path("scalelag") / "deployed"
 
 
 class DeployedApps(msgspec.Struct, frozen=True):
-    """Applications that one process deployed. `dashboard` has no credentials.
+    """Applications that one process deployed, with their import paths.
 
-    `started_ticks` is when the process began, in ticks since the machine did (proc(5), field 22),
-    so that a later process of the same number is not taken for it.
+    `dashboard` has no credentials. `started_ticks` is when the process began, in ticks since the
+    machine did (proc(5), field 22), so that a later one of the same number is not taken for it.
     """
 
     dashboard: str
-    apps: tuple[str, ...]
+    apps: dict[str, str]
     pid: int
     started_ticks: int
     at_s: float
@@ -41,11 +41,11 @@ def journal_folder(environ: Mapping[str, str]) -> Path:
     return Path(home) / _FOLDER
 
 
-def note(folder: Path, dashboard: str, apps: Sequence[str], at_s: float) -> DeployedApps:
+def note(folder: Path, dashboard: str, apps: Mapping[str, str], at_s: float) -> DeployedApps:
     """Write an entry for `apps`, about to be deployed, and return it. Raises OSError."""
     pid = os.getpid()
     path = folder / f"{pid}-{uuid.uuid4().hex[:8]}.json"
-    entry = DeployedApps(dashboard, tuple(apps), pid, _started_ticks(pid) or 0, at_s, str(path))
+    entry = DeployedApps(dashboard, dict(apps), pid, _started_ticks(pid) or 0, at_s, str(path))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.encode(entry))
     return entry

@@ -18,7 +18,7 @@ def entry_of_a_dead_process(folder: Path, **changed: object) -> Path:
     process.wait()
     known = {
         "dashboard": URL,
-        "apps": ("mine",),
+        "apps": {"mine": "mine:app"},
         "pid": process.pid,
         "started_ticks": 1,
         "at_s": 5.0,
@@ -30,7 +30,7 @@ def entry_of_a_dead_process(folder: Path, **changed: object) -> Path:
 
 
 def test_an_entry_is_there_until_it_is_forgotten(tmp_path):
-    entry = note(tmp_path / "new", URL, ["mine"], 5.0)
+    entry = note(tmp_path / "new", URL, {"mine": "mine:app"}, 5.0)
     inside = list((tmp_path / "new").iterdir())
 
     forget(entry)
@@ -40,7 +40,7 @@ def test_an_entry_is_there_until_it_is_forgotten(tmp_path):
 
 
 def test_an_entry_of_a_living_process_is_no_orphan(tmp_path):
-    note(tmp_path, URL, ["mine"], 5.0)
+    note(tmp_path, URL, {"mine": "mine:app"}, 5.0)
 
     assert orphans(tmp_path, URL) == []
 
@@ -50,14 +50,14 @@ def test_an_entry_of_a_dead_process_is_an_orphan_of_its_dashboard(tmp_path):
 
     (found,) = orphans(tmp_path, URL)
 
-    assert found.apps == ("mine",)
+    assert found.apps == {"mine": "mine:app"}
     assert orphans(tmp_path, "http://127.0.0.1:9999") == []
 
 
 def test_a_process_that_took_the_number_over_is_not_the_one(tmp_path):
     entry_of_a_dead_process(tmp_path, pid=os.getpid())
 
-    assert [one.apps for one in orphans(tmp_path, URL)] == [("mine",)]
+    assert [one.apps for one in orphans(tmp_path, URL)] == [{"mine": "mine:app"}]
 
 
 def test_an_orphan_can_be_forgotten(tmp_path):
@@ -80,7 +80,7 @@ def test_a_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(OSError, match="file"):
-        note(tmp_path / "file" / "deep", URL, ["mine"], 5.0)
+        note(tmp_path / "file" / "deep", URL, {"mine": "mine:app"}, 5.0)
 
 
 def test_the_folder_follows_the_environment():

@@ -1,10 +1,8 @@
 """`scalelag run`: everything at once, from the cluster to the verdict."""
 
 import os
-import signal
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from scalelag.cli.run.calibrate import run_calibration
 from scalelag.cli.run.load_process import find_locustfiles
 from scalelag.cli.run.ray_load import placement_of
 from scalelag.cli.run.retries import Retries
+from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app
@@ -22,37 +21,12 @@ from scalelag.errors import (
     EXIT_GATE_FAILED,
     EXIT_INVALID,
     EXIT_PASSED,
-    InterruptedRunError,
     UsageError,
 )
 from scalelag.options.run_options import run_options
 from scalelag.record.run_dir import create_run_dir
 
 _DEFAULT_APP = "sleeper"
-
-
-@contextmanager
-def interruptible() -> Generator[None]:
-    """Raise InterruptedRunError at the first SIGINT, SIGTERM or SIGHUP within the block.
-
-    Later ones are ignored: taking things down has its own time-outs and must not be interrupted half
-    way. SIGHUP stays ignored if it is: that is what nohup is for.
-    """
-    wanted = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        wanted.append(signal.SIGHUP)
-
-    def interrupt(number: int, _frame: object) -> None:
-        for one in wanted:
-            signal.signal(one, signal.SIG_IGN)
-        raise InterruptedRunError(f"interrupted ({signal.Signals(number).name})")
-
-    before = {number: signal.signal(number, interrupt) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run(arguments: RunArguments, given: Mapping[str, Any]) -> int:

@@ -4,16 +4,21 @@ import os
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
 from probes.dashboard import Dashboard, token_from_environment
+from scalelag.cli.run.signals import undisturbed
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.embedded import EmbeddedCluster
 from scalelag.cluster.ignored_settings import dropped_settings
+from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import Patience, check_endpoint, ready_payload
+from scalelag.cluster.take_away import how_to_undo, left_on, names_of, noted
 from scalelag.console import say
+from scalelag.errors import TargetError, UsageError
 
 DEPLOY_WAIT_S = 60.0
 
@@ -60,20 +65,37 @@ def existing(
 
     `left` holds the names of those that an earlier attempt could not delete; they go first.
     """
+    dashboard = Dashboard(endpoint.dashboard, time.time, token_from_environment(os.environ), verify)
+    folder = journal_folder(os.environ)
+    _check_left_behind(dashboard, folder, apps)
     if not apps:
         yield endpoint
         return
-    dashboard = Dashboard(endpoint.dashboard, time.time, token_from_environment(os.environ), verify)
     patience = Patience(wait_s, time.monotonic, time.sleep)
     patience.retry(lambda: check_endpoint(endpoint.host))
     if left:
         patience.retry(lambda: _take_away(dashboard, left))
-    left += patience.retry(lambda: deploy(dashboard, apps))
+    with noted(folder, dashboard.url, apps, left):
+        try:
+            names = patience.retry(lambda: deploy(dashboard, apps, left))
+            _await_ready(dashboard, apps, names, wait_s)
+            yield endpoint
+        finally:
+            if left:
+                with undisturbed():
+                    _take_away(dashboard, left)
+
+
+def _check_left_behind(dashboard: Dashboard, folder: Path, apps: Sequence[AppConfig]) -> None:
+    """Say what a killed command left there. Raises UsageError if one of `apps` has its name."""
     try:
-        _await_ready(dashboard, apps, left, wait_s)
-        yield endpoint
-    finally:
-        _take_away(dashboard, left)
+        lost = names_of(left_on(dashboard, folder))
+    except TargetError:
+        return  # whoever needs the dashboard next says what is wrong with it
+    if {str(app.get("name", "default")) for app in apps} & set(lost):
+        raise UsageError(f"{how_to_undo(dashboard.url, lost)} Then run again.")
+    if lost:
+        say(f"warning: {how_to_undo(dashboard.url, lost)}")
 
 
 def _take_away(dashboard: Dashboard, left: list[str]) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gates import parse_gate
+from reports.analysis.gates import parse_gates
 from reports.model.charts import Analysis
 from reports.render.html.report_page import render_html
 from reports.render.terminal.report import render_terminal
@@ -39,7 +39,7 @@ def main() -> None:
     """Draw both."""
     run = Path(sys.argv[1])
     recorded = load_run(run)
-    gates = [parse_gate(text) for text in GATES]
+    gates = parse_gates(GATES)
     analysis = analyse(recorded, gates)
     draw_terminal(analysis, f"runs/{run.name}")
     draw_page(render_html(analysis))

@@ -42,7 +42,7 @@ from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 
 
 def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
-    """Analyse `run` and judge `gates`. Raises UsageError for a gate on an unwatched deployment."""
+    """Analyse `run` and judge `gates`."""
     info = run.info
     run = msgspec.structs.replace(run, requests=with_reasons(run.requests, info))
     watched_s = _watched_s(run)
@@ -74,6 +74,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         info.zero_s,
         recovered=recovered,
         workers=worker_reports(info.load_workers, run.requests),
+        exceptions=info.task_exceptions,
     )
     probe = probe_report(run, watched_s)
     summary = _run_summary(info, watched_s)

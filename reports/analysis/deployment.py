@@ -226,17 +226,10 @@ def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
     return [
         Span(phase.value, phase.lo, phase.hi)
         for step in steps
-        for phase in step.phases
+        for phase in step.bounded_phases
         if phase.name == name and phase.lo is not None
     ]
 
 
 def _excess_spans(steps: Sequence[StepReport]) -> list[Span]:
-    """Excess of each measured total over its floor, as uncertain as the total."""
-    return [
-        Span(step.excess_s, total.lo - step.floor_s, total.upper - step.floor_s)
-        for step in steps
-        if (total := step.total_s) is not None
-        and step.excess_s is not None
-        and step.floor_s is not None
-    ]
+    return [excess for step in steps if (excess := step.excess) is not None]

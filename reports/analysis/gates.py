@@ -1,18 +1,20 @@
 """Gates: conditions over the report's metrics, such as `Model:scale_up.decide_s.p95 <= 8`.
 
 `metrics.py` defines the names. Metrics of the whole run begin with `requests.`, `probe.` and such; all
-others are metrics of every deployment, or of the one named before a colon.
+others are metrics of every deployment, or of the one named before a colon. Errors are judged even
+without a gate on them, unless `none` is given (docs/gates.md#default-gates).
 """
 
 import math
 import re
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal
 
 import msgspec
 
 from reports.analysis import metrics
+from reports.analysis.load.recovery import NO_BREACH
 from reports.model.report import GateResult, GateVerdict
 from reports.model.steps import DeploymentReport
 from scalelag.errors import UsageError
@@ -26,12 +28,18 @@ _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """A parsed gate."""
+    """A parsed gate; `default` if it is none of the user's."""
 
     expr: str
     wanted: metrics.MetricName
     op: Operator
     limit: float
+    default: bool = False
+
+    @property
+    def is_upper(self) -> bool:
+        """Return whether the limit is the most that is allowed."""
+        return self.op in ("<=", "<")
 
 
 def parse_gate(text: str) -> Gate:
@@ -50,6 +58,51 @@ def parse_gate(text: str) -> Gate:
     return Gate(text.strip(), wanted, op, float(match["limit"]))
 
 
+def parse_gate_option(text: str) -> Gate | None:
+    """Parse a gate, or `none`: no default gates. Raises UsageError that says what is wrong."""
+    return None if text.strip() == NO_DEFAULTS else parse_gate(text)
+
+
+def parse_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
+    """Parse the gates of a run, with the default ones. Raises UsageError that says what is wrong."""
+    return with_defaults([parse_gate_option(text) for text in texts])
+
+
+def with_defaults(given: Sequence[Gate | None]) -> tuple[Gate, ...]:
+    """The gates of a user, None for `none`, and those default ones that nothing of them replaces."""
+    gates = tuple(gate for gate in given if gate is not None)
+    if len(gates) < len(given):
+        return gates
+    covered = {name for gate in gates for name in _replaced(gate.wanted)}
+    return (*gates, *(gate for gate in _DEFAULTS if gate.wanted.path[-1] not in covered))
+
+
+def _replaced(wanted: metrics.MetricName) -> Iterator[str]:
+    """Names of the default metrics that a gate of the user's judges, too.
+
+    A gate on one kind of error, one name or one step says nothing of the other requests.
+    """
+    if wanted.path[0] not in ("requests", "load"):
+        return
+    of_all = wanted.path[1:-1] in ((), ("steps", "*"), ("windows", "*"))
+    if of_all and wanted.path[-1] in ("error_ratio", "failed", "completed"):
+        yield "error_ratio"
+    if wanted.path[-1] == "task_exceptions":
+        yield "task_exceptions"
+
+
+def check_gates(gates: Iterable[Gate], watched: Collection[str]) -> None:
+    """Raise UsageError for a gate on a deployment that is not among those watched."""
+    for gate in gates:
+        wanted = gate.wanted.deployment
+        if wanted is not None and not any(metrics.is_named(key, wanted) for key in watched):
+            raise UsageError(f'The gate "{gate.expr}" names {_unwatched(watched)}.')
+
+
+def _unwatched(watched: Collection[str]) -> str:
+    return f"no watched deployment (watched: {', '.join(sorted(watched)) or 'none'})"
+
+
 def judge(
     gates: Sequence[Gate],
     deployments: Mapping[str, DeploymentReport],
@@ -58,10 +111,14 @@ def judge(
     """Judge each gate; `of_run` holds the parts of `metrics.RUN_PARTS`.
 
     A gate is inconclusive if its limit lies inside the measured interval, or if nothing was
-    measured. A gate on several metrics, such as those of all deployments, is judged by the worst of
-    those measured. Raises UsageError for a deployment that the run did not watch.
+    measured, or if it names a deployment that was not watched. A gate on several metrics, such as
+    those of all deployments, is judged by the worst of those measured. A default gate on something
+    that was not measured is left out.
     """
-    return tuple(_judge(gate, deployments, of_run) for gate in gates)
+    judged = [(gate, _judge(gate, deployments, of_run)) for gate in gates]
+    return tuple(
+        result for gate, result in judged if not (gate.default and result.verdict == "inconclusive")
+    )
 
 
 def _judge(
@@ -69,13 +126,10 @@ def _judge(
 ) -> GateResult:
     results = [_compare(gate, one) for one in metrics.select(gate.wanted, deployments, of_run)]
     if not results and gate.wanted.deployment is not None:
-        watched = ", ".join(sorted(deployments)) or "none"
-        raise UsageError(
-            f'The gate "{gate.expr}" names no watched deployment (watched: {watched}).'
-        )
+        return GateResult(gate.expr, "inconclusive", reason=f"it names {_unwatched(deployments)}")
     if not results:
         return _compare(gate, metrics.Metric(gate.wanted.path, None))
-    measured = [result for result in results if result.reason is None]
+    measured = [result for result in results if result.reason is None or result.verdict == "pass"]
     return max(
         measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
     )
@@ -85,12 +139,16 @@ def _badness(gate: Gate, result: GateResult) -> float:
     if result.lo is None:
         return -math.inf
     upper = math.inf if result.hi is None else result.hi
-    return upper if gate.op in ("<=", "<") else -result.lo
+    return upper if gate.is_upper else -result.lo
 
 
 def _compare(gate: Gate, found: metrics.Metric) -> GateResult:
     name = ".".join(found.path)
     of_several = name if found.path != gate.wanted.path else None
+    if found.span is None and found.reason == NO_BREACH and gate.is_upper:
+        return GateResult(
+            gate.expr, "pass", deployment=found.deployment, figure=of_several, reason=NO_BREACH
+        )
     if found.span is None:
         why = f": {found.reason}" if found.reason else ""
         return GateResult(
@@ -110,5 +168,21 @@ def _compare(gate: Gate, found: metrics.Metric) -> GateResult:
     passed, failed = holds[gate.op]
     verdict: GateVerdict = "pass" if passed else "fail" if failed else "inconclusive"
     return GateResult(
-        gate.expr, verdict, found.span.value, lo, found.span.hi, found.deployment, figure=of_several
+        gate.expr,
+        verdict,
+        found.span.value,
+        lo,
+        found.span.hi,
+        found.deployment,
+        figure=of_several,
+        default=gate.default,
     )
+
+
+NO_DEFAULTS: Final = "none"
+"""A gate of this name turns the default ones off."""
+
+_DEFAULTS: Final = tuple(
+    msgspec.structs.replace(parse_gate(text), default=True)
+    for text in ("requests.error_ratio <= 0.01", "load.task_exceptions <= 0")
+)

@@ -18,7 +18,7 @@ from reports.model.causes import EvidenceReport
 from reports.model.intervals import Span
 from reports.model.load import LoadReport
 from reports.model.report import ProbeReport, RunSummary
-from reports.model.steps import DeploymentReport, Phase
+from reports.model.steps import DeploymentReport, Phase, StepReport
 from scalelag.errors import UsageError
 
 _SEGMENT: Final = r'(?:\w+|\*|"[^"]*")'
@@ -111,8 +111,13 @@ def select(
         yield from _walk(root, type(root), wanted.path[1:], _Place(wanted.path[:1]))
         return
     for key, deployment in deployments.items():
-        if wanted.deployment in (None, key, key.partition("/")[2]):
+        if wanted.deployment is None or is_named(key, wanted.deployment):
             yield from _walk(deployment, DeploymentReport, wanted.path, _Place((), key))
+
+
+def is_named(key: str, name: str) -> bool:
+    """Return whether `name` is the deployment `app/Name`, or its name alone."""
+    return name in (key, key.partition("/")[2])
 
 
 class _Place(NamedTuple):
@@ -132,8 +137,7 @@ class _Place(NamedTuple):
 
 
 def _walk(value: Any, kind: object, path: Path, place: _Place) -> Iterator[Metric]:  # noqa: ANN401
-    why = getattr(value, "reason", None) or getattr(value, "demand_reason", None)
-    place = place._replace(reason=why or place.reason)
+    place = place._replace(reason=_reason(value, path) or place.reason)
     if value is None:
         yield place.metric(path)
     elif kind is _METRIC:
@@ -142,8 +146,24 @@ def _walk(value: Any, kind: object, path: Path, place: _Place) -> Iterator[Metri
         yield from _walk_elements(_elements(value), kind, path, place)
     else:
         struct = typing.cast("type[msgspec.Struct]", kind)
-        held = getattr(value, _attributes(struct)[path[0]])
+        held = _part(value, _attributes(struct)[path[0]])
         yield from _walk(held, _parts(struct)[path[0]], path[1:], place.part(path[0]))
+
+
+def _reason(value: Any, path: Path) -> str | None:  # noqa: ANN401  any part of the report
+    """Reason for which the part of `value` that `path` leads to may be null."""
+    if path[:1] == ("recovered_s",):
+        return getattr(value, "recovered_reason", None)
+    return getattr(value, "reason", None) or getattr(value, "demand_reason", None)
+
+
+def _part(value: Any, name: str) -> Any:  # noqa: ANN401  any part of the report
+    """A part of a struct; what a censored step has no value of has a lower bound."""
+    if isinstance(value, StepReport) and name == "excess_s":
+        return value.excess
+    if isinstance(value, StepReport) and name == "phases":
+        return value.bounded_phases
+    return getattr(value, name)
 
 
 def _walk_elements(
@@ -162,7 +182,11 @@ def _walk_elements(
 def _elements(value: Any) -> Mapping[str, Any]:  # noqa: ANN401  a list or an object of the report
     if isinstance(value, dict):
         return typing.cast("dict[str, Any]", value)
-    return {str(one.index if hasattr(one, "index") else one.name): one for one in value}
+    return {_element_name(one, at): one for at, one in enumerate(value)}
+
+
+def _element_name(element: object, at: int) -> str:
+    return str(getattr(element, "index", getattr(element, "name", at)))
 
 
 def _span(value: Any) -> Span | None:  # noqa: ANN401  any metric of the report

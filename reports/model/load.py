@@ -47,6 +47,15 @@ class SaturationReport(msgspec.Struct, frozen=True):
     not_sent: int
 
 
+class TaskExceptionReport(msgspec.Struct, frozen=True):
+    """A kind of exception in the tasks of users; `text` is the last line of the first traceback."""
+
+    index: int
+    text: str
+    where: str | None
+    count: int
+
+
 class NameReport(msgspec.Struct, frozen=True):
     """Requests of one name, such as one model's; figures as those of the whole load."""
 
@@ -155,7 +164,8 @@ class LoadReport(msgspec.Struct, frozen=True):
     where no answer was streamed; `names` begins with the name of most requests. `windows` are
     stretches of 10 s, or longer ones in a long run. `late_ratio` is the share of requests with room
     that the load generator sent late or not at all. `saturated` are the times, `saturated_s` long,
-    in which requests were not sent since all others were open.
+    in which requests were not sent since all others were open. `task_exceptions` are those that the
+    tasks of users raised, None if they were not recorded; the most frequent kind comes first.
     """
 
     planned: int
@@ -182,5 +192,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     windows: tuple[WindowReport, ...] = ()
     not_sent_by: NotSentReport = NotSentReport()
     late_ratio: float | None = None
+    task_exceptions: int | None = None
+    task_exception_kinds: tuple[TaskExceptionReport, ...] = ()
     saturated_s: float = 0.0
     saturated: tuple[SaturationReport, ...] = ()

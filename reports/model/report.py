@@ -37,7 +37,8 @@ class ProbeReport(msgspec.Struct, frozen=True):
 class GateResult(msgspec.Struct, frozen=True):
     """A gate, judged.
 
-    `deployment` and `figure` say which metric decided it, if the gate is on several.
+    `deployment` and `figure` say which metric decided it, if the gate is on several. `default`: it
+    is none of the user's.
     """
 
     expr: str
@@ -48,6 +49,7 @@ class GateResult(msgspec.Struct, frozen=True):
     deployment: str | None = None
     reason: str | None = None
     figure: str | None = None
+    default: bool = False
 
 
 class RunSummary(msgspec.Struct, frozen=True):

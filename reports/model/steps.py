@@ -7,7 +7,7 @@ import msgspec
 
 from reports.model.causes import Cause, Evidence, Finding
 from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
-from reports.model.intervals import Span, Stat
+from reports.model.intervals import Span, Stat, longer_than
 from reports.model.load import StoppingReport
 from scalelag.plan.stages import Direction, Unit
 
@@ -64,6 +64,10 @@ PhaseName = Literal[
     "stop",
     "drain",
 ]
+
+
+NOT_OVER = "not over by the end of the hold"
+"""Reason of the phase in which a hold ended, and of those after it."""
 
 
 PhasePart = Literal["total", "decide", "recovery"]
@@ -159,6 +163,27 @@ class StepReport(msgspec.Struct, frozen=True):
     settled_s: Span | None = None
     movements: tuple[MovementReport, ...] = ()
     reversals: int = 0
+
+    @property
+    def excess(self) -> Span | None:
+        """Total beyond the floor, as uncertain as the total, or censored; None if not known."""
+        if self.total_s is None or self.floor_s is None:
+            return None
+        total, floor_s = self.total_s, self.floor_s
+        if total.value is None or total.hi is None:
+            return longer_than(total.lo - floor_s)
+        return Span(total.value - floor_s, total.lo - floor_s, total.hi - floor_s)
+
+    @property
+    def bounded_phases(self) -> tuple[Phase, ...]:
+        """Phases, with a lower bound for the one in which the hold of a censored step ended."""
+        phases = [phase for phase in self.phases if phase.part_of == "total"]
+        open_ = next((phase for phase in phases if phase.hi is None), None)
+        if not self.censored or self.total_s is None or open_ is None or open_.reason != NOT_OVER:
+            return self.phases
+        before_s = sum(phase.hi or 0.0 for phase in phases[: phases.index(open_)])
+        bounded = Phase(open_.name, lo=max(0.0, self.total_s.lo - before_s), reason=open_.reason)
+        return tuple(bounded if phase is open_ else phase for phase in self.phases)
 
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was measured."""

@@ -8,6 +8,7 @@ from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import remark
 from reports.render.text import (
+    DEFAULT,
     gate_figure,
     gate_subject,
     load_change,
@@ -48,7 +49,7 @@ def _run_case(report: Report) -> TestCase:
 
 
 def _gate_case(gate: GateResult, *, strict: bool) -> TestCase:
-    case = TestCase(_clean(gate.expr), "scalelag.gates", 0.0)
+    case = TestCase(_clean(gate.expr + (DEFAULT if gate.default else "")), "scalelag.gates", 0.0)
     measured = f"measured {gate_figure(gate)} ({gate_subject(gate)})"
     if gate.verdict == "fail":
         case.result = [Failure(measured)]

@@ -13,7 +13,7 @@ from reports.render.tables.changes import change_table
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
-from reports.render.tables.load import load_table
+from reports.render.tables.load import exception_table, load_table
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import (
     cause_words,
@@ -23,6 +23,7 @@ from reports.render.text import (
     sanitized,
     shortened,
     step_title,
+    verdict_words,
 )
 
 SIGNS = {
@@ -94,6 +95,9 @@ def _head(report: Report) -> Iterator[str]:
         f"{count(probe.gaps, 'gap')} in the probe's watch{cost}"
     )
     yield ""
+    if judged := verdict_words(report):
+        yield text(judged)
+        yield ""
     reasons = reasons_of(report)
     yield from (f"- {text(reason)}" for reason in reasons)
     if reasons:
@@ -178,6 +182,10 @@ def _load(load: LoadReport) -> Iterator[str]:
     yield from table(made)
     if load.errors:
         yield from _errors(load.errors)
+    if (exceptions := exception_table(load, _MOST_ERRORS)) is not None:
+        yield f"{text(exceptions.caption)}:"
+        yield ""
+        yield from table(exceptions)
 
 
 def _errors(errors: dict[str, int]) -> Iterator[str]:

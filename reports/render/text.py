@@ -1,5 +1,6 @@
 """Words and figures as all formats write them, and text from outside made harmless."""
 
+import re
 import unicodedata
 from typing import NamedTuple
 
@@ -12,6 +13,11 @@ from reports.model.steps import Phase, PhaseName, StepReport
 NOT_MEASURED = "-"
 _LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
 _SMALLEST_SHOWN_S = 0.005
+DEFAULT = " (default gate)"
+NO_GATES = "No gates were set: the verdict says only whether the run can be trusted."
+_MOST_GATES_TOLD = 3
+_OPERATOR = re.compile(r"(<=|>=|<|>)")
+_OPPOSITE = {"<=": ">", "<": ">=", ">=": "<", ">": "<="}
 _CAUSES: dict[str, str] = {
     "resources": "no room for the replica",
     "state_sync": "a late controller",
@@ -133,7 +139,7 @@ def replica_change(step: StepReport) -> str:
 def gate_subject(gate: GateResult) -> str:
     """Subject of a gate's metric, or the reason that there was none."""
     about = [sanitized(text) for text in (gate.deployment, gate.reason or gate.figure) if text]
-    return ": ".join(about) or "the run"
+    return f"{': '.join(about) or 'the run'}{DEFAULT if gate.default else ''}"
 
 
 def gate_figure(gate: GateResult) -> str:
@@ -145,6 +151,33 @@ def gate_figure(gate: GateResult) -> str:
     if gate.lo == gate.hi:
         return _significant(gate.value)
     return f"{_significant(gate.value)} [{_significant(gate.lo)}, {_significant(gate.hi)}]"
+
+
+def verdict_words(report: Report) -> str:
+    """What the verdict was given for, in one line; empty for an invalid run, which has reasons."""
+    if report.verdict == "invalid":
+        return ""
+    if not report.gates:
+        return NO_GATES
+    decisive = [gate for gate in report.gates if gate.verdict == report.verdict]
+    left = len(decisive) - _MOST_GATES_TOLD
+    told = [_gate_words(gate) for gate in decisive[:_MOST_GATES_TOLD]]
+    return "; ".join([*told, *([f"and {count(left, 'more gate')}"] if left > 0 else [])])
+
+
+def _gate_words(gate: GateResult) -> str:
+    """`requests.error_ratio 0.62 > 0.01 (default gate)`: a gate's metric against its limit."""
+    metric, op, limit = (part.strip() for part in _OPERATOR.split(gate.expr, maxsplit=1))
+    name = sanitized(gate.figure or metric)
+    if gate.deployment is not None and ":" not in name:
+        name = f"{sanitized(gate.deployment)}:{name}"
+    suffix = DEFAULT if gate.default else ""
+    if gate.lo is None:
+        return f"{sanitized(gate.expr)}: {sanitized(gate.reason or 'not measured')}{suffix}"
+    if gate.verdict == "inconclusive" or gate.hi is None:
+        return f"{name} {gate_figure(gate)}, wanted {op} {limit}{suffix}"
+    shown = op if gate.verdict == "pass" else _OPPOSITE[op]
+    return f"{name} {gate_figure(gate)} {shown} {limit}{suffix}"
 
 
 def _significant(value: float) -> str:

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gates import parse_gate
+from reports.analysis.gates import check_gates, parse_gates
 from reports.model.formats import HTML_FILE, Format
 from reports.render.formats import Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
@@ -25,10 +25,9 @@ def report(
     capacity_rps: float | None,
 ) -> int:
     """Report on the run in a directory. `texts` are gates in place of the run's own, if any."""
-    gates = [parse_gate(text) for text in texts]
     recorded = _with_capacity(load_run(run), capacity_rps)
-    if not texts:
-        gates = [parse_gate(text) for text in recorded.info.options.get("gate", [])]
+    gates = parse_gates(texts or recorded.info.options.get("gate", []))
+    check_gates(gates, recorded.info.target.watched)
     analysis = analyse(recorded, gates)
     if output is None and output_format is Format.TERMINAL:
         render_terminal(analysis, Console(), str(run))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.analysis.gates import parse_gate
+from reports.analysis.gates import parse_gate_option
 from reports.analysis.load.slo import parse_slo
 from scalelag.cluster.urls import check_url
 from scalelag.errors import UsageError
@@ -284,9 +284,10 @@ OPTIONS: tuple[Option, ...] = (
         "--gate",
         "Gates",
         "Verdict",
-        'Condition for passing, such as "scale_up.total_s.max <= 20". Can be repeated.',
+        'Condition for passing, such as "scale_up.total_s.max <= 20". Can be repeated. none: without '
+        "the default gates.",
         "list",
-        parse=parse_gate,
+        parse=parse_gate_option,
         in_web=False,
         comparable=True,
         form_rank=5,

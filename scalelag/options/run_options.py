@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from reports.analysis.gates import Gate
+from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo
 from reports.model.formats import Format
 from scalelag.cluster.urls import without_credentials
@@ -123,7 +123,7 @@ def run_options(
         slo=values["slo"],
         out=Path(values["out"]),
         name=values["name"],
-        gates=values["gate"],
+        gates=with_defaults(values["gate"]),
         reports=values["report"],
         strict=values["strict"],
         raw=raw,

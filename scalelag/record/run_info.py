@@ -117,6 +117,14 @@ class LoadWorkerInfo(msgspec.Struct, frozen=True):
     lost_arrivals: int | None = None
 
 
+class TaskException(msgspec.Struct, frozen=True):
+    """A kind of exception in the tasks of users: the last line of its traceback, and its place."""
+
+    text: str
+    where: str | None
+    count: int
+
+
 class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"}):
     """Everything about a run that is not a row.
 
@@ -125,6 +133,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     the configuration, were known before the load began. `earlier_attempts` failed through the target.
     `trace` describes the file of the plan if it was a trace. `load_workers` are the load processes.
     `locustfiles` and `user_classes` of Locust are empty in records before version 0.2.
+    `task_exceptions` are None until the load is over, and in records of versions before 0.2.
     """
 
     schema_version: int
@@ -152,6 +161,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     load_workers: tuple[LoadWorkerInfo, ...] = ()
     locustfiles: tuple[str, ...] = ()
     user_classes: tuple[str, ...] = ()
+    task_exceptions: tuple[TaskException, ...] | None = None
 
     @property
     def warmup_s(self) -> float:

@@ -124,11 +124,14 @@ class PlanUser(User):
         self._record(arrival.intended_s, arrival.sent_s, UNFINISHED)
 
     def ended_oddly(self, arrival: Arrival, raised: Exception | gevent.Timeout | None) -> None:
-        """Record an arrival that has no row yet, and report to Locust what `send` raised."""
+        """Record an arrival that has no row yet, and report to Locust what `send` raised.
+
+        A WrongAnswerError is no fault of the user class: it is a failed request and nothing more.
+        """
         if not arrival.recorded:
             error = NO_REQUEST if raised is None else error_kind(raised)
             self._record(arrival.intended_s, arrival.sent_s, error)
-        if isinstance(raised, Exception):
+        if isinstance(raised, Exception) and not isinstance(raised, WrongAnswerError):
             self.environment.events.user_error.fire(
                 user_instance=self, exception=raised, tb=raised.__traceback__
             )

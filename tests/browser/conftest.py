@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gates import parse_gate
+from reports.analysis.gates import parse_gates
 from reports.render.html.report_page import render_html
 from scalelag.record.run_dir import load_run
 from tests.support.built import samples, sides, traced
@@ -76,7 +76,7 @@ def written(tmp_path_factory) -> Callable[[str], Path]:
         if name in built:
             return render_html(built[name]())
         recorded = load_run(STORED / name)
-        gates = [parse_gate(text) for text in recorded.info.options["gate"]]
+        gates = parse_gates(recorded.info.options["gate"])
         return render_html(analyse(recorded, gates))
 
     return write

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gates import parse_gate
+from reports.analysis.gates import parse_gates
 from reports.model.charts import Analysis
 from scalelag.record.run_dir import RecordedRun, load_run
 
@@ -27,4 +27,4 @@ def recorded(name: str) -> RecordedRun:
 def analysed(name: str) -> Analysis:
     """Its analysis, judged by the gates that it was run with."""
     run = recorded(name)
-    return analyse(run, [parse_gate(text) for text in run.info.options["gate"]])
+    return analyse(run, parse_gates(run.info.options["gate"]))

@@ -5,14 +5,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.gates import Gate, judge, parse_gate
+from reports.analysis.gates import Gate, check_gates, judge, parse_gate, parse_gates
+from reports.analysis.load.recovery import NO_BREACH
 from reports.analysis.metrics import MetricName, metric_names
-from reports.model.causes import EvidenceReport
+from reports.model.causes import Evidence, EvidenceReport
 from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span, Stat, longer_than
 from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
 from reports.model.report import GateResult, ProbeReport, RunSummary
-from reports.model.steps import DeploymentReport, Phase, Replicas, ScaleDown, ScaleUp, StepReport
+from reports.model.steps import (
+    NOT_OVER,
+    DeploymentReport,
+    Phase,
+    Replicas,
+    ScaleDown,
+    ScaleUp,
+    StepReport,
+)
 from scalelag.errors import UsageError
 from scalelag.record.run_info import Versions
 
@@ -580,12 +589,31 @@ def test_a_deployment_that_was_not_measured_does_not_count_beside_one_that_was(
     assert (found.verdict, found.deployment) == (expected, "app/Model")
 
 
-@pytest.mark.parametrize("name", ["Nobody", "app/Nobody", "other/Model", "app"])
-def test_a_deployment_that_was_not_watched_is_a_usage_error_that_names_the_watched(name: str):
-    with pytest.raises(UsageError, match="app/Model, app/Zed") as caught:
-        result(f"{name}:scale_up.total_s.max <= 20", Zed=deployment(), Model=deployment())
+NOBODY = ["Nobody", "app/Nobody", "other/Model", "app"]
 
-    assert f"{name}:scale_up" in str(caught.value)
+
+@pytest.mark.parametrize("name", NOBODY)
+def test_a_deployment_that_is_not_watched_is_a_usage_error_that_names_the_watched(name: str):
+    gate = parse_gate(f"{name}:scale_up.total_s.max <= 20")
+
+    with pytest.raises(UsageError, match="app/Model, app/Zed") as caught:
+        check_gates([gate], ["app/Zed", "app/Model"])
+
+    assert gate.expr in str(caught.value)
+
+
+def test_a_deployment_that_is_watched_is_none():
+    gates = [parse_gate(f"{name}:scale_up.total_s.max <= 20") for name in ("Model", "app/Model")]
+
+    check_gates([*gates, parse_gate("requests.failed <= 1")], ["app/Model"])
+
+
+@pytest.mark.parametrize("name", NOBODY)
+def test_a_deployment_that_was_not_watched_after_all_is_inconclusive_and_loses_no_report(name: str):
+    found = result(f"{name}:scale_up.total_s.max <= 20", Model=deployment())
+
+    assert found.verdict == "inconclusive"
+    assert "no watched deployment (watched: app/Model)" in str(found.reason)
 
 
 def test_a_gate_on_every_deployment_of_a_run_that_watched_none_is_inconclusive():
@@ -604,3 +632,136 @@ def test_gates_are_judged_in_their_order():
         ("probe.gaps <= 1", "fail"),
         ("requests.error_ratio <= 0.5", "pass"),
     ]
+
+
+# --- what is judged without being asked for ---------------------------------------------------
+
+
+def exprs(*texts: str) -> list[str]:
+    return [gate.expr for gate in parse_gates(texts)]
+
+
+ERRORS, EXCEPTIONS = "requests.error_ratio <= 0.01", "load.task_exceptions <= 0"
+
+
+@pytest.mark.parametrize(
+    ("given", "defaults"),
+    [
+        ([], [ERRORS, EXCEPTIONS]),
+        (["scale_up.total_s.max <= 20"], [ERRORS, EXCEPTIONS]),
+        (["requests.error_ratio <= 0.5"], [EXCEPTIONS]),
+        (["load.failed <= 5"], [EXCEPTIONS]),
+        (["requests.steps.*.error_ratio <= 0.1"], [EXCEPTIONS]),
+        # A part of the requests says nothing of the others.
+        (["requests.steps.2.error_ratio <= 0.1"], [ERRORS, EXCEPTIONS]),
+        (['requests.errors."HTTP 503" <= 0'], [ERRORS, EXCEPTIONS]),
+        (['requests.names."/".failed <= 0'], [ERRORS, EXCEPTIONS]),
+        (["stopping.failed <= 0"], [ERRORS, EXCEPTIONS]),
+        (["requests.task_exceptions <= 10"], [ERRORS]),
+        (["none"], []),
+        (["scale_up.total_s.max <= 20", " none "], []),
+    ],
+)
+def test_errors_are_judged_by_default_unless_a_gate_judges_all_of_them(
+    given: list[str], defaults: list[str]
+):
+    wanted = [text for text in given if text.strip() != "none"]
+
+    assert exprs(*given) == [*wanted, *defaults]
+
+
+def test_a_default_gate_says_that_it_is_one():
+    load = msgspec.structs.replace(LOAD, error_ratio=0.62, task_exceptions=0)
+
+    judged = judge(parse_gates([]), {}, {"requests": load, "load": load})
+
+    assert [(one.expr, one.verdict, one.default) for one in judged] == [
+        (ERRORS, "fail", True),
+        (EXCEPTIONS, "pass", True),
+    ]
+
+
+def test_a_default_gate_on_what_was_not_measured_is_left_out():
+    load = msgspec.structs.replace(LOAD, error_ratio=None, task_exceptions=None)
+
+    assert judge(parse_gates([]), {}, {"requests": load, "load": load}) == ()
+
+
+# --- what has no value of its own --------------------------------------------------------------
+
+
+def of_steps(expr: str, *steps: StepReport) -> GateResult:
+    return result(expr, Model=msgspec.structs.replace(deployment(), steps=steps))
+
+
+CENSORED = {"total_s": longer_than(59.8), "censored": True}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [("<= 10", "fail"), ("<= 60", "inconclusive"), (">= 10", "pass"), (">= 60", "inconclusive")],
+)
+def test_the_excess_of_a_step_that_was_never_answered_is_its_bound_beyond_the_floor(
+    condition: str, expected: str
+):
+    never = step(1, **CENSORED, floor_s=4.2)
+
+    found = of_steps(f"steps.1.excess_s {condition}", never)
+
+    assert (found.verdict, found.value, found.hi) == (expected, None, None)
+    assert found.lo == pytest.approx(55.6)
+
+
+def test_the_phase_in_which_the_hold_ended_lasted_at_least_what_the_others_left():
+    phases = (
+        Phase("decide", 4.0, 3.9, 4.1, "poll"),
+        Phase("detect", 3.0, 3.0, 3.0, "poll", part_of="decide"),
+        Phase("create", 0.5, 0.4, 0.7, "poll"),
+        Phase("allocate", reason=NOT_OVER),
+        Phase("initialize", reason=NOT_OVER),
+    )
+    stuck = step(1, **CENSORED, phases=phases)
+
+    assert of_steps("steps.1.phases.allocate <= 50", stuck).verdict == "fail"
+    assert of_steps("steps.1.phases.allocate <= 50", stuck).lo == pytest.approx(59.8 - 4.1 - 0.7)
+    assert of_steps("steps.1.phases.allocate <= 60", stuck).verdict == "inconclusive"
+    assert of_steps("steps.1.phases.initialize <= 50", stuck).lo is None
+
+
+def test_a_phase_after_one_that_was_not_seen_has_no_bound():
+    phases = (Phase("decide", reason="its end was not seen"), Phase("create", reason=NOT_OVER))
+
+    assert of_steps("steps.1.phases.create <= 1", step(1, **CENSORED, phases=phases)).lo is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "condition", "expected"),
+    [
+        (NO_BREACH, "<= 10", "pass"),
+        (NO_BREACH, ">= 10", "inconclusive"),
+        ("the hold is shorter than 20 s", "<= 10", "inconclusive"),
+    ],
+)
+def test_a_gate_on_recovery_passes_where_nothing_was_breached(
+    reason: str, condition: str, expected: str
+):
+    calm = step(1, recovered_reason=reason, reason="no new replica was needed")
+
+    found = of_steps(f"steps.*.recovered_s {condition}", calm)
+
+    assert found.verdict == expected
+    assert reason in str(found.reason)
+
+
+def test_a_breach_that_was_measured_decides_beside_steps_without_any():
+    calm = step(1, recovered_reason=NO_BREACH)
+    late = step(2, recovered_s=span(20, 22))
+
+    assert of_steps("steps.*.recovered_s <= 10", calm, late).verdict == "fail"
+
+
+def test_evidence_is_named_by_its_place():
+    at_last = step(1, evidence=(Evidence("first", at_s=3.0), Evidence("second", at_s=9.0)))
+
+    assert of_steps("steps.*.evidence.*.at_s <= 5", at_last).verdict == "fail"
+    assert of_steps("steps.1.evidence.0.at_s <= 5", at_last).verdict == "pass"

@@ -12,7 +12,6 @@ from probes.tracker import ReplicaTracker
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gate
 from reports.model.report import Report
-from scalelag.errors import UsageError
 from scalelag.plan.arrivals import arrival_blocks
 from scalelag.plan.stages import parse_plan
 from scalelag.record.error_kinds import NOT_SENT
@@ -448,9 +447,11 @@ def test_an_invalid_run_is_invalid_whatever_its_gates_say():
     assert [gate.verdict for gate in report.gates] == ["fail", "pass"]
 
 
-def test_a_gate_on_a_deployment_that_was_not_watched_is_a_usage_error():
-    with pytest.raises(UsageError, match="Nobody"):
-        report_of(recorded(), "Nobody:scale_up.total_s.max <= 20")
+def test_a_gate_on_a_deployment_that_was_not_watched_loses_no_report():
+    report = report_of(recorded(), "Nobody:scale_up.total_s.max <= 20")
+
+    assert report.verdict == "inconclusive"
+    assert report.load.planned == REQUESTS
 
 
 def test_a_scale_up_that_was_not_reached_fails_a_shorter_gate_and_leaves_a_longer_open():

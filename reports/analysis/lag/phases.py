@@ -7,12 +7,19 @@ from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.movements import Movement
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, in_order, point
-from reports.model.steps import DOWN_PHASES, UP_PHASES, Phase, PhaseName, PhasePart, Source
+from reports.model.steps import (
+    DOWN_PHASES,
+    NOT_OVER,
+    UP_PHASES,
+    Phase,
+    PhaseName,
+    PhasePart,
+    Source,
+)
 
 _SAME_MOMENT_S = 1e-6
 _JOINED = "polling cannot tell it from initialize"
 _NO_POLL_SOURCE = "polling does not show requests"
-_UNFINISHED = "not over by the end of the hold"
 _NO_REPLICA = "no single replica completed it"
 _NO_REQUEST = "no request reached it during the hold"
 
@@ -213,7 +220,7 @@ def _source(first: Instant, then: Instant, from_step: bool) -> Source:  # noqa: 
 
 def _missing(ends: Sequence[Instant | None]) -> str:
     later = any(instant is not None for instant in ends[1:])
-    return "its end was not seen" if later else _UNFINISHED
+    return "its end was not seen" if later else NOT_OVER
 
 
 def _route(life: ReplicaLife, ended_s: float) -> Phase:

@@ -20,6 +20,7 @@ from reports.model.load import (
     NotSentReport,
     SaturationReport,
     StreamReport,
+    TaskExceptionReport,
     WindowReport,
 )
 from scalelag.plan.stages import LoadStep, Unit
@@ -31,6 +32,7 @@ from scalelag.record.error_kinds import (
     is_not_sent,
 )
 from scalelag.record.requests_file import RequestColumns, StreamColumns
+from scalelag.record.run_info import TaskException
 
 _FOR_A_MEAN = 2
 
@@ -147,6 +149,7 @@ def load_report(
     *,
     recovered: Mapping[int, Recovery] | None = None,
     workers: tuple[LoadWorkerReport, ...] = (),
+    exceptions: Sequence[TaskException] | None = None,
 ) -> LoadReport:
     """Report of the whole run and of each step.
 
@@ -183,10 +186,17 @@ def load_report(
         names=dict(_name_reports(rows, streams, load_s)),
         windows=tuple(_windows(rows, zero_s, max((s.at_s + s.hold_s for s in parts), default=0.0))),
         not_sent_by=by,
+        task_exceptions=None if exceptions is None else sum(kind.count for kind in exceptions),
+        task_exception_kinds=tuple(_exception_kinds(exceptions or ())),
         late_ratio=_ratio(late, total - by.in_flight_limit),
         saturated_s=seconds_in(saturated),
         saturated=tuple(_saturations(rows, saturated, zero_s)),
     )
+
+
+def _exception_kinds(exceptions: Sequence[TaskException]) -> Iterator[TaskExceptionReport]:
+    for index, kind in enumerate(sorted(exceptions, key=lambda kind: -kind.count)):
+        yield TaskExceptionReport(index, kind.text, kind.where, kind.count)
 
 
 def _sent_late(part: _Rows) -> int:

@@ -18,7 +18,7 @@ from reports.render.html.summary_parts import facts, tiles
 from reports.render.tables.answers import answers
 from reports.render.tables.changes import change_table
 from reports.render.tables.elasticity import following_texts
-from reports.render.tables.gates import NO_GATES, gate_table
+from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import (
     UNCERTAIN,
     bounds,
@@ -30,13 +30,14 @@ from reports.render.tables.lag import (
 )
 from reports.render.tables.load import (
     error_table,
+    exception_table,
     load_table,
     name_table,
     stream_table,
     worker_table,
 )
 from reports.render.tables.table import Table
-from reports.render.text import count, reasons_of, sanitized
+from reports.render.text import NO_GATES, count, reasons_of, sanitized, verdict_words
 
 _MOST_NOTES = 100
 
@@ -96,6 +97,7 @@ def _head(report: Report) -> dict[str, Any]:
     return {
         "report": report,
         "name": sanitized(report.run.name),
+        "judged": verdict_words(report),
         "reasons": reasons_of(report),
         "answers": found,
         "more_answers": f"and {count(others, 'more step')}: see Scale lag" if others else "",
@@ -106,7 +108,7 @@ def _head(report: Report) -> dict[str, Any]:
 
 
 def _more_tables(report: Report) -> list[Table]:
-    builders = (stream_table, name_table, worker_table, error_table)
+    builders = (stream_table, name_table, worker_table, error_table, exception_table)
     return [table for build in builders if (table := build(report.load)) is not None]
 
 

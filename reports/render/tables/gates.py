@@ -6,8 +6,6 @@ from reports.model.report import GateResult
 from reports.render.tables.table import Column, Table
 from reports.render.text import gate_figure, gate_subject, sanitized
 
-NO_GATES = "No gates were set: the verdict says only whether the run can be trusted."
-
 
 def gate_table(gates: Sequence[GateResult]) -> Table | None:
     """Gates in their order; None without any."""

@@ -206,6 +206,19 @@ def _kinds(load: LoadReport) -> Iterator[tuple[str, int]]:
             yield kind, times
 
 
+def exception_table(load: LoadReport, most: int = MOST_ERRORS) -> Table | None:
+    """Exceptions in tasks by kind, the most frequent first; None without any."""
+    if not load.task_exception_kinds:
+        return None
+    columns = (Column("times"), Column("exception", "foreign"), Column("raised in", "foreign"))
+    kinds = load.task_exception_kinds
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (f"{kind.count:,}", shortened(kind.text, 300), shortened(kind.where or NOT_MEASURED))
+        for kind in kinds[:most]
+    )
+    return Table("Exceptions in tasks", columns, rows, rest_of(len(kinds), most))
+
+
 def error_table(load: LoadReport, most: int = MOST_ERRORS) -> Table | None:
     """Errors by kind, the most frequent first; None without any."""
     if not load.errors:

@@ -7,7 +7,13 @@ from rich.text import Text
 
 from reports.model.load import LoadReport, LoadWorkerReport
 from reports.model.report import RunSummary
-from reports.render.tables.load import error_table, load_table, name_table, stream_table
+from reports.render.tables.load import (
+    error_table,
+    exception_table,
+    load_table,
+    name_table,
+    stream_table,
+)
 from reports.render.tables.table import Table
 from reports.render.terminal.layout import emit, flow, room
 from reports.render.terminal.tables import print_table
@@ -29,6 +35,7 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
         stream_table(load),
         name_table(load, _MOST_NAMES),
         error_table(load, _MOST_ERRORS),
+        exception_table(load, _MOST_ERRORS),
     ):
         _print_more(console, table)
 

@@ -23,6 +23,7 @@ from reports.render.text import (
     percent,
     reasons_of,
     sanitized,
+    verdict_words,
 )
 
 
@@ -49,6 +50,8 @@ def _print_verdict(console: Console, report: Report) -> None:
     verdict = badge(report.verdict)
     parts = (*_about_run(report.run), *_about_load(report), *_about_probe(report.probe))
     emit(console, hanging(verdict, flow(parts, room(console) - verdict.cell_len - 1)))
+    if judged := verdict_words(report):
+        emit(console, hanging(Text(f"{report.verdict.upper()}:", style="bold"), Text(judged)))
     for reason in reasons_of(report):
         emit(console, hanging(Text("!", style="bold"), Text(reason, overflow="fold")))
 

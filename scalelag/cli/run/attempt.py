@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gates import parse_gate
+from reports.analysis.gates import parse_gates
 from reports.render.terminal.report import render_terminal
 from scalelag.cli.run.load_process import LoadProcess, option_arguments
 from scalelag.cli.run.ray_load import Placement, placed
@@ -114,5 +114,5 @@ def _report_killed(signal_number: int, path: str | None) -> None:
     say(f"the load process was killed by signal {signal_number}")
     if path is not None:
         recorded = load_run(Path(path))
-        gates = [parse_gate(text) for text in recorded.info.options.get("gate", [])]
+        gates = parse_gates(recorded.info.options.get("gate", []))
         render_terminal(analyse(recorded, gates), Console(), path)

@@ -11,6 +11,7 @@ from rich.console import Console
 from probes.dashboard import Dashboard, token_from_environment
 from reports.analysis.analyse import analyse
 from reports.analysis.calibration import calibration_of, hold_for, judge_stage, next_load
+from reports.analysis.gates import NO_DEFAULTS
 from reports.analysis.load.slo import Slo
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.render.terminal.calibration import (
@@ -119,7 +120,7 @@ class _Search:
             "warmup": self._warmup_s,
             "deployment": list(self.found.deployments),
             "drain": 0.0,
-            "gate": None,
+            "gate": [NO_DEFAULTS],
             "strict": None,
             "capacity_rps": None,
             "out": str(self._folder),

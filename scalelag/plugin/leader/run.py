@@ -10,6 +10,7 @@ from locust.runners import Runner
 
 from probes.replica_probe import ReplicaProbe
 from probes.serve_state import ServePayload
+from reports.analysis.gates import check_gates
 from scalelag.cluster.preflight import (
     Patience,
     check_endpoint,
@@ -44,10 +45,11 @@ from scalelag.plugin.worker.messages import (
     RowsMessage,
     encoded,
 )
+from scalelag.plugin.worker.task_exceptions import merged
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
-from scalelag.record.run_info import Edge, ProbeInfo, RunStatus
+from scalelag.record.run_info import Edge, ProbeInfo, RunStatus, TaskException
 
 LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe polls."""
@@ -78,6 +80,7 @@ class LeaderRun:
         self._dashboard = open_dashboard(options, clock)
         self._payload = self._preflight()
         self._watched = watched_deployments(self._payload, options.deployments)
+        check_gates(options.gates, self._watched)
         self._ray_version = ray_version(self._dashboard)
         cluster_environ = os.environ if options.embedded else {}
         self.findings = start_findings(
@@ -89,6 +92,7 @@ class LeaderRun:
         self._plan_done = False
         self._was_deserted = False
         self._edges: list[Edge] = []
+        self._exceptions: tuple[TaskException, ...] = ()
         self._final: set[int] = set()
         self._load_ended_s: float | None = None
         self._stopped_s: float | None = None
@@ -224,6 +228,7 @@ class LeaderRun:
         if self._failure is None:
             try:
                 self.collector.collect(message.rows, message.worker)
+                self._exceptions = merged(self._exceptions, message.exceptions)
             except RecordError as error:
                 self._fail(error)
         if message.final:
@@ -351,5 +356,6 @@ class LeaderRun:
             ),
             load_ended_s=self._load_ended_s,
             watched_until_s=ended_s,
+            task_exceptions=self._exceptions,
             load_workers=self.workers.infos(),
         )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from scalelag.options.run_options import LoadOptions
+from scalelag.record.run_info import TaskException
 
 START_MESSAGE = "scalelag_start"
 FLUSH_MESSAGE = "scalelag_flush"
@@ -78,12 +79,13 @@ class RequestRows(msgspec.Struct, frozen=True):
 
 
 class RowsMessage(msgspec.Struct, frozen=True):
-    """Rows of one worker since its last message; `final` if the load is over."""
+    """Rows and exceptions of one worker since its last message; `final` if the load is over."""
 
     run: str
     worker: int
     final: bool
     rows: RequestRows
+    exceptions: tuple[TaskException, ...] = ()
 
 
 def encoded(message: msgspec.Struct) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from scalelag.plugin.worker.messages import (
     encoded,
 )
 from scalelag.plugin.worker.recorder import RequestRecorder
+from scalelag.plugin.worker.task_exceptions import TaskExceptions
 from scalelag.record.clock import Clock
 
 _FLUSH_INTERVAL_S = 0.5
@@ -44,6 +45,7 @@ class LoadWorker:
         self._runner = runner
         self.clock = clock
         self.recorder = RequestRecorder(clock)
+        self._exceptions = TaskExceptions()
         self.assignment: Assignment | None = None
         self._options: LoadOptions | None = None
         self.stopping = gevent.event.Event()
@@ -52,6 +54,7 @@ class LoadWorker:
         self._leaving = False
         self._flusher: gevent.Greenlet[[], None] | None = None
         environment.events.request.add_listener(self.recorder.on_request)
+        environment.events.user_error.add_listener(self._exceptions.on_user_error)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.test_stop.add_listener(self._on_test_stop)
         if isinstance(runner, WorkerRunner):
@@ -123,6 +126,7 @@ class LoadWorker:
             refusal = Refusal(self.assignment.run, self.assignment.index, str(error))
             self._runner.send_message(REFUSAL_MESSAGE, encoded(refusal))
         self.recorder.take()
+        self._exceptions.take()
         # A full collection of what start-up left behind takes 20 to 30 ms, in which nothing is sent.
         gc.collect()
         gc.freeze()
@@ -150,8 +154,8 @@ class LoadWorker:
     def _flush(self, *, final: bool) -> None:
         if self.assignment is None:
             return
-        rows = self.recorder.take()
-        if not final and not rows.intended_s:
+        rows, exceptions = self.recorder.take(), self._exceptions.take()
+        if not final and not rows.intended_s and not exceptions:
             return
-        message = RowsMessage(self.assignment.run, self.assignment.index, final, rows)
+        message = RowsMessage(self.assignment.run, self.assignment.index, final, rows, exceptions)
         self._runner.send_message(ROWS_MESSAGE, encoded(message))

@@ -30,7 +30,7 @@ class Generator(NamedTuple):
     environment: Mapping[str, str] = {}
 
 
-class Measured(NamedTuple):
+class Measurement(NamedTuple):
     """One run of a generator.
 
     `came_s` is CLOCK_MONOTONIC. `rps` is what came a second between warm-up and end, `cpu_us` the
@@ -91,7 +91,7 @@ def plain_locust(url: str, user_class: str, users: int, seconds: float) -> Gener
 
 def measure(
     generator: Generator, server: Server, warm_up_s: float, seconds: float, folder: Path
-) -> Measured:
+) -> Measurement:
     """Run it to its end against `server`; its load lasts `warm_up_s` and then `seconds`.
 
     Ends this process where the generator does not send or does not end.
@@ -121,7 +121,7 @@ def measure(
                 os.killpg(process.pid, signal.SIGKILL)  # the session that it leads is ours
     came_s = server.stop()
     came = int(np.count_nonzero((came_s >= begun.at_s) & (came_s < ended.at_s)))
-    return Measured(
+    return Measurement(
         came_s,
         came / (ended.at_s - begun.at_s),
         (ended.cpu_s - begun.cpu_s) / max(came, 1) * 1e6,

@@ -27,14 +27,14 @@ MILLIONS: Final = (1, 3, 10)
 BATCH: Final = 5_000
 MIB: Final = 1024 * 1024
 
-Measured = tuple[float, float, float]
+Measurement = tuple[float, float, float]
 """Seconds, seconds of CPU time, MiB at the peak."""
 
 
 def main() -> None:
     """Print figures of each size, and their ratio to those of the smallest."""
     options = parser(__doc__, rounds=3).parse_args()
-    found: dict[int, list[Measured]] = {millions: [] for millions in MILLIONS}
+    found: dict[int, list[Measurement]] = {millions: [] for millions in MILLIONS}
     with tempfile.TemporaryDirectory() as folder:
         runs = {millions: _run_of(Path(folder), millions) for millions in MILLIONS}
         for _ in range(options.rounds):
@@ -96,7 +96,7 @@ def _rows(due_s: NDArray[np.float64], random: np.random.Generator) -> RequestCol
     )
 
 
-def _report(run: Path) -> Measured:
+def _report(run: Path) -> Measurement:
     begun_s = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "scalelag.cli", "report", str(run), "--format", "json"],

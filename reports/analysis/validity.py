@@ -163,7 +163,7 @@ def _not_sent_warnings(load: LoadReport, max_in_flight: int | None) -> Iterator[
 
 def _try_warning(number: int, one: EarlierAttempt) -> str:
     record = f"its record is {one.path}" if one.path else "it left no record"
-    return f"try {number} of this run failed through the target, {record}: {one.reason}"
+    return f"attempt {number} of this run failed through the target, {record}: {one.reason}"
 
 
 def _gap_warning(gap: Gap, zero_s: float) -> str:

@@ -29,7 +29,7 @@ _CAUSES: dict[str, str] = {
 }
 
 
-class Measured(NamedTuple):
+class MeasuredText(NamedTuple):
     """A figure in words: `value`, and the `margin` that polling leaves, often empty."""
 
     value: str
@@ -55,14 +55,16 @@ def _harmless(char: str) -> str:
     return "\ufffd" if unicodedata.category(char).startswith("C") else char
 
 
-def seconds(span: Span | Phase | None) -> Measured:
+def seconds(span: Span | Phase | None) -> MeasuredText:
     """`9.31 ±0.15`, `> 30.0` if it is censored, `-` if it was not measured."""
     if span is None or span.lo is None:
-        return Measured(NOT_MEASURED)
+        return MeasuredText(NOT_MEASURED)
     if span.value is None or span.hi is None:
-        return Measured(f"> {span.lo:.1f}")
+        return MeasuredText(f"> {span.lo:.1f}")
     margin = (span.hi - span.lo) / 2
-    return Measured(f"{span.value:.2f}", f"±{margin:.2f}" if margin >= _SMALLEST_SHOWN_S else "")
+    return MeasuredText(
+        f"{span.value:.2f}", f"±{margin:.2f}" if margin >= _SMALLEST_SHOWN_S else ""
+    )
 
 
 def recovered(step: StepReport) -> str:

@@ -23,7 +23,7 @@ MISSING = (
 )
 
 
-class Opened:
+class OpenPage:
     """A page that is open, with what the browser said and asked for since."""
 
     def __init__(self, page: Page) -> None:
@@ -83,19 +83,19 @@ def written(tmp_path_factory) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def opened(browser, written) -> Iterator[Callable[..., Opened]]:
+def opened(browser, written) -> Iterator[Callable[..., OpenPage]]:
     """Opens a page, by name or path, without a network, and waits until its charts are drawn."""
     contexts = []
 
     def open_page(
         page: str | Path, width: int = 1440, scheme: str = "light", **options: object
-    ) -> Opened:
+    ) -> OpenPage:
         path = written(page) if isinstance(page, str) else page
         context = browser.new_context(
             viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True, **options
         )
         contexts.append(context)
-        found = Opened(context.new_page())
+        found = OpenPage(context.new_page())
         found.page.goto(path.as_uri())
         found.page.wait_for_selector("html[data-drawn=yes]", timeout=60_000)
         return found
@@ -106,15 +106,15 @@ def opened(browser, written) -> Iterator[Callable[..., Opened]]:
 
 
 @pytest.fixture
-def online(browser) -> Iterator[Callable[..., Opened]]:
+def online(browser) -> Iterator[Callable[..., OpenPage]]:
     """Opens a URL on this machine, without waiting for anything on it."""
     contexts = []
 
-    def open_url(url: str, scheme: str = "light", **options: object) -> Opened:
+    def open_url(url: str, scheme: str = "light", **options: object) -> OpenPage:
         size = {"width": 1440, "height": 900}
         context = browser.new_context(viewport=size, color_scheme=scheme, **options)
         contexts.append(context)
-        found = Opened(context.new_page())
+        found = OpenPage(context.new_page())
         found.page.goto(url)
         return found
 

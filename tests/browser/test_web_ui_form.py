@@ -12,7 +12,7 @@ from tests.support.servers.http_echo import running_echo
 from tests.support.waiting import wait_for
 
 OWN_USERS = str(ROOT / "tests" / "sim" / "own_users_locustfile.py")
-FIRST = ["Load plan", "Host", "Dashboard", "Path", "Deployments", "Gates"]
+FIRST = ["Load plan", "Host", "Ray dashboard", "Path", "Deployments", "Gates"]
 WIDTHS = (390, 1024, 1440)
 SCROLLS_SIDEWAYS = """() => {
     const root = document.scrollingElement;

@@ -25,7 +25,7 @@ SIX_MB = 6_000_000
 
 
 @functools.cache
-def compared(name: str) -> sides.Compared:
+def compared(name: str) -> sides.ComparedSides:
     return sides.BUILT[name]()
 
 

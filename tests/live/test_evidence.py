@@ -43,7 +43,7 @@ SEEN = {
 }
 
 
-class Watched:
+class WatchedDeployment:
     """A deployment as a probe saw it, and then as the logs tell it."""
 
     def __init__(self, url, token):
@@ -69,7 +69,7 @@ class Watched:
 
 @contextmanager
 def watching(url, token):
-    watched = Watched(url, token)
+    watched = WatchedDeployment(url, token)
     thread = threading.Thread(target=watched.probe.run, daemon=True)
     thread.start()
     try:

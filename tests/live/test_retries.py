@@ -17,12 +17,14 @@ def test_an_app_that_fails_to_deploy_at_first_is_deployed_again(on_cluster, tmp_
     code, output = command.wait()
 
     assert code == 0, output
-    assert "try 1 of 2 failed through the target" in output
+    assert "attempt 1 of 2 failed through the target" in output
     (path,) = command.run_dirs
     (one,) = msgspec.json.decode((path / "run.json").read_bytes())["tries"]
     assert "sick_start: failure" in one["reason"]
     assert one["path"] is None
-    assert any("try 1 of this run failed" in warning for warning in command.report()["warnings"])
+    assert any(
+        "attempt 1 of this run failed" in warning for warning in command.report()["warnings"]
+    )
 
 
 def test_a_run_waits_for_room_that_is_there_and_names_what_is_short(on_cluster):

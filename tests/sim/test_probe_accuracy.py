@@ -39,7 +39,7 @@ Times = dict[str, tuple[float, float]]
 """Begin and end of each phase, and of the total, in Unix seconds."""
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """Rows that the probe recorded, and the truth."""
 
     rows: list[Row]
@@ -133,7 +133,7 @@ class Polls:
 
 
 @pytest.fixture(scope="module")
-def hundred(watching, until, tmp_path_factory) -> Seen:
+def hundred(watching, until, tmp_path_factory) -> Observation:
     path = tmp_path_factory.mktemp("hundred") / "replicas.jsonl"
     return _watch(
         random_script(20261122, deployments=100, duration_s=DURATION_S), watching, until, path
@@ -141,13 +141,13 @@ def hundred(watching, until, tmp_path_factory) -> Seen:
 
 
 @pytest.fixture(scope="module")
-def troubled(watching, until, tmp_path_factory) -> Seen:
+def troubled(watching, until, tmp_path_factory) -> Observation:
     path = tmp_path_factory.mktemp("troubled") / "replicas.jsonl"
     script = random_script(4711, deployments=20, duration_s=DURATION_S)
     return _watch(msgspec.structs.replace(script, faults=FAULTS), watching, until, path)
 
 
-def _watch(script: Script, watching, until, path: Path) -> Seen:
+def _watch(script: Script, watching, until, path: Path) -> Observation:
     """Watch a whole script; rows go through a file, as in a run."""
     with running_standin(script) as standin:
         with watching(standin.url, read_timeout_s=0.3) as watch:
@@ -157,10 +157,10 @@ def _watch(script: Script, watching, until, path: Path) -> Seen:
     writer.append(watch.rows)
     writer.close()
     lines = path.read_bytes().splitlines()
-    return Seen([msgspec.json.decode(line, type=Row) for line in lines], truth, zero_s)
+    return Observation([msgspec.json.decode(line, type=Row) for line in lines], truth, zero_s)
 
 
-def cases(seen: Seen, index: int) -> Iterator[Case]:
+def cases(seen: Observation, index: int) -> Iterator[Case]:
     polls, transitions = seen.of(Poll), seen.of(Transition)
     step = PLAN.steps(DURATION_S)[index]
     for key, deployment in seen.truth.deployments.items():
@@ -168,7 +168,7 @@ def cases(seen: Seen, index: int) -> Iterator[Case]:
         yield Case(key, step_lag(step, seen.zero_s, timeline), deployment)
 
 
-def wrong_intervals(seen: Seen, index: int) -> list[str]:
+def wrong_intervals(seen: Observation, index: int) -> list[str]:
     """Intervals that miss the truth."""
     slack_s = Polls(seen.of(Poll)).clock_error_s + HAIR_S
     return [
@@ -184,7 +184,7 @@ def _within(value: float, interval: tuple[float | None, float | None], slack_s: 
     return lo is not None and hi is not None and lo - slack_s <= value <= hi + slack_s
 
 
-def wide_intervals(seen: Seen, index: int) -> list[str]:
+def wide_intervals(seen: Observation, index: int) -> list[str]:
     """Intervals that leave more open than the polls around their two ends do."""
     polls = Polls(seen.of(Poll))
     wide: list[str] = []
@@ -216,7 +216,7 @@ def test_no_interval_is_wider_than_the_polls_around_its_ends(hundred, index):
 @pytest.mark.parametrize("name", ["hundred", "troubled"])
 def test_every_change_of_every_replica_lies_between_its_two_polls(name, request):
     """Stricter than durations, where one end can make up for the other."""
-    seen: Seen = request.getfixturevalue(name)
+    seen: Observation = request.getfixturevalue(name)
     polls = Polls(seen.of(Poll))
     slack_s = polls.clock_error_s + HAIR_S
 
@@ -231,7 +231,7 @@ def test_every_change_of_every_replica_lies_between_its_two_polls(name, request)
     assert wrong == []
 
 
-def _changes(seen: Seen) -> Iterator[tuple[str, Instant, float]]:
+def _changes(seen: Observation) -> Iterator[tuple[str, Instant, float]]:
     """Each change that was seen, and when it was: of targets and of replicas."""
     began_s = seen.of(Poll)[0].received_s
     for key, deployment in seen.truth.deployments.items():

@@ -93,7 +93,7 @@ def test_a_target_that_is_not_ready_at_first_is_retried(echo, until, tmp_path):
             *("--wait", "0.5", "--retries", "1", "--retry-wait", "0.5"),
         ) as run,
     ):
-        until(lambda: "try 1 of 2 failed" in run.output, DEADLINE_S)
+        until(lambda: "attempt 1 of 2 failed" in run.output, DEADLINE_S)
         standin.control(script=READY)
         code = run.wait()
 
@@ -104,7 +104,7 @@ def test_a_target_that_is_not_ready_at_first_is_retried(echo, until, tmp_path):
     assert '"default" is DEPLOYING' in one["reason"]
     assert one["path"] is None
     (report,) = run.records("report.json")
-    assert any("try 1 of this run failed" in warning for warning in report["warnings"])
+    assert any("attempt 1 of this run failed" in warning for warning in report["warnings"])
 
 
 def test_a_target_that_stays_away_ends_with_its_exit_code(echo, tmp_path):
@@ -129,7 +129,7 @@ def test_a_target_that_dies_in_mid_run_is_retried_and_both_records_stay(echo, un
     ):
         until(echo.arrivals, DEADLINE_S, "requests")
         standin.control(Fault("refuse"))
-        until(lambda: "try 1 of 2 failed" in run.output, DEADLINE_S)
+        until(lambda: "attempt 1 of 2 failed" in run.output, DEADLINE_S)
         standin.control(clear=True)
         code = run.wait()
 
@@ -158,7 +158,7 @@ def test_a_dashboard_that_is_slow_is_not_retried(echo, until, tmp_path):
     assert code == 5, run.output
     (report,) = run.records("report.json")
     assert (report["verdict"], report["invalid_through"]) == ("invalid", None)
-    assert "try 1" not in run.output
+    assert "attempt 1" not in run.output
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_failed_gate_and_a_mistake_are_not_retried(echo, arguments, code, tmp_
         found = run.wait()
 
     assert found == code, run.output
-    assert "try 1" not in run.output
+    assert "attempt 1" not in run.output
 
 
 def test_an_interrupt_between_attempts_ends_them(echo, until, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from scalelag.record.run_dir import RUN_FILE
 from tests.support.locust_run import run, table_of
-from tests.support.servers.stream_server import Streamed, StreamServer, running_stream_server
+from tests.support.servers.stream_server import StreamLog, StreamServer, running_stream_server
 from tests.support.standin.process import ROOT, Standin, running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
 
@@ -137,13 +137,13 @@ def rows_of(path: Path) -> dict[str, Row]:
     }
 
 
-class Recorded(NamedTuple):
+class StreamRecord(NamedTuple):
     """Rows by name, and what the server knows of each."""
 
     rows: dict[str, Row]
-    streamed: dict[str, Streamed]
+    streamed: dict[str, StreamLog]
 
-    def of(self, case: str) -> list[tuple[Row, Streamed]]:
+    def of(self, case: str) -> list[tuple[Row, StreamLog]]:
         """Rows of one case."""
         return [
             (row, self.streamed[name]) for name, row in self.rows.items() if f"/{case}/" in name
@@ -151,7 +151,7 @@ class Recorded(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=LOADS)
-def recorded(request, tmp_path_factory, standin, server) -> Recorded:
+def recorded(request, tmp_path_factory, standin, server) -> StreamRecord:
     folder = tmp_path_factory.mktemp("streams")
     theirs = folder / "theirs.py"
     theirs.write_text(THEIRS.format(chats=list(CHATS), texts=list(TEXTS)))
@@ -163,10 +163,10 @@ def recorded(request, tmp_path_factory, standin, server) -> Recorded:
         *("--request-timeout", str(TIMEOUT_S), *LOADS[request.param]),
     )
     streamed = {one.path: one for one in server.log()[before:]}
-    return Recorded(rows_of(path), streamed)
+    return StreamRecord(rows_of(path), streamed)
 
 
-def cases_of(recorded: Recorded) -> dict[str, Case]:
+def cases_of(recorded: StreamRecord) -> dict[str, Case]:
     return {case: told for case, told in (CHATS | TEXTS).items() if recorded.of(case)}
 
 
@@ -184,7 +184,7 @@ def test_each_fault_is_told_apart_with_the_tokens_before_it(recorded):
     assert found == {case: {told} for case, told in cases_of(recorded).items()}
 
 
-def with_tokens(recorded: Recorded) -> list[tuple[Row, Streamed]]:
+def with_tokens(recorded: StreamRecord) -> list[tuple[Row, StreamLog]]:
     pairs = [(row, recorded.streamed[name]) for name, row in recorded.rows.items()]
     return [(row, streamed) for row, streamed in pairs if row.first_token_at_s is not None]
 

@@ -130,10 +130,10 @@ def test_earlier_attempts_are_warned_of_with_their_record():
 
     first, second = report_of(recorded(info(earlier_attempts=tries))).warnings
 
-    assert "try 1" in first
+    assert "attempt 1" in first
     assert "the embedded cluster did not start" in first
     assert "no record" in first
-    assert "try 2" in second
+    assert "attempt 2" in second
     assert "runs/one" in second
 
 

@@ -17,7 +17,12 @@ def test_our_own_packages_pass():
 
 @pytest.mark.parametrize("name", ["probes", "reports", "locustfiles", "serve_apps"])
 @pytest.mark.parametrize(
-    "command", [["-m", "scalelag.cli", "--version"], ["-m", "locust", "-f", "{stepped}", "--list"]]
+    "command",
+    [
+        ["-m", "scalelag.cli", "--version"],
+        ["-m", "scalelag.cli", "report", "runs/none"],
+        ["-m", "locust", "-f", "{stepped}", "--list"],
+    ],
 )
 def test_a_package_that_shadows_ours_is_named_before_anything_fails(tmp_path, name, command):
     (tmp_path / name).mkdir()

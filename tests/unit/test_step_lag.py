@@ -30,7 +30,7 @@ Replicas = Mapping[str, str]
 """State of each replica; "STARTING@" and the like are allocated, RUNNING always is."""
 
 
-class Seen(NamedTuple):
+class PollView(NamedTuple):
     """State of the deployment at one poll of the dashboard."""
 
     sent_s: float
@@ -69,7 +69,7 @@ def timeline_of(rows: Sequence[Row], key: str = KEY) -> Timeline:
 
 
 def lag(
-    seen: Sequence[Seen], at_s: float = 10.0, until_s: float = 30.0, levels: str = "5->40"
+    seen: Sequence[PollView], at_s: float = 10.0, until_s: float = 30.0, levels: str = "5->40"
 ) -> StepLag:
     """The step from `at_s` to `until_s` as answered in polls of 0.1 s each."""
     before, after = (float(level) for level in levels.split("->"))
@@ -87,10 +87,10 @@ def every_second(
     from_s: int = 8,
     until_s: int = 31,
     without: Sequence[int] = (),
-) -> list[Seen]:
+) -> list[PollView]:
     """A poll each second: at each what `changes` said last. None is sent in the seconds `without`."""
     return [
-        Seen(t, *changes[max(c for c in changes if c <= t)])
+        PollView(t, *changes[max(c for c in changes if c <= t)])
         for t in range(from_s, until_s)
         if t not in without
     ]
@@ -296,7 +296,7 @@ def test_a_movement_that_turned_before_its_level_was_reached_was_given_up():
     assert phase(report, "allocate").value is None
 
 
-def polls_of(changes: Mapping[float, tuple[int, int, int]], until_s: float) -> list[Seen]:
+def polls_of(changes: Mapping[float, tuple[int, int, int]], until_s: float) -> list[PollView]:
     """A poll each 0.2 s of (target, RUNNING, STOPPING), as `changes` said last."""
     seen = []
     for number in range(round(until_s / 0.2)):
@@ -304,7 +304,7 @@ def polls_of(changes: Mapping[float, tuple[int, int, int]], until_s: float) -> l
         target, running, stopping = changes[max(c for c in changes if c <= at_s)]
         shown = {f"r{i}": "RUNNING" for i in range(running)}
         shown |= {f"s{i}": "STOPPING@" for i in range(stopping)}
-        seen.append(Seen(at_s, target, shown))
+        seen.append(PollView(at_s, target, shown))
     return seen
 
 
@@ -440,10 +440,10 @@ def test_a_movement_decided_before_the_step_is_not_its_own():
 def test_what_a_poll_under_way_at_the_step_shows_first_may_have_come_at_the_step():
     # Sent at 9.95 s, received at 10.05 s.
     seen = [
-        Seen(8.0, 1, RUNNING_1),
-        Seen(9.0, 1, RUNNING_1),
-        Seen(9.95, 2, replicas(a="RUNNING")),
-        Seen(11.0, 2, replicas(a="RUNNING")),
+        PollView(8.0, 1, RUNNING_1),
+        PollView(9.0, 1, RUNNING_1),
+        PollView(9.95, 2, replicas(a="RUNNING")),
+        PollView(11.0, 2, replicas(a="RUNNING")),
     ]
 
     report = lag(seen, until_s=12.0)
@@ -544,7 +544,7 @@ def test_a_deployment_that_was_never_seen_has_no_lag():
 
 
 def test_a_ray_that_does_not_tell_the_target_has_no_lag():
-    seen = [Seen(s.sent_s, None, s.replicas) for s in every_second(ONE_TO_FOUR)]
+    seen = [PollView(s.sent_s, None, s.replicas) for s in every_second(ONE_TO_FOUR)]
 
     report = lag(seen)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from reports.render.markdown import table as markdown_table
 from reports.render.tables.table import Column, Table
 from reports.render.terminal.tables import print_table
-from reports.render.text import Measured
+from reports.render.text import MeasuredText
 
 MADE = Table(
     "Lag",
@@ -21,7 +21,7 @@ MADE = Table(
         Column("replica", "foreign", room="below"),
     ),
     (
-        ("1 up", Measured("9.31", "±0.15"), Measured("5.02", "±0.10"), "0.11", "7", "g9a"),
+        ("1 up", MeasuredText("9.31", "±0.15"), MeasuredText("5.02", "±0.10"), "0.11", "7", "g9a"),
         ("2 up", "> 30.0", "-", "-", "8", "q2w"),
     ),
 )

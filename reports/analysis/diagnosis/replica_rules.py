@@ -80,7 +80,7 @@ def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     if all("before RUNNING" in shown.text for sign in signs for shown in sign.shown):
         return (
             "Mend what the constructor, reconfigure or first check_health raises: Serve tries again "
-            "at once, and each try costs a whole start-up."
+            "at once, and each attempt costs a whole start-up."
         )
     timeout = facts.config("health_check_timeout_s", 30)
     period = facts.config("health_check_period_s", 10)

@@ -28,7 +28,7 @@ _COLORS: dict[ComparedVerdict, str] = {
     "no difference shown": "mark",
     "cannot be told": "inconclusive",
 }
-Told = tuple[ComparedFigure, Effect, float]
+FigureEffect = tuple[ComparedFigure, Effect, float]
 """A figure, its effect, and the effect's value or bound."""
 
 
@@ -88,7 +88,7 @@ def _ratio_axis(low: float, high: float, min_effect: float) -> dict[str, Any]:
     )
 
 
-def _range(shown: Sequence[Told], min_effect: float) -> tuple[float, float]:
+def _range(shown: Sequence[FigureEffect], min_effect: float) -> tuple[float, float]:
     """Range of the axis: all ratios that are finite, and the smallest effect that counts."""
     known = [1 / min_effect, min_effect, 1 / 1.05, 1.05]
     known += [v for _, e, value in shown for v in (e.lo, value, e.hi) if v > 0 and math.isfinite(v)]
@@ -108,7 +108,7 @@ def _ticks(low: float, high: float, min_effect: float) -> Iterator[float]:
 
 
 def _points(
-    shown: Sequence[Told], verdict: ComparedVerdict, low: float, high: float
+    shown: Sequence[FigureEffect], verdict: ComparedVerdict, low: float, high: float
 ) -> dict[str, Any]:
     rows = [(row, *told) for row, told in enumerate(shown) if told[0].verdict == verdict]
     return {
@@ -182,7 +182,7 @@ def _short(name: str) -> str:
     return f"{name[:head]}\u2026{name[head + 1 - _NAME_LENGTH :]}"
 
 
-def _sentence(shown: Sequence[Told], of_all: int) -> str:
+def _sentence(shown: Sequence[FigureEffect], of_all: int) -> str:
     told = "; ".join(
         f"{sanitized(figure.figure)} {ratio(figure)}, {figure.verdict}"
         for figure, _, _ in shown[:_MOST_TOLD]

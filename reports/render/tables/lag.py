@@ -8,7 +8,7 @@ from reports.model.steps import DOWN_PHASES, UP_PHASES, DeploymentReport, PhaseN
 from reports.render.tables.table import Column, Table, rest_of
 from reports.render.text import (
     NOT_MEASURED,
-    Measured,
+    MeasuredText,
     cause_words,
     count,
     is_shown,
@@ -100,7 +100,7 @@ def _lag_columns(first: StepReport, names: Sequence[PhaseName]) -> tuple[Column,
     )
 
 
-def _lag_row(step: StepReport, names: Sequence[PhaseName]) -> tuple[str | Measured, ...]:
+def _lag_row(step: StepReport, names: Sequence[PhaseName]) -> tuple[str | MeasuredText, ...]:
     by_name = {phase.name: phase for phase in step.phases}
     return (
         step_name(step),

@@ -4,11 +4,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from reports.render.text import Measured
+from reports.render.text import MeasuredText
 
 Kind = Literal["number", "words", "foreign", "code", "badge"]
 Room = Literal["always", "below", "wide"]
-Cell = str | Measured
+Cell = str | MeasuredText
 
 
 class Column(NamedTuple):

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reports.render.tables.table import Cell, Column, Table, groups_of
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
-from reports.render.text import NOT_MEASURED, Measured, shortened
+from reports.render.text import NOT_MEASURED, MeasuredText, shortened
 
 _GAP = "  "
 _LEAST_FOLDED = 24
@@ -106,7 +106,7 @@ def _printed(cells: Sequence[Cell], column: Column, *, stacked: bool) -> list[Li
 
 
 def _parts(cell: Cell) -> tuple[str, str]:
-    return (cell.value, cell.margin) if isinstance(cell, Measured) else (cell, "")
+    return (cell.value, cell.margin) if isinstance(cell, MeasuredText) else (cell, "")
 
 
 def _header(columns: list[Column], widths: list[int]) -> Iterator[Text]:

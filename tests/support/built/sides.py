@@ -23,7 +23,7 @@ from tests.support.stored_runs import RUNS, recorded
 KEY = "default/Sleeper"
 
 
-class Compared(NamedTuple):
+class ComparedSides(NamedTuple):
     """A comparison, and what a page of it is made from."""
 
     found: Comparison
@@ -39,7 +39,7 @@ def compared(
     candidate: Mapping[str, RecordedRun],
     *,
     within_run: bool = False,
-) -> Compared:
+) -> ComparedSides:
     """As `scalelag compare --allow-differences` does it."""
     sides = [{name: analyse(run) for name, run in side.items()} for side in (base, candidate)]
     reports = [{name: one.report for name, one in side.items()} for side in sides]
@@ -51,16 +51,16 @@ def compared(
     found = compare(
         reports[0], reports[1], differences=differences, labels=labels, within_run=within_run
     )
-    return Compared(found, reports[0] | reports[1], compared_lines(*lines))
+    return ComparedSides(found, reports[0] | reports[1], compared_lines(*lines))
 
 
-def stored() -> Compared:
+def stored() -> ComparedSides:
     """The two stored runs: of other plans, with too few steps."""
     runs = [{f"runs/{name}": recorded(name)} for name in RUNS]
     return compared(*runs)
 
 
-def two() -> Compared:
+def two() -> ComparedSides:
     """Two runs of six repetitions, judged by their steps: the candidate scales 1.35 times as slowly."""
     random = np.random.default_rng(3)
     demo = recorded("demo")
@@ -71,7 +71,7 @@ def two() -> Compared:
     )
 
 
-def five(runs: int = 5) -> Compared:
+def five(runs: int = 5) -> ComparedSides:
     """Five runs a side: the candidate scales 1.35 times as slowly, and answers a little quicker."""
     random = np.random.default_rng(7)
     demo = recorded("demo")
@@ -87,7 +87,7 @@ def five(runs: int = 5) -> Compared:
     return compared(*sides)
 
 
-def hostile() -> Compared:
+def hostile() -> ComparedSides:
     """Names that mean harm, wherever a comparison has names."""
     compared_, names = two(), {}
     found, reports, lines = compared_
@@ -128,7 +128,7 @@ def hostile() -> Compared:
         deployments=(HOSTILE_KEY,),
         thinned=(f"{HOSTILE} is thinned",),
     )
-    return Compared(found, names, lines)
+    return ComparedSides(found, names, lines)
 
 
 BUILT = {"stored": stored, "two": two, "five": five, "hostile": hostile}

@@ -25,7 +25,7 @@ from tests.support.standin.process import ROOT
 DEADLINE_S: Final = 10.0
 
 
-class Streamed(msgspec.Struct, frozen=True):
+class StreamLog(msgspec.Struct, frozen=True):
     """One request, and when each token of its answer was written, in Unix seconds.
 
     `connection` tells apart the connections that requests came on.
@@ -139,7 +139,7 @@ SCRIPTS: Final[dict[str, Script]] = {
 class Connection(asyncio.Protocol):
     """One keep-alive connection, one request a time."""
 
-    def __init__(self, log: list[Streamed], number: int) -> None:
+    def __init__(self, log: list[StreamLog], number: int) -> None:
         self._log = log
         self._number = number
         self._buffer = b""
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
             self._answer(b"success")
         else:
             name = "good" if path in ("/", "/v1/chat/completions") else path.split("/")[1]
-            streamed = Streamed(self._number, method, path, headers, body, [])
+            streamed = StreamLog(self._number, method, path, headers, body, [])
             self._log.append(streamed)
             self._script = asyncio.create_task(self._play(SCRIPTS[name], streamed.tokens_s))
 
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
 
 async def serve() -> None:
     """Serve until standard input closes."""
-    log: list[Streamed] = []
+    log: list[StreamLog] = []
     loop = asyncio.get_running_loop()
     numbers = itertools.count()
     server = await loop.create_server(
@@ -224,14 +224,14 @@ class StreamServer:
         self._stdin, self._stdout = process.stdin, process.stdout
         self.url = process.stdout.readline().decode().strip()
 
-    def log(self) -> list[Streamed]:
+    def log(self) -> list[StreamLog]:
         """Requests that have come so far, and what was written."""
         connection = http.client.HTTPConnection(
             self.url.removeprefix("http://"), timeout=DEADLINE_S
         )
         try:
             connection.request("GET", "/log")
-            return msgspec.json.decode(connection.getresponse().read(), type=list[Streamed])
+            return msgspec.json.decode(connection.getresponse().read(), type=list[StreamLog])
         finally:
             connection.close()
 

@@ -87,7 +87,7 @@ def _value(value: object) -> str:
 
 
 def _moved(key: DeploymentKey, row: ConfigChange, polls: Sequence[Poll]) -> str:
-    """What the change made of the target, at the poll that showed it."""
+    """Target after the change, at the poll that showed it."""
     seen = [poll for poll in polls if key in poll.deployments]
     for old, new in pairwise(seen):
         before, after = old.deployments[key].target, new.deployments[key].target

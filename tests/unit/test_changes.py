@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 
 
 class Shown(NamedTuple):
-    """What the dashboard shows of the deployment from some moment on."""
+    """State of the deployment on the dashboard, from some moment on."""
 
     target: int
     replicas: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What was not asked for decides nothing: neighbours that are not RUNNING."""
+"""Neighbours that are not RUNNING decide nothing: they were not asked for."""
 
 import json
 

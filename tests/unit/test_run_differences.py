@@ -1,4 +1,4 @@
-"""What makes runs incomparable, and what makes two sides two: plans by content, settings by effect."""
+"""Differences that make runs incomparable, and labels of sides: plans by content, settings by effect."""
 
 from typing import Any
 

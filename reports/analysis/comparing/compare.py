@@ -57,7 +57,7 @@ class _Tested(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """What figures are judged by: `mains` counts the main ones, which only if `gated` are verdicts."""
+    """Limits that figures are judged by: `mains` counts the main ones, which only if `gated` are verdicts."""
 
     form: Form
     min_effect: float

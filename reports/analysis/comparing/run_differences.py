@@ -39,7 +39,7 @@ def side_labels(
     candidate: Sequence[RunInfo],
     known: OptionSet,
 ) -> tuple[str, str]:
-    """What makes the sides two: versions, names, settings, options; else "base" and "candidate"."""
+    """Labels of the two sides: versions, names, settings, options; else "base" and "candidate"."""
     sides = [_common([_labels(info, known) for info in side]) for side in (base, candidate)]
     differing = [
         name for name in sides[0] if name in sides[1] and sides[0][name] != sides[1][name]
@@ -90,7 +90,7 @@ def _differences(one: RunInfo, other: RunInfo, known: OptionSet) -> Iterator[str
 
 
 def _facts(info: RunInfo, known: OptionSet) -> _Facts:
-    """What was done, but for the plan."""
+    """Conditions of a run, without its plan."""
     found: _Facts = {
         "repeat": info.plan.repeat,
         "arrivals": info.arrivals,

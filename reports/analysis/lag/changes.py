@@ -179,7 +179,7 @@ def _ready_s(seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> float:
 
 
 class _Moves(msgspec.Struct, frozen=True):
-    """When each replica was first listed, and when it began to stop, by polls."""
+    """Polls at which each replica was first listed, and at which it began to stop."""
 
     listed_s: dict[str, float]
     stopped_s: dict[str, float]

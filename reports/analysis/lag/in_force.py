@@ -1,4 +1,4 @@
-"""What a step of one deployment is measured by: settings in force at its begin, until a deletion."""
+"""Settings in force at the begin of a step, by which it is measured until a deletion."""
 
 import msgspec
 

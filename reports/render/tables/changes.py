@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reports.model.changes import ChangeReport
 from reports.render.tables.table import Column, Table, rest_of
-from reports.render.text import Measured, sanitized
+from reports.render.text import MeasuredText, sanitized
 
 _MOST = 40
 _KINDS = {
@@ -28,7 +28,7 @@ def change_table(changes: Sequence[ChangeReport]) -> Table | None:
     )
     rows = tuple(
         (
-            Measured(f"{change.at_s:.1f}", f"[{change.lo_s:.1f}, {change.hi_s:.1f}]"),
+            MeasuredText(f"{change.at_s:.1f}", f"[{change.lo_s:.1f}, {change.hi_s:.1f}]"),
             _KINDS[change.kind],
             sanitized(change.deployment or "all"),
             sanitized(change.what),

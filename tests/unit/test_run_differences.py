@@ -1,4 +1,4 @@
-"""Differences that make runs incomparable, and labels of sides: plans by content, settings by effect."""
+"""Differences that make runs incomparable: plans by content, settings by effect; labels of sides."""
 
 from typing import Any
 

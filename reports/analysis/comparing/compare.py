@@ -57,7 +57,7 @@ class _Tested(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """Limits that figures are judged by: `mains` counts the main ones, which only if `gated` are verdicts."""
+    """Rules of a verdict: `mains` counts the main figures, which only if `gated` are verdicts."""
 
     form: Form
     min_effect: float

@@ -1,4 +1,4 @@
-"""Settings in force at the begin of a step, by which it is measured until a deletion."""
+"""Settings in force at the start of a step, by which it is measured until a deletion."""
 
 import msgspec
 

@@ -9,7 +9,8 @@ import msgspec
 
 from probes.serve_state import DeploymentPayload, ServePayload
 from scalelag.errors import TargetError
-from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.deployment_info import CapacityDirection, DeploymentInfo
+from scalelag.record.effective import capacity_direction
 from scalelag.record.rows import (
     CapacityChange,
     ConfigChange,
@@ -27,12 +28,15 @@ class ConfigWatch:
         self._configs: dict[DeploymentKey, _Known] = {}
         self._neighbours: frozenset[DeploymentKey] = frozenset()
         self._capacity: float | None = None
+        self._direction: CapacityDirection | None = None
+        self._applications: frozenset[str] | None = None
 
     def rows(
         self, payload: ServePayload, last_sent_s: float | None, received_s: float
     ) -> list[Row]:
         """Rows of what changed since the answer to the poll sent at `last_sent_s`; none at first."""
         lo_s = last_sent_s or 0.0
+        self._turn(payload)
         rows = [
             *self._config_changes(payload, lo_s, received_s),
             *self._neighbour_changes(payload.deployments(), lo_s, received_s),
@@ -47,13 +51,25 @@ class ConfigWatch:
                 continue
             if known is not None and known.raw == raw:
                 continue
-            new = _read(payload, key, raw)
+            new = _read(payload, key, raw, self._direction)
             if new is None:
                 continue
             self._configs[key] = new
             changed = () if known is None else _changed(known, new)
             if changed:
                 yield ConfigChange(key, lo_s, hi_s, new.info, changed)
+
+    def _turn(self, payload: ServePayload) -> None:
+        """Note which way Serve goes to its capacity; unknown until that was seen to change."""
+        before, self._applications = self._applications, frozenset(payload.applications)
+        if before is None:
+            return
+        self._direction = capacity_direction(
+            self._capacity,
+            payload.capacity,
+            self._direction,
+            same_applications=before == self._applications or self._capacity == payload.capacity,
+        )
 
     def _neighbour_changes(
         self, deployments: Mapping[DeploymentKey, DeploymentPayload], lo_s: float, hi_s: float
@@ -102,14 +118,20 @@ def _raw_configs(payload: ServePayload) -> dict[DeploymentKey, _Raw]:
     }
 
 
-def _read(payload: ServePayload, key: DeploymentKey, raw: _Raw) -> _Known | None:
+def _read(
+    payload: ServePayload,
+    key: DeploymentKey,
+    raw: _Raw,
+    direction: CapacityDirection | None,
+) -> _Known | None:
     """The configuration, decoded; None if it makes no sense, which is no reason to see nothing."""
     try:
         info = payload.infos([key])[key]
     except TargetError:
         return None
     values = msgspec.json.decode(raw[0], type=dict[str, object] | None) or {}
-    return _Known(raw, values, msgspec.structs.replace(info, target_replicas=None))
+    kept = msgspec.structs.replace(info, target_replicas=None, capacity_direction=direction)
+    return _Known(raw, values, kept)
 
 
 _AROUND = ("app_policy", "target_capacity", "external_scaler", "placement_bundles")

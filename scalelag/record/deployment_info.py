@@ -1,8 +1,10 @@
 """A deployment's settings as deployed: part of `run.json`, and of the rows that change it."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+
+CapacityDirection = Literal["up", "down"]
 
 
 class DeploymentInfo(msgspec.Struct, frozen=True):
@@ -14,7 +16,9 @@ class DeploymentInfo(msgspec.Struct, frozen=True):
     Ray shows them only for applications that were deployed from a configuration which has them.
     `target_replicas` was the target when this was read. `least_drain_s` is how long a stopped replica
     stays reachable at least, where that can be seen (HAProxy mode and direct ingress: 30 s);
-    `is_ingress` is None before Ray 2.53. What else they mean: `scalelag.record.effective`.
+    `is_ingress` is None before Ray 2.53. `capacity_direction` is the way that Serve went to its
+    `target_capacity`, known only where that was seen to change. What else they mean:
+    `scalelag.record.effective`.
     """
 
     autoscaling: dict[str, Any] | None = None
@@ -27,3 +31,4 @@ class DeploymentInfo(msgspec.Struct, frozen=True):
     target_replicas: int | None = None
     is_ingress: bool | None = None
     least_drain_s: float | None = None
+    capacity_direction: CapacityDirection | None = None

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.deployment_info import CapacityDirection, DeploymentInfo
 
 DEFAULT_POLICIES = frozenset(
     f"ray.serve.autoscaling_policy{separator}{name}"
@@ -68,9 +68,9 @@ def scaling_of(info: DeploymentInfo) -> Scaling:
 
     While Serve scales up to a `target_capacity`, and after that until it is set back, not
     min_replicas but initial_replicas is the lower bound (`DeploymentAutoscalingState` in
-    `ray/serve/_private/autoscaling_state.py`). The direction is not in the payload
-    (`calculate_target_capacity_direction` in `controller.py`): a target below initial_replicas shows
-    that it is down, and without that it is taken to be up.
+    `ray/serve/_private/autoscaling_state.py`). The direction is not in the payload. Where no change of
+    the capacity was seen, a target below initial_replicas shows that it is down, and without that it
+    is taken to be up.
     """
     capacity = info.target_capacity
     if info.autoscaling is None:
@@ -113,6 +113,27 @@ def adjusted(replicas: int, capacity: float | None) -> int:
         return 0
     scaled = Decimal(replicas * capacity) / Decimal(_PER_CENT)
     return max(1, int(scaled.to_integral_value(rounding=ROUND_HALF_UP)))
+
+
+def capacity_direction(
+    before: float | None,
+    after: float | None,
+    direction: CapacityDirection | None,
+    *,
+    same_applications: bool = True,
+) -> CapacityDirection | None:
+    """Direction after a change of the capacity, as `calculate_target_capacity_direction` has it.
+
+    `direction` is the one so far. From none at all to a number goes down, unless other applications
+    are deployed with it (`ray/serve/_private/controller.py`).
+    """
+    if after is None:
+        return None
+    if not same_applications:
+        return "up"
+    if before == after:
+        return direction
+    return "up" if before is not None and before < after else "down"
 
 
 def whole_gangs(replicas: int, gang_size: int) -> int:
@@ -183,10 +204,11 @@ def _amounts(resources: dict[str, float]) -> str:
 def _held_initial(info: DeploymentInfo, least: int) -> int | None:
     """Number of initial replicas in effect, if it is the lower bound."""
     given: object = (info.autoscaling or {}).get("initial_replicas")
-    if info.target_capacity is None or not _is_number(given):
+    if info.target_capacity is None or not _is_number(given) or info.capacity_direction == "down":
         return None
     initial = adjusted(int(given), info.target_capacity)
-    is_below = info.target_replicas is not None and info.target_replicas < initial
+    seen = info.target_replicas if info.capacity_direction is None else None
+    is_below = seen is not None and seen < initial
     return None if is_below or initial <= least else initial
 
 

@@ -129,3 +129,14 @@ def test_a_changed_target_capacity_is_a_row_and_changes_the_settings_in_effect(w
     assert (of_config.changed, of_config.info.target_capacity) == (("target_capacity",), 50.0)
     assert watcher.see(Model=CONFIG, capacity=50.0) == []
     assert CapacityChange(3.0, 4.25, 50.0, None) in watcher.see(Model=CONFIG)
+
+
+def test_a_changed_capacity_says_which_way_serve_goes(watcher: Watcher):
+    watcher.see(Model=CONFIG)
+    rows = [watcher.see(Model=CONFIG, capacity=at)[0] for at in (50.0, 100.0, None)]
+
+    assert [row.info.capacity_direction for row in rows if isinstance(row, ConfigChange)] == [
+        "down",
+        "up",
+        None,
+    ]

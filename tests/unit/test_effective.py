@@ -7,7 +7,13 @@ import msgspec
 import pytest
 
 from probes.serve_state import ServePayload, parse_payload
-from scalelag.record.effective import adjusted, asked_by_replica, described_need, scaling_of
+from scalelag.record.effective import (
+    adjusted,
+    asked_by_replica,
+    capacity_direction,
+    described_need,
+    scaling_of,
+)
 from scalelag.record.run_info import DeploymentInfo
 
 REAL = Path(__file__).parent / "data" / "serve_2_60.json"
@@ -208,3 +214,58 @@ def test_what_is_no_ingress_does_not_drain_for_a_balancer():
 
 def test_only_the_deployments_asked_for_are_described():
     assert payload().infos(["other/Sleep"]) == {}
+
+
+# --- direction of a capacity ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "so_far", "expected"),
+    [
+        (None, 50.0, None, "down"),
+        (50.0, 100.0, "down", "up"),
+        (100.0, 50.0, "up", "down"),
+        (50.0, 50.0, "up", "up"),
+        (50.0, None, "up", None),
+    ],
+)
+def test_the_direction_is_that_of_the_installed_ray(before, after, so_far, expected):
+    controller = pytest.importorskip("ray.serve._private.controller")
+    schema = pytest.importorskip("ray.serve.schema")
+    common = pytest.importorskip("ray.serve._private.common")
+    way = {"up": common.TargetCapacityDirection.UP, "down": common.TargetCapacityDirection.DOWN}
+    app = {"applications": [{"name": "a", "import_path": "mine:app"}]}
+
+    theirs = controller.calculate_target_capacity_direction(
+        schema.ServeDeploySchema(target_capacity=before, **app),
+        schema.ServeDeploySchema(target_capacity=after, **app),
+        way.get(so_far),
+    )
+
+    assert capacity_direction(before, after, so_far) == expected
+    assert theirs == way.get(expected)
+
+
+def test_other_applications_with_a_capacity_are_scaled_up():
+    assert capacity_direction(None, 50.0, None, same_applications=False) == "up"
+
+
+@pytest.mark.parametrize(("direction", "least"), [("up", 3), ("down", 1), (None, 1)])
+def test_a_direction_that_was_seen_decides_whether_initial_replicas_bind(direction, least):
+    """Without one, a target of 2 shows that they do not."""
+    settings = {"min_replicas": 1, "initial_replicas": 3, "max_replicas": 8}
+    described = DeploymentInfo(
+        settings, target_capacity=100.0, target_replicas=2, capacity_direction=direction
+    )
+
+    assert scaling_of(described).least == least
+
+
+@pytest.mark.parametrize("odd", [{"a": 1}, "yes", 3, [[]], None])
+def test_what_is_odd_around_a_deployment_blinds_nothing(odd: object):
+    app = {"external_scaler_enabled": odd, "deployment_topology": odd, "deployed_app_config": odd}
+
+    found = info(app=app, target_groups=odd, target_capacity=[odd])
+
+    assert (found.external_scaler, found.is_ingress, found.least_drain_s) == (False, None, None)
+    assert (found.app_policy, found.target_capacity, found.placement_bundles) == (None, None, ())

@@ -68,12 +68,17 @@ class Changes(msgspec.Struct, frozen=True):
     capacities: tuple[CapacityChange, ...] = ()
 
     def info_at(self, at_s: float) -> DeploymentInfo | None:
-        """Configuration in force at a moment, as far as polls had shown it by then."""
-        found = self.deployed
-        for row in self.configs:
-            if row.hi_s <= at_s:
-                found = row.info
-        return found
+        """Configuration in force at a moment, as far as polls had shown it by then.
+
+        How long an ingress drains is the cluster's environment, which only the start of a run knows.
+        """
+        shown = [row.info for row in self.configs if row.hi_s <= at_s]
+        if not shown:
+            return self.deployed
+        known_s = self.deployed.least_drain_s if self.deployed else None
+        if shown[-1].least_drain_s is not None or shown[-1].is_ingress is False:
+            return shown[-1]
+        return msgspec.structs.replace(shown[-1], least_drain_s=known_s)
 
     def absence_at(self, at_s: float) -> Absence | None:
         """Absence that a moment lies in; None if the deployment was there."""

@@ -38,6 +38,11 @@ LogKind = Literal[
 ]
 """Kind of a log line; docs/record-format.md has Ray's text for each."""
 
+NOT_THE_CONTROLLERS: frozenset[LogKind] = frozenset(
+    {"init_entered", "init_done", "first_request", "at_capacity", "slow_queue_length"}
+)
+"""Kinds that replicas and proxies write; the controller writes all others."""
+
 
 class LogEvent(msgspec.Struct, frozen=True, tag_field="type", tag="log", omit_defaults=True):
     """One line of a log. `duration_s` is set if the line names a duration.

@@ -182,6 +182,24 @@ def test_a_gap_of_the_probe_is_a_controller_that_did_not_answer():
     assert texts(finding) == ["the controller gave no usable answer for 4.0 s (no answer in time)"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "at_s", "found"),
+    [
+        ("started", 1013.0, False),
+        ("first_request", 1013.0, True),
+        ("started", 1011.5, True),
+        ("started", 1014.5, True),
+    ],
+)
+def test_a_gap_in_which_the_controllers_log_goes_on_is_the_dashboards(kind, at_s, found):
+    gap = Gap(1011.0, 1015.0, "connection refused", 3)
+    line = event(kind, at_s, "r3")
+
+    finding = finding_of(STATE_SYNC, facts(gaps=(gap,), events=(line,), **LATE))
+
+    assert (finding is not None) == found
+
+
 def test_a_restart_explains_the_time_until_the_next_decision():
     restart = ControllerRestart(1010.5, 1011.2, 1.0, 2.0)
 

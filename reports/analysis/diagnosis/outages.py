@@ -11,6 +11,8 @@ from reports.analysis.lag.control_loop import LoopMark, loop_marks
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
 from reports.model.intervals import Window, covered_s
+from scalelag.record.evidence_rows import NOT_THE_CONTROLLERS
+from scalelag.record.rows import Gap
 
 # A busy machine makes single turns of the loop several times as long, and answers late by a second.
 _LATE_ANSWER_S = 1.5
@@ -18,6 +20,8 @@ _MARK_S = 1.5
 _WINDOW_S = 2.0
 _PACE_RATIO = 0.25
 _DECISION_S = 1.0
+_EDGE_S = 1.0
+_EDGE_RATIO = 0.25
 _TOGETHER = 2
 
 
@@ -56,10 +60,29 @@ def _late_answers(facts: StepFacts) -> Iterator[Stall]:
 
 
 def _gaps(facts: StepFacts) -> Iterator[Stall]:
+    """Gaps of the probe, but for those in which the controller's log shows it at work.
+
+    Then it was the dashboard alone that was away.
+    """
     for gap in facts.run.gaps:
-        if gap.to_s > gap.from_s and _overlaps(facts, gap.from_s, gap.to_s):
+        if _worked_within(facts, gap) or gap.to_s <= gap.from_s:
+            continue
+        if _overlaps(facts, gap.from_s, gap.to_s):
             text = f"gave no usable answer for {gap.to_s - gap.from_s:.1f} s ({gap.reason})"
             yield _stall(facts, gap.from_s, gap.to_s, text)
+
+
+def _worked_within(facts: StepFacts, gap: Gap) -> bool:
+    """Return True if the controller wrote a line well inside the gap.
+
+    Near its edges it may have worked just before it stood still, or just after.
+    """
+    edge_s = min(_EDGE_S, _EDGE_RATIO * (gap.to_s - gap.from_s))
+    return any(
+        gap.from_s + edge_s < event.at_s < gap.to_s - edge_s
+        for event in facts.run.events
+        if event.kind not in NOT_THE_CONTROLLERS
+    )
 
 
 def _overlaps(facts: StepFacts, from_s: float, to_s: float) -> bool:

@@ -88,7 +88,8 @@ def analyse_deployment(
     until_s = timeline.polls[-1].received_s if timeline.polls else 0.0
     subject = _Subject(run, key, setup, until_s, changes)
     parts = [_parts(subject, step) for step in steps]
-    followed = elasticity_parts(run, steps, timeline, setup.policy, setup.concurrency)
+    later = [(row.hi_s, policy_of(row.info, ray)) for row in changes.configs]
+    followed = elasticity_parts(run, steps, timeline, setup.policy, setup.concurrency, later)
     reports = tuple(
         _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)

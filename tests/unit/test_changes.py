@@ -97,8 +97,8 @@ def watched(
     return rows
 
 
-def requests(failing: tuple[float, float] | None) -> RequestColumns:
-    """A request each 100 ms; those due within `failing` are answered 404."""
+def requests(failing: tuple[float, float] | None, open_for_s: float) -> RequestColumns:
+    """A request each 100 ms, of 50 ms or more; those due within `failing` are answered 404."""
     due_s = np.arange(0, END_S, 0.1)
     n = due_s.size
     error = np.full(n, -1, np.int32)
@@ -107,7 +107,7 @@ def requests(failing: tuple[float, float] | None) -> RequestColumns:
     return RequestColumns(
         intended_s=ZERO_S + due_s,
         send_lag_s=np.zeros(n, np.float32),
-        latency_s=np.full(n, 0.05, np.float32),
+        latency_s=np.full(n, open_for_s, np.float32),
         status=np.where(error < 0, 200, 404).astype(np.uint16),
         name=np.zeros(n, np.int32),
         error=error,
@@ -121,6 +121,7 @@ def report_of(
     changes: Mapping[float, Shown | None],
     failing: tuple[float, float] | None = None,
     more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
+    open_for_s: float = 0.05,
 ) -> Report:
     rows = watched(changes, more)
     info = RunInfo(
@@ -151,7 +152,7 @@ def report_of(
     return analyse(
         RecordedRun(
             info=info,
-            requests=requests(failing),
+            requests=requests(failing, open_for_s),
             polls=only(Poll),
             transitions=only(Transition),
             statuses=only(StatusChange),
@@ -277,6 +278,20 @@ def test_lint_is_that_of_the_last_configuration():
 
     assert "push-slower-than-delay" not in {finding.rule for finding in mended.lint}
     assert "push-slower-than-delay" in {finding.rule for finding in spoilt.lint}
+
+
+def test_demand_goes_by_the_bounds_in_force():
+    # 2 requests are open all the time, for a target of 1: two replicas, but for the bound.
+    bounded = SETTINGS | {"max_replicas": 1}
+
+    whole = report_of({-2.0: ONE}, open_for_s=0.2).deployments[KEY].elasticity
+    cut = report_of({-2.0: ONE, 40.0: with_settings(ONE, bounded)}, open_for_s=0.2)
+
+    assert whole.under_replicas is not None
+    under = cut.deployments[KEY].elasticity.under_replicas
+    assert under is not None
+    # It is cut to half of the time; a sample, in which the bound comes, is 5 s of the 80.
+    assert under.value == pytest.approx((whole.under_replicas.value or 0) / 2, abs=5.5 / 80)
 
 
 def test_a_setting_whose_value_is_not_kept_is_named():

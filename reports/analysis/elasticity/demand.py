@@ -1,5 +1,6 @@
 """Replicas that the load calls for (docs/metrics.md#elasticity): by the policy, or by capacity."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,10 @@ _NOT_ALONE = (
 _FIXED = "its number of replicas is fixed: no policy has a demand (see --capacity-rps)"
 _NO_OFFER = "a users plan offers no rate of its own, to be divided by --capacity-rps"
 _NO_STEP = "the run ended before the first load step"
+
+
+PolicyFrom = tuple[float, Policy | None]
+"""A policy, and the moment in Unix seconds from which on it was in force."""
 
 
 class Demand(msgspec.Struct, frozen=True):
@@ -51,10 +56,12 @@ def demand_of(
     policy: Policy | None,
     concurrency: Concurrency | None,
     capacity_rps: float | None,
+    later: Sequence[PolicyFrom] = (),
 ) -> Demand | str:
     """Demand over all of `steps`, by capacity if that is given; or the reason why there is none.
 
-    `concurrency` is None if the requests of this deployment cannot be told from others'.
+    `concurrency` is None if the requests of this deployment cannot be told from others'. `later`
+    policies took the place of `policy` during the run.
     """
     if concurrency is None:
         return _NOT_ALONE
@@ -63,7 +70,7 @@ def demand_of(
     edges_s = sample_edges(steps)
     if capacity_rps is not None:
         return _by_capacity(plan, edges_s, zero_s, capacity_rps)
-    return _by_policy(policy, concurrency, zero_s + edges_s)
+    return _by_policy([(-math.inf, policy), *later], concurrency, zero_s + edges_s)
 
 
 def _by_capacity(
@@ -76,15 +83,22 @@ def _by_capacity(
 
 
 def _by_policy(
-    policy: Policy | None, concurrency: Concurrency, edges_s: NDArray[np.float64]
+    policies: Sequence[PolicyFrom], concurrency: Concurrency, edges_s: NDArray[np.float64]
 ) -> Demand | str:
-    if policy is None:
-        return _FIXED
-    if policy.whose is not None:
-        return policy.whose
-    wanted = policy.bounded_demand(concurrency.means(edges_s))
-    (at_rest,) = policy.bounded_demand(np.zeros(1))
-    return Demand("policy", _curve(edges_s, wanted), at_rest=int(at_rest))
+    """Demand of each sample by the policy in force at its beginning."""
+    means = concurrency.means(edges_s)
+    wanted = np.zeros(means.size, dtype=np.int64)
+    at_rest: int | None = None
+    for from_s, policy in policies:
+        if policy is None:
+            return _FIXED
+        if policy.whose is not None:
+            return policy.whose
+        since = edges_s[:-1] >= from_s
+        wanted[since] = policy.bounded_demand(means[since])
+        if at_rest is None:
+            at_rest = int(policy.bounded_demand(np.zeros(1))[0])
+    return Demand("policy", _curve(edges_s, wanted), at_rest=at_rest or 0)
 
 
 def sample_edges(steps: Sequence[LoadStep]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from reports.analysis.elasticity.demand import Demand, capacity_asked, demand_of
+from reports.analysis.elasticity.demand import Demand, PolicyFrom, capacity_asked, demand_of
 from reports.analysis.elasticity.metrics import elasticity
 from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Supply, supply_of
@@ -34,15 +34,16 @@ def elasticity_parts(
     timeline: Timeline,
     policy: Policy | None,
     concurrency: Concurrency | None,
+    later: Sequence[PolicyFrom] = (),
 ) -> ElasticityParts:
     """Of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
 
     Elasticity and flapping are of the load, from the plan's start to its end: how long the
     scale-down behind it is watched depends on how soon it is over. The response to the step to 0
-    is of what was watched of it.
+    is of what was watched of it. `later` policies took the place of `policy` during the run.
     """
     zero_s, capacity_rps = run.info.zero_s, capacity_asked(run.info.options)
-    demand = demand_of(run.info.plan, steps, zero_s, policy, concurrency, capacity_rps)
+    demand = demand_of(run.info.plan, steps, zero_s, policy, concurrency, capacity_rps, later)
     supply = supply_of(timeline, run.gaps)
     holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
     responses = tuple(_responses(demand, supply, holds))

@@ -158,7 +158,7 @@ def watched(world: World, paces: Sequence[tuple[float, float, float]]) -> Timeli
 
 def true_movements(world: World, begun_s: float, ended_s: float):
     """(direction, from, to, first decision, moment at which it turned or None), in words of 2a."""
-    own = [d for d in world.decisions if begun_s <= d[0] < ended_s]
+    own = [d for d in world.decisions if begun_s < d[0] <= ended_s]
     found: list[list[tuple[float, int, int]]] = []
     for decision in own:
         up = decision[2] > decision[1]

@@ -107,7 +107,7 @@ def test_each_decision_belongs_to_one_movement_of_one_hold(decisions):
     found = [m for begun_s, ended_s in holds for m in movements_within(decisions, begun_s, ended_s)]
 
     told = [d for m in found for d in m.decisions]
-    assert told == [d for d in decisions if 0.0 <= d.at.hi_s < 90.0]
+    assert told == [d for d in decisions if 0.0 < d.at.hi_s <= 90.0]
     for one in found:
         assert all((d.after > d.before) == (one.direction == "up") for d in one.decisions)
         assert all(first.after == then.before for first, then in pairwise(one.decisions))

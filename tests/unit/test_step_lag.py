@@ -822,7 +822,8 @@ def watch(paces: Sequence[tuple[float, float, float]], over_s: float) -> tuple[T
 def truths(draw: st.DrawFn, most_decisions: int = 1) -> Truth:
     """A scale-up; where it takes several decisions each creates its replicas at once, as Ray does."""
     old = draw(st.integers(0, 2))
-    decided_s = BEGUN_S + draw(st.floats(0.0, 6.0))
+    # After the step: a decision made before it is the earlier step's.
+    decided_s = BEGUN_S + draw(st.floats(0.001, 6.0))
     new: list[TrueReplica] = []
     decisions = draw(st.integers(1, most_decisions))
     for _ in range(decisions):
@@ -1016,7 +1017,8 @@ class TrueRemoval(NamedTuple):
 
 @st.composite
 def removals(draw: st.DrawFn) -> tuple[float, list[TrueRemoval], tuple[TruePoll, ...]]:
-    decided_s = BEGUN_S + draw(st.floats(0.0, 6.0))
+    # After the step: a decision made before it is the earlier step's.
+    decided_s = BEGUN_S + draw(st.floats(0.001, 6.0))
     removed: list[TrueRemoval] = []
     for i in range(draw(st.integers(1, 3))):
         stopping_s = decided_s + draw(DURATIONS)

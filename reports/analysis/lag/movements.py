@@ -115,7 +115,7 @@ def reversals(movements: Sequence[Movement]) -> int:
 
 def came_before(at: Instant, moment_s: float) -> bool:
     """Return whether `at` came before `moment_s`: a point by itself, an interval by its whole."""
-    return at.hi_s < moment_s
+    return at.hi_s <= moment_s
 
 
 def _may_precede(at: Instant, begun_s: float) -> bool:

@@ -134,7 +134,9 @@ class World:
             events=SimpleNamespace(
                 **{
                     name: SimpleNamespace(add_listener=lambda _: None)
-                    for name in ("request", "test_stopping", "test_stop", "quitting")
+                    for name in (
+                        *("request", "user_error", "test_stopping", "test_stop", "quitting"),
+                    )
                 }
             ),
         )

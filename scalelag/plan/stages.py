@@ -41,6 +41,10 @@ class Stage(msgspec.Struct, frozen=True):
         """End of the stage."""
         return self.at_s + self.duration_s
 
+    def turns_from(self, level: float) -> bool:
+        """Return whether it jumps from `level` to its start, and then goes the other way."""
+        return (self.start_level - level) * (self.end_level - self.start_level) < 0
+
     def level_at(self, t_s: float) -> float:
         """Level at `t_s` seconds after the plan's start; clamped to the stage."""
         share = min(max((t_s - self.at_s) / self.duration_s, 0.0), 1.0)
@@ -51,7 +55,8 @@ class LoadStep(msgspec.Struct, frozen=True):
     """A moment at which the load changes, and the hold that follows it.
 
     A ramp is one step, which begins when the ramp begins. A constant stage at the end level of the
-    ramp belongs to its hold. The end of the plan is a step to level 0.
+    ramp belongs to its hold. The end of the plan is a step to level 0. A jump against the direction of
+    the ramp that follows at once is a step of its own: it holds for the first half of the ramp.
     """
 
     index: int
@@ -103,14 +108,16 @@ class LoadPlan(msgspec.Struct, frozen=True):
 
         The hold of the last step ends at `watched_until_s`, the end of watching.
         """
-        edges = [(s.at_s, s.start_level, s.end_level) for s in self.stages]
-        edges.append((self.duration_s, 0.0, 0.0))
         steps: list[tuple[float, float, float]] = []
         level = 0.0
-        for at_s, start_level, end_level in edges:
-            if end_level != level or start_level != level or not steps:
-                steps.append((at_s, level, end_level))
-            level = end_level
+        for stage in (*self.stages, Stage(self.duration_s, 0.0, 0.0, 0.0)):
+            at_s = stage.at_s
+            if stage.turns_from(level):
+                steps.append((at_s, level, stage.start_level))
+                at_s, level = at_s + stage.duration_s / 2, stage.start_level
+            if stage.end_level != level or stage.start_level != level or not steps:
+                steps.append((at_s, level, stage.end_level))
+            level = stage.end_level
         ends = [at_s for at_s, _, _ in steps[1:]] + [max(watched_until_s, self.duration_s)]
         return tuple(
             LoadStep(i, at_s, end_s, before, after)

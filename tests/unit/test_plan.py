@@ -247,7 +247,8 @@ def test_each_change_of_level_is_a_step_and_so_is_the_end():
     [
         ("10rps:2s,80rps:6s,10rps:6s", ["up", "up", "down", "down"]),
         ("0rps:2s,80rps:6s", ["none", "up", "down"]),
-        ("80..20rps:6s", ["up", "down"]),
+        ("80..20rps:6s", ["up", "down", "down"]),
+        ("20..80rps:6s", ["up", "down"]),
     ],
 )
 def test_a_step_knows_where_the_load_goes(text: str, directions: list[str]):
@@ -274,8 +275,18 @@ def test_a_ramp_after_a_ramp_is_a_step_of_its_own():
     ]
 
 
-def test_a_ramp_that_begins_at_another_level_and_comes_back_is_a_step():
-    assert steps("10rps:20s,2..10rps:5s") == [(0, 20, 0, 10), (20, 25, 10, 10), (25, 25, 10, 0)]
+def test_a_jump_against_its_ramp_is_a_step_of_its_own_for_the_first_half_of_the_ramp():
+    assert steps("10rps:20s,100..10rps:40s,10rps:5s") == [
+        (0, 20, 0, 10),
+        (20, 40, 10, 100),
+        (40, 65, 100, 10),
+        (65, 65, 10, 0),
+    ]
+    assert steps("10rps:20s,2..10rps:6s")[1:3] == [(20, 23, 10, 2), (23, 26, 2, 10)]
+
+
+def test_a_jump_in_the_direction_of_its_ramp_is_one_step_with_it():
+    assert steps("10rps:20s,50..100rps:40s")[1] == (20, 60, 10, 100)
 
 
 def test_repeated_equal_levels_are_one_hold():

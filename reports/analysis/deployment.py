@@ -181,7 +181,9 @@ def _report(
     counted = [report for report in reports if report.total_s and report.at_s >= warmup_s]
     up = [report for report in counted if report.direction == "up"]
     down = [report for report in counted if report.direction == "down"]
-    running = [poll.running for poll in subject.setup.timeline.polls]
+    from_s = subject.run.info.counted_from_s
+    timeline = subject.setup.timeline
+    running = [poll.running for poll in timeline.polls if poll.received_s >= from_s]
     described = subject.run.info.target.deployments.get(subject.key)
     return DeploymentReport(
         autoscaling=described.autoscaling if described else None,
@@ -191,7 +193,7 @@ def _report(
         replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
         elasticity=followed.elasticity,
         flapping=followed.flapping,
-        stopping=stopping_report(subject.run.requests, subject.setup.timeline, subject.until_s),
+        stopping=stopping_report(subject.run.requests, timeline, subject.until_s, from_s),
         around=tuple(around_it(described)) if described else (),
     )
 

@@ -167,3 +167,11 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     def warmup_s(self) -> float:
         """Seconds at the start that are excluded from figures of the whole run (`--warmup`)."""
         return float(self.options.get("warmup") or 0.0)
+
+    @property
+    def counted_from_s(self) -> float:
+        """Unix seconds from which figures of the whole run count: the end of the warm-up.
+
+        Without one all counts, also what was seen before the plan's start.
+        """
+        return self.zero_s + self.warmup_s if self.warmup_s else float("-inf")

@@ -69,6 +69,14 @@ def test_stretches_that_overlap_count_once_and_one_without_an_end_lasts():
     assert found.requests == 0
 
 
+def test_what_was_before_the_end_of_the_warm_up_does_not_count():
+    rows = rows_of((9.0, 2.0, True), (10.5, 1.0, True), (12.5, 0.1, False))
+
+    found = stopping_report(rows, timeline(life("a", 8.0, 13.0)), 20.0, from_s=10.0)
+
+    assert (found.stopping_s, found.requests, found.failed) == (3.0, 2, 1)
+
+
 def test_requests_that_were_never_sent_are_none_of_them():
     rows = rows_of((10.0, 0.5, False), not_sent=(10.1, 10.2))
 

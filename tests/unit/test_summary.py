@@ -334,6 +334,39 @@ def test_time_without_polls_at_either_end_is_blind():
     assert (late.verdict, early.verdict) == ("invalid", "invalid")
 
 
+def warmed_up(seconds: float, columns: RequestColumns | None = None) -> Report:
+    options = {"warmup": seconds}
+    return report_of(recorded(msgspec.structs.replace(info(), options=options), columns))
+
+
+def test_replicas_of_the_warm_up_do_not_count():
+    # One is RUNNING until 27 s, three until 71 s, and one again from 75 s.
+    whole, late = warmed_up(0.0).deployments[KEY], warmed_up(30.0).deployments[KEY]
+    later = warmed_up(80.0).deployments[KEY]
+
+    assert (whole.replicas.min, whole.replicas.max) == (1, 3)
+    assert (late.replicas.min, late.replicas.max) == (1, 3)
+    assert (later.replicas.min, later.replicas.max) == (1, 1)
+
+
+def test_elasticity_begins_after_the_warm_up():
+    whole, late = (warmed_up(at_s).deployments[KEY].elasticity for at_s in (0.0, 30.0))
+
+    assert whole.watched_s == pytest.approx(80.0)
+    assert late.watched_s == pytest.approx(50.0)
+
+
+def test_requests_that_failed_in_the_warm_up_are_no_failures():
+    columns = requests()
+    early = columns.intended_s < ZERO_S + 10
+    columns = msgspec.structs.replace(
+        columns, error=np.where(early, 0, -1).astype(np.int32), errors=("timeout",)
+    )
+
+    assert [one.count for one in warmed_up(0.0, columns).failures] == [np.count_nonzero(early)]
+    assert warmed_up(10.0, columns).failures == ()
+
+
 def test_a_warm_up_counts_in_no_figure_of_the_whole_run():
     options = {"warmup": 25.0}
     whole = report_of(recorded())

@@ -160,7 +160,8 @@ def _is_any(
 
 
 def _rows(facts: StepFacts) -> tuple[RequestColumns, slice]:
-    """All rows, and which of them were meant to start within what is looked at."""
+    """All rows, and which of them were meant to start within what is looked at, after the warm-up."""
     rows = facts.run.requests
-    low, high = np.searchsorted(rows.intended_s, (facts.begun_s, facts.by_s))
+    begun_s = max(facts.begun_s, facts.run.info.counted_from_s)
+    low, high = np.searchsorted(rows.intended_s, (begun_s, facts.by_s))
     return rows, slice(int(low), int(high))

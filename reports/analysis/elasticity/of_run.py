@@ -17,7 +17,7 @@ from scalelag.plan.stages import LoadStep
 from scalelag.record.run_dir import RecordedRun
 
 _UNSEEN = "the probe never saw this deployment"
-_NO_LOAD = "the run ended before the first load step"
+_NO_LOAD = "the run ended before the first load step, or within the warm-up"
 
 
 class ElasticityParts(msgspec.Struct, frozen=True):
@@ -62,10 +62,11 @@ def elasticity_parts(
 
 
 def _loaded(run: RecordedRun, holds: Sequence[Window]) -> list[Window]:
-    """Parts of `holds` before the end of the plan, or of the load if that was sooner."""
+    """Parts of `holds` after the warm-up and before the end of the plan, or of the load if sooner."""
     planned_s = run.info.zero_s + run.info.plan.duration_s
     ended_s = min(planned_s, run.info.load_ended_s or planned_s)
-    cut = [Window(hold.from_s, min(hold.to_s, ended_s)) for hold in holds]
+    begun_s = run.info.counted_from_s
+    cut = [Window(max(hold.from_s, begun_s), min(hold.to_s, ended_s)) for hold in holds]
     return [hold for hold in cut if hold.to_s > hold.from_s]
 
 

@@ -101,10 +101,13 @@ def played(
     return World(tuple(decisions), tuple(replicas), first)
 
 
+CHANGES = st.tuples(st.floats(0.5, 29.5), st.integers(1, 6))
+
+
 @st.composite
 def worlds(draw):
     holds = [
-        draw(st.lists(st.tuples(st.floats(0.5, 29.5), st.integers(1, 6)), max_size=6))
+        draw(st.lists(CHANGES, max_size=6, unique_by=lambda change: round(change[0], 1)))
         for _ in EDGES_S[:-1]
     ]
     changes = [

@@ -31,6 +31,11 @@ class ConfigWatch:
         self._direction: CapacityDirection | None = None
         self._applications: frozenset[str] | None = None
 
+    @property
+    def latest(self) -> dict[DeploymentKey, DeploymentInfo]:
+        """Settings in effect as the last answer showed them; a deployment that went keeps its last."""
+        return {key: known.info for key, known in self._configs.items()}
+
     def rows(
         self, payload: ServePayload, last_sent_s: float | None, received_s: float
     ) -> list[Row]:

@@ -13,7 +13,8 @@ from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from scalelag.errors import TargetError
 from scalelag.record.clock import ClockOffset, clock_offset
-from scalelag.record.rows import Gap, Poll, Row
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.rows import DeploymentKey, Gap, Poll, Row
 
 
 class ReplicaProbe:
@@ -58,6 +59,11 @@ class ReplicaProbe:
     def blind_reason(self) -> str | None:
         """Reason why the probe sees nothing at the moment; None while it does."""
         return self._gap.reason if self._gap else None
+
+    @property
+    def deployed(self) -> dict[DeploymentKey, DeploymentInfo]:
+        """Settings in effect of the deployments that were seen, as they were seen last."""
+        return self._tracker.deployed
 
     def poll_once(self) -> None:
         """Poll once: write rows for what changed, or extend the gap."""

@@ -4,6 +4,7 @@ from collections import Counter
 
 from probes.config_watch import ConfigWatch
 from probes.serve_state import DeploymentPayload, ServePayload
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import (
     ControllerRestart,
     DeploymentKey,
@@ -33,6 +34,11 @@ class ReplicaTracker:
         self._statuses: dict[DeploymentKey, _Status] = {}
         self._controller_start_s: float | None = None
         self._proxies: dict[str, str] = {}
+
+    @property
+    def deployed(self) -> dict[DeploymentKey, DeploymentInfo]:
+        """Settings in effect of the deployments that were seen, as they were seen last."""
+        return self._configs.latest
 
     def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
         """Rows for one answer: first the poll itself, then the changes since the one before."""

@@ -140,3 +140,12 @@ def test_a_changed_capacity_says_which_way_serve_goes(watcher: Watcher):
         "up",
         None,
     ]
+
+
+def test_the_settings_of_the_last_answer_are_kept(watcher: Watcher):
+    watcher.see(Model=CONFIG)
+    watcher.see(Model=scaling(max_replicas=5), capacity=50.0)
+
+    found = watcher.tracker.deployed[KEY]
+    assert found.autoscaling is not None
+    assert (found.autoscaling["max_replicas"], found.target_capacity) == (5, 50.0)

@@ -97,7 +97,7 @@ class LeaderRun:
         self._load_ended_s: float | None = None
         self._stopped_s: float | None = None
         self.workers = RunWorkers(runner, clock, say, self._note_workers)
-        self._drain = Drain(self._payload.infos(self._watched), clock, say)
+        self._drain = Drain(clock, say)
         self._has_page = environment.web_ui is not None
         self.live_view: LiveView | None = None
         self._planned = planned_requests(options)

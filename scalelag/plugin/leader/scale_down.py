@@ -16,18 +16,12 @@ _CALM_POLLS = 5
 
 
 class Drain:
-    """Waits until each of `deployments` has come down to what its settings keep.
+    """Waits until each deployment has come down to what its settings keep, as they are by then.
 
     `say` is told then which setting keeps more than one replica.
     """
 
-    def __init__(
-        self,
-        deployments: Mapping[DeploymentKey, DeploymentInfo],
-        clock: Clock,
-        say: Callable[[str], None],
-    ) -> None:
-        self._deployments = deployments
+    def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
         self._clock = clock
         self._say = say
         self._ended = False
@@ -42,10 +36,10 @@ class Drain:
         calm = 0
         while self._clock.now() < deadline_s and calm < _CALM_POLLS and going() and not self._ended:
             seen = None if probe.blind_reason else probe.latest
-            calm = calm + 1 if seen is not None and is_calm(self._deployments, seen) else 0
+            calm = calm + 1 if seen is not None and is_calm(probe.deployed, seen) else 0
             gevent.sleep(_POLL_S)
         if calm >= _CALM_POLLS and probe.latest is not None:
-            for line in kept_by_settings(self._deployments, probe.latest):
+            for line in kept_by_settings(probe.deployed, probe.latest):
                 self._say(line)
 
 

@@ -3,11 +3,11 @@
 Configurations are compared as the bytes of the answer, and decoded only when these change.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
-from probes.serve_state import DeploymentPayload, ServePayload
+from probes.serve_state import ServePayload
 from scalelag.errors import TargetError
 from scalelag.record.deployment_info import CapacityDirection, DeploymentInfo
 from scalelag.record.effective import capacity_direction
@@ -44,7 +44,7 @@ class ConfigWatch:
         self._turn(payload)
         rows = [
             *self._config_changes(payload, lo_s, received_s),
-            *self._neighbour_changes(payload.deployments(), lo_s, received_s),
+            *self._neighbour_changes(payload, lo_s, received_s),
             *self._capacity_change(payload, lo_s, received_s),
         ]
         return rows if last_sent_s is not None else []
@@ -76,17 +76,15 @@ class ConfigWatch:
             same_applications=before == self._applications or self._capacity == payload.capacity,
         )
 
-    def _neighbour_changes(
-        self, deployments: Mapping[DeploymentKey, DeploymentPayload], lo_s: float, hi_s: float
-    ) -> Iterator[Row]:
+    def _neighbour_changes(self, payload: ServePayload, lo_s: float, hi_s: float) -> Iterator[Row]:
         if self._watched is None:
             return
         applications = {key.rpartition("/")[0] for key in self._watched}
-        before = self._neighbours
+        before, rebuilt = self._neighbours, payload.rebuilt
+        shown = payload.deployments().keys() - self._watched
+        hidden = {key for key in before if key.rpartition("/")[0] in rebuilt}
         self._neighbours = frozenset(
-            key
-            for key in deployments.keys() - self._watched
-            if key.rpartition("/")[0] in applications
+            key for key in shown | hidden if key.rpartition("/")[0] in applications
         )
         for key in sorted(before ^ self._neighbours):
             yield NeighbourChange(key, lo_s, hi_s, present=key in self._neighbours)

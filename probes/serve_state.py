@@ -228,6 +228,19 @@ class ServePayload(msgspec.Struct, frozen=True):
             if keys is None or key in keys
         }
 
+    @property
+    def rebuilt(self) -> frozenset[str]:
+        """Applications that hide their deployments while a new version of them is built.
+
+        The old ones go on meanwhile, also after a build that failed (`_set_target_state` with an
+        unbuilt configuration in `ray/serve/_private/application_state.py`).
+        """
+        return frozenset(
+            name
+            for name, app in self.applications.items()
+            if not app.deployments and app.status in ("DEPLOYING", "DEPLOY_FAILED")
+        )
+
     def deployments(self) -> dict[DeploymentKey, DeploymentPayload]:
         """Deployments of all applications, by `app/Deployment`."""
         return {

@@ -47,12 +47,14 @@ class ReplicaTracker:
             for key, deployment in payload.deployments().items()
             if self._watched is None or key in self._watched
         }
+        hidden = self._hidden(payload.rebuilt)
         poll = Poll(
             sent_s=sent_s,
             received_s=received_s,
             http_status=200,
             deployments={key: _summary(deployment) for key, deployment in deployments.items()},
             controller=payload.controller(),
+            hidden=tuple(sorted(hidden)),
         )
         rows: list[Row] = [poll]
         rows += self._restart(poll)
@@ -61,12 +63,16 @@ class ReplicaTracker:
         for key, deployment in deployments.items():
             rows += self._status_change(key, deployment, received_s)
             rows += self._transitions(key, deployment, received_s)
-        for key in self._replicas.keys() - deployments.keys():
+        for key in self._replicas.keys() - deployments.keys() - hidden:
             rows += self._transitions(key, DeploymentPayload(), received_s)
             del self._replicas[key]
             self._statuses.pop(key, None)
         self._last_sent_s = sent_s
         return rows
+
+    def _hidden(self, rebuilt: frozenset[str]) -> frozenset[DeploymentKey]:
+        """Deployments that were there, and are hidden while their application is built anew."""
+        return frozenset(key for key in self._replicas if key.rpartition("/")[0] in rebuilt)
 
     def _restart(self, poll: Poll) -> list[Row]:
         new = poll.controller.start_time_s if poll.controller else None

@@ -45,13 +45,18 @@ class Poll(
     omit_defaults=True,
     rename={"sent_s": "sent", "received_s": "received"},
 ):
-    """One answer of the dashboard. `http_status` is always 200: any other answer is a gap."""
+    """One answer of the dashboard. `http_status` is always 200: any other answer is a gap.
+
+    `hidden` are deployments that Serve does not show while it builds a new version of their
+    application, though they go on.
+    """
 
     sent_s: float
     received_s: float
     http_status: int
     deployments: dict[DeploymentKey, DeploymentPoll]
     controller: ControllerHealth | None = None
+    hidden: tuple[DeploymentKey, ...] = ()
 
 
 class Transition(

@@ -58,6 +58,9 @@ class Shown(NamedTuple):
     user_config: str = "v1"
 
 
+BUILDING = "building"
+"""In place of a `Shown`: the application is there, and shows no deployment while it is built."""
+
 ONE = Shown(1, {"a": "RUNNING"})
 STARTING = Shown(3, {"a": "RUNNING", "b": "STARTING", "c": "STARTING"}, "UPSCALING", "AUTOSCALING")
 THREE = Shown(3, {"a": "RUNNING", "b": "RUNNING", "c": "RUNNING"})
@@ -65,9 +68,9 @@ THREE = Shown(3, {"a": "RUNNING", "b": "RUNNING", "c": "RUNNING"})
 UP = {-2.0: ONE, 24.0: STARTING, 26.0: THREE}
 
 
-def body(shown: Shown | None, **more: Any) -> bytes:
+def body(shown: Shown | str | None, **more: Any) -> bytes:
     deployments: dict[str, Any] = dict(more.pop("neighbours", {}))
-    if shown is not None:
+    if isinstance(shown, Shown):
         deployments["Model"] = {
             "target_num_replicas": shown.target,
             "status": shown.status,
@@ -81,11 +84,13 @@ def body(shown: Shown | None, **more: Any) -> bytes:
                 for name, state in shown.replicas.items()
             ],
         }
-    return msgspec.json.encode({"applications": {"app": {"deployments": deployments}}, **more})
+    status = "DEPLOYING" if shown == BUILDING else "RUNNING"
+    applications = {"app": {"status": status, "deployments": deployments}}
+    return msgspec.json.encode({"applications": applications, **more})
 
 
 def watched(
-    changes: Mapping[float, Shown | None], more: Callable[[float], dict[str, Any]]
+    changes: Mapping[float, Shown | str | None], more: Callable[[float], dict[str, Any]]
 ) -> list[Row]:
     tracker = ReplicaTracker(frozenset([KEY]))
     rows: list[Row] = []
@@ -118,7 +123,7 @@ def requests(failing: tuple[float, float] | None, open_for_s: float) -> RequestC
 
 
 def report_of(
-    changes: Mapping[float, Shown | None],
+    changes: Mapping[float, Shown | str | None],
     failing: tuple[float, float] | None = None,
     more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
     open_for_s: float = 0.05,
@@ -333,6 +338,17 @@ def test_a_rolling_update_is_no_flapping():
     flapping = report_of(ROLLING).deployments[KEY].flapping
 
     assert (flapping.direction_reversals, flapping.excess_variation) == (0, 0)
+
+
+def test_a_version_that_is_built_first_is_no_deletion():
+    # Serve shows no deployment from 36 s until the new version is built at 40 s.
+    report = report_of(ROLLING | {36.0: BUILDING})
+
+    assert told(report) == [
+        ("update", KEY, "a new version came, 3 replicas were replaced, over after 6.0 s")
+    ]
+    assert report.deployments[KEY].flapping.direction_reversals == 0
+    assert step(report).total_s == step(report_of(UP)).total_s
 
 
 # The version rolls at 25 s, while two replicas are STARTING: both are given up for new ones.

@@ -24,12 +24,16 @@ class Watcher:
     def __init__(self, watched: frozenset[str] | None = None) -> None:
         self.tracker = ReplicaTracker(watched)
         self.sent_s = 0.0
+        self.status = "DELETING"
 
     def see(self, *, capacity: float | None = None, **configs: Mapping[str, object]) -> list[Row]:
         """Rows that the next poll adds; it shows these deployments of "app"."""
         self.sent_s += 1.0
         deployments = {name: {"deployment_config": config} for name, config in configs.items()}
-        body: dict[str, object] = {"applications": {"app": {"deployments": deployments}}}
+        status = "RUNNING" if configs else self.status
+        body: dict[str, object] = {
+            "applications": {"app": {"status": status, "deployments": deployments}}
+        }
         body["target_capacity"] = capacity
         payload = parse_payload(msgspec.json.encode(body))
         rows = self.tracker.rows(payload, self.sent_s, self.sent_s + 0.25)
@@ -110,6 +114,14 @@ def test_deployments_of_a_watched_application_that_are_not_watched_come_and_go(w
         NeighbourChange("app/New", 1.0, 2.25, present=True),
     ]
     assert watcher.see(Model=CONFIG, New=scaling(max_replicas=9)) == []
+
+
+def test_neighbours_that_serve_hides_during_a_build_go_on(watcher: Watcher):
+    watcher.see(Model=CONFIG, Front=CONFIG)
+    watcher.status = "DEPLOYING"
+
+    assert watcher.see() == []
+    assert watcher.see(Model=CONFIG, Front=CONFIG) == []
 
 
 def test_other_applications_are_nobodys_neighbours():

@@ -376,3 +376,34 @@ def test_rows_survive_the_file(watcher: Watcher):
     again = [msgspec.json.decode(msgspec.json.encode(row), type=Row) for row in rows]
 
     assert again == rows
+
+
+# --- an application that is built anew ---------------------------------------------------------
+
+
+def application(status: str, **deployments: object) -> dict[str, object]:
+    return {"applications": {"app": {"status": status, "deployments": deployments}}}
+
+
+@pytest.mark.parametrize("status", ["DEPLOYING", "DEPLOY_FAILED"])
+def test_deployments_that_serve_hides_during_a_build_go_on(watcher: Watcher, status: str):
+    model = deployment(replica("a", "RUNNING"))
+    watcher.see_body(application("RUNNING", Model=model))
+
+    rows = watcher.see_body(application(status))
+
+    (poll,) = rows
+    assert isinstance(poll, Poll)
+    assert (poll.deployments, poll.hidden) == ({}, (KEY,))
+    assert changes(watcher.see_body(application("RUNNING", Model=model))) == []
+
+
+def test_a_deployment_that_a_new_version_leaves_out_is_gone(watcher: Watcher):
+    watcher.see_body(application("RUNNING", Model=deployment(replica("a", "RUNNING"))))
+    watcher.see_body(application("DEPLOYING"))
+
+    rows = watcher.see_body(application("RUNNING", Other=deployment()))
+
+    assert [(row.replica, row.to_state) for row in changes(rows)] == [("a", None)]
+    assert isinstance(rows[0], Poll)
+    assert rows[0].hidden == ()

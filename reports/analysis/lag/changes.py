@@ -153,7 +153,7 @@ def _with_drain(row: ConfigChange, deployed: DeploymentInfo | None) -> ConfigCha
 def _absences(
     polls: Sequence[Poll], key: DeploymentKey, statuses: Sequence[StatusChange]
 ) -> Iterator[Absence]:
-    seen = [(poll, poll.deployments.get(key)) for poll in polls]
+    seen = [(poll, poll.deployments.get(key)) for poll in polls if key not in poll.hidden]
     for number, ((last, was), (first, now)) in enumerate(pairwise(seen), start=1):
         if was is not None and now is None:
             gone = _deleting(statuses, last) or Instant(last.sent_s, first.received_s)

@@ -154,9 +154,10 @@ def _replica_polls(key: DeploymentKey, polls: Sequence[Poll]) -> Iterator[Replic
 
 def _deletions(key: DeploymentKey, polls: Sequence[Poll]) -> AbstractSet[float]:
     """Receive times of the polls that were the first not to show the deployment any more."""
+    telling = [poll for poll in polls if key not in poll.hidden]
     return {
         new.received_s
-        for old, new in pairwise(polls)
+        for old, new in pairwise(telling)
         if key in old.deployments and key not in new.deployments
     }
 

@@ -166,8 +166,45 @@ def test_what_finds_no_room_is_not_sent_and_counted(target, echo, tmp_path):
     assert (load["planned"], load["sent"], load["completed"]) == (150, sent, sent)
     assert (load["not_sent"], load["errors"]) == (150 - sent, {"not_sent": 150 - sent})
     assert load["error_ratio"] == pytest.approx((150 - sent) / 150)
-    assert run.exit_code == 5  # fewer than 99 % were sent on time
+    assert load["not_sent_by"] == {"in_flight_limit": 150 - sent, "late": 0, "worker_lost": 0}
     assert "--max-in-flight" in run.stdout
+
+
+def test_a_saturated_target_is_a_valid_run_that_fails_and_says_when(target, tmp_path):
+    """Ten requests at most, of which each takes 2 s: five a second, where twenty are planned."""
+    limits = ["--max-in-flight", "10", "--path", "/delay/2"]
+
+    with started(tmp_path, *target, *limits, "--steps", "1rps:2s,20rps:4s,1rps:3s") as locust:
+        run = locust.wait()
+
+    report, load = run.report, run.load
+    assert_ran(run, exit_code=4)
+    assert (report["verdict"], report["reasons"]) == ("fail", [])
+    assert load["not_sent_by"]["in_flight_limit"] == load["not_sent"] > 20
+    (time_of,) = load["saturated"]
+    # Two are open at 2 s, and the other eight by 2.4 s. What is due at 6 s finds room or just not,
+    # what is due at 7 s does.
+    assert time_of["at_s"] == pytest.approx(2.45, abs=0.2)
+    assert 5.9 <= time_of["until_s"] <= 7.1
+    assert "requests.error_ratio" in run.stdout
+    assert "(default gate)" in run.stdout
+    assert "the target was saturated" in " ".join(run.stdout.split())
+
+
+def test_exceptions_in_tasks_fail_the_run_and_are_shown_without_passwords(target, tmp_path):
+    raising = str(Path(__file__).with_name("raising_locustfile.py"))
+
+    with started(tmp_path, *target, "--steps", "1users:2s", locustfile=raising) as locust:
+        run = locust.wait()
+
+    (kind,) = run.load["task_exception_kinds"]
+    assert run.load["task_exceptions"] == kind["count"] >= 3
+    assert kind["text"] == "KeyError: 'http://host/answer'"
+    assert kind["where"].startswith("raising_locustfile.py:")
+    assert run.load["failed"] == 0
+    assert run.exit_code == 4
+    assert "load.task_exceptions" in run.stdout
+    assert "s3cret" not in run.stdout
 
 
 def test_a_server_that_never_answers_ends_in_time_outs(target, echo, tmp_path):

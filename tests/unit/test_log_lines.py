@@ -78,6 +78,23 @@ def test_what_happens_to_a_replica(text, kind):
     assert found == (kind, "default/Fast", "kmix3tav", AT_S)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (
+            f"Deploying new version of {DEPLOYMENT} (initial target replicas: 2).",
+            "version_deployed",
+        ),
+        (f"Stopping 1 replicas of {DEPLOYMENT} with outdated versions.", "outdated_stopped"),
+        (f"Deleting {DEPLOYMENT}", "deleting"),
+    ],
+)
+def test_what_happens_to_a_deployment(text, kind):
+    line = only(CONTROLLER + text)
+
+    assert (line.kind, line.deployment, line.replica) == (kind, "default/Fast", None)
+
+
 def test_a_replica_that_started_tells_its_node_and_how_long_it_took_to_initialise():
     line = only(
         f"{CONTROLLER}{FAST} started successfully on node '7589b71e' after 3.2s (PID: 27834). "
@@ -137,7 +154,6 @@ def test_what_is_of_no_deployment(text, kind):
     [
         f"Adding 3 replicas to {DEPLOYMENT}.",
         f"Stopping {FAST} on draining node 7589b71e.",
-        f"Stopping 2 replicas of {DEPLOYMENT} with outdated versions.",
         f"Recovering {FAST}.",
         "Starting proxy 'SERVE_PROXY_ACTOR-f6a690' on node 'f6a690' listening on '127.0.0.1:52317'.",
         "Health check for deployment actor 'cache' (Deployment(name='F', app='a')) failed: x",

@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import msgspec
 
+from reports.analysis.lag.log_times import agrees, moment
 from reports.model.intervals import Instant, Window
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import (
     CapacityChange,
     ConfigChange,
@@ -122,7 +124,11 @@ def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
     Absences are read from the polls, which older records have too.
     """
     statuses = [row for row in run.statuses if row.deployment == key]
-    absences = tuple(_absences(run.polls, key, statuses))
+    events = [event for event in run.events if event.deployment == key]
+    absences = tuple(
+        msgspec.structs.replace(a, gone=_narrowed(a.gone, events, "deleting"))
+        for a in _absences(run.polls, key, statuses)
+    )
     deployed = run.info.target.deployments.get(key)
     configs = tuple(_with_drain(row, deployed) for row in run.configs if row.deployment == key)
     found = _updates(statuses, absences, _moves(run.transitions, key))
@@ -130,10 +136,20 @@ def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
         zero_s=run.info.zero_s,
         deployed=deployed,
         configs=configs,
-        updates=tuple(one for one in found if one.replaced or not _is_told(one, configs)),
+        updates=tuple(
+            msgspec.structs.replace(one, begun=_narrowed(one.begun, events, "version_deployed"))
+            for one in found
+            if one.replaced or not _is_told(one, configs)
+        ),
         absences=absences,
         capacities=run.capacities,
     )
+
+
+def _narrowed(seen: Instant, events: Sequence[LogEvent], kind: LogKind) -> Instant:
+    """The moment of the log's line of this kind within what polling saw; else what polling saw."""
+    logged = [moment(event) for event in events if event.kind == kind]
+    return next((at for at in logged if agrees(seen, at)), seen)
 
 
 def last_infos(run: RecordedRun) -> dict[DeploymentKey, DeploymentInfo]:

@@ -180,6 +180,8 @@ def test_a_failed_gate_and_a_mistake_are_not_retried(echo, arguments, code, tmp_
 
     assert found == code, run.output
     assert "attempt 1" not in run.output
+    # A gate on a deployment that is not watched is refused before any load.
+    assert code != 2 or not (echo.arrivals() or (tmp_path / "runs").exists())
 
 
 def test_an_interrupt_between_attempts_ends_them(echo, until, tmp_path):

@@ -4,18 +4,24 @@ The plan offers 5 rps until 20 s, 40 rps until 60 s and 5 rps until 80 s. A poll
 second and lasts 50 ms, so a change at t is seen between t - 0.5 and t + 0.05.
 """
 
+import io
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 
 from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from reports.analysis.analyse import analyse
+from reports.model.charts import Analysis
 from reports.model.report import Report
 from reports.model.steps import StepReport
+from reports.render.html.report_page import render_html
+from reports.render.markdown import render_markdown
+from reports.render.terminal.report import render_terminal
 from scalelag.plan.stages import parse_plan
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.error_kinds import http_status
@@ -123,13 +129,13 @@ def requests(failing: tuple[float, float] | None, open_for_s: float) -> RequestC
     )
 
 
-def report_of(
+def analysis_of(
     changes: Mapping[float, Shown | str | None],
     failing: tuple[float, float] | None = None,
     more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
     open_for_s: float = 0.05,
     events: tuple[LogEvent, ...] = (),
-) -> Report:
+) -> Analysis:
     rows = watched(changes, more)
     info = RunInfo(
         schema_version=1,
@@ -171,7 +177,17 @@ def report_of(
             capacities=only(CapacityChange),
             events=events,
         )
-    ).report
+    )
+
+
+def report_of(
+    changes: Mapping[float, Shown | str | None],
+    failing: tuple[float, float] | None = None,
+    more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
+    open_for_s: float = 0.05,
+    events: tuple[LogEvent, ...] = (),
+) -> Report:
+    return analysis_of(changes, failing, more, open_for_s, events).report
 
 
 def step(report: Report, index: int = 1) -> StepReport:
@@ -481,3 +497,29 @@ def test_a_deployment_that_joins_a_watched_application_is_said():
     report = report_of(UP, more=lambda t_s: {"neighbours": {"New": {}} if t_s >= 50 else {}})
 
     assert told(report) == [("deployed", "app/New", "deployed; it is not watched")]
+
+
+# --- what a reader sees ----------------------------------------------------------------------
+
+
+def test_changes_stand_in_terminal_markdown_and_page_with_a_mark_on_the_charts():
+    analysis = analysis_of(UP | {50.0: with_settings(THREE, SLOWER)})
+    console = Console(width=120, record=True, file=io.StringIO())
+
+    render_terminal(analysis, console, "runs/x")
+    terminal = console.export_text()
+    page = render_html(analysis).decode()
+    markdown = render_markdown(analysis.report, "runs/x").decode()
+
+    assert "max_replicas 4 -> 5, upscale_delay_s 2 -> 8" in terminal
+    assert "▼ change of what was deployed" in terminal
+    assert "### Changes during the run" in markdown
+    assert "Dash-dotted lines: what was deployed changed." in page
+    assert '"dashdot"' in page
+
+
+def test_without_a_change_nothing_is_said_of_changes():
+    analysis = analysis_of(UP)
+
+    assert "Changes during the run" not in render_markdown(analysis.report, "runs/x").decode()
+    assert "Dash-dotted" not in render_html(analysis).decode()

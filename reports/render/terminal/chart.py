@@ -26,8 +26,11 @@ _LEGEND = (
     f"{_RUNNING} RUNNING replicas (right)",
     f"{_TARGET} target, where it differs (right)",
 )
+_MARK_HEIGHT = 1.07  # above the load, below the frame
 _LOAD_HEADROOM, _REPLICA_HEADROOM = 1.1, 1.25  # unequal, so that the two tops do not coincide
 
+_CHANGED = "▼"
+_CHANGED_LEGEND = f"{_CHANGED} change of what was deployed"
 _SATURATED_LEGEND = f"{_SATURATED} offered while the target was saturated (left)"
 
 Curve = tuple[list[float], list[float]]
@@ -45,6 +48,7 @@ def print_charts(console: Console, charts: Charts) -> None:
         console.print()
         emit(console, Text(f"Load and replicas: {sanitized(key)}", style="bold"))
         legend = (*_LEGEND, _SATURATED_LEGEND) if charts.saturated else _LEGEND
+        legend = (*legend, _CHANGED_LEGEND) if charts.changes else legend
         emit(console, flow(legend, room(console), "   "))
         try:
             emit(console, _chart(charts, charts.deployments[key].curve, room(console)))
@@ -82,7 +86,12 @@ def _chart(charts: Charts, curve: ReplicaCurve, width: int) -> Text:
             side = "left" if is_load else "right"
             signal = figure.signal(times_s, values, marker=marker, yside=side)
             figure.draw(signal.fillx() if is_load else signal.lines())
-    _label_axes(figure, width, end_s, max(drawn[_OFFERED][1], default=0.0), _highest(curve))
+    most_rps = max(offered[1], default=0.0)
+    for band in charts.changes:
+        marker = plotext.marker(_CHANGED, plotext.pixel(foreground="magenta"))
+        top = [max(most_rps, 1.0) * _MARK_HEIGHT]
+        figure.draw(figure.signal([max(0.0, band.to_s)], top, marker=marker, yside="left").lines())
+    _label_axes(figure, width, end_s, most_rps, _highest(curve))
     text = Text.from_ansi(figure.build().string().rstrip("\n"))
     figure.clear()
     return text

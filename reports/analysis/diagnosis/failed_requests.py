@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.lag.changes import last_infos
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
     CONNECTION_CLOSED,
@@ -97,7 +98,7 @@ def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]
 def _back_pressure(facts: StepFacts) -> str:
     limited = [
         f"{key} has max_queued_requests {most}"
-        for key, info in facts.run.info.target.deployments.items()
+        for key, info in last_infos(facts.run).items()
         if isinstance(most := info.config.get("max_queued_requests"), int) and most >= 0
     ]
     if not limited:

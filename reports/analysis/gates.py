@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from reports.analysis import metrics
-from reports.analysis.load.recovery import NO_BREACH
+from reports.model.load import NO_BREACH
 from reports.model.report import GateResult, GateVerdict
 from reports.model.steps import DeploymentReport
 from scalelag.errors import UsageError

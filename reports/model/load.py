@@ -5,6 +5,9 @@ import msgspec
 from reports.model.intervals import Span
 from scalelag.plan.stages import Unit
 
+NO_BREACH = "no breach"
+"""Reason that a step has no time of recovery: its latency never left the band."""
+
 
 class StreamReport(msgspec.Struct, frozen=True):
     """Streamed answers, those that broke off among them.

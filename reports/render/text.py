@@ -4,9 +4,9 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from reports.analysis.load.recovery import NO_BREACH
 from reports.model.causes import Cause
 from reports.model.intervals import Span
+from reports.model.load import NO_BREACH
 from reports.model.report import GateResult, Report
 from reports.model.steps import Phase, PhaseName, StepReport
 

@@ -8,6 +8,7 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from reports.model.causes import Evidence, FailureReport, Finding
+from reports.model.intervals import Span
 from reports.render.html.report_page import render_html
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
@@ -89,16 +90,23 @@ def crowded_page(tmp_path_factory):
     analysis = analyse(run)
     report = analysis.report
     (deployment,) = report.deployments.values()
+    finding = Finding(
+        "resources", (Evidence("it waited " * 50, 1.0, "4be1", "raw " * 900),) * 30, "more"
+    )
     steps = tuple(
-        msgspec.structs.replace(deployment.steps[1 + i % 2], index=i, at_s=i * HOURS_S / STEPS)
+        msgspec.structs.replace(
+            deployment.steps[1 + i % 2],
+            index=i,
+            at_s=i * HOURS_S / STEPS,
+            total_s=Span(9.0, 8.9, 9.1),
+            evidence=(Evidence("nothing that was recorded explains it", 1.0, "4be1", ""),),
+            findings=(),
+        )
         for i in range(STEPS)
     )
     load_steps = tuple(
         msgspec.structs.replace(report.load.steps[i % 3], index=i, at_s=i * HOURS_S / STEPS)
         for i in range(STEPS)
-    )
-    finding = Finding(
-        "resources", (Evidence("it waited " * 50, 1.0, "4be1", "raw " * 900),) * 30, "more"
     )
     report = msgspec.structs.replace(
         report,

@@ -396,7 +396,7 @@ def test_a_beginning_beyond_the_bound_is_told(world):
     rows = world.read(controller_bytes=300_000)
 
     assert [row.file for row in of(NoLog, rows)] == [CONTROLLER]
-    assert "beyond the bound of 0.3 MB" in of(NoLog, rows)[0].reason
+    assert "beyond the limit of 0.3 MB" in of(NoLog, rows)[0].reason
     found = starts(rows)
     assert "starting" in found["r29"]
     assert "starting" not in found["r0"]

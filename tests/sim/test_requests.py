@@ -38,7 +38,7 @@ def test_rows_and_models_go_round_over_all_processes(target, echo, tmp_path, pro
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--json-body", '{"a": {{ b }}}'], "--json-body: it is no JSON"),
+        (["--json-body", '{"a": {{ b }}}'], "--json-body: this is not JSON"),
         (["--data", "rows.csv", "--path", "/{{ no }}"], "--data has no such column: it has id"),
         (["--data", "nowhere.csv"], "--data nowhere.csv: No such file"),
     ],

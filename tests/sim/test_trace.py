@@ -54,7 +54,9 @@ def test_arrivals_are_sent_as_the_file_says(target, echo, tmp_path):
 
     # As the file has it, to the last bit: moments are shifted and not reckoned with.
     assert_sent_as(run, echo, unix_s - unix_s[0])
+    assert len(run.info["trace"]["sha256"]) == 64
     assert run.info["trace"] == {
+        "sha256": run.info["trace"]["sha256"],
         "file": "mine.csv",
         "kind": "arrivals",
         "column": "arrival_s",

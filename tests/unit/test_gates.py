@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.gates import Gate, check_gates, judge, parse_gate, parse_gates
-from reports.analysis.load.recovery import NO_BREACH
 from reports.analysis.metrics import MetricName, metric_names
 from reports.model.causes import Evidence, EvidenceReport
 from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span, Stat, longer_than
-from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
+from reports.model.load import NO_BREACH, LoadReport, LoadStepReport, NameReport, StreamReport
 from reports.model.report import GateResult, ProbeReport, RunSummary
 from reports.model.steps import (
     NOT_OVER,

@@ -41,7 +41,9 @@ def test_a_trace_takes_the_place_of_the_steps(trace):
     assert options.plan.text == "trace mine.csv"
     assert [block.tolist() for block in options.schedule.blocks()] == [[0, 0.25, 0.5]]
     assert options.trace is not None
+    assert len(options.trace.sha256 or "") == 64
     assert msgspec.to_builtins(options.trace) == {
+        "sha256": options.trace.sha256,
         "file": "mine.csv",
         "kind": "arrivals",
         "column": "arrival_s",

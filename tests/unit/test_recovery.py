@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from reports.analysis.load.recovery import NO_BREACH, recovery
+from reports.analysis.load.recovery import recovery
 from reports.analysis.load.slo import Slo, parse_slo
+from reports.model.load import NO_BREACH
 from scalelag.errors import UsageError
 from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from reports.analysis.load.slo import Slo, parse_slo
 from reports.model.intervals import Span, longer_than
+from reports.model.load import NO_BREACH
 from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
@@ -29,7 +30,6 @@ _MAD_TO_SIGMA = 1.4826
 _MADS = 3 * _MAD_TO_SIGMA
 _MOST_EMPTY_SHARE = 0.1
 _FEWEST_OPEN = 1.0
-NO_BREACH = "no breach"
 
 
 class Recovery(msgspec.Struct, frozen=True):

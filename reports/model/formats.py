@@ -1,4 +1,4 @@
-"""Names of the formats of reports. The renderers stand in reports/render/formats.py."""
+"""Names of what a report can be asked for. The renderers stand in reports/render/formats.py."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -16,6 +16,16 @@ class Format(StrEnum):
     MARKDOWN = "md"
     JUNIT = "junit"
     CSV = "csv"
+
+
+class Details(StrEnum):
+    """Deployments of which a report on several shows details: those that `moved`, or `all`.
+
+    Those that failed to follow, or have a finding, count as moved.
+    """
+
+    MOVED = "moved"
+    ALL = "all"
 
 
 class ComparisonFormat(StrEnum):

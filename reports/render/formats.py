@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 
 from reports.model.charts import Analysis
-from reports.model.formats import Format
+from reports.model.formats import Details, Format
 from reports.model.report import Report
 from reports.render.csv_steps import render_csv
 from reports.render.html.report_page import render_html
@@ -34,11 +34,15 @@ _TERMINAL_WIDTH = 120
 
 
 class Rendering(msgspec.Struct, frozen=True):
-    """Input of a renderer: `record` is the path of the run directory, `strict` how it was judged."""
+    """Input of a renderer: `record` is the path of the run directory, `strict` how it was judged.
+
+    `details` are the deployments of which it shows details.
+    """
 
     analysis: Analysis
     record: str
     strict: bool = False
+    details: Details = Details.MOVED
 
 
 def render(what: Rendering, output_format: Format) -> bytes:
@@ -48,15 +52,16 @@ def render(what: Rendering, output_format: Format) -> bytes:
 
 def _terminal(what: Rendering) -> bytes:
     text = StringIO()
-    render_terminal(what.analysis, Console(file=text, width=_TERMINAL_WIDTH), what.record)
+    console = Console(file=text, width=_TERMINAL_WIDTH)
+    render_terminal(what.analysis, console, what.record, what.details)
     return text.getvalue().encode()
 
 
 _RENDERERS: Final[Mapping[Format, Callable[[Rendering], bytes]]] = {
     Format.TERMINAL: _terminal,
     Format.JSON: lambda what: render_json(what.analysis.report),
-    Format.HTML: lambda what: render_html(what.analysis, record=what.record),
-    Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record),
+    Format.HTML: lambda what: render_html(what.analysis, record=what.record, details=what.details),
+    Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record, what.details),
     Format.JUNIT: lambda what: render_junit(what.analysis.report, strict=what.strict),
     Format.CSV: lambda what: render_csv(what.analysis.report),
 }

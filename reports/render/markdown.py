@@ -1,15 +1,17 @@
 """A report in Markdown, for a pull request or a job's summary."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reports.model.causes import Finding
 from reports.model.changes import ChangeReport
+from reports.model.formats import Details
 from reports.model.load import LoadReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
 from reports.render.tables.changes import change_table
+from reports.render.tables.deployments import deployment_table, detailed, left_out
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
@@ -43,19 +45,21 @@ _MOST_ERRORS = 10
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~!>])")
 
 
-def render_markdown(report: Report, record: str) -> bytes:
+def render_markdown(report: Report, record: str, details: Details = Details.MOVED) -> bytes:
     """`report` as GitHub's Markdown in UTF-8; `record` is where the run directory is.
 
     What comes from outside is shown as it is: no markup, no links, and nobody is mentioned.
     """
-    return ("\n".join(_lines(report, record)).rstrip() + "\n").encode()
+    return ("\n".join(_lines(report, record, details)).rstrip() + "\n").encode()
 
 
-def _lines(report: Report, record: str) -> Iterator[str]:
+def _lines(report: Report, record: str, details: Details) -> Iterator[str]:
+    shown = detailed(report, details)
     yield from _head(report)
     yield from _answers(report)
+    yield from _deployments(report, shown)
     yield from _gates(report.gates)
-    for key, deployment in report.deployments.items():
+    for key, deployment in shown.items():
         yield from _deployment(key, deployment)
     yield from _changes(report.changes)
     yield from _load(report.load)
@@ -113,6 +117,17 @@ def _answers(report: Report) -> Iterator[str]:
         yield f"- and {count(others, 'more step')}: see below"
     if found:
         yield ""
+
+
+def _deployments(report: Report, shown: Mapping[str, DeploymentReport]) -> Iterator[str]:
+    """A row a deployment, and how many have no details; nothing for one alone."""
+    if (found := deployment_table(report)) is not None:
+        yield "### Deployments"
+        yield ""
+        yield from table(found)
+        if left := left_out(report, shown):
+            yield text(left)
+            yield ""
 
 
 def _gates(gates: Sequence[GateResult]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import check_gates, parse_gates
-from reports.model.formats import HTML_FILE, Format
+from reports.model.formats import HTML_FILE, Details, Format
 from reports.render.formats import Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
 from scalelag.record.run_dir import RecordedRun, load_run, write_file
@@ -23,6 +23,7 @@ def report(
     *,
     strict: bool,
     capacity_rps: float | None,
+    details: Details = Details.MOVED,
 ) -> int:
     """Report on the run in a directory. `texts` are gates in place of the run's own, if any."""
     recorded = _with_capacity(load_run(run), capacity_rps)
@@ -30,9 +31,9 @@ def report(
     check_gates(gates, recorded.info.target.watched)
     analysis = analyse(recorded, gates)
     if output is None and output_format is Format.TERMINAL:
-        render_terminal(analysis, Console(), str(run))
+        render_terminal(analysis, Console(), str(run), details)
         return exit_code(analysis.report, strict=strict)
-    rendered = render(Rendering(analysis, str(run), strict), output_format)
+    rendered = render(Rendering(analysis, str(run), strict, details), output_format)
     if output is None and output_format is Format.HTML:
         write_file(run / HTML_FILE, rendered)
         print(run / HTML_FILE)

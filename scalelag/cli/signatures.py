@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from reports.model.effect import MIN_EFFECT
-from reports.model.formats import ComparisonFormat, Format
-from scalelag.options.catalog import default_of
+from reports.model.formats import ComparisonFormat, Details, Format
+from scalelag.options.catalog import default_of, help_of
 
 RunDirectory = Annotated[
     Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")
@@ -48,11 +48,20 @@ def report(
             min=0.001,
         ),
     ] = None,
+    details: Annotated[Details, typer.Option(help=help_of("details"))] = Details.MOVED,
 ) -> int:
     """Report on a finished or interrupted run, and judge its gates."""
     from scalelag.cli.report import report as command
 
-    return command(run, output_format, output, gate or [], strict=strict, capacity_rps=capacity_rps)
+    return command(
+        run,
+        output_format,
+        output,
+        gate or [],
+        strict=strict,
+        capacity_rps=capacity_rps,
+        details=details,
+    )
 
 
 def compare(

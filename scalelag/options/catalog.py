@@ -4,6 +4,7 @@ from typing import Any
 
 from reports.analysis.gates import parse_gate_option
 from reports.analysis.load.slo import parse_slo
+from reports.model.formats import Details
 from scalelag.cluster.urls import check_url
 from scalelag.errors import UsageError
 from scalelag.options.checks import (
@@ -329,6 +330,18 @@ OPTIONS: tuple[Option, ...] = (
         in_web=False,
         comparable=True,
     ),
+    Option(
+        "--details",
+        "Details of deployments",
+        "Output",
+        "Deployments of which a report on several shows details: those that moved, failed to follow "
+        "or have a finding (moved), or all.",
+        "choice",
+        Details.MOVED.value,
+        choices=tuple(one.value for one in Details),
+        parse=Details,
+        comparable=True,
+    ),
 )
 
 COMPARABLE: frozenset[str] = frozenset(option.dest for option in OPTIONS if option.comparable)
@@ -345,6 +358,11 @@ def set_defaults(**defaults: Any) -> None:  # noqa: ANN401  any option's value
             "have a default."
         )
     _defaults.update(defaults)
+
+
+def help_of(dest: str) -> str:
+    """Return the help text of one option."""
+    return next(option.help for option in OPTIONS if option.dest == dest)
 
 
 def default_of(dest: str) -> Any:  # noqa: ANN401  any option's value

@@ -8,7 +8,7 @@ import msgspec
 
 from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo
-from reports.model.formats import Format
+from reports.model.formats import Details, Format
 from scalelag.cluster.urls import without_credentials
 from scalelag.options.catalog import OPTIONS, default_of
 from scalelag.options.checks import VARIABLE, parse_header
@@ -61,6 +61,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     gates: tuple[Gate, ...]
     reports: tuple[Format, ...]
     strict: bool
+    details: Details
     raw: dict[str, Any]
     embedded: bool = False
     earlier_attempts: tuple[EarlierAttempt, ...] = ()
@@ -126,6 +127,7 @@ def run_options(
         gates=with_defaults(values["gate"]),
         reports=values["report"],
         strict=values["strict"],
+        details=values["details"],
         raw=raw,
         embedded=embedded,
         earlier_attempts=earlier_attempts,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reports.model.charts import Analysis
+from reports.model.formats import Details
 from reports.model.load import LoadWorkerReport
 from reports.model.report import Report
 from reports.render.json_report import render_json
@@ -25,13 +26,15 @@ SAMPLES = ("busy", "calm", "interrupted", "traced")
 COLOR = re.compile(r"\x1b\[(?:[\d;]*;)?(?:3\d|4\d|9\d|10\d)(?:;[\d;]*)?m")
 
 
-def rendered(analysis: Analysis, width: int, encoding: str = "utf-8") -> str:
+def rendered(
+    analysis: Analysis, width: int, encoding: str = "utf-8", details: Details = Details.MOVED
+) -> str:
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
         console = Console(
             width=width, color_system=None, force_terminal=False, file=file, legacy_windows=False
         )
-        render_terminal(analysis, console, RECORD)
+        render_terminal(analysis, console, RECORD, details)
         file.flush()
         return raw.getvalue().decode(encoding)
 
@@ -233,7 +236,7 @@ def test_an_ascii_console_gets_ascii_of_the_same_widths(sample):
 
 
 def test_steps_without_a_lag_say_why(sample):
-    text = rendered(sample("busy"), 200)
+    text = rendered(sample("busy"), 200, details=Details.ALL)
 
     assert " 1 up: the probe saw nothing of this deployment during the step\n" in text
     assert " 2 up: target 8 not reached within the hold: 5 RUNNING; allocate: not over" in text
@@ -242,7 +245,7 @@ def test_steps_without_a_lag_say_why(sample):
 
 
 def test_a_chart_is_drawn_for_three_deployments_at_most(sample):
-    text = rendered(sample("busy"), 120)
+    text = rendered(sample("busy"), 120, details=Details.ALL)
 
     titles = [line for line in text.splitlines() if line.startswith(" Load and replicas: ")]
     assert len(titles) == 3
@@ -250,7 +253,7 @@ def test_a_chart_is_drawn_for_three_deployments_at_most(sample):
 
 
 def test_a_deployment_that_never_scales_has_no_chart(sample):
-    text = rendered(sample("busy"), 120)
+    text = rendered(sample("busy"), 120, details=Details.ALL)
 
     assert " Scale lag: llm/Router  (does not scale by itself)\n" in text
     assert "Load and replicas: llm/Router" not in text

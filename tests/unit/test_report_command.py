@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.model.formats import Format
+from reports.model.formats import Details, Format
 from scalelag.cli.signatures import report
 from scalelag.errors import RecordError, UsageError
 from scalelag.options.run_options import run_options
@@ -58,3 +58,25 @@ def test_a_run_writes_only_reports_that_there_are():
         run_options({"report": ["pdf"]})
 
     assert run_options({"report": ["html"]}).reports == ("html",)
+
+
+def test_details_reach_the_renderer_of_every_format(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr("scalelag.cli.report.render", lambda what, _: asked.append(what.details))
+    monkeypatch.setattr("scalelag.cli.report.write_file", lambda *_: None)
+    monkeypatch.setattr(
+        "scalelag.cli.report.render_terminal", lambda *arguments: asked.append(arguments[-1])
+    )
+
+    report(run, output_format=Format.HTML)
+    report(run, output_format=Format.HTML, details=Details.ALL)
+    report(run, details=Details.ALL)
+
+    assert asked == [Details.MOVED, Details.ALL, Details.ALL]
+
+
+def test_a_run_takes_details_from_its_options():
+    assert run_options({}).details is Details.MOVED
+    assert run_options({"details": "all"}).details is Details.ALL
+    with pytest.raises(UsageError, match="--details some: choose moved or all"):
+        run_options({"details": "some"})

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from reports.model.charts import Analysis, Charts
+from reports.model.formats import Details
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport
 from reports.render.html.axes import views
@@ -17,6 +18,7 @@ from reports.render.html.shell import Script, environment, shell
 from reports.render.html.summary_parts import facts, tiles
 from reports.render.tables.answers import answers
 from reports.render.tables.changes import change_table
+from reports.render.tables.deployments import deployment_table, detailed, left_out
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import (
@@ -56,7 +58,13 @@ class DeploymentPart(msgspec.Struct, frozen=True):
     links: dict[str, str]
 
 
-def render_html(analysis: Analysis, plotly: Script | None = None, *, record: str = "") -> bytes:
+def render_html(
+    analysis: Analysis,
+    plotly: Script | None = None,
+    *,
+    record: str = "",
+    details: Details = Details.MOVED,
+) -> bytes:
     """The page in UTF-8. `record` is the run directory as the reader would type it.
 
     `plotly` is put in place of plotly.js, which makes 4.8 MB of the page.
@@ -64,7 +72,7 @@ def render_html(analysis: Analysis, plotly: Script | None = None, *, record: str
     report, charts = analysis.report, analysis.charts
     parts = [
         _deployment_part(number, key, report, charts)
-        for number, key in enumerate(report.deployments, start=1)
+        for number, key in enumerate(detailed(report, details), start=1)
     ]
     load_figures = [load_figure(report, charts), latency_figure(report, charts)]
     figures = [*load_figures, *(figure for part in parts for figure in part.figures)]
@@ -76,6 +84,9 @@ def render_html(analysis: Analysis, plotly: Script | None = None, *, record: str
         views=views(report, charts.end_s),
         load_figures=load_figures,
         deployments=parts,
+        summary=deployment_table(report),
+        summary_links={part.key: f"{part.id}-lag" for part in parts},
+        left_out=left_out(report, detailed(report, details)),
         uncertain=UNCERTAIN,
         load_table=load_table(report.load),
         more_tables=_more_tables(report),

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
-from reports.render.tables.lag import idle_steps
+from reports.render.tables.deployments import FEW
+from reports.render.tables.lag import idle_steps, needs_nothing
 from reports.render.text import cause_words, sanitized, seconds, step_title
 
 MOST = 8
@@ -13,15 +14,34 @@ MOST = 8
 def answers(report: Report, most: int = MOST) -> tuple[list[tuple[str, str]], int]:
     """Step and sentence of the first `most` steps that were answered, and the number of others.
 
-    With several deployments the sentence begins with the name of its own.
+    With several deployments the sentence begins with the name of its own, and steps that needed no
+    replica have none. With many of them half as many are told: first those that
+    were missed, then those with a cause other than the configuration, the longest of each first.
     """
-    several = len(report.deployments) > 1
-    found = [
-        (step_title(step), f"{sanitized(key)}: {text}" if several else text)
+    several, many = len(report.deployments) > 1, len(report.deployments) > FEW
+    steps = [
+        (key, step, text)
         for key, deployment in report.deployments.items()
         for step, text in _answered(deployment)
+        if not (several and needs_nothing(step))
     ]
-    return found[:most], max(0, len(found) - most)
+    if many:
+        steps.sort(key=lambda one: _urgency(one[1]), reverse=True)
+        most //= 2
+    found = [
+        (step_title(step), f"{sanitized(key)}: {text}" if several else text)
+        for key, step, text in steps[:most]
+    ]
+    return found, max(0, len(steps) - most)
+
+
+def _urgency(step: StepReport) -> tuple[bool, bool, float]:
+    is_caused = any(finding.cause != "configured_delay" for finding in step.findings)
+    return (
+        step.censored or step.total_s is None,
+        is_caused,
+        step.total_s.lo if step.total_s else 0.0,
+    )
 
 
 def _answered(deployment: DeploymentReport) -> Iterator[tuple[StepReport, str]]:

@@ -11,11 +11,12 @@ _AGAINST = {"policy": "the policy's demand", "capacity": "the demand at {:g} rps
 
 def following_texts(deployment: DeploymentReport) -> list[str]:
     """Elasticity and flapping of a deployment, a few words each; none where nothing is known."""
-    return [
-        *_elasticity(deployment.elasticity),
-        *_flapping(deployment.flapping),
-        *_stopping(deployment.stopping),
-    ]
+    return [*_elasticity(deployment.elasticity), *trouble_texts(deployment)]
+
+
+def trouble_texts(deployment: DeploymentReport) -> list[str]:
+    """Flapping, and requests that suffered while replicas were stopping; none where all is well."""
+    return [*_flapping(deployment.flapping), *_stopping(deployment.stopping)]
 
 
 def _elasticity(found: ElasticityReport) -> list[str]:

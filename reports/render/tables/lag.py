@@ -1,6 +1,6 @@
 """The lag of each load step of one deployment: tables, and words beside them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.report import Report
@@ -26,6 +26,19 @@ UNCERTAIN = (
     "± is what polling cannot know; > was not over by the end of the hold; - was not measured"
 )
 BELOW_FLOOR = "below"
+_MOVED = (
+    "Further movements of the target: decided that long after the step, and carried out in, in "
+    "seconds"
+)
+_MOVEMENTS = (
+    Column("step", "words", key=True),
+    Column("at s", key=True),
+    Column("target"),
+    Column("decided"),
+    Column("took", strong=True),
+    Column("note", "words"),
+)
+_OWNER = Column("deployment", "foreign", key=True)
 _KINDS = (
     ("up", "Scale up: from the load step until the last replica it needed is RUNNING", UP_PHASES),
     ("down", "Scale down: from the load step until the last replica to leave is gone", DOWN_PHASES),
@@ -45,9 +58,49 @@ def lag_tables(deployment: DeploymentReport, of_deployments: int = 1) -> Iterato
     yield from _movement_table(deployment, most)
 
 
+def shared_tables(deployments: Mapping[str, DeploymentReport]) -> Iterator[Table]:
+    """The lag of the measured steps of several deployments, on the way up and down, in two tables.
+
+    What is the same for all of them, or stands elsewhere, is shown where there is room.
+    """
+    for direction, caption, phases in _KINDS:
+        rows = [
+            (key, step)
+            for key, deployment in deployments.items()
+            for step in deployment.steps
+            if step.total_s and step.direction == direction
+        ]
+        if rows:
+            names = _measured_names([step for _, step in rows], phases)
+            yield Table(
+                f"{caption}, in seconds",
+                (_OWNER, *map(_shared, _lag_columns(rows[0][1], names))),
+                tuple((sanitized(key), *_lag_row(s, names)) for key, s in rows[:_MOST_STEPS]),
+                rest_of(len(rows), _MOST_STEPS),
+            )
+    moves = [
+        (sanitized(key), *row) for key, one in deployments.items() for row in _movement_rows(one)
+    ]
+    if moves:
+        columns = (_OWNER, *map(_shared, _MOVEMENTS))
+        note = rest_of(len(moves), _MOST_STEPS)
+        yield Table(_MOVED, columns, tuple(moves[:_MOST_STEPS]), note)
+
+
+def _shared(column: Column) -> Column:
+    if column.name in ("at s", "recovered", "critical replica") or column.name.startswith("load "):
+        return column._replace(room="wide", key=False)
+    return column
+
+
 def _movement_table(deployment: DeploymentReport, most: int) -> Iterator[Table]:
     """Movements of the target beyond the one that answered each step; nothing without any."""
-    rows = [
+    if rows := _movement_rows(deployment):
+        yield Table(_MOVED, _MOVEMENTS, tuple(rows[:most]), rest_of(len(rows), most))
+
+
+def _movement_rows(deployment: DeploymentReport) -> list[tuple[str | MeasuredText, ...]]:
+    return [
         (
             step_name(step),
             f"{movement.at_s:.1f}",
@@ -59,19 +112,6 @@ def _movement_table(deployment: DeploymentReport, most: int) -> Iterator[Table]:
         for step in deployment.steps
         for movement in step.movements
     ]
-    if rows:
-        columns = (
-            Column("step", "words", key=True),
-            Column("at s", key=True),
-            Column("target"),
-            Column("decided"),
-            Column("took", strong=True),
-            Column("note", "words"),
-        )
-        caption = (
-            "Further movements of the target: decided that long after the step, and carried out in"
-        )
-        yield Table(f"{caption}, in seconds", columns, tuple(rows[:most]), rest_of(len(rows), most))
 
 
 def _measured_names(
@@ -136,6 +176,27 @@ def remarks(deployment: DeploymentReport) -> list[tuple[str, str]]:
     idle = idle_steps(deployment.steps)
     found = ((step_name(s), remark(s, deployment)) for s in deployment.steps if s not in idle)
     return [(name, text) for name, text in found if text]
+
+
+def short_remarks(deployment: DeploymentReport) -> list[tuple[str, str]]:
+    """Step and remark of each step that was not over, turned, or has a gap in its measurement.
+
+    The configuration's share and the cause stand in the tables.
+    """
+    steps = [s for s in deployment.steps if not needs_nothing(s)]
+    found = [(step_name(s), _short_remark(s)) for s in steps]
+    return [(name, text) for name, text in found if text]
+
+
+def _short_remark(step: StepReport) -> str:
+    found = [sanitized(step.reason)] if step.reason else []
+    if step.total_s is None:
+        return found[0] if found else "not measured"
+    if step.reversals:
+        found.append(_swing(step))
+    if is_shown(step.unattributed_s):
+        found.append(f"{step.unattributed_s:.2f} s unattributed")
+    return "; ".join(found)
 
 
 def remark(step: StepReport, deployment: DeploymentReport, *, codes: bool = False) -> str:
@@ -216,6 +277,11 @@ def idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:
         if step.total_s is None
         and (step.direction == "none" or (i in (0, len(steps) - 1) and _suffices(step)))
     ]
+
+
+def needs_nothing(step: StepReport) -> bool:
+    """Return True if no replica had to come or go: the load stayed, or the target did."""
+    return step.total_s is None and (step.direction == "none" or _suffices(step))
 
 
 def _suffices(step: StepReport) -> bool:

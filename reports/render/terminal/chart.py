@@ -6,7 +6,7 @@ lifts the limit to the size of the terminal, which need not be that of the conso
 
 import importlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -17,7 +17,7 @@ from reports.render.terminal.layout import INDENT, emit, flow, room
 from reports.render.text import level, sanitized
 
 _MOST_CHARTS = 3
-_HEIGHT = 15
+_HEIGHT, _LOW = 15, 9
 _LEAST_WIDTH = 40
 _OFFERED, _SATURATED, _RUNNING, _TARGET = "░", "▓", "■", "o"
 _COLOURS = {_OFFERED: "blue", _SATURATED: "red", _RUNNING: "green", _TARGET: "orange"}
@@ -36,9 +36,15 @@ _SATURATED_LEGEND = f"{_SATURATED} offered while the target was saturated (left)
 Curve = tuple[list[float], list[float]]
 
 
-def print_charts(console: Console, charts: Charts) -> None:
-    """Print a chart of each deployment that scales, three at most; say what is left out, and why."""
-    keys = [key for key, own in charts.deployments.items() if own.curve.times_s]
+def print_charts(
+    console: Console, charts: Charts, shown: Iterable[str], *, is_low: bool = False
+) -> None:
+    """Print a chart of each of `shown` that scales, in that order, three at most; name the others.
+
+    Low ones have fewer lines.
+    """
+    own = charts.deployments
+    keys = [key for key in shown if key in own and own[key].curve.times_s]
     if not keys:
         return
     if room(console) < _LEAST_WIDTH:
@@ -51,7 +57,8 @@ def print_charts(console: Console, charts: Charts) -> None:
         legend = (*legend, _CHANGED_LEGEND) if charts.changes else legend
         emit(console, flow(legend, room(console), "   "))
         try:
-            emit(console, _chart(charts, charts.deployments[key].curve, room(console)))
+            size = room(console), _LOW if is_low else _HEIGHT
+            emit(console, _chart(charts, charts.deployments[key].curve, size))
         except ImportError as error:  # plotext draws with a compiled library
             _print_remark(console, f"no chart: {sanitized(str(error))}")
             return
@@ -63,12 +70,13 @@ def _print_remark(console: Console, text: str) -> None:
     emit(console, Text(text, style="dim"))
 
 
-def _chart(charts: Charts, curve: ReplicaCurve, width: int) -> Text:
+def _chart(charts: Charts, curve: ReplicaCurve, size: tuple[int, int]) -> Text:
+    width, height = size
     plotext: Any = importlib.import_module("plotext")  # slow to import, and may lack its library
     plotext.terminal.limit(width=False, height=False)
     figure = plotext.figure
     figure.clear()
-    figure.plot_size(width, _HEIGHT)
+    figure.plot_size(width, height)
     figure.theme("colorless").legend(active=False)
     load = charts.load
     end_s = max([*curve.times_s[-1:], *(t + load.bin_s for t in load.from_s[-1:]), 1.0])

@@ -1,11 +1,21 @@
 """The lag of each load step of one deployment, for the terminal."""
 
+from collections.abc import Mapping
+
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from reports.model.steps import DeploymentReport
-from reports.render.tables.elasticity import following_texts
-from reports.render.tables.lag import bounds, idle_reasons, idle_steps, lag_tables, remarks
+from reports.render.tables.elasticity import following_texts, trouble_texts
+from reports.render.tables.lag import (
+    bounds,
+    idle_reasons,
+    idle_steps,
+    lag_tables,
+    remarks,
+    shared_tables,
+    short_remarks,
+)
 from reports.render.terminal.layout import emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
 from reports.render.text import sanitized
@@ -23,6 +33,27 @@ def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
             console.print()
         print_table(console, table)
     _print_notes(console, deployment, is_first=not tables)
+
+
+def print_shared_lag(console: Console, deployments: Mapping[str, DeploymentReport]) -> None:
+    """Print the lag of several deployments in tables that they share, and what is odd of each."""
+    for table in shared_tables(deployments):
+        console.print()
+        print_table(console, table)
+    noted = [(key, notes) for key, one in deployments.items() if (notes := _short_notes(one))]
+    if noted:
+        console.print()
+    for key, notes in noted:
+        emit(console, Text(sanitized(key), style="bold"))
+        for note in notes:
+            emit(console, note, 3)
+
+
+def _short_notes(deployment: DeploymentReport) -> list[RenderableType]:
+    named = [("Settings", text) for text in deployment.around]
+    named += short_remarks(deployment)
+    named += [("Elasticity", text) for text in trouble_texts(deployment)]
+    return [hanging(Text(f"{name}:"), Text(sanitized(text))) for name, text in named]
 
 
 def _print_notes(console: Console, deployment: DeploymentReport, *, is_first: bool) -> None:

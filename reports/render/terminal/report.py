@@ -1,20 +1,29 @@
 """The report in a terminal: verdict first, then what led to it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from reports.model.charts import Analysis
+from reports.model.formats import Details
 from reports.model.report import GateResult, ProbeReport, Report, RunSummary
+from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
 from reports.render.tables.changes import change_table
+from reports.render.tables.deployments import (
+    FEW,
+    deployment_table,
+    detailed,
+    left_out,
+    worst_first,
+)
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import not_measured
 from reports.render.terminal.causes import print_causes
 from reports.render.terminal.chart import print_charts
-from reports.render.terminal.lag import print_lag
+from reports.render.terminal.lag import print_lag, print_shared_lag
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.load import print_load
 from reports.render.terminal.tables import print_table
@@ -27,18 +36,27 @@ from reports.render.text import (
 )
 
 
-def render_terminal(analysis: Analysis, console: Console, record: str) -> None:
+def render_terminal(
+    analysis: Analysis, console: Console, record: str, details: Details = Details.MOVED
+) -> None:
     """Print the report; `record` is the run directory, as the reader would type it."""
     report = analysis.report
+    shown = detailed(report, details)
     _print_verdict(console, report)
     _print_answers(console, report)
-    for key, deployment in report.deployments.items():
-        console.print()
-        print_lag(console, key, deployment)
+    many = len(report.deployments) > FEW
+    is_short = many and details is Details.MOVED
+    _print_deployments(console, report, shown, is_short=is_short)
+    if is_short:
+        print_shared_lag(console, shown)
+    else:
+        for key, deployment in shown.items():
+            console.print()
+            print_lag(console, key, deployment)
     _print_changes(console, report)
     console.print()
     print_load(console, report.run, report.load)
-    print_charts(console, analysis.charts)
+    print_charts(console, analysis.charts, worst_first(shown) if many else shown, is_low=is_short)
     print_causes(console, report)
     _print_configuration(console, report)
     _print_warnings(console, report)
@@ -66,6 +84,21 @@ def _print_answers(console: Console, report: Report) -> None:
         emit(console, hanging(Text(f"{step}:", style="bold"), Text(text)))
     if others:
         emit(console, Text(f"and {count(others, 'more step')}: see below", style="dim"))
+
+
+def _print_deployments(
+    console: Console, report: Report, shown: Mapping[str, DeploymentReport], *, is_short: bool
+) -> None:
+    """Print a row a deployment, and how many have no details; nothing for one alone."""
+    if (table := deployment_table(report)) is None:
+        return
+    console.print()
+    print_table(console, table)
+    text = left_out(report, shown)
+    if is_short and not text:
+        text = "--details all shows each deployment by itself."
+    if text:
+        emit(console, Text(text, style="dim"))
 
 
 def _about_run(run: RunSummary) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gates
+from reports.model.formats import Details
 from reports.render.terminal.report import render_terminal
 from scalelag.cli.run.load_process import LoadProcess, option_arguments
 from scalelag.cli.run.ray_load import Placement, placed
@@ -60,7 +61,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
                 raise TargetError(str(error), retry=RetryAdvice.NEVER) from error
             say(str(error))
         if result.code < 0:
-            _report_killed(-result.code, result.path)
+            _report_killed(-result.code, result.path, self.options.details)
             return AttemptResult(EXIT_INVALID, result.path)
         return result
 
@@ -109,10 +110,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return AttemptResult(code, outcome.path, fault)
 
 
-def _report_killed(signal_number: int, path: str | None) -> None:
+def _report_killed(signal_number: int, path: str | None, details: Details) -> None:
     """Report on the record that a killed load process has left."""
     say(f"the load process was killed by signal {signal_number}")
     if path is not None:
         recorded = load_run(Path(path))
         gates = parse_gates(recorded.info.options.get("gate", []))
-        render_terminal(analyse(recorded, gates), Console(), path)
+        render_terminal(analyse(recorded, gates), Console(), path, details)

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from reports.analysis.analyse import analyse
 from reports.model.charts import Analysis
-from reports.model.formats import FILES, Format
+from reports.model.formats import FILES, Details, Format
 from reports.model.report import Report
 from reports.render.formats import Rendering, render
 from reports.render.json_report import render_json
@@ -19,7 +19,7 @@ class Reporter:
     """Reports on one run after the other."""
 
     def __init__(self) -> None:
-        self._unprinted: tuple[Analysis, Path] | None = None
+        self._unprinted: tuple[Analysis, Path, Details] | None = None
 
     def report(self, options: RunOptions, path: Path, *, html: bool) -> Report:
         """Analyse the run in `path` and write its reports, the HTML page if asked for or `html`.
@@ -29,16 +29,16 @@ class Reporter:
         recorded = load_run(path)
         analysis = analyse(recorded, options.gates)
         write_file(path / REPORT_FILE, render_json(analysis.report))
-        what = Rendering(analysis, str(path), options.strict)
+        what = Rendering(analysis, str(path), options.strict, options.details)
         formats = {*options.reports, Format.HTML} if html else set(options.reports)
         for output_format in sorted(formats):
             write_file(path / FILES[output_format], render(what, output_format))
-        self._unprinted = (analysis, path)
+        self._unprinted = (analysis, path, options.details)
         return analysis.report
 
     def print_last(self) -> None:
         """Print the last report, once."""
         if self._unprinted is not None:
-            analysis, path = self._unprinted
+            analysis, path, details = self._unprinted
             self._unprinted = None
-            render_terminal(analysis, Console(), str(path))
+            render_terminal(analysis, Console(), str(path), details)

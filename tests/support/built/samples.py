@@ -6,7 +6,7 @@
 import msgspec
 
 from reports.model.charts import Analysis
-from reports.model.intervals import Span, longer_than
+from reports.model.intervals import Span, longer_than, stat
 from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
 from reports.model.report import GateResult, ProbeReport, Report, RunSummary
 from reports.model.steps import (
@@ -123,8 +123,12 @@ def deployment(*steps: StepReport, low: int | None = 1, high: int = 8, **seen: i
     return DeploymentReport(
         autoscaling=config,
         steps=steps,
-        scale_up=ScaleUp(),
-        scale_down=ScaleDown(),
+        scale_up=ScaleUp(
+            total_s=stat([s.total_s for s in steps if s.total_s and s.direction == "up"])
+        ),
+        scale_down=ScaleDown(
+            total_s=stat([s.total_s for s in steps if s.total_s and s.direction == "down"])
+        ),
         replicas=Replicas(**seen),
     )
 

@@ -96,7 +96,9 @@ def played(
         decisions.append((at_s, target, new))
         target = new
         replicas += [create(at_s) for _ in range(new - len(alive))]
-        for i in sorted(alive, key=lambda i: (-replicas[i].running_s, i))[: len(alive) - new]:
+        for i in sorted(alive, key=lambda i: (-replicas[i].running_s, i))[
+            : max(0, len(alive) - new)
+        ]:
             replicas[i] = replicas[i]._replace(stopping_s=at_s, gone_s=at_s + next(durations))
     return World(tuple(decisions), tuple(replicas), first)
 
@@ -238,7 +240,11 @@ def test_the_total_contains_the_truth_of_the_first_movement(drawn):
             assert reach is None or report.total_s.lo <= ended_s - begun_s
         else:
             assert reach is not None
-            assert report.total_s.lo - 1e-6 <= reach[0] - begun_s <= report.total_s.hi + 1e-6
+            true_s = reach[0] - begun_s
+            assert true_s <= report.total_s.hi + 1e-6
+            # A level that was lost again between two polls is seen when it was reached for longer.
+            if reach[1] - reach[0] >= BRIEF_S:
+                assert report.total_s.lo - 1e-6 <= true_s
 
 
 @WORLDS

@@ -192,7 +192,9 @@ def _reached(hold: _Hold, level: Level, movement: Movement) -> Reach | None:
     reached = first_reach(hold.timeline, level, movement.way(until_s))
     if reached is None or (turned is not None and reached.end.lo_s > turned.hi_s):
         return None
-    return Reach(movement.last, None) if reached.at_once else reached
+    if reached.at_once:
+        return Reach(movement.last, None)
+    return Reach(reached.end.not_before(movement.first.lo_s), reached.critical)
 
 
 def _unanswered(hold: _Hold, level: Level, movement: Movement) -> _Answer:

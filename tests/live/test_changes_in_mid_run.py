@@ -37,9 +37,14 @@ def put(dashboard, *applications):
     dashboard.put(APPLICATIONS_PATH, {"applications": list(applications)})
 
 
+def running(dashboard):
+    """The applications that Serve lists, also those that are being deleted."""
+    return parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
+
+
 def is_running(dashboard):
-    applications = parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
-    return "changing" in applications and applications["changing"].status == "RUNNING"
+    found = running(dashboard).get("changing")
+    return found is not None and found.status == "RUNNING"
 
 
 @pytest.fixture
@@ -48,6 +53,7 @@ def application(dashboard):
     wait_for(lambda: is_running(dashboard), "the application", 90)
     yield
     put(dashboard)
+    wait_for(lambda: not running(dashboard), "its end", 60)
 
 
 def at(command, seconds):

@@ -264,6 +264,7 @@ ACTIONS = (
     page=True, master=False, actions=["start", *["tick"] * 9, "stop", "start", "tick", "start"]
 )
 @example(page=True, master=False, actions=["start", "interrupt", "quitting", "interrupt", "start"])
+@example(page=True, master=False, actions=["start", "stop", "start"])
 @example(
     page=False, master=True, actions=["start", *["tick"] * 12, "interrupt", "shutdown", "shutdown"]
 )

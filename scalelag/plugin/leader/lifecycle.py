@@ -34,6 +34,10 @@ _STILL_CLOSING = "The run before is still being closed: try again in a moment."
 _STOPPED = "The test was stopped before it began."
 
 
+_Form = tuple[str | None, dict[str, Any]]
+"""Host and parsed options of Locust."""
+
+
 class Lifecycle:
     """Owner of `state`: one per Locust environment. Only a leader (master or single process) has runs.
 
@@ -53,7 +57,8 @@ class Lifecycle:
         self._starts = 0
         # Set by a signal, and when Locust quits: the run under way is interrupted, none begins.
         self._leaving = False
-        self._before_form: tuple[str | None, dict[str, Any]] | None = None
+        self._before_form: _Form | None = None
+        self._is_form_checked = False
         self._checking: gevent.Greenlet[..., LeaderRun | ScalelagError] | None = None
         self._opening: gevent.Greenlet[..., None] | None = None
         self._ending: gevent.Greenlet[..., None] | None = None
@@ -146,15 +151,25 @@ class Lifecycle:
             return _BUSY  # another Start was quicker
         if not settled or self._leaving:
             return _STILL_CLOSING
+        if self._is_form_checked:
+            self._restore_form()  # that of a Start that was stopped while it was checked
+        before = self._take_form(form, host)
+        refusal = self._prepare()
+        if self._before_form is before:
+            self._is_form_checked = False
+            if refusal is not None:
+                self._restore_form()
+        return refusal
+
+    def _take_form(self, form: Mapping[str, Any], host: str | None) -> _Form:
+        """Take the options of `form`, and `host`; return what was there before."""
         parsed = vars(self._environment.parsed_options)
-        self._before_form = (self._environment.host, dict(parsed))
+        self._before_form = before = (self._environment.host, dict(parsed))
+        self._is_form_checked = True
         parsed.update(form)
         if host is not None:
             self._environment.host = host
-        refusal = self._prepare()
-        if refusal is not None:
-            self._restore_form()
-        return refusal
+        return before
 
     def drop_start(self) -> None:
         """Forget the run that was prepared for the page: Locust did not start it."""

@@ -55,7 +55,8 @@ def test_one_command_reports_both_ways_with_phases_and_judges_the_gates(scalelag
     again = scalelag("report", folder)
     lenient = scalelag("report", folder, "--gate", "scale_up.total_s.max <= 999")
 
-    assert [gate["verdict"] for gate in command.report()["gates"]] == ["pass", "fail"]
+    judged = [(gate["verdict"], gate["default"]) for gate in command.report()["gates"]]
+    assert judged == [("pass", False), ("fail", False), ("pass", True), ("pass", True)]
     assert again.wait()[0] == 4
     lenient_code, printed = lenient.wait()
     assert lenient_code == 0, printed

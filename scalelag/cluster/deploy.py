@@ -136,12 +136,17 @@ def _check_routes(
 def undeploy(dashboard: Dashboard, names: Sequence[str], patience: Patience) -> None:
     """Delete the applications `names`, and wait until they are gone.
 
+    A dashboard that does not answer for a while is asked again: what was deployed must not stay.
     Raises DashboardError if Serve refuses, TargetError if they stay.
     """
+    patience.retry(lambda: _delete(dashboard, names))
+    patience.retry(lambda: _check_gone(dashboard, names))
+
+
+def _delete(dashboard: Dashboard, names: Sequence[str]) -> None:
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
     kept = {name: app for name, app in _configs(there).items() if name not in names}
     dashboard.put(APPLICATIONS_PATH, document(there, kept))
-    patience.retry(lambda: _check_gone(dashboard, names))
 
 
 def _check_gone(dashboard: Dashboard, names: Sequence[str]) -> None:

@@ -186,8 +186,8 @@ def test_bad_usage_is_refused_before_anything_is_started(scalelag):
         "-f theirs.py": ["-f", "theirs.py"],
         "No such option": ["--nosuch"],
         "is not of the form KEY=VALUE": ["--app-arg", "novalue"],
-        '"127.0.0.1:8000" is no URL': ["--host", "127.0.0.1:8000"],
-        '--dashboard: "localhost:8265" is no URL': [
+        '"127.0.0.1:8000" is not a URL': ["--host", "127.0.0.1:8000"],
+        '--dashboard: "localhost:8265" is not a URL': [
             *("--host", "http://127.0.0.1:9"),
             *("--dashboard", "localhost:8265"),
         ],
@@ -196,7 +196,7 @@ def test_bad_usage_is_refused_before_anything_is_started(scalelag):
         "looks like a secret": ["--header", "Authorization: Bearer abc"],
         "${NO_SUCH_VARIABLE}, which is not set": ["--header", "Authorization: ${NO_SUCH_VARIABLE}"],
         "--body-file nothing.json": ["--body-file", "nothing.json"],
-        "it is no JSON": ["--json-body", "{broken"],
+        "this is not JSON": ["--json-body", "{broken"],
     }
     commands = {text: scalelag("run", *arguments) for text, arguments in bad.items()}
     for text, arguments in bad.items():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from probes.dashboard import Reply
+from probes.dashboard import DashboardError, Reply
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience
 from scalelag.errors import UsageError
@@ -62,6 +62,21 @@ def test_settings_of_all_serve_are_named_again_when_an_app_comes_and_goes():
 
     assert during == {**SETTINGS, "applications": [THEIRS, OURS]}
     assert serve.document == {**SETTINGS, "applications": [THEIRS]}
+
+
+def test_an_application_is_taken_away_also_if_the_dashboard_is_silent_for_a_while():
+    serve = Serve(THEIRS, OURS)
+    answer, silent = serve.get, iter(range(3))
+
+    def get(path):
+        if next(silent, None) is not None:
+            raise DashboardError("GET: no answer in time.", "no answer in time")
+        return answer(path)
+
+    serve.get = get
+    undeploy(serve, ["ours"], Patience(30.0, time.monotonic, lambda _: None))
+
+    assert serve.document["applications"] == [THEIRS]
 
 
 def test_settings_that_are_not_there_are_not_invented():

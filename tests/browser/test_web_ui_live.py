@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from tests.browser.test_web_ui import report, start
 from tests.support.locust_page import ROOT
@@ -57,13 +57,21 @@ def web(tmp_path):
             process.wait()
 
 
+def running(page):
+    """Most replicas RUNNING so far; 0 while the page goes from the form to the run."""
+    try:
+        return page.evaluate(RUNNING)
+    except Error:
+        return 0
+
+
 def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online):
     url, runs = web
     found = online(url)
     page = found.page
     start(page, steps="5rps:3s,40rps:120s")
-    wait_for(lambda: page.evaluate(RUNNING) == 1, "one replica RUNNING")
-    wait_for(lambda: page.evaluate(RUNNING) > 1, "more replicas RUNNING after the step", 60)
+    wait_for(lambda: running(page) == 1, "one replica RUNNING")
+    wait_for(lambda: running(page) > 1, "more replicas RUNNING after the step", 60)
     expect(page.locator(".lags")).to_contain_text("1 up")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("scalelag-replicas h2")).to_contain_text("watching the scale-down")

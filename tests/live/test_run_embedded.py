@@ -129,7 +129,8 @@ def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(on_cluster
 def test_the_run_goes_on_while_the_dashboard_is_stopped_and_says_what_it_missed(
     on_cluster, dashboard
 ):
-    command = on_cluster("run", *SLEEPER, *BRIEF)
+    # A line of the live view comes every 5 s: the load has to last until one says it.
+    command = on_cluster("run", *SLEEPER, *BRIEF, "--steps", "4rps:3s,20rps:30s")
     command.wait_for_output("stage 2/2")
     with stopped(dashboard_pid(dashboard)):
         command.wait_for_output("probe blind", 30)

@@ -156,7 +156,7 @@ def gate_figure(gate: GateResult) -> str:
 
 
 def verdict_words(report: Report) -> str:
-    """What the verdict was given for, in one line; empty for an invalid run, which has reasons."""
+    """Reason of the verdict in one line; empty for an invalid run, which has reasons of its own."""
     if report.verdict == "invalid":
         return ""
     if not report.gates:

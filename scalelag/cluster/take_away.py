@@ -1,4 +1,4 @@
-"""What killed commands left on a cluster: found by the journal, and taken away."""
+"""Applications that killed commands left on a cluster: found by the journal, and taken away."""
 
 import time
 from collections.abc import Generator, Mapping, Sequence

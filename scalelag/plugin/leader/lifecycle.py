@@ -20,6 +20,7 @@ from scalelag.plugin.leader.live_line import show
 from scalelag.plugin.leader.reporter import Reporter
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunProgress, RunState
+from scalelag.plugin.leader.start_form import StartForm
 from scalelag.plugin.leader.worker_messages import WorkerMessages
 from scalelag.plugin.parent import Outcome, cluster_is_ours, earlier_attempts, note_outcome
 from scalelag.plugin.process import interrupt_locust, leave
@@ -32,10 +33,6 @@ _POLL_S = 0.05
 _BUSY = "A test is running or starting: stop it first."
 _STILL_CLOSING = "The run before is still being closed: try again in a moment."
 _STOPPED = "The test was stopped before it began."
-
-
-_Form = tuple[str | None, dict[str, Any]]
-"""Host and parsed options of Locust."""
 
 
 class Lifecycle:
@@ -57,8 +54,7 @@ class Lifecycle:
         self._starts = 0
         # Set by a signal, and when Locust quits: the run under way is interrupted, none begins.
         self._leaving = False
-        self._before_form: _Form | None = None
-        self._is_form_checked = False
+        self._form = StartForm(environment)
         self._checking: gevent.Greenlet[..., LeaderRun | ScalelagError] | None = None
         self._opening: gevent.Greenlet[..., None] | None = None
         self._ending: gevent.Greenlet[..., None] | None = None
@@ -151,38 +147,16 @@ class Lifecycle:
             return _BUSY  # another Start was quicker
         if not settled or self._leaving:
             return _STILL_CLOSING
-        if self._is_form_checked:
-            self._restore_form()  # that of a Start that was stopped while it was checked
-        before = self._take_form(form, host)
+        number = self._form.take(form, host)
         refusal = self._prepare()
-        if self._before_form is before:
-            self._is_form_checked = False
-            if refusal is not None:
-                self._restore_form()
+        self._form.end_check(number, refused=refusal is not None)
         return refusal
-
-    def _take_form(self, form: Mapping[str, Any], host: str | None) -> _Form:
-        """Take the options of `form`, and `host`; return what was there before."""
-        parsed = vars(self._environment.parsed_options)
-        self._before_form = before = (self._environment.host, dict(parsed))
-        self._is_form_checked = True
-        parsed.update(form)
-        if host is not None:
-            self._environment.host = host
-        return before
 
     def drop_start(self) -> None:
         """Forget the run that was prepared for the page: Locust did not start it."""
         if self.state is RunState.PREPARED:
             self._drop()
-            self._restore_form()
-
-    def _restore_form(self) -> None:
-        if self._before_form is not None:
-            parsed = vars(self._environment.parsed_options)
-            self._environment.host, before = self._before_form
-            parsed.clear()
-            parsed.update(before)
+            self._form.give_back()
 
     # --- a run begins ------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ from scalelag.record.run_info import Edge, ProbeInfo, RunStatus, TaskException
 LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe polls."""
 
-_FINAL_ROWS_TIMEOUT_S = 5.0
+_FINAL_ROWS_TIMEOUT_S = 10.0
 _ROOM_POLL_S = 1.0
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` says of a deployment: its settings, those of old Ray versions, and what is around."""
+"""Lines of `doctor` on a deployment: its settings, names of old Ray versions, and what is around."""
 
 from typing import Any
 

@@ -1,5 +1,6 @@
 """Settings in effect, from payloads as Ray gives them: capacity, policies, gangs, placement groups."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_a_capacity_scales_as_ray_rounds(replicas: int, capacity: float | None, 
 
 
 def test_rounding_is_that_of_the_installed_ray():
-    utils = pytest.importorskip("ray.serve._private.utils")
+    utils = importlib.import_module("ray.serve._private.utils")
     wholes = [(n, c) for n in range(12) for c in (None, 0, 0.5, 12.5, 25, 33.3, 50, 75, 99.9, 100)]
 
     expected = [utils.get_capacity_adjusted_num_replicas(n, c) for n, c in wholes]
@@ -230,9 +231,9 @@ def test_only_the_deployments_asked_for_are_described():
     ],
 )
 def test_the_direction_is_that_of_the_installed_ray(before, after, so_far, expected):
-    controller = pytest.importorskip("ray.serve._private.controller")
-    schema = pytest.importorskip("ray.serve.schema")
-    common = pytest.importorskip("ray.serve._private.common")
+    controller = importlib.import_module("ray.serve._private.controller")
+    schema = importlib.import_module("ray.serve.schema")
+    common = importlib.import_module("ray.serve._private.common")
     way = {"up": common.TargetCapacityDirection.UP, "down": common.TargetCapacityDirection.DOWN}
     app = {"applications": [{"name": "a", "import_path": "mine:app"}]}
 

@@ -27,7 +27,7 @@ BRIEF_S = 4.0
 
 
 class Replica(NamedTuple):
-    """When one replica was created, got its node, ran, began to stop and was gone."""
+    """Moments at which one replica was created, got its node, ran, began to stop and was gone."""
 
     name: str
     created_s: float
@@ -70,7 +70,7 @@ class World(NamedTuple):
 def played(
     first: int, changes: Sequence[tuple[float, int]], losses: Sequence[float], pace: Sequence[float]
 ) -> World:
-    """What Serve does: it starts what is missing, and stops those that do not run yet first."""
+    """Model of Serve: it starts what is missing, and first stops those that do not run yet."""
     durations = cycle(pace)
     replicas = [Replica(f"r{i}", -100.0, -100.0, -100.0) for i in range(first)]
     numbers = count(first)
@@ -179,7 +179,7 @@ def true_movements(world: World, begun_s: float, ended_s: float):
 
 
 def true_reach(world: World, movement, ended_s: float) -> tuple[float, float] | None:
-    """When the level was reached first, and until when it held; None if it was not."""
+    """First moment at the level, and the moment until which it held; None if it was not reached."""
     direction, _, level, decided_s, turned_s = movement
     until_s = ended_s if turned_s is None else turned_s
     reached = None

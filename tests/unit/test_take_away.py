@@ -1,4 +1,4 @@
-"""What a killed `run --app` left on a cluster is named, and it alone is taken away."""
+"""Applications that a killed `run --app` left on a cluster are named, and they alone taken away."""
 
 import os
 import signal

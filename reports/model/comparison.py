@@ -100,10 +100,10 @@ Form = Literal["steps of two runs", "runs"]
 class ComparedFigure(msgspec.Struct, frozen=True):
     """One metric of both sides: their medians, and the ratio of the candidate's to the base's.
 
-    Only a `main` figure makes the verdict; its `p_adjusted` is `p`, or Holm's one-sided p over the
-    main figures where that is larger. A median that is censored is None and above `.._above`.
-    `.._censored` of its values were not over within their hold. `least_p` is the smallest
-    `p_adjusted` that so many runs or steps can give for a slower candidate.
+    Only a `main` figure makes the verdict; its `p_adjusted` is `p`, or the one-sided p among all
+    main figures (Westfall and Young) where that is larger. A median that is censored is None and
+    above `.._above`. `.._censored` of its values were not over within their hold. `least_p` is the
+    smallest `p_adjusted` that so many runs or steps can give for a slower candidate.
     """
 
     figure: str

@@ -130,9 +130,7 @@ def test_verdict_evidence_and_both_sides_come_first():
 
     top = text[: text.index("Skip") + 1500]
     assert "REGRESSION candidate against base" in top
-    assert (
-        "5 runs against 5; the smallest p that they can give for one main figure is 0.0079." in top
-    )
+    assert "5 runs against 5; the smallest p that they can give is 0.0079." in top
     for side in ("base", "candidate"):
         assert all(f"{side}/20261122-17450{i}-nightly" in top for i in range(5))
 

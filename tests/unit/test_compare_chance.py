@@ -4,7 +4,7 @@ A thousand pairs are too few to tell 4 % from 5 %. So `compare` is held against 
 on some, and the rule is counted on many. docs/decisions/0007-main-figures.md has the figures.
 """
 
-import itertools
+from itertools import combinations, islice, permutations
 
 import numpy as np
 import pytest
@@ -34,22 +34,47 @@ def both(n: int, deployments: int, slow: int, pairs: int) -> tuple[Floats, Float
 
 def chances(n: int) -> Floats:
     """Probability that U is at most 0, 1, 2, ..., by listing all orders of two groups of n."""
-    orders = itertools.combinations(range(2 * n), n)
+    orders = combinations(range(2 * n), n)
     counts = np.bincount([sum(order) - n * (n - 1) // 2 for order in orders])
     return np.cumsum(counts) / counts.sum()
 
 
+def adjusted(base: Floats, candidate: Floats) -> Floats:
+    """p by pair and deployment: Westfall and Young's step-down, with t of every assignment of runs.
+
+    Here Student's t, by the analysis of variance; the product takes a correlation, which has the
+    same order.
+    """
+    n = base.shape[2]
+    logs = np.concatenate([base, candidate], 2)
+    logs -= logs.mean(2, keepdims=True)
+    assignments = np.array([np.isin(range(2 * n), c) for c in combinations(range(2 * n), n)])
+    means = logs @ assignments.T / n
+    within = (logs**2).sum(2, keepdims=True) - 2 * n * means**2
+    ts = 2 * means / np.sqrt(within / (n * (n - 1)))
+    ts = np.round(ts, 9)
+    own = ts[..., np.flatnonzero(assignments[:, n:].all(1))[0]]
+
+    order = np.argsort(-own, 1)
+    left = np.take_along_axis(ts, order[..., None], 1)[:, ::-1]
+    largest = np.maximum.accumulate(left, 1)[:, ::-1]
+    ps = (largest >= np.take_along_axis(own, order, 1)[..., None]).mean(2)
+    found = np.empty_like(own)
+    np.put_along_axis(found, order, np.maximum.accumulate(ps, 1), 1)
+    return found
+
+
 def regressions(base: Floats, candidate: Floats) -> NDArray[np.bool_]:
     """Of each pair and deployment whether it is a regression, by the definition."""
-    deployments = base.shape[1]
     shifts = candidate[..., :, None] - base[..., None, :]
     slower = chances(base.shape[2])[(shifts < 0).sum((-1, -2))]
     effects = np.exp(np.median(shifts.reshape(*shifts.shape[:2], -1), -1))
-    order = np.argsort(slower, 1)
-    times = np.take_along_axis(slower, order, 1) * (deployments - np.arange(deployments))
-    holm = np.empty_like(slower)
-    np.put_along_axis(holm, order, np.maximum.accumulate(times, 1), 1)
-    return (np.maximum(2 * slower, holm) < 0.05) & (effects >= 1.1)
+    parts = [
+        adjusted(*of)
+        for of in zip(*(np.split(side, 10) for side in (base, candidate)), strict=True)
+    ]
+    ps = np.maximum(2 * slower, np.concatenate(parts))
+    return (ps < 0.05) & (effects >= 1.1)
 
 
 def side(name: str, logs: Floats) -> dict[str, Report]:
@@ -81,19 +106,21 @@ def test_false_alarms_of_equal_builds_are_at_most_one_in_twenty(n, deployments):
 
 @pytest.mark.parametrize(
     ("n", "deployments", "slow", "least"),
-    [(5, 1, 1, 0.8), (5, 2, 1, 0.8), (5, 2, 2, 0.8), (5, 6, 6, 0.8), (6, 6, 1, 0.8)],
+    [
+        (5, 1, 1, 0.8),
+        (5, 2, 1, 0.8),
+        (5, 2, 2, 0.8),
+        (5, 6, 1, 0.8),
+        (5, 6, 6, 0.8),
+        (4, 2, 2, 0.8),
+        (4, 6, 6, 0.8),
+    ],
 )
 def test_thirty_percent_more_is_found(n, deployments, slow, least):
-    """Of those that are slower, one at least. Five runs find one of six in 79 %: six it takes."""
+    """Of those that are slower, one at least."""
     found = regressions(*both(n, deployments, slow, PAIRS))
 
     assert found[:, :slow].any(1).mean() >= least
-
-
-def test_four_runs_say_that_six_deployments_are_too_many():
-    (base,), (candidate,) = both(4, 6, 6, 1)
-
-    assert compare(side("a", base), side("b", candidate)).verdict == "cannot be told"
 
 
 def test_the_order_of_runs_changes_nothing():
@@ -101,5 +128,5 @@ def test_the_order_of_runs_changes_nothing():
     sides = side("a", base), side("b", candidate)
 
     one = compare(*sides)
-    for names in itertools.islice(itertools.permutations(sides[0]), 0, 100, 17):
+    for names in islice(permutations(sides[0]), 0, 100, 17):
         assert compare({name: sides[0][name] for name in names}, sides[1]).figures == one.figures

@@ -6,8 +6,7 @@ import math
 import pytest
 
 from reports.analysis.comparing import rank_tests
-from reports.analysis.comparing.compare import fewest
-from reports.analysis.comparing.rank_tests import holm, least_grouped_p, least_paired_p
+from reports.analysis.comparing.rank_tests import least_grouped_p, least_paired_p
 from reports.model.comparison import Effect
 from tests.support.built.scaled import points
 
@@ -67,13 +66,6 @@ def test_equal_samples_differ_by_nothing():
     found = paired_effect(A, A)
 
     assert (found.value, found.p) == (1.0, 1.0)
-
-
-def test_holm_adjusts_as_written():
-    # Holm (1979): the smallest times their number, the next times one less, never falling.
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert holm([]) == []
 
 
 # --- censored values -------------------------------------------------------------------------
@@ -140,15 +132,3 @@ def test_the_smallest_p_is_one_order_of_all():
     assert least_paired_p(6) == 1 / 64
     # With three of five base runs censored the candidate's five stand among eight equal ones.
     assert least_grouped_p(5, 5, 3) == math.comb(8, 5) / 252
-
-
-@pytest.mark.parametrize(
-    ("mains", "runs"), [(1, 4), (2, 4), (3, 4), (4, 5), (6, 5), (12, 5), (13, 6), (40, 6)]
-)
-def test_the_runs_that_so_many_main_figures_take(mains, runs):
-    """By arithmetic: mains / C(2n, n) below .05; 1/70, 1/252 and 1/924."""
-    assert fewest("runs", mains) == runs
-
-
-def test_the_steps_that_so_many_main_figures_take():
-    assert [fewest("steps of two runs", mains) for mains in (1, 3, 4, 7)] == [6, 6, 7, 8]

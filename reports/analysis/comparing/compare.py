@@ -13,11 +13,11 @@ from reports.analysis.comparing.rank_tests import (
     ALPHA,
     Ranked,
     grouped_effect,
-    holm,
     least_grouped_p,
     least_paired_p,
     paired_effect,
 )
+from reports.analysis.comparing.relabelling import grouped_ps, paired_ps
 from reports.analysis.comparing.samples import (
     Sample,
     Samples,
@@ -47,22 +47,22 @@ _MOST_NAMED = 6
 class _Tested(NamedTuple):
     """A figure before it is judged, measured in `n` runs of the smaller side, or pairs of steps.
 
-    `least_p` is one-sided, and of this figure alone.
+    `least_p` is one-sided. `sides` have the values by run or step.
     """
 
     figure: ComparedFigure
     n: int = 0
     ranked: Ranked | None = None
     least_p: float = 1.0
+    sides: tuple[Mapping[str, Span], Mapping[str, Span]] = ({}, {})
 
 
 class _Rule(NamedTuple):
-    """Rules of a verdict: `mains` counts the main figures, which only if `gated` are verdicts."""
+    """Rules of a verdict, which main figures are only if `gated`."""
 
     form: Form
     min_effect: float
     gated: bool
-    mains: int
 
 
 def compare(
@@ -90,7 +90,7 @@ def compare(
     main = _named(mains, sides) if mains else main_figures(*sides)
     gated = within_run or not one_by_one
     tested = _tested(form, sides, main)
-    rule = _Rule(form, min_effect, gated, _comparable(tested))
+    rule = _Rule(form, min_effect, gated)
     figures = _judged(tested, rule)
     verdict = _overall(figures) if gated else "cannot be told"
     return Comparison(
@@ -115,25 +115,16 @@ _ONE_A_SIDE = (
 )
 
 
-def fewest(form: Form, mains: int) -> int:
-    """Runs a side, or pairs of steps, from which a slower one of so many main figures is found."""
-    n = FEWEST_RUNS if form == "runs" else FEWEST_PAIRS
-    while not _reachable(_least_p(form, n), mains):
-        n += 1
-    return n
+def _fewest(form: Form) -> int:
+    return FEWEST_RUNS if form == "runs" else FEWEST_PAIRS
 
 
-def _least_p(form: Form, n: int) -> float:
-    return least_grouped_p(n, n) if form == "runs" else least_paired_p(n)
+def _reachable(least_p: float) -> bool:
+    return _two_sided(least_p) < ALPHA
 
 
-def _reachable(least_p: float, mains: int) -> bool:
-    return _adjusted(least_p, mains) < ALPHA
-
-
-def _adjusted(one_sided_p: float, mains: int) -> float:
-    """The two-sided p, or that of the only alarm (slower) among several figures."""
-    return min(1.0, max(2, mains) * one_sided_p)
+def _two_sided(one_sided_p: float) -> float:
+    return min(1.0, 2 * one_sided_p)
 
 
 def _named(mains: Sequence[str], sides: Sequence[Samples]) -> frozenset[str]:
@@ -158,18 +149,11 @@ def _tested(form: Form, sides: Sequence[Samples], main: frozenset[str]) -> list[
     ]
 
 
-def _comparable(tested: Sequence[_Tested]) -> int:
-    """The number of main figures that both sides have."""
-    return sum(one.figure.main and one.n > 0 for one in tested)
-
-
 def _judged(tested: Sequence[_Tested], rule: _Rule) -> tuple[ComparedFigure, ...]:
-    ps = {
-        one.figure.figure: one.ranked.effect.p / 2
-        for one in tested
-        if one.ranked is not None and one.figure.main and rule.gated
-    }
-    adjusted = dict(zip(ps, holm(list(ps.values())), strict=True))
+    several = [one for one in tested if one.ranked and one.figure.main and rule.gated]
+    base, candidate = ([one.sides[side] for one in several] for side in (0, 1))
+    ps = (grouped_ps if rule.form == "runs" else paired_ps)(base, candidate)
+    adjusted = dict(zip((one.figure.figure for one in several), ps, strict=True))
     return tuple(_judge(one, adjusted.get(one.figure.figure, 0.0), rule) for one in tested)
 
 
@@ -195,7 +179,8 @@ def _paired(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Teste
     if len(both) < FEWEST_PAIRS:
         return _Tested(figure, len(both))
     least_p = least_paired_p(len(both), _censored(sides[0]))
-    return _Tested(figure, len(both), paired_effect(*sides), least_p)
+    values = halves[0].values, halves[1].values
+    return _Tested(figure, len(both), paired_effect(*sides), least_p, values)
 
 
 def _grouped(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Tested:
@@ -205,7 +190,8 @@ def _grouped(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Test
     if measured < FEWEST_RUNS:
         return _Tested(figure, measured)
     least_p = least_grouped_p(len(sides[0]), len(sides[1]), _censored(sides[0]))
-    return _Tested(figure, measured, grouped_effect(*sides), least_p)
+    values = base.values, candidate.values
+    return _Tested(figure, measured, grouped_effect(*sides), least_p, values)
 
 
 def _censored(spans: Iterable[Span]) -> int:
@@ -240,23 +226,22 @@ def _middle(side: Sample | None) -> tuple[float | None, float | None]:
 def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:
     figure, ranked = tested.figure, tested.ranked
     main = figure.main and rule.gated
-    mains = rule.mains if main else 1
     if ranked is None:
         if figure.reason:
             return figure
-        reason = _unreachable(rule.form, figure, tested.n, mains)
+        reason = _unreachable(rule.form, figure, tested.n)
         return msgspec.structs.replace(figure, verdict="cannot be told", reason=reason)
     p = max(ranked.effect.p, adjusted)
     verdict = _verdict(ranked, p, rule.min_effect, main=main)
     reason = None
-    if verdict == "no difference shown" and not _reachable(tested.least_p, mains):
-        verdict, reason = "cannot be told", _unreachable(rule.form, figure, tested.n, mains)
+    if verdict == "no difference shown" and not _reachable(tested.least_p):
+        verdict, reason = "cannot be told", _unreachable(rule.form, figure, tested.n)
     return msgspec.structs.replace(
         figure,
         verdict=verdict,
         effect=ranked.effect,
         p_adjusted=p,
-        least_p=_adjusted(tested.least_p, mains),
+        least_p=_two_sided(tested.least_p),
         reason=reason,
     )
 
@@ -269,13 +254,12 @@ def _verdict(ranked: Ranked, p: float, min_effect: float, *, main: bool) -> Comp
     return "no difference shown"
 
 
-def _unreachable(form: Form, figure: ComparedFigure, n: int, mains: int) -> str:
+def _unreachable(form: Form, figure: ComparedFigure, n: int) -> str:
     """The reason why not even a ten-fold difference would have been found."""
-    least = fewest(form, mains)
+    least = _fewest(form)
     what = "runs a side" if form == "runs" else "steps"
     if n < least:
-        among = f" for {mains} main figures" if mains > 1 else ""
-        return f"cannot be told with {n} {what}{among}; {least} {what} can"
+        return f"cannot be told with {n} {what}; {least} {what} can"
     return (
         f"cannot be told: {figure.base_censored} steps of the base were not over within their hold, "
         "and nothing ranks above them; hold the load for longer"
@@ -294,12 +278,8 @@ def _overall(figures: Sequence[ComparedFigure]) -> ComparedVerdict:
 def _evidence(rule: _Rule, base: int, candidate: int) -> str:
     if rule.form == "steps of two runs":
         return "within-run evidence: steps of one run share what was peculiar to that run"
-    least = _adjusted(least_grouped_p(base, candidate), rule.mains)
-    mains = "one main figure" if rule.mains == 1 else f"{rule.mains} main figures"
-    return (
-        f"{base} runs against {candidate}; "
-        f"the smallest p that they can give for {mains} is {least:.4f}"
-    )
+    least = _two_sided(least_grouped_p(base, candidate))
+    return f"{base} runs against {candidate}; the smallest p that they can give is {least:.4f}"
 
 
 def _reason(verdict: ComparedVerdict, figures: Sequence[ComparedFigure]) -> str | None:

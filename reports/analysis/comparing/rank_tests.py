@@ -65,15 +65,6 @@ def grouped_effect(base: Sequence[Span], candidate: Sequence[Span]) -> Ranked:
     return _ranked(shifts, counts, p, min(len(base), len(candidate)))
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """The p-values, adjusted for there being several (Holm 1979), in their order."""
-    adjusted, highest = [0.0] * len(ps), 0.0
-    for rank, at in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
-        highest = max(highest, min(1.0, (len(ps) - rank) * ps[at]))
-        adjusted[at] = highest
-    return adjusted
-
-
 def least_grouped_p(base: int, candidate: int, base_censored: int = 0) -> float:
     """The smallest one-sided p that two groups can give for a longer candidate.
 

@@ -17,6 +17,8 @@ LAYERS = (  # top to bottom
     "scalelag.plugin",
     "scalelag.options",
     "reports.render",
+    "scalelag.autoscaler",
+    "reports.whatif",
     "reports.analysis",
     "reports.model",
     "scalelag.cluster",
@@ -40,7 +42,12 @@ ROOMS = {  # folders within a layer, each with the folders beside it that it may
 BOTTOM = ("scalelag", "reports")  # the roots of packages that hold several layers, alone
 STARTERS = {"scalelag.__main__": "scalelag.cli"}  # modules that count as part of a layer
 
-RAY_PROCESSES = ("scalelag.cluster.embedded_main", "scalelag.cluster.ray_job.driver_main")
+RAY_PROCESSES = (
+    "scalelag.autoscaler.ray_names",
+    "scalelag.cluster.embedded_main",
+    "scalelag.cluster.ray_job.driver_main",
+)
+PURE = ("reports.analysis", "reports.whatif")
 NOT_IN_ANALYSIS = frozenset(
     {"ray", "locust", "gevent", "requests", "pathlib", "os", "time", "socket", "subprocess"}
 )
@@ -110,7 +117,7 @@ def rank(module: str) -> int | None:
 def forbidden_outside(module: str, target: str) -> str | None:
     """Why `module` may not import the outside library `target`; None if it may."""
     library = target.partition(".")[0]
-    if is_in(module, "reports.analysis") and library in NOT_IN_ANALYSIS:
+    if any(is_in(module, layer) for layer in PURE) and library in NOT_IN_ANALYSIS:
         return "analysis is pure"
     may_import_ray = module in RAY_PROCESSES or module.startswith("serve_apps.")
     if library == "ray" and not may_import_ray:
@@ -252,6 +259,9 @@ KNOWN = frozenset(
         ("reports.analysis.lag", "from time import monotonic", "pure"),
         ("reports.analysis.lag", "import os.path", "pure"),
         ("reports.analysis.whatif", "def f():\n    import ray.serve", "pure"),
+        ("reports.whatif.replay", "import ray", "pure"),
+        ("reports.whatif.replay", "from scalelag.autoscaler import ray_autoscaler", "goes up"),
+        ("scalelag.autoscaler.ray_autoscaler", "import ray", "import ray"),
         ("reports.render.html", "from ray import serve", "import ray"),
         ("scalelag.cli.doctor", "import ray", "import ray"),
         ("scalelag.cluster.preflight", "import ray", "import ray"),

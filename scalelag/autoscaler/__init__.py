@@ -1,0 +1,1 @@
+"""Ray Serve's own autoscaling decisions on virtual time, without a cluster."""

@@ -1,0 +1,51 @@
+"""An autoscaling policy of the user's own, imported by its path."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from scalelag.errors import UsageError
+
+
+class UserPolicy(msgspec.Struct, frozen=True):
+    """A policy function, or a class of policies; `of_application` if it decides for all deployments."""
+
+    path: str
+    module: ModuleType
+    function: Callable[..., Any]
+    of_application: bool = False
+
+
+def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
+    """Import a policy given as `module:function`; the current folder is on the path.
+
+    Raises UsageError if there is none.
+    """
+    module_name, colon, name = path.partition(":")
+    if not colon or not module_name or not name:
+        raise UsageError(
+            f"--policy {path}: give module:function, such as my_policies:by_queue_length."
+        )
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the user's module raises
+        raise UsageError(f"--policy {path}: {type(error).__name__}: {error}.") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        has = ", ".join(sorted(n for n, v in vars(module).items() if _is_own(v, module_name)))
+        raise UsageError(
+            f"--policy {path}: {module_name} has no function of that name; it has {has or 'none'}."
+        )
+    return UserPolicy(path, module, function, of_application)
+
+
+def _is_own(value: object, module: str) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module

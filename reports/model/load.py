@@ -12,7 +12,8 @@ NO_BREACH = "no breach"
 class StreamReport(msgspec.Struct, frozen=True):
     """Streamed answers, those that broke off among them.
 
-    `first_token` counts from the intended start, over all in which a token came.
+    `first_token`, of any kind, counts from the intended start, over all in which a token came; so do
+    the first text, the first reasoning and the first tool call, null if no answer had any.
     `time_between_tokens` is each whole answer's mean, `token_gap_max_ms` the longest single gap.
     `tokens_per_s` are the tokens of all answers over the time of the load that asked for them.
     """
@@ -27,6 +28,12 @@ class StreamReport(msgspec.Struct, frozen=True):
     time_between_tokens_p50_ms: float | None = None
     time_between_tokens_p99_ms: float | None = None
     token_gap_max_ms: float | None = None
+    first_text_p50_ms: float | None = None
+    first_text_p99_ms: float | None = None
+    first_reasoning_p50_ms: float | None = None
+    first_reasoning_p99_ms: float | None = None
+    first_tool_call_p50_ms: float | None = None
+    first_tool_call_p99_ms: float | None = None
 
 
 class NotSentReport(msgspec.Struct, frozen=True):

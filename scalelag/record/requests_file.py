@@ -24,29 +24,65 @@ SCHEMA = pa.schema(
         ("first_token_s", pa.float32()),
         ("tokens", pa.uint32()),
         ("token_gap_max_s", pa.float32()),
+        ("last_token_s", pa.float32()),
+        ("timed_tokens", pa.uint32()),
+        ("first_text_s", pa.float32()),
+        ("first_reasoning_s", pa.float32()),
+        ("first_tool_call_s", pa.float32()),
     ]
 )
+STREAM_FIELDS: dict[str, Any] = {
+    "first_token_s": np.float32,
+    "tokens": np.uint32,
+    "token_gap_max_s": np.float32,
+    "last_token_s": np.float32,
+    "timed_tokens": np.uint32,
+    "first_text_s": np.float32,
+    "first_reasoning_s": np.float32,
+    "first_tool_call_s": np.float32,
+}
+"""Columns of streamed answers, in the order of the record, with their types."""
+_NO_MOMENTS = np.empty(0, np.float32)
 
 
 class StreamColumns(msgspec.Struct, frozen=True):
     """Columns of the rows that are streamed answers, all of equal length.
 
-    `row` uint32, ascending: number of the row in the table; `first_token_s` float32, from the
-    intended start, NaN if no token came; `tokens` uint32; `token_gap_max_s` float32, the longest
-    time between two tokens, NaN if fewer than two came.
+    `row` uint32, ascending: number of the row in the table. Moments are float32, from the intended
+    start, NaN if there was none: `first_token_s` and `last_token_s` of any kind, the first of text, of
+    reasoning and of a tool call. `tokens` uint32, as the server counts; `timed_tokens` uint32, those
+    from the first to the last moment, 0 if not known; `token_gap_max_s` float32, the longest time
+    between two tokens, NaN if fewer than two came. Columns that are left out are not known.
     """
 
     row: NDArray[np.uint32]
     first_token_s: NDArray[np.float32]
     tokens: NDArray[np.uint32]
     token_gap_max_s: NDArray[np.float32]
+    last_token_s: NDArray[np.float32] = _NO_MOMENTS
+    timed_tokens: NDArray[np.uint32] = np.empty(0, np.uint32)
+    first_text_s: NDArray[np.float32] = _NO_MOMENTS
+    first_reasoning_s: NDArray[np.float32] = _NO_MOMENTS
+    first_tool_call_s: NDArray[np.float32] = _NO_MOMENTS
+
+    def __post_init__(self) -> None:
+        for name, kind in STREAM_FIELDS.items():
+            if getattr(self, name).size != self.row.size:
+                unknown = np.nan if kind is np.float32 else 0
+                msgspec.structs.force_setattr(self, name, np.full(self.row.size, unknown, kind))
+
+    def chosen(self, where: slice) -> "StreamColumns":
+        """Return the columns of some of the answers."""
+        return StreamColumns(
+            row=self.row[where], **{name: getattr(self, name)[where] for name in STREAM_FIELDS}
+        )
 
 
 NO_STREAMS = StreamColumns(
     row=np.empty(0, np.uint32),
-    first_token_s=np.empty(0, np.float32),
+    first_token_s=_NO_MOMENTS,
     tokens=np.empty(0, np.uint32),
-    token_gap_max_s=np.empty(0, np.float32),
+    token_gap_max_s=_NO_MOMENTS,
 )
 
 
@@ -99,11 +135,8 @@ def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:
         name=rows.name[first:],
         error=rows.error[first:],
         worker=rows.worker[first:],
-        streams=StreamColumns(
-            row=streams.row[kept:] - np.uint32(first),
-            first_token_s=streams.first_token_s[kept:],
-            tokens=streams.tokens[kept:],
-            token_gap_max_s=streams.token_gap_max_s[kept:],
+        streams=msgspec.structs.replace(
+            streams.chosen(slice(kept, None)), row=streams.row[kept:] - np.uint32(first)
         ),
     )
 
@@ -188,8 +221,6 @@ def _stream_arrays(streams: StreamColumns, count: int) -> list[pa.Array]:
         mask[streams.row] = missing
         return pa.array(whole, mask=mask)
 
-    return [
-        spread(streams.first_token_s, np.isnan(streams.first_token_s)),
-        spread(streams.tokens, np.zeros(streams.tokens.size, np.bool_)),
-        spread(streams.token_gap_max_s, np.isnan(streams.token_gap_max_s)),
-    ]
+    # isnan is False for every integer.
+    columns = [getattr(streams, name) for name in STREAM_FIELDS]
+    return [spread(values, np.isnan(values)) for values in columns]

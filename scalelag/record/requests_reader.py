@@ -10,12 +10,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
-from scalelag.record.requests_file import NO_STREAMS, SCHEMA, RequestColumns, StreamColumns
+from scalelag.record.requests_file import (
+    NO_STREAMS,
+    SCHEMA,
+    STREAM_FIELDS,
+    RequestColumns,
+    StreamColumns,
+)
 
 # https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 # Null for all but streamed answers. Older records lack these columns.
-_OF_STREAMS = frozenset({"first_token_s", "tokens", "token_gap_max_s"})
+_OF_STREAMS = frozenset(STREAM_FIELDS)
 
 
 class RequestBatches:
@@ -141,14 +147,14 @@ def _streams(table: pa.Table) -> StreamColumns:
         return NO_STREAMS
     chosen = table.filter(pa.array(is_stream))
 
-    def floats(name: str) -> NDArray[np.float32]:
-        return chosen.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    def values(name: str) -> NDArray[Any]:
+        # Null becomes NaN; older records lack the later columns.
+        found = chosen.column(name).to_numpy(zero_copy_only=False)
+        return np.nan_to_num(found) if STREAM_FIELDS[name] is np.uint32 else found
 
     return StreamColumns(
         row=np.flatnonzero(is_stream).astype(np.uint32),
-        first_token_s=floats("first_token_s"),
-        tokens=chosen.column("tokens").to_numpy(),
-        token_gap_max_s=floats("token_gap_max_s"),
+        **{name: values(name).astype(kind, copy=False) for name, kind in STREAM_FIELDS.items()},
     )
 
 

@@ -57,7 +57,11 @@ class HttpPlanUser(PlanUser):
         except (OSError, HTTPParseError, WrongAnswerError, Timeout) as failure:
             error = failure
         self._fire_request(request.method, request.name, begun_s, answer, error, context)
+        self.recorded(context)
         return answer
+
+    def recorded(self, context: dict[str, Any]) -> None:
+        """Do what is left to do once a request is recorded: nothing here."""
 
     def receive(self, request: Request, context: dict[str, Any]) -> Answer:  # noqa: ARG002  for subclasses
         """Send `request` and return its whole answer; `context` takes further fields of the row."""

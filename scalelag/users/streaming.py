@@ -1,4 +1,4 @@
-"""Users whose answers are streams: text over HTTP, server-sent events, OpenAI-style chats."""
+"""Users whose answers are streams: text over HTTP, server-sent events, OpenAI-style answers."""
 
 from typing import Any
 
@@ -9,6 +9,9 @@ from scalelag.plugin.worker.request_errors import WrongAnswerError
 from scalelag.users.engine.http_connections import Answer, Request
 from scalelag.users.engine.stream_readers import ChatReader, EventStreamReader, StreamReader
 from scalelag.users.http import HttpPlanUser
+
+_REST_S = 0.25
+_UNREAD = "unread"
 
 
 class StreamedAnswer(Answer, frozen=True):
@@ -49,20 +52,33 @@ class StreamUser(HttpPlanUser):
                 for piece, at_s in response.pieces():
                     pieces.append(piece)
                     reader.take(piece, at_s)
+                    if reader.is_over:
+                        break
                 reader.ended()
+                if reader.is_over:
+                    context[_UNREAD] = response
             finally:
                 context["stream"] = reader.times
         finally:
-            response.release()
+            if _UNREAD not in context:
+                response.release()
         raw = b"".join(pieces)
         return StreamedAnswer(status, response.info(), reader.content, raw, reader.times)
+
+    def recorded(self, context: dict[str, Any]) -> None:
+        """Read what comes after the end of the answer, so that its connection can be used again."""
+        response = context.get(_UNREAD)
+        if response is not None:
+            response.finish(_REST_S)
+            response.release()
 
 
 class ChatUser(StreamUser):
     """Sends chats to an OpenAI-style API; the body of the options must ask for a stream.
 
-    A token is a chunk with text in it (`delta.content`). If the server counts the tokens itself
-    (`usage`; ask for it with `"stream_options": {"include_usage": true}`), its count is recorded.
+    Chats, completions and the Responses API are read, whatever the path. A token is a chunk with text,
+    reasoning or a tool call in it. If the server counts the tokens itself (`usage`; ask for it with
+    `"stream_options": {"include_usage": true}`), its count is recorded.
     """
 
     abstract = True

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -73,7 +73,17 @@ CHATS = {
     "at-once": Case(200, None, 2),
     "cut": Case(200, None, 2),
     "long": Case(200, None, 2),
-    "nothing-said": Case(200, None, 0),
+    "nothing-said": Case(200, "wrong answer: no token in it", 0),
+    "finished": Case(200, None, 2),
+    "held-open": Case(200, None, 2),
+    "reasoning": Case(200, None, 20),
+    "tools": Case(200, None, 2),
+    "completion": Case(200, None, 1),
+    "response": Case(200, None, 4),
+    "response-failed": Case(200, "wrong answer: an error in the stream (boom)", 1),
+    "error-event": Case(200, "wrong answer: an error in the stream (boom)", 2),
+    "error-object": Case(200, "wrong answer: an error in the stream (boom)", 2),
+    "filtered": Case(200, "wrong answer: finish_reason content_filter", 2),
     "no-json": Case(200, "wrong answer: an event that is no JSON", 2),
     "no-object": Case(200, "wrong answer: an event that is no JSON object", 2),
     "error": Case(200, "wrong answer: an error in the stream (server_error)", 2),
@@ -96,7 +106,7 @@ TEXTS = {
 }
 LOADS = {
     "open loop": ["--steps", "40rps:2s", "Chats"],
-    "closed loop": ["--steps", "24users:2s", "Chats", "Texts"],
+    "closed loop": ["--steps", "34users:2s", "Chats", "Texts"],
 }
 
 
@@ -142,6 +152,8 @@ class StreamRecord(NamedTuple):
 
     rows: dict[str, Row]
     streamed: dict[str, StreamLog]
+    table: list[dict[str, Any]]
+    report: dict[str, Any]
 
     def of(self, case: str) -> list[tuple[Row, StreamLog]]:
         """Rows of one case."""
@@ -163,7 +175,8 @@ def recorded(request, tmp_path_factory, standin, server) -> StreamRecord:
         *("--request-timeout", str(TIMEOUT_S), *LOADS[request.param]),
     )
     streamed = {one.path: one for one in server.log()[before:]}
-    return StreamRecord(rows_of(path), streamed)
+    report = json.loads((path / "report.json").read_bytes())
+    return StreamRecord(rows_of(path), streamed, table_of(path).to_pylist(), report)
 
 
 def cases_of(recorded: StreamRecord) -> dict[str, Case]:
@@ -221,6 +234,47 @@ def test_the_longest_gap_is_that_between_two_writes(recorded):
     assert np.quantile(np.abs(off_s), 0.25) <= TYPICAL_S
     assert {row.longest_gap_s for row, _ in recorded.of("at-once")} == {0.0}
     assert {row.longest_gap_s for row, _ in recorded.of("nothing-said")} == {None}
+
+
+def test_an_answer_ends_with_its_done_also_on_a_connection_that_stays_open(recorded):
+    """As the clients of this API read it; the scripts write the end 0.08 s after the request."""
+    lasted_s = [row.latency_s for row, _ in recorded.of("held-open")]
+
+    assert 0.08 - CLOCKS_S <= np.median(lasted_s) <= 0.2, lasted_s
+
+
+def test_kinds_of_first_tokens_are_told_apart(recorded):
+    """Against what the server wrote: ten of reasoning, then ten of text."""
+    table = recorded.table
+    rows = {row["name"]: row for row in table}
+    for row, told in recorded.of("reasoning"):
+        found = next(r for n, r in rows.items() if recorded.streamed.get(n) is told)
+        begun_s = found["intended_s"]
+        assert row.first_token_at_s == begun_s + found["first_reasoning_s"]
+        late_s = [
+            begun_s + found["first_reasoning_s"] - told.tokens_s[0],
+            begun_s + found["first_text_s"] - told.tokens_s[10],
+            begun_s + found["last_token_s"] - told.tokens_s[-1],
+        ]
+        assert min(late_s) >= -CLOCKS_S
+        assert found["first_tool_call_s"] is None
+        assert found["timed_tokens"] == 20
+    for row, told in recorded.of("tools"):
+        found = next(r for n, r in rows.items() if recorded.streamed.get(n) is told)
+        assert found["first_text_s"] is None
+        assert row.first_token_at_s == found["intended_s"] + found["first_tool_call_s"]
+
+
+def test_the_report_has_the_time_between_tokens_of_one_count(recorded):
+    """Twenty tokens, 20 ms apart: 3.4 ms was seen where the first ten were not timed."""
+    names = recorded.report["load"]["names"]
+    found = [one["stream"] for name, one in names.items() if "/reasoning/" in name]
+
+    assert found
+    assert min(one["time_between_tokens_p50_ms"] for one in found) >= 20 - 1
+    assert min(one["first_token_p50_ms"] for one in found) >= 60 - 2
+    assert min(one["first_text_p50_ms"] for one in found) >= 60 + 9 * 20 - 2
+    assert {one["first_tool_call_p50_ms"] for one in found} == {None}
 
 
 # The entry file

@@ -42,15 +42,15 @@ def test_tokens_are_timed_from_the_first_to_the_last():
     for at_s in (10.0, 10.25, 11.0, 11.5):
         reader.take(b"x", at_s)
 
-    assert reader.times == (10.0, 4, 0.75)
+    assert reader.times[:3] == (10.0, 4, 0.75)
     assert reader.content == b"xxxx"
 
 
 def test_of_one_token_there_is_no_gap_and_of_none_no_first():
-    first_s, tokens, gap_s = StreamReader().times
+    first_s, tokens, gap_s = StreamReader().times[:3]
     assert (math.isnan(first_s), tokens, math.isnan(gap_s)) == (True, 0, True)
 
-    first_s, tokens, gap_s = read(StreamReader(), "a").times
+    first_s, tokens, gap_s = read(StreamReader(), "a").times[:3]
     assert (first_s, tokens, math.isnan(gap_s)) == (100.0, 1, True)
 
 
@@ -61,7 +61,7 @@ def test_the_longest_gap_is_at_most_the_whole_time_and_at_least_its_share(times_
     for at_s in times_s:
         reader.take(b"x", at_s)
 
-    first_s, tokens, gap_s = reader.times
+    first_s, tokens, gap_s = reader.times[:3]
     whole_s = times_s[-1] - times_s[0]
     assert (first_s, tokens) == (times_s[0], len(times_s))
     assert whole_s / (tokens - 1) * (1 - 1e-9) <= gap_s <= whole_s
@@ -70,7 +70,7 @@ def test_the_longest_gap_is_at_most_the_whole_time_and_at_least_its_share(times_
 def test_each_event_with_data_is_a_token():
     reader = read(EventStreamReader(), "data: a\n", "\n: hi\n\n", "id: 1\n\ndata: b\n\n", DONE)
 
-    assert reader.times == (101.0, 2, 1.0)
+    assert reader.times[:3] == (101.0, 2, 1.0)
     assert reader.content == b"ab"
 
 
@@ -86,7 +86,7 @@ def test_each_chunk_with_text_is_a_token_of_a_chat():
         DONE,
     )
 
-    assert reader.times == (101.0, 2, 2.0)
+    assert reader.times[:3] == (101.0, 2, 2.0)
     assert reader.content == b"Hello"
 
 
@@ -94,7 +94,7 @@ def test_the_servers_own_count_of_tokens_goes_before_that_of_chunks():
     usage = [{"choices": [], "usage": {"completion_tokens": count}} for count in (4, 9)]
     reader = read(ChatReader(), said("Hello"), event(usage[0]), said("you"), event(usage[1]), DONE)
 
-    assert reader.times == (100.0, 9, 2.0)
+    assert reader.times[:3] == (100.0, 9, 2.0)
 
 
 @pytest.mark.parametrize("count", [-1, 2**32, 1.5, "9", True, None, [], {}])
@@ -118,7 +118,7 @@ def test_a_count_that_is_none_is_passed_over(count: object):
     ],
 )
 def test_chunks_of_another_shape_are_no_tokens(chunk: object):
-    assert read(ChatReader(), event(chunk), DONE).times.tokens == 0
+    assert read(ChatReader(), event(chunk), said("a"), DONE).times[:2] == (101.0, 1)
 
 
 @pytest.mark.parametrize("data", ["", "{no json", '"\\ud800"', "[" * 100_000, "\x00", "{} {}"])
@@ -126,7 +126,7 @@ def test_an_event_that_is_no_json_is_told_with_the_tokens_before(data: str):
     what, reader = wrong(said("a"), said("b"), f"data: {data}\n\n", said("c"))
 
     assert what == "an event that is no JSON"
-    assert reader.times == (100.0, 2, 1.0)
+    assert reader.times[:3] == (100.0, 2, 1.0)
 
 
 @pytest.mark.parametrize("data", ["[]", "null", "7", '"[DONE]"'])

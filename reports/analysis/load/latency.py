@@ -40,8 +40,8 @@ _FOR_A_MEAN = 2
 class Streams(msgspec.Struct, frozen=True):
     """All streamed answers of a run: their rows' numbers, ascending, and what is told of each.
 
-    `between_tokens` are seconds, each whole answer's mean; NaN where fewer than two tokens came or
-    the answer broke off.
+    `between_tokens` are seconds, each whole answer's mean: from its first token to its last, over the
+    tokens that came in this time. NaN where fewer than two came or the answer broke off.
     """
 
     told: StreamColumns
@@ -56,10 +56,13 @@ class Streams(msgspec.Struct, frozen=True):
 def streams_of(rows: RequestColumns) -> Streams:
     """The streamed answers among `rows`."""
     told = rows.streams
-    lasted_s = rows.latency_s[told.row] - told.first_token_s
-    whole = (rows.error[told.row] < 0) & (told.tokens >= _FOR_A_MEAN)
+    # Older records have no time of the last token: it came shortly before the end.
+    is_timed = np.isfinite(told.last_token_s)
+    last_s = np.where(is_timed, told.last_token_s, rows.latency_s[told.row])
+    tokens = np.where(is_timed, told.timed_tokens, told.tokens)
+    whole = (rows.error[told.row] < 0) & (tokens >= _FOR_A_MEAN)
     between = np.full(told.row.size, np.nan, np.float32)
-    between[whole] = lasted_s[whole] / (told.tokens[whole] - 1)
+    between[whole] = (last_s - told.first_token_s)[whole] / (tokens[whole] - 1)
     return Streams(told, between)
 
 
@@ -88,7 +91,21 @@ def stream_report(
         time_between_tokens_p50_ms=quantile_ms(between, 0.5),
         time_between_tokens_p99_ms=quantile_ms(between, 0.99),
         token_gap_max_ms=quantile_ms(_measured(told.token_gap_max_s[chosen]), 1.0),
+        **_first_of_each_kind(told, chosen),
     )
+
+
+def _first_of_each_kind(
+    told: StreamColumns, chosen: slice | NDArray[np.intp]
+) -> dict[str, float | None]:
+    """Fields of a report with the first moments of text, reasoning and tool calls."""
+    return {
+        f"first_{kind}_{q}_ms": quantile_ms(
+            _measured(getattr(told, f"first_{kind}_s")[chosen]), _QUANTILES[q]
+        )
+        for kind in ("text", "reasoning", "tool_call")
+        for q in ("p50", "p99")
+    }
 
 
 def _measured(values_s: NDArray[np.float32]) -> NDArray[np.float32]:

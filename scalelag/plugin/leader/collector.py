@@ -2,12 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from scalelag.plugin.worker.messages import RequestRows
-from scalelag.record.requests_file import RequestColumns, RequestWriter, StreamColumns
+from scalelag.record.requests_file import (
+    STREAM_FIELDS,
+    RequestColumns,
+    RequestWriter,
+    StreamColumns,
+)
 from scalelag.record.text_codes import TextCodes
 
 
@@ -59,13 +66,15 @@ class RowCollector:
             worker=np.full(intended_s.size, worker, np.uint16),
             names=tuple(self._names.texts),
             errors=tuple(self._errors.texts),
-            streams=StreamColumns(
-                row=np.frombuffer(sent.stream_row, np.uint32),
-                first_token_s=np.frombuffer(sent.first_token_s, np.float32),
-                tokens=np.frombuffer(sent.tokens, np.uint32),
-                token_gap_max_s=np.frombuffer(sent.token_gap_max_s, np.float32),
-            ),
+            streams=_streams(sent),
         )
         self._writer.append(rows)
         if self._shown is not None:
             self._shown(rows)
+
+
+def _streams(sent: RequestRows) -> StreamColumns:
+    columns: dict[str, NDArray[Any]] = {
+        name: np.frombuffer(getattr(sent, name), kind) for name, kind in STREAM_FIELDS.items()
+    }
+    return StreamColumns(row=np.frombuffer(sent.stream_row, np.uint32), **columns)

@@ -61,7 +61,8 @@ class RequestRows(msgspec.Struct, frozen=True):
     """Rows of requests as the bytes of each column, and all `names` and `errors` of the process.
 
     float64: `intended_s`; float32: other times; uint16: `status`; int32: codes in `name` and `error`,
-    -1 for no error; uint32: `tokens`, and `stream_row`, the row of each streamed answer.
+    -1 for no error; uint32: `tokens`, `timed_tokens`, and `stream_row`, the row of each streamed
+    answer.
     """
 
     intended_s: bytes
@@ -74,6 +75,11 @@ class RequestRows(msgspec.Struct, frozen=True):
     first_token_s: bytes
     tokens: bytes
     token_gap_max_s: bytes
+    last_token_s: bytes
+    timed_tokens: bytes
+    first_text_s: bytes
+    first_reasoning_s: bytes
+    first_tool_call_s: bytes
     names: tuple[str, ...]
     errors: tuple[str, ...]
 

@@ -15,9 +15,9 @@ _NAN = float("nan")
 
 # Of a row: intended start, when it was done (monotonic, which is read in a third of the time that
 # the run's clock takes), when it was sent, or else milliseconds of service, status, and codes of name
-# and error; of a streamed answer: number of its row, first token, tokens, longest gap.
+# and error; of a streamed answer: number of its row, and the fields of StreamTimes.
 _pack_row = Struct("=ddddiii").pack
-_pack_stream = Struct("=IdId").pack
+_pack_stream = Struct("=IdIddIddd").pack
 _ROW = np.dtype(
     [
         ("intended_s", "f8"),
@@ -29,19 +29,43 @@ _ROW = np.dtype(
         ("error", "i4"),
     ]
 )
-_STREAM = np.dtype([("row", "u4"), ("first_token_s", "f8"), ("tokens", "u4"), ("gap_s", "f8")])
+_STREAM = np.dtype(
+    [
+        ("row", "u4"),
+        ("first_token_s", "f8"),
+        ("tokens", "u4"),
+        ("token_gap_max_s", "f8"),
+        ("last_token_s", "f8"),
+        ("timed_tokens", "u4"),
+        ("first_text_s", "f8"),
+        ("first_reasoning_s", "f8"),
+        ("first_tool_call_s", "f8"),
+    ]
+)
+_MOMENTS = (
+    *("first_token_s", "last_token_s"),
+    *("first_text_s", "first_reasoning_s", "first_tool_call_s"),
+)
 
 
 class StreamTimes(NamedTuple):
     """Times of the tokens of a streamed answer; a user class passes it as `context["stream"]`.
 
-    `first_token_s` in Unix seconds on the run's clock, NaN if none came; `longest_gap_s` is the
-    longest time between two tokens, NaN if fewer came.
+    Moments are Unix seconds on the run's clock, NaN if there was none. `first_token_s` is that of the
+    first token of any kind: text, reasoning or tool call, which have moments of their own beside it.
+    `tokens` are all that the server counts; `timed_tokens` are those that came from `first_token_s` to
+    `last_token_s`, 0 if that is not known. `longest_gap_s` is the longest time between two tokens, NaN
+    if fewer came.
     """
 
     first_token_s: float
     tokens: int
     longest_gap_s: float
+    last_token_s: float = _NAN
+    timed_tokens: int = 0
+    first_text_s: float = _NAN
+    first_reasoning_s: float = _NAN
+    first_tool_call_s: float = _NAN
 
 
 class RequestRecorder:
@@ -159,7 +183,8 @@ class RequestRecorder:
         latency_s = done_s - intended_s
         status = rows["status"]
         known = (status >= 0) & (status <= _HIGHEST_STATUS)
-        first_token_s = streams["first_token_s"] - intended_s[streams["row"]]
+        begun_s = intended_s[streams["row"]]
+        moments = {name: (streams[name] - begun_s).astype(np.float32) for name in _MOMENTS}
         return RequestRows(
             intended_s=intended_s.tobytes(),
             send_lag_s=np.maximum(latency_s - service_s, 0).astype(np.float32).tobytes(),
@@ -168,9 +193,10 @@ class RequestRecorder:
             name=rows["name"].tobytes(),
             error=rows["error"].tobytes(),
             stream_row=streams["row"].tobytes(),
-            first_token_s=first_token_s.astype(np.float32).tobytes(),
             tokens=streams["tokens"].tobytes(),
-            token_gap_max_s=streams["gap_s"].astype(np.float32).tobytes(),
+            token_gap_max_s=streams["token_gap_max_s"].astype(np.float32).tobytes(),
+            timed_tokens=streams["timed_tokens"].tobytes(),
+            **{name: moment.tobytes() for name, moment in moments.items()},
             names=tuple(self._names.texts),
             errors=tuple(self._errors.texts),
         )

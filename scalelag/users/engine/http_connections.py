@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import gevent
 import gevent.select
 import gevent.socket
 import gevent.ssl
@@ -130,6 +131,18 @@ class StreamingResponse(HTTPSocketPoolResponse):
             if self.message_complete:
                 return
             fault = self._receive()
+
+    def finish(self, within_s: float) -> None:
+        """Read what is left after the end of the answer, so that its connection can be used again.
+
+        If nothing ends it `within_s` seconds, or it breaks off, the connection is closed by `release`.
+        """
+        try:
+            with gevent.Timeout(within_s):
+                for _ in self.pieces():
+                    pass
+        except (OSError, HTTPParseError, gevent.Timeout):
+            self._pieces = []
 
     def _receive(self) -> HTTPParseError | None:
         assert self._sock is not None  # it is there until the message is complete

@@ -1,27 +1,29 @@
 """Readers of streamed answers: their tokens, the times of these, and a check of the end."""
 
 import codecs
-import re
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from scalelag.plugin.worker.recorder import StreamTimes
 from scalelag.plugin.worker.request_errors import WrongAnswerError
+from scalelag.users.engine.chat_chunks import Chunk, bad_finishes, chunk_of, error_in
 from scalelag.users.engine.event_stream import Event, EventParser
 
 _NONE = float("nan")
 _DONE = "[DONE]"
-_MOST_TOKENS = 2**32 - 1
-_ERROR_TYPE = re.compile(r"[\w.-]{1,50}")
+_NO_JSON = object()
 
 
 class StreamReader:
     """Reads one answer in which each piece, a chunk of HTTP, is a token.
 
     For other answers override `take`, call `token` for each token, and raise WrongAnswerError if
-    something is wrong. Override `ended` to check the end.
+    something is wrong. Override `ended` to check the end. Set `is_over` when the answer has ended
+    before its stream: nothing more is read then.
     """
+
+    is_over = False
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -35,6 +37,8 @@ class StreamReader:
 
     def ended(self) -> None:
         """Check the whole answer at its end. Raises WrongAnswerError if something is missing."""
+        if self.tokens == 0:
+            raise WrongAnswerError("no token in it")
 
     def token(self, at_s: float, text: str) -> None:
         """Count a token that came at `at_s`."""
@@ -54,13 +58,16 @@ class StreamReader:
     @property
     def times(self) -> StreamTimes:
         """Fields of the record for the answer so far."""
-        return StreamTimes(self._first_s, self.tokens, self._longest_gap_s)
+        return StreamTimes(
+            self._first_s, self.tokens, self._longest_gap_s, self._last_s, self.tokens
+        )
 
 
 class EventStreamReader(StreamReader):
     """Reads server-sent events: each event with data is a token, except OpenAI's `[DONE]`.
 
-    A token counts as come when its event is complete. For other events override `event`.
+    A token counts as come when its event is complete. An error in the stream is a wrong answer, in any
+    of its usual shapes. For other events override `event`.
     """
 
     def __init__(self) -> None:
@@ -74,73 +81,103 @@ class EventStreamReader(StreamReader):
 
     def event(self, event: Event, at_s: float) -> None:
         """Take an event that came at `at_s`. Raises WrongAnswerError if it is wrong."""
-        if event.data not in ("", _DONE):
+        if _is_done(event):
+            return
+        if event.type == "error" or "error" in event.data:
+            _check(_decoded(event), event.type)
+        if event.data:
             self.token(at_s, event.data)
 
 
 class ChatReader(EventStreamReader):
-    """Reads a chat completion as OpenAI's API streams it.
+    """Reads chats, completions and responses as OpenAI's APIs stream them.
 
-    A token is a chunk with text in it (`delta.content`). A chunk may hold several tokens: if the server
-    counts them itself (`usage.completion_tokens`), its count is recorded.
+    A token is a chunk with something of the answer in it: text, reasoning, or a tool call. A chunk may
+    hold several tokens: if the server counts them itself (`usage`), its count is recorded. An answer
+    is good if a token came, and the server said that it is whole: by `[DONE]`, by a reason to finish
+    (`GOOD_FINISHES`) or by `response.completed`.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._done = False
+        self._has_finished = False
+        self._is_response = False
         self._counted: int | None = None
+        self._counted_reasoning = 0
+        self._first_text_s = self._first_reasoning_s = self._first_tool_call_s = _NONE
 
     def event(self, event: Event, at_s: float) -> None:
-        """Take a chunk, `[DONE]` or an error. Events after `[DONE]` are ignored."""
-        if self._done or event.data == _DONE:
-            self._done = True
+        """Take a chunk, `[DONE]` or an error. Events after the end are ignored."""
+        if self.is_over or _is_done(event):
+            self.is_over = True
             return
-        try:
-            chunk = msgspec.json.decode(event.data)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise WrongAnswerError("an event that is no JSON") from error
-        if not isinstance(chunk, dict):
+        found = _decoded(event)
+        _check(found, event.type)
+        if found is _NO_JSON:
+            raise WrongAnswerError("an event that is no JSON")
+        if not isinstance(found, dict):
             raise WrongAnswerError("an event that is no JSON object")
-        if chunk.get("error") is not None:
-            raise WrongAnswerError(_error(chunk["error"]))
-        if text := self.text_of(chunk):
-            self.token(at_s, text)
-        self._counted = _completion_tokens(chunk.get("usage"), self._counted)
+        self._take(cast("dict[str, Any]", found), at_s)
 
-    def text_of(self, chunk: dict[str, Any]) -> str:
-        """Text in a chunk; empty if it holds only a role, a reason to end, or a usage."""
-        choices = chunk.get("choices")
-        deltas = (_object(choice).get("delta") for choice in _list(choices))
-        texts = (_object(delta).get("content") for delta in deltas)
-        return "".join(text for text in texts if isinstance(text, str))
+    def _take(self, found: dict[str, Any], at_s: float) -> None:
+        chunk = chunk_of(found)
+        self._is_response |= str(found.get("type")).startswith("response.")
+        if chunk.is_token:
+            self._moment(chunk, at_s)
+            self.token(at_s, chunk.text + chunk.tool)
+        if chunk.tokens is not None:
+            self._counted, self._counted_reasoning = chunk.tokens, chunk.reasoning_tokens
+        for bad in bad_finishes(chunk):
+            raise WrongAnswerError(bad)
+        self._has_finished |= bool(chunk.finishes)
+        self.is_over = chunk.ends
+
+    def _moment(self, chunk: Chunk, at_s: float) -> None:
+        """Note the first moment of each kind. NaN is not equal to itself."""
+        if chunk.text and self._first_text_s != self._first_text_s:
+            self._first_text_s = at_s
+        if chunk.reasoning and self._first_reasoning_s != self._first_reasoning_s:
+            self._first_reasoning_s = at_s
+        if chunk.tool and self._first_tool_call_s != self._first_tool_call_s:
+            self._first_tool_call_s = at_s
 
     def ended(self) -> None:
-        """Check that the answer ended with `[DONE]`. Raises WrongAnswerError if it did not."""
-        if not self._done:
-            raise WrongAnswerError("no [DONE] at its end")
+        """Check that the answer is whole, and not empty. Raises WrongAnswerError if it is not."""
+        if not self.is_over and not self._has_finished:
+            missing = "response.completed" if self._is_response else _DONE
+            raise WrongAnswerError(f"no {missing} at its end")
+        super().ended()
 
     @property
     def times(self) -> StreamTimes:
         """Fields of the record for the answer so far."""
-        times = super().times
-        return times if self._counted is None else times._replace(tokens=self._counted)
+        times = super().times._replace(
+            first_text_s=self._first_text_s,
+            first_reasoning_s=self._first_reasoning_s,
+            first_tool_call_s=self._first_tool_call_s,
+        )
+        if self._counted is None:
+            return times
+        was_shown = self._first_reasoning_s == self._first_reasoning_s
+        hidden = 0 if was_shown else self._counted_reasoning
+        # Reasoning that was not streamed has no place between the first and the last token.
+        timed = self._counted - hidden if self.tokens else 0
+        return times._replace(tokens=self._counted, timed_tokens=max(0, timed))
 
 
-def _error(error: object) -> str:
-    """Description of OpenAI's error object, for the record."""
-    kind = _object(error).get("type")
-    named = isinstance(kind, str) and _ERROR_TYPE.fullmatch(kind)
-    return f"an error in the stream ({kind})" if named else "an error in the stream"
+def _is_done(event: Event) -> bool:
+    """Return whether an event is OpenAI's end of a stream, as its own clients read it."""
+    return event.data.startswith(_DONE)
 
 
-def _completion_tokens(usage: object, before: int | None) -> int | None:
-    count = _object(usage).get("completion_tokens")
-    return count if type(count) is int and 0 <= count <= _MOST_TOKENS else before
+def _check(found: object, kind: str) -> None:
+    """Raise WrongAnswerError if an event of type `kind` is an error."""
+    if (error := error_in(found, kind)) is not None:
+        raise WrongAnswerError(error)
 
 
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _decoded(event: Event) -> object:
+    try:
+        return msgspec.json.decode(event.data)
+    except (msgspec.DecodeError, RecursionError):
+        return _NO_JSON

@@ -76,6 +76,17 @@ def other(data: str) -> Write:
     return chunk(f"data: {data}\n\n")
 
 
+def delta(fields: str, after_s: float = 0.0) -> Write:
+    """A chunk with a token of a chat, of any kind."""
+    return chunk(f'data: {{"choices": [{{"delta": {{{fields}}}}}]}}\n\n', after_s, token=True)
+
+
+def response(kind: str, fields: str, after_s: float = 0.0, *, token: bool = False) -> Write:
+    """A chunk with an event of the Responses API."""
+    name = f"response.{kind}"
+    return chunk(f'event: {name}\ndata: {{"type": "{name}", {fields}}}\n\n', after_s, token=token)
+
+
 def cut(write: Write, size: int = 9, every_s: float = 0.002) -> list[Write]:
     """The same bytes in pieces, of which the last one completes the event."""
     most, last = write.data[:-4], write.data[-4:]
@@ -88,6 +99,8 @@ ROLE = other('{"choices": [{"delta": {"role": "assistant", "content": ""}}]}')
 STOP = other('{"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": null}')
 USAGE = other('{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 7}}')
 DONE, END = other("[DONE]"), Write(b"0\r\n\r\n")
+FILTERED = other('{"choices": [{"delta": {}, "finish_reason": "content_filter"}]}')
+COUNTED_20 = other('{"choices": [], "usage": {"completion_tokens": 20}}')
 TWO = (EVENTS, said("Hel", 0.05), said("lo", 0.03))
 MORE_THAN_A_READ = "x" * 200_000
 
@@ -107,7 +120,34 @@ SCRIPTS: Final[dict[str, Script]] = {
     "no-json": (*TWO, other("{no json"), DONE, END),
     "no-object": (*TWO, other("[1, 2]"), DONE, END),
     "error": (*TWO, other('{"error": {"message": "42", "type": "server_error"}}'), DONE, END),
-    "no-done": (*TWO, STOP, END),
+    "no-done": (*TWO, END),
+    "finished": (*TWO, STOP, END),
+    "held-open": (*TWO, STOP, DONE),
+    "reasoning": (
+        *(EVENTS, ROLE, delta('"reasoning_content": "r"', 0.06)),
+        *(delta('"reasoning_content": "r"', 0.02) for _ in range(9)),
+        *(delta('"content": "t"', 0.02) for _ in range(10)),
+        *(STOP, COUNTED_20, DONE, END),
+    ),
+    "tools": (
+        *(EVENTS, ROLE, delta('"tool_calls": [{"function": {"name": "f"}}]', 0.05)),
+        *(delta('"tool_calls": [{"function": {"arguments": "{}"}}]', 0.02), STOP, DONE, END),
+    ),
+    "completion": (
+        *(EVENTS, chunk('data: {"choices": [{"text": "a"}]}\n\n', 0.05, token=True)),
+        *(other('{"choices": [{"text": "", "finish_reason": "length"}]}'), DONE, END),
+    ),
+    "response": (
+        *(EVENTS, response("output_text.delta", '"delta": "a"', 0.05, token=True)),
+        *(response("completed", '"response": {"usage": {"output_tokens": 4}}'), END),
+    ),
+    "response-failed": (
+        *(EVENTS, response("output_text.delta", '"delta": "a"', 0.05, token=True)),
+        *(response("failed", '"response": {"error": {"code": "boom"}}'), END),
+    ),
+    "error-event": (*TWO, chunk('event: error\ndata: {"code": "boom"}\n\n'), DONE, END),
+    "error-object": (*TWO, other('{"object": "error", "type": "boom"}'), DONE, END),
+    "filtered": (*TWO, FILTERED, DONE, END),
     "no-events": (head("application/json"), chunk("{}"), END),
     "busy": (head("text/plain", "Retry-After: 1", status=503), chunk("later"), END),
     "failed": (head("text/plain", status=500), chunk("alas"), END),
@@ -129,7 +169,7 @@ SCRIPTS: Final[dict[str, Script]] = {
     "unmeasured": (
         Write(b"HTTP/1.1 200 OK\r\n\r\n"),
         Write(b"one", 0.05, token=True),
-        Write(b"two", 0.05, token=True),
+        Write(b"two", 0.15, token=True),
         CLOSE,
     ),
     "events": (EVENTS, chunk("event: a\rdata: x\r\r", 0.05, token=True), chunk("id: 7\n\n"), END),

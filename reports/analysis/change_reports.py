@@ -8,6 +8,7 @@ from reports.analysis.lag.changed_timeline import bounded
 from reports.analysis.lag.changes import Absence, Changes, Update
 from reports.model.changes import ChangeKind, ChangeReport
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import scaling_of
 from scalelag.record.rows import (
     CapacityChange,
     ConfigChange,
@@ -65,12 +66,22 @@ def _configs(
 def _differences(before: DeploymentInfo | None, row: ConfigChange) -> str:
     """`upscale_delay_s 1 -> 8, user_config changed`: values are told where they are one number."""
     old, new = _settings(before or DeploymentInfo()), _settings(row.info)
+    turned = {bool(one and one.autoscaling) for one in (before, row.info)} == {True, False}
+    if turned:
+        return _turned(row.info)
     differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     texts = [f"{name} {_value(old.get(name))} -> {_value(new.get(name))}" for name in differing]
     others = set(row.changed) - set(differing) - set(_CAPACITY)
     if set(differing) & set(row.info.autoscaling or {}):
         others -= {"autoscaling_config"}
     return ", ".join([*texts, *(f"{name} changed" for name in sorted(others))])
+
+
+def _turned(info: DeploymentInfo) -> str:
+    scaling = scaling_of(info)
+    if scaling.autoscales:
+        return f"autoscaling on, {scaling.least} to {scaling.most} replicas"
+    return f"autoscaling off, num_replicas {scaling.least}"
 
 
 def _settings(info: DeploymentInfo) -> dict[str, object]:
@@ -100,25 +111,29 @@ def _moved(key: DeploymentKey, row: ConfigChange, polls: Sequence[Poll]) -> str:
 
 def _update(at: _Clock, key: DeploymentKey, update: Update) -> ChangeReport:
     number = len(update.replaced)
-    what = (
-        f"a new version came, {number} {'replica was' if number == 1 else 'replicas were'} replaced"
-    )
+    replaced = f"{number} {'replica was' if number == 1 else 'replicas were'} replaced"
+    what = f"a new version came, {replaced}"
+    if update.from_start:
+        what = "a new version was coming when watching began"
     if update.over is None:
         what += ", not over when watching ended"
     else:
-        what += f", over after {update.over.mid_s - update.begun.mid_s:.1f} s"
+        ended = "over" if update.failed is None else f"failed ({update.failed})"
+        what += f", {ended} after {update.over.mid_s - update.begun.mid_s:.1f} s"
     return at.row(update.begun.lo_s, update.begun.hi_s, "update", key, what)
 
 
 def _absence(at: _Clock, key: DeploymentKey, absence: Absence) -> Iterator[ChangeReport]:
     gone, back = absence.gone, absence.back
-    yield at.row(gone.lo_s, gone.hi_s, "deleted", key, "deleted")
+    if not absence.from_start:
+        yield at.row(gone.lo_s, gone.hi_s, "deleted", key, "deleted")
     if back is not None:
         ready = absence.ready_s - back.mid_s
-        what = (
-            f"deployed again, ready after {ready:.1f} s"
+        what = "deployed" if absence.from_start else "deployed again"
+        what += (
+            f", ready after {ready:.1f} s"
             if math.isfinite(ready)
-            else ("deployed again, not ready when watching ended")
+            else ", not ready when watching ended"
         )
         yield at.row(back.lo_s, back.hi_s, "deployed", key, what)
 

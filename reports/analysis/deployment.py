@@ -7,7 +7,7 @@ import msgspec
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.weigh import diagnose, failure_report
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
-from reports.analysis.lag.changes import Changes
+from reports.analysis.lag.changes import Changes, since
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
 from reports.analysis.lag.in_force import measured_step
@@ -183,19 +183,30 @@ def _report(
     down = [report for report in counted if report.direction == "down"]
     from_s = subject.run.info.counted_from_s
     timeline = subject.setup.timeline
-    running = [poll.running for poll in timeline.polls if poll.received_s >= from_s]
     described = subject.run.info.target.deployments.get(subject.key)
+    around = around_it(described) if described else ()
     return DeploymentReport(
         autoscaling=described.autoscaling if described else None,
         steps=reports,
         scale_up=_scale_up(up),
         scale_down=_scale_down(down),
-        replicas=Replicas(min(running), max(running), running[-1]) if running else Replicas(),
+        replicas=_replicas(subject, from_s),
         elasticity=followed.elasticity,
         flapping=followed.flapping,
         stopping=stopping_report(subject.run.requests, timeline, subject.until_s, from_s),
-        around=tuple(around_it(described)) if described else (),
+        around=(*around, *since(subject.changes)),
     )
+
+
+def _replicas(subject: _Subject, from_s: float) -> Replicas:
+    """RUNNING replicas from a moment on, with those that go on under another name; 0 while deleted."""
+    polls = [poll for poll in subject.setup.timeline.polls if poll.received_s >= from_s]
+    running = [poll.running + poll.recovering for poll in polls]
+    gone = [a for a in subject.changes.absences if a.ready_s > from_s]
+    if not running:
+        return Replicas()
+    is_gone = any(a.back is None for a in gone)
+    return Replicas(min(running) if not gone else 0, max(running), 0 if is_gone else running[-1])
 
 
 def _scale_up(steps: Sequence[StepReport]) -> ScaleUp:

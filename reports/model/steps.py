@@ -16,7 +16,9 @@ class FloorReport(msgspec.Struct, frozen=True):
     """Lag that the configuration makes unavoidable, in parts that add up to the floor, in seconds.
 
     `replica_s` is the fastest start-up seen in the run on the way up, and the shortest drain on the
-    way down. `worst_s` is the longest that it can take without any fault.
+    way down. `worst_s` is the longest that it can take without any fault. `push_s` and `average_s` are
+    the settings behind `detect_s` (metrics_interval_s, look_back_period_s) that were in force; None if
+    the demand is not known from them.
     """
 
     detect_s: float
@@ -24,6 +26,8 @@ class FloorReport(msgspec.Struct, frozen=True):
     loop_s: float
     replica_s: float
     worst_s: float
+    push_s: float | None = None
+    average_s: float | None = None
 
     @property
     def total_s(self) -> float:

@@ -70,7 +70,7 @@ def _step_cases(key: str, deployment: DeploymentReport) -> Iterator[TestCase]:
             case.result = [Skipped(_clean(step.reason or "not measured"))]
         about = [f"{phase.name}: {seconds(phase)}" for phase in step.phases if phase.lo is not None]
         case.system_out = _clean(
-            "\n".join([f"total: {seconds(total)}", *about, remark(step, deployment, codes=True)])
+            "\n".join([f"total: {seconds(total)}", *about, remark(step, codes=True)])
         )
         yield case
 

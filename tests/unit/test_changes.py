@@ -21,6 +21,7 @@ from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.html.report_page import render_html
 from reports.render.markdown import render_markdown
+from reports.render.tables.lag import share
 from reports.render.terminal.report import render_terminal
 from scalelag.plan.stages import parse_plan
 from scalelag.record.deployment_info import DeploymentInfo
@@ -63,6 +64,7 @@ class Shown(NamedTuple):
     trigger: str = "CONFIG_UPDATE_COMPLETED"
     settings: Mapping[str, Any] = SETTINGS
     user_config: str = "v1"
+    fixed: int | None = None
 
 
 BUILDING = "building"
@@ -83,7 +85,11 @@ def body(shown: Shown | str | None, **more: Any) -> bytes:
             "status": shown.status,
             "status_trigger": shown.trigger,
             "deployment_config": {
-                "autoscaling_config": shown.settings,
+                **(
+                    {"autoscaling_config": shown.settings}
+                    if shown.fixed is None
+                    else {"num_replicas": shown.fixed}
+                ),
                 "user_config": shown.user_config,
             },
             "replicas": [
@@ -482,6 +488,168 @@ def test_the_controllers_log_tells_the_moment_of_a_deletion_and_of_a_new_version
     assert step(deleted, 2).reason == "it was deleted at 39.7 s"
     assert [round(change.at_s, 3) for change in rolled.changes] == [39.9]
     assert "3 replicas were replaced" in rolled.changes[0].what
+
+
+def test_one_replica_that_a_new_version_replaces_within_one_poll_is_counted():
+    report = report_of(
+        {
+            -2.0: ONE,
+            10.0: Shown(1, {"a": "STOPPING", "d": "STARTING"}, *UPDATING),
+            13.0: Shown(1, {"d": "RUNNING"}),
+        }
+    )
+
+    assert told(report) == [
+        ("update", KEY, "a new version came, 1 replica was replaced, over after 3.0 s")
+    ]
+
+
+def test_replicas_that_the_autoscaler_takes_away_meanwhile_were_not_replaced():
+    report = report_of(
+        UP
+        | {
+            62.0: Shown(3, {**THREE.replicas, "a": "STOPPING", "d": "STARTING"}, *UPDATING),
+            66.0: Shown(1, {"d": "RUNNING", "b": "STOPPING", "c": "STOPPING"}),
+            69.0: Shown(1, {"d": "RUNNING"}),
+        }
+    )
+
+    (change,) = report.changes
+    assert change.what == "a new version came, 1 replica was replaced, over after 4.0 s"
+    assert step(report, 2).total_s is not None
+
+
+def test_a_new_version_that_fails_is_not_called_over():
+    broken = Shown(3, {"a": "RUNNING", "b": "RUNNING"}, "DEPLOY_FAILED", "REPLICA_STARTUP_FAILED")
+    rolling = Shown(3, {**THREE.replicas, "c": "STOPPING", "d": "STARTING"}, *UPDATING)
+    report = report_of(UP | {40.0: rolling, 45.0: broken})
+
+    (change,) = report.changes
+    assert change.what == (
+        "a new version came, 1 replica was replaced, failed (DEPLOY_FAILED) after 5.0 s"
+    )
+    assert report.deployments[KEY].flapping.direction_reversals == 0
+
+
+def test_an_update_that_was_under_way_when_watching_began_is_a_row():
+    rolling = Shown(1, {"a": "STOPPING", "z": "STARTING"}, *UPDATING)
+    report = report_of({-2.0: rolling, 3.0: Shown(1, {"z": "RUNNING"})})
+
+    (change,) = report.changes
+    assert change.what == "a new version was coming when watching began, over after 4.7 s"
+    elasticity = report.deployments[KEY].elasticity
+    assert elasticity.under_replicas is not None
+    assert elasticity.under_replicas.value == 0
+
+
+@pytest.mark.parametrize("state", ["UPDATING", "PENDING_MIGRATION", "RECOVERING"])
+def test_replicas_that_go_on_under_another_name_are_not_missing(state: str):
+    """A new user_config in place, a node that is drained, a controller that was restarted."""
+    quiet = report_of(UP)
+    report = report_of(
+        UP | {40.0: THREE._replace(replicas=dict.fromkeys("abc", state)), 43.0: THREE}
+    )
+
+    own = report.deployments[KEY]
+    assert (own.flapping.direction_reversals, own.flapping.excess_variation) == (0, 0)
+    assert (own.replicas.min, own.replicas.max, own.replicas.final) == (1, 3, 3)
+    assert step(report).settled_s == step(quiet).settled_s
+
+
+# --- targets that a changed configuration moves ----------------------------------------------
+
+LOWERED = SETTINGS | {"max_replicas": 2}
+
+
+def test_a_lowered_maximum_is_no_swing_of_the_autoscaler():
+    two = {"a": "RUNNING", "b": "RUNNING"}
+    report = report_of(
+        UP
+        | {
+            45.0: Shown(2, {**two, "c": "STOPPING"}, settings=LOWERED),
+            48.0: Shown(2, two, settings=LOWERED),
+        }
+    )
+
+    own = report.deployments[KEY]
+    assert (own.flapping.direction_reversals, own.flapping.excess_variation) == (0, 0)
+    assert step(report).settled_s == step(report_of(UP)).settled_s
+    assert own.around == ("1 to 2 since 44.8 s",)
+
+
+def test_a_target_capacity_that_takes_replicas_away_is_no_swing_of_the_autoscaler():
+    two = {"a": "RUNNING", "b": "RUNNING"}
+    report = report_of(
+        UP | {45.0: Shown(2, {**two, "c": "STOPPING"}), 48.0: Shown(2, two)},
+        more=lambda t_s: {"target_capacity": 50.0 if t_s >= 45 else None},
+    )
+
+    own = report.deployments[KEY]
+    assert (own.flapping.direction_reversals, own.flapping.excess_variation) == (0, 0)
+    assert step(report).reversals == 0
+
+
+def test_a_fixed_number_in_place_of_autoscaling_is_no_answer_to_a_step():
+    five = dict.fromkeys("abcde", "RUNNING")
+    report = report_of(
+        UP
+        | {
+            45.0: Shown(5, {**five, "d": "STARTING", "e": "STARTING"}, *UPDATING, fixed=5),
+            48.0: Shown(5, five, fixed=5),
+        }
+    )
+
+    assert step(report).total_s == step(report_of(UP)).total_s
+    assert told(report) == [
+        (
+            "config",
+            KEY,
+            "autoscaling off, num_replicas 5 (this moved the target 3 -> 5, not the autoscaler)",
+        )
+    ]
+
+
+def test_the_share_of_the_configuration_names_the_settings_in_force():
+    pushed = SETTINGS | {"metrics_interval_s": 3.0, "look_back_period_s": 6.0}
+    report = report_of(
+        {
+            -2.0: ONE,
+            10.0: with_settings(ONE, pushed),
+            30.0: with_settings(STARTING, pushed),
+            32.0: with_settings(THREE, pushed),
+        }
+    )
+
+    said = share(step(report))
+    assert "3 s push, 6 s average, 2 s delay" in said
+
+
+# --- there only for a part of the run --------------------------------------------------------
+
+
+def test_a_deployment_that_is_gone_has_no_replicas_at_the_end():
+    own = report_of(GONE).deployments[KEY]
+
+    assert (own.replicas.min, own.replicas.max, own.replicas.final) == (0, 3, 0)
+    assert own.around == ("was deleted at 39.8 s",)
+
+
+def test_a_step_that_a_deletion_cuts_off_has_no_cause():
+    found = step(report_of({-2.0: ONE, 24.0: STARTING, 25.0: None, 30.0: ONE}))
+
+    assert found.censored
+    assert (found.cause, found.findings) == (None, ())
+
+
+def test_a_deployment_that_comes_after_watching_began_is_deployed_and_not_updated():
+    coming = {-2.0: None, 5.0: Shown(1, {"a": "STARTING"}, *UPDATING), 8.0: ONE}
+    report = report_of(UP | coming, failing=(0.0, 8.0))
+
+    assert told(report) == [("deployed", KEY, "deployed, ready after 3.3 s")]
+    (failure,) = report.failures
+    assert failure.notes == (
+        f"80 failed because {KEY} was not there until 4.8 s: nothing was there to answer them",
+    )
 
 
 # --- around it -------------------------------------------------------------------------------

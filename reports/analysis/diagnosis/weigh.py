@@ -62,8 +62,10 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 def diagnose(facts: StepFacts) -> Diagnosis:
-    """Find what made the step of `facts` late; nothing where the deployment was deleted before it."""
-    if facts.absence is not None and facts.absence.gone.lo_s <= facts.begun_s:
+    """Find what made the step of `facts` late; nothing if a deletion is why it has no answer."""
+    if facts.absence is not None and (
+        facts.absence.gone.lo_s <= facts.begun_s or facts.lag.censored
+    ):
         return Diagnosis(None, (), ())
     findings = step_findings(facts)
     cause = leading(findings)
@@ -181,8 +183,8 @@ def _while_gone(facts: StepFacts) -> int:
 def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
     if facts.absence is None or not missing:
         return ()
-    deleted_s = facts.at(facts.absence.gone.mid_s)
-    who = f"{missing:,} failed because {facts.key} was deleted at {deleted_s:.1f} s"
+    gone = facts.absence.what(facts.run.info.zero_s)
+    who = f"{missing:,} failed because {facts.key} {gone}"
     return (f"{who}: nothing was there to answer them",)
 
 

@@ -15,7 +15,7 @@ from scalelag.record.rows import Gap
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The number of RUNNING replicas changed by `delta`; `foreign`: through an update or a deletion."""
+    """The number of RUNNING replicas changed by `delta`; `foreign`: not through the autoscaler."""
 
     at: Instant
     delta: int
@@ -65,11 +65,10 @@ class Supply(msgspec.Struct, frozen=True):
 def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
     """RUNNING replicas of a deployment; None if it was never seen.
 
-    A change lies between two polls, or at logged points if these account for all of it. Polls with
-    replicas that a restarted controller is RECOVERING do not count as seen: those replicas serve, but
-    are not RUNNING by name. Nor do those that show an update or a deletion.
+    A change lies between two polls, or at logged points if these account for all of it. Polls that
+    hide what the autoscaler did do not count as seen.
     """
-    polls = [poll for poll in timeline.polls if not _hides(poll)]
+    polls = [poll for poll in timeline.polls if not poll.hidden]
     if not polls:
         return None
     logged = _LoggedChanges(timeline.replicas)
@@ -85,21 +84,16 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
     )
 
 
-def _hides(poll: ReplicaPoll) -> bool:
-    """Return True if a poll shows something else than what the autoscaler brought about."""
-    return poll.recovering > 0 or poll.foreign
-
-
 def _hidden(polls: Sequence[ReplicaPoll]) -> Iterator[Window]:
     """From each last poll before such a time to the first one after."""
     last: ReplicaPoll | None = None
     hidden = False
     for poll in polls:
-        if not _hides(poll):
+        if not poll.hidden:
             if hidden and last is not None:
                 yield Window(last.received_s, poll.sent_s)
             last = poll
-        hidden = _hides(poll)
+        hidden = poll.hidden
 
 
 class _LoggedChanges:

@@ -1,5 +1,6 @@
 """A timeline without what somebody else than the autoscaler did: new versions, deletions, settings."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -15,19 +16,29 @@ from scalelag.record.effective import scaling_of
 def own_timeline(timeline: Timeline, changes: Changes) -> Timeline:
     """`timeline` with the autoscaler's decisions only, and marks on what changes brought about."""
     replaced = {name for update in changes.updates for name in update.replaced}
+    moved = [d for d in timeline.decisions if was_set(d, changes)]
     foreign = [
-        *(update.window for update in changes.updates if update.replaced),
+        *(u.window for u in changes.updates if u.replaced or u.from_start),
         *(absence.window for absence in changes.absences),
+        *(_followed(timeline, decision) for decision in moved),
     ]
     return msgspec.structs.replace(
         timeline,
         polls=tuple(_marked(poll, foreign) for poll in timeline.polls),
-        decisions=tuple(d for d in timeline.decisions if not was_set(d, changes)),
+        decisions=tuple(d for d in timeline.decisions if d not in moved),
+        moved_s=tuple(decision.at.lo_s for decision in moved),
         replicas=tuple(
             msgspec.structs.replace(life, replaced=True) if life.replica in replaced else life
             for life in timeline.replicas
         ),
     )
+
+
+def _followed(timeline: Timeline, decision: Decision) -> Window:
+    """Time in which replicas follow a target that a change moved."""
+    later = (poll for poll in timeline.polls if poll.received_s >= decision.at.hi_s)
+    there = (p.received_s for p in later if p.running == p.listed or p.target != decision.after)
+    return Window(decision.at.lo_s, next(there, math.inf))
 
 
 def _marked(poll: ReplicaPoll, foreign: Sequence[Window]) -> ReplicaPoll:

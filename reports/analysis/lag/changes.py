@@ -9,6 +9,7 @@ import msgspec
 from reports.analysis.lag.log_times import agrees, moment
 from reports.model.intervals import Instant, Window
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import scaling_of
 from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import (
     CapacityChange,
@@ -30,28 +31,41 @@ _FOREVER_S = math.inf
 class Update(msgspec.Struct, frozen=True):
     """A new version came: `over` is None if it was not there by the last poll.
 
-    `replaced` are the replicas of the old version that were stopped for it.
+    `replaced` are the replicas of the old version that were stopped for it. `failed` is the status
+    with which it ended in place of HEALTHY, `ready_s` when it was that after all. `from_start`: it
+    was coming already when watching began.
     """
 
     begun: Instant
     over: Instant | None
     replaced: frozenset[str] = frozenset()
+    failed: str | None = None
+    ready_s: float = _FOREVER_S
+    from_start: bool = False
 
     @property
     def window(self) -> Window:
-        """From the last poll before it to the first one after it."""
-        return Window(self.begun.lo_s, self.over.hi_s if self.over else _FOREVER_S)
+        """From the last poll before it to the first one that shows it HEALTHY."""
+        return Window(-_FOREVER_S if self.from_start else self.begun.lo_s, self.ready_s)
 
 
 class Absence(msgspec.Struct, frozen=True):
     """The deployment was deleted; `back` when it was deployed again, None if it was not.
 
-    From `ready_s` on, the first poll that shows it HEALTHY, it counts as there.
+    From `ready_s` on, the first poll that shows it HEALTHY, it counts as there. `from_start`: it was
+    not there yet when watching began, at `gone`.
     """
 
     gone: Instant
     back: Instant | None = None
     ready_s: float = _FOREVER_S
+    from_start: bool = False
+
+    def what(self, zero_s: float) -> str:
+        """`was deleted at 39.8 s`, in seconds after `zero_s`."""
+        if self.from_start and self.back is not None:
+            return f"was not there until {self.back.mid_s - zero_s:.1f} s"
+        return f"was deleted at {self.gone.mid_s - zero_s:.1f} s"
 
     @property
     def window(self) -> Window:
@@ -152,6 +166,19 @@ def _narrowed(seen: Instant, events: Sequence[LogEvent], kind: LogKind) -> Insta
     return next((at for at in logged if agrees(seen, at)), seen)
 
 
+def since(changes: Changes) -> tuple[str, ...]:
+    """Facts, in words, on what was in effect at the end and not at the beginning: bounds, deletion."""
+    found: list[str] = []
+    if changes.deployed is not None and changes.configs:
+        before, last = scaling_of(changes.deployed), changes.configs[-1]
+        after = scaling_of(last.info)
+        if (before.least, before.most) != (after.least, after.most):
+            at_s = _middle_s(last.lo_s, last.hi_s) - changes.zero_s
+            found.append(f"{after.least} to {after.most} since {at_s:.1f} s")
+    gone = [absence for absence in changes.absences if absence.back is None]
+    return (*found, *(absence.what(changes.zero_s) for absence in gone))
+
+
 def last_infos(run: RecordedRun) -> dict[DeploymentKey, DeploymentInfo]:
     """The last configuration of each deployment."""
     infos = dict(run.info.target.deployments)
@@ -170,6 +197,11 @@ def _absences(
     polls: Sequence[Poll], key: DeploymentKey, statuses: Sequence[StatusChange]
 ) -> Iterator[Absence]:
     seen = [(poll, poll.deployments.get(key)) for poll in polls if key not in poll.hidden]
+    first = next((i for i, (_, now) in enumerate(seen) if now is not None), 0)
+    if first:
+        begun_s = seen[0][0].sent_s
+        deployed = Instant(seen[first - 1][0].sent_s, seen[first][0].received_s)
+        yield Absence(Instant(begun_s, begun_s), deployed, _ready_s(seen[first:]), from_start=True)
     for number, ((last, was), (first, now)) in enumerate(pairwise(seen), start=1):
         if was is not None and now is None:
             gone = _deleting(statuses, last) or Instant(last.sent_s, first.received_s)
@@ -225,27 +257,45 @@ def _updates(
     statuses: Sequence[StatusChange], absences: Sequence[Absence], moves: _Moves
 ) -> Iterator[Update]:
     """New versions, other than those with which the deployment came."""
-    begun: Instant | None = None
-    for row in statuses:
+    begun: StatusChange | None = None
+    for number, row in enumerate(statuses):
         updating = row.trigger == _UPDATES
-        if updating and begun is None and row.lo_s is not None:
-            begun = Instant(row.lo_s, row.hi_s)
+        if updating and begun is None:
+            begun = row
         elif not updating and begun is not None:
-            over = Instant(row.lo_s or begun.lo_s, row.hi_s)
-            yield from _update(begun, over, absences, moves)
+            yield from _update(begun, statuses[number:], absences, moves)
             begun = None
     if begun is not None:
-        yield from _update(begun, None, absences, moves)
+        yield from _update(begun, (), absences, moves)
 
 
 def _update(
-    begun: Instant, over: Instant | None, absences: Sequence[Absence], moves: _Moves
+    first: StatusChange,
+    later: Sequence[StatusChange],
+    absences: Sequence[Absence],
+    moves: _Moves,
 ) -> Iterator[Update]:
+    """The update that begins with `first`; `later` are the statuses from its end on."""
+    begun = Instant(first.hi_s if first.lo_s is None else first.lo_s, first.hi_s)
     if any(a.back and a.back.lo_s <= begun.lo_s < a.ready_s for a in absences):
         return
+    over = Instant(later[0].lo_s or begun.lo_s, later[0].hi_s) if later else None
+    ready_s = next((row.hi_s for row in later if row.status in _READY), _FOREVER_S)
+    yield Update(
+        begun,
+        over,
+        _replaced(begun, over, moves),
+        failed=later[0].status if later and later[0].status not in _READY else None,
+        ready_s=ready_s,
+        from_start=first.lo_s is None,
+    )
+
+
+def _replaced(begun: Instant, over: Instant | None, moves: _Moves) -> frozenset[str]:
+    """Replicas of the old version that stopped; where nothing new came, a bound took them away."""
     last_s = over.hi_s if over else _FOREVER_S
-    old = {name for name, listed_s in moves.listed_s.items() if listed_s <= begun.hi_s}
-    came = any(begun.lo_s < s <= last_s for n, s in moves.listed_s.items() if n not in old)
-    left = {name for name, s in moves.stopped_s.items() if begun.lo_s < s <= last_s}
-    # Where nothing new comes, a lower bound took the others away.
-    yield Update(begun, over, frozenset(old & left) if came else frozenset())
+    old = {name for name, listed_s in moves.listed_s.items() if listed_s < begun.hi_s}
+    came = sum(begun.lo_s < s <= last_s for n, s in moves.listed_s.items() if n not in old)
+    left = [n for n in old if begun.lo_s < moves.stopped_s.get(n, -_FOREVER_S) <= last_s]
+    # With fewer new ones than that, the autoscaler took the last of them away.
+    return frozenset(sorted(left, key=lambda n: (moves.stopped_s[n], n))[:came])

@@ -123,6 +123,8 @@ def floor_up(
         loop_s=3 * rounds * loop,
         replica_s=start_s,
         worst_s=policy.sample_s + rounds * (push_s + 4 * loop) + delay_s + start_s,
+        push_s=policy.metrics_interval_s if policy.default else None,
+        average_s=policy.look_back_period_s if policy.default else None,
     )
 
 
@@ -150,6 +152,8 @@ def floor_down(
         loop_s=2 * loop,
         replica_s=wait_s,
         worst_s=policy.sample_s + push_s + policy.look_back_period_s + delay_s + 4 * loop + wait_s,
+        push_s=policy.metrics_interval_s if policy.default else None,
+        average_s=policy.look_back_period_s if policy.default else None,
     )
 
 

@@ -50,7 +50,7 @@ def measured_step(
 
 
 def _deleted(absence: Absence, zero_s: float) -> str:
-    return f"it was deleted at {absence.gone.mid_s - zero_s:.1f} s"
+    return f"it {absence.what(zero_s)}"
 
 
 def _with_reasons(

@@ -70,17 +70,23 @@ def first_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
 
 
 def last_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
-    """Reach of `level` after which it held until the end of `way`; None if the last poll misses it."""
+    """Reach of `level` after which it held until the end of `way`; None if the last poll misses it.
+
+    Once it was reached, polls that hide what the autoscaler did are no miss.
+    """
     polls = timeline.polls_within(way.from_s, way.until_s)
     before = timeline.poll_before(way.from_s)
-    missing = [number for number, poll in enumerate(polls) if not level.is_reached(poll)]
-    if before is None or not polls or (missing and missing[-1] == len(polls) - 1):
+    if before is None or not polls:
         return None
+    missing = [n for n, poll in enumerate(polls) if not (poll.hidden or level.is_reached(poll))]
     if not missing and _at_once(level, before, way):
         return Reach(Instant(way.from_s, way.from_s), None, at_once=True)
-    last = polls[missing[-1]] if missing else before
-    then = polls[missing[-1] + 1] if missing else polls[0]
-    return _completed(timeline, level, _crossing(level, last, then))
+    first = missing[-1] + 1 if missing else 0
+    there = next((n for n in range(first, len(polls)) if level.is_reached(polls[n])), None)
+    if there is None:
+        return None
+    last = polls[there - 1] if there else before
+    return _completed(timeline, level, _crossing(level, last, polls[there]))
 
 
 def _at_once(level: Level, before: ReplicaPoll, way: Way) -> bool:

@@ -5,6 +5,7 @@ last to reach RUNNING (or to go) among those that the level of this movement nee
 cut the lag into phases that share them, so that they add up.
 """
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -247,13 +248,15 @@ def _phases(hold: _Hold, movement: Movement, critical: ReplicaLife | None) -> Ph
 def _settled(hold: _Hold) -> Span | None:
     """From the step until the last target of the hold was reached and kept; censored if it was not.
 
-    None if the target did not move.
+    It was kept if nothing but a change of the configuration took it away. None if the autoscaler did
+    not move the target.
     """
     if not hold.movements:
         return None
     last = hold.movements[-1]
     level = Level(last.direction, last.after)
-    reached = last_reach(hold.timeline, level, last.way(hold.ended_s))
+    moved_s = (at_s for at_s in hold.timeline.moved_s if at_s > last.last.hi_s)
+    reached = last_reach(hold.timeline, level, last.way(min(hold.ended_s, *moved_s, math.inf)))
     if reached is None:
         return longer_than(max(0.0, _proven_s(hold, level) - hold.begun_s))
     end = last.last if reached.at_once else reached.end

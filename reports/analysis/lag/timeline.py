@@ -21,6 +21,9 @@ from scalelag.record.run_info import ClockInfo
 
 _LONG_AGO_S = float("-inf")
 _STATE_CLOCK = "times in the state of replicas"
+# A restarted controller looks for it; it takes a new user_config; its node is drained, and it serves
+# until another one does (`DeploymentState` in `ray/serve/_private/deployment_state.py`).
+_KEPT = ("RECOVERING", "UPDATING", "PENDING_MIGRATION")
 # A logged decision that is this near one that polling saw at another time is the same one.
 _SAME_DECISION_S = 5.0
 
@@ -61,8 +64,8 @@ class ReplicaLife(msgspec.Struct, frozen=True):
 class ReplicaPoll(msgspec.Struct, frozen=True):
     """One poll's view of the deployment: replicas RUNNING, all listed, and the target.
 
-    `recovering` are those that a restarted controller has yet to find RUNNING again. `foreign`: an
-    update or a deletion moves them meanwhile, and not the autoscaler alone.
+    `recovering` are those that ran, and go on, under another name (`_KEPT`). `foreign`: an update, a
+    deletion or a changed configuration moves them meanwhile, and not the autoscaler alone.
     """
 
     sent_s: float
@@ -73,18 +76,25 @@ class ReplicaPoll(msgspec.Struct, frozen=True):
     recovering: int = 0
     foreign: bool = False
 
+    @property
+    def hidden(self) -> bool:
+        """True if RUNNING shows something else than what the autoscaler brought about."""
+        return self.recovering > 0 or self.foreign
+
 
 class Timeline(msgspec.Struct, frozen=True):
     """Everything that is known of one deployment, in the order of time.
 
     `contradictions` say in words which logged moments lie outside of the polled interval. Polling is
-    believed there, since a log's clock is an estimate.
+    believed there, since a log's clock is an estimate. `moved_s` are the moments at which something
+    else than the autoscaler moved the target.
     """
 
     polls: tuple[ReplicaPoll, ...]
     decisions: tuple[Decision, ...]
     replicas: tuple[ReplicaLife, ...]
     contradictions: tuple[str, ...] = ()
+    moved_s: tuple[float, ...] = ()
 
     def poll_before(self, at_s: float) -> ReplicaPoll | None:
         """The last poll answered by `at_s`; the first of all if none was."""
@@ -148,7 +158,7 @@ def _replica_polls(key: DeploymentKey, polls: Sequence[Poll]) -> Iterator[Replic
             running=seen.counts.get("RUNNING", 0),
             listed=sum(seen.counts.values()),
             target=seen.target,
-            recovering=seen.counts.get("RECOVERING", 0),
+            recovering=sum(seen.counts.get(state, 0) for state in _KEPT),
         )
 
 

@@ -174,7 +174,7 @@ def bounds(deployment: DeploymentReport) -> str:
 def remarks(deployment: DeploymentReport) -> list[tuple[str, str]]:
     """Step and remark of each step that has one, without the idle steps."""
     idle = idle_steps(deployment.steps)
-    found = ((step_name(s), remark(s, deployment)) for s in deployment.steps if s not in idle)
+    found = ((step_name(s), remark(s)) for s in deployment.steps if s not in idle)
     return [(name, text) for name, text in found if text]
 
 
@@ -199,12 +199,12 @@ def _short_remark(step: StepReport) -> str:
     return "; ".join(found)
 
 
-def remark(step: StepReport, deployment: DeploymentReport, *, codes: bool = False) -> str:
+def remark(step: StepReport, *, codes: bool = False) -> str:
     """Facts about a step beyond its figures; empty without any. `codes` leaves causes as codes."""
     if step.total_s is None:
         return sanitized(step.reason or "not measured")
     found = [sanitized(step.reason)] if step.reason else []
-    found += [text for text in (share(step, deployment), _delay(step)) if text]
+    found += [text for text in (share(step), _delay(step)) if text]
     if step.floor_reason:
         found.append(sanitized(("" if step.floor else "no floor: ") + step.floor_reason))
     if step.cause:
@@ -232,13 +232,13 @@ def _swing(step: StepReport) -> str:
     return f"{turned}; settled after {seconds(step.settled_s)} s"
 
 
-def share(step: StepReport, deployment: DeploymentReport) -> str:
+def share(step: StepReport) -> str:
     """The part of a step's lag that its configuration makes unavoidable, as a sentence."""
-    floor, config = step.floor, deployment.autoscaling or {}
+    floor = step.floor
     if floor is None or step.total_s is None:
         return ""
-    names = (("metrics_interval_s", "push"), ("look_back_period_s", "average"))
-    settings = [f"{config[name]:g} s {word}" for name, word in names if config.get(name)]
+    detected = ((floor.push_s, "push"), (floor.average_s, "average"))
+    settings = [f"{setting_s:g} s {word}" for setting_s, word in detected if setting_s]
     settings.append(f"{floor.delay_s:g} s delay")
     rest = "the fastest start-up" if step.direction == "up" else "the shortest drain"
     total, made_of = seconds(step.total_s).value, ", ".join(settings)

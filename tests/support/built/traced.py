@@ -20,7 +20,9 @@ from tests.support.built.samples import (
     span,
 )
 
-FLOOR = FloorReport(detect_s=0.5, delay_s=2.0, loop_s=0.3, replica_s=1.6, worst_s=6.0)
+FLOOR = FloorReport(
+    detect_s=0.5, delay_s=2.0, loop_s=0.3, replica_s=1.6, worst_s=6.0, push_s=1.0, average_s=2.0
+)
 CONFIG = {
     "min_replicas": 1,
     "max_replicas": 8,

@@ -18,10 +18,17 @@ class Pacing:
     quartile of the last 20 polls counts, since waiting for a busy machine is not the controller's work.
     """
 
-    def __init__(self, rate_per_s: float, budget_ratio: float, baseline_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        rate_per_s: float,
+        budget_ratio: float,
+        baseline_s: float = 0.0,
+        longest_s: float = _MAX_INTERVAL_S,
+    ) -> None:
         self._shortest_s = 1.0 / rate_per_s
         self._budget_ratio = budget_ratio
         self._baseline_s = baseline_s
+        self._longest_s = longest_s
         self._round_trips_s: deque[float] = deque(maxlen=_WINDOW)
         self._failures = 0
         self.busy_s = 0.0
@@ -48,7 +55,7 @@ class Pacing:
     def interval_s(self) -> float:
         """Seconds from the start of one poll to the start of the next."""
         affordable_s = self.cost_s / (self._budget_ratio * _HEADROOM)
-        budgeted = min(max(self._shortest_s, affordable_s), _MAX_INTERVAL_S)
+        budgeted = min(max(self._shortest_s, affordable_s), self._longest_s)
         if not self._failures:
             return budgeted
         return max(budgeted, min(0.25 * 2 ** min(self._failures, 10), _MAX_BACKOFF_S))

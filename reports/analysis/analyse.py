@@ -1,24 +1,25 @@
 """A recorded run in, its analysis out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
-from reports.analysis.deployment import analyse_deployment
+from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
 from reports.analysis.diagnosis.weigh import leading
 from reports.analysis.gates import Gate, judge
 from reports.analysis.lag.changed_timeline import own_timeline
-from reports.analysis.lag.changes import changes_of
-from reports.analysis.lag.timeline import build_timeline
+from reports.analysis.lag.changes import Changes, changes_of
+from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.load_workers import worker_reports
-from reports.analysis.load.recovery import recoveries
+from reports.analysis.load.recovery import Recovery, recoveries
 from reports.analysis.load.saturation import with_reasons
 from reports.analysis.origin import run_origin
+from reports.analysis.seen.requests_at import requests_at
 from reports.analysis.validity import (
     Problem,
     invalid_through,
@@ -37,6 +38,7 @@ from reports.model.report import (
 from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import CLUSTER_STATUS
 from scalelag.record.requests_file import rows_from
+from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 
@@ -54,12 +56,8 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         )
         for key, of_key in changes.items()
     }
-    concurrency = Concurrency(run.requests)
     recovered = recoveries(run, steps)
-    analysed = {
-        key: analyse_deployment(run, key, steps, timeline, concurrency, recovered, changes[key])
-        for key, timeline in timelines.items()
-    }
+    analysed = _deployments(run, steps, timelines, recovered, changes)
     deployments = {key: one.report for key, one in analysed.items()}
     evidence = _evidence(run)
     rows = rows_from(run.requests, info.zero_s + info.warmup_s)
@@ -100,6 +98,22 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         changes=changed,
     )
     return Analysis(report, chart_series(run, report, timelines), run_origin(run.info))
+
+
+def _deployments(
+    run: RecordedRun,
+    steps: Sequence[LoadStep],
+    timelines: Mapping[DeploymentKey, Timeline],
+    recovered: Mapping[int, Recovery],
+    changes: Mapping[DeploymentKey, Changes],
+) -> dict[DeploymentKey, DeploymentAnalysis]:
+    whole = Concurrency(run.requests)
+    return {
+        key: analyse_deployment(
+            run, key, steps, timeline, requests_at(run, key, whole), recovered, changes[key]
+        )
+        for key, timeline in timelines.items()
+    }
 
 
 def _watched_s(run: RecordedRun) -> float:

@@ -16,8 +16,9 @@ from reports.analysis.lag.step_floor import ScalingSetup, StepFloor
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.stopping import stopping_report
 from reports.analysis.lag.timeline import Timeline
-from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.recovery import Recovery
+from reports.analysis.seen.gauges_report import seen_report
+from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import FailureReport
 from reports.model.elasticity import ResponseReport
 from reports.model.intervals import Span, stat
@@ -50,6 +51,7 @@ class _Subject(msgspec.Struct, frozen=True):
     setup: ScalingSetup
     until_s: float
     changes: Changes
+    requests: RequestsAt
 
 
 class _StepParts(msgspec.Struct, frozen=True):
@@ -66,30 +68,31 @@ def analyse_deployment(
     key: DeploymentKey,
     steps: Sequence[LoadStep],
     timeline: Timeline,
-    concurrency: Concurrency,
+    requests: RequestsAt,
     recovered: Mapping[int, Recovery],
     changes: Changes,
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 
-    `recovered` holds the recovery of latency after each step, by its index.
+    `requests` are the open ones at it. `recovered` holds the recovery of latency after each step, by
+    its index.
     """
-    alone = len(run.info.target.watched) == 1
     described, ray = run.info.target.deployments.get(key), run.info.versions.ray
     setup = ScalingSetup(
         timeline=timeline,
         policy=policy_of(described, ray),
-        concurrency=concurrency if alone else None,
+        open_requests=requests.open,
         start=fastest_start(timeline.replicas),
         loop_s=loop_interval(run.polls),
         may_hide_drain=is_at_least(ray, SINCE_2_55)
         and (described is None or described.is_ingress is not False),
     )
     until_s = timeline.polls[-1].received_s if timeline.polls else 0.0
-    subject = _Subject(run, key, setup, until_s, changes)
+    subject = _Subject(run, key, setup, until_s, changes, requests)
     parts = [_parts(subject, step) for step in steps]
     later = [(row.hi_s, policy_of(row.info, ray)) for row in changes.configs]
-    followed = elasticity_parts(run, steps, timeline, setup.policy, setup.concurrency, later)
+    given = requests.given if requests.given is not None else requests.reason or ""
+    followed = elasticity_parts(run, steps, timeline, setup.policy, given, later)
     reports = tuple(
         _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)
@@ -107,8 +110,9 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
     setup, own = measured.setup, measured.step
     begun_s, ended_s = info.zero_s + own.at_s, info.zero_s + own.hold_until_s
     quarter_s = (ended_s - begun_s) / 4
+    given = subject.requests.given
     ongoing, earlier = (
-        setup.concurrency.mean(until_s - quarter_s, until_s) if setup.concurrency else None
+        given.mean(until_s - quarter_s, until_s) if given is not None else None
         for until_s in (ended_s, ended_s - quarter_s)
     )
     facts = StepFacts(
@@ -129,6 +133,7 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         last_policy=policy_of(changes.info_at(ended_s), info.versions.ray),
         absence=measured.absence,
         hold_ended_s=info.zero_s + step.hold_until_s,
+        requests=subject.requests,
     )
     return _StepParts(step, facts, measured.lag, measured.floor)
 
@@ -195,6 +200,8 @@ def _report(
         flapping=followed.flapping,
         stopping=stopping_report(subject.run.requests, timeline, subject.until_s, from_s),
         around=(*around, *since(subject.changes)),
+        requests_from=subject.requests.whose,
+        seen=seen_report(subject.run, subject.key, subject.requests, subject.setup.policy),
     )
 
 

@@ -9,6 +9,7 @@ from reports.model.causes import Cause, Evidence, Finding
 from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
 from reports.model.intervals import Span, Stat, longer_than
 from reports.model.load import StoppingReport
+from reports.model.seen import SeenReport
 from scalelag.plan.stages import Direction, Unit
 
 
@@ -233,6 +234,8 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     """One deployment. `autoscaling` is its configuration as deployed, None if it does not scale.
 
     `around` is what else is in effect, in words: target_capacity, a policy of its application.
+    `requests_from` tells whose open requests demand, floor and `bounds` are computed of: the client's
+    own, or those that Serve's gauges show (`seen`); None if neither is known.
     """
 
     autoscaling: dict[str, Any] | None
@@ -244,3 +247,5 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     flapping: FlappingReport = FlappingReport()
     stopping: StoppingReport = StoppingReport()
     around: tuple[str, ...] = ()
+    requests_from: Literal["client", "seen"] | None = None
+    seen: SeenReport = SeenReport()

@@ -119,6 +119,8 @@ def cluster_environment(environ: Mapping[str, str], token: str) -> dict[str, str
         # Without it Ray uses the machine's own address, even if 127.0.0.1 is given.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Every process exports its metrics each second, and not each ten: they are read as gauges.
+        "RAY_metrics_report_interval_ms": "1000",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "PYTHONPATH": os.pathsep.join(paths),
         # Jobs on the cluster start with the first Python on the path.

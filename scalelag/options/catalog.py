@@ -248,6 +248,15 @@ OPTIONS: tuple[Option, ...] = (
         parse=parse_share,
     ),
     Option(
+        "--prometheus",
+        "Prometheus server",
+        "Measurement",
+        "URL of a Prometheus server that scrapes the cluster, to read Serve's gauges from. Default: "
+        "the metrics ports of the nodes.",
+        parse=check_url,
+        comparable=True,
+    ),
+    Option(
         "--drain",
         "Watch after the load (s)",
         "Measurement",

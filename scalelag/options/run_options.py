@@ -52,6 +52,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     deployments: tuple[str, ...]
     probe_rate_per_s: float
     observer_budget_ratio: float
+    prometheus: str | None
     drain_s: float
     warmup_s: float
     wait_for_room_s: float
@@ -84,7 +85,12 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
             f"{name}: {value if VARIABLE.search(value) else '(not recorded)'}"
             for name, value in map(parse_header, self.raw["header"])
         ]
-        return self.raw | {"header": shown, "dashboard": without_credentials(self.dashboard)}
+        prometheus = self.prometheus and without_credentials(self.prometheus)
+        return self.raw | {
+            "header": shown,
+            "dashboard": without_credentials(self.dashboard),
+            "prometheus": prometheus,
+        }
 
     @property
     def verify(self) -> bool | str:
@@ -117,6 +123,7 @@ def run_options(
         deployments=values["deployment"],
         probe_rate_per_s=values["probe_rate"],
         observer_budget_ratio=values["observer_budget"],
+        prometheus=values["prometheus"],
         drain_s=values["drain"],
         warmup_s=values["warmup"],
         wait_s=values["wait"],

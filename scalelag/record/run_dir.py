@@ -25,11 +25,13 @@ from scalelag.record.rows import (
 )
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 from scalelag.record.run_name import check_run_name
+from scalelag.record.seen_rows import Seen
 
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.arrow"
 REPLICAS_FILE = "replicas.jsonl"
 EVIDENCE_FILE = "evidence.jsonl"
+SEEN_FILE = "seen.jsonl"
 REPORT_FILE = "report.json"
 
 
@@ -81,7 +83,7 @@ class RowWriter:
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
 
-    def append(self, rows: Sequence[Row | EvidenceRow]) -> None:
+    def append(self, rows: Sequence[Row | EvidenceRow | Seen]) -> None:
         """Write `rows`, one per line. Raises RecordError if they cannot be written."""
         try:
             left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
@@ -119,6 +121,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     configs: tuple[ConfigChange, ...] = ()
     neighbours: tuple[NeighbourChange, ...] = ()
     capacities: tuple[CapacityChange, ...] = ()
+    seen: tuple[Seen, ...] = ()
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -129,10 +132,8 @@ def load_run(path: Path) -> RecordedRun:
     info = _read_info(path)
     requests, problem = read_requests(path / REQUESTS_FILE)
     rows, problems = _read_rows(path / REPLICAS_FILE, _ROW)
-    evidence_file = path / EVIDENCE_FILE
-    evidence, unreadable = (
-        _read_rows(evidence_file, _EVIDENCE) if evidence_file.exists() else ([], ())
-    )
+    evidence, unreadable = _read_if_there(path / EVIDENCE_FILE, _EVIDENCE)
+    seen, unseen = _read_if_there(path / SEEN_FILE, _SEEN)
     return RecordedRun(
         info=info,
         requests=requests,
@@ -151,7 +152,8 @@ def load_run(path: Path) -> RecordedRun:
         node_clocks=tuple(row for row in evidence if isinstance(row, NodeClock)),
         unread=tuple(row for row in evidence if isinstance(row, NoLog)),
         snapshots=tuple(row for row in evidence if isinstance(row, ClusterSnapshot)),
-        problems=((problem,) if problem else ()) + problems + unreadable,
+        seen=tuple(sorted(seen, key=lambda row: row.sent_s)),
+        problems=((problem,) if problem else ()) + problems + unreadable + unseen,
     )
 
 
@@ -185,7 +187,14 @@ class _Schema(msgspec.Struct):
 
 _ROW = msgspec.json.Decoder(Row)
 _EVIDENCE = msgspec.json.Decoder(EvidenceRow)
+_SEEN = msgspec.json.Decoder(Seen)
 _T = TypeVar("_T")
+
+
+def _read_if_there(
+    path: Path, decoder: msgspec.json.Decoder[_T]
+) -> tuple[list[_T], tuple[str, ...]]:
+    return _read_rows(path, decoder) if path.exists() else ([], ())
 
 
 def _read_rows(path: Path, decoder: msgspec.json.Decoder[_T]) -> tuple[list[_T], tuple[str, ...]]:

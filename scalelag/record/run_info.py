@@ -6,6 +6,7 @@ import msgspec
 
 from scalelag.plan.stages import Arrivals, LoadPlan
 from scalelag.plan.trace_info import TraceInfo
+from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 
@@ -58,13 +59,17 @@ class ClockInfo(msgspec.Struct, frozen=True):
 
 
 class TargetInfo(msgspec.Struct, frozen=True):
-    """The tested applications. `watched` are the deployments that the probe recorded."""
+    """The tested applications. `watched` are the deployments that the probe recorded.
+
+    `applications` are those that they belong to; empty in records before version 0.2.
+    """
 
     host: str
     dashboard: str
     embedded: bool
     deployments: dict[DeploymentKey, DeploymentInfo] = {}
     watched: tuple[DeploymentKey, ...] = ()
+    applications: dict[str, ApplicationInfo] = {}
 
 
 class Edge(msgspec.Struct, frozen=True):

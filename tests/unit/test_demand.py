@@ -180,7 +180,7 @@ def test_a_hold_without_any_time_settles_at_rest():
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"concurrency": None}, "several deployments are watched"),
+        ({"requests": "nobody counted them"}, "nobody counted them"),
         ({"steps": ()}, "the run ended before the first load step"),
         ({"policy": None}, "its number of replicas is fixed"),
         ({"policy": policy(policy={"policy_function": "mine:f"})}, "a policy of its own"),
@@ -196,7 +196,7 @@ def test_where_there_is_no_demand_the_reason_is_told(changed: dict[str, object],
         "steps": STEPS,
         "zero_s": ZERO_S,
         "policy": policy(),
-        "concurrency": Concurrency(LOAD),
+        "requests": Concurrency(LOAD),
         "capacity_rps": None,
     }
 

@@ -32,7 +32,8 @@ LAYERS = (  # top to bottom
 ROOMS = {  # folders within a layer, each with the folders beside it that it may import
     "reports.analysis.load": (),
     "reports.analysis.lag": ("load",),
-    "reports.analysis.diagnosis": ("lag", "load"),
+    "reports.analysis.seen": ("load", "lag"),
+    "reports.analysis.diagnosis": ("lag", "load", "seen"),
     "reports.analysis.elasticity": ("lag", "load"),
     "reports.analysis.charts": ("lag", "load"),
     "reports.analysis.lint": ("lag", "load"),

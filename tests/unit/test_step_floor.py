@@ -68,7 +68,7 @@ def found(
     setup = ScalingSetup(
         timeline=Timeline(polls=(), decisions=made, replicas=lives),
         policy=policy_of(described, ray),
-        concurrency=None,
+        open_requests=None,
         start=StartUp(0.5, 0.5),
         loop_s=0.1,
         may_hide_drain=may_hide_drain,

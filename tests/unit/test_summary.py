@@ -705,7 +705,7 @@ def test_the_demand_among_several_deployments_is_null_with_a_reason():
     model, other = found[KEY].elasticity, found["app/Other"].elasticity
     assert (model.demand, model.theta_u_pct) == (None, None)
     assert model.demand_reason is not None
-    assert "several deployments are watched" in model.demand_reason
+    assert "this deployment of several cannot be told" in model.demand_reason
     assert model.replica_hours is not None
     assert other.reason == "the probe never saw this deployment"
     assert found[KEY].steps[1].response.reason == model.demand_reason

@@ -8,6 +8,7 @@ from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
+from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import Evidence
 from reports.model.steps import DelayReport, FloorReport
 from scalelag.plan.stages import LoadStep
@@ -47,9 +48,9 @@ class StepFacts(msgspec.Struct, frozen=True):
     """One step of one deployment, and what was recorded from its start until `until_s`.
 
     `begun_s`, `ended_s` (of its hold) and `until_s` are Unix seconds on the load generator's clock,
-    as is all in `run`. `ongoing` is the mean number of open requests in the last quarter of the hold,
-    `ongoing_earlier` in the quarter before; None if requests cannot be told from those of other
-    deployments. `last_policy` was in force at the end of the hold, `policy` at the step. With an
+    as is all in `run`. `ongoing` is the mean number of open requests that the policy was given in the
+    last quarter of the hold, `ongoing_earlier` in the quarter before; None if `requests` does not know
+    them. `last_policy` was in force at the end of the hold, `policy` at the step. With an
     `absence` the hold ends where the deployment was deleted, and the load's own at `hold_ended_s`.
     """
 
@@ -71,6 +72,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     last_policy: Policy | None = None
     absence: Absence | None = None
     hold_ended_s: float | None = None
+    requests: RequestsAt = RequestsAt()
 
     @property
     def answered_s(self) -> float:

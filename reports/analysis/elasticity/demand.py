@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.lag.policy import Policy, whole_replicas
-from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.open_requests import OpenRequests
 from reports.model.elasticity import DemandKind
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadPlan, LoadStep
@@ -18,10 +18,8 @@ from scalelag.plan.stages import LoadPlan, LoadStep
 SAMPLE_S = 5.0
 """About how long a sample is: each hold is cut into equal parts as near to it as they go."""
 
-_NOT_ALONE = (
-    "several deployments are watched, and which requests were for this one cannot be told: "
-    "watch it alone (--deployment)"
-)
+_LEAST_SEEN = 0.8
+"""Part of the samples in which the open requests must be known."""
 _FIXED = "its number of replicas is fixed: no policy has a demand (see --capacity-rps)"
 _NO_OFFER = "a users plan offers no rate of its own, to be divided by --capacity-rps"
 _NO_STEP = "the run ended before the first load step"
@@ -54,23 +52,23 @@ def demand_of(
     steps: Sequence[LoadStep],
     zero_s: float,
     policy: Policy | None,
-    concurrency: Concurrency | None,
+    requests: OpenRequests | str,
     capacity_rps: float | None,
     later: Sequence[PolicyFrom] = (),
 ) -> Demand | str:
     """Demand over all of `steps`, by capacity if that is given; or the reason why there is none.
 
-    `concurrency` is None if the requests of this deployment cannot be told from others'. `later`
-    policies took the place of `policy` during the run.
+    `requests` are the open ones that the policy was given, or the reason why they are not known.
+    `later` policies took the place of `policy` during the run.
     """
-    if concurrency is None:
-        return _NOT_ALONE
+    if isinstance(requests, str):
+        return requests
     if not steps:
         return _NO_STEP
     edges_s = sample_edges(steps)
     if capacity_rps is not None:
         return _by_capacity(plan, edges_s, zero_s, capacity_rps)
-    return _by_policy([(-math.inf, policy), *later], concurrency, zero_s + edges_s)
+    return _by_policy([(-math.inf, policy), *later], requests, zero_s + edges_s)
 
 
 def _by_capacity(
@@ -83,10 +81,12 @@ def _by_capacity(
 
 
 def _by_policy(
-    policies: Sequence[PolicyFrom], concurrency: Concurrency, edges_s: NDArray[np.float64]
+    policies: Sequence[PolicyFrom], requests: OpenRequests, edges_s: NDArray[np.float64]
 ) -> Demand | str:
     """Demand of each sample by the policy in force at its beginning."""
-    means = concurrency.means(edges_s)
+    means = _filled(requests.means(edges_s))
+    if isinstance(means, str):
+        return means
     wanted = np.zeros(means.size, dtype=np.int64)
     at_rest: int | None = None
     for from_s, policy in policies:
@@ -99,6 +99,17 @@ def _by_policy(
         if at_rest is None:
             at_rest = int(policy.bounded_demand(np.zeros(1))[0])
     return Demand("policy", _curve(edges_s, wanted), at_rest=at_rest or 0)
+
+
+def _filled(means: NDArray[np.float64]) -> NDArray[np.float64] | str:
+    """Each sample that was not seen by the one before it, the first ones by the one after."""
+    known = np.flatnonzero(~np.isnan(means))
+    if known.size < _LEAST_SEEN * means.size or not known.size:
+        return (
+            f"its open requests are known in {100 * known.size / means.size:.0f} % of the time only"
+        )
+    before = np.searchsorted(known, np.arange(means.size), side="right") - 1
+    return means[known[np.maximum(before, 0)]]
 
 
 def sample_edges(steps: Sequence[LoadStep]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Supply, supply_of
 from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.timeline import Timeline
-from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.open_requests import OpenRequests
 from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep
@@ -33,7 +33,7 @@ def elasticity_parts(
     steps: Sequence[LoadStep],
     timeline: Timeline,
     policy: Policy | None,
-    concurrency: Concurrency | None,
+    requests: OpenRequests | str,
     later: Sequence[PolicyFrom] = (),
 ) -> ElasticityParts:
     """Of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
@@ -41,9 +41,10 @@ def elasticity_parts(
     Elasticity and flapping are of the load, from the plan's start to its end: how long the
     scale-down behind it is watched depends on how soon it is over. The response to the step to 0
     is of what was watched of it. `later` policies took the place of `policy` during the run.
+    `requests` are the open ones that the policy was given, or the reason why they are not known.
     """
     zero_s, capacity_rps = run.info.zero_s, capacity_asked(run.info.options)
-    demand = demand_of(run.info.plan, steps, zero_s, policy, concurrency, capacity_rps, later)
+    demand = demand_of(run.info.plan, steps, zero_s, policy, requests, capacity_rps, later)
     supply = supply_of(timeline, run.gaps)
     holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
     responses = tuple(_responses(demand, supply, holds))

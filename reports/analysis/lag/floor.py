@@ -7,7 +7,7 @@ import numpy as np
 
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.lag.timeline import ReplicaLife
-from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.open_requests import OpenRequests
 from reports.model.intervals import Span, between
 from reports.model.steps import DelayReport, FloorReport, Phase
 
@@ -42,14 +42,18 @@ def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
 
 
 def ongoing_around(
-    concurrency: Concurrency, begun_s: float, hold_s: float, decide: Phase | None, policy: Policy
+    requests: OpenRequests, begun_s: float, hold_s: float, decide: Phase | None, policy: Policy
 ) -> Ongoing:
-    """Open requests around a step that began at `begun_s`, Unix seconds."""
+    """Open requests around a step that began at `begun_s`, Unix seconds.
+
+    Values that may be of either side of the step are left out.
+    """
     window_s = min(policy.look_back_period_s, hold_s)
     if decide is not None and decide.value:
         window_s = min(window_s, decide.value)
-    before = concurrency.mean(begun_s - policy.look_back_period_s, begun_s)
-    after = concurrency.mean(begun_s, begun_s + window_s)
+    until_s, from_s = begun_s - requests.blur_s, begun_s + requests.blur_s
+    before = requests.mean(until_s - policy.look_back_period_s, until_s)
+    after = requests.mean(from_s, from_s + window_s)
     return Ongoing(before or 0.0, after or 0.0)
 
 

@@ -17,7 +17,7 @@ from reports.analysis.lag.phases import decisions_of, split_decide
 from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Timeline
-from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.open_requests import OpenRequests
 from reports.model.intervals import Span, between, point
 from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.plan.stages import LoadStep
@@ -35,13 +35,14 @@ _NOT_FIRST = "the target moved the other way first: the delay counts from an unk
 class ScalingSetup(msgspec.Struct, frozen=True):
     """Facts that the floors of all steps of a deployment depend on.
 
-    `policy` is None if the number of replicas is fixed. `concurrency` is None if other deployments
-    share the load. `may_hide_drain` tells that it may be the ingress of a Ray with HAProxy mode (2.55).
+    `policy` is None if the number of replicas is fixed. `open_requests` are those at the deployment,
+    None if they are not known. `may_hide_drain` tells that it may be the ingress of a Ray with HAProxy
+    mode (2.55).
     """
 
     timeline: Timeline
     policy: Policy | None
-    concurrency: Concurrency | None
+    open_requests: OpenRequests | None
     start: StartUp | None
     loop_s: float | None
     may_hide_drain: bool = False
@@ -80,10 +81,8 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
         return StepFloor(split_decide(lag.phases, None, _NOT_FIRST), reason=_NOT_FIRST)
     decide = lag.phase("decide")
     # Only of Ray's own policy is it known from how many open requests on it wants more.
-    concurrency = setup.concurrency if policy.default else None
-    ongoing = (
-        ongoing_around(concurrency, begun_s, step.hold_s, decide, policy) if concurrency else None
-    )
+    requests = setup.open_requests if policy.default else None
+    ongoing = ongoing_around(requests, begun_s, step.hold_s, decide, policy) if requests else None
     floor = _floor(setup, policy, lag, ongoing)
     decided = decisions_of(lag.answer, decide, begun_s)
     delays = _delays(policy, lag)

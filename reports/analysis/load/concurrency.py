@@ -17,6 +17,11 @@ class Concurrency:
         self._begun_s: NDArray[np.float64] = intended_s + rows.send_lag_s[sent]
         self._ended_s: NDArray[np.float64] = intended_s + rows.latency_s[sent]
 
+    @property
+    def blur_s(self) -> float:
+        """Always 0: each request has its own times."""
+        return 0.0
+
     def mean(self, from_s: float, to_s: float) -> float | None:
         """Mean number of open requests between two moments; None for an empty time."""
         if to_s <= from_s:

@@ -11,14 +11,18 @@ from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environmen
 from probes.logs.read import read_evidence
 from probes.pacing import Pacing
 from probes.replica_probe import ReplicaProbe, measure_baseline
-from probes.serve_state import parse_payload
+from probes.serve_state import ServePayload, parse_payload
+from probes.topology import applications_of
 from probes.tracker import ReplicaTracker
 from scalelag.errors import RecordError, TargetError
 from scalelag.options.run_options import RunOptions
+from scalelag.plugin.leader.gauges import gauge_probe
+from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock
 from scalelag.record.evidence_rows import CLUSTER_STATUS, EvidenceRow, NoLog
 from scalelag.record.rows import DeploymentKey, Row, Transition
-from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, RowWriter
+from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, SEEN_FILE, RowWriter
+from scalelag.record.seen_rows import Seen
 
 _STOP_TIMEOUT_S = 10
 
@@ -56,7 +60,9 @@ class Watch:
         self._broken = False
         self._rows = RowWriter(path / REPLICAS_FILE)
         self._evidence = RowWriter(path / EVIDENCE_FILE)
+        self._seen = RowWriter(path / SEEN_FILE)
         self._cluster_dashboard = open_dashboard(options, clock)
+        self._gauge_dashboard = open_dashboard(options, clock)
         self.replicas = ReplicaProbe(
             dashboard,
             self._add_rows,
@@ -69,36 +75,54 @@ class Watch:
             ),
         )
         self.cluster = ClusterProbe(self._cluster_dashboard, self.add_evidence, clock.now)
+        self.gauges = gauge_probe(
+            options,
+            clock,
+            self._gauge_dashboard,
+            watched,
+            lambda rows: self._write(self._seen, rows),
+        )
         self._dashboard = dashboard
         self._clock = clock
+        self._watched = watched
+        self._last_payload: ServePayload | None = None
         self._transitions: list[Transition] = []
         self._greenlets: list[gevent.Greenlet[[], None]] = []
+        self._reading: gevent.Greenlet[[], None] = gevent.Greenlet()
 
     def start(self) -> None:
         """Begin to watch."""
         self._greenlets = [gevent.spawn(self.replicas.run), gevent.spawn(self.cluster.run)]
+        self._reading = gevent.spawn(self.gauges.run)
 
     def stop(self) -> None:
         """Poll a last time and end. Evidence can still be added."""
+        self.gauges.stop()
         self.replicas.stop()
         self.cluster.stop()
         gevent.joinall(self._greenlets, timeout=_STOP_TIMEOUT_S)
-        gevent.killall(self._greenlets)
+        # A port that hangs holds nothing up: this probe is not waited for.
+        gevent.killall([*self._greenlets, self._reading])
         self._cluster_dashboard.close()
+        self._gauge_dashboard.close()
         if self.cluster.blind_reason:
             self.add_evidence([NoLog(self.cluster.blind_reason, file=CLUSTER_STATUS)])
 
+    def last_topology(self) -> dict[str, ApplicationInfo]:
+        """Applications as Serve shows them now; empty if it does not answer."""
+        try:
+            self._last_payload = parse_payload(self._dashboard.get(APPLICATIONS_PATH).body)
+        except TargetError:
+            return {}
+        return applications_of(self._last_payload, self._watched)
+
     def read_logs(self, from_s: float, to_s: float) -> None:
         """Read the cluster's logs of the time between two moments, in Unix seconds."""
-        try:
-            payload = parse_payload(self._dashboard.get(APPLICATIONS_PATH).body)
-        except TargetError:
-            payload = None
         self.add_evidence(
             read_evidence(
                 self._dashboard,
                 self._transitions,
-                payload,
+                self._last_payload,
                 (from_s, to_s),
                 self.replicas.offset,
                 self._clock.now,
@@ -119,8 +143,9 @@ class Watch:
         """Close the files."""
         self._rows.close()
         self._evidence.close()
+        self._seen.close()
 
-    def _write(self, writer: RowWriter, rows: Sequence[Row | EvidenceRow]) -> None:
+    def _write(self, writer: RowWriter, rows: Sequence[Row | EvidenceRow | Seen]) -> None:
         if not self._broken:
             try:
                 writer.append(rows)

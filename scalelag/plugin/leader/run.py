@@ -31,6 +31,7 @@ from scalelag.plugin.leader.run_record import (
     clock_info,
     planned_requests,
     target_info,
+    with_calls,
 )
 from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.start_lint import start_findings
@@ -46,6 +47,7 @@ from scalelag.plugin.worker.messages import (
     encoded,
 )
 from scalelag.plugin.worker.task_exceptions import merged
+from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
@@ -319,7 +321,7 @@ class LeaderRun:
             self._write_lost()
             self._requests.close()
             # Before the logs are read: a run that is killed meanwhile is whole but for them.
-            self._close_record(status, reason, ended_s)
+            self._close_record(status, reason, ended_s, self._watch.last_topology())
             self._watch.read_logs(self.probe.started_s, ended_s)
             self._watch.close()
         except RecordError as error:
@@ -342,7 +344,13 @@ class LeaderRun:
             self.collector,
         )
 
-    def _close_record(self, status: RunStatus, reason: str | None, ended_s: float) -> None:
+    def _close_record(
+        self,
+        status: RunStatus,
+        reason: str | None,
+        ended_s: float,
+        applications: dict[str, ApplicationInfo],
+    ) -> None:
         pacing = self.probe.pacing
         self._record.update(
             status=status,
@@ -358,4 +366,5 @@ class LeaderRun:
             watched_until_s=ended_s,
             task_exceptions=self._exceptions,
             load_workers=self.workers.infos(),
+            target=with_calls(self._record.info.target, applications),
         )

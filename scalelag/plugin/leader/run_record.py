@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from locust.env import Environment
 
 import scalelag
 from probes.serve_state import ServePayload
+from probes.topology import applications_of
 from scalelag.cluster.draining import known_drain_s
 from scalelag.cluster.urls import without_credentials
 from scalelag.options.run_options import RunOptions
+from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import write_run_info
@@ -120,4 +122,14 @@ def target_info(
         embedded=options.embedded,
         deployments=payload.infos(watched, known_drain_s(environ)),
         watched=tuple(sorted(watched)),
+        applications=applications_of(payload, watched),
     )
+
+
+def with_calls(target: TargetInfo, later: Mapping[str, ApplicationInfo]) -> TargetInfo:
+    """Return `target` with the calls that Serve told of only `later`: handles may be made late."""
+    known = {
+        name: app.with_calls_of(later[name]) if name in later else app
+        for name, app in target.applications.items()
+    }
+    return msgspec.structs.replace(target, applications=known)

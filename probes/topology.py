@@ -1,0 +1,60 @@
+"""Applications out of Serve's state: their deployments, and who calls whom."""
+
+from collections.abc import Collection
+
+import msgspec
+
+from probes.serve_state import ApplicationPayload, ServePayload
+from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.rows import DeploymentKey
+
+_NOT_TOLD = "Ray tells who calls whom since 2.53"
+
+
+class _Place(msgspec.Struct, frozen=True):
+    name: str
+    app_name: str
+
+
+class _Node(msgspec.Struct, frozen=True):
+    outbound_deployments: list[_Place] = []
+
+
+class _Topology(msgspec.Struct, frozen=True):
+    nodes: dict[str, _Node]
+    ingress_deployment: str | None = None
+
+
+def applications_of(
+    payload: ServePayload, watched: Collection[DeploymentKey]
+) -> dict[str, ApplicationInfo]:
+    """Return the applications, by name, of which a deployment is `watched`."""
+    names = {key.rpartition("/")[0] for key in watched}
+    return {
+        name: _application(name, app)
+        for name, app in sorted(payload.applications.items())
+        if name in names
+    }
+
+
+def _application(name: str, app: ApplicationPayload) -> ApplicationInfo:
+    keys = tuple(f"{name}/{one}" for one in app.deployments)
+    topology = _topology(app)
+    if topology is None:
+        reason = _NOT_TOLD if len(keys) > 1 else None
+        return ApplicationInfo(keys, app.route_prefix, reason=reason)
+    ingress = topology.ingress_deployment
+    calls = {
+        f"{name}/{caller}": tuple(f"{to.app_name}/{to.name}" for to in node.outbound_deployments)
+        for caller, node in topology.nodes.items()
+        if node.outbound_deployments
+    }
+    return ApplicationInfo(keys, app.route_prefix, f"{name}/{ingress}" if ingress else None, calls)
+
+
+def _topology(app: ApplicationPayload) -> _Topology | None:
+    """The topology; None if there is none, or one that makes no sense."""
+    try:
+        return msgspec.json.decode(app.deployment_topology, type=_Topology | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

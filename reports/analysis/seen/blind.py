@@ -1,0 +1,53 @@
+"""Times in which an autoscaler decided on stale input (docs/metrics.md#seen)."""
+
+from collections.abc import Iterator
+
+from reports.analysis.lag.policy import Policy
+from reports.analysis.seen.requests_at import RequestsAt
+from reports.analysis.seen.series import GaugeSeries
+from reports.model.intervals import Window
+
+_HALF = 0.5
+_LEAST_OPEN = 1.0
+
+
+def blind_windows(
+    total: GaugeSeries, requests: RequestsAt, policy: Policy, within: Window
+) -> list[Window]:
+    """Stretches in which `total` was under half of what was open at the deployment.
+
+    They last longer than the push interval and the look-back, within which it is the settings' doing.
+    A time in which either is not known ends one.
+    """
+    longest_s = policy.metrics_interval_s + policy.look_back_period_s
+    found: list[Window] = []
+    for stretch in _under_half(total, requests, within):
+        if found and found[-1].to_s == stretch.from_s:
+            found[-1] = Window(found[-1].from_s, stretch.to_s)
+        else:
+            found.append(stretch)
+    return [one for one in found if one.to_s - one.from_s > longest_s]
+
+
+def blind_s(
+    total: GaugeSeries, requests: RequestsAt, policy: Policy, within: Window
+) -> float | None:
+    """Seconds of all blind stretches together; None if what was open is not known."""
+    if requests.open is None or requests.open is total:
+        return None
+    return sum(one.to_s - one.from_s for one in blind_windows(total, requests, policy, within))
+
+
+def open_between(requests: RequestsAt, from_s: float, to_s: float) -> float | None:
+    """Mean of what was open at the deployment; None if it is not known."""
+    return requests.open.mean(from_s, to_s) if requests.open is not None else None
+
+
+def _under_half(total: GaugeSeries, requests: RequestsAt, within: Window) -> Iterator[Window]:
+    for reading in total.readings:
+        from_s, to_s = max(reading.from_s, within.from_s), min(reading.to_s, within.to_s)
+        if to_s <= from_s:
+            continue
+        open_ = open_between(requests, from_s, to_s)
+        if open_ is not None and open_ >= _LEAST_OPEN and reading.value < _HALF * open_:
+            yield Window(from_s, to_s)

@@ -1,0 +1,99 @@
+"""Report on Serve's gauges of one deployment: `seen` in report.json (docs/metrics.md#seen)."""
+
+from collections.abc import Sequence
+
+from reports.analysis.lag.policy import Policy
+from reports.analysis.seen.blind import blind_s
+from reports.analysis.seen.requests_at import RequestsAt, unseen_reason
+from reports.analysis.seen.series import gauge_series
+from reports.model.intervals import Window
+from reports.model.seen import SeenPoint, SeenReport
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+from scalelag.record.seen_rows import DeploymentGauges, Seen
+
+MOST_POINTS = 300
+_INSTANT_S = 0.5
+_NO_TOTAL = "this Ray does not export what the policy is given (serve_autoscaling_total_requests)"
+_FIXED = "its number of replicas is fixed: no policy is given anything"
+
+
+def seen_report(
+    run: RecordedRun, key: DeploymentKey, requests: RequestsAt, policy: Policy | None
+) -> SeenReport:
+    """Return what the gauges of `key` showed from the plan's start until the watching ended."""
+    rows = [row for row in run.seen if key in row.deployments]
+    if not rows:
+        return SeenReport(reason=unseen_reason(run))
+    loaded = loaded_window(run)
+    total = gauge_series(run.seen, key, lambda gauges: gauges.total)
+    blind = blind_s(total, requests, policy, loaded) if policy and total.readings else None
+    return SeenReport(
+        source=rows[-1].source,
+        age_s=max(row.age_s for row in rows),
+        ongoing=_points(rows, key, requests, run.info.zero_s),
+        covered_ratio=total.covered_ratio(loaded.from_s, loaded.to_s) if policy else None,
+        blind_s=blind,
+        served=_served(rows, key, run.info.zero_s),
+        reason=_reason(run, policy, blind, has_total=bool(total.readings)),
+    )
+
+
+def loaded_window(run: RecordedRun) -> Window:
+    """Return the time from the plan's start to the end of the load."""
+    planned_s = run.info.zero_s + run.info.plan.duration_s
+    return Window(run.info.zero_s, min(planned_s, run.info.load_ended_s or planned_s))
+
+
+def _reason(
+    run: RecordedRun, policy: Policy | None, blind: float | None, *, has_total: bool
+) -> str | None:
+    if policy is None:
+        return _FIXED
+    if not has_total:
+        failed = any(row.reason for row in run.seen)
+        return unseen_reason(run) if failed else _NO_TOTAL
+    return None if blind is not None else "what was open at it is not known"
+
+
+def _served(rows: Sequence[Seen], key: DeploymentKey, zero_s: float) -> float | None:
+    """Requests answered since the last reading before the plan's start.
+
+    A replica that goes takes its count with it: only what is added counts.
+    """
+    counts = [
+        (row.sent_s, served) for row in rows if (served := row.deployments[key].served) is not None
+    ]
+    before = [count for sent_s, count in counts if sent_s <= zero_s]
+    after = [count for sent_s, count in counts if sent_s > zero_s]
+    if not after:
+        return None
+    known, added = (before or after)[-1 if before else 0], 0.0
+    for count in after:
+        added += max(0.0, count - known)
+        known = count
+    return added
+
+
+def _points(
+    rows: Sequence[Seen], key: DeploymentKey, requests: RequestsAt, zero_s: float
+) -> tuple[SeenPoint, ...]:
+    """A point a reading; of very many every second, third, ..., the last one among them."""
+    every = -(-len(rows) // MOST_POINTS)
+    return tuple(
+        _point(row, row.deployments[key], requests, zero_s) for row in reversed(rows[::-1][::every])
+    )
+
+
+def _point(row: Seen, gauges: DeploymentGauges, requests: RequestsAt, zero_s: float) -> SeenPoint:
+    at_s = row.sent_s - row.age_s / 2
+    client = requests.client and requests.client.mean(at_s - _INSTANT_S, at_s + _INSTANT_S)
+    return SeenPoint(
+        at_s=at_s - zero_s,
+        total=gauges.total,
+        queued=gauges.queued,
+        running=gauges.running,
+        desired=gauges.desired,
+        target=gauges.target,
+        client=client,
+    )

@@ -1,0 +1,93 @@
+"""Open requests of each deployment: the client's own, or as Serve's gauges show them."""
+
+from typing import Literal
+
+import msgspec
+
+from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.open_requests import OpenRequests
+from reports.analysis.seen.routing import routed
+from reports.analysis.seen.series import GaugeSeries, gauge_series
+from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+Whose = Literal["client", "seen"]
+
+_LEAST_SEEN = 0.5
+_NO_TOPOLOGY = "which requests were for this deployment of several cannot be told"
+
+
+class RequestsAt(msgspec.Struct, frozen=True):
+    """Open requests of one deployment over time.
+
+    `given` is what its policy was given, `open` what was open at it; both are the client's own
+    (`whose`) if every request of the client is one of this deployment. None for `reason`.
+    `client` are the client's open requests for its application, if these can be told.
+    """
+
+    given: OpenRequests | None = None
+    open: OpenRequests | None = None
+    whose: Whose | None = None
+    client: Concurrency | None = None
+    reason: str | None = None
+
+
+def application_of(run: RecordedRun, key: DeploymentKey) -> ApplicationInfo | None:
+    """Application that `key` belongs to; None in records without applications."""
+    return run.info.target.applications.get(key.rpartition("/")[0])
+
+
+def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> RequestsAt:
+    """Return the open requests of `key`; `whole` are those of all of the run's requests.
+
+    The only deployment of its application takes the client's own. One among several takes Serve's
+    gauges (docs/metrics.md#seen); without them the one that takes the requests from outside takes the
+    client's, and another one nothing.
+    """
+    client, why = _client(run, key, whole)
+    app = application_of(run, key)
+    is_alone = len(app.deployments if app else run.info.target.watched) == 1
+    if is_alone and client is not None:
+        return RequestsAt(client, client, "client", client)
+    seen = _seen(run, key)
+    if seen is not None:
+        return RequestsAt(*seen, "seen", client)
+    is_ingress = app is not None and app.ingress == key
+    is_chosen = run.info.target.watched == (key,)
+    if client is not None and (is_ingress or is_chosen):
+        return RequestsAt(client, client, "client", client)
+    told = why if is_alone or is_ingress else (app and app.reason) or _NO_TOPOLOGY
+    return RequestsAt(client=client, reason=f"{told}; {unseen_reason(run)}")
+
+
+def unseen_reason(run: RecordedRun) -> str:
+    """Reason why Serve's gauges are not known, or not of enough of the load."""
+    reasons = [row.reason for row in run.seen if row.reason]
+    if reasons:
+        return f"Serve's gauges: {max(reasons, key=reasons.count)}"
+    if not run.seen:
+        return "Serve's gauges were not read"
+    return "Serve's gauges have nothing of it"
+
+
+def _client(
+    run: RecordedRun, key: DeploymentKey, whole: Concurrency
+) -> tuple[Concurrency | None, str | None]:
+    rows = routed(run.requests, run.info, key.rpartition("/")[0])
+    if isinstance(rows, str):
+        return None, rows
+    return (whole if rows is run.requests else Concurrency(rows)), None
+
+
+def _seen(run: RecordedRun, key: DeploymentKey) -> tuple[GaugeSeries, GaugeSeries] | None:
+    """What the policy was given and what was open, each by the other where it has no gauge."""
+    total = gauge_series(run.seen, key, lambda gauges: gauges.total)
+    open_ = gauge_series(run.seen, key, lambda gauges: gauges.open)
+    from_s = run.info.zero_s
+    until_s = run.info.load_ended_s or run.info.zero_s + run.info.plan.duration_s
+    known = [one for one in (total, open_) if one.covered_ratio(from_s, until_s) >= _LEAST_SEEN]
+    if not known:
+        return None
+    given = total if total in known else open_
+    return given, open_ if open_ in known else given

@@ -1,0 +1,66 @@
+"""Requests of the client that are for one application, by route prefixes."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.requests_file import NO_STREAMS, RequestColumns
+from scalelag.record.run_info import RunInfo
+
+_PATH = re.compile(r"(?:^|\s)(/[^\s?#]*)")
+
+
+def routed(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns | str:
+    """Return the rows whose requests went to application `app`, or the reason why that is not known.
+
+    A request's path is that of its name, such as `GET /chat`, else of `--path`. The longest route
+    prefix that fits it counts. If only one application is tested, all rows are its own.
+    """
+    applications = info.target.applications
+    if len(applications) <= 1:
+        return rows
+    default = str(info.options.get("path") or "/")
+    apps = [_app_at(_path(name) or default, applications) for name in rows.names]
+    if None in apps:
+        name = rows.names[apps.index(None)]
+        return f'several applications are tested, and which of them "{name}" is for cannot be told'
+    codes = [code for code, found in enumerate(apps) if found == app]
+    return _only(rows, np.isin(rows.name, codes))
+
+
+def _path(name: str) -> str | None:
+    found = _PATH.search(name)
+    return found[1] if found else None
+
+
+def _app_at(path: str, applications: Mapping[str, ApplicationInfo]) -> str | None:
+    fitting = {
+        name: prefix
+        for name, app in applications.items()
+        if (prefix := app.route_prefix) is not None and _fits(path, prefix)
+    }
+    return max(fitting, key=lambda name: len(fitting[name]), default=None)
+
+
+def _fits(path: str, prefix: str) -> bool:
+    bare = prefix.rstrip("/")
+    return path == bare or path.startswith(f"{bare}/")
+
+
+def _only(rows: RequestColumns, chosen: NDArray[np.bool_]) -> RequestColumns:
+    """The chosen rows, without their columns of streams."""
+    return msgspec.structs.replace(
+        rows,
+        intended_s=rows.intended_s[chosen],
+        send_lag_s=rows.send_lag_s[chosen],
+        latency_s=rows.latency_s[chosen],
+        status=rows.status[chosen],
+        name=rows.name[chosen],
+        error=rows.error[chosen],
+        worker=rows.worker[chosen],
+        streams=NO_STREAMS,
+    )

@@ -1,0 +1,110 @@
+"""One gauge of one deployment over time."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.seen_rows import DeploymentGauges, Seen
+
+_LEAST_COVERED = 0.5
+_LEAST_HOLD_S = 5.0
+
+Gauge = Callable[[DeploymentGauges], float | None]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A gauge's `value`, taken to hold from `from_s` until `to_s`, Unix seconds."""
+
+    from_s: float
+    to_s: float
+    value: float
+
+
+class GaugeSeries:
+    """A gauge over time; an `OpenRequests` if it counts requests.
+
+    A value was written in the `age_s` before it was read: it is put in the middle of that, and holds
+    until the next reading. It does not hold longer than two exports, nor past a reading that failed.
+    """
+
+    def __init__(self, readings: Sequence[Reading], blur_s: float) -> None:
+        self.readings = tuple(readings)
+        self._blur_s = blur_s
+        edges = np.array([(one.from_s, one.to_s) for one in readings], np.float64).ravel()
+        widths = np.diff(edges, prepend=edges[:1])
+        # Every second edge ends a reading; what lies between two readings was not seen.
+        seen = np.arange(edges.size) % 2 == 1
+        values = np.repeat(np.array([one.value for one in readings], np.float64), 2)
+        self._edges_s = edges
+        self._covered_s = np.cumsum(np.where(seen, widths, 0.0))
+        self._sums = np.cumsum(np.where(seen, widths * values, 0.0))
+
+    @property
+    def blur_s(self) -> float:
+        """Seconds by which a value may be earlier or later than it says."""
+        return self._blur_s
+
+    def mean(self, from_s: float, to_s: float) -> float | None:
+        """Mean of the gauge; None if less than half of the time was seen."""
+        if to_s <= from_s:
+            return None
+        found = float(self.means(np.array([from_s, to_s]))[0])
+        return None if np.isnan(found) else found
+
+    def means(self, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean between each two of `edges_s`; NaN if less than half of the time was seen."""
+        covered_s, sums = self._between(edges_s)
+        enough = covered_s >= _LEAST_COVERED * np.diff(edges_s)
+        usable = enough & (covered_s > 0)
+        return np.where(usable, sums / np.where(usable, covered_s, 1.0), np.nan)
+
+    def covered_ratio(self, from_s: float, to_s: float) -> float:
+        """Part of the time between two moments in which the gauge is known."""
+        if to_s <= from_s:
+            return 0.0
+        return float(self._between(np.array([from_s, to_s]))[0][0]) / (to_s - from_s)
+
+    def _between(
+        self, edges_s: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Seconds that were seen between each two edges, and the integral of the gauge over them."""
+        if not self.readings:
+            nothing = np.zeros(max(0, edges_s.size - 1))
+            return nothing, nothing
+        covered_s, sums = (
+            np.interp(edges_s, self._edges_s, known) for known in (self._covered_s, self._sums)
+        )
+        return np.diff(covered_s), np.diff(sums)
+
+
+def gauge_series(rows: Sequence[Seen], key: DeploymentKey, gauge: Gauge) -> GaugeSeries:
+    """Series of `gauge` of deployment `key`, empty if it was never seen; `rows` are sorted."""
+    readings: list[Reading] = []
+    blur_s = max((row.age_s for row in rows if row.deployments), default=0.0) / 2
+    for row, next_s in zip(rows, _next_s(rows), strict=False):
+        found = row.deployments.get(key)
+        value = gauge(found) if found is not None else None
+        if value is None:
+            continue
+        from_s = row.sent_s - row.age_s / 2
+        until_s = min(next_s, row.sent_s + max(2 * row.age_s, _LEAST_HOLD_S)) - row.age_s / 2
+        if until_s > from_s:
+            readings.append(Reading(from_s, until_s, value))
+    return GaugeSeries(_apart(readings), blur_s)
+
+
+def _next_s(rows: Sequence[Seen]) -> list[float]:
+    return [*(row.sent_s for row in rows[1:]), float("inf")]
+
+
+def _apart(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings that do not overlap: where ages differ, the later one counts."""
+    cut = [
+        msgspec.structs.replace(one, to_s=min(one.to_s, after.from_s))
+        for one, after in pairwise(readings)
+    ]
+    return [one for one in [*cut, *readings[-1:]] if one.to_s > one.from_s]

@@ -1,0 +1,60 @@
+"""A gauge over time: what holds how long, and what was not seen."""
+
+import numpy as np
+import pytest
+
+from reports.analysis.seen.series import GaugeSeries, Reading, gauge_series
+from scalelag.record.seen_rows import DeploymentGauges, Seen
+
+KEY = "default/Model"
+
+
+def seen(sent_s: float, total: float | None, age_s: float = 1.0) -> Seen:
+    deployments = {} if total is None else {KEY: DeploymentGauges(total=total)}
+    return Seen(sent_s, sent_s + 0.01, "ports", age_s, deployments, None if total else "hangs")
+
+
+def totals(*rows: Seen) -> GaugeSeries:
+    return gauge_series(rows, KEY, lambda gauges: gauges.total)
+
+
+def test_the_mean_weighs_each_value_by_the_time_it_holds():
+    series = GaugeSeries([Reading(0, 10, 2.0), Reading(10, 20, 6.0)], 0.5)
+
+    assert series.mean(5, 20) == pytest.approx((5 * 2 + 10 * 6) / 15)
+    assert list(series.means(np.array([0.0, 10.0, 20.0]))) == [2.0, 6.0]
+    assert series.mean(5, 5) is None
+
+
+def test_a_time_of_which_less_than_half_was_seen_has_no_mean():
+    series = GaugeSeries([Reading(0, 4, 2.0), Reading(8, 10, 4.0)], 0.5)
+
+    assert series.mean(0, 10) == pytest.approx((4 * 2 + 2 * 4) / 6)
+    assert series.mean(3, 8) is None
+    assert series.covered_ratio(0, 10) == pytest.approx(0.6)
+    assert np.isnan(series.means(np.array([4.0, 8.0]))).all()
+
+
+def test_without_any_reading_nothing_is_known():
+    assert totals().mean(0, 10) is None
+    assert totals(seen(1, None)).covered_ratio(0, 10) == 0.0
+
+
+def test_a_value_stands_in_the_middle_of_the_time_in_which_it_can_have_been_written():
+    assert totals(seen(10, 3.0, 4.0), seen(14, 5.0, 4.0)).readings[0] == Reading(8.0, 12.0, 3.0)
+
+
+def test_a_reading_that_failed_ends_what_was_known():
+    series = totals(seen(10, 3.0), seen(12, None), seen(20, 4.0))
+
+    assert [(one.from_s, one.to_s) for one in series.readings] == [(9.5, 11.5), (19.5, 24.5)]
+
+
+def test_a_value_holds_for_two_exports_at_most():
+    assert totals(seen(10, 3.0, 10.0), seen(100, 4.0, 10.0)).readings[0].to_s == 10 + 20 - 5
+
+
+def test_the_later_of_two_readings_counts_where_they_overlap():
+    series = totals(seen(10, 3.0, 1.0), seen(11, 4.0, 5.0))
+
+    assert [(one.from_s, one.to_s) for one in series.readings][0] == (8.5, 18.5)

@@ -57,4 +57,4 @@ def test_a_value_holds_for_two_exports_at_most():
 def test_the_later_of_two_readings_counts_where_they_overlap():
     series = totals(seen(10, 3.0, 1.0), seen(11, 4.0, 5.0))
 
-    assert [(one.from_s, one.to_s) for one in series.readings][0] == (8.5, 18.5)
+    assert series.readings[0] == Reading(8.5, 18.5, 4.0)

@@ -1,4 +1,4 @@
-"""Times in which an autoscaler decided on stale input (docs/metrics.md#seen)."""
+"""Times in which an autoscaler decided on stale input (docs/metrics.md#what-the-autoscaler-saw)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Report on Serve's gauges of one deployment: `seen` in report.json (docs/metrics.md#seen)."""
+"""Report on Serve's gauges of one deployment (docs/metrics.md#what-the-autoscaler-saw)."""
 
 from collections.abc import Sequence
 

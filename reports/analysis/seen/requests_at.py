@@ -42,8 +42,8 @@ def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> Req
     """Return the open requests of `key`; `whole` are those of all of the run's requests.
 
     The only deployment of its application takes the client's own. One among several takes Serve's
-    gauges (docs/metrics.md#seen); without them the one that takes the requests from outside takes the
-    client's, and another one nothing.
+    gauges; without them the ingress takes the client's, and another one nothing
+    (docs/metrics.md#what-the-autoscaler-saw).
     """
     client, why = _client(run, key, whole)
     app = application_of(run, key)

@@ -73,6 +73,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         recovered=recovered,
         workers=worker_reports(info.load_workers, run.requests),
         exceptions=info.task_exceptions,
+        warmup_s=info.warmup_s,
     )
     probe = probe_report(run, watched_s)
     summary = _run_summary(info, watched_s)
@@ -230,4 +231,5 @@ def _run_summary(info: RunInfo, watched_s: float) -> RunSummary:
         dashboard=info.target.dashboard,
         embedded=info.target.embedded,
         workers=info.workers,
+        warmup_s=info.warmup_s,
     )

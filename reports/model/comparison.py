@@ -124,8 +124,8 @@ class ComparedFigure(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True):
     """Base against candidate. `differences` are those that they were compared in spite of.
 
-    `base_label` and `candidate_label` say what makes the sides two. `elastic_speedup` is shown
-    beside the figures, and not judged.
+    `warnings` are reasons to doubt it. `base_label` and `candidate_label` say what makes the sides
+    two. `elastic_speedup` is shown beside the figures, and not judged.
     """
 
     form: Form
@@ -140,3 +140,4 @@ class Comparison(msgspec.Struct, frozen=True):
     base_label: str = "base"
     candidate_label: str = "candidate"
     elastic_speedup: tuple[ElasticSpeedup, ...] = ()
+    warnings: tuple[str, ...] = ()

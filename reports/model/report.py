@@ -53,7 +53,10 @@ class GateResult(msgspec.Struct, frozen=True):
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """Summary of the run. `duration_s` is the watched time, which includes the load's `load_s`."""
+    """Summary of the run. `duration_s` is the watched time, which includes the load's `load_s`.
+
+    The first `warmup_s` do not count in figures of the whole run.
+    """
 
     name: str
     status: RunStatus
@@ -71,6 +74,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     dashboard: str
     embedded: bool
     workers: int
+    warmup_s: float = 0.0
 
 
 class Report(msgspec.Struct, frozen=True):

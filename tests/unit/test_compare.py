@@ -5,6 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from reports.analysis.comparing.compare import compare
+from reports.model.changes import ChangeReport
 from reports.model.intervals import Span
 from reports.model.load import LoadStepReport
 from reports.model.report import Report
@@ -224,6 +225,64 @@ def test_a_deployment_that_some_runs_did_not_measure_is_judged_by_the_others():
 
     verdicts = [figure(found, f"app/{i}:scale_up.total_s").verdict for i in (0, 1)]
     assert verdicts == ["regression", "no difference shown"]
+
+
+# --- doubts ----------------------------------------------------------------------------------
+
+
+def failing(report: Report, ratio: float) -> Report:
+    return replace(report, load=replace(report.load, error_ratio=ratio))
+
+
+def test_a_candidate_that_fails_quickly_is_no_improvement():
+    """An answer 404 comes at once, and needs no replicas."""
+    slow = [report_of({}, (load_step(0, 400.0 + i),)) for i in range(5)]
+    quick = [failing(report_of({}, (load_step(0, 2.0 + i),)), 0.98) for i in range(5)]
+
+    found = compare(runs("a", slow), runs("b", quick))
+
+    assert found.verdict == "cannot be told"
+    assert found.reason is not None
+    assert "98.0 % of the candidate's requests failed, 0.0 % of the base's" in found.reason
+
+
+@pytest.mark.parametrize(("base", "candidate"), [(0.3, 0.305), (0.98, 0.0)])
+def test_requests_that_fail_on_both_sides_or_on_the_base_hinder_nothing(base, candidate):
+    slow = [failing(report_of({}, (load_step(0, 400.0 + i),)), base) for i in range(5)]
+    quick = [failing(report_of({}, (load_step(0, 2.0 + i),)), candidate) for i in range(5)]
+
+    assert compare(runs("a", slow), runs("b", quick)).verdict == "improvement"
+
+
+def test_a_candidate_that_fails_and_is_slower_is_a_regression():
+    base = [run_of([5.0 + 0.1 * i]) for i in range(5)]
+    slow = [failing(run_of([10.0 + 0.1 * i]), 0.5) for i in range(5)]
+
+    assert compare(runs("a", base), runs("b", slow)).verdict == "regression"
+
+
+def test_runs_that_somebody_changed_are_named():
+    change = ChangeReport(44.8, 44.5, 45.0, "config", "app/Model", "max_replicas 4 -> 5")
+    base = [run_of([5.0 + 0.1 * i]) for i in range(4)]
+    changed = [*base[:3], replace(base[3], changes=(change,))]
+
+    found = compare(runs("a", base), runs("b", changed))
+
+    assert found.warnings == ("b3: what was deployed changed during the run (config at 44.8 s)",)
+    assert compare(runs("a", base), runs("b", base)).warnings == ()
+
+
+def test_steps_of_the_warm_up_are_not_compared():
+    """The first step, at 0 s, is ten times slower in the candidate."""
+    base = [run_of([1.0, 5.0 + 0.1 * i, 5.0]) for i in range(5)]
+    cold = [run_of([90.0, 5.0 + 0.1 * i, 5.0], p99_ms=[900.0, 10.0]) for i in range(5)]
+    warm = [replace(one, run=replace(one.run, warmup_s=20.0)) for one in (*base, *cold)]
+
+    found = compare(runs("a", warm[:5]), runs("b", warm[5:]))
+
+    assert found.verdict == "no difference shown"
+    one = figure(found, UP)
+    assert (one.base, one.candidate) == (5.1, 5.1)
 
 
 # --- main figures and those that explain -----------------------------------------------------

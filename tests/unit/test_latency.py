@@ -46,6 +46,18 @@ def report_of(
     return load_report(rows, planned, plan.steps(watched_until_s), plan.unit, ZERO_S)
 
 
+def test_rates_count_the_time_after_the_warm_up_only():
+    """Of the first step nothing is left, of the second 10 of its 20 s."""
+    plan = parse_plan("5rps:10s,10rps:20s")
+    rows = columns([20 + k / 10 for k in range(100)], [0.1] * 100)
+    steps = plan.steps(0.0)
+    found = load_report(rows, None, steps, plan.unit, ZERO_S, warmup_s=20.0)
+
+    rates = {step.at_s: (step.offered_rps, step.completed_rps) for step in found.steps}
+    assert rates[0.0] == (0.0, 0.0)
+    assert rates[10.0] == pytest.approx((10.0, 10.0))
+
+
 # --- the stalled server ----------------------------------------------------------------------
 
 

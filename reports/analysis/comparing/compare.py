@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from reports.analysis.comparing.doubts import doubts, failing
 from reports.analysis.comparing.elastic_speedup import elastic_speedups
 from reports.analysis.comparing.rank_tests import (
     ALPHA,
@@ -93,6 +94,9 @@ def compare(
     rule = _Rule(form, min_effect, gated)
     figures = _judged(tested, rule)
     verdict = _overall(figures) if gated else "cannot be told"
+    reason = _reason(verdict, figures) if gated else _ONE_A_SIDE
+    if fails := failing(verdict, [*base.values()], [*candidate.values()]):
+        verdict, reason = "cannot be told", fails
     return Comparison(
         form=form,
         base=tuple(base),
@@ -102,10 +106,11 @@ def compare(
         figures=figures,
         differences=differences,
         evidence=_evidence(rule, len(base), len(candidate)),
-        reason=_reason(verdict, figures) if gated else _ONE_A_SIDE,
+        reason=reason,
         base_label=labels[0],
         candidate_label=labels[1],
         elastic_speedup=elastic_speedups(base, candidate),
+        warnings=doubts(base, candidate),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from reports.model.intervals import Span, median
 from reports.model.report import Report
-from reports.model.steps import DeploymentReport, PhaseName, StepReport
+from reports.model.steps import PhaseName, StepReport
 
 LATENCY = "load.latency_p99_ms"
 _PHASES: dict[str, tuple[PhaseName, ...]] = {
@@ -82,16 +82,20 @@ def _of_steps(report: Report) -> dict[str, dict[str, Span]]:
 
 
 def _step_figures(report: Report) -> Iterator[tuple[str, str, Span]]:
-    """Name, step and value: lag and phases of every deployment by direction, and latency."""
+    """Name, step and value: lag and phases of every deployment by direction, and latency.
+
+    Steps of the warm-up are left out.
+    """
+    warmup_s = report.run.warmup_s
     for key, deployment in report.deployments.items():
-        yield from _lags(key, deployment)
+        yield from _lags(key, [step for step in deployment.steps if step.at_s >= warmup_s])
     for step in report.load.steps:
-        if step.latency_p99_ms is not None:
+        if step.latency_p99_ms is not None and step.at_s >= warmup_s:
             yield LATENCY, f"{step.index}", _point(step.latency_p99_ms)
 
 
-def _lags(key: str, deployment: DeploymentReport) -> Iterator[tuple[str, str, Span]]:
-    for step in deployment.steps:
+def _lags(key: str, steps: Iterable[StepReport]) -> Iterator[tuple[str, str, Span]]:
+    for step in steps:
         head, at = f"{key}:scale_{step.direction}", f"{step.index} {step.direction}"
         for name, span in _figures(step):
             yield f"{head}.{name}", at, span

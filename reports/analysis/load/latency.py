@@ -157,6 +157,27 @@ class _Rows(msgspec.Struct, frozen=True):
         return {f"service_{q}_ms": quantile_ms(self.service, _QUANTILES[q]) for q in _OF_SERVICE}
 
 
+class _Load(msgspec.Struct, frozen=True):
+    """Facts that all steps of a run share; the first `warmup_s` do not count."""
+
+    rows: RequestColumns
+    streams: Streams
+    saturated: tuple[Window, ...]
+    unit: Unit
+    zero_s: float
+    warmup_s: float
+
+    def rows_of(self, step: LoadStep) -> tuple[int, int]:
+        """Places of the step's rows: the first, and the one after the last."""
+        edges_s = [self.zero_s + step.at_s, self.zero_s + step.hold_until_s]
+        low, high = np.searchsorted(self.rows.intended_s, edges_s, side="left")
+        return int(low), int(high)
+
+    def counted_s(self, from_s: float, to_s: float) -> float:
+        """Seconds between two moments of the plan that count."""
+        return max(0.0, to_s - max(from_s, self.warmup_s))
+
+
 def load_report(
     rows: RequestColumns,
     planned: int | None,
@@ -167,12 +188,14 @@ def load_report(
     recovered: Mapping[int, Recovery] | None = None,
     workers: tuple[LoadWorkerReport, ...] = (),
     exceptions: Sequence[TaskException] | None = None,
+    warmup_s: float = 0.0,
 ) -> LoadReport:
     """Report of the whole run and of each step.
 
     `planned` requests of which no row was written count as not sent; None plans none beyond rows.
     `rows` tell why each was not sent (`saturation.with_reasons`).
-    `recovered` holds the recovery of latency after each step, by its index.
+    `recovered` holds the recovery of latency after each step, by its index. The first `warmup_s`, of
+    which `rows` has nothing, do not count in rates.
     """
     everything = _rows(rows, slice(None))
     lost = max(0, (planned or 0) - rows.count)
@@ -180,10 +203,11 @@ def load_report(
     on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
     streams = streams_of(rows)
     saturated = saturated_windows(rows)
-    parts = tuple(_step_reports(rows, streams, steps, unit, zero_s, recovered or {}, saturated))
+    load = _Load(rows, streams, saturated, unit, zero_s, warmup_s)
+    parts = tuple(_step_reports(load, steps, recovered or {}))
     by = _with_lost(everything.not_sent_by, lost, workers)
     late = _sent_late(everything) + by.late + by.worker_lost
-    load_s = sum(part.hold_s for part in parts)
+    load_s = sum(load.counted_s(part.at_s, part.at_s + part.hold_s) for part in parts)
     return LoadReport(
         planned=total,
         sent=everything.sent,
@@ -243,57 +267,43 @@ def _saturations(
 
 
 def _step_reports(
-    rows: RequestColumns,
-    streams: Streams,
-    steps: Sequence[LoadStep],
-    unit: Unit,
-    zero_s: float,
-    recovered: Mapping[int, Recovery],
-    saturated: Sequence[Window],
+    load: _Load, steps: Sequence[LoadStep], recovered: Mapping[int, Recovery]
 ) -> Iterator[LoadStepReport]:
     """Reports of steps with load; the end of the plan, a step to nothing, has none."""
     for step in steps:
-        low, high = np.searchsorted(
-            rows.intended_s, [zero_s + step.at_s, zero_s + step.hold_until_s], side="left"
-        )
+        low, high = load.rows_of(step)
         if step.to_level > 0 or high > low:
-            stream = stream_report(streams, streams.of_rows(low, high), step.hold_s)
-            part = _rows(rows, slice(int(low), int(high)))
-            found = recovered.get(step.index, Recovery())
-            hold = (zero_s + step.at_s, zero_s + step.hold_until_s)
-            yield _step_report(part, step, unit, stream, found, covered_s(hold, saturated))
+            yield _step_report(load, step, slice(low, high), recovered.get(step.index, Recovery()))
 
 
-def _step_report(
-    part: _Rows,
-    step: LoadStep,
-    unit: Unit,
-    stream: StreamReport | None,
-    recovered: Recovery,
-    saturated_s: float,
-) -> LoadStepReport:
+def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery) -> LoadStepReport:
+    part = _rows(load.rows, chosen)
+    counted_s = load.counted_s(step.at_s, step.hold_until_s)
+    hold = (load.zero_s + step.at_s, load.zero_s + step.hold_until_s)
     return LoadStepReport(
         index=step.index,
         at_s=step.at_s,
         hold_s=step.hold_s,
         from_level=step.from_level,
         to_level=step.to_level,
-        unit=unit,
+        unit=load.unit,
         planned=part.planned,
         sent=part.sent,
         completed=part.sent - part.failed,
         failed=part.failed,
         not_sent=part.not_sent,
-        offered_rps=part.planned / step.hold_s,
-        completed_rps=(part.sent - part.failed) / step.hold_s,
+        offered_rps=part.planned / counted_s if counted_s else 0.0,
+        completed_rps=(part.sent - part.failed) / counted_s if counted_s else 0.0,
         **part.latency_ms("p50", "p95", "p99", "max"),
         **part.service_ms(),
         error_ratio=_ratio(part.failed + part.not_sent, part.planned),
-        stream=stream,
+        stream=stream_report(
+            load.streams, load.streams.of_rows(chosen.start, chosen.stop), counted_s
+        ),
         recovered_s=recovered.recovered_s,
         recovered_reason=recovered.reason,
         not_sent_by=part.not_sent_by,
-        saturated_s=saturated_s,
+        saturated_s=covered_s(hold, load.saturated),
     )
 
 

@@ -109,6 +109,7 @@ def _head(found: Comparison) -> dict[str, Any]:
         "reason": sanitized(found.reason or ""),
         "decisive": _decisive(found),
         "differences": [sanitized(line) for line in found.differences],
+        "warnings": [sanitized(line) for line in found.warnings],
     }
 
 

@@ -36,6 +36,8 @@ def print_comparison(console: Console, found: Comparison) -> None:
         emit(console, Text(sanitized(found.reason)))
     for line in found.differences:
         emit(console, hanging(Text("!", style="bold"), Text(f"differs: {sanitized(line)}")))
+    for line in found.warnings:
+        emit(console, hanging(Text("!", style="bold"), Text(sanitized(line))))
     console.print()
     _print_figures(console, main_table(mains(found.figures)), mains(found.figures))
     others = explaining(found.figures)
@@ -91,9 +93,10 @@ def _lines(found: Comparison) -> Iterator[str]:
     if len(others) > len(shown):
         yield ""
         yield text(left_out(len(others) - len(shown)))
-    if found.differences:
+    if found.differences or found.warnings:
         yield ""
     yield from (f"- differs: {text(line)}" for line in found.differences)
+    yield from (f"- {text(line)}" for line in found.warnings)
     if found.elastic_speedup:
         yield from _speedup_lines(found)
 

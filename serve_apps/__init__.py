@@ -11,6 +11,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "cpu_bound": "serve_apps.cpu_bound:app",
     "cold_start": "serve_apps.cold_start:app",
     "pipeline": "serve_apps.pipeline:app",
+    "front": "serve_apps.front:app",
     "slow_start": "serve_apps.slow_start:app",
     "sick_start": "serve_apps.sick_start:app",
     "sick_health": "serve_apps.sick_health:app",

@@ -25,7 +25,7 @@ deployment, and the message names it.
 All applications take the scaling arguments. The other sections list what an application adds, or
 sets to another default. `slow_start`, `sick_start`, `sick_health`, `starved`, `multiplexed`,
 `grpc_echo` and `websocket_echo` also take the arguments of `sleeper`. In a YAML file the groups of
-`pipeline` are nested.
+`pipeline` and `front` are nested.
 """
 _TABLE: Final = "| argument | default | meaning |\n|---|---|---|"
 

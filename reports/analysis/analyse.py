@@ -7,6 +7,8 @@ import msgspec
 from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
+from reports.analysis.diagnosis.front import around_of
+from reports.analysis.diagnosis.replayed import Replayer
 from reports.analysis.diagnosis.weigh import leading
 from reports.analysis.gates import Gate, judge
 from reports.analysis.lag.changed_timeline import own_timeline
@@ -43,8 +45,10 @@ from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 
 
-def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
-    """Analyse `run` and judge `gates`."""
+def analyse(
+    run: RecordedRun, gates: Sequence[Gate] = (), replay: Replayer | None = None
+) -> Analysis:
+    """Analyse `run` and judge `gates`; `replay` asks Ray's own policy, where a cause needs it."""
     info = run.info
     run = msgspec.structs.replace(run, requests=with_reasons(run.requests, info))
     watched_s = _watched_s(run)
@@ -57,7 +61,7 @@ def analyse(run: RecordedRun, gates: Sequence[Gate] = ()) -> Analysis:
         for key, of_key in changes.items()
     }
     recovered = recoveries(run, steps)
-    analysed = _deployments(run, steps, timelines, recovered, changes)
+    analysed = _deployments(run, steps, timelines, recovered, changes, replay)
     deployments = {key: one.report for key, one in analysed.items()}
     evidence = _evidence(run)
     rows = rows_from(run.requests, info.zero_s + info.warmup_s)
@@ -107,11 +111,20 @@ def _deployments(
     timelines: Mapping[DeploymentKey, Timeline],
     recovered: Mapping[int, Recovery],
     changes: Mapping[DeploymentKey, Changes],
+    replay: Replayer | None,
 ) -> dict[DeploymentKey, DeploymentAnalysis]:
     whole = Concurrency(run.requests)
+    requests = {key: requests_at(run, key, whole) for key in timelines}
     return {
         key: analyse_deployment(
-            run, key, steps, timeline, requests_at(run, key, whole), recovered, changes[key]
+            run,
+            key,
+            steps,
+            timeline,
+            requests[key],
+            recovered,
+            changes[key],
+            around_of(run, key, timelines, requests, replay),
         )
         for key, timeline in timelines.items()
     }

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.weigh import diagnose, failure_report
+from reports.analysis.diagnosis.front import Around
+from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
 from reports.analysis.lag.changes import Changes, since
 from reports.analysis.lag.control_loop import loop_interval
@@ -52,6 +53,7 @@ class _Subject(msgspec.Struct, frozen=True):
     until_s: float
     changes: Changes
     requests: RequestsAt
+    around: Around
 
 
 class _StepParts(msgspec.Struct, frozen=True):
@@ -71,11 +73,12 @@ def analyse_deployment(
     requests: RequestsAt,
     recovered: Mapping[int, Recovery],
     changes: Changes,
+    around: Around,
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 
     `requests` are the open ones at it. `recovered` holds the recovery of latency after each step, by
-    its index.
+    its index; `around` the deployments that the same requests pass.
     """
     described, ray = run.info.target.deployments.get(key), run.info.versions.ray
     setup = ScalingSetup(
@@ -88,7 +91,7 @@ def analyse_deployment(
         and (described is None or described.is_ingress is not False),
     )
     until_s = timeline.polls[-1].received_s if timeline.polls else 0.0
-    subject = _Subject(run, key, setup, until_s, changes, requests)
+    subject = _Subject(run, key, setup, until_s, changes, requests, around)
     parts = [_parts(subject, step) for step in steps]
     later = [(row.hi_s, policy_of(row.info, ray)) for row in changes.configs]
     given = requests.given if requests.given is not None else requests.reason or ""
@@ -100,7 +103,7 @@ def analyse_deployment(
     failures = [failure_report(one.facts) for one in parts]
     return DeploymentAnalysis(
         report=_report(subject, reports, followed),
-        failures=tuple(failure for failure in failures if failure is not None),
+        failures=carried_on([failure for failure in failures if failure is not None], steps),
     )
 
 
@@ -134,6 +137,10 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         absence=measured.absence,
         hold_ended_s=info.zero_s + step.hold_until_s,
         requests=subject.requests,
+        fronts=subject.around.fronts,
+        beside=subject.around.beside,
+        own=subject.around.own,
+        replay=subject.around.replay,
     )
     return _StepParts(step, facts, measured.lag, measured.floor)
 

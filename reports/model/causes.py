@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from scalelag.record.rows import DeploymentKey
+
 Cause = Literal[
     "resources",
     "state_sync",
@@ -12,6 +14,8 @@ Cause = Literal[
     "network",
     "bounds",
     "configured_delay",
+    "oscillation",
+    "kept_replicas",
 ]
 
 
@@ -32,7 +36,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     `seconds` of the time from `from_s` to `to_s`, which count from the plan's start, are its doing;
     None if it made nothing late. `tell_apart` is set if another cause fits the same facts, and says
-    how to find out which it was.
+    how to find out which it was. `deployment` is the one whose limit or settings it is, if that is
+    another than the one reported on. `named` are words for it that say more than the cause does.
     """
 
     cause: Cause
@@ -42,6 +47,8 @@ class Finding(msgspec.Struct, frozen=True):
     from_s: float | None = None
     to_s: float | None = None
     tell_apart: str | None = None
+    deployment: DeploymentKey | None = None
+    named: str | None = None
 
 
 class FailureReport(msgspec.Struct, frozen=True):

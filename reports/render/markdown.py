@@ -18,8 +18,8 @@ from reports.render.tables.lag import lag_tables, remarks
 from reports.render.tables.load import exception_table, load_table
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import (
-    cause_words,
     count,
+    finding_words,
     percent,
     reasons_of,
     sanitized,
@@ -237,7 +237,8 @@ def _causes(report: Report) -> Iterator[str]:
 
 def _finding(title: str, finding: Finding) -> Iterator[str]:
     took = "" if finding.seconds is None else f" ({finding.seconds:.1f} s)"
-    name = cause_words(finding.cause)
+    words = finding_words(finding)
+    name = text(words) if finding.deployment else words
     yield f"<details><summary>{title}: <b>{name}</b>{took}</summary>"
     yield ""
     for evidence in finding.evidence:

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.model.causes import Cause
+from reports.model.causes import Cause, Finding
 from reports.model.intervals import Span
 from reports.model.load import NO_BREACH
 from reports.model.report import GateResult, Report
@@ -26,6 +27,8 @@ _CAUSES: dict[str, str] = {
     "network": "the network",
     "bounds": "max_replicas reached",
     "configured_delay": "the configured delay",
+    "oscillation": "a target that swings",
+    "kept_replicas": "replicas kept with nothing open",
 }
 
 
@@ -120,6 +123,18 @@ def step_title(step: StepReport) -> str:
 def cause_words(cause: Cause) -> str:
     """A cause as prose has it; its code stands in report.json and in small labels."""
     return _CAUSES.get(cause, cause.replace("_", " "))
+
+
+def finding_words(finding: Finding) -> str:
+    """A finding's cause as prose has it, with the deployment whose limit it is, if another."""
+    name = sanitized(finding.named) if finding.named else cause_words(finding.cause)
+    return f"{name} ({sanitized(finding.deployment)})" if finding.deployment else name
+
+
+def leading_words(cause: Cause, findings: Sequence[Finding]) -> str:
+    """The cause as prose has it, in the words of the finding that names it."""
+    leading = next((finding for finding in findings if finding.cause == cause), None)
+    return finding_words(leading) if leading else cause_words(cause)
 
 
 def phase_words(phase: PhaseName) -> str:

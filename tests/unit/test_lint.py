@@ -65,6 +65,36 @@ def test_findings_come_by_deployment():
     assert findings[0].line == f"a/Model: {findings[0].text}"
 
 
+# --- gain-swings -------------------------------------------------------------------------------
+
+
+def test_two_factors_that_swing_for_ever_are_found():
+    text = found(upscaling_factor=2, downscaling_factor=2)["gain-swings"]
+
+    assert text.startswith("upscaling_factor 2 and downscaling_factor 2 go that many times as far")
+    assert text.endswith("Set one of them to 1 or less.")
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "target"), [(1.9, 2, 2), (2, 1, 2), (1, 5, 2), (1, 1, 0.1), (3.9, 1, 2)]
+)
+def test_factors_whose_swings_die_out_are_not_found(up, down, target):
+    settings = {"upscaling_factor": up, "downscaling_factor": down}
+
+    assert "gain-swings" not in found(**settings, target_ongoing_requests=target)
+
+
+def test_a_factor_by_which_one_request_moves_two_replicas_is_found():
+    text = found(upscaling_factor=1.5, target_ongoing_requests=0.5)["gain-swings"]
+
+    assert "one open request more moves 3 replicas" in text
+    assert text.endswith("Set upscaling_factor to 1.")
+
+
+def test_where_there_is_no_room_to_move_a_gain_does_no_harm():
+    assert "gain-swings" not in found(upscaling_factor=5, max_replicas=2)
+
+
 # --- push-slower-than-delay ------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from scalelag.record.run_info import DeploymentInfo
 from serve_apps.batcher import BatcherArgs
 from serve_apps.cold_start import ColdStartArgs
 from serve_apps.cpu_bound import CpuBoundArgs
+from serve_apps.front import ModelArgs
 from serve_apps.llm_stream import LlmStreamArgs
 from serve_apps.pipeline import FastArgs, IngressArgs, SlowArgs
 from serve_apps.sleeper import SleeperArgs
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:D
     "args",
     [
         *(SleeperArgs, CpuBoundArgs, ColdStartArgs, IngressArgs, FastArgs, SlowArgs),
-        *(LlmStreamArgs, BatcherArgs),
+        *(ModelArgs, LlmStreamArgs, BatcherArgs),
     ],
 )
 def test_the_defaults_of_an_application_break_no_rule(args):

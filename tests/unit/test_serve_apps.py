@@ -25,6 +25,7 @@ from serve_apps import BUILT_IN, GRPC_SERVICERS
 from serve_apps.batcher import Batcher, BatcherArgs
 from serve_apps.cold_start import ColdStart, ColdStartArgs
 from serve_apps.cpu_bound import CpuBound, CpuBoundArgs
+from serve_apps.front import AppArgs, ModelArgs
 from serve_apps.grpc_echo import GrpcEcho, GrpcEchoArgs
 from serve_apps.llm_stream import LlmStream, LlmStreamArgs
 from serve_apps.multiplexed import Multiplexed, MultiplexedArgs
@@ -48,6 +49,7 @@ ARGS: dict[str, type[BaseModel]] = {
     "cpu_bound": CpuBoundArgs,
     "cold_start": ColdStartArgs,
     "pipeline": PipelineArgs,
+    "front": AppArgs,
     "slow_start": SlowStartArgs,
     "sick_start": SickStartArgs,
     "sick_health": SickHealthArgs,
@@ -125,6 +127,10 @@ def test_an_unknown_argument_is_named(name: str):
         ("cpu_bound", "work_ms", -1),
         ("cold_start", "init_time_s", -1),
         ("pipeline", "slow.service_time_s", 3601),
+        ("front", "front.num_replicas", 0),
+        ("front", "front.own_time_s", -1),
+        ("front", "front.held_up_s", -1),
+        ("front", "model.work_ms", -1),
         ("slow_start", "init_time_s", -1),
         ("sick_start", "failures", -2),
         ("sick_start", "init_time_s", -1),
@@ -176,7 +182,14 @@ def test_arguments_cannot_change_once_they_are_checked():
     [
         ScalingArgs(initial_replicas=2, downscale_to_zero_delay_s=9),
         *(SleeperArgs(), CpuBoundArgs(), ColdStartArgs(), IngressArgs(), FastArgs(), SlowArgs()),
-        *(SlowStartArgs(), SickStartArgs(), StarvedArgs(), LlmStreamArgs(), BatcherArgs()),
+        *(
+            ModelArgs(),
+            SlowStartArgs(),
+            SickStartArgs(),
+            StarvedArgs(),
+            LlmStreamArgs(),
+            BatcherArgs(),
+        ),
     ],
 )
 def test_serve_gets_every_scaling_argument(args: ScalingArgs):

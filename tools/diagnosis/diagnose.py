@@ -20,7 +20,7 @@ import msgspec
 import yaml
 
 from probes.dashboard import Dashboard
-from reports.model.causes import Finding
+from reports.model.causes import Cause, Finding
 from reports.model.report import Report
 from reports.model.steps import StepReport
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
@@ -73,7 +73,18 @@ class Outcome(msgspec.Struct, frozen=True):
         """Check that the right cause was named, and no other but the configured delay."""
         expected = self.injection.cause
         others = self.found - {expected, "configured_delay"}
-        return not others and (expected is None or expected in self.found)
+        named = not self.injection.limit or self.limits(expected) == {self.injection.limit}
+        return not others and named and (expected is None or expected in self.found)
+
+    def limits(self, cause: Cause | None) -> set[str]:
+        """Deployments whose limit the findings of `cause` name."""
+        return {
+            finding.deployment or key
+            for key, deployment in self.report.deployments.items()
+            for step in deployment.steps
+            for finding in step.findings
+            if finding.cause == cause
+        }
 
     def findings(self) -> list[Finding]:
         """Findings, those of the right cause first."""

@@ -32,7 +32,8 @@ class Injection(msgspec.Struct, frozen=True):
     `arguments` are the application's, beside FAST; in them `{files}` is a folder that is new for
     this run. `deployment` holds further options of it by name, in Serve's schema. `step_at_s` is
     when the load step comes that `hook` counts from. `quick` ones are what `make test` runs, and
-    `held_out` ones were made when the rules were done.
+    `held_out` ones were made when the rules were done. `limit` is the deployment that the finding
+    has to name, if any.
     """
 
     name: str
@@ -48,9 +49,11 @@ class Injection(msgspec.Struct, frozen=True):
     hook: Hook = nothing
     quick: bool = False
     held_out: bool = False
+    limit: str = ""
 
     def app_arguments(self, files: str) -> list[str]:
         """KEY=VALUE for the application's builder."""
-        # Each deployment of a pipeline has its own settings.
-        settings = {**({} if self.app == "pipeline" else FAST), **self.arguments}
+        # Each deployment of these has its own settings.
+        grouped = self.app in ("pipeline", "front")
+        settings = {**({} if grouped else FAST), **self.arguments}
         return [f"{key}={value}".format(files=files) for key, value in settings.items()]

@@ -17,6 +17,7 @@ from tools.diagnosis.hooks import (
     stop_replica,
 )
 from tools.diagnosis.injection import STEP, Injection
+from tools.diagnosis.shapes import SHAPES
 
 RESOURCES = (
     Injection(
@@ -309,5 +310,6 @@ INJECTIONS: Final = (
     *BOUNDS,
     *CONFIGURED_DELAY,
     *HEALTHY,
+    *SHAPES,
     *(msgspec.structs.replace(injection, held_out=True) for injection in HELD_OUT),
 )

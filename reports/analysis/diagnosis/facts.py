@@ -3,11 +3,14 @@
 import msgspec
 
 from probes.cluster_status import demand_resources
+from reports.analysis.diagnosis.front import Front
+from reports.analysis.diagnosis.replayed import Replayer
 from reports.analysis.lag.changes import Absence
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
+from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import Evidence
 from reports.model.steps import DelayReport, FloorReport
@@ -52,6 +55,8 @@ class StepFacts(msgspec.Struct, frozen=True):
     last quarter of the hold, `ongoing_earlier` in the quarter before; None if `requests` does not know
     them. `last_policy` was in force at the end of the hold, `policy` at the step. With an
     `absence` the hold ends where the deployment was deleted, and the load's own at `hold_ended_s`.
+    `fronts` are what requests pass before this deployment, `beside` may hold them up as well, and `own`
+    is this one as they pass it. `replay` asks Ray's own policy for its decisions on them.
     """
 
     key: DeploymentKey
@@ -73,6 +78,15 @@ class StepFacts(msgspec.Struct, frozen=True):
     absence: Absence | None = None
     hold_ended_s: float | None = None
     requests: RequestsAt = RequestsAt()
+    fronts: tuple[Front, ...] = ()
+    beside: tuple[Front, ...] = ()
+    own: Front | None = None
+    replay: Replayer | None = None
+
+    @property
+    def concurrency(self) -> Concurrency | None:
+        """Open requests of the application at the client; None if they cannot be told."""
+        return self.requests.client
 
     @property
     def answered_s(self) -> float:
@@ -162,11 +176,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     @property
     def noticed_s(self) -> float:
         """Longest time, in seconds, until the autoscaler knows that it wants other replicas."""
-        policy = self.policy
-        if policy is None:
-            return _FOREVER_S
-        pushed_s = max(policy.metrics_interval_s, policy.look_back_period_s)
-        return policy.sample_s + pushed_s + _LOOPS * (self.loop_s or DEFAULT_LOOP_S)
+        return self.policy.noticed_s(self.loop_s) if self.policy else _FOREVER_S
 
     @property
     def asked(self) -> dict[str, float]:

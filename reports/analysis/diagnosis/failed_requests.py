@@ -9,17 +9,37 @@ from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.changes import last_infos
+from reports.model.intervals import Window
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
     CONNECTION_CLOSED,
     TIMEOUT,
     UNFINISHED,
+    grpc_status,
+    http_status,
     is_connection,
     is_wrong_answer,
 )
 from scalelag.record.requests_file import RequestColumns
 
-_TIMEOUT = (TIMEOUT, UNFINISHED)
+TIMED_OUT = (TIMEOUT, UNFINISHED)
+SERVERS_TIMEOUT = http_status(408)
+"""Serve's own time-out: `request_timeout_s` of its `http_options`."""
+GATEWAY = (http_status(502), http_status(503), http_status(504))
+"""Answers of a proxy that had no replica, or lost it."""
+_OVERLOAD = (
+    BACK_PRESSURE,
+    TIMEOUT,
+    UNFINISHED,
+    SERVERS_TIMEOUT,
+    *GATEWAY,
+    grpc_status("UNAVAILABLE"),
+)
+OVERLOAD = frozenset(_OVERLOAD)
+"""Kinds of failures that an overload ends in, whoever's time-out comes first."""
+_TIED_S = 2.0
+_SLOWED = 2.0
+_SLOWED_LOSSES = 0.1
 _SILENCE_S = 1.0
 _LEAD_S = 1.0
 _MIN_UNANSWERED = 3
@@ -85,6 +105,12 @@ def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]
     turned_away = kinds.get(BACK_PRESSURE, 0)
     wrong = sum(number for kind, number in kinds.items() if is_wrong_answer(kind))
     notes: list[str] = []
+    if too_long := kinds.get(SERVERS_TIMEOUT, 0):
+        notes.append(
+            f"{too_long:,} ended by Serve itself ({SERVERS_TIMEOUT}): request_timeout_s of its "
+            "http_options was over before they were answered."
+        )
+    notes += _gateway_notes(facts, kinds)
     if turned_away:
         notes.append(f"{turned_away:,} turned away: {_back_pressure(facts)}")
     if wrong:
@@ -93,6 +119,39 @@ def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]
             "application, or at what answers in its place."
         )
     return tuple(notes)
+
+
+def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
+    """Note on a proxy's answers that it had no replica, tied to changes of replicas, if any."""
+    number = sum(kinds.get(kind, 0) for kind in GATEWAY)
+    if not number:
+        return []
+    rows, chosen = _rows(facts)
+    failed = _is_any(rows, rows.error[chosen], GATEWAY)
+    done_s = (rows.intended_s + rows.latency_s)[chosen][failed]
+    changes = _replica_changes(facts)
+    near = np.array([[abs(at_s - change) <= _TIED_S for change, _ in changes] for at_s in done_s])
+    names = ", ".join(f"{kinds[kind]:,} x {kind}" for kind in GATEWAY if kinds.get(kind))
+    tied = int(near.any(axis=1).sum()) if changes and near.size else 0
+    if not tied:
+        return [f"{names}: a proxy's answer; no replica came or went within {_TIED_S:g} s of them."]
+    busiest = changes[int(near.sum(axis=0).argmax())]
+    when = f"{busiest[1]} at {facts.at(busiest[0]):.1f} s"
+    near_one = f"{tied:,} of them within {_TIED_S:g} s of a change of replicas ({when})"
+    return [f"{names}: a proxy's answer, {near_one}."]
+
+
+def _replica_changes(facts: StepFacts) -> list[tuple[float, str]]:
+    """Moments at which replicas became RUNNING, were stopped or were gone, with their names."""
+    found: list[tuple[float, str]] = []
+    for life in facts.timeline.replicas:
+        moments = {"RUNNING": life.running, "stopped": life.stopping, "gone": life.gone}
+        found += [
+            (at.mid_s, f"replica {life.replica} {word}")
+            for word, at in moments.items()
+            if at is not None and facts.within(at.mid_s)
+        ]
+    return sorted(found)
 
 
 def _back_pressure(facts: StepFacts) -> str:
@@ -111,6 +170,32 @@ def _back_pressure(facts: StepFacts) -> str:
         "reserve (min_replicas, a lower target_ongoing_requests), or let more requests wait (a "
         "higher max_queued_requests) or run at once (max_ongoing_requests)."
     )
+
+
+def is_slowed(facts: StepFacts, window: Window) -> bool:
+    """Return True if requests sent in `window` took twice as long as those before the step, or more.
+
+    Or if a tenth of them timed out; those before the step may be missing.
+    """
+    rows = facts.run.requests
+    service_s = rows.latency_s - rows.send_lag_s
+    low, high = np.searchsorted(rows.intended_s, window)
+    before = int(np.searchsorted(rows.intended_s, facts.begun_s))
+    lost = _is_any(rows, rows.error, _OVERLOAD)
+    if high > low and np.count_nonzero(lost[low:high]) >= _SLOWED_LOSSES * (high - low):
+        return True
+    earlier_s = service_s[:before][~lost[:before] & np.isfinite(service_s[:before])]
+    later_s = service_s[low:high][np.isfinite(service_s[low:high])]
+    if not earlier_s.size or not later_s.size:
+        return False
+    return bool(np.median(later_s) >= _SLOWED * np.median(earlier_s))
+
+
+def count_until(facts: StepFacts, until_s: float, kinds: Sequence[str]) -> int:
+    """Requests that had failed in one of `kinds` by a moment, and were meant to start in the run."""
+    rows = facts.run.requests
+    failed = _is_any(rows, rows.error, kinds) & ~rows.not_sent
+    return int(np.count_nonzero(failed & (rows.intended_s + rows.latency_s <= until_s)))
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -135,7 +220,7 @@ def longest_silence(facts: StepFacts) -> Silence | None:
     rows, chosen = _rows(facts)
     sent_s = rows.intended_s[chosen] + rows.send_lag_s[chosen]
     done_s = rows.intended_s[chosen] + rows.latency_s[chosen]
-    timed_out = _is_any(rows, rows.error[chosen], _TIMEOUT)
+    timed_out = _is_any(rows, rows.error[chosen], TIMED_OUT)
     answered = np.isfinite(done_s) & ~timed_out
     if np.count_nonzero(timed_out) < _MIN_UNANSWERED:
         return None

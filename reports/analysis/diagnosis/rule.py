@@ -9,13 +9,15 @@ import msgspec
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.model.causes import Cause, Evidence, Finding
 from reports.model.intervals import covered_s
+from scalelag.record.rows import DeploymentKey
 
 
 class Sign(msgspec.Struct, frozen=True):
     """A sign of a cause, between two moments in Unix seconds.
 
     The cause accounts for `seconds` of that time, or for all of it if None. `tell_apart` is set if
-    another cause may be behind it, and says how to find out.
+    another cause may be behind it, and says how to find out. `deployment` is whose limit it is, if
+    not that of the deployment under diagnosis.
     """
 
     from_s: float
@@ -23,19 +25,21 @@ class Sign(msgspec.Struct, frozen=True):
     shown: tuple[Evidence, ...]
     seconds: float | None = None
     tell_apart: str | None = None
+    deployment: DeploymentKey | None = None
 
 
 class Rule(NamedTuple):
     """A cause, the signs that prove it, and advice.
 
     A rule that `makes_late` has to explain a part of the lag. Any other says that the step did not
-    bring the replicas that were needed.
+    bring the replicas that were needed. `named` are words that say more than the cause's.
     """
 
     cause: Cause
     signs: tuple[Callable[[StepFacts], Iterable[Sign]], ...]
     advice: Callable[[StepFacts, Sequence[Sign]], str]
     makes_late: bool = True
+    named: str | None = None
 
 
 def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
@@ -60,6 +64,8 @@ def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
         from_s=facts.at(min(sign.from_s for sign in signs)),
         to_s=facts.at(max(sign.to_s for sign in signs)),
         tell_apart=doubts[0] if all(doubts) else None,
+        deployment=signs[0].deployment,
+        named=rule.named,
     )
 
 

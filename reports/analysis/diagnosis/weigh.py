@@ -5,14 +5,20 @@ slow without being broken. docs/diagnosis.md has the rules in words, with the ru
 tried on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import msgspec
 
 from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.failed_requests import FailedRequests, failure_notes, failures
+from reports.analysis.diagnosis.failed_requests import (
+    OVERLOAD,
+    FailedRequests,
+    failure_notes,
+    failures,
+)
+from reports.analysis.diagnosis.front_rules import BLIND, FRONT
 from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
     BOUNDS,
@@ -21,9 +27,10 @@ from reports.analysis.diagnosis.replica_rules import (
     SLOW_INIT,
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
+from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
-from scalelag.record.error_kinds import BACK_PRESSURE, TIMEOUT, UNFINISHED, http_status
+from scalelag.plan.stages import LoadStep
 
 RULES: tuple[Rule, ...] = (
     NETWORK,
@@ -31,9 +38,16 @@ RULES: tuple[Rule, ...] = (
     HEALTH_CHECK,
     SLOW_INIT,
     STATE_SYNC,
+    BLIND,
+    FRONT,
+    OSCILLATION,
     BOUNDS,
+    KEPT,
     CONFIGURED_DELAY,
 )
+
+ELSEWHERE = (BLIND, FRONT)
+"""Rules that tell that more replicas would change nothing, so that their bound is not the cause."""
 
 OF_A_LOST_NODE: frozenset[Cause] = frozenset({"health_check", "resources", "state_sync"})
 """Causes that a lost node brings about: its replicas fail checks, others find no room."""
@@ -48,7 +62,6 @@ TELL_APART: dict[Cause, str] = {
 
 _SHARE = 0.2
 _PREVAILS = 2.0
-_OVERLOAD = frozenset({BACK_PRESSURE, http_status(503), TIMEOUT, UNFINISHED})
 _UNEXPLAINED_S = 1.0
 _AFTER_S = 1.0
 
@@ -79,13 +92,19 @@ def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
         return ()
     before = facts.until(facts.answered_s)
     least_s = _SHARE * facts.lag_s
-    found = [
-        finding
+    found = {
+        rule: finding
         for rule in RULES
         if (finding := finding_of(rule, before if rule.makes_late else facts)) is not None
         and (not rule.makes_late or (finding.seconds or 0.0) >= least_s)
-    ]
-    return _weighed(facts, found)
+    }
+    return _weighed(facts, _in_reach(found))
+
+
+def _in_reach(found: Mapping[Rule, Finding]) -> list[Finding]:
+    """Findings without the bound of a deployment that more replicas would not help."""
+    elsewhere = any(rule in found for rule in ELSEWHERE)
+    return [finding for rule, finding in found.items() if not (elsewhere and rule is BOUNDS)]
 
 
 def _weighed(facts: StepFacts, found: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -190,13 +209,58 @@ def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
 
 def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
     """Findings that can make requests fail in these ways, whether the step was late or not."""
-    causes: set[Cause] = {"network", "health_check"}
-    if kinds & _OVERLOAD:
-        causes |= {"bounds"}
+    rules = {NETWORK, HEALTH_CHECK}
+    if kinds & OVERLOAD:
+        rules |= {BLIND, FRONT, OSCILLATION, BOUNDS}
         if facts.is_late:
-            causes |= {"resources", "slow_init", "state_sync", "configured_delay"}
-    found = [finding_of(rule, facts) for rule in RULES if rule.cause in causes]
-    return _weighed(facts, [finding for finding in found if finding is not None])
+            rules |= {RESOURCES, SLOW_INIT, STATE_SYNC, CONFIGURED_DELAY}
+    found = {
+        rule: finding
+        for rule in RULES
+        if rule in rules and (finding := finding_of(rule, facts)) is not None
+    }
+    return _weighed(facts, _in_reach(found))
+
+
+def carried_on(
+    failures: Sequence[FailureReport], steps: Sequence[LoadStep]
+) -> tuple[FailureReport, ...]:
+    """The same reports; an overload that a step took over from the one before keeps its cause.
+
+    So it is where requests failed from the beginning of the hold on, and there is no cause of their
+    own: what had piled up before was still open.
+    """
+    begun_s = {step.index: step.at_s for step in steps}
+    found: list[FailureReport] = []
+    for failure in failures:
+        earlier = found[-1] if found else None
+        found.append(_carried(failure, earlier) if _goes_on(failure, earlier, begun_s) else failure)
+    return tuple(found)
+
+
+def _goes_on(
+    failure: FailureReport, earlier: FailureReport | None, begun_s: Mapping[int, float]
+) -> bool:
+    at_s = begun_s.get(failure.index)
+    return (
+        earlier is not None
+        and at_s is not None
+        and not failure.findings
+        and earlier.index == failure.index - 1
+        and bool(OVERLOAD & set(failure.errors) & set(earlier.errors))
+        and failure.first_s - at_s <= _AFTER_S < earlier.last_s - at_s + _AFTER_S
+    )
+
+
+def _carried(failure: FailureReport, earlier: FailureReport | None) -> FailureReport:
+    if earlier is None:
+        return failure
+    return msgspec.structs.replace(
+        failure,
+        cause=earlier.cause,
+        findings=earlier.findings,
+        notes=(*failure.notes, f"what had piled up in step {earlier.index} was still open"),
+    )
 
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:

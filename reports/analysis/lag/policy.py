@@ -15,6 +15,7 @@ DEFAULT_LOOP_S = 0.1
 """Pause between two turns of the controller's loop (RAY_SERVE_CONTROL_LOOP_INTERVAL_S)."""
 
 _ROUNDING = 1e-6
+_LOOPS = 4
 SINCE_2_55 = (2, 55)
 _BY_WAY_OF_ONE = "downscale_to_zero_delay_s"
 """Came with the rule that the last replica goes alone (`_apply_delay_logic`); null where unset."""
@@ -29,6 +30,7 @@ class Policy(msgspec.Struct, frozen=True):
     `_apply_autoscaling_config` and `_apply_app_level_autoscaling_config` in
     `ray/serve/autoscaling_policy.py`). From none at all it goes to `first_replicas`, without a delay,
     until one runs. `by_way_of_one` tells that the last replica, or gang, goes by a decision of its own.
+    The factors multiply the way from the present number of replicas to the wanted one.
     """
 
     min_replicas: int
@@ -47,6 +49,8 @@ class Policy(msgspec.Struct, frozen=True):
     first_replicas: int = 1
     by_way_of_one: bool = True
     least_drain_s: float | None = None
+    upscaling_factor: float = 1.0
+    downscaling_factor: float = 1.0
 
     @property
     def whose(self) -> str | None:
@@ -86,6 +90,11 @@ class Policy(msgspec.Struct, frozen=True):
     def sample_s(self) -> float:
         """Interval between samples of ongoing requests: `r = min(0.2 L, p)` (docs/metrics.md#floor)."""
         return min(0.2 * self.look_back_period_s, self.metrics_interval_s)
+
+    def noticed_s(self, loop_s: float | None = None) -> float:
+        """Longest time, in seconds, until the autoscaler knows that it wants other replicas."""
+        pushed_s = max(self.metrics_interval_s, self.look_back_period_s)
+        return self.sample_s + pushed_s + _LOOPS * (loop_s or DEFAULT_LOOP_S)
 
     @property
     def shortest_drain_s(self) -> float:
@@ -143,6 +152,10 @@ def policy_of(info: DeploymentInfo | None, ray: str | None = None) -> Policy | N
         first_replicas=scaling.in_gangs(math.ceil(factor)),
         by_way_of_one=_BY_WAY_OF_ONE in config,
         least_drain_s=info.least_drain_s,
+        upscaling_factor=factor,
+        downscaling_factor=_number(
+            config, 1.0, "downscaling_factor", "downscale_smoothing_factor", "smoothing_factor"
+        ),
     )
 
 

@@ -115,6 +115,31 @@ def _target_above_max_ongoing(policy: Policy, info: DeploymentInfo) -> str | Non
     )
 
 
+def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
+    """A way that is left over, or gone too far, is multiplied by `factor - 1` at each decision.
+
+    Up and down in turn that is `(up - 1) (down - 1)`: from 1 on the target swings for ever
+    (`_apply_scaling_factors` in `ray/serve/autoscaling_policy.py`).
+    """
+    up, down = policy.upscaling_factor, policy.downscaling_factor
+    if up > 1 and down > 1 and (up - 1) * (down - 1) >= 1:
+        return (
+            f"upscaling_factor {up:g} and downscaling_factor {down:g} go that many times as far as "
+            "is wanted, in both directions: the target swings around the wanted number for ever. Set "
+            "one of them to 1 or less."
+        )
+    gain = up / policy.target_ongoing_requests
+    wide = policy.max_replicas - policy.min_replicas
+    if up <= 1 or gain < _MOST_GAIN or wide < _MOST_GAIN:
+        return None
+    return (
+        f"upscaling_factor {up:g} at target_ongoing_requests {policy.target_ongoing_requests:g}: one "
+        f"open request more moves {gain:g} replicas, so the target follows every fluctuation. Set "
+        "upscaling_factor to 1."
+    )
+
+
+_MOST_GAIN = 2.0
 _MAX_ONGOING = ("max_ongoing_requests", "max_concurrent_queries")  # the latter before Ray 2.32
 
 
@@ -212,6 +237,7 @@ _OF_DEFAULT_POLICY: dict[str, Rule] = {
     "look-back-within-push": _look_back_within_push,
     "delay-within-look-back": _delay_within_look_back,
     "target-above-max-ongoing": _target_above_max_ongoing,
+    "gain-swings": _gain,
 }
 _ALWAYS: dict[str, Rule] = {
     "superseded-factor": _superseded_factor,

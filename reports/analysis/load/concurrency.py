@@ -1,5 +1,7 @@
 """Number of open requests over time, from the rows of requests."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,21 @@ class Concurrency:
             return None
         overlap_s = np.minimum(self._ended_s, to_s) - np.maximum(self._begun_s, from_s)
         return float(np.clip(overlap_s, 0.0, None).sum()) / (to_s - from_s)
+
+    def last_open_s(self, until_s: float) -> float:
+        """Moment by `until_s` up to which a request was open; minus infinity if none was."""
+        begun = self._begun_s < until_s
+        return float(np.minimum(self._ended_s[begun], until_s).max(initial=-math.inf))
+
+    def least(self, from_s: float, to_s: float, within_s: float) -> float | None:
+        """Least mean number of open requests in equal parts of a window; None for an empty one.
+
+        The parts are about a third of `within_s` long.
+        """
+        if to_s <= from_s:
+            return None
+        parts = max(1, math.ceil(3 * (to_s - from_s) / within_s))
+        return float(self.means(np.linspace(from_s, to_s, parts + 1)).min())
 
     def means(self, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean number of open requests between each two of `edges_s`, which ascend."""

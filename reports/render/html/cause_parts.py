@@ -9,7 +9,7 @@ from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.html.figure import arrows
 from reports.render.terminal.causes import named, quotation, told_of
-from reports.render.text import cause_words, count, sanitized, shortened, step_title
+from reports.render.text import count, finding_words, sanitized, shortened, step_title
 
 _MOST = 30
 _MOST_EVIDENCE = 8
@@ -93,7 +93,7 @@ def _told(findings: Sequence[Finding]) -> Iterator[FindingPart]:
     for finding in findings:
         explains = f", {finding.seconds:.1f} s" if finding.seconds is not None else ""
         yield FindingPart(
-            name=f"{cause_words(finding.cause)}{explains}",
+            name=f"{finding_words(finding)}{explains}",
             code=finding.cause,
             advice=sanitized(finding.advice),
             tell_apart=sanitized(finding.tell_apart or ""),

@@ -6,7 +6,7 @@ from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.deployments import FEW
 from reports.render.tables.lag import idle_steps, needs_nothing
-from reports.render.text import cause_words, sanitized, seconds, step_title
+from reports.render.text import finding_words, leading_words, sanitized, seconds, step_title
 
 MOST = 8
 
@@ -81,11 +81,11 @@ def _configured(step: StepReport) -> str:
 
 
 def _cause(step: StepReport) -> str:
-    causes = [cause_words(finding.cause) for finding in step.findings]
+    causes = [finding_words(finding) for finding in step.findings]
     if step.cause is not None:
         leading = next((f for f in step.findings if f.cause == step.cause), None)
         took = f" ({leading.seconds:.1f} s)" if leading and leading.seconds is not None else ""
-        return f"cause: {cause_words(step.cause)}{took}"
+        return f"cause: {leading_words(step.cause, step.findings)}{took}"
     if causes:
         return f"cause: {' or '.join(causes)}"
     return "no cause found" if step.evidence or step.censored else "nothing else made it late"

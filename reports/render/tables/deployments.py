@@ -8,7 +8,7 @@ from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import needs_nothing
 from reports.render.tables.table import Cell, Column, Table, rest_of
-from reports.render.text import NOT_MEASURED, MeasuredText, cause_words, count, sanitized, seconds
+from reports.render.text import NOT_MEASURED, MeasuredText, count, leading_words, sanitized, seconds
 
 FEW = 3
 """Deployments whose details a terminal shows one below the other; those of more share tables."""
@@ -38,7 +38,7 @@ def deployment_table(report: Report) -> Table | None:
 
 def _row(key: str, deployment: DeploymentReport) -> tuple[Cell, ...]:
     steps = deployment.steps
-    causes = dict.fromkeys(cause_words(step.cause) for step in steps if step.cause)
+    causes = dict.fromkeys(leading_words(s.cause, s.findings) for s in steps if s.cause)
     return (
         sanitized(key),
         str(sum(map(_is_answered, steps))),

@@ -9,9 +9,9 @@ from reports.render.tables.table import Column, Table, rest_of
 from reports.render.text import (
     NOT_MEASURED,
     MeasuredText,
-    cause_words,
     count,
     is_shown,
+    leading_words,
     load_change,
     phase_words,
     recovered,
@@ -208,7 +208,7 @@ def remark(step: StepReport, *, codes: bool = False) -> str:
     if step.floor_reason:
         found.append(sanitized(("" if step.floor else "no floor: ") + step.floor_reason))
     if step.cause:
-        found.append(f"cause: {step.cause if codes else cause_words(step.cause)}")
+        found.append(f"cause: {step.cause if codes else leading_words(step.cause, step.findings)}")
     if step.reversals:
         found.append(_swing(step))
     if is_shown(step.unattributed_s):

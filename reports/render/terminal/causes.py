@@ -11,7 +11,7 @@ from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.terminal.layout import emit, flow, hanging, room
-from reports.render.text import cause_words, count, sanitized, shortened, step_title
+from reports.render.text import count, finding_words, sanitized, shortened, step_title
 
 _QUOTED = 110
 _SHOWN = 3
@@ -86,9 +86,7 @@ def _print_title(console: Console, title: str, names: Sequence[str]) -> None:
 def named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
     """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`."""
     texts = [
-        f"{cause_words(f.cause)} ({f.seconds:.1f} s)"
-        if f.seconds is not None
-        else cause_words(f.cause)
+        f"{finding_words(f)} ({f.seconds:.1f} s)" if f.seconds is not None else finding_words(f)
         for f in findings
     ]
     if len(texts) == 1 and cause is None:

@@ -11,6 +11,7 @@ from reports.model.report import Report
 from reports.render.formats import Rendering, render
 from reports.render.json_report import render_json
 from reports.render.terminal.report import render_terminal
+from scalelag.autoscaler.for_diagnosis import replayer
 from scalelag.options.run_options import RunOptions
 from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
 
@@ -27,7 +28,7 @@ class Reporter:
         Raises ScalelagError if the record cannot be read, or nothing can be written.
         """
         recorded = load_run(path)
-        analysis = analyse(recorded, options.gates)
+        analysis = analyse(recorded, options.gates, replayer(path))
         write_file(path / REPORT_FILE, render_json(analysis.report))
         what = Rendering(analysis, str(path), options.strict, options.details)
         formats = {*options.reports, Format.HTML} if html else set(options.reports)

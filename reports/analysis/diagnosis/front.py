@@ -1,0 +1,166 @@
+"""Deployments that stand before another one, and the room that they have for requests."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from reports.analysis.diagnosis.replayed import Replayer
+from reports.analysis.lag.policy import Policy, policy_of
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.seen.requests_at import RequestsAt, application_of
+from reports.model.intervals import Window
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+_MARGIN_S = 1.0
+DEFAULT_MOST_ONGOING = 5
+"""`max_ongoing_requests` where it is not recorded: Ray's default since 2.32."""
+
+
+class Front(msgspec.Struct, frozen=True):
+    """A deployment that requests pass on their way; a replica takes `most_ongoing` at once.
+
+    `policy` is None if its number of replicas is fixed. `requests` are the open ones at it.
+    """
+
+    key: DeploymentKey
+    timeline: Timeline
+    most_ongoing: int
+    policy: Policy | None = None
+    requests: RequestsAt = RequestsAt()
+
+    def running(self, from_s: float, to_s: float) -> int:
+        """Most replicas that were RUNNING at once between two moments, in Unix seconds."""
+        seen = [poll.running for poll in self.timeline.polls_within(from_s, to_s)]
+        last = self.timeline.poll_before(to_s)
+        return max(seen, default=last.running if last else 0)
+
+    def slots(self, from_s: float, to_s: float) -> int:
+        """Requests that its replicas took at once: RUNNING x max_ongoing_requests."""
+        return self.running(from_s, to_s) * self.most_ongoing
+
+    def may_grow(self, from_s: float, to_s: float) -> bool:
+        """Return True if its settings allow for more replicas than were RUNNING."""
+        return self.policy is not None and self.running(from_s, to_s) < self.policy.max_replicas
+
+    @property
+    def setting(self) -> str:
+        """Setting that bounds the number of its replicas."""
+        return "max_replicas" if self.policy else "num_replicas"
+
+    def seen(self, from_s: float, to_s: float) -> float | None:
+        """Mean number of requests that its policy was given, by Serve's gauges; None without them."""
+        given = self.requests.given if self.requests.whose == "seen" else None
+        return given.mean(from_s, to_s) if given else None
+
+    def is_served(self, end: Window, begun_s: float) -> bool:
+        """Return True if it wanted no more at the end of a hold, and had what it wanted.
+
+        By the gauges, else by its target. False where that is not known, as of a fixed number of
+        replicas without gauges; with them it must have room for twice as many.
+        """
+        seen = self.seen(*end)
+        if seen is not None:
+            each = self.policy.target_ongoing_requests if self.policy else self.most_ongoing / 2
+            return seen <= self.running(*end) * each
+        held = held_target(self.timeline, self.policy, Window(begun_s, end.to_s))
+        return held is not None and self.running(held.from_s, end.to_s) >= held.target
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A target below max_replicas that did not move from `from_s` on, Unix seconds."""
+
+    target: int
+    from_s: float
+
+
+def held_target(
+    timeline: Timeline, policy: Policy | None, hold: Window, loop_s: float | None = None
+) -> Held | None:
+    """Target that was kept at the end of `hold` for so long that no more can have been wanted.
+
+    That is the delay, and all the time that it takes until more are known to be wanted. None if it
+    moved meanwhile, or could not have risen.
+    """
+    last = timeline.poll_before(hold.to_s)
+    target = last.target if last else None
+    if policy is None or not policy.default or target is None or policy.aggregation == "min":
+        return None
+    wait_s = (
+        policy.upscale_delay_s + policy.noticed_s(loop_s) + policy.metrics_interval_s + _MARGIN_S
+    )
+    from_s = hold.to_s - wait_s
+    if not 0 < target < policy.max_replicas or from_s < hold.from_s:
+        return None
+    moved = any(from_s < d.at.hi_s and d.at.lo_s <= hold.to_s for d in timeline.decisions)
+    if moved or any(poll.foreign for poll in timeline.polls_within(from_s, hold.to_s)):
+        return None
+    return Held(target, from_s)
+
+
+class Around(msgspec.Struct, frozen=True):
+    """Deployments that the requests of one deployment pass, as far as they are watched.
+
+    `fronts` stand before it, `beside` may hold up the same requests, `own` is itself where it is
+    alone. `replay` asks Ray's own policy for its decisions on them.
+    """
+
+    fronts: tuple[Front, ...] = ()
+    beside: tuple[Front, ...] = ()
+    own: Front | None = None
+    replay: Replayer | None = None
+
+
+def around_of(
+    run: RecordedRun,
+    key: DeploymentKey,
+    timelines: Mapping[DeploymentKey, Timeline],
+    requests: Mapping[DeploymentKey, RequestsAt],
+    replay: Replayer | None = None,
+) -> Around:
+    """Deployments around `key`, by who calls whom.
+
+    What `key` itself calls holds up its requests there, where its policy counts them.
+    """
+
+    def fronts(keys: Iterable[DeploymentKey]) -> tuple[Front, ...]:
+        return tuple(_front(run, one, timelines, requests) for one in keys)
+
+    app = application_of(run, key)
+    others = tuple(one for one in (app.deployments if app else timelines) if one != key)
+    if app is None or not others:
+        is_alone = not others and requests[key].client is not None
+        own = fronts([key])[0] if is_alone else None
+        return Around(own=own, replay=None if others else replay)
+    before = _reached(key, app.callers)
+    behind = _reached(key, lambda one: app.calls.get(one, ()))
+    beside = [one for one in others if one not in before and one not in behind]
+    return Around(fronts=fronts(one for one in before if one in timelines), beside=fronts(beside))
+
+
+def _reached(
+    key: DeploymentKey, following: Callable[[DeploymentKey], Iterable[DeploymentKey]]
+) -> list[DeploymentKey]:
+    """Deployments on the way from `key`, itself left out; Serve's graphs may have circles."""
+    found = [key]
+    for one in found:
+        found += [other for other in following(one) if other not in found]
+    return found[1:]
+
+
+def _front(
+    run: RecordedRun,
+    key: DeploymentKey,
+    timelines: Mapping[DeploymentKey, Timeline],
+    requests: Mapping[DeploymentKey, RequestsAt],
+) -> Front:
+    """Deployment `key` as one that requests pass; one that is not watched has an empty timeline."""
+    info = run.info.target.deployments.get(key)
+    given = (info.config if info else {}).get("max_ongoing_requests")
+    return Front(
+        key=key,
+        timeline=timelines.get(key, Timeline((), (), ())),
+        most_ongoing=given if isinstance(given, int) else DEFAULT_MOST_ONGOING,
+        policy=policy_of(info, run.info.versions.ray),
+        requests=requests.get(key, RequestsAt()),
+    )

@@ -1,0 +1,174 @@
+"""Signs of what stands before a deployment: a full front (bounds), a blind autoscaler (state_sync)."""
+
+from collections.abc import Iterator, Sequence
+
+from reports.analysis.diagnosis.facts import WANTS_MORE, StepFacts
+from reports.analysis.diagnosis.failed_requests import is_slowed
+from reports.analysis.diagnosis.front import Front
+from reports.analysis.diagnosis.rule import Rule, Sign
+from reports.analysis.diagnosis.seen import (
+    Count,
+    counts,
+    replayed,
+    seen_at_end,
+    shown_unseen,
+    unseen,
+)
+from reports.model.causes import Evidence
+from reports.model.intervals import Window
+from scalelag.record.evidence_rows import LogEvent
+
+_FULL = 0.95
+_REJECTIONS = 3
+_PART = 4
+
+
+def front_is_limit(facts: StepFacts) -> Iterator[Sign]:
+    """All that a front takes at once was in use, and the deployment behind it wanted no more.
+
+    To add replicas behind it changes nothing.
+    """
+    window = _end_of_hold(facts)
+    behind = _wanted_no_more(facts, window)
+    if behind is None or not _others_served(facts):
+        return
+    for front in facts.fronts:
+        shown = _full(facts, front, window)
+        if shown:
+            yield Sign(facts.begun_s, facts.by_s, (*shown, behind.shown), deployment=front.key)
+
+
+def fixed_and_full(facts: StepFacts) -> Iterator[Sign]:
+    """The same of a deployment that is alone, with a fixed number of replicas."""
+    if facts.own is None or facts.policy is not None or facts.final_policy is not None:
+        return
+    shown = _full(facts, facts.own, _end_of_hold(facts))
+    if shown and facts.step.direction == "up" and _grew(facts):
+        yield Sign(facts.begun_s, facts.by_s, shown)
+
+
+def _end_of_hold(facts: StepFacts) -> Window:
+    return Window(facts.by_s - (facts.by_s - facts.begun_s) / _PART, facts.by_s)
+
+
+def _wanted_no_more(facts: StepFacts, window: Window) -> Count | None:
+    """Evidence of the end of the hold that no more were wanted: the gauges', else a last decision."""
+    seen = seen_at_end(facts, window)
+    if seen is not None:
+        return seen if seen.most <= _room(facts) else None
+    middle_s = (facts.begun_s + window.to_s) / 2
+    found = [count for count in counts(facts) if count.window.to_s > middle_s]
+    return found[-1] if found else None
+
+
+def _room(facts: StepFacts) -> float:
+    """Open requests for which the RUNNING replicas are enough, by the policy."""
+    policy, running = facts.final_policy, facts.lag.replicas_after
+    return (running or 0) * policy.target_ongoing_requests if policy else 0.0
+
+
+def _others_served(facts: StepFacts) -> bool:
+    """Return True if no deployment beside this one may be what requests wait for."""
+    return all(other.is_served(_end_of_hold(facts), facts.begun_s) for other in facts.beside)
+
+
+def _full(facts: StepFacts, front: Front, window: Window) -> tuple[Evidence, ...]:
+    """Evidence that `front` had no room, and may have no more replicas; empty if it had."""
+    slots = front.slots(*window)
+    opened = facts.concurrency.mean(*window) if facts.concurrency else None
+    if opened is None or not slots or front.may_grow(*window):
+        return ()
+    rejected = [
+        event
+        for event in facts.run.events
+        if event.kind == "at_capacity" and event.deployment == front.key
+    ]
+    rejected = [event for event in rejected if facts.within(event.at_s)]
+    if opened < _FULL * slots or (opened < WANTS_MORE * slots and len(rejected) < _REJECTIONS):
+        return ()
+    running = front.running(*window)
+    text = (
+        f"{front.key} takes {slots:,} requests at once ({running} RUNNING x max_ongoing_requests "
+        f"{front.most_ongoing}), and {opened:,.0f} were open at the client at the end"
+    )
+    return (Evidence(text, facts.at(facts.by_s)), *_rejections(facts, front, rejected))
+
+
+def _rejections(
+    facts: StepFacts, front: Front, rejected: Sequence[LogEvent]
+) -> tuple[Evidence, ...]:
+    if not rejected:
+        return ()
+    return (facts.quote(rejected[0], f"a replica of {front.key} says so"),)
+
+
+def _grew(facts: StepFacts) -> bool:
+    """Return True if the open requests are not a backlog that will soon be gone."""
+    now, before = (
+        facts.concurrency.mean(until_s - quarter_s, until_s) if facts.concurrency else None
+        for quarter_s in [(facts.by_s - facts.begun_s) / _PART]
+        for until_s in (facts.by_s, facts.by_s - quarter_s)
+    )
+    return now is not None and before is not None and now >= _FULL * before
+
+
+def front_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
+    """Advice: room in the front itself, and none behind it."""
+    front = next((f for f in facts.fronts if f.key == signs[0].deployment), facts.own)
+    if front is None:
+        return ""
+    running = front.running(*_end_of_hold(facts))
+    behind = "" if front is facts.own else f"; more replicas of {facts.key} change nothing"
+    return (
+        f"Raise {front.setting} of {front.key} from {running}, or its max_ongoing_requests from "
+        f"{front.most_ongoing} if it only waits{behind}."
+    )
+
+
+def saw_too_little(facts: StepFacts) -> Iterator[Sign]:
+    """The autoscaler decided on less than half of the requests that were open.
+
+    Behind a front, requests that are late count alone: those that it works on are not open here.
+    """
+    if any(_full(facts, front, _end_of_hold(facts)) for front in facts.fronts):
+        return
+    is_behind = facts.info is not None and facts.info.is_ingress is False
+    for found in unseen(facts):
+        window = found.count.window
+        if is_behind and not _is_held_up(facts, window):
+            continue
+        shown = (shown_unseen(facts, found), replayed(facts, found))
+        yield Sign(window.from_s, window.to_s, tuple(one for one in shown if one))
+
+
+def _is_held_up(facts: StepFacts, window: Window) -> bool:
+    """Return True if requests were late, and each front had the replicas that it wanted."""
+    if not facts.fronts or not _others_served(facts) or not is_slowed(facts, window):
+        return False
+    opened = facts.concurrency.mean(*window) if facts.concurrency else None
+    return not any(
+        front.may_grow(*window)
+        and front.policy is not None
+        and front.policy.demand_of(opened or 0.0) > front.running(*window)
+        for front in facts.fronts
+    )
+
+
+def blind_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """Advice: the place at which requests wait without being counted."""
+    names = (
+        " and ".join(front.key for front in facts.fronts) or "what calls it, or stands before it"
+    )
+    return (
+        f"Look at {names}: its event loop is held up, or requests wait where Serve does not count "
+        "them. Move blocking work off the event loop (a def method, asyncio.to_thread), or raise its "
+        f"num_replicas; max_replicas of {facts.key} changes nothing."
+    )
+
+
+FRONT = Rule(
+    "bounds", (front_is_limit, fixed_and_full), front_advice, makes_late=False, named="a full front"
+)
+BLIND = Rule(
+    "state_sync", (saw_too_little,), blind_advice, makes_late=False, named="a blind autoscaler"
+)

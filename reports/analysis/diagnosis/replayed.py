@@ -1,0 +1,32 @@
+"""Decisions of Ray's own policy on the open requests of a run, made elsewhere and passed in."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from scalelag.record.rows import DeploymentKey
+
+
+class TargetChange(msgspec.Struct, frozen=True):
+    """A change of the target at `at_s`, Unix seconds."""
+
+    at_s: float
+    before: int
+    after: int
+
+
+Phases = Sequence[Sequence[TargetChange]]
+"""The same replay for several moments at which counts may have been pushed; empty without one."""
+
+Replayer = Callable[[DeploymentKey], Phases]
+"""Function that replays a deployment: it may take seconds, so it is called only for evidence."""
+
+
+def targets_at(phases: Phases, at_s: float) -> tuple[int, int] | None:
+    """Least and most target of the replays at a moment; None if there are none."""
+    found: list[int] = []
+    for changes in phases:
+        earlier = [change.after for change in changes if change.at_s <= at_s]
+        if changes:
+            found.append(earlier[-1] if earlier else changes[0].before)
+    return (min(found), max(found)) if found else None

@@ -1,0 +1,209 @@
+"""Facts on what the autoscaler counted, against the requests that were open (docs/diagnosis.md#blind).
+
+Ray's own policy is known, so each of its decisions tells how many open requests it had counted: the
+logged number, else the most with which it could decide so.
+"""
+
+import msgspec
+
+from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.diagnosis.failed_requests import connection_failures, longest_silence
+from reports.analysis.diagnosis.front import held_target
+from reports.analysis.diagnosis.outages import stalls
+from reports.analysis.diagnosis.replayed import targets_at
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.policy import Policy
+from reports.analysis.seen.blind import blind_windows
+from reports.analysis.seen.series import GaugeSeries, gauge_series
+from reports.model.causes import Evidence
+from reports.model.intervals import Window, covered_s, overlap_s
+
+_BLIND_RATIO = 0.5
+_LEAST_UNSEEN = 1.0
+_SAME_LINE_S = 0.05
+_HALF = 0.5
+
+
+class Count(msgspec.Struct, frozen=True):
+    """At most `most` open requests were counted on average, all through a window of Unix seconds.
+
+    `text` says what shows it.
+    """
+
+    window: Window
+    most: float
+    shown: Evidence
+
+
+class Unseen(msgspec.Struct, frozen=True):
+    """Requests that the autoscaler did not count: `open_least` were open all the time of a count.
+
+    `where` says of their number, in `{}`, where they were.
+    """
+
+    count: Count
+    open_least: float
+    where: str = "at least {} had been open at the client"
+
+
+def counts(facts: StepFacts) -> list[Count]:
+    """What the autoscaler's decisions, and those that it did not make, show that it counted.
+
+    Of Ray's own policy alone is it known what it decides on how many.
+    """
+    policy = facts.policy
+    if policy is None or not policy.default or facts.final_policy != policy:
+        return []
+    if facts.absence is not None or policy.aggregation == "min":
+        return []
+    found = [_of_decision(facts, policy, decision) for decision in facts.decisions(up=False)]
+    held = _held(facts, policy)
+    return [count for count in (*found, held) if count is not None]
+
+
+def unseen(facts: StepFacts) -> list[Unseen]:
+    """Counts of under half of what was open, for longer than push and look-back, by time.
+
+    Neither a controller that stood still, nor requests that found no way to Serve: these have
+    causes of their own. Nothing where the open requests of the deployment are not known.
+    """
+    policy, concurrency = facts.policy, facts.concurrency
+    if policy is None or concurrency is None:
+        return []
+    found: list[Unseen] = []
+    for count in counts(facts):
+        window = count.window
+        if window.to_s - window.from_s <= policy.metrics_interval_s + policy.look_back_period_s:
+            continue
+        if _is_hidden(facts, window):
+            continue
+        open_least = concurrency.least(window.from_s, window.to_s, policy.look_back_period_s)
+        if open_least is not None and _is_blind(policy, count.most, open_least):
+            found.append(Unseen(count, open_least))
+    found += _by_gauges(facts, policy) if policy.default else []
+    return sorted(found, key=lambda one: one.count.window.to_s)
+
+
+def _is_blind(policy: Policy, most: float, open_least: float) -> bool:
+    """Return True if so few were counted that it wants fewer replicas than it would."""
+    wanted, would = (
+        min(max(policy.demand_of(n), policy.min_replicas), policy.max_replicas)
+        for n in (most, open_least)
+    )
+    return would > wanted and most + _LEAST_UNSEEN < _BLIND_RATIO * open_least
+
+
+def _of_decision(facts: StepFacts, policy: Policy, decision: Decision) -> Count | None:
+    """A decision for fewer: they were wanted all through the delay, by averages over the look-back.
+
+    From `a` to `b` replicas with a factor `f` the policy goes if at most `a - (a - b) / f` were
+    wanted. Before its last turn all that is known is that fewer than `a` were.
+    """
+    at_s = decision.at.mid_s
+    logged = [
+        event
+        for event in facts.events("downscaling")
+        if event.ongoing is not None and abs(event.at_s - at_s) < _SAME_LINE_S
+    ]
+    replicas = decision.before - (decision.before - decision.after) / policy.downscaling_factor
+    most = max(0.0, replicas) * policy.target_ongoing_requests
+    counted = f"no more than {most:g}"
+    if logged and logged[0].ongoing is not None:
+        most = logged[0].ongoing
+        counted = f"{most:g}"
+    delay_s = policy.downscale_delay_s
+    from_s = at_s - max(delay_s, policy.metrics_interval_s) - policy.look_back_period_s
+    if from_s < facts.begun_s:
+        return None
+    text = (
+        f"the autoscaler counted {counted} open requests and went from {decision.before} to "
+        f"{decision.after} replicas"
+    )
+    raw = logged[0].raw if logged else None
+    return Count(Window(from_s, at_s), most, Evidence(text, facts.at(at_s), raw=raw))
+
+
+def seen_at_end(facts: StepFacts, window: Window) -> Count | None:
+    """Mean of Serve's gauge in the last part of a hold; None without gauges."""
+    total = _total(facts)
+    mean = total.mean(*window) if total else None
+    if mean is None:
+        return None
+    text = f"the autoscaler counted {mean:.1f} open requests (Serve's gauge) at the end"
+    return Count(window, mean, Evidence(text, facts.at(window.to_s)))
+
+
+def _total(facts: StepFacts) -> GaugeSeries | None:
+    """Series of what the policy was given, by Serve's gauges; None if they were not read."""
+    total = gauge_series(facts.run.seen, facts.key, lambda gauges: gauges.total)
+    return total if total.readings else None
+
+
+def _by_gauges(facts: StepFacts, policy: Policy) -> list[Unseen]:
+    """Windows in which Serve's gauge was under half of what was open at the deployment."""
+    total, requests = _total(facts), facts.requests
+    if total is None or requests.open is None or requests.open is total:
+        return []
+    hold = Window(facts.begun_s, facts.by_s)
+    found: list[Unseen] = []
+    for window in blind_windows(total, requests, policy, hold):
+        mean, opened = total.mean(*window), requests.open.mean(*window)
+        if mean is None or opened is None or not _is_blind(policy, mean, opened):
+            continue
+        text = f"the autoscaler counted {mean:.1f} open requests on average (Serve's gauge)"
+        count = Count(window, mean, Evidence(text, facts.at(window.to_s)))
+        found.append(Unseen(count, opened, "{} were open at the deployment"))
+    return [one for one in found if not _is_hidden(facts, one.count.window)]
+
+
+def _held(facts: StepFacts, policy: Policy) -> Count | None:
+    """No decision for more, for so long that more than the target cannot have been wanted."""
+    hold = Window(facts.begun_s, facts.by_s)
+    held = held_target(facts.timeline, policy, hold, facts.loop_s)
+    if held is None:
+        return None
+    most = held.target * policy.target_ongoing_requests
+    text = (
+        f"the autoscaler kept {held.target} replicas for {facts.by_s - held.from_s:.1f} s: it counted "
+        f"no more than {most:g} open requests"
+    )
+    shown = Evidence(text, facts.at(facts.by_s))
+    return Count(Window(held.from_s, facts.by_s), most, shown)
+
+
+def _is_hidden(facts: StepFacts, window: Window) -> bool:
+    """Return True if the controller stood still, or nothing was answered, in a part of `window`."""
+    part_s = _HALF * (window.to_s - window.from_s)
+    if covered_s(window, [stall.window for stall in stalls(facts)]) > 0:
+        return True
+    failed = connection_failures(facts)
+    if failed and overlap_s(window, (failed.from_s, failed.to_s)) > 0:
+        return True
+    silence = longest_silence(facts)
+    if silence is None or not silence.abrupt:
+        return False
+    return overlap_s(window, (silence.from_s, silence.to_s)) > part_s
+
+
+def shown_unseen(facts: StepFacts, found: Unseen) -> Evidence:
+    """Evidence of what was counted, and what was open meanwhile."""
+    window, shown = found.count.window, found.count.shown
+    text = (
+        f"{shown.text}, while {found.where.format(f'{found.open_least:,.0f}')} for "
+        f"{window.to_s - window.from_s:.1f} s"
+    )
+    return Evidence(text, facts.at(window.to_s), raw=shown.raw)
+
+
+def replayed(facts: StepFacts, found: Unseen) -> Evidence | None:
+    """Evidence of what Ray's own policy decides on the requests that were open; None without."""
+    at_s = found.count.window.to_s
+    targets = targets_at(facts.replay(facts.key), at_s) if facts.replay else None
+    decided = [d.after for d in facts.timeline.decisions if d.at.lo_s <= at_s]
+    last = facts.timeline.poll_before(at_s)
+    target = decided[-1] if decided else last.target if last else None
+    if targets is None or target is None or targets[0] <= target:
+        return None
+    had = f"{targets[0]}" if targets[0] == targets[1] else f"{targets[0]} to {targets[1]}"
+    text = f"Ray's own policy, replayed on the requests that were open, had {had} replicas then"
+    return Evidence(text, facts.at(at_s))

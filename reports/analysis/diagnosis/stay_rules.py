@@ -1,0 +1,170 @@
+"""Signs of a number of replicas that does not settle: oscillation, kept_replicas."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.diagnosis.failed_requests import TIMED_OUT, count_until
+from reports.analysis.diagnosis.rule import Rule, Sign
+from reports.analysis.diagnosis.seen import unseen
+from reports.analysis.diagnosis.swing import remedy_of, swing_of
+from reports.analysis.lag.policy import Policy
+from reports.model.causes import Evidence
+
+_LONG_DRAIN_S = 2.0
+_MARGIN_S = 1.0
+
+
+def target_swings(facts: StepFacts) -> Iterator[Sign]:
+    """The target goes up and down while the load is constant, by the settings of the deployment.
+
+    Not if the autoscaler counted too few requests: then it is not the settings.
+    """
+    policy = facts.final_policy
+    swing = swing_of(facts) if policy is not None and policy.default else None
+    if policy is None or swing is None or unseen(facts):
+        return
+    remedy = remedy_of(facts, swing, policy)
+    shown = (
+        Evidence(
+            f"the target turned {swing.turns} times between {swing.low} and {swing.high} replicas, "
+            f"one period every {swing.period_s:.1f} s, while the load was constant",
+            facts.at(swing.from_s),
+        ),
+        Evidence(remedy.why),
+    )
+    yield Sign(swing.from_s, swing.to_s, shown)
+
+
+def swing_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """Advice: the setting, and a value at which the swing is gone."""
+    policy, swing = facts.final_policy, swing_of(facts)
+    if policy is None or swing is None:
+        return ""
+    remedy = remedy_of(facts, swing, policy)
+    verb = "Lower" if remedy.value < remedy.now else "Raise"
+    return f"{verb} {remedy.setting} from {remedy.now:g} to {remedy.value:g}: the swing ends."
+
+
+OSCILLATION = Rule("oscillation", (target_swings,), swing_advice, makes_late=False)
+
+
+def kept_as_minimum(facts: StepFacts) -> Iterator[Sign]:
+    """Nothing was open, and as many replicas stayed as the lower bound in effect keeps."""
+    policy, left = facts.final_policy, facts.lag.replicas_after
+    quiet_s = _quiet_s(facts)
+    if policy is None or left is None or quiet_s is None or policy.min_replicas <= 1:
+        return
+    if left != policy.min_replicas or facts.decisions(up=False) or quiet_s < facts.noticed_s:
+        return
+    text = (
+        f"{left} replicas stayed for {quiet_s:.1f} s with nothing open: "
+        f"{policy.scaling.least_name} keeps {left}"
+    )
+    yield Sign(facts.by_s - quiet_s, facts.by_s, (Evidence(text, facts.at(facts.by_s - quiet_s)),))
+
+
+def kept_by_work(facts: StepFacts) -> Iterator[Sign]:
+    """Nothing was open for longer than the delay, clients had given up, and replicas stayed."""
+    policy, left = facts.final_policy, facts.lag.replicas_after
+    quiet_s = _quiet_s(facts)
+    if policy is None or not policy.timed or left is None or quiet_s is None:
+        return
+    due_s = policy.downscale_delay_s + facts.noticed_s + _MARGIN_S
+    if left <= policy.min_replicas or facts.decisions(up=False) or quiet_s < due_s:
+        return
+    given_up = count_until(facts, facts.by_s, TIMED_OUT)
+    if given_up:
+        text = (
+            f"{left} replicas stayed for {quiet_s:.1f} s with nothing open at the client, which had "
+            f"given up {given_up:,} requests: replicas work on them"
+        )
+        yield Sign(facts.by_s - quiet_s, facts.by_s, (Evidence(text, facts.at(facts.by_s)),))
+
+
+def held_while_stopping(facts: StepFacts) -> Iterator[Sign]:
+    """A stopped replica stayed beyond its shortest drain, with requests that do not end."""
+    policy = facts.final_policy
+    if policy is None or facts.concurrency is None:
+        return
+    for life in facts.timeline.replicas:
+        stopping = life.stopping
+        if stopping is None or life.vanished or life.replaced or not facts.within(stopping.mid_s):
+            continue
+        gone_s = min(life.gone.mid_s if life.gone else facts.by_s, facts.by_s)
+        stayed_s = gone_s - stopping.mid_s
+        if stayed_s < policy.shortest_drain_s + _LONG_DRAIN_S:
+            continue
+        text = _what_holds(facts, stopping.mid_s, gone_s)
+        if text:
+            text = f"replica {life.replica} was STOPPING for {stayed_s:.1f} s: {text}"
+            shown = Evidence(text, facts.at(stopping.mid_s), life.node)
+            yield Sign(stopping.mid_s, gone_s, (shown,))
+            return
+
+
+def _what_holds(facts: StepFacts, from_s: float, to_s: float) -> str:
+    """Return what a stopping replica waited for: a request that stayed open, or one given up."""
+    rows = facts.run.requests
+    sent_s = rows.intended_s + np.nan_to_num(rows.send_lag_s)
+    done_s = rows.intended_s + np.where(np.isfinite(rows.latency_s), rows.latency_s, np.inf)
+    pinning = ~rows.not_sent & (sent_s < from_s) & (done_s > to_s - _MARGIN_S)
+    if pinning.any():
+        oldest_s = to_s - float(sent_s[pinning].min())
+        number = int(np.count_nonzero(pinning))
+        return (
+            f"{number:,} requests had begun before and were still open, the oldest for "
+            f"{oldest_s:.0f} s"
+        )
+    given_up = count_until(facts, to_s, TIMED_OUT)
+    if given_up:
+        return f"the client had given up {given_up:,} requests, which replicas work on"
+    return ""
+
+
+def kept_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
+    """Advice by what keeps them."""
+    policy, texts = facts.final_policy, [shown.text for sign in signs for shown in sign.shown]
+    if policy is None:
+        return ""
+    if any("keeps" in text for text in texts):
+        return _bound_advice(facts, policy)
+    if any("still open" in text for text in texts):
+        timeout = facts.config("graceful_shutdown_timeout_s", 20)
+        return (
+            "End streams sooner (a longest duration, an idle time-out), or lower "
+            f"graceful_shutdown_timeout_s from {timeout}: a stopped replica waits so long for them."
+        )
+    return (
+        "Let replicas end work that nobody waits for: request_timeout_s (http_options) at or below "
+        f"the client's {facts.run.info.options.get('request_timeout') or 'time-out'}, and code that "
+        "can be cancelled (async def)."
+    )
+
+
+def _bound_advice(facts: StepFacts, policy: Policy) -> str:
+    if policy.scaling.held_initial:
+        return (
+            "Deploy once without target_capacity, or lower initial_replicas from "
+            f"{(facts.info.autoscaling or {}).get('initial_replicas') if facts.info else '?'}: Serve "
+            "takes it for the minimum after it was scaled up to a target_capacity."
+        )
+    return f"Lower min_replicas from {policy.min_replicas} if idle replicas cost more than a start."
+
+
+def _quiet_s(facts: StepFacts) -> float | None:
+    """Seconds with nothing open at the end of a step down; None if there are none, or it is unknown."""
+    if facts.step.direction != "down" or facts.concurrency is None:
+        return None
+    last_s = facts.concurrency.last_open_s(facts.by_s)
+    quiet_s = facts.by_s - max(last_s, facts.begun_s)
+    return quiet_s if quiet_s > 0 else None
+
+
+KEPT = Rule(
+    "kept_replicas",
+    (kept_as_minimum, kept_by_work, held_while_stopping),
+    kept_advice,
+    makes_late=False,
+)

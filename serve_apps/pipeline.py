@@ -19,14 +19,27 @@ from serve_apps.scaling import (
     UpscaleDelayS,
     nest_dotted_names,
 )
+from serve_apps.truth import TruthFile, TruthFilePath
 
 
 class IngressArgs(ScalingArgs):
     """Scaling of `Ingress`. A request spends its whole time here, but only waits."""
 
+    num_replicas: int | None = Field(
+        default=None, ge=1, description="Fixed number of replicas; unset means that it scales."
+    )
+
     max_replicas: MaxReplicas = 2
     target_ongoing_requests: TargetOngoingRequests = 8.0
     max_ongoing_requests: MaxOngoingRequests = NEVER_FULL
+
+    def deployment_options(self) -> dict[str, Any]:
+        """Build the keyword arguments of `Deployment.options`, of one that scales or is fixed."""
+        options = super().deployment_options()
+        if self.num_replicas is not None:
+            del options["autoscaling_config"]
+            options["num_replicas"] = self.num_replicas
+        return options
 
 
 class FastArgs(ScalingArgs):
@@ -64,6 +77,7 @@ class PipelineArgs(BaseModel):
     ingress: IngressArgs = Field(default=IngressArgs(), description="The deployment `Ingress`.")
     fast: FastArgs = Field(default=FastArgs(), description="The deployment `Fast`.")
     slow: SlowArgs = Field(default=SlowArgs(), description="The deployment `Slow`.")
+    truth_file: TruthFilePath = None
 
     @model_validator(mode="before")
     @classmethod
@@ -75,12 +89,15 @@ class PipelineArgs(BaseModel):
 class Stage:
     """Sleeps for the service time."""
 
-    def __init__(self, service_time_s: float) -> None:
+    def __init__(self, service_time_s: float, truth_file: str | None) -> None:
+        self._truth = TruthFile(truth_file)
         self._service_time_s = service_time_s
 
     async def __call__(self) -> float:
         """Sleep, and answer with the time slept, in seconds."""
+        self._truth.note("request_begun")
         await asyncio.sleep(self._service_time_s)
+        self._truth.note("request_ended")
         return self._service_time_s
 
 
@@ -89,13 +106,21 @@ class Ingress:
     """Asks both stages at once for every request, whatever its method and path."""
 
     # Quoted: the handle is a generic class in Ray 2.60, and was none in Ray 2.52.
-    def __init__(self, fast: "DeploymentHandle[Any]", slow: "DeploymentHandle[Any]") -> None:
+    def __init__(
+        self,
+        fast: "DeploymentHandle[Any]",
+        slow: "DeploymentHandle[Any]",
+        truth_file: str | None,
+    ) -> None:
+        self._truth = TruthFile(truth_file)
         self._fast = fast
         self._slow = slow
 
     async def __call__(self) -> dict[str, float]:
         """Answer with the time slept in each stage; a request takes as long as the slower one."""
+        self._truth.note("request_begun")
         fast_s, slow_s = await asyncio.gather(self._fast.remote(), self._slow.remote())
+        self._truth.note("request_ended")
         return {"fast_slept_s": fast_s, "slow_slept_s": slow_s}
 
 
@@ -104,5 +129,7 @@ def app(args: PipelineArgs) -> Application:
     fast = Stage.options(name="Fast", **args.fast.deployment_options())
     slow = Stage.options(name="Slow", **args.slow.deployment_options())
     return Ingress.options(**args.ingress.deployment_options()).bind(
-        fast.bind(args.fast.service_time_s), slow.bind(args.slow.service_time_s)
+        fast.bind(args.fast.service_time_s, args.truth_file),
+        slow.bind(args.slow.service_time_s, args.truth_file),
+        args.truth_file,
     )

@@ -13,7 +13,9 @@ TruthFilePath = Annotated[
     str | None,
     Field(description="File to which replicas append what happens to them; unset means none."),
 ]
-Event = Literal["constructor_entered", "constructor_left", "request"]
+Event = Literal[
+    "constructor_entered", "constructor_left", "request", "request_begun", "request_ended"
+]
 
 
 class TruthFile:

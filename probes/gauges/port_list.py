@@ -9,6 +9,7 @@ from probes.dashboard import NODES_PATH, Dashboard, DashboardError
 from scalelag.errors import TargetError
 
 PORTS_PATH = "/api/prometheus/sd"
+_STATE_PATH = "/api/v0/nodes"
 _KEPT_S = 30.0
 MOST_PORTS = 200
 
@@ -32,6 +33,23 @@ class _Nodes(msgspec.Struct, frozen=True):
     data: _Summary = _Summary()
 
 
+class _StateNode(msgspec.Struct, frozen=True):
+    node_ip: str
+    state: str = "ALIVE"
+
+
+class _StateResult(msgspec.Struct, frozen=True):
+    result: list[_StateNode] = []
+
+
+class _StateData(msgspec.Struct, frozen=True):
+    result: _StateResult = _StateResult()
+
+
+class _State(msgspec.Struct, frozen=True):
+    data: _StateData = _StateData()
+
+
 class _Group(msgspec.Struct, frozen=True):
     targets: list[str] = []
 
@@ -39,8 +57,10 @@ class _Group(msgspec.Struct, frozen=True):
 class PortList:
     """Addresses HOST:PORT of the metrics ports, asked for anew every 30 s.
 
-    Ray lists them since `GET /api/prometheus/sd` is there; before, each node of the summary has its
-    port. A port on a host that is no node of the cluster is left out.
+    Where Ray does not list them (`GET /api/prometheus/sd` answers 404), each node of the summary has
+    its port. Ports on hosts that are no nodes of the cluster are left out. Where the summary has the
+    ports of the nodes, so are all others: the dashboard's and the node autoscaler's have no gauge of
+    Serve's, and belong to whichever cluster on the machine came first.
     """
 
     def __init__(self, dashboard: Dashboard, now: Callable[[], float]) -> None:
@@ -59,18 +79,23 @@ class PortList:
     def _ask(self) -> tuple[str, ...]:
         nodes = _parsed(self._dashboard.get(NODES_PATH).body, _Nodes).data.summary
         alive = [node for node in nodes if node.raylet.state == "ALIVE"]
+        own = [
+            _joined(node.raylet.address, node.raylet.port)
+            for node in alive
+            if node.raylet.address and node.raylet.port
+        ]
         listed = self._listed()
-        if listed is None:
-            listed = [
-                _joined(node.raylet.address, node.raylet.port)
-                for node in alive
-                if node.raylet.address and node.raylet.port
-            ]
-        hosts = {host for node in alive for host in _hosts(node)}
+        listed = own if listed is None else listed
+        hosts = {host for node in alive for host in _hosts(node)} or self._hosts_by_state()
         ours = [one for one in dict.fromkeys(listed) if _host(one) in hosts]
         if not ours:
             raise TargetError(_why_none(listed))
-        return tuple(ours[:MOST_PORTS])
+        return tuple(([one for one in ours if one in own] or ours)[:MOST_PORTS])
+
+    def _hosts_by_state(self) -> set[str]:
+        """Addresses of the nodes as Ray's state tells them, where the summary has none."""
+        nodes = _parsed(self._dashboard.get(_STATE_PATH).body, _State).data.result.result
+        return {node.node_ip for node in nodes if node.state == "ALIVE"}
 
     def _listed(self) -> list[str] | None:
         try:

@@ -21,6 +21,7 @@ from reports.analysis.load.load_workers import worker_reports
 from reports.analysis.load.recovery import Recovery, recoveries
 from reports.analysis.load.saturation import with_reasons
 from reports.analysis.origin import run_origin
+from reports.analysis.seen.application import application_reports
 from reports.analysis.seen.requests_at import requests_at
 from reports.analysis.validity import (
     Problem,
@@ -101,6 +102,7 @@ def analyse(
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps),
         changes=changed,
+        applications=application_reports(run, timelines, steps, deployments),
     )
     return Analysis(report, chart_series(run, report, timelines), run_origin(run.info))
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from reports.model.application import ApplicationReport
 from reports.model.causes import EvidenceReport, FailureReport
 from reports.model.changes import ChangeReport
 from reports.model.load import LoadReport
@@ -82,7 +83,7 @@ class Report(msgspec.Struct, frozen=True):
 
     `invalid_through` is the side that made the run invalid; None for a valid run, and if it is
     neither side alone. `lint` is what is wrong with the configuration, `changes` what changed during
-    the run.
+    the run. `applications` are those that the deployments belong to.
     """
 
     schema_version: int
@@ -100,3 +101,4 @@ class Report(msgspec.Struct, frozen=True):
     invalid_through: InvalidThrough | None = None
     lint: tuple[LintFinding, ...] = ()
     changes: tuple[ChangeReport, ...] = ()
+    applications: dict[str, ApplicationReport] = {}

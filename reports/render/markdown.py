@@ -10,6 +10,7 @@ from reports.model.load import LoadReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
+from reports.render.tables.applications import application_texts
 from reports.render.tables.changes import change_table
 from reports.render.tables.deployments import deployment_table, detailed, left_out
 from reports.render.tables.elasticity import following_texts
@@ -58,6 +59,7 @@ def _lines(report: Report, record: str, details: Details) -> Iterator[str]:
     yield from _head(report)
     yield from _answers(report)
     yield from _deployments(report, shown)
+    yield from _list("Application", application_texts(report))
     yield from _gates(report.gates)
     for key, deployment in shown.items():
         yield from _deployment(key, deployment)

@@ -221,7 +221,7 @@ def test_the_stages_of_the_pipeline_scale_by_their_own_arguments():
 
     limits = {n: d._deployment_config.autoscaling_config.max_replicas for n, d in built.items()}
     assert limits == {"Ingress": 2, "Fast": 3, "Slow": 6}
-    assert (built["Fast"].init_args, built["Slow"].init_args) == ((0.1,), (0.3,))
+    assert (built["Fast"].init_args, built["Slow"].init_args) == ((0.1, None), (0.3, None))
 
 
 def test_a_dotted_argument_keeps_the_other_defaults_of_its_group():

@@ -8,6 +8,7 @@ from reports.model.charts import Analysis, Charts
 from reports.model.formats import Details
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport
+from reports.render.html.application_graph import application_graphs
 from reports.render.html.axes import views
 from reports.render.html.cause_parts import cause_parts, causes_left_out
 from reports.render.html.figure import Figure
@@ -85,6 +86,7 @@ def render_html(
         load_figures=load_figures,
         deployments=parts,
         summary=deployment_table(report),
+        applications=application_graphs(report),
         summary_links={part.key: f"{part.id}-lag" for part in parts},
         left_out=left_out(report, detailed(report, details)),
         uncertain=UNCERTAIN,

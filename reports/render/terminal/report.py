@@ -11,6 +11,7 @@ from reports.model.formats import Details
 from reports.model.report import GateResult, ProbeReport, Report, RunSummary
 from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
+from reports.render.tables.applications import application_texts
 from reports.render.tables.changes import change_table
 from reports.render.tables.deployments import (
     FEW,
@@ -47,6 +48,7 @@ def render_terminal(
     many = len(report.deployments) > FEW
     is_short = many and details is Details.MOVED
     _print_deployments(console, report, shown, is_short=is_short)
+    _print_applications(console, report)
     if is_short:
         print_shared_lag(console, shown)
     else:
@@ -99,6 +101,15 @@ def _print_deployments(
         text = "--details all shows each deployment by itself."
     if text:
         emit(console, Text(text, style="dim"))
+
+
+def _print_applications(console: Console, report: Report) -> None:
+    """Print who calls whom, and what the limit is; nothing for deployments alone."""
+    lines = application_texts(report)
+    if lines:
+        console.print()
+    for line in lines:
+        emit(console, hanging(Text("application", style="bold"), Text(line, overflow="fold")))
 
 
 def _about_run(run: RunSummary) -> tuple[str, ...]:

@@ -1,0 +1,105 @@
+"""Applications as a whole: what calls what, and what holds all the rest up."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import msgspec
+
+from reports.analysis.lag.policy import policy_of
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.seen.slots import FULL, most_slots_used, slots_of
+from reports.model.application import ApplicationNode, ApplicationReport
+from reports.model.intervals import Window
+from reports.model.steps import DeploymentReport
+from scalelag.plan.stages import LoadStep
+from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+
+def application_reports(
+    run: RecordedRun,
+    timelines: Mapping[DeploymentKey, Timeline],
+    steps: Sequence[LoadStep],
+    deployments: Mapping[DeploymentKey, DeploymentReport],
+) -> dict[str, ApplicationReport]:
+    """Return the tested applications by name; none for records that do not tell.
+
+    A deployment is full if its replicas' slots were all in use through the last quarter of a step, or
+    if a step found that it wanted more replicas than its bounds allow. The limit is a full one that
+    calls no other full one, however far behind it.
+    """
+    zero_s = run.info.zero_s
+    holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
+    return {
+        name: _report(run, app, timelines, holds, deployments)
+        for name, app in run.info.target.applications.items()
+    }
+
+
+def _report(
+    run: RecordedRun,
+    app: ApplicationInfo,
+    timelines: Mapping[DeploymentKey, Timeline],
+    holds: Sequence[Window],
+    deployments: Mapping[DeploymentKey, DeploymentReport],
+) -> ApplicationReport:
+    nodes = [_node(run, app, key, timelines.get(key), holds) for key in app.deployments]
+    full = {
+        node.deployment
+        for node in nodes
+        if _is_full(node) or _is_at_its_bounds(deployments.get(node.deployment))
+    }
+    limits = full if app.reason else {key for key in full if not full & set(behind(app, key))}
+    return ApplicationReport(
+        deployments=tuple(
+            msgspec.structs.replace(node, is_limit=node.deployment in limits) for node in nodes
+        ),
+        route_prefix=app.route_prefix,
+        ingress=app.ingress,
+        reason=app.reason,
+    )
+
+
+def _node(
+    run: RecordedRun,
+    app: ApplicationInfo,
+    key: DeploymentKey,
+    timeline: Timeline | None,
+    holds: Sequence[Window],
+) -> ApplicationNode:
+    info = run.info.target.deployments.get(key)
+    policy, slots = policy_of(info), slots_of(info)
+    fixed = info.target_replicas or info.config.get("num_replicas") if info else None
+    return ApplicationNode(
+        deployment=key,
+        calls=app.calls.get(key, ()),
+        fixed_replicas=fixed if policy is None and isinstance(fixed, int) else None,
+        min_replicas=policy.min_replicas if policy else None,
+        max_replicas=policy.max_replicas if policy else None,
+        slots=slots,
+        slots_used=most_slots_used(run, key, timeline, slots, holds) if timeline else None,
+    )
+
+
+def _is_full(node: ApplicationNode) -> bool:
+    return node.slots_used is not None and node.slots_used >= FULL
+
+
+def _is_at_its_bounds(report: DeploymentReport | None) -> bool:
+    steps = report.steps if report else ()
+    return any(finding.cause == "bounds" for step in steps for finding in step.findings)
+
+
+def behind(app: ApplicationInfo, key: DeploymentKey) -> Collection[DeploymentKey]:
+    """Deployments that `key` calls, and those that these call, and so on; without `key` itself."""
+    return {one for one in _reached(app, key, set()) if one != key}
+
+
+def _reached(
+    app: ApplicationInfo, key: DeploymentKey, known: set[DeploymentKey]
+) -> Iterator[DeploymentKey]:
+    for called in app.calls.get(key, ()):
+        if called not in known:
+            known.add(called)
+            yield called
+            yield from _reached(app, called, known)

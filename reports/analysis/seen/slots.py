@@ -1,0 +1,49 @@
+"""Slots of a deployment's replicas that are in use (docs/metrics.md#what-the-autoscaler-saw)."""
+
+from collections.abc import Sequence
+
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.seen.series import gauge_series
+from reports.model.intervals import Window
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+FULL = 0.95
+"""Part of the slots from which on they count as all in use."""
+
+_SLOT_SETTINGS = ("max_ongoing_requests", "max_concurrent_queries")
+
+
+def slots_of(info: DeploymentInfo | None) -> int | None:
+    """Requests that one replica takes at once, by its settings; None if they do not tell."""
+    values = [info.config.get(name) for name in _SLOT_SETTINGS] if info else []
+    return next((value for value in values if isinstance(value, int) and value > 0), None)
+
+
+def slots_used(
+    run: RecordedRun, key: DeploymentKey, timeline: Timeline, slots: int | None, within: Window
+) -> float | None:
+    """Part of the slots of all RUNNING replicas that was in use within a time, on average.
+
+    None if the gauges do not show the requests at replicas, or no replica was RUNNING.
+    """
+    polls = timeline.polls_within(within.from_s, within.to_s)
+    running = sum(poll.running for poll in polls) / len(polls) if polls else 0.0
+    used = gauge_series(run.seen, key, lambda gauges: gauges.running).mean(*within)
+    if used is None or not running or not slots:
+        return None
+    return used / (running * slots)
+
+
+def most_slots_used(
+    run: RecordedRun,
+    key: DeploymentKey,
+    timeline: Timeline,
+    slots: int | None,
+    holds: Sequence[Window],
+) -> float | None:
+    """Largest part of the slots that was in use through the last quarter of a hold."""
+    quarters = [Window(hold.to_s - (hold.to_s - hold.from_s) / 4, hold.to_s) for hold in holds]
+    found = [slots_used(run, key, timeline, slots, quarter) for quarter in quarters]
+    return max((one for one in found if one is not None), default=None)

@@ -1,0 +1,183 @@
+"""A scenario made of a record: its load, its service times and start-ups; or why there is none."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from reports.analysis.elasticity.staircase import Staircase
+from reports.analysis.elasticity.supply import supply_of
+from reports.analysis.lag.control_loop import loop_interval
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of
+from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.whatif.scenario import Arrivals, Load, Scenario, Settings, Users, settings_of
+from reports.whatif.service_times import service_times
+from reports.whatif.start_up import start_ups
+from scalelag.errors import UsageError
+from scalelag.plan.stages import LoadPlan
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.error_kinds import LATE, WORKER_LOST
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+_TIMEOUT_S = 30.0
+_MAX_IN_FLIGHT = 1000
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A run as a scenario, with the timeline and RUNNING curve that it was made of."""
+
+    run: RecordedRun
+    scenario: Scenario
+    timeline: Timeline
+    running: Staircase
+
+    @property
+    def target(self) -> Staircase:
+        """The recorded target over time."""
+        decisions = sorted(self.timeline.decisions, key=lambda one: one.at.mid_s)
+        return Staircase(
+            np.array([one.at.mid_s for one in decisions]),
+            np.array([self.scenario.target, *(one.after for one in decisions)], np.int64),
+        )
+
+
+def recorded_scenario(
+    run: RecordedRun, key: DeploymentKey, *, own_policy: bool = False
+) -> Recorded:
+    """The run as a scenario for `key`, with its own settings.
+
+    `own_policy` tells that the user gives the policy with which it ran. Raises UsageError with what
+    in the record is missing.
+    """
+    described = run.info.target.deployments.get(key)
+    policy = policy_of(described, run.info.versions.ray)
+    _check_deployment(run, key, described, policy, own_policy=own_policy)
+    assert described is not None  # checked, as is the policy
+    assert policy is not None
+    timeline = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
+    supply = supply_of(timeline, run.gaps)
+    first = next((poll for poll in timeline.polls if poll.target is not None), None)
+    if supply is None or first is None or first.target is None:
+        raise _refused("it holds no poll with a target (Ray tells it since 2.10)")
+    settings = settings_of(key, described, policy)
+    service = service_times(run.requests, supply.middle(), settings.max_ongoing)
+    if isinstance(service, str):
+        raise _refused(service)
+    starts = start_ups(timeline, settings.wait_loop_s)
+    if not starts.starts_s:
+        raise _refused(
+            "it saw no replica start, so that nothing is known of how long that takes. "
+            "Record a run whose load steps up"
+        )
+    scenario = Scenario(
+        settings=settings,
+        load=_load(run),
+        service=service,
+        starts=starts,
+        from_s=first.sent_s,
+        to_s=timeline.polls[-1].received_s,
+        replicas=first.running,
+        target=first.target,
+        loop_s=loop_interval(run.polls) or DEFAULT_LOOP_S,
+        max_in_flight=int(run.info.options.get("max_in_flight") or _MAX_IN_FLIGHT),
+        timeout_s=float(run.info.options.get("request_timeout") or _TIMEOUT_S),
+    )
+    return Recorded(run, scenario, timeline, supply.middle())
+
+
+def _check_deployment(
+    run: RecordedRun,
+    key: DeploymentKey,
+    described: DeploymentInfo | None,
+    policy: Policy | None,
+    *,
+    own_policy: bool,
+) -> None:
+    """Raise UsageError for a deployment whose decisions cannot be simulated."""
+    if described is None:
+        raise _refused(f"it has no deployment {key}; it has {', '.join(run.info.target.watched)}")
+    if policy is None:
+        raise _refused(f"{key} has a fixed number of replicas: no autoscaler decided")
+    if policy.scaling.external:
+        raise _refused(f"of {key} {policy.whose}")
+    if policy.whose is not None and not own_policy:
+        raise _refused(
+            f"of {key} {policy.whose}. Give it with --policy {policy.scaling.own_policy}"
+        )
+    scaled = [
+        other
+        for other in run.info.target.watched
+        if other != key and _autoscales(run.info.target.deployments.get(other))
+    ]
+    if scaled:
+        raise _refused(
+            f"{', '.join(scaled)} scale with {key}, and it holds the time of a request in all of them "
+            "together, not in each. Simulate an application with one autoscaled deployment"
+        )
+    if run.configs or run.restarts or run.capacities:
+        raise _refused("settings, versions or the controller changed while it went on")
+
+
+def _autoscales(info: DeploymentInfo | None) -> bool:
+    return info is not None and info.autoscaling is not None
+
+
+def _refused(why: str) -> UsageError:
+    return UsageError(f"this record cannot be simulated: {why}.")
+
+
+def _load(run: RecordedRun) -> Load:
+    """The recorded load: each arrival that was not lost by the load generator, or the users."""
+    rows = run.requests
+    if run.info.plan.unit == "users":
+        return users_of(run.info.plan, run.info.zero_s, pause_of(run), rows.names)
+    ours = ~rows.with_errors(LATE, WORKER_LOST)
+    return Arrivals(rows.intended_s[ours], rows.name[ours], rows.names)
+
+
+def users_of(plan: LoadPlan, zero_s: float, pause_s: float, names: Sequence[str]) -> Users:
+    """The users of a plan; a ramp in steps of one second."""
+    at_s: list[float] = []
+    count: list[int] = []
+    for stage in plan.stages:
+        ramp = stage.start_level != stage.end_level
+        moments = np.arange(0.0, stage.duration_s, 1.0) if ramp else [0.0]
+        for moment in moments:
+            at_s.append(zero_s + stage.at_s + float(moment))
+            count.append(round(stage.level_at(stage.at_s + float(moment))))
+    at_s.append(zero_s + plan.duration_s)
+    count.append(0)
+    return Users(tuple(at_s), tuple(count), pause_s, tuple(names))
+
+
+def pause_of(run: RecordedRun) -> float:
+    """Mean time between an answer and the same user's next request, in seconds.
+
+    By Little's law for the constant stages of the plan: users / rate is a whole round.
+    """
+    rows, zero_s = run.requests, run.info.zero_s
+    pauses: list[float] = []
+    for stage in run.info.plan.stages:
+        if stage.start_level != stage.end_level or stage.start_level <= 0:
+            continue
+        part = (rows.intended_s >= zero_s + stage.at_s) & (rows.intended_s < zero_s + stage.end_s)
+        answered = part & np.isfinite(rows.latency_s)
+        if np.count_nonzero(answered) >= stage.start_level:
+            round_s = stage.start_level * stage.duration_s / np.count_nonzero(answered)
+            pauses.append(round_s - float(np.mean(rows.latency_s[answered])))
+    return max(0.0, float(np.median(pauses))) if pauses else 0.0
+
+
+def with_settings(scenario: Scenario, info: DeploymentInfo, ray: str | None) -> Scenario:
+    """The same scenario with other settings of the deployment.
+
+    It begins as the autoscaler would have left it: within the new bounds.
+    """
+    policy = policy_of(info, ray)
+    if policy is None:
+        raise _refused("with these settings nothing scales")
+    changed: Settings = settings_of(scenario.settings.key, info, policy)
+    least, most = policy.min_replicas, policy.max_replicas
+    replicas = min(max(scenario.target, least), most)
+    return msgspec.structs.replace(scenario, settings=changed, replicas=replicas, target=replicas)

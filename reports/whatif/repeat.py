@@ -1,0 +1,90 @@
+"""Repetitions of a simulation with other seeds, and estimates over them."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+import numpy as np
+
+from reports.analysis.elasticity.staircase import Staircase, pieces
+from reports.analysis.load.slo import Slo
+from reports.model.intervals import Span, Window
+from reports.model.whatif import Estimate
+from reports.whatif.autoscaler import Autoscaler
+from reports.whatif.outcome import Course, Outcome, outcome_of
+from reports.whatif.scenario import Scenario
+from reports.whatif.simulate import Simulation
+from scalelag.plan.stages import LoadStep
+from scalelag.record.deployment_info import DeploymentInfo
+
+MakeAutoscaler = Callable[[DeploymentInfo], Autoscaler]
+"""A new autoscaler of one deployment with these settings."""
+
+_LOW, _HIGH = 0.05, 0.95
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """One repetition to make: `phase` as in `Simulation`."""
+
+    scenario: Scenario
+    steps: tuple[LoadStep, ...]
+    zero_s: float
+    seed: int
+    phase: float
+    slo: Slo | None = None
+
+
+def run_trial(trial: Trial, autoscaler: Autoscaler) -> Outcome:
+    """Run one repetition with a new autoscaler."""
+    scenario = trial.scenario
+    found = Simulation(scenario, autoscaler, trial.seed, trial.phase).run()
+    return outcome_of(
+        found,
+        trial.steps,
+        trial.zero_s,
+        scenario.to_s,
+        scenario.load.names,
+        scenario.target,
+        trial.slo,
+    )
+
+
+def estimate(spans: Sequence[Span | None]) -> Estimate:
+    """Median and quantiles of a figure over repetitions; a censored one counts as endless."""
+    known = sorted(
+        math.inf if span.value is None else span.value for span in spans if span is not None
+    )
+    missing = len(spans) - len(known)
+    if 2 * missing > len(spans) or not known:
+        return Estimate(None, len(spans), missing)
+    middle, low, high = (_at(known, share) for share in (0.5, _LOW, _HIGH))
+    endless = [span.lo for span in spans if span is not None and span.value is None]
+    if math.isinf(middle):
+        return Estimate(Span(None, min(endless), None), len(spans), missing)
+    return Estimate(Span(middle, low, None if math.isinf(high) else high), len(spans), missing)
+
+
+def _at(ordered: Sequence[float], share: float) -> float:
+    """Quantile, an order statistic: it is one of the values, and may be infinite."""
+    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+
+
+def area_between(one: Staircase, other: Staircase, window: Window) -> float:
+    """Area between two curves over the area under the first."""
+    spans_s, (first, second) = pieces((one, other), (window,))
+    under = float(np.dot(spans_s, first))
+    return float(np.dot(spans_s, np.abs(first - second))) / under if under else 0.0
+
+
+def middle_course(outcomes: Sequence[Outcome], window: Window) -> Course:
+    """The repetition whose target is the nearest to those of all others."""
+    courses = [one.course for one in outcomes]
+    totals = [
+        sum(area_between(one.target, other.target, window) for other in courses) for one in courses
+    ]
+    return courses[int(np.argmin(totals))]
+
+
+def phases(count: int) -> Iterable[float]:
+    """Phases of the pushes, one in each of `count` equal parts of an interval."""
+    return ((number + 0.5) / count for number in range(count))

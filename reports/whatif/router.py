@@ -1,0 +1,242 @@
+"""The handle of a deployment in Serve's proxy: its queue, its choice of two, and its metrics.
+
+After `ray/serve/_private/request_router/request_router.py` and `router.py`: a request is sent to the
+less busy of two replicas chosen at random. If both are full, the routing task tries again with pauses
+that double from 25 ms to 0.5 s, whether or not a replica becomes idle meanwhile. There are at most two
+tasks for each replica, and 50 in all. A task that finds room sends all that wait, since it sees the
+replicas' new lengths only when it pauses; what a replica has no room for is rejected and queued again.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from reports.analysis.lag.policy import Policy
+from reports.whatif.agenda import Agenda
+from reports.whatif.autoscaler import HandleReport, Series
+from reports.whatif.replica import Replica
+from scalelag.record.rows import DeploymentKey
+
+_MOST_TASKS = 50
+_FIRST_PAUSE_S = 0.025
+_LONGEST_PAUSE_S = 0.5
+_REJECTION_S = 0.004
+"""Time that the proxy spends on a request that a replica rejects; measured on the stored demo run."""
+HANDLE = "proxy"
+
+
+class _Sample(NamedTuple):
+    at_s: float
+    queued: int
+    running: dict[str, int]
+
+
+class _Task:
+    """A routing task: the request that it was begun for, and its pauses for that so far.
+
+    `tries_again` tells that the first try, behind which the second comes without a pause, is over.
+    """
+
+    __slots__ = ("alive", "own", "pauses", "tries_again")
+
+    def __init__(self) -> None:
+        self.own: int | None = None
+        self.pauses = 0
+        self.tries_again = False
+        self.alive = True
+
+
+class Router:
+    """The queue of a deployment in one proxy. Requests are numbers in the order of arrival."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        max_ongoing: int,
+        chance: random.Random,
+        send: Callable[[Replica, int], None],
+    ) -> None:
+        self.waiting: deque[int] = deque()
+        self.replicas: list[Replica] = []
+        self._to_route: deque[int] = deque()
+        self._agenda = agenda
+        self._max_ongoing = max_ongoing
+        self._chance = chance
+        self._send = send
+        self._tasks: dict[int, _Task] = {}
+        self._owners: dict[int, _Task] = {}
+        self._sent: list[tuple[Replica, int]] = []
+        self._busy_until_s = agenda.now_s
+        self._count = 0
+        self._number = 0
+
+    def take(self, request: int) -> None:
+        """Queue a request, and send it at once if a replica has room."""
+        self.waiting.append(request)
+        self._to_route.append(request)
+        self._start_tasks(0)
+
+    def set_replicas(self, replicas: list[Replica]) -> None:
+        """Route to other replicas from now on."""
+        self.replicas = replicas
+        self._start_tasks(0)
+
+    def _start_tasks(self, _: int) -> None:
+        if self._busy_until_s > self._agenda.now_s:
+            return  # the end of the rejections starts them
+        while self._count < self._wanted_tasks():
+            self._count += 1
+            self._run(_Task())
+
+    def _wanted_tasks(self) -> int:
+        return min(len(self.waiting), _MOST_TASKS, 2 * len(self.replicas))
+
+    def _wake(self, number: int) -> None:
+        if self._busy_until_s > self._agenda.now_s:
+            self._agenda.add(self._busy_until_s, self._wake, number)
+            return
+        task = self._tasks.pop(number)
+        if task.alive:
+            self._run(task)
+
+    def _run(self, task: _Task) -> None:
+        """Send requests until the choice is full, or none is left for this task.
+
+        A task sends the first of the queue, which need not be its own. Then it pauses all the same,
+        and the task of the request that it sent is ended (`_fulfill_pending_requests`).
+        """
+        while task.own is not None or self._begin(task):
+            chosen = self._choose() if self.replicas else None
+            if chosen is not None:
+                first = self.waiting.popleft()
+                owner = self._owners.pop(first, None)
+                if owner is not None and owner is not task:
+                    self._cancel(owner)
+                self._sent.append((chosen, first))
+                if first == task.own:
+                    task.own = None
+                    continue
+            if not task.tries_again:
+                task.tries_again = True
+                continue
+            self._pause(task)
+            self._deliver()
+            return
+        self._count -= 1
+        self._deliver()
+        if self._to_route:
+            self._agenda.add(self._agenda.now_s, self._start_tasks)
+
+    def _deliver(self) -> None:
+        """Hand over what was sent; queue again, in its old place, what is rejected."""
+        rejected: list[int] = []
+        for replica, request in self._sent:
+            if replica.ongoing < self._max_ongoing:
+                self._send(replica, request)
+            else:
+                rejected.append(request)
+        self._sent.clear()
+        if rejected:
+            self.waiting.extendleft(reversed(rejected))
+            self._to_route.extendleft(reversed(rejected))
+            self._busy_until_s = self._agenda.now_s + len(rejected) * _REJECTION_S
+            self._agenda.add(self._busy_until_s, self._start_tasks)
+
+    def _begin(self, task: _Task) -> bool:
+        """Give a task its next own request; False if there is none, or are enough tasks."""
+        if self._count > self._wanted_tasks():
+            return False
+        while self._to_route:
+            own = self._to_route.popleft()
+            if self.waiting and own >= self.waiting[0] and own not in self._owners:
+                task.own, task.pauses, task.tries_again = own, 0, False
+                self._owners[own] = task
+                return True
+        return False
+
+    def _cancel(self, task: _Task) -> None:
+        task.alive = False
+        self._count -= 1
+        if self._to_route:
+            self._agenda.add(self._agenda.now_s, self._start_tasks)
+
+    def _pause(self, task: _Task) -> None:
+        pause_s = min(_FIRST_PAUSE_S * 2**task.pauses, _LONGEST_PAUSE_S)
+        task.pauses = min(task.pauses + 1, 9)
+        self._number += 1
+        self._tasks[self._number] = task
+        self._agenda.add(self._agenda.now_s + pause_s, self._wake, self._number)
+
+    def _choose(self) -> Replica | None:
+        """Return the less busy of two replicas chosen at random; None if both are full."""
+        replicas = self.replicas
+        count = len(replicas)
+        one = replicas[0] if count == 1 else replicas[int(self._chance.random() * count)]
+        if count > 1:
+            other = one
+            while other is one:
+                other = replicas[int(self._chance.random() * count)]
+            if other.ongoing < one.ongoing:
+                one = other
+        return one if one.ongoing < self._max_ongoing else None
+
+
+class HandleMetrics:
+    """Samples of a router and their pushes, as `RouterMetricsManager` makes them."""
+
+    def __init__(
+        self,
+        key: DeploymentKey,
+        router: Router,
+        agenda: Agenda,
+        policy: Policy,
+        report: Callable[[HandleReport], None],
+    ) -> None:
+        self._key = key
+        self._router = router
+        self._agenda = agenda
+        self._policy = policy
+        self._report = report
+        self._samples: deque[_Sample] = deque()
+        self.draining: set[Replica] = set()
+
+    def begin(self, at_s: float) -> None:
+        """Sample and push from `at_s` on."""
+        self._agenda.add(at_s, self._sample)
+        self._agenda.add(at_s, self._push)
+
+    def _sample(self, _: int) -> None:
+        now_s = self._agenda.now_s
+        router = self._router
+        running = {one.name: one.ongoing for one in router.replicas}
+        running |= {one.name: one.ongoing for one in self.draining if one.ongoing}
+        self._samples.append(_Sample(now_s, len(router.waiting), running))
+        since_s = now_s - self._policy.look_back_period_s
+        while self._samples[0].at_s < since_s:
+            self._samples.popleft()
+        self._agenda.add(now_s + self._policy.sample_s, self._sample)
+
+    def _push(self, _: int) -> None:
+        self.push()
+        self._agenda.add(self._agenda.now_s + self._policy.metrics_interval_s, self._push)
+
+    def push(self) -> None:
+        """Push what was sampled in the look-back."""
+        now_s = self._agenda.now_s
+        while self._samples and self._samples[0].at_s < now_s - self._policy.look_back_period_s:
+            self._samples.popleft()
+        queued = Series(
+            [one.at_s for one in self._samples] or [now_s],
+            [float(one.queued) for one in self._samples] or [float(len(self._router.waiting))],
+        )
+        running: dict[str, tuple[list[float], list[float]]] = {}
+        for sample in self._samples:
+            for name, ongoing in sample.running.items():
+                at_s, values = running.setdefault(name, ([], []))
+                at_s.append(sample.at_s)
+                values.append(float(ongoing))
+        for one in self._router.replicas:
+            running.setdefault(one.name, ([now_s], [float(one.ongoing)]))
+        series = {name: Series(*pair) for name, pair in running.items()}
+        self._report(HandleReport(self._key, HANDLE, now_s, queued, series))

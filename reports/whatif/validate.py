@@ -1,0 +1,134 @@
+"""Proof of a simulation: the run's own settings, replayed (docs/metrics.md#what-if)."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from reports.model.intervals import Span, Window
+from reports.model.report import Report
+from reports.model.steps import StepReport
+from reports.model.whatif import Check, Estimate, FigureName, Validation
+from reports.whatif.from_record import Recorded
+from reports.whatif.outcome import Figures, Outcome
+from reports.whatif.repeat import area_between, estimate
+
+LEAST_S = 1.0
+SHARE = 0.15
+AREA_RATIO = 0.15
+_CHECKED: tuple[FigureName, ...] = ("decide_s", "total_s", "p95_ms")
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """Repetitions with the run's own settings, at the phase of the pushes that fits the record."""
+
+    phase: float
+    outcomes: tuple[Outcome, ...]
+
+
+def best_phase(
+    recorded: Recorded, tried: Mapping[float, Sequence[Outcome]], window: Window
+) -> float:
+    """The phase of the handle's pushes whose targets are the nearest to the recorded ones.
+
+    A record does not tell when the handle pushes; all later moments hang on it.
+    """
+    target = recorded.target
+    areas = {
+        phase: float(np.mean([area_between(target, one.course.target, window) for one in found]))
+        for phase, found in tried.items()
+    }
+    return min(areas, key=lambda phase: areas[phase])
+
+
+def validated(
+    recorded: Recorded,
+    steps: Mapping[int, Figures],
+    replayed: Replayed,
+    window: Window,
+    report: Report,
+) -> Validation:
+    """Errors of the replayed run against the recorded figures of each step, by its index."""
+    target = recorded.target
+    area = float(
+        np.median([area_between(target, o.course.target, window) for o in replayed.outcomes])
+    )
+    checks = tuple(
+        _check(f"step {index} {name}", name, figures.get(name), _of(replayed, index, name))
+        for index, figures in steps.items()
+        for name in _CHECKED
+    )
+    reasons = [
+        f"{check.what}: recorded {_said(check.recorded)}, simulated {_said(check.simulated)}"
+        for check in checks
+        if check.within is False
+    ]
+    if area > AREA_RATIO:
+        reasons.append(
+            f"the area between the two target curves is {area:.0%} of that under the recorded one "
+            f"(at most {AREA_RATIO:.0%})"
+        )
+    return Validation(
+        passed=not reasons,
+        checks=checks,
+        area_ratio=area,
+        push_phase=replayed.phase,
+        reasons=tuple(reasons),
+        missing=tuple(_missing(recorded, report)) if reasons else (),
+    )
+
+
+def recorded_figures(step: StepReport) -> Figures:
+    """Figures of a recorded step that the lag of its deployment has."""
+    decide = next((p for p in step.phases if p.name == "decide" and p.value is not None), None)
+    return {
+        "decide_s": _span(decide.value) if decide is not None else None,
+        "total_s": step.total_s,
+        "recovered_s": step.recovered_s,
+        "reversals": _span(float(step.reversals)),
+    }
+
+
+def _of(replayed: Replayed, index: int, name: FigureName) -> Estimate:
+    return estimate([outcome.steps[index][name] for outcome in replayed.outcomes])
+
+
+def _check(what: str, name: FigureName, recorded: Span | None, simulated: Estimate) -> Check:
+    """Compare one figure. A bound holds for totals, also for whether there is one at all."""
+    bounded = name == "total_s"
+    known = recorded.value if recorded is not None else None
+    found = simulated.span.value if simulated.span is not None else None
+    if known is None or found is None:
+        agree = (recorded is None) == (simulated.span is None) and known == found
+        return Check(what, known, found, None, within=agree if bounded else None)
+    bound = max(LEAST_S, SHARE * known) if bounded else None
+    slack = max(known - recorded.lo, 0.0) if recorded is not None else 0.0
+    within = abs(found - known) <= bound + slack if bound is not None else None
+    return Check(what, known, found, found - known, bound, within)
+
+
+def _said(value: float | None) -> str:
+    return "none within the hold" if value is None else f"{value:.2f} s"
+
+
+def _span(value: float | None) -> Span | None:
+    return None if value is None else Span(value, value, value)
+
+
+def _missing(recorded: Recorded, report: Report) -> list[str]:
+    """What of this record may make the simulation differ."""
+    found: list[str] = []
+    run = recorded.run
+    if not run.events:
+        found.append("the controller's log was not read: decisions are known to a poll only")
+    neighbours = [key for key in run.info.target.deployments if key not in run.info.target.watched]
+    if neighbours or recorded.scenario.settings.info.is_ingress is False:
+        found.append(
+            "requests reach the deployment by way of another, which may hold them back: what the "
+            "autoscaler saw is not in the record"
+        )
+    if report.load.saturated_s:
+        found.append("the target was saturated for a part of the run")
+    if not recorded.scenario.service.varied:
+        found.append("the load was too even to tell how service times grow with it")
+    return found

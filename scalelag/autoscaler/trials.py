@@ -1,0 +1,73 @@
+"""Repetitions of a simulation with Ray's own autoscaler, over all cores of this machine."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+import msgspec
+
+from reports.whatif.outcome import Outcome
+from reports.whatif.repeat import Trial, run_trial
+from scalelag.autoscaler.ray_autoscaler import RayAutoscaler, quiet_ray
+from scalelag.autoscaler.user_policy import load_policy
+
+_STATE_LONG = 300
+
+
+class PolicyPath(msgspec.Struct, frozen=True):
+    """A policy of the user's own: `module:function`, and whether it decides for an application."""
+
+    path: str
+    of_application: bool = False
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One repetition, and the policy that decides in it; None for Ray's own."""
+
+    trial: Trial
+    policy: PolicyPath | None = None
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Outcome of a repetition, and the last state of a user's policy, in words."""
+
+    outcome: Outcome
+    policy_state: str | None = None
+
+
+Jobs = Callable[[Sequence[Job]], list[Done]]
+
+
+def run_job(job: Job) -> Done:
+    """Run one repetition in this process."""
+    quiet_ray()
+    settings = job.trial.scenario.settings
+    policy = job.policy
+    loaded = load_policy(policy.path, of_application=policy.of_application) if policy else None
+    autoscaler = RayAutoscaler({settings.key: settings.info}, loaded)
+    outcome = run_trial(job.trial, autoscaler)
+    state = str(autoscaler.policy_state.get(settings.key))[:_STATE_LONG] if loaded else None
+    return Done(outcome, state)
+
+
+@contextmanager
+def parallel(advance: Callable[[], None] | None = None) -> Generator[Jobs]:
+    """Yield a function that runs jobs on all cores; `advance` is called after each.
+
+    The result does not depend on the number of cores: each job has a seed of its own.
+    """
+    # Ray is imported once, before the fork. It has no threads as long as no cluster is joined.
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+
+        def run(jobs: Sequence[Job]) -> list[Done]:
+            found: list[Done] = []
+            for done in pool.map(run_job, jobs):
+                found.append(done)
+                if advance is not None:
+                    advance()
+            return found
+
+        yield run

@@ -127,7 +127,10 @@ class ServiceReport(msgspec.Struct, frozen=True):
 
 
 class WhatIfReport(msgspec.Struct, frozen=True):
-    """Answer of `scalelag whatif`; `load` describes another load than the recorded one."""
+    """Answer of `scalelag whatif`; `load` describes another load than the recorded one.
+
+    Without a change, and where the validation has not passed, nothing stands under `whatif`.
+    """
 
     schema_version: int
     run: str
@@ -143,7 +146,7 @@ class WhatIfReport(msgspec.Struct, frozen=True):
     seed: int
     recorded: Curves | None
     simulated: Curves
-    whatif: Curves
+    whatif: Curves | None
     policy: str | None = None
     policy_state: str | None = None
     load: str | None = None

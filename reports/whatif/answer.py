@@ -67,6 +67,11 @@ class Question(msgspec.Struct, frozen=True):
     policy: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_recorded(self) -> bool:
+        """Return True if nothing is changed."""
+        return not (self.changes or self.load or self.policy)
+
 
 class Replay(msgspec.Struct, frozen=True):
     """The run's own settings, replayed, and what the record says beside them."""
@@ -142,7 +147,7 @@ def answer(
     ray_simulated: str,
     policy_state: str | None = None,
 ) -> WhatIfReport:
-    """Put recorded, replayed and changed figures side by side."""
+    """Put recorded, replayed and changed figures side by side; no `outcomes` stand for no change."""
     recorded = replay.recorded
     info, own_load = recorded.run.info, question.load is None
     window = Window(question.zero_s, question.scenario.to_s)
@@ -166,11 +171,11 @@ def answer(
             )
             for name in RUN_FIGURES
         },
-        repetitions=len(outcomes),
+        repetitions=REPETITIONS,
         seed=seed,
         recorded=_curves(Course(recorded.target, recorded.running), own) if own_load else None,
         simulated=_curves(middle_course(replay.replayed.outcomes, own), own),
-        whatif=_curves(middle_course(outcomes, window), window),
+        whatif=_curves(middle_course(outcomes, window), window) if outcomes else None,
         policy=question.policy,
         policy_state=policy_state,
         load=question.load,
@@ -205,7 +210,7 @@ def _figure(
     return Figure(
         recorded=recorded.get(name),
         simulated=estimate([one[name] for one in simulated]) if simulated else None,
-        whatif=estimate([one[name] for one in changed]),
+        whatif=estimate([one[name] for one in changed]) if changed else None,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reports.whatif.autoscaler import HandleReport, Series
+from reports.whatif.settings import OF_DEPLOYMENT
 from scalelag.autoscaler.ray_names import RayNames, ray_names
 from scalelag.autoscaler.user_policy import UserPolicy
 from scalelag.autoscaler.virtual_clock import VirtualClock
@@ -172,6 +173,17 @@ def checked_config(ray: RayNames, key: DeploymentKey, info: DeploymentInfo) -> A
     given.pop("policy", None)
     try:
         return ray.autoscaling_config(**given)
+    except ValueError as error:
+        raise UsageError(f"Ray refuses the settings of {key}: {_in_words(error)}.") from error
+
+
+def check_settings(key: DeploymentKey, info: DeploymentInfo) -> None:
+    """Raise UsageError for settings of a deployment that Ray refuses, with its words."""
+    ray = ray_names()
+    checked_config(ray, key, info)
+    given = {name: info.config[name] for name in OF_DEPLOYMENT if name in info.config}
+    try:
+        ray.deployment_config(**given)
     except ValueError as error:
         raise UsageError(f"Ray refuses the settings of {key}: {_in_words(error)}.") from error
 

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 import scalelag
 from scalelag.cli.run.signature import run
-from scalelag.cli.signatures import compare, doctor, export, report, runs, trend
+from scalelag.cli.signatures import compare, doctor, export, report, runs, trend, whatif
 from scalelag.errors import ScalelagError
 
 _HELP = (
@@ -62,7 +62,7 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
     return exiting
 
 
-for _command in (run, report, compare, runs, trend, export, doctor):
+for _command in (run, report, compare, whatif, runs, trend, export, doctor):
     app.command(name=_command.__name__, cls=_SectionedCommand)(_exiting(_command))
 
 

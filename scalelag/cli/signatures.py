@@ -4,6 +4,7 @@ Apart from what the commands do, so that `--help` loads no analysis, no renderer
 command imports its own module when it is called.
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,14 @@ import typer
 from reports.model.effect import MIN_EFFECT
 from reports.model.formats import ComparisonFormat, Details, Format
 from scalelag.options.catalog import default_of, help_of
+
+
+class ArrivalKind(StrEnum):
+    """Spacing of arrivals: `scalelag.plan.stages.Arrivals` as the command line reads it."""
+
+    CONSTANT = "constant"
+    POISSON = "poisson"
+
 
 RunDirectory = Annotated[
     Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")
@@ -113,6 +122,60 @@ def compare(
         within_run=within_run,
         mains=main or (),
     )
+
+
+def whatif(
+    run: RunDirectory,
+    *,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="[APP/DEPLOYMENT:]SETTING=VALUE to simulate with. Can be repeated."
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Policy of your own that decides: module:function.")
+    ] = None,
+    policy_of_application: Annotated[
+        bool,
+        typer.Option(
+            "--policy-of-application", help="The policy decides for all of an application."
+        ),
+    ] = False,
+    steps: Annotated[
+        str | None, typer.Option(help="Load plan to simulate instead of the recorded load.")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Trace to simulate instead of the recorded load.")
+    ] = None,
+    arrivals: Annotated[
+        ArrivalKind, typer.Option(help="Spacing of the arrivals of --steps and --trace.")
+    ] = ArrivalKind.CONSTANT,
+    slo: Annotated[
+        str | None, typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the repetitions.", min=0)] = 1,
+    output_format: Annotated[
+        ComparisonFormat,
+        typer.Option("--format", help="Format of the answer.", case_sensitive=False),
+    ] = ComparisonFormat.TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write. Default for html: RUN/whatif.html.")
+    ] = None,
+) -> int:
+    """Simulate a recorded run with other settings, through Ray's own autoscaling policy."""
+    from scalelag.cli.whatif import OtherLoad, WhatIfOptions
+    from scalelag.cli.whatif import whatif as command
+
+    options = WhatIfOptions(
+        tuple(assignments or ()),
+        policy,
+        policy_of_application,
+        OtherLoad(steps, trace, arrivals.value),
+        slo,
+        seed,
+    )
+    return command(run, options, output_format, output)
 
 
 def runs(folder: Folder = _RUNS, *, as_json: AsJson = False) -> int:

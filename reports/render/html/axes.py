@@ -9,6 +9,7 @@ from reports.model.charts import Band, Charts
 from reports.model.load import LoadStepReport
 from reports.model.report import Report
 from reports.model.steps import StepReport
+from reports.model.whatif import WhatIfStep
 from reports.render.html.figure import color
 from reports.render.text import level
 
@@ -24,7 +25,7 @@ FONT_PX = 12
 _FONTS = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 
 
-Step = LoadStepReport | StepReport
+Step = LoadStepReport | StepReport | WhatIfStep
 
 
 class View(msgspec.Struct, frozen=True):

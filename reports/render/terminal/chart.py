@@ -85,7 +85,7 @@ def _chart(charts: Charts, curve: ReplicaCurve, size: tuple[int, int]) -> Text:
         _OFFERED: offered,
         _SATURATED: _within(offered, charts.saturated),
         _TARGET: _target(curve, end_s),
-        _RUNNING: _stairs(curve.times_s, curve.running, end_s),
+        _RUNNING: stairs(curve.times_s, curve.running, end_s),
     }
     for symbol, (times_s, values) in drawn.items():
         if times_s:
@@ -112,20 +112,20 @@ def _label_axes(  # plotext has no types
     most_rps: float,
     most_replicas: int,
 ) -> None:
-    times = _ticks(end_s, min(10, width // 10))
+    times = ticks(end_s, min(10, width // 10))
     axes = (
         ("x", "lower", "seconds", end_s, 1.0, times),
-        ("y", "left", "requests/s", most_rps, _LOAD_HEADROOM, _ticks(most_rps, 4)),
-        ("y", "right", "replicas", most_replicas, _REPLICA_HEADROOM, _ticks(most_replicas, 5, 1)),
+        ("y", "left", "requests/s", most_rps, _LOAD_HEADROOM, ticks(most_rps, 4)),
+        ("y", "right", "replicas", most_replicas, _REPLICA_HEADROOM, ticks(most_replicas, 5, 1)),
     )
-    for axis, side, label, most, headroom, ticks in axes:
+    for axis, side, label, most, headroom, shown in axes:
         figure.label(label, axis, side)
         ruler = figure.ruler(axis, side)
-        ruler.ticks(ticks, [level(tick) for tick in ticks])
-        ruler.lim(0, max(most, ticks[-1]) * headroom)
+        ruler.ticks(shown, [level(tick) for tick in shown])
+        ruler.lim(0, max(most, shown[-1]) * headroom)
 
 
-def _ticks(most: float, count: int, least_step: float = 1e-9) -> list[float]:
+def ticks(most: float, count: int, least_step: float = 1e-9) -> list[float]:
     """At most `count` round steps from 0 up to `most`; 0 and 1 where it is 0."""
     if most <= 0:
         return [0.0, 1.0]
@@ -163,10 +163,10 @@ def _within(curve: Curve, bands: Sequence[Band]) -> Curve:
 
 def _target(curve: ReplicaCurve, end_s: float) -> Curve:
     known = [(t, n) for t, n in zip(curve.times_s, curve.target, strict=True) if n is not None]
-    return _stairs([t for t, _ in known], [n for _, n in known], end_s)
+    return stairs([t for t, _ in known], [n for _, n in known], end_s)
 
 
-def _stairs(times_s: Sequence[float], values: Sequence[int], end_s: float) -> Curve:
+def stairs(times_s: Sequence[float], values: Sequence[int], end_s: float) -> Curve:
     """Corners of the curve that keeps each value until the next change, and the last one to the end."""
     corners = list(_corners(times_s, values, end_s))
     return [t for t, _ in corners], [n for _, n in corners]

@@ -1,0 +1,179 @@
+"""`scalelag whatif`: a recorded run with other settings, simulated through Ray's own policy."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from reports.analysis.analyse import analyse
+from reports.analysis.load.slo import Slo, parse_slo
+from reports.model.formats import ComparisonFormat
+from reports.model.whatif import WhatIfReport
+from reports.render.html.whatif_page import render_html_whatif
+from reports.render.terminal.whatif import (
+    print_whatif,
+    render_json_whatif,
+    render_markdown_whatif,
+)
+from reports.whatif.answer import (
+    Question,
+    RecordedSteps,
+    answer,
+    recorded_steps,
+    repetitions,
+    replay_record,
+)
+from reports.whatif.from_record import Recorded, recorded_scenario, with_settings
+from reports.whatif.outcome import Outcome
+from reports.whatif.repeat import Trial
+from reports.whatif.settings import Assignment, changed, deployment_of, parse_assignment
+from scalelag.autoscaler.ray_autoscaler import check_settings, setting_names
+from scalelag.autoscaler.ray_names import ray_names
+from scalelag.autoscaler.trials import Done, Job, Jobs, PolicyPath, parallel
+from scalelag.autoscaler.user_policy import load_policy
+from scalelag.cli.whatif_load import OtherLoad, with_load
+from scalelag.errors import EXIT_INVALID, EXIT_PASSED, UsageError
+from scalelag.record.run_dir import RecordedRun, load_run, write_file
+from scalelag.record.run_info import RunInfo
+
+PAGE_FILE = "whatif.html"
+
+
+class WhatIfOptions(msgspec.Struct, frozen=True):
+    """Options of the command, as given."""
+
+    assignments: tuple[str, ...] = ()
+    policy: str | None = None
+    of_application: bool = False
+    load: OtherLoad = OtherLoad()
+    slo: str | None = None
+    seed: int = 1
+
+
+def whatif(
+    run: Path, options: WhatIfOptions, output_format: ComparisonFormat, output: Path | None
+) -> int:
+    """Simulate the run with other settings, and write the answer.
+
+    Returns 5 if the run's own settings do not reproduce it, so that there is no answer.
+    """
+    found = ask(load_run(run), options)
+    _write(found, output_format, output, run)
+    return EXIT_PASSED if found.validation.passed else EXIT_INVALID
+
+
+def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
+    """Return the answer for a run. Raises UsageError for options or a record without one."""
+    assignments = [parse_assignment(text) for text in options.assignments]
+    key = deployment_of(assignments, run.info.target.watched, _scaling(run.info))
+    policy = _policy(options)
+    recorded = recorded_scenario(run, key, own_policy=policy is not None)
+    report = analyse(run).report
+    if key not in report.deployments:
+        raise UsageError(f"the run has no report on {key}.")
+    slo = _slo(options.slo or run.info.options.get("slo"))
+    own = recorded_steps(recorded, report, slo)
+    question = _question(recorded, own, assignments, options)
+    is_own_policy = recorded.scenario.settings.policy.whose is not None
+    with parallel() as jobs:
+        replay = replay_record(
+            recorded,
+            own,
+            report,
+            lambda trials: _outcomes(jobs, trials, policy if is_own_policy else None),
+            options.seed,
+        )
+        done: list[Done] = []
+        if replay.validation.passed and not question.is_recorded:
+            trials = repetitions(question, slo, options.seed)
+            done = jobs([Job(trial, policy) for trial in trials])
+    return answer(
+        replay,
+        question,
+        [one.outcome for one in done],
+        options.seed,
+        ray_names().version,
+        done[-1].policy_state if done else None,
+    )
+
+
+def _outcomes(jobs: Jobs, trials: Sequence[Trial], policy: PolicyPath | None) -> list[Outcome]:
+    return [one.outcome for one in jobs([Job(trial, policy) for trial in trials])]
+
+
+def _scaling(info: RunInfo) -> list[str]:
+    described = info.target.deployments
+    return [
+        key
+        for key in info.target.watched
+        if key in described and described[key].autoscaling is not None
+    ]
+
+
+def _policy(options: WhatIfOptions) -> PolicyPath | None:
+    if options.policy is None:
+        return None
+    load_policy(options.policy, of_application=options.of_application)
+    return PolicyPath(options.policy, options.of_application)
+
+
+def _slo(text: str | None) -> Slo | None:
+    return parse_slo(text) if text else None
+
+
+def _question(
+    recorded: Recorded,
+    own: RecordedSteps,
+    assignments: Sequence[Assignment],
+    options: WhatIfOptions,
+) -> Question:
+    """The what-if that was asked for; without any change the recorded run itself."""
+    scenario, info = recorded.scenario, recorded.run.info
+    new, changes = changed(scenario.settings.info, assignments, setting_names(ray_names()))
+    check_settings(scenario.settings.key, new)
+    question = Question(
+        scenario=with_settings(scenario, new, info.versions.ray) if changes else scenario,
+        steps=own.steps,
+        zero_s=info.zero_s,
+        unit=info.plan.unit,
+        changes=changes,
+        policy=options.policy,
+        notes=_notes(recorded),
+    )
+    return with_load(question, recorded, options.load, options.seed)
+
+
+def _notes(recorded: Recorded) -> tuple[str, ...]:
+    ran, installed = recorded.run.info.versions.ray, ray_names().version
+    if ran is not None and ran != installed:
+        return (f"The run was made with Ray {ran}; here the policy of Ray {installed} decides.",)
+    return ()
+
+
+def _write(
+    found: WhatIfReport, output_format: ComparisonFormat, output: Path | None, run: Path
+) -> None:
+    if output_format is ComparisonFormat.TERMINAL:
+        if output is None:
+            print_whatif(Console(), found)
+            return
+        with output.open("w", encoding="utf-8") as file:
+            print_whatif(Console(file=file, width=120), found)
+        return
+    rendered = _rendered(found, output_format)
+    if output is None and output_format is ComparisonFormat.HTML:
+        output = run / PAGE_FILE
+        print(output)
+    if output is None:
+        sys.stdout.write(rendered.decode())
+    else:
+        write_file(output, rendered)
+
+
+def _rendered(found: WhatIfReport, output_format: ComparisonFormat) -> bytes:
+    if output_format is ComparisonFormat.HTML:
+        return render_html_whatif(found)
+    as_json = output_format is ComparisonFormat.JSON
+    return (render_json_whatif if as_json else render_markdown_whatif)(found)

@@ -1,0 +1,80 @@
+"""Another load than the recorded one for a what-if: `--steps`, or `--trace`."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from reports.whatif.answer import Question
+from reports.whatif.from_record import Recorded, pause_of, users_of
+from reports.whatif.scenario import Arrivals, Load
+from scalelag.errors import UsageError
+from scalelag.plan.schedule import Schedule
+from scalelag.plan.stages import Arrivals as ArrivalKind
+from scalelag.plan.stages import LoadPlan, parse_plan
+from scalelag.plan.trace import TraceSpec, read_trace
+from scalelag.plan.trace_plan import trace_schedule
+
+_DRAIN_S = 60.0
+
+
+class OtherLoad(msgspec.Struct, frozen=True):
+    """The load to simulate; the recorded one if nothing is given."""
+
+    steps: str | None = None
+    trace: Path | None = None
+    arrivals: ArrivalKind = "constant"
+
+    @property
+    def is_given(self) -> bool:
+        """Return True if it is not the recorded load."""
+        return self.steps is not None or self.trace is not None
+
+
+def with_load(question: Question, recorded: Recorded, load: OtherLoad, seed: int) -> Question:
+    """The question with another load, if one is given.
+
+    Raises UsageError for a plan or trace that makes no sense, or a unit that was not recorded.
+    """
+    if not load.is_given:
+        return question
+    schedule, words = _schedule(load, seed)
+    plan, info = schedule.plan, recorded.run.info
+    if plan.unit != info.plan.unit:
+        raise UsageError(
+            f"--steps {words}: it is in {plan.unit}, and the run was in {info.plan.unit}. The time "
+            "between two requests of a user is known of a run in users only."
+        )
+    scenario, zero_s = question.scenario, info.zero_s
+    drained_s = max(_DRAIN_S, scenario.to_s - (info.load_ended_s or scenario.to_s))
+    until_s = zero_s + plan.duration_s + drained_s
+    return msgspec.structs.replace(
+        question,
+        scenario=msgspec.structs.replace(
+            scenario, load=_load(schedule, recorded, seed), to_s=until_s
+        ),
+        steps=plan.steps(until_s - zero_s),
+        unit=plan.unit,
+        load=words,
+    )
+
+
+def _schedule(load: OtherLoad, seed: int) -> tuple[Schedule, str]:
+    if load.steps is not None and load.trace is not None:
+        raise UsageError("--steps and --trace: give one of the two.")
+    if load.steps is not None:
+        plan: LoadPlan = parse_plan(load.steps)
+        return Schedule(plan, load.arrivals, seed), plan.text
+    trace = read_trace(TraceSpec(str(load.trace)))
+    return trace_schedule(trace, load.arrivals, seed), f"trace {trace.info.file}"
+
+
+def _load(schedule: Schedule, recorded: Recorded, seed: int) -> Load:
+    """Arrivals of a schedule; their names are drawn as the record has them."""
+    info, rows = recorded.run.info, recorded.run.requests
+    if schedule.plan.unit == "users":
+        return users_of(schedule.plan, info.zero_s, pause_of(recorded.run), rows.names)
+    blocks = list(schedule.blocks())
+    at_s = info.zero_s + (np.concatenate(blocks) if blocks else np.empty(0))
+    names = np.random.default_rng(seed).choice(rows.name, at_s.size)
+    return Arrivals(at_s, names, rows.names)

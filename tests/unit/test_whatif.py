@@ -1,0 +1,222 @@
+"""`scalelag whatif` on a stored run: its proof, its answer, and what bad input gets."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from reports.model.intervals import Span, longer_than
+from reports.model.whatif import STEP_FIGURES, WhatIfReport
+from reports.render.html.shell import script
+from reports.render.html.whatif_page import render_html_whatif
+from reports.render.terminal.whatif import render_json_whatif, render_markdown_whatif
+from reports.whatif.from_record import recorded_scenario
+from reports.whatif.repeat import estimate
+from reports.whatif.settings import parse_assignment
+from scalelag.cli.whatif import WhatIfOptions, ask
+from scalelag.cli.whatif_load import OtherLoad
+from scalelag.errors import UsageError
+from scalelag.record.run_dir import RecordedRun, load_run
+
+DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
+KEY = "default/Sleeper"
+
+
+@pytest.fixture(scope="module")
+def demo() -> RecordedRun:
+    return load_run(DEMO)
+
+
+@pytest.fixture(scope="module")
+def later(demo: RecordedRun) -> WhatIfReport:
+    """The demo with a delay of 5 s in place of 2 s."""
+    return ask(demo, WhatIfOptions(("upscale_delay_s=5",)))
+
+
+def middle(report: WhatIfReport, step: int, name: Any, source: str) -> float:
+    figure = report.steps[step].figures[name]
+    found = figure.recorded if source == "recorded" else getattr(figure, source).span
+    assert found is not None
+    assert found.value is not None
+    return found.value
+
+
+def test_the_runs_own_settings_reproduce_it(later: WhatIfReport):
+    assert later.validation.passed
+    assert later.validation.area_ratio < 0.15
+    for step in (1, 2):
+        recorded = middle(later, step, "total_s", "recorded")
+        assert middle(later, step, "total_s", "simulated") == pytest.approx(recorded, abs=1.0)
+
+
+def test_a_longer_delay_makes_the_step_up_later_by_that_much(later: WhatIfReport):
+    before = middle(later, 1, "decide_s", "simulated")
+
+    # The first decision may wait for one more push of 1 s.
+    assert middle(later, 1, "decide_s", "whatif") - before == pytest.approx(3.0, abs=1.0)
+    assert middle(later, 1, "total_s", "whatif") > middle(later, 1, "total_s", "simulated") + 2
+    assert [(one.setting, one.before, one.after) for one in later.changes] == [
+        ("upscale_delay_s", 2.0, 5)
+    ]
+
+
+def test_every_estimate_comes_from_twenty_repetitions_within_its_quantiles(later: WhatIfReport):
+    for step in later.steps:
+        assert set(step.figures) == set(STEP_FIGURES)
+        for figure in step.figures.values():
+            assert figure.whatif is not None
+            assert figure.whatif.repetitions == 20
+            span = figure.whatif.span
+            if span is not None and span.value is not None:
+                assert span.lo <= span.value <= span.upper
+
+
+def test_the_same_seed_gives_the_same_answer(demo: RecordedRun, later: WhatIfReport):
+    assert ask(demo, WhatIfOptions(("upscale_delay_s=5",))) == later
+
+
+def test_another_load_has_no_recorded_figures(demo: RecordedRun):
+    load = OtherLoad(steps="5rps:10s,60rps:30s")
+
+    found = ask(demo, WhatIfOptions(("max_replicas=8",), load=load))
+
+    assert [(one.from_level, one.to_level) for one in found.steps] == [(0, 5), (5, 60), (60, 0)]
+    assert all(one.figures["total_s"].recorded is None for one in found.steps)
+    # 60 rps of 0.208 s keep 12.5 open, at a target of 2 each.
+    assert 7 in (found.whatif.target.replicas if found.whatif else ())
+
+
+def test_a_policy_of_ones_own_decides_and_its_state_is_shown(
+    demo: RecordedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "always_three.py").write_text(
+        "def decide(ctx):\n    return 3, {'turns': ctx.policy_state.get('turns', 0) + 1}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+
+    found = ask(demo, WhatIfOptions(policy="always_three:decide"))
+
+    assert found.whatif is not None
+    assert set(found.whatif.target.replicas) == {1, 3}
+    assert "turns" in (found.policy_state or "")
+
+
+def test_settings_that_do_not_reproduce_the_run_give_no_answer(demo: RecordedRun):
+    # The record of an autoscaler that saw something else: its decisions come 8 s later.
+    late = tuple(
+        msgspec.structs.replace(event, at_s=event.at_s + 8.0)
+        if event.kind in ("upscaling", "starting", "init_entered", "init_done", "started")
+        else event
+        for event in demo.events
+    )
+    polls = tuple(
+        msgspec.structs.replace(poll, sent_s=poll.sent_s + 8.0, received_s=poll.received_s + 8.0)
+        for poll in demo.polls
+    )
+    moved = tuple(
+        msgspec.structs.replace(
+            row, hi_s=row.hi_s + 8.0, lo_s=None if row.lo_s is None else row.lo_s + 8.0
+        )
+        for row in demo.transitions
+    )
+    run = msgspec.structs.replace(demo, events=late, polls=polls, transitions=moved)
+
+    found = ask(run, WhatIfOptions(("upscale_delay_s=5",)))
+
+    assert not found.validation.passed
+    assert any("total_s" in reason for reason in found.validation.reasons)
+    assert found.whatif is None
+    assert all(figure.whatif is None for step in found.steps for figure in step.figures.values())
+
+
+def test_every_format_has_the_answer(later: WhatIfReport):
+    page = render_html_whatif(later, script("")).decode()
+    markdown = render_markdown_whatif(later).decode()
+    read = msgspec.json.decode(render_json_whatif(later), type=WhatIfReport)
+
+    assert read == later
+    for text in (page, markdown):
+        assert "upscale_delay_s 2" in text
+        assert "what if" in text
+        assert "The whole run" in text
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("upscale_dlay_s=5", "near it: upscale_delay_s"),
+        ("upscale_delay_s", "it reads"),
+        ("=5", "it reads"),
+        ("Sleeper:upscale_delay_s=5", "it reads"),
+        ("default/Other:upscale_delay_s=5", "the run watched default/Sleeper; near it"),
+        ("min_replicas=9", r"max_replicas \(4\) must be greater than or equal to min_replicas"),
+        ("upscale_delay_s=-1", "upscale_delay_s: Input should be greater than or equal to 0"),
+        ("target_ongoing_requests=many", "target_ongoing_requests: Input should be a valid number"),
+        ("aggregation_function=median", "aggregation_function"),
+        ("max_ongoing_requests=0", "max_ongoing_requests"),
+        ("policy=x", "policy"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(demo: RecordedRun, assignment: str, said: str):
+    with pytest.raises(UsageError, match=said):
+        ask(demo, WhatIfOptions((assignment,)))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (WhatIfOptions(load=OtherLoad(steps="5users:10s")), "in users, and the run was in rps"),
+        (WhatIfOptions(load=OtherLoad(steps="5rps")), "Stage 1"),
+        (WhatIfOptions(load=OtherLoad(steps="5rps:9s", trace=DEMO)), "give one of the two"),
+        (WhatIfOptions(policy="nothing"), "module:function"),
+        (WhatIfOptions(slo="fast"), "QUANTILE<LIMIT"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(demo: RecordedRun, options: WhatIfOptions, said: str):
+    with pytest.raises(UsageError, match=said):
+        ask(demo, options)
+
+
+def with_deployment(run: RecordedRun, **changes: Any) -> RecordedRun:
+    described = msgspec.structs.replace(run.info.target.deployments[KEY], **changes)
+    return with_target(run, deployments={KEY: described})
+
+
+def with_target(run: RecordedRun, **changes: Any) -> RecordedRun:
+    target = msgspec.structs.replace(run.info.target, **changes)
+    return msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, target=target))
+
+
+def test_a_record_that_lacks_a_part_says_which(demo: RecordedRun):
+    own = demo.info.target.deployments[KEY]
+    twins = with_target(
+        demo, deployments={KEY: own, "default/Twin": own}, watched=(KEY, "default/Twin")
+    )
+    policy = {**(own.autoscaling or {}), "policy": {"policy_function": "mine:decide"}}
+    cases = [
+        (with_deployment(demo, autoscaling=None), "fixed number of replicas"),
+        (with_deployment(demo, external_scaler=True), "external scaler"),
+        (with_deployment(demo, autoscaling=policy), "Give it with --policy mine:decide"),
+        (twins, "default/Twin scale with default/Sleeper"),
+        (msgspec.structs.replace(demo, polls=()), "no poll with a target"),
+        (msgspec.structs.replace(demo, transitions=(), events=()), "saw no replica start"),
+    ]
+
+    for run, said in cases:
+        with pytest.raises(UsageError, match=said):
+            recorded_scenario(run, KEY)
+
+
+def test_an_estimate_counts_what_was_not_over_as_endless():
+    spans = [Span(1.0, 1.0, 1.0), Span(2.0, 2.0, 2.0), longer_than(30.0)]
+
+    assert estimate(spans).span == Span(2.0, 1.0, None)
+    assert estimate([longer_than(30.0), *spans[1:], longer_than(20.0)]).span == longer_than(20.0)
+    assert estimate([None, None, *spans[:1]]).span is None
+
+
+def test_an_assignment_may_name_its_deployment():
+    found = parse_assignment("app/D:initial_replicas=none")
+
+    assert (found.deployment, found.name, found.value) == ("app/D", "initial_replicas", None)

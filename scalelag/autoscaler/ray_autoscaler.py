@@ -170,7 +170,6 @@ def checked_config(ray: RayNames, key: DeploymentKey, info: DeploymentInfo) -> A
     """
     known = setting_names(ray)
     given = {name: value for name, value in (info.autoscaling or {}).items() if name in known}
-    given.pop("policy", None)
     try:
         return ray.autoscaling_config(**given)
     except ValueError as error:
@@ -189,10 +188,10 @@ def check_settings(key: DeploymentKey, info: DeploymentInfo) -> None:
 
 
 def setting_names(ray: RayNames) -> tuple[str, ...]:
-    """Return the names of the settings that Ray's AutoscalingConfig has."""
+    """Return the names of the settings that Ray's AutoscalingConfig has, but for the policy."""
     config = ray.autoscaling_config
     fields: dict[str, Any] = getattr(config, "model_fields", None) or config.__fields__
-    return tuple(fields)
+    return tuple(name for name in fields if name != "policy")
 
 
 def _in_words(error: ValueError) -> str:

@@ -1,7 +1,20 @@
-"""An embedded cluster, and the `scalelag` command against it.
+"""Clusters that tests share, the `scalelag` command against them, and a run that many tests read.
 
-Each process of pytest has a cluster of its own: Serve takes all applications of a cluster as one
-document, so that two tests that deploy at once on one would take away each other's.
+A new test takes the first of these that will do, since starting a cluster takes 10 s or more and each
+run some 12 s beside its plan:
+
+- `stepped_run`: a run of `sleeper` with a step up and a step down, made once for all tests. For
+  whatever reads a record, a report, or evidence of logs.
+- `on_cluster_once`: starts `scalelag` commands on the shared cluster, for a fixture of the module: one
+  run that all tests of a file look at.
+- `on_cluster`: the same for a run that one test needs for itself. Several applications may be
+  there at once; a test leaves the cluster without its own.
+- `dashboard`: the shared cluster's, to deploy something by hand.
+- `scalelag`: commands without a target. A run of it starts a cluster of its own.
+
+The shared cluster has 8 CPUs, on paper: applications ask for 0.1 or so. Each process of pytest has its
+own: Serve takes all applications of a cluster as one document, so that two tests that deploy at once
+on one would take away each other's.
 """
 
 import fcntl
@@ -14,6 +27,7 @@ import time
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -21,6 +35,7 @@ import pytest
 from probes.dashboard import Dashboard
 from scalelag.cluster.apps import grpc_servicers
 from scalelag.cluster.embedded import EmbeddedCluster
+from tests.live.controller_log import ControllerLog
 from tests.support.processes import MARK, marked
 from tests.support.waiting import wait_for
 
@@ -189,3 +204,42 @@ def on_cluster_once(tmp_path_factory, cluster):
     """The same, for a run that all tests of a module look at."""
     with commands(tmp_path_factory.mktemp("module")) as start:
         yield aimed_at(cluster, start)
+
+
+class Ended(NamedTuple):
+    """A command that has ended: its exit code, everything it printed, and its cluster's controller."""
+
+    command: Command
+    code: int
+    output: str
+    log: ControllerLog
+
+    @property
+    def path(self):
+        """The last run directory."""
+        return self.command.run_dirs[-1]
+
+    @property
+    def report(self):
+        """report.json, as dicts and lists."""
+        return self.command.report()
+
+
+STEPPED = ("4rps:3s", "40rps:20s", "4rps:9s")
+"""The plan of `stepped_run`: 0.2 s a request, so that 0.8, 8 and again 0.8 are open at a time."""
+
+
+@pytest.fixture(scope="session")
+def stepped_run(tmp_path_factory, cluster, dashboard):
+    """A run of `sleeper` on the shared cluster, of one step up and one down, with drain and logs.
+
+    Nobody changes its folder: a test that wants to, copies `path`.
+    """
+    settings = ("service_time_s=0.2", "upscale_delay_s=1", "downscale_delay_s=2")
+    with commands(tmp_path_factory.mktemp("stepped")) as start:
+        ended = valid_run(
+            aimed_at(cluster, start),
+            *("run", "--app", "sleeper", *(f"--app-arg={setting}" for setting in settings)),
+            *("--steps", ",".join(STEPPED), "--drain", "30", "--out", "runs"),
+        )
+        yield Ended(*ended, ControllerLog(dashboard))

@@ -13,7 +13,10 @@ _LINE = re.compile(
 
 
 class ControllerLog:
-    """Lines of the controller's log, each with its Unix time (this machine's zone)."""
+    """Lines of the log of the controller that is there now, each with its Unix time.
+
+    A controller that is killed and starts again writes another file.
+    """
 
     def __init__(self, dashboard):
         self._dashboard = dashboard

@@ -7,41 +7,34 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from scalelag.record.run_dir import load_run
-from tests.live.conftest import valid_run
+from tests.live.conftest import Ended, valid_run
 from tests.live.controller_log import ControllerLog
 
 # The log has milliseconds, cut off; and the controller writes its line, then changes its state (or
 # the other way round) within one turn of its loop.
 TOLERANCE_S = 0.005
 
-APPS = {
-    "sleeper": ["service_time_s=0.2", "upscale_delay_s=1", "downscale_delay_s=2"],
-    "pipeline": ["slow.upscale_delay_s=2", "slow.downscale_delay_s=3"],
-}
+PIPELINE = ("slow.upscale_delay_s=2", "slow.downscale_delay_s=3")
+
+
+@pytest.fixture
+def ramped_run(on_cluster, dashboard):
+    """A run of two deployments of which one calls the other, with a ramp."""
+    ended = valid_run(
+        on_cluster,
+        *("run", "--app", "pipeline", *(f"--app-arg={setting}" for setting in PIPELINE)),
+        *("--steps", "4..40rps:6s,40rps:18s", "--out", "runs", "--drain", "30"),
+    )
+    return Ended(*ended, ControllerLog(dashboard))
 
 
 @pytest.mark.parametrize(
-    ("app", "plan"),
-    [("sleeper", "4rps:3s,40rps:20s,4rps:9s"), ("pipeline", "4..40rps:6s,40rps:18s")],
+    ("made", "deployments"), [("stepped_run", {"Sleeper"}), ("ramped_run", {"Fast", "Slow"})]
 )
-def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dashboard, app, plan):
-    arguments = [item for pair in APPS[app] for item in ("--app-arg", pair)]
-    command, code, output = valid_run(
-        on_cluster,
-        "run",
-        "--app",
-        app,
-        *arguments,
-        "--steps",
-        plan,
-        "--out",
-        "runs",
-        "--drain",
-        "30",
-    )
-    assert code == 0, output
-    log = ControllerLog(dashboard)
-    run = load_run(command.run_dirs[-1])
+def test_each_interval_contains_the_time_in_the_controllers_log(made, deployments, request):
+    ended = request.getfixturevalue(made)
+    assert ended.code == 0, ended.output
+    run = load_run(ended.path)
     widest_s = widest(run)
     # As if no log could be read: its own moments are compared with the truth in test_phases_are_exact.
     polled = analyse(msgspec.structs.replace(run, events=()))
@@ -52,13 +45,11 @@ def test_each_interval_contains_the_time_in_the_controllers_log(on_cluster, dash
         for key, deployment in report["deployments"].items()
         for step in deployment["steps"]
         if step["total_s"] and not step["censored"]
-        if check(log, key, step, report["run"]["started_s"], widest_s)
+        if check(ended.log, key, step, report["run"]["started_s"], widest_s)
     ]
 
-    up_and_down = {key.rpartition("/")[2] for key, _ in checked}
-    expected = {"Sleeper"} if app == "sleeper" else {"Fast", "Slow"}
-    assert expected <= up_and_down, output
-    assert len(checked) >= 2, output
+    assert deployments <= {key.rpartition("/")[2] for key, _ in checked}, ended.output
+    assert len(checked) >= 2, ended.output
 
 
 def widest(run):

@@ -22,9 +22,12 @@ hypothesis.settings.load_profile("patient")
 
 def pytest_configure(config):
     tier_times.register(config)
-    # Ignored signals are inherited, as by a script's background, and some tests send this one.
+    # Ignored signals are inherited, as in a script's background or under nohup, and some tests send
+    # these. Handlers are not: what a test starts has the system's own.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session", autouse=True)

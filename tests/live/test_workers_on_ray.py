@@ -1,29 +1,24 @@
 """`scalelag run --workers-on-ray`: load workers on a real cluster, as the server saw their requests.
 
 The target is an endpoint of the tests that notes what reaches it; the cluster is there to be watched
-and to send the load. The last test starts a cluster of its own, of two nodes (about 40 s).
+and to send the load.
 """
 
 import re
 import signal
 import time
-from contextlib import closing
 
 import msgspec
 import numpy as np
 import psutil
 import pytest
 
-from probes.dashboard import Dashboard
 from scalelag.cluster.apps import resolve_app
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience
 from scalelag.record.run_dir import RUN_FILE, load_run
 from tests.support.servers.http_echo import running_echo
 from tests.support.waiting import wait_for
-from tools.diagnosis.apps import needing
-from tools.diagnosis.processes import replicas
-from tools.diagnosis.second_node import two_nodes
 
 QUICK = ["--drain", "0", "--out", "runs"]
 CLOCKS_S = 0.002
@@ -249,37 +244,3 @@ def test_workers_of_a_command_that_was_killed_end_by_themselves(run, echo, clust
     wait_for(lambda: [j["status"] for j in jobs(dashboard)] == ["SUCCEEDED"], "the job's end", 60)
     (job,) = jobs(dashboard)
     dashboard.delete(f"/api/jobs/{job['submission_id']}")
-
-
-def test_they_are_spread_over_the_nodes(scalelag):
-    """Serve listens on each node's own 127.0.0.1: each worker has its requests answered there."""
-    with (
-        two_nodes("EveryNode") as cluster,
-        closing(Dashboard(cluster.dashboard, time.time, cluster.token)) as dashboard,
-    ):
-        apps = resolve_app("sleeper", ["service_time_s=0.01"], importable_here=True)
-        deploy(dashboard, needing(apps, "Sleeper", {"far": 1}))
-        # Until then Ray's scheduler may not know the far node, though it is on its list.
-        wait_for(
-            lambda: [r["state"] for r in replicas(dashboard, "default/Sleeper")] == ["RUNNING"],
-            "a replica on the far node",
-            60,
-        )
-        command = scalelag(
-            *("run", "--dashboard", cluster.dashboard, "--host", cluster.host, *QUICK),
-            *("--workers-on-ray", "2", "--master-host", cluster.near_ip),
-            *("--steps", "20rps:4s"),
-            RAY_AUTH_TOKEN=cluster.token,
-        )
-        command.wait_for_output("stage 1/1")
-        nodes = {actor["node_id"] for actor in actors(dashboard)}
-        code, output = command.wait()
-
-        rows, info = recorded(command)
-        report = command.report()
-        assert code == (5 if report["load"]["on_time_ratio"] < 0.99 else 0), output
-        assert len(nodes) == 2
-        assert np.allclose(rows.intended_s - info["zero_s"], due((20, 4)), atol=1e-6)
-        assert [int(np.count_nonzero(rows.worker == index)) for index in range(2)] == [40, 40]
-        assert (report["load"]["failed"], report["load"]["not_sent"]) == (0, 0)
-        assert all(abs(w["offset_s"]) <= w["error_s"] + CLOCKS_S for w in info["load_workers"])

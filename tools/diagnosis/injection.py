@@ -31,9 +31,9 @@ class Injection(msgspec.Struct, frozen=True):
 
     `arguments` are the application's, beside FAST; in them `{files}` is a folder that is new for
     this run. `deployment` holds further options of it by name, in Serve's schema. `step_at_s` is
-    when the load step comes that `hook` counts from. `quick` ones are what `make test` runs, and
-    `held_out` ones were made when the rules were done. `limit` is the deployment that the finding
-    has to name, if any.
+    when the load step comes that `hook` counts from. Of `kept` ones a record is among the tests,
+    in tests/golden/stored/causes. `held_out` ones were made when the rules were done. `limit` is the
+    deployment that the finding has to name, if any.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Injection(msgspec.Struct, frozen=True):
     options: tuple[str, ...] = ()
     place: Place = "shared"
     hook: Hook = nothing
-    quick: bool = False
+    kept: bool = False
     held_out: bool = False
     limit: str = ""
 

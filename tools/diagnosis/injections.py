@@ -27,7 +27,7 @@ RESOURCES = (
         app="starved",
         arguments={"num_cpus": 0.1, "resources.worker_only": 2, "max_replicas": 2},
         place="node_autoscaler",
-        quick=True,
+        kept=True,
     ),
     Injection(
         "cpus-held",
@@ -75,7 +75,7 @@ STATE_SYNC = (
         "state_sync",
         "the controller's process is stopped for 3 s from 2 s after the step",
         hook=partial(stop_controller, at_s=2, for_s=3),
-        quick=True,
+        kept=True,
     ),
     Injection(
         "controller-slowed",
@@ -115,7 +115,7 @@ HEALTH_CHECK = (
         "the constructor raises twice, then works",
         app="sick_start",
         arguments={"failures": 2},
-        quick=True,
+        kept=True,
     ),
     Injection(
         "constructor-fails-5",
@@ -170,7 +170,7 @@ SLOW_INIT = tuple(
         app="slow_start",
         arguments={"init_time_s": init_s},
         steps=STEP.format(hold=init_s + 9),
-        quick=init_s == 3,
+        kept=init_s == 3,
     )
     for init_s in (3, 5, 8)
 )
@@ -183,7 +183,7 @@ NETWORK = (
         place="proxied",
         hook=partial(break_network, mode="reset", at_s=1, for_s=4),
         steps=STEP.format(hold=9),
-        quick=True,
+        kept=True,
     ),
     Injection(
         "refused",
@@ -222,7 +222,7 @@ BOUNDS = (
         "max_replicas 2, the load needs 6",
         arguments={"target_ongoing_requests": 1, "max_replicas": 2, "max_ongoing_requests": 20},
         steps=STEP.format(hold=10),
-        quick=True,
+        kept=True,
     ),
     Injection(
         "max-3-users",
@@ -253,7 +253,7 @@ CONFIGURED_DELAY = (
         "upscale_delay_s 10, the load holds for 7 s",
         arguments={"upscale_delay_s": 10},
         steps=STEP.format(hold=7),
-        quick=True,
+        kept=True,
     ),
     Injection(
         "down-600",
@@ -273,7 +273,7 @@ CONFIGURED_DELAY = (
 )
 
 HEALTHY = (
-    Injection("sleeper", None, "", quick=True),
+    Injection("sleeper", None, "", kept=True),
     Injection(
         "cpu_bound",
         None,

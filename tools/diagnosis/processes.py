@@ -10,7 +10,8 @@ import msgspec
 import psutil
 
 from probes.dashboard import VERSION_PATH, Dashboard
-from tools.diagnosis.ray_start import FaultToolError, serve_payload, wait_for
+from tests.support.waiting import wait_for
+from tools.diagnosis.ray_start import FaultToolError, serve_payload
 
 STOP_DEADLINE_S: Final = 10.0
 
@@ -79,7 +80,7 @@ def stopped(pid: int) -> Generator[None]:
     process = psutil.Process(pid)  # knows it by its start time too: a pid may be given anew
     process.suspend()
     try:
-        wait_for(f"halt of {pid}", lambda: _has_halted(process), deadline_s=STOP_DEADLINE_S)
+        wait_for(lambda: _has_halted(process), f"halt of {pid}", STOP_DEADLINE_S)
         yield
     finally:
         _continue(process)

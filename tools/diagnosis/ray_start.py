@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,11 +15,11 @@ import msgspec
 
 from probes.dashboard import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError
 from scalelag.cluster.embedded import cluster_environment
+from tests.support.waiting import wait_for
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 START_DEADLINE_S: Final = 90.0
 STOP_DEADLINE_S: Final = 20.0
-LOOK_EVERY_S: Final = 0.1
 OBJECT_STORE_BYTES: Final = 100_000_000
 # Ray's worker processes listen on ports from 10002 to 19999.
 WORKER_PORTS: Final = range(10002, 20000)
@@ -129,11 +128,11 @@ def free_port() -> int:
 
 def start_serve(dashboard: Dashboard, port: int, proxies: str, nodes: Sequence[Node]) -> None:
     """Start Serve without an application, once the dashboard answers, and wait for its proxy."""
-    wait_for("the dashboard", lambda: dashboard.get(VERSION_PATH), nodes)
+    look(lambda: dashboard.get(VERSION_PATH), "the dashboard", nodes)
     options = {"host": "127.0.0.1", "port": port}
     body = {"proxy_location": proxies, "http_options": options, "applications": []}
-    wait_for("Serve", lambda: dashboard.put(APPLICATIONS_PATH, body), nodes)
-    wait_for("Serve's proxy", lambda: "HEALTHY" in proxy_states(dashboard), nodes)
+    look(lambda: dashboard.put(APPLICATIONS_PATH, body), "Serve", nodes)
+    look(lambda: "HEALTHY" in proxy_states(dashboard), "Serve's proxy", nodes)
 
 
 def proxy_states(dashboard: Dashboard) -> list[str]:
@@ -152,25 +151,15 @@ def alive_nodes(dashboard: Dashboard) -> list[dict[str, Any]]:
     return [node for node in reply["data"]["result"]["result"] if node["state"] == "ALIVE"]
 
 
-def wait_for(
-    what: str,
-    look: Callable[[], T],
-    nodes: Sequence[Node] = (),
-    deadline_s: float = START_DEADLINE_S,
-) -> T:
-    """First truthy result of `look`; a dashboard that does not answer counts as none.
+def look(find: Callable[[], T], what: str, nodes: Sequence[Node] = ()) -> T:
+    """Wait for the first truthy result of `find`; a dashboard that does not answer counts as none.
 
-    Raises FaultToolError naming `what` when time is over, or where one of `nodes` has ended.
+    Raises FaultToolError where one of `nodes` has ended, and AssertionError when time is over.
     """
-    end_s = time.monotonic() + deadline_s
-    why = ""
-    while time.monotonic() < end_s:
-        try:
-            if found := look():
-                return found
-        except DashboardError as error:
-            why = f" ({error})"
+
+    def find_while_they_run() -> T:
         for node in nodes:
             node.check()
-        time.sleep(LOOK_EVERY_S)
-    raise FaultToolError(f"{what}: not within {deadline_s:g} s{why}")
+        return find()
+
+    return wait_for(find_while_they_run, what, START_DEADLINE_S, forgiven=DashboardError)

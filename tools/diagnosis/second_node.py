@@ -17,10 +17,10 @@ from tools.diagnosis.ray_start import (
     environment,
     free_port,
     head_options,
+    look,
     private_folder,
     ray_start,
     start_serve,
-    wait_for,
 )
 
 # A node that does not answer is dead after about 6 s (2 x (1 + 2)) instead of about 30.
@@ -85,7 +85,7 @@ def two_nodes(proxies: Proxies = "HeadOnly", cpus: int = 4) -> Generator[TwoNode
         dashboard = Dashboard(cluster.dashboard, time.time, cluster.token)
         stack.callback(dashboard.close)
         start_serve(dashboard, int(cluster.host.rpartition(":")[2]), proxies, nodes)
-        wait_for("the second node", lambda: len(alive_nodes(dashboard)) == 2, nodes)
+        look(lambda: len(alive_nodes(dashboard)) == 2, "the second node", nodes)
         yield cluster
 
 

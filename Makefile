@@ -5,8 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 TIERS := tests/unit tests/golden tests/sim tests/browser tests/live
-LIVE = $(filter tests/live% tests/browser%,$(TIERS))
-QUICK = $(filter-out tests/live%,$(TIERS))
 TIMES := $(CURDIR)/$(VENV)/.test-times
 BENCH_STAMP := $(VENV)/.bench-stamp
 
@@ -22,12 +20,10 @@ help:  ## list the targets
 demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and the report
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
 
-# Two runs of pytest. Tests of the first mostly wait, so more of them run at once than there are cores.
-# Real clusters come one after another, and nothing beside them: on two cores they would be late.
+# Several runs of pytest, side by side: see tests/support/lanes.py.
 test: $(STAMP) chromium  ## every tier of tests; TIERS="tests/unit" for some, options for pytest in ARGS="..."
 	@rm -f $(TIMES); code=0; export SCALELAG_TEST_TIMES=$(TIMES); \
-	$(if $(QUICK),$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not live" $(QUICK) $(ARGS) || code=$$?;) \
-	$(if $(LIVE),$(BIN)/python -m pytest -m live $(LIVE) $(ARGS) || code=$$?;) \
+	$(BIN)/python -m tests.support.lanes $(TIERS) -- $(ARGS) || code=$$?; \
 	$(BIN)/python -m tests.support.tier_times $(TIMES); exit $$code
 
 check: $(STAMP)  ## lint, format and types

@@ -30,6 +30,12 @@ def pytest_configure(config):
         signal.signal(signal.SIGHUP, lambda *_: None)
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("live") and "cluster" not in item.fixturenames:
+            item.add_marker("own_cluster")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory):
     """No test, nor a command that it starts, touches the journal of whoever runs the tests."""

@@ -1,10 +1,10 @@
-"""`make test`: the tiers of tests in lanes, two of which run side by side.
+"""`make test`: the tiers of tests in lanes that run side by side.
 
-Tests on real clusters come one after another, each with the machine's attention. Tests that only
-compute run beside them, with the lowest priority there is, in what the others leave of the processor.
-Tests that wait by the clock come afterwards, several at once.
+Tests on real clusters mostly wait, and share a cluster one after another: that is one lane. Tests that
+start clusters of their own are another, which goes on with the tests on a stand-in. Tests that only
+compute run beside both, with the lowest priority there is, in what the others leave of the processor.
 
-`python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. With `--again`,
+`python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
 only the tests that failed last time, one after another.
 """
 
@@ -14,43 +14,86 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Final, NamedTuple
 
-NONE_CHOSEN = 5
+NONE_CHOSEN: Final = 5
 """Exit code of pytest if none of the tests was chosen."""
-AGAIN = ("--last-failed", "--last-failed-no-failures", "none")
+STOP_DEADLINE_S: Final = 60.0
+AGAIN: Final = ("--last-failed", "--last-failed-no-failures", "none")
 
 
-class Lane(NamedTuple):
-    """One run of pytest: the tests with `marks` of the folders in `tiers`, `at_once` at a time."""
+class Part(NamedTuple):
+    """One run of pytest: the tests with `marks` of the folders in `tiers`, `at_once` at a time.
+
+    One that is `humble` takes only what nobody else wants of the processor, if others run beside it.
+    """
 
     name: str
     tiers: tuple[str, ...]
     marks: str
     at_once: int = 1
+    humble: bool = False
 
     def command(self, tiers: Sequence[str], options: Sequence[str], *, again: bool) -> list[str]:
-        """Return the command for those of `tiers` that belong to this lane, empty if none does."""
+        """Return the command for those of `tiers` that belong to this part, empty if none does."""
         chosen = [tier for tier in tiers if tier.startswith(self.tiers)]
         if not chosen:
             return []
-        shared = [] if again or self.at_once == 1 else ["-n", str(self.at_once)]
-        # What failed is noted by each lane for itself: they end at different times.
+        several = [] if again or self.at_once == 1 else ["-n", str(self.at_once)]
+        # Each part notes by itself what failed: they run at the same time.
         cache = ["-o", f"cache_dir=.pytest_cache/{self.name}"]
         failed = AGAIN if again else ()
         pytest = [sys.executable, "-m", "pytest", "-m", self.marks]
-        return [*pytest, *shared, *cache, *failed, *chosen, *options]
+        return [*pytest, *several, *cache, *failed, *chosen, *options]
 
 
-COMPUTING = Lane("computing", ("tests/unit", "tests/golden"), "not live", at_once=2)
-CLUSTERS = Lane("clusters", ("tests/live", "tests/browser"), "live")
-WAITING = Lane("waiting", ("tests/sim", "tests/browser"), "not live", at_once=4)
+SHARED: Final = Part("shared-cluster", ("tests/live", "tests/browser"), "live and not own_cluster")
+OWN: Final = Part("own-clusters", ("tests/live", "tests/browser"), "live and own_cluster")
+WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_once=3)
+COMPUTING: Final = Part(
+    "computing", ("tests/unit", "tests/golden"), "not live", at_once=2, humble=True
+)
+LANES: Final = ((SHARED,), (OWN, WAITING), (COMPUTING,))
+
+
+class Lane(threading.Thread):
+    """Commands that run one after another, beside those of other lanes."""
+
+    def __init__(self, commands: Sequence[Sequence[str]], *, humble: bool) -> None:
+        super().__init__(daemon=True)
+        self.codes: list[int] = []
+        self.said: IO[bytes] | None = None
+        self._commands = commands
+        self._humble = humble
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+
+    def run(self) -> None:
+        """Run them all, also after one that failed."""
+        for command in self._commands:
+            if self._ended:
+                return
+            self._process = subprocess.Popen(
+                command, stdout=self.said, stderr=self.said, start_new_session=self._humble
+            )
+            if self._humble:
+                lower(self._process.pid)
+            self.codes.append(self._process.wait())
+
+    def end(self) -> None:
+        """End the command that is under way, and begin no other."""
+        self._ended = True
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)  # pytest ends its fixtures, and thus clusters
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_DEADLINE_S)
 
 
 def lower(pid: int) -> None:
-    """Give a process, and all that it will start, what nobody else wants of the processor.
+    """Give a process, and all that it will start, the lowest priority.
 
     If Linux groups processes by session (autogroup), priorities count only within one: then the
     session of `pid` has the lowest too.
@@ -60,51 +103,42 @@ def lower(pid: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text("19", encoding="ascii")
 
 
-@contextlib.contextmanager
-def beside(command: Sequence[str], said: IO[bytes]) -> Generator[subprocess.Popen[bytes] | None]:
-    """Run `command` with the lowest priority while the block runs; it is ended if the block fails."""
-    if not command:
-        yield None
-        return
-    process = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
-    lower(process.pid)
-    try:
-        yield process
-        process.wait()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+def run_side_by_side(lanes: Sequence[Lane]) -> None:
+    """Run all lanes. The first one's output is seen at once, the others' in the end."""
+    with contextlib.ExitStack() as stack:
+        for lane in lanes[1:]:
+            lane.said = stack.enter_context(tempfile.TemporaryFile())
+        for lane in lanes:
+            stack.callback(lane.end)
+            lane.start()
+        for lane in lanes:
+            lane.join()
+            if lane.said:
+                lane.said.seek(0)
+                sys.stdout.write(lane.said.read().decode(errors="replace"))
+                sys.stdout.flush()
 
 
 def run_tests(tiers: Sequence[str], options: Sequence[str]) -> list[int]:
-    """Run all lanes, and return pytest's exit code of each."""
-    clusters, computing, waiting = (
-        lane.command(tiers, options, again=False) for lane in (CLUSTERS, COMPUTING, WAITING)
-    )
-    if not clusters:  # nothing to be beside of
-        return [subprocess.call(command) for command in (computing, waiting) if command]
-    codes = []
-    with tempfile.TemporaryFile() as said:
-        with beside(computing, said) as process:
-            codes.append(subprocess.call(clusters))
-        if process:
-            codes.append(process.returncode)
-            said.seek(0)
-            sys.stdout.write(said.read().decode(errors="replace"))
-            sys.stdout.flush()
-    return codes + ([subprocess.call(waiting)] if waiting else [])
+    """Run all parts in their lanes, and return pytest's exit code of each."""
+    lanes: list[Lane] = []
+    for parts in LANES:
+        commands = [part.command(tiers, options, again=False) for part in parts]
+        humble = bool(lanes) and all(part.humble for part in parts)
+        if wanted := [command for command in commands if command]:
+            lanes.append(Lane(wanted, humble=humble))
+    run_side_by_side(lanes)
+    return [code for lane in lanes for code in lane.codes]
 
 
 def run_again(tiers: Sequence[str], options: Sequence[str]) -> list[int]:
-    """Run what failed last time, each by itself."""
-    lanes = (COMPUTING, CLUSTERS, WAITING)
-    commands = [lane.command(tiers, options, again=True) for lane in lanes]
+    """Run what failed last time, each test by itself."""
+    commands = [part.command(tiers, options, again=True) for lane in LANES for part in lane]
     return [subprocess.call(command) for command in commands if command]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return the exit code: the first of pytest's that is not 0, or 5 if no test was chosen."""
+    """Return the first exit code of pytest that tells of a failure, 5 if no test was chosen, or 0."""
     again = arguments[:1] == ["--again"]
     at = arguments.index("--") if "--" in arguments else len(arguments)
     tiers, options = arguments[again:at], arguments[at + 1 :]

@@ -28,11 +28,15 @@ def ramped_run(on_cluster, dashboard):
     return Ended(*ended, ControllerLog(dashboard))
 
 
-@pytest.mark.parametrize(
-    ("made", "deployments"), [("stepped_run", {"Sleeper"}), ("ramped_run", {"Fast", "Slow"})]
-)
-def test_each_interval_contains_the_time_in_the_controllers_log(made, deployments, request):
-    ended = request.getfixturevalue(made)
+def test_each_interval_of_a_step_up_and_down_contains_the_time_in_the_controllers_log(stepped_run):
+    assert_intervals_contain_the_log(stepped_run, {"Sleeper"})
+
+
+def test_each_interval_of_two_deployments_and_a_ramp_contains_the_time_in_the_log(ramped_run):
+    assert_intervals_contain_the_log(ramped_run, {"Fast", "Slow"})
+
+
+def assert_intervals_contain_the_log(ended, deployments):
     assert ended.code == 0, ended.output
     run = load_run(ended.path)
     widest_s = widest(run)

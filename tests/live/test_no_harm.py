@@ -25,7 +25,7 @@ def serve(dashboard):
     return parse_payload(dashboard.get(APPLICATIONS_PATH).body)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def half_capacity(dashboard):
     """A neighbour with two replicas by its configuration, at a `target_capacity` of 50: one."""
     dashboard.put(APPLICATIONS_PATH, {"target_capacity": 50, "applications": [NEIGHBOUR, FAILING]})
@@ -52,7 +52,7 @@ def test_a_killed_command_is_undone_by_doctor_and_nothing_else_changes(
     on_cluster, dashboard, half_capacity
 ):
     before = as_it_was(dashboard)
-    killed = on_cluster("run", *OURS, "--steps", "2rps:60s", "--out", "runs")
+    killed = on_cluster("run", *OURS, "--steps", "2rps:120s", "--out", "runs")
     wait_for(lambda: killed.run_dirs, "the load", 90)
     os.kill(killed.process.pid, signal.SIGKILL)
     killed.process.wait()

@@ -13,22 +13,20 @@ def applications(dashboard):
     return set(parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications)
 
 
-@pytest.fixture
-def other_app(dashboard):
-    """An application of somebody else's that must survive."""
-    config = {"name": "other", "route_prefix": "/other", "import_path": "serve_apps.sleeper:app"}
+def test_doctor_says_what_is_short(on_cluster, dashboard):
+    config = {
+        "name": "greedy",
+        "import_path": "serve_apps.sleeper:app",
+        "args": {"num_cpus": 3, "max_replicas": 10},
+    }
     dashboard.put(APPLICATIONS_PATH, {"applications": [config]})
-    yield "other"
-    dashboard.put(APPLICATIONS_PATH, {"applications": []})
+    try:
+        _code, output = on_cluster("doctor", "--wait", "20").wait()
+    finally:
+        dashboard.put(APPLICATIONS_PATH, {"applications": []})
 
-
-def test_an_app_is_deployed_beside_others_and_taken_away_again(on_cluster, dashboard, other_app):
-    command = on_cluster("run", *SLEEPER, "--steps", "4rps:5s", "--out", "runs", "--drain", "3")
-    code, output = command.wait()
-
-    assert code in (0, 5), output
-    assert set(command.report()["deployments"]) == {"default/Sleeper", "other/Sleeper"}
-    assert applications(dashboard) == {other_app}
+    assert "CPU: " in output, output
+    assert "short" in output, output
 
 
 def test_a_run_from_zero_replicas_measures_the_cold_start(on_cluster):
@@ -70,6 +68,39 @@ def test_a_locustfile_of_ones_own_is_recorded_beside_the_probe(on_cluster, tmp_p
     assert [edge["planned_s"] for edge in edges] == [0.0, 4.0]
 
 
+def test_a_missing_or_wrong_token_is_told_apart(on_cluster):
+    words = {"": "requires a token", "wrong": "does not accept the token"}
+    begun = [
+        (on_cluster(*command, RAY_AUTH_TOKEN=token), said)
+        for token, said in words.items()
+        for command in (["run", "--steps", "1rps:2s", "--out", "runs"], ["doctor"])
+    ]
+
+    for command, said in begun:
+        code, output = command.wait(60)
+        assert code == 3, output
+        assert said in " ".join(output.split()), output
+        assert command.run_dirs == []
+
+
+@pytest.fixture(scope="module")
+def other_app(dashboard):
+    """An application of somebody else's that must survive; it is there for the tests below."""
+    config = {"name": "other", "route_prefix": "/other", "import_path": "serve_apps.sleeper:app"}
+    dashboard.put(APPLICATIONS_PATH, {"applications": [config]})
+    yield "other"
+    dashboard.put(APPLICATIONS_PATH, {"applications": []})
+
+
+def test_an_app_is_deployed_beside_others_and_taken_away_again(on_cluster, dashboard, other_app):
+    command = on_cluster("run", *SLEEPER, "--steps", "4rps:5s", "--out", "runs", "--drain", "3")
+    code, output = command.wait()
+
+    assert code in (0, 5), output
+    assert set(command.report()["deployments"]) == {"default/Sleeper", "other/Sleeper"}
+    assert applications(dashboard) == {other_app}
+
+
 def test_rps_stages_want_an_arrival_user(on_cluster, tmp_path, other_app):
     (tmp_path / "theirs.py").write_text(
         "from locust import HttpUser, task\n"
@@ -93,37 +124,6 @@ def test_doctor_describes_a_fit_cluster(on_cluster, other_app):
         assert word in output, output
 
 
-def test_doctor_says_what_is_short(on_cluster, dashboard):
-    config = {
-        "name": "greedy",
-        "import_path": "serve_apps.sleeper:app",
-        "args": {"num_cpus": 3, "max_replicas": 10},
-    }
-    dashboard.put(APPLICATIONS_PATH, {"applications": [config]})
-    try:
-        _code, output = on_cluster("doctor", "--wait", "20").wait()
-    finally:
-        dashboard.put(APPLICATIONS_PATH, {"applications": []})
-
-    assert "CPU: " in output, output
-    assert "short" in output, output
-
-
-@pytest.mark.parametrize(
-    ("token", "words"),
-    [("", "requires a token"), ("wrong", "does not accept the token")],
-)
-def test_a_missing_or_wrong_token_is_told_apart(on_cluster, token, words):
-    run = on_cluster("run", "--steps", "1rps:2s", "--out", "runs", RAY_AUTH_TOKEN=token)
-    doctor = on_cluster("doctor", RAY_AUTH_TOKEN=token)
-
-    for command in (run, doctor):
-        code, output = command.wait(40)
-        assert code == 3, output
-        assert words in " ".join(output.split()), output
-    assert run.run_dirs == []
-
-
 def test_nothing_at_the_url_and_no_such_deployment_are_named(on_cluster, scalelag, other_app):
     nothing = scalelag(
         *("run", "--host", "http://127.0.0.1:9", "--dashboard", "http://127.0.0.1:9"),
@@ -137,6 +137,6 @@ def test_nothing_at_the_url_and_no_such_deployment_are_named(on_cluster, scalela
         (unknown, "No deployment default/Nobody"),
         (no_app, "No deployment other/Nobody"),
     ):
-        code, output = command.wait(40)
+        code, output = command.wait(60)
         assert code == 3, output
         assert words in output, output

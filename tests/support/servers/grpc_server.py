@@ -12,15 +12,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from subprocess import PIPE, Popen
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import grpc
 from grpc_reflection.v1alpha import reflection
 
 from tests.support.servers import cases_pb2  # noqa: F401  what reflection tells
-from tests.support.standin.process import ROOT
+from tests.support.servers.own_process import ServerProcess, announce, running
 
 SERVICE: Final = "scalelag.Cases"
 NEVER_S: Final = 1.0
@@ -97,45 +96,27 @@ def main() -> None:
     if "--reflection" in sys.argv:
         reflection.enable_server_reflection([SERVICE, reflection.SERVICE_NAME], server)
     server.start()
-    sys.stdout.write(f"127.0.0.1:{port}\n")
-    sys.stdout.flush()
+    announce(f"127.0.0.1:{port}")
     closed = threading.Thread(target=sys.stdin.buffer.read)
     closed.start()
     closed.join()
     os._exit(0)
 
 
-class GrpcServer:
+class GrpcServer(ServerProcess):
     """A running endpoint at `address`, HOST:PORT."""
 
-    def __init__(self, process: Popen[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.process = process
-        self._stdin, self._stdout = process.stdin, process.stdout
-        self.address = process.stdout.readline().decode().strip()
+    module = "tests.support.servers.grpc_server"
 
     def calls(self) -> list[dict[str, Any]]:
         """Method, message and metadata of every call so far."""
         with grpc.insecure_channel(self.address) as channel:
             return json.loads(channel.unary_unary(f"/{SERVICE}/Log")(b"", timeout=10))
 
-    def stop(self) -> None:
-        """End the process."""
-        self._stdin.close()
-        self.process.wait(10)
-        self._stdout.close()
 
-
-@contextmanager
-def running_grpc_server(*options: str) -> Iterator[GrpcServer]:
+def running_grpc_server(*options: str) -> AbstractContextManager[GrpcServer]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.support.servers.grpc_server", *options]
-    server = GrpcServer(Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True))
-    try:
-        yield server
-    finally:
-        server.stop()
+    return running(GrpcServer(*options))
 
 
 if __name__ == "__main__":

@@ -9,20 +9,17 @@ served one at a time, 0.01 s each, and from 10 s after the first of them not at 
 """
 
 import asyncio
-import http.client
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from subprocess import PIPE, Popen
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 import msgspec
 
-from tests.support.standin.process import ROOT
+from tests.support.servers.http_connection import HttpConnection, parts_of
+from tests.support.servers.own_process import ServerProcess, announce_until_unneeded, running
 
 UNNOTED: Final = (b"/-/healthz", b"/echo/log")
-DEADLINE_S: Final = 10.0
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -74,25 +71,17 @@ class Log:
 
 
 def _arrival(at_s: float, open_now: int, head: bytes, body: bytes) -> Arrival:
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, path, _ = first.split(" ")
-    headers = dict(line.split(": ", 1) for line in lines)
-    return Arrival(at_s, open_now, method, path, headers, body.decode())
+    return Arrival(at_s, open_now, *parts_of(head), body.decode())
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection, one request a time."""
+class Connection(HttpConnection):
+    """One connection."""
 
     def __init__(self, log: Log) -> None:
+        super().__init__()
         self._log = log
-        self._buffer = b""
         self._waiting: asyncio.TimerHandle | None = None
         self._open = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the base's name
         """Whoever has gone has no open request any more."""
@@ -100,21 +89,8 @@ class Connection(asyncio.Protocol):
             self._waiting.cancel()
         self._closed()
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes until a request is there."""
-        self._buffer += data
-        head, ended, rest = self._buffer.partition(b"\r\n\r\n")
-        if not ended:
-            return
-        length = 0
-        at = head.lower().find(b"\r\ncontent-length:")
-        if at >= 0:
-            length = int(head[at + 17 :].split(b"\r\n", 1)[0])
-        if len(rest) >= length:
-            self._buffer = rest[length:]
-            self._request(head, rest[:length])
-
-    def _request(self, head: bytes, body: bytes) -> None:
+    def request(self, head: bytes, body: bytes) -> None:
+        """Note it, and do what its path says."""
         path = head.split(b" ", 2)[1]
         if not path.startswith(UNNOTED):
             self._log.note(head, body)
@@ -160,49 +136,23 @@ async def serve() -> None:
     log = Log()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(log), "127.0.0.1", 0, backlog=4096)
-    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
-    sys.stdout.flush()
-    await loop.run_in_executor(None, sys.stdin.buffer.read)
+    await announce_until_unneeded(server.sockets[0].getsockname()[1])
     server.close()
 
 
-class Echo:
+class Echo(ServerProcess):
     """A running endpoint at `url`."""
 
-    def __init__(self, process: Popen[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process = process
-        self._stdin, self._stdout = process.stdin, process.stdout
-        self.url = process.stdout.readline().decode().strip()
+    module = "tests.support.servers.http_echo"
 
     def arrivals(self) -> list[Arrival]:
         """Requests so far, in the order in which they came."""
-        connection = http.client.HTTPConnection(
-            self.url.removeprefix("http://"), timeout=DEADLINE_S
-        )
-        try:
-            connection.request("GET", "/echo/log")
-            return msgspec.json.decode(connection.getresponse().read(), type=list[Arrival])
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        """End the process; nothing listens there any more."""
-        self._stdin.close()
-        self._process.wait(DEADLINE_S)
-        self._stdout.close()
+        return msgspec.json.decode(self.get("/echo/log"), type=list[Arrival])
 
 
-@contextmanager
-def running_echo() -> Iterator[Echo]:
+def running_echo() -> AbstractContextManager[Echo]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.support.servers.http_echo"]
-    echo = Echo(Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True))
-    try:
-        yield echo
-    finally:
-        echo.stop()
+    return running(Echo())
 
 
 if __name__ == "__main__":

@@ -7,22 +7,18 @@ and `/log` tells what has come, and what was written when.
 """
 
 import asyncio
-import http.client
 import itertools
 import socket
 import struct
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from subprocess import PIPE, Popen
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
 import msgspec
 
-from tests.support.standin.process import ROOT
-
-DEADLINE_S: Final = 10.0
+from tests.support.servers.http_connection import HttpConnection, parts_of
+from tests.support.servers.own_process import ServerProcess, announce_until_unneeded, running
 
 
 class StreamLog(msgspec.Struct, frozen=True):
@@ -176,47 +172,30 @@ SCRIPTS: Final[dict[str, Script]] = {
 }
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection, one request a time."""
+class Connection(HttpConnection):
+    """One connection, known by its number."""
 
     def __init__(self, log: list[StreamLog], number: int) -> None:
+        super().__init__()
         self._log = log
         self._number = number
-        self._buffer = b""
         self._script: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the base's name
         """Whoever has gone gets nothing more."""
         if self._script is not None:
             self._script.cancel()
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes until a request is there."""
-        self._buffer += data
-        top, ended, rest = self._buffer.partition(b"\r\n\r\n")
-        if not ended:
-            return
-        first, *lines = top.decode("latin-1").split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines)
-        length = int(headers.get("Content-Length", "0"))
-        if len(rest) >= length:
-            self._buffer = rest[length:]
-            method, path, _ = first.split(" ")
-            self._request(method, path, headers, rest[:length].decode())
-
-    def _request(self, method: str, path: str, headers: dict[str, str], body: str) -> None:
+    def request(self, head: bytes, body: bytes) -> None:
+        """Note it, and begin the script that its path names."""
+        method, path, headers = parts_of(head)
         if path == "/log":
             self._answer(msgspec.json.encode(self._log))
         elif path == "/-/healthz":
             self._answer(b"success")
         else:
             name = "good" if path in ("/", "/v1/chat/completions") else path.split("/")[1]
-            streamed = StreamLog(self._number, method, path, headers, body, [])
+            streamed = StreamLog(self._number, method, path, headers, body.decode(), [])
             self._log.append(streamed)
             self._script = asyncio.create_task(self._play(SCRIPTS[name], streamed.tokens_s))
 
@@ -248,49 +227,23 @@ async def serve() -> None:
     server = await loop.create_server(
         lambda: Connection(log, next(numbers)), "127.0.0.1", 0, backlog=4096
     )
-    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
-    sys.stdout.flush()
-    await loop.run_in_executor(None, sys.stdin.buffer.read)
+    await announce_until_unneeded(server.sockets[0].getsockname()[1])
     server.close()
 
 
-class StreamServer:
+class StreamServer(ServerProcess):
     """A running endpoint at `url`."""
 
-    def __init__(self, process: Popen[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process = process
-        self._stdin, self._stdout = process.stdin, process.stdout
-        self.url = process.stdout.readline().decode().strip()
+    module = "tests.support.servers.stream_server"
 
     def log(self) -> list[StreamLog]:
         """Requests that have come so far, and what was written."""
-        connection = http.client.HTTPConnection(
-            self.url.removeprefix("http://"), timeout=DEADLINE_S
-        )
-        try:
-            connection.request("GET", "/log")
-            return msgspec.json.decode(connection.getresponse().read(), type=list[StreamLog])
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        """End the process."""
-        self._stdin.close()
-        self._process.wait(DEADLINE_S)
-        self._stdout.close()
+        return msgspec.json.decode(self.get("/log"), type=list[StreamLog])
 
 
-@contextmanager
-def running_stream_server() -> Iterator[StreamServer]:
+def running_stream_server() -> AbstractContextManager[StreamServer]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.support.servers.stream_server"]
-    server = StreamServer(Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True))
-    try:
-        yield server
-    finally:
-        server.stop()
+    return running(StreamServer())
 
 
 if __name__ == "__main__":

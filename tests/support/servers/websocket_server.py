@@ -6,24 +6,19 @@ over HTTP, and `/log` tells the paths that have come.
 """
 
 import asyncio
-import http.client
 import json
 import socket
 import struct
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http import HTTPStatus
-from subprocess import PIPE, Popen
 from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from tests.support.standin.process import ROOT
+from tests.support.servers.own_process import ServerProcess, announce_until_unneeded, running
 
-DEADLINE_S: Final = 10.0
 NEVER_S: Final = 1.0
 """The longest that a client of ours waits."""
 
@@ -104,40 +99,20 @@ async def talk(connection: ServerConnection) -> None:
 
 async def main() -> None:
     """Serve until standard input closes."""
-    loop = asyncio.get_running_loop()
     async with serve(talk, "127.0.0.1", 0, process_request=before) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        sys.stdout.write(f"http://127.0.0.1:{port}\n")
-        sys.stdout.flush()
-        await loop.run_in_executor(None, sys.stdin.buffer.read)
+        await announce_until_unneeded(port)
         server.close(close_connections=True)
 
 
-class WebSocketServer:
+class WebSocketServer(ServerProcess):
     """A running endpoint at `url`."""
 
-    def __init__(self, process: Popen[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process = process
-        self._stdin, self._stdout = process.stdin, process.stdout
-        self.url = process.stdout.readline().decode().strip()
+    module = "tests.support.servers.websocket_server"
 
     def log(self) -> list[dict[str, Any]]:
         """Path and model of every request for a WebSocket that has come so far."""
-        where = self.url.removeprefix("http://")
-        connection = http.client.HTTPConnection(where, timeout=DEADLINE_S)
-        try:
-            connection.request("GET", "/log", headers=_UPGRADE)
-            return json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        """End the process."""
-        self._stdin.close()
-        self._process.wait(DEADLINE_S)
-        self._stdout.close()
+        return json.loads(self.get("/log", _UPGRADE))
 
 
 _UPGRADE = {
@@ -148,17 +123,9 @@ _UPGRADE = {
 }
 
 
-@contextmanager
-def running_websocket_server() -> Iterator[WebSocketServer]:
+def running_websocket_server() -> AbstractContextManager[WebSocketServer]:
     """An endpoint in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "tests.support.servers.websocket_server"]
-    server = WebSocketServer(
-        Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, start_new_session=True)
-    )
-    try:
-        yield server
-    finally:
-        server.stop()
+    return running(WebSocketServer())
 
 
 if __name__ == "__main__":

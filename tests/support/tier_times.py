@@ -1,36 +1,54 @@
 """The time of each tier of tests, as a table at the end of `make test`.
 
-`make test` runs pytest more than once. Each run adds a line for each of its tiers to the file that
-TIMES_VARIABLE names, and `python -m tests.support.tier_times FILE` prints them as one table.
+`make test` runs pytest several times, also side by side. Each run adds a line for each of its tiers to
+the file that TIMES_VARIABLE names, and `python -m tests.support.tier_times FILE` prints one table.
 """
 
 import json
 import os
 import sys
-import time
 from pathlib import Path
+from typing import NamedTuple
 
 TIMES_VARIABLE = "SCALELAG_TEST_TIMES"
+
+
+class TierTime(NamedTuple):
+    """Tests of a tier, for how long they worked in all, and from when to when, in Unix seconds."""
+
+    tier: str
+    tests: int
+    work_s: float
+    begun_s: float
+    ended_s: float
+
+    def joined(self, other: "TierTime") -> "TierTime":
+        """Return this one and `other` as one."""
+        return TierTime(
+            self.tier,
+            self.tests + other.tests,
+            self.work_s + other.work_s,
+            min(self.begun_s, other.begun_s),
+            max(self.ended_s, other.ended_s),
+        )
 
 
 class TierTimes:
     """A plugin of pytest that adds up what it is told of each test."""
 
     def __init__(self) -> None:
-        self.begun_s = time.time()
-        self.tests: dict[str, set[str]] = {}
-        self.work_s: dict[str, float] = {}
+        self._times: dict[str, TierTime] = {}
 
     def pytest_runtest_logreport(self, report) -> None:
         tier = "/".join(report.nodeid.split("/")[:2])
-        self.tests.setdefault(tier, set()).add(report.nodeid)
-        self.work_s[tier] = self.work_s.get(tier, 0.0) + report.duration
+        tests = 1 if report.when == "setup" else 0
+        found = TierTime(tier, tests, report.duration, report.start, report.stop)
+        known = self._times.get(tier)
+        self._times[tier] = known.joined(found) if known else found
 
     def pytest_sessionfinish(self) -> None:
-        lasted_s = time.time() - self.begun_s
-        rows = [[t, len(self.tests[t]), self.work_s[t], lasted_s] for t in sorted(self.tests)]
         with Path(os.environ[TIMES_VARIABLE]).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rows) + "\n")
+            file.writelines(json.dumps(one) + "\n" for one in self._times.values())
 
 
 def register(config) -> None:
@@ -39,20 +57,30 @@ def register(config) -> None:
         config.pluginmanager.register(TierTimes(), "tier-times")
 
 
-def main(path: str) -> None:
-    """Print the table. Tiers that ran at once share the time of that run."""
-    file = Path(path)
-    lines_of = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    runs = [rows for rows in map(json.loads, lines_of) if rows]
+def table(found: list[TierTime]) -> list[str]:
+    """Lines of the table. Tiers run side by side: their times overlap."""
+    tiers: dict[str, TierTime] = {}
+    for one in found:
+        known = tiers.get(one.tier)
+        tiers[one.tier] = known.joined(one) if known else one
+    rows = list(tiers.values())
     lines = [f"{'tier':<16}{'tests':>7}{'seconds of tests':>18}{'seconds':>9}"]
-    for rows in runs:
-        for number, (tier, tests, work_s, lasted_s) in enumerate(rows):
-            lasted = f"{lasted_s:.0f}" if number == 0 else '"'
-            lines.append(f"{tier:<16}{tests:>7}{work_s:>18.0f}{lasted:>9}")
-    tests = sum(row[1] for rows in runs for row in rows)
-    lasted_s = sum(rows[0][3] for rows in runs)
-    lines.append(f"{'all':<16}{tests:>7}{'':>18}{lasted_s:>9.0f}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    for row in rows:
+        lasted_s = row.ended_s - row.begun_s
+        lines.append(f"{row.tier:<16}{row.tests:>7}{row.work_s:>18.0f}{lasted_s:>9.0f}")
+    if rows:
+        lasted_s = max(row.ended_s for row in rows) - min(row.begun_s for row in rows)
+        tests = sum(row.tests for row in rows)
+        lines.append(f"{'all':<16}{tests:>7}{sum(r.work_s for r in rows):>18.0f}{lasted_s:>9.0f}")
+    return lines
+
+
+def main(path: str) -> None:
+    """Print the table."""
+    file = Path(path)
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = [TierTime(*json.loads(line)) for line in lines]
+    sys.stdout.write("\n".join(table(found)) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ SAME = {
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory, on_cluster_once):
-    """A run of three cycles in each of which seven replicas come and go, and the truth about it."""
+    """A run of two cycles in each of which seven replicas come and go, and the truth about it."""
     truth_file = tmp_path_factory.mktemp("truth") / "truth.jsonl"
     arguments = {
         "init_time_s": INIT_S,
@@ -36,7 +36,7 @@ def recorded(tmp_path_factory, on_cluster_once):
         "graceful_shutdown_wait_loop_s": 0.2,
     }
     command = on_cluster_once(
-        "run", "--app", "slow_start", "--steps", "0users:6s,8users:16s", "--repeat", "3",
+        "run", "--app", "slow_start", "--steps", "0users:6s,8users:16s", "--repeat", "2",
         "--drain", "8", *(f"--app-arg={name}={value}" for name, value in arguments.items()),
     )  # fmt: skip
     code, output = command.wait()
@@ -60,7 +60,7 @@ def test_each_logged_moment_is_within_50_ms_of_what_the_replica_itself_wrote(rec
     worst_s = {kind: max(map(abs, found)) for kind, found in off_by.items()}
     assert set(worst_s) == set(SAME)
     assert max(worst_s.values()) < TOLERANCE_S, worst_s
-    assert all(len(off_by[kind]) >= 20 for kind in ("init_entered", "init_done")), worst_s
+    assert all(len(off_by[kind]) >= 14 for kind in ("init_entered", "init_done")), worst_s
 
 
 def test_phases_and_the_unattributed_rest_are_the_total(recorded):
@@ -68,7 +68,7 @@ def test_phases_and_the_unattributed_rest_are_the_total(recorded):
     steps = [s for d in report["deployments"].values() for s in d["steps"] if s["total_s"]]
     measured = [s for s in steps if s["unattributed_s"] is not None]
 
-    assert len(measured) >= 4
+    assert len(measured) >= 3
     for step in measured:
         parts = [p["value"] for p in step["phases"] if p["part_of"] == "total" and p["value"]]
         rest_s = step["total_s"]["value"] - sum(parts) - step["unattributed_s"]

@@ -18,7 +18,7 @@ from reports.analysis.lag.timeline import Timeline, build_timeline
 from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import Poll, Transition
-from tests.unit.test_step_lag import KEY, deployment_json, rows_of
+from tests.unit.step_lag_cases import KEY, deployment_json, rows_of
 
 EDGES_S = (10.0, 40.0, 70.0, 100.0)
 LEVELS = (5.0, 40.0, 5.0, 40.0)

@@ -1,0 +1,29 @@
+"""Timelines that rules of the diagnosis are tried on."""
+
+from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.diagnosis.replica_rules import (
+    BOUNDS,
+    HEALTH_CHECK,
+    SLOW_INIT,
+)
+from tests.support.built.step_facts import (
+    FIRST,
+    life,
+)
+
+ALL_RULES = (NETWORK, RESOURCES, STATE_SYNC, HEALTH_CHECK, SLOW_INIT, BOUNDS)
+
+LATE = {"total_s": 12.0}
+
+OURS = {"{'CPU': 1.0}": 1}
+
+
+def starting(waited_s):
+    """The third replica waits for its place that long."""
+    placed_s = 1012.0 + waited_s
+    third = life("r3", entered=placed_s, initialized=placed_s + 0.1, running=placed_s + 0.5)
+    return (FIRST, life("r2"), third)
+
+
+def texts(finding):
+    return [evidence.text for evidence in finding.evidence]

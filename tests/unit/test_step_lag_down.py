@@ -1,0 +1,105 @@
+"""The lag of a scale-down."""
+
+import pytest
+
+from tests.unit.step_lag_cases import RUNNING_1, every_second, interval, lag, phase, replicas
+
+FOUR = replicas(a="RUNNING", b="RUNNING", c="RUNNING")
+
+FOUR_TO_ONE = {
+    0: (4, FOUR),
+    14: (1, FOUR),
+    15: (1, replicas(a="STOPPING@", b="STOPPING@", c="RUNNING")),
+    16: (1, replicas(a="STOPPING@", b="STOPPING@", c="STOPPING@")),
+    18: (1, replicas(b="STOPPING@", c="STOPPING@")),
+    20: (1, replicas(c="STOPPING@")),
+    22: (1, RUNNING_1),
+}
+
+
+def test_a_scale_down_takes_until_the_last_removed_replica_is_gone():
+    report = lag(every_second(FOUR_TO_ONE), levels="40->5")
+
+    assert report.direction == "down"
+    assert report.critical_replica == "c"
+    assert interval(report.total_s) == (11.0, 11.55, 12.1)
+    assert interval(phase(report, "decide")) == (3.0, 3.55, 4.1)
+    assert interval(phase(report, "stop")) == (0.9, 2.0, 3.1)
+    assert interval(phase(report, "drain")) == (4.9, 6.0, 7.1)
+    assert report.unattributed_s == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_scale_down_whose_stopping_was_never_seen():
+    report = lag(every_second({0: (2, replicas(a="RUNNING")), 14: (1, RUNNING_1)}), levels="40->5")
+
+    assert interval(report.total_s) == (3.0, 3.55, 4.1)
+    assert interval(phase(report, "decide")) == (3.0, 3.55, 4.1)
+    assert interval(phase(report, "stop")) == (0.0, 0.0, 1.1)
+    assert interval(phase(report, "drain")) == (0.0, 0.0, 1.1)
+
+
+def test_of_replicas_that_went_in_one_poll_the_last_to_stop_is_critical():
+    report = lag(
+        every_second(
+            {
+                0: (3, replicas(a="RUNNING", b="RUNNING")),
+                14: (1, replicas(a="RUNNING", b="STOPPING@")),
+                16: (1, replicas(a="STOPPING@", b="STOPPING@")),
+                18: (1, RUNNING_1),
+            }
+        ),
+        levels="40->5",
+    )
+
+    assert report.critical_replica == "a"
+    assert interval(phase(report, "stop")) == (0.9, 2.0, 3.1)
+
+
+def test_a_scale_down_to_zero():
+    report = lag(
+        every_second({0: (1, RUNNING_1), 14: (0, {"r0": "STOPPING@"}), 16: (0, {})}),
+        levels="40->0",
+    )
+
+    assert report.critical_replica == "r0"
+    assert interval(report.total_s) == (5.0, 5.55, 6.1)
+    assert (report.replicas_before, report.replicas_after) == (1, 0)
+
+
+def test_a_scale_down_that_is_not_over_by_the_end_of_the_hold_is_censored():
+    report = lag(every_second(FOUR_TO_ONE), levels="40->5", until_s=19.0)
+
+    assert report.censored
+    assert report.total_s is not None
+    assert (report.total_s.lo, report.total_s.hi) == (9.0, None)
+    assert report.critical_replica == "c"
+    assert report.reason == "3 replicas at the end of the hold, target 1"
+    assert interval(phase(report, "stop")) == (0.9, 2.0, 3.1)
+    assert phase(report, "drain").value is None
+
+
+def test_a_step_down_that_removes_nothing_has_no_lag():
+    report = lag(every_second({0: (1, RUNNING_1)}), levels="40->5")
+
+    assert report.total_s is None
+    assert report.reason is not None
+    assert "no replica was to go: 1 RUNNING before, target 1" in report.reason
+
+
+def test_the_scale_down_of_the_step_before_is_not_mistaken_for_a_decision_of_this_one():
+    report = lag(
+        every_second(
+            {
+                0: (3, replicas(a="RUNNING", b="RUNNING")),
+                9: (2, replicas(a="RUNNING", b="STOPPING@")),
+                11: (2, replicas(a="RUNNING")),
+                15: (1, replicas(a="STOPPING@")),
+                17: (1, RUNNING_1),
+            }
+        ),
+        levels="40->5",
+    )
+
+    assert report.critical_replica == "a"
+    assert interval(phase(report, "decide")) == (4.0, 4.55, 5.1)
+    assert interval(report.total_s) == (6.0, 6.55, 7.1)

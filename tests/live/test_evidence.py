@@ -29,7 +29,7 @@ def test_the_logs_tell_what_polling_saw_in_either_encoding(cluster):
     watched, rows = come_and_go(cluster.urls.dashboard, cluster.token, cluster.urls.host, apps)
 
     assert [row for row in rows if isinstance(row, NoLog)] == []
-    assert len(came(watched.transitions)) == len(apps) * REPLICAS
+    assert len(came(watched.transitions)) == len(apps) * REPLICAS, watched.transitions
     assert_as_polled(rows, watched.transitions)
     (clock,) = [row for row in rows if isinstance(row, NodeClock)]
     assert clock.error_s < 0.05

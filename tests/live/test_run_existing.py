@@ -5,8 +5,15 @@ import pytest
 
 from probes.dashboard import APPLICATIONS_PATH
 from probes.serve_state import parse_payload
+from tests.support.waiting import wait_for
 
 SLEEPER = ["--app", "sleeper", "--app-arg", "upscale_delay_s=1", "--app-arg", "downscale_delay_s=2"]
+
+
+def clear(dashboard):
+    """Take all applications away, and wait until they are gone."""
+    dashboard.put(APPLICATIONS_PATH, {"applications": []})
+    wait_for(lambda: not applications(dashboard), "an empty cluster", 60)
 
 
 def applications(dashboard):
@@ -23,7 +30,7 @@ def test_doctor_says_what_is_short(on_cluster, dashboard):
     try:
         _code, output = on_cluster("doctor", "--wait", "20").wait()
     finally:
-        dashboard.put(APPLICATIONS_PATH, {"applications": []})
+        clear(dashboard)
 
     assert "CPU: " in output, output
     assert "short" in output, output
@@ -89,7 +96,7 @@ def other_app(dashboard):
     config = {"name": "other", "route_prefix": "/other", "import_path": "serve_apps.sleeper:app"}
     dashboard.put(APPLICATIONS_PATH, {"applications": [config]})
     yield "other"
-    dashboard.put(APPLICATIONS_PATH, {"applications": []})
+    clear(dashboard)
 
 
 def test_an_app_is_deployed_beside_others_and_taken_away_again(on_cluster, dashboard, other_app):

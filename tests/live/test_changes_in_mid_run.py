@@ -73,40 +73,48 @@ def wait_until(command, seconds):
     wait_for(is_time, f"{seconds} s of load", 90 + seconds)
 
 
+def replica_states(dashboard):
+    """State of each replica by its id; empty while the application is built anew."""
+    deployments = running(dashboard)["changing"].deployments.values()
+    return {r.replica_id: r.state for deployment in deployments for r in deployment.replicas}
+
+
 def were_replaced(dashboard, old):
     """Tell whether none of the `old` replicas is there any more, and two others are RUNNING."""
-    (deployment,) = running(dashboard)["changing"].deployments.values()
-    states = {replica.replica_id: replica.state for replica in deployment.replicas}
+    states = replica_states(dashboard)
     return not old & states.keys() and list(states.values()) == ["RUNNING"] * 2
 
 
-def replica_ids(dashboard):
-    (deployment,) = running(dashboard)["changing"].deployments.values()
-    return {replica.replica_id for replica in deployment.replicas}
+def take_away(dashboard):
+    put(dashboard)
+    wait_for(lambda: not running(dashboard), "its end", 60)
 
 
 @pytest.fixture(scope="module")
-def changed(on_cluster_once, dashboard):
-    """Report of the run, what it printed, and when the first change was made after its begin."""
+def application(dashboard):
     put(dashboard, deployed())
     wait_for(lambda: is_running(dashboard), "the application", 90)
+    yield
+    take_away(dashboard)
+
+
+@pytest.fixture(scope="module")
+def changed(on_cluster_once, dashboard, application):
+    """Report of the run, what it printed, and when the first change was made after its begin."""
     command = on_cluster_once(
         *("run", "--steps", "5rps:6s,6rps:39s", "--out", "runs", "--drain", "2")
     )
     wait_until(command, 4)
-    old = replica_ids(dashboard)
+    old = set(replica_states(dashboard))
     begun_s = time.time()
     put(dashboard, deployed(SLOWER))
     changed_s = (begun_s - zero_s(command), time.time() - zero_s(command))
     wait_until(command, 8)
     put(dashboard, UPDATED)
     wait_for(lambda: were_replaced(dashboard, old), "two new replicas", 60)
-    put(dashboard)
-    wait_for(lambda: not running(dashboard), "its end", 60)
+    take_away(dashboard)
     put(dashboard, UPDATED)
     _, output = command.wait()
-    put(dashboard)
-    wait_for(lambda: not running(dashboard), "its end", 60)
     return command.report(), output, changed_s
 
 

@@ -7,8 +7,7 @@ import json
 
 import pytest
 
-from scalelag.cluster.deploy import undeploy
-from tests.live.fault_app import PATIENCE, deployed, truth
+from tests.live.fault_app import deployed, truth
 from tests.support.waiting import wait_for
 
 RARELY_LATE = {"health_check_period_s": 0.3, "health_check_timeout_s": 10}
@@ -44,6 +43,18 @@ def apps(cluster, dashboard, folder):
         yield apps
 
 
+@pytest.fixture(scope="module")
+def failing(apps):
+    """The application that fails without end, under load, and its first replicas.
+
+    Serve waits longer after each failure: its test comes last.
+    """
+    first = apps["always"].running()
+    with apps["always"].load():
+        yield apps["always"], first
+
+
+@pytest.mark.usefixtures("failing")
 def test_the_truth_file_tells_of_every_replica_under_serves_own_name(apps, folder):
     path = folder / "slow.truth"
     app = apps["slow"]
@@ -85,19 +96,6 @@ def test_the_replicas_of_a_step_fail_as_often_as_arranged_and_then_start(apps, f
     assert len(state.read_bytes()) == 4  # the first replica, two failures, the second replica
 
 
-def test_failures_without_end_leave_the_first_replica_serving(apps, folder, dashboard):
-    path = folder / "always.truth"
-    app = apps["always"]
-    first = app.running()
-    with app.load():
-        # More than the 3 tries for each wanted replica that Serve allows a new deployment.
-        wait_for(lambda: len(truth(path, "constructor_entered")) > 1 + 6, "many tries", 60)
-
-    assert app.running() == first
-    assert app.deployment().status == "UPSCALING"
-    undeploy(dashboard, ["always"], PATIENCE)  # it would go on trying
-
-
 @pytest.mark.parametrize("mode", ["raise", "hang"])
 def test_sick_replicas_are_stopped_and_none_gets_up_until_the_file_is_gone(apps, folder, mode):
     sick = folder / f"{mode}.sick"
@@ -127,3 +125,16 @@ def test_new_replicas_whose_health_check_hangs_wait_until_the_file_is_gone(apps,
 
     assert (waiting.state, waiting.node_id is None) == ("STARTING", False)
     assert app.running() == first | {waiting.replica_id}
+
+
+def test_failures_without_end_leave_the_first_replica_serving(failing, folder):
+    app, first = failing
+    # More than the 3 tries for each wanted replica that Serve allows a new deployment.
+    wait_for(
+        lambda: len(truth(folder / "always.truth", "constructor_entered")) > 1 + 6,
+        "many tries",
+        120,
+    )
+
+    assert app.running() == first
+    assert app.deployment().status == "UPSCALING"

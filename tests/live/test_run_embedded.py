@@ -4,10 +4,15 @@ Faults that leave the cluster whole are made on the one that is there.
 """
 
 import signal
+import time
 
 import msgspec
 import psutil
+import pytest
 
+from scalelag.cluster.apps import resolve_app
+from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.preflight import Patience, ready_payload
 from tests.live.conftest import valid_run
 from tests.support.processes import marked
 from tests.support.waiting import wait_for
@@ -16,8 +21,19 @@ from tools.diagnosis.processes import controller_pid, dashboard_pid, stopped
 QUICK = ["--app-arg", "upscale_delay_s=1", "--app-arg", "downscale_delay_s=2", "--out", "runs"]
 # Long enough for a scale-up, also on a busy machine, and a scale-down.
 FAST = [*QUICK, "--steps", "4rps:3s,30rps:16s,4rps:9s"]
-SLEEPER = ["--app", "sleeper"]
 BRIEF = [*QUICK, "--steps", "4rps:3s,30rps:8s", "--drain", "2"]
+ON_WHAT_IS_THERE = ["--out", "runs", "--steps", "4rps:3s,30rps:8s", "--drain", "2"]
+PATIENCE = Patience(150, time.monotonic, time.sleep)
+
+
+@pytest.fixture(scope="module")
+def sleeper(dashboard):
+    """An application on the shared cluster."""
+    settings = ["upscale_delay_s=1", "downscale_delay_s=2"]
+    names = deploy(dashboard, resolve_app("sleeper", settings, importable_here=True))
+    PATIENCE.retry(lambda: ready_payload(dashboard, [], names))
+    yield
+    undeploy(dashboard, names, PATIENCE)
 
 
 def descendants(command):
@@ -111,8 +127,21 @@ def test_kill_9_of_the_command_leaves_no_process(scalelag):
     wait_for(lambda: not marked(mark), "all processes gone", 45)
 
 
-def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(on_cluster, scalelag):
-    command = on_cluster("run", *SLEEPER, *BRIEF)
+def test_an_app_that_cannot_start_is_named_with_its_error(on_cluster):
+    command = on_cluster(
+        "run", "--app", "tests.live.broken_app:app", "--wait", "40", "--out", "runs"
+    )
+    code, output = command.wait()
+
+    assert code == 3, output
+    assert "no model here" in output
+    assert command.run_dirs == []
+
+
+def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(
+    on_cluster, scalelag, sleeper
+):
+    command = on_cluster("run", *ON_WHAT_IS_THERE)
     command.wait_for_output("stage 2/2")
     load_process(command).send_signal(signal.SIGKILL)
     code, output = command.wait(60)
@@ -127,10 +156,10 @@ def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(on_cluster
 
 
 def test_the_run_goes_on_while_the_dashboard_is_stopped_and_says_what_it_missed(
-    on_cluster, dashboard
+    on_cluster, dashboard, sleeper
 ):
     # A line of the live view comes every 5 s: the load has to last until one says it.
-    command = on_cluster("run", *SLEEPER, *BRIEF, "--steps", "4rps:3s,20rps:30s")
+    command = on_cluster("run", *ON_WHAT_IS_THERE, "--steps", "4rps:3s,20rps:26s")
     command.wait_for_output("stage 2/2")
     with stopped(dashboard_pid(dashboard)):
         command.wait_for_output("probe blind", 30)
@@ -155,8 +184,8 @@ def test_a_killed_dashboard_leaves_the_load_running_and_a_run_that_is_invalid(sc
     assert report["load"]["sent"] == report["load"]["planned"]
 
 
-def test_a_killed_controller_is_a_row_and_a_warning(on_cluster, dashboard):
-    command = on_cluster("run", *SLEEPER, *BRIEF)
+def test_a_killed_controller_is_a_row_and_a_warning(on_cluster, dashboard, sleeper):
+    command = on_cluster("run", *ON_WHAT_IS_THERE)
     command.wait_for_output("stage 2/2")
     psutil.Process(controller_pid(dashboard)).kill()
     code, output = command.wait()
@@ -165,17 +194,6 @@ def test_a_killed_controller_is_a_row_and_a_warning(on_cluster, dashboard):
     assert command.report()["probe"]["restarts"] == 1
     assert "the Serve controller restarted between" in output
     assert command.report()["load"]["error_ratio"] < 0.05
-
-
-def test_an_app_that_cannot_start_is_named_with_its_error(on_cluster):
-    command = on_cluster(
-        "run", "--app", "tests.live.broken_app:app", "--wait", "40", "--out", "runs"
-    )
-    code, output = command.wait()
-
-    assert code == 3, output
-    assert "no model here" in output
-    assert command.run_dirs == []
 
 
 def test_bad_usage_is_refused_before_anything_is_started(scalelag):

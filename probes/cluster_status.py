@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from scalelag.errors import TargetError
+from scalelag.ray_versions import STATUS_SECTIONS
 
 _HEAD = re.compile(r"=+ Autoscaler status: (.+?) =+")
 # Sections by their heading; all others are ignored.
@@ -22,8 +23,7 @@ _SECTIONS = {
     "Idle:": "idle",
     "Pending:": "pending",
     "Recent failures:": "failed",
-    "Total Usage:": "usage",
-    "Pending Demands:": "demands",
+    **STATUS_SECTIONS,
 }
 _COUNT = re.compile(r"(?P<count>\d+) (?P<name>.+)")
 _DEMAND = re.compile(r"(?P<text>.+): (?P<count>\d+)\+ pending (?:tasks/actors|placement groups)\b")

@@ -1,7 +1,6 @@
 """Parser of `GET /api/serve/applications/`. Fields that a Ray version lacks are None.
 
-Since which Ray version: `target_num_replicas` 2.10, `required_resources` about 2.42,
-`controller_health_metrics` about 2.54. Unset fields are absent, not null.
+Unset fields are absent, not null. `scalelag/ray_versions.py` has the version that brought each.
 """
 
 from collections.abc import Collection
@@ -156,9 +155,10 @@ class ProxyPayload(msgspec.Struct, frozen=True):
 
 
 class ControllerPayload(msgspec.Struct, frozen=True):
-    """Node and log file of the controller."""
+    """Node, worker and log file of the controller. The last two are others after a restart."""
 
     node_id: str | None = None
+    worker_id: str | None = None
     log_file_path: str | None = None
 
 
@@ -250,7 +250,7 @@ class ServePayload(msgspec.Struct, frozen=True):
         }
 
     def controller(self) -> ControllerHealth | None:
-        """Health that the controller reports; None before Ray 2.54."""
+        """Health that the controller reports; None before Ray 2.56."""
         health = self.controller_health_metrics
         if health is None:
             return None

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from probes.config_watch import ConfigWatch
-from probes.serve_state import DeploymentPayload, ServePayload
+from probes.serve_state import ControllerPayload, DeploymentPayload, ServePayload
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import (
     ControllerRestart,
@@ -33,6 +33,7 @@ class ReplicaTracker:
         self._replicas: dict[DeploymentKey, dict[str, _Seen]] = {}
         self._statuses: dict[DeploymentKey, _Status] = {}
         self._controller_start_s: float | None = None
+        self._controller: tuple[str | None, ...] = (None, None)
         self._proxies: dict[str, str] = {}
 
     @property
@@ -57,7 +58,7 @@ class ReplicaTracker:
             hidden=tuple(sorted(hidden)),
         )
         rows: list[Row] = [poll]
-        rows += self._restart(poll)
+        rows += self._restart(poll, payload.controller_info)
         rows += self._proxy_changes(payload, received_s)
         rows += self._configs.rows(payload, self._last_sent_s, received_s)
         for key, deployment in deployments.items():
@@ -74,14 +75,20 @@ class ReplicaTracker:
         """Deployments that were there, and are hidden while their application is built anew."""
         return frozenset(key for key in self._replicas if key.rpartition("/")[0] in rebuilt)
 
-    def _restart(self, poll: Poll) -> list[Row]:
-        new = poll.controller.start_time_s if poll.controller else None
-        if new is None:
+    def _restart(self, poll: Poll, info: ControllerPayload | None) -> list[Row]:
+        """A row if the controller is another one: by its start, or where Ray tells none, its worker."""
+        new_s = poll.controller.start_time_s if poll.controller else None
+        seen = (info.worker_id, info.log_file_path) if info else (None, None)
+        old_s, pairs = self._controller_start_s, list(zip(self._controller, seen, strict=True))
+        self._controller_start_s = new_s or old_s
+        self._controller = tuple(new or old for old, new in pairs)
+        if new_s is not None and old_s is not None:
+            is_another = old_s != new_s
+        else:
+            is_another = any(None not in (old, new) and old != new for old, new in pairs)
+        if not is_another or self._last_sent_s is None:
             return []
-        old, self._controller_start_s = self._controller_start_s, new
-        if old is None or old == new or self._last_sent_s is None:
-            return []
-        return [ControllerRestart(self._last_sent_s, poll.received_s, old, new)]
+        return [ControllerRestart(self._last_sent_s, poll.received_s, old_s, new_s)]
 
     def _proxy_changes(self, payload: ServePayload, received_s: float) -> list[Row]:
         old = self._proxies

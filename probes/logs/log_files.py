@@ -12,7 +12,9 @@ from urllib.parse import quote
 import msgspec
 
 from probes.dashboard import Dashboard, DashboardError
+from probes.logs.marked_stream import FailedStreamError, without_marks
 from scalelag.errors import TargetError
+from scalelag.ray_versions import LOGS_WITH_TOKEN, PLAIN_LOGS, is_before, named
 from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 LIST_PATH = "/api/v0/logs"
@@ -70,10 +72,20 @@ class Tail(msgspec.Struct, frozen=True):
 
 
 class LogReader:
-    """Reads logs through `dashboard`, within `limits`. `bytes_read` counts all bytes so far."""
+    """Reads logs through the `dashboard` of version `ray`, within `limits`.
 
-    def __init__(self, dashboard: Dashboard, limits: Limits, now: Callable[[], float]) -> None:
+    `bytes_read` counts all bytes so far.
+    """
+
+    def __init__(
+        self,
+        dashboard: Dashboard,
+        limits: Limits,
+        now: Callable[[], float],
+        ray: str | None = None,
+    ) -> None:
         self._dashboard = dashboard
+        self._ray = ray
         self._limits = limits
         self._now = now
         self._deadline_s = now() + limits.total_s
@@ -104,7 +116,7 @@ class LogReader:
     @contextmanager
     def head(self, log: LogFile, max_bytes: int) -> Generator[Iterator[bytes]]:
         """Yield the first lines of `log`, at most `max_bytes`; leave the context to stop."""
-        with self._open(log.node, _file_path(log, -1)) as pieces:
+        with self._open_file(log, -1) as pieces:
             yield _lines(_bounded(pieces, max_bytes))
 
     def tail(self, log: LogFile, max_bytes: int, enough: Callable[[bytes], bool]) -> Tail:
@@ -135,7 +147,7 @@ class LogReader:
         """Return the last `lines` lines; None if they exceed `max_bytes`."""
         read = 0
         gathered: list[bytes] = []
-        with self._open(log.node, _file_path(log, lines)) as pieces:
+        with self._open_file(log, lines) as pieces:
             for piece in pieces:
                 read += len(piece)
                 if read > max_bytes:
@@ -143,6 +155,18 @@ class LogReader:
                 gathered.append(piece)
         found = list(_lines(iter(gathered)))
         return Tail(found, whole=len(found) < lines)
+
+    @contextmanager
+    def _open_file(self, log: LogFile, lines: int) -> Generator[Iterator[bytes]]:
+        """Open the last `lines` lines of `log`, all of it for -1."""
+        with self._open(log.node, _file_path(log, lines)) as pieces:
+            if not is_before(self._ray, PLAIN_LOGS):
+                yield pieces
+                return
+            try:
+                yield without_marks(pieces)
+            except FailedStreamError as error:
+                raise UnreadableError(_known(str(error)) or _shortened(str(error))) from error
 
     @contextmanager
     def _open(self, node: str, path: str) -> Generator[Iterator[bytes]]:
@@ -162,7 +186,7 @@ class LogReader:
 
     def _unreadable(self, node: str, error: DashboardError) -> TargetError:
         reason = _reason(error)
-        if error.status in _REFUSALS and not self._ever:
+        if (error.status in _REFUSALS or reason == _NO_TOKEN) and not self._ever:
             return SpentError(reason)  # every other log would be refused too
         if error.status:
             self._timeouts = 0
@@ -240,12 +264,33 @@ def _names(body: bytes) -> list[str]:
 def _reason(error: DashboardError) -> str:
     """Short reason why a log cannot be read."""
     text = str(error).partition(f"answered {error.status}: ")[2]
-    if error.status == 500 and "not found at" in text:
-        return "there is no such file on the node"
-    if error.status == 500 and "Agent for node" in text:
-        return "the node is gone, or no dashboard agent runs on it"
+    known = _known(text) if error.status == 500 else None
+    if known:
+        return known
     if error.status == 404:
         return "HTTP 404: this dashboard gives no logs"
     if error.status in (401, 403):
         return f"HTTP {error.status}: the dashboard refuses access to logs"
-    return f"{error.reason}: {text[:100]}" if text else error.reason
+    return f"{error.reason}: {_shortened(text)}" if text else error.reason
+
+
+_NO_TOKEN = (
+    "this version of Ray cannot read its own logs where a token is demanded "
+    f"({named(LOGS_WITH_TOKEN)} and later can)"
+)
+_KNOWN = (
+    ("not found at", "there is no such file on the node"),
+    ("Agent for node", "the node is gone, or no dashboard agent runs on it"),
+    ("UNAUTHENTICATED", _NO_TOKEN),
+)
+
+
+def _known(text: str) -> str | None:
+    """Meaning of an error text of Ray's; None if it is not known."""
+    return next((meaning for part, meaning in _KNOWN if part in text), None)
+
+
+def _shortened(text: str) -> str:
+    """A text on one line of at most 100 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else f"{line[:97]}..."

@@ -27,15 +27,16 @@ def read_evidence(
     clock: ClockOffset | None,
     now: Callable[[], float],
     limits: Limits | None = None,
+    ray: str | None = None,
 ) -> list[EvidenceRow]:
     """Rows for clocks of nodes, for events by time, and for missing logs with the reason.
 
     `transitions` are those of the run, by time; only their deployments count. `payload` is Serve's
     state at the end, None if it is not known. `window` is the run's start and end in Unix seconds.
-    `clock` is the controller's clock relative to ours.
+    `clock` is the controller's clock relative to ours, `ray` the version of Ray.
     """
     limits = limits or Limits()
-    reader = _EvidenceReader(LogReader(dashboard, limits, now), now, limits)
+    reader = _EvidenceReader(LogReader(dashboard, limits, now, ray), now, limits)
     try:
         reader.controllers(payload, window[0])
         reader.starts(transitions)

@@ -21,6 +21,7 @@ from reports.analysis.load.load_workers import worker_reports
 from reports.analysis.load.recovery import Recovery, recoveries
 from reports.analysis.load.saturation import with_reasons
 from reports.analysis.origin import run_origin
+from reports.analysis.restarts import with_logged_restarts
 from reports.analysis.seen.application import application_reports
 from reports.analysis.seen.requests_at import requests_at
 from reports.analysis.validity import (
@@ -51,7 +52,9 @@ def analyse(
 ) -> Analysis:
     """Analyse `run` and judge `gates`; `replay` asks Ray's own policy, where a cause needs it."""
     info = run.info
-    run = msgspec.structs.replace(run, requests=with_reasons(run.requests, info))
+    run = with_logged_restarts(
+        msgspec.structs.replace(run, requests=with_reasons(run.requests, info))
+    )
     watched_s = _watched_s(run)
     steps = _measured_steps(info, watched_s)
     changes = {key: changes_of(run, key) for key in info.target.watched}

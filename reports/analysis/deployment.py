@@ -12,7 +12,7 @@ from reports.analysis.lag.changes import Changes, since
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
 from reports.analysis.lag.in_force import measured_step
-from reports.analysis.lag.policy import SINCE_2_55, is_at_least, policy_of
+from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.stopping import stopping_report
@@ -32,6 +32,7 @@ from reports.model.steps import (
     StepReport,
 )
 from scalelag.plan.stages import LoadStep
+from scalelag.ray_versions import PROXIES_DRAIN, is_at_least
 from scalelag.record.effective import around_it
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
@@ -87,7 +88,7 @@ def analyse_deployment(
         open_requests=requests.open,
         start=fastest_start(timeline.replicas),
         loop_s=loop_interval(run.polls),
-        may_hide_drain=is_at_least(ray, SINCE_2_55)
+        may_hide_drain=is_at_least(ray, PROXIES_DRAIN)
         and (described is None or described.is_ingress is not False),
     )
     until_s = timeline.polls[-1].received_s if timeline.polls else 0.0

@@ -45,12 +45,14 @@ class DelayReport(msgspec.Struct, frozen=True):
     """The delay as configured, and as it was: from when more, or fewer, replicas could be wanted.
 
     `loop_s` is what one turn of the controller's loop took (0.1 s if nothing slows it), None if
-    it does not tell.
+    it does not tell. `in_turns`: Ray counts the delay in such turns (before 2.55), so that what slows
+    the loop stretches the delay.
     """
 
     configured_s: float
     effective_s: Span
     loop_s: float | None
+    in_turns: bool = False
 
 
 Source = Literal["log", "poll", "requests", "config"]

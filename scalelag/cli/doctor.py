@@ -24,6 +24,7 @@ from scalelag.cluster.take_away import how_to_undo, left_on, names_of, take_away
 from scalelag.cluster.urls import check_url
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.leader.start_lint import start_findings
+from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, TARGET_ONGOING_NAMES, lacking
 from scalelag.record.clock import clock_offset
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import around_it
@@ -108,7 +109,7 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
             findings.good("endpoint", f"{host} answers HTTP")
         except ScalelagError as error:
             findings.bad("endpoint", str(error))
-    _clock(target, findings)
+    _clock(target, version, findings)
     _lint(target, payload, findings)
 
 
@@ -134,27 +135,27 @@ def _autoscaling(config: dict[str, Any]) -> str:
     names = (
         "min_replicas",
         "max_replicas",
-        "target_ongoing_requests",
-        "target_num_ongoing_requests_per_replica",  # its name in 2.10, beside a null of the new one
+        *TARGET_ONGOING_NAMES,
         "metrics_interval_s",
         "look_back_period_s",
         "upscale_delay_s",
         "downscale_delay_s",
     )
     numbers = {name: config.get(name) for name in names}
-    if numbers["target_ongoing_requests"] is not None:
-        del numbers["target_num_ongoing_requests_per_replica"]
+    newest, *older = TARGET_ONGOING_NAMES
+    if numbers[newest] is not None:
+        numbers = {name: value for name, value in numbers.items() if name not in older}
     return ", ".join(f"{n} {v:g}" for n, v in numbers.items() if isinstance(v, int | float))
 
 
-def _clock(target: Dashboard, findings: _Findings) -> None:
+def _clock(target: Dashboard, ray: str | None, findings: _Findings) -> None:
     offsets = [
         clock_offset(reply.sent_s, reply.received_s, health.timestamp_s)
         for reply in (target.get(APPLICATIONS_PATH) for _ in range(_OFFSET_POLLS))
         if (health := parse_payload(reply.body).controller()) and health.timestamp_s is not None
     ]
     if not offsets:
-        findings.warn("clock", "not known: Ray tells its time since version 2.54")
+        findings.warn("clock", f"not known: {lacking(ray, CLOCK, CONTROLLER_HEALTH)}")
         return
     best = min(offsets, key=lambda offset: offset.error_s)
     text = f"the cluster's is {best.offset_s:+.3f} s from ours, within {best.error_s:.3f} s"

@@ -67,6 +67,7 @@ def _main(found: Report | str) -> dict[str, object]:
         "name": found.run.name,
         "verdict": found.verdict,
         "started_s": found.run.started_s,
+        "ray": found.run.versions.ray,
         "duration_s": found.run.duration_s,
         "planned": found.load.planned,
         "error_ratio": found.load.error_ratio,

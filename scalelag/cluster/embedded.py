@@ -102,7 +102,7 @@ class EmbeddedCluster:
             return "it wrote no log"
         self._log.seek(0)
         text = self._log.read().decode(errors="replace").strip()
-        return text[-1500:] or "it wrote no log"
+        return text or "it wrote no log"
 
 
 def _path(environ: Mapping[str, str]) -> list[str]:

@@ -26,6 +26,7 @@ from scalelag.cluster.ports import free_port
 
 # Ray's worker processes listen on ports from 10002 to 19999.
 _WORKER_PORTS = range(10002, 20000)
+_METRIC_PORTS = ("DASHBOARD_METRIC_PORT", "AUTOSCALER_METRIC_PORT")
 _NICE = 5
 
 
@@ -47,6 +48,15 @@ def _own_agent_port() -> None:
     gives no logs. `ray start` has an option for the port; `ray.init` has none.
     """
     RayParams.__init__ = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _own_metric_ports() -> None:
+    """Let the dashboard and the autoscaler export metrics on free ports.
+
+    Ray has the same two ports for every cluster of a machine, and exports nothing where they are taken.
+    """
+    for name in _METRIC_PORTS:
+        os.environ[name] = str(free_port(avoid=_WORKER_PORTS))
 
 
 def grpc_on_loopback() -> None:
@@ -98,6 +108,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     _yield_to_the_load()
     _own_agent_port()
+    _own_metric_ports()
     dashboard_port, serve_port = free_port(avoid=_WORKER_PORTS), free_port(avoid=_WORKER_PORTS)
     grpc_options = _grpc_options(sys.argv[2:]) if sys.argv[2:] else None
     # Not under /tmp/ray, whose `session_latest` belongs to any other Ray on this machine. Short, since

@@ -156,7 +156,7 @@ def asked_by_replica(info: DeploymentInfo) -> dict[str, float]:
     """Resources of one replica: those of its placement group, or else of its actor.
 
     Ray's `required_resources` are the actor's alone (`ReplicaConfig.resource_dict`), and missing
-    before 2.42.
+    before 2.43.
     """
     if info.placement_bundles:
         summed: Counter[str] = Counter()

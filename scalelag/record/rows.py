@@ -129,12 +129,15 @@ class ControllerRestart(
     tag="controller_restart",
     rename={"lo_s": "lo", "hi_s": "hi"},
 ):
-    """The Serve controller was restarted; its start times are on the cluster's clock."""
+    """The Serve controller was restarted; its start times are on the cluster's clock.
+
+    They are None before Ray 2.56, which does not tell them: there its worker, or its log, is another.
+    """
 
     lo_s: float
     hi_s: float
-    old_start_s: float
-    new_start_s: float
+    old_start_s: float | None = None
+    new_start_s: float | None = None
 
 
 class ProxyChange(

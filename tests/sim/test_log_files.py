@@ -30,7 +30,8 @@ def reading(server):
 
     def make(**limits):
         opened.append(Dashboard(server.url, time.time))
-        return LogReader(opened[-1], Limits(**limits), time.time)
+        ray = "2.44.1" if server.marked else "2.60.0"
+        return LogReader(opened[-1], Limits(**limits), time.time, ray)
 
     yield make
     for dashboard in opened:
@@ -39,6 +40,47 @@ def reading(server):
 
 def numbered(count, width=0):
     return b"".join(b"line %d%s\n" % (number, b"." * width) for number in range(count))
+
+
+# --- versions ------------------------------------------------------------------------------------
+
+
+def test_before_2_45_a_byte_before_each_block_is_taken_off(server, reading):
+    """Two blocks and a half, so that marks stand in the middle of lines."""
+    server.marked = True
+    server.nodes["n1"].files[LOG.name] = numbered(5_000, width=20)
+    whole = numbered(5_000, width=20).split(b"\n")[:-1]
+    reader = reading()
+
+    with reader.head(LOG, NEVER) as lines:
+        assert list(lines) == whole
+    assert reader.last(LOG, 4_000) == whole[-4_000:]
+
+
+def test_before_2_45_an_error_in_an_answer_of_200_is_an_error(server, reading):
+    server.marked = True
+
+    with pytest.raises(UnreadableError) as raised, reading().head(LOG, NEVER) as lines:
+        list(lines)
+
+    assert str(raised.value) == "there is no such file on the node"
+
+
+def test_logs_that_ray_cannot_read_itself_for_want_of_a_token_are_asked_for_once(server, reading):
+    """2.52 and 2.53 do not show the token to their own agents. The text is theirs."""
+    server.faults["*"] = Fault(
+        500,
+        text="<AioRpcError of RPC that terminated with:\n\tstatus = StatusCode.UNAUTHENTICATED\n"
+        '\tdetails = "Unauthenticated"\n>',
+    )
+
+    with pytest.raises(SpentError) as raised, reading().head(LOG, NEVER) as lines:
+        list(lines)
+
+    assert str(raised.value) == (
+        "this version of Ray cannot read its own logs where a token is demanded (Ray 2.54 and later "
+        "can)"
+    )
 
 
 # --- heads ---------------------------------------------------------------------------------------

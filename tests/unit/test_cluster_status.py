@@ -297,6 +297,30 @@ def test_free_on_each_node():
     assert free["head"] == pytest.approx(FREE | {"accelerator_type:A10": 1.0}, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("usage", "demands"),
+    [("Usage", "Demands"), ("Total Usage", "Total Demands"), ("Total Usage", "Pending Demands")],
+    ids=["up to 2.45", "2.46 to 2.49", "since 2.50"],
+)
+def test_the_sections_of_every_version_are_read(usage, demands):
+    text = (
+        "======== Autoscaler status: 2026-11-29 21:00:00.000000 ========\n"
+        "Node status\n"
+        "---------------------------------------------------------------\n"
+        "Active:\n 1 node_1\nPending:\n (no pending nodes)\n"
+        "Recent failures:\n (no failures)\n\n"
+        "Resources\n"
+        "---------------------------------------------------------------\n"
+        f"{usage}:\n 1.0/4.0 CPU\n 0B/1.00GiB memory\n\n"
+        f"{demands}:\n {{'CPU': 8.0}}: 2+ pending tasks/actors\n"
+    )
+
+    status = parse_cluster_status(body(text))
+
+    assert status.free == {"CPU": 3.0, "memory": GIB}
+    assert status.demands == {"{'CPU': 8.0}": 2}
+
+
 # Answers that are none
 
 

@@ -50,7 +50,7 @@ def test_runs_are_listed_with_their_verdicts_the_oldest_first(folder, width):
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.index("early") < done.stdout.index("late")
-    for text in ("fail", "pass", "5.88", "9.91", "3,086.4"):
+    for text in ("fail", "pass", "5.88", "9.91", "3,086.4", "2.60.0"):
         assert text in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= width
 
@@ -68,6 +68,7 @@ def test_runs_as_json(folder):
 
     assert set(found) == {"late", "group/early", "none", "half", "foreign"}
     assert found["group/early"]["verdict"] == "fail"
+    assert found["group/early"]["ray"] == "2.60.0"
     assert found["group/early"]["scale_up_max_s"]["default/Sleeper"]["value"] == pytest.approx(
         5.88, abs=0.01
     )

@@ -27,6 +27,7 @@ LAYERS = (  # top to bottom
     "scalelag.plan",
     "scalelag.console",
     "scalelag.packages",
+    "scalelag.ray_versions",
     "scalelag.errors",
 )
 ROOMS = {  # folders within a layer, each with the folders beside it that it may import

@@ -338,6 +338,34 @@ def test_an_unchanged_status_is_no_row(watcher: Watcher):
 # --- the controller --------------------------------------------------------------------------
 
 
+def controller(worker: str | None, log: str | None = None) -> dict[str, object]:
+    """Serve's state as Ray before 2.56 tells it: nothing of the controller's start."""
+    told = {"node_id": "n1", "worker_id": worker, "log_file_path": log}
+    return {"applications": {}, "controller_info": {k: v for k, v in told.items() if v}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("w1", "/serve/controller_7.log"), ("w2", "/serve/controller_9.log")),
+        (("w1", None), ("w2", None)),
+        ((None, "/serve/controller_7.log"), (None, "/serve/controller_9.log")),
+    ],
+)
+def test_before_2_56_another_worker_or_log_is_a_restart(watcher: Watcher, before, after):
+    watcher.see_body(controller(*before))
+
+    rows = watcher.see_body(controller(*after))
+
+    assert restarts(rows) == [ControllerRestart(lo_s=1.0, hi_s=2.25)]
+    assert restarts(watcher.see_body(controller(*after))) == []
+
+
+def test_a_controller_that_tells_less_for_a_while_was_not_restarted(watcher: Watcher):
+    for told in (("w1", "/serve/c_7.log"), ("w1", None), (None, "/serve/c_7.log"), (None, None)):
+        assert restarts(watcher.see_body(controller(*told))) == []
+
+
 def test_a_controller_that_started_again_is_a_row(watcher: Watcher):
     watcher.see(controller_start=100.0, Model=deployment())
 

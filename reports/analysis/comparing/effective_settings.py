@@ -6,6 +6,8 @@ difference between two deployments.
 
 from typing import Any
 
+from scalelag.ray_versions import DOWNSCALING_NAMES, TARGET_ONGOING_NAMES, UPSCALING_NAMES
+
 _DEFAULTS: dict[str, Any] = {
     "min_replicas": 1,
     "max_replicas": 1,
@@ -18,12 +20,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 # Ray takes the first of these that is not null.
 _ALIASES: dict[str, tuple[str, ...]] = {
-    "target_ongoing_requests": (
-        "target_ongoing_requests",
-        "target_num_ongoing_requests_per_replica",
-    ),
-    "upscaling_factor": ("upscaling_factor", "upscale_smoothing_factor", "smoothing_factor"),
-    "downscaling_factor": ("downscaling_factor", "downscale_smoothing_factor", "smoothing_factor"),
+    "target_ongoing_requests": TARGET_ONGOING_NAMES,
+    "upscaling_factor": UPSCALING_NAMES,
+    "downscaling_factor": DOWNSCALING_NAMES,
     "policy": ("policy", "_policy"),
 }
 _DEFAULTS_OF_ALIASES: dict[str, Any] = {"upscaling_factor": 1.0, "downscaling_factor": 1.0}

@@ -182,5 +182,8 @@ def delay_report(
     known_s = policy.sample_s + max(policy.metrics_interval_s, floor.detect_s)
     lo, hi = max(0.0, waited.lo - known_s), waited.hi
     return DelayReport(
-        configured_s=configured_s, effective_s=Span((lo + hi) / 2, lo, hi), loop_s=loop_s
+        configured_s=configured_s,
+        effective_s=Span((lo + hi) / 2, lo, hi),
+        loop_s=loop_s,
+        in_turns=policy.delays_in_turns,
     )

@@ -226,10 +226,12 @@ def _missing(ends: Sequence[Instant | None]) -> str:
 def _route(life: ReplicaLife, ended_s: float) -> Phase:
     """From RUNNING to the start of the replica's first request; no part of the total."""
     part: PhasePart = "recovery"
-    if life.running is None or life.entered is None:
-        return Phase("route", reason=_NO_POLL_SOURCE, part_of=part)
+    if life.running is None:
+        return Phase("route", reason=NOT_OVER, part_of=part)
     if life.first_request is None or life.first_request.hi_s > ended_s:
-        return Phase("route", reason=_NO_REQUEST, part_of=part)
+        was_read = life.entered or life.initialized or life.first_request
+        reason = _NO_REQUEST if was_read else _NO_POLL_SOURCE
+        return Phase("route", reason=reason, part_of=part)
     running, request = in_order([life.running, life.first_request.not_before(life.running.lo_s)])
     if running is None or request is None:
         raise TypeError("both moments are there")

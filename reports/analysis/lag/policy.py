@@ -1,13 +1,21 @@
 """Autoscaling settings of a deployment in effect, with Ray's defaults for those not recorded."""
 
 import math
-import re
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from scalelag.ray_versions import (
+    DELAYS_BY_CLOCK,
+    DOWNSCALING_NAMES,
+    POLICY_OF_YOUR_OWN_TIMED,
+    TARGET_ONGOING_NAMES,
+    UPSCALING_NAMES,
+    is_at_least,
+    is_before,
+)
 from scalelag.record.effective import Scaling, scaling_of
 from scalelag.record.run_info import DeploymentInfo
 
@@ -16,7 +24,6 @@ DEFAULT_LOOP_S = 0.1
 
 _ROUNDING = 1e-6
 _LOOPS = 4
-SINCE_2_55 = (2, 55)
 _BY_WAY_OF_ONE = "downscale_to_zero_delay_s"
 """Came with the rule that the last replica goes alone (`_apply_delay_logic`); null where unset."""
 
@@ -29,8 +36,9 @@ class Policy(msgspec.Struct, frozen=True):
     Ray applies delays, factors and bounds to it (to its own always, to others since 2.55:
     `_apply_autoscaling_config` and `_apply_app_level_autoscaling_config` in
     `ray/serve/autoscaling_policy.py`). From none at all it goes to `first_replicas`, without a delay,
-    until one runs. `by_way_of_one` tells that the last replica, or gang, goes by a decision of its own.
-    The factors multiply the way from the present number of replicas to the wanted one.
+    until one runs. `by_way_of_one` tells that the last replica, or gang, goes by a decision of its own,
+    `delays_in_turns` that delays are counted in turns of the control loop (before 2.55). The factors
+    multiply the way from the present number of replicas to the wanted one.
     """
 
     min_replicas: int
@@ -48,6 +56,7 @@ class Policy(msgspec.Struct, frozen=True):
     timed: bool = True
     first_replicas: int = 1
     by_way_of_one: bool = True
+    delays_in_turns: bool = False
     least_drain_s: float | None = None
     upscaling_factor: float = 1.0
     downscaling_factor: float = 1.0
@@ -130,15 +139,11 @@ def policy_of(info: DeploymentInfo | None, ray: str | None = None) -> Policy | N
     config, scaling = info.autoscaling, scaling_of(info)
     default = scaling.own_policy is None and not scaling.external
     downscale_delay_s = _number(config, 600.0, "downscale_delay_s")
-    factor = _number(
-        config, 1.0, "upscaling_factor", "upscale_smoothing_factor", "smoothing_factor"
-    )
+    factor = _number(config, 1.0, *UPSCALING_NAMES)
     return Policy(
         min_replicas=scaling.least,
         max_replicas=scaling.least if scaling.most is None else scaling.most,
-        target_ongoing_requests=_number(
-            config, 2.0, "target_ongoing_requests", "target_num_ongoing_requests_per_replica"
-        ),
+        target_ongoing_requests=_number(config, 2.0, *TARGET_ONGOING_NAMES),
         metrics_interval_s=_number(config, 10.0, "metrics_interval_s"),
         look_back_period_s=_number(config, 30.0, "look_back_period_s"),
         upscale_delay_s=_number(config, 30.0, "upscale_delay_s"),
@@ -148,21 +153,14 @@ def policy_of(info: DeploymentInfo | None, ray: str | None = None) -> Policy | N
         graceful_shutdown_wait_loop_s=_number(info.config, 2.0, "graceful_shutdown_wait_loop_s"),
         scaling=scaling,
         default=default,
-        timed=default or (not scaling.external and is_at_least(ray, SINCE_2_55)),
+        timed=default or (not scaling.external and is_at_least(ray, POLICY_OF_YOUR_OWN_TIMED)),
         first_replicas=scaling.in_gangs(math.ceil(factor)),
         by_way_of_one=_BY_WAY_OF_ONE in config,
+        delays_in_turns=is_before(ray, DELAYS_BY_CLOCK),
         least_drain_s=info.least_drain_s,
         upscaling_factor=factor,
-        downscaling_factor=_number(
-            config, 1.0, "downscaling_factor", "downscale_smoothing_factor", "smoothing_factor"
-        ),
+        downscaling_factor=_number(config, 1.0, *DOWNSCALING_NAMES),
     )
-
-
-def is_at_least(version: str | None, least: tuple[int, int]) -> bool:
-    """Return True if a version is `least` or later; False if it is not known."""
-    found = re.match(r"(\d+)\.(\d+)", version or "")
-    return found is not None and (int(found[1]), int(found[2])) >= least
 
 
 def _number(config: dict[str, Any], default: float, *names: str) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports.analysis.lag.policy import Policy, policy_of
+from scalelag.ray_versions import MAX_ONGOING_NAMES
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo, LintFinding
 
@@ -103,7 +104,7 @@ def _slower_or_shorter(policy: Policy, short: list[str], least_s: float) -> str:
 def _target_above_max_ongoing(policy: Policy, info: DeploymentInfo) -> str | None:
     """The average only passes `T` a replica while `T - M` a replica queue before full replicas."""
     target = policy.target_ongoing_requests
-    most = next((v for name in _MAX_ONGOING if _is_number(v := info.config.get(name))), None)
+    most = next((v for name in MAX_ONGOING_NAMES if _is_number(v := info.config.get(name))), None)
     if most is None or target <= most:
         return None
     return (
@@ -140,7 +141,6 @@ def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
 
 
 _MOST_GAIN = 2.0
-_MAX_ONGOING = ("max_ongoing_requests", "max_concurrent_queries")  # the latter before Ray 2.32
 
 
 def _superseded_factor(_policy: Policy, info: DeploymentInfo) -> str | None:

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.report import Report
-from reports.model.steps import DOWN_PHASES, UP_PHASES, DeploymentReport, PhaseName, StepReport
+from reports.model.steps import (
+    DOWN_PHASES,
+    UP_PHASES,
+    DelayReport,
+    DeploymentReport,
+    PhaseName,
+    StepReport,
+)
 from reports.render.tables.table import Column, Table, rest_of
 from reports.render.text import (
     NOT_MEASURED,
@@ -20,6 +27,7 @@ from reports.render.text import (
     seconds,
     step_name,
 )
+from scalelag.ray_versions import DELAYS_BY_CLOCK, named
 
 _MOST_STEPS = 250
 UNCERTAIN = (
@@ -262,11 +270,21 @@ def _delay(step: StepReport) -> str:
     slow = delay.loop_s is not None and delay.loop_s >= 2 * DEFAULT_LOOP_S
     if effective.lo <= delay.configured_s and not slow:
         return ""
-    loop = f" (a turn of the controller's loop takes {delay.loop_s:.2f} s)" if delay.loop_s else ""
     return (
         f"delay: {delay.configured_s:g} s configured, {effective.lo:.1f} to {effective.hi:.1f} s "
-        f"in effect{loop}"
+        f"in effect{_turns(delay)}"
     )
+
+
+def _turns(delay: DelayReport) -> str:
+    """The reason of a stretched delay in brackets, as far as it is known."""
+    known = [f"a turn of the controller's loop takes {delay.loop_s:.2f} s"] if delay.loop_s else []
+    if delay.in_turns:
+        known.append(
+            "this version of Ray counts the delay in turns of the controller's loop, of 0.1 s and its "
+            f"work each; {named(DELAYS_BY_CLOCK)} and later count seconds"
+        )
+    return f" ({'; '.join(known)})" if known else ""
 
 
 def idle_steps(steps: Sequence[StepReport]) -> list[StepReport]:

@@ -116,8 +116,8 @@ class Watch:
             return {}
         return applications_of(self._last_payload, self._watched)
 
-    def read_logs(self, from_s: float, to_s: float) -> None:
-        """Read the cluster's logs of the time between two moments, in Unix seconds."""
+    def read_logs(self, from_s: float, to_s: float, ray: str | None) -> None:
+        """Read the logs of a cluster of version `ray` between two moments, in Unix seconds."""
         self.add_evidence(
             read_evidence(
                 self._dashboard,
@@ -126,6 +126,7 @@ class Watch:
                 (from_s, to_s),
                 self.replicas.offset,
                 self._clock.now,
+                ray=ray,
             )
         )
 

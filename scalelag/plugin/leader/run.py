@@ -222,7 +222,8 @@ class LeaderRun:
         """Note that a closed-loop stage begins now, and put it on record."""
         self._edges.append(Edge(stage, planned_s, self.elapsed_s))
         self._record.update(
-            edges=tuple(self._edges), clock=clock_info(self._clock, self.probe.offset)
+            edges=tuple(self._edges),
+            clock=clock_info(self._clock, self.probe.offset, self._ray_version),
         )
 
     def collect(self, message: RowsMessage) -> None:
@@ -322,7 +323,7 @@ class LeaderRun:
             self._requests.close()
             # Before the logs are read: a run that is killed meanwhile is whole but for them.
             self._close_record(status, reason, ended_s, self._watch.last_topology())
-            self._watch.read_logs(self.probe.started_s, ended_s)
+            self._watch.read_logs(self.probe.started_s, ended_s, self._ray_version)
             self._watch.close()
         except RecordError as error:
             self._fail(error)
@@ -355,7 +356,7 @@ class LeaderRun:
         self._record.update(
             status=status,
             reason=reason,
-            clock=clock_info(self._clock, self.probe.offset),
+            clock=clock_info(self._clock, self.probe.offset, self._ray_version),
             probe=ProbeInfo(
                 rate_per_s=self.options.probe_rate_per_s,
                 budget_ratio=self.options.observer_budget_ratio,

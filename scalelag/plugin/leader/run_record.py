@@ -16,6 +16,7 @@ from probes.topology import applications_of
 from scalelag.cluster.draining import known_drain_s
 from scalelag.cluster.urls import without_credentials
 from scalelag.options.run_options import RunOptions
+from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, lacking
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.rows import DeploymentKey
@@ -71,7 +72,7 @@ def begun(
         plan=options.plan,
         arrivals=options.schedule.kind,
         seed=options.schedule.seed,
-        clock=clock_info(clock, None),
+        clock=clock_info(clock, None, ray),
         target=target,
         probe=ProbeInfo(options.probe_rate_per_s, options.observer_budget_ratio),
         workers=len(load_workers),
@@ -100,14 +101,14 @@ def planned_requests(options: RunOptions) -> int | None:
     return options.schedule.count()
 
 
-def clock_info(clock: Clock, offset: ClockOffset | None) -> ClockInfo:
+def clock_info(clock: Clock, offset: ClockOffset | None, ray: str | None) -> ClockInfo:
     """The run's clock, and the cluster's as far as it is known."""
     return ClockInfo(
         anchor_wall_s=clock.anchor_wall_s,
         anchor_monotonic_s=clock.anchor_monotonic_s,
         offset_s=offset.offset_s if offset else None,
         error_s=offset.error_s if offset else None,
-        reason=None if offset else "the answers carry no time of the cluster's (Ray < 2.54)",
+        reason=None if offset else lacking(ray, CLOCK, CONTROLLER_HEALTH),
     )
 
 

@@ -54,7 +54,10 @@ class Fault:
 
 
 class LogServer(ThreadingHTTPServer):
-    """Serves `nodes`. `requests` are the queries asked, `sent` the bytes of files by name."""
+    """Serves `nodes`. `requests` are the queries asked, `sent` the bytes of files by name.
+
+    `marked`: a byte stands before each piece, and errors are answers of 200, as before Ray 2.45.
+    """
 
     daemon_threads = True
 
@@ -66,6 +69,7 @@ class LogServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.sent: dict[str, int] = {}
         self.released = threading.Event()
+        self.marked = False
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that closed early: they are meant to."""
@@ -117,7 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, node: Node, name: str, lines: int, fault: Fault) -> None:
         node.files.setdefault(AGENT_LOG, b"")
         if name not in node.files:
-            self._answer(500, f"A file is not found at: /tmp/ray/logs/{name}".encode())
+            missing = f"A file is not found at: /tmp/ray/logs/{name}"
+            if self.server.marked:
+                text = f"0Closing HTTP stream due to internal server error.\n{missing}"
+                self._answer(200, text.encode())
+            else:
+                self._answer(500, missing.encode())
             return
         content = node.files[name]
         if isinstance(content, bytes) and lines >= 0:
@@ -134,7 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
                     self.server.released.wait(60)
                 self.close_connection = True
                 return
-            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            marked = b"1" + piece if self.server.marked else piece
+            self.wfile.write(f"{len(marked):x}\r\n".encode() + marked + b"\r\n")
             sent += len(piece)
             self.server.sent[name] = self.server.sent.get(name, 0) + len(piece)
         self.wfile.write(b"0\r\n\r\n")

@@ -1,0 +1,114 @@
+"""Facts about versions of Ray, 2.10 and later: what came when, and words for what one lacks.
+
+Each was read in the packages of the versions on both sides of it, and tried live on those of
+docs/versions.md. A version is a pair, such as `(2, 55)` for 2.55.1.
+"""
+
+import re
+from typing import Final
+
+Version = tuple[int, int]
+
+OLDEST: Final = (2, 10)
+TARGET_REPLICAS: Final = (2, 10)
+"""Serve's state has the target number of replicas."""
+REQUIRED_RESOURCES: Final = (2, 43)
+"""Serve's state has the resources of a replica."""
+PLAIN_LOGS: Final = (2, 45)
+"""Logs come as they are. Before, a byte stands before each block (`get_logs` in `state_head.py`)."""
+METRICS_PORTS: Final = (2, 50)
+"""`GET /api/prometheus/sd` lists the nodes' ports with metrics."""
+LAST_REPLICA_ALONE: Final = (2, 50)
+"""The last replica stops by a decision of its own. Before, all go in one."""
+TOKEN_AUTH: Final = (2, 52)
+"""A cluster may demand a token."""
+TOPOLOGY: Final = (2, 53)
+"""Serve's state says which deployment calls which, and which one is the ingress."""
+LOGS_WITH_TOKEN: Final = (2, 54)
+"""The dashboard shows its own agents the token. Before, it cannot read logs where one is demanded."""
+DELAYS_BY_CLOCK: Final = (2, 55)
+"""Delays are seconds. Before, turns of the control loop (`decision_counter`)."""
+POLICY_OF_YOUR_OWN_TIMED: Final = (2, 55)
+"""Delays, factors and bounds are applied to policies of the user's own too."""
+PROXIES_DRAIN: Final = (2, 55)
+"""HAProxy mode, in which an ingress drains for 30 s."""
+CONTROLLER_HEALTH: Final = (2, 56)
+"""Serve's state has the controller's clock, its start and its control loop."""
+
+GAUGES_SINCE: Final[dict[str, Version]] = {
+    "ray_serve_deployment_queued_queries": (2, 10),
+    "ray_serve_deployment_request_counter_total": (2, 10),
+    "ray_serve_num_ongoing_requests_at_replicas": (2, 20),
+    "ray_serve_autoscaling_total_requests": (2, 53),
+    "ray_serve_autoscaling_desired_replicas": (2, 53),
+    "ray_serve_autoscaling_target_replicas": (2, 53),
+    "ray_serve_autoscaling_policy_execution_time_ms": (2, 53),
+    "ray_serve_autoscaling_handle_metrics_delay_ms": (2, 53),
+    "ray_serve_autoscaling_replica_metrics_delay_ms": (2, 53),
+    "ray_serve_request_router_queue_len": (2, 53),
+    "ray_serve_replica_startup_latency_ms": (2, 54),
+    "ray_serve_replica_initialization_latency_ms": (2, 54),
+    "ray_serve_autoscaling_target_ongoing_requests": (2, 56),
+}
+"""Metrics of Serve by name, as a node's port writes them, and the version that brought each."""
+
+TARGET_ONGOING_NAMES: Final = (
+    "target_ongoing_requests",
+    "target_num_ongoing_requests_per_replica",  # before 2.34, beside a null of the new one
+)
+MAX_ONGOING_NAMES: Final = ("max_ongoing_requests", "max_concurrent_queries")  # before 2.32
+UPSCALING_NAMES: Final = ("upscaling_factor", "upscale_smoothing_factor", "smoothing_factor")
+DOWNSCALING_NAMES: Final = ("downscaling_factor", "downscale_smoothing_factor", "smoothing_factor")
+"""Names of a setting. Ray takes the first that is not null."""
+
+STATUS_SECTIONS: Final[dict[str, str]] = {
+    "Usage:": "usage",  # up to 2.45
+    "Demands:": "demands",
+    "Total Usage:": "usage",
+    "Total Demands:": "demands",  # 2.46 to 2.49
+    "Pending Demands:": "demands",
+}
+"""Headings in the text of the cluster status, whatever the version, and the subject of each."""
+
+CLOCK: Final = "the time of the cluster's clock"
+"""Words for what comes with CONTROLLER_HEALTH."""
+
+_PROTOBUF_7_BREAKS: Final = ((2, 44), (2, 57))
+"""Serve reads `FieldDescriptor.label`, which protobuf 7 has not; 2.57.1 is the first that does not."""
+
+
+def version_of(text: str | None) -> Version | None:
+    """Version in a text such as `2.55.1` or `3.0.0.dev0`; None if there is none."""
+    found = re.match(r"(\d+)\.(\d+)", text or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def is_at_least(text: str | None, least: Version) -> bool:
+    """Return True if the version in `text` is `least` or later; False if it is not known."""
+    version = version_of(text)
+    return version is not None and version >= least
+
+
+def is_before(text: str | None, first: Version) -> bool:
+    """Return True if the version in `text` is earlier than `first`; False if it is not known."""
+    version = version_of(text)
+    return version is not None and version < first
+
+
+def named(version: Version) -> str:
+    """A version in words, such as `Ray 2.55`."""
+    return f"Ray {version[0]}.{version[1]}"
+
+
+def lacking(text: str | None, what: str, since: Version) -> str:
+    """Say that the version in `text` does not tell `what`, or since when Ray does."""
+    if is_before(text, since):
+        return f"Ray {text} does not tell {what}: {named(since)} and later do"
+    return f"Ray does not tell {what} (it does since {since[0]}.{since[1]})"
+
+
+def needs_old_protobuf(text: str | None) -> bool:
+    """Return True for a version whose Serve fails with protobuf 7."""
+    version = version_of(text)
+    first, last = _PROTOBUF_7_BREAKS
+    return version is not None and first <= version <= last

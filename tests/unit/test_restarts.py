@@ -1,0 +1,55 @@
+"""Restarts of the controller that only its log tells."""
+
+import msgspec
+import pytest
+
+from reports.analysis.analyse import analyse
+from reports.analysis.restarts import with_logged_restarts
+from scalelag.record.evidence_rows import LogEvent
+from scalelag.record.rows import ControllerRestart
+from scalelag.record.run_dir import RecordedRun
+from tests.support.stored_runs import recorded
+
+
+def run_with(*logged_s: float, polled: tuple[ControllerRestart, ...] = ()) -> RecordedRun:
+    """The stored demo, whose controller logs its start at each of these seconds of the plan."""
+    run = recorded("demo")
+    starts = [
+        LogEvent("controller_started", run.info.zero_s + at_s, 0.02, "n1", "Controller starting")
+        for at_s in logged_s
+    ]
+    return msgspec.structs.replace(run, events=(*run.events, *starts), restarts=polled)
+
+
+def test_a_restart_in_the_log_alone_counts():
+    run = run_with(40.0)
+
+    (row,) = with_logged_restarts(run).restarts
+
+    assert row.lo_s == pytest.approx(run.info.zero_s + 39.98)
+    assert row.hi_s == pytest.approx(run.info.zero_s + 40.02)
+    report = analyse(run).report
+    assert report.probe.restarts == 1
+    assert any(
+        "the Serve controller restarted between 40.0 and" in said for said in report.warnings
+    )
+
+
+def test_a_start_before_the_first_poll_is_none():
+    assert with_logged_restarts(run_with(-60.0)).restarts == ()
+
+
+def test_a_restart_that_polls_saw_counts_once():
+    zero_s = recorded("demo").info.zero_s
+    seen = ControllerRestart(zero_s + 38.0, zero_s + 39.0, 1.0, 2.0)
+
+    assert with_logged_restarts(run_with(39.5, polled=(seen,))).restarts == (seen,)
+
+
+def test_each_of_several_restarts_counts_in_order():
+    zero_s = recorded("demo").info.zero_s
+    seen = ControllerRestart(zero_s + 50.0, zero_s + 51.0)
+
+    found = with_logged_restarts(run_with(20.0, 51.2, polled=(seen,))).restarts
+
+    assert [round(row.hi_s - zero_s) for row in found] == [20, 51]

@@ -77,6 +77,15 @@ _PROTOBUF_7_BREAKS: Final = ((2, 44), (2, 57))
 """Serve reads `FieldDescriptor.label`, which protobuf 7 has not; 2.57.1 is the first that does not."""
 
 
+_NEWEST_PYTHON: Final = (
+    ((2, 55), (3, 14)),
+    ((2, 45), (3, 13)),
+    ((2, 34), (3, 12)),
+    (OLDEST, (3, 11)),
+)
+"""Newest Python for which Ray has packages, from that version of Ray on."""
+
+
 def version_of(text: str | None) -> Version | None:
     """Version in a text such as `2.55.1` or `3.0.0.dev0`; None if there is none."""
     found = re.match(r"(\d+)\.(\d+)", text or "")
@@ -105,6 +114,12 @@ def lacking(text: str | None, what: str, since: Version) -> str:
     if is_before(text, since):
         return f"Ray {text} does not tell {what}: {named(since)} and later do"
     return f"Ray does not tell {what} (it does since {since[0]}.{since[1]})"
+
+
+def newest_python(text: str | None) -> Version:
+    """Newest version of Python for which the version of Ray in `text` has packages."""
+    version = version_of(text) or _NEWEST_PYTHON[0][0]
+    return next((python for since, python in _NEWEST_PYTHON if version >= since), (3, 11))
 
 
 def needs_old_protobuf(text: str | None) -> bool:

@@ -70,7 +70,14 @@ def grpc_on_loopback() -> None:
 
 
 def _grpc_options(servicers: list[str]) -> gRPCOptions:
-    """Options with a free port. Exits if a servicer function cannot be imported."""
+    """Options with a free port. Exits if a servicer function cannot be imported.
+
+    Exits, too, where Serve would listen on every address, as before Ray 2.40.
+    """
+    if not hasattr(default_impl, "add_grpc_address"):
+        sys.exit(
+            f"gRPC: Serve of Ray {ray.__version__} cannot be kept to 127.0.0.1; 2.40 and later can"
+        )
     options = gRPCOptions(port=free_port(avoid=_WORKER_PORTS), grpc_servicer_functions=servicers)
     try:
         assert options.grpc_servicer_func_callable

@@ -17,6 +17,7 @@ from scalelag.cli.run.ray_load import Placement, placed
 from scalelag.cli.run.retries import AttemptResult, fault_of, read_validity
 from scalelag.cli.run.targets import Endpoint, embedded, existing
 from scalelag.cluster.apps import AppConfig
+from scalelag.cluster.ray_environment import RayChoice
 from scalelag.console import say
 from scalelag.errors import EXIT_INVALID, RetryAdvice, TargetError
 from scalelag.options.run_options import RunOptions
@@ -37,6 +38,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None
     grpc_servicers: Sequence[str]
     cpus: int
+    ray: RayChoice | None
     wait_s: float
     locustfiles: Sequence[Path]
     processes: int
@@ -68,7 +70,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     def target(self) -> AbstractContextManager[Endpoint]:
         """Return the target, which is there within the block. Raises TargetError if it is not ready."""
         if self.host is None:
-            return embedded(self.apps, self.cpus, self.wait_s, self.grpc_servicers)
+            return embedded(self.apps, self.cpus, self.wait_s, self.grpc_servicers, self.ray)
         return existing(
             self.apps,
             Endpoint(self.host, self.options.dashboard),

@@ -15,6 +15,7 @@ from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app
+from scalelag.cluster.ray_environment import ray_choice
 from scalelag.cluster.urls import check_url
 from scalelag.console import say
 from scalelag.errors import (
@@ -62,6 +63,7 @@ def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
         host=arguments.host,
         grpc_servicers=grpc_servicers(arguments.app) if arguments.app else (),
         cpus=arguments.cpus,
+        ray=ray_choice(arguments.ray, arguments.ray_python, arguments.app_requirements),
         wait_s=DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s,
         locustfiles=locustfiles,
         processes=arguments.processes,
@@ -94,6 +96,8 @@ def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
     for dest, flag in (("dashboard", "--dashboard"), ("grpc_host", "--grpc-host")):
         if host is None and dest in given:
             raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
+    if host is not None and (arguments.ray or arguments.ray_python):
+        raise UsageError("--ray starts a cluster of that version: not with --host.")
     if arguments.calibrate and (web or repeats):
         raise UsageError("--calibrate makes its own runs: not with --web, --retries or --runs.")
     if web and repeats:

@@ -19,6 +19,7 @@ _PROJECT_FILE = "pyproject.toml"
 _PATHS = frozenset(option.dest for option in OPTIONS if option.is_path) | {
     "locustfile",
     "workers_runtime_env",
+    "app_requirements",
 }
 
 

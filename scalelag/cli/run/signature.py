@@ -23,6 +23,9 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
     app_arg: tuple[str, ...] = ()
     host: str | None = None
     cpus: int = 4
+    ray: str | None = None
+    ray_python: tuple[str, ...] = ()
+    app_requirements: Path | None = None
     locustfile: tuple[Path, ...] = ()
     processes: int = 1
     workers_on_ray: int | None = None
@@ -63,6 +66,27 @@ Host = Annotated[
 Cpus = Annotated[
     int,
     typer.Option(help="CPUs that the started cluster offers.", min=1, rich_help_panel=_TARGET),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        help="Version of Ray for the started cluster, such as 2.44. Default: the one installed here.",
+        rich_help_panel=_TARGET,
+    ),
+]
+RayPythons = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="VERSION=PATH: Python that has that version of Ray for --ray. Can be repeated.",
+        rich_help_panel=_TARGET,
+    ),
+]
+AppRequirements = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with requirements of the application for --ray, as pip reads it.",
+        rich_help_panel=_TARGET,
+    ),
 ]
 Locustfiles = Annotated[
     list[Path] | None,
@@ -182,6 +206,9 @@ def run(
     app_arg: AppArguments = None,
     host: Host = None,
     cpus: Cpus = 4,
+    ray: Ray = None,
+    ray_python: RayPythons = None,
+    app_requirements: AppRequirements = None,
     locustfile: Locustfiles = None,
     processes: Processes = 1,
     workers_on_ray: WorkersOnRay = None,
@@ -203,6 +230,9 @@ def run(
         app_arg=tuple(app_arg or ()),
         host=host,
         cpus=cpus,
+        ray=ray,
+        ray_python=tuple(ray_python or ()),
+        app_requirements=app_requirements,
         locustfile=tuple(locustfile or ()),
         processes=processes,
         workers_on_ray=workers_on_ray,

@@ -16,6 +16,7 @@ from scalelag.cluster.embedded import EmbeddedCluster
 from scalelag.cluster.ignored_settings import dropped_settings
 from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import Patience, check_endpoint, ready_payload
+from scalelag.cluster.ray_environment import RayChoice, python_with_ray
 from scalelag.cluster.take_away import how_to_undo, left_on, names_of, noted
 from scalelag.console import say
 from scalelag.errors import TargetError, UsageError
@@ -37,11 +38,16 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 @contextmanager
 def embedded(
-    apps: Sequence[AppConfig], cpus: int, wait_s: float, grpc_servicers: Sequence[str]
+    apps: Sequence[AppConfig],
+    cpus: int,
+    wait_s: float,
+    grpc_servicers: Sequence[str],
+    ray: RayChoice | None,
 ) -> Generator[Endpoint]:
     """Start a cluster with `apps` on it, and end it with the block. Raises TargetError."""
-    say("starting an embedded Ray cluster ...")
-    with EmbeddedCluster(cpus, grpc_servicers) as cluster:
+    python = python_with_ray(ray, os.environ) if ray else None
+    say(f"starting an embedded Ray cluster{f' of Ray {ray.version}' if ray else ''} ...")
+    with EmbeddedCluster(cpus, grpc_servicers, python) as cluster:
         urls = cluster.urls
         if urls is None:
             raise RuntimeError("a cluster that was entered has URLs")

@@ -179,7 +179,7 @@ def _fill(
 ) -> None:
     listed = making / "requirements.txt"
     listed.write_text("\n".join(requirements) + "\n", encoding="utf-8")
-    for command in _commands(making, listed, _python_for(choice.version)):
+    for command in _commands(making, listed, _python_for(choice.version), _uv(environ)):
         _run(command, choice, environ)
     unlike = _unlike(making / "bin" / "python", choice.version)
     if unlike is not None:
@@ -199,12 +199,11 @@ def _check_room(cache: Path) -> None:
         )
 
 
-def _commands(making: Path, listed: Path, version: Version) -> list[list[str]]:
+def _commands(making: Path, listed: Path, version: Version, uv: str | None) -> list[list[str]]:
     """Commands that make the environment: of uv, or of this Python where uv is missing."""
     python = str(making / "bin" / "python")
     major, minor = version
     is_ours = version == (sys.version_info.major, sys.version_info.minor)
-    uv = _uv()
     if uv is not None:
         base = sys.executable if is_ours else f"{major}.{minor}"
         install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
@@ -219,10 +218,10 @@ def _commands(making: Path, listed: Path, version: Version) -> list[list[str]]:
     ]
 
 
-def _uv() -> str | None:
-    """The program uv, beside this Python or on the path; None if it is missing."""
-    beside = Path(sys.executable).parent / "uv"
-    return str(beside) if os.access(beside, os.X_OK) else shutil.which("uv")
+def _uv(environ: Mapping[str, str]) -> str | None:
+    """The program uv, on the path or beside this Python; None if it is missing."""
+    found = shutil.which("uv", path=environ.get("PATH", ""))
+    return found or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
 def _run(command: Sequence[str], choice: RayChoice, environ: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis clean
+.PHONY: help demo test chromium check bench diagnosis versions clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: $(BENCH_STAMP)  ## the benchmarks, as a page for benchmarks/results (half
 
 diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (20 minutes)
 	$(BIN)/python -m tools.diagnosis.diagnose $(ARGS)
+
+versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 minutes); VERSIONS="2.44 2.52" for some
+	$(BIN)/python -m tools.versions $(VERSIONS) $(ARGS)
 
 clean:  ## remove builds and caches; keeps runs/ and .venv/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -15,7 +15,7 @@ import msgspec
 from reports.model.report import Report
 from scalelag.errors import ScalelagError
 from scalelag.ray_versions import TOKEN_AUTH, is_at_least
-from tools.versions.page import Check, Row, blind_cells, row_of, tables, with_tables
+from tools.versions.page import NO_TOKENS, Check, Row, blind_cells, row_of, tables, with_tables
 from tools.versions.runs import PLAN, Cell, Made, run_on, run_with_killed_controller
 
 ROOT = Path(__file__).parents[2]
@@ -40,8 +40,8 @@ class Results(msgspec.Struct):
 def cells(version: str) -> list[tuple[Cell, str]]:
     """Runs of a version, each with the words for its token."""
     if not is_at_least(version, TOKEN_AUTH):
-        return [(Cell(version), "-")]
-    return [(Cell(version), "with a token"), (Cell(version, with_token=False), "without a token")]
+        return [(Cell(version), NO_TOKENS)]
+    return [(Cell(version), "demanded"), (Cell(version, with_token=False), "off")]
 
 
 def of_restart(report: Report) -> tuple[str, bool]:
@@ -94,9 +94,7 @@ def measure(versions: Sequence[str], folder: Path, results: Results) -> list[str
     wrong: list[str] = []
     for version in versions:
         for number, (cell, token) in enumerate(cells(version)):
-            made = _made(
-                lambda out, cell=cell: run_on(cell, out, *DEMO), folder / version / f"{number}"
-            )
+            made = _made(_demo(cell), folder / version / f"{number}")
             wrong += _noted(results, version, token, made)
             _store(results)
         for number, (what, runner, judge) in enumerate(checks_of(version)):
@@ -109,6 +107,10 @@ def measure(versions: Sequence[str], folder: Path, results: Results) -> list[str
             _say(f"{version} {what}: {found}")
             _store(results)
     return wrong
+
+
+def _demo(cell: Cell) -> Runner:
+    return lambda out: run_on(cell, out, *DEMO)
 
 
 def _made(runner: Runner, out: Path) -> Made:

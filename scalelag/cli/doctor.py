@@ -110,7 +110,7 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
         except ScalelagError as error:
             findings.bad("endpoint", str(error))
     _clock(target, version, findings)
-    _lint(target, payload, findings)
+    _lint(target, payload, version, findings)
 
 
 def _describe(payload: ServePayload, findings: _Findings) -> None:
@@ -162,7 +162,7 @@ def _clock(target: Dashboard, ray: str | None, findings: _Findings) -> None:
     (findings.good if abs(best.offset_s) < 1 else findings.warn)("clock", text)
 
 
-def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None:
+def _lint(target: Dashboard, payload: ServePayload, ray: str | None, findings: _Findings) -> None:
     watched = watched_deployments(payload, [])
     room = measure_room(target, payload, watched)
     if room.free is None:
@@ -170,7 +170,7 @@ def _lint(target: Dashboard, payload: ServePayload, findings: _Findings) -> None
     elif not room.lacks:
         findings.good("room", "enough free for max_replicas of every deployment")
     # Variables of this shell hold for a cluster started from it; those of others cannot be read.
-    found = start_findings(payload, watched, room.lacks, os.environ)
+    found = start_findings(payload, watched, room.lacks, os.environ, ray)
     for finding in found:
         about = sanitized(finding.deployment or "configuration")
         findings.warn(about, f"{sanitized(finding.text)} [{finding.rule}]")

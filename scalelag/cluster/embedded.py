@@ -127,6 +127,13 @@ class EmbeddedCluster:
 
 _NOT_KEPT = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _OFF = "disabled"
+_PATIENT = {
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "150",
+    "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "150",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+}
+"""Ray gives up on its dashboard after 30 s or 60 s, and Serve on its proxy after 5 s. On a machine that
+other work keeps busy they take longer, and come up all the same."""
 
 
 def _path(environ: Mapping[str, str]) -> list[str]:
@@ -150,7 +157,8 @@ def cluster_environment(
         paths.append(str(packages))
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": _OFF}
     return (
-        kept
+        _PATIENT
+        | kept
         | auth
         | {
             # Without it Ray uses the machine's own address, even if 127.0.0.1 is given.

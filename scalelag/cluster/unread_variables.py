@@ -17,16 +17,19 @@ _INSTEAD = {
 }
 
 
-def unread_variables(environ: Mapping[str, str]) -> list[LintFinding]:
+def unread_variables(environ: Mapping[str, str], ray: str | None = None) -> list[LintFinding]:
     """Findings on variables in `environ` that have no effect; empty if Ray is not installed here.
 
-    They hold for the Ray that is installed on this machine, which may differ from the cluster's.
+    They hold for the Ray that is installed on this machine: empty, too, if that of the cluster is known
+    to be another, `ray`.
     """
     names = sorted(name for name in environ if name.startswith(_PREFIX))
     root = ray_folder() if names else None
     if root is None:
         return []
     version = importlib.metadata.version("ray")
+    if ray not in (None, version):
+        return []
     return [
         LintFinding(None, "variable-read-nowhere", _text(name, version))
         for name in unread(names, root)

@@ -84,3 +84,8 @@ def test_a_variable_counts_as_used_where_its_value_can_get(tmp_path: Path, sourc
         (tmp_path / name).write_text(text)
 
     assert unread(["V"], tmp_path) == ([] if used else ["V"])
+
+
+def test_of_a_cluster_with_another_ray_nothing_is_claimed():
+    """`--ray 2.44`: the installed sources say nothing about it."""
+    assert unread_variables({"RAY_SERVE_NOPE": "1"}, "2.44.1") == []

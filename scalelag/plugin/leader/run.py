@@ -86,7 +86,7 @@ class LeaderRun:
         self._ray_version = ray_version(self._dashboard)
         cluster_environ = os.environ if options.embedded else {}
         self.findings = start_findings(
-            self._payload, self._watched, self._lacks(say), cluster_environ
+            self._payload, self._watched, self._lacks(say), cluster_environ, self._ray_version
         )
         self.name = ""
         self.zero_s = 0.0

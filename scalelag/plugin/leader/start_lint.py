@@ -16,10 +16,12 @@ def start_findings(
     watched: Collection[DeploymentKey],
     lacks: Collection[str],
     environ: Mapping[str, str],
+    ray: str | None = None,
 ) -> tuple[LintFinding, ...]:
     """Findings on the `watched` deployments, their neighbours, what the cluster `lacks`, and variables.
 
-    `environ` is the environment that the cluster was started in; empty if it is not known.
+    `environ` is the environment that the cluster was started in; empty if it is not known. `ray` is its
+    version of Ray.
     """
     ignored = [finding for finding in ignored_settings(payload) if finding.deployment in watched]
     return (
@@ -30,7 +32,7 @@ def start_findings(
             LintFinding(None, "application-not-running", text)
             for text in unready_neighbours(payload, watched).values()
         ),
-        *unread_variables(environ),
+        *unread_variables(environ, ray),
     )
 
 

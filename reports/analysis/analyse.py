@@ -52,9 +52,7 @@ def analyse(
 ) -> Analysis:
     """Analyse `run` and judge `gates`; `replay` asks Ray's own policy, where a cause needs it."""
     info = run.info
-    run = with_logged_restarts(
-        msgspec.structs.replace(run, requests=with_reasons(run.requests, info))
-    )
+    run = _completed(run)
     watched_s = _watched_s(run)
     steps = _measured_steps(info, watched_s)
     changes = {key: changes_of(run, key) for key in info.target.watched}
@@ -133,6 +131,12 @@ def _deployments(
         )
         for key, timeline in timelines.items()
     }
+
+
+def _completed(run: RecordedRun) -> RecordedRun:
+    """Return `run` with what its rows say only together: reasons of requests, logged restarts."""
+    reasons = with_reasons(run.requests, run.info)
+    return with_logged_restarts(msgspec.structs.replace(run, requests=reasons))
 
 
 def _watched_s(run: RecordedRun) -> float:

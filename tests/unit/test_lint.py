@@ -68,17 +68,24 @@ def test_findings_come_by_deployment():
 # --- gain-swings -------------------------------------------------------------------------------
 
 
-def test_two_factors_that_swing_for_ever_are_found():
-    text = found(upscaling_factor=2, downscaling_factor=2)["gain-swings"]
+def test_a_way_down_that_ends_below_what_is_wanted_is_found():
+    text = found(downscaling_factor=2)["gain-swings"]
 
-    assert text.startswith("upscaling_factor 2 and downscaling_factor 2 go that many times as far")
-    assert text.endswith("Set one of them to 1 or less.")
+    # ceil(3 + 2 (2.01 - 3)) is 2, which is less than 2.01.
+    assert text.startswith(
+        "downscaling_factor 2 goes below what is wanted: where barely more than 2"
+    )
+    assert "it leaves 2 of 3" in text
+    assert text.endswith("Set downscaling_factor to 1 or less.")
 
 
-@pytest.mark.parametrize(
-    ("up", "down", "target"), [(1.9, 2, 2), (2, 1, 2), (1, 5, 2), (1, 1, 0.1), (3.9, 1, 2)]
-)
-def test_factors_whose_swings_die_out_are_not_found(up, down, target):
+@pytest.mark.parametrize(("factor", "left"), [(1.05, 2), (2.5, 1), (9, 1)])
+def test_it_says_how_many_are_left(factor, left):
+    assert f"it leaves {left} of 3" in found(downscaling_factor=factor)["gain-swings"]
+
+
+@pytest.mark.parametrize(("up", "down", "target"), [(2, 1, 2), (1, 1, 0.1), (3.9, 0.5, 2)])
+def test_factors_without_a_swing_are_not_found(up, down, target):
     settings = {"upscaling_factor": up, "downscaling_factor": down}
 
     assert "gain-swings" not in found(**settings, target_ongoing_requests=target)

@@ -109,6 +109,14 @@ def test_a_factor_above_one_is_named_with_its_gain():
     assert finding.advice == "Lower upscaling_factor from 2 to 1: the swing ends."
 
 
+def test_both_factors_are_named():
+    given = swinging("1-4-1-4", upscaling_factor=2.0, downscaling_factor=3.0)
+
+    assert finding_of(OSCILLATION, given).advice == (
+        "Lower upscaling_factor from 2 and downscaling_factor from 3 to 1: the swing ends."
+    )
+
+
 def by_replicas(path: str, few: float, many: float):
     """Open requests that answer the replicas: `few` at the highest number, `many` at others."""
     given = swinging(path)

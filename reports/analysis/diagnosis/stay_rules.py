@@ -43,8 +43,7 @@ def swing_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     if policy is None or swing is None:
         return ""
     remedy = remedy_of(facts, swing, policy)
-    verb = "Lower" if remedy.value < remedy.now else "Raise"
-    return f"{verb} {remedy.setting} from {remedy.now:g} to {remedy.value:g}: the swing ends."
+    return f"{remedy.change}: the swing ends."
 
 
 OSCILLATION = Rule("oscillation", (target_swings,), swing_advice, makes_late=False)

@@ -4,7 +4,7 @@ Counted on the target, so that a swing among replicas that are still STARTING is
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -39,12 +39,17 @@ class Swing(msgspec.Struct, frozen=True):
 
 
 class Remedy(msgspec.Struct, frozen=True):
-    """Why the target swings, and a setting with the value that ends it."""
+    """Why the target swings, and the `change` of a setting, with its value, that ends it."""
 
     why: str
-    setting: str
-    now: float
-    value: float
+    change: str
+
+
+def _change(now: Mapping[str, float], value: float) -> str:
+    """`Lower a from 2 to 1`, for one setting or several that get the same value."""
+    verb = "Lower" if value < max(now.values()) else "Raise"
+    names = " and ".join(f"{name} from {old:g}" for name, old in now.items())
+    return f"{verb} {names} to {value:g}"
 
 
 def swing_of(facts: StepFacts) -> Swing | None:
@@ -113,17 +118,18 @@ def remedy_of(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy:
         "upscaling_factor": policy.upscaling_factor,
         "downscaling_factor": policy.downscaling_factor,
     }
-    name = max(factors, key=lambda one: factors[one])
-    if factors[name] > 1.0:
-        return Remedy(_gain_words(policy, name, factors[name]), name, factors[name], 1.0)
+    above = {name: factor for name, factor in factors.items() if factor > 1.0}
+    if above:
+        return Remedy(_gain_words(policy, above), _change(above, 1.0))
     return _by_load(facts, swing, policy) or _by_delay(swing, policy)
 
 
-def _gain_words(policy: Policy, name: str, factor: float) -> str:
-    gain = factor / policy.target_ongoing_requests
+def _gain_words(policy: Policy, above: Mapping[str, float]) -> str:
+    named = " and ".join(f"{name} {factor:g}" for name, factor in above.items())
+    gain = max(above.values()) / policy.target_ongoing_requests
     return (
-        f"{name} {factor:g} goes {factor:g} times as far as is wanted: one open request moves "
-        f"{gain:g} replicas ({name} / target_ongoing_requests)"
+        f"with {named} the target goes so many times as far as is wanted: one open request moves "
+        f"{gain:g} replicas (factor / target_ongoing_requests)"
     )
 
 
@@ -139,9 +145,7 @@ def _by_load(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy | None:
         f"with {swing.high} RUNNING {high:.1f} requests are open, with {swing.low} {low:.1f}: at "
         f"target_ongoing_requests {policy.target_ongoing_requests:g} too few replicas are wanted as "
         f"soon as there are enough (look-back, delays and start-up take {loop_s:.1f} s a round)",
-        "target_ongoing_requests",
-        policy.target_ongoing_requests,
-        value,
+        _change({"target_ongoing_requests": policy.target_ongoing_requests}, value),
     )
 
 
@@ -170,19 +174,17 @@ def _open_while(facts: StepFacts, swing: Swing, running: int) -> float | None:
 def _by_delay(swing: Swing, policy: Policy) -> Remedy:
     value = float(math.ceil(swing.period_s))
     now = policy.downscale_delay_s
+    look_back_s = policy.look_back_period_s
+    longer_s = float(math.ceil(max(swing.period_s, 2 * look_back_s)))
     if value <= now:
         return Remedy(
             "the open requests swing by more than one replica's worth",
-            "look_back_period_s",
-            policy.look_back_period_s,
-            float(math.ceil(max(swing.period_s, 2 * policy.look_back_period_s))),
+            _change({"look_back_period_s": look_back_s}, longer_s),
         )
     return Remedy(
         f"the open requests swing faster than downscale_delay_s {now:g} waits, by more than one "
         f"replica's worth (one moves {policy.upscaling_factor / policy.target_ongoing_requests:g})",
-        "downscale_delay_s",
-        now,
-        value,
+        _change({"downscale_delay_s": now}, value),
     )
 
 

@@ -117,17 +117,17 @@ def _target_above_max_ongoing(policy: Policy, info: DeploymentInfo) -> str | Non
 
 
 def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
-    """A way that is left over, or gone too far, is multiplied by `factor - 1` at each decision.
+    """From `n` replicas where `r` are wanted Ray goes to `ceil(n + factor (r - n))`.
 
-    Up and down in turn that is `(up - 1) (down - 1)`: from 1 on the target swings for ever
+    On the way down a factor above 1 so ends below `r`, which is not rounded, and comes back
     (`_apply_scaling_factors` in `ray/serve/autoscaling_policy.py`).
     """
     up, down = policy.upscaling_factor, policy.downscaling_factor
-    if up > 1 and down > 1 and (up - 1) * (down - 1) >= 1:
+    if down > 1:
         return (
-            f"upscaling_factor {up:g} and downscaling_factor {down:g} go that many times as far as "
-            "is wanted, in both directions: the target swings around the wanted number for ever. Set "
-            "one of them to 1 or less."
+            f"downscaling_factor {down:g} goes below what is wanted: where barely more than 2 replicas "
+            f"are enough it leaves {max(1, math.floor(3 - down) + 1)} of 3, adds them again, and so on. "
+            "Set downscaling_factor to 1 or less."
         )
     gain = up / policy.target_ongoing_requests
     wide = policy.max_replicas - policy.min_replicas

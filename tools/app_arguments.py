@@ -16,10 +16,10 @@ from serve_apps.scaling import ScalingArgs
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "serve-apps-arguments.md"
 _HEAD: Final = """\
-# Arguments of the applications
+# The applications and their arguments
 
 Written by `python -m tools.app_arguments` from `serve_apps/`. [serve-apps.md](serve-apps.md) says
-what each application is for. An argument that does not exist or is out of bounds stops the
+how to run them. An argument that does not exist or is out of bounds stops the
 deployment, and the message names it.
 
 All applications take the scaling arguments. The other sections list what an application adds, or
@@ -37,9 +37,17 @@ def main() -> None:
 
 def page() -> str:
     """Return the text of the page."""
+    apps = [f"| [`{name}`](#{name}) | {_about(name)} |" for name in BUILT_IN]
+    overview = "\n".join(["| application | what it shows |\n|---|---|", *apps, ""])
     models = {"Scaling arguments": ScalingArgs, **{name: arguments_of(name) for name in BUILT_IN}}
     sections = [f"## {title}\n\n{_section(model)}\n" for title, model in models.items()]
-    return "\n".join([_HEAD, *sections])
+    return "\n".join([_HEAD, overview, *sections])
+
+
+def _about(app: str) -> str:
+    """Return the first sentence of an application's module, without its stop."""
+    module = importlib.import_module(BUILT_IN[app].partition(":")[0])
+    return (module.__doc__ or "").splitlines()[0].rstrip(".")
 
 
 def arguments_of(app: str) -> type[BaseModel]:

@@ -73,7 +73,7 @@ def test_a_way_down_that_ends_below_what_is_wanted_is_found():
 
     # ceil(3 + 2 (2.01 - 3)) is 2, which is less than 2.01.
     assert text.startswith(
-        "downscaling_factor 2 goes below what is wanted: where barely more than 2"
+        "downscaling_factor 2 goes below what is wanted: where just over 2 replicas"
     )
     assert "it leaves 2 of 3" in text
     assert text.endswith("Set downscaling_factor to 1 or less.")

@@ -125,8 +125,8 @@ def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
     up, down = policy.upscaling_factor, policy.downscaling_factor
     if down > 1:
         return (
-            f"downscaling_factor {down:g} goes below what is wanted: where barely more than 2 replicas "
-            f"are enough it leaves {max(1, math.floor(3 - down) + 1)} of 3, adds them again, and so on. "
+            f"downscaling_factor {down:g} goes below what is wanted: where just over 2 replicas "
+            f"are enough it leaves {max(1, math.floor(3 - down) + 1)} of 3, adds them again and so on. "
             "Set downscaling_factor to 1 or less."
         )
     gain = up / policy.target_ongoing_requests

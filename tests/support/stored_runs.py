@@ -1,8 +1,8 @@
-"""The two real runs in stored/, as they are read and analysed.
+"""The real runs in stored/, as they are read and analysed.
 
 `demo` is a run of 5, 40 and 5 rps on an embedded cluster, `node-started` one whose second replica
-waited for a node. Of the many alike lines in their evidence.jsonl ("slow_queue_length",
-"at_capacity") the first dozen is kept.
+waited for a node, `front-and-model` one of a real model behind a front. Of the many alike lines in
+their evidence.jsonl ("slow_queue_length", "at_capacity") the first dozen is kept.
 """
 
 from functools import cache

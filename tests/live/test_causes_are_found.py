@@ -40,6 +40,8 @@ def test_a_swing_is_gone_with_the_advised_value(shared, tmp_path):
     settled = attempt(calm, shared, tmp_path / "calm")
 
     (finding,) = (f for step in swung.steps() for f in step.findings if f.cause == "oscillation")
-    assert finding.advice.startswith("Lower upscaling_factor from 2 and downscaling_factor from 2 to 1")
+    assert finding.advice.startswith(
+        "Lower upscaling_factor from 2 and downscaling_factor from 2 to 1"
+    )
     assert settled.right, (settled.found, settled.said)
     assert all(step.reversals < 2 for step in settled.steps())

@@ -25,7 +25,7 @@ GAUGES: dict[str, str] = {
 
 _BEGINNINGS = tuple(f"{PREFIX}{name}{end}".encode() for name in GAUGES for end in "{ ")
 _MOST_BYTES = 16 << 20
-_MOST_LINES = 50_000
+_MOST_LINES = 10_000
 _LONGEST_LINE = 1 << 16
 _PIECE = 100
 

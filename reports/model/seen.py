@@ -21,6 +21,11 @@ class SeenPoint(msgspec.Struct, frozen=True):
     target: float | None = None
     client: float | None = None
 
+    @property
+    def open(self) -> float | None:
+        """Requests that wait for the deployment or are in it; None if either is not known."""
+        return None if self.queued is None or self.running is None else self.queued + self.running
+
 
 class SeenReport(msgspec.Struct, frozen=True):
     """Serve's gauges of one deployment during the load, and how far they can be trusted.

@@ -15,6 +15,7 @@ from reports.render.html.figure import Figure
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
 from reports.render.html.replica_figures import lives_figure, replica_links, replicas_figure
+from reports.render.html.seen_figure import seen_figure
 from reports.render.html.shell import Script, environment, shell
 from reports.render.html.summary_parts import facts, tiles
 from reports.render.tables.answers import answers
@@ -175,6 +176,8 @@ def _figures(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -
     own = charts.deployments.get(key)
     if own is not None and own.curve.times_s:
         found.append(replicas_figure(key, id_, deployment, charts))
+    if (seen := seen_figure(id_, deployment, charts)) is not None:
+        found.append(seen)
     if own is not None and own.bars:
         found.append(lives_figure(id_, deployment, own, charts))
     if (budget := lag_figure(id_, deployment)) is not None:

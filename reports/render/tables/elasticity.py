@@ -4,14 +4,19 @@ from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import Span
 from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
+from reports.render.tables.seen import seen_texts
 from reports.render.text import count, sanitized
 
 _AGAINST = {"policy": "the policy's demand", "capacity": "the demand at {:g} rps a replica"}
 
 
 def following_texts(deployment: DeploymentReport) -> list[str]:
-    """Elasticity and flapping of a deployment, a few words each; none where nothing is known."""
-    return [*_elasticity(deployment.elasticity), *trouble_texts(deployment)]
+    """Elasticity, gauges and flapping of a deployment, a few words each; none if none is known."""
+    return [
+        *_elasticity(deployment.elasticity),
+        *seen_texts(deployment),
+        *trouble_texts(deployment),
+    ]
 
 
 def trouble_texts(deployment: DeploymentReport) -> list[str]:

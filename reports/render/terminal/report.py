@@ -27,6 +27,7 @@ from reports.render.terminal.chart import print_charts
 from reports.render.terminal.lag import print_lag, print_shared_lag
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.load import print_load
+from reports.render.terminal.seen import print_seen
 from reports.render.terminal.tables import print_table
 from reports.render.text import (
     count,
@@ -59,6 +60,7 @@ def render_terminal(
     console.print()
     print_load(console, report.run, report.load)
     print_charts(console, analysis.charts, worst_first(shown) if many else shown, is_low=is_short)
+    print_seen(console, shown, report.run.duration_s)
     print_causes(console, report)
     _print_configuration(console, report)
     _print_warnings(console, report)

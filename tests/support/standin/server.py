@@ -19,6 +19,7 @@ from tests.support.standin.cluster import Cluster, Control
 from tests.support.standin.script import Fault
 from tests.support.standin.shapes import (
     cluster_status_body,
+    metrics_ports_body,
     nodes_body,
     nodes_summary_body,
     version_body,
@@ -220,6 +221,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(msgspec.json.encode(nodes_summary_body(script, cluster.now_s())))
         elif path == "/api/v0/nodes":
             self._answer(msgspec.json.encode(nodes_body(script)))
+        elif path == "/api/prometheus/sd" and script.schema != "2.10":
+            self._answer(msgspec.json.encode(metrics_ports_body(script)))
         elif path == "/api/version":
             self._answer(msgspec.json.encode(version_body(script)))
         elif path == "/api/authentication_mode":

@@ -251,8 +251,29 @@ def nodes_summary_body(script: Script, t_s: float) -> Body:
             if state_at(replica, t_s) is not None and has_come(replica.allocated_s, t_s):
                 used[replica.node_id] += deployment.required_resources.get("CPU", 0.0)
     text = {node: f"{round(cpus, 6)}/{script.cpu_total} CPU" for node, cpus in used.items()}
-    data = {"summary": [], "nodeLogicalResources": text}
+    data = {"summary": _summaries(script), "nodeLogicalResources": text}
     return {"result": True, "msg": "Node summary fetched.", "data": data}
+
+
+def _summaries(script: Script) -> list[Body]:
+    """A node for each metrics port; of what Ray tells, the addresses."""
+    return [
+        {
+            "hostname": "node",
+            "ip": "127.0.0.1",
+            "raylet": {
+                "nodeManagerAddress": "127.0.0.1",
+                "metricsExportPort": int(address.rpartition(":")[2]),
+                "state": "ALIVE",
+            },
+        }
+        for address in script.metrics_ports
+    ]
+
+
+def metrics_ports_body(script: Script) -> list[Body]:
+    """The body of `GET /api/prometheus/sd`."""
+    return [{"labels": {"job": "ray"}, "targets": [*script.metrics_ports, *script.listed_ports]}]
 
 
 def cluster_status_body(script: Script, t_s: float, zero_s: float) -> Body:

@@ -1,0 +1,81 @@
+"""Chart of open requests: those of the client, those at the deployment, those its policy was given."""
+
+from collections.abc import Callable
+from typing import Any
+
+from reports.model.charts import Charts
+from reports.model.seen import SeenPoint
+from reports.model.steps import DeploymentReport
+from reports.render.html.axes import axis, chart_marks, layout, time_axis
+from reports.render.html.figure import Figure, Key, color, rounded
+from reports.render.tables.seen import seen_texts
+from reports.render.tables.table import Column, Table
+from reports.render.text import NOT_MEASURED
+
+_HEIGHT_PX = 200
+_LINES: tuple[tuple[str, str, Callable[[SeenPoint], float | None]], ...] = (
+    ("offered", "open at the client", lambda point: point.client),
+    ("starting", "at the deployment: queued and running", lambda point: point.open),
+    ("completed", "given to its autoscaler", lambda point: point.total),
+)
+
+
+def seen_figure(id_: str, deployment: DeploymentReport, charts: Charts) -> Figure | None:
+    """Return the chart; None if Serve's gauges showed nothing."""
+    points = deployment.seen.ongoing
+    if not points:
+        return None
+    known = [line for line in _LINES if any(line[2](point) is not None for point in points)]
+    shapes, labels = chart_marks(charts, deployment.steps)
+    times_s = rounded(tuple(point.at_s for point in points))
+    return Figure(
+        id=f"{id_}-seen",
+        title="What the autoscaler saw",
+        unit="open requests",
+        sentence="; ".join(seen_texts(deployment)) + ".",
+        height_px=_HEIGHT_PX,
+        plot={
+            "data": [
+                _line(times_s, rounded(tuple(map(value, points))), name, shade)
+                for shade, name, value in known
+            ],
+            "layout": layout(
+                _HEIGHT_PX,
+                xaxis=time_axis(charts.end_s),
+                yaxis=axis(nticks=5),
+                shapes=shapes,
+                annotations=labels,
+                hovermode="x unified",
+            ),
+        },
+        keys=tuple(Key(shade, name, "line") for shade, name, _ in known),
+        table=_table(points),
+        linked=True,
+    )
+
+
+def _line(times_s: list[Any], values: list[Any], name: str, shade: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": times_s,
+        "y": values,
+        "line": {"color": color(shade), "width": 1.5},
+        "hovertemplate": "%{y}",
+    }
+
+
+def _table(points: tuple[SeenPoint, ...]) -> Table:
+    columns = ("at s", "client", "queued", "running", "given", "wanted replicas")
+    rows = tuple(
+        (
+            f"{point.at_s:.1f}",
+            *(
+                NOT_MEASURED if value is None else f"{value:.1f}"
+                for value in (point.client, point.queued, point.running, point.total, point.desired)
+            ),
+        )
+        for point in points
+    )
+    return Table("Open requests, a row a reading", tuple(map(Column, columns)), rows)

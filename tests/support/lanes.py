@@ -145,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     codes = (run_again if again else run_tests)(tiers, options)
     failed = [code for code in codes if code not in (0, NONE_CHOSEN)]
-    return failed[0] if failed else (0 if again or 0 in codes else NONE_CHOSEN)
+    return failed[0] if failed else (0 if 0 in codes else NONE_CHOSEN)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class Command:
             self.process.kill()
             raise AssertionError(f"still running after {deadline_s} s:\n{self.output}") from None
 
-    def wait_for_output(self, text, deadline_s=90.0):
+    def wait_for_output(self, text, deadline_s=150.0):
         def look():
             assert self.process.poll() is None or text in self.output, self.output
             return text in self.output

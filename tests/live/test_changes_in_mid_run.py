@@ -87,7 +87,7 @@ def were_replaced(dashboard, old):
 
 def take_away(dashboard):
     put(dashboard)
-    wait_for(lambda: not running(dashboard), "its end", 60)
+    wait_for(lambda: not running(dashboard), "its end", 120)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def changed(on_cluster_once, dashboard, application):
     changed_s = (begun_s - zero_s(command), time.time() - zero_s(command))
     wait_until(command, 8)
     put(dashboard, UPDATED)
-    wait_for(lambda: were_replaced(dashboard, old), "two new replicas", 60)
+    wait_for(lambda: were_replaced(dashboard, old), "two new replicas", 120)
     take_away(dashboard)
     put(dashboard, UPDATED)
     _, output = command.wait()

@@ -59,8 +59,8 @@ def test_the_truth_file_tells_of_every_replica_under_serves_own_name(apps, folde
     path = folder / "slow.truth"
     app = apps["slow"]
     with app.load():
-        wait_for(lambda: len(app.running()) == 2, "a second replica", 60)
-        wait_for(lambda: len(truth(path, "request")) == 2, "a request to each", 60)
+        wait_for(lambda: len(app.running()) == 2, "a second replica", 120)
+        wait_for(lambda: len(truth(path, "request")) == 2, "a request to each", 120)
 
     entered, left, asked = (
         truth(path, event) for event in ("constructor_entered", "constructor_left", "request")
@@ -83,9 +83,9 @@ def test_the_replicas_of_a_step_fail_as_often_as_arranged_and_then_start(apps, f
         message = wait_for(
             lambda: "failed to start" in (said := app.deployment().message) and said,
             "a failed start",
-            60,
+            120,
         )
-        wait_for(lambda: app.is_healthy_with(2), "recovery", 60)
+        wait_for(lambda: app.is_healthy_with(2), "recovery", 120)
 
     assert "sick_start: failure" in message
     assert "as arranged" in message
@@ -102,11 +102,11 @@ def test_sick_replicas_are_stopped_and_none_gets_up_until_the_file_is_gone(apps,
     app = apps[mode]
     first = app.running()
     sick.touch()
-    wait_for(lambda: app.deployment().status == "UNHEALTHY", "UNHEALTHY", 60)
+    wait_for(lambda: app.deployment().status == "UNHEALTHY", "UNHEALTHY", 120)
     trigger = app.deployment().status_trigger
-    wait_for(lambda: not first & app.running(), "the replica gone", 60)
+    wait_for(lambda: not first & app.running(), "the replica gone", 120)
     sick.unlink()
-    wait_for(lambda: app.is_healthy_with(1), "recovery", 60)
+    wait_for(lambda: app.is_healthy_with(1), "recovery", 120)
 
     assert trigger == "HEALTH_CHECK_FAILED"
     assert not first & app.running()
@@ -118,10 +118,12 @@ def test_new_replicas_whose_health_check_hangs_wait_until_the_file_is_gone(apps,
     first = app.running()
     sick.touch()
     with app.load():
-        wait_for(lambda: len(truth(path, "constructor_left")) == 2, "a second constructor done", 60)
+        wait_for(
+            lambda: len(truth(path, "constructor_left")) == 2, "a second constructor done", 120
+        )
         (waiting,) = [r for r in app.deployment().replicas if r.replica_id not in first]
         sick.unlink()
-        wait_for(lambda: app.is_healthy_with(2), "recovery", 60)
+        wait_for(lambda: app.is_healthy_with(2), "recovery", 120)
 
     assert (waiting.state, waiting.node_id is None) == ("STARTING", False)
     assert app.running() == first | {waiting.replica_id}

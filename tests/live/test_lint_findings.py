@@ -94,7 +94,7 @@ def test_the_defaults_of_an_app_and_of_ray_leave_doctor_silent(
         there = payload.deployments().get("default/Sleeper")
         return there and (there.info().autoscaling or {}).get("upscale_delay_s") == delay_s
 
-    wait_for(in_effect, "the deployment as asked", 60)
+    wait_for(in_effect, "the deployment as asked", 120)
     _code, output = on_cluster("doctor", "--wait", "30").wait()
 
     said = " ".join(output.split())

@@ -29,10 +29,10 @@ def serve(dashboard):
 def half_capacity(dashboard):
     """A neighbour with two replicas by its configuration, at a `target_capacity` of 50: one."""
     dashboard.put(APPLICATIONS_PATH, {"target_capacity": 50, "applications": [NEIGHBOUR, FAILING]})
-    wait_for(lambda: statuses(dashboard) == SETTLED, "the neighbours as they are meant to be", 60)
+    wait_for(lambda: statuses(dashboard) == SETTLED, "the neighbours as they are meant to be", 120)
     yield
     dashboard.put(APPLICATIONS_PATH, {"applications": []})
-    wait_for(lambda: not serve(dashboard).applications, "an empty cluster", 60)
+    wait_for(lambda: not serve(dashboard).applications, "an empty cluster", 120)
 
 
 SETTLED = {"theirs": "RUNNING", "failing": "DEPLOY_FAILED"}
@@ -65,7 +65,7 @@ def test_a_killed_command_is_undone_by_doctor_and_nothing_else_changes(
     assert (refused_code, "--take-away" in refused) == (2, True), refused
     assert "default: taken away" in undone, undone
     # Serve builds an application that failed anew when it is named again.
-    wait_for(lambda: statuses(dashboard) == SETTLED, "the neighbours as they were", 60)
+    wait_for(lambda: statuses(dashboard) == SETTLED, "the neighbours as they were", 120)
     assert as_it_was(dashboard) == before
 
 
@@ -81,5 +81,5 @@ def test_an_app_beside_a_failing_one_is_tested_and_nothing_else_changes(
     assert code in (0, 4, 5), output
     assert "application-not-running" in output, output
     # Serve builds an application that failed anew when it is named again.
-    wait_for(lambda: statuses(dashboard) == SETTLED, "the neighbours as they were", 60)
+    wait_for(lambda: statuses(dashboard) == SETTLED, "the neighbours as they were", 120)
     assert as_it_was(dashboard) == before

@@ -13,7 +13,7 @@ SLEEPER = ["--app", "sleeper", "--app-arg", "upscale_delay_s=1", "--app-arg", "d
 def clear(dashboard):
     """Take all applications away, and wait until they are gone."""
     dashboard.put(APPLICATIONS_PATH, {"applications": []})
-    wait_for(lambda: not applications(dashboard), "an empty cluster", 60)
+    wait_for(lambda: not applications(dashboard), "an empty cluster", 120)
 
 
 def applications(dashboard):

@@ -37,8 +37,8 @@ def test_replicas_beyond_the_supply_start_once_the_held_cpus_are_let_go(app, pat
         return waiting[0] if running and len(waiting) == 1 else None
 
     with app.load():
-        waiting = wait_for(starving, "a replica without a node", 60)
-        wait_for(lambda: app.is_healthy_with(3), "recovery", 60)
+        waiting = wait_for(starving, "a replica without a node", 120)
+        wait_for(lambda: app.is_healthy_with(3), "recovery", 120)
 
     assert waiting.replica_id in app.running()
     released_s = truth(path, "request")[first] + RELEASE_AFTER_S

@@ -69,7 +69,7 @@ def await_requests(command, echo, count):
         return len(echo.arrivals()) >= count
 
     try:
-        wait_for(look, "requests", 60)
+        wait_for(look, "requests", 120)
     except AssertionError as error:
         raise AssertionError(f"{error}: {command.output}") from None
 
@@ -241,6 +241,6 @@ def test_workers_of_a_command_that_was_killed_end_by_themselves(run, echo, clust
     command.process.kill()
 
     wait_for(lambda: not left_behind(cluster.token), "all processes gone", 45)
-    wait_for(lambda: [j["status"] for j in jobs(dashboard)] == ["SUCCEEDED"], "the job's end", 60)
+    wait_for(lambda: [j["status"] for j in jobs(dashboard)] == ["SUCCEEDED"], "the job's end", 120)
     (job,) = jobs(dashboard)
     dashboard.delete(f"/api/jobs/{job['submission_id']}")

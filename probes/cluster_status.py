@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from scalelag.errors import TargetError
+from scalelag.errors import UNREADABLE, TargetError
 from scalelag.ray_versions import STATUS_SECTIONS
 
 _HEAD = re.compile(r"=+ Autoscaler status: (.+?) =+")
@@ -76,7 +76,7 @@ def parse_cluster_status(body: bytes) -> ClusterStatus:
     """
     try:
         text = msgspec.json.decode(body, type=_Status).data.cluster_status or ""
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise TargetError(
             f"The dashboard's cluster status cannot be parsed: {error}. Check that --dashboard is the "
             "URL of a Ray dashboard."
@@ -106,7 +106,7 @@ def parse_free_by_node(body: bytes) -> dict[str, dict[str, float]]:
     """
     try:
         nodes = msgspec.json.decode(body, type=_Nodes).data.node_logical_resources
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise TargetError(
             f"The dashboard's summary of the nodes cannot be parsed: {error}. Check that --dashboard "
             "is the URL of a Ray dashboard."

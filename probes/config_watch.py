@@ -79,12 +79,12 @@ class ConfigWatch:
     def _neighbour_changes(self, payload: ServePayload, lo_s: float, hi_s: float) -> Iterator[Row]:
         if self._watched is None:
             return
-        applications = {key.rpartition("/")[0] for key in self._watched}
+        applications = {payload.application_of(key) for key in self._watched}
         before, rebuilt = self._neighbours, payload.rebuilt
         shown = payload.deployments().keys() - self._watched
-        hidden = {key for key in before if key.rpartition("/")[0] in rebuilt}
+        hidden = {key for key in before if payload.application_of(key) in rebuilt}
         self._neighbours = frozenset(
-            key for key in shown | hidden if key.rpartition("/")[0] in applications
+            key for key in shown | hidden if payload.application_of(key) in applications
         )
         for key in sorted(before ^ self._neighbours):
             yield NeighbourChange(key, lo_s, hi_s, present=key in self._neighbours)

@@ -1,10 +1,11 @@
 """The Ray dashboard over HTTP: requests with token auth, TLS verification and time-outs."""
 
+from base64 import b64encode
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
 import requests
@@ -86,20 +87,50 @@ class _OnceMore(Retry):
         return super().increment(*args, **named)
 
 
-class _Bearer(AuthBase):
-    """Sends the token. As an `auth` it also keeps a .netrc from replacing the header."""
+class _Access(AuthBase):
+    """Sends headers, the user of the URL and the token, and keeps a .netrc from replacing them.
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    With both a user and a token, the user's is for the gateway in front of the dashboard; Ray takes the
+    token from `X-Ray-Authorization` then (`http_token_authentication.py`).
+    """
+
+    def __init__(self, token: str | None, user: str | None, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+        if user is not None:
+            self._headers["Authorization"] = user
+        if token:
+            name = "Authorization" if user is None else "X-Ray-Authorization"
+            self._headers.setdefault(name, f"Bearer {token}")
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers.update(self._headers)
         return request
 
 
-class _Session(requests.Session):
-    """Follows a redirect of a GET to the same host only: no other host sees what is sent."""
+def split_user(url: str) -> tuple[str, str | None]:
+    """Return `url` without a user and password, and the value of an Authorization header for them."""
+    parts = urlsplit(url)
+    user, at, address = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    name, _, password = user.partition(":")
+    pair = f"{unquote(name)}:{unquote(password)}".encode()
+    return parts._replace(netloc=address).geturl(), f"Basic {b64encode(pair).decode()}"
+
+
+class DirectSession(requests.Session):
+    """Asks without the proxies of the environment, which the load does not use either.
+
+    It follows a redirect of a GET to the same host only: no other host sees what is sent.
+    """
+
+    def merge_environment_settings(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401  requests' own
+        """Settings of the environment, such as the CA bundle, without its proxies."""
+        return super().merge_environment_settings(*arguments, **named) | {"proxies": {}}
+
+    def rebuild_proxies(self, *_arguments: Any, **_named: Any) -> Any:  # noqa: ANN401  requests' own
+        """Proxies of a redirect: none."""
+        return {}
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """URL to go on to; None if the answer is to be taken as it is."""
@@ -119,11 +150,14 @@ class Dashboard:
         now: Callable[[], float],
         token: str | None = None,
         verify: bool | str = True,  # noqa: FBT001, FBT002  the type of requests' own parameter
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        """Connect when it is first asked. A user and password in `url` are sent, and not kept in it."""
+        bare, user = split_user(url)
+        self.url = bare.rstrip("/")
         self._now = now
-        self._session = _Session()
-        self._session.auth = _Bearer(token)
+        self._session = DirectSession()
+        self._session.auth = _Access(token, user, headers or {})
         self._verify = verify
         if verify is False:
             silence_unverified()

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from scalelag.errors import TargetError
+from scalelag.errors import UNREADABLE, TargetError
 from scalelag.record.rows import ControllerHealth, DeploymentKey
 from scalelag.record.run_info import DeploymentInfo
 
@@ -25,7 +25,7 @@ def _lenient(raw: msgspec.Raw) -> object:
     """
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -66,7 +66,7 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
         """Return the deployment as deployed. Raises TargetError if its config cannot be parsed."""
         try:
             config = msgspec.json.decode(self.deployment_config, type=dict[str, Any] | None) or {}
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise TargetError(
                 f"The dashboard's configuration of a deployment cannot be parsed: {error}. Check that "
                 "this Ray version is supported (docs/troubleshooting.md)."
@@ -249,6 +249,18 @@ class ServePayload(msgspec.Struct, frozen=True):
             for name, deployment in app.deployments.items()
         }
 
+    def application_of(self, key: DeploymentKey) -> str:
+        """Name of the application of a deployment. Both names may have slashes in them.
+
+        Of a deployment that is not there it is the longest name of an application that fits, or what
+        stands before the first slash.
+        """
+        fits = [name for name in self.applications if key.startswith(f"{name}/")]
+        for name in fits:
+            if key[len(name) + 1 :] in self.applications[name].deployments:
+                return name
+        return max(fits, key=len, default=key.partition("/")[0])
+
     def controller(self) -> ControllerHealth | None:
         """Health that the controller reports; None before Ray 2.56."""
         health = self.controller_health_metrics
@@ -292,7 +304,7 @@ def parse_payload(body: bytes) -> ServePayload:
     """Parse an answer. Raises TargetError if it is not Serve's."""
     try:
         return _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise TargetError(
             f"The dashboard's answer about Serve cannot be parsed: {error}. Check that --dashboard is "
             "the URL of a Ray dashboard."

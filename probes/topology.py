@@ -5,6 +5,7 @@ from collections.abc import Collection
 import msgspec
 
 from probes.serve_state import ApplicationPayload, ServePayload
+from scalelag.errors import UNREADABLE
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import DeploymentKey
 
@@ -56,5 +57,5 @@ def _topology(app: ApplicationPayload) -> _Topology | None:
     """The topology; None if there is none, or one that makes no sense."""
     try:
         return msgspec.json.decode(app.deployment_topology, type=_Topology | None)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None

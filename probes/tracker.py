@@ -48,7 +48,7 @@ class ReplicaTracker:
             for key, deployment in payload.deployments().items()
             if self._watched is None or key in self._watched
         }
-        hidden = self._hidden(payload.rebuilt)
+        hidden = self._hidden(payload)
         poll = Poll(
             sent_s=sent_s,
             received_s=received_s,
@@ -71,9 +71,10 @@ class ReplicaTracker:
         self._last_sent_s = sent_s
         return rows
 
-    def _hidden(self, rebuilt: frozenset[str]) -> frozenset[DeploymentKey]:
+    def _hidden(self, payload: ServePayload) -> frozenset[DeploymentKey]:
         """Deployments that were there, and are hidden while their application is built anew."""
-        return frozenset(key for key in self._replicas if key.rpartition("/")[0] in rebuilt)
+        rebuilt = payload.rebuilt
+        return frozenset(key for key in self._replicas if payload.application_of(key) in rebuilt)
 
     def _restart(self, poll: Poll, info: ControllerPayload | None) -> list[Row]:
         """A row if the controller is another one: by its start, or where Ray tells none, its worker."""

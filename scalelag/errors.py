@@ -8,6 +8,12 @@ ScalelagError            1  the tool itself failed (disk full, a bug it could na
 """
 
 from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder of msgspec raises: no JSON, another shape, a byte that is no text, too deep."""
 
 EXIT_PASSED = 0
 EXIT_ERROR = 1

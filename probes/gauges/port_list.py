@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from probes.dashboard import NODES_PATH, Dashboard, DashboardError
-from scalelag.errors import TargetError
+from scalelag.errors import UNREADABLE, TargetError
 
 PORTS_PATH = "/api/prometheus/sd"
 _STATE_PATH = "/api/v0/nodes"
@@ -110,7 +110,7 @@ class PortList:
 def _parsed(body: bytes, kind: Any) -> Any:  # noqa: ANN401  what `kind` is
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise TargetError("the dashboard's list of metrics ports makes no sense") from error
 
 

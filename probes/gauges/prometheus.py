@@ -13,7 +13,7 @@ from probes.dashboard import VERSION_PATH, Dashboard, DashboardError
 from probes.gauges.combine import gauges_of, without_controller
 from probes.gauges.exposition import GAUGES, PREFIX, Sample
 from probes.gauges.freshness import CONTROLLER_IS_OLD, Freshness
-from scalelag.errors import TargetError
+from scalelag.errors import UNREADABLE, TargetError
 from scalelag.record.seen_rows import Seen
 
 _PATH: Final = "/api/v1/query?query="
@@ -70,7 +70,7 @@ def session_of(dashboard: Dashboard) -> str | None:
     """Name of the cluster's session, by which Ray labels its metrics; None if it does not tell."""
     try:
         return msgspec.json.decode(dashboard.get(VERSION_PATH).body, type=_Version).session_name
-    except (TargetError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (TargetError, *UNREADABLE):
         return None
 
 
@@ -185,7 +185,7 @@ _T = TypeVar("_T")
 def _decoded(body: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise TargetError(_NO_ANSWER) from error
 
 

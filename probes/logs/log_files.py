@@ -13,7 +13,7 @@ import msgspec
 
 from probes.dashboard import Dashboard, DashboardError
 from probes.logs.marked_stream import FailedStreamError, without_marks
-from scalelag.errors import TargetError
+from scalelag.errors import UNREADABLE, TargetError
 from scalelag.ray_versions import LOGS_WITH_TOKEN, PLAIN_LOGS, is_before, named
 from scalelag.record.rows import NO_ANSWER_IN_TIME
 
@@ -255,7 +255,7 @@ def _names(body: bytes) -> list[str]:
     """File names in Ray's listing, which is sorted into categories."""
     try:
         reply = msgspec.json.decode(body, type=_ListReply)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise UnreadableError("its list of logs cannot be parsed") from error
     categories = [names for names in reply.data.result.values() if isinstance(names, list)]
     return [name for names in categories for name in names if isinstance(name, str)]

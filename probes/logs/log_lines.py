@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from scalelag.errors import UNREADABLE
 from scalelag.record.evidence_rows import LogKind
 from scalelag.record.rows import DeploymentKey
 
@@ -112,7 +113,7 @@ def _text_record(text: str) -> Record | None:
 def _json_record(text: str) -> Record | None:
     try:
         entry = _JSON.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return None
     unix_s = None if entry.timestamp_ns is None else entry.timestamp_ns / 1e9
     local_s = local_time(entry.asctime) if entry.asctime else unix_s

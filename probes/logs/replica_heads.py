@@ -33,8 +33,8 @@ class NewReplica(msgspec.Struct, frozen=True):
         told = next((change.log_file for change in self.changes[::-1] if change.log_file), None)
         if told:
             return told.lstrip("/")
-        app, _, name = self.deployment.partition("/")
-        component = _NOT_IN_NAMES.sub("_", f"{app}_{name}" if app else name)
+        # Names may have slashes in them, which become "_" like the one between them.
+        component = _NOT_IN_NAMES.sub("_", self.deployment.removeprefix("/"))
         return f"{_FOLDER}replica_{component}_{self.replica}.log"
 
 

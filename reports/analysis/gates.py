@@ -77,6 +77,11 @@ def with_defaults(given: Sequence[Gate | None]) -> tuple[Gate, ...]:
     return (*gates, *(gate for gate in _DEFAULTS if gate.wanted.path[-1] not in covered))
 
 
+def judges_errors(gates: Iterable[Gate]) -> bool:
+    """Return whether a gate of the user's says how many requests may fail."""
+    return any("error_ratio" in _replaced(gate.wanted) for gate in gates if not gate.default)
+
+
 def _replaced(wanted: metrics.MetricName) -> Iterator[str]:
     """Names of the default metrics that a gate of the user's judges, too.
 
@@ -143,7 +148,7 @@ def _badness(gate: Gate, result: GateResult) -> float:
 
 
 def _compare(gate: Gate, found: metrics.Metric) -> GateResult:
-    name = ".".join(found.path)
+    name = ".".join(map(metrics.quoted, found.path))
     of_several = name if found.path != gate.wanted.path else None
     if found.span is None and found.reason == NO_BREACH and gate.is_upper:
         return GateResult(

@@ -21,9 +21,9 @@ from reports.model.report import ProbeReport, RunSummary
 from reports.model.steps import DeploymentReport, Phase, StepReport
 from scalelag.errors import UsageError
 
-_SEGMENT: Final = r'(?:\w+|\*|"[^"]*")'
+_SEGMENT: Final = r'(?:\w+|\*|"(?:[^"\\]|\\.)*")'
 _NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
-METRIC_PATTERN: Final = rf"(?:(?P<deployment>[^\s:]+)\s*:)?\s*(?P<metric>{_NAME})"
+METRIC_PATTERN: Final = rf"(?:(?P<deployment>\S(?:.*\S)?)\s*:)?\s*(?P<metric>{_NAME})"
 """Regular expression of `[DEPLOYMENT:]NAME`."""
 
 RUN_PARTS: Final[Mapping[str, type[msgspec.Struct]]] = {
@@ -74,7 +74,7 @@ def _parse_name(text: str) -> Path:
 
     Any element of a list or object is accepted: which of them exist is known after the run.
     """
-    path: Path = tuple(part.strip('"') for part in re.findall(_SEGMENT, text))
+    path: Path = tuple(_unquoted(part) for part in re.findall(_SEGMENT, text))
     if _is_metric(path):
         return path
     known = metric_names()
@@ -82,6 +82,18 @@ def _parse_name(text: str) -> Path:
     near = difflib.get_close_matches(shape, known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else "see docs/gates.md for all of them"
     raise UsageError(f'unknown metric "{text}"; {hint}')
+
+
+def _unquoted(part: str) -> str:
+    return re.sub(r"\\(.)", r"\1", part[1:-1]) if part.startswith('"') else part
+
+
+def quoted(part: str) -> str:
+    """Return a part of a metric's name as it is written: in quotes if it is no plain word."""
+    if re.fullmatch(r"\w+|\*", part):
+        return part
+    text = part.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def is_of_run(path: Path) -> bool:
@@ -116,8 +128,12 @@ def select(
 
 
 def is_named(key: str, name: str) -> bool:
-    """Return whether `name` is the deployment `app/Name`, or its name alone."""
-    return name in (key, key.partition("/")[2])
+    """Return whether `name` is the deployment `app/Name`, or its name alone.
+
+    Both names may have slashes in them, and `name` may stand in double quotes.
+    """
+    bare = _unquoted(name) if len(name) > 1 and name[0] == name[-1] == '"' else name
+    return any(key == one or key.endswith(f"/{one}") for one in (name, bare))
 
 
 class _Place(NamedTuple):

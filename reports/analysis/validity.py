@@ -13,7 +13,7 @@ from reports.model.report import InvalidThrough, ProbeReport
 from reports.model.steps import DeploymentReport
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
-from scalelag.record.run_info import EarlierAttempt, RunInfo
+from scalelag.record.run_info import EarlierAttempt, Edge, RunInfo
 
 _MAX_LATE_RATIO = 0.01
 _MAX_BLIND_RATIO = 0.2
@@ -132,7 +132,7 @@ def warnings(
     found += [*run.info.warnings, *run.problems]
     found += [_gap_warning(gap, zero_s) for gap in run.gaps]
     found += [_restart_warning(restart, zero_s) for restart in run.restarts]
-    found += _edge_warnings(run.info)
+    found += _edge_warnings(run.info) + _task_warnings(run.info)
     found += _budget_warnings(run.info)
     found += worker_warnings(load.workers, run.info.plan.unit)
     found += _not_sent_warnings(load, run.info.options.get("max_in_flight"))
@@ -193,14 +193,40 @@ def _budget_warnings(info: RunInfo) -> list[str]:
 
 
 def _edge_warnings(info: RunInfo) -> list[str]:
-    late = [e for e in info.edges if abs(e.actual_s - e.planned_s) > _EDGE_TOLERANCE_S]
+    late = [
+        edge
+        for edge in info.edges
+        if abs(edge.actual_s - edge.planned_s) - edge.waited_s > _EDGE_TOLERANCE_S
+    ]
     if not late:
         return []
     worst = max(late, key=lambda edge: abs(edge.actual_s - edge.planned_s))
     return [
         (
-            f"{len(late)} stages did not begin within 5 ms of the plan; the worst is stage "
-            f"{worst.stage + 1}, {1000 * (worst.actual_s - worst.planned_s):.0f} ms late: "
+            f"{len(late)} stages did not begin within 5 ms of the plan; the worst is "
+            f"{_stage_name(info, worst)}, {1000 * (worst.actual_s - worst.planned_s):.0f} ms late: "
             "lag is counted from when they did"
         )
     ]
+
+
+def _task_warnings(info: RunInfo) -> list[str]:
+    """Warning about users that went on in their tasks after the load should have gone down."""
+    waited = [edge for edge in info.edges if edge.waited_s > 0]
+    if not waited:
+        return []
+    worst = max(waited, key=lambda edge: edge.waited_s)
+    text = (
+        f"users went on in their tasks for up to {worst.waited_s:.1f} s after they were told to stop "
+        f"({_stage_name(info, worst)}): a step down is counted from when they had ended"
+    )
+    never = [edge for edge in waited if edge.actual_s - edge.planned_s < edge.waited_s / 2]
+    if never:
+        name = _stage_name(info, never[0])
+        text += f"; {name} was over before they had: hold it for longer"
+    return [text]
+
+
+def _stage_name(info: RunInfo, edge: Edge) -> str:
+    is_end = edge.stage >= len(info.plan.stages)
+    return "the end of the plan" if is_end else f"stage {edge.stage + 1}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from reports.whatif.replay import Replay
+from scalelag.errors import UNREADABLE
 from scalelag.record.rows import DeploymentKey
 
 _TIMEOUT_S = 60.0
@@ -20,6 +21,6 @@ def replay_in_process(run: Path, key: DeploymentKey) -> Replay:
         return msgspec.json.decode(done.stdout, type=Replay)
     except subprocess.TimeoutExpired:
         return Replay(reason=f"the replay took over {_TIMEOUT_S:.0f} s")
-    except (subprocess.CalledProcessError, msgspec.MsgspecError) as error:
+    except (subprocess.CalledProcessError, *UNREADABLE) as error:
         said = getattr(error, "stderr", b"").decode(errors="replace").strip().splitlines()
         return Replay(reason=f"the replay failed: {said[-1] if said else error}")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -134,8 +135,9 @@ def _show(found: Comparison, output_format: ComparisonFormat, output: Path | Non
         if output is None:
             print_comparison(Console(), found)
             return
-        with output.open("w", encoding="utf-8") as file:
-            print_comparison(Console(file=file, width=120), found)
+        text = StringIO()
+        print_comparison(Console(file=text, width=120), found)
+        write_file(output, text.getvalue().encode())
         return
     as_json = output_format is ComparisonFormat.JSON
     rendered = (render_json_comparison if as_json else render_markdown_comparison)(found)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +22,7 @@ from scalelag.cluster.preflight import (
 )
 from scalelag.cluster.room import measure_room
 from scalelag.cluster.take_away import how_to_undo, left_on, names_of, take_away
-from scalelag.cluster.urls import check_url
+from scalelag.cluster.urls import check_url, without_credentials
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, TARGET_ONGOING_NAMES, lacking
@@ -60,13 +61,15 @@ def doctor(
     *,
     verify: bool | str,
     wait_s: float,
+    headers: Mapping[str, str] | None = None,
     takes_away: bool = False,
 ) -> int:
     """Check a cluster: dashboard, applications, autoscaling, endpoint, clock, room, settings."""
     findings = _Findings()
     check_url(dashboard)
     try:
-        target = Dashboard(dashboard, time.time, token_from_environment(os.environ), verify)
+        token = token_from_environment(os.environ)
+        target = Dashboard(dashboard, time.time, token, verify, headers)
         patience = Patience(wait_s, time.monotonic, time.sleep)
         patience.retry(lambda: _look_for_left(target, findings, takes_away=takes_away))
         _examine(target, host, patience, findings)
@@ -106,7 +109,7 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
     else:
         try:
             check_endpoint(host)
-            findings.good("endpoint", f"{host} answers HTTP")
+            findings.good("endpoint", f"{without_credentials(host)} answers HTTP")
         except ScalelagError as error:
             findings.bad("endpoint", str(error))
     _clock(target, version, findings)

@@ -9,9 +9,10 @@ import typer
 from typer.core import TyperCommand
 
 import scalelag
+from scalelag.cli.run.locust_arguments import with_passed_on
 from scalelag.cli.run.signature import run
 from scalelag.cli.signatures import compare, doctor, export, report, runs, trend, whatif
-from scalelag.errors import ScalelagError
+from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
 
 _HELP = (
     "A load test for Ray Serve autoscaling. It steps the traffic up and down, and measures how long "
@@ -57,12 +58,24 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
         except ScalelagError as error:
             print(f"scalelag: {error}", file=sys.stderr)
             code = error.exit_code
+        except KeyboardInterrupt:
+            print("scalelag: interrupted (SIGINT)", file=sys.stderr)
+            code = EXIT_INTERRUPTED
         raise typer.Exit(code)
 
     return exiting
 
 
-for _command in (run, report, compare, whatif, runs, trend, export, doctor):
+class _RunCommand(_SectionedCommand):
+    """`scalelag run`, which passes on to Locust what is Locust's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's
+        """Take the arguments for Locust as values of one option."""
+        return super().parse_args(ctx, with_passed_on(args))
+
+
+app.command(name=run.__name__, cls=_RunCommand)(_exiting(run))
+for _command in (report, compare, whatif, runs, trend, export, doctor):
     app.command(name=_command.__name__, cls=_SectionedCommand)(_exiting(_command))
 
 

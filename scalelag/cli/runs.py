@@ -10,7 +10,7 @@ from reports.analysis.comparing.history import trend as trend_of
 from reports.model.intervals import Span, Stat
 from reports.model.report import Report
 from reports.render.terminal.history import print_runs, print_trend
-from scalelag.errors import EXIT_PASSED, UsageError
+from scalelag.errors import EXIT_PASSED, UNREADABLE, UsageError
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE
 
 
@@ -56,7 +56,7 @@ def _report_of(path: Path) -> Report | str:
         )
     except OSError as error:
         return f"{REPORT_FILE}: {error.strerror}"
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return f"{REPORT_FILE} cannot be read: {error}"
 
 

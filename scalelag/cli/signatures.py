@@ -4,6 +4,7 @@ Apart from what the commands do, so that `--help` loads no analysis, no renderer
 command imports its own module when it is called.
 """
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -219,6 +220,13 @@ def doctor(
     host: Annotated[
         str | None, typer.Option(help="URL of the Serve endpoint. Default: it is not checked.")
     ] = None,
+    dashboard_header: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Header "Name: value" for the dashboard. ${VARIABLE} is taken from the environment. '
+            "Can be repeated."
+        ),
+    ] = None,
     dashboard_ca: Annotated[
         str | None,
         typer.Option(help="File with the CA certificate to check the dashboard's with."),
@@ -238,6 +246,10 @@ def doctor(
 ) -> int:
     """Check that a cluster is fit for a run; say what a killed run left there, or take it away."""
     from scalelag.cli.doctor import doctor as command
+    from scalelag.options.request_spec import headers_of
 
     verify = not insecure and (dashboard_ca or True)
-    return command(dashboard, host, verify=verify, wait_s=wait, takes_away=take_away)
+    headers = headers_of(dashboard_header or (), os.environ, "--dashboard-header")
+    return command(
+        dashboard, host, verify=verify, headers=headers, wait_s=wait, takes_away=take_away
+    )

@@ -1,8 +1,9 @@
 """Turns the value of `--app` into applications in Serve's REST schema."""
 
-import importlib.util
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ AppConfig = dict[str, Any]
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
-def resolve_app(name: str, arguments: Sequence[str], *, importable_here: bool) -> list[AppConfig]:
+def resolve_app(
+    name: str, arguments: Sequence[str], *, importable_here: bool, folder: Path = Path()
+) -> list[AppConfig]:
     """Applications of `name`: a built-in app, an IMPORT_PATH or a CONFIG.yaml.
 
     `arguments` are KEY=VALUE for the app's builder. With `importable_here` the module must exist on
-    this machine. Raises UsageError with the reason.
+    this machine, in `folder` or on the Python path. Raises UsageError with the reason.
     """
     if name.endswith((".yaml", ".yml")):
         if arguments:
@@ -37,7 +40,7 @@ def resolve_app(name: str, arguments: Sequence[str], *, importable_here: bool) -
             "my_module:app, and no Serve config file (.yaml)."
         )
     if importable_here:
-        _check_importable(import_path)
+        _check_importable(import_path, folder)
     app: AppConfig = {"name": "default", "route_prefix": "/", "import_path": import_path}
     if arguments:
         app["args"] = _arguments(arguments)
@@ -63,17 +66,27 @@ def grpc_servicers(name: str) -> tuple[str, ...]:
     return tuple(functions)
 
 
-def _check_importable(import_path: str) -> None:
+def _check_importable(import_path: str, folder: Path) -> None:
     module = import_path.partition(":")[0]
-    try:
-        found = importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        found = False
-    if not found:
+    if not _exists(module, folder):
         raise UsageError(
-            f'--app "{import_path}": there is no module {module} on the Python path. Run in its '
-            "folder, or put it on PYTHONPATH."
+            f'--app "{import_path}": there is no module {module} in {folder.absolute()} or on the '
+            "Python path. Name its folder with --app-dir, or put it on PYTHONPATH."
         )
+
+
+def _exists(module: str, folder: Path) -> bool:
+    """Return whether a module can be found; packages around it are not imported, but looked into."""
+    places: Sequence[str] | None = [str(folder.absolute()), *sys.path]
+    for name in module.split("."):
+        try:
+            spec = PathFinder.find_spec(name, places) if places else None
+        except (ImportError, ValueError):
+            return False
+        if spec is None:
+            return False
+        places = spec.submodule_search_locations
+    return True
 
 
 def _arguments(texts: Sequence[str]) -> dict[str, str]:
@@ -91,7 +104,7 @@ def _document(path: Path) -> Mapping[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--app {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UsageError(f"--app {path} is not valid YAML: {error}.") from error
     return document if isinstance(document, Mapping) else {}
 

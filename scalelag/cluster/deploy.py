@@ -28,13 +28,13 @@ def pin(
     Raises UsageError if one of `wanted` belongs to another application, DashboardError if Serve
     refuses, TargetError if there is no such deployment or it takes too long.
     """
-    if others := [key for key in wanted if key.partition("/")[0] not in apps]:
+    if others := [key for key in wanted if not _is_of(key, apps)]:
         raise UsageError(
             f"--deployment {', '.join(others)} does not belong to {', '.join(apps)}, which --app "
             "deploys: name one of its deployments. Other applications are not changed."
         )
     there = ready_payload(dashboard, wanted, apps)
-    keys = wanted or [key for key in there.deployments() if key.partition("/")[0] in apps]
+    keys = wanted or [key for key in there.deployments() if there.application_of(key) in apps]
     pinned = {
         name: pinned_app(name, config, keys, there)
         for name, config in _configs(there).items()
@@ -42,6 +42,10 @@ def pin(
     }
     dashboard.put(APPLICATIONS_PATH, document(there, _configs(there) | pinned))
     return patience.retry(lambda: check_pinned(ready_payload(dashboard, keys, apps), keys))
+
+
+def _is_of(key: DeploymentKey, apps: Collection[str]) -> bool:
+    return any(key.startswith(f"{app}/") for app in apps)
 
 
 def pinned_app(
@@ -53,7 +57,8 @@ def pinned_app(
     """
     overrides = {str(one["name"]): one for one in app.get("deployments") or ()}
     for key, deployment in there.deployments().items():
-        in_app, _, deployment_name = key.partition("/")
+        in_app = there.application_of(key)
+        deployment_name = key[len(in_app) + 1 :]
         if in_app != name or key not in keys:
             continue
         kept = {k: v for k, v in overrides.get(deployment_name, {}).items() if k not in _SCALING}

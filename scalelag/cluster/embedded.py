@@ -14,7 +14,7 @@ from typing import IO, Self
 import msgspec
 
 import scalelag
-from scalelag.errors import TargetError
+from scalelag.errors import UNREADABLE, TargetError
 
 START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 30.0
@@ -46,7 +46,10 @@ class EmbeddedCluster:
         python: Path | None = None,
         *,
         with_token: bool = True,
+        folder: Path | None = None,
     ) -> None:
+        """Modules of applications are looked for in `folder` first, by default the current one."""
+        self._folder = folder or Path()
         self._arguments = [str(num_cpus), *grpc_servicers]
         self._python = python or Path(sys.executable)
         self.token = secrets.token_hex(32) if with_token else None
@@ -67,7 +70,7 @@ class EmbeddedCluster:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=cluster_environment(
-                os.environ, self.token, self._python, Path(self._packages.name)
+                os.environ, self.token, self._python, Path(self._packages.name), self._folder
             ),
             # In a group of its own, so that Ctrl-C reaches only us, and we take it down.
             start_new_session=True,
@@ -111,7 +114,7 @@ class EmbeddedCluster:
                     raise TargetError(f"The embedded cluster did not start: {self._said()}")
                 try:
                     return msgspec.json.decode(line, type=Urls)
-                except msgspec.MsgspecError:
+                except UNREADABLE:
                     continue  # Ray sometimes prints to standard output
         raise TargetError(
             f"The embedded cluster did not start within {START_TIMEOUT_S:.0f} s: {self._said()}"
@@ -145,6 +148,7 @@ def cluster_environment(
     token: str | None,
     python: Path = Path(sys.executable),
     packages: Path | None = None,
+    folder: Path = Path(),
 ) -> dict[str, str]:
     """Environment of the cluster: its token, our packages, and no other Ray's address.
 
@@ -152,7 +156,7 @@ def cluster_environment(
     token auth off.
     """
     kept = {k: v for k, v in environ.items() if k not in _NOT_KEPT}
-    paths = [str(Path.cwd()), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
+    paths = [str(folder.absolute()), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
     if packages is not None:
         paths.append(str(packages))
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": _OFF}

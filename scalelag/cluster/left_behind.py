@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from scalelag.errors import UNREADABLE
+
 _FOLDER = Path("scalelag") / "deployed"
 
 
@@ -68,7 +70,7 @@ def _read(path: Path) -> DeployedApps | None:
     """Return the entry at `path`; None for a file that is no entry."""
     try:
         entry = msgspec.json.decode(path.read_bytes(), type=DeployedApps)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (OSError, *UNREADABLE):
         return None
     return msgspec.structs.replace(entry, path=str(path))
 

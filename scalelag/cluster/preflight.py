@@ -10,11 +10,13 @@ from probes.dashboard import (
     APPLICATIONS_PATH,
     VERSION_PATH,
     Dashboard,
+    DirectSession,
     silence_unverified,
+    split_user,
 )
 from probes.serve_state import ApplicationPayload, ServePayload, parse_payload
 from scalelag.cluster.urls import check_url
-from scalelag.errors import RetryAdvice, TargetError
+from scalelag.errors import UNREADABLE, RetryAdvice, TargetError
 from scalelag.record.rows import DeploymentKey
 
 HEALTH_PATH = "/-/healthz"
@@ -62,7 +64,7 @@ def ray_version(dashboard: Dashboard) -> str | None:
     reply = dashboard.get(VERSION_PATH)
     try:
         return msgspec.json.decode(reply.body, type=_Version).ray_version
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         raise TargetError(
             f"{dashboard.url}{VERSION_PATH} does not answer like a Ray dashboard: check --dashboard.",
             retry=RetryAdvice.NEVER,
@@ -96,7 +98,7 @@ def ready_payload(
             f"{', '.join(sorted(payload.deployments()))}, as app/Deployment.",
             retry=RetryAdvice.NEVER,
         )
-    names = set(apps) | {key.partition("/")[0] for key in wanted}
+    names = set(apps) | {payload.application_of(key) for key in wanted}
     for name in sorted(names or _deciding(payload)):
         _check_application(name, payload)
     return payload
@@ -120,14 +122,14 @@ def watched_deployments(
     running = (
         key
         for key in payload.deployments()
-        if payload.applications[key.partition("/")[0]].status == "RUNNING"
+        if payload.applications[payload.application_of(key)].status == "RUNNING"
     )
     return frozenset(wanted or running)
 
 
 def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]) -> dict[str, str]:
     """Warning about each application that is not RUNNING and of which nothing is `watched`."""
-    ours = {key.partition("/")[0] for key in watched}
+    ours = {payload.application_of(key) for key in watched}
     return {
         name: f'application "{name}" is {app.status} and is not watched, so it decides nothing here: '
         f"{_why(app)}. Mend or delete it; to test it, name one of its deployments with "
@@ -139,7 +141,7 @@ def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]
 
 def _absent(key: DeploymentKey, payload: ServePayload) -> bool:
     """Return whether a deployment does not exist; one of a failed application may still appear."""
-    app = payload.applications.get(key.partition("/")[0])
+    app = payload.applications.get(payload.application_of(key))
     return app is None or (app.status == "RUNNING" and key not in payload.deployments())
 
 
@@ -171,11 +173,20 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
     Raises UsageError if `host` is no URL, TargetError if nothing answers.
     """
     check_url(host)
-    url = host.rstrip("/") + HEALTH_PATH
+    bare, user = split_user(host)
+    url = bare.rstrip("/") + HEALTH_PATH
     silence_unverified()
+    headers = {} if user is None else {"Authorization": user}
     try:
-        # Locust does not check the endpoint's certificate either; the dashboard's is checked.
-        requests.get(url, timeout=timeout_s, verify=False, allow_redirects=False)  # noqa: S501
+        with DirectSession() as session:
+            # Locust does not check the endpoint's certificate either; the dashboard's is checked.
+            session.get(
+                url,
+                timeout=timeout_s,
+                verify=False,
+                allow_redirects=False,
+                headers=headers,
+            )
     except requests.RequestException as error:
         refused = "connection refused" if "refused" in str(error) else type(error).__name__
         raise TargetError(

@@ -1,8 +1,11 @@
 """URLs of clusters: checked, and made fit for records."""
 
+import re
 from urllib.parse import urlsplit
 
 from scalelag.errors import UsageError
+
+_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"<>]*@")
 
 
 def check_url(text: str) -> str:
@@ -10,11 +13,20 @@ def check_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # A "/", "?" or "#" in a password ends the address for every reader of URLs.
+        fits = fits and not ("@" in text and "@" not in parts.netloc)
+        fits = fits and not set(text) & set(" \t\r\n\0")
     except ValueError:
         fits = False
     if not fits:
-        raise UsageError(f'"{text}" is not a URL; write http://HOST:PORT')
+        shown = hide_credentials(text)
+        raise UsageError(f'"{shown}" is not a URL; write http://HOST:PORT')
     return text
+
+
+def hide_credentials(text: str) -> str:
+    """Return `text` without users and passwords in URLs; a password may have an "@" in it."""
+    return _CREDENTIALS.sub("", text)
 
 
 def without_credentials(url: str) -> str:

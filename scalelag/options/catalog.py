@@ -185,6 +185,17 @@ OPTIONS: tuple[Option, ...] = (
         form_rank=2,
     ),
     Option(
+        "--dashboard-header",
+        "Dashboard headers",
+        "Cluster",
+        'Header "Name: value" for the dashboard. ${VARIABLE} is taken from the environment. Can be '
+        "repeated.",
+        "list",
+        parse=parse_header,
+        in_web=False,
+        comparable=True,
+    ),
+    Option(
         "--dashboard-ca",
         "Dashboard CA file",
         "Cluster",

@@ -6,11 +6,17 @@ from collections.abc import Callable
 import msgspec
 
 from reports.model.formats import FILES, Format
-from scalelag.errors import UsageError
+from scalelag.errors import UNREADABLE, UsageError
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
+)
+
+_SECRET_PARAMETER = re.compile(
+    r"([?&;][^=&;]*(?:auth|cookie|token|secret|key|passw|pwd|signature|credential)[^=&;]*=)"
+    r"(?!\{\{)[^&;#]*",
+    re.IGNORECASE,
 )
 
 
@@ -34,12 +40,19 @@ def parse_share(text: str) -> float:
     return value
 
 
+def hide_query_secrets(path: str) -> str:
+    """Return `path` without the values of parameters that are named like secrets, for the record."""
+    return _SECRET_PARAMETER.sub(r"\1(not recorded)", path)
+
+
 def parse_header(text: str) -> tuple[str, str]:
     """Return name and value of `Name: value`. Raises UsageError also if the value is a secret."""
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
     if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         raise UsageError(f'"{name}": a header reads "Name: value"')
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        raise UsageError(f"the value of {name} has a line break or another control character")
     if _SECRET_HEADER.search(name) and not VARIABLE.search(value):
         raise UsageError(
             f"the value of {name} looks like a secret, and options are seen by everybody on the "
@@ -49,7 +62,14 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def parse_path(text: str) -> str:
-    """Return the path with its leading slash."""
+    """Return the path with its leading slash. Raises UsageError for one that cannot be sent."""
+    # Spaces of a template are filled in with each row, and checked then.
+    bare = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", text, flags=re.DOTALL)
+    if re.search(r"[\x00-\x20\x7f]", bare):
+        raise UsageError(
+            f'"{text}": a path has no spaces, line breaks or control characters. Encode them, such as '
+            "%20 for a space"
+        )
     return text if text.startswith("/") else f"/{text}"
 
 
@@ -65,7 +85,7 @@ def check_json(text: str) -> None:
     """Raise UsageError if `text` is not JSON."""
     try:
         msgspec.json.decode(text.encode())
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"this is not JSON: {error}") from error
 
 

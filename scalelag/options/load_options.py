@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from scalelag.errors import UsageError
-from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS
+from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, default_of
+from scalelag.plan.own_shape import unknown_plan
 from scalelag.plan.schedule import Schedule
+from scalelag.plan.stages import check_size
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_plan import trace_schedule
@@ -15,6 +17,31 @@ def steps_given(parsed: Mapping[str, Any]) -> Any:  # noqa: ANN401  any option's
     """Return `--steps`; the default if it was emptied on Locust's page to make way for a trace."""
     given = parsed.get("steps", DEFAULT_STEPS)
     return DEFAULT_STEPS if given == "" and parsed.get("trace") else given
+
+
+def without_plan(shape: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a plan at their defaults, for a run that the class `shape` drives.
+
+    Raises UsageError for one that was given.
+    """
+    # Locust's parser does not tell a default that was written out from one that was not.
+    if raw["steps"] not in (default_of("steps"), "", None):
+        flag = "--steps"
+    elif raw["trace"]:
+        flag = "--trace"
+    elif raw["repeat"] != default_of("repeat"):
+        flag = "--repeat"
+    else:
+        return {"steps": default_of("steps")}
+    raise UsageError(
+        f"{flag}: the shape class {shape} of the locustfile drives the load. Leave {flag} out, or take "
+        "the class out of the file."
+    )
+
+
+def shape_schedule(shape: str) -> Schedule:
+    """Return the schedule of a run that the class `shape` drives: nothing is known before."""
+    return Schedule(unknown_plan(shape))
 
 
 def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
@@ -39,7 +66,9 @@ def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
             time_column=values["trace_time_column"],
         )
     )
-    return trace_schedule(trace, arrivals, seed, repeat), trace.info
+    schedule = trace_schedule(trace, arrivals, seed, repeat)
+    check_size(schedule.plan)
+    return schedule, trace.info
 
 
 def _refuse_without_trace(values: Mapping[str, Any]) -> None:

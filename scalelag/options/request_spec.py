@@ -1,17 +1,18 @@
 """Request of our own users, made from the options."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from scalelag.errors import UsageError
-from scalelag.options.checks import VARIABLE, check_json
+from scalelag.options.checks import VARIABLE, check_json, hide_query_secrets, parse_header
 from scalelag.options.request_templates import Payloads, Row, read_rows
 
 _FILES = ("body_file", "data")
+_MAX_FILE_BYTES = 512 * 1024 * 1024
 
 
 class RequestSpec(msgspec.Struct, frozen=True):
@@ -32,19 +33,47 @@ class RequestSpec(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     is_json: bool = False
 
+    @property
+    def name(self) -> str:
+        """Name of the request in the record: its path, without secrets in the query."""
+        return hide_query_secrets(self.path)
+
     def headers_with_secrets(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers as sent. Raises UsageError if `environ` lacks a variable."""
-
-        def value_of(match: re.Match[str]) -> str:
-            if match[1] not in environ:
-                raise UsageError(f"--header names ${{{match[1]}}}, which is not set.")
-            return environ[match[1]]
-
-        return {name: VARIABLE.sub(value_of, value) for name, value in self.headers}
+        """Return the headers as sent. Raises UsageError as `filled_headers` does."""
+        return filled_headers(self.headers, environ, "--header")
 
     def payloads(self) -> Payloads:
         """Return path and body of each request. Raises UsageError for a template that fits no row."""
         return Payloads(self.path, self.body, self.rows)
+
+
+def headers_of(texts: Iterable[str], environ: Mapping[str, str], flag: str) -> dict[str, str]:
+    """Return the headers of options that were not parsed. Raises UsageError that names `flag`."""
+    try:
+        headers = [parse_header(text) for text in texts]
+    except UsageError as error:
+        raise UsageError(f"{flag}: {error}") from error
+    return filled_headers(headers, environ, flag)
+
+
+def filled_headers(
+    headers: Iterable[tuple[str, str]], environ: Mapping[str, str], flag: str
+) -> dict[str, str]:
+    """Return headers with the values of their variables.
+
+    Raises UsageError that names `flag` if `environ` lacks a variable, or its value cannot be sent.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        if match[1] not in environ:
+            raise UsageError(f"{flag} names ${{{match[1]}}}, which is not set.")
+        # A file's last line break is no part of a secret.
+        value = environ[match[1]].rstrip("\r\n")
+        if set(value) & set("\r\n\0"):
+            raise UsageError(f"{flag}: ${{{match[1]}}} has a line break, which no header may have.")
+        return value
+
+    return {name: VARIABLE.sub(value_of, value) for name, value in headers}
 
 
 def read_files(values: Mapping[str, Any]) -> dict[str, bytes]:
@@ -57,11 +86,19 @@ def read_files(values: Mapping[str, Any]) -> dict[str, bytes]:
     for name in _FILES:
         if values[name]:
             try:
-                found[name] = Path(values[name]).read_bytes()
-            except OSError as error:
+                found[name] = _read(Path(values[name]))
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the name
                 flag = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{flag} {values[name]}: {error.strerror}.") from error
+                reason = getattr(error, "strerror", None) or str(error)
+                raise UsageError(f"{flag} {values[name]!s}: {reason}.") from error
     return found
+
+
+def _read(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _MAX_FILE_BYTES:
+        raise ValueError(f"it has {size:,} bytes, more than {_MAX_FILE_BYTES:,}")
+    return path.read_bytes()
 
 
 def asked_request(values: Mapping[str, Any], files: Mapping[str, bytes]) -> RequestSpec:

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import jinja2
 import jinja2.meta
-import jinja2.sandbox
 import msgspec
 
-from scalelag.errors import UsageError
+from scalelag.errors import UNREADABLE, UsageError
+from scalelag.options.bounded_templates import BoundedTemplates
 
 Row = dict[str, Any]
 
@@ -23,11 +23,7 @@ _MAX_DEPTH = 100
 # Integers of msgpack, in which Locust sends messages.
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _ROW = "row"
-# Path and body may come from Locust's page, where not everybody may run code here.
-_TEMPLATES = jinja2.sandbox.ImmutableSandboxedEnvironment(
-    undefined=jinja2.StrictUndefined,
-    autoescape=False,  # it makes no HTML
-)
+_TEMPLATES = BoundedTemplates()
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -62,8 +58,8 @@ class Payloads:
             return self._fixed
         row = self._rows[number % len(self._rows)]
         values = {**row, _ROW: row}
-        body = None if self._body is None else self._body.render(values).encode()
-        return Payload(self._path.render(values), body)
+        body = None if self._body is None else _TEMPLATES.render(self._body, values).encode()
+        return Payload(_TEMPLATES.render(self._path, values), body)
 
     def check(self, *, is_json: bool) -> None:
         """Fill in every row once. Raises UsageError that names the first row that cannot be used."""
@@ -73,7 +69,7 @@ class Payloads:
                 if is_json and payload.body is not None:
                     msgspec.json.decode(payload.body)
             except (
-                *(jinja2.TemplateError, msgspec.MsgspecError),
+                *(jinja2.TemplateError, *UNREADABLE),
                 *(ArithmeticError, LookupError, RecursionError, TypeError, ValueError),
             ) as error:
                 raise UsageError(f"--data row {number + 1} makes no request: {error}.") from error
@@ -152,7 +148,7 @@ def _json_rows(file: Path, text: str) -> Iterator[Row]:
         try:
             row = msgspec.json.decode(line, type=dict[str, Any])
             _check_value(row)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except UNREADABLE as error:
             raise UsageError(f"--data {file} line {number}: not a JSON object: {error}.") from error
         except UsageError as error:
             raise UsageError(f"--data {file} line {number}: {error}.") from error

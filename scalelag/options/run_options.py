@@ -1,5 +1,6 @@
 """Options of a run, parsed and typed: the leader has all of them, a worker those of its load."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,20 @@ from reports.analysis.load.slo import Slo
 from reports.model.formats import Details, Format
 from scalelag.cluster.urls import without_credentials
 from scalelag.options.catalog import OPTIONS, default_of
-from scalelag.options.checks import VARIABLE, parse_header
-from scalelag.options.load_options import asked_load, steps_given
+from scalelag.options.checks import VARIABLE, hide_query_secrets, parse_header
+from scalelag.options.load_options import (
+    asked_load,
+    shape_schedule,
+    steps_given,
+    without_plan,
+)
 from scalelag.options.option import Option, parse_option
-from scalelag.options.request_spec import RequestSpec, asked_request, read_files
+from scalelag.options.request_spec import (
+    RequestSpec,
+    asked_request,
+    filled_headers,
+    read_files,
+)
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace_info import TraceInfo
@@ -41,12 +52,14 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 class RunOptions(LoadOptions, frozen=True, kw_only=True):
     """All options of a run.
 
-    `raw` are the values as given, for the record. `embedded`: `scalelag run` started the cluster for
+    `raw` are the values as given, for the record. `shape`: the shape class of the user's own that
+    drives the load in place of a plan. `embedded`: `scalelag run` started the cluster for
     this run, after the `earlier_attempts`.
     """
 
     trace: TraceInfo | None
     dashboard: str
+    dashboard_headers: tuple[tuple[str, str], ...]
     dashboard_ca: str | None
     insecure: bool
     deployments: tuple[str, ...]
@@ -64,6 +77,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     strict: bool
     details: Details
     raw: dict[str, Any]
+    shape: str | None = None
     embedded: bool = False
     earlier_attempts: tuple[EarlierAttempt, ...] = ()
 
@@ -81,16 +95,17 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
 
     def public(self) -> dict[str, Any]:
         """Return the options as given, fit for the record: of literal headers only the names."""
-        shown = [
-            f"{name}: {value if VARIABLE.search(value) else '(not recorded)'}"
-            for name, value in map(parse_header, self.raw["header"])
-        ]
-        prometheus = self.prometheus and without_credentials(self.prometheus)
         return self.raw | {
-            "header": shown,
+            "path": hide_query_secrets(str(self.raw["path"])),
+            "header": list(map(_public_header, self.raw["header"])),
+            "dashboard_header": list(map(_public_header, self.raw["dashboard_header"])),
             "dashboard": without_credentials(self.dashboard),
-            "prometheus": prometheus,
+            "prometheus": self.prometheus and without_credentials(self.prometheus),
         }
+
+    def headers_for_dashboard(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of `--dashboard-header` as sent. Raises UsageError as the request's do."""
+        return filled_headers(self.dashboard_headers, environ, "--dashboard-header")
 
     @property
     def verify(self) -> bool | str:
@@ -101,14 +116,20 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
 def run_options(
     given: Mapping[str, Any],
     *,
+    shape: str | None = None,
     embedded: bool = False,
     earlier_attempts: tuple[EarlierAttempt, ...] = (),
 ) -> RunOptions:
-    """Return the options from `vars()` of Locust's namespace. Raises UsageError naming the option."""
+    """Return the options from `vars()` of Locust's namespace. Raises UsageError naming the option.
+
+    `shape` is the name of a shape class of the user's own that drives the load.
+    """
     raw = _raw_values(given)
+    if shape is not None:
+        raw |= without_plan(shape, raw)
     values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
     files = read_files(values)
-    schedule, trace = asked_load(values)
+    schedule, trace = asked_load(values) if shape is None else (shape_schedule(shape), None)
     return RunOptions(
         schedule=schedule,
         trace=trace,
@@ -118,6 +139,7 @@ def run_options(
         grpc_method=values["grpc_method"],
         grpc_module=values["grpc_module"],
         dashboard=values["dashboard"],
+        dashboard_headers=values["dashboard_header"],
         dashboard_ca=values["dashboard_ca"],
         insecure=values["insecure"],
         deployments=values["deployment"],
@@ -135,10 +157,21 @@ def run_options(
         reports=values["report"],
         strict=values["strict"],
         details=values["details"],
-        raw=raw,
+        raw=raw | ({"steps": None} if shape is not None else {}),
+        shape=shape,
         embedded=embedded,
         earlier_attempts=earlier_attempts,
     )
+
+
+def _public_header(text: str) -> str:
+    """Header as it is put on record: the names of variables, and nothing that could be a secret."""
+    name, value = parse_header(text)
+    shown = "".join(
+        part if VARIABLE.fullmatch(part) or not part.strip() else "(not recorded)"
+        for part in re.split(rf"({VARIABLE.pattern.replace('(', '(?:', 1)})", value)
+    )
+    return f"{name}: {shown}"
 
 
 def _raw_values(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,12 @@ _STAGE = re.compile(
 )
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MAX_STAGES = 10_000
+_MAX_STAGE_TEXT = 100
 MAX_LEVEL = 1_000_000
+MAX_REQUESTS = 100_000_000
+"""Requests of a plan: each takes about 30 bytes of the record, and as much memory in the report."""
+MAX_USERS = 100_000
+MAX_DURATION_S = 31 * 24 * 3600.0
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -91,13 +96,22 @@ class LoadPlan(msgspec.Struct, frozen=True):
         """Length of the whole plan."""
         return self.stages[-1].end_s
 
+    @property
+    def expected_requests(self) -> float:
+        """Number of requests of a plan in rps; 0 for one in users."""
+        if self.unit == "users":
+            return 0.0
+        return sum(
+            stage.duration_s * (stage.start_level + stage.end_level) / 2 for stage in self.stages
+        )
+
     def repeated(self, times: int) -> "LoadPlan":
         """Return the plan that runs this one `times` times. Raises UsageError if it is too long."""
         if times < 1:
             raise UsageError(f"--repeat {times}: a plan runs at least once. Use 1 or more.")
         _check_length(len(self.stages) * times)
         stages = _in_a_row(self.stages * times)
-        return msgspec.structs.replace(self, repeat=times, stages=stages)
+        return check_size(msgspec.structs.replace(self, repeat=times, stages=stages))
 
     def stage_at(self, t_s: float) -> Stage | None:
         """Stage at `t_s`; None before the plan and after its end."""
@@ -149,7 +163,26 @@ def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
             "above 0."
         )
     plan = LoadPlan(text=text, repeat=1, unit=parsed[0][0], stages=_in_a_row(stages))
-    return plan if repeat == 1 else plan.repeated(repeat)
+    return check_size(plan) if repeat == 1 else plan.repeated(repeat)
+
+
+def check_size(plan: LoadPlan) -> LoadPlan:
+    """Return `plan`. Raises UsageError if no machine could send it, or hold what it leaves."""
+    requests = plan.expected_requests
+    users = max(max(stage.start_level, stage.end_level) for stage in plan.stages)
+    if requests > MAX_REQUESTS:
+        reason = f"{requests:,.0f} requests, more than {MAX_REQUESTS:,}"
+    elif plan.unit == "users" and users > MAX_USERS:
+        reason = f"{users:,.0f} users, more than {MAX_USERS:,}"
+    elif plan.duration_s > MAX_DURATION_S:
+        days = plan.duration_s / 86_400
+        reason = f"{days:,.1f} days, more than {MAX_DURATION_S / 86_400:.0f}"
+    else:
+        return plan
+    raise UsageError(
+        f"The load plan has {reason}: no machine could hold it. Lower its levels, durations or "
+        "--repeat."
+    )
 
 
 def _check_length(count: int) -> None:
@@ -174,6 +207,9 @@ def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
     def bad(reason: str) -> UsageError:
         return UsageError(f'Stage {number} "{part}" of the load plan: {reason}.')
 
+    if len(part) > _MAX_STAGE_TEXT:
+        part = f"{part[:_MAX_STAGE_TEXT]}..."
+        raise bad("it is no stage: it is too long")
     if not part:
         raise bad('it is empty; remove the extra comma, or write a stage such as "10rps:20s"')
     match = _STAGE.fullmatch(part.replace(" ", ""))

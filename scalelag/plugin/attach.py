@@ -2,12 +2,14 @@
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import gevent
 from locust import events
 from locust.env import Environment
+from locust.event import EventHook
 from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
@@ -15,6 +17,7 @@ from scalelag.errors import UsageError
 from scalelag.options.catalog import set_defaults
 from scalelag.packages import check_packages
 from scalelag.plugin.leader.lifecycle import Lifecycle
+from scalelag.plugin.leader.shapes import lead_own_shapes
 from scalelag.plugin.locust_options import add_options
 from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
 from scalelag.plugin.process import await_workers, handle_signals, watch_parent
@@ -58,6 +61,9 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     lifecycle = _lifecycles[environment] = Lifecycle(environment, runner, os.environ)
     is_worker = isinstance(runner, WorkerRunner)
+    if not is_worker:
+        lead_own_shapes(environment)
+        come_last(events.quitting, _on_quitting)
     options = environment.parsed_options
     handle_signals(
         lifecycle.worker.interrupt if is_worker else lifecycle.interrupt,
@@ -68,6 +74,13 @@ def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     if web_ui is not None and not is_worker:
         _add_to_page(web_ui, environment)
     logging.getLogger("locust.stats_logger").disabled = True
+
+
+def come_last(event: EventHook, listener: Callable[..., None]) -> None:
+    """Have `listener` called last when `event` is fired in reverse, also if others came before it."""
+    handlers: list[Any] = event._handlers  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  Locust has no order
+    handlers.remove(listener)
+    handlers.insert(0, listener)
 
 
 def _watch_others(runner: Runner, lifecycle: Lifecycle) -> None:

@@ -1,13 +1,13 @@
 """Messages between `scalelag run` and its load process, so that a failed run can be repeated."""
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from scalelag.errors import RecordError, RetryAdvice
+from scalelag.cluster.urls import hide_credentials
+from scalelag.errors import UNREADABLE, RecordError, RetryAdvice
 from scalelag.record.run_dir import write_file
 from scalelag.record.run_info import EarlierAttempt
 
@@ -20,7 +20,6 @@ TRIES_VARIABLE = "SCALELAG_TRIES"
 OUTCOME_VARIABLE = "SCALELAG_OUTCOME"
 """Environment variables: earlier attempts as JSON, and the file to write the outcome to."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
 _MOST_CHARACTERS = 2000
 
 
@@ -54,7 +53,7 @@ def attempts_for_environment(attempts: Sequence[EarlierAttempt]) -> dict[str, st
 
 def fit_for_record(reason: str) -> str:
     """Return `reason` without credentials in URLs; of a long text the end, which names the error."""
-    text = _CREDENTIALS.sub("", reason).strip()
+    text = hide_credentials(reason).strip()
     return text if len(text) <= _MOST_CHARACTERS else "... " + text[-_MOST_CHARACTERS:]
 
 
@@ -71,5 +70,5 @@ def read_outcome(path: Path) -> Outcome:
     """Read the outcome; an empty one if the load process ended before it could write it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Outcome)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return Outcome()

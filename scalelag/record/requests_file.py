@@ -1,5 +1,6 @@
 """Writer of `requests.arrow`: an append-only Arrow IPC stream with one row per planned request."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +30,7 @@ SCHEMA = pa.schema(
         ("first_text_s", pa.float32()),
         ("first_reasoning_s", pa.float32()),
         ("first_tool_call_s", pa.float32()),
+        ("method", _TEXT),
     ]
 )
 STREAM_FIELDS: dict[str, Any] = {
@@ -91,7 +93,9 @@ class RequestColumns(msgspec.Struct, frozen=True):
 
     `intended_s` float64, Unix seconds; `send_lag_s` and `latency_s` float32, NaN if not sent;
     `status` uint16, 0 if no answer came; `name` and `error` int32 codes into `names` and `errors`,
-    with -1 for no error; `worker` uint16. `streams` has further columns for streamed answers.
+    with -1 for no error; `worker` uint16. `methods` are those of the `names`, which may then be equal;
+    of rows that were read, the names differ, and there are no methods. `streams` has further columns
+    for streamed answers.
     """
 
     intended_s: NDArray[np.float64]
@@ -104,6 +108,7 @@ class RequestColumns(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     errors: tuple[str, ...]
     streams: StreamColumns = NO_STREAMS
+    methods: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -185,14 +190,13 @@ class RequestWriter:
                 pa.array(rows.send_lag_s, mask=np.isnan(rows.send_lag_s)),
                 pa.array(rows.latency_s, mask=np.isnan(rows.latency_s)),
                 pa.array(rows.status),
-                pa.DictionaryArray.from_arrays(
-                    pa.array(rows.name), pa.array(rows.names, pa.string())
-                ),
+                _dictionary(rows.name, rows.names),
                 pa.DictionaryArray.from_arrays(
                     pa.array(rows.error, mask=rows.error < 0), pa.array(rows.errors, pa.string())
                 ),
                 pa.array(rows.worker),
                 *_stream_arrays(rows.streams, rows.count),
+                _dictionary(rows.name, [method or None for method in _methods_of(rows)]),
             ],
             schema=SCHEMA,
         )
@@ -209,6 +213,21 @@ class RequestWriter:
             raise RecordError(f"Cannot write {self._path}: {error.strerror or error}.") from error
         finally:
             self._file.close()
+
+
+def _methods_of(rows: RequestColumns) -> tuple[str, ...]:
+    return rows.methods or ("",) * len(rows.names)
+
+
+def _dictionary(codes: NDArray[np.int32], texts: Sequence[str | None]) -> pa.DictionaryArray:
+    """A dictionary column in which each of `texts` stands once; None is a null."""
+    distinct = [text for text in dict.fromkeys(texts) if text is not None]
+    places = {text: place for place, text in enumerate(distinct)}
+    place_of = np.array([-1 if text is None else places[text] for text in texts], np.int32)
+    chosen = place_of[codes] if codes.size else codes
+    return pa.DictionaryArray.from_arrays(
+        pa.array(chosen, mask=chosen < 0), pa.array(distinct, pa.string())
+    )
 
 
 def _stream_arrays(streams: StreamColumns, count: int) -> list[pa.Array]:

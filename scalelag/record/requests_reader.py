@@ -1,6 +1,7 @@
 """Reader of `requests.arrow`, also while it is being written and if it breaks off."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from scalelag.record.requests_file import (
 
 # https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-# Null for all but streamed answers. Older records lack these columns.
-_OF_STREAMS = frozenset(STREAM_FIELDS)
+# Older records lack these columns. Those of tokens are null for all but streamed answers.
+_LATER = frozenset({*STREAM_FIELDS, "method"})
+# Flipped bits make lengths that no memory has, types that Arrow does not know, and texts that are none.
+_DAMAGED = (pa.ArrowException, MemoryError, OSError, UnicodeDecodeError)
 
 
 class RequestBatches:
@@ -44,7 +47,7 @@ class RequestBatches:
                 yield from self._whole_batches(stream)
             if self.problem is None and not _ends_with(path, _END_OF_STREAM):
                 self.problem = f"{path.name} was not closed: its last second may be missing"
-        except (pa.ArrowInvalid, OSError) as error:
+        except _DAMAGED as error:
             raise RecordError(f"Cannot read {path}: {error}.") from error
 
     def _whole_batches(self, stream: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401  untyped in Arrow
@@ -53,8 +56,14 @@ class RequestBatches:
                 batch = stream.read_next_batch()
             except StopIteration:
                 return
-            except (pa.ArrowInvalid, OSError) as error:
+            except _DAMAGED as error:
                 self.problem = f"{self._path.name} ends in the middle of a batch ({error})"
+                return
+            try:
+                # A flipped bit may point outside of a buffer, and reading there would end the process.
+                batch.validate(full=True)
+            except _DAMAGED as error:
+                self.problem = f"{self._path.name} has a batch that is damaged ({error})"
                 return
             yield _with_all_columns(batch)
 
@@ -65,8 +74,11 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
     Raises RecordError if the head of the file is missing.
     """
     batches = RequestBatches(path)
-    table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
-    return _columns(table.sort_by("intended_s")), batches.problem
+    try:
+        table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
+        return _columns(table.sort_by("intended_s")), batches.problem
+    except _DAMAGED as error:
+        raise RecordError(f"Cannot read {path}: it is damaged ({error}).") from error
 
 
 def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
@@ -86,7 +98,8 @@ def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
     except OSError as error:
         raise RecordError(f"Cannot write {output}: {error.strerror or error}.") from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
     return rows, batches.problem
 
 
@@ -101,7 +114,7 @@ def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
             for batch in stream:
                 intended_s = batch.column("intended_s").to_numpy()
                 found.append(intended_s[batch.column("worker").to_numpy() == worker])
-    except (pa.ArrowInvalid, OSError) as error:
+    except _DAMAGED as error:
         raise RecordError(f"Cannot read {path}: {error}.") from error
     return np.concatenate(found)
 
@@ -119,7 +132,7 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
         if (
             schema.field(field.name).type != field.type
             if field.name in schema.names
-            else field.name not in _OF_STREAMS
+            else field.name not in _LATER
         )
     ]
     if wrong:
@@ -158,6 +171,31 @@ def _streams(table: pa.Table) -> StreamColumns:
     )
 
 
+def _with_methods(
+    name: NDArray[np.int32],
+    names: tuple[str, ...],
+    method: NDArray[np.int32],
+    methods: tuple[str, ...],
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Codes and names in which a name that was requested by several methods is one for each.
+
+    A row without a method, such as one that was never sent, goes with the only method of its name.
+    """
+    pairs = np.unique(np.stack((name, method)), axis=1)
+    of_name: dict[int, list[int]] = {}
+    for one, by in pairs.T.tolist():
+        of_name.setdefault(one, []).extend([by] if by >= 0 else [])
+    if all(len(by) < 2 for by in of_name.values()):
+        return name, names
+    found = [*names]
+    codes = name.copy()
+    for one, by in of_name.items():
+        for code in by if len(by) > 1 else ():
+            codes[(name == one) & (method == code)] = len(found)
+            found.append(f"{methods[code]} {names[one]}")
+    return codes, tuple(found)
+
+
 def _columns(table: pa.Table) -> RequestColumns:
     def floats(name: str) -> NDArray[np.float32]:
         return table.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
@@ -170,7 +208,7 @@ def _columns(table: pa.Table) -> RequestColumns:
         numbers = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         return numbers.astype(np.int32, copy=False), tuple(chunk.dictionary.to_pylist())
 
-    name, names = codes("name")
+    name, names = _with_methods(*codes("name"), *codes("method"))
     error, errors = codes("error")
     return RequestColumns(
         intended_s=table.column("intended_s").to_numpy(),

@@ -1,13 +1,14 @@
 """A run directory: names of its files, and functions that write and read them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from scalelag.errors import RecordError
+from scalelag.errors import UNREADABLE, RecordError
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
@@ -64,12 +65,22 @@ def write_run_info(path: Path, info: RunInfo) -> None:
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file atomically. Raises RecordError if it cannot be written."""
+    if path.is_dir():
+        raise RecordError(f"Cannot write {path}: it is a folder. Name a file.")
     scratch = path.with_name(path.name + ".tmp")
     try:
         scratch.write_bytes(data)
         scratch.replace(path)
+    except FileNotFoundError as error:
+        raise RecordError(
+            f"Cannot write {path}: the folder {path.parent} does not exist."
+        ) from error
     except OSError as error:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
         raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+    except ValueError as error:  # a NUL in the name
+        raise RecordError(f"Cannot write {str(path)!r}: {error}.") from error
 
 
 class RowWriter:
@@ -173,7 +184,7 @@ def _read_info(path: Path) -> RunInfo:
                 "Use the scalelag that wrote it, or a newer one."
             )
         return msgspec.json.decode(data, type=RunInfo)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise RecordError(
             f"{file} cannot be parsed: {error}. It is damaged, or was not written by scalelag."
         ) from error
@@ -209,7 +220,7 @@ def _read_rows(path: Path, decoder: msgspec.json.Decoder[_T]) -> tuple[list[_T],
             continue
         try:
             rows.append(decoder.decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             bad.append(number)
     if not bad:
         return rows, ()

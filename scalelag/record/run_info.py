@@ -73,11 +73,16 @@ class TargetInfo(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """Start of a stage of the plan, in seconds after the plan's start."""
+    """Start of a stage of the plan, in seconds after the plan's start; the last is the plan's end.
+
+    `waited_s` is how long users of the stage before went on in their tasks after they were told to
+    stop. `actual_s` is when they were gone, unless they went on until the next edge.
+    """
 
     stage: int
     planned_s: float
     actual_s: float
+    waited_s: float = 0.0
 
 
 class ProbeInfo(msgspec.Struct, frozen=True):

@@ -4,6 +4,20 @@ _MAX_TEXTS = 1000
 _OTHERS = "(others)"
 
 
+_APART = "\t"
+
+
+def request_key(method: str, name: str) -> str:
+    """Return one text for a request's method and name."""
+    return f"{method.replace(_APART, ' ')}{_APART}{name}"
+
+
+def parts_of(key: str) -> tuple[str, str]:
+    """Return method and name of a `request_key`; of any other text no method."""
+    method, apart, name = key.partition(_APART)
+    return (method, name) if apart else ("", key)
+
+
 class TextCodes:
     """Codes for texts, in order of appearance; from the 1,001st on all share one code."""
 

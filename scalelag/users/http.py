@@ -40,7 +40,7 @@ class HttpPlanUser(PlanUser):
         """
         payload, model = self.next_payload()
         headers = self._headers if model is None else {**self._headers, MODEL_HEADER: model}
-        name = self.spec.path if model is None else f"{self.spec.path} {model}"
+        name = self.spec.name if model is None else f"{self.spec.name} {model}"
         return self.server.request(self.spec.method, payload.path, headers, payload.body, name)
 
     def send(self) -> None:

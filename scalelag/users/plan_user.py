@@ -40,6 +40,10 @@ class PlanUser(User):
     """
 
     abstract = True
+    follows_plan = True
+    """Tells our users from others: the gates alone judge their requests."""
+    needs_host = True
+    """Refuses a run without `--host` if the class has no `host` of its own."""
 
     def __init__(self, environment: Environment) -> None:
         self.worker: LoadWorker = lifecycle_of(environment).worker
@@ -60,7 +64,7 @@ class PlanUser(User):
     @property
     def request_name(self) -> str:
         """Name in the record for an arrival that sent no request."""
-        return self.spec.path
+        return self.spec.name
 
     def send(self) -> None:
         """Send one request. Called once for each arrival."""

@@ -1,5 +1,6 @@
-"""The load shape that follows `--steps`, to the millisecond."""
+"""The load shape that follows `--steps`, to the millisecond, or a shape of the user's own."""
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
 
 import gevent
@@ -19,6 +20,8 @@ from scalelag.users.plan_user import PlanUser
 Tick = tuple[int, float, list[type[User]] | None]
 
 _RAMP_STEP_S = 1.0
+# Of the tick at which Locust fires `test_start`. No other has it: Locust passes over equal ticks.
+_FIRST_RATE = 0.123
 _POLL_S = 0.2
 _STOP_GRACE_S = 10.0
 
@@ -31,11 +34,14 @@ class StepShape(LoadTestShape):
     """
 
     follows_plan = True
-    """Tells Locust's page from other shapes that `--steps` is what it starts."""
+    """Tells Locust's page from other shapes that a run of ours is what it starts."""
 
     def __init__(self) -> None:
         super().__init__()
         self._ticks: Iterator[Tick] | None = None
+        self._own_first: Tick | None = None
+        self.own: LoadTestShape | None = None
+        """Shape class of the locustfile that drives the load in place of `--steps`."""
 
     @property
     def _runner(self) -> Runner:
@@ -63,20 +69,29 @@ class StepShape(LoadTestShape):
         run = lifecycle.begin(self._check)
         if run is None:
             return
-        classes = self.senders(run.options.plan, self._users)
-        # No users yet: Locust fires test_start.
-        yield 0, 1.0, classes
-        if lifecycle.open() and (yield from self._load(lifecycle, run, classes)):
+        first = self._first_tick(run)
+        # Locust fires test_start. No user starts before the run is open (`dispatchers`).
+        yield first[0], _FIRST_RATE, first[2]
+        is_done = lifecycle.open() and (yield from self._load(lifecycle, run, first))
+        if is_done:
             lifecycle.note_plan_done()
         else:
             # Not left to Locust's `quit`, at which a master does not wait for its workers' users.
             self._runner.stop()
 
+    def _first_tick(self, run: LeaderRun) -> Tick:
+        if self._own_first is not None:
+            return self._own_first
+        classes = self.senders(run.options.plan, self._users)
+        return _first_users(run.options.plan, self._runner), _FIRST_RATE, classes
+
     def _load(
-        self, lifecycle: Lifecycle, run: LeaderRun, classes: list[type[User]]
+        self, lifecycle: Lifecycle, run: LeaderRun, first: Tick
     ) -> Generator[Tick, None, bool]:
         """Ticks of the whole plan; returns whether it was done to its end."""
-        plan = run.options.plan
+        if self.own is not None:
+            return (yield from self._load_own(lifecycle, run, self.own, first))
+        plan, classes = run.options.plan, first[2] or []
         if not self._wait_until(lifecycle, run, -1.0):
             return False
         if plan.unit == "rps":
@@ -86,16 +101,51 @@ class StepShape(LoadTestShape):
             yield from self._follow(lifecycle, run, classes)
         if not self._wait_until(lifecycle, run, plan.duration_s):
             return False
-        yield 0, float(max(1, self._runner.user_count)), classes
+        return (yield from self._end(lifecycle, run, classes))
+
+    def _end(
+        self, lifecycle: Lifecycle, run: LeaderRun, classes: list[type[User]] | None
+    ) -> Generator[Tick, None, bool]:
+        """Tick at which all users stop; returns whether the plan was done to its end."""
+        run.note_end()
+        # At once: where users have ended themselves, each step on the way would start new ones.
+        yield 0, self._rate(0), classes
         self._await_stop(run)
         return lifecycle.is_going
+
+    def _rate(self, users: int) -> float:
+        """Rate at which Locust reaches that number of users in one go, up or down."""
+        return float(max(1, users, self._runner.target_user_count, self._runner.user_count))
+
+    def _load_own(
+        self, lifecycle: Lifecycle, run: LeaderRun, own: LoadTestShape, first: Tick
+    ) -> Generator[Tick, None, bool]:
+        if not self._wait_until(lifecycle, run, 0.0):
+            return False
+        own.reset_time()
+        tick: Tick | None = first
+        classes = first[2]
+        while tick is not None and lifecycle.is_going:
+            run.note_tick(tick[0], tick[1])
+            classes = tick[2]
+            yield tick
+            tick = self._own_tick(run, own)
+        return lifecycle.is_going and (yield from self._end(lifecycle, run, classes))
+
+    def _own_tick(self, run: LeaderRun, own: LoadTestShape) -> Tick | None:
+        """Next tick of the user's own shape; one that raises ends the run, and keeps its traceback."""
+        try:
+            return _tick_of(own)
+        except UsageError as error:
+            run.fail(error)
+            return None
 
     def senders(self, plan: LoadPlan, users: Sequence[type[User]]) -> list[type[User]]:
         """Classes of `users` that send what `plan` asks for.
 
         Raises UsageError that names `--steps` if none can, or for a plan in rps if several can.
         """
-        if plan.unit == "users":
+        if plan.unit == "users" or self.own is not None:
             return list(users)
         followers: list[type[User]] = [user for user in users if issubclass(user, PlanUser)]
         if len(followers) != 1:
@@ -108,9 +158,17 @@ class StepShape(LoadTestShape):
         return followers
 
     def _check(self, options: RunOptions) -> None:
+        self._own_first = None
+        if self.own is not None:
+            self.own.runner = self._runner
+            self.own.reset_time()
+            self._own_first = _tick_of(self.own)
+            if self._own_first is None:
+                name = type(self.own).__name__
+                raise UsageError(f"the shape class {name} ends the test with its first tick().")
         for user in self.senders(options.plan, self._users):
             if issubclass(user, PlanUser):
-                user.check(options, self._runner.environment.host or "")
+                user.check(options, self._runner.environment.host or user.host or "")
 
     def _follow(
         self, lifecycle: Lifecycle, run: LeaderRun, classes: list[type[User]]
@@ -121,8 +179,7 @@ class StepShape(LoadTestShape):
                 return
             if stage is not None:
                 run.edge(stage, at_s)
-            change = abs(users - self._runner.user_count)
-            yield users, float(max(1, change)), classes
+            yield users, self._rate(users), classes
 
     def _wait_until(self, lifecycle: Lifecycle, run: LeaderRun, at_s: float) -> bool:
         """Wait until `at_s` seconds after the plan's start; False once the run cannot go on."""
@@ -139,6 +196,30 @@ class StepShape(LoadTestShape):
         deadline_s = run.elapsed_s + grace_s
         while self._runner.user_count > 0 and run.elapsed_s < deadline_s:
             gevent.sleep(0.05)
+
+
+def _tick_of(own: LoadTestShape) -> Tick | None:
+    """Next tick of a shape of the user's own. Raises UsageError if it raises, or is no tick."""
+    name = type(own).__name__
+    try:
+        tick = own.tick()
+        if tick is None:
+            return None
+        users, rate, *classes = tick
+        return int(users), float(rate), classes[0] if classes else None
+    except Exception as error:
+        logging.getLogger(__name__).exception("tick() of the shape class %s", name)
+        raise UsageError(
+            f"tick() of the shape class {name} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _first_users(plan: LoadPlan, runner: Runner) -> int:
+    """Number of users that listeners of `test_start` see as the target: it is never 0."""
+    if plan.unit == "rps":
+        return max(1, getattr(runner, "worker_count", 1))
+    levels = [round(max(stage.start_level, stage.end_level)) for stage in plan.stages]
+    return next((level for level in levels if level > 0), 1)
 
 
 def _edges(plan: LoadPlan) -> Iterator[tuple[float, int, int | None]]:

@@ -82,9 +82,9 @@ class WebSocketPlanUser(PlanUser):
         payload, model = self.next_payload()
         text = (payload.body or b"").decode(errors="replace")
         if model is None:
-            self.converse(payload.path, [text], name=self.spec.path)
+            self.converse(payload.path, [text], name=self.spec.name)
         else:
-            name = f"{self.spec.path} {model}"
+            name = f"{self.spec.name} {model}"
             self.converse(payload.path, [text], {MODEL_HEADER: model}, name)
 
     def converse(

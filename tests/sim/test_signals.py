@@ -109,6 +109,47 @@ def test_workers_of_a_master_that_is_told_to_end_are_not_lost(
 
 
 @contextmanager
+def command(folder, *arguments, ignored=""):
+    """`scalelag run` as a script starts it, born with signals `ignored`."""
+    line = [sys.executable, "-m", "scalelag.cli", "run", "--drain", "0", *arguments]
+    process = subprocess.Popen(
+        ["sh", "-c", f"trap '' {ignored}; exec \"$@\"", "sh", *line] if ignored else line,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=(folder / "stdout").open("wb"),
+        stderr=(folder / "stderr").open("wb"),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize("ignored", ["", "INT"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_command_closes_its_run_once_and_prints_no_traceback(
+    target, echo, tmp_path, until, number, ignored
+):
+    with command(tmp_path, *target, "--steps", "50rps:60s", ignored=ignored) as process:
+        until(lambda: len(sent_to(echo)) >= 25, DEADLINE_S)
+        for _ in range(3):
+            process.send_signal(number)
+            time.sleep(0.05)
+        code = process.wait(DEADLINE_S)
+
+    said = (tmp_path / "stdout").read_text() + (tmp_path / "stderr").read_text()
+    (path,) = (tmp_path / "runs").iterdir()
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert said.count("INVALID") == 1
+    assert (path / RUN_FILE).is_file()
+
+
+@contextmanager
 def worker_of(port, folder):
     command = [sys.executable, "-m", "locust", "-f", STEPPED, "--worker", "--master-port", port]
     process = subprocess.Popen(

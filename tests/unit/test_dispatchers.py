@@ -34,15 +34,15 @@ def node(name):
 
 @pytest.fixture
 def open_loop(ours):
-    return lambda *workers, members: ours.OpenLoopDispatcher(
-        [node(name) for name in workers], CLASSES, members.__contains__
+    return lambda *workers, members, is_open=True: ours.OpenLoopDispatcher(
+        [node(name) for name in workers], CLASSES, members.__contains__, lambda: is_open
     )
 
 
 @pytest.fixture
 def closed_loop(ours):
-    return lambda *workers, members: ours.ClosedLoopDispatcher(
-        [node(name) for name in workers], CLASSES, members.__contains__
+    return lambda *workers, members, is_open=True: ours.ClosedLoopDispatcher(
+        [node(name) for name in workers], CLASSES, members.__contains__, lambda: is_open
     )
 
 
@@ -123,3 +123,10 @@ def test_closed_loop_a_worker_that_did_not_answer_at_the_start_gets_no_users(clo
     members.remove("h_b")  # shared out after the dispatcher was made
 
     assert dispatched(dispatcher, 3, Closed) == {"h_a": 3}
+
+
+@pytest.mark.parametrize("kind", ["open_loop", "closed_loop"])
+def test_before_the_run_is_open_no_user_starts(request, kind):
+    dispatcher = request.getfixturevalue(kind)("h_a", members={"h_a"}, is_open=False)
+
+    assert dispatched(dispatcher, 3) == {"h_a": 0}

@@ -137,7 +137,6 @@ def test_gates_as_people_write_them(
         "scale_up.total_s.max <= 20 or more",
         "scale_up.total_s.max => 20",
         "20 >= scale_up.total_s.max",
-        "a:b:scale_up.total_s.max <= 20",
         ":scale_up.total_s.max <= 20",
         "scale_up.total_s.max <= nan",
     ],

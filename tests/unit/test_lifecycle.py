@@ -33,6 +33,7 @@ def module():
         patch.setattr(module, "say", lambda _text: None)
         patch.setattr(module, "show", lambda _run: gevent.sleep(DEADLINE_S))
         patch.setattr(module, "interrupt_locust", lambda: None)
+        patch.setattr(module, "stopping_code", lambda _frame: None)
         yield module
 
 
@@ -41,6 +42,7 @@ OPTIONS = SimpleNamespace(
     request=SimpleNamespace(timeout_s=1.0),
     trace=None,
     strict=False,
+    gates=(),
 )
 
 
@@ -67,6 +69,7 @@ class Run:
         self.options, self.path, self.zero_s = OPTIONS, Path("runs/x"), 0.0
         self.elapsed_s, self.findings, self.shown = 0.0, (), None
         self.failure, self.plan_done, self.was_deserted = None, False, False
+        self.stopper = None
         self.workers = SimpleNamespace(takes=lambda _: True)
         self.opened = self.closed = self.dropped = 0
         self.deserted = self.drain_ended = False
@@ -131,6 +134,8 @@ class World:
             shape_class=SimpleNamespace(follows_plan=True),
             stop_timeout=None,
             process_exit_code=None,
+            user_classes=(),
+            runner=None,
             events=SimpleNamespace(
                 **{
                     name: SimpleNamespace(add_listener=lambda _: None)

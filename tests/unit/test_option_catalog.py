@@ -71,6 +71,14 @@ def test_the_form_begins_with_what_is_used_most():
 
 def test_what_was_not_done_to_the_target_keeps_no_runs_apart():
     assert {
-        *("dashboard", "dashboard_ca", "drain", "gate", "grpc_host", "insecure"),
+        *(
+            "dashboard",
+            "dashboard_ca",
+            "dashboard_header",
+            "drain",
+            "gate",
+            "grpc_host",
+            "insecure",
+        ),
         *("name", "out", "report", "strict", "wait", "wait_for_room", "details", "prometheus"),
     } == COMPARABLE

@@ -331,3 +331,30 @@ def test_a_million_requests_leave_memory_as_it_was(tmp_path: Path):
     grown, rows = map(int, done.stdout.split())
     assert rows == 1_100_000
     assert grown < 20e6
+
+
+def test_get_and_put_of_one_name_are_two(tmp_path: Path):
+    one, other = RequestRecorder(Hand()), RequestRecorder(Hand())
+    fire(one, name="/same")
+    fire(one, name="/same", request_type="PUT")
+    fire(other, name="/same", request_type="PUT")
+    fire(other, name="/else", request_type="PUT")
+
+    read = rows_of(tmp_path, one.take(), other.take())
+
+    assert [read.names[code] for code in read.name.tolist()] == [
+        "GET /same",
+        "PUT /same",
+        "PUT /same",
+        "/else",
+    ]
+
+
+def test_what_was_not_sent_goes_with_the_only_method_of_its_name(tmp_path: Path):
+    recorder = RequestRecorder(Hand())
+    fire(recorder, name="/same", request_type="PUT")
+    recorder.add_not_sent(1000.0, "/same", IN_FLIGHT_LIMIT)
+
+    read = rows_of(tmp_path, recorder.take())
+
+    assert [read.names[code] for code in read.name.tolist()] == ["/same", "/same"]

@@ -1,5 +1,6 @@
 """One attempt at a run: the target up, the load process, the target down."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,7 +30,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """A run as it was asked for. `run` makes it once, and can be called again.
 
     `given` are the plugin's options on the command line, and `options` all of them, typed. Without
-    `host` every attempt starts a cluster. `left` are applications that could not be deleted.
+    `host` every attempt starts a cluster; if it is empty, the locustfile's users name it. `locust` are
+    arguments for Locust. `left` are applications that could not be deleted.
     """
 
     given: Mapping[str, Any]
@@ -39,8 +41,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     grpc_servicers: Sequence[str]
     cpus: int
     ray: RayChoice | None
+    app_dir: Path = Path()
     wait_s: float
     locustfiles: Sequence[Path]
+    locust: Sequence[str] = ()
     processes: int
     placement: Placement | None
     web: bool
@@ -70,11 +74,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     def target(self) -> AbstractContextManager[Endpoint]:
         """Return the target, which is there within the block. Raises TargetError if it is not ready."""
         if self.host is None:
-            return embedded(self.apps, self.cpus, self.wait_s, self.grpc_servicers, self.ray)
+            return embedded(
+                self.apps, self.cpus, self.wait_s, self.grpc_servicers, self.ray, self.app_dir
+            )
         return existing(
             self.apps,
             Endpoint(self.host, self.options.dashboard),
             verify=self.options.verify,
+            headers=self.options.headers_for_dashboard(os.environ),
             wait_s=self.wait_s,
             left=self.left,
         )
@@ -94,9 +101,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         given = {**self.given, **(instead or {}), "dashboard": endpoint.dashboard}
         if endpoint.grpc_host is not None:
             given["grpc_host"] = endpoint.grpc_host
-        with placed(self.placement, endpoint, verify=self.options.verify) as remote:
+        headers = {} if self.host is None else self.options.headers_for_dashboard(os.environ)
+        verify = self.options.verify
+        with placed(self.placement, endpoint, verify=verify, headers=headers) as remote:
             load = LoadProcess(
-                [*option_arguments(given), "--host", endpoint.host],
+                option_arguments(given) + (["--host", endpoint.host] if endpoint.host else []),
+                passed_on=self.locust,
                 locustfiles=self.locustfiles,
                 processes=self.processes,
                 remote=remote,

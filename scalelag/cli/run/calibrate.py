@@ -59,7 +59,9 @@ def run_calibration(attempt: Attempt, hold_s: float) -> int:
 def _one_replica(attempt: Attempt, endpoint: Endpoint) -> list[str]:
     """Return the deployments with one fixed replica each: ours are pinned, others' must be."""
     token = endpoint.token or token_from_environment(os.environ)
-    dashboard = Dashboard(endpoint.dashboard, time.time, token, attempt.options.verify)
+    options = attempt.options
+    headers = {} if attempt.host is None else options.headers_for_dashboard(os.environ)
+    dashboard = Dashboard(endpoint.dashboard, time.time, token, options.verify, headers)
     wanted = attempt.options.deployments
     patience = Patience(attempt.wait_s, time.monotonic, time.sleep)
     try:

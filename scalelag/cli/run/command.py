@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.calibrate import run_calibration
 from scalelag.cli.run.load_process import find_locustfiles
+from scalelag.cli.run.locust_arguments import check_passed_on
 from scalelag.cli.run.ray_load import placement_of
 from scalelag.cli.run.retries import Retries
 from scalelag.cli.run.signals import interruptible
@@ -45,14 +46,16 @@ def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
     options = run_options(given)
     options.request.headers_with_secrets(os.environ)
     _check_usage(arguments, given)
+    check_passed_on(arguments.locust)
     placement = placement_of(
         arguments.workers_on_ray,
         arguments.processes,
         arguments.master_host,
         arguments.workers_runtime_env,
     )
-    apps = _apps(arguments.app, arguments.app_arg, embedded=arguments.host is None)
     locustfiles = find_locustfiles(arguments.locustfile)
+    host = _host(arguments, given)
+    apps = _apps(arguments, embedded=host is None)
     if arguments.runs > 1:
         folder = create_run_dir(options.out, f"{given['name']}-x{arguments.runs}", time.time())
         given["out"] = str(folder)
@@ -60,12 +63,14 @@ def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
         given=given,
         options=options,
         apps=apps,
-        host=arguments.host,
+        host=host,
+        app_dir=arguments.app_dir,
         grpc_servicers=grpc_servicers(arguments.app) if arguments.app else (),
         cpus=arguments.cpus,
         ray=ray_choice(arguments.ray, arguments.ray_python, arguments.app_requirements),
         wait_s=DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s,
         locustfiles=locustfiles,
+        locust=(*arguments.users, *arguments.locust),
         processes=arguments.processes,
         placement=placement,
         web=arguments.web,
@@ -94,14 +99,24 @@ def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
     if host is not None:
         check_url(host)
     for dest, flag in (("dashboard", "--dashboard"), ("grpc_host", "--grpc-host")):
-        if host is None and dest in given:
-            raise UsageError(f"{flag} names a cluster, so --host must name its Serve endpoint.")
+        if _host(arguments, given) is None and dest in given:
+            raise UsageError(
+                f"{flag} names a cluster, so --host must name its Serve endpoint, or a locustfile (-f) "
+                "the host of its users."
+            )
     if host is not None and (arguments.ray or arguments.ray_python):
         raise UsageError("--ray starts a cluster of that version: not with --host.")
     if arguments.calibrate and (web or repeats):
         raise UsageError("--calibrate makes its own runs: not with --web, --retries or --runs.")
     if web and repeats:
         raise UsageError("--retries and --runs repeat a run by themselves: not with --web.")
+
+
+def _host(arguments: RunArguments, given: Mapping[str, Any]) -> str | None:
+    """Host of an existing endpoint; "" if it is that of the locustfile's users, None without one."""
+    if arguments.host is None and arguments.locustfile and "dashboard" in given:
+        return ""
+    return arguments.host
 
 
 def _run_name(arguments: RunArguments) -> str:
@@ -113,9 +128,14 @@ def _run_name(arguments: RunArguments) -> str:
     return "".join(c if c.isalnum() and c.isascii() else "-" for c in text).strip("-") or "run"
 
 
-def _apps(app: str | None, arguments: Sequence[str], *, embedded: bool) -> list[AppConfig]:
-    if app is None and not embedded:
-        if arguments:
+def _apps(arguments: RunArguments, *, embedded: bool) -> list[AppConfig]:
+    if arguments.app is None and not embedded:
+        if arguments.app_arg:
             raise UsageError("--app-arg goes with --app.")
         return []
-    return resolve_app(app or _DEFAULT_APP, arguments, importable_here=embedded)
+    return resolve_app(
+        arguments.app or _DEFAULT_APP,
+        arguments.app_arg,
+        importable_here=embedded,
+        folder=arguments.app_dir,
+    )

@@ -17,6 +17,7 @@ _OWN_FILE = "scalelag.toml"
 _PROJECT_FILE = "pyproject.toml"
 # Relative ones count from the file's folder, so that a run can be started from anywhere.
 _PATHS = frozenset(option.dest for option in OPTIONS if option.is_path) | {
+    "app_dir",
     "locustfile",
     "workers_runtime_env",
     "app_requirements",
@@ -62,14 +63,19 @@ def find() -> Path | None:
 def _table(path: Path) -> dict[str, Any] | None:
     """Return the table of options in a file; None if a pyproject.toml has none."""
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise UsageError(f"{path} is not TOML: it is nested too deep.") from error
+    except ValueError as error:  # also no TOML, and no text
         raise UsageError(f"{path} is not TOML: {error}.") from error
     if path.name != _PROJECT_FILE:
         return content
-    table = content.get("tool", {}).get("scalelag")
+    tools = content.get("tool", {})
+    if not isinstance(tools, dict):
+        return None  # another program's fault
+    table = tools.get("scalelag")
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"{path}: tool.scalelag must be a table.")
     return table
@@ -95,6 +101,8 @@ def _value(path: Path, key: str, value: object, kind: Kind) -> str | bool | list
 def _text(path: Path, key: str, value: object, kind: Kind) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UsageError(f"{path}: {key} takes {kind.value}.")
+    if "\0" in str(value):
+        raise UsageError(f"{path}: {key} has a NUL character in it.")
     if key.replace("-", "_") in _PATHS:
         return str(path.parent / str(value))
     return str(value)
@@ -117,7 +125,9 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
 def kinds_of(parameters: Sequence[Any]) -> dict[str, Kind]:
     """Return the kinds of the options that a file may hold, by name, from typer's parameters."""
     return {
-        option.name: _kind(option) for option in parameters if option.name not in ("config", "help")
+        option.name: _kind(option)
+        for option in parameters
+        if option.param_type_name == "option" and option.name not in ("config", "help")
     }
 
 

@@ -1,6 +1,7 @@
 """Locust as a process of its own: the load, the probe and the report of a run."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 import locustfiles
+from scalelag.cli.run.locust_arguments import users_and_options
 from scalelag.cluster.ports import free_port
 from scalelag.cluster.ray_job.reach import Address
 from scalelag.cluster.ray_job.submit import RayWorkers
@@ -62,6 +64,8 @@ def option_arguments(values: Mapping[str, Any]) -> list[str]:
 class LoadProcess:
     """Locust with our plugin, and the options in `arguments`. `token` goes by the environment.
 
+    `passed_on` are names of user classes, and arguments that are Locust's alone.
+
     `quiet` leaves out its report, and keeps its complaints.
     """
 
@@ -69,6 +73,7 @@ class LoadProcess:
         self,
         arguments: Sequence[str],
         *,
+        passed_on: Sequence[str] = (),
         locustfiles: Sequence[Path] = (),
         processes: int = 1,
         remote: RemoteWorkers | None = None,
@@ -77,8 +82,9 @@ class LoadProcess:
         token: str | None = None,
         earlier: Sequence[EarlierAttempt] = (),
     ) -> None:
-        files = ",".join(str(path) for path in _locustfiles(locustfiles))
-        self._command = [sys.executable, "-m", "locust", "-f", files, *arguments]
+        files = ",".join(map(_locust_path, _locustfiles(locustfiles)))
+        users, others = users_and_options(passed_on)
+        self._command = [sys.executable, "-m", "locust", "-f", files, *users, *arguments]
         self._command += ["--loglevel", "INFO" if web else "WARNING"]
         self._command += _web_arguments() if web else ["--headless"]
         if processes > 1:
@@ -86,6 +92,7 @@ class LoadProcess:
             port = str(free_port())
             self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
             self._command += ["--master-bind-port", port, "--master-port", port]
+        self._command += others  # the last value of an option holds
         self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
         self._output = subprocess.DEVNULL if quiet else None
         self._remote = remote
@@ -162,9 +169,42 @@ def _web_arguments() -> list[str]:
 def find_locustfiles(named: Sequence[Path]) -> list[Path]:
     """Return the paths of the locustfiles of `-f`; one that is not here may come with scalelag.
 
-    Raises UsageError naming one that does not exist.
+    Each may also be a folder, a URL, or several of them with commas between them, as for Locust.
+    Raises UsageError naming one that does not exist, or that is not Python.
     """
-    return [path if path.is_file() else _packaged(path) for path in named]
+    found = [_found(part) for path in named for part in str(path).split(",") if part.strip()]
+    for path in found:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            _check_syntax(file)
+    return found
+
+
+def _found(part: str) -> Path:
+    path = Path(part.strip())
+    # Path has made "http://" to "http:/".
+    is_url = re.match(r"https?:/", part.strip()) is not None
+    is_there = any(path.rglob("*.py")) if path.is_dir() else path.exists()
+    return path if is_url or is_there else _packaged(path)
+
+
+def _check_syntax(file: Path) -> None:
+    """Raise UsageError where Locust would print a traceback of its own internals."""
+    if not file.is_file():
+        return
+    try:
+        compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    except OSError as error:
+        raise UsageError(f"-f {file}: {error.strerror}.") from error
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        shown = f": {error.text.strip()}" if error.text else ""
+        raise UsageError(f"-f {file}{line} is not Python: {error.msg}{shown}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"-f {file} is not Python: {error}") from error
+
+
+def _locust_path(path: Path) -> str:
+    return re.sub(r"^(https?):/+", r"\1://", str(path))
 
 
 def _packaged(named: Path) -> Path:

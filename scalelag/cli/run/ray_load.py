@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from scalelag.cli.run.targets import Endpoint
 from scalelag.cluster.ray_job.reach import master_address
 from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.console import say
-from scalelag.errors import UsageError
+from scalelag.errors import UNREADABLE, UsageError
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -47,13 +47,17 @@ def _read_runtime_env(path: Path | None) -> dict[str, Any] | None:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except OSError as error:
         raise UsageError(f"--workers-runtime-env {path}: {error.strerror}.") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise UsageError(f"--workers-runtime-env {path} holds no JSON object: {error}.") from error
 
 
 @contextmanager
 def placed(
-    placement: Placement | None, endpoint: Endpoint, *, verify: bool | str
+    placement: Placement | None,
+    endpoint: Endpoint,
+    *,
+    verify: bool | str,
+    headers: Mapping[str, str],
 ) -> Generator[RemoteWorkers | None]:
     """Start the workers of `placement` and end them with the block; None without a placement."""
     if placement is None:
@@ -62,7 +66,7 @@ def placed(
     say(f"placing {placement.count} load workers on the cluster ...")
     leader = master_address(endpoint.dashboard, placement.master_host)
     token = endpoint.token or token_from_environment(os.environ)
-    dashboard = Dashboard(endpoint.dashboard, time.time, token, verify)
+    dashboard = Dashboard(endpoint.dashboard, time.time, token, verify, headers)
     workers = RayWorkers(dashboard, placement.count, leader, placement.runtime_env)
     try:
         with workers:

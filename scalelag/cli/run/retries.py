@@ -8,7 +8,7 @@ import msgspec
 
 from reports.model.report import InvalidThrough
 from scalelag.console import say
-from scalelag.errors import EXIT_INVALID, EXIT_TARGET, RetryAdvice, TargetError
+from scalelag.errors import EXIT_INVALID, EXIT_TARGET, UNREADABLE, RetryAdvice, TargetError
 from scalelag.plugin.parent import Outcome, fit_for_record
 from scalelag.record.run_dir import REPORT_FILE
 from scalelag.record.run_info import EarlierAttempt
@@ -91,5 +91,5 @@ def read_validity(path: str | None) -> Validity:
         return Validity()
     try:
         return msgspec.json.decode((Path(path) / REPORT_FILE).read_bytes(), type=Validity)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return Validity()

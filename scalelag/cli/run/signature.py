@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from scalelag.cli.run.config_file import Config
+from scalelag.cli.run.locust_arguments import PASSED_ON
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.option import Option
 
@@ -26,7 +27,10 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
     ray: str | None = None
     ray_python: tuple[str, ...] = ()
     app_requirements: Path | None = None
+    app_dir: Path = Path()
     locustfile: tuple[Path, ...] = ()
+    users: tuple[str, ...] = ()
+    locust: tuple[str, ...] = ()
     processes: int = 1
     workers_on_ray: int | None = None
     workers_runtime_env: Path | None = None
@@ -54,6 +58,12 @@ AppArguments = Annotated[
     list[str] | None,
     typer.Option(
         help="KEY=VALUE for the application's builder. Can be repeated.", rich_help_panel=_TARGET
+    ),
+]
+AppDir = Annotated[
+    Path,
+    typer.Option(
+        help="Folder in which the module of --app is looked for first.", rich_help_panel=_TARGET
     ),
 ]
 Host = Annotated[
@@ -93,7 +103,20 @@ Locustfiles = Annotated[
     typer.Option(
         "--locustfile",
         "-f",
-        help="Locustfile with users of your own. Can be repeated.",
+        help="Locustfile, or folder of them, with users of your own. Can be repeated.",
+        rich_help_panel=_GENERATOR,
+    ),
+]
+UserClasses = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of the user classes to run. Default: all of the locustfiles."),
+]
+LocustArguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        PASSED_ON,
+        help="Argument for Locust. Can be repeated. All after -- is for Locust too, and so are its "
+        "options --tags, --csv, --html, --class-picker, --otel and others.",
         rich_help_panel=_GENERATOR,
     ),
 ]
@@ -201,15 +224,18 @@ def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
 @with_catalog
 def run(
     *,
+    users: UserClasses = None,
     config: Config = None,  # noqa: ARG001  its callback has made it the other options' defaults
     app: App = None,
     app_arg: AppArguments = None,
+    app_dir: AppDir = Path(),
     host: Host = None,
     cpus: Cpus = 4,
     ray: Ray = None,
     ray_python: RayPythons = None,
     app_requirements: AppRequirements = None,
     locustfile: Locustfiles = None,
+    locust: LocustArguments = None,
     processes: Processes = 1,
     workers_on_ray: WorkersOnRay = None,
     workers_runtime_env: WorkersRuntimeEnv = None,
@@ -233,7 +259,10 @@ def run(
         ray=ray,
         ray_python=tuple(ray_python or ()),
         app_requirements=app_requirements,
+        app_dir=app_dir,
         locustfile=tuple(locustfile or ()),
+        users=tuple(users or ()),
+        locust=tuple(locust or ()),
         processes=processes,
         workers_on_ray=workers_on_ray,
         workers_runtime_env=workers_runtime_env,

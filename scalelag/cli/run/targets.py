@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,11 +43,15 @@ def embedded(
     wait_s: float,
     grpc_servicers: Sequence[str],
     ray: RayChoice | None,
+    folder: Path,
 ) -> Generator[Endpoint]:
-    """Start a cluster with `apps` on it, and end it with the block. Raises TargetError."""
+    """Start a cluster with `apps` on it, and end it with the block. Raises TargetError.
+
+    Modules of the applications are looked for in `folder` first.
+    """
     python = python_with_ray(ray, os.environ) if ray else None
     say(f"starting an embedded Ray cluster{f' of Ray {ray.version}' if ray else ''} ...")
-    with EmbeddedCluster(cpus, grpc_servicers, python) as cluster:
+    with EmbeddedCluster(cpus, grpc_servicers, python, folder=folder) as cluster:
         urls = cluster.urls
         if urls is None:
             raise RuntimeError("a cluster that was entered has URLs")
@@ -64,6 +68,7 @@ def existing(
     endpoint: Endpoint,
     *,
     verify: bool | str,
+    headers: Mapping[str, str],
     wait_s: float,
     left: list[str],
 ) -> Generator[Endpoint]:
@@ -71,14 +76,16 @@ def existing(
 
     `left` holds the names of those that an earlier attempt could not delete; they go first.
     """
-    dashboard = Dashboard(endpoint.dashboard, time.time, token_from_environment(os.environ), verify)
+    token = token_from_environment(os.environ)
+    dashboard = Dashboard(endpoint.dashboard, time.time, token, verify, headers)
     folder = journal_folder(os.environ)
     _check_left_behind(dashboard, folder, apps)
     if not apps:
         yield endpoint
         return
     patience = Patience(wait_s, time.monotonic, time.sleep)
-    patience.retry(lambda: check_endpoint(endpoint.host))
+    if endpoint.host:
+        patience.retry(lambda: check_endpoint(endpoint.host))
     if left:
         patience.retry(lambda: _take_away(dashboard, left))
     with noted(folder, dashboard.url, apps, left):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from scalelag.cluster.ports import free_port
+from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import TargetError, UsageError
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  listening everywhere is for addresses that are not our own
@@ -51,13 +52,14 @@ def _own_address(dashboard: str) -> str:
     parts = urlsplit(dashboard)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
+        family, *_, address = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_DGRAM)[0]
         # This sends nothing: it only selects one of our addresses.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((parts.hostname or "", port))
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)
             return str(probe.getsockname()[0])
     except OSError as error:
         raise TargetError(
-            f"No route to {dashboard} ({error.strerror or error}): check --dashboard."
+            f"No route to {hide_credentials(dashboard)} ({error.strerror or error}): check --dashboard."
         ) from error
 
 

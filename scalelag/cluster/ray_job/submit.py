@@ -13,7 +13,7 @@ import scalelag
 from probes.dashboard import VERSION_PATH, Dashboard
 from scalelag.cluster.preflight import Patience
 from scalelag.cluster.ray_job.reach import Address
-from scalelag.errors import RetryAdvice, TargetError
+from scalelag.errors import UNREADABLE, RetryAdvice, TargetError
 
 _JOBS_PATH = "/api/jobs/"
 _SUPERVISORS_PATH = (
@@ -159,7 +159,7 @@ class RayWorkers:
         """GET `path` and parse the answer. Raises TargetError if that fails."""
         try:
             return msgspec.json.decode(self._dashboard.get(path).body, type=kind)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise TargetError(
                 f"{self._dashboard.url}{path} does not answer like a Ray dashboard ({error}): check "
                 "--dashboard.",

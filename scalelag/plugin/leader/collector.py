@@ -15,7 +15,7 @@ from scalelag.record.requests_file import (
     RequestWriter,
     StreamColumns,
 )
-from scalelag.record.text_codes import TextCodes
+from scalelag.record.text_codes import TextCodes, parts_of, request_key
 
 
 class Counts(msgspec.Struct):
@@ -47,7 +47,9 @@ class RowCollector:
         intended_s = np.frombuffer(sent.intended_s, np.float64)
         if not intended_s.size:
             return
-        name_codes = np.array([self._names.code(text) for text in sent.names], np.int32)
+        methods = sent.methods or ("",) * len(sent.names)
+        keys = map(request_key, methods, sent.names)
+        name_codes = np.array([self._names.code(key) for key in keys], np.int32)
         error_codes = np.array([self._errors.code(text) for text in sent.errors], np.int32)
         error = np.frombuffer(sent.error, np.int32)
         failed = error >= 0
@@ -64,7 +66,8 @@ class RowCollector:
             name=name_codes[np.frombuffer(sent.name, np.int32)],
             error=global_error,
             worker=np.full(intended_s.size, worker, np.uint16),
-            names=tuple(self._names.texts),
+            names=tuple(name for _, name in map(parts_of, self._names.texts)),
+            methods=tuple(method for method, _ in map(parts_of, self._names.texts)),
             errors=tuple(self._errors.texts),
             streams=_streams(sent),
         )

@@ -3,6 +3,9 @@
 Locust spreads all users anew whenever a worker comes or goes. A user of an open-loop plan is bound
 to the share of its process, so that moving one loses or doubles arrivals; and a process that came
 after the run was shared out has no part in it.
+
+No user starts before the run is open. Locust fires `test_start` with the users of the first tick as
+its target, and listeners hand out test data by that number; it would also start them then.
 """
 
 from collections.abc import Callable
@@ -16,15 +19,23 @@ from scalelag.plan.stages import Unit
 Takes = Callable[[str], bool]
 """Returns True if the worker of that id takes part in the run."""
 
+IsOpen = Callable[[], bool]
+"""Returns True once the run is open: until then no user starts."""
+
 
 class ClosedLoopDispatcher(UsersDispatcher):
     """Locust's own, over the workers that take part."""
 
     def __init__(
-        self, worker_nodes: list[WorkerNode], user_classes: list[type[User]], takes: Takes
+        self,
+        worker_nodes: list[WorkerNode],
+        user_classes: list[type[User]],
+        takes: Takes,
+        is_open: IsOpen,
     ) -> None:
         super().__init__([node for node in worker_nodes if takes(node.id)], user_classes)
         self._takes = takes
+        self._is_open = is_open
 
     def new_dispatch(
         self,
@@ -35,7 +46,8 @@ class ClosedLoopDispatcher(UsersDispatcher):
         """Begin to dispatch, without those that have turned out not to take part."""
         for node in [node for node in self._worker_nodes if not self._takes(node.id)]:
             self.remove_worker(node)
-        super().new_dispatch(target_user_count, spawn_rate, user_classes)
+        target = target_user_count if self._is_open() else 0
+        super().new_dispatch(target, spawn_rate, user_classes)
 
     def add_worker(self, worker_node: WorkerNode) -> None:
         """Spread users over `worker_node` too, if it takes part."""
@@ -47,10 +59,15 @@ class OpenLoopDispatcher(UsersDispatcher):
     """One user on each worker that takes part, even if others are lost."""
 
     def __init__(
-        self, worker_nodes: list[WorkerNode], user_classes: list[type[User]], takes: Takes
+        self,
+        worker_nodes: list[WorkerNode],
+        user_classes: list[type[User]],
+        takes: Takes,
+        is_open: IsOpen,
     ) -> None:
         super().__init__(worker_nodes, user_classes)
         self._takes = takes
+        self._is_open = is_open
 
     def new_dispatch(
         self,
@@ -61,7 +78,8 @@ class OpenLoopDispatcher(UsersDispatcher):
         """Begin to dispatch one user to each worker, or none if `target_user_count` is 0."""
         del spawn_rate
         self._user_classes = user_classes or self._user_classes
-        wanted = {one.__name__ for one in self._user_classes} if target_user_count else set[str]()
+        starts = target_user_count > 0 and self._is_open()
+        wanted = {one.__name__ for one in self._user_classes} if starts else set[str]()
         names = [one.__name__ for one in self._original_user_classes]
         users = {
             node.id: {name: int(name in wanted and self._takes(node.id)) for name in names}

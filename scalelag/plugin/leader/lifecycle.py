@@ -1,5 +1,6 @@
 """The lifecycle of a process's runs: one owner of the state, moved by Locust, the shape and signals."""
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,17 +11,21 @@ from gevent import GreenletExit
 from locust.env import Environment
 from locust.runners import STATE_INIT, LocalRunner, MasterRunner, Runner
 
+from reports.analysis.gates import judges_errors
 from reports.model.report import Report
 from reports.render.formats import exit_code
 from reports.render.text import sanitized
 from scalelag.console import say
 from scalelag.errors import EXIT_INTERRUPTED, RetryAdvice, ScalelagError, TargetError
 from scalelag.options.run_options import RunOptions, run_options
+from scalelag.plugin.leader.exit_code import ExitCode
 from scalelag.plugin.leader.live_line import show
 from scalelag.plugin.leader.reporter import Reporter
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunProgress, RunState
+from scalelag.plugin.leader.shapes import own_shape_name
 from scalelag.plugin.leader.start_form import StartForm
+from scalelag.plugin.leader.stopper import stopping_code
 from scalelag.plugin.leader.worker_messages import WorkerMessages
 from scalelag.plugin.parent import Outcome, cluster_is_ours, earlier_attempts, note_outcome
 from scalelag.plugin.process import interrupt_locust, leave
@@ -52,6 +57,7 @@ class Lifecycle:
         self._progress = RunProgress()
         self._run: LeaderRun | None = None
         self._starts = 0
+        self._code = ExitCode(environment)
         # Set by a signal, and when Locust quits: the run under way is interrupted, none begins.
         self._leaving = False
         self._form = StartForm(environment)
@@ -190,6 +196,7 @@ class Lifecycle:
                 )
             options = run_options(
                 vars(self._environment.parsed_options),
+                shape=own_shape_name(self._environment.shape_class),
                 embedded=cluster_is_ours(self._environ),
                 earlier_attempts=earlier_attempts(self._environ),
             )
@@ -238,7 +245,7 @@ class Lifecycle:
         """Say what is wrong and have Locust end with the error's exit code."""
         say(str(error))
         self.web_runs.refuse(str(error))
-        self._environment.process_exit_code = error.exit_code
+        self._code.set(error.exit_code)
         retry = error.retry if isinstance(error, TargetError) else RetryAdvice.NEVER
         note_outcome(Outcome(path and str(path), str(error), retry), self._environ)
 
@@ -257,6 +264,11 @@ class Lifecycle:
     def on_test_stopping(self) -> None:
         """Stop the load: requests under way are waited for in full only if the plan is done."""
         if self.state is RunState.LOADING and self._run is not None:
+            if not self._leaving and (who := stopping_code(inspect.currentframe())):
+                self._run.note_stopper(who)
+                # Locust would kill it, and stop the same users again while they stop. Our shape ends
+                # by itself, and completes what a user that quits from its own task breaks off.
+                self._runner.shape_greenlet = None
             self._run.stop_load()
 
     def on_test_stop(self) -> None:
@@ -284,6 +296,7 @@ class Lifecycle:
             self._runner.stop()
         # Without effect if Locust has fired it: its own greenlet may have been ended within.
         self.on_test_stop()
+        self._code.settle()
 
     def on_quit(self) -> None:
         """Print the report last of all, below what Locust has to say."""
@@ -297,7 +310,7 @@ class Lifecycle:
         is_early = not self._has_page and not self.has_begun
         if is_early or not self.state.is_over:
             say(f"{name}: the test is stopped")
-            self._environment.process_exit_code = EXIT_INTERRUPTED
+            self._code.set(EXIT_INTERRUPTED)
         if self.state is RunState.CHECKING:
             self._drop()
         elif self.state.is_open and self._run is not None:
@@ -329,6 +342,11 @@ class Lifecycle:
     @property
     def _leads_shape(self) -> bool:
         return getattr(self._environment.shape_class, "follows_plan", False)
+
+    @property
+    def _sends_as_planned(self) -> bool:
+        """True if all users are ours, whose requests the gates judge."""
+        return all(getattr(user, "follows_plan", False) for user in self._environment.user_classes)
 
     @property
     def _has_page(self) -> bool:
@@ -364,7 +382,8 @@ class Lifecycle:
         if run.failure is not None:
             self._report_error(run.failure, path)
             return None
-        return self._report(run, path, interrupted=status == "interrupted")
+        interrupted = status == "interrupted" and run.stopper is None
+        return self._report(run, path, interrupted=interrupted)
 
     def _report(self, run: LeaderRun, path: Path, *, interrupted: bool) -> Report | None:
         try:
@@ -373,7 +392,8 @@ class Lifecycle:
             self._report_error(error, path)
             return None
         code = exit_code(report, strict=run.options.strict)
-        self._environment.process_exit_code = EXIT_INTERRUPTED if interrupted else code
+        judged = judges_errors(run.options.gates) or self._sends_as_planned
+        self._code.set(EXIT_INTERRUPTED if interrupted else code, by_locust=not judged)
         if self._has_page:
             self._reporter.print_last()
         return report

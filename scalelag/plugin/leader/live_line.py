@@ -1,12 +1,17 @@
 """Progress of a run on stderr: one live line, or plain lines if that is no terminal."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import gevent
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from reports.render.text import sanitized
 from scalelag.plan.stages import LoadPlan
 from scalelag.plugin.leader.run import LeaderRun
+from scalelag.record.rows import DeploymentKey
 
 LIVE_INTERVAL_S = 0.5
 LOG_INTERVAL_S = 5.0
@@ -72,7 +77,7 @@ class LiveLine:
         return " · ".join(
             part
             for part in (
-                _stage(plan, elapsed_s),
+                _own_shape(run, elapsed_s) if run.options.shape else _stage(plan, elapsed_s),
                 f"{achieved:.0f} requests/s",
                 self._replicas(),
                 f"{counts.failed} errors",
@@ -88,8 +93,9 @@ class LiveLine:
             return f"probe blind: {probe.blind_reason}"
         if probe.latest is None:
             return "no poll yet"
+        names = short_names(probe.latest.deployments)
         return ", ".join(
-            f"{key.rpartition('/')[2]} {seen.counts.get('RUNNING', 0)}/"
+            f"{names[key]} {seen.counts.get('RUNNING', 0)}/"
             f"{'?' if seen.target is None else seen.target} RUNNING/target"
             for key, seen in sorted(probe.latest.deployments.items())
         )
@@ -100,9 +106,24 @@ class LiveLine:
         return f"{lost} of {len(workers.all)} load processes lost" if lost else ""
 
     def _time_left(self, plan: LoadPlan, elapsed_s: float) -> str:
+        if self._run.options.shape is not None:
+            return ""
         if elapsed_s < plan.duration_s:
             return f"{plan.duration_s - elapsed_s:.0f} s left"
         return f"watching the scale-down (at most {self._run.options.drain_s:.0f} s)"
+
+
+def short_names(keys: Iterable[DeploymentKey]) -> dict[DeploymentKey, str]:
+    """Names of deployments without their application, where no other application has one like it."""
+    names = {key: key.rpartition("/")[2] for key in keys}
+    counts = Counter(names.values())
+    return {key: sanitized(name if counts[name] == 1 else key) for key, name in names.items()}
+
+
+def _own_shape(run: LeaderRun, elapsed_s: float) -> str:
+    if elapsed_s < 0:
+        return "starting"
+    return f"{run.runner.target_user_count} users by {run.options.shape}"
 
 
 def _stage(plan: LoadPlan, elapsed_s: float) -> str:

@@ -45,7 +45,7 @@ def write_lost(
             LATE if worker.lost_reason is None else WORKER_LOST,
         )
         for at_s in lost_s.tolist():
-            recorder.add_not_sent(at_s, options.request.path, kind)
+            recorder.add_not_sent(at_s, options.request.name, kind)
         collector.collect(recorder.take(), worker.index)
 
 

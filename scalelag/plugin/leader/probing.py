@@ -33,7 +33,11 @@ def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
     Raises TargetError for a token file that cannot be read.
     """
     return Dashboard(
-        options.dashboard, clock.now, token_from_environment(os.environ), options.verify
+        options.dashboard,
+        clock.now,
+        token_from_environment(os.environ),
+        options.verify,
+        options.headers_for_dashboard(os.environ),
     )
 
 

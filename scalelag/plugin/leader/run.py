@@ -23,6 +23,7 @@ from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.schedule import Schedule
 from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.hosts import hosts_of
 from scalelag.plugin.leader.losses import write_lost
 from scalelag.plugin.leader.probing import Watch, open_dashboard
 from scalelag.plugin.leader.run_record import (
@@ -34,6 +35,7 @@ from scalelag.plugin.leader.run_record import (
     with_calls,
 )
 from scalelag.plugin.leader.scale_down import Drain
+from scalelag.plugin.leader.stage_edges import StageEdges
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.plugin.leader.workers import RunWorkers
 from scalelag.plugin.web.feed import Feed, LiveView
@@ -51,7 +53,7 @@ from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
-from scalelag.record.run_info import Edge, ProbeInfo, RunStatus, TaskException
+from scalelag.record.run_info import ProbeInfo, RunStatus, TaskException
 
 LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe polls."""
@@ -75,10 +77,11 @@ class LeaderRun:
         say: Callable[[str], None],
     ) -> None:
         """Look at the target, and pass to `say` what is waited for. Raises UsageError, TargetError."""
-        self._runner = runner
+        self.runner = runner
         self.options = options
         self._clock = clock
-        self._host = environment.host or ""
+        self._hosts = hosts_of(environment)
+        self._host = self._hosts[0] if self._hosts else ""
         self._dashboard = open_dashboard(options, clock)
         self._payload = self._preflight()
         self._watched = watched_deployments(self._payload, options.deployments)
@@ -93,7 +96,8 @@ class LeaderRun:
         self._failure: ScalelagError | None = None
         self._plan_done = False
         self._was_deserted = False
-        self._edges: list[Edge] = []
+        self._stages = StageEdges(options.plan)
+        self.stopper: str | None = None
         self._exceptions: tuple[TaskException, ...] = ()
         self._final: set[int] = set()
         self._load_ended_s: float | None = None
@@ -108,10 +112,9 @@ class LeaderRun:
         options = self.options
         options.request.headers_with_secrets(os.environ)
         patience = Patience(options.wait_s, self._clock.now, gevent.sleep)
-        if not self._host:
-            raise UsageError("--host is missing: the URL at which Serve answers HTTP.")
         payload = patience.retry(lambda: ready_payload(self._dashboard, options.deployments))
-        patience.retry(lambda: check_endpoint(self._host))
+        for host in self._hosts:
+            patience.retry(lambda host=host: check_endpoint(host))
         return payload
 
     def _lacks(self, say: Callable[[str], None]) -> list[str]:
@@ -150,14 +153,14 @@ class LeaderRun:
             options,
             self._clock,
             self._watched,
-            self._fail,
+            self.fail,
             self.live_view and self.live_view.add_rows,
         )
         self._assign(shares)
         self._record = RunRecord(
             self.path,
             begun(
-                self._runner.environment,
+                self.runner.environment,
                 options,
                 self._clock,
                 target,
@@ -191,12 +194,12 @@ class LeaderRun:
                 options=self.options.for_share(shares[worker.index]),
                 ahead_s=worker.ahead_s,
             )
-            self._runner.send_message(START_MESSAGE, encoded(assignment), worker.id)
+            self.runner.send_message(START_MESSAGE, encoded(assignment), worker.id)
 
     @property
     def is_going(self) -> bool:
-        """True while nothing has failed and a worker is there to send."""
-        return self._failure is None and not self.workers.deserted
+        """True while nothing has failed, nobody has ended it, and a worker is there to send."""
+        return self._failure is None and self.stopper is None and not self.workers.deserted
 
     @property
     def failure(self) -> ScalelagError | None:
@@ -220,11 +223,20 @@ class LeaderRun:
 
     def edge(self, stage: int, planned_s: float) -> None:
         """Note that a closed-loop stage begins now, and put it on record."""
-        self._edges.append(Edge(stage, planned_s, self.elapsed_s))
+        self._stages.begin(stage, planned_s, self.elapsed_s)
         self._record.update(
-            edges=tuple(self._edges),
+            edges=self._stages.edges,
             clock=clock_info(self._clock, self.probe.offset, self._ray_version),
         )
+
+    def note_tick(self, users: int, spawn_rate: float) -> None:
+        """Note a tick of the user's own shape; the plan on record follows it."""
+        if self._stages.tick(users, spawn_rate, self.elapsed_s):
+            self._record.update(plan=self._stages.plan)
+
+    def note_end(self) -> None:
+        """Note that the load of the plan is over: users are told to stop."""
+        self._stages.end(self.elapsed_s)
 
     def collect(self, message: RowsMessage) -> None:
         """Write a worker's rows. A disk that does not take them ends the run (see `failure`)."""
@@ -232,17 +244,24 @@ class LeaderRun:
             try:
                 self.collector.collect(message.rows, message.worker)
                 self._exceptions = merged(self._exceptions, message.exceptions)
+                self._stages.add_users(message.worker, message.users)
             except RecordError as error:
-                self._fail(error)
+                self.fail(error)
         if message.final:
             self._final.add(message.worker)
 
     def note_refusal(self, refusal: Refusal) -> None:
         """End the run: a worker cannot send what the options ask for."""
         host = self.workers.all[refusal.worker].host
-        self._fail(UsageError(f"load process {refusal.worker} on {host}: {refusal.reason}"))
+        self.fail(UsageError(f"load process {refusal.worker} on {host}: {refusal.reason}"))
 
-    def _fail(self, error: ScalelagError) -> None:
+    def note_stopper(self, who: str) -> None:
+        """Note who ends the test before its plan is done: code of the locustfile."""
+        if not self._plan_done:
+            self.stopper = who
+
+    def fail(self, error: ScalelagError) -> None:
+        """Note the error that ends the run; only the first of several counts."""
         self._failure = self._failure or error
 
     def _note_workers(self) -> None:
@@ -250,7 +269,7 @@ class LeaderRun:
         try:
             self._record.update(load_workers=self.workers.infos())
         except RecordError as error:
-            self._fail(error)
+            self.fail(error)
 
     def note_plan_done(self) -> None:
         """Note that the users have done all that the plan asks for."""
@@ -268,7 +287,7 @@ class LeaderRun:
         self._stopped_s = float("inf")
         if not self._plan_done:
             self._stopped_s = self._clock.now()
-            self._runner.send_message(HURRY_MESSAGE, {})
+            self.runner.send_message(HURRY_MESSAGE, {})
 
     def end_load(self) -> None:
         """Get the last rows from every worker that is left; the load is over."""
@@ -277,7 +296,7 @@ class LeaderRun:
             self._load_ended_s = self._clock.now()
             if self.live_view is not None:
                 self.live_view.stop()
-            self._runner.send_message(FLUSH_MESSAGE, {})
+            self.runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
             while self.workers.living - self._final and self._clock.now() < deadline_s:
                 gevent.sleep(0.05)
@@ -302,6 +321,8 @@ class LeaderRun:
             return "invalid", str(self._failure)
         if self._was_deserted and not self._plan_done:
             return "invalid", "every load process was lost before the plan ended"
+        if not self._plan_done and self.stopper is not None:
+            return "interrupted", f"the test was ended before its plan, by {self.stopper}"
         if not self._plan_done:
             return "interrupted", "stopped before the plan ended"
         if interrupted:
@@ -326,7 +347,7 @@ class LeaderRun:
             self._watch.read_logs(self.probe.started_s, ended_s, self._ray_version)
             self._watch.close()
         except RecordError as error:
-            self._fail(error)
+            self.fail(error)
         self._dashboard.close()
         return self.path
 
@@ -353,6 +374,7 @@ class LeaderRun:
         applications: dict[str, ApplicationInfo],
     ) -> None:
         pacing = self.probe.pacing
+        edges = self._stages.settled(self.zero_s, self._load_ended_s or ended_s)
         self._record.update(
             status=status,
             reason=reason,
@@ -366,6 +388,8 @@ class LeaderRun:
             load_ended_s=self._load_ended_s,
             watched_until_s=ended_s,
             task_exceptions=self._exceptions,
+            edges=edges,
+            plan=self._stages.plan,
             load_workers=self.workers.infos(),
             target=with_calls(self._record.info.target, applications),
         )

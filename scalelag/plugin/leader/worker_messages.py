@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner, WorkerNode
+from locust.runners import Runner, WorkerNode, WorkerRunner
 from locust.user import User
 
 from scalelag.plugin.leader.dispatchers import DISPATCHERS
@@ -36,7 +36,7 @@ class WorkerMessages:
         runner.register_message(ROWS_MESSAGE, self._on_rows)
         runner.register_message(PONG_MESSAGE, self._on_pong)
         runner.register_message(REFUSAL_MESSAGE, self._on_refusal)
-        if isinstance(runner, MasterRunner):
+        if not isinstance(runner, WorkerRunner):
             environment.dispatcher_class = self._dispatcher  # pyright: ignore[reportAttributeAccessIssue]  called as the class is
 
     def _on_rows(self, environment: Environment, msg: object) -> None:  # noqa: ARG002
@@ -63,4 +63,6 @@ class WorkerMessages:
         run = self._run()
         if run is None:
             return UsersDispatcher(worker_nodes, user_classes)
-        return DISPATCHERS[run.options.plan.unit](worker_nodes, user_classes, run.workers.takes)
+        return DISPATCHERS[run.options.plan.unit](
+            worker_nodes, user_classes, run.workers.takes, lambda: self._state().is_open
+        )

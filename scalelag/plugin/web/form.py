@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from scalelag.cluster.urls import hide_credentials
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.option import Option
 from scalelag.plugin.web.form_values import LIST_FIELDS, Fixed, in_words, kept_choices
@@ -62,7 +63,7 @@ def sections(parsed: Mapping[str, Any], locust: LocustForm, fixed: Fixed) -> lis
     """
     ranked = sorted((o for o in OPTIONS if o.form_rank is not None), key=lambda o: o.form_rank or 0)
     plan, *others = (field for o in ranked for field in _option_fields(o, parsed, fixed))
-    first = (plan, msgspec.structs.replace(_HOST, value=locust.host), *others)
+    first = (plan, msgspec.structs.replace(_HOST, value=hide_credentials(locust.host)), *others)
     more = [
         Section(title, fields)
         for title in dict.fromkeys(option.section for option in OPTIONS)
@@ -109,7 +110,8 @@ def _option_fields(option: Option, parsed: Mapping[str, Any], fixed: Fixed) -> I
         yield Field(option.dest, option.label, help_text, kind, value, choices)
     elif option.in_web and fixed[option.dest]:
         choices = kept_choices(option, fixed)
-        yield Field(option.dest, option.label, help_text, "choice", value, choices)
+        shown = hide_credentials(value) if isinstance(value, str) else value
+        yield Field(option.dest, option.label, help_text, "choice", shown, choices)
 
 
 def _kind(option: Option) -> Kind:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from probes.dashboard import TOKEN_VARIABLES
+from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.option import Option
@@ -31,21 +32,26 @@ class Refusal(msgspec.Struct, frozen=True):
 def fixed_options(parsed: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Options that whoever reaches the page must not change, with the values given at the start.
 
-    Those are options that name a file or code of this machine. If the environment holds a token for
-    the dashboard, it is also the dashboard, which would be sent the token.
+    Those are options that name a file or code of this machine. If there is a token for the dashboard, a
+    user in its URL or a header for it, it is also the dashboard, which would be sent them.
     """
     has_token = any(environ.get(name) for name in TOKEN_VARIABLES)
+    url = str(parsed.get("dashboard") or "")
+    has_secret = has_token or bool(parsed.get("dashboard_header")) or hide_credentials(url) != url
     return {
         option.dest: parsed.get(option.dest)
         for option in OPTIONS
-        if option.is_local or (option.dest == "dashboard" and has_token)
+        if option.is_local or (option.dest == "dashboard" and has_secret)
     }
 
 
 def kept_choices(option: Option, fixed: Fixed) -> tuple[str, ...]:
     """Values that the form may send for a fixed option: the given one, and none if it is optional."""
     given = fixed[option.dest]
-    return (*((str(given),) if given else ()), *(("",) if option.default is None else ()))
+    return (
+        *((hide_credentials(str(given)),) if given else ()),
+        *(("",) if option.default is None else ()),
+    )
 
 
 def form_values(form: Mapping[str, str], fixed: Fixed) -> dict[str, Any]:
@@ -71,7 +77,9 @@ def _values(form: Mapping[str, str], fixed: Fixed) -> Iterable[tuple[str, Any]]:
                     f'{option.flag}: "{form[option.dest]}" was not given on the command line, and '
                     "this page takes no other."
                 )
-            yield option.dest, _value(option, form[option.dest])
+            is_kept = option.dest in fixed and form[option.dest] != ""
+            text = str(fixed[option.dest]) if is_kept else form[option.dest]
+            yield option.dest, _value(option, text)
 
 
 def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's value

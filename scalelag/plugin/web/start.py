@@ -10,11 +10,12 @@ from locust import LoadTestShape, User
 from locust.env import Environment
 from locust.web import WebUI
 
-from scalelag.cluster.urls import without_credentials
+from scalelag.cluster.urls import hide_credentials, without_credentials
 from scalelag.console import say
 from scalelag.errors import ScalelagError, UsageError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader.lifecycle import Lifecycle
+from scalelag.plugin.leader.shapes import follows_plan, own_shape_name
 from scalelag.plugin.web.form import LocustForm, Section, label_of, sections
 from scalelag.plugin.web.form_values import (
     Refusal,
@@ -82,7 +83,7 @@ class Start:
         """Say what a start waits for, and for how long at most."""
         options = vars(self._environment.parsed_options)
         return (
-            f"Waiting for {self._environment.host or 'the host'} and the dashboard "
+            f"Waiting for {hide_credentials(self._environment.host or 'the host')} and the dashboard "
             f"{without_credentials(options['dashboard'])} to answer, for at most "
             f"{options['wait']:g} s."
         )
@@ -108,9 +109,11 @@ class Start:
 
     def _started(self, start: Any) -> Response:  # noqa: ANN401  a view of Flask
         """Answer of Locust's own start; a run that it refuses is dropped again."""
-        is_started = False
+        is_started, host = False, self._environment.host
         try:
             answer = make_response(start())
+            if self._environment.host == hide_credentials(host or ""):
+                self._environment.host = host  # Locust has taken it from the form
             is_started = bool((answer.get_json(silent=True) or {}).get("success"))
         finally:
             if not is_started:
@@ -132,14 +135,19 @@ class Start:
         host = request.form.get("host")
         if host is not None:
             # As Locust takes it a moment later.
-            host = host.replace("<", "").replace(">", "")
+            host = self._whole_host(host.replace("<", "").replace(">", ""))
         problem = self._misfit(shape, wanted) or self._lifecycle.prepare_for_page(form, host)
         return None if problem is None else self._in_words(problem, wanted, host)
+
+    def _whole_host(self, shown: str) -> str:
+        """Return the host of a form; the form shows the one in force without its password."""
+        there = self._environment.host or ""
+        return there if shown == hide_credentials(there) else shown
 
     def _misfit(self, shape: Any, parsed: Mapping[str, Any]) -> str | None:  # noqa: ANN401  a shape of ours
         """Reason why the chosen users cannot follow the plan, if there is one."""
         try:
-            plan = run_options(parsed).plan
+            plan = run_options(parsed, shape=own_shape_name(shape)).plan
         except ScalelagError:
             return None  # found again, and reported, when the run is prepared
         try:
@@ -169,8 +177,3 @@ class Start:
         values = [("deployments", key) for key in parsed.get("deployment") or ()]
         values += [("dashboard", str(parsed.get("dashboard"))), ("host", host)]
         return refusal_of(problem, label_of, values)
-
-
-def follows_plan(shape: LoadTestShape | None) -> bool:
-    """Return True if `shape` is what follows `--steps`: other shapes are no runs of ours."""
-    return bool(getattr(shape, "follows_plan", False))

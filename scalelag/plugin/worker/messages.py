@@ -62,7 +62,7 @@ class RequestRows(msgspec.Struct, frozen=True):
 
     float64: `intended_s`; float32: other times; uint16: `status`; int32: codes in `name` and `error`,
     -1 for no error; uint32: `tokens`, `timed_tokens`, and `stream_row`, the row of each streamed
-    answer.
+    answer. `methods` are those of the `names`.
     """
 
     intended_s: bytes
@@ -82,16 +82,21 @@ class RequestRows(msgspec.Struct, frozen=True):
     first_tool_call_s: bytes
     names: tuple[str, ...]
     errors: tuple[str, ...]
+    methods: tuple[str, ...] = ()
 
 
 class RowsMessage(msgspec.Struct, frozen=True):
-    """Rows and exceptions of one worker since its last message; `final` if the load is over."""
+    """Rows and exceptions of one worker since its last message; `final` if the load is over.
+
+    `users` are the changes of its number of users: the leader's Unix seconds, and the users then.
+    """
 
     run: str
     worker: int
     final: bool
     rows: RequestRows
     exceptions: tuple[TaskException, ...] = ()
+    users: tuple[tuple[float, int], ...] = ()
 
 
 def encoded(message: msgspec.Struct) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from scalelag.plugin.worker.messages import RequestRows
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.record.clock import Clock
-from scalelag.record.text_codes import TextCodes
+from scalelag.record.text_codes import TextCodes, parts_of, request_key
 
 _HIGHEST_STATUS = 65535
 _NAN = float("nan")
@@ -75,7 +75,7 @@ class RequestRecorder:
         self._ticks = clock.monotonic
         self._zero_s = clock.zero_s
         self._names = TextCodes()
-        self._name_codes = self._names.codes
+        self._name_codes: dict[tuple[str, str], int] = {}
         self._errors = TextCodes()
         self._rows = bytearray()
         self._streams = bytearray()
@@ -120,16 +120,25 @@ class RequestRecorder:
             if tells_more:
                 status = context.get("status", status)
                 self._add_stream(context.get("stream"))
-        code = self._name_codes.get(name)
+        code = self._name_codes.get((request_type, name))
         self._rows += _pack_row(
             intended_s,
             self._ticks(),
             sent_s,
             response_time or 0.0,
             status,
-            self._names.code(name or request_type) if code is None else code,
+            self._new_code(request_type, name) if code is None else code,
             -1 if exception is None else self._errors.code(error_kind(exception)),
         )
+
+    def _new_code(self, method: str, name: str) -> int:
+        """Code of a method and a name that are new; GET and PUT of one name are two requests."""
+        key = request_key(method, name) if name else request_key("", method)
+        before = len(self._names.texts)
+        code = self._names.code(key)
+        if len(self._names.texts) > before:  # else it is one of the many others
+            self._name_codes[method, name] = code
+        return code
 
     def _add_stream(self, times: StreamTimes | None) -> None:
         """Keep the times of the row that comes next."""
@@ -145,6 +154,7 @@ class RequestRecorder:
         status: int,
         name: str,
         error: str | None,
+        method: str = "",
     ) -> None:
         """Record one request; NaN for a lag or latency that it has not."""
         self._rows += _pack_row(
@@ -153,7 +163,7 @@ class RequestRecorder:
             _NAN,
             (latency_s - send_lag_s) * 1000,
             status,
-            self._names.code(name),
+            self._names.code(request_key(method, name)),
             -1 if error is None else self._errors.code(error),
         )
 
@@ -197,6 +207,7 @@ class RequestRecorder:
             token_gap_max_s=streams["token_gap_max_s"].astype(np.float32).tobytes(),
             timed_tokens=streams["timed_tokens"].tobytes(),
             **{name: moment.tobytes() for name, moment in moments.items()},
-            names=tuple(self._names.texts),
+            names=tuple(name for _, name in map(parts_of, self._names.texts)),
+            methods=tuple(method for method, _ in map(parts_of, self._names.texts)),
             errors=tuple(self._errors.texts),
         )

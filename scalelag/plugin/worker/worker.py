@@ -34,6 +34,7 @@ from scalelag.plugin.worker.task_exceptions import TaskExceptions
 from scalelag.record.clock import Clock
 
 _FLUSH_INTERVAL_S = 0.5
+_COUNT_INTERVAL_S = 0.05
 _HURRIED_STOP_TIMEOUT_S = 2.0
 
 
@@ -53,6 +54,8 @@ class LoadWorker:
         self._drawn = 0
         self._leaving = False
         self._flusher: gevent.Greenlet[[], None] | None = None
+        self._counter: gevent.Greenlet[[], None] | None = None
+        self._users: list[tuple[float, int]] = []
         environment.events.request.add_listener(self.recorder.on_request)
         environment.events.user_error.add_listener(self._exceptions.on_user_error)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
@@ -133,6 +136,9 @@ class LoadWorker:
         self.stopping.clear()
         if self._flusher is None:
             self._flusher = gevent.spawn(self._flush_forever)
+        self._users.clear()
+        if self._counter is None and self.assignment.options.plan.unit == "users":
+            self._counter = gevent.spawn(self._count_forever)
 
     def _on_flush(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
         self._flush(final=True)
@@ -151,11 +157,28 @@ class LoadWorker:
             gevent.sleep(_FLUSH_INTERVAL_S)
             self._flush(final=False)
 
+    def _count_forever(self) -> None:
+        while True:
+            self._count_users()
+            gevent.sleep(_COUNT_INTERVAL_S)
+
+    def _count_users(self) -> None:
+        """Note the number of our users if it has changed."""
+        users = len(self._runner.user_greenlets)
+        if not self._users or self._users[-1][1] != users:
+            self._users.append((self.clock.now(), users))
+
     def _flush(self, *, final: bool) -> None:
         if self.assignment is None:
             return
         rows, exceptions = self.recorder.take(), self._exceptions.take()
-        if not final and not rows.intended_s and not exceptions:
+        if self._counter is not None:
+            self._count_users()
+        # The last count stays: the next one is a change against it.
+        users, self._users = tuple(self._users), self._users[-1:]
+        if not final and not rows.intended_s and not exceptions and len(users) < 2:
             return
-        message = RowsMessage(self.assignment.run, self.assignment.index, final, rows, exceptions)
+        message = RowsMessage(
+            self.assignment.run, self.assignment.index, final, rows, exceptions, users
+        )
         self._runner.send_message(ROWS_MESSAGE, encoded(message))

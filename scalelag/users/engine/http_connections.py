@@ -2,14 +2,21 @@
 
 The client of geventhttpclient (and with it Locust's FastHttpUser) repeats a GET if the server closes
 the connection before it answers. That would hide the failure, and turn one arrival into many requests.
-Therefore only the parser of that library is used here, on sockets of our own. Nothing is repeated,
-redirects are answers, no cookies are kept.
+Therefore only the parser of that library is used here, on sockets of our own. Redirects are answers,
+no cookies are kept.
+
+The one exception is a connection that the server had closed while it was idle, which is nobody's
+failure: each is checked before it is used again, and if the closing crosses our request on its way,
+the request is sent once more, on a new connection. An answer that comes while the body is still being
+sent, such as 413, is read, and the rest of the body is left out.
 """
 
+import select
 import socket
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import gevent
@@ -17,15 +24,26 @@ import gevent.select
 import gevent.socket
 import gevent.ssl
 import msgspec
+from gevent.monkey import get_original
 from geventhttpclient.header import Headers
-from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
+from geventhttpclient.response import (
+    HTTPConnectionClosed,
+    HTTPParseError,
+    HTTPSocketPoolResponse,
+)
 
 import scalelag
 from scalelag.errors import UsageError
 
-# Servers close connections that are idle for some seconds; a check costs as much as a request.
-_FRESH_S = 1.0
 _BLOCK_BYTES = 65_536
+# A closing that crosses a request is seen within a round trip. What is closed later was at work on it.
+_CROSSED_S = 0.5
+_GONE = (BrokenPipeError, ConnectionResetError)
+# gevent's own select takes as long as a whole request.
+_poll = get_original("select", "poll")
+
+
+_Response = TypeVar("_Response", bound=HTTPSocketPoolResponse)
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -96,9 +114,9 @@ class Server:
 
 def authorization(parts: SplitResult) -> dict[str, str]:
     """Header for the user and password of a URL; empty if it has none."""
-    if not parts.username or not parts.password:
+    if not parts.username and not parts.password:
         return {}
-    pair = f"{unquote(parts.username)}:{unquote(parts.password)}"
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
@@ -164,7 +182,9 @@ class Connections:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._idle: list[tuple[gevent.socket.socket, float]] = []
+        self._idle: list[gevent.socket.socket] = []
+        # They still expect the rest of a body.
+        self._spent: set[gevent.socket.socket] = set()
         # Certificates are not checked, as in Locust's own clients.
         self._tls = gevent.ssl._create_unverified_context() if server.is_tls else None  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -180,33 +200,80 @@ class Connections:
         The connection returns to the pool when the body has been read to its end. `release()` of the
         response closes it earlier.
         """
-        sock = self._sent(request)
-        return HTTPSocketPoolResponse(sock, self, block_size=_BLOCK_BYTES, method=request.method)  # pyright: ignore[reportArgumentType]  it calls the two methods below, and no more
+        return self._answered(
+            request,
+            lambda sock: HTTPSocketPoolResponse(
+                sock,
+                self,  # pyright: ignore[reportArgumentType]  it calls the two methods below, and no more
+                block_size=_BLOCK_BYTES,
+                method=request.method,
+            ),
+        )
 
     def stream(self, request: Request, now: Callable[[], float]) -> StreamingResponse:
         """Do as `open`, for an answer whose body is read as it comes."""
-        return StreamingResponse(self._sent(request), self, request.method, now)
+        return self._answered(
+            request, lambda sock: StreamingResponse(sock, self, request.method, now)
+        )
 
-    def _sent(self, request: Request) -> gevent.socket.socket:
-        """Send `request`, and return its connection."""
-        sock = self._connection()
+    def _answered(
+        self, request: Request, head_of: Callable[[gevent.socket.socket], _Response]
+    ) -> _Response:
+        """Send `request`, and return its answer as `head_of` reads its head from the connection."""
+        idle = self._usable()
+        if idle is None:
+            return self._exchange(self._connect(), request, head_of)
+        begun_s = time.monotonic()
         try:
-            # sendall of gevent asks the kernel for its buffer size each time.
-            sent = sock.send(request.data)
-            if sent < len(request.data):
-                sock.sendall(memoryview(request.data)[sent:])
+            return self._exchange(idle, request, head_of)
+        except (HTTPConnectionClosed, *_GONE):
+            if time.monotonic() - begun_s > _CROSSED_S:
+                raise
+        return self._exchange(self._connect(), request, head_of)
+
+    def _exchange(
+        self,
+        sock: gevent.socket.socket,
+        request: Request,
+        head_of: Callable[[gevent.socket.socket], _Response],
+    ) -> _Response:
+        try:
+            lost = self._send(sock, request.data)
+            try:
+                return head_of(sock)
+            except (OSError, HTTPParseError):
+                if lost is None:
+                    raise
+                raise lost from None
         except BaseException:
+            self._spent.discard(sock)
             sock.close()
             raise
-        return sock
 
-    def _connection(self) -> gevent.socket.socket:
+    def _send(self, sock: gevent.socket.socket, data: bytes) -> OSError | None:
+        """Send `data`; return the error if the server took only a part. It may have answered then."""
+        try:
+            # sendall of gevent asks the kernel for its buffer size each time.
+            sent = sock.send(data)
+            while sent < len(data):
+                # A TLS connection is readable for reasons of its own.
+                if self._tls is None and gevent.select.select([sock], [sock], [])[0]:
+                    self._spent.add(sock)
+                    return None
+                sent += sock.send(memoryview(data)[sent : sent + _BLOCK_BYTES])
+        except _GONE as error:
+            self._spent.add(sock)
+            return error
+        return None
+
+    def _usable(self) -> gevent.socket.socket | None:
+        """Take an idle connection that the server has not closed; None if there is none."""
         while self._idle:
-            sock, since_s = self._idle.pop()
-            if time.monotonic() - since_s < _FRESH_S or not _is_readable(sock):
+            sock = self._idle.pop()
+            if not _is_readable(sock):
                 return sock
             sock.close()
-        return self._connect()
+        return None
 
     def _connect(self) -> gevent.socket.socket:
         sock = gevent.socket.create_connection(self._server.address)
@@ -220,19 +287,25 @@ class Connections:
         return sock
 
     def return_socket(self, sock: gevent.socket.socket) -> None:
-        """Take back a connection that can be reused."""
-        self._idle.append((sock, time.monotonic()))
+        """Take back a connection that can be reused, unless it still expects the rest of a body."""
+        if sock in self._spent:
+            self.release_socket(sock)
+        else:
+            self._idle.append(sock)
 
     def release_socket(self, sock: gevent.socket.socket) -> None:
         """Close a connection that cannot be reused."""
+        self._spent.discard(sock)
         sock.close()
 
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
-            self._idle.pop()[0].close()
+            self._idle.pop().close()
 
 
 def _is_readable(sock: gevent.socket.socket) -> bool:
     """Return whether an idle connection is unusable: closed by the server, or with stray data."""
-    return bool(gevent.select.select([sock], [], [], 0)[0])
+    poll = _poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,76 @@
+"""Names of applications and deployments are Serve's: any of them can be named in gates and trends."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from probes.logs.replica_heads import NewReplica
+from probes.serve_state import parse_payload
+from reports.analysis.gates import check_gates, parse_gate
+from reports.analysis.metrics import is_named, parse_metric, quoted
+from scalelag.cluster.preflight import watched_deployments
+
+NAMES = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="#"), min_size=1
+).filter(lambda name: name == name.strip())
+
+
+@given(NAMES, NAMES, st.sampled_from(["scale_up.total_s.max", "steps.*.total_s"]))
+@example("llm", "LLMServer:qwen--0.5b", "scale_up.total_s.max")
+@example("a/b", 'c "d" e.f', "scale_up.total_s.max")
+@example("app", "x <= 3: y", "scale_up.total_s.max")
+def test_a_gate_on_any_deployment_names_it_and_no_other(app, name, metric):
+    key = f"{app}/{name}"
+
+    gate = parse_gate(f"{key}:{metric} <= 20")
+
+    assert (gate.wanted.deployment, gate.limit) == (key, 20.0)
+    assert is_named(key, gate.wanted.deployment)
+    check_gates([gate], [key])
+
+
+@given(NAMES)
+def test_a_part_of_a_metric_in_quotes_is_read_as_it_was(name):
+    assert parse_metric(f"load.errors.{quoted(name)}").path == ("load", "errors", name)
+
+
+@pytest.mark.parametrize("text", ['"app/a b":scale_up.total_s.max', "app/a b:scale_up.total_s.max"])
+def test_a_name_may_stand_in_quotes(text):
+    wanted = parse_metric(text)
+
+    assert wanted.deployment is not None
+    assert is_named("app/a b", wanted.deployment)
+
+
+def payload_of(applications):
+    return parse_payload(
+        json.dumps(
+            {
+                "applications": {
+                    app: {
+                        "status": "RUNNING",
+                        "deployments": {name: {"status": "HEALTHY"} for name in names},
+                    }
+                    for app, names in applications.items()
+                }
+            }
+        ).encode()
+    )
+
+
+def test_each_deployment_belongs_to_its_application_where_names_have_slashes():
+    there = payload_of({"a": ["b/c", "x"], "a/b": ["d"], "plain": ["M"]})
+
+    assert {key: there.application_of(key) for key in there.deployments()} == {
+        "a/b/c": "a",
+        "a/x": "a",
+        "a/b/d": "a/b",
+        "plain/M": "plain",
+    }
+    assert watched_deployments(there, []) == set(there.deployments())
+
+
+def test_the_log_of_a_replica_is_named_as_serve_names_it():
+    assert NewReplica("r1", "a/b/c:d e", ()).log_name == "serve/replica_a_b_c_d e_r1.log"

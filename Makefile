@@ -12,10 +12,10 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis versions clean
+.PHONY: help demo test chromium check bench diagnosis versions whatif-check clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and the report
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
@@ -39,6 +39,9 @@ diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (20 
 
 versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 minutes); VERSIONS="2.44 2.52" for some
 	$(BIN)/python -m tools.versions $(VERSIONS) $(ARGS)
+
+whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (half an hour)
+	$(BIN)/python -m tools.whatif_check $(ARGS)
 
 clean:  ## remove builds and caches; keeps runs/ and .venv/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks

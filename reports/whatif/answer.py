@@ -131,6 +131,11 @@ def replay_record(
     )
 
 
+def trial_count(*, asked: bool) -> int:
+    """Number of trials of a replay, and of its what-if if one is `asked` for."""
+    return 2 * _PHASES + REPETITIONS * (2 if asked else 1)
+
+
 def repetitions(question: Question, slo: Slo | None, seed: int) -> list[Trial]:
     """Trials of a what-if, with pushes at every phase."""
     return [

@@ -41,6 +41,7 @@ class RayAutoscaler:
         }
         self._keys = {identity: key for key, identity in self._ids.items()}
         self._replicas: dict[tuple[DeploymentKey, str], Any] = {}
+        self._begun_s: float | None = None
         for module in self._ray.clocked:
             _CLOCK.install(module)
         if policy is not None:
@@ -124,6 +125,8 @@ class RayAutoscaler:
         Raises UsageError if a policy of the user's own raises, or returns what Ray refuses.
         """
         _CLOCK.now_s = now_s
+        if self._begun_s is None:
+            self._begun_s = now_s
         present = {self._ids[key]: target for key, target in targets.items()}
         if self._policy is None:
             decided = self._state.get_decision_num_replicas(present)
@@ -135,7 +138,9 @@ class RayAutoscaler:
         try:
             return self._state.get_decision_num_replicas(present)
         except Exception as error:  # whatever the user's function raises
-            raise UsageError(_failure(error, policy, _CLOCK.now_s)) from error
+            raise UsageError(
+                _failure(error, policy, _CLOCK.now_s - (self._begun_s or 0.0))
+            ) from error
 
     @property
     def policy_state(self) -> Mapping[str, Any]:
@@ -205,14 +210,18 @@ def _in_words(error: ValueError) -> str:
     )
 
 
-def _failure(error: Exception, policy: UserPolicy, now_s: float) -> str:
-    """Return the failure of a user's policy in one line, with its place in the user's file."""
+def _failure(error: Exception, policy: UserPolicy, since_s: float) -> str:
+    """Return the failure of a user's policy in one line, with its place in the user's file.
+
+    `since_s` are seconds since its first decision.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == policy.module.__file__]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else " (refused by Ray)"
     said = str(error)[:_LONG] or "no message"
     return (
-        f"the policy {policy.path} failed at {now_s:.1f} s: {type(error).__name__}: {said}{place}. "
+        f"the policy {policy.path} failed {since_s:.1f} s after its first decision: "
+        f"{type(error).__name__}: {said}{place}. "
         "In a cluster the controller would go on failing at every turn of its loop."
     )
 

@@ -53,7 +53,7 @@ def run_job(job: Job) -> Done:
 
 
 @contextmanager
-def parallel(advance: Callable[[], None] | None = None) -> Generator[Jobs]:
+def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
     """Yield a function that runs jobs on all cores; `advance` is called after each.
 
     The result does not depend on the number of cores: each job has a seed of its own.
@@ -66,8 +66,7 @@ def parallel(advance: Callable[[], None] | None = None) -> Generator[Jobs]:
             found: list[Done] = []
             for done in pool.map(run_job, jobs):
                 found.append(done)
-                if advance is not None:
-                    advance()
+                advance()
             return found
 
         yield run

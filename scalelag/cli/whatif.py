@@ -1,11 +1,13 @@
 """`scalelag whatif`: a recorded run with other settings, simulated through Ray's own policy."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.progress import Progress
 
 from reports.analysis.analyse import analyse
 from reports.analysis.load.slo import Slo, parse_slo
@@ -24,6 +26,7 @@ from reports.whatif.answer import (
     recorded_steps,
     repetitions,
     replay_record,
+    trial_count,
 )
 from reports.whatif.from_record import Recorded, recorded_scenario, with_settings
 from reports.whatif.outcome import Outcome
@@ -77,7 +80,8 @@ def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
     own = recorded_steps(recorded, report, slo)
     question = _question(recorded, own, assignments, options)
     is_own_policy = recorded.scenario.settings.policy.whose is not None
-    with parallel() as jobs:
+    trials = trial_count(asked=not question.is_recorded)
+    with _progress(trials) as advance, parallel(advance) as jobs:
         replay = replay_record(
             recorded,
             own,
@@ -87,8 +91,8 @@ def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
         )
         done: list[Done] = []
         if replay.validation.passed and not question.is_recorded:
-            trials = repetitions(question, slo, options.seed)
-            done = jobs([Job(trial, policy) for trial in trials])
+            made = repetitions(question, slo, options.seed)
+            done = jobs([Job(trial, policy) for trial in made])
     return answer(
         replay,
         question,
@@ -97,6 +101,15 @@ def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
         ray_names().version,
         done[-1].policy_state if done else None,
     )
+
+
+@contextmanager
+def _progress(total: int) -> Generator[Callable[[], None]]:
+    """Yield a function that moves a bar on stderr on, where that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("simulating", total=total)
+        yield lambda: bar.advance(task)
 
 
 def _outcomes(jobs: Jobs, trials: Sequence[Trial], policy: PolicyPath | None) -> list[Outcome]:

@@ -5,19 +5,26 @@ from typing import Any
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
+from reports.model.formats import ComparisonFormat
 from reports.model.intervals import Span, longer_than
 from reports.model.whatif import STEP_FIGURES, WhatIfReport
 from reports.render.html.shell import script
 from reports.render.html.whatif_page import render_html_whatif
-from reports.render.terminal.whatif import render_json_whatif, render_markdown_whatif
+from reports.render.terminal.whatif import (
+    render_json_whatif,
+    render_markdown_whatif,
+    whatif_schema,
+)
 from reports.whatif.from_record import recorded_scenario
 from reports.whatif.repeat import estimate
 from reports.whatif.settings import parse_assignment
-from scalelag.cli.whatif import WhatIfOptions, ask
+from scalelag.cli.whatif import WhatIfOptions, ask, whatif
 from scalelag.cli.whatif_load import OtherLoad
 from scalelag.errors import UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
+from tests.golden.expected_files import checked
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 KEY = "default/Sleeper"
@@ -125,6 +132,24 @@ def test_every_format_has_the_answer(later: WhatIfReport):
         assert "what if" in text
         assert "The whole run" in text
     assert "upscale_delay_s 2" in page
+
+
+def test_the_published_schema_is_current_and_kept(later: WhatIfReport):
+    checked(DEMO.parents[3] / "docs" / "whatif.schema.json", whatif_schema())
+
+    validator = Draft202012Validator(msgspec.json.decode(whatif_schema()))
+
+    assert list(validator.iter_errors(msgspec.json.decode(render_json_whatif(later)))) == []
+
+
+def test_the_command_writes_the_answer_to_a_file(tmp_path: Path, later: WhatIfReport):
+    output = tmp_path / "answer.json"
+    options = WhatIfOptions(("upscale_delay_s=5",))
+
+    code = whatif(DEMO, options, ComparisonFormat.JSON, output)
+
+    assert code == 0
+    assert msgspec.json.decode(output.read_bytes(), type=WhatIfReport) == later
 
 
 @pytest.mark.parametrize(

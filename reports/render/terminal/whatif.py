@@ -1,6 +1,7 @@
 """A what-if for the terminal, as Markdown and as JSON."""
 
 import importlib
+import json
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
@@ -133,6 +134,16 @@ def _at(curve: Curve, at_s: float) -> int:
 def render_json_whatif(report: WhatIfReport) -> bytes:
     """The answer as indented JSON in UTF-8; figures that are not finite are null."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def whatif_schema() -> bytes:
+    """JSON Schema of the answer, as docs/whatif.schema.json holds it."""
+    schema = msgspec.json.schema(WhatIfReport)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "scalelag whatif --format json, schema_version 1",
+    }
+    return json.dumps(head | schema, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def render_markdown_whatif(report: WhatIfReport) -> bytes:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from scalelag.errors import UsageError
-from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, default_of
+from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
 from scalelag.plan.own_shape import unknown_plan
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import check_size
 from scalelag.plan.trace import TraceSpec, read_trace
+from scalelag.plan.trace_cut import Cut
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_plan import trace_schedule
 
@@ -64,6 +65,8 @@ def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
             column=values["trace_column"],
             kind=None if kind == ANY_KIND else kind,
             time_column=values["trace_time_column"],
+            unit=values["trace_unit"],
+            cut=Cut(values["from"], values["to"], values["rate_scale"], values["time_scale"]),
         )
     )
     schedule = trace_schedule(trace, arrivals, seed, repeat)
@@ -72,6 +75,6 @@ def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
 
 
 def _refuse_without_trace(values: Mapping[str, Any]) -> None:
-    for name, default in (("column", None), ("kind", ANY_KIND), ("time_column", None)):
-        if values[f"trace_{name}"] != default:
-            raise UsageError(f"--trace-{name.replace('_', '-')} goes with --trace.")
+    for option in OPTIONS:
+        if option.needs == "trace" and values[option.dest] not in (None, option.default):
+            raise UsageError(f"{option.flag} goes with --trace.")

@@ -23,6 +23,7 @@ class Option(msgspec.Struct, frozen=True):
     `names`: its value names a file or code of this machine, which the form may use as it was given,
     or leave out, and not change.
     `comparable`: two runs with different values can still be compared.
+    `needs`: the option without which it has no meaning, by its `dest`.
     """
 
     flag: str
@@ -37,6 +38,7 @@ class Option(msgspec.Struct, frozen=True):
     form_rank: int | None = None
     names: Literal["path", "code"] | None = None
     comparable: bool = False
+    needs: str | None = None
 
     @property
     def dest(self) -> str:

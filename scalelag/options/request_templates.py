@@ -12,6 +12,7 @@ import msgspec
 
 from scalelag.errors import UNREADABLE, UsageError
 from scalelag.options.bounded_templates import BoundedTemplates
+from scalelag.plan.trace_rows import LONGEST_FIELD
 
 Row = dict[str, Any]
 
@@ -127,6 +128,7 @@ def read_rows(file: Path, content: bytes) -> tuple[Row, ...]:
 
 
 def _csv_rows(file: Path, text: str) -> Iterator[Row]:
+    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         for row in reader:

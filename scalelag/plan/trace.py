@@ -1,10 +1,9 @@
-"""Reader of traces: CSV files with arrival times, or with rates, that a run replays."""
+"""Reader of traces: files with arrival times, or with rates, that a run replays."""
 
-import csv
 import hashlib
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -15,37 +14,56 @@ from numpy.typing import NDArray
 from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_LEVEL
 from scalelag.plan.trace_columns import Columns, TraceKind, choose_columns
+from scalelag.plan.trace_cut import Cut, Timeline, cut
+from scalelag.plan.trace_dates import AUTO, DATE
+from scalelag.plan.trace_formats import (
+    K6,
+    LOCUST,
+    MAX_ROWS,
+    format_of,
+    k6_samples,
+    known_unit,
+    locust_history,
+)
 from scalelag.plan.trace_info import TraceInfo
+from scalelag.plan.trace_lengths import LengthColumns, Lengths
+from scalelag.plan.trace_rows import Cell, Rows, is_time, number_in, open_rows
+from scalelag.plan.trace_times import PER_SECOND, unit_of
 
-MAX_ROWS = 10_000_000
-"""Maximum number of rows: up to 160 MB in memory."""
+__all__ = ["MAX_ROWS", "Trace", "TraceSpec", "read_trace"]
 
-_SHOWN = 40
+_MANY_AT_ONCE = 1000
+MOST_REQUESTS = 50_000_000
+"""Maximum number of requests that the rates of a trace ask for."""
 
 
 class TraceSpec(msgspec.Struct, frozen=True):
-    """Options for a trace. None: to be found out from the file."""
+    """Options for a trace. None or auto: to be found out from the file."""
 
     path: str
     column: str | None = None
     kind: TraceKind | None = None
     time_column: str | None = None
+    unit: str = AUTO
+    cut: Cut = Cut()
 
 
 class Trace(msgspec.Struct, frozen=True):
     """A trace, shifted so that it begins at 0.
 
     A trace of arrivals has ascending `times_s` and no rates. In a trace of rates, `rates_rps[i]` holds
-    from `times_s[i]` to `times_s[i + 1]`; the last of `times_s` is the end of the trace.
+    from `times_s[i]` to `times_s[i + 1]`; the last of `times_s` is the end of the trace. `lengths` are
+    those of the arrivals, if the file tells any.
     """
 
     info: TraceInfo
     times_s: NDArray[np.float64]
     rates_rps: NDArray[np.float64] | None = None
+    lengths: Lengths | None = None
 
 
 def read_trace(spec: TraceSpec) -> Trace:
-    """Read a trace from a CSV file with a header line.
+    """Read a trace from a CSV file with a header line, or from JSON Lines.
 
     Raises UsageError with the file, and the line if one is wrong.
     """
@@ -58,145 +76,220 @@ def read_trace(spec: TraceSpec) -> Trace:
         raise UsageError(f"--trace {spec.path}: it is no UTF-8 text.") from error
 
 
-class _Table:
-    """Rows of a CSV file below its header; errors name the file and the line."""
+class _Found(msgspec.Struct, frozen=True):
+    """A whole trace as it was read, and what was read of it."""
 
-    def __init__(self, file: TextIO, path: str) -> None:
-        self._path = path
-        self._reader = csv.reader(file, skipinitialspace=True)
-        self._rows = self._all_rows()
-        self.header = [name.strip() for name in next(self._rows, [])]
-        if not self.header:
-            raise self.wrong("it is empty. The first line names the columns, such as arrival_s")
-        if all(_is_number(name) for name in self.header):
-            raise self.bad(f'"{self.header[0]}" is no name: the first line names the columns')
-        first = next(self._rows, None)
-        if first is None:
-            raise self.wrong("it has a header and no rows")
-        self._first = first
-        self.numeric = [
-            name for name, cell in zip(self.header, first, strict=False) if _is_number(cell)
-        ]
-
-    def _all_rows(self) -> Iterator[list[str]]:
-        try:
-            # Skip blank lines.
-            yield from filter(None, self._reader)
-        except csv.Error as error:
-            raise self.bad(f"it is no CSV: {error}") from error
-
-    def wrong(self, reason: str) -> UsageError:
-        """Error about the file."""
-        return UsageError(f"--trace {self._path}: {reason}.")
-
-    def bad(self, reason: str) -> UsageError:
-        """Error about the line that was read last."""
-        return UsageError(f"--trace {self._path} line {self._reader.line_num}: {reason}.")
-
-    def rows(self) -> Iterator[list[str]]:
-        """Yield all rows. Call it once."""
-        yield self._first
-        yield from self._rows
-
-    def number(self, row: Sequence[str], at: int) -> float:
-        """Number in the cell at position `at`, finite and not negative."""
-        name = self.header[at]
-        if at >= len(row):
-            raise self.bad(f"it has {len(row)} cells, and {name} would be number {at + 1}")
-        try:
-            value = float(row[at])
-        except ValueError:
-            raise self.bad(f'{name} "{_shown(row[at])}" is not a number') from None
-        if not 0 <= value < math.inf:
-            raise self.bad(f'{name} "{_shown(row[at])}" is not a number of 0 or more')
-        return value
-
-
-def _shown(cell: str) -> str:
-    return " ".join(cell.split())[:_SHOWN]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    whole: Timeline
+    info: TraceInfo
 
 
 def _read(file: TextIO, spec: TraceSpec) -> Trace:
-    table = _Table(file, spec.path)
+    rows = open_rows(file, spec.path)
+    chosen = (spec.column, spec.kind, spec.time_column)
+    known = format_of(rows.header)
     try:
-        columns = choose_columns(
-            table.header,
-            table.numeric,
-            column=spec.column,
-            kind=spec.kind,
-            time_column=spec.time_column,
-        )
+        if known in (LOCUST, K6) and chosen == (None, None, None):
+            found = _counted(rows, spec, known)
+        else:
+            found = _from_columns(rows, spec, known)
+        return _trace(found, spec.cut)
     except UsageError as error:
-        raise UsageError(f"--trace {spec.path}: {error}") from error
-    values, times_s = _numbers(table, columns)
+        text = str(error)
+        if text.startswith("--trace "):
+            raise
+        raise UsageError(f"--trace {spec.path}: {text}") from error
+
+
+def _counted(rows: Rows, spec: TraceSpec, known: str) -> _Found:
+    """Return the trace in a file of another load generator."""
+    counted = (locust_history if known == LOCUST else k6_samples)(rows, spec.unit)
+    whole = Timeline(counted.times_s, counted.rates_rps, counted.begun_s, counted.rows)
+    info = TraceInfo(
+        file=Path(spec.path).name,
+        kind=counted.kind,
+        column=counted.column,
+        time_column=rows.header[rows.position("timestamp") or 0],
+        rows=counted.rows,
+        format=known,
+        unit=counted.unit,
+        rows_left=counted.left,
+    )
+    if counted.kind == "arrivals":
+        info = msgspec.structs.replace(info, column=info.time_column, time_column=None)
+    return _Found(whole, info)
+
+
+def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
+    """Return the trace in the columns that the options or their names choose."""
+    first = list(zip(rows.header, rows.first, strict=False))
+    columns = choose_columns(
+        rows.header,
+        [name for name, cell in first if number_in(cell) is not None],
+        [name for name, cell in first if number_in(cell) is None and is_time(cell)],
+        column=spec.column,
+        kind=spec.kind,
+        time_column=spec.time_column,
+    )
+    lengths = LengthColumns(rows)
+    values, moments = _numbers(rows, columns, lengths)
+    is_arrivals = columns.kind == "arrivals"
+    at = columns.value if is_arrivals else columns.time
+    unit, begun_s = None, None
+    if at is not None:
+        unit = _unit(rows, at, values if moments is None else moments, spec, known, columns.kind)
+        times_s = _seconds(values if moments is None else moments, unit)
+        begun_s = _begun_s(values if moments is None else moments, unit)
+    else:
+        times_s = np.arange(values.size + 1, dtype=np.float64)
+    if not is_arrivals:
+        if not values.any():
+            raise rows.wrong("it never sends a request: every rate is 0")
+        times_s = times_s if at is None else _edges(times_s)
+    names = lengths.names if is_arrivals else ()
+    used = {at, columns.value}
     info = TraceInfo(
         file=Path(spec.path).name,
         kind=columns.kind,
-        column=table.header[columns.value],
-        time_column=None if columns.time is None else table.header[columns.time],
+        column=rows.header[columns.value],
+        time_column=None if columns.time is None else rows.header[columns.time],
         rows=values.size,
+        format=known,
+        unit=unit,
+        lengths=names,
+        unused=tuple(n for i, n in enumerate(rows.header) if i not in used and n not in names),
     )
-    if columns.kind == "arrivals":
-        return _identified(Trace(info, values - values[0]))
-    if not values.any():
-        raise table.wrong("it never sends a request: every rate is 0")
-    return _identified(Trace(info, _edges(times_s, values.size), values))
+    rates = None if is_arrivals else values
+    whole = Timeline(
+        times_s, rates, begun_s, values.size, lengths.lengths() if is_arrivals else None
+    )
+    return _Found(whole, info)
 
 
-def _identified(trace: Trace) -> Trace:
-    digest = hashlib.sha256(trace.times_s.astype("<f8").tobytes())
-    if trace.rates_rps is not None:
+def _unit(
+    rows: Rows,
+    at: int,
+    values: NDArray[np.float64],
+    spec: TraceSpec,
+    known: str | None,
+    kind: TraceKind,
+) -> str:
+    """Return the unit of the times in a column. Raises UsageError if it cannot be told."""
+    if _is_date(rows.first, at):
+        return DATE
+    if spec.unit != AUTO:
+        return spec.unit
+    found = known_unit(known, values)
+    return found or unit_of(rows.header[at], values, are_rows=kind == "rates")
+
+
+def _seconds(values: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
+    """Return times in seconds after the first: shifted before they are divided, to the last digit."""
+    shifted = values - values[0]
+    return shifted if unit in (DATE, "s") else shifted / PER_SECOND[unit]
+
+
+def _begun_s(values: NDArray[np.float64], unit: str) -> float | None:
+    """Unix seconds of the first time; None if it is no date."""
+    first = float(values[0]) / (1.0 if unit == DATE else PER_SECOND[unit])
+    return first if unit == DATE or first >= 1e9 else None
+
+
+def _trace(found: _Found, how: Cut) -> Trace:
+    part = cut(found.whole, how)
+    requests, peak_rps = _load(part)
+    if part.rates_rps is not None and part.rates_rps.max() > MAX_LEVEL:
+        raise UsageError(f"its highest rate is {part.rates_rps.max():g} rps: over {MAX_LEVEL:,}.")
+    if max(part.times_s.size, requests) > (MAX_ROWS if part.rates_rps is None else MOST_REQUESTS):
+        raise UsageError(
+            f"{requests:,} requests are more than a run sends. Take a part with --from and --to, or "
+            "fewer with --rate-scale 0.1."
+        )
+    if part.rates_rps is not None and not part.rates_rps.any():
+        raise UsageError("it never sends a request: every rate is 0.")
+    info = msgspec.structs.replace(
+        found.info,
+        rows=part.rows if found.info.format not in (LOCUST, K6) else found.info.rows,
+        rows_left=found.info.rows_left + found.whole.rows - part.rows
+        if found.info.format not in (LOCUST, K6)
+        else found.info.rows_left,
+        sha256=_digest(part),
+        requests=requests,
+        span_s=float(part.times_s[-1]),
+        peak_rps=peak_rps,
+        cut_from=how.begin.text if how.begin else None,
+        cut_to=how.end.text if how.end else None,
+        rate_scale=how.rate_scale,
+        time_scale=how.time_scale,
+    )
+    return Trace(info, part.times_s, part.rates_rps, part.lengths)
+
+
+def _load(part: Timeline) -> tuple[int, float]:
+    """Return the number of requests, and the most of them in one second."""
+    if part.rates_rps is not None:
+        expected = float(np.sum(np.diff(part.times_s) * part.rates_rps))
+        return math.floor(expected + 1e-6), float(part.rates_rps.max())
+    size = part.times_s.size
+    if size > _MANY_AT_ONCE and part.times_s[-1] == 0:
+        raise UsageError(
+            f"all {size:,} times are the same: they are too coarse to be replayed. Choose another "
+            "column with --trace-column."
+        )
+    seconds = np.floor(part.times_s)
+    _, counts = np.unique(seconds, return_counts=True)
+    return size, float(counts.max())
+
+
+def _digest(part: Timeline) -> str:
+    digest = hashlib.sha256(part.times_s.astype("<f8").tobytes())
+    if part.rates_rps is not None:
         digest.update(b"rates")
-        digest.update(trace.rates_rps.astype("<f8").tobytes())
-    info = msgspec.structs.replace(trace.info, sha256=digest.hexdigest())
-    return msgspec.structs.replace(trace, info=info)
+        digest.update(part.rates_rps.astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _is_date(row: Sequence[Cell], at: int) -> bool:
+    return number_in(row[at]) is None and is_time(row[at])
 
 
 def _numbers(
-    table: _Table, columns: Columns
+    rows: Rows, columns: Columns, lengths: LengthColumns
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Values of the columns in the order of the file, checked; None if there is no time column."""
-    values, times_s = array("d"), array("d")
+    values, moments = array("d"), array("d")
     arrivals = columns.kind == "arrivals"
-    name = table.header[columns.value]
-    last = -1.0
-    for row in table.rows():
-        value = table.number(row, columns.value)
+    name = rows.header[columns.value]
+    read = rows.date if arrivals and _is_date(rows.first, columns.value) else rows.number
+    last = -math.inf
+    for row in rows.rows():
+        value = read(row, columns.value)
         if arrivals and value < last:
-            raise table.bad(
+            raise rows.bad(
                 f"{name} {value!r} is before the {last!r} of the row above: sort the rows"
             )
         if columns.time is not None:
-            times_s.append(_later(table, row, columns.time, times_s))
+            moments.append(_later(rows, row, columns.time, moments))
         if not arrivals and value > MAX_LEVEL:
-            raise table.bad(f"{name} {value!r} is over {MAX_LEVEL:,}")
+            raise rows.bad(f"{name} {value!r} is over {MAX_LEVEL:,}")
+        if arrivals:
+            lengths.take(row)
         values.append(last := value)
         if len(values) > MAX_ROWS:
-            raise table.bad(f"more than {MAX_ROWS:,} rows are not taken")
-    times = np.frombuffer(times_s) if columns.time is not None else None
+            raise rows.bad(f"more than {MAX_ROWS:,} rows are not taken")
+    times = np.frombuffer(moments) if columns.time is not None else None
     return np.frombuffer(values), times
 
 
-def _later(table: _Table, row: Sequence[str], at: int, before: Sequence[float]) -> float:
-    value = table.number(row, at)
+def _later(rows: Rows, row: Sequence[Cell], at: int, before: Sequence[float]) -> float:
+    value = rows.date(row, at) if _is_date(rows.first, at) else rows.number(row, at)
     if before and value <= before[-1]:
-        raise table.bad(
-            f"{table.header[at]} {value!r} is not after the {before[-1]!r} of the row above"
+        raise rows.bad(
+            f"{rows.header[at]} {value!r} is not after the {before[-1]!r} of the row above"
         )
     return value
 
 
-def _edges(times_s: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64]:
+def _edges(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Start of each row, and the end of the last, which is as long as the row before it."""
-    if times_s is None:
-        return np.arange(rows + 1, dtype=np.float64)
-    last_s = times_s[-1] - times_s[-2] if rows > 1 else 1.0
-    return np.append(times_s, times_s[-1] + last_s) - times_s[0]
+    last_s = times_s[-1] - times_s[-2] if times_s.size > 1 else 1.0
+    return np.append(times_s, times_s[-1] + last_s)

@@ -10,9 +10,8 @@ TraceKind = Literal["arrivals", "rates"]
 
 _NAMES: dict[TraceKind, re.Pattern[str]] = {
     "rates": re.compile(r"rps|qps|rate|requests_per_second", re.IGNORECASE),
-    "arrivals": re.compile(r"arrival|time(?!out)|intended", re.IGNORECASE),
+    "arrivals": re.compile(r"arrival|time(?!out|_?zone|_to_)|intended", re.IGNORECASE),
 }
-_NOT_SECONDS = re.compile(r"_(ms|us|ns|min|h)$", re.IGNORECASE)
 
 
 class Columns(NamedTuple):
@@ -31,16 +30,20 @@ def kind_of(name: str) -> TraceKind | None:
 def choose_columns(
     header: Sequence[str],
     numeric: Sequence[str],
+    dates: Sequence[str] = (),
     *,
     column: str | None,
     kind: TraceKind | None,
     time_column: str | None,
 ) -> Columns:
-    """Choose the columns by the options; `numeric` are those with a number in the first row.
+    """Choose the columns by the options.
 
-    Raises UsageError, with the columns, if the choice is not clear.
+    `numeric` are those with a number in the first row, `dates` those with a date there: numbers go
+    before dates. Raises UsageError, with the columns, if the choice is not clear.
     """
-    value = column or _only_value(header, numeric, kind, time_column)
+    if column is None and time_column is None:
+        _refuse_unread(header, (*numeric, *dates))
+    value = column or _only_value(header, numeric, dates, kind, time_column)
     if value not in header:
         raise UsageError(f'there is no column "{value}". {_listed(header)}')
     kind = kind or kind_of(value)
@@ -53,18 +56,29 @@ def choose_columns(
             raise UsageError(
                 "--trace-time-column goes with rates; arrival times are the --trace-column itself."
             )
-        return Columns(kind, _position(header, value, seconds=True))
-    time = time_column or _only_time(numeric, value)
+        return Columns(kind, _position(header, value))
+    time = time_column or _only_time(numeric, value) or _only_time(dates, value)
     if time is None:
         return Columns(kind, _position(header, value))
     if time not in header:
         raise UsageError(f'there is no column "{time}". {_listed(header)}')
-    return Columns(kind, _position(header, value), _position(header, time, seconds=True))
+    return Columns(kind, _position(header, value), _position(header, time))
+
+
+def _refuse_unread(header: Sequence[str], numeric: Sequence[str]) -> None:
+    """Refuse a file whose only column of times holds something else: nothing is passed over."""
+    named = [name for name in header if kind_of(name) == "arrivals"]
+    if named and not set(named) & set(numeric):
+        raise UsageError(
+            f'column "{named[0]}" holds neither numbers nor dates such as 2026-11-29T10:00:00Z. '
+            f"Convert it, or choose another with --trace-column. {_listed(header)}"
+        )
 
 
 def _only_value(
     header: Sequence[str],
     numeric: Sequence[str],
+    dates: Sequence[str],
     kind: TraceKind | None,
     time_column: str | None,
 ) -> str:
@@ -72,6 +86,8 @@ def _only_value(
     candidates = [name for name in numeric if name != time_column]
     for wanted in _NAMES if kind is None else (kind,):
         named = [name for name in candidates if kind_of(name) == wanted]
+        if wanted == "arrivals":
+            named = named or [name for name in dates if kind_of(name) == wanted]
         if len(named) > 1:
             raise UsageError(f"choose one with --trace-column. {_listed(named)}")
         if named:
@@ -94,14 +110,9 @@ def _only_time(numeric: Sequence[str], value: str) -> str | None:
     return named[0] if named else None
 
 
-def _position(header: Sequence[str], name: str, *, seconds: bool = False) -> int:
+def _position(header: Sequence[str], name: str) -> int:
     if header.count(name) > 1:
         raise UsageError(f'{header.count(name)} columns are named "{name}".')
-    if seconds and (unit := _NOT_SECONDS.search(name)):
-        raise UsageError(
-            f'column "{name}" seems to be in {unit[1]}: times are taken in seconds. Convert it, and '
-            f'give it a name without "{unit[0]}".'
-        )
     return header.index(name)
 
 

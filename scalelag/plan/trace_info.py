@@ -3,13 +3,20 @@
 import msgspec
 
 from scalelag.plan.trace_columns import TraceKind
+from scalelag.plan.trace_dates import DATE, duration
+
+_MOST_NAMES = 8
 
 
 class TraceInfo(msgspec.Struct, frozen=True):
-    """File and columns of a trace, part of `run.json`.
+    """File and columns of a trace, part of `run.json`, and what was taken of it.
 
-    `time_column` is None if each row is one second. `sha256` is that of its times and rates, whatever
-    file or column they stood in; None in records of version 0.1.
+    `time_column` is None if each row is one second. `rows` are those that were used, `rows_left` the
+    others. `sha256` is that of its times and rates, whatever file or column they stood in; None in
+    records of version 0.1. `format` names the program or data set that wrote the file, if it is known.
+    `unit` is that of its times. `lengths` are the columns of tokens, `unused` those that were not read.
+    `requests` come in `span_s` seconds, at most `peak_rps` in one of them. The other fields are the
+    options that it was cut and scaled by.
     """
 
     file: str
@@ -18,11 +25,46 @@ class TraceInfo(msgspec.Struct, frozen=True):
     time_column: str | None
     rows: int
     sha256: str | None = None
+    format: str | None = None
+    unit: str | None = None
+    rows_left: int = 0
+    lengths: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    requests: int = 0
+    span_s: float = 0.0
+    peak_rps: float = 0.0
+    cut_from: str | None = None
+    cut_to: str | None = None
+    rate_scale: float = 1.0
+    time_scale: float = 1.0
 
     @property
     def line(self) -> str:
-        """One line of text that says what was read."""
+        """One line of text that says what was read, what was left, and what comes of it."""
+        parts = [f"{self.file}{f' ({self.format})' if self.format else ''}: {self._taken()}"]
+        if self.rows_left:
+            parts.append(f"{self.rows_left:,} rows left out")
+        if self.span_s:
+            rate = self.requests / self.span_s
+            parts.append(
+                f"{self.requests:,} requests in {duration(self.span_s)}, {rate:.3g} rps on average "
+                f"and {self.peak_rps:.3g} at most"
+            )
+        if self.lengths:
+            parts.append(f"tokens from {_listed(self.lengths)}")
+        if self.unused:
+            parts.append(f"not read: {_listed(self.unused)}")
+        return "; ".join(parts)
+
+    def _taken(self) -> str:
+        unit = {None: "", DATE: " (dates)"}.get(self.unit, f" in {self.unit}")
         if self.kind == "arrivals":
-            return f'{self.file}: {self.rows:,} arrival times from column "{self.column}"'
-        times = f'times from "{self.time_column}"' if self.time_column else "a row a second"
-        return f'{self.file}: {self.rows:,} rates from column "{self.column}", {times}'
+            return f'{self.rows:,} arrival times from column "{self.column}"{unit}'
+        times = f'times from "{self.time_column}"{unit}' if self.time_column else "a row a second"
+        return f'{self.rows:,} rates from column "{self.column}", {times}'
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    left = len(names) - _MOST_NAMES
+    more = f" and {left} more" if left > 0 else ""
+    return ", ".join(f'"{name}"' for name in names[:_MOST_NAMES]) + more

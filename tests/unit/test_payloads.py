@@ -139,6 +139,12 @@ def test_a_file_of_no_rows_is_refused_by_line(name, content, said):
         read_rows(Path(name), content)
 
 
+def test_a_field_may_be_as_long_as_a_prompt():
+    (row,) = read_rows(Path("a.csv"), b"prompt\n" + b"x" * 500_000 + b"\n")
+
+    assert len(row["prompt"]) == 500_000
+
+
 def test_rows_at_the_limits_reach_a_worker_as_they_are():
     content = b'{"id": [18446744073709551615, -9223372036854775808, 1.5e308]}\n{"id": '
     rows = read_rows(Path("a.jsonl"), content + b"[" * 100 + b"]" * 100 + b"}")

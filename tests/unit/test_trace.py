@@ -116,7 +116,9 @@ def test_a_single_rate_with_a_time_holds_for_a_second(read):
         ("requests_per_second", "1", {}, ("rates", "requests_per_second", None)),
         ("size,arrival_s,tokens", "1,2,3", {}, ("arrivals", "arrival_s", None)),
         ("timestamp,rps", "1,2", {}, ("rates", "rps", "timestamp")),
-        ("timestamp,rps", "2024-05-01,2", {}, ("rates", "rps", None)),
+        ("timestamp,rps", "2024-05-01,2", {}, ("rates", "rps", "timestamp")),
+        ("timestamp,model", "2024-05-01,2", {}, ("arrivals", "timestamp", None)),
+        ("time_zone,time_to_first_token,rps", "1,1,2", {}, ("rates", "rps", None)),
         ("timestamp,arrival_s", "2024-05-01,2", {}, ("arrivals", "arrival_s", None)),
         ("model,x", "a,1", {"kind": "arrivals"}, ("arrivals", "x", None)),
         ("model,x", "a,1", {"kind": "rates"}, ("rates", "x", None)),
@@ -185,12 +187,12 @@ def test_the_column_is_told_by_its_name_or_by_being_the_only_one(
             "--trace-time-column goes with rates; arrival times are the --trace-column itself.",
         ),
         (
-            "arrival_ms",
-            "1",
+            "time,model",
+            "29/Nov/2026:10:00:00 +0000,x",
             {},
             (
-                'column "arrival_ms" seems to be in ms: times are taken in seconds. Convert it, and '
-                'give it a name without "_ms".'
+                'column "time" holds neither numbers nor dates such as 2026-11-29T10:00:00Z. Convert '
+                "it, or choose another with --trace-column. Columns: time, model."
             ),
         ),
     ],
@@ -244,9 +246,11 @@ def test_a_long_cell_is_cut_in_the_message(said):
 
 
 def test_a_line_that_is_no_csv_is_named(said):
-    assert said(csv("arrival_s,m", "1," + "x" * 200_000)).startswith(
-        "--trace trace.csv line 2: it is no CSV: "
-    )
+    assert said("arrival_s,m\n1,a\x00\n2,\r b").startswith("--trace trace.csv line ")
+
+
+def test_a_field_may_be_as_long_as_a_prompt(read):
+    assert read(csv("arrival_s,prompt", "1," + "x" * 2_000_000, "2,y")).times_s.tolist() == [0, 1]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -273,10 +277,34 @@ def test_too_many_rows_are_refused(said, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (csv("arrival_s", *range(1234)), 't.csv: 1,234 arrival times from column "arrival_s"'),
-        (csv("rps", 1, 2), 't.csv: 2 rates from column "rps", a row a second'),
-        (csv("t,rps", "0,1"), 't.csv: 1 rates from column "rps", a row a second'),
-        (csv("time,rps", "0,1"), 't.csv: 1 rates from column "rps", times from "time"'),
+        (
+            csv("arrival_s", *range(1234)),
+            (
+                't.csv: 1,234 arrival times from column "arrival_s" in s; 1,234 requests in 20.6 min, '
+                "1 rps on average and 1 at most"
+            ),
+        ),
+        (
+            csv("rps", 1, 2),
+            (
+                't.csv: 2 rates from column "rps", a row a second; 3 requests in 2 s, 1.5 rps on '
+                "average and 2 at most"
+            ),
+        ),
+        (
+            csv("t,rps", "0,1"),
+            (
+                't.csv: 1 rates from column "rps", a row a second; 1 requests in 1 s, 1 rps on average '
+                'and 1 at most; not read: "t"'
+            ),
+        ),
+        (
+            csv("time,rps", "0,1"),
+            (
+                't.csv: 1 rates from column "rps", times from "time" in s; 1 requests in 1 s, 1 rps on '
+                "average and 1 at most"
+            ),
+        ),
     ],
 )
 def test_it_is_told_what_was_taken(read, text, expected):

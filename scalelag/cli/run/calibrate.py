@@ -25,6 +25,7 @@ from scalelag.cluster.deploy import check_pinned, pin
 from scalelag.cluster.preflight import Patience, ready_payload, watched_deployments
 from scalelag.console import say
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
+from scalelag.options.catalog import OPTIONS
 from scalelag.record.requests_file import rows_from
 from scalelag.record.run_dir import create_run_dir, load_run, write_file
 
@@ -116,9 +117,7 @@ class _Search:
             "steps": f"{load.level:g}{load.unit}:{self._warmup_s + hold_s:g}s",
             "repeat": None,
             "trace": None,
-            "trace_column": None,
-            "trace_kind": None,
-            "trace_time_column": None,
+            **{option.dest: None for option in OPTIONS if option.needs == "trace"},
             "warmup": self._warmup_s,
             "deployment": list(self.found.deployments),
             "drain": 0.0,

@@ -192,12 +192,21 @@ CalibrateHold = Annotated[
 ]
 
 
+class _Parameter(inspect.Parameter):
+    """A parameter that may be named as a keyword of Python is, such as `from`."""
+
+    @property
+    def name(self) -> str:
+        """Name without the underscore that keeps it apart from a keyword."""
+        return super().name.removesuffix("_")
+
+
 def with_catalog(command: Callable[..., int]) -> Callable[..., int]:
     """Give `command` the options of the catalog in place of its `**values`."""
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "values"]
     added = [
-        inspect.Parameter(
-            option.dest,
+        _Parameter(
+            f"{option.dest}_",
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
             annotation=_annotation(option),

@@ -90,8 +90,8 @@ def label_of(name: str) -> str | None:
 def _folded_fields(title: str, parsed: Mapping[str, Any], fixed: Fixed) -> Iterable[Field]:
     """Fields of one section under "More options"."""
     for option in OPTIONS:
-        needs_trace = option.dest.startswith(_TRACE) and not fixed.get(_TRACE)
-        if option.section == title and option.form_rank is None and not needs_trace:
+        is_useless = _TRACE in (option.dest, option.needs) and not fixed.get(_TRACE)
+        if option.section == title and option.form_rank is None and not is_useless:
             yield from _option_fields(option, parsed, fixed)
 
 

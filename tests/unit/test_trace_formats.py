@@ -1,0 +1,492 @@
+"""Traces in the forms that people have, against the arrivals that they mean."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scalelag.errors import UsageError
+from scalelag.plan.trace import Trace, TraceSpec, read_trace
+from scalelag.plan.trace_cut import Cut
+from scalelag.plan.trace_dates import date_s, parse_moment
+from scalelag.plan.trace_plan import trace_schedule
+
+Read = Callable[..., Trace]
+ZERO = datetime(2023, 11, 16, 18, 17, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def read(text: str, name: str = "trace.csv", **options: Any) -> Trace:
+        path = tmp_path / name
+        path.write_text(text, newline="")
+        return read_trace(TraceSpec(str(path), **options))
+
+    return read
+
+
+@pytest.fixture
+def said(read: Read, tmp_path: Path) -> Callable[..., str]:
+    def said(text: str, **options: Any) -> str:
+        with pytest.raises(UsageError) as caught:
+            read(text, **options)
+        return str(caught.value).replace(f"{tmp_path}/", "")
+
+    return said
+
+
+def lines(*rows: object) -> str:
+    return "".join(f"{row}\n" for row in rows)
+
+
+# --- the same arrivals in every form -----------------------------------------------------------
+
+
+def iso(ms: int, zone: timezone = UTC, between: str = "T", digits: int = 3) -> str:
+    at = (ZERO + timedelta(milliseconds=ms)).astimezone(zone)
+    fraction = f"{ms % 1000:03d}".ljust(digits, "0")
+    return at.strftime(f"%Y-%m-%d{between}%H:%M:%S.") + fraction
+
+
+def unix_ms(ms: int) -> int:
+    return int(ZERO.timestamp() * 1000) + ms
+
+
+INDIA = timezone(timedelta(hours=5, minutes=30))
+FORMS: dict[str, Callable[[Sequence[int]], str]] = {
+    "seconds": lambda all_ms: lines("arrival_s", *(f"{ms / 1000:.3f}" for ms in all_ms)),
+    "unix": lambda all_ms: lines("timestamp", *(f"{unix_ms(ms) / 1000:.3f}" for ms in all_ms)),
+    "unix ms": lambda all_ms: lines("timestamp", *map(unix_ms, all_ms)),
+    "unix us": lambda all_ms: lines("time", *(unix_ms(ms) * 1000 for ms in all_ms)),
+    "unix ns": lambda all_ms: lines("Time", *(unix_ms(ms) * 1_000_000 for ms in all_ms)),
+    "name says ms": lambda all_ms: lines("arrival_ms", *all_ms),
+    "name says Ms": lambda all_ms: lines("timestampMs", *all_ms),
+    "name in brackets": lambda all_ms: lines("time (ms),n", *(f"{ms},x" for ms in all_ms)),
+    "JMeter": lambda all_ms: lines(
+        "timeStamp,elapsed,label,responseCode", *(f"{unix_ms(ms)},17,GET,200" for ms in all_ms)
+    ),
+    "ISO": lambda all_ms: lines("timestamp,model", *(f"{iso(ms)}Z,m" for ms in all_ms)),
+    "ISO without a zone": lambda all_ms: lines("time", *(iso(ms, between=" ") for ms in all_ms)),
+    "ISO elsewhere": lambda all_ms: lines(
+        "zone,time", *(f"x,{iso(ms, INDIA)}+05:30" for ms in all_ms)
+    ),
+    "nine digits": lambda all_ms: lines("time", *(iso(ms, digits=9) + "Z" for ms in all_ms)),
+    "slashes": lambda all_ms: lines("time", *(iso(ms).replace("-", "/") for ms in all_ms)),
+    "Azure 2023": lambda all_ms: lines(
+        "TIMESTAMP,ContextTokens,GeneratedTokens",
+        *(f"{iso(ms, between=' ', digits=7)},4808,10" for ms in all_ms),
+    ),
+    "Azure 2024": lambda all_ms: lines(
+        "TIMESTAMP,ContextTokens,GeneratedTokens",
+        *(f"{iso(ms, between=' ', digits=6)}+00:00,2162,5" for ms in all_ms),
+    ),
+    "BurstGPT": lambda all_ms: lines(
+        "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type",
+        *(f"{ms / 1000:.3f},ChatGPT,472,18,490,Conversation log" for ms in all_ms),
+    ),
+    "Mooncake": lambda all_ms: lines(
+        *(
+            json.dumps({"timestamp": ms, "input_length": 6758, "output_length": 50, "hash_ids": [1]})
+            for ms in all_ms
+        )
+    ),
+    "JSON Lines with dates": lambda all_ms: lines(
+        "", *(json.dumps({"model": "m", "time": f"{iso(ms)}Z"}) for ms in all_ms)
+    ),
+    "k6 in ms": lambda all_ms: lines(
+        "metric_name,timestamp,metric_value,check,error",
+        *(
+            f"{name},{unix_ms(ms)},{value},,"
+            # k6 writes samples of several users in no strict order.
+            for ms in sorted(all_ms, reverse=True)
+            for name, value in (("http_reqs", 1), ("http_req_duration", 21.5), ("vus", 7))
+        ),
+    ),
+}  # fmt: skip
+ALL_MS = st.lists(st.integers(0, 5_000_000), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8, deadline=None
+)
+@given(ALL_MS, st.integers(1, 999))
+def test_every_form_means_the_same_arrivals(read: Read, form: str, all_ms: list[int], odd_ms: int):
+    # No trace of whole seconds: k6 would count those.
+    chosen = sorted([*all_ms, 1000 * (max(all_ms) // 1000) + 1000 + odd_ms])
+
+    trace = read(FORMS[form](chosen))
+
+    assert trace.rates_rps is None
+    assert np.allclose(trace.times_s, (np.array(chosen) - chosen[0]) / 1000, rtol=0, atol=2e-6)
+    assert trace.info.requests == len(chosen)
+
+
+def test_they_are_sent_as_they_were_read(read: Read):
+    trace = read(FORMS["Azure 2023"]([0, 5, 5, 1250, 60_000]))
+
+    assert np.concatenate(list(trace_schedule(trace).blocks())).tolist() == trace.times_s.tolist()
+
+
+def test_a_minute_of_dates_lasts_a_minute(read: Read):
+    rows = [f"{iso(1000 * n)}Z,{n % 4}" for n in range(61)]
+
+    trace = read(lines("timestamp,worker", *rows))
+
+    assert (trace.times_s.size, trace.times_s[-1]) == (61, 60)
+    assert trace.info.column == "timestamp"
+    assert trace.info.unused == ("worker",)
+
+
+def test_rates_may_begin_at_dates(read: Read):
+    rows = [f"{iso(ms)}Z,{rps}" for ms, rps in ((0, 3), (60_000, 5), (90_000, 1))]
+
+    trace = read(lines("time,rps", *rows))
+
+    assert trace.times_s.tolist() == [0, 60, 90, 120]
+    assert trace.info.time_column == "time"
+
+
+# --- other load generators ---------------------------------------------------------------------
+
+LOCUST = (
+    "Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,"
+    "99.99%,100%,Total Request Count,Total Failure Count,Total Median Response Time,"
+    "Total Average Response Time,Total Min Response Time,Total Max Response Time,"
+    "Total Average Content Size"
+)
+
+
+def history(counts: Sequence[int], *, full: bool = False) -> str:
+    """A row a second, as Locust writes it, with N/A until there are answers."""
+    rows: list[str] = []
+    for second, count in enumerate(counts):
+        shown = "N/A" if not count else "12"
+        tail = ",".join([shown] * 11)
+        for kind, name in (*([("GET", "/a")] if full else []), ("", "Aggregated")):
+            rps = count / (second + 1)
+            head = f"{1_700_000_000 + second},5,{kind},{name},{rps:.6f},0.000000"
+            rows.append(f"{head},{tail},{count},0,1,1,1,1,9")
+    return lines(LOCUST, *rows)
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=20), st.booleans())
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
+def test_locusts_history_is_replayed_with_as_many_requests(read: Read, sent: list[int], full: bool):
+    if not any(sent):
+        sent[-1] = 1
+    # A count that was high from the beginning is one of before.
+    sent[0] = min(sent[0], 5)
+
+    trace = read(history(np.cumsum(sent).tolist(), full=full))
+
+    assert trace.rates_rps is not None
+    assert trace.rates_rps.tolist() == sent
+    assert trace.times_s.tolist() == list(range(len(sent) + 1))
+    assert trace.info.rows_left == (len(sent) if full else 0)
+    assert trace_schedule(trace).count() == sum(sent)
+
+
+def test_locusts_history_of_a_steady_load_is_not_one_request_a_row(read: Read):
+    trace = read(history([20 * n for n in range(1, 31)]))
+
+    assert set(trace.rates_rps.tolist() if trace.rates_rps is not None else []) == {20.0}
+    assert (trace.info.requests, trace.info.span_s) == (600, 30)
+    assert trace.info.line == (
+        'trace.csv (Locust\'s stats_history): 30 rates from column "Total Request Count", times '
+        'from "Timestamp" in s; 600 requests in 30 s, 20 rps on average and 20 at most'
+    )
+
+
+def test_k6s_seconds_are_counted(read: Read):
+    metrics = ("http_reqs", "http_req_duration", "http_req_blocked", "iterations")
+    seconds = [0] * 3 + [1] * 5 + [4] * 2
+
+    trace = read(
+        lines(
+            "metric_name,timestamp,metric_value,check",
+            *(f"{m},{1_595_325_560 + s},1.0," for s in reversed(seconds) for m in metrics),
+        )
+    )
+
+    assert trace.rates_rps is not None
+    assert trace.rates_rps.tolist() == [3, 5, 0, 0, 2]
+    assert (trace.info.rows, trace.info.rows_left) == (10, 30)
+
+
+# --- lengths -----------------------------------------------------------------------------------
+
+
+def test_lengths_come_with_their_arrivals(read: Read):
+    trace = read(
+        lines(
+            "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type",
+            "5,ChatGPT,472,18,490,Conversation log",
+            "45,ChatGPT,1087,230,1317,Conversation log",
+            "118,GPT-4,417,0,417,API log",
+        )
+    )
+
+    assert trace.lengths is not None
+    assert trace.lengths.prompt_tokens.tolist() == [472, 1087, 417]
+    assert trace.lengths.answer_tokens.tolist() == [18, 230, 0]
+    assert trace.times_s.tolist() == [0, 40, 113]
+    assert (trace.info.format, trace.info.unit) == ("BurstGPT", "s")
+    assert trace.info.lengths == ("Request tokens", "Response tokens")
+    assert "Model" in trace.info.unused
+
+
+def test_shared_blocks_come_with_their_arrivals(read: Read):
+    rows = [
+        {"timestamp": 0, "input_length": 1000, "output_length": 5, "hash_ids": [7, 8]},
+        {"timestamp": 3000, "input_length": 600, "output_length": 6, "hash_ids": [7, 9]},
+        {"timestamp": 3000, "input_length": 500, "output_length": 7, "hash_ids": []},
+        {"timestamp": 9000, "input_length": 511, "output_length": 8, "hash_ids": [7]},
+    ]
+    trace = read(lines(*map(json.dumps, rows)), cut=Cut(rate_scale=0.5))
+
+    assert trace.lengths is not None
+    assert (trace.lengths.block_tokens, trace.info.unit) == (512, "ms")
+    assert trace.times_s.tolist() == [0, 3]
+    assert trace.lengths.answer_tokens.tolist() == [5, 7]
+    assert (trace.lengths.blocks.tolist(), trace.lengths.ends.tolist()) == ([7, 8], [2, 2])
+
+
+def test_blocks_of_sixteen_and_seconds_are_told_by_the_values(read: Read):
+    rows = [
+        {"timestamp": 61.114, "input_length": 33, "output_length": 5, "hash_ids": [1, 2, 3]},
+        {"timestamp": 62.5, "input_length": 16, "output_length": 5, "hash_ids": [1]},
+    ]
+    trace = read(lines(*map(json.dumps, rows)))
+
+    assert trace.lengths is not None
+    assert (trace.lengths.block_tokens, trace.info.unit) == (16, "s")
+    assert trace.times_s.tolist() == pytest.approx([0, 1.386])
+
+
+# --- units -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [40, 1000])
+def test_whole_numbers_that_could_be_either_are_a_question(said, read: Read, step: int):
+    text = lines("timestamp", *range(0, 100 * step, step))
+
+    question = said(text)
+
+    assert re.fullmatch(
+        r'--trace trace.csv: are the times in column "timestamp" seconds or milliseconds\? As seconds '
+        r"they last .*, as milliseconds they last .*\. Set --trace-unit s or --trace-unit ms\.",
+        question,
+    )
+    assert read(text, unit="ms").times_s[-1] == 99 * step / 1000
+    assert read(text, unit="s").times_s[-1] == 99 * step
+
+
+def test_whole_seconds_that_can_be_nothing_else_are_none(read: Read):
+    assert read(lines("time", 0, 1, 1, 2, 5)).times_s.tolist() == [0, 1, 1, 2, 5]
+    assert read(lines("time,rps", "0,1", "60,2", "3600,1")).times_s.tolist() == [0, 60, 3600, 7140]
+
+
+def test_a_name_that_says_seconds_over_unix_milliseconds_is_a_question(said):
+    assert said(lines("time_s", 1_700_000_000_000, 1_700_000_060_000)) == (
+        '--trace trace.csv: the name of column "time_s" says seconds, and its values look like Unix '
+        "times in ms. Set --trace-unit s or --trace-unit ms."
+    )
+
+
+@given(st.floats(0, 7e9), st.sampled_from(["", "Z", "+05:30"]))
+def test_dates_are_read_as_python_reads_them(unix_s: float, zone: str):
+    text = f"{datetime.fromtimestamp(unix_s, UTC).replace(tzinfo=None).isoformat()}{zone}"
+    wanted = datetime.fromisoformat(text if zone else f"{text}+00:00")
+
+    assert date_s(text) == pytest.approx(wanted.timestamp(), abs=2e-6)
+
+
+# --- parts and scales --------------------------------------------------------------------------
+
+
+def test_a_part_is_taken_by_seconds_by_spans_and_by_dates(read: Read):
+    text = lines("timestamp", *(f"{iso(1000 * n)}Z" for n in range(600)))
+    wanted = list(range(60))
+
+    for begin, end in (("120", "180"), ("2m", "3m"), (iso(120_000) + "Z", iso(180_000) + "Z")):
+        trace = read(text, cut=Cut(parse_moment(begin), parse_moment(end)))
+        assert trace.times_s.tolist() == wanted
+        assert (trace.info.rows, trace.info.rows_left) == (60, 540)
+        assert "540 rows left out" in trace.info.line
+
+
+@given(
+    st.lists(st.integers(0, 10_000), min_size=1, max_size=60),
+    st.sampled_from([0.1, 0.25, 0.5, 1.0, 2.0, 3.5]),
+    st.sampled_from([0.01, 0.5, 1.0, 4.0]),
+)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
+def test_scales_change_numbers_and_times_and_nothing_else(
+    read: Read, all_ms: list[int], rate: float, time: float
+):
+    times_s = np.sort(np.array(all_ms)) / 1000
+    text = lines("arrival_s", *map(repr, times_s.tolist()))
+
+    trace = read(text, cut=Cut(rate_scale=rate, time_scale=time))
+
+    whole_s = (times_s - times_s[0]) * time
+    assert trace.times_s.size == max(1, round(times_s.size * rate))
+    assert np.all(np.diff(trace.times_s) >= 0)
+    assert trace.times_s[0] == 0
+    assert trace.times_s[-1] <= whole_s[-1] + 1e-9
+    if rate <= 1:
+        assert all(np.abs(whole_s - one).min() < 1e-9 for one in trace.times_s)
+
+
+def test_rates_are_cut_in_the_midst_of_a_row_and_scaled(read: Read):
+    text = lines("time_s,rps", "0,10", "60,20", "120,30")
+
+    trace = read(text, cut=Cut(parse_moment("30"), parse_moment("90"), 0.5, 0.1))
+
+    assert trace.rates_rps is not None
+    assert trace.times_s.tolist() == pytest.approx([0, 3, 6])
+    assert trace.rates_rps.tolist() == pytest.approx([50, 100])
+    # Half of 30 s of 10 rps and of 30 s of 20 rps.
+    assert trace_schedule(trace).count() == 450
+
+
+@pytest.mark.parametrize(
+    ("text", "cut", "expected"),
+    [
+        (
+            lines("arrival_s", 0, 5),
+            Cut(parse_moment("10")),
+            "--from and --to leave nothing of it: it lasts 5 s.",
+        ),
+        (
+            lines("arrival_s", 0, 5),
+            Cut(parse_moment("3"), parse_moment("2")),
+            "--from is not before --to.",
+        ),
+        (
+            lines("arrival_s", 0, 5),
+            Cut(parse_moment("2023-01-01")),
+            "--from 2023-01-01: its times are no dates. Give seconds after its beginning.",
+        ),
+        (
+            lines("arrival_s", 0, 5e6),
+            Cut(),
+            (
+                "it lasts 57.9 days: a run of more than 31 days is not begun. Take a part with --from and "
+                "--to, or make it faster with --time-scale 0.01."
+            ),
+        ),
+        (
+            lines("time,x", *["2023-01-01,1"] * 2000),
+            Cut(),
+            (
+                "all 2,000 times are the same: they are too coarse to be replayed. Choose another column "
+                "with --trace-column."
+            ),
+        ),
+        (
+            lines("time_s,rps", "0,1000000", "1000,1"),
+            Cut(),
+            (
+                "1,000,001,000 requests are more than a run sends. Take a part with --from and --to, or "
+                "fewer with --rate-scale 0.1."
+            ),
+        ),
+        (lines("rps", 5), Cut(rate_scale=1e6), "its highest rate is 5e+06 rps: over 1,000,000."),
+    ],
+)
+def test_a_part_that_is_none_and_a_load_that_nobody_sends_are_refused(said, text, cut, expected):
+    assert said(text, cut=cut) == f"--trace trace.csv: {expected}"
+
+
+@pytest.mark.parametrize("text", ["", "x", "-5", "5 weeks", "2023-13-01", "nan"])
+def test_what_is_no_place_in_a_trace_is_refused(text: str):
+    with pytest.raises(UsageError, match="is no place in a trace"):
+        parse_moment(text)
+
+
+# --- malformed ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '[{"timestamp": 0}]',
+            "trace.csv: it is a JSON array: give JSON Lines, one object a line.",
+        ),
+        ('{"time_s": 0}\n[1]\n', "trace.csv line 2: it is no JSON object: "),
+        ('{"time_s": 0}\n{"time_s": \n', "trace.csv line 2: it is no JSON object: "),
+        ('{"time_s": 0}\n{"x": 1}\n', 'trace.csv line 2: time_s "" is not a number.'),
+        ('{"time_s": 0}\n{"time_s": true}\n', 'trace.csv line 2: time_s "True" is not a number.'),
+        ('{"time_s": 0}\n' + '{"x":' * 5000 + "1", "trace.csv line 2: it is no JSON object: "),
+        (
+            lines("time", f"{iso(0)}Z", "yesterday"),
+            'trace.csv line 3: time "yesterday" is not a date such as 2026-11-29T10:00:00.25Z.',
+        ),
+        (
+            lines("time", f"{iso(9)}Z", f"{iso(0)}Z"),
+            "trace.csv line 3: time 1700158623.0 is before ",
+        ),
+        (
+            lines("time_s,ContextTokens", "0,5", "1,many"),
+            'trace.csv line 3: ContextTokens "many" is not a number.',
+        ),
+        (
+            lines("time_s,input_length", "0,3000000000"),
+            "trace.csv line 2: input_length 3000000000.0 is no number of tokens: a whole number up to",
+        ),
+        (
+            '{"time_s": 0, "hash_ids": 5}\n',
+            "trace.csv line 1: hash_ids is no list of whole numbers.",
+        ),
+        (
+            history([0]),
+            "trace.csv: it has fewer than two rows for all requests (Aggregated).",
+        ),
+        (
+            lines("metric_name,timestamp,metric_value", "vus,1595325560,1"),
+            "trace.csv: it has no rows of a metric that counts requests: http_reqs, grpc_req_duration",
+        ),
+    ],
+)
+def test_a_file_that_is_no_good_says_where(said, text, expected):
+    assert said(text).startswith(f"--trace {expected}")
+
+
+WORDS = ["time", "rps", "timestamp", "Name", "Requests/s", "User Count", "metric_name", "hash_ids"]
+CELLS = ["0", "1", "1e400", "-1", "", "Aggregated", "http_reqs", "2023-01-01", "nan", '"', "x,y"]
+
+
+@given(
+    st.lists(st.sampled_from([*WORDS, "metric_value", "input_length"]), min_size=1, max_size=5),
+    st.lists(st.lists(st.sampled_from(CELLS), max_size=5), max_size=4),
+    st.booleans(),
+)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
+def test_any_file_is_a_trace_or_refused_by_name(
+    read: Read, header: list[str], rows: list[list[str]], as_json: bool
+):
+    text = lines(",".join(header), *(",".join(row) for row in rows))
+    if as_json:
+        text = lines(*(json.dumps(dict(zip(header, row, strict=False))) for row in rows))
+    try:
+        trace = read(text)
+    except UsageError as error:
+        assert str(error).startswith("--trace ")  # noqa: PT017  both outcomes are right
+    else:
+        assert trace.info.requests >= 0

@@ -384,24 +384,24 @@ def test_rates_are_cut_in_the_midst_of_a_row_and_scaled(read: Read):
             lines("arrival_s", 0, 5e6),
             Cut(),
             (
-                "it lasts 57.9 days: a run of more than 31 days is not begun. Take a part with --from and "
-                "--to, or make it faster with --time-scale 0.01."
+                "it lasts 57.9 days: a run of more than 31 days is not begun. Take a part with --from "
+                "and --to, or make it faster with --time-scale 0.01."
             ),
         ),
         (
             lines("time,x", *["2023-01-01,1"] * 2000),
             Cut(),
             (
-                "all 2,000 times are the same: they are too coarse to be replayed. Choose another column "
-                "with --trace-column."
+                "all 2,000 times are the same: they are too coarse to be replayed. Choose another "
+                "column with --trace-column."
             ),
         ),
         (
             lines("time_s,rps", "0,1000000", "1000,1"),
             Cut(),
             (
-                "1,000,001,000 requests are more than a run sends. Take a part with --from and --to, or "
-                "fewer with --rate-scale 0.1."
+                "1,000,001,000 requests are more than a run sends. Take a part with --from and --to, "
+                "or fewer with --rate-scale 0.1."
             ),
         ),
         (lines("rps", 5), Cut(rate_scale=1e6), "its highest rate is 5e+06 rps: over 1,000,000."),

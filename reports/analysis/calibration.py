@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.latency import ON_TIME_S, quantile_ms
+from reports.analysis.load.latency import ON_TIME_S
 from reports.analysis.load.slo import Slo
+from reports.analysis.load.streams import quantile_ms
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.model.report import Report
 from scalelag.record.requests_file import RequestColumns
@@ -40,7 +41,7 @@ def hold_for(load: StageLoad, slo: Slo, least_s: float) -> float:
     """
     wanted_s = _LIMITS_PER_HOLD * slo.limit_s
     if load.unit == "rps":
-        beyond = _BEYOND_QUANTILE / (1 - slo.quantile) if slo.quantile < 1 else 0
+        beyond = _BEYOND_QUANTILE / (1 - _quantile(slo)) if _quantile(slo) < 1 else 0
         wanted_s = max(wanted_s, max(_FEWEST_REQUESTS, beyond) / load.level)
     return max(least_s, min(float(np.ceil(wanted_s)), LONGEST_HOLD_S))
 
@@ -65,7 +66,7 @@ def judge_stage(
         not_sent=report.load.not_sent,
         completed_rps=report.load.completed / hold_s,
         within_ratio=within_ratio,
-        latency_ms=quantile_ms(rows.latency_s[~rows.not_sent], slo.quantile),
+        latency_ms=quantile_ms(rows.latency_s[~rows.not_sent], _quantile(slo)),
         kept=kept,
         reason=reason,
         record=record,
@@ -90,11 +91,11 @@ def _verdict(
     served = (rows.error < 0) & (service_s <= slo.limit_s)
     sent = ~rows.not_sent
     late = np.count_nonzero(rows.send_lag_s[sent] > ON_TIME_S)
-    if _share(
-        served, report.load.planned
-    ) >= slo.quantile and late > _MAX_LATE_RATIO * np.count_nonzero(sent):
+    if _share(served, report.load.planned) >= _quantile(
+        slo
+    ) and late > _MAX_LATE_RATIO * np.count_nonzero(sent):
         return None, "the load generator was too slow (see --processes)"
-    return within_ratio >= slo.quantile, None
+    return within_ratio >= _quantile(slo), None
 
 
 def _unusable(report: Report) -> str | None:
@@ -190,3 +191,8 @@ def _why_open(
     if kept is None:
         return "no rate that was tried is within the limit"
     return None
+
+
+def _quantile(slo: Slo) -> float:
+    """Share of requests that is to keep a limit; all for one on each request."""
+    return 1.0 if slo.quantile is None else slo.quantile

@@ -36,6 +36,25 @@ class StreamReport(msgspec.Struct, frozen=True):
     first_tool_call_p99_ms: float | None = None
 
 
+class GoodputReport(msgspec.Struct, frozen=True):
+    """Requests that were answered within all limits of `--slo`; null for `reason` if not measured.
+
+    `ratio` is `good` over `planned`, failed and unsent requests among these; `rps` over the time of the
+    load. `scaling_s` are the seconds in which replicas followed a step, with the goodput of the
+    requests meant to start in them; `otherwise_ratio` is that of all others.
+    """
+
+    good: int = 0
+    planned: int = 0
+    ratio: float | None = None
+    rps: float | None = None
+    scaling_s: float = 0.0
+    while_scaling_ratio: float | None = None
+    while_scaling_rps: float | None = None
+    otherwise_ratio: float | None = None
+    reason: str | None = None
+
+
 class NotSentReport(msgspec.Struct, frozen=True):
     """Planned requests that were not sent, by reason (docs/metrics.md#saturated-or-late).
 
@@ -142,6 +161,7 @@ class LoadStepReport(msgspec.Struct, frozen=True):
     recovered_reason: str | None = None
     not_sent_by: NotSentReport = NotSentReport()
     saturated_s: float = 0.0
+    goodput: GoodputReport | None = None
 
 
 class LoadWorkerReport(msgspec.Struct, frozen=True):
@@ -176,6 +196,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     that the load generator sent late or not at all. `saturated` are the times, `saturated_s` long,
     in which requests were not sent since all others were open. `task_exceptions` are those that the
     tasks of users raised, None if they were not recorded; the most frequent kind comes first.
+    `goodput` is that within the `limits` of `--slo`, None without any.
     """
 
     planned: int
@@ -206,3 +227,5 @@ class LoadReport(msgspec.Struct, frozen=True):
     task_exception_kinds: tuple[TaskExceptionReport, ...] = ()
     saturated_s: float = 0.0
     saturated: tuple[SaturationReport, ...] = ()
+    goodput: GoodputReport | None = None
+    limits: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ _LOAD = (
     "service_p99_ms",
     "error_ratio",
 )
+_GOODPUT = ("ratio", "rps", "while_scaling_ratio", "otherwise_ratio")
 _BOUNDS = ("", "_lo", "_hi")
 _PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 COLUMNS = (
@@ -50,6 +51,7 @@ COLUMNS = (
     *(f"{name}_s{bound}" for name in _PHASES for bound in _BOUNDS),
     *_MORE,
     *_LOAD,
+    *(f"goodput_{name}" for name in _GOODPUT),
 )
 """Names as in `report.json`; `_lo` and `_hi` bound a figure. Empty is not measured."""
 
@@ -73,6 +75,8 @@ def _cells(step: StepReport, load: LoadStepReport | None) -> list[object]:
         cells += _bounds(figure)
     cells += [getattr(step, name) for name in _MORE]
     cells += [None if load is None else getattr(load, name) for name in _LOAD]
+    goodput = None if load is None else load.goodput
+    cells += [None if goodput is None else getattr(goodput, name) for name in _GOODPUT]
     return cells
 
 

@@ -16,7 +16,7 @@ from reports.render.tables.deployments import deployment_table, detailed, left_o
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
-from reports.render.tables.load import exception_table, load_table
+from reports.render.tables.load import exception_table, goodput_table, load_table
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import (
     count,
@@ -197,6 +197,10 @@ def _load(load: LoadReport) -> Iterator[str]:
     yield f"{text(made.caption)}:"
     yield ""
     yield from table(made)
+    if (good := goodput_table(load)) is not None:
+        yield f"{text(good.caption)}:"
+        yield ""
+        yield from table(good)
     if load.errors:
         yield from _errors(load.errors)
     if (exceptions := exception_table(load, _MOST_ERRORS)) is not None:

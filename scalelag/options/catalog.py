@@ -339,10 +339,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--slo",
-        "Latency limit",
+        "Limits",
         "Verdict",
-        "Limit on latency, such as p95<200ms. A step has recovered once latency keeps it again.",
+        "Limit such as p95<200ms, ttft<500ms or itl<50ms. Requests within all of them are the goodput; "
+        "a step has recovered once latency keeps those with a quantile. Can be repeated.",
+        "list",
         parse=parse_slo,
+        in_web=False,
     ),
     Option(
         "--capacity-rps",

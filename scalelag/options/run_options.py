@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from reports.analysis.gates import Gate, with_defaults
-from reports.analysis.load.slo import Slo
+from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
 from scalelag.cluster.urls import without_credentials
 from scalelag.options.catalog import OPTIONS, default_of
@@ -69,7 +69,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     drain_s: float
     warmup_s: float
     wait_for_room_s: float
-    slo: Slo | None
+    limits: tuple[Slo, ...]
     out: Path
     name: str
     gates: tuple[Gate, ...]
@@ -80,6 +80,11 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     shape: str | None = None
     embedded: bool = False
     earlier_attempts: tuple[EarlierAttempt, ...] = ()
+
+    @property
+    def slo(self) -> Slo | None:
+        """The first limit on a quantile of latency, None without one."""
+        return next(iter(on_quantiles(self.limits)), None)
 
     def for_share(self, share: Schedule) -> LoadOptions:
         """Return the options of a process that sends `share`."""
@@ -150,7 +155,7 @@ def run_options(
         warmup_s=values["warmup"],
         wait_s=values["wait"],
         wait_for_room_s=values["wait_for_room"],
-        slo=values["slo"],
+        limits=values["slo"],
         out=Path(values["out"]),
         name=values["name"],
         gates=with_defaults(values["gate"]),
@@ -186,7 +191,9 @@ def _raw_values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _raw_value(option: Option, given: Mapping[str, Any]) -> Any:  # noqa: ANN401  any option's value
     if option.type == "list":
-        return list(given.get(option.dest) or ())
+        items = given.get(option.dest) or ()
+        # Before it could be repeated, --slo was one text.
+        return [items] if isinstance(items, str) else list(items)
     value = given.get(option.dest, option.default)
     # The web form hands over an empty text for a field that was left empty.
     return None if value == "" and option.default is None else value

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.latency import quantile_ms
+from reports.analysis.load.streams import quantile_ms
 from reports.model.charts import LoadBins
 from scalelag.record.requests_file import RequestColumns
 

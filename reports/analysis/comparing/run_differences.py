@@ -9,7 +9,12 @@ from reports.analysis.comparing.effective_settings import effective_settings
 from scalelag.record.run_info import RunInfo
 
 _OF_THE_PLAN = frozenset({"steps", "repeat", "arrivals"})
-_OF_THE_TRACE = frozenset({"trace", "trace_column", "trace_kind", "trace_time_column"})
+_OF_THE_TRACE = frozenset(
+    {
+        *("trace", "trace_column", "trace_kind", "trace_time_column", "trace_unit"),
+        *("from", "to", "rate_scale", "time_scale"),
+    }
+)
 _MOST_IN_LABEL = 3
 _MOST_OF_A_VALUE = 40
 _NAME, _WATCHED, _USERS = "name", "watched deployments", "user classes"

@@ -9,8 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.load.goodput import Goodput, goodput_of
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.load.saturation import saturated_windows
+from reports.analysis.load.slo import Slo
+from reports.analysis.load.streams import Streams, quantile_ms, stream_report, streams_of
 from reports.model.intervals import Window, covered_s, seconds_in
 from reports.model.load import (
     LoadReport,
@@ -31,93 +34,8 @@ from scalelag.record.error_kinds import (
     WORKER_LOST,
     is_not_sent,
 )
-from scalelag.record.requests_file import RequestColumns, StreamColumns
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import TaskException
-
-_FOR_A_MEAN = 2
-
-
-class Streams(msgspec.Struct, frozen=True):
-    """All streamed answers of a run: their rows' numbers, ascending, and what is told of each.
-
-    `between_tokens` are seconds, each whole answer's mean: from its first token to its last, over the
-    tokens that came in this time. NaN where fewer than two came or the answer broke off.
-    """
-
-    told: StreamColumns
-    between_tokens: NDArray[np.float32]
-
-    def of_rows(self, low: int, high: int) -> slice:
-        """Which of them belong to the rows from `low` up to `high`."""
-        first, last = np.searchsorted(self.told.row, (low, high))
-        return slice(int(first), int(last))
-
-
-def streams_of(rows: RequestColumns) -> Streams:
-    """The streamed answers among `rows`."""
-    told = rows.streams
-    # Older records have no time of the last token: it came shortly before the end.
-    is_timed = np.isfinite(told.last_token_s)
-    last_s = np.where(is_timed, told.last_token_s, rows.latency_s[told.row])
-    tokens = np.where(is_timed, told.timed_tokens, told.tokens)
-    whole = (rows.error[told.row] < 0) & (tokens >= _FOR_A_MEAN)
-    between = np.full(told.row.size, np.nan, np.float32)
-    between[whole] = (last_s - told.first_token_s)[whole] / (tokens[whole] - 1)
-    return Streams(told, between)
-
-
-def stream_report(
-    streams: Streams, chosen: slice | NDArray[np.intp], seconds: float
-) -> StreamReport | None:
-    """Report of the chosen answers, whose requests were meant to start within `seconds`.
-
-    None if there are none.
-    """
-    told = streams.told
-    tokens = told.tokens[chosen]
-    if not tokens.size:
-        return None
-    first = _measured(told.first_token_s[chosen])
-    between = _measured(streams.between_tokens[chosen])
-    total = int(tokens.sum(dtype=np.int64))
-    return StreamReport(
-        answers=int(tokens.size),
-        tokens=total,
-        tokens_per_s=total / seconds if seconds > 0 else None,
-        first_token_p50_ms=quantile_ms(first, 0.5),
-        first_token_p95_ms=quantile_ms(first, 0.95),
-        first_token_p99_ms=quantile_ms(first, 0.99),
-        first_token_max_ms=quantile_ms(first, 1.0),
-        time_between_tokens_p50_ms=quantile_ms(between, 0.5),
-        time_between_tokens_p99_ms=quantile_ms(between, 0.99),
-        token_gap_max_ms=quantile_ms(_measured(told.token_gap_max_s[chosen]), 1.0),
-        **_first_of_each_kind(told, chosen),
-    )
-
-
-def _first_of_each_kind(
-    told: StreamColumns, chosen: slice | NDArray[np.intp]
-) -> dict[str, float | None]:
-    """Fields of a report with the first moments of text, reasoning and tool calls."""
-    return {
-        f"first_{kind}_{q}_ms": quantile_ms(
-            _measured(getattr(told, f"first_{kind}_s")[chosen]), _QUANTILES[q]
-        )
-        for kind in ("text", "reasoning", "tool_call")
-        for q in ("p50", "p99")
-    }
-
-
-def _measured(values_s: NDArray[np.float32]) -> NDArray[np.float32]:
-    return values_s[np.isfinite(values_s)]
-
-
-def quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
-    """Quantile in milliseconds, linear between order statistics; None without values."""
-    if not values_s.size:
-        return None
-    return float(np.quantile(values_s, q)) * 1000
-
 
 _WINDOW_S = 10
 _MOST_WINDOWS = 360
@@ -166,6 +84,7 @@ class _Load(msgspec.Struct, frozen=True):
     unit: Unit
     zero_s: float
     warmup_s: float
+    goodput: Goodput | None = None
 
     def rows_of(self, step: LoadStep) -> tuple[int, int]:
         """Places of the step's rows: the first, and the one after the last."""
@@ -176,6 +95,17 @@ class _Load(msgspec.Struct, frozen=True):
     def counted_s(self, from_s: float, to_s: float) -> float:
         """Seconds between two moments of the plan that count."""
         return max(0.0, to_s - max(from_s, self.warmup_s))
+
+    def counted(self, step: LoadStep) -> Window:
+        """Time of a step that counts, in seconds after the plan's start."""
+        return Window(max(step.at_s, self.warmup_s), max(step.hold_until_s, self.warmup_s))
+
+    def whole(self, steps: Sequence[LoadStep]) -> Window:
+        """Time of the load that counts, in seconds after the plan's start."""
+        with_load = [self.counted(step) for step in steps if step.to_level > 0]
+        if not with_load:
+            return Window(self.warmup_s, self.warmup_s)
+        return Window(with_load[0].from_s, with_load[-1].to_s)
 
 
 def load_report(
@@ -189,13 +119,16 @@ def load_report(
     workers: tuple[LoadWorkerReport, ...] = (),
     exceptions: Sequence[TaskException] | None = None,
     warmup_s: float = 0.0,
+    limits: Sequence[Slo] = (),
+    scaling: Mapping[int, Sequence[Window]] | None = None,
 ) -> LoadReport:
     """Report of the whole run and of each step.
 
     `planned` requests of which no row was written count as not sent; None plans none beyond rows.
     `rows` tell why each was not sent (`saturation.with_reasons`).
     `recovered` holds the recovery of latency after each step, by its index. The first `warmup_s`, of
-    which `rows` has nothing, do not count in rates.
+    which `rows` has nothing, do not count in rates. `limits` make the goodput, also in the windows of
+    `scaling`, by step, in seconds after the plan's start.
     """
     everything = _rows(rows, slice(None))
     lost = max(0, (planned or 0) - rows.count)
@@ -203,7 +136,10 @@ def load_report(
     on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
     streams = streams_of(rows)
     saturated = saturated_windows(rows)
-    load = _Load(rows, streams, saturated, unit, zero_s, warmup_s)
+    goodput = (
+        goodput_of(rows, limits, zero_s, scaling or {}, streams.between_tokens) if limits else None
+    )
+    load = _Load(rows, streams, saturated, unit, zero_s, warmup_s, goodput)
     parts = tuple(_step_reports(load, steps, recovered or {}))
     by = _with_lost(everything.not_sent_by, lost, workers)
     late = _sent_late(everything) + by.late + by.worker_lost
@@ -232,6 +168,8 @@ def load_report(
         late_ratio=_ratio(late, total - by.in_flight_limit),
         saturated_s=seconds_in(saturated),
         saturated=tuple(_saturations(rows, saturated, zero_s)),
+        goodput=goodput and goodput.of_all(load.whole(steps), lost),
+        limits=tuple(limit.text for limit in limits),
     )
 
 
@@ -304,6 +242,7 @@ def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery
         recovered_reason=recovered.reason,
         not_sent_by=part.not_sent_by,
         saturated_s=covered_s(hold, load.saturated),
+        goodput=load.goodput and load.goodput.of_step(step.index, load.counted(step)),
     )
 
 

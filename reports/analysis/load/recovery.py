@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.slo import Slo, parse_slo
+from reports.analysis.load.slo import Slo, on_quantiles, recorded_slos
 from reports.model.intervals import Span, longer_than
 from reports.model.load import NO_BREACH
 from scalelag.plan.stages import LoadStep
@@ -57,13 +57,14 @@ class _Bins(msgspec.Struct, frozen=True):
 
 
 def recovery(
-    rows: RequestColumns, step: LoadStep, zero_s: float, slo: Slo | None = None
+    rows: RequestColumns, step: LoadStep, zero_s: float, slo: Slo | Sequence[Slo] | None = None
 ) -> Recovery:
     """Time until latency was back in its band after `step`; rows are in the order of `intended_s`."""
     count = int((step.hold_until_s - step.at_s) / BIN_S)
     if count < 2 * _WINDOW:
         return Recovery(reason=f"the hold is shorter than {2 * _WINDOW * BIN_S:.0f} s")
-    bins = _binned(rows, zero_s + step.at_s, count, slo)
+    limits = on_quantiles((slo,) if isinstance(slo, Slo) else slo or ())
+    bins = _binned(rows, zero_s + step.at_s, count, limits)
     if np.count_nonzero(bins.offered == 0) > _MOST_EMPTY_SHARE * count:
         return Recovery(reason="there are too few requests to tell: fewer than one a second")
     return _recovery(bins, count - _baseline_bins(count))
@@ -140,7 +141,7 @@ def _halves(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return early, late, 3 * noise * math.sqrt(math.pi / 2) * math.sqrt(2 / half)
 
 
-def _binned(rows: RequestColumns, begun_s: float, count: int, slo: Slo | None) -> _Bins:
+def _binned(rows: RequestColumns, begun_s: float, count: int, limits: Sequence[Slo]) -> _Bins:
     edges_s: NDArray[np.float64] = begun_s + np.arange(count + 1, dtype=np.float64) * BIN_S
     places = np.searchsorted(rows.intended_s, edges_s)
     part = slice(int(places[0]), int(places[-1]))
@@ -157,7 +158,9 @@ def _binned(rows: RequestColumns, begun_s: float, count: int, slo: Slo | None) -
         completed[at] = answered_s.size
         if answered_s.size:
             latency[at] = math.log(max(1e-9, np.quantile(answered_s, quantile)))
-            over[at] = slo is not None and np.quantile(answered_s, slo.quantile) > slo.limit_s
+            over[at] = any(
+                np.quantile(answered_s, limit.quantile or 1.0) > limit.limit_s for limit in limits
+            )
     return _Bins(sizes, completed, latency, over, _open(rows, edges_s))
 
 
@@ -174,13 +177,12 @@ def _open(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def recoveries(run: RecordedRun, steps: Sequence[LoadStep]) -> dict[int, Recovery]:
-    """Recovery of each step by its index, with the limit that the run was given, if any."""
-    text = run.info.options.get("slo")
-    slo = parse_slo(text) if text else None
-    return {step.index: _recovery_of(run, step, slo) for step in steps}
+    """Recovery of each step by its index, with the limits that the run was given, if any."""
+    limits = recorded_slos(run.info.options.get("slo"))
+    return {step.index: _recovery_of(run, step, limits) for step in steps}
 
 
-def _recovery_of(run: RecordedRun, step: LoadStep, slo: Slo | None) -> Recovery:
+def _recovery_of(run: RecordedRun, step: LoadStep, limits: Sequence[Slo]) -> Recovery:
     if step.to_level <= 0:
         return Recovery(reason=_NO_LOAD)
-    return recovery(run.requests, step, run.info.zero_s, slo)
+    return recovery(run.requests, step, run.info.zero_s, limits)

@@ -35,6 +35,7 @@ from reports.render.tables.lag import (
 from reports.render.tables.load import (
     error_table,
     exception_table,
+    goodput_table,
     load_table,
     name_table,
     stream_table,
@@ -122,7 +123,7 @@ def _head(report: Report) -> dict[str, Any]:
 
 
 def _more_tables(report: Report) -> list[Table]:
-    builders = (stream_table, name_table, worker_table, error_table, exception_table)
+    builders = (goodput_table, stream_table, name_table, worker_table, error_table, exception_table)
     return [table for build in builders if (table := build(report.load)) is not None]
 
 

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from reports.model.load import LoadReport, LoadStepReport, NameReport, StreamReport
+from reports.model.load import (
+    GoodputReport,
+    LoadReport,
+    LoadStepReport,
+    NameReport,
+    StreamReport,
+)
 from reports.render.tables.table import Cell, Column, Table, rest_of
 from reports.render.text import (
     NOT_MEASURED,
@@ -131,6 +137,53 @@ def _stream_cells(stream: StreamReport) -> tuple[str, ...]:
         milliseconds(stream.time_between_tokens_p99_ms),
         milliseconds(stream.token_gap_max_ms),
     )
+
+
+def goodput_table(load: LoadReport) -> Table | None:
+    """Goodput of each step and of the whole run; None without limits."""
+    if load.goodput is None:
+        return None
+    columns = (
+        _STEP,
+        _AT,
+        Column("good"),
+        Column("of"),
+        Column("share"),
+        Column("good/s"),
+        Column("scaling s"),
+        Column("share", group="while scaling", alone="share while scaling"),
+        Column("good/s", group="while scaling", alone="good/s while scaling"),
+        Column("share", group="otherwise", alone="share otherwise"),
+    )
+    rows = [
+        (str(step.index), f"{step.at_s:.1f}", *_goodput_cells(step.goodput))
+        for step in load.steps[:MOST_STEPS]
+        if step.goodput
+    ]
+    rows.append(("all", "", *_goodput_cells(load.goodput)))
+    limits = ", ".join(load.limits)
+    caption = f"Goodput: requests within {limits}, of all that were planned"
+    note = load.goodput.reason or rest_of(len(load.steps), MOST_STEPS)
+    return Table(caption, columns, tuple(rows), note)
+
+
+def _goodput_cells(found: GoodputReport) -> tuple[str, ...]:
+    if found.reason is not None:
+        return (NOT_MEASURED,) * 8
+    return (
+        f"{found.good:,}",
+        f"{found.planned:,}",
+        _share(found.ratio),
+        NOT_MEASURED if found.rps is None else rate(found.rps),
+        f"{found.scaling_s:.1f}",
+        _share(found.while_scaling_ratio),
+        NOT_MEASURED if found.while_scaling_rps is None else rate(found.while_scaling_rps),
+        _share(found.otherwise_ratio),
+    )
+
+
+def _share(ratio: float | None) -> str:
+    return NOT_MEASURED if ratio is None else f"{100 * ratio:.1f} %"
 
 
 def name_table(load: LoadReport, most: int = MOST_NAMES) -> Table | None:

@@ -10,6 +10,7 @@ from reports.model.report import RunSummary
 from reports.render.tables.load import (
     error_table,
     exception_table,
+    goodput_table,
     load_table,
     name_table,
     stream_table,
@@ -32,6 +33,7 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
     if len(load.workers) > 1:
         emit(console, flow(_about_workers(load.workers), room(console)))
     for table in (
+        goodput_table(load),
         stream_table(load),
         name_table(load, _MOST_NAMES),
         error_table(load, _MOST_ERRORS),

@@ -41,10 +41,10 @@ def run_calibration(attempt: Attempt, hold_s: float) -> int:
     Raises UsageError without a limit, TargetError if there is not one fixed replica.
     """
     slo = attempt.options.slo
-    if slo is None:
+    if slo is None or len(attempt.options.limits) > 1:
         raise UsageError(
             "--calibrate finds the rate that one replica serves within a limit: "
-            'give it with --slo, such as --slo "p95<200ms".'
+            'give it with --slo, such as --slo "p95<200ms", and no other.'
         )
     with attempt.target() as endpoint:
         deployments = _one_replica(attempt, endpoint)

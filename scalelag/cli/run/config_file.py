@@ -16,6 +16,8 @@ from scalelag.options.catalog import OPTIONS
 _OWN_FILE = "scalelag.toml"
 _PROJECT_FILE = "pyproject.toml"
 # Relative ones count from the file's folder, so that a run can be started from anywhere.
+# What took one value before it could be repeated.
+_ONCE_ONE = ("slo",)
 _PATHS = frozenset(option.dest for option in OPTIONS if option.is_path) | {
     "app_dir",
     "locustfile",
@@ -91,6 +93,8 @@ def _unknown(key: str, kinds: Mapping[str, Kind]) -> str:
 def _value(path: Path, key: str, value: object, kind: Kind) -> str | bool | list[str]:
     if kind is Kind.FLAG and isinstance(value, bool):
         return value
+    if key in _ONCE_ONE and isinstance(value, str):
+        return [value]
     if kind is Kind.SEVERAL and isinstance(value, list):
         return [_text(path, key, one, kind) for one in value]
     if kind is not Kind.ONE:

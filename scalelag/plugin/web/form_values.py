@@ -13,7 +13,7 @@ from scalelag.options.catalog import OPTIONS
 from scalelag.options.option import Option
 
 _NUMBERS = {"int": int, "float": float}
-LIST_FIELDS = {"deployment": "deployments", "gate": "gates"}
+LIST_FIELDS = {"deployment": "deployments", "slo": "slos", "gate": "gates"}
 """Options that can be repeated are fields of their own: Locust cannot read lists from a form."""
 
 Fixed = Mapping[str, Any]

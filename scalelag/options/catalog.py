@@ -1,4 +1,4 @@
-"""All options of a run, in the order of `--help`: the only place that describes them."""
+"""All options of a run, in the order of `--help`; those of the load stand in `load_catalog`."""
 
 from typing import Any
 
@@ -17,130 +17,14 @@ from scalelag.options.checks import (
     parse_report,
     parse_share,
 )
+from scalelag.options.load_catalog import ANY_KIND, DEFAULT_STEPS, LOAD_OPTIONS
 from scalelag.options.option import Option
-from scalelag.plan.stages import parse_plan
-from scalelag.plan.trace_dates import AUTO, parse_moment
 from scalelag.record.run_name import check_run_name
 
-DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
-ANY_KIND = "auto"
-_TRACE = "trace"
+__all__ = ["ANY_KIND", "COMPARABLE", "DEFAULT_STEPS", "OPTIONS"]
 
 OPTIONS: tuple[Option, ...] = (
-    Option(
-        "--steps",
-        "Load plan",
-        "Load",
-        'Load plan: stages LEVEL UNIT:DURATION, such as "10rps:20s,80rps:60s". rps is open loop, '
-        "users is closed loop, A..B is a ramp.",
-        default=DEFAULT_STEPS,
-        parse=parse_plan,
-        form_rank=1,
-    ),
-    Option(
-        "--trace",
-        "Trace file",
-        "Load",
-        "CSV or JSON Lines file with arrival times or request rates to replay in place of --steps.",
-        names="path",
-    ),
-    Option(
-        "--trace-column",
-        "Trace column",
-        "Load",
-        "Column of the trace to use. Default: found by its name, such as arrival_s or rps.",
-        needs=_TRACE,
-    ),
-    Option(
-        "--trace-kind",
-        "Trace kind",
-        "Load",
-        "Content of that column: arrivals or rates. auto goes by the column's name.",
-        "choice",
-        ANY_KIND,
-        choices=(ANY_KIND, "arrivals", "rates"),
-        needs=_TRACE,
-    ),
-    Option(
-        "--trace-time-column",
-        "Trace time column",
-        "Load",
-        "Column with the start time of each rate. Default: found by its name, such as time_s.",
-        needs=_TRACE,
-    ),
-    Option(
-        "--trace-unit",
-        "Trace unit",
-        "Load",
-        "Unit of the trace's times: s, ms, us or ns. auto goes by the column's name and its values.",
-        "choice",
-        AUTO,
-        choices=(AUTO, "s", "ms", "us", "ns"),
-        needs=_TRACE,
-    ),
-    Option(
-        "--from",
-        "Trace from",
-        "Load",
-        "Place in the trace to begin at: seconds after its beginning, a span such as 10m, or a date.",
-        parse=parse_moment,
-        needs=_TRACE,
-    ),
-    Option(
-        "--to",
-        "Trace to",
-        "Load",
-        "Place in the trace to end before, as for --from.",
-        parse=parse_moment,
-        needs=_TRACE,
-    ),
-    Option(
-        "--rate-scale",
-        "Trace rate scale",
-        "Load",
-        "Factor on the number of requests of a trace, evenly over its time. 0.1: every tenth.",
-        "float",
-        1.0,
-        parse=at_least(0.000001, "times"),
-        needs=_TRACE,
-    ),
-    Option(
-        "--time-scale",
-        "Trace time scale",
-        "Load",
-        "Factor on the length of a trace, with the same requests. 0.1: ten times as fast.",
-        "float",
-        1.0,
-        parse=at_least(0.000001, "times"),
-        needs=_TRACE,
-    ),
-    Option(
-        "--repeat",
-        "Repeats of the plan",
-        "Load",
-        "Number of times to run the plan or the trace.",
-        "int",
-        1,
-        parse=at_least(1, ""),
-    ),
-    Option(
-        "--arrivals",
-        "Arrivals",
-        "Load",
-        "Spacing of open-loop arrivals: constant or poisson.",
-        "choice",
-        "constant",
-        choices=("constant", "poisson"),
-    ),
-    Option(
-        "--seed",
-        "Seed of Poisson arrivals",
-        "Load",
-        "Seed of Poisson arrivals.",
-        "int",
-        1,
-        parse=at_least(0, ""),
-    ),
+    *LOAD_OPTIONS,
     Option(
         "--path",
         "Path",

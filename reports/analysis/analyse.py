@@ -16,12 +16,11 @@ from reports.analysis.lag.changes import Changes, changes_of
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
-from reports.analysis.load.goodput import scaling_windows
+from reports.analysis.load.goodput import recorded_limits
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.load_workers import worker_reports
 from reports.analysis.load.recovery import Recovery, recoveries
 from reports.analysis.load.saturation import with_reasons
-from reports.analysis.load.slo import recorded_slos
 from reports.analysis.origin import run_origin
 from reports.analysis.restarts import with_logged_restarts
 from reports.analysis.seen.application import application_reports
@@ -82,8 +81,7 @@ def analyse(
         workers=worker_reports(info.load_workers, run.requests),
         exceptions=info.task_exceptions,
         warmup_s=info.warmup_s,
-        limits=recorded_slos(info.options.get("slo")),
-        scaling=scaling_windows(deployments.values()),
+        limits=recorded_limits(info, deployments.values()),
     )
     probe = probe_report(run, watched_s)
     summary = _run_summary(info, watched_s)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.load.goodput import scaling_windows
+from reports.analysis.load.goodput import Limits, scaling_windows
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.slo import parse_slo, recorded_slos
 from reports.analysis.metrics import metric_names
@@ -71,8 +71,7 @@ def load_of(
         stages.steps(stages.duration_s),
         stages.unit,
         ZERO_S,
-        limits=[parse_slo(limit) for limit in limits or LIMITS],
-        scaling=scaling,
+        limits=Limits(tuple(parse_slo(limit) for limit in limits or LIMITS), scaling or {}),
     )
 
 

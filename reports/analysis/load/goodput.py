@@ -6,15 +6,26 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.slo import Slo
+from reports.analysis.load.slo import Slo, recorded_slos
 from reports.model.intervals import Window, seconds_in, union
 from reports.model.load import GoodputReport
 from reports.model.steps import DeploymentReport
 from scalelag.record.requests_file import RequestColumns
+from scalelag.record.run_info import RunInfo
 
 # Times in the record have 24 bits.
 _ROUNDING_S = 1e-5
 _NO_STREAMS = "no answer was streamed, so that there are no times of tokens"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Limits of a run, and the windows in which replicas followed each step, by its index.
+
+    Windows are seconds after the plan's start.
+    """
+
+    slos: tuple[Slo, ...] = ()
+    scaling: Mapping[int, Sequence[Window]] = {}
 
 
 class Goodput(msgspec.Struct, frozen=True):
@@ -76,22 +87,20 @@ class Goodput(msgspec.Struct, frozen=True):
 
 
 def goodput_of(
-    rows: RequestColumns,
-    limits: Sequence[Slo],
-    zero_s: float,
-    scaling: Mapping[int, Sequence[Window]],
-    between_s: NDArray[np.float32],
-) -> Goodput:
-    """Return the goodput of `rows` within `limits`.
+    rows: RequestColumns, limits: Limits, zero_s: float, between_s: NDArray[np.float32]
+) -> Goodput | None:
+    """Return the goodput of `rows` within `limits`, None without any.
 
     A good request was answered without an error and kept every limit. Limits on tokens hold for
     streamed answers, in which a first token must have come; `between_s` are their mean times between
     tokens, NaN of an answer of one token, which keeps any such limit.
     """
-    on_tokens = any(limit.measured != "latency" for limit in limits)
+    if not limits.slos:
+        return None
+    on_tokens = any(limit.measured != "latency" for limit in limits.slos)
     good = (rows.error < 0) & np.isfinite(rows.latency_s)
     streams = rows.streams
-    for limit in limits:
+    for limit in limits.slos:
         if limit.measured == "latency":
             with np.errstate(invalid="ignore"):
                 good &= rows.latency_s <= limit.limit_s + _ROUNDING_S
@@ -103,7 +112,12 @@ def goodput_of(
         }[limit.measured]
         good[streams.row] &= values <= limit.limit_s + _ROUNDING_S
     reason = _NO_STREAMS if on_tokens and not streams.row.size else None
-    return Goodput(rows.intended_s, good, zero_s, scaling, reason)
+    return Goodput(rows.intended_s, good, zero_s, limits.scaling, reason)
+
+
+def recorded_limits(info: RunInfo, deployments: Iterable[DeploymentReport]) -> Limits:
+    """Return the limits that a run was given, with the windows of its deployments."""
+    return Limits(recorded_slos(info.options.get("slo")), scaling_windows(deployments))
 
 
 def scaling_windows(deployments: Iterable[DeploymentReport]) -> dict[int, tuple[Window, ...]]:

@@ -9,10 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.goodput import Goodput, goodput_of
+from reports.analysis.load.goodput import Goodput, Limits, goodput_of
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.load.saturation import saturated_windows
-from reports.analysis.load.slo import Slo
 from reports.analysis.load.streams import Streams, quantile_ms, stream_report, streams_of
 from reports.model.intervals import Window, covered_s, seconds_in
 from reports.model.load import (
@@ -37,6 +36,7 @@ from scalelag.record.error_kinds import (
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import TaskException
 
+_NO_LIMITS = Limits()
 _WINDOW_S = 10
 _MOST_WINDOWS = 360
 ON_TIME_S = 0.1
@@ -119,16 +119,14 @@ def load_report(
     workers: tuple[LoadWorkerReport, ...] = (),
     exceptions: Sequence[TaskException] | None = None,
     warmup_s: float = 0.0,
-    limits: Sequence[Slo] = (),
-    scaling: Mapping[int, Sequence[Window]] | None = None,
+    limits: Limits = _NO_LIMITS,
 ) -> LoadReport:
     """Report of the whole run and of each step.
 
     `planned` requests of which no row was written count as not sent; None plans none beyond rows.
     `rows` tell why each was not sent (`saturation.with_reasons`).
     `recovered` holds the recovery of latency after each step, by its index. The first `warmup_s`, of
-    which `rows` has nothing, do not count in rates. `limits` make the goodput, also in the windows of
-    `scaling`, by step, in seconds after the plan's start.
+    which `rows` has nothing, do not count in rates. `limits` make the goodput.
     """
     everything = _rows(rows, slice(None))
     lost = max(0, (planned or 0) - rows.count)
@@ -136,9 +134,7 @@ def load_report(
     on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
     streams = streams_of(rows)
     saturated = saturated_windows(rows)
-    goodput = (
-        goodput_of(rows, limits, zero_s, scaling or {}, streams.between_tokens) if limits else None
-    )
+    goodput = goodput_of(rows, limits, zero_s, streams.between_tokens)
     load = _Load(rows, streams, saturated, unit, zero_s, warmup_s, goodput)
     parts = tuple(_step_reports(load, steps, recovered or {}))
     by = _with_lost(everything.not_sent_by, lost, workers)
@@ -169,7 +165,7 @@ def load_report(
         saturated_s=seconds_in(saturated),
         saturated=tuple(_saturations(rows, saturated, zero_s)),
         goodput=goodput and goodput.of_all(load.whole(steps), lost),
-        limits=tuple(limit.text for limit in limits),
+        limits=tuple(limit.text for limit in limits.slos),
     )
 
 

@@ -23,6 +23,7 @@ TITLES: Final = {
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
     "probe_cost": "Probe",
+    "gauge_cost": "Third probe",
     "report_rows": "Report",
     "web_cost": "An open page",
 }

@@ -19,6 +19,8 @@ class MetricsServer(ThreadingHTTPServer):
     trickle  a byte each 0.05 s, without an end
     refuse   with the HTTP status 500
     away     a redirect to `elsewhere`
+
+    `headers` are those of each request so far, `path` is that of the last.
     """
 
     daemon_threads = True
@@ -29,6 +31,7 @@ class MetricsServer(ThreadingHTTPServer):
         self.behaviour = behaviour
         self.elsewhere = ""
         self.headers: list[dict[str, str]] = []
+        self.path = ""
         self.ended = threading.Event()
 
     @property
@@ -44,6 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         server.headers.append(dict(self.headers.items()))
+        server.path = self.path
         if server.behaviour == "hang":
             while not server.ended.is_set():
                 time.sleep(WAIT_STEP_S)

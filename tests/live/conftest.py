@@ -225,13 +225,13 @@ class Ended(NamedTuple):
         return self.command.report()
 
 
-STEPPED = ("4rps:3s", "40rps:20s", "4rps:9s")
-"""The plan of `stepped_run`: 0.2 s a request, so that 0.8, 8 and again 0.8 are open at a time."""
+STEPPED = ("1users:3s", "8users:20s", "1users:18s")
+"""The plan of `stepped_run`: as many requests of 0.2 s are open at a time, on a busy machine too."""
 
 
 @pytest.fixture(scope="session")
 def stepped_run(tmp_path_factory, cluster, dashboard):
-    """A run of `sleeper` on the shared cluster, of one step up and one down, with drain and logs.
+    """A run of `sleeper` on the shared cluster, of one step up and one down, with its logs.
 
     Nobody changes its folder: a test that wants to, copies `path`.
     """
@@ -240,6 +240,6 @@ def stepped_run(tmp_path_factory, cluster, dashboard):
         ended = valid_run(
             aimed_at(cluster, start),
             *("run", "--app", "sleeper", *(f"--app-arg={setting}" for setting in settings)),
-            *("--steps", ",".join(STEPPED), "--drain", "30", "--out", "runs"),
+            *("--steps", ",".join(STEPPED), "--drain", "5", "--out", "runs"),
         )
         yield Ended(*ended, ControllerLog(dashboard))

@@ -22,6 +22,8 @@ from typing import IO, Final, NamedTuple
 NONE_CHOSEN: Final = 5
 """Exit code of pytest if none of the tests was chosen."""
 STOP_DEADLINE_S: Final = 60.0
+HUMBLE: Final = ("--timeout", "1800")
+"""Options of pytest for tests that are given little of the processor: they may take long."""
 AGAIN: Final = ("--last-failed", "--last-failed-no-failures", "none")
 
 
@@ -46,7 +48,14 @@ class Part(NamedTuple):
         # Each part notes by itself what failed: they run at the same time.
         cache = ["-o", f"cache_dir=.pytest_cache/{self.name}"]
         failed = AGAIN if again else ()
-        pytest = [sys.executable, "-m", "pytest", "-m", self.marks]
+        pytest = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-m",
+            self.marks,
+            *(HUMBLE if self.humble else ()),
+        ]
         return [*pytest, *several, *cache, *failed, *chosen, *options]
 
 
@@ -93,14 +102,14 @@ class Lane(threading.Thread):
 
 
 def lower(pid: int) -> None:
-    """Give a process, and all that it will start, the lowest priority.
+    """Give a process, and all that it will start, what is left of the processor, and a little more.
 
     If Linux groups processes by session (autogroup), priorities count only within one: then the
-    session of `pid` has the lowest too.
+    session of `pid` gets a low one too, a thirtieth of another's share: its tests have deadlines.
     """
     os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text("19", encoding="ascii")
+        Path(f"/proc/{pid}/autogroup").write_text("15", encoding="ascii")
 
 
 def run_side_by_side(lanes: Sequence[Lane]) -> None:

@@ -23,7 +23,7 @@ def ramped_run(on_cluster, dashboard):
     ended = valid_run(
         on_cluster,
         *("run", "--app", "pipeline", *(f"--app-arg={setting}" for setting in PIPELINE)),
-        *("--steps", "4..40rps:6s,40rps:18s", "--out", "runs", "--drain", "0"),
+        *("--steps", "2..10users:6s,10users:26s", "--out", "runs", "--drain", "0"),
     )
     return Ended(*ended, ControllerLog(dashboard))
 

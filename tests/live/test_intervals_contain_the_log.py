@@ -19,11 +19,11 @@ PIPELINE = ("slow.upscale_delay_s=2", "slow.downscale_delay_s=3")
 
 @pytest.fixture
 def ramped_run(on_cluster, dashboard):
-    """A run of two deployments of which one calls the other, with a ramp."""
+    """A run of several deployments, with a ramp, to more users than all replicas are meant for."""
     ended = valid_run(
         on_cluster,
         *("run", "--app", "pipeline", *(f"--app-arg={setting}" for setting in PIPELINE)),
-        *("--steps", "2..10users:6s,10users:26s", "--out", "runs", "--drain", "0"),
+        *("--steps", "2..16users:6s,16users:26s", "--out", "runs", "--drain", "0"),
     )
     return Ended(*ended, ControllerLog(dashboard))
 

@@ -1,4 +1,4 @@
-"""A swing that Ray's own policy makes of its settings, and the advice on it, tried by the same policy."""
+"""A swing that Ray's own policy makes of its settings; the advice, tried by the same policy."""
 
 import re
 
@@ -48,7 +48,6 @@ def judged(settings: dict[str, float], opened: float):
 def test_with_the_advised_value_the_swing_is_gone(factors):
     finding = judged(BRISK | factors, 5.0)
 
-    # "Lower upscaling_factor from 2 and downscaling_factor from 2 to 1: the swing ends."
     advice = finding.advice
     value = float(re.search(r"to (\d+(?:\.\d+)?): the swing ends", advice)[1])
     advised = dict.fromkeys(re.findall(r"(\w+) from", advice), value)

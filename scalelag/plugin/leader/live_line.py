@@ -123,7 +123,7 @@ def short_names(keys: Iterable[DeploymentKey]) -> dict[DeploymentKey, str]:
 def _own_shape(run: LeaderRun, elapsed_s: float) -> str:
     if elapsed_s < 0:
         return "starting"
-    return f"{run.runner.target_user_count} users by {run.options.shape}"
+    return f"{run.users_wanted()} users by {run.options.shape}"
 
 
 def _stage(plan: LoadPlan, elapsed_s: float) -> str:

@@ -77,7 +77,7 @@ class LeaderRun:
         say: Callable[[str], None],
     ) -> None:
         """Look at the target, and pass to `say` what is waited for. Raises UsageError, TargetError."""
-        self.runner = runner
+        self._runner = runner
         self.options = options
         self._clock = clock
         self._hosts = hosts_of(environment)
@@ -160,7 +160,7 @@ class LeaderRun:
         self._record = RunRecord(
             self.path,
             begun(
-                self.runner.environment,
+                self._runner.environment,
                 options,
                 self._clock,
                 target,
@@ -194,7 +194,7 @@ class LeaderRun:
                 options=self.options.for_share(shares[worker.index]),
                 ahead_s=worker.ahead_s,
             )
-            self.runner.send_message(START_MESSAGE, encoded(assignment), worker.id)
+            self._runner.send_message(START_MESSAGE, encoded(assignment), worker.id)
 
     @property
     def is_going(self) -> bool:
@@ -233,6 +233,10 @@ class LeaderRun:
         """Note a tick of the user's own shape; the plan on record follows it."""
         if self._stages.tick(users, spawn_rate, self.elapsed_s):
             self._record.update(plan=self._stages.plan)
+
+    def users_wanted(self) -> int:
+        """Return the number of users that the shape has asked for."""
+        return self._runner.target_user_count
 
     def note_end(self) -> None:
         """Note that the load of the plan is over: users are told to stop."""
@@ -287,7 +291,7 @@ class LeaderRun:
         self._stopped_s = float("inf")
         if not self._plan_done:
             self._stopped_s = self._clock.now()
-            self.runner.send_message(HURRY_MESSAGE, {})
+            self._runner.send_message(HURRY_MESSAGE, {})
 
     def end_load(self) -> None:
         """Get the last rows from every worker that is left; the load is over."""
@@ -296,7 +300,7 @@ class LeaderRun:
             self._load_ended_s = self._clock.now()
             if self.live_view is not None:
                 self.live_view.stop()
-            self.runner.send_message(FLUSH_MESSAGE, {})
+            self._runner.send_message(FLUSH_MESSAGE, {})
             deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
             while self.workers.living - self._final and self._clock.now() < deadline_s:
                 gevent.sleep(0.05)

@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis versions whatif-check clean
+.PHONY: help demo test chromium check bench diagnosis versions lowest whatif-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 mi
 
 whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (half an hour)
 	$(BIN)/python -m tools.whatif_check $(ARGS)
+
+lowest: $(STAMP)  ## the lowest dependencies that are allowed, installed and imported; PYTHONS="3.11 3.12 3.13"
+	$(BIN)/python -m tools.lowest $(PYTHONS)
 
 clean:  ## remove builds and caches; keeps runs/ and .venv/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks

@@ -13,11 +13,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from functools import partialmethod
 from pathlib import Path
+from types import ModuleType
 
 import ray
 from ray import serve
+from ray._private import ray_constants, services
 from ray._private.parameter import RayParams
 from ray.serve._private import default_impl
 from ray.serve.config import gRPCOptions
@@ -57,6 +60,26 @@ def _own_metric_ports() -> None:
     """
     for name in _METRIC_PORTS:
         os.environ[name] = str(free_port(avoid=_WORKER_PORTS))
+
+
+class _LongerSleeps(ModuleType):
+    """The module `time` with longer pauses, for code that counts its pauses."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for half a second at least."""
+        time.sleep(max(seconds, 0.5))
+
+
+def _wait_longer_for_the_dashboard() -> None:
+    """Let an older Ray wait for its dashboard for 100 s instead of 20.
+
+    It looks 200 times, 0.1 s apart (`start_api_server`); later ones have a variable for it.
+    """
+    if not hasattr(ray_constants, "RAY_DASHBOARD_STARTUP_TIMEOUT_S"):
+        services.time = _LongerSleeps("time")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def grpc_on_loopback() -> None:
@@ -116,6 +139,7 @@ def main() -> None:
     _yield_to_the_load()
     _own_agent_port()
     _own_metric_ports()
+    _wait_longer_for_the_dashboard()
     dashboard_port, serve_port = free_port(avoid=_WORKER_PORTS), free_port(avoid=_WORKER_PORTS)
     grpc_options = _grpc_options(sys.argv[2:]) if sys.argv[2:] else None
     # Not under /tmp/ray, whose `session_latest` belongs to any other Ray on this machine. Short, since

@@ -51,6 +51,24 @@ def test_all_that_is_imported_is_asked_for():
     assert not missing
 
 
+def test_every_dependency_has_a_lowest_version_but_those_that_ray_chooses():
+    """`make lowest` installs these, and imports every module."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    without = [text for text in project["dependencies"] if ">=" not in text]
+
+    assert without == ["fastapi", "starlette"]
+
+
+def test_the_lowest_ray_works_with_the_protobuf_that_pip_takes():
+    """Up to 2.57.0 Serve fails with protobuf 7: every deployment, without a word at the install."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (ray,) = (text for text in project["dependencies"] if text.startswith("ray"))
+
+    lowest = tuple(map(int, ray.partition(">=")[2].split(".")))
+
+    assert lowest >= (2, 57, 1)
+
+
 @pytest.mark.parametrize("name", ["locust", "jinja2", "geventhttpclient"])
 def test_imports_are_seen(name):
     assert name in imported()

@@ -86,6 +86,11 @@ _NEWEST_PYTHON: Final = (
 """Newest Python for which Ray has packages, from that version of Ray on."""
 
 
+PROTOBUF_7_SIGN: Final = "FieldDescriptor"
+"""Name in the error of a deployment that fails for it."""
+PROTOBUF_ADVICE: Final = "Serve of Ray 2.44 to 2.56 fails so with protobuf 7: install protobuf<7 beside Ray on every node."
+
+
 def version_of(text: str | None) -> Version | None:
     """Version in a text such as `2.55.1` or `3.0.0.dev0`; None if there is none."""
     found = re.match(r"(\d+)\.(\d+)", text or "")

@@ -12,19 +12,22 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("scalelag", "probes", "reports", "serve_apps")
+# Those of the load process, in which Locust patches the standard library, and those of a replica.
+PROCESSES = ("locust scalelag probes reports", "serve_apps")
 # Ends without the interpreter's own end, at which the oldest gevent complains.
-IMPORT_ALL = f"""
+IMPORT_ALL = """
 import importlib, os, pkgutil, sys
-import locust  # patches the standard library, as in a run
 failed = 0
-for package in {PACKAGES!r}:
+for package in sys.argv[1:]:
+    if package == "locust":
+        importlib.import_module(package)
+        continue
     found = pkgutil.walk_packages(importlib.import_module(package).__path__, package + ".")
     for name in (one.name for one in found if not one.name.endswith("__main__")):
         try:
             importlib.import_module(name)
         except Exception as error:
-            print(f"{{name}}: {{error!r}}", flush=True)
+            print(f"{name}: {error!r}", flush=True)
             failed = 1
 os._exit(failed)
 """
@@ -41,13 +44,16 @@ def check(python: str, folder: Path) -> bool:
     install = [uv, "pip", "install", "-q", "--python", str(program), *lowest]
     subprocess.run([*install, "-r", str(ROOT / "pyproject.toml")], check=True)
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONHOME"}
-    done = subprocess.run(
-        [str(program), "-c", IMPORT_ALL],
-        env=environ | {"PYTHONPATH": str(ROOT)},
-        cwd=folder,
-        check=False,
-    )
-    return done.returncode == 0
+    codes = [
+        subprocess.run(
+            [str(program), "-c", IMPORT_ALL, *packages.split()],
+            env=environ | {"PYTHONPATH": str(ROOT)},
+            cwd=folder,
+            check=False,
+        ).returncode
+        for packages in PROCESSES
+    ]
+    return not any(codes)
 
 
 def main() -> int:

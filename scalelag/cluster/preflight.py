@@ -17,6 +17,7 @@ from probes.dashboard import (
 from probes.serve_state import ApplicationPayload, ServePayload, parse_payload
 from scalelag.cluster.urls import check_url
 from scalelag.errors import UNREADABLE, RetryAdvice, TargetError
+from scalelag.ray_versions import PROTOBUF_7_SIGN, PROTOBUF_ADVICE
 from scalelag.record.rows import DeploymentKey
 
 HEALTH_PATH = "/-/healthz"
@@ -164,7 +165,8 @@ def _why(app: ApplicationPayload) -> str:
     """Messages of an application and its deployments; of a long text the end, with the error."""
     said = [app.message, *(d.message for d in app.deployments.values())]
     text = " ".join(message.strip() for message in said if message.strip()) or "no message"
-    return text if len(text) <= 2000 else "... " + text[-2000:]
+    advice = f" {PROTOBUF_ADVICE}" if PROTOBUF_7_SIGN in text else ""
+    return (text if len(text) <= 2000 else "... " + text[-2000:]) + advice
 
 
 def check_endpoint(host: str, timeout_s: float = 3.0) -> None:

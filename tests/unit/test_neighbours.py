@@ -17,14 +17,15 @@ class Serve:
 
     url = "http://127.0.0.1:8265"
 
-    def __init__(self, **statuses):
+    def __init__(self, said="{name} says no", **statuses):
+        self.said = said
         self.statuses = statuses
 
     def get(self, _path):
         applications = {
             name: {
                 "status": status,
-                "message": f"{name} says no" if status != "RUNNING" else "",
+                "message": self.said.format(name=name) if status != "RUNNING" else "",
                 "deployments": {"D": {"name": "D", "status": "HEALTHY", "message": ""}},
             }
             for name, status in self.statuses.items()
@@ -80,3 +81,13 @@ def test_an_application_that_goes_away_is_no_trouble():
     payload = ready_payload(Serve(mine="RUNNING", theirs="DELETING"), ())
 
     assert unready_neighbours(payload, {"mine/D"}) == {}
+
+
+def test_a_deployment_that_fails_through_protobuf_7_is_told_what_to_install():
+    """The text is Ray 2.44's."""
+    said = "AttributeError: 'google._upb._message.FieldDescriptor' object has no attribute 'label'"
+
+    with pytest.raises(TargetError) as raised:
+        ready_payload(Serve(said=said, mine="DEPLOY_FAILED"), ())
+
+    assert "install protobuf<7 beside Ray on every node" in str(raised.value)

@@ -88,7 +88,10 @@ _NEWEST_PYTHON: Final = (
 
 PROTOBUF_7_SIGN: Final = "FieldDescriptor"
 """Name in the error of a deployment that fails for it."""
-PROTOBUF_ADVICE: Final = "Serve of Ray 2.44 to 2.56 fails so with protobuf 7: install protobuf<7 beside Ray on every node."
+PROTOBUF_ADVICE: Final = (
+    "Serve of Ray 2.44 to 2.56 fails so with protobuf 7: install protobuf<7 beside Ray on every "
+    "node."
+)
 
 
 def version_of(text: str | None) -> Version | None:

@@ -22,6 +22,8 @@ LAST_REPLICA_ALONE: Final = (2, 50)
 """The last replica stops by a decision of its own. Before, all go in one."""
 TOKEN_AUTH: Final = (2, 52)
 """A cluster may demand a token."""
+AUTOSCALING_GAUGES: Final = (2, 53)
+"""Serve exports what its policy is given, and what it decides."""
 TOPOLOGY: Final = (2, 53)
 """Serve's state says which deployment calls which, and which one is the ingress."""
 LOGS_WITH_TOKEN: Final = (2, 54)

@@ -191,3 +191,15 @@ def test_bars_stand_where_the_readings_are_and_nothing_where_there_are_none():
         "open at the client      ▅     4.0",
         "given to its autoscaler █  ▁  8.0",
     ]
+
+
+def test_before_2_53_the_reason_names_the_version_whatever_the_ports_said_at_first():
+    """As seen live on 2.52: the first reading had no gauge at all."""
+    silent = Seen(ZERO_S - 2, ZERO_S - 1, "ports", 1.0, {}, "the ports show no gauge")
+    run = among_several(silent, *steady(queued=1.0, running=4.9))
+    versions = msgspec.structs.replace(run.info.versions, ray="2.52.1")
+    old = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, versions=versions))
+
+    assert model_of(old).seen.reason == (
+        "Ray 2.52.1 does not tell what its policy is given: Ray 2.53 and later do"
+    )

@@ -8,6 +8,7 @@ from reports.analysis.seen.requests_at import RequestsAt, unseen_reason
 from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
 from reports.model.seen import SeenPoint, SeenReport
+from scalelag.ray_versions import AUTOSCALING_GAUGES, is_before, lacking
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.seen_rows import DeploymentGauges, Seen
@@ -51,6 +52,9 @@ def _reason(
     if policy is None:
         return _FIXED
     if not has_total:
+        ray = run.info.versions.ray
+        if is_before(ray, AUTOSCALING_GAUGES):
+            return lacking(ray, "what its policy is given", AUTOSCALING_GAUGES)
         failed = any(row.reason for row in run.seen)
         return unseen_reason(run) if failed else _NO_TOTAL
     return None if blind is not None else "what was open at it is not known"

@@ -10,6 +10,7 @@ from reports.model.steps import DOWN_PHASES, UP_PHASES, Phase, StepReport
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 HOW = {"log": "exact", "poll": "polls", "requests": "exact", "config": "exact"}
 MISSING = "missing"
+UP_NAMES = tuple(dict.fromkeys((*UP_PHASES, "mark_running", "route")))
 NO_TOKENS = "-"
 """Before Ray 2.52."""
 
@@ -37,7 +38,7 @@ def row_of(report: Report, token: str) -> Row:
     steps = [step for one in report.deployments.values() for step in one.steps if step.total_s]
     shown: dict[str, str] = {}
     reasons: list[str] = []
-    for direction, names in (("up", UP_PHASES), ("down", DOWN_PHASES)):
+    for direction, names in (("up", UP_NAMES), ("down", DOWN_PHASES)):
         own = [step for step in steps if step.direction == direction]
         for name in names:
             if name == "restart":

@@ -79,7 +79,7 @@ def _wait_longer_for_the_dashboard() -> None:
     It looks 200 times, 0.1 s apart (`start_api_server`); later ones have a variable for it.
     """
     if not hasattr(ray_constants, "RAY_DASHBOARD_STARTUP_TIMEOUT_S"):
-        services.time = _LongerSleeps("time")  # pyright: ignore[reportAttributeAccessIssue]
+        services.time = _LongerSleeps("time")  # pyright: ignore[reportPrivateImportUsage]
 
 
 def grpc_on_loopback() -> None:

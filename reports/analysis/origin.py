@@ -44,10 +44,19 @@ def _arguments(info: RunInfo) -> Iterator[str]:
     files = _locustfiles(info)
     if files != [_DEFAULT]:
         yield from _option("locustfile", files)
+    for name, value in _launched(info).items():
+        yield from _option(name, value)
     for name, value in info.options.items():
         if info.target.embedded and name in ("dashboard", "grpc_host"):
             continue
         yield from _option(name, value)
+
+
+def _launched(info: RunInfo) -> dict[str, object]:
+    """Options of `scalelag run` alone; of a Locust that was started by itself its processes."""
+    if info.launched or info.workers <= 1:
+        return info.launched
+    return {"processes": info.workers}
 
 
 def _option(name: str, value: object) -> Iterator[str]:

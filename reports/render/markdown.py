@@ -16,7 +16,8 @@ from reports.render.tables.deployments import deployment_table, detailed, left_o
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
-from reports.render.tables.load import exception_table, goodput_table, load_table
+from reports.render.tables.load import error_kinds, exception_table, goodput_table, load_table
+from reports.render.tables.notes import findings, warnings
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import (
     count,
@@ -66,8 +67,8 @@ def _lines(report: Report, record: str, details: Details) -> Iterator[str]:
     yield from _changes(report.changes)
     yield from _load(report.load)
     yield from _causes(report)
-    yield from _list("Warnings", report.warnings)
-    yield from _list("Configuration", [f"{one.line} [{one.rule}]" for one in report.lint])
+    yield from _list("Warnings", warnings(report))
+    yield from _list("Configuration", [f"{line} [{rule}]" for rule, line in findings(report)])
     yield f"Record: {code(record)}"
 
 
@@ -202,15 +203,14 @@ def _load(load: LoadReport) -> Iterator[str]:
         yield ""
         yield from table(good)
     if load.errors:
-        yield from _errors(load.errors)
+        yield from _errors(list(error_kinds(load)))
     if (exceptions := exception_table(load, _MOST_ERRORS)) is not None:
         yield f"{text(exceptions.caption)}:"
         yield ""
         yield from table(exceptions)
 
 
-def _errors(errors: dict[str, int]) -> Iterator[str]:
-    kinds = list(errors.items())
+def _errors(kinds: Sequence[tuple[str, int]]) -> Iterator[str]:
     for kind, times in kinds[:_MOST_ERRORS]:
         yield f"- {times:,} x {code(shortened(kind))}"
     if rest := kinds[_MOST_ERRORS:]:
@@ -236,8 +236,8 @@ def _causes(report: Report) -> Iterator[str]:
         return
     yield "### Causes"
     yield ""
-    for title, findings in told:
-        for finding in findings:
+    for title, of_title in told:
+        for finding in of_title:
             yield from _finding(title, finding)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from scalelag.cluster.urls import same_server
 from scalelag.errors import UNREADABLE
 
 _FOLDER = Path("scalelag") / "deployed"
@@ -56,7 +57,7 @@ def note(folder: Path, dashboard: str, apps: Mapping[str, str], at_s: float) -> 
 def orphans(folder: Path, dashboard: str) -> list[DeployedApps]:
     """Entries for `dashboard` whose process is gone, the oldest first."""
     found = [entry for path in sorted(folder.glob("*.json")) if (entry := _read(path))]
-    mine = [one for one in found if one.dashboard == dashboard and one.is_orphaned]
+    mine = [one for one in found if same_server(one.dashboard, dashboard) and one.is_orphaned]
     return sorted(mine, key=lambda entry: entry.at_s)
 
 

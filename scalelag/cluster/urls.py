@@ -1,6 +1,8 @@
 """URLs of clusters: checked, and made fit for records."""
 
 import re
+from contextlib import suppress
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from scalelag.errors import UsageError
@@ -27,6 +29,30 @@ def check_url(text: str) -> str:
 def hide_credentials(text: str) -> str:
     """Return `text` without users and passwords in URLs; a password may have an "@" in it."""
     return _CREDENTIALS.sub("", text)
+
+
+_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = "127.0.0.1"
+
+
+def same_server(one: str, other: str) -> bool:
+    """Return True if both URLs name one server: `localhost` and `127.0.0.1` do."""
+    return _place(one) == _place(other)
+
+
+def _place(url: str) -> tuple[str, int | None, str]:
+    """Host as an address where that needs no question to a name server, port and path."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    with suppress(ValueError):
+        address = ip_address(host)
+        host = _LOOPBACK if address.is_loopback or address.is_unspecified else str(address)
+    host = _LOOPBACK if host == "localhost" or host.endswith(".localhost") else host
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return host, port or _PORTS.get(parts.scheme), parts.path.rstrip("/")
 
 
 def without_credentials(url: str) -> str:

@@ -109,3 +109,12 @@ def check_method(text: str) -> str:
     if not re.fullmatch(r"\w+(\.\w+)*/\w+", text):
         raise UsageError(f'"{text}": a method reads package.Service/Method')
     return text
+
+
+_SECRET_KEY = re.compile(r"auth|cookie|token|secret|key|passw|pwd|credential", re.IGNORECASE)
+
+
+def recorded_setting(text: str) -> str:
+    """Return `KEY=VALUE` fit for the record: without the value if the key is named like a secret."""
+    key, equals, _ = text.partition("=")
+    return f"{key}=(not recorded)" if equals and _SECRET_KEY.search(key) else text

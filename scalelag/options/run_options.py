@@ -54,7 +54,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
 
     `raw` are the values as given, for the record. `shape`: the shape class of the user's own that
     drives the load in place of a plan. `embedded`: `scalelag run` started the cluster for
-    this run, after the `earlier_attempts`.
+    this run, after the `earlier_attempts`. `launched` are options of its own that a record keeps.
     """
 
     trace: TraceInfo | None
@@ -80,6 +80,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     shape: str | None = None
     embedded: bool = False
     earlier_attempts: tuple[EarlierAttempt, ...] = ()
+    launched: dict[str, Any] = {}
 
     @property
     def slo(self) -> Slo | None:
@@ -124,6 +125,7 @@ def run_options(
     shape: str | None = None,
     embedded: bool = False,
     earlier_attempts: tuple[EarlierAttempt, ...] = (),
+    launched: Mapping[str, Any] | None = None,
 ) -> RunOptions:
     """Return the options from `vars()` of Locust's namespace. Raises UsageError naming the option.
 
@@ -166,6 +168,7 @@ def run_options(
         shape=shape,
         embedded=embedded,
         earlier_attempts=earlier_attempts,
+        launched=dict(launched or {}),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,9 @@ EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"
 PARENT_VARIABLE = "SCALELAG_PARENT_PID"
 WORKERS_WAIT_VARIABLE = "SCALELAG_WORKERS_WAIT_S"
 """Environment variables in which `scalelag run` tells its load process about the run."""
+
+LAUNCHED_VARIABLE = "SCALELAG_LAUNCHED"
+"""Environment variable: options of `scalelag run` that a record keeps, as JSON."""
 
 TRIES_VARIABLE = "SCALELAG_TRIES"
 OUTCOME_VARIABLE = "SCALELAG_OUTCOME"
@@ -39,6 +43,12 @@ def earlier_attempts(environ: Mapping[str, str]) -> tuple[EarlierAttempt, ...]:
     """Return the attempts before this one; none if `scalelag run` did not start Locust."""
     text = environ.get(TRIES_VARIABLE)
     return msgspec.json.decode(text, type=tuple[EarlierAttempt, ...]) if text else ()
+
+
+def launched(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options of `scalelag run` that a record keeps; none if it did not start Locust."""
+    text = environ.get(LAUNCHED_VARIABLE)
+    return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
 
 
 def cluster_is_ours(environ: Mapping[str, str]) -> bool:

@@ -144,6 +144,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     `trace` describes the file of the plan if it was a trace. `load_workers` are the load processes.
     `locustfiles` and `user_classes` of Locust are empty in records before version 0.2.
     `task_exceptions` are None until the load is over, and in records of versions before 0.2.
+    `launched` are options of `scalelag run` alone, other than their defaults: application, processes.
     """
 
     schema_version: int
@@ -172,6 +173,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     locustfiles: tuple[str, ...] = ()
     user_classes: tuple[str, ...] = ()
     task_exceptions: tuple[TaskException, ...] | None = None
+    launched: dict[str, Any] = {}
 
     @property
     def warmup_s(self) -> float:

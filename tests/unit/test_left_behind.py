@@ -54,6 +54,32 @@ def test_an_entry_of_a_dead_process_is_an_orphan_of_its_dashboard(tmp_path):
     assert orphans(tmp_path, "http://127.0.0.1:9999") == []
 
 
+@pytest.mark.parametrize(
+    "same",
+    [
+        "http://localhost:8265",
+        "http://127.0.0.1:8265/",
+        "http://[::1]:8265",
+        "http://LOCALHOST:8265",
+        "http://0.0.0.0:8265",
+    ],
+)
+def test_another_spelling_of_the_dashboard_is_the_same_one(tmp_path, same):
+    entry_of_a_dead_process(tmp_path)
+
+    assert [one.apps for one in orphans(tmp_path, same)] == [{"mine": "mine:app"}]
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["http://127.0.0.1:8266", "http://10.0.0.1:8265", "http://127.0.0.1:8265/b", "http://a:x"],
+)
+def test_another_server_port_or_path_is_another_dashboard(tmp_path, other):
+    entry_of_a_dead_process(tmp_path)
+
+    assert orphans(tmp_path, other) == []
+
+
 def test_a_process_that_took_the_number_over_is_not_the_one(tmp_path):
     entry_of_a_dead_process(tmp_path, pid=os.getpid())
 

@@ -69,6 +69,18 @@ def test_the_locustfiles_are_named_but_for_those_that_the_command_adds_itself():
     assert run_origin(default).locustfile == "locustfiles/stepped.py"
 
 
+def test_the_application_and_the_load_processes_are_those_of_the_run():
+    launched = {"app": "mine:app", "app_arg": ["replicas=2"], "processes": 3}
+    own = msgspec.structs.replace(info("demo"), launched=launched, workers=3)
+    by_locust = msgspec.structs.replace(info("demo"), workers=4)
+
+    words = shlex.split(run_origin(own).command or "")
+    assert words[2:8] == ["--app", "mine:app", "--app-arg", "replicas=2", "--processes", "3"]
+    words = shlex.split(run_origin(by_locust).command or "")
+    assert words[words.index("--processes") + 1] == "4"
+    assert "--processes" not in (run_origin(info("demo")).command or "")
+
+
 VALUES = {
     "int": 3,
     "float": 2.5,

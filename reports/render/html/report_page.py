@@ -41,6 +41,7 @@ from reports.render.tables.load import (
     stream_table,
     worker_table,
 )
+from reports.render.tables.notes import findings, warnings
 from reports.render.tables.table import Table
 from reports.render.text import NO_GATES, count, reasons_of, sanitized, verdict_words
 
@@ -129,13 +130,14 @@ def _more_tables(report: Report) -> list[Table]:
 
 def _findings(report: Report) -> dict[str, Any]:
     """Causes, findings on the configuration, warnings."""
+    lint, warned = findings(report), warnings(report)
     return {
         "causes": cause_parts(report),
         "causes_left_out": _more(causes_left_out(report)),
-        "lint": [(finding.rule, sanitized(finding.line)) for finding in report.lint[:_MOST_NOTES]],
-        "lint_left_out": _more(len(report.lint) - _MOST_NOTES),
-        "warnings": [sanitized(text) for text in report.warnings[:_MOST_NOTES]],
-        "warnings_left_out": _more(len(report.warnings) - _MOST_NOTES),
+        "lint": lint[:_MOST_NOTES],
+        "lint_left_out": _more(len(lint) - _MOST_NOTES),
+        "warnings": warned[:_MOST_NOTES],
+        "warnings_left_out": _more(len(warned) - _MOST_NOTES),
     }
 
 

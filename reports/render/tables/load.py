@@ -249,7 +249,7 @@ def worker_table(load: LoadReport) -> Table | None:
     return Table("Load processes", columns, rows, rest_of(len(load.workers), MOST_STEPS))
 
 
-def _kinds(load: LoadReport) -> Iterator[tuple[str, int]]:
+def error_kinds(load: LoadReport) -> Iterator[tuple[str, int]]:
     """Kinds of errors, requests that were not sent by their reasons."""
     reasons: dict[str, int] = msgspec.structs.asdict(load.not_sent_by)
     for kind, times in load.errors.items():
@@ -277,7 +277,7 @@ def error_table(load: LoadReport, most: int = MOST_ERRORS) -> Table | None:
     if not load.errors:
         return None
     columns = (Column("requests"), Column("kind", "foreign"))
-    kinds = list(_kinds(load))
+    kinds = list(error_kinds(load))
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (f"{times:,}", shortened(kind, 300)) for kind, times in kinds[:most]
     )

@@ -22,6 +22,7 @@ from reports.render.tables.deployments import (
 )
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import not_measured
+from reports.render.tables.notes import findings, warnings
 from reports.render.terminal.causes import print_causes
 from reports.render.terminal.chart import print_charts
 from reports.render.terminal.lag import print_lag, print_shared_lag
@@ -142,14 +143,14 @@ def _print_changes(console: Console, report: Report) -> None:
 
 
 def _print_configuration(console: Console, report: Report) -> None:
-    """Print each finding with the rule that it broke; nothing where there is none."""
+    """Print each finding with the rule that it broke; nothing without any."""
     if not report.lint:
         return
     console.print()
     emit(console, Text("Configuration", style="bold"))
-    for finding in report.lint:
-        line = Text(sanitized(finding.line), overflow="fold")
-        line.append(f"  [{finding.rule}]", style="dim")
+    for rule, text in findings(report):
+        line = Text(text, overflow="fold")
+        line.append(f"  [{sanitized(rule)}]", style="dim")
         emit(console, hanging(Text("-"), line))
 
 
@@ -158,8 +159,8 @@ def _print_warnings(console: Console, report: Report) -> None:
         return
     console.print()
     emit(console, Text("Warnings", style="bold"))
-    for warning in report.warnings:
-        emit(console, hanging(Text("-"), Text(sanitized(warning), overflow="fold")))
+    for warning in warnings(report):
+        emit(console, hanging(Text("-"), Text(warning, overflow="fold")))
 
 
 def _print_gates(console: Console, gates: Sequence[GateResult]) -> None:

@@ -31,7 +31,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     `given` are the plugin's options on the command line, and `options` all of them, typed. Without
     `host` every attempt starts a cluster; if it is empty, the locustfile's users name it. `locust` are
-    arguments for Locust. `left` are applications that could not be deleted.
+    arguments for Locust, `launched` options for the record. `left` are applications that could not be
+    deleted.
     """
 
     given: Mapping[str, Any]
@@ -48,6 +49,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
     placement: Placement | None
     web: bool
+    launched: Mapping[str, Any] = {}
     left: list[str] = msgspec.field(default_factory=list[str])
 
     def run(self, earlier: Sequence[EarlierAttempt]) -> AttemptResult:
@@ -114,6 +116,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
                 quiet=quiet,
                 token=endpoint.token,
                 earlier=earlier,
+                launched=self.launched,
             )
             code, outcome = load.run()
             if remote is not None and outcome.unstaffed:

@@ -25,6 +25,7 @@ from scalelag.errors import (
     EXIT_PASSED,
     UsageError,
 )
+from scalelag.options.checks import recorded_setting
 from scalelag.options.run_options import run_options
 from scalelag.record.run_dir import create_run_dir
 
@@ -74,7 +75,21 @@ def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
         processes=arguments.processes,
         placement=placement,
         web=arguments.web,
+        launched=launched_options(arguments),
     )
+
+
+_LAUNCHED = ("app", "app_arg", "cpus", "processes", "workers_on_ray", "workers_runtime_env")
+
+
+def launched_options(arguments: RunArguments) -> dict[str, Any]:
+    """Options of this command alone that make the run what it is, other than their defaults."""
+    usual = RunArguments()
+    given = {name: getattr(arguments, name) for name in _LAUNCHED}
+    changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
+    if "app_arg" in changed:
+        changed["app_arg"] = [recorded_setting(text) for text in changed["app_arg"]]
+    return {name: str(v) if isinstance(v, Path) else v for name, v in changed.items()}
 
 
 def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:

@@ -21,6 +21,7 @@ from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
+    LAUNCHED_VARIABLE,
     OUTCOME_VARIABLE,
     PARENT_VARIABLE,
     WORKERS_WAIT_VARIABLE,
@@ -81,6 +82,7 @@ class LoadProcess:
         quiet: bool = False,
         token: str | None = None,
         earlier: Sequence[EarlierAttempt] = (),
+        launched: Mapping[str, Any] | None = None,
     ) -> None:
         files = ",".join(map(_locust_path, _locustfiles(locustfiles)))
         users, others = users_and_options(passed_on)
@@ -104,6 +106,7 @@ class LoadProcess:
             if not web:
                 self._environment[WORKERS_WAIT_VARIABLE] = str(_WORKERS_WAIT_S)
         self._environment |= attempts_for_environment(earlier)
+        self._environment[LAUNCHED_VARIABLE] = msgspec.json.encode(launched or {}).decode()
         if token is not None:
             self._environment |= {"RAY_AUTH_TOKEN": token, EMBEDDED_VARIABLE: "1"}
 

@@ -27,7 +27,13 @@ from scalelag.plugin.leader.shapes import own_shape_name
 from scalelag.plugin.leader.start_form import StartForm
 from scalelag.plugin.leader.stopper import stopping_code
 from scalelag.plugin.leader.worker_messages import WorkerMessages
-from scalelag.plugin.parent import Outcome, cluster_is_ours, earlier_attempts, note_outcome
+from scalelag.plugin.parent import (
+    Outcome,
+    cluster_is_ours,
+    earlier_attempts,
+    launched,
+    note_outcome,
+)
 from scalelag.plugin.process import interrupt_locust, leave
 from scalelag.plugin.web.runs import WebRuns
 from scalelag.plugin.worker.worker import LoadWorker
@@ -199,6 +205,7 @@ class Lifecycle:
                 shape=own_shape_name(self._environment.shape_class),
                 embedded=cluster_is_ours(self._environ),
                 earlier_attempts=earlier_attempts(self._environ),
+                launched=launched(self._environ),
             )
             if options.trace is not None:
                 say(options.trace.line)

@@ -80,6 +80,7 @@ def begun(
         planned_requests=planned,
         findings=tuple(findings),
         earlier_attempts=options.earlier_attempts,
+        launched=options.launched,
         trace=options.trace,
         load_workers=load_workers,
         locustfiles=tuple(map(_locustfile, environment.parsed_locustfiles or ())),

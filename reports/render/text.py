@@ -100,6 +100,12 @@ def level(value: float) -> str:
     return f"{value:,.10g}"
 
 
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """The first of some names, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(sanitized, names[:most])) + more
+
+
 def percent(ratio: float) -> str:
     """A ratio as `0.9 %`."""
     return f"{100 * ratio:.1f} %"

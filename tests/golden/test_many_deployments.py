@@ -56,7 +56,7 @@ def test_twelve_that_all_moved_stay_readable():
     text = rendered(many.all_moved(), 120)
 
     assert text.count("\n") <= 140
-    assert text.count("Load and replicas: ") == 3
+    assert text.count("Load and replicas: ") == 2
     assert (
         text.index("Load and replicas: shop/Model12")
         < text.index("Load and replicas: shop/Mod") + 1

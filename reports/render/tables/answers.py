@@ -6,7 +6,14 @@ from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.deployments import FEW
 from reports.render.tables.lag import idle_steps, needs_nothing
-from reports.render.text import finding_words, leading_words, sanitized, seconds, step_title
+from reports.render.text import (
+    finding_words,
+    leading_words,
+    listed,
+    sanitized,
+    seconds,
+    step_title,
+)
 
 MOST = 8
 
@@ -14,8 +21,8 @@ MOST = 8
 def answers(report: Report, most: int = MOST) -> tuple[list[tuple[str, str]], int]:
     """Step and sentence of the first `most` steps that were answered, and the number of others.
 
-    With several deployments the sentence begins with the name of its own, and steps that needed no
-    replica have none. With many of them half as many are told: first those that
+    With several deployments the sentence begins with the names of those that it is true of, and steps
+    that needed no replica have none. With many of them half as many are told: first those that
     were missed, then those with a cause other than the configuration, the longest of each first.
     """
     several, many = len(report.deployments) > 1, len(report.deployments) > FEW
@@ -28,11 +35,12 @@ def answers(report: Report, most: int = MOST) -> tuple[list[tuple[str, str]], in
     if many:
         steps.sort(key=lambda one: _urgency(one[1]), reverse=True)
         most //= 2
-    found = [
-        (step_title(step), f"{sanitized(key)}: {text}" if several else text)
-        for key, step, text in steps[:most]
-    ]
-    return found, max(0, len(steps) - most)
+    same: dict[tuple[str, str], list[str]] = {}
+    for key, step, text in steps:
+        same.setdefault((step_title(step), text), []).append(key)
+    told = list(same.items())[:most]
+    found = [(step, f"{listed(keys)}: {text}" if several else text) for (step, text), keys in told]
+    return found, len(steps) - sum(len(keys) for _, keys in told)
 
 
 def _urgency(step: StepReport) -> tuple[bool, bool, float]:

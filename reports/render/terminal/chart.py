@@ -17,6 +17,7 @@ from reports.render.terminal.layout import INDENT, emit, flow, room
 from reports.render.text import level, sanitized
 
 _MOST_CHARTS = 3
+_MOST_LOW_CHARTS = 2
 _HEIGHT, _LOW = 15, 9
 _LEAST_WIDTH = 40
 _OFFERED, _SATURATED, _RUNNING, _TARGET = "░", "▓", "■", "o"
@@ -41,7 +42,7 @@ def print_charts(
 ) -> None:
     """Print a chart of each of `shown` that scales, in that order, three at most; name the others.
 
-    Low ones have fewer lines.
+    Low ones have fewer lines, and are two.
     """
     own = charts.deployments
     keys = [key for key in shown if key in own and own[key].curve.times_s]
@@ -50,7 +51,8 @@ def print_charts(
     if room(console) < _LEAST_WIDTH:
         _print_remark(console, f"no chart: it needs {_LEAST_WIDTH + INDENT} columns")
         return
-    for key in keys[:_MOST_CHARTS]:
+    most = _MOST_LOW_CHARTS if is_low else _MOST_CHARTS
+    for key in keys[:most]:
         console.print()
         emit(console, Text(f"Load and replicas: {sanitized(key)}", style="bold"))
         legend = (*_LEGEND, _SATURATED_LEGEND) if charts.saturated else _LEGEND
@@ -62,7 +64,7 @@ def print_charts(
         except ImportError as error:  # plotext draws with a compiled library
             _print_remark(console, f"no chart: {sanitized(str(error))}")
             return
-    if left_out := keys[_MOST_CHARTS:]:
+    if left_out := keys[most:]:
         _print_remark(console, f"no chart for {', '.join(sanitized(key) for key in left_out)}")
 
 

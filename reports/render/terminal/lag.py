@@ -18,7 +18,7 @@ from reports.render.tables.lag import (
 )
 from reports.render.terminal.layout import emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import sanitized
+from reports.render.text import listed, sanitized
 
 
 def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
@@ -40,20 +40,24 @@ def print_shared_lag(console: Console, deployments: Mapping[str, DeploymentRepor
     for table in shared_tables(deployments):
         console.print()
         print_table(console, table)
-    noted = [(key, notes) for key, one in deployments.items() if (notes := _short_notes(one))]
+    noted: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for key, one in deployments.items():
+        noted.setdefault(_short_notes(one), []).append(key)
+    noted.pop((), None)
     if noted:
         console.print()
-    for key, notes in noted:
-        emit(console, Text(sanitized(key), style="bold"))
-        for note in notes:
-            emit(console, note, 3)
+    for notes, keys in noted.items():
+        emit(console, Text(listed(keys), style="bold"))
+        for name, text in notes:
+            emit(console, hanging(Text(f"{name}:"), Text(text)), 3)
 
 
-def _short_notes(deployment: DeploymentReport) -> list[RenderableType]:
+def _short_notes(deployment: DeploymentReport) -> tuple[tuple[str, str], ...]:
+    """Name and text of each note on a deployment."""
     named = [("Settings", text) for text in deployment.around]
     named += short_remarks(deployment)
     named += [("Elasticity", text) for text in trouble_texts(deployment)]
-    return [hanging(Text(f"{name}:"), Text(sanitized(text))) for name, text in named]
+    return tuple((name, sanitized(text)) for name, text in named)
 
 
 def _print_notes(console: Console, deployment: DeploymentReport, *, is_first: bool) -> None:

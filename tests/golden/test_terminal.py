@@ -214,7 +214,7 @@ def test_text_from_outside_is_shown_and_not_obeyed(sample):
     text = rendered(sample("busy"), 120)
 
     assert "[red]x[/red]<script> on Ray" in text
-    assert "Load and replicas: [red]x[/red]<script>/Proxy\ufffd[31m\ufffd\n" in text
+    assert " no chart for [red]x[/red]<script>/Proxy\ufffd[31m\ufffd\n" in text
     assert "[bold]ConnectionResetError[/bold](104, 'Connection reset by peer')\ufffd[2J" in text
     assert "(answer [b]503[/b])" in text
     assert [char for char in text if char != "\n" and not char.isprintable()] == []

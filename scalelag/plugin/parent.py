@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -45,15 +45,27 @@ def earlier_attempts(environ: Mapping[str, str]) -> tuple[EarlierAttempt, ...]:
     return msgspec.json.decode(text, type=tuple[EarlierAttempt, ...]) if text else ()
 
 
-def launched(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options of `scalelag run` that a record keeps; none if it did not start Locust."""
-    text = environ.get(LAUNCHED_VARIABLE)
-    return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
-
-
 def cluster_is_ours(environ: Mapping[str, str]) -> bool:
     """Return whether `scalelag run` started the cluster for this run."""
     return environ.get(EMBEDDED_VARIABLE) == "1"
+
+
+class Told(TypedDict):
+    """Facts that `scalelag run` tells its load process; none if it did not start Locust."""
+
+    embedded: bool
+    earlier_attempts: tuple[EarlierAttempt, ...]
+    launched: dict[str, Any]
+
+
+def told_by_parent(environ: Mapping[str, str]) -> Told:
+    """Return what `scalelag run` told about the cluster, earlier attempts and its own options."""
+    text = environ.get(LAUNCHED_VARIABLE)
+    return Told(
+        embedded=cluster_is_ours(environ),
+        earlier_attempts=earlier_attempts(environ),
+        launched=msgspec.json.decode(text, type=dict[str, Any]) if text else {},
+    )
 
 
 def attempts_for_environment(attempts: Sequence[EarlierAttempt]) -> dict[str, str]:

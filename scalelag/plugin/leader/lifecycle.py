@@ -29,10 +29,8 @@ from scalelag.plugin.leader.stopper import stopping_code
 from scalelag.plugin.leader.worker_messages import WorkerMessages
 from scalelag.plugin.parent import (
     Outcome,
-    cluster_is_ours,
-    earlier_attempts,
-    launched,
     note_outcome,
+    told_by_parent,
 )
 from scalelag.plugin.process import interrupt_locust, leave
 from scalelag.plugin.web.runs import WebRuns
@@ -203,9 +201,7 @@ class Lifecycle:
             options = run_options(
                 vars(self._environment.parsed_options),
                 shape=own_shape_name(self._environment.shape_class),
-                embedded=cluster_is_ours(self._environ),
-                earlier_attempts=earlier_attempts(self._environ),
-                launched=launched(self._environ),
+                **told_by_parent(self._environ),
             )
             if options.trace is not None:
                 say(options.trace.line)

@@ -27,11 +27,7 @@ from scalelag.plugin.leader.shapes import own_shape_name
 from scalelag.plugin.leader.start_form import StartForm
 from scalelag.plugin.leader.stopper import stopping_code
 from scalelag.plugin.leader.worker_messages import WorkerMessages
-from scalelag.plugin.parent import (
-    Outcome,
-    note_outcome,
-    told_by_parent,
-)
+from scalelag.plugin.parent import Outcome, note_outcome, told_by_parent
 from scalelag.plugin.process import interrupt_locust, leave
 from scalelag.plugin.web.runs import WebRuns
 from scalelag.plugin.worker.worker import LoadWorker

@@ -67,6 +67,8 @@ def read_trace(spec: TraceSpec) -> Trace:
 
     Raises UsageError with the file, and the line if one is wrong.
     """
+    if "\0" in spec.path:
+        raise UsageError(f"--trace {spec.path!r}: the name of a file has no NUL character.")
     try:
         with Path(spec.path).open(encoding="utf-8-sig", newline="") as file:
             return _read(file, spec)

@@ -120,7 +120,7 @@ def test_the_level_of_a_ramp_is_linear_and_clamped_to_its_ends(t_s: float, level
 @given(
     st.lists(
         st.tuples(
-            st.integers(0, 500), st.integers(1, 500), st.integers(1, 9999), st.sampled_from("ms")
+            st.integers(0, 500), st.integers(1, 500), st.integers(1, 99), st.sampled_from("ms")
         ),
         min_size=1,
         max_size=8,
@@ -170,8 +170,8 @@ def test_stages_follow_one_another_without_a_gap(
         ("10rps:0.0m", 'Stage 1 "10rps:0.0m"', "duration is 0"),
         ("10rps:20d", 'Stage 1 "10rps:20d"', 'unknown unit of time "d"'),
         ("10rps:20S", 'Stage 1 "10rps:20S"', 'unknown unit of time "S"'),
-        ("9" * 400 + "rps:20s", "Stage 1 ", "is not a number"),
-        ("5rps:" + "9" * 400 + "s", "Stage 1 ", "not a positive time"),
+        ("9" * 400 + "rps:20s", "Stage 1 ", "too long"),
+        ("5rps:" + "9" * 400 + "s", "Stage 1 ", "too long"),
         ("2.5users:20s", 'Stage 1 "2.5users:20s"', "level 2.5 is not a whole number of users"),
         (
             "0.5..3users:20s",

@@ -46,7 +46,7 @@ def target_of(serve, monkeypatch, apps=(OURS,)):
     monkeypatch.setattr(targets, "Dashboard", lambda *_: serve)
     monkeypatch.setattr(targets, "check_endpoint", lambda _: None)
     endpoint = targets.Endpoint("http://127.0.0.1:8000", serve.url)
-    with targets.existing(apps, endpoint, verify=True, wait_s=0.0, left=[]) as there:
+    with targets.existing(apps, endpoint, headers={}, verify=True, wait_s=0.0, left=[]) as there:
         yield there
 
 

@@ -20,6 +20,7 @@ from scalelag.errors import EXIT_INTERRUPTED, RetryAdvice, ScalelagError, Target
 from scalelag.options.run_options import RunOptions, run_options
 from scalelag.plugin.leader.exit_code import ExitCode
 from scalelag.plugin.leader.live_line import show
+from scalelag.plugin.leader.locust_setup import configure_locust, is_staffed, sends_as_planned
 from scalelag.plugin.leader.reporter import Reporter
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunProgress, RunState
@@ -183,14 +184,14 @@ class Lifecycle:
             self._refuse(found)
             return str(found)
         self._run = found
-        self._configure_locust(found.options)
+        configure_locust(self._environment, found.options)
         self._progress.move(RunState.PREPARED)
         return None
 
     def _check(self) -> LeaderRun | ScalelagError:
         """The run, ready to be opened, or why there is none."""
         try:
-            if not self._is_staffed:
+            if not is_staffed(self._runner):
                 raise TargetError(
                     "No load process is connected: start some with --worker, or use --processes."
                 )
@@ -205,24 +206,10 @@ class Lifecycle:
         except ScalelagError as error:
             return error
 
-    @property
-    def _is_staffed(self) -> bool:
-        """True if there is a process that can send load."""
-        return not isinstance(self._runner, MasterRunner) or self._runner.worker_count > 0
-
-    def _configure_locust(self, options: RunOptions) -> None:
-        if options.plan.unit == "users":
-            # The other workers take over a lost worker's users at once, not at the next stage.
-            vars(self._environment.parsed_options)["enable_rebalancing"] = True
-        # A request that is on its way when the load ends is waited for, never cut off.
-        self._environment.stop_timeout = max(
-            self._environment.stop_timeout or 0.0, options.request.timeout_s + 1
-        )
-
     def _open(self, run: LeaderRun) -> None:
         """Open the run directory and announce the plan's start."""
         try:
-            if not self._is_staffed:
+            if not is_staffed(self._runner):
                 raise TargetError("Every load process went away before the run began.")
             run.open(f"{os.getpid()}-{self._starts}")
         except ScalelagError as error:
@@ -343,11 +330,6 @@ class Lifecycle:
         return getattr(self._environment.shape_class, "follows_plan", False)
 
     @property
-    def _sends_as_planned(self) -> bool:
-        """True if all users are ours, whose requests the gates judge."""
-        return all(getattr(user, "follows_plan", False) for user in self._environment.user_classes)
-
-    @property
     def _has_page(self) -> bool:
         return self._environment.web_ui is not None
 
@@ -391,7 +373,7 @@ class Lifecycle:
             self._report_error(error, path)
             return None
         code = exit_code(report, strict=run.options.strict)
-        judged = judges_errors(run.options.gates) or self._sends_as_planned
+        judged = judges_errors(run.options.gates) or sends_as_planned(self._environment)
         self._code.set(EXIT_INTERRUPTED if interrupted else code, by_locust=not judged)
         if self._has_page:
             self._reporter.print_last()

@@ -66,8 +66,7 @@ def _configs(
 def _differences(before: DeploymentInfo | None, row: ConfigChange) -> str:
     """`upscale_delay_s 1 -> 8, user_config changed`: values are told where they are one number."""
     old, new = _settings(before or DeploymentInfo()), _settings(row.info)
-    turned = {bool(one and one.autoscaling) for one in (before, row.info)} == {True, False}
-    if turned:
+    if before is not None and bool(before.autoscaling) != bool(row.info.autoscaling):
         return _turned(row.info)
     differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     texts = [f"{name} {_value(old.get(name))} -> {_value(new.get(name))}" for name in differing]

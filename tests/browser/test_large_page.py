@@ -115,7 +115,7 @@ def crowded_page(tmp_path_factory):
         failures=tuple(
             FailureReport(i, 0.0, 1.0, 3, {"x": 3}, None, (finding,)) for i in range(200)
         ),
-        warnings=("something to know " * 10,) * 2000,
+        warnings=tuple(f"{i} " + "something to know " * 10 for i in range(2000)),
     )
     path = tmp_path_factory.mktemp("crowded") / "report.html"
     path.write_bytes(render_html(msgspec.structs.replace(analysis, report=report)))

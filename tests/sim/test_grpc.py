@@ -144,7 +144,7 @@ def test_a_call_lasts_until_its_answer_or_its_time_out(recorded):
     good_s = np.array([row["latency_s"] for row in rows if case_of(row) == "Good"])
     late_s = np.array([row["latency_s"] for row in rows if row["error"] == "timeout"])
 
-    assert quietest(good_s) <= 2 * TYPICAL_S
+    assert good_s.min() <= 2 * TYPICAL_S
     assert NEVER_S - 0.01 <= late_s.min() <= late_s.max() <= NEVER_S + 0.5
 
 

@@ -308,7 +308,7 @@ def test_the_command_finds_the_entry_file_and_sends_its_chats_on_one_connection(
     options = info["options"]
     assert (options["path"], options["method"]) == ("/v1/chat/completions", "POST")
     assert options["json_body"] == asked[0].body
-    assert [edge["stage"] for edge in info["edges"]] == [0], done.stdout
+    assert [edge["stage"] for edge in info["edges"]] == [0, 1], done.stdout
 
 
 def test_what_is_given_counts_also_where_it_is_the_usual_default(target, server, tmp_path):

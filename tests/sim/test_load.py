@@ -15,6 +15,7 @@ from tests.support.locust_run import (
 from tests.support.servers.http_echo import Arrival, running_echo
 
 TRIES = 3
+ON_TIME_MS = 100.0  # docs/metrics.md, section 6: later than that is not on time
 
 
 @pytest.mark.parametrize("rps", [100, 500, 1000])
@@ -43,13 +44,15 @@ def test_every_planned_request_is_sent_when_it_is_due(
         assert (load["failed"], load["not_sent"]) == (0, 0)
         assert_the_other_side_agrees(recorded, arrivals)
         lags.append((load["send_lag_p50_ms"], load["send_lag_p99_ms"]))
-        if lags[-1][0] < 1.0 and lags[-1][1] < 10.0:
+        if lags[-1][0] < 1.0 and lags[-1][1] < ON_TIME_MS:
             break
 
     record_testsuite_property(f"send lag p50, p99 in ms at {rps} rps", lags)
     p50_ms, p99_ms = lags[-1]
     assert p50_ms < 1.0, f"(p50, p99) of {TRIES} tries on a machine that others use too: {lags}"
-    assert p99_ms < 10.0, f"(p50, p99) of {TRIES} tries on a machine that others use too: {lags}"
+    assert p99_ms < ON_TIME_MS, (
+        f"(p50, p99) of {TRIES} tries on a machine that others use too: {lags}"
+    )
 
 
 def test_the_rates_of_the_stages_are_those_of_the_plan(target, echo, tmp_path):
@@ -255,7 +258,12 @@ def test_users_come_and_go_when_the_plan_says_so(standin, tmp_path):
         assert _most_open(arrivals, run.info["zero_s"]) == [2, 6, 3]
         assert run.load["planned"] == run.load["completed"] == len(arrivals)
         edges = run.info["edges"]
-        assert [(edge["stage"], edge["planned_s"]) for edge in edges] == [(0, 0), (1, 2), (2, 4)]
+        assert [(edge["stage"], edge["planned_s"]) for edge in edges] == [
+            (0, 0),
+            (1, 2),
+            (2, 4),
+            (3, 6),
+        ]
         late_s.append([edge["actual_s"] - edge["planned_s"] for edge in edges])
         if all(0 <= late <= 0.005 for late in late_s[-1]):
             break

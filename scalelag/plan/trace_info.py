@@ -51,7 +51,7 @@ class TraceInfo(msgspec.Struct, frozen=True):
                 f"and {self.peak_rps:.3g} at most"
             )
         if self.lengths:
-            parts.append(f"tokens from {_listed(self.lengths)}")
+            parts.append(f"lengths in tokens from {_listed(self.lengths)}, which size no request")
         if self.unused:
             parts.append(f"not read: {_listed(self.unused)}")
         return "; ".join(parts)

@@ -38,7 +38,7 @@ def test_two_tests_in_one_process_are_two_runs_with_their_own_plans(web, until):
 
 def test_stop_in_mid_step_closes_the_run_and_the_next_one_is_whole(web, until):
     web.start(steps="20rps:60s")
-    until(lambda: "stage 1/1" in web.output, 30, "load under way")
+    until(web.is_sending, 30, "load under way")
     web.stop()
     until(lambda: len(web.runs()) == 1, 30, "first run closed")
     web.start(steps="20rps:2s")
@@ -92,7 +92,7 @@ def test_nobody_who_reaches_the_page_can_name_a_file_or_a_secret_of_this_machine
 
 def test_sigterm_ends_the_page_and_its_run_in_good_order(web, until):
     web.start(steps="20rps:60s")
-    until(lambda: "stage 1/1" in web.output, 30, "load under way")
+    until(web.is_sending, 30, "load under way")
     web.process.terminate()
 
     assert web.process.wait(30) == 130
@@ -105,7 +105,7 @@ def test_workers_that_were_stopped_are_not_lost_and_take_part_in_the_next_run(
     with page_on_standin(tmp_path, "--processes", "2", *port) as web:
         until(lambda: "2 workers connected" in web.output, 30, "the workers")
         web.start(steps="20rps:60s")
-        until(lambda: "stage 1/1" in web.output, 30, "load under way")
+        until(web.is_sending, 30, "load under way")
         web.stop()
         until(lambda: len(web.runs()) == 1, 30, "first run closed")
         until(lambda: web.output.count("reported as ready") >= 4, 60, "the workers are ready again")
@@ -132,7 +132,7 @@ def test_a_test_without_a_worker_is_refused_and_the_page_goes_on(tmp_path, port)
 def test_a_start_that_is_refused_does_not_redirect_the_test_that_runs(web, until, tmp_path):
     with running_echo() as other:
         web.start(steps="20rps:4s")
-        until(lambda: "stage 1/1" in web.output, 30, "load under way")
+        until(web.is_sending, 30, "load under way")
         answer = web.swarm(steps="99rps:9s", host=other.url, path="/other")
         until(lambda: len(web.runs()) == 1, 30, "the run closed")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gates
@@ -21,6 +21,8 @@ MISSING = (
     "Chromium was not found, and these tests open pages in it. On Debian: apt-get install chromium "
     f"(make test does so as root). Or set {VARIABLE} to the path of a Chromium or Chrome."
 )
+# Chromium draws late beside other tests.
+expect.set_options(timeout=20_000)
 
 
 class OpenPage:

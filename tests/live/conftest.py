@@ -35,6 +35,7 @@ import pytest
 from probes.dashboard import Dashboard
 from scalelag.cluster.apps import grpc_servicers
 from scalelag.cluster.embedded import EmbeddedCluster
+from scalelag.errors import TargetError
 from tests.live.controller_log import ControllerLog
 from tests.support.processes import MARK, marked
 from tests.support.waiting import wait_for
@@ -74,8 +75,19 @@ def cluster(tmp_path_factory):
             other.bind(("127.0.0.1", _RAY_AGENT_PORT))
             other.listen()
         with one_at_a_time(shared / "cluster-start.lock"):
-            started = stack.enter_context(EmbeddedCluster(8, grpc_servicers("grpc_echo")))
+            started = start_within(stack)
         yield started
+
+
+def start_within(stack):
+    """Start the cluster within `stack`, up to three times: Ray gives up a node after 30 s."""
+    for attempts_left in (2, 1, 0):
+        try:
+            return stack.enter_context(EmbeddedCluster(8, grpc_servicers("grpc_echo")))
+        except TargetError:
+            if not attempts_left:
+                raise
+    raise AssertionError
 
 
 @pytest.fixture(scope="session")

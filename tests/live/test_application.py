@@ -1,8 +1,6 @@
 """An application of three deployments: each by itself, held against the replicas' own counts."""
 
 import json
-import math
-from statistics import median
 
 import pytest
 
@@ -11,7 +9,6 @@ from tests.live.conftest import commands, valid_run
 
 STEPS = "5rps:12s,30rps:25s,5rps:12s"
 TARGETS = {"Ingress": None, "Fast": 2.0, "Slow": 3.0}
-MOST = {"Fast": 2, "Slow": 4}
 
 
 @pytest.fixture(scope="module")
@@ -23,81 +20,12 @@ def told(tmp_path_factory):
             start,
             *("run", "--app", "pipeline", "--app-arg", "ingress.num_replicas=1"),
             *("--app-arg", f"truth_file={truth}", "--steps", STEPS, "--drain", "20"),
-            *("--gate", "none", "--out", "runs"),
+            # A slow agent stretches the interval of the gauges; here it is to be short all the same.
+            *("--gate", "none", "--observer-budget", "25%", "--out", "runs"),
         )
         assert code in (0, 5), output
         rows = [json.loads(line) for line in truth.read_text().splitlines()]
         yield command.report(), load_run(command.run_dirs[-1]), rows, output
-
-
-def counted(rows, name, from_s, to_s):
-    """Mean number of requests in the replicas of a deployment, by their own notes."""
-    changes = [
-        (row["at_s"], 1 if row["event"] == "request_begun" else -1)
-        for row in rows
-        if row["deployment"] == name and row["event"] in ("request_begun", "request_ended")
-    ]
-    inside = [(min(max(at_s, from_s), to_s), by) for at_s, by in changes]
-    return sum(by * (to_s - at_s) for at_s, by in inside) / (to_s - from_s)
-
-
-def settled(run):
-    """The last ten seconds of the second hold, in Unix seconds."""
-    return run.info.zero_s + 27, run.info.zero_s + 37
-
-
-def test_the_gauges_show_what_the_replicas_counted(told):
-    report, run, rows, output = told
-
-    for name in TARGETS:
-        seen = report["deployments"][f"default/{name}"]["seen"]
-        assert seen["source"] == "ports", (seen["reason"], output)
-        within = [
-            point
-            for point in seen["ongoing"]
-            if 27 <= point["at_s"] <= 37 and point["running"] is not None
-        ]
-        assert len(within) >= 3, seen
-        known = counted(rows, name, *settled(run))
-        assert median(p["running"] for p in within) == pytest.approx(known, abs=0.35 * known + 1)
-
-
-def test_each_deployment_that_scales_has_the_demand_of_its_own_requests(told):
-    report, run, rows, _ = told
-
-    for name, most in MOST.items():
-        deployment = report["deployments"][f"default/{name}"]
-        assert deployment["requests_from"] == "seen"
-        elasticity = deployment["elasticity"]
-        assert (elasticity["demand"], elasticity["demand_reason"]) == ("policy", None)
-        known = counted(rows, name, *settled(run)) / TARGETS[name]
-        (response,) = [
-            step["response"] for step in deployment["steps"] if step["direction"] == "up"
-        ]
-        wanted = {min(most, math.ceil(known * factor)) for factor in (0.75, 1.0, 1.25)}
-        assert response["demand_after"] in wanted, (known, response)
-
-
-def test_each_has_the_floor_of_its_own_settings(told):
-    """`Fast` waits for 2 s before it scales up, `Slow` for 3 s; both know how their requests rose."""
-    report, _, _, output = told
-
-    for name, delay_s in (("Fast", 2.0), ("Slow", 3.0)):
-        steps = report["deployments"][f"default/{name}"]["steps"]
-        (up,) = [step for step in steps if step["direction"] == "up"]
-        assert up["floor"] is not None, (up["reason"], up["floor_reason"], output)
-        assert up["floor"]["delay_s"] == delay_s
-        assert 0 < up["floor"]["detect_s"] <= 2.0
-
-
-def test_the_front_is_fixed_and_says_so_and_hides_nobody(told):
-    report, _, _, output = told
-
-    front = report["deployments"]["default/Ingress"]
-    assert front["autoscaling"] is None
-    assert "fixed" in front["elasticity"]["demand_reason"]
-    assert front["seen"]["ongoing"]
-    assert "Ingress (1 fixed, 200 slots) -> Fast (1-2), Slow (1-4)" in output
 
 
 def test_who_calls_whom_is_on_record(told):

@@ -20,7 +20,7 @@ _STAMP_SLACK_S = 5.0
 
 
 class _Port(msgspec.Struct):
-    """What is known of one port: when to ask it next, and what it said last."""
+    """Knowledge of one port: when to ask it next, and what it said last."""
 
     next_s: float = 0.0
     failures: int = 0

@@ -47,7 +47,7 @@ class Unseen(msgspec.Struct, frozen=True):
 
 
 def counts(facts: StepFacts) -> list[Count]:
-    """What the autoscaler's decisions, and those that it did not make, show that it counted.
+    """Counts that the autoscaler's decisions show, and those that it did not make.
 
     Of Ray's own policy alone is it known what it decides on how many.
     """

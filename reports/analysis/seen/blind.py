@@ -16,8 +16,9 @@ def blind_windows(
 ) -> list[Window]:
     """Stretches in which `total` was under half of what was open at the deployment.
 
-    They last longer than the push interval and the look-back, within which it is the settings' doing.
-    A time in which either is not known ends one.
+    They last longer than the push interval and the look-back, within which it is the settings' doing,
+    and a value that was written after that shows it: one that only holds on is no evidence. A time in
+    which either is not known ends one.
     """
     longest_s = policy.metrics_interval_s + policy.look_back_period_s
     found: list[Window] = []
@@ -26,7 +27,11 @@ def blind_windows(
             found[-1] = Window(found[-1].from_s, stretch.to_s)
         else:
             found.append(stretch)
-    return [one for one in found if one.to_s - one.from_s > longest_s]
+    return [
+        one
+        for one in found
+        if any(one.from_s + longest_s < reading.from_s < one.to_s for reading in total.readings)
+    ]
 
 
 def blind_s(

@@ -81,7 +81,7 @@ def _client(
 
 
 def _seen(run: RecordedRun, key: DeploymentKey) -> tuple[GaugeSeries, GaugeSeries] | None:
-    """What the policy was given and what was open, each by the other where it has no gauge."""
+    """Requests given to the policy, and open ones, each by the other where it has no gauge."""
     total = gauge_series(run.seen, key, lambda gauges: gauges.total)
     open_ = gauge_series(run.seen, key, lambda gauges: gauges.open)
     from_s = run.info.zero_s

@@ -8,7 +8,7 @@ _SOURCES = {"ports": "the nodes' metrics ports", "prometheus": "Prometheus"}
 
 
 def seen_texts(deployment: DeploymentReport) -> list[str]:
-    """What the autoscaler was given, from where and how old; nothing if gauges were not read at all."""
+    """Gauges of the autoscaler, their source and age; nothing if they were not read at all."""
     seen = deployment.seen
     if seen.source is None:
         unread = seen.reason is None or seen.reason.endswith("were not read")

@@ -34,7 +34,7 @@ _KINDS = ("recorded", "simulated", "what if")
 
 
 def headline(report: WhatIfReport) -> str:
-    """What was changed, in one line."""
+    """The changes in one line."""
     parts = [
         f"{sanitized(one.setting)} {_value(one.before)} -> {_value(one.after)}"
         for one in report.changes

@@ -1,0 +1,26 @@
+"""Blind stretches of an autoscaler, from readings of its gauge and of what was open."""
+
+from types import SimpleNamespace
+
+from reports.analysis.seen.blind import blind_windows
+from reports.analysis.seen.series import GaugeSeries, Reading
+from reports.model.intervals import Window
+
+POLICY = SimpleNamespace(metrics_interval_s=1.0, look_back_period_s=2.0)
+OPEN = SimpleNamespace(open=GaugeSeries([Reading(0.0, 10.0, 38.0)], 0.0))
+
+
+def blind(*readings):
+    return blind_windows(GaugeSeries(readings, 0.0), OPEN, POLICY, Window(0.0, 10.0))
+
+
+def test_a_value_that_was_written_at_the_step_and_holds_on_is_no_evidence():
+    assert blind(Reading(0.0, 4.6, 1.0)) == []
+
+
+def test_a_value_that_was_written_after_push_and_look_back_is():
+    assert blind(Reading(0.0, 4.0, 1.0), Reading(4.0, 6.0, 1.0)) == [Window(0.0, 6.0)]
+
+
+def test_a_low_value_within_push_and_look_back_is_the_settings_doing():
+    assert blind(Reading(0.0, 2.0, 1.0), Reading(2.0, 4.6, 1.0)) == []

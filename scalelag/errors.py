@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What a decoder of msgspec raises: no JSON, another shape, a byte that is no text, too deep."""
+"""Exceptions of a decoder of msgspec: no JSON, another shape, a byte that is no text, too deep."""
 
 EXIT_PASSED = 0
 EXIT_ERROR = 1

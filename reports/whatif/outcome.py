@@ -125,7 +125,7 @@ def _timeline(
     zero_s: float,
     until_s: float,
 ) -> Timeline:
-    """What a probe would have seen that polled just before and at each change."""
+    """Polls of a probe just before and at each change."""
     lives = found.lives
     changed_s = {one.at_s for one in found.decisions} | {
         at_s

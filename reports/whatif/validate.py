@@ -116,7 +116,7 @@ def _span(value: float | None) -> Span | None:
 
 
 def _missing(recorded: Recorded, report: Report) -> list[str]:
-    """What of this record may make the simulation differ."""
+    """Parts of this record that may make the simulation differ."""
     found: list[str] = []
     run = recorded.run
     if not run.events:

@@ -249,7 +249,7 @@ def _other_python(choice: RayChoice) -> str:
 
 
 def _unlike(python: Path, version: str) -> str | None:
-    """How `python` does not have Ray `version`, in words; None if it has."""
+    """Return in words why `python` does not have Ray `version`; None if it has it."""
     command = [str(python), "-c", _SAID]
     found = subprocess.run(
         command,

@@ -67,7 +67,7 @@ def proof(report: WhatIfReport) -> str:
 
 
 def service_words(report: WhatIfReport) -> str:
-    """What the simulation takes a request and a start to cost."""
+    """Costs of a request and of a start in the simulation."""
     one = report.service
     if not one.varied:
         grows = "how they grow with the requests on one replica cannot be told from an even load"

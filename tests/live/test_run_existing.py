@@ -72,7 +72,7 @@ def test_a_locustfile_of_ones_own_is_recorded_beside_the_probe(on_cluster, tmp_p
     assert command.report()["load"]["completed"] > 20
     assert b"their request" in (command.run_dirs[-1] / "requests.arrow").read_bytes()
     edges = msgspec.json.decode((command.run_dirs[-1] / "run.json").read_bytes())["edges"]
-    assert [edge["planned_s"] for edge in edges] == [0.0, 4.0]
+    assert [edge["planned_s"] for edge in edges] == [0.0, 4.0, 12.0]  # the last one is the end
 
 
 def test_a_missing_or_wrong_token_is_told_apart(on_cluster):

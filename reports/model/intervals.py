@@ -112,6 +112,11 @@ def point(at_s: float) -> Instant:
     return Instant(at_s, at_s)
 
 
+def around(value: float, lo: float, hi: float) -> Span:
+    """Span of figures that were reckoned apart, and its bounds widened by their rounding."""
+    return Span(value, min(lo, value), max(hi, value))
+
+
 def between(first: Instant, then: Instant) -> Span:
     """Duration from `first` to `then`, which came no earlier.
 

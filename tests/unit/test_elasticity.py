@@ -16,7 +16,7 @@ from reports.analysis.elasticity.staircase import Staircase, stairs
 from reports.analysis.elasticity.supply import Change, Supply
 from reports.model.comparison import ElasticFigures
 from reports.model.elasticity import ElasticityReport
-from reports.model.intervals import Instant, Span, Window, point, without
+from reports.model.intervals import Instant, Span, Window, around, point, without
 
 Curve = list[int]
 """One value a second."""
@@ -314,6 +314,12 @@ def test_no_bound_of_a_share_of_time_is_above_100_percent(both: tuple[Curve, Cur
     for share in (found.tau_u_pct, found.tau_o_pct, found.theta_u_pct):
         assert share is not None
         assert 0 <= share.lo <= share.upper <= 100 + 1e-9
+
+
+def test_bounds_hold_the_value_also_where_sums_are_rounded_apart():
+    rounded = around(13.333333333333332, 13.333333333333336, 13.333333333333330)
+
+    assert rounded.lo <= rounded.value <= rounded.upper
 
 
 @given(pairs, st.floats(0.1, 100))

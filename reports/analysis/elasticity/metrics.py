@@ -9,7 +9,7 @@ from reports.analysis.elasticity.demand import Demand
 from reports.analysis.elasticity.staircase import Staircase, pieces
 from reports.analysis.elasticity.supply import Supply
 from reports.model.elasticity import ElasticityReport
-from reports.model.intervals import Span, Window, seconds_in
+from reports.model.intervals import Span, Window, around, seconds_in
 
 _S_PER_HOUR = 3600.0
 _UNSEEN_DURING_LOAD = "the probe saw nothing of it during the load"
@@ -124,10 +124,10 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
 
     def grows(of: Callable[[Integrals], float]) -> Span:
         """Return a metric that grows with the supply."""
-        return Span(of(middle), of(fewest), of(most))
+        return around(of(middle), of(fewest), of(most))
 
     def shrinks(of: Callable[[Integrals], float]) -> Span:
-        return Span(of(middle), of(most), of(fewest))
+        return around(of(middle), of(most), of(fewest))
 
     replica_hours = grows(lambda i: i.replica_hours)
     if not known:

@@ -10,7 +10,15 @@ from reports.analysis.elasticity.metrics import integrals
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
 from reports.model.elasticity import FlappingReport, ResponseReport
-from reports.model.intervals import Span, Window, between, longer_than, point, seconds_in
+from reports.model.intervals import (
+    Span,
+    Window,
+    around,
+    between,
+    longer_than,
+    point,
+    seconds_in,
+)
 
 _BAND_REPLICAS = 0.5
 _BAND_SHARE = 0.05
@@ -91,19 +99,19 @@ def _areas(supply: Supply, windows: Sequence[Window], demand: int) -> tuple[Span
         for running in (supply.middle(), supply.fewest(), supply.most())
     )
     return (
-        Span(middle.under_replica_s, most.under_replica_s, fewest.under_replica_s),
-        Span(middle.over_replica_s, fewest.over_replica_s, most.over_replica_s),
+        around(middle.under_replica_s, most.under_replica_s, fewest.under_replica_s),
+        around(middle.over_replica_s, fewest.over_replica_s, most.over_replica_s),
     )
 
 
 def _sum(first: Span, then: Span) -> Span:
-    return Span(
+    return around(
         (first.value or 0.0) + (then.value or 0.0), first.lo + then.lo, first.upper + then.upper
     )
 
 
 def _divided(span: Span, by: int) -> Span:
-    return Span((span.value or 0.0) / by, span.lo / by, span.upper / by)
+    return around((span.value or 0.0) / by, span.lo / by, span.upper / by)
 
 
 def _settling(path: _Path, demand: int, band_replicas: float) -> Span:

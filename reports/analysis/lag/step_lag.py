@@ -21,7 +21,7 @@ from reports.analysis.lag.movements import (
 from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases
 from reports.analysis.lag.reach import Level, Reach, first_reach, last_reach
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
-from reports.model.intervals import Instant, Span, between, longer_than, point
+from reports.model.intervals import Instant, Span, around, between, longer_than, point
 from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
 from scalelag.plan.stages import Direction, LoadStep
 
@@ -303,8 +303,7 @@ def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
     seen = between(point(begun_s), ended.not_before(begun_s))
     if narrowed is None:
         return seen
-    value = narrowed.mid_s - begun_s
-    return Span(value, min(seen.lo, value), max(seen.upper, value))
+    return around(narrowed.mid_s - begun_s, seen.lo, seen.upper)
 
 
 def _slowest(hold: _Hold, level: Level) -> ReplicaLife | None:

@@ -30,16 +30,16 @@ class ConfigWatch:
         self._capacity: float | None = None
         self._direction: CapacityDirection | None = None
         self._applications: frozenset[str] | None = None
+        self._last_sent_s: float | None = None
 
     @property
     def latest(self) -> dict[DeploymentKey, DeploymentInfo]:
         """Settings in effect as the last answer showed them; a deployment that went keeps its last."""
         return {key: known.info for key, known in self._configs.items()}
 
-    def rows(
-        self, payload: ServePayload, last_sent_s: float | None, received_s: float
-    ) -> list[Row]:
-        """Rows of what changed since the answer to the poll sent at `last_sent_s`; none at first."""
+    def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
+        """Rows of what changed since the last answer, whose poll was sent earlier; none at first."""
+        last_sent_s, self._last_sent_s = self._last_sent_s, sent_s
         lo_s = last_sent_s or 0.0
         self._turn(payload)
         rows = [

@@ -41,6 +41,12 @@ class ReplicaTracker:
         """Settings in effect of the deployments that were seen, as they were seen last."""
         return self._configs.latest
 
+    def begin(self, payload: ServePayload, sent_s: float) -> None:
+        """Note what was deployed by an answer before the first poll: the run's record describes it."""
+        self._configs.rows(payload, sent_s, sent_s)
+        there = payload.deployments()
+        self._replicas = {key: {} for key in self._watched or there if key in there}
+
     def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
         """Rows for one answer: first the poll itself, then the changes since the one before."""
         deployments = {
@@ -60,7 +66,7 @@ class ReplicaTracker:
         rows: list[Row] = [poll]
         rows += self._restart(poll, payload.controller_info)
         rows += self._proxy_changes(payload, received_s)
-        rows += self._configs.rows(payload, self._last_sent_s, received_s)
+        rows += self._configs.rows(payload, sent_s, received_s)
         for key, deployment in deployments.items():
             rows += self._status_change(key, deployment, received_s)
             rows += self._transitions(key, deployment, received_s)

@@ -126,6 +126,8 @@ def _absence(at: _Clock, key: DeploymentKey, absence: Absence) -> Iterator[Chang
     gone, back = absence.gone, absence.back
     if not absence.from_start:
         yield at.row(gone.lo_s, gone.hi_s, "deleted", key, "deleted")
+    elif back is None:
+        yield at.row(gone.lo_s, gone.hi_s, "deleted", key, "gone before watching began")
     if back is not None:
         ready = absence.ready_s - back.mid_s
         what = "deployed" if absence.from_start else "deployed again"

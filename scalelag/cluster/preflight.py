@@ -72,9 +72,23 @@ def ray_version(dashboard: Dashboard) -> str | None:
         ) from None
 
 
+class ReadyState(msgspec.Struct, frozen=True):
+    """Serve's state, and when it was asked for, Unix seconds."""
+
+    payload: ServePayload
+    sent_s: float
+
+
 def ready_payload(
     dashboard: Dashboard, wanted: Sequence[DeploymentKey], apps: Sequence[str] = ()
 ) -> ServePayload:
+    """Serve's state, as by `ready_state`."""
+    return ready_state(dashboard, wanted, apps).payload
+
+
+def ready_state(
+    dashboard: Dashboard, wanted: Sequence[DeploymentKey], apps: Sequence[str] = ()
+) -> ReadyState:
     """Serve's state, if every application that was asked for is RUNNING.
 
     `wanted` names the deployments to watch, `apps` the applications; with neither, one must run.
@@ -102,7 +116,7 @@ def ready_payload(
     names = set(apps) | {payload.application_of(key) for key in wanted}
     for name in sorted(names or _deciding(payload)):
         _check_application(name, payload)
-    return payload
+    return ReadyState(payload, reply.sent_s)
 
 
 def _deciding(payload: ServePayload) -> Iterable[str]:

@@ -652,6 +652,15 @@ def test_a_deployment_that_comes_after_watching_began_is_deployed_and_not_update
     )
 
 
+def test_a_deployment_that_is_gone_at_the_first_poll_says_so():
+    report = report_of({-2.0: None}, failing=(0.0, 80.0))
+
+    assert told(report) == [("deleted", KEY, "gone before watching began")]
+    assert step(report).reason == "it was not there from the start"
+    (note,) = report.failures[0].notes
+    assert note.endswith(f"{KEY} was not there from the start: nothing was there to answer them")
+
+
 # --- around it -------------------------------------------------------------------------------
 
 

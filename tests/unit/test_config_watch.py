@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from probes.serve_state import parse_payload
+from probes.serve_state import ServePayload, parse_payload
 from probes.tracker import ReplicaTracker
-from scalelag.record.rows import CapacityChange, ConfigChange, NeighbourChange, Row
+from scalelag.record.rows import CapacityChange, ConfigChange, NeighbourChange, Poll, Row
 
 KEY = "app/Model"
 CONFIG: dict[str, object] = {
@@ -29,16 +29,25 @@ class Watcher:
     def see(self, *, capacity: float | None = None, **configs: Mapping[str, object]) -> list[Row]:
         """Rows that the next poll adds; it shows these deployments of "app"."""
         self.sent_s += 1.0
+        payload = self.payload(capacity, configs)
+        rows = self.tracker.rows(payload, self.sent_s, self.sent_s + 0.25)
+        kinds = (ConfigChange, NeighbourChange, CapacityChange)
+        return [row for row in rows if isinstance(row, kinds)]
+
+    def begin(self, *, capacity: float | None = None, **configs: Mapping[str, object]) -> None:
+        """Describe these deployments to the run, a second before the first poll."""
+        self.tracker.begin(self.payload(capacity, configs), self.sent_s)
+
+    def payload(
+        self, capacity: float | None, configs: Mapping[str, Mapping[str, object]]
+    ) -> ServePayload:
         deployments = {name: {"deployment_config": config} for name, config in configs.items()}
         status = "RUNNING" if configs else self.status
         body: dict[str, object] = {
             "applications": {"app": {"status": status, "deployments": deployments}}
         }
         body["target_capacity"] = capacity
-        payload = parse_payload(msgspec.json.encode(body))
-        rows = self.tracker.rows(payload, self.sent_s, self.sent_s + 0.25)
-        kinds = (ConfigChange, NeighbourChange, CapacityChange)
-        return [row for row in rows if isinstance(row, kinds)]
+        return parse_payload(msgspec.json.encode(body))
 
 
 def scaling(**settings: object) -> dict[str, object]:
@@ -65,6 +74,38 @@ def test_a_changed_configuration_is_a_row_between_the_two_polls(watcher: Watcher
     assert row.info.autoscaling == after["autoscaling_config"]
     assert row.changed == ("autoscaling_config",)
     assert watcher.see(Model=after) == []
+
+
+def test_what_changed_between_the_description_and_the_first_poll_is_a_row(watcher: Watcher):
+    watcher.begin(Model=CONFIG, Front=CONFIG)
+
+    rows = watcher.see(Model=scaling(max_replicas=5), New=CONFIG, capacity=50.0)
+
+    assert [(row.lo_s, row.hi_s) for row in rows] == [(0.0, 1.25)] * 4
+    (config,) = [row for row in rows if isinstance(row, ConfigChange)]
+    assert config.changed == ("autoscaling_config", "target_capacity")
+    assert rows[1:] == [
+        NeighbourChange("app/Front", 0.0, 1.25, present=False),
+        NeighbourChange("app/New", 0.0, 1.25, present=True),
+        CapacityChange(0.0, 1.25, None, 50.0),
+    ]
+
+
+def test_what_was_described_as_the_first_poll_shows_it_is_no_change(watcher: Watcher):
+    watcher.begin(Model=CONFIG, capacity=50.0)
+
+    assert watcher.see(Model=CONFIG, capacity=50.0) == []
+
+
+def test_a_described_deployment_that_serve_hides_at_the_first_poll_goes_on(watcher: Watcher):
+    watcher.begin(Model=CONFIG)
+    watcher.status = "DEPLOYING"
+    payload = watcher.payload(None, {})
+
+    poll = watcher.tracker.rows(payload, 1.0, 1.25)[0]
+
+    assert isinstance(poll, Poll)
+    assert poll.hidden == (KEY,)
 
 
 def test_a_setting_whose_value_is_not_kept_is_named_without_it(watcher: Watcher):

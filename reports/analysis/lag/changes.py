@@ -63,8 +63,9 @@ class Absence(msgspec.Struct, frozen=True):
 
     def what(self, zero_s: float) -> str:
         """`was deleted at 39.8 s`, in seconds after `zero_s`."""
-        if self.from_start and self.back is not None:
-            return f"was not there until {self.back.mid_s - zero_s:.1f} s"
+        if self.from_start:
+            until = f"until {self.back.mid_s - zero_s:.1f} s" if self.back else "from the start"
+            return f"was not there {until}"
         return f"was deleted at {self.gone.mid_s - zero_s:.1f} s"
 
     @property
@@ -197,9 +198,13 @@ def _absences(
     polls: Sequence[Poll], key: DeploymentKey, statuses: Sequence[StatusChange]
 ) -> Iterator[Absence]:
     seen = [(poll, poll.deployments.get(key)) for poll in polls if key not in poll.hidden]
-    first = next((i for i, (_, now) in enumerate(seen) if now is not None), 0)
-    if first:
-        begun_s = seen[0][0].sent_s
+    if not seen:
+        return
+    begun_s = seen[0][0].sent_s
+    first = next((i for i, (_, now) in enumerate(seen) if now is not None), None)
+    if first is None:
+        yield Absence(Instant(begun_s, begun_s), from_start=True)
+    elif first:
         deployed = Instant(seen[first - 1][0].sent_s, seen[first][0].received_s)
         yield Absence(Instant(begun_s, begun_s), deployed, _ready_s(seen[first:]), from_start=True)
     for number, ((last, was), (first, now)) in enumerate(pairwise(seen), start=1):

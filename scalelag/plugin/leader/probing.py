@@ -14,6 +14,7 @@ from probes.replica_probe import ReplicaProbe, measure_baseline
 from probes.serve_state import ServePayload, parse_payload
 from probes.topology import applications_of
 from probes.tracker import ReplicaTracker
+from scalelag.cluster.preflight import ReadyState
 from scalelag.errors import RecordError, TargetError
 from scalelag.options.run_options import RunOptions
 from scalelag.plugin.leader.gauges import gauge_probe
@@ -44,8 +45,9 @@ def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
 class Watch:
     """Watches replicas and cluster, and keeps what they show, until `stop`; then `close` it.
 
-    The error of a full disk is passed to `failed`; nothing is written from then on.
-    `dashboard` is the replica probe's until `stop`. Rows of the replica probe are passed to `shown`.
+    The error of a full disk is passed to `failed`; nothing is written from then on. `ready` is the
+    state that the record describes. `dashboard` is the replica probe's until `stop`. Rows of the
+    replica probe are passed to `shown`.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Watch:
         options: RunOptions,
         clock: Clock,
         watched: frozenset[DeploymentKey],
+        ready: ReadyState,
         failed: Callable[[RecordError], None],
         shown: Callable[[Sequence[Row]], None] | None = None,
     ) -> None:
@@ -65,13 +68,15 @@ class Watch:
         self._rows = RowWriter(path / REPLICAS_FILE)
         self._evidence = RowWriter(path / EVIDENCE_FILE)
         self._seen = RowWriter(path / SEEN_FILE)
+        tracker = ReplicaTracker(watched)
+        tracker.begin(ready.payload, ready.sent_s)
         self._cluster_dashboard = open_dashboard(options, clock)
         self._gauge_dashboard = open_dashboard(options, clock)
         self.replicas = ReplicaProbe(
             dashboard,
             self._add_rows,
             clock.now,
-            ReplicaTracker(watched),
+            tracker,
             Pacing(
                 options.probe_rate_per_s,
                 options.observer_budget_ratio,

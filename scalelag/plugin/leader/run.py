@@ -9,13 +9,13 @@ from locust.env import Environment
 from locust.runners import Runner
 
 from probes.replica_probe import ReplicaProbe
-from probes.serve_state import ServePayload
 from reports.analysis.gates import check_gates
 from scalelag.cluster.preflight import (
     Patience,
+    ReadyState,
     check_endpoint,
     ray_version,
-    ready_payload,
+    ready_state,
     watched_deployments,
 )
 from scalelag.cluster.room import await_room, measure_room
@@ -83,13 +83,13 @@ class LeaderRun:
         self._hosts = hosts_of(environment)
         self._host = self._hosts[0] if self._hosts else ""
         self._dashboard = open_dashboard(options, clock)
-        self._payload = self._preflight()
-        self._watched = watched_deployments(self._payload, options.deployments)
+        self._ready = self._preflight()
+        self._watched = watched_deployments(self._ready.payload, options.deployments)
         check_gates(options.gates, self._watched)
         self._ray_version = ray_version(self._dashboard)
         cluster_environ = os.environ if options.embedded else {}
         self.findings = start_findings(
-            self._payload, self._watched, self._lacks(say), cluster_environ, self._ray_version
+            self._ready.payload, self._watched, self._lacks(say), cluster_environ, self._ray_version
         )
         self.name = ""
         self.zero_s = 0.0
@@ -108,14 +108,14 @@ class LeaderRun:
         self.live_view: LiveView | None = None
         self._planned = planned_requests(options)
 
-    def _preflight(self) -> ServePayload:
+    def _preflight(self) -> ReadyState:
         options = self.options
         options.request.headers_with_secrets(os.environ)
         patience = Patience(options.wait_s, self._clock.now, gevent.sleep)
-        payload = patience.retry(lambda: ready_payload(self._dashboard, options.deployments))
+        ready = patience.retry(lambda: ready_state(self._dashboard, options.deployments))
         for host in self._hosts:
             patience.retry(lambda host=host: check_endpoint(host))
-        return payload
+        return ready
 
     def _lacks(self, say: Callable[[str], None]) -> list[str]:
         wait_s = self.options.wait_for_room_s
@@ -123,7 +123,7 @@ class LeaderRun:
             patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_POLL_S)
             await_room(self._dashboard, self._watched, patience, say)
             return []
-        return measure_room(self._dashboard, self._payload, self._watched).lacks
+        return measure_room(self._dashboard, self._ready.payload, self._watched).lacks
 
     def open(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.
@@ -138,7 +138,7 @@ class LeaderRun:
         # Before the start is set: it takes a while to pack a trace of millions.
         shares = self._shares()
         self.zero_s = self._clock.now() + LEAD_S
-        target = target_info(self._host, options, self._payload, self._watched)
+        target = target_info(self._host, options, self._ready.payload, self._watched)
         if self._has_page:
             lines = [finding.line for finding in self.findings]
             feed = Feed(options, target.deployments, self.zero_s, lines, self._clock.now)
@@ -153,6 +153,7 @@ class LeaderRun:
             options,
             self._clock,
             self._watched,
+            self._ready,
             self.fail,
             self.live_view and self.live_view.add_rows,
         )

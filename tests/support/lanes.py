@@ -1,9 +1,9 @@
 """`make test`: the tiers of tests in lanes that run side by side.
 
-Tests on real clusters mostly wait, and share a cluster one after another; those that start clusters of
-their own follow in the same lane: two clusters that start at once starve each other on two cores. Tests
-on a stand-in are another lane. Tests that only compute run beside both, with the lowest priority there
-is, in what the others leave of the processor.
+Tests on real clusters mostly wait, and share a cluster one after another. Tests on a stand-in are another
+lane, and those that start clusters of their own follow there: by then the shared cluster has started, for
+clusters that start at once starve each other on two cores. Tests that only compute run beside both, with
+the lowest priority there is, in what the others leave of the processor.
 
 `python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
 only the tests that failed last time, one after another.
@@ -66,7 +66,7 @@ WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_
 COMPUTING: Final = Part(
     "computing", ("tests/unit", "tests/golden"), "not live", at_once=2, humble=True
 )
-LANES: Final = ((SHARED, OWN), (WAITING,), (COMPUTING,))
+LANES: Final = ((SHARED,), (WAITING, OWN), (COMPUTING,))
 
 
 class Lane(threading.Thread):

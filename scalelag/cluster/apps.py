@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -77,16 +77,23 @@ def _check_importable(import_path: str, folder: Path) -> None:
 
 def _exists(module: str, folder: Path) -> bool:
     """Return whether a module can be found; packages around it are not imported, but looked into."""
-    places: Sequence[str] | None = [str(folder.absolute()), *sys.path]
-    for name in module.split("."):
-        try:
-            spec = PathFinder.find_spec(name, places) if places else None
-        except (ImportError, ValueError):
-            return False
-        if spec is None:
-            return False
-        places = spec.submodule_search_locations
-    return True
+    first, *rest = module.split(".")
+    try:
+        spec = PathFinder.find_spec(first, [str(folder.absolute())]) or _found(first, None)
+        for number in range(len(rest)):
+            if spec is None or not spec.submodule_search_locations:
+                return False
+            name = ".".join([first, *rest[: number + 1]])
+            spec = _found(name, list(spec.submodule_search_locations))
+    except (ImportError, ValueError):
+        return False
+    return spec is not None
+
+
+def _found(name: str, places: Sequence[str] | None) -> ModuleSpec | None:
+    """Return what any finder of this Python has: an editable install may bring one of its own."""
+    specs = (finder.find_spec(name, places) for finder in sys.meta_path)
+    return next((spec for spec in specs if spec), None)
 
 
 def _arguments(texts: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from tests.support.locust_run import run, table_of
-from tests.support.quiet import quietest
 from tests.support.servers.grpc_server import (
     BETWEEN_S,
     FIRST_S,
@@ -155,10 +154,10 @@ def test_messages_of_a_stream_are_noted_when_they_come(recorded):
     gap_s = np.array([row["token_gap_max_s"] for row in streams])
 
     assert first_s.min() >= FIRST_S - CLOCKS_S
-    assert quietest(first_s) <= FIRST_S + 2 * TYPICAL_S
+    assert first_s.min() <= FIRST_S + 2 * TYPICAL_S
     # A machine that is busy may be late for the first of them, and then the gap is shorter.
     assert (first_s + gap_s).min() >= FIRST_S + BETWEEN_S - CLOCKS_S
-    assert quietest(gap_s) <= BETWEEN_S + 2 * TYPICAL_S
+    assert gap_s.min() <= BETWEEN_S + 2 * TYPICAL_S
 
 
 def test_a_server_that_dies_is_a_lost_connection_then_a_refused_one(

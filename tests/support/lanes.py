@@ -1,9 +1,9 @@
 """`make test`: the tiers of tests in lanes that run side by side.
 
-Tests on real clusters mostly wait, and share a cluster one after another. Tests on a stand-in are another
-lane, and those that start clusters of their own follow there: by then the shared cluster has started, for
-clusters that start at once starve each other on two cores. Tests that only compute run beside both, with
-the lowest priority there is, in what the others leave of the processor.
+Tests on real clusters mostly wait, and share a cluster one after another. Tests on a stand-in are a
+lane of their own. Tests that only compute run beside both, with the lowest priority there is, in what
+the others leave of the processor. Tests that start clusters of their own follow them: by then the
+shared cluster is up, for clusters that start at once starve each other on two cores.
 
 `python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
 only the tests that failed last time, one after another.
@@ -66,30 +66,36 @@ WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_
 COMPUTING: Final = Part(
     "computing", ("tests/unit", "tests/golden"), "not live", at_once=2, humble=True
 )
-LANES: Final = ((SHARED,), (WAITING, OWN), (COMPUTING,))
+LANES: Final = ((SHARED,), (WAITING,), (COMPUTING, OWN))
+
+
+class Pytest(NamedTuple):
+    """A command, and whether it has to take what others leave of the processor."""
+
+    words: Sequence[str]
+    humble: bool
 
 
 class Lane(threading.Thread):
     """Commands that run one after another, beside those of other lanes."""
 
-    def __init__(self, commands: Sequence[Sequence[str]], *, humble: bool) -> None:
+    def __init__(self, commands: Sequence[Pytest]) -> None:
         super().__init__(daemon=True)
         self.codes: list[int] = []
         self.said: IO[bytes] | None = None
         self._commands = commands
-        self._humble = humble
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
 
     def run(self) -> None:
         """Run them all, also after one that failed."""
-        for command in self._commands:
+        for words, humble in self._commands:
             if self._ended:
                 return
             self._process = subprocess.Popen(
-                command, stdout=self.said, stderr=self.said, start_new_session=self._humble
+                words, stdout=self.said, stderr=self.said, start_new_session=humble
             )
-            if self._humble:
+            if humble:
                 lower(self._process.pid)
             self.codes.append(self._process.wait())
 
@@ -133,10 +139,13 @@ def run_tests(tiers: Sequence[str], options: Sequence[str]) -> list[int]:
     """Run all parts in their lanes, and return pytest's exit code of each."""
     lanes: list[Lane] = []
     for parts in LANES:
-        commands = [part.command(tiers, options, again=False) for part in parts]
-        humble = bool(lanes) and all(part.humble for part in parts)
-        if wanted := [command for command in commands if command]:
-            lanes.append(Lane(wanted, humble=humble))
+        commands = [
+            Pytest(words, humble=part.humble and bool(lanes))
+            for part in parts
+            if (words := part.command(tiers, options, again=False))
+        ]
+        if commands:
+            lanes.append(Lane(commands))
     run_side_by_side(lanes)
     return [code for lane in lanes for code in lane.codes]
 

@@ -15,7 +15,7 @@ class EditableFinder:
     def __init__(self, folder):
         self.folder = folder
 
-    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path=None, _target=None) -> ModuleSpec | None:
         return PathFinder.find_spec(name, [str(self.folder)]) if path is None else None
 
 

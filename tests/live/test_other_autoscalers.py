@@ -1,4 +1,4 @@
-"""Two applications at once: a policy of the application's own decides for one, the other's target swings."""
+"""Two applications at once: one with a policy of its own, and one whose target swings by its settings."""
 
 import pytest
 import yaml

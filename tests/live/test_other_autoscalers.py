@@ -1,4 +1,4 @@
-"""Two applications at once: one with a policy of its own, and one whose target swings by its settings."""
+"""Two applications at once: one with a policy of its own, one whose target swings by its settings."""
 
 import pytest
 import yaml

@@ -6,7 +6,7 @@ import pytest
 from reports.analysis.analyse import analyse
 from reports.analysis.restarts import with_logged_restarts
 from scalelag.record.evidence_rows import LogEvent
-from scalelag.record.rows import ControllerRestart
+from scalelag.record.rows import ControllerRestart, StatusChange
 from scalelag.record.run_dir import RecordedRun
 from tests.support.stored_runs import recorded
 
@@ -53,3 +53,36 @@ def test_each_of_several_restarts_counts_in_order():
     found = with_logged_restarts(run_with(20.0, 51.2, polled=(seen,))).restarts
 
     assert [round(row.hi_s - zero_s) for row in found] == [20, 51]
+
+
+def updating(run: RecordedRun, from_s: float, to_s: float) -> tuple[StatusChange, ...]:
+    """The status of the demo's deployment, UPDATING between two polls; seconds of the plan."""
+    (key,) = run.info.target.watched
+    zero_s = run.info.zero_s
+    return (
+        StatusChange(
+            key, zero_s + from_s, "UPDATING", zero_s + from_s - 0.5, "CONFIG_UPDATE_STARTED"
+        ),
+        StatusChange(key, zero_s + to_s, "HEALTHY", zero_s + to_s - 0.5, "CONFIG_UPDATE_COMPLETED"),
+    )
+
+
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_a_new_controller_that_finds_its_replicas_again_is_no_new_version(is_logged):
+    zero_s = recorded("demo").info.zero_s
+    polled = ControllerRestart(zero_s + 39.5, zero_s + 40.0, 1.0, 2.0)
+    run = run_with(39.8) if is_logged else run_with(polled=(polled,))
+    run = msgspec.structs.replace(run, statuses=(*run.statuses, *updating(run, 40.0, 41.0)))
+
+    report = analyse(run).report
+
+    assert report.probe.restarts == 1
+    assert report.changes == ()
+    assert not any("new version" in said for said in report.warnings)
+
+
+def test_a_new_version_that_comes_later_is_one():
+    run = run_with(20.0)
+    run = msgspec.structs.replace(run, statuses=(*run.statuses, *updating(run, 40.0, 41.0)))
+
+    assert [change.kind for change in analyse(run).report.changes] == ["update"]

@@ -14,6 +14,7 @@ from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import (
     CapacityChange,
     ConfigChange,
+    ControllerRestart,
     DeploymentKey,
     DeploymentPoll,
     Poll,
@@ -154,7 +155,7 @@ def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
         updates=tuple(
             msgspec.structs.replace(one, begun=_narrowed(one.begun, events, "version_deployed"))
             for one in found
-            if one.replaced or not _is_told(one, configs)
+            if one.replaced or not (_is_told(one, configs) or _is_recovery(one, run.restarts))
         ),
         absences=absences,
         capacities=run.capacities,
@@ -256,6 +257,11 @@ def _moves(transitions: Sequence[Transition], key: DeploymentKey) -> _Moves:
 def _is_told(update: Update, configs: Sequence[ConfigChange]) -> bool:
     """Return True if a changed configuration says all that there is to say of an update."""
     return any(row.lo_s < update.begun.hi_s and row.hi_s > update.begun.lo_s for row in configs)
+
+
+def _is_recovery(update: Update, restarts: Sequence[ControllerRestart]) -> bool:
+    """Return True if it began with a new controller, which calls each deployment UPDATING at first."""
+    return any(row.lo_s <= update.begun.hi_s and row.hi_s >= update.begun.lo_s for row in restarts)
 
 
 def _updates(

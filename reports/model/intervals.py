@@ -120,12 +120,12 @@ def around(value: float, lo: float, hi: float) -> Span:
 def between(first: Instant, then: Instant) -> Span:
     """Duration from `first` to `then`, which came no earlier.
 
-    `[B.lo - A.hi, B.hi - A.lo]`, its lower bound raised to 0 since the order is known. Moments of
-    different clocks add what those may be off.
+    `[B.lo - A.hi, B.hi - A.lo]`, its lower bound and value raised to 0 since the order is known.
+    Moments of different clocks add what those may be off.
     """
     skew_s = 0.0 if first.clock == then.clock else first.skew_s + then.skew_s
     return Span(
-        value=then.mid_s - first.mid_s,
+        value=max(0.0, then.mid_s - first.mid_s),
         lo=max(0.0, then.lo_s - first.hi_s - skew_s),
         hi=then.hi_s - first.lo_s + skew_s,
     )

@@ -127,7 +127,9 @@ def worlds(draw):
     return played(draw(st.integers(1, 4)), changes, losses, pace), polls
 
 
-def watched(world: World, paces: Sequence[tuple[float, float, float]]) -> Timeline:
+def watched(
+    world: World, paces: Sequence[tuple[float, float, float]], *, logged: bool = True
+) -> Timeline:
     polls, sent_s = [], 2.0
     for round_trip_s, share, pause_s in cycle(paces):
         received_s = sent_s + round_trip_s
@@ -151,7 +153,7 @@ def watched(world: World, paces: Sequence[tuple[float, float, float]]) -> Timeli
             before=old,
             after=new,
         )
-        for at_s, old, new in world.decisions
+        for at_s, old, new in (world.decisions if logged else ())
     ]
     return build_timeline(
         KEY,
@@ -281,6 +283,20 @@ def test_settled_is_when_the_last_target_was_reached_for_good(drawn):
                     for u in world.moments()
                 )
                 assert brief or _there(world, direction, level, t_s)
+
+
+@WORLDS
+@given(worlds(), st.booleans())
+def test_no_duration_is_negative_and_each_lies_in_its_bounds(drawn, logged):
+    world, paces = drawn
+
+    for report, _, _ in lags(world, watched(world, paces, logged=logged)):
+        spans = [report.total_s, report.settled_s, *(m.total_s for m in report.movements)]
+        spans += [m.decided for m in report.movements]
+        for span in spans:
+            if span is not None and span.value is not None:
+                assert 0.0 <= span.lo <= span.value + 1e-9
+                assert span.value <= span.upper + 1e-9
 
 
 def _there(world: World, direction: str, level: int, t_s: float) -> bool:

@@ -281,6 +281,56 @@ def test_a_poll_that_spans_the_step_leaves_decide_without_a_lower_bound():
 
     assert interval(phase(report, "decide"))[0] == 0.0
     assert report.total_s is not None
+    # Sent at 9 s, half a second before the step.
+    assert report.reason == (
+        "its decision may have come up to 0.50 s before the step: polls are not that exact"
+    )
+
+
+def test_a_further_movement_at_the_edge_says_so():
+    changes = {
+        0.0: (1, RUNNING_1),
+        10: (2, replicas(a="STARTING@")),
+        13: (2, replicas(a="RUNNING")),
+        20: (1, RUNNING_1),
+    }
+
+    report = lag(every_second(changes), at_s=9.5, levels="40->5")
+
+    (row,) = report.movements
+    assert (row.direction, row.reason) == (
+        "up",
+        "its decision may have come up to 0.50 s before the step: polls are not that exact",
+    )
+    assert report.reason is None
+
+
+def test_a_level_that_was_there_before_the_decision_is_reached_by_it_and_not_sooner():
+    three = {f"r{i}": "RUNNING" for i in range(3)}
+    changes = {
+        0: (3, three),
+        14: (3, dict.fromkeys(three, "RECOVERING")),
+        15: (1, three),
+        16: (3, three),
+    }
+
+    report = lag(every_second(changes), levels="40->5")
+
+    (up,) = report.movements
+    assert up.total_s is not None
+    assert (up.before, up.after, up.total_s.lo, up.total_s.value) == (1, 3, 0.0, 0.0)
+    # Decided between 15 and 16.1 s: it cannot have settled before.
+    assert report.settled_s is not None
+    assert interval(report.settled_s) == (5.0, 5.55, 6.1)
+
+
+def test_replicas_that_recover_at_the_end_of_the_hold_are_counted_as_there():
+    three = {f"r{i}": "RUNNING" for i in range(3)}
+    changes = {0: (3, three), 29: (3, dict.fromkeys(three, "RECOVERING"))}
+
+    report = lag(every_second(changes))
+
+    assert (report.replicas_before, report.replicas_after) == (3, 3)
 
 
 def test_a_controller_that_restarts_at_the_step_down_takes_no_replica_away():

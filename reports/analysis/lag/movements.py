@@ -15,10 +15,14 @@ from scalelag.plan.stages import Direction
 
 
 class Way(msgspec.Struct, frozen=True):
-    """Time in which replicas follow a movement. `preceded_s` is when the target moved before it."""
+    """Time in which replicas follow a movement, whose last decision was there by `decided_s`.
+
+    `preceded_s` is when the target moved before it.
+    """
 
     from_s: float
     until_s: float
+    decided_s: float = -math.inf
     preceded_s: float = -math.inf
 
 
@@ -48,7 +52,7 @@ class Movement(msgspec.Struct, frozen=True):
 
     def way(self, until_s: float) -> Way:
         """Time from its first decision until `until_s`."""
-        return Way(self.first.lo_s, until_s, self.preceded_s)
+        return Way(self.first.lo_s, until_s, self.last.hi_s, self.preceded_s)
 
     @property
     def before(self) -> int:

@@ -55,7 +55,7 @@ class _Crossing(msgspec.Struct, frozen=True):
 
 
 def first_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
-    """First reach of `level` by the polls of `way`; None without one."""
+    """First reach of `level` by the polls of `way` from its last decision on; None without one."""
     before = timeline.poll_before(way.from_s)
     if before is None:
         return None
@@ -63,7 +63,7 @@ def first_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
         return Reach(Instant(way.from_s, way.from_s), None, at_once=True)
     last = before
     for poll in timeline.polls_within(way.from_s, way.until_s):
-        if level.is_reached(poll):
+        if poll.received_s >= way.decided_s and level.is_reached(poll):
             return _completed(timeline, level, _crossing(level, last, poll))
         last = poll
     return None
@@ -82,7 +82,8 @@ def last_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
     if not missing and _at_once(level, before, way):
         return Reach(Instant(way.from_s, way.from_s), None, at_once=True)
     first = missing[-1] + 1 if missing else 0
-    there = next((n for n in range(first, len(polls)) if level.is_reached(polls[n])), None)
+    decided = (n for n in range(first, len(polls)) if polls[n].received_s >= way.decided_s)
+    there = next((n for n in decided if level.is_reached(polls[n])), None)
     if there is None:
         return None
     last = polls[there - 1] if there else before

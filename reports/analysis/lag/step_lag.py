@@ -109,7 +109,7 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
     return StepLag(
         direction=step.direction,
         replicas_before=_serving(before),
-        replicas_after=after.running if after else None,
+        replicas_after=_serving(after),
         target_before=before.target if before else None,
         target_after=after.target if after else None,
         total_s=answer.total_s,
@@ -154,6 +154,7 @@ def _answer(hold: _Hold) -> _Answer:
     phased = _phases(hold, movement, reached.critical)
     return _Answer(
         total_s=_total(hold.begun_s, reached.end, phased.end),
+        reason=_edge(hold, movement),
         phases=phased.phases,
         critical=reached.critical,
         movement=movement,
@@ -214,11 +215,25 @@ def _unanswered(hold: _Hold, level: Level, movement: Movement) -> _Answer:
         proven_s = _proven_s(hold, level)
     return _Answer(
         total_s=longer_than(max(0.0, min(proven_s, hold.ended_s) - hold.begun_s)),
-        reason=reason,
+        reason=_joined(reason, _edge(hold, movement)),
         phases=_phases(hold, movement, critical).phases,
         critical=critical,
         movement=movement,
     )
+
+
+def _edge(hold: _Hold, movement: Movement) -> str | None:
+    """Sentence on a first decision that may have come before the step; None if it cannot."""
+    if not movement.at_edge:
+        return None
+    first = movement.first
+    early_s = hold.begun_s - first.lo_s + first.skew_s
+    why = "the log's clock is" if first.clock else "polls are"
+    return f"its decision may have come up to {early_s:.2f} s before the step: {why} not that exact"
+
+
+def _joined(*sentences: str | None) -> str | None:
+    return "; ".join(text for text in sentences if text) or None
 
 
 def _unfinished(hold: _Hold, level: Level) -> str:
@@ -229,7 +244,8 @@ def _unfinished(hold: _Hold, level: Level) -> str:
 
 
 def _counted(level: Level, poll: ReplicaPoll) -> str:
-    return f"{level.count(poll)} {'RUNNING' if level.direction == 'up' else 'replicas'}"
+    up = level.direction == "up"
+    return f"{_serving(poll) if up else poll.listed} {'RUNNING' if up else 'replicas'}"
 
 
 def _proven_s(hold: _Hold, level: Level) -> float:
@@ -291,7 +307,7 @@ def _row(hold: _Hold, number: int, movement: Movement, zero_s: float) -> Movemen
         after=movement.after,
         decided=decided,
         total_s=total_s,
-        reason=reason,
+        reason=_joined(reason, _edge(hold, movement)),
     )
 
 

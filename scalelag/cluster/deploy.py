@@ -10,6 +10,7 @@ from probes.serve_state import ApplicationPayload, DeploymentPayload, ServePaylo
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.preflight import Patience, ready_payload
 from scalelag.errors import TargetError, UsageError
+from scalelag.record.effective import scaling_of
 from scalelag.record.rows import DeploymentKey
 
 _SCALING = ("num_replicas", "autoscaling_config")
@@ -118,6 +119,7 @@ def deploy(
             "test it as it is, or deploy yours under another name with a Serve config file."
         )
     _check_routes(dashboard.url, added, theirs)
+    _check_capacity(dashboard.url, there, theirs)
     ours += [name for name in added if name not in ours]
     dashboard.put(APPLICATIONS_PATH, document(there, _configs(there) | added))
     return list(added)
@@ -135,6 +137,26 @@ def _check_routes(
                 f'The application "{owners[route]}" at {url} already has the route {route} that '
                 f'"{name}" would take. Give yours another route_prefix in a Serve config file '
                 "(--app CONFIG.yaml), or leave out --app to test what is there."
+            )
+
+
+def _check_capacity(url: str, there: ServePayload, theirs: Collection[str]) -> None:
+    """Raise UsageError if other deployments would get more replicas by an application beside them.
+
+    Under a `target_capacity` Serve takes other applications than before for the wish to scale up, and
+    then keeps initial_replicas (`calculate_target_capacity_direction` in
+    `ray/serve/_private/controller.py`).
+    """
+    if there.capacity is None:
+        return
+    for key, info in there.infos().items():
+        least = scaling_of(info).least
+        after = scaling_of(msgspec.structs.replace(info, capacity_direction="up")).least
+        if there.application_of(key) in theirs and after > least:
+            raise UsageError(
+                f"{url} has target_capacity {there.capacity:g}: with another application beside it, "
+                f"Serve would keep initial_replicas of {key}, {after} replicas instead of {least}. "
+                "Leave out --app to test what is there."
             )
 
 
@@ -177,9 +199,12 @@ def document(there: ServePayload, applications: Mapping[str, AppConfig]) -> dict
 
 
 def _configs(there: ServePayload) -> dict[str, AppConfig]:
-    """Configurations of the applications that were deployed by such a document, by name."""
+    """Configurations of the applications that were deployed by such a document, by name.
+
+    One that is going away is left out: Serve would take its name for the wish to have it back.
+    """
     return {
         name: app.deployed_app_config
         for name, app in there.applications.items()
-        if app.deployed_app_config
+        if app.deployed_app_config and app.status != "DELETING"
     }

@@ -609,6 +609,14 @@ def test_a_fixed_number_in_place_of_autoscaling_is_no_answer_to_a_step():
     ]
 
 
+def test_autoscaling_in_place_of_a_fixed_number_leaves_no_floor_and_says_why():
+    fixed = ONE._replace(fixed=1)
+    report = report_of({-2.0: fixed, 23.0: ONE, 24.0: STARTING, 26.0: THREE})
+
+    assert step(report).total_s is not None
+    assert step(report).floor_reason == "its configuration changed at 22.8 s"
+
+
 def test_the_share_of_the_configuration_names_the_settings_in_force():
     pushed = SETTINGS | {"metrics_interval_s": 3.0, "look_back_period_s": 6.0}
     report = report_of(

@@ -28,13 +28,16 @@ class Serve:
     def __init__(self, *apps, python=(), **settings):
         self.document = {"applications": list(apps), **settings}
         self.python = python
+        self.deleting = frozenset[str]()
+        self.deployments: dict[str, dict[str, object]] = {}
 
     def get(self, _path):
         applications = {
             app["name"]: {
-                "status": "RUNNING",
+                "status": "DELETING" if app["name"] in self.deleting else "RUNNING",
                 "route_prefix": app.get("route_prefix", "/"),
                 "deployed_app_config": app,
+                "deployments": self.deployments.get(app["name"], {}),
             }
             for app in self.document["applications"]
         }
@@ -93,6 +96,50 @@ def test_an_application_deployed_from_python_is_not_named():
     deploy(serve, [OURS])
 
     assert serve.document == {"applications": [OURS]}
+
+
+def test_an_application_that_is_going_away_is_not_brought_back():
+    serve = Serve(THEIRS)
+    serve.deleting = frozenset(["theirs"])
+
+    deploy(serve, [OURS])
+
+    assert serve.document == {"applications": [OURS]}
+
+
+def scaling(target: int, **settings: int) -> dict[str, dict[str, object]]:
+    config = {"autoscaling_config": {"min_replicas": 2, "max_replicas": 10, **settings}}
+    return {"theirs": {"Model": {"target_num_replicas": target, "deployment_config": config}}}
+
+
+def test_an_application_that_would_scale_others_up_is_refused_before_anything_is_told():
+    serve = Serve(THEIRS, target_capacity=50.0)
+    serve.deployments = scaling(1, initial_replicas=8)
+    before = serve.document
+
+    with pytest.raises(
+        UsageError, match="keep initial_replicas of theirs/Model, 4 replicas instead of 1"
+    ):
+        deploy(serve, [OURS])
+
+    assert serve.document is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "deployed"),
+    [
+        ({"target_capacity": 50.0}, scaling(1)),
+        ({}, scaling(2, initial_replicas=8)),
+        ({"target_capacity": 50.0}, scaling(4, initial_replicas=8)),
+    ],
+)
+def test_an_application_that_scales_nobody_up_is_deployed(settings, deployed):
+    serve = Serve(THEIRS, **settings)
+    serve.deployments = deployed
+
+    deploy(serve, [OURS])
+
+    assert serve.document["applications"] == [THEIRS, OURS]
 
 
 @pytest.mark.parametrize("serve", [Serve(THEIRS), Serve(python=[("theirs", "/theirs")])])

@@ -285,7 +285,9 @@ def test_a_front_that_is_held_up_is_told_by_late_requests():
 # Time-outs of the client, of Serve and of a proxy
 
 
-@pytest.mark.parametrize("kind", ["timeout", "HTTP 408", "HTTP 502", "HTTP 503", "HTTP 504"])
+@pytest.mark.parametrize(
+    "kind", ["timeout", "HTTP 408", "HTTP 429", "HTTP 502", "HTTP 503", "HTTP 504"]
+)
 def test_an_overload_has_one_cause_whoever_ends_its_requests(kind):
     rows = requests(rate_rps=20, latency_s=2.0)
     half = np.where(np.arange(rows.count) % 2, 0, -1).astype(np.int32)

@@ -223,6 +223,20 @@ def test_work_that_clients_gave_up_keeps_replicas(given_up, found):
     assert finding is None or "given up 20 requests" in finding.evidence[0].text
 
 
+@pytest.mark.parametrize(("to_zero_s", "found"), [(5.0, True), (600.0, False)])
+def test_the_last_replica_waits_for_a_delay_of_its_own(to_zero_s, found):
+    to_zero = {"min_replicas": 0, "downscale_delay_s": 5.0, "downscale_to_zero_delay_s": to_zero_s}
+    lost = {"timeout": [BEGUN_S - 10 + n / 10 for n in range(20)]}
+    rows = requests(rate_rps=0.01, failed=lost)
+
+    finding = finding_of(
+        KEPT, idle(1, described=DeploymentInfo({**SETTINGS, **to_zero}), requests=rows)
+    )
+
+    assert (finding is not None) == found
+    assert finding is None or finding.evidence[0].text.startswith("1 replica stayed")
+
+
 @pytest.mark.parametrize(("stayed_s", "found"), [(3.5, False), (12.0, True)])
 def test_a_long_request_holds_a_stopped_replica(stayed_s, found):
     stopped_s = BEGUN_S + 3

@@ -25,6 +25,8 @@ from scalelag.record.requests_file import RequestColumns
 TIMED_OUT = (TIMEOUT, UNFINISHED)
 SERVERS_TIMEOUT = http_status(408)
 """Serve's own time-out: `request_timeout_s` of its `http_options`."""
+TOO_MANY = http_status(429)
+"""Answer of an application, or of what stands before Serve, that limits itself."""
 GATEWAY = (http_status(502), http_status(503), http_status(504))
 """Answers of a proxy that had no replica, or lost it."""
 _OVERLOAD = (
@@ -32,6 +34,7 @@ _OVERLOAD = (
     TIMEOUT,
     UNFINISHED,
     SERVERS_TIMEOUT,
+    TOO_MANY,
     *GATEWAY,
     grpc_status("UNAVAILABLE"),
 )

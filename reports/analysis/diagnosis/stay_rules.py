@@ -70,16 +70,20 @@ def kept_by_work(facts: StepFacts) -> Iterator[Sign]:
     quiet_s = _quiet_s(facts)
     if policy is None or not policy.timed or left is None or quiet_s is None:
         return
-    due_s = policy.downscale_delay_s + facts.noticed_s + _MARGIN_S
+    due_s = policy.delays(left, policy.min_replicas)[0] + facts.noticed_s + _MARGIN_S
     if left <= policy.min_replicas or facts.decisions(up=False) or quiet_s < due_s:
         return
     given_up = count_until(facts, facts.by_s, TIMED_OUT)
     if given_up:
         text = (
-            f"{left} replicas stayed for {quiet_s:.1f} s with nothing open at the client, which had "
-            f"given up {given_up:,} requests: replicas work on them"
+            f"{_replicas(left)} stayed for {quiet_s:.1f} s with nothing open at the client, which had "
+            f"given up {given_up:,} requests: {'it works' if left == 1 else 'they work'} on them"
         )
         yield Sign(facts.by_s - quiet_s, facts.by_s, (Evidence(text, facts.at(facts.by_s)),))
+
+
+def _replicas(number: int) -> str:
+    return "1 replica" if number == 1 else f"{number} replicas"
 
 
 def held_while_stopping(facts: StepFacts) -> Iterator[Sign]:

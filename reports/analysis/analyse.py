@@ -34,12 +34,9 @@ from reports.analysis.validity import (
 )
 from reports.model.causes import Cause, EvidenceReport, FailureReport, Finding
 from reports.model.charts import Analysis
-from reports.model.report import (
-    GateResult,
-    Report,
-    RunSummary,
-    Verdict,
-)
+from reports.model.load import LoadReport
+from reports.model.report import GateResult, Report, RunSummary, Verdict
+from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import CLUSTER_STATUS
 from scalelag.record.requests_file import rows_from
@@ -52,39 +49,18 @@ def analyse(
     run: RecordedRun, gates: Sequence[Gate] = (), replay: Replayer | None = None
 ) -> Analysis:
     """Analyse `run` and judge `gates`; `replay` asks Ray's own policy, where a cause needs it."""
-    info = run.info
     run = _completed(run)
     watched_s = _watched_s(run)
-    steps = _measured_steps(info, watched_s)
-    changes = {key: changes_of(run, key) for key in info.target.watched}
-    timelines = {
-        key: own_timeline(
-            build_timeline(key, run.polls, run.transitions, run.events, info.clock), of_key
-        )
-        for key, of_key in changes.items()
-    }
+    steps = _measured_steps(run.info, watched_s)
+    changes = {key: changes_of(run, key) for key in run.info.target.watched}
+    timelines = _timelines(run, changes)
     recovered = recoveries(run, steps)
     analysed = _deployments(run, steps, timelines, recovered, changes, replay)
     deployments = {key: one.report for key, one in analysed.items()}
-    evidence = _evidence(run)
-    rows = rows_from(run.requests, info.zero_s + info.warmup_s)
-    planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
-    if planned is not None:
-        planned -= run.requests.count - rows.count
-    load = load_report(
-        rows,
-        planned,
-        steps,
-        info.plan.unit,
-        info.zero_s,
-        recovered=recovered,
-        workers=worker_reports(info.load_workers, run.requests),
-        exceptions=info.task_exceptions,
-        warmup_s=info.warmup_s,
-        limits=recorded_limits(info, deployments.values()),
-    )
+    load = _load(run, steps, recovered, deployments)
     probe = probe_report(run, watched_s)
-    summary = _run_summary(info, watched_s)
+    summary = _run_summary(run.info, watched_s)
+    evidence = _evidence(run)
     of_run = {"requests": load, "load": load, "probe": probe, "run": summary, "evidence": evidence}
     judged = judge(gates, deployments, of_run)
     problems = run_problems(run, load, probe, watched_s)
@@ -108,6 +84,45 @@ def analyse(
         applications=application_reports(run, timelines, steps, deployments),
     )
     return Analysis(report, chart_series(run, report, timelines), run_origin(run.info))
+
+
+def _timelines(
+    run: RecordedRun, changes: Mapping[DeploymentKey, Changes]
+) -> dict[DeploymentKey, Timeline]:
+    """Timeline of each watched deployment, without what others changed."""
+    clock = run.info.clock
+    return {
+        key: own_timeline(
+            build_timeline(key, run.polls, run.transitions, run.events, clock), of_key
+        )
+        for key, of_key in changes.items()
+    }
+
+
+def _load(
+    run: RecordedRun,
+    steps: Sequence[LoadStep],
+    recovered: Mapping[int, Recovery],
+    deployments: Mapping[DeploymentKey, DeploymentReport],
+) -> LoadReport:
+    """Report of the load after the warm-up."""
+    info = run.info
+    rows = rows_from(run.requests, info.zero_s + info.warmup_s)
+    planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
+    if planned is not None:
+        planned -= run.requests.count - rows.count
+    return load_report(
+        rows,
+        planned,
+        steps,
+        info.plan.unit,
+        info.zero_s,
+        recovered=recovered,
+        workers=worker_reports(info.load_workers, run.requests),
+        exceptions=info.task_exceptions,
+        warmup_s=info.warmup_s,
+        limits=recorded_limits(info, deployments.values()),
+    )
 
 
 def _deployments(

@@ -90,9 +90,8 @@ def compare(
     ]
     main = _named(mains, sides) if mains else main_figures(*sides)
     gated = within_run or not one_by_one
-    tested = _tested(form, sides, main)
     rule = _Rule(form, min_effect, gated)
-    figures = _judged(tested, rule)
+    figures = _judged(_tested(form, sides, main), rule)
     verdict = _overall(figures) if gated else "cannot be told"
     reason = _reason(verdict, figures) if gated else _ONE_A_SIDE
     if fails := failing(verdict, [*base.values()], [*candidate.values()]):

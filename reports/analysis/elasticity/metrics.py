@@ -1,6 +1,7 @@
 """Elasticity after the SPEC Research Group (docs/metrics.md#elasticity; Herbst et al., BUNGEE 2015)."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -79,6 +80,22 @@ class Integrals(msgspec.Struct, frozen=True):
         return self.over_replica_s / _S_PER_HOUR
 
 
+class _Spans(NamedTuple):
+    """Integrals with the supply as it most likely was, and with the fewest and the most replicas."""
+
+    middle: Integrals
+    fewest: Integrals
+    most: Integrals
+
+    def grows(self, of: Callable[[Integrals], float]) -> Span:
+        """Return a metric that grows with the supply."""
+        return around(of(self.middle), of(self.fewest), of(self.most))
+
+    def shrinks(self, of: Callable[[Integrals], float]) -> Span:
+        """Return a metric that shrinks as the supply grows."""
+        return around(of(self.middle), of(self.most), of(self.fewest))
+
+
 def integrals(demand: Staircase, supply: Staircase, windows: Sequence[Window]) -> Integrals:
     """Exact integrals over `windows`, which do not overlap."""
     span_s, (wanted, running) = pieces((demand, supply), windows)
@@ -117,19 +134,9 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
         )
     # Metrics without a demand do not depend on this curve.
     curve = demand.curve if known else Staircase(np.empty(0), np.zeros(1, np.int64))
-    middle, fewest, most = (
-        integrals(curve, running, windows)
-        for running in (supply.middle(), supply.fewest(), supply.most())
-    )
-
-    def grows(of: Callable[[Integrals], float]) -> Span:
-        """Return a metric that grows with the supply."""
-        return around(of(middle), of(fewest), of(most))
-
-    def shrinks(of: Callable[[Integrals], float]) -> Span:
-        return around(of(middle), of(most), of(fewest))
-
-    replica_hours = grows(lambda i: i.replica_hours)
+    runnings = (supply.middle(), supply.fewest(), supply.most())
+    spans = _Spans(*(integrals(curve, running, windows) for running in runnings))
+    replica_hours = spans.grows(lambda i: i.replica_hours)
     if not known:
         return ElasticityReport(
             None, why, None, watched_s, unwatched_s, replica_hours=replica_hours
@@ -139,15 +146,15 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
         capacity_rps=capacity_rps,
         watched_s=watched_s,
         unwatched_s=unwatched_s,
-        theta_u_pct=shrinks(lambda i: i.theta_u_pct),
-        theta_o_pct=grows(lambda i: i.theta_o_pct),
-        under_replicas=shrinks(lambda i: i.under_replicas),
-        over_replicas=grows(lambda i: i.over_replicas),
-        tau_u_pct=shrinks(lambda i: i.tau_u_pct),
-        tau_o_pct=grows(lambda i: i.tau_o_pct),
-        jitter_per_min=middle.jitter_per_min,
-        under_replica_s=shrinks(lambda i: i.under_replica_s),
-        over_replica_s=grows(lambda i: i.over_replica_s),
+        theta_u_pct=spans.shrinks(lambda i: i.theta_u_pct),
+        theta_o_pct=spans.grows(lambda i: i.theta_o_pct),
+        under_replicas=spans.shrinks(lambda i: i.under_replicas),
+        over_replicas=spans.grows(lambda i: i.over_replicas),
+        tau_u_pct=spans.shrinks(lambda i: i.tau_u_pct),
+        tau_o_pct=spans.grows(lambda i: i.tau_o_pct),
+        jitter_per_min=spans.middle.jitter_per_min,
+        under_replica_s=spans.shrinks(lambda i: i.under_replica_s),
+        over_replica_s=spans.grows(lambda i: i.over_replica_s),
         replica_hours=replica_hours,
-        replica_hours_over=grows(lambda i: i.replica_hours_over),
+        replica_hours_over=spans.grows(lambda i: i.replica_hours_over),
     )

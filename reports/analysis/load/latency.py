@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 import msgspec
 import numpy as np
@@ -50,6 +50,17 @@ _OF_SERVICE: Final = ("p50", "p99")
 _REASONS: Final = {"in_flight_limit": IN_FLIGHT_LIMIT, "late": LATE, "worker_lost": WORKER_LOST}
 
 
+class _Counts(TypedDict):
+    """Numbers of requests, as reports name them, and the share that failed or was not sent."""
+
+    planned: int
+    sent: int
+    completed: int
+    failed: int
+    not_sent: int
+    error_ratio: float | None
+
+
 class _Rows(msgspec.Struct, frozen=True):
     """Some rows of a run. Times in seconds; `latency` and `service` of those that were sent."""
 
@@ -61,6 +72,37 @@ class _Rows(msgspec.Struct, frozen=True):
     send_lag: NDArray[np.float32]
     latency: NDArray[np.float32]
     service: NDArray[np.float32]
+
+    def counts(self) -> _Counts:
+        """Fields of a report with numbers of requests."""
+        return {
+            "planned": self.planned,
+            "sent": self.sent,
+            "completed": self.sent - self.failed,
+            "failed": self.failed,
+            "not_sent": self.not_sent,
+            "error_ratio": _ratio(self.failed + self.not_sent, self.planned),
+        }
+
+    def punctuality(self) -> dict[str, float | None]:
+        """Fields of a report that say how far requests left at their intended starts."""
+        by = self.not_sent_by
+        late = self._sent_late() + by.late + by.worker_lost
+        return {
+            "on_time_ratio": _ratio(_count(self.send_lag <= ON_TIME_S), self.planned),
+            "send_lag_p50_ms": quantile_ms(self.send_lag, 0.5),
+            "send_lag_p99_ms": quantile_ms(self.send_lag, 0.99),
+            "late_ratio": _ratio(late, self.planned - by.in_flight_limit),
+        }
+
+    def _sent_late(self) -> int:
+        """Number of requests that were sent so late that it shows in what was measured.
+
+        A tenth of a second is nothing beside a latency of 30 s: up to half a second, 5 % of a
+        request's latency are no matter.
+        """
+        tolerated_s = np.clip(_LATE_SHARE * self.latency, ON_TIME_S, _MOST_TOLERATED_S)
+        return _count(self.send_lag > tolerated_s)
 
     def latency_ms(self, *quantiles: str) -> dict[str, float | None]:
         """Fields of a report with quantiles of latency: `latency_p50_ms` and such.
@@ -124,46 +166,32 @@ def load_report(
     """Report of the whole run and of each step.
 
     `planned` requests of which no row was written count as not sent; None plans none beyond rows.
-    `rows` tell why each was not sent (`saturation.with_reasons`).
-    `recovered` holds the recovery of latency after each step, by its index. The first `warmup_s`, of
-    which `rows` has nothing, do not count in rates. `limits` make the goodput.
+    `rows` tell why each was not sent (`saturation.with_reasons`), and have none of the first
+    `warmup_s`, which do not count in rates. `recovered` goes by a step's index.
     """
-    everything = _rows(rows, slice(None))
     lost = max(0, (planned or 0) - rows.count)
-    total = everything.planned + lost
-    on_time = int(np.count_nonzero(everything.send_lag <= ON_TIME_S))
+    everything = _with_lost(_rows(rows, slice(None)), lost, workers)
     streams = streams_of(rows)
-    saturated = saturated_windows(rows)
     goodput = goodput_of(rows, limits, zero_s, streams.between_tokens)
-    load = _Load(rows, streams, saturated, unit, zero_s, warmup_s, goodput)
+    load = _Load(rows, streams, saturated_windows(rows), unit, zero_s, warmup_s, goodput)
     parts = tuple(_step_reports(load, steps, recovered or {}))
-    by = _with_lost(everything.not_sent_by, lost, workers)
-    late = _sent_late(everything) + by.late + by.worker_lost
     load_s = sum(load.counted_s(part.at_s, part.at_s + part.hold_s) for part in parts)
     return LoadReport(
-        planned=total,
-        sent=everything.sent,
-        completed=everything.sent - everything.failed,
-        failed=everything.failed,
-        not_sent=everything.not_sent + lost,
-        error_ratio=_ratio(everything.failed + everything.not_sent + lost, total),
-        errors=_errors(rows, lost),
-        on_time_ratio=_ratio(on_time, total),
-        send_lag_p50_ms=quantile_ms(everything.send_lag, 0.5),
-        send_lag_p99_ms=quantile_ms(everything.send_lag, 0.99),
+        **everything.counts(),
+        **everything.punctuality(),
         **everything.latency_ms("p50", "p95", "p99", "p999", "max"),
         **everything.service_ms(),
+        errors=_errors(rows, lost),
         steps=parts,
         workers=workers,
         stream=stream_report(streams, slice(None), load_s),
         names=dict(_name_reports(rows, streams, load_s)),
-        windows=tuple(_windows(rows, zero_s, max((s.at_s + s.hold_s for s in parts), default=0.0))),
-        not_sent_by=by,
+        windows=tuple(_windows(load, parts)),
+        not_sent_by=everything.not_sent_by,
         task_exceptions=None if exceptions is None else sum(kind.count for kind in exceptions),
         task_exception_kinds=tuple(_exception_kinds(exceptions or ())),
-        late_ratio=_ratio(late, total - by.in_flight_limit),
-        saturated_s=seconds_in(saturated),
-        saturated=tuple(_saturations(rows, saturated, zero_s)),
+        saturated_s=seconds_in(load.saturated),
+        saturated=tuple(_saturations(rows, load.saturated, zero_s)),
         goodput=goodput and goodput.of_all(load.whole(steps), lost),
         limits=tuple(limit.text for limit in limits.slos),
     )
@@ -174,21 +202,24 @@ def _exception_kinds(exceptions: Sequence[TaskException]) -> Iterator[TaskExcept
         yield TaskExceptionReport(index, kind.text, kind.where, kind.count)
 
 
-def _sent_late(part: _Rows) -> int:
-    """Number of requests that were sent so late that it shows in what was measured.
-
-    A tenth of a second is nothing beside a latency of 30 s: up to half a second, 5 % of a request's
-    latency are no matter.
-    """
-    tolerated_s = np.clip(_LATE_SHARE * part.latency, ON_TIME_S, _MOST_TOLERATED_S)
-    return int(np.count_nonzero(part.send_lag > tolerated_s))
-
-
-def _with_lost(by: NotSentReport, lost: int, workers: Sequence[LoadWorkerReport]) -> NotSentReport:
-    """Reasons with those of `lost` requests, which have no row at all."""
-    if any(worker.lost_at_s is not None for worker in workers):
-        return msgspec.structs.replace(by, worker_lost=by.worker_lost + lost)
-    return msgspec.structs.replace(by, late=by.late + lost)
+def _with_lost(part: _Rows, lost: int, workers: Sequence[LoadWorkerReport]) -> _Rows:
+    """Return `part` with `lost` requests that have no row at all, as requests not sent."""
+    by = part.not_sent_by
+    of_worker = any(worker.lost_at_s is not None for worker in workers)
+    return _Rows(
+        planned=part.planned + lost,
+        sent=part.sent,
+        failed=part.failed,
+        not_sent=part.not_sent + lost,
+        not_sent_by=NotSentReport(
+            in_flight_limit=by.in_flight_limit,
+            late=by.late + (0 if of_worker else lost),
+            worker_lost=by.worker_lost + (lost if of_worker else 0),
+        ),
+        send_lag=part.send_lag,
+        latency=part.latency,
+        service=part.service,
+    )
 
 
 def _saturations(
@@ -197,7 +228,7 @@ def _saturations(
     refused_s = rows.intended_s[rows.with_errors(IN_FLIGHT_LIMIT)]
     for index, (from_s, to_s) in enumerate(windows):
         within = (refused_s >= from_s) & (refused_s <= to_s)
-        yield SaturationReport(index, from_s - zero_s, to_s - zero_s, int(np.count_nonzero(within)))
+        yield SaturationReport(index, from_s - zero_s, to_s - zero_s, _count(within))
 
 
 def _step_reports(
@@ -221,16 +252,11 @@ def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery
         from_level=step.from_level,
         to_level=step.to_level,
         unit=load.unit,
-        planned=part.planned,
-        sent=part.sent,
-        completed=part.sent - part.failed,
-        failed=part.failed,
-        not_sent=part.not_sent,
+        **part.counts(),
         offered_rps=part.planned / counted_s if counted_s else 0.0,
         completed_rps=(part.sent - part.failed) / counted_s if counted_s else 0.0,
         **part.latency_ms("p50", "p95", "p99", "max"),
         **part.service_ms(),
-        error_ratio=_ratio(part.failed + part.not_sent, part.planned),
         stream=stream_report(
             load.streams, load.streams.of_rows(chosen.start, chosen.stop), counted_s
         ),
@@ -242,11 +268,13 @@ def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery
     )
 
 
-def _windows(rows: RequestColumns, zero_s: float, until_s: float) -> Iterator[WindowReport]:
+def _windows(load: _Load, parts: Sequence[LoadStepReport]) -> Iterator[WindowReport]:
     """Reports of windows of 10 s, or of as many seconds as make no more than 360 of them.
 
-    They go up to `until_s` after the plan's start, stretches without load among them.
+    They go up to the end of the load steps, stretches without load among them.
     """
+    rows, zero_s = load.rows, load.zero_s
+    until_s = max((part.at_s + part.hold_s for part in parts), default=0.0)
     seconds = max(_WINDOW_S, math.ceil(until_s / _MOST_WINDOWS))
     starts_s = np.arange(0.0, until_s, seconds)
     places = np.searchsorted(rows.intended_s, zero_s + np.append(starts_s, until_s))
@@ -302,14 +330,11 @@ def _rows(rows: RequestColumns, where: slice | NDArray[np.intp]) -> _Rows:
     send_lag = rows.send_lag_s[where][sent]
     return _Rows(
         planned=int(not_sent.size),
-        sent=int(np.count_nonzero(sent)),
-        failed=int(np.count_nonzero(rows.error[where][sent] >= 0)),
-        not_sent=int(np.count_nonzero(not_sent)),
+        sent=_count(sent),
+        failed=_count(rows.error[where][sent] >= 0),
+        not_sent=_count(not_sent),
         not_sent_by=NotSentReport(
-            **{
-                name: int(np.count_nonzero(rows.with_errors(kind)[where]))
-                for name, kind in _REASONS.items()
-            }
+            **{name: _count(rows.with_errors(kind)[where]) for name, kind in _REASONS.items()}
         ),
         send_lag=send_lag,
         latency=latency,
@@ -325,6 +350,10 @@ def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
         kind = rows.errors[code]
         errors[NOT_SENT if is_not_sent(kind) else kind] += int(count)
     return dict(sorted(errors.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _count(chosen: NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(chosen))
 
 
 def _ratio(part: int, whole: int) -> float | None:

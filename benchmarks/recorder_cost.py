@@ -26,17 +26,7 @@ def main() -> None:
     # Stand-ins for the response of Locust's client and for an arrival of the open loop.
     response = SimpleNamespace(status_code=200)
     context = {"arrival": SimpleNamespace(intended_s=0.0, sent_s=0.0)}
-    event: dict[str, Any] = {
-        "request_type": "GET",
-        "name": "/",
-        "context": context,
-        "response": response,
-        "exception": None,
-        "start_time": 0.0,
-        "url": "http://127.0.0.1/",
-        "response_length": 2,
-        "response_time": 12.5,
-    }
+    event = locusts_event(response, context)
 
     def record() -> None:
         recorder.on_request("GET", "/", 12.5, response=response, context=context)
@@ -65,6 +55,21 @@ def main() -> None:
             ["Locust's statistics", middle(theirs), 1.0],
         ],
     )
+
+
+def locusts_event(response: object, context: object) -> dict[str, Any]:
+    """Arguments of Locust's `request` event."""
+    return {
+        "request_type": "GET",
+        "name": "/",
+        "context": context,
+        "response": response,
+        "exception": None,
+        "start_time": 0.0,
+        "url": "http://127.0.0.1/",
+        "response_length": 2,
+        "response_time": 12.5,
+    }
 
 
 def microseconds(call: Callable[[], None], take: Callable[[], object] = lambda: None) -> float:

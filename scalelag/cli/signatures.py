@@ -74,40 +74,51 @@ def report(
     )
 
 
+BaseRuns = Annotated[
+    list[Path], typer.Argument(help="Run directories, or folders of them, to compare with.")
+]
+CandidateRuns = Annotated[
+    list[Path],
+    typer.Option(help="Run directory or folder of the candidate. Can be repeated."),
+]
+MinEffect = Annotated[
+    float, typer.Option(help="Smallest ratio that counts as a difference.", min=1.0)
+]
+AllowDifferences = Annotated[
+    bool,
+    typer.Option("--allow-differences", help="Compare runs of other plans and configurations."),
+]
+FailOnRegression = Annotated[
+    bool, typer.Option("--fail-on-regression", help="Exit with 4 if there is a regression.")
+]
+WithinRun = Annotated[
+    bool,
+    typer.Option("--within-run", help="Judge one run a side by its steps: chance may decide."),
+]
+MainMetrics = Annotated[
+    list[str] | None,
+    typer.Option(help="Metric that makes the verdict. Default: scale_up.total_s. Repeatable."),
+]
+FormatOfComparison = Annotated[
+    ComparisonFormat,
+    typer.Option("--format", help="Format of the comparison.", case_sensitive=False),
+]
+ComparisonFile = Annotated[
+    Path | None, typer.Option(help="File to write. Default for html: comparison.html.")
+]
+
+
 def compare(
-    base: Annotated[
-        list[Path], typer.Argument(help="Run directories, or folders of them, to compare with.")
-    ],
+    base: BaseRuns,
     *,
-    against: Annotated[
-        list[Path],
-        typer.Option(help="Run directory or folder of the candidate. Can be repeated."),
-    ],
-    min_effect: Annotated[
-        float, typer.Option(help="Smallest ratio that counts as a difference.", min=1.0)
-    ] = MIN_EFFECT,
-    allow_differences: Annotated[
-        bool,
-        typer.Option("--allow-differences", help="Compare runs of other plans and configurations."),
-    ] = False,
-    fail_on_regression: Annotated[
-        bool, typer.Option("--fail-on-regression", help="Exit with 4 if there is a regression.")
-    ] = False,
-    within_run: Annotated[
-        bool,
-        typer.Option("--within-run", help="Judge one run a side by its steps: chance may decide."),
-    ] = False,
-    main: Annotated[
-        list[str] | None,
-        typer.Option(help="Metric that makes the verdict. Default: scale_up.total_s. Repeatable."),
-    ] = None,
-    output_format: Annotated[
-        ComparisonFormat,
-        typer.Option("--format", help="Format of the comparison.", case_sensitive=False),
-    ] = ComparisonFormat.TERMINAL,
-    output: Annotated[
-        Path | None, typer.Option(help="File to write. Default for html: comparison.html.")
-    ] = None,
+    against: CandidateRuns,
+    min_effect: MinEffect = MIN_EFFECT,
+    allow_differences: AllowDifferences = False,
+    fail_on_regression: FailOnRegression = False,
+    within_run: WithinRun = False,
+    main: MainMetrics = None,
+    output_format: FormatOfComparison = ComparisonFormat.TERMINAL,
+    output: ComparisonFile = None,
 ) -> int:
     """Compare the runs of two builds, and name regressions."""
     from scalelag.cli.compare import compare as command
@@ -125,44 +136,52 @@ def compare(
     )
 
 
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="[APP/DEPLOYMENT:]SETTING=VALUE to simulate with. Can be repeated."),
+]
+OwnPolicy = Annotated[
+    str | None, typer.Option(help="Policy of your own that decides: module:function.")
+]
+PolicyOfApplication = Annotated[
+    bool,
+    typer.Option("--policy-of-application", help="The policy decides for all of an application."),
+]
+OtherSteps = Annotated[
+    str | None, typer.Option(help="Load plan to simulate instead of the recorded load.")
+]
+OtherTrace = Annotated[
+    Path | None, typer.Option(help="Trace to simulate instead of the recorded load.")
+]
+OtherArrivals = Annotated[
+    ArrivalKind, typer.Option(help="Spacing of the arrivals of --steps and --trace.")
+]
+OtherSlo = Annotated[
+    str | None, typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of the repetitions.", min=0)]
+FormatOfAnswer = Annotated[
+    ComparisonFormat,
+    typer.Option("--format", help="Format of the answer.", case_sensitive=False),
+]
+AnswerFile = Annotated[
+    Path | None, typer.Option(help="File to write. Default for html: RUN/whatif.html.")
+]
+
+
 def whatif(
     run: RunDirectory,
     *,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="[APP/DEPLOYMENT:]SETTING=VALUE to simulate with. Can be repeated."
-        ),
-    ] = None,
-    policy: Annotated[
-        str | None, typer.Option(help="Policy of your own that decides: module:function.")
-    ] = None,
-    policy_of_application: Annotated[
-        bool,
-        typer.Option(
-            "--policy-of-application", help="The policy decides for all of an application."
-        ),
-    ] = False,
-    steps: Annotated[
-        str | None, typer.Option(help="Load plan to simulate instead of the recorded load.")
-    ] = None,
-    trace: Annotated[
-        Path | None, typer.Option(help="Trace to simulate instead of the recorded load.")
-    ] = None,
-    arrivals: Annotated[
-        ArrivalKind, typer.Option(help="Spacing of the arrivals of --steps and --trace.")
-    ] = ArrivalKind.CONSTANT,
-    slo: Annotated[
-        str | None, typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the repetitions.", min=0)] = 1,
-    output_format: Annotated[
-        ComparisonFormat,
-        typer.Option("--format", help="Format of the answer.", case_sensitive=False),
-    ] = ComparisonFormat.TERMINAL,
-    output: Annotated[
-        Path | None, typer.Option(help="File to write. Default for html: RUN/whatif.html.")
-    ] = None,
+    assignments: Assignments = None,
+    policy: OwnPolicy = None,
+    policy_of_application: PolicyOfApplication = False,
+    steps: OtherSteps = None,
+    trace: OtherTrace = None,
+    arrivals: OtherArrivals = ArrivalKind.CONSTANT,
+    slo: OtherSlo = None,
+    seed: Seed = 1,
+    output_format: FormatOfAnswer = ComparisonFormat.TERMINAL,
+    output: AnswerFile = None,
 ) -> int:
     """Simulate a recorded run with other settings, through Ray's own autoscaling policy."""
     from scalelag.cli.whatif import OtherLoad, WhatIfOptions

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,13 @@ from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.record.run_info import EarlierAttempt
+
+_FIELDS_OF_THEIR_NAME: Final = (
+    *("max_in_flight", "grpc_host", "grpc_method", "grpc_module"),
+    *("dashboard", "dashboard_ca", "insecure", "prometheus"),
+    *("name", "strict", "details"),
+)
+"""Options that are fields of RunOptions by the same name, as they were parsed."""
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,9 +138,7 @@ def run_options(
 
     `shape` is the name of a shape class of the user's own that drives the load.
     """
-    raw = _raw_values(given)
-    if shape is not None:
-        raw |= without_plan(shape, raw)
+    raw = _raw_values(given, shape)
     values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
     files = read_files(values)
     schedule, trace = asked_load(values) if shape is None else (shape_schedule(shape), None)
@@ -141,29 +146,19 @@ def run_options(
         schedule=schedule,
         trace=trace,
         request=asked_request(values, files),
-        max_in_flight=values["max_in_flight"],
-        grpc_host=values["grpc_host"],
-        grpc_method=values["grpc_method"],
-        grpc_module=values["grpc_module"],
-        dashboard=values["dashboard"],
+        **{name: values[name] for name in _FIELDS_OF_THEIR_NAME},
         dashboard_headers=values["dashboard_header"],
-        dashboard_ca=values["dashboard_ca"],
-        insecure=values["insecure"],
         deployments=values["deployment"],
         probe_rate_per_s=values["probe_rate"],
         observer_budget_ratio=values["observer_budget"],
-        prometheus=values["prometheus"],
         drain_s=values["drain"],
         warmup_s=values["warmup"],
         wait_s=values["wait"],
         wait_for_room_s=values["wait_for_room"],
         limits=values["slo"],
         out=Path(values["out"]),
-        name=values["name"],
         gates=with_defaults(values["gate"]),
         reports=values["report"],
-        strict=values["strict"],
-        details=values["details"],
         raw=raw | ({"steps": None} if shape is not None else {}),
         shape=shape,
         embedded=embedded,
@@ -182,14 +177,17 @@ def _public_header(text: str) -> str:
     return f"{name}: {shown}"
 
 
-def _raw_values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of all options as given; else the default, and a list for what can be repeated."""
+def _raw_values(given: Mapping[str, Any], shape: str | None) -> dict[str, Any]:
+    """Values of all options as given; else the default, and a list for what can be repeated.
+
+    A run that the user's own `shape` drives has no plan.
+    """
     given = {**given, "steps": steps_given(given)}
     raw = {option.dest: _raw_value(option, given) for option in OPTIONS}
     # Locust's parser does not tell a default of the locustfile from what was given.
     if raw["body_file"] and raw["json_body"] == default_of("json_body"):
         raw["json_body"] = None
-    return raw
+    return raw if shape is None else raw | without_plan(shape, raw)
 
 
 def _raw_value(option: Option, given: Mapping[str, Any]) -> Any:  # noqa: ANN401  any option's value

@@ -33,7 +33,7 @@ _BEGUN_LONG_BEFORE = 10
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What a file of another load generator says: ascending arrivals, or rates between edges.
+    """Content of a file of another load generator: ascending arrivals, or rates between edges.
 
     `rows` of it were used, `left` were not.
     """

@@ -31,6 +31,7 @@ from scalelag.plugin.leader.run_record import (
     begun,
     clock_info,
     planned_requests,
+    probe_info,
     target_info,
     with_calls,
 )
@@ -53,7 +54,7 @@ from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
-from scalelag.record.run_info import ProbeInfo, RunStatus, TaskException
+from scalelag.record.run_info import RunStatus, TaskException
 
 LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe polls."""
@@ -143,20 +144,7 @@ class LeaderRun:
             lines = [finding.line for finding in self.findings]
             feed = Feed(options, target.deployments, self.zero_s, lines, self._clock.now)
             self.live_view = LiveView(feed)
-        self._requests = RequestWriter(self.path / REQUESTS_FILE)
-        self.collector = RowCollector(
-            self._requests, self.live_view and self.live_view.add_requests
-        )
-        self._watch = Watch(
-            self.path,
-            self._dashboard,
-            options,
-            self._clock,
-            self._watched,
-            self._ready,
-            self.fail,
-            self.live_view and self.live_view.add_rows,
-        )
+        self._open_recorders()
         self._assign(shares)
         self._record = RunRecord(
             self.path,
@@ -174,6 +162,23 @@ class LeaderRun:
         )
         self._watch.start()
         self.workers.watch(self.zero_s)
+
+    def _open_recorders(self) -> None:
+        """Open what writes requests and polls to the record, and shows them to the page's live view."""
+        self._requests = RequestWriter(self.path / REQUESTS_FILE)
+        self.collector = RowCollector(
+            self._requests, self.live_view and self.live_view.add_requests
+        )
+        self._watch = Watch(
+            self.path,
+            self._dashboard,
+            self.options,
+            self._clock,
+            self._watched,
+            self._ready,
+            self.fail,
+            self.live_view and self.live_view.add_rows,
+        )
 
     @property
     def probe(self) -> ReplicaProbe:
@@ -378,18 +383,12 @@ class LeaderRun:
         ended_s: float,
         applications: dict[str, ApplicationInfo],
     ) -> None:
-        pacing = self.probe.pacing
         edges = self._stages.settled(self.zero_s, self._load_ended_s or ended_s)
         self._record.update(
             status=status,
             reason=reason,
             clock=clock_info(self._clock, self.probe.offset, self._ray_version),
-            probe=ProbeInfo(
-                rate_per_s=self.options.probe_rate_per_s,
-                budget_ratio=self.options.observer_budget_ratio,
-                busy_s=pacing.busy_s,
-                watched_s=ended_s - self.probe.started_s,
-            ),
+            probe=probe_info(self.probe, self.options, ended_s),
             load_ended_s=self._load_ended_s,
             watched_until_s=ended_s,
             task_exceptions=self._exceptions,

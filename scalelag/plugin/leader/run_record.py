@@ -11,6 +11,7 @@ import msgspec
 from locust.env import Environment
 
 import scalelag
+from probes.replica_probe import ReplicaProbe
 from probes.serve_state import ServePayload
 from probes.topology import applications_of
 from scalelag.cluster.draining import known_drain_s
@@ -110,6 +111,16 @@ def clock_info(clock: Clock, offset: ClockOffset | None, ray: str | None) -> Clo
         offset_s=offset.offset_s if offset else None,
         error_s=offset.error_s if offset else None,
         reason=None if offset else lacking(ray, CLOCK, CONTROLLER_HEALTH),
+    )
+
+
+def probe_info(probe: ReplicaProbe, options: RunOptions, ended_s: float) -> ProbeInfo:
+    """Bounds of the probe that polled until `ended_s`, and the time that it took for it."""
+    return ProbeInfo(
+        rate_per_s=options.probe_rate_per_s,
+        budget_ratio=options.observer_budget_ratio,
+        busy_s=probe.pacing.busy_s,
+        watched_s=ended_s - probe.started_s,
     )
 
 

@@ -69,7 +69,13 @@ class StreamTimes(NamedTuple):
 
 
 class RequestRecorder:
-    """Gathers requests of one process as bytes: half a microsecond each, and no object is kept."""
+    """Gathers requests of one process as bytes: half a microsecond each, and no object is kept.
+
+    The context of a request says more of it. That of an arrival has `"arrival"`: its `intended_s`
+    and `sent_s` are taken, and its `recorded` set; any other request was meant to start when it did.
+    `"stream"` are the StreamTimes of a streamed answer, `"status"` the status of an answer which is
+    not HTTP's (200 = answered well).
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._ticks = clock.monotonic
@@ -94,13 +100,7 @@ class RequestRecorder:
         response_length: object = None,  # noqa: ARG002
         **_rest: object,
     ) -> None:
-        """Record what Locust's `request` event tells.
-
-        A request of an arrival passes `{"arrival": ..}` as context: its `intended_s` and `sent_s` are
-        taken, and its `recorded` set; any other request was meant to start when it did. The context
-        may hold `"stream"`, the StreamTimes of a streamed answer, and `"status"`, that of an answer
-        which is not HTTP's (200 = answered well).
-        """
+        """Record what Locust's `request` event tells."""
         # `try` is free where it succeeds; isinstance, getattr and dict.get are 20 ns each.
         try:
             status = response.status_code or 0

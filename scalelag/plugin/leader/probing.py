@@ -42,6 +42,12 @@ def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
     )
 
 
+def _pacing(options: RunOptions, dashboard: Dashboard) -> Pacing:
+    """Pace of the replica probe, within the options' budget of the controller's time."""
+    baseline_s = measure_baseline(dashboard)
+    return Pacing(options.probe_rate_per_s, options.observer_budget_ratio, baseline_s)
+
+
 class Watch:
     """Watches replicas and cluster, and keeps what they show, until `stop`; then `close` it.
 
@@ -77,11 +83,7 @@ class Watch:
             self._add_rows,
             clock.now,
             tracker,
-            Pacing(
-                options.probe_rate_per_s,
-                options.observer_budget_ratio,
-                measure_baseline(dashboard),
-            ),
+            _pacing(options, dashboard),
         )
         self.cluster = ClusterProbe(self._cluster_dashboard, self.add_evidence, clock.now)
         self.gauges = gauge_probe(

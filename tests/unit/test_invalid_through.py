@@ -6,7 +6,7 @@ import pytest
 from reports.analysis.validity import Problem, invalid_through
 from scalelag.record.rows import NO_ANSWER_IN_TIME, Gap
 from scalelag.record.run_info import EarlierAttempt, RunInfo
-from tests.unit.test_summary import ZERO_S, info, recorded, report_of, requests, watch
+from tests.unit.recorded_runs import ZERO_S, info, recorded, report_of, requests, watch
 
 
 def blind(reason, *spans):

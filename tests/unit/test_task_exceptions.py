@@ -8,7 +8,7 @@ from reports.analysis.gates import parse_gates
 from reports.render.tables.load import exception_table
 from scalelag.plugin.worker.task_exceptions import TaskExceptions, merged
 from scalelag.record.run_info import TaskException
-from tests.unit.test_summary import info, recorded
+from tests.unit.recorded_runs import info, recorded
 
 
 def raised(error: Exception) -> Exception:

@@ -1,0 +1,127 @@
+"""Somebody deletes the deployment during a run, and deploys it again."""
+
+from tests.unit.changed_runs import (
+    BACK,
+    GONE,
+    KEY,
+    ONE,
+    ROLLING,
+    STARTING,
+    THREE,
+    UP,
+    UPDATING,
+    Shown,
+    line,
+    report_of,
+    step,
+    told,
+)
+
+
+def test_a_deletion_is_a_row_and_a_warning():
+    report = report_of(GONE)
+
+    assert told(report) == [("deleted", KEY, "deleted")]
+    assert [w for w in report.warnings if "contradict" in w] == []
+    assert f"{KEY}: it was deleted at 39.8 s" in report.warnings[0]
+
+
+def test_a_deployment_that_is_gone_has_no_lag_from_then_on():
+    report = report_of(GONE)
+    down = step(report, 2)
+
+    assert step(report).total_s == step(report_of(UP)).total_s
+    assert down.total_s is None
+    assert down.reason == "it was deleted at 39.8 s"
+    assert (down.cause, down.findings) == (None, ())
+
+
+def test_requests_that_failed_because_it_was_gone_have_that_as_their_reason():
+    report = report_of(GONE, failing=(40.0, 80.0))
+
+    assert [(f.index, f.count, f.cause, f.findings) for f in report.failures] == [
+        (1, 200, None, ()),
+        (2, 200, None, ()),
+    ]
+    for failure in report.failures:
+        assert failure.notes == (
+            f"200 failed because {KEY} was deleted at 39.8 s: nothing was there to answer them",
+        )
+
+
+def test_a_step_that_a_deletion_cuts_off_says_so():
+    found = step(report_of({-2.0: ONE, 24.0: STARTING, 25.0: None}))
+
+    assert found.censored
+    assert (found.reason or "").endswith("it was deleted at 24.8 s")
+
+
+def test_a_deployment_that_comes_back_is_neither_flapping_nor_a_movement():
+    report = report_of(BACK)
+    flapping = report.deployments[KEY].flapping
+
+    assert told(report) == [
+        ("deleted", KEY, "deleted"),
+        ("deployed", KEY, "deployed again, ready after 3.3 s"),
+    ]
+    assert (flapping.direction_reversals, flapping.excess_variation) == (0, 0)
+    assert step(report).movements == ()
+
+
+def test_a_deployment_that_came_back_is_measured_again():
+    found = step(
+        report_of(
+            {-2.0: ONE, 5.0: None, 10.0: Shown(1, {"x": "STARTING"}, *UPDATING), 12.0: ONE}
+            | {24.0: STARTING, 26.0: THREE}
+        )
+    )
+
+    assert found.total_s is not None
+    assert found.total_s.lo <= 6.0 <= found.total_s.upper
+
+
+def test_the_controllers_log_tells_the_moment_of_a_deletion_and_of_a_new_version():
+    deleted = report_of(GONE, events=(line("deleting", 39.7),))
+    rolled = report_of(ROLLING, events=(line("version_deployed", 39.9),))
+
+    assert [round(change.at_s, 3) for change in deleted.changes] == [39.7]
+    assert step(deleted, 2).reason == "it was deleted at 39.7 s"
+    assert [round(change.at_s, 3) for change in rolled.changes] == [39.9]
+    assert "3 replicas were replaced" in rolled.changes[0].what
+
+
+# --- there only for a part of the run --------------------------------------------------------
+
+
+def test_a_deployment_that_is_gone_has_no_replicas_at_the_end():
+    own = report_of(GONE).deployments[KEY]
+
+    assert (own.replicas.min, own.replicas.max, own.replicas.final) == (0, 3, 0)
+    assert own.around == ("was deleted at 39.8 s",)
+
+
+def test_a_step_that_a_deletion_cuts_off_has_no_cause():
+    found = step(report_of({-2.0: ONE, 24.0: STARTING, 25.0: None, 30.0: ONE}))
+
+    assert found.censored
+    assert (found.cause, found.findings) == (None, ())
+
+
+def test_a_deployment_that_comes_after_watching_began_is_deployed_and_not_updated():
+    coming = {-2.0: None, 5.0: Shown(1, {"a": "STARTING"}, *UPDATING), 8.0: ONE}
+    report = report_of(UP | coming, failing=(0.0, 8.0))
+
+    assert told(report) == [("deployed", KEY, "deployed, ready after 3.3 s")]
+    (failure,) = report.failures
+    assert failure.notes == (
+        f"80 failed because {KEY} was not there until 4.8 s: nothing was there to answer them",
+    )
+
+
+def test_a_deployment_that_is_gone_at_the_first_poll_says_so():
+    report = report_of({-2.0: None}, failing=(0.0, 80.0))
+
+    assert told(report) == [("deleted", KEY, "gone before watching began")]
+    assert step(report).reason == "it was not there from the start"
+    (note,) = report.failures[0].notes
+    assert note.endswith(f"{KEY} was not there from the start: nothing was there to answer them")

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.browser.looks import OVERLAPS, RANGES, TICK, WIDTHS, brightness, wait_until
-from tests.support.built.samples import HOSTILE
+from tests.support.built.drawn import HOSTILE
 
 NAMES = ("compared-stored", "compared-two", "compared-five", "compared-hostile")
 SIX_MB = 6_000_000

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.looks import OVERLAPS, RANGES, TICK, WIDTHS, brightness, wait_until
-from tests.support.built.samples import HOSTILE
+from tests.support.built.drawn import HOSTILE
 
 PAGES = ("demo", "node-started", "busy", "interrupted", "traced")
 

@@ -16,7 +16,7 @@ from reports.model.comparison import Line
 from reports.render.html.shell import script
 from tests.golden.expected_files import EXPECTED, checked
 from tests.support.built import sides
-from tests.support.built.samples import HOSTILE
+from tests.support.built.drawn import HOSTILE
 from tests.support.page import Page, structure
 
 PLOTLY = script("/* plotly.js stands here */")

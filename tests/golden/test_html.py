@@ -13,7 +13,7 @@ import pytest
 from reports.render.html.report_page import render_html
 from reports.render.html.shell import script
 from tests.golden.expected_files import EXPECTED, checked
-from tests.support.built.samples import HOSTILE
+from tests.support.built.drawn import HOSTILE
 from tests.support.page import Page, structure
 from tests.support.stored_runs import RUNS, analysed
 

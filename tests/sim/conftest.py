@@ -1,6 +1,7 @@
 """A stand-in, an endpoint for load, and the real probe that watches the stand-in, as fixtures."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -86,6 +87,20 @@ def standin() -> Iterator[Standin]:
     """A stand-in with one steady replica."""
     with running_standin(one_deployment(steady_replica())) as standin:
         yield standin
+
+
+@pytest.fixture
+def dashboard() -> Iterator[object]:
+    """`dashboard(url, token=None)`: a client that is closed in the end."""
+    made: list[Dashboard] = []
+
+    def make(url: str, token: str | None = None) -> Dashboard:
+        made.append(Dashboard(url, time.time, token))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

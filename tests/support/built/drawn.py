@@ -14,6 +14,7 @@ from reports.model.charts import (
 )
 
 HOSTILE = "[red]x[/red]<script>"
+HOSTILE_KEY = f"{HOSTILE}/Proxy\x1b[31m\u202e"
 
 
 def curve(*changes: tuple[float, int, int | None], end_s: float = 170.0) -> ReplicaCurve:

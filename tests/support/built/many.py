@@ -6,6 +6,7 @@ from reports.model.causes import Evidence, Finding
 from reports.model.charts import Analysis
 from reports.model.steps import DeploymentReport, StepReport
 from tests.support.built.drawn import charts, curve
+from tests.support.built.loads import calm_load
 from tests.support.built.samples import (
     CENSORED,
     DOWN,
@@ -13,7 +14,6 @@ from tests.support.built.samples import (
     START,
     UP,
     calm,
-    calm_load,
     deployment,
     missing,
     phase,

@@ -16,8 +16,8 @@ from reports.render.html.comparison_page import render_html_comparison
 from reports.render.html.shell import Script
 from scalelag.options.catalog import COMPARABLE
 from scalelag.record.run_dir import RecordedRun
+from tests.support.built.drawn import HOSTILE, HOSTILE_KEY
 from tests.support.built.perturbed import perturbed
-from tests.support.built.samples import HOSTILE, HOSTILE_KEY
 from tests.support.stored_runs import RUNS, recorded
 
 KEY = "default/Sleeper"

@@ -6,11 +6,10 @@ from reports.model.causes import Evidence, EvidenceReport, FailureReport, Findin
 from reports.model.charts import Analysis
 from reports.model.intervals import Span
 from reports.model.steps import DelayReport, FloorReport, Phase, PhaseName, PhasePart
-from tests.support.built.drawn import charts
+from tests.support.built.drawn import HOSTILE_KEY, charts
 from tests.support.built.samples import (
     CENSORED,
     END,
-    HOSTILE_KEY,
     SCALING,
     START,
     UP,

@@ -62,8 +62,13 @@ def main() -> int:
     parser.add_argument("pythons", nargs="*", metavar="PYTHON", help="such as 3.12, or a path")
     failed: list[str] = []
     for python in parser.parse_args().pythons or [sys.executable]:
-        with tempfile.TemporaryDirectory(prefix="scalelag-lowest-") as folder:
-            right = check(python, Path(folder) / "env")
+        try:
+            with tempfile.TemporaryDirectory(prefix="scalelag-lowest-") as folder:
+                right = check(python, Path(folder) / "env")
+        except subprocess.CalledProcessError as error:
+            command = " ".join(map(str, error.cmd))
+            sys.stdout.write(f"{command}\nended with {error.returncode}; {python} may be a path.\n")
+            right = False
         sys.stdout.write(f"{python}: {'every module is imported' if right else 'FAILED'}\n")
         failed += [] if right else [python]
     return 1 if failed else 0

@@ -1,7 +1,8 @@
 """Make the runs of the table of injections, and compare their reports with it.
 
 `python -m tools.diagnosis.diagnose [NAME ...]` prints what was found; without names it makes all runs
-and writes results.json and its summary in docs/diagnosis.md. It exits with 1 if a cause is wrong.
+and writes results.json and its summary in docs/diagnosis.md. With names, `--store` puts theirs among
+the stored ones. It exits with 1 if a cause is wrong.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from tools.diagnosis.injection import Injection
 from tools.diagnosis.injections import INJECTIONS
 from tools.diagnosis.places import Reach, embedded_reach, place
 from tools.diagnosis.ray_start import ROOT
-from tools.diagnosis.results import Results, RunResult, store_results
+from tools.diagnosis.results import Results, RunResult, load_results, merged, store_results
 
 RUN_DEADLINE_S: Final = 240.0
 # Shares of the time in which some process waited for a CPU.
@@ -158,6 +159,7 @@ def main() -> int:
         "names", nargs="*", metavar="NAME", help="a run of tools/diagnosis/injections.py"
     )
     parser.add_argument("--keep", type=Path, help="folder for the run directories")
+    parser.add_argument("--store", action="store_true", help="keep the results of named runs too")
     chosen = parser.parse_args()
     unknown = set(chosen.names) - {injection.name for injection in INJECTIONS}
     if unknown:
@@ -167,6 +169,8 @@ def main() -> int:
         outcomes = list(perform_all(wanted, chosen.keep or Path(scratch)))
     if not chosen.names:
         store_results(results_of(outcomes))
+    elif chosen.store:
+        store_results(merged(load_results(), results_of(outcomes)))
     wrong = [outcome.injection.name for outcome in outcomes if not outcome.right]
     sys.stdout.write(f"{len(outcomes)} runs, wrong: {', '.join(wrong) or 'none'}\n")
     return 1 if wrong else 0
@@ -238,7 +242,13 @@ def result_of(outcome: Outcome) -> RunResult:
         explains_s=round(finding.seconds, 1) if finding and finding.seconds else None,
         evidence=tuple(e.text for e in finding.evidence[:SHOWN]) if finding else (),
         right=outcome.right,
+        made_on=today(),
     )
+
+
+def today() -> str:
+    """Return the date, in UTC."""
+    return dt.datetime.now(dt.UTC).date().isoformat()
 
 
 def line_of(result: RunResult) -> str:
@@ -252,7 +262,6 @@ def line_of(result: RunResult) -> str:
 def results_of(outcomes: Sequence[Outcome]) -> Results:
     """Return the results of all runs, made today."""
     return Results(
-        made_on=dt.datetime.now(dt.UTC).date().isoformat(),
         ray=outcomes[0].report.run.versions.ray or "unknown",
         cores=os.cpu_count() or 0,
         runs=tuple(result_of(outcome) for outcome in outcomes),

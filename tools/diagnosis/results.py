@@ -30,12 +30,12 @@ class RunResult(msgspec.Struct, frozen=True):
     explains_s: float | None
     evidence: tuple[str, ...]
     right: bool
+    made_on: str
 
 
 class Results(msgspec.Struct, frozen=True):
-    """All runs of one `make diagnosis`; `notes` say by hand what a reader should know of them."""
+    """All runs of `make diagnosis`; `notes` say by hand what a reader should know of them."""
 
-    made_on: str
     ray: str
     cores: int
     runs: tuple[RunResult, ...]
@@ -45,6 +45,12 @@ class Results(msgspec.Struct, frozen=True):
 def load_results() -> Results:
     """Return the stored results."""
     return msgspec.json.decode(RESULTS.read_bytes(), type=Results)
+
+
+def merged(stored: Results, new: Results) -> Results:
+    """Return the stored results, those of `new` in their places, and other new ones at the end."""
+    found = {run.run: run for run in (*stored.runs, *new.runs)}
+    return msgspec.structs.replace(new, runs=tuple(found.values()), notes=stored.notes)
 
 
 def store_results(results: Results) -> None:
@@ -62,8 +68,9 @@ def summary(results: Results) -> str:
         _row(cause, list(runs)) for cause, runs in groupby(ordered, key=lambda run: run.expected)
     ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [_HEADS, ("---",) * len(_HEADS), *rows])
+    days = sorted({run.made_on for run in results.runs})
     said = (
-        f"{_right_of(results.runs)} right on {results.made_on}, Ray {results.ray}, "
+        f"{_right_of(results.runs)} right on {' and '.join(days)}, Ray {results.ray}, "
         f"{results.cores} cores."
     )
     return f"{BEGIN}\n\n{said}\n\n{table}\n\n{END}"

@@ -8,7 +8,15 @@ _MODEL: Final = {f"model.{name}": value for name, value in FAST.items()}
 _STEP_AT_S: Final = 4.0
 
 
-def _front(name: str, expected: str, injected: str, steps: str, **arguments: object) -> Injection:
+def _front(
+    name: str,
+    expected: str,
+    injected: str,
+    steps: str,
+    *,
+    held_out: bool = False,
+    **arguments: object,
+) -> Injection:
     """Return a run in which `expected`, a deployment, is the limit; arguments have `__` for a dot."""
     given = {key.replace("__", "."): value for key, value in arguments.items()}
     return Injection(
@@ -20,6 +28,7 @@ def _front(name: str, expected: str, injected: str, steps: str, **arguments: obj
         steps=steps,
         step_at_s=_STEP_AT_S,
         limit=expected,
+        held_out=held_out,
     )
 
 
@@ -53,6 +62,16 @@ FULL_FRONTS: Final = (
         front__own_time_s=0.5,
         model__work_ms=10,
     ),
+    _front(
+        "front-full-3",
+        _FRONT,
+        "one front of 3 requests at once takes 20 of 35 rps",
+        "4rps:4s,35rps:13s",
+        front__max_ongoing_requests=3,
+        front__own_time_s=0.14,
+        model__work_ms=4,
+        held_out=True,
+    ),
 )
 
 FULL_MODELS: Final = (
@@ -80,10 +99,19 @@ FULL_MODELS: Final = (
         model__work_ms=150,
         model__max_replicas=2,
     ),
+    _front(
+        "model-full-80",
+        _MODEL_KEY,
+        "a model of 80 ms of CPU time has 1 replica at most, the load needs 2",
+        "2rps:4s,16rps:14s",
+        model__work_ms=80,
+        model__max_replicas=1,
+        held_out=True,
+    ),
 )
 
 
-def _blind(name: str, held_up_s: float, steps: str) -> Injection:
+def _blind(name: str, held_up_s: float, steps: str, *, held_out: bool = False) -> Injection:
     return Injection(
         name,
         "state_sync",
@@ -98,12 +126,14 @@ def _blind(name: str, held_up_s: float, steps: str) -> Injection:
         },
         steps=steps,
         step_at_s=_STEP_AT_S,
+        held_out=held_out,
     )
 
 
 BLIND: Final = (
     _blind("blind-0.15", 0.15, "2rps:4s,20rps:14s"),
     _blind("blind-0.3", 0.3, "1rps:4s,12rps:14s"),
+    _blind("blind-0.2", 0.2, "1rps:4s,15rps:16s", held_out=True),
 )
 
 
@@ -111,6 +141,7 @@ def _swing(
     name: str, injected: str, steps: str, arrivals: str = "constant", **given: object
 ) -> Injection:
     """Return a run whose target swings; `given` are settings of its autoscaling or application."""
+    held_out = bool(given.pop("held_out", False))
     own = {
         key: given.pop(key) for key in ("max_ongoing_requests", "service_time_s") if key in given
     }
@@ -127,6 +158,7 @@ def _swing(
         },
         steps=steps,
         options=("--arrivals", arrivals),
+        held_out=held_out,
     )
 
 
@@ -156,6 +188,15 @@ SWINGS: Final = (
         upscale_delay_s=0.3,
         downscale_delay_s=0.5,
     ),
+    _swing(
+        "swing-factors-3",
+        "upscaling_factor and downscaling_factor are 3",
+        "3rps:3s,20rps:24s",
+        target_ongoing_requests=1.5,
+        upscaling_factor=3.0,
+        downscaling_factor=3.0,
+        held_out=True,
+    ),
 )
 
 KEPT: Final = (
@@ -179,13 +220,33 @@ KEPT: Final = (
         steps="8rps:6s,0.05rps:10s",
         step_at_s=6.0,
     ),
+    Injection(
+        "kept-by-requests-5",
+        "kept_replicas",
+        "requests of 5 s keep replicas that were stopped",
+        arguments={
+            "service_time_s": 5,
+            "downscale_delay_s": 1,
+            "graceful_shutdown_timeout_s": 20,
+        },
+        steps="1.5rps:10s,0.05rps:14s",
+        step_at_s=10.0,
+        held_out=True,
+    ),
 )
 
 
-def _healthy(name: str, steps: str, **arguments: object) -> Injection:
+def _healthy(name: str, steps: str, *, held_out: bool = False, **arguments: object) -> Injection:
     given = {key.replace("__", "."): value for key, value in arguments.items()}
     return Injection(
-        name, None, "", app="front", arguments=_MODEL | given, steps=steps, step_at_s=_STEP_AT_S
+        name,
+        None,
+        "",
+        app="front",
+        arguments=_MODEL | given,
+        steps=steps,
+        step_at_s=_STEP_AT_S,
+        held_out=held_out,
     )
 
 
@@ -199,6 +260,7 @@ HEALTHY_FRONTS: Final = (
         "front-scaled", "3rps:4s,15rps:14s", model__work_ms=25, model__target_ongoing_requests=0.4
     ),
     _healthy("front-ramp", "3rps:4s,3..18rps:8s,18rps:8s", model__work_ms=15),
+    _healthy("front-slower", "3rps:4s,16rps:14s", front__own_time_s=0.25, held_out=True),
 )
 
 SHAPES: Final = (*FULL_FRONTS, *FULL_MODELS, *BLIND, *SWINGS, *KEPT, *HEALTHY_FRONTS)

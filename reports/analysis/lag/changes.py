@@ -238,7 +238,10 @@ def _ready_s(seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> float:
 
 
 class _Moves(msgspec.Struct, frozen=True):
-    """Polls at which each replica was first listed, and at which it began to stop."""
+    """Polls at which each replica was first listed, and at which it began to stop.
+
+    One that is first listed as STOPPING was there at the poll before.
+    """
 
     listed_s: dict[str, float]
     stopped_s: dict[str, float]
@@ -248,7 +251,8 @@ def _moves(transitions: Sequence[Transition], key: DeploymentKey) -> _Moves:
     moves = _Moves({}, {})
     for row in transitions:
         if row.deployment == key:
-            moves.listed_s.setdefault(row.replica, row.hi_s)
+            was_there = row.to_state == "STOPPING" and row.lo_s is not None
+            moves.listed_s.setdefault(row.replica, row.lo_s if was_there else row.hi_s)
             if row.to_state in ("STOPPING", None):
                 moves.stopped_s.setdefault(row.replica, row.hi_s)
     return moves

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 import uuid
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from serve_apps.scaling import MaxOngoingRequests, ScalingArgs, TargetOngoingRequests
 from serve_apps.truth import TruthFile, TruthFilePath
 
+SESSION_HEADER = "x-session-id"
 _TOKENS_BEFORE_FAULT = 2
+_FIRST_WORDS, _MOST_BEGINNINGS = 16, 12
 
 
 class LlmStreamArgs(ScalingArgs):
@@ -56,13 +59,20 @@ class BadRequestError(ValueError):
 
 @dataclass
 class Reply:
-    """One answer under way. Times are Unix time on the replica's machine."""
+    """One answer under way. Times are Unix time on the replica's machine.
+
+    `turn` counts the messages of the user. `begins` are checksums of the first 16, 32, 64, ... words of
+    the prompt: prompts that begin alike have the same.
+    """
 
     model: str
     prompt_tokens: int
     planned_tokens: int
     finish_reason: str
     received_s: float
+    turn: int = 1
+    begins: tuple[int, ...] = ()
+    session: str | None = None
     sent_tokens: int = 0
     first_token_s: float | None = None
     last_token_s: float | None = None
@@ -71,7 +81,9 @@ class Reply:
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
 
     @classmethod
-    def to(cls, asked: dict[str, Any], tokens: int, received_s: float) -> "Reply":
+    def to(
+        cls, asked: dict[str, Any], tokens: int, received_s: float, session: str | None = None
+    ) -> "Reply":
         """The reply to the request `asked`; `tokens` where it allows as many."""
         limits = [asked.get(name) for name in ("max_completion_tokens", "max_tokens")]
         limit = next((given for given in limits if given is not None), tokens)
@@ -80,12 +92,16 @@ class Reply:
             raise BadRequestError(f"max_tokens is {limit!r}: it takes a whole number from 1")
         if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
             raise BadRequestError("messages is no list of objects")
+        words = [word for m in messages for word in str(m.get("content", "")).split()]
         return cls(
             model=str(asked.get("model", "scripted")),
-            prompt_tokens=sum(len(str(m.get("content", "")).split()) for m in messages),
+            prompt_tokens=len(words),
             planned_tokens=min(limit, tokens),
             finish_reason="length" if limit < tokens else "stop",
             received_s=received_s,
+            turn=sum(m.get("role") == "user" for m in messages),
+            begins=beginnings(words),
+            session=session,
         )
 
     def note_token(self) -> None:
@@ -118,13 +134,17 @@ class Reply:
             "total_tokens": self.prompt_tokens + self.sent_tokens,
         }
 
-    def truth(self) -> dict[str, float | None]:
-        """Return the times of the answer, for a client whose figures are to be checked."""
+    def truth(self) -> dict[str, Any]:
+        """Return what came and when it was answered, for a client whose figures are to be checked."""
         return {
             "received_s": self.received_s,
             "first_token_s": self.first_token_s,
             "last_token_s": self.last_token_s,
             "tokens": self.sent_tokens,
+            "prompt_tokens": self.prompt_tokens,
+            "session": self.session,
+            "turn": self.turn,
+            "begins": self.begins,
         }
 
 
@@ -155,7 +175,8 @@ class LlmStream:
         self._truth.note_request()
         try:
             asked = parse(await request.body())
-            reply = Reply.to(asked, self._tokens, received_s)
+            session = request.headers.get(SESSION_HEADER)
+            reply = Reply.to(asked, self._tokens, received_s, session)
         except BadRequestError as error:
             return JSONResponse({"error": error_object(str(error), "invalid_request_error")}, 400)
         if asked.get("stream"):
@@ -205,6 +226,14 @@ def parse(body: bytes) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise BadRequestError("the body is no JSON object")
     return asked
+
+
+def beginnings(words: list[str]) -> tuple[int, ...]:
+    """Return checksums of the first 16, 32, 64, ... words, as far as there are as many."""
+    lengths = [_FIRST_WORDS << power for power in range(_MOST_BEGINNINGS)]
+    return tuple(
+        zlib.crc32(" ".join(words[:length]).encode()) for length in lengths if length <= len(words)
+    )
 
 
 def wants_usage(asked: dict[str, Any]) -> bool:

@@ -122,6 +122,7 @@ def _load(
         exceptions=info.task_exceptions,
         warmup_s=info.warmup_s,
         limits=recorded_limits(info, deployments.values()),
+        prompts=info.prompts,
     )
 
 

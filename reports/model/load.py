@@ -3,6 +3,7 @@
 import msgspec
 
 from reports.model.intervals import Span
+from reports.model.prompts import PromptReport
 from scalelag.plan.stages import Unit
 
 NO_BREACH = "no breach"
@@ -59,12 +60,14 @@ class NotSentReport(msgspec.Struct, frozen=True):
     """Planned requests that were not sent, by reason (docs/metrics.md#saturated-or-late).
 
     `in_flight_limit`: all `--max-in-flight` requests were open, so the target was saturated. `late`:
-    there was room, and the load generator was too slow. `worker_lost`: its process was lost.
+    there was room, and the load generator was too slow. `worker_lost`: its process was lost. `turn`:
+    the answer before it in its session had not ended when the load was over.
     """
 
     in_flight_limit: int = 0
     late: int = 0
     worker_lost: int = 0
+    turn: int = 0
 
 
 class SaturationReport(msgspec.Struct, frozen=True):
@@ -196,7 +199,8 @@ class LoadReport(msgspec.Struct, frozen=True):
     that the load generator sent late or not at all. `saturated` are the times, `saturated_s` long,
     in which requests were not sent since all others were open. `task_exceptions` are those that the
     tasks of users raised, None if they were not recorded; the most frequent kind comes first.
-    `goodput` is that within the `limits` of `--slo`, None without any.
+    `goodput` is that within the `limits` of `--slo`, None without any. `prompts` are those that the run
+    made, None if it sent the body of the options as it is.
     """
 
     planned: int
@@ -229,3 +233,4 @@ class LoadReport(msgspec.Struct, frozen=True):
     saturated: tuple[SaturationReport, ...] = ()
     goodput: GoodputReport | None = None
     limits: tuple[str, ...] = ()
+    prompts: PromptReport | None = None

@@ -18,6 +18,7 @@ from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
 from reports.render.tables.load import error_kinds, exception_table, goodput_table, load_table
 from reports.render.tables.notes import findings, warnings
+from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import (
     count,
@@ -198,10 +199,11 @@ def _load(load: LoadReport) -> Iterator[str]:
     yield f"{text(made.caption)}:"
     yield ""
     yield from table(made)
-    if (good := goodput_table(load)) is not None:
-        yield f"{text(good.caption)}:"
-        yield ""
-        yield from table(good)
+    for more in (goodput_table(load), prompt_table(load), session_table(load)):
+        if more is not None:
+            yield f"{text(more.caption)}:"
+            yield ""
+            yield from table(more)
     if load.errors:
         yield from _errors(list(error_kinds(load)))
     if (exceptions := exception_table(load, _MOST_ERRORS)) is not None:

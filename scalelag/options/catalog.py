@@ -19,6 +19,7 @@ from scalelag.options.checks import (
 )
 from scalelag.options.load_catalog import ANY_KIND, DEFAULT_STEPS, LOAD_OPTIONS
 from scalelag.options.option import Option
+from scalelag.options.prompt_catalog import PROMPT_OPTIONS
 from scalelag.record.run_name import check_run_name
 
 __all__ = ["ANY_KIND", "COMPARABLE", "DEFAULT_STEPS", "OPTIONS"]
@@ -86,6 +87,7 @@ OPTIONS: tuple[Option, ...] = (
         1000,
         parse=at_least(1, ""),
     ),
+    *PROMPT_OPTIONS,
     Option(
         "--grpc-host",
         "gRPC address",

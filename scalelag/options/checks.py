@@ -8,6 +8,7 @@ import msgspec
 from reports.model.formats import FILES, Format
 from scalelag.errors import UNREADABLE, UsageError
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
@@ -49,7 +50,7 @@ def parse_header(text: str) -> tuple[str, str]:
     """Return name and value of `Name: value`. Raises UsageError also if the value is a secret."""
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
-    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+    if not colon or not _HEADER_NAME.fullmatch(name):
         raise UsageError(f'"{name}": a header reads "Name: value"')
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         raise UsageError(f"the value of {name} has a line break or another control character")
@@ -108,6 +109,13 @@ def check_method(text: str) -> str:
     """Return `text` if it is the full name of a gRPC method."""
     if not re.fullmatch(r"\w+(\.\w+)*/\w+", text):
         raise UsageError(f'"{text}": a method reads package.Service/Method')
+    return text
+
+
+def parse_header_name(text: str) -> str:
+    """Return `text` if it can be the name of a header."""
+    if not _HEADER_NAME.fullmatch(text):
+        raise UsageError(f'"{text}": a name of a header has letters, digits and dashes')
     return text
 
 

@@ -117,9 +117,9 @@ LOAD_OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--seed",
-        "Seed of Poisson arrivals",
+        "Seed",
         "Load",
-        "Seed of Poisson arrivals.",
+        "Seed of Poisson arrivals and of prompts.",
         "int",
         1,
         parse=at_least(0, ""),

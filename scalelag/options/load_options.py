@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from scalelag.errors import UsageError
 from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
 from scalelag.plan.own_shape import unknown_plan
@@ -11,7 +13,16 @@ from scalelag.plan.stages import check_size
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.plan.trace_cut import Cut
 from scalelag.plan.trace_info import TraceInfo
+from scalelag.plan.trace_lengths import Lengths
 from scalelag.plan.trace_plan import trace_schedule
+
+
+class AskedLoad(msgspec.Struct, frozen=True):
+    """Schedule of a run; facts about its trace, and the lengths of its arrivals, if it has any."""
+
+    schedule: Schedule
+    trace: TraceInfo | None = None
+    lengths: Lengths | None = None
 
 
 def steps_given(parsed: Mapping[str, Any]) -> Any:  # noqa: ANN401  any option's value
@@ -40,13 +51,13 @@ def without_plan(shape: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def shape_schedule(shape: str) -> Schedule:
-    """Return the schedule of a run that the class `shape` drives: nothing is known before."""
-    return Schedule(unknown_plan(shape))
+def shape_load(shape: str) -> AskedLoad:
+    """Return the load of a run that the class `shape` drives: nothing is known before."""
+    return AskedLoad(Schedule(unknown_plan(shape)))
 
 
-def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
-    """Return the schedule that the parsed `values` ask for, and the facts of its trace, if any.
+def asked_load(values: Mapping[str, Any]) -> AskedLoad:
+    """Return the load that the parsed `values` ask for.
 
     Raises UsageError if the options contradict one another, or the trace cannot be used.
     """
@@ -54,7 +65,7 @@ def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
     path = values["trace"]
     if not path:
         _refuse_without_trace(values)
-        return Schedule(values["steps"].repeated(repeat), arrivals, seed), None
+        return AskedLoad(Schedule(values["steps"].repeated(repeat), arrivals, seed))
     # Locust's parser does not tell a default that was written out from one that was not.
     if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")
@@ -71,7 +82,7 @@ def asked_load(values: Mapping[str, Any]) -> tuple[Schedule, TraceInfo | None]:
     )
     schedule = trace_schedule(trace, arrivals, seed, repeat)
     check_size(schedule.plan)
-    return schedule, trace.info
+    return AskedLoad(schedule, trace.info, trace.lengths and trace.lengths.repeated(repeat))
 
 
 def _refuse_without_trace(values: Mapping[str, Any]) -> None:

@@ -8,7 +8,9 @@ import msgspec
 
 from scalelag.errors import UsageError
 
-Section = Literal["Load", "Request", "gRPC", "Cluster", "Measurement", "Verdict", "Output"]
+Section = Literal[
+    "Load", "Request", "Prompts", "gRPC", "Cluster", "Measurement", "Verdict", "Output"
+]
 """Headings under which `--help` and the form list the options."""
 
 _KEPT_VALUES = 256

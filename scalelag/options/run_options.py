@@ -14,12 +14,14 @@ from scalelag.cluster.urls import without_credentials
 from scalelag.options.catalog import OPTIONS, default_of
 from scalelag.options.checks import VARIABLE, hide_query_secrets, parse_header
 from scalelag.options.load_options import (
+    AskedLoad,
     asked_load,
-    shape_schedule,
+    shape_load,
     steps_given,
     without_plan,
 )
 from scalelag.options.option import Option, parse_option
+from scalelag.options.prompt_options import AskedPrompts, asked_prompts
 from scalelag.options.request_spec import (
     RequestSpec,
     asked_request,
@@ -29,6 +31,8 @@ from scalelag.options.request_spec import (
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace_info import TraceInfo
+from scalelag.prompts.info import PromptInfo
+from scalelag.prompts.plan import PromptPlan
 from scalelag.record.run_info import EarlierAttempt
 
 _FIELDS_OF_THEIR_NAME: Final = (
@@ -40,7 +44,10 @@ _FIELDS_OF_THEIR_NAME: Final = (
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options that a process needs to send its share of the load. They travel to workers."""
+    """Options that a process needs to send its share of the load. They travel to workers.
+
+    `prompts` are made for each request, if there are any.
+    """
 
     schedule: Schedule
     request: RequestSpec
@@ -49,6 +56,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     grpc_method: str
     grpc_module: str | None
     wait_s: float
+    prompts: PromptPlan | None = None
 
     @property
     def plan(self) -> LoadPlan:
@@ -88,16 +96,18 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     embedded: bool = False
     earlier_attempts: tuple[EarlierAttempt, ...] = ()
     launched: dict[str, Any] = {}
+    prompt_info: PromptInfo | None = None
 
     @property
     def slo(self) -> Slo | None:
         """The first limit on a quantile of latency, None without one."""
         return next(iter(on_quantiles(self.limits)), None)
 
-    def for_share(self, share: Schedule) -> LoadOptions:
-        """Return the options of a process that sends `share`."""
+    def for_share(self, index: int, count: int) -> LoadOptions:
+        """Return the options of process `index` of `count`."""
         return LoadOptions(
-            schedule=share,
+            schedule=self.schedule.share(index, count),
+            prompts=self.prompts and self.prompts.share(index, count),
             request=self.request,
             max_in_flight=self.max_in_flight,
             grpc_host=self.grpc_host,
@@ -133,19 +143,25 @@ def run_options(
     embedded: bool = False,
     earlier_attempts: tuple[EarlierAttempt, ...] = (),
     launched: Mapping[str, Any] | None = None,
+    makes_prompts: bool | None = None,
 ) -> RunOptions:
     """Return the options from `vars()` of Locust's namespace. Raises UsageError naming the option.
 
-    `shape` is the name of a shape class of the user's own that drives the load.
+    `shape` is the name of a shape class of the user's own that drives the load. `makes_prompts`: a user
+    class sends the prompts that options or a trace ask for; None: that is not known yet.
     """
     raw = _raw_values(given, shape)
     values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
     files = read_files(values)
-    schedule, trace = asked_load(values) if shape is None else (shape_schedule(shape), None)
+    load = asked_load(values) if shape is None else shape_load(shape)
+    request = asked_request(values, files)
+    prompts = asked_prompts(values, request, load, makes_prompts=makes_prompts)
     return RunOptions(
-        schedule=schedule,
-        trace=trace,
-        request=asked_request(values, files),
+        schedule=prompts.schedule,
+        trace=_trace_info(load, prompts),
+        request=request,
+        prompts=prompts.plan,
+        prompt_info=prompts.info,
         **{name: values[name] for name in _FIELDS_OF_THEIR_NAME},
         dashboard_headers=values["dashboard_header"],
         deployments=values["deployment"],
@@ -165,6 +181,13 @@ def run_options(
         earlier_attempts=earlier_attempts,
         launched=dict(launched or {}),
     )
+
+
+def _trace_info(load: AskedLoad, prompts: AskedPrompts) -> TraceInfo | None:
+    """Return the facts of the trace; they say whether prompts are made by its lengths."""
+    if load.trace is None or prompts.plan is None or not load.trace.lengths:
+        return load.trace
+    return msgspec.structs.replace(load.trace, lengths_used=True)
 
 
 def _public_header(text: str) -> str:

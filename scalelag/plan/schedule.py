@@ -41,14 +41,22 @@ class RateTable(msgspec.Struct, frozen=True, tag=True):
 
 
 class DueTimes(msgspec.Struct, frozen=True, tag=True):
-    """Due times of a trace, one for each arrival. Make one with `of`."""
+    """Due times of a trace, one for each arrival. Make one with `of`.
+
+    All arrivals of one of its `lines` are sent by the same process.
+    """
 
     times_s: bytes
+    lines: bytes = b""
 
     @classmethod
     def of(cls, times_s: NDArray[np.float64]) -> "DueTimes":
         """Make it from `times_s`, which are ascending."""
         return cls(_packed(times_s))
+
+    def with_lines(self, lines: NDArray[np.int64]) -> "DueTimes":
+        """Return the same due times, of which each belongs to one of `lines`."""
+        return DueTimes(self.times_s, zlib.compress(lines.astype("<i8").tobytes(), 1))
 
     def blocks(self) -> Iterator[NDArray[np.float64]]:
         """Yield the due times."""
@@ -57,15 +65,18 @@ class DueTimes(msgspec.Struct, frozen=True, tag=True):
             yield times_s[at : at + _BLOCK]
 
     def every(self, first: int, count: int) -> "DueTimes":
-        """Every `count`-th due time, starting with number `first`."""
-        return DueTimes.of(_unpacked(self.times_s)[first::count])
+        """Every `count`-th due time or line, starting with number `first`."""
+        times_s = _unpacked(self.times_s)
+        lines = np.frombuffer(zlib.decompress(self.lines), "<i8") if self.lines else None
+        return DueTimes.of(times_s[picked(lines, times_s.size, first, count)])
 
 
 class Schedule(msgspec.Struct, frozen=True):
     """Due times of a plan, or of one process's share: every `every`-th arrival from `first` on.
 
     Each process computes constant and Poisson arrivals from plan and seed; those of a `trace` are part
-    of the schedule.
+    of the schedule. With `lines` the arrivals of a plan take turns through so many, and a share has
+    every `every`-th line.
     """
 
     plan: LoadPlan
@@ -74,6 +85,7 @@ class Schedule(msgspec.Struct, frozen=True):
     trace: RateTable | DueTimes | None = None
     first: int = 0
     every: int = 1
+    lines: int = 0
 
     @property
     def kind(self) -> Arrivals | Literal["replayed"]:
@@ -85,10 +97,20 @@ class Schedule(msgspec.Struct, frozen=True):
 
         A plan of users has none.
         """
+        if self.lines:
+            yield from self._of_lines()
+            return
         first = self.first
         for block in self._whole():
             yield block[first :: self.every]
             first = (first - block.size) % self.every
+
+    def _of_lines(self) -> Iterator[NDArray[np.float64]]:
+        at = 0
+        for block in self._whole():
+            lines = (at + np.arange(block.size)) % self.lines
+            yield block[picked(lines, block.size, self.first, self.every)]
+            at += block.size
 
     def _whole(self) -> Iterator[NDArray[np.float64]]:
         if self.plan.unit == "users":
@@ -113,6 +135,13 @@ class Schedule(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self, first=self.first + index * self.every, every=self.every * count
         )
+
+
+def picked(lines: NDArray[np.int64] | None, size: int, first: int, every: int) -> NDArray[np.int64]:
+    """Return the places of a share among `size` arrivals: each `every`-th, or line, from `first`."""
+    if lines is None:
+        return np.arange(first, size, every)
+    return np.flatnonzero(lines % every == first)
 
 
 def integral(edges_s: NDArray[np.float64], rates_rps: NDArray[np.float64]) -> NDArray[np.float64]:

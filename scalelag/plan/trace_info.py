@@ -14,7 +14,8 @@ class TraceInfo(msgspec.Struct, frozen=True):
     `time_column` is None if each row is one second. `rows` are those that were used, `rows_left` the
     others. `sha256` is that of its times and rates, whatever file or column they stood in; None in
     records of version 0.1. `format` names the program or data set that wrote the file, if it is known.
-    `unit` is that of its times. `lengths` are the columns of tokens, `unused` those that were not read.
+    `unit` is that of its times. `lengths` are the columns of tokens and sessions, by which prompts were
+    made if `lengths_used`; `unused` are those that were not read.
     `requests` come in `span_s` seconds, at most `peak_rps` in one of them. The other fields are the
     options that it was cut and scaled by.
     """
@@ -37,6 +38,7 @@ class TraceInfo(msgspec.Struct, frozen=True):
     cut_to: str | None = None
     rate_scale: float = 1.0
     time_scale: float = 1.0
+    lengths_used: bool = False
 
     @property
     def line(self) -> str:
@@ -51,7 +53,8 @@ class TraceInfo(msgspec.Struct, frozen=True):
                 f"and {self.peak_rps:.3g} at most"
             )
         if self.lengths:
-            parts.append(f"lengths in tokens from {_listed(self.lengths)}, which size no request")
+            use = "prompts by" if self.lengths_used else "not sent, as the body is no prompt:"
+            parts.append(f"{use} {_listed(self.lengths)}")
         if self.unused:
             parts.append(f"not read: {_listed(self.unused)}")
         return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Lengths of prompts and answers, and shared prefixes, in the rows of a trace."""
+"""Lengths of prompts and answers, shared prefixes, and sessions, in the rows of a trace."""
 
 import re
 from array import array
@@ -8,10 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from scalelag.plan.trace_rows import Cell, Rows, whole_numbers
-
-MOST_TOKENS = 2_000_000
-"""Maximum tokens of one prompt or answer."""
+from scalelag.plan.trace_rows import MOST_TOKENS, Cell, Rows, whole_numbers
 
 _NOT_LETTERS = re.compile(r"[^a-z]")
 _PROMPT = (
@@ -23,6 +20,9 @@ _ANSWER = (
     *("answertokens", "outputlen", "maxtokens", "numdecodetokens", "osl"),
 )
 _BLOCKS = ("hashids", "blockhashes")
+_SESSION = ("sessionid", "conversationid", "session", "conversation")
+_CHAT, _PARENT = "chatid", "parentchatid"
+_NO_SESSION = ("", "none", "null", "nan", "-1")
 _FINE_BLOCK, _COARSE_BLOCK = 16, 512
 
 
@@ -31,6 +31,7 @@ class Lengths(msgspec.Struct, frozen=True):
 
     `prompt_tokens` and `answer_tokens` are empty if the file does not tell. Request i begins with the
     blocks `blocks[ends[i - 1]:ends[i]]` of `block_tokens` each; requests share blocks of one number.
+    `sessions` are the numbers of the conversations that they are turns of, empty if there are none.
     """
 
     prompt_tokens: NDArray[np.int32]
@@ -38,6 +39,7 @@ class Lengths(msgspec.Struct, frozen=True):
     blocks: NDArray[np.int64]
     ends: NDArray[np.int64]
     block_tokens: int = _COARSE_BLOCK
+    sessions: NDArray[np.int64] = np.empty(0, np.int64)
 
     def of_rows(self, rows: NDArray[np.intp]) -> "Lengths":
         """Return the lengths of some of the requests, of one several times if it is named so."""
@@ -49,6 +51,21 @@ class Lengths(msgspec.Struct, frozen=True):
             np.concatenate(parts) if parts else self.blocks[:0],
             np.cumsum([part.size for part in parts], dtype=np.int64),
             self.block_tokens,
+            self.sessions[rows] if self.sessions.size else self.sessions,
+        )
+
+    def repeated(self, repeat: int) -> "Lengths":
+        """Return the lengths of a trace replayed `repeat` times; each time has sessions of its own."""
+        if repeat == 1:
+            return self
+        size = int(self.sessions.max()) + 1 if self.sessions.size else 0
+        return Lengths(
+            np.tile(self.prompt_tokens, repeat),
+            np.tile(self.answer_tokens, repeat),
+            np.tile(self.blocks, repeat),
+            np.concatenate([self.ends + k * self.blocks.size for k in range(repeat)]),
+            self.block_tokens,
+            np.concatenate([self.sessions + k * size for k in range(repeat)]),
         )
 
 
@@ -64,11 +81,12 @@ class LengthColumns:
         )
         self._prompts, self._answers = array("i"), array("i")
         self._blocks, self._ends = array("q"), array("q")
+        self._sessions = SessionColumns(letters)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Columns that are read."""
-        places = (self._prompt, self._answer, self._blocks_at)
+        places = (self._prompt, self._answer, self._blocks_at, *self._sessions.places)
         return tuple(self._rows.header[at] for at in places if at is not None)
 
     def take(self, row: Sequence[Cell]) -> None:
@@ -84,6 +102,7 @@ class LengthColumns:
                 )
             self._blocks.extend(blocks)
             self._ends.append(len(self._blocks))
+        self._sessions.take(row)
 
     def _length(self, row: Sequence[Cell], at: int) -> int:
         value = self._rows.number(row, at)
@@ -102,7 +121,49 @@ class LengthColumns:
         answers = np.frombuffer(self._answers, np.int32) if self._answers else np.empty(0, np.int32)
         ends = np.array(self._ends, np.int64)
         blocks = np.array(self._blocks, np.int64)
-        return Lengths(prompts, answers, blocks, ends, _block_tokens(prompts, ends))
+        return Lengths(
+            prompts, answers, blocks, ends, _block_tokens(prompts, ends), self._sessions.numbers()
+        )
+
+
+class SessionColumns:
+    """Gathers the sessions of a trace: by a column of their names, or by each chat's parent."""
+
+    def __init__(self, letters: Sequence[str]) -> None:
+        named = next((letters.index(name) for name in _SESSION if name in letters), None)
+        is_tree = named is None and _CHAT in letters and _PARENT in letters
+        self._own = letters.index(_CHAT) if is_tree else named
+        self._parent = letters.index(_PARENT) if is_tree else None
+        self._number_of: dict[str, int] = {}
+        self._found = array("q")
+        self._count = 0
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Columns that are read."""
+        return tuple(at for at in (self._own, self._parent) if at is not None)
+
+    def take(self, row: Sequence[Cell]) -> None:
+        """Read one row. One without a name is a session of its own."""
+        if self._own is None:
+            return
+        name, parent = _name(row, self._own), _name(row, self._parent)
+        number = self._number_of.get(name if self._parent is None else parent)
+        if number is None:
+            number, self._count = self._count, self._count + 1
+        if name:
+            self._number_of[name] = number
+        self._found.append(number)
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Return the session of each row that was taken; none if the file tells none."""
+        return np.array(self._found, np.int64)
+
+
+def _name(row: Sequence[Cell], at: int | None) -> str:
+    """Return the text of a cell; none if it is empty, or names nothing."""
+    text = "" if at is None or at >= len(row) or row[at] is None else str(row[at]).strip()
+    return "" if text.lower() in _NO_SESSION else text
 
 
 def _block_tokens(prompts: NDArray[np.int32], ends: NDArray[np.int64]) -> int:

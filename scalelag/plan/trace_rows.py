@@ -16,6 +16,9 @@ Cell = object
 LONGEST_FIELD = 64 * 2**20
 """Maximum characters of a CSV field. Python's own limit of 128 KiB is shorter than some prompts."""
 
+MOST_TOKENS = 2_000_000
+"""Maximum tokens of one prompt or answer."""
+
 _SHOWN = 40
 
 

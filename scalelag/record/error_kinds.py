@@ -14,6 +14,9 @@ LATE = f"{NOT_SENT}: late"
 WORKER_LOST = f"{NOT_SENT}: worker_lost"
 """Not sent, or its row lost, since the load process was lost."""
 
+TURN = f"{NOT_SENT}: turn"
+"""Not sent, since the answer before it in its session had not ended when the load was over."""
+
 UNFINISHED = "unfinished"
 """A request that was still open when the load process stopped waiting."""
 
@@ -44,7 +47,7 @@ NO_HTTP = "no HTTP"
 
 def is_not_sent(kind: str) -> bool:
     """Return whether an error means that a request was never sent."""
-    return kind in (NOT_SENT, IN_FLIGHT_LIMIT, LATE, WORKER_LOST)
+    return kind in (NOT_SENT, IN_FLIGHT_LIMIT, LATE, WORKER_LOST, TURN)
 
 
 def http_status(code: int) -> str:

@@ -1,6 +1,6 @@
 """Writer of `requests.arrow`: an append-only Arrow IPC stream with one row per planned request."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +31,12 @@ SCHEMA = pa.schema(
         ("first_reasoning_s", pa.float32()),
         ("first_tool_call_s", pa.float32()),
         ("method", _TEXT),
+        ("prompt_tokens", pa.uint32()),
+        ("asked_prompt_tokens", pa.uint32()),
+        ("asked_tokens", pa.uint32()),
+        ("session", pa.uint32()),
+        ("turn", pa.uint32()),
+        ("turn_wait_s", pa.float64()),
     ]
 )
 STREAM_FIELDS: dict[str, Any] = {
@@ -42,8 +48,18 @@ STREAM_FIELDS: dict[str, Any] = {
     "first_text_s": np.float32,
     "first_reasoning_s": np.float32,
     "first_tool_call_s": np.float32,
+    "prompt_tokens": np.uint32,
 }
-"""Columns of streamed answers, in the order of the record, with their types."""
+"""Columns of streamed answers, with their types."""
+ASKED_FIELDS: dict[str, Any] = {
+    "asked_prompt_tokens": np.uint32,
+    "asked_tokens": np.uint32,
+    "session": np.uint32,
+    "turn": np.uint32,
+    "turn_wait_s": np.float64,
+}
+"""Columns of requests with a prompt of ours, with their types."""
+_EARLIER_STREAM_FIELDS = [name for name in STREAM_FIELDS if name != "prompt_tokens"]
 _NO_MOMENTS = np.empty(0, np.float32)
 
 
@@ -54,7 +70,8 @@ class StreamColumns(msgspec.Struct, frozen=True):
     start, NaN if there was none: `first_token_s` and `last_token_s` of any kind, the first of text, of
     reasoning and of a tool call. `tokens` uint32, as the server counts; `timed_tokens` uint32, those
     from the first to the last moment, 0 if not known; `token_gap_max_s` float32, the longest time
-    between two tokens, NaN if fewer than two came. Columns that are left out are not known.
+    between two tokens, NaN if fewer than two came. `prompt_tokens` uint32, as the server counts them, 0
+    if it does not. Columns that are left out are not known.
     """
 
     row: NDArray[np.uint32]
@@ -66,6 +83,7 @@ class StreamColumns(msgspec.Struct, frozen=True):
     first_text_s: NDArray[np.float32] = _NO_MOMENTS
     first_reasoning_s: NDArray[np.float32] = _NO_MOMENTS
     first_tool_call_s: NDArray[np.float32] = _NO_MOMENTS
+    prompt_tokens: NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def __post_init__(self) -> None:
         for name, kind in STREAM_FIELDS.items():
@@ -88,6 +106,37 @@ NO_STREAMS = StreamColumns(
 )
 
 
+class AskedColumns(msgspec.Struct, frozen=True):
+    """Columns of the rows whose prompt we made, all of equal length.
+
+    `row` uint32, ascending: number of the row in the table. uint32: the tokens that were asked of
+    prompt and answer, 0 for an answer as long as it likes; number of the `session`, and `turn` in it,
+    from 1, 0 if it is no part of one. `turn_wait_s` float64: how long after it was due its turn came,
+    which is its intended start.
+    """
+
+    row: NDArray[np.uint32]
+    asked_prompt_tokens: NDArray[np.uint32]
+    asked_tokens: NDArray[np.uint32]
+    session: NDArray[np.uint32]
+    turn: NDArray[np.uint32]
+    turn_wait_s: NDArray[np.float64]
+
+    def from_row(self, first: int) -> "AskedColumns":
+        """Return the columns of the rows from `first` on, which becomes row 0."""
+        kept = slice(int(np.searchsorted(self.row, first)), None)
+        return AskedColumns(
+            row=self.row[kept] - np.uint32(first),
+            **{name: getattr(self, name)[kept] for name in ASKED_FIELDS},
+        )
+
+
+_NO_COUNTS = np.empty(0, np.uint32)
+NO_ASKED = AskedColumns(
+    *(_NO_COUNTS, _NO_COUNTS, _NO_COUNTS, _NO_COUNTS, _NO_COUNTS), np.empty(0, np.float64)
+)
+
+
 class RequestColumns(msgspec.Struct, frozen=True):
     """Rows as columns of equal length n.
 
@@ -95,7 +144,7 @@ class RequestColumns(msgspec.Struct, frozen=True):
     `status` uint16, 0 if no answer came; `name` and `error` int32 codes into `names` and `errors`,
     with -1 for no error; `worker` uint16. `methods` are those of the `names`, which may then be equal;
     of rows that were read, the names differ, and there are no methods. `streams` has further columns
-    for streamed answers.
+    for streamed answers, `asked` for requests whose prompt we made.
     """
 
     intended_s: NDArray[np.float64]
@@ -109,6 +158,7 @@ class RequestColumns(msgspec.Struct, frozen=True):
     errors: tuple[str, ...]
     streams: StreamColumns = NO_STREAMS
     methods: tuple[str, ...] = ()
+    asked: AskedColumns = NO_ASKED
 
     @property
     def count(self) -> int:
@@ -143,6 +193,7 @@ def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:
         streams=msgspec.structs.replace(
             streams.chosen(slice(kept, None)), row=streams.row[kept:] - np.uint32(first)
         ),
+        asked=rows.asked.from_row(first),
     )
 
 
@@ -195,8 +246,10 @@ class RequestWriter:
                     pa.array(rows.error, mask=rows.error < 0), pa.array(rows.errors, pa.string())
                 ),
                 pa.array(rows.worker),
-                *_stream_arrays(rows.streams, rows.count),
+                *_more_arrays(rows.streams, _EARLIER_STREAM_FIELDS, rows.count),
                 _dictionary(rows.name, [method or None for method in _methods_of(rows)]),
+                *_more_arrays(rows.streams, ("prompt_tokens",), rows.count),
+                *_more_arrays(rows.asked, ASKED_FIELDS, rows.count),
             ],
             schema=SCHEMA,
         )
@@ -230,16 +283,18 @@ def _dictionary(codes: NDArray[np.int32], texts: Sequence[str | None]) -> pa.Dic
     )
 
 
-def _stream_arrays(streams: StreamColumns, count: int) -> list[pa.Array]:
-    """Stream columns for a batch of `count` rows; null in rows that are not streamed answers."""
+def _more_arrays(
+    part: StreamColumns | AskedColumns, names: Iterable[str], count: int
+) -> list[pa.Array]:
+    """Columns `names` for a batch of `count` rows; null in rows that `part` does not have."""
 
     def spread(values: NDArray[Any], missing: NDArray[np.bool_]) -> pa.Array:
         whole = np.zeros(count, values.dtype)
         mask = np.ones(count, np.bool_)
-        whole[streams.row] = values
-        mask[streams.row] = missing
+        whole[part.row] = values
+        mask[part.row] = missing
         return pa.array(whole, mask=mask)
 
     # isnan is False for every integer.
-    columns = [getattr(streams, name) for name in STREAM_FIELDS]
+    columns = [getattr(part, name) for name in names]
     return [spread(values, np.isnan(values)) for values in columns]

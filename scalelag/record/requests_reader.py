@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
 from scalelag.record.requests_file import (
+    ASKED_FIELDS,
+    NO_ASKED,
     NO_STREAMS,
     SCHEMA,
     STREAM_FIELDS,
+    AskedColumns,
     RequestColumns,
     StreamColumns,
 )
@@ -22,7 +25,7 @@ from scalelag.record.requests_file import (
 # https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 # Older records lack these columns. Those of tokens are null for all but streamed answers.
-_LATER = frozenset({*STREAM_FIELDS, "method"})
+_LATER = frozenset({*STREAM_FIELDS, *ASKED_FIELDS, "method"})
 # Flipped bits make lengths that no memory has, types that Arrow does not know, and texts that are none.
 _DAMAGED = (pa.ArrowException, MemoryError, OSError, UnicodeDecodeError)
 
@@ -103,8 +106,8 @@ def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
     return rows, batches.problem
 
 
-def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
-    """Intended starts of the rows of one `worker`; the record may still be being written.
+def due_by(path: Path, worker: int) -> NDArray[np.float64]:
+    """Times at which the rows of one `worker` were due; the record may still be being written.
 
     Raises RecordError if it cannot be read.
     """
@@ -112,8 +115,10 @@ def intended_by(path: Path, worker: int) -> NDArray[np.float64]:
     try:
         with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
             for batch in stream:
-                intended_s = batch.column("intended_s").to_numpy()
-                found.append(intended_s[batch.column("worker").to_numpy() == worker])
+                # A turn is meant to start when it comes. The difference of two such times is exact.
+                waited_s = batch.column("turn_wait_s").to_numpy(zero_copy_only=False)
+                due_s = batch.column("intended_s").to_numpy() - np.nan_to_num(waited_s)
+                found.append(due_s[batch.column("worker").to_numpy() == worker])
     except _DAMAGED as error:
         raise RecordError(f"Cannot read {path}: {error}.") from error
     return np.concatenate(found)
@@ -171,6 +176,21 @@ def _streams(table: pa.Table) -> StreamColumns:
     )
 
 
+def _asked(table: pa.Table) -> AskedColumns:
+    """Columns of requests with a prompt of ours, of a table."""
+    is_asked = table.column("turn").is_valid().to_numpy(zero_copy_only=False)
+    if not is_asked.any():
+        return NO_ASKED
+    chosen = table.filter(pa.array(is_asked))
+    return AskedColumns(
+        row=np.flatnonzero(is_asked).astype(np.uint32),
+        **{
+            name: np.nan_to_num(chosen.column(name).to_numpy(zero_copy_only=False)).astype(kind)
+            for name, kind in ASKED_FIELDS.items()
+        },
+    )
+
+
 def _with_methods(
     name: NDArray[np.int32],
     names: tuple[str, ...],
@@ -221,4 +241,5 @@ def _columns(table: pa.Table) -> RequestColumns:
         names=names,
         errors=errors,
         streams=_streams(table),
+        asked=_asked(table),
     )

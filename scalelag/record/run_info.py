@@ -6,6 +6,7 @@ import msgspec
 
 from scalelag.plan.stages import Arrivals, LoadPlan
 from scalelag.plan.trace_info import TraceInfo
+from scalelag.prompts.info import PromptInfo
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
@@ -145,6 +146,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     `locustfiles` and `user_classes` of Locust are empty in records before version 0.2.
     `task_exceptions` are None until the load is over, and in records of versions before 0.2.
     `launched` are options of `scalelag run` alone, other than their defaults: application, processes.
+    `prompts` are None if requests were sent as the body of the options has them.
     """
 
     schema_version: int
@@ -174,6 +176,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     user_classes: tuple[str, ...] = ()
     task_exceptions: tuple[TaskException, ...] | None = None
     launched: dict[str, Any] = {}
+    prompts: PromptInfo | None = None
 
     @property
     def warmup_s(self) -> float:

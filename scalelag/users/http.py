@@ -2,16 +2,23 @@
 
 import os
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from gevent import Timeout
+from gevent import Timeout, getcurrent
 from geventhttpclient.response import HTTPParseError
 from locust.env import Environment
 
 from scalelag.options.request_templates import MODEL_HEADER
 from scalelag.plugin.worker.request_errors import WrongAnswerError
+from scalelag.users.chats import Chats, Said, said_in
 from scalelag.users.engine.http_connections import Answer, Connections, Request, Server, StatusError
+from scalelag.users.engine.lines import LineOf
+from scalelag.users.engine.open_loop import Arrival
 from scalelag.users.plan_user import PlanUser
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class HttpPlanUser(PlanUser):
@@ -23,6 +30,13 @@ class HttpPlanUser(PlanUser):
     """
 
     abstract = True
+    makes_prompts = True
+
+    def __init_subclass__(cls) -> None:
+        """Take note of a `send` of its own, which sends what it likes."""
+        super().__init_subclass__()
+        if cls.send is not HttpPlanUser.send and "makes_prompts" not in vars(cls):
+            cls.makes_prompts = False
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -32,6 +46,8 @@ class HttpPlanUser(PlanUser):
         # Making a request costs a tenth of sending it: one that is always the same is made once.
         is_fixed = not self.spec.rows and not self.spec.models
         self._fixed = self.next_request() if is_fixed else None
+        plan = self.options.prompts
+        self._chats = None if plan is None else Chats(plan, self.spec, self.worker.next_number)
 
     def next_request(self) -> Request:
         """Make the next request of the options, from `--data` and `--models`.
@@ -39,17 +55,69 @@ class HttpPlanUser(PlanUser):
         The name of a request includes its model, so that the report has figures for each model.
         """
         payload, model = self.next_payload()
-        headers = self._headers if model is None else {**self._headers, MODEL_HEADER: model}
+        return self._request(payload.path, payload.body, model)
+
+    def _request(
+        self, path: str, body: bytes | None, model: str | None, more: Mapping[str, str] = NO_HEADERS
+    ) -> Request:
+        """Make a request with the headers of the options, that of its model, and `more`."""
+        of_model = {} if model is None else {MODEL_HEADER: model}
         name = self.spec.name if model is None else f"{self.spec.name} {model}"
-        return self.server.request(self.spec.method, payload.path, headers, payload.body, name)
+        return self.server.request(
+            self.spec.method, path, {**self._headers, **of_model, **more}, body, name
+        )
 
     def send(self) -> None:
         """Send the request of the options. Called once for each arrival."""
-        self.send_request(self._fixed or self.next_request())
+        if self._chats is None:
+            self.send_request(self._fixed or self.next_request())
+        else:
+            self._send_chat(self._chats)
+
+    def line_of(self) -> LineOf | None:
+        """Return the conversation of each arrival; None if there are none."""
+        return None if self._chats is None or not self._chats.has_lines else self._chats.line_of
+
+    def not_sent(self, intended_s: float, number: int, *, was_late: bool) -> None:
+        """Record an arrival that was not sent; a conversation ends with its last turn all the same."""
+        super().not_sent(intended_s, number, was_late=was_late)
+        if self._chats is not None:
+            self._chats.dropped(number)
+
+    def _send_chat(self, chats: Chats) -> None:
+        """Send the next request with a prompt of ours, and take its answer into its conversation."""
+        arrival = getcurrent()
+        if isinstance(arrival, Arrival):
+            chat = chats.of_arrival(arrival.number)
+            asked = chat.asked._replace(turn_wait_s=arrival.waited_s)
+        else:
+            chat = chats.next()
+            asked = chat.asked
+        models = self.spec.models
+        model = models[chat.key % len(models)] if models else None
+        request = self._request(self.spec.path, chat.body, model, chat.headers)
+        answer, error = self._exchange(request, {"asked": asked})
+        said = None
+        if answer is not None and error is None and chat.turn is not None:
+            said = self.said(answer)
+        chats.ended(chat, said)
+
+    def said(self, answer: Answer) -> Said:
+        """Return the text of a good answer, which the next turn of its conversation is sent with.
+
+        It is that of a whole chat or response as JSON; `said_in` looks for it.
+        """
+        return said_in(answer.content)
 
     def send_request(self, request: Request) -> Answer | None:
         """Send one request, record it, and return its answer; None if none came."""
-        context, answer, error = self.context(), None, None
+        return self._exchange(request, {})[0]
+
+    def _exchange(
+        self, request: Request, more: dict[str, Any]
+    ) -> tuple[Answer | None, BaseException | None]:
+        """Send one request, and record it with `more` in its context; return its answer and error."""
+        context, answer, error = {**self.context(), **more}, None, None
         begun_s = time.perf_counter()
         try:
             answer = self.receive(request, context)
@@ -58,7 +126,7 @@ class HttpPlanUser(PlanUser):
             error = failure
         self._fire_request(request.method, request.name, begun_s, answer, error, context)
         self.recorded(context)
-        return answer
+        return answer, error
 
     def recorded(self, context: dict[str, Any]) -> None:
         """Do what is left to do once a request is recorded: nothing here."""

@@ -14,9 +14,18 @@ from scalelag.options.request_templates import Payload
 from scalelag.options.run_options import LoadOptions
 from scalelag.plugin.attach import lifecycle_of
 from scalelag.plugin.worker.messages import Assignment
+from scalelag.plugin.worker.recorder import Asked
 from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
 from scalelag.plugin.worker.worker import LoadWorker
-from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, NO_REQUEST, TIMEOUT, UNFINISHED
+from scalelag.record.error_kinds import (
+    IN_FLIGHT_LIMIT,
+    LATE,
+    NO_REQUEST,
+    TIMEOUT,
+    TURN,
+    UNFINISHED,
+)
+from scalelag.users.engine.lines import LineOf
 from scalelag.users.engine.open_loop import Arrival, OpenLoop
 
 _GRACE_S = 0.5
@@ -44,6 +53,8 @@ class PlanUser(User):
     """Tells our users from others: the gates alone judge their requests."""
     needs_host = True
     """Refuses a run without `--host` if the class has no `host` of its own."""
+    makes_prompts = False
+    """Refuses options such as `--prompt-tokens`, unless the class sends what they ask for."""
 
     def __init__(self, environment: Environment) -> None:
         self.worker: LoadWorker = lifecycle_of(environment).worker
@@ -106,9 +117,17 @@ class PlanUser(User):
 
     def _send_arrivals(self) -> None:
         loop = OpenLoop(
-            self, self.worker.clock.now, self.options.max_in_flight, self.spec.timeout_s
+            self,
+            self.worker.clock.now,
+            self.options.max_in_flight,
+            self.spec.timeout_s,
+            self.line_of(),
         )
         loop.run(self._due_times(), self.worker.stopping, _GRACE_S)
+
+    def line_of(self) -> LineOf | None:
+        """Return a function from an arrival's number to its line; None if none waits for another."""
+        return None
 
     def _due_times(self) -> Iterator[float]:
         """Due times of this process's arrivals, in Unix seconds."""
@@ -118,14 +137,18 @@ class PlanUser(User):
             for at in range(0, due_s.size, _SLICE):
                 yield from due_s[at : at + _SLICE].tolist()
 
-    def not_sent(self, intended_s: float, *, was_late: bool) -> None:
+    def not_sent(self, intended_s: float, number: int, *, was_late: bool) -> None:  # noqa: ARG002  for subclasses
         """Record an arrival that was not sent: there was no room, or we were late for it."""
         kind = LATE if was_late else IN_FLIGHT_LIMIT
         self.worker.recorder.add_not_sent(intended_s, self.request_name, kind)
 
+    def without_turn(self, intended_s: float) -> None:
+        """Record an arrival that was not sent: the answer before it in its session had not ended."""
+        self.worker.recorder.add_not_sent(intended_s, self.request_name, TURN)
+
     def unfinished(self, arrival: Arrival) -> None:
         """Record an arrival that was still open when the load process stopped waiting."""
-        self._record(arrival.intended_s, arrival.sent_s, UNFINISHED)
+        self._record(arrival.intended_s, arrival.sent_s, UNFINISHED, arrival.waited_s)
 
     def ended_oddly(self, arrival: Arrival, raised: Exception | gevent.Timeout | None) -> None:
         """Record an arrival that has no row yet, and report to Locust what `send` raised.
@@ -134,7 +157,7 @@ class PlanUser(User):
         """
         if not arrival.recorded:
             error = NO_REQUEST if raised is None else error_kind(raised)
-            self._record(arrival.intended_s, arrival.sent_s, error)
+            self._record(arrival.intended_s, arrival.sent_s, error, arrival.waited_s)
         if isinstance(raised, Exception) and not isinstance(raised, WrongAnswerError):
             self.environment.events.user_error.fire(
                 user_instance=self, exception=raised, tb=raised.__traceback__
@@ -166,7 +189,7 @@ class PlanUser(User):
             return None
         return WrongAnswerError("without the expected text")
 
-    def _record(self, intended_s: float, sent_s: float, error: str) -> None:
+    def _record(self, intended_s: float, sent_s: float, error: str, waited_s: float = 0.0) -> None:
         self.worker.recorder.add(
             intended_s=intended_s,
             send_lag_s=sent_s - intended_s,
@@ -174,4 +197,5 @@ class PlanUser(User):
             status=0,
             name=self.request_name,
             error=error,
+            asked=Asked(turn_wait_s=waited_s) if waited_s else None,
         )

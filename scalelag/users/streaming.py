@@ -6,6 +6,7 @@ from geventhttpclient.response import HTTPSocketPoolResponse
 
 from scalelag.plugin.worker.recorder import StreamTimes
 from scalelag.plugin.worker.request_errors import WrongAnswerError
+from scalelag.users.chats import Said
 from scalelag.users.engine.http_connections import Answer, Request
 from scalelag.users.engine.stream_readers import ChatReader, EventStreamReader, StreamReader
 from scalelag.users.http import HttpPlanUser
@@ -64,6 +65,12 @@ class StreamUser(HttpPlanUser):
                 response.release()
         raw = b"".join(pieces)
         return StreamedAnswer(status, response.info(), reader.content, raw, reader.times)
+
+    def said(self, answer: Answer) -> Said:
+        """Return the text of a stream and its tokens, or those of a whole answer."""
+        if isinstance(answer, StreamedAnswer):
+            return Said(answer.text, answer.times.tokens)
+        return super().said(answer)
 
     def recorded(self, context: dict[str, Any]) -> None:
         """Read what comes after the end of the answer, so that its connection can be used again."""

@@ -24,6 +24,7 @@ LAYERS = (  # top to bottom
     "scalelag.cluster",
     "probes",
     "scalelag.record",
+    "scalelag.prompts",
     "scalelag.plan",
     "scalelag.console",
     "scalelag.packages",

@@ -15,7 +15,7 @@ from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
-from scalelag.record.requests_reader import intended_by, read_requests
+from scalelag.record.requests_reader import due_by, read_requests
 
 ZERO_S = 1_795_371_900.123
 NOBODY_S = float("inf")
@@ -94,5 +94,5 @@ def test_the_rows_of_one_process_are_read_from_a_record_that_is_open(record):
     collector.collect(rows_sent(*due(2)), 0)
     collector.collect(rows_sent(*due(5)), 1)
 
-    assert intended_by(path, 1).tolist() == due(3, 1, 5)
-    assert intended_by(path, 4).tolist() == []
+    assert due_by(path, 1).tolist() == due(3, 1, 5)
+    assert due_by(path, 4).tolist() == []

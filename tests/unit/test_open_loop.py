@@ -1,10 +1,13 @@
 """The open loop, with scripted requests in place of real ones."""
 
+import itertools
 import time
 
 import gevent
 import gevent.event
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scalelag.users.engine.open_loop import Arrival, OpenLoop
 from scalelag.users.engine.timer import Alarm
@@ -19,7 +22,7 @@ class Sending:
         self.script = script
         self.records = records
         self.sent, self.odd, self.refused, self.left = [], [], [], []
-        self.late = []
+        self.late, self.without = [], []
 
     def send(self):
         arrival = gevent.getcurrent()
@@ -31,7 +34,7 @@ class Sending:
     def ended_oddly(self, arrival, raised):
         self.odd.append((arrival.intended_s, raised))
 
-    def not_sent(self, intended_s, *, was_late):
+    def not_sent(self, intended_s, _number, *, was_late):
         self.refused.append(intended_s)
         if was_late:
             self.late.append(intended_s)
@@ -39,17 +42,23 @@ class Sending:
     def unfinished(self, arrival):
         self.left.append(arrival.intended_s)
 
+    def without_turn(self, intended_s):
+        self.without.append(intended_s)
+
     @property
     def intended_s(self):
         return [intended_s for intended_s, _ in self.sent]
 
 
-def run(sending, offsets, *, room=100, timeout_s=5.0):
+def run(sending, offsets, *, room=100, timeout_s=5.0, line_of=None, stop_after_s=None):
     """Due times of `offsets` from now, after an open loop has had them."""
+    stop = gevent.event.Event()
     begun_s = time.monotonic() + 0.05
     due_s = [begun_s + offset_s for offset_s in offsets]
-    loop = OpenLoop(sending, time.monotonic, room, timeout_s)
-    loop.run(iter(due_s), gevent.event.Event(), GRACE_S)
+    loop = OpenLoop(sending, time.monotonic, room, timeout_s, line_of)
+    if stop_after_s is not None:
+        gevent.spawn_later(stop_after_s, stop.set)
+    loop.run(iter(due_s), stop, GRACE_S)
     return due_s
 
 
@@ -240,3 +249,111 @@ def test_an_arrival_rests_until_it_is_woken():
     assert sending.intended_s == [1.0]
     assert not arrival.ready()
     arrival.kill()
+
+
+# --- lines -------------------------------------------------------------------------------------
+
+
+class Talking(Sending):
+    """Notes number, line and times of each request, which takes `seconds`."""
+
+    def __init__(self, seconds, line_of):
+        super().__init__()
+        self.seconds, self.line_of = seconds, line_of
+        self.talks = []
+
+    def send(self):
+        arrival = gevent.getcurrent()
+        begun_s, number, waited_s = time.monotonic(), arrival.number, arrival.waited_s
+        intended_s = arrival.intended_s
+        gevent.sleep(self.seconds)
+        arrival.recorded = True
+        line = self.line_of(number)
+        self.talks.append((line, number, intended_s, waited_s, begun_s, time.monotonic()))
+
+
+def test_an_arrival_waits_for_the_one_before_it_in_its_line_and_for_no_other():
+    line_of = lambda number: number % 2  # noqa: E731
+    talking = Talking(0.1, line_of)
+
+    due_s = run(talking, [0.0, 0.01, 0.02, 0.03, 0.5, 0.6], line_of=line_of)
+
+    by_number = {talk[1]: talk for talk in talking.talks}
+    assert sorted(by_number) == [0, 1, 2, 3, 4, 5]
+    for number in (2, 3):
+        _, _, intended_s, waited_s, begun_s, _ = by_number[number]
+        ended_s = by_number[number - 2][5]
+        assert begun_s >= intended_s >= ended_s
+        assert intended_s - waited_s == due_s[number]
+        assert waited_s >= 0.05
+    for number in (0, 1, 4, 5):
+        assert by_number[number][2:4] == (due_s[number], 0.0)
+    assert by_number[1][4] < by_number[0][5]
+    assert talking.without == talking.refused == talking.left == []
+
+
+def test_one_that_waits_takes_no_room_and_is_no_time_out():
+    line_of = lambda number: None if number == 3 else 0  # noqa: E731
+    talking = Talking(0.15, line_of)
+
+    run(talking, [0.0, 0.01, 0.02, 0.05], room=2, timeout_s=0.3, line_of=line_of)
+
+    assert sorted(number for _, number, *_ in talking.talks) == [0, 1, 2, 3]
+    assert talking.refused == talking.left == talking.odd == []
+
+
+def test_what_still_waits_when_the_loop_ends_is_told_with_its_due_time():
+    talking = Talking(0.4, lambda _number: 0)
+
+    due_s = run(talking, [0.0, 0.01, 0.02, 0.03], timeout_s=0.5, line_of=lambda _number: 0)
+
+    sent = sorted(number for _, number, *_ in talking.talks)
+    assert sent in ([0], [0, 1])
+    assert talking.without == due_s[len(sent) + 1 :]
+    assert talking.left != []
+
+
+def test_no_turn_begins_after_the_load_was_stopped():
+    talking = Talking(0.3, lambda _number: 0)
+
+    due_s = run(talking, [0.0, 0.01, 5.0], line_of=lambda _number: 0, stop_after_s=0.2)
+
+    assert [number for _, number, *_ in talking.talks] == [0]
+    assert talking.without == [due_s[1]]
+
+
+def test_a_line_goes_on_after_an_arrival_without_room():
+    """Number 0 fills the room; 1 is refused, and 2 of its line is sent when there is room again."""
+    line_of = lambda number: None if number == 0 else 0  # noqa: E731
+    talking = Talking(0.1, line_of)
+
+    due_s = run(talking, [0.0, 0.02, 0.3], room=1, line_of=line_of)
+
+    assert talking.refused == [due_s[1]]
+    assert [number for _, number, *_ in talking.talks] == [0, 2]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), min_size=1, max_size=40),
+    st.integers(0, 2),
+)
+@settings(max_examples=15, deadline=None)
+def test_turns_of_each_line_are_in_order_and_never_at_once(arrivals, room_kind):
+    """However lines and times are mixed, and however little room there is."""
+    arrivals.sort(key=lambda arrival: arrival[1])
+    line_of = lambda number: arrivals[number][0]  # noqa: E731
+    talking = Talking(0.01, line_of)
+
+    due_s = run(
+        talking, [at / 200 for _, at in arrivals], room=(1, 2, 100)[room_kind], line_of=line_of
+    )
+
+    assert len(talking.talks) + len(talking.refused) == len(arrivals)
+    for line in range(4):
+        talks = [talk for talk in talking.talks if talk[0] == line]
+        numbers = [talk[1] for talk in talks]
+        assert numbers == sorted(numbers)
+        for before, after in itertools.pairwise(talks):
+            assert after[4] >= before[5]
+    for _, number, intended_s, waited_s, *_ in talking.talks:
+        assert intended_s - waited_s == due_s[number]

@@ -59,7 +59,7 @@ def test_paths_and_code_of_this_machine_are_known():
         *("trace", "body_file", "data", "dashboard_ca", "out"),
     }
     assert {option.dest for option in OPTIONS if option.is_local and not option.is_path} == {
-        "grpc_module"
+        *("grpc_module", "tokenizer"),
     }
 
 

@@ -148,7 +148,7 @@ def test_a_field_may_be_as_long_as_a_prompt():
 def test_rows_at_the_limits_reach_a_worker_as_they_are():
     content = b'{"id": [18446744073709551615, -9223372036854775808, 1.5e308]}\n{"id": '
     rows = read_rows(Path("a.jsonl"), content + b"[" * 100 + b"]" * 100 + b"}")
-    options = run_options({}).for_share(run_options({}).schedule)
+    options = run_options({}).for_share(0, 1)
     request = msgspec.structs.replace(options.request, rows=rows)
     options = msgspec.structs.replace(options, request=request)
 

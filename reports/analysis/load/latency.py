@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.load.goodput import Goodput, Limits, goodput_of
+from reports.analysis.load.prompts import prompt_report
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.load.saturation import saturated_windows
 from reports.analysis.load.streams import Streams, quantile_ms, stream_report, streams_of
@@ -26,10 +27,12 @@ from reports.model.load import (
     WindowReport,
 )
 from scalelag.plan.stages import LoadStep, Unit
+from scalelag.prompts.info import PromptInfo
 from scalelag.record.error_kinds import (
     IN_FLIGHT_LIMIT,
     LATE,
     NOT_SENT,
+    TURN,
     WORKER_LOST,
     is_not_sent,
 )
@@ -47,7 +50,12 @@ _MOST_TOLERATED_S = 0.5
 
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 _OF_SERVICE: Final = ("p50", "p99")
-_REASONS: Final = {"in_flight_limit": IN_FLIGHT_LIMIT, "late": LATE, "worker_lost": WORKER_LOST}
+_REASONS: Final = {
+    "in_flight_limit": IN_FLIGHT_LIMIT,
+    "late": LATE,
+    "worker_lost": WORKER_LOST,
+    "turn": TURN,
+}
 
 
 class _Counts(TypedDict):
@@ -92,7 +100,7 @@ class _Rows(msgspec.Struct, frozen=True):
             "on_time_ratio": _ratio(_count(self.send_lag <= ON_TIME_S), self.planned),
             "send_lag_p50_ms": quantile_ms(self.send_lag, 0.5),
             "send_lag_p99_ms": quantile_ms(self.send_lag, 0.99),
-            "late_ratio": _ratio(late, self.planned - by.in_flight_limit),
+            "late_ratio": _ratio(late, self.planned - by.in_flight_limit - by.turn),
         }
 
     def _sent_late(self) -> int:
@@ -162,6 +170,7 @@ def load_report(
     exceptions: Sequence[TaskException] | None = None,
     warmup_s: float = 0.0,
     limits: Limits = _NO_LIMITS,
+    prompts: PromptInfo | None = None,
 ) -> LoadReport:
     """Report of the whole run and of each step.
 
@@ -171,9 +180,7 @@ def load_report(
     """
     lost = max(0, (planned or 0) - rows.count)
     everything = _with_lost(_rows(rows, slice(None)), lost, workers)
-    streams = streams_of(rows)
-    goodput = goodput_of(rows, limits, zero_s, streams.between_tokens)
-    load = _Load(rows, streams, saturated_windows(rows), unit, zero_s, warmup_s, goodput)
+    load = _loaded(rows, unit, zero_s, warmup_s, limits)
     parts = tuple(_step_reports(load, steps, recovered or {}))
     load_s = sum(load.counted_s(part.at_s, part.at_s + part.hold_s) for part in parts)
     return LoadReport(
@@ -184,17 +191,27 @@ def load_report(
         errors=_errors(rows, lost),
         steps=parts,
         workers=workers,
-        stream=stream_report(streams, slice(None), load_s),
-        names=dict(_name_reports(rows, streams, load_s)),
+        stream=stream_report(load.streams, slice(None), load_s),
+        names=dict(_name_reports(rows, load.streams, load_s)),
         windows=tuple(_windows(load, parts)),
         not_sent_by=everything.not_sent_by,
         task_exceptions=None if exceptions is None else sum(kind.count for kind in exceptions),
         task_exception_kinds=tuple(_exception_kinds(exceptions or ())),
         saturated_s=seconds_in(load.saturated),
         saturated=tuple(_saturations(rows, load.saturated, zero_s)),
-        goodput=goodput and goodput.of_all(load.whole(steps), lost),
+        goodput=load.goodput and load.goodput.of_all(load.whole(steps), lost),
         limits=tuple(limit.text for limit in limits.slos),
+        prompts=prompt_report(rows, prompts),
     )
+
+
+def _loaded(
+    rows: RequestColumns, unit: Unit, zero_s: float, warmup_s: float, limits: Limits
+) -> _Load:
+    """Return the facts that all steps share."""
+    streams = streams_of(rows)
+    goodput = goodput_of(rows, limits, zero_s, streams.between_tokens)
+    return _Load(rows, streams, saturated_windows(rows), unit, zero_s, warmup_s, goodput)
 
 
 def _exception_kinds(exceptions: Sequence[TaskException]) -> Iterator[TaskExceptionReport]:
@@ -215,6 +232,7 @@ def _with_lost(part: _Rows, lost: int, workers: Sequence[LoadWorkerReport]) -> _
             in_flight_limit=by.in_flight_limit,
             late=by.late + (0 if of_worker else lost),
             worker_lost=by.worker_lost + (lost if of_worker else 0),
+            turn=by.turn,
         ),
         send_lag=part.send_lag,
         latency=part.latency,

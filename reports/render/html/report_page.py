@@ -42,6 +42,7 @@ from reports.render.tables.load import (
     worker_table,
 )
 from reports.render.tables.notes import findings, warnings
+from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
 from reports.render.text import NO_GATES, count, reasons_of, sanitized, verdict_words
 
@@ -124,7 +125,10 @@ def _head(report: Report) -> dict[str, Any]:
 
 
 def _more_tables(report: Report) -> list[Table]:
-    builders = (goodput_table, stream_table, name_table, worker_table, error_table, exception_table)
+    builders = (
+        *(goodput_table, stream_table, prompt_table, session_table),
+        *(name_table, worker_table, error_table, exception_table),
+    )
     return [table for build in builders if (table := build(report.load)) is not None]
 
 

@@ -15,6 +15,7 @@ from reports.render.tables.load import (
     name_table,
     stream_table,
 )
+from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
 from reports.render.terminal.layout import emit, flow, room
 from reports.render.terminal.tables import print_table
@@ -35,6 +36,8 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
     for table in (
         goodput_table(load),
         stream_table(load),
+        prompt_table(load),
+        session_table(load),
         name_table(load, _MOST_NAMES),
         error_table(load, _MOST_ERRORS),
         exception_table(load, _MOST_ERRORS),

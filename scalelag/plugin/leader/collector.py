@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from scalelag.plugin.worker.messages import RequestRows
 from scalelag.record.requests_file import (
+    ASKED_FIELDS,
     STREAM_FIELDS,
+    AskedColumns,
     RequestColumns,
     RequestWriter,
     StreamColumns,
@@ -70,6 +72,7 @@ class RowCollector:
             methods=tuple(method for method, _ in map(parts_of, self._names.texts)),
             errors=tuple(self._errors.texts),
             streams=_streams(sent),
+            asked=_asked(sent),
         )
         self._writer.append(rows)
         if self._shown is not None:
@@ -81,3 +84,10 @@ def _streams(sent: RequestRows) -> StreamColumns:
         name: np.frombuffer(getattr(sent, name), kind) for name, kind in STREAM_FIELDS.items()
     }
     return StreamColumns(row=np.frombuffer(sent.stream_row, np.uint32), **columns)
+
+
+def _asked(sent: RequestRows) -> AskedColumns:
+    columns: dict[str, NDArray[Any]] = {
+        name: np.frombuffer(getattr(sent, name), kind) for name, kind in ASKED_FIELDS.items()
+    }
+    return AskedColumns(row=np.frombuffer(sent.asked_row, np.uint32), **columns)

@@ -20,7 +20,12 @@ from scalelag.errors import EXIT_INTERRUPTED, RetryAdvice, ScalelagError, Target
 from scalelag.options.run_options import RunOptions, run_options
 from scalelag.plugin.leader.exit_code import ExitCode
 from scalelag.plugin.leader.live_line import show
-from scalelag.plugin.leader.locust_setup import configure_locust, is_staffed, sends_as_planned
+from scalelag.plugin.leader.locust_setup import (
+    configure_locust,
+    is_staffed,
+    make_prompts,
+    sends_as_planned,
+)
 from scalelag.plugin.leader.reporter import Reporter
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunProgress, RunState
@@ -198,6 +203,7 @@ class Lifecycle:
             options = run_options(
                 vars(self._environment.parsed_options),
                 shape=own_shape_name(self._environment.shape_class),
+                makes_prompts=make_prompts(self._environment.user_classes),
                 **told_by_parent(self._environ),
             )
             if options.trace is not None:

@@ -1,5 +1,7 @@
 """Settings and state of Locust that a run depends on."""
 
+from collections.abc import Iterable
+
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
@@ -23,3 +25,8 @@ def configure_locust(environment: Environment, options: RunOptions) -> None:
         vars(environment.parsed_options)["enable_rebalancing"] = True
     # A request that is on its way when the load ends is waited for, never cut off.
     environment.stop_timeout = max(environment.stop_timeout or 0.0, options.request.timeout_s + 1)
+
+
+def make_prompts(user_classes: Iterable[type]) -> bool:
+    """Return True if users send the prompts that options or a trace ask for."""
+    return any(getattr(user, "makes_prompts", False) for user in user_classes)

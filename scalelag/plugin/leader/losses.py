@@ -12,7 +12,7 @@ from scalelag.plugin.leader.worker_state import RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import LATE, WORKER_LOST
-from scalelag.record.requests_reader import intended_by
+from scalelag.record.requests_reader import due_by
 
 _NONE = np.empty(0, np.float64)
 
@@ -38,7 +38,7 @@ def write_lost(
         due_s = due_s[due_s < until_s]
         lost_s = _NONE
         if due_s.size > collector.rows_of(worker.index):
-            lost_s = missing(due_s, intended_by(requests, worker.index))
+            lost_s = missing(due_s, due_by(requests, worker.index))
         worker.lost_arrivals = int(lost_s.size)
         recorder, kind = (
             RequestRecorder(Clock()),

@@ -20,8 +20,7 @@ from scalelag.cluster.preflight import (
 )
 from scalelag.cluster.room import await_room, measure_room
 from scalelag.errors import RecordError, ScalelagError, UsageError
-from scalelag.options.run_options import RunOptions
-from scalelag.plan.schedule import Schedule
+from scalelag.options.run_options import LoadOptions, RunOptions
 from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.hosts import hosts_of
 from scalelag.plugin.leader.losses import write_lost
@@ -185,19 +184,19 @@ class LeaderRun:
         """Probe that watches the replicas."""
         return self._watch.replicas
 
-    def _shares(self) -> list[Schedule]:
-        """Schedule of each worker, by its number."""
+    def _shares(self) -> list[LoadOptions]:
+        """Options of each worker, by its number."""
         count = len(self.workers.all)
-        return [self.options.schedule.share(index, count) for index in range(count)]
+        return [self.options.for_share(index, count) for index in range(count)]
 
-    def _assign(self, shares: Sequence[Schedule]) -> None:
+    def _assign(self, shares: Sequence[LoadOptions]) -> None:
         for worker in self.workers.all:
             assignment = Assignment(
                 run=self.name,
                 zero_s=self.zero_s,
                 index=worker.index,
                 count=len(shares),
-                options=self.options.for_share(shares[worker.index]),
+                options=shares[worker.index],
                 ahead_s=worker.ahead_s,
             )
             self._runner.send_message(START_MESSAGE, encoded(assignment), worker.id)

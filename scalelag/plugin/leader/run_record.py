@@ -86,6 +86,7 @@ def begun(
         load_workers=load_workers,
         locustfiles=tuple(map(_locustfile, environment.parsed_locustfiles or ())),
         user_classes=tuple(user.__name__ for user in environment.user_classes),
+        prompts=options.prompt_info,
     )
 
 

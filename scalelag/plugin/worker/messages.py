@@ -61,8 +61,9 @@ class RequestRows(msgspec.Struct, frozen=True):
     """Rows of requests as the bytes of each column, and all `names` and `errors` of the process.
 
     float64: `intended_s`; float32: other times; uint16: `status`; int32: codes in `name` and `error`,
-    -1 for no error; uint32: `tokens`, `timed_tokens`, and `stream_row`, the row of each streamed
-    answer. `methods` are those of the `names`.
+    -1 for no error; uint32: `tokens`, `timed_tokens`, `prompt_tokens`, and `stream_row`, the row of
+    each streamed answer. `asked_row` and the columns after it belong to requests with a prompt of ours,
+    as in AskedColumns. `methods` are those of the `names`.
     """
 
     intended_s: bytes
@@ -83,6 +84,13 @@ class RequestRows(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     errors: tuple[str, ...]
     methods: tuple[str, ...] = ()
+    prompt_tokens: bytes = b""
+    asked_row: bytes = b""
+    asked_prompt_tokens: bytes = b""
+    asked_tokens: bytes = b""
+    session: bytes = b""
+    turn: bytes = b""
+    turn_wait_s: bytes = b""
 
 
 class RowsMessage(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import numpy as np
 from scalelag.plugin.worker.messages import RequestRows
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.record.clock import Clock
+from scalelag.record.requests_file import ASKED_FIELDS
 from scalelag.record.text_codes import TextCodes, parts_of, request_key
 
 _HIGHEST_STATUS = 65535
@@ -17,7 +18,8 @@ _NAN = float("nan")
 # the run's clock takes), when it was sent, or else milliseconds of service, status, and codes of name
 # and error; of a streamed answer: number of its row, and the fields of StreamTimes.
 _pack_row = Struct("=ddddiii").pack
-_pack_stream = Struct("=IdIddIddd").pack
+_pack_stream = Struct("=IdIddIdddI").pack
+_pack_asked = Struct("=IIIIId").pack
 _ROW = np.dtype(
     [
         ("intended_s", "f8"),
@@ -40,6 +42,17 @@ _STREAM = np.dtype(
         ("first_text_s", "f8"),
         ("first_reasoning_s", "f8"),
         ("first_tool_call_s", "f8"),
+        ("prompt_tokens", "u4"),
+    ]
+)
+_ASKED = np.dtype(
+    [
+        ("row", "u4"),
+        ("asked_prompt_tokens", "u4"),
+        ("asked_tokens", "u4"),
+        ("session", "u4"),
+        ("turn", "u4"),
+        ("turn_wait_s", "f8"),
     ]
 )
 _MOMENTS = (
@@ -55,7 +68,7 @@ class StreamTimes(NamedTuple):
     first token of any kind: text, reasoning or tool call, which have moments of their own beside it.
     `tokens` are all that the server counts; `timed_tokens` are those that came from `first_token_s` to
     `last_token_s`, 0 if that is not known. `longest_gap_s` is the longest time between two tokens, NaN
-    if fewer came.
+    if fewer came. `prompt_tokens` are those of the prompt as the server counts them, 0 if it does not.
     """
 
     first_token_s: float
@@ -66,6 +79,21 @@ class StreamTimes(NamedTuple):
     first_text_s: float = _NAN
     first_reasoning_s: float = _NAN
     first_tool_call_s: float = _NAN
+    prompt_tokens: int = 0
+
+
+class Asked(NamedTuple):
+    """Facts of a request whose prompt we made; a user class passes it as `context["asked"]`.
+
+    Tokens of prompt and answer that were asked for, 0 for an answer as long as it likes; number of the
+    session, and turn in it, from 1, 0 without one. Its turn came `turn_wait_s` after it was due.
+    """
+
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    session: int = 0
+    turn: int = 0
+    turn_wait_s: float = 0.0
 
 
 class RequestRecorder:
@@ -74,7 +102,7 @@ class RequestRecorder:
     The context of a request says more of it. That of an arrival has `"arrival"`: its `intended_s`
     and `sent_s` are taken, and its `recorded` set; any other request was meant to start when it did.
     `"stream"` are the StreamTimes of a streamed answer, `"status"` the status of an answer which is
-    not HTTP's (200 = answered well).
+    not HTTP's (200 = answered well), `"asked"` the Asked of a prompt of ours.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -85,6 +113,7 @@ class RequestRecorder:
         self._errors = TextCodes()
         self._rows = bytearray()
         self._streams = bytearray()
+        self._asked = bytearray()
 
     def on_request(
         self,
@@ -120,6 +149,7 @@ class RequestRecorder:
             if tells_more:
                 status = context.get("status", status)
                 self._add_stream(context.get("stream"))
+                self._add_asked(context.get("asked"))
         code = self._name_codes.get((request_type, name))
         self._rows += _pack_row(
             intended_s,
@@ -145,6 +175,11 @@ class RequestRecorder:
         if times is not None:
             self._streams += _pack_stream(len(self._rows) // _ROW.itemsize, *times)
 
+    def _add_asked(self, asked: Asked | None) -> None:
+        """Keep what was asked by the row that comes next."""
+        if asked is not None:
+            self._asked += _pack_asked(len(self._rows) // _ROW.itemsize, *asked)
+
     def add(
         self,
         *,
@@ -155,8 +190,10 @@ class RequestRecorder:
         name: str,
         error: str | None,
         method: str = "",
+        asked: Asked | None = None,
     ) -> None:
         """Record one request; NaN for a lag or latency that it has not."""
+        self._add_asked(asked)
         self._rows += _pack_row(
             intended_s,
             intended_s + latency_s - self._zero_s,
@@ -182,7 +219,8 @@ class RequestRecorder:
         """Return all rows since the last call, and all texts."""
         rows = np.frombuffer(self._rows, _ROW)
         streams = np.frombuffer(self._streams, _STREAM)
-        self._rows, self._streams = bytearray(), bytearray()
+        asked = np.frombuffer(self._asked, _ASKED)
+        self._rows, self._streams, self._asked = bytearray(), bytearray(), bytearray()
         done_s = rows["done_ticks_s"] + self._zero_s
         sent_s = rows["sent_s"]
         # What came between an answer and its recording is better added to the service than to the
@@ -206,6 +244,9 @@ class RequestRecorder:
             tokens=streams["tokens"].tobytes(),
             token_gap_max_s=streams["token_gap_max_s"].astype(np.float32).tobytes(),
             timed_tokens=streams["timed_tokens"].tobytes(),
+            prompt_tokens=streams["prompt_tokens"].tobytes(),
+            asked_row=asked["row"].tobytes(),
+            **{name: asked[name].tobytes() for name in ASKED_FIELDS},
             **{name: moment.tobytes() for name, moment in moments.items()},
             names=tuple(name for _, name in map(parts_of, self._names.texts)),
             methods=tuple(method for method, _ in map(parts_of, self._names.texts)),

@@ -32,7 +32,8 @@ class Chunk(msgspec.Struct, frozen=True):
     """Parts of one event: new `text`, `reasoning`, and text of a `tool` call.
 
     `finishes` are the reasons to finish that it gives. `tokens` is the server's count of the whole
-    answer, `reasoning_tokens` those among them that are reasoning. `ends`: nothing comes after it.
+    answer, `reasoning_tokens` those among them that are reasoning, `prompt_tokens` those of the prompt.
+    `ends`: nothing comes after it.
     """
 
     text: str = ""
@@ -41,6 +42,7 @@ class Chunk(msgspec.Struct, frozen=True):
     finishes: tuple[str, ...] = ()
     tokens: int | None = None
     reasoning_tokens: int = 0
+    prompt_tokens: int = 0
     ends: bool = False
 
     @property
@@ -56,7 +58,8 @@ def chunk_of(event: dict[str, Any]) -> Chunk:
         return _response_chunk(kind, event)
     choices = [_object(choice) for choice in _list(event.get("choices"))]
     deltas = [_object(choice.get("delta")) for choice in choices]
-    tokens, reasoning_tokens = _usage(event.get("usage"), "completion_tokens")
+    usage = event.get("usage")
+    tokens, reasoning_tokens = _usage(usage, "completion_tokens")
     return Chunk(
         # A completion has its text in the choice itself.
         text="".join(_texts(choice.get("text")) for choice in choices)
@@ -68,6 +71,7 @@ def chunk_of(event: dict[str, Any]) -> Chunk:
         ),
         tokens=tokens,
         reasoning_tokens=reasoning_tokens,
+        prompt_tokens=_count(_object(usage).get("prompt_tokens")) or 0,
     )
 
 
@@ -103,11 +107,18 @@ def _response_chunk(kind: str, event: dict[str, Any]) -> Chunk:
     """Return the parts of an event of the Responses API."""
     if kind in ("response.completed", "response.incomplete"):
         response = _object(event.get("response"))
-        tokens, reasoning_tokens = _usage(response.get("usage"), "output_tokens")
+        usage = response.get("usage")
+        tokens, reasoning_tokens = _usage(usage, "output_tokens")
         why = _object(response.get("incomplete_details")).get("reason")
         finish = "length" if why == _OUTPUT_LIMIT else str(why or kind)
         finishes = ("stop",) if kind == "response.completed" else (finish,)
-        return Chunk(finishes=finishes, tokens=tokens, reasoning_tokens=reasoning_tokens, ends=True)
+        return Chunk(
+            finishes=finishes,
+            tokens=tokens,
+            reasoning_tokens=reasoning_tokens,
+            prompt_tokens=_count(_object(usage).get("input_tokens")) or 0,
+            ends=True,
+        )
     item = _object(event.get("item"))
     if kind == "response.output_item.added":
         called = str(item.get("type", "")).endswith("_call")

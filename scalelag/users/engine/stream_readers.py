@@ -103,7 +103,7 @@ class ChatReader(EventStreamReader):
         self._has_finished = False
         self._is_response = False
         self._counted: int | None = None
-        self._counted_reasoning = 0
+        self._counted_reasoning = self._prompt_tokens = 0
         self._first_text_s = self._first_reasoning_s = self._first_tool_call_s = _NONE
 
     def event(self, event: Event, at_s: float) -> None:
@@ -127,6 +127,7 @@ class ChatReader(EventStreamReader):
             self.token(at_s, chunk.text + chunk.tool)
         if chunk.tokens is not None:
             self._counted, self._counted_reasoning = chunk.tokens, chunk.reasoning_tokens
+        self._prompt_tokens = chunk.prompt_tokens or self._prompt_tokens
         for bad in bad_finishes(chunk):
             raise WrongAnswerError(bad)
         self._has_finished |= bool(chunk.finishes)
@@ -155,6 +156,7 @@ class ChatReader(EventStreamReader):
             first_text_s=self._first_text_s,
             first_reasoning_s=self._first_reasoning_s,
             first_tool_call_s=self._first_tool_call_s,
+            prompt_tokens=self._prompt_tokens,
         )
         if self._counted is None:
             return times

@@ -1,0 +1,1 @@
+"""Prompts of known lengths: their words, shared prefixes, and the sessions that they are turns of."""

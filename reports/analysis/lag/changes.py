@@ -251,8 +251,8 @@ def _moves(transitions: Sequence[Transition], key: DeploymentKey) -> _Moves:
     moves = _Moves({}, {})
     for row in transitions:
         if row.deployment == key:
-            was_there = row.to_state == "STOPPING" and row.lo_s is not None
-            moves.listed_s.setdefault(row.replica, row.lo_s if was_there else row.hi_s)
+            before_s = row.lo_s if row.to_state == "STOPPING" else None
+            moves.listed_s.setdefault(row.replica, row.hi_s if before_s is None else before_s)
             if row.to_state in ("STOPPING", None):
                 moves.stopped_s.setdefault(row.replica, row.hi_s)
     return moves

@@ -16,7 +16,7 @@ import msgspec
 
 from reports.model.causes import EvidenceReport
 from reports.model.intervals import Span
-from reports.model.load import LoadReport
+from reports.model.load import LoadReport, LoadStepReport, WindowReport
 from reports.model.report import ProbeReport, RunSummary
 from reports.model.steps import DeploymentReport, Phase, StepReport
 from scalelag.errors import UsageError
@@ -116,15 +116,18 @@ def select(
     """Metrics with that name: one, or one for each deployment and each element of a `*`.
 
     `of_run` holds the parts of RUN_PARTS. An element that does not exist is a metric that was not
-    measured; a kind of error that did not occur counts 0.
+    measured; a kind of error that did not occur counts 0. `*` leaves out what lies in the warm-up.
     """
+    warmup_s = getattr(of_run.get("run"), "warmup_s", 0.0)
     if is_of_run(wanted.path):
         root = of_run[wanted.path[0]]
-        yield from _walk(root, type(root), wanted.path[1:], _Place(wanted.path[:1]))
+        place = _Place(wanted.path[:1], warmup_s=warmup_s)
+        yield from _walk(root, type(root), wanted.path[1:], place)
         return
     for key, deployment in deployments.items():
         if wanted.deployment is None or is_named(key, wanted.deployment):
-            yield from _walk(deployment, DeploymentReport, wanted.path, _Place((), key))
+            place = _Place((), key, warmup_s=warmup_s)
+            yield from _walk(deployment, DeploymentReport, wanted.path, place)
 
 
 def is_named(key: str, name: str) -> bool:
@@ -142,6 +145,7 @@ class _Place(NamedTuple):
     path: Path
     deployment: str | None = None
     reason: str | None = None
+    warmup_s: float = 0.0
 
     def metric(self, rest: Path = (), span: Span | None = None) -> Metric:
         """The metric at `rest` from here."""
@@ -185,7 +189,12 @@ def _part(value: Any, name: str) -> Any:  # noqa: ANN401  any part of the report
 def _walk_elements(
     elements: Mapping[str, Any], kind: "_Many", path: Path, place: _Place
 ) -> Iterator[Metric]:
-    chosen = tuple(elements) if path[0] == _ALL and elements else (path[0],)
+    chosen = (path[0],)
+    if path[0] == _ALL and elements:
+        chosen = tuple(key for key, one in elements.items() if not _warms_up(one, place.warmup_s))
+        if not chosen:
+            reason = "all of them lie in the warm-up"
+            yield place.part(_ALL)._replace(reason=reason).metric(path[1:])
     for key in chosen:
         here = place.part(key)
         if key in elements or kind.absent is not None:
@@ -199,6 +208,15 @@ def _elements(value: Any) -> Mapping[str, Any]:  # noqa: ANN401  a list or an ob
     if isinstance(value, dict):
         return typing.cast("dict[str, Any]", value)
     return {_element_name(one, at): one for at, one in enumerate(value)}
+
+
+def _warms_up(element: object, warmup_s: float) -> bool:
+    """Return whether a step of a deployment began in the warm-up, or load lies in it as a whole."""
+    if isinstance(element, StepReport):
+        return element.at_s < warmup_s
+    if isinstance(element, LoadStepReport):
+        return element.at_s + element.hold_s <= warmup_s
+    return isinstance(element, WindowReport) and element.at_s + element.seconds <= warmup_s
 
 
 def _element_name(element: object, at: int) -> str:

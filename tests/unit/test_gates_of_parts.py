@@ -6,14 +6,15 @@ import pytest
 from reports.analysis.gates import judge, parse_gate
 from reports.model.causes import Evidence
 from reports.model.intervals import longer_than
-from reports.model.load import NO_BREACH, LoadStepReport, NameReport
+from reports.model.load import NO_BREACH, LoadStepReport, NameReport, WindowReport
 from reports.model.report import GateResult
 from reports.model.steps import (
     NOT_OVER,
     Phase,
     StepReport,
 )
-from tests.unit.gate_cases import LOAD, deployment, result, span, verdict
+from tests.support.built.samples import run
+from tests.unit.gate_cases import LOAD, OF_RUN, deployment, result, span, verdict
 
 # --- elements of lists and objects -----------------------------------------------------------
 
@@ -113,6 +114,39 @@ def test_all_elements_of_none_are_not_measured():
 
     assert found.verdict == "inconclusive"
     assert found.reason == "steps.*.total_s was not measured in this run: there is no *, but none"
+
+
+@pytest.mark.parametrize(
+    ("warmup_s", "expected", "value"),
+    [(0.0, "fail", 30.0), (20.0, "pass", 8.0), (90.0, "inconclusive", None)],
+)
+def test_all_elements_leave_out_the_warm_up(warmup_s: float, expected: str, value: float | None):
+    early, later = step(1, at_s=5.0, total_s=span(29, 31)), step(2, at_s=40.0, total_s=span(7, 9))
+    report = msgspec.structs.replace(deployment(), steps=(early, later))
+    of_run = OF_RUN | {"run": run(warmup_s=warmup_s)}
+
+    (of_all,) = judge([parse_gate("Model:steps.*.total_s <= 20")], {"app/Model": report}, of_run)
+    (of_one,) = judge([parse_gate("Model:steps.1.total_s <= 20")], {"app/Model": report}, of_run)
+
+    assert (of_all.verdict, of_all.value) == (expected, value)
+    assert of_one.verdict == "fail"
+    if expected == "inconclusive":
+        assert "all of them lie in the warm-up" in str(of_all.reason)
+
+
+def test_all_steps_and_windows_of_the_load_leave_out_the_warm_up():
+    load = msgspec.structs.replace(
+        LOAD,
+        steps=tuple(
+            msgspec.structs.replace(load_step(n), at_s=at_s, hold_s=20.0, completed=n)
+            for n, at_s in ((1, 0.0), (2, 20.0))
+        ),
+        windows=tuple(WindowReport(n, 10.0 * n, 10.0, n, 0, 0) for n in range(4)),
+    )
+    of_run = {"load": load, "run": run(warmup_s=20.0)}
+    gates = [parse_gate(f"load.{name} >= 2") for name in ("steps.*.completed", "windows.*.planned")]
+
+    assert [one.verdict for one in judge(gates, {}, of_run)] == ["pass", "pass"]
 
 
 def test_a_step_of_a_deployment_has_figures_with_their_intervals():

@@ -8,7 +8,7 @@ import numpy as np
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import supply_of
 from reports.analysis.lag.control_loop import loop_interval
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of, why_no_policy
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.whatif.scenario import Arrivals, Load, Scenario, Settings, Users, settings_of
 from reports.whatif.service_times import service_times
@@ -98,7 +98,7 @@ def _check_deployment(
     if described is None:
         raise _refused(f"it has no deployment {key}; it has {', '.join(run.info.target.watched)}")
     if policy is None:
-        raise _refused(f"{key} has a fixed number of replicas: no autoscaler decided")
+        raise _refused(f"{key}: {why_no_policy(described)}: no autoscaler of Serve's decided")
     if policy.scaling.external:
         raise _refused(f"of {key} {policy.whose}")
     if policy.whose is not None and not own_policy:

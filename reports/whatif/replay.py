@@ -11,7 +11,7 @@ import numpy as np
 
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of, why_no_policy
 from reports.analysis.lag.timeline import build_timeline
 from reports.whatif.autoscaler import Autoscaler, HandleReport, Series
 from scalelag.record.requests_file import RequestColumns
@@ -60,7 +60,7 @@ def replay(run: RecordedRun, key: DeploymentKey, autoscaler: Callable[[], Autosc
     described = run.info.target.deployments.get(key)
     policy = policy_of(described, run.info.versions.ray)
     if policy is None or described is None:
-        return Replay(reason="its number of replicas is fixed")
+        return Replay(reason=why_no_policy(described))
     if policy.whose is not None:
         return Replay(reason=policy.whose)
     if len(run.info.target.watched) > 1:

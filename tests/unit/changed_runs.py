@@ -60,6 +60,7 @@ class Shown(NamedTuple):
     fixed: int | None = None
 
 
+DESCRIBED = DeploymentInfo(SETTINGS)
 BUILDING = "building"
 """In place of a `Shown`: the application is there, and shows no deployment while it is built."""
 
@@ -91,7 +92,8 @@ def body(shown: Shown | str | None, **more: Any) -> bytes:
             ],
         }
     status = "DEPLOYING" if shown == BUILDING else "RUNNING"
-    applications = {"app": {"status": status, "deployments": deployments}}
+    app = {"status": status, "deployments": deployments, **more.pop("of_app", {})}
+    applications = {"app": app}
     return msgspec.json.encode({"applications": applications, **more})
 
 
@@ -134,6 +136,7 @@ def analysis_of(
     more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
     open_for_s: float = 0.05,
     events: tuple[LogEvent, ...] = (),
+    described: DeploymentInfo = DESCRIBED,
 ) -> Analysis:
     rows = watched(changes, more)
     info = RunInfo(
@@ -147,9 +150,7 @@ def analysis_of(
         arrivals="constant",
         seed=0,
         clock=ClockInfo(ZERO_S, 0.0),
-        target=TargetInfo(
-            "http://serve", "http://dashboard", False, {KEY: DeploymentInfo(SETTINGS)}, (KEY,)
-        ),
+        target=TargetInfo("http://serve", "http://dashboard", False, {KEY: described}, (KEY,)),
         probe=ProbeInfo(rate_per_s=2.0, budget_ratio=0.02),
         workers=1,
         zero_s=ZERO_S,
@@ -185,8 +186,9 @@ def report_of(
     more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
     open_for_s: float = 0.05,
     events: tuple[LogEvent, ...] = (),
+    described: DeploymentInfo = DESCRIBED,
 ) -> Report:
-    return analysis_of(changes, failing, more, open_for_s, events).report
+    return analysis_of(changes, failing, more, open_for_s, events, described).report
 
 
 def step(report: Report, index: int = 1) -> StepReport:

@@ -9,6 +9,7 @@ from reports.render.html.report_page import render_html
 from reports.render.markdown import render_markdown
 from reports.render.tables.lag import share
 from reports.render.terminal.report import render_terminal
+from scalelag.record.deployment_info import DeploymentInfo
 from tests.unit.changed_runs import (
     KEY,
     ONE,
@@ -198,6 +199,21 @@ def test_autoscaling_in_place_of_a_fixed_number_leaves_no_floor_and_says_why():
 
     assert step(report).total_s is not None
     assert step(report).floor_reason == "its configuration changed at 22.8 s"
+
+
+def test_what_an_external_scaler_decides_is_no_fixed_number():
+    scaled = {at_s: shown._replace(fixed=1) for at_s, shown in UP.items()}
+    described = DeploymentInfo(config={"num_replicas": 1}, external_scaler=True)
+    report = report_of(
+        scaled, more=lambda _t: {"of_app": {"external_scaler_enabled": True}}, described=described
+    )
+
+    whose = "an external scaler decides (external_scaler_enabled): what it wants is not known"
+    assert step(report).total_s is not None
+    assert step(report).floor_reason == whose
+    of_deployment = report.deployments[KEY]
+    assert (of_deployment.elasticity.demand_reason or "").startswith(whose)
+    assert report.changes == ()
 
 
 def test_the_share_of_the_configuration_names_the_settings_in_force():

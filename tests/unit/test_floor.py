@@ -72,6 +72,13 @@ def test_delays_of_a_policy_of_ones_own_are_rays_since_2_55(ray: str | None, tim
     assert "its application has an autoscaling policy of its own" in (found.whose or "")
 
 
+def test_a_target_of_0_which_ray_refuses_is_its_default():
+    found = policy_of(DeploymentInfo(autoscaling={"target_ongoing_requests": 0}))
+
+    assert found is not None
+    assert found.target_ongoing_requests == 2.0
+
+
 def test_an_external_scaler_has_no_delay_at_all():
     found = policy_of(DeploymentInfo(autoscaling={}, external_scaler=True), "2.60.0")
 

@@ -170,6 +170,18 @@ def test_a_fixed_deployment_alone_that_is_full_is_named_itself():
     assert finding.advice.startswith("Raise num_replicas of app/Model from 1")
 
 
+def test_a_full_deployment_of_an_external_scaler_is_not_told_to_raise_num_replicas():
+    described = DeploymentInfo(None, {"max_ongoing_requests": 5}, external_scaler=True)
+    own = msgspec.structs.replace(front_of(KEY, described, watched(1)), is_external=True)
+    alone = behind(40.0, policy=None, own=own, fronts=(), deployment=described)
+
+    finding = finding_of(FRONT, alone)
+
+    assert finding.advice.startswith(
+        "Raise the target (by the external scaler) of app/Model from 1"
+    )
+
+
 # A blind autoscaler
 
 

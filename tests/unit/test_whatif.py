@@ -205,7 +205,7 @@ def test_a_record_that_lacks_a_part_says_which(demo: RecordedRun):
     )
     policy = {**(own.autoscaling or {}), "policy": {"policy_function": "mine:decide"}}
     cases = [
-        (with_deployment(demo, autoscaling=None), "fixed number of replicas"),
+        (with_deployment(demo, autoscaling=None), "its number of replicas is fixed"),
         (with_deployment(demo, external_scaler=True), "external scaler"),
         (with_deployment(demo, autoscaling=policy), "Give it with --policy mine:decide"),
         (twins, "default/Twin scale with default/Sleeper"),

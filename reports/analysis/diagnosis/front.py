@@ -20,7 +20,8 @@ DEFAULT_MOST_ONGOING = 5
 class Front(msgspec.Struct, frozen=True):
     """A deployment that requests pass on their way; a replica takes `most_ongoing` at once.
 
-    `policy` is None if its number of replicas is fixed. `requests` are the open ones at it.
+    `policy` is None if its number of replicas is fixed, or if an external scaler decides
+    (`is_external`). `requests` are the open ones at it.
     """
 
     key: DeploymentKey
@@ -28,6 +29,7 @@ class Front(msgspec.Struct, frozen=True):
     most_ongoing: int
     policy: Policy | None = None
     requests: RequestsAt = RequestsAt()
+    is_external: bool = False
 
     def running(self, from_s: float, to_s: float) -> int:
         """Most replicas that were RUNNING at once between two moments, in Unix seconds."""
@@ -46,7 +48,9 @@ class Front(msgspec.Struct, frozen=True):
     @property
     def setting(self) -> str:
         """Setting that bounds the number of its replicas."""
-        return "max_replicas" if self.policy else "num_replicas"
+        if self.policy:
+            return "max_replicas"
+        return "the target (by the external scaler)" if self.is_external else "num_replicas"
 
     def seen(self, from_s: float, to_s: float) -> float | None:
         """Mean number of requests that its policy was given, by Serve's gauges; None without them."""
@@ -163,4 +167,5 @@ def _front(
         most_ongoing=given if isinstance(given, int) else DEFAULT_MOST_ONGOING,
         policy=policy_of(info, run.info.versions.ray),
         requests=requests.get(key, RequestsAt()),
+        is_external=info is not None and info.external_scaler,
     )

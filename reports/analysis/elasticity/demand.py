@@ -20,7 +20,7 @@ SAMPLE_S = 5.0
 
 _LEAST_SEEN = 0.8
 """Part of the samples in which the open requests must be known."""
-_FIXED = "its number of replicas is fixed: no policy has a demand (see --capacity-rps)"
+_FIXED = "its number of replicas is fixed"
 _NO_OFFER = "a users plan offers no rate of its own, to be divided by --capacity-rps"
 _NO_STEP = "the run ended before the first load step"
 
@@ -55,11 +55,12 @@ def demand_of(
     requests: OpenRequests | str,
     capacity_rps: float | None,
     later: Sequence[PolicyFrom] = (),
+    fixed: str = _FIXED,
 ) -> Demand | str:
     """Demand over all of `steps`, by capacity if that is given; or the reason why there is none.
 
     `requests` are the open ones that the policy was given, or the reason why they are not known.
-    `later` policies took the place of `policy` during the run.
+    `later` policies took the place of `policy` during the run. `fixed` is why one is None.
     """
     if isinstance(requests, str):
         return requests
@@ -68,7 +69,7 @@ def demand_of(
     edges_s = sample_edges(steps)
     if capacity_rps is not None:
         return _by_capacity(plan, edges_s, zero_s, capacity_rps)
-    return _by_policy([(-math.inf, policy), *later], requests, zero_s + edges_s)
+    return _by_policy([(-math.inf, policy), *later], requests, zero_s + edges_s, fixed)
 
 
 def _by_capacity(
@@ -81,7 +82,10 @@ def _by_capacity(
 
 
 def _by_policy(
-    policies: Sequence[PolicyFrom], requests: OpenRequests, edges_s: NDArray[np.float64]
+    policies: Sequence[PolicyFrom],
+    requests: OpenRequests,
+    edges_s: NDArray[np.float64],
+    fixed: str,
 ) -> Demand | str:
     """Demand of each sample by the policy in force at its beginning."""
     means = _filled(requests.means(edges_s))
@@ -91,7 +95,7 @@ def _by_policy(
     at_rest: int | None = None
     for from_s, policy in policies:
         if policy is None:
-            return _FIXED
+            return f"{fixed}: no policy has a demand (see --capacity-rps)"
         if policy.whose is not None:
             return policy.whose
         since = edges_s[:-1] >= from_s

@@ -8,12 +8,13 @@ from reports.analysis.elasticity.demand import Demand, PolicyFrom, capacity_aske
 from reports.analysis.elasticity.metrics import elasticity
 from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Supply, supply_of
-from reports.analysis.lag.policy import Policy
+from reports.analysis.lag.policy import Policy, why_no_policy
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.open_requests import OpenRequests
 from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.run_dir import RecordedRun
 
 _UNSEEN = "the probe never saw this deployment"
@@ -35,16 +36,19 @@ def elasticity_parts(
     policy: Policy | None,
     requests: OpenRequests | str,
     later: Sequence[PolicyFrom] = (),
+    described: DeploymentInfo | None = None,
 ) -> ElasticityParts:
     """Of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
 
     Elasticity and flapping are of the load, from the plan's start to its end: how long the
     scale-down behind it is watched depends on how soon it is over. The response to the step to 0
     is of what was watched of it. `later` policies took the place of `policy` during the run.
-    `requests` are the open ones that the policy was given, or the reason why they are not known.
+    `requests` are the open ones that the policy was given, or the reason why they are not known;
+    `described` is the deployment as deployed.
     """
     zero_s, capacity_rps = run.info.zero_s, capacity_asked(run.info.options)
-    demand = demand_of(run.info.plan, steps, zero_s, policy, requests, capacity_rps, later)
+    fixed = why_no_policy(described)
+    demand = demand_of(run.info.plan, steps, zero_s, policy, requests, capacity_rps, later, fixed)
     supply = supply_of(timeline, run.gaps)
     holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
     responses = tuple(_responses(demand, supply, holds))

@@ -37,10 +37,12 @@ def measured_step(
         gone = msgspec.structs.replace(step, hold_until_s=step.at_s)
         return MeasuredStep(setup, gone, lag, StepFloor(()), absence)
     there = changes.there_around(begun_s)
+    in_force = changes.info_at(begun_s)
     own = msgspec.structs.replace(
         setup,
         timeline=within(setup.timeline, there),
-        policy=policy_of(changes.info_at(begun_s), ray),
+        policy=policy_of(in_force, ray),
+        is_external=in_force is not None and in_force.external_scaler,
     )
     ended_with = changes.absence_between(begun_s, ended_s)
     cut = msgspec.structs.replace(step, hold_until_s=min(there.to_s, ended_s) - zero_s)

@@ -24,6 +24,7 @@ DEFAULT_LOOP_S = 0.1
 
 _ROUNDING = 1e-6
 _LOOPS = 4
+EXTERNAL = "an external scaler decides (external_scaler_enabled): what it wants is not known"
 _BY_WAY_OF_ONE = "downscale_to_zero_delay_s"
 """Came with the rule that the last replica goes alone (`_apply_delay_logic`); null where unset."""
 
@@ -67,9 +68,7 @@ class Policy(msgspec.Struct, frozen=True):
         if self.default:
             return None
         if self.scaling.external:
-            return (
-                "an external scaler decides (external_scaler_enabled): what it wants is not known"
-            )
+            return EXTERNAL
         owner = "its application has" if self.scaling.of_application else "it has"
         return (
             f"{owner} an autoscaling policy of its own, {self.scaling.own_policy}: what that wants is "
@@ -132,6 +131,12 @@ def whole_replicas(replicas: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.ceil(replicas * (1 - _ROUNDING)).astype(np.int64)
 
 
+def why_no_policy(info: DeploymentInfo | None) -> str:
+    """Reason for which a deployment has no policy: it does not scale, or an external scaler decides."""
+    is_external = info is not None and info.external_scaler
+    return EXTERNAL if is_external else "its number of replicas is fixed"
+
+
 def policy_of(info: DeploymentInfo | None, ray: str | None = None) -> Policy | None:
     """Policy of a deployment under version `ray`; None if its number of replicas is fixed."""
     if info is None or info.autoscaling is None:
@@ -143,7 +148,8 @@ def policy_of(info: DeploymentInfo | None, ray: str | None = None) -> Policy | N
     return Policy(
         min_replicas=scaling.least,
         max_replicas=scaling.least if scaling.most is None else scaling.most,
-        target_ongoing_requests=_number(config, 2.0, *TARGET_ONGOING_NAMES),
+        # Ray refuses 0; a record may hold anything.
+        target_ongoing_requests=_number(config, 2.0, *TARGET_ONGOING_NAMES) or 2.0,
         metrics_interval_s=_number(config, 10.0, "metrics_interval_s"),
         look_back_period_s=_number(config, 30.0, "look_back_period_s"),
         upscale_delay_s=_number(config, 30.0, "upscale_delay_s"),

@@ -14,7 +14,7 @@ from reports.analysis.lag.floor import (
     wanted_before,
 )
 from reports.analysis.lag.phases import decisions_of, split_decide
-from reports.analysis.lag.policy import Policy
+from reports.analysis.lag.policy import EXTERNAL, Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.open_requests import OpenRequests
@@ -37,7 +37,7 @@ class ScalingSetup(msgspec.Struct, frozen=True):
 
     `policy` is None if the number of replicas is fixed. `open_requests` are those at the deployment,
     None if they are not known. `may_hide_drain` tells that it may be the ingress of a Ray with HAProxy
-    mode (2.55).
+    mode (2.55). `is_external` tells that an external scaler decides.
     """
 
     timeline: Timeline
@@ -46,6 +46,7 @@ class ScalingSetup(msgspec.Struct, frozen=True):
     start: StartUp | None
     loop_s: float | None
     may_hide_drain: bool = False
+    is_external: bool = False
 
 
 class StepFloor(msgspec.Struct, frozen=True):
@@ -72,8 +73,10 @@ class StepFloor(msgspec.Struct, frozen=True):
 def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float) -> StepFloor:
     """Floor of `step`, which began at `begun_s` Unix seconds and was answered with `lag`."""
     policy = setup.policy
-    if policy is None or lag.total_s is None:
+    if lag.total_s is None or (policy is None and not setup.is_external):
         return StepFloor(lag.phases)
+    if policy is None:
+        return StepFloor(split_decide(lag.phases, None, EXTERNAL), reason=EXTERNAL)
     if not policy.timed:
         reason = f"{policy.whose}; {_NOT_TIMED}" if policy.scaling.own_policy else policy.whose
         return StepFloor(split_decide(lag.phases, None, reason or ""), reason=reason)

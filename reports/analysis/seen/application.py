@@ -69,11 +69,12 @@ def _node(
 ) -> ApplicationNode:
     info = run.info.target.deployments.get(key)
     policy, slots = policy_of(info), slots_of(info)
-    fixed = info.target_replicas or info.config.get("num_replicas") if info else None
+    known = info.target_replicas or info.config.get("num_replicas") if info else None
+    fixed = known if policy is None and info and not info.external_scaler else None
     return ApplicationNode(
         deployment=key,
         calls=app.calls.get(key, ()),
-        fixed_replicas=fixed if policy is None and isinstance(fixed, int) else None,
+        fixed_replicas=fixed if isinstance(fixed, int) else None,
         min_replicas=policy.min_replicas if policy else None,
         max_replicas=policy.max_replicas if policy else None,
         slots=slots,

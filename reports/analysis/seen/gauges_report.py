@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports.analysis.lag.policy import Policy
+from reports.analysis.lag.policy import Policy, why_no_policy
 from reports.analysis.seen.blind import blind_s
 from reports.analysis.seen.requests_at import RequestsAt, unseen_reason
 from reports.analysis.seen.series import gauge_series
@@ -16,7 +16,6 @@ from scalelag.record.seen_rows import DeploymentGauges, Seen
 MOST_POINTS = 300
 _INSTANT_S = 0.5
 _NO_TOTAL = "this Ray does not export what the policy is given (serve_autoscaling_total_requests)"
-_FIXED = "its number of replicas is fixed: no policy is given anything"
 
 
 def seen_report(
@@ -36,7 +35,7 @@ def seen_report(
         covered_ratio=total.covered_ratio(loaded.from_s, loaded.to_s) if policy else None,
         blind_s=blind,
         served=_served(rows, key, run.info.zero_s),
-        reason=_reason(run, policy, blind, has_total=bool(total.readings)),
+        reason=_reason(run, key, policy, blind, has_total=bool(total.readings)),
     )
 
 
@@ -47,10 +46,16 @@ def loaded_window(run: RecordedRun) -> Window:
 
 
 def _reason(
-    run: RecordedRun, policy: Policy | None, blind: float | None, *, has_total: bool
+    run: RecordedRun,
+    key: DeploymentKey,
+    policy: Policy | None,
+    blind: float | None,
+    *,
+    has_total: bool,
 ) -> str | None:
     if policy is None:
-        return _FIXED
+        why = why_no_policy(run.info.target.deployments.get(key))
+        return f"{why}: no policy is given anything"
     if not has_total:
         ray = run.info.versions.ray
         if is_before(ray, AUTOSCALING_GAUGES):

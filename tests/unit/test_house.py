@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
+BESIDE = ("benchmarks", "tests", "tools")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 45
 INVERTED = ("What", "Whether", "How", "Where", "When", "None")
@@ -32,9 +33,10 @@ def function_of(lines: int) -> str:
 
 
 def test_no_module_is_too_long():
+    others = (path for folder in BESIDE for path in (ROOT / folder).rglob("*.py"))
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
-        for path in module_files()
+        for path in [*module_files(), *others]
     }
 
     assert {name: n for name, n in lengths.items() if n > MAX_MODULE_LINES} == {}

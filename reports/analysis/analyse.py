@@ -22,7 +22,7 @@ from reports.analysis.load.load_workers import worker_reports
 from reports.analysis.load.recovery import Recovery, recoveries
 from reports.analysis.load.saturation import with_reasons
 from reports.analysis.origin import run_origin
-from reports.analysis.restarts import with_logged_restarts
+from reports.analysis.restarts import all_restarts
 from reports.analysis.seen.application import application_reports
 from reports.analysis.seen.requests_at import requests_at
 from reports.analysis.validity import (
@@ -154,7 +154,7 @@ def _deployments(
 def _completed(run: RecordedRun) -> RecordedRun:
     """Return `run` with what its rows say only together: reasons of requests, logged restarts."""
     reasons = with_reasons(run.requests, run.info)
-    return with_logged_restarts(msgspec.structs.replace(run, requests=reasons))
+    return msgspec.structs.replace(run, requests=reasons, restarts=all_restarts(run))
 
 
 def _watched_s(run: RecordedRun) -> float:

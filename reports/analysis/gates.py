@@ -42,8 +42,11 @@ class Gate(msgspec.Struct, frozen=True):
         return self.op in ("<=", "<")
 
 
-def parse_gate(text: str) -> Gate:
-    """Parse `[DEPLOYMENT:]METRIC OP NUMBER`. Raises UsageError that says what is wrong."""
+def parse_gate(text: str, *, default: bool = False) -> Gate:
+    """Parse `[DEPLOYMENT:]METRIC OP NUMBER`. Raises UsageError that says what is wrong.
+
+    `default`: nobody asked for it.
+    """
     match = _GATE.fullmatch(text)
     if match is None:
         raise UsageError(
@@ -55,7 +58,7 @@ def parse_gate(text: str) -> Gate:
     except UsageError as error:
         raise UsageError(f'the gate "{text}": {error}') from None
     op = typing.cast("Operator", match["op"])
-    return Gate(text.strip(), wanted, op, float(match["limit"]))
+    return Gate(text.strip(), wanted, op, float(match["limit"]), default)
 
 
 def parse_gate_option(text: str) -> Gate | None:
@@ -188,6 +191,6 @@ NO_DEFAULTS: Final = "none"
 """A gate of this name turns the default ones off."""
 
 _DEFAULTS: Final = tuple(
-    msgspec.structs.replace(parse_gate(text), default=True)
+    parse_gate(text, default=True)
     for text in ("requests.error_ratio <= 0.01", "load.task_exceptions <= 0")
 )

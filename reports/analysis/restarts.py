@@ -1,7 +1,5 @@
 """Restarts of the Serve controller, as polls and its log tell them."""
 
-import msgspec
-
 from scalelag.record.rows import ControllerRestart
 from scalelag.record.run_dir import RecordedRun
 
@@ -9,13 +7,14 @@ _SAME_S = 5.0
 """A logged start this near a restart that polls saw is its own: logs are placed by estimated clocks."""
 
 
-def with_logged_restarts(run: RecordedRun) -> RecordedRun:
-    """Return `run` with the restarts that only its log tells, each as wide as its clock is uncertain.
+def all_restarts(run: RecordedRun) -> tuple[ControllerRestart, ...]:
+    """Return the restarts that polls saw or only the log tells, by their ends.
 
-    A controller that started before the first poll is the first one, and did not restart.
+    One of the log is as wide as its clock is uncertain. A controller that started before the first
+    poll is the first one, and did not restart.
     """
     if not run.polls:
-        return run
+        return run.restarts
     first_s, last_s = run.polls[0].received_s, run.polls[-1].received_s
     logged = [
         ControllerRestart(event.at_s - event.skew_s, event.at_s + event.skew_s)
@@ -26,6 +25,5 @@ def with_logged_restarts(run: RecordedRun) -> RecordedRun:
         and not any(row.lo_s - _SAME_S <= event.at_s <= row.hi_s + _SAME_S for row in run.restarts)
     ]
     if not logged:
-        return run
-    restarts = sorted([*run.restarts, *logged], key=lambda row: row.hi_s)
-    return msgspec.structs.replace(run, restarts=tuple(restarts))
+        return run.restarts
+    return tuple(sorted([*run.restarts, *logged], key=lambda row: row.hi_s))

@@ -70,6 +70,10 @@ class LoadStep(msgspec.Struct, frozen=True):
     from_level: float
     to_level: float
 
+    def until(self, hold_until_s: float) -> "LoadStep":
+        """Return the same step, its hold cut off at a moment."""
+        return LoadStep(self.index, self.at_s, hold_until_s, self.from_level, self.to_level)
+
     @property
     def hold_s(self) -> float:
         """Seconds until the next step."""

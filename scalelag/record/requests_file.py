@@ -170,6 +170,20 @@ class RequestColumns(msgspec.Struct, frozen=True):
         """Mask of the rows that were planned and never sent."""
         return self.with_errors(*filter(is_not_sent, self.errors))
 
+    def chosen(self, where: slice | NDArray[np.bool_]) -> "RequestColumns":
+        """Return some of the rows, without their columns of streamed answers."""
+        return msgspec.structs.replace(
+            self,
+            intended_s=self.intended_s[where],
+            send_lag_s=self.send_lag_s[where],
+            latency_s=self.latency_s[where],
+            status=self.status[where],
+            name=self.name[where],
+            error=self.error[where],
+            worker=self.worker[where],
+            streams=NO_STREAMS,
+        )
+
     def with_errors(self, *kinds: str) -> NDArray[np.bool_]:
         """Mask of the rows whose error is one of `kinds`."""
         codes = [code for code, kind in enumerate(self.errors) if kind in kinds]
@@ -182,14 +196,7 @@ def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:
     streams = rows.streams
     kept = int(np.searchsorted(streams.row, first))
     return msgspec.structs.replace(
-        rows,
-        intended_s=rows.intended_s[first:],
-        send_lag_s=rows.send_lag_s[first:],
-        latency_s=rows.latency_s[first:],
-        status=rows.status[first:],
-        name=rows.name[first:],
-        error=rows.error[first:],
-        worker=rows.worker[first:],
+        rows.chosen(slice(first, None)),
         streams=msgspec.structs.replace(
             streams.chosen(slice(kept, None)), row=streams.row[kept:] - np.uint32(first)
         ),

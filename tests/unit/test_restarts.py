@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from reports.analysis.analyse import analyse
-from reports.analysis.restarts import with_logged_restarts
+from reports.analysis.restarts import all_restarts
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import ControllerRestart, StatusChange
 from scalelag.record.run_dir import RecordedRun
@@ -24,7 +24,7 @@ def run_with(*logged_s: float, polled: tuple[ControllerRestart, ...] = ()) -> Re
 def test_a_restart_in_the_log_alone_counts():
     run = run_with(40.0)
 
-    (row,) = with_logged_restarts(run).restarts
+    (row,) = all_restarts(run)
 
     assert row.lo_s == pytest.approx(run.info.zero_s + 39.98)
     assert row.hi_s == pytest.approx(run.info.zero_s + 40.02)
@@ -36,21 +36,21 @@ def test_a_restart_in_the_log_alone_counts():
 
 
 def test_a_start_before_the_first_poll_is_none():
-    assert with_logged_restarts(run_with(-60.0)).restarts == ()
+    assert all_restarts(run_with(-60.0)) == ()
 
 
 def test_a_restart_that_polls_saw_counts_once():
     zero_s = recorded("demo").info.zero_s
     seen = ControllerRestart(zero_s + 38.0, zero_s + 39.0, 1.0, 2.0)
 
-    assert with_logged_restarts(run_with(39.5, polled=(seen,))).restarts == (seen,)
+    assert all_restarts(run_with(39.5, polled=(seen,))) == (seen,)
 
 
 def test_each_of_several_restarts_counts_in_order():
     zero_s = recorded("demo").info.zero_s
     seen = ControllerRestart(zero_s + 50.0, zero_s + 51.0)
 
-    found = with_logged_restarts(run_with(20.0, 51.2, polled=(seen,))).restarts
+    found = all_restarts(run_with(20.0, 51.2, polled=(seen,)))
 
     assert [round(row.hi_s - zero_s) for row in found] == [20, 51]
 

@@ -6,8 +6,6 @@ The verdict is that of the main figures alone (docs/decisions/0007-main-figures.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from reports.analysis.comparing.doubts import doubts, failing
 from reports.analysis.comparing.elastic_speedup import elastic_speedups
 from reports.analysis.comparing.rank_tests import (
@@ -26,7 +24,7 @@ from reports.analysis.comparing.samples import (
     samples_of_runs,
     samples_of_steps,
 )
-from reports.model.comparison import ComparedFigure, ComparedVerdict, Comparison, Form
+from reports.model.comparison import ComparedFigure, ComparedVerdict, Comparison, Effect, Form
 from reports.model.effect import MIN_EFFECT
 from reports.model.intervals import Span, median
 from reports.model.report import Report
@@ -48,14 +46,24 @@ _MOST_NAMED = 6
 class _Tested(NamedTuple):
     """A figure before it is judged, measured in `n` runs of the smaller side, or pairs of steps.
 
-    `least_p` is one-sided. `sides` have the values by run or step.
+    A side that does not have it is None. `least_p` is one-sided.
     """
 
-    figure: ComparedFigure
+    name: str
+    main: bool
+    base: Sample | None
+    candidate: Sample | None
     n: int = 0
     ranked: Ranked | None = None
     least_p: float = 1.0
-    sides: tuple[Mapping[str, Span], Mapping[str, Span]] = ({}, {})
+
+    @property
+    def sides(self) -> tuple[Mapping[str, Span], Mapping[str, Span]]:
+        """Values of base and candidate, by run or step."""
+        return (
+            self.base.values if self.base else {},
+            self.candidate.values if self.candidate else {},
+        )
 
 
 class _Rule(NamedTuple):
@@ -154,11 +162,11 @@ def _tested(form: Form, sides: Sequence[Samples], main: frozenset[str]) -> list[
 
 
 def _judged(tested: Sequence[_Tested], rule: _Rule) -> tuple[ComparedFigure, ...]:
-    several = [one for one in tested if one.ranked and one.figure.main and rule.gated]
+    several = [one for one in tested if one.ranked and one.main and rule.gated]
     base, candidate = ([one.sides[side] for one in several] for side in (0, 1))
     ps = (grouped_ps if rule.form == "runs" else paired_ps)(base, candidate)
-    adjusted = dict(zip((one.figure.figure for one in several), ps, strict=True))
-    return tuple(_judge(one, adjusted.get(one.figure.figure, 0.0), rule) for one in tested)
+    adjusted = dict(zip((one.name for one in several), ps, strict=True))
+    return tuple(_judge(one, adjusted.get(one.name, 0.0), rule) for one in tested)
 
 
 def _test(
@@ -166,9 +174,7 @@ def _test(
 ) -> _Tested:
     # Listed, not left out: a build that never began to scale has no lag at all.
     if base is None or candidate is None:
-        missing = "candidate" if candidate is None else "base"
-        figure = _figure(name, base, candidate, main=main)
-        return _Tested(msgspec.structs.replace(figure, reason=f"not measured in the {missing}"))
+        return _Tested(name, main, base, candidate)
     paired = form == "steps of two runs"
     return (_paired if paired else _grouped)(name, base, candidate, main=main)
 
@@ -176,26 +182,22 @@ def _test(
 def _paired(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Tested:
     both = [step for step in base.values if step in candidate.values]
     sides = [[side.values[step] for step in both] for side in (base, candidate)]
-    halves = [
+    one, other = (
         Sample(dict(zip(both, spans, strict=True)), len(both), _censored(spans)) for spans in sides
-    ]
-    figure = _figure(name, *halves, main=main)
+    )
     if len(both) < FEWEST_PAIRS:
-        return _Tested(figure, len(both))
+        return _Tested(name, main, one, other, len(both))
     least_p = least_paired_p(len(both), _censored(sides[0]))
-    values = halves[0].values, halves[1].values
-    return _Tested(figure, len(both), paired_effect(*sides), least_p, values)
+    return _Tested(name, main, one, other, len(both), paired_effect(*sides), least_p)
 
 
 def _grouped(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Tested:
-    figure = _figure(name, base, candidate, main=main)
     sides = [list(side.values.values()) for side in (base, candidate)]
     measured = min(map(len, sides))
     if measured < FEWEST_RUNS:
-        return _Tested(figure, measured)
+        return _Tested(name, main, base, candidate, measured)
     least_p = least_grouped_p(len(sides[0]), len(sides[1]), _censored(sides[0]))
-    values = base.values, candidate.values
-    return _Tested(figure, measured, grouped_effect(*sides), least_p, values)
+    return _Tested(name, main, base, candidate, measured, grouped_effect(*sides), least_p)
 
 
 def _censored(spans: Iterable[Span]) -> int:
@@ -203,19 +205,30 @@ def _censored(spans: Iterable[Span]) -> int:
 
 
 def _figure(
-    name: str, base: Sample | None, candidate: Sample | None, *, main: bool
+    tested: _Tested,
+    verdict: ComparedVerdict,
+    reason: str | None,
+    *,
+    effect: Effect | None = None,
+    p_adjusted: float | None = None,
+    least_p: float | None = None,
 ) -> ComparedFigure:
+    base, candidate = tested.base, tested.candidate
     (one, above), (other, other_above) = _middle(base), _middle(candidate)
     return ComparedFigure(
-        name,
-        "not comparable",
-        main=main,
+        tested.name,
+        verdict,
+        main=tested.main,
         base=one,
         candidate=other,
         base_above=above,
         candidate_above=other_above,
         base_censored=base.censored if base else 0,
         candidate_censored=candidate.censored if candidate else 0,
+        effect=effect,
+        p_adjusted=p_adjusted,
+        least_p=least_p,
+        reason=reason,
     )
 
 
@@ -228,25 +241,24 @@ def _middle(side: Sample | None) -> tuple[float | None, float | None]:
 
 
 def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:
-    figure, ranked = tested.figure, tested.ranked
-    main = figure.main and rule.gated
+    if tested.base is None or tested.candidate is None:
+        missing = "candidate" if tested.candidate is None else "base"
+        return _figure(tested, "not comparable", f"not measured in the {missing}")
+    ranked = tested.ranked
     if ranked is None:
-        if figure.reason:
-            return figure
-        reason = _unreachable(rule.form, figure, tested.n)
-        return msgspec.structs.replace(figure, verdict="cannot be told", reason=reason)
+        return _figure(tested, "cannot be told", _unreachable(rule.form, tested))
     p = max(ranked.effect.p, adjusted)
-    verdict = _verdict(ranked, p, rule.min_effect, main=main)
+    verdict = _verdict(ranked, p, rule.min_effect, main=tested.main and rule.gated)
     reason = None
     if verdict == "no difference shown" and not _reachable(tested.least_p):
-        verdict, reason = "cannot be told", _unreachable(rule.form, figure, tested.n)
-    return msgspec.structs.replace(
-        figure,
-        verdict=verdict,
+        verdict, reason = "cannot be told", _unreachable(rule.form, tested)
+    return _figure(
+        tested,
+        verdict,
+        reason,
         effect=ranked.effect,
         p_adjusted=p,
         least_p=_two_sided(tested.least_p),
-        reason=reason,
     )
 
 
@@ -258,14 +270,15 @@ def _verdict(ranked: Ranked, p: float, min_effect: float, *, main: bool) -> Comp
     return "no difference shown"
 
 
-def _unreachable(form: Form, figure: ComparedFigure, n: int) -> str:
+def _unreachable(form: Form, tested: _Tested) -> str:
     """The reason why not even a ten-fold difference would have been found."""
-    least = _fewest(form)
+    n, least = tested.n, _fewest(form)
+    censored = tested.base.censored if tested.base else 0
     what = "runs a side" if form == "runs" else "steps"
     if n < least:
         return f"cannot be told with {n} {what}; {least} {what} can"
     return (
-        f"cannot be told: {figure.base_censored} steps of the base were not over within their hold, "
+        f"cannot be told: {censored} steps of the base were not over within their hold, "
         "and nothing ranks above them; hold the load for longer"
     )
 

@@ -185,11 +185,21 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     def until(self, at_s: float) -> "StepFacts":
         """The same step, looked at until `at_s` only."""
-        return msgspec.structs.replace(self, until_s=at_s)
+        return self._with(until_s=at_s)
 
     def with_hold_until(self, ended_s: float) -> "StepFacts":
         """The same step, its hold taken to last until `ended_s`."""
-        return msgspec.structs.replace(self, ended_s=ended_s)
+        return self._with(ended_s=ended_s)
+
+    def while_gone(self, absence: Absence) -> "StepFacts":
+        """The same step, its hold taken to be the part of it in which the deployment was gone."""
+        gone = absence.window
+        return self._with(
+            begun_s=max(self.begun_s, gone.from_s), ended_s=min(self.ended_s, gone.to_s)
+        )
+
+    def _with(self, **moments_s: float) -> "StepFacts":
+        return msgspec.structs.replace(self, **moments_s)
 
     def within(self, at_s: float) -> bool:
         """Return True if `at_s` is within the time that is judged."""

@@ -191,11 +191,7 @@ def _while_gone(facts: StepFacts) -> int:
     """Number of requests of the hold that failed from the deletion on, until it was back."""
     if facts.absence is None:
         return 0
-    gone = facts.absence.window
-    of_absence = msgspec.structs.replace(
-        facts, begun_s=max(facts.begun_s, gone.from_s), ended_s=min(facts.ended_s, gone.to_s)
-    )
-    failed = failures(of_absence)
+    failed = failures(facts.while_gone(facts.absence))
     return failed.count if failed else 0
 
 

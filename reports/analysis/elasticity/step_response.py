@@ -45,7 +45,7 @@ class _Path(msgspec.Struct, frozen=True):
 
 def _path(supply: Supply, hold: Window) -> _Path:
     changes = tuple(
-        msgspec.structs.replace(change, at=change.at.not_before(hold.from_s))
+        Change(change.at.not_before(hold.from_s), change.delta, change.foreign)
         for change in supply.changes_within(hold)
     )
     seen = Window(hold.from_s, min(hold.to_s, supply.seen.to_s))

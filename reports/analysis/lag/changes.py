@@ -93,10 +93,7 @@ class Changes(msgspec.Struct, frozen=True):
         shown = [row.info for row in self.configs if row.hi_s <= at_s]
         if not shown:
             return self.deployed
-        known_s = self.deployed.least_drain_s if self.deployed else None
-        if shown[-1].least_drain_s is not None or shown[-1].is_ingress is False:
-            return shown[-1]
-        return msgspec.structs.replace(shown[-1], least_drain_s=known_s)
+        return shown[-1] if shown[-1].is_ingress is False else _with_drain(shown[-1], self.deployed)
 
     def absence_at(self, at_s: float) -> Absence | None:
         """Absence that a moment lies in; None if the deployment was there."""
@@ -141,12 +138,13 @@ def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
     """
     statuses = [row for row in run.statuses if row.deployment == key]
     events = [event for event in run.events if event.deployment == key]
-    absences = tuple(
-        msgspec.structs.replace(a, gone=_narrowed(a.gone, events, "deleting"))
-        for a in _absences(run.polls, key, statuses)
-    )
+    absences = tuple(_absences(run.polls, key, statuses, events))
     deployed = run.info.target.deployments.get(key)
-    configs = tuple(_with_drain(row, deployed) for row in run.configs if row.deployment == key)
+    configs = tuple(
+        ConfigChange(key, row.lo_s, row.hi_s, _with_drain(row.info, deployed), row.changed)
+        for row in run.configs
+        if row.deployment == key
+    )
     found = _updates(statuses, absences, _moves(run.transitions, key))
     return Changes(
         zero_s=run.info.zero_s,
@@ -187,30 +185,35 @@ def last_infos(run: RecordedRun) -> dict[DeploymentKey, DeploymentInfo]:
     return infos | {row.deployment: row.info for row in run.configs}
 
 
-def _with_drain(row: ConfigChange, deployed: DeploymentInfo | None) -> ConfigChange:
+def _with_drain(info: DeploymentInfo, deployed: DeploymentInfo | None) -> DeploymentInfo:
     """Keep the draining period, which polls do not show in HAProxy mode."""
-    if deployed is None or row.info.least_drain_s is not None:
-        return row
-    info = msgspec.structs.replace(row.info, least_drain_s=deployed.least_drain_s)
-    return msgspec.structs.replace(row, info=info)
+    if deployed is None or info.least_drain_s is not None:
+        return info
+    return msgspec.structs.replace(info, least_drain_s=deployed.least_drain_s)
 
 
 def _absences(
-    polls: Sequence[Poll], key: DeploymentKey, statuses: Sequence[StatusChange]
+    polls: Sequence[Poll],
+    key: DeploymentKey,
+    statuses: Sequence[StatusChange],
+    events: Sequence[LogEvent],
 ) -> Iterator[Absence]:
+    """Absences as polls show them, their beginnings narrowed by what the log says."""
     seen = [(poll, poll.deployments.get(key)) for poll in polls if key not in poll.hidden]
     if not seen:
         return
     begun_s = seen[0][0].sent_s
     first = next((i for i, (_, now) in enumerate(seen) if now is not None), None)
+    since_start = _narrowed(Instant(begun_s, begun_s), events, "deleting")
     if first is None:
-        yield Absence(Instant(begun_s, begun_s), from_start=True)
+        yield Absence(since_start, from_start=True)
     elif first:
         deployed = Instant(seen[first - 1][0].sent_s, seen[first][0].received_s)
-        yield Absence(Instant(begun_s, begun_s), deployed, _ready_s(seen[first:]), from_start=True)
+        yield Absence(since_start, deployed, _ready_s(seen[first:]), from_start=True)
     for number, ((last, was), (first, now)) in enumerate(pairwise(seen), start=1):
         if was is not None and now is None:
-            gone = _deleting(statuses, last) or Instant(last.sent_s, first.received_s)
+            seen_going = _deleting(statuses, last) or Instant(last.sent_s, first.received_s)
+            gone = _narrowed(seen_going, events, "deleting")
             back = next((i for i in range(number, len(seen)) if seen[i][1] is not None), None)
             if back is None:
                 yield Absence(gone)

@@ -34,7 +34,7 @@ def measured_step(
     absence = changes.absence_at(begun_s)
     if absence is not None:
         lag = StepLag(step.direction, None, None, None, None, reason=_deleted(absence, zero_s))
-        gone = msgspec.structs.replace(step, hold_until_s=step.at_s)
+        gone = step.until(step.at_s)
         return MeasuredStep(setup, gone, lag, StepFloor(()), absence)
     there = changes.there_around(begun_s)
     in_force = changes.info_at(begun_s)
@@ -45,7 +45,7 @@ def measured_step(
         is_external=in_force is not None and in_force.external_scaler,
     )
     ended_with = changes.absence_between(begun_s, ended_s)
-    cut = msgspec.structs.replace(step, hold_until_s=min(there.to_s, ended_s) - zero_s)
+    cut = step.until(min(there.to_s, ended_s) - zero_s)
     lag = _with_reasons(step_lag(cut, zero_s, own.timeline), changes, cut, ended_with)
     floor = _floor(own, changes, cut, lag)
     return MeasuredStep(own, cut, lag, floor, ended_with)

@@ -225,10 +225,7 @@ def _lives(
         if life is None:
             submitted = _submitted(row.start_time_s, clock)
             life = ReplicaLife(replica=row.replica, listed=at, submitted=submitted)
-        life = _advance(life, row, at)
-        if row.to_state is None and row.hi_s in deletions:
-            life = msgspec.structs.replace(life, vanished=True)
-        lives[row.replica] = life
+        lives[row.replica] = _advance(life, row, at, deletions)
     settled: list[ReplicaLife] = []
     contradictions: list[str] = []
     for life in lives.values():
@@ -237,7 +234,9 @@ def _lives(
     return settled, contradictions
 
 
-def _advance(life: ReplicaLife, row: Transition, at: Instant) -> ReplicaLife:
+def _advance(
+    life: ReplicaLife, row: Transition, at: Instant, deletions: AbstractSet[float]
+) -> ReplicaLife:
     """Note what `row` shows for the first time; a replica that recovers reaches nothing anew."""
     new: dict[str, object] = {}
     if row.node is not None and life.allocated is None:
@@ -247,7 +246,8 @@ def _advance(life: ReplicaLife, row: Transition, at: Instant) -> ReplicaLife:
     if row.to_state in ("STOPPING", None) and life.stopping is None:
         new |= {"stopping": at, "shown_stopping_s": row.hi_s}
     if row.to_state is None:
-        new |= {"gone": at, "shown_gone_s": row.hi_s}
+        vanished = life.vanished or row.hi_s in deletions
+        new |= {"gone": at, "shown_gone_s": row.hi_s, "vanished": vanished}
     return msgspec.structs.replace(life, **new)
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import msgspec
-
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.slots import FULL, most_slots_used, slots_of
@@ -43,16 +41,16 @@ def _report(
     holds: Sequence[Window],
     deployments: Mapping[DeploymentKey, DeploymentReport],
 ) -> ApplicationReport:
-    nodes = [_node(run, app, key, timelines.get(key), holds) for key in app.deployments]
+    used = {key: _slots_used(run, key, timelines.get(key), holds) for key in app.deployments}
     full = {
-        node.deployment
-        for node in nodes
-        if _is_full(node) or _is_at_its_bounds(deployments.get(node.deployment))
+        key
+        for key, share in used.items()
+        if (share is not None and share >= FULL) or _is_at_its_bounds(deployments.get(key))
     }
     limits = full if app.reason else {key for key in full if not full & set(behind(app, key))}
     return ApplicationReport(
         deployments=tuple(
-            msgspec.structs.replace(node, is_limit=node.deployment in limits) for node in nodes
+            _node(run, app, key, share, is_limit=key in limits) for key, share in used.items()
         ),
         route_prefix=app.route_prefix,
         ingress=app.ingress,
@@ -64,11 +62,12 @@ def _node(
     run: RecordedRun,
     app: ApplicationInfo,
     key: DeploymentKey,
-    timeline: Timeline | None,
-    holds: Sequence[Window],
+    slots_used: float | None,
+    *,
+    is_limit: bool,
 ) -> ApplicationNode:
     info = run.info.target.deployments.get(key)
-    policy, slots = policy_of(info), slots_of(info)
+    policy = policy_of(info)
     known = info.target_replicas or info.config.get("num_replicas") if info else None
     fixed = known if policy is None and info and not info.external_scaler else None
     return ApplicationNode(
@@ -77,13 +76,17 @@ def _node(
         fixed_replicas=fixed if isinstance(fixed, int) else None,
         min_replicas=policy.min_replicas if policy else None,
         max_replicas=policy.max_replicas if policy else None,
-        slots=slots,
-        slots_used=most_slots_used(run, key, timeline, slots, holds) if timeline else None,
+        slots=slots_of(info),
+        slots_used=slots_used,
+        is_limit=is_limit,
     )
 
 
-def _is_full(node: ApplicationNode) -> bool:
-    return node.slots_used is not None and node.slots_used >= FULL
+def _slots_used(
+    run: RecordedRun, key: DeploymentKey, timeline: Timeline | None, holds: Sequence[Window]
+) -> float | None:
+    slots = slots_of(run.info.target.deployments.get(key))
+    return most_slots_used(run, key, timeline, slots, holds) if timeline else None
 
 
 def _is_at_its_bounds(report: DeploymentReport | None) -> bool:

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Mapping
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from scalelag.record.application_info import ApplicationInfo
-from scalelag.record.requests_file import NO_STREAMS, RequestColumns
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import RunInfo
 
 _PATH = re.compile(r"(?:^|\s)(/[^\s?#]*)")
@@ -29,7 +27,7 @@ def routed(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns | st
         name = rows.names[apps.index(None)]
         return f'several applications are tested, and which of them "{name}" is for cannot be told'
     codes = [code for code, found in enumerate(apps) if found == app]
-    return _only(rows, np.isin(rows.name, codes))
+    return rows.chosen(np.isin(rows.name, codes))
 
 
 def _path(name: str) -> str | None:
@@ -49,18 +47,3 @@ def _app_at(path: str, applications: Mapping[str, ApplicationInfo]) -> str | Non
 def _fits(path: str, prefix: str) -> bool:
     bare = prefix.rstrip("/")
     return path == bare or path.startswith(f"{bare}/")
-
-
-def _only(rows: RequestColumns, chosen: NDArray[np.bool_]) -> RequestColumns:
-    """The chosen rows, without their columns of streams."""
-    return msgspec.structs.replace(
-        rows,
-        intended_s=rows.intended_s[chosen],
-        send_lag_s=rows.send_lag_s[chosen],
-        latency_s=rows.latency_s[chosen],
-        status=rows.status[chosen],
-        name=rows.name[chosen],
-        error=rows.error[chosen],
-        worker=rows.worker[chosen],
-        streams=NO_STREAMS,
-    )

@@ -104,7 +104,7 @@ def _next_s(rows: Sequence[Seen]) -> list[float]:
 def _apart(readings: Sequence[Reading]) -> list[Reading]:
     """Readings that do not overlap: where ages differ, the later one counts."""
     cut = [
-        msgspec.structs.replace(one, to_s=min(one.to_s, after.from_s))
+        Reading(one.from_s, min(one.to_s, after.from_s), one.value)
         for one, after in pairwise(readings)
     ]
     return [one for one in [*cut, *readings[-1:]] if one.to_s > one.from_s]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 
-import msgspec
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -69,9 +68,8 @@ def _print_failure(
     """Failed requests; what their step's findings have said already is named only."""
     kinds = ", ".join(f"{n:,} x {sanitized(kind)}" for kind, n in failure.errors.items())
     title = f"{count(failure.count, 'failed request')} in step {failure.index} ({kinds})"
-    plainly = [msgspec.structs.replace(finding, seconds=None) for finding in failure.findings]
     unknown = [] if failure.notes else ["no cause found"]
-    _print_title(console, title, named(plainly, failure.cause) or unknown)
+    _print_title(console, title, named(failure.findings, failure.cause, timed=False) or unknown)
     for note in failure.notes:
         emit(console, _marked(">", note), 3)
     new = [f for f in failure.findings if (failure.index, f.cause) not in explained]
@@ -83,10 +81,15 @@ def _print_title(console: Console, title: str, names: Sequence[str]) -> None:
     emit(console, flow([f"{title}:", *names], room(console), " "))
 
 
-def named(findings: Sequence[Finding], cause: Cause | None) -> list[str]:
-    """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`."""
+def named(findings: Sequence[Finding], cause: Cause | None, *, timed: bool = True) -> list[str]:
+    """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`.
+
+    The seconds are told only if `timed`.
+    """
     texts = [
-        f"{finding_words(f)} ({f.seconds:.1f} s)" if f.seconds is not None else finding_words(f)
+        f"{finding_words(f)} ({f.seconds:.1f} s)"
+        if timed and f.seconds is not None
+        else finding_words(f)
         for f in findings
     ]
     if len(texts) == 1 and cause is None:

@@ -26,12 +26,11 @@ from reports.model.report import Report
 from reports.model.steps import StepReport
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import resolve_app
-from scalelag.record.run_dir import REPORT_FILE
+from tools import scalelag_run
 from tools.diagnosis.hooks import Scene
 from tools.diagnosis.injection import Injection
 from tools.diagnosis.injections import INJECTIONS
 from tools.diagnosis.places import Reach, embedded_reach, place
-from tools.diagnosis.ray_start import ROOT
 from tools.diagnosis.results import Results, RunResult, load_results, merged, store_results
 
 RUN_DEADLINE_S: Final = 240.0
@@ -43,7 +42,6 @@ CALM_DEADLINE_S: Final = 60.0
 TRIES: Final = 3
 SHOWN: Final = 2
 SAME_STEP_S: Final = 0.5
-STOP_DEADLINE_S: Final = 30.0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -108,11 +106,10 @@ def perform(injection: Injection, shared: Reach, folder: Path) -> Outcome:
         finally:
             dashboard.close()
     said = (files / "said.txt").read_text(encoding="utf-8")
-    reports = sorted(out.glob(f"*/{REPORT_FILE}"))
-    if not reports:
+    found = scalelag_run.last_report(out)
+    if found is None:
         raise RuntimeError(f"{injection.name} left no report:\n{said}")
-    report = msgspec.json.decode(reports[-1].read_bytes(), type=Report)
-    return Outcome(injection, reports[-1].parent, report, said)
+    return Outcome(injection, *found, said)
 
 
 @contextlib.contextmanager
@@ -122,25 +119,12 @@ def begun(
     """`scalelag run` under way; it has ended afterwards."""
     app = files / "app.yaml"
     app.write_text(yaml.safe_dump({"applications": applications(injection, str(files))}))
-    command = [sys.executable, "-m", "scalelag.cli", "run"]
-    command += ["--app", str(app), "--host", reach.host, "--dashboard", reach.dashboard]
-    command += ["--steps", injection.steps, "--drain", "0", "--wait", str(DEPLOY_WAIT_S)]
-    command += ["--out", str(out), "--name", injection.name, *injection.options]
-    with (files / "said.txt").open("wb") as said:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | {"RAY_AUTH_TOKEN": reach.token, "COLUMNS": "120"},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(STOP_DEADLINE_S)
+    options = ["--app", str(app), "--host", reach.host, "--dashboard", reach.dashboard]
+    options += ["--steps", injection.steps, "--drain", "0", "--wait", str(DEPLOY_WAIT_S)]
+    options += ["--out", str(out), "--name", injection.name, *injection.options]
+    environ = os.environ | {"RAY_AUTH_TOKEN": reach.token, "COLUMNS": "120"}
+    with scalelag_run.begun(options, files / "said.txt", environ) as process:
+        yield process
 
 
 def applications(injection: Injection, files: str) -> list[dict[str, Any]]:

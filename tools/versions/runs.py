@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -15,10 +14,9 @@ from probes.dashboard import Dashboard
 from reports.model.report import Report
 from scalelag.cluster.embedded import EmbeddedCluster
 from scalelag.cluster.ray_environment import RayChoice, python_with_ray
-from scalelag.record.run_dir import REPORT_FILE
 from tools.diagnosis.processes import controller_pid
+from tools.scalelag_run import begun, last_report
 
-ROOT = Path(__file__).parents[2]
 PLAN = "5rps:15s,40rps:30s,5rps:30s"
 RUN_DEADLINE_S = 600.0
 CPUS = 4
@@ -92,26 +90,11 @@ def _begun(
     """`scalelag run` under way; it has ended after the block."""
     out.mkdir(parents=True)
     kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH_")}
-    with (out / "said.txt").open("wb") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "scalelag.cli", "run", "--out", str(out), *options],
-            cwd=ROOT,
-            env=kept | variables,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(60)
+    with begun(["--out", str(out), *options], out / "said.txt", kept | variables) as process:
+        yield process
 
 
 def _made(out: Path) -> Made:
     said = (out / "said.txt").read_text(encoding="utf-8", errors="replace")[-_MOST_SAID:]
-    reports = sorted(out.glob(f"*/{REPORT_FILE}"))
-    if not reports:
-        return Made(None, said)
-    return Made(msgspec.json.decode(reports[-1].read_bytes(), type=Report), said)
+    found = last_report(out)
+    return Made(found and found[1], said)

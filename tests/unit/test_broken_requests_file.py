@@ -1,9 +1,7 @@
 """Files of requests that broke off, are not ours, or meet a full disk; and rows for other tools."""
 
 import math
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +12,7 @@ from scalelag.errors import RecordError
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import SCHEMA, RequestWriter
 from scalelag.record.requests_reader import read_requests, write_parquet
+from tests.support.disk import at_most
 from tests.unit.request_rows import (
     ALL_ROWS,
     NAN,
@@ -136,17 +135,6 @@ def test_a_stream_with_a_column_more_is_read_or_a_record_error(tmp_path: Path):
     found = read_or_refuse(path)
 
     assert found is None or same(found[0], ALL_ROWS)
-
-
-@contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Files of this process cannot grow beyond `size` bytes, as on a disk that fills up."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def append_and_close(path: Path) -> None:

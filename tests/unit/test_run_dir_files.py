@@ -1,8 +1,5 @@
 """What is written into a run directory, and read from one that is broken."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -37,6 +34,7 @@ from scalelag.record.run_info import (
     TargetInfo,
     Versions,
 )
+from tests.support.disk import at_most
 from tests.unit.test_run_dir import NOW_S
 
 INFO = RunInfo(
@@ -203,17 +201,6 @@ def test_a_full_disk_is_a_record_error():
 
     with pytest.raises(RecordError, match=r"/dev/full.*No space left"):
         writer.append([POLL])
-
-
-@contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Files of this process cannot grow beyond `size` bytes, as on a disk that fills up."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_disk_that_takes_half_a_row_is_a_record_error(tmp_path: Path):

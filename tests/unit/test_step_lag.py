@@ -333,24 +333,6 @@ def test_replicas_that_recover_at_the_end_of_the_hold_are_counted_as_there():
     assert (report.replicas_before, report.replicas_after) == (3, 3)
 
 
-def test_a_controller_that_restarts_at_the_step_down_takes_no_replica_away():
-    three = {f"r{i}": "RUNNING" for i in range(3)}
-    changes = {
-        0: (3, three),
-        10: (3, dict.fromkeys(three, "RECOVERING")),
-        12: (3, three),
-        15: (1, three),
-        16: (1, {"r0": "RUNNING", "r1": "STOPPING@", "r2": "STOPPING@"}),
-        18: (1, RUNNING_1),
-    }
-
-    report = lag(every_second(changes), at_s=10.5, levels="40->5")
-
-    assert report.replicas_before == 3
-    assert report.total_s is not None
-    assert report.total_s.value is not None
-
-
 def test_a_step_from_zero_replicas():
     report = lag(
         every_second(

@@ -103,3 +103,21 @@ def test_the_scale_down_of_the_step_before_is_not_mistaken_for_a_decision_of_thi
     assert report.critical_replica == "a"
     assert interval(phase(report, "decide")) == (4.0, 4.55, 5.1)
     assert interval(report.total_s) == (6.0, 6.55, 7.1)
+
+
+def test_a_controller_that_restarts_at_the_step_down_takes_no_replica_away():
+    three = {f"r{i}": "RUNNING" for i in range(3)}
+    changes = {
+        0: (3, three),
+        10: (3, dict.fromkeys(three, "RECOVERING")),
+        12: (3, three),
+        15: (1, three),
+        16: (1, {"r0": "RUNNING", "r1": "STOPPING@", "r2": "STOPPING@"}),
+        18: (1, RUNNING_1),
+    }
+
+    report = lag(every_second(changes), at_s=10.5, levels="40->5")
+
+    assert report.replicas_before == 3
+    assert report.total_s is not None
+    assert report.total_s.value is not None

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from reports.model.report import Report
+from reports.model.tune import TuneReport
 
 BarState = Literal["allocate", "initialize", "mark_running", "RUNNING", "STOPPING"]
 
@@ -119,8 +120,9 @@ class RunOrigin(msgspec.Struct, frozen=True):
 
 
 class Analysis(msgspec.Struct, frozen=True):
-    """An analysed run: everything that renderers are given."""
+    """An analysed run: everything that renderers are given; `tune` if a search was made for it."""
 
     report: Report
     charts: Charts
     origin: RunOrigin = RunOrigin()
+    tune: TuneReport | None = None

@@ -8,7 +8,15 @@ from reports.model.intervals import Span
 from scalelag.plan.stages import Direction, Unit
 
 FigureName = Literal[
-    "decide_s", "total_s", "recovered_s", "p95_ms", "failed", "reversals", "replica_hours"
+    "decide_s",
+    "total_s",
+    "recovered_s",
+    "p95_ms",
+    "failed",
+    "reversals",
+    "replica_hours",
+    "beyond_slo_s",
+    "lag_s",
 ]
 STEP_FIGURES: tuple[FigureName, ...] = (
     "decide_s",
@@ -18,7 +26,13 @@ STEP_FIGURES: tuple[FigureName, ...] = (
     "failed",
     "reversals",
 )
-RUN_FIGURES: tuple[FigureName, ...] = ("p95_ms", "failed", "reversals", "replica_hours")
+RUN_FIGURES: tuple[FigureName, ...] = (
+    "p95_ms",
+    "failed",
+    "beyond_slo_s",
+    "reversals",
+    "replica_hours",
+)
 
 
 class Estimate(msgspec.Struct, frozen=True):

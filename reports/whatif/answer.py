@@ -22,7 +22,7 @@ from reports.model.whatif import (
     WhatIfReport,
     WhatIfStep,
 )
-from reports.whatif.from_record import Recorded
+from reports.whatif.from_record import Recorded, Watched
 from reports.whatif.outcome import (
     Course,
     Figures,
@@ -30,11 +30,14 @@ from reports.whatif.outcome import (
     replica_hours,
     request_figures,
     whole_figures,
+    worst_lag,
 )
 from reports.whatif.repeat import Trial, estimate, middle_course, phases
 from reports.whatif.scenario import Scenario
 from reports.whatif.validate import Replayed, best_phase, recorded_figures, validated
 from scalelag.plan.stages import LoadStep, Unit
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
 
 SCHEMA_VERSION = 1
 REPETITIONS = 20
@@ -84,7 +87,14 @@ class Replay(msgspec.Struct, frozen=True):
 
 def recorded_steps(recorded: Recorded, report: Report, slo: Slo | None) -> RecordedSteps:
     """Recorded figures of each step of the deployment that a scenario is for."""
-    run, key = recorded.run, recorded.scenario.settings.key
+    watched = Watched(recorded.timeline, recorded.running, recorded.scenario.to_s)
+    return measured_steps(recorded.run, recorded.scenario.settings.key, watched, report, slo)
+
+
+def measured_steps(
+    run: RecordedRun, key: DeploymentKey, watched: Watched, report: Report, slo: Slo | None
+) -> RecordedSteps:
+    """Recorded figures of each step of a deployment, also of one that cannot be simulated."""
     zero_s = run.info.zero_s
     steps: list[LoadStep] = []
     figures: dict[int, Figures] = {}
@@ -98,9 +108,10 @@ def recorded_steps(recorded: Recorded, report: Report, slo: Slo | None) -> Recor
             **request_figures(run.requests, own, zero_s),
         }
     reversals = sum(step.reversals for step in report.deployments[key].steps)
-    hours = replica_hours(recorded.running, zero_s, recorded.scenario.to_s)
+    hours = replica_hours(watched.running, zero_s, watched.until_s)
     whole: Figures = {
-        **whole_figures(run.requests),
+        **whole_figures(run.requests, steps, zero_s, slo),
+        "lag_s": worst_lag(run.requests, steps, figures, zero_s, slo),
         "reversals": Span(reversals, reversals, reversals),
         "replica_hours": Span(hours, hours, hours),
     }

@@ -42,6 +42,23 @@ class Recorded(msgspec.Struct, frozen=True):
         )
 
 
+class Watched(msgspec.Struct, frozen=True):
+    """Timeline and RUNNING curve of a deployment, watched until `until_s` in Unix seconds."""
+
+    timeline: Timeline
+    running: Staircase
+    until_s: float
+
+
+def watched_of(run: RecordedRun, key: DeploymentKey) -> Watched | None:
+    """Return the watched part of a deployment; None if the probe saw nothing of it."""
+    timeline = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
+    supply = supply_of(timeline, run.gaps)
+    if supply is None:
+        return None
+    return Watched(timeline, supply.middle(), timeline.polls[-1].received_s)
+
+
 def recorded_scenario(
     run: RecordedRun, key: DeploymentKey, *, own_policy: bool = False
 ) -> Recorded:
@@ -55,16 +72,16 @@ def recorded_scenario(
     _check_deployment(run, key, described, policy, own_policy=own_policy)
     assert described is not None  # checked, as is the policy
     assert policy is not None
-    timeline = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
-    supply = supply_of(timeline, run.gaps)
-    first = next((poll for poll in timeline.polls if poll.target is not None), None)
-    if supply is None or first is None or first.target is None:
+    watched = watched_of(run, key)
+    polls = watched.timeline.polls if watched else ()
+    first = next((poll for poll in polls if poll.target is not None), None)
+    if watched is None or first is None or first.target is None:
         raise _refused("it holds no poll with a target (Ray tells it since 2.10)")
     settings = settings_of(key, described, policy)
-    service = service_times(run.requests, supply.middle(), settings.max_ongoing)
+    service = service_times(run.requests, watched.running, settings.max_ongoing)
     if isinstance(service, str):
         raise _refused(service)
-    starts = start_ups(timeline, settings.wait_loop_s)
+    starts = start_ups(watched.timeline, settings.wait_loop_s)
     if not starts.starts_s:
         raise _refused(
             "it saw no replica start, so that nothing is known of how long that takes. "
@@ -76,14 +93,14 @@ def recorded_scenario(
         service=service,
         starts=starts,
         from_s=first.sent_s,
-        to_s=timeline.polls[-1].received_s,
+        to_s=watched.until_s,
         replicas=first.running,
         target=first.target,
         loop_s=loop_interval(run.polls) or DEFAULT_LOOP_S,
         max_in_flight=int(run.info.options.get("max_in_flight") or _MAX_IN_FLIGHT),
         timeout_s=float(run.info.options.get("request_timeout") or _TIMEOUT_S),
     )
-    return Recorded(run, scenario, timeline, supply.middle())
+    return Recorded(run, scenario, watched.timeline, watched.running)
 
 
 def _check_deployment(

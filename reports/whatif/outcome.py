@@ -1,7 +1,7 @@
 """Figures of a simulated run, by the same definitions as those of a recorded one."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -11,15 +11,17 @@ from reports.analysis.elasticity.staircase import Staircase, stairs
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.step_lag import step_lag
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
-from reports.analysis.load.recovery import recovery
+from reports.analysis.load.recovery import BIN_S, recovery
 from reports.analysis.load.slo import Slo
-from reports.model.intervals import Instant, Span, point
+from reports.model.intervals import Instant, Span, longer_than, point
 from reports.model.whatif import FigureName
 from reports.whatif.simulate import ERRORS, NOT_SENT, OK, Simulated, SimulatedLife
 from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns
 
 _JUST_BEFORE_S = 1e-6
+_ROUNDING = 1e-9
+_END_BINS = 3
 
 Figures = dict[FigureName, Span | None]
 
@@ -55,8 +57,8 @@ def outcome_of(
     by_step = {step.index: _step(step, zero_s, timeline, rows, slo) for step in steps}
     reversals = sum(_value(figures["reversals"]) for figures in by_step.values())
     whole: Figures = {
-        "p95_ms": _p95_ms(rows, slice(None)),
-        "failed": _exactly(_failed(rows, slice(None))),
+        **whole_figures(rows, steps, zero_s, slo),
+        "lag_s": worst_lag(rows, steps, by_step, zero_s, slo),
         "reversals": _exactly(reversals),
         "replica_hours": _exactly(replica_hours(course.running, zero_s, until_s)),
     }
@@ -78,10 +80,64 @@ def request_figures(rows: RequestColumns, step: LoadStep, zero_s: float) -> Figu
     return {"p95_ms": _p95_ms(rows, part), "failed": _exactly(_failed(rows, part))}
 
 
-def whole_figures(rows: RequestColumns) -> Figures:
-    """Latency and failures of all requests."""
+def whole_figures(
+    rows: RequestColumns, steps: Sequence[LoadStep], zero_s: float, slo: Slo | None
+) -> Figures:
+    """Latency and failures of all requests, and the seconds beyond the limit."""
     part = slice(None)
-    return {"p95_ms": _p95_ms(rows, part), "failed": _exactly(_failed(rows, part))}
+    beyond = beyond_slo(rows, zero_s, max((step.hold_until_s for step in steps), default=0.0), slo)
+    return {
+        "p95_ms": _p95_ms(rows, part),
+        "failed": _exactly(_failed(rows, part)),
+        "beyond_slo_s": None if beyond is None else _exactly(np.count_nonzero(beyond) * BIN_S),
+    }
+
+
+def beyond_slo(
+    rows: RequestColumns, zero_s: float, until_s: float, slo: Slo | None
+) -> NDArray[np.bool_] | None:
+    """Seconds of the load, by intended start, in which too few requests kept the limit.
+
+    Too few are fewer than the limit's quantile of those meant in that second; one that failed has
+    not kept it. None without a limit on a quantile.
+    """
+    if slo is None or slo.quantile is None:
+        return None
+    count = max(1, math.ceil(until_s / BIN_S))
+    bins = np.floor((rows.intended_s - zero_s) / BIN_S).astype(np.int64)
+    inside = (bins >= 0) & (bins < count)
+    kept = (rows.error < 0) & (rows.latency_s <= slo.limit_s)
+    meant = np.bincount(bins[inside], minlength=count)
+    good = np.bincount(bins[inside & kept], minlength=count)
+    return good < slo.quantile * meant - _ROUNDING
+
+
+def worst_lag(
+    rows: RequestColumns,
+    steps: Sequence[LoadStep],
+    figures: Mapping[int, Figures],
+    zero_s: float,
+    slo: Slo | None,
+) -> Span:
+    """The longest `total_s` of the steps up; 0 if none of them needed a replica.
+
+    A step that got none, and whose hold ends beyond the limit, is longer than its hold.
+    """
+    worst = _exactly(0.0)
+    for step in steps:
+        if step.direction != "up":
+            continue
+        total = figures[step.index]["total_s"]
+        beyond = beyond_slo(rows, zero_s, step.hold_until_s, slo) if total is None else None
+        if beyond is not None and beyond[-_END_BINS:].all():
+            total = longer_than(step.hold_until_s - step.at_s)
+        if total is not None and _length(total) > _length(worst):
+            worst = total
+    return worst
+
+
+def _length(lag: Span) -> float:
+    return lag.lo if lag.value is None else lag.value
 
 
 def rows_of(found: Simulated, names: Sequence[str], until_s: float) -> RequestColumns:

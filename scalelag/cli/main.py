@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 import scalelag
 from scalelag.cli.run.locust_arguments import with_passed_on
 from scalelag.cli.run.signature import run
-from scalelag.cli.signatures import compare, doctor, export, report, runs, trend, whatif
+from scalelag.cli.signatures import compare, doctor, export, report, runs, trend, tune, whatif
 from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
 
 _HELP = (
@@ -75,7 +75,7 @@ class _RunCommand(_SectionedCommand):
 
 
 app.command(name=run.__name__, cls=_RunCommand)(_exiting(run))
-for _command in (report, compare, whatif, runs, trend, export, doctor):
+for _command in (report, compare, whatif, tune, runs, trend, export, doctor):
     app.command(name=_command.__name__, cls=_SectionedCommand)(_exiting(_command))
 
 

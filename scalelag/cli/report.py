@@ -13,6 +13,7 @@ from reports.model.formats import HTML_FILE, Details, Format
 from reports.render.formats import Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
+from scalelag.cli.tune_file import tune_of
 from scalelag.record.run_dir import RecordedRun, load_run, write_file
 
 
@@ -30,7 +31,7 @@ def report(
     recorded = _with_capacity(load_run(run), capacity_rps)
     gates = parse_gates(texts or recorded.info.options.get("gate", []))
     check_gates(gates, recorded.info.target.watched)
-    analysis = analyse(recorded, gates, replayer(run))
+    analysis = msgspec.structs.replace(analyse(recorded, gates, replayer(run)), tune=tune_of(run))
     if output is None and output_format is Format.TERMINAL:
         render_terminal(analysis, Console(), str(run), details)
         return exit_code(analysis.report, strict=strict)

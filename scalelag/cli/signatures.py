@@ -198,6 +198,64 @@ def whatif(
     return command(run, options, output_format, output)
 
 
+def tune(
+    run: RunDirectory,
+    *,
+    slo: Annotated[
+        str | None,
+        typer.Option(help="Limit on latency to keep, such as p95<200ms. Default: the run's own."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Setting to leave as it is, such as max_replicas. Can be repeated."),
+    ] = None,
+    min_savings: Annotated[
+        float | None,
+        typer.Option(
+            help="Least saving of replica-hours against the run's own settings, in per cent.",
+            max=100,
+        ),
+    ] = None,
+    candidates: Annotated[
+        int, typer.Option(help="Number of settings that the search tries.", min=1, max=100_000)
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the search and its repetitions.", min=0)] = 1,
+    policy: Annotated[
+        str | None, typer.Option(help="Policy of your own that decides: module:function.")
+    ] = None,
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="Make a real run with the first choice, and compare it."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File for the autoscaling_config of the first choice, as YAML."),
+    ] = None,
+    output_format: Annotated[
+        ComparisonFormat,
+        typer.Option("--format", help="Format of the answer.", case_sensitive=False),
+    ] = ComparisonFormat.TERMINAL,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write. Default for html: RUN/tune.html.")
+    ] = None,
+) -> int:
+    """Search autoscaling settings that serve a recorded run better, by simulation."""
+    from scalelag.cli.tune import TuneOptions
+    from scalelag.cli.tune import tune as command
+
+    options = TuneOptions(
+        slo=slo,
+        keep=tuple(keep or ()),
+        min_savings_pct=min_savings,
+        candidates=candidates,
+        seed=seed,
+        policy=policy,
+        confirm=confirm,
+        out=out,
+    )
+    return command(run, options, output_format, output)
+
+
 def runs(folder: Folder = _RUNS, *, as_json: AsJson = False) -> int:
     """List the runs in a folder, oldest first, with their main figures."""
     from scalelag.cli.runs import runs as command

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from reports.analysis.analyse import analyse
-from reports.analysis.load.slo import Slo, parse_slo
+from reports.analysis.load.slo import Slo, on_quantiles, recorded_slos
 from reports.model.formats import ComparisonFormat
+from reports.model.report import Report
 from reports.model.whatif import WhatIfReport
 from reports.render.html.whatif_page import render_html_whatif
 from reports.render.terminal.whatif import (
@@ -22,6 +23,7 @@ from reports.render.terminal.whatif import (
 from reports.whatif.answer import (
     Question,
     RecordedSteps,
+    Replay,
     answer,
     recorded_steps,
     repetitions,
@@ -67,32 +69,57 @@ def whatif(
     return EXIT_PASSED if found.validation.passed else EXIT_INVALID
 
 
-def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
-    """Return the answer for a run. Raises UsageError for options or a record without one."""
-    assignments = [parse_assignment(text) for text in options.assignments]
+class Prepared(msgspec.Struct, frozen=True):
+    """A run that can be simulated; `policy` is the user's own, if one was given."""
+
+    recorded: Recorded
+    own: RecordedSteps
+    report: Report
+    policy: PolicyPath | None
+
+    @property
+    def policy_of_run(self) -> PolicyPath | None:
+        """The policy that decided in the run itself: the user's, or None for Ray's."""
+        whose = self.recorded.scenario.settings.policy.whose
+        return self.policy if whose is not None else None
+
+    def replayed(self, jobs: Jobs, seed: int) -> Replay:
+        """Replay the run with its own settings."""
+        return replay_record(
+            self.recorded,
+            self.own,
+            self.report,
+            lambda trials: outcomes_of(jobs, trials, self.policy_of_run),
+            seed,
+        )
+
+
+def prepare(
+    run: RecordedRun, assignments: Sequence[Assignment], options: WhatIfOptions
+) -> Prepared:
+    """Return the run as a scenario. Raises UsageError for options or a record without one."""
     key = deployment_of(assignments, run.info.target.watched, _scaling(run.info))
     policy = _policy(options)
     recorded = recorded_scenario(run, key, own_policy=policy is not None)
     report = analyse(run).report
     if key not in report.deployments:
         raise UsageError(f"the run has no report on {key}.")
-    slo = _slo(options.slo or run.info.options.get("slo"))
-    own = recorded_steps(recorded, report, slo)
-    question = _question(recorded, own, assignments, options)
-    is_own_policy = recorded.scenario.settings.policy.whose is not None
+    slo = limit_of(options.slo, run.info)
+    return Prepared(recorded, recorded_steps(recorded, report, slo), report, policy)
+
+
+def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
+    """Return the answer for a run. Raises UsageError for options or a record without one."""
+    assignments = [parse_assignment(text) for text in options.assignments]
+    prepared = prepare(run, assignments, options)
+    question = _question(prepared.recorded, prepared.own, assignments, options)
     trials = trial_count(asked=not question.is_recorded)
-    with _progress(trials) as advance, parallel(advance) as jobs:
-        replay = replay_record(
-            recorded,
-            own,
-            report,
-            lambda trials: _outcomes(jobs, trials, policy if is_own_policy else None),
-            options.seed,
-        )
+    with progress(trials) as advance, parallel(advance) as jobs:
+        replay = prepared.replayed(jobs, options.seed)
         done: list[Done] = []
         if replay.validation.passed and not question.is_recorded:
-            made = repetitions(question, slo, options.seed)
-            done = jobs([Job(trial, policy) for trial in made])
+            made = repetitions(question, prepared.own.slo, options.seed)
+            done = jobs([Job(trial, prepared.policy) for trial in made])
     return answer(
         replay,
         question,
@@ -104,7 +131,7 @@ def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
 
 
 @contextmanager
-def _progress(total: int) -> Generator[Callable[[], None]]:
+def progress(total: int) -> Generator[Callable[[], None]]:
     """Yield a function that moves a bar on stderr on, where that is a terminal."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -112,7 +139,8 @@ def _progress(total: int) -> Generator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _outcomes(jobs: Jobs, trials: Sequence[Trial], policy: PolicyPath | None) -> list[Outcome]:
+def outcomes_of(jobs: Jobs, trials: Sequence[Trial], policy: PolicyPath | None) -> list[Outcome]:
+    """Run the trials with a policy; None for Ray's own."""
     return [one.outcome for one in jobs([Job(trial, policy) for trial in trials])]
 
 
@@ -132,8 +160,10 @@ def _policy(options: WhatIfOptions) -> PolicyPath | None:
     return PolicyPath(options.policy, options.of_application)
 
 
-def _slo(text: str | None) -> Slo | None:
-    return parse_slo(text) if text else None
+def limit_of(text: str | None, info: RunInfo) -> Slo | None:
+    """The limit on a quantile of latency: the one given, else the run's own, if it has one."""
+    limits = on_quantiles(recorded_slos(text or info.options.get("slo")))
+    return limits[0] if limits else None
 
 
 def _question(

@@ -47,6 +47,53 @@ def resolve_app(
     return [app]
 
 
+def with_autoscaling(apps: Sequence[AppConfig], path: Path) -> list[AppConfig]:
+    """The applications with the `autoscaling_config` of deployments that a Serve config file has.
+
+    Such a file needs no import path: `scalelag tune --out` writes one. Raises UsageError if it
+    names none, or an application that is not among `apps`.
+    """
+    given = _autoscaling_of(path)
+    names = [str(app.get("name", "default")) for app in apps]
+    if others := sorted(given.keys() - set(names)):
+        raise UsageError(
+            f"--autoscaling {path} names the application {', '.join(others)}; --app deploys "
+            f"{', '.join(names) or 'none'}."
+        )
+    return [
+        {**app, "deployments": _overridden(app, given[name])} if name in given else app
+        for name, app in zip(names, apps, strict=True)
+    ]
+
+
+def _autoscaling_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Autoscaling configurations in a file, by application and deployment."""
+    found: dict[str, dict[str, Any]] = {}
+    applications = _document(path, "--autoscaling").get("applications")
+    for app in applications if isinstance(applications, list) else ():
+        deployments = app.get("deployments") if isinstance(app, Mapping) else None
+        for one in deployments if isinstance(deployments, list) else ():
+            config = one.get("autoscaling_config") if isinstance(one, Mapping) else None
+            if isinstance(config, Mapping) and one.get("name"):
+                own = found.setdefault(str(app.get("name", "default")), {})
+                own[str(one["name"])] = dict(config)
+    if not found:
+        raise UsageError(
+            f"--autoscaling {path} has no autoscaling_config of a deployment: it reads as the file "
+            "that scalelag tune --out writes."
+        )
+    return found
+
+
+def _overridden(app: AppConfig, configs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Overrides of an application's deployments, with other autoscaling configurations."""
+    there = {str(one["name"]): one for one in app.get("deployments") or ()}
+    for name, config in configs.items():
+        kept = {k: v for k, v in there.get(name, {}).items() if k != "num_replicas"}
+        there[name] = {**kept, "name": name, "autoscaling_config": config}
+    return list(there.values())
+
+
 def grpc_servicers(name: str) -> tuple[str, ...]:
     """The `grpc_servicer_functions` with which Serve must start for the applications of `name`.
 
@@ -106,13 +153,13 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
     return arguments
 
 
-def _document(path: Path) -> Mapping[str, Any]:
+def _document(path: Path, option: str = "--app") -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--app {path} cannot be read: {error}.") from error
+        raise UsageError(f"{option} {path} cannot be read: {error}.") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise UsageError(f"--app {path} is not valid YAML: {error}.") from error
+        raise UsageError(f"{option} {path} is not valid YAML: {error}.") from error
     return document if isinstance(document, Mapping) else {}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("gevent", "locust", "numpy", "plotly", "pyarrow", "ray", "requests", "rich", "scipy")
-COMMANDS = ("run", "report", "compare", "whatif", "runs", "trend", "export", "doctor")
+COMMANDS = ("run", "report", "compare", "whatif", "tune", "runs", "trend", "export", "doctor")
 CODE = """
 import contextlib, io, sys
 from scalelag.cli.__main__ import main

@@ -18,6 +18,7 @@ from reports.render.html.replica_figures import lives_figure, replica_links, rep
 from reports.render.html.seen_figure import seen_figure
 from reports.render.html.shell import Script, environment, shell
 from reports.render.html.summary_parts import facts, tiles
+from reports.render.html.tune_page import tune_part
 from reports.render.tables.answers import answers
 from reports.render.tables.changes import change_table
 from reports.render.tables.deployments import deployment_table, detailed, left_out
@@ -80,7 +81,9 @@ def render_html(
         for number, key in enumerate(detailed(report, details), start=1)
     ]
     load_figures = [load_figure(report, charts), latency_figure(report, charts)]
+    tune = tune_part(analysis.tune)
     figures = [*load_figures, *(figure for part in parts for figure in part.figures)]
+    figures += [tune["figure"]] if tune else []
     template = environment().get_template("report.html.j2")
     page = template.render(
         title=f"{report.verdict.upper()}: {sanitized(report.run.name)}",
@@ -104,6 +107,7 @@ def render_html(
         restarts=bool(charts.restarts),
         change_marks=bool(charts.changes),
         changes=change_table(report.changes),
+        tune=tune,
     )
     return page.encode()
 

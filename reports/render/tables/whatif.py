@@ -18,6 +18,7 @@ _STEP_NAMES: Mapping[FigureName, str] = {
 _RUN_NAMES: Mapping[FigureName, str] = {
     "p95_ms": "p95 ms",
     "failed": "failed",
+    "beyond_slo_s": "beyond SLO s",
     "reversals": "reversals",
     "replica_hours": "replica-hours",
 }
@@ -29,6 +30,8 @@ _DIGITS: Mapping[FigureName, int] = {
     "failed": 0,
     "reversals": 0,
     "replica_hours": 4,
+    "beyond_slo_s": 0,
+    "lag_s": 2,
 }
 _KINDS = ("recorded", "simulated", "what if")
 

@@ -15,7 +15,7 @@ from scalelag.cli.run.retries import Retries
 from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
-from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app
+from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
 from scalelag.cluster.ray_environment import ray_choice
 from scalelag.cluster.urls import check_url
 from scalelag.console import say
@@ -79,7 +79,15 @@ def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
     )
 
 
-_LAUNCHED = ("app", "app_arg", "cpus", "processes", "workers_on_ray", "workers_runtime_env")
+_LAUNCHED = (
+    "app",
+    "app_arg",
+    "autoscaling",
+    "cpus",
+    "processes",
+    "workers_on_ray",
+    "workers_runtime_env",
+)
 
 
 def launched_options(arguments: RunArguments) -> dict[str, Any]:
@@ -145,12 +153,14 @@ def _run_name(arguments: RunArguments) -> str:
 
 def _apps(arguments: RunArguments, *, embedded: bool) -> list[AppConfig]:
     if arguments.app is None and not embedded:
-        if arguments.app_arg:
-            raise UsageError("--app-arg goes with --app.")
+        if arguments.app_arg or arguments.autoscaling:
+            flag = "--app-arg" if arguments.app_arg else "--autoscaling"
+            raise UsageError(f"{flag} goes with --app.")
         return []
-    return resolve_app(
+    apps = resolve_app(
         arguments.app or _DEFAULT_APP,
         arguments.app_arg,
         importable_here=embedded,
         folder=arguments.app_dir,
     )
+    return with_autoscaling(apps, arguments.autoscaling) if arguments.autoscaling else apps

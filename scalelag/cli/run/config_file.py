@@ -20,6 +20,7 @@ _PROJECT_FILE = "pyproject.toml"
 _ONCE_ONE = ("slo",)
 _PATHS = frozenset(option.dest for option in OPTIONS if option.is_path) | {
     "app_dir",
+    "autoscaling",
     "locustfile",
     "workers_runtime_env",
     "app_requirements",

@@ -51,6 +51,14 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
             help="Folder in which the module of --app is looked for first.", rich_help_panel=_TARGET
         ),
     ] = Path()
+    autoscaling: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the autoscaling_config of deployments, in place of the application's own: "
+            "as scalelag tune --out writes it.",
+            rich_help_panel=_TARGET,
+        ),
+    ] = None
     host: Annotated[
         str | None,
         typer.Option(

@@ -1,0 +1,1 @@
+"""Search of the autoscaling settings that serve a recorded load best."""

@@ -1,0 +1,151 @@
+"""`scalelag tune`: settings that serve a recorded run better, searched by simulation."""
+
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from reports.model.formats import ComparisonFormat
+from reports.model.tune import TUNE_FILE, TuneReport
+from reports.render.html.tune_page import render_html_tune
+from reports.render.terminal.tune import (
+    print_tune,
+    render_json_tune,
+    render_markdown_tune,
+    tune_yaml,
+)
+from reports.whatif.answer import trial_count
+from reports.whatif.tuning.search import Task
+from reports.whatif.tuning.space import space_of
+from reports.whatif.tuning.tune import Wish, most_trials, tuned
+from scalelag.autoscaler.ray_autoscaler import check_settings
+from scalelag.autoscaler.ray_names import ray_names
+from scalelag.autoscaler.trials import parallel
+from scalelag.cli.tune_confirm import check_confirmable, confirmed
+from scalelag.cli.whatif import Prepared, WhatIfOptions, outcomes_of, prepare, progress
+from scalelag.errors import (
+    EXIT_GATE_FAILED,
+    EXIT_INVALID,
+    EXIT_PASSED,
+    UsageError,
+)
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.run_dir import RecordedRun, load_run, write_file
+
+PAGE_FILE = "tune.html"
+
+
+class TuneOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of the command, as given."""
+
+    slo: str | None = None
+    keep: tuple[str, ...] = ()
+    min_savings_pct: float | None = None
+    candidates: int = 200
+    seed: int = 1
+    policy: str | None = None
+    confirm: bool = False
+    out: Path | None = None
+
+
+def tune(
+    run: Path, options: TuneOptions, output_format: ComparisonFormat, output: Path | None
+) -> int:
+    """Search settings, and write the answer, also as `tune.json` beside the record.
+
+    Returns 5 if the run's own settings do not reproduce it, and 4 if nothing was found.
+    With `--confirm` it returns the exit code of the real run.
+    """
+    recorded = load_run(run)
+    if options.confirm:
+        check_confirmable(recorded)
+    report = find(recorded, options)
+    code = _exit_code(report)
+    _keep(report, run, options.out)
+    if options.confirm and report.found and not report.own_is_first:
+        report, code = confirmed(report, recorded, run, options.slo)
+        _keep(report, run, options.out)
+    _write(report, output_format, output, run, with_yaml=options.out is None)
+    return code
+
+
+def find(run: RecordedRun, options: TuneOptions) -> TuneReport:
+    """Return the settings found. Raises UsageError for options or a record without an answer."""
+    prepared = prepare(run, (), WhatIfOptions(policy=options.policy, slo=options.slo))
+    task = _task(prepared, options)
+    wish = Wish(options.candidates, options.keep, options.min_savings_pct)
+    total = trial_count(asked=False) + most_trials(wish, len(task.space))
+    with progress(total) as advance, parallel(advance) as jobs:
+        replay = prepared.replayed(jobs, options.seed)
+        return tuned(
+            replay,
+            task,
+            wish,
+            lambda trials: outcomes_of(jobs, trials, prepared.policy),
+            ray_names().version,
+        )
+
+
+def _task(prepared: Prepared, options: TuneOptions) -> Task:
+    recorded, slo = prepared.recorded, prepared.own.slo
+    if slo is None:
+        raise UsageError(
+            "tune needs a limit on the latency of requests: give --slo, such as --slo p95<200ms."
+        )
+    settings = recorded.scenario.settings
+    peak = max(int(recorded.target.values.max()), 1)
+
+    def is_valid(info: DeploymentInfo) -> bool:
+        try:
+            check_settings(settings.key, info)
+        except UsageError:
+            return False
+        return True
+
+    space = space_of(settings, peak, options.keep)
+    return Task(recorded, prepared.own.steps, slo, space, options.seed, is_valid)
+
+
+def _exit_code(report: TuneReport) -> int:
+    if not report.validation.passed:
+        return EXIT_INVALID
+    return EXIT_PASSED if report.found else EXIT_GATE_FAILED
+
+
+def _keep(report: TuneReport, run: Path, out: Path | None) -> None:
+    write_file(run / TUNE_FILE, render_json_tune(report))
+    if out is not None and report.found:
+        write_file(out, tune_yaml(report).encode())
+
+
+def _write(
+    report: TuneReport,
+    output_format: ComparisonFormat,
+    output: Path | None,
+    run: Path,
+    *,
+    with_yaml: bool,
+) -> None:
+    if output_format is ComparisonFormat.TERMINAL:
+        if output is None:
+            print_tune(Console(), report, with_yaml=with_yaml)
+            return
+        with output.open("w", encoding="utf-8") as file:
+            print_tune(Console(file=file, width=120), report, with_yaml=with_yaml)
+        return
+    rendered = _rendered(report, output_format)
+    if output is None and output_format is ComparisonFormat.HTML:
+        output = run / PAGE_FILE
+        print(output)
+    if output is None:
+        sys.stdout.write(rendered.decode())
+    else:
+        write_file(output, rendered)
+
+
+def _rendered(report: TuneReport, output_format: ComparisonFormat) -> bytes:
+    if output_format is ComparisonFormat.HTML:
+        return render_html_tune(report)
+    as_json = output_format is ComparisonFormat.JSON
+    return (render_json_tune if as_json else render_markdown_tune)(report)

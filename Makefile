@@ -40,7 +40,7 @@ diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (20 
 versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 minutes); VERSIONS="2.44 2.52" for some
 	$(BIN)/python -m tools.versions $(VERSIONS) $(ARGS)
 
-whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (half an hour)
+whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (40 minutes)
 	$(BIN)/python -m tools.whatif_check $(ARGS)
 
 lowest: $(STAMP)  ## the lowest dependencies that are allowed, installed and imported; PYTHONS="3.11 3.12 3.13"

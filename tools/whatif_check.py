@@ -2,14 +2,16 @@
 
 Of each application one run is made with its usual settings, and one with each change. Each change is
 predicted from the first run alone, and then measured. The table goes into docs/whatif.md. Pairs marked
-as held out were not looked at while the simulation was written.
+as held out were not looked at while the simulation was written. `tools/whatif_pairs.py` lists them.
 
-`--only NAME` makes and compares some applications, `--out` names the folder of the runs. A run that is
-there is not made again.
+`--out` names the folder of the runs; a complete run that is there is not made again, so that the check
+can be broken off and go on. `--only NAME` makes and compares some applications, `--no-runs` compares
+what is there. `--swing` makes the oscillating settings instead, and lets `scalelag tune` end the swing.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,68 +19,40 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import yaml
+
 from reports.analysis.analyse import analyse
 from reports.model.intervals import Span
 from reports.model.whatif import Estimate, FigureName, WhatIfReport
-from reports.whatif.answer import RecordedSteps, recorded_steps
-from reports.whatif.from_record import recorded_scenario
+from reports.whatif.answer import RecordedSteps, measured_steps
+from reports.whatif.from_record import watched_of
 from scalelag.cli.whatif import WhatIfOptions, ask
 from scalelag.errors import ScalelagError
 from scalelag.record.run_dir import load_run
+from tools.whatif_pairs import APPS, PAIRS, Pair
+from tools.whatif_swing import RunOf, swing_lines
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "whatif.md"
-BEGIN, END = "<!-- pairs -->\n", "<!-- end of pairs -->\n"
+PAIRS_MARKS = ("<!-- pairs -->\n", "<!-- end of pairs -->\n")
+SWING_MARKS = ("<!-- swing -->\n", "<!-- end of swing -->\n")
 HEAD = (
     "| app | change | held out | step | decide s: predicted, measured | total s | p95 ms |"
     " replica-hours |\n|---|---|---|---|---|---|---|---|\n"
 )
+_TIMEOUT_S = 600.0
+_TRIES = 2
 
 
-class App(NamedTuple):
-    """An application, the load on it, and its arguments."""
-
-    name: str
-    app: str
-    steps: str
-    arguments: tuple[str, ...] = ()
-
-
-class Pair(NamedTuple):
-    """A change of an application's settings; names and values are both Ray's and the builder's."""
-
-    app: App
-    changes: tuple[str, ...]
-    held_out: bool = False
-
-    @property
-    def run_name(self) -> str:
-        """Name of its run."""
-        return "-".join([self.app.name, *(text.replace("=", "-") for text in self.changes)])
-
-
-SLEEPER = App("sleeper", "sleeper", "5rps:20s,40rps:45s,5rps:30s", ("max_ongoing_requests=50",))
-USERS = App("users", "sleeper", "2users:20s,14users:45s,2users:30s", ("max_ongoing_requests=50",))
-CPU = App("cpu", "cpu_bound", "4rps:20s,30rps:45s,4rps:30s")
-PAIRS = (
-    Pair(SLEEPER, ("upscale_delay_s=5",)),
-    Pair(SLEEPER, ("target_ongoing_requests=4",)),
-    Pair(SLEEPER, ("look_back_period_s=6",)),
-    Pair(SLEEPER, ("min_replicas=2",)),
-    Pair(SLEEPER, ("downscale_delay_s=10",), held_out=True),
-    Pair(SLEEPER, ("metrics_interval_s=3", "look_back_period_s=6"), held_out=True),
-    Pair(USERS, ("upscale_delay_s=5",)),
-    Pair(USERS, ("target_ongoing_requests=4",), held_out=True),
-    Pair(CPU, ("upscale_delay_s=5",)),
-    Pair(CPU, ("downscale_delay_s=10",)),
-    Pair(CPU, ("target_ongoing_requests=2",), held_out=True),
-)
+class MissingRunError(ScalelagError):
+    """A run that could not be made."""
 
 
 class Compared(NamedTuple):
     """One figure of one pair, predicted and measured."""
 
     name: FigureName
+    held_out: bool
     predicted: Estimate | None
     measured: Span | None
 
@@ -94,52 +68,104 @@ class Compared(NamedTuple):
 
     @property
     def within(self) -> bool:
-        """Return True if the measured figure lies within the predicted interval."""
+        """Return True if the predicted and the measured interval have a value in common."""
         found = self.predicted.span if self.predicted else None
         if found is None or self.measured is None or self.measured.value is None:
             return False
-        return found.lo <= self.measured.value <= found.upper
+        return found.lo <= self.measured.upper and self.measured.lo <= found.upper
 
 
 def main() -> None:
     """Make what runs are missing, compare, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "whatif-check")
-    parser.add_argument("--only", choices=("sleeper", "users", "cpu"), action="append")
+    parser.add_argument("--only", choices=[app.name for app in APPS], action="append")
+    parser.add_argument("--no-runs", action="store_true")
+    parser.add_argument("--swing", action="store_true")
     given = parser.parse_args()
-    pairs = [pair for pair in PAIRS if given.only is None or pair.app.name in given.only]
+
+    def run_of(pair: Pair) -> Path:
+        return made_run(given.out, pair, may_make=not given.no_runs)
+
+    if given.swing:
+        text = "".join(swing_lines(run_of, given.out, may_make=not given.no_runs))
+        write_between(PAGE, SWING_MARKS, text)
+    else:
+        pairs = [pair for pair in PAIRS if given.only is None or pair.app.name in given.only]
+        text = table_of(pairs, run_of)
+        write_between(PAGE, PAIRS_MARKS, text)
+    sys.stdout.write(text)
+
+
+def table_of(pairs: Sequence[Pair], run_of: RunOf) -> str:
+    """Table of all pairs with a prediction and a measurement; others are said on stderr."""
     rows: list[str] = []
     compared: list[Compared] = []
     for pair in pairs:
-        before = _run(given.out, Pair(pair.app, ()))
-        after = _run(given.out, pair)
         try:
-            found = _compared(before, after, pair)
+            found = _compared(run_of(Pair(pair.app)), run_of(pair), pair)
         except ScalelagError as error:
             sys.stderr.write(f"{pair.run_name}: {error}\n")
+            rows.append(_row(pair, "", [f"none: {_cell_text(str(error))}", "", "", ""]))
             continue
         rows += found[0]
         compared += found[1]
-    text = HEAD + "".join(rows) + "\n" + _summary(compared)
-    sys.stdout.write(text)
-    page = PAGE.read_text(encoding="utf-8")
-    head, _, rest = page.partition(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}{text}{END}{rest.partition(END)[2]}", encoding="utf-8")
+    return f"{HEAD}{''.join(rows)}\n{_summary(compared)}"
 
 
-def _run(out: Path, pair: Pair) -> Path:
-    """Directory of the run of a pair, which is made if it is not there."""
-    there = sorted(out.glob(f"*-{pair.run_name}/report.json"))
-    if not there:
-        arguments = [*pair.app.arguments, *pair.changes]
-        command = [sys.executable, "-m", "scalelag.cli", "run", "--app", pair.app.app]
-        command += ["--steps", pair.app.steps, "--name", pair.run_name, "--out", str(out)]
-        command += [word for text in arguments for word in ("--app-arg", text)]
-        subprocess.run([*command, "--drain", "40"], check=False, cwd=ROOT, env=os.environ)
-        there = sorted(out.glob(f"*-{pair.run_name}/report.json"))
-    if not there:
-        raise SystemExit(f"the run {pair.run_name} was not made")
-    return there[-1].parent
+def write_between(page: Path, marks: tuple[str, str], text: str) -> None:
+    """Put a text between two marks of a page, in place of what was there."""
+    begin, end = marks
+    head, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    page.write_text(f"{head}{begin}{text}{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+def made_run(out: Path, pair: Pair, *, may_make: bool) -> Path:
+    """Directory of the run of a pair, which is made if it is not there.
+
+    Raises MissingRunError if it cannot be.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for _ in range(_TRIES):
+        if there := _complete(out, pair.run_name):
+            return there[-1]
+        if not may_make:
+            break
+        _make(out, pair)
+    if there := _complete(out, pair.run_name):
+        return there[-1]
+    raise MissingRunError(f"there is no complete run {pair.run_name} in {out}")
+
+
+def _complete(out: Path, name: str) -> list[Path]:
+    """Complete and valid runs of that name, oldest first."""
+    named = re.compile(rf"\d{{8}}-\d{{6}}-{re.escape(name)}(-\d+)?")
+    return [one for one in sorted(out.iterdir()) if named.fullmatch(one.name) and _is_whole(one)]
+
+
+def _is_whole(folder: Path) -> bool:
+    if not (folder / "report.json").is_file():
+        return False
+    try:
+        return load_run(folder).info.status == "complete"
+    except ScalelagError:
+        return False
+
+
+def _make(out: Path, pair: Pair) -> None:
+    settings = out / f"{pair.run_name}.yaml"
+    deployment = {"name": pair.app.deployment, "autoscaling_config": pair.settings}
+    document = {"applications": [{"name": "default", "deployments": [deployment]}]}
+    settings.write_text(yaml.safe_dump(document), encoding="utf-8")
+    command = [sys.executable, "-m", "scalelag.cli", "run", "--app", pair.app.app]
+    command += ["--autoscaling", str(settings), "--steps", pair.app.steps]
+    command += ["--name", pair.run_name, "--out", str(out), "--drain", "30"]
+    command += ["--deployment", f"default/{pair.app.deployment}"] if pair.app.arguments else []
+    command += [word for text in pair.app.arguments for word in ("--app-arg", text)]
+    try:
+        subprocess.run(command, check=False, cwd=ROOT, env=os.environ, timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        sys.stderr.write(f"{pair.run_name}: not over after {_TIMEOUT_S:.0f} s\n")
 
 
 def _compared(before: Path, after: Path, pair: Pair) -> tuple[list[str], list[Compared]]:
@@ -147,38 +173,48 @@ def _compared(before: Path, after: Path, pair: Pair) -> tuple[list[str], list[Co
     predicted = ask(load_run(before), WhatIfOptions(pair.changes))
     if predicted.whatif is None:
         reasons = "; ".join(predicted.validation.reasons)
-        changes = ", ".join(pair.changes)
-        return [f"| {pair.app.name} | {changes} | | no prediction: {reasons} | | | | |\n"], []
-    measured_run = load_run(after)
-    recorded = recorded_scenario(measured_run, predicted.deployment)
-    measured = recorded_steps(recorded, analyse(measured_run).report, None)
-    return list(_rows(pair, predicted, measured)), list(_figures(predicted, measured))
+        return [_row(pair, "", [f"refused: {_cell_text(reasons)}", "", "", ""])], []
+    run = load_run(after)
+    watched = watched_of(run, predicted.deployment)
+    if watched is None:
+        raise MissingRunError(f"the run {after.name} did not watch {predicted.deployment}")
+    measured = measured_steps(run, predicted.deployment, watched, analyse(run).report, None)
+    return list(_rows(pair, predicted, measured)), list(_figures(pair, predicted, measured))
 
 
-def _figures(predicted: WhatIfReport, measured: RecordedSteps) -> Iterator[Compared]:
+def _figures(pair: Pair, predicted: WhatIfReport, measured: RecordedSteps) -> Iterator[Compared]:
     names: tuple[FigureName, ...] = ("decide_s", "total_s", "p95_ms")
     for step in predicted.steps:
         for name in names:
-            span = measured.figures[step.index].get(name)
-            yield Compared(name, step.figures[name].whatif, span)
+            span = measured.figures.get(step.index, {}).get(name)
+            yield Compared(name, pair.held_out, step.figures[name].whatif, span)
     hours: FigureName = "replica_hours"
-    yield Compared(hours, predicted.whole[hours].whatif, measured.whole[hours])
+    yield Compared(hours, pair.held_out, predicted.whole[hours].whatif, measured.whole[hours])
 
 
 def _rows(pair: Pair, predicted: WhatIfReport, measured: RecordedSteps) -> Iterator[str]:
     hours = predicted.whole["replica_hours"].whatif
     for step in predicted.steps:
-        figures = measured.figures[step.index]
-        if step.figures["total_s"].whatif is None or figures.get("total_s") is None:
+        figures = measured.figures.get(step.index, {})
+        total = step.figures["total_s"].whatif
+        if (total is None or total.span is None) and figures.get("total_s") is None:
             continue
         cells = [
             _cell(step.figures["decide_s"].whatif, figures.get("decide_s"), 2),
-            _cell(step.figures["total_s"].whatif, figures.get("total_s"), 2),
+            _cell(total, figures.get("total_s"), 2),
             _cell(step.figures["p95_ms"].whatif, figures.get("p95_ms"), 0),
             _cell(hours, measured.whole["replica_hours"], 4),
         ]
-        about = [pair.app.name, ", ".join(pair.changes), "yes" if pair.held_out else ""]
-        yield f"| {' | '.join([*about, f'{step.index} {step.direction}', *cells])} |\n"
+        yield _row(pair, f"{step.index} {step.direction}", cells)
+
+
+def _row(pair: Pair, step: str, cells: Sequence[str]) -> str:
+    about = [pair.app.name, ", ".join(pair.changes), "yes" if pair.held_out else "", step]
+    return f"| {' | '.join([*about, *cells])} |\n"
+
+
+def _cell_text(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/")[:200]
 
 
 def _cell(predicted: Estimate | None, measured: Span | None, digits: int) -> str:
@@ -196,17 +232,31 @@ def _cell(predicted: Estimate | None, measured: Span | None, digits: int) -> str
 
 
 def _summary(compared: Sequence[Compared]) -> str:
+    lines = [
+        _summary_of("All pairs", compared),
+        _summary_of("Held out", [one for one in compared if one.held_out]),
+    ]
+    return "".join(f"{line}\n" for line in lines if line) or "No pair could be compared.\n"
+
+
+def _summary_of(name: str, compared: Sequence[Compared]) -> str:
     totals = [one for one in compared if one.name == "total_s" and one.error is not None]
     hours = [one for one in compared if one.name == "replica_hours" and one.error is not None]
-    if not totals:
-        return "No pair could be compared.\n"
+    if not totals or not hours:
+        return ""
     errors = [abs(one.error or 0.0) for one in totals]
-    shares = [abs(one.error or 0.0) / (one.measured.value or 1.0) for one in hours if one.measured]
+    parts = [abs(one.error or 0.0) / (_known(one) or 1.0) for one in totals]
+    shares = [abs(one.error or 0.0) / (_known(one) or 1.0) for one in hours]
     within = sum(one.within for one in totals)
     return (
-        f"Of {len(totals)} steps the median error of `total_s` is {median(errors):.2f} s; {within} of "
-        f"them lie within the printed interval. Median error of replica-hours: {median(shares):.1%}.\n"
+        f"- {name}: of {len(totals)} steps the median error of `total_s` is {median(errors):.2f} s "
+        f"({median(parts):.0%}); {within} lie within the printed interval. Median error of "
+        f"replica-hours: {median(shares):.1%}."
     )
+
+
+def _known(one: Compared) -> float | None:
+    return one.measured.value if one.measured else None
 
 
 if __name__ == "__main__":

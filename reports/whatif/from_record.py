@@ -125,7 +125,7 @@ def _check_deployment(
     scaled = [
         other
         for other in run.info.target.watched
-        if other != key and _autoscales(run.info.target.deployments.get(other))
+        if other != key and is_scaled(run.info.target.deployments.get(other))
     ]
     if scaled:
         raise _refused(
@@ -136,8 +136,13 @@ def _check_deployment(
         raise _refused("settings, versions or the controller changed while it went on")
 
 
-def _autoscales(info: DeploymentInfo | None) -> bool:
-    return info is not None and info.autoscaling is not None
+def is_scaled(info: DeploymentInfo | None) -> bool:
+    """Return True if the number of replicas can change: bounds that are equal fix it."""
+    config = info.autoscaling if info is not None else None
+    if config is None:
+        return False
+    least, most = config.get("min_replicas"), config.get("max_replicas")
+    return least is None or least != most
 
 
 def _refused(why: str) -> UsageError:

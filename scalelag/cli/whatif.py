@@ -30,7 +30,7 @@ from reports.whatif.answer import (
     replay_record,
     trial_count,
 )
-from reports.whatif.from_record import Recorded, recorded_scenario, with_settings
+from reports.whatif.from_record import Recorded, is_scaled, recorded_scenario, with_settings
 from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial
 from reports.whatif.settings import Assignment, changed, deployment_of, parse_assignment
@@ -146,11 +146,7 @@ def outcomes_of(jobs: Jobs, trials: Sequence[Trial], policy: PolicyPath | None) 
 
 def _scaling(info: RunInfo) -> list[str]:
     described = info.target.deployments
-    return [
-        key
-        for key in info.target.watched
-        if key in described and described[key].autoscaling is not None
-    ]
+    return [key for key in info.target.watched if is_scaled(described.get(key))]
 
 
 def _policy(options: WhatIfOptions) -> PolicyPath | None:

@@ -198,46 +198,50 @@ def whatif(
     return command(run, options, output_format, output)
 
 
+SloToKeep = Annotated[
+    str | None,
+    typer.Option(help="Limit on latency to keep, such as p95<200ms. Default: the run's own."),
+]
+Kept = Annotated[
+    list[str] | None,
+    typer.Option(help="Setting to leave as it is, such as max_replicas. Can be repeated."),
+]
+MinSavings = Annotated[
+    float | None,
+    typer.Option(
+        help="Least saving of replica-hours against the run's own settings, in per cent.",
+        max=100,
+    ),
+]
+CandidateCount = Annotated[
+    int, typer.Option(help="Number of settings that the search tries.", min=1, max=100_000)
+]
+Confirm = Annotated[
+    bool,
+    typer.Option("--confirm", help="Make a real run with the first choice, and compare it."),
+]
+TunedFile = Annotated[
+    Path | None,
+    typer.Option(help="File for the autoscaling_config of the first choice, as YAML."),
+]
+TuneAnswer = Annotated[
+    Path | None, typer.Option(help="File to write. Default for html: RUN/tune.html.")
+]
+
+
 def tune(
     run: RunDirectory,
     *,
-    slo: Annotated[
-        str | None,
-        typer.Option(help="Limit on latency to keep, such as p95<200ms. Default: the run's own."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Setting to leave as it is, such as max_replicas. Can be repeated."),
-    ] = None,
-    min_savings: Annotated[
-        float | None,
-        typer.Option(
-            help="Least saving of replica-hours against the run's own settings, in per cent.",
-            max=100,
-        ),
-    ] = None,
-    candidates: Annotated[
-        int, typer.Option(help="Number of settings that the search tries.", min=1, max=100_000)
-    ] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of the search and its repetitions.", min=0)] = 1,
-    policy: Annotated[
-        str | None, typer.Option(help="Policy of your own that decides: module:function.")
-    ] = None,
-    confirm: Annotated[
-        bool,
-        typer.Option("--confirm", help="Make a real run with the first choice, and compare it."),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File for the autoscaling_config of the first choice, as YAML."),
-    ] = None,
-    output_format: Annotated[
-        ComparisonFormat,
-        typer.Option("--format", help="Format of the answer.", case_sensitive=False),
-    ] = ComparisonFormat.TERMINAL,
-    output: Annotated[
-        Path | None, typer.Option(help="File to write. Default for html: RUN/tune.html.")
-    ] = None,
+    slo: SloToKeep = None,
+    keep: Kept = None,
+    min_savings: MinSavings = None,
+    candidates: CandidateCount = 200,
+    seed: Seed = 1,
+    policy: OwnPolicy = None,
+    confirm: Confirm = False,
+    out: TunedFile = None,
+    output_format: FormatOfAnswer = ComparisonFormat.TERMINAL,
+    output: TuneAnswer = None,
 ) -> int:
     """Search autoscaling settings that serve a recorded run better, by simulation."""
     from scalelag.cli.tune import TuneOptions

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from jinja2 import Template
 
 from reports.model.charts import Analysis, Charts
 from reports.model.formats import Details
@@ -83,11 +84,9 @@ def render_html(
     load_figures = [load_figure(report, charts), latency_figure(report, charts)]
     tune = tune_part(analysis.tune)
     figures = [*load_figures, *(figure for part in parts for figure in part.figures)]
-    figures += [tune["figure"]] if tune else []
-    template = environment().get_template("report.html.j2")
-    page = template.render(
+    page = _template().render(
         title=f"{report.verdict.upper()}: {sanitized(report.run.name)}",
-        **shell(figures, plotly),
+        **shell([*figures, *([tune["figure"]] if tune else [])], plotly),
         **_head(report),
         views=views(report, charts.end_s),
         load_figures=load_figures,
@@ -110,6 +109,10 @@ def render_html(
         tune=tune,
     )
     return page.encode()
+
+
+def _template() -> Template:
+    return environment().get_template("report.html.j2")
 
 
 def _head(report: Report) -> dict[str, Any]:

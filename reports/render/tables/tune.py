@@ -65,7 +65,7 @@ def tune_proof(report: TuneReport) -> str:
 
 
 def tune_result(report: TuneReport) -> str:
-    """What was found, in one sentence; empty where nothing was searched."""
+    """Result of the search in one sentence; empty where nothing was searched."""
     if not report.validation.passed:
         return ""
     if not report.found:
@@ -176,7 +176,7 @@ def _hours(one: Candidate, own: Mapping[TuneFigure, Estimate]) -> str:
 
 
 def _bought(one: Candidate) -> str:
-    """What each changed setting buys, with all others kept."""
+    """Gains of each changed setting, with all others kept."""
     if len(one.settings) == 1:
         return ""
     parts = (f"{sanitized(gain.setting)} {_gain_words(gain)}" for gain in one.settings)

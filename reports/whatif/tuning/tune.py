@@ -42,7 +42,7 @@ MOST_FOUND = 6
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What was asked for: `min_savings_pct` of replica-hours, and the number of candidates."""
+    """Limits of a search: `min_savings_pct` of replica-hours, and the number of candidates."""
 
     candidates: int
     keep: tuple[str, ...] = ()

@@ -38,6 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
     None if it made nothing late. `tell_apart` is set if another cause fits the same facts, and says
     how to find out which it was. `deployment` is the one whose limit or settings it is, if that is
     another than the one reported on. `named` are words for it that say more than the cause does.
+    `command` tries the advice by simulation, with RUN for the run directory; None if it cannot.
     """
 
     cause: Cause
@@ -49,6 +50,7 @@ class Finding(msgspec.Struct, frozen=True):
     tell_apart: str | None = None
     deployment: DeploymentKey | None = None
     named: str | None = None
+    command: str | None = None
 
 
 class FailureReport(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from reports.render.tables.load import error_kinds, exception_table, goodput_tab
 from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Cell, Column, Table
+from reports.render.tables.try_out import TRIES, tries
 from reports.render.text import (
     count,
     finding_words,
@@ -70,6 +71,7 @@ def _lines(report: Report, record: str, details: Details) -> Iterator[str]:
     yield from _causes(report)
     yield from _list("Warnings", warnings(report))
     yield from _list("Configuration", [f"{line} [{rule}]" for rule, line in findings(report)])
+    yield from _tries(report, record)
     yield f"Record: {code(record)}"
 
 
@@ -256,6 +258,17 @@ def _finding(title: str, finding: Finding) -> Iterator[str]:
     yield f"- → {text(finding.advice)}"
     yield ""
     yield "</details>"
+    yield ""
+
+
+def _tries(report: Report, record: str) -> Iterator[str]:
+    """Commands that try the advice."""
+    found = tries(report, record)
+    if not found:
+        return
+    yield f"### {TRIES}"
+    yield ""
+    yield from (f"- {text(about)}: {code(command)}" for about, command in found)
     yield ""
 
 

@@ -16,11 +16,13 @@ class LintFinding(msgspec.Struct, frozen=True):
     """A setting that does harm or has no effect: `text` says why, with numbers, and what to change.
 
     `rule` is a stable name (docs/lint.md). `deployment` is None if no single one is concerned.
+    `command` tries the change by simulation, with RUN for the run directory; None if it cannot.
     """
 
     deployment: DeploymentKey | None
     rule: str
     text: str
+    command: str | None = None
 
     @property
     def line(self) -> str:

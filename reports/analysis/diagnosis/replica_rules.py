@@ -252,7 +252,19 @@ def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     )
 
 
+def shorter_delay(facts: StepFacts) -> dict[str, float]:
+    """The delay that the advice asks for: that of the look-back, or half of one within it."""
+    if facts.policy is None or not facts.policy.default:
+        return {}
+    name, delay_s = _delay(facts, facts.policy)
+    look_back_s = facts.policy.look_back_period_s
+    value = look_back_s if delay_s > look_back_s else float(f"{delay_s / 2:.2g}")
+    return {name: value} if value < delay_s else {}
+
+
 HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed, not_ready), health_advice)
 SLOW_INIT = Rule("slow_init", (initialised_long, reconfigured_long), init_advice)
 BOUNDS = Rule("bounds", (more_wanted_than_allowed,), bounds_advice, makes_late=False)
-CONFIGURED_DELAY = Rule("configured_delay", (configuration_took_it,), delay_advice)
+CONFIGURED_DELAY = Rule(
+    "configured_delay", (configuration_took_it,), delay_advice, change=shorter_delay
+)

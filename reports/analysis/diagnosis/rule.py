@@ -1,14 +1,16 @@
 """Signs of a cause, and the finding that those of one cause add up to."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.lag.policy import policy_of
 from reports.model.causes import Cause, Evidence, Finding
 from reports.model.intervals import covered_s
+from reports.model.try_out import whatif_command
 from scalelag.record.rows import DeploymentKey
 
 
@@ -32,7 +34,8 @@ class Rule(NamedTuple):
     """A cause, the signs that prove it, and advice.
 
     A rule that `makes_late` has to explain a part of the lag. Any other says that the step did not
-    bring the replicas that were needed. `named` are words that say more than the cause's.
+    bring the replicas that were needed. `named` are words that say more than the cause's. `change` are
+    the settings that the advice asks for, with their values, where a simulation can try them.
     """
 
     cause: Cause
@@ -40,6 +43,7 @@ class Rule(NamedTuple):
     advice: Callable[[StepFacts, Sequence[Sign]], str]
     makes_late: bool = True
     named: str | None = None
+    change: Callable[[StepFacts], Mapping[str, float]] | None = None
 
 
 def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
@@ -66,7 +70,17 @@ def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
         tell_apart=doubts[0] if all(doubts) else None,
         deployment=signs[0].deployment,
         named=rule.named,
+        command=_command(rule, facts),
     )
+
+
+def _command(rule: Rule, facts: StepFacts) -> str | None:
+    """The simulation that tries the advice; None if several deployments of the run scale."""
+    target = facts.run.info.target
+    scaled = [key for key in target.watched if policy_of(target.deployments.get(key)) is not None]
+    if rule.change is None or len(scaled) > 1:
+        return None
+    return whatif_command(facts.key, rule.change(facts))
 
 
 def _explained_s(signs: Sequence[Sign], facts: StepFacts) -> float:

@@ -46,7 +46,16 @@ def swing_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     return f"{remedy.change}: the swing ends."
 
 
-OSCILLATION = Rule("oscillation", (target_swings,), swing_advice, makes_late=False)
+def steadier(facts: StepFacts) -> dict[str, float]:
+    """The settings, with the value at which the swing is gone."""
+    policy, swing = facts.final_policy, swing_of(facts)
+    if policy is None or swing is None:
+        return {}
+    remedy = remedy_of(facts, swing, policy)
+    return dict.fromkeys(remedy.now, remedy.value)
+
+
+OSCILLATION = Rule("oscillation", (target_swings,), swing_advice, makes_late=False, change=steadier)
 
 
 def kept_as_minimum(facts: StepFacts) -> Iterator[Sign]:

@@ -39,17 +39,18 @@ class Swing(msgspec.Struct, frozen=True):
 
 
 class Remedy(msgspec.Struct, frozen=True):
-    """Why the target swings, and the `change` of a setting, with its value, that ends it."""
+    """Why the target swings, and the settings with the value that ends it; `now` is theirs."""
 
     why: str
-    change: str
+    now: dict[str, float]
+    value: float
 
-
-def _change(now: Mapping[str, float], value: float) -> str:
-    """`Lower a from 2 to 1`, for one setting or several that get the same value."""
-    verb = "Lower" if value < max(now.values()) else "Raise"
-    names = " and ".join(f"{name} from {old:g}" for name, old in now.items())
-    return f"{verb} {names} to {value:g}"
+    @property
+    def change(self) -> str:
+        """`Lower a from 2 to 1`, for one setting or several that get the same value."""
+        verb = "Lower" if self.value < max(self.now.values()) else "Raise"
+        names = " and ".join(f"{name} from {old:g}" for name, old in self.now.items())
+        return f"{verb} {names} to {self.value:g}"
 
 
 def swing_of(facts: StepFacts) -> Swing | None:
@@ -120,7 +121,7 @@ def remedy_of(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy:
     }
     above = {name: factor for name, factor in factors.items() if factor > 1.0}
     if above:
-        return Remedy(_gain_words(policy, above), _change(above, 1.0))
+        return Remedy(_gain_words(policy, above), above, 1.0)
     return _by_load(facts, swing, policy) or _by_delay(swing, policy)
 
 
@@ -145,7 +146,8 @@ def _by_load(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy | None:
         f"with {swing.high} RUNNING {high:.1f} requests are open, with {swing.low} {low:.1f}: at "
         f"target_ongoing_requests {policy.target_ongoing_requests:g} too few replicas are wanted as "
         f"soon as there are enough (look-back, delays and start-up take {loop_s:.1f} s a round)",
-        _change({"target_ongoing_requests": policy.target_ongoing_requests}, value),
+        {"target_ongoing_requests": policy.target_ongoing_requests},
+        value,
     )
 
 
@@ -179,12 +181,14 @@ def _by_delay(swing: Swing, policy: Policy) -> Remedy:
     if value <= now:
         return Remedy(
             "the open requests swing by more than one replica's worth",
-            _change({"look_back_period_s": look_back_s}, longer_s),
+            {"look_back_period_s": look_back_s},
+            longer_s,
         )
     return Remedy(
         f"the open requests swing faster than downscale_delay_s {now:g} waits, by more than one "
         f"replica's worth (one moves {policy.upscaling_factor / policy.target_ongoing_requests:g})",
-        _change({"downscale_delay_s": now}, value),
+        {"downscale_delay_s": now},
+        value,
     )
 
 

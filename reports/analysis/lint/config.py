@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports.analysis.lag.policy import Policy, policy_of
+from reports.analysis.lint.advised import QUICKEST_PUSH_S, advised_change, delays_of
+from reports.model.try_out import whatif_command
 from scalelag.ray_versions import MAX_ONGOING_NAMES
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo, LintFinding
-
-_QUICKEST_PUSH_S = 1.0
-"""A delay of 0 asks for the quickest decision there is; a report each second is that."""
 
 Rule = Callable[[Policy, DeploymentInfo], str | None]
 
@@ -25,20 +24,31 @@ def lint_config(deployments: Mapping[DeploymentKey, DeploymentInfo]) -> tuple[Li
     Of a policy of the user's own only those settings are judged that Ray itself carries out.
     """
     found: list[LintFinding] = []
+    policies = {key: policy_of(info) for key, info in deployments.items()}
+    alone = sum(policy is not None for policy in policies.values()) == 1
     for key, info in sorted(deployments.items()):
-        policy = policy_of(info)
+        policy = policies[key]
         if policy is None:
             continue
         rules = _ALWAYS | _OF_DEFAULT_POLICY if policy.default else _ALWAYS
         texts = {name: rule(policy, info) for name, rule in rules.items()}
-        found += [LintFinding(key, name, text) for name, text in texts.items() if text]
+        found += [
+            LintFinding(key, name, text, _command(key, name, policy) if alone else None)
+            for name, text in texts.items()
+            if text
+        ]
     return tuple(found)
+
+
+def _command(key: DeploymentKey, rule: str, policy: Policy) -> str | None:
+    """The simulation that tries what a rule advises; None if it changes no simulated setting."""
+    return whatif_command(key, advised_change(rule, policy))
 
 
 def _push_slower_than_delay(policy: Policy, _info: DeploymentInfo) -> str | None:
     """A report each `p` s cannot confirm anything within a delay shorter than that."""
     push_s = policy.metrics_interval_s
-    allowed = {name: delay_s or _QUICKEST_PUSH_S for name, delay_s in _delays(policy).items()}
+    allowed = {name: delay_s or QUICKEST_PUSH_S for name, delay_s in delays_of(policy).items()}
     short = [name for name, most_s in allowed.items() if push_s > most_s]
     if not short:
         return None
@@ -70,7 +80,7 @@ def _delay_within_look_back(policy: Policy, _info: DeploymentInfo) -> str | None
     """
     look_back_s = policy.look_back_period_s
     forgets = {"max": "downscale_delay_s", "min": "upscale_delay_s"}.get(policy.aggregation)
-    delays = {name: s for name, s in _delays(policy).items() if name != forgets}
+    delays = {name: s for name, s in delays_of(policy).items() if name != forgets}
     short = [name for name, delay_s in delays.items() if delay_s < look_back_s]
     if not short:
         return None
@@ -216,15 +226,8 @@ def _capacity_scales_bounds(policy: Policy, info: DeploymentInfo) -> str | None:
     )
 
 
-def _delays(policy: Policy) -> dict[str, float]:
-    return {
-        "upscale_delay_s": policy.upscale_delay_s,
-        "downscale_delay_s": policy.downscale_delay_s,
-    }
-
-
 def _with_values(policy: Policy, names: list[str]) -> str:
-    delays = _delays(policy)
+    delays = delays_of(policy)
     return " and ".join(f"{name} {delays[name]:g}" for name in names)
 
 

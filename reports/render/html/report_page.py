@@ -46,6 +46,7 @@ from reports.render.tables.load import (
 from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
+from reports.render.tables.try_out import tries
 from reports.render.text import NO_GATES, count, reasons_of, sanitized, verdict_words
 
 _MOST_NOTES = 100
@@ -100,6 +101,7 @@ def render_html(
         more_tables=_more_tables(report),
         **_findings(report),
         **_about(analysis, record),
+        tries=tries(report, record),
         thinned=[sanitized(text) for text in charts.thinned],
         unseen=bool(charts.unseen),
         saturated=bool(charts.saturated),

@@ -23,6 +23,7 @@ from reports.render.tables.deployments import (
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import not_measured
 from reports.render.tables.notes import findings, warnings
+from reports.render.tables.try_out import TRIES, tries
 from reports.render.terminal.causes import print_causes
 from reports.render.terminal.chart import print_charts
 from reports.render.terminal.lag import print_lag, print_shared_lag
@@ -64,6 +65,7 @@ def render_terminal(
     print_seen(console, shown, report.run.duration_s)
     print_causes(console, report)
     _print_configuration(console, report)
+    _print_tries(console, report, record)
     _print_warnings(console, report)
     _print_gates(console, report.gates)
     _print_record(console, report, record)
@@ -152,6 +154,17 @@ def _print_configuration(console: Console, report: Report) -> None:
         line = Text(text, overflow="fold")
         line.append(f"  [{sanitized(rule)}]", style="dim")
         emit(console, hanging(Text("-"), line))
+
+
+def _print_tries(console: Console, report: Report, record: str) -> None:
+    """Print the commands that try the advice, whole, so that they can be copied."""
+    found = tries(report, record)
+    if not found:
+        return
+    console.print()
+    emit(console, Text(TRIES, style="bold"))
+    for about, command in found:
+        emit(console, hanging(Text("-"), Text(f"{about}: {command}", overflow="fold")))
 
 
 def _print_warnings(console: Console, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -143,6 +144,37 @@ def test_create_between_a_log_line_and_a_field_of_the_state_is_as_unsure_as_both
     assert create.value == pytest.approx(0.17)
     assert create.lo == pytest.approx(0.17 - 0.15 - SKEW_S)
     assert create.hi == pytest.approx(0.17 + 0.15 + SKEW_S)
+
+
+@pytest.mark.parametrize("started_s", [0.0, 29.0])
+def test_a_start_time_that_polling_contradicts_is_not_believed(started_s: float):
+    """A clock that was set, or a field that a controller wrote anew."""
+    rows = [msgspec.structs.replace(LIFE[0], start_time_s=100.0 + started_s), *LIFE[1:]]
+    known = timeline(rows, [])
+
+    report = lag(known)
+
+    assert report.total_s is not None
+    # RUNNING in (17.5, 18.1], whatever its own field says.
+    assert (report.total_s.lo, report.total_s.hi) == pytest.approx((7.5, 8.1))
+    assert report.unattributed_s is not None
+    assert report.unattributed_s >= -1e-9
+    (said,) = known.contradictions
+    assert "replica a submitted: its own state has it" in said
+
+
+def test_a_log_that_says_initialised_after_polling_showed_it_running_is_not_believed():
+    events = [UP, event("init_entered", 25.0, "a"), event("init_done", 27.0, "a")]
+    known = timeline(events=events)
+
+    report = lag(known)
+
+    assert report.total_s is not None
+    assert (report.total_s.lo, report.total_s.hi) == pytest.approx((7.5, 8.1))
+    assert [text.partition(":")[0].rpartition(" ")[2] for text in known.contradictions] == [
+        "entered",
+        "initialized",
+    ]
 
 
 def test_the_total_is_never_below_its_phases():

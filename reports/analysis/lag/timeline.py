@@ -1,5 +1,6 @@
 """Rows become the lives of replicas and the decisions of the autoscaler, one deployment each."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -230,7 +231,8 @@ def _lives(
     contradictions: list[str] = []
     for life in lives.values():
         log = logs.get(life.replica)
-        settled.append(_with_log(life, log, contradictions) if log else life)
+        timed = _with_log(life, log, contradictions) if log else life
+        settled.append(_in_bounds(timed, contradictions))
     return settled, contradictions
 
 
@@ -271,9 +273,23 @@ def _with_log(life: ReplicaLife, log: ReplicaLog, contradictions: list[str]) -> 
     return msgspec.structs.replace(life, **new)
 
 
-def _contradiction(what: str, seen: Instant, logged: Instant) -> str:
-    off_s = max(seen.lo_s - logged.lo_s, logged.hi_s - seen.hi_s)
+def _in_bounds(life: ReplicaLife, contradictions: list[str]) -> ReplicaLife:
+    """`life` without moments of its start that contradict the polls that listed it or saw it run."""
+    starts = Instant(life.listed.lo_s, life.shown_running_s or math.inf)
+    bounds = {"submitted": life.listed, "entered": starts, "initialized": starts}
+    denied: dict[str, None] = {}
+    for name, seen in bounds.items():
+        told: Instant | None = getattr(life, name)
+        if told is not None and not agrees(seen, told):
+            denied[name] = None
+            contradictions.append(_contradiction(f"replica {life.replica} {name}", seen, told))
+    return msgspec.structs.replace(life, **denied) if denied else life
+
+
+def _contradiction(what: str, seen: Instant, told: Instant) -> str:
+    off_s = max(seen.lo_s - told.lo_s, told.hi_s - seen.hi_s)
+    source = "its own state" if told.clock == _STATE_CLOCK else "the log"
     return (
-        f"log and polling contradict each other on {what}: the log has it {off_s:.3f} s outside of "
-        f"what polling saw (clock error {logged.skew_s:.3f} s); polling is believed"
+        f"log and polling contradict each other on {what}: {source} has it {off_s:.3f} s outside of "
+        f"what polling saw (clock error {told.skew_s:.3f} s); polling is believed"
     )

@@ -25,6 +25,7 @@ from reports.analysis.origin import run_origin
 from reports.analysis.restarts import all_restarts
 from reports.analysis.seen.application import application_reports
 from reports.analysis.seen.requests_at import requests_at
+from reports.analysis.seen.routing import apps_of_names
 from reports.analysis.validity import (
     Problem,
     invalid_through,
@@ -123,6 +124,7 @@ def _load(
         warmup_s=info.warmup_s,
         limits=recorded_limits(info, deployments.values()),
         prompts=info.prompts,
+        apps=apps_of_names(rows.names, info),
     )
 
 

@@ -89,7 +89,10 @@ class TaskExceptionReport(msgspec.Struct, frozen=True):
 
 
 class NameReport(msgspec.Struct, frozen=True):
-    """Requests of one name, such as one model's; figures as those of the whole load."""
+    """Requests of one name, such as one model's, or for one application.
+
+    Figures are as those of the whole load; rates are over the time of the load.
+    """
 
     planned: int
     sent: int
@@ -102,6 +105,9 @@ class NameReport(msgspec.Struct, frozen=True):
     service_p50_ms: float | None = None
     service_p99_ms: float | None = None
     stream: StreamReport | None = None
+    error_ratio: float | None = None
+    offered_rps: float | None = None
+    completed_rps: float | None = None
 
 
 class WindowReport(msgspec.Struct, frozen=True):
@@ -200,7 +206,8 @@ class LoadReport(msgspec.Struct, frozen=True):
     in which requests were not sent since all others were open. `task_exceptions` are those that the
     tasks of users raised, None if they were not recorded; the most frequent kind comes first.
     `goodput` is that within the `limits` of `--slo`, None without any. `prompts` are those that the run
-    made, None if it sent the body of the options as it is.
+    made, None if it sent the body of the options as it is. `applications` are those that requests were
+    for, if there are several and the record tells.
     """
 
     planned: int
@@ -234,3 +241,4 @@ class LoadReport(msgspec.Struct, frozen=True):
     goodput: GoodputReport | None = None
     limits: tuple[str, ...] = ()
     prompts: PromptReport | None = None
+    applications: dict[str, NameReport] = {}

@@ -16,7 +16,14 @@ from reports.render.tables.deployments import deployment_table, detailed, left_o
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
-from reports.render.tables.load import error_kinds, exception_table, goodput_table, load_table
+from reports.render.tables.load import (
+    application_table,
+    error_kinds,
+    exception_table,
+    goodput_table,
+    load_table,
+    name_table,
+)
 from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Cell, Column, Table
@@ -45,6 +52,7 @@ SIGNS = {
     "cannot be told": "❔",
     "not comparable": "❔",
 }
+_MOST_NAMES = 20
 _MOST_ERRORS = 10
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~!>])")
 
@@ -201,17 +209,21 @@ def _load(load: LoadReport) -> Iterator[str]:
     yield f"{text(made.caption)}:"
     yield ""
     yield from table(made)
-    for more in (goodput_table(load), prompt_table(load), session_table(load)):
-        if more is not None:
-            yield f"{text(more.caption)}:"
-            yield ""
-            yield from table(more)
+    for more in (
+        *(goodput_table(load), prompt_table(load), session_table(load)),
+        *(name_table(load, _MOST_NAMES), application_table(load, _MOST_NAMES)),
+    ):
+        yield from _captioned(more)
     if load.errors:
         yield from _errors(list(error_kinds(load)))
-    if (exceptions := exception_table(load, _MOST_ERRORS)) is not None:
-        yield f"{text(exceptions.caption)}:"
+    yield from _captioned(exception_table(load, _MOST_ERRORS))
+
+
+def _captioned(made: Table | None) -> Iterator[str]:
+    if made is not None:
+        yield f"{text(made.caption)}:"
         yield ""
-        yield from table(exceptions)
+        yield from table(made)
 
 
 def _errors(kinds: Sequence[tuple[str, int]]) -> Iterator[str]:

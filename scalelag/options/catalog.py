@@ -27,6 +27,14 @@ __all__ = ["ANY_KIND", "COMPARABLE", "DEFAULT_STEPS", "OPTIONS"]
 OPTIONS: tuple[Option, ...] = (
     *LOAD_OPTIONS,
     Option(
+        "--requests",
+        "Requests of a mix",
+        "Request",
+        "TOML file with [[request]] tables, to send several requests, each with a weight.",
+        names="path",
+        comparable=True,
+    ),
+    Option(
         "--path",
         "Path",
         "Request",
@@ -320,9 +328,14 @@ def set_defaults(**defaults: Any) -> None:  # noqa: ANN401  any option's value
     _defaults.update(defaults)
 
 
+def option_of(dest: str) -> Option:
+    """Return the option whose parsed value is called `dest`."""
+    return next(option for option in OPTIONS if option.dest == dest)
+
+
 def help_of(dest: str) -> str:
     """Return the help text of one option."""
-    return next(option.help for option in OPTIONS if option.dest == dest)
+    return option_of(dest).help
 
 
 def default_of(dest: str) -> Any:  # noqa: ANN401  any option's value

@@ -7,8 +7,9 @@ import msgspec
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
+from scalelag.plan.mix import Mix
 from scalelag.plan.own_shape import unknown_plan
-from scalelag.plan.schedule import Schedule
+from scalelag.plan.schedule import DueTimes, Schedule
 from scalelag.plan.stages import check_size
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.plan.trace_cut import Cut
@@ -83,6 +84,34 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
     schedule = trace_schedule(trace, arrivals, seed, repeat)
     check_size(schedule.plan)
     return AskedLoad(schedule, trace.info, trace.lengths and trace.lengths.repeated(repeat))
+
+
+def with_mix(
+    schedule: Schedule, mix: Mix, values: Mapping[str, Any], *, shape: str | None
+) -> Schedule:
+    """Return `schedule`, which may be that of a run driven by the class `shape`, with `mix`.
+
+    Raises UsageError if its weights do not go with the stages, or its arrivals with a trace.
+    """
+    plan, file = schedule.plan, values["requests"]
+    if mix.is_by_stage and (schedule.trace is not None or shape is not None):
+        raise UsageError(
+            f"{file}: mix has weights for the stages of --steps, and there are none: give each "
+            "[[request]] a weight in its place."
+        )
+    stages = len(plan.stages) // plan.repeat
+    if mix.is_by_stage and len(mix.weights) != stages:
+        raise UsageError(
+            f"{file}: mix has weights for {len(mix.weights)} stages, and --steps has {stages}: give "
+            "one table for each stage."
+        )
+    if isinstance(schedule.trace, DueTimes) and "poisson" in mix.arrivals:
+        name = mix.names[mix.arrivals.index("poisson")]
+        raise UsageError(
+            f'{file}: arrivals of [[request]] "{name}": the trace holds arrival times, which are '
+            "replayed as they are. Leave the key out, or use a trace of rates."
+        )
+    return schedule.mixed(mix)
 
 
 def _refuse_without_trace(values: Mapping[str, Any]) -> None:

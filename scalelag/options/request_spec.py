@@ -1,5 +1,6 @@
 """Request of our own users, made from the options."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,9 +19,9 @@ _MAX_FILE_BYTES = 512 * 1024 * 1024
 class RequestSpec(msgspec.Struct, frozen=True):
     """Request that our own users send. `headers` still hold `${VARIABLE}`.
 
-    With `rows`, path and body are templates, and each request takes the next row. Requests take
-    turns through `models`, if there are any. Every good answer contains `expect`. `is_json`: the
-    body was given as JSON text.
+    `given_name` is that of a request of a mix. With `rows`, path and body are templates, and each
+    request takes the next row. Requests take turns through `models`, if there are any. Every good
+    answer contains `expect`. `is_json`: the body was given as JSON text.
     """
 
     method: str
@@ -32,11 +33,27 @@ class RequestSpec(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...] = ()
     models: tuple[str, ...] = ()
     is_json: bool = False
+    given_name: str | None = None
 
     @property
     def name(self) -> str:
-        """Name of the request in the record: its path, without secrets in the query."""
-        return hide_query_secrets(self.path)
+        """Name of the request in the record: else its path, without secrets in the query."""
+        return self.given_name or hide_query_secrets(self.path)
+
+    @property
+    def is_fixed(self) -> bool:
+        """True if every request is the same."""
+        return not self.rows and len(self.models) < 2
+
+    def name_with(self, model: str | None) -> str:
+        """Name of a request for `model`; those of a mix have names of their own."""
+        return self.name if model is None or self.given_name else f"{self.name} {model}"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what its method, path and model do not tell: headers as given, body, data, answer."""
+        content = (self.headers, self.body, self.rows, self.expect)
+        return hashlib.sha256(msgspec.msgpack.encode(content)).hexdigest()
 
     def headers_with_secrets(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the headers as sent. Raises UsageError as `filled_headers` does."""

@@ -18,6 +18,7 @@ from scalelag.options.load_options import (
     asked_load,
     shape_load,
     steps_given,
+    with_mix,
     without_plan,
 )
 from scalelag.options.option import Option, parse_option
@@ -33,7 +34,7 @@ from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.prompts.info import PromptInfo
 from scalelag.prompts.plan import PromptPlan
-from scalelag.record.run_info import EarlierAttempt
+from scalelag.record.run_info import EarlierAttempt, RequestInfo
 
 _FIELDS_OF_THEIR_NAME: Final = (
     *("max_in_flight", "grpc_host", "grpc_method", "grpc_module"),
@@ -46,11 +47,12 @@ _FIELDS_OF_THEIR_NAME: Final = (
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options that a process needs to send its share of the load. They travel to workers.
 
-    `prompts` are made for each request, if there are any.
+    `requests` are those of a mix, by the numbers in the schedule; else there is only one. `prompts` are
+    made for each request, if there are any.
     """
 
     schedule: Schedule
-    request: RequestSpec
+    requests: tuple[RequestSpec, ...]
     max_in_flight: int
     grpc_host: str | None
     grpc_method: str
@@ -62,6 +64,16 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     def plan(self) -> LoadPlan:
         """Load plan of the whole run."""
         return self.schedule.plan
+
+    @property
+    def request(self) -> RequestSpec:
+        """The only request, or the first one of a mix; all have one time-out."""
+        return self.requests[0]
+
+    def check_headers(self, environ: Mapping[str, str]) -> None:
+        """Raise UsageError if a header of a request cannot be sent from here."""
+        for request in self.requests:
+            request.headers_with_secrets(environ)
 
 
 class RunOptions(LoadOptions, frozen=True, kw_only=True):
@@ -108,7 +120,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         return LoadOptions(
             schedule=self.schedule.share(index, count),
             prompts=self.prompts and self.prompts.share(index, count),
-            request=self.request,
+            requests=self.requests,
             max_in_flight=self.max_in_flight,
             grpc_host=self.grpc_host,
             grpc_method=self.grpc_method,
@@ -125,6 +137,24 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
             "dashboard": without_credentials(self.dashboard),
             "prometheus": self.prometheus and without_credentials(self.prometheus),
         }
+
+    def recorded_mix(self) -> tuple[RequestInfo, ...]:
+        """Return the requests of the mix, fit for the record; none without one."""
+        mix = self.schedule.mix
+        if mix is None:
+            return ()
+        return tuple(
+            RequestInfo(
+                name=spec.name,
+                method=spec.method,
+                path=hide_query_secrets(spec.path),
+                weights=tuple(row[number] for row in mix.weights),
+                arrivals=mix.arrivals[number],
+                sha256=spec.sha256,
+                model=next(iter(spec.models), None),
+            )
+            for number, spec in enumerate(self.requests)
+        )
 
     def headers_for_dashboard(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of `--dashboard-header` as sent. Raises UsageError as the request's do."""
@@ -152,14 +182,17 @@ def run_options(
     """
     raw = _raw_values(given, shape)
     values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
-    files = read_files(values)
     load = asked_load(values) if shape is None else shape_load(shape)
-    request = asked_request(values, files)
-    prompts = asked_prompts(values, request, load, makes_prompts=makes_prompts)
+    if values["requests"]:
+        requests, mix = asked_mix(values)
+        prompts = AskedPrompts(with_mix(load.schedule, mix, values, shape=shape))
+    else:
+        requests = (asked_request(values, read_files(values)),)
+        prompts = asked_prompts(values, requests[0], load, makes_prompts=makes_prompts)
     return RunOptions(
         schedule=prompts.schedule,
         trace=_trace_info(load, prompts),
-        request=request,
+        requests=requests,
         prompts=prompts.plan,
         prompt_info=prompts.info,
         **{name: values[name] for name in _FIELDS_OF_THEIR_NAME},

@@ -3,6 +3,7 @@
 Apart from the grammar of plans, which the command reads without loading numpy.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -24,9 +25,8 @@ def arrival_blocks(
     process; Lewis and Shedler 1979). They depend only on `seed` and the number of the stage.
     """
     for number, stage in enumerate(plan.stages):
-        expected = stage.duration_s * (stage.start_level + stage.end_level) / 2
-        for marks in mark_blocks(expected, arrivals, (seed, number)):
-            yield stage.at_s + _when_reached(stage, marks)
+        for marks in mark_blocks(stage.expected, arrivals, (seed, number)):
+            yield stage.at_s + when_reached(stage, marks)
 
 
 def mark_blocks(
@@ -49,13 +49,22 @@ def mark_blocks(
         else:
             marks = reached + np.cumsum(random.standard_exponential(_BLOCK))
             reached = float(marks[-1])
-        # Slightly below `expected`: at 80 rps for 60 s, arrival 4,800 belongs to the next stage.
-        marks = marks[marks < expected * (1 - 1e-12)]
+        marks = marks[marks < _end(expected)]
         if marks.size:
             yield marks
 
 
-def _when_reached(stage: Stage, marks: NDArray[np.float64]) -> NDArray[np.float64]:
+def arrivals_within(expected: float) -> int:
+    """Return the number of constant arrivals until a rate's integral is `expected`."""
+    return math.ceil(_end(expected))
+
+
+def _end(expected: float) -> float:
+    # Slightly below `expected`: at 80 rps for 60 s, arrival 4,800 belongs to the next stage.
+    return expected * (1 - 1e-12)
+
+
+def when_reached(stage: Stage, marks: NDArray[np.float64]) -> NDArray[np.float64]:
     """Times within the stage, in seconds, at which the integral of its rate reaches `marks`."""
     slope = (stage.end_level - stage.start_level) / stage.duration_s
     if slope == 0:

@@ -2,16 +2,23 @@
 
 import zlib
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from scalelag.plan.arrivals import arrival_blocks, mark_blocks
+from scalelag.plan.arrivals import arrival_blocks, mark_blocks, when_reached
+from scalelag.plan.mix import Mix
+from scalelag.plan.mixed_arrivals import MixedMarks
 from scalelag.plan.stages import Arrivals, LoadPlan
 
 _BLOCK = 65_536
+# Apart from the numbers of stages, by which Poisson arrivals are drawn.
+_DRAWN = 2**32 - 1
+
+Turns = tuple[NDArray[np.float64], NDArray[np.uint16]]
+"""Due times, ascending, and the number of the request of each."""
 
 
 class RateTable(msgspec.Struct, frozen=True, tag=True):
@@ -31,23 +38,50 @@ class RateTable(msgspec.Struct, frozen=True, tag=True):
         Unlike in a stage, the first arrival of a row is not due at its edge: at 0.2 rps five rows of
         one second share one arrival.
         """
+        rows = self._rows()
+        for marks in mark_blocks(rows.expected, arrivals, (seed, 0)):
+            yield rows.when_reached(marks)
+
+    def turns(self, mix: Mix, seed: int) -> Iterator[Turns]:
+        """Yield due times of all requests of `mix`, each with its share of the rates."""
+        rows = self._rows()
+        for marks, numbers in MixedMarks(mix, seed).of_stage(0, rows.expected):
+            yield rows.when_reached(marks), numbers
+
+    def _rows(self) -> "_Rows":
         edges_s, rates_rps = _unpacked(self.edges_s), _unpacked(self.rates_rps)
-        reached = integral(edges_s, rates_rps)
-        for marks in mark_blocks(float(reached[-1]), arrivals, (seed, 0)):
-            # The last row that begins at or below the mark; its rate is never 0.
-            row = np.searchsorted(reached, marks, side="right") - 1
-            due_s = edges_s[row] + (marks - reached[row]) / rates_rps[row]
-            yield np.minimum(due_s, edges_s[row + 1])
+        return _Rows(edges_s, rates_rps, integral(edges_s, rates_rps))
+
+
+class _Rows(NamedTuple):
+    """Unpacked rows of a RateTable, and the integral of the rate up to each edge."""
+
+    edges_s: NDArray[np.float64]
+    rates_rps: NDArray[np.float64]
+    reached: NDArray[np.float64]
+
+    @property
+    def expected(self) -> float:
+        return float(self.reached[-1])
+
+    def when_reached(self, marks: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the times at which the integral of the rate reaches `marks`."""
+        # The last row that begins at or below the mark; its rate is never 0.
+        row = np.searchsorted(self.reached, marks, side="right") - 1
+        due_s = self.edges_s[row] + (marks - self.reached[row]) / self.rates_rps[row]
+        return np.minimum(due_s, self.edges_s[row + 1])
 
 
 class DueTimes(msgspec.Struct, frozen=True, tag=True):
     """Due times of a trace, one for each arrival. Make one with `of`.
 
-    All arrivals of one of its `lines` are sent by the same process.
+    All arrivals of one of its `lines` are sent by the same process. `numbers` are those of requests of
+    a mix.
     """
 
     times_s: bytes
     lines: bytes = b""
+    numbers: bytes = b""
 
     @classmethod
     def of(cls, times_s: NDArray[np.float64]) -> "DueTimes":
@@ -58,17 +92,32 @@ class DueTimes(msgspec.Struct, frozen=True, tag=True):
         """Return the same due times, of which each belongs to one of `lines`."""
         return DueTimes(self.times_s, zlib.compress(lines.astype("<i8").tobytes(), 1))
 
-    def blocks(self) -> Iterator[NDArray[np.float64]]:
-        """Yield the due times."""
-        times_s = _unpacked(self.times_s)
+    def drawn(self, mix: Mix, seed: int) -> "DueTimes":
+        """Return the same due times, with a request drawn for each by the weights of `mix`."""
+        size = _unpacked(self.times_s).size
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, _DRAWN))))
+        numbers = np.searchsorted(np.cumsum(mix.shares(0))[:-1], random.random(size), side="right")
+        return msgspec.structs.replace(self, numbers=_packed_numbers(numbers))
+
+    def turns(self) -> Iterator[Turns]:
+        """Yield the due times, each with the number of its request."""
+        times_s, numbers = _unpacked(self.times_s), self._numbers()
         for at in range(0, times_s.size, _BLOCK):
-            yield times_s[at : at + _BLOCK]
+            due_s = times_s[at : at + _BLOCK]
+            yield due_s, _zeros(due_s) if numbers is None else numbers[at : at + _BLOCK]
+
+    def _numbers(self) -> NDArray[np.uint16] | None:
+        return np.frombuffer(zlib.decompress(self.numbers), "<u2") if self.numbers else None
 
     def every(self, first: int, count: int) -> "DueTimes":
         """Every `count`-th due time or line, starting with number `first`."""
         times_s = _unpacked(self.times_s)
         lines = np.frombuffer(zlib.decompress(self.lines), "<i8") if self.lines else None
-        return DueTimes.of(times_s[picked(lines, times_s.size, first, count)])
+        chosen, numbers = picked(lines, times_s.size, first, count), self._numbers()
+        share = DueTimes.of(times_s[chosen])
+        if numbers is None:
+            return share
+        return msgspec.structs.replace(share, numbers=_packed_numbers(numbers[chosen]))
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -76,7 +125,7 @@ class Schedule(msgspec.Struct, frozen=True):
 
     Each process computes constant and Poisson arrivals from plan and seed; those of a `trace` are part
     of the schedule. With `lines` the arrivals of a plan take turns through so many, and a share has
-    every `every`-th line.
+    every `every`-th line. Without a `mix` all arrivals are of request 0; `mixed` makes one with it.
     """
 
     plan: LoadPlan
@@ -86,6 +135,14 @@ class Schedule(msgspec.Struct, frozen=True):
     first: int = 0
     every: int = 1
     lines: int = 0
+    mix: Mix | None = None
+
+    def mixed(self, mix: Mix) -> "Schedule":
+        """Return the schedule of the whole load with the requests of `mix`."""
+        trace = self.trace
+        if isinstance(trace, DueTimes):
+            trace = trace.drawn(mix, self.seed)
+        return msgspec.structs.replace(self, mix=mix, trace=trace)
 
     @property
     def kind(self) -> Arrivals | Literal["replayed"]:
@@ -97,29 +154,47 @@ class Schedule(msgspec.Struct, frozen=True):
 
         A plan of users has none.
         """
-        if self.lines:
-            yield from self._of_lines()
-            return
-        first = self.first
-        for block in self._whole():
-            yield block[first :: self.every]
-            first = (first - block.size) % self.every
+        for due_s, _ in self.turns():
+            yield due_s
 
-    def _of_lines(self) -> Iterator[NDArray[np.float64]]:
+    def turns(self) -> Iterator[Turns]:
+        """Yield the blocks of due times, each with the numbers of its requests."""
         at = 0
-        for block in self._whole():
-            lines = (at + np.arange(block.size)) % self.lines
-            yield block[picked(lines, block.size, self.first, self.every)]
-            at += block.size
+        for due_s, numbers in self._whole():
+            chosen = self._chosen(at, due_s.size)
+            yield due_s[chosen], numbers[chosen]
+            at += due_s.size
 
-    def _whole(self) -> Iterator[NDArray[np.float64]]:
+    def _chosen(self, at: int, size: int) -> slice | NDArray[np.int64]:
+        """Return the places of our share in a block of the whole that begins with arrival `at`."""
+        if not self.lines:
+            return slice((self.first - at) % self.every, None, self.every)
+        return picked((at + np.arange(size)) % self.lines, size, self.first, self.every)
+
+    def _whole(self) -> Iterator[Turns]:
         if self.plan.unit == "users":
-            return iter(())
+            return
         if isinstance(self.trace, DueTimes):
-            return self.trace.blocks()
-        if self.trace is not None:
-            return self.trace.blocks(self.arrivals, self.seed)
-        return arrival_blocks(self.plan, self.arrivals, self.seed)
+            yield from self.trace.turns()
+        elif self.mix is not None:
+            yield from self._mixed_turns(self.mix)
+        else:
+            blocks = (
+                arrival_blocks(self.plan, self.arrivals, self.seed)
+                if self.trace is None
+                else self.trace.blocks(self.arrivals, self.seed)
+            )
+            for due_s in blocks:
+                yield due_s, _zeros(due_s)
+
+    def _mixed_turns(self, mix: Mix) -> Iterator[Turns]:
+        if isinstance(self.trace, RateTable):
+            yield from self.trace.turns(mix, self.seed)
+            return
+        mixed = MixedMarks(mix, self.seed)
+        for number, stage in enumerate(self.plan.stages):
+            for marks, numbers in mixed.of_stage(number, stage.expected):
+                yield stage.at_s + when_reached(stage, marks), numbers
 
     def count(self) -> int:
         """Number of requests that are due."""
@@ -149,6 +224,14 @@ def integral(edges_s: NDArray[np.float64], rates_rps: NDArray[np.float64]) -> ND
     # In long doubles: rounding errors of a million sums would add or drop an arrival.
     sums = np.cumsum(np.diff(edges_s) * rates_rps, dtype=np.longdouble)
     return np.concatenate(([0.0], sums.astype(np.float64)))
+
+
+def _zeros(due_s: NDArray[np.float64]) -> NDArray[np.uint16]:
+    return np.zeros(due_s.size, np.uint16)
+
+
+def _packed_numbers(numbers: NDArray[np.integer]) -> bytes:
+    return zlib.compress(numbers.astype("<u2").tobytes(), 1)
 
 
 def _packed(values: NDArray[np.float64]) -> bytes:

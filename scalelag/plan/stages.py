@@ -46,6 +46,11 @@ class Stage(msgspec.Struct, frozen=True):
         """End of the stage."""
         return self.at_s + self.duration_s
 
+    @property
+    def expected(self) -> float:
+        """Integral of the level: for a rate, the number of its requests."""
+        return self.duration_s * (self.start_level + self.end_level) / 2
+
     def turns_from(self, level: float) -> bool:
         """Return whether it jumps from `level` to its start, and then goes the other way."""
         return (self.start_level - level) * (self.end_level - self.start_level) < 0
@@ -105,9 +110,7 @@ class LoadPlan(msgspec.Struct, frozen=True):
         """Number of requests of a plan in rps; 0 for one in users."""
         if self.unit == "users":
             return 0.0
-        return sum(
-            stage.duration_s * (stage.start_level + stage.end_level) / 2 for stage in self.stages
-        )
+        return sum(stage.expected for stage in self.stages)
 
     def repeated(self, times: int) -> "LoadPlan":
         """Return the plan that runs this one `times` times. Raises UsageError if it is too long."""

@@ -106,8 +106,10 @@ def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
     return rows, batches.problem
 
 
-def due_by(path: Path, worker: int) -> NDArray[np.float64]:
-    """Times at which the rows of one `worker` were due; the record may still be being written.
+def due_by(path: Path, worker: int, name: str | None = None) -> NDArray[np.float64]:
+    """Times at which the rows of one `worker` were due, or those called `name` among them.
+
+    The record may still be being written.
 
     Raises RecordError if it cannot be read.
     """
@@ -118,7 +120,12 @@ def due_by(path: Path, worker: int) -> NDArray[np.float64]:
                 # A turn is meant to start when it comes. The difference of two such times is exact.
                 waited_s = batch.column("turn_wait_s").to_numpy(zero_copy_only=False)
                 due_s = batch.column("intended_s").to_numpy() - np.nan_to_num(waited_s)
-                found.append(due_s[batch.column("worker").to_numpy() == worker])
+                chosen = batch.column("worker").to_numpy() == worker
+                if name is not None:
+                    named = batch.column("name")
+                    texts = np.array([text == name for text in named.dictionary.to_pylist()])
+                    chosen &= texts[named.indices.to_numpy()] if texts.size else False
+                found.append(due_s[chosen])
     except _DAMAGED as error:
         raise RecordError(f"Cannot read {path}: {error}.") from error
     return np.concatenate(found)

@@ -138,6 +138,29 @@ class TaskException(msgspec.Struct, frozen=True):
     count: int
 
 
+class RequestInfo(msgspec.Struct, frozen=True):
+    """A request of a mix.
+
+    `weights` are those of the stages of the plan as it was written, or one for all stages. `path` is
+    without secrets. `sha256` is that of its headers as given, body, data and expected text.
+    """
+
+    name: str
+    method: str
+    path: str
+    weights: tuple[float, ...]
+    arrivals: Arrivals
+    sha256: str
+    model: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The request in few words, without what only its `sha256` tells."""
+        weights = "/".join(f"{weight:g}" for weight in self.weights)
+        model = f" {self.model}" if self.model else ""
+        return f"{self.name} {weights} {self.arrivals} {self.method} {self.path}{model}"
+
+
 class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"}):
     """Everything about a run that is not a row.
 
@@ -148,7 +171,8 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     `locustfiles` and `user_classes` of Locust are empty in records before version 0.2.
     `task_exceptions` are None until the load is over, and in records of versions before 0.2.
     `launched` are options of `scalelag run` alone, other than their defaults: application, processes.
-    `prompts` are None if requests were sent as the body of the options has them.
+    `prompts` are None if requests were sent as the body of the options has them. `requests` are those of
+    a mix; empty without one, and in records before version 0.2.
     """
 
     schema_version: int
@@ -179,6 +203,7 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     task_exceptions: tuple[TaskException, ...] | None = None
     launched: dict[str, Any] = {}
     prompts: PromptInfo | None = None
+    requests: tuple[RequestInfo, ...] = ()
 
     @property
     def warmup_s(self) -> float:

@@ -148,7 +148,7 @@ class GrpcMethodUser(GrpcPlanUser):
             type(self), self.assignment.run, *_method_arguments(self.options, self.host)
         )
         self._is_json = self.spec.is_json
-        is_fixed = not self.spec.rows and not self.spec.models
+        is_fixed = self.spec.is_fixed and not self.spec.models
         self._fixed = self._next_message()[0] if is_fixed else None
 
     @classmethod

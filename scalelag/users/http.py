@@ -22,7 +22,7 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class HttpPlanUser(PlanUser):
-    """Sends the request of the options (`--path`, `--method`, `--header`, ...) at each arrival.
+    """Sends the request of the options (`--path`, `--method`, ..), or that of a mix, at each arrival.
 
     To send other requests, override `send`, make them with `self.server.request(..)` and send them
     with `self.send_request(..)`. Nothing is sent twice, no redirect is followed, no cookies are kept.
@@ -31,21 +31,26 @@ class HttpPlanUser(PlanUser):
 
     abstract = True
     makes_prompts = True
+    sends_mix = True
 
     def __init_subclass__(cls) -> None:
         """Take note of a `send` of its own, which sends what it likes."""
         super().__init_subclass__()
-        if cls.send is not HttpPlanUser.send and "makes_prompts" not in vars(cls):
-            cls.makes_prompts = False
+        if cls.send is not HttpPlanUser.send:
+            cls.makes_prompts = vars(cls).get("makes_prompts", False)
+            cls.sends_mix = vars(cls).get("sends_mix", False)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.server = Server(self.host or "")
         self.connections = Connections(self.server)
-        self._headers = self.spec.headers_with_secrets(os.environ)
+        self._headers = [one.headers_with_secrets(os.environ) for one in self.options.requests]
         # Making a request costs a tenth of sending it: one that is always the same is made once.
-        is_fixed = not self.spec.rows and not self.spec.models
-        self._fixed = self.next_request() if is_fixed else None
+        self._fixed: list[Request | None] = []
+        for number, spec in enumerate(self.options.requests):
+            self.chosen_request = number
+            self._fixed.append(self.next_request() if spec.is_fixed else None)
+        self.chosen_request = 0
         plan = self.options.prompts
         self._chats = None if plan is None else Chats(plan, self.spec, self.worker.next_number)
 
@@ -61,16 +66,16 @@ class HttpPlanUser(PlanUser):
         self, path: str, body: bytes | None, model: str | None, more: Mapping[str, str] = NO_HEADERS
     ) -> Request:
         """Make a request with the headers of the options, that of its model, and `more`."""
+        spec, headers = self.spec, self._headers[self.request_number]
         of_model = {} if model is None else {MODEL_HEADER: model}
-        name = self.spec.name if model is None else f"{self.spec.name} {model}"
         return self.server.request(
-            self.spec.method, path, {**self._headers, **of_model, **more}, body, name
+            spec.method, path, {**headers, **of_model, **more}, body, spec.name_with(model)
         )
 
     def send(self) -> None:
         """Send the request of the options. Called once for each arrival."""
         if self._chats is None:
-            self.send_request(self._fixed or self.next_request())
+            self.send_request(self._fixed[self.request_number] or self.next_request())
         else:
             self._send_chat(self._chats)
 

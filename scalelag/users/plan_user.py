@@ -1,6 +1,7 @@
 """The user that follows the load plan, for any protocol."""
 
 import time
+from array import array
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -55,14 +56,18 @@ class PlanUser(User):
     """Refuses a run without `--host` if the class has no `host` of its own."""
     makes_prompts = False
     """Refuses options such as `--prompt-tokens`, unless the class sends what they ask for."""
+    sends_mix = False
+    """Refuses a mix of requests, unless the class sends the one that is `self.spec` each time."""
 
     def __init__(self, environment: Environment) -> None:
         self.worker: LoadWorker = lifecycle_of(environment).worker
         self.assignment: Assignment
         self.options: LoadOptions
         self.assignment, self.options = self.worker.begin()
-        self.spec: RequestSpec = self.options.request
-        self._payloads = self.spec.payloads()
+        self.chosen_request = 0
+        """Number of the request that is sent outside of arrivals, as in a plan of users."""
+        self._requests_due = array("H")
+        self._payloads = [spec.payloads() for spec in self.options.requests]
         super().__init__(environment)
 
     @classmethod
@@ -71,6 +76,21 @@ class PlanUser(User):
 
         Called before the load starts, in the master.
         """
+
+    @property
+    def request_number(self) -> int:
+        """Number of the request that is being sent, among those of a mix; else 0."""
+        arrival = getcurrent() if self._requests_due else None
+        return (
+            self._requests_due[arrival.number]
+            if isinstance(arrival, Arrival)
+            else self.chosen_request
+        )
+
+    @property
+    def spec(self) -> RequestSpec:
+        """Request of the options that is being sent; one of several in a mix."""
+        return self.options.requests[self.request_number]
 
     @property
     def request_name(self) -> str:
@@ -83,8 +103,10 @@ class PlanUser(User):
 
     def next_payload(self) -> tuple[Payload, str | None]:
         """Path and body of the next request, and its model if there is one (`--data`, `--models`)."""
-        number, models = self.worker.next_number(), self.spec.models
-        return self._payloads.of(number), models[number % len(models)] if models else None
+        request = self.request_number
+        number, models = self.worker.next_number(request), self.spec.models
+        payload = self._payloads[request].of(number)
+        return payload, models[number % len(models)] if models else None
 
     def context(self) -> dict[str, Any]:
         """Context for Locust's `request` event; it ties an arrival's first request to its due time."""
@@ -107,12 +129,13 @@ class PlanUser(User):
                 self._send_arrivals()
             return
         begun_s = self.worker.clock.now()
+        self.chosen_request = self.worker.draw_request()
         try:
             with gevent.Timeout(self.spec.timeout_s):
                 self.send()
         except gevent.Timeout:
             # Locust's own clients catch it and record the request. Here the client did not.
-            self._record(begun_s, begun_s, TIMEOUT)
+            self._record(begun_s, begun_s, self.spec, TIMEOUT)
         gevent.sleep(0)
 
     def _send_arrivals(self) -> None:
@@ -131,16 +154,19 @@ class PlanUser(User):
 
     def _due_times(self) -> Iterator[float]:
         """Due times of this process's arrivals, in Unix seconds."""
-        for block in self.options.schedule.blocks():
+        is_mix = self.options.schedule.mix is not None
+        for block, requests in self.options.schedule.turns():
             due_s = block + self.assignment.zero_s
+            if is_mix:
+                self._requests_due.frombytes(requests.astype("=u2").tobytes())
             # In small pieces: turning 65,536 numbers into Python floats takes milliseconds.
             for at in range(0, due_s.size, _SLICE):
                 yield from due_s[at : at + _SLICE].tolist()
 
-    def not_sent(self, intended_s: float, number: int, *, was_late: bool) -> None:  # noqa: ARG002  for subclasses
+    def not_sent(self, intended_s: float, number: int, *, was_late: bool) -> None:
         """Record an arrival that was not sent: there was no room, or we were late for it."""
         kind = LATE if was_late else IN_FLIGHT_LIMIT
-        self.worker.recorder.add_not_sent(intended_s, self.request_name, kind)
+        self.worker.recorder.add_not_sent(intended_s, self._name_of(self._due(number)), kind)
 
     def without_turn(self, intended_s: float) -> None:
         """Record an arrival that was not sent: the answer before it in its session had not ended."""
@@ -148,7 +174,8 @@ class PlanUser(User):
 
     def unfinished(self, arrival: Arrival) -> None:
         """Record an arrival that was still open when the load process stopped waiting."""
-        self._record(arrival.intended_s, arrival.sent_s, UNFINISHED, arrival.waited_s)
+        spec = self._due(arrival.number)
+        self._record(arrival.intended_s, arrival.sent_s, spec, UNFINISHED, arrival.waited_s)
 
     def ended_oddly(self, arrival: Arrival, raised: Exception | gevent.Timeout | None) -> None:
         """Record an arrival that has no row yet, and report to Locust what `send` raised.
@@ -157,7 +184,8 @@ class PlanUser(User):
         """
         if not arrival.recorded:
             error = NO_REQUEST if raised is None else error_kind(raised)
-            self._record(arrival.intended_s, arrival.sent_s, error, arrival.waited_s)
+            spec = self._due(arrival.number)
+            self._record(arrival.intended_s, arrival.sent_s, spec, error, arrival.waited_s)
         if isinstance(raised, Exception) and not isinstance(raised, WrongAnswerError):
             self.environment.events.user_error.fire(
                 user_instance=self, exception=raised, tb=raised.__traceback__
@@ -189,13 +217,28 @@ class PlanUser(User):
             return None
         return WrongAnswerError("without the expected text")
 
-    def _record(self, intended_s: float, sent_s: float, error: str, waited_s: float = 0.0) -> None:
+    def _due(self, number: int) -> RequestSpec:
+        """Return the request of arrival `number`."""
+        return self.options.requests[self._requests_due[number] if self._requests_due else 0]
+
+    def _name_of(self, spec: RequestSpec) -> str:
+        """Return the name in the record for an arrival that sent no request."""
+        return spec.given_name or self.request_name
+
+    def _record(
+        self,
+        intended_s: float,
+        sent_s: float,
+        spec: RequestSpec,
+        error: str,
+        waited_s: float = 0.0,
+    ) -> None:
         self.worker.recorder.add(
             intended_s=intended_s,
             send_lag_s=sent_s - intended_s,
             latency_s=self.worker.clock.now() - intended_s,
             status=0,
-            name=self.request_name,
+            name=self._name_of(spec),
             error=error,
             asked=Asked(turn_wait_s=waited_s) if waited_s else None,
         )

@@ -167,6 +167,7 @@ class StepShape(LoadTestShape):
                 name = type(self.own).__name__
                 raise UsageError(f"the shape class {name} ends the test with its first tick().")
         for user in self.senders(options.plan, self._users):
+            _check_mix(user, options)
             if issubclass(user, PlanUser):
                 user.check(options, self._runner.environment.host or user.host or "")
 
@@ -212,6 +213,17 @@ def _tick_of(own: LoadTestShape) -> Tick | None:
         raise UsageError(
             f"tick() of the shape class {name} raised {type(error).__name__}: {error}"
         ) from error
+
+
+def _check_mix(user: type[User], options: RunOptions) -> None:
+    """Raise UsageError if `user` would send something else than the mix that is asked for."""
+    if options.schedule.mix is None or (issubclass(user, PlanUser) and user.can_send_mix()):
+        return
+    raise UsageError(
+        f"--requests {options.raw['requests']}: {user.__name__} sends no mix of requests. "
+        "[[request]] tables go with HTTP users (HttpPlanUser, StreamUser, ChatUser) that do not "
+        "override send(): choose one of these, or leave the tables out."
+    )
 
 
 def _first_users(plan: LoadPlan, runner: Runner) -> int:

@@ -81,11 +81,8 @@ class WebSocketPlanUser(PlanUser):
         """Send the body of the options as a text message, and wait for one message."""
         payload, model = self.next_payload()
         text = (payload.body or b"").decode(errors="replace")
-        if model is None:
-            self.converse(payload.path, [text], name=self.spec.name)
-        else:
-            name = f"{self.spec.name} {model}"
-            self.converse(payload.path, [text], {MODEL_HEADER: model}, name)
+        headers = {} if model is None else {MODEL_HEADER: model}
+        self.converse(payload.path, [text], headers, self.spec.name_with(model))
 
     def converse(
         self,

@@ -56,7 +56,7 @@ def test_what_does_not_parse_is_named_by_its_flag():
 
 def test_paths_and_code_of_this_machine_are_known():
     assert {option.dest for option in OPTIONS if option.is_path} == {
-        *("trace", "body_file", "data", "dashboard_ca", "out"),
+        *("trace", "requests", "body_file", "data", "dashboard_ca", "out"),
     }
     assert {option.dest for option in OPTIONS if option.is_local and not option.is_path} == {
         *("grpc_module", "tokenizer"),
@@ -79,6 +79,7 @@ def test_what_was_not_done_to_the_target_keeps_no_runs_apart():
             "gate",
             "grpc_host",
             "insecure",
+            "requests",
         ),
         *("name", "out", "report", "strict", "wait", "wait_for_room", "details", "prometheus"),
     } == COMPARABLE

@@ -150,7 +150,7 @@ def test_rows_at_the_limits_reach_a_worker_as_they_are():
     rows = read_rows(Path("a.jsonl"), content + b"[" * 100 + b"]" * 100 + b"}")
     options = run_options({}).for_share(0, 1)
     request = msgspec.structs.replace(options.request, rows=rows)
-    options = msgspec.structs.replace(options, request=request)
+    options = msgspec.structs.replace(options, requests=(request,))
 
     sent = msgpack.dumps(encoded(Assignment("run", 0.0, 0, 1, options)), use_bin_type=True)
     data = msgpack.loads(sent, raw=False, strict_map_key=False)

@@ -79,6 +79,7 @@ def _label(name: str, value: object) -> str:
 
 def _differences(one: RunInfo, other: RunInfo, known: OptionSet) -> Iterator[str]:
     yield from _plan_lines(one, other)
+    yield from _mix_lines(one, other)
     facts = [_facts(info, known) for info in (one, other)]
     both = set(one.target.watched) & set(other.target.watched)
     left_out = set(map(_flag, _OF_THE_TRACE)) if _same_trace(one, other) else set[str]()
@@ -133,6 +134,16 @@ def _plan_lines(one: RunInfo, other: RunInfo) -> Iterator[str]:
         yield f"plan: {texts[0]} and one of that name with other content"
     elif differ:
         yield f"plan: {texts[0]} and {texts[1]}"
+
+
+def _mix_lines(one: RunInfo, other: RunInfo) -> Iterator[str]:
+    texts = [", ".join(request.text for request in info.requests) for info in (one, other)]
+    if texts[0] != texts[1]:
+        yield f"mix: {_said(texts[0])} and {_said(texts[1])}"
+        return
+    for ours, theirs in zip(one.requests, other.requests, strict=True):
+        if ours.sha256 != theirs.sha256:
+            yield f"mix: {ours.name} and one of that name with other headers, body, data or answer"
 
 
 def _same_trace(one: RunInfo, other: RunInfo) -> bool:

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from reports.analysis.metrics import quoted
 from reports.model.intervals import Span, median
+from reports.model.load import LoadReport
 from reports.model.report import Report
 from reports.model.steps import PhaseName, StepReport
 
 LATENCY = "load.latency_p99_ms"
+_MOST_NAMES = 20
 _PHASES: dict[str, tuple[PhaseName, ...]] = {
     "up": ("decide", "create", "restart", "allocate", "initialize", "mark_running", "route"),
     "down": ("decide", "stop", "drain"),
@@ -82,7 +85,7 @@ def _of_steps(report: Report) -> dict[str, dict[str, Span]]:
 
 
 def _step_figures(report: Report) -> Iterator[tuple[str, str, Span]]:
-    """Name, step and value: lag and phases of every deployment by direction, and latency.
+    """Name, step and value: lag and phases of every deployment by direction, latency, also by name.
 
     Steps of the warm-up are left out.
     """
@@ -92,6 +95,18 @@ def _step_figures(report: Report) -> Iterator[tuple[str, str, Span]]:
     for step in report.load.steps:
         if step.latency_p99_ms is not None and step.at_s >= warmup_s:
             yield LATENCY, f"{step.index}", _point(step.latency_p99_ms)
+    yield from _by_name(report.load)
+
+
+def _by_name(load: LoadReport) -> Iterator[tuple[str, str, Span]]:
+    """Latency of the most frequent names over the whole run, if there are several names."""
+    if len(load.names) <= 1:
+        return
+    for name, part in list(load.names.items())[:_MOST_NAMES]:
+        for figure in ("latency_p50_ms", "latency_p99_ms"):
+            value: float | None = getattr(part, figure)
+            if value is not None:
+                yield f"load.names.{quoted(name)}.{figure}", "the whole run", _point(value)
 
 
 def _lags(key: str, steps: Iterable[StepReport]) -> Iterator[tuple[str, str, Span]]:

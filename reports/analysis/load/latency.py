@@ -45,6 +45,7 @@ _MOST_WINDOWS = 360
 ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
 _LATE_SHARE = 0.05
+_NOWHERE = "\0"  # no application's name
 _MOST_TOLERATED_S = 0.5
 
 
@@ -171,12 +172,12 @@ def load_report(
     warmup_s: float = 0.0,
     limits: Limits = _NO_LIMITS,
     prompts: PromptInfo | None = None,
+    apps: Sequence[str | None] = (),
 ) -> LoadReport:
     """Report of the whole run and of each step.
 
-    `planned` requests of which no row was written count as not sent; None plans none beyond rows.
-    `rows` tell why each was not sent (`saturation.with_reasons`), and have none of the first
-    `warmup_s`, which do not count in rates. `recovered` goes by a step's index.
+    `planned` requests without a row count as not sent. `rows` tell why (`saturation.with_reasons`),
+    and have none of the first `warmup_s`. `recovered` goes by a step's index, `apps` by a name's code.
     """
     lost = max(0, (planned or 0) - rows.count)
     everything = _with_lost(_rows(rows, slice(None)), lost, workers)
@@ -192,7 +193,7 @@ def load_report(
         steps=parts,
         workers=workers,
         stream=stream_report(load.streams, slice(None), load_s),
-        names=dict(_name_reports(rows, load.streams, load_s)),
+        **_named(rows, apps, load.streams, load_s),
         windows=tuple(_windows(load, parts)),
         not_sent_by=everything.not_sent_by,
         task_exceptions=None if exceptions is None else sum(kind.count for kind in exceptions),
@@ -309,6 +310,21 @@ def _windows(load: _Load, parts: Sequence[LoadStepReport]) -> Iterator[WindowRep
         )
 
 
+class _Named(TypedDict):
+    names: dict[str, NameReport]
+    applications: dict[str, NameReport]
+
+
+def _named(
+    rows: RequestColumns, apps: Sequence[str | None], streams: Streams, load_s: float
+) -> _Named:
+    """Fields of the report on parts of the load that have a name."""
+    return {
+        "names": dict(_name_reports(rows, streams, load_s)),
+        "applications": _by_application(rows, apps, streams, load_s),
+    }
+
+
 def _name_reports(
     rows: RequestColumns, streams: Streams, load_s: float
 ) -> Iterator[tuple[str, NameReport]]:
@@ -319,10 +335,26 @@ def _name_reports(
     used = [code for code, of_name in enumerate(rows_of) if of_name.size]
     for code in sorted(used, key=lambda code: -rows_of[code].size):
         stream = stream_report(streams, streams_of_name[code], load_s)
-        yield rows.names[code], _name_report(_rows(rows, rows_of[code]), stream)
+        yield rows.names[code], _name_report(_rows(rows, rows_of[code]), stream, load_s)
 
 
-def _name_report(part: _Rows, stream: StreamReport | None) -> NameReport:
+def _by_application(
+    rows: RequestColumns, apps: Sequence[str | None], streams: Streams, load_s: float
+) -> dict[str, NameReport]:
+    """Reports of the applications, that of most requests first; none for a single one."""
+    known = list(dict.fromkeys(app for app in apps if app is not None))
+    if len(known) <= 1:
+        return {}
+    unknown = len(known)
+    code_of = np.array([unknown if app is None else known.index(app) for app in apps], np.int32)
+    by_app = msgspec.structs.replace(rows, name=code_of[rows.name], names=(*known, _NOWHERE))
+    found = dict(_name_reports(by_app, streams, load_s))
+    found.pop(_NOWHERE, None)
+    return found if len(found) > 1 else {}
+
+
+def _name_report(part: _Rows, stream: StreamReport | None, load_s: float) -> NameReport:
+    completed = part.sent - part.failed
     return NameReport(
         planned=part.planned,
         sent=part.sent,
@@ -331,6 +363,9 @@ def _name_report(part: _Rows, stream: StreamReport | None) -> NameReport:
         **part.latency_ms("p50", "p95", "p99", "max"),
         **part.service_ms(),
         stream=stream,
+        error_ratio=_ratio(part.failed + part.not_sent, part.planned),
+        offered_rps=part.planned / load_s if load_s else None,
+        completed_rps=completed / load_s if load_s else None,
     )
 
 

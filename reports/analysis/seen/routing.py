@@ -1,7 +1,7 @@
 """Requests of the client that are for one application, by route prefixes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,19 +15,28 @@ _PATH = re.compile(r"(?:^|\s)(/[^\s?#]*)")
 def routed(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns | str:
     """Return the rows whose requests went to application `app`, or the reason why that is not known.
 
-    A request's path is that of its name, such as `GET /chat`, else of `--path`. The longest route
-    prefix that fits it counts. If only one application is tested, all rows are its own.
+    If only one application is tested, all rows are its own.
     """
-    applications = info.target.applications
-    if len(applications) <= 1:
+    if len(info.target.applications) <= 1:
         return rows
-    default = str(info.options.get("path") or "/")
-    apps = [_app_at(_path(name) or default, applications) for name in rows.names]
+    apps = apps_of_names(rows.names, info)
     if None in apps:
         name = rows.names[apps.index(None)]
         return f'several applications are tested, and which of them "{name}" is for cannot be told'
     codes = [code for code, found in enumerate(apps) if found == app]
     return rows.chosen(np.isin(rows.name, codes))
+
+
+def apps_of_names(names: Sequence[str], info: RunInfo) -> list[str | None]:
+    """Return the application that requests of each name are for; None if that cannot be told.
+
+    The path of a request is that of its mix; else that of its name, such as `GET /chat`; else
+    `--path`. The longest route prefix that fits it counts.
+    """
+    applications = info.target.applications
+    of_mix = {request.name: _path(request.path) for request in info.requests}
+    default = str(info.options.get("path") or "/")
+    return [_app_at(of_mix.get(name) or _path(name) or default, applications) for name in names]
 
 
 def _path(name: str) -> str | None:

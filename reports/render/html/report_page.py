@@ -35,6 +35,7 @@ from reports.render.tables.lag import (
     remarks,
 )
 from reports.render.tables.load import (
+    application_table,
     error_table,
     exception_table,
     goodput_table,
@@ -136,7 +137,7 @@ def _head(report: Report) -> dict[str, Any]:
 def _more_tables(report: Report) -> list[Table]:
     builders = (
         *(goodput_table, stream_table, prompt_table, session_table),
-        *(name_table, worker_table, error_table, exception_table),
+        *(name_table, application_table, worker_table, error_table, exception_table),
     )
     return [table for build in builders if (table := build(report.load)) is not None]
 

@@ -1,6 +1,6 @@
 """Tables of the load: steps, streams, names, load processes, errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -188,14 +188,26 @@ def _share(ratio: float | None) -> str:
 
 def name_table(load: LoadReport, most: int = MOST_NAMES) -> Table | None:
     """Requests by name, the `most` frequent; None if all have one name."""
-    if len(load.names) <= 1:
+    return _named_table("Requests by name", "name", load.names, most)
+
+
+def application_table(load: LoadReport, most: int = MOST_NAMES) -> Table | None:
+    """Requests by application, the `most` frequent; None if the record tells of no more than one."""
+    return _named_table("Requests by application", "application", load.applications, most)
+
+
+def _named_table(
+    caption: str, what: str, reports: Mapping[str, NameReport], most: int
+) -> Table | None:
+    if len(reports) <= 1:
         return None
-    has_streams = any(part.stream for part in load.names.values())
+    has_streams = any(part.stream for part in reports.values())
     columns = (
-        Column("name", "foreign", key=True),
+        Column(what, "foreign", key=True),
         Column("requests"),
+        Column("completed/s"),
         *_COUNTS,
-        *_quantiles(("p50", "p95", "p99", "max"), "latency ms", "p95"),
+        *_quantiles(("p50", "p95", "p99", "max"), "latency ms", "p99"),
         *_quantiles(("p50", "p99"), "service ms", "p50", "p99"),
         *(_quantiles(("p50", "p99"), "first token ms") if has_streams else ()),
     )
@@ -203,16 +215,17 @@ def name_table(load: LoadReport, most: int = MOST_NAMES) -> Table | None:
         (
             shortened(name, 120),
             f"{part.planned:,}",
+            NOT_MEASURED if part.completed_rps is None else rate(part.completed_rps),
             *_counts(part),
             *_times(part),
             *(_first_tokens(part.stream) if has_streams else ()),
         )
-        for name, part in list(load.names.items())[:most]
+        for name, part in list(reports.items())[:most]
     )
-    left = list(load.names.values())[most:]
+    left = list(reports.values())[most:]
     requests = count(sum(part.planned for part in left), "request")
-    note = f"and {count(len(left), 'other name')} ({requests}): see report.json" if left else ""
-    return Table("Requests by name", columns, rows, note)
+    note = f"and {count(len(left), f'other {what}')} ({requests}): see report.json" if left else ""
+    return Table(caption, columns, rows, note)
 
 
 def _first_tokens(stream: StreamReport | None) -> tuple[str, str]:

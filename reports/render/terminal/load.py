@@ -8,6 +8,7 @@ from rich.text import Text
 from reports.model.load import LoadReport, LoadWorkerReport
 from reports.model.report import RunSummary
 from reports.render.tables.load import (
+    application_table,
     error_table,
     exception_table,
     goodput_table,
@@ -39,6 +40,7 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
         prompt_table(load),
         session_table(load),
         name_table(load, _MOST_NAMES),
+        application_table(load, _MOST_NAMES),
         error_table(load, _MOST_ERRORS),
         exception_table(load, _MOST_ERRORS),
     ):

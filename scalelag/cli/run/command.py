@@ -45,7 +45,7 @@ def run(arguments: RunArguments, given: Mapping[str, Any]) -> int:
 def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
     """Return the run that is asked for. Raises UsageError if the options contradict one another."""
     options = run_options(given)
-    options.request.headers_with_secrets(os.environ)
+    options.check_headers(os.environ)
     _check_usage(arguments, given)
     check_passed_on(arguments.locust)
     placement = placement_of(

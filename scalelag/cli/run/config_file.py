@@ -1,8 +1,6 @@
 """Options of `scalelag run` from a file: `scalelag.toml`, or `[tool.scalelag]` in pyproject.toml."""
 
-import difflib
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -12,9 +10,10 @@ import typer
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
+from scalelag.options.toml_file import MIX_KEYS, PROJECT_FILE, nearest, read_table
 
 _OWN_FILE = "scalelag.toml"
-_PROJECT_FILE = "pyproject.toml"
+_REQUESTS = "requests"
 # Relative ones count from the file's folder, so that a run can be started from anywhere.
 # What took one value before it could be repeated.
 _ONCE_ONE = ("slo",)
@@ -40,11 +39,18 @@ def read_options(path: Path, kinds: Mapping[str, Kind]) -> dict[str, str | bool 
 
     `kinds` are the options that exist. Raises UsageError naming the file and the key.
     """
-    table = _table(path)
+    table = read_table(path)
     if table is None:
         raise UsageError(f"{path} has no [tool.scalelag].")
     options: dict[str, str | bool | list[str]] = {}
+    if any(key in table for key in MIX_KEYS):
+        if _REQUESTS in table:
+            raise UsageError(f"{path}: {_REQUESTS} and [[request]]: give one of the two.")
+        # The tables are read with the other options of the run.
+        options[_REQUESTS] = str(path)
     for key, value in table.items():
+        if key in MIX_KEYS:
+            continue
         name = key.replace("-", "_")
         if name not in kinds:
             raise UsageError(f"{path}: {_unknown(key, kinds)}")
@@ -56,38 +62,16 @@ def read_options(path: Path, kinds: Mapping[str, Kind]) -> dict[str, str | bool 
 
 def find() -> Path | None:
     """Return the file with options in the current folder, if there is one."""
-    for name in (_OWN_FILE, _PROJECT_FILE):
+    for name in (_OWN_FILE, PROJECT_FILE):
         path = Path(name)
-        if path.is_file() and _table(path) is not None:
+        if path.is_file() and read_table(path) is not None:
             return path
     return None
 
 
-def _table(path: Path) -> dict[str, Any] | None:
-    """Return the table of options in a file; None if a pyproject.toml has none."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}.") from error
-    except RecursionError as error:
-        raise UsageError(f"{path} is not TOML: it is nested too deep.") from error
-    except ValueError as error:  # also no TOML, and no text
-        raise UsageError(f"{path} is not TOML: {error}.") from error
-    if path.name != _PROJECT_FILE:
-        return content
-    tools = content.get("tool", {})
-    if not isinstance(tools, dict):
-        return None  # another program's fault
-    table = tools.get("scalelag")
-    if table is not None and not isinstance(table, dict):
-        raise UsageError(f"{path}: tool.scalelag must be a table.")
-    return table
-
-
 def _unknown(key: str, kinds: Mapping[str, Kind]) -> str:
-    names = [name.replace("_", "-") for name in kinds]
-    near = difflib.get_close_matches(key.replace("_", "-"), names, n=3, cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else "see docs/commands.md for all of them."
+    names = [*(name.replace("_", "-") for name in kinds), *MIX_KEYS]
+    hint = nearest(key.replace("_", "-"), names, "see docs/commands.md for all of them.")
     return f'there is no option "{key}"; {hint}'
 
 
@@ -145,7 +129,7 @@ def _kind(option: Any) -> Kind:  # noqa: ANN401  typer does not export the type 
 Config = Annotated[
     Path | None,
     typer.Option(
-        help=f"File with options. Default: {_OWN_FILE}, or [tool.scalelag] in {_PROJECT_FILE}.",
+        help=f"File with options. Default: {_OWN_FILE}, or [tool.scalelag] in {PROJECT_FILE}.",
         callback=_take,
         is_eager=True,
     ),

@@ -1,6 +1,6 @@
 """Arrivals without a row, such as a dead worker's: each is written once, as not sent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from scalelag.record.error_kinds import LATE, WORKER_LOST
 from scalelag.record.requests_reader import due_by
 
 _NONE = np.empty(0, np.float64)
+_NO_NUMBERS = np.empty(0, np.uint16)
 
 
 def write_lost(
@@ -32,21 +33,39 @@ def write_lost(
     without losses keeps nothing in memory for it. Raises RecordError.
     """
     for worker in workers:
-        share = np.concatenate([_NONE, *options.schedule.share(worker.index, count).blocks()])
+        turns = list(options.schedule.share(worker.index, count).turns())
         # In the order of the user's own sum, so that both are the same to the last bit.
-        due_s = share + zero_s
-        due_s = due_s[due_s < until_s]
-        lost_s = _NONE
+        due_s = np.concatenate([_NONE, *(share for share, _ in turns)]) + zero_s
+        numbers = np.concatenate([_NO_NUMBERS, *(numbers for _, numbers in turns)])
+        is_due = due_s < until_s
+        due_s, numbers = due_s[is_due], numbers[is_due]
+        lost: list[tuple[float, str]] = []
         if due_s.size > collector.rows_of(worker.index):
-            lost_s = missing(due_s, due_by(requests, worker.index))
-        worker.lost_arrivals = int(lost_s.size)
+            lost = sorted(_lost_by_name(due_s, numbers, options, requests, worker.index))
+        worker.lost_arrivals = len(lost)
         recorder, kind = (
             RequestRecorder(Clock()),
             LATE if worker.lost_reason is None else WORKER_LOST,
         )
-        for at_s in lost_s.tolist():
-            recorder.add_not_sent(at_s, options.request.name, kind)
+        for at_s, name in lost:
+            recorder.add_not_sent(at_s, name, kind)
         collector.collect(recorder.take(), worker.index)
+
+
+def _lost_by_name(
+    due_s: NDArray[np.float64],
+    numbers: NDArray[np.uint16],
+    options: RunOptions,
+    requests: Path,
+    worker: int,
+) -> Iterator[tuple[float, str]]:
+    """Yield the lost arrivals of each request; two requests of a mix may be due at one moment."""
+    is_mix = options.schedule.mix is not None
+    for number, spec in enumerate(options.requests):
+        # Without a mix a user class may name its requests as it likes.
+        recorded_s = due_by(requests, worker, spec.name if is_mix else None)
+        for at_s in missing(due_s[numbers == number], recorded_s).tolist():
+            yield at_s, spec.name
 
 
 def missing(due: NDArray[np.float64], recorded: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -110,7 +110,7 @@ class LeaderRun:
 
     def _preflight(self) -> ReadyState:
         options = self.options
-        options.request.headers_with_secrets(os.environ)
+        options.check_headers(os.environ)
         patience = Patience(options.wait_s, self._clock.now, gevent.sleep)
         ready = patience.retry(lambda: ready_state(self._dashboard, options.deployments))
         for host in self._hosts:

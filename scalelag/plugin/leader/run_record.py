@@ -87,6 +87,7 @@ def begun(
         locustfiles=tuple(map(_locustfile, environment.parsed_locustfiles or ())),
         user_classes=tuple(user.__name__ for user in environment.user_classes),
         prompts=options.prompt_info,
+        requests=options.recorded_mix(),
     )
 
 

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+from collections import Counter
 from typing import Any
 
 import gevent
@@ -12,6 +13,7 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING, Runner, WorkerRunner
 
 from scalelag.errors import UsageError
 from scalelag.options.run_options import LoadOptions
+from scalelag.plan.draws import Draws
 from scalelag.plugin.process import interrupt_locust
 from scalelag.plugin.worker.messages import (
     FLUSH_MESSAGE,
@@ -51,7 +53,8 @@ class LoadWorker:
         self._options: LoadOptions | None = None
         self.stopping = gevent.event.Event()
         self._claimed = False
-        self._drawn = 0
+        self._drawn: Counter[int] = Counter()
+        self._draws: Draws | None = None
         self._leaving = False
         self._flusher: gevent.Greenlet[[], None] | None = None
         self._counter: gevent.Greenlet[[], None] | None = None
@@ -83,13 +86,22 @@ class LoadWorker:
         self._claimed = True
         return True
 
-    def next_number(self) -> int:
-        """Number of the next request, as processes take turns: that of its arrival in the plan."""
+    def next_number(self, request: int = 0) -> int:
+        """Number of the next request, as processes take turns: that of its arrival in the plan.
+
+        Each `request` of a mix is counted by itself.
+        """
         if self.assignment is None:
             raise RuntimeError("no run has been announced to this process")
-        number = self.assignment.index + self._drawn * self.assignment.count
-        self._drawn += 1
+        number = self.assignment.index + self._drawn[request] * self.assignment.count
+        self._drawn[request] += 1
         return number
+
+    def draw_request(self) -> int:
+        """Draw the request that a user of a mix sends next, by the weights of the stage; else 0."""
+        if self._draws is None or self.assignment is None:
+            return 0
+        return self._draws.at(self.clock.now() - self.assignment.zero_s)
 
     def interrupt(self, _signal: str) -> None:
         """Have this worker end in good order; further signals change nothing."""
@@ -120,11 +132,12 @@ class LoadWorker:
         self.assignment, self._options = decoded(msg, Assignment), None
         # From here on all our times are the leader's: due times come out the same to the last bit.
         self.clock.ahead_s = self.assignment.ahead_s
-        self._claimed, self._drawn = False, 0
+        self._claimed, self._drawn = False, Counter()
         try:
             # A variable that a header names may be missing on this machine.
-            self.assignment.options.request.headers_with_secrets(os.environ)
+            self.assignment.options.check_headers(os.environ)
             self._options = self.assignment.options
+            self._draws = Draws.of(self._options.schedule, self.assignment.index)
         except UsageError as error:
             refusal = Refusal(self.assignment.run, self.assignment.index, str(error))
             self._runner.send_message(REFUSAL_MESSAGE, encoded(refusal))

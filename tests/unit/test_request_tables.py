@@ -1,4 +1,4 @@
-"""`[[request]]` tables and `mix`: what they ask for, and what is refused with the place and the way out."""
+"""`[[request]]` tables and `mix`: what they ask for, and what is refused, with the way out."""
 
 from pathlib import Path
 

@@ -1,0 +1,187 @@
+"""A mix of requests, as the other side counted it."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.locust_run import RUN_DEADLINE_S, assert_ran, started
+from tests.support.standin.process import ROOT
+
+NAMES = {"ask": "/ask", "list": "/list", 'odd. "n"': "/odd", "x: y/z": "/x"}
+MIX = """
+mix = [
+    { ask = 4, list = 3, 'odd. "n"' = 2, "x: y/z" = 1 },
+    { ask = 1, "x: y/z" = 1 },
+    { ask = 1, list = 1, 'odd. "n"' = 1, "x: y/z" = 1 },
+]
+
+[[request]]
+name = "ask"
+path = "/ask"
+method = "POST"
+json-body = '{"text": "hello"}'
+header = ["Authorization: Bearer ${MIX_TOKEN}"]
+expect = "ok"
+
+[[request]]
+name = "list"
+path = "/list"
+expect = "no such text"
+
+[[request]]
+name = 'odd. "n"'
+path = "/odd/{{ id }}"
+data = "rows.csv"
+
+[[request]]
+name = "x: y/z"
+path = "/x"
+model = "m1"
+"""
+
+
+@pytest.fixture
+def mix(tmp_path) -> Path:
+    (tmp_path / "rows.csv").write_text("id\n1\n2\n")
+    path = tmp_path / "mix.toml"
+    path.write_text(MIX)
+    return path
+
+
+def by_path(arrivals) -> Counter[str]:
+    return Counter(f"/{arrival.path.split('/')[1]}" for arrival in arrivals)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_each_request_has_its_exact_share_in_every_stage(target, echo, tmp_path, mix, processes):
+    options = ["--steps", "500rps:2s,200rps:1s,400rps:1s", "--requests", str(mix)]
+    options += ["--header", "X-All: all", "--processes", processes]
+    gate = r'load.names."odd. \"n\"".failed <= 0'
+    options += ["--gate", gate, "--gate", "load.names.list.error_ratio <= 0.5"]
+
+    with started(tmp_path, *target, *options, environment={"MIX_TOKEN": "s3cret"}) as locust:
+        run = locust.wait()
+
+    arrivals = echo.arrivals()
+    assert by_path(arrivals) == {"/ask": 600, "/list": 400, "/odd": 300, "/x": 300}
+    odd = [a.path for a in arrivals if a.path.startswith("/odd")]
+    # With two processes each takes every other row of those that fall to it.
+    assert Counter(odd) == {"/odd/1": 150, "/odd/2": 150} or processes == "2"
+    asks = [a for a in arrivals if a.path == "/ask"]
+    assert {a.headers["Authorization"] for a in asks} == {"Bearer s3cret"}
+    assert {(a.method, json.loads(a.body)["text"]) for a in asks} == {("POST", "hello")}
+    assert {a.headers["X-All"] for a in arrivals} == {"all"}
+    models = {a.headers.get("serve_multiplexed_model_id") for a in arrivals if a.path == "/x"}
+    assert models == {"m1"}
+
+    requests = run.recorded.requests
+    offsets_s = requests.intended_s - run.info["zero_s"] + 1e-6
+    stages = np.searchsorted([2.0, 3.0], offsets_s, side="right").tolist()
+    names = [requests.names[code] for code in requests.name]
+    of_stages = [(400, 300, 200, 100), (100, 0, 0, 100), (100, 100, 100, 100)]
+    assert Counter(zip(stages, names, strict=True)) == {
+        (stage, name): count
+        for stage, counts in enumerate(of_stages)
+        for name, count in zip(NAMES, counts, strict=True)
+        if count
+    }
+    planned = {name: part["planned"] for name, part in run.load["names"].items()}
+    assert planned == {"ask": 600, "list": 400, 'odd. "n"': 300, "x: y/z": 300}
+    assert run.load["names"]["list"]["failed"] == 400
+    assert run.load["names"]["ask"]["failed"] == 0
+    verdicts = {one["expr"]: one["verdict"] for one in run.report["gates"]}
+    assert verdicts[gate] == "pass"
+    assert verdicts["load.names.list.error_ratio <= 0.5"] == "fail"
+    assert run.exit_code == 4
+    assert "s3cret" not in (run.path / "run.json").read_text()
+    assert "Requests by name" in run.stdout
+
+
+def test_users_choose_their_requests_by_weight(target, echo, tmp_path, mix):
+    options = ["--steps", "4users:2s,4users:1s,4users:1s", "--requests", str(mix)]
+
+    with started(tmp_path, *target, *options, environment={"MIX_TOKEN": "x"}) as locust:
+        run = locust.wait()
+
+    requests, zero_s = run.recorded.requests, run.info["zero_s"]
+    second = [
+        requests.names[code]
+        for code, at_s in zip(requests.name, requests.intended_s, strict=True)
+        if zero_s + 2.1 < at_s < zero_s + 2.9
+    ]
+    found = Counter(second)
+    assert set(found) == {"ask", "x: y/z"}
+    assert found["ask"] / found.total() == pytest.approx(0.5, abs=0.1)
+    assert set(run.load["names"]) == set(NAMES)
+
+
+def test_arrivals_that_were_not_sent_have_the_name_of_their_request(target, echo, tmp_path):
+    mix = tmp_path / "mix.toml"
+    mix.write_text(
+        '[[request]]\nname = "slow"\npath = "/delay/0.5"\n'
+        '[[request]]\nname = "fast"\nweight = 3\npath = "/fast"\n'
+    )
+    options = ["--steps", "40rps:2s", "--requests", str(mix), "--max-in-flight", "2"]
+
+    with started(tmp_path, *target, *options) as locust:
+        run = locust.wait()
+
+    names = run.load["names"]
+    assert {name: part["planned"] for name, part in names.items()} == {"slow": 20, "fast": 60}
+    assert names["fast"]["not_sent"] > 0
+    assert names["slow"]["not_sent"] > 0
+    assert len(echo.arrivals()) == sum(part["sent"] for part in names.values())
+
+
+def test_a_trace_draws_requests_by_weight(target, echo, tmp_path):
+    mix = tmp_path / "mix.toml"
+    mix.write_text('[[request]]\npath = "/a"\nweight = 3\n[[request]]\npath = "/b"\n')
+    trace = tmp_path / "trace.csv"
+    trace.write_text("arrival_s\n" + "".join(f"{k / 100}\n" for k in range(300)))
+
+    with started(tmp_path, *target, "--trace", str(trace), "--requests", str(mix)) as locust:
+        run = locust.wait()
+
+    assert_ran(run)
+    found = Counter(arrival.path for arrival in echo.arrivals())
+    assert found.total() == 300
+    assert found["/a"] / 300 == pytest.approx(0.75, abs=0.08)
+    assert {name: part["sent"] for name, part in run.load["names"].items()} == found
+
+
+OWN = """
+from scalelag.users import HttpPlanUser
+
+
+class Own(HttpPlanUser):
+    def send(self):
+        self.send_request(self.server.request("GET", "/own", {}, None))
+"""
+
+
+@pytest.mark.parametrize(
+    ("locustfile", "name"),
+    [
+        ("own", "Own"),
+        ("websocket_echo.py", "WebSocketEchoUser"),
+        ("grpc_unary.py", "GrpcUnaryUser"),
+    ],
+)
+def test_users_that_send_something_else_refuse_a_mix(target, echo, tmp_path, mix, locustfile, name):
+    (tmp_path / "own.py").write_text(OWN)
+    files = str(ROOT / "locustfiles" / locustfile)
+    if locustfile == "own":
+        files = f"{ROOT / 'locustfiles' / 'attached.py'},{tmp_path / 'own.py'}"
+    options = ["--steps", "1rps:1s,1rps:1s,1rps:1s", "--requests", str(mix)]
+    environment = {"MIX_TOKEN": "x"}
+
+    with started(tmp_path, *target, *options, locustfile=files, environment=environment) as locust:
+        code = locust.process.wait(RUN_DEADLINE_S)
+
+    assert code == 2
+    said = " ".join((tmp_path / "stderr").read_text().split())
+    assert f"{name} sends no mix of requests" in said
+    assert echo.arrivals() == []

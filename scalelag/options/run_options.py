@@ -29,6 +29,7 @@ from scalelag.options.request_spec import (
     filled_headers,
     read_files,
 )
+from scalelag.options.request_tables import asked_mix
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace_info import TraceInfo

@@ -171,8 +171,8 @@ class RunInfo(msgspec.Struct, frozen=True, rename={"earlier_attempts": "tries"})
     `locustfiles` and `user_classes` of Locust are empty in records before version 0.2.
     `task_exceptions` are None until the load is over, and in records of versions before 0.2.
     `launched` are options of `scalelag run` alone, other than their defaults: application, processes.
-    `prompts` are None if requests were sent as the body of the options has them. `requests` are those of
-    a mix; empty without one, and in records before version 0.2.
+    `prompts` are None if requests were sent as the body of the options has them. `requests` are those
+    of a mix; empty without one, and in records before version 0.2.
     """
 
     schema_version: int

@@ -1,5 +1,6 @@
 """`[[request]]` tables and `mix`: what they ask for, and what is refused, with the way out."""
 
+import re
 from pathlib import Path
 
 import msgpack
@@ -269,3 +270,16 @@ def test_tables_that_the_file_of_options_cannot_have_are_refused(folder, text, s
         read_options(folder / "scalelag.toml", KINDS)
 
     assert said in str(refused.value)
+
+
+def test_the_mix_in_the_docs_is_one_that_can_be_sent(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "users.md").read_text()
+    (tmp_path / "questions.csv").write_text("question\nwhy?\n")
+    (tmp_path / "long.txt").write_text("x" * 1000)
+    [text] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+
+    options = asked(tmp_path, text, steps="100rps:30s,500rps:60s,100rps:60s", seed=1)
+
+    ask, listed, long_text, small = zip(*counts(options.schedule), strict=True)
+    assert (ask, listed, long_text) == ((2100, 12000, 0), (900, 9000, 6000), (0, 6000, 0))
+    assert sum(small) == pytest.approx(3000, abs=300)

@@ -207,7 +207,7 @@ def _named_table(
         Column("requests"),
         Column("completed/s"),
         *_COUNTS,
-        *_quantiles(("p50", "p95", "p99", "max"), "latency ms", "p99"),
+        *_quantiles(("p50", "p95", "p99", "max"), "latency ms", "max"),
         *_quantiles(("p50", "p99"), "service ms", "p50", "p99"),
         *(_quantiles(("p50", "p99"), "first token ms") if has_streams else ()),
     )

@@ -76,8 +76,13 @@ def names() -> dict[str, NameReport]:
         latency_max_ms=14_021.7,
         service_p50_ms=50.3,
         service_p99_ms=58.8,
+        error_ratio=14 / 2000,
+        offered_rps=2000 / 140,
+        completed_rps=1986 / 140,
     )
-    chat = msgspec.structs.replace(model, planned=9000, sent=8900, not_sent=100)
+    chat = msgspec.structs.replace(
+        model, planned=9000, sent=8900, not_sent=100, completed_rps=8896 / 140
+    )
     never = NameReport(planned=7, sent=0, failed=0, not_sent=7)
     return {
         "chat": msgspec.structs.replace(chat, stream=stream(8900, 140.0, 50.0)),
@@ -87,6 +92,11 @@ def names() -> dict[str, NameReport]:
         "model-8": never,
         "model-9": never,
     }
+
+
+def applications() -> dict[str, NameReport]:
+    """Two of the names are those of applications."""
+    return {app: names()[name] for app, name in (("chat app", "chat"), (HOSTILE_KEY, "model-1"))}
 
 
 ERRORS = {
@@ -128,6 +138,7 @@ def load() -> LoadReport:
         ),
         stream=stream(6545, 140.0, 50.0),
         names=names(),
+        applications=applications(),
     )
 
 

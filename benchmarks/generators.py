@@ -73,10 +73,21 @@ def wrk(url: str, connections: int, seconds: float) -> Generator:
     return Generator([found, "-t1", f"-c{connections}", f"-d{seconds}s", url + PATH])
 
 
-def stepped(url: str, dashboard: str, steps: str, folder: Path, tree: Path = ROOT) -> Generator:
-    """`locustfiles/stepped.py` of the source tree `tree`, with recorder and probe on."""
+def stepped(
+    url: str,
+    dashboard: str,
+    steps: str,
+    folder: Path,
+    tree: Path = ROOT,
+    requests: Path | None = None,
+) -> Generator:
+    """`locustfiles/stepped.py` of the source tree `tree`, with recorder and probe on.
+
+    It sends the mix in the file `requests`, if there is one.
+    """
     command = [sys.executable, "-m", "locust", "-f", str(tree / "locustfiles" / "stepped.py")]
-    command += ["--headless", "--host", url, "--path", PATH, "--dashboard", dashboard]
+    command += ["--headless", "--host", url, "--dashboard", dashboard]
+    command += ["--path", PATH] if requests is None else ["--requests", str(requests)]
     command += ["--steps", steps, "--drain", "0", "--out", str(folder / "runs")]
     return Generator(command, {"PYTHONPATH": str(tree)})
 

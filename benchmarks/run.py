@@ -20,6 +20,7 @@ from benchmarks.table import parser, progress
 TITLES: Final = {
     "closed_loop": "Closed loop",
     "arrival_accuracy": "Open loop: arrival accuracy and CPU",
+    "mix": "Mix",
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
     "probe_cost": "Probe",
@@ -45,7 +46,7 @@ def main() -> None:
     for script, title in TITLES.items():
         print(f"\n## {title}\n", flush=True)
         arguments = ["--rounds", str(options.rounds)]
-        if script in ("closed_loop", "arrival_accuracy"):
+        if script in ("closed_loop", "arrival_accuracy", "mix"):
             arguments += ["--seconds", str(options.seconds)]
         if script == "closed_loop" and options.without_wrk:
             arguments.append("--without-wrk")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.latency import ON_TIME_S
+from reports.analysis.load.part import ON_TIME_S
 from reports.analysis.load.slo import Slo
 from reports.analysis.load.streams import quantile_ms
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad

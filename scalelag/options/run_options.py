@@ -184,12 +184,7 @@ def run_options(
     raw = _raw_values(given, shape)
     values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
     load = asked_load(values) if shape is None else shape_load(shape)
-    if values["requests"]:
-        requests, mix = asked_mix(values)
-        prompts = AskedPrompts(with_mix(load.schedule, mix, values, shape=shape))
-    else:
-        requests = (asked_request(values, read_files(values)),)
-        prompts = asked_prompts(values, requests[0], load, makes_prompts=makes_prompts)
+    requests, prompts = _asked_requests(values, load, shape, makes_prompts=makes_prompts)
     return RunOptions(
         schedule=prompts.schedule,
         trace=_trace_info(load, prompts),
@@ -215,6 +210,17 @@ def run_options(
         earlier_attempts=earlier_attempts,
         launched=dict(launched or {}),
     )
+
+
+def _asked_requests(
+    values: Mapping[str, Any], load: AskedLoad, shape: str | None, *, makes_prompts: bool | None
+) -> tuple[tuple[RequestSpec, ...], AskedPrompts]:
+    """Return the requests of a mix, or the only one, and its prompts."""
+    if values["requests"]:
+        requests, mix = asked_mix(values)
+        return requests, AskedPrompts(with_mix(load.schedule, mix, values, shape=shape))
+    request = asked_request(values, read_files(values))
+    return (request,), asked_prompts(values, request, load, makes_prompts=makes_prompts)
 
 
 def _trace_info(load: AskedLoad, prompts: AskedPrompts) -> TraceInfo | None:

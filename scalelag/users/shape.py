@@ -217,7 +217,7 @@ def _tick_of(own: LoadTestShape) -> Tick | None:
 
 def _check_mix(user: type[User], options: RunOptions) -> None:
     """Raise UsageError if `user` would send something else than the mix that is asked for."""
-    if options.schedule.mix is None or (issubclass(user, PlanUser) and user.can_send_mix()):
+    if options.schedule.mix is None or (issubclass(user, PlanUser) and user.sends_mix):
         return
     raise UsageError(
         f"--requests {options.raw['requests']}: {user.__name__} sends no mix of requests. "

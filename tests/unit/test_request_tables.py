@@ -116,7 +116,7 @@ def test_the_record_has_weights_and_no_secrets(folder):
 
 def test_a_worker_gets_the_requests_and_their_turns(folder):
     options = asked(folder, FOUR, steps="10rps:10s,20rps:10s")
-    share = options.for_share(options.schedule.share(0, 2))
+    share = options.for_share(0, 2)
 
     sent = msgpack.dumps(encoded(Assignment("run", 0.0, 0, 2, share)), use_bin_type=True)
     received = msgspec.convert(msgpack.loads(sent, raw=False), Assignment)
@@ -212,6 +212,8 @@ def test_a_mix_that_cannot_be_sent_is_refused_with_its_place(folder, text, said)
         {"data": "rows.csv"},
         {"models": "a"},
         {"expect": "ok"},
+        {"prompt_tokens": "100"},
+        {"sessions": 3},
     ],
 )
 def test_an_option_for_one_request_beside_the_tables_is_refused(folder, given):

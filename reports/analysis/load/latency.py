@@ -3,26 +3,24 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypedDict
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from reports.analysis.load.goodput import Goodput, Limits, goodput_of
+from reports.analysis.load.named import named
+from reports.analysis.load.part import Part, count, part_of
 from reports.analysis.load.prompts import prompt_report
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.load.saturation import saturated_windows
-from reports.analysis.load.streams import Streams, quantile_ms, stream_report, streams_of
+from reports.analysis.load.streams import Streams, stream_report, streams_of
 from reports.model.intervals import Window, covered_s, seconds_in
 from reports.model.load import (
     LoadReport,
     LoadStepReport,
     LoadWorkerReport,
-    NameReport,
     NotSentReport,
     SaturationReport,
-    StreamReport,
     TaskExceptionReport,
     WindowReport,
 )
@@ -30,10 +28,7 @@ from scalelag.plan.stages import LoadStep, Unit
 from scalelag.prompts.info import PromptInfo
 from scalelag.record.error_kinds import (
     IN_FLIGHT_LIMIT,
-    LATE,
     NOT_SENT,
-    TURN,
-    WORKER_LOST,
     is_not_sent,
 )
 from scalelag.record.requests_file import RequestColumns
@@ -42,88 +37,6 @@ from scalelag.record.run_info import TaskException
 _NO_LIMITS = Limits()
 _WINDOW_S = 10
 _MOST_WINDOWS = 360
-ON_TIME_S = 0.1
-"""A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
-_LATE_SHARE = 0.05
-_NOWHERE = "\0"  # no application's name
-_MOST_TOLERATED_S = 0.5
-
-
-_QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
-_OF_SERVICE: Final = ("p50", "p99")
-_REASONS: Final = {
-    "in_flight_limit": IN_FLIGHT_LIMIT,
-    "late": LATE,
-    "worker_lost": WORKER_LOST,
-    "turn": TURN,
-}
-
-
-class _Counts(TypedDict):
-    """Numbers of requests, as reports name them, and the share that failed or was not sent."""
-
-    planned: int
-    sent: int
-    completed: int
-    failed: int
-    not_sent: int
-    error_ratio: float | None
-
-
-class _Rows(msgspec.Struct, frozen=True):
-    """Some rows of a run. Times in seconds; `latency` and `service` of those that were sent."""
-
-    planned: int
-    sent: int
-    failed: int
-    not_sent: int
-    not_sent_by: NotSentReport
-    send_lag: NDArray[np.float32]
-    latency: NDArray[np.float32]
-    service: NDArray[np.float32]
-
-    def counts(self) -> _Counts:
-        """Fields of a report with numbers of requests."""
-        return {
-            "planned": self.planned,
-            "sent": self.sent,
-            "completed": self.sent - self.failed,
-            "failed": self.failed,
-            "not_sent": self.not_sent,
-            "error_ratio": _ratio(self.failed + self.not_sent, self.planned),
-        }
-
-    def punctuality(self) -> dict[str, float | None]:
-        """Fields of a report that say how far requests left at their intended starts."""
-        by = self.not_sent_by
-        late = self._sent_late() + by.late + by.worker_lost
-        return {
-            "on_time_ratio": _ratio(_count(self.send_lag <= ON_TIME_S), self.planned),
-            "send_lag_p50_ms": quantile_ms(self.send_lag, 0.5),
-            "send_lag_p99_ms": quantile_ms(self.send_lag, 0.99),
-            "late_ratio": _ratio(late, self.planned - by.in_flight_limit - by.turn),
-        }
-
-    def _sent_late(self) -> int:
-        """Number of requests that were sent so late that it shows in what was measured.
-
-        A tenth of a second is nothing beside a latency of 30 s: up to half a second, 5 % of a
-        request's latency are no matter.
-        """
-        tolerated_s = np.clip(_LATE_SHARE * self.latency, ON_TIME_S, _MOST_TOLERATED_S)
-        return _count(self.send_lag > tolerated_s)
-
-    def latency_ms(self, *quantiles: str) -> dict[str, float | None]:
-        """Fields of a report with quantiles of latency: `latency_p50_ms` and such.
-
-        Four structs declare them. A base struct would put them before all other fields, and so
-        change the order of keys in report.json.
-        """
-        return {f"latency_{q}_ms": quantile_ms(self.latency, _QUANTILES[q]) for q in quantiles}
-
-    def service_ms(self) -> dict[str, float | None]:
-        """Fields of a report with quantiles of service time."""
-        return {f"service_{q}_ms": quantile_ms(self.service, _QUANTILES[q]) for q in _OF_SERVICE}
 
 
 class _Load(msgspec.Struct, frozen=True):
@@ -180,7 +93,7 @@ def load_report(
     and have none of the first `warmup_s`. `recovered` goes by a step's index, `apps` by a name's code.
     """
     lost = max(0, (planned or 0) - rows.count)
-    everything = _with_lost(_rows(rows, slice(None)), lost, workers)
+    everything = _with_lost(part_of(rows, slice(None)), lost, workers)
     load = _loaded(rows, unit, zero_s, warmup_s, limits)
     parts = tuple(_step_reports(load, steps, recovered or {}))
     load_s = sum(load.counted_s(part.at_s, part.at_s + part.hold_s) for part in parts)
@@ -193,7 +106,7 @@ def load_report(
         steps=parts,
         workers=workers,
         stream=stream_report(load.streams, slice(None), load_s),
-        **_named(rows, apps, load.streams, load_s),
+        **named(rows, apps, load.streams, load_s),
         windows=tuple(_windows(load, parts)),
         not_sent_by=everything.not_sent_by,
         task_exceptions=None if exceptions is None else sum(kind.count for kind in exceptions),
@@ -220,11 +133,11 @@ def _exception_kinds(exceptions: Sequence[TaskException]) -> Iterator[TaskExcept
         yield TaskExceptionReport(index, kind.text, kind.where, kind.count)
 
 
-def _with_lost(part: _Rows, lost: int, workers: Sequence[LoadWorkerReport]) -> _Rows:
+def _with_lost(part: Part, lost: int, workers: Sequence[LoadWorkerReport]) -> Part:
     """Return `part` with `lost` requests that have no row at all, as requests not sent."""
     by = part.not_sent_by
     of_worker = any(worker.lost_at_s is not None for worker in workers)
-    return _Rows(
+    return Part(
         planned=part.planned + lost,
         sent=part.sent,
         failed=part.failed,
@@ -247,7 +160,7 @@ def _saturations(
     refused_s = rows.intended_s[rows.with_errors(IN_FLIGHT_LIMIT)]
     for index, (from_s, to_s) in enumerate(windows):
         within = (refused_s >= from_s) & (refused_s <= to_s)
-        yield SaturationReport(index, from_s - zero_s, to_s - zero_s, _count(within))
+        yield SaturationReport(index, from_s - zero_s, to_s - zero_s, count(within))
 
 
 def _step_reports(
@@ -261,7 +174,7 @@ def _step_reports(
 
 
 def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery) -> LoadStepReport:
-    part = _rows(load.rows, chosen)
+    part = part_of(load.rows, chosen)
     counted_s = load.counted_s(step.at_s, step.hold_until_s)
     hold = (load.zero_s + step.at_s, load.zero_s + step.hold_until_s)
     return LoadStepReport(
@@ -298,7 +211,7 @@ def _windows(load: _Load, parts: Sequence[LoadStepReport]) -> Iterator[WindowRep
     starts_s = np.arange(0.0, until_s, seconds)
     places = np.searchsorted(rows.intended_s, zero_s + np.append(starts_s, until_s))
     for index, at_s in enumerate(starts_s.tolist()):
-        part = _rows(rows, slice(int(places[index]), int(places[index + 1])))
+        part = part_of(rows, slice(int(places[index]), int(places[index + 1])))
         yield WindowReport(
             index=index,
             at_s=at_s,
@@ -310,104 +223,11 @@ def _windows(load: _Load, parts: Sequence[LoadStepReport]) -> Iterator[WindowRep
         )
 
 
-class _Named(TypedDict):
-    names: dict[str, NameReport]
-    applications: dict[str, NameReport]
-
-
-def _named(
-    rows: RequestColumns, apps: Sequence[str | None], streams: Streams, load_s: float
-) -> _Named:
-    """Fields of the report on parts of the load that have a name."""
-    return {
-        "names": dict(_name_reports(rows, streams, load_s)),
-        "applications": _by_application(rows, apps, streams, load_s),
-    }
-
-
-def _name_reports(
-    rows: RequestColumns, streams: Streams, load_s: float
-) -> Iterator[tuple[str, NameReport]]:
-    """Reports of all names that have requests, that of most requests first."""
-    rows_of = _places(rows.name, len(rows.names))
-    streams_of_name = _places(rows.name[streams.told.row], len(rows.names))
-    # Names of the warm-up, or of an earlier test in the same process, have no rows here.
-    used = [code for code, of_name in enumerate(rows_of) if of_name.size]
-    for code in sorted(used, key=lambda code: -rows_of[code].size):
-        stream = stream_report(streams, streams_of_name[code], load_s)
-        yield rows.names[code], _name_report(_rows(rows, rows_of[code]), stream, load_s)
-
-
-def _by_application(
-    rows: RequestColumns, apps: Sequence[str | None], streams: Streams, load_s: float
-) -> dict[str, NameReport]:
-    """Reports of the applications, that of most requests first; none for a single one."""
-    known = list(dict.fromkeys(app for app in apps if app is not None))
-    if len(known) <= 1:
-        return {}
-    unknown = len(known)
-    code_of = np.array([unknown if app is None else known.index(app) for app in apps], np.int32)
-    by_app = msgspec.structs.replace(rows, name=code_of[rows.name], names=(*known, _NOWHERE))
-    found = dict(_name_reports(by_app, streams, load_s))
-    found.pop(_NOWHERE, None)
-    return found if len(found) > 1 else {}
-
-
-def _name_report(part: _Rows, stream: StreamReport | None, load_s: float) -> NameReport:
-    completed = part.sent - part.failed
-    return NameReport(
-        planned=part.planned,
-        sent=part.sent,
-        failed=part.failed,
-        not_sent=part.not_sent,
-        **part.latency_ms("p50", "p95", "p99", "max"),
-        **part.service_ms(),
-        stream=stream,
-        error_ratio=_ratio(part.failed + part.not_sent, part.planned),
-        offered_rps=part.planned / load_s if load_s else None,
-        completed_rps=completed / load_s if load_s else None,
-    )
-
-
-def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
-    """Places of each of `count` codes in `codes`, found with one sort."""
-    order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=count))
-    return np.split(order, ends[:-1])
-
-
-def _rows(rows: RequestColumns, where: slice | NDArray[np.intp]) -> _Rows:
-    not_sent = rows.not_sent[where]
-    sent = ~not_sent
-    latency = rows.latency_s[where][sent]
-    send_lag = rows.send_lag_s[where][sent]
-    return _Rows(
-        planned=int(not_sent.size),
-        sent=_count(sent),
-        failed=_count(rows.error[where][sent] >= 0),
-        not_sent=_count(not_sent),
-        not_sent_by=NotSentReport(
-            **{name: _count(rows.with_errors(kind)[where]) for name, kind in _REASONS.items()}
-        ),
-        send_lag=send_lag,
-        latency=latency,
-        service=latency - send_lag,
-    )
-
-
 def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
     """Count of each kind of error, the most frequent first; all that was not sent is one kind."""
     codes, counts = np.unique(rows.error[rows.error >= 0], return_counts=True)
     errors = Counter({NOT_SENT: lost} if lost else {})
-    for code, count in zip(codes, counts, strict=True):
+    for code, times in zip(codes, counts, strict=True):
         kind = rows.errors[code]
-        errors[NOT_SENT if is_not_sent(kind) else kind] += int(count)
+        errors[NOT_SENT if is_not_sent(kind) else kind] += int(times)
     return dict(sorted(errors.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _count(chosen: NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(chosen))
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

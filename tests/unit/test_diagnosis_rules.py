@@ -1,5 +1,6 @@
 """Each rule on hand-built facts: what makes it speak, and what is just not enough."""
 
+import msgspec
 import pytest
 
 from reports.analysis.diagnosis.cluster_rules import RESOURCES, STATE_SYNC
@@ -10,7 +11,7 @@ from reports.analysis.diagnosis.replica_rules import (
 from reports.analysis.diagnosis.rule import finding_of
 from reports.model.intervals import longer_than
 from reports.model.steps import DelayReport
-from scalelag.record.rows import ControllerRestart, Gap, StatusChange
+from scalelag.record.rows import ControllerRestart, Gap, Poll, StatusChange
 from tests.support.built.step_facts import (
     BEGUN_S,
     ENDED_S,
@@ -145,10 +146,36 @@ def test_slow_turns_are_one_stretch_with_its_own_count():
 
 def test_a_gap_of_the_probe_is_a_controller_that_did_not_answer():
     gap = Gap(1011.0, 1015.0, "no answer in time", 3)
+    seen = around(gap, stood_s=4.0)
 
-    finding = finding_of(STATE_SYNC, facts(gaps=(gap,), **LATE))
+    finding = finding_of(STATE_SYNC, facts(gaps=(gap,), polls=seen, **LATE))
 
     assert texts(finding) == ["the controller gave no usable answer for 4.0 s (no answer in time)"]
+
+
+def around(gap: Gap, stood_s: float) -> tuple[Poll, ...]:
+    """Polls outside of the gap; in it the controller stood still for so long."""
+    return tuple(
+        msgspec.structs.replace(
+            poll,
+            controller=msgspec.structs.replace(
+                poll.controller, loops=poll.controller.loops - round(10 * stood_s)
+            ),
+        )
+        if poll.sent_s >= gap.to_s
+        else poll
+        for poll in polls()
+        if not gap.from_s < poll.sent_s < gap.to_s
+    )
+
+
+@pytest.mark.parametrize(("stood_s", "found"), [(0.0, False), (0.5, False), (3.0, True)])
+def test_a_gap_through_which_the_loop_went_on_turning_is_the_dashboards(stood_s, found):
+    gap = Gap(1011.0, 1015.0, "connection refused", 3)
+
+    finding = finding_of(STATE_SYNC, facts(gaps=(gap,), polls=around(gap, stood_s=stood_s), **LATE))
+
+    assert (finding is not None) == found
 
 
 @pytest.mark.parametrize(
@@ -164,7 +191,8 @@ def test_a_gap_in_which_the_controllers_log_goes_on_is_the_dashboards(kind, at_s
     gap = Gap(1011.0, 1015.0, "connection refused", 3)
     line = event(kind, at_s, "r3")
 
-    finding = finding_of(STATE_SYNC, facts(gaps=(gap,), events=(line,), **LATE))
+    seen = around(gap, stood_s=2.0)
+    finding = finding_of(STATE_SYNC, facts(gaps=(gap,), polls=seen, events=(line,), **LATE))
 
     assert (finding is not None) == found
 

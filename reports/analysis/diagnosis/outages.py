@@ -19,6 +19,7 @@ _LATE_ANSWER_S = 1.5
 _MARK_S = 1.5
 _WINDOW_S = 2.0
 _PACE_RATIO = 0.25
+_AT_WORK_RATIO = 0.75
 _DECISION_S = 1.0
 _EDGE_S = 1.0
 _EDGE_RATIO = 0.25
@@ -60,12 +61,12 @@ def _late_answers(facts: StepFacts) -> Iterator[Stall]:
 
 
 def _gaps(facts: StepFacts) -> Iterator[Stall]:
-    """Gaps of the probe, but for those in which the controller's log shows it at work.
+    """Gaps of the probe, but for those in which log or loop of the controller show it at work.
 
     Then it was the dashboard alone that was away.
     """
     for gap in facts.run.gaps:
-        if _worked_within(facts, gap) or gap.to_s <= gap.from_s:
+        if _worked_within(facts, gap) or _turned_through(facts, gap) or gap.to_s <= gap.from_s:
             continue
         if _overlaps(facts, gap.from_s, gap.to_s):
             text = f"gave no usable answer for {gap.to_s - gap.from_s:.1f} s ({gap.reason})"
@@ -83,6 +84,17 @@ def _worked_within(facts: StepFacts, gap: Gap) -> bool:
         for event in facts.run.events
         if event.kind not in NOT_THE_CONTROLLERS
     )
+
+
+def _turned_through(facts: StepFacts, gap: Gap) -> bool:
+    """Return True if the loop's count rose through the gap about as fast as usual."""
+    marks, middle_s = loop_marks(facts.run.polls), (gap.from_s + gap.to_s) / 2
+    before = next((mark for mark in reversed(marks) if mark.at_s < middle_s), None)
+    after = next((mark for mark in marks if mark.at_s >= middle_s), None)
+    if before is None or after is None or before.start != after.start:
+        return False
+    usual = (after.at_s - before.at_s) / (facts.loop_s or DEFAULT_LOOP_S)
+    return after.turns - before.turns >= _AT_WORK_RATIO * usual
 
 
 def _overlaps(facts: StepFacts, from_s: float, to_s: float) -> bool:

@@ -8,6 +8,7 @@ from reports.model.intervals import Span
 from reports.model.load import LoadStepReport
 from reports.model.report import Report
 from reports.model.steps import Phase, PhaseName, StepReport
+from reports.render.text import sanitized
 
 _STEP = (
     "index",
@@ -42,6 +43,7 @@ _LOAD = (
 )
 _GOODPUT = ("ratio", "rps", "while_scaling_ratio", "otherwise_ratio")
 _BOUNDS = ("", "_lo", "_hi")
+_FORMULA = ("=", "+", "-", "@")
 _PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 COLUMNS = (
     "run",
@@ -64,8 +66,15 @@ def render_csv(report: Report) -> bytes:
     load_steps = {step.index: step for step in report.load.steps}
     for key, deployment in report.deployments.items():
         for step in deployment.steps:
-            rows.writerow([report.run.name, key, *_cells(step, load_steps.get(step.index))])
+            cells = [report.run.name, key, *_cells(step, load_steps.get(step.index))]
+            rows.writerow([_plain(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue().encode()
+
+
+def _plain(text: str) -> str:
+    """`text` as one that no terminal obeys, and that no spreadsheet takes for a formula."""
+    shown = sanitized(text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
 def _cells(step: StepReport, load: LoadStepReport | None) -> list[object]:

@@ -13,6 +13,7 @@ from reports.render.csv_steps import COLUMNS, render_csv
 from reports.render.json_report import render_json, report_schema
 from reports.render.junit import render_junit
 from reports.render.markdown import code, render_markdown, text
+from reports.render.text import sanitized
 from tests.golden.expected_files import EXPECTED, checked, steady
 from tests.support.built import samples
 from tests.support.stored_runs import RUNS, analysed
@@ -161,7 +162,7 @@ def test_there_is_a_line_for_each_step_of_each_deployment(sample):
     rows = list(csv.DictReader(io.StringIO(content)))
 
     steps = [
-        (key, str(step.index))
+        (sanitized(key), str(step.index))
         for key, deployment in report.deployments.items()
         for step in deployment.steps
     ]
@@ -173,6 +174,17 @@ def test_there_is_a_line_for_each_step_of_each_deployment(sample):
 
 
 # --- the schema ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["=1+1/Model", "+app/M", "-1/M", "@SUM/M", " =1/M"])
+def test_a_name_in_csv_is_no_formula_and_moves_no_terminal(name):
+    report = samples.calm().report
+    (own,) = report.deployments.values()
+    named = msgspec.structs.replace(report, deployments={f"{name}\x1b[2J": own})
+
+    cells = {row["deployment"] for row in csv.DictReader(io.StringIO(render_csv(named).decode()))}
+
+    assert cells == {f"'{name}\ufffd[2J"}
 
 
 def test_the_published_schema_is_current():

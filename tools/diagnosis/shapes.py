@@ -15,6 +15,7 @@ def _front(
     steps: str,
     *,
     held_out: bool = False,
+    kept: bool = False,
     **arguments: object,
 ) -> Injection:
     """Return a run in which `expected`, a deployment, is the limit; arguments have `__` for a dot."""
@@ -29,6 +30,7 @@ def _front(
         step_at_s=_STEP_AT_S,
         limit=expected,
         held_out=held_out,
+        kept=kept,
     )
 
 
@@ -43,6 +45,7 @@ FULL_FRONTS: Final = (
         front__max_ongoing_requests=2,
         front__own_time_s=0.05,
         model__work_ms=3,
+        kept=True,
     ),
     _front(
         "front-full-5",
@@ -111,7 +114,9 @@ FULL_MODELS: Final = (
 )
 
 
-def _blind(name: str, held_up_s: float, steps: str, *, held_out: bool = False) -> Injection:
+def _blind(
+    name: str, held_up_s: float, steps: str, *, held_out: bool = False, kept: bool = False
+) -> Injection:
     return Injection(
         name,
         "state_sync",
@@ -127,11 +132,12 @@ def _blind(name: str, held_up_s: float, steps: str, *, held_out: bool = False) -
         steps=steps,
         step_at_s=_STEP_AT_S,
         held_out=held_out,
+        kept=kept,
     )
 
 
 BLIND: Final = (
-    _blind("blind-0.15", 0.15, "2rps:4s,20rps:14s"),
+    _blind("blind-0.15", 0.15, "2rps:4s,20rps:14s", kept=True),
     _blind("blind-0.3", 0.3, "1rps:4s,12rps:14s"),
     _blind("blind-0.2", 0.2, "1rps:4s,15rps:16s", held_out=True),
 )
@@ -141,7 +147,7 @@ def _swing(
     name: str, injected: str, steps: str, arrivals: str = "constant", **given: object
 ) -> Injection:
     """Return a run whose target swings; `given` are settings of its autoscaling or application."""
-    held_out = bool(given.pop("held_out", False))
+    held_out, kept = (bool(given.pop(name, False)) for name in ("held_out", "kept"))
     own = {
         key: given.pop(key) for key in ("max_ongoing_requests", "service_time_s") if key in given
     }
@@ -159,6 +165,7 @@ def _swing(
         steps=steps,
         options=("--arrivals", arrivals),
         held_out=held_out,
+        kept=kept,
     )
 
 
@@ -170,6 +177,7 @@ SWINGS: Final = (
         target_ongoing_requests=2,
         upscaling_factor=2.0,
         downscaling_factor=2.0,
+        kept=True,
     ),
     _swing(
         "swing-target-above-room",
@@ -209,7 +217,7 @@ KEPT: Final = (
             "downscale_delay_s": 1,
             "graceful_shutdown_timeout_s": 20,
         },
-        steps="1rps:12s,0.05rps:16s",
+        steps="1rps:12s,0.25rps:20s",
         step_at_s=12.0,
     ),
     Injection(
@@ -219,6 +227,7 @@ KEPT: Final = (
         arguments={"min_replicas": 2, "max_replicas": 4, "downscale_delay_s": 1},
         steps="8rps:6s,0.05rps:10s",
         step_at_s=6.0,
+        kept=True,
     ),
     Injection(
         "kept-by-requests-5",
@@ -229,7 +238,7 @@ KEPT: Final = (
             "downscale_delay_s": 1,
             "graceful_shutdown_timeout_s": 20,
         },
-        steps="1.5rps:10s,0.05rps:14s",
+        steps="1.5rps:10s,0.4rps:16s",
         step_at_s=10.0,
         held_out=True,
     ),

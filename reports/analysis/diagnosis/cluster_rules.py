@@ -208,7 +208,7 @@ def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
     """Requests that had been quick were not answered at all, and the autoscaler saw none wait."""
     whole = facts.until(facts.ended_s)
     silence, policy = longest_silence(whole), facts.policy
-    if silence is None or not silence.abrupt or silence.from_s >= facts.by_s:
+    if silence is None or not silence.may_be_network or silence.from_s >= facts.by_s:
         return
     if whole.events(*FAILED_CHECKS):
         return  # replicas that do not answer Serve either

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.changes import last_infos
+from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
@@ -47,6 +48,7 @@ _SILENCE_S = 1.0
 _LEAD_S = 1.0
 _MIN_UNANSWERED = 3
 _NORMAL = 0.5
+_ARRIVED = 0.5
 
 
 def sent(facts: StepFacts) -> int:
@@ -204,13 +206,20 @@ def count_until(facts: StepFacts, until_s: float, kinds: Sequence[str]) -> int:
 class Silence(msgspec.Struct, frozen=True):
     """A time in which no request was answered, though `unanswered` were under way.
 
-    `abrupt`: those answered just before had been answered in good time.
+    `abrupt`: those answered just before had been answered in good time. `arrived`: Serve's gauges had
+    half of those open at the client, or more, at one of its deployments meanwhile.
     """
 
     from_s: float
     to_s: float
     unanswered: int
     abrupt: bool
+    arrived: bool = False
+
+    @property
+    def may_be_network(self) -> bool:
+        """True if the requests may have found no way to Serve."""
+        return self.abrupt and not self.arrived
 
     @property
     def seconds(self) -> float:
@@ -239,7 +248,30 @@ def longest_silence(facts: StepFacts) -> Silence | None:
     before = answered & (done_s > from_s - _LEAD_S) & (done_s <= from_s)
     quick_s = np.median((done_s - sent_s)[before]) if before.any() else np.inf
     limit_s = _NORMAL * np.min((done_s - sent_s)[under_way])
-    return Silence(from_s, to_s, int(np.count_nonzero(under_way)), abrupt=bool(quick_s < limit_s))
+    return Silence(
+        from_s,
+        to_s,
+        int(np.count_nonzero(under_way)),
+        abrupt=bool(quick_s < limit_s),
+        arrived=_arrived(facts, Window(from_s, to_s)),
+    )
+
+
+def _arrived(facts: StepFacts, within: Window) -> bool:
+    """Return True if a gauge of some deployment shows half of what was open at the client then."""
+    rows = facts.run.requests
+    sent_s = rows.intended_s + rows.send_lag_s
+    ended_s = rows.intended_s + np.where(np.isfinite(rows.latency_s), rows.latency_s, np.inf)
+    for key in facts.run.info.target.watched:
+        shown = gauge_series(facts.run.seen, key, lambda gauges: gauges.open)
+        for one in shown.readings:
+            if one.from_s - shown.blur_s >= within.to_s or one.to_s <= within.from_s:
+                continue
+            at_s = min(max(one.from_s, within.from_s), within.to_s)
+            opened = np.count_nonzero((sent_s <= at_s) & (ended_s > at_s) & ~rows.not_sent)
+            if opened and one.value >= _ARRIVED * opened:
+                return True
+    return False
 
 
 def _is_any(

@@ -180,7 +180,7 @@ def _is_hidden(facts: StepFacts, window: Window) -> bool:
     if failed and overlap_s(window, (failed.from_s, failed.to_s)) > 0:
         return True
     silence = longest_silence(facts)
-    if silence is None or not silence.abrupt:
+    if silence is None or not silence.may_be_network:
         return False
     return overlap_s(window, (silence.from_s, silence.to_s)) > part_s
 

@@ -180,11 +180,12 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
 
 def _of_failed(facts: StepFacts, failed: FailedRequests) -> tuple[Finding, ...]:
     """Findings on what failed before a deletion, or in all of the hold."""
+    kinds = set(failed.kinds)
     if facts.absence is not None:
-        return _failure_findings(facts, set(failed.kinds))
+        return _failure_findings(facts, kinds, facts)
     # What was wrong when the last of them failed shows in those that were sent then.
     lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
-    return _failure_findings(lasting, set(failed.kinds))
+    return _failure_findings(lasting, kinds, facts)
 
 
 def _while_gone(facts: StepFacts) -> int:
@@ -203,8 +204,11 @@ def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
     return (f"{who}: nothing was there to answer them",)
 
 
-def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
-    """Findings that can make requests fail in these ways, whether the step was late or not."""
+def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tuple[Finding, ...]:
+    """Findings that can make requests fail in these ways, whether the step was late or not.
+
+    Requests that waited where nobody counted them may fail long after the `hold` that shows it.
+    """
     rules = {NETWORK, HEALTH_CHECK}
     if kinds & OVERLOAD:
         rules |= {BLIND, FRONT, OSCILLATION, BOUNDS}
@@ -213,9 +217,14 @@ def _failure_findings(facts: StepFacts, kinds: set[str]) -> tuple[Finding, ...]:
     found = {
         rule: finding
         for rule in RULES
-        if rule in rules and (finding := finding_of(rule, facts)) is not None
+        if rule in rules and (finding := _found(rule, facts, hold)) is not None
     }
     return _weighed(facts, _in_reach(found))
+
+
+def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:
+    finding = finding_of(rule, facts)
+    return finding_of(rule, hold) if finding is None and rule is BLIND else finding
 
 
 def carried_on(

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from reports.model.causes import Cause
 from tools.diagnosis.injection import FAST, STEP, Injection
 
 _MODEL: Final = {f"model.{name}": value for name, value in FAST.items()}
@@ -144,7 +145,13 @@ BLIND: Final = (
 
 
 def _swing(
-    name: str, injected: str, steps: str, arrivals: str = "constant", **given: object
+    name: str,
+    injected: str,
+    steps: str,
+    *,
+    arrivals: str = "constant",
+    cause: Cause | None = "oscillation",
+    **given: object,
 ) -> Injection:
     """Return a run whose target swings; `given` are settings of its autoscaling or application."""
     held_out, kept = (bool(given.pop(name, False)) for name in ("held_out", "kept"))
@@ -154,7 +161,7 @@ def _swing(
     autoscaling = {key: value for key, value in FAST.items() if not key.startswith("graceful")}
     return Injection(
         name,
-        "oscillation",
+        cause,
         injected,
         arguments=own,
         deployment={
@@ -178,6 +185,15 @@ SWINGS: Final = (
         upscaling_factor=2.0,
         downscaling_factor=2.0,
         kept=True,
+    ),
+    _swing(
+        "swing-factors-as-advised",
+        "",
+        STEP.format(hold=20),
+        cause=None,
+        target_ongoing_requests=2,
+        upscaling_factor=1.0,
+        downscaling_factor=1.0,
     ),
     _swing(
         "swing-target-above-room",

@@ -27,6 +27,7 @@ TITLES: Final = {
     "gauge_cost": "Third probe",
     "report_rows": "Report",
     "web_cost": "An open page",
+    "whatif_speed": "What-if",
 }
 
 

@@ -169,8 +169,21 @@ AnswerFile = Annotated[
 ]
 
 
+RunOrNone = Annotated[
+    Path | None,
+    typer.Argument(help="Run directory. Not needed with --capacity."),
+]
+CapacityFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--capacity", help="calibration.json: size the fleet for the --trace, by hour of day."
+    ),
+]
+Days = Annotated[float, typer.Option(help="Days of traffic for --capacity.")]
+
+
 def whatif(
-    run: RunDirectory,
+    run: RunOrNone = None,
     *,
     assignments: Assignments = None,
     policy: OwnPolicy = None,
@@ -180,13 +193,22 @@ def whatif(
     arrivals: OtherArrivals = ArrivalKind.CONSTANT,
     slo: OtherSlo = None,
     seed: Seed = 1,
+    capacity: CapacityFile = None,
+    days: Days = 7.0,
     output_format: FormatOfAnswer = ComparisonFormat.TERMINAL,
     output: AnswerFile = None,
 ) -> int:
     """Simulate a recorded run with other settings, through Ray's own autoscaling policy."""
     from scalelag.cli.whatif import OtherLoad, WhatIfOptions
     from scalelag.cli.whatif import whatif as command
+    from scalelag.cli.whatif_fleet import FleetOptions, fleet
+    from scalelag.errors import UsageError
 
+    if capacity is not None:
+        sized = FleetOptions(capacity, trace, days, tuple(assignments or ()))
+        return fleet(run, sized, output_format, output)
+    if run is None:
+        raise UsageError("whatif needs a run directory, or --capacity with --trace.")
     options = WhatIfOptions(
         tuple(assignments or ()),
         policy,

@@ -98,7 +98,7 @@ def prepare(
     run: RecordedRun, assignments: Sequence[Assignment], options: WhatIfOptions
 ) -> Prepared:
     """Return the run as a scenario. Raises UsageError for options or a record without one."""
-    key = deployment_of(assignments, run.info.target.watched, _scaling(run.info))
+    key = deployment_of(assignments, run.info.target.watched, scaling_of_run(run.info))
     policy = _policy(options)
     recorded = recorded_scenario(run, key, own_policy=policy is not None)
     report = analyse(run).report
@@ -144,7 +144,8 @@ def outcomes_of(jobs: Jobs, trials: Sequence[Trial], policy: PolicyPath | None) 
     return [one.outcome for one in jobs([Job(trial, policy) for trial in trials])]
 
 
-def _scaling(info: RunInfo) -> list[str]:
+def scaling_of_run(info: RunInfo) -> list[str]:
+    """Watched deployments whose number of replicas can change."""
     described = info.target.deployments
     return [key for key in info.target.watched if is_scaled(described.get(key))]
 

@@ -1,0 +1,1 @@
+"""Replica-hours and shortage for days of traffic, in a coarse simulation."""

@@ -1,0 +1,173 @@
+"""`scalelag whatif --capacity`: replicas for days of traffic, by hour of day."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from rich.console import Console
+
+from reports.analysis.lag.policy import policy_of
+from reports.model.calibration import Calibration
+from reports.model.fleet import FleetReport
+from reports.model.formats import ComparisonFormat
+from reports.model.whatif import Change
+from reports.render.terminal.fleet import print_fleet, render_json_fleet, render_markdown_fleet
+from reports.whatif.fleet.by_hour import (
+    fleet_hours,
+    requests_of,
+    reversals_of,
+    steady_hours,
+    whole_days,
+)
+from reports.whatif.fleet.coarse import CoarseSimulation, Fleet, turn_of
+from reports.whatif.from_record import Recorded, recorded_scenario
+from reports.whatif.scenario import Settings, settings_of
+from reports.whatif.settings import changed, deployment_of, parse_assignment
+from reports.whatif.tuning.space import config_of
+from scalelag.autoscaler.ray_autoscaler import (
+    RayAutoscaler,
+    check_settings,
+    checked_config,
+    quiet_ray,
+    setting_names,
+)
+from scalelag.autoscaler.ray_names import ray_names
+from scalelag.cli.whatif import scaling_of_run
+from scalelag.errors import EXIT_PASSED, UNREADABLE, UsageError
+from scalelag.plan.trace import TraceSpec, read_trace
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.run_dir import load_run, write_file
+
+SCHEMA_VERSION = 1
+_KEY = "default/Model"
+_START_S = 10.0
+
+
+class FleetOptions(msgspec.Struct, frozen=True):
+    """Options of the command, as given."""
+
+    capacity: Path
+    trace: Path | None
+    days: float
+    assignments: tuple[str, ...] = ()
+
+
+def fleet(
+    run: Path | None, options: FleetOptions, output_format: ComparisonFormat, output: Path | None
+) -> int:
+    """Simulate days of traffic, and write the answer."""
+    if output_format is ComparisonFormat.HTML:
+        raise UsageError("--capacity: there is no page of this answer; take --format md or json.")
+    report = size_fleet(run, options)
+    if output_format is ComparisonFormat.TERMINAL and output is None:
+        print_fleet(Console(), report)
+        return EXIT_PASSED
+    if output_format is ComparisonFormat.TERMINAL:
+        with Path(str(output)).open("w", encoding="utf-8") as file:
+            print_fleet(Console(file=file, width=120), report)
+        return EXIT_PASSED
+    as_json = output_format is ComparisonFormat.JSON
+    rendered = (render_json_fleet if as_json else render_markdown_fleet)(report)
+    if output is None:
+        sys.stdout.write(rendered.decode())
+    else:
+        write_file(output, rendered)
+    return EXIT_PASSED
+
+
+def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
+    """Return replicas for days of traffic. Raises UsageError for what makes no sense."""
+    if options.trace is None:
+        raise UsageError("--capacity goes with --trace: the traffic to size the fleet for.")
+    if not whole_days(options.days):
+        raise UsageError(f"--days {options.days:g}: give more than 0 and at most 366.")
+    quiet_ray()
+    calibration, service_s = _calibrated(options.capacity)
+    settings, start_s, changes, notes = _settings(run, options.assignments)
+    trace = read_trace(TraceSpec(str(options.trace)))
+    turn_s = turn_of(settings)
+    made = Fleet(settings, calibration, service_s, start_s)
+    autoscaler = RayAutoscaler({settings.key: settings.info})
+    came = requests_of(trace, options.days, turn_s)
+    course = CoarseSimulation(made, autoscaler, turn_s).run(came.tolist())
+    hours = fleet_hours(course, calibration)
+    return FleetReport(
+        schema_version=SCHEMA_VERSION,
+        trace=trace.info.file,
+        days=options.days,
+        capacity_rps=calibration,
+        service_s=service_s,
+        start_s=start_s,
+        turn_s=turn_s,
+        ray_simulated=ray_names().version,
+        settings=config_of(settings.info),
+        changes=changes,
+        hours=hours,
+        replica_hours=sum(one.replica_hours for one in hours),
+        steady_replica_hours=steady_hours(course, calibration),
+        short_replica_hours=sum(one.short_replica_hours for one in hours),
+        short_s=sum(one.short_s for one in hours),
+        reversals=reversals_of(course),
+        notes=notes,
+    )
+
+
+def _calibrated(path: Path) -> tuple[float, float]:
+    """Requests a second of one replica, and the time of a request in seconds, from a calibration."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Calibration)
+    except OSError as error:
+        raise UsageError(f"--capacity {path} cannot be read: {error.strerror}.") from error
+    except UNREADABLE as error:
+        raise UsageError(
+            f"--capacity {path} is no calibration ({error}): give the calibration.json that "
+            "scalelag run --calibrate wrote."
+        ) from error
+    if found.capacity_rps is None:
+        raise UsageError(f"--capacity {path} found no rate: {found.reason or 'it is not over'}.")
+    kept = [one.latency_ms for one in found.stages if one.kept and one.latency_ms is not None]
+    return found.capacity_rps, min(kept) / 1000 if kept else 1.0 / found.capacity_rps
+
+
+def _settings(
+    run: Path | None, texts: tuple[str, ...]
+) -> tuple[Settings, float, tuple[Change, ...], tuple[str, ...]]:
+    """Settings, the time of a start, changes, and notes: of a run, else Ray's defaults."""
+    assignments = [parse_assignment(text) for text in texts]
+    names = setting_names(ray_names())
+    if run is not None:
+        recorded = _recorded(run, texts)
+        info, changes = changed(recorded.scenario.settings.info, assignments, names)
+        key = recorded.scenario.settings.key
+        start_s = float(np.median(recorded.scenario.starts.starts_s))
+        notes: tuple[str, ...] = ()
+    else:
+        info, changes = changed(_defaults(), assignments, names)
+        key, start_s = _KEY, _START_S
+        assumed = (
+            "No run was given: the settings are Ray's defaults and --set, and a start of "
+            f"{_START_S:g} s is assumed."
+        )
+        notes = (assumed,)
+    check_settings(key, info)
+    policy = policy_of(info)
+    if policy is None:
+        raise UsageError("with these settings nothing scales.")
+    return settings_of(key, info, policy), start_s, changes, notes
+
+
+def _recorded(run: Path, texts: tuple[str, ...]) -> Recorded:
+    loaded = load_run(run)
+    assignments = [parse_assignment(text) for text in texts]
+    key = deployment_of(assignments, loaded.info.target.watched, scaling_of_run(loaded.info))
+    return recorded_scenario(loaded, key)
+
+
+def _defaults() -> DeploymentInfo:
+    """Ray's own defaults of an autoscaled deployment."""
+    config = checked_config(ray_names(), _KEY, DeploymentInfo(autoscaling={}))
+    known: dict[str, Any] = {name: getattr(config, name) for name in setting_names(ray_names())}
+    plain = {k: getattr(v, "value", v) for k, v in known.items()}
+    return DeploymentInfo(autoscaling=plain)

@@ -1,0 +1,208 @@
+"""Replicas for days of traffic: the coarse simulation against the exact one, and bad input."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from reports.model.formats import ComparisonFormat
+from reports.whatif.fleet.by_hour import (
+    demand_of,
+    fleet_hours,
+    requests_of,
+    reversals_of,
+    steady_hours,
+)
+from reports.whatif.fleet.coarse import FleetCourse
+from scalelag.cli.whatif_fleet import FleetOptions, fleet, size_fleet
+from scalelag.errors import UsageError
+from scalelag.plan.trace import TraceSpec, read_trace
+from tests.support.coarse_exact import RAYS_PACE, coarse_and_exact
+
+DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
+KEY = "default/Sleeper"
+
+
+@pytest.fixture
+def calibration(tmp_path: Path) -> Path:
+    path = tmp_path / "calibration.json"
+    stage = {
+        "load": {"level": 4, "unit": "rps"},
+        "hold_s": 15,
+        "planned": 60,
+        "failed": 0,
+        "not_sent": 0,
+        "completed_rps": 4.0,
+        "within_ratio": 1.0,
+        "latency_ms": 200.0,
+        "kept": True,
+        "reason": None,
+        "record": "stage-1",
+    }
+    found = {
+        "slo": "p95<400ms",
+        "deployments": [KEY],
+        "capacity_rps": 10.0,
+        "exceeded_rps": 11.0,
+        "complete": True,
+        "reason": None,
+        "stages": [stage],
+    }
+    path.write_bytes(msgspec.json.encode(found))
+    return path
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Path:
+    """20 rps at night, and 60 from 8 to 20 h, in rows of ten minutes."""
+    path = tmp_path / "day.csv"
+    rows = [f"{t * 600},{60 if 48 <= t < 120 else 20}" for t in range(144)]
+    path.write_text("\n".join(["time,rps", *rows, "86400,20"]))
+    return path
+
+
+def course(came, running, turn_s=10.0, target=(), waiting=()):
+    zeros = np.zeros(len(came))
+    return FleetCourse(
+        turn_s,
+        np.asarray(came, np.float64),
+        np.asarray(running, np.int64),
+        np.asarray(target or running, np.int64),
+        np.asarray(waiting or zeros, np.float64),
+    )
+
+
+def test_a_day_is_repeated_for_a_week(day: Path):
+    trace = read_trace(TraceSpec(str(day)))
+    one, week = requests_of(trace, 1.0, 10.0), requests_of(trace, 7.0, 10.0)
+
+    assert one.sum() == pytest.approx(12 * 3600 * (20 + 60), rel=0.01)
+    assert week.size == 7 * one.size
+    assert week.sum() == pytest.approx(7 * one.sum(), rel=0.01)
+
+
+def test_arrivals_are_counted_into_steps(tmp_path: Path):
+    path = tmp_path / "arrivals.csv"
+    path.write_text("timestamp\n" + "\n".join(f"{n * 0.5}" for n in range(200)))
+
+    came = requests_of(read_trace(TraceSpec(str(path), kind="arrivals")), 60 / 86_400, 10.0)
+
+    assert came.tolist() == pytest.approx([20.0] * 6, abs=1.0)
+
+
+def test_demand_short_and_steady_replicas_by_hand():
+    # 10 rps a replica; 15, 25 and 5 rps call for 2, 3 and 1; 2, 2 and 2 run, 10 s each.
+    found = course([150, 250, 50], [2, 2, 2])
+    [hour] = fleet_hours(found, 10.0)
+
+    assert demand_of(found, 10.0).tolist() == [2, 3, 1]
+    assert hour.replica_hours == pytest.approx(60 / 3600)
+    assert hour.short_replica_hours == pytest.approx(10 / 3600)
+    assert hour.short_s == 10.0
+    assert hour.peak_rps == 25.0
+    assert steady_hours(found, 10.0) == pytest.approx(90 / 3600)
+
+
+def test_hours_begin_at_the_time_of_day_at_which_the_traffic_does():
+    [hour] = fleet_hours(course([1], [1]), 1.0, begun_s=23 * 3600.0)
+
+    assert hour.hour == 23
+
+
+def test_turns_of_the_target_are_counted():
+    assert reversals_of(course([0] * 6, [1] * 6, target=(1, 3, 3, 2, 4, 4))) == 2
+
+
+@pytest.mark.parametrize(
+    ("levels", "pace", "most_ratio"),
+    [
+        ((5, 60, 20, 90, 5), {"max_replicas": 12}, 0.05),
+        ((20, 40, 80, 40), {"max_replicas": 12}, 0.05),
+        ((20, 40, 80, 40), RAYS_PACE, 0.05),
+        ((10, 30, 60, 40, 10), RAYS_PACE, 0.10),
+    ],
+)
+def test_the_coarse_simulation_takes_as_many_replica_hours_as_the_exact_one(
+    levels, pace, most_ratio
+):
+    """The errors that docs/whatif.md states."""
+    found = coarse_and_exact(levels, pace)
+
+    assert found.coarse_h == pytest.approx(found.exact_h, rel=most_ratio)
+
+
+def test_a_week_by_hour_of_day(calibration: Path, day: Path):
+    options = FleetOptions(calibration, day, 7.0, ("max_replicas=20", "target_ongoing_requests=1"))
+
+    found = size_fleet(None, options)
+
+    night, noon = found.hours[3], found.hours[13]
+    assert [one.hour for one in found.hours] == list(range(24))
+    # 20 rps of 0.2 s keep 4 open, and 60 keep 12, at a target of 1 each.
+    assert night.mean_replicas == pytest.approx(4, abs=0.1)
+    assert noon.mean_replicas == pytest.approx(12, abs=0.1)
+    assert found.hours[8].short_s > 0
+    assert noon.short_s == 0
+    assert found.replica_hours == pytest.approx(sum(one.replica_hours for one in found.hours))
+    assert "Ray's defaults" in found.notes[0]
+
+
+def test_a_run_gives_settings_and_the_time_of_a_start(calibration: Path, day: Path):
+    found = size_fleet(DEMO, FleetOptions(calibration, day, 0.1, ("max_replicas=8",)))
+
+    assert found.settings["upscale_delay_s"] == 2.0
+    assert found.settings["max_replicas"] == 8
+    assert 0 < found.start_s < 10
+    assert found.notes == ()
+
+
+def test_every_format_has_the_hours(
+    calibration: Path, day: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    options = FleetOptions(calibration, day, 1.0, ("max_replicas=8",))
+    output = tmp_path / "fleet.json"
+
+    assert fleet(None, options, ComparisonFormat.JSON, output) == 0
+    assert fleet(None, options, ComparisonFormat.MARKDOWN, None) == 0
+    assert fleet(None, options, ComparisonFormat.TERMINAL, None) == 0
+
+    assert len(msgspec.json.decode(output.read_bytes())["hours"]) == 24
+    assert "replica-hours" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"trace": None}, "goes with --trace"),
+        ({"days": 0.0}, "--days 0"),
+        ({"days": float("nan")}, "--days nan"),
+        ({"capacity": Path("/nowhere/calibration.json")}, "cannot be read"),
+        ({"assignments": ("max_replica=3",)}, "near it: max_replicas"),
+        ({"assignments": ("max_replicas=0",)}, "Ray refuses"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(calibration: Path, day: Path, change, said):
+    options = msgspec.structs.replace(FleetOptions(calibration, day, 1.0), **change)
+
+    with pytest.raises(UsageError, match=said):
+        size_fleet(None, options)
+
+
+def test_a_file_that_is_no_calibration_and_one_without_a_rate_are_refused(
+    tmp_path: Path, calibration: Path, day: Path
+):
+    broken, without = tmp_path / "broken.json", tmp_path / "without.json"
+    broken.write_text("{}")
+    found = msgspec.json.decode(calibration.read_bytes())
+    without.write_bytes(msgspec.json.encode(found | {"capacity_rps": None, "reason": "too slow"}))
+
+    with pytest.raises(UsageError, match="is no calibration"):
+        size_fleet(None, FleetOptions(broken, day, 1.0))
+    with pytest.raises(UsageError, match="found no rate: too slow"):
+        size_fleet(None, FleetOptions(without, day, 1.0))
+
+
+def test_there_is_no_page_of_it(calibration: Path, day: Path):
+    with pytest.raises(UsageError, match="no page"):
+        fleet(None, FleetOptions(calibration, day, 1.0), ComparisonFormat.HTML, None)

@@ -1,6 +1,9 @@
 """A mix of requests, as the other side counted it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +11,9 @@ import numpy as np
 import pytest
 
 from tests.support.locust_run import RUN_DEADLINE_S, assert_ran, started
-from tests.support.standin.process import ROOT
+from tests.support.standin.process import ROOT, running_standin
+from tests.support.standin.scenarios import steady_replica
+from tests.support.standin.script import DeploymentScript, Script
 
 NAMES = {"ask": "/ask", "list": "/list", 'odd. "n"': "/odd", "x: y/z": "/x"}
 MIX = """
@@ -184,4 +189,87 @@ def test_users_that_send_something_else_refuse_a_mix(target, echo, tmp_path, mix
     assert code == 2
     said = " ".join((tmp_path / "stderr").read_text().split())
     assert f"{name} sends no mix of requests" in said
+    assert echo.arrivals() == []
+
+
+TWO_APPLICATIONS = """
+steps = "80rps:2s"
+drain = 0
+gate = ['load.applications.chat.error_ratio <= 0', "load.names.ask.failed <= 0"]
+
+[[request]]
+name = "ask"
+path = "/chat/ask"
+weight = 3
+
+[[request]]
+name = "log in"
+path = "/login"
+arrivals = "poisson"
+"""
+
+
+def scalelag_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scalelag.cli", "run", *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "120", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=RUN_DEADLINE_S,
+        check=False,
+    )
+
+
+def test_a_run_as_a_file_mixes_requests_of_two_applications(echo, tmp_path):
+    steady = DeploymentScript(targets=((-60.0, 1),), replicas=(steady_replica(),))
+    cluster = Script(applications={"web": {"Front": steady}, "chat": {"Model": steady}})
+    (tmp_path / "scalelag.toml").write_text(TWO_APPLICATIONS)
+
+    with running_standin(cluster) as standin:
+        done = scalelag_run(tmp_path, "--host", echo.url, "--dashboard", standin.url)
+
+    # A busy machine may send late, which makes the run invalid (5) and changes nothing here.
+    assert done.returncode in (0, 5), done.stderr
+    [path] = (tmp_path / "runs").glob("*/")
+    report = json.loads((path / "report.json").read_bytes())
+    load = report["load"]
+    arrivals = Counter(arrival.path for arrival in echo.arrivals())
+    assert arrivals["/chat/ask"] == load["names"]["ask"]["planned"] == 120
+    assert load["names"]["log in"]["planned"] == arrivals["/login"]
+    applications = {app: part["planned"] for app, part in load["applications"].items()}
+    assert applications == {"chat": 120, "web": arrivals["/login"]}
+    assert {gate["verdict"] for gate in report["gates"]} == {"pass"}
+    recorded = json.loads((path / "run.json").read_bytes())["requests"]
+    assert [(one["name"], one["weights"], one["arrivals"]) for one in recorded] == [
+        ("ask", [3.0], "constant"),
+        ("log in", [1.0], "poisson"),
+    ]
+    assert "Requests by application" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ('[[request]]\nname = "a"\nwheight = 1\n', [], "did you mean weight"),
+        ('[[request]]\nname = "a"\n', ["--path", "/b"], "--path and the [[request]] tables"),
+        ('[[request]]\ndata = "no.csv"\n', [], "no.csv: No such file or directory"),
+        (
+            'slo = "p95<1s"\nmix = [{a = 1}, {a = 2}, {a = 1}]\n[[request]]\nname = "a"\n',
+            ["--calibrate", "--steps", "1rps:1s,2rps:1s,1rps:1s"],
+            "--calibrate makes plans of its own",
+        ),
+    ],
+)
+def test_a_mix_that_cannot_be_sent_is_refused_before_anything_is_started(
+    target, echo, tmp_path, text, arguments, said
+):
+    (tmp_path / "scalelag.toml").write_text(text)
+
+    done = scalelag_run(tmp_path, *target, *arguments)
+
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
     assert echo.arrivals() == []

@@ -24,7 +24,13 @@ def fixed(environ=None, **given):
 
 
 PLAIN = fixed()
-FILES = {"trace": "t.csv", "body_file": "b.bin", "data": "d.csv", "dashboard_ca": "ca.pem"}
+FILES = {
+    "trace": "t.csv",
+    "requests": "mix.toml",
+    "body_file": "b.bin",
+    "data": "d.csv",
+    "dashboard_ca": "ca.pem",
+}
 
 
 def fields_of(asked, given=PLAIN, locust=None):

@@ -38,13 +38,20 @@ _JUDGED = frozenset({EXIT_PASSED, EXIT_GATE_FAILED, EXIT_INVALID})
 def run_calibration(attempt: Attempt, hold_s: float) -> int:
     """Find the rate, print and record it. Returns 4 if there is none, 5 if it stays open.
 
-    Raises UsageError without a limit, TargetError if there is not one fixed replica.
+    Raises UsageError without a limit, or with a mix by stage; TargetError if there is not one fixed
+    replica.
     """
     slo = attempt.options.slo
     if slo is None or len(attempt.options.limits) > 1:
         raise UsageError(
             "--calibrate finds the rate that one replica serves within a limit: "
             'give it with --slo, such as --slo "p95<200ms", and no other.'
+        )
+    mix = attempt.options.schedule.mix
+    if mix is not None and mix.is_by_stage:
+        raise UsageError(
+            "--calibrate makes plans of its own, and mix has weights for the stages of --steps: give "
+            "each [[request]] a weight in its place."
         )
     with attempt.target() as endpoint:
         deployments = _one_replica(attempt, endpoint)

@@ -92,7 +92,7 @@ def _replaced(wanted: metrics.MetricName) -> Iterator[str]:
     """
     if wanted.path[0] not in ("requests", "load"):
         return
-    of_all = wanted.path[1:-1] in ((), ("steps", "*"), ("windows", "*"))
+    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL), ("windows", metrics.ALL))
     if of_all and wanted.path[-1] in ("error_ratio", "failed", "completed"):
         yield "error_ratio"
     if wanted.path[-1] == "task_exceptions":

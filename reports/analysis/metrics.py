@@ -35,7 +35,8 @@ RUN_PARTS: Final[Mapping[str, type[msgspec.Struct]]] = {
 }
 """Parts of the report that hold for the whole run; `requests` is another name for `load`."""
 
-_ALL: Final = "*"
+ALL: Final = "\0*"
+"""Part of a path that stands for all elements; one that is called `*` stands in quotes."""
 _ELEMENT: Final = "N"
 _KEY: Final = "NAME"
 
@@ -85,12 +86,16 @@ def _parse_name(text: str) -> Path:
 
 
 def _unquoted(part: str) -> str:
+    if part == "*":
+        return ALL
     return re.sub(r"\\(.)", r"\1", part[1:-1]) if part.startswith('"') else part
 
 
 def quoted(part: str) -> str:
     """Return a part of a metric's name as it is written: in quotes if it is no plain word."""
-    if re.fullmatch(r"\w+|\*", part):
+    if part == ALL:
+        return "*"
+    if re.fullmatch(r"\w+", part):
         return part
     text = part.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
@@ -190,17 +195,19 @@ def _walk_elements(
     elements: Mapping[str, Any], kind: "_Many", path: Path, place: _Place
 ) -> Iterator[Metric]:
     chosen = (path[0],)
-    if path[0] == _ALL and elements:
+    if path[0] == ALL and elements:
         chosen = tuple(key for key, one in elements.items() if not _warms_up(one, place.warmup_s))
         if not chosen:
             reason = "all of them lie in the warm-up"
-            yield place.part(_ALL)._replace(reason=reason).metric(path[1:])
+            yield place.part(ALL)._replace(reason=reason).metric(path[1:])
     for key in chosen:
         here = place.part(key)
         if key in elements or kind.absent is not None:
             yield from _walk(elements.get(key, kind.absent), kind.of, path[1:], here)
         else:
-            reason = f"there is no {key}, but {', '.join(elements) or 'none'}"
+            reason = (
+                f"there is no {'*' if key == ALL else key}, but {', '.join(elements) or 'none'}"
+            )
             yield here._replace(reason=reason).metric(path[1:])
 
 

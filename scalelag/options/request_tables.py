@@ -188,10 +188,10 @@ def _arrivals(text: str) -> Arrivals:
 
 
 def _name(name: str) -> str:
-    if not name.strip() or name != name.strip() or len(name) > _LONGEST_NAME or name == "*":
+    if not name.strip() or name != name.strip() or len(name) > _LONGEST_NAME:
         raise UsageError(
-            f'name "{name[:_LONGEST_NAME]}": give up to {_LONGEST_NAME} characters, not * alone, and '
-            "no spaces at the ends."
+            f'name "{name[:_LONGEST_NAME]}": give up to {_LONGEST_NAME} characters, and no spaces at '
+            "the ends."
         )
     if not name.isprintable():
         raise UsageError("name has a line break or another control character in it.")

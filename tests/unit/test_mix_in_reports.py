@@ -31,7 +31,7 @@ from tests.support.stored_runs import recorded
 
 ODD = st.text(
     st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=20
-).filter(lambda name: name == name.strip() and name.isprintable() and name != "*")
+).filter(lambda name: name == name.strip() and name.isprintable())
 
 
 PLAIN = "constant GET /"
@@ -118,6 +118,7 @@ def test_one_application_alone_needs_no_figures_of_its_own(demo):
 @example(name='odd. "n"', other="a:b.c")
 @example(name='x": y <= 3', other="\\")
 @example(name="N", other="NAME")
+@example(name="*", other="**")
 @example(name="(others)", other="</script><b>|`*_")
 def test_any_name_goes_through_gate_trend_file_and_page(demo, name, other):
     names = dict.fromkeys((name, other, "plain"))

@@ -173,7 +173,6 @@ TWO = ONE + '[[request]]\nname = "b"\n'
         (ONE + "weight = true", "weight True: give a number"),
         (ONE + ONE, '[[request]] 2 "a": number 1 has this name, too'),
         ('[[request]]\nname = ""', 'name "": give up to 100 characters'),
-        ('[[request]]\nname = "*"', 'name "*": give up to 100 characters, not * alone'),
         ('[[request]]\nname = " a"', "no spaces at the ends"),
         ('[[request]]\nname = "a\\tb"', "name has a line break or another control character"),
         (f'[[request]]\nname = "{"a" * 101}"', "give up to 100 characters"),

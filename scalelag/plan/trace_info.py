@@ -53,8 +53,8 @@ class TraceInfo(msgspec.Struct, frozen=True):
                 f"and {self.peak_rps:.3g} at most"
             )
         if self.lengths:
-            use = "prompts by" if self.lengths_used else "not sent, as the body is no prompt:"
-            parts.append(f"{use} {_listed(self.lengths)}")
+            made = "prompts are" if self.lengths_used else "no prompts are"
+            parts.append(f"{made} made by {_listed(self.lengths)}")
         if self.unused:
             parts.append(f"not read: {_listed(self.unused)}")
         return "; ".join(parts)

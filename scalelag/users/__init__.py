@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scalelag.plugin.attach import attach
     from scalelag.plugin.worker.recorder import StreamTimes
     from scalelag.plugin.worker.request_errors import WrongAnswerError
+    from scalelag.users.chats import Said
     from scalelag.users.engine.event_stream import Event
     from scalelag.users.engine.grpc_methods import GrpcMethod
     from scalelag.users.engine.http_connections import Answer, Request, StatusError
@@ -40,6 +41,7 @@ __all__ = [
     "HttpPlanUser",
     "PlanUser",
     "Request",
+    "Said",
     "StatusError",
     "StepShape",
     "StreamReader",
@@ -57,6 +59,7 @@ _MODULES = {
     "StepShape": "scalelag.users.shape",
     "WrongAnswerError": "scalelag.plugin.worker.request_errors",
     "HttpPlanUser": "scalelag.users.http",
+    "Said": "scalelag.users.chats",
     "Answer": "scalelag.users.engine.http_connections",
     "Request": "scalelag.users.engine.http_connections",
     "StatusError": "scalelag.users.engine.http_connections",

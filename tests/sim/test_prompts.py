@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.locust_run import Run, started, table_of
+from tests.support.locust_run import STEPPED, Run, started, table_of
 from tests.support.servers.stream_server import StreamLog, StreamServer, running_stream_server
 from tests.support.standin.process import ROOT, Standin, running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
@@ -186,4 +186,57 @@ def test_a_trace_gives_lengths_blocks_and_sessions(tmp_path, standin, server):
         {"role": "assistant", "content": SAID},
     ]
     assert len(third["messages"][2]["content"].split()) == 700 - 600 - 3
-    assert "prompts by" in sent.run.stderr
+    assert "; prompts are made by" in sent.run.stderr
+
+
+def test_each_user_of_a_closed_loop_talks_in_turn(tmp_path, standin, server):
+    sent = send(
+        tmp_path,
+        *(standin, server, "--steps", "3users:2s", "--prompt-tokens", "6", "--turns", "2"),
+        *("--session-header", "X-Talk"),
+    )
+
+    sessions = of_sessions(sent)
+    assert len(sessions) >= 3
+    for bodies in sessions.values():
+        assert [len(body["messages"]) for body in bodies] in ([1], [1, 3])
+    assert {row["turn_wait_s"] for row in sent.rows} == {0.0}
+
+
+OWN_SEND = """
+from scalelag.users import ChatUser, StepShape, attach
+
+attach(json_body='{"messages": []}')
+
+
+class Own(ChatUser):
+    def send(self):
+        self.send_request(self.server.request("GET", "/", {}, None))
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "options", "reason"),
+    [
+        ("", ["--sessions", "2"], "--sessions: the body (--json-body or --body-file) is no JSON"),
+        (OWN_SEND, ["--prompt-tokens", "9"], "--prompt-tokens: no user class of this run makes"),
+        (
+            "",
+            ["--json-body", '{"messages": []}', "--prompt-tokens", "9", "--tokenizer", "no/one"],
+            "--tokenizer no/one: ",
+        ),
+    ],
+)
+def test_what_makes_no_prompts_is_refused_before_the_load(
+    tmp_path, standin, server, own, options, reason
+):
+    file = tmp_path / "own.py"
+    file.write_text(own)
+    before = len(server.log())
+    target = ("--host", server.url, "--dashboard", standin.url, "--steps", "5rps:1s")
+    with started(tmp_path, *target, *options, locustfile=str(file) if own else STEPPED) as locust:
+        code = locust.process.wait(60)
+
+    assert code == 2
+    assert reason in (tmp_path / "stderr").read_text()
+    assert len(server.log()) == before

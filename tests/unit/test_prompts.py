@@ -421,7 +421,8 @@ def test_a_trace_with_lengths_makes_prompts_by_itself_and_says_so(tmp_path):
     assert (options.prompt_info.prompt_tokens, options.prompt_info.max_tokens) == ("trace", "trace")
     assert options.prompt_info.blocks
     assert options.trace is not None
-    assert 'prompts by "input_length", "output_length", "hash_ids"' in options.trace.line
+    made = 'prompts are made by "input_length", "output_length", "hash_ids"'
+    assert f"; {made}" in options.trace.line
 
 
 def test_a_trace_with_lengths_and_a_body_without_a_place_is_sent_as_the_body_is(tmp_path):
@@ -429,7 +430,7 @@ def test_a_trace_with_lengths_and_a_body_without_a_place_is_sent_as_the_body_is(
 
     assert (options.prompts, options.prompt_info) == (None, None)
     assert options.trace is not None
-    assert "not sent, as the body is no prompt" in options.trace.line
+    assert 'no prompts are made by "input_length"' in options.trace.line
 
 
 def test_options_go_before_the_trace(tmp_path):

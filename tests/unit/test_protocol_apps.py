@@ -26,14 +26,15 @@ def llm(tokens: int = 4, answer: str | None = None, first_s: float = 0.0, betwee
     )
 
 
-def ask(replica: Any, body: bytes) -> tuple[int, str]:
+def ask(replica: Any, body: bytes, **headers: str) -> tuple[int, str]:
     """Status and text of the answer to `body`; a stream that breaks off ends with BROKEN."""
+    sent = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body}
 
     async def answer() -> tuple[int, str]:
-        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": sent}
         response: Response = await replica(Request(scope, receive))
         if not hasattr(response, "body_iterator"):
             return response.status_code, bytes(response.body).decode()
@@ -105,6 +106,33 @@ def test_a_whole_answer_says_what_a_stream_says():
     message = {"role": "assistant", "content": "t0 t1 t2"}
     assert answer["choices"] == [{"index": 0, "message": message, "finish_reason": "stop"}]
     assert answer["usage"] == {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}
+
+
+def said(*messages: tuple[str, str]) -> bytes:
+    return json.dumps({"messages": [{"role": r, "content": c} for r, c in messages]}).encode()
+
+
+def test_an_answer_says_what_came_of_which_turn_of_which_session():
+    prompt = " ".join(f"w{k}" for k in range(40))
+    body = said(("system", "s"), ("user", prompt), ("assistant", "a b"), ("user", "c"))
+
+    _, text = ask(llm(tokens=1), body, x_session_id="1-7")
+
+    told = json.loads(text)["scalelag"]
+    assert (told["session"], told["turn"], told["prompt_tokens"]) == ("1-7", 2, 44)
+    assert len(told["begins"]) == 2
+
+
+def test_prompts_that_begin_alike_have_the_same_checksums():
+    same = " ".join(f"w{k}" for k in range(32))
+    texts = [
+        ask(llm(tokens=1), said(("user", f"{same} {tail}")))[1] for tail in ("a " * 40, "b " * 40)
+    ]
+
+    one, other = (json.loads(text)["scalelag"] for text in texts)
+    assert one["begins"][:2] == other["begins"][:2]
+    assert one["begins"][2] != other["begins"][2]
+    assert (one["session"], one["turn"]) == (None, 1)
 
 
 def test_the_words_of_a_script_begin_again_at_its_end():

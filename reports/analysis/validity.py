@@ -66,7 +66,7 @@ def run_problems(
     if info.status != "complete":
         problems.append(Problem(f"{info.status}: {info.reason or 'no reason recorded'}"))
     if not load.planned:
-        problems.append(Problem("no request was recorded", "load"))
+        problems.append(Problem(_without_requests(run), "load"))
     elif info.plan.unit == "rps" and (load.late_ratio or 0.0) > _MAX_LATE_RATIO:
         problems.append(Problem(_late_words(load), "load"))
     if watched_s and probe.gap_s > _MAX_BLIND_RATIO * watched_s:
@@ -74,6 +74,16 @@ def run_problems(
         lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
         problems.append(Problem(text, "target" if lost else None))
     return problems
+
+
+def _without_requests(run: RecordedRun) -> str:
+    """Reason of a run without a request that counts."""
+    if not run.requests.count:
+        return "no request was recorded"
+    return (
+        f"all {run.requests.count:,} requests lie in the warm-up of {run.info.warmup_s:g} s: shorten "
+        "--warmup, or lengthen the plan"
+    )
 
 
 def _late_words(load: LoadReport) -> str:

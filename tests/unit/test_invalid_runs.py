@@ -207,6 +207,14 @@ def test_a_complete_run_without_a_request_is_invalid():
     assert report.load.error_ratio is None
 
 
+def test_a_run_that_is_warm_up_alone_is_invalid_and_says_so():
+    report = report_of(recorded(info(options={"warmup": 1000})))
+
+    assert report.verdict == "invalid"
+    (reason,) = report.reasons
+    assert "requests lie in the warm-up of 1000 s" in reason
+
+
 def test_the_load_of_a_step_that_was_interrupted_is_held_only_until_it_ended():
     # Ctrl-C at 30 s, 10 s into the second step; watching went on until 50 s.
     stopped = info(

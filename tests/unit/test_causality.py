@@ -177,6 +177,19 @@ def test_a_log_that_says_initialised_after_polling_showed_it_running_is_not_beli
     ]
 
 
+def test_a_level_that_the_log_tells_of_one_replica_only_is_as_unsure_as_the_other():
+    seen = polls((8.0, 1, {"RUNNING": 1}), (14.5, 3, {"RUNNING": 1, "STARTING": 2}),
+                 (18.0, 3, {"RUNNING": 3}))  # fmt: skip
+    rows = [*life("a", 14.2, 15.0, 17.9), *life("b", 14.2, 15.0, 17.9)]
+    events = [event("upscaling", 14.1, before=1, after=3), *log_of("a", 14.21, 15.1, 16.1, 17.9)]
+
+    report = lag(timeline(rows, events, seen))
+
+    # `b` ran in (17.5, 18.1], and `a` at 17.9: both ran from then on, or up to 18.1 s.
+    assert report.total_s is not None
+    assert (report.total_s.lo, report.total_s.hi) == pytest.approx((7.9 - SKEW_S, 8.1))
+
+
 def test_the_total_is_never_below_its_phases():
     """The log has `init_done` inside of the polled interval of RUNNING, in its second half."""
     logged = [e for e in log_of("a", 14.21, 15.3, 17.95, 0.0) if e.kind != "started"]

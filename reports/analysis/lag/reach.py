@@ -116,7 +116,18 @@ def _completed(timeline: Timeline, level: Level, crossing: _Crossing) -> Reach:
     needed = abs(level.replicas - crossing.count_before)
     critical = _nth(counted, needed, level.end_of)
     end = level.end_of(critical) if critical else None
-    return Reach(end or Instant(crossing.lo_s, crossing.hi_s), critical)
+    mixed = _end_of_mixed([at for life in counted if (at := level.end_of(life))], needed)
+    return Reach(mixed or end or Instant(crossing.lo_s, crossing.hi_s), critical)
+
+
+def _end_of_mixed(moments: Sequence[Instant], needed: int) -> Instant | None:
+    """Moment at which so many had come, if a log tells some of them and polls the rest; else None."""
+    logged = sum(1 for at in moments if at.clock)
+    if not 0 < logged < len(moments):
+        return None
+    place = min(needed, len(moments)) - 1 if needed > 0 else len(moments) - 1
+    lo_s = sorted(at.lo_s - at.skew_s for at in moments)[place]
+    return Instant(lo_s, sorted(at.hi_s + at.skew_s for at in moments)[place])
 
 
 def _within(at: Instant, shown_s: float | None, crossing: _Crossing) -> bool:

@@ -142,7 +142,8 @@ def test_what_finds_no_room_is_not_sent_and_counted(target, echo, tmp_path):
     assert (load["planned"], load["sent"], load["completed"]) == (150, sent, sent)
     assert (load["not_sent"], load["errors"]) == (150 - sent, {"not_sent": 150 - sent})
     assert load["error_ratio"] == pytest.approx((150 - sent) / 150)
-    assert load["not_sent_by"] == {"in_flight_limit": 150 - sent, "late": 0, "worker_lost": 0}
+    no_room = {"in_flight_limit": 150 - sent, "late": 0, "worker_lost": 0, "turn": 0}
+    assert load["not_sent_by"] == no_room
     assert "--max-in-flight" in run.stdout
 
 

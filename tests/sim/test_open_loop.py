@@ -50,7 +50,9 @@ class Sending:
         return [intended_s for intended_s, _ in self.sent]
 
 
-def run(sending, offsets, *, room=100, timeout_s=5.0, line_of=None, stop_after_s=None):
+def run(
+    sending, offsets, *, room=100, timeout_s=5.0, line_of=None, stop_after_s=None, grace_s=GRACE_S
+):
     """Due times of `offsets` from now, after an open loop has had them."""
     stop = gevent.event.Event()
     begun_s = time.monotonic() + 0.05
@@ -58,7 +60,7 @@ def run(sending, offsets, *, room=100, timeout_s=5.0, line_of=None, stop_after_s
     loop = OpenLoop(sending, time.monotonic, room, timeout_s, line_of)
     if stop_after_s is not None:
         gevent.spawn_later(stop_after_s, stop.set)
-    loop.run(iter(due_s), stop, GRACE_S)
+    loop.run(iter(due_s), stop, grace_s)
     return due_s
 
 
@@ -314,9 +316,10 @@ def test_what_still_waits_when_the_loop_ends_is_told_with_its_due_time():
 
 
 def test_no_turn_begins_after_the_load_was_stopped():
-    talking = Talking(0.3, lambda _number: 0)
+    talking = Talking(1.1, lambda _number: 0)
+    plan_s = [0.0, 0.01, 5.0]
 
-    due_s = run(talking, [0.0, 0.01, 5.0], line_of=lambda _number: 0, stop_after_s=0.2)
+    due_s = run(talking, plan_s, line_of=lambda _number: 0, stop_after_s=0.6, grace_s=5.0)
 
     assert [number for _, number, *_ in talking.talks] == [0]
     assert talking.without == [due_s[1]]

@@ -1,21 +1,21 @@
 """`scalelag run --web` on a real Ray Serve cluster, watched in a real Chromium."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 
 import pytest
+import requests
 from playwright.sync_api import Error, expect
 
 from tests.browser.test_web_ui import report, start
 from tests.support.locust_page import ROOT
+from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.live
 
-URL = re.compile(r"https?://127\.0\.0\.1:\d+")
 RUNNING = """() => {
     const plot = document.querySelector('.scalelag .plot');
     const trace = (plot?.data ?? []).find(one => one.name === 'RUNNING');
@@ -27,10 +27,10 @@ RUNNING = """() => {
 def web(tmp_path):
     """URL of Locust's page of a `scalelag run --web` on a cluster of its own, and its runs."""
     command = [sys.executable, "-m", "scalelag.cli", "run", "--web", "--app", "sleeper"]
-    output = tmp_path / "output"
+    output, url = tmp_path / "output", f"http://127.0.0.1:{(port := free_port())}"
     with output.open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--drain", "40"],
+            [*command, "--drain", "40", "--web-port", str(port)],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
@@ -39,16 +39,14 @@ def web(tmp_path):
             start_new_session=True,
         )
     try:
-        found = wait_for(
-            lambda: (
-                process.poll() is None
-                and "Starting web interface" in output.read_text()
-                and URL.findall(output.read_text().split("Starting web interface")[1])
-            ),
+        wait_for(
+            lambda: process.poll() is not None or requests.get(url, timeout=5).ok,
             f"a web interface: {output}",
             120,
+            forgiven=requests.ConnectionError,
         )
-        yield found[0], tmp_path / "runs"
+        assert process.poll() is None, output.read_text()
+        yield url, tmp_path / "runs"
         process.send_signal(signal.SIGINT)
         process.wait(60)
     finally:

@@ -1,6 +1,7 @@
 """`scalelag run --web` on a real Ray Serve cluster, watched in a real Chromium."""
 
 import os
+import re
 import signal
 import subprocess
 import sys

@@ -47,6 +47,7 @@ def test_six_fields_are_open_and_the_others_stand_in_sections_under_more(tmp_pat
         assert sections == [
             "Load",
             "Request",
+            "Prompts",
             "gRPC",
             "Cluster",
             "Measurement",

@@ -165,6 +165,7 @@ def test_a_namespace_that_cannot_be_had_is_an_error_with_the_reason():
         ip("netns", "delete", "scalelag-none")
 
 
+@pytest.mark.several_nodes
 def test_a_node_autoscaler_starts_the_nodes_that_a_deployment_needs():
     with node_autoscaler() as cluster, closing(open_dashboard(cluster)) as dashboard:
         session = session_name(dashboard)

@@ -26,6 +26,8 @@ from tools.diagnosis.processes import replicas, session_name
 from tools.diagnosis.ray_start import alive_nodes
 from tools.diagnosis.second_node import two_nodes
 
+pytestmark = pytest.mark.several_nodes
+
 KEY = "default/Sleeper"
 PATIENCE = Patience(150, time.monotonic, time.sleep)
 QUICK_HEALTH_CHECKS = {"health_check_period_s": 1, "health_check_timeout_s": 3}

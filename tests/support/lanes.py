@@ -3,7 +3,8 @@
 Tests on real clusters mostly wait, and share a cluster one after another. Tests on a stand-in are a
 lane of their own. Tests that only compute run beside both, with the lowest priority there is, in what
 the others leave of the processor. Tests that start clusters of their own follow them: by then the
-shared cluster is up, for clusters that start at once starve each other on two cores.
+shared cluster is up, for clusters that start at once starve each other on two cores. Those of several
+nodes come last: each node costs as much as a cluster.
 
 `python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
 only the tests that failed last time, one after another.
@@ -61,12 +62,15 @@ class Part(NamedTuple):
 
 
 SHARED: Final = Part("shared-cluster", ("tests/live", "tests/browser"), "live and not own_cluster")
-OWN: Final = Part("own-clusters", ("tests/live", "tests/browser"), "live and own_cluster")
+OWN: Final = Part(
+    "own-clusters", ("tests/live", "tests/browser"), "live and own_cluster and not several_nodes"
+)
+NODES: Final = Part("several-nodes", ("tests/live",), "live and several_nodes")
 WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_once=2)
 COMPUTING: Final = Part(
     "computing", ("tests/unit", "tests/golden"), "not live", at_once=2, humble=True
 )
-LANES: Final = ((SHARED,), (WAITING,), (COMPUTING, OWN))
+LANES: Final = ((SHARED, NODES), (WAITING,), (COMPUTING, OWN))
 
 
 class Pytest(NamedTuple):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.lanes import COMPUTING, LANES, OWN, SHARED, WAITING
+from tests.support.lanes import COMPUTING, LANES, NODES, OWN, SHARED, WAITING
 
 ALL = ["tests/unit", "tests/golden", "tests/sim", "tests/browser", "tests/live"]
 
@@ -17,13 +17,13 @@ def test_every_tier_is_run_with_and_without_clusters():
         for tier in chosen(part, ALL):
             marks[tier].add(part.marks)
 
-    live = {"live and own_cluster", "live and not own_cluster"}
+    shared, own = "live and not own_cluster", "live and own_cluster and not several_nodes"
     assert marks == {
         "tests/unit": {"not live"},
         "tests/golden": {"not live"},
         "tests/sim": {"not live"},
-        "tests/browser": {"not live", *live},
-        "tests/live": live,
+        "tests/browser": {"not live", shared, own},
+        "tests/live": {shared, own, "live and several_nodes"},
     }
 
 
@@ -34,7 +34,9 @@ def test_a_part_of_a_tier_belongs_to_its_lane_only():
     assert COMPUTING.command(one, [], again=False) == []
 
 
-@pytest.mark.parametrize("part", [SHARED, OWN, WAITING, COMPUTING], ids=lambda part: part.name)
+@pytest.mark.parametrize(
+    "part", [SHARED, NODES, OWN, WAITING, COMPUTING], ids=lambda part: part.name
+)
 def test_options_reach_pytest_and_what_failed_is_run_alone(part):
     once = part.command(ALL, ["-k", "a or b"], again=False)
     again = part.command(ALL, ["-k", "a or b"], again=True)

@@ -210,6 +210,7 @@ def _report(
         around=(*around, *since(subject.changes)),
         requests_from=subject.requests.whose,
         seen=seen_report(subject.run, subject.key, subject.requests, subject.setup.policy),
+        target_reversals=sum(report.reversals for report in reports),
     )
 
 

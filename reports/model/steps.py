@@ -237,7 +237,8 @@ class DeploymentReport(msgspec.Struct, frozen=True):
 
     `around` is what else is in effect, in words: target_capacity, a policy of its application.
     `requests_from` tells whose open requests demand, floor and `bounds` are computed of: the client's
-    own, or those that Serve's gauges show (`seen`); None if neither is known.
+    own, or those that Serve's gauges show (`seen`); None if neither is known. `target_reversals` is how
+    often the target turned within holds: it may thrash while replicas are STARTING, and RUNNING not.
     """
 
     autoscaling: dict[str, Any] | None
@@ -251,3 +252,4 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     around: tuple[str, ...] = ()
     requests_from: Literal["client", "seen"] | None = None
     seen: SeenReport = SeenReport()
+    target_reversals: int = 0

@@ -7,6 +7,8 @@ import msgspec
 
 from reports.analysis.analyse import analyse
 from reports.analysis.diagnosis.replayed import TargetChange
+from reports.model.elasticity import FlappingReport
+from reports.render.tables.elasticity import trouble_texts
 from tests.support.stored_runs import analysed, recorded
 
 KEY = "magic/FileType"
@@ -66,3 +68,22 @@ def test_the_replay_of_rays_policy_is_evidence():
     step = analyse(run, replay=lambda _key: (phase,)).report.deployments[KEY].steps[1]
 
     assert "replayed on the requests that were open, had 4 replicas then" in step.evidence[1].text
+
+
+def test_turns_of_the_target_count_for_gates():
+    deployment = analysed(NAME).report.deployments[KEY]
+
+    assert deployment.target_reversals == sum(step.reversals for step in deployment.steps) > 0
+
+
+def test_a_target_that_turned_where_no_running_replica_did_is_said():
+    deployment = msgspec.structs.replace(
+        analysed(NAME).report.deployments[KEY], flapping=FlappingReport(direction_reversals=0)
+    )
+
+    (said, *_) = trouble_texts(deployment)
+
+    assert said == (
+        f"flapping: {deployment.target_reversals} reversals of the target within load steps, none of "
+        "RUNNING replicas"
+    )

@@ -21,7 +21,10 @@ def following_texts(deployment: DeploymentReport) -> list[str]:
 
 def trouble_texts(deployment: DeploymentReport) -> list[str]:
     """Flapping, and requests that suffered while replicas were stopping; none where all is well."""
-    return [*_flapping(deployment.flapping), *_stopping(deployment.stopping)]
+    return [
+        *_flapping(deployment.flapping, deployment.target_reversals),
+        *_stopping(deployment.stopping),
+    ]
 
 
 def _elasticity(found: ElasticityReport) -> list[str]:
@@ -42,9 +45,10 @@ def _elasticity(found: ElasticityReport) -> list[str]:
     ]
 
 
-def _flapping(found: FlappingReport) -> list[str]:
+def _flapping(found: FlappingReport, of_target: int) -> list[str]:
     if not found.direction_reversals:
-        return []
+        turned = f"flapping: {count(of_target, 'reversal')} of the target within load steps"
+        return [f"{turned}, none of RUNNING replicas"] if of_target else []
     often = count(found.direction_reversals, "reversal")
     period = "" if found.period_s is None else f", one every {found.period_s:.0f} s"
     size = "" if found.size_replicas is None else f", by {found.size_replicas:g} replicas"

@@ -34,7 +34,7 @@ check: $(STAMP)  ## lint, format and types
 bench: $(BENCH_STAMP)  ## the benchmarks, as a page for benchmarks/results (half an hour); options go into ARGS="..."
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
-diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (20 minutes)
+diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (an hour)
 	$(BIN)/python -m tools.diagnosis.diagnose $(ARGS)
 
 versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 minutes); VERSIONS="2.44 2.52" for some

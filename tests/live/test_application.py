@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from statistics import median
 
 import pytest
@@ -112,7 +113,8 @@ def test_the_front_is_fixed_and_says_so_and_hides_nobody(told):
     assert front["autoscaling"] is None
     assert "fixed" in front["elasticity"]["demand_reason"]
     assert front["seen"]["ongoing"]
-    assert "Ingress (1 fixed, 200 slots) -> Fast (1-2), Slow (1-4)" in output
+    # On a busy machine one of them may be marked as the limit.
+    assert re.search(r"Ingress \(1 fixed, 200 slots.* -> .*Fast \(1-2.*, .*Slow \(1-4", output)
 
 
 def test_who_calls_whom_is_on_record(told):

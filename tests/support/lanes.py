@@ -1,10 +1,9 @@
 """`make test`: the tiers of tests in lanes that run side by side.
 
-Tests on real clusters mostly wait, and share a cluster one after another. Tests on a stand-in are a
-lane of their own. Tests that only compute run beside both, with the lowest priority there is, in what
-the others leave of the processor. Tests that start clusters of their own follow them: by then the
-shared cluster is up, for clusters that start at once starve each other on two cores. Those of several
-nodes come last: each node costs as much as a cluster.
+Tests on real clusters mostly wait, and share a cluster one after another. Those that start clusters of
+their own follow, and last those of several nodes: clusters beside each other starve each other on two
+cores. Tests on a stand-in are another lane. Tests that only compute run beside both, with the lowest
+priority there is, in what the others leave of the processor.
 
 `python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
 only the tests that failed last time, one after another.
@@ -70,7 +69,7 @@ WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_
 COMPUTING: Final = Part(
     "computing", ("tests/unit", "tests/golden"), "not live", at_once=2, humble=True
 )
-LANES: Final = ((SHARED, NODES), (WAITING,), (COMPUTING, OWN))
+LANES: Final = ((SHARED, OWN, NODES), (WAITING,), (COMPUTING,))
 
 
 class Pytest(NamedTuple):

@@ -145,7 +145,7 @@ def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
         for row in run.configs
         if row.deployment == key
     )
-    found = _updates(statuses, absences, _moves(run.transitions, key))
+    found = _updates(statuses, absences, _moves(run, key))
     return Changes(
         zero_s=run.info.zero_s,
         deployed=deployed,
@@ -241,24 +241,32 @@ def _ready_s(seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> float:
 
 
 class _Moves(msgspec.Struct, frozen=True):
-    """Polls at which each replica was first listed, and at which it began to stop.
-
-    One that is first listed as STOPPING was there at the poll before.
-    """
+    """Polls at which each replica was first listed, and at which it began to stop."""
 
     listed_s: dict[str, float]
     stopped_s: dict[str, float]
 
 
-def _moves(transitions: Sequence[Transition], key: DeploymentKey) -> _Moves:
+def _moves(run: RecordedRun, key: DeploymentKey) -> _Moves:
     moves = _Moves({}, {})
-    for row in transitions:
+    for row in run.transitions:
         if row.deployment == key:
-            before_s = row.lo_s if row.to_state == "STOPPING" else None
-            moves.listed_s.setdefault(row.replica, row.hi_s if before_s is None else before_s)
+            moves.listed_s.setdefault(row.replica, _there_s(row, run.info.clock.offset_s))
             if row.to_state in ("STOPPING", None):
                 moves.stopped_s.setdefault(row.replica, row.hi_s)
     return moves
+
+
+def _there_s(first: Transition, offset_s: float | None) -> float:
+    """Moment from which a replica was there; `first` is the row that shows it first.
+
+    Serve lists some replicas only when they stop: those were there at the poll before, or since their
+    start by Serve's own clock.
+    """
+    if first.to_state != "STOPPING" or first.lo_s is None:
+        return first.hi_s
+    started_s = first.start_time_s
+    return first.lo_s if started_s is None else min(first.lo_s, started_s - (offset_s or 0.0))
 
 
 def _is_told(update: Update, configs: Sequence[ConfigChange]) -> bool:

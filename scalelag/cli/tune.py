@@ -1,6 +1,5 @@
 """`scalelag tune`: settings that serve a recorded run better, searched by simulation."""
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from reports.whatif.tuning.tune import Wish, most_trials, tuned
 from scalelag.autoscaler.ray_autoscaler import check_settings
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import parallel
+from scalelag.cli.answer_output import Renderers, write_answer
 from scalelag.cli.tune_confirm import check_confirmable, confirmed
 from scalelag.cli.whatif import Prepared, WhatIfOptions, outcomes_of, prepare, progress
 from scalelag.errors import (
@@ -66,7 +66,8 @@ def tune(
     if options.confirm and report.found and not report.own_is_first:
         report, code = confirmed(report, recorded, run, options.slo)
         _keep(report, run, options.out)
-    _write(report, output_format, output, run, with_yaml=options.out is None)
+    renderers = _renderers(report, run, with_yaml=options.out is None)
+    write_answer(renderers, output_format, output)
     return code
 
 
@@ -119,33 +120,14 @@ def _keep(report: TuneReport, run: Path, out: Path | None) -> None:
         write_file(out, tune_yaml(report).encode())
 
 
-def _write(
-    report: TuneReport,
-    output_format: ComparisonFormat,
-    output: Path | None,
-    run: Path,
-    *,
-    with_yaml: bool,
-) -> None:
-    if output_format is ComparisonFormat.TERMINAL:
-        if output is None:
-            print_tune(Console(), report, with_yaml=with_yaml)
-            return
-        with output.open("w", encoding="utf-8") as file:
-            print_tune(Console(file=file, width=120), report, with_yaml=with_yaml)
-        return
-    rendered = _rendered(report, output_format)
-    if output is None and output_format is ComparisonFormat.HTML:
-        output = run / PAGE_FILE
-        print(output)
-    if output is None:
-        sys.stdout.write(rendered.decode())
-    else:
-        write_file(output, rendered)
+def _renderers(report: TuneReport, run: Path, *, with_yaml: bool) -> Renderers:
+    def on_terminal(console: Console) -> None:
+        print_tune(console, report, with_yaml=with_yaml)
 
-
-def _rendered(report: TuneReport, output_format: ComparisonFormat) -> bytes:
-    if output_format is ComparisonFormat.HTML:
-        return render_html_tune(report)
-    as_json = output_format is ComparisonFormat.JSON
-    return (render_json_tune if as_json else render_markdown_tune)(report)
+    return Renderers(
+        terminal=on_terminal,
+        html=lambda: render_html_tune(report),
+        json=lambda: render_json_tune(report),
+        markdown=lambda: render_markdown_tune(report),
+        page=run / PAGE_FILE,
+    )

@@ -1,6 +1,5 @@
 """`scalelag whatif`: a recorded run with other settings, simulated through Ray's own policy."""
 
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,9 +37,10 @@ from scalelag.autoscaler.ray_autoscaler import check_settings, setting_names
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import Done, Job, Jobs, PolicyPath, parallel
 from scalelag.autoscaler.user_policy import load_policy
+from scalelag.cli.answer_output import Renderers, write_answer
 from scalelag.cli.whatif_load import OtherLoad, with_load
 from scalelag.errors import EXIT_INVALID, EXIT_PASSED, UsageError
-from scalelag.record.run_dir import RecordedRun, load_run, write_file
+from scalelag.record.run_dir import RecordedRun, load_run
 from scalelag.record.run_info import RunInfo
 
 PAGE_FILE = "whatif.html"
@@ -65,7 +65,7 @@ def whatif(
     Returns 5 if the run's own settings do not reproduce it, so that there is no answer.
     """
     found = ask(load_run(run), options)
-    _write(found, output_format, output, run)
+    write_answer(_renderers(found, run), output_format, output)
     return EXIT_PASSED if found.validation.passed else EXIT_INVALID
 
 
@@ -192,28 +192,14 @@ def _notes(recorded: Recorded) -> tuple[str, ...]:
     return ()
 
 
-def _write(
-    found: WhatIfReport, output_format: ComparisonFormat, output: Path | None, run: Path
-) -> None:
-    if output_format is ComparisonFormat.TERMINAL:
-        if output is None:
-            print_whatif(Console(), found)
-            return
-        with output.open("w", encoding="utf-8") as file:
-            print_whatif(Console(file=file, width=120), found)
-        return
-    rendered = _rendered(found, output_format)
-    if output is None and output_format is ComparisonFormat.HTML:
-        output = run / PAGE_FILE
-        print(output)
-    if output is None:
-        sys.stdout.write(rendered.decode())
-    else:
-        write_file(output, rendered)
+def _renderers(found: WhatIfReport, run: Path) -> Renderers:
+    def on_terminal(console: Console) -> None:
+        print_whatif(console, found)
 
-
-def _rendered(found: WhatIfReport, output_format: ComparisonFormat) -> bytes:
-    if output_format is ComparisonFormat.HTML:
-        return render_html_whatif(found)
-    as_json = output_format is ComparisonFormat.JSON
-    return (render_json_whatif if as_json else render_markdown_whatif)(found)
+    return Renderers(
+        terminal=on_terminal,
+        html=lambda: render_html_whatif(found),
+        json=lambda: render_json_whatif(found),
+        markdown=lambda: render_markdown_whatif(found),
+        page=run / PAGE_FILE,
+    )

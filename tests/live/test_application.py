@@ -49,7 +49,7 @@ def settled(run):
 
 
 def within_settled(report, name):
-    """What the gauges of a deployment showed in that time."""
+    """Points of a deployment's gauges in that time."""
     points = report["deployments"][f"default/{name}"]["seen"]["ongoing"]
     return [point for point in points if 27 <= point["at_s"] <= 37]
 

@@ -67,7 +67,7 @@ def run(on_cluster_once, folder):
 
 @pytest.fixture(scope="module")
 def sessions(run, folder):
-    """What the app got of each conversation, by turns."""
+    """Turns of each conversation, as the app got them."""
     found = defaultdict(list)
     for line in (folder / "notes.jsonl").read_text().splitlines():
         told = json.loads(line)

@@ -18,7 +18,7 @@ LLM_CHAT = str(ROOT / "locustfiles" / "llm_chat.py")
 RPS, SECONDS, SESSIONS, TURNS = 40, 2, 4, 3
 PREFIX, LEAST, MOST = 16, 20, 40
 SAID = "Hello!"
-"""What the server answers, in three tokens and 0.19 s."""
+"""Answer of the server, in three tokens and 0.19 s."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What makes a recorded run invalid; what does not count of a warm-up."""
+"""Runs that are invalid, with the reason; rows of a warm-up that do not count."""
 
 import msgspec
 import numpy as np

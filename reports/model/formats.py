@@ -16,6 +16,7 @@ class Format(StrEnum):
     MARKDOWN = "md"
     JUNIT = "junit"
     CSV = "csv"
+    PERF_METRICS = "perf-metrics"
 
 
 class Details(StrEnum):
@@ -42,5 +43,6 @@ FILES: Final[Mapping[Format, str]] = {
     Format.MARKDOWN: "report.md",
     Format.JUNIT: "junit.xml",
     Format.CSV: "steps.csv",
+    Format.PERF_METRICS: "perf-metrics.json",
 }
 """Files that `--report` leaves in the run directory; report.json is always there."""

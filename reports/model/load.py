@@ -207,7 +207,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     tasks of users raised, None if they were not recorded; the most frequent kind comes first.
     `goodput` is that within the `limits` of `--slo`, None without any. `prompts` are those that the run
     made, None if it sent the body of the options as it is. `applications` are those that requests were
-    for, if there are several and the record tells.
+    for, if there are several and the record tells. Rates are over the time of the load.
     """
 
     planned: int
@@ -242,3 +242,5 @@ class LoadReport(msgspec.Struct, frozen=True):
     limits: tuple[str, ...] = ()
     prompts: PromptReport | None = None
     applications: dict[str, NameReport] = {}
+    offered_rps: float | None = None
+    completed_rps: float | None = None

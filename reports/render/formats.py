@@ -15,6 +15,7 @@ from reports.render.html.report_page import render_html
 from reports.render.json_report import render_json
 from reports.render.junit import render_junit
 from reports.render.markdown import render_markdown
+from reports.render.perf_metrics import render_perf_metrics
 from reports.render.terminal.report import render_terminal
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED
 
@@ -64,4 +65,5 @@ _RENDERERS: Final[Mapping[Format, Callable[[Rendering], bytes]]] = {
     Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record, what.details),
     Format.JUNIT: lambda what: render_junit(what.analysis.report, strict=what.strict),
     Format.CSV: lambda what: render_csv(what.analysis.report),
+    Format.PERF_METRICS: lambda what: render_perf_metrics(what.analysis.report),
 }

@@ -1,5 +1,6 @@
 """`scalelag report`: a report on a run directory, rebuilt from what was recorded."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from reports.render.formats import Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
 from scalelag.cli.tune_file import tune_of
+from scalelag.options.release_output import release_output
 from scalelag.record.run_dir import RecordedRun, load_run, write_file
 
 
@@ -36,14 +38,22 @@ def report(
         render_terminal(analysis, Console(), str(run), details)
         return exit_code(analysis.report, strict=strict)
     rendered = render(Rendering(analysis, str(run), strict, details), output_format)
-    if output is None and output_format is Format.HTML:
-        write_file(run / HTML_FILE, rendered)
-        print(run / HTML_FILE)
+    usual = _usual_file(run, output_format) if output is None else None
+    if usual is not None:
+        write_file(usual, rendered)
+        print(usual)
     elif output is None:
         sys.stdout.write(rendered.decode())
     else:
         write_file(output, rendered)
     return exit_code(analysis.report, strict=strict)
+
+
+def _usual_file(run: Path, output_format: Format) -> Path | None:
+    """Return the file of a format without `--output`; None if it goes to the terminal."""
+    if output_format is Format.HTML:
+        return run / HTML_FILE
+    return release_output([output_format], os.environ)
 
 
 def _with_capacity(run: RecordedRun, capacity_rps: float | None) -> RecordedRun:

@@ -292,7 +292,8 @@ OPTIONS: tuple[Option, ...] = (
         "--report",
         "Reports",
         "Output",
-        "Format of a report to write beside report.json: html, md, junit or csv. Can be repeated.",
+        "Format of a report to write beside report.json: html, md, junit, csv or perf-metrics. Can be "
+        "repeated.",
         "list",
         parse=parse_report,
         in_web=False,

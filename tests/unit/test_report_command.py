@@ -54,7 +54,9 @@ def test_a_folder_that_takes_no_page_is_named(run, tmp_path):
 
 
 def test_a_run_writes_only_reports_that_there_are():
-    with pytest.raises(UsageError, match='--report: "pdf": choose html, md, junit, csv'):
+    with pytest.raises(
+        UsageError, match='--report: "pdf": choose html, md, junit, csv, perf-metrics'
+    ):
         run_options({"report": ["pdf"]})
 
     assert run_options({"report": ["html"]}).reports == ("html",)

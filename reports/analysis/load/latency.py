@@ -116,6 +116,7 @@ def load_report(
         goodput=load.goodput and load.goodput.of_all(load.whole(steps), lost),
         limits=tuple(limit.text for limit in limits.slos),
         prompts=prompt_report(rows, prompts),
+        **everything.rates(load_s),
     )
 
 

@@ -61,7 +61,6 @@ def _by_application(
 
 
 def _name_report(part: Part, stream: StreamReport | None, load_s: float) -> NameReport:
-    completed = part.sent - part.failed
     return NameReport(
         planned=part.planned,
         sent=part.sent,
@@ -71,8 +70,7 @@ def _name_report(part: Part, stream: StreamReport | None, load_s: float) -> Name
         **part.service_ms(),
         stream=stream,
         error_ratio=ratio(part.failed + part.not_sent, part.planned),
-        offered_rps=part.planned / load_s if load_s else None,
-        completed_rps=completed / load_s if load_s else None,
+        **part.rates(load_s),
     )
 
 

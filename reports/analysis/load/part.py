@@ -59,6 +59,11 @@ class Part(msgspec.Struct, frozen=True):
             "error_ratio": ratio(self.failed + self.not_sent, self.planned),
         }
 
+    def rates(self, seconds: float) -> dict[str, float | None]:
+        """Fields of a report with requests per second of `seconds`; None over no time."""
+        counts = {"offered_rps": self.planned, "completed_rps": self.sent - self.failed}
+        return {name: number / seconds if seconds else None for name, number in counts.items()}
+
     def punctuality(self) -> dict[str, float | None]:
         """Fields of a report that say how far requests left at their intended starts."""
         by = self.not_sent_by

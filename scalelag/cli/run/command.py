@@ -26,6 +26,7 @@ from scalelag.errors import (
     UsageError,
 )
 from scalelag.options.checks import recorded_setting
+from scalelag.options.release_output import release_output
 from scalelag.options.run_options import run_options
 from scalelag.record.run_dir import create_run_dir
 
@@ -46,6 +47,7 @@ def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
     """Return the run that is asked for. Raises UsageError if the options contradict one another."""
     options = run_options(given)
     options.check_headers(os.environ)
+    release_output(options.reports, os.environ)
     _check_usage(arguments, given)
     check_passed_on(arguments.locust)
     placement = placement_of(

@@ -17,6 +17,7 @@ from reports.render.formats import exit_code
 from reports.render.text import sanitized
 from scalelag.console import say
 from scalelag.errors import EXIT_INTERRUPTED, RetryAdvice, ScalelagError, TargetError
+from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions, run_options
 from scalelag.plugin.leader.exit_code import ExitCode
 from scalelag.plugin.leader.live_line import show
@@ -71,7 +72,7 @@ class Lifecycle:
         self._opening: gevent.Greenlet[..., None] | None = None
         self._ending: gevent.Greenlet[..., None] | None = None
         self._live: gevent.Greenlet[..., None] | None = None
-        self._reporter = Reporter()
+        self._reporter = Reporter(environ)
         self.web_runs = WebRuns(lambda: self.state)
         self.worker = LoadWorker(environment, runner, self._clock)
         WorkerMessages(environment, runner, lambda: self._run, lambda: self.state)
@@ -206,6 +207,7 @@ class Lifecycle:
                 makes_prompts=make_prompts(self._environment.user_classes),
                 **told_by_parent(self._environ),
             )
+            release_output(options.reports, self._environ)
             if options.trace is not None:
                 say(options.trace.line)
             return LeaderRun(self._environment, self._runner, options, self._clock, say)

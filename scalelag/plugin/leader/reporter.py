@@ -1,5 +1,6 @@
 """The report of a run that was closed: analysed, written beside the record, printed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from reports.render.formats import Rendering, render
 from reports.render.json_report import render_json
 from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
+from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions
 from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
 
@@ -19,7 +21,8 @@ from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
 class Reporter:
     """Reports on one run after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
         self._unprinted: tuple[Analysis, Path, Details] | None = None
 
     def report(self, options: RunOptions, path: Path, *, html: bool) -> Report:
@@ -33,9 +36,16 @@ class Reporter:
         what = Rendering(analysis, str(path), options.strict, options.details)
         formats = {*options.reports, Format.HTML} if html else set(options.reports)
         for output_format in sorted(formats):
-            write_file(path / FILES[output_format], render(what, output_format))
+            self._write(path / FILES[output_format], what, output_format)
         self._unprinted = (analysis, path, options.details)
         return analysis.report
+
+    def _write(self, file: Path, what: Rendering, output_format: Format) -> None:
+        rendered = render(what, output_format)
+        write_file(file, rendered)
+        wanted = release_output([output_format], self._environ)
+        if wanted is not None:
+            write_file(wanted, rendered)
 
     def print_last(self) -> None:
         """Print the last report, once."""

@@ -60,6 +60,10 @@ class _Load(msgspec.Struct, frozen=True):
         """Seconds between two moments of the plan that count."""
         return max(0.0, to_s - max(from_s, self.warmup_s))
 
+    def seconds(self, parts: Sequence[LoadStepReport]) -> float:
+        """Seconds of load that count."""
+        return sum(self.counted_s(part.at_s, part.at_s + part.hold_s) for part in parts)
+
     def counted(self, step: LoadStep) -> Window:
         """Time of a step that counts, in seconds after the plan's start."""
         return Window(max(step.at_s, self.warmup_s), max(step.hold_until_s, self.warmup_s))
@@ -93,22 +97,22 @@ def load_report(
     and have none of the first `warmup_s`. `recovered` goes by a step's index, `apps` by a name's code.
     """
     lost = max(0, (planned or 0) - rows.count)
-    everything = _with_lost(part_of(rows, slice(None)), lost, workers)
+    whole = _with_lost(part_of(rows, slice(None)), lost, workers)
     load = _loaded(rows, unit, zero_s, warmup_s, limits)
     parts = tuple(_step_reports(load, steps, recovered or {}))
-    load_s = sum(load.counted_s(part.at_s, part.at_s + part.hold_s) for part in parts)
     return LoadReport(
-        **everything.counts(),
-        **everything.punctuality(),
-        **everything.latency_ms("p50", "p95", "p99", "p999", "max"),
-        **everything.service_ms(),
+        **whole.counts(),
+        **whole.rates(load_s := load.seconds(parts)),
+        **whole.punctuality(),
+        **whole.latency_ms("p50", "p95", "p99", "p999", "max"),
+        **whole.service_ms(),
         errors=_errors(rows, lost),
         steps=parts,
         workers=workers,
         stream=stream_report(load.streams, slice(None), load_s),
         **named(rows, apps, load.streams, load_s),
         windows=tuple(_windows(load, parts)),
-        not_sent_by=everything.not_sent_by,
+        not_sent_by=whole.not_sent_by,
         task_exceptions=None if exceptions is None else sum(kind.count for kind in exceptions),
         task_exception_kinds=tuple(_exception_kinds(exceptions or ())),
         saturated_s=seconds_in(load.saturated),
@@ -116,7 +120,6 @@ def load_report(
         goodput=load.goodput and load.goodput.of_all(load.whole(steps), lost),
         limits=tuple(limit.text for limit in limits.slos),
         prompts=prompt_report(rows, prompts),
-        **everything.rates(load_s),
     )
 
 

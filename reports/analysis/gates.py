@@ -76,24 +76,26 @@ def with_defaults(given: Sequence[Gate | None]) -> tuple[Gate, ...]:
     gates = tuple(gate for gate in given if gate is not None)
     if len(gates) < len(given):
         return gates
-    covered = {name for gate in gates for name in _replaced(gate.wanted)}
+    covered = {name for gate in gates for name in _replaced(gate)}
     return (*gates, *(gate for gate in _DEFAULTS if gate.wanted.path[-1] not in covered))
 
 
 def judges_errors(gates: Iterable[Gate]) -> bool:
     """Return whether a gate of the user's says how many requests may fail."""
-    return any("error_ratio" in _replaced(gate.wanted) for gate in gates if not gate.default)
+    return any("error_ratio" in _replaced(gate) for gate in gates if not gate.default)
 
 
-def _replaced(wanted: metrics.MetricName) -> Iterator[str]:
+def _replaced(gate: Gate) -> Iterator[str]:
     """Names of the default metrics that a gate of the user's judges, too.
 
-    A gate on one kind of error, one name or one step says nothing of the other requests.
+    A lower limit allows every error. `failed` and `completed` do not tell of what was not sent. A gate
+    on one kind of error, one name or one step says nothing of the other requests.
     """
-    if wanted.path[0] not in ("requests", "load"):
+    wanted = gate.wanted
+    if not gate.is_upper or wanted.path[0] not in ("requests", "load"):
         return
     of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL), ("windows", metrics.ALL))
-    if of_all and wanted.path[-1] in ("error_ratio", "failed", "completed"):
+    if of_all and wanted.path[-1] == "error_ratio":
         yield "error_ratio"
     if wanted.path[-1] == "task_exceptions":
         yield "task_exceptions"

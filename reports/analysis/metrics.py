@@ -20,6 +20,7 @@ from reports.model.load import LoadReport, LoadStepReport, WindowReport
 from reports.model.report import ProbeReport, RunSummary
 from reports.model.steps import DeploymentReport, Phase, StepReport
 from scalelag.errors import UsageError
+from scalelag.record.error_kinds import KINDS, NOT_SENT, is_not_sent
 
 _SEGMENT: Final = r'(?:\w+|\*|"(?:[^"\\]|\\.)*")'
 _NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
@@ -77,12 +78,26 @@ def _parse_name(text: str) -> Path:
     """
     path: Path = tuple(_unquoted(part) for part in re.findall(_SEGMENT, text))
     if _is_metric(path):
+        _check_error_kind(path)
         return path
     known = metric_names()
     shape = ".".join(_ELEMENT if part.isdecimal() else part for part in path)
     near = difflib.get_close_matches(shape, known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else "see docs/gates.md for all of them"
     raise UsageError(f'unknown metric "{text}"; {hint}')
+
+
+def _check_error_kind(path: Path) -> None:
+    """Raise UsageError for a kind of error that no report has, which would always count as 0."""
+    if len(path) < 2 or path[-2] != "errors" or path[-1] == NOT_SENT:
+        return
+    kind = path[-1]
+    if is_not_sent(kind):
+        reason = kind.removeprefix(NOT_SENT).lstrip(": ")
+        raise UsageError(f'"{kind}" is counted by load.not_sent_by.{reason}')
+    near = difflib.get_close_matches(kind.lower(), KINDS, n=1, cutoff=0.8)
+    if near and kind not in KINDS:
+        raise UsageError(f'no kind of error is called "{kind}"; did you mean "{near[0]}"?')
 
 
 def _unquoted(part: str) -> str:

@@ -44,6 +44,17 @@ WRONG_ANSWER = "wrong answer"
 NO_HTTP = "no HTTP"
 """Reason of a wrong answer that cannot be parsed as HTTP."""
 
+KINDS = (
+    UNFINISHED,
+    TIMEOUT,
+    CONNECTION_REFUSED,
+    CONNECTION_RESET,
+    CONNECTION_CLOSED,
+    BACK_PRESSURE,
+    NO_REQUEST,
+)
+"""Kinds of failure that are a text of their own; others are a status, or the words of a client."""
+
 
 def is_not_sent(kind: str) -> bool:
     """Return whether an error means that a request was never sent."""

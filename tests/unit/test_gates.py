@@ -119,6 +119,24 @@ def test_an_unknown_metric_like_no_other_points_to_the_list():
         parse_gate("zzz <= 20")
 
 
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("not_sent: in_flight_limit", r"counted by load\.not_sent_by\.in_flight_limit"),
+        ("time-out", 'did you mean "timeout"'),
+        ("Connection refused", 'did you mean "connection refused"'),
+    ],
+)
+def test_a_kind_of_error_that_would_never_be_counted_is_refused(kind: str, message: str):
+    with pytest.raises(UsageError, match=message):
+        parse_gate(f'requests.errors."{kind}" <= 0')
+
+
+@pytest.mark.parametrize("kind", ["timeout", "HTTP 503", "not_sent", "MyOwnError", "gRPC NOT_FOUND"])
+def test_every_other_kind_of_error_may_be_named(kind: str):
+    assert parse_gate(f'requests.errors."{kind}" <= 0').wanted.path[-1] == kind
+
+
 @pytest.mark.parametrize("metric", ["requests.error_ratio", "load.planned", "probe.gaps"])
 def test_a_figure_of_the_run_is_none_of_a_deployment(metric: str):
     with pytest.raises(UsageError, match="a metric of the run"):

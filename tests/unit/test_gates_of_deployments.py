@@ -156,7 +156,12 @@ ERRORS, EXCEPTIONS = "requests.error_ratio <= 0.01", "load.task_exceptions <= 0"
         ([], [ERRORS, EXCEPTIONS]),
         (["scale_up.total_s.max <= 20"], [ERRORS, EXCEPTIONS]),
         (["requests.error_ratio <= 0.5"], [EXCEPTIONS]),
-        (["load.failed <= 5"], [EXCEPTIONS]),
+        # What was not sent is not in `failed`, and a lower limit allows every error.
+        (["load.failed <= 5"], [ERRORS, EXCEPTIONS]),
+        (["requests.steps.*.failed <= 0"], [ERRORS, EXCEPTIONS]),
+        (["requests.completed >= 1"], [ERRORS, EXCEPTIONS]),
+        (["requests.error_ratio >= 0"], [ERRORS, EXCEPTIONS]),
+        (["load.task_exceptions >= 0"], [ERRORS, EXCEPTIONS]),
         (["requests.steps.*.error_ratio <= 0.1"], [EXCEPTIONS]),
         # A part of the requests says nothing of the others.
         (["requests.steps.2.error_ratio <= 0.1"], [ERRORS, EXCEPTIONS]),

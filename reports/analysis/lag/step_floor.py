@@ -90,13 +90,16 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     decided = decisions_of(lag.answer, decide, begun_s)
     delays = _delays(policy, lag)
     waited = _waited(setup.timeline, lag, decided, begun_s)
-    if _began_before(lag, policy, ongoing, decided, delays):
+    delay_s = delays[0] if delays else 0.0
+    wanted = _wanted_before(lag, policy, ongoing)
+    if _came_sooner(lag, decided, delay_s, floor.loop_s if wanted else 0.0):
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
     return StepFloor(
         phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
         floor=floor,
-        delay=delay_report(waited, policy, floor, setup.loop_s, delays[0] if delays else 0.0),
+        # Of what was wanted before the step it is not known when the delay began.
+        delay=None if wanted else delay_report(waited, policy, floor, setup.loop_s, delay_s),
         reason=_unseen_drain(setup, policy, lag),
     )
 
@@ -154,15 +157,17 @@ def _floor(
     return floor_down(policy, before, lag.level or 0, ongoing, setup.loop_s)
 
 
-def _began_before(
-    lag: StepLag,
-    policy: Policy,
-    ongoing: Ongoing | None,
-    decided: Sequence[Span],
-    delays: Sequence[float],
-) -> bool:
-    """Return True if the delay was running already at the step, so that its length is unknown."""
-    if decided and delays and not _from_none(lag) and decided[0].upper < delays[0]:
-        return True
+def _wanted_before(lag: StepLag, policy: Policy, ongoing: Ongoing | None) -> bool:
     before, up = lag.replicas_before or 0, lag.direction == "up"
     return ongoing is not None and wanted_before(policy, before, ongoing, up=up)
+
+
+def _came_sooner(lag: StepLag, decided: Sequence[Span], delay_s: float, loop_s: float) -> bool:
+    """Return True if the first decision came sooner after the step than its delay allows.
+
+    The delay was running already at the step then, so that its length is unknown. `loop_s` is the
+    time of the control loop that the floor counts beside the delay, where more was wanted already.
+    """
+    if not decided or _from_none(lag):
+        return False
+    return decided[0].upper < delay_s or decided[0].lo < (delay_s + loop_s if loop_s else 0.0)

@@ -19,7 +19,8 @@ class FloorReport(msgspec.Struct, frozen=True):
     `replica_s` is the fastest start-up seen in the run on the way up, and the shortest drain on the
     way down. `worst_s` is the longest that it can take without any fault. `push_s` and `average_s` are
     the settings behind `detect_s` (metrics_interval_s, look_back_period_s) that were in force; None if
-    the demand is not known from them.
+    the demand is not known from them. `backlog_s` is how long requests from before a step down still
+    asked for all replicas.
     """
 
     detect_s: float
@@ -29,11 +30,12 @@ class FloorReport(msgspec.Struct, frozen=True):
     worst_s: float
     push_s: float | None = None
     average_s: float | None = None
+    backlog_s: float = 0.0
 
     @property
     def total_s(self) -> float:
         """The floor."""
-        return self.detect_s + self.delay_s + self.loop_s + self.replica_s
+        return self.backlog_s + self.configured_s + self.replica_s
 
     @property
     def configured_s(self) -> float:

@@ -18,7 +18,7 @@ from tests.support.page import Page, structure
 MANY = EXPECTED / "many"
 MOVED = ["shop/Model02", "shop/Model05", "shop/Model07", "shop/Model11"]
 LEFT_OUT = "8 deployments without movement, missed step or finding are left out below"
-STEP_WITHOUT_PART = "no new replica was needed: 1 RUNNING before, target 1 at the end"
+STEP_WITHOUT_PART = "the target did not rise: 1 RUNNING before, target 1 at the end"
 
 
 def html(analysis: Analysis, details: Details = Details.MOVED) -> bytes:

@@ -223,7 +223,7 @@ def test_a_phase_after_one_that_was_not_seen_has_no_bound():
 def test_a_gate_on_recovery_passes_where_nothing_was_breached(
     reason: str, condition: str, expected: str
 ):
-    calm = step(1, recovered_reason=reason, reason="no new replica was needed")
+    calm = step(1, recovered_reason=reason, reason="the target did not rise")
 
     found = of_steps(f"steps.*.recovered_s {condition}", calm)
 

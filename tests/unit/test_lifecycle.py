@@ -352,3 +352,16 @@ def test_a_signal_before_anything_began_lets_nothing_begin(module):
     world.settle()
 
     assert (world.runs, world.environment.process_exit_code) == ([], 130)
+
+
+def test_a_bug_in_the_report_ends_with_an_error_of_the_tool_and_the_run_closed(module, monkeypatch):
+    def broken(*_, **__):
+        raise IndexError("tuple index out of range")
+
+    world = whole_run(module, page=False)
+    monkeypatch.setattr(Reporter, "report", broken)
+    world.settle()
+
+    assert [type(error) for error in world.errors] == [IndexError]
+    assert (world.runs[-1].closed, world.environment.process_exit_code) == (1, 1)
+    assert world.lifecycle.state is RunState.DONE

@@ -223,6 +223,12 @@ def test_work_that_clients_gave_up_keeps_replicas(given_up, found):
     assert finding is None or "given up 20 requests" in finding.evidence[0].text
 
 
+def test_a_deployment_that_failed_and_has_no_replica_left_is_no_kept_one():
+    described = DeploymentInfo({**SETTINGS, "downscale_delay_s": 5.0})
+
+    assert finding_of(KEPT, idle(0, described=described)) is None
+
+
 @pytest.mark.parametrize(("to_zero_s", "found"), [(5.0, True), (600.0, False)])
 def test_the_last_replica_waits_for_a_delay_of_its_own(to_zero_s, found):
     to_zero = {"min_replicas": 0, "downscale_delay_s": 5.0, "downscale_to_zero_delay_s": to_zero_s}

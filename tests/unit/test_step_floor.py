@@ -11,10 +11,13 @@ from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
+from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.open_requests import OpenRequests
 from reports.model.intervals import Span, point
 from reports.model.steps import Phase
 from scalelag.plan.stages import LoadStep
 from scalelag.record.run_info import DeploymentInfo
+from tests.support.built.open_at import open_at
 
 BEGUN_S = 100.0
 QUICK = {
@@ -41,6 +44,7 @@ def found(
     drain_s: float = 2.0,
     may_hide_drain: bool = False,
     without: str | None = None,
+    open_requests: OpenRequests | None = None,
     **info: Any,
 ) -> StepFloor:
     """Floor of a step with decisions at these seconds after it."""
@@ -68,7 +72,7 @@ def found(
     setup = ScalingSetup(
         timeline=Timeline(polls=(), decisions=made, replicas=lives),
         policy=policy_of(described, ray),
-        open_requests=None,
+        open_requests=open_requests,
         start=StartUp(0.5, 0.5),
         loop_s=0.1,
         may_hide_drain=may_hide_drain,
@@ -170,3 +174,54 @@ def test_a_drain_of_30_s_that_is_known_is_in_the_floor():
     assert floor.floor is not None
     assert floor.floor.total_s == pytest.approx(5 + 0.2 + 30)
     assert floor.reason is None
+
+
+def holding(*levels: tuple[float, float, int]) -> OpenRequests:
+    """So many open requests from and until seconds after the step."""
+    return Concurrency(open_at(BEGUN_S, *levels))
+
+
+def test_a_decision_that_came_late_has_a_floor_though_more_was_wanted_before():
+    # 1 replica for 2 open requests, 5 open since long before the step.
+    more = holding((-20.0, 0.0, 5), (0.0, 30.0, 9))
+
+    late = found(UP, 1, 4, [(16.8, 1, 4)], total_s=18.0, open_requests=more)
+    sooner = found(UP, 1, 4, [(2.0, 1, 4)], total_s=3.2, open_requests=more)
+    as_soon = found(UP, 1, 4, [(3.1, 1, 4)], total_s=4.3, open_requests=more)
+
+    assert late.floor is not None
+    # The delay of 3 s, three turns of 0.1 s, a start of 1 s: all of it after the step.
+    assert late.floor.total_s == pytest.approx(4.3)
+    assert late.delay is None
+    assert not late.wanted_before
+    assert sooner.wanted_before
+    assert as_soon.wanted_before
+
+
+def test_a_backlog_after_a_step_down_is_in_the_floor_and_no_delay_in_effect():
+    backlog = holding((-20.0, 5.0, 12), (5.0, 40.0, 1))
+    gone = holding((-20.0, 0.0, 12), (0.0, 40.0, 1))
+
+    slow = found(DOWN, 3, 1, [(11.0, 3, 1)], total_s=13.5, open_requests=backlog)
+    quick = found(DOWN, 3, 1, [(6.0, 3, 1)], total_s=8.5, open_requests=gone)
+
+    assert slow.floor is not None
+    assert quick.floor is not None
+    assert slow.floor.backlog_s == pytest.approx(5.0, abs=0.26)
+    assert quick.floor.backlog_s == 0.0
+    assert slow.floor.total_s - quick.floor.total_s == pytest.approx(5.0, abs=0.3)
+    assert slow.floor.configured_s == pytest.approx(quick.floor.configured_s, abs=0.3)
+    assert slow.delay is not None
+    assert slow.delay.effective_s.lo <= 5.0 <= slow.delay.effective_s.hi
+    assert slow.delay.effective_s.hi < 6.5
+    assert slow.reason is not None
+    assert "requests from before it still asked for every replica" in slow.reason
+
+
+def test_a_backlog_that_the_autoscaler_did_not_see_is_cut_at_its_decision():
+    unseen = holding((-20.0, 20.0, 12), (20.0, 40.0, 1))
+
+    floor = found(DOWN, 3, 1, [(7.0, 3, 1)], total_s=9.2, open_requests=unseen)
+
+    excess = floor.excess_s(Span(9.2, 9.2, 9.2))
+    assert excess is None or excess >= -0.01

@@ -179,7 +179,7 @@ def test_a_step_that_needed_no_new_replica_has_no_lag_and_says_why():
     assert report.phases == ()
     assert not report.censored
     assert report.reason is not None
-    assert "no new replica was needed: 2 RUNNING before, target 2" in report.reason
+    assert "the target did not rise: 2 RUNNING before, target 2" in report.reason
 
 
 def test_a_movement_that_turned_before_its_level_was_reached_was_given_up():

@@ -83,7 +83,7 @@ def test_a_step_down_that_removes_nothing_has_no_lag():
 
     assert report.total_s is None
     assert report.reason is not None
-    assert "no replica was to go: 1 RUNNING before, target 1" in report.reason
+    assert "the target did not fall: 1 RUNNING before, target 1" in report.reason
 
 
 def test_the_scale_down_of_the_step_before_is_not_mistaken_for_a_decision_of_this_one():

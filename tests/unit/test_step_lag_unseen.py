@@ -52,7 +52,7 @@ def test_a_step_whose_only_decision_comes_after_the_hold_needed_no_replica_in_it
 
     assert report.total_s is None
     assert report.reason is not None
-    assert "no new replica was needed" in report.reason
+    assert "the target did not rise" in report.reason
 
 
 def test_a_replica_that_was_given_up_is_not_what_a_censored_step_waits_for():

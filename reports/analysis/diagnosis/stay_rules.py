@@ -77,10 +77,11 @@ def kept_by_work(facts: StepFacts) -> Iterator[Sign]:
     """Nothing was open for longer than the delay, clients had given up, and replicas stayed."""
     policy, left = facts.final_policy, facts.lag.replicas_after
     quiet_s = _quiet_s(facts)
-    if policy is None or not policy.timed or left is None or quiet_s is None:
+    if policy is None or not policy.timed or left is None or left <= policy.min_replicas:
         return
-    due_s = policy.delays(left, policy.min_replicas)[0] + facts.noticed_s + _MARGIN_S
-    if left <= policy.min_replicas or facts.decisions(up=False) or quiet_s < due_s:
+    delay_s = policy.delays(left, policy.min_replicas)[0]
+    due_s = delay_s + facts.noticed_s + _MARGIN_S
+    if facts.decisions(up=False) or quiet_s is None or quiet_s < due_s:
         return
     given_up = count_until(facts, facts.by_s, TIMED_OUT)
     if given_up:

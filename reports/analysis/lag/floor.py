@@ -12,6 +12,10 @@ from reports.model.intervals import Span, between
 from reports.model.steps import DelayReport, FloorReport, Phase
 
 
+BACKLOG_BIN_S = 0.25
+LEAST_BACKLOG_S = 1.0
+
+
 class StartUp(msgspec.Struct, frozen=True):
     """Fastest `allocate` and `initialize` of any replica seen in the run, in seconds."""
 
@@ -20,10 +24,15 @@ class StartUp(msgspec.Struct, frozen=True):
 
 
 class Ongoing(msgspec.Struct, frozen=True):
-    """Mean open requests before a step, and after it until the decision or for one look-back."""
+    """Mean open requests before a step, and after it until the decision or for one look-back.
+
+    `backlog_s` is how long after a step down requests from before it still asked for all replicas.
+    "Before" and "after" are those around its end.
+    """
 
     before: float
     after: float
+    backlog_s: float = 0.0
 
 
 def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
@@ -57,12 +66,25 @@ def ongoing_around(
     return Ongoing(before or 0.0, after or 0.0)
 
 
+def backlog_s(requests: OpenRequests, begun_s: float, most_s: float, enough: float) -> float:
+    """Seconds after a step down in which more than `enough` requests were open without a break.
+
+    Less than a second counts as none: requests end, and others come. `most_s`: it was over by then.
+    """
+    edges_s = np.arange(begun_s + requests.blur_s, begun_s + most_s, BACKLOG_BIN_S)
+    if edges_s.size < 2:
+        return 0.0
+    over = np.flatnonzero(~(requests.means(edges_s) > enough))
+    lasted_s = BACKLOG_BIN_S * float(over[0] if over.size else edges_s.size - 1)
+    return min(most_s, lasted_s + requests.blur_s) if lasted_s >= LEAST_BACKLOG_S else 0.0
+
+
 def wanted_before(policy: Policy, replicas: int, ongoing: Ongoing, *, up: bool) -> bool:
     """Return True if more (or fewer) than `replicas` were wanted already before the step."""
     each = policy.target_ongoing_requests
     if up:
         return ongoing.before > replicas * each
-    return ongoing.before < (replicas - policy.scaling.gang_size) * each
+    return ongoing.before < enough_for_fewer(policy, replicas)
 
 
 class Crossing(msgspec.Struct, frozen=True):
@@ -132,6 +154,11 @@ def floor_up(
     )
 
 
+def enough_for_fewer(policy: Policy, replicas: int) -> float:
+    """Open requests at which fewer than `replicas` would do."""
+    return max(replicas - policy.scaling.gang_size, 0) * policy.target_ongoing_requests
+
+
 def floor_down(
     policy: Policy,
     replicas: int,
@@ -141,13 +168,14 @@ def floor_down(
 ) -> FloorReport:
     """Floor of a scale-down from `replicas` to `settled`: its delay, the loop, the shortest drain.
 
-    The delay begins when any fewer than `replicas` (by a gang, where there are gangs) would do. To 0
-    goes by way of 1, with a delay of its own behind.
+    The delay begins when any fewer than `replicas` (by a gang, where there are gangs) would do, which
+    is not before the backlog is gone. To 0 goes by way of 1, with a delay of its own behind.
     """
     loop = loop_s or DEFAULT_LOOP_S
-    enough = max(replicas - policy.scaling.gang_size, 0) * policy.target_ongoing_requests
+    enough = enough_for_fewer(policy, replicas)
     u = crossing(policy, enough, ongoing) if ongoing else None
     delay_s = sum(policy.delays(replicas, settled))
+    backlog_s = ongoing.backlog_s if ongoing else 0.0
     wait_s = policy.shortest_drain_s
     push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
     return FloorReport(
@@ -155,9 +183,16 @@ def floor_down(
         delay_s=delay_s,
         loop_s=2 * loop,
         replica_s=wait_s,
-        worst_s=policy.sample_s + push_s + policy.look_back_period_s + delay_s + 4 * loop + wait_s,
+        worst_s=backlog_s
+        + policy.sample_s
+        + push_s
+        + policy.look_back_period_s
+        + delay_s
+        + 4 * loop
+        + wait_s,
         push_s=policy.metrics_interval_s if policy.default else None,
         average_s=policy.look_back_period_s if policy.default else None,
+        backlog_s=backlog_s,
     )
 
 
@@ -180,7 +215,8 @@ def delay_report(
     if waited is None or waited.hi is None or not configured_s:
         return None
     known_s = policy.sample_s + max(policy.metrics_interval_s, floor.detect_s)
-    lo, hi = max(0.0, waited.lo - known_s), waited.hi
+    lo = max(0.0, waited.lo - floor.backlog_s - known_s)
+    hi = max(lo, waited.hi - floor.backlog_s)
     return DelayReport(
         configured_s=configured_s,
         effective_s=Span((lo + hi) / 2, lo, hi),

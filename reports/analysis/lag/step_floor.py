@@ -7,14 +7,16 @@ import msgspec
 from reports.analysis.lag.floor import (
     Ongoing,
     StartUp,
+    backlog_s,
     delay_report,
+    enough_for_fewer,
     floor_down,
     floor_up,
     ongoing_around,
     wanted_before,
 )
 from reports.analysis.lag.phases import decisions_of, split_decide
-from reports.analysis.lag.policy import EXTERNAL, Policy
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, EXTERNAL, Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.open_requests import OpenRequests
@@ -29,6 +31,7 @@ _UNSEEN_DRAIN = (
     "outside: if it is on, 30 s of the drain are no excess"
 )
 _PROXY_DRAIN_S = 28.0
+_LOOPS_DOWN = 2
 _NOT_FIRST = "the target moved the other way first: the delay counts from an unknown moment"
 
 
@@ -82,13 +85,10 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
         return StepFloor(split_decide(lag.phases, None, reason or ""), reason=reason)
     if lag.answer is not None and any(row.index == 1 for row in lag.movements):
         return StepFloor(split_decide(lag.phases, None, _NOT_FIRST), reason=_NOT_FIRST)
-    decide = lag.phase("decide")
-    # Only of Ray's own policy is it known from how many open requests on it wants more.
-    requests = setup.open_requests if policy.default else None
-    ongoing = ongoing_around(requests, begun_s, step.hold_s, decide, policy) if requests else None
-    floor = _floor(setup, policy, lag, ongoing)
-    decided = decisions_of(lag.answer, decide, begun_s)
+    decided = decisions_of(lag.answer, lag.phase("decide"), begun_s)
     delays = _delays(policy, lag)
+    ongoing = _ongoing(setup, policy, lag, begun_s, step.hold_s)
+    floor = _floor(setup, policy, lag, ongoing)
     waited = _waited(setup.timeline, lag, decided, begun_s)
     delay_s = delays[0] if delays else 0.0
     wanted = _wanted_before(lag, policy, ongoing)
@@ -100,8 +100,32 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
         floor=floor,
         # Of what was wanted before the step it is not known when the delay began.
         delay=None if wanted else delay_report(waited, policy, floor, setup.loop_s, delay_s),
-        reason=_unseen_drain(setup, policy, lag),
+        reason=_unseen_drain(setup, policy, lag) or _backlog(floor),
     )
+
+
+def _ongoing(
+    setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: float, hold_s: float
+) -> Ongoing | None:
+    """Open requests around the step, or around the end of its backlog; None if not known.
+
+    Only of Ray's own policy is it known from how many on it wants more, or fewer.
+    """
+    requests, decide = setup.open_requests, lag.phase("decide")
+    if requests is None or not policy.default:
+        return None
+    around = ongoing_around(requests, begun_s, hold_s, decide, policy)
+    before, delays = lag.replicas_before or 0, _delays(policy, lag)
+    enough = enough_for_fewer(policy, before)
+    if lag.direction == "up" or around.before <= enough or decide is None or decide.lo is None:
+        return around
+    # The decision proves that it was over a delay before, if the autoscaler did not see all of it.
+    most_s = decide.lo - (delays[0] if delays else 0.0) - _LOOPS_DOWN * DEFAULT_LOOP_S
+    lasted_s = backlog_s(requests, begun_s, most_s, enough)
+    if not lasted_s:
+        return around
+    later = ongoing_around(requests, begun_s + lasted_s, hold_s - lasted_s, decide, policy)
+    return msgspec.structs.replace(later, backlog_s=lasted_s)
 
 
 def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
@@ -137,6 +161,12 @@ def _waited(
         return None
     parts = (until.value - ran.value, until.lo - ran.hi, until.hi - ran.lo)
     return Span(*(max(0.0, part) for part in parts))
+
+
+def _backlog(floor: FloorReport) -> str | None:
+    if not floor.backlog_s:
+        return None
+    return f"for {floor.backlog_s:.1f} s requests from before it still asked for every replica"
 
 
 def _unseen_drain(setup: ScalingSetup, policy: Policy, lag: StepLag) -> str | None:

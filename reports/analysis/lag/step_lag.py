@@ -146,7 +146,7 @@ def _answer(hold: _Hold) -> _Answer:
     if under_way and movement is not (hold.movements[0] if hold.movements else None):
         movement = None
     if movement is None:
-        return _Answer(reason=under_way or _nothing_needed(hold))
+        return _Answer(reason=under_way or _unmoved(hold))
     level = Level(direction, movement.after)
     reached = _reached(hold, level, movement)
     if reached is None:
@@ -180,9 +180,9 @@ def _under_way(hold: _Hold) -> str | None:
     return f"already under way before the probe's first poll: {before.running} RUNNING, target {target}"
 
 
-def _nothing_needed(hold: _Hold) -> str:
+def _unmoved(hold: _Hold) -> str:
     serving = _serving(hold.before)
-    what = "no new replica was needed" if hold.step.direction == "up" else "no replica was to go"
+    what = "the target did not rise" if hold.step.direction == "up" else "the target did not fall"
     turns = f" ({len(hold.movements)} other movements)" if hold.movements else ""
     return f"{what}: {serving} RUNNING before, target {hold.after.target} at the end{turns}"
 

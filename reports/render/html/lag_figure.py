@@ -113,6 +113,7 @@ def _parts(place: int, step: StepReport) -> Iterator[_Part]:
     if step.floor is not None:
         floor = step.floor
         lengths = (
+            ("backlog", floor.backlog_s),
             ("detect", floor.detect_s),
             ("delay", floor.delay_s),
             ("loop", floor.loop_s),

@@ -62,7 +62,8 @@ def _answered(deployment: DeploymentReport) -> Iterator[tuple[StepReport, str]]:
 def answer(step: StepReport) -> str:
     """The lag of a step, its configuration's share of it, and the cause of the rest."""
     if step.total_s is None:
-        return f"no lag: {sanitized(step.reason or 'not measured')}."
+        cause = f"; {_cause(step)}" if step.findings else ""
+        return f"no lag: {sanitized(step.reason or 'not measured')}{cause}."
     return f"{_followed(step)}{_configured(step)}; {_cause(step)}."
 
 
@@ -85,7 +86,9 @@ def _configured(step: StepReport) -> str:
         return ""
     if total.value is not None and total.value < step.floor.configured_s:
         return f", less than the {step.floor.configured_s:.1f} s that your configuration takes"
-    return f", {step.floor.configured_s:.1f} s of it your configuration"
+    backlog_s = step.floor.backlog_s
+    waited = f" and {backlog_s:.1f} s its backlog" if backlog_s else ""
+    return f", {step.floor.configured_s:.1f} s of it your configuration{waited}"
 
 
 def _cause(step: StepReport) -> str:
@@ -96,4 +99,8 @@ def _cause(step: StepReport) -> str:
         return f"cause: {leading_words(step.cause, step.findings)}{took}"
     if causes:
         return f"cause: {' or '.join(causes)}"
-    return "no cause found" if step.evidence or step.censored else "nothing else made it late"
+    if step.evidence or step.censored:
+        return "no cause found"
+    if step.floor is None and step.floor_reason:
+        return f"no floor to compare it with: {sanitized(step.floor_reason)}"
+    return "nothing else made it late"

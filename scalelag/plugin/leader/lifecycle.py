@@ -45,6 +45,7 @@ _POLL_S = 0.05
 _BUSY = "A test is running or starting: stop it first."
 _STILL_CLOSING = "The run before is still being closed: try again in a moment."
 _STOPPED = "The test was stopped before it began."
+_BUG = "a bug of ours in the report, whose traceback stands here too; the record is whole:"
 
 
 class Lifecycle:
@@ -380,6 +381,10 @@ class Lifecycle:
         except ScalelagError as error:
             self._report_error(error, path)
             return None
+        except Exception:
+            # Locust prints the traceback. Its own code for it, 2, would be that of a usage error.
+            self._report_error(ScalelagError(f"{_BUG} {path}"), path)
+            raise
         code = exit_code(report, strict=run.options.strict)
         judged = judges_errors(run.options.gates) or sends_as_planned(self._environment)
         self._code.set(EXIT_INTERRUPTED if interrupted else code, by_locust=not judged)

@@ -65,8 +65,8 @@ def step(index: int, before: int | None, after: int | None, **fields: object) ->
     return StepReport(**(known | fields))
 
 
-START = step(0, 1, 1, reason="no new replica was needed: 1 RUNNING before, target 1 at the end")
-END = step(5, 1, 1, reason="no replica was to go: 1 RUNNING before, target 1 at the end")
+START = step(0, 1, 1, reason="the target did not rise: 1 RUNNING before, target 1 at the end")
+END = step(5, 1, 1, reason="the target did not fall: 1 RUNNING before, target 1 at the end")
 UP = step(
     1,
     1,

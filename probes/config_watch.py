@@ -32,6 +32,10 @@ class ConfigWatch:
         self._applications: frozenset[str] | None = None
         self._last_sent_s: float | None = None
 
+    def watch(self, keys: frozenset[DeploymentKey]) -> None:
+        """Watch other deployments from the next answer on."""
+        self._watched = keys
+
     @property
     def latest(self) -> dict[DeploymentKey, DeploymentInfo]:
         """Settings in effect as the last answer showed them; a deployment that went keeps its last."""

@@ -23,11 +23,17 @@ _Status = tuple[str, str | None, str]
 class ReplicaTracker:
     """Compares each answer with the one before.
 
-    `watched` names the deployments to track; None tracks every one.
+    `watched` names the deployments to track; None tracks every one. All of the applications `apps` are
+    tracked too, once they are there.
     """
 
-    def __init__(self, watched: frozenset[DeploymentKey] | None = None) -> None:
+    def __init__(
+        self,
+        watched: frozenset[DeploymentKey] | None = None,
+        apps: frozenset[str] = frozenset(),
+    ) -> None:
         self._watched = watched
+        self._apps = apps
         self._configs = ConfigWatch(watched)
         self._last_sent_s: float | None = None
         self._replicas: dict[DeploymentKey, dict[str, _Seen]] = {}
@@ -49,6 +55,7 @@ class ReplicaTracker:
 
     def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
         """Rows for one answer: first the poll itself, then the changes since the one before."""
+        self._adopt(payload)
         deployments = {
             key: deployment
             for key, deployment in payload.deployments().items()
@@ -76,6 +83,15 @@ class ReplicaTracker:
             self._statuses.pop(key, None)
         self._last_sent_s = sent_s
         return rows
+
+    def _adopt(self, payload: ServePayload) -> None:
+        """Watch the deployments of applications that came, if they are among those asked for."""
+        if self._watched is None or not self._apps:
+            return
+        found = {key for key in payload.deployments() if payload.application_of(key) in self._apps}
+        if found - self._watched:
+            self._watched |= found
+            self._configs.watch(self._watched)
 
     def _hidden(self, payload: ServePayload) -> frozenset[DeploymentKey]:
         """Deployments that were there, and are hidden while their application is built anew."""

@@ -20,10 +20,14 @@ METRICS_PORTS: Final = (2, 50)
 """`GET /api/prometheus/sd` lists the nodes' ports with metrics."""
 LAST_REPLICA_ALONE: Final = (2, 50)
 """The last replica stops by a decision of its own. Before, all go in one."""
+SCALER: Final = (2, 51)
+"""`POST .../deployments/D/scale` sets a target."""
 TOKEN_AUTH: Final = (2, 52)
 """A cluster may demand a token."""
 AUTOSCALING_GAUGES: Final = (2, 53)
 """Serve exports what its policy is given, and what it decides."""
+SCALER_ALLOWED: Final = (2, 53)
+"""That API needs `external_scaler_enabled` in the application's configuration."""
 TOPOLOGY: Final = (2, 53)
 """Serve's state says which deployment calls which, and which one is the ingress."""
 LOGS_WITH_TOKEN: Final = (2, 54)

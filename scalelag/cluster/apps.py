@@ -32,7 +32,7 @@ def resolve_app(
                 "--app-arg cannot be used with a config file: put the arguments under `args` in "
                 f"{name}."
             )
-        return _from_yaml(Path(name))
+        return read_config(Path(name))
     import_path = BUILT_IN.get(name, name)
     if not _IMPORT_PATH.fullmatch(import_path):
         raise UsageError(
@@ -163,11 +163,12 @@ def _document(path: Path, option: str = "--app") -> Mapping[str, Any]:
     return document if isinstance(document, Mapping) else {}
 
 
-def _from_yaml(path: Path) -> list[AppConfig]:
-    applications = _document(path).get("applications")
+def read_config(path: Path, option: str = "--app") -> list[AppConfig]:
+    """Applications in a Serve config file that `option` names. Raises UsageError with the reason."""
+    applications = _document(path, option).get("applications")
     if not isinstance(applications, list) or not applications:
-        raise UsageError(f"--app {path} is no Serve config: it has no list of applications.")
+        raise UsageError(f"{option} {path} is no Serve config: it has no list of applications.")
     for number, app in enumerate(applications, start=1):
         if not isinstance(app, Mapping) or not app.get("import_path"):
-            raise UsageError(f"--app {path}: application {number} has no import_path.")
+            raise UsageError(f"{option} {path}: application {number} has no import_path.")
     return [dict(app) for app in applications]

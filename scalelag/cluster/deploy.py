@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from probes.dashboard import APPLICATIONS_PATH, Dashboard
+from probes.dashboard import APPLICATIONS_PATH, Dashboard, Reply
 from probes.serve_state import ApplicationPayload, DeploymentPayload, ServePayload, parse_payload
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.preflight import Patience, ready_payload
@@ -125,6 +125,19 @@ def deploy(
     return list(added)
 
 
+def redeploy(dashboard: Dashboard, apps: Sequence[AppConfig]) -> Reply:
+    """Deploy `apps`, also in place of those of their names; it does not wait until they run.
+
+    Raises UsageError if an application of another name has one of their routes; DashboardError if
+    Serve refuses.
+    """
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    added = {str(app.get("name", "default")): app for app in apps}
+    others = {name: app for name, app in there.applications.items() if name not in added}
+    _check_routes(dashboard.url, added, others)
+    return dashboard.put(APPLICATIONS_PATH, document(there, _configs(there) | added))
+
+
 def _check_routes(
     url: str, added: Mapping[str, AppConfig], theirs: Mapping[str, ApplicationPayload]
 ) -> None:
@@ -166,14 +179,15 @@ def undeploy(dashboard: Dashboard, names: Sequence[str], patience: Patience) -> 
     A dashboard that does not answer for a while is asked again: what was deployed must not stay.
     Raises DashboardError if Serve refuses, TargetError if they stay.
     """
-    patience.retry(lambda: _delete(dashboard, names))
+    patience.retry(lambda: remove(dashboard, names))
     patience.retry(lambda: _check_gone(dashboard, names))
 
 
-def _delete(dashboard: Dashboard, names: Sequence[str]) -> None:
+def remove(dashboard: Dashboard, names: Sequence[str]) -> Reply:
+    """Have Serve delete the applications `names`; it does not wait. Raises DashboardError."""
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
     kept = {name: app for name, app in _configs(there).items() if name not in names}
-    dashboard.put(APPLICATIONS_PATH, document(there, kept))
+    return dashboard.put(APPLICATIONS_PATH, document(there, kept))
 
 
 def _check_gone(dashboard: Dashboard, names: Sequence[str]) -> None:
@@ -196,6 +210,11 @@ def document(there: ServePayload, applications: Mapping[str, AppConfig]) -> dict
     settings = {name: msgspec.json.decode(getattr(there, name)) for name in _OF_ALL_SERVE}
     kept = {name: value for name, value in settings.items() if value is not None}
     return {**kept, "applications": list(applications.values())}
+
+
+def whole_document(there: ServePayload) -> dict[str, Any]:
+    """Document that deploys what is there, as far as it was deployed by one."""
+    return document(there, _configs(there))
 
 
 def _configs(there: ServePayload) -> dict[str, AppConfig]:

@@ -15,7 +15,7 @@ import msgspec
 from scalelag.cluster.urls import same_server
 from scalelag.errors import UNREADABLE
 
-_FOLDER = Path("scalelag") / "deployed"
+_FOLDER = "deployed"
 
 
 class DeployedApps(msgspec.Struct, frozen=True):
@@ -38,10 +38,15 @@ class DeployedApps(msgspec.Struct, frozen=True):
         return _started_ticks(self.pid) != self.started_ticks
 
 
-def journal_folder(environ: Mapping[str, str]) -> Path:
-    """Folder of the journal: below XDG_STATE_HOME, or ~/.local/state without it."""
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Our folder below XDG_STATE_HOME, or below ~/.local/state without it."""
     home = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    return Path(home) / _FOLDER
+    return Path(home) / "scalelag"
+
+
+def journal_folder(environ: Mapping[str, str]) -> Path:
+    """Folder of the journal."""
+    return state_folder(environ) / _FOLDER
 
 
 def note(folder: Path, dashboard: str, apps: Mapping[str, str], at_s: float) -> DeployedApps:

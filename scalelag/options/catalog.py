@@ -178,6 +178,15 @@ OPTIONS: tuple[Option, ...] = (
         comparable=True,
     ),
     Option(
+        "--allow-faults",
+        "Allow events",
+        "Cluster",
+        "Let --event change a cluster that this command did not start.",
+        "flag",
+        default=False,
+        in_web=False,
+    ),
+    Option(
         "--deployment",
         "Deployments",
         "Measurement",

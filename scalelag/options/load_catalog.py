@@ -2,6 +2,7 @@
 
 from scalelag.options.checks import at_least
 from scalelag.options.option import Option
+from scalelag.plan.events import parse_event
 from scalelag.plan.stages import parse_plan
 from scalelag.plan.trace_dates import AUTO, parse_moment
 
@@ -123,5 +124,15 @@ LOAD_OPTIONS: tuple[Option, ...] = (
         "int",
         1,
         parse=at_least(0, ""),
+    ),
+    Option(
+        "--event",
+        "Events",
+        "Load",
+        'Step that is not load, such as "60s: kill 2 replicas of app/Deployment" or "90s: deploy '
+        'new.yaml". Can be repeated.',
+        "list",
+        parse=parse_event,
+        in_web=False,
     ),
 )

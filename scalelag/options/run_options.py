@@ -1,7 +1,7 @@
 """Options of a run, parsed and typed: the leader has all of them, a worker those of its load."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from scalelag.options.request_spec import (
     read_files,
 )
 from scalelag.options.request_tables import asked_mix
+from scalelag.plan.events import PlannedEvent, check_events
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
 from scalelag.plan.trace_info import TraceInfo
@@ -40,7 +41,7 @@ from scalelag.record.run_info import EarlierAttempt, RequestInfo
 _FIELDS_OF_THEIR_NAME: Final = (
     *("max_in_flight", "grpc_host", "grpc_method", "grpc_module"),
     *("dashboard", "dashboard_ca", "insecure", "prometheus"),
-    *("name", "strict", "details"),
+    *("name", "strict", "details", "allow_faults"),
 )
 """Options that are fields of RunOptions by the same name, as they were parsed."""
 
@@ -110,6 +111,8 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     earlier_attempts: tuple[EarlierAttempt, ...] = ()
     launched: dict[str, Any] = {}
     prompt_info: PromptInfo | None = None
+    events: tuple[PlannedEvent, ...] = ()
+    allow_faults: bool = False
 
     @property
     def slo(self) -> Slo | None:
@@ -204,6 +207,7 @@ def run_options(
         out=Path(values["out"]),
         gates=with_defaults(values["gate"]),
         reports=values["report"],
+        events=_events(values["event"], load, shape),
         raw=raw | ({"steps": None} if shape is not None else {}),
         shape=shape,
         embedded=embedded,
@@ -221,6 +225,14 @@ def _asked_requests(
         return requests, AskedPrompts(with_mix(load.schedule, mix, values, shape=shape))
     request = asked_request(values, read_files(values))
     return (request,), asked_prompts(values, request, load, makes_prompts=makes_prompts)
+
+
+def _events(
+    asked: Sequence[PlannedEvent], load: AskedLoad, shape: str | None
+) -> tuple[PlannedEvent, ...]:
+    """Return the events in the order of their times; how long a user's own shape lasts is not known."""
+    check_events(asked, None if shape else load.schedule.plan.duration_s)
+    return tuple(sorted(asked, key=lambda event: event.at_s))
 
 
 def _trace_info(load: AskedLoad, prompts: AskedPrompts) -> TraceInfo | None:

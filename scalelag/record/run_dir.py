@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from scalelag.errors import UNREADABLE, RecordError
+from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
@@ -33,6 +34,7 @@ REQUESTS_FILE = "requests.arrow"
 REPLICAS_FILE = "replicas.jsonl"
 EVIDENCE_FILE = "evidence.jsonl"
 SEEN_FILE = "seen.jsonl"
+EVENTS_FILE = "events.jsonl"
 REPORT_FILE = "report.json"
 
 
@@ -94,7 +96,7 @@ class RowWriter:
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
 
-    def append(self, rows: Sequence[Row | EvidenceRow | Seen]) -> None:
+    def append(self, rows: Sequence[Row | EvidenceRow | Seen | EventRow]) -> None:
         """Write `rows`, one per line. Raises RecordError if they cannot be written."""
         try:
             left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
@@ -110,7 +112,7 @@ class RowWriter:
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A run as recorded, with the rows of each kind sorted by time.
+    """A run as recorded, with the rows of each kind sorted by time; of `run_events` the last of each.
 
     `problems` lists the parts of the record that cannot be read, `unread` the logs that could not be
     read during the run.
@@ -133,6 +135,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     neighbours: tuple[NeighbourChange, ...] = ()
     capacities: tuple[CapacityChange, ...] = ()
     seen: tuple[Seen, ...] = ()
+    run_events: tuple[EventRow, ...] = ()
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -145,6 +148,7 @@ def load_run(path: Path) -> RecordedRun:
     rows, problems = _read_rows(path / REPLICAS_FILE, _ROW)
     evidence, unreadable = _read_if_there(path / EVIDENCE_FILE, _EVIDENCE)
     seen, unseen = _read_if_there(path / SEEN_FILE, _SEEN)
+    own, lost = _read_if_there(path / EVENTS_FILE, _EVENT)
     return RecordedRun(
         info=info,
         requests=requests,
@@ -164,7 +168,8 @@ def load_run(path: Path) -> RecordedRun:
         unread=tuple(row for row in evidence if isinstance(row, NoLog)),
         snapshots=tuple(row for row in evidence if isinstance(row, ClusterSnapshot)),
         seen=tuple(sorted(seen, key=lambda row: row.sent_s)),
-        problems=((problem,) if problem else ()) + problems + unreadable + unseen,
+        run_events=tuple({row.index: row for row in own}.values()),
+        problems=((problem,) if problem else ()) + problems + unreadable + unseen + lost,
     )
 
 
@@ -199,6 +204,7 @@ class _Schema(msgspec.Struct):
 _ROW = msgspec.json.Decoder(Row)
 _EVIDENCE = msgspec.json.Decoder(EvidenceRow)
 _SEEN = msgspec.json.Decoder(Seen)
+_EVENT = msgspec.json.Decoder(EventRow)
 _T = TypeVar("_T")
 
 

@@ -49,6 +49,7 @@ RAY_PROCESSES = (
     "scalelag.autoscaler.ray_names",
     "scalelag.cluster.embedded_main",
     "scalelag.cluster.ray_job.driver_main",
+    "scalelag.cluster.ray_job.kill_main",
 )
 PURE = ("reports.analysis", "reports.whatif")
 NOT_IN_ANALYSIS = frozenset(

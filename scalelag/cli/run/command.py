@@ -16,6 +16,7 @@ from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
+from scalelag.cluster.events import check_files
 from scalelag.cluster.ray_environment import ray_choice
 from scalelag.cluster.urls import check_url
 from scalelag.console import say
@@ -28,6 +29,7 @@ from scalelag.errors import (
 from scalelag.options.checks import recorded_setting
 from scalelag.options.release_output import release_output
 from scalelag.options.run_options import run_options
+from scalelag.plan.events import check_allowed
 from scalelag.record.run_dir import create_run_dir
 
 _DEFAULT_APP = "sleeper"
@@ -58,6 +60,8 @@ def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
     )
     locustfiles = find_locustfiles(arguments.locustfile)
     host = _host(arguments, given)
+    check_allowed(options.events, ours=host is None, allowed=options.allow_faults)
+    check_files(options.events)
     apps = _apps(arguments, embedded=host is None)
     if arguments.runs > 1:
         folder = create_run_dir(options.out, f"{given['name']}-x{arguments.runs}", time.time())
@@ -131,6 +135,8 @@ def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
             )
     if host is not None and (arguments.ray or arguments.ray_python):
         raise UsageError("--ray starts a cluster of that version: not with --host.")
+    if arguments.calibrate and given.get("event"):
+        raise UsageError("--calibrate measures undisturbed replicas: not with --event.")
     if arguments.calibrate and (web or repeats):
         raise UsageError("--calibrate makes its own runs: not with --web, --retries or --runs.")
     if web and repeats:

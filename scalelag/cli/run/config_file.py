@@ -11,6 +11,7 @@ import typer
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.toml_file import MIX_KEYS, PROJECT_FILE, nearest, read_table
+from scalelag.plan.events import below
 
 _OWN_FILE = "scalelag.toml"
 _REQUESTS = "requests"
@@ -94,6 +95,8 @@ def _text(path: Path, key: str, value: object, kind: Kind) -> str:
         raise UsageError(f"{path}: {key} has a NUL character in it.")
     if key.replace("-", "_") in _PATHS:
         return str(path.parent / str(value))
+    if key == "event":
+        return below(str(value), path.parent)
     return str(value)
 
 

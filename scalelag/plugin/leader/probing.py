@@ -53,7 +53,7 @@ class Watch:
 
     The error of a full disk is passed to `failed`; nothing is written from then on. `ready` is the
     state that the record describes. `dashboard` is the replica probe's until `stop`. Rows of the
-    replica probe are passed to `shown`.
+    replica probe are passed to `shown`. Applications `apps` are watched once they are there.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class Watch:
         ready: ReadyState,
         failed: Callable[[RecordError], None],
         shown: Callable[[Sequence[Row]], None] | None = None,
+        *,
+        apps: frozenset[str] = frozenset(),
     ) -> None:
         """Open the files. Raises RecordError if they cannot be written."""
         self._failed = failed
@@ -74,7 +76,7 @@ class Watch:
         self._rows = RowWriter(path / REPLICAS_FILE)
         self._evidence = RowWriter(path / EVIDENCE_FILE)
         self._seen = RowWriter(path / SEEN_FILE)
-        tracker = ReplicaTracker(watched)
+        tracker = ReplicaTracker(watched, apps)
         tracker.begin(ready.payload, ready.sent_s)
         self._cluster_dashboard = open_dashboard(options, clock)
         self._gauge_dashboard = open_dashboard(options, clock)

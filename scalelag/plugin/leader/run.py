@@ -10,18 +10,11 @@ from locust.runners import Runner
 
 from probes.replica_probe import ReplicaProbe
 from reports.analysis.gates import check_gates
-from scalelag.cluster.preflight import (
-    Patience,
-    ReadyState,
-    check_endpoint,
-    ray_version,
-    ready_state,
-    watched_deployments,
-)
-from scalelag.cluster.room import await_room, measure_room
+from scalelag.cluster.preflight import ray_version, watched_deployments
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.options.run_options import LoadOptions, RunOptions
 from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.events import RunEvents
 from scalelag.plugin.leader.hosts import hosts_of
 from scalelag.plugin.leader.losses import write_lost
 from scalelag.plugin.leader.probing import Watch, open_dashboard
@@ -33,10 +26,12 @@ from scalelag.plugin.leader.run_record import (
     probe_info,
     target_info,
     with_calls,
+    with_deployed,
 )
 from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.stage_edges import StageEdges
 from scalelag.plugin.leader.start_lint import start_findings
+from scalelag.plugin.leader.target_checks import await_target, lacks
 from scalelag.plugin.leader.workers import RunWorkers
 from scalelag.plugin.web.feed import Feed, LiveView
 from scalelag.plugin.worker.messages import (
@@ -59,7 +54,6 @@ LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe polls."""
 
 _FINAL_ROWS_TIMEOUT_S = 10.0
-_ROOM_POLL_S = 1.0
 
 
 class LeaderRun:
@@ -83,13 +77,20 @@ class LeaderRun:
         self._hosts = hosts_of(environment)
         self._host = self._hosts[0] if self._hosts else ""
         self._dashboard = open_dashboard(options, clock)
-        self._ready = self._preflight()
+        self._ready = await_target(options, clock, self._dashboard, self._hosts)
         self._watched = watched_deployments(self._ready.payload, options.deployments)
         check_gates(options.gates, self._watched)
         self._ray_version = ray_version(self._dashboard)
         cluster_environ = os.environ if options.embedded else {}
         self.findings = start_findings(
-            self._ready.payload, self._watched, self._lacks(say), cluster_environ, self._ray_version
+            self._ready.payload,
+            self._watched,
+            lacks(options, clock, self._dashboard, self._ready.payload, self._watched, say),
+            cluster_environ,
+            self._ray_version,
+        )
+        self._events = RunEvents(
+            options, self._ready.payload, self._watched, self._ray_version, clock
         )
         self.name = ""
         self.zero_s = 0.0
@@ -108,23 +109,6 @@ class LeaderRun:
         self.live_view: LiveView | None = None
         self._planned = planned_requests(options)
 
-    def _preflight(self) -> ReadyState:
-        options = self.options
-        options.check_headers(os.environ)
-        patience = Patience(options.wait_s, self._clock.now, gevent.sleep)
-        ready = patience.retry(lambda: ready_state(self._dashboard, options.deployments))
-        for host in self._hosts:
-            patience.retry(lambda host=host: check_endpoint(host))
-        return ready
-
-    def _lacks(self, say: Callable[[str], None]) -> list[str]:
-        wait_s = self.options.wait_for_room_s
-        if wait_s:
-            patience = Patience(wait_s, self._clock.now, gevent.sleep, _ROOM_POLL_S)
-            await_room(self._dashboard, self._watched, patience, say)
-            return []
-        return measure_room(self._dashboard, self._ready.payload, self._watched).lacks
-
     def open(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.
 
@@ -137,7 +121,7 @@ class LeaderRun:
         self.path = create_run_dir(options.out, options.name, self._clock.now())
         # Before the start is set: it takes a while to pack a trace of millions.
         shares = self._shares()
-        self.zero_s = self._clock.now() + LEAD_S
+        self.zero_s = self._clock.now() + self._events.lead_s(LEAD_S)
         target = target_info(self._host, options, self._ready.payload, self._watched)
         if self._has_page:
             lines = [finding.line for finding in self.findings]
@@ -160,6 +144,7 @@ class LeaderRun:
             ),
         )
         self._watch.start()
+        self._events.start(self.path, self.zero_s, lambda: self.probe.offset, self.fail)
         self.workers.watch(self.zero_s)
 
     def _open_recorders(self) -> None:
@@ -177,6 +162,7 @@ class LeaderRun:
             self._ready,
             self.fail,
             self.live_view and self.live_view.add_rows,
+            apps=self._events.deploys,
         )
 
     @property
@@ -295,6 +281,7 @@ class LeaderRun:
         self._was_deserted = self.workers.deserted
         self._stopped_s = float("inf")
         if not self._plan_done:
+            self._events.cancel()
             self._stopped_s = self._clock.now()
             self._runner.send_message(HURRY_MESSAGE, {})
 
@@ -344,6 +331,7 @@ class LeaderRun:
 
     def close(self, status: RunStatus, reason: str | None) -> Path:
         """Stop watching and close the run directory. Returns its path; may be called once."""
+        self._events.close()
         self._watch.stop()
         if self.live_view is not None:
             self.live_view.finish()
@@ -394,5 +382,7 @@ class LeaderRun:
             edges=edges,
             plan=self._stages.plan,
             load_workers=self.workers.infos(),
-            target=with_calls(self._record.info.target, applications),
+            target=with_calls(
+                with_deployed(self._record.info.target, self.probe.deployed), applications
+            ),
         )

@@ -20,6 +20,7 @@ from scalelag.options.run_options import RunOptions
 from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, lacking
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock, ClockOffset
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import write_run_info
 from scalelag.record.run_info import (
@@ -138,6 +139,16 @@ def target_info(
         deployments=payload.infos(watched, known_drain_s(environ)),
         watched=tuple(sorted(watched)),
         applications=applications_of(payload, watched),
+    )
+
+
+def with_deployed(target: TargetInfo, seen: Mapping[DeploymentKey, DeploymentInfo]) -> TargetInfo:
+    """Return `target` with deployments that an event brought: they are watched too."""
+    later = {key: info for key, info in seen.items() if key not in target.watched}
+    return msgspec.structs.replace(
+        target,
+        deployments=target.deployments | later,
+        watched=tuple(sorted({*target.watched, *later})),
     )
 
 

@@ -1,0 +1,152 @@
+"""Events of a run: checked against the target before the load, and those by HTTP carried out."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from probes.dashboard import Dashboard, Reply
+from probes.serve_state import ServePayload
+from scalelag.cluster.apps import AppConfig, read_config
+from scalelag.cluster.deploy import redeploy, remove, whole_document
+from scalelag.cluster.left_behind import state_folder
+from scalelag.cluster.ray_job.kill import check_jobs
+from scalelag.cluster.scaler import check_scaler, post_target
+from scalelag.errors import UsageError
+from scalelag.plan.events import Known, PlannedEvent, resolved
+from scalelag.record.rows import DeploymentKey
+
+_READ = "--event: deploy"
+
+
+class ReadyEvent(msgspec.Struct, frozen=True):
+    """An event that was checked. `app` and `deployment` are names of what it is on, None for others.
+
+    `apps` are those that it deploys.
+    """
+
+    index: int
+    event: PlannedEvent
+    app: str | None = None
+    deployment: str | None = None
+    apps: tuple[AppConfig, ...] = ()
+
+    @property
+    def app_names(self) -> tuple[str, ...]:
+        """Names of the applications that it deploys."""
+        return tuple(str(app.get("name", "default")) for app in self.apps)
+
+
+def check_files(events: Sequence[PlannedEvent]) -> None:
+    """Raise UsageError for a file to deploy that is not there, or is no Serve config."""
+    for event in events:
+        _apps_of(event)
+
+
+def ready_events(
+    events: Sequence[PlannedEvent],
+    there: ServePayload,
+    watched: Collection[DeploymentKey],
+    dashboard: Dashboard,
+    ray: str | None,
+) -> tuple[ReadyEvent, ...]:
+    """The events with full names, numbered from 1.
+
+    Raises UsageError for a name that is not there, TargetError for what the target would refuse.
+    """
+    apps = {there.application_of(key) for key in watched}
+    ready: list[ReadyEvent] = []
+    # What an earlier event deploys may be named by a later one, and cannot be checked.
+    if any(event.kills for event in events):
+        check_jobs(dashboard)
+    for index, event in enumerate(resolved(events, Known(watched, apps)), start=1):
+        app, deployment = _names(event, there)
+        if event.kind == "scale" and event.name is not None:
+            check_scaler(there, event.name, ray)
+        if event.kind == "delete" and event.name is not None:
+            _check_deletable(there, event.name)
+        ready.append(ReadyEvent(index, event, app, deployment, _apps_of(event)))
+    return tuple(ready)
+
+
+def _names(event: PlannedEvent, there: ServePayload) -> tuple[str | None, str | None]:
+    if event.name is None or event.kind == "deploy":
+        return None, None
+    if not event.of_deployment:
+        return event.name, None
+    app = there.application_of(event.name)
+    return app, event.name[len(app) + 1 :]
+
+
+def _apps_of(event: PlannedEvent) -> tuple[AppConfig, ...]:
+    if event.kind != "deploy" or event.name is None:
+        return ()
+    return tuple(read_config(Path(event.name), _READ))
+
+
+def _check_deletable(there: ServePayload, name: str) -> None:
+    if there.applications[name].deployed_app_config is None:
+        raise UsageError(
+            f"--event: delete {name}: it was deployed from Python, and Serve's REST API does not "
+            "delete it. Deploy it from a Serve config (serve deploy, or --app)."
+        )
+
+
+def carry_out(dashboard: Dashboard, ready: ReadyEvent) -> Reply:
+    """Carry out an event that takes one request. Raises TargetError or UsageError with the reason."""
+    match ready.event.kind:
+        case "deploy":
+            return redeploy(dashboard, ready.apps)
+        case "delete":
+            return remove(dashboard, [ready.app or ""])
+        case "scale":
+            return post_target(
+                dashboard, ready.app or "", ready.deployment or "", ready.event.count or 0
+            )
+        case _:
+            raise ValueError(f"{ready.event.kind} takes a job")
+
+
+def keep_before(environ: Mapping[str, str], there: ServePayload) -> Path | None:
+    """Write what is deployed, as a Serve config, below our state folder; None if that fails.
+
+    Not to the run directory: an application's environment may hold secrets.
+    """
+    folder = state_folder(environ) / "before-events"
+    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(msgspec.json.encode(whole_document(there)))
+    except OSError:
+        return None
+    return path
+
+
+def left_by(
+    done: Sequence[ReadyEvent], there: ServePayload, before: Path | None
+) -> tuple[str, ...]:
+    """Lines that say how the events left a cluster that is not ours, and how to undo it.
+
+    `there` is what was deployed before the first of them; kills leave nothing.
+    """
+    lines: list[str] = []
+    for one in done:
+        name = one.event.name or ""
+        if one.event.kind == "scale":
+            was = (
+                there.deployments()[name].target_num_replicas
+                if name in there.deployments()
+                else None
+            )
+            lines.append(
+                f"its event left the target of {name} at {one.event.count} (before: {was})"
+            )
+        elif one.event.kind == "delete":
+            lines.append(f"its event deleted the application {name}")
+        elif one.event.kind == "deploy":
+            lines.append(f"its event left {', '.join(one.app_names)} as in {name}")
+    if before is not None and any(one.event.kind in ("deploy", "delete") for one in done):
+        lines.append(f"to have the applications as before: serve deploy {before}")
+    return tuple(lines)

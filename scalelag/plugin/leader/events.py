@@ -1,0 +1,237 @@
+"""Events of a run, each in a greenlet of its own: carried out at its time, and put on record."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+
+from probes.serve_state import ServePayload
+from scalelag.cluster.events import (
+    ReadyEvent,
+    carry_out,
+    keep_before,
+    left_by,
+    ready_events,
+)
+from scalelag.cluster.ray_job.kill import Killed, KillJob
+from scalelag.console import say
+from scalelag.errors import ScalelagError, TargetError
+from scalelag.options.run_options import RunOptions
+from scalelag.plan.events import check_allowed
+from scalelag.plugin.leader.probing import open_dashboard
+from scalelag.record.clock import Clock, ClockOffset
+from scalelag.record.event_rows import EventRow
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import EVENTS_FILE, RowWriter
+
+_PREPARE_S = 15.0
+"""Time before a kill at which its job is submitted: Ray takes some seconds to start it."""
+
+_OFFSET_S = 2.0
+_LOOK_S = 0.2
+_LATEST_S = 60.0
+_END_S = 40.0
+
+
+class RunEvents:
+    """The events of a run: checked when it is made, begun with `start`, and at an end with `close`."""
+
+    def __init__(
+        self,
+        options: RunOptions,
+        there: ServePayload,
+        watched: frozenset[DeploymentKey],
+        ray: str | None,
+        clock: Clock,
+    ) -> None:
+        """Check the events. Raises UsageError, TargetError for what cannot be done."""
+        self._options = options
+        self._clock = clock
+        self._there = there
+        self._ready: tuple[ReadyEvent, ...] = ()
+        self._done: list[ReadyEvent] = []
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
+        self._over = Event()
+        self._writer: RowWriter | None = None
+        self._before: Path | None = None
+        if options.events:
+            check_allowed(options.events, ours=options.embedded, allowed=options.allow_faults)
+            dashboard = open_dashboard(options, clock)
+            try:
+                self._ready = ready_events(options.events, there, watched, dashboard, ray)
+            finally:
+                dashboard.close()
+
+    @property
+    def deploys(self) -> frozenset[str]:
+        """Names of the applications that events deploy."""
+        return frozenset(name for one in self._ready for name in one.app_names)
+
+    def lead_s(self, least_s: float) -> float:
+        """Seconds to wait for the plan's start, so that the job of an early kill is ready in time."""
+        early = [one.event.at_s for one in self._ready if one.event.kills]
+        return max(least_s, _PREPARE_S - min(early)) if early else least_s
+
+    def start(
+        self,
+        path: Path,
+        zero_s: float,
+        offset: Callable[[], ClockOffset | None],
+        failed: Callable[[ScalelagError], None],
+    ) -> None:
+        """Say what will be done, and begin to wait for it. Raises RecordError for a full disk.
+
+        `offset` is the cluster's clock minus ours, when it is known. An error of the record is passed
+        to `failed`.
+        """
+        if not self._ready:
+            return
+        self._writer = RowWriter(path / EVENTS_FILE)
+        for one in self._ready:
+            say(f"event {one.index} at {one.event.at_s:g} s {one.event.what}")
+        if not self._options.embedded:
+            self._before = keep_before(os.environ, self._there)
+        self._greenlets = [
+            gevent.spawn(self._run, one, zero_s, offset, failed) for one in self._ready
+        ]
+
+    def cancel(self) -> None:
+        """Let no further event begin, and take the jobs of kills away: the load was broken off."""
+        self._over.set()
+
+    def close(self) -> None:
+        """Wait until events under way are over and their jobs are gone, then say what is left."""
+        self.cancel()
+        gevent.joinall(self._greenlets, timeout=_END_S)
+        gevent.killall(self._greenlets)
+        if self._writer is not None:
+            self._writer.close()
+        if not self._options.embedded:
+            for line in left_by(self._done, self._there, self._before):
+                say(line)
+
+    def _run(
+        self,
+        ready: ReadyEvent,
+        zero_s: float,
+        offset: Callable[[], ClockOffset | None],
+        failed: Callable[[ScalelagError], None],
+    ) -> None:
+        due_s = zero_s + ready.event.at_s
+        try:
+            if ready.event.kills:
+                self._kill(ready, due_s, offset)
+            else:
+                self._request(ready, due_s)
+        except ScalelagError as error:
+            failed(error)
+
+    def _request(self, ready: ReadyEvent, due_s: float) -> None:
+        if not self._come(due_s):
+            return
+        dashboard = open_dashboard(self._options, self._clock)
+        row = self._row(ready, due_s)
+        try:
+            self._write(row(begun_s=self._clock.now()))
+            self._done.append(ready)
+            reply = carry_out(dashboard, ready)
+            self._write(row(begun_s=reply.sent_s, ended_s=reply.received_s))
+        except TargetError as error:
+            self._write(row(begun_s=self._clock.now(), error=str(error)))
+        finally:
+            dashboard.close()
+
+    def _kill(
+        self, ready: ReadyEvent, due_s: float, offset: Callable[[], ClockOffset | None]
+    ) -> None:
+        """Have a job do it; whatever happens, the job is taken away."""
+        if not self._come(due_s - _PREPARE_S):
+            return
+        known_by_s = self._clock.now() + _OFFSET_S
+        while offset() is None and self._clock.now() < known_by_s:
+            gevent.sleep(_LOOK_S)
+        dashboard = open_dashboard(self._options, self._clock)
+        job = KillJob(dashboard, ready.event, ready.app, ready.deployment)
+        known = offset()
+        row = self._row(ready, due_s)
+        try:
+            job.submit(due_s + (known.offset_s if known else 0.0))
+            self._write(self._watched(job, row, due_s, offset))
+        except TargetError as error:
+            self._write(row(begun_s=self._clock.now(), error=str(error)))
+        finally:
+            _take_away(job)
+            dashboard.close()
+
+    def _watched(
+        self,
+        job: KillJob,
+        row: Callable[..., EventRow],
+        due_s: float,
+        offset: Callable[[], ClockOffset | None],
+    ) -> EventRow:
+        """Follow the job until it has told what it did. Raises TargetError if it does not."""
+        before_s = self._clock.now()
+        while True:
+            asked_s = self._clock.now()
+            told = job.told()
+            if told.over:
+                return _killed(row, told, offset(), before_s, self._clock.now())
+            if asked_s > due_s + _LATEST_S:
+                raise TargetError(f"its job did nothing for {_LATEST_S:g} s after its time")
+            if self._over.is_set():
+                raise TargetError("the run was ended before its time")
+            before_s = asked_s
+            self._over.wait(_LOOK_S if asked_s > due_s - 1 else 1.0)
+
+    def _row(self, ready: ReadyEvent, due_s: float) -> Callable[..., EventRow]:
+        def row(begun_s: float, **known: object) -> EventRow:
+            return EventRow(
+                index=ready.index,
+                kind=ready.event.kind,
+                text=ready.event.text,
+                planned_s=due_s,
+                begun_s=begun_s,
+                name=ready.event.name,
+                count=ready.event.count,
+                apps=ready.app_names,
+                **known,  # pyright: ignore[reportArgumentType]  fields of EventRow
+            )
+
+        return row
+
+    def _write(self, row: EventRow) -> None:
+        if row.error is not None:
+            say(f"event {row.index} ({row.text}) was not done: {row.error}")
+        if self._writer is not None:
+            self._writer.append([row])
+
+    def _come(self, at_s: float) -> bool:
+        """Wait for a moment; False if the run is over before."""
+        return not self._over.wait(max(0.0, at_s - self._clock.now()))
+
+
+def _killed(
+    row: Callable[..., EventRow],
+    told: Killed,
+    offset: ClockOffset | None,
+    lo_s: float,
+    hi_s: float,
+) -> EventRow:
+    """Row of a kill: by the job's own times, else between the looks that did not and did show it."""
+    if told.begun is None or told.ended is None:
+        return row(begun_s=hi_s, error=told.problem)
+    facts = {"lost": told.lost, "node": told.node, "note": told.problem}
+    if offset is None:
+        return row(begun_s=lo_s, ended_s=hi_s, **facts)
+    begun_s, ended_s = told.begun - offset.offset_s, told.ended - offset.offset_s
+    return row(begun_s=begun_s, ended_s=ended_s, skew_s=offset.error_s, **facts)
+
+
+def _take_away(job: KillJob) -> None:
+    try:
+        job.end()
+    except TargetError as error:
+        say(f"warning: a job of an event may be left on the cluster: {error}")

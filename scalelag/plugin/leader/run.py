@@ -78,20 +78,19 @@ class LeaderRun:
         self._host = self._hosts[0] if self._hosts else ""
         self._dashboard = open_dashboard(options, clock)
         self._ready = await_target(options, clock, self._dashboard, self._hosts)
-        self._watched = watched_deployments(self._ready.payload, options.deployments)
+        there = self._ready.payload
+        self._watched = watched_deployments(there, options.deployments)
         check_gates(options.gates, self._watched)
         self._ray_version = ray_version(self._dashboard)
         cluster_environ = os.environ if options.embedded else {}
         self.findings = start_findings(
-            self._ready.payload,
+            there,
             self._watched,
-            lacks(options, clock, self._dashboard, self._ready.payload, self._watched, say),
+            lacks(options, clock, self._dashboard, there, self._watched, say),
             cluster_environ,
             self._ray_version,
         )
-        self._events = RunEvents(
-            options, self._ready.payload, self._watched, self._ray_version, clock
-        )
+        self._events = RunEvents(options, there, self._watched, self._ray_version, clock)
         self.name = ""
         self.zero_s = 0.0
         self._failure: ScalelagError | None = None

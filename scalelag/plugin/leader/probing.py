@@ -71,8 +71,7 @@ class Watch:
     ) -> None:
         """Open the files. Raises RecordError if they cannot be written."""
         self._failed = failed
-        self._shown = shown
-        self._broken = False
+        self._shown, self._broken = shown, False
         self._rows = RowWriter(path / REPLICAS_FILE)
         self._evidence = RowWriter(path / EVIDENCE_FILE)
         self._seen = RowWriter(path / SEEN_FILE)

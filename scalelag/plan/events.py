@@ -68,7 +68,7 @@ class PlannedEvent(msgspec.Struct, frozen=True):
 
     @property
     def what(self) -> str:
-        """What it does, in words for people."""
+        """Words for people that say what it does."""
         replicas = f"{self.count} replica{'' if self.count == 1 else 's'}"
         return {
             "kill_replicas": f"kills {replicas} of {self.name}",

@@ -11,7 +11,6 @@ from reports.analysis.load.open_requests import OpenRequests
 from reports.model.intervals import Span, between
 from reports.model.steps import DelayReport, FloorReport, Phase
 
-
 BACKLOG_BIN_S = 0.25
 LEAST_BACKLOG_S = 1.0
 

@@ -132,7 +132,9 @@ def test_a_kind_of_error_that_would_never_be_counted_is_refused(kind: str, messa
         parse_gate(f'requests.errors."{kind}" <= 0')
 
 
-@pytest.mark.parametrize("kind", ["timeout", "HTTP 503", "not_sent", "MyOwnError", "gRPC NOT_FOUND"])
+@pytest.mark.parametrize(
+    "kind", ["timeout", "HTTP 503", "not_sent", "MyOwnError", "gRPC NOT_FOUND"]
+)
 def test_every_other_kind_of_error_may_be_named(kind: str):
     assert parse_gate(f'requests.errors."{kind}" <= 0').wanted.path[-1] == kind
 

@@ -21,7 +21,7 @@ from scalelag.cluster.preflight import (
     watched_deployments,
 )
 from scalelag.cluster.room import measure_room
-from scalelag.cluster.take_away import how_to_undo, left_on, names_of, take_away
+from scalelag.cluster.take_away import how_to_undo, kept_on, left_on, names_of, take_away
 from scalelag.cluster.urls import check_url, without_credentials
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.plugin.leader.start_lint import start_findings
@@ -81,7 +81,8 @@ def doctor(
 
 def _look_for_left(target: Dashboard, findings: _Findings, *, takes_away: bool) -> None:
     """Say what killed commands of ours left there, or take it away."""
-    entries = left_on(target, journal_folder(os.environ))
+    folder = journal_folder(os.environ)
+    entries = left_on(target, folder)
     names = names_of(entries)
     if entries and takes_away:
         take_away(target, entries, Patience(_GONE_WITHIN_S, time.monotonic, time.sleep))
@@ -89,7 +90,8 @@ def _look_for_left(target: Dashboard, findings: _Findings, *, takes_away: bool) 
     elif entries:
         findings.warn("left behind", how_to_undo(target.url, names))
     elif takes_away:
-        findings.good("left behind", "nothing of ours that is still there")
+        kept = "; ".join(kept_on(target, folder))
+        findings.good("left behind", kept or "nothing of ours that is still there")
 
 
 def _examine(target: Dashboard, host: str | None, patience: Patience, findings: _Findings) -> None:

@@ -16,6 +16,8 @@ from scalelag.cluster.urls import same_server
 from scalelag.errors import UNREADABLE
 
 _FOLDER = "deployed"
+_ENDED = ("Z", "X")
+"""States of a process that has ended (proc(5), field 3)."""
 
 
 class DeployedApps(msgspec.Struct, frozen=True):
@@ -61,8 +63,17 @@ def note(folder: Path, dashboard: str, apps: Mapping[str, str], at_s: float) -> 
 
 def orphans(folder: Path, dashboard: str) -> list[DeployedApps]:
     """Entries for `dashboard` whose process is gone, the oldest first."""
+    return [entry for entry in _entries(folder, dashboard) if entry.is_orphaned]
+
+
+def in_use(folder: Path, dashboard: str) -> list[DeployedApps]:
+    """Entries for `dashboard` whose process goes on, the oldest first."""
+    return [entry for entry in _entries(folder, dashboard) if not entry.is_orphaned]
+
+
+def _entries(folder: Path, dashboard: str) -> list[DeployedApps]:
     found = [entry for path in sorted(folder.glob("*.json")) if (entry := _read(path))]
-    mine = [one for one in found if same_server(one.dashboard, dashboard) and one.is_orphaned]
+    mine = [entry for entry in found if same_server(entry.dashboard, dashboard)]
     return sorted(mine, key=lambda entry: entry.at_s)
 
 
@@ -82,10 +93,14 @@ def _read(path: Path) -> DeployedApps | None:
 
 
 def _started_ticks(pid: int) -> int | None:
-    """Ticks after the machine's start at which process `pid` began; None if it is gone."""
+    """Ticks after the machine's start at which process `pid` began; None if it is gone.
+
+    One that has ended is gone, also if nobody has asked for its exit code yet (a "zombie").
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         # The name, in brackets, may hold anything, blanks and brackets too.
-        return int(text.rpartition(")")[2].split()[19])
+        fields = text.rpartition(")")[2].split()
+        return None if fields[0] in _ENDED else int(fields[19])
     except (OSError, ValueError, IndexError):
         return None

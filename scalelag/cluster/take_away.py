@@ -11,7 +11,7 @@ from probes.dashboard import APPLICATIONS_PATH, Dashboard
 from probes.serve_state import ServePayload, parse_payload
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.deploy import undeploy
-from scalelag.cluster.left_behind import DeployedApps, forget, note, orphans
+from scalelag.cluster.left_behind import DeployedApps, forget, in_use, note, orphans
 from scalelag.cluster.preflight import Patience
 from scalelag.cluster.urls import without_credentials
 from scalelag.console import say
@@ -56,6 +56,14 @@ def left_on(dashboard: Dashboard, folder: Path) -> list[DeployedApps]:
         else:
             forget(entry)
     return found
+
+
+def kept_on(dashboard: Dashboard, folder: Path) -> list[str]:
+    """Applications that commands which go on have deployed there, each with its process."""
+    return [
+        f"{', '.join(sorted(entry.apps))} is of process {entry.pid}, which goes on"
+        for entry in in_use(folder, _address(dashboard.url))
+    ]
 
 
 def take_away(dashboard: Dashboard, entries: Sequence[DeployedApps], patience: Patience) -> None:

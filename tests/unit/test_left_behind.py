@@ -8,7 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scalelag.cluster.left_behind import DeployedApps, forget, journal_folder, note, orphans
+from scalelag.cluster.left_behind import (
+    DeployedApps,
+    _started_ticks,  # pyright: ignore[reportPrivateUsage]
+    forget,
+    in_use,
+    journal_folder,
+    note,
+    orphans,
+)
 
 URL = "http://127.0.0.1:8265"
 
@@ -40,9 +48,23 @@ def test_an_entry_is_there_until_it_is_forgotten(tmp_path):
 
 
 def test_an_entry_of_a_living_process_is_no_orphan(tmp_path):
-    note(tmp_path, URL, {"mine": "mine:app"}, 5.0)
+    entry = note(tmp_path, URL, {"mine": "mine:app"}, 5.0)
 
     assert orphans(tmp_path, URL) == []
+    assert in_use(tmp_path, URL) == [entry]
+
+
+def test_a_killed_process_that_nobody_waited_for_is_gone(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        ticks = _started_ticks(process.pid)
+        entry_of_a_dead_process(tmp_path, pid=process.pid, started_ticks=ticks)
+        lives = orphans(tmp_path, URL)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+        assert lives == []
+        assert [entry.apps for entry in orphans(tmp_path, URL)] == [{"mine": "mine:app"}]
+        assert in_use(tmp_path, URL) == []
 
 
 def test_an_entry_of_a_dead_process_is_an_orphan_of_its_dashboard(tmp_path):

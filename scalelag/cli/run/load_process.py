@@ -19,6 +19,7 @@ from scalelag.cluster.ray_job.reach import Address
 from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
+from scalelag.packages import check_packages
 from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
     LAUNCHED_VARIABLE,
@@ -84,6 +85,8 @@ class LoadProcess:
         earlier: Sequence[EarlierAttempt] = (),
         launched: Mapping[str, Any] | None = None,
     ) -> None:
+        # Locust looks for modules in the current folder first, and this process does not.
+        check_packages(["", *sys.path])
         files = ",".join(map(_locust_path, _locustfiles(locustfiles)))
         users, others = users_and_options(passed_on)
         self._command = [sys.executable, "-m", "locust", "-f", files, *users, *arguments]

@@ -2,8 +2,12 @@
 
 from rich.console import Console
 
+from scalelag.foreign import sanitized_lines
+
 
 def say(text: str) -> None:
-    """Print a line of ours on stderr."""
+    """Print a line of ours on stderr; what is foreign in it does nothing to the terminal."""
     console = Console(stderr=True)
-    console.print(f"scalelag: {text}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"scalelag: {sanitized_lines(text)}", markup=False, highlight=False, soft_wrap=True
+    )

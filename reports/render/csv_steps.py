@@ -43,7 +43,7 @@ _LOAD = (
 )
 _GOODPUT = ("ratio", "rps", "while_scaling_ratio", "otherwise_ratio")
 _BOUNDS = ("", "_lo", "_hi")
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full width too
 _PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 COLUMNS = (
     "run",

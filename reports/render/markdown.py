@@ -176,7 +176,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _cell(cell: Cell, column: Column) -> str:
-    raw = str(cell)
+    raw = sanitized(str(cell))
     match column.kind:
         case "badge":
             return f"{SIGNS[raw]} {raw}"

@@ -1,7 +1,6 @@
-"""Words and figures as all formats write them, and text from outside made harmless."""
+"""Words and figures as all formats write them."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,9 +9,9 @@ from reports.model.intervals import Span
 from reports.model.load import NO_BREACH
 from reports.model.report import GateResult, Report
 from reports.model.steps import Phase, PhaseName, StepReport
+from scalelag.foreign import sanitized
 
 NOT_MEASURED = "-"
-_LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
 _SMALLEST_SHOWN_S = 0.005
 DEFAULT = " (default gate)"
 NO_GATES = "No gates were set: the verdict says only whether the run can be trusted."
@@ -41,21 +40,6 @@ class MeasuredText(NamedTuple):
     def __str__(self) -> str:
         """Both, as within a sentence."""
         return f"{self.value} {self.margin}".rstrip()
-
-
-def sanitized(text: str) -> str:
-    """Return `text` on one line, with nothing in it that a terminal would obey.
-
-    Line breaks and tabs become spaces; other control, format (such as right-to-left override) and
-    unassigned characters become U+FFFD.
-    """
-    return "".join(_harmless(char) for char in text)
-
-
-def _harmless(char: str) -> str:
-    if char in _LAYOUT_CONTROLS:
-        return " "
-    return "\ufffd" if unicodedata.category(char).startswith("C") else char
 
 
 def seconds(span: Span | Phase | None) -> MeasuredText:
@@ -190,7 +174,7 @@ def verdict_words(report: Report) -> str:
 
 def _gate_words(gate: GateResult) -> str:
     """`requests.error_ratio 0.62 > 0.01 (default gate)`: a gate's metric against its limit."""
-    metric, op, limit = (part.strip() for part in _OPERATOR.split(gate.expr, maxsplit=1))
+    metric, op, limit = map(sanitized, map(str.strip, _OPERATOR.split(gate.expr, maxsplit=1)))
     name = sanitized(gate.figure or metric)
     if gate.deployment is not None and ":" not in name:
         name = f"{sanitized(gate.deployment)}:{name}"

@@ -52,7 +52,7 @@ class _Findings:
         self._add("FAIL", "bold red", what, text)
 
     def _add(self, mark: str, style: str, what: str, text: str) -> None:
-        self.table.add_row(Text(mark, style=style), Text(what), Text(text))
+        self.table.add_row(Text(mark, style=style), Text(sanitized(what)), Text(sanitized(text)))
 
 
 def doctor(
@@ -133,7 +133,7 @@ def described(deployment: DeploymentPayload, info: DeploymentInfo) -> str:
     elif info.autoscaling is not None:
         scales = _autoscaling(info.autoscaling)
     parts = (f"{len(deployment.replicas)} replicas, {deployment.status}", scales, *around_it(info))
-    return sanitized("; ".join(parts))
+    return "; ".join(parts)
 
 
 def _autoscaling(config: dict[str, Any]) -> str:
@@ -177,7 +177,7 @@ def _lint(target: Dashboard, payload: ServePayload, ray: str | None, findings: _
     # Variables of this shell hold for a cluster started from it; those of others cannot be read.
     found = start_findings(payload, watched, room.lacks, os.environ, ray)
     for finding in found:
-        about = sanitized(finding.deployment or "configuration")
-        findings.warn(about, f"{sanitized(finding.text)} [{finding.rule}]")
+        about = finding.deployment or "configuration"
+        findings.warn(about, f"{finding.text} [{finding.rule}]")
     if not found:
         findings.good("configuration", "no setting does harm or has no effect")

@@ -1,8 +1,8 @@
 """`scalelag export`: the request rows of a run for other tools."""
 
-import sys
 from pathlib import Path
 
+from scalelag.console import say
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.record.requests_reader import write_parquet
 from scalelag.record.run_dir import REQUESTS_FILE
@@ -15,5 +15,5 @@ def export(run: Path, parquet: Path) -> int:
     rows, problem = write_parquet(run / REQUESTS_FILE, parquet)
     print(f"{parquet}: {rows:,} requests")
     if problem is not None:
-        print(f"scalelag: {problem}", file=sys.stderr)
+        say(problem)
     return EXIT_PASSED

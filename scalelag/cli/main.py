@@ -13,6 +13,7 @@ from scalelag.cli.run.locust_arguments import with_passed_on
 from scalelag.cli.run.signature import run
 from scalelag.cli.signatures import compare, doctor, export, report, runs, trend, tune, whatif
 from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
+from scalelag.foreign import sanitized_lines
 
 _HELP = (
     "A load test for Ray Serve autoscaling. It steps the traffic up and down, and measures how long "
@@ -56,7 +57,7 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
         try:
             code = command(*args, **kwargs)
         except ScalelagError as error:
-            print(f"scalelag: {error}", file=sys.stderr)
+            print(f"scalelag: {sanitized_lines(str(error))}", file=sys.stderr)
             code = error.exit_code
         except KeyboardInterrupt:
             print("scalelag: interrupted (SIGINT)", file=sys.stderr)

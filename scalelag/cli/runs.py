@@ -9,6 +9,7 @@ from rich.console import Console
 from reports.analysis.comparing.history import trend as trend_of
 from reports.model.intervals import Span, Stat
 from reports.model.report import Report
+from reports.render.json_report import as_json
 from reports.render.terminal.history import print_runs, print_trend
 from scalelag.errors import EXIT_PASSED, UNREADABLE, UsageError
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE
@@ -82,4 +83,4 @@ def _max(stat: Stat | None) -> Span | None:
 
 
 def _write_json(what: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(what), indent=2).decode() + "\n")
+    sys.stdout.write(as_json(what).decode())

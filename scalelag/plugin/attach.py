@@ -19,8 +19,10 @@ from scalelag.packages import check_packages
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.leader.shapes import lead_own_shapes
 from scalelag.plugin.locust_options import add_options
+from scalelag.plugin.log_lines import make_harmless
 from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
 from scalelag.plugin.process import await_workers, handle_signals, watch_parent
+from scalelag.plugin.web.guard import close_door
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.start import Start
 from scalelag.plugin.web.tabs import add_tabs
@@ -59,6 +61,7 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
 
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
+    make_harmless()
     lifecycle = _lifecycles[environment] = Lifecycle(environment, runner, os.environ)
     is_worker = isinstance(runner, WorkerRunner)
     if not is_worker:
@@ -99,6 +102,7 @@ def _watch_others(runner: Runner, lifecycle: Lifecycle) -> None:
 def _add_to_page(web_ui: WebUI, environment: Environment) -> None:
     lifecycle = _lifecycles[environment]
     start = Start(web_ui, environment, lifecycle)
+    close_door(web_ui, os.environ)
     path = add_pages(web_ui, lifecycle.web_runs, start)
     scheme = "https" if web_ui.tls_cert else "http"
     add_tabs(web_ui, lifecycle, start, f"{scheme}://{web_ui.host or '*'}:{web_ui.port}{path}")

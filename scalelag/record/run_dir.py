@@ -71,7 +71,10 @@ def write_file(path: Path, data: bytes) -> None:
         raise RecordError(f"Cannot write {path}: it is a folder. Name a file.")
     scratch = path.with_name(path.name + ".tmp")
     try:
-        scratch.write_bytes(data)
+        # What stands at that name is another's, or left by a killed process: never written through.
+        scratch.unlink(missing_ok=True)
+        with scratch.open("xb") as file:
+            file.write(data)
         scratch.replace(path)
     except FileNotFoundError as error:
         raise RecordError(

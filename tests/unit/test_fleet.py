@@ -6,7 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from reports.model.fleet import FleetReport
 from reports.model.formats import ComparisonFormat
+from reports.render.terminal.fleet import print_fleet, render_json_fleet, render_markdown_fleet
 from reports.whatif.fleet.by_hour import (
     demand_of,
     fleet_hours,
@@ -19,6 +21,7 @@ from scalelag.cli.whatif_fleet import FleetOptions, fleet, size_fleet
 from scalelag.errors import UsageError
 from scalelag.plan.trace import TraceSpec, read_trace
 from tests.support.coarse_exact import RAYS_PACE, coarse_and_exact
+from tests.support.hostile import hostile, obeyed, printed
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 KEY = "default/Sleeper"
@@ -168,6 +171,10 @@ def test_every_format_has_the_hours(
     assert fleet(None, options, ComparisonFormat.TERMINAL, None) == 0
 
     assert len(msgspec.json.decode(output.read_bytes())["hours"]) == 24
+    answer = hostile(msgspec.json.decode(output.read_bytes(), type=FleetReport))
+    shown = [printed(lambda console: print_fleet(console, answer), 100)]
+    shown += [made(answer).decode() for made in (render_markdown_fleet, render_json_fleet)]
+    assert [obeyed(text) for text in shown] == [[], [], []]
     assert "replica-hours" in capsys.readouterr().out
 
 

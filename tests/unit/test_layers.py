@@ -27,6 +27,7 @@ LAYERS = (  # top to bottom
     "scalelag.prompts",
     "scalelag.plan",
     "scalelag.console",
+    "scalelag.foreign",
     "scalelag.packages",
     "scalelag.ray_versions",
     "scalelag.errors",

@@ -14,7 +14,13 @@ from reports.render.html.report_page import render_html
 from reports.render.html.shell import script
 from reports.render.html.tune_page import render_html_tune
 from reports.render.tables.tune import confirmation_table, tune_sentences, tune_table
-from reports.render.terminal.tune import render_markdown_tune, tune_schema, tune_yaml
+from reports.render.terminal.tune import (
+    print_tune,
+    render_json_tune,
+    render_markdown_tune,
+    tune_schema,
+    tune_yaml,
+)
 from scalelag.autoscaler import trials
 from scalelag.cli.tune import TuneOptions, find, tune
 from scalelag.cli.tune_confirm import again, check_confirmable
@@ -23,6 +29,7 @@ from scalelag.cluster.apps import with_autoscaling
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 from tests.golden.expected_files import checked
+from tests.support.hostile import elements, hostile, leads_away, obeyed, printed, without_isolates
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 KEY = "default/Sleeper"
@@ -210,6 +217,17 @@ def test_every_format_has_the_settings_and_what_they_buy(found: TuneReport):
         assert "autoscaling_config" in text
     assert len(tune_sentences(found)) == len(found.found)
     assert len(tune_table(found).rows) == len(found.found) + 1
+
+
+def test_no_format_has_anything_of_a_foreign_text_but_itself(found: TuneReport):
+    answer = hostile(found)
+    page = render_html_tune(answer, script(""))
+    shown = printed(lambda console: print_tune(console, answer, with_yaml=True), 100)
+
+    assert elements(page) == elements(render_html_tune(found, script("")))
+    assert leads_away(page) == []
+    for text in (page, render_markdown_tune(answer), render_json_tune(answer), shown.encode()):
+        assert obeyed(without_isolates(text)) == []
 
 
 def test_the_page_of_the_run_shows_the_chart(demo: RecordedRun, found: TuneReport):

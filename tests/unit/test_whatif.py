@@ -13,6 +13,7 @@ from reports.model.whatif import STEP_FIGURES, WhatIfReport
 from reports.render.html.shell import script
 from reports.render.html.whatif_page import render_html_whatif
 from reports.render.terminal.whatif import (
+    print_whatif,
     render_json_whatif,
     render_markdown_whatif,
     whatif_schema,
@@ -25,6 +26,7 @@ from scalelag.cli.whatif_load import OtherLoad
 from scalelag.errors import UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 from tests.golden.expected_files import checked
+from tests.support.hostile import elements, hostile, leads_away, obeyed, printed, without_isolates
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 KEY = "default/Sleeper"
@@ -132,6 +134,17 @@ def test_every_format_has_the_answer(later: WhatIfReport):
         assert "what if" in text
         assert "The whole run" in text
     assert "upscale_delay_s 2" in page
+
+
+def test_no_format_has_anything_of_a_foreign_text_but_itself(later: WhatIfReport):
+    answer = hostile(later)
+    page = render_html_whatif(answer, script(""))
+    shown = printed(lambda console: print_whatif(console, answer), 100)
+
+    assert elements(page) == elements(render_html_whatif(later, script("")))
+    assert leads_away(page) == []
+    for text in (page, render_markdown_whatif(answer), render_json_whatif(answer), shown.encode()):
+        assert obeyed(without_isolates(text)) == []
 
 
 def test_the_published_schema_is_current_and_kept(later: WhatIfReport):

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.render.html.figure import Figure
+from scalelag.foreign import sanitized_lines
 
 _ASSETS = "reports.render.html"
 
@@ -63,11 +64,19 @@ def data_block(data: object) -> Markup:
     return Markup(text.translate(str.maketrans(_UNSAFE_IN_JSON)))  # noqa: S704  made safe here
 
 
+def _harmless(shown: object) -> object:
+    """Return a text that is put into a template without controls; `Markup` is ours."""
+    if isinstance(shown, Markup) or not isinstance(shown, str):
+        return shown
+    return sanitized_lines(shown)
+
+
 def environment() -> Environment:
-    """Templates of our own; what is put into them is escaped."""
+    """Templates of our own; what is put into them is made harmless, line by line, and escaped."""
     return Environment(
         loader=PackageLoader("reports.render.html", "templates"),
         autoescape=True,
+        finalize=_harmless,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

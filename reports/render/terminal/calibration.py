@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
+from reports.render.json_report import as_json
 from reports.render.tables.table import Column, Table
 from reports.render.terminal.layout import emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
@@ -35,7 +35,7 @@ def print_calibration(console: Console, found: Calibration, record: str) -> None
 
 def render_json_calibration(found: Calibration) -> bytes:
     """The calibration as indented JSON in UTF-8."""
-    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+    return as_json(found)
 
 
 def stage_table(found: Calibration) -> Table:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from reports.model.comparison import ComparedFigure, Comparison
+from reports.render.json_report import as_json
 from reports.render.markdown import SIGNS, code, table, text
 from reports.render.tables.comparison import (
     SPEEDUP,
@@ -77,7 +77,7 @@ def render_markdown_comparison(found: Comparison) -> bytes:
 
 def render_json_comparison(found: Comparison) -> bytes:
     """The comparison as indented JSON in UTF-8; bounds that are not finite are null."""
-    return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+    return as_json(found)
 
 
 def _lines(found: Comparison) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from reports.model.fleet import FleetReport
+from reports.render.json_report import as_json
 from reports.render.markdown import table, text
 from reports.render.tables.fleet import fleet_headline, fleet_sentences, fleet_table
 from reports.render.terminal.layout import emit
@@ -27,7 +27,7 @@ def print_fleet(console: Console, report: FleetReport) -> None:
 
 def render_json_fleet(report: FleetReport) -> bytes:
     """The answer as indented JSON in UTF-8."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    return as_json(report)
 
 
 def render_markdown_fleet(report: FleetReport) -> bytes:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reports.model.tune import TuneReport
+from reports.render.json_report import as_json
 from reports.render.markdown import code, table, text
 from reports.render.tables.tune import (
     changes_words,
@@ -69,12 +70,12 @@ def tune_yaml(report: TuneReport) -> str:
         ]
     }
     head = f"# scalelag tune, {tune_headline(report)}: {changes_words(first)}\n"
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=False)
 
 
 def render_json_tune(report: TuneReport) -> bytes:
     """The answer as indented JSON in UTF-8."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    return as_json(report)
 
 
 def tune_schema() -> bytes:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reports.model.whatif import Curve, Curves, WhatIfReport
+from reports.render.json_report import as_json
 from reports.render.markdown import code, table, text
 from reports.render.tables.whatif import (
     check_table,
@@ -133,7 +134,7 @@ def _at(curve: Curve, at_s: float) -> int:
 
 def render_json_whatif(report: WhatIfReport) -> bytes:
     """The answer as indented JSON in UTF-8; figures that are not finite are null."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    return as_json(report)
 
 
 def whatif_schema() -> bytes:

@@ -14,7 +14,6 @@ from locust.runners import STATE_INIT, LocalRunner, MasterRunner, Runner
 from reports.analysis.gates import judges_errors
 from reports.model.report import Report
 from reports.render.formats import exit_code
-from reports.render.text import sanitized
 from scalelag.console import say
 from scalelag.errors import EXIT_INTERRUPTED, RetryAdvice, ScalelagError, TargetError
 from scalelag.options.release_output import release_output
@@ -228,7 +227,7 @@ class Lifecycle:
         self.web_runs.open(run)
         note_outcome(Outcome(str(run.path)), self._environ)
         for finding in run.findings:
-            say(sanitized(finding.line))
+            say(finding.line)
         self._live = gevent.spawn(show, run)
 
     def _refuse(self, error: ScalelagError) -> None:

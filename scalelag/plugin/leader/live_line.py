@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 from scalelag.plan.stages import LoadPlan
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.record.rows import DeploymentKey
@@ -56,7 +56,7 @@ class LiveLine:
 
     def update(self) -> None:
         """Show the progress now."""
-        line = self._line()
+        line = sanitized(self._line())
         if self._live:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
         else:
@@ -117,7 +117,7 @@ def short_names(keys: Iterable[DeploymentKey]) -> dict[DeploymentKey, str]:
     """Names of deployments without their application, where no other application has one like it."""
     names = {key: key.rpartition("/")[2] for key in keys}
     counts = Counter(names.values())
-    return {key: sanitized(name if counts[name] == 1 else key) for key, name in names.items()}
+    return {key: name if counts[name] == 1 else key for key, name in names.items()}
 
 
 def _own_shape(run: LeaderRun, elapsed_s: float) -> str:

@@ -56,14 +56,16 @@ _TRACE = "trace"
 _BY_DEST = {option.dest: option for option in OPTIONS}
 
 
-def sections(parsed: Mapping[str, Any], locust: LocustForm, fixed: Fixed) -> list[Section]:
+def sections(
+    parsed: Mapping[str, Any], locust: LocustForm, fixed: Fixed, *, is_host_fixed: bool = False
+) -> list[Section]:
     """Sections of the form with the values of the last test: the most important one first.
 
     Of the `fixed` options only those that were given, to be used or left out.
     """
     ranked = sorted((o for o in OPTIONS if o.form_rank is not None), key=lambda o: o.form_rank or 0)
     plan, *others = (field for o in ranked for field in _option_fields(o, parsed, fixed))
-    first = (plan, msgspec.structs.replace(_HOST, value=hide_credentials(locust.host)), *others)
+    first = (plan, _host(locust, is_fixed=is_host_fixed), *others)
     more = [
         Section(title, fields)
         for title in dict.fromkeys(option.section for option in OPTIONS)
@@ -85,6 +87,13 @@ def label_of(name: str) -> str | None:
     dest = {field: dest for dest, field in LIST_FIELDS.items()}.get(name, name)
     option = _BY_DEST.get(dest)
     return option.label if option and (option.in_web or dest in LIST_FIELDS) else None
+
+
+def _host(locust: LocustForm, *, is_fixed: bool) -> Field:
+    shown = hide_credentials(locust.host)
+    if not is_fixed:
+        return msgspec.structs.replace(_HOST, value=shown)
+    return msgspec.structs.replace(_HOST, kind="choice", value=shown, choices=(shown,))
 
 
 def _folded_fields(title: str, parsed: Mapping[str, Any], fixed: Fixed) -> Iterable[Field]:

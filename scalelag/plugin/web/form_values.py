@@ -1,7 +1,9 @@
 """Our options in a start form that was sent: their values, and errors in the words of the form."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from probes.dashboard import TOKEN_VARIABLES
 from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
+from scalelag.options.checks import VARIABLE
 from scalelag.options.option import Option
 
 _NUMBERS = {"int": int, "float": float}
@@ -18,6 +21,11 @@ LIST_FIELDS = {"deployment": "deployments", "slo": "slos", "gate": "gates"}
 
 Fixed = Mapping[str, Any]
 """Options that the form cannot change, with the values that Locust was started with."""
+
+_LOCUSTS_FIELDS = frozenset(
+    {"user_count", "spawn_rate", "host", "user_classes", "shape_class", "run_time", "profile"}
+)
+"""Locust's own fields in a form."""
 
 _FLAG = re.compile(r"--[a-z][a-z-]*")
 
@@ -33,7 +41,8 @@ def fixed_options(parsed: Mapping[str, Any], environ: Mapping[str, str]) -> dict
     """Options that whoever reaches the page must not change, with the values given at the start.
 
     Those are options that name a file or code of this machine. If there is a token for the dashboard, a
-    user in its URL or a header for it, it is also the dashboard, which would be sent them.
+    user in its URL or a header for it, it is also the dashboard, which would be sent them; and the gRPC
+    address if a request has a header with a secret.
     """
     has_token = any(environ.get(name) for name in TOKEN_VARIABLES)
     url = str(parsed.get("dashboard") or "")
@@ -41,8 +50,36 @@ def fixed_options(parsed: Mapping[str, Any], environ: Mapping[str, str]) -> dict
     return {
         option.dest: parsed.get(option.dest)
         for option in OPTIONS
-        if option.is_local or (option.dest == "dashboard" and has_secret)
+        if option.is_local
+        or (option.dest == "dashboard" and has_secret)
+        or (option.dest == "grpc_host" and sends_secrets(parsed))
     }
+
+
+def sends_secrets(parsed: Mapping[str, Any]) -> bool:
+    """Return True if requests have headers that are filled from this machine's environment."""
+    texts: list[str] = list(parsed.get("header") or ())
+    if path := parsed.get("requests"):
+        with suppress(OSError):  # a file that cannot be read is refused before the load
+            texts.append(Path(path).read_text(encoding="utf-8", errors="replace"))
+    return any(VARIABLE.search(text) for text in texts)
+
+
+def check_names(form: Iterable[str], parsed: Mapping[str, Any], shown: Collection[str]) -> None:
+    """Raise UsageError if a form sets an option of Locust that the page does not show.
+
+    Locust takes any option from a form, and with `html_file` writes a file. `shown` are the options
+    of the locustfile on the page.
+    """
+    ours = {option.dest for option in OPTIONS} | set(LIST_FIELDS.values())
+    for name in form:
+        if (
+            name in parsed
+            and name not in _LOCUSTS_FIELDS
+            and name not in ours
+            and name not in shown
+        ):
+            raise UsageError(f"--{name.replace('_', '-')} is not a field of this form.")
 
 
 def kept_choices(option: Option, fixed: Fixed) -> tuple[str, ...]:

@@ -19,14 +19,20 @@ from scalelag.plugin.leader.shapes import follows_plan, own_shape_name
 from scalelag.plugin.web.form import LocustForm, Section, label_of, sections
 from scalelag.plugin.web.form_values import (
     Refusal,
+    check_names,
     fixed_options,
     form_values,
     in_words,
     refusal_of,
+    sends_secrets,
 )
 
 NO_SHAPE = "Default"
 """Locust's name of no shape, in a form with the class picker."""
+
+
+_USER_SETTINGS = frozenset({"user_class_name", "host", "weight", "fixed_count", "tasks"})
+"""Settings of a user class on Locust's page. Locust itself sets any attribute that it is sent."""
 
 
 class ShapeChoice(msgspec.Struct, frozen=True):
@@ -51,7 +57,11 @@ class Start:
         self._web_ui = web_ui
         self._environment = environment
         self._lifecycle = lifecycle
-        self._fixed = fixed_options(vars(environment.parsed_options), os.environ)
+        parsed = vars(environment.parsed_options)
+        self._fixed = fixed_options(parsed, os.environ)
+        host = environment.host or ""
+        has_secret = sends_secrets(parsed) or hide_credentials(host) != host
+        self._only_host = host if has_secret else ""
 
     @property
     def has_form(self) -> bool:
@@ -77,7 +87,11 @@ class Start:
         parsed = vars(self._environment.parsed_options)
         problem = self._lifecycle.web_runs.refusal
         refusal = in_words(problem, label_of) if problem else None
-        return StartPage(sections(parsed, locust, self._fixed), self._shapes(), refusal)
+        return StartPage(
+            sections(parsed, locust, self._fixed, is_host_fixed=bool(self._only_host)),
+            self._shapes(),
+            refusal,
+        )
 
     def waiting_text(self) -> str:
         """Say what a start waits for, and for how long at most."""
@@ -107,6 +121,21 @@ class Start:
 
         return swarm
 
+    def guard_users(self, update: Any) -> Any:  # noqa: ANN401  views of Flask
+        """Return a view that checks new settings of a user class before `update` takes them."""
+
+        def user() -> Response:
+            settings = request.get_json(force=True, silent=True)
+            if not isinstance(settings, dict) or not settings.keys() <= _USER_SETTINGS:
+                return make_response("Settings of a user class: see the page.", 400)
+            try:
+                self._check_host(settings.get("host") or None)
+            except UsageError as error:
+                return make_response(str(error), 400)
+            return make_response(update())
+
+        return user
+
     def _started(self, start: Any) -> Response:  # noqa: ANN401  a view of Flask
         """Answer of Locust's own start; a run that it refuses is dropped again."""
         is_started, host = False, self._environment.host
@@ -124,7 +153,9 @@ class Start:
         """Reason why the test cannot start, if there is one; then nothing of the form is taken."""
         parsed = vars(self._environment.parsed_options)
         try:
+            check_names(request.form, parsed, self._web_ui.template_args["extra_options"])
             form = form_values(request.form, self._fixed)
+            self._check_host(request.form.get("host"))
         except UsageError as error:
             return self._in_words(str(error), parsed, None)
         wanted = parsed | form
@@ -133,16 +164,23 @@ class Start:
             parsed.update(form)
             return None  # another shape, or none: no run of ours
         host = request.form.get("host")
-        if host is not None:
-            # As Locust takes it a moment later.
-            host = self._whole_host(host.replace("<", "").replace(">", ""))
+        host = None if host is None else self._whole_host(host)
         problem = self._misfit(shape, wanted) or self._lifecycle.prepare_for_page(form, host)
         return None if problem is None else self._in_words(problem, wanted, host)
 
     def _whole_host(self, shown: str) -> str:
         """Return the host of a form; the form shows the one in force without its password."""
+        shown = shown.replace("<", "").replace(">", "")  # as Locust takes it a moment later
         there = self._environment.host or ""
         return there if shown == hide_credentials(there) else shown
+
+    def _check_host(self, shown: str | None) -> None:
+        """Raise UsageError for another host than the one that the secrets of requests are for."""
+        if self._only_host and shown is not None and self._whole_host(shown) != self._only_host:
+            raise UsageError(
+                "--host: the requests carry a secret of this machine, and this page sends it to no "
+                "other host than the one given on the command line."
+            )
 
     def _misfit(self, shape: Any, parsed: Mapping[str, Any]) -> str | None:  # noqa: ANN401  a shape of ours
         """Reason why the chosen users cannot follow the plan, if there is one."""

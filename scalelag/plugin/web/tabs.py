@@ -26,6 +26,7 @@ _TABS_HTML = (
 _FORM_HTML = '<script type="module" src="./scalelag/static/locust.js"></script>'
 _INDEX = "locust.index"
 _SWARM = "locust.swarm"
+_USER = "locust.update_user"
 _STATISTICS = "locust.request_stats"
 
 
@@ -35,6 +36,9 @@ def add_tabs(web_ui: WebUI, lifecycle: Lifecycle, start: Start, url: str) -> Non
     if _SWARM in app.view_functions:
         guarded = start.guard(app.view_functions[_SWARM])
         app.view_functions[_SWARM] = web_ui.auth_required_if_enabled(guarded)
+    if _USER in app.view_functions:
+        guarded = start.guard_users(app.view_functions[_USER])
+        app.view_functions[_USER] = web_ui.auth_required_if_enabled(guarded)
     missing = missing_mechanism(web_ui)
     if missing is not None:
         say(f"this Locust shows no tabs of ours ({missing}): watch the replicas on {url}")

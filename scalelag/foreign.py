@@ -1,0 +1,43 @@
+"""Text from outside, made harmless for whatever shows it."""
+
+import re
+import unicodedata
+
+_LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
+_NOT_PLAIN = re.compile(r"[^\x20-\x7e\n]")
+_BEYOND = 0x10000
+
+
+def sanitized(text: str) -> str:
+    """Return `text` on one line, with nothing in it that a terminal would obey.
+
+    Line breaks and tabs become spaces; other control, format (such as right-to-left override) and
+    unassigned characters become U+FFFD.
+    """
+    return text if text.isprintable() else "".join(_harmless(char) for char in text)
+
+
+def sanitized_lines(text: str) -> str:
+    """Return `text` with its line breaks, each line sanitized."""
+    return "\n".join(map(sanitized, text.split("\n")))
+
+
+def escaped_json(data: bytes) -> bytes:
+    """Return the JSON in `data` with such characters escaped: the same values, harmless."""
+    return _NOT_PLAIN.sub(lambda found: _escape(found[0]), data.decode()).encode()
+
+
+def _harmless(char: str) -> str:
+    if char in _LAYOUT_CONTROLS:
+        return " "
+    return "\ufffd" if unicodedata.category(char).startswith("C") else char
+
+
+def _escape(char: str) -> str:
+    if _harmless(char) == char:
+        return char
+    code = ord(char)
+    if code < _BEYOND:
+        return f"\\u{code:04x}"
+    code -= _BEYOND
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

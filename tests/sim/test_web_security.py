@@ -1,0 +1,203 @@
+"""Locust's page against other web pages, other names, and visitors who send what no form shows."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from scalelag.options.catalog import OPTIONS
+from tests.support.hostile import HARM, obeyed
+from tests.support.locust_page import ROOT, LocustPage, page_on_standin
+from tests.support.servers.http_echo import running_echo
+from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.script import Script
+from tests.support.waiting import wait_for
+
+ADDRESSES = str(ROOT / "tests" / "sim" / "addresses_locustfile.py")
+OPEN_WITHOUT_LOGIN = ("/login", "/enter", "/assets/", "/static/")
+TOKEN, HEADER_SECRET = "canary-token-81f2", "canary-header-5d0c"
+
+
+def addresses(folder: Path) -> Iterator[tuple[str, str]]:
+    """Method and path of every address of the page in `folder`, with parameters filled in."""
+    for rule, methods in json.loads((folder / "addresses.json").read_text())["rules"]:
+        path = rule.replace("<int:number>", "1").replace("<name>", "report.json")
+        for method in methods:
+            yield method, re.sub(r"<[^>]*>", "x", path)
+
+
+def statuses(web: LocustPage, folder: Path, **headers: str) -> dict[str, int]:
+    """Status of each address for requests with these headers that would change nothing."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {
+        f"{method} {path}": web.http.request(
+            method,
+            web.url + path,
+            headers=named,
+            data={"steps": "no plan"},
+            timeout=10,
+            allow_redirects=False,
+        ).status_code
+        for method, path in addresses(folder)
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def web(folder) -> Iterator[LocustPage]:
+    with page_on_standin(folder, locustfile=ADDRESSES) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "image"},
+        {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "cors", "Sec_Fetch_Dest": "empty"},
+        {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:8089"},
+        {"Host": "[evil"},
+    ],
+)
+def test_no_address_answers_another_web_page_or_another_name(web, folder, headers):
+    found = statuses(web, folder, **headers)
+
+    assert len(found) > 20
+    assert set(found.values()) == {403}
+
+
+def test_no_other_page_may_read_or_frame_an_answer_or_take_it_for_a_script(web, folder):
+    for method, path in addresses(folder):
+        if method == "GET":
+            answer = web.http.get(f"{web.url}{path}", timeout=10)
+            there = {name.lower() for name in answer.headers}
+            assert not any(name.startswith("access-control") for name in there), path
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
+            assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_its_own_requests_and_addresses_that_were_typed_are_answered(web, site):
+    for path in ("/", "/scalelag/", "/scalelag/live", "/stats/requests"):
+        answer = web.http.get(web.url + path, headers={"Sec-Fetch-Site": site}, timeout=10)
+        assert answer.status_code == 200
+
+
+def test_a_link_from_elsewhere_opens_the_page_and_stops_nothing(web):
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+
+    assert web.http.get(f"{web.url}/", headers=link, timeout=10).status_code == 200
+    for path in ("/stop", "/stats/reset"):
+        assert web.http.get(web.url + path, headers=link, timeout=10).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name", ["localhost", "LOCALHOST:9", "a.localhost", "[::1]:8089", "10.1.2.3"]
+)
+def test_it_answers_to_localhost_and_addresses(web, name):
+    assert web.http.get(f"{web.url}/", headers={"Host": name}, timeout=10).status_code == 200
+
+
+def test_no_form_sets_an_option_that_the_page_does_not_show(web, folder):
+    known = json.loads((folder / "addresses.json").read_text())["options"]
+    shown = web.form().keys() | {"user_count", "spawn_rate", "run_time", "profile", "host"}
+    target = folder / "written-by-the-page"
+    fields = {option.dest for option in OPTIONS if option.in_web}  # checked by themselves
+    hidden = [name for name in known if name not in shown | fields | {"user_classes"}]
+
+    answers = {name: web.swarm(**{name: str(target)}) for name in hidden}
+
+    assert {"html_file", "json_file", "csv_prefix", "header", "locustfile"} <= set(hidden)
+    assert [name for name, one in answers.items() if one["success"]] == []
+    for name, answer in answers.items():
+        assert "is not a field of this form" in answer["message"], name
+    assert not target.exists()
+
+
+def test_another_name_is_answered_where_it_was_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCALELAG_PAGE_NAMES", "load.example, other.example")
+    with page_on_standin(tmp_path) as web:
+        asked = {
+            name: web.http.get(f"{web.url}/", headers={"Host": name}, timeout=10).status_code
+            for name in ("load.example:8089", "other.example", "evil.example")
+        }
+    assert asked == {"load.example:8089": 200, "other.example": 200, "evil.example": 403}
+
+
+def test_every_address_is_behind_the_login(tmp_path):
+    with page_on_standin(tmp_path, "--web-login", locustfile=ADDRESSES) as web:
+        found = statuses(web, tmp_path)
+        strange = statuses(web, tmp_path, Origin="http://evil.example")
+
+    behind = {
+        address: status
+        for address, status in found.items()
+        if not address.split()[1].startswith(OPEN_WITHOUT_LOGIN)
+    }
+    assert len(behind) > 20
+    assert set(behind.values()) == {302}
+    assert set(strange.values()) == {403}
+
+
+@pytest.fixture
+def secretive(tmp_path, monkeypatch):
+    """A page whose cluster wants a token, and whose names and texts mean harm."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    monkeypatch.setenv("LOAD_SECRET", HEADER_SECRET)
+    plain = one_deployment(steady_replica())
+    model = plain.applications["default"]["Model"]
+    script: Script = msgspec.structs.replace(
+        plain, token=TOKEN, applications={f"app{HARM}": {f"Model{HARM}": model}}
+    )
+    secrets = [
+        "--header",
+        "X-Api-Key: ${LOAD_SECRET}",
+        "--dashboard-header",
+        "X-Gate: ${LOAD_SECRET}",
+    ]
+    with page_on_standin(tmp_path, *secrets, script=script, locustfile=ADDRESSES) as web:
+        yield web
+
+
+def test_secrets_stay_with_their_host_and_stand_in_no_answer_file_or_process_list(
+    secretive, tmp_path
+):
+    web = secretive
+    with running_echo() as other:
+        refused = web.swarm(steps="20rps:1s", host=other.url)
+        assert (refused["success"], refused["field"]) == (False, "host")
+        assert "no other host" in refused["message"]
+    assert web.form()["host"]["kind"] == "choice"
+    web.start(steps="20rps:1s")
+    processes = psutil.Process(web.process.pid).children(recursive=True)
+    arguments = [one.cmdline() for one in (psutil.Process(web.process.pid), *processes)]
+    wait_for(web.is_closed, "closed", 60)
+
+    answers = {
+        path: web.http.get(web.url + path, timeout=30).content
+        for method, path in addresses(tmp_path)
+        if method == "GET"
+    }
+    files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for secret in (TOKEN, HEADER_SECRET):
+        assert [name for name, data in (answers | files).items() if secret.encode() in data] == []
+        assert secret not in str(arguments)
+    assert [line for line in web.output.splitlines() if obeyed(line)] == []
+    assert b"<img src=x" not in answers["/"]

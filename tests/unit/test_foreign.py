@@ -1,0 +1,88 @@
+"""Text from outside in lines of ours, in JSON, and behind links."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.render.json_report import as_json
+from scalelag.cli.main import app
+from scalelag.console import say
+from scalelag.foreign import escaped_json, sanitized, sanitized_lines
+from scalelag.plugin.log_lines import make_harmless
+from scalelag.record.run_dir import write_file
+from tests.support.hostile import HARM, obeyed
+
+
+@given(st.text())
+def test_nothing_that_a_terminal_obeys_is_left_and_all_else_is(text):
+    shown = sanitized(text)
+
+    assert obeyed(shown) == []
+    assert "\n" not in shown
+    assert len(shown) == len(text)
+    assert all(after in (before, " ", "\ufffd") for before, after in zip(text, shown, strict=True))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_escaped_json_has_the_same_values(text):
+    shown = as_json({text: [text]})
+
+    assert json.loads(shown) == {text: [text]}
+    assert obeyed(shown.decode()) == []
+
+
+def test_json_beyond_the_basic_plane_is_escaped_in_two():
+    assert escaped_json('"\U000e0041é"'.encode()) == '"\\udb40\\udc41é"'.encode()
+
+
+def test_lines_stay_lines():
+    assert sanitized_lines("one\x1b[2J\ntwo\t3") == "one\ufffd[2J\ntwo 3"
+
+
+def test_a_line_of_ours_does_nothing_to_the_terminal(capsys):
+    say(f"deploying app{HARM} ...")
+
+    shown = capsys.readouterr().err
+    assert shown.startswith("scalelag: deploying app")
+    assert obeyed(shown) == []
+
+
+def test_nor_does_a_log_line_with_an_exception(capsys):
+    handler = logging.StreamHandler()
+    logging.getLogger("locust").addHandler(handler)
+    try:
+        make_harmless()
+        failed = ValueError(HARM)
+        logging.getLogger("locust").error("a task%s", HARM, exc_info=failed)
+    finally:
+        logging.getLogger("locust").removeHandler(handler)
+
+    shown = capsys.readouterr().err
+    assert "ValueError" in shown
+    assert obeyed(shown) == []
+
+
+def test_neither_does_an_error_of_a_command(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        app(["report", str(tmp_path / "x\x1b[2J\u202e")])
+
+    shown = capsys.readouterr().err
+    assert shown.startswith("scalelag: ")
+    assert obeyed(shown) == []
+
+
+def test_no_file_is_written_through_a_link_at_its_temporary_name(tmp_path: Path):
+    other = tmp_path / "other"
+    other.write_text("somebody else's")
+    (tmp_path / "run.json.tmp").symlink_to(other)
+
+    write_file(tmp_path / "run.json", b"ours")
+
+    assert other.read_text() == "somebody else's"
+    assert (tmp_path / "run.json").read_bytes() == b"ours"
+    assert not (tmp_path / "run.json").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "run.json"]

@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis versions lowest whatif-check clean
+.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (an 
 
 versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 minutes); VERSIONS="2.44 2.52" for some
 	$(BIN)/python -m tools.versions $(VERSIONS) $(ARGS)
+
+suites: $(STAMP)  ## the smoke size of every suite, and a table of their verdicts (25 minutes); SUITES="highscale" for some
+	$(BIN)/python -m tools.suites $(SUITES)
 
 whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (40 minutes)
 	$(BIN)/python -m tools.whatif_check $(ARGS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scalelag.errors import EXIT_USAGE, UsageError
 
-_NAMES = ("scalelag", "probes", "reports", "locustfiles", "serve_apps")
+_NAMES = ("scalelag", "probes", "reports", "locustfiles", "serve_apps", "suites")
 
 
 def check_packages(path: Sequence[str] | None = None) -> None:

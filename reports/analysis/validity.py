@@ -143,6 +143,7 @@ def warnings(
     found += [_gap_warning(gap, zero_s) for gap in run.gaps]
     found += [_restart_warning(restart, zero_s) for restart in run.restarts]
     found += _edge_warnings(run.info) + _task_warnings(run.info)
+    found += _settle_warnings(run.info)
     found += _budget_warnings(run.info)
     found += worker_warnings(load.workers, run.info.plan.unit)
     found += _not_sent_warnings(load, run.info.options.get("max_in_flight"))
@@ -218,6 +219,18 @@ def _edge_warnings(info: RunInfo) -> list[str]:
             "lag is counted from when they did"
         )
     ]
+
+
+def _settle_warnings(info: RunInfo) -> Iterator[str]:
+    """Warnings of stages that went on for as long as they may, of a plan that was done."""
+    if info.status != "complete":
+        return
+    for number, stage in enumerate(info.plan.stages, start=1):
+        if stage.most_s == stage.duration_s:
+            yield (
+                f"stage {number} had not settled within {stage.most_s:g} s, the most it may hold: "
+                "replicas or latency still changed when the next one began. Give it more time"
+            )
 
 
 def _task_warnings(info: RunInfo) -> list[str]:

@@ -9,9 +9,19 @@ import typer
 from typer.core import TyperCommand
 
 import scalelag
-from scalelag.cli.run.locust_arguments import with_passed_on
+from scalelag.cli.run.locust_arguments import with_passed_on, with_run_options
 from scalelag.cli.run.signature import run
-from scalelag.cli.signatures import compare, doctor, export, report, runs, trend, tune, whatif
+from scalelag.cli.signatures import (
+    compare,
+    doctor,
+    export,
+    report,
+    runs,
+    suite,
+    trend,
+    tune,
+    whatif,
+)
 from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
 from scalelag.foreign import sanitized_lines
 
@@ -75,7 +85,16 @@ class _RunCommand(_SectionedCommand):
         return super().parse_args(ctx, with_passed_on(args))
 
 
+class _SuiteCommand(_SectionedCommand):
+    """`scalelag suite`, which passes on to `scalelag run` what is its."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's
+        """Take the arguments for `scalelag run` as values of one option."""
+        return super().parse_args(ctx, with_run_options(args))
+
+
 app.command(name=run.__name__, cls=_RunCommand)(_exiting(run))
+app.command(name=suite.__name__, cls=_SuiteCommand)(_exiting(suite))
 for _command in (report, compare, whatif, tune, runs, trend, export, doctor):
     app.command(name=_command.__name__, cls=_SectionedCommand)(_exiting(_command))
 

@@ -13,6 +13,7 @@ import typer
 
 from reports.model.effect import MIN_EFFECT
 from reports.model.formats import ComparisonFormat, Details, Format
+from scalelag.cli.run.locust_arguments import RUN_OPTION
 from scalelag.options.catalog import default_of, help_of
 
 
@@ -356,3 +357,27 @@ def doctor(
     return command(
         dashboard, host, verify=verify, headers=headers, wait_s=wait, takes_away=take_away
     )
+
+
+def suite(
+    name: Annotated[str | None, typer.Argument(help="Suite to run: see --list.")] = None,
+    *,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Run the small size, for one machine.")
+    ] = False,
+    lists: Annotated[bool, typer.Option("--list", help="List the suites.")] = False,
+    run_option: Annotated[
+        list[str] | None,
+        typer.Option(RUN_OPTION, help="Argument of scalelag run. All others are for it, too."),
+    ] = None,
+) -> int:
+    """Run one of Ray's own scaling tests: its plan, application and gates, with options of run."""
+    from scalelag.cli.main import app
+    from scalelag.cli.suite import print_suites, suite_file
+
+    if lists:
+        return print_suites()
+    file = suite_file(name, smoke=smoke)
+    given = ["--name", f"{name}{'-smoke' if smoke else ''}", *(run_option or ())]
+    command = typer.main.get_command(app)
+    return command.main(["run", "--config", str(file), *given], prog_name="scalelag")

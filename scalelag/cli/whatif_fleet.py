@@ -9,7 +9,6 @@ import numpy as np
 from rich.console import Console
 
 from reports.analysis.lag.policy import policy_of
-from reports.model.calibration import Calibration
 from reports.model.fleet import FleetReport
 from reports.model.formats import ComparisonFormat
 from reports.model.whatif import Change
@@ -35,7 +34,8 @@ from scalelag.autoscaler.ray_autoscaler import (
 )
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.cli.whatif import scaling_of_run
-from scalelag.errors import EXIT_PASSED, UNREADABLE, UsageError
+from scalelag.errors import EXIT_PASSED, UsageError
+from scalelag.options.capacity import read_calibration
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.run_dir import load_run, write_file
@@ -116,19 +116,9 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
 
 def _calibrated(path: Path) -> tuple[float, float]:
     """Requests a second of one replica, and the time of a request in seconds, from a calibration."""
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Calibration)
-    except OSError as error:
-        raise UsageError(f"--capacity {path} cannot be read: {error.strerror}.") from error
-    except UNREADABLE as error:
-        raise UsageError(
-            f"--capacity {path} is no calibration ({error}): give the calibration.json that "
-            "scalelag run --calibrate wrote."
-        ) from error
-    if found.capacity_rps is None:
-        raise UsageError(f"--capacity {path} found no rate: {found.reason or 'it is not over'}.")
+    found, capacity_rps = read_calibration(path, "--capacity")
     kept = [one.latency_ms for one in found.stages if one.kept and one.latency_ms is not None]
-    return found.capacity_rps, min(kept) / 1000 if kept else 1.0 / found.capacity_rps
+    return capacity_rps, min(kept) / 1000 if kept else 1.0 / capacity_rps
 
 
 def _settings(

@@ -64,6 +64,8 @@ def _schedule(load: OtherLoad, seed: int) -> tuple[Schedule, str]:
         raise UsageError("--steps and --trace: give one of the two.")
     if load.steps is not None:
         plan: LoadPlan = parse_plan(load.steps)
+        if plan.in_replicas:
+            raise UsageError(f"--steps {plan.text}: give the load to simulate in rps or users.")
         return Schedule(plan, load.arrivals, seed), plan.text
     trace = read_trace(TraceSpec(str(load.trace)))
     return trace_schedule(trace, load.arrivals, seed), f"trace {trace.info.file}"

@@ -16,10 +16,18 @@ LOAD_OPTIONS: tuple[Option, ...] = (
         "Load plan",
         "Load",
         'Load plan: stages LEVEL UNIT:DURATION, such as "10rps:20s,80rps:60s". rps is open loop, '
-        "users is closed loop, A..B is a ramp.",
+        "users is closed loop, replicas what so many serve; A..B is a ramp; settle<=60s for a "
+        "duration holds until all has settled.",
         default=DEFAULT_STEPS,
         parse=parse_plan,
         form_rank=1,
+    ),
+    Option(
+        "--calibration",
+        "Calibration",
+        "Load",
+        "File of scalelag run --calibrate: what one replica serves, for a plan in replicas.",
+        names="path",
     ),
     Option(
         "--trace",

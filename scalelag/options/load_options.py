@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
+from scalelag.options.capacity import plan_in_load
 from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
 from scalelag.plan.mix import Mix
 from scalelag.plan.own_shape import unknown_plan
@@ -66,7 +67,8 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
     path = values["trace"]
     if not path:
         _refuse_without_trace(values)
-        return AskedLoad(Schedule(values["steps"].repeated(repeat), arrivals, seed))
+        plan = plan_in_load(values["steps"], values)
+        return AskedLoad(Schedule(plan.repeated(repeat), arrivals, seed))
     # Locust's parser does not tell a default that was written out from one that was not.
     if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")

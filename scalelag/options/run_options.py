@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -71,6 +71,10 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     def request(self) -> RequestSpec:
         """The only request, or the first one of a mix; all have one time-out."""
         return self.requests[0]
+
+    def ended(self, stage: int, at_s: float) -> Self:
+        """Return the options with a plan of which a stage ends early (see `LoadPlan.ended`)."""
+        return msgspec.structs.replace(self, schedule=self.schedule.ended(stage, at_s))
 
     def check_headers(self, environ: Mapping[str, str]) -> None:
         """Raise UsageError if a header of a request cannot be sent from here."""

@@ -25,8 +25,16 @@ def arrival_blocks(
     process; Lewis and Shedler 1979). They depend only on `seed` and the number of the stage.
     """
     for number, stage in enumerate(plan.stages):
-        for marks in mark_blocks(stage.expected, arrivals, (seed, number)):
-            yield stage.at_s + when_reached(stage, marks)
+        for marks in mark_blocks(stage.at_most.expected, arrivals, (seed, number)):
+            due_s = when_reached(stage, marks)
+            yield stage.at_s + due_s[: before_end(stage, due_s)]
+
+
+def before_end(stage: Stage, due_s: NDArray[np.float64]) -> int:
+    """Return how many of ascending times within a stage are before the end of one that settled."""
+    if stage.most_s is None:
+        return due_s.size
+    return int(np.searchsorted(due_s, stage.duration_s))
 
 
 def mark_blocks(

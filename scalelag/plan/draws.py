@@ -21,6 +21,11 @@ class Draws:
             list(accumulate(mix.shares(stage))) for stage in range(len(self._begins_s) + 1)
         ]
 
+    def follow(self, stages: Sequence[Stage]) -> None:
+        """Take the stages as they are now, of which one ended early."""
+        if self._begins_s:
+            self._begins_s = [stage.at_s for stage in stages[1:]]
+
     @classmethod
     def of(cls, schedule: Schedule, process: int) -> "Draws | None":
         """Return the draws of number `process`; None without a mix."""

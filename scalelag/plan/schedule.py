@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from scalelag.plan.arrivals import arrival_blocks, mark_blocks, when_reached
+from scalelag.plan.arrivals import arrival_blocks, before_end, mark_blocks, when_reached
 from scalelag.plan.mix import Mix
 from scalelag.plan.mixed_arrivals import MixedMarks
 from scalelag.plan.stages import Arrivals, LoadPlan
@@ -193,8 +193,17 @@ class Schedule(msgspec.Struct, frozen=True):
             return
         mixed = MixedMarks(mix, self.seed)
         for number, stage in enumerate(self.plan.stages):
-            for marks, numbers in mixed.of_stage(number, stage.expected):
-                yield stage.at_s + when_reached(stage, marks), numbers
+            for marks, numbers in mixed.of_stage(number, stage.at_most.expected):
+                due_s = when_reached(stage, marks)
+                end = before_end(stage, due_s)
+                yield stage.at_s + due_s[:end], numbers[:end]
+
+    def ended(self, stage: int, at_s: float) -> "Schedule":
+        """Return the schedule of which a stage ends early (see `LoadPlan.ended`).
+
+        Until then it has the same arrivals.
+        """
+        return msgspec.structs.replace(self, plan=self.plan.ended(stage, at_s))
 
     def count(self) -> int:
         """Number of requests that are due."""

@@ -20,10 +20,11 @@ Direction = Literal["up", "down", "none"]
 
 _STAGE = re.compile(
     r"""(?:(?P<start>[^.:a-zA-Z]*(?:\.\d+)?)\.\.)?(?P<end>[^:a-zA-Z]*)(?P<unit>[a-zA-Z]*)
-        :(?P<duration>[^a-zA-Z]*)(?P<scale>[a-zA-Z]*)""",
+        :(?P<settles>settle<=)?(?P<duration>[^a-zA-Z]*)(?P<scale>[a-zA-Z]*)""",
     re.VERBOSE,
 )
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_REPLICAS = "replicas"
 _MAX_STAGES = 10_000
 _MAX_STAGE_TEXT = 100
 MAX_LEVEL = 1_000_000
@@ -33,13 +34,25 @@ MAX_USERS = 100_000
 MAX_DURATION_S = 31 * 24 * 3600.0
 
 
-class Stage(msgspec.Struct, frozen=True):
-    """One stage of load: constant if `start_level == end_level`, else a linear ramp."""
+class Stage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One stage of load: constant if `start_level == end_level`, else a linear ramp.
+
+    A stage with `most_s` ends when replicas and latency have settled, and after `most_s` at the latest.
+    Until it has ended, `duration_s` is `most_s`.
+    """
 
     at_s: float
     duration_s: float
     start_level: float
     end_level: float
+    most_s: float | None = None
+
+    @property
+    def at_most(self) -> "Stage":
+        """The same stage if it never settles. Its arrivals are drawn, however early it ends."""
+        if self.most_s is None:
+            return self
+        return msgspec.structs.replace(self, duration_s=self.most_s)
 
     @property
     def end_s(self) -> float:
@@ -92,13 +105,17 @@ class LoadStep(msgspec.Struct, frozen=True):
         return "up" if self.to_level > self.from_level else "down"
 
 
-class LoadPlan(msgspec.Struct, frozen=True):
-    """A parsed plan: `stages` follow one another without a gap, with repeats expanded."""
+class LoadPlan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A parsed plan: `stages` follow one another without a gap, with repeats expanded.
+
+    Levels of a plan `in_replicas` are numbers of replicas, until `at_capacity` makes rates of them.
+    """
 
     text: str
     repeat: int
     unit: Unit
     stages: tuple[Stage, ...]
+    in_replicas: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -119,6 +136,39 @@ class LoadPlan(msgspec.Struct, frozen=True):
         _check_length(len(self.stages) * times)
         stages = _in_a_row(self.stages * times)
         return check_size(msgspec.structs.replace(self, repeat=times, stages=stages))
+
+    def at_capacity(self, capacity_rps: float) -> "LoadPlan":
+        """Return the load of a plan in replicas that serve so many requests per second each.
+
+        Raises UsageError if it is too much.
+        """
+        stages = tuple(
+            msgspec.structs.replace(
+                stage,
+                start_level=stage.start_level * capacity_rps,
+                end_level=stage.end_level * capacity_rps,
+            )
+            for stage in self.stages
+        )
+        return check_size(msgspec.structs.replace(self, stages=stages, in_replicas=False))
+
+    @property
+    def settles(self) -> bool:
+        """Return whether a stage ends when replicas and latency have settled."""
+        return any(stage.most_s is not None for stage in self.stages)
+
+    @property
+    def at_most(self) -> "LoadPlan":
+        """The same plan if no stage settles: as it was written."""
+        stages = _in_a_row([stage.at_most for stage in self.stages])
+        return msgspec.structs.replace(self, stages=stages)
+
+    def ended(self, number: int, at_s: float) -> "LoadPlan":
+        """Return the plan of which stage `number` (from 0) ends at `at_s`; later ones follow it."""
+        stages = list(self.stages)
+        begun_s = stages[number].at_s
+        stages[number] = msgspec.structs.replace(stages[number], duration_s=at_s - begun_s)
+        return msgspec.structs.replace(self, stages=_in_a_row(stages))
 
     def stage_at(self, t_s: float) -> Stage | None:
         """Stage at `t_s`; None before the plan and after its end."""
@@ -156,12 +206,12 @@ def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
         raise UsageError('The load plan is empty. Write stages such as "10rps:20s,80rps:60s".')
     _check_length(len(parts))
     parsed = [_parse_stage(i, part) for i, part in enumerate(parts, start=1)]
-    units = sorted({unit for unit, _ in parsed})
+    units = {unit for unit, _ in parsed}
     if len(units) > 1:
         odd = next(i for i, (unit, _) in enumerate(parsed, start=1) if unit != parsed[0][0])
         raise UsageError(
             f'Stage {odd} "{parts[odd - 1]}" is in {parsed[odd - 1][0]} but stage 1 is in '
-            f"{parsed[0][0]}: one plan has one unit, rps (open loop) or users (closed loop)."
+            f"{parsed[0][0]}: one plan has one unit: rps (open loop), users (closed loop) or replicas."
         )
     stages = [stage for _, stage in parsed]
     if not any(max(stage.start_level, stage.end_level) > 0 for stage in stages):
@@ -169,7 +219,8 @@ def parse_plan(text: str, repeat: int = 1) -> LoadPlan:
             f'The load plan "{text}" never sends a request: every level is 0. Give a stage a level '
             "above 0."
         )
-    plan = LoadPlan(text=text, repeat=1, unit=parsed[0][0], stages=_in_a_row(stages))
+    unit: Unit = "users" if units == {"users"} else "rps"
+    plan = LoadPlan(text, 1, unit, _in_a_row(stages), in_replicas=units == {_REPLICAS})
     return check_size(plan) if repeat == 1 else plan.repeated(repeat)
 
 
@@ -210,7 +261,7 @@ def _in_a_row(stages: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(placed)
 
 
-def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
+def _parse_stage(number: int, part: str) -> tuple[str, Stage]:
     def bad(reason: str) -> UsageError:
         return UsageError(f'Stage {number} "{part}" of the load plan: {reason}.')
 
@@ -220,22 +271,35 @@ def _parse_stage(number: int, part: str) -> tuple[Unit, Stage]:
     if not part:
         raise bad('it is empty; remove the extra comma, or write a stage such as "10rps:20s"')
     match = _STAGE.fullmatch(part.replace(" ", ""))
+    if "settle" in part and (match is None or not match["settles"]):
+        raise bad("a stage that ends when it has settled has a limit, such as 20rps:settle<=120s")
     if match is None:
         raise bad('a stage reads LEVEL UNIT:DURATION, such as "10rps:20s" or "10..80rps:60s"')
     unit = match["unit"]
-    if unit not in ("rps", "users"):
+    if unit not in ("rps", "users", _REPLICAS):
         named = f'unknown unit "{unit}"' if unit else "the unit is missing"
-        raise bad(f"{named}; use rps (arrivals a second) or users (concurrent users)")
+        raise bad(
+            f"{named}; use rps (arrivals a second), users (concurrent users) or replicas (the load "
+            "that so many serve)"
+        )
     texts = [text for text in (match["start"], match["end"]) if text is not None]
-    levels = [_number(text) for text in texts]
-    for level_text, level in zip(texts, levels, strict=True):
-        if level is None:
-            raise bad(f'the level "{level_text}" is not a number of 0 or more')
-        if level > MAX_LEVEL:
-            raise bad(f"the level {level_text} is over {MAX_LEVEL:,}")
-        if unit == "users" and level != int(level):
-            raise bad(f"the level {level_text} is not a whole number of users")
-    return unit, Stage(0.0, _duration(match, bad), levels[0] or 0.0, levels[-1] or 0.0)
+    levels = [_level(text, unit, bad) for text in texts]
+    if match["settles"] and len(levels) > 1:
+        raise bad("a ramp takes a time, and does not settle; write its duration, such as 60s")
+    duration_s = _duration(match, bad)
+    most_s = duration_s if match["settles"] else None
+    return unit, Stage(0.0, duration_s, levels[0], levels[-1], most_s)
+
+
+def _level(text: str, unit: str, bad: Callable[[str], UsageError]) -> float:
+    level = _number(text)
+    if level is None:
+        raise bad(f'the level "{text}" is not a number of 0 or more')
+    if level > MAX_LEVEL:
+        raise bad(f"the level {text} is over {MAX_LEVEL:,}")
+    if unit != "rps" and level != int(level):
+        raise bad(f"the level {text} is not a whole number of {unit}")
+    return level
 
 
 def _duration(match: re.Match[str], bad: Callable[[str], UsageError]) -> float:

@@ -26,6 +26,7 @@ from scalelag.record.error_kinds import (
     TURN,
     UNFINISHED,
 )
+from scalelag.users.engine.current_turns import current_turns
 from scalelag.users.engine.lines import LineOf
 from scalelag.users.engine.open_loop import Arrival, OpenLoop
 
@@ -155,6 +156,9 @@ class PlanUser(User):
     def _due_times(self) -> Iterator[float]:
         """Due times of this process's arrivals, in Unix seconds."""
         is_mix = self.options.schedule.mix is not None
+        if self.options.plan.settles:
+            yield from self._due_times_that_may_change(is_mix=is_mix)
+            return
         for block, requests in self.options.schedule.turns():
             due_s = block + self.assignment.zero_s
             if is_mix:
@@ -162,6 +166,16 @@ class PlanUser(User):
             # In small pieces: turning 65,536 numbers into Python floats takes milliseconds.
             for at in range(0, due_s.size, _SLICE):
                 yield from due_s[at : at + _SLICE].tolist()
+
+    def _due_times_that_may_change(self, *, is_mix: bool) -> Iterator[float]:
+        worker = self.worker
+        turns = current_turns(
+            lambda: worker.schedule, self.assignment.zero_s, worker.clock.now, worker.stopping
+        )
+        for due_s, number in turns:
+            if is_mix:
+                self._requests_due.append(number)
+            yield due_s
 
     def not_sent(self, intended_s: float, number: int, *, was_late: bool) -> None:
         """Record an arrival that was not sent: there was no room, or we were late for it."""

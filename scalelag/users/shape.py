@@ -1,7 +1,8 @@
 """The load shape that follows `--steps`, to the millisecond, or a shape of the user's own."""
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 
 import gevent
 from locust import LoadTestShape
@@ -10,7 +11,7 @@ from locust.user import User
 
 from scalelag.errors import UsageError
 from scalelag.options.run_options import RunOptions
-from scalelag.plan.stages import LoadPlan
+from scalelag.plan.stages import LoadPlan, Stage
 from scalelag.plugin.attach import lifecycle_of
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.leader.run import LeaderRun
@@ -91,15 +92,15 @@ class StepShape(LoadTestShape):
         """Ticks of the whole plan; returns whether it was done to its end."""
         if self.own is not None:
             return (yield from self._load_own(lifecycle, run, self.own, first))
-        plan, classes = run.options.plan, first[2] or []
-        if not self._wait_until(lifecycle, run, -1.0):
+        classes = first[2] or []
+        if not self._wait_until(lifecycle, run, lambda: -1.0):
             return False
-        if plan.unit == "rps":
+        if run.options.plan.unit == "rps":
             count = len(run.workers.all)
             yield count, float(count), classes
         else:
             yield from self._follow(lifecycle, run, classes)
-        if not self._wait_until(lifecycle, run, plan.duration_s):
+        if not self._wait_until(lifecycle, run, lambda: run.options.plan.duration_s):
             return False
         return (yield from self._end(lifecycle, run, classes))
 
@@ -120,7 +121,7 @@ class StepShape(LoadTestShape):
     def _load_own(
         self, lifecycle: Lifecycle, run: LeaderRun, own: LoadTestShape, first: Tick
     ) -> Generator[Tick, None, bool]:
-        if not self._wait_until(lifecycle, run, 0.0):
+        if not self._wait_until(lifecycle, run, lambda: 0.0):
             return False
         own.reset_time()
         tick: Tick | None = first
@@ -175,17 +176,23 @@ class StepShape(LoadTestShape):
         self, lifecycle: Lifecycle, run: LeaderRun, classes: list[type[User]]
     ) -> Iterator[Tick]:
         """Closed loop: a tick at each edge, and each second of a ramp."""
-        for at_s, users, stage in _edges(run.options.plan):
-            if not self._wait_until(lifecycle, run, at_s):
+        for number in range(len(run.options.plan.stages)):
+            begin_s = partial(_begin_of, run, number)
+            if not self._wait_until(lifecycle, run, begin_s):
                 return
-            if stage is not None:
-                run.edge(stage, at_s)
-            yield users, self._rate(users), classes
+            run.edge(number, begin_s())
+            for at_s, users in _ticks(run.options.plan.stages[number]):
+                if not self._wait_until(lifecycle, run, lambda at_s=at_s: at_s):
+                    return
+                yield users, self._rate(users), classes
 
-    def _wait_until(self, lifecycle: Lifecycle, run: LeaderRun, at_s: float) -> bool:
-        """Wait until `at_s` seconds after the plan's start; False once the run cannot go on."""
+    def _wait_until(self, lifecycle: Lifecycle, run: LeaderRun, at_s: Callable[[], float]) -> bool:
+        """Wait until `at_s()` seconds after the plan's start; False once the run cannot go on.
+
+        It changes when a stage settles.
+        """
         while lifecycle.is_going:
-            left_s = at_s - run.elapsed_s
+            left_s = at_s() - run.elapsed_s
             if left_s <= 0:
                 return True
             gevent.sleep(min(left_s, _POLL_S))
@@ -234,12 +241,14 @@ def _first_users(plan: LoadPlan, runner: Runner) -> int:
     return next((level for level in levels if level > 0), 1)
 
 
-def _edges(plan: LoadPlan) -> Iterator[tuple[float, int, int | None]]:
-    """Moments, users, and for a stage's beginning its number; ramps go in steps of a second."""
-    for number, stage in enumerate(plan.stages):
-        yield stage.at_s, round(stage.start_level), number
-        if stage.start_level != stage.end_level:
-            steps = int(stage.duration_s / _RAMP_STEP_S)
-            for k in range(1, steps + 1):
-                at_s = stage.at_s + k * _RAMP_STEP_S
-                yield at_s, round(stage.level_at(at_s)), None
+def _begin_of(run: LeaderRun, stage: int) -> float:
+    return run.options.plan.stages[stage].at_s
+
+
+def _ticks(stage: Stage) -> Iterator[tuple[float, int]]:
+    """Moments and users of a stage; ramps go in steps of a second."""
+    yield stage.at_s, round(stage.start_level)
+    if stage.start_level != stage.end_level:
+        for k in range(1, int(stage.duration_s / _RAMP_STEP_S) + 1):
+            at_s = stage.at_s + k * _RAMP_STEP_S
+            yield at_s, round(stage.level_at(at_s))

@@ -56,7 +56,7 @@ def test_what_does_not_parse_is_named_by_its_flag():
 
 def test_paths_and_code_of_this_machine_are_known():
     assert {option.dest for option in OPTIONS if option.is_path} == {
-        *("trace", "requests", "body_file", "data", "dashboard_ca", "out"),
+        *("calibration", "trace", "requests", "body_file", "data", "dashboard_ca", "out"),
     }
     assert {option.dest for option in OPTIONS if option.is_local and not option.is_path} == {
         *("grpc_module", "tokenizer"),

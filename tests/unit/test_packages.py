@@ -16,7 +16,7 @@ def test_our_own_packages_pass():
     check_packages()
 
 
-@pytest.mark.parametrize("name", ["probes", "reports", "locustfiles", "serve_apps"])
+@pytest.mark.parametrize("name", ["probes", "reports", "locustfiles", "serve_apps", "suites"])
 @pytest.mark.parametrize(
     "command",
     [

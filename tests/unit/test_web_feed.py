@@ -319,3 +319,22 @@ def test_steps_shorter_than_the_time_between_looks_are_passed_over():
     assert len(found) == 41
     assert found[40, 0].value_s == pytest.approx((4.99 - 4.0 + 6.0 - 4.0) / 2, abs=0.011)
     assert all(lag.value_s is None for place, lag in found.items() if place != (40, 0))
+
+
+def test_a_stage_that_settles_moves_what_follows_and_has_pages_begin_anew():
+    clock = Clock()
+    feed = feed_of("a/D", steps="10rps:settle<=60s,50rps:10s", clock=clock)
+    clock.at_s = 11.05
+    first = feed.answer(-1, 0)
+    options = run_options({"steps": "10rps:settle<=60s,50rps:10s"}).ended(0, 12.0)
+
+    feed.revise(options)
+    clock.at_s = 30.0
+    second = feed.answer(first["epoch"], first["number"])
+
+    assert first["durationS"] == 70
+    assert second["whole"]
+    assert second["durationS"] == 22
+    assert [stage[:2] for stage in second["stages"]] == [(0, 12), (12, 22)]
+    assert [step[1] for step in second["steps"]] == [0, 12, 22]
+    assert sum(row[2] for row in second["load"]) == 120 + 500

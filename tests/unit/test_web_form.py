@@ -25,6 +25,7 @@ def fixed(environ=None, **given):
 
 PLAIN = fixed()
 FILES = {
+    "calibration": "calibration.json",
     "trace": "t.csv",
     "requests": "mix.toml",
     "body_file": "b.bin",

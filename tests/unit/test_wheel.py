@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
+PACKAGES = ("scalelag", "locustfiles", "probes", "reports", "serve_apps", "suites")
 
 
 def repository_files() -> list[str]:

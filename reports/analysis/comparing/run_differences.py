@@ -126,7 +126,9 @@ def _plan_lines(one: RunInfo, other: RunInfo) -> Iterator[str]:
     texts = [info.plan.text for info in (one, other)]
     hashes = _hashes(one, other)
     if None in hashes:
-        same_stages = one.plan.stages == other.plan.stages or one.plan.repeat != other.plan.repeat
+        # One that settled earlier is the same plan.
+        stages = [info.plan.at_most.stages for info in (one, other)]
+        same_stages = stages[0] == stages[1] or one.plan.repeat != other.plan.repeat
         differ = texts[0] != texts[1] or not same_stages
     else:
         differ = hashes[0] != hashes[1]

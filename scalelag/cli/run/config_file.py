@@ -93,7 +93,8 @@ def _text(path: Path, key: str, value: object, kind: Kind) -> str:
         raise UsageError(f"{path}: {key} takes {kind.value}.")
     if "\0" in str(value):
         raise UsageError(f"{path}: {key} has a NUL character in it.")
-    if key.replace("-", "_") in _PATHS:
+    is_file = key == "app" and str(value).endswith((".yaml", ".yml"))
+    if is_file or key.replace("-", "_") in _PATHS:
         return str(path.parent / str(value))
     if key == "event":
         return below(str(value), path.parent)

@@ -83,3 +83,20 @@ def users_and_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the names of users with which `arguments` begin, and the rest."""
     count = next((at for at, one in enumerate(arguments) if one.startswith("-")), len(arguments))
     return list(arguments[:count]), list(arguments[count:])
+
+
+RUN_OPTION = "--run-option"
+"""Option of `scalelag suite` whose values are arguments of `scalelag run`."""
+
+_OF_SUITE = frozenset({"--smoke", "--list", "--help"})
+
+
+def with_run_options(arguments: Sequence[str]) -> list[str]:
+    """Return `arguments` in which those for `scalelag run` are values of `--run-option`.
+
+    The name of the suite is the first of them that is not an option of `suite` itself.
+    """
+    ours = [one for one in arguments if one in _OF_SUITE]
+    rest = [one for one in arguments if one not in _OF_SUITE]
+    name = [rest.pop(0)] if rest and not rest[0].startswith("-") else []
+    return [*ours, *name, *(f"{RUN_OPTION}={one}" for one in rest)]

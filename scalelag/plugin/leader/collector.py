@@ -1,7 +1,7 @@
 """Rows of requests from all workers, checked and written; counts for the live view."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -28,10 +28,10 @@ class Counts(msgspec.Struct):
 
 
 class RowCollector:
-    """Writes the rows of all workers, each under its number, and passes them to `shown`."""
+    """Writes the rows of all workers, each under its number, and passes them to each of `shown`."""
 
     def __init__(
-        self, writer: RequestWriter, shown: Callable[[RequestColumns], None] | None = None
+        self, writer: RequestWriter, shown: Sequence[Callable[[RequestColumns], None]] = ()
     ) -> None:
         self._writer = writer
         self._shown = shown
@@ -75,8 +75,8 @@ class RowCollector:
             asked=_asked(sent),
         )
         self._writer.append(rows)
-        if self._shown is not None:
-            self._shown(rows)
+        for show in self._shown:
+            show(rows)
 
 
 def _streams(sent: RequestRows) -> StreamColumns:

@@ -53,7 +53,7 @@ class Watch:
 
     The error of a full disk is passed to `failed`; nothing is written from then on. `ready` is the
     state that the record describes. `dashboard` is the replica probe's until `stop`. Rows of the
-    replica probe are passed to `shown`. Applications `apps` are watched once they are there.
+    replica probe are passed to each of `shown`. Applications `apps` are watched once they are there.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Watch:
         watched: frozenset[DeploymentKey],
         ready: ReadyState,
         failed: Callable[[RecordError], None],
-        shown: Callable[[Sequence[Row]], None] | None = None,
+        shown: Sequence[Callable[[Sequence[Row]], None]] = (),
         *,
         apps: frozenset[str] = frozenset(),
     ) -> None:
@@ -145,8 +145,8 @@ class Watch:
     def _add_rows(self, rows: Sequence[Row]) -> None:
         self._transitions += [row for row in rows if isinstance(row, Transition)]
         self._write(self._rows, rows)
-        if self._shown is not None:
-            self._shown(rows)
+        for show in self._shown:
+            show(rows)
 
     def add_evidence(self, rows: Sequence[EvidenceRow]) -> None:
         """Append `rows` to the evidence file."""

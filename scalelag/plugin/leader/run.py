@@ -1,8 +1,9 @@
 """One run, in the process that leads it: from preflight to the closed run directory."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gevent
 from locust.env import Environment
@@ -12,7 +13,7 @@ from probes.replica_probe import ReplicaProbe
 from reports.analysis.gates import check_gates
 from scalelag.cluster.preflight import ray_version, watched_deployments
 from scalelag.errors import RecordError, ScalelagError, UsageError
-from scalelag.options.run_options import LoadOptions, RunOptions
+from scalelag.options.run_options import RunOptions
 from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.events import RunEvents
 from scalelag.plugin.leader.hosts import hosts_of
@@ -21,6 +22,7 @@ from scalelag.plugin.leader.probing import Watch, open_dashboard
 from scalelag.plugin.leader.run_record import (
     RunRecord,
     begun,
+    broken_off,
     clock_info,
     planned_requests,
     probe_info,
@@ -29,6 +31,7 @@ from scalelag.plugin.leader.run_record import (
     with_deployed,
 )
 from scalelag.plugin.leader.scale_down import Drain
+from scalelag.plugin.leader.settling import Signs, watch_for_ends
 from scalelag.plugin.leader.stage_edges import StageEdges
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.plugin.leader.target_checks import await_target, lacks
@@ -37,11 +40,9 @@ from scalelag.plugin.web.feed import Feed, LiveView
 from scalelag.plugin.worker.messages import (
     FLUSH_MESSAGE,
     HURRY_MESSAGE,
-    START_MESSAGE,
-    Assignment,
     Refusal,
     RowsMessage,
-    encoded,
+    StageEnd,
 )
 from scalelag.plugin.worker.task_exceptions import merged
 from scalelag.record.application_info import ApplicationInfo
@@ -119,15 +120,16 @@ class LeaderRun:
         self.workers.gather()
         self.path = create_run_dir(options.out, options.name, self._clock.now())
         # Before the start is set: it takes a while to pack a trace of millions.
-        shares = self._shares()
+        shares = self.workers.shares(options)
         self.zero_s = self._clock.now() + self._events.lead_s(LEAD_S)
         target = target_info(self._host, options, self._ready.payload, self._watched)
         if self._has_page:
             lines = [finding.line for finding in self.findings]
             feed = Feed(options, target.deployments, self.zero_s, lines, self._clock.now)
             self.live_view = LiveView(feed)
+        self._signs = Signs() if options.plan.settles else None
         self._open_recorders()
-        self._assign(shares)
+        self.workers.assign(self.name, self.zero_s, shares)
         self._record = RunRecord(
             self.path,
             begun(
@@ -145,13 +147,14 @@ class LeaderRun:
         self._watch.start()
         self._events.start(self.path, self.zero_s, lambda: self.probe.offset, self.fail)
         self.workers.watch(self.zero_s)
+        if self._signs is not None:
+            gevent.spawn(watch_for_ends, self, self._signs)
 
     def _open_recorders(self) -> None:
-        """Open what writes requests and polls to the record, and shows them to the page's live view."""
+        """Open what writes requests and polls to the record, and shows them to those who watch."""
+        shown_to = [one for one in (self.live_view, self._signs) if one is not None]
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
-        self.collector = RowCollector(
-            self._requests, self.live_view and self.live_view.add_requests
-        )
+        self.collector = RowCollector(self._requests, [one.add_requests for one in shown_to])
         self._watch = Watch(
             self.path,
             self._dashboard,
@@ -160,7 +163,7 @@ class LeaderRun:
             self._watched,
             self._ready,
             self.fail,
-            self.live_view and self.live_view.add_rows,
+            [one.add_rows for one in shown_to],
             apps=self._events.deploys,
         )
 
@@ -168,23 +171,6 @@ class LeaderRun:
     def probe(self) -> ReplicaProbe:
         """Probe that watches the replicas."""
         return self._watch.replicas
-
-    def _shares(self) -> list[LoadOptions]:
-        """Options of each worker, by its number."""
-        count = len(self.workers.all)
-        return [self.options.for_share(index, count) for index in range(count)]
-
-    def _assign(self, shares: Sequence[LoadOptions]) -> None:
-        for worker in self.workers.all:
-            assignment = Assignment(
-                run=self.name,
-                zero_s=self.zero_s,
-                index=worker.index,
-                count=len(shares),
-                options=shares[worker.index],
-                ahead_s=worker.ahead_s,
-            )
-            self._runner.send_message(START_MESSAGE, encoded(assignment), worker.id)
 
     @property
     def is_going(self) -> bool:
@@ -210,6 +196,16 @@ class LeaderRun:
     def elapsed_s(self) -> float:
         """Seconds since the plan's start; negative before it."""
         return self._clock.now() - self.zero_s
+
+    def end_stage(self, stage: int, at_s: float) -> None:
+        """End a stage of the plan earlier, at `at_s` seconds after its start, in every process."""
+        self.options = self.options.ended(stage, at_s)
+        self.workers.end_stage(StageEnd(self.name, stage, at_s))
+        self._stages.plan = self.options.plan
+        if self.live_view is not None:
+            self.live_view.revise(self.options)
+        self._planned = planned_requests(self.options)
+        self._note(plan=self.options.plan, planned_requests=self._planned)
 
     def edge(self, stage: int, planned_s: float) -> None:
         """Note that a closed-loop stage begins now, and put it on record."""
@@ -260,8 +256,11 @@ class LeaderRun:
 
     def _note_workers(self) -> None:
         """Write to the record which workers were lost or came back."""
+        self._note(load_workers=self.workers.infos())
+
+    def _note(self, **known: Any) -> None:  # noqa: ANN401  fields of RunInfo
         try:
-            self._record.update(load_workers=self.workers.infos())
+            self._record.update(**known)
         except RecordError as error:
             self.fail(error)
 
@@ -314,12 +313,8 @@ class LeaderRun:
         """
         if self._failure is not None:
             return "invalid", str(self._failure)
-        if self._was_deserted and not self._plan_done:
-            return "invalid", "every load process was lost before the plan ended"
-        if not self._plan_done and self.stopper is not None:
-            return "interrupted", f"the test was ended before its plan, by {self.stopper}"
         if not self._plan_done:
-            return "interrupted", "stopped before the plan ended"
+            return broken_off(self.stopper, was_deserted=self._was_deserted)
         if interrupted:
             return "interrupted", "stopped while watching the scale-down"
         return "complete", None

@@ -31,6 +31,7 @@ from scalelag.record.run_info import (
     LoadWorkerInfo,
     ProbeInfo,
     RunInfo,
+    RunStatus,
     TargetInfo,
     Versions,
 )
@@ -97,6 +98,15 @@ def _locustfile(path: str) -> str:
     ours = Path(scalelag.__file__).parents[1] / "locustfiles"
     name = Path(path).name
     return f"{ours.name}/{name}" if Path(path).resolve() == (ours / name).resolve() else path
+
+
+def broken_off(stopper: str | None, *, was_deserted: bool) -> tuple[RunStatus, str]:
+    """Status of a run whose plan was not done, and the reason; `stopper` ended it, if anybody did."""
+    if was_deserted:
+        return "invalid", "every load process was lost before the plan ended"
+    if stopper is not None:
+        return "interrupted", f"the test was ended before its plan, by {stopper}"
+    return "interrupted", "stopped before the plan ended"
 
 
 def planned_requests(options: RunOptions) -> int | None:

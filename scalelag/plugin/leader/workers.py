@@ -3,14 +3,24 @@
 The leader is the master, or the single process, which is then its own only worker.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import gevent
 from locust.runners import STATE_MISSING, MasterRunner, Runner
 
 from scalelag.errors import TargetError
+from scalelag.options.run_options import LoadOptions, RunOptions
 from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
-from scalelag.plugin.worker.messages import PING_MESSAGE, Ping, Pong, encoded
+from scalelag.plugin.worker.messages import (
+    PING_MESSAGE,
+    STAGE_END_MESSAGE,
+    START_MESSAGE,
+    Assignment,
+    Ping,
+    Pong,
+    StageEnd,
+    encoded,
+)
 from scalelag.record.clock import Clock
 from scalelag.record.run_info import LoadWorkerInfo
 
@@ -70,6 +80,29 @@ class RunWorkers:
         self.all = tuple(
             RunWorker(index, name, self._meters[name]) for index, name in enumerate(answered)
         )
+
+    def shares(self, options: RunOptions) -> list[LoadOptions]:
+        """Options of each worker, by its number."""
+        count = len(self.all)
+        return [options.for_share(index, count) for index in range(count)]
+
+    def assign(self, run: str, zero_s: float, shares: Sequence[LoadOptions]) -> None:
+        """Send each worker its share of `run`, and the plan's start in Unix seconds."""
+        for worker in self.all:
+            assignment = Assignment(
+                run=run,
+                zero_s=zero_s,
+                index=worker.index,
+                count=len(shares),
+                options=shares[worker.index],
+                ahead_s=worker.ahead_s,
+            )
+            self._runner.send_message(START_MESSAGE, encoded(assignment), worker.id)
+
+    def end_stage(self, end: StageEnd) -> None:
+        """Tell each worker that a stage of the plan ends early."""
+        for worker in self.all:
+            self._runner.send_message(STAGE_END_MESSAGE, encoded(end), worker.id)
 
     def _measure(self) -> None:
         deadline_s = self._clock.now() + _GATHER_S

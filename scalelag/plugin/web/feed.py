@@ -59,6 +59,13 @@ class Feed:
         self._seen_s: float | None = None
         self._head = _head(options, deployments, findings)
 
+    def revise(self, options: RunOptions) -> None:
+        """Follow the plan as it is now: a stage of it ends earlier. A page gets all rows anew."""
+        self._arrivals.revise(options.schedule)
+        self._lags.revise(options.plan)
+        self._head |= _plan_head(options.plan)
+        self._numbers.epoch += 1
+
     def add_requests(self, rows: RequestColumns) -> None:
         """Take requests that were answered, failed or could not be sent."""
         due_s = rows.intended_s - self._zero_s
@@ -138,19 +145,12 @@ def _head(
     options: RunOptions, deployments: dict[DeploymentKey, DeploymentInfo], findings: Sequence[str]
 ) -> dict[str, Any]:
     plan = options.plan
-    return {
+    return _plan_head(plan) | {
         "name": options.name,
         "plan": plan.text[:500],
         "repeat": plan.repeat,
         "unit": plan.unit,
-        "durationS": plan.duration_s,
         "drainS": options.drain_s,
-        "stages": [
-            (round(stage.at_s, 3), round(stage.end_s, 3), stage.start_level, stage.end_level)
-            for stage in plan.stages[:_MOST_STAGES]
-        ],
-        "stagesLeftOut": max(0, len(plan.stages) - _MOST_STAGES),
-        "steps": _steps(plan),
         "deployments": [
             (key[:100], *_bounds(deployments[key]))
             for key in sorted(deployments)[:_MOST_DEPLOYMENTS]
@@ -159,6 +159,18 @@ def _head(
         "probeRate": options.probe_rate_per_s,
         "budget": options.observer_budget_ratio,
         "findings": [text[:300] for text in findings[:_MOST_FINDINGS]],
+    }
+
+
+def _plan_head(plan: LoadPlan) -> dict[str, Any]:
+    return {
+        "durationS": plan.duration_s,
+        "stages": [
+            (round(stage.at_s, 3), round(stage.end_s, 3), stage.start_level, stage.end_level)
+            for stage in plan.stages[:_MOST_STAGES]
+        ],
+        "stagesLeftOut": max(0, len(plan.stages) - _MOST_STAGES),
+        "steps": _steps(plan),
     }
 
 
@@ -196,6 +208,10 @@ class LiveView:
     def add_rows(self, rows: Sequence[Row]) -> None:
         """Take the rows of one poll of the probe."""
         self._put(lambda: self._feed.add_rows(rows))
+
+    def revise(self, options: RunOptions) -> None:
+        """Follow the plan as it is now: a stage of it ends earlier."""
+        self._put(lambda: self._feed.revise(options))
 
     def stop(self) -> None:
         """Note that the load has ended."""

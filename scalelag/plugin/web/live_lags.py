@@ -48,15 +48,19 @@ class LiveLags:
         self, numbers: Numbers, plan: LoadPlan, zero_s: float, keys: tuple[DeploymentKey, ...]
     ) -> None:
         self._numbers = numbers
-        self._plan = plan
+        self.revise(plan)
         self._zero_s = zero_s
         self._keys = keys
-        self._steps = [step for step in plan.steps(plan.duration_s) if step.direction != "none"]
         self._next = 0
         self._followed = {key: _Changes() for key in keys}
         self._latest: Poll | None = None
         self._gaps: list[tuple[float, float]] = []
         self._lags: dict[tuple[int, int], tuple[int, LiveLag]] = {}
+
+    def revise(self, plan: LoadPlan) -> None:
+        """Follow the plan as it is now: a stage of it ends earlier."""
+        self._plan = plan
+        self._steps = [step for step in plan.steps(plan.duration_s) if step.direction != "none"]
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take the rows of one poll."""

@@ -98,16 +98,31 @@ class DueArrivals:
 
     def __init__(self, schedule: Schedule, load: LoadSeries) -> None:
         self._load = load
+        self._counted = 0
+        self._follow(schedule)
+
+    def _follow(self, schedule: Schedule) -> None:
         self._blocks = schedule.blocks()
         self._ahead = next(self._blocks, None)
         self.are_known = self._ahead is not None
         """False for a users plan, which has no due times."""
+
+    def revise(self, schedule: Schedule) -> None:
+        """Go on with `schedule`, which has the same arrivals as the one before so far."""
+        self._follow(schedule)
+        counted = self._counted
+        while self._ahead is not None and counted >= self._ahead.size:
+            counted -= self._ahead.size
+            self._ahead = next(self._blocks, None)
+        if self._ahead is not None:
+            self._ahead = self._ahead[counted:]
 
     def count_until(self, at_s: float) -> None:
         """Count all arrivals that are due by `at_s` seconds after the plan's start."""
         while self._ahead is not None:
             due = int(np.searchsorted(self._ahead, at_s, side="right"))
             self._load.add(self._ahead[:due], 0)
+            self._counted += due
             if due < self._ahead.size:
                 self._ahead = self._ahead[due:]
                 return

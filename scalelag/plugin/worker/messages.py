@@ -11,6 +11,7 @@ from scalelag.options.run_options import LoadOptions
 from scalelag.record.run_info import TaskException
 
 START_MESSAGE = "scalelag_start"
+STAGE_END_MESSAGE = "scalelag_stage_end"
 FLUSH_MESSAGE = "scalelag_flush"
 HURRY_MESSAGE = "scalelag_hurry"
 ROWS_MESSAGE = "scalelag_rows"
@@ -34,6 +35,17 @@ class Assignment(msgspec.Struct, frozen=True):
     count: int
     options: LoadOptions
     ahead_s: float = 0.0
+
+
+class StageEnd(msgspec.Struct, frozen=True):
+    """End of a stage of `run` that has settled, in seconds after the plan's start.
+
+    It comes long enough before that no process has begun to wait for an arrival after it.
+    """
+
+    run: str
+    stage: int
+    at_s: float
 
 
 class Refusal(msgspec.Struct, frozen=True):

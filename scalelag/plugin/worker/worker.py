@@ -14,6 +14,7 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING, Runner, WorkerRunner
 from scalelag.errors import UsageError
 from scalelag.options.run_options import LoadOptions
 from scalelag.plan.draws import Draws
+from scalelag.plan.schedule import Schedule
 from scalelag.plugin.process import interrupt_locust
 from scalelag.plugin.worker.messages import (
     FLUSH_MESSAGE,
@@ -22,12 +23,14 @@ from scalelag.plugin.worker.messages import (
     PONG_MESSAGE,
     REFUSAL_MESSAGE,
     ROWS_MESSAGE,
+    STAGE_END_MESSAGE,
     START_MESSAGE,
     Assignment,
     Ping,
     Pong,
     Refusal,
     RowsMessage,
+    StageEnd,
     decoded,
     encoded,
 )
@@ -67,6 +70,7 @@ class LoadWorker:
             environment.events.quitting.add_listener(self._on_quitting)
         runner.register_message(HURRY_MESSAGE, self._on_hurry)
         runner.register_message(START_MESSAGE, self._on_start)
+        runner.register_message(STAGE_END_MESSAGE, self._on_stage_end)
         runner.register_message(FLUSH_MESSAGE, self._on_flush)
         runner.register_message(PING_MESSAGE, self._on_ping)
 
@@ -75,6 +79,11 @@ class LoadWorker:
         if self.assignment is None or self._options is None:
             raise RuntimeError("no run has been announced to this process, or it was refused")
         return self.assignment, self._options
+
+    @property
+    def schedule(self) -> Schedule:
+        """Our share's schedule as it is now: a stage that has settled ends early."""
+        return self.begin()[1].schedule
 
     def claim_share(self) -> bool:
         """Return True if the caller is to send our share: only the first to ask in each run is."""
@@ -152,6 +161,14 @@ class LoadWorker:
         self._users.clear()
         if self._counter is None and self.assignment.options.plan.unit == "users":
             self._counter = gevent.spawn(self._count_forever)
+
+    def _on_stage_end(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
+        end = decoded(msg, StageEnd)
+        if self.assignment is None or self._options is None or end.run != self.assignment.run:
+            return
+        self._options = self._options.ended(end.stage, end.at_s)
+        if self._draws is not None:
+            self._draws.follow(self._options.plan.stages)
 
     def _on_flush(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002, ANN401
         self._flush(final=True)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from reports.model.calibration import Calibration
 from scalelag.errors import UNREADABLE, UsageError
+from scalelag.plan.events import PlannedEvent, unquoted
 from scalelag.plan.stages import LoadPlan
 
 
@@ -30,23 +31,53 @@ def read_calibration(path: Path, flag: str) -> tuple[Calibration, float]:
     return found, found.capacity_rps
 
 
-def plan_in_load(plan: LoadPlan, values: Mapping[str, Any]) -> LoadPlan:
-    """Return `plan`; one in replicas as the load that so many replicas serve.
+class PlanInReplicas(NamedTuple):
+    """The load of a plan in replicas, and the events that scale a deployment, if it is to be scaled."""
 
-    Raises UsageError if nothing tells what a replica serves, or a calibration stands beside a plan that
-    does not use it.
+    load: LoadPlan
+    events: tuple[PlannedEvent, ...] = ()
+
+
+def plan_in_load(plan: LoadPlan, values: Mapping[str, Any]) -> PlanInReplicas:
+    """Return `plan`; one in replicas as load, which is what so many serve, or the same all the time.
+
+    It is the same if a deployment is scaled by Serve's API (`--scale`). Raises UsageError if nothing
+    tells what a plan in replicas means, or an option stands beside a plan that does not use it.
     """
     calibration: str | None = values["calibration"]
+    scaled: str | None = values["scale"]
     if not plan.in_replicas:
+        for flag, given in (("--calibration", calibration), ("--scale", scaled)):
+            if given:
+                raise UsageError(f"{flag} goes with --steps in replicas, such as 2replicas:60s.")
+        return PlanInReplicas(plan)
+    if scaled:
         if calibration:
-            raise UsageError("--calibration goes with --steps in replicas, such as 2replicas:60s.")
-        return plan
+            raise UsageError("--calibration and --scale: give one of the two.")
+        return _scaled(plan, scaled, values["rate"])
     capacity_rps: float | None = values["capacity_rps"]
     if calibration:
         capacity_rps = read_calibration(Path(calibration), "--calibration")[1]
     if capacity_rps is None:
         raise UsageError(
             f'--steps "{plan.text}" is in replicas: say what load one replica serves, with '
-            "--calibration FILE (scalelag run --calibrate makes it) or --capacity-rps."
+            "--calibration FILE (scalelag run --calibrate makes it) or --capacity-rps. Or name the "
+            "deployment that is to have so many, with --scale."
         )
-    return plan.at_capacity(capacity_rps)
+    return PlanInReplicas(plan.at_capacity(capacity_rps))
+
+
+def _scaled(plan: LoadPlan, name: str, rate_rps: float) -> PlanInReplicas:
+    """Return a constant load, and an event for each stage of `plan` at which the number changes."""
+    events: list[PlannedEvent] = []
+    for number, stage in enumerate(plan.stages, start=1):
+        if stage.start_level != stage.end_level or stage.most_s is not None:
+            raise UsageError(
+                f'Stage {number} of "{plan.text}": --scale sets a number of replicas at a time. Give '
+                "each stage one number and a duration."
+            )
+        replicas = int(stage.end_level)
+        if not events or events[-1].count != replicas:
+            action = f"scale {name} to {replicas}"
+            events.append(PlannedEvent(action, stage.at_s, "scale", unquoted(name), replicas))
+    return PlanInReplicas(plan.at_rate(rate_rps), tuple(events))

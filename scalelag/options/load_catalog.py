@@ -30,6 +30,21 @@ LOAD_OPTIONS: tuple[Option, ...] = (
         names="path",
     ),
     Option(
+        "--scale",
+        "Scaled deployment",
+        "Load",
+        "Deployment that a plan in replicas scales, by Serve's API, beside the load of --rate.",
+    ),
+    Option(
+        "--rate",
+        "Rate beside it (rps)",
+        "Load",
+        "Requests per second beside a plan in replicas with --scale. 0: none.",
+        "float",
+        0.0,
+        parse=at_least(0, "requests per second"),
+    ),
+    Option(
         "--trace",
         "Trace file",
         "Load",

@@ -8,6 +8,7 @@ import msgspec
 from scalelag.errors import UsageError
 from scalelag.options.capacity import plan_in_load
 from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
+from scalelag.plan.events import PlannedEvent
 from scalelag.plan.mix import Mix
 from scalelag.plan.own_shape import unknown_plan
 from scalelag.plan.schedule import DueTimes, Schedule
@@ -20,11 +21,15 @@ from scalelag.plan.trace_plan import trace_schedule
 
 
 class AskedLoad(msgspec.Struct, frozen=True):
-    """Schedule of a run; facts about its trace, and the lengths of its arrivals, if it has any."""
+    """Schedule of a run; facts about its trace, and the lengths of its arrivals, if it has any.
+
+    `events` are those of a plan in replicas that scales a deployment.
+    """
 
     schedule: Schedule
     trace: TraceInfo | None = None
     lengths: Lengths | None = None
+    events: tuple[PlannedEvent, ...] = ()
 
 
 def steps_given(parsed: Mapping[str, Any]) -> Any:  # noqa: ANN401  any option's value
@@ -67,8 +72,8 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
     path = values["trace"]
     if not path:
         _refuse_without_trace(values)
-        plan = plan_in_load(values["steps"], values)
-        return AskedLoad(Schedule(plan.repeated(repeat), arrivals, seed))
+        plan, events = plan_in_load(values["steps"].repeated(repeat), values)
+        return AskedLoad(Schedule(plan, arrivals, seed), events=events)
     # Locust's parser does not tell a default that was written out from one that was not.
     if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")

@@ -235,8 +235,9 @@ def _events(
     asked: Sequence[PlannedEvent], load: AskedLoad, shape: str | None
 ) -> tuple[PlannedEvent, ...]:
     """Return the events in the order of their times; how long a user's own shape lasts is not known."""
-    check_events(asked, None if shape else load.schedule.plan.duration_s)
-    return tuple(sorted(asked, key=lambda event: event.at_s))
+    events = (*load.events, *asked)
+    check_events(events, None if shape else load.schedule.plan.duration_s)
+    return tuple(sorted(events, key=lambda event: event.at_s))
 
 
 def _trace_info(load: AskedLoad, prompts: AskedPrompts) -> TraceInfo | None:

@@ -142,11 +142,16 @@ class LoadPlan(msgspec.Struct, frozen=True, omit_defaults=True):
 
         Raises UsageError if it is too much.
         """
+        return self._with_levels(lambda replicas: replicas * capacity_rps)
+
+    def at_rate(self, rate_rps: float) -> "LoadPlan":
+        """Return the stages of a plan in replicas under a constant load. Raises UsageError as above."""
+        return self._with_levels(lambda _: rate_rps)
+
+    def _with_levels(self, level: Callable[[float], float]) -> "LoadPlan":
         stages = tuple(
             msgspec.structs.replace(
-                stage,
-                start_level=stage.start_level * capacity_rps,
-                end_level=stage.end_level * capacity_rps,
+                stage, start_level=level(stage.start_level), end_level=level(stage.end_level)
             )
             for stage in self.stages
         )

@@ -75,3 +75,44 @@ def test_repeats_keep_their_levels():
     plan = parse_plan("2replicas:60s", repeat=2).at_capacity(5)
 
     assert [(s.at_s, s.end_level) for s in plan.stages] == [(0, 10), (60, 10)]
+
+
+# --- by Serve's API --------------------------------------------------------------------------
+
+
+def test_a_plan_that_scales_a_deployment_is_a_list_of_events_beside_a_constant_load():
+    options = run_options(
+        {
+            "steps": "2replicas:60s,8replicas:30s,8replicas:30s",
+            "scale": "D",
+            "rate": 20.0,
+            "repeat": 2,
+        }
+    )
+
+    assert [(e.at_s, e.kind, e.name, e.count) for e in options.events] == [
+        (0, "scale", "D", 2),
+        (60, "scale", "D", 8),
+        (120, "scale", "D", 2),
+        (180, "scale", "D", 8),
+    ]
+    assert {(s.start_level, s.end_level) for s in options.plan.stages} == {(20, 20)}
+    assert len(options.plan.steps(240)) == 2, "its beginning and its end"
+
+
+def test_without_a_rate_nothing_is_sent():
+    assert run_options({"steps": "0replicas:9s,3replicas:9s", "scale": "a/D"}).schedule.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"steps": "1..8replicas:60s", "scale": "D"}, "Give each stage one number and a duration"),
+        ({"steps": "8replicas:settle<=60s", "scale": "D"}, "Give each stage one number"),
+        ({"steps": "5rps:60s", "scale": "D"}, "--scale goes with --steps in replicas"),
+        ({"steps": PLAN, "scale": "D", "calibration": "c.json"}, "give one of the two"),
+    ],
+)
+def test_what_cannot_be_scaled_is_refused(given: dict[str, object], reason: str):
+    with pytest.raises(UsageError, match=reason):
+        run_options(given)

@@ -20,7 +20,6 @@ from scalelag.plan.stages import parse_plan
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(FOLDER.glob("*/*.toml"))
-STATED = ("target_reversals <= 3", "requests.error_ratio <= 0.001")
 OF_RUN = {"app", "app-arg", "cpus", "processes", "autoscaling", "request", "mix"}
 
 
@@ -42,7 +41,10 @@ def test_a_suite_is_a_run_with_the_gates_that_its_owners_state(path: Path):
     )
 
     assert set(map(parse_gate, table["gate"])) <= set(options.gates)
-    assert set(STATED) <= set(table["gate"])
+    # Of few requests more are lost with a replica than of many.
+    few = path.parent.name == "replica-recovery" and path.stem == "smoke"
+    assert "target_reversals <= 3" in table["gate"]
+    assert f"requests.error_ratio <= {0.01 if few else 0.001}" in table["gate"]
     name = str(path.parent / table["app"]) if table["app"].endswith(".yaml") else table["app"]
     apps = resolve_app(name, table.get("app-arg", ()), importable_here=True)
     if "autoscaling" in table:

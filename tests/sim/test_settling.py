@@ -15,6 +15,7 @@ def test_what_follows_a_settled_stage_comes_earlier_in_every_process(target, ech
     assert_ran(run)
     recorded = run.recorded
     held, second = recorded.info.plan.stages
+    assert f"stage 1 has settled, and ends {held.duration_s:.1f} s after its start" in run.stderr
     # A stage that is too young for two windows of latency cannot have settled.
     assert 10 < held.duration_s < 50
     due_s = np.concatenate(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from probes.replica_probe import ReplicaProbe
 from reports.analysis.lag.policy import policy_of
+from scalelag.console import say
 from scalelag.options.run_options import RunOptions
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.requests_file import RequestColumns
@@ -149,6 +150,9 @@ def watch_for_ends(run: Led, signs: Signs) -> None:
         if stage is not None and number > ended and _has_settled(run, number, signs):
             ended, end_s = number, at_s + END_LEAD_S
             if end_s < stage.end_s:
+                say(
+                    f"stage {number + 1} has settled, and ends {end_s - stage.at_s:.1f} s after its start"
+                )
                 run.end_stage(number, end_s)
         gevent.sleep(_POLL_S)
 

@@ -150,9 +150,8 @@ def watch_for_ends(run: Led, signs: Signs) -> None:
         if stage is not None and number > ended and _has_settled(run, number, signs):
             ended, end_s = number, at_s + END_LEAD_S
             if end_s < stage.end_s:
-                say(
-                    f"stage {number + 1} has settled, and ends {end_s - stage.at_s:.1f} s after its start"
-                )
+                held_s = end_s - stage.at_s
+                say(f"stage {number + 1} has settled, and ends {held_s:.1f} s after its start")
                 run.end_stage(number, end_s)
         gevent.sleep(_POLL_S)
 

@@ -198,6 +198,10 @@ def _came_sooner(lag: StepLag, decided: Sequence[Span], delay_s: float, loop_s: 
     The delay was running already at the step then, so that its length is unknown. `loop_s` is the
     time of the control loop that the floor counts beside the delay, where more was wanted already.
     """
-    if not decided or _from_none(lag):
+    if _from_none(lag):
         return False
-    return decided[0].upper < delay_s or decided[0].lo < (delay_s + loop_s if loop_s else 0.0)
+    decide = lag.phase("decide")
+    lo = decided[0].lo if decided else decide and decide.lo
+    hi = decided[0].upper if decided else decide and decide.hi
+    allowed_s = delay_s + loop_s if loop_s else 0.0
+    return (hi is not None and hi < delay_s) or (lo is not None and lo < allowed_s)

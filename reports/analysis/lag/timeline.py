@@ -9,6 +9,7 @@ from itertools import pairwise
 import msgspec
 
 from reports.analysis.lag.log_times import (
+    ORDER_TOLERANCE_S,
     Decision,
     ReplicaLog,
     agrees,
@@ -127,7 +128,8 @@ def build_timeline(
     replica_polls = tuple(_replica_polls(key, polls))
     logs = replica_logs(key, events)
     replicas, contradictions = _lives(key, transitions, logs, clock, _deletions(key, polls))
-    decisions, denied = _settled(_decisions(replica_polls), logged_decisions(key, events))
+    seen = [_before_its_effects(decision, replicas) for decision in _decisions(replica_polls)]
+    decisions, denied = _settled(seen, logged_decisions(key, events))
     return Timeline(
         polls=replica_polls,
         decisions=tuple(decisions),
@@ -180,6 +182,27 @@ def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
             at = Instant(old.sent_s, new.received_s)
             decisions.append(Decision(at=at, before=old.target, after=new.target))
     return decisions
+
+
+def _before_its_effects(seen: Decision, lives: Sequence[ReplicaLife]) -> Decision:
+    """A decision that polling saw, no later than the first of its logged effects.
+
+    Its effects are known if as many replicas began, or were stopped, between the two polls as the
+    target moved by.
+    """
+    up = seen.after > seen.before
+    effects = [
+        effect
+        for life in lives
+        if (effect := life.submitted if up else life.stopping) is not None
+        and effect.clock
+        and seen.at.lo_s < effect.lo_s <= seen.at.hi_s
+    ]
+    if len(effects) != abs(seen.after - seen.before):
+        return seen
+    latest_s = min(effect.hi_s + effect.skew_s for effect in effects) + ORDER_TOLERANCE_S
+    at = Instant(seen.at.lo_s, min(seen.at.hi_s, latest_s))
+    return msgspec.structs.replace(seen, at=at)
 
 
 def _settled(

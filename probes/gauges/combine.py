@@ -9,7 +9,7 @@ from scalelag.record.rows import DeploymentKey
 from scalelag.record.seen_rows import DeploymentGauges
 
 _OF_CONTROLLER = ("total", "desired", "target")
-_SUMS = ("queued", "running", "processing", "served")
+_SUMS = ("queued", "running", "processing", "served", "served_old")
 _MOST_DEPLOYMENTS = 500
 
 _Values = dict[DeploymentKey, dict[str, list[Sample]]]
@@ -61,13 +61,14 @@ def _gauges(
     one = {name: _single(found.get(name, ()), live_workers) for name in _OF_CONTROLLER}
     sums = {name: _sum(found.get(name, ())) if is_whole else None for name in _SUMS}
     running = sums["processing"] if sums["running"] is None else sums["running"]
+    served = sums["served_old"] if sums["served"] is None else sums["served"]
     return DeploymentGauges(
         total=one["total"],
         desired=one["desired"],
         target=one["target"],
         queued=sums["queued"],
         running=running,
-        served=sums["served"],
+        served=served,
     )
 
 

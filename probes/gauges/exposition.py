@@ -17,11 +17,14 @@ GAUGES: dict[str, str] = {
     "deployment_queued_queries": "queued",
     "num_ongoing_requests_at_replicas": "running",
     "replica_processing_queries": "processing",
-    "deployment_request_counter": "served",
+    "deployment_request_counter": "served_old",
     "deployment_request_counter_total": "served",
     "controller_num_control_loops": "loops",
 }
-"""Quantity by the name of a metric in Ray 2.10 to 2.60, without the prefix; no version has all."""
+"""Quantity by the name of a metric in Ray 2.10 to 2.60, without the prefix; no version has all.
+
+Some versions export one counter by both of its names.
+"""
 
 _BEGINNINGS = tuple(f"{PREFIX}{name}{end}".encode() for name in GAUGES for end in "{ ")
 _MOST_BYTES = 16 << 20

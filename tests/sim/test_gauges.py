@@ -227,6 +227,18 @@ def test_names_of_an_older_ray_are_known():
     assert found == DeploymentGauges(queued=4, running=5, served=12)
 
 
+def test_a_counter_that_is_exported_by_both_of_its_names_counts_once():
+    """Ray 2.49: `deployment_request_counter` and the same with `_total`."""
+    where = {"application": "default", "deployment": "Model", "route": "/"}
+    text = "".join(
+        gauge(f"deployment_request_counter{ending}", served, where | {"replica": replica})
+        for replica, served in (("a", 100), ("b", 200))
+        for ending in ("", "_total")
+    )
+    with running_metrics(text.encode()) as port, reader_of(port.address) as reader:
+        assert read(reader).deployments[KEY].served == 300
+
+
 def test_odd_labels_and_values_are_left_out():
     where = {"application": "default"}
     text = (

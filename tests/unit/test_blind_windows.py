@@ -2,16 +2,27 @@
 
 from types import SimpleNamespace
 
+from reports.analysis.lag.policy import policy_of
 from reports.analysis.seen.blind import blind_windows
 from reports.analysis.seen.series import GaugeSeries, Reading
 from reports.model.intervals import Window
+from scalelag.record.run_info import DeploymentInfo
 
-POLICY = SimpleNamespace(metrics_interval_s=1.0, look_back_period_s=2.0)
+POLICY = policy_of(
+    DeploymentInfo(
+        autoscaling={
+            "metrics_interval_s": 1.0,
+            "look_back_period_s": 2.0,
+            "target_ongoing_requests": 2.0,
+            "max_replicas": 40,
+        }
+    )
+)
 OPEN = SimpleNamespace(open=GaugeSeries([Reading(0.0, 10.0, 38.0)], 0.0))
 
 
-def blind(*readings):
-    return blind_windows(GaugeSeries(readings, 0.0), OPEN, POLICY, Window(0.0, 10.0))
+def blind(*readings, requests=OPEN):
+    return blind_windows(GaugeSeries(readings, 0.0), requests, POLICY, Window(0.0, 10.0))
 
 
 def test_a_value_that_was_written_at_the_step_and_holds_on_is_no_evidence():
@@ -24,3 +35,9 @@ def test_a_value_that_was_written_after_push_and_look_back_is():
 
 def test_a_low_value_within_push_and_look_back_is_the_settings_doing():
     assert blind(Reading(0.0, 2.0, 1.0), Reading(2.0, 4.6, 1.0)) == []
+
+
+def test_none_in_place_of_one_request_asks_for_no_other_number_and_is_not_blind():
+    one = SimpleNamespace(open=GaugeSeries([Reading(0.0, 10.0, 1.0)], 0.0))
+
+    assert blind(Reading(0.0, 5.0, 0.0), Reading(5.0, 10.0, 0.0), requests=one) == []

@@ -180,7 +180,7 @@ def test_words_say_what_was_given_how_old_it_is_and_what_it_missed():
         "its autoscaler was given 7.5 requests at most (known in 98.0 %), 41.0 open at the client",
         "Serve's gauges from the nodes' metrics ports, 1.2 s old at most",
         "BLIND for 12.3 s: given under half of what was open",
-        "440 requests answered by its replicas",
+        "at least 440 requests answered by its replicas, as last exported",
     ]
 
 

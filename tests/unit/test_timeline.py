@@ -7,6 +7,7 @@ import pytest
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.timeline import ReplicaLife, Timeline, build_timeline
 from reports.model.intervals import Instant
+from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
 
 KEY = "app/Model"
@@ -159,6 +160,29 @@ def test_a_changed_target_is_a_decision_between_two_polls():
         Decision(Instant(2.0, 3.1), before=1, after=4),
         Decision(Instant(4.0, 5.1), before=4, after=2),
     )
+
+
+def test_a_decision_came_before_what_the_log_says_of_its_effects():
+    rows = [
+        change(None, 0.5, None, "RUNNING", replica="r1"),
+        change(None, 0.5, None, "RUNNING", replica="r2"),
+        change(2.0, 3.1, "RUNNING", "STOPPING", replica="r1"),
+        change(2.0, 3.1, "RUNNING", "STOPPING", replica="r2"),
+    ]
+    stopping = [
+        LogEvent("stopping", at_s, 0.02, "n1", "raw", deployment=KEY, replica=replica)
+        for at_s, replica in ((2.4, "r1"), (2.5, "r2"))
+    ]
+    down = [poll(1.0, 3, RUNNING=2), poll(2.0, 3, RUNNING=2), poll(3.0, 1, STOPPING=2)]
+    further = [*down[:2], poll(3.0, 0, STOPPING=2)]
+
+    bounded = build_timeline(KEY, down, rows, stopping).decisions
+    another = build_timeline(KEY, further, rows, stopping).decisions
+
+    assert bounded[0].at.lo_s == 2.0
+    assert bounded[0].at.hi_s == pytest.approx(2.4 + 0.02 + 0.01)
+    # Two stops for a decision on three: they need not be its effects.
+    assert [decision.at for decision in another] == [Instant(2.0, 3.1)]
 
 
 def test_the_first_target_seen_is_no_decision():

@@ -13,13 +13,11 @@ from reports.analysis.diagnosis.outages import stalls
 from reports.analysis.diagnosis.replayed import targets_at
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import Policy
-from reports.analysis.seen.blind import blind_windows
+from reports.analysis.seen.blind import blind_windows, is_blind
 from reports.analysis.seen.series import GaugeSeries, gauge_series
 from reports.model.causes import Evidence
 from reports.model.intervals import Window, covered_s, overlap_s
 
-_BLIND_RATIO = 0.5
-_LEAST_UNSEEN = 1.0
 _SAME_LINE_S = 0.05
 _HALF = 0.5
 
@@ -78,19 +76,10 @@ def unseen(facts: StepFacts) -> list[Unseen]:
         if _is_hidden(facts, window):
             continue
         open_least = concurrency.least(window.from_s, window.to_s, policy.look_back_period_s)
-        if open_least is not None and _is_blind(policy, count.most, open_least):
+        if open_least is not None and is_blind(policy, count.most, open_least):
             found.append(Unseen(count, open_least))
     found += _by_gauges(facts, policy) if policy.default else []
     return sorted(found, key=lambda one: one.count.window.to_s)
-
-
-def _is_blind(policy: Policy, most: float, open_least: float) -> bool:
-    """Return True if so few were counted that it wants fewer replicas than it would."""
-    wanted, would = (
-        min(max(policy.demand_of(n), policy.min_replicas), policy.max_replicas)
-        for n in (most, open_least)
-    )
-    return would > wanted and most + _LEAST_UNSEEN < _BLIND_RATIO * open_least
 
 
 def _of_decision(facts: StepFacts, policy: Policy, decision: Decision) -> Count | None:
@@ -148,7 +137,7 @@ def _by_gauges(facts: StepFacts, policy: Policy) -> list[Unseen]:
     found: list[Unseen] = []
     for window in blind_windows(total, requests, policy, hold):
         mean, opened = total.mean(*window), requests.open.mean(*window)
-        if mean is None or opened is None or not _is_blind(policy, mean, opened):
+        if mean is None or opened is None:
             continue
         text = f"the autoscaler counted {mean:.1f} open requests on average (Serve's gauge)"
         count = Count(window, mean, Evidence(text, facts.at(window.to_s)))

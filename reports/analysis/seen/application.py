@@ -23,13 +23,14 @@ def application_reports(
     """Return the tested applications by name; none for records that do not tell.
 
     A deployment is full if its replicas' slots were all in use through the last quarter of a step, or
-    if a step found that it wanted more replicas than its bounds allow. The limit is a full one that
-    calls no other full one, however far behind it.
+    if a step found that its bounds held it, or what it calls, up. The limit is a full one that calls no
+    other full one, however far behind it.
     """
     zero_s = run.info.zero_s
+    bounded = set(_at_their_bounds(deployments))
     holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
     return {
-        name: _report(run, app, timelines, holds, deployments)
+        name: _report(run, app, timelines, holds, bounded)
         for name, app in run.info.target.applications.items()
     }
 
@@ -39,13 +40,13 @@ def _report(
     app: ApplicationInfo,
     timelines: Mapping[DeploymentKey, Timeline],
     holds: Sequence[Window],
-    deployments: Mapping[DeploymentKey, DeploymentReport],
+    bounded: Collection[DeploymentKey],
 ) -> ApplicationReport:
     used = {key: _slots_used(run, key, timelines.get(key), holds) for key in app.deployments}
     full = {
         key
         for key, share in used.items()
-        if (share is not None and share >= FULL) or _is_at_its_bounds(deployments.get(key))
+        if (share is not None and share >= FULL) or key in bounded
     }
     limits = full if app.reason else {key for key in full if not full & set(behind(app, key))}
     return ApplicationReport(
@@ -89,9 +90,13 @@ def _slots_used(
     return most_slots_used(run, key, timeline, slots, holds) if timeline else None
 
 
-def _is_at_its_bounds(report: DeploymentReport | None) -> bool:
-    steps = report.steps if report else ()
-    return any(finding.cause == "bounds" for step in steps for finding in step.findings)
+def _at_their_bounds(
+    deployments: Mapping[DeploymentKey, DeploymentReport],
+) -> Iterator[DeploymentKey]:
+    """Deployments whose bounds a step was held up by, be it a step of one behind them."""
+    for key, report in deployments.items():
+        for step in report.steps:
+            yield from (f.deployment or key for f in step.findings if f.cause == "bounds")
 
 
 def behind(app: ApplicationInfo, key: DeploymentKey) -> Collection[DeploymentKey]:

@@ -9,6 +9,7 @@ from reports.model.intervals import Window
 
 _HALF = 0.5
 _LEAST_OPEN = 1.0
+_LEAST_UNSEEN = 1.0
 
 
 def blind_windows(
@@ -18,7 +19,8 @@ def blind_windows(
 
     They last longer than the push interval and the look-back, within which it is the settings' doing,
     and a value that was written after that shows it: one that only holds on is no evidence. A time in
-    which either is not known ends one.
+    which either is not known ends one. What would have asked for no other number of replicas is left
+    out: of two gauges of one request or none, one is often under half of the other.
     """
     longest_s = policy.metrics_interval_s + policy.look_back_period_s
     found: list[Window] = []
@@ -31,7 +33,24 @@ def blind_windows(
         one
         for one in found
         if any(one.from_s + longest_s < reading.from_s < one.to_s for reading in total.readings)
+        and _matters(total, requests, policy, one)
     ]
+
+
+def is_blind(policy: Policy, most: float, open_least: float) -> bool:
+    """Return True if so few were counted that it wants fewer replicas than it would."""
+    if most + _LEAST_UNSEEN >= _HALF * open_least:
+        return False
+    wanted, would = (
+        min(max(policy.demand_of(n), policy.min_replicas), policy.max_replicas)
+        for n in (most, open_least)
+    )
+    return would > wanted or not policy.default
+
+
+def _matters(total: GaugeSeries, requests: RequestsAt, policy: Policy, window: Window) -> bool:
+    mean, opened = total.mean(*window), open_between(requests, *window)
+    return mean is not None and opened is not None and is_blind(policy, mean, opened)
 
 
 def blind_s(

@@ -30,7 +30,7 @@ def answers(report: Report, most: int = MOST) -> tuple[list[tuple[str, str]], in
         (key, step, text)
         for key, deployment in report.deployments.items()
         for step, text in _answered(deployment)
-        if not (several and needs_nothing(step))
+        if not several or step.findings or not needs_nothing(step)
     ]
     if many:
         steps.sort(key=lambda one: _urgency(one[1]), reverse=True)

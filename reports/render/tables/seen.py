@@ -22,7 +22,7 @@ def seen_texts(deployment: DeploymentReport) -> list[str]:
         f"Serve's gauges from {_SOURCES[seen.source]}, {seen.age_s or 0.0:.1f} s old at most",
         *_blind(seen),
         *(
-            [f"{seen.served:,.0f} requests answered by its replicas"]
+            [f"at least {seen.served:,.0f} requests answered by its replicas, as last exported"]
             if seen.served is not None
             else []
         ),

@@ -9,6 +9,7 @@ import math
 import re
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -101,12 +102,29 @@ def _replaced(gate: Gate) -> Iterator[str]:
         yield "task_exceptions"
 
 
-def check_gates(gates: Iterable[Gate], watched: Collection[str]) -> None:
-    """Raise UsageError for a gate on a deployment that is not among those watched."""
+def check_gates(
+    gates: Iterable[Gate], watched: Collection[str], steps: Collection[int] | None = None
+) -> None:
+    """Raise UsageError for a gate on a deployment that is not watched, or a step that does not come.
+
+    `steps` are the numbers of the plan's steps; None if they are not known before the load.
+    """
     for gate in gates:
+        number = _step_of(gate.wanted.path)
+        if steps is not None and number is not None and number not in steps:
+            raise UsageError(
+                f'The gate "{gate.expr}" names step {number}; the plan has the steps '
+                f"{min(steps)} to {max(steps)}."
+            )
         wanted = gate.wanted.deployment
         if wanted is not None and not any(metrics.is_named(key, wanted) for key in watched):
             raise UsageError(f'The gate "{gate.expr}" names {_unwatched(watched)}.')
+
+
+def _step_of(path: metrics.Path) -> int | None:
+    """Number of the one step that a metric is of; None if it is of none, or of all."""
+    pairs = pairwise(path)
+    return next((int(at) for name, at in pairs if name == "steps" and at.isdecimal()), None)
 
 
 def _unwatched(watched: Collection[str]) -> str:

@@ -1,12 +1,15 @@
 """Elasticity, the response to a step, and flapping, as reported."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from reports.model.intervals import Span
 
 DemandKind = Literal["policy", "capacity"]
+
+SAMPLE_S: Final = 5.0
+"""About how long a sample of the demand is: each hold is cut into equal parts as near as they go."""
 
 
 class ElasticityReport(msgspec.Struct, frozen=True):

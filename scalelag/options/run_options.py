@@ -123,6 +123,13 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         """The first limit on a quantile of latency, None without one."""
         return next(iter(on_quantiles(self.limits)), None)
 
+    @property
+    def step_numbers(self) -> range | None:
+        """Numbers of the plan's steps; None if these are found in the load only after the run."""
+        if self.trace is not None or self.shape is not None:
+            return None
+        return range(len(self.plan.steps(self.plan.duration_s)))
+
     def for_share(self, index: int, count: int) -> LoadOptions:
         """Return the options of process `index` of `count`."""
         return LoadOptions(

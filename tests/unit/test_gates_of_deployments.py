@@ -140,6 +140,16 @@ def test_gates_are_judged_in_their_order():
     ]
 
 
+@pytest.mark.parametrize("name", ["steps.9.total_s", "requests.steps.9.error_ratio"])
+def test_a_step_that_the_plan_does_not_have_is_refused_before_the_load(name: str):
+    gate = parse_gate(f"{name} <= 3")
+
+    check_gates([gate], ["app/Model"])
+    check_gates([gate, parse_gate("steps.*.total_s <= 3")], ["app/Model"], range(10))
+    with pytest.raises(UsageError, match=r"names step 9; the plan has the steps 0 to 3"):
+        check_gates([gate], ["app/Model"], range(4))
+
+
 # --- what is judged without being asked for ---------------------------------------------------
 
 

@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.lag.policy import Policy, whole_replicas
 from reports.analysis.load.open_requests import OpenRequests
-from reports.model.elasticity import DemandKind
+from reports.model.elasticity import SAMPLE_S, DemandKind
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadPlan, LoadStep
-
-SAMPLE_S = 5.0
-"""About how long a sample is: each hold is cut into equal parts as near to it as they go."""
 
 _LEAST_SEEN = 0.8
 """Part of the samples in which the open requests must be known."""

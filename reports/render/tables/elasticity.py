@@ -1,13 +1,16 @@
 """Elasticity of a deployment in words that every renderer shows."""
 
-from reports.model.elasticity import ElasticityReport, FlappingReport
+from reports.model.elasticity import SAMPLE_S, ElasticityReport, FlappingReport
 from reports.model.intervals import Span
 from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
 from reports.render.tables.seen import seen_texts
 from reports.render.text import count, sanitized
 
-_AGAINST = {"policy": "the policy's demand", "capacity": "the demand at {:g} rps a replica"}
+_AGAINST = {
+    "policy": f"the policy's demand in means of {SAMPLE_S:g} s",
+    "capacity": "the demand at {:g} rps a replica",
+}
 
 
 def following_texts(deployment: DeploymentReport) -> list[str]:

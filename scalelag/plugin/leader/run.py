@@ -81,7 +81,7 @@ class LeaderRun:
         self._ready = await_target(options, clock, self._dashboard, self._hosts)
         there = self._ready.payload
         self._watched = watched_deployments(there, options.deployments)
-        check_gates(options.gates, self._watched)
+        check_gates(options.gates, self._watched, options.step_numbers)
         self._ray_version = ray_version(self._dashboard)
         cluster_environ = os.environ if options.embedded else {}
         self.findings = start_findings(

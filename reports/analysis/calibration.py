@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.load.part import ON_TIME_S
+from reports.analysis.load.quantiles import quantile_ms
 from reports.analysis.load.slo import Slo
-from reports.analysis.load.streams import quantile_ms
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.model.report import Report
 from scalelag.record.requests_file import RequestColumns

@@ -4,7 +4,7 @@ Where the recorded autoscaler decided otherwise, it saw other numbers than the l
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -12,9 +12,10 @@ import numpy as np
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of, why_no_policy
-from reports.analysis.lag.timeline import build_timeline
+from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.analysis.load.concurrency import Concurrency
 from reports.whatif.autoscaler import Autoscaler, HandleReport, Series
-from scalelag.record.requests_file import RequestColumns
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
@@ -52,29 +53,53 @@ class Replay(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-def replay(run: RecordedRun, key: DeploymentKey, autoscaler: Callable[[], Autoscaler]) -> Replay:
-    """Decisions of a new `autoscaler` for each phase, on all requests of the run.
+class ReplayInput(msgspec.Struct, frozen=True):
+    """All that a replay needs of a run, so that another process makes it without the record.
 
-    The requests must all be for the deployment `key`, so it gives a reason where several are watched.
+    `open_requests` are the numbers of open requests at the `moments_s` (Unix seconds, ascending) of
+    all samples.
+    """
+
+    key: DeploymentKey
+    described: DeploymentInfo
+    policy: Policy
+    target: int
+    times: tuple[ReplayTimes, ...]
+    moments_s: tuple[float, ...]
+    open_requests: tuple[int, ...]
+
+
+def replay_input(run: RecordedRun, key: DeploymentKey) -> ReplayInput | str:
+    """What a replay of all requests of the run needs, or the reason for none.
+
+    The requests must all be for the deployment `key`: several that are watched are such a reason.
     """
     described = run.info.target.deployments.get(key)
     policy = policy_of(described, run.info.versions.ray)
     if policy is None or described is None:
-        return Replay(reason=why_no_policy(described))
+        return why_no_policy(described)
     if policy.whose is not None:
-        return Replay(reason=policy.whose)
+        return policy.whose
     if len(run.info.target.watched) > 1:
-        return Replay(
-            reason="several deployments are watched, and not all requests are for this one"
-        )
+        return "several deployments are watched, and not all requests are for this one"
     timeline = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
     targets = [poll.target for poll in timeline.polls if poll.target is not None]
     if not targets or not run.requests.count:
-        return Replay(reason="the record holds no target or no requests")
+        return "the record holds no target or no requests"
+    times = _times(run, timeline, policy)
+    moments_s = sorted({at_s for one in times for at_s in _sampled_s(one, policy)})
+    counts = Concurrency(run.requests).at(np.array(moments_s))
+    return ReplayInput(
+        key, described, policy, targets[0], times, tuple(moments_s), tuple(counts.tolist())
+    )
+
+
+def _times(run: RecordedRun, timeline: Timeline, policy: Policy) -> tuple[ReplayTimes, ...]:
+    """Times of a replay for each phase of the handle's pushes."""
     start = fastest_start(timeline.replicas)
     first_s, last_s = timeline.polls[0].received_s, timeline.polls[-1].received_s
     step_s = policy.metrics_interval_s / _PHASES
-    times = [
+    return tuple(
         ReplayTimes(
             from_s=first_s,
             to_s=last_s,
@@ -83,27 +108,28 @@ def replay(run: RecordedRun, key: DeploymentKey, autoscaler: Callable[[], Autosc
             loop_s=loop_interval(run.polls) or DEFAULT_LOOP_S,
         )
         for number in range(_PHASES)
-    ]
-    open_requests = open_requests_of(run.requests)
-    return Replay(
-        tuple(
-            replay_decisions(key, autoscaler(), policy, targets[0], open_requests, one)
-            for one in times
-        )
     )
 
 
-def open_requests_of(rows: RequestColumns) -> Callable[[float], float]:
-    """Return the number of open requests, sent and not answered, as a function of Unix seconds."""
-    sent = ~rows.not_sent & np.isfinite(rows.latency_s)
-    begun_s = np.sort(rows.intended_s[sent] + rows.send_lag_s[sent])
-    ended_s = np.sort(rows.intended_s[sent] + rows.latency_s[sent])
+def _sampled_s(times: ReplayTimes, policy: Policy) -> Iterator[float]:
+    """Moments at which a replay samples the open requests, summed up as it does."""
+    at_s = times.push_at_s
+    while at_s <= times.to_s + _EPS_S:
+        yield at_s
+        at_s += policy.sample_s
 
-    def open_at(at_s: float) -> float:
-        begun = np.searchsorted(begun_s, at_s, side="right")
-        return float(begun - np.searchsorted(ended_s, at_s, side="right"))
 
-    return open_at
+def replay(given: ReplayInput, autoscaler: Callable[[], Autoscaler]) -> Replay:
+    """Return the decisions of a new `autoscaler` for each phase."""
+    opened = dict(zip(given.moments_s, given.open_requests, strict=True))
+    return Replay(
+        tuple(
+            replay_decisions(
+                given.key, autoscaler(), given.policy, given.target, opened.__getitem__, one
+            )
+            for one in given.times
+        )
+    )
 
 
 def replay_decisions(

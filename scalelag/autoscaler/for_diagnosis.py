@@ -1,22 +1,22 @@
 """Replays of a run for its diagnosis: evidence of what a blind autoscaler would have decided."""
 
-from functools import cache
-from pathlib import Path
-
 from reports.analysis.diagnosis.replayed import Phases, Replayer, TargetChange
 from scalelag.autoscaler.replay_process import replay_in_process
 from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
 
 
-def replayer(run: Path) -> Replayer:
-    """Return a function that replays a deployment of the run in directory `run`, once each."""
+def replayer() -> Replayer:
+    """Return a function that replays deployments of one run, once each."""
+    known: dict[DeploymentKey, Phases] = {}
 
-    @cache
-    def phases(key: DeploymentKey) -> Phases:
-        found = replay_in_process(run, key).phases
-        return tuple(
-            tuple(TargetChange(one.at_s, one.before, one.after) for one in decisions)
-            for decisions in found
-        )
+    def phases(run: RecordedRun, key: DeploymentKey) -> Phases:
+        if key not in known:
+            found = replay_in_process(run, key).phases
+            known[key] = tuple(
+                tuple(TargetChange(one.at_s, one.before, one.after) for one in decisions)
+                for decisions in found
+            )
+        return known[key]
 
     return phases

@@ -2,22 +2,31 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import msgspec
 
-from reports.whatif.replay import Replay
+from reports.whatif.replay import Replay, replay_input
 from scalelag.errors import UNREADABLE
 from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
 
 _TIMEOUT_S = 300.0  # 3 s of CPU time, which a busy machine may not have for long
 
 
-def replay_in_process(run: Path, key: DeploymentKey) -> Replay:
-    """Return the decisions of Ray's policy on the load of a run directory, or the reason for none."""
-    command = [sys.executable, "-m", "scalelag.autoscaler.replay_main", str(run), key]
+def replay_in_process(run: RecordedRun, key: DeploymentKey) -> Replay:
+    """Return the decisions of Ray's policy on the load of a run, or the reason for none."""
+    given = replay_input(run, key)
+    if isinstance(given, str):
+        return Replay(reason=given)
+    command = [sys.executable, "-m", "scalelag.autoscaler.replay_main"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=True)
+        done = subprocess.run(
+            command,
+            input=msgspec.json.encode(given),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=True,
+        )
         return msgspec.json.decode(done.stdout, type=Replay)
     except subprocess.TimeoutExpired:
         return Replay(reason=f"the replay took over {_TIMEOUT_S:.0f} s")

@@ -33,7 +33,7 @@ def report(
     recorded = _with_capacity(load_run(run), capacity_rps)
     gates = parse_gates(texts or recorded.info.options.get("gate", []))
     check_gates(gates, recorded.info.target.watched)
-    analysis = msgspec.structs.replace(analyse(recorded, gates, replayer(run)), tune=tune_of(run))
+    analysis = msgspec.structs.replace(analyse(recorded, gates, replayer()), tune=tune_of(run))
     if output is None and output_format is Format.TERMINAL:
         render_terminal(analysis, Console(), str(run), details)
         return exit_code(analysis.report, strict=strict)

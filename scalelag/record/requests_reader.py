@@ -11,21 +11,20 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
+from scalelag.record.gathered import Gathered
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
-    NO_ASKED,
-    NO_STREAMS,
     SCHEMA,
     STREAM_FIELDS,
-    AskedColumns,
     RequestColumns,
-    StreamColumns,
 )
 
 # https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 # Older records lack these columns. Those of tokens are null for all but streamed answers.
 _LATER = frozenset({*STREAM_FIELDS, *ASKED_FIELDS, "method"})
+# For small batches threads do not pay.
+_READ = pa.ipc.IpcReadOptions(use_threads=False)
 # Flipped bits make lengths that no memory has, types that Arrow does not know, and texts that are none.
 _DAMAGED = (pa.ArrowException, MemoryError, OSError, UnicodeDecodeError)
 
@@ -45,7 +44,7 @@ class RequestBatches:
         """Read from the beginning."""
         path = self._path
         try:
-            with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+            with path.open("rb") as file, pa.ipc.open_stream(file, options=_READ) as stream:
                 _check_schema(path, stream.schema)
                 yield from self._whole_batches(stream)
             if self.problem is None and not _ends_with(path, _END_OF_STREAM):
@@ -76,10 +75,11 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
 
     Raises RecordError if the head of the file is missing.
     """
-    batches = RequestBatches(path)
+    batches, gathered = RequestBatches(path), Gathered()
     try:
-        table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
-        return _columns(table.sort_by("intended_s")), batches.problem
+        for batch in batches:
+            gathered.add(batch)
+        return gathered.columns(), batches.problem
     except _DAMAGED as error:
         raise RecordError(f"Cannot read {path}: it is damaged ({error}).") from error
 
@@ -163,90 +163,3 @@ def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
         for field in SCHEMA
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
-
-
-def _streams(table: pa.Table) -> StreamColumns:
-    """Stream columns of a table."""
-    is_stream = table.column("tokens").is_valid().to_numpy(zero_copy_only=False)
-    if not is_stream.any():
-        return NO_STREAMS
-    chosen = table.filter(pa.array(is_stream))
-
-    def values(name: str) -> NDArray[Any]:
-        # Null becomes NaN; older records lack the later columns.
-        found = chosen.column(name).to_numpy(zero_copy_only=False)
-        return np.nan_to_num(found) if STREAM_FIELDS[name] is np.uint32 else found
-
-    return StreamColumns(
-        row=np.flatnonzero(is_stream).astype(np.uint32),
-        **{name: values(name).astype(kind, copy=False) for name, kind in STREAM_FIELDS.items()},
-    )
-
-
-def _asked(table: pa.Table) -> AskedColumns:
-    """Columns of requests with a prompt of ours, of a table."""
-    is_asked = table.column("turn").is_valid().to_numpy(zero_copy_only=False)
-    if not is_asked.any():
-        return NO_ASKED
-    chosen = table.filter(pa.array(is_asked))
-    return AskedColumns(
-        row=np.flatnonzero(is_asked).astype(np.uint32),
-        **{
-            name: np.nan_to_num(chosen.column(name).to_numpy(zero_copy_only=False)).astype(kind)
-            for name, kind in ASKED_FIELDS.items()
-        },
-    )
-
-
-def _with_methods(
-    name: NDArray[np.int32],
-    names: tuple[str, ...],
-    method: NDArray[np.int32],
-    methods: tuple[str, ...],
-) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """Codes and names in which a name that was requested by several methods is one for each.
-
-    A row without a method, such as one that was never sent, goes with the only method of its name.
-    """
-    pairs = np.unique(np.stack((name, method)), axis=1)
-    of_name: dict[int, list[int]] = {}
-    for one, by in pairs.T.tolist():
-        of_name.setdefault(one, []).extend([by] if by >= 0 else [])
-    if all(len(by) < 2 for by in of_name.values()):
-        return name, names
-    found = [*names]
-    codes = name.copy()
-    for one, by in of_name.items():
-        for code in by if len(by) > 1 else ():
-            codes[(name == one) & (method == code)] = len(found)
-            found.append(f"{methods[code]} {names[one]}")
-    return codes, tuple(found)
-
-
-def _columns(table: pa.Table) -> RequestColumns:
-    def floats(name: str) -> NDArray[np.float32]:
-        return table.column(name).to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-
-    def codes(name: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-        column = table.column(name)
-        if column.num_chunks == 0:
-            return np.empty(0, np.int32), ()
-        chunk = column.combine_chunks() if column.num_chunks > 1 else column.chunk(0)
-        numbers = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return numbers.astype(np.int32, copy=False), tuple(chunk.dictionary.to_pylist())
-
-    name, names = _with_methods(*codes("name"), *codes("method"))
-    error, errors = codes("error")
-    return RequestColumns(
-        intended_s=table.column("intended_s").to_numpy(),
-        send_lag_s=floats("send_lag_s"),
-        latency_s=floats("latency_s"),
-        status=table.column("status").to_numpy(),
-        name=name,
-        error=error,
-        worker=table.column("worker").to_numpy(),
-        names=names,
-        errors=errors,
-        streams=_streams(table),
-        asked=_asked(table),
-    )

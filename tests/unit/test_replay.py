@@ -4,8 +4,6 @@ from pathlib import Path
 
 import msgspec
 
-from reports.whatif.replay import replay
-from scalelag.autoscaler.ray_autoscaler import RayAutoscaler
 from scalelag.autoscaler.replay_process import replay_in_process
 from scalelag.record.run_dir import load_run
 
@@ -17,7 +15,7 @@ def test_the_replay_of_a_stored_run_decides_as_its_controller_did():
     run = load_run(DEMO)
     logged = [e for e in run.events if e.kind in ("upscaling", "downscaling")]
 
-    found = replay_in_process(DEMO, KEY)
+    found = replay_in_process(run, KEY)
 
     assert found.reason is None
     for decisions in found.phases:
@@ -32,11 +30,19 @@ def test_a_run_with_several_deployments_gives_a_reason():
     target = msgspec.structs.replace(run.info.target, watched=(KEY, "default/Other"))
     run = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, target=target))
 
-    found = replay(run, KEY, lambda: RayAutoscaler({KEY: run.info.target.deployments[KEY]}))
+    found = replay_in_process(run, KEY)
 
     assert found.phases == ()
     assert "several deployments" in (found.reason or "")
 
 
-def test_a_path_that_is_no_run_gives_a_reason(tmp_path: Path):
-    assert "holds no run.json" in (replay_in_process(tmp_path, KEY).reason or "")
+def test_a_replay_that_fails_gives_the_last_line_of_what_it_said():
+    run = load_run(DEMO)
+    described = msgspec.structs.replace(
+        run.info.target.deployments[KEY],
+        autoscaling={"min_replicas": 1, "max_replicas": 4, "metrics_interval_s": -1.0},
+    )
+    target = msgspec.structs.replace(run.info.target, deployments={KEY: described})
+    run = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, target=target))
+
+    assert replay_in_process(run, KEY).reason

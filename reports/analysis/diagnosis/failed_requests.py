@@ -1,5 +1,6 @@
 """Failed requests of a step, and signs that the network failed them."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -230,11 +231,13 @@ class Silence(msgspec.Struct, frozen=True):
 def longest_silence(facts: StepFacts) -> Silence | None:
     """The longest time without any answer in which requests were sent that timed out."""
     rows, chosen = _rows(facts)
+    timed_out = _is_any(rows, rows.error[chosen], TIMED_OUT)
+    if np.count_nonzero(timed_out) < _MIN_UNANSWERED:
+        return None
     sent_s = rows.intended_s[chosen] + rows.send_lag_s[chosen]
     done_s = rows.intended_s[chosen] + rows.latency_s[chosen]
-    timed_out = _is_any(rows, rows.error[chosen], TIMED_OUT)
     answered = np.isfinite(done_s) & ~timed_out
-    if np.count_nonzero(timed_out) < _MIN_UNANSWERED:
+    if _always_one(done_s[answered], Window(facts.begun_s, facts.by_s)):
         return None
     marks = np.sort(np.concatenate(([facts.begun_s], done_s[answered], [facts.by_s])))
     marks = marks[(marks >= facts.begun_s) & (marks <= facts.by_s)]
@@ -255,6 +258,16 @@ def longest_silence(facts: StepFacts) -> Silence | None:
         abrupt=bool(quick_s < limit_s),
         arrived=_arrived(facts, Window(from_s, to_s)),
     )
+
+
+def _always_one(times_s: NDArray[np.float64], within: Window) -> bool:
+    """Return True if there is one in each half of `_SILENCE_S`, so that no silence is so long."""
+    half_s = _SILENCE_S / 2
+    inside = times_s[(times_s >= within.from_s) & (times_s <= within.to_s)]
+    halves = max(1, math.floor((within.to_s - within.from_s) / half_s))
+    seen = np.zeros(halves + 2, np.bool_)
+    seen[((inside - within.from_s) / half_s).astype(np.int64)] = True
+    return bool(seen[:halves].all())
 
 
 def _arrived(facts: StepFacts, within: Window) -> bool:

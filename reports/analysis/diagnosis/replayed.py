@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
 
 
 class TargetChange(msgspec.Struct, frozen=True):
@@ -18,8 +19,8 @@ class TargetChange(msgspec.Struct, frozen=True):
 Phases = Sequence[Sequence[TargetChange]]
 """The same replay for several moments at which counts may have been pushed; empty without one."""
 
-Replayer = Callable[[DeploymentKey], Phases]
-"""Function that replays a deployment: it may take seconds, so it is called only for evidence."""
+Replayer = Callable[[RecordedRun, DeploymentKey], Phases]
+"""Function that replays a deployment of a run: it may take seconds, so only evidence asks it."""
 
 
 def targets_at(phases: Phases, at_s: float) -> tuple[int, int] | None:

@@ -1,15 +1,21 @@
 """Requests that were open while replicas were stopping."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load.part import count
+from reports.analysis.load.quantiles import quantiles
 from reports.model.intervals import Window, seconds_in, union
 from reports.model.load import StoppingReport
+from scalelag.record.error_kinds import is_not_sent
 from scalelag.record.requests_file import RequestColumns, rows_from
 
 _SLOWEST = 0.01
+_BLOCK = 1_000_000
 
 
 def stopping_report(
@@ -23,23 +29,37 @@ def stopping_report(
     rows = rows_from(rows, from_s)
     stretches = _stretches(timeline, from_s, until_s)
     seconds = seconds_in(stretches)
-    sent = ~rows.not_sent & np.isfinite(rows.latency_s)
-    if not stretches or not sent.any():
+    sent_s = rows.latency_s[_sent(rows, slice(None))]
+    if not stretches or not sent_s.size:
         return StoppingReport(stopping_s=seconds)
-    begun_s = rows.intended_s + np.nan_to_num(rows.send_lag_s)
-    done_s = rows.intended_s + np.nan_to_num(rows.latency_s)
-    during = np.zeros(rows.count, np.bool_)
-    for stretch in stretches:
-        during |= (begun_s < stretch.to_s) & (done_s > stretch.from_s)
-    during &= sent
-    slow = sent & (rows.latency_s >= np.quantile(rows.latency_s[sent], 1 - _SLOWEST))
-    failed = sent & (rows.error >= 0)
+    slow_s = quantiles(sent_s, (1 - _SLOWEST,))[0]
+    requests = failed = slowest = 0
+    for first in range(0, rows.count, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        during = _sent(rows, block) & _open_in(rows, block, stretches)
+        has_failed = rows.error[block] >= 0
+        requests += count(during)
+        failed += count(during & has_failed)
+        slowest += count(during & ~has_failed & (rows.latency_s[block] >= slow_s))
     return StoppingReport(
-        stopping_s=seconds,
-        requests=int(np.count_nonzero(during)),
-        failed=int(np.count_nonzero(during & failed)),
-        slowest_1pct=int(np.count_nonzero(during & slow & ~failed)),
+        stopping_s=seconds, requests=requests, failed=failed, slowest_1pct=slowest
     )
+
+
+def _sent(rows: RequestColumns, block: slice) -> NDArray[np.bool_]:
+    """Rows of a block that were sent, and whose end is known."""
+    is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
+    return is_sent[rows.error[block]] & np.isfinite(rows.latency_s[block])
+
+
+def _open_in(rows: RequestColumns, block: slice, stretches: Sequence[Window]) -> NDArray[np.bool_]:
+    """Rows of a block that were open in one of the `stretches`."""
+    begun_s = rows.intended_s[block] + np.nan_to_num(rows.send_lag_s[block])
+    done_s = rows.intended_s[block] + np.nan_to_num(rows.latency_s[block])
+    found = np.zeros(begun_s.size, np.bool_)
+    for stretch in stretches:
+        found |= (begun_s < stretch.to_s) & (done_s > stretch.from_s)
+    return found
 
 
 def _stretches(timeline: Timeline, from_s: float, until_s: float) -> tuple[Window, ...]:

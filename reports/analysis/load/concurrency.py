@@ -1,23 +1,47 @@
 """Number of open requests over time, from the rows of requests."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scalelag.record.error_kinds import is_not_sent
 from scalelag.record.requests_file import RequestColumns
 
 _BLOCK = 1_000_000
 
+_Times = tuple[NDArray[np.float64], NDArray[np.float64]]
+
 
 class Concurrency:
-    """Open requests over time: sent and not yet answered. Times in Unix seconds."""
+    """Open requests over time: sent and not yet answered. Times in Unix seconds.
+
+    The rows are read in blocks, so that many take little memory, and only blocks with requests that
+    were open in the time that is asked for.
+    """
 
     def __init__(self, rows: RequestColumns) -> None:
-        sent = ~rows.not_sent & np.isfinite(rows.latency_s)
-        intended_s = rows.intended_s[sent]
-        self._begun_s: NDArray[np.float64] = intended_s + rows.send_lag_s[sent]
-        self._ended_s: NDArray[np.float64] = intended_s + rows.latency_s[sent]
+        self._rows = rows
+        self._is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
+        self._opened_s = [
+            (begun_s.min(initial=math.inf), ended_s.max(initial=-math.inf))
+            for begun_s, ended_s in map(self._block_s, range(0, rows.count, _BLOCK))
+        ]
+
+    def _block_s(self, first: int) -> _Times:
+        """Moments at which requests of a block were sent, and at which they were answered."""
+        rows, block = self._rows, slice(first, first + _BLOCK)
+        latency_s = rows.latency_s[block]
+        sent = self._is_sent[rows.error[block]] & np.isfinite(latency_s)
+        due_s = rows.intended_s[block][sent]
+        return due_s + rows.send_lag_s[block][sent], due_s + latency_s[sent]
+
+    def _times_s(self, from_s: float, to_s: float) -> Iterator[_Times]:
+        """Moments of the blocks in which a request was open between two moments."""
+        for index, (begun_s, ended_s) in enumerate(self._opened_s):
+            if begun_s <= to_s and ended_s >= from_s:
+                yield self._block_s(index * _BLOCK)
 
     @property
     def blur_s(self) -> float:
@@ -28,13 +52,30 @@ class Concurrency:
         """Mean number of open requests between two moments; None for an empty time."""
         if to_s <= from_s:
             return None
-        overlap_s = np.minimum(self._ended_s, to_s) - np.maximum(self._begun_s, from_s)
-        return float(np.clip(overlap_s, 0.0, None).sum()) / (to_s - from_s)
+        open_s = 0.0
+        for begun_s, ended_s in self._times_s(from_s, to_s):
+            overlap_s = np.minimum(ended_s, to_s) - np.maximum(begun_s, from_s)
+            open_s += float(np.clip(overlap_s, 0.0, None).sum())
+        return open_s / (to_s - from_s)
 
     def last_open_s(self, until_s: float) -> float:
         """Moment by `until_s` up to which a request was open; minus infinity if none was."""
-        begun = self._begun_s < until_s
-        return float(np.minimum(self._ended_s[begun], until_s).max(initial=-math.inf))
+        found = -math.inf
+        for begun_s, ended_s in self._times_s(-math.inf, until_s):
+            begun = begun_s < until_s
+            found = max(found, float(np.minimum(ended_s[begun], until_s).max(initial=-math.inf)))
+        return found
+
+    def at(self, moments_s: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Number of open requests at each of `moments_s`, which ascend."""
+        change = np.zeros(moments_s.size + 1, np.int64)
+        if not moments_s.size:
+            return change[:-1]
+        for begun_s, ended_s in self._times_s(moments_s[0], moments_s[-1]):
+            for times_s, sign in ((begun_s, 1), (ended_s, -1)):
+                place = np.searchsorted(moments_s, times_s, side="left")
+                change += sign * np.bincount(place, minlength=change.size)
+        return np.cumsum(change)[:-1]
 
     def least(self, from_s: float, to_s: float, within_s: float) -> float | None:
         """Least mean number of open requests in equal parts of a window; None for an empty one.
@@ -48,12 +89,16 @@ class Concurrency:
 
     def means(self, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean number of open requests between each two of `edges_s`, which ascend."""
-        begun, left_s = _by_bin(self._begun_s, edges_s)
-        ended, saved_s = _by_bin(self._ended_s, edges_s)
+        change, rest_s = np.zeros(edges_s.size + 1, np.int64), np.zeros(edges_s.size + 1)
+        for begun_s, ended_s in self._times_s(edges_s[0], edges_s[-1]):
+            for times_s, sign in ((begun_s, 1), (ended_s, -1)):
+                counts, distance_s = _by_bin(times_s, edges_s)
+                change += sign * counts
+                rest_s += sign * distance_s
         # Open all through a bin are those of before it; what begins or ends in it, to its end.
-        open_before = np.cumsum(begun - ended)[:-2]
+        open_before = np.cumsum(change)[:-2]
         widths_s = np.diff(edges_s)
-        return (open_before * widths_s + (left_s - saved_s)[1:-1]) / widths_s
+        return (open_before * widths_s + rest_s[1:-1]) / widths_s
 
 
 def _by_bin(
@@ -61,15 +106,9 @@ def _by_bin(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Number of times in each bin, and the sum of their distances to its end.
 
-    The first bin is all before `edges_s`, the last all after; their distances mean nothing. In
-    blocks, so that many rows take little memory.
+    The first bin is all before `edges_s`, the last all after; their distances mean nothing.
     """
-    counts = np.zeros(edges_s.size + 1, np.int64)
-    distance_s = np.zeros(edges_s.size + 1)
     ends_s = np.append(edges_s, edges_s[-1])
-    for first in range(0, times_s.size, _BLOCK):
-        block_s = times_s[first : first + _BLOCK]
-        place = np.searchsorted(edges_s, block_s, side="right")
-        counts += np.bincount(place, minlength=counts.size)
-        distance_s += np.bincount(place, weights=ends_s[place] - block_s, minlength=counts.size)
-    return counts, distance_s
+    place = np.searchsorted(edges_s, times_s, side="right")
+    counts = np.bincount(place, minlength=ends_s.size)
+    return counts, np.bincount(place, weights=ends_s[place] - times_s, minlength=ends_s.size)

@@ -9,7 +9,7 @@ import numpy as np
 
 from reports.analysis.load.goodput import Goodput, Limits, goodput_of
 from reports.analysis.load.named import named
-from reports.analysis.load.part import Part, count, part_of
+from reports.analysis.load.part import Part, count, counts_of, part_of
 from reports.analysis.load.prompts import prompt_report
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.load.saturation import saturated_windows
@@ -141,10 +141,9 @@ def _with_lost(part: Part, lost: int, workers: Sequence[LoadWorkerReport]) -> Pa
     """Return `part` with `lost` requests that have no row at all, as requests not sent."""
     by = part.not_sent_by
     of_worker = any(worker.lost_at_s is not None for worker in workers)
-    return Part(
+    return msgspec.structs.replace(
+        part,
         planned=part.planned + lost,
-        sent=part.sent,
-        failed=part.failed,
         not_sent=part.not_sent + lost,
         not_sent_by=NotSentReport(
             in_flight_limit=by.in_flight_limit,
@@ -152,9 +151,6 @@ def _with_lost(part: Part, lost: int, workers: Sequence[LoadWorkerReport]) -> Pa
             worker_lost=by.worker_lost + (lost if of_worker else 0),
             turn=by.turn,
         ),
-        send_lag=part.send_lag,
-        latency=part.latency,
-        service=part.service,
     )
 
 
@@ -229,9 +225,9 @@ def _windows(load: _Load, parts: Sequence[LoadStepReport]) -> Iterator[WindowRep
 
 def _errors(rows: RequestColumns, lost: int) -> dict[str, int]:
     """Count of each kind of error, the most frequent first; all that was not sent is one kind."""
-    codes, counts = np.unique(rows.error[rows.error >= 0], return_counts=True)
+    counts = counts_of(rows.error, len(rows.errors))[:-1]
     errors = Counter({NOT_SENT: lost} if lost else {})
-    for code, times in zip(codes, counts, strict=True):
-        kind = rows.errors[code]
-        errors[NOT_SENT if is_not_sent(kind) else kind] += int(times)
+    for kind, times in zip(rows.errors, counts.tolist(), strict=True):
+        if times:
+            errors[NOT_SENT if is_not_sent(kind) else kind] += times
     return dict(sorted(errors.items(), key=lambda item: (-item[1], item[0])))

@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.part import Part, part_of, ratio
+from reports.analysis.load.part import Part, counts_of, part_of, ratio
 from reports.analysis.load.streams import Streams, stream_report
 from reports.model.load import NameReport, StreamReport
 from scalelag.record.requests_file import RequestColumns
 
+_BLOCK = 1_000_000
 _NOWHERE = "\0"  # no application's name
 
 
@@ -74,8 +75,17 @@ def _name_report(part: Part, stream: StreamReport | None, load_s: float) -> Name
     )
 
 
-def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
-    """Places of each of `count` codes in `codes`, found with one sort."""
-    order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=count))
-    return np.split(order, ends[:-1])
+def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.uint32]]:
+    """Places of each of `count` codes in `codes`."""
+    counts = counts_of(codes, count)[:-1]
+    found = [np.empty(size, np.uint32) for size in counts.tolist()]
+    used = [0] * count
+    for first in range(0, codes.size, _BLOCK):
+        block = codes[first : first + _BLOCK]
+        order = np.argsort(block, kind="stable")
+        ends = np.cumsum(np.bincount(block, minlength=count))
+        for code in np.flatnonzero(np.diff(ends, prepend=0)).tolist():
+            places = first + order[ends[code - 1] if code else 0 : ends[code]]
+            found[code][used[code] : used[code] + places.size] = places
+            used[code] += places.size
+    return found

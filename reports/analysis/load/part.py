@@ -1,18 +1,21 @@
 """Some rows of a run: their numbers, how punctually they were sent, and quantiles of their times."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final, TypedDict
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.streams import quantile_ms
+from reports.analysis.load.quantiles import quantiles_ms
 from reports.model.load import NotSentReport
-from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, TURN, WORKER_LOST
+from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, TURN, WORKER_LOST, is_not_sent
 from scalelag.record.requests_file import RequestColumns
 
 ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
+_BLOCK = 1_000_000
 _LATE_SHARE = 0.05
 _MOST_TOLERATED_S = 0.5
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
@@ -37,7 +40,7 @@ class Counts(TypedDict):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Some rows of a run. Times in seconds; `latency` and `service` of those that were sent."""
+    """Some rows of a run. Times in seconds, of those that were sent."""
 
     planned: int
     sent: int
@@ -46,7 +49,6 @@ class Part(msgspec.Struct, frozen=True):
     not_sent_by: NotSentReport
     send_lag: NDArray[np.float32]
     latency: NDArray[np.float32]
-    service: NDArray[np.float32]
 
     def counts(self) -> Counts:
         """Fields of a report with numbers of requests."""
@@ -68,10 +70,11 @@ class Part(msgspec.Struct, frozen=True):
         """Fields of a report that say how far requests left at their intended starts."""
         by = self.not_sent_by
         late = self._sent_late() + by.late + by.worker_lost
+        send_lag_ms = quantiles_ms(self.send_lag, (0.5, 0.99))
         return {
             "on_time_ratio": ratio(count(self.send_lag <= ON_TIME_S), self.planned),
-            "send_lag_p50_ms": quantile_ms(self.send_lag, 0.5),
-            "send_lag_p99_ms": quantile_ms(self.send_lag, 0.99),
+            "send_lag_p50_ms": send_lag_ms[0],
+            "send_lag_p99_ms": send_lag_ms[1],
             "late_ratio": ratio(late, self.planned - by.in_flight_limit - by.turn),
         }
 
@@ -90,31 +93,51 @@ class Part(msgspec.Struct, frozen=True):
         Four structs declare them. A base struct would put them before all other fields, and so
         change the order of keys in report.json.
         """
-        return {f"latency_{q}_ms": quantile_ms(self.latency, _QUANTILES[q]) for q in quantiles}
+        return _quantiles("latency", self.latency, quantiles)
 
     def service_ms(self) -> dict[str, float | None]:
         """Fields of a report with quantiles of service time."""
-        return {f"service_{q}_ms": quantile_ms(self.service, _QUANTILES[q]) for q in _OF_SERVICE}
+        return _quantiles("service", self.latency - self.send_lag, _OF_SERVICE)
 
 
 def part_of(rows: RequestColumns, where: slice | NDArray[np.intp]) -> Part:
     """Return the rows in the places `where`."""
-    not_sent = rows.not_sent[where]
-    sent = ~not_sent
-    latency = rows.latency_s[where][sent]
-    send_lag = rows.send_lag_s[where][sent]
+    error = rows.error[where]
+    by_kind = counts_of(error, len(rows.errors))
+    # Code -1, no error, is the last.
+    is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
+    planned, sent = int(by_kind.sum()), int(by_kind[is_sent].sum())
+    latency, send_lag = rows.latency_s[where], rows.send_lag_s[where]
+    if sent < planned:
+        was_sent = is_sent[error]
+        latency, send_lag = latency[was_sent], send_lag[was_sent]
+    numbers: Counter[str] = Counter()
+    for kind, number in zip(rows.errors, by_kind.tolist(), strict=False):
+        numbers[kind] += number
     return Part(
-        planned=int(not_sent.size),
-        sent=count(sent),
-        failed=count(rows.error[where][sent] >= 0),
-        not_sent=count(not_sent),
-        not_sent_by=NotSentReport(
-            **{name: count(rows.with_errors(kind)[where]) for name, kind in _REASONS.items()}
-        ),
+        planned=planned,
+        sent=sent,
+        failed=sent - int(by_kind[-1]),
+        not_sent=planned - sent,
+        not_sent_by=NotSentReport(**{name: numbers[kind] for name, kind in _REASONS.items()}),
         send_lag=send_lag,
         latency=latency,
-        service=latency - send_lag,
     )
+
+
+def counts_of(codes: NDArray[np.int32], kinds: int) -> NDArray[np.int64]:
+    """Return the number of each of `kinds` codes, and at last of the code -1."""
+    counts = np.zeros(kinds + 1, np.int64)
+    for first in range(0, codes.size, _BLOCK):
+        counts += np.bincount(codes[first : first + _BLOCK] + 1, minlength=counts.size)
+    return np.roll(counts, -1)
+
+
+def _quantiles(
+    name: str, values_s: NDArray[np.float32], quantiles: Sequence[str]
+) -> dict[str, float | None]:
+    found = quantiles_ms(values_s, [_QUANTILES[q] for q in quantiles])
+    return {f"{name}_{q}_ms": value for q, value in zip(quantiles, found, strict=True)}
 
 
 def count(chosen: NDArray[np.bool_]) -> int:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.streams import quantile_ms
+from reports.analysis.load.quantiles import quantile_ms
 from reports.model.prompts import PromptReport, SessionReport
 from scalelag.prompts.info import PromptInfo
 from scalelag.record.requests_file import AskedColumns, RequestColumns

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.load.quantiles import quantiles
 from reports.analysis.load.slo import Slo, on_quantiles, recorded_slos
 from reports.model.intervals import Span, longer_than
 from reports.model.load import NO_BREACH
@@ -30,6 +31,7 @@ _MAD_TO_SIGMA = 1.4826
 _MADS = 3 * _MAD_TO_SIGMA
 _MOST_EMPTY_SHARE = 0.1
 _FEWEST_OPEN = 1.0
+_BLOCK = 1_000_000
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -157,23 +159,25 @@ def _binned(rows: RequestColumns, begun_s: float, count: int, limits: Sequence[S
         answered_s = latency_s[inside][well[inside]]
         completed[at] = answered_s.size
         if answered_s.size:
-            latency[at] = math.log(max(1e-9, np.quantile(answered_s, quantile)))
-            over[at] = any(
-                np.quantile(answered_s, limit.quantile or 1.0) > limit.limit_s for limit in limits
-            )
+            asked = [limit.quantile or 1.0 for limit in limits]
+            middle, *found = quantiles(answered_s, [quantile, *asked]).tolist()
+            latency[at] = math.log(max(1e-9, middle))
+            over[at] = any(q > limit.limit_s for q, limit in zip(found, limits, strict=True))
     return _Bins(sizes, completed, latency, over, _open(rows, edges_s))
 
 
 def _open(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Requests that were due and not answered yet, at the end of each bin."""
     due = np.searchsorted(rows.intended_s, edges_s)
-    done_s: NDArray[np.float64] = rows.intended_s[: due[-1]] + np.nan_to_num(
-        rows.latency_s[: due[-1]]
-    )
-    # Of a long run most were answered before the step.
-    later_s = np.sort(done_s[done_s > edges_s[0]])
-    done = done_s.size - later_s.size + np.searchsorted(later_s, edges_s[1:], side="right")
-    return (due[1:] - done).astype(np.float64)
+    done = np.zeros(edges_s.size + 1, np.int64)
+    for first in range(0, int(due[-1]), _BLOCK):
+        block = slice(first, min(first + _BLOCK, int(due[-1])))
+        done_s = rows.intended_s[block] + np.nan_to_num(rows.latency_s[block])
+        # Of a long run most were answered before the step.
+        later_s = done_s[done_s > edges_s[0]]
+        done[0] += done_s.size - later_s.size
+        done += np.bincount(np.searchsorted(edges_s, later_s), minlength=done.size)
+    return (due[1:] - np.cumsum(done)[1:-1]).astype(np.float64)
 
 
 def recoveries(run: RecordedRun, steps: Sequence[LoadStep]) -> dict[int, Recovery]:

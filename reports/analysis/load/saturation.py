@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.load.concurrency import Concurrency
 from reports.model.intervals import Window, union
 from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, NOT_SENT, WORKER_LOST
 from scalelag.record.requests_file import RequestColumns
@@ -34,7 +35,7 @@ def with_reasons(rows: RequestColumns, info: RunInfo) -> RequestColumns:
     for worker in np.unique(rows.worker[untold]):
         of_worker = rows.worker == worker
         asked = untold & of_worker
-        full[asked] = _open_at(rows, of_worker, rows.intended_s[asked]) >= room
+        full[asked] = Concurrency(rows.chosen(of_worker)).at(rows.intended_s[asked]) >= room
     first = len(rows.errors)
     error = rows.error.copy()
     error[untold] = first + 1
@@ -43,17 +44,6 @@ def with_reasons(rows: RequestColumns, info: RunInfo) -> RequestColumns:
     return msgspec.structs.replace(
         rows, error=error, errors=(*rows.errors, IN_FLIGHT_LIMIT, LATE, WORKER_LOST)
     )
-
-
-def _open_at(
-    rows: RequestColumns, chosen: NDArray[np.bool_], at_s: NDArray[np.float64]
-) -> NDArray[np.intp]:
-    """Number of the chosen requests that were open at each of the moments."""
-    sent = chosen & np.isfinite(rows.latency_s)
-    begun_s = np.sort(rows.intended_s[sent] + rows.send_lag_s[sent])
-    ended_s = np.sort(rows.intended_s[sent] + rows.latency_s[sent])
-    begun = np.searchsorted(begun_s, at_s, side="right")
-    return begun - np.searchsorted(ended_s, at_s, side="right")
 
 
 def saturated_windows(rows: RequestColumns) -> tuple[Window, ...]:

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.load.quantiles import quantile_ms
 from reports.model.load import StreamReport
 from scalelag.record.requests_file import RequestColumns, StreamColumns
 
@@ -83,10 +84,3 @@ def _first_of_each_kind(
 
 def _measured(values_s: NDArray[np.float32]) -> NDArray[np.float32]:
     return values_s[np.isfinite(values_s)]
-
-
-def quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
-    """Quantile in milliseconds, linear between order statistics; None without values."""
-    if not values_s.size:
-        return None
-    return float(np.quantile(values_s, q)) * 1000

@@ -31,7 +31,7 @@ class Reporter:
         Raises ScalelagError if the record cannot be read, or nothing can be written.
         """
         recorded = load_run(path)
-        analysis = analyse(recorded, options.gates, replayer(path))
+        analysis = analyse(recorded, options.gates, replayer())
         write_file(path / REPORT_FILE, render_json(analysis.report))
         what = Rendering(analysis, str(path), options.strict, options.details)
         formats = {*options.reports, Format.HTML} if html else set(options.reports)

@@ -1,0 +1,75 @@
+"""Quantiles of times, exact at any number of them (docs/metrics.md#quantiles)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FEW: Final = 50_000
+"""Up to so many values, sorting is as fast."""
+_BLOCK: Final = 1_000_000
+_LOW_BITS: Final = 16
+_INFINITE: Final = 0x7F80
+"""High half of infinity; those of NaN and of negative numbers are at least as great."""
+_HALF: Final = 0.5
+
+
+def quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
+    """Quantile in milliseconds, linear between order statistics; None without values."""
+    return quantiles_ms(values_s, (q,))[0]
+
+
+def quantiles_ms(values_s: NDArray[np.float32], qs: Sequence[float]) -> list[float | None]:
+    """Quantiles of the same values in milliseconds, as `quantile_ms` gives each."""
+    if not values_s.size:
+        return [None] * len(qs)
+    return [float(value) * 1000 for value in quantiles(values_s, qs)]
+
+
+def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.float32]:
+    """Quantiles, linear between order statistics (R's type 7); `values` are not empty.
+
+    The same as those of `np.quantile` for one of `qs` at a time.
+    """
+    places = (values.size - 1) * np.array(qs, np.float64)
+    before = np.floor(places).astype(np.int64)
+    after = np.minimum(before + 1, values.size - 1)
+    found = _order_statistics(values, np.concatenate((before, after)))
+    low, high = np.split(found, 2)
+    share = (places - before).astype(np.float32)
+    # From the nearer end, so that the result never passes it.
+    return np.where(share < _HALF, low + (high - low) * share, high - (high - low) * (1 - share))
+
+
+def _order_statistics(
+    values: NDArray[np.float32], places: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Values in `places` of the sorted values; NaN if one of them is."""
+    counts = _high_counts(values) if values.size > _FEW else None
+    if counts is None or counts[_INFINITE:].any():
+        whole = np.sort(values)
+        return np.full(places.size, np.nan, np.float32) if np.isnan(whole[-1]) else whole[places]
+    # Selection by radix: of all values only those that share their high half with one in `places`.
+    highs = np.searchsorted(np.cumsum(counts), places, side="right")
+    is_wanted = np.zeros(counts.size, np.bool_)
+    is_wanted[highs] = True
+    few = np.sort(np.concatenate([block[is_wanted[_high(block)]] for block in _blocks(values)]))
+    left_out = np.cumsum(np.where(is_wanted, 0, counts))[highs]
+    return few[places - left_out]
+
+
+def _high_counts(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Number of values by the high half of their bits, which ascends with positive numbers."""
+    counts = np.zeros(1 << _LOW_BITS, np.int64)
+    for block in _blocks(values):
+        counts += np.bincount(_high(block), minlength=counts.size)
+    return counts
+
+
+def _high(values: NDArray[np.float32]) -> NDArray[np.uint32]:
+    return values.view(np.uint32) >> _LOW_BITS
+
+
+def _blocks(values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    return [values[first : first + _BLOCK] for first in range(0, values.size, _BLOCK)]

@@ -1,0 +1,216 @@
+"""Rows of a record, gathered from its batches as columns in the order of their intended starts."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scalelag.record.requests_file import (
+    ASKED_FIELDS,
+    NO_ASKED,
+    NO_STREAMS,
+    STREAM_FIELDS,
+    AskedColumns,
+    RequestColumns,
+    StreamColumns,
+)
+
+_BLOCK: Final = 1 << 20
+"""Rows of a block: memory of this size goes back to the system when it is freed."""
+_MOST_LATE: Final = 4 * _BLOCK
+_NUMBERS: Final[dict[str, Any]] = {
+    "intended_s": np.float64,
+    "send_lag_s": np.float32,
+    "latency_s": np.float32,
+    "status": np.uint16,
+    "worker": np.uint16,
+}
+
+
+class Gathered:
+    """Columns of all batches that were added. Beside them it holds one column's copy at most."""
+
+    def __init__(self) -> None:
+        self._numbers = {name: _Column(kind) for name, kind in _NUMBERS.items()}
+        self._name, self._method, self._error = (_Column(np.int32) for _ in range(3))
+        self._names, self._methods, self._kinds = _Texts(), _Texts(), _Texts()
+        self._streams = _Sparse("tokens", STREAM_FIELDS)
+        self._asked = _Sparse("turn", ASKED_FIELDS)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a batch that has all columns."""
+        for part in (self._streams, self._asked):
+            part.add(batch, self._error.size)
+        for name, column in self._numbers.items():
+            # Null becomes NaN.
+            column.add(batch.column(name).to_numpy(zero_copy_only=False))
+        self._name.add(self._names.codes(batch.column("name")))
+        self._method.add(self._methods.codes(batch.column("method")))
+        self._error.add(self._kinds.codes(batch.column("error")))
+
+    def columns(self) -> RequestColumns:
+        """Return all rows, sorted by intended start; equal ones stay as they were added."""
+        numbers = {name: column.whole() for name, column in self._numbers.items()}
+        name, names = self._with_methods(self._name.whole(), self._method.whole())
+        error = self._error.whole()
+        marks = [one.marks(error.size) for one in (self._streams, self._asked)]
+        _sort(
+            numbers["intended_s"], [*list(numbers.values())[1:], name, error, *filter(len, marks)]
+        )
+        streams, asked = (
+            one.sorted(m) for one, m in zip((self._streams, self._asked), marks, strict=True)
+        )
+        return RequestColumns(
+            **numbers,
+            name=name,
+            error=error,
+            names=names,
+            errors=tuple(self._kinds.texts),
+            streams=StreamColumns(**streams) if streams else NO_STREAMS,
+            asked=AskedColumns(**asked) if asked else NO_ASKED,
+        )
+
+    def _with_methods(
+        self, name: NDArray[np.int32], method: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """Codes and names in which a name that was requested by several methods is one for each.
+
+        A row without a method, such as one that was never sent, goes with the only method of its name.
+        """
+        names, methods = list(self._names.texts), list(self._methods.texts)
+        asked = _pairs(name, len(names), method, len(methods))
+        for one, by in zip(*np.nonzero(asked & (asked.sum(axis=1) > 1)[:, None]), strict=True):
+            name[(name == one) & (method == by)] = len(names)
+            names.append(f"{methods[by]} {names[one]}")
+        return name, tuple(names)
+
+
+def _pairs(
+    name: NDArray[np.int32], names: int, method: NDArray[np.int32], methods: int
+) -> NDArray[np.bool_]:
+    """For each name (row) and method (column), True if some request has both."""
+    found = np.zeros(names * methods, np.bool_)
+    for first in range(0, name.size, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        both = (name[block] >= 0) & (method[block] >= 0)
+        found[name[block][both].astype(np.int64) * methods + method[block][both]] = True
+    return found.reshape(names, methods)
+
+
+class _Column:
+    """Values of one column, added in pieces."""
+
+    def __init__(self, kind: Any) -> None:  # noqa: ANN401  a type of NumPy
+        self.kind = kind
+        self._full: list[NDArray[Any]] = []
+        self._block = np.empty(0, kind)
+        self._used = 0
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return sum(block.size for block in self._full) + self._used
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Add values at the end."""
+        while values.size:
+            if self._used == self._block.size:
+                self._full += [self._block] if self._used else []
+                self._block, self._used = np.empty(_BLOCK, self.kind), 0
+            room = self._block.size - self._used
+            self._block[self._used : self._used + values.size] = values[:room]
+            self._used += min(room, values.size)
+            values = values[room:]
+
+    def whole(self) -> NDArray[Any]:
+        """Return all values and forget them."""
+        found = np.concatenate([*self._full, self._block[: self._used]])
+        self._full, self._block, self._used = [], np.empty(0, self.kind), 0
+        return found
+
+
+class _Texts:
+    """Texts of a dictionary column over all batches; batches have dictionaries of their own."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, int] = {}
+        self._dictionary: pa.Array | None = None
+        self._code_of = np.empty(0, np.int32)
+
+    def codes(self, column: pa.DictionaryArray) -> NDArray[np.int32]:
+        """Return the codes of a batch in `texts`; -1 is null."""
+        dictionary = column.dictionary
+        if self._dictionary is None or not dictionary.equals(self._dictionary):
+            texts = dictionary.to_pylist()
+            codes = [self.texts.setdefault(text, len(self.texts)) for text in texts]
+            self._code_of = np.array([*codes, -1], np.int32)
+            self._dictionary = dictionary
+        return self._code_of[column.indices.fill_null(-1).to_numpy()]
+
+
+class _Sparse:
+    """Columns that few rows have: those in which `told_by` is not null."""
+
+    def __init__(self, told_by: str, fields: dict[str, Any]) -> None:
+        self._told_by = told_by
+        self._row = _Column(np.int64)
+        self._columns = {name: _Column(kind) for name, kind in fields.items()}
+
+    def add(self, batch: pa.RecordBatch, first: int) -> None:
+        """Add the rows of a batch, whose own first row has the number `first`."""
+        told_by = batch.column(self._told_by)
+        if told_by.null_count == batch.num_rows:
+            return
+        is_told = told_by.is_valid()
+        self._row.add(first + np.flatnonzero(is_told.to_numpy(zero_copy_only=False)))
+        for name, column in self._columns.items():
+            values = batch.column(name).filter(is_told).to_numpy(zero_copy_only=False)
+            # Null becomes NaN, and of an integer 0.
+            is_float = np.issubdtype(column.kind, np.floating)
+            column.add(values if is_float else np.nan_to_num(values))
+
+    def marks(self, count: int) -> NDArray[np.int32]:
+        """For each of `count` rows the place of its values, -1 without; empty if no row has any."""
+        row = self._row.whole()
+        marks = np.full(count if row.size else 0, -1, np.int32)
+        marks[row] = np.arange(row.size)
+        return marks
+
+    def sorted(self, marks: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
+        """Columns in the order of `marks`, with the numbers of their rows; nothing without any."""
+        if not marks.size:
+            return {}
+        row = np.flatnonzero(marks >= 0)
+        order = marks[row]
+        columns = {name: column.whole()[order] for name, column in self._columns.items()}
+        return {"row": row.astype(np.uint32), **columns}
+
+
+def _sort(at: NDArray[np.float64], others: list[NDArray[Any]]) -> None:
+    """Sort `at`, and `others` with it, in place; equal ones stay in order.
+
+    Rows are written in the order in which they ended, so that each is near to its place: a window
+    goes over them. Rows that nothing later comes before leave it.
+    """
+    from_row = 0
+    for to_row, least_later in _windows(at):
+        if to_row - from_row > _MOST_LATE:
+            # One late row holds up all after it.
+            to_row, least_later = at.size, np.inf  # noqa: PLW2901
+        window = slice(from_row, to_row)
+        order = np.argsort(at[window], kind="stable")
+        for column in (at, *others):
+            column[window] = column[window][order]
+        from_row += int(np.searchsorted(at[window], least_later, side="right"))
+        if from_row == at.size:
+            return
+
+
+def _windows(at: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
+    """The ends of blocks of rows, each with the least of `at` after it."""
+    ends = [*range(_BLOCK, at.size, _BLOCK), at.size]
+    least = [at[end : end + _BLOCK].min(initial=np.inf) for end in ends]
+    later = np.minimum.accumulate(least[::-1])[::-1]
+    return zip(ends, later.tolist(), strict=True)

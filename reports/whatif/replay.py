@@ -86,6 +86,8 @@ def replay_input(run: RecordedRun, key: DeploymentKey) -> ReplayInput | str:
     targets = [poll.target for poll in timeline.polls if poll.target is not None]
     if not targets or not run.requests.count:
         return "the record holds no target or no requests"
+    if not policy.sample_s > 0:
+        return "its metrics_interval_s or look_back_period_s is not above 0"
     times = _times(run, timeline, policy)
     moments_s = sorted({at_s for one in times for at_s in _sampled_s(one, policy)})
     counts = Concurrency(run.requests).at(np.array(moments_s))

@@ -1,5 +1,6 @@
 """Rows of a record, gathered from its batches as columns in the order of their intended starts."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scalelag.record.arrow_arrays import is_valid, numbers
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
     NO_ASKED,
@@ -44,8 +46,7 @@ class Gathered:
         for part in (self._streams, self._asked):
             part.add(batch, self._error.size)
         for name, column in self._numbers.items():
-            # Null becomes NaN.
-            column.add(batch.column(name).to_numpy(zero_copy_only=False))
+            column.add(numbers(batch.column(name), column.kind, column.missing))
         self._name.add(self._names.codes(batch.column("name")))
         self._method.add(self._methods.codes(batch.column("method")))
         self._error.add(self._kinds.codes(batch.column("error")))
@@ -100,10 +101,11 @@ def _pairs(
 
 
 class _Column:
-    """Values of one column, added in pieces."""
+    """Values of one column, added in pieces; `missing` stands for null."""
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401  a type of NumPy
         self.kind = kind
+        self.missing = math.nan if np.issubdtype(kind, np.floating) else 0
         self._full: list[NDArray[Any]] = []
         self._block = np.empty(0, kind)
         self._used = 0
@@ -147,7 +149,7 @@ class _Texts:
             codes = [self.texts.setdefault(text, len(self.texts)) for text in texts]
             self._code_of = np.array([*codes, -1], np.int32)
             self._dictionary = dictionary
-        return self._code_of[column.indices.fill_null(-1).to_numpy()]
+        return self._code_of[numbers(column.indices, np.int32, -1)]
 
 
 class _Sparse:
@@ -163,13 +165,10 @@ class _Sparse:
         told_by = batch.column(self._told_by)
         if told_by.null_count == batch.num_rows:
             return
-        is_told = told_by.is_valid()
-        self._row.add(first + np.flatnonzero(is_told.to_numpy(zero_copy_only=False)))
+        is_told = is_valid(told_by)
+        self._row.add(first + np.flatnonzero(is_told))
         for name, column in self._columns.items():
-            values = batch.column(name).filter(is_told).to_numpy(zero_copy_only=False)
-            # Null becomes NaN, and of an integer 0.
-            is_float = np.issubdtype(column.kind, np.floating)
-            column.add(values if is_float else np.nan_to_num(values))
+            column.add(numbers(batch.column(name), column.kind, column.missing)[is_told])
 
     def marks(self, count: int) -> NDArray[np.int32]:
         """For each of `count` rows the place of its values, -1 without; empty if no row has any."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
+from scalelag.record.arrow_arrays import number_array, text_array
 from scalelag.record.error_kinds import is_not_sent
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -244,15 +245,13 @@ class RequestWriter:
         """
         batch = pa.RecordBatch.from_arrays(
             [
-                pa.array(rows.intended_s),
-                pa.array(rows.send_lag_s, mask=np.isnan(rows.send_lag_s)),
-                pa.array(rows.latency_s, mask=np.isnan(rows.latency_s)),
-                pa.array(rows.status),
+                number_array(rows.intended_s),
+                number_array(rows.send_lag_s, ~np.isnan(rows.send_lag_s)),
+                number_array(rows.latency_s, ~np.isnan(rows.latency_s)),
+                number_array(rows.status),
                 _dictionary(rows.name, rows.names),
-                pa.DictionaryArray.from_arrays(
-                    pa.array(rows.error, mask=rows.error < 0), pa.array(rows.errors, pa.string())
-                ),
-                pa.array(rows.worker),
+                _coded(rows.error, rows.errors),
+                number_array(rows.worker),
                 *_more_arrays(rows.streams, _EARLIER_STREAM_FIELDS, rows.count),
                 _dictionary(rows.name, [method or None for method in _methods_of(rows)]),
                 *_more_arrays(rows.streams, ("prompt_tokens",), rows.count),
@@ -285,9 +284,11 @@ def _dictionary(codes: NDArray[np.int32], texts: Sequence[str | None]) -> pa.Dic
     places = {text: place for place, text in enumerate(distinct)}
     place_of = np.array([-1 if text is None else places[text] for text in texts], np.int32)
     chosen = place_of[codes] if codes.size else codes
-    return pa.DictionaryArray.from_arrays(
-        pa.array(chosen, mask=chosen < 0), pa.array(distinct, pa.string())
-    )
+    return _coded(chosen, distinct)
+
+
+def _coded(codes: NDArray[np.int32], texts: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(number_array(codes, codes >= 0), text_array(texts))
 
 
 def _more_arrays(
@@ -297,10 +298,10 @@ def _more_arrays(
 
     def spread(values: NDArray[Any], missing: NDArray[np.bool_]) -> pa.Array:
         whole = np.zeros(count, values.dtype)
-        mask = np.ones(count, np.bool_)
+        valid = np.zeros(count, np.bool_)
         whole[part.row] = values
-        mask[part.row] = missing
-        return pa.array(whole, mask=mask)
+        valid[part.row] = ~missing
+        return number_array(whole, valid)
 
     # isnan is False for every integer.
     columns = [getattr(part, name) for name in names]

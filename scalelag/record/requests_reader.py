@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
+from scalelag.record.arrow_arrays import numbers
 from scalelag.record.gathered import Gathered
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
@@ -118,13 +119,13 @@ def due_by(path: Path, worker: int, name: str | None = None) -> NDArray[np.float
         with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
             for batch in stream:
                 # A turn is meant to start when it comes. The difference of two such times is exact.
-                waited_s = batch.column("turn_wait_s").to_numpy(zero_copy_only=False)
-                due_s = batch.column("intended_s").to_numpy() - np.nan_to_num(waited_s)
-                chosen = batch.column("worker").to_numpy() == worker
+                waited_s = numbers(batch.column("turn_wait_s"), np.float64, 0.0)
+                due_s = numbers(batch.column("intended_s"), np.float64, 0.0) - waited_s
+                chosen = numbers(batch.column("worker"), np.uint16, 0) == worker
                 if name is not None:
                     named = batch.column("name")
                     texts = np.array([text == name for text in named.dictionary.to_pylist()])
-                    chosen &= texts[named.indices.to_numpy()] if texts.size else False
+                    chosen &= texts[numbers(named.indices, np.int32, 0)] if texts.size else False
                 found.append(due_s[chosen])
     except _DAMAGED as error:
         raise RecordError(f"Cannot read {path}: {error}.") from error

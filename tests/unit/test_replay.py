@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from scalelag.autoscaler.replay_process import replay_in_process
 from scalelag.record.run_dir import load_run
@@ -36,13 +37,24 @@ def test_a_run_with_several_deployments_gives_a_reason():
     assert "several deployments" in (found.reason or "")
 
 
-def test_a_replay_that_fails_gives_the_last_line_of_what_it_said():
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {"metrics_interval_s": 0.0},
+            "its metrics_interval_s or look_back_period_s is not above 0",
+        ),
+        ({"target_ongoing_requests": -1.0}, "target_ongoing_requests"),
+    ],
+)
+def test_settings_that_ray_refuses_give_a_reason(settings, reason):
     run = load_run(DEMO)
-    described = msgspec.structs.replace(
-        run.info.target.deployments[KEY],
-        autoscaling={"min_replicas": 1, "max_replicas": 4, "metrics_interval_s": -1.0},
-    )
-    target = msgspec.structs.replace(run.info.target, deployments={KEY: described})
+    described = run.info.target.deployments[KEY]
+    changed = msgspec.structs.replace(described, autoscaling={**described.autoscaling, **settings})
+    target = msgspec.structs.replace(run.info.target, deployments={KEY: changed})
     run = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, target=target))
 
-    assert replay_in_process(run, KEY).reason
+    found = replay_in_process(run, KEY)
+
+    assert found.phases == ()
+    assert reason in (found.reason or "")

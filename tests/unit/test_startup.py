@@ -27,3 +27,13 @@ def test_help_and_version_load_no_heavy_library(words: str):
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
 
     assert sorted(set(HEAVY) & set(done.stdout.split())) == []
+
+
+def test_a_report_loads_neither_pandas_nor_what_runs_and_clusters_need():
+    run = ROOT / "tests" / "golden" / "stored" / "demo"
+    command = [sys.executable, "-c", CODE, "report", str(run), "--format", "json"]
+
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+
+    unneeded = {"gevent", "locust", "pandas", "plotly", "ray", "requests", "scipy"}
+    assert sorted(unneeded & set(done.stdout.split())) == []

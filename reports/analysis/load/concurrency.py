@@ -21,8 +21,9 @@ class Concurrency:
     were open in the time that is asked for.
     """
 
-    def __init__(self, rows: RequestColumns) -> None:
-        self._rows = rows
+    def __init__(self, rows: RequestColumns, worker: int | None = None) -> None:
+        """Take the requests of all load processes, or of one `worker`."""
+        self._rows, self._worker = rows, worker
         self._is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
         self._opened_s = [
             (begun_s.min(initial=math.inf), ended_s.max(initial=-math.inf))
@@ -34,6 +35,8 @@ class Concurrency:
         rows, block = self._rows, slice(first, first + _BLOCK)
         latency_s = rows.latency_s[block]
         sent = self._is_sent[rows.error[block]] & np.isfinite(latency_s)
+        if self._worker is not None:
+            sent &= rows.worker[block] == self._worker
         due_s = rows.intended_s[block][sent]
         return due_s + rows.send_lag_s[block][sent], due_s + latency_s[sent]
 
@@ -61,9 +64,11 @@ class Concurrency:
     def last_open_s(self, until_s: float) -> float:
         """Moment by `until_s` up to which a request was open; minus infinity if none was."""
         found = -math.inf
-        for begun_s, ended_s in self._times_s(-math.inf, until_s):
-            begun = begun_s < until_s
-            found = max(found, float(np.minimum(ended_s[begun], until_s).max(initial=-math.inf)))
+        for index, (first_s, last_s) in reversed(list(enumerate(self._opened_s))):
+            if first_s < until_s and last_s > found:
+                begun_s, ended_s = self._block_s(index * _BLOCK)
+                last = np.minimum(ended_s[begun_s < until_s], until_s).max(initial=-math.inf)
+                found = max(found, float(last))
         return found
 
     def at(self, moments_s: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -33,9 +33,8 @@ def with_reasons(rows: RequestColumns, info: RunInfo) -> RequestColumns:
     lost = [worker.index for worker in info.load_workers if worker.lost_at_s is not None]
     full = np.zeros(rows.count, np.bool_)
     for worker in np.unique(rows.worker[untold]):
-        of_worker = rows.worker == worker
-        asked = untold & of_worker
-        full[asked] = Concurrency(rows.chosen(of_worker)).at(rows.intended_s[asked]) >= room
+        asked = untold & (rows.worker == worker)
+        full[asked] = Concurrency(rows, int(worker)).at(rows.intended_s[asked]) >= room
     first = len(rows.errors)
     error = rows.error.copy()
     error[untold] = first + 1

@@ -1,0 +1,91 @@
+"""Columns gathered from batches: their order, their texts, and blocks of any size."""
+
+from unittest.mock import patch
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scalelag.record import gathered
+from scalelag.record.gathered import Gathered
+from scalelag.record.requests_file import SCHEMA
+
+Row = tuple[float, str, str | None, str | None, int | None]
+"""intended, name, method, error, tokens; the worker is the row's number."""
+
+
+def batch_of(rows: list[Row], first: int) -> pa.RecordBatch:
+    columns = dict.fromkeys(SCHEMA.names, [None] * len(rows))
+    columns["intended_s"] = [row[0] for row in rows]
+    for place, name in enumerate(("name", "method", "error", "tokens"), start=1):
+        columns[name] = [row[place] for row in rows]
+    columns["worker"] = [first + number for number in range(len(rows))]
+    columns["status"] = [200] * len(rows)
+    arrays = [pa.array(columns[field.name], field.type) for field in SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def gather(batches: list[list[Row]]):
+    gathered_rows, first = Gathered(), 0
+    for rows in batches:
+        gathered_rows.add(batch_of(rows, first))
+        first += len(rows)
+    return gathered_rows.columns()
+
+
+ROWS = st.tuples(
+    st.sampled_from([float(number) for number in range(12)]),
+    st.sampled_from("abc"),
+    st.sampled_from(["GET", None]),
+    st.sampled_from([None, "timeout", "HTTP 500"]),
+    st.sampled_from([None, 3, 4]),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(ROWS, max_size=9), max_size=6))
+def test_rows_are_sorted_by_intended_start_and_equal_ones_stay_in_order(batches):
+    rows = [row for batch in batches for row in batch]
+    order = sorted(range(len(rows)), key=lambda number: rows[number][0])
+
+    with patch.object(gathered, "_BLOCK", 4), patch.object(gathered, "_MOST_LATE", 12):
+        found = gather(batches)
+
+    assert found.worker.tolist() == order
+    assert found.intended_s.tolist() == [rows[number][0] for number in order]
+    assert [found.names[code] for code in found.name] == [rows[number][1] for number in order]
+    errors = [None if code < 0 else found.errors[code] for code in found.error]
+    assert errors == [rows[number][3] for number in order]
+    tokens = [(place, rows[number][4]) for place, number in enumerate(order) if rows[number][4]]
+    assert (
+        list(zip(found.streams.row.tolist(), found.streams.tokens.tolist(), strict=True)) == tokens
+    )
+
+
+def test_a_name_that_several_methods_requested_is_one_for_each():
+    found = gather(
+        [
+            [(0.0, "/a", "GET", None, None), (1.0, "/b", "GET", None, None)],
+            [(2.0, "/a", "POST", None, None), (3.0, "/a", None, "not_sent", None)],
+        ]
+    )
+
+    assert [found.names[code] for code in found.name] == ["GET /a", "/b", "POST /a", "/a"]
+
+
+def test_nothing_gathered_is_no_rows():
+    found = Gathered().columns()
+
+    assert (found.count, found.names, found.errors) == (0, (), ())
+
+
+@pytest.mark.parametrize("late", [0, 39])
+def test_one_late_row_among_many_comes_to_its_place(late):
+    at = [float(number) for number in range(40)]
+    moved = [at[late], *at[:late], *at[late + 1 :]][:: 1 if late else -1]
+
+    with patch.object(gathered, "_BLOCK", 4), patch.object(gathered, "_MOST_LATE", 8):
+        found = gather([[(at_s, "/", "GET", None, None) for at_s in moved]])
+
+    assert found.intended_s.tolist() == at

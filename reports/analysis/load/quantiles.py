@@ -1,4 +1,4 @@
-"""Quantiles of times, exact at any number of them (docs/metrics.md#quantiles)."""
+"""Quantiles of times, exact at any number of them (docs/metrics.md#latency)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -37,9 +37,10 @@ def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.fl
     after = np.minimum(before + 1, values.size - 1)
     found = _order_statistics(values, np.concatenate((before, after)))
     low, high = np.split(found, 2)
-    share = (places - before).astype(np.float32)
+    share = places - before
+    part, rest = share.astype(np.float32), (1 - share).astype(np.float32)
     # From the nearer end, so that the result never passes it.
-    return np.where(share < _HALF, low + (high - low) * share, high - (high - low) * (1 - share))
+    return np.where(share < _HALF, low + (high - low) * part, high - (high - low) * rest)
 
 
 def _order_statistics(

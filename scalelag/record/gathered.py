@@ -64,9 +64,13 @@ class Gathered:
             one.sorted(m) for one, m in zip((self._streams, self._asked), marks, strict=True)
         )
         return RequestColumns(
-            **numbers,
+            intended_s=numbers["intended_s"],
+            send_lag_s=numbers["send_lag_s"],
+            latency_s=numbers["latency_s"],
+            status=numbers["status"],
             name=name,
             error=error,
+            worker=numbers["worker"],
             names=names,
             errors=tuple(self._kinds.texts),
             streams=StreamColumns(**streams) if streams else NO_STREAMS,

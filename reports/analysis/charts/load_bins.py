@@ -20,7 +20,7 @@ def load_bins(rows: RequestColumns, zero_s: float, end_s: float) -> LoadBins:
     """The load from the plan's start at `zero_s` (Unix) to `end_s` after it; rows are by time."""
     bin_s = bin_width_s(end_s)
     bins = max(1, int(np.ceil(end_s / bin_s - 1e-9)))
-    edges_s = np.arange(bins + 1) * bin_s
+    edges_s = np.arange(bins + 1, dtype=np.float64) * np.float64(bin_s)
     places = np.searchsorted(rows.intended_s, zero_s + edges_s, side="left")
     completed, missed = _ended(rows, zero_s, edges_s)
     latency = list(_latency_ms(rows, places))
@@ -38,7 +38,7 @@ def load_bins(rows: RequestColumns, zero_s: float, end_s: float) -> LoadBins:
 
 
 def _ended(
-    rows: RequestColumns, zero_s: float, edges_s: NDArray[np.int64]
+    rows: RequestColumns, zero_s: float, edges_s: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Numbers of requests by bin: those answered in it, and others that were meant for it."""
     completed, missed = np.zeros((2, edges_s.size - 1), np.int64)

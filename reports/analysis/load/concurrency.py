@@ -116,4 +116,6 @@ def _by_bin(
     ends_s = np.append(edges_s, edges_s[-1])
     place = np.searchsorted(edges_s, times_s, side="right")
     counts = np.bincount(place, minlength=ends_s.size)
-    return counts, np.bincount(place, weights=ends_s[place] - times_s, minlength=ends_s.size)
+    distance_s = np.zeros(ends_s.size)
+    distance_s += np.bincount(place, weights=ends_s[place] - times_s, minlength=ends_s.size)
+    return counts, distance_s

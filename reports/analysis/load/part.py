@@ -100,7 +100,7 @@ class Part(msgspec.Struct, frozen=True):
         return _quantiles("service", self.latency - self.send_lag, _OF_SERVICE)
 
 
-def part_of(rows: RequestColumns, where: slice | NDArray[np.intp]) -> Part:
+def part_of(rows: RequestColumns, where: slice | NDArray[np.uint32]) -> Part:
     """Return the rows in the places `where`."""
     error = rows.error[where]
     by_kind = counts_of(error, len(rows.errors))

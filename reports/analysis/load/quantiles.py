@@ -69,7 +69,7 @@ def _high_counts(values: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _high(values: NDArray[np.float32]) -> NDArray[np.uint32]:
-    return values.view(np.uint32) >> _LOW_BITS
+    return np.right_shift(values.view(np.uint32), np.uint32(_LOW_BITS))
 
 
 def _blocks(values: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -41,7 +41,7 @@ def streams_of(rows: RequestColumns) -> Streams:
 
 
 def stream_report(
-    streams: Streams, chosen: slice | NDArray[np.intp], seconds: float
+    streams: Streams, chosen: slice | NDArray[np.uint32], seconds: float
 ) -> StreamReport | None:
     """Report of the chosen answers, whose requests were meant to start within `seconds`.
 
@@ -70,7 +70,7 @@ def stream_report(
 
 
 def _first_of_each_kind(
-    told: StreamColumns, chosen: slice | NDArray[np.intp]
+    told: StreamColumns, chosen: slice | NDArray[np.uint32]
 ) -> dict[str, float | None]:
     """Fields of a report with the first moments of text, reasoning and tool calls."""
     return {

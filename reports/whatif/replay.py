@@ -70,7 +70,7 @@ class ReplayInput(msgspec.Struct, frozen=True):
 
 
 def replay_input(run: RecordedRun, key: DeploymentKey) -> ReplayInput | str:
-    """What a replay of all requests of the run needs, or the reason for none.
+    """Return what a replay of all requests of the run needs, or the reason for none.
 
     The requests must all be for the deployment `key`: several that are watched are such a reason.
     """

@@ -11,7 +11,7 @@ from reports.model.intervals import covered_s
 from reports.model.load import LoadReport
 from reports.model.report import InvalidThrough, ProbeReport
 from reports.model.steps import DeploymentReport
-from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, Gap, Poll
+from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, DeploymentKey, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import EarlierAttempt, Edge, RunInfo
 
@@ -19,6 +19,7 @@ _MAX_LATE_RATIO = 0.01
 _MAX_BLIND_RATIO = 0.2
 _EDGE_TOLERANCE_S = 0.005
 _BUDGET_TOLERANCE = 1.2
+_MOST_CONTRADICTIONS = 3
 
 
 def probe_report(run: RecordedRun, watched_s: float) -> ProbeReport:
@@ -150,8 +151,18 @@ def warnings(
     for key, deployment in deployments.items():
         if deployment.replicas.final is None:
             found.append(f"{key}: the probe never saw this deployment")
-    found += [f"{key}: {text}" for key, one in timelines.items() for text in one.contradictions]
+    for key, timeline in timelines.items():
+        found += _contradiction_warnings(key, timeline.contradictions)
     return found
+
+
+def _contradiction_warnings(key: DeploymentKey, contradictions: Sequence[str]) -> list[str]:
+    """The first few of them: a clock that is off contradicts every poll."""
+    told = [f"{key}: {text}" for text in contradictions[:_MOST_CONTRADICTIONS]]
+    if len(contradictions) > len(told):
+        more = len(contradictions) - len(told)
+        told[-1] += f"; so it is with {more} other moments: a clock may be off"
+    return told
 
 
 def _not_sent_warnings(load: LoadReport, max_in_flight: int | None) -> Iterator[str]:

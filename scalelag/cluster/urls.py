@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from scalelag.errors import UsageError
 
+_SCHEME = re.compile(r"https?://")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s'\"<>]*@")
 
 
@@ -21,9 +22,20 @@ def check_url(text: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        shown = hide_credentials(text)
-        raise UsageError(f'"{shown}" is not a URL; write http://HOST:PORT')
+        raise UsageError(f'"{_without_user(text)}" is not a URL; write {_wanted(text)}')
     return text
+
+
+def _without_user(text: str) -> str:
+    """What may be shown of a text that is no URL: nothing up to its last "@" but the scheme."""
+    scheme = _SCHEME.match(text)
+    return (scheme.group() if scheme else "") + text.rpartition("@")[2] if "@" in text else text
+
+
+def _wanted(text: str) -> str:
+    if "@" not in text:
+        return "http://HOST:PORT"
+    return "http://USER:PASSWORD@HOST:PORT, with %2F for / in user and password, %23 for # and so on"
 
 
 def hide_credentials(text: str) -> str:

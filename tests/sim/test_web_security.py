@@ -11,7 +11,7 @@ import pytest
 
 from scalelag.options.catalog import OPTIONS
 from tests.support.hostile import HARM, obeyed
-from tests.support.locust_page import ROOT, LocustPage, page_on_standin
+from tests.support.locust_page import ROOT, LocustPage, page_on_standin, running_page
 from tests.support.servers.http_echo import running_echo
 from tests.support.standin.scenarios import one_deployment, steady_replica
 from tests.support.standin.script import Script
@@ -154,6 +154,15 @@ def test_every_address_is_behind_the_login(tmp_path):
     assert len(behind) > 20
     assert set(behind.values()) == {302}
     assert set(strange.values()) == {403}
+
+
+def test_a_password_of_a_url_is_not_in_the_source_of_the_page(tmp_path):
+    url = "http://me:canary-url-44a1@127.0.0.1:1"
+    with running_page(tmp_path, "--host", url, "--dashboard", url) as web:
+        source = web.http.get(web.url + "/", timeout=10).text
+
+    assert "127.0.0.1:1" in source
+    assert "canary" not in source
 
 
 @pytest.fixture

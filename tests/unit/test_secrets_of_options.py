@@ -59,11 +59,22 @@ def test_a_password_of_a_url_is_shown_nowhere(password):
     assert split_user(url)[1] is not None
 
 
-def test_a_password_that_ends_the_address_is_refused_without_showing_it():
-    with pytest.raises(UsageError, match="is not a URL") as caught:
-        check_url("http://me:s3/cret@127.0.0.1:8265")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:s3/cret@127.0.0.1:8265",
+        "http://me:s3#cret@127.0.0.1:8265",
+        "http://me:s3 cret@127.0.0.1:8265",
+        "me:s3cret@127.0.0.1:8265",
+        "ftp://me:s3@cret@127.0.0.1:8265",
+    ],
+)
+def test_a_password_in_what_is_no_url_is_refused_without_showing_it(url):
+    with pytest.raises(UsageError, match=r"is not a URL; .*%2F for /") as caught:
+        check_url(url)
 
     assert "cret" not in str(caught.value)
+    assert "s3" not in str(caught.value)
 
 
 def test_a_header_whose_variable_has_a_line_break_is_refused_before_the_load():

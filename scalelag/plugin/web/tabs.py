@@ -9,6 +9,7 @@ from flask import Response, before_render_template, jsonify, request
 from locust.runners import STATE_CLEANUP, STATE_INIT, STATE_RUNNING, STATE_STOPPED, STATE_STOPPING
 from locust.web import WebUI
 
+from scalelag.cluster.urls import hide_credentials
 from scalelag.console import say
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.web.start import Start
@@ -91,8 +92,19 @@ def _state_receiver(lifecycle: Lifecycle) -> Any:  # noqa: ANN401  a receiver of
         arguments = context.get("template_args")
         if isinstance(arguments, dict) and "state" in arguments:
             arguments["state"] = state_on_page(arguments["state"], lifecycle)
+            # The page holds all of them in its source.
+            context["template_args"] = _without_secrets(arguments)
 
     return receive
+
+
+def _without_secrets(value: Any) -> Any:  # noqa: ANN401  arguments of Locust's page
+    """Return `value` without users and passwords in the URLs of its texts."""
+    if isinstance(value, str):
+        return hide_credentials(value)
+    if isinstance(value, dict):
+        return {name: _without_secrets(one) for name, one in value.items()}
+    return [_without_secrets(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def state_on_page(state: str, lifecycle: Lifecycle) -> str:

@@ -35,7 +35,9 @@ def _without_user(text: str) -> str:
 def _wanted(text: str) -> str:
     if "@" not in text:
         return "http://HOST:PORT"
-    return "http://USER:PASSWORD@HOST:PORT, with %2F for / in user and password, %23 for # and so on"
+    return (
+        "http://USER:PASSWORD@HOST:PORT, with %2F for / in user and password, %23 for # and so on"
+    )
 
 
 def hide_credentials(text: str) -> str:

@@ -12,6 +12,7 @@ from scalelag.options.checks import (
     check_address,
     check_method,
     parse_header,
+    parse_http_method,
     parse_models,
     parse_path,
     parse_report,
@@ -43,7 +44,9 @@ OPTIONS: tuple[Option, ...] = (
         parse=parse_path,
         form_rank=3,
     ),
-    Option("--method", "HTTP method", "Request", "HTTP method.", default="GET", parse=str.upper),
+    Option(
+        "--method", "HTTP method", "Request", "HTTP method.", default="GET", parse=parse_http_method
+    ),
     Option(
         "--header",
         "Headers",

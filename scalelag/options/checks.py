@@ -105,6 +105,13 @@ def parse_report(text: str) -> Format:
     return Format(text)
 
 
+def parse_http_method(text: str) -> str:
+    """Return `text` in capitals if it can be a method of HTTP (a token of RFC 9110)."""
+    if not _HEADER_NAME.fullmatch(text):
+        raise UsageError(f"{text!r}: a method is one word, such as GET or POST")
+    return text.upper()
+
+
 def check_method(text: str) -> str:
     """Return `text` if it is the full name of a gRPC method."""
     if not re.fullmatch(r"\w+(\.\w+)*/\w+", text):

@@ -11,6 +11,7 @@ from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
 from scalelag.cluster.urls import without_credentials
+from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
 from scalelag.options.checks import VARIABLE, hide_query_secrets, parse_header
 from scalelag.options.load_options import (
@@ -211,7 +212,7 @@ def run_options(
         probe_rate_per_s=values["probe_rate"],
         observer_budget_ratio=values["observer_budget"],
         drain_s=values["drain"],
-        warmup_s=values["warmup"],
+        warmup_s=_warmup(values["warmup"], load, shape),
         wait_s=values["wait"],
         wait_for_room_s=values["wait_for_room"],
         limits=values["slo"],
@@ -236,6 +237,17 @@ def _asked_requests(
         return requests, AskedPrompts(with_mix(load.schedule, mix, values, shape=shape))
     request = asked_request(values, read_files(values))
     return (request,), asked_prompts(values, request, load, makes_prompts=makes_prompts)
+
+
+def _warmup(warmup_s: float, load: AskedLoad, shape: str | None) -> float:
+    """Return the warm-up, if the load goes on after it; of a user's own shape that is not known."""
+    lasts_s = load.schedule.plan.duration_s
+    if shape is None and warmup_s >= lasts_s > 0:
+        raise UsageError(
+            f"--warmup: the warm-up of {warmup_s:g} s leaves nothing of a load of {lasts_s:g} s: "
+            "shorten it, or lengthen the plan"
+        )
+    return warmup_s
 
 
 def _events(

@@ -121,3 +121,19 @@ def test_values_are_typed_and_the_record_has_them_as_they_were_given():
     assert [gate.limit for gate in options.gates if not gate.default] == [1.0]
     assert options.raw["observer_budget"] == "5%"
     assert options.raw["gate"] == ["probe.gaps <= 1"]
+
+
+@pytest.mark.parametrize("method", ["GE T", "GET / HTTP/1.1\r\nX-In: 1\r\n\r\nGET", "", "GÉT"])
+def test_a_method_that_http_does_not_have_is_refused_before_the_load(method):
+    with pytest.raises(UsageError, match="--method.*one word"):
+        run_options({"method": method})
+
+
+def test_a_method_is_written_in_capitals():
+    assert run_options({"method": "purge"}).request.method == "PURGE"
+
+
+@pytest.mark.parametrize("warmup_s", [30.0, 5000.0])
+def test_a_warm_up_that_leaves_nothing_of_the_load_is_refused(warmup_s):
+    with pytest.raises(UsageError, match=r"--warmup.*of a load of 30 s"):
+        run_options({"steps": "1rps:30s", "warmup": warmup_s})

@@ -142,7 +142,9 @@ class StoppingReport(msgspec.Struct, frozen=True):
 class LoadStepReport(msgspec.Struct, frozen=True):
     """Requests whose intended start lies in one load step's hold.
 
-    `recovered_s` is as in the steps of deployments.
+    `recovered_s` is as in the steps of deployments. `names` and `applications` are those of the run,
+    with rates over the step; empty where the run has one name, or one application, and without
+    those that got no request in the step.
     """
 
     index: int
@@ -171,6 +173,8 @@ class LoadStepReport(msgspec.Struct, frozen=True):
     not_sent_by: NotSentReport = NotSentReport()
     saturated_s: float = 0.0
     goodput: GoodputReport | None = None
+    names: dict[str, NameReport] = {}
+    applications: dict[str, NameReport] = {}
 
 
 class LoadWorkerReport(msgspec.Struct, frozen=True):

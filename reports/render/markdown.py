@@ -17,13 +17,12 @@ from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
 from reports.render.tables.load import (
-    application_table,
     error_kinds,
     exception_table,
     goodput_table,
     load_table,
-    name_table,
 )
+from reports.render.tables.named_load import named_tables
 from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Cell, Column, Table
@@ -53,6 +52,7 @@ SIGNS = {
     "not comparable": "❔",
 }
 _MOST_NAMES = 20
+_MOST_ROWS = 50
 _MOST_ERRORS = 10
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~!>])")
 
@@ -211,7 +211,7 @@ def _load(load: LoadReport) -> Iterator[str]:
     yield from table(made)
     for more in (
         *(goodput_table(load), prompt_table(load), session_table(load)),
-        *(name_table(load, _MOST_NAMES), application_table(load, _MOST_NAMES)),
+        *named_tables(load, _MOST_NAMES, _MOST_ROWS),
     ):
         yield from _captioned(more)
     if load.errors:

@@ -97,6 +97,74 @@ def test_requests_of_a_mix_belong_to_applications_by_their_paths(demo):
     assert chat.count == load.applications["chat"].planned
 
 
+def in_halves(run, first, second):
+    """The stored run, whose requests have one name up to the middle of their steps, then another."""
+    rows = run.requests
+    edge_s = run.info.zero_s + 15.0
+    name = (rows.intended_s >= edge_s).astype(np.int32)
+    return msgspec.structs.replace(
+        run, requests=msgspec.structs.replace(rows, name=name, names=(first, second))
+    )
+
+
+def test_each_step_has_the_figures_of_its_names_and_adds_up_to_the_run(demo):
+    run = with_applications(renamed(demo, "GET /a", "GET /b/1", "GET /b/2"), a="/a", b="/b")
+    load = analyse(run).report.load
+    rows = run.requests
+
+    for step in load.steps:
+        begin_s = run.info.zero_s + step.at_s
+        within = (rows.intended_s >= begin_s) & (rows.intended_s < begin_s + step.hold_s)
+        assert list(step.names) == list(load.names)
+        assert sum(part.planned for part in step.names.values()) == step.planned
+        assert sum(part.completed_rps for part in step.names.values()) == pytest.approx(
+            step.completed_rps
+        )
+        assert step.applications["b"].planned == sum(
+            step.names[name].planned for name in ("GET /b/1", "GET /b/2")
+        )
+        for code, name in enumerate(rows.names):
+            latency_s = rows.latency_s[within & (rows.name == code)]
+            assert step.names[name].latency_p95_ms == pytest.approx(
+                1000 * float(np.quantile(latency_s, 0.95))
+            )
+    for name, part in load.names.items():
+        assert sum(step.names[name].planned for step in load.steps) == part.planned
+
+
+def test_gates_name_a_request_of_one_step_or_of_all_that_have_it(demo):
+    run = in_halves(demo, "early", "late one")
+    steps = {step.index: set(step.names) for step in analyse(run).report.load.steps}
+    assert {"early"} in steps.values()
+    only = next(index for index, names in steps.items() if names == {"early"})
+    wanted = (
+        f"requests.steps.{only}.names.early.latency_p99_ms >= 0",
+        f'requests.steps.{only}.names."late one".latency_p99_ms >= 0',
+        'load.steps.*.names."late one".failed <= 0',
+        "requests.steps.*.names.*.completed_rps >= 0",
+    )
+
+    report = analyse(run, parse_gates(wanted)).report
+
+    verdicts = {gate.expr: gate.verdict for gate in report.gates}
+    assert [verdicts[expr] for expr in wanted] == ["pass", "inconclusive", "pass", "pass"]
+
+
+def test_one_name_alone_is_not_repeated_in_each_step(demo):
+    load = analyse(demo).report.load
+
+    assert len(load.names) == 1
+    assert {len(step.names) for step in load.steps} == {0}
+
+
+def test_names_without_number_are_in_the_steps_up_to_a_bound(demo):
+    load = analyse(renamed(demo, *(f"/{number}" for number in range(150)))).report.load
+
+    assert len(load.names) == 150
+    assert {len(step.names) for step in load.steps} <= set(range(101))
+    assert set(load.steps[0].names) <= set(list(load.names)[:100])
+
+
 def test_requests_that_are_for_no_known_application_are_in_none(demo):
     run = with_applications(renamed(demo, "GET /a", "GET /b", "GET /c"), a="/a", b="/b")
 
@@ -164,10 +232,11 @@ def test_odd_names_on_page_and_in_markdown_are_text(demo):
 
     assert "<b>x" not in page
     assert "&lt;b&gt;x" in page
-    assert "Requests by application" in page
     assert "\x1b" not in page + markdown
     assert "<b>" not in markdown.partition("Requests by name")[2].partition("###")[0]
-    assert "Requests by application" in markdown
+    for what in ("application", "step and name", "step and application"):
+        assert f"Requests by {what}" in page
+        assert f"Requests by {what}" in markdown
 
 
 def test_names_are_compared_run_by_run_and_make_no_verdict(demo):

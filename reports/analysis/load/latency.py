@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from reports.analysis.load.goodput import Goodput, Limits, goodput_of
-from reports.analysis.load.named import named
+from reports.analysis.load.named import Labels, Named, by_application, by_name
 from reports.analysis.load.part import Part, count, counts_of, part_of
 from reports.analysis.load.prompts import prompt_report
 from reports.analysis.load.recovery import Recovery
@@ -44,6 +44,8 @@ class _Load(msgspec.Struct, frozen=True):
 
     rows: RequestColumns
     streams: Streams
+    names: Labels
+    applications: Labels
     saturated: tuple[Window, ...]
     unit: Unit
     zero_s: float
@@ -55,6 +57,29 @@ class _Load(msgspec.Struct, frozen=True):
         edges_s = [self.zero_s + step.at_s, self.zero_s + step.hold_until_s]
         low, high = np.searchsorted(self.rows.intended_s, edges_s, side="left")
         return int(low), int(high)
+
+    def with_most_frequent(self, steps: int) -> "_Load":
+        """Return the facts for so many steps: with the labels that are reported in each."""
+        return msgspec.structs.replace(
+            self,
+            names=self.names.most_frequent(steps),
+            applications=self.applications.most_frequent(steps),
+        )
+
+    def within(self, chosen: slice, answers: slice) -> "_Load":
+        """Return the facts with the labels of the `chosen` rows and streamed answers."""
+        return msgspec.structs.replace(
+            self,
+            names=self.names.within(chosen, answers),
+            applications=self.applications.within(chosen, answers),
+        )
+
+    def named(self, seconds: float) -> Named:
+        """Reports by name and by application, over `seconds` of load."""
+        return {
+            "names": self.names.reports(self.rows, self.streams, seconds),
+            "applications": self.applications.reports(self.rows, self.streams, seconds),
+        }
 
     def counted_s(self, from_s: float, to_s: float) -> float:
         """Seconds between two moments of the plan that count."""
@@ -98,7 +123,7 @@ def load_report(
     """
     lost = max(0, (planned or 0) - rows.count)
     whole = _with_lost(part_of(rows, slice(None)), lost, workers)
-    load = _loaded(rows, unit, zero_s, warmup_s, limits)
+    load = _loaded(rows, unit, zero_s, warmup_s, limits, apps)
     parts = tuple(_step_reports(load, steps, recovered or {}))
     return LoadReport(
         **whole.counts(),
@@ -110,10 +135,10 @@ def load_report(
         steps=parts,
         workers=workers,
         stream=stream_report(load.streams, slice(None), load_s),
-        **named(rows, apps, load.streams, load_s),
+        **load.named(load_s),
         windows=tuple(_windows(load, parts)),
         not_sent_by=whole.not_sent_by,
-        task_exceptions=None if exceptions is None else sum(kind.count for kind in exceptions),
+        task_exceptions=None if exceptions is None else sum(one.count for one in exceptions),
         task_exception_kinds=tuple(_exception_kinds(exceptions or ())),
         saturated_s=seconds_in(load.saturated),
         saturated=tuple(_saturations(rows, load.saturated, zero_s)),
@@ -124,12 +149,26 @@ def load_report(
 
 
 def _loaded(
-    rows: RequestColumns, unit: Unit, zero_s: float, warmup_s: float, limits: Limits
+    rows: RequestColumns,
+    unit: Unit,
+    zero_s: float,
+    warmup_s: float,
+    limits: Limits,
+    apps: Sequence[str | None],
 ) -> _Load:
     """Return the facts that all steps share."""
     streams = streams_of(rows)
-    goodput = goodput_of(rows, limits, zero_s, streams.between_tokens)
-    return _Load(rows, streams, saturated_windows(rows), unit, zero_s, warmup_s, goodput)
+    return _Load(
+        rows,
+        streams,
+        by_name(rows, streams),
+        by_application(rows, apps, streams),
+        saturated_windows(rows),
+        unit,
+        zero_s,
+        warmup_s,
+        goodput_of(rows, limits, zero_s, streams.between_tokens),
+    )
 
 
 def _exception_kinds(exceptions: Sequence[TaskException]) -> Iterator[TaskExceptionReport]:
@@ -167,6 +206,7 @@ def _step_reports(
     load: _Load, steps: Sequence[LoadStep], recovered: Mapping[int, Recovery]
 ) -> Iterator[LoadStepReport]:
     """Reports of steps with load; the end of the plan, a step to nothing, has none."""
+    load = load.with_most_frequent(len(steps))
     for step in steps:
         low, high = load.rows_of(step)
         if step.to_level > 0 or high > low:
@@ -177,6 +217,7 @@ def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery
     part = part_of(load.rows, chosen)
     counted_s = load.counted_s(step.at_s, step.hold_until_s)
     hold = (load.zero_s + step.at_s, load.zero_s + step.hold_until_s)
+    answers = load.streams.of_rows(chosen.start, chosen.stop)
     return LoadStepReport(
         index=step.index,
         at_s=step.at_s,
@@ -189,14 +230,13 @@ def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery
         completed_rps=(part.sent - part.failed) / counted_s if counted_s else 0.0,
         **part.latency_ms("p50", "p95", "p99", "max"),
         **part.service_ms(),
-        stream=stream_report(
-            load.streams, load.streams.of_rows(chosen.start, chosen.stop), counted_s
-        ),
+        stream=stream_report(load.streams, answers, counted_s),
         recovered_s=recovered.recovered_s,
         recovered_reason=recovered.reason,
         not_sent_by=part.not_sent_by,
         saturated_s=covered_s(hold, load.saturated),
         goodput=load.goodput and load.goodput.of_step(step.index, load.counted(step)),
+        **load.within(chosen, answers).named(counted_s),
     )
 
 

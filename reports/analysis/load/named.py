@@ -1,6 +1,6 @@
 """Requests by name, and by the application that they were for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 import msgspec
@@ -13,7 +13,9 @@ from reports.model.load import NameReport, StreamReport
 from scalelag.record.requests_file import RequestColumns
 
 _BLOCK = 1_000_000
-_NOWHERE = "\0"  # no application's name
+MOST_IN_A_STEP = 100
+MOST_IN_STEPS = 2000
+"""Reports of names in all steps together: locustfiles may name each request after its path."""
 
 
 class Named(TypedDict):
@@ -23,45 +25,88 @@ class Named(TypedDict):
     applications: dict[str, NameReport]
 
 
-def named(
-    rows: RequestColumns, apps: Sequence[str | None], streams: Streams, load_s: float
-) -> Named:
-    """Return the reports; `apps` are the applications of the names of `rows`."""
-    return {
-        "names": dict(_name_reports(rows, streams, load_s)),
-        "applications": _by_application(rows, apps, streams, load_s),
-    }
+class Labels(msgspec.Struct, frozen=True):
+    """Requests by label, such as their name, that of most requests first.
+
+    `rows_of` and `streams_of` are the places of each label's rows and streamed answers, ascending.
+    """
+
+    labels: tuple[str, ...]
+    rows_of: tuple[NDArray[np.uint32], ...]
+    streams_of: tuple[NDArray[np.uint32], ...]
+
+    def reports(
+        self, rows: RequestColumns, streams: Streams, seconds: float
+    ) -> dict[str, NameReport]:
+        """Report of each label, whose requests were meant to start within `seconds`."""
+        return {
+            label: _name_report(
+                part_of(rows, places), stream_report(streams, answers, seconds), seconds
+            )
+            for label, places, answers in zip(
+                self.labels, self.rows_of, self.streams_of, strict=True
+            )
+        }
+
+    def within(self, rows: slice, streams: slice) -> "Labels":
+        """Return those with requests in `rows`, answered by `streams`."""
+        rows_of = [_between(places, rows) for places in self.rows_of]
+        answers = [_between(places, streams) for places in self.streams_of]
+        return self._only(self.labels, rows_of, answers)
+
+    def most_frequent(self, steps: int) -> "Labels":
+        """Return those that are reported in each of so many steps: none of a single one."""
+        most = min(MOST_IN_A_STEP, MOST_IN_STEPS // max(1, steps)) if len(self.labels) > 1 else 0
+        return Labels(self.labels[:most], self.rows_of[:most], self.streams_of[:most])
+
+    @staticmethod
+    def _only(
+        labels: Sequence[str],
+        rows_of: Sequence[NDArray[np.uint32]],
+        streams_of: Sequence[NDArray[np.uint32]],
+    ) -> "Labels":
+        """Return the labels that have requests."""
+        used = [at for at, places in enumerate(rows_of) if places.size]
+        return Labels(
+            tuple(labels[at] for at in used),
+            tuple(rows_of[at] for at in used),
+            tuple(streams_of[at] for at in used),
+        )
+
+    @classmethod
+    def by_code(cls, labels: Sequence[str], codes: NDArray[np.int32], streams: Streams) -> "Labels":
+        """Return the labels of rows with these `codes`; code `len(labels)` stands for none.
+
+        Names of the warm-up, or of an earlier test in the same process, have no rows here.
+        """
+        rows_of = _places(codes, len(labels))
+        streams_of = _places(codes[streams.told.row], len(labels))
+        order = sorted(range(len(labels)), key=lambda code: -rows_of[code].size)
+        return cls._only(
+            [labels[code] for code in order],
+            [rows_of[code] for code in order],
+            [streams_of[code] for code in order],
+        )
 
 
-def _name_reports(
-    rows: RequestColumns, streams: Streams, load_s: float
-) -> Iterator[tuple[str, NameReport]]:
-    """Reports of all names that have requests, that of most requests first."""
-    rows_of = _places(rows.name, len(rows.names))
-    streams_of_name = _places(rows.name[streams.told.row], len(rows.names))
-    # Names of the warm-up, or of an earlier test in the same process, have no rows here.
-    used = [code for code, of_name in enumerate(rows_of) if of_name.size]
-    for code in sorted(used, key=lambda code: -rows_of[code].size):
-        stream = stream_report(streams, streams_of_name[code], load_s)
-        yield rows.names[code], _name_report(part_of(rows, rows_of[code]), stream, load_s)
+def by_name(rows: RequestColumns, streams: Streams) -> Labels:
+    """Return the requests by name."""
+    return Labels.by_code(rows.names, rows.name, streams)
 
 
-def _by_application(
-    rows: RequestColumns, apps: Sequence[str | None], streams: Streams, load_s: float
-) -> dict[str, NameReport]:
-    """Reports of the applications, that of most requests first; none for a single one."""
+def by_application(rows: RequestColumns, apps: Sequence[str | None], streams: Streams) -> Labels:
+    """Return the requests by application; `apps` are those of the names. None for a single one."""
     known = list(dict.fromkeys(app for app in apps if app is not None))
-    if len(known) <= 1:
-        return {}
-    unknown = len(known)
-    code_of = np.array([unknown if app is None else known.index(app) for app in apps], np.int32)
-    by_app = msgspec.structs.replace(rows, name=code_of[rows.name], names=(*known, _NOWHERE))
-    found = dict(_name_reports(by_app, streams, load_s))
-    found.pop(_NOWHERE, None)
-    return found if len(found) > 1 else {}
+    nowhere = len(known)
+    code_of = np.array([nowhere if app is None else known.index(app) for app in apps], np.int32)
+    found = Labels.by_code(known, code_of[rows.name], streams) if known else _NOTHING
+    return found if len(found.labels) > 1 else _NOTHING
 
 
-def _name_report(part: Part, stream: StreamReport | None, load_s: float) -> NameReport:
+_NOTHING = Labels((), (), ())
+
+
+def _name_report(part: Part, stream: StreamReport | None, seconds: float) -> NameReport:
     return NameReport(
         planned=part.planned,
         sent=part.sent,
@@ -71,20 +116,26 @@ def _name_report(part: Part, stream: StreamReport | None, load_s: float) -> Name
         **part.service_ms(),
         stream=stream,
         error_ratio=ratio(part.failed + part.not_sent, part.planned),
-        **part.rates(load_s),
+        **part.rates(seconds),
     )
 
 
+def _between(places: NDArray[np.uint32], of: slice) -> NDArray[np.uint32]:
+    # Of the type of the places: numpy would else make a copy of all of them, of a wider one.
+    first, last = np.searchsorted(places, np.array((of.start, of.stop), places.dtype))
+    return places[int(first) : int(last)]
+
+
 def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.uint32]]:
-    """Places of each of `count` codes in `codes`."""
-    counts = counts_of(codes, count)[:-1]
+    """Places of each of `count` codes in `codes`, ascending; code `count` stands for none."""
+    counts = counts_of(codes, count + 1)[:count]
     found = [np.empty(size, np.uint32) for size in counts.tolist()]
     used = [0] * count
     for first in range(0, codes.size, _BLOCK):
         block = codes[first : first + _BLOCK]
         order = np.argsort(block, kind="stable")
-        ends = np.cumsum(np.bincount(block, minlength=count))
-        for code in np.flatnonzero(np.diff(ends, prepend=0)).tolist():
+        ends = np.cumsum(np.bincount(block, minlength=count + 1))
+        for code in np.flatnonzero(np.diff(ends, prepend=0)[:count]).tolist():
             places = first + order[ends[code - 1] if code else 0 : ends[code]]
             found[code][used[code] : used[code] + places.size] = places
             used[code] += places.size

@@ -35,15 +35,14 @@ from reports.render.tables.lag import (
     remarks,
 )
 from reports.render.tables.load import (
-    application_table,
     error_table,
     exception_table,
     goodput_table,
     load_table,
-    name_table,
     stream_table,
     worker_table,
 )
+from reports.render.tables.named_load import named_tables
 from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
@@ -135,11 +134,13 @@ def _head(report: Report) -> dict[str, Any]:
 
 
 def _more_tables(report: Report) -> list[Table]:
-    builders = (
-        *(goodput_table, stream_table, prompt_table, session_table),
-        *(name_table, application_table, worker_table, error_table, exception_table),
+    load = report.load
+    found = (
+        *(goodput_table(load), stream_table(load), prompt_table(load), session_table(load)),
+        *named_tables(load),
+        *(worker_table(load), error_table(load), exception_table(load)),
     )
-    return [table for build in builders if (table := build(report.load)) is not None]
+    return [table for table in found if table is not None]
 
 
 def _findings(report: Report) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Tables of the load: steps, streams, names, load processes, errors."""
+"""Tables of the load: steps, streams, goodput, load processes, errors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
@@ -23,15 +23,15 @@ from reports.render.text import (
 from scalelag.record.error_kinds import NOT_SENT
 
 MOST_STEPS = 250
-MOST_NAMES = 100
 MOST_ERRORS = 50
 _STEP = Column("step", "words", key=True)
 _AT = Column("at s", key=True)
-_COUNTS = (Column("failed"), Column("not sent"))
+COUNTS = (Column("failed"), Column("not sent"))
 _SATURATED = Column("saturated s")
 
 
-def _quantiles(names: tuple[str, ...], group: str, *wide: str, part: int = 1) -> tuple[Column, ...]:
+def quantiles(names: tuple[str, ...], group: str, *wide: str, part: int = 1) -> tuple[Column, ...]:
+    """Columns of milliseconds under one header; those that are `wide` are dropped first."""
     head = group.removesuffix(" ms")
     return tuple(
         Column(
@@ -54,16 +54,15 @@ def load_table(load: LoadReport) -> Table:
         Column(f"load {unit}".rstrip(), room="wide"),
         Column("offered", group="requests/s", alone="offered rps"),
         Column("completed", group="requests/s", alone="completed rps"),
-        *_COUNTS,
+        *COUNTS,
         *((_SATURATED,) if load.saturated_s else ()),
-        *_quantiles(("p50", "p95", "p99", "max"), "latency ms"),
-        *_quantiles(("p50", "p99"), "service ms"),
+        *quantiles(("p50", "p95", "p99", "max"), "latency ms"),
+        *quantiles(("p50", "p99"), "service ms"),
     )
     rows = [
-        (*_load_cells(step), *_missed(step, load), *_times(step))
-        for step in load.steps[:MOST_STEPS]
+        (*_load_cells(step), *_missed(step, load), *times(step)) for step in load.steps[:MOST_STEPS]
     ]
-    rows.append(("all", "", "", "", "", *_missed(load, load), *_times(load)))
+    rows.append(("all", "", "", "", "", *_missed(load, load), *times(load)))
     caption = "Load by step; latency counts from the intended start, service from the send"
     return Table(caption, columns, tuple(rows), rest_of(len(load.steps), MOST_STEPS))
 
@@ -80,14 +79,16 @@ def _load_cells(step: LoadStepReport) -> tuple[str, ...]:
 
 def _missed(part: LoadReport | LoadStepReport, load: LoadReport) -> tuple[str, ...]:
     """Counts, and in a run with any the seconds in which the target was saturated."""
-    return *_counts(part), *((f"{part.saturated_s:.1f}",) if load.saturated_s else ())
+    return *counts(part), *((f"{part.saturated_s:.1f}",) if load.saturated_s else ())
 
 
-def _counts(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, str]:
+def counts(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, str]:
+    """Cells of `COUNTS`."""
     return f"{part.failed:,}", f"{part.not_sent:,}"
 
 
-def _times(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, ...]:
+def times(part: LoadReport | LoadStepReport | NameReport) -> tuple[str, ...]:
+    """Cells of latency p50, p95, p99 and max, and of service time p50 and p99."""
     times_ms = (
         part.latency_p50_ms,
         part.latency_p95_ms,
@@ -109,8 +110,8 @@ def stream_table(load: LoadReport) -> Table | None:
         Column("answers"),
         Column("tokens"),
         Column("tokens/s"),
-        *_quantiles(("p50", "p95", "p99", "max"), "first token ms"),
-        *_quantiles(("p50", "p99"), "between tokens ms", part=2),
+        *quantiles(("p50", "p95", "p99", "max"), "first token ms"),
+        *quantiles(("p50", "p99"), "between tokens ms", part=2),
         Column("longest gap ms", part=2),
     )
     rows = [
@@ -184,54 +185,6 @@ def _goodput_cells(found: GoodputReport) -> tuple[str, ...]:
 
 def _share(ratio: float | None) -> str:
     return NOT_MEASURED if ratio is None else f"{100 * ratio:.1f} %"
-
-
-def name_table(load: LoadReport, most: int = MOST_NAMES) -> Table | None:
-    """Requests by name, the `most` frequent; None if all have one name."""
-    return _named_table("Requests by name", "name", load.names, most)
-
-
-def application_table(load: LoadReport, most: int = MOST_NAMES) -> Table | None:
-    """Requests by application, the `most` frequent; None if the record tells of no more than one."""
-    return _named_table("Requests by application", "application", load.applications, most)
-
-
-def _named_table(
-    caption: str, what: str, reports: Mapping[str, NameReport], most: int
-) -> Table | None:
-    if len(reports) <= 1:
-        return None
-    has_streams = any(part.stream for part in reports.values())
-    columns = (
-        Column(what, "foreign", key=True),
-        Column("requests"),
-        Column("completed/s"),
-        *_COUNTS,
-        *_quantiles(("p50", "p95", "p99", "max"), "latency ms", "max"),
-        *_quantiles(("p50", "p99"), "service ms", "p50", "p99"),
-        *(_quantiles(("p50", "p99"), "first token ms") if has_streams else ()),
-    )
-    rows = tuple(
-        (
-            shortened(name, 120),
-            f"{part.planned:,}",
-            NOT_MEASURED if part.completed_rps is None else rate(part.completed_rps),
-            *_counts(part),
-            *_times(part),
-            *(_first_tokens(part.stream) if has_streams else ()),
-        )
-        for name, part in list(reports.items())[:most]
-    )
-    left = list(reports.values())[most:]
-    requests = count(sum(part.planned for part in left), "request")
-    note = f"and {count(len(left), f'other {what}')} ({requests}): see report.json" if left else ""
-    return Table(caption, columns, rows, note)
-
-
-def _first_tokens(stream: StreamReport | None) -> tuple[str, str]:
-    if stream is None:
-        return NOT_MEASURED, NOT_MEASURED
-    return milliseconds(stream.first_token_p50_ms), milliseconds(stream.first_token_p99_ms)
 
 
 def worker_table(load: LoadReport) -> Table | None:

@@ -8,14 +8,13 @@ from rich.text import Text
 from reports.model.load import LoadReport, LoadWorkerReport
 from reports.model.report import RunSummary
 from reports.render.tables.load import (
-    application_table,
     error_table,
     exception_table,
     goodput_table,
     load_table,
-    name_table,
     stream_table,
 )
+from reports.render.tables.named_load import named_tables
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
 from reports.render.terminal.layout import emit, flow, room
@@ -23,6 +22,7 @@ from reports.render.terminal.tables import print_table
 from reports.render.text import count, sanitized
 
 _MOST_NAMES = 10
+_MOST_ROWS = 24
 _MOST_ERRORS = 5
 
 
@@ -39,8 +39,7 @@ def print_load(console: Console, run: RunSummary, load: LoadReport) -> None:
         stream_table(load),
         prompt_table(load),
         session_table(load),
-        name_table(load, _MOST_NAMES),
-        application_table(load, _MOST_NAMES),
+        *named_tables(load, _MOST_NAMES, _MOST_ROWS),
         error_table(load, _MOST_ERRORS),
         exception_table(load, _MOST_ERRORS),
     ):

@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check clean
+.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check locustfiles fuzz clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ suites: $(STAMP)  ## the smoke size of every suite, and a table of their verdict
 
 whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (40 minutes)
 	$(BIN)/python -m tools.whatif_check $(ARGS)
+
+locustfiles: $(STAMP)  ## locustfiles of every kind with plain Locust and with scalelag, into docs/locustfiles.md (6 minutes)
+	$(BIN)/python -m tools.locustfiles $(ARGS)
+
+FUZZ_S ?= 600
+fuzz: $(STAMP)  ## odd input in every option and file for ten minutes; FUZZ_S=60 for one
+	SCALELAG_FUZZ_S=$(FUZZ_S) $(BIN)/python -m pytest -q -p no:cacheprovider --timeout 0 -k any tests/unit/test_fuzz_inputs.py tests/unit/test_fuzz_records.py $(ARGS)
 
 lowest: $(STAMP)  ## the lowest dependencies that are allowed, installed and imported; PYTHONS="3.11 3.12 3.13"
 	$(BIN)/python -m tools.lowest $(PYTHONS)

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 import scalelag
+from scalelag.cli.paths import check_paths
 from scalelag.cli.run.locust_arguments import with_passed_on, with_run_options
 from scalelag.cli.run.signature import run
 from scalelag.cli.signatures import (
@@ -65,6 +66,7 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
     @wraps(command)
     def exiting(*args: object, **kwargs: object) -> None:
         try:
+            check_paths([*args, *kwargs.values()])
             code = command(*args, **kwargs)
         except ScalelagError as error:
             print(f"scalelag: {sanitized_lines(str(error))}", file=sys.stderr)

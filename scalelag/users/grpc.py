@@ -67,8 +67,13 @@ class GrpcPlanUser(PlanUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.address = grpc_address(self.options, self.host or "")
-        self.metadata = metadata_of(self.spec)
+        self._metadata = [metadata_of(spec) for spec in self.options.requests]
         self.channels = _channels(type(self), self.address)
+
+    @property
+    def metadata(self) -> Metadata:
+        """Metadata of the options, or of the request of a mix that is being sent."""
+        return self._metadata[self.request_number]
 
     @classmethod
     def open_channel(cls, address: str) -> grpc.Channel:
@@ -78,7 +83,8 @@ class GrpcPlanUser(PlanUser):
     @classmethod
     def check(cls, options: LoadOptions, host: str) -> None:
         """Raise UsageError or TargetError if no calls can be made with these options."""
-        metadata_of(options.request)
+        for spec in options.requests:
+            metadata_of(spec)
         address = grpc_address(options, host)
         Patience(options.wait_s, time.monotonic, gevent.sleep).retry(lambda: _listens(address))
 
@@ -138,28 +144,39 @@ class GrpcPlanUser(PlanUser):
 
 
 class GrpcMethodUser(GrpcPlanUser):
-    """Calls the method of the options (`--grpc-method`) with their message."""
+    """Calls the method of the options (`--grpc-method`) with their message.
+
+    In a mix each request calls the method that is its path, such as `/shop.Orders/Price`.
+    """
 
     abstract = True
+    sends_mix = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._method = _method(
-            type(self), self.assignment.run, *_method_arguments(self.options, self.host)
-        )
-        self._is_json = self.spec.is_json
-        is_fixed = self.spec.is_fixed and not self.spec.models
-        self._fixed = self._next_message()[0] if is_fixed else None
+        self._methods = [
+            _method(
+                type(self), self.assignment.run, *_method_arguments(self.options, spec, self.host)
+            )
+            for spec in self.options.requests
+        ]
+        self._fixed: list[bytes | None] = []
+        for number, spec in enumerate(self.options.requests):
+            self.chosen_request = number
+            is_fixed = spec.is_fixed and not spec.models
+            self._fixed.append(self._next_message()[0] if is_fixed else None)
+        self.chosen_request = 0
 
     @classmethod
     def check(cls, options: LoadOptions, host: str) -> None:
         """Raise UsageError or TargetError if these calls cannot be made."""
         super().check(options, host)
-        method = find_method(cls, *_method_arguments(options, host))
-        if options.request.is_json:
-            payloads = options.request.payloads()
-            for number in range(max(1, len(options.request.rows))):
-                method.message(payloads.of(number).body or b"")
+        for spec in options.requests:
+            method = find_method(cls, *_method_arguments(options, spec, host))
+            if spec.is_json:
+                payloads = spec.payloads()
+                for number in range(max(1, len(spec.rows))):
+                    method.message(payloads.of(number).body or b"")
 
     @property
     def request_name(self) -> str:
@@ -168,21 +185,25 @@ class GrpcMethodUser(GrpcPlanUser):
 
     def send(self) -> None:
         """Make the call of the options."""
-        if self._fixed is not None:
-            self.call(self._method, self._fixed)
+        method, spec = self._methods[self.request_number], self.spec
+        fixed = self._fixed[self.request_number]
+        if fixed is not None:
+            self.call(method, fixed, name=spec.given_name)
             return
         message, model = self._next_message()
         if model is None:
-            self.call(self._method, message)
+            self.call(method, message, name=spec.given_name)
         else:
-            name = f"{self._method.name} {model}"
-            self.call(self._method, message, ((MODEL_KEY, model),), name)
+            name = spec.given_name or f"{method.name} {model}"
+            self.call(method, message, ((MODEL_KEY, model),), name)
 
     def _next_message(self) -> tuple[bytes, str | None]:
         """Next message, empty if the options give none, and its model if there is one."""
         payload, model = self.next_payload()
         body = payload.body or b""
-        return (self._method.message(body) if self._is_json else body), model
+        if self.spec.is_json:
+            body = self._methods[self.request_number].message(body)
+        return body, model
 
 
 @lru_cache(maxsize=4)
@@ -190,7 +211,7 @@ def _channels(user: type[GrpcPlanUser], address: str) -> Channels:
     return Channels(lambda: user.open_channel(address), user.calls_per_channel)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=256)
 def _method(
     user: type[GrpcPlanUser],
     run: str,  # noqa: ARG001  each run asks again, since the server may have changed
@@ -221,8 +242,12 @@ def find_method(
         ) from error
 
 
-def _method_arguments(options: LoadOptions, host: str | None) -> tuple[str, str, str | None]:
-    return grpc_address(options, host or ""), options.grpc_method, options.grpc_module
+def _method_arguments(
+    options: LoadOptions, spec: RequestSpec, host: str | None
+) -> tuple[str, str, str | None]:
+    """Return address, method and module; the method of a request of a mix is its path."""
+    own = spec.path.strip("/") if spec.given_name else ""
+    return grpc_address(options, host or ""), own or options.grpc_method, options.grpc_module
 
 
 def grpc_address(options: LoadOptions, host: str) -> str:

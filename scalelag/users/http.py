@@ -33,13 +33,6 @@ class HttpPlanUser(PlanUser):
     makes_prompts = True
     sends_mix = True
 
-    def __init_subclass__(cls) -> None:
-        """Take note of a `send` of its own, which sends what it likes."""
-        super().__init_subclass__()
-        if cls.send is not HttpPlanUser.send:
-            cls.makes_prompts = vars(cls).get("makes_prompts", False)
-            cls.sends_mix = vars(cls).get("sends_mix", False)
-
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.server = Server(self.host or "")

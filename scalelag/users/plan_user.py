@@ -35,6 +35,11 @@ _SLICE = 1024
 _FOREVER_S = 1e9
 
 
+def _first_with(name: str, cls: type) -> int:
+    """Return how many classes are asked for an attribute before the one that has it."""
+    return next(place for place, base in enumerate(cls.__mro__) if name in vars(base))
+
+
 class _Answer(Protocol):
     @property
     def content(self) -> bytes: ...
@@ -59,6 +64,13 @@ class PlanUser(User):
     """Refuses options such as `--prompt-tokens`, unless the class sends what they ask for."""
     sends_mix = False
     """Refuses a mix of requests, unless the class sends the one that is `self.spec` each time."""
+
+    def __init_subclass__(cls) -> None:
+        """Take note of a `send` of its own, which sends what it likes unless the class says more."""
+        super().__init_subclass__()
+        for says in ("makes_prompts", "sends_mix"):
+            if _first_with("send", cls) < _first_with(says, cls):
+                setattr(cls, says, False)
 
     def __init__(self, environment: Environment) -> None:
         self.worker: LoadWorker = lifecycle_of(environment).worker

@@ -228,8 +228,8 @@ def _check_mix(user: type[User], options: RunOptions) -> None:
         return
     raise UsageError(
         f"--requests {options.raw['requests']}: {user.__name__} sends no mix of requests. "
-        "[[request]] tables go with HTTP users (HttpPlanUser, StreamUser, ChatUser) that do not "
-        "override send(): choose one of these, or leave the tables out."
+        "[[request]] tables go with HttpPlanUser, StreamUser, ChatUser, GrpcMethodUser and "
+        "WebSocketPlanUser that do not override send(): choose one of these, or leave the tables out."
     )
 
 

@@ -13,6 +13,7 @@ from geventhttpclient.header import Headers
 from locust.env import Environment
 
 from scalelag.errors import UsageError
+from scalelag.options.request_spec import RequestSpec
 from scalelag.options.request_templates import MODEL_HEADER
 from scalelag.plugin.worker.request_errors import WrongAnswerError
 from scalelag.users.engine.http_connections import Answer, StatusError, authorization
@@ -60,6 +61,7 @@ class WebSocketPlanUser(PlanUser):
     """
 
     abstract = True
+    sends_mix = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -70,12 +72,8 @@ class WebSocketPlanUser(PlanUser):
             )
         address = parts.netloc.rpartition("@")[2]
         self._url = f"{_SCHEMES[parts.scheme]}://{address}{parts.path.rstrip('/')}"
-        # Content headers describe an HTTP body, which a handshake does not have.
-        self._headers = authorization(parts) | {
-            name: value
-            for name, value in self.spec.headers_with_secrets(os.environ).items()
-            if not name.lower().startswith("content-")
-        }
+        user = authorization(parts)
+        self._headers = [{**user, **_of_handshake(spec)} for spec in self.options.requests]
 
     def send(self) -> None:
         """Send the body of the options as a text message, and wait for one message."""
@@ -99,7 +97,8 @@ class WebSocketPlanUser(PlanUser):
         context, answer, error = self.context(), None, None
         begun_s = time.perf_counter()
         try:
-            answer = self._answers(path, messages, {**self._headers, **(headers or {})})
+            own = self._headers[self.request_number]
+            answer = self._answers(path, messages, {**own, **(headers or {})})
             context["status"] = _ANSWERED_WELL
             error = self.check_answer(answer)
         except _FAILURES as failure:
@@ -131,6 +130,15 @@ class WebSocketPlanUser(PlanUser):
         finally:
             # The server's own close frame is not waited for.
             socket.shutdown()
+
+
+def _of_handshake(spec: RequestSpec) -> dict[str, str]:
+    """Return the headers of a request, without those of a body, which a handshake does not have."""
+    return {
+        name: value
+        for name, value in spec.headers_with_secrets(os.environ).items()
+        if not name.lower().startswith("content-")
+    }
 
 
 def _answer(socket: websocket.WebSocket, message: str | bytes) -> str | bytes:

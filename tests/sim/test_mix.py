@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.support.locust_run import RUN_DEADLINE_S, assert_ran, started
+from tests.support.servers.grpc_server import SERVICE, running_grpc_server
+from tests.support.servers.websocket_server import running_websocket_server
 from tests.support.standin.process import ROOT, running_standin
 from tests.support.standin.scenarios import steady_replica
 from tests.support.standin.script import DeploymentScript, Script
@@ -167,19 +169,9 @@ class Own(HttpPlanUser):
 """
 
 
-@pytest.mark.parametrize(
-    ("locustfile", "name"),
-    [
-        ("own", "Own"),
-        ("websocket_echo.py", "WebSocketEchoUser"),
-        ("grpc_unary.py", "GrpcUnaryUser"),
-    ],
-)
-def test_users_that_send_something_else_refuse_a_mix(target, echo, tmp_path, mix, locustfile, name):
+def test_users_that_send_something_else_refuse_a_mix(target, echo, tmp_path, mix):
     (tmp_path / "own.py").write_text(OWN)
-    files = str(ROOT / "locustfiles" / locustfile)
-    if locustfile == "own":
-        files = f"{ROOT / 'locustfiles' / 'attached.py'},{tmp_path / 'own.py'}"
+    files = f"{ROOT / 'locustfiles' / 'attached.py'},{tmp_path / 'own.py'}"
     options = ["--steps", "1rps:1s,1rps:1s,1rps:1s", "--requests", str(mix)]
     environment = {"MIX_TOKEN": "x"}
 
@@ -188,8 +180,99 @@ def test_users_that_send_something_else_refuse_a_mix(target, echo, tmp_path, mix
 
     assert code == 2
     said = " ".join((tmp_path / "stderr").read_text().split())
-    assert f"{name} sends no mix of requests" in said
+    assert "Own sends no mix of requests" in said
     assert echo.arrivals() == []
+
+
+CALLS = f"""
+mix = [{{ plain = 3, json = 1 }}, {{ json = 1, stream = 1 }}]
+
+[[request]]
+name = "plain"
+path = "/{SERVICE}/Good"
+body-file = "message.bin"
+header = ["X-Mine: ${{MIX_TOKEN}}"]
+model = "m1"
+
+[[request]]
+name = "json"
+json-body = '"{{{{ text }}}}"'
+data = "rows.csv"
+expect = "hello"
+
+[[request]]
+name = "stream"
+path = "{SERVICE}/Stream"
+"""
+
+
+def test_a_mix_of_grpc_calls_names_the_method_of_each(target, tmp_path):
+    (tmp_path / "message.bin").write_bytes(b"\x0a\x05plain")
+    (tmp_path / "rows.csv").write_text("text\nhello 1\nhello 2\n")
+    (tmp_path / "mix.toml").write_text(CALLS)
+    grpc = ["--grpc-method", f"{SERVICE}/Good", "--grpc-module", "tests.support.servers.cases_pb2"]
+    options = ["--steps", "40rps:1s,20rps:1s", "--requests", str(tmp_path / "mix.toml"), *grpc]
+    environment = {"MIX_TOKEN": "mine", "PYTHONPATH": str(ROOT)}
+
+    with running_grpc_server() as server:
+        options += ["--grpc-host", server.address]
+        files = str(ROOT / "locustfiles" / "grpc_unary.py")
+        with started(
+            tmp_path, *target, *options, locustfile=files, environment=environment
+        ) as locust:
+            run = locust.wait()
+        calls = server.calls()
+
+    sent = Counter(
+        (call["method"], call["message"], call["metadata"].get("multiplexed_model_id"))
+        for call in calls
+    )
+    assert sent == {
+        ("Good", b"\x0a\x05plain".hex(), "m1"): 30,
+        ("Good", b"\x0a\x07hello 1".hex(), None): 10,
+        ("Good", b"\x0a\x07hello 2".hex(), None): 10,
+        ("Stream", "", None): 10,
+    }
+    mine = Counter(call["metadata"].get("x-mine") for call in calls)
+    assert mine == {"mine": 30, None: 30}
+    names = {name: (one["sent"], one["failed"]) for name, one in run.load["names"].items()}
+    assert names == {"plain": (30, 0), "json": (20, 0), "stream": (10, 0)}
+    assert run.load["names"]["stream"]["stream"]["tokens"] == 30
+    steps = [set(step["names"]) for step in run.load["steps"]]
+    assert steps == [{"plain", "json"}, {"json", "stream"}]
+
+
+TALKS = """
+[[request]]
+name = "large"
+path = "/good/{{ id }}"
+weight = 3
+json-body = '{"n": "{{ id }}"}'
+data = "rows.csv"
+expect = "n"
+
+[[request]]
+name = "busy"
+path = "/busy"
+model = "m1"
+"""
+
+
+def test_a_mix_of_websocket_conversations_has_path_text_and_model_of_each(standin, tmp_path):
+    (tmp_path / "rows.csv").write_text("id\n1\n2\n")
+    (tmp_path / "mix.toml").write_text(TALKS)
+    options = ["--steps", "40rps:1s", "--requests", str(tmp_path / "mix.toml")]
+
+    with running_websocket_server() as server:
+        options += ["--host", server.url, "--dashboard", standin.url]
+        files = str(ROOT / "locustfiles" / "websocket_echo.py")
+        with started(tmp_path, *options, locustfile=files) as locust:
+            run = locust.wait()
+        sent = Counter((one["path"], one["model"]) for one in server.log())
+
+    assert sent == {("/good/1", None): 15, ("/good/2", None): 15, ("/busy", "m1"): 10}
+    names = {name: (one["sent"], one["failed"]) for name, one in run.load["names"].items()}
+    assert names == {"large": (30, 0), "busy": (10, 10)}
 
 
 TWO_APPLICATIONS = """

@@ -1,122 +1,94 @@
-"""Whatever a file or an option holds, a command ends with one of its exit codes, and no traceback.
+"""Whatever a file or an option of `scalelag run` holds, it ends with one of its exit codes.
 
-`SCALELAG_FUZZ_S=600` (`make fuzz`) goes on for that long with seeds of its own; `make test` takes the
-same few cases each time.
+And without a traceback: see tests/support/fuzz.py, and `make fuzz`.
 """
 
-import json
-import os
-import random
-import shutil
-import time
-from pathlib import Path
-
 import pytest
-from typer.testing import CliRunner
 
-from scalelag.cli.main import app
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.retries import AttemptResult
 from scalelag.options.catalog import OPTIONS
+from tests.support.fuzz import CONTENT, damaged_text, invoke, odd, rounds
+from tests.unit.test_trace_formats import FORMS
+from tests.unit.trace_cases import history
 
-STORED = Path(__file__).parents[1] / "golden" / "stored"
-CODES = {0, 1, 2, 3, 4, 5, 130}
-BUDGET_S = float(os.environ.get("SCALELAG_FUZZ_S", "0"))
-ODD = (
-    *(
-        "",
-        " ",
-        "-",
-        "--",
-        "\n",
-        "a\r\nb: c",
-        "\t",
-        "ä€😀",
-        "\u202e",
-        "{{",
-        "{{ 1 / 0 }}",
-        "{% for %}",
-    ),
-    *("0", "-1", "1e400", "nan", "inf", "9" * 400, "1_000", "0x10", "true", "null", "[]", "{}"),
-    *(
-        "[" * 5000,
-        '{"a":' * 3000,
-        "../..",
-        "/",
-        "/dev/null",
-        "/nowhere/x",
-        "a" * 5000,
-        "a:b",
-        ":",
-        "@",
-    ),
-    *("http://", "http://[", "http://u:p@h:1/", "ftp://h", "http://h:99999", "http://h:0", "//h"),
-    *(
-        "10rps:1s",
-        "1..rps:1s",
-        "10rps",
-        "rps:",
-        ",,,",
-        "10rps:1s,1users:1s",
-        "1e9rps:9h",
-        "p95<1ms",
-    ),
-    *(
-        "scale_up.total_s.max <= 1",
-        "x <= 1",
-        "a b:scale_up.total_s.max <= 1e9",
-        "${HOME}",
-        "${",
-        "%",
-    ),
-    *("Name: value", "Name:", ": v", "Cookie: x", "X: ${NOT_THERE}", "/a b", "a,b", "x.y/z", "h:1"),
-)
-CONTENT = (
-    *(b"", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"a,b\n1", b"a\n", b"\n\n", b"{}", b"[]", b"null"),
-    *(b"[" * 100_000, b'{"a":' * 50_000, b"a = [" * 2000, b"- " * 5000, b"{a: " * 2000, b"a: b: c"),
-    *(b"tool = 3", b"[tool]\nscalelag = 3", b'steps = "\\u0000"', b"[tool.scalelag]\nsteps = 3"),
-    *(
-        b'out = "a\\u0000b"',
-        b"gate = 3",
-        b"x = 1",
-        b"locustfile = [3]",
-        b"&a [*a]",
-        b"!!python/x y",
-    ),
-    *(
-        b"time_s,rps\n0,1\n0,1\n",
-        b"arrival_s\n1e999\n",
-        b"arrival_s\n2\n1\n",
-        b'a\n"',
-        b"class (:\n",
-    ),
-    *(
-        b"applications: 3",
-        b"applications: [3]",
-        b"applications: [{import_path: 3}]",
-        b"x" * 200_000,
-    ),
-)
 FILES = {
     "--config": ("c.toml", "pyproject.toml"),
     "--data": ("d.csv", "d.jsonl", "d.txt"),
     "--body-file": ("body",),
-    "--trace": ("t.csv",),
+    "--trace": ("t.csv", "t.jsonl"),
     "--app": ("a.yaml",),
+    "--autoscaling": ("s.yaml",),
+    "--requests": ("r.toml",),
     "--locustfile": ("l.py",),
     "--workers-runtime-env": ("e.json",),
     "--dashboard-ca": ("ca.pem",),
+    "--tokenizer": ("tokenizer.json",),
 }
+BESIDE = {
+    "--data": ("--json-body", '{"a": {{ a }}}'),
+    "--tokenizer": ("--prompt-tokens", "10..20", "--json-body", '{"prompt": ""}'),
+}
+OWN = (
+    *("--app", "--app-arg", "--app-dir", "--host", "--runs", "--retries", "--retry-wait", "--cpus"),
+    *("--master-host", "--locust", "--ray", "--ray-python", "--processes", "--calibrate-hold"),
+)
+LLM = ("-f", "llm_chat.py")
+TOML = """\
+app = "sleeper"
+steps = "10rps:10s,20rps:10s"
+header = ["Authorization: Bearer x", "X-All: own"]
+gate = ["load.names.ask.latency_p95_ms <= 300"]
+slo = ["p95<400ms", "ttft<1s"]
+seed = 7
+drain = 5.5
+poisson = false
+"""
+REQUESTS = """\
+mix = [{ ask = 7, list = 3 }, { ask = 1, "odd. n" = 1, x = 2 }]
 
+[[request]]
+name = "ask"
+path = "/ask"
+method = "post"
+json-body = '{"a": 1}'
+expect = "ok"
 
-def invoke(*arguments):
-    """Run a command; anything but an exit code of ours is an error with its traceback."""
-    result = CliRunner().invoke(app, list(arguments))
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(arguments) from result.exception
-    assert result.exit_code in CODES, (arguments, result.output)
-    assert "Traceback" not in result.output
-    return result.exit_code
+[[request]]
+name = "list"
+path = "list?limit=10"
+header = ["X-All: own"]
+
+[[request]]
+name = 'odd. n'
+body-file = "body"
+arrivals = "poisson"
+
+[[request]]
+name = "x"
+path = "/{{ id }}"
+data = "rows.csv"
+model = "m1"
+"""
+APPS = """\
+applications:
+  - name: one
+    route_prefix: /one
+    import_path: serve_apps.sleeper:app
+    args: {sleep_s: 0.1}
+    runtime_env: {env_vars: {A: b}}
+    deployments:
+      - name: Sleeper
+        max_ongoing_requests: 5
+        autoscaling_config: {min_replicas: 1, max_replicas: 4, target_ongoing_requests: 2}
+  - name: two
+    route_prefix: /two
+    import_path: serve_apps.front:app
+"""
+TRACES = {
+    **{f"{name}.{'jsonl' if '{' in form([0, 5]) else 'csv'}": form for name, form in FORMS.items()},
+    "history.csv": lambda all_ms: history([0, *(ms // 100 for ms in all_ms)]),
+}
 
 
 @pytest.fixture
@@ -128,114 +100,60 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def rounds(least):
-    """Seeds: the first few, or new ones until the budget is spent."""
-    yield from range(least)
-    until_s, seed = time.monotonic() + BUDGET_S / 4, random.randrange(2**40)
-    while time.monotonic() < until_s:
-        seed += 1
-        yield seed
-
-
-def odd(draw):
-    text = draw.choice(ODD)
-    if draw.random() < 0.3:
-        text += draw.choice(ODD)
-    return text.replace("\0", "")
+def options(draw, many):
+    """Options of a run with odd values."""
+    known = [option.flag for option in OPTIONS if option.type != "flag"]
+    flags = [option.flag for option in OPTIONS if option.type == "flag"]
+    chosen = draw.choices([*known, *OWN], k=many)
+    values = [f"{flag}={odd(draw)}".replace("\0", "") for flag in chosen]
+    return [*values, *draw.choices(flags, k=draw.randrange(2))]
 
 
 def test_any_value_of_any_option(here):
-    known = [option for option in OPTIONS if option.type != "flag"]
-    own = ("--app", "--app-arg", "--host", "--runs", "--retries", "--master-host", "--locust", "-f")
-    for seed in rounds(150):
-        draw = random.Random(seed)
-        flags = [draw.choice([*(option.flag for option in known), *own]) for _ in range(2)]
-        arguments = [f"{flag}={odd(draw)}" for flag in flags if flag != "-f"]
-        invoke("run", *arguments)
+    for draw in rounds(150):
+        invoke("run", *draw.choice([(), LLM]), *options(draw, draw.choice([1, 2, 2, 5])))
 
 
 def test_any_content_of_any_file_with_options(here):
-    for seed in rounds(120):
-        draw = random.Random(seed)
+    for draw in rounds(120):
         flag = draw.choice(list(FILES))
         name = draw.choice(FILES[flag])
         content = draw.choice(CONTENT)
         if draw.random() < 0.3:
             content += draw.choice(CONTENT)
         (here / name).write_bytes(content)
-        extra = ["--json-body", '{"a": {{ a }}}'] if flag == "--data" else []
-        invoke("run", flag, name, *extra)
+        extra = BESIDE.get(flag, ())
+        invoke("run", flag, name, *extra, *options(draw, draw.choice([0, 0, 1])))
         (here / name).unlink()
 
 
-def damaged(draw, content):
-    if draw.random() < 0.2:
-        return content[: draw.randrange(len(content) + 1)]
-    if draw.random() < 0.1:
-        return draw.choice(CONTENT)
-    found = bytearray(content)
-    for _ in range(draw.choice([1, 1, 1, 5, 50])):
-        if found:
-            found[draw.randrange(len(found))] ^= 1 << draw.randrange(8)
-    return bytes(found)
+def test_any_change_of_a_run_as_a_file(here):
+    (here / "body").write_bytes(b"x")
+    (here / "rows.csv").write_text("id\n1\n2\n")
+    for draw in rounds(60):
+        text = draw.choice([TOML, TOML + REQUESTS])
+        (here / "scalelag.toml").write_bytes(damaged_text(draw, text))
+        (here / "r.toml").write_bytes(damaged_text(draw, REQUESTS))
+        invoke("run", *draw.choice([(), ("--steps", "1rps:9s,2rps:9s", "--requests", "r.toml")]))
+        (here / "scalelag.toml").unlink()
 
 
-def changed_json(draw, content):
-    """The JSON with one value somewhere in it replaced by another kind of value."""
-    whole = json.loads(content)
-    at = whole
-    while isinstance(at, dict | list) and at:
-        key = draw.choice(list(at)) if isinstance(at, dict) else draw.randrange(len(at))
-        if draw.random() < 0.4 or not isinstance(at[key], dict | list) or not at[key]:
-            at[key] = draw.choice([None, -1, 1e300, "x", "", [], {}, True, 2**70, [[[]]]])
-            break
-        at = at[key]
-    return json.dumps(whole).encode()
+def test_any_change_of_a_trace(here):
+    beside = ("--from", "--to", "--rate-scale", "--time-scale", "--trace-unit", "--prompt-tokens")
+    for draw in rounds(80):
+        name = draw.choice(list(TRACES))
+        times_ms = sorted(draw.choices(range(60_000), k=20))
+        (here / name).write_bytes(damaged_text(draw, TRACES[name](times_ms)))
+        extra = [f"{draw.choice(beside)}={odd(draw)}" for _ in range(draw.randrange(2))]
+        invoke("run", *draw.choice([(), LLM]), "--trace", name, *extra)
+        (here / name).unlink()
 
 
-def test_any_damage_to_a_record(here):
-    stored = STORED / "node-started"
-    shutil.copytree(stored, here / "runs" / "good")
-    invoke("report", "runs/good", "--format", "json", "--output", "runs/good/report.json")
-    for seed in rounds(25):
-        draw = random.Random(seed)
-        bad = here / "runs" / "bad"
-        shutil.copytree(here / "runs" / "good", bad)
-        file = draw.choice(sorted(path for path in bad.iterdir()))
-        content = file.read_bytes()
-        is_json = file.suffix == ".json" and draw.random() < 0.6
-        file.write_bytes(changed_json(draw, content) if is_json else damaged(draw, content))
-        form = draw.choice(["terminal", "json", "md", "junit", "csv"])
-        invoke("report", "runs/bad", "--format", form)
-        invoke("export", "runs/bad", "--parquet", "out.parquet")
-        assert invoke("runs", "runs") == 0
-        assert invoke("trend", "load.latency_p99_ms", "runs", "--json") == 0
-        shutil.rmtree(bad)
-
-
-@pytest.mark.parametrize(
-    "content", [b"\xff", b'{"a": "\xff"}', b"[" * 100_000, b'{"schema_version": 1}', b""]
-)
-def test_one_bad_report_leaves_the_others_in_the_list(here, content):
-    for name in ("a", "b"):
-        shutil.copytree(STORED / "node-started", here / "runs" / name)
-        invoke("report", f"runs/{name}", "--format", "json", "--output", f"runs/{name}/report.json")
-    (here / "runs" / "a" / "report.json").write_bytes(content)
-
-    listed = CliRunner().invoke(app, ["runs", "runs", "--json"])
-
-    found = json.loads(listed.stdout)
-    assert "cannot be read" in found["a"]["reason"]
-    assert found["b"]["verdict"]
-
-
-@pytest.mark.parametrize("output", ["missing/out.md", ".", "x/../missing/y", "file/out"])
-@pytest.mark.parametrize("form", ["md", "json", "html"])
-def test_an_output_that_cannot_be_written_is_one_line(here, output, form):
-    (here / "file").touch()
-
-    code = invoke("report", str(STORED / "node-started"), "--format", form, "--output", output)
-
-    assert code == 1
-    assert not list(here.glob("*.tmp"))
-    assert invoke("export", str(STORED / "node-started"), "--parquet", output) in (1, 2)
+def test_any_change_of_a_configuration_of_applications(here):
+    for draw in rounds(40):
+        (here / "apps.yaml").write_bytes(damaged_text(draw, APPS))
+        (here / "scaling.yaml").write_bytes(
+            damaged_text(draw, "min_replicas: 1\nmax_replicas: 4\n")
+        )
+        more = draw.choice([(), (), ("--autoscaling", "scaling.yaml")])
+        invoke("run", "--app", "apps.yaml", *more)

@@ -1,0 +1,82 @@
+"""User, password, token and headers for the dashboard: sent to it, and to no proxy."""
+
+import threading
+import time
+from base64 import b64encode
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from probes.dashboard import Dashboard
+
+
+@contextmanager
+def listening():
+    """Yield (port, headers of all that came)."""
+    came = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            came.append(dict(self.headers))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield http.server_port, came
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    with listening() as (port, came):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        yield came
+
+
+@pytest.mark.parametrize(
+    ("user", "token", "headers", "sent"),
+    [
+        ("", None, {}, {}),
+        ("", "t0ken", {}, {"Authorization": "Bearer t0ken"}),
+        ("us%40er:p%3Aass@", None, {}, {"Authorization": b"us@er:p:ass"}),
+        (
+            "me:word@",
+            "t0ken",
+            {"Cookie": "a=b"},
+            {
+                "Authorization": b"me:word",
+                "X-Ray-Authorization": "Bearer t0ken",
+                "Cookie": "a=b",
+            },
+        ),
+    ],
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_all_that_was_given_is_sent_to_the_dashboard_and_nothing_to_a_proxy(
+    proxy, host, user, token, headers, sent
+):
+    expected = {
+        name: f"Basic {b64encode(value).decode()}" if isinstance(value, bytes) else value
+        for name, value in sent.items()
+    }
+    with listening() as (port, came):
+        client = Dashboard(f"http://{user}{host}:{port}", time.time, token, headers=headers)
+        client.get("/api/version")
+        client.close()
+
+    assert proxy == []
+    (got,) = came
+    names = ("Authorization", "X-Ray-Authorization", "Cookie")
+    assert {name: got[name] for name in names if name in got} == expected

@@ -1,0 +1,1 @@
+"""Locustfiles of every kind, run by plain Locust and by scalelag, side by side."""

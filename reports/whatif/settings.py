@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from reports.model.whatif import Change
-from scalelag.errors import UsageError
+from scalelag.errors import UNREADABLE, UsageError
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 
@@ -47,7 +47,7 @@ def _value(text: str) -> Any:  # noqa: ANN401  a number, a text, or nothing
         return None
     try:
         value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return text
     return value if isinstance(value, int | float | str) else text
 

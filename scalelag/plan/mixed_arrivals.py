@@ -15,6 +15,7 @@ from scalelag.plan.mix import Mix
 
 # Small: a block is merged between two arrivals, and none of them may be late for it.
 _BLOCK = 1024
+_TRIED = 120
 
 Marks = NDArray[np.float64]
 Numbers = NDArray[np.uint16]
@@ -32,7 +33,7 @@ class MixedMarks:
         """Yield ascending marks up to `expected`, and the number of the request of each.
 
         Constant arrivals of a request are evenly spaced, beginning at a place of its own, so that
-        requests of one rate are not due at the same moment. There are as many of all requests
+        those of different requests are due far apart (`_places`). There are as many of all requests
         together as without a mix, and of each its share of them, rounded.
         """
         if expected <= 0:
@@ -46,10 +47,9 @@ class MixedMarks:
             if share and kinds[i] == "poisson"
         }
         counts = self._counts(expected, shares, constant)
-        ranked = sorted(constant, key=lambda i: -shares[i])
-        for rank, i in enumerate(ranked):
-            # The share of the i-th largest of n is at most 1/i: all places are below 1.
-            place = rank * shares[i] / math.fsum(shares[k] for k in constant)
+        ranked = sorted((i for i in constant if counts[i]), key=lambda i: -counts[i])
+        places = _places([counts[i] for i in ranked])
+        for i, place in zip(ranked, places, strict=True):
             streams[i] = _constant(expected, counts[i], place)
         yield from _merged(streams)
 
@@ -78,6 +78,47 @@ def allotted(total: int, wanted: NDArray[np.float64]) -> NDArray[np.int64]:
         counts[np.argsort(-rest, kind="stable")[: abs(left)]] += step
         counts = np.maximum(counts, 0)
     return counts
+
+
+def _places(counts: Sequence[int]) -> list[float]:
+    """Return where each stream of a stage begins, in its own periods; largest `counts` first.
+
+    Arrivals of two streams, a and b in number, differ as their beginnings do, and by multiples of
+    1 / lcm(a, b) of the stage: they come as near to each other as their beginnings to one of these.
+    Each takes the place of `_TRIED` that is farthest from all before it, unless steps of the mean
+    distance leave more room, as they do for equal streams.
+    """
+    if not counts:
+        return []
+    total = sum(counts)
+    stepped = np.array([rank / total for rank in range(len(counts))])
+    chosen = np.zeros(len(counts))
+    for rank, count in enumerate(counts):
+        tried = np.arange(_TRIED) / _TRIED / count
+        room = _room(tried, chosen[:rank], count, counts[:rank])
+        chosen[rank] = tried[int(np.argmax(room.round(12)))]
+    begins = max(stepped, chosen, key=lambda begins: _least_room(begins, counts))
+    # The k-th largest of n counts is at most their sum over k: all are below 1.
+    return [float(begin * count) for begin, count in zip(begins, counts, strict=True)]
+
+
+def _room(begins: Marks, others: Marks, count: int, counts: Sequence[int]) -> NDArray[np.float64]:
+    """Distance of each beginning of a stream with `count` arrivals to the nearest of other streams."""
+    room = np.full(begins.size, np.inf)
+    for begin, other in zip(others, counts, strict=True):
+        period = 1 / math.lcm(count, other)
+        apart = np.abs(begins - begin) % period
+        room = np.minimum(room, np.minimum(apart, period - apart))
+    return room
+
+
+def _least_room(begins: Marks, counts: Sequence[int]) -> float:
+    """Return the smallest distance between arrivals of two streams, as a share of the stage."""
+    rooms = [
+        _room(begins[rank : rank + 1], begins[:rank], count, counts[:rank])[0]
+        for rank, count in enumerate(counts)
+    ]
+    return round(float(min(rooms)), 12)
 
 
 def _constant(expected: float, count: int, place: float) -> Iterator[Marks]:

@@ -1,5 +1,6 @@
 """Replicas for days of traffic: the coarse simulation against the exact one, and bad input."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -194,6 +195,19 @@ def test_what_makes_no_sense_is_refused(calibration: Path, day: Path, change, sa
 
     with pytest.raises(UsageError, match=said):
         size_fleet(None, options)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("capacity_rps", 0), ("capacity_rps", -3), ("capacity_rps", 1e300), ("latency_ms", 0)],
+)
+def test_a_calibration_that_no_replica_can_have_is_refused(calibration: Path, day, field, value):
+    found = msgspec.json.decode(calibration.read_bytes())
+    (found if field in found else found["stages"][0])[field] = value
+    calibration.write_bytes(msgspec.json.encode(found))
+
+    with pytest.raises(UsageError, match=re.escape(f"{field} {value:g} is no rate or time")):
+        size_fleet(None, FleetOptions(calibration, day, 1.0))
 
 
 def test_a_file_that_is_no_calibration_and_one_without_a_rate_are_refused(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scalelag.plan.draws import Draws
 from scalelag.plan.mix import Mix
-from scalelag.plan.mixed_arrivals import allotted
+from scalelag.plan.mixed_arrivals import MixedMarks, allotted
 from scalelag.plan.schedule import DueTimes, RateTable, Schedule
 from scalelag.plan.stages import parse_plan
 
@@ -57,6 +57,36 @@ def test_constant_arrivals_of_a_request_are_evenly_spaced_and_no_two_requests_co
         assert np.diff(due_s[numbers == number]) == pytest.approx(1 / rate_rps)
     assert due_s[0] == 0.0
     assert np.diff(due_s).min() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("weights", "least_ms"),
+    [((4, 3, 2, 1), 5 / 6), ((4, 1), 1.25), ((1, 1, 1), 2.0), ((9, 1), 1.11)],
+)
+def test_requests_of_different_rates_are_due_as_far_apart_as_they_can_be(weights, least_ms):
+    mixed = MixedMarks(
+        Mix(tuple("abcd"[: len(weights)]), ("constant",) * len(weights), (weights,)), 1
+    )
+
+    marks = np.concatenate([block for block, _ in mixed.of_stage(0, 9000.0)])
+
+    assert np.diff(marks).min() * 2 == pytest.approx(least_ms, rel=0.01)  # at 500 rps
+    assert marks.size == 9000
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=12))
+def test_whatever_the_rates_no_arrival_is_lost_and_all_come_within_the_stage(counts):
+    names = tuple(f"r{number}" for number in range(len(counts)))
+    mix = Mix(names, ("constant",) * len(counts), (tuple(map(float, counts)),))
+    expected = float(sum(counts))
+
+    blocks = list(MixedMarks(mix, 1).of_stage(0, expected))
+
+    marks = np.concatenate([block for block, _ in blocks])
+    numbers = np.concatenate([block for _, block in blocks])
+    assert np.bincount(numbers, minlength=len(counts)).tolist() == counts
+    assert 0 <= marks[0] <= marks[-1] < expected
+    assert (np.diff(marks) >= 0).all()
 
 
 def test_equal_weights_come_in_turn_as_without_a_mix():

@@ -11,15 +11,13 @@ from scalelag.errors import UNREADABLE, UsageError
 from scalelag.plan.events import PlannedEvent, unquoted
 from scalelag.plan.stages import LoadPlan
 
-
 _LEAST, _MOST = 1e-3, 1e9
 
 
 def read_calibration(path: Path, flag: str) -> tuple[Calibration, float]:
     """Return a calibration, and its requests per second of one replica.
 
-    Raises UsageError naming the option `flag` if the file is none, found no rate, or one that no replica
-    can have.
+    Raises UsageError naming the option `flag` if the file is none, or found no rate that can be.
     """
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Calibration)
@@ -33,7 +31,9 @@ def read_calibration(path: Path, flag: str) -> tuple[Calibration, float]:
     if found.capacity_rps is None:
         raise UsageError(f"{flag} {path} found no rate: {found.reason or 'it is not over'}.")
     figures = [("capacity_rps", found.capacity_rps)]
-    figures += [("latency_ms", one.latency_ms) for one in found.stages if one.latency_ms is not None]
+    figures += [
+        ("latency_ms", one.latency_ms) for one in found.stages if one.latency_ms is not None
+    ]
     for name, value in figures:
         if not _LEAST <= value <= _MOST:
             raise UsageError(f"{flag} {path}: {name} {value:g} is no rate or time of a replica.")

@@ -125,7 +125,7 @@ def test_values_are_typed_and_the_record_has_them_as_they_were_given():
 
 @pytest.mark.parametrize("method", ["GE T", "GET / HTTP/1.1\r\nX-In: 1\r\n\r\nGET", "", "GÉT"])
 def test_a_method_that_http_does_not_have_is_refused_before_the_load(method):
-    with pytest.raises(UsageError, match="--method.*one word"):
+    with pytest.raises(UsageError, match=r"--method.*one word"):
         run_options({"method": method})
 
 

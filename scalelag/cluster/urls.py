@@ -27,7 +27,7 @@ def check_url(text: str) -> str:
 
 
 def _without_user(text: str) -> str:
-    """Return the part of a text that is no URL which may be shown: after its last "@", and the scheme."""
+    """Return what may be shown of a text that is no URL: its scheme, and all after the last "@"."""
     scheme = _SCHEME.match(text)
     return (scheme.group() if scheme else "") + text.rpartition("@")[2] if "@" in text else text
 

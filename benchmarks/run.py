@@ -26,6 +26,7 @@ TITLES: Final = {
     "probe_cost": "Probe",
     "gauge_cost": "Third probe",
     "report_rows": "Report",
+    "report_replicas": "Report: replicas",
     "web_cost": "An open page",
     "whatif_speed": "What-if",
 }

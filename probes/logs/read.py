@@ -12,7 +12,7 @@ from probes.logs.log_files import Limits, LogReader, SpentError
 from probes.logs.log_lines import LogLine
 from probes.logs.node_clocks import Bound, agree
 from probes.logs.node_pings import ping_numbers, try_ping
-from probes.logs.replica_heads import new_replicas, try_head
+from probes.logs.replica_heads import by_weight, new_replicas, try_head
 from probes.serve_state import ServePayload
 from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import EvidenceRow, NoLog
@@ -73,10 +73,10 @@ class _EvidenceReader:
         self.missing += part.missing
 
     def starts(self, transitions: Sequence[Transition]) -> None:
-        """Read the heads of the logs of new replicas, the newest first."""
+        """Read the heads of the logs of new replicas, of too many those that tell the most."""
         nodes = {line.replica: line.on_node for line in self._controller if line.on_node}
         found = new_replicas(transitions)
-        for new in found[: self._limits.replicas]:
+        for new in by_weight(found)[: self._limits.replicas]:
             node = new.node or nodes.get(new.replica)
             lines, missing = try_head(self._reader, new, node, self._limits)
             if missing:
@@ -86,7 +86,12 @@ class _EvidenceReader:
                 self._ping(node)
         left_out = len(found) - self._limits.replicas
         if left_out > 0:
-            self.missing.append(NoLog(f"too many new replicas: {left_out} logs were not read"))
+            self.missing.append(
+                NoLog(
+                    f"too many new replicas: {left_out} logs were not read; read first were those of "
+                    "replicas that ended a rise, then of the newest of each deployment"
+                )
+            )
 
     def proxy_warnings(self, payload: ServePayload | None, since_s: float) -> None:
         """Read the proxies' warnings about slow queue lengths since `since_s`."""

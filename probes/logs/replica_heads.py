@@ -1,7 +1,9 @@
 """Heads of the logs of new replicas: which to read, and where they are."""
 
+import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise, zip_longest
 
 import msgspec
 
@@ -10,6 +12,7 @@ from probes.logs.log_lines import LogLine, parse, records
 from scalelag.record.evidence_rows import NoLog
 from scalelag.record.rows import DeploymentKey, Transition
 
+_RISE_S = 3.0
 _FOLDER = "serve/"
 # Ray's own rule for file names.
 _NOT_IN_NAMES = re.compile(r"[^\x20-\x7E]|[<>:\"/\\|?*]")
@@ -26,6 +29,11 @@ class NewReplica(msgspec.Struct, frozen=True):
     def node(self) -> str | None:
         """Node on which it was last seen; None if it never had one."""
         return next((change.node for change in self.changes[::-1] if change.node), None)
+
+    @property
+    def ran_s(self) -> float | None:
+        """Moment by which it had become RUNNING; None if it never did."""
+        return next((change.hi_s for change in self.changes if change.to_state == "RUNNING"), None)
 
     @property
     def log_name(self) -> str:
@@ -53,6 +61,36 @@ def new_replicas(transitions: Sequence[Transition]) -> list[NewReplica]:
         if any(_came(change) for change in own)
     ]
     return sorted(found, key=lambda new: new.changes[0].hi_s, reverse=True)
+
+
+def by_weight(found: Sequence[NewReplica]) -> list[NewReplica]:
+    """Sort new replicas by what their logs are worth, where there are too many to read all.
+
+    First come those that ended a rise, of each deployment in turn: one of them is the critical replica,
+    with which the target was reached. Then the others, the newest of each deployment in turn.
+    """
+    of_each: dict[DeploymentKey, list[NewReplica]] = {}
+    for new in found:
+        of_each.setdefault(new.deployment, []).append(new)
+    ended = [_ended_rises(of_one) for of_one in of_each.values()]
+    names = {new.replica for of_one in ended for new in of_one}
+    others = [[new for new in of_one if new.replica not in names] for of_one in of_each.values()]
+    return [
+        new
+        for groups in (ended, others)
+        for in_turn in zip_longest(*groups)
+        for new in in_turn
+        if new is not None
+    ]
+
+
+def _ended_rises(of_one: Sequence[NewReplica]) -> list[NewReplica]:
+    """Replicas of a deployment after which no other became RUNNING for a while, the last first."""
+    ran = [(at_s, new) for new in of_one if (at_s := new.ran_s) is not None]
+    moments_s = sorted({at_s for at_s, _ in ran})
+    ends_s = {at_s for at_s, next_s in pairwise([*moments_s, math.inf]) if next_s - at_s >= _RISE_S}
+    last_first = sorted(ran, key=lambda one: one[0], reverse=True)
+    return [new for at_s, new in last_first if at_s in ends_s]
 
 
 def _came(change: Transition) -> bool:

@@ -220,5 +220,8 @@ def test_the_last_to_come_are_read_where_there_are_too_many(world):
         "r6", "r7", "r8", "r9",
     }  # fmt: skip
     assert [row.reason for row in of(NoLog, rows)] == [
-        "too many new replicas: 6 logs were not read"
+        (
+            "too many new replicas: 6 logs were not read; read first were those of replicas that "
+            "ended a rise, then of the newest of each deployment"
+        )
     ]

@@ -198,11 +198,11 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
     return bool(np.median(later_s) >= _SLOWED * np.median(earlier_s))
 
 
-def count_until(facts: StepFacts, until_s: float, kinds: Sequence[str]) -> int:
-    """Requests that had failed in one of `kinds` by a moment, and were meant to start in the run."""
+def failed_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
+    """Moments at which requests of the run had failed in one of `kinds`, ascending."""
     rows = facts.run.requests
     failed = _is_any(rows, rows.error, kinds) & ~rows.not_sent
-    return int(np.count_nonzero(failed & (rows.intended_s + rows.latency_s <= until_s)))
+    return np.sort(rows.intended_s[failed] + rows.latency_s[failed])
 
 
 class Silence(msgspec.Struct, frozen=True):

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.failed_requests import TIMED_OUT, count_until
+from reports.analysis.diagnosis.failed_requests import TIMED_OUT, failed_s
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.diagnosis.seen import unseen
 from reports.analysis.diagnosis.swing import remedy_of, swing_of
@@ -14,6 +16,7 @@ from reports.model.causes import Evidence
 
 _LONG_DRAIN_S = 2.0
 _MARGIN_S = 1.0
+_ROUNDING_S = 0.01
 
 
 def target_swings(facts: StepFacts) -> Iterator[Sign]:
@@ -83,7 +86,7 @@ def kept_by_work(facts: StepFacts) -> Iterator[Sign]:
     due_s = delay_s + facts.noticed_s + _MARGIN_S
     if facts.decisions(up=False) or quiet_s is None or quiet_s < due_s:
         return
-    given_up = count_until(facts, facts.by_s, TIMED_OUT)
+    given_up = int(np.searchsorted(failed_s(facts, TIMED_OUT), facts.by_s, side="right"))
     if given_up:
         text = (
             f"{_replicas(left)} stayed for {quiet_s:.1f} s with nothing open at the client, which had "
@@ -101,15 +104,17 @@ def held_while_stopping(facts: StepFacts) -> Iterator[Sign]:
     policy = facts.final_policy
     if policy is None or facts.concurrency is None:
         return
+    least_s, held = policy.shortest_drain_s + _LONG_DRAIN_S, None
     for life in facts.timeline.replicas:
         stopping = life.stopping
         if stopping is None or life.vanished or life.replaced or not facts.within(stopping.mid_s):
             continue
         gone_s = min(life.gone.mid_s if life.gone else facts.by_s, facts.by_s)
         stayed_s = gone_s - stopping.mid_s
-        if stayed_s < policy.shortest_drain_s + _LONG_DRAIN_S:
+        if stayed_s < least_s:
             continue
-        text = _what_holds(facts, stopping.mid_s, gone_s)
+        held = held or _held_open(facts, least_s)
+        text = held.of(stopping.mid_s, gone_s)
         if text:
             text = f"replica {life.replica} was STOPPING for {stayed_s:.1f} s: {text}"
             shown = Evidence(text, facts.at(stopping.mid_s), life.node)
@@ -117,23 +122,43 @@ def held_while_stopping(facts: StepFacts) -> Iterator[Sign]:
             return
 
 
-def _what_holds(facts: StepFacts, from_s: float, to_s: float) -> str:
-    """Return what a stopping replica waited for: a request that stayed open, or one given up."""
+class _HeldOpen(msgspec.Struct, frozen=True):
+    """Requests that may have held a stopping replica: those that were open long, or given up.
+
+    Unix seconds: `sent_s` and `done_s` of the former, infinite without an end, `given_up_s` ascending.
+    """
+
+    sent_s: NDArray[np.float64]
+    done_s: NDArray[np.float64]
+    given_up_s: NDArray[np.float64]
+
+    def of(self, from_s: float, to_s: float) -> str:
+        """Return what a replica waited for that stopped at `from_s` and was gone at `to_s`."""
+        pinning = (self.sent_s < from_s) & (self.done_s > to_s - _MARGIN_S)
+        if pinning.any():
+            oldest_s = to_s - float(self.sent_s[pinning].min())
+            number = int(np.count_nonzero(pinning))
+            return (
+                f"{number:,} requests had begun before and were still open, the oldest for "
+                f"{oldest_s:.0f} s"
+            )
+        given_up = int(np.searchsorted(self.given_up_s, to_s, side="right"))
+        if given_up:
+            return f"the client had given up {given_up:,} requests, which replicas work on"
+        return ""
+
+
+def _held_open(facts: StepFacts, least_s: float) -> _HeldOpen:
+    """Return the requests that can have held a replica for `least_s`: few of many."""
     rows = facts.run.requests
-    sent_s = rows.intended_s + np.nan_to_num(rows.send_lag_s)
-    done_s = rows.intended_s + np.where(np.isfinite(rows.latency_s), rows.latency_s, np.inf)
-    pinning = ~rows.not_sent & (sent_s < from_s) & (done_s > to_s - _MARGIN_S)
-    if pinning.any():
-        oldest_s = to_s - float(sent_s[pinning].min())
-        number = int(np.count_nonzero(pinning))
-        return (
-            f"{number:,} requests had begun before and were still open, the oldest for "
-            f"{oldest_s:.0f} s"
-        )
-    given_up = count_until(facts, to_s, TIMED_OUT)
-    if given_up:
-        return f"the client had given up {given_up:,} requests, which replicas work on"
-    return ""
+    open_s = rows.latency_s - np.nan_to_num(rows.send_lag_s)
+    long = ~(open_s < least_s - _MARGIN_S - _ROUNDING_S) & ~rows.not_sent
+    latency_s = rows.latency_s[long]
+    return _HeldOpen(
+        sent_s=rows.intended_s[long] + np.nan_to_num(rows.send_lag_s[long]),
+        done_s=rows.intended_s[long] + np.where(np.isfinite(latency_s), latency_s, np.inf),
+        given_up_s=failed_s(facts, TIMED_OUT),
+    )
 
 
 def kept_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:

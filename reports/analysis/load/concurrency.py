@@ -25,10 +25,16 @@ class Concurrency:
         """Take the requests of all load processes, or of one `worker`."""
         self._rows, self._worker = rows, worker
         self._is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
-        self._opened_s = [
-            (begun_s.min(initial=math.inf), ended_s.max(initial=-math.inf))
-            for begun_s, ended_s in map(self._block_s, range(0, rows.count, _BLOCK))
-        ]
+        self._opened_s = [self._bounds_s(first) for first in range(0, rows.count, _BLOCK)]
+
+    def _bounds_s(self, first: int) -> tuple[float, float]:
+        """Moments between which all requests of a block were open."""
+        rows, block = self._rows, slice(first, first + _BLOCK)
+        due_s = rows.intended_s[block]
+        # They pass over NaN.
+        least_lag_s = np.fmin.reduce(rows.send_lag_s[block], initial=0.0)
+        longest_s = np.fmax.reduce(rows.latency_s[block], initial=0.0)
+        return float(due_s.min() + least_lag_s), float(due_s.max() + longest_s)
 
     def _block_s(self, first: int) -> _Times:
         """Moments at which requests of a block were sent, and at which they were answered."""

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, Final
+from tempfile import TemporaryFile, gettempdir
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scalelag.errors import RecordError
 from scalelag.record.arrow_arrays import is_valid, numbers
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
@@ -22,6 +24,8 @@ from scalelag.record.requests_file import (
 _BLOCK: Final = 1 << 20
 """Rows of a block: memory of this size goes back to the system when it is freed."""
 _MOST_LATE: Final = 4 * _BLOCK
+_IN_MEMORY: Final = 24
+"""Blocks of a column that are kept in memory: 0.7 GB for all columns."""
 _NUMBERS: Final[dict[str, Any]] = {
     "intended_s": np.float64,
     "send_lag_s": np.float32,
@@ -105,7 +109,11 @@ def _pairs(
 
 
 class _Column:
-    """Values of one column, added in pieces; `missing` stands for null."""
+    """Values of one column, added in pieces; `missing` stands for null.
+
+    Those of very many rows are kept in a temporary file, of which the system holds in memory what it
+    has room for.
+    """
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401  a type of NumPy
         self.kind = kind
@@ -113,26 +121,50 @@ class _Column:
         self._full: list[NDArray[Any]] = []
         self._block = np.empty(0, kind)
         self._used = 0
+        self._file: BinaryIO | None = None
+        self._in_file = 0
 
     @property
     def size(self) -> int:
         """Number of values."""
-        return sum(block.size for block in self._full) + self._used
+        return self._in_file + sum(block.size for block in self._full) + self._used
 
     def add(self, values: NDArray[Any]) -> None:
-        """Add values at the end."""
+        """Add values at the end. Raises RecordError if there is no room for them."""
         while values.size:
             if self._used == self._block.size:
                 self._full += [self._block] if self._used else []
                 self._block, self._used = np.empty(_BLOCK, self.kind), 0
+                if len(self._full) > _IN_MEMORY:
+                    self._move_to_file()
             room = self._block.size - self._used
             self._block[self._used : self._used + values.size] = values[:room]
             self._used += min(room, values.size)
             values = values[room:]
 
+    def _move_to_file(self) -> None:
+        try:
+            # It lives as long as the column: closing it deletes it.
+            self._file = self._file or TemporaryFile(prefix="scalelag-")  # noqa: SIM115
+            for block in self._full:
+                self._file.write(block.data)
+            self._file.flush()
+        except OSError as error:
+            raise RecordError(
+                f"Cannot keep the requests of the record in {gettempdir()}: {error.strerror}. Set "
+                "TMPDIR to a folder with more room: 28 bytes a request."
+            ) from error
+        self._in_file += sum(block.size for block in self._full)
+        self._full = []
+
     def whole(self) -> NDArray[Any]:
         """Return all values and forget them."""
-        found = np.concatenate([*self._full, self._block[: self._used]])
+        self._full.append(self._block[: self._used])
+        if self._file is None:
+            found = np.concatenate(self._full)
+        else:
+            self._move_to_file()
+            found = np.asarray(np.memmap(self._file, self.kind, "r+", shape=(self._in_file,)))
         self._full, self._block, self._used = [], np.empty(0, self.kind), 0
         return found
 

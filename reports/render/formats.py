@@ -11,9 +11,7 @@ from reports.model.charts import Analysis
 from reports.model.formats import Details, Format
 from reports.model.report import Report
 from reports.render.csv_steps import render_csv
-from reports.render.html.report_page import render_html
 from reports.render.json_report import render_json
-from reports.render.junit import render_junit
 from reports.render.markdown import render_markdown
 from reports.render.perf_metrics import render_perf_metrics
 from reports.render.terminal.report import render_terminal
@@ -58,12 +56,25 @@ def _terminal(what: Rendering) -> bytes:
     return text.getvalue().encode()
 
 
+def _html(what: Rendering) -> bytes:
+    # Its templates and their library are loaded by those who want a page.
+    from reports.render.html.report_page import render_html
+
+    return render_html(what.analysis, record=what.record, details=what.details)
+
+
+def _junit(what: Rendering) -> bytes:
+    from reports.render.junit import render_junit
+
+    return render_junit(what.analysis.report, strict=what.strict)
+
+
 _RENDERERS: Final[Mapping[Format, Callable[[Rendering], bytes]]] = {
     Format.TERMINAL: _terminal,
     Format.JSON: lambda what: render_json(what.analysis.report),
-    Format.HTML: lambda what: render_html(what.analysis, record=what.record, details=what.details),
+    Format.HTML: _html,
     Format.MARKDOWN: lambda what: render_markdown(what.analysis.report, what.record, what.details),
-    Format.JUNIT: lambda what: render_junit(what.analysis.report, strict=what.strict),
+    Format.JUNIT: _junit,
     Format.CSV: lambda what: render_csv(what.analysis.report),
     Format.PERF_METRICS: lambda what: render_perf_metrics(what.analysis.report),
 }

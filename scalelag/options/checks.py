@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from reports.model.formats import FILES, Format
+from scalelag.cluster.ports import ListenAddress
 from scalelag.errors import UNREADABLE, UsageError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -96,6 +97,14 @@ def check_address(text: str) -> str:
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
     return text
+
+
+def parse_listen(text: str) -> ListenAddress | None:
+    """Return the address of `[HOST:]PORT`, by default of this machine alone; None for port 0."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not int(port) < 2**16 or "/" in host or text.startswith(":"):
+        raise UsageError(f'"{text}": give PORT or HOST:PORT, such as 9646 or 0.0.0.0:9646')
+    return ListenAddress(host or "127.0.0.1", int(port)) if int(port) else None
 
 
 def parse_report(text: str) -> Format:

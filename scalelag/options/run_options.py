@@ -10,6 +10,7 @@ import msgspec
 from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
+from scalelag.cluster.ports import ListenAddress
 from scalelag.cluster.urls import without_credentials
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
@@ -42,7 +43,7 @@ from scalelag.record.run_info import EarlierAttempt, RequestInfo
 _FIELDS_OF_THEIR_NAME: Final = (
     *("max_in_flight", "grpc_host", "grpc_method", "grpc_module"),
     *("dashboard", "dashboard_ca", "insecure", "prometheus"),
-    *("name", "strict", "details", "allow_faults"),
+    *("name", "strict", "details", "allow_faults", "prometheus_port"),
 )
 """Options that are fields of RunOptions by the same name, as they were parsed."""
 
@@ -110,6 +111,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     reports: tuple[Format, ...]
     strict: bool
     details: Details
+    prometheus_port: ListenAddress | None
     raw: dict[str, Any]
     shape: str | None = None
     embedded: bool = False

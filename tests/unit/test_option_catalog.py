@@ -81,5 +81,6 @@ def test_what_was_not_done_to_the_target_keeps_no_runs_apart():
             "insecure",
             "requests",
         ),
-        *("name", "out", "report", "strict", "wait", "wait_for_room", "details", "prometheus"),
+        *("name", "out", "report", "strict", "wait", "wait_for_room", "details"),
+        *("prometheus", "prometheus_port"),
     } == COMPARABLE

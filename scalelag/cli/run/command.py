@@ -17,6 +17,7 @@ from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
 from scalelag.cluster.events import check_files
+from scalelag.cluster.ports import check_free
 from scalelag.cluster.ray_environment import ray_choice
 from scalelag.cluster.urls import check_url
 from scalelag.console import say
@@ -37,7 +38,7 @@ _DEFAULT_APP = "sleeper"
 
 def run(arguments: RunArguments, given: Mapping[str, Any]) -> int:
     """Run as asked, and return the exit code. `given` are options of the catalog."""
-    attempt = _attempt(arguments, {"name": _run_name(arguments), **given})
+    attempt = attempt_of(arguments, given)
     with interruptible():
         if arguments.calibrate:
             return run_calibration(attempt, arguments.calibrate_hold_s)
@@ -45,11 +46,14 @@ def run(arguments: RunArguments, given: Mapping[str, Any]) -> int:
         return _in_a_row(arguments.runs, lambda: retries.run(attempt.run))
 
 
-def _attempt(arguments: RunArguments, given: dict[str, Any]) -> Attempt:
+def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
     """Return the run that is asked for. Raises UsageError if the options contradict one another."""
+    given = {"name": _run_name(arguments), **given}
     options = run_options(given)
     options.check_headers(os.environ)
     release_output(options.reports, os.environ)
+    if options.prometheus_port is not None:
+        check_free(options.prometheus_port, "--prometheus-port")
     _check_usage(arguments, given)
     check_passed_on(arguments.locust)
     placement = placement_of(

@@ -18,6 +18,7 @@ from scalelag.console import say
 from scalelag.errors import EXIT_INTERRUPTED, RetryAdvice, ScalelagError, TargetError
 from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions, run_options
+from scalelag.plugin.exporter.server import Exporter
 from scalelag.plugin.leader.exit_code import ExitCode
 from scalelag.plugin.leader.live_line import show
 from scalelag.plugin.leader.locust_setup import (
@@ -73,6 +74,7 @@ class Lifecycle:
         self._ending: gevent.Greenlet[..., None] | None = None
         self._live: gevent.Greenlet[..., None] | None = None
         self._reporter = Reporter(environ)
+        self._exporter = Exporter(lambda: self._run)
         self.web_runs = WebRuns(lambda: self.state)
         self.worker = LoadWorker(environment, runner, self._clock)
         WorkerMessages(environment, runner, lambda: self._run, lambda: self.state)
@@ -208,6 +210,7 @@ class Lifecycle:
                 **told_by_parent(self._environ),
             )
             release_output(options.reports, self._environ)
+            self._exporter.open(options.prometheus_port)
             if options.trace is not None:
                 say(options.trace.line)
             return LeaderRun(self._environment, self._runner, options, self._clock, say)

@@ -105,7 +105,7 @@ class LeaderRun:
         self._stopped_s: float | None = None
         self.workers = RunWorkers(runner, clock, say, self._note_workers)
         self._drain = Drain(clock, say)
-        self._has_page = environment.web_ui is not None
+        self._is_shown = environment.web_ui is not None or options.prometheus_port is not None
         self.live_view: LiveView | None = None
         self._planned = planned_requests(options)
 
@@ -123,12 +123,12 @@ class LeaderRun:
         shares = self.workers.shares(options)
         self.zero_s = self._clock.now() + self._events.lead_s(LEAD_S)
         target = target_info(self._host, options, self._ready.payload, self._watched)
-        if self._has_page:
+        view: LiveView | None = None
+        if self._is_shown:
             lines = [finding.line for finding in self.findings]
-            feed = Feed(options, target.deployments, self.zero_s, lines, self._clock.now)
-            self.live_view = LiveView(feed)
+            view = LiveView(Feed(options, target.deployments, self.zero_s, lines, self._clock.now))
         self._signs = Signs() if options.plan.settles else None
-        self._open_recorders()
+        self._open_recorders(view)
         self.workers.assign(self.name, self.zero_s, shares)
         self._record = RunRecord(
             self.path,
@@ -150,9 +150,9 @@ class LeaderRun:
         if self._signs is not None:
             gevent.spawn(watch_for_ends, self, self._signs)
 
-    def _open_recorders(self) -> None:
+    def _open_recorders(self, view: LiveView | None) -> None:
         """Open what writes requests and polls to the record, and shows them to those who watch."""
-        shown_to = [one for one in (self.live_view, self._signs) if one is not None]
+        shown_to = [one for one in (view, self._signs) if one is not None]
         self._requests = RequestWriter(self.path / REQUESTS_FILE)
         self.collector = RowCollector(self._requests, [one.add_requests for one in shown_to])
         self._watch = Watch(
@@ -166,6 +166,7 @@ class LeaderRun:
             [one.add_rows for one in shown_to],
             apps=self._events.deploys,
         )
+        self.live_view = view
 
     @property
     def probe(self) -> ReplicaProbe:

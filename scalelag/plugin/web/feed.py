@@ -9,8 +9,9 @@ from gevent.queue import Queue
 
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.stages import LoadPlan
-from scalelag.plugin.web.live_lags import LiveLags
+from scalelag.plugin.web.live_lags import LiveLag, LiveLags
 from scalelag.plugin.web.series import DueArrivals, LoadSeries, Numbers, ReplicaSeries
+from scalelag.plugin.web.totals import Totals
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import scaling_of
 from scalelag.record.requests_file import RequestColumns
@@ -57,6 +58,8 @@ class Feed:
         self._gaps: list[tuple[float, float]] = []
         self._gap_s = 0.0
         self._seen_s: float | None = None
+        self._keys = keys
+        self.totals = Totals()
         self._head = _head(options, deployments, findings)
 
     def revise(self, options: RunOptions) -> None:
@@ -68,6 +71,7 @@ class Feed:
 
     def add_requests(self, rows: RequestColumns) -> None:
         """Take requests that were answered, failed or could not be sent."""
+        self.totals.add(rows)
         due_s = rows.intended_s - self._zero_s
         failed = rows.error >= 0
         if not self._arrivals.are_known:
@@ -100,6 +104,10 @@ class Feed:
     def finish(self) -> None:
         """Note that nothing more comes."""
         self._lags.finish()
+
+    def lags(self) -> list[tuple[DeploymentKey, LiveLag]]:
+        """Return the lags of all steps as far as they are known, that which changed last at the end."""
+        return [(self._keys[lag.deployment], lag) for _, lag in self._lags.since(0)]
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
         """Return all rows with a number above `after`, or all rows if `epoch` is over.
@@ -197,17 +205,17 @@ class LiveView:
     """
 
     def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+        self.feed = feed
         self._queue: Queue[Callable[[], object]] = Queue()
         self._greenlet: gevent.Greenlet[[], None] = gevent.spawn(self._pass_on)
 
     def add_requests(self, rows: RequestColumns) -> None:
         """Take requests that were answered, failed or could not be sent."""
-        self._put(lambda: self._feed.add_requests(rows))
+        self._put(lambda: self.feed.add_requests(rows))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         """Take the rows of one poll of the probe."""
-        self._put(lambda: self._feed.add_rows(rows))
+        self._put(lambda: self.feed.add_rows(rows))
 
     def revise(self, options: RunOptions) -> None:
         """Follow the plan as it is now: a stage of it ends earlier."""
@@ -215,17 +223,17 @@ class LiveView:
 
     def stop(self) -> None:
         """Note that the load has ended."""
-        self._put(self._feed.stop)
+        self._put(self.feed.stop)
 
     def finish(self) -> None:
         """Note that nothing more comes, and wait until the feed has all of it."""
-        self._put(self._feed.finish)
+        self._put(self.feed.finish)
         self._queue.put(StopIteration)  # ends the loop over the queue
         self._greenlet.join()
 
     def answer(self, epoch: int, after: int) -> dict[str, Any]:
         """Return what is new in the feed (see `Feed.answer`), and a message if it broke off."""
-        answer = self._feed.answer(epoch, after)
+        answer = self.feed.answer(epoch, after)
         broken = self._greenlet.dead and not self._greenlet.successful()
         return answer | ({"message": _BROKEN_OFF} if broken else {})
 

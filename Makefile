@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check locustfiles fuzz clean
+.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check locustfiles fuzz matrix clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 mi
 
 suites: $(STAMP)  ## the smoke size of every suite, and a table of their verdicts (25 minutes); SUITES="highscale" for some
 	$(BIN)/python -m tools.suites $(SUITES)
+
+matrix: $(STAMP)  ## the demo on three versions of Ray, and with a slower constructor, into docs/matrix.md (20 minutes)
+	$(BIN)/python -m tools.matrix_check $(ARGS)
 
 whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (40 minutes)
 	$(BIN)/python -m tools.whatif_check $(ARGS)

@@ -27,7 +27,7 @@ from scalelag.record.run_dir import RUN_FILE, load_run, write_file
 from scalelag.record.run_info import RunInfo
 
 PAGE_FILE = Path("comparison.html")
-_KNOWN = OptionSet(COMPARABLE, {option.dest: option.default for option in OPTIONS})
+KNOWN_OPTIONS = OptionSet(COMPARABLE, {option.dest: option.default for option in OPTIONS})
 
 
 class AnalysedRun(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ def compare(
         *reports,
         min_effect=min_effect,
         differences=differences,
-        labels=side_labels(_infos(sides[0]), _infos(sides[1]), _KNOWN),
+        labels=side_labels(_infos(sides[0]), _infos(sides[1]), KNOWN_OPTIONS),
         within_run=within_run,
         mains=mains,
     )
@@ -93,7 +93,7 @@ def _read(paths: Sequence[Path], *, drawn: bool) -> Side:
 
 def _differences(sides: Sequence[Side], *, allowed: bool) -> tuple[str, ...]:
     """Return the differences in plan and configuration. Raises UsageError if they are not `allowed`."""
-    found = run_differences([info for side in sides for info in _infos(side)], _KNOWN)
+    found = run_differences([info for side in sides for info in _infos(side)], KNOWN_OPTIONS)
     if found and not allowed:
         listed = "\n".join(f"  {line}" for line in found)
         raise UsageError(

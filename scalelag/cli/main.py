@@ -12,6 +12,7 @@ import scalelag
 from scalelag.cli.paths import check_paths
 from scalelag.cli.run.locust_arguments import with_passed_on, with_run_options
 from scalelag.cli.run.signature import run
+from scalelag.cli.signature_matrix import matrix
 from scalelag.cli.signatures import (
     compare,
     doctor,
@@ -80,7 +81,7 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
 
 
 class _RunCommand(_SectionedCommand):
-    """`scalelag run`, which passes on to Locust what is Locust's."""
+    """A command that runs, and passes on to Locust what is Locust's."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's
         """Take the arguments for Locust as values of one option."""
@@ -95,7 +96,8 @@ class _SuiteCommand(_SectionedCommand):
         return super().parse_args(ctx, with_run_options(args))
 
 
-app.command(name=run.__name__, cls=_RunCommand)(_exiting(run))
+for _command in (run, matrix):
+    app.command(name=_command.__name__, cls=_RunCommand)(_exiting(_command))
 app.command(name=suite.__name__, cls=_SuiteCommand)(_exiting(suite))
 for _command in (report, compare, whatif, tune, runs, trend, export, doctor):
     app.command(name=_command.__name__, cls=_SectionedCommand)(_exiting(_command))

@@ -21,12 +21,13 @@ from reports.analysis.comparing.samples import (
     Sample,
     Samples,
     main_figures,
+    middle_of,
     samples_of_runs,
     samples_of_steps,
 )
 from reports.model.comparison import ComparedFigure, ComparedVerdict, Comparison, Effect, Form
 from reports.model.effect import MIN_EFFECT
-from reports.model.intervals import Span, median
+from reports.model.intervals import Span
 from reports.model.report import Report
 from scalelag.errors import UsageError
 
@@ -214,7 +215,7 @@ def _figure(
     least_p: float | None = None,
 ) -> ComparedFigure:
     base, candidate = tested.base, tested.candidate
-    (one, above), (other, other_above) = _middle(base), _middle(candidate)
+    (one, above), (other, other_above) = middle_of(base), middle_of(candidate)
     return ComparedFigure(
         tested.name,
         verdict,
@@ -230,14 +231,6 @@ def _figure(
         least_p=least_p,
         reason=reason,
     )
-
-
-def _middle(side: Sample | None) -> tuple[float | None, float | None]:
-    """The median, or what it is above if it is censored."""
-    if side is None or not side.values:
-        return None, None
-    middle = median(list(side.values.values()))
-    return (None, middle.lo) if middle.value is None else (middle.value, None)
 
 
 def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:

@@ -52,6 +52,14 @@ def samples_of_runs(reports: Mapping[str, Report]) -> Samples:
     }
 
 
+def middle_of(side: Sample | None) -> tuple[float | None, float | None]:
+    """Return the median of the values, or None and what it is above if it is censored."""
+    if side is None or not side.values:
+        return None, None
+    middle = median(list(side.values.values()))
+    return (None, middle.lo) if middle.value is None else (middle.value, None)
+
+
 def main_figures(*sides: Samples) -> frozenset[str]:
     """The metrics that make the verdict: one a deployment, that is scale-up where it has any.
 

@@ -52,8 +52,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     launched: Mapping[str, Any] = {}
     left: list[str] = msgspec.field(default_factory=list[str])
 
-    def run(self, earlier: Sequence[EarlierAttempt]) -> AttemptResult:
+    def run(self, earlier: Sequence[EarlierAttempt], *, quiet: bool = False) -> AttemptResult:
         """Run once, after the `earlier` attempts. Raises TargetError if the target is not ready.
+
+        `quiet` prints no report.
 
         A measurement that was made stands: a failure of the target after it is raised as one that
         no other attempt helps against.
@@ -61,7 +63,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         result: AttemptResult | None = None
         try:
             with self.target() as endpoint:
-                result = self.load(endpoint, earlier)
+                result = self.load(endpoint, earlier, quiet=quiet)
         except TargetError as error:
             if result is None:
                 raise

@@ -196,14 +196,22 @@ class _Parameter(inspect.Parameter):
         return super().name.removesuffix("_")
 
 
-def with_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give `command` the options of RunArguments and of the catalog in place of its `**values`."""
-    explicit = [p for p in inspect.signature(command).parameters.values() if p.name != "values"]
-    own = [_own_parameter(field) for field in msgspec.structs.fields(RunArguments)]
-    parameters = [*explicit, *own, *map(_catalog_parameter, OPTIONS)]
-    command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    return command
+def with_options(*left_out: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the options of RunArguments and of the catalog in place of its `**values`.
+
+    Fields of RunArguments that are `left_out` keep their defaults.
+    """
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        explicit = [p for p in inspect.signature(command).parameters.values() if p.name != "values"]
+        fields = msgspec.structs.fields(RunArguments)
+        own = [_own_parameter(field) for field in fields if field.name not in left_out]
+        parameters = [*explicit, *own, *map(_catalog_parameter, OPTIONS)]
+        command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        return command
+
+    return decorate
 
 
 def _own_parameter(field: msgspec.structs.FieldInfo) -> _Parameter:
@@ -245,7 +253,7 @@ def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
     ]
 
 
-@with_options
+@with_options()
 def run(
     *,
     config: Config = None,  # noqa: ARG001  its callback has made it the other options' defaults
@@ -254,10 +262,16 @@ def run(
     """Run a load test, and report how the replicas followed it."""
     from scalelag.cli.run.command import run as command
 
-    own = {name: values.pop(_option_name(name)) for name in RunArguments.__struct_fields__}
+    return command(*split(values))
+
+
+def split(values: dict[str, Any]) -> tuple[RunArguments, dict[str, Any]]:
+    """Return options of `scalelag run` alone, and those of the catalog that were given."""
+    names = {name: _option_name(name) for name in RunArguments.__struct_fields__}
+    own = {name: values.get(option) for name, option in names.items()}
     arguments = RunArguments(**{name: _frozen(v) for name, v in own.items() if v is not None})
-    given = {name: value for name, value in values.items() if value is not None}
-    return command(arguments, given)
+    others = values.keys() - set(names.values())
+    return arguments, {name: values[name] for name in others if values[name] is not None}
 
 
 def _frozen(value: Any) -> Any:  # noqa: ANN401  any option's value

@@ -12,7 +12,7 @@ _UP = "scale-up s"
 
 
 def headline(report: MatrixReport) -> str:
-    """What was run, in a sentence without its end."""
+    """Plan, versions and number of runs, as a sentence without its end."""
     made = sum(len(entry.runs) for entry in report.entries)
     rays = count(len(report.entries), "version", "versions")
     return f"{sanitized(report.plan)} on {rays} of Ray in turn, {made} runs"

@@ -2,10 +2,6 @@
 
 import socket
 from collections.abc import Container
-from errno import EADDRINUSE
-from typing import NamedTuple
-
-from scalelag.errors import UsageError
 
 
 def free_port(host: str = "127.0.0.1", wanted: int = 0, avoid: Container[int] = ()) -> int:
@@ -21,20 +17,3 @@ def free_port(host: str = "127.0.0.1", wanted: int = 0, avoid: Container[int] = 
             port: int = probe.getsockname()[1]
         if port not in avoid:
             return port
-
-
-class ListenAddress(NamedTuple):
-    """Host and port to listen at."""
-
-    host: str
-    port: int
-
-
-def check_free(address: ListenAddress, flag: str) -> None:
-    """Raise UsageError that names `flag` if nothing can listen at `address`."""
-    host, port = address
-    try:
-        free_port(host, port)
-    except OSError as error:
-        reason = "another program has this port" if error.errno == EADDRINUSE else error.strerror
-        raise UsageError(f"{flag} {host}:{port}: {reason}. Name another one.") from error

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from reports.model.formats import FILES, Format
-from scalelag.cluster.ports import ListenAddress
+from scalelag.cluster.listening import ListenAddress
 from scalelag.errors import UNREADABLE, UsageError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -10,7 +10,7 @@ import msgspec
 from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
-from scalelag.cluster.ports import ListenAddress
+from scalelag.cluster.listening import ListenAddress
 from scalelag.cluster.urls import without_credentials
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalelag.cluster.ports import ListenAddress, check_free
+from scalelag.cluster.listening import ListenAddress, check_free
 from scalelag.errors import UsageError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.web.totals import BOUNDS_S, Totals

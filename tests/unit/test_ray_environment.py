@@ -1,5 +1,7 @@
 """Environments with another version of Ray: set up once, whole or not at all."""
 
+import ast
+import importlib.util
 import os
 import re
 import stat
@@ -247,3 +249,24 @@ def test_a_cluster_without_a_token_gets_none_from_our_environment():
 
     assert environment["RAY_AUTH_MODE"] == "disabled"
     assert not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & environment.keys()
+
+
+def test_the_cluster_needs_nothing_that_an_environment_with_ray_alone_lacks():
+    """A Python with another Ray sees `scalelag`, and none of the packages beside it."""
+    left, seen, foreign = ["scalelag.cluster.embedded_main"], set(), set()
+    while left:
+        name = left.pop()
+        seen.add(name)
+        source = Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            for module in modules:
+                top = module.partition(".")[0]
+                if top == "scalelag" and module not in seen:
+                    left.append(module)
+                elif top not in {"scalelag", "ray", *sys.stdlib_module_names}:
+                    foreign.add(f"{name}: {module}")
+
+    assert foreign == set()
+    assert "scalelag.cluster.ports" in seen

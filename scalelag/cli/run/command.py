@@ -17,7 +17,7 @@ from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
 from scalelag.cluster.events import check_files
-from scalelag.cluster.ports import check_free
+from scalelag.cluster.listening import check_free
 from scalelag.cluster.ray_environment import ray_choice
 from scalelag.cluster.urls import check_url
 from scalelag.console import say

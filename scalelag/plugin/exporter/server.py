@@ -5,7 +5,7 @@ from collections.abc import Callable
 from gevent.pywsgi import WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from scalelag.cluster.ports import ListenAddress, check_free
+from scalelag.cluster.listening import ListenAddress, check_free
 from scalelag.plugin.exporter.figures import RunFigures
 from scalelag.plugin.leader.run import LeaderRun
 

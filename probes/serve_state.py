@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from probes.controller_health import HealthPayload
 from scalelag.errors import UNREADABLE, TargetError
 from scalelag.record.rows import ControllerHealth, DeploymentKey
 from scalelag.record.run_info import DeploymentInfo
@@ -162,29 +163,13 @@ class ControllerPayload(msgspec.Struct, frozen=True):
     log_file_path: str | None = None
 
 
-class _Summary(msgspec.Struct, frozen=True):
-    mean: float | None = None
-    max: float | None = None
-
-
-class _Health(msgspec.Struct, frozen=True):
-    timestamp: float | None = None
-    controller_start_time: float | None = None
-    last_control_loop_time: float | None = None
-    num_control_loops: int | None = None
-    event_loop_delay_s: float | None = None
-    process_memory_mb: float | None = None
-    loop_duration_s: _Summary | None = None
-    handle_metrics_delay_ms: _Summary | None = None
-
-
 class ServePayload(msgspec.Struct, frozen=True):
     """The whole answer. Settings of the whole of Serve are left undecoded, as JSON text."""
 
     applications: dict[str, ApplicationPayload]
     proxies: dict[str, ProxyPayload] = {}
     controller_info: ControllerPayload | None = None
-    controller_health_metrics: _Health | None = None
+    controller_health_metrics: HealthPayload | None = None
     target_capacity: msgspec.Raw = _NULL
     proxy_location: msgspec.Raw = _NULL
     http_options: msgspec.Raw = _NULL
@@ -264,21 +249,7 @@ class ServePayload(msgspec.Struct, frozen=True):
     def controller(self) -> ControllerHealth | None:
         """Health that the controller reports; None before Ray 2.56."""
         health = self.controller_health_metrics
-        if health is None:
-            return None
-        loop = health.loop_duration_s or _Summary()
-        delay = health.handle_metrics_delay_ms or _Summary()
-        return ControllerHealth(
-            timestamp_s=health.timestamp,
-            start_time_s=health.controller_start_time,
-            last_control_loop_s=health.last_control_loop_time,
-            loops=health.num_control_loops,
-            loop_mean_s=loop.mean,
-            loop_max_s=loop.max,
-            event_loop_delay_s=health.event_loop_delay_s,
-            handle_metrics_delay_ms=delay.max,
-            memory_mb=health.process_memory_mb,
-        )
+        return None if health is None else health.health()
 
 
 def _in_application(

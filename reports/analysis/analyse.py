@@ -6,6 +6,7 @@ import msgspec
 
 from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
+from reports.analysis.controller import controller_report, nodes_report
 from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
@@ -62,8 +63,9 @@ def analyse(
     probe = probe_report(run, watched_s)
     summary = _run_summary(run.info, watched_s)
     evidence = _evidence(run)
+    controller, nodes = controller_report(run), nodes_report(run)
     of_run = {"requests": load, "load": load, "probe": probe, "run": summary, "evidence": evidence}
-    judged = judge(gates, deployments, of_run)
+    judged = judge(gates, deployments, {**of_run, "controller": controller, "nodes": nodes})
     problems = run_problems(run, load, probe, watched_s)
     changed = change_reports(run, changes)
     report = Report(
@@ -83,6 +85,8 @@ def analyse(
         lint=lint_run(run, timelines, steps),
         changes=changed,
         applications=application_reports(run, timelines, steps, deployments),
+        controller=controller,
+        nodes=nodes,
     )
     return Analysis(report, chart_series(run, report, timelines), run_origin(run.info))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from reports.analysis.controller import over_target
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.front import Around
 from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
@@ -22,7 +23,7 @@ from reports.analysis.seen.gauges_report import seen_report
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import FailureReport
 from reports.model.elasticity import ResponseReport
-from reports.model.intervals import Span, stat
+from reports.model.intervals import Span, Window, stat
 from reports.model.steps import (
     DeploymentReport,
     PhaseName,
@@ -211,6 +212,9 @@ def _report(
         requests_from=subject.requests.whose,
         seen=seen_report(subject.run, subject.key, subject.requests, subject.setup.policy),
         target_reversals=sum(report.reversals for report in reports),
+        running_over_target=over_target(
+            subject.run.polls, subject.run.gaps, subject.key, Window(from_s, subject.until_s)
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from reports.model.causes import EvidenceReport
+from reports.model.controller import ControllerReport, NodesReport
 from reports.model.intervals import Span
 from reports.model.load import LoadReport, LoadStepReport, WindowReport
 from reports.model.report import ProbeReport, RunSummary
@@ -33,6 +34,8 @@ RUN_PARTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "probe": ProbeReport,
     "run": RunSummary,
     "evidence": EvidenceReport,
+    "controller": ControllerReport,
+    "nodes": NodesReport,
 }
 """Parts of the report that hold for the whole run; `requests` is another name for `load`."""
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from reports.model.controller import ControllerPoint
 from reports.model.report import Report
 from reports.model.tune import TuneReport
 
@@ -104,6 +105,7 @@ class Charts(msgspec.Struct, frozen=True):
     changes: tuple[Band, ...] = ()
     thinned: tuple[str, ...] = ()
     saturated: tuple[Band, ...] = ()
+    controller: tuple[ControllerPoint, ...] = ()
 
 
 class RunOrigin(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 from reports.model.application import ApplicationReport
 from reports.model.causes import EvidenceReport, FailureReport
 from reports.model.changes import ChangeReport
+from reports.model.controller import ControllerReport, NodesReport
 from reports.model.load import LoadReport
 from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import Unit
@@ -102,3 +103,5 @@ class Report(msgspec.Struct, frozen=True):
     lint: tuple[LintFinding, ...] = ()
     changes: tuple[ChangeReport, ...] = ()
     applications: dict[str, ApplicationReport] = {}
+    controller: ControllerReport = ControllerReport()
+    nodes: NodesReport = NodesReport()

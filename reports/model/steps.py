@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from reports.model.causes import Cause, Evidence, Finding
+from reports.model.controller import OverTarget
 from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
 from reports.model.intervals import Span, Stat, longer_than
 from reports.model.load import StoppingReport
@@ -255,3 +256,4 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     requests_from: Literal["client", "seen"] | None = None
     seen: SeenReport = SeenReport()
     target_reversals: int = 0
+    running_over_target: OverTarget = OverTarget()

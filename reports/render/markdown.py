@@ -12,6 +12,7 @@ from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
 from reports.render.tables.applications import application_texts
 from reports.render.tables.changes import change_table
+from reports.render.tables.controller import cluster_texts
 from reports.render.tables.deployments import deployment_table, detailed, left_out
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.gates import gate_table
@@ -111,6 +112,7 @@ def _head(report: Report) -> Iterator[str]:
         f"{code(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''} · {run.duration_s:,.0f} s · "
         f"{count(load.planned, 'request')}, {load.failed:,} failed, {load.not_sent:,} not sent · "
         f"{count(probe.gaps, 'gap')} in the probe's watch{cost}"
+        f"{''.join(f' · {one}' for one in cluster_texts(report.controller, report.nodes))}"
     )
     yield ""
     if judged := verdict_words(report):

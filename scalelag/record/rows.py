@@ -23,7 +23,10 @@ class DeploymentPoll(msgspec.Struct, frozen=True, omit_defaults=True):
 class ControllerHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     """Health that the Serve controller reports; times are on the cluster's clock.
 
-    `loops` counts the iterations of its control loop since it started.
+    `loops` counts the iterations of its control loop since it started, `handle_reports` and
+    `replica_reports` the metrics that it took in. Delays of metrics, and `loop_max_s`, are the most in
+    a rolling window of Serve's, other durations the mean in it. `sleep_s` is the last pause between
+    two iterations. None is what this version of Ray does not tell.
     """
 
     timestamp_s: float | None = None
@@ -35,6 +38,22 @@ class ControllerHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     event_loop_delay_s: float | None = None
     handle_metrics_delay_ms: float | None = None
     memory_mb: float | None = None
+    replica_metrics_delay_ms: float | None = None
+    loops_per_s: float | None = None
+    sleep_s: float | None = None
+    expected_sleep_s: float | None = None
+    asyncio_tasks: int | None = None
+    handle_ingest_ms: float | None = None
+    replica_ingest_ms: float | None = None
+    decompress_ms: float | None = None
+    decode_ms: float | None = None
+    handle_reports: int | None = None
+    replica_reports: int | None = None
+    ingest_cpu_ratio: float | None = None
+    deployments_update_s: float | None = None
+    applications_update_s: float | None = None
+    proxies_update_s: float | None = None
+    nodes_update_s: float | None = None
 
 
 class Poll(

@@ -102,6 +102,19 @@ def test_a_controller_of_2_60_says_how_it_is(real: bytes):
         event_loop_delay_s=0.0118934154510498,
         handle_metrics_delay_ms=15.055656433105469,
         memory_mb=165.39453125,
+        loops_per_s=9.437933561747903,
+        sleep_s=0.1118934154510498,
+        expected_sleep_s=0.1,
+        asyncio_tasks=8,
+        handle_ingest_ms=0.3354800357259689,
+        decode_ms=0.1571840000086208,
+        handle_reports=28,
+        replica_reports=0,
+        ingest_cpu_ratio=0.0003830307912830113,
+        deployments_update_s=0.0026636385917663576,
+        applications_update_s=0.0008633065223693847,
+        proxies_update_s=2.9926300048828124e-05,
+        nodes_update_s=1.8072128295898437e-05,
     )
 
 

@@ -9,6 +9,7 @@ from reports.analysis.charts.replica_curves import (
     replica_curve,
     some_bars,
 )
+from reports.analysis.controller import controller_points
 from reports.analysis.lag.timeline import Timeline
 from reports.model.charts import Band, Charts, DeploymentCharts
 from reports.model.report import Report
@@ -49,6 +50,7 @@ def chart_series(
         changes=change_bands(report),
         thinned=tuple(notes),
         saturated=saturated_bands(report),
+        controller=controller_points(run),
     )
 
 

@@ -12,6 +12,7 @@ from reports.model.steps import DeploymentReport
 from reports.render.html.application_graph import application_graphs
 from reports.render.html.axes import views
 from reports.render.html.cause_parts import cause_parts, causes_left_out
+from reports.render.html.controller_figure import controller_figure
 from reports.render.html.figure import Figure
 from reports.render.html.lag_figure import lag_figure
 from reports.render.html.load_figures import latency_figure, load_figure
@@ -82,15 +83,15 @@ def render_html(
         _deployment_part(number, key, report, charts)
         for number, key in enumerate(detailed(report, details), start=1)
     ]
-    load_figures = [load_figure(report, charts), latency_figure(report, charts)]
+    run_figures = _figures_of_run(report, charts)
     tune = tune_part(analysis.tune)
-    figures = [*load_figures, *(figure for part in parts for figure in part.figures)]
+    figures = [*run_figures, *(figure for part in parts for figure in part.figures)]
     page = _template().render(
         title=f"{report.verdict.upper()}: {sanitized(report.run.name)}",
         **shell([*figures, *([tune["figure"]] if tune else [])], plotly),
         **_head(report),
         views=views(report, charts.end_s),
-        load_figures=load_figures,
+        load_figures=run_figures,
         deployments=parts,
         summary=deployment_table(report),
         applications=application_graphs(report),
@@ -111,6 +112,12 @@ def render_html(
         tune=tune,
     )
     return page.encode()
+
+
+def _figures_of_run(report: Report, charts: Charts) -> list[Figure]:
+    controller = controller_figure(report, charts)
+    always = [load_figure(report, charts), latency_figure(report, charts)]
+    return [*always, controller] if controller else always
 
 
 def _template() -> Template:

@@ -9,6 +9,7 @@ from reports.model.charts import RunOrigin
 from reports.model.intervals import Stat
 from reports.model.load import LoadReport
 from reports.model.report import ProbeReport, Report, RunSummary
+from reports.render.tables.controller import controller_words, nodes_words
 from reports.render.text import (
     NOT_MEASURED,
     count,
@@ -54,6 +55,8 @@ def facts(report: Report, origin: RunOrigin, record: str) -> list[Fact]:
         Fact("Locustfile", origin.locustfile or ""),
         Fact("User classes", ", ".join(origin.user_classes)),
         Fact("Probe", _probe(report.probe)),
+        Fact("Controller", controller_words(report.controller)),
+        Fact("Nodes", nodes_words(report.nodes)),
         Fact("Versions", _versions(run)),
         Fact("Directory", record),
     ]

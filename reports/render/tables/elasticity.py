@@ -4,6 +4,7 @@ from reports.model.elasticity import SAMPLE_S, ElasticityReport, FlappingReport
 from reports.model.intervals import Span
 from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
+from reports.render.tables.controller import over_target_texts
 from reports.render.tables.seen import seen_texts
 from reports.render.text import count, sanitized
 
@@ -17,6 +18,7 @@ def following_texts(deployment: DeploymentReport) -> list[str]:
     """Elasticity, gauges and flapping of a deployment, a few words each; none if none is known."""
     return [
         *_elasticity(deployment.elasticity),
+        *over_target_texts(deployment.running_over_target),
         *seen_texts(deployment),
         *trouble_texts(deployment),
     ]

@@ -13,6 +13,7 @@ from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
 from reports.render.tables.applications import application_texts
 from reports.render.tables.changes import change_table
+from reports.render.tables.controller import cluster_texts
 from reports.render.tables.deployments import (
     FEW,
     deployment_table,
@@ -74,6 +75,7 @@ def render_terminal(
 def _print_verdict(console: Console, report: Report) -> None:
     verdict = badge(report.verdict)
     parts = (*_about_run(report.run), *_about_load(report), *_about_probe(report.probe))
+    parts += cluster_texts(report.controller, report.nodes)
     emit(console, hanging(verdict, flow(parts, room(console) - verdict.cell_len - 1)))
     if judged := verdict_words(report):
         emit(console, hanging(Text(f"{report.verdict.upper()}:", style="bold"), Text(judged)))

@@ -5,6 +5,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
+from reports.analysis.lag.control_loop import loop_marks
 from reports.model.controller import ControllerPoint, ControllerReport, NodesReport, OverTarget
 from reports.model.intervals import Window, covered_s
 from scalelag.ray_versions import CONTROLLER_HEALTH, lacking
@@ -37,7 +38,7 @@ def controller_report(run: RecordedRun) -> ControllerReport:
         loop_p50_s=_quantile(loops, 0.5),
         loop_p95_s=_quantile(loops, 0.95),
         loop_max_s=_most(health, lambda one: one.loop_max_s),
-        loops_per_s=_rate(polls, lambda one: one.loops),
+        loops_per_s=_rate(loop_marks(polls)),
         event_loop_delay_p95_s=_quantile(delays, 0.95),
         event_loop_delay_max_s=max(delays, default=None),
         metrics_delay_max_s=max(late_ms) / 1000 if late_ms else None,
@@ -46,7 +47,7 @@ def controller_report(run: RecordedRun) -> ControllerReport:
         asyncio_tasks_max=_most(health, lambda one: one.asyncio_tasks),
         ingest_cpu_max_ratio=_most(health, lambda one: one.ingest_cpu_ratio),
         ingest_max_ms=_most(health, _ingest_ms),
-        reports_per_s=_rate(polls, _reports),
+        reports_per_s=_rate(_reported(polls)),
         deployments_update_max_s=_most(health, lambda one: one.deployments_update_s),
         applications_update_max_s=_most(health, lambda one: one.applications_update_s),
         proxies_update_max_s=_most(health, lambda one: one.proxies_update_s),
@@ -72,11 +73,6 @@ def _ingest_ms(one: ControllerHealth) -> float | None:
     return max(known, default=None)
 
 
-def _reports(one: ControllerHealth) -> float | None:
-    known = [count for count in (one.handle_reports, one.replica_reports) if count is not None]
-    return float(sum(known)) if known else None
-
-
 def _growth(health: Sequence[ControllerHealth], of: _Figure) -> float | None:
     """The last value minus the first, summed over the controllers: a restart begins anew."""
     stretches = [_values(own, of) for _, own in groupby(health, key=lambda one: one.start_time_s)]
@@ -84,17 +80,27 @@ def _growth(health: Sequence[ControllerHealth], of: _Figure) -> float | None:
     return sum(grown) if grown else None
 
 
-def _rate(polls: Sequence[Poll], of: _Figure) -> float | None:
+_Told = tuple[float, float, float | None]
+"""Moment, value of a counter, and the start of the controller that told it."""
+
+
+def _reported(polls: Iterable[Poll]) -> Iterator[_Told]:
+    """Metrics of handles and replicas that the controller has taken in, at each poll."""
+    for poll in polls:
+        if (health := poll.controller) is None:
+            continue
+        known = [n for n in (health.handle_reports, health.replica_reports) if n is not None]
+        if known:
+            yield poll.received_s, sum(known), health.start_time_s
+
+
+def _rate(told: Iterable[_Told]) -> float | None:
     """Growth of a counter per second, over the time in which one controller told it."""
     grown = seconds = 0.0
-    for one, other in pairwise(poll for poll in polls if poll.controller is not None):
-        before, after = one.controller, other.controller
-        if before is None or after is None or before.start_time_s != after.start_time_s:
-            continue
-        first, then = of(before), of(after)
-        if first is not None and then is not None:
+    for (from_s, first, start), (to_s, then, later) in pairwise(told):
+        if start == later:
             grown += then - first
-            seconds += other.received_s - one.received_s
+            seconds += to_s - from_s
     return grown / seconds if seconds else None
 
 

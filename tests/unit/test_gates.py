@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from reports.analysis.gates import Gate, judge, parse_gate
 from reports.analysis.metrics import MetricName, metric_names
 from reports.model.causes import EvidenceReport
+from reports.model.controller import ControllerReport, NodesReport
 from reports.model.elasticity import ElasticityReport, FlappingReport
 from reports.model.intervals import longer_than
 from reports.model.report import GateResult, RunSummary
@@ -161,6 +162,7 @@ def test_the_metrics_of_the_design_can_be_named():
 
 def test_every_metric_can_be_named_in_a_gate_and_judged():
     of_run = {"requests": LOAD, "load": LOAD, "probe": PROBE, "run": RUN, "evidence": EVIDENCE}
+    of_run |= {"controller": ControllerReport(), "nodes": NodesReport()}
     for name in metric_names():
         gate = parse_gate(f"{name.replace('.N', '.1')} <= 1")
         (judged,) = judge([gate], {"app/Model": deployment()}, of_run)

@@ -219,7 +219,7 @@ class LiveView:
 
     def revise(self, options: RunOptions) -> None:
         """Follow the plan as it is now: a stage of it ends earlier."""
-        self._put(lambda: self._feed.revise(options))
+        self._put(lambda: self.feed.revise(options))
 
     def stop(self) -> None:
         """Note that the load has ended."""

@@ -43,7 +43,7 @@ versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 mi
 suites: $(STAMP)  ## the smoke size of every suite, and a table of their verdicts (25 minutes); SUITES="highscale" for some
 	$(BIN)/python -m tools.suites $(SUITES)
 
-matrix: $(STAMP)  ## the demo on three versions of Ray, and with a slower constructor, into docs/matrix.md (20 minutes)
+matrix: $(STAMP)  ## a plan on three versions of Ray, and with a slower constructor, into docs/matrix.md (20 minutes)
 	$(BIN)/python -m tools.matrix_check $(ARGS)
 
 whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, into docs/whatif.md (40 minutes)

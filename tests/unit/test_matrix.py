@@ -192,6 +192,17 @@ def test_every_format_has_each_version_the_reason_and_the_verdict(slower):
         assert "regression" in text.lower()
 
 
+def test_a_long_reason_keeps_its_beginning_and_its_end():
+    trace = "at a line\n" * 90
+    reason = f"run 1: it failed to deploy: {trace}ValueError: no such argument"
+
+    text = shown_by(reported(entry("2.55.1", 1), entry("2.60.0", 1, runs=0, reason=reason)))["md"]
+
+    assert "run 1: it failed to deploy: at a line" in text
+    assert "no such argument" in text
+    assert len(text) < 2500
+
+
 def test_the_published_schema_is_current_and_kept_to(slower):
     checked(ROOT / "docs" / "matrix.schema.json", matrix_schema())
     validator = Draft202012Validator(msgspec.json.decode(matrix_schema()))

@@ -9,6 +9,7 @@ from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import NOT_MEASURED, count, percent, sanitized
 
 _UP = "scale-up s"
+_HEAD, _TAIL = 150, 300
 
 
 def headline(report: MatrixReport) -> str:
@@ -97,7 +98,7 @@ def remarks(report: MatrixReport) -> Iterator[str]:
     """Sentences below the tables: what is missing, what else differs, and what explains."""
     for entry in report.entries:
         if entry.reason:
-            yield f"Ray {sanitized(entry.label)}: {sanitized(entry.reason)}"
+            yield f"Ray {sanitized(entry.label)}: {_short(sanitized(entry.reason))}"
     for one in report.comparisons:
         name = f"Ray {sanitized(one.candidate_label)} against {sanitized(one.base_label)}"
         if one.reason:
@@ -108,3 +109,10 @@ def remarks(report: MatrixReport) -> Iterator[str]:
         if changed and not one.reason:
             listed = ", ".join(f"{sanitized(f.figure)} is {f.verdict}" for f in changed[:6])
             yield f"{name}: {listed}"
+
+
+def _short(reason: str) -> str:
+    """`reason` without its middle, if it is long: a traceback says at its end what was wrong."""
+    if len(reason) <= _HEAD + _TAIL:
+        return reason
+    return f"{reason[:_HEAD]} ... {reason[-_TAIL:]}"

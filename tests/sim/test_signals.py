@@ -45,11 +45,12 @@ def assert_closed_once(run, reason="stopped before the plan ended"):
     assert len(list(run.path.parent.iterdir())) == 1
 
 
+@pytest.mark.parametrize("ignored", ["", "INT"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_with_sigint_ignored_at_birth_each_signal_ends_the_run(
-    target, echo, tmp_path, until, number
+def test_each_signal_ends_plain_locust_in_good_order_also_where_sigint_was_ignored_at_birth(
+    target, echo, tmp_path, until, number, ignored
 ):
-    with started(tmp_path, *target, "--steps", "50rps:60s", ignored="INT") as locust:
+    with started(tmp_path, *target, "--steps", "50rps:60s", ignored=ignored) as locust:
         until(lambda: len(sent_to(echo)) >= 25, DEADLINE_S)
         for _ in range(3):
             locust.process.send_signal(number)
@@ -91,7 +92,7 @@ def is_handled(pid, number):
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_workers_of_a_master_that_is_told_to_end_are_not_lost(
     target, echo, tmp_path, until, number
 ):

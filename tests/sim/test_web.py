@@ -1,5 +1,6 @@
 """Locust's web page with our plugin: several tests in one process, each a run of its own."""
 
+import json
 import re
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.support.locust_page import page_on_standin
 from tests.support.ports import free_port
 from tests.support.servers.http_echo import running_echo
+from tests.support.standin.process import ROOT
 
 
 @pytest.fixture
@@ -34,6 +36,42 @@ def test_two_tests_in_one_process_are_two_runs_with_their_own_plans(web, until):
     assert (first["planned_requests"], second["planned_requests"]) == (40, 70)
     verdict = re.compile(r"PASS +\S+ on Ray")
     until(lambda: len(verdict.findall(web.output)) == 2, 30, "both reports printed")
+
+
+def test_names_of_an_earlier_test_are_not_in_the_next_report(web, until):
+    web.start(steps="20rps:1s", path="/first")
+    until(lambda: len(web.runs()) == 1, 30, "first run closed")
+    web.start(steps="20rps:1s", path="/second")
+    until(lambda: len(web.run_dirs) == 2, 30, "second run closed")
+
+    reports = [json.loads((path / "report.json").read_bytes()) for path in web.run_dirs]
+    assert [list(report["load"]["names"]) for report in reports] == [["/first"], ["/second"]]
+
+
+THEIRS = """
+from locust import HttpUser, constant, task
+
+
+class Theirs(HttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def visit(self):
+        self.client.get("/")
+"""
+
+
+def test_users_of_ones_own_and_a_plan_of_rps_are_refused_in_the_form(tmp_path, until):
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    files = f"{ROOT / 'locustfiles' / 'attached.py'},{tmp_path / 'theirs.py'}"
+    with page_on_standin(tmp_path, locustfile=files) as web:
+        refused = web.swarm(steps="20rps:2s")
+        web.start(steps="2users:2s")
+        until(lambda: len(web.run_dirs) == 1, 30, "a run closed")
+
+    assert refused["success"] is False
+    assert "rps" in refused["message"]
+    assert refused["field"] == "steps"
 
 
 def test_stop_in_mid_step_closes_the_run_and_the_next_one_is_whole(web, until):

@@ -52,7 +52,7 @@ def main() -> int:
     for one in ended:
         table.add_row(one.name, one.verdict, str(one.code), f"{one.took_s:.0f}", one.failed)
     Console().print(table)
-    print(f"Records and pages: {given.out}")
+    Console().print(f"Records and pages: {given.out}", soft_wrap=True)
     return max((one.code for one in ended), default=EXIT_PASSED)
 
 

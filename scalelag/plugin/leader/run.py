@@ -205,8 +205,7 @@ class LeaderRun:
         self._stages.plan = self.options.plan
         if self.live_view is not None:
             self.live_view.revise(self.options)
-        self._planned = planned_requests(self.options)
-        self._note(plan=self.options.plan, planned_requests=self._planned)
+        self._note(plan=self.options.plan)
 
     def edge(self, stage: int, planned_s: float) -> None:
         """Note that a closed-loop stage begins now, and put it on record."""
@@ -366,6 +365,9 @@ class LeaderRun:
         applications: dict[str, ApplicationInfo],
     ) -> None:
         edges = self._stages.settled(self.zero_s, self._load_ended_s or ended_s)
+        if self.options.plan.settles:
+            # Not before: counting millions takes time in which nothing is sent.
+            self._planned = planned_requests(self.options)
         self._record.update(
             status=status,
             reason=reason,
@@ -376,6 +378,7 @@ class LeaderRun:
             task_exceptions=self._exceptions,
             edges=edges,
             plan=self._stages.plan,
+            planned_requests=self._planned,
             load_workers=self.workers.infos(),
             target=with_calls(
                 with_deployed(self._record.info.target, self.probe.deployed), applications

@@ -44,6 +44,8 @@ def test_a_suite_is_a_run_with_the_gates_that_its_owners_state(path: Path):
     # Of few requests more are lost with a replica than of many.
     few = path.parent.name == "replica-recovery" and path.stem == "smoke"
     assert "target_reversals <= 3" in table["gate"]
+    running = 0.85 if path.stem == "smoke" else 0.95
+    assert f"running_over_target.mean >= {running}" in table["gate"]
     assert f"requests.error_ratio <= {0.01 if few else 0.001}" in table["gate"]
     name = str(path.parent / table["app"]) if table["app"].endswith(".yaml") else table["app"]
     apps = resolve_app(name, table.get("app-arg", ()), importable_here=True)

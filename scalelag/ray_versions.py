@@ -36,6 +36,8 @@ DELAYS_BY_CLOCK: Final = (2, 55)
 """Delays are seconds. Before, turns of the control loop (`decision_counter`)."""
 POLICY_OF_YOUR_OWN_TIMED: Final = (2, 55)
 """Delays, factors and bounds are applied to policies of the user's own too."""
+HAPROXY: Final = (2, 55)
+"""HAProxy may stand in place of Serve's own proxy."""
 PROXIES_DRAIN: Final = (2, 55)
 """HAProxy mode, in which an ingress drains for 30 s."""
 CONTROLLER_HEALTH: Final = (2, 56)

@@ -82,12 +82,12 @@ def read_back(
     source: Source,
     since_local_s: float | None,
     max_bytes: int,
-    only: bytes = b"",
+    only: tuple[bytes, ...] = (),
 ) -> LogPart:
     """Return the lines of a log since `since_local_s`, including the files rotated out of it.
 
-    Lines without the text `only` are skipped. `missing` lists the parts that cannot be read. Raises
-    SpentError.
+    Of some texts `only`, lines without any are skipped. `missing` lists the parts that cannot be read.
+    Raises SpentError.
     """
     enough = _before(since_local_s)
     end = reader.bytes_read + max_bytes
@@ -114,10 +114,12 @@ def _files(reader: LogReader, log: LogFile) -> Iterator[LogFile]:
     yield from reader.rotated(log)
 
 
-def _earlier(part: LogPart, tail: Tail, source: Source, only: bytes) -> LogPart:
+def _earlier(part: LogPart, tail: Tail, source: Source, only: tuple[bytes, ...]) -> LogPart:
     """Put the lines of an earlier file before those of `part`."""
     first_s = next((record.local_s for record in records(tail.lines[:50])), None)
-    wanted: Iterable[bytes] = (line for line in tail.lines if only in line) if only else tail.lines
+    wanted: Iterable[bytes] = tail.lines
+    if only:
+        wanted = (line for line in tail.lines if any(text in line for text in only))
     parsed = (parse(record, source) for record in records(wanted))
     return msgspec.structs.replace(
         part,

@@ -238,7 +238,10 @@ _TEXTS: dict[Source, tuple[tuple[LogKind, str], ...]] = {
         ("at_capacity", r"Replica at capacity of max_ongoing_requests"),
         ("slow_queue_length", _SLOW_QUEUE),
     ),
-    "proxy": (("slow_queue_length", _SLOW_QUEUE),),
+    "proxy": (
+        ("slow_queue_length", _SLOW_QUEUE),
+        ("proxy_reloaded", r"Successfully performed graceful HAProxy reload"),
+    ),
 }
 _PATTERNS: dict[Source, tuple[tuple[LogKind, re.Pattern[str]], ...]] = {
     source: tuple((kind, re.compile(text)) for kind, text in texts)

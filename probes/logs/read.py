@@ -18,6 +18,9 @@ from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import EvidenceRow, NoLog
 from scalelag.record.rows import Transition
 
+_OF_PROXIES = (b"queue length", b"HAProxy reload")
+"""Texts of the lines of a proxy that are read."""
+
 
 def read_evidence(
     dashboard: Dashboard,
@@ -94,12 +97,12 @@ class _EvidenceReader:
             )
 
     def proxy_warnings(self, payload: ServePayload | None, since_s: float) -> None:
-        """Read the proxies' warnings about slow queue lengths since `since_s`."""
+        """Read the proxies' lines on slow queue lengths and reloads of HAProxy since `since_s`."""
         logs = proxy_logs(payload)
         for log in logs[: self._limits.proxies]:
             since_local_s = self._local_s(log.node, since_s)
             part = read_back(
-                self._reader, log, "proxy", since_local_s, self._limits.proxy_bytes, b"queue length"
+                self._reader, log, "proxy", since_local_s, self._limits.proxy_bytes, _OF_PROXIES
             )
             self._proxies += [(log.node, line) for line in part.lines]
             self.missing += part.missing

@@ -12,6 +12,7 @@ from rich.text import Text
 from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
 from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
 from reports.render.text import sanitized
+from scalelag.cluster.haproxy import has_haproxy
 from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import (
     Patience,
@@ -32,6 +33,10 @@ from scalelag.record.effective import around_it
 
 _OFFSET_POLLS = 5
 _GONE_WITHIN_S = 60.0
+_HAPROXY = (
+    "HAProxy in place of Serve's own: a stopped replica of an ingress drains for 30 s, and each change "
+    "of them reloads HAProxy"
+)
 
 
 class _Findings:
@@ -114,6 +119,8 @@ def _examine(target: Dashboard, host: str | None, patience: Patience, findings: 
             findings.good("endpoint", f"{without_credentials(host)} answers HTTP")
         except ScalelagError as error:
             findings.bad("endpoint", str(error))
+    if has_haproxy(target, payload, version):
+        findings.good("proxy", _HAPROXY)
     _clock(target, version, findings)
     _lint(target, payload, version, findings)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from scalelag.cluster.haproxy import VARIABLE
+
 _PERIOD = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
 _DEFAULT_S = 30.0
 
@@ -15,7 +17,7 @@ def known_drain_s(environ: Mapping[str, str] | None) -> float | None:
     """
     if environ is None:
         return None
-    if environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "1" and not _is_on(environ):
+    if environ.get(VARIABLE) != "1" and not _is_on(environ):
         return 0.0
     try:
         return max(0.0, float(environ.get(_PERIOD, _DEFAULT_S)))

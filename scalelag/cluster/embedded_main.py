@@ -30,6 +30,18 @@ from scalelag.cluster.ports import free_port
 # Ray's worker processes listen on ports from 10002 to 19999.
 _WORKER_PORTS = range(10002, 20000)
 _METRIC_PORTS = ("DASHBOARD_METRIC_PORT", "AUTOSCALER_METRIC_PORT")
+_HAPROXY_FILES = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "s",  # with a folder for the node, at most 97 characters
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
+}
+_HAPROXY_PORTS = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT",
+    "RAY_SERVE_HAPROXY_STATS_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT",
+)
 _NICE = 5
 
 
@@ -60,6 +72,18 @@ def _own_metric_ports() -> None:
     """
     for name in _METRIC_PORTS:
         os.environ[name] = str(free_port(avoid=_WORKER_PORTS))
+
+
+def own_haproxy(folder: str) -> None:
+    """Give HAProxy, if it stands in for Serve's proxy, files and ports of this cluster alone.
+
+    Ray has the same for every cluster of a machine.
+    """
+    home = Path(folder, "h")
+    for name, file in _HAPROXY_FILES.items():
+        os.environ.setdefault(name, str(home / file))
+    for name in _HAPROXY_PORTS:
+        os.environ.setdefault(name, str(free_port(avoid=_WORKER_PORTS)))
 
 
 class _LongerSleeps(ModuleType):
@@ -145,6 +169,7 @@ def main() -> None:
     # Not under /tmp/ray, whose `session_latest` belongs to any other Ray on this machine. Short, since
     # the path of a Unix socket has at most 107 characters.
     folder = tempfile.mkdtemp(prefix="scalelag-")
+    own_haproxy(folder)
     try:
         _start_ray(int(sys.argv[1]), dashboard_port, folder)
         serve.start(

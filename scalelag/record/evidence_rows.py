@@ -38,11 +38,19 @@ LogKind = Literal[
     "at_capacity",
     # A proxy's log.
     "slow_queue_length",
+    "proxy_reloaded",
 ]
 """Kind of a log line; docs/record-format.md has Ray's text for each."""
 
 NOT_THE_CONTROLLERS: frozenset[LogKind] = frozenset(
-    {"init_entered", "init_done", "first_request", "at_capacity", "slow_queue_length"}
+    {
+        "init_entered",
+        "init_done",
+        "first_request",
+        "at_capacity",
+        "slow_queue_length",
+        "proxy_reloaded",
+    }
 )
 """Kinds that replicas and proxies write; the controller writes all others."""
 

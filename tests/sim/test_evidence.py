@@ -1,11 +1,16 @@
 """Evidence read over HTTP from nodes whose clocks are wrong, against when things really happened."""
 
+import time
+from contextlib import closing
+
 import pytest
 
+from probes.dashboard import Dashboard
+from scalelag.cluster.haproxy import has_haproxy
 from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import LogEvent, NodeClock, NoLog
 from scalelag.record.rows import Transition
-from tests.sim.evidence_world import World, assert_true, of
+from tests.sim.evidence_world import PAYLOAD, World, assert_true, of
 from tests.support.servers.log_server import Node, running_log_server
 
 
@@ -174,6 +179,38 @@ def test_a_proxy_that_waits_for_a_queue_length(world):
     (event,) = [event for event in of(LogEvent, world.read()) if event.kind == "slow_queue_length"]
     assert (event.replica, event.deployment) == ("r0", "a/D")
     assert event.at_s == pytest.approx(world.begun_s + 20, abs=0.1)
+
+
+def test_a_proxy_that_begins_anew_with_other_replicas(world):
+    for at_s, text in (
+        (20, "Successfully performed graceful HAProxy reload with process restart."),
+        (21, "Starting HAProxy (spawn #2, pid=1, stdout=a, stderr=b); args=[]"),
+    ):
+        world.server.nodes["n1"].write(
+            "serve/proxy_1.log", world.begun_s + at_s, "proxy 192.0.2.1", text
+        )
+    world.start("r0", 5)
+
+    (event,) = [event for event in of(LogEvent, world.read()) if event.kind == "proxy_reloaded"]
+    assert event.at_s == pytest.approx(world.begun_s + 20, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("HAProxy starting on node n1 (HTTP port: 8000).", True),
+        ("GET / 200 1.0ms", False),
+        (None, None),
+    ],
+)
+def test_a_proxys_log_tells_whether_it_is_haproxy(world, line, found):
+    if line is None:
+        del world.server.nodes["n1"]
+    else:
+        world.server.nodes["n1"].write("serve/proxy_1.log", time.time(), "proxy 192.0.2.1", line)
+
+    with closing(Dashboard(world.server.url, time.time)) as dashboard:
+        assert has_haproxy(dashboard, PAYLOAD, "2.60.0") is found
 
 
 def test_many_lines_alike_are_cut_short_and_counted(world):

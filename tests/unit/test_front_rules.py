@@ -326,6 +326,16 @@ def test_a_proxys_answers_are_tied_to_a_replica_that_went(gone_s, said):
     assert said in failure_report(given).notes[0]
 
 
+@pytest.mark.parametrize(("at_s", "said"), [(1015.0, True), (1030.0, False)])
+def test_a_proxys_answers_are_tied_to_a_reload_of_haproxy(at_s, said):
+    times = [1014.0 + n / 50 for n in range(100)]
+    reloads = (event("proxy_reloaded", at_s), event("proxy_reloaded", 1038.0))
+
+    report = failure_report(facts(requests=requests(failed={"HTTP 502": times}), events=reloads))
+
+    assert any("100 of them within 2 s of a reload" in note for note in report.notes) is said
+
+
 def test_serves_own_time_out_is_named():
     times = [1014.0 + n / 50 for n in range(100)]
 

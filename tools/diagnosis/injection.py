@@ -23,7 +23,7 @@ FAST: Final = {
 STEP: Final = "4rps:3s,25rps:{hold}s"
 CPUS: Final = 8
 
-Place = Literal["shared", "proxied", "slow_loop", "two_nodes", "node_autoscaler"]
+Place = Literal["shared", "proxied", "slow_loop", "haproxy", "two_nodes", "node_autoscaler"]
 
 
 class Injection(msgspec.Struct, frozen=True):

@@ -299,6 +299,7 @@ HEALTHY = (
     ),
     Injection("poisson", None, "", options=("--arrivals", "poisson", "--seed", "7")),
     Injection("users", None, "", steps="1users:3s,6users:12s"),
+    Injection("haproxy", None, "", place="haproxy"),
 )
 
 INJECTIONS: Final = (

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from scalelag.cluster.embedded import EmbeddedCluster
+from scalelag.cluster.haproxy import VARIABLE as HAPROXY_VARIABLE
 from tools.diagnosis.injection import CPUS, Injection
 from tools.diagnosis.node_autoscaler import node_autoscaler
 from tools.diagnosis.second_node import TwoNodes, two_nodes
@@ -34,6 +35,9 @@ def place(injection: Injection, shared: Reach) -> Generator[Reach]:
             yield msgspec.structs.replace(shared, host=tcp.url, tcp=tcp)
     elif injection.place == "slow_loop":
         with with_environment(SLOW_LOOP), embedded_reach() as reach:
+            yield reach
+    elif injection.place == "haproxy":
+        with with_environment({HAPROXY_VARIABLE: "1"}), embedded_reach() as reach:
             yield reach
     elif injection.place == "two_nodes":
         with two_nodes("EveryNode") as nodes:

@@ -140,12 +140,28 @@ def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
     near = np.array([[abs(at_s - change) <= _TIED_S for change, _ in changes] for at_s in done_s])
     names = ", ".join(f"{kinds[kind]:,} x {kind}" for kind in GATEWAY if kinds.get(kind))
     tied = int(near.any(axis=1).sum()) if changes and near.size else 0
+    reloads = _reload_notes(facts, done_s)
     if not tied:
-        return [f"{names}: a proxy's answer; no replica came or went within {_TIED_S:g} s of them."]
+        alone = f"{names}: a proxy's answer; no replica came or went within {_TIED_S:g} s of them."
+        return [alone, *reloads]
     busiest = changes[int(near.sum(axis=0).argmax())]
     when = f"{busiest[1]} at {facts.at(busiest[0]):.1f} s"
     near_one = f"{tied:,} of them within {_TIED_S:g} s of a change of replicas ({when})"
-    return [f"{names}: a proxy's answer, {near_one}."]
+    return [f"{names}: a proxy's answer, {near_one}.", *reloads]
+
+
+def _reload_notes(facts: StepFacts, done_s: NDArray[np.float64]) -> list[str]:
+    """Note on those that came as HAProxy began anew with other replicas; none where it did not."""
+    reloads = np.array([event.at_s for event in facts.events("proxy_reloaded")])
+    if not reloads.size or not done_s.size:
+        return []
+    near = np.abs(done_s[:, None] - reloads[None, :]) <= _TIED_S
+    number = int(near.any(axis=1).sum())
+    if not number:
+        return []
+    busiest = facts.at(float(reloads[int(near.sum(axis=0).argmax())]))
+    near_one = f"within {_TIED_S:g} s of a reload of HAProxy (at {busiest:.1f} s)"
+    return [f"{number:,} of them {near_one}, which follows a change of an ingress's replicas."]
 
 
 def _replica_changes(facts: StepFacts) -> list[tuple[float, str]]:

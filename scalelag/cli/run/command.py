@@ -17,6 +17,7 @@ from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
 from scalelag.cluster.events import check_files
+from scalelag.cluster.haproxy import VARIABLE as HAPROXY_VARIABLE
 from scalelag.cluster.listening import check_free
 from scalelag.cluster.ray_environment import ray_choice
 from scalelag.cluster.urls import check_url
@@ -70,6 +71,9 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
     if arguments.runs > 1:
         folder = create_run_dir(options.out, f"{given['name']}-x{arguments.runs}", time.time())
         given["out"] = str(folder)
+    if arguments.haproxy:
+        # For the cluster, and for the load process, which records how long its replicas drain.
+        os.environ[HAPROXY_VARIABLE] = "1"
     return Attempt(
         given=given,
         options=options,
@@ -94,6 +98,7 @@ _LAUNCHED = (
     "app_arg",
     "autoscaling",
     "cpus",
+    "haproxy",
     "processes",
     "workers_on_ray",
     "workers_runtime_env",
@@ -139,6 +144,11 @@ def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
             )
     if host is not None and (arguments.ray or arguments.ray_python):
         raise UsageError("--ray starts a cluster of that version: not with --host.")
+    if host is not None and arguments.haproxy:
+        raise UsageError(
+            "--haproxy is for a cluster that scalelag starts: not with --host. A cluster that is there "
+            f"was started with {HAPROXY_VARIABLE}=1, or without."
+        )
     if arguments.calibrate and given.get("event"):
         raise UsageError("--calibrate measures undisturbed replicas: not with --event.")
     if arguments.calibrate and (web or repeats):

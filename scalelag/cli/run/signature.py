@@ -92,6 +92,14 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
             rich_help_panel=_TARGET,
         ),
     ] = None
+    haproxy: Annotated[
+        bool,
+        typer.Option(
+            "--haproxy",
+            help="Start the cluster with HAProxy in place of Serve's own proxy (Ray 2.55 or later).",
+            rich_help_panel=_TARGET,
+        ),
+    ] = False
     locustfile: Annotated[
         tuple[Path, ...],
         typer.Option(

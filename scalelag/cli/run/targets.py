@@ -1,6 +1,7 @@
 """Target of an attempt: a cluster of our own, or an existing one, left as it was found."""
 
 import os
+import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from scalelag.cli.run.signals import undisturbed
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.embedded import EmbeddedCluster
+from scalelag.cluster.haproxy import VARIABLE, check_haproxy
 from scalelag.cluster.ignored_settings import dropped_settings
 from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import Patience, check_endpoint, ready_payload
@@ -50,6 +52,8 @@ def embedded(
     Modules of the applications are looked for in `folder` first.
     """
     python = python_with_ray(ray, os.environ) if ray else None
+    if os.environ.get(VARIABLE) == "1":
+        check_haproxy(python or Path(sys.executable))
     say(f"starting an embedded Ray cluster{f' of Ray {ray.version}' if ray else ''} ...")
     with EmbeddedCluster(cpus, grpc_servicers, python, folder=folder) as cluster:
         urls = cluster.urls

@@ -1,7 +1,7 @@
 """`make test`: the tiers of tests in lanes that run side by side.
 
 Tests on real clusters mostly wait: three processes of pytest, each with a cluster that its tests share.
-Those that start clusters of their own follow, one after another, and last those of several nodes: many
+Those that start clusters of their own follow, two at a time, and last those of several nodes: many
 starts beside each other starve each other on two cores. Tests on a stand-in are another lane. Tests
 that only compute follow them, with the lowest priority, in what the others leave of the processor.
 
@@ -74,7 +74,11 @@ SHARED: Final = Part(
     by_file=True,
 )
 OWN: Final = Part(
-    "own-clusters", ("tests/live", "tests/browser"), "live and own_cluster and not several_nodes"
+    "own-clusters",
+    ("tests/live", "tests/browser"),
+    "live and own_cluster and not several_nodes",
+    at_once=2,
+    by_file=True,
 )
 NODES: Final = Part("several-nodes", ("tests/live",), "live and several_nodes")
 WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_once=2)

@@ -1,5 +1,6 @@
 """Signals that ask `scalelag run` to end, and the work that they must not break off."""
 
+import os
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -23,7 +24,10 @@ def interruptible() -> Generator[None]:
     def interrupt(number: int, _frame: object) -> None:
         for one in wanted:
             signal.signal(one, signal.SIG_IGN)
-        raise InterruptedRunError(f"interrupted ({signal.Signals(number).name})")
+        name = signal.Signals(number).name
+        # At once, since the rest may take a while; past the buffers, in which the signal may have come.
+        os.write(2, f"scalelag: {name}: ending, and taking down what was set up\n".encode())
+        raise InterruptedRunError(f"interrupted ({name})")
 
     before = {number: signal.signal(number, interrupt) for number in wanted}
     try:

@@ -34,7 +34,7 @@ from scalelag.plugin.leader.shapes import own_shape_name
 from scalelag.plugin.leader.start_form import StartForm
 from scalelag.plugin.leader.stopper import stopping_code
 from scalelag.plugin.leader.worker_messages import WorkerMessages
-from scalelag.plugin.parent import Outcome, note_outcome, told_by_parent
+from scalelag.plugin.parent import PARENT_VARIABLE, Outcome, note_outcome, told_by_parent
 from scalelag.plugin.process import interrupt_locust, leave
 from scalelag.plugin.web.runs import WebRuns
 from scalelag.plugin.worker.worker import LoadWorker
@@ -306,7 +306,9 @@ class Lifecycle:
         self._leaving = True
         is_early = not self._has_page and not self.has_begun
         if is_early or not self.state.is_over:
-            say(f"{name}: the test is stopped")
+            # The command that started us has had the signal, and named it.
+            by = "" if PARENT_VARIABLE in self._environ else f"{name}: "
+            say(f"{by}the test is stopped")
             self._code.set(EXIT_INTERRUPTED)
         if self.state is RunState.CHECKING:
             self._drop()

@@ -102,7 +102,17 @@ def _why_late(load: LoadReport) -> str:
     lost = sum(worker.lost_at_s is not None for worker in load.workers)
     if lost and lost_arrivals(load.workers):
         return f"{lost} of {len(load.workers)} load processes were lost"
+    if not load.sent:
+        return f"the users did not start{_first_exception(load)}"
     return "the load generator was too slow (see --processes)"
+
+
+def _first_exception(load: LoadReport) -> str:
+    """The most frequent exception of the users, or where to look for it."""
+    if not load.task_exception_kinds:
+        return "; what they raised stands in Locust's log"
+    kind = load.task_exception_kinds[0]
+    return f": {kind.text}" + (f" ({kind.where})" if kind.where else "")
 
 
 def _why(gaps: Sequence[Gap]) -> str:
@@ -176,7 +186,7 @@ def _not_sent_warnings(load: LoadReport, max_in_flight: int | None) -> Iterator[
             f"(--max-in-flight) were open, and {by.in_flight_limit:,} planned requests were not "
             "sent; they count as failed"
         )
-    if by.late:
+    if by.late and load.sent:
         yield (
             f"{by.late:,} planned requests were not sent though there was room, since the load "
             "generator was too slow: they count as failed"

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from reports.model.report import Report
+from scalelag.record.error_kinds import LATE
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import Gap, Row
+from scalelag.record.run_info import TaskException
 from tests.unit.recorded_runs import (
     KEY,
     NO_REQUESTS,
@@ -32,6 +34,26 @@ def test_a_run_is_invalid_below_99_percent_on_time(late: int, lag_s: float, verd
 
     assert report.verdict == verdict
     assert report.load.on_time_ratio == pytest.approx(1 - (late if lag_s > 0.1 else 0) / 1800)
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "said"),
+    [
+        ((), "; what they raised stands in Locust's log"),
+        (
+            (TaskException("ValueError: no login", "mine.py:5 in on_start", 1),),
+            ": ValueError: no login",
+        ),
+    ],
+)
+def test_users_that_did_not_start_are_no_slow_generator(exceptions, said):
+    columns = msgspec.structs.replace(requests(not_sent=1800), errors=(LATE,))
+    run = recorded(info(task_exceptions=exceptions), columns=columns)
+
+    (reason,) = report_of(run).reasons
+
+    assert f"the users did not start{said}" in reason
+    assert "too slow" not in reason
 
 
 def test_a_late_run_says_how_late_and_what_to_do():

@@ -138,8 +138,13 @@ def ratio(figure: ComparedFigure) -> str:
 
 def _number(value: float | None, above: float | None) -> str:
     if value is None:
-        return NOT_MEASURED if above is None else f"> {above:,.4g}"
-    return f"{value:,.4g}"
+        return NOT_MEASURED if above is None else f"> {_digits(above)}"
+    return _digits(value)
+
+
+def _digits(value: float) -> str:
+    """Four digits; all of those before the point of a larger number."""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:,.4g}"
 
 
 def speedup_table(found: Sequence[ElasticSpeedup]) -> Table:

@@ -253,10 +253,10 @@ def share(step: StepReport) -> str:
     if step.total_s.value is not None and step.total_s.value < floor.configured_s:
         return (
             f"{total} s, less than the {floor.configured_s:.1f} s that your configuration takes "
-            f"({made_of})"
+            f"(settings: {made_of})"
         )
     return (
-        f"{total} s, of which {floor.configured_s:.1f} s is your configuration ({made_of}) "
+        f"{total} s, of which {floor.configured_s:.1f} s is your configuration (settings: {made_of}) "
         f"and {floor.replica_s:.1f} s {rest}"
     )
 

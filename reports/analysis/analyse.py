@@ -1,6 +1,6 @@
 """A recorded run in, its analysis out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -11,6 +11,8 @@ from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
 from reports.analysis.diagnosis.weigh import leading
+from reports.analysis.events.apart import explained, marked, without_events
+from reports.analysis.events.of_run import event_reports, event_windows
 from reports.analysis.gates import Gate, judge
 from reports.analysis.lag.changed_timeline import own_timeline
 from reports.analysis.lag.changes import Changes, changes_of
@@ -36,6 +38,8 @@ from reports.analysis.validity import (
 )
 from reports.model.causes import Cause, EvidenceReport, FailureReport, Finding
 from reports.model.charts import Analysis
+from reports.model.events import EventReport
+from reports.model.intervals import Window
 from reports.model.load import LoadReport
 from reports.model.report import GateResult, Report, RunSummary, Verdict
 from reports.model.steps import DeploymentReport
@@ -55,7 +59,7 @@ def analyse(
     watched_s = _watched_s(run)
     steps = _measured_steps(run.info, watched_s)
     changes = {key: changes_of(run, key) for key in run.info.target.watched}
-    timelines = _timelines(run, changes)
+    recorded, (run, events, windows, timelines) = run, _without_events(run, steps, changes)
     recovered = recoveries(run, steps)
     analysed = _deployments(run, steps, timelines, recovered, changes, replay)
     deployments = {key: one.report for key, one in analysed.items()}
@@ -65,7 +69,8 @@ def analyse(
     evidence = _evidence(run)
     controller, nodes = controller_report(run), nodes_report(run)
     of_run = {"requests": load, "load": load, "probe": probe, "run": summary, "evidence": evidence}
-    judged = judge(gates, deployments, {**of_run, "controller": controller, "nodes": nodes})
+    of_run |= {"controller": controller, "nodes": nodes}
+    judged = judge(gates, deployments, {**of_run, "event": events})
     problems = run_problems(run, load, probe, watched_s)
     changed = change_reports(run, changes)
     report = Report(
@@ -79,7 +84,7 @@ def analyse(
         probe=probe,
         warnings=(*warnings(run, deployments, load, timelines), *change_warnings(changed)),
         not_measured=_not_measured(run, evidence),
-        failures=_failures([f for one in analysed.values() for f in one.failures]),
+        failures=explained(_failures(analysed.values()), run, events, windows),
         evidence=evidence,
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps),
@@ -87,21 +92,32 @@ def analyse(
         applications=application_reports(run, timelines, steps, deployments),
         controller=controller,
         nodes=nodes,
+        events=events,
     )
-    return Analysis(report, chart_series(run, report, timelines), run_origin(run.info))
+    return Analysis(report, chart_series(recorded, report, timelines), run_origin(run.info))
+
+
+def _without_events(
+    run: RecordedRun, steps: Sequence[LoadStep], changes: Mapping[DeploymentKey, Changes]
+) -> tuple[RecordedRun, tuple[EventReport, ...], dict[int, Window], dict[DeploymentKey, Timeline]]:
+    """The run without what its events brought about, the events, their times, and the timelines."""
+    whole = {key: _whole_timeline(run, key) for key in changes}
+    events = event_reports(run, steps, whole, changes)
+    windows = event_windows(run, events)
+    timelines = marked(_timelines(whole, changes), events, windows)
+    return without_events(run, events, windows), events, windows, timelines
+
+
+def _whole_timeline(run: RecordedRun, key: DeploymentKey) -> Timeline:
+    """Timeline of a deployment, also with what others changed."""
+    return build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
 
 
 def _timelines(
-    run: RecordedRun, changes: Mapping[DeploymentKey, Changes]
+    whole: Mapping[DeploymentKey, Timeline], changes: Mapping[DeploymentKey, Changes]
 ) -> dict[DeploymentKey, Timeline]:
     """Timeline of each watched deployment, without what others changed."""
-    clock = run.info.clock
-    return {
-        key: own_timeline(
-            build_timeline(key, run.polls, run.transitions, run.events, clock), of_key
-        )
-        for key, of_key in changes.items()
-    }
+    return {key: own_timeline(timeline, changes[key]) for key, timeline in whole.items()}
 
 
 def _load(
@@ -192,10 +208,10 @@ def _load_s(info: RunInfo, watched_s: float) -> float:
     return info.load_ended_s - info.zero_s if info.load_ended_s else watched_s
 
 
-def _failures(found: Sequence[FailureReport]) -> tuple[FailureReport, ...]:
+def _failures(analysed: Iterable[DeploymentAnalysis]) -> tuple[FailureReport, ...]:
     """One report a step, with the findings of every deployment."""
     by_step: dict[int, list[FailureReport]] = {}
-    for failure in found:
+    for failure in (failure for one in analysed for failure in one.failures):
         by_step.setdefault(failure.index, []).append(failure)
     return tuple(_joined(by_step[index]) for index in sorted(by_step))
 

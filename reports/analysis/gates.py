@@ -134,7 +134,7 @@ def _unwatched(watched: Collection[str]) -> str:
 def judge(
     gates: Sequence[Gate],
     deployments: Mapping[str, DeploymentReport],
-    of_run: Mapping[str, msgspec.Struct],
+    of_run: Mapping[str, object],
 ) -> tuple[GateResult, ...]:
     """Judge each gate; `of_run` holds the parts of `metrics.RUN_PARTS`.
 
@@ -150,7 +150,7 @@ def judge(
 
 
 def _judge(
-    gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, msgspec.Struct]
+    gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, object]
 ) -> GateResult:
     results = [_compare(gate, one) for one in metrics.select(gate.wanted, deployments, of_run)]
     if not results and gate.wanted.deployment is not None:

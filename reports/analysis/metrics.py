@@ -16,6 +16,7 @@ import msgspec
 
 from reports.model.causes import EvidenceReport
 from reports.model.controller import ControllerReport, NodesReport
+from reports.model.events import EventReport
 from reports.model.intervals import Span
 from reports.model.load import LoadReport, LoadStepReport, WindowReport
 from reports.model.report import ProbeReport, RunSummary
@@ -28,7 +29,7 @@ _NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
 METRIC_PATTERN: Final = rf"(?:(?P<deployment>\S(?:.*\S)?)\s*:)?\s*(?P<metric>{_NAME})"
 """Regular expression of `[DEPLOYMENT:]NAME`."""
 
-RUN_PARTS: Final[Mapping[str, type[msgspec.Struct]]] = {
+RUN_PARTS: Final[Mapping[str, object]] = {
     "requests": LoadReport,
     "load": LoadReport,
     "probe": ProbeReport,
@@ -36,8 +37,9 @@ RUN_PARTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "evidence": EvidenceReport,
     "controller": ControllerReport,
     "nodes": NodesReport,
+    "event": tuple[EventReport, ...],
 }
-"""Parts of the report that hold for the whole run; `requests` is another name for `load`."""
+"""Types of the parts of the report that hold for the whole run; `requests` is also called `load`."""
 
 ALL: Final = "\0*"
 """Part of a path that stands for all elements; one that is called `*` stands in quotes."""
@@ -127,14 +129,14 @@ def is_of_run(path: Path) -> bool:
 @cache
 def metric_names() -> tuple[str, ...]:
     """Names of all metrics, sorted; N is an element of a list, NAME a key of an object."""
-    of_run = {f"{part}.{leaf}" for part, struct in RUN_PARTS.items() for leaf in _leaves(struct)}
+    of_run = {f"{part}.{leaf}" for part in RUN_PARTS for leaf in _leaves(_kind(RUN_PARTS[part]))}
     return tuple(sorted(of_run | set(_leaves(DeploymentReport))))
 
 
 def select(
     wanted: MetricName,
     deployments: Mapping[str, DeploymentReport],
-    of_run: Mapping[str, msgspec.Struct],
+    of_run: Mapping[str, object],
 ) -> Iterator[Metric]:
     """Metrics with that name: one, or one for each deployment and each element of a `*`.
 
@@ -145,7 +147,7 @@ def select(
     if is_of_run(wanted.path):
         root = of_run[wanted.path[0]]
         place = _Place(wanted.path[:1], warmup_s=warmup_s)
-        yield from _walk(root, type(root), wanted.path[1:], place)
+        yield from _walk(root, _kind(RUN_PARTS[wanted.path[0]]), wanted.path[1:], place)
         return
     for key, deployment in deployments.items():
         if wanted.deployment is None or is_named(key, wanted.deployment):
@@ -258,7 +260,7 @@ def _span(value: Any) -> Span | None:  # noqa: ANN401  any metric of the report
 
 def _is_metric(path: Path) -> bool:
     if is_of_run(path):
-        return _leads_to_metric(RUN_PARTS[path[0]], path[1:])
+        return _leads_to_metric(_kind(RUN_PARTS[path[0]]), path[1:])
     return _leads_to_metric(DeploymentReport, path)
 
 

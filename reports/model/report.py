@@ -11,6 +11,7 @@ from reports.model.application import ApplicationReport
 from reports.model.causes import EvidenceReport, FailureReport
 from reports.model.changes import ChangeReport
 from reports.model.controller import ControllerReport, NodesReport
+from reports.model.events import EventReport
 from reports.model.load import LoadReport
 from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import Unit
@@ -84,7 +85,7 @@ class Report(msgspec.Struct, frozen=True):
 
     `invalid_through` is the side that made the run invalid; None for a valid run, and if it is
     neither side alone. `lint` is what is wrong with the configuration, `changes` what changed during
-    the run. `applications` are those that the deployments belong to.
+    the run. `applications` are those that the deployments belong to. `events` are those of the run.
     """
 
     schema_version: int
@@ -105,3 +106,4 @@ class Report(msgspec.Struct, frozen=True):
     applications: dict[str, ApplicationReport] = {}
     controller: ControllerReport = ControllerReport()
     nodes: NodesReport = NodesReport()
+    events: tuple[EventReport, ...] = ()

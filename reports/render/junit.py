@@ -1,9 +1,10 @@
-"""A report as JUnit's XML, as CI servers show it: a test case for the run, each gate and each step."""
+"""A report as JUnit's XML, as CI shows it: a test case for the run, each gate, event and step."""
 
 from collections.abc import Iterator
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from reports.model.events import EventReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import remark
@@ -30,6 +31,8 @@ def render_junit(report: Report, *, strict: bool = False) -> bytes:
     xml = JUnitXml(name=_clean(f"scalelag {report.run.name}"))
     gates = [_gate_case(gate, strict=strict) for gate in report.gates]
     xml.add_testsuite(_suite("gates", [_run_case(report), *gates]))
+    if report.events:
+        xml.add_testsuite(_suite("events", [_event_case(one) for one in report.events]))
     for key, deployment in report.deployments.items():
         xml.add_testsuite(_suite(key, [*_step_cases(key, deployment)]))
     return _HEAD + bytes(xml.tostring()) + b"\n"
@@ -57,6 +60,21 @@ def _gate_case(gate: GateResult, *, strict: bool) -> TestCase:
         case.result = [Failure(measured) if strict else Skipped(f"inconclusive: {measured}")]
     else:
         case.system_out = measured
+    return case
+
+
+def _event_case(event: EventReport) -> TestCase:
+    """Case of an event: an error if it was not done, skipped if its end was not measured."""
+    end = event.end_s
+    name = f"event {event.index} at {event.at_s:.1f} s: {event.what}"
+    case = TestCase(_clean(name), "scalelag.events", 0.0 if end is None else end.value or end.lo)
+    if event.error is not None:
+        case.result = [Error(_clean(event.error))]
+    elif end is None or end.value is None:
+        case.result = [Skipped(_clean(event.reason or "not measured"))]
+    figures = {"detect": event.detect_s, "healed": event.healed_s, "updated": event.updated_s}
+    told = [f"{about}: {seconds(span)}" for about, span in figures.items() if span is not None]
+    case.system_out = _clean("\n".join([*told, f"failed: {event.failed}"]))
     return case
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reports.model.causes import Finding
 from reports.model.changes import ChangeReport
+from reports.model.events import EventReport
 from reports.model.formats import Details
 from reports.model.load import LoadReport
 from reports.model.report import GateResult, Report
@@ -15,6 +16,7 @@ from reports.render.tables.changes import change_table
 from reports.render.tables.controller import cluster_texts
 from reports.render.tables.deployments import deployment_table, detailed, left_out
 from reports.render.tables.elasticity import following_texts
+from reports.render.tables.events import event_table, starts_table
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import lag_tables, remarks
 from reports.render.tables.load import (
@@ -75,6 +77,7 @@ def _lines(report: Report, record: str, details: Details) -> Iterator[str]:
     yield from _gates(report.gates)
     for key, deployment in shown.items():
         yield from _deployment(key, deployment)
+    yield from _events(report.events)
     yield from _changes(report.changes)
     yield from _load(report.load)
     yield from _causes(report)
@@ -151,6 +154,13 @@ def _gates(gates: Sequence[GateResult]) -> Iterator[str]:
         yield "### Gates"
         yield ""
         yield from table(found)
+
+
+def _events(events: Sequence[EventReport]) -> Iterator[str]:
+    for number, found in enumerate((event_table(events), starts_table(events))):
+        if found is not None:
+            yield from () if number else ("### Events", "")
+            yield from table(found)
 
 
 def _changes(changes: Sequence[ChangeReport]) -> Iterator[str]:

@@ -23,7 +23,7 @@ LOAD = LoadReport(
     stream=StreamReport(answers=400, tokens=9000, first_token_p99_ms=310.0),
 )
 PROBE = ProbeReport(polls=500, gaps=2, gap_s=1.5, restarts=0, observer_share=0.009)
-OF_RUN = {"requests": LOAD, "load": LOAD, "probe": PROBE}
+OF_RUN = {"requests": LOAD, "load": LOAD, "probe": PROBE, "event": ()}
 
 
 def span(lo: float, hi: float) -> Span:

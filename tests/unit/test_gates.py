@@ -162,7 +162,7 @@ def test_the_metrics_of_the_design_can_be_named():
 
 def test_every_metric_can_be_named_in_a_gate_and_judged():
     of_run = {"requests": LOAD, "load": LOAD, "probe": PROBE, "run": RUN, "evidence": EVIDENCE}
-    of_run |= {"controller": ControllerReport(), "nodes": NodesReport()}
+    of_run |= {"controller": ControllerReport(), "nodes": NodesReport(), "event": ()}
     for name in metric_names():
         gate = parse_gate(f"{name.replace('.N', '.1')} <= 1")
         (judged,) = judge([gate], {"app/Model": deployment()}, of_run)

@@ -40,6 +40,7 @@ ROOMS = {  # folders within a layer, each with the folders beside it that it may
     "reports.analysis.elasticity": ("lag", "load"),
     "reports.analysis.charts": ("lag", "load"),
     "reports.analysis.lint": ("lag", "load"),
+    "reports.analysis.events": ("lag", "load"),
     "reports.analysis.comparing": ("charts",),
     "scalelag.plugin.worker": (),
 }

@@ -84,11 +84,21 @@ def saturated_bands(report: Report) -> tuple[Band, ...]:
 
 
 def change_bands(report: Report) -> tuple[Band, ...]:
-    """Changes during the run, each between two polls; of very many the first."""
-    return tuple(
+    """Events, and changes during the run, each between two polls; of very many the first."""
+    events = [
+        Band(
+            one.at_s,
+            one.at_s if one.ended_s is None else one.ended_s,
+            f"event {one.index}: {one.what}",
+        )
+        for one in report.events
+        if one.error is None
+    ]
+    changes = [
         Band(one.lo_s, one.hi_s, f"{one.deployment}: {one.what}" if one.deployment else one.what)
-        for one in report.changes[:MOST_BANDS]
-    )
+        for one in report.changes
+    ]
+    return tuple([*events, *changes][:MOST_BANDS])
 
 
 def scaling(report: Report) -> list[str]:

@@ -32,8 +32,8 @@ def trend(name: str, runs: Mapping[str, Report | str]) -> tuple[TrendPoint, ...]
 def _point(run: str, found: Report | str, wanted: metrics.MetricName) -> TrendPoint:
     if isinstance(found, str):
         return TrendPoint(run, reason=found)
-    of_run = {name: getattr(found, name) for name in metrics.RUN_PARTS if name != "requests"}
-    of_run["requests"] = found.load
+    renamed = {"requests": "load", "event": "events"}
+    of_run = {name: getattr(found, renamed.get(name, name)) for name in metrics.RUN_PARTS}
     spans = [
         one.span
         for one in metrics.select(wanted, found.deployments, of_run)

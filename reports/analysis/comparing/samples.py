@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from reports.analysis.metrics import quoted
+from reports.model.events import EventReport
 from reports.model.intervals import Span, median
 from reports.model.load import LoadReport
 from reports.model.report import Report
@@ -104,6 +105,19 @@ def _step_figures(report: Report) -> Iterator[tuple[str, str, Span]]:
         if step.latency_p99_ms is not None and step.at_s >= warmup_s:
             yield LATENCY, f"{step.index}", _point(step.latency_p99_ms)
     yield from _by_name(report.load)
+    for event in report.events:
+        yield from _of_event(event)
+
+
+def _of_event(event: EventReport) -> Iterator[tuple[str, str, Span]]:
+    """Figures of an event, by what was done: the same one is found again in another run."""
+    head, at = f"event.{quoted(event.what)}", f"event {event.index}"
+    for name in ("detect_s", "healed_s", "updated_s"):
+        span: Span | None = getattr(event, name)
+        if span is not None:
+            yield f"{head}.{name}", at, _shown(span)
+    if event.error is None:
+        yield f"{head}.failed", at, _point(event.failed)
 
 
 def _by_name(load: LoadReport) -> Iterator[tuple[str, str, Span]]:
@@ -127,13 +141,18 @@ def _lags(key: str, steps: Iterable[StepReport]) -> Iterator[tuple[str, str, Spa
 def _figures(step: StepReport) -> Iterator[tuple[str, Span]]:
     for name, span in (("total_s", step.total_s), ("settled_s", step.settled_s)):
         if span is not None and math.isfinite(span.lo):
-            yield name, Span(None, span.lo, None) if span.value is None else _point(span.value)
+            yield name, _shown(span)
     if step.total_s is not None:
         yield "reversals", _point(step.reversals)
     for name in _PHASES[step.direction]:
         phase = step.phase(name)
         if phase is not None and phase.value is not None:
             yield f"{name}_s", _point(phase.value)
+
+
+def _shown(span: Span) -> Span:
+    """A measured span as a point; a censored one as it is."""
+    return Span(None, span.lo, None) if span.value is None else _point(span.value)
 
 
 def _point(value: float) -> Span:

@@ -55,7 +55,18 @@ def up_phases(
     else:
         breakpoints.append(_Breakpoint("create", submitted))
     breakpoints += _starting(life)
-    phases, end = _phases(begun_s, ended_s, breakpoints)
+    phases, end = _phases(point(begun_s), ended_s, breakpoints)
+    if life.initialized is None:
+        phases = (*phases, Phase("mark_running", reason=_JOINED))
+    return PhasedLag((*phases, _route(life, ended_s)), end)
+
+
+def event_phases(
+    begun: Instant, ended_s: float, detected: Instant | None, life: ReplicaLife
+) -> PhasedLag:
+    """Phases of `life`, a replica that came because of an event: `detect` in place of `decide`."""
+    breakpoints = [_Breakpoint("detect", detected), _Breakpoint("create", life.begun)]
+    phases, end = _phases(begun, ended_s, [*breakpoints, *_starting(life)])
     if life.initialized is None:
         phases = (*phases, Phase("mark_running", reason=_JOINED))
     return PhasedLag((*phases, _route(life, ended_s)), end)
@@ -96,7 +107,7 @@ def down_phases(
         _Breakpoint("stop", stopping),
         _Breakpoint("drain", life.gone),
     ]
-    return _phases(begun_s, ended_s, breakpoints)
+    return _phases(point(begun_s), ended_s, breakpoints)
 
 
 def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) -> tuple[Phase, ...]:
@@ -188,17 +199,17 @@ def _first_try(life: ReplicaLife, decided: Instant | None, timeline: Timeline) -
     return min(before, key=lambda begun: begun.mid_s, default=None)
 
 
-def _phases(begun_s: float, ended_s: float, breakpoints: Sequence[_Breakpoint]) -> PhasedLag:
+def _phases(begun: Instant, ended_s: float, breakpoints: Sequence[_Breakpoint]) -> PhasedLag:
     """Phases between the step and each breakpoint in turn.
 
     One without an end is null, and so is the one after it, which has no beginning: their time is
     what the total leaves unattributed. A breakpoint before the step counts as the step itself.
     """
     within = [
-        None if b.end is None or b.end.hi_s > ended_s else b.end.not_before(begun_s)
+        None if b.end is None or b.end.hi_s > ended_s else b.end.not_before(begun.lo_s)
         for b in breakpoints
     ]
-    ends = in_order([point(begun_s), *within])
+    ends = in_order([begun, *within])
     phases: list[Phase] = []
     for number, (name, _, _) in enumerate(breakpoints):
         first, then = ends[number], ends[number + 1]

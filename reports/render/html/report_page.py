@@ -25,6 +25,7 @@ from reports.render.tables.answers import answers
 from reports.render.tables.changes import change_table
 from reports.render.tables.deployments import deployment_table, detailed, left_out
 from reports.render.tables.elasticity import following_texts
+from reports.render.tables.events import event_table, starts_table
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import (
     UNCERTAIN,
@@ -108,7 +109,7 @@ def render_html(
         saturated=bool(charts.saturated),
         restarts=bool(charts.restarts),
         change_marks=bool(charts.changes),
-        changes=change_table(report.changes),
+        **_beside(report),
         tune=tune,
     )
     return page.encode()
@@ -148,6 +149,15 @@ def _more_tables(report: Report) -> list[Table]:
         *(worker_table(load), error_table(load), exception_table(load)),
     )
     return [table for table in found if table is not None]
+
+
+def _beside(report: Report) -> dict[str, Any]:
+    """Tables of what happened beside the load: events, and what others changed."""
+    return {
+        "changes": change_table(report.changes),
+        "events": event_table(report.events),
+        "starts": starts_table(report.events),
+    }
 
 
 def _findings(report: Report) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from reports.render.tables.deployments import (
     left_out,
     worst_first,
 )
+from reports.render.tables.events import event_table, starts_table
 from reports.render.tables.gates import gate_table
 from reports.render.tables.lag import not_measured
 from reports.render.tables.notes import findings, warnings
@@ -141,9 +142,12 @@ def _about_probe(probe: ProbeReport) -> tuple[str, ...]:
 
 
 def _print_changes(console: Console, report: Report) -> None:
-    if (table := change_table(report.changes)) is not None:
-        console.print()
-        print_table(console, table)
+    """Print what happened beside the load: events, and what others changed."""
+    events = (event_table(report.events), starts_table(report.events))
+    for table in (*events, change_table(report.changes)):
+        if table is not None:
+            console.print()
+            print_table(console, table)
 
 
 def _print_configuration(console: Console, report: Report) -> None:

@@ -1,0 +1,151 @@
+"""A run without what its own events brought about, for figures that measure something else."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.timeline import ReplicaPoll, Timeline
+from reports.model.causes import FailureReport
+from reports.model.events import EventReport
+from reports.model.intervals import Window
+from scalelag.record.evidence_rows import LogEvent
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+_SICK = "UNHEALTHY"
+
+
+def without_events(
+    run: RecordedRun, reports: Sequence[EventReport], windows: Mapping[int, Window]
+) -> RecordedRun:
+    """The run without failures whose cause is known to be an event of its own.
+
+    They are health checks of replicas that were killed, the status that goes with them, and restarts
+    of a controller that was killed. Polls and replicas stay.
+    """
+    if not windows:
+        return run
+    lost = {name for one in reports for effect in one.deployments.values() for name in effect.lost}
+    killed = [windows[one.index] for one in reports if one.kind == "kill_controller"]
+    harmed = [windows[one.index] for one in reports if one.kind.startswith("kill_")]
+    proxies = [
+        (windows[one.index], row.node)
+        for one in reports
+        for row in run.run_events
+        if row.index == one.index and row.node is not None
+    ]
+    return msgspec.structs.replace(
+        run,
+        events=tuple(event for event in run.events if not _is_of(event, lost, harmed)),
+        statuses=tuple(
+            row for row in run.statuses if not (row.status == _SICK and _within(row.hi_s, harmed))
+        ),
+        restarts=tuple(row for row in run.restarts if not _within(row.hi_s, killed)),
+        proxies=tuple(
+            row
+            for row in run.proxies
+            if not any(row.node == node and _within(row.hi_s, [at]) for at, node in proxies)
+        ),
+    )
+
+
+def _is_of(event: LogEvent, lost: set[str], harmed: Sequence[Window]) -> bool:
+    sick = event.kind in ("health_check_failed", "health_check_timed_out", "unhealthy_stopped")
+    return sick and (event.replica in lost or event.replica is None) and _within(event.at_s, harmed)
+
+
+def _within(at_s: float, windows: Sequence[Window]) -> bool:
+    return any(window.from_s <= at_s <= window.to_s for window in windows)
+
+
+def explained(
+    failures: Sequence[FailureReport],
+    run: RecordedRun,
+    reports: Sequence[EventReport],
+    windows: Mapping[int, Window],
+) -> tuple[FailureReport, ...]:
+    """Failed requests with a note where they were open during an event.
+
+    If that is most of them, there is no other cause.
+    """
+    return tuple(_explained(one, run, reports, windows) for one in failures)
+
+
+def _explained(
+    failure: FailureReport,
+    run: RecordedRun,
+    reports: Sequence[EventReport],
+    windows: Mapping[int, Window],
+) -> FailureReport:
+    from_s, to_s = run.info.zero_s + failure.first_s, run.info.zero_s + failure.last_s
+    rows = run.requests
+    done_s = rows.intended_s + np.nan_to_num(rows.latency_s)
+    failed = (rows.error >= 0) & (done_s >= from_s) & (rows.intended_s <= to_s)
+    notes: list[str] = []
+    meanwhile = np.zeros(rows.count, np.bool_)
+    for one in reports:
+        within = (done_s >= windows[one.index].from_s) & (
+            rows.intended_s <= windows[one.index].to_s
+        )
+        new = failed & within & ~meanwhile
+        meanwhile |= new
+        if np.any(new):
+            number = int(np.count_nonzero(new))
+            notes.append(f"{number:,} of them during event {one.index} ({one.what})")
+    if not notes:
+        return failure
+    most = 2 * int(np.count_nonzero(meanwhile)) > failure.count
+    return msgspec.structs.replace(
+        failure,
+        cause=None if most else failure.cause,
+        findings=() if most else failure.findings,
+        notes=(*notes, *failure.notes),
+    )
+
+
+def marked(
+    timelines: Mapping[DeploymentKey, Timeline],
+    reports: Sequence[EventReport],
+    windows: Mapping[int, Window],
+) -> dict[DeploymentKey, Timeline]:
+    """Timelines in which the time of events does not count as the autoscaler's doing.
+
+    A target that `scale` set is no decision of its, and replicas that were killed are `replaced`.
+    """
+    return {key: _marked(key, timeline, reports, windows) for key, timeline in timelines.items()}
+
+
+def _marked(
+    key: DeploymentKey,
+    timeline: Timeline,
+    reports: Sequence[EventReport],
+    windows: Mapping[int, Window],
+) -> Timeline:
+    own = [one for one in reports if key in one.deployments]
+    if not own:
+        return timeline
+    foreign = [windows[one.index] for one in own]
+    lost = {name for one in own for name in one.deployments[key].lost}
+    scaled = [windows[one.index] for one in own if one.kind == "scale"]
+    moved = [one for one in timeline.decisions if _was_set(one, scaled)]
+    return msgspec.structs.replace(
+        timeline,
+        polls=tuple(_foreign(poll, foreign) for poll in timeline.polls),
+        decisions=tuple(one for one in timeline.decisions if one not in moved),
+        moved_s=(*timeline.moved_s, *(one.at.lo_s for one in moved)),
+        replicas=tuple(
+            msgspec.structs.replace(life, replaced=True) if life.replica in lost else life
+            for life in timeline.replicas
+        ),
+    )
+
+
+def _foreign(poll: ReplicaPoll, windows: Sequence[Window]) -> ReplicaPoll:
+    inside = _within(poll.received_s, windows)
+    return msgspec.structs.replace(poll, foreign=True) if inside else poll
+
+
+def _was_set(decision: Decision, scaled: Sequence[Window]) -> bool:
+    return any(w.from_s <= decision.at.hi_s and decision.at.lo_s <= w.to_s for w in scaled)

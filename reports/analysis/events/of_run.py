@@ -1,0 +1,167 @@
+"""The events of a run as rows of the report."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from reports.analysis.events.effect import effect_of
+from reports.analysis.events.subject import Subject, moment_of
+from reports.analysis.lag.changes import Changes
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load.recovery import Recovery, recovery
+from reports.analysis.load.slo import recorded_slos
+from reports.model.events import EventEffect, EventReport
+from reports.model.intervals import Instant, Span, Window, between, longer_than
+from reports.model.steps import Phase
+from scalelag.plan.stages import LoadStep
+from scalelag.record.event_rows import EventRow
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+
+_HEALTHY = "HEALTHY"
+_NEVER_SHOWN = "Serve's state never showed the proxy other than HEALTHY"
+
+
+def event_reports(
+    run: RecordedRun,
+    steps: Sequence[LoadStep],
+    timelines: Mapping[DeploymentKey, Timeline],
+    changes: Mapping[DeploymentKey, Changes],
+) -> tuple[EventReport, ...]:
+    """Report of each event that was begun, by its number.
+
+    `timelines` are whole ones, in which what the events brought about is not left out.
+    """
+    return tuple(_report(run, steps, row, timelines, changes) for row in run.run_events)
+
+
+def event_windows(run: RecordedRun, reports: Sequence[EventReport]) -> dict[int, Window]:
+    """Time of each event, from it until it was over or watching ended, by its number; Unix seconds."""
+    rows = {row.index: row for row in run.run_events}
+    last_s = run.polls[-1].received_s if run.polls else 0.0
+    found: dict[int, Window] = {}
+    for report in reports:
+        begun = moment_of(rows[report.index])
+        end = report.end_s
+        until_s = begun.lo_s if report.error is not None else last_s
+        if end is not None and end.hi is not None:
+            until_s = begun.lo_s + end.hi
+        found[report.index] = Window(begun.lo_s, until_s)
+    return found
+
+
+def _report(
+    run: RecordedRun,
+    steps: Sequence[LoadStep],
+    row: EventRow,
+    timelines: Mapping[DeploymentKey, Timeline],
+    changes: Mapping[DeploymentKey, Changes],
+) -> EventReport:
+    zero_s = run.info.zero_s
+    bare = EventReport(
+        index=row.index,
+        at_s=row.begun_s - zero_s,
+        kind=row.kind,
+        what=row.text,
+        ended_s=None if row.ended_s is None else row.ended_s - zero_s,
+        error=row.error,
+        note=row.note,
+        reason=row.error,
+    )
+    if row.error is not None:
+        return bare
+    effects = {
+        key: effect
+        for key, timeline in timelines.items()
+        if (effect := effect_of(Subject(run, row, key, timeline, changes[key]))) is not None
+    }
+    whole = _proxy(run, bare, row) if row.kind == "kill_proxy" else _together(bare, effects)
+    recovered = _recovered(run, steps, row)
+    return msgspec.structs.replace(
+        _with_requests(run, whole, moment_of(row)),
+        recovered_s=recovered.recovered_s,
+        recovered_reason=recovered.reason,
+    )
+
+
+def _together(bare: EventReport, effects: Mapping[DeploymentKey, EventEffect]) -> EventReport:
+    """The event with the figures of all deployments: the first to notice, the last to be whole."""
+    if not effects:
+        return msgspec.structs.replace(bare, reason="no watched deployment showed it")
+    seen = [one.detect_s for one in effects.values() if one.detect_s is not None]
+    last = max(effects.values(), key=lambda one: one.end_s.upper if one.end_s else -1.0)
+    phases: tuple[Phase, ...] = last.phases
+    return msgspec.structs.replace(
+        bare,
+        detect_s=min(seen, key=lambda span: span.lo, default=None),
+        phases=phases,
+        healed_s=_last([one.healed_s for one in effects.values()]),
+        updated_s=_last([one.updated_s for one in effects.values()]),
+        censored=any(one.censored for one in effects.values()),
+        reason=next((one.reason for one in effects.values() if one.reason), None),
+        deployments=dict(effects),
+    )
+
+
+def _last(spans: Sequence[Span | None]) -> Span | None:
+    """The longest: each bound is that of the last deployment."""
+    found = [span for span in spans if span is not None]
+    if not found:
+        return None
+    lo = max(span.lo for span in found)
+    if any(span.hi is None or span.value is None for span in found):
+        return longer_than(lo)
+    return Span(max(span.value or 0.0 for span in found), lo, max(span.upper for span in found))
+
+
+def _proxy(run: RecordedRun, bare: EventReport, row: EventRow) -> EventReport:
+    """A killed proxy: from its event to the poll that shows it HEALTHY again."""
+    begun = moment_of(row)
+    changes = [one for one in run.proxies if one.node == row.node and one.hi_s > begun.lo_s]
+    away = next((one for one in changes if one.to_state != _HEALTHY), None)
+    if away is None:
+        return msgspec.structs.replace(bare, reason=_NEVER_SHOWN)
+    back = next((o for o in changes if o.hi_s > away.hi_s and o.to_state == _HEALTHY), None)
+    lo_s = begun.lo_s if away.lo_s is None else max(begun.lo_s, away.lo_s)
+    detected = between(begun, Instant(lo_s, away.hi_s))
+    if back is None:
+        last_s = run.polls[-1].received_s if run.polls else begun.hi_s
+        healed = longer_than(max(0.0, last_s - begun.hi_s))
+        reason = "the proxy was not HEALTHY again when watching ended"
+        return msgspec.structs.replace(
+            bare, detect_s=detected, healed_s=healed, censored=True, reason=reason
+        )
+    healed = between(begun, Instant(back.lo_s or away.hi_s, back.hi_s))
+    return msgspec.structs.replace(bare, detect_s=detected, healed_s=healed)
+
+
+def _with_requests(run: RecordedRun, report: EventReport, begun: Instant) -> EventReport:
+    """`report` with the requests that were open between the event and its end."""
+    rows, end = run.requests, report.end_s
+    load_ended_s = run.info.load_ended_s or (run.polls[-1].received_s if run.polls else 0.0)
+    until_s = load_ended_s if end is None or end.hi is None else begun.lo_s + end.hi
+    done_s = rows.intended_s + np.nan_to_num(rows.latency_s)
+    inside = (rows.intended_s <= until_s) & (done_s >= begun.lo_s)
+    latencies = rows.latency_s[inside]
+    answered = latencies[np.isfinite(latencies)]
+    return msgspec.structs.replace(
+        report,
+        failed=int(np.count_nonzero(rows.error[inside] >= 0)),
+        open_requests=int(np.count_nonzero(inside)),
+        slowest_ms=float(answered.max()) * 1000 if answered.size else None,
+    )
+
+
+def _recovered(run: RecordedRun, steps: Sequence[LoadStep], row: EventRow) -> Recovery:
+    """Recovery of latency after an event, before the next step or event."""
+    zero_s = run.info.zero_s
+    at_s = row.begun_s - zero_s
+    step = next((one for one in steps if one.at_s <= at_s < one.hold_until_s), None)
+    if step is None or step.to_level <= 0:
+        return Recovery(reason="there is no load")
+    later = [o.begun_s - zero_s for o in run.run_events if o.begun_s > row.begun_s and not o.error]
+    load_s = (run.info.load_ended_s or float("inf")) - zero_s
+    until_s = min([step.hold_until_s, load_s, *later])
+    held = LoadStep(step.index, at_s, until_s, step.to_level, step.to_level)
+    return recovery(run.requests, held, zero_s, recorded_slos(run.info.options.get("slo")))

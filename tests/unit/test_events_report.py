@@ -1,0 +1,322 @@
+"""Events by hand-made records: when they were noticed, when it was whole again, who noticed.
+
+Polls come at whole seconds and are answered 0.2 s later, unless a test says otherwise. Expected values
+are reckoned by hand from the script of each test.
+"""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes.serve_state import parse_payload
+from probes.tracker import ReplicaTracker
+from reports.analysis.analyse import analyse
+from reports.analysis.gates import parse_gate
+from reports.render.junit import render_junit
+from reports.render.tables.events import event_table, starts_table
+from scalelag.record.event_rows import EventRow
+from scalelag.record.evidence_rows import LogEvent
+from scalelag.record.rows import ControllerRestart, Poll, ProxyChange, StatusChange, Transition
+from scalelag.record.run_dir import RecordedRun
+from tests.unit.recorded_runs import KEY, ZERO_S, info, requests
+
+PLAN = "10rps:80s"
+ANSWER_S = 0.2
+AT_S = 20.5
+FULL = {"a": "RUNNING", "b": "RUNNING", "c": "RUNNING"}
+
+
+def of_kind(rows, kind):
+    return tuple(row for row in rows if isinstance(row, kind))
+
+
+def recorded(states, *events, every_s=1.0, until_s=90.0, **more):
+    """A run whose polls show `states` {second: {replica: state}} from then on; the target is 3."""
+    tracker, rows, shown = ReplicaTracker(frozenset({KEY})), [], FULL
+    target, status = more.pop("target", lambda _: 3), more.pop("status", lambda _: "HEALTHY")
+    for sent_s in np.arange(0.0, until_s, every_s):
+        shown = next(
+            (s for at_s, s in sorted(states.items(), reverse=True) if at_s <= sent_s), FULL
+        )
+        deployment = {
+            "status": status(sent_s),
+            "target_num_replicas": target(sent_s),
+            "replicas": [{"replica_id": r, "state": s, "node_id": "n"} for r, s in shown.items()],
+        }
+        apps = {"app": {"deployments": {"Model": deployment}}} if shown else {}
+        payload = parse_payload(msgspec.json.encode({"applications": apps}))
+        rows += tracker.rows(payload, ZERO_S + sent_s, ZERO_S + sent_s + ANSWER_S)
+    run = RecordedRun(
+        info=info(PLAN, planned_requests=800),
+        requests=more.pop("requests", requests(PLAN)),
+        polls=of_kind(rows, Poll),
+        transitions=of_kind(rows, Transition),
+        statuses=of_kind(rows, StatusChange),
+        gaps=(),
+        restarts=(),
+        problems=(),
+        run_events=events,
+    )
+    return msgspec.structs.replace(run, **more)
+
+
+def event(kind, at_s=AT_S, index=1, **more):
+    begun_s = ZERO_S + at_s
+    return EventRow(index, kind, f"{kind} it", begun_s, begun_s, begun_s + 0.01, **more)
+
+
+def only(run, *gates):
+    report = analyse(run, [parse_gate(text) for text in gates]).report
+    (found,) = report.events
+    return found, report
+
+
+def causes(report):
+    return {one.cause for step in report.deployments[KEY].steps for one in step.findings}
+
+
+def bounds(span):
+    return (round(span.lo, 3), None if span.hi is None else round(span.hi, 3))
+
+
+KILLED = event("kill_replicas", name=KEY, count=1, lost=("a",))
+LOSS = {
+    23: {"a": "STOPPING", "b": "RUNNING", "c": "RUNNING"},
+    24: {"b": "RUNNING", "c": "RUNNING", "d": "STARTING"},
+    30: {"b": "RUNNING", "c": "RUNNING", "d": "RUNNING"},
+}
+
+
+def test_a_killed_replica_is_healed_when_another_one_runs_in_its_place():
+    found, _ = only(recorded(LOSS, KILLED))
+
+    # Seen between the poll sent at 22 and the one received at 23.2; begun in [20.5, 20.51].
+    assert bounds(found.detect_s) == (1.49, 2.7)
+    assert bounds(found.healed_s) == (8.49, 9.7)
+    effect = found.deployments[KEY]
+    assert (effect.lost, effect.critical_replica) == (("a",), "d")
+    assert (effect.least_running, effect.most_running) == (2, 3)
+    assert [phase.name for phase in found.phases][:2] == ["detect", "create"]
+    assert not found.censored
+
+
+def test_the_lines_of_logs_make_it_exact():
+    def line(kind, at_s, replica):
+        return LogEvent(kind, ZERO_S + at_s, 0.001, "n", "...", KEY, replica)
+
+    log = (
+        line("health_check_failed", 21.75, "a"),
+        line("stopping", 22.5, "a"),
+        line("starting", 23.3, "d"),
+        line("started", 29.8, "d"),
+    )
+
+    found, _ = only(recorded(LOSS, KILLED, events=log))
+
+    assert bounds(found.detect_s) == pytest.approx((1.239, 1.251), abs=0.002)
+    assert bounds(found.healed_s) == pytest.approx((9.289, 9.301), abs=0.002)
+
+
+def test_what_still_seems_to_run_is_not_counted_until_it_is_noticed():
+    """Serve shows a dead replica RUNNING until a health check fails, and may start another before."""
+    early = {
+        22: FULL | {"d": "RUNNING"},
+        26: {"a": "STOPPING", "b": "RUNNING", "c": "RUNNING", "d": "RUNNING"},
+    }
+
+    found, _ = only(recorded(early, KILLED))
+
+    assert bounds(found.healed_s) == (4.49, 5.7)
+
+
+def test_an_end_that_was_not_seen_is_a_lower_bound_with_the_reason():
+    found, _ = only(recorded({23: {"b": "RUNNING", "c": "RUNNING"}}, KILLED))
+
+    assert found.censored
+    assert bounds(found.healed_s) == (68.69, None)  # the last poll is answered at 89.2
+    assert found.reason == "2 of 3 RUNNING when watching ended"
+
+
+def test_a_controller_is_whole_again_when_its_replicas_are_running():
+    recovering = dict.fromkeys(FULL, "RECOVERING")
+    restart = ControllerRestart(ZERO_S + 21, ZERO_S + 23.2)
+
+    found, report = only(
+        recorded({23: recovering, 26: FULL}, event("kill_controller"), restarts=(restart,))
+    )
+
+    assert bounds(found.detect_s) == (0.49, 2.7)
+    assert bounds(found.healed_s) == (4.49, 5.7)
+    # The warning about a restart without a cause is gone: the event is its cause.
+    assert [warning for warning in report.warnings if "restarted" in warning] == []
+
+
+def test_a_restart_that_no_event_made_stays_a_warning():
+    restart = ControllerRestart(ZERO_S + 61, ZERO_S + 63.2)
+
+    _, report = only(recorded(LOSS, KILLED, restarts=(restart,)))
+
+    assert len([warning for warning in report.warnings if "restarted" in warning]) == 1
+
+
+def test_a_proxy_is_whole_again_when_it_is_healthy():
+    proxies = (
+        ProxyChange("n", ZERO_S + 24.2, ZERO_S + 23, "HEALTHY", "UNHEALTHY"),
+        ProxyChange("n", ZERO_S + 27.2, ZERO_S + 26, "UNHEALTHY", None),
+        ProxyChange("n", ZERO_S + 30.2, ZERO_S + 29, None, "HEALTHY"),
+    )
+
+    found, _ = only(recorded({}, event("kill_proxy", node="n"), proxies=proxies))
+
+    assert bounds(found.detect_s) == (2.49, 3.7)
+    assert bounds(found.healed_s) == (8.49, 9.7)
+
+
+def test_a_new_target_is_met_when_that_many_run_and_is_no_step_of_the_autoscaler():
+    more = {f"r{number}": "STARTING" for number in range(2)}
+    states = {
+        22: FULL | more,
+        26: FULL | more | {"r0": "RUNNING"},
+        28: FULL | dict.fromkeys(more, "RUNNING"),
+    }
+
+    found, report = only(
+        recorded(
+            states,
+            event("scale", name=KEY, count=5),
+            target=lambda at_s: 3 if at_s < 21 else 5,
+        )
+    )
+
+    assert bounds(found.detect_s) == (0.0, 0.7)
+    assert bounds(found.healed_s) == (6.49, 7.7)
+    starts = found.deployments[KEY].starts
+    assert starts.replicas == 2
+    # The second came between 27 and 28.2, 7.1 s after the middle of the event.
+    assert starts.replicas_per_s == pytest.approx(2 / 7.095)
+    assert report.deployments[KEY].target_reversals == 0
+    assert [step.total_s for step in report.deployments[KEY].steps] == [None, None]
+
+
+def test_an_update_is_over_when_only_new_replicas_run():
+    states = {
+        22: FULL | {"x": "STARTING"},
+        25: {"a": "STOPPING", "b": "RUNNING", "c": "RUNNING", "x": "RUNNING"},
+        27: {"b": "STOPPING", "c": "RUNNING", "x": "RUNNING", "y": "STARTING"},
+        30: {"c": "RUNNING", "x": "RUNNING", "y": "RUNNING", "z": "STARTING"},
+        33: {"c": "STOPPING", "x": "RUNNING", "y": "RUNNING", "z": "RUNNING"},
+        35: {"x": "RUNNING", "y": "RUNNING", "z": "RUNNING"},
+    }
+    statuses = (
+        StatusChange(KEY, ZERO_S + 21.2, "UPDATING", ZERO_S + 20, "CONFIG_UPDATE_STARTED"),
+        StatusChange(KEY, ZERO_S + 35.2, "HEALTHY", ZERO_S + 34, "CONFIG_UPDATE_COMPLETED"),
+    )
+
+    found, _ = only(recorded(states, event("deploy", apps=("app",)), statuses=statuses))
+
+    assert found.healed_s is None
+    assert bounds(found.updated_s) == (11.49, 12.7)
+    effect = found.deployments[KEY]
+    assert (effect.least_running, effect.most_running) == (2, 3)
+    assert (effect.lost, effect.starts.replicas) == ((), 3)
+
+
+def test_a_deletion_is_over_when_the_last_replica_is_gone():
+    found, _ = only(
+        recorded({22: dict.fromkeys(FULL, "STOPPING"), 25: {}}, event("delete", name="app"))
+    )
+
+    assert bounds(found.healed_s) == (3.49, 4.7)
+
+
+def test_requests_that_were_open_meanwhile_are_counted_and_explained():
+    rows = requests(PLAN)
+    error = np.array(rows.error)
+    latency = np.array(rows.latency_s)
+    error[[199, 205, 250, 600]] = 0  # due at 19.9, 20.5, 25.0 and 60.0 s
+    latency[205] = 2.0
+    failing = msgspec.structs.replace(rows, error=error, latency_s=latency, errors=("HTTP 500",))
+
+    found, report = only(recorded(LOSS, KILLED, requests=failing), "event.*.failed <= 2")
+
+    assert found.failed == 2
+    assert found.slowest_ms == pytest.approx(2000)
+    assert [gate.verdict for gate in report.gates] == ["pass"]
+    (failure,) = [one for one in report.failures if one.index == 0]
+    assert failure.notes[0] == "2 of them during event 1 (kill_replicas it)"
+
+
+def test_an_event_is_no_flapping_and_no_failed_health_check_of_the_deployment():
+    status = StatusChange(
+        KEY,
+        ZERO_S + 23.2,
+        "UNHEALTHY",
+        ZERO_S + 22,
+        "HEALTH_CHECK_FAILED",
+        "A replica's health check",
+    )
+
+    _, report = only(recorded(LOSS, KILLED, statuses=(status,)))
+    _, without = only(recorded(LOSS, event("kill_proxy", at_s=70), statuses=(status,)))
+
+    assert report.deployments[KEY].flapping.direction_reversals in (None, 0)
+    assert "health_check" not in causes(report)
+    assert "health_check" in causes(without)
+
+
+def test_gates_name_an_event_by_its_number_or_all_of_them():
+    _, report = only(
+        recorded(LOSS, KILLED),
+        *(
+            "event.1.healed_s < 30",
+            "event.*.detect_s < 1",
+            "event.1.updated_s < 5",
+            "event.2.failed < 1",
+        ),
+    )
+
+    assert [gate.verdict for gate in report.gates] == [
+        "pass",
+        "fail",
+        "inconclusive",
+        "inconclusive",
+    ]
+
+
+def test_an_event_that_failed_says_so_everywhere():
+    failed = msgspec.structs.replace(event("scale", name=KEY, count=9), error="it was refused: 412")
+
+    found, report = only(recorded({}, failed))
+
+    assert (found.healed_s, found.reason) == (None, "it was refused: 412")
+    assert "not done: it was refused: 412" in event_table(report.events).rows[0][-1]
+    assert b"<error" in render_junit(report)
+
+
+def test_tables_have_a_row_an_event_and_a_row_of_starts():
+    _, report = only(recorded(LOSS, KILLED))
+
+    assert [row[0] for row in event_table(report.events).rows] == ["1"]
+    assert [row[:3] for row in starts_table(report.events).rows] == [("1", KEY, "1")]
+    assert event_table(()) is None
+
+
+@settings(max_examples=20)
+@given(
+    lost_s=st.floats(21, 30),
+    back_s=st.floats(31, 60),
+    every_s=st.sampled_from([0.25, 0.5, 1.0, 2.0]),
+)
+def test_whatever_the_polls_the_truth_lies_within_the_bounds(lost_s, back_s, every_s):
+    two = {"b": "RUNNING", "c": "RUNNING"}
+    states = {lost_s: two | {"d": "STARTING"}, back_s: two | {"d": "RUNNING"}}
+
+    found, _ = only(recorded(states, KILLED, every_s=every_s))
+
+    # Polls show the state at the moment of their sending.
+    assert found.detect_s.lo <= lost_s - AT_S <= found.detect_s.hi
+    assert found.healed_s.lo <= back_s - AT_S <= found.healed_s.hi
+    assert found.healed_s.hi - found.healed_s.lo <= every_s + ANSWER_S + 0.02
+    assert found.detect_s.lo <= found.healed_s.lo

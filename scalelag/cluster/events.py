@@ -57,7 +57,6 @@ def ready_events(
     """
     apps = {there.application_of(key) for key in watched}
     ready: list[ReadyEvent] = []
-    # What an earlier event deploys may be named by a later one, and cannot be checked.
     if any(event.kills for event in events):
         check_jobs(dashboard)
     for index, event in enumerate(resolved(events, Known(watched, apps)), start=1):

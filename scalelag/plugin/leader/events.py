@@ -8,6 +8,7 @@ import gevent
 from gevent.event import Event
 
 from probes.serve_state import ServePayload
+from reports.render.text import sanitized
 from scalelag.cluster.events import (
     ReadyEvent,
     carry_out,
@@ -17,7 +18,7 @@ from scalelag.cluster.events import (
 )
 from scalelag.cluster.ray_job.kill import Killed, KillJob
 from scalelag.console import say
-from scalelag.errors import ScalelagError, TargetError
+from scalelag.errors import RecordError, ScalelagError, TargetError, UsageError
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.events import check_allowed
 from scalelag.plugin.leader.probing import open_dashboard
@@ -33,6 +34,7 @@ _OFFSET_S = 2.0
 _LOOK_S = 0.2
 _LATEST_S = 60.0
 _END_S = 40.0
+_TOO_LATE = "the load was over before its time"
 
 
 class RunEvents:
@@ -90,7 +92,7 @@ class RunEvents:
             return
         self._writer = RowWriter(path / EVENTS_FILE)
         for one in self._ready:
-            say(f"event {one.index} at {one.event.at_s:g} s {one.event.what}")
+            say(sanitized(f"event {one.index} at {one.event.at_s:g} s {one.event.what}"))
         if not self._options.embedded:
             self._before = keep_before(os.environ, self._there)
         self._greenlets = [
@@ -110,7 +112,7 @@ class RunEvents:
             self._writer.close()
         if not self._options.embedded:
             for line in left_by(self._done, self._there, self._before):
-                say(line)
+                say(sanitized(line))
 
     def _run(
         self,
@@ -121,16 +123,16 @@ class RunEvents:
     ) -> None:
         due_s = zero_s + ready.event.at_s
         try:
-            if ready.event.kills:
+            if not self._come(due_s - (_PREPARE_S if ready.event.kills else 0.0)):
+                self._write(self._row(ready, due_s)(self._clock.now(), error=_TOO_LATE))
+            elif ready.event.kills:
                 self._kill(ready, due_s, offset)
             else:
                 self._request(ready, due_s)
-        except ScalelagError as error:
+        except RecordError as error:
             failed(error)
 
     def _request(self, ready: ReadyEvent, due_s: float) -> None:
-        if not self._come(due_s):
-            return
         dashboard = open_dashboard(self._options, self._clock)
         row = self._row(ready, due_s)
         try:
@@ -138,7 +140,7 @@ class RunEvents:
             self._done.append(ready)
             reply = carry_out(dashboard, ready)
             self._write(row(begun_s=reply.sent_s, ended_s=reply.received_s))
-        except TargetError as error:
+        except (TargetError, UsageError) as error:
             self._write(row(begun_s=self._clock.now(), error=str(error)))
         finally:
             dashboard.close()
@@ -147,8 +149,6 @@ class RunEvents:
         self, ready: ReadyEvent, due_s: float, offset: Callable[[], ClockOffset | None]
     ) -> None:
         """Have a job do it; whatever happens, the job is taken away."""
-        if not self._come(due_s - _PREPARE_S):
-            return
         known_by_s = self._clock.now() + _OFFSET_S
         while offset() is None and self._clock.now() < known_by_s:
             gevent.sleep(_LOOK_S)
@@ -182,7 +182,7 @@ class RunEvents:
             if asked_s > due_s + _LATEST_S:
                 raise TargetError(f"its job did nothing for {_LATEST_S:g} s after its time")
             if self._over.is_set():
-                raise TargetError("the run was ended before its time")
+                raise TargetError(_TOO_LATE)
             before_s = asked_s
             self._over.wait(_LOOK_S if asked_s > due_s - 1 else 1.0)
 
@@ -204,7 +204,7 @@ class RunEvents:
 
     def _write(self, row: EventRow) -> None:
         if row.error is not None:
-            say(f"event {row.index} ({row.text}) was not done: {row.error}")
+            say(sanitized(f"event {row.index} ({row.text}) was not done: {row.error}"))
         if self._writer is not None:
             self._writer.append([row])
 

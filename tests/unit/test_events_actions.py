@@ -1,0 +1,161 @@
+"""Events against a dashboard that answers as Serve does: checked beforehand, and carried out."""
+
+import json
+
+import msgspec
+import pytest
+import yaml
+
+from probes.dashboard import Reply
+from probes.serve_state import parse_payload
+from scalelag.cluster.events import carry_out, keep_before, left_by, ready_events
+from scalelag.cluster.ray_job.kill import KillJob
+from scalelag.errors import TargetError, UsageError
+from scalelag.plan.events import parse_event
+from tests.unit.test_deploy import OURS, THEIRS, Serve
+from tests.unit.test_ray_workers import Ray
+
+MODEL = {
+    "name": "a/b",
+    "route_prefix": "/m",
+    "import_path": "m:app",
+    "external_scaler_enabled": True,
+}
+
+
+class Target(Serve):
+    """Serve with a deployment `D 1` in each application, its jobs, and its scaling API."""
+
+    def __init__(self, *apps, **more):
+        super().__init__(*apps, **more)
+        self.deployments = {app["name"]: {"D 1": {"target_num_replicas": 2}} for app in apps}
+        self.posted = []
+
+    def get(self, path):
+        answer = super().get(path)
+        body = json.loads(answer.body)
+        for app in body["applications"].values():
+            config = app["deployed_app_config"] or {}
+            app["external_scaler_enabled"] = config.get("external_scaler_enabled", False)
+        return Reply(json.dumps(body).encode(), 0.0, 0.0)
+
+    def put(self, path, body):
+        super().put(path, body)
+        return Reply(b"{}", 5.0, 5.1)
+
+    def post(self, path, body):
+        self.posted.append((path, body))
+        return Reply(b"{}", 7.0, 7.1)
+
+
+def there(serve):
+    return parse_payload(serve.get("").body)
+
+
+def ready(serve, *texts, ray="2.60.0"):
+    payload = there(serve)
+    events = [parse_event(text) for text in texts]
+    return ready_events(events, payload, frozenset(payload.deployments()), serve, ray)
+
+
+def test_a_target_is_posted_to_the_deployment_whatever_its_name():
+    serve = Target(MODEL)
+
+    (one,) = ready(serve, "3s: scale D 1 to 5")
+    reply = carry_out(serve, one)
+
+    assert (one.index, one.app, one.deployment) == (1, "a/b", "D 1")
+    path = "/api/v1/applications/a%2Fb/deployments/D%201/scale"
+    assert serve.posted == [(path, {"target_num_replicas": 5})]
+    assert (reply.sent_s, reply.received_s) == (7.0, 7.1)
+
+
+@pytest.mark.parametrize(
+    ("ray", "reason"),
+    [("2.60.0", "external_scaler_enabled: true"), ("2.50.0", "since Ray 2.51, and this is 2.50.0")],
+)
+def test_a_target_that_serve_would_refuse_is_refused_before_the_load(ray, reason):
+    with pytest.raises(TargetError, match=reason):
+        ready(Target(THEIRS), "3s: scale theirs/D 1 to 5", ray=ray)
+
+
+def test_a_deletion_takes_one_application_and_names_the_others_again():
+    serve = Target(THEIRS, OURS)
+
+    (one,) = ready(serve, "3s: delete ours")
+    carry_out(serve, one)
+
+    assert serve.document["applications"] == [THEIRS]
+
+
+def test_an_application_from_python_cannot_be_deleted_and_that_is_said_before_the_load():
+    serve = Target(THEIRS, python=[("mine", "/mine")])
+    payload = there(serve)
+    known = frozenset({"mine/D"})
+
+    with pytest.raises(UsageError, match="deployed from Python"):
+        ready_events([parse_event("3s: delete mine")], payload, known, serve, "2.60.0")
+
+
+def test_a_file_replaces_its_applications_and_leaves_the_others(tmp_path):
+    serve, newer = Target(THEIRS, OURS), OURS | {"args": {"version": 2}}
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump({"applications": [newer]}))
+
+    (one,) = ready(serve, f"3s: deploy {tmp_path}/new.yaml")
+    carry_out(serve, one)
+
+    assert one.app_names == ("ours",)
+    assert serve.document["applications"] == [THEIRS, newer]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [(None, "cannot be read"), ("a: [", "not valid YAML"), ("x: 1", "no list of applications")],
+)
+def test_a_file_that_cannot_be_deployed_is_refused_before_the_load(tmp_path, text, reason):
+    if text is not None:
+        (tmp_path / "new.yaml").write_text(text)
+
+    with pytest.raises(UsageError, match=f"--event: deploy .*{reason}"):
+        ready(Target(THEIRS), f"3s: deploy {tmp_path}/new.yaml")
+
+
+def test_what_is_left_on_a_cluster_of_others_is_said_with_the_way_back(tmp_path):
+    serve = Target(MODEL, THEIRS)
+    events = ready(serve, "1s: scale a/b/D 1 to 5", "2s: delete theirs", "3s: kill proxy")
+
+    before = keep_before({"XDG_STATE_HOME": str(tmp_path)}, there(serve))
+    lines = left_by(events, there(serve), before)
+
+    assert before.stat().st_mode & 0o077 == 0
+    assert json.loads(before.read_text())["applications"] == [MODEL, THEIRS]
+    assert lines == (
+        "its event left the target of a/b/D 1 at 5 (before: 2)",
+        "its event deleted the application theirs",
+        f"to have the applications as before: serve deploy {before}",
+    )
+
+
+def test_a_kill_is_a_job_with_its_whole_text_and_what_it_tells_is_read():
+    ray = Ray(logs='noise\n{"ready": 1.5}\n{"begun": 9.0, "ended": 9.1, "lost": ["r1"]}\n')
+    job = KillJob(ray, parse_event("9s: kill 1 replica of a/D"), "a", "D", ray.patience)
+
+    job.submit(9.0)
+    told = job.told()
+    job.end()
+
+    assert "import scalelag" not in ray.submitted["entrypoint"]
+    assert '"at":9.0' in ray.submitted["entrypoint"]
+    assert (told.ready, told.begun, told.ended, told.lost) == (1.5, 9.0, 9.1, ("r1",))
+    assert told.over
+    assert ray.status is None
+
+
+def test_a_job_that_ends_without_a_word_has_its_last_lines_as_the_reason():
+    ray = Ray(logs="Traceback\nValueError: no such actor\n")
+    job = KillJob(ray, parse_event("9s: kill controller"), None, None, ray.patience)
+
+    job.submit(9.0)
+    ray.status = "FAILED"
+
+    assert "no such actor" in msgspec.to_builtins(job.told())["problem"]

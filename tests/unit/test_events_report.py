@@ -200,6 +200,21 @@ def test_a_new_target_is_met_when_that_many_run_and_is_no_step_of_the_autoscaler
     assert [step.total_s for step in report.deployments[KEY].steps] == [None, None]
 
 
+def test_what_the_first_poll_after_an_event_shows_came_with_it():
+    """The poll before was sent before the event: the time of the listing reaches back behind it."""
+    states = {21: FULL | {"d": "STARTING"}, 26: FULL | {"d": "RUNNING"}}
+
+    found, _ = only(
+        recorded(
+            states, event("scale", name=KEY, count=4), target=lambda at_s: 3 if at_s < 21 else 4
+        )
+    )
+
+    effect = found.deployments[KEY]
+    assert (effect.critical_replica, effect.starts.replicas) == ("d", 1)
+    assert [phase.name for phase in effect.phases][:2] == ["detect", "create"]
+
+
 def test_an_update_is_over_when_only_new_replicas_run():
     states = {
         22: FULL | {"x": "STARTING"},

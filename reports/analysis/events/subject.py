@@ -42,12 +42,12 @@ class Subject(msgspec.Struct, frozen=True):
         return [life for life in self.timeline.replicas if life.replica in names]
 
     def old(self) -> frozenset[str]:
-        """Replicas that were there when it happened."""
+        """Replicas that were there when it happened: begun, or listed, before it."""
         at_s = self.begun.lo_s
         return frozenset(
             life.replica
             for life in self.timeline.replicas
-            if life.listed.lo_s < at_s and (life.gone is None or life.gone.hi_s > at_s)
+            if life.begun.hi_s <= at_s and (life.gone is None or life.gone.hi_s > at_s)
         )
 
 

@@ -93,7 +93,8 @@ class RunEvents:
         self._writer = RowWriter(path / EVENTS_FILE)
         for one in self._ready:
             say(sanitized(f"event {one.index} at {one.event.at_s:g} s {one.event.what}"))
-        if not self._options.embedded:
+        replaces = any(one.event.kind in ("deploy", "delete") for one in self._ready)
+        if replaces and not self._options.embedded:
             self._before = keep_before(os.environ, self._there)
         self._greenlets = [
             gevent.spawn(self._run, one, zero_s, offset, failed) for one in self._ready

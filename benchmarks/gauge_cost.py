@@ -81,7 +81,7 @@ def _idle(seconds: float) -> int:
 
 def _read_for(dashboard: Dashboard, seconds: float) -> int:
     """Read as a run does, paced to the observer's budget; return the number of readings."""
-    client = MetricsPorts(time.time, pause=lambda: None)
+    client = MetricsPorts(time.time)
     ports = PortList(dashboard, time.time)
     reader = PortsReader(ports, client, {"default"}, time.time, export_s=1.0)
     pacing = Pacing(1.0, BUDGET, longest_s=60.0)

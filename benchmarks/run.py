@@ -24,6 +24,7 @@ TITLES: Final = {
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
     "probe_cost": "Probe",
+    "many_replicas": "Beside many replicas",
     "gauge_cost": "Third probe",
     "report_rows": "Report",
     "report_replicas": "Report: replicas",

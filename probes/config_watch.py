@@ -3,11 +3,11 @@
 Configurations are compared as the bytes of the answer, and decoded only when these change.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from probes.serve_state import ServePayload
+from probes.serve_state import KEPT_CONFIG, ServePayload
 from scalelag.errors import TargetError
 from scalelag.record.deployment_info import CapacityDirection, DeploymentInfo
 from scalelag.record.effective import capacity_direction
@@ -53,6 +53,38 @@ class ConfigWatch:
         ]
         return rows if last_sent_s is not None else []
 
+    def resume(self, rows: Iterable[Row], sent_s: float) -> None:
+        """Go on after `rows`, which another watch has made since the answer that was noted here.
+
+        `sent_s` is the moment to which they reach. Of a setting whose value is not kept, a change since
+        that answer may be named a second time.
+        """
+        self._last_sent_s = sent_s
+        neighbours = set(self._neighbours)
+        for row in sorted(rows, key=_moment):
+            if isinstance(row, ConfigChange):
+                self._recall(row)
+            elif isinstance(row, CapacityChange):
+                self._turned(row)
+            elif isinstance(row, NeighbourChange):
+                (neighbours.add if row.present else neighbours.discard)(row.deployment)
+        self._neighbours = frozenset(neighbours)
+
+    def _turned(self, row: CapacityChange) -> None:
+        """Note which way the capacity went. Applications that came with it are not known."""
+        self._capacity = row.after
+        self._direction = capacity_direction(
+            row.before, row.after, self._direction, same_applications=True
+        )
+
+    def _recall(self, row: ConfigChange) -> None:
+        self._direction = row.info.capacity_direction
+        known = self._configs.get(row.deployment)
+        values = known.values if known else {}
+        values = {name: value for name, value in values.items() if name not in KEPT_CONFIG}
+        kept = row.info.config | {"autoscaling_config": row.info.autoscaling}
+        self._configs[row.deployment] = _Known((), values | kept, row.info)
+
     def _config_changes(self, payload: ServePayload, lo_s: float, hi_s: float) -> Iterator[Row]:
         for key, raw in _raw_configs(payload).items():
             known = self._configs.get(key)
@@ -97,6 +129,11 @@ class ConfigWatch:
         before, self._capacity = self._capacity, payload.capacity
         if before != self._capacity:
             yield CapacityChange(lo_s, hi_s, before, self._capacity)
+
+
+def _moment(row: Row) -> tuple[float, bool]:
+    """Order of rows by time; what a configuration tells of the capacity counts, so it comes last."""
+    return getattr(row, "hi_s", 0.0), isinstance(row, ConfigChange)
 
 
 _Raw = tuple[bytes, ...]

@@ -27,7 +27,7 @@ class Pacing:
     ) -> None:
         self._shortest_s = 1.0 / rate_per_s
         self._budget_ratio = budget_ratio
-        self._baseline_s = baseline_s
+        self.baseline_s = baseline_s
         self._longest_s = longest_s
         self._round_trips_s: deque[float] = deque(maxlen=_WINDOW)
         self._failures = 0
@@ -39,7 +39,7 @@ class Pacing:
         if not self._round_trips_s:
             return 0.0
         ordered = sorted(self._round_trips_s)
-        return max(0.0, ordered[(len(ordered) - 1) // 4] - self._baseline_s)
+        return max(0.0, ordered[(len(ordered) - 1) // 4] - self.baseline_s)
 
     def answered(self, round_trip_s: float) -> None:
         """Count a good answer."""

@@ -1,11 +1,9 @@
-"""The probe: one GET at a time, paced to a budget. Changes become rows, and silence becomes gaps.
-
-It blocks only in `requests` and in an event's wait. Locust's monkey patching makes both cooperative,
-so the same code runs as a greenlet in Locust and as a thread in tests.
-"""
+"""The probe: one GET at a time, paced to a budget. Changes become rows, and silence becomes gaps."""
 
 import threading
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from probes.dashboard import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError, Reply
 from probes.pacing import Pacing
@@ -15,6 +13,25 @@ from scalelag.errors import TargetError
 from scalelag.record.clock import ClockOffset, clock_offset
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey, Gap, Poll, Row
+
+
+class ProbeState(msgspec.Struct, frozen=True):
+    """The probe at one moment: the last poll, why it sees nothing now, and its cost so far.
+
+    `deployed` are the settings in effect of the deployments that were seen, as they were seen last.
+    """
+
+    started_s: float
+    baseline_s: float = 0.0
+    latest: Poll | None = None
+    blind_reason: str | None = None
+    polls: int = 0
+    gaps: int = 0
+    offset: ClockOffset | None = None
+    interval_s: float = 0.0
+    busy_s: float = 0.0
+    cost_s: float = 0.0
+    deployed: dict[DeploymentKey, DeploymentInfo] = {}
 
 
 class ReplicaProbe:
@@ -42,6 +59,41 @@ class ReplicaProbe:
         self.polls = 0
         self.gaps = 0
 
+    def resume(self, rows: Sequence[Row], before: ProbeState, reason: str) -> None:
+        """Go on for the probe of a process that ended for `reason`, and wrote `rows`.
+
+        Until the next good poll nothing is seen: that is a gap.
+        """
+        self._tracker.resume(rows)
+        self.started_s = self._last_good_s = before.started_s
+        self.pacing.busy_s = before.busy_s
+        for row in rows:
+            if isinstance(row, Poll):
+                self.polls += 1
+                self._last_good_s = row.sent_s
+                self._note_offset(row)
+            elif isinstance(row, Gap):
+                self.gaps += 1
+                self._last_good_s = max(self._last_good_s, row.to_s)
+        self._gap = Gap(self._last_good_s, max(self._now(), self._last_good_s), reason, polls=0)
+
+    @property
+    def state(self) -> ProbeState:
+        """State now."""
+        return ProbeState(
+            started_s=self.started_s,
+            baseline_s=self.pacing.baseline_s,
+            latest=self.latest,
+            blind_reason=self.blind_reason,
+            polls=self.polls,
+            gaps=self.gaps,
+            offset=self.offset,
+            interval_s=self.pacing.interval_s,
+            busy_s=self.pacing.busy_s,
+            cost_s=self.pacing.cost_s,
+            deployed=self._tracker.deployed,
+        )
+
     def run(self) -> None:
         """Poll until `stop()`, and once more after it, so that the end is seen."""
         while not self._stop.is_set():
@@ -59,11 +111,6 @@ class ReplicaProbe:
     def blind_reason(self) -> str | None:
         """Reason why the probe sees nothing at the moment; None while it does."""
         return self._gap.reason if self._gap else None
-
-    @property
-    def deployed(self) -> dict[DeploymentKey, DeploymentInfo]:
-        """Settings in effect of the deployments that were seen, as they were seen last."""
-        return self._tracker.deployed
 
     def poll_once(self) -> None:
         """Poll once: write rows for what changed, or extend the gap."""
@@ -90,8 +137,11 @@ class ReplicaProbe:
         if not isinstance(poll, Poll):
             raise TypeError("the tracker puts the poll first")
         self.latest = poll
+        self._note_offset(poll)
+
+    def _note_offset(self, poll: Poll) -> None:
         if poll.controller and poll.controller.timestamp_s is not None:
-            offset = clock_offset(reply.sent_s, reply.received_s, poll.controller.timestamp_s)
+            offset = clock_offset(poll.sent_s, poll.received_s, poll.controller.timestamp_s)
             if self.offset is None or offset.error_s < self.offset.error_s:
                 self.offset = offset
 

@@ -75,7 +75,7 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
         autoscaling = config.get("autoscaling_config")
         return DeploymentInfo(
             autoscaling=autoscaling if isinstance(autoscaling, dict) else None,
-            config={k: v for k, v in config.items() if k in _KEPT_CONFIG},
+            config={k: v for k, v in config.items() if k in KEPT_CONFIG},
             required_resources=self.required_resources,
             placement_bundles=_bundles(config),
             target_replicas=self.target_num_replicas,
@@ -93,7 +93,7 @@ def _bundles(config: dict[str, Any]) -> tuple[dict[str, float], ...]:
     return tuple(found or ())
 
 
-_KEPT_CONFIG = (
+KEPT_CONFIG = (
     "num_replicas",
     "max_ongoing_requests",
     "max_concurrent_queries",

@@ -1,6 +1,7 @@
 """Turns two successive answers into rows: each change, and the two moments between which it lies."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from probes.config_watch import ConfigWatch
 from probes.serve_state import ControllerPayload, DeploymentPayload, ServePayload
@@ -52,6 +53,46 @@ class ReplicaTracker:
         self._configs.rows(payload, sent_s, sent_s)
         there = payload.deployments()
         self._replicas = {key: {} for key in self._watched or there if key in there}
+
+    def resume(self, rows: Sequence[Row]) -> None:
+        """Go on after `rows`, which the tracker of another process has made since `begin`."""
+        polls = [row for row in rows if isinstance(row, Poll)]
+        if not polls:
+            return
+        # Of the last poll perhaps not all rows were written: what is missing lies after the one before.
+        self._last_sent_s = polls[-2:][0].sent_s
+        if self._watched is not None:
+            # Applications that came with an event are watched since they were there.
+            self._watched |= {key for poll in polls for key in poll.deployments}
+            self._configs.watch(self._watched)
+        self._configs.resume(rows, self._last_sent_s)
+        for row in rows:
+            if isinstance(row, Transition):
+                self._recall(row)
+            elif isinstance(row, StatusChange):
+                self._statuses[row.deployment] = (row.status, row.trigger, row.message)
+            elif isinstance(row, ProxyChange):
+                self._recall_proxy(row)
+        starts = [poll.controller.start_time_s for poll in polls if poll.controller]
+        self._controller_start_s = next((one for one in reversed(starts) if one), None)
+        latest = polls[-1]
+        self._replicas |= {key: {} for key in latest.deployments.keys() - self._replicas.keys()}
+        for key in self._replicas.keys() - latest.deployments.keys() - set(latest.hidden):
+            del self._replicas[key]
+            self._statuses.pop(key, None)
+
+    def _recall(self, row: Transition) -> None:
+        replicas = self._replicas.setdefault(row.deployment, {})
+        if row.to_state is None:
+            replicas.pop(row.replica, None)
+        else:
+            replicas[row.replica] = (row.to_state, row.node)
+
+    def _recall_proxy(self, row: ProxyChange) -> None:
+        if row.to_state is None:
+            self._proxies.pop(row.node, None)
+        else:
+            self._proxies[row.node] = row.to_state
 
     def rows(self, payload: ServePayload, sent_s: float, received_s: float) -> list[Row]:
         """Rows for one answer: first the poll itself, then the changes since the one before."""

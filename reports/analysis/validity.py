@@ -133,9 +133,13 @@ def _lost_s(gaps: Sequence[Gap], zero_s: float, watched_s: float) -> float:
     """Seconds in which the target was gone, or answered with errors.
 
     Answers that took too long are none of them: the load may have done that, and a target that is
-    slow is what is being measured.
+    slow is what is being measured. Nor are gaps of the probe itself.
     """
-    gone = [(gap.from_s, gap.to_s) for gap in gaps if gap.reason != NO_ANSWER_IN_TIME]
+    gone = [
+        (gap.from_s, gap.to_s)
+        for gap in gaps
+        if gap.reason != NO_ANSWER_IN_TIME and not gap.of_the_probe
+    ]
     return covered_s((zero_s, zero_s + watched_s), gone)
 
 

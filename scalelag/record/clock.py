@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Self
 
 import msgspec
 
@@ -49,6 +50,13 @@ class Clock:
                 self.anchor_wall_s = wall_s
             if width_s <= _CLOSE_S:
                 break
+
+    @classmethod
+    def at(cls, anchor_wall_s: float, anchor_monotonic_s: float) -> Self:
+        """Return the clock of another process of this machine, by its anchor."""
+        clock = cls()
+        clock.anchor_wall_s, clock.anchor_monotonic_s = anchor_wall_s, anchor_monotonic_s
+        return clock
 
     def own(self) -> float:
         """Unix seconds now, on this machine's clock."""

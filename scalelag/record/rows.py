@@ -125,6 +125,10 @@ class StatusChange(
 NO_ANSWER_IN_TIME = "no answer in time"
 """The `reason` of a gap in which the dashboard took requests but did not answer in time."""
 
+PROBE_ENDED = "the probe process ended"
+PROBE_HELD_UP = "the probe process was held up"
+"""Beginnings of the `reason` of a gap that is the probe's own, and not the target's."""
+
 
 class Gap(
     msgspec.Struct,
@@ -139,6 +143,11 @@ class Gap(
     to_s: float
     reason: str
     polls: int
+
+    @property
+    def of_the_probe(self) -> bool:
+        """True if nothing was asked, so that the gap says nothing about the target."""
+        return self.reason.startswith((PROBE_ENDED, PROBE_HELD_UP))
 
 
 class ControllerRestart(

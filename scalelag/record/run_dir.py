@@ -1,10 +1,9 @@
 """A run directory: names of its files, and functions that write and read them."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +12,7 @@ from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
+from scalelag.record.row_files import read_rows
 from scalelag.record.rows import (
     CapacityChange,
     ConfigChange,
@@ -88,32 +88,6 @@ def write_file(path: Path, data: bytes) -> None:
         raise RecordError(f"Cannot write {str(path)!r}: {error}.") from error
 
 
-class RowWriter:
-    """Appends rows to a JSON Lines file; the kernel has them when `append` returns."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._encoder = msgspec.json.Encoder()
-        try:
-            self._file: BinaryIO = path.open("ab", buffering=0)
-        except OSError as error:
-            raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
-
-    def append(self, rows: Sequence[Row | EvidenceRow | Seen | EventRow]) -> None:
-        """Write `rows`, one per line. Raises RecordError if they cannot be written."""
-        try:
-            left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
-            # A full disk may take only a part, and raise an error at the next write.
-            while left:
-                left = left[self._file.write(left) :]
-        except OSError as error:
-            raise RecordError(f"Cannot write {self._path}: {error.strerror}.") from error
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
 class RecordedRun(msgspec.Struct, frozen=True):
     """A run as recorded, with the rows of each kind sorted by time; of `run_events` the last of each.
 
@@ -148,7 +122,7 @@ def load_run(path: Path) -> RecordedRun:
     """
     info = _read_info(path)
     requests, problem = read_requests(path / REQUESTS_FILE)
-    rows, problems = _read_rows(path / REPLICAS_FILE, _ROW)
+    rows, problems = read_rows(path / REPLICAS_FILE, _ROW)
     evidence, unreadable = _read_if_there(path / EVIDENCE_FILE, _EVIDENCE)
     seen, unseen = _read_if_there(path / SEEN_FILE, _SEEN)
     own, lost = _read_if_there(path / EVENTS_FILE, _EVENT)
@@ -214,23 +188,4 @@ _T = TypeVar("_T")
 def _read_if_there(
     path: Path, decoder: msgspec.json.Decoder[_T]
 ) -> tuple[list[_T], tuple[str, ...]]:
-    return _read_rows(path, decoder) if path.exists() else ([], ())
-
-
-def _read_rows(path: Path, decoder: msgspec.json.Decoder[_T]) -> tuple[list[_T], tuple[str, ...]]:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        return [], (f"{path.name} cannot be read: {error.strerror}",)
-    rows: list[_T] = []
-    bad: list[int] = []
-    for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
-        try:
-            rows.append(decoder.decode(line))
-        except UNREADABLE:
-            bad.append(number)
-    if not bad:
-        return rows, ()
-    return rows, (f"{path.name}: {len(bad)} lines cannot be read, the first is line {bad[0]}",)
+    return read_rows(path, decoder) if path.exists() else ([], ())

@@ -1,7 +1,7 @@
-"""Time for which the probe holds Locust's loop: `python -m tests.sim.loop_ticker URL SECONDS FOLDER`.
+"""Time for which watching holds Locust's loop: `python -m tests.sim.loop_ticker URL SECONDS FOLDER`.
 
 In a process of its own, with gevent's monkey patching as in Locust, a greenlet ticks while the
-probe polls at its usual rate. Between two ticks the thread's CPU time is read, not the wall clock:
+observer polls at its usual rate. Between two ticks the thread's CPU time is read, not the wall clock:
 on a busy machine that would count what other processes do. Prints a `Ticks` as JSON.
 """
 
@@ -19,11 +19,10 @@ import locust  # noqa: E402, F401  its objects, too, are walked by the garbage c
 import msgspec  # noqa: E402
 
 from probes.dashboard import Dashboard  # noqa: E402
-from probes.pacing import Pacing  # noqa: E402
-from probes.replica_probe import ReplicaProbe, measure_baseline  # noqa: E402
-from probes.tracker import ReplicaTracker  # noqa: E402
+from scalelag.cluster.preflight import ready_state  # noqa: E402
+from scalelag.observer.messages import Access, Setup  # noqa: E402
+from scalelag.plugin.leader.probing import Observer  # noqa: E402
 from scalelag.record.clock import Clock  # noqa: E402
-from scalelag.record.run_dir import RowWriter  # noqa: E402
 
 TICK_S = 0.001
 RATE_PER_S = 5.0
@@ -51,23 +50,40 @@ def longest_s(seconds: float) -> list[float]:
     return sorted(gaps, reverse=True)
 
 
+def setup_of(url: str, folder: Path, clock: Clock) -> Setup:
+    """First order to an observer that sends back every row, as for the web page."""
+    ready = ready_state(Dashboard(url, clock.now), ())
+    return Setup(
+        access=Access(url),
+        prometheus=None,
+        embedded=False,
+        rate_per_s=RATE_PER_S,
+        budget_ratio=1.0,
+        watched=frozenset(ready.payload.deployments()),
+        replicas=str(folder / "replicas.jsonl"),
+        evidence=str(folder / "evidence.jsonl"),
+        seen=str(folder / "seen.jsonl"),
+        anchor_wall_s=clock.anchor_wall_s,
+        anchor_monotonic_s=clock.anchor_monotonic_s,
+        ready=ready.payload,
+        ready_s=ready.sent_s,
+        shows_rows=True,
+    )
+
+
 def main(url: str, seconds: float, folder: Path) -> None:
-    """Tick without the probe, then with it."""
+    """Tick without the observer, then with it."""
     clock = Clock()
-    writer = RowWriter(folder / "replicas.jsonl")
-    dashboard = Dashboard(url, clock.now)
-    # As before every run: the first request of all pays for more than itself.
-    pacing = Pacing(RATE_PER_S, 1.0, measure_baseline(dashboard))
-    probe = ReplicaProbe(dashboard, writer.append, clock.now, ReplicaTracker(), pacing)
-    # What start-up has left over is no work of the probe's; what the probe leaves over is.
+    observer = Observer(setup_of(url, folder, clock), clock.now, print, print, lambda _: None)
+    observer.await_ready()
+    # What start-up has left over is no work of the observer's; what the observer leaves over is.
     gc.collect()
     idle_s = longest_s(1.0)
-    greenlet = gevent.spawn(probe.run)
+    observer.start()
     held_s = longest_s(seconds)
-    probe.stop()
-    greenlet.join()
-    greenlet.get()
-    ticks = Ticks(probe.polls, len(held_s), held_s[:20], idle_s[:5])
+    observer.stop()
+    observer.close()
+    ticks = Ticks(observer.state.polls, len(held_s), held_s[:20], idle_s[:5])
     sys.stdout.write(msgspec.json.encode(ticks).decode() + "\n")
 
 

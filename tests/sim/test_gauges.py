@@ -38,7 +38,7 @@ def reader_of(*ports: str, export_s: float = 1.0, **changed) -> Iterator[PortsRe
     """The reader, on a cluster with these ports."""
     with running_standin(script(*ports, **changed)) as standin:
         dashboard = Dashboard(standin.url, time.time, changed.get("token"))
-        client = MetricsPorts(time.time, pause=lambda: None)
+        client = MetricsPorts(time.time)
         found = PortsReader(
             PortList(dashboard, time.time), client, {"default"}, time.time, export_s
         )
@@ -56,7 +56,7 @@ def refused_by(server: MetricsServer) -> str:
     """The reason; only for an answer without an end does time go on."""
     now = time.time if server.behaviour == "trickle" else lambda: 0.0
     with pytest.raises(GaugesError) as caught:
-        MetricsPorts(now, pause=lambda: None).read(server.address)
+        MetricsPorts(now).read(server.address)
     return str(caught.value)
 
 
@@ -85,7 +85,7 @@ def test_the_token_goes_to_the_dashboard_and_to_no_metrics_port(monkeypatch):
         dashboard = Dashboard(standin.url, time.time, TOKEN)
         address = PortList(dashboard, time.time).addresses()
         monkeypatch.setenv("http_proxy", f"http://{free_address()}")
-        MetricsPorts(time.time, pause=lambda: None).read(address[0])
+        MetricsPorts(time.time).read(address[0])
 
     assert "Authorization" not in port.headers[0]
     assert TOKEN not in str(port.headers)

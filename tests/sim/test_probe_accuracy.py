@@ -12,8 +12,8 @@ from reports.analysis.lag.step_lag import StepLag, step_lag
 from reports.analysis.lag.timeline import build_timeline
 from reports.model.intervals import Instant
 from scalelag.plan.stages import parse_plan
+from scalelag.record.row_files import RowWriter
 from scalelag.record.rows import Gap, Poll, Row, Transition
-from scalelag.record.run_dir import RowWriter
 from tests.support.standin.process import running_standin
 from tests.support.standin.scenarios import random_script
 from tests.support.standin.script import DeploymentScript, Fault, ReplicaScript, Script, Truth

@@ -19,7 +19,7 @@ REPLICAS = 1000
 BUDGET_RATIO = 0.02
 TOLERANCE = 0.25
 SETTLED_S, MEASURED_S = 3.0, 15.0
-HELD_S = 0.020
+HELD_S = 0.005
 
 
 class Ticks(msgspec.Struct, frozen=True):

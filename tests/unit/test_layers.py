@@ -22,6 +22,7 @@ LAYERS = (  # top to bottom
     "reports.analysis",
     "reports.model",
     "scalelag.cluster",
+    "scalelag.observer",
     "probes",
     "scalelag.record",
     "scalelag.prompts",

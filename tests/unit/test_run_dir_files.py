@@ -9,6 +9,7 @@ import pytest
 from scalelag.errors import RecordError
 from scalelag.plan.stages import parse_plan
 from scalelag.record.requests_file import RequestColumns, RequestWriter
+from scalelag.record.row_files import RowWriter
 from scalelag.record.rows import (
     ControllerHealth,
     ControllerRestart,
@@ -20,7 +21,6 @@ from scalelag.record.rows import (
     Transition,
 )
 from scalelag.record.run_dir import (
-    RowWriter,
     load_run,
     write_file,
     write_run_info,

@@ -53,8 +53,9 @@ def stalls(facts: StepFacts) -> list[Stall]:
 
 
 def _late_answers(facts: StepFacts) -> Iterator[Stall]:
+    own = [(gap.from_s, gap.to_s) for gap in facts.run.gaps if gap.of_the_probe]
     for poll in facts.run.polls:
-        seconds = poll.received_s - poll.sent_s
+        seconds = poll.received_s - poll.sent_s - covered_s((poll.sent_s, poll.received_s), own)
         if seconds >= _LATE_ANSWER_S and _overlaps(facts, poll.sent_s, poll.received_s):
             text = f"answered after {seconds:.1f} s"
             yield _stall(facts, poll.sent_s, poll.received_s, text)
@@ -63,9 +64,11 @@ def _late_answers(facts: StepFacts) -> Iterator[Stall]:
 def _gaps(facts: StepFacts) -> Iterator[Stall]:
     """Gaps of the probe, but for those in which log or loop of the controller show it at work.
 
-    Then it was the dashboard alone that was away.
+    Then it was the dashboard alone that was away, or the probe.
     """
     for gap in facts.run.gaps:
+        if gap.of_the_probe:
+            continue
         if _worked_within(facts, gap) or _turned_through(facts, gap) or gap.to_s <= gap.from_s:
             continue
         if _overlaps(facts, gap.from_s, gap.to_s):

@@ -1,167 +1,243 @@
-"""The probes of one run, each in a greenlet of its own, and the files that their rows go to."""
+"""The observer of one run, as its leader sees it: orders, the probe's state, and starts anew."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import gevent
+import msgspec
+from gevent.event import AsyncResult, Event
 
-from probes.cluster_probe import ClusterProbe
-from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
-from probes.logs.read import read_evidence
-from probes.pacing import Pacing
-from probes.replica_probe import ReplicaProbe, measure_baseline
-from probes.serve_state import ServePayload, parse_payload
-from probes.topology import applications_of
-from probes.tracker import ReplicaTracker
+from probes.replica_probe import ProbeState
 from scalelag.cluster.preflight import ReadyState
-from scalelag.errors import RecordError, TargetError
+from scalelag.errors import RecordError
+from scalelag.observer.messages import (
+    Access,
+    Before,
+    Failed,
+    LogsRead,
+    Progress,
+    ReadLogs,
+    Ready,
+    Report,
+    Rows,
+    Setup,
+    Start,
+    Stop,
+    Stopped,
+)
 from scalelag.options.run_options import RunOptions
-from scalelag.plugin.leader.gauges import gauge_probe
-from scalelag.record.application_info import ApplicationInfo
+from scalelag.plugin.leader.observer_process import ObserverProcess
 from scalelag.record.clock import Clock
-from scalelag.record.evidence_rows import CLUSTER_STATUS, EvidenceRow, NoLog
-from scalelag.record.rows import DeploymentKey, Row, Transition
-from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, SEEN_FILE, RowWriter
-from scalelag.record.seen_rows import Seen
+from scalelag.record.evidence_rows import NoLog
+from scalelag.record.row_files import RowWriter
+from scalelag.record.rows import PROBE_ENDED, DeploymentKey, Gap, Row
+from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, SEEN_FILE
 
-_STOP_TIMEOUT_S = 10
+_QUIET_S = 3.0
+_MOST_DEATHS = 3
+_LONG_LIFE_S = 30.0
+_LONGEST_PAUSE_S = 10.0
 
 
-def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
-    """Client of the dashboard in `options`; each greenlet needs one of its own.
+def access_of(options: RunOptions, environ: Mapping[str, str]) -> Access:
+    """Way to the dashboard in `options`."""
+    return Access(options.dashboard, options.headers_for_dashboard(environ), options.verify)
 
-    Raises TargetError for a token file that cannot be read.
+
+def setup_of(
+    path: Path,
+    options: RunOptions,
+    access: Access,
+    clock: Clock,
+    watched: frozenset[DeploymentKey],
+    ready: ReadyState,
+    *,
+    apps: frozenset[str],
+    shows_rows: bool,
+) -> Setup:
+    """First order to the observer of the run in folder `path`; `ready` is the state on record.
+
+    Applications `apps` are watched once they are there.
     """
-    return Dashboard(
-        options.dashboard,
-        clock.now,
-        token_from_environment(os.environ),
-        options.verify,
-        options.headers_for_dashboard(os.environ),
+    prometheus = options.prometheus
+    return Setup(
+        access=access,
+        prometheus=Access(prometheus, verify=options.verify) if prometheus else None,
+        embedded=options.embedded,
+        rate_per_s=options.probe_rate_per_s,
+        budget_ratio=options.observer_budget_ratio,
+        watched=watched,
+        apps=apps,
+        replicas=str(path / REPLICAS_FILE),
+        evidence=str(path / EVIDENCE_FILE),
+        seen=str(path / SEEN_FILE),
+        anchor_wall_s=clock.anchor_wall_s,
+        anchor_monotonic_s=clock.anchor_monotonic_s,
+        ready=ready.payload,
+        ready_s=ready.sent_s,
+        shows_rows=shows_rows,
     )
 
 
-def _pacing(options: RunOptions, dashboard: Dashboard) -> Pacing:
-    """Pace of the replica probe, within the options' budget of the controller's time."""
-    baseline_s = measure_baseline(dashboard)
-    return Pacing(options.probe_rate_per_s, options.observer_budget_ratio, baseline_s)
+class Observer:
+    """The observer's process, and another one in its place whenever it ends too early.
 
-
-class Watch:
-    """Watches replicas and cluster, and keeps what they show, until `stop`; then `close` it.
-
-    The error of a full disk is passed to `failed`; nothing is written from then on. `ready` is the
-    state that the record describes. `dashboard` is the replica probe's until `stop`. Rows of the
-    replica probe are passed to each of `shown`. Applications `apps` are watched once they are there.
+    A new one goes on with the files of the one before, and gets the orders that this one had.
+    `failed` is called if nothing can be written any more, `shown` with the rows of each poll.
     """
 
     def __init__(
         self,
-        path: Path,
-        dashboard: Dashboard,
-        options: RunOptions,
-        clock: Clock,
-        watched: frozenset[DeploymentKey],
-        ready: ReadyState,
+        setup: Setup,
+        now: Callable[[], float],
+        say: Callable[[str], None],
         failed: Callable[[RecordError], None],
-        shown: Sequence[Callable[[Sequence[Row]], None]] = (),
-        *,
-        apps: frozenset[str] = frozenset(),
+        shown: Callable[[Sequence[Row]], None],
     ) -> None:
-        """Open the files. Raises RecordError if they cannot be written."""
+        """Start the process; `await_ready` follows."""
+        self._setup = setup
+        self._now = now
+        self._say = say
         self._failed = failed
-        self._shown, self._broken = shown, False
-        self._rows = RowWriter(path / REPLICAS_FILE)
-        self._evidence = RowWriter(path / EVIDENCE_FILE)
-        self._seen = RowWriter(path / SEEN_FILE)
-        tracker = ReplicaTracker(watched, apps)
-        tracker.begin(ready.payload, ready.sent_s)
-        self._cluster_dashboard = open_dashboard(options, clock)
-        self._gauge_dashboard = open_dashboard(options, clock)
-        self.replicas = ReplicaProbe(
-            dashboard,
-            self._add_rows,
-            clock.now,
-            tracker,
-            _pacing(options, dashboard),
-        )
-        self.cluster = ClusterProbe(self._cluster_dashboard, self.add_evidence, clock.now)
-        self.gauges = gauge_probe(
-            options,
-            clock,
-            self._gauge_dashboard,
-            watched,
-            lambda rows: self._write(self._seen, rows),
-        )
-        self._dashboard = dashboard
-        self._clock = clock
-        self._watched = watched
-        self._last_payload: ServePayload | None = None
-        self._transitions: list[Transition] = []
-        self._greenlets: list[gevent.Greenlet[[], None]] = []
-        self._reading: gevent.Greenlet[[], None] = gevent.Greenlet()
+        self._shown = shown
+        self._state = ProbeState(started_s=now())
+        self._ended: str | None = None
+        self._heard_s = now()
+        self._orders: list[Start | Stop | ReadLogs] = []
+        self._rows: list[Row] = []
+        self._process: ObserverProcess | None = None
+        self._deaths = 0
+        self._is_closing = False
+        self._news = Event()
+        self._ready: AsyncResult[None] = AsyncResult()
+        self._stopped: AsyncResult[Stopped] = AsyncResult()
+        self._logs_read: AsyncResult[None] = AsyncResult()
+        self._supervision = gevent.spawn(self._supervise)
+
+    @property
+    def state(self) -> ProbeState:
+        """State of the probe; blind, too, while its process is gone or gives no sign of life."""
+        reason = self._ended
+        if reason is None and self._now() - self._heard_s > _QUIET_S:
+            reason = "the probe process gives no sign of life"
+        return msgspec.structs.replace(self._state, blind_reason=reason) if reason else self._state
+
+    def await_ready(self) -> None:
+        """Wait until the files are open. Raises RecordError if they cannot be written."""
+        self._ready.get()
 
     def start(self) -> None:
         """Begin to watch."""
-        self._greenlets = [gevent.spawn(self.replicas.run), gevent.spawn(self.cluster.run)]
-        self._reading = gevent.spawn(self.gauges.run)
+        self._order(Start())
 
-    def stop(self) -> None:
-        """Poll a last time and end. Evidence can still be added."""
-        self.gauges.stop()
-        self.replicas.stop()
-        self.cluster.stop()
-        gevent.joinall(self._greenlets, timeout=_STOP_TIMEOUT_S)
-        # A port that hangs holds nothing up: this probe is not waited for.
-        gevent.killall([*self._greenlets, self._reading])
-        self._cluster_dashboard.close()
-        self._gauge_dashboard.close()
-        if self.cluster.blind_reason:
-            self.add_evidence([NoLog(self.cluster.blind_reason, file=CLUSTER_STATUS)])
-
-    def last_topology(self) -> dict[str, ApplicationInfo]:
-        """Applications as Serve shows them now; empty if it does not answer."""
-        try:
-            self._last_payload = parse_payload(self._dashboard.get(APPLICATIONS_PATH).body)
-        except TargetError:
-            return {}
-        return applications_of(self._last_payload, self._watched)
+    def stop(self) -> Stopped:
+        """Poll a last time and end; return when that was, and the applications by then."""
+        self._order(Stop())
+        stopped = self._stopped.get()
+        if stopped is None:
+            raise TypeError("it is set to what the process reports")
+        return stopped
 
     def read_logs(self, from_s: float, to_s: float, ray: str | None) -> None:
         """Read the logs of a cluster of version `ray` between two moments, in Unix seconds."""
-        self.add_evidence(
-            read_evidence(
-                self._dashboard,
-                self._transitions,
-                self._last_payload,
-                (from_s, to_s),
-                self.replicas.offset,
-                self._clock.now,
-                ray=ray,
-            )
-        )
-
-    def _add_rows(self, rows: Sequence[Row]) -> None:
-        self._transitions += [row for row in rows if isinstance(row, Transition)]
-        self._write(self._rows, rows)
-        for show in self._shown:
-            show(rows)
-
-    def add_evidence(self, rows: Sequence[EvidenceRow]) -> None:
-        """Append `rows` to the evidence file."""
-        self._write(self._evidence, rows)
+        self._order(ReadLogs(from_s, to_s, ray))
+        self._logs_read.get()
 
     def close(self) -> None:
-        """Close the files."""
-        self._rows.close()
-        self._evidence.close()
-        self._seen.close()
+        """End the process, and wait until it is gone."""
+        self._is_closing = True
+        self._news.set()
+        if self._process is not None:
+            self._process.close()
+        self._supervision.join()
 
-    def _write(self, writer: RowWriter, rows: Sequence[Row | EvidenceRow | Seen]) -> None:
-        if not self._broken:
-            try:
-                writer.append(rows)
-            except RecordError as error:
-                self._broken = True
-                self._failed(error)
+    def _order(self, order: Start | Stop | ReadLogs) -> None:
+        self._orders.append(order)
+        self._deaths = 0
+        self._news.set()
+        if self._process is not None:
+            self._process.send(order)
+
+    # --- one process after another -------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        while not self._is_closing:
+            born_s = self._now()
+            how = self._live()
+            if self._is_closing:
+                return
+            self._ended = f"{PROBE_ENDED} ({how})"
+            self._deaths = 1 if self._now() - born_s > _LONG_LIFE_S else self._deaths + 1
+            if self._deaths >= _MOST_DEATHS and not self._is_watching:
+                self._give_up(self._ended)
+                return
+            self._say(f"{self._ended}: another one is started")
+            self._news.clear()
+            self._news.wait(min(_LONGEST_PAUSE_S, 2.0**self._deaths - 2.0))
+
+    @property
+    def _is_watching(self) -> bool:
+        """True from start to stop: until then, however often it ends, there is something to see."""
+        return [type(order) for order in self._orders] == [Start]
+
+    def _live(self) -> str:
+        """Lead one process until it ends, and return how it did."""
+        try:
+            process = self._process = ObserverProcess()
+        except OSError as error:
+            return str(error.strerror)
+        before = self._ended and Before(
+            self._ended, msgspec.structs.replace(self._state, latest=None, deployed={})
+        )
+        process.send(msgspec.structs.replace(self._setup, before=before or None), *self._orders)
+        for report in process.reports():
+            self._heard_s = self._now()
+            self._take(report)
+        self._process = None
+        self._rows = []
+        return process.end()
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case Progress(state, as_before) if state is not None:
+                self._ended = None
+                deployed = self._state.deployed if as_before else state.deployed
+                self._state = msgspec.structs.replace(state, deployed=deployed)
+            case Rows(rows, more):
+                self._rows += rows
+                if not more:
+                    self._shown(self._rows)
+                    self._rows = []
+            case Ready():
+                self._ready.set(None)
+            case Failed(text) if self._ready.ready():
+                self._failed(RecordError(text))
+            case Failed(text):
+                self._ready.set_exception(RecordError(text))
+            case Stopped():
+                self._stopped.set(report)
+            case LogsRead():
+                self._logs_read.set(None)
+            case Progress():
+                pass
+
+    def _give_up(self, reason: str) -> None:
+        """Start no other process; write what the last one cannot write any more."""
+        if not self._ready.ready():
+            self._ready.set_exception(RecordError(f"{reason}, {self._deaths} times: see above."))
+            return
+        self._say(f"{reason}, {self._deaths} times: logs are not read")
+        latest, now_s = self._state.latest, self._now()
+        from_s = latest.received_s if latest else self._state.started_s
+        try:
+            for path, row in (
+                (self._setup.replicas, Gap(from_s, now_s, reason, polls=0)),
+                (self._setup.evidence, NoLog(reason)),
+            ):
+                writer = RowWriter(Path(path))
+                writer.append([row])
+                writer.close()
+        except RecordError as error:
+            self._failed(error)
+        self._stopped.set(Stopped(now_s, {}))
+        self._logs_read.set(None)

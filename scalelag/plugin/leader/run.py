@@ -1,7 +1,7 @@
 """One run, in the process that leads it: from preflight to the closed run directory."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,18 @@ import gevent
 from locust.env import Environment
 from locust.runners import Runner
 
-from probes.replica_probe import ReplicaProbe
+from probes.replica_probe import ProbeState
 from reports.analysis.gates import check_gates
 from scalelag.cluster.preflight import ray_version, watched_deployments
 from scalelag.errors import RecordError, ScalelagError, UsageError
+from scalelag.observer.messages import Stopped
+from scalelag.observer.watch import open_dashboard
 from scalelag.options.run_options import RunOptions
 from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.events import RunEvents
 from scalelag.plugin.leader.hosts import hosts_of
 from scalelag.plugin.leader.losses import write_lost
-from scalelag.plugin.leader.probing import Watch, open_dashboard
+from scalelag.plugin.leader.probing import Observer, access_of, setup_of
 from scalelag.plugin.leader.run_record import (
     RunRecord,
     begun,
@@ -45,9 +47,9 @@ from scalelag.plugin.worker.messages import (
     StageEnd,
 )
 from scalelag.plugin.worker.task_exceptions import merged
-from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
+from scalelag.record.rows import Row
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
 from scalelag.record.run_info import RunStatus, TaskException
 
@@ -75,9 +77,11 @@ class LeaderRun:
         self._runner = runner
         self.options = options
         self._clock = clock
+        self._say = say
         self._hosts = hosts_of(environment)
         self._host = self._hosts[0] if self._hosts else ""
-        self._dashboard = open_dashboard(options, clock)
+        self._access = access_of(options, os.environ)
+        self._dashboard = open_dashboard(self._access, clock.now)
         self._ready = await_target(options, clock, self._dashboard, self._hosts)
         there = self._ready.payload
         self._watched = watched_deployments(there, options.deployments)
@@ -115,20 +119,56 @@ class LeaderRun:
         Raises UsageError for a name that is no file name, RecordError if nothing can be written,
         TargetError if no worker answers.
         """
-        options = self.options
         self.name = run_name
         self.workers.gather()
-        self.path = create_run_dir(options.out, options.name, self._clock.now())
-        # Before the start is set: it takes a while to pack a trace of millions.
+        self.path = create_run_dir(self.options.out, self.options.name, self._clock.now())
+        self._signs = Signs() if self.options.plan.settles else None
+        self._observer = self._new_observer()
+        try:
+            self._open_record()
+        except BaseException:
+            self._observer.close()
+            raise
+        self._dashboard.close()
+        self._observer.start()
+        self._events.start(self.path, self.zero_s, lambda: self.probe.offset, self.fail)
+        self.workers.watch(self.zero_s)
+        if self._signs is not None:
+            gevent.spawn(watch_for_ends, self, self._signs)
+
+    def _new_observer(self) -> Observer:
+        setup = setup_of(
+            self.path,
+            self.options,
+            self._access,
+            self._clock,
+            self._watched,
+            self._ready,
+            apps=self._events.deploys,
+            shows_rows=self._is_shown or self._signs is not None,
+        )
+        return Observer(setup, self._clock.now, self._say, self.fail, self._show_rows)
+
+    def _show_rows(self, rows: Sequence[Row]) -> None:
+        for one in (self.live_view, self._signs):
+            if one is not None:
+                one.add_rows(rows)
+
+    def _open_record(self) -> None:
+        """Open the files, and announce the plan's start."""
+        options = self.options
+        # Before the start is set: it takes a while to pack a trace of millions, and to start a process.
         shares = self.workers.shares(options)
+        self._observer.await_ready()
         self.zero_s = self._clock.now() + self._events.lead_s(LEAD_S)
         target = target_info(self._host, options, self._ready.payload, self._watched)
-        view: LiveView | None = None
         if self._is_shown:
             lines = [finding.line for finding in self.findings]
-            view = LiveView(Feed(options, target.deployments, self.zero_s, lines, self._clock.now))
-        self._signs = Signs() if options.plan.settles else None
-        self._open_recorders(view)
+            feed = Feed(options, target.deployments, self.zero_s, lines, self._clock.now)
+            self.live_view = LiveView(feed)
+        shown_to = [one for one in (self.live_view, self._signs) if one is not None]
+        self._requests = RequestWriter(self.path / REQUESTS_FILE)
+        self.collector = RowCollector(self._requests, [one.add_requests for one in shown_to])
         self.workers.assign(self.name, self.zero_s, shares)
         self._record = RunRecord(
             self.path,
@@ -144,34 +184,11 @@ class LeaderRun:
                 load_workers=self.workers.infos(),
             ),
         )
-        self._watch.start()
-        self._events.start(self.path, self.zero_s, lambda: self.probe.offset, self.fail)
-        self.workers.watch(self.zero_s)
-        if self._signs is not None:
-            gevent.spawn(watch_for_ends, self, self._signs)
-
-    def _open_recorders(self, view: LiveView | None) -> None:
-        """Open what writes requests and polls to the record, and shows them to those who watch."""
-        shown_to = [one for one in (view, self._signs) if one is not None]
-        self._requests = RequestWriter(self.path / REQUESTS_FILE)
-        self.collector = RowCollector(self._requests, [one.add_requests for one in shown_to])
-        self._watch = Watch(
-            self.path,
-            self._dashboard,
-            self.options,
-            self._clock,
-            self._watched,
-            self._ready,
-            self.fail,
-            [one.add_rows for one in shown_to],
-            apps=self._events.deploys,
-        )
-        self.live_view = view
 
     @property
-    def probe(self) -> ReplicaProbe:
-        """Probe that watches the replicas."""
-        return self._watch.replicas
+    def probe(self) -> ProbeState:
+        """State of the probe that watches the replicas."""
+        return self._observer.state
 
     @property
     def is_going(self) -> bool:
@@ -300,7 +317,7 @@ class LeaderRun:
 
     def drain(self) -> None:
         """Watch until every deployment is at what its settings keep, `--drain` seconds at most."""
-        self._drain.watch(self.probe, self.options.drain_s, lambda: self._failure is None)
+        self._drain.watch(lambda: self.probe, self.options.drain_s, lambda: self._failure is None)
 
     def end_drain(self) -> None:
         """Have `drain` return soon."""
@@ -326,20 +343,18 @@ class LeaderRun:
     def close(self, status: RunStatus, reason: str | None) -> Path:
         """Stop watching and close the run directory. Returns its path; may be called once."""
         self._events.close()
-        self._watch.stop()
+        stopped = self._observer.stop()
         if self.live_view is not None:
             self.live_view.finish()
-        ended_s = self._clock.now()
         try:
             self._write_lost()
             self._requests.close()
             # Before the logs are read: a run that is killed meanwhile is whole but for them.
-            self._close_record(status, reason, ended_s, self._watch.last_topology())
-            self._watch.read_logs(self.probe.started_s, ended_s, self._ray_version)
-            self._watch.close()
+            self._close_record(status, reason, stopped)
+            self._observer.read_logs(self.probe.started_s, stopped.ended_s, self._ray_version)
         except RecordError as error:
             self.fail(error)
-        self._dashboard.close()
+        self._observer.close()
         return self.path
 
     def _write_lost(self) -> None:
@@ -357,14 +372,9 @@ class LeaderRun:
             self.collector,
         )
 
-    def _close_record(
-        self,
-        status: RunStatus,
-        reason: str | None,
-        ended_s: float,
-        applications: dict[str, ApplicationInfo],
-    ) -> None:
-        edges = self._stages.settled(self.zero_s, self._load_ended_s or ended_s)
+    def _close_record(self, status: RunStatus, reason: str | None, stopped: Stopped) -> None:
+        edges = self._stages.settled(self.zero_s, self._load_ended_s or stopped.ended_s)
+        target = with_deployed(self._record.info.target, self.probe.deployed)
         if self.options.plan.settles:
             # Not before: counting millions takes time in which nothing is sent.
             self._planned = planned_requests(self.options)
@@ -372,15 +382,13 @@ class LeaderRun:
             status=status,
             reason=reason,
             clock=clock_info(self._clock, self.probe.offset, self._ray_version),
-            probe=probe_info(self.probe, self.options, ended_s),
+            probe=probe_info(self.probe, self.options, stopped.ended_s),
             load_ended_s=self._load_ended_s,
-            watched_until_s=ended_s,
+            watched_until_s=stopped.ended_s,
             task_exceptions=self._exceptions,
             edges=edges,
             plan=self._stages.plan,
             planned_requests=self._planned,
             load_workers=self.workers.infos(),
-            target=with_calls(
-                with_deployed(self._record.info.target, self.probe.deployed), applications
-            ),
+            target=with_calls(target, stopped.applications),
         )

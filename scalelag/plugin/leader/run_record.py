@@ -11,7 +11,7 @@ import msgspec
 from locust.env import Environment
 
 import scalelag
-from probes.replica_probe import ReplicaProbe
+from probes.replica_probe import ProbeState
 from probes.serve_state import ServePayload
 from probes.topology import applications_of
 from scalelag.cluster.draining import known_drain_s
@@ -127,12 +127,12 @@ def clock_info(clock: Clock, offset: ClockOffset | None, ray: str | None) -> Clo
     )
 
 
-def probe_info(probe: ReplicaProbe, options: RunOptions, ended_s: float) -> ProbeInfo:
+def probe_info(probe: ProbeState, options: RunOptions, ended_s: float) -> ProbeInfo:
     """Bounds of the probe that polled until `ended_s`, and the time that it took for it."""
     return ProbeInfo(
         rate_per_s=options.probe_rate_per_s,
         budget_ratio=options.observer_budget_ratio,
-        busy_s=probe.pacing.busy_s,
+        busy_s=probe.busy_s,
         watched_s=ended_s - probe.started_s,
     )
 

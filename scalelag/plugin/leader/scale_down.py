@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import gevent
 import msgspec
 
-from probes.replica_probe import ReplicaProbe
+from probes.replica_probe import ProbeState
 from scalelag.record.clock import Clock
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import Scaling, scaling_of
@@ -30,17 +30,26 @@ class Drain:
         """Have `watch` return soon."""
         self._ended = True
 
-    def watch(self, probe: ReplicaProbe, at_most_s: float, going: Callable[[], bool]) -> None:
+    def watch(
+        self, state: Callable[[], ProbeState], at_most_s: float, going: Callable[[], bool]
+    ) -> None:
         """Wait for `at_most_s` seconds at most, and only while `going`."""
         deadline_s = self._clock.now() + at_most_s
         calm = 0
         while self._clock.now() < deadline_s and calm < _CALM_POLLS and going() and not self._ended:
-            seen = None if probe.blind_reason else probe.latest
-            calm = calm + 1 if seen is not None and is_calm(probe.deployed, seen) else 0
+            seen = state()
+            calm = calm + 1 if _is_seen_calm(seen) else 0
             gevent.sleep(_POLL_S)
-        if calm >= _CALM_POLLS and probe.latest is not None:
-            for line in kept_by_settings(probe.deployed, probe.latest):
+        seen = state()
+        if calm >= _CALM_POLLS and seen.latest is not None:
+            for line in kept_by_settings(seen.deployed, seen.latest):
                 self._say(line)
+
+
+def _is_seen_calm(seen: ProbeState) -> bool:
+    if seen.blind_reason or seen.latest is None:
+        return False
+    return is_calm(seen.deployed, seen.latest)
 
 
 def is_calm(deployments: Mapping[DeploymentKey, DeploymentInfo], latest: Poll) -> bool:

@@ -11,7 +11,7 @@ import gevent
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.replica_probe import ReplicaProbe
+from probes.replica_probe import ProbeState
 from reports.analysis.lag.policy import policy_of
 from scalelag.console import say
 from scalelag.options.run_options import RunOptions
@@ -132,7 +132,7 @@ class Led(Protocol):
         ...
 
     @property
-    def probe(self) -> ReplicaProbe:
+    def probe(self) -> ProbeState:
         """Probe that watches the replicas."""
         ...
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from probes.replica_probe import ReplicaProbe
+from probes.replica_probe import ProbeState
 from reports.model.formats import HTML_FILE
 from reports.model.report import Report
 from scalelag.plugin.leader.run import LeaderRun
@@ -146,15 +146,15 @@ def _counts(run: LeaderRun) -> dict[str, Any]:
     }
 
 
-def _probe(probe: ReplicaProbe, now_s: float) -> dict[str, Any]:
+def _probe(probe: ProbeState, now_s: float) -> dict[str, Any]:
     watched_s = max(now_s - probe.started_s, 1e-3)
     return {
         "polls": probe.polls,
         "gaps": probe.gaps + (1 if probe.blind_reason else 0),
         "blind": probe.blind_reason,
-        "intervalS": round(probe.pacing.interval_s, 3),
-        "share": round(probe.pacing.busy_s / watched_s, 5),
-        "costS": round(probe.pacing.cost_s, 3),
+        "intervalS": round(probe.interval_s, 3),
+        "share": round(probe.busy_s / watched_s, 5),
+        "costS": round(probe.cost_s, 3),
     }
 
 

@@ -43,7 +43,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """First order: where to look, how often, and the files to write.
 
     The anchors are those of the run's clock. `ready` is Serve's state that the record describes, and
-    `ready_s` when it was asked for. Applications `apps` are watched once they are there. `shows_rows`: send rows back as they come.
+    `ready_s` when it was asked for. Applications `apps` are watched once they are there.
+    `shows_rows`: send rows back as they come.
     """
 
     access: Access

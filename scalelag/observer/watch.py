@@ -41,7 +41,7 @@ from scalelag.record.seen_rows import Seen
 _STOP_TIMEOUT_S = 10.0
 
 
-def open_dashboard(access: Access, now: Callable[[], float]) -> Dashboard:
+def dashboard_at(access: Access, now: Callable[[], float]) -> Dashboard:
     """Return a client of the dashboard, not yet connected; each thread needs one of its own.
 
     Raises TargetError for a token file that cannot be read.
@@ -82,7 +82,7 @@ class Watch:
         self._threads: list[threading.Thread] = []
 
     def _dashboard(self) -> Dashboard:
-        return open_dashboard(self._setup.access, self._clock.now)
+        return dashboard_at(self._setup.access, self._clock.now)
 
     def _replica_probe(self, setup: Setup) -> ReplicaProbe:
         dashboard = self._dashboard()

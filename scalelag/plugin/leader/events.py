@@ -24,8 +24,9 @@ from scalelag.plan.events import check_allowed
 from scalelag.plugin.leader.probing import open_dashboard
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.event_rows import EventRow
+from scalelag.record.row_files import RowWriter
 from scalelag.record.rows import DeploymentKey
-from scalelag.record.run_dir import EVENTS_FILE, RowWriter
+from scalelag.record.run_dir import EVENTS_FILE
 
 _PREPARE_S = 15.0
 """Time before a kill at which its job is submitted: Ray takes some seconds to start it."""

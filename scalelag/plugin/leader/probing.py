@@ -1,12 +1,14 @@
 """The observer of one run, as its leader sees it: orders, the probe's state, and starts anew."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gevent
 import msgspec
 from gevent.event import AsyncResult, Event
 
+from probes.dashboard import Dashboard
 from probes.replica_probe import ProbeState
 from scalelag.cluster.preflight import ReadyState
 from scalelag.errors import RecordError
@@ -25,6 +27,7 @@ from scalelag.observer.messages import (
     Stop,
     Stopped,
 )
+from scalelag.observer.watch import dashboard_at
 from scalelag.options.run_options import RunOptions
 from scalelag.plugin.leader.observer_process import ObserverProcess
 from scalelag.record.clock import Clock
@@ -39,15 +42,22 @@ _LONG_LIFE_S = 30.0
 _LONGEST_PAUSE_S = 10.0
 
 
-def access_of(options: RunOptions, environ: Mapping[str, str]) -> Access:
-    """Way to the dashboard in `options`."""
-    return Access(options.dashboard, options.headers_for_dashboard(environ), options.verify)
+def _access_of(options: RunOptions) -> Access:
+    headers = options.headers_for_dashboard(os.environ)
+    return Access(options.dashboard, headers, options.verify)
+
+
+def open_dashboard(options: RunOptions, clock: Clock) -> Dashboard:
+    """Client of the dashboard in `options`; each greenlet needs one of its own.
+
+    Raises TargetError for a token file that cannot be read.
+    """
+    return dashboard_at(_access_of(options), clock.now)
 
 
 def setup_of(
     path: Path,
     options: RunOptions,
-    access: Access,
     clock: Clock,
     watched: frozenset[DeploymentKey],
     ready: ReadyState,
@@ -61,7 +71,7 @@ def setup_of(
     """
     prometheus = options.prometheus
     return Setup(
-        access=access,
+        access=_access_of(options),
         prometheus=Access(prometheus, verify=options.verify) if prometheus else None,
         embedded=options.embedded,
         rate_per_s=options.probe_rate_per_s,

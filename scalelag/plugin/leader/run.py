@@ -14,13 +14,12 @@ from reports.analysis.gates import check_gates
 from scalelag.cluster.preflight import ray_version, watched_deployments
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.observer.messages import Stopped
-from scalelag.observer.watch import open_dashboard
 from scalelag.options.run_options import RunOptions
 from scalelag.plugin.leader.collector import RowCollector
 from scalelag.plugin.leader.events import RunEvents
 from scalelag.plugin.leader.hosts import hosts_of
 from scalelag.plugin.leader.losses import write_lost
-from scalelag.plugin.leader.probing import Observer, access_of, setup_of
+from scalelag.plugin.leader.probing import Observer, open_dashboard, setup_of
 from scalelag.plugin.leader.run_record import (
     RunRecord,
     begun,
@@ -80,8 +79,7 @@ class LeaderRun:
         self._say = say
         self._hosts = hosts_of(environment)
         self._host = self._hosts[0] if self._hosts else ""
-        self._access = access_of(options, os.environ)
-        self._dashboard = open_dashboard(self._access, clock.now)
+        self._dashboard = open_dashboard(options, clock)
         self._ready = await_target(options, clock, self._dashboard, self._hosts)
         there = self._ready.payload
         self._watched = watched_deployments(there, options.deployments)
@@ -140,7 +138,6 @@ class LeaderRun:
         setup = setup_of(
             self.path,
             self.options,
-            self._access,
             self._clock,
             self._watched,
             self._ready,

@@ -47,8 +47,9 @@ def assert_none_is_left(mark: str) -> None:
 
 
 def test_killed_in_mid_run_it_is_started_anew_and_the_gap_is_on_record(target, tmp_path):
+    # So long that the gaps are no fifth of it: the run is valid.
     mark = f"{tmp_path}"
-    with started(tmp_path, *target, "--steps", "20rps:12s", environment={MARK: mark}) as locust:
+    with started(tmp_path, *target, "--steps", "20rps:24s", environment={MARK: mark}) as locust:
         await_polls(locust, 3)
         first = the_observer(mark)
         os.kill(first, signal.SIGKILL)

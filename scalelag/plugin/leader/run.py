@@ -12,6 +12,7 @@ from locust.runners import Runner
 from probes.replica_probe import ProbeState
 from reports.analysis.gates import check_gates
 from scalelag.cluster.preflight import ray_version, watched_deployments
+from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.observer.messages import Stopped
 from scalelag.options.run_options import RunOptions
@@ -76,7 +77,6 @@ class LeaderRun:
         self._runner = runner
         self.options = options
         self._clock = clock
-        self._say = say
         self._hosts = hosts_of(environment)
         self._host = self._hosts[0] if self._hosts else ""
         self._dashboard = open_dashboard(options, clock)
@@ -144,7 +144,7 @@ class LeaderRun:
             apps=self._events.deploys,
             shows_rows=self._is_shown or self._signs is not None,
         )
-        return Observer(setup, self._clock.now, self._say, self.fail, self._show_rows)
+        return Observer(setup, self._clock.now, say, self.fail, self._show_rows)
 
     def _show_rows(self, rows: Sequence[Row]) -> None:
         for one in (self.live_view, self._signs):

@@ -261,7 +261,7 @@ def test_changes_stand_in_terminal_markdown_and_page_with_a_mark_on_the_charts()
     assert "max_replicas 4 -> 5, upscale_delay_s 2 -> 8" in terminal
     assert "▼ change of what was deployed" in terminal
     assert "### Changes during the run" in markdown
-    assert "Dash-dotted lines: what was deployed changed." in page
+    assert "Dash-dotted lines: events, and changes of what was deployed." in page
     assert '"dashdot"' in page
 
 

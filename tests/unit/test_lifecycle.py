@@ -42,6 +42,7 @@ OPTIONS = SimpleNamespace(
     strict=False,
     gates=(),
     reports=(),
+    prometheus_port=None,
 )
 
 
@@ -304,8 +305,9 @@ def test_any_order_of_events_ends_in_the_table_with_each_run_closed_once(
 def whole_run(module, *, page):
     world = World(module, page=page)
     world.do("start")
-    while world.lifecycle.state is not RunState.LOADING:
-        gevent.sleep(0)
+    with gevent.Timeout(DEADLINE_S):
+        while world.lifecycle.state is not RunState.LOADING:
+            gevent.sleep(0)
     return world
 
 

@@ -265,6 +265,16 @@ def test_changes_stand_in_terminal_markdown_and_page_with_a_mark_on_the_charts()
     assert '"dashdot"' in page
 
 
+def test_a_target_that_a_new_configuration_raised_did_not_rise_by_the_autoscaler():
+    fixed = Shown(3, {"a": "RUNNING", "b": "RUNNING", "c": "RUNNING"}, fixed=3)
+
+    up = report_of({-2.0: ONE, 22.0: fixed}).deployments[KEY].steps[1]
+
+    assert up.total_s is None
+    assert up.reason is not None
+    assert up.reason.startswith("the target was raised, and not by the autoscaler: 1 RUNNING before")
+
+
 def test_without_a_change_nothing_is_said_of_changes():
     analysis = analysis_of(UP)
 

@@ -182,7 +182,11 @@ def _under_way(hold: _Hold) -> str | None:
 
 def _unmoved(hold: _Hold) -> str:
     serving = _serving(hold.before)
-    what = "the target did not rise" if hold.step.direction == "up" else "the target did not fall"
+    up = hold.step.direction == "up"
+    before, after = hold.before.target or 0, hold.after.target or 0
+    what = f"the target did not {'rise' if up else 'fall'}"
+    if after > before if up else after < before:
+        what = f"the target was {'raised' if up else 'lowered'}, and not by the autoscaler"
     turns = f" ({len(hold.movements)} other movements)" if hold.movements else ""
     return f"{what}: {serving} RUNNING before, target {hold.after.target} at the end{turns}"
 

@@ -1,8 +1,8 @@
 """`make test`: the tiers of tests in lanes that run side by side.
 
-Tests on real clusters mostly wait: three processes of pytest, each with a cluster that its tests share.
-Those that start clusters of their own follow, two at a time, and last those of several nodes: many
-starts beside each other starve each other on two cores. Tests on a stand-in are another lane. Tests
+Tests on real clusters mostly wait: two processes of pytest, each with a cluster that its tests share.
+Those that start clusters of their own follow, one after another, and last those of several nodes: many
+starts beside each other starve each other on two cores, as three such processes do. Tests on a stand-in are another lane. Tests
 that only compute follow them, with the lowest priority, in what the others leave of the processor.
 
 `python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
@@ -70,15 +70,13 @@ SHARED: Final = Part(
     "shared-cluster",
     ("tests/live", "tests/browser"),
     "live and not own_cluster",
-    at_once=3,
+    at_once=2,
     by_file=True,
 )
 OWN: Final = Part(
     "own-clusters",
     ("tests/live", "tests/browser"),
     "live and own_cluster and not several_nodes",
-    at_once=2,
-    by_file=True,
 )
 NODES: Final = Part("several-nodes", ("tests/live",), "live and several_nodes")
 WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_once=2)

@@ -2,8 +2,9 @@
 
 Tests on real clusters mostly wait: two processes of pytest, each with a cluster that its tests share.
 Those that start clusters of their own follow, one after another, and last those of several nodes: many
-starts beside each other starve each other on two cores, as three such processes do. Tests on a stand-in are another lane. Tests
-that only compute follow them, with the lowest priority, in what the others leave of the processor.
+starts beside each other starve each other on two cores, as three such processes do. Tests on a stand-in
+are another lane. Tests that only compute follow them, with the lowest priority, in what the others
+leave of the processor.
 
 `python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
 only the tests that failed last time, one after another.

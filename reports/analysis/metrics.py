@@ -225,9 +225,8 @@ def _walk_elements(
         if key in elements or kind.absent is not None:
             yield from _walk(elements.get(key, kind.absent), kind.of, path[1:], here)
         else:
-            reason = (
-                f"there is no {'*' if key == ALL else key}, but {', '.join(elements) or 'none'}"
-            )
+            listed = ", ".join(elements)
+            reason = f"there is no {key}, but {listed}" if elements else "there is none at all"
             yield here._replace(reason=reason).metric(path[1:])
 
 

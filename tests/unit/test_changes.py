@@ -272,7 +272,9 @@ def test_a_target_that_a_new_configuration_raised_did_not_rise_by_the_autoscaler
 
     assert up.total_s is None
     assert up.reason is not None
-    assert up.reason.startswith("the target was raised, and not by the autoscaler: 1 RUNNING before")
+    assert up.reason.startswith(
+        "the target was raised, and not by the autoscaler: 1 RUNNING before"
+    )
 
 
 def test_without_a_change_nothing_is_said_of_changes():

@@ -1,10 +1,9 @@
 """`make test`: the tiers of tests in lanes that run side by side.
 
-Tests on real clusters mostly wait: two processes of pytest, each with a cluster that its tests share.
-Those that start clusters of their own follow, one after another, and last those of several nodes: many
-starts beside each other starve each other on two cores, as three such processes do. Tests on a stand-in
-are another lane. Tests that only compute follow them, with the lowest priority, in what the others
-leave of the processor.
+Tests on real clusters mostly wait, and share a cluster one after another. Those that start clusters of
+their own follow, and last those of several nodes: clusters beside each other starve each other on two
+cores. Tests on a stand-in are another lane. Tests that only compute run beside both, with the lowest
+priority there is, in what the others leave of the processor.
 
 `python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
 only the tests that failed last time, one after another.
@@ -32,8 +31,6 @@ AGAIN: Final = ("--last-failed", "--last-failed-no-failures", "none")
 class Part(NamedTuple):
     """One run of pytest: the tests with `marks` of the folders in `tiers`, `at_once` at a time.
 
-    Tests of one file stay together (`by_file`) where they share what is dear to make.
-
     One that is `humble` takes only what nobody else wants of the processor, if others run beside it.
     """
 
@@ -42,7 +39,6 @@ class Part(NamedTuple):
     marks: str
     at_once: int = 1
     humble: bool = False
-    by_file: bool = False
 
     def command(self, tiers: Sequence[str], options: Sequence[str], *, again: bool) -> list[str]:
         """Return the command for those of `tiers` that belong to this part, empty if none does."""
@@ -50,9 +46,6 @@ class Part(NamedTuple):
         if not chosen:
             return []
         several = [] if again or self.at_once == 1 else ["-n", str(self.at_once)]
-        if several and self.by_file:
-            # In the order of names: a long file of one test would be begun last otherwise.
-            several += ["--dist", "loadfile", "--no-loadscope-reorder"]
         # Each part notes by itself what failed: they run at the same time.
         cache = ["-o", f"cache_dir=.pytest_cache/{self.name}"]
         failed = AGAIN if again else ()
@@ -67,24 +60,16 @@ class Part(NamedTuple):
         return [*pytest, *several, *cache, *failed, *chosen, *options]
 
 
-SHARED: Final = Part(
-    "shared-cluster",
-    ("tests/live", "tests/browser"),
-    "live and not own_cluster",
-    at_once=2,
-    by_file=True,
-)
+SHARED: Final = Part("shared-cluster", ("tests/live", "tests/browser"), "live and not own_cluster")
 OWN: Final = Part(
-    "own-clusters",
-    ("tests/live", "tests/browser"),
-    "live and own_cluster and not several_nodes",
+    "own-clusters", ("tests/live", "tests/browser"), "live and own_cluster and not several_nodes"
 )
 NODES: Final = Part("several-nodes", ("tests/live",), "live and several_nodes")
 WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_once=2)
 COMPUTING: Final = Part(
     "computing", ("tests/unit", "tests/golden"), "not live", at_once=2, humble=True
 )
-LANES: Final = ((SHARED, OWN, NODES), (WAITING, COMPUTING))
+LANES: Final = ((SHARED, OWN, NODES), (WAITING,), (COMPUTING,))
 
 
 class Pytest(NamedTuple):

@@ -70,7 +70,7 @@ def test_choosing_a_step_moves_all_time_axes_and_back(opened):
     page.get_by_label("Show").select_option(index=0)
     wait_until(page, f"({RANGES}).every(range => range[0] === 0)")
 
-    assert len(whole) == 4
+    assert len(whole) == 5
     assert page.evaluate(RANGES) == whole
 
 
@@ -188,7 +188,7 @@ def test_the_crosshair_stands_at_one_moment_in_every_chart_and_shows_values_ther
     page.mouse.move(area["x"] + 0.4 * area["width"], area["y"] + 40)
     page.mouse.move(area["x"] + 0.5 * area["width"], area["y"] + 50)
 
-    wait_until(page, "document.querySelectorAll('.crosshair:not([hidden])').length === 4")
+    wait_until(page, "document.querySelectorAll('.crosshair:not([hidden])').length === 5")
     wait_until(page, "document.querySelectorAll('#plot-latency .hoverlayer .legend').length === 1")
     lines = page.locator(".crosshair:not([hidden])")
     lefts = [lines.nth(i).bounding_box()["x"] for i in range(lines.count())]

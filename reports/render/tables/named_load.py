@@ -8,7 +8,7 @@ from reports.render.tables.table import Column, Table, rest_of
 from reports.render.text import NOT_MEASURED, count, milliseconds, rate, shortened
 
 MOST_NAMES = 100
-MOST_ROWS = 250
+MOST_ROWS = 200
 _RATES = (
     Column("offered", group="requests/s", alone="offered rps"),
     Column("completed", group="requests/s", alone="completed rps"),

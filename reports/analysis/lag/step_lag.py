@@ -184,7 +184,7 @@ def _unmoved(hold: _Hold) -> str:
     serving = _serving(hold.before)
     up = hold.step.direction == "up"
     before, after = hold.before.target or 0, hold.after.target or 0
-    what = f"the target did not {'rise' if up else 'fall'}"
+    what = "the target did not rise" if up else "the target did not fall"
     if after > before if up else after < before:
         what = f"the target was {'raised' if up else 'lowered'}, and not by the autoscaler"
     turns = f" ({len(hold.movements)} other movements)" if hold.movements else ""

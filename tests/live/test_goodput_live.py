@@ -80,7 +80,8 @@ def test_the_report_says_how_far_and_while_what(run):
     assert load["goodput"]["good"] == good.sum() == calm["good"] + step["good"]
     assert step["good"] == good[at_s >= STEP_S].sum()
     assert step["scaling_s"] > 0
-    assert step["while_scaling_ratio"] < step["otherwise_ratio"], output
+    # Not below the rest of the step: what had piled up is late after the replicas have come, too.
+    assert step["while_scaling_ratio"] < calm["ratio"], output
     assert step["ratio"] < calm["ratio"]
     assert "Goodput: requests within ttft<600ms, itl<200ms" in output
     (gate,) = [one for one in command.report()["gates"] if "goodput" in one["expr"]]

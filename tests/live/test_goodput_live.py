@@ -11,7 +11,7 @@ from scalelag.record.run_dir import load_run
 
 FIRST_S, BETWEEN_S, TOKENS = 0.1, 0.05, 6
 TTFT_S, ITL_S = 0.6, 0.2
-STEP_S, END_S = 4.0, 20.0
+STEP_S, END_S = 4.0, 28.0
 
 
 @pytest.fixture(scope="module")

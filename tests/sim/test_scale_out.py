@@ -119,8 +119,10 @@ def load(tmp_path, echo, standin) -> Iterator[Load]:
 
 
 def workers_of(leader: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Workers that `--processes` made, in the order in which they were made."""
-    return sorted(psutil.Process(leader.pid).children(), key=lambda child: child.pid)
+    """Workers that `--processes` made, in the order in which they were made; not the observer."""
+    children = psutil.Process(leader.pid).children()
+    workers = [child for child in children if "scalelag.observer.main" not in child.cmdline()]
+    return sorted(workers, key=lambda child: child.pid)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from reports.model.intervals import Span
 from reports.model.load import LoadStepReport
 from reports.model.report import Report
 from reports.model.steps import Phase, PhaseName, StepReport
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 _STEP = (
     "index",

@@ -8,15 +8,8 @@ from reports.model.events import EventReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import remark
-from reports.render.text import (
-    DEFAULT,
-    gate_figure,
-    gate_subject,
-    load_change,
-    sanitized,
-    seconds,
-    step_name,
-)
+from reports.render.text import DEFAULT, gate_figure, gate_subject, load_change, seconds, step_name
+from scalelag.foreign import sanitized
 
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 

@@ -35,11 +35,11 @@ from reports.render.text import (
     finding_words,
     percent,
     reasons_of,
-    sanitized,
     shortened,
     step_title,
     verdict_words,
 )
+from scalelag.foreign import sanitized
 
 SIGNS = {
     "pass": "✅",

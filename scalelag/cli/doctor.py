@@ -11,7 +11,6 @@ from rich.text import Text
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard, token_from_environment
 from probes.serve_state import DeploymentPayload, ServePayload, parse_payload
-from reports.render.text import sanitized
 from scalelag.cluster.haproxy import has_haproxy
 from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import (
@@ -25,6 +24,7 @@ from scalelag.cluster.room import measure_room
 from scalelag.cluster.take_away import how_to_undo, kept_on, left_on, names_of, take_away
 from scalelag.cluster.urls import check_url, without_credentials
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
+from scalelag.foreign import sanitized
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, TARGET_ONGOING_NAMES, lacking
 from scalelag.record.clock import clock_offset

@@ -13,7 +13,7 @@ from reports.render.csv_steps import COLUMNS, render_csv
 from reports.render.json_report import render_json, report_schema
 from reports.render.junit import render_junit
 from reports.render.markdown import code, render_markdown, text
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 from tests.golden.expected_files import EXPECTED, checked, steady
 from tests.support.built import samples
 from tests.support.stored_runs import RUNS, analysed

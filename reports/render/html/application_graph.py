@@ -11,7 +11,8 @@ from reports.render.tables.applications import (
     replicas_text,
     short_name,
 )
-from reports.render.text import percent, sanitized
+from reports.render.text import percent
+from scalelag.foreign import sanitized
 
 _MOST_BOXES = 40
 _WIDTH, _HEIGHT = 210, 62

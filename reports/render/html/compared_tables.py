@@ -16,7 +16,8 @@ from reports.model.comparison import (
 from reports.model.report import Report
 from reports.render.tables.comparison import MOST_ROWS, SIDES, capped
 from reports.render.tables.table import Column, Table
-from reports.render.text import NOT_MEASURED, milliseconds, rate, sanitized
+from reports.render.text import NOT_MEASURED, milliseconds, rate
+from scalelag.foreign import sanitized
 
 _MOST_REPLICA_ROWS = 1800
 _LOAD: tuple[LoadName, ...] = ("offered_rps", "completed_rps", "latency_p95_ms")

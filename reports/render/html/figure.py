@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from reports.render.tables.table import Table
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 

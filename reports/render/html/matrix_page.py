@@ -7,7 +7,7 @@ from reports.render.html.axes import axis, layout
 from reports.render.html.figure import Figure, Key, chart_text, color, rounded
 from reports.render.html.shell import Script, environment, shell
 from reports.render.tables.matrix import entry_table, headline, remarks, step_table
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 _HEIGHT_PX = 320
 _MOST_FIGURES = 6

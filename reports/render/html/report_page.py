@@ -49,7 +49,8 @@ from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
 from reports.render.tables.try_out import tries
-from reports.render.text import NO_GATES, count, reasons_of, sanitized, verdict_words
+from reports.render.text import NO_GATES, count, reasons_of, verdict_words
+from scalelag.foreign import sanitized
 
 _MOST_NOTES = 100
 

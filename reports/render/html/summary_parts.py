@@ -10,14 +10,8 @@ from reports.model.intervals import Stat
 from reports.model.load import LoadReport
 from reports.model.report import ProbeReport, Report, RunSummary
 from reports.render.tables.controller import controller_words, nodes_words
-from reports.render.text import (
-    NOT_MEASURED,
-    count,
-    milliseconds,
-    percent,
-    sanitized,
-    seconds,
-)
+from reports.render.text import NOT_MEASURED, count, milliseconds, percent, seconds
+from scalelag.foreign import sanitized
 
 _MOST_SHOWN = 4
 

@@ -18,7 +18,8 @@ from reports.render.tables.tune import (
     tune_table,
 )
 from reports.render.terminal.tune import tune_yaml
-from reports.render.text import count, sanitized
+from reports.render.text import count
+from scalelag.foreign import sanitized
 
 _HEIGHT_PX = 320
 _MOST_DRAWN = 400

@@ -16,7 +16,7 @@ from reports.render.tables.whatif import (
     service_words,
     step_table,
 )
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 _HEIGHT_PX = 240
 _COLORS = {"recorded": "offered", "simulated": "base", "what if": "candidate"}

@@ -6,14 +6,8 @@ from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.deployments import FEW
 from reports.render.tables.lag import idle_steps, needs_nothing
-from reports.render.text import (
-    finding_words,
-    leading_words,
-    listed,
-    sanitized,
-    seconds,
-    step_title,
-)
+from reports.render.text import finding_words, leading_words, listed, seconds, step_title
+from scalelag.foreign import sanitized
 
 MOST = 8
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from reports.model.application import ApplicationNode, ApplicationReport
 from reports.model.report import Report
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 _MOST_LINES = 20
 

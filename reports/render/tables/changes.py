@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from reports.model.changes import ChangeReport
 from reports.render.tables.table import Column, Table, rest_of
-from reports.render.text import MeasuredText, sanitized
+from reports.render.text import MeasuredText
+from scalelag.foreign import sanitized
 
 _MOST = 40
 _KINDS = {

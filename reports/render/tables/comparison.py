@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from reports.analysis.comparing.elastic_speedup import FIGURES
 from reports.model.comparison import ComparedFigure, Comparison, ElasticFigures, ElasticSpeedup
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, count, sanitized
+from reports.render.text import NOT_MEASURED, count
+from scalelag.foreign import sanitized
 
 SPEEDUP = (
     "Elastic speedup: above 1 the candidate's replicas followed the demand more closely than the "

@@ -6,7 +6,8 @@ from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
 from reports.render.tables.controller import over_target_texts
 from reports.render.tables.seen import seen_texts
-from reports.render.text import count, sanitized
+from reports.render.text import count
+from scalelag.foreign import sanitized
 
 _AGAINST = {
     "policy": f"the policy's demand in means of {SAMPLE_S:g} s",

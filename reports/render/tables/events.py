@@ -6,7 +6,8 @@ from reports.model.events import EventEffect, EventReport, StartsReport
 from reports.model.intervals import Stat
 from reports.model.load import NO_BREACH
 from reports.render.tables.table import Cell, Column, Table, rest_of
-from reports.render.text import NOT_MEASURED, sanitized, seconds
+from reports.render.text import NOT_MEASURED, seconds
+from scalelag.foreign import sanitized
 
 _MOST = 40
 _PHASES = ("create_s", "allocate_s", "initialize_s", "mark_running_s", "route_s", "total_s")

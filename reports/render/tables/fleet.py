@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from reports.model.fleet import FleetHour, FleetReport
 from reports.render.tables.table import Column, Table
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 
 def fleet_headline(report: FleetReport) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from reports.model.report import GateResult
 from reports.render.tables.table import Column, Table
-from reports.render.text import gate_figure, gate_subject, sanitized
+from reports.render.text import gate_figure, gate_subject
+from scalelag.foreign import sanitized
 
 
 def gate_table(gates: Sequence[GateResult]) -> Table | None:

@@ -23,10 +23,10 @@ from reports.render.text import (
     phase_words,
     recovered,
     replica_change,
-    sanitized,
     seconds,
     step_name,
 )
+from scalelag.foreign import sanitized
 from scalelag.ray_versions import DELAYS_BY_CLOCK, named
 
 _MOST_STEPS = 250

@@ -6,7 +6,8 @@ from reports.model.comparison import Comparison
 from reports.model.matrix import MatrixEntry, MatrixLags, MatrixReport
 from reports.render.tables.comparison import capped, mains, ratio
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, count, percent, sanitized
+from reports.render.text import NOT_MEASURED, count, percent
+from scalelag.foreign import sanitized
 
 _UP = "scale-up s"
 _HEAD, _TAIL = 150, 300

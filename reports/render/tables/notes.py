@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reports.model.report import Report
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 from scalelag.record.run_info import LintFinding
 
 _NAMED = 3

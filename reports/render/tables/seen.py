@@ -2,7 +2,8 @@
 
 from reports.model.seen import SeenReport
 from reports.model.steps import DeploymentReport
-from reports.render.text import percent, sanitized
+from reports.render.text import percent
+from scalelag.foreign import sanitized
 
 _SOURCES = {"ports": "the nodes' metrics ports", "prometheus": "Prometheus"}
 

@@ -4,7 +4,8 @@ from typing import Final
 
 from reports.model.report import Report
 from reports.model.try_out import on_run
-from reports.render.text import finding_words, sanitized, step_name
+from reports.render.text import finding_words, step_name
+from scalelag.foreign import sanitized
 
 TRIES: Final = "Try it by simulation"
 _MOST = 6

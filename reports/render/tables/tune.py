@@ -13,7 +13,8 @@ from reports.model.tune import (
 )
 from reports.model.whatif import Estimate
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, MeasuredText, count, sanitized
+from reports.render.text import NOT_MEASURED, MeasuredText, count
+from scalelag.foreign import sanitized
 
 FIGURE_NAMES: Final[Mapping[TuneFigure, str]] = {
     "lag_s": "lag s",

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from reports.model.intervals import Span
 from reports.model.whatif import Check, Estimate, Figure, FigureName, WhatIfReport, WhatIfStep
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, MeasuredText, load_change, sanitized
+from reports.render.text import NOT_MEASURED, MeasuredText, load_change
+from scalelag.foreign import sanitized
 
 _STEP_NAMES: Mapping[FigureName, str] = {
     "decide_s": "decide s",

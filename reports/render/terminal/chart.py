@@ -14,7 +14,8 @@ from rich.text import Text
 
 from reports.model.charts import Band, Charts, LoadBins, ReplicaCurve
 from reports.render.terminal.layout import INDENT, emit, flow, room
-from reports.render.text import level, sanitized
+from reports.render.text import level
+from scalelag.foreign import sanitized
 
 _MOST_CHARTS = 3
 _MOST_LOW_CHARTS = 2

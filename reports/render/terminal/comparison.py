@@ -24,7 +24,7 @@ from reports.render.tables.comparison import (
 from reports.render.tables.table import Table
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 
 def print_comparison(console: Console, found: Comparison) -> None:

@@ -11,7 +11,7 @@ from reports.render.markdown import table, text
 from reports.render.tables.fleet import fleet_headline, fleet_sentences, fleet_table
 from reports.render.terminal.layout import emit
 from reports.render.terminal.tables import print_table
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 
 def print_fleet(console: Console, report: FleetReport) -> None:

@@ -12,7 +12,8 @@ from reports.model.report import Report
 from reports.render.tables.table import Column, Table
 from reports.render.terminal.layout import emit, hanging
 from reports.render.terminal.tables import first_fitting, print_table
-from reports.render.text import NOT_MEASURED, milliseconds, percent, sanitized, shortened
+from reports.render.text import NOT_MEASURED, milliseconds, percent, shortened
+from scalelag.foreign import sanitized
 
 _RUN_COLUMNS = (
     Column("run", "words"),

@@ -18,7 +18,8 @@ from reports.render.tables.lag import (
 )
 from reports.render.terminal.layout import emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import listed, sanitized
+from reports.render.text import listed
+from scalelag.foreign import sanitized
 
 
 def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:

@@ -19,7 +19,8 @@ from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
 from reports.render.terminal.layout import emit, flow, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import count, sanitized
+from reports.render.text import count
+from scalelag.foreign import sanitized
 
 _MOST_NAMES = 10
 _MOST_ROWS = 24

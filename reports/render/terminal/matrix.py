@@ -12,7 +12,7 @@ from reports.render.markdown import table, text
 from reports.render.tables.matrix import entry_table, headline, remarks, step_table
 from reports.render.terminal.layout import badge, emit, hanging
 from reports.render.terminal.tables import print_table
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 
 def print_matrix(console: Console, report: MatrixReport) -> None:

@@ -33,13 +33,8 @@ from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.load import print_load
 from reports.render.terminal.seen import print_seen
 from reports.render.terminal.tables import print_table
-from reports.render.text import (
-    count,
-    percent,
-    reasons_of,
-    sanitized,
-    verdict_words,
-)
+from reports.render.text import count, percent, reasons_of, verdict_words
+from scalelag.foreign import sanitized
 
 
 def render_terminal(

@@ -8,7 +8,7 @@ from rich.text import Text
 from reports.model.seen import SeenPoint
 from reports.model.steps import DeploymentReport
 from reports.render.terminal.layout import emit, room
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST = 3

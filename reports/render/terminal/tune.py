@@ -23,7 +23,7 @@ from reports.render.tables.tune import (
 )
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import sanitized
+from scalelag.foreign import sanitized
 
 
 def print_tune(console: Console, report: TuneReport, *, with_yaml: bool) -> None:

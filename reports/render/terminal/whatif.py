@@ -24,7 +24,8 @@ from reports.render.tables.whatif import (
 from reports.render.terminal.chart import stairs, ticks
 from reports.render.terminal.layout import INDENT, badge, emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import level, sanitized
+from reports.render.text import level
+from scalelag.foreign import sanitized
 
 _HEIGHT = 11
 _LEAST_WIDTH = 40

@@ -8,7 +8,6 @@ import gevent
 from gevent.event import Event
 
 from probes.serve_state import ServePayload
-from reports.render.text import sanitized
 from scalelag.cluster.events import (
     ReadyEvent,
     carry_out,
@@ -19,6 +18,7 @@ from scalelag.cluster.events import (
 from scalelag.cluster.ray_job.kill import Killed, KillJob
 from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, TargetError, UsageError
+from scalelag.foreign import sanitized
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.events import check_allowed
 from scalelag.plugin.leader.probing import open_dashboard

@@ -1,9 +1,10 @@
-"""Output of a simulation's answer: to the terminal, standard output or a file."""
+"""Output of an answer in the format asked for: to the terminal, standard output or a file."""
 
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from rich.console import Console
 
@@ -12,39 +13,54 @@ from scalelag.record.run_dir import write_file
 
 _FILE_WIDTH = 120
 
+_Answer = TypeVar("_Answer")
 
-class Renderers(NamedTuple):
-    """Renderers of one answer, by format; `page` is the file of its page if none is named."""
 
-    terminal: Callable[[Console], None]
-    html: Callable[[], bytes]
-    json: Callable[[], bytes]
-    markdown: Callable[[], bytes]
-    page: Path
+class Page(NamedTuple, Generic[_Answer]):
+    """Renderer of an answer's page, and the file that it goes to if none is named."""
+
+    render: Callable[[_Answer], bytes]
+    file: Path
+
+
+class Renderers(NamedTuple, Generic[_Answer]):
+    """Renderers of one kind of answer, by format."""
+
+    terminal: Callable[[Console, _Answer], None]
+    json: Callable[[_Answer], bytes]
+    markdown: Callable[[_Answer], bytes]
 
 
 def write_answer(
-    renderers: Renderers, output_format: ComparisonFormat, output: Path | None
+    answer: _Answer,
+    renderers: Renderers[_Answer],
+    output_format: ComparisonFormat,
+    output: Path | None,
+    page: Page[_Answer] | None = None,
 ) -> None:
-    """Print the answer, or write it to `output`; a page always goes to a file, whose name is said."""
-    if output_format is ComparisonFormat.TERMINAL:
+    """Print `answer`, or write it to `output`. A page always goes to a file, whose name is said.
+
+    Raises RecordError if nothing can be written there.
+    """
+    if output_format is ComparisonFormat.HTML and page is not None:
+        write_file(output or page.file, page.render(answer))
         if output is None:
-            renderers.terminal(Console())
-            return
-        with output.open("w", encoding="utf-8") as file:
-            renderers.terminal(Console(file=file, width=_FILE_WIDTH))
-        return
-    rendered = _rendered(renderers, output_format)
-    if output is None and output_format is ComparisonFormat.HTML:
-        output = renderers.page
-        print(output)
-    if output is None:
-        sys.stdout.write(rendered.decode())
+            print(page.file)
+    elif output_format is ComparisonFormat.TERMINAL:
+        _print(answer, renderers, output)
     else:
-        write_file(output, rendered)
+        as_json = output_format is ComparisonFormat.JSON
+        rendered = (renderers.json if as_json else renderers.markdown)(answer)
+        if output is None:
+            sys.stdout.write(rendered.decode())
+        else:
+            write_file(output, rendered)
 
 
-def _rendered(renderers: Renderers, output_format: ComparisonFormat) -> bytes:
-    if output_format is ComparisonFormat.HTML:
-        return renderers.html()
-    return renderers.json() if output_format is ComparisonFormat.JSON else renderers.markdown()
+def _print(answer: _Answer, renderers: Renderers[_Answer], output: Path | None) -> None:
+    if output is None:
+        renderers.terminal(Console(), answer)
+        return
+    text = StringIO()
+    renderers.terminal(Console(file=text, width=_FILE_WIDTH), answer)
+    write_file(output, text.getvalue().encode())

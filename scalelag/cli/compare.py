@@ -1,12 +1,10 @@
 """`scalelag compare`: compare the runs of two builds, and name regressions."""
 
-import sys
 from collections.abc import Iterable, Sequence
-from io import StringIO
+from functools import partial
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 
 from reports.analysis.analyse import analyse
 from reports.analysis.comparing.compare import compare as compare_runs
@@ -21,12 +19,14 @@ from reports.render.terminal.comparison import (
     render_json_comparison,
     render_markdown_comparison,
 )
+from scalelag.cli.answer_output import Page, Renderers, write_answer
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
 from scalelag.options.catalog import COMPARABLE, OPTIONS
-from scalelag.record.run_dir import RUN_FILE, load_run, write_file
+from scalelag.record.run_dir import RUN_FILE, load_run
 from scalelag.record.run_info import RunInfo
 
 PAGE_FILE = Path("comparison.html")
+_RENDERERS = Renderers(print_comparison, render_json_comparison, render_markdown_comparison)
 KNOWN_OPTIONS = OptionSet(COMPARABLE, {option.dest: option.default for option in OPTIONS})
 
 
@@ -69,10 +69,8 @@ def compare(
         within_run=within_run,
         mains=mains,
     )
-    if drawn:
-        _write_page(found, sides[0], sides[1], output)
-    else:
-        _show(found, output_format, output)
+    page = Page(partial(_page, base=sides[0], candidate=sides[1]), PAGE_FILE)
+    write_answer(found, _RENDERERS, output_format, output, page)
     failed = fail_on_regression and found.verdict == "regression"
     return EXIT_GATE_FAILED if failed else EXIT_PASSED
 
@@ -117,31 +115,11 @@ def _runs_in(path: Path) -> list[Path]:
     return runs
 
 
-def _write_page(found: Comparison, base: Side, candidate: Side, output: Path | None) -> None:
-    """Write the page, and print its path if it was not given."""
+def _page(found: Comparison, base: Side, candidate: Side) -> bytes:
     lines = compared_lines(_lines(base.values()), _lines(candidate.values()))
     reports = {name: run.report for name, run in (*base.items(), *candidate.items())}
-    write_file(output or PAGE_FILE, render_html_comparison(found, reports, lines))
-    if output is None:
-        print(PAGE_FILE)
+    return render_html_comparison(found, reports, lines)
 
 
 def _lines(runs: Iterable[AnalysedRun]) -> list[RunLines]:
     return [run.lines for run in runs if run.lines is not None]
-
-
-def _show(found: Comparison, output_format: ComparisonFormat, output: Path | None) -> None:
-    if output_format is ComparisonFormat.TERMINAL:
-        if output is None:
-            print_comparison(Console(), found)
-            return
-        text = StringIO()
-        print_comparison(Console(file=text, width=120), found)
-        write_file(output, text.getvalue().encode())
-        return
-    as_json = output_format is ComparisonFormat.JSON
-    rendered = (render_json_comparison if as_json else render_markdown_comparison)(found)
-    if output is None:
-        sys.stdout.write(rendered.decode())
-    else:
-        write_file(output, rendered)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
 
 from reports.analysis.analyse import analyse
 from reports.analysis.comparing.matrix import EntryRuns, matrix_report
@@ -20,7 +19,7 @@ from reports.render.terminal.matrix import (
     render_json_matrix,
     render_markdown_matrix,
 )
-from scalelag.cli.answer_output import Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, write_answer
 from scalelag.cli.compare import KNOWN_OPTIONS, AnalysedRun
 from scalelag.cli.matrix_runs import Entry, EntryOutcome, entries_of, run_in_turn
 from scalelag.cli.run.attempt import Attempt
@@ -39,6 +38,7 @@ from scalelag.record.run_info import EarlierAttempt
 
 MATRIX_FILE = "matrix.json"
 _PAGE_FILE = "matrix.html"
+_RENDERERS = Renderers(print_matrix, render_json_matrix, render_markdown_matrix)
 
 
 class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,8 @@ def matrix(
         )
     report = _reported(entries, outcomes, options, first.plan.text, folder)
     write_file(folder / MATRIX_FILE, render_json_matrix(report))
-    write_answer(_renderers(report, folder), output_format, output)
+    page = Page(render_html_matrix, folder / _PAGE_FILE)
+    write_answer(report, _RENDERERS, output_format, output, page)
     return exit_code(report, strict=first.strict)
 
 
@@ -163,16 +164,3 @@ def _differences(
     wanted = ("Ray: ", "--app-arg: ")
     found = run_differences(infos, KNOWN_OPTIONS)
     return tuple(line for line in found if not line.startswith(wanted))
-
-
-def _renderers(report: MatrixReport, folder: Path) -> Renderers:
-    def on_terminal(console: Console) -> None:
-        print_matrix(console, report)
-
-    return Renderers(
-        terminal=on_terminal,
-        html=lambda: render_html_matrix(report),
-        json=lambda: render_json_matrix(report),
-        markdown=lambda: render_markdown_matrix(report),
-        page=folder / _PAGE_FILE,
-    )

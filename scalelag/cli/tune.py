@@ -1,9 +1,9 @@
 """`scalelag tune`: settings that serve a recorded run better, searched by simulation."""
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 
 from reports.model.formats import ComparisonFormat
 from reports.model.tune import TUNE_FILE, TuneReport
@@ -21,7 +21,7 @@ from reports.whatif.tuning.tune import Wish, most_trials, tuned
 from scalelag.autoscaler.ray_autoscaler import check_settings
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import parallel
-from scalelag.cli.answer_output import Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, write_answer
 from scalelag.cli.tune_confirm import check_confirmable, confirmed
 from scalelag.cli.whatif import Prepared, WhatIfOptions, outcomes_of, prepare, progress
 from scalelag.errors import (
@@ -66,8 +66,10 @@ def tune(
     if options.confirm and report.found and not report.own_is_first:
         report, code = confirmed(report, recorded, run, options.slo)
         _keep(report, run, options.out)
-    renderers = _renderers(report, run, with_yaml=options.out is None)
-    write_answer(renderers, output_format, output)
+    on_terminal = partial(print_tune, with_yaml=options.out is None)
+    renderers = Renderers(on_terminal, render_json_tune, render_markdown_tune)
+    page = Page(render_html_tune, run / PAGE_FILE)
+    write_answer(report, renderers, output_format, output, page)
     return code
 
 
@@ -118,16 +120,3 @@ def _keep(report: TuneReport, run: Path, out: Path | None) -> None:
     write_file(run / TUNE_FILE, render_json_tune(report))
     if out is not None and report.found:
         write_file(out, tune_yaml(report).encode())
-
-
-def _renderers(report: TuneReport, run: Path, *, with_yaml: bool) -> Renderers:
-    def on_terminal(console: Console) -> None:
-        print_tune(console, report, with_yaml=with_yaml)
-
-    return Renderers(
-        terminal=on_terminal,
-        html=lambda: render_html_tune(report),
-        json=lambda: render_json_tune(report),
-        markdown=lambda: render_markdown_tune(report),
-        page=run / PAGE_FILE,
-    )

@@ -37,13 +37,14 @@ from scalelag.autoscaler.ray_autoscaler import check_settings, setting_names
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import Done, Job, Jobs, PolicyPath, parallel
 from scalelag.autoscaler.user_policy import load_policy
-from scalelag.cli.answer_output import Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, write_answer
 from scalelag.cli.whatif_load import OtherLoad, with_load
 from scalelag.errors import EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 from scalelag.record.run_info import RunInfo
 
 PAGE_FILE = "whatif.html"
+_RENDERERS = Renderers(print_whatif, render_json_whatif, render_markdown_whatif)
 
 
 class WhatIfOptions(msgspec.Struct, frozen=True):
@@ -65,7 +66,8 @@ def whatif(
     Returns 5 if the run's own settings do not reproduce it, so that there is no answer.
     """
     found = ask(load_run(run), options)
-    write_answer(_renderers(found, run), output_format, output)
+    page = Page(render_html_whatif, run / PAGE_FILE)
+    write_answer(found, _RENDERERS, output_format, output, page)
     return EXIT_PASSED if found.validation.passed else EXIT_INVALID
 
 
@@ -190,16 +192,3 @@ def _notes(recorded: Recorded) -> tuple[str, ...]:
     if ran is not None and ran != installed:
         return (f"The run was made with Ray {ran}; here the policy of Ray {installed} decides.",)
     return ()
-
-
-def _renderers(found: WhatIfReport, run: Path) -> Renderers:
-    def on_terminal(console: Console) -> None:
-        print_whatif(console, found)
-
-    return Renderers(
-        terminal=on_terminal,
-        html=lambda: render_html_whatif(found),
-        json=lambda: render_json_whatif(found),
-        markdown=lambda: render_markdown_whatif(found),
-        page=run / PAGE_FILE,
-    )

@@ -1,12 +1,10 @@
 """`scalelag whatif --capacity`: replicas for days of traffic, by hour of day."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-from rich.console import Console
 
 from reports.analysis.lag.policy import policy_of
 from reports.model.fleet import FleetReport
@@ -33,16 +31,18 @@ from scalelag.autoscaler.ray_autoscaler import (
     setting_names,
 )
 from scalelag.autoscaler.ray_names import ray_names
+from scalelag.cli.answer_output import Renderers, write_answer
 from scalelag.cli.whatif import scaling_of_run
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.options.capacity import read_calibration
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.record.deployment_info import DeploymentInfo
-from scalelag.record.run_dir import load_run, write_file
+from scalelag.record.run_dir import load_run
 
 SCHEMA_VERSION = 1
 _KEY = "default/Model"
 _START_S = 10.0
+_RENDERERS = Renderers(print_fleet, render_json_fleet, render_markdown_fleet)
 
 
 class FleetOptions(msgspec.Struct, frozen=True):
@@ -61,19 +61,7 @@ def fleet(
     if output_format is ComparisonFormat.HTML:
         raise UsageError("--capacity: there is no page of this answer; take --format md or json.")
     report = size_fleet(run, options)
-    if output_format is ComparisonFormat.TERMINAL and output is None:
-        print_fleet(Console(), report)
-        return EXIT_PASSED
-    if output_format is ComparisonFormat.TERMINAL:
-        with Path(str(output)).open("w", encoding="utf-8") as file:
-            print_fleet(Console(file=file, width=120), report)
-        return EXIT_PASSED
-    as_json = output_format is ComparisonFormat.JSON
-    rendered = (render_json_fleet if as_json else render_markdown_fleet)(report)
-    if output is None:
-        sys.stdout.write(rendered.decode())
-    else:
-        write_file(output, rendered)
+    write_answer(report, _RENDERERS, output_format, output)
     return EXIT_PASSED
 
 

@@ -46,7 +46,7 @@ def run(on_cluster_once):
 
 
 def good_rows(command):
-    """When each request was due, in seconds of the plan, and whether it was good, by its times."""
+    """Return due times in seconds of the plan, and whether each request was good by its own times."""
     recorded = load_run(command.run_dirs[-1])
     rows = recorded.requests
     told = rows.streams

@@ -18,7 +18,7 @@ HARM = (
     "[a](https://evil.example) www.evil.example http://evil.example <!-- --> ]]> ${HOME} {{7*7}} "
     "\U000e0041"
 )
-"""What is put behind each such text."""
+"""End that `hostile` puts to each text."""
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -77,7 +77,7 @@ def obeyed(text: str) -> list[str]:
 
 
 def printed(show: Any, width: int) -> str:
-    """What `show` prints to a terminal without colours."""
+    """Return the text that `show` prints to a terminal without colours."""
     text = io.StringIO()
     show(Console(file=text, width=width, color_system=None))
     return text.getvalue()

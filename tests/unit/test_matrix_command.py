@@ -20,7 +20,7 @@ STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What each run was asked for; every run is the stored one, and Ray 2.99.0 cannot be had."""
+    """Runs asked for, in their order. Each gets the stored run, and Ray 2.99.0 cannot be had."""
     found = []
 
     def run(attempt, folder, _retries):

@@ -21,6 +21,7 @@ from reports.whatif.fleet.coarse import FleetCourse
 from scalelag.cli.whatif_fleet import FleetOptions, fleet, size_fleet
 from scalelag.errors import UsageError
 from scalelag.plan.trace import TraceSpec, read_trace
+from tests.support.built.calibration import CALIBRATION
 from tests.support.coarse_exact import RAYS_PACE, coarse_and_exact
 from tests.support.hostile import hostile, obeyed, printed
 
@@ -31,29 +32,7 @@ KEY = "default/Sleeper"
 @pytest.fixture
 def calibration(tmp_path: Path) -> Path:
     path = tmp_path / "calibration.json"
-    stage = {
-        "load": {"level": 4, "unit": "rps"},
-        "hold_s": 15,
-        "planned": 60,
-        "failed": 0,
-        "not_sent": 0,
-        "completed_rps": 4.0,
-        "within_ratio": 1.0,
-        "latency_ms": 200.0,
-        "kept": True,
-        "reason": None,
-        "record": "stage-1",
-    }
-    found = {
-        "slo": "p95<400ms",
-        "deployments": [KEY],
-        "capacity_rps": 10.0,
-        "exceeded_rps": 11.0,
-        "complete": True,
-        "reason": None,
-        "stages": [stage],
-    }
-    path.write_bytes(msgspec.json.encode(found))
+    path.write_bytes(msgspec.json.encode(CALIBRATION))
     return path
 
 

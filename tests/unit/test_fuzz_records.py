@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from reports.analysis.metrics import metric_names
 from scalelag.cli.main import app
+from tests.support.built.calibration import CALIBRATION
 from tests.support.fuzz import (
     STORED,
     changed,
@@ -26,28 +27,6 @@ from tests.support.fuzz import (
 
 FORMS = ("terminal", "json", "md", "junit", "csv", "csv", "html")
 RECORDS = ("node-started", "demo", "front-and-model")
-STAGE = {
-    "load": {"level": 4, "unit": "rps"},
-    "hold_s": 15,
-    "planned": 60,
-    "failed": 0,
-    "not_sent": 0,
-    "completed_rps": 4.0,
-    "within_ratio": 1.0,
-    "latency_ms": 200.0,
-    "kept": True,
-    "reason": None,
-    "record": "stage-1",
-}
-CAPACITY = {
-    "slo": "p95<400ms",
-    "deployments": ["default/Sleeper"],
-    "capacity_rps": 10.0,
-    "exceeded_rps": 11.0,
-    "complete": True,
-    "reason": None,
-    "stages": [STAGE],
-}
 DAY = "time_s,rps\n" + "".join(f"{t * 600},{60 if 48 <= t < 120 else 20}\n" for t in range(144))
 POLICY = """\
 def policy(ctx):
@@ -137,7 +116,7 @@ def test_any_settings_policy_and_record_of_whatif_and_tune(here):
 
 def test_any_calibration_and_trace_of_fleet_sizing(here):
     for draw in rounds(12):
-        content = json.dumps(CAPACITY).encode()
+        content = json.dumps(CALIBRATION).encode()
         content = draw.choice([changed_json, changed_json, damaged])(draw, content)
         (here / "calibration.json").write_bytes(content)
         (here / "day.csv").write_bytes(

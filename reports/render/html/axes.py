@@ -54,6 +54,41 @@ def layout(height_px: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401  plot
     return {**common, **more}
 
 
+def time_plot(
+    traces: Sequence[dict[str, Any]],
+    height_px: int,
+    end_s: float,
+    yaxis: dict[str, Any],
+    marked: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Plot of a chart over the time of the run, with the shapes and labels of `marks`."""
+    shapes, labels = marked
+    drawn = layout(
+        height_px,
+        xaxis=time_axis(end_s),
+        yaxis=yaxis,
+        shapes=shapes,
+        annotations=labels,
+        hovermode="x unified",
+    )
+    return {"data": list(traces), "layout": drawn}
+
+
+def line_over_time(
+    name: str, shade: str, times_s: Sequence[float], values: Sequence[float | None], hover: str
+) -> dict[str, Any]:
+    """A trace of `values`, which are rounded already, in the colour called `shade`."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": list(times_s),
+        "y": list(values),
+        "line": {"color": color(shade), "width": 1.5},
+        "hovertemplate": hover,
+    }
+
+
 def axis(**more: Any) -> dict[str, Any]:  # noqa: ANN401  plotly's own
     """An axis of values from 0 on."""
     common = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from reports.model.comparison import ComparedLines, Line, Lines, ReplicasName, SideLines
-from reports.render.html.axes import Step, axis, layout, marks, time_axis
+from reports.render.html.axes import Step, axis, marks, time_plot
 from reports.render.html.compared_tables import load_table, replica_table
 from reports.render.html.figure import Figure, Key, color, rounded
 from reports.render.html.load_figures import is_wide, latency_axis, latency_unit
@@ -111,16 +111,8 @@ def _figure(
     yaxis: dict[str, Any],
     **more: Any,  # noqa: ANN401  fields of Figure
 ) -> Figure:
-    shapes, labels = marks(lines.end_s, steps, lines.unseen, lines.restarts)
-    drawn = layout(
-        _HEIGHT_PX,
-        xaxis=time_axis(lines.end_s),
-        yaxis=yaxis,
-        shapes=shapes,
-        annotations=labels,
-        hovermode="x unified",
-    )
-    plot = {"data": traces, "layout": drawn}
+    marked = marks(lines.end_s, steps, lines.unseen, lines.restarts)
+    plot = time_plot(traces, _HEIGHT_PX, lines.end_s, yaxis, marked)
     return Figure(height_px=_HEIGHT_PX, plot=plot, linked=True, **more)
 
 

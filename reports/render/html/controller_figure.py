@@ -1,13 +1,18 @@
 """Chart of Serve's controller: its loop, and the delay of its event loop."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from reports.model.charts import Charts
 from reports.model.controller import ControllerPoint
 from reports.model.report import Report
-from reports.render.html.axes import axis, chart_marks, layout, marked_steps, time_axis
-from reports.render.html.figure import Figure, Key, color, rounded
+from reports.render.html.axes import (
+    axis,
+    chart_marks,
+    line_over_time,
+    marked_steps,
+    time_plot,
+)
+from reports.render.html.figure import Figure, Key, rounded
 from reports.render.tables.controller import controller_words
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import NOT_MEASURED
@@ -24,7 +29,7 @@ def controller_figure(report: Report, charts: Charts) -> Figure | None:
     points = charts.controller
     if not points:
         return None
-    shapes, labels = chart_marks(charts, marked_steps(report))
+    marked = chart_marks(charts, marked_steps(report))
     times_s = rounded(tuple(point.at_s for point in points))
     return Figure(
         id="controller",
@@ -32,39 +37,26 @@ def controller_figure(report: Report, charts: Charts) -> Figure | None:
         unit="ms",
         sentence=f"{controller_words(report.controller).capitalize()}.",
         height_px=_HEIGHT_PX,
-        plot={
-            "data": [_line(times_s, points, *line) for line in _LINES],
-            "layout": layout(
-                _HEIGHT_PX,
-                xaxis=time_axis(charts.end_s),
-                yaxis=axis(nticks=4),
-                shapes=shapes,
-                annotations=labels,
-                hovermode="x unified",
-            ),
-        },
+        plot=time_plot(
+            [
+                line_over_time(name, shade, times_s, _values_ms(points, value), "%{y} ms")
+                for shade, name, value in _LINES
+            ],
+            _HEIGHT_PX,
+            charts.end_s,
+            axis(nticks=4),
+            marked,
+        ),
         keys=tuple(Key(shade, name, "line") for shade, name, _ in _LINES),
         table=_table(points),
         linked=True,
     )
 
 
-def _line(
-    times_s: list[Any],
-    points: tuple[ControllerPoint, ...],
-    shade: str,
-    name: str,
-    value: Callable[[ControllerPoint], float | None],
-) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": times_s,
-        "y": rounded(tuple(_in_ms(value(point)) for point in points), 1),
-        "line": {"color": color(shade), "width": 1.5},
-        "hovertemplate": "%{y} ms",
-    }
+def _values_ms(
+    points: Sequence[ControllerPoint], value: Callable[[ControllerPoint], float | None]
+) -> list[float | None]:
+    return rounded(tuple(_in_ms(value(point)) for point in points), 1)
 
 
 def _in_ms(value_s: float | None) -> float | None:

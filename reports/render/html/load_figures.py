@@ -5,7 +5,7 @@ from typing import Any
 
 from reports.model.charts import Charts, LoadBins
 from reports.model.report import Report
-from reports.render.html.axes import axis, chart_marks, layout, marked_steps, time_axis
+from reports.render.html.axes import axis, chart_marks, marked_steps, time_plot
 from reports.render.html.figure import Figure, Key, color, rounded
 from reports.render.tables.table import Column, Table
 from reports.render.text import count, level, milliseconds, rate
@@ -20,7 +20,7 @@ def load_figure(report: Report, charts: Charts) -> Figure:
     """Requests per second: offered, completed, failed."""
     bins = charts.load
     has_failed = any(bins.failed_rps)
-    shapes, labels = chart_marks(charts, marked_steps(report))
+    marked = chart_marks(charts, marked_steps(report))
     traces = [
         _rate(bins, "offered_rps", "offered", fill="tozeroy", fillcolor=color("offered-fill")),
         _rate(bins, "completed_rps", "completed"),
@@ -38,17 +38,7 @@ def load_figure(report: Report, charts: Charts) -> Figure:
         unit="requests per second",
         sentence=_load_sentence(report, bins),
         height_px=_HEIGHT_PX,
-        plot={
-            "data": traces,
-            "layout": layout(
-                _HEIGHT_PX,
-                xaxis=time_axis(charts.end_s),
-                yaxis=axis(nticks=5),
-                shapes=shapes,
-                annotations=labels,
-                hovermode="x unified",
-            ),
-        },
+        plot=time_plot(traces, _HEIGHT_PX, charts.end_s, axis(nticks=5), marked),
         keys=tuple(keys),
         linked=True,
     )
@@ -58,7 +48,7 @@ def latency_figure(report: Report, charts: Charts) -> Figure:
     """Quantiles of latency from the intended start, in milliseconds."""
     bins = charts.load
     wide = is_wide(_latencies_ms(bins))
-    shapes, labels = chart_marks(charts, marked_steps(report))
+    marked = chart_marks(charts, marked_steps(report))
     middles_s = [at_s + bins.bin_s / 2 for at_s in bins.from_s]
     traces = [_quantile(middles_s, bins, field, name) for field, name in _QUANTILES]
     traces.append(
@@ -79,17 +69,7 @@ def latency_figure(report: Report, charts: Charts) -> Figure:
         unit=latency_unit(wide=wide),
         sentence=_latency_sentence(report, bins),
         height_px=_HEIGHT_PX,
-        plot={
-            "data": traces,
-            "layout": layout(
-                _HEIGHT_PX,
-                xaxis=time_axis(charts.end_s),
-                yaxis=latency_axis(wide=wide),
-                shapes=shapes,
-                annotations=labels,
-                hovermode="x unified",
-            ),
-        },
+        plot=time_plot(traces, _HEIGHT_PX, charts.end_s, latency_axis(wide=wide), marked),
         keys=(*keys, Key("slowest", "slowest request", "ring")),
         table=_table(bins),
         linked=True,

@@ -1,13 +1,12 @@
 """Chart of open requests: those of the client, those at the deployment, those its policy was given."""
 
 from collections.abc import Callable
-from typing import Any
 
 from reports.model.charts import Charts
 from reports.model.seen import SeenPoint
 from reports.model.steps import DeploymentReport
-from reports.render.html.axes import axis, chart_marks, layout, time_axis
-from reports.render.html.figure import Figure, Key, color, rounded
+from reports.render.html.axes import axis, chart_marks, line_over_time, time_plot
+from reports.render.html.figure import Figure, Key, rounded
 from reports.render.tables.seen import seen_texts
 from reports.render.tables.table import Column, Table
 from reports.render.text import NOT_MEASURED
@@ -26,7 +25,7 @@ def seen_figure(id_: str, deployment: DeploymentReport, charts: Charts) -> Figur
     if not points:
         return None
     known = [line for line in _LINES if any(line[2](point) is not None for point in points)]
-    shapes, labels = chart_marks(charts, deployment.steps)
+    marked = chart_marks(charts, deployment.steps)
     times_s = rounded(tuple(point.at_s for point in points))
     return Figure(
         id=f"{id_}-seen",
@@ -34,36 +33,20 @@ def seen_figure(id_: str, deployment: DeploymentReport, charts: Charts) -> Figur
         unit="open requests",
         sentence="; ".join(seen_texts(deployment)) + ".",
         height_px=_HEIGHT_PX,
-        plot={
-            "data": [
-                _line(times_s, rounded(tuple(map(value, points))), name, shade)
+        plot=time_plot(
+            [
+                line_over_time(name, shade, times_s, rounded(tuple(map(value, points))), "%{y}")
                 for shade, name, value in known
             ],
-            "layout": layout(
-                _HEIGHT_PX,
-                xaxis=time_axis(charts.end_s),
-                yaxis=axis(nticks=5),
-                shapes=shapes,
-                annotations=labels,
-                hovermode="x unified",
-            ),
-        },
+            _HEIGHT_PX,
+            charts.end_s,
+            axis(nticks=5),
+            marked,
+        ),
         keys=tuple(Key(shade, name, "line") for shade, name, _ in known),
         table=_table(points),
         linked=True,
     )
-
-
-def _line(times_s: list[Any], values: list[Any], name: str, shade: str) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": times_s,
-        "y": values,
-        "line": {"color": color(shade), "width": 1.5},
-        "hovertemplate": "%{y}",
-    }
 
 
 def _table(points: tuple[SeenPoint, ...]) -> Table:

@@ -1,6 +1,7 @@
 """A recorded run in, its analysis out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
 
 import msgspec
 
@@ -20,7 +21,7 @@ from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.goodput import recorded_limits
-from reports.analysis.load.latency import load_report
+from reports.analysis.load.latency import Circumstances, load_report
 from reports.analysis.load.load_workers import worker_reports
 from reports.analysis.load.recovery import Recovery, recoveries
 from reports.analysis.load.saturation import with_reasons
@@ -38,10 +39,11 @@ from reports.analysis.validity import (
 )
 from reports.model.causes import Cause, EvidenceReport, FailureReport, Finding
 from reports.model.charts import Analysis
+from reports.model.controller import ControllerReport, NodesReport
 from reports.model.events import EventReport
 from reports.model.intervals import Window
 from reports.model.load import LoadReport
-from reports.model.report import GateResult, Report, RunSummary, Verdict
+from reports.model.report import GateResult, ProbeReport, Report, RunSummary, Verdict
 from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.evidence_rows import CLUSTER_STATUS
@@ -49,6 +51,18 @@ from scalelag.record.requests_file import rows_from
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
+
+
+class _OfRun(TypedDict):
+    """Parts of the report that hold for the whole run, as it names them."""
+
+    run: RunSummary
+    load: LoadReport
+    probe: ProbeReport
+    evidence: EvidenceReport
+    controller: ControllerReport
+    nodes: NodesReport
+    events: tuple[EventReport, ...]
 
 
 def analyse(
@@ -64,35 +78,24 @@ def analyse(
     analysed = _deployments(run, steps, timelines, recovered, changes, replay)
     deployments = {key: one.report for key, one in analysed.items()}
     load = _load(run, steps, recovered, deployments)
-    probe = probe_report(run, watched_s)
-    summary = _run_summary(run.info, watched_s)
-    evidence = _evidence(run)
-    controller, nodes = controller_report(run), nodes_report(run)
-    of_run = {"requests": load, "load": load, "probe": probe, "run": summary, "evidence": evidence}
-    of_run |= {"controller": controller, "nodes": nodes}
-    judged = judge(gates, deployments, {**of_run, "event": events})
-    problems = run_problems(run, load, probe, watched_s)
+    of_run = _of_run(run, load, events, watched_s)
+    judged = judge(gates, deployments, {**of_run, "requests": load, "event": events})
+    problems = run_problems(run, load, of_run["probe"], watched_s)
     changed = change_reports(run, changes)
     report = Report(
+        **of_run,
         schema_version=SCHEMA_VERSION,
-        run=summary,
         verdict=_verdict(problems, judged),
         reasons=tuple(problem.text for problem in problems),
         gates=judged,
         deployments=deployments,
-        load=load,
-        probe=probe,
         warnings=(*warnings(run, deployments, load, timelines), *change_warnings(changed)),
-        not_measured=_not_measured(run, evidence),
+        not_measured=_not_measured(run, of_run["evidence"]),
         failures=explained(_failures(analysed.values()), run, events, windows),
-        evidence=evidence,
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps),
         changes=changed,
         applications=application_reports(run, timelines, steps, deployments),
-        controller=controller,
-        nodes=nodes,
-        events=events,
     )
     return Analysis(report, chart_series(recorded, report, timelines), run_origin(run.info))
 
@@ -120,6 +123,20 @@ def _timelines(
     return {key: own_timeline(timeline, changes[key]) for key, timeline in whole.items()}
 
 
+def _of_run(
+    run: RecordedRun, load: LoadReport, events: tuple[EventReport, ...], watched_s: float
+) -> _OfRun:
+    return {
+        "run": _run_summary(run.info, watched_s),
+        "load": load,
+        "probe": probe_report(run, watched_s),
+        "evidence": _evidence(run),
+        "controller": controller_report(run),
+        "nodes": nodes_report(run),
+        "events": events,
+    }
+
+
 def _load(
     run: RecordedRun,
     steps: Sequence[LoadStep],
@@ -138,13 +155,15 @@ def _load(
         steps,
         info.plan.unit,
         info.zero_s,
-        recovered=recovered,
-        workers=worker_reports(info.load_workers, run.requests),
-        exceptions=info.task_exceptions,
-        warmup_s=info.warmup_s,
-        limits=recorded_limits(info, deployments.values()),
-        prompts=info.prompts,
-        apps=apps_of_names(rows.names, info),
+        Circumstances(
+            recovered=recovered,
+            workers=worker_reports(info.load_workers, run.requests),
+            exceptions=info.task_exceptions,
+            warmup_s=info.warmup_s,
+            limits=recorded_limits(info, deployments.values()),
+            prompts=info.prompts,
+            apps=apps_of_names(rows.names, info),
+        ),
     )
 
 

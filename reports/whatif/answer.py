@@ -178,15 +178,7 @@ def answer(
         validation=replay.validation,
         service=_service(recorded.scenario),
         steps=tuple(_step(replay, question, step, outcomes) for step in question.steps),
-        whole={
-            name: _figure(
-                replay.of_record.whole if own_load else {},
-                [one.whole for one in replay.replayed.outcomes] if own_load else [],
-                [one.whole for one in outcomes],
-                name,
-            )
-            for name in RUN_FIGURES
-        },
+        whole=_whole(replay, question, outcomes),
         repetitions=REPETITIONS,
         seed=seed,
         recorded=_curves(Course(recorded.target, recorded.running), own) if own_load else None,
@@ -197,6 +189,17 @@ def answer(
         load=question.load,
         notes=question.notes,
     )
+
+
+def _whole(
+    replay: Replay, question: Question, outcomes: Sequence[Outcome]
+) -> dict[FigureName, Figure]:
+    """Figures of the whole run."""
+    own_load = question.load is None
+    recorded = replay.of_record.whole if own_load else {}
+    simulated = [one.whole for one in replay.replayed.outcomes] if own_load else []
+    changed = [one.whole for one in outcomes]
+    return {name: _figure(recorded, simulated, changed, name) for name in RUN_FIGURES}
 
 
 def _step(

@@ -12,7 +12,7 @@ from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of, why_n
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.whatif.scenario import Arrivals, Load, Scenario, Settings, Users, settings_of
 from reports.whatif.service_times import service_times
-from reports.whatif.start_up import start_ups
+from reports.whatif.start_up import StartUps, start_ups
 from scalelag.errors import UsageError
 from scalelag.plan.stages import LoadPlan
 from scalelag.record.deployment_info import DeploymentInfo
@@ -81,12 +81,7 @@ def recorded_scenario(
     service = service_times(run.requests, watched.running, settings.max_ongoing)
     if isinstance(service, str):
         raise _refused(service)
-    starts = start_ups(watched.timeline, settings.wait_loop_s)
-    if not starts.starts_s:
-        raise _refused(
-            "it saw no replica start, so that nothing is known of how long that takes. "
-            "Record a run whose load steps up"
-        )
+    starts = _starts(watched.timeline, settings)
     scenario = Scenario(
         settings=settings,
         load=_load(run),
@@ -134,6 +129,17 @@ def _check_deployment(
         )
     if run.configs or run.restarts or run.capacities:
         raise _refused("settings, versions or the controller changed while it went on")
+
+
+def _starts(timeline: Timeline, settings: Settings) -> StartUps:
+    """Recorded start-ups of replicas. Raises UsageError if there were none."""
+    starts = start_ups(timeline, settings.wait_loop_s)
+    if not starts.starts_s:
+        raise _refused(
+            "it saw no replica start, so that nothing is known of how long that takes. "
+            "Record a run whose load steps up"
+        )
+    return starts
 
 
 def is_scaled(info: DeploymentInfo | None) -> bool:

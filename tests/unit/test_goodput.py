@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.load.goodput import Limits, scaling_windows
-from reports.analysis.load.latency import load_report
+from reports.analysis.load.latency import Circumstances, load_report
 from reports.analysis.load.slo import parse_slo, recorded_slos
 from reports.analysis.metrics import metric_names
 from reports.model.intervals import Span, Window, longer_than
@@ -71,7 +71,9 @@ def load_of(
         stages.steps(stages.duration_s),
         stages.unit,
         ZERO_S,
-        limits=Limits(tuple(parse_slo(limit) for limit in limits or LIMITS), scaling or {}),
+        Circumstances(
+            limits=Limits(tuple(parse_slo(limit) for limit in limits or LIMITS), scaling or {})
+        ),
     )
 
 

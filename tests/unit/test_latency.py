@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.analysis.load.latency import load_report
+from reports.analysis.load.latency import Circumstances, load_report
 from reports.model.load import LoadReport
 from scalelag.plan.stages import LoadPlan, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
@@ -51,7 +51,7 @@ def test_rates_count_the_time_after_the_warm_up_only():
     plan = parse_plan("5rps:10s,10rps:20s")
     rows = columns([20 + k / 10 for k in range(100)], [0.1] * 100)
     steps = plan.steps(0.0)
-    found = load_report(rows, None, steps, plan.unit, ZERO_S, warmup_s=20.0)
+    found = load_report(rows, None, steps, plan.unit, ZERO_S, Circumstances(warmup_s=20.0))
 
     rates = {step.at_s: (step.offered_rps, step.completed_rps) for step in found.steps}
     assert rates[0.0] == (0.0, 0.0)

@@ -93,16 +93,11 @@ def compare(
     """
     one_by_one = len(base) == len(candidate) == 1
     form: Form = "steps of two runs" if one_by_one else "runs"
-    sides = [
-        samples_of_steps(next(iter(side.values()))) if one_by_one else samples_of_runs(side)
-        for side in (base, candidate)
-    ]
+    sides = [_samples(form, side) for side in (base, candidate)]
     main = _named(mains, sides) if mains else main_figures(*sides)
-    gated = within_run or not one_by_one
-    rule = _Rule(form, min_effect, gated)
+    rule = _Rule(form, min_effect, gated=within_run or not one_by_one)
     figures = _judged(_tested(form, sides, main), rule)
-    verdict = _overall(figures) if gated else "cannot be told"
-    reason = _reason(verdict, figures) if gated else _ONE_A_SIDE
+    verdict, reason = _concluded(figures, rule)
     if fails := failing(verdict, [*base.values()], [*candidate.values()]):
         verdict, reason = "cannot be told", fails
     return Comparison(
@@ -126,6 +121,10 @@ _ONE_A_SIDE = (
     "one run a side cannot tell a slower build from an unlucky run; "
     f"{FEWEST_RUNS} a side can, and --within-run judges by the steps of the two all the same"
 )
+
+
+def _samples(form: Form, side: Mapping[str, Report]) -> Samples:
+    return samples_of_runs(side) if form == "runs" else samples_of_steps(next(iter(side.values())))
 
 
 def _fewest(form: Form) -> int:
@@ -274,6 +273,16 @@ def _unreachable(form: Form, tested: _Tested) -> str:
         f"cannot be told: {censored} steps of the base were not over within their hold, "
         "and nothing ranks above them; hold the load for longer"
     )
+
+
+def _concluded(
+    figures: Sequence[ComparedFigure], rule: _Rule
+) -> tuple[ComparedVerdict, str | None]:
+    """The verdict of the whole comparison, and the reason for it."""
+    if not rule.gated:
+        return "cannot be told", _ONE_A_SIDE
+    verdict = _overall(figures)
+    return verdict, _reason(verdict, figures)
 
 
 def _overall(figures: Sequence[ComparedFigure]) -> ComparedVerdict:

@@ -128,24 +128,18 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
     known = isinstance(demand, Demand)
     kind, why = (demand.kind, None) if known else (None, demand)
     capacity_rps = demand.capacity_rps if known else None
+    found = ElasticityReport(kind, why, capacity_rps, watched_s, unwatched_s)
     if not watched_s:
-        return ElasticityReport(
-            kind, why, capacity_rps, watched_s, unwatched_s, reason=_UNSEEN_DURING_LOAD
-        )
+        return msgspec.structs.replace(found, reason=_UNSEEN_DURING_LOAD)
     # Metrics without a demand do not depend on this curve.
     curve = demand.curve if known else Staircase(np.empty(0), np.zeros(1, np.int64))
     runnings = (supply.middle(), supply.fewest(), supply.most())
     spans = _Spans(*(integrals(curve, running, windows) for running in runnings))
-    replica_hours = spans.grows(lambda i: i.replica_hours)
+    found = msgspec.structs.replace(found, replica_hours=spans.grows(lambda i: i.replica_hours))
     if not known:
-        return ElasticityReport(
-            None, why, None, watched_s, unwatched_s, replica_hours=replica_hours
-        )
-    return ElasticityReport(
-        demand=kind,
-        capacity_rps=capacity_rps,
-        watched_s=watched_s,
-        unwatched_s=unwatched_s,
+        return found
+    return msgspec.structs.replace(
+        found,
         theta_u_pct=spans.shrinks(lambda i: i.theta_u_pct),
         theta_o_pct=spans.grows(lambda i: i.theta_o_pct),
         under_replicas=spans.shrinks(lambda i: i.under_replicas),
@@ -155,6 +149,5 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
         jitter_per_min=spans.middle.jitter_per_min,
         under_replica_s=spans.shrinks(lambda i: i.under_replica_s),
         over_replica_s=spans.grows(lambda i: i.over_replica_s),
-        replica_hours=replica_hours,
         replica_hours_over=spans.grows(lambda i: i.replica_hours_over),
     )

@@ -34,9 +34,26 @@ from scalelag.record.error_kinds import (
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import TaskException
 
-_NO_LIMITS = Limits()
 _WINDOW_S = 10
 _MOST_WINDOWS = 360
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """Facts on a load that its rows do not tell.
+
+    `recovered` goes by a step's index, `apps` by a name's code. The first `warmup_s` do not count.
+    """
+
+    recovered: Mapping[int, Recovery] = {}
+    workers: tuple[LoadWorkerReport, ...] = ()
+    exceptions: Sequence[TaskException] | None = None
+    warmup_s: float = 0.0
+    limits: Limits = Limits()
+    prompts: PromptInfo | None = None
+    apps: Sequence[str | None] = ()
+
+
+_NOTHING_ELSE = Circumstances()
 
 
 class _Load(msgspec.Struct, frozen=True):
@@ -107,24 +124,18 @@ def load_report(
     steps: Sequence[LoadStep],
     unit: Unit,
     zero_s: float,
-    *,
-    recovered: Mapping[int, Recovery] | None = None,
-    workers: tuple[LoadWorkerReport, ...] = (),
-    exceptions: Sequence[TaskException] | None = None,
-    warmup_s: float = 0.0,
-    limits: Limits = _NO_LIMITS,
-    prompts: PromptInfo | None = None,
-    apps: Sequence[str | None] = (),
+    known: Circumstances = _NOTHING_ELSE,
 ) -> LoadReport:
     """Report of the whole run and of each step.
 
     `planned` requests without a row count as not sent. `rows` tell why (`saturation.with_reasons`),
-    and have none of the first `warmup_s`. `recovered` goes by a step's index, `apps` by a name's code.
+    and have none of the first `warmup_s`.
     """
+    exceptions = known.exceptions
     lost = max(0, (planned or 0) - rows.count)
-    whole = _with_lost(part_of(rows, slice(None)), lost, workers)
-    load = _loaded(rows, unit, zero_s, warmup_s, limits, apps)
-    parts = tuple(_step_reports(load, steps, recovered or {}))
+    whole = _with_lost(part_of(rows, slice(None)), lost, known.workers)
+    load = _loaded(rows, unit, zero_s, known)
+    parts = tuple(_step_reports(load, steps, known.recovered))
     return LoadReport(
         **whole.counts(),
         **whole.rates(load_s := load.seconds(parts)),
@@ -133,7 +144,7 @@ def load_report(
         **whole.service_ms(),
         errors=_errors(rows, lost),
         steps=parts,
-        workers=workers,
+        workers=known.workers,
         stream=stream_report(load.streams, slice(None), load_s),
         **load.named(load_s),
         windows=tuple(_windows(load, parts)),
@@ -143,31 +154,24 @@ def load_report(
         saturated_s=seconds_in(load.saturated),
         saturated=tuple(_saturations(rows, load.saturated, zero_s)),
         goodput=load.goodput and load.goodput.of_all(load.whole(steps), lost),
-        limits=tuple(limit.text for limit in limits.slos),
-        prompts=prompt_report(rows, prompts),
+        limits=tuple(limit.text for limit in known.limits.slos),
+        prompts=prompt_report(rows, known.prompts),
     )
 
 
-def _loaded(
-    rows: RequestColumns,
-    unit: Unit,
-    zero_s: float,
-    warmup_s: float,
-    limits: Limits,
-    apps: Sequence[str | None],
-) -> _Load:
+def _loaded(rows: RequestColumns, unit: Unit, zero_s: float, known: Circumstances) -> _Load:
     """Return the facts that all steps share."""
     streams = streams_of(rows)
     return _Load(
         rows,
         streams,
         by_name(rows, streams),
-        by_application(rows, apps, streams),
+        by_application(rows, known.apps, streams),
         saturated_windows(rows),
         unit,
         zero_s,
-        warmup_s,
-        goodput_of(rows, limits, zero_s, streams.between_tokens),
+        known.warmup_s,
+        goodput_of(rows, known.limits, zero_s, streams.between_tokens),
     )
 
 

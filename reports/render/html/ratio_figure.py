@@ -38,15 +38,10 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
 
     Of very many the first; those with a verdict come before them.
     """
-    told = [
-        (figure, figure.effect, figure.effect.value)
-        for figure in figures
-        if figure.effect is not None and figure.effect.value is not None
-    ]
+    told = _told(figures)
     if not told:
         return None
-    gravest_first = list(_COLORS)
-    shown = sorted(told, key=lambda one: gravest_first.index(one[0].verdict))[:MOST]
+    shown = told[:MOST]
     low, high = _range(shown, min_effect)
     height_px = _FRAME_PX + _ROW_PX * len(shown)
     used: list[ComparedVerdict] = [
@@ -75,6 +70,17 @@ def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure
             *_line_keys(min_effect),
         ),
     )
+
+
+def _told(figures: Sequence[ComparedFigure]) -> list[FigureEffect]:
+    """Figures that could be compared, the gravest verdicts first."""
+    told = [
+        (figure, figure.effect, figure.effect.value)
+        for figure in figures
+        if figure.effect is not None and figure.effect.value is not None
+    ]
+    gravest_first = list(_COLORS)
+    return sorted(told, key=lambda one: gravest_first.index(one[0].verdict))
 
 
 def _ratio_axis(low: float, high: float, min_effect: float) -> dict[str, Any]:

@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from reports.model.charts import BarState, Charts, DecisionMark, DeploymentCharts, ReplicaCurve
+from reports.model.charts import (
+    BarState,
+    Charts,
+    DecisionMark,
+    DeploymentCharts,
+    ReplicaBar,
+    ReplicaCurve,
+)
 from reports.model.steps import DeploymentReport
 from reports.render.html.axes import axis, chart_marks, layout, time_axis
 from reports.render.html.figure import Figure, Key, chart_text, color, rounded
@@ -196,14 +203,7 @@ def lives_figure(
             "layout": layout(
                 height_px,
                 xaxis=time_axis(charts.end_s),
-                yaxis=axis(
-                    range=[len(bars) - 0.4, -0.6],
-                    showgrid=False,
-                    tickvals=list(range(len(bars))) if is_named else [],
-                    ticktext=[_row_name(b.replica, critical=bool(b.critical_in)) for b in bars]
-                    if is_named
-                    else [],
-                ),
+                yaxis=_rows_axis(len(bars), bars if is_named else ()),
                 shapes=shapes,
                 annotations=labels,
                 barmode="overlay",
@@ -214,6 +214,16 @@ def lives_figure(
         keys=tuple(Key(_color(state), name) for state, name in used),
         table=_lives_table(id_, own),
         linked=True,
+    )
+
+
+def _rows_axis(rows: int, named: Sequence[ReplicaBar]) -> dict[str, Any]:
+    """An axis of so many rows, with the names of those that are `named`."""
+    return axis(
+        range=[rows - 0.4, -0.6],
+        showgrid=False,
+        tickvals=list(range(len(named))),
+        ticktext=[_row_name(bar.replica, critical=bool(bar.critical_in)) for bar in named],
     )
 
 

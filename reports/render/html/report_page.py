@@ -1,5 +1,6 @@
 """`report.html`: the report of one run as a page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -92,24 +93,14 @@ def render_html(
         title=f"{report.verdict.upper()}: {sanitized(report.run.name)}",
         **shell([*figures, *([tune["figure"]] if tune else [])], plotly),
         **_head(report),
-        views=views(report, charts.end_s),
+        **_marks(report, charts),
         load_figures=run_figures,
-        deployments=parts,
-        summary=deployment_table(report),
-        applications=application_graphs(report),
-        summary_links={part.key: f"{part.id}-lag" for part in parts},
-        left_out=left_out(report, detailed(report, details)),
-        uncertain=UNCERTAIN,
+        **_deployments(report, parts, details),
         load_table=load_table(report.load),
         more_tables=_more_tables(report),
         **_findings(report),
         **_about(analysis, record),
         tries=tries(report, record),
-        thinned=[sanitized(text) for text in charts.thinned],
-        unseen=bool(charts.unseen),
-        saturated=bool(charts.saturated),
-        restarts=bool(charts.restarts),
-        change_marks=bool(charts.changes),
         **_beside(report),
         tune=tune,
     )
@@ -139,6 +130,32 @@ def _head(report: Report) -> dict[str, Any]:
         "gates": gate_table(report.gates),
         "no_gates": NO_GATES,
         "tiles": tiles(report),
+    }
+
+
+def _deployments(
+    report: Report, parts: Sequence[DeploymentPart], details: Details
+) -> dict[str, Any]:
+    """The deployments: all in one table, those with details in `parts`, and their applications."""
+    return {
+        "deployments": parts,
+        "summary": deployment_table(report),
+        "applications": application_graphs(report),
+        "summary_links": {part.key: f"{part.id}-lag" for part in parts},
+        "left_out": left_out(report, detailed(report, details)),
+        "uncertain": UNCERTAIN,
+    }
+
+
+def _marks(report: Report, charts: Charts) -> dict[str, Any]:
+    """The marks that charts have, the steps to look at, and the curves that were thinned."""
+    return {
+        "views": views(report, charts.end_s),
+        "thinned": [sanitized(text) for text in charts.thinned],
+        "unseen": bool(charts.unseen),
+        "saturated": bool(charts.saturated),
+        "restarts": bool(charts.restarts),
+        "change_marks": bool(charts.changes),
     }
 
 

@@ -6,10 +6,11 @@ import msgspec
 
 from probes.serve_state import ApplicationPayload, ServePayload
 from scalelag.errors import UNREADABLE
+from scalelag.ray_versions import TOPOLOGY, named
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import DeploymentKey
 
-_NOT_TOLD = "Ray tells who calls whom since 2.53"
+_NOT_TOLD = f"who calls whom is known since {named(TOPOLOGY)}"
 
 
 class _Place(msgspec.Struct, frozen=True):

@@ -12,14 +12,8 @@ Version = tuple[int, int]
 OLDEST: Final = (2, 10)
 TARGET_REPLICAS: Final = (2, 10)
 """Serve's state has the target number of replicas."""
-REQUIRED_RESOURCES: Final = (2, 43)
-"""Serve's state has the resources of a replica."""
 PLAIN_LOGS: Final = (2, 45)
 """Logs come as they are. Before, a byte stands before each block (`get_logs` in `state_head.py`)."""
-METRICS_PORTS: Final = (2, 50)
-"""`GET /api/prometheus/sd` lists the nodes' ports with metrics."""
-LAST_REPLICA_ALONE: Final = (2, 50)
-"""The last replica stops by a decision of its own. Before, all go in one."""
 SCALER: Final = (2, 51)
 """`POST .../deployments/D/scale` sets a target."""
 TOKEN_AUTH: Final = (2, 52)
@@ -37,28 +31,9 @@ DELAYS_BY_CLOCK: Final = (2, 55)
 POLICY_OF_YOUR_OWN_TIMED: Final = (2, 55)
 """Delays, factors and bounds are applied to policies of the user's own too."""
 HAPROXY: Final = (2, 55)
-"""HAProxy may stand in place of Serve's own proxy."""
-PROXIES_DRAIN: Final = (2, 55)
-"""HAProxy mode, in which an ingress drains for 30 s."""
+"""HAProxy may stand in place of Serve's own proxy; an ingress then drains for 30 s."""
 CONTROLLER_HEALTH: Final = (2, 56)
 """Serve's state has the controller's clock, its start and its control loop."""
-
-GAUGES_SINCE: Final[dict[str, Version]] = {
-    "ray_serve_deployment_queued_queries": (2, 10),
-    "ray_serve_deployment_request_counter_total": (2, 10),
-    "ray_serve_num_ongoing_requests_at_replicas": (2, 20),
-    "ray_serve_autoscaling_total_requests": (2, 53),
-    "ray_serve_autoscaling_desired_replicas": (2, 53),
-    "ray_serve_autoscaling_target_replicas": (2, 53),
-    "ray_serve_autoscaling_policy_execution_time_ms": (2, 53),
-    "ray_serve_autoscaling_handle_metrics_delay_ms": (2, 53),
-    "ray_serve_autoscaling_replica_metrics_delay_ms": (2, 53),
-    "ray_serve_request_router_queue_len": (2, 53),
-    "ray_serve_replica_startup_latency_ms": (2, 54),
-    "ray_serve_replica_initialization_latency_ms": (2, 54),
-    "ray_serve_autoscaling_target_ongoing_requests": (2, 56),
-}
-"""Metrics of Serve by name, as a node's port writes them, and the version that brought each."""
 
 TARGET_ONGOING_NAMES: Final = (
     "target_ongoing_requests",

@@ -33,7 +33,7 @@ from reports.model.steps import (
     StepReport,
 )
 from scalelag.plan.stages import LoadStep
-from scalelag.ray_versions import PROXIES_DRAIN, is_at_least
+from scalelag.ray_versions import HAPROXY, is_at_least
 from scalelag.record.effective import around_it
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
@@ -89,7 +89,7 @@ def analyse_deployment(
         open_requests=requests.open,
         start=fastest_start(timeline.replicas),
         loop_s=loop_interval(run.polls),
-        may_hide_drain=is_at_least(ray, PROXIES_DRAIN)
+        may_hide_drain=is_at_least(ray, HAPROXY)
         and (described is None or described.is_ingress is not False),
     )
     until_s = timeline.polls[-1].received_s if timeline.polls else 0.0

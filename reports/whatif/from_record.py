@@ -15,6 +15,7 @@ from reports.whatif.service_times import service_times
 from reports.whatif.start_up import StartUps, start_ups
 from scalelag.errors import UsageError
 from scalelag.plan.stages import LoadPlan
+from scalelag.ray_versions import TARGET_REPLICAS, named
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.error_kinds import LATE, WORKER_LOST
 from scalelag.record.rows import DeploymentKey
@@ -76,7 +77,7 @@ def recorded_scenario(
     polls = watched.timeline.polls if watched else ()
     first = next((poll for poll in polls if poll.target is not None), None)
     if watched is None or first is None or first.target is None:
-        raise _refused("it holds no poll with a target (Ray tells it since 2.10)")
+        raise _refused(f"it holds no poll with a target (known since {named(TARGET_REPLICAS)})")
     settings = settings_of(key, described, policy)
     service = service_times(run.requests, watched.running, settings.max_ongoing)
     if isinstance(service, str):

@@ -1,7 +1,7 @@
 """Repetitions of a simulation with other seeds, and estimates over them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -15,10 +15,6 @@ from reports.whatif.outcome import Course, Outcome, outcome_of
 from reports.whatif.scenario import Scenario
 from reports.whatif.simulate import Simulation
 from scalelag.plan.stages import LoadStep
-from scalelag.record.deployment_info import DeploymentInfo
-
-MakeAutoscaler = Callable[[DeploymentInfo], Autoscaler]
-"""A new autoscaler of one deployment with these settings."""
 
 _LOW, _HIGH = 0.05, 0.95
 

@@ -49,7 +49,6 @@ class Simulated(msgspec.Struct, frozen=True):
     name: NDArray[np.int32]
     decisions: tuple[SimulatedDecision, ...]
     lives: tuple[SimulatedLife, ...]
-    queued_most: int
 
 
 class Simulation:
@@ -75,7 +74,6 @@ class Simulation:
         self._phase = self._chance.random() if phase is None else phase
         self._target = scenario.target
         self._open = 0
-        self._queued_most = 0
         self._at_s: list[float] = []
         self._ended_s: list[float] = []
         self._error: list[int] = []
@@ -145,7 +143,6 @@ class Simulation:
             return
         self._open += 1
         self._router.take(request)
-        self._queued_most = max(self._queued_most, len(self._router.waiting))
         if not self._router.replicas and not waiting:
             self._metrics.push()  # the first request for none pushes at once
 
@@ -282,5 +279,4 @@ class Simulation:
             name=np.array(self._name, np.int32),
             decisions=tuple(self._decisions),
             lives=tuple(self._lives),
-            queued_most=self._queued_most,
         )

@@ -150,7 +150,7 @@ def test_before_2_55_it_has_none_and_says_why():
     assert floor.floor is None
     assert floor.reason == (
         "its application has an autoscaling policy of its own, mine:for_all: what that wants is not "
-        "known; Ray applies its delays to such a policy since 2.55 only"
+        "known; its delays apply to such a policy since Ray 2.55 only"
     )
 
 

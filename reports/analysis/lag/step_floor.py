@@ -23,9 +23,10 @@ from reports.analysis.load.open_requests import OpenRequests
 from reports.model.intervals import Span, between, point
 from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.plan.stages import LoadStep
+from scalelag.ray_versions import POLICY_OF_YOUR_OWN_TIMED, named
 
 _WANTED_BEFORE = "decided sooner than the delay after the step: it was wanted before"
-_NOT_TIMED = "Ray applies its delays to such a policy since 2.55 only"
+_NOT_TIMED = f"its delays apply to such a policy since {named(POLICY_OF_YOUR_OWN_TIMED)} only"
 _UNSEEN_DRAIN = (
     "an ingress in HAProxy mode (RAY_SERVE_ENABLE_HA_PROXY) drains for 30 s, which cannot be seen from "
     "outside: if it is on, 30 s of the drain are no excess"

@@ -24,6 +24,7 @@ from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
 from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
 from scalelag.plan.stages import Direction, LoadStep
+from scalelag.ray_versions import TARGET_REPLICAS, named
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -124,7 +125,7 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
 
 
 _UNSEEN = "the probe saw nothing of this deployment during the step"
-_NO_TARGET = "this version of Ray does not tell the target (it does since 2.10)"
+_NO_TARGET = f"this version of Ray does not tell the target (known since {named(TARGET_REPLICAS)})"
 _UNCHANGED = "the load did not change"
 
 

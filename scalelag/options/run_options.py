@@ -46,6 +46,18 @@ _FIELDS_OF_THEIR_NAME: Final = (
     *("name", "strict", "details", "allow_faults", "prometheus_port"),
 )
 """Options that are fields of RunOptions by the same name, as they were parsed."""
+_OPTIONS_OF_FIELDS: Final = {
+    "dashboard_headers": "dashboard_header",
+    "deployments": "deployment",
+    "probe_rate_per_s": "probe_rate",
+    "observer_budget_ratio": "observer_budget",
+    "drain_s": "drain",
+    "wait_s": "wait",
+    "wait_for_room_s": "wait_for_room",
+    "limits": "slo",
+    "reports": "report",
+}
+"""Fields of RunOptions that are options of another name, as they were parsed."""
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,18 +221,10 @@ def run_options(
         prompts=prompts.plan,
         prompt_info=prompts.info,
         **{name: values[name] for name in _FIELDS_OF_THEIR_NAME},
-        dashboard_headers=values["dashboard_header"],
-        deployments=values["deployment"],
-        probe_rate_per_s=values["probe_rate"],
-        observer_budget_ratio=values["observer_budget"],
-        drain_s=values["drain"],
+        **{name: values[option] for name, option in _OPTIONS_OF_FIELDS.items()},
         warmup_s=_warmup(values["warmup"], load, shape),
-        wait_s=values["wait"],
-        wait_for_room_s=values["wait_for_room"],
-        limits=values["slo"],
         out=Path(values["out"]),
         gates=with_defaults(values["gate"]),
-        reports=values["report"],
         events=_events(values["event"], load, shape),
         raw=raw | ({"steps": None} if shape is not None else {}),
         shape=shape,

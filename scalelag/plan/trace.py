@@ -123,15 +123,7 @@ def _counted(rows: Rows, spec: TraceSpec, known: str) -> _Found:
 
 def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
     """Return the trace in the columns that the options or their names choose."""
-    first = list(zip(rows.header, rows.first, strict=False))
-    columns = choose_columns(
-        rows.header,
-        [name for name, cell in first if number_in(cell) is not None],
-        [name for name, cell in first if number_in(cell) is None and is_time(cell)],
-        column=spec.column,
-        kind=spec.kind,
-        time_column=spec.time_column,
-    )
+    columns = _columns(rows, spec)
     lengths = LengthColumns(rows)
     values, moments = _numbers(rows, columns, lengths)
     is_arrivals = columns.kind == "arrivals"
@@ -165,6 +157,19 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         times_s, rates, begun_s, values.size, lengths.lengths() if is_arrivals else None
     )
     return _Found(whole, info)
+
+
+def _columns(rows: Rows, spec: TraceSpec) -> Columns:
+    """Return the columns that the options choose, or else the names and the cells of the first row."""
+    first = list(zip(rows.header, rows.first, strict=False))
+    return choose_columns(
+        rows.header,
+        [name for name, cell in first if number_in(cell) is not None],
+        [name for name, cell in first if number_in(cell) is None and is_time(cell)],
+        column=spec.column,
+        kind=spec.kind,
+        time_column=spec.time_column,
+    )
 
 
 def _unit(

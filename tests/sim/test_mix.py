@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.locust_run import RUN_DEADLINE_S, assert_ran, started
+from tests.support.locust_run import RUN_DEADLINE_S, Run, assert_ran, started
 from tests.support.servers.grpc_server import SERVICE, running_grpc_server
 from tests.support.servers.websocket_server import running_websocket_server
 from tests.support.standin.process import ROOT, running_standin
@@ -62,6 +62,15 @@ def by_path(arrivals) -> Counter[str]:
     return Counter(f"/{arrival.path.split('/')[1]}" for arrival in arrivals)
 
 
+def by_stage_and_name(run: Run, edges_s: list[float]) -> Counter[tuple[int, str]]:
+    """Recorded requests of each name in each stage of a plan with these edges."""
+    requests = run.recorded.requests
+    offsets_s = requests.intended_s - run.info["zero_s"] + 1e-6
+    stages = np.searchsorted(edges_s, offsets_s, side="right").tolist()
+    names = [requests.names[code] for code in requests.name]
+    return Counter(zip(stages, names, strict=True))
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_each_request_has_its_exact_share_in_every_stage(target, echo, tmp_path, mix, processes):
     options = ["--steps", "500rps:2s,200rps:1s,400rps:1s", "--requests", str(mix)]
@@ -84,12 +93,8 @@ def test_each_request_has_its_exact_share_in_every_stage(target, echo, tmp_path,
     models = {a.headers.get("serve_multiplexed_model_id") for a in arrivals if a.path == "/x"}
     assert models == {"m1"}
 
-    requests = run.recorded.requests
-    offsets_s = requests.intended_s - run.info["zero_s"] + 1e-6
-    stages = np.searchsorted([2.0, 3.0], offsets_s, side="right").tolist()
-    names = [requests.names[code] for code in requests.name]
     of_stages = [(400, 300, 200, 100), (100, 0, 0, 100), (100, 100, 100, 100)]
-    assert Counter(zip(stages, names, strict=True)) == {
+    assert by_stage_and_name(run, [2.0, 3.0]) == {
         (stage, name): count
         for stage, counts in enumerate(of_stages)
         for name, count in zip(NAMES, counts, strict=True)

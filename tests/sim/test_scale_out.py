@@ -144,6 +144,26 @@ def due(rps: float, seconds: float, every: int = 1, first: int = 0) -> np.ndarra
     return (np.arange(round(rps * seconds)) / rps)[first::every]
 
 
+def assert_counted_since_it_was_killed(
+    load: Load, gone: dict[str, Any], share: np.ndarray, died_s: float
+) -> np.ndarray:
+    """Hold a killed worker's rows to its share: what was due after the last one sent is not sent.
+
+    Returns the due times of what is not sent.
+    """
+    rows = load.recorded.requests
+    mine = rows.worker == gone["index"]
+    sent = int(np.count_nonzero(mine & ~rows.not_sent))
+    unsent_s = rows.intended_s[mine & rows.not_sent] - load.info["zero_s"]
+    assert np.allclose(unsent_s, share[sent:], atol=1e-6)
+    assert (
+        np.count_nonzero(share < died_s - LAST_ROWS_S) <= sent <= np.count_nonzero(share < died_s)
+    )
+    assert (gone["lost_arrivals"], gone["back_at_s"]) == (share.size - sent, None)
+    assert abs(gone["lost_at_s"] - died_s) < LAST_ROWS_S
+    return share[sent:]
+
+
 def test_a_worker_that_is_killed_or_cut_off_is_counted_to_the_last_arrival(load, echo, until):
     """Three share 90 rps. One is killed; one is cut off until that is noticed, and then goes on."""
     leader = load.lead("--steps", "90rps:4s,60rps:5s", "--processes", "3")
@@ -167,24 +187,13 @@ def test_a_worker_that_is_killed_or_cut_off_is_counted_to_the_last_arrival(load,
     # Every arrival of the plan has one row, no more and no less.
     plan = np.concatenate([due(90, 4), 4 + due(60, 5)])
     assert np.allclose(rows.intended_s - info["zero_s"], plan, atol=1e-6)
-    # The killed one has sent what it sent; what was due later is not sent, in each step.
-    mine = rows.worker == gone["index"]
-    share = np.concatenate([due(90, 4), 4 + due(60, 5)])[gone["index"] :: 3]
-    sent = int(np.count_nonzero(mine & ~rows.not_sent))
-    died_s = killed_s - info["zero_s"]
-    assert np.allclose(
-        rows.intended_s[mine & rows.not_sent] - info["zero_s"], share[sent:], atol=1e-6
-    )
-    assert (
-        np.count_nonzero(share < died_s - LAST_ROWS_S) <= sent <= np.count_nonzero(share < died_s)
-    )
-    assert (gone["lost_arrivals"], gone["back_at_s"]) == (share.size - sent, None)
-    assert abs(gone["lost_at_s"] - died_s) < LAST_ROWS_S
-    per_step = [np.count_nonzero(share[sent:] < 4), np.count_nonzero(share >= 4)]
+    share = plan[gone["index"] :: 3]
+    unsent = assert_counted_since_it_was_killed(load, gone, share, killed_s - info["zero_s"])
+    per_step = [np.count_nonzero(unsent < 4), np.count_nonzero(share >= 4)]
     assert [step["not_sent"] for step in report["load"]["steps"]] == per_step
     # The one that was cut off sent late what it could not send in time: no row of its is made up.
     assert (back["lost_arrivals"], back["back_at_s"] > back["lost_at_s"]) == (0, True)
-    assert int(np.count_nonzero(rows.not_sent & ~mine)) == 0
+    assert int(np.count_nonzero(rows.not_sent & (rows.worker != gone["index"]))) == 0
     # It is said, once each, and nothing is left running.
     assert sum(" was lost from " in warning for warning in report["warnings"]) == 2
     assert [one["lost_arrivals"] for one in report["load"]["workers"]] == [

@@ -130,16 +130,8 @@ def requests(failing: tuple[float, float] | None, open_for_s: float) -> RequestC
     )
 
 
-def analysis_of(
-    changes: Mapping[float, Shown | str | None],
-    failing: tuple[float, float] | None = None,
-    more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
-    open_for_s: float = 0.05,
-    events: tuple[LogEvent, ...] = (),
-    described: DeploymentInfo = DESCRIBED,
-) -> Analysis:
-    rows = watched(changes, more)
-    info = RunInfo(
+def info_of(described: DeploymentInfo) -> RunInfo:
+    return RunInfo(
         schema_version=1,
         name="changed",
         status="complete",
@@ -159,12 +151,23 @@ def analysis_of(
         watched_until_s=ZERO_S + END_S,
     )
 
+
+def analysis_of(
+    changes: Mapping[float, Shown | str | None],
+    failing: tuple[float, float] | None = None,
+    more: Callable[[float], dict[str, Any]] = lambda _t_s: {},
+    open_for_s: float = 0.05,
+    events: tuple[LogEvent, ...] = (),
+    described: DeploymentInfo = DESCRIBED,
+) -> Analysis:
+    rows = watched(changes, more)
+
     def only(kind: type) -> tuple[Any, ...]:
         return tuple(row for row in rows if isinstance(row, kind))
 
     return analyse(
         RecordedRun(
-            info=info,
+            info=info_of(described),
             requests=requests(failing, open_for_s),
             polls=only(Poll),
             transitions=only(Transition),

@@ -14,7 +14,7 @@ from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.open_requests import OpenRequests
 from reports.model.intervals import Span, point
-from reports.model.steps import Phase
+from reports.model.steps import Phase, PhaseName
 from scalelag.plan.stages import LoadStep
 from scalelag.record.run_info import DeploymentInfo
 from tests.support.built.open_at import open_at
@@ -30,6 +30,23 @@ QUICK = {
 }
 DOWN = LoadStep(1, 40.0, 100.0, 8.0, 0.0)
 UP = LoadStep(1, 40.0, 100.0, 0.0, 8.0)
+
+
+def measured(name: PhaseName, seconds: float) -> Phase:
+    return Phase(name, seconds, seconds, seconds, "log")
+
+
+def lag_of(answer: Movement, before: int, after: int, total_s: float, *phases: Phase) -> StepLag:
+    return StepLag(
+        direction=answer.direction,
+        replicas_before=before,
+        replicas_after=after,
+        target_before=before,
+        target_after=after,
+        total_s=Span(total_s, total_s, total_s),
+        phases=phases,
+        answer=answer,
+    )
 
 
 def found(
@@ -49,20 +66,10 @@ def found(
 ) -> StepFloor:
     """Floor of a step with decisions at these seconds after it."""
     made = tuple(Decision(point(BEGUN_S + at_s), a, b) for at_s, a, b in decisions)
-    decide_s = decisions[-1][0]
-    phases = [Phase("decide", decide_s, decide_s, decide_s, "log")]
+    phases = [measured("decide", decisions[-1][0])]
     if step is DOWN:
-        phases.append(Phase("drain", drain_s, drain_s, drain_s, "log"))
-    lag = StepLag(
-        direction=step.direction,
-        replicas_before=before,
-        replicas_after=after,
-        target_before=before,
-        target_after=after,
-        total_s=Span(total_s, total_s, total_s),
-        phases=tuple(phases),
-        answer=Movement(step.direction, made),
-    )
+        phases.append(measured("drain", drain_s))
+    lag = lag_of(Movement(step.direction, made), before, after, total_s, *phases)
     lives = ()
     if running is not None:
         ran = point(BEGUN_S + running)

@@ -30,7 +30,7 @@ from scalelag.errors import (
 )
 from scalelag.options.checks import recorded_setting
 from scalelag.options.release_output import release_output
-from scalelag.options.run_options import run_options
+from scalelag.options.run_options import RunOptions, run_options
 from scalelag.plan.events import check_allowed
 from scalelag.record.run_dir import create_run_dir
 
@@ -51,12 +51,8 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
     """Return the run that is asked for. Raises UsageError if the options contradict one another."""
     given = {"name": _run_name(arguments), **given}
     options = run_options(given)
-    options.check_headers(os.environ)
-    release_output(options.reports, os.environ)
-    if options.prometheus_port is not None:
-        check_free(options.prometheus_port, "--prometheus-port")
+    _check_surroundings(options)
     _check_usage(arguments, given)
-    check_passed_on(arguments.locust)
     placement = placement_of(
         arguments.workers_on_ray,
         arguments.processes,
@@ -131,6 +127,14 @@ def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:
     return worst
 
 
+def _check_surroundings(options: RunOptions) -> None:
+    """Raise UsageError if a variable, a file or a port that the options need cannot be used."""
+    options.check_headers(os.environ)
+    release_output(options.reports, os.environ)
+    if options.prometheus_port is not None:
+        check_free(options.prometheus_port, "--prometheus-port")
+
+
 def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
     host, web = arguments.host, arguments.web
     repeats = arguments.retries > 0 or arguments.runs > 1
@@ -155,6 +159,7 @@ def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
         raise UsageError("--calibrate makes its own runs: not with --web, --retries or --runs.")
     if web and repeats:
         raise UsageError("--retries and --runs repeat a run by themselves: not with --web.")
+    check_passed_on(arguments.locust)
 
 
 def _host(arguments: RunArguments, given: Mapping[str, Any]) -> str | None:

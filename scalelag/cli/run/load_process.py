@@ -93,19 +93,13 @@ class LoadProcess:
         self._command += ["--loglevel", "INFO" if web else "WARNING"]
         self._command += _web_arguments() if web else ["--headless"]
         if processes > 1:
-            # On Locust's usual port another Locust's workers would join ours.
-            port = str(free_port())
-            self._command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
-            self._command += ["--master-bind-port", port, "--master-port", port]
+            self._command += _forked_workers(processes)
         self._command += others  # the last value of an option holds
         self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
         self._output = subprocess.DEVNULL if quiet else None
         self._remote = remote
         if remote is not None:
-            leader = remote.leader
-            self._command += ["--master", "--expect-workers", str(remote.count)]
-            self._command += ["--master-bind-host", leader.listen]
-            self._command += ["--master-bind-port", str(leader.port)]
+            self._command += _remote_workers(remote)
             if not web:
                 self._environment[WORKERS_WAIT_VARIABLE] = str(_WORKERS_WAIT_S)
         self._environment |= attempts_for_environment(earlier)
@@ -161,6 +155,21 @@ class LoadProcess:
             self._remote.workers.check()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_LOOK_S)
+
+
+def _forked_workers(count: int) -> list[str]:
+    """Return the options for `count` load processes on this machine."""
+    # On Locust's usual port another Locust's workers would join ours.
+    port = str(free_port())
+    processes = ["--processes", str(count), "--master-bind-host", "127.0.0.1"]
+    return [*processes, "--master-bind-port", port, "--master-port", port]
+
+
+def _remote_workers(remote: RemoteWorkers) -> list[str]:
+    """Return the options for leading the load processes on other machines."""
+    leader = remote.leader
+    master = ["--master", "--expect-workers", str(remote.count)]
+    return [*master, "--master-bind-host", leader.listen, "--master-bind-port", str(leader.port)]
 
 
 def _web_arguments() -> list[str]:

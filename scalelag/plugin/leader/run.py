@@ -51,7 +51,7 @@ from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.rows import Row
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
-from scalelag.record.run_info import RunStatus, TaskException
+from scalelag.record.run_info import LintFinding, RunStatus, TaskException
 
 LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe polls."""
@@ -85,14 +85,7 @@ class LeaderRun:
         self._watched = watched_deployments(there, options.deployments)
         check_gates(options.gates, self._watched, options.step_numbers)
         self._ray_version = ray_version(self._dashboard)
-        cluster_environ = os.environ if options.embedded else {}
-        self.findings = start_findings(
-            there,
-            self._watched,
-            lacks(options, clock, self._dashboard, there, self._watched, say),
-            cluster_environ,
-            self._ray_version,
-        )
+        self.findings = self._start_findings(say)
         self._events = RunEvents(options, there, self._watched, self._ray_version, clock)
         self.name = ""
         self.zero_s = 0.0
@@ -110,6 +103,12 @@ class LeaderRun:
         self._is_shown = environment.web_ui is not None or options.prometheus_port is not None
         self.live_view: LiveView | None = None
         self._planned = planned_requests(options)
+
+    def _start_findings(self, say: Callable[[str], None]) -> tuple[LintFinding, ...]:
+        options, there, watched = self.options, self._ready.payload, self._watched
+        lacking = lacks(options, self._clock, self._dashboard, there, watched, say)
+        cluster_environ = os.environ if options.embedded else {}
+        return start_findings(there, watched, lacking, cluster_environ, self._ray_version)
 
     def open(self, run_name: str) -> None:
         """Make the run directory, start the probe, announce the plan's start to the workers.

@@ -147,19 +147,20 @@ class RequestRecorder:
             except TypeError:  # no dict: something of a user's own
                 tells_more = False
             if tells_more:
-                status = context.get("status", status)
-                self._add_stream(context.get("stream"))
-                self._add_asked(context.get("asked"))
+                status = self._add_more(context, status)
         code = self._name_codes.get((request_type, name))
+        if code is None:
+            code = self._new_code(request_type, name)
+        error = -1 if exception is None else self._errors.code(error_kind(exception))
         self._rows += _pack_row(
-            intended_s,
-            self._ticks(),
-            sent_s,
-            response_time or 0.0,
-            status,
-            self._new_code(request_type, name) if code is None else code,
-            -1 if exception is None else self._errors.code(error_kind(exception)),
+            intended_s, self._ticks(), sent_s, response_time or 0.0, status, code, error
         )
+
+    def _add_more(self, context: Any, status: int) -> int:  # noqa: ANN401  anything with keys
+        """Keep what the context says beside the arrival; returns its status, or else the one given."""
+        self._add_stream(context.get("stream"))
+        self._add_asked(context.get("asked"))
+        return context.get("status", status)
 
     def _new_code(self, method: str, name: str) -> int:
         """Code of a method and a name that are new; GET and PUT of one name are two requests."""

@@ -41,8 +41,10 @@ class NodeEnd:
         return 0
 
     def end(self) -> None:
-        """Kill it."""
-        os.kill(self.raylet(), signal.SIGKILL)
+        """Kill it, if it is found: 0 would be the whole group of this process."""
+        pid = self.raylet()
+        if pid:
+            os.kill(pid, signal.SIGKILL)
 
 
 def main() -> None:

@@ -114,7 +114,11 @@ def test_the_rayservice_has_the_fields_of_kuberay_and_no_other():
     [
         {"serveConfigV2": {"applications": []}},
         {"serveConfig": ""},
-        {"rayClusterConfig": {"headGroupSpec": {"template": {}, "rayStartParams": {"num-cpus": 0}}}},
+        {
+            "rayClusterConfig": {
+                "headGroupSpec": {"template": {}, "rayStartParams": {"num-cpus": 0}}
+            }
+        },
         {"rayClusterConfig": {"workerGroupSpecs": []}},
         {"rayClusterConfig": {"headGroupSpec": {"template": {}}, "authOptions": {"mode": "on"}}},
     ],

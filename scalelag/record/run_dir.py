@@ -120,7 +120,7 @@ def load_run(path: Path) -> RecordedRun:
 
     Raises RecordError if `path` is no run directory, or has a newer schema.
     """
-    info = _read_info(path)
+    info = load_run_info(path)
     requests, problem = read_requests(path / REQUESTS_FILE)
     rows, problems = read_rows(path / REPLICAS_FILE, _ROW)
     evidence, unreadable = _read_if_there(path / EVIDENCE_FILE, _EVIDENCE)
@@ -150,7 +150,8 @@ def load_run(path: Path) -> RecordedRun:
     )
 
 
-def _read_info(path: Path) -> RunInfo:
+def load_run_info(path: Path) -> RunInfo:
+    """Read `run.json` of a run directory. Raises RecordError if it is none."""
     file = path / RUN_FILE
     if not file.is_file():
         what = "does not exist" if not path.exists() else f"holds no {RUN_FILE}"

@@ -53,29 +53,42 @@ def ready_events(
 ) -> tuple[ReadyEvent, ...]:
     """The events with full names, numbered from 1.
 
-    Raises UsageError for a name that is not there, TargetError for what the target would refuse.
+    An event may be on what one before it deploys. Raises UsageError for a name that is not there,
+    TargetError for what the target would refuse.
     """
-    apps = {there.application_of(key) for key in watched}
+    owners = {key: there.application_of(key) for key in watched}
+    apps = set(owners.values())
     ready: list[ReadyEvent] = []
     if any(event.kills for event in events):
         check_jobs(dashboard)
-    for index, event in enumerate(resolved(events, Known(watched, apps)), start=1):
-        app, deployment = _names(event, there)
+    for index, planned in enumerate(events, start=1):
+        event = resolved(planned, Known(owners, apps))
         if event.kind == "scale" and event.name is not None:
             check_scaler(there, event.name, ray)
-        if event.kind == "delete" and event.name is not None:
+        if event.kind == "delete" and event.name in there.applications:
             _check_deletable(there, event.name)
-        ready.append(ReadyEvent(index, event, app, deployment, _apps_of(event)))
+        deployed = _apps_of(event)
+        ready.append(ReadyEvent(index, event, *_names(event, owners), deployed))
+        apps.update(ready[-1].app_names)
+        owners |= _named_in(deployed)
     return tuple(ready)
 
 
-def _names(event: PlannedEvent, there: ServePayload) -> tuple[str | None, str | None]:
+def _names(
+    event: PlannedEvent, owners: Mapping[DeploymentKey, str]
+) -> tuple[str | None, str | None]:
     if event.name is None or event.kind == "deploy":
         return None, None
     if not event.of_deployment:
         return event.name, None
-    app = there.application_of(event.name)
+    app = owners[event.name]
     return app, event.name[len(app) + 1 :]
+
+
+def _named_in(apps: Sequence[AppConfig]) -> dict[DeploymentKey, str]:
+    """Deployments that a config file names, each with its application."""
+    named = ((str(app.get("name", "default")), app.get("deployments") or ()) for app in apps)
+    return {f"{name}/{one['name']}": name for name, listed in named for one in listed}
 
 
 def _apps_of(event: PlannedEvent) -> tuple[AppConfig, ...]:
@@ -146,6 +159,6 @@ def left_by(
             lines.append(f"its event deleted the application {name}")
         elif one.event.kind == "deploy":
             lines.append(f"its event left {', '.join(one.app_names)} as in {name}")
-    if before is not None and any(one.event.kind in ("deploy", "delete") for one in done):
+    if before is not None and any(one.event.of_applications for one in done):
         lines.append(f"to have the applications as before: serve deploy {before}")
     return tuple(lines)

@@ -108,6 +108,19 @@ def test_a_file_replaces_its_applications_and_leaves_the_others(tmp_path):
     assert serve.document["applications"] == [THEIRS, newer]
 
 
+def test_events_may_be_on_what_one_before_them_deploys(tmp_path):
+    serve = Target(THEIRS)
+    newer = OURS | {"deployments": [{"name": "E"}]}
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump({"applications": [newer]}))
+    deployed = f"3s: deploy {tmp_path}/new.yaml"
+
+    found = ready(serve, deployed, "9s: kill 1 replica of E", "12s: delete ours")
+
+    assert [(one.app, one.deployment) for one in found[1:]] == [("ours", "E"), ("ours", None)]
+    with pytest.raises(UsageError, match='no watched application "ours"'):
+        ready(serve, "2s: delete ours", deployed)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [(None, "cannot be read"), ("a: [", "not valid YAML"), ("x: 1", "no list of applications")],

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 
 from probes.serve_state import ServePayload
 from scalelag.cluster.events import (
@@ -57,6 +59,9 @@ class RunEvents:
         self._done: list[ReadyEvent] = []
         self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._over = Event()
+        # Serve takes all applications as one document: of two events that read it at once, the one that
+        # writes last would undo the other.
+        self._document = BoundedSemaphore()
         self._writer: RowWriter | None = None
         self._before: Path | None = None
         if options.events:
@@ -94,7 +99,7 @@ class RunEvents:
         self._writer = RowWriter(path / EVENTS_FILE)
         for one in self._ready:
             say(sanitized(f"event {one.index} at {one.event.at_s:g} s {one.event.what}"))
-        replaces = any(one.event.kind in ("deploy", "delete") for one in self._ready)
+        replaces = any(one.event.of_applications for one in self._ready)
         if replaces and not self._options.embedded:
             self._before = keep_before(os.environ, self._there)
         self._greenlets = [
@@ -140,7 +145,8 @@ class RunEvents:
         try:
             self._write(row(begun_s=self._clock.now()))
             self._done.append(ready)
-            reply = carry_out(dashboard, ready)
+            with self._document if ready.event.of_applications else nullcontext():
+                reply = carry_out(dashboard, ready)
             self._write(row(begun_s=reply.sent_s, ended_s=reply.received_s))
         except (TargetError, UsageError) as error:
             self._write(row(begun_s=self._clock.now(), error=str(error)))

@@ -210,7 +210,7 @@ def _remove_ours(dashboard: Dashboard, names: Sequence[str], is_ours: IsOurs) ->
 
 
 def _others_in_place(dashboard: Dashboard, names: Sequence[str], is_ours: IsOurs) -> list[str]:
-    """Those of `names` that somebody else's applications have by now. Raises TargetError if ours stay."""
+    """Those of `names` that are somebody else's by now. Raises TargetError if ours are still there."""
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
     others = _others(there, names, is_ours)
     if left := sorted((set(names) & there.applications.keys()) - set(others)):
@@ -239,7 +239,7 @@ def as_deployed(put: Sequence[AppConfig]) -> IsOurs:
     return lambda name, app: (name, _what_runs(app.deployed_app_config or {})) in known
 
 
-def _what_runs(app: AppConfig) -> Any:
+def _what_runs(app: AppConfig) -> object:
     """The import path, arguments and environment of an application, as JSON has them."""
     parts = {name: app.get(name) or None for name in _WHAT_RUNS}
     return json.loads(json.dumps(parts, default=str))

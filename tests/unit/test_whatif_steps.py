@@ -39,14 +39,14 @@ def test_reports_of_which_a_part_is_lost_give_other_totals(monkeypatch: pytest.M
     assert steps.compared(WITH_DELAYS, seed=5).totals_differ > 50
 
 
-def test_a_clock_that_runs_late_gives_other_targets(monkeypatch: pytest.MonkeyPatch):
+def test_a_clock_that_runs_slow_gives_other_targets(monkeypatch: pytest.MonkeyPatch):
     decide = RayAutoscaler.decide
 
-    def half_a_second_early(self: RayAutoscaler, now_s: float, targets: Mapping[str, int]):
+    def by_a_slow_clock(self: RayAutoscaler, now_s: float, targets: Mapping[str, int]):
         since_s = now_s - steps.START_S
         return decide(self, steps.START_S + 0.8 * since_s, targets)
 
-    monkeypatch.setattr(RayAutoscaler, "decide", half_a_second_early)
+    monkeypatch.setattr(RayAutoscaler, "decide", by_a_slow_clock)
 
     assert steps.compared(WITH_DELAYS, seed=5).targets_differ > 0
 

@@ -1,4 +1,4 @@
-"""A page of the docs with a part that a tool writes, between two marks."""
+"""A page of docs with a part that a tool writes, between two marks."""
 
 from pathlib import Path
 

@@ -174,6 +174,24 @@ class StepFacts(msgspec.Struct, frozen=True):
         return running is not None and wanted is not None and wanted > running * WANTS_MORE
 
     @property
+    def is_worked_off(self) -> bool:
+        """True if the open requests shrink so fast that they are a backlog, gone soon."""
+        policy, running, earlier = self.final_policy, self.lag.replicas_after, self.ongoing_earlier
+        if self.ongoing is None or policy is None or running is None or earlier is None:
+            return False
+        return 2 * self.ongoing - earlier < running * policy.target_ongoing_requests
+
+    @property
+    def is_missed(self) -> bool:
+        """True if the target never rose, and more replicas were wanted, and allowed, at the end."""
+        policy, running = self.final_policy, self.lag.replicas_after
+        if not self.lag.unmoved or self.step.direction != "up" or not self.wants_more:
+            return False
+        return (
+            policy is not None and (running or 0) < policy.max_replicas and not self.is_worked_off
+        )
+
+    @property
     def noticed_s(self) -> float:
         """Longest time, in seconds, until the autoscaler knows that it wants other replicas."""
         return self.policy.noticed_s(self.loop_s) if self.policy else _FOREVER_S

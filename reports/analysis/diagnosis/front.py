@@ -5,23 +5,26 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from reports.analysis.diagnosis.replayed import Replayer
+from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.requests_at import RequestsAt, application_of
+from reports.analysis.seen.slots import slots_of
 from reports.model.intervals import Window
+from scalelag.ray_versions import usual_slots
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
 _MARGIN_S = 1.0
-DEFAULT_MOST_ONGOING = 5
-"""`max_ongoing_requests` where it is not recorded: Ray's default since 2.32."""
 
 
 class Front(msgspec.Struct, frozen=True):
     """A deployment that requests pass on their way; a replica takes `most_ongoing` at once.
 
     `policy` is None if its number of replicas is fixed, or if an external scaler decides
-    (`is_external`). `requests` are the open ones at it.
+    (`is_external`). `requests` are the open ones at it; every request of the client is one of these
+    if it `is_ingress`.
     """
 
     key: DeploymentKey
@@ -30,6 +33,7 @@ class Front(msgspec.Struct, frozen=True):
     policy: Policy | None = None
     requests: RequestsAt = RequestsAt()
     is_external: bool = False
+    is_ingress: bool = True
 
     def running(self, from_s: float, to_s: float) -> int:
         """Most replicas that were RUNNING at once between two moments, in Unix seconds."""
@@ -56,6 +60,11 @@ class Front(msgspec.Struct, frozen=True):
         """Mean number of requests that its policy was given, by Serve's gauges; None without them."""
         given = self.requests.given if self.requests.whose == "seen" else None
         return given.mean(from_s, to_s) if given else None
+
+    def open_there(self, from_s: float, to_s: float) -> float | None:
+        """Mean number of requests that were open at it, by Serve's gauges; None without them."""
+        opened = self.requests.open if self.requests.whose == "seen" else None
+        return opened.mean(from_s, to_s) if opened else None
 
     def is_served(self, end: Window, begun_s: float) -> bool:
         """Return True if it wanted no more at the end of a hold, and had what it wanted.
@@ -120,15 +129,28 @@ def around_of(
     key: DeploymentKey,
     timelines: Mapping[DeploymentKey, Timeline],
     requests: Mapping[DeploymentKey, RequestsAt],
-    replay: Replayer | None = None,
+    changes: Mapping[DeploymentKey, Changes],
+    replay: Replayer | None,
+    at_s: float,
 ) -> Around:
-    """Deployments around `key`, by who calls whom.
+    """Deployments around `key`, by who calls whom, with the configurations in force at `at_s`.
 
     What `key` itself calls holds up its requests there, where its policy counts them.
     """
 
     def fronts(keys: Iterable[DeploymentKey]) -> tuple[Front, ...]:
-        return tuple(_front(run, one, timelines, requests) for one in keys)
+        infos = run.info.target.deployments
+        return tuple(
+            _front(
+                one,
+                changes[one].info_at(at_s) if one in changes else infos.get(one),
+                run.info.versions.ray,
+                timelines.get(one, Timeline((), (), ())),
+                requests.get(one, RequestsAt()),
+                is_ingress=app is None or app.ingress in (None, one),
+            )
+            for one in keys
+        )
 
     app = application_of(run, key)
     others = tuple(one for one in (app.deployments if app else timelines) if one != key)
@@ -153,19 +175,21 @@ def _reached(
 
 
 def _front(
-    run: RecordedRun,
     key: DeploymentKey,
-    timelines: Mapping[DeploymentKey, Timeline],
-    requests: Mapping[DeploymentKey, RequestsAt],
+    info: DeploymentInfo | None,
+    ray: str | None,
+    timeline: Timeline,
+    requests: RequestsAt,
+    *,
+    is_ingress: bool,
 ) -> Front:
     """Deployment `key` as one that requests pass; one that is not watched has an empty timeline."""
-    info = run.info.target.deployments.get(key)
-    given = (info.config if info else {}).get("max_ongoing_requests")
     return Front(
         key=key,
-        timeline=timelines.get(key, Timeline((), (), ())),
-        most_ongoing=given if isinstance(given, int) else DEFAULT_MOST_ONGOING,
-        policy=policy_of(info, run.info.versions.ray),
-        requests=requests.get(key, RequestsAt()),
+        timeline=timeline,
+        most_ongoing=slots_of(info) or usual_slots(ray),
+        policy=policy_of(info, ray),
+        requests=requests,
         is_external=info is not None and info.external_scaler,
+        is_ingress=is_ingress,
     )

@@ -138,21 +138,13 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
         said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
         ongoing = said[-1] if said else 0.0
     wanted = ongoing / policy.target_ongoing_requests
-    if facts.step.direction == "up" and wanted > running * WANTS_MORE and not _is_worked_off(facts):
+    if facts.step.direction == "up" and wanted > running * WANTS_MORE and not facts.is_worked_off:
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
             f"{policy.target_ongoing_requests:g} that is {policy.demand_of(ongoing)} replicas, and "
             f"{policy.scaling.most_name} is {policy.max_replicas}"
         )
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
-
-
-def _is_worked_off(facts: StepFacts) -> bool:
-    """Return True if the open requests shrink so fast that they are a backlog, gone soon."""
-    policy, running, earlier = facts.final_policy, facts.lag.replicas_after, facts.ongoing_earlier
-    if facts.ongoing is None or policy is None or running is None or earlier is None:
-        return False
-    return 2 * facts.ongoing - earlier < running * policy.target_ongoing_requests
 
 
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:

@@ -49,6 +49,9 @@ RULES: tuple[Rule, ...] = (
 ELSEWHERE = (BLIND, FRONT)
 """Rules that tell that more replicas would change nothing, so that their bound is not the cause."""
 
+OF_A_HOLD = (BLIND, FRONT, BOUNDS)
+"""Rules on where requests wait, which may fail long after the hold that shows it."""
+
 OF_A_LOST_NODE: frozenset[Cause] = frozenset({"health_check", "resources", "state_sync"})
 """Causes that a lost node brings about: its replicas fail checks, others find no room."""
 
@@ -207,11 +210,11 @@ def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
 def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tuple[Finding, ...]:
     """Findings that can make requests fail in these ways, whether the step was late or not.
 
-    Requests that waited where nobody counted them may fail long after the `hold` that shows it.
+    Requests that waited may fail long after the `hold` that shows what they waited for.
     """
     rules = {NETWORK, HEALTH_CHECK}
     if kinds & OVERLOAD:
-        rules |= {BLIND, FRONT, OSCILLATION, BOUNDS}
+        rules |= {*OF_A_HOLD, OSCILLATION}
         if facts.is_late:
             rules |= {RESOURCES, SLOW_INIT, STATE_SYNC, CONFIGURED_DELAY}
     found = {
@@ -224,7 +227,7 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
 
 def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:
     finding = finding_of(rule, facts)
-    return finding_of(rule, hold) if finding is None and rule is BLIND else finding
+    return finding_of(rule, hold) if finding is None and rule in OF_A_HOLD else finding
 
 
 def carried_on(

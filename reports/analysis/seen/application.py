@@ -1,7 +1,9 @@
 """Applications as a whole: what calls what, and what holds all the rest up."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.slots import FULL, most_slots_used, slots_of
@@ -10,6 +12,7 @@ from reports.model.intervals import Window
 from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
@@ -19,6 +22,7 @@ def application_reports(
     timelines: Mapping[DeploymentKey, Timeline],
     steps: Sequence[LoadStep],
     deployments: Mapping[DeploymentKey, DeploymentReport],
+    changes: Mapping[DeploymentKey, Changes],
 ) -> dict[str, ApplicationReport]:
     """Return the tested applications by name; none for records that do not tell.
 
@@ -30,7 +34,7 @@ def application_reports(
     bounded = set(_at_their_bounds(deployments))
     holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
     return {
-        name: _report(run, app, timelines, holds, bounded)
+        name: _report(run, app, timelines, holds, bounded, changes)
         for name, app in run.info.target.applications.items()
     }
 
@@ -41,8 +45,19 @@ def _report(
     timelines: Mapping[DeploymentKey, Timeline],
     holds: Sequence[Window],
     bounded: Collection[DeploymentKey],
+    changes: Mapping[DeploymentKey, Changes],
 ) -> ApplicationReport:
-    used = {key: _slots_used(run, key, timelines.get(key), holds) for key in app.deployments}
+    def info_at(key: DeploymentKey, at_s: float) -> DeploymentInfo | None:
+        return changes[key].info_at(at_s) if key in changes else None
+
+    used = {
+        key: most_slots_used(
+            run, key, timeline, lambda at_s, key=key: slots_of(info_at(key, at_s)), holds
+        )
+        if (timeline := timelines.get(key))
+        else None
+        for key in app.deployments
+    }
     full = {
         key
         for key, share in used.items()
@@ -51,7 +66,16 @@ def _report(
     limits = full if app.reason else {key for key in full if not full & set(behind(app, key))}
     return ApplicationReport(
         deployments=tuple(
-            _node(run, app, key, share, is_limit=key in limits) for key, share in used.items()
+            _node(
+                run.info.target.deployments.get(key)
+                if key not in changes
+                else info_at(key, math.inf),
+                app,
+                key,
+                share,
+                is_limit=key in limits,
+            )
+            for key, share in used.items()
         ),
         route_prefix=app.route_prefix,
         ingress=app.ingress,
@@ -60,14 +84,13 @@ def _report(
 
 
 def _node(
-    run: RecordedRun,
+    info: DeploymentInfo | None,
     app: ApplicationInfo,
     key: DeploymentKey,
     slots_used: float | None,
     *,
     is_limit: bool,
 ) -> ApplicationNode:
-    info = run.info.target.deployments.get(key)
     policy = policy_of(info)
     known = info.target_replicas or info.config.get("num_replicas") if info else None
     fixed = known if policy is None and info and not info.external_scaler else None
@@ -81,13 +104,6 @@ def _node(
         slots_used=slots_used,
         is_limit=is_limit,
     )
-
-
-def _slots_used(
-    run: RecordedRun, key: DeploymentKey, timeline: Timeline | None, holds: Sequence[Window]
-) -> float | None:
-    slots = slots_of(run.info.target.deployments.get(key))
-    return most_slots_used(run, key, timeline, slots, holds) if timeline else None
 
 
 def _at_their_bounds(

@@ -13,8 +13,9 @@ from scalelag.cluster.deploy import redeploy, remove, whole_document
 from scalelag.cluster.left_behind import state_folder
 from scalelag.cluster.ray_job.kill import check_jobs
 from scalelag.cluster.scaler import check_scaler, post_target
-from scalelag.errors import UsageError
+from scalelag.errors import RetryAdvice, TargetError, UsageError
 from scalelag.plan.events import Known, PlannedEvent, resolved
+from scalelag.ray_versions import EVENTS_SINCE, is_before, named
 from scalelag.record.rows import DeploymentKey
 
 _READ = "--event: deploy"
@@ -62,6 +63,7 @@ def ready_events(
     if any(event.kills for event in events):
         check_jobs(dashboard)
     for index, planned in enumerate(events, start=1):
+        _check_version(planned, ray)
         event = resolved(planned, Known(owners, apps))
         if event.kind == "scale" and event.name is not None:
             check_scaler(there, event.name, ray)
@@ -72,6 +74,16 @@ def ready_events(
         apps.update(ready[-1].app_names)
         owners |= _named_in(deployed)
     return tuple(ready)
+
+
+def _check_version(event: PlannedEvent, ray: str | None) -> None:
+    since = EVENTS_SINCE[event.kind]
+    if is_before(ray, since):
+        raise TargetError(
+            f'--event "{event.at_s:g}s: {event.text}": there is what it takes since {named(since)}, '
+            f"and this is {ray}. Leave it out, or test a newer version.",
+            retry=RetryAdvice.NEVER,
+        )
 
 
 def _names(

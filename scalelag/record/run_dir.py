@@ -89,7 +89,9 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A run as recorded, with the rows of each kind sorted by time; of `run_events` the last of each.
+    """A run as recorded, with the rows of each kind sorted by time.
+
+    Of several `run_events` of one number it has the last; they are sorted by it.
 
     `problems` lists the parts of the record that cannot be read, `unread` the logs that could not be
     read during the run.
@@ -145,7 +147,7 @@ def load_run(path: Path) -> RecordedRun:
         unread=tuple(row for row in evidence if isinstance(row, NoLog)),
         snapshots=tuple(row for row in evidence if isinstance(row, ClusterSnapshot)),
         seen=tuple(sorted(seen, key=lambda row: row.sent_s)),
-        run_events=tuple({row.index: row for row in own}.values()),
+        run_events=tuple(row for _, row in sorted({row.index: row for row in own}.items())),
         problems=((problem,) if problem else ()) + problems + unreadable + unseen + lost,
     )
 

@@ -9,6 +9,7 @@ import gevent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
+from probes.dashboard import Dashboard, Reply
 from probes.serve_state import ServePayload
 from scalelag.cluster.events import (
     ReadyEvent,
@@ -143,15 +144,23 @@ class RunEvents:
         dashboard = open_dashboard(self._options, self._clock)
         row = self._row(ready, due_s)
         try:
-            self._write(row(begun_s=self._clock.now()))
-            self._done.append(ready)
             with self._document if ready.event.of_applications else nullcontext():
-                reply = carry_out(dashboard, ready)
+                reply = self._begun(ready, dashboard, row)
             self._write(row(begun_s=reply.sent_s, ended_s=reply.received_s))
         except (TargetError, UsageError) as error:
             self._write(row(begun_s=self._clock.now(), error=str(error)))
         finally:
             dashboard.close()
+
+    def _begun(
+        self, ready: ReadyEvent, dashboard: Dashboard, row: Callable[..., EventRow]
+    ) -> Reply:
+        """Carry it out. Raises TargetError or UsageError with the reason if that fails."""
+        if self._over.is_set():
+            raise TargetError(_TOO_LATE)
+        self._write(row(begun_s=self._clock.now()))
+        self._done.append(ready)
+        return carry_out(dashboard, ready)
 
     def _kill(
         self, ready: ReadyEvent, due_s: float, offset: Callable[[], ClockOffset | None]

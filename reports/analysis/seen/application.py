@@ -47,15 +47,8 @@ def _report(
     bounded: Collection[DeploymentKey],
     changes: Mapping[DeploymentKey, Changes],
 ) -> ApplicationReport:
-    def info_at(key: DeploymentKey, at_s: float) -> DeploymentInfo | None:
-        return changes[key].info_at(at_s) if key in changes else None
-
     used = {
-        key: most_slots_used(
-            run, key, timeline, lambda at_s, key=key: slots_of(info_at(key, at_s)), holds
-        )
-        if (timeline := timelines.get(key))
-        else None
+        key: _slots_used(run, key, timelines.get(key), holds, changes.get(key))
         for key in app.deployments
     }
     full = {
@@ -64,23 +57,34 @@ def _report(
         if (share is not None and share >= FULL) or key in bounded
     }
     limits = full if app.reason else {key for key in full if not full & set(behind(app, key))}
+    infos = run.info.target.deployments | {
+        key: info for key, one in changes.items() if (info := one.info_at(math.inf))
+    }
     return ApplicationReport(
         deployments=tuple(
-            _node(
-                run.info.target.deployments.get(key)
-                if key not in changes
-                else info_at(key, math.inf),
-                app,
-                key,
-                share,
-                is_limit=key in limits,
-            )
+            _node(infos.get(key), app, key, share, is_limit=key in limits)
             for key, share in used.items()
         ),
         route_prefix=app.route_prefix,
         ingress=app.ingress,
         reason=app.reason,
     )
+
+
+def _slots_used(
+    run: RecordedRun,
+    key: DeploymentKey,
+    timeline: Timeline | None,
+    holds: Sequence[Window],
+    changes: Changes | None,
+) -> float | None:
+    if timeline is None or changes is None:
+        return None
+
+    def slots_at(at_s: float) -> int | None:
+        return slots_of(changes.info_at(at_s))
+
+    return most_slots_used(run, key, timeline, slots_at, holds)
 
 
 def _node(

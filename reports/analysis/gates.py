@@ -130,7 +130,7 @@ def check_gates(
 
 
 def _missing(path: metrics.Path, planned: Planned) -> str | None:
-    """What a metric is of, if no report of the run will have it; None if one may."""
+    """Words on a metric that no report of the run will have; None if one may."""
     step, steps = _number_after("steps", path), planned.steps
     if steps is not None and step is not None and step not in steps:
         return f"names step {step}; the plan has the steps {min(steps)} to {max(steps)}"

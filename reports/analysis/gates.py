@@ -97,7 +97,7 @@ def _replaced(gate: Gate) -> Iterator[str]:
     wanted = gate.wanted
     if not gate.is_upper or wanted.path[0] not in ("requests", "load"):
         return
-    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL), ("windows", metrics.ALL))
+    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL))
     if of_all and wanted.path[-1] == "error_ratio":
         yield "error_ratio"
     if wanted.path[-1] == "task_exceptions":

@@ -23,6 +23,7 @@ from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
     BOUNDS,
     CONFIGURED_DELAY,
+    DIED,
     HEALTH_CHECK,
     SLOW_INIT,
 )
@@ -35,6 +36,7 @@ from scalelag.plan.stages import LoadStep
 RULES: tuple[Rule, ...] = (
     NETWORK,
     RESOURCES,
+    DIED,
     HEALTH_CHECK,
     SLOW_INIT,
     STATE_SYNC,
@@ -212,7 +214,7 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
 
     Requests that waited may fail long after the `hold` that shows what they waited for.
     """
-    rules = {NETWORK, HEALTH_CHECK}
+    rules = {NETWORK, DIED, HEALTH_CHECK}
     if kinds & OVERLOAD:
         rules |= {*OF_A_HOLD, OSCILLATION}
         if facts.is_late:

@@ -182,6 +182,9 @@ def _under_way(hold: _Hold) -> str | None:
     target = before.target or 0
     if decided or Level(direction, target).is_reached(before) or _serving(before) == target:
         return None
+    first = hold.timeline.polls[0]
+    if first.target == target and _serving(first) == target:  # a replica was lost since
+        return None
     return f"already under way before the probe's first poll: {before.running} RUNNING, target {target}"
 
 

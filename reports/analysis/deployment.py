@@ -144,6 +144,7 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         beside=around.beside,
         own=around.own,
         replay=around.replay,
+        unwatched=around.unwatched,
     )
     return _StepParts(step, facts, _unless_missed(facts), measured.floor)
 

@@ -156,6 +156,7 @@ def test_who_calls_whom_tells_what_is_before_a_deployment():
     around = around_of(run, "app/Model", timelines, requests_at, {}, None, ENDED_S)
 
     assert [front.key for front in around.fronts] == ["app/Middle", "app/Front"]
+    assert around.unwatched == ()
     assert [front.key for front in around.beside] == ["app/Other"]
     assert around.own is None
 
@@ -217,6 +218,20 @@ def test_a_front_without_the_setting_has_the_slots_of_its_version(ray, slots):
     (front,) = front_at(BEGUN_S, {}, ray).fronts
 
     assert front.most_ongoing == slots
+
+
+def test_a_front_that_was_left_out_is_named_where_requests_fail_without_a_cause():
+    rows = requests(rate_rps=20, latency_s=2.0)
+    failed = np.where(np.arange(rows.count) % 2, 0, -1).astype(np.int32)
+    rows = msgspec.structs.replace(rows, error=failed, errors=("timeout",))
+    alone = msgspec.structs.replace(
+        behind(40.0, requests=rows), fronts=(), ongoing=None, unwatched=(FRONT_KEY,)
+    )
+
+    report = failure_report(alone)
+
+    assert report.findings == ()
+    assert report.notes[-1].endswith(f"may be full: add --deployment {FRONT_KEY}")
 
 
 def front_at(at_s, changes, ray="2.60.0"):

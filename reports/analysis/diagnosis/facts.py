@@ -56,7 +56,8 @@ class StepFacts(msgspec.Struct, frozen=True):
     them. `last_policy` was in force at the end of the hold, `policy` at the step. With an
     `absence` the hold ends where the deployment was deleted, and the load's own at `hold_ended_s`.
     `fronts` are what requests pass before this deployment, `beside` may hold them up as well, and `own`
-    is this one as they pass it. `replay` asks Ray's own policy for its decisions on them.
+    is this one as they pass it; `unwatched` stand before it, too. `replay` asks Ray's own policy for
+    its decisions on them.
     """
 
     key: DeploymentKey
@@ -82,6 +83,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     beside: tuple[Front, ...] = ()
     own: Front | None = None
     replay: Replayer | None = None
+    unwatched: tuple[DeploymentKey, ...] = ()
 
     @property
     def concurrency(self) -> Concurrency | None:

@@ -115,13 +115,14 @@ class Around(msgspec.Struct, frozen=True):
     """Deployments that the requests of one deployment pass, as far as they are watched.
 
     `fronts` stand before it, `beside` may hold up the same requests, `own` is itself where it is
-    alone. `replay` asks Ray's own policy for its decisions on them.
+    alone; `unwatched` stand before it, too. `replay` asks Ray's own policy for its decisions on them.
     """
 
     fronts: tuple[Front, ...] = ()
     beside: tuple[Front, ...] = ()
     own: Front | None = None
     replay: Replayer | None = None
+    unwatched: tuple[DeploymentKey, ...] = ()
 
 
 def around_of(
@@ -139,11 +140,10 @@ def around_of(
     """
 
     def fronts(keys: Iterable[DeploymentKey]) -> tuple[Front, ...]:
-        infos = run.info.target.deployments
         return tuple(
             _front(
                 one,
-                changes[one].info_at(at_s) if one in changes else infos.get(one),
+                _info_at(run, changes.get(one), one, at_s),
                 run.info.versions.ray,
                 timelines.get(one, Timeline((), (), ())),
                 requests.get(one, RequestsAt()),
@@ -161,7 +161,18 @@ def around_of(
     before = _reached(key, app.callers)
     behind = _reached(key, lambda one: app.calls.get(one, ()))
     beside = [one for one in others if one not in before and one not in behind]
-    return Around(fronts=fronts(one for one in before if one in timelines), beside=fronts(beside))
+    return Around(
+        fronts=fronts(one for one in before if one in timelines),
+        beside=fronts(beside),
+        unwatched=tuple(one for one in before if one not in timelines),
+    )
+
+
+def _info_at(
+    run: RecordedRun, changes: Changes | None, key: DeploymentKey, at_s: float
+) -> DeploymentInfo | None:
+    """Configuration in force; the first one of a deployment that is not watched."""
+    return changes.info_at(at_s) if changes else run.info.target.deployments.get(key)
 
 
 def _reached(

@@ -179,7 +179,11 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
         errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
-        notes=(*_gone_notes(whole, missing), *failure_notes(facts, failed.kinds)),
+        notes=(
+            *_gone_notes(whole, missing),
+            *failure_notes(facts, failed.kinds),
+            *(() if findings else _unwatched_notes(facts, failed)),
+        ),
     )
 
 
@@ -191,6 +195,14 @@ def _of_failed(facts: StepFacts, failed: FailedRequests) -> tuple[Finding, ...]:
     # What was wrong when the last of them failed shows in those that were sent then.
     lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
     return _failure_findings(lasting, kinds, facts)
+
+
+def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
+    """Note on an overload that may be one of a front that was left out; none if none was."""
+    if not facts.unwatched or not OVERLOAD & set(failed.kinds):
+        return ()
+    options = " ".join(f"--deployment {key}" for key in facts.unwatched)
+    return (f"what stands before it was not watched, and may be full: add {options}",)
 
 
 def _while_gone(facts: StepFacts) -> int:

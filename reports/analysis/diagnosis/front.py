@@ -139,31 +139,28 @@ def around_of(
     What `key` itself calls holds up its requests there, where its policy counts them.
     """
 
-    def fronts(keys: Iterable[DeploymentKey]) -> tuple[Front, ...]:
-        return tuple(
-            _front(
-                one,
-                _info_at(run, changes.get(one), one, at_s),
-                run.info.versions.ray,
-                timelines.get(one, Timeline((), (), ())),
-                requests.get(one, RequestsAt()),
-                is_ingress=app is None or app.ingress in (None, one),
-            )
-            for one in keys
+    def front(one: DeploymentKey) -> Front:
+        return _front(
+            one,
+            _info_at(run, changes.get(one), one, at_s),
+            run.info.versions.ray,
+            timelines.get(one, Timeline((), (), ())),
+            requests.get(one, RequestsAt()),
+            is_ingress=app is None or app.ingress in (None, one),
         )
 
     app = application_of(run, key)
     others = tuple(one for one in (app.deployments if app else timelines) if one != key)
     if app is None or not others:
         is_alone = not others and requests[key].client is not None
-        own = fronts([key])[0] if is_alone else None
+        own = front(key) if is_alone else None
         return Around(own=own, replay=None if others else replay)
     before = _reached(key, app.callers)
     behind = _reached(key, lambda one: app.calls.get(one, ()))
     beside = [one for one in others if one not in before and one not in behind]
     return Around(
-        fronts=fronts(one for one in before if one in timelines),
-        beside=fronts(beside),
+        fronts=tuple(front(one) for one in before if one in timelines),
+        beside=tuple(front(one) for one in beside),
         unwatched=tuple(one for one in before if one not in timelines),
     )
 

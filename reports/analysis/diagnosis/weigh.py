@@ -15,9 +15,9 @@ from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import (
     OVERLOAD,
     FailedRequests,
-    failure_notes,
     failures,
 )
+from reports.analysis.diagnosis.failure_notes import failure_notes
 from reports.analysis.diagnosis.front_rules import BLIND, FRONT
 from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
@@ -174,7 +174,7 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
         errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
-        notes=(*_gone_notes(whole, missing), *failure_notes(facts, failed.kinds)),
+        notes=(*_gone_notes(whole, missing), *failure_notes(whole, failed.kinds)),
     )
 
 

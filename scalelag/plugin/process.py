@@ -12,6 +12,7 @@ from locust.runners import MasterRunner, Runner
 from scalelag.console import say
 from scalelag.errors import EXIT_TARGET
 from scalelag.plugin.parent import Outcome, note_outcome
+from scalelag.wording import count
 
 _POLL_S = 0.2
 
@@ -55,7 +56,8 @@ def await_workers(
         if has_begun() or runner.worker_count >= expected:
             return
         gevent.sleep(_POLL_S)
-    text = f"{runner.worker_count} of {expected} load processes came within {wait_s:g} s."
+    wanted = count(expected, "load process", "load processes")
+    text = f"{runner.worker_count} of {wanted} came within {wait_s:g} s."
     say(text)
     note_outcome(Outcome(refusal=text, unstaffed=True), os.environ)
     leave(runner, EXIT_TARGET)

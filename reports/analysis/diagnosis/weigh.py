@@ -31,6 +31,7 @@ from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
 from scalelag.plan.stages import LoadStep
+from scalelag.wording import count
 
 RULES: tuple[Rule, ...] = (
     NETWORK,
@@ -279,5 +280,5 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     before = facts.until(facts.answered_s)
     decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
-        where += f", in {decisions} decisions"
+        where += f", in {count(decisions, 'decision')}"
     return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)

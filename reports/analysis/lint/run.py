@@ -17,6 +17,7 @@ from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import DeploymentInfo, LintFinding
+from scalelag.wording import count
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -153,7 +154,7 @@ def _idle(policy: Policy, usage: Usage) -> str | None:
     least = f"{policy.scaling.least_name} {policy.min_replicas}"
     left = f" ({usage.left} still when watching ended)" if usage.left else ""
     return (
-        f"up to {usage.most} replicas beyond {least} worked for {usage.worked_s:,.0f} "
+        f"up to {count(usage.most, 'replica')} beyond {least} worked for {usage.worked_s:,.0f} "
         f"replica-seconds and were idle for {usage.idle_s:,.0f} after the load fell{left}: "
         f"downscale_delay_s {policy.downscale_delay_s:g} keeps them for longer than they were needed."
         f" Set downscale_delay_s to {enough_s}, unless such load comes back sooner."

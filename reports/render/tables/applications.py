@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from reports.model.application import ApplicationNode, ApplicationReport
 from reports.model.report import Report
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _MOST_LINES = 20
 
@@ -22,7 +23,7 @@ def application_texts(report: Report) -> list[str]:
 def replicas_text(node: ApplicationNode) -> str:
     """Return `1 fixed, 100 slots` or `1-4`; empty if neither is known."""
     if node.fixed_replicas is not None:
-        slots = f", {node.slots} slots" if node.slots is not None else ""
+        slots = f", {count(node.slots, 'slot')}" if node.slots is not None else ""
         return f"{node.fixed_replicas} fixed{slots}"
     if node.min_replicas is None or node.max_replicas is None:
         return ""

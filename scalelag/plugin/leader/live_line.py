@@ -12,6 +12,7 @@ from scalelag.foreign import sanitized
 from scalelag.plan.stages import LoadPlan
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.record.rows import DeploymentKey
+from scalelag.wording import count
 
 LIVE_INTERVAL_S = 0.5
 LOG_INTERVAL_S = 5.0
@@ -80,7 +81,7 @@ class LiveLine:
                 _own_shape(run, elapsed_s) if run.options.shape else _stage(plan, elapsed_s),
                 f"{achieved:.0f} requests/s",
                 self._replicas(),
-                f"{counts.failed} errors",
+                f"{count(counts.failed, 'error')}",
                 self._lost(),
                 self._time_left(plan, elapsed_s),
             )
@@ -103,7 +104,11 @@ class LiveLine:
     def _lost(self) -> str:
         workers = self._run.workers
         lost = len(workers.all) - len(workers.living)
-        return f"{lost} of {len(workers.all)} load processes lost" if lost else ""
+        return (
+            f"{lost} of {count(len(workers.all), 'load process', 'load processes')} lost"
+            if lost
+            else ""
+        )
 
     def _time_left(self, plan: LoadPlan, elapsed_s: float) -> str:
         if self._run.options.shape is not None:
@@ -123,7 +128,7 @@ def short_names(keys: Iterable[DeploymentKey]) -> dict[DeploymentKey, str]:
 def _own_shape(run: LeaderRun, elapsed_s: float) -> str:
     if elapsed_s < 0:
         return "starting"
-    return f"{run.users_wanted()} users by {run.options.shape}"
+    return f"{count(run.users_wanted(), 'user')} by {run.options.shape}"
 
 
 def _stage(plan: LoadPlan, elapsed_s: float) -> str:

@@ -51,8 +51,7 @@ class TraceInfo(msgspec.Struct, frozen=True):
             rate = self.requests / self.span_s
             parts.append(
                 f"{count(self.requests, 'request')} in {duration(self.span_s)}, {rate:.3g} rps "
-                "on average "
-                f"and {self.peak_rps:.3g} at most"
+                f"on average and {self.peak_rps:.3g} at most"
             )
         if self.lengths:
             made = "prompts are" if self.lengths_used else "no prompts are"
@@ -64,9 +63,11 @@ class TraceInfo(msgspec.Struct, frozen=True):
     def _taken(self) -> str:
         unit = {None: "", DATE: " (dates)"}.get(self.unit, f" in {self.unit}")
         if self.kind == "arrivals":
-            return f'{self.rows:,} arrival times from column "{self.column}"{unit}'
+            arrivals = count(self.rows, "arrival time")
+            return f'{arrivals} from column "{self.column}"{unit}'
+        rates = count(self.rows, "rate")
         times = f'times from "{self.time_column}"{unit}' if self.time_column else "a row a second"
-        return f'{self.rows:,} rates from column "{self.column}", {times}'
+        return f'{rates} from column "{self.column}", {times}'
 
 
 def _listed(names: tuple[str, ...]) -> str:

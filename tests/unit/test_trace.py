@@ -294,14 +294,14 @@ def test_too_many_rows_are_refused(said, monkeypatch):
         (
             csv("t,rps", "0,1"),
             (
-                't.csv: 1 rates from column "rps", a row a second; 1 requests in 1 s, 1 rps on average '
+                't.csv: 1 rate from column "rps", a row a second; 1 request in 1 s, 1 rps on average '
                 'and 1 at most; not read: "t"'
             ),
         ),
         (
             csv("time,rps", "0,1"),
             (
-                't.csv: 1 rates from column "rps", times from "time" in s; 1 requests in 1 s, 1 rps on '
+                't.csv: 1 rate from column "rps", times from "time" in s; 1 request in 1 s, 1 rps on '
                 "average and 1 at most"
             ),
         ),

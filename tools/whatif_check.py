@@ -29,6 +29,7 @@ from reports.whatif.from_record import watched_of
 from scalelag.cli.whatif import WhatIfOptions, ask
 from scalelag.errors import ScalelagError
 from scalelag.record.run_dir import load_run
+from tools.marked_page import write_between
 from tools.whatif_pairs import APPS, PAIRS, Pair
 from tools.whatif_swing import RunOf, swing_lines
 
@@ -111,13 +112,6 @@ def table_of(pairs: Sequence[Pair], run_of: RunOf) -> str:
         rows += found[0]
         compared += found[1]
     return f"{HEAD}{''.join(rows)}\n{_summary(compared)}"
-
-
-def write_between(page: Path, marks: tuple[str, str], text: str) -> None:
-    """Put a text between two marks of a page, in place of what was there."""
-    begin, end = marks
-    head, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    page.write_text(f"{head}{begin}{text}{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 def made_run(out: Path, pair: Pair, *, may_make: bool) -> Path:

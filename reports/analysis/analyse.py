@@ -75,7 +75,8 @@ def analyse(
     changes = {key: changes_of(run, key) for key in run.info.target.watched}
     recorded, (run, events, windows, timelines) = run, _without_events(run, steps, changes)
     recovered = recoveries(run, steps)
-    analysed = _deployments(run, steps, timelines, recovered, changes, replay)
+    whole = Concurrency(run.requests)
+    analysed = _deployments(run, whole, steps, timelines, recovered, changes, replay)
     deployments = {key: one.report for key, one in analysed.items()}
     load = _load(run, steps, recovered, deployments)
     of_run = _of_run(run, load, events, watched_s)
@@ -93,7 +94,7 @@ def analyse(
         not_measured=_not_measured(run, of_run["evidence"]),
         failures=explained(_failures(analysed.values()), run, events, windows),
         invalid_through=invalid_through(problems),
-        lint=lint_run(run, timelines, steps),
+        lint=lint_run(run, timelines, steps, whole),
         changes=changed,
         applications=application_reports(run, timelines, steps, deployments),
     )
@@ -169,13 +170,13 @@ def _load(
 
 def _deployments(
     run: RecordedRun,
+    whole: Concurrency,
     steps: Sequence[LoadStep],
     timelines: Mapping[DeploymentKey, Timeline],
     recovered: Mapping[int, Recovery],
     changes: Mapping[DeploymentKey, Changes],
     replay: Replayer | None,
 ) -> dict[DeploymentKey, DeploymentAnalysis]:
-    whole = Concurrency(run.requests)
     requests = {key: requests_at(run, key, whole) for key in timelines}
     return {
         key: analyse_deployment(

@@ -69,10 +69,11 @@ class ReplayInput(msgspec.Struct, frozen=True):
     open_requests: tuple[int, ...]
 
 
-def replay_input(run: RecordedRun, key: DeploymentKey) -> ReplayInput | str:
+def replay_input(run: RecordedRun, key: DeploymentKey, opened: Concurrency) -> ReplayInput | str:
     """Return what a replay of all requests of the run needs, or the reason for none.
 
-    The requests must all be for the deployment `key`: several that are watched are such a reason.
+    `opened` are the open requests, all of which must be for the deployment `key`: several that are
+    watched are such a reason.
     """
     described = run.info.target.deployments.get(key)
     policy = policy_of(described, run.info.versions.ray)
@@ -90,7 +91,7 @@ def replay_input(run: RecordedRun, key: DeploymentKey) -> ReplayInput | str:
         return "its metrics_interval_s or look_back_period_s is not above 0"
     times = _times(run, timeline, policy)
     moments_s = sorted({at_s for one in times for at_s in _sampled_s(one, policy)})
-    counts = Concurrency(run.requests).at(np.array(moments_s))
+    counts = opened.at(np.array(moments_s))
     return ReplayInput(
         key, described, policy, targets[0], times, tuple(moments_s), tuple(counts.tolist())
     )

@@ -16,6 +16,8 @@ from scalelag.errors import ScalelagError
 def main() -> None:
     """Replay what standard input describes."""
     given = msgspec.json.decode(sys.stdin.buffer.read(), type=ReplayInput)
+    # Ray takes pandas where it is there, for nothing that is asked here: a third of all its imports.
+    sys.modules["pandas"] = None  # pyright: ignore[reportArgumentType]  so Python blocks an import
     quiet_ray()
     try:
         found = replay(given, lambda: RayAutoscaler({given.key: given.described}))

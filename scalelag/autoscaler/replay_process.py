@@ -5,6 +5,7 @@ import sys
 
 import msgspec
 
+from reports.analysis.load.concurrency import Concurrency
 from reports.whatif.replay import Replay, replay_input
 from scalelag.errors import UNREADABLE
 from scalelag.record.rows import DeploymentKey
@@ -13,9 +14,9 @@ from scalelag.record.run_dir import RecordedRun
 _TIMEOUT_S = 300.0  # 3 s of CPU time, which a busy machine may not have for long
 
 
-def replay_in_process(run: RecordedRun, key: DeploymentKey) -> Replay:
-    """Return the decisions of Ray's policy on the load of a run, or the reason for none."""
-    given = replay_input(run, key)
+def replay_in_process(run: RecordedRun, key: DeploymentKey, opened: Concurrency) -> Replay:
+    """Return the decisions of Ray's policy on the open requests of a run, or the reason for none."""
+    given = replay_input(run, key, opened)
     if isinstance(given, str):
         return Replay(reason=given)
     command = [sys.executable, "-m", "scalelag.autoscaler.replay_main"]

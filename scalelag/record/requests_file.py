@@ -169,7 +169,11 @@ class RequestColumns(msgspec.Struct, frozen=True):
     @property
     def not_sent(self) -> NDArray[np.bool_]:
         """Mask of the rows that were planned and never sent."""
-        return self.with_errors(*filter(is_not_sent, self.errors))
+        return self.not_sent_in(slice(None))
+
+    def not_sent_in(self, where: slice) -> NDArray[np.bool_]:
+        """Mask of those of the chosen rows that were planned and never sent."""
+        return self.with_errors(*filter(is_not_sent, self.errors), where=where)
 
     def chosen(self, where: slice | NDArray[np.bool_]) -> "RequestColumns":
         """Return some of the rows, without their columns of streamed answers."""
@@ -185,10 +189,10 @@ class RequestColumns(msgspec.Struct, frozen=True):
             streams=NO_STREAMS,
         )
 
-    def with_errors(self, *kinds: str) -> NDArray[np.bool_]:
-        """Mask of the rows whose error is one of `kinds`."""
+    def with_errors(self, *kinds: str, where: slice = slice(None)) -> NDArray[np.bool_]:
+        """Mask of those of the chosen rows whose error is one of `kinds`."""
         codes = [code for code, kind in enumerate(self.errors) if kind in kinds]
-        return np.isin(self.error, codes) if codes else np.zeros(self.count, np.bool_)
+        return np.isin(self.error[where], codes)
 
 
 def rows_from(rows: RequestColumns, at_s: float) -> RequestColumns:

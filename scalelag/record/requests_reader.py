@@ -157,6 +157,8 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
 
 def _with_all_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Reduce a batch to our columns; columns that an older record lacks become null."""
+    if batch.schema.equals(SCHEMA):
+        return batch
     columns = [
         batch.column(field.name)
         if field.name in batch.schema.names

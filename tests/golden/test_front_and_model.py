@@ -65,7 +65,7 @@ def test_the_replay_of_rays_policy_is_evidence():
         TargetChange(run.info.zero_s + 118.0, 4, 1),
     )
 
-    step = analyse(run, replay=lambda _run, _key: (phase,)).report.deployments[KEY].steps[1]
+    step = analyse(run, replay=lambda *_: (phase,)).report.deployments[KEY].steps[1]
 
     assert "replayed on the requests that were open, had 4 replicas then" in step.evidence[1].text
 

@@ -90,7 +90,7 @@ def test_a_decision_for_fewer_after_the_load_fell_is_none():
 
 def test_what_rays_own_policy_would_have_had_is_told():
     changes = (TargetChange(BEGUN_S + 3, 1, 4),)
-    given = alone(40.0, replay=lambda _run, _key: (changes, changes))
+    given = alone(40.0, replay=lambda *_: (changes, changes))
 
     assert texts(finding_of(BLIND, given))[1] == (
         "Ray's own policy, replayed on the requests that were open, had 4 replicas then"

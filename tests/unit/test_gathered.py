@@ -51,7 +51,7 @@ def test_rows_are_sorted_by_intended_start_and_equal_ones_stay_in_order(batches,
     rows = [row for batch in batches for row in batch]
     order = sorted(range(len(rows)), key=lambda number: rows[number][0])
 
-    sizes = {"_BLOCK": 4, "_MOST_LATE": 12, "_IN_MEMORY": in_memory}
+    sizes = {"_BLOCK": 4, "_FIRST_ROOM": 4, "_MOST_LATE": 12, "_IN_MEMORY": in_memory}
     with patch.multiple(gathered, **sizes):
         found = gather(batches)
 
@@ -99,7 +99,7 @@ def test_without_room_for_very_many_rows_it_says_where_and_how_much_is_needed(mo
     rows: list[Row] = [(float(number), "/", "GET", None, None) for number in range(40)]
 
     with (
-        patch.multiple(gathered, _BLOCK=4, _IN_MEMORY=1),
+        patch.multiple(gathered, _BLOCK=4, _FIRST_ROOM=4, _IN_MEMORY=1),
         pytest.raises(RecordError, match=r"in /nowhere: No such file.* TMPDIR .*28 bytes"),
     ):
-        gather([rows])
+        gather([rows[:20], rows[20:]])

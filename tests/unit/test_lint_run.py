@@ -9,6 +9,7 @@ import pytest
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline
 from reports.analysis.lint.run import Usage, lint_run, slowest_service_s, usage_of
+from reports.analysis.load.concurrency import Concurrency
 from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns
@@ -125,7 +126,8 @@ _GIVEN = ("info", "requests")
 
 
 def found(run: RecordedRun, timelines: dict[str, Timeline] | None = None) -> dict[str, LintFinding]:
-    return {finding.rule: finding for finding in lint_run(run, timelines or {}, STEPS)}
+    findings = lint_run(run, timelines or {}, STEPS, Concurrency(run.requests))
+    return {finding.rule: finding for finding in findings}
 
 
 # --- drain-shorter-than-requests -------------------------------------------------------------
@@ -185,7 +187,7 @@ def test_usage_counts_the_replicas_beyond_the_minimum():
     assert policy is not None
 
     # 3 more from 26 to 60 s: worked until 50 s, idle for 10 s; before, none was there.
-    usage = usage_of(policy, watched((0, 1), (26, 4), (60, 1)), LOAD, ZERO_S, STEPS)
+    usage = usage_of(policy, watched((0, 1), (26, 4), (60, 1)), Concurrency(LOAD), ZERO_S, STEPS)
 
     assert usage == Usage(worked_s=3 * 24, idle_s=3 * 10, most=3, left=0)
 
@@ -194,7 +196,7 @@ def test_what_idles_before_the_load_ever_fell_does_not_count():
     policy = policy_of(described())
     assert policy is not None
 
-    usage = usage_of(policy, watched((0, 4), (55, 1)), LOAD, ZERO_S, STEPS)
+    usage = usage_of(policy, watched((0, 4), (55, 1)), Concurrency(LOAD), ZERO_S, STEPS)
 
     assert usage == Usage(worked_s=3 * 30, idle_s=3 * 5, most=3, left=0)
 
@@ -207,7 +209,7 @@ def test_a_hold_at_the_same_load_goes_on_with_what_was_before():
     usage = usage_of(
         policy,
         watched((0, 1), (26, 4), (70, 1)),
-        LOAD,
+        Concurrency(LOAD),
         ZERO_S,
         [
             *STEPS[:2],
@@ -224,8 +226,8 @@ def test_nothing_watched_is_nothing_known():
     assert policy is not None
     nothing = Timeline(polls=(), decisions=(), replicas=())
 
-    assert usage_of(policy, nothing, LOAD, ZERO_S, STEPS) is None
-    assert usage_of(policy, watched((0, 1)), LOAD, ZERO_S, ()) is None
+    assert usage_of(policy, nothing, Concurrency(LOAD), ZERO_S, STEPS) is None
+    assert usage_of(policy, watched((0, 1)), Concurrency(LOAD), ZERO_S, ()) is None
 
 
 def test_replicas_that_idle_for_longer_than_they_worked_are_found_with_both():
@@ -278,7 +280,7 @@ def test_what_the_start_recorded_comes_first_and_nothing_comes_twice():
     stale = LintFinding(KEY, "delay-within-look-back", "as an older version put it")
     run = recorded({KEY: described(upscale_delay_s=1.0)}, findings=(ours, stale))
 
-    findings = lint_run(run, {}, STEPS)
+    findings = lint_run(run, {}, STEPS, Concurrency(run.requests))
 
     assert findings[0] == ours
     assert [f.rule for f in findings] == ["variable-read-nowhere", "delay-within-look-back"]
@@ -289,4 +291,4 @@ def test_deployments_that_were_not_watched_are_left_out():
     bad = described(upscale_delay_s=1.0)
     run = recorded({KEY: bad, "app/Other": bad}, watched=(KEY,))
 
-    assert [f.deployment for f in lint_run(run, {}, STEPS)] == [KEY]
+    assert [f.deployment for f in lint_run(run, {}, STEPS, Concurrency(run.requests))] == [KEY]

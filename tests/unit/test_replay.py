@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from reports.analysis.load.concurrency import Concurrency
 from scalelag.autoscaler.replay_process import replay_in_process
 from scalelag.record.run_dir import load_run
 
@@ -16,7 +17,7 @@ def test_the_replay_of_a_stored_run_decides_as_its_controller_did():
     run = load_run(DEMO)
     logged = [e for e in run.events if e.kind in ("upscaling", "downscaling")]
 
-    found = replay_in_process(run, KEY)
+    found = replay_in_process(run, KEY, Concurrency(run.requests))
 
     assert found.reason is None
     for decisions in found.phases:
@@ -31,7 +32,7 @@ def test_a_run_with_several_deployments_gives_a_reason():
     target = msgspec.structs.replace(run.info.target, watched=(KEY, "default/Other"))
     run = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, target=target))
 
-    found = replay_in_process(run, KEY)
+    found = replay_in_process(run, KEY, Concurrency(run.requests))
 
     assert found.phases == ()
     assert "several deployments" in (found.reason or "")
@@ -54,7 +55,7 @@ def test_settings_that_ray_refuses_give_a_reason(settings, reason):
     target = msgspec.structs.replace(run.info.target, deployments={KEY: changed})
     run = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, target=target))
 
-    found = replay_in_process(run, KEY)
+    found = replay_in_process(run, KEY, Concurrency(run.requests))
 
     assert found.phases == ()
     assert reason in (found.reason or "")

@@ -12,6 +12,7 @@ from scalelag.cli.whatif import WhatIfOptions, prepare
 from scalelag.plan.stages import parse_plan
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.run_dir import load_run
+from tools.marked_page import write_between
 from tools.whatif_check import (
     PAGE,
     PAIRS_MARKS,
@@ -22,7 +23,6 @@ from tools.whatif_check import (
     _summary,
     made_run,
     table_of,
-    write_between,
 )
 from tools.whatif_pairs import APPS, CALM, PAIRS, SLEEPER, SWING, Pair
 from tools.whatif_swing import period_s

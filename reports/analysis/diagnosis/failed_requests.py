@@ -53,7 +53,7 @@ _ARRIVED = 0.5
 def sent(facts: StepFacts) -> int:
     """Number of requests that were sent."""
     rows, chosen = _rows(facts)
-    return int(np.count_nonzero(~rows.not_sent[chosen]))
+    return int(np.count_nonzero(~rows.not_sent_in(chosen)))
 
 
 class FailedRequests(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ def _failed(
     rows, chosen = _rows(facts)
     codes = rows.error[chosen]
     kinds = [kind for kind in rows.errors if wanted(kind)]
-    failed = _is_any(rows, codes, kinds) & ~rows.not_sent[chosen]
+    failed = _is_any(rows, codes, kinds) & ~rows.not_sent_in(chosen)
     if but is not None:
         failed &= ~but
     if not failed.any():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from reports.analysis.load.concurrency import Concurrency
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
@@ -19,8 +20,11 @@ class TargetChange(msgspec.Struct, frozen=True):
 Phases = Sequence[Sequence[TargetChange]]
 """The same replay for several moments at which counts may have been pushed; empty without one."""
 
-Replayer = Callable[[RecordedRun, DeploymentKey], Phases]
-"""Function that replays a deployment of a run: it may take seconds, so only evidence asks it."""
+Replayer = Callable[[RecordedRun, DeploymentKey, Concurrency], Phases]
+"""Function that replays a deployment of a run, given its open requests.
+
+It may take seconds, so only evidence asks it.
+"""
 
 
 def targets_at(phases: Phases, at_s: float) -> tuple[int, int] | None:

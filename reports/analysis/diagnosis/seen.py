@@ -189,7 +189,9 @@ def shown_unseen(facts: StepFacts, found: Unseen) -> Evidence:
 def replayed(facts: StepFacts, found: Unseen) -> Evidence | None:
     """Evidence of what Ray's own policy decides on the requests that were open; None without."""
     at_s = found.count.window.to_s
-    targets = targets_at(facts.replay(facts.run, facts.key), at_s) if facts.replay else None
+    if facts.replay is None or facts.concurrency is None:
+        return None
+    targets = targets_at(facts.replay(facts.run, facts.key, facts.concurrency), at_s)
     decided = [d.after for d in facts.timeline.decisions if d.at.lo_s <= at_s]
     last = facts.timeline.poll_before(at_s)
     target = decided[-1] if decided else last.target if last else None

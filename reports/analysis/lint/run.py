@@ -35,12 +35,15 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 def lint_run(
-    run: RecordedRun, timelines: Mapping[DeploymentKey, Timeline], steps: Sequence[LoadStep]
+    run: RecordedRun,
+    timelines: Mapping[DeploymentKey, Timeline],
+    steps: Sequence[LoadStep],
+    whole: Concurrency,
 ) -> tuple[LintFinding, ...]:
     """All findings of a run: on its configuration, what its start recorded, what its rows show.
 
     A configuration that changed during the run is judged as it was at the end.
-    `steps` count from the plan's start.
+    `steps` count from the plan's start; `whole` are the open requests of all.
     """
     target = run.info.target
     deployments = {k: i for k, i in last_infos(run).items() if k in target.watched}
@@ -48,7 +51,7 @@ def lint_run(
     for key, timeline in timelines.items():
         policy = policy_of(deployments.get(key))
         if policy is not None and policy.default:
-            usage = usage_of(policy, timeline, run.requests, run.info.zero_s, steps)
+            usage = usage_of(policy, timeline, whole, run.info.zero_s, steps)
             text = usage and _idle(policy, usage)
             computed += [LintFinding(key, "idle-longer-than-worked", text)] if text else []
     known = {(finding.deployment, finding.rule) for finding in computed}
@@ -98,7 +101,7 @@ def slowest_service_s(rows: RequestColumns) -> float | None:
 def usage_of(
     policy: Policy,
     timeline: Timeline,
-    rows: RequestColumns,
+    whole: Concurrency,
     zero_s: float,
     steps: Sequence[LoadStep],
 ) -> Usage | None:
@@ -114,7 +117,7 @@ def usage_of(
         return None
     edges_s = np.arange(seconds + 1, dtype=np.float64)
     lowest = policy.min_replicas
-    needed = policy.bounded_demand(Concurrency(rows).means(zero_s + edges_s)) - lowest
+    needed = policy.bounded_demand(whole.means(zero_s + edges_s)) - lowest
     mids_s = edges_s[:-1] + np.float64(0.5)
     beyond = np.clip(_running(timeline, zero_s + mids_s) - lowest, 0, None)
     fallen = _fallen(steps, mids_s)

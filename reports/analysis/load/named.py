@@ -133,7 +133,8 @@ def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.uint32]]:
     used = [0] * count
     for first in range(0, codes.size, _BLOCK):
         block = codes[first : first + _BLOCK]
-        order = np.argsort(block, kind="stable")
+        # The fewer bytes a code has, the faster it is sorted.
+        order = np.argsort(block.astype(np.min_scalar_type(count)), kind="stable")
         ends = np.cumsum(np.bincount(block, minlength=count + 1))
         for code in np.flatnonzero(np.diff(ends, prepend=0)[:count]).tolist():
             places = first + order[ends[code - 1] if code else 0 : ends[code]]

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.load.concurrency import open_of_workers
 from reports.model.intervals import Window, union
 from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, NOT_SENT, WORKER_LOST
 from scalelag.record.requests_file import RequestColumns
@@ -31,15 +31,15 @@ def with_reasons(rows: RequestColumns, info: RunInfo) -> RequestColumns:
         return rows
     room = int(info.options.get("max_in_flight") or _MAX_IN_FLIGHT)
     lost = [worker.index for worker in info.load_workers if worker.lost_at_s is not None]
-    full = np.zeros(rows.count, np.bool_)
-    for worker in np.unique(rows.worker[untold]):
-        asked = untold & (rows.worker == worker)
-        full[asked] = Concurrency(rows, int(worker)).at(rows.intended_s[asked]) >= room
+    places = np.flatnonzero(untold)
+    worker = rows.worker[places]
+    asked = {number: places[worker == number] for number in np.unique(worker).tolist()}
+    opened = open_of_workers(rows, {one: rows.intended_s[at] for one, at in asked.items()})
     first = len(rows.errors)
     error = rows.error.copy()
-    error[untold] = first + 1
-    error[untold & np.isin(rows.worker, lost)] = first + 2
-    error[untold & full] = first
+    for number, at in asked.items():
+        error[at] = first + (2 if number in lost else 1)
+        error[at[opened[number] >= room]] = first
     return msgspec.structs.replace(
         rows, error=error, errors=(*rows.errors, IN_FLIGHT_LIMIT, LATE, WORKER_LOST)
     )

@@ -15,7 +15,12 @@ from scalelag.cluster.listening import ListenAddress
 from scalelag.cluster.urls import without_credentials
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
-from scalelag.options.checks import VARIABLE, hide_query_secrets, parse_header
+from scalelag.options.checks import (
+    VARIABLE,
+    hide_body_secrets,
+    hide_query_secrets,
+    parse_header,
+)
 from scalelag.options.expected import expected, with_steps
 from scalelag.options.load_options import (
     AskedLoad,
@@ -165,6 +170,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         """Return the options as given, fit for the record: of literal headers only the names."""
         return self.raw | {
             "path": hide_query_secrets(str(self.raw["path"])),
+            "json_body": self.raw["json_body"] and hide_body_secrets(str(self.raw["json_body"])),
             "header": list(map(_public_header, self.raw["header"])),
             "dashboard_header": list(map(_public_header, self.raw["dashboard_header"])),
             "dashboard": without_credentials(self.dashboard),

@@ -59,9 +59,8 @@ def known_after_the_load(gates: Iterable[Gate], expected: Expected) -> Iterator[
 def _missing(gate: Gate, expected: Expected) -> Iterator[str]:
     """Words on what `gate` names and the run will not have."""
     named = _named(gate.wanted.path)
-    wanted = gate.wanted.deployment
-    watched = expected.watched
-    if None not in (watched, wanted) and not any(metrics.is_named(key, wanted) for key in watched):
+    wanted, watched = gate.wanted.deployment, expected.watched
+    if wanted is not None and watched is not None and not _is_any(watched, wanted):
         yield f"names {unwatched(watched)}"
     yield from _missing_step(named, expected)
     yield from _missing_request(named, expected)
@@ -74,6 +73,10 @@ def _missing(gate: Gate, expected: Expected) -> Iterator[str]:
         yield f"names event {named.event}; there is {_numbers(expected.events or (), 'event')}"
     if named.of_goodput and not expected.has_limits:
         yield 'is on goodput, which needs limits: give --slo, such as --slo "p95<2s"'
+
+
+def _is_any(watched: Collection[str], wanted: str) -> bool:
+    return any(metrics.is_named(key, wanted) for key in watched)
 
 
 def _missing_step(named: _Named, expected: Expected) -> Iterator[str]:
@@ -106,8 +109,8 @@ def _named(path: metrics.Path) -> _Named:
     if path[0] not in ("load", "requests"):
         return _Named(step=_number(path[1]) if path[0] == "steps" else None)
     in_step = path[1] == "steps"
-    part = path[3:] if in_step else path[1:]
-    name = part[1] if len(part) > 1 and part[1] != metrics.ALL else None
+    part = list(path[3:] if in_step else path[1:])
+    name = next((one for one in part[1:2] if one != metrics.ALL), None)
     return _Named(
         step=_number(path[2]) if in_step else None,
         request=name if part[0] == "names" else None,

@@ -80,7 +80,8 @@ def _differences(before: DeploymentInfo | None, row: ConfigChange) -> str:
 def _turned(info: DeploymentInfo) -> str:
     scaling = scaling_of(info)
     if scaling.autoscales:
-        return f"autoscaling on, {scaling.least} to {count(scaling.most, 'replica')}"
+        most = "any number" if scaling.most is None else count(scaling.most, "replica")
+        return f"autoscaling on, {scaling.least} to {most}"
     return f"autoscaling off, num_replicas {scaling.least}"
 
 

@@ -1,5 +1,6 @@
 """The check of predictions on real Ray: its pairs, its runs, and what it writes, without Ray."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -104,9 +105,17 @@ def test_a_run_that_is_not_there_is_a_row_and_not_the_end(tmp_path: Path):
 def test_a_pair_is_predicted_and_laid_beside_the_measurement():
     table = table_of([Pair(SLEEPER, ("upscale_delay_s=2",), held_out=True)], lambda _pair: DEMO)
 
-    assert "| sleeper | upscale_delay_s=2 | yes | 1 up |" in table
+    assert "| sleeper | upscale_delay_s=2 | yes | 2026-11-25 | 1 up |" in table
     assert "- All pairs: of 2 steps the median error of `total_s` is 0." in table
     assert "- Held out: of 2 steps" in table
+    rows = [row for row in table.splitlines() if row.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+    # The run that it is predicted from is the measured one: the same starts.
+    assert re.search(r"\| (\d+\.\d), \1 \|$", rows[2])
+    assert (
+        "over 1 pairs the logarithm of measured over recorded has a root mean square of 0.00"
+        in table
+    )
 
 
 def test_a_measurement_within_polling_of_the_prediction_is_within():

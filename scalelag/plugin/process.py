@@ -42,11 +42,15 @@ def handle_exits(takes: Callable[[SystemExit], bool]) -> None:
     hub = gevent.get_hub()
     hand_over = hub.handle_system_error
 
-    def handle(kind: type[BaseException], value: BaseException, tb: TracebackType | None) -> None:
+    def handle(
+        type: type[BaseException],  # noqa: A002  gevent passes it by this name
+        value: BaseException | None,
+        tb: TracebackType | None = None,
+    ) -> None:
         if isinstance(value, SystemExit) and takes(value):
             interrupt_locust()
         else:
-            hand_over(kind, value, tb)
+            hand_over(type, value, tb)
 
     hub.handle_system_error = handle
 

@@ -245,3 +245,34 @@ def test_listeners_of_test_start_that_take_long_run_once_and_open_one_run(target
     assert (run.stdout.count("fetching"), run.stdout.count("fetched")) == (1, 1)
     assert len(list(run.path.parent.glob(f"*/{RUN_FILE}"))) == 1
     assert run.recorded.requests.count == 40
+
+
+LEAVES = """
+import sys
+from locust import HttpUser, constant, task
+
+
+class Leaver(HttpUser):
+    wait_time = constant(0.1)
+    asked = 0
+
+    @task
+    def ask(self):
+        self.client.get("/")
+        self.asked += 1
+        if self.asked > 3:
+            sys.exit(0)
+"""
+
+
+def test_a_task_that_calls_sys_exit_makes_no_good_run_of_a_part(target, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(LEAVES)
+    both = f"{ROOT / 'locustfiles' / 'attached.py'},{own}"
+    with started(tmp_path, *target, "--steps", "1users:30s", locustfile=both) as locust:
+        run = locust.wait()
+
+    assert run.exit_code == 5
+    assert run.info["reason"] == "the test was ended before its plan, by ask() in own.py, line 15"
+    assert run.stdout.count("INVALID") == 1
+    assert "Traceback" not in run.stderr

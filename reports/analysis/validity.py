@@ -102,7 +102,8 @@ def _late_words(load: LoadReport) -> str:
 def _why_late(load: LoadReport) -> str:
     lost = sum(worker.lost_at_s is not None for worker in load.workers)
     if lost and lost_arrivals(load.workers):
-        return f"{lost} of {count(len(load.workers), 'load process', 'load processes')} were lost"
+        one = "load process was lost"
+        return f"{lost} of {count(len(load.workers), one, 'load processes were lost')}"
     if not load.sent:
         return f"the users did not start{_first_exception(load)}"
     return "the load generator was too slow (see --processes)"

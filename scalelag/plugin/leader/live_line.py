@@ -1,8 +1,5 @@
 """Progress of a run on stderr: one live line, or plain lines if that is no terminal."""
 
-from collections import Counter
-from collections.abc import Iterable
-
 import gevent
 from rich.console import Console
 from rich.live import Live
@@ -10,8 +7,8 @@ from rich.text import Text
 
 from scalelag.foreign import sanitized
 from scalelag.plan.stages import LoadPlan
+from scalelag.plugin.leader.live_names import short_names
 from scalelag.plugin.leader.run import LeaderRun
-from scalelag.record.rows import DeploymentKey
 from scalelag.wording import count
 
 LIVE_INTERVAL_S = 0.5
@@ -116,16 +113,6 @@ class LiveLine:
         if elapsed_s < plan.duration_s:
             return f"{plan.duration_s - elapsed_s:.0f} s left"
         return f"watching the scale-down (at most {self._run.options.drain_s:.0f} s)"
-
-
-def short_names(keys: Iterable[DeploymentKey]) -> dict[DeploymentKey, str]:
-    """Names of deployments without their application, where no other application has one like it.
-
-    Where one of the names has a slash in it, it is not told where the application's ends.
-    """
-    names = {key: key.rpartition("/")[2] if key.count("/") == 1 else key for key in keys}
-    counts = Counter(names.values())
-    return {key: name if counts[name] == 1 else key for key, name in names.items()}
 
 
 def _own_shape(run: LeaderRun, elapsed_s: float) -> str:

@@ -40,8 +40,8 @@ diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (an 
 versions: $(STAMP)  ## the demo on Ray 2.10 to 2.60, and docs/versions.md (40 minutes); VERSIONS="2.44 2.52" for some
 	$(BIN)/python -m tools.versions $(VERSIONS) $(ARGS)
 
-suites: $(STAMP)  ## the smoke size of every suite, and a table of their verdicts (25 minutes); SUITES="highscale" for some
-	$(BIN)/python -m tools.suites $(SUITES)
+suites: $(STAMP)  ## the smoke size of every suite, and their verdicts into docs/suites.md (25 minutes); SUITES="highscale" for some
+	$(BIN)/python -m tools.suites $(SUITES) $(ARGS)
 
 matrix: $(STAMP)  ## a plan on three versions of Ray, and with a slower constructor, into docs/matrix.md (20 minutes)
 	$(BIN)/python -m tools.matrix_check $(ARGS)

@@ -5,6 +5,7 @@ docs/versions.md. A version is a pair, such as `(2, 55)` for 2.55.1.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 Version = tuple[int, int]
@@ -52,6 +53,15 @@ STATUS_SECTIONS: Final[dict[str, str]] = {
     "Pending Demands:": "demands",
 }
 """Headings in the text of the cluster status, whatever the version, and the subject of each."""
+
+EVENTS_SINCE: Final[Mapping[str, Version]] = {
+    # A Ray job over HTTP, in which the controller names its replicas (`get_serve_instance_details`).
+    **dict.fromkeys(("kill_replicas", "kill_node", "kill_controller", "kill_proxy"), OLDEST),
+    # Serve's state has the configuration of each application, which the next document names again.
+    **dict.fromkeys(("deploy", "delete"), OLDEST),
+    "scale": SCALER,
+}
+"""First version that has what an event of that kind takes, whether a token is demanded or not."""
 
 CLOCK: Final = "the time of the cluster's clock"
 """Words for what comes with CONTROLLER_HEALTH."""

@@ -7,16 +7,19 @@ as held out were not looked at while the simulation was written. `tools/whatif_p
 `--out` names the folder of the runs; a complete run that is there is not made again, so that the check
 can be broken off and go on. `--only NAME` makes and compares some applications, `--no-runs` compares
 what is there. `--swing` makes the oscillating settings instead, and lets `scalelag tune` end the swing.
+`--steps` compares with Ray's own functions on several versions instead (`tools/whatif_versions.py`).
 """
 
 import argparse
+import math
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import NamedTuple
 
 import yaml
@@ -26,26 +29,54 @@ from reports.model.intervals import Span
 from reports.model.whatif import Estimate, FigureName, WhatIfReport
 from reports.whatif.answer import RecordedSteps, measured_steps
 from reports.whatif.from_record import watched_of
+from reports.whatif.start_up import PACE_SIGMA, start_ups
 from scalelag.cli.whatif import WhatIfOptions, ask
 from scalelag.errors import ScalelagError
 from scalelag.record.run_dir import load_run
+from tools.marked_page import write_between
 from tools.whatif_pairs import APPS, PAIRS, Pair
 from tools.whatif_swing import RunOf, swing_lines
+from tools.whatif_versions import compare_versions
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "whatif.md"
 PAIRS_MARKS = ("<!-- pairs -->\n", "<!-- end of pairs -->\n")
 SWING_MARKS = ("<!-- swing -->\n", "<!-- end of swing -->\n")
 HEAD = (
-    "| app | change | held out | step | decide s: predicted, measured | total s | p95 ms |"
-    " replica-hours |\n|---|---|---|---|---|---|---|---|\n"
+    "| app | change | held out | measured on | step | decide s: predicted, measured | total s |"
+    " p95 ms | replica-hours | start of a replica s: recorded, measured |\n"
+    f"|{'---|' * 10}\n"
 )
+_CELLS = 5
 _TIMEOUT_S = 600.0
 _TRIES = 2
 
 
 class MissingRunError(ScalelagError):
     """A run that could not be made."""
+
+
+class RefusedError(ScalelagError):
+    """A record that does not reproduce itself, so that nothing is predicted from it."""
+
+
+class Made(NamedTuple):
+    """A run with a change: its day, and how long its starts took over those it was predicted from."""
+
+    day: str
+    recorded_start_s: float
+    start_s: float | None
+
+    @property
+    def pace(self) -> float | None:
+        """Factor between the two runs; None if none started."""
+        return self.start_s / self.recorded_start_s if self.start_s else None
+
+    @property
+    def cell(self) -> str:
+        """Both start-ups."""
+        told = "-" if self.start_s is None else f"{self.start_s:.1f}"
+        return f"{self.recorded_start_s:.1f}, {told}"
 
 
 class Compared(NamedTuple):
@@ -82,7 +113,10 @@ def main() -> None:
     parser.add_argument("--only", choices=[app.name for app in APPS], action="append")
     parser.add_argument("--no-runs", action="store_true")
     parser.add_argument("--swing", action="store_true")
+    parser.add_argument("--steps", action="store_true")
     given = parser.parse_args()
+    if given.steps:
+        sys.exit(compare_versions())
 
     def run_of(pair: Pair) -> Path:
         return made_run(given.out, pair, may_make=not given.no_runs)
@@ -101,23 +135,18 @@ def table_of(pairs: Sequence[Pair], run_of: RunOf) -> str:
     """Table of all pairs with a prediction and a measurement; others are said on stderr."""
     rows: list[str] = []
     compared: list[Compared] = []
+    made: list[Made] = []
     for pair in pairs:
         try:
-            found = _compared(run_of(Pair(pair.app)), run_of(pair), pair)
+            predicted, measured, one = _compared(run_of(Pair(pair.app)), run_of(pair), pair)
         except ScalelagError as error:
             sys.stderr.write(f"{pair.run_name}: {error}\n")
-            rows.append(_row(pair, "", [f"none: {_cell_text(str(error))}", "", "", ""]))
+            rows.append(_row(pair, "", "", [f"none: {_cell_text(str(error))}"]))
             continue
-        rows += found[0]
-        compared += found[1]
-    return f"{HEAD}{''.join(rows)}\n{_summary(compared)}"
-
-
-def write_between(page: Path, marks: tuple[str, str], text: str) -> None:
-    """Put a text between two marks of a page, in place of what was there."""
-    begin, end = marks
-    head, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    page.write_text(f"{head}{begin}{text}{end}{rest.partition(end)[2]}", encoding="utf-8")
+        rows += _rows(pair, predicted, measured, one)
+        compared += _figures(pair, predicted, measured)
+        made.append(one)
+    return f"{HEAD}{''.join(rows)}\n{_summary(compared)}{_paces(made)}"
 
 
 def made_run(out: Path, pair: Pair, *, may_make: bool) -> Path:
@@ -168,18 +197,20 @@ def _make(out: Path, pair: Pair) -> None:
         sys.stderr.write(f"{pair.run_name}: not over after {_TIMEOUT_S:.0f} s\n")
 
 
-def _compared(before: Path, after: Path, pair: Pair) -> tuple[list[str], list[Compared]]:
-    """Rows of a pair, and its figures. Raises ScalelagError if there is no prediction."""
+def _compared(before: Path, after: Path, pair: Pair) -> tuple[WhatIfReport, RecordedSteps, Made]:
+    """The prediction of a pair, and what was measured. Raises ScalelagError if there is none."""
     predicted = ask(load_run(before), WhatIfOptions(pair.changes))
     if predicted.whatif is None:
-        reasons = "; ".join(predicted.validation.reasons)
-        return [_row(pair, "", [f"refused: {_cell_text(reasons)}", "", "", ""])], []
+        raise RefusedError(f"refused: {'; '.join(predicted.validation.reasons)}")
     run = load_run(after)
     watched = watched_of(run, predicted.deployment)
     if watched is None:
         raise MissingRunError(f"the run {after.name} did not watch {predicted.deployment}")
     measured = measured_steps(run, predicted.deployment, watched, analyse(run).report, None)
-    return list(_rows(pair, predicted, measured)), list(_figures(pair, predicted, measured))
+    starts_s = start_ups(watched.timeline, 0.0).starts_s
+    day = time.strftime("%Y-%m-%d", time.gmtime(run.info.zero_s))
+    made = Made(day, predicted.service.start_p50_s, median(starts_s) if starts_s else None)
+    return predicted, measured, made
 
 
 def _figures(pair: Pair, predicted: WhatIfReport, measured: RecordedSteps) -> Iterator[Compared]:
@@ -192,7 +223,9 @@ def _figures(pair: Pair, predicted: WhatIfReport, measured: RecordedSteps) -> It
     yield Compared(hours, pair.held_out, predicted.whole[hours].whatif, measured.whole[hours])
 
 
-def _rows(pair: Pair, predicted: WhatIfReport, measured: RecordedSteps) -> Iterator[str]:
+def _rows(
+    pair: Pair, predicted: WhatIfReport, measured: RecordedSteps, made: Made
+) -> Iterator[str]:
     hours = predicted.whole["replica_hours"].whatif
     for step in predicted.steps:
         figures = measured.figures.get(step.index, {})
@@ -204,13 +237,15 @@ def _rows(pair: Pair, predicted: WhatIfReport, measured: RecordedSteps) -> Itera
             _cell(total, figures.get("total_s"), 2),
             _cell(step.figures["p95_ms"].whatif, figures.get("p95_ms"), 0),
             _cell(hours, measured.whole["replica_hours"], 4),
+            made.cell if step.direction == "up" else "",
         ]
-        yield _row(pair, f"{step.index} {step.direction}", cells)
+        yield _row(pair, made.day, f"{step.index} {step.direction}", cells)
 
 
-def _row(pair: Pair, step: str, cells: Sequence[str]) -> str:
-    about = [pair.app.name, ", ".join(pair.changes), "yes" if pair.held_out else "", step]
-    return f"| {' | '.join([*about, *cells])} |\n"
+def _row(pair: Pair, day: str, step: str, cells: Sequence[str]) -> str:
+    about = [pair.app.name, ", ".join(pair.changes), "yes" if pair.held_out else "", day, step]
+    none = [""] * (_CELLS - len(cells))
+    return f"| {' | '.join([*about, *cells, *none])} |\n"
 
 
 def _cell_text(text: str) -> str:
@@ -237,6 +272,18 @@ def _summary(compared: Sequence[Compared]) -> str:
         _summary_of("Held out", [one for one in compared if one.held_out]),
     ]
     return "".join(f"{line}\n" for line in lines if line) or "No pair could be compared.\n"
+
+
+def _paces(made: Sequence[Made]) -> str:
+    """How far start-ups of a run are from those that it was predicted from: measures PACE_SIGMA."""
+    logarithms = [math.log(one.pace) for one in made if one.pace]
+    if not logarithms:
+        return ""
+    spread = math.sqrt(fmean(one * one for one in logarithms))
+    return (
+        f"- Start-ups: over {len(logarithms)} pairs the logarithm of measured over recorded has a root "
+        f"mean square of {spread:.2f}; predictions assume {PACE_SIGMA:g}.\n"
+    )
 
 
 def _summary_of(name: str, compared: Sequence[Compared]) -> str:

@@ -32,7 +32,7 @@ from reports.whatif.outcome import (
     whole_figures,
     worst_lag,
 )
-from reports.whatif.repeat import Trial, estimate, middle_course, phases
+from reports.whatif.repeat import Trial, estimate, middle_course, phases, trials
 from reports.whatif.scenario import Scenario
 from reports.whatif.validate import Replayed, best_phase, recorded_figures, validated
 from scalelag.plan.stages import LoadStep, Unit
@@ -148,11 +148,9 @@ def trial_count(*, asked: bool) -> int:
 
 
 def repetitions(question: Question, slo: Slo | None, seed: int) -> list[Trial]:
-    """Trials of a what-if, with pushes at every phase."""
-    return [
-        Trial(question.scenario, question.steps, question.zero_s, seed + number, phase, slo)
-        for number, phase in enumerate(phases(REPETITIONS))
-    ]
+    """Trials of a what-if."""
+    first = Trial(question.scenario, question.steps, question.zero_s, seed, slo=slo)
+    return trials(first, REPETITIONS)
 
 
 def answer(

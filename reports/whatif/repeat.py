@@ -1,7 +1,9 @@
 """Repetitions of a simulation with other seeds, and estimates over them."""
 
 import math
+import random
 from collections.abc import Iterable, Sequence
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
@@ -14,6 +16,7 @@ from reports.whatif.autoscaler import Autoscaler
 from reports.whatif.outcome import Course, Outcome, outcome_of
 from reports.whatif.scenario import Scenario
 from reports.whatif.simulate import Simulation
+from reports.whatif.start_up import PACE_SIGMA
 from scalelag.plan.stages import LoadStep
 
 _LOW, _HIGH = 0.05, 0.95
@@ -26,8 +29,35 @@ class Trial(msgspec.Struct, frozen=True):
     steps: tuple[LoadStep, ...]
     zero_s: float
     seed: int
-    phase: float
+    phase: float = 0.0
     slo: Slo | None = None
+
+
+def trials(first: Trial, count: int) -> list[Trial]:
+    """Repetitions of `first` for another run: with seeds from its own on, and pushes at every phase.
+
+    Start-ups of each repetition have a common pace, since those of another run do. The same seed gives
+    the same pushes and paces, whatever the scenario.
+    """
+    paces = start_paces(count)
+    random.Random(first.seed).shuffle(paces)  # noqa: S311  no secret
+    return [
+        msgspec.structs.replace(
+            first,
+            scenario=msgspec.structs.replace(
+                first.scenario, starts=first.scenario.starts.at_pace(pace)
+            ),
+            seed=first.seed + number,
+            phase=phase,
+        )
+        for number, (phase, pace) in enumerate(zip(phases(count), paces, strict=True))
+    ]
+
+
+def start_paces(count: int) -> list[float]:
+    """Factors of start-ups between two runs, one in each of `count` equally likely parts."""
+    of_logarithm = NormalDist(0.0, PACE_SIGMA)
+    return [math.exp(of_logarithm.inv_cdf(phase)) for phase in phases(count)]
 
 
 def run_trial(trial: Trial, autoscaler: Autoscaler) -> Outcome:
@@ -61,8 +91,13 @@ def estimate(spans: Sequence[Span | None]) -> Estimate:
 
 
 def _at(ordered: Sequence[float], share: float) -> float:
-    """Quantile, an order statistic: it is one of the values, and may be infinite."""
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+    """Quantile, an order statistic: it is one of the values, and may be infinite.
+
+    Of n values, a new one lies below the one in place i, counted from 1, with probability i / (n + 1)
+    (Hyndman and Fan 1996, definition 6).
+    """
+    place = round(share * (len(ordered) + 1))
+    return ordered[min(max(place, 1), len(ordered)) - 1]
 
 
 def area_between(one: Staircase, other: Staircase, window: Window) -> float:

@@ -202,10 +202,10 @@ class HandleMetrics:
         self._samples: deque[_Sample] = deque()
         self.draining: set[Replica] = set()
 
-    def begin(self, at_s: float) -> None:
-        """Sample and push from `at_s` on."""
-        self._agenda.add(at_s, self._sample)
-        self._agenda.add(at_s, self._push)
+    def begin(self, *, sample_at_s: float, push_at_s: float) -> None:
+        """Sample and push from these moments on."""
+        self._agenda.add(sample_at_s, self._sample)
+        self._agenda.add(push_at_s, self._push)
 
     def _sample(self, _: int) -> None:
         now_s = self._agenda.now_s

@@ -97,7 +97,11 @@ class Simulation:
         self._router.set_replicas([one for _, one in self._running])
         self._tell_running()
         policy = scenario.settings.policy
-        self._metrics.begin(scenario.from_s + self._phase * policy.metrics_interval_s)
+        # Both tasks of the handle sleep between two turns, and drift apart.
+        self._metrics.begin(
+            sample_at_s=scenario.from_s + self._chance.random() * policy.sample_s,
+            push_at_s=scenario.from_s + self._phase * policy.metrics_interval_s,
+        )
         loop_at_s = scenario.from_s + self._chance.random() * scenario.loop_s
         self._agenda.add(loop_at_s, self._turn)
         if isinstance(scenario.load, Arrivals):

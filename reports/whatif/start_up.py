@@ -8,6 +8,9 @@ import numpy as np
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 
+PACE_SIGMA = 0.45
+"""Standard deviation of the logarithm of start-ups of one run over those of another, with the same
+application on the same machine: measured (docs/whatif.md#start-ups-differ-between-runs)."""
 _ROUTE_S = 0.02
 _STOP_S = 0.1
 
@@ -23,6 +26,10 @@ class StartUps(msgspec.Struct, frozen=True):
     route_s: float
     stop_s: float
     end_s: float
+
+    def at_pace(self, pace: float) -> "StartUps":
+        """The same with starts that take `pace` times as long."""
+        return msgspec.structs.replace(self, starts_s=tuple(pace * one for one in self.starts_s))
 
 
 def start_ups(timeline: Timeline, wait_loop_s: float) -> StartUps:

@@ -5,6 +5,7 @@ the modules of Ray that decide get the virtual time in place of the real one.
 """
 
 import logging
+import pickle
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -54,11 +55,11 @@ class RayAutoscaler:
     def _given(self, policy: UserPolicy) -> Any:  # noqa: ANN401  Ray's
         """Return Ray's description of a policy, with the function as imported.
 
-        Ray itself would call a copy, made by pickling: that would not see the virtual time.
+        Ray calls what it unpickles, and pickles a copy itself: that would not see the virtual time.
         """
         described = self._ray.autoscaling_policy()
         described.policy_function = policy.path
-        described._cached_policy = policy.function  # noqa: SLF001
+        described.set_serialized_policy_def(pickle.dumps(policy))
         return described
 
     def _register(self, key: DeploymentKey, info: DeploymentInfo) -> None:

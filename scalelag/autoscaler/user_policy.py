@@ -13,12 +13,23 @@ from scalelag.errors import UsageError
 
 
 class UserPolicy(msgspec.Struct, frozen=True):
-    """A policy function, or a class of policies; `of_application` if it decides for all deployments."""
+    """A policy function, or a class of policies; `of_application` if it decides for all deployments.
+
+    Pickled and unpickled in the same process, it is its function: the one imported, not a copy.
+    """
 
     path: str
     module: ModuleType
     function: Callable[..., Any]
     of_application: bool = False
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        module, _, name = self.path.partition(":")
+        return _imported, (module, name)
+
+
+def _imported(module: str, name: str) -> Callable[..., Any]:
+    return getattr(sys.modules[module], name)
 
 
 def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:

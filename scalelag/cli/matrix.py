@@ -21,7 +21,7 @@ from reports.render.terminal.matrix import (
 )
 from scalelag.cli.answer_output import Page, Renderers, write_answer
 from scalelag.cli.compare import KNOWN_OPTIONS, AnalysedRun
-from scalelag.cli.matrix_runs import Entry, EntryOutcome, entries_of, run_in_turn
+from scalelag.cli.matrix_runs import Entry, EntryOutcome, entries_of, made_before, run_in_turn
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.command import attempt_of
 from scalelag.cli.run.retries import AttemptResult, Retries
@@ -42,10 +42,14 @@ _RENDERERS = Renderers(print_matrix, render_json_matrix, render_markdown_matrix)
 
 
 class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of this command alone; `ray` is the list of entries as it was given."""
+    """Options of this command alone; `ray` is the list of entries as it was given.
+
+    `folder` is that of the runs, None for a new one.
+    """
 
     ray: str
     times: int
+    folder: Path | None = None
     min_effect: float
     mains: tuple[str, ...]
 
@@ -62,13 +66,15 @@ def matrix(
     # All of them before the first run: what is wrong with any is said at once.
     attempts = {entry.label: _attempt(entry, arguments, given) for entry in entries}
     first = attempts[entries[0].label].options
-    folder = create_run_dir(first.out, f"{first.name}-matrix", time.time())
+    folder = options.folder or create_run_dir(first.out, f"{first.name}-matrix", time.time())
+    made = {one.label: made_before(folder / one.folder, attempts[one.label]) for one in entries}
     retries = Retries(arguments.retries, arguments.retry_wait_s)
     with interruptible():
         outcomes = run_in_turn(
             entries,
             options.times,
             lambda entry: _run(attempts[entry.label], folder / entry.folder, retries),
+            made,
         )
     report = _reported(entries, outcomes, options, first.plan.text, folder)
     write_file(folder / MATRIX_FILE, render_json_matrix(report))

@@ -2,12 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from reports.model.report import Verdict
+from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.retries import AttemptResult
 from scalelag.console import say
 from scalelag.errors import (
@@ -19,6 +21,7 @@ from scalelag.errors import (
     TargetError,
     UsageError,
 )
+from scalelag.record.run_dir import REPORT_FILE, load_run_info
 
 _MADE = (EXIT_PASSED, EXIT_GATE_FAILED, EXIT_INVALID)
 
@@ -68,18 +71,47 @@ class EntryOutcome(msgspec.Struct):
     reasons: list[str] = []
 
 
+class _Judged(msgspec.Struct, frozen=True):
+    verdict: Verdict
+
+
+def made_before(folder: Path, attempt: Attempt) -> list[Path]:
+    """Complete runs in `folder` that are valid, the oldest first.
+
+    Raises UsageError if one was asked for otherwise than `attempt`, RecordError if one is damaged.
+    """
+    found: list[Path] = []
+    # As a record has it, in which a tuple is a list.
+    launched = msgspec.json.decode(msgspec.json.encode(attempt.launched))
+    for path in sorted(report.parent for report in folder.glob(f"*/{REPORT_FILE}")):
+        info = load_run_info(path)
+        if (info.plan.text, info.launched) != (attempt.options.plan.text, launched):
+            raise UsageError(
+                f"--folder: {path} is a run of another plan or application ({info.plan.text}): give "
+                "the options of the matrix that was broken off, or another folder."
+            )
+        judged = msgspec.json.decode((path / REPORT_FILE).read_bytes(), type=_Judged)
+        if info.status == "complete" and judged.verdict != "invalid":
+            found.append(path)
+    return found
+
+
 def run_in_turn(
-    entries: Sequence[Entry], times: int, run_once: Callable[[Entry], AttemptResult]
+    entries: Sequence[Entry],
+    times: int,
+    run_once: Callable[[Entry], AttemptResult],
+    made: Mapping[str, Sequence[Path]] | None = None,
 ) -> dict[str, EntryOutcome]:
     """Run each entry `times` times, in turn, so that the time of day affects all of them alike.
 
-    An entry whose first run was not made is not tried again. Returns what came of each by its label.
-    Raises InterruptedRunError.
+    Runs that were `made` before, by label, count. An entry whose first run was not made is not tried
+    again. Returns what came of each by its label. Raises InterruptedRunError.
     """
-    outcomes = {entry.label: EntryOutcome() for entry in entries}
+    before = made or {}
+    outcomes = {entry.label: EntryOutcome([*before.get(entry.label, ())]) for entry in entries}
     for number, entry in _in_turn(entries, times):
         outcome = outcomes[entry.label]
-        if number > 1 and not outcome.paths:
+        if number <= len(before.get(entry.label, ())) or (number > 1 and not outcome.paths):
             continue
         say(f"matrix: Ray {entry.label}, run {number} of {times}")
         try:

@@ -1,5 +1,6 @@
 """Options and help of `scalelag matrix`: its own, and those of `scalelag run` that make sense."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,13 @@ Versions = Annotated[
 Times = Annotated[
     int, typer.Option(help="Number of runs on each version; a verdict needs 4.", min=1, max=1000)
 ]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for all runs; complete ones that are in it are not made again. Default: a new "
+        "one in --out."
+    ),
+]
 
 
 @with_options("ray", "runs", "host", "web", "calibrate", "calibrate_hold_s")
@@ -32,6 +40,7 @@ def matrix(
     *,
     ray: Versions,
     times: Times = 4,
+    folder: Folder = None,
     min_effect: MinEffect = MIN_EFFECT,
     main: MainMetrics = None,
     output_format: FormatOfComparison = ComparisonFormat.TERMINAL,
@@ -43,5 +52,7 @@ def matrix(
     from scalelag.cli.matrix import MatrixOptions
     from scalelag.cli.matrix import matrix as command
 
-    options = MatrixOptions(ray=ray, times=times, min_effect=min_effect, mains=tuple(main or ()))
+    options = MatrixOptions(
+        ray=ray, times=times, folder=folder, min_effect=min_effect, mains=tuple(main or ())
+    )
     return command(options, *split(values), output_format, output)

@@ -13,8 +13,9 @@ from scalelag.cluster.deploy import redeploy, remove, whole_document
 from scalelag.cluster.left_behind import state_folder
 from scalelag.cluster.ray_job.kill import check_jobs
 from scalelag.cluster.scaler import check_scaler, post_target
-from scalelag.errors import UsageError
+from scalelag.errors import RetryAdvice, TargetError, UsageError
 from scalelag.plan.events import Known, PlannedEvent, resolved
+from scalelag.ray_versions import EVENTS_SINCE, is_before, named
 from scalelag.record.rows import DeploymentKey
 
 _READ = "--event: deploy"
@@ -53,29 +54,53 @@ def ready_events(
 ) -> tuple[ReadyEvent, ...]:
     """The events with full names, numbered from 1.
 
-    Raises UsageError for a name that is not there, TargetError for what the target would refuse.
+    An event may be on what one before it deploys. Raises UsageError for a name that is not there,
+    TargetError for what the target would refuse.
     """
-    apps = {there.application_of(key) for key in watched}
+    owners = {key: there.application_of(key) for key in watched}
+    apps = set(owners.values())
     ready: list[ReadyEvent] = []
     if any(event.kills for event in events):
         check_jobs(dashboard)
-    for index, event in enumerate(resolved(events, Known(watched, apps)), start=1):
-        app, deployment = _names(event, there)
+    for index, planned in enumerate(events, start=1):
+        _check_version(planned, ray)
+        event = resolved(planned, Known(owners, apps))
         if event.kind == "scale" and event.name is not None:
             check_scaler(there, event.name, ray)
-        if event.kind == "delete" and event.name is not None:
+        if event.kind == "delete" and event.name in there.applications:
             _check_deletable(there, event.name)
-        ready.append(ReadyEvent(index, event, app, deployment, _apps_of(event)))
+        deployed = _apps_of(event)
+        ready.append(ReadyEvent(index, event, *_names(event, owners), deployed))
+        apps.update(ready[-1].app_names)
+        owners |= _named_in(deployed)
     return tuple(ready)
 
 
-def _names(event: PlannedEvent, there: ServePayload) -> tuple[str | None, str | None]:
+def _check_version(event: PlannedEvent, ray: str | None) -> None:
+    since = EVENTS_SINCE[event.kind]
+    if is_before(ray, since):
+        raise TargetError(
+            f'--event "{event.at_s:g}s: {event.text}": there is what it takes since {named(since)}, '
+            f"and this is {ray}. Leave it out, or test a newer version.",
+            retry=RetryAdvice.NEVER,
+        )
+
+
+def _names(
+    event: PlannedEvent, owners: Mapping[DeploymentKey, str]
+) -> tuple[str | None, str | None]:
     if event.name is None or event.kind == "deploy":
         return None, None
     if not event.of_deployment:
         return event.name, None
-    app = there.application_of(event.name)
+    app = owners[event.name]
     return app, event.name[len(app) + 1 :]
+
+
+def _named_in(apps: Sequence[AppConfig]) -> dict[DeploymentKey, str]:
+    """Deployments that a config file names, each with its application."""
+    named = ((str(app.get("name", "default")), app.get("deployments") or ()) for app in apps)
+    return {f"{name}/{one['name']}": name for name, listed in named for one in listed}
 
 
 def _apps_of(event: PlannedEvent) -> tuple[AppConfig, ...]:
@@ -146,6 +171,6 @@ def left_by(
             lines.append(f"its event deleted the application {name}")
         elif one.event.kind == "deploy":
             lines.append(f"its event left {', '.join(one.app_names)} as in {name}")
-    if before is not None and any(one.event.kind in ("deploy", "delete") for one in done):
+    if before is not None and any(one.event.of_applications for one in done):
         lines.append(f"to have the applications as before: serve deploy {before}")
     return tuple(lines)

@@ -5,17 +5,12 @@ from urllib.parse import quote
 from probes.dashboard import Dashboard, Reply
 from probes.serve_state import ServePayload
 from scalelag.errors import RetryAdvice, TargetError
-from scalelag.ray_versions import SCALER, SCALER_ALLOWED, is_before
+from scalelag.ray_versions import SCALER_ALLOWED, is_before
 from scalelag.record.rows import DeploymentKey
 
 
 def check_scaler(there: ServePayload, key: DeploymentKey, ray: str | None) -> None:
     """Raise TargetError if Serve would refuse another target for deployment `key`."""
-    if is_before(ray, SCALER):
-        raise TargetError(
-            f"{key} cannot be scaled: Serve has its scaling API since Ray 2.51, and this is {ray}.",
-            retry=RetryAdvice.NEVER,
-        )
     info = there.infos([key]).get(key)
     if info is not None and not info.external_scaler and not is_before(ray, SCALER_ALLOWED):
         raise TargetError(

@@ -67,6 +67,11 @@ class PlannedEvent(msgspec.Struct, frozen=True):
         return self.kind in ("kill_replicas", "kill_node", "scale")
 
     @property
+    def of_applications(self) -> bool:
+        """Return whether it puts another document of all applications to Serve."""
+        return self.kind in ("deploy", "delete")
+
+    @property
     def what(self) -> str:
         """Words for people that say what it does."""
         replicas = f"{self.count} replica{'' if self.count == 1 else 's'}"
@@ -157,21 +162,17 @@ def check_allowed(events: Sequence[PlannedEvent], *, ours: bool, allowed: bool) 
 
 
 class Known(NamedTuple):
-    """Names of the deployments and applications that are there."""
+    """Names of the deployments and applications that are there by then."""
 
     deployments: Collection[str]
     applications: Collection[str]
 
 
-def resolved(events: Sequence[PlannedEvent], known: Known) -> tuple[PlannedEvent, ...]:
-    """The events with full names of what they are on.
+def resolved(event: PlannedEvent, known: Known) -> PlannedEvent:
+    """The event with the full name of what it is on.
 
     Raises UsageError for a deployment or an application that is not `known`.
     """
-    return tuple(_resolved(event, known) for event in events)
-
-
-def _resolved(event: PlannedEvent, known: Known) -> PlannedEvent:
     if event.name is None or event.kind == "deploy":
         return event
     names = known.deployments if event.of_deployment else known.applications

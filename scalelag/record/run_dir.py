@@ -89,7 +89,9 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A run as recorded, with the rows of each kind sorted by time; of `run_events` the last of each.
+    """A run as recorded, with the rows of each kind sorted by time.
+
+    Of several `run_events` of one number it has the last; they are sorted by it.
 
     `problems` lists the parts of the record that cannot be read, `unread` the logs that could not be
     read during the run.
@@ -120,7 +122,7 @@ def load_run(path: Path) -> RecordedRun:
 
     Raises RecordError if `path` is no run directory, or has a newer schema.
     """
-    info = _read_info(path)
+    info = load_run_info(path)
     requests, problem = read_requests(path / REQUESTS_FILE)
     rows, problems = read_rows(path / REPLICAS_FILE, _ROW)
     evidence, unreadable = _read_if_there(path / EVIDENCE_FILE, _EVIDENCE)
@@ -145,12 +147,13 @@ def load_run(path: Path) -> RecordedRun:
         unread=tuple(row for row in evidence if isinstance(row, NoLog)),
         snapshots=tuple(row for row in evidence if isinstance(row, ClusterSnapshot)),
         seen=tuple(sorted(seen, key=lambda row: row.sent_s)),
-        run_events=tuple({row.index: row for row in own}.values()),
+        run_events=tuple(row for _, row in sorted({row.index: row for row in own}.items())),
         problems=((problem,) if problem else ()) + problems + unreadable + unseen + lost,
     )
 
 
-def _read_info(path: Path) -> RunInfo:
+def load_run_info(path: Path) -> RunInfo:
+    """Read `run.json` of a run directory. Raises RecordError if it is none."""
     file = path / RUN_FILE
     if not file.is_file():
         what = "does not exist" if not path.exists() else f"holds no {RUN_FILE}"

@@ -1,6 +1,7 @@
 """Events against a dashboard that answers as Serve does: checked beforehand, and carried out."""
 
 import json
+from typing import get_args
 
 import msgspec
 import pytest
@@ -11,7 +12,8 @@ from probes.serve_state import parse_payload
 from scalelag.cluster.events import carry_out, keep_before, left_by, ready_events
 from scalelag.cluster.ray_job.kill import KillJob
 from scalelag.errors import TargetError, UsageError
-from scalelag.plan.events import parse_event
+from scalelag.plan.events import EventKind, parse_event
+from scalelag.ray_versions import EVENTS_SINCE
 from tests.unit.test_deploy import OURS, THEIRS, Serve
 from tests.unit.test_ray_workers import Ray
 
@@ -72,11 +74,48 @@ def test_a_target_is_posted_to_the_deployment_whatever_its_name():
 
 @pytest.mark.parametrize(
     ("ray", "reason"),
-    [("2.60.0", "external_scaler_enabled: true"), ("2.50.0", "since Ray 2.51, and this is 2.50.0")],
+    [
+        ("2.60.0", "external_scaler_enabled: true"),
+        ("2.53.0", "external_scaler_enabled: true"),
+        ("2.50.1", "since Ray 2.51, and this is 2.50.1"),
+        ("2.10.0", "since Ray 2.51, and this is 2.10.0"),
+    ],
 )
 def test_a_target_that_serve_would_refuse_is_refused_before_the_load(ray, reason):
     with pytest.raises(TargetError, match=reason):
         ready(Target(THEIRS), "3s: scale theirs/D 1 to 5", ray=ray)
+
+
+@pytest.mark.parametrize("ray", ["2.10.0", "2.44.1", "2.50.1", "2.51.0", "2.60.0", None])
+def test_each_version_takes_the_events_that_it_has_what_they_take(ray, tmp_path):
+    serve = Target(OURS, MODEL)
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump({"applications": [OURS]}))
+    texts = {
+        "kill_replicas": "kill 2 replicas of a/b/D 1",
+        "kill_node": "kill node of a/b/D 1",
+        "kill_controller": "kill controller",
+        "kill_proxy": "kill proxy",
+        "deploy": f"deploy {tmp_path}/new.yaml",
+        "delete": "delete ours",
+        "scale": "scale a/b/D 1 to 3",
+    }
+
+    refused = set()
+    for kind, text in texts.items():
+        try:
+            ready(serve, f"3s: {text}", ray=ray)
+        except TargetError:
+            refused.add(kind)
+
+    assert texts.keys() == EVENTS_SINCE.keys() == set(get_args(EventKind))
+    assert refused == ({"scale"} if ray in ("2.10.0", "2.44.1", "2.50.1") else set())
+
+
+def test_a_version_before_the_oldest_takes_no_event():
+    with pytest.raises(
+        TargetError, match=r'"3s: kill proxy".*since Ray 2\.10, and this is 2\.9\.3'
+    ):
+        ready(Target(MODEL), "3s: kill proxy", ray="2.9.3")
 
 
 def test_a_deletion_takes_one_application_and_names_the_others_again():
@@ -106,6 +145,19 @@ def test_a_file_replaces_its_applications_and_leaves_the_others(tmp_path):
 
     assert one.app_names == ("ours",)
     assert serve.document["applications"] == [THEIRS, newer]
+
+
+def test_events_may_be_on_what_one_before_them_deploys(tmp_path):
+    serve = Target(THEIRS)
+    newer = OURS | {"deployments": [{"name": "E"}]}
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump({"applications": [newer]}))
+    deployed = f"3s: deploy {tmp_path}/new.yaml"
+
+    found = ready(serve, deployed, "9s: kill 1 replica of E", "12s: delete ours")
+
+    assert [(one.app, one.deployment) for one in found[1:]] == [("ours", "E"), ("ours", None)]
+    with pytest.raises(UsageError, match='no watched application "ours"'):
+        ready(serve, "2s: delete ours", deployed)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_names_are_completed_by_what_is_there():
         parse_event(f"1s: kill node of {name}") for name in ("Sleeper", "shop/Cart", "My app: v1.2")
     ]
 
-    assert [event.name for event in resolved(asked, KNOWN)] == [
+    assert [event.name for event in (resolved(one, KNOWN) for one in asked)] == [
         *("default/Sleeper", "shop/Cart", "a/b/My app: v1.2")
     ]
 
@@ -99,7 +99,7 @@ def test_names_are_completed_by_what_is_there():
 )
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(text, reason):
     with pytest.raises(UsageError) as refused:
-        resolved([parse_event(text)], KNOWN)
+        resolved(parse_event(text), KNOWN)
 
     assert reason in str(refused.value)
 

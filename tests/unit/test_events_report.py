@@ -4,6 +4,8 @@ Polls come at whole seconds and are answered 0.2 s later, unless a test says oth
 are reckoned by hand from the script of each test.
 """
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gate
+from reports.render.html.shell import environment
 from reports.render.junit import render_junit
 from reports.render.tables.events import event_table, starts_table
 from scalelag.record.event_rows import EventRow
@@ -308,6 +311,19 @@ def test_an_event_that_failed_says_so_everywhere():
     assert (found.healed_s, found.reason) == (None, "it was refused: 412")
     assert "not done: it was refused: 412" in event_table(report.events).rows[0][-1]
     assert b"<error" in render_junit(report)
+
+
+def test_a_remark_stands_under_the_table_of_a_page_since_it_may_be_long():
+    failed = msgspec.structs.replace(
+        event("scale", name=KEY, count=9), error="refused: " + "x" * 99
+    )
+
+    _, report = only(recorded({}, failed))
+    macros: Any = environment().get_template("macros.html.j2").module
+    table, _, after = macros.table(event_table(report.events), "events").partition("</table>")
+
+    assert "refused" not in table
+    assert f"event 1: <bdi>not done: {failed.error}</bdi>" in after
 
 
 def test_tables_have_a_row_an_event_and_a_row_of_starts():

@@ -14,6 +14,7 @@ from scalelag.cli.matrix import MatrixOptions, matrix
 from scalelag.cli.run.retries import AttemptResult
 from scalelag.cli.run.signature import RunArguments
 from scalelag.errors import TargetError, UsageError
+from scalelag.record.run_dir import REPORT_FILE, RUN_FILE
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 
@@ -35,8 +36,8 @@ def asked(monkeypatch):
     return found
 
 
-def made(ray, out, output=None, output_format=ComparisonFormat.JSON, **given):
-    options = MatrixOptions(ray=ray, times=2, min_effect=1.1, mains=())
+def made(ray, out, output=None, output_format=ComparisonFormat.JSON, folder=None, **given):
+    options = MatrixOptions(ray=ray, times=2, folder=folder, min_effect=1.1, mains=())
     arguments = RunArguments(app="slow_start", app_arg=("num_cpus=0.2",))
     return matrix(options, arguments, {"out": str(out), **given}, output_format, output)
 
@@ -75,6 +76,44 @@ def test_a_version_that_cannot_be_had_is_a_row_and_fails_a_strict_matrix(asked, 
     said = capsys.readouterr()
     assert "run 1: Ray 2.99.0 cannot be set up" in said.out
     assert "matrix: Ray 2.55.1, run 2 of 2" in said.err
+
+
+def stored_in(folder, *, status="complete", verdict="pass", plan=None):
+    """A run of an earlier call in `folder`, of the application and the plan that `made` asks for."""
+    shutil.copytree(STORED, folder)
+    info, report = folder / RUN_FILE, folder / REPORT_FILE
+    of_run = json.loads(info.read_bytes())
+    asked = {"app": "slow_start", "app_arg": ["num_cpus=0.2", "init_time_s=5"]}
+    of_run |= {"status": status, "launched": asked}
+    of_run["plan"]["text"] = plan or of_run["plan"]["text"]
+    info.write_text(json.dumps(of_run))
+    report.write_text(json.dumps({"verdict": verdict}))
+
+
+PLAN = json.loads((STORED / RUN_FILE).read_bytes())["plan"]["text"]
+
+
+def test_complete_runs_of_a_matrix_that_was_broken_off_are_not_made_again(asked, tmp_path):
+    answer, folder = tmp_path / "answer.json", tmp_path / "matrix"
+    of_entry = folder / "ray-2.60.0-init_time_s=5"
+    stored_in(of_entry / "20261130-100000-a")
+    stored_in(of_entry / "20261130-100100-a", status="interrupted")
+    stored_in(of_entry / "20261130-100200-a", verdict="invalid")
+
+    code = made("2.55.1, 2.60.0 init_time_s=5", tmp_path, answer, folder=folder, steps=PLAN)
+
+    assert [version for version, *_ in asked] == ["2.55.1", "2.55.1", "2.60.0"]
+    runs = json.loads(answer.read_bytes())["entries"][1]["runs"]
+    assert [Path(run).name for run in runs] == ["20261130-100000-a", "run-3"]
+    assert (code, (folder / "matrix.json").read_bytes()) == (0, answer.read_bytes())
+
+
+def test_runs_of_another_plan_are_refused_before_the_first_run(asked, tmp_path):
+    stored_in(tmp_path / "ray-2.60.0-init_time_s=5" / "one", plan="1rps:5s")
+
+    with pytest.raises(UsageError, match=r"--folder: .*another plan or application \(1rps:5s\)"):
+        made("2.55.1, 2.60.0 init_time_s=5", tmp_path, folder=tmp_path, steps=PLAN)
+    assert asked == []
 
 
 @pytest.mark.parametrize(

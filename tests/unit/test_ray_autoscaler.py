@@ -1,16 +1,9 @@
-"""Ray's autoscaler on virtual time: the same outputs as Ray's own functions for the same inputs."""
+"""Ray's autoscaler on virtual time: delays, settings that Ray refuses, and policies of one's own."""
 
-import math
-import random
 import time
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pytest
-from ray.serve import autoscaling_policy
-from ray.serve._private.autoscaling_metrics_merge import merge_and_aggregate_arrays
-from ray.serve.config import AutoscalingConfig
 
 from reports.whatif.autoscaler import HandleReport, Series
 from scalelag.autoscaler import ray_names as names
@@ -25,82 +18,6 @@ START_S = 1_800_000_000.0
 
 def info_of(**settings: Any) -> DeploymentInfo:
     return DeploymentInfo(autoscaling={"min_replicas": 1, "max_replicas": 8, **settings})
-
-
-def aggregated(reports: Mapping[str, Series], now_s: float, function: str) -> float:
-    """Ray's aggregate over series of single sources."""
-    series = [one for one in reports.values() if one.at_s]
-    offsets = np.cumsum([0, *(len(one.at_s) for one in series)])
-    at_s = np.array([at for one in series for at in one.at_s])
-    values = np.array([value for one in series for value in one.values])
-    return merge_and_aggregate_arrays(at_s, values, offsets, now_s, function)
-
-
-class ByRaysPieces:
-    """Decisions put together from Ray's functions, each called with the moment that it takes."""
-
-    def __init__(self, config: AutoscalingConfig) -> None:
-        self.config = config
-        self.state: dict[str, Any] = {}
-
-    def decide(self, now_s: float, total: float, running: int, target: int) -> int:
-        config = self.config
-        if running == 0:
-            wanted = max(math.ceil(config.get_upscaling_factor()), target) if total > 0 else target
-            return min(max(wanted, config.min_replicas), config.max_replicas)
-        desired = running * (total / (config.get_target_ongoing_requests() * running))
-        desired = autoscaling_policy._apply_scaling_factors(desired, running, config)
-        decided, self.state = autoscaling_policy._apply_delay_logic(
-            max(0, desired), target, config, self.state, _now=now_s
-        )
-        return min(max(decided, config.min_replicas), config.max_replicas)
-
-
-@pytest.mark.parametrize("function", ["mean", "max", "min"])
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"upscale_delay_s": 2.0, "downscale_delay_s": 5.0},
-        {"upscale_delay_s": 0.0, "downscale_delay_s": 0.0},
-        {"upscale_delay_s": 1.0, "downscale_delay_s": 2.0, "upscaling_factor": 0.5},
-        {"upscale_delay_s": 0.5, "downscale_delay_s": 1.0, "downscaling_factor": 0.3},
-        {"upscale_delay_s": 1.0, "downscale_delay_s": 1.0, "min_replicas": 0},
-        {"min_replicas": 0, "downscale_to_zero_delay_s": 3.0, "downscale_delay_s": 1.0},
-    ],
-)
-def test_each_step_decides_as_rays_functions_do(settings: dict[str, Any], function: str):
-    config = AutoscalingConfig(
-        **{"min_replicas": 1, "max_replicas": 8, **settings, "aggregation_function": function}
-    )
-    ours = RayAutoscaler({KEY: info_of(**settings, aggregation_function=function)})
-    expected = ByRaysPieces(config)
-    chance = random.Random(5)
-    target, level = 1, 3.0
-    reported: dict[str, Series] = {}
-
-    for turn in range(400):
-        now_s = START_S + 0.1 * turn
-        if turn % 100 == 0:
-            level = chance.choice([0.0, 1.0, 9.0, 25.0])
-        if turn % 10 == 0:
-            at_s = [now_s - 0.4 * back for back in range(5, 0, -1)]
-            # Whole hundredths, as Ray rounds the moments of several sources.
-            at_s = [round(at, 2) for at in at_s]
-            queued = Series(at_s, [float(chance.randint(0, 2)) * bool(level) for _ in at_s])
-            running = {
-                f"r{number}": Series(at_s, [level / max(1, target)] * 5) for number in range(target)
-            }
-            reported = {"queued": queued, **running}
-            ours.report(HandleReport(KEY, "h", now_s, queued, running))
-        present = [f"r{number}" for number in range(target)]
-        ours.set_running(KEY, present)
-        counted = {name: one for name, one in reported.items() if name in ("queued", *present)}
-        total = aggregated(counted, now_s, function)
-
-        wanted = expected.decide(now_s, total, target, target)
-
-        assert ours.decide(now_s, {KEY: target})[KEY] == wanted
-        target = wanted
 
 
 def test_a_delay_counts_from_the_first_moment_that_wants_more():

@@ -1,5 +1,6 @@
 """What is written into a run directory, and read from one that is broken."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 
 from scalelag.errors import RecordError
 from scalelag.plan.stages import parse_plan
+from scalelag.record.event_rows import EventRow
 from scalelag.record.requests_file import RequestColumns, RequestWriter
 from scalelag.record.row_files import RowWriter
 from scalelag.record.rows import (
@@ -113,8 +115,8 @@ def write_requests(path: Path, intended_s: list[float]) -> None:
     writer.close()
 
 
-def write_rows(path: Path, rows: list[Row]) -> None:
-    writer = RowWriter(path / "replicas.jsonl")
+def write_rows(path: Path, rows: Sequence[Row | EventRow], name: str = "replicas.jsonl") -> None:
+    writer = RowWriter(path / name)
     for row in rows:
         writer.append([row])
     writer.close()
@@ -194,6 +196,15 @@ def test_rows_can_be_read_before_the_file_is_closed(tmp_path: Path):
     writer.append([POLL, TRANSITION])
 
     assert load_run(tmp_path).transitions == (TRANSITION,)
+
+
+def test_of_events_the_last_row_of_each_counts_in_the_order_of_their_numbers(run: Path):
+    def row(index: int, begun_s: float) -> EventRow:
+        return EventRow(index, "scale", "scale D to 2", 1.0, begun_s)
+
+    write_rows(run, [row(2, 1.0), row(1, 1.1), row(2, 1.2)], "events.jsonl")
+
+    assert load_run(run).run_events == (row(1, 1.1), row(2, 1.2))
 
 
 def test_a_full_disk_is_a_record_error():

@@ -195,11 +195,28 @@ def test_a_handle_samples_and_pushes_what_is_queued_and_running():
 
     run(made, autoscaler)
 
-    (report,) = [one for one in autoscaler.reports if abs(one.at_s - T0 - 2.0) < 1e-6]
-    # Every 1 s: min(0.2 * 5 s, 1 s), from 1 s before the first request on.
-    assert [at_s - T0 for at_s in report.queued.at_s] == pytest.approx([-1, 0, 1, 2])
-    assert report.queued.values == [0, 0, 1, 1]
-    assert report.running["r0"].values == [0, 0, 2, 2]
+    (report,) = [one for one in autoscaler.reports if abs(one.at_s - T0 - 3.0) < 1e-6]
+    # Every 1 s: min(0.2 * 5 s, 1 s), from within 1 s of the beginning on, at T0 - 1 s.
+    at_s = np.array(report.queued.at_s) - T0
+    assert -1 <= at_s[0] < 0
+    assert np.diff(at_s) == pytest.approx([1.0] * (len(at_s) - 1))
+    assert 3 >= at_s[-1] > 2
+    assert report.queued.values == (at_s >= 0.5).tolist()
+    assert report.running["r0"].values == (2.0 * (at_s >= 0.5)).tolist()
+
+
+def test_samples_and_pushes_are_not_in_step_in_every_repetition():
+    made = scenario(arrivals(0.5), work_s=10.0)
+
+    since_s = set()
+    for seed in range(5):
+        autoscaler = Planned({})
+        run(made, autoscaler, seed)
+        last = autoscaler.reports[-1]
+        since_s.add(round(last.at_s - last.queued.at_s[-1], 3))
+
+    assert len(since_s) == 5
+    assert all(0 <= one < 1 for one in since_s)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another():

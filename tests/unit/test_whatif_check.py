@@ -1,5 +1,6 @@
 """The check of predictions on real Ray: its pairs, its runs, and what it writes, without Ray."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from scalelag.cli.whatif import WhatIfOptions, prepare
 from scalelag.plan.stages import parse_plan
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.run_dir import load_run
+from tools.marked_page import write_between
 from tools.whatif_check import (
     PAGE,
     PAIRS_MARKS,
@@ -22,7 +24,6 @@ from tools.whatif_check import (
     _summary,
     made_run,
     table_of,
-    write_between,
 )
 from tools.whatif_pairs import APPS, CALM, PAIRS, SLEEPER, SWING, Pair
 from tools.whatif_swing import period_s
@@ -104,9 +105,17 @@ def test_a_run_that_is_not_there_is_a_row_and_not_the_end(tmp_path: Path):
 def test_a_pair_is_predicted_and_laid_beside_the_measurement():
     table = table_of([Pair(SLEEPER, ("upscale_delay_s=2",), held_out=True)], lambda _pair: DEMO)
 
-    assert "| sleeper | upscale_delay_s=2 | yes | 1 up |" in table
+    assert "| sleeper | upscale_delay_s=2 | yes | 2026-11-25 | 1 up |" in table
     assert "- All pairs: of 2 steps the median error of `total_s` is 0." in table
     assert "- Held out: of 2 steps" in table
+    rows = [row for row in table.splitlines() if row.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+    # The run that it is predicted from is the measured one: the same starts.
+    assert re.search(r"\| (\d+\.\d), \1 \|$", rows[2])
+    assert (
+        "over 1 pairs the logarithm of measured over recorded has a root mean square of 0.00"
+        in table
+    )
 
 
 def test_a_measurement_within_polling_of_the_prediction_is_within():

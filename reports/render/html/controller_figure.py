@@ -31,11 +31,12 @@ def controller_figure(report: Report, charts: Charts) -> Figure | None:
         return None
     marked = chart_marks(charts, marked_steps(report))
     times_s = rounded(tuple(point.at_s for point in points))
+    words = controller_words(report.controller)
     return Figure(
         id="controller",
         title="Controller",
         unit="ms",
-        sentence=f"{controller_words(report.controller).capitalize()}.",
+        sentence=f"{words[:1].upper()}{words[1:]}.",
         height_px=_HEIGHT_PX,
         plot=time_plot(
             [

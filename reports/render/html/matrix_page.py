@@ -9,7 +9,8 @@ from reports.render.html.shell import Script, environment, shell
 from reports.render.tables.matrix import entry_table, headline, remarks, step_table
 from scalelag.foreign import sanitized
 
-_HEIGHT_PX = 320
+_ROW_PX = 54
+_BESIDE_THE_ROWS_PX = 56
 _MOST_FIGURES = 6
 _PHASES: Final = ("decide", "create", "allocate", "initialize", "mark_running")
 
@@ -49,21 +50,23 @@ def _by_deployment(report: MatrixReport) -> dict[str, _Rows]:
 
 
 def _figure(place: int, deployment: str, rows: _Rows) -> Figure:
+    height_px = _BESIDE_THE_ROWS_PX + _ROW_PX * len(rows)
     totals = ", ".join(f"{sanitized(label)} {lags.total_s:.1f} s" for label, lags in rows)
     return Figure(
         id=f"phases-{place}",
         title=f"Scale-up of {sanitized(deployment)}",
         unit="phases in seconds, medians over the runs",
         sentence=f"Total: {totals}.",
-        height_px=_HEIGHT_PX,
+        height_px=height_px,
         plot={
             "data": [_bars(phase, rows) for phase in _PHASES],
             "layout": layout(
-                _HEIGHT_PX,
+                height_px,
                 barmode="stack",
-                xaxis=axis(type="category", showline=True),
-                yaxis=axis(ticksuffix=" s"),
-                hovermode="x unified",
+                xaxis=axis(ticksuffix=" s"),
+                # Beside the bars a label has room on a phone, too; the first version is on top.
+                yaxis=axis(type="category", showline=True, autorange="reversed", automargin=True),
+                hovermode="y unified",
             ),
         },
         keys=tuple(Key(phase, phase.replace("_", " ")) for phase in _PHASES),
@@ -73,9 +76,10 @@ def _figure(place: int, deployment: str, rows: _Rows) -> Figure:
 def _bars(phase: str, rows: _Rows) -> dict[str, Any]:
     return {
         "type": "bar",
+        "orientation": "h",
         "name": phase.replace("_", " "),
-        "x": [chart_text(label) for label, _ in rows],
-        "y": rounded(tuple(getattr(lags, f"{phase}_s") for _, lags in rows)),
+        "x": rounded(tuple(getattr(lags, f"{phase}_s") for _, lags in rows)),
+        "y": [chart_text(label).replace(" ", "<br>") for label, _ in rows],
         "marker": {"color": color(phase)},
-        "hovertemplate": "%{y:.2f} s",
+        "hovertemplate": "%{x:.2f} s",
     }

@@ -29,7 +29,7 @@ def event_table(events: Sequence[EventReport]) -> Table | None:
         Column("failed"),
         Column("slowest ms"),
         Column("recovered s"),
-        Column("remark", "foreign", room="below"),
+        Column("remark", "foreign", room="listed"),
     )
     rows = tuple(_row(one) for one in events[:_MOST])
     note = rest_of(len(events), _MOST)

@@ -7,7 +7,7 @@ import msgspec
 from reports.render.text import MeasuredText
 
 Kind = Literal["number", "words", "foreign", "code", "badge"]
-Room = Literal["always", "below", "wide"]
+Room = Literal["always", "below", "listed", "wide"]
 Cell = str | MeasuredText
 
 
@@ -16,7 +16,8 @@ class Column(NamedTuple):
 
     Cells of kind `foreign` and `code` are not our text, those of a `badge` are verdicts. Where a
     table is too wide, it is split: columns of one `part` stay together, and a `key` stands in every
-    part. Before that, `wide` columns are dropped, and those `below` are listed under the table.
+    part. Before that, `wide` columns are dropped, and those `below` are listed under the table; those
+    `listed` are long, and stand there on a page in any case.
     """
 
     name: str

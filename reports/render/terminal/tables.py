@@ -180,7 +180,7 @@ def _below(table: Table, width: int) -> Iterator[Text]:
     """Columns without room, each in a line of its own: the rows that have a value."""
     for place, column in enumerate(table.columns):
         named = [f"{row[0]} {row[place]}" for row in table.rows if _is_known(row[place])]
-        if column.room == "below" and named:
+        if column.room in ("below", "listed") and named:
             text = flow([f"{column.title}:", *named], width, _GAP)
             text.stylize("dim")
             yield text

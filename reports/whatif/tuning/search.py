@@ -11,7 +11,7 @@ from reports.analysis.load.slo import Slo
 from reports.whatif.answer import RunTrials
 from reports.whatif.from_record import Recorded, with_settings
 from reports.whatif.outcome import Outcome
-from reports.whatif.repeat import Trial, phases
+from reports.whatif.repeat import Trial, trials
 from reports.whatif.scenario import Scenario
 from reports.whatif.tuning.objectives import Goals, goals_of
 from reports.whatif.tuning.space import (
@@ -53,10 +53,7 @@ class Task(msgspec.Struct, frozen=True):
     def trials(self, scenario: Scenario, repetitions: int) -> list[Trial]:
         """Repetitions of a candidate: the same draws and pushes for all of them."""
         zero_s = self.recorded.run.info.zero_s
-        return [
-            Trial(scenario, self.steps, zero_s, self.seed + number, phase, self.slo)
-            for number, phase in enumerate(phases(repetitions))
-        ]
+        return trials(Trial(scenario, self.steps, zero_s, self.seed, slo=self.slo), repetitions)
 
 
 class Simulator:

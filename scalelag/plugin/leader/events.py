@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 
+from probes.dashboard import Dashboard, Reply
 from probes.serve_state import ServePayload
 from scalelag.cluster.events import (
     ReadyEvent,
@@ -57,6 +60,9 @@ class RunEvents:
         self._done: list[ReadyEvent] = []
         self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._over = Event()
+        # Serve takes all applications as one document: of two events that read it at once, the one that
+        # writes last would undo the other.
+        self._document = BoundedSemaphore()
         self._writer: RowWriter | None = None
         self._before: Path | None = None
         if options.events:
@@ -94,7 +100,7 @@ class RunEvents:
         self._writer = RowWriter(path / EVENTS_FILE)
         for one in self._ready:
             say(sanitized(f"event {one.index} at {one.event.at_s:g} s {one.event.what}"))
-        replaces = any(one.event.kind in ("deploy", "delete") for one in self._ready)
+        replaces = any(one.event.of_applications for one in self._ready)
         if replaces and not self._options.embedded:
             self._before = keep_before(os.environ, self._there)
         self._greenlets = [
@@ -138,14 +144,23 @@ class RunEvents:
         dashboard = open_dashboard(self._options, self._clock)
         row = self._row(ready, due_s)
         try:
-            self._write(row(begun_s=self._clock.now()))
-            self._done.append(ready)
-            reply = carry_out(dashboard, ready)
+            with self._document if ready.event.of_applications else nullcontext():
+                reply = self._begun(ready, dashboard, row)
             self._write(row(begun_s=reply.sent_s, ended_s=reply.received_s))
         except (TargetError, UsageError) as error:
             self._write(row(begun_s=self._clock.now(), error=str(error)))
         finally:
             dashboard.close()
+
+    def _begun(
+        self, ready: ReadyEvent, dashboard: Dashboard, row: Callable[..., EventRow]
+    ) -> Reply:
+        """Carry it out. Raises TargetError or UsageError with the reason if that fails."""
+        if self._over.is_set():
+            raise TargetError(_TOO_LATE)
+        self._write(row(begun_s=self._clock.now()))
+        self._done.append(ready)
+        return carry_out(dashboard, ready)
 
     def _kill(
         self, ready: ReadyEvent, due_s: float, offset: Callable[[], ClockOffset | None]

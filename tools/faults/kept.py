@@ -48,7 +48,7 @@ def outcome_of(case: Case, scene: Scene, at_s: float, code: int, made_on: str) -
         fault=case.fault,
         done=case.done,
         kept=", ".join(_kept(run, arrived_s)),
-        says="; ".join(_says(report)),
+        says="; ".join(_says(report)).replace(f"{scene.path}/", ""),
         lost=_lost(case, run, arrived_s, at_s),
         code=None if case.codes is None else code,
         made_on=made_on,

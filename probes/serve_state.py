@@ -14,6 +14,7 @@ from scalelag.record.rows import ControllerHealth, DeploymentKey
 from scalelag.record.run_info import DeploymentInfo
 
 _NULL = msgspec.Raw(b"null")
+_FROM_PYTHON = "imperative"
 _PROXY_DRAIN_S = 30.0
 """RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, by default."""
 _REPLICA_TARGET = "SERVE_REPLICA::"
@@ -115,14 +116,19 @@ class ApplicationPayload(msgspec.Struct, frozen=True):
     message: str = ""
     route_prefix: str | None = None
     config: msgspec.Raw = msgspec.field(default=_NULL, name="deployed_app_config")
+    source: str | None = None
     external_scaler_enabled: msgspec.Raw = _NULL
     deployment_topology: msgspec.Raw = _NULL
     deployments: dict[str, DeploymentPayload] = {}
 
     @property
     def deployed_app_config(self) -> dict[str, Any] | None:
-        """The configuration that it was deployed from; None for one deployed from Python."""
-        config = _lenient(self.config)
+        """The configuration that it was deployed from; None for one deployed from Python.
+
+        Where `serve.run` replaced what a configuration had deployed, Serve still shows that one
+        (`get_app_configs` in `ray/serve/_private/controller.py`).
+        """
+        config = None if self.source == _FROM_PYTHON else _lenient(self.config)
         return _mapping(config) if isinstance(config, dict) else None
 
     @property

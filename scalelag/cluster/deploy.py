@@ -1,6 +1,7 @@
 """Deploys applications through Serve's REST API, beside those that are deployed already."""
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,12 +10,17 @@ from probes.dashboard import APPLICATIONS_PATH, Dashboard, Reply
 from probes.serve_state import ApplicationPayload, DeploymentPayload, ServePayload, parse_payload
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.preflight import Patience, ready_payload
+from scalelag.console import say
 from scalelag.errors import TargetError, UsageError
 from scalelag.record.effective import scaling_of
 from scalelag.record.rows import DeploymentKey
 
 _SCALING = ("num_replicas", "autoscaling_config")
+_WHAT_RUNS = ("import_path", "args", "runtime_env")
 _OF_ALL_SERVE = ("proxy_location", "http_options", "grpc_options", "target_capacity")
+
+IsOurs = Callable[[str, ApplicationPayload], bool]
+"""Tells by an application's name, and what stands there under it, that we have deployed it."""
 
 
 def pin(
@@ -103,7 +109,7 @@ def deploy(
     """Deploy `apps` and return their names; it does not wait until they run.
 
     The names are added to `ours` before Serve is told: who is interrupted, or gets no answer, knows
-    what may be there. Applications in `ours` may be replaced.
+    what may be there. Applications in `ours` may be replaced while they are as `apps` have them.
 
     Raises UsageError if one of theirs would be replaced, or if another application has one of their
     routes; DashboardError if Serve refuses.
@@ -111,7 +117,10 @@ def deploy(
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
     added = {str(app.get("name", "default")): app for app in apps}
     ours = [] if ours is None else ours
-    theirs = {name: app for name, app in there.applications.items() if name not in ours}
+    others = _others(there, ours, as_deployed(apps))
+    theirs = {
+        name: app for name, app in there.applications.items() if name not in ours or name in others
+    }
     taken = sorted(added.keys() & theirs.keys())
     if taken:
         raise UsageError(
@@ -173,14 +182,67 @@ def _check_capacity(url: str, there: ServePayload, theirs: Collection[str]) -> N
             )
 
 
-def undeploy(dashboard: Dashboard, names: Sequence[str], patience: Patience) -> None:
-    """Delete the applications `names`, and wait until they are gone.
+def undeploy(
+    dashboard: Dashboard,
+    names: Sequence[str],
+    patience: Patience,
+    is_ours: IsOurs = lambda _name, _app: True,
+) -> None:
+    """Delete those of the applications `names` that are ours, and wait until they are gone.
 
-    A dashboard that does not answer for a while is asked again: what was deployed must not stay.
-    Raises DashboardError if Serve refuses, TargetError if they stay.
+    One that somebody has put in the place of ours stays, and a line says so. A dashboard that does not
+    answer for a while is asked again: what was deployed must not stay. Raises DashboardError if Serve
+    refuses, TargetError if they stay.
     """
-    patience.retry(lambda: remove(dashboard, names))
-    patience.retry(lambda: _check_gone(dashboard, names))
+    patience.retry(lambda: _remove_ours(dashboard, names, is_ours))
+    for name in patience.retry(lambda: _others_in_place(dashboard, names, is_ours)):
+        say(
+            f'"{name}" at {dashboard.url} is left as it is: somebody has deployed another application '
+            "in place of the one that was to be taken away"
+        )
+
+
+def _remove_ours(dashboard: Dashboard, names: Sequence[str], is_ours: IsOurs) -> None:
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    others = _others(there, names, is_ours)
+    if gone := [name for name in names if name not in others]:
+        remove(dashboard, gone)
+
+
+def _others_in_place(dashboard: Dashboard, names: Sequence[str], is_ours: IsOurs) -> list[str]:
+    """Those of `names` that are somebody else's by now. Raises TargetError if ours are still there."""
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    others = _others(there, names, is_ours)
+    if left := sorted((set(names) & there.applications.keys()) - set(others)):
+        raise TargetError(
+            f"{dashboard.url} still runs {', '.join(left)}, which should be deleted. Delete it with "
+            "`serve delete`, or see the controller's log."
+        )
+    return others
+
+
+def _others(there: ServePayload, names: Sequence[str], is_ours: IsOurs) -> list[str]:
+    """Those of `names` under which another application than ours stands, and not to go away."""
+    return [
+        name
+        for name, app in sorted(there.applications.items())
+        if name in names and app.status != "DELETING" and not is_ours(name, app)
+    ]
+
+
+def as_deployed(put: Sequence[AppConfig]) -> IsOurs:
+    """Tell applications that one of the configurations `put` has brought from all others.
+
+    What it runs decides: settings of deployments may be changed by events and calibrations of ours.
+    """
+    known = [(str(app.get("name", "default")), _what_runs(app)) for app in put]
+    return lambda name, app: (name, _what_runs(app.deployed_app_config or {})) in known
+
+
+def _what_runs(app: AppConfig) -> object:
+    """The import path, arguments and environment of an application, as JSON has them."""
+    parts = {name: app.get(name) or None for name in _WHAT_RUNS}
+    return json.loads(json.dumps(parts, default=str))
 
 
 def remove(dashboard: Dashboard, names: Sequence[str]) -> Reply:
@@ -188,16 +250,6 @@ def remove(dashboard: Dashboard, names: Sequence[str]) -> Reply:
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
     kept = {name: app for name, app in _configs(there).items() if name not in names}
     return dashboard.put(APPLICATIONS_PATH, document(there, kept))
-
-
-def _check_gone(dashboard: Dashboard, names: Sequence[str]) -> None:
-    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
-    left = sorted(set(names) & there.keys())
-    if left:
-        raise TargetError(
-            f"{dashboard.url} still runs {', '.join(left)}, which should be deleted. Delete it with "
-            "`serve delete`, or see the controller's log."
-        )
 
 
 def document(there: ServePayload, applications: Mapping[str, AppConfig]) -> dict[str, Any]:

@@ -39,10 +39,12 @@ class ReadyEvent(msgspec.Struct, frozen=True):
         return tuple(str(app.get("name", "default")) for app in self.apps)
 
 
-def check_files(events: Sequence[PlannedEvent]) -> None:
-    """Raise UsageError for a file to deploy that is not there, or is no Serve config."""
-    for event in events:
-        _apps_of(event)
+def apps_to_deploy(events: Sequence[PlannedEvent]) -> list[AppConfig]:
+    """Applications that events deploy.
+
+    Raises UsageError for a file that is not there, or is no Serve config.
+    """
+    return [app for event in events for app in _apps_of(event)]
 
 
 def ready_events(

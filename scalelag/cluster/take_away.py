@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from probes.dashboard import APPLICATIONS_PATH, Dashboard
-from probes.serve_state import ServePayload, parse_payload
+from probes.serve_state import ApplicationPayload, ServePayload, parse_payload
 from scalelag.cluster.apps import AppConfig
 from scalelag.cluster.deploy import undeploy
 from scalelag.cluster.left_behind import DeployedApps, forget, in_use, note, orphans
@@ -67,11 +67,16 @@ def kept_on(dashboard: Dashboard, folder: Path) -> list[str]:
 
 
 def take_away(dashboard: Dashboard, entries: Sequence[DeployedApps], patience: Patience) -> None:
-    """Delete the applications of `entries`, and nothing else, then forget them.
+    """Delete the applications of `entries` that are still there, and nothing else, then forget them.
 
     Raises DashboardError if Serve refuses, TargetError if they stay.
     """
-    undeploy(dashboard, names_of(entries), patience)
+    undeploy(
+        dashboard,
+        names_of(entries),
+        patience,
+        lambda name, app: any(_has_origin(app, entry.apps.get(name)) for entry in entries),
+    )
     for entry in entries:
         forget(entry)
 
@@ -91,13 +96,17 @@ def how_to_undo(dashboard: str, names: Sequence[str]) -> str:
 
 
 def _still_there(apps: Mapping[str, str], there: ServePayload) -> dict[str, str]:
-    configs = {name: app.deployed_app_config or {} for name, app in there.applications.items()}
     return {
         name: origin
         for name, origin in apps.items()
-        if configs.get(name, {}).get("import_path") == origin
-        and there.applications[name].status != "DELETING"
+        if (app := there.applications.get(name)) is not None
+        and _has_origin(app, origin)
+        and app.status != "DELETING"
     }
+
+
+def _has_origin(app: ApplicationPayload, origin: str | None) -> bool:
+    return origin is not None and (app.deployed_app_config or {}).get("import_path") == origin
 
 
 def _address(url: str) -> str:

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from probes.dashboard import DashboardError, Reply
-from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.deploy import as_deployed, deploy, undeploy
 from scalelag.cluster.preflight import Patience
-from scalelag.errors import UsageError
+from scalelag.errors import TargetError, UsageError
 
 THEIRS = {"name": "theirs", "route_prefix": "/theirs", "import_path": "theirs:app"}
 OURS = {"name": "ours", "route_prefix": "/ours", "import_path": "ours:app"}
@@ -37,12 +37,19 @@ class Serve:
                 "status": "DELETING" if app["name"] in self.deleting else "RUNNING",
                 "route_prefix": app.get("route_prefix", "/"),
                 "deployed_app_config": app,
+                "source": "declarative",
                 "deployments": self.deployments.get(app["name"], {}),
             }
             for app in self.document["applications"]
         }
         applications |= {
-            name: {"status": "RUNNING", "route_prefix": route, "deployed_app_config": None}
+            name: {
+                "status": "RUNNING",
+                "route_prefix": route,
+                # As Ray 2.60 does: the last configuration of that name, whoever runs there now.
+                "deployed_app_config": applications.get(name, {}).get("deployed_app_config"),
+                "source": "imperative",
+            }
             for name, route in self.python
         }
         body = {**self.document, "applications": applications}
@@ -80,6 +87,82 @@ def test_an_application_is_taken_away_also_if_the_dashboard_is_silent_for_a_whil
     undeploy(serve, ["ours"], Patience(30.0, time.monotonic, lambda _: None))
 
     assert serve.document["applications"] == [THEIRS]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"import_path": "theirs:app"},
+        {"args": {"size": 7}},
+        {"runtime_env": {"env_vars": {"SIZE": "7"}}},
+    ],
+)
+def test_what_somebody_has_put_in_place_of_ours_stays(others, capsys):
+    serve = Serve(THEIRS, OURS)
+    replaced = {**OURS, **others}
+    serve.document = {"applications": [THEIRS, replaced]}
+
+    undeploy(serve, ["ours"], patience(), as_deployed([OURS]))
+
+    assert serve.document == {"applications": [THEIRS, replaced]}
+    assert f'"ours" at {serve.url} is left as it is' in capsys.readouterr().err
+
+
+def test_what_was_deployed_from_python_in_place_of_ours_is_neither_deleted_nor_waited_for(capsys):
+    serve = Serve(THEIRS, OURS, python=[("ours", "/ours")])
+    before = serve.document
+
+    undeploy(serve, ["ours"], patience(), as_deployed([OURS]))
+
+    assert serve.document is before
+    assert '"ours" at' in capsys.readouterr().err
+
+
+def test_ours_is_known_again_with_other_deployments_and_with_what_serve_adds(capsys):
+    ours = {**OURS, "args": {"at": 1.5, "of": [1, 2]}}
+    serve = Serve(THEIRS, {**ours, "runtime_env": {}, "deployments": [{"name": "M"}]})
+
+    undeploy(serve, ["ours"], patience(), as_deployed([ours]))
+
+    assert serve.document == {"applications": [THEIRS]}
+    assert capsys.readouterr().err == ""
+
+
+def test_of_two_applications_only_the_one_that_is_still_ours_goes(capsys):
+    replaced = {**OURS, "name": "second", "import_path": "another:app"}
+    serve = Serve(THEIRS, OURS, replaced)
+
+    undeploy(serve, ["ours", "second"], patience(), as_deployed([OURS, {**OURS, "name": "second"}]))
+
+    assert serve.document == {"applications": [THEIRS, replaced]}
+    assert '"second" at' in capsys.readouterr().err
+
+
+def test_one_that_is_going_away_is_waited_for():
+    serve = Serve(THEIRS, OURS)
+    serve.deleting = frozenset(["ours"])
+    serve.put = lambda *_: None
+
+    with pytest.raises(TargetError, match="still runs ours, which should be deleted"):
+        undeploy(serve, ["ours"], patience(), as_deployed([OURS]))
+
+
+def test_a_second_attempt_to_deploy_replaces_nothing_of_somebody_else():
+    serve = Serve(THEIRS, {**OURS, "import_path": "another:app"})
+    before = serve.document
+
+    with pytest.raises(UsageError, match="already runs the application ours"):
+        deploy(serve, [OURS], ["ours"])
+
+    assert serve.document is before
+
+
+def test_a_configuration_that_is_replaced_from_python_is_not_put_back():
+    serve = Serve(THEIRS, python=[("theirs", "/theirs")])
+
+    deploy(serve, [OURS])
+
+    assert serve.document == {"applications": [OURS]}
 
 
 def test_settings_that_are_not_there_are_not_invented():

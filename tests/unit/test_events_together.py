@@ -4,10 +4,12 @@ import gevent
 import msgspec
 import pytest
 
+from scalelag.cluster.ray_job.kill import Killed
+from scalelag.errors import TargetError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader import events as module
 from scalelag.plugin.leader.events import RunEvents
-from scalelag.record.clock import Clock
+from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.event_rows import EventRow
 from scalelag.record.row_files import read_rows
 from tests.unit.test_deploy import OURS, THEIRS
@@ -33,12 +35,12 @@ def serve(monkeypatch):
     return serve
 
 
-def begun(serve, path, *texts):
+def begun(serve, path, *texts, offset=None):
     """Events under way; an error of the record fails the test."""
     options = run_options({"steps": "1rps:60s", "event": texts, "allow_faults": True})
     state, clock = there(serve), Clock()
     found = RunEvents(options, state, frozenset(state.deployments()), "2.60.0", clock)
-    found.start(path, clock.now(), lambda: None, pytest.fail)
+    found.start(path, clock.now(), lambda: offset, pytest.fail)
     return found
 
 
@@ -69,3 +71,40 @@ def test_one_that_waits_for_another_does_not_begin_any_more_after_an_interrupt(
     assert serve.document["applications"] == [THEIRS]
     assert rows_in(tmp_path)[2].error == "the load was over before its time"
     assert "deleted the application theirs" not in capsys.readouterr().err
+
+
+class Silent:
+    """The job of a kill, of which the dashboard tells nothing twice."""
+
+    def __init__(self, *_):
+        self.asked = 0
+        self.ended = False
+
+    def submit(self, _at_s):
+        pass
+
+    def told(self):
+        self.asked += 1
+        if self.asked < 3:
+            raise TargetError("no answer in time")
+        return Killed(ready=1.0, begun=2.0, ended=2.5, lost=("r1",))
+
+    def end(self):
+        self.ended = True
+
+
+def test_a_kill_counts_also_if_the_dashboard_does_not_answer_for_a_while(
+    serve, tmp_path, monkeypatch
+):
+    job = Silent()
+    monkeypatch.setattr(module, "KillJob", lambda *_: job)
+    offset = ClockOffset(1.0, 0.1)
+
+    found = begun(serve, tmp_path, "0s: kill controller", offset=offset)
+    with gevent.Timeout(20):
+        while not job.ended:
+            gevent.sleep(0.01)
+    found.close()
+
+    (row,) = rows_in(tmp_path).values()
+    assert (row.begun_s, row.ended_s, row.skew_s, row.error) == (1.0, 1.5, 0.1, None)

@@ -42,11 +42,13 @@ def patience():
 
 
 @contextmanager
-def target_of(serve, monkeypatch, apps=(OURS,)):
+def target_of(serve, monkeypatch, apps=(OURS,), replacing=()):
     monkeypatch.setattr(targets, "Dashboard", lambda *_: serve)
     monkeypatch.setattr(targets, "check_endpoint", lambda _: None)
     endpoint = targets.Endpoint("http://127.0.0.1:8000", serve.url)
-    with targets.existing(apps, endpoint, headers={}, verify=True, wait_s=0.0, left=[]) as there:
+    with targets.existing(
+        apps, endpoint, headers={}, verify=True, wait_s=0.0, left=[], replacing=replacing
+    ) as there:
         yield there
 
 
@@ -80,6 +82,31 @@ def test_a_run_has_an_entry_while_its_application_is_there(folder, monkeypatch):
     assert noted_apps == {"ours": "ours:app"}
     assert list(folder.iterdir()) == []
     assert serve.document == {**SETTINGS, "applications": [THEIRS]}
+
+
+def test_what_somebody_deploys_under_the_name_during_a_run_stays_and_is_forgotten(
+    folder, monkeypatch, capsys
+):
+    serve = Serve(THEIRS)
+    replaced = {**OURS, "import_path": "another:app"}
+
+    with target_of(serve, monkeypatch):
+        serve.document = {"applications": [THEIRS, replaced]}
+
+    assert serve.document == {"applications": [THEIRS, replaced]}
+    assert '"ours" at' in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
+def test_what_an_event_of_ours_deploys_in_its_place_goes_too(folder, monkeypatch):
+    serve = Serve(THEIRS)
+    newer = {**OURS, "import_path": "newer:app"}
+
+    with target_of(serve, monkeypatch, replacing=[newer]):
+        serve.document = {"applications": [THEIRS, newer]}
+
+    assert serve.document == {"applications": [THEIRS]}
+    assert list(folder.iterdir()) == []
 
 
 def test_the_name_of_what_was_left_is_refused_with_the_command(folder, monkeypatch):

@@ -18,6 +18,7 @@ from scalelag.cli.run.ray_load import Placement, placed
 from scalelag.cli.run.retries import AttemptResult, fault_of, read_validity
 from scalelag.cli.run.targets import Endpoint, embedded, existing
 from scalelag.cluster.apps import AppConfig
+from scalelag.cluster.events import apps_to_deploy
 from scalelag.cluster.ray_environment import RayChoice
 from scalelag.console import say
 from scalelag.errors import EXIT_INVALID, RetryAdvice, TargetError
@@ -88,6 +89,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             headers=self.options.headers_for_dashboard(os.environ),
             wait_s=self.wait_s,
             left=self.left,
+            replacing=apps_to_deploy(self.options.events),
         )
 
     def load(

@@ -16,7 +16,7 @@ from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
-from scalelag.cluster.events import check_files
+from scalelag.cluster.events import apps_to_deploy
 from scalelag.cluster.haproxy import VARIABLE as HAPROXY_VARIABLE
 from scalelag.cluster.listening import check_free
 from scalelag.cluster.ray_environment import ray_choice
@@ -62,7 +62,7 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
     locustfiles = find_locustfiles(arguments.locustfile)
     host = _host(arguments, given)
     check_allowed(options.events, ours=host is None, allowed=options.allow_faults)
-    check_files(options.events)
+    apps_to_deploy(options.events)
     apps = _apps(arguments, embedded=host is None)
     if arguments.runs > 1:
         folder = create_run_dir(options.out, f"{given['name']}-x{arguments.runs}", time.time())

@@ -12,7 +12,7 @@ import msgspec
 from probes.dashboard import Dashboard, token_from_environment
 from scalelag.cli.run.signals import undisturbed
 from scalelag.cluster.apps import AppConfig
-from scalelag.cluster.deploy import deploy, undeploy
+from scalelag.cluster.deploy import IsOurs, as_deployed, deploy, undeploy
 from scalelag.cluster.embedded import EmbeddedCluster
 from scalelag.cluster.haproxy import VARIABLE, check_haproxy
 from scalelag.cluster.ignored_settings import dropped_settings
@@ -75,10 +75,12 @@ def existing(
     headers: Mapping[str, str],
     wait_s: float,
     left: list[str],
+    replacing: Sequence[AppConfig] = (),
 ) -> Generator[Endpoint]:
     """Deploy `apps` beside what is there, and delete them when the block ends. Raises TargetError.
 
-    `left` holds the names of those that an earlier attempt could not delete; they go first.
+    `left` holds the names of those that an earlier attempt could not delete; they go first. Events of
+    ours may put those of `replacing` in their place; what somebody else has put there stays.
     """
     token = token_from_environment(os.environ)
     dashboard = Dashboard(endpoint.dashboard, time.time, token, verify, headers)
@@ -88,10 +90,11 @@ def existing(
         yield endpoint
         return
     patience = Patience(wait_s, time.monotonic, time.sleep)
+    is_ours = as_deployed([*apps, *replacing])
     if endpoint.host:
         patience.retry(lambda: check_endpoint(endpoint.host))
     if left:
-        patience.retry(lambda: _take_away(dashboard, left))
+        patience.retry(lambda: _take_away(dashboard, left, is_ours))
     with noted(folder, dashboard.url, apps, left):
         try:
             names = patience.retry(lambda: deploy(dashboard, apps, left))
@@ -100,7 +103,7 @@ def existing(
         finally:
             if left:
                 with undisturbed():
-                    _take_away(dashboard, left)
+                    _take_away(dashboard, left, is_ours)
 
 
 def _check_left_behind(dashboard: Dashboard, folder: Path, apps: Sequence[AppConfig]) -> None:
@@ -115,8 +118,8 @@ def _check_left_behind(dashboard: Dashboard, folder: Path, apps: Sequence[AppCon
         say(f"warning: {how_to_undo(dashboard.url, lost)}")
 
 
-def _take_away(dashboard: Dashboard, left: list[str]) -> None:
-    undeploy(dashboard, left, Patience(DEPLOY_WAIT_S, time.monotonic, time.sleep))
+def _take_away(dashboard: Dashboard, left: list[str], is_ours: IsOurs) -> None:
+    undeploy(dashboard, left, Patience(DEPLOY_WAIT_S, time.monotonic, time.sleep), is_ours)
     left.clear()
 
 

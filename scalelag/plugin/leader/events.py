@@ -39,6 +39,7 @@ _LOOK_S = 0.2
 _LATEST_S = 60.0
 _END_S = 40.0
 _TOO_LATE = "the load was over before its time"
+_SILENT = "its job did not tell that it was done"
 
 
 class RunEvents:
@@ -189,18 +190,25 @@ class RunEvents:
         due_s: float,
         offset: Callable[[], ClockOffset | None],
     ) -> EventRow:
-        """Follow the job until it has told what it did. Raises TargetError if it does not."""
-        before_s = self._clock.now()
+        """Follow the job until it has told what it did. Raises TargetError if it does not.
+
+        A dashboard that does not answer for a while is asked again: a kill may be why, and is done.
+        """
+        before_s, silence = self._clock.now(), _SILENT
         while True:
             asked_s = self._clock.now()
-            told = job.told()
-            if told.over:
-                return _killed(row, told, offset(), before_s, self._clock.now())
+            try:
+                told = job.told()
+            except TargetError as error:
+                silence = f"what its job did was not told: {error}"
+            else:
+                if told.over:
+                    return _killed(row, told, offset(), before_s, self._clock.now())
+                before_s, silence = asked_s, _SILENT
             if asked_s > due_s + _LATEST_S:
-                raise TargetError(f"its job did nothing for {_LATEST_S:g} s after its time")
+                raise TargetError(silence)
             if self._over.is_set():
-                raise TargetError(_TOO_LATE)
-            before_s = asked_s
+                raise TargetError(_TOO_LATE if asked_s < due_s else silence)
             self._over.wait(_LOOK_S if asked_s > due_s - 1 else 1.0)
 
     def _row(self, ready: ReadyEvent, due_s: float) -> Callable[..., EventRow]:

@@ -23,8 +23,9 @@ from scalelag.errors import UsageError
 Operator = Literal["<=", "<", ">=", ">"]
 
 _GATE = re.compile(
-    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
+    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>\S(?:.*\S)?)\s*"
 )
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
@@ -49,10 +50,11 @@ def parse_gate(text: str, *, default: bool = False) -> Gate:
     `default`: nobody asked for it.
     """
     match = _GATE.fullmatch(text)
-    if match is None:
+    if match is None or not _NUMBER.fullmatch(match["limit"]):
+        why = f': "{match["limit"]}" is not a number' if match else ""
         raise UsageError(
             f'the gate "{text}" is not of the form METRIC OP NUMBER, such as '
-            '"scale_up.total_s.max <= 20"'
+            f'"scale_up.total_s.max <= 20"{why}'
         )
     try:
         wanted = metrics.parse_metric(match["wanted"])
@@ -95,36 +97,58 @@ def _replaced(gate: Gate) -> Iterator[str]:
     wanted = gate.wanted
     if not gate.is_upper or wanted.path[0] not in ("requests", "load"):
         return
-    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL), ("windows", metrics.ALL))
+    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL))
     if of_all and wanted.path[-1] == "error_ratio":
         yield "error_ratio"
     if wanted.path[-1] == "task_exceptions":
         yield "task_exceptions"
 
 
-def check_gates(
-    gates: Iterable[Gate], watched: Collection[str], steps: Collection[int] | None = None
-) -> None:
-    """Raise UsageError for a gate on a deployment that is not watched, or a step that does not come.
+class Planned(msgspec.Struct, frozen=True):
+    """Parts that a run's report will have, as far as they are known before the load.
 
-    `steps` are the numbers of the plan's steps; None if they are not known before the load.
+    `steps` are the numbers of the plan's steps, None if they are not known; `events` the number of
+    events; `has_slo` tells if requests within limits are counted.
     """
+
+    steps: Collection[int] | None
+    events: int
+    has_slo: bool
+
+
+def check_gates(
+    gates: Iterable[Gate], watched: Collection[str], planned: Planned | None = None
+) -> None:
+    """Raise UsageError for a gate on a deployment that is not watched, or on what does not come."""
     for gate in gates:
-        number = _step_of(gate.wanted.path)
-        if steps is not None and number is not None and number not in steps:
-            raise UsageError(
-                f'The gate "{gate.expr}" names step {number}; the plan has the steps '
-                f"{min(steps)} to {max(steps)}."
-            )
+        missing = _missing(gate.wanted.path, planned) if planned else None
+        if missing:
+            raise UsageError(f'The gate "{gate.expr}" {missing}.')
         wanted = gate.wanted.deployment
         if wanted is not None and not any(metrics.is_named(key, wanted) for key in watched):
             raise UsageError(f'The gate "{gate.expr}" names {_unwatched(watched)}.')
 
 
-def _step_of(path: metrics.Path) -> int | None:
-    """Number of the one step that a metric is of; None if it is of none, or of all."""
-    pairs = pairwise(path)
-    return next((int(at) for name, at in pairs if name == "steps" and at.isdecimal()), None)
+def _missing(path: metrics.Path, planned: Planned) -> str | None:
+    """Words on a metric that no report of the run will have; None if one may."""
+    step, steps = _number_after("steps", path), planned.steps
+    if steps is not None and step is not None and step not in steps:
+        return f"names step {step}; the plan has the steps {min(steps)} to {max(steps)}"
+    if "goodput" in path and not planned.has_slo:
+        return "asks for the requests within limits; give the limits, as in --slo p95<2s"
+    if path[0] != "event":
+        return None
+    if not planned.events:
+        return "asks for an event; the run has none, see --event"
+    event = _number_after("event", path)
+    if event is not None and not 1 <= event <= planned.events:
+        return f"names event {event}; the run has the events 1 to {planned.events}"
+    return None
+
+
+def _number_after(name: str, path: metrics.Path) -> int | None:
+    """Number of the one element of a list that a metric is of; None if it is of none, or of all."""
+    return next((int(at) for one, at in pairwise(path) if one == name and at.isdecimal()), None)
 
 
 def _unwatched(watched: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from reports.analysis.gates import Gate, with_defaults
+from reports.analysis.gates import Gate, Planned, with_defaults
 from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
 from scalelag.cluster.listening import ListenAddress
@@ -139,11 +139,11 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         return next(iter(on_quantiles(self.limits)), None)
 
     @property
-    def step_numbers(self) -> range | None:
-        """Numbers of the plan's steps; None if these are found in the load only after the run."""
-        if self.trace is not None or self.shape is not None:
-            return None
-        return range(len(self.plan.steps(self.plan.duration_s)))
+    def planned(self) -> Planned:
+        """Parts that the report will have; steps that are found in the load are known only after it."""
+        found = self.trace is not None or self.shape is not None
+        steps = None if found else range(len(self.plan.steps(self.plan.duration_s)))
+        return Planned(steps, len(self.events), bool(self.limits))
 
     def for_share(self, index: int, count: int) -> LoadOptions:
         """Return the options of process `index` of `count`."""

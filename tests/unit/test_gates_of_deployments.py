@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from reports.analysis.gates import check_gates, judge, parse_gate, parse_gates
+from reports.analysis.gates import Planned, check_gates, judge, parse_gate, parse_gates
 from reports.model.intervals import longer_than
+from reports.model.steps import DeploymentReport, StepReport
 from scalelag.errors import UsageError
 from tests.unit.gate_cases import LOAD, OF_RUN, deployment, result, span
 
@@ -145,9 +146,61 @@ def test_a_step_that_the_plan_does_not_have_is_refused_before_the_load(name: str
     gate = parse_gate(f"{name} <= 3")
 
     check_gates([gate], ["app/Model"])
-    check_gates([gate, parse_gate("steps.*.total_s <= 3")], ["app/Model"], range(10))
+    check_gates([gate, parse_gate("steps.*.total_s <= 3")], ["app/Model"], planned(range(10)))
+    check_gates([gate], ["app/Model"], planned(None))
     with pytest.raises(UsageError, match=r"names step 9; the plan has the steps 0 to 3"):
-        check_gates([gate], ["app/Model"], range(4))
+        check_gates([gate], ["app/Model"], planned(range(4)))
+
+
+def planned(steps, events: int = 0, *, has_slo: bool = False) -> Planned:
+    return Planned(steps, events, has_slo)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "said"),
+    [
+        ("event.2.healed_s", planned(None, 2), planned(None, 1), "names event 2; the run has"),
+        ("event.*.healed_s", planned(None, 1), planned(None), "the run has none, see --event"),
+        ("requests.goodput.ratio", planned(None, has_slo=True), planned(None), "as in --slo"),
+        ("requests.steps.1.goodput.ratio", planned(None, has_slo=True), planned(None), "--slo"),
+    ],
+)
+def test_what_the_options_never_bring_is_refused_before_the_load(name, right, wrong, said):
+    gate = parse_gate(f"{name} <= 3")
+
+    check_gates([gate], ["app/Model"], right)
+    with pytest.raises(UsageError, match=said):
+        check_gates([gate], ["app/Model"], wrong)
+
+
+def test_a_gate_on_all_steps_says_why_none_was_measured():
+    analysis = without_a_lag()
+    step = analysis.steps[0]
+
+    found = result("scale_up.total_s.max <= 20", Model=analysis)
+
+    assert found.verdict == "inconclusive"
+    assert found.reason is not None
+    assert found.reason.endswith(f"step {step.index}: the target did not rise")
+
+
+def without_a_lag() -> DeploymentReport:
+    """A deployment whose one step up has no lag."""
+    step = StepReport(
+        index=1,
+        direction="up",
+        at_s=10.0,
+        hold_s=20.0,
+        from_level=5,
+        to_level=40,
+        unit="rps",
+        replicas_before=1,
+        replicas_after=1,
+        target_before=1,
+        target_after=1,
+        reason="the target did not rise",
+    )
+    return msgspec.structs.replace(deployment(), steps=(step,))
 
 
 # --- what is judged without being asked for ---------------------------------------------------

@@ -43,7 +43,9 @@ def test_a_proxys_answers_are_tied_to_a_replica_that_went(gone_s, said):
         given, timeline=msgspec.structs.replace(given.timeline, replicas=(gone,))
     )
 
-    assert said in failure_report(given).notes[0]
+    note = failure_report(given).notes[0]
+    assert said in note
+    assert "100 x HTTP 502: a proxy's answer or the application's own" in note
 
 
 @pytest.mark.parametrize(("at_s", "said"), [(1015.0, True), (1030.0, False)])

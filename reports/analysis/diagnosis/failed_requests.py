@@ -30,7 +30,12 @@ SERVERS_TIMEOUT = http_status(408)
 TOO_MANY = http_status(429)
 """Answer of an application, or of what stands before Serve, that limits itself."""
 GATEWAY = (http_status(502), http_status(503), http_status(504))
-"""Answers of a proxy that had no replica, or lost it."""
+"""Answers of a proxy that had no replica, or lost it; an application may give them itself, too.
+
+Serve's own proxy answers 503 for a full queue, which is BACK_PRESSURE, and where a deployment failed
+to deploy (`get_http_response_status` in `ray/serve/_private/http_util.py`).
+"""
+_WHOSE = "a proxy's answer or the application's own, which a status does not tell apart"
 _OVERLOAD = (
     BACK_PRESSURE,
     TIMEOUT,
@@ -129,7 +134,7 @@ def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]
 
 
 def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
-    """Note on a proxy's answers that it had no replica, tied to changes of replicas, if any."""
+    """Note on answers of a proxy or of the application, tied to changes of replicas, if any."""
     number = sum(kinds.get(kind, 0) for kind in GATEWAY)
     if not number:
         return []
@@ -142,12 +147,13 @@ def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
     tied = int(near.any(axis=1).sum()) if changes and near.size else 0
     reloads = _reload_notes(facts, done_s)
     if not tied:
-        alone = f"{names}: a proxy's answer; no replica came or went within {_TIED_S:g} s of them."
+        alone = f"{names}: {_WHOSE}; no replica came or went within {_TIED_S:g} s of them."
         return [alone, *reloads]
     busiest = changes[int(near.sum(axis=0).argmax())]
     when = f"{busiest[1]} at {facts.at(busiest[0]):.1f} s"
     near_one = f"{tied:,} of them within {_TIED_S:g} s of a change of replicas ({when})"
-    return [f"{names}: a proxy's answer, {near_one}.", *reloads]
+    own = "If it is the application's own, look for the cause there."
+    return [f"{names}: {_WHOSE}; {near_one}. {own}", *reloads]
 
 
 def _reload_notes(facts: StepFacts, done_s: NDArray[np.float64]) -> list[str]:

@@ -83,7 +83,7 @@ class LeaderRun:
         self._ready = await_target(options, clock, self._dashboard, self._hosts)
         there = self._ready.payload
         self._watched = watched_deployments(there, options.deployments)
-        check_gates(options.gates, self._watched, options.step_numbers)
+        check_gates(options.gates, self._watched, options.planned)
         self._ray_version = ray_version(self._dashboard)
         self.findings = self._start_findings(say)
         self._events = RunEvents(options, there, self._watched, self._ray_version, clock)

@@ -1,7 +1,7 @@
 """Our calls of Ray's autoscaler against Ray's own functions, step by step.
 
-`python -m tools.whatif_steps` prints the result as JSON; `tools/whatif_versions.py` does it on several
-versions. It imports only what the environment of another version has: Ray, msgspec and numpy.
+`python -m tools.whatif_steps TURNS` prints the result as JSON; `tools/whatif_versions.py` does it on
+several versions. It imports only what the environment of another version has: Ray, msgspec and numpy.
 
 Ours is `RayAutoscaler`, as a simulation uses it. Ray's functions are called one by one, each with the
 moment that it takes as an argument: what averages samples, what aggregates them, what applies factors,
@@ -178,12 +178,12 @@ def tell_total(context: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401  Ray
     return context.target_num_replicas, {"total": context.total_num_requests}
 
 
-def compared(settings: Mapping[str, Any], seed: int) -> Compared:
-    """Compare both sides over all turns with one set of settings; targets are Ray's functions'."""
+def compared(settings: Mapping[str, Any], seed: int, turns: int = TURNS) -> Compared:
+    """Compare both sides over some turns with one set of settings; targets are Ray's functions'."""
     quiet_ray()
     ours, rays, given = Ours(settings), ByRaysFunctions(settings), GivenTurns(seed)
     target, decisions, totals_differ, targets_differ = 1, 0, 0, 0
-    for number in range(TURNS):
+    for number in range(turns):
         turn = given.turn(number, target)
         total = rays.total(turn)
         # Without replicas Ray asks no policy, which could tell the total.
@@ -193,7 +193,7 @@ def compared(settings: Mapping[str, Any], seed: int) -> Compared:
         targets_differ += ours.target(turn) != wanted
         decisions += wanted != target
         target = wanted
-    return Compared(ray_names().version, TURNS, decisions, totals_differ, targets_differ)
+    return Compared(ray_names().version, turns, decisions, totals_differ, targets_differ)
 
 
 class GivenTurns:
@@ -238,10 +238,11 @@ def _report(
     return HandleReport(KEY, "h", now_s, Series(at_s, queued), running)
 
 
-def compare_here() -> Compared:
+def compare_here(turns: int) -> Compared:
     """Compare with the Ray of this process, over all settings and aggregation functions."""
+    bounds = {"min_replicas": 1, "max_replicas": 8}
     found = [
-        compared({"min_replicas": 1, "max_replicas": 8, **one, "aggregation_function": function}, 5)
+        compared({**bounds, **one, "aggregation_function": function}, 5, turns)
         for one in SETTINGS
         for function in FUNCTIONS
     ]
@@ -252,8 +253,9 @@ def compare_here() -> Compared:
 
 
 def main() -> None:
-    """Compare with the Ray of this process, and print the result as JSON."""
-    sys.stdout.write(f"{msgspec.json.encode(compare_here()).decode()}\n")
+    """Compare over as many turns as are given, and print the result as JSON."""
+    found = compare_here(int(sys.argv[1]))
+    sys.stdout.write(f"{msgspec.json.encode(found).decode()}\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import msgspec
 
 from scalelag.cluster.ray_environment import RayChoice, python_with_ray
 from tools.marked_page import write_between
-from tools.whatif_steps import Compared
+from tools.whatif_steps import TURNS, Compared
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "whatif.md"
@@ -40,10 +40,10 @@ def compare_versions(others: Sequence[str] = OTHERS) -> int:
     return int(any(one.totals_differ or one.targets_differ for one in found))
 
 
-def compare_with(python: Path) -> Compared:
+def compare_with(python: Path, turns: int = TURNS) -> Compared:
     """Compare with the Ray of a Python that has msgspec and numpy."""
     done = subprocess.run(
-        [str(python), "-m", "tools.whatif_steps"],
+        [str(python), "-m", "tools.whatif_steps", str(turns)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

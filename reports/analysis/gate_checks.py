@@ -34,6 +34,7 @@ class _Named(msgspec.Struct, frozen=True):
     request: str | None = None
     application: str | None = None
     event: int | None = None
+    of_event: bool = False
     of_load: bool = False
     of_goodput: bool = False
 
@@ -69,7 +70,9 @@ def _missing(gate: Gate, expected: Expected) -> Iterator[str]:
             f"names the application {named.application}; there is "
             f"{_told(expected.applications or ())}"
         )
-    if not _is_among(named.event, expected.events):
+    if named.of_event and expected.events is not None and not expected.events:
+        yield "asks for an event; the run has none, see --event"
+    elif not _is_among(named.event, expected.events):
         yield f"names event {named.event}; there is {_numbers(expected.events or (), 'event')}"
     if named.of_goodput and not expected.has_limits:
         yield 'is on goodput, which needs limits: give --slo, such as --slo "p95<2s"'
@@ -105,7 +108,7 @@ def _is_among(wanted: object, known: Collection[object] | None) -> bool:
 def _named(path: metrics.Path) -> _Named:
     """Return what a metric names, by its place in the report."""
     if path[0] == "event":
-        return _Named(event=_number(path[1]))
+        return _Named(event=_number(path[1]), of_event=True)
     if path[0] not in ("load", "requests"):
         return _Named(step=_number(path[1]) if path[0] == "steps" else None)
     in_step = path[1] == "steps"

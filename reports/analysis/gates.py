@@ -22,8 +22,9 @@ from scalelag.errors import UsageError
 Operator = Literal["<=", "<", ">=", ">"]
 
 _GATE = re.compile(
-    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
+    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>\S(?:.*\S)?)\s*"
 )
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
@@ -48,10 +49,11 @@ def parse_gate(text: str, *, default: bool = False) -> Gate:
     `default`: nobody asked for it.
     """
     match = _GATE.fullmatch(text)
-    if match is None:
+    if match is None or not _NUMBER.fullmatch(match["limit"]):
+        why = f': "{match["limit"]}" is not a number' if match else ""
         raise UsageError(
             f'the gate "{text}" is not of the form METRIC OP NUMBER, such as '
-            '"scale_up.total_s.max <= 20"'
+            f'"scale_up.total_s.max <= 20"{why}'
         )
     try:
         wanted = metrics.parse_metric(match["wanted"])
@@ -94,7 +96,7 @@ def _replaced(gate: Gate) -> Iterator[str]:
     wanted = gate.wanted
     if not gate.is_upper or wanted.path[0] not in ("requests", "load"):
         return
-    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL), ("windows", metrics.ALL))
+    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL))
     if of_all and wanted.path[-1] == "error_ratio":
         yield "error_ratio"
     if wanted.path[-1] == "task_exceptions":

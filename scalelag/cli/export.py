@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scalelag.console import say
 from scalelag.errors import EXIT_PASSED, UsageError
-from scalelag.record.requests_reader import write_parquet
+from scalelag.record.parquet import write_parquet
 from scalelag.record.run_dir import REQUESTS_FILE
 from scalelag.wording import count
 

@@ -22,6 +22,7 @@ from scalelag.plugin.locust_options import add_options
 from scalelag.plugin.log_lines import make_harmless
 from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
 from scalelag.plugin.process import await_workers, handle_exits, handle_signals, watch_parent
+from scalelag.plugin.steady_time import keep_steady_time
 from scalelag.plugin.web.guard import close_door
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.start import Start
@@ -62,6 +63,7 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     make_harmless()
+    keep_steady_time()
     lifecycle = _lifecycles[environment] = Lifecycle(environment, runner, os.environ)
     is_worker = isinstance(runner, WorkerRunner)
     if not is_worker:

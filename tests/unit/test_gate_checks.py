@@ -119,6 +119,12 @@ def test_goodput_without_limits_is_refused():
     run_options({"gate": ["load.goodput.ratio >= 0.9"], "slo": ["p95<2s"]})
 
 
+@pytest.mark.parametrize("number", ["*", "1"])
+def test_an_event_of_a_run_without_any_is_refused(number):
+    with pytest.raises(UsageError, match="asks for an event; the run has none, see --event"):
+        run_options({"gate": [f"event.{number}.healed_s <= 3"]})
+
+
 def test_of_other_requests_it_is_said_that_their_names_are_not_known_yet():
     options = run_options({"gate": ["load.names.ask.failed <= 3", "load.failed <= 1"]})
 

@@ -6,6 +6,7 @@ import pytest
 from reports.analysis.gate_checks import Expected, check_gates
 from reports.analysis.gates import judge, parse_gate, parse_gates
 from reports.model.intervals import longer_than
+from reports.model.steps import DeploymentReport, StepReport
 from scalelag.errors import UsageError
 from tests.unit.gate_cases import LOAD, OF_RUN, deployment, result, span
 
@@ -139,6 +140,36 @@ def test_gates_are_judged_in_their_order():
         ("probe.gaps <= 1", "fail"),
         ("requests.error_ratio <= 0.5", "pass"),
     ]
+
+
+def test_a_gate_on_all_steps_says_why_none_was_measured():
+    analysis = without_a_lag()
+    step = analysis.steps[0]
+
+    found = result("scale_up.total_s.max <= 20", Model=analysis)
+
+    assert found.verdict == "inconclusive"
+    assert found.reason is not None
+    assert found.reason.endswith(f"step {step.index}: the target did not rise")
+
+
+def without_a_lag() -> DeploymentReport:
+    """A deployment whose one step up has no lag."""
+    step = StepReport(
+        index=1,
+        direction="up",
+        at_s=10.0,
+        hold_s=20.0,
+        from_level=5,
+        to_level=40,
+        unit="rps",
+        replicas_before=1,
+        replicas_after=1,
+        target_before=1,
+        target_after=1,
+        reason="the target did not rise",
+    )
+    return msgspec.structs.replace(deployment(), steps=(step,))
 
 
 # --- what is judged without being asked for ---------------------------------------------------

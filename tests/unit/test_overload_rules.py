@@ -77,6 +77,12 @@ def test_what_came_while_nothing_was_seen_is_not_denied():
     assert "no replica came or went within 2 s of them, as far as the probe saw" in said
 
 
+def test_a_status_does_not_tell_whose_an_answer_is():
+    assert "100 x HTTP 502: a proxy's answer or the application's own" in failed_while(
+        point(1015.0)
+    )
+
+
 @pytest.mark.parametrize(("at_s", "said"), [(1015.0, True), (1030.0, False)])
 def test_a_proxys_answers_are_tied_to_a_reload_of_haproxy(at_s, said):
     times = [1014.0 + n / 50 for n in range(100)]

@@ -28,7 +28,11 @@ SERVERS_TIMEOUT = http_status(408)
 TOO_MANY = http_status(429)
 """Answer of an application, or of what stands before Serve, that limits itself."""
 GATEWAY = (http_status(502), http_status(503), http_status(504))
-"""Answers of a proxy that had no replica, or lost it."""
+"""Answers of a proxy that had no replica, or lost it; an application may give them itself, too.
+
+Serve's own proxy answers 503 for a full queue, which is BACK_PRESSURE, and where a deployment failed
+to deploy (`get_http_response_status` in `ray/serve/_private/http_util.py`).
+"""
 _OVERLOAD = (
     BACK_PRESSURE,
     TIMEOUT,
@@ -126,7 +130,7 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the step had failed in one of `kinds`, ascending."""
     rows, chosen = _rows(facts)
-    failed = _is_any(rows, rows.error[chosen], kinds) & ~rows.not_sent[chosen]
+    failed = _is_any(rows, rows.error[chosen], kinds) & ~rows.not_sent_in(chosen)
     return np.sort((rows.intended_s + rows.latency_s)[chosen][failed])
 
 

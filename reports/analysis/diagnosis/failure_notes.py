@@ -15,6 +15,7 @@ from scalelag.record.error_kinds import BACK_PRESSURE, is_wrong_answer
 from scalelag.record.rows import Transition
 
 _TIED_S = 2.0
+_WHOSE = "a proxy's answer or the application's own, which a status does not tell apart"
 _SHOWN = {None: "gone", "RUNNING": "RUNNING", "STOPPING": "stopped"}
 
 
@@ -67,13 +68,13 @@ def _between(moments_s: NDArray[np.float64], from_s: float, to_s: float) -> slic
 
 
 def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
-    """Note on a proxy's answers that it had no replica, tied to changes of replicas, if any."""
+    """Note on answers of a proxy or of the application, tied to changes of replicas, if any."""
     if not any(kinds.get(kind) for kind in GATEWAY):
         return []
     failed_s = failed_in_hold_s(facts, GATEWAY)
     names = ", ".join(f"{kinds[kind]:,} x {kind}" for kind in GATEWAY if kinds.get(kind))
     tie = _tie(facts, failed_s, list(_replica_changes(facts)))
-    return [f"{names}: a proxy's answer{tie}.", *_reload_notes(facts, failed_s)]
+    return [f"{names}: {_WHOSE}{tie}.", *_reload_notes(facts, failed_s)]
 
 
 def _tie(facts: StepFacts, failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
@@ -85,7 +86,8 @@ def _tie(facts: StepFacts, failed_s: NDArray[np.float64], changes: Sequence[_Cha
         busiest = max(changes, key=lambda one: _size(one.surely_near(failed_s)))
         when = f"{busiest.what} at {facts.at(busiest.at.mid_s):.1f} s"
         return (
-            f", {int(sure.sum()):,} of them within {_TIED_S:g} s of a change of replicas ({when})"
+            f"; {int(sure.sum()):,} of them within {_TIED_S:g} s of a change of replicas ({when}). "
+            "If it is the application's own, look for the cause there"
         )
     possible = max(changes, key=lambda one: _size(one.maybe_near(failed_s)), default=None)
     if possible is not None and _size(possible.maybe_near(failed_s)):

@@ -61,7 +61,8 @@ def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> Req
     if seen is not None:
         return RequestsAt(*seen, "seen", client)
     is_ingress = app is not None and app.ingress == key
-    is_chosen = run.info.target.watched == (key,)
+    is_untold = app is None or app.ingress is None
+    is_chosen = is_untold and run.info.target.watched == (key,)
     if client is not None and (is_ingress or is_chosen):
         return RequestsAt(client, client, "client", client)
     told = why if is_alone or is_ingress else (app and app.reason) or _NO_TOPOLOGY

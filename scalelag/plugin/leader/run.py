@@ -345,6 +345,10 @@ class LeaderRun:
         try:
             self._write_lost()
             self._requests.close()
+        except RecordError as error:
+            self.fail(error)
+            status, reason = "invalid", reason or str(error)
+        try:
             # Before the logs are read: a run that is killed meanwhile is whole but for them.
             self._close_record(status, reason, stopped)
             self._observer.read_logs(self.probe.started_s, stopped.ended_s, self._ray_version)
@@ -374,7 +378,7 @@ class LeaderRun:
         if self.options.plan.settles:
             # Not before: counting millions takes time in which nothing is sent.
             self._planned = planned_requests(self.options)
-        self._record.update(
+        self._record.close(
             status=status,
             reason=reason,
             clock=clock_info(self._clock, self.probe.offset, self._ray_version),

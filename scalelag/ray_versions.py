@@ -41,6 +41,8 @@ TARGET_ONGOING_NAMES: Final = (
     "target_num_ongoing_requests_per_replica",  # before 2.34, beside a null of the new one
 )
 MAX_ONGOING_NAMES: Final = ("max_ongoing_requests", "max_concurrent_queries")  # before 2.32
+FEWER_ONGOING: Final = (2, 32)
+"""A replica takes 5 requests at once unless told otherwise. Before, 100."""
 UPSCALING_NAMES: Final = ("upscaling_factor", "upscale_smoothing_factor", "smoothing_factor")
 DOWNSCALING_NAMES: Final = ("downscaling_factor", "downscale_smoothing_factor", "smoothing_factor")
 """Names of a setting. Ray takes the first that is not null."""
@@ -103,6 +105,11 @@ def is_before(text: str | None, first: Version) -> bool:
     """Return True if the version in `text` is earlier than `first`; False if it is not known."""
     version = version_of(text)
     return version is not None and version < first
+
+
+def usual_slots(text: str | None) -> int:
+    """Requests that one replica takes at once unless told otherwise; by today's if not known."""
+    return 100 if is_before(text, FEWER_ONGOING) else 5
 
 
 def named(version: Version) -> str:

@@ -1,6 +1,7 @@
 """A recorded run in, its analysis out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypedDict
 
 import msgspec
@@ -96,7 +97,7 @@ def analyse(
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps, whole),
         changes=changed,
-        applications=application_reports(run, timelines, steps, deployments),
+        applications=application_reports(run, timelines, steps, deployments, changes),
     )
     return Analysis(report, chart_series(recorded, report, timelines), run_origin(run.info))
 
@@ -187,7 +188,7 @@ def _deployments(
             requests[key],
             recovered,
             changes[key],
-            around_of(run, key, timelines, requests, replay),
+            partial(around_of, run, key, timelines, requests, changes, replay),
         )
         for key, timeline in timelines.items()
     }

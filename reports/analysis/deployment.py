@@ -1,6 +1,6 @@
 """One deployment's part of the report: each step's lag, floor and cause, and their statistics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from reports.analysis.seen.gauges_report import seen_report
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import FailureReport
 from reports.model.elasticity import ResponseReport
-from reports.model.intervals import Span, Window, stat
+from reports.model.intervals import Span, Window, longer_than, stat
 from reports.model.steps import (
     DeploymentReport,
     PhaseName,
@@ -55,7 +55,7 @@ class _Subject(msgspec.Struct, frozen=True):
     until_s: float
     changes: Changes
     requests: RequestsAt
-    around: Around
+    around: Callable[[float], Around]
 
 
 class _StepParts(msgspec.Struct, frozen=True):
@@ -75,12 +75,12 @@ def analyse_deployment(
     requests: RequestsAt,
     recovered: Mapping[int, Recovery],
     changes: Changes,
-    around: Around,
+    around: Callable[[float], Around],
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 
     `requests` are the open ones at it. `recovered` holds the recovery of latency after each step, by
-    its index; `around` the deployments that the same requests pass.
+    its index; `around` the deployments that the same requests pass, as they are at a moment.
     """
     described, ray = run.info.target.deployments.get(key), run.info.versions.ray
     setup = ScalingSetup(
@@ -120,6 +120,7 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         given.mean(until_s - quarter_s, until_s) if given is not None else None
         for until_s in (ended_s, ended_s - quarter_s)
     )
+    around = subject.around(ended_s)
     facts = StepFacts(
         key=subject.key,
         run=subject.run,
@@ -139,12 +140,24 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         absence=measured.absence,
         hold_ended_s=info.zero_s + step.hold_until_s,
         requests=subject.requests,
-        fronts=subject.around.fronts,
-        beside=subject.around.beside,
-        own=subject.around.own,
-        replay=subject.around.replay,
+        fronts=around.fronts,
+        beside=around.beside,
+        own=around.own,
+        replay=around.replay,
+        unwatched=around.unwatched,
     )
-    return _StepParts(step, facts, measured.lag, measured.floor)
+    return _StepParts(step, facts, _unless_missed(facts), measured.floor)
+
+
+def _unless_missed(facts: StepFacts) -> StepLag:
+    """The step's lag; longer than its hold if it wanted replicas and the target never rose."""
+    if not facts.is_missed:
+        return facts.lag
+    return msgspec.structs.replace(
+        facts.lag,
+        total_s=longer_than(facts.ended_s - facts.begun_s),
+        reason=f"{facts.lag.reason}; {facts.demand} were wanted",
+    )
 
 
 def _step_report(

@@ -9,7 +9,6 @@ import math
 import re
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -23,8 +22,9 @@ from scalelag.errors import UsageError
 Operator = Literal["<=", "<", ">=", ">"]
 
 _GATE = re.compile(
-    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>[+-]?\d+(?:\.\d+)?)\s*"
+    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>\S(?:.*\S)?)\s*"
 )
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
@@ -49,10 +49,11 @@ def parse_gate(text: str, *, default: bool = False) -> Gate:
     `default`: nobody asked for it.
     """
     match = _GATE.fullmatch(text)
-    if match is None:
+    if match is None or not _NUMBER.fullmatch(match["limit"]):
+        why = f': "{match["limit"]}" is not a number' if match else ""
         raise UsageError(
             f'the gate "{text}" is not of the form METRIC OP NUMBER, such as '
-            '"scale_up.total_s.max <= 20"'
+            f'"scale_up.total_s.max <= 20"{why}'
         )
     try:
         wanted = metrics.parse_metric(match["wanted"])
@@ -95,40 +96,11 @@ def _replaced(gate: Gate) -> Iterator[str]:
     wanted = gate.wanted
     if not gate.is_upper or wanted.path[0] not in ("requests", "load"):
         return
-    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL), ("windows", metrics.ALL))
+    of_all = wanted.path[1:-1] in ((), ("steps", metrics.ALL))
     if of_all and wanted.path[-1] == "error_ratio":
         yield "error_ratio"
     if wanted.path[-1] == "task_exceptions":
         yield "task_exceptions"
-
-
-def check_gates(
-    gates: Iterable[Gate], watched: Collection[str], steps: Collection[int] | None = None
-) -> None:
-    """Raise UsageError for a gate on a deployment that is not watched, or a step that does not come.
-
-    `steps` are the numbers of the plan's steps; None if they are not known before the load.
-    """
-    for gate in gates:
-        number = _step_of(gate.wanted.path)
-        if steps is not None and number is not None and number not in steps:
-            raise UsageError(
-                f'The gate "{gate.expr}" names step {number}; the plan has the steps '
-                f"{min(steps)} to {max(steps)}."
-            )
-        wanted = gate.wanted.deployment
-        if wanted is not None and not any(metrics.is_named(key, wanted) for key in watched):
-            raise UsageError(f'The gate "{gate.expr}" names {_unwatched(watched)}.')
-
-
-def _step_of(path: metrics.Path) -> int | None:
-    """Number of the one step that a metric is of; None if it is of none, or of all."""
-    pairs = pairwise(path)
-    return next((int(at) for name, at in pairs if name == "steps" and at.isdecimal()), None)
-
-
-def _unwatched(watched: Collection[str]) -> str:
-    return f"no watched deployment (watched: {', '.join(sorted(watched)) or 'none'})"
 
 
 def judge(
@@ -149,12 +121,17 @@ def judge(
     )
 
 
+def unwatched(watched: Collection[str]) -> str:
+    """Return words on a deployment that is none of the `watched`."""
+    return f"no watched deployment (watched: {', '.join(sorted(watched)) or 'none'})"
+
+
 def _judge(
     gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, object]
 ) -> GateResult:
     results = [_compare(gate, one) for one in metrics.select(gate.wanted, deployments, of_run)]
     if not results and gate.wanted.deployment is not None:
-        return GateResult(gate.expr, "inconclusive", reason=f"it names {_unwatched(deployments)}")
+        return GateResult(gate.expr, "inconclusive", reason=f"it names {unwatched(deployments)}")
     if not results:
         return _compare(gate, metrics.Metric(gate.wanted.path, None))
     measured = [result for result in results if result.reason is None or result.verdict == "pass"]

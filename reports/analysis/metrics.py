@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ from reports.model.events import EventReport
 from reports.model.intervals import Span
 from reports.model.load import LoadReport, LoadStepReport, WindowReport
 from reports.model.report import ProbeReport, RunSummary
-from reports.model.steps import DeploymentReport, Phase, StepReport
+from reports.model.steps import DeploymentReport, Phase, PhaseName, StepReport
 from scalelag.errors import UsageError
 from scalelag.record.error_kinds import KINDS, NOT_SENT, is_not_sent
 
@@ -84,6 +85,7 @@ def _parse_name(text: str) -> Path:
     path: Path = tuple(_unquoted(part) for part in re.findall(_SEGMENT, text))
     if _is_metric(path):
         _check_error_kind(path)
+        _check_phase(path)
         return path
     known = metric_names()
     shape = ".".join(_ELEMENT if part.isdecimal() else part for part in path)
@@ -103,6 +105,16 @@ def _check_error_kind(path: Path) -> None:
     near = difflib.get_close_matches(kind.lower(), KINDS, n=1, cutoff=0.8)
     if near and kind not in KINDS:
         raise UsageError(f'no kind of error is called "{kind}"; did you mean "{near[0]}"?')
+
+
+def _check_phase(path: Path) -> None:
+    """Raise UsageError for a phase that no step has."""
+    known = typing.get_args(PhaseName)
+    for name, phase in pairwise(path):
+        if name == "phases" and phase not in (*known, ALL):
+            near = difflib.get_close_matches(phase, known, n=1, cutoff=0.5)
+            hint = f'did you mean "{near[0]}"?' if near else f"phases are {', '.join(known)}"
+            raise UsageError(f'no phase is called "{phase}"; {hint}')
 
 
 def _unquoted(part: str) -> str:
@@ -199,7 +211,18 @@ def _reason(value: Any, path: Path) -> str | None:  # noqa: ANN401  any part of 
     """Reason for which the part of `value` that `path` leads to may be null."""
     if path[:1] == ("recovered_s",):
         return getattr(value, "recovered_reason", None)
+    if isinstance(value, DeploymentReport) and path[0] in _OF_STEPS:
+        return _reasons(value, _OF_STEPS[path[0]])
     return getattr(value, "reason", None) or getattr(value, "demand_reason", None)
+
+
+_OF_STEPS: Final = {"scale_up": "up", "scale_down": "down"}
+
+
+def _reasons(deployment: DeploymentReport, direction: str) -> str | None:
+    """Reasons for which steps in a direction have no lag; None if each has one."""
+    steps = [one for one in deployment.steps if one.direction == direction and not one.total_s]
+    return "; ".join(f"step {one.index}: {one.reason}" for one in steps if one.reason) or None
 
 
 def _part(value: Any, name: str) -> Any:  # noqa: ANN401  any part of the report
@@ -320,7 +343,8 @@ def _kind(hint: object) -> object | None:
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
             return option
         if typing.get_origin(option) is tuple:
-            return _many(_ELEMENT, typing.get_args(option)[0])
+            of = typing.get_args(option)[0]
+            return _many(_KEY if of is Phase else _ELEMENT, of)
         if typing.get_origin(option) is dict:
             of = typing.get_args(option)[1]
             return _many(_KEY, of, absent=0 if of is int else None)

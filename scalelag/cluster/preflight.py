@@ -147,7 +147,7 @@ def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]
     ours = {payload.application_of(key) for key in watched}
     return {
         name: f'application "{name}" is {app.status} and is not watched, so it decides nothing here: '
-        f"{_why(app)}. Mend or delete it; to test it, name one of its deployments with "
+        f"{_last_line(_why(app))}. Mend or delete it; to test it, name one of its deployments with "
         f"--deployment {name}/NAME."
         for name, app in sorted(payload.applications.items())
         if name not in ours and app.status not in ("RUNNING", "DELETING")
@@ -173,6 +173,11 @@ def _check_application(name: str, payload: ServePayload) -> None:
         )
     if app.status != "RUNNING":
         raise TargetError(f'Application "{name}" is {app.status}, not RUNNING: {_why(app)}')
+
+
+def _last_line(text: str) -> str:
+    """Last line of a text that says something: of a traceback, the error."""
+    return [line.strip() for line in text.splitlines() if line.strip()][-1].rstrip(".")
 
 
 def _why(app: ApplicationPayload) -> str:

@@ -4,10 +4,7 @@ import msgspec
 import pytest
 
 from reports.analysis.diagnosis.cluster_rules import RESOURCES, STATE_SYNC
-from reports.analysis.diagnosis.replica_rules import (
-    HEALTH_CHECK,
-    SLOW_INIT,
-)
+from reports.analysis.diagnosis.replica_rules import DIED, HEALTH_CHECK, SLOW_INIT
 from reports.analysis.diagnosis.rule import finding_of
 from reports.model.intervals import longer_than
 from reports.model.steps import DelayReport
@@ -277,6 +274,32 @@ def test_a_failed_check_counts_once_a_replica_is_given_up_for_it():
     finding = finding_of(HEALTH_CHECK, facts(events=(check, given_up), **LATE))
     assert finding.from_s == pytest.approx(11.0)
     assert "health_check_timeout_s from 30" in finding.advice
+
+
+def test_a_replica_whose_process_ended_failed_no_check():
+    died = event(
+        "unhealthy_stopped", 1013.0, "r1", raw="Actor for r1 crashed, marking it unhealthy"
+    )
+    given_up = event("unhealthy_stopped", 1013.0, "r1", raw="Replica r1 failed health check")
+    status = StatusChange(KEY, 1013.6, "UNHEALTHY", 1013.0, trigger="HEALTH_CHECK_FAILED")
+    given = facts(events=(died, given_up), statuses=(status,), **LATE)
+
+    assert finding_of(HEALTH_CHECK, given) is None
+    finding = finding_of(DIED, given)
+    assert (finding.cause, finding.named) == ("health_check", "a replica that died")
+    assert texts(finding) == ["the process of a replica ended"]
+    assert "timeout_s changes nothing" in finding.advice
+
+
+def test_another_replica_that_fails_its_check_is_told_beside_one_that_died():
+    died = event(
+        "unhealthy_stopped", 1013.0, "r1", raw="Actor for r1 crashed, marking it unhealthy"
+    )
+    given_up = event("unhealthy_stopped", 1019.0, "r2", raw="Replica r2 failed health check")
+    given = facts(events=(died, given_up), **LATE)
+
+    assert finding_of(DIED, given) is not None
+    assert "gave up 1 replica" in texts(finding_of(HEALTH_CHECK, given))[0]
 
 
 @pytest.mark.parametrize(("init_s", "found"), [(1.4, False), (1.6, True)])

@@ -180,6 +180,31 @@ def test_the_upscaling_factor_says_how_many_come_first_from_zero(settled, factor
     assert policy(upscaling_factor=factor).delays(0, settled) == delays
 
 
+@pytest.mark.parametrize(
+    ("settings_", "way", "seen", "delays"),
+    [
+        # ceil(n + 0.3 (4 - n)): 1 -> 2 -> 3 -> 4
+        ({"upscaling_factor": 0.3, "upscale_delay_s": 5}, (1, 4), None, 3 * (5.0,)),
+        # ceil(n + 0.5 (1 - n)): 8 -> 5 -> 3 -> 2, which would stay and is one less: 1
+        ({"downscaling_factor": 0.5, "downscale_delay_s": 60}, (8, 1), None, 4 * (60.0,)),
+        ({"downscaling_factor": 0.5, "downscale_delay_s": 60}, (8, 1), 2, 2 * (60.0,)),
+        ({"upscaling_factor": 3, "upscale_delay_s": 5}, (1, 4), None, (5.0,)),
+        ({"upscaling_factor": 0.5, "upscale_delay_s": 5}, (0, 3), None, 2 * (5.0,)),  # 1 -> 2 -> 3
+        ({"upscaling_factor": 0.5, "upscale_delay_s": 5}, (0, 3), 2, (5.0,)),
+    ],
+)
+def test_a_factor_below_1_makes_several_decisions_each_with_its_delay(settings_, way, seen, delays):
+    assert policy(**settings_).delays(*way, seen) == delays
+
+
+def test_between_the_decisions_of_a_factor_up_replicas_have_to_start():
+    """Ray goes on from those that are RUNNING."""
+    found = floor_up(policy(upscaling_factor=0.3, upscale_delay_s=5), 1, None, START, None, 4)
+
+    assert (found.delay_s, found.replica_s) == (15.0, 3 * 2.0)
+    assert found.loop_s == pytest.approx(3 * 3 * 0.1)
+
+
 def test_before_2_50_all_replicas_go_to_zero_in_one_decision():
     """The payload of such a Ray has no downscale_to_zero_delay_s, not even a null one."""
     old, new = (

@@ -1,14 +1,17 @@
 """A full front: what shows it, and what is just not enough."""
 
 import msgspec
+import numpy as np
 import pytest
 
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.front_rules import FRONT
 from reports.analysis.diagnosis.rule import finding_of
-from reports.analysis.diagnosis.weigh import diagnose
+from reports.analysis.diagnosis.weigh import diagnose, failure_report
+from reports.analysis.lag.changes import Changes
 from reports.analysis.seen.requests_at import RequestsAt
 from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.rows import ConfigChange
 from scalelag.record.run_info import DeploymentInfo
 from tests.support.built.behind_front import (
     FRONT_KEY,
@@ -16,6 +19,7 @@ from tests.support.built.behind_front import (
     behind,
     front_of,
     gauged,
+    open_there,
     texts,
     watched,
 )
@@ -27,6 +31,7 @@ from tests.support.built.step_facts import (
     decision,
     event,
     facts,
+    requests,
 )
 
 
@@ -148,8 +153,98 @@ def test_who_calls_whom_tells_what_is_before_a_deployment():
     timelines = {key: watched(1) for key in keys if key != "app/Other"}
     requests_at = {key: RequestsAt() for key in timelines}
 
-    around = around_of(run, "app/Model", timelines, requests_at)
+    around = around_of(run, "app/Model", timelines, requests_at, {}, None, ENDED_S)
 
     assert [front.key for front in around.fronts] == ["app/Middle", "app/Front"]
+    assert around.unwatched == ()
     assert [front.key for front in around.beside] == ["app/Other"]
     assert around.own is None
+
+
+@pytest.mark.parametrize(("opened", "found"), [(10.5, False), (11.5, True), (None, False)])
+def test_a_front_in_the_middle_is_full_by_what_is_open_at_it(opened, found):
+    """The client has 40 open: most of them are held by what stands before it."""
+    middle = msgspec.structs.replace(
+        a_front(), is_ingress=False, requests=open_there(opened) if opened else RequestsAt()
+    )
+
+    finding = finding_of(FRONT, behind(40.0, middle))
+
+    assert (finding is not None) == found
+    if finding:
+        assert "12 were open at it, by Serve's gauges, at the end" in texts(finding)[0]
+
+
+def test_a_front_in_the_middle_is_full_without_gauges_if_it_rejects():
+    middle = msgspec.structs.replace(a_front(), is_ingress=False)
+    lines = tuple(
+        msgspec.structs.replace(event("at_capacity", BEGUN_S + 20 + n), deployment=FRONT_KEY)
+        for n in range(3)
+    )
+
+    finding = finding_of(FRONT, behind(40.0, middle, events=lines))
+
+    shown = "app/Front takes 10 requests at once (1 RUNNING x max_ongoing_requests 10)"
+    assert shown in texts(finding)
+    assert finding_of(FRONT, behind(40.0, middle, events=lines[:2])) is None
+
+
+def test_requests_that_fail_long_after_a_full_front_was_seen_have_it_as_their_cause():
+    """They wait for 30 s, and a minute later the front has room again."""
+    rows = requests(rate_rps=20, latency_s=2.0)
+    late = np.where(np.arange(rows.count) % 2, 60.0, 2.0)
+    failed = np.where(np.arange(rows.count) % 2, 0, -1).astype(np.int32)
+    rows = msgspec.structs.replace(rows, latency_s=late, error=failed, errors=("timeout",))
+
+    report = failure_report(behind(40.0, requests=rows))
+
+    assert (report.cause, report.findings[0].deployment) == ("bounds", FRONT_KEY)
+
+
+@pytest.mark.parametrize(("at_s", "slots"), [(BEGUN_S, 10), (ENDED_S, 1000)])
+def test_a_front_has_the_slots_that_are_in_force(at_s, slots):
+    first = DeploymentInfo(None, {"max_ongoing_requests": 10}, is_ingress=True)
+    second = DeploymentInfo(None, {"max_ongoing_requests": 1000}, is_ingress=True)
+    row = ConfigChange(FRONT_KEY, BEGUN_S + 5, BEGUN_S + 6, second, {})
+    changes = {FRONT_KEY: Changes(0.0, deployed=first, configs=(row,))}
+
+    (front,) = front_at(at_s, changes).fronts
+
+    assert front.most_ongoing == slots
+
+
+@pytest.mark.parametrize(("ray", "slots"), [("2.10.0", 100), ("2.31.0", 100), ("2.32.0", 5)])
+def test_a_front_without_the_setting_has_the_slots_of_its_version(ray, slots):
+    (front,) = front_at(BEGUN_S, {}, ray).fronts
+
+    assert front.most_ongoing == slots
+
+
+def test_a_front_that_was_left_out_is_named_where_requests_fail_without_a_cause():
+    rows = requests(rate_rps=20, latency_s=2.0)
+    failed = np.where(np.arange(rows.count) % 2, 0, -1).astype(np.int32)
+    rows = msgspec.structs.replace(rows, error=failed, errors=("timeout",))
+    alone = msgspec.structs.replace(
+        behind(40.0, requests=rows), fronts=(), ongoing=None, unwatched=(FRONT_KEY,)
+    )
+
+    report = failure_report(alone)
+
+    assert report.findings == ()
+    assert report.notes[-1].endswith(f"may be full: add --deployment {FRONT_KEY}")
+
+
+def front_at(at_s, changes, ray="2.60.0"):
+    """The front before a model, as it is at a moment."""
+    keys = (FRONT_KEY, KEY)
+    app = ApplicationInfo(keys, "/", FRONT_KEY, {FRONT_KEY: (KEY,)})
+    run = facts().run
+    target = msgspec.structs.replace(
+        run.info.target, watched=keys, applications={"app": app}, deployments={}
+    )
+    versions = msgspec.structs.replace(run.info.versions, ray=ray)
+    info = msgspec.structs.replace(run.info, target=target, versions=versions)
+    timelines = {key: watched(1) for key in keys}
+    given = {key: RequestsAt() for key in keys}
+    run = msgspec.structs.replace(run, info=info)
+    return around_of(run, KEY, timelines, given, changes, None, at_s)

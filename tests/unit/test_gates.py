@@ -61,6 +61,9 @@ def test_a_gate_reads_metric_operator_number(op: str):
         ("app/Model : scale_down.drain_s.p50 <= 8", "app/Model", "scale_down.drain_s.p50", 8.0),
         ("probe.clock_offset_s >= -0.5", None, "probe.clock_offset_s", -0.5),
         ("replicas.max <= +4", None, "replicas.max", 4.0),
+        ("requests.error_ratio <= 1e-2", None, "requests.error_ratio", 0.01),
+        ("requests.error_ratio <= .01", None, "requests.error_ratio", 0.01),
+        ("replicas.max <= 4.", None, "replicas.max", 4.0),
     ],
 )
 def test_gates_as_people_write_them(
@@ -95,6 +98,20 @@ def test_what_is_no_gate_is_a_usage_error_with_an_example(text: str):
         parse_gate(text)
 
     assert f'"{text}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", ["1%", "20s", "fast", "1e", "1,000"])
+def test_a_limit_that_is_no_number_is_named(limit: str):
+    with pytest.raises(UsageError, match=f'"{limit}" is not a number'):
+        parse_gate(f"requests.error_ratio <= {limit}")
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"), [("initialise", 'did you mean "initialize"'), ("foo", "phases are decide,")]
+)
+def test_a_phase_that_no_step_has_is_refused(phase: str, said: str):
+    with pytest.raises(UsageError, match=said):
+        parse_gate(f"steps.2.phases.{phase} <= 1")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +181,8 @@ def test_every_metric_can_be_named_in_a_gate_and_judged():
     of_run = {"requests": LOAD, "load": LOAD, "probe": PROBE, "run": RUN, "evidence": EVIDENCE}
     of_run |= {"controller": ControllerReport(), "nodes": NodesReport(), "event": ()}
     for name in metric_names():
-        gate = parse_gate(f"{name.replace('.N', '.1')} <= 1")
+        one = name.replace(".phases.NAME", ".phases.decide").replace(".N", ".1")
+        gate = parse_gate(f"{one} <= 1")
         (judged,) = judge([gate], {"app/Model": deployment()}, of_run)
         assert judged.verdict in ("pass", "fail", "inconclusive")
 

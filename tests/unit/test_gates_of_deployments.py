@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from reports.analysis.gates import check_gates, judge, parse_gate, parse_gates
+from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gates import judge, parse_gate, parse_gates
 from reports.model.intervals import longer_than
+from reports.model.steps import DeploymentReport, StepReport
 from scalelag.errors import UsageError
 from tests.unit.gate_cases import LOAD, OF_RUN, deployment, result, span
 
@@ -103,7 +105,7 @@ def test_a_deployment_that_is_not_watched_is_a_usage_error_that_names_the_watche
     gate = parse_gate(f"{name}:scale_up.total_s.max <= 20")
 
     with pytest.raises(UsageError, match="app/Model, app/Zed") as caught:
-        check_gates([gate], ["app/Zed", "app/Model"])
+        check_gates([gate], Expected(["app/Zed", "app/Model"]))
 
     assert gate.expr in str(caught.value)
 
@@ -111,7 +113,7 @@ def test_a_deployment_that_is_not_watched_is_a_usage_error_that_names_the_watche
 def test_a_deployment_that_is_watched_is_none():
     gates = [parse_gate(f"{name}:scale_up.total_s.max <= 20") for name in ("Model", "app/Model")]
 
-    check_gates([*gates, parse_gate("requests.failed <= 1")], ["app/Model"])
+    check_gates([*gates, parse_gate("requests.failed <= 1")], Expected(["app/Model"]))
 
 
 @pytest.mark.parametrize("name", NOBODY)
@@ -140,14 +142,34 @@ def test_gates_are_judged_in_their_order():
     ]
 
 
-@pytest.mark.parametrize("name", ["steps.9.total_s", "requests.steps.9.error_ratio"])
-def test_a_step_that_the_plan_does_not_have_is_refused_before_the_load(name: str):
-    gate = parse_gate(f"{name} <= 3")
+def test_a_gate_on_all_steps_says_why_none_was_measured():
+    analysis = without_a_lag()
+    step = analysis.steps[0]
 
-    check_gates([gate], ["app/Model"])
-    check_gates([gate, parse_gate("steps.*.total_s <= 3")], ["app/Model"], range(10))
-    with pytest.raises(UsageError, match=r"names step 9; the plan has the steps 0 to 3"):
-        check_gates([gate], ["app/Model"], range(4))
+    found = result("scale_up.total_s.max <= 20", Model=analysis)
+
+    assert found.verdict == "inconclusive"
+    assert found.reason is not None
+    assert found.reason.endswith(f"step {step.index}: the target did not rise")
+
+
+def without_a_lag() -> DeploymentReport:
+    """A deployment whose one step up has no lag."""
+    step = StepReport(
+        index=1,
+        direction="up",
+        at_s=10.0,
+        hold_s=20.0,
+        from_level=5,
+        to_level=40,
+        unit="rps",
+        replicas_before=1,
+        replicas_after=1,
+        target_before=1,
+        target_after=1,
+        reason="the target did not rise",
+    )
+    return msgspec.structs.replace(deployment(), steps=(step,))
 
 
 # --- what is judged without being asked for ---------------------------------------------------

@@ -48,6 +48,16 @@ def test_a_neighbour_in_trouble_is_a_warning(status, wanted, apps, watched):
     assert "--deployment theirs/" in warning
 
 
+def test_of_a_neighbours_traceback_the_last_line_is_quoted():
+    raised = "Traceback (most recent call last):\n  File ...\nRuntimeError: no weights here\n"
+    payload = ready_payload(Serve(raised, mine="RUNNING", theirs="DEPLOY_FAILED"), ())
+
+    (warning,) = unready_neighbours(payload, {"mine/D"}).values()
+
+    assert ": RuntimeError: no weights here. Mend or delete it" in warning
+    assert "Traceback" not in warning
+
+
 def test_the_warning_is_a_finding_of_the_run():
     payload = ready_payload(Serve(mine="RUNNING", theirs="DEPLOY_FAILED"), ())
 

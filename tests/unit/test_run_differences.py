@@ -11,7 +11,7 @@ from scalelag.options.catalog import COMPARABLE
 from scalelag.plan.stages import Stage
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.plan.trace_info import TraceInfo
-from scalelag.record.run_info import DeploymentInfo, RunInfo
+from scalelag.record.run_info import RunInfo
 from tests.support.stored_runs import recorded
 
 KEY = "default/Sleeper"
@@ -35,8 +35,16 @@ def with_versions(info: RunInfo, **versions: str) -> RunInfo:
 
 
 def with_settings(info: RunInfo, settings: dict[str, Any] | None) -> RunInfo:
-    deployments = {KEY: DeploymentInfo(settings)}
+    return deployed(info, autoscaling=settings)
+
+
+def deployed(info: RunInfo, **fields: Any) -> RunInfo:
+    deployments = {KEY: msgspec.structs.replace(info.target.deployments[KEY], **fields)}
     return changed(info, target=msgspec.structs.replace(info.target, deployments=deployments))
+
+
+def configured(info: RunInfo, **config: Any) -> RunInfo:
+    return deployed(info, config={**info.target.deployments[KEY].config, **config})
 
 
 def with_trace(info: RunInfo, file: str, sha256: str | None) -> RunInfo:
@@ -103,6 +111,7 @@ def test_a_trace_is_known_by_its_numbers_and_not_by_its_file(tmp_path):
         ({"_serialized_policy_def": "abc"}, {}),
         ({"_policy": DEFAULT_POLICY}, {"policy": {"name": DEFAULT_POLICY}}),
         ({}, {"policy": {"policy_function": DEFAULT_POLICY, "policy_kwargs": {}}}),
+        ({}, {"policy": DEFAULT_POLICY.replace(":", ".")}),
     ],
 )
 def test_schemas_of_two_versions_of_ray_are_no_difference(info, one, other):
@@ -127,7 +136,82 @@ def test_what_takes_effect_is_a_difference(info, one, other, said):
     assert f"{KEY}: {said}" in run_differences(runs, KNOWN)
 
 
-def test_a_fixed_number_of_replicas_has_no_settings():
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"target_capacity": 50.0}, "target_capacity: nothing and 50.0"),
+        ({"app_policy": "mine:policy"}, "policy: default and mine:policy of its application"),
+        ({"external_scaler": True}, "external_scaler_enabled: False and True"),
+        ({"required_resources": {"CPU": 4.0}}, "resources: 0.1 CPU and 4 CPU"),
+        (
+            {"placement_bundles": ({"CPU": 1.0}, {"GPU": 1.0})},
+            "resources: 0.1 CPU and a placement group of {1 CPU} + {1 GPU}",
+        ),
+    ],
+)
+def test_what_is_in_effect_around_the_autoscaler_is_a_difference_and_a_label(info, fields, said):
+    other = deployed(info, **fields)
+    name, values = said.split(": ", 1)
+    ours, theirs = values.split(" and ", 1)
+
+    assert run_differences([info, other], KNOWN) == (f"{KEY}: {said}",)
+    # The label of a side has no more than 40 characters of a value.
+    labels = side_labels([info], [other], KNOWN)
+    assert labels[0] == f"{KEY} {name} {ours}"
+    assert labels[1].removesuffix("...") == f"{KEY} {name} {theirs[:40]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs"),
+    [
+        ("max_ongoing_requests", 8, 2),
+        ("max_queued_requests", -1, 5),
+        ("graceful_shutdown_wait_loop_s", 1.0, 10.0),
+        ("graceful_shutdown_timeout_s", 20.0, 60.0),
+        ("health_check_period_s", 10.0, 1.0),
+        ("health_check_timeout_s", 30.0, 3.0),
+        ("max_replicas_per_node", "nothing", 2),
+    ],
+)
+def test_settings_of_replicas_are_differences_and_labels(info, name, ours, theirs):
+    other = configured(info, **{name: theirs})
+
+    assert run_differences([info, other], KNOWN) == (f"{KEY}: {name}: {ours} and {theirs}",)
+    assert side_labels([info], [other], KNOWN)[1] == f"{KEY} {name} {theirs}"
+
+
+def test_fixed_numbers_of_replicas_are_compared(info):
+    three, five = (
+        deployed(info, autoscaling=None, config={"num_replicas": number}) for number in (3, 5)
+    )
+
+    assert run_differences([three, five], KNOWN) == (f"{KEY}: num_replicas: 3 and 5",)
+    assert f"{KEY}: num_replicas: nothing and 3" in run_differences([info, three], KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"max_concurrent_queries": 100}, {"max_ongoing_requests": 100}),
+        ({"max_concurrent_queries": 8, "max_ongoing_requests": None}, {"max_ongoing_requests": 8}),
+        ({}, {"max_queued_requests": -1, "max_replicas_per_node": None}),
+        ({}, {"graceful_shutdown_wait_loop_s": 2, "health_check_period_s": 10}),
+        # A record that does not know it: the default depends on the version of Ray.
+        ({}, {"max_ongoing_requests": 5}),
+        ({"ray_actor_options": {"num_cpus": 0.1}}, {"ray_actor_options": {"num_cpus": 1}}),
+    ],
+)
+def test_names_and_defaults_of_versions_around_the_autoscaler_are_no_difference(info, one, other):
+    runs = [deployed(info, config=config) for config in (one, other)]
+
+    assert run_differences(runs, KNOWN) == ()
+
+
+def test_resources_that_an_older_ray_does_not_show_are_those_of_the_actor(info):
+    assert run_differences([info, deployed(info, required_resources=None)], KNOWN) == ()
+
+
+def test_a_deployment_that_is_not_known_has_no_settings():
     assert effective_settings(None) == {}
 
 

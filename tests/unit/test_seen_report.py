@@ -65,6 +65,18 @@ def test_one_among_several_has_the_demand_of_what_its_policy_was_given():
     assert {step.response.demand_after for step in found.steps} == {3}
 
 
+@pytest.mark.parametrize("ingress", [FRONT, None])
+def test_a_model_chosen_alone_takes_the_clients_requests_only_if_it_may_be_the_ingress(ingress):
+    app = ApplicationInfo(
+        (FRONT, KEY), "/", ingress, BOTH.calls, reason=None if ingress else "not told"
+    )
+    both = among_several(app=app)
+    target = msgspec.structs.replace(both.info.target, watched=(KEY,))
+    alone = msgspec.structs.replace(both, info=msgspec.structs.replace(both.info, target=target))
+
+    assert model_of(alone).requests_from == (None if ingress else "client")
+
+
 def test_a_fixed_front_hides_nobody_and_has_no_demand_of_its_own():
     report = analyse(among_several(*steady(total=3.0))).report
 

@@ -1,8 +1,9 @@
 """Make the runs of the table of injections, and compare their reports with it.
 
 `python -m tools.diagnosis.diagnose [NAME ...]` prints what was found; without names it makes all runs
-and writes results.json and its summary in docs/diagnosis.md. With names, `--store` puts theirs among
-the stored ones. It exits with 1 if a cause is wrong.
+and writes results.json and its summary in docs/diagnosis.md. With names, `--store` puts each among the
+stored ones when it is made. A run that could not be made is said, and the others go on. It exits with
+1 if a cause is wrong, or one is missing.
 """
 
 import argparse
@@ -26,11 +27,13 @@ from reports.model.report import Report
 from reports.model.steps import StepReport
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import resolve_app
+from scalelag.errors import ScalelagError
 from tools import scalelag_run
 from tools.diagnosis.hooks import Scene
 from tools.diagnosis.injection import Injection
 from tools.diagnosis.injections import INJECTIONS
 from tools.diagnosis.places import Reach, embedded_reach, place
+from tools.diagnosis.ray_start import FaultToolError
 from tools.diagnosis.results import Results, RunResult, load_results, merged, store_results
 
 RUN_DEADLINE_S: Final = 240.0
@@ -150,22 +153,33 @@ def main() -> int:
         parser.error(f"no such run: {', '.join(sorted(unknown))}")
     wanted = [i for i in INJECTIONS if not chosen.names or i.name in chosen.names]
     with tempfile.TemporaryDirectory(prefix="scalelag-diagnosis-") as scratch:
-        outcomes = list(perform_all(wanted, chosen.keep or Path(scratch)))
-    if not chosen.names:
+        outcomes: list[Outcome] = []
+        for outcome in perform_all(wanted, chosen.keep or Path(scratch)):
+            outcomes.append(outcome)
+            if chosen.names and chosen.store:
+                store_results(merged(load_results(), results_of([outcome])))
+    if not chosen.names and len(outcomes) == len(wanted):
         store_results(results_of(outcomes))
-    elif chosen.store:
-        store_results(merged(load_results(), results_of(outcomes)))
+    made = {outcome.injection.name for outcome in outcomes}
     wrong = [outcome.injection.name for outcome in outcomes if not outcome.right]
-    sys.stdout.write(f"{len(outcomes)} runs, wrong: {', '.join(wrong) or 'none'}\n")
-    return 1 if wrong else 0
+    missing = [injection.name for injection in wanted if injection.name not in made]
+    sys.stdout.write(
+        f"{len(outcomes)} runs, wrong: {', '.join(wrong) or 'none'}, "
+        f"not made: {', '.join(missing) or 'none'}\n"
+    )
+    return 1 if wrong or missing else 0
 
 
 def perform_all(wanted: Sequence[Injection], folder: Path) -> Iterator[Outcome]:
-    """Outcomes of all runs, each printed when it is there."""
+    """Outcomes of all runs that could be made, each printed when it is there."""
     with embedded_reach() as shared:
         for injection in wanted:
             started_s = time.monotonic()
-            outcome = attempt(injection, shared, folder)
+            try:
+                outcome = attempt(injection, shared, folder)
+            except (ScalelagError, FaultToolError, RuntimeError) as error:
+                sys.stdout.write(f"NOT MADE {injection.name}: {error}\n")
+                continue
             took_s = time.monotonic() - started_s
             sys.stdout.write(f"{line_of(result_of(outcome))} ({took_s:.0f} s)\n")
             if not outcome.right:

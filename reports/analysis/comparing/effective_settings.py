@@ -1,4 +1,4 @@
-"""Autoscaling settings as they take effect, in the words of the newest Ray.
+"""Settings of a deployment as they take effect, in the words of the newest Ray.
 
 Versions of Ray list other keys, under other names, and spell other defaults out; none of that is a
 difference between two deployments.
@@ -6,7 +6,14 @@ difference between two deployments.
 
 from typing import Any
 
-from scalelag.ray_versions import DOWNSCALING_NAMES, TARGET_ONGOING_NAMES, UPSCALING_NAMES
+from scalelag.ray_versions import (
+    DOWNSCALING_NAMES,
+    MAX_ONGOING_NAMES,
+    TARGET_ONGOING_NAMES,
+    UPSCALING_NAMES,
+)
+from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import DEFAULT_POLICIES, described_need, scaling_of
 
 _DEFAULTS: dict[str, Any] = {
     "min_replicas": 1,
@@ -26,16 +33,49 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "policy": ("policy", "_policy"),
 }
 _DEFAULTS_OF_ALIASES: dict[str, Any] = {"upscaling_factor": 1.0, "downscaling_factor": 1.0}
-_DEFAULT_POLICIES = frozenset(
-    {
-        "ray.serve.autoscaling_policy:default_autoscaling_policy",
-        "ray.serve.autoscaling_policy:replica_queue_length_autoscaling_policy",
+_DEFAULTS_AROUND: dict[str, Any] = {
+    "max_queued_requests": -1,
+    "graceful_shutdown_wait_loop_s": 2.0,
+    "graceful_shutdown_timeout_s": 20.0,
+    "health_check_period_s": 10.0,
+    "health_check_timeout_s": 30.0,
+    "max_replicas_per_node": None,
+}
+
+
+def effective_settings(info: DeploymentInfo | None) -> dict[str, Any]:
+    """Settings that differ from their defaults in no more than effect; empty without a deployment.
+
+    `max_ongoing_requests` is missing where the record does not know it: its default depends on the
+    version of Ray.
+    """
+    if info is None:
+        return {}
+    scaling = scaling_of(info)
+    found = {
+        **_autoscaling(info.autoscaling),
+        **{name: _or(info.config.get(name), usual) for name, usual in _DEFAULTS_AROUND.items()},
+        "target_capacity": info.target_capacity,
+        "external_scaler_enabled": info.external_scaler,
+        "gang_size": scaling.gang_size,
+        "resources": described_need(info),
     }
-)
+    if info.autoscaling is None:
+        found["num_replicas"] = _or(info.config.get("num_replicas"), 1)
+    elif info.app_policy is not None:
+        found["policy"] = f"{_policy(info.app_policy)} of its application"
+    slots = [info.config.get(name) for name in MAX_ONGOING_NAMES]
+    if (given := next((value for value in slots if value is not None), None)) is not None:
+        found["max_ongoing_requests"] = given
+    return found
 
 
-def effective_settings(autoscaling: dict[str, Any] | None) -> dict[str, Any]:
-    """Settings that differ from their defaults in no more than effect; empty for fixed replicas."""
+def _or(value: object, usual: object) -> object:
+    return usual if value is None else value
+
+
+def _autoscaling(autoscaling: dict[str, Any] | None) -> dict[str, Any]:
+    """Settings of the autoscaler; empty for fixed replicas."""
     if autoscaling is None:
         return {}
     renamed = {name for names in _ALIASES.values() for name in names}
@@ -59,5 +99,5 @@ def _policy(value: object) -> object:
         rest = {k: v for k, v in value.items() if k not in ("policy_function", "name") and v}
     else:
         function, rest = value, {}
-    named = "default" if function is None or function in _DEFAULT_POLICIES else function
+    named = "default" if function is None or function in DEFAULT_POLICIES else function
     return {"policy_function": named, **rest} if rest else named

@@ -18,6 +18,7 @@ _OF_THE_TRACE = frozenset(
 _MOST_IN_LABEL = 3
 _MOST_OF_A_VALUE = 40
 _NAME, _WATCHED, _USERS = "name", "watched deployments", "user classes"
+_SLOTS = "max_ongoing_requests"
 
 _Facts = dict[str, object]
 
@@ -90,6 +91,8 @@ def _differences(one: RunInfo, other: RunInfo, known: OptionSet) -> Iterator[str
         # Records before version 0.2 do not name them.
         if name == _USERS and not (one.user_classes and other.user_classes):
             continue
+        if setting == _SLOTS and any(name not in side for side in facts):
+            continue
         values = [side.get(name) for side in facts]
         if values[0] != values[1]:
             yield f"{name}: {_said(values[0])} and {_said(values[1])}"
@@ -106,7 +109,7 @@ def _facts(info: RunInfo, known: OptionSet) -> _Facts:
     }
     for key in sorted(info.target.watched):
         deployment = info.target.deployments.get(key)
-        settings = effective_settings(deployment.autoscaling if deployment else None)
+        settings = effective_settings(deployment)
         found |= {f"{key}: {name}": settings[name] for name in sorted(settings)}
     options: dict[str, Any] = {**known.defaults, **info.options}
     named = sorted(options.keys() - known.comparable - _OF_THE_PLAN)

@@ -56,7 +56,8 @@ class StepFacts(msgspec.Struct, frozen=True):
     them. `last_policy` was in force at the end of the hold, `policy` at the step. With an
     `absence` the hold ends where the deployment was deleted, and the load's own at `hold_ended_s`.
     `fronts` are what requests pass before this deployment, `beside` may hold them up as well, and `own`
-    is this one as they pass it. `replay` asks Ray's own policy for its decisions on them.
+    is this one as they pass it; `unwatched` stand before it, too. `replay` asks Ray's own policy for
+    its decisions on them.
     """
 
     key: DeploymentKey
@@ -82,6 +83,7 @@ class StepFacts(msgspec.Struct, frozen=True):
     beside: tuple[Front, ...] = ()
     own: Front | None = None
     replay: Replayer | None = None
+    unwatched: tuple[DeploymentKey, ...] = ()
 
     @property
     def concurrency(self) -> Concurrency | None:
@@ -172,6 +174,24 @@ class StepFacts(msgspec.Struct, frozen=True):
         """True if more replicas were wanted than were RUNNING."""
         running, wanted = self.lag.replicas_after, self.wanted
         return running is not None and wanted is not None and wanted > running * WANTS_MORE
+
+    @property
+    def is_worked_off(self) -> bool:
+        """True if the open requests shrink so fast that they are a backlog, gone soon."""
+        policy, running, earlier = self.final_policy, self.lag.replicas_after, self.ongoing_earlier
+        if self.ongoing is None or policy is None or running is None or earlier is None:
+            return False
+        return 2 * self.ongoing - earlier < running * policy.target_ongoing_requests
+
+    @property
+    def is_missed(self) -> bool:
+        """True if the target never rose, and more replicas were wanted, and allowed, at the end."""
+        policy, running = self.final_policy, self.lag.replicas_after
+        if not self.lag.unmoved or self.step.direction != "up" or not self.wants_more:
+            return False
+        return (
+            policy is not None and (running or 0) < policy.max_replicas and not self.is_worked_off
+        )
 
     @property
     def noticed_s(self) -> float:

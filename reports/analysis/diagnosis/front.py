@@ -5,23 +5,26 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from reports.analysis.diagnosis.replayed import Replayer
+from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.requests_at import RequestsAt, application_of
+from reports.analysis.seen.slots import slots_of
 from reports.model.intervals import Window
+from scalelag.ray_versions import usual_slots
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
 _MARGIN_S = 1.0
-DEFAULT_MOST_ONGOING = 5
-"""`max_ongoing_requests` where it is not recorded: Ray's default since 2.32."""
 
 
 class Front(msgspec.Struct, frozen=True):
     """A deployment that requests pass on their way; a replica takes `most_ongoing` at once.
 
     `policy` is None if its number of replicas is fixed, or if an external scaler decides
-    (`is_external`). `requests` are the open ones at it.
+    (`is_external`). `requests` are the open ones at it; every request of the client is one of these
+    if it `is_ingress`.
     """
 
     key: DeploymentKey
@@ -30,6 +33,7 @@ class Front(msgspec.Struct, frozen=True):
     policy: Policy | None = None
     requests: RequestsAt = RequestsAt()
     is_external: bool = False
+    is_ingress: bool = True
 
     def running(self, from_s: float, to_s: float) -> int:
         """Most replicas that were RUNNING at once between two moments, in Unix seconds."""
@@ -56,6 +60,11 @@ class Front(msgspec.Struct, frozen=True):
         """Mean number of requests that its policy was given, by Serve's gauges; None without them."""
         given = self.requests.given if self.requests.whose == "seen" else None
         return given.mean(from_s, to_s) if given else None
+
+    def open_there(self, from_s: float, to_s: float) -> float | None:
+        """Mean number of requests that were open at it, by Serve's gauges; None without them."""
+        opened = self.requests.open if self.requests.whose == "seen" else None
+        return opened.mean(from_s, to_s) if opened else None
 
     def is_served(self, end: Window, begun_s: float) -> bool:
         """Return True if it wanted no more at the end of a hold, and had what it wanted.
@@ -106,13 +115,14 @@ class Around(msgspec.Struct, frozen=True):
     """Deployments that the requests of one deployment pass, as far as they are watched.
 
     `fronts` stand before it, `beside` may hold up the same requests, `own` is itself where it is
-    alone. `replay` asks Ray's own policy for its decisions on them.
+    alone; `unwatched` stand before it, too. `replay` asks Ray's own policy for its decisions on them.
     """
 
     fronts: tuple[Front, ...] = ()
     beside: tuple[Front, ...] = ()
     own: Front | None = None
     replay: Replayer | None = None
+    unwatched: tuple[DeploymentKey, ...] = ()
 
 
 def around_of(
@@ -120,26 +130,46 @@ def around_of(
     key: DeploymentKey,
     timelines: Mapping[DeploymentKey, Timeline],
     requests: Mapping[DeploymentKey, RequestsAt],
-    replay: Replayer | None = None,
+    changes: Mapping[DeploymentKey, Changes],
+    replay: Replayer | None,
+    at_s: float,
 ) -> Around:
-    """Deployments around `key`, by who calls whom.
+    """Deployments around `key`, by who calls whom, with the configurations in force at `at_s`.
 
     What `key` itself calls holds up its requests there, where its policy counts them.
     """
 
-    def fronts(keys: Iterable[DeploymentKey]) -> tuple[Front, ...]:
-        return tuple(_front(run, one, timelines, requests) for one in keys)
+    def front(one: DeploymentKey) -> Front:
+        return _front(
+            one,
+            _info_at(run, changes.get(one), one, at_s),
+            run.info.versions.ray,
+            timelines.get(one, Timeline((), (), ())),
+            requests.get(one, RequestsAt()),
+            is_ingress=app is None or app.ingress in (None, one),
+        )
 
     app = application_of(run, key)
     others = tuple(one for one in (app.deployments if app else timelines) if one != key)
     if app is None or not others:
         is_alone = not others and requests[key].client is not None
-        own = fronts([key])[0] if is_alone else None
+        own = front(key) if is_alone else None
         return Around(own=own, replay=None if others else replay)
     before = _reached(key, app.callers)
     behind = _reached(key, lambda one: app.calls.get(one, ()))
     beside = [one for one in others if one not in before and one not in behind]
-    return Around(fronts=fronts(one for one in before if one in timelines), beside=fronts(beside))
+    return Around(
+        fronts=tuple(front(one) for one in before if one in timelines),
+        beside=tuple(front(one) for one in beside),
+        unwatched=tuple(one for one in before if one not in timelines),
+    )
+
+
+def _info_at(
+    run: RecordedRun, changes: Changes | None, key: DeploymentKey, at_s: float
+) -> DeploymentInfo | None:
+    """Configuration in force; the first one of a deployment that is not watched."""
+    return changes.info_at(at_s) if changes else run.info.target.deployments.get(key)
 
 
 def _reached(
@@ -153,19 +183,21 @@ def _reached(
 
 
 def _front(
-    run: RecordedRun,
     key: DeploymentKey,
-    timelines: Mapping[DeploymentKey, Timeline],
-    requests: Mapping[DeploymentKey, RequestsAt],
+    info: DeploymentInfo | None,
+    ray: str | None,
+    timeline: Timeline,
+    requests: RequestsAt,
+    *,
+    is_ingress: bool,
 ) -> Front:
     """Deployment `key` as one that requests pass; one that is not watched has an empty timeline."""
-    info = run.info.target.deployments.get(key)
-    given = (info.config if info else {}).get("max_ongoing_requests")
     return Front(
         key=key,
-        timeline=timelines.get(key, Timeline((), (), ())),
-        most_ongoing=given if isinstance(given, int) else DEFAULT_MOST_ONGOING,
-        policy=policy_of(info, run.info.versions.ray),
-        requests=requests.get(key, RequestsAt()),
+        timeline=timeline,
+        most_ongoing=slots_of(info) or usual_slots(ray),
+        policy=policy_of(info, ray),
+        requests=requests,
         is_external=info is not None and info.external_scaler,
+        is_ingress=is_ingress,
     )

@@ -17,6 +17,7 @@ from reports.analysis.diagnosis.seen import (
 from reports.model.causes import Evidence
 from reports.model.intervals import Window
 from scalelag.record.evidence_rows import LogEvent
+from scalelag.wording import count
 
 _FULL = 0.95
 _REJECTIONS = 3
@@ -57,7 +58,7 @@ def _wanted_no_more(facts: StepFacts, window: Window) -> Count | None:
     if seen is not None:
         return seen if seen.most <= _room(facts) else None
     middle_s = (facts.begun_s + window.to_s) / 2
-    found = [count for count in counts(facts) if count.window.to_s > middle_s]
+    found = [one for one in counts(facts) if one.window.to_s > middle_s]
     return found[-1] if found else None
 
 
@@ -73,10 +74,12 @@ def _others_served(facts: StepFacts) -> bool:
 
 
 def _full(facts: StepFacts, front: Front, window: Window) -> tuple[Evidence, ...]:
-    """Evidence that `front` had no room, and may have no more replicas; empty if it had."""
+    """Evidence that `front` had no room, and may have no more replicas; empty if it had.
+
+    Where it is not known how many were open at it, its own lines must tell.
+    """
     slots = front.slots(*window)
-    opened = facts.concurrency.mean(*window) if facts.concurrency else None
-    if opened is None or not slots or front.may_grow(*window):
+    if not slots or front.may_grow(*window):
         return ()
     rejected = [
         event
@@ -84,14 +87,26 @@ def _full(facts: StepFacts, front: Front, window: Window) -> tuple[Evidence, ...
         if event.kind == "at_capacity" and event.deployment == front.key
     ]
     rejected = [event for event in rejected if facts.within(event.at_s)]
-    if opened < _FULL * slots or (opened < WANTS_MORE * slots and len(rejected) < _REJECTIONS):
+    opened = _open_at(facts, front, window)
+    rejects = len(rejected) >= _REJECTIONS
+    if not rejects if opened is None else opened < (_FULL if rejects else WANTS_MORE) * slots:
         return ()
     running = front.running(*window)
     text = (
-        f"{front.key} takes {slots:,} requests at once ({running} RUNNING x max_ongoing_requests "
-        f"{front.most_ongoing}), and {opened:,.0f} were open at the client at the end"
+        f"{front.key} takes {count(slots, 'request')} at once ({running} RUNNING x "
+        f"max_ongoing_requests {front.most_ongoing})"
     )
+    if opened is not None:
+        where = "the client" if front.is_ingress else "it, by Serve's gauges,"
+        text += f", and {opened:,.0f} were open at {where} at the end"
     return (Evidence(text, facts.at(facts.by_s)), *_rejections(facts, front, rejected))
+
+
+def _open_at(facts: StepFacts, front: Front, window: Window) -> float | None:
+    """Mean number of requests open at `front`; one behind another has not all of the client's."""
+    if not front.is_ingress:
+        return front.open_there(*window)
+    return facts.concurrency.mean(*window) if facts.concurrency else None
 
 
 def _rejections(
@@ -145,11 +160,10 @@ def _is_held_up(facts: StepFacts, window: Window) -> bool:
     """Return True if requests were late, and each front had the replicas that it wanted."""
     if not facts.fronts or not _others_served(facts) or not is_slowed(facts, window):
         return False
-    opened = facts.concurrency.mean(*window) if facts.concurrency else None
     return not any(
         front.may_grow(*window)
         and front.policy is not None
-        and front.policy.demand_of(opened or 0.0) > front.running(*window)
+        and front.policy.demand_of(_open_at(facts, front, window) or 0.0) > front.running(*window)
         for front in facts.fronts
     )
 

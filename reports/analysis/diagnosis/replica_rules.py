@@ -9,10 +9,17 @@ from reports.analysis.lag.phases import failed_tries
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.model.causes import Evidence
 from reports.model.steps import FloorReport
+from scalelag.record.evidence_rows import LogEvent
+from scalelag.wording import count
 
 _SLOW_INIT_S = 1.5
 _CONFIGURED_SHARE = 0.5
 _SHORTEST_HOLD_S = 1.0
+_SHOWN_WITHIN_S = 1.0
+_SHOWN_LATE_S = 3.0
+"""Time from a line of the controller until a poll shows the status that it leads to."""
+_CRASHED = "crashed, marking it unhealthy"
+"""Words of the controller on a replica whose process has ended (`deployment_state.py`)."""
 
 
 def starts_failed(facts: StepFacts) -> Iterator[Sign]:
@@ -25,7 +32,7 @@ def starts_failed(facts: StepFacts) -> Iterator[Sign]:
     begun_s = [life.begun.mid_s for life in failed]
     begun_s += [event.at_s for event in crashes] + [row.hi_s for row in messages]
     times = len(failed) or len(crashes) or len(messages)
-    text = f"{times} {'replica was' if times == 1 else 'replicas were'} given up before RUNNING"
+    text = f"{count(times, 'replica was', 'replicas were')} given up before RUNNING"
     raw = crashes[-1].raw if crashes else messages[-1].message
     shown = [Evidence(text, facts.at(min(begun_s)), raw=raw)]
     critical = facts.critical()
@@ -36,18 +43,48 @@ def starts_failed(facts: StepFacts) -> Iterator[Sign]:
 
 def checks_failed(facts: StepFacts) -> Iterator[Sign]:
     """Replicas that ran failed their health check so often that Serve gave them up."""
-    stopped = facts.events("unhealthy_stopped")
-    unhealthy = [row for row in facts.statuses() if row.trigger == "HEALTH_CHECK_FAILED"]
+    died = _died(facts)
+    dead = {event.replica for event in died}
+    stopped = [event for event in facts.events("unhealthy_stopped") if event.replica not in dead]
+    unhealthy = [
+        row
+        for row in facts.statuses()
+        if row.trigger == "HEALTH_CHECK_FAILED"
+        and not any(-_SHOWN_WITHIN_S <= row.hi_s - event.at_s <= _SHOWN_LATE_S for event in died)
+    ]
     if not (stopped or unhealthy):
         return
     checks = facts.events(*FAILED_CHECKS)
     gone = len({event.replica for event in stopped})
-    text = (
-        f"health checks failed, and Serve gave up {gone} {'replica' if gone == 1 else 'replicas'}"
-    )
+    text = f"health checks failed, and Serve gave up {count(gone, 'replica')}"
     first_s = min([e.at_s for e in (*checks, *stopped)] + [row.hi_s for row in unhealthy])
     raw = checks[0].raw if checks else next((row.message for row in unhealthy), None)
     yield Sign(first_s, facts.answered_s, (Evidence(text, facts.at(first_s), raw=raw),))
+
+
+def replicas_died(facts: StepFacts) -> Iterator[Sign]:
+    """The processes of replicas ended, and Serve gave them up without a failed check."""
+    died = _died(facts)
+    if not died:
+        return
+    gone = len({event.replica for event in died})
+    others = f"the processes of {count(gone, 'replica')}"
+    text = f"{'the process of a replica' if gone == 1 else others} ended"
+    shown = facts.quote(died[0], text)
+    yield Sign(died[0].at_s, facts.answered_s, (shown,))
+
+
+def _died(facts: StepFacts) -> list[LogEvent]:
+    """Lines of the controller on replicas whose process it found ended."""
+    return [event for event in facts.events("unhealthy_stopped") if _CRASHED in (event.raw or "")]
+
+
+def died_advice(_facts: StepFacts, _signs: Sequence[Sign]) -> str:
+    """Advice: the reason of a process that ends."""
+    return (
+        "Find out why the process ended: the replica's log ends with its last words; a kill for want "
+        "of memory is in Ray's events and in the node's log. health_check_timeout_s changes nothing."
+    )
 
 
 def not_ready(facts: StepFacts) -> Iterator[Sign]:
@@ -138,21 +175,14 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
         said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
         ongoing = said[-1] if said else 0.0
     wanted = ongoing / policy.target_ongoing_requests
-    if facts.step.direction == "up" and wanted > running * WANTS_MORE and not _is_worked_off(facts):
+    if facts.step.direction == "up" and wanted > running * WANTS_MORE and not facts.is_worked_off:
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
-            f"{policy.target_ongoing_requests:g} that is {policy.demand_of(ongoing)} replicas, and "
+            f"{policy.target_ongoing_requests:g} that is "
+            f"{count(policy.demand_of(ongoing), 'replica')}, and "
             f"{policy.scaling.most_name} is {policy.max_replicas}"
         )
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
-
-
-def _is_worked_off(facts: StepFacts) -> bool:
-    """Return True if the open requests shrink so fast that they are a backlog, gone soon."""
-    policy, running, earlier = facts.final_policy, facts.lag.replicas_after, facts.ongoing_earlier
-    if facts.ongoing is None or policy is None or running is None or earlier is None:
-        return False
-    return 2 * facts.ongoing - earlier < running * policy.target_ongoing_requests
 
 
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
@@ -262,6 +292,7 @@ def shorter_delay(facts: StepFacts) -> dict[str, float]:
     return {name: value} if value < delay_s else {}
 
 
+DIED = Rule("health_check", (replicas_died,), died_advice, named="a replica that died")
 HEALTH_CHECK = Rule("health_check", (starts_failed, checks_failed, not_ready), health_advice)
 SLOW_INIT = Rule("slow_init", (initialised_long, reconfigured_long), init_advice)
 BOUNDS = Rule("bounds", (more_wanted_than_allowed,), bounds_advice, makes_late=False)

@@ -15,14 +15,15 @@ from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import (
     OVERLOAD,
     FailedRequests,
-    failure_notes,
     failures,
 )
+from reports.analysis.diagnosis.failure_notes import failure_notes
 from reports.analysis.diagnosis.front_rules import BLIND, FRONT
 from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
     BOUNDS,
     CONFIGURED_DELAY,
+    DIED,
     HEALTH_CHECK,
     SLOW_INIT,
 )
@@ -31,10 +32,12 @@ from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
 from scalelag.plan.stages import LoadStep
+from scalelag.wording import count
 
 RULES: tuple[Rule, ...] = (
     NETWORK,
     RESOURCES,
+    DIED,
     HEALTH_CHECK,
     SLOW_INIT,
     STATE_SYNC,
@@ -48,6 +51,9 @@ RULES: tuple[Rule, ...] = (
 
 ELSEWHERE = (BLIND, FRONT)
 """Rules that tell that more replicas would change nothing, so that their bound is not the cause."""
+
+OF_A_HOLD = (BLIND, FRONT, BOUNDS)
+"""Rules on where requests wait, which may fail long after the hold that shows it."""
 
 OF_A_LOST_NODE: frozenset[Cause] = frozenset({"health_check", "resources", "state_sync"})
 """Causes that a lost node brings about: its replicas fail checks, others find no room."""
@@ -174,7 +180,11 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
         errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
-        notes=(*_gone_notes(whole, missing), *failure_notes(facts, failed.kinds)),
+        notes=(
+            *_gone_notes(whole, missing),
+            *failure_notes(whole, failed.kinds),
+            *(() if findings else _unwatched_notes(facts, failed)),
+        ),
     )
 
 
@@ -186,6 +196,14 @@ def _of_failed(facts: StepFacts, failed: FailedRequests) -> tuple[Finding, ...]:
     # What was wrong when the last of them failed shows in those that were sent then.
     lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
     return _failure_findings(lasting, kinds, facts)
+
+
+def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
+    """Note on an overload that may be one of a front that was left out; none if none was."""
+    if not facts.unwatched or not OVERLOAD & set(failed.kinds):
+        return ()
+    options = " ".join(f"--deployment {key}" for key in facts.unwatched)
+    return (f"what stands before it was not watched, and may be full: add {options}",)
 
 
 def _while_gone(facts: StepFacts) -> int:
@@ -207,11 +225,11 @@ def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
 def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tuple[Finding, ...]:
     """Findings that can make requests fail in these ways, whether the step was late or not.
 
-    Requests that waited where nobody counted them may fail long after the `hold` that shows it.
+    Requests that waited may fail long after the `hold` that shows what they waited for.
     """
-    rules = {NETWORK, HEALTH_CHECK}
+    rules = {NETWORK, DIED, HEALTH_CHECK}
     if kinds & OVERLOAD:
-        rules |= {BLIND, FRONT, OSCILLATION, BOUNDS}
+        rules |= {*OF_A_HOLD, OSCILLATION}
         if facts.is_late:
             rules |= {RESOURCES, SLOW_INIT, STATE_SYNC, CONFIGURED_DELAY}
     found = {
@@ -224,7 +242,7 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
 
 def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:
     finding = finding_of(rule, facts)
-    return finding_of(rule, hold) if finding is None and rule is BLIND else finding
+    return finding_of(rule, hold) if finding is None and rule in OF_A_HOLD else finding
 
 
 def carried_on(
@@ -279,5 +297,5 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     before = facts.until(facts.answered_s)
     decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
-        where += f", in {decisions} decisions"
+        where += f", in {count(decisions, 'decision')}"
     return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)

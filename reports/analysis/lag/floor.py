@@ -124,12 +124,14 @@ def floor_up(
     start: StartUp | None,
     loop_s: float | None = None,
     settled: int | None = None,
+    seen: int | None = None,
 ) -> FloorReport:
     """Floor of a scale-up from `replicas` to `settled`: `u + U + 3 c + fastest start`.
 
     From none at all U is bypassed for the first replicas. Those beyond them are only decided on when
-    one of the first runs, so that U, the loop and a start count from then on once more. `settled`
-    None is one that the first decision reaches.
+    one of the first runs, so that U, the loop and a start count from then on once more. So it is with
+    each decision that a factor below 1 asks for; no more were needed than were `seen`. `settled` None
+    is one that the first decision reaches.
 
     `ongoing` is None if the open requests of this deployment are not known: detection counts
     as nothing then, so that the floor stays one. So does a start that was not seen.
@@ -137,9 +139,9 @@ def floor_up(
     loop = loop_s or DEFAULT_LOOP_S
     enough = replicas * policy.target_ongoing_requests
     u = crossing(policy, enough, ongoing) if ongoing else None
-    delays = policy.delays(replicas, settled or replicas + 1)
+    delays = policy.delays(replicas, settled or replicas + 1, seen)
     delay_s = sum(delays)
-    rounds = 2 if delays and not replicas else 1
+    rounds = max(1, len(delays) + (0 if replicas else 1))
     start_s = rounds * (start.allocate_s + start.initialize_s) if start else 0.0
     push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
     return FloorReport(
@@ -164,16 +166,18 @@ def floor_down(
     settled: int,
     ongoing: Ongoing | None,
     loop_s: float | None = None,
+    seen: int | None = None,
 ) -> FloorReport:
     """Floor of a scale-down from `replicas` to `settled`: its delay, the loop, the shortest drain.
 
     The delay begins when any fewer than `replicas` (by a gang, where there are gangs) would do, which
-    is not before the backlog is gone. To 0 goes by way of 1, with a delay of its own behind.
+    is not before the backlog is gone. To 0 goes by way of 1, with a delay of its own behind, and a
+    factor below 1 asks for several decisions, each with its delay; no more than were `seen`.
     """
     loop = loop_s or DEFAULT_LOOP_S
     enough = enough_for_fewer(policy, replicas)
     u = crossing(policy, enough, ongoing) if ongoing else None
-    delay_s = sum(policy.delays(replicas, settled))
+    delay_s = sum(policy.delays(replicas, settled, seen))
     backlog_s = ongoing.backlog_s if ongoing else 0.0
     wait_s = policy.shortest_drain_s
     push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)

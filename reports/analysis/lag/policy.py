@@ -109,21 +109,35 @@ class Policy(msgspec.Struct, frozen=True):
         """Seconds that a stopped replica stays at least: only then it checks if it is done."""
         return max(self.graceful_shutdown_wait_loop_s, self.least_drain_s or 0.0)
 
-    def delays(self, before: int, after: int) -> tuple[float, ...]:
+    def delays(self, before: int, after: int, seen: int | None = None) -> tuple[float, ...]:
         """Delays that are waited out one after another on the way from `before` to `after` replicas.
 
+        A factor below 1 makes several decisions of one, each with its delay; no more than were `seen`.
         Up from none the first decision waits for nothing (`_get_cold_start_scale_up_replicas`), so
-        that a delay counts only for the replicas beyond `first_replicas`. Down to none the last
+        that delays count only for the replicas beyond `first_replicas`. Down to none the last
         replica, or gang, waits for `downscale_to_zero_delay_s`, and those before it for
         `downscale_delay_s` (`_apply_delay_logic`).
         """
+        others = None if seen is None else seen - 1
         if after > before:
-            waits = before > 0 or after > self.first_replicas
-            return (self.upscale_delay_s,) if waits else ()
+            first = before or self.first_replicas
+            made = self._decisions(first, after, seen if before else others) if after > first else 0
+            return (self.upscale_delay_s,) * made
         if after > 0 or not self.by_way_of_one:
-            return (self.downscale_delay_s,)
-        last = (self.downscale_to_zero_delay_s,)
-        return last if before <= self.scaling.gang_size else (self.downscale_delay_s, *last)
+            return (self.downscale_delay_s,) * self._decisions(before, after, seen)
+        one = self.scaling.gang_size
+        made = self._decisions(before, one, others) if before > one else 0
+        return (*(self.downscale_delay_s,) * made, self.downscale_to_zero_delay_s)
+
+    def _decisions(self, before: int, after: int, seen: int | None) -> int:
+        """Decisions that lead from one number to another (`_apply_scaling_factors`)."""
+        up, count = after > before, 0
+        factor = self.upscaling_factor if up else self.downscaling_factor
+        while before != after and factor > 0:
+            part = math.ceil(before + min(factor, 1.0) * (after - before))
+            before = min(part, after) if up else max(min(part, before - 1), after)
+            count += 1
+        return max(1, count if seen is None else min(count, seen))
 
 
 def whole_replicas(replicas: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -130,8 +130,12 @@ def _ongoing(
 
 
 def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
-    before, after = lag.replicas_before or 0, lag.level or 0
-    return policy.delays(before, after)
+    return policy.delays(lag.replicas_before or 0, lag.level or 0, _seen(lag))
+
+
+def _seen(lag: StepLag) -> int | None:
+    """Number of decisions that answered the step; None if none was seen."""
+    return len(lag.answer.decisions) if lag.answer else None
 
 
 def _from_none(lag: StepLag) -> bool:
@@ -184,8 +188,8 @@ def _floor(
 ) -> FloorReport:
     before = lag.replicas_before or 0
     if lag.direction == "up":
-        return floor_up(policy, before, ongoing, setup.start, setup.loop_s, lag.level)
-    return floor_down(policy, before, lag.level or 0, ongoing, setup.loop_s)
+        return floor_up(policy, before, ongoing, setup.start, setup.loop_s, lag.level, _seen(lag))
+    return floor_down(policy, before, lag.level or 0, ongoing, setup.loop_s, _seen(lag))
 
 
 def _wanted_before(lag: StepLag, policy: Policy, ongoing: Ongoing | None) -> bool:

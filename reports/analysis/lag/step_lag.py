@@ -25,6 +25,7 @@ from reports.model.intervals import Instant, Span, around, between, longer_than,
 from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
 from scalelag.plan.stages import Direction, LoadStep
 from scalelag.ray_versions import TARGET_REPLICAS, named
+from scalelag.wording import count
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -35,6 +36,7 @@ class _Answer(msgspec.Struct, frozen=True):
     phases: tuple[Phase, ...] = ()
     critical: ReplicaLife | None = None
     movement: Movement | None = None
+    unmoved: bool = False
 
 
 class _Hold(msgspec.Struct, frozen=True):
@@ -54,6 +56,7 @@ class StepLag(msgspec.Struct, frozen=True):
     """Lag of one step: its total and phases, or None with a reason.
 
     `answer` is the movement that answered the step; `level` the number of replicas that it led to.
+    It is `unmoved` if no movement in its direction was seen, and none was under way.
     """
 
     direction: Direction
@@ -69,6 +72,7 @@ class StepLag(msgspec.Struct, frozen=True):
     settled_s: Span | None = None
     movements: tuple[MovementReport, ...] = ()
     reversals: int = 0
+    unmoved: bool = False
 
     @property
     def level(self) -> int | None:
@@ -121,6 +125,7 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
         settled_s=_settled(hold) if hold else None,
         movements=_rows(hold, answer.movement, zero_s) if hold else (),
         reversals=reversals(movements),
+        unmoved=answer.unmoved,
     )
 
 
@@ -147,7 +152,7 @@ def _answer(hold: _Hold) -> _Answer:
     if under_way and movement is not (hold.movements[0] if hold.movements else None):
         movement = None
     if movement is None:
-        return _Answer(reason=under_way or _unmoved(hold))
+        return _Answer(reason=under_way or _unmoved(hold), unmoved=under_way is None)
     level = Level(direction, movement.after)
     reached = _reached(hold, level, movement)
     if reached is None:
@@ -172,11 +177,14 @@ def _under_way(hold: _Hold) -> str | None:
         earlier_s = hold.begun_s - decision.at.mid_s
         return (
             f"already under way, decided {earlier_s:.1f} s before: "
-            f"from {decision.before} to {decision.after} replicas"
+            f"from {decision.before} to {count(decision.after, 'replica')}"
         )
     decided = any(came_before(d.at, hold.begun_s) for d in hold.timeline.decisions)
     target = before.target or 0
     if decided or Level(direction, target).is_reached(before) or _serving(before) == target:
+        return None
+    first = hold.timeline.polls[0]
+    if first.target == target and _serving(first) == target:  # a replica was lost since
         return None
     return f"already under way before the probe's first poll: {before.running} RUNNING, target {target}"
 
@@ -188,7 +196,7 @@ def _unmoved(hold: _Hold) -> str:
     what = "the target did not rise" if up else "the target did not fall"
     if after > before if up else after < before:
         what = f"the target was {'raised' if up else 'lowered'}, and not by the autoscaler"
-    turns = f" ({len(hold.movements)} other movements)" if hold.movements else ""
+    turns = f" ({count(len(hold.movements), 'other movement')})" if hold.movements else ""
     return f"{what}: {serving} RUNNING before, target {hold.after.target} at the end{turns}"
 
 

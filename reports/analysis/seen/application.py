@@ -1,7 +1,9 @@
 """Applications as a whole: what calls what, and what holds all the rest up."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.slots import FULL, most_slots_used, slots_of
@@ -10,6 +12,7 @@ from reports.model.intervals import Window
 from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
@@ -19,6 +22,7 @@ def application_reports(
     timelines: Mapping[DeploymentKey, Timeline],
     steps: Sequence[LoadStep],
     deployments: Mapping[DeploymentKey, DeploymentReport],
+    changes: Mapping[DeploymentKey, Changes],
 ) -> dict[str, ApplicationReport]:
     """Return the tested applications by name; none for records that do not tell.
 
@@ -30,7 +34,7 @@ def application_reports(
     bounded = set(_at_their_bounds(deployments))
     holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
     return {
-        name: _report(run, app, timelines, holds, bounded)
+        name: _report(run, app, timelines, holds, bounded, changes)
         for name, app in run.info.target.applications.items()
     }
 
@@ -41,17 +45,25 @@ def _report(
     timelines: Mapping[DeploymentKey, Timeline],
     holds: Sequence[Window],
     bounded: Collection[DeploymentKey],
+    changes: Mapping[DeploymentKey, Changes],
 ) -> ApplicationReport:
-    used = {key: _slots_used(run, key, timelines.get(key), holds) for key in app.deployments}
+    used = {
+        key: _slots_used(run, key, timelines.get(key), holds, changes.get(key))
+        for key in app.deployments
+    }
     full = {
         key
         for key, share in used.items()
         if (share is not None and share >= FULL) or key in bounded
     }
     limits = full if app.reason else {key for key in full if not full & set(behind(app, key))}
+    infos = run.info.target.deployments | {
+        key: info for key, one in changes.items() if (info := one.info_at(math.inf))
+    }
     return ApplicationReport(
         deployments=tuple(
-            _node(run, app, key, share, is_limit=key in limits) for key, share in used.items()
+            _node(infos.get(key), app, key, share, is_limit=key in limits)
+            for key, share in used.items()
         ),
         route_prefix=app.route_prefix,
         ingress=app.ingress,
@@ -59,15 +71,30 @@ def _report(
     )
 
 
-def _node(
+def _slots_used(
     run: RecordedRun,
+    key: DeploymentKey,
+    timeline: Timeline | None,
+    holds: Sequence[Window],
+    changes: Changes | None,
+) -> float | None:
+    if timeline is None or changes is None:
+        return None
+
+    def slots_at(at_s: float) -> int | None:
+        return slots_of(changes.info_at(at_s))
+
+    return most_slots_used(run, key, timeline, slots_at, holds)
+
+
+def _node(
+    info: DeploymentInfo | None,
     app: ApplicationInfo,
     key: DeploymentKey,
     slots_used: float | None,
     *,
     is_limit: bool,
 ) -> ApplicationNode:
-    info = run.info.target.deployments.get(key)
     policy = policy_of(info)
     known = info.target_replicas or info.config.get("num_replicas") if info else None
     fixed = known if policy is None and info and not info.external_scaler else None
@@ -81,13 +108,6 @@ def _node(
         slots_used=slots_used,
         is_limit=is_limit,
     )
-
-
-def _slots_used(
-    run: RecordedRun, key: DeploymentKey, timeline: Timeline | None, holds: Sequence[Window]
-) -> float | None:
-    slots = slots_of(run.info.target.deployments.get(key))
-    return most_slots_used(run, key, timeline, slots, holds) if timeline else None
 
 
 def _at_their_bounds(

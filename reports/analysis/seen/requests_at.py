@@ -35,7 +35,14 @@ class RequestsAt(msgspec.Struct, frozen=True):
 
 def application_of(run: RecordedRun, key: DeploymentKey) -> ApplicationInfo | None:
     """Application that `key` belongs to; None in records without applications."""
-    return run.info.target.applications.get(key.rpartition("/")[0])
+    return run.info.target.applications.get(_application_name(run, key))
+
+
+def _application_name(run: RecordedRun, key: DeploymentKey) -> str:
+    """Name of the application of `key`; both names may have slashes in them."""
+    known = run.info.target.applications
+    found = (name for name, app in known.items() if key in app.deployments)
+    return next(found, key.rpartition("/")[0])
 
 
 def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> RequestsAt:
@@ -54,7 +61,8 @@ def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> Req
     if seen is not None:
         return RequestsAt(*seen, "seen", client)
     is_ingress = app is not None and app.ingress == key
-    is_chosen = run.info.target.watched == (key,)
+    is_untold = app is None or app.ingress is None
+    is_chosen = is_untold and run.info.target.watched == (key,)
     if client is not None and (is_ingress or is_chosen):
         return RequestsAt(client, client, "client", client)
     told = why if is_alone or is_ingress else (app and app.reason) or _NO_TOPOLOGY
@@ -74,7 +82,7 @@ def unseen_reason(run: RecordedRun) -> str:
 def _client(
     run: RecordedRun, key: DeploymentKey, whole: Concurrency
 ) -> tuple[Concurrency | None, str | None]:
-    rows = routed(run.requests, run.info, key.rpartition("/")[0])
+    rows = routed(run.requests, run.info, _application_name(run, key))
     if isinstance(rows, str):
         return None, rows
     return (whole if rows is run.requests else Concurrency(rows)), None

@@ -1,6 +1,6 @@
 """Slots of a deployment's replicas that are in use (docs/metrics.md#what-the-autoscaler-saw)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.series import gauge_series
@@ -25,24 +25,28 @@ def slots_used(
 ) -> float | None:
     """Part of the slots of all RUNNING replicas that was in use within a time, on average.
 
-    None if the gauges do not show the requests at replicas, or no replica was RUNNING.
+    At most 1: the gauges also count what is on its way to a replica that is full. None if they do not
+    show the requests at replicas, or no replica was RUNNING.
     """
     polls = timeline.polls_within(within.from_s, within.to_s)
     running = sum(poll.running for poll in polls) / len(polls) if polls else 0.0
     used = gauge_series(run.seen, key, lambda gauges: gauges.running).mean(*within)
     if used is None or not running or not slots:
         return None
-    return used / (running * slots)
+    return min(used / (running * slots), 1.0)
 
 
 def most_slots_used(
     run: RecordedRun,
     key: DeploymentKey,
     timeline: Timeline,
-    slots: int | None,
+    slots_at: Callable[[float], int | None],
     holds: Sequence[Window],
 ) -> float | None:
-    """Largest part of the slots that was in use through the last quarter of a hold."""
+    """Largest part of the slots that was in use through the last quarter of a hold.
+
+    `slots_at` tells how many each replica has at a moment.
+    """
     quarters = [Window(hold.to_s - (hold.to_s - hold.from_s) / 4, hold.to_s) for hold in holds]
-    found = [slots_used(run, key, timeline, slots, quarter) for quarter in quarters]
+    found = [slots_used(run, key, timeline, slots_at(one.to_s), one) for one in quarters]
     return max((one for one in found if one is not None), default=None)

@@ -2,9 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.calibrate import run_calibration
@@ -44,7 +47,8 @@ def run(arguments: RunArguments, given: Mapping[str, Any]) -> int:
         if arguments.calibrate:
             return run_calibration(attempt, arguments.calibrate_hold_s)
         retries = Retries(arguments.retries, arguments.retry_wait_s)
-        return _in_a_row(arguments.runs, lambda: retries.run(attempt.run))
+        with _in_one_folder(attempt, arguments.runs) as own:
+            return _in_a_row(arguments.runs, lambda: retries.run(own.run))
 
 
 def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
@@ -64,9 +68,6 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
     check_allowed(options.events, ours=host is None, allowed=options.allow_faults)
     apps_to_deploy(options.events)
     apps = _apps(arguments, embedded=host is None)
-    if arguments.runs > 1:
-        folder = create_run_dir(options.out, f"{given['name']}-x{arguments.runs}", time.time())
-        given["out"] = str(folder)
     if arguments.haproxy:
         # For the cluster, and for the load process, which records how long its replicas drain.
         os.environ[HAPROXY_VARIABLE] = "1"
@@ -109,6 +110,24 @@ def launched_options(arguments: RunArguments) -> dict[str, Any]:
     if "app_arg" in changed:
         changed["app_arg"] = [recorded_setting(text) for text in changed["app_arg"]]
     return {name: str(v) if isinstance(v, Path) else v for name, v in changed.items()}
+
+
+@contextmanager
+def _in_one_folder(attempt: Attempt, runs: int) -> Generator[Attempt]:
+    """Yield `attempt` as one of several `runs`, into a folder that goes again if it stays empty."""
+    if runs == 1:
+        yield attempt
+        return
+    out = attempt.options.out
+    was_there = out.exists()
+    folder = create_run_dir(out, f"{attempt.options.name}-x{runs}", time.time())
+    try:
+        yield msgspec.structs.replace(attempt, given={**attempt.given, "out": str(folder)})
+    finally:
+        with suppress(OSError):  # with a run in it, it is not empty
+            folder.rmdir()
+            if not was_there:
+                out.rmdir()
 
 
 def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:

@@ -69,6 +69,12 @@ def behind(number=40.0, front=None, target=1, running=1, **changed):
     return msgspec.structs.replace(made, timeline=watched(running, target), requests=at)
 
 
+def open_there(number: float) -> RequestsAt:
+    """So many requests are open at a deployment all through the hold, by Serve's gauges."""
+    there = GaugeSeries([Reading(BEGUN_S - 2, ENDED_S + 1, number)], 0.0)
+    return RequestsAt(there, there, "seen")
+
+
 def gauged(total: float, opened_there: float, **changed):
     """Readings of the gauges of the model, one a second all through the hold."""
     rows = tuple(

@@ -1,0 +1,71 @@
+"""Steps that wanted replicas and got no decision: their lag is longer than the hold."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from reports.analysis.analyse import analyse
+from reports.analysis.gates import parse_gates
+from scalelag.record.rows import DeploymentPoll
+from scalelag.record.run_dir import load_run
+from tests.support.built.step_facts import facts
+
+DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
+KEY = "default/Sleeper"
+
+
+@pytest.mark.parametrize(
+    ("changed", "missed"),
+    [
+        ({}, True),
+        ({"unmoved": False}, False),  # something else is why it has no lag
+        ({"direction": "down"}, False),
+        ({"ongoing": 2.1}, False),  # one replica is enough
+        ({"ongoing": None}, False),  # what was open is not known
+        ({"replicas_after": 4}, False),  # all that max_replicas allows
+        ({"ongoing": 5.0, "ongoing_earlier": 9.0}, False),  # a backlog that is gone soon
+        ({"default": False}, False),  # a policy of the user's own knows what it wants
+    ],
+)
+def test_a_step_is_missed_if_more_were_wanted_and_allowed_and_the_target_never_rose(
+    changed, missed
+):
+    given = {"total_s": None, "replicas_after": 1, "unmoved": True, "ongoing": 9.0} | changed
+
+    assert facts(**given).is_missed is missed
+
+
+def test_a_step_that_was_never_answered_counts_in_statistics_and_gates():
+    run = never_scaled(slower_s=1.0)
+
+    report = analyse(run, parse_gates(["scale_up.total_s.max <= 15"])).report
+
+    deployment = report.deployments[KEY]
+    step = deployment.steps[1]
+    assert (step.direction, step.censored, step.total_s.lo) == ("up", True, 20.0)
+    assert step.reason.startswith("the target did not rise: 1 RUNNING before, target 1 at the end")
+    assert step.reason.endswith(" were wanted")
+    assert deployment.scale_up.censored == 1
+    assert report.gates[0].verdict == "fail"
+
+
+def test_a_step_for_which_one_replica_is_enough_has_no_lag():
+    deployment = analyse(never_scaled(of=0.04), ()).report.deployments[KEY]
+
+    assert [step.total_s for step in deployment.steps] == [None] * len(deployment.steps)
+
+
+def never_scaled(slower_s: float = 0.0, of: float = 1.0):
+    """The stored run with a target of 1 all through; requests take `of` their time, and longer."""
+    run = load_run(DEMO)
+    one = {KEY: DeploymentPoll(counts={"RUNNING": 1}, target=1, status="HEALTHY")}
+    polls = tuple(msgspec.structs.replace(poll, deployments=one) for poll in run.polls)
+    begun_s = run.info.zero_s + 10.0
+    late = (run.requests.intended_s >= begun_s) & (run.requests.intended_s < begun_s + 20.0)
+    latency_s = np.where(late, run.requests.latency_s * of + slower_s, run.requests.latency_s * of)
+    requests = msgspec.structs.replace(run.requests, latency_s=latency_s)
+    return msgspec.structs.replace(
+        run, polls=polls, requests=requests, events=(), transitions=(), statuses=(), seen=()
+    )

@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check locustfiles fuzz matrix clean
+.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check locustfiles faults fuzz matrix clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ whatif-check: $(STAMP)  ## predictions of whatif against real runs on real Ray, 
 
 locustfiles: $(STAMP)  ## locustfiles of every kind with plain Locust and with scalelag, into docs/locustfiles.md (6 minutes)
 	$(BIN)/python -m tools.locustfiles $(ARGS)
+
+faults: $(STAMP)  ## faults under load, one by one, into docs/reliability.md (12 minutes; as root, with cc); ARGS="--only clock" for one
+	$(BIN)/python -m tools.faults $(ARGS)
 
 FUZZ_S ?= 600
 fuzz: $(STAMP)  ## odd input in every option and file for ten minutes; FUZZ_S=60 for one

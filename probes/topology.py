@@ -31,7 +31,7 @@ def applications_of(
     payload: ServePayload, watched: Collection[DeploymentKey]
 ) -> dict[str, ApplicationInfo]:
     """Return the applications, by name, of which a deployment is `watched`."""
-    names = {key.rpartition("/")[0] for key in watched}
+    names = {payload.application_of(key) for key in watched}
     return {
         name: _application(name, app)
         for name, app in sorted(payload.applications.items())

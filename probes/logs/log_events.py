@@ -19,6 +19,7 @@ from probes.logs.replica_heads import NewReplica
 from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import EvidenceRow, LogEvent, LogKind, NodeClock, NoLog
 from scalelag.record.rows import Transition
+from scalelag.wording import count
 
 _STARTS: tuple[LogKind, ...] = (
     "starting",
@@ -217,7 +218,12 @@ def _without_alike(events: Sequence[LogEvent]) -> tuple[list[LogEvent], list[NoL
         if times[key] <= _MAX_ALIKE:
             kept.append(event)
     return kept, [
-        NoLog(f"{count - _MAX_ALIKE} more lines of kind {kind} are left out", node, None, replica)
-        for (kind, node, _, replica), count in times.items()
-        if count > _MAX_ALIKE
+        NoLog(
+            f"{count(number - _MAX_ALIKE, 'more line')} of kind {kind} are left out",
+            node,
+            None,
+            replica,
+        )
+        for (kind, node, _, replica), number in times.items()
+        if number > _MAX_ALIKE
     ]

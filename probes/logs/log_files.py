@@ -16,6 +16,7 @@ from probes.logs.marked_stream import FailedStreamError, without_marks
 from scalelag.errors import UNREADABLE, TargetError
 from scalelag.ray_versions import LOGS_WITH_TOKEN, PLAIN_LOGS, is_before, named
 from scalelag.record.rows import NO_ANSWER_IN_TIME
+from scalelag.wording import count
 
 LIST_PATH = "/api/v0/logs"
 FILE_PATH = "/api/v0/logs/file"
@@ -195,7 +196,7 @@ class LogReader:
         # For any other reason the dashboard itself is gone.
         self._silent[node] += reason == NO_ANSWER_IN_TIME
         if self._timeouts >= self._limits.timeouts:
-            return SpentError(f"{reason}, {self._timeouts} times in a row")
+            return SpentError(f"{reason}, {count(self._timeouts, 'time')} in a row")
         return UnreadableError(reason)
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:

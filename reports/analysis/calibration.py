@@ -14,6 +14,7 @@ from reports.analysis.load.slo import Slo
 from reports.model.calibration import Calibration, CalibrationStage, StageLoad
 from reports.model.report import Report
 from scalelag.record.requests_file import RequestColumns
+from scalelag.wording import count
 
 CLOSE_ENOUGH = 1.1
 """The search ends when the rate that was too much is at most this many times the one that was not."""
@@ -108,7 +109,7 @@ def _unusable(report: Report) -> str | None:
         if deployment.replicas.max is None:
             return f"{key}: the probe never saw this deployment"
         if deployment.replicas.max > 1:
-            return f"{key}: {deployment.replicas.max} replicas were RUNNING"
+            return f"{key}: {count(deployment.replicas.max, 'replica')} were RUNNING"
     return None
 
 

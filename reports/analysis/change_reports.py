@@ -17,6 +17,7 @@ from scalelag.record.rows import (
     Poll,
 )
 from scalelag.record.run_dir import RecordedRun
+from scalelag.wording import count
 
 _CAPACITY = ("target_capacity",)
 
@@ -79,7 +80,8 @@ def _differences(before: DeploymentInfo | None, row: ConfigChange) -> str:
 def _turned(info: DeploymentInfo) -> str:
     scaling = scaling_of(info)
     if scaling.autoscales:
-        return f"autoscaling on, {scaling.least} to {scaling.most} replicas"
+        most = "any number" if scaling.most is None else count(scaling.most, "replica")
+        return f"autoscaling on, {scaling.least} to {most}"
     return f"autoscaling off, num_replicas {scaling.least}"
 
 
@@ -110,7 +112,7 @@ def _moved(key: DeploymentKey, row: ConfigChange, polls: Sequence[Poll]) -> str:
 
 def _update(at: _Clock, key: DeploymentKey, update: Update) -> ChangeReport:
     number = len(update.replaced)
-    replaced = f"{number} {'replica was' if number == 1 else 'replicas were'} replaced"
+    replaced = f"{count(number, 'replica was', 'replicas were')} replaced"
     what = f"a new version came, {replaced}"
     if update.from_start:
         what = "a new version was coming when watching began"
@@ -168,7 +170,7 @@ def change_warnings(found: Sequence[ChangeReport]) -> list[str]:
 
 def _warning(key: str | None, own: Sequence[ChangeReport]) -> str:
     told = ", ".join(f"{_VERBS[change.kind]} at {change.at_s:.1f} s" for change in own[:_MOST_TOLD])
-    more = f" and {len(own) - _MOST_TOLD} changes more" if len(own) > _MOST_TOLD else ""
+    more = f" and {count(len(own) - _MOST_TOLD, 'change')} more" if len(own) > _MOST_TOLD else ""
     whose = "" if key is None else f"{key}: "
     return (
         f"{whose}{told}{more}: a step is measured by what was in force when it began, and has no floor "

@@ -9,7 +9,6 @@ import math
 import re
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -104,57 +103,6 @@ def _replaced(gate: Gate) -> Iterator[str]:
         yield "task_exceptions"
 
 
-class Planned(msgspec.Struct, frozen=True):
-    """Parts that a run's report will have, as far as they are known before the load.
-
-    `steps` are the numbers of the plan's steps, None if they are not known; `events` the number of
-    events; `has_slo` tells if requests within limits are counted.
-    """
-
-    steps: Collection[int] | None
-    events: int
-    has_slo: bool
-
-
-def check_gates(
-    gates: Iterable[Gate], watched: Collection[str], planned: Planned | None = None
-) -> None:
-    """Raise UsageError for a gate on a deployment that is not watched, or on what does not come."""
-    for gate in gates:
-        missing = _missing(gate.wanted.path, planned) if planned else None
-        if missing:
-            raise UsageError(f'The gate "{gate.expr}" {missing}.')
-        wanted = gate.wanted.deployment
-        if wanted is not None and not any(metrics.is_named(key, wanted) for key in watched):
-            raise UsageError(f'The gate "{gate.expr}" names {_unwatched(watched)}.')
-
-
-def _missing(path: metrics.Path, planned: Planned) -> str | None:
-    """Words on a metric that no report of the run will have; None if one may."""
-    step, steps = _number_after("steps", path), planned.steps
-    if steps is not None and step is not None and step not in steps:
-        return f"names step {step}; the plan has the steps {min(steps)} to {max(steps)}"
-    if "goodput" in path and not planned.has_slo:
-        return "asks for the requests within limits; give the limits, as in --slo p95<2s"
-    if path[0] != "event":
-        return None
-    if not planned.events:
-        return "asks for an event; the run has none, see --event"
-    event = _number_after("event", path)
-    if event is not None and not 1 <= event <= planned.events:
-        return f"names event {event}; the run has the events 1 to {planned.events}"
-    return None
-
-
-def _number_after(name: str, path: metrics.Path) -> int | None:
-    """Number of the one element of a list that a metric is of; None if it is of none, or of all."""
-    return next((int(at) for one, at in pairwise(path) if one == name and at.isdecimal()), None)
-
-
-def _unwatched(watched: Collection[str]) -> str:
-    return f"no watched deployment (watched: {', '.join(sorted(watched)) or 'none'})"
-
-
 def judge(
     gates: Sequence[Gate],
     deployments: Mapping[str, DeploymentReport],
@@ -173,12 +121,17 @@ def judge(
     )
 
 
+def unwatched(watched: Collection[str]) -> str:
+    """Return words on a deployment that is none of the `watched`."""
+    return f"no watched deployment (watched: {', '.join(sorted(watched)) or 'none'})"
+
+
 def _judge(
     gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, object]
 ) -> GateResult:
     results = [_compare(gate, one) for one in metrics.select(gate.wanted, deployments, of_run)]
     if not results and gate.wanted.deployment is not None:
-        return GateResult(gate.expr, "inconclusive", reason=f"it names {_unwatched(deployments)}")
+        return GateResult(gate.expr, "inconclusive", reason=f"it names {unwatched(deployments)}")
     if not results:
         return _compare(gate, metrics.Metric(gate.wanted.path, None))
     measured = [result for result in results if result.reason is None or result.verdict == "pass"]

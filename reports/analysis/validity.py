@@ -14,6 +14,7 @@ from reports.model.steps import DeploymentReport
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, DeploymentKey, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import EarlierAttempt, Edge, RunInfo
+from scalelag.wording import count
 
 _MAX_LATE_RATIO = 0.01
 _MAX_BLIND_RATIO = 0.2
@@ -82,7 +83,7 @@ def _without_requests(run: RecordedRun) -> str:
     if not run.requests.count:
         return "no request was recorded"
     return (
-        f"all {run.requests.count:,} requests lie in the warm-up of {run.info.warmup_s:g} s: shorten "
+        f"all requests ({run.requests.count:,}) lie in the warm-up of {run.info.warmup_s:g} s: shorten "
         "--warmup, or lengthen the plan"
     )
 
@@ -101,7 +102,8 @@ def _late_words(load: LoadReport) -> str:
 def _why_late(load: LoadReport) -> str:
     lost = sum(worker.lost_at_s is not None for worker in load.workers)
     if lost and lost_arrivals(load.workers):
-        return f"{lost} of {len(load.workers)} load processes were lost"
+        one = "load process was lost"
+        return f"{lost} of {count(len(load.workers), one, 'load processes were lost')}"
     if not load.sent:
         return f"the users did not start{_first_exception(load)}"
     return "the load generator was too slow (see --processes)"
@@ -239,7 +241,7 @@ def _edge_warnings(info: RunInfo) -> list[str]:
     worst = max(late, key=lambda edge: abs(edge.actual_s - edge.planned_s))
     return [
         (
-            f"{len(late)} stages did not begin within 5 ms of the plan; the worst is "
+            f"{count(len(late), 'stage')} did not begin within 5 ms of the plan; the worst is "
             f"{_stage_name(info, worst)}, {1000 * (worst.actual_s - worst.planned_s):.0f} ms late: "
             "lag is counted from when they did"
         )

@@ -31,7 +31,6 @@ from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.tables.try_out import TRIES, tries
 from reports.render.text import (
-    count,
     finding_words,
     percent,
     reasons_of,
@@ -40,6 +39,7 @@ from reports.render.text import (
     verdict_words,
 )
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 SIGNS = {
     "pass": "✅",
@@ -242,7 +242,7 @@ def _errors(kinds: Sequence[tuple[str, int]]) -> Iterator[str]:
     for kind, times in kinds[:_MOST_ERRORS]:
         yield f"- {times:,} x {code(shortened(kind))}"
     if rest := kinds[_MOST_ERRORS:]:
-        yield f"- and {count(len(rest), 'other kind')} ({sum(n for _, n in rest):,} requests)"
+        yield f"- and {count(len(rest), 'other kind')} ({count(sum(n for _, n in rest), 'request')})"
     yield ""
 
 

@@ -10,6 +10,8 @@ from reports.model.load import NO_BREACH
 from reports.model.report import GateResult, Report
 from reports.model.steps import Phase, PhaseName, StepReport
 from scalelag.foreign import sanitized
+from scalelag.plan.stages import Direction
+from scalelag.wording import count
 
 NOT_MEASURED = "-"
 _SMALLEST_SHOWN_S = 0.005
@@ -95,14 +97,14 @@ def percent(ratio: float) -> str:
     return f"{100 * ratio:.1f} %"
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """`1 gap`, `2 gaps`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def step_name(step: StepReport) -> str:
-    """`1 up`: the number of a load step, and its direction."""
-    return f"{step.index} {step.direction}"
+    """`1 up`, `2 unchanged`: the number of a load step, and its direction."""
+    return f"{step.index} {direction_words(step.direction)}"
+
+
+def direction_words(direction: Direction) -> str:
+    """Direction of a step as prose has it."""
+    return "unchanged" if direction == "none" else direction
 
 
 def step_title(step: StepReport) -> str:

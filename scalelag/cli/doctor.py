@@ -30,6 +30,7 @@ from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, TARGET_ONGOING_NAMES
 from scalelag.record.clock import clock_offset
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import around_it
+from scalelag.wording import count
 
 _OFFSET_POLLS = 5
 _GONE_WITHIN_S = 60.0
@@ -139,7 +140,11 @@ def described(deployment: DeploymentPayload, info: DeploymentInfo) -> str:
         scales = "no autoscaling"
     elif info.autoscaling is not None:
         scales = _autoscaling(info.autoscaling)
-    parts = (f"{len(deployment.replicas)} replicas, {deployment.status}", scales, *around_it(info))
+    parts = (
+        f"{count(len(deployment.replicas), 'replica')}, {deployment.status}",
+        scales,
+        *around_it(info),
+    )
     return "; ".join(parts)
 
 

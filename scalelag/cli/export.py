@@ -4,8 +4,9 @@ from pathlib import Path
 
 from scalelag.console import say
 from scalelag.errors import EXIT_PASSED, UsageError
-from scalelag.record.requests_reader import write_parquet
+from scalelag.record.parquet import write_parquet
 from scalelag.record.run_dir import REQUESTS_FILE
+from scalelag.wording import count
 
 
 def export(run: Path, parquet: Path) -> int:
@@ -13,7 +14,7 @@ def export(run: Path, parquet: Path) -> int:
     if parquet.is_dir():
         raise UsageError(f"--parquet {parquet} is a folder: name a file.")
     rows, problem = write_parquet(run / REQUESTS_FILE, parquet)
-    print(f"{parquet}: {rows:,} requests")
+    print(f"{parquet}: {count(rows, 'request')}")
     if problem is not None:
         say(problem)
     return EXIT_PASSED

@@ -1,5 +1,6 @@
 """Turns the value of `--app` into applications in Serve's REST schema."""
 
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from serve_apps import BUILT_IN, GRPC_SERVICERS
 AppConfig = dict[str, Any]
 """One application, as in `applications` of a Serve config file."""
 
+_MOST_VALUES = 1_000_000
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -160,7 +162,30 @@ def _document(path: Path, option: str = "--app") -> Mapping[str, Any]:
         raise UsageError(f"{option} {path} cannot be read: {error}.") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UsageError(f"{option} {path} is not valid YAML: {error}.") from error
+    if odd := _not_json(document):
+        raise UsageError(f"{option} {path} holds {odd}, which cannot be sent to Serve.")
     return document if isinstance(document, Mapping) else {}
+
+
+def _not_json(document: object) -> str:
+    """Return words on a part of a document that JSON cannot hold; empty if there is none.
+
+    An alias of YAML may stand for a million values, or for the list that it is in.
+    """
+    waiting: list[object] = [document]
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return ""
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, float) and not math.isfinite(value):
+            return f"the number {value}"
+        elif value is not None and not isinstance(value, str | int | float):
+            return f"{str(value)[:40]!r}, a {type(value).__name__} (in quotes it would be a text)"
+    return f"more than {_MOST_VALUES:,} values (an alias within itself?)"
 
 
 def read_config(path: Path, option: str = "--app") -> list[AppConfig]:

@@ -14,6 +14,7 @@ from scalelag.console import say
 from scalelag.errors import TargetError, UsageError
 from scalelag.record.effective import scaling_of
 from scalelag.record.rows import DeploymentKey
+from scalelag.wording import count
 
 _SCALING = ("num_replicas", "autoscaling_config")
 _WHAT_RUNS = ("import_path", "args", "runtime_env")
@@ -95,11 +96,11 @@ def _why_not(deployment: DeploymentPayload) -> str | None:
     info = deployment.info()
     states = [replica.state for replica in deployment.replicas]
     if info.autoscaling is not None and info.autoscaling.get("max_replicas") != 1:
-        return f"scales up to {info.autoscaling.get('max_replicas')} replicas"
+        return f"scales up to {count(int(info.autoscaling.get('max_replicas') or 0), 'replica')}"
     if info.autoscaling is not None and info.autoscaling.get("min_replicas") != 1:
-        return f"scales down to {info.autoscaling.get('min_replicas')} replicas"
+        return f"scales down to {count(int(info.autoscaling.get('min_replicas') or 0), 'replica')}"
     if states != ["RUNNING"]:
-        return f"has {len(states)} replicas ({', '.join(states) or 'none'})"
+        return f"has {count(len(states), 'replica')} ({', '.join(states) or 'none'})"
     return None
 
 
@@ -177,7 +178,8 @@ def _check_capacity(url: str, there: ServePayload, theirs: Collection[str]) -> N
         if there.application_of(key) in theirs and after > least:
             raise UsageError(
                 f"{url} has target_capacity {there.capacity:g}: with another application beside it, "
-                f"Serve would keep initial_replicas of {key}, {after} replicas instead of {least}. "
+                f"Serve would keep initial_replicas of {key}, {count(after, 'replica')} instead "
+                f"of {least}. "
                 "Leave out --app to test what is there."
             )
 

@@ -14,6 +14,7 @@ from scalelag.errors import TargetError
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import asked_by_replica, described_need, scaling_of
 from scalelag.record.rows import DeploymentKey
+from scalelag.wording import count
 
 # Ray reports amounts such as 0.3999999999999999.
 _TOLERANCE = 1e-6
@@ -73,7 +74,8 @@ class Misfit(msgspec.Struct, frozen=True):
         need = self.need
         limit = f", at most {need.most_per_node} on a node" if need.most_per_node else ""
         return (
-            f"{need.deployment}: {need.more_replicas} more replicas needed for {need.bound}, of "
+            f"{need.deployment}: {count(need.more_replicas, 'more replica')} needed for "
+            f"{need.bound}, of "
             f"{need.described or 'nothing'} each{limit}; the nodes have room for {self.fitting}"
         )
 

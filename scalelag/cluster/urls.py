@@ -13,6 +13,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s'\"<>]*@")
 
 def check_url(text: str) -> str:
     """Return `text` if it is the URL of a server. Raises UsageError if it is not."""
+    parts = urlsplit("")
     try:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -23,6 +24,12 @@ def check_url(text: str) -> str:
         fits = False
     if not fits:
         raise UsageError(f'"{_without_user(text)}" is not a URL; write {_wanted(text)}')
+    if parts.query or parts.fragment:
+        raise UsageError(
+            f'"{_without_user(text.partition("?")[0].partition("#")[0])}" is followed by a query or a '
+            "fragment: leave it out. A token for the dashboard goes into RAY_AUTH_TOKEN or "
+            "--dashboard-header, and the query of requests into --path"
+        )
     return text
 
 

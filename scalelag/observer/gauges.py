@@ -27,7 +27,12 @@ def gauge_probe(
     """Return the probe; `dashboard` must not be shared. Nothing is asked before it runs."""
     interval_s = _READ_EMBEDDED_S if setup.embedded else _READ_S
     pacing = Pacing(1.0 / interval_s, setup.budget_ratio, longest_s=_LONGEST_S)
-    apps = frozenset(key.rpartition("/")[0] for key in setup.watched)
+    # Both names may have slashes in them: what stands before any of these may be the application.
+    apps = frozenset(
+        "/".join(parts[:end])
+        for parts in (key.split("/") for key in setup.watched)
+        for end in range(1, len(parts))
+    )
     return GaugeProbe(_reader(setup, clock, dashboard, apps), sink, pacing, clock.now)
 
 

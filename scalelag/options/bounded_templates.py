@@ -5,7 +5,7 @@ machine; the bounds here keep a single one from freezing it: on rounds of loops 
 and on texts, each for one filling-in.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jinja2
@@ -15,6 +15,7 @@ import jinja2.sandbox
 MOST_ROUNDS = 1_000_000
 """Rounds of all loops, and calls, of one filling-in."""
 MOST_CHARACTERS = 16 * 1024 * 1024
+_TOO_LONG = f"it makes more than {MOST_CHARACTERS:,} characters"
 _CHARACTERS_PER_ROUND = 16
 _LARGEST = 10**15
 _LARGEST_WIDTH = 1_000_000
@@ -43,11 +44,14 @@ class BoundedTemplates(jinja2.sandbox.ImmutableSandboxedEnvironment):
         self._rounds = 0
         pieces: list[str] = []
         length = 0
-        for piece in template.generate(values):
-            length += len(piece)
-            if length > MOST_CHARACTERS:
-                raise TemplateTooLargeError(f"it makes more than {MOST_CHARACTERS:,} characters")
-            pieces.append(piece)
+        try:
+            for piece in template.generate(values):
+                length += len(piece)
+                if length > MOST_CHARACTERS:
+                    raise TemplateTooLargeError(_TOO_LONG)
+                pieces.append(piece)
+        except MemoryError as error:
+            raise TemplateTooLargeError(_TOO_LONG) from error
         return "".join(pieces)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> jinja2.nodes.Template:
@@ -84,6 +88,7 @@ class BoundedTemplates(jinja2.sandbox.ImmutableSandboxedEnvironment):
         _check_widths((*arguments, *named.values()))
         if getattr(__obj, "__name__", "") in ("format", "format_map", "translate"):
             raise TemplateTooLargeError(f"{__obj.__name__}() is not taken: use ~")
+        _check_growth(getattr(__obj, "__name__", ""), (getattr(__obj, "__self__", ""), *arguments))
         return self._checked(super().call(__context, __obj, *arguments, **named))
 
     def _bounded(self, made: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,6 +98,8 @@ class BoundedTemplates(jinja2.sandbox.ImmutableSandboxedEnvironment):
         def bounded(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  jinja's
             self._count()
             _check_widths((*arguments[skipped + 1 :], *named.values()))
+            name = getattr(made, "__name__", "").removeprefix("do_")
+            _check_growth(name, (*arguments[skipped:], *named.values()))
             return self._checked(made(*arguments, **named))
 
         for name in ("jinja_pass_arg", "jinja_async_variant"):
@@ -131,3 +138,24 @@ def _check_widths(arguments: Iterable[object]) -> None:
     """Refuse numbers that could be the width or the count of something huge."""
     if not all(_is_small(one, _LARGEST_WIDTH) for one in arguments):
         raise TemplateTooLargeError(f"a number is over {_LARGEST_WIDTH:,}")
+
+
+def _check_growth(name: str, arguments: Sequence[object]) -> None:
+    """Refuse what makes a long text of short ones, before it is made; `name` is what is called."""
+    subject, *rest = arguments or ("",)
+    texts = [one for one in rest if isinstance(one, str)]
+    widths = [
+        len(one) if isinstance(one, str) else one for one in rest if isinstance(one, str | int)
+    ]
+    width = max(widths, default=0)
+    if name == "replace" and isinstance(subject, str) and len(texts) > 1:
+        grown = subject.count(texts[0]) * len(texts[1])
+    elif name == "join":
+        between, parts = (subject, rest[0]) if isinstance(subject, str) and rest else ("", subject)
+        grown = _size(parts) * max(width, len(between))
+    elif name in ("expandtabs", "indent") and isinstance(subject, str):
+        grown = (subject.count("\t") + subject.count("\n") + 1) * width
+    else:
+        return
+    if grown > MOST_CHARACTERS:
+        raise TemplateTooLargeError(_TOO_LONG)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import msgspec
 
@@ -15,19 +16,28 @@ _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
 )
 
+_PARAMETER = re.compile(r"([?&;])([^=&;#]*)=(?!\{\{)[^&;#]*")
 _SECRET_PARAMETER = re.compile(
-    r"([?&;][^=&;]*(?:auth|cookie|token|secret|key|passw|pwd|signature|credential)[^=&;]*=)"
-    r"(?!\{\{)[^&;#]*",
+    r"auth|cookie|token|secret|key|passw|pwd|signature|credential|jwt|bearer|session"
+    r"|(?:^|[-_.])(?:sig|sid)$",
     re.IGNORECASE,
 )
+_SECRET_FIELD = re.compile(
+    r'("(?:[^"]*(?:passw|pwd|secret|api_?-?key|access_?key|private_?key|auth_?token|access_?token'
+    r'|bearer|authori[sz]ation|credential)[^"]*|token|jwt)"\s*:\s*)"(?!\{\{)(?:[^"\\]|\\.)*"',
+    re.IGNORECASE,
+)
+_LARGEST = 2**53
 
 
 def at_least(low: float, unit: str) -> Callable[[float], float]:
-    """Return a parser of numbers that refuses those below `low`, and those that are not finite."""
+    """Return a parser of numbers that refuses those below `low`, and those that nothing counts to."""
 
     def parse(value: float) -> float:
         if not low <= value < float("inf"):
             raise UsageError(f"{value:g}: give {low:g} or more {unit}".rstrip())
+        if value > _LARGEST:
+            raise UsageError(f"{float(value):g}: that is more than any run needs")
         return value
 
     return parse
@@ -44,7 +54,17 @@ def parse_share(text: str) -> float:
 
 def hide_query_secrets(path: str) -> str:
     """Return `path` without the values of parameters that are named like secrets, for the record."""
-    return _SECRET_PARAMETER.sub(r"\1(not recorded)", path)
+    return _PARAMETER.sub(_shown_parameter, path)
+
+
+def _shown_parameter(found: re.Match[str]) -> str:
+    is_secret = _SECRET_PARAMETER.search(unquote(found[2]))
+    return f"{found[1]}{found[2]}=(not recorded)" if is_secret else found[0]
+
+
+def hide_body_secrets(body: str) -> str:
+    """Return the JSON `body` without texts of fields that are named like secrets, for the record."""
+    return _SECRET_FIELD.sub(r'\1"(not recorded)"', body)
 
 
 def parse_header(text: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from scalelag.plan.trace_cut import Cut
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_lengths import Lengths
 from scalelag.plan.trace_plan import trace_schedule
+from scalelag.wording import count
 
 
 class AskedLoad(msgspec.Struct, frozen=True):
@@ -109,7 +110,8 @@ def with_mix(
     stages = len(plan.stages) // plan.repeat
     if mix.is_by_stage and len(mix.weights) != stages:
         raise UsageError(
-            f"{file}: mix has weights for {len(mix.weights)} stages, and --steps has {stages}: give "
+            f"{file}: mix has weights for {count(len(mix.weights), 'stage')}, and --steps has "
+            f"{stages}: give "
             "one table for each stage."
         )
     if isinstance(schedule.trace, DueTimes) and "poisson" in mix.arrivals:

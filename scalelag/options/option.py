@@ -63,6 +63,8 @@ def parse_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option
 
     Raises UsageError that names the option.
     """
+    if isinstance(value, str) and not _is_text(value):
+        raise UsageError(f"{option.flag}: {value!r} is no text in UTF-8.")
     if option.choices and value not in option.choices:
         raise UsageError(f"{option.flag} {value}: choose {' or '.join(option.choices)}.")
     if option.parse is None or value is None:
@@ -71,6 +73,15 @@ def parse_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option
         return _parsed(option.parse, value)
     except UsageError as error:
         raise UsageError(f"{option.flag}: {error}") from error
+
+
+def _is_text(value: str) -> bool:
+    """Return False for bytes of a command line that are no UTF-8: nothing could be sent or recorded."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # Locust's parser asks two or three times before a run begins; typed values are frozen.

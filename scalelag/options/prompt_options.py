@@ -18,6 +18,7 @@ from scalelag.prompts.body import ChatBody
 from scalelag.prompts.info import OF_TRACE, PromptInfo
 from scalelag.prompts.plan import PromptPlan, TraceRows
 from scalelag.prompts.vocabulary import vocabulary
+from scalelag.wording import count
 
 _TURNS = 5
 MOST_HELD = 500_000_000
@@ -130,7 +131,7 @@ class _Asked:
         prompt = self._values["prompt_tokens"]
         if prompt is not None and tokens > prompt.least:
             raise UsageError(
-                f"--prefix-tokens {tokens}: prompts have from {prompt.least} tokens "
+                f"--prefix-tokens {tokens}: prompts have from {count(prompt.least, 'token')} "
                 f"(--prompt-tokens {prompt.text}), and their prefix is a part of them."
             )
 
@@ -167,12 +168,13 @@ class _Asked:
         of_turn = (prompt.most if prompt else 1) + (answer.most if answer else 1)
         if turns * of_turn > MOST_TOKENS:
             raise UsageError(
-                f"--turns {turns}: a conversation of {turns * of_turn:,} tokens is more than "
+                f"--turns {turns}: a conversation of {count(turns * of_turn, 'token')} is more than "
                 f"{MOST_TOKENS:,}."
             )
         if sessions * turns * of_turn > MOST_HELD:
             raise UsageError(
-                f"--sessions {sessions}: {sessions * turns * of_turn:,} tokens, kept in memory, are "
+                f"--sessions {sessions}: {count(sessions * turns * of_turn, 'token')}, kept in "
+                "memory, are "
                 f"more than {MOST_HELD:,}. Ask for fewer or shorter ones."
             )
 

@@ -7,14 +7,21 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from reports.analysis.gates import Gate, Planned, with_defaults
+from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
 from scalelag.cluster.listening import ListenAddress
 from scalelag.cluster.urls import without_credentials
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
-from scalelag.options.checks import VARIABLE, hide_query_secrets, parse_header
+from scalelag.options.checks import (
+    VARIABLE,
+    hide_body_secrets,
+    hide_query_secrets,
+    parse_header,
+)
+from scalelag.options.expected import expected, with_steps
 from scalelag.options.load_options import (
     AskedLoad,
     asked_load,
@@ -139,11 +146,12 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         return next(iter(on_quantiles(self.limits)), None)
 
     @property
-    def planned(self) -> Planned:
-        """Parts that the report will have; steps that are found in the load are known only after it."""
-        found = self.trace is not None or self.shape is not None
-        steps = None if found else range(len(self.plan.steps(self.plan.duration_s)))
-        return Planned(steps, len(self.events), bool(self.limits))
+    def expected(self) -> Expected:
+        """Parts that the run will have; steps of a trace and of a shape are found in the load only."""
+        has_limits = bool(self.limits)
+        parts = expected(self.schedule, events=len(self.events), has_limits=has_limits)
+        is_found = self.trace is not None or self.shape is not None
+        return parts if is_found else with_steps(parts, self.schedule)
 
     def for_share(self, index: int, count: int) -> LoadOptions:
         """Return the options of process `index` of `count`."""
@@ -162,6 +170,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         """Return the options as given, fit for the record: of literal headers only the names."""
         return self.raw | {
             "path": hide_query_secrets(str(self.raw["path"])),
+            "json_body": self.raw["json_body"] and hide_body_secrets(str(self.raw["json_body"])),
             "header": list(map(_public_header, self.raw["header"])),
             "dashboard_header": list(map(_public_header, self.raw["dashboard_header"])),
             "dashboard": without_credentials(self.dashboard),
@@ -214,6 +223,9 @@ def run_options(
     values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
     load = asked_load(values) if shape is None else shape_load(shape)
     requests, prompts = _asked_requests(values, load, shape, makes_prompts=makes_prompts)
+    events, gates = _events(values["event"], load, shape), with_defaults(values["gate"])
+    parts = expected(prompts.schedule, events=len(events), has_limits=bool(values["slo"]))
+    check_gates(gates, parts)
     return RunOptions(
         schedule=prompts.schedule,
         trace=_trace_info(load, prompts),
@@ -224,8 +236,8 @@ def run_options(
         **{name: values[option] for name, option in _OPTIONS_OF_FIELDS.items()},
         warmup_s=_warmup(values["warmup"], load, shape),
         out=Path(values["out"]),
-        gates=with_defaults(values["gate"]),
-        events=_events(values["event"], load, shape),
+        gates=gates,
+        events=events,
         raw=raw | ({"steps": None} if shape is not None else {}),
         shape=shape,
         embedded=embedded,

@@ -14,6 +14,7 @@ import msgspec
 
 from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_DURATION_S
+from scalelag.wording import count
 
 EventKind = Literal[
     "kill_replicas", "kill_node", "kill_controller", "kill_proxy", "deploy", "scale", "delete"
@@ -74,7 +75,7 @@ class PlannedEvent(msgspec.Struct, frozen=True):
     @property
     def what(self) -> str:
         """Words for people that say what it does."""
-        replicas = f"{self.count} replica{'' if self.count == 1 else 's'}"
+        replicas = count(self.count or 0, "replica")
         return {
             "kill_replicas": f"kills {replicas} of {self.name}",
             "kill_node": f"kills a node with replicas of {self.name}, and all that runs on it",
@@ -103,18 +104,18 @@ def parse_event(text: str) -> PlannedEvent:
         match = re.fullmatch(pattern, action)
         if match is not None:
             found = match.groupdict()
-            name, count = found.get("name"), found.get("count")
-            return _event(text, PlannedEvent(action, at_s, kind, name), count)
+            name, asked = found.get("name"), found.get("count")
+            return _event(text, PlannedEvent(action, at_s, kind, name), asked)
     raise UsageError(f'"{text}": "{action}" is no action; write {_FORMS}')
 
 
-def _event(text: str, event: PlannedEvent, count: str | None) -> PlannedEvent:
+def _event(text: str, event: PlannedEvent, asked: str | None) -> PlannedEvent:
     """`event` with its number and its name as it is meant. Raises UsageError for one that cannot be."""
-    number = int(count) if count and count.isdecimal() else 1
+    number = int(asked) if asked and asked.isdecimal() else 1
     if event.kind == "kill_replicas" and number == 0:
         raise UsageError(f'"{text}": 0 replicas are none; kill 1 or more')
     if number > _MOST_REPLICAS:
-        raise UsageError(f'"{text}": {count} replicas are more than {_MOST_REPLICAS:,}')
+        raise UsageError(f'"{text}": {number:,} is more than {_MOST_REPLICAS:,} replicas')
     name = None if event.name is None else unquoted(event.name.strip())
     if name == "" or (name is not None and "\0" in name):
         raise UsageError(f'"{text}": the name in it is empty, or no name; write {_FORMS}')
@@ -142,7 +143,7 @@ def below(text: str, folder: Path) -> str:
 def check_events(events: Sequence[PlannedEvent], duration_s: float | None) -> None:
     """Raise UsageError for events that a plan of `duration_s` does not reach, None if it is unknown."""
     if len(events) > MOST_EVENTS:
-        raise UsageError(f"--event is given {len(events)} times, more than {MOST_EVENTS}.")
+        raise UsageError(f"--event is given {count(len(events), 'time')}, more than {MOST_EVENTS}.")
     for event in events:
         if duration_s is not None and event.at_s >= duration_s:
             raise UsageError(

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from scalelag.errors import UsageError
+from scalelag.wording import count
 
 Unit = Literal["rps", "users"]
 Arrivals = Literal["constant", "poisson"]
@@ -234,9 +235,9 @@ def check_size(plan: LoadPlan) -> LoadPlan:
     requests = plan.expected_requests
     users = max(max(stage.start_level, stage.end_level) for stage in plan.stages)
     if requests > MAX_REQUESTS:
-        reason = f"{requests:,.0f} requests, more than {MAX_REQUESTS:,}"
+        reason = f"{count(round(requests), 'request')}, more than {MAX_REQUESTS:,}"
     elif plan.unit == "users" and users > MAX_USERS:
-        reason = f"{users:,.0f} users, more than {MAX_USERS:,}"
+        reason = f"{count(round(users), 'user')}, more than {MAX_USERS:,}"
     elif plan.duration_s > MAX_DURATION_S:
         days = plan.duration_s / 86_400
         reason = f"{days:,.1f} days, more than {MAX_DURATION_S / 86_400:.0f}"
@@ -248,10 +249,11 @@ def check_size(plan: LoadPlan) -> LoadPlan:
     )
 
 
-def _check_length(count: int) -> None:
-    if count > _MAX_STAGES:
+def _check_length(stages: int) -> None:
+    if stages > _MAX_STAGES:
         raise UsageError(
-            f"The load plan has {count} stages, more than {_MAX_STAGES}. Use fewer stages, or a "
+            f"The load plan has {count(stages, 'stage')}, more than {_MAX_STAGES}. Use fewer "
+            "stages, or a "
             "smaller --repeat."
         )
 

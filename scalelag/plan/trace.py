@@ -29,6 +29,7 @@ from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_lengths import LengthColumns, Lengths
 from scalelag.plan.trace_rows import Cell, Rows, is_time, number_in, open_rows
 from scalelag.plan.trace_times import PER_SECOND, unit_of
+from scalelag.wording import count
 
 __all__ = ["MAX_ROWS", "Trace", "TraceSpec", "read_trace"]
 
@@ -208,7 +209,8 @@ def _trace(found: _Found, how: Cut) -> Trace:
         raise UsageError(f"its highest rate is {part.rates_rps.max():g} rps: over {MAX_LEVEL:,}.")
     if max(part.times_s.size, requests) > (MAX_ROWS if part.rates_rps is None else MOST_REQUESTS):
         raise UsageError(
-            f"{requests:,} requests are more than a run sends. Take a part with --from and --to, or "
+            f"{count(requests, 'request')} are more than a run sends. Take a part with --from "
+            "and --to, or "
             "fewer with --rate-scale 0.1."
         )
     if part.rates_rps is not None and not part.rates_rps.any():
@@ -239,7 +241,8 @@ def _load(part: Timeline) -> tuple[int, float]:
     size = part.times_s.size
     if size > _MANY_AT_ONCE and part.times_s[-1] == 0:
         raise UsageError(
-            f"all {size:,} times are the same: they are too coarse to be replayed. Choose another "
+            f"all {count(size, 'time')} are the same: they are too coarse to be replayed. "
+            "Choose another "
             "column with --trace-column."
         )
     seconds = np.floor(part.times_s)

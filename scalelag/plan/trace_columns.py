@@ -10,7 +10,9 @@ TraceKind = Literal["arrivals", "rates"]
 
 _NAMES: dict[TraceKind, re.Pattern[str]] = {
     "rates": re.compile(r"rps|qps|rate|requests_per_second", re.IGNORECASE),
-    "arrivals": re.compile(r"arrival|time(?!out|_?zone|_to_)|intended", re.IGNORECASE),
+    "arrivals": re.compile(
+        r"arrival|@?time(?!out|_?zone|_to_)|intended|date|epoch|created|ts?(?!\w)", re.IGNORECASE
+    ),
 }
 
 
@@ -46,7 +48,7 @@ def choose_columns(
     value = column or _only_value(header, numeric, dates, kind, time_column)
     if value not in header:
         raise UsageError(f'there is no column "{value}". {_listed(header)}')
-    kind = kind or kind_of(value)
+    kind = kind or kind_of(value) or ("arrivals" if value in dates else None)
     if kind is None:
         raise UsageError(
             f'does column "{value}" hold arrival times or rates? Set --trace-kind to tell.'
@@ -82,7 +84,7 @@ def _only_value(
     kind: TraceKind | None,
     time_column: str | None,
 ) -> str:
-    """The only column with a known name, rates before times; else the only one with numbers."""
+    """The column with a known name, rates before times; else the only one with numbers, or a date."""
     candidates = [name for name in numeric if name != time_column]
     for wanted in _NAMES if kind is None else (kind,):
         named = [name for name in candidates if kind_of(name) == wanted]
@@ -92,6 +94,8 @@ def _only_value(
             raise UsageError(f"choose one with --trace-column. {_listed(named)}")
         if named:
             return named[0]
+    if not candidates and len(dates) == 1 and kind != "rates":
+        return dates[0]
     if kind == "rates":
         candidates = [name for name in candidates if kind_of(name) != "arrivals"]
     if len(candidates) != 1:

@@ -130,7 +130,7 @@ def k6_samples(rows: Rows, unit: str) -> Counted:
         return Counted("arrivals", column, shifted, None, times[0], unit, raw.size, left)
     seconds = int(times[-1] - times[0]) + 1
     if seconds > MAX_ROWS:
-        raise rows.wrong(f"it lasts {seconds:,} seconds: more than {MAX_ROWS:,} are not taken")
+        raise rows.wrong(f"it lasts {seconds:,} s: more than {MAX_ROWS:,} are not taken")
     rates = np.bincount((times - times[0]).astype(np.int64), minlength=seconds).astype(np.float64)
     edges_s = np.arange(seconds + 1, dtype=np.float64)
     return Counted("rates", column, edges_s, rates, times[0], unit, raw.size, left)

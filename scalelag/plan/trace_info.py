@@ -4,6 +4,7 @@ import msgspec
 
 from scalelag.plan.trace_columns import TraceKind
 from scalelag.plan.trace_dates import DATE, duration
+from scalelag.wording import count
 
 _MOST_NAMES = 8
 
@@ -45,12 +46,12 @@ class TraceInfo(msgspec.Struct, frozen=True):
         """One line of text that says what was read, what was left, and what comes of it."""
         parts = [f"{self.file}{f' ({self.format})' if self.format else ''}: {self._taken()}"]
         if self.rows_left:
-            parts.append(f"{self.rows_left:,} rows left out")
+            parts.append(f"{count(self.rows_left, 'row')} left out")
         if self.span_s:
             rate = self.requests / self.span_s
             parts.append(
-                f"{self.requests:,} requests in {duration(self.span_s)}, {rate:.3g} rps on average "
-                f"and {self.peak_rps:.3g} at most"
+                f"{count(self.requests, 'request')} in {duration(self.span_s)}, {rate:.3g} rps "
+                f"on average and {self.peak_rps:.3g} at most"
             )
         if self.lengths:
             made = "prompts are" if self.lengths_used else "no prompts are"
@@ -62,9 +63,11 @@ class TraceInfo(msgspec.Struct, frozen=True):
     def _taken(self) -> str:
         unit = {None: "", DATE: " (dates)"}.get(self.unit, f" in {self.unit}")
         if self.kind == "arrivals":
-            return f'{self.rows:,} arrival times from column "{self.column}"{unit}'
+            arrivals = count(self.rows, "arrival time")
+            return f'{arrivals} from column "{self.column}"{unit}'
+        rates = count(self.rows, "rate")
         times = f'times from "{self.time_column}"{unit}' if self.time_column else "a row a second"
-        return f'{self.rows:,} rates from column "{self.column}", {times}'
+        return f'{rates} from column "{self.column}", {times}'
 
 
 def _listed(names: tuple[str, ...]) -> str:

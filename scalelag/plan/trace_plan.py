@@ -15,6 +15,7 @@ from scalelag.plan.change_points import (
 from scalelag.plan.schedule import DueTimes, RateTable, Schedule, integral
 from scalelag.plan.stages import Arrivals, LoadPlan, Stage
 from scalelag.plan.trace import MAX_ROWS, Trace
+from scalelag.wording import count
 
 _GAPS = 10
 _SHORTEST_GAP_S = 0.001
@@ -30,7 +31,8 @@ def trace_schedule(
     """
     if trace.info.rows * repeat > MAX_ROWS:
         raise UsageError(
-            f"--repeat {repeat}: that many times the {trace.info.rows:,} rows of {trace.info.file} "
+            f"--repeat {repeat}: that many times the {count(trace.info.rows, 'row')} of "
+            f"{trace.info.file} "
             f"are more than {MAX_ROWS:,} rows. Repeat it less often."
         )
     if trace.rates_rps is None:

@@ -20,6 +20,7 @@ MOST_TOKENS = 2_000_000
 """Maximum tokens of one prompt or answer."""
 
 _SHOWN = 40
+_LONGEST_HEAD = 2**20
 
 
 class Rows:
@@ -103,15 +104,26 @@ class CsvRows(Rows):
 
     def _all_rows(self, file: TextIO) -> Iterator[Sequence[Cell]]:
         csv.field_size_limit(LONGEST_FIELD)
-        reader = csv.reader(file, skipinitialspace=True)
+        reader = csv.reader(file, delimiter=_delimiter(file), skipinitialspace=True)
         try:
             for row in reader:
                 self._line = reader.line_num
+                if 0 < len(self.header) < len(row) and any(row[len(self.header) :]):
+                    raise self.bad(
+                        f"it has {len(row)} cells, and the header names {len(self.header)}"
+                    )
                 if row:  # blank lines are skipped
                     yield row
         except csv.Error as error:
             self._line = reader.line_num
             raise self.bad(f"it is no CSV: {error}") from error
+
+
+def _delimiter(file: TextIO) -> str:
+    """Return what separates the cells of the first line: a semicolon or a tab if it has no comma."""
+    head = file.readline(_LONGEST_HEAD)
+    file.seek(0)
+    return next((char for char in ",;\t" if char in head), ",")
 
 
 class JsonRows(Rows):

@@ -21,7 +21,8 @@ from scalelag.plugin.leader.shapes import lead_own_shapes
 from scalelag.plugin.locust_options import add_options
 from scalelag.plugin.log_lines import make_harmless
 from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
-from scalelag.plugin.process import await_workers, handle_signals, watch_parent
+from scalelag.plugin.process import await_workers, handle_exits, handle_signals, watch_parent
+from scalelag.plugin.steady_time import keep_steady_time
 from scalelag.plugin.web.guard import close_door
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.start import Start
@@ -62,11 +63,13 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     make_harmless()
+    keep_steady_time()
     lifecycle = _lifecycles[environment] = Lifecycle(environment, runner, os.environ)
     is_worker = isinstance(runner, WorkerRunner)
     if not is_worker:
         lead_own_shapes(environment)
         come_last(events.quitting, _on_quitting)
+        handle_exits(lifecycle.take_exit)
     options = environment.parsed_options
     handle_signals(
         lifecycle.worker.interrupt if is_worker else lifecycle.interrupt,

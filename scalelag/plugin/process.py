@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from types import TracebackType
 
 import gevent
 from locust.runners import MasterRunner, Runner
@@ -12,6 +13,7 @@ from locust.runners import MasterRunner, Runner
 from scalelag.console import say
 from scalelag.errors import EXIT_TARGET
 from scalelag.plugin.parent import Outcome, note_outcome
+from scalelag.wording import count
 
 _POLL_S = 0.2
 
@@ -30,6 +32,27 @@ def handle_signals(end: Callable[[str], None], *, headless_leader: bool) -> None
         numbers.append(signal.SIGTERM)
     for number in numbers:
         gevent.signal_handler(number, end, number.name)
+
+
+def handle_exits(takes: Callable[[SystemExit], bool]) -> None:
+    """Have Locust end in its usual order after a `sys.exit()` in a greenlet that `takes` wants so.
+
+    gevent hands any other to the main greenlet, where Locust would end at once, without its report.
+    """
+    hub = gevent.get_hub()
+    hand_over = hub.handle_system_error
+
+    def handle(
+        type: type[BaseException],  # noqa: A002  gevent passes it by this name
+        value: BaseException | None,
+        tb: TracebackType | None = None,
+    ) -> None:
+        if isinstance(value, SystemExit) and takes(value):
+            interrupt_locust()
+        else:
+            hand_over(type, value, tb)
+
+    hub.handle_system_error = handle
 
 
 def interrupt_locust() -> None:
@@ -55,7 +78,8 @@ def await_workers(
         if has_begun() or runner.worker_count >= expected:
             return
         gevent.sleep(_POLL_S)
-    text = f"{runner.worker_count} of {expected} load processes came within {wait_s:g} s."
+    wanted = count(expected, "load process", "load processes")
+    text = f"{runner.worker_count} of {wanted} came within {wait_s:g} s."
     say(text)
     note_outcome(Outcome(refusal=text, unstaffed=True), os.environ)
     leave(runner, EXIT_TARGET)

@@ -56,7 +56,7 @@ def vocabulary(name: str | None) -> Vocabulary:
         text = " ".join(chance.sample(words, len(words)))
         if count(text) != len(words):
             raise UsageError(
-                f"--tokenizer {name}: it joins words to other tokens ({count(text)} tokens for "
+                f"--tokenizer {name}: it joins words to other tokens (tokens: {count(text)} for "
                 f"{len(words)} words), so no prompt of an exact length can be made. Leave the option "
                 "out: then words are counted."
             )

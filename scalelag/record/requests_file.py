@@ -171,7 +171,7 @@ class RequestColumns(msgspec.Struct, frozen=True):
         """Mask of the rows that were planned and never sent."""
         return self.not_sent_in(slice(None))
 
-    def not_sent_in(self, where: slice) -> NDArray[np.bool_]:
+    def not_sent_in(self, where: slice | NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Mask of those of the chosen rows that were planned and never sent."""
         return self.with_errors(*filter(is_not_sent, self.errors), where=where)
 
@@ -189,7 +189,9 @@ class RequestColumns(msgspec.Struct, frozen=True):
             streams=NO_STREAMS,
         )
 
-    def with_errors(self, *kinds: str, where: slice = slice(None)) -> NDArray[np.bool_]:
+    def with_errors(
+        self, *kinds: str, where: slice | NDArray[np.uint32] = slice(None)
+    ) -> NDArray[np.bool_]:
         """Mask of those of the chosen rows whose error is one of `kinds`."""
         codes = [code for code, kind in enumerate(self.errors) if kind in kinds]
         return np.isin(self.error[where], codes)

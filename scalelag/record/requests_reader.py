@@ -1,13 +1,11 @@
 """Reader of `requests.arrow`, also while it is being written and if it breaks off."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
@@ -83,28 +81,6 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
         return gathered.columns(), batches.problem
     except _DAMAGED as error:
         raise RecordError(f"Cannot read {path}: it is damaged ({error}).") from error
-
-
-def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
-    """Write all rows to a Parquet file with the same columns, in the order of writing.
-
-    Returns their number, and the problem with the rest, if there is one. Raises RecordError if the
-    record cannot be read or the file cannot be written.
-    """
-    batches, rows = RequestBatches(requests), 0
-    scratch = output.with_name(f"{output.name}.tmp")
-    try:
-        with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-        scratch.replace(output)
-    except OSError as error:
-        raise RecordError(f"Cannot write {output}: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-    return rows, batches.problem
 
 
 def due_by(path: Path, worker: int, name: str | None = None) -> NDArray[np.float64]:

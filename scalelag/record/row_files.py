@@ -12,6 +12,7 @@ from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import EvidenceRow
 from scalelag.record.rows import Row
 from scalelag.record.seen_rows import Seen
+from scalelag.wording import count
 
 _T = TypeVar("_T")
 _TAIL_BYTES = 1 << 16
@@ -81,4 +82,6 @@ def read_rows(path: Path, decoder: msgspec.json.Decoder[_T]) -> tuple[list[_T], 
             bad.append(number)
     if not bad:
         return rows, ()
-    return rows, (f"{path.name}: {len(bad)} lines cannot be read, the first is line {bad[0]}",)
+    return rows, (
+        f"{path.name}: {count(len(bad), 'line')} cannot be read, the first is line {bad[0]}",
+    )

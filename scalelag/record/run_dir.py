@@ -51,10 +51,10 @@ def create_run_dir(out: Path, name: str, now_s: float) -> Path:
             path.mkdir(parents=True)
         except FileExistsError:
             continue
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = error.strerror if isinstance(error, OSError) else error
             raise RecordError(
-                f"Cannot make the run directory {path}: {error.strerror}. Choose another folder with "
-                "--out."
+                f"Cannot make the run directory {path}: {reason}. Choose another folder with --out."
             ) from error
         return path
     raise RecordError(f"{out} holds 999 runs of {stamp}-{name}: use another --name.")

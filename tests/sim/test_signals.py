@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from scalelag.record.run_dir import RUN_FILE
@@ -168,7 +169,7 @@ def worker_of(port, folder):
         process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_a_worker_that_is_told_to_leave_sends_its_last_rows(target, echo, tmp_path, until, number):
     port = str(free_port())
     arguments = ["--master", "--expect-workers", "1", "--master-bind-port", port]
@@ -183,8 +184,35 @@ def test_a_worker_that_is_told_to_leave_sends_its_last_rows(target, echo, tmp_pa
 
     rows = run.recorded.requests
     assert int((rows.status == 200).sum()) == len(sent_to(echo))
-    assert "Traceback" not in (tmp_path / "worker-stderr").read_text()
+    assert "Traceback" not in (tmp_path / "worker-stderr").read_text() + run.stderr
     assert (run.info["status"], run.exit_code) == ("invalid", 5)
+    assert run.stdout.count("INVALID") == 1
+    assert worker.returncode == 0
+
+
+def load_processes(leader):
+    """Processes of `--processes`: children of the leader that are Locust as well."""
+    children = psutil.Process(leader.pid).children(recursive=True)
+    return [one for one in children if "scalelag.observer" not in " ".join(one.cmdline())]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_one_of_several_processes_that_is_told_to_leave_is_counted_and_the_run_goes_on(
+    target, echo, tmp_path, until, number
+):
+    with started(tmp_path, *target, "--steps", "40rps:6s", "--processes", "2") as locust:
+        until(lambda: len(sent_to(echo)) >= 40, DEADLINE_S)
+        load_processes(locust.process)[0].send_signal(number)
+        run = locust.wait()
+
+    reasons = [one["lost_reason"] for one in run.info["load_workers"]]
+    rows = run.recorded.requests
+    assert sorted(reason is None for reason in reasons) == [False, True]
+    assert rows.count == 240
+    assert int((rows.status == 200).sum()) == len(sent_to(echo))
+    assert (run.exit_code, run.stdout.count("INVALID")) == (5, 1)
+    assert "Traceback" not in run.stdout + run.stderr
+    assert len(list(run.path.parent.iterdir())) == 1
 
 
 SLOW_START = """
@@ -217,3 +245,34 @@ def test_listeners_of_test_start_that_take_long_run_once_and_open_one_run(target
     assert (run.stdout.count("fetching"), run.stdout.count("fetched")) == (1, 1)
     assert len(list(run.path.parent.glob(f"*/{RUN_FILE}"))) == 1
     assert run.recorded.requests.count == 40
+
+
+LEAVES = """
+import sys
+from locust import HttpUser, constant, task
+
+
+class Leaver(HttpUser):
+    wait_time = constant(0.1)
+    asked = 0
+
+    @task
+    def ask(self):
+        self.client.get("/")
+        self.asked += 1
+        if self.asked > 3:
+            sys.exit(0)
+"""
+
+
+def test_a_task_that_calls_sys_exit_makes_no_good_run_of_a_part(target, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(LEAVES)
+    both = f"{ROOT / 'locustfiles' / 'attached.py'},{own}"
+    with started(tmp_path, *target, "--steps", "1users:30s", locustfile=both) as locust:
+        run = locust.wait()
+
+    assert run.exit_code == 5
+    assert run.info["reason"] == "the test was ended before its plan, by ask() in own.py, line 15"
+    assert run.stdout.count("INVALID") == 1
+    assert "Traceback" not in run.stderr

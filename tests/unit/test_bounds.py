@@ -68,6 +68,12 @@ DOUBLED = (
         "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{{ range(99999) | map('string') | map('center', 99999) | join }}",
+        "{{ text | replace('x', 'a' * 999999) | replace('a', 'b' * 999999) }}",
+        "{{ ('x' * 999999).replace('x', 'a' * 999999) }}",
+        "{{ range(99999) | join('x' * 999999) }}",
+        "{{ ('x' * 999999).join(range(99999) | map('string')) }}",
+        "{{ ('\\t' * 999999).expandtabs(999999) }}",
+        "{{ ('\\n' * 999999) | indent(999999) }}",
     ],
 )
 def test_a_template_that_would_freeze_the_page_is_refused(template):

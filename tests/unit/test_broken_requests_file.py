@@ -10,8 +10,9 @@ import pytest
 
 from scalelag.errors import RecordError
 from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.parquet import write_parquet
 from scalelag.record.requests_file import SCHEMA, RequestWriter
-from scalelag.record.requests_reader import read_requests, write_parquet
+from scalelag.record.requests_reader import read_requests
 from tests.support.disk import at_most
 from tests.unit.request_rows import (
     ALL_ROWS,

@@ -273,6 +273,28 @@ def test_an_error_in_the_stream_is_a_failure_in_every_shape(name: str):
     assert failed(ERRORS[name], finish("stop"), Part(DONE)).startswith("an error in the stream")
 
 
+@pytest.mark.parametrize("odd", ["NaN", "-Infinity", '"\\ud800"'])
+def test_what_stands_beside_the_tokens_may_be_anything(odd: str):
+    chunk = f'{{"choices": [{{"delta": {{"content": "a"}}, "logprobs": [{odd}]}}]}}'
+
+    reader = read([(event, 1.0) for event in encoded([Part(chunk), finish("stop"), Part(DONE)])])
+
+    assert (reader.times.tokens, reader.content) == (1, b"a")
+
+
+def test_halves_of_a_character_in_two_tokens_are_one_again():
+    halves = [
+        Part(f'{{"choices": [{{"delta": {{"content": "\\u{n}"}}}}]}}') for n in ("d83d", "de00")
+    ]
+    alone = [halves[0], delta("text", content="b")]
+
+    both = read([(event, 1.0) for event in encoded([*halves, finish("stop"), Part(DONE)])])
+    one = read([(event, 1.0) for event in encoded([*alone, finish("stop"), Part(DONE)])])
+
+    assert (both.times.tokens, both.content.decode()) == (2, "\U0001f600")
+    assert one.content.decode() == "\ufffdb"
+
+
 @pytest.mark.parametrize("name", ["an event", "Anthropic's", "OpenAI's", "vLLM's"])
 def test_an_error_in_other_event_streams_is_a_failure_too(name: str):
     reader = EventStreamReader()

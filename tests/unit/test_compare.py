@@ -145,7 +145,7 @@ def test_a_base_that_never_came_up_hides_what_is_slower():
     one = figure(found, UP)
     assert (found.verdict, one.verdict) == ("cannot be told", "cannot be told")
     assert one.reason is not None
-    assert "12 steps of the base were not over within their hold" in one.reason
+    assert "12 steps of the base were not over when the hold ended" in one.reason
 
 
 def test_a_figure_that_only_one_side_has_is_named():

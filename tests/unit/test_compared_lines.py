@@ -138,4 +138,4 @@ def test_many_deployments_are_drawn_in_part_and_that_is_said(demo):
     found = compared_lines([many], [many])
 
     assert len(found.deployments) == len(found.base.replicas) == 12
-    assert found.thinned == ("3 more deployments that scale are not drawn",)
+    assert found.thinned == ("3 more scaling deployments not drawn",)

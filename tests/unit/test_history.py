@@ -1,5 +1,6 @@
 """Runs in a folder: their list, and one figure over them; what is broken is named."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -7,6 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from reports.analysis.comparing.history import TrendPoint
+from reports.model.intervals import Span
+from reports.render.terminal.history import print_trend
 
 ROOT = Path(__file__).parents[2]
 STORED = ROOT / "tests" / "golden" / "stored"
@@ -106,6 +112,25 @@ def test_a_figure_that_a_run_has_not_measured_says_so(folder):
     )
 
     assert {p["run"]: p["reason"] for p in points}["late"] == "not measured"
+
+
+@pytest.mark.parametrize("width", [200, 80, 40])
+def test_a_trend_is_whole_at_any_width(width):
+    reason = "run.json has schema_version 9, and this version reads up to 1: update scalelag"
+    points = [
+        TrendPoint("runs/20261130-142530-a-rather-long-name", 1.7e9, Span(12.345, 12.2, 12.5)),
+        TrendPoint("runs/20261130-142531-late", None, None, reason),
+    ]
+    console = Console(width=width, file=io.StringIO())
+
+    print_trend(console, "app/Model:scale_up.total_s.max", points)
+
+    said = console.file.getvalue()
+    assert all(len(line) <= width for line in said.splitlines())
+    assert "..." not in said
+    whole = "".join(said.split())
+    for part in ("20261130-142530-a-rather-long-name", "12.35[12.2,12.5]", "".join(reason.split())):
+        assert part in whole
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_a_run_that_is_warm_up_alone_is_invalid_and_says_so():
 
     assert report.verdict == "invalid"
     (reason,) = report.reasons
-    assert "requests lie in the warm-up of 1000 s" in reason
+    assert ") lie in the warm-up of 1000 s" in reason
 
 
 def test_the_load_of_a_step_that_was_interrupted_is_held_only_until_it_ended():

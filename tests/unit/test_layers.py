@@ -31,6 +31,7 @@ LAYERS = (  # top to bottom
     "scalelag.foreign",
     "scalelag.packages",
     "scalelag.ray_versions",
+    "scalelag.wording",
     "scalelag.errors",
 )
 ROOMS = {  # folders within a layer, each with the folders beside it that it may import

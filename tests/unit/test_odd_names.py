@@ -2,15 +2,20 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from probes.logs.replica_heads import NewReplica
 from probes.serve_state import parse_payload
-from reports.analysis.gates import check_gates, parse_gate
+from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gates import parse_gate
 from reports.analysis.metrics import is_named, parse_metric, quoted
+from reports.analysis.seen.requests_at import application_of
 from scalelag.cluster.preflight import watched_deployments
+from scalelag.record.application_info import ApplicationInfo
+from tests.support.built.step_facts import run as made_run
 
 NAMES = st.text(
     st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="#"), min_size=1
@@ -28,7 +33,7 @@ def test_a_gate_on_any_deployment_names_it_and_no_other(app, name, metric):
 
     assert (gate.wanted.deployment, gate.limit) == (key, 20.0)
     assert is_named(key, gate.wanted.deployment)
-    check_gates([gate], [key])
+    check_gates([gate], Expected([key]))
 
 
 @given(NAMES)
@@ -74,3 +79,12 @@ def test_each_deployment_belongs_to_its_application_where_names_have_slashes():
 
 def test_the_log_of_a_replica_is_named_as_serve_names_it():
     assert NewReplica("r1", "a/b/c:d e", ()).log_name == "serve/replica_a_b_c_d e_r1.log"
+
+
+def test_the_application_of_a_deployment_with_a_slash_in_its_name_is_known():
+    recorded = made_run()
+    app = ApplicationInfo(("app/x/y",), "/")
+    target = msgspec.structs.replace(recorded.info.target, applications={"app": app})
+    info = msgspec.structs.replace(recorded.info, target=target)
+
+    assert application_of(msgspec.structs.replace(recorded, info=info), "app/x/y") is app

@@ -4,7 +4,7 @@ import pytest
 
 from scalelag.errors import UsageError
 from scalelag.options import checks
-from scalelag.options.catalog import COMPARABLE, OPTIONS
+from scalelag.options.catalog import COMPARABLE, OPTIONS, option_of
 from scalelag.options.option import Option, parse_option
 from scalelag.options.run_options import run_options
 
@@ -43,6 +43,18 @@ def test_a_value_is_parsed_once_however_often_it_is_asked_for():
 
     assert [parse_option(option, "abc"), parse_option(option, "abc")] == [3, 3]
     assert seen == ["abc"]
+
+
+@pytest.mark.parametrize("dest", ["json_body", "path", "expect", "name", "out", "header"])
+def test_bytes_that_are_no_text_are_refused(dest):
+    with pytest.raises(UsageError, match=r"is no text in UTF-8"):
+        parse_option(option_of(dest), "a: \udcff")
+
+
+@pytest.mark.parametrize("dest", ["seed", "max_in_flight", "drain", "wait"])
+def test_a_number_that_nothing_counts_to_is_refused(dest):
+    with pytest.raises(UsageError, match="more than any run needs"):
+        parse_option(option_of(dest), 10**30)
 
 
 def test_what_does_not_parse_is_named_by_its_flag():

@@ -6,7 +6,9 @@ import pytest
 
 from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
 from reports.model.causes import FailureReport
+from reports.model.intervals import Instant, point
 from scalelag.plan.stages import LoadStep
+from scalelag.record.rows import Gap, Transition
 from tests.support.built.behind_front import (
     behind,
 )
@@ -28,24 +30,57 @@ def test_an_overload_has_one_cause_whoever_ends_its_requests(kind):
     assert failure_report(given).cause == "bounds"
 
 
-@pytest.mark.parametrize(
-    ("gone_s", "said"), [(1015.0, "100 of them within 2 s"), (1030.0, "no rep")]
-)
-def test_a_proxys_answers_are_tied_to_a_replica_that_went(gone_s, said):
-    times = [1014.0 + n / 50 for n in range(100)]
-    given = facts(requests=requests(failed={"HTTP 502": times}))
-    replicas = given.timeline.replicas
-    gone = msgspec.structs.replace(
-        replicas[0],
-        stopping=msgspec.structs.replace(replicas[0].running, lo_s=gone_s, hi_s=gone_s),
-    )
-    given = msgspec.structs.replace(
-        given, timeline=msgspec.structs.replace(given.timeline, replicas=(gone,))
-    )
+def failed_while(at, *, own=True, gaps=(), times=None):
+    """Notes on 502s from 1014 to 1016 s, in a run of which one replica went at `at`."""
+    times = times or [1014.0 + n / 50 for n in range(100)]
+    given = facts(requests=requests(failed={"HTTP 502": times}), gaps=gaps)
+    life = msgspec.structs.replace(given.timeline.replicas[0], gone=at if own else None)
+    timeline = msgspec.structs.replace(given.timeline, replicas=(life,))
+    row = Transition("app/Front", "f1", at.hi_s, at.lo_s, "STOPPING", None)
+    run = msgspec.structs.replace(given.run, transitions=() if own else (row,))
+    return failure_report(msgspec.structs.replace(given, timeline=timeline, run=run)).notes[0]
 
-    note = failure_report(given).notes[0]
-    assert said in note
-    assert "100 x HTTP 502: a proxy's answer or the application's own" in note
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (
+            Instant(1015.0, 1015.2),
+            "100 of them within 2 s of a change of replicas (replica r1 gone",
+        ),
+        (Instant(1030.0, 1030.0), "no replica came or went within 2 s of them (the nearest: "),
+        (Instant(1030.0, 1030.0), "replica r1 gone, 14.0 s away)"),
+        (Instant(1012.0, 1028.0), "gone between 12.0 and 28.0 s, perhaps within 2 s of them"),
+        (Instant(1016.1, 1016.4), "80 of them within 2 s of a change"),
+    ],
+)
+def test_a_proxys_answers_are_tied_to_a_replica_that_went(at, said):
+    assert said in failed_while(at)
+
+
+def test_a_replica_of_another_deployment_counts_as_well():
+    assert "(replica f1 of app/Front gone at 15.0 s)" in failed_while(point(1015.0), own=False)
+
+
+def test_a_replica_that_shows_in_a_row_after_the_hold_is_not_denied():
+    """The hold ends at 1040 s; the replica that the requests were late for was listed 0.2 s later."""
+    times = [1038.5 + n / 100 for n in range(100)]
+
+    said = failed_while(Instant(1039.7, 1040.2), times=times)
+
+    assert "100 of them within 2 s of a change of replicas (replica r1 gone at 40.0 s)" in said
+
+
+def test_what_came_while_nothing_was_seen_is_not_denied():
+    said = failed_while(point(1030.0), gaps=(Gap(1010.0, 1020.0, "timeout", 9),))
+
+    assert "no replica came or went within 2 s of them, as far as the probe saw" in said
+
+
+def test_a_status_does_not_tell_whose_an_answer_is():
+    assert "100 x HTTP 502: a proxy's answer or the application's own" in failed_while(
+        point(1015.0)
+    )
 
 
 @pytest.mark.parametrize(("at_s", "said"), [(1015.0, True), (1030.0, False)])

@@ -214,7 +214,7 @@ def test_lag_counts_from_the_moment_at_which_a_stage_really_began():
     assert step.total_s is not None
     assert step.total_s.lo <= 27 - 21.5 <= step.total_s.hi
     (warning,) = report.warnings
-    assert "1 stages did not begin within 5 ms" in warning
+    assert "1 stage did not begin within 5 ms" in warning
     assert "stage 2, 1500 ms late" in warning
 
 

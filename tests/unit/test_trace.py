@@ -129,6 +129,13 @@ def test_a_single_rate_with_a_time_holds_for_a_second(read):
         ("a,rps", "0,1", {"time_column": "a"}, ("rates", "rps", "a")),
         ("time_s,time_m,rps", "0,0,1", {"time_column": "time_s"}, ("rates", "rps", "time_s")),
         ("timeout,rps", "9,1", {}, ("rates", "rps", None)),
+        ("t", "2024-05-01T00:00:00Z", {}, ("arrivals", "t", None)),
+        ("@timestamp,bytes", "2024-05-01,9", {}, ("arrivals", "@timestamp", None)),
+        ("when,model", "2024-05-01,m", {}, ("arrivals", "when", None)),
+        ("date,latency", "2024-05-01,9", {}, ("arrivals", "date", None)),
+        ("ts,tokens,rps", "1,9,2", {}, ("rates", "rps", "ts")),
+        ("time;rps", "0;5", {}, ("rates", "rps", "time")),
+        ("time\trps", "0\t5", {}, ("rates", "rps", "time")),
     ],
 )
 def test_the_column_is_told_by_its_name_or_by_being_the_only_one(
@@ -211,6 +218,10 @@ def test_a_column_that_cannot_be_told_is_asked_for(said, header, row, options, e
         ("\n\n", "trace.csv: it is empty. The first line names the columns, such as arrival_s."),
         ("arrival_s\n", "trace.csv: it has a header and no rows."),
         ("1.5\n2.5\n", 'trace.csv line 1: "1.5" is no name: the first line names the columns.'),
+        (
+            csv("time,rps", "0,5,20"),
+            "trace.csv line 2: it has 3 cells, and the header names 2.",
+        ),
         (b"arrival_s\n\xff\xfe\n", "trace.csv: it is no UTF-8 text."),
         (csv("arrival_s", 1, "abc"), 'trace.csv line 3: arrival_s "abc" is not a number.'),
         (csv("arrival_s,m", "1,a", "", ",b"), 'trace.csv line 4: arrival_s "" is not a number.'),
@@ -292,16 +303,16 @@ def test_too_many_rows_are_refused(said, monkeypatch):
             ),
         ),
         (
-            csv("t,rps", "0,1"),
+            csv("n,rps", "0,1"),
             (
-                't.csv: 1 rates from column "rps", a row a second; 1 requests in 1 s, 1 rps on average '
-                'and 1 at most; not read: "t"'
+                't.csv: 1 rate from column "rps", a row a second; 1 request in 1 s, 1 rps on average '
+                'and 1 at most; not read: "n"'
             ),
         ),
         (
             csv("time,rps", "0,1"),
             (
-                't.csv: 1 rates from column "rps", times from "time" in s; 1 requests in 1 s, 1 rps on '
+                't.csv: 1 rate from column "rps", times from "time" in s; 1 request in 1 s, 1 rps on '
                 "average and 1 at most"
             ),
         ),

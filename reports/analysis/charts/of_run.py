@@ -16,6 +16,7 @@ from reports.model.report import Report
 from reports.model.steps import DeploymentReport
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
+from scalelag.wording import count
 
 MOST_DEPLOYMENTS = 12
 MOST_CHANGES = 1000
@@ -33,7 +34,7 @@ def chart_series(
     if load.bin_s > 1:
         notes.append(f"load and latency are drawn in bins of {load.bin_s:g} s")
     if left_out := len(scaling(report)) - len(shown):
-        notes.append(f"{left_out} more deployments that scale are not drawn")
+        notes.append(f"{count(left_out, 'more scaling deployment')} not drawn")
     deployments: dict[str, DeploymentCharts] = {}
     for key in shown:
         deployments[key], thinned = _deployment(
@@ -77,7 +78,11 @@ def restart_bands(run: RecordedRun) -> tuple[Band, ...]:
 def saturated_bands(report: Report) -> tuple[Band, ...]:
     """Times in which the target was saturated; of very many the longest."""
     bands = [
-        Band(one.at_s, one.until_s, f"saturated: {one.not_sent:,} requests were not sent")
+        Band(
+            one.at_s,
+            one.until_s,
+            f"saturated: {count(one.not_sent, 'request was', 'requests were')} not sent",
+        )
         for one in report.load.saturated
     ]
     return tuple(sorted(bands, key=_width_s)[-MOST_BANDS:])

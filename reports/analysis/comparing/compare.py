@@ -30,6 +30,7 @@ from reports.model.effect import MIN_EFFECT
 from reports.model.intervals import Span
 from reports.model.report import Report
 from scalelag.errors import UsageError
+from scalelag.wording import count
 
 FEWEST_PAIRS = 6
 FEWEST_RUNS = 4
@@ -269,8 +270,9 @@ def _unreachable(form: Form, tested: _Tested) -> str:
     what = "runs a side" if form == "runs" else "steps"
     if n < least:
         return f"cannot be told with {n} {what}; {least} {what} can"
+    one, many = "step of the base was", "steps of the base were"
     return (
-        f"cannot be told: {censored} steps of the base were not over within their hold, "
+        f"cannot be told: {count(censored, one, many)} not over when the hold ended, "
         "and nothing ranks above them; hold the load for longer"
     )
 
@@ -298,7 +300,7 @@ def _evidence(rule: _Rule, base: int, candidate: int) -> str:
     if rule.form == "steps of two runs":
         return "within-run evidence: steps of one run share what was peculiar to that run"
     least = _two_sided(least_grouped_p(base, candidate))
-    return f"{base} runs against {candidate}; the smallest p that they can give is {least:.4f}"
+    return f"{count(base, 'run')} against {candidate}; the smallest p that they can give is {least:.4f}"
 
 
 def _reason(verdict: ComparedVerdict, figures: Sequence[ComparedFigure]) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 from reports.analysis.charts.of_run import MOST_BANDS, MOST_DEPLOYMENTS
 from reports.model.charts import Band, Charts
 from reports.model.comparison import ComparedLines, Line, Lines, LoadName, ReplicasName, SideLines
+from scalelag.wording import count
 
 MOST_RUNS = 8
 MOST_POINTS = 1000
@@ -115,9 +116,9 @@ def _thinned(
     if widest_s > 1:
         notes.append(f"load and latency are drawn in bins of up to {widest_s:g} s")
     if deployments_left:
-        notes.append(f"{deployments_left} more deployments that scale are not drawn")
+        notes.append(f"{count(deployments_left, 'more scaling deployment')} not drawn")
     notes += [
-        f"of the {len(runs)} runs of the {side} {MOST_RUNS} are drawn; the median is of all"
+        f"of the {count(len(runs), 'run')} of the {side} {MOST_RUNS} are drawn; the median is of all"
         for side, runs in (("base", base), ("candidate", candidate))
         if len(runs) > MOST_RUNS
     ]

@@ -15,6 +15,7 @@ from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
 from reports.model.intervals import overlap_s
 from scalelag.record.effective import described_need
+from scalelag.wording import count
 
 # Serve needs 2 s for a worker process, and 5.5 s where several start on a busy machine: a wait by
 # itself says nothing.
@@ -80,17 +81,17 @@ def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
     found: list[Evidence] = []
     for row, end_s in facts.snapshots(wait.from_s, wait.to_s + _STATUS_LAG_S):
         lasted_s = overlap_s((row.received_s, end_s), (wait.from_s, wait.to_s))
-        for demand, count in row.demands.items():
+        for demand, number in row.demands.items():
             short = [n for n, v in facts.asked.items() if row.free.get(n, 0.0) < v - 1e-6]
             if not facts.is_ours(demand):
                 continue
             if short:
                 free = " and ".join(f"{row.free.get(n, 0.0):g} {n}" for n in short)
-                text = f"{count} pending: {demand}, with {free} free"
+                text = f"{number} pending: {demand}, with {free} free"
             elif _PER_NODE in demand:
-                text = f"{count} pending, each node having as many as it may: {demand}"
+                text = f"{number} pending, each node having as many as it may: {demand}"
             elif lasted_s >= _LASTING_DEMAND_S:
-                text = f"{count} pending for {lasted_s:.0f} s, though no sum is short: {demand}"
+                text = f"{number} pending for {lasted_s:.0f} s, though no sum is short: {demand}"
             else:
                 continue
             found.append(Evidence(text, facts.at(row.received_s)))
@@ -114,8 +115,10 @@ def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
             "worker group). Or begin earlier: lower target_ongoing_requests"
             f"{facts.now('target_ongoing_requests')}."
         )
+    target = facts.lag.target_after
+    wanted = count(target, "replica") if target else "more replicas"
     return (
-        f"Make room for {facts.lag.target_after or 'more'} replicas of {asked}: max_workers of the "
+        f"Make room for {wanted} of {asked}: max_workers of the "
         "node type, larger nodes, or less a replica (ray_actor_options.num_cpus, num_gpus, "
         "resources)."
     )
@@ -198,7 +201,7 @@ def no_connection(facts: StepFacts) -> Iterator[Sign]:
     failed = connection_failures(facts)
     if failed and failed.count >= max(_MIN_FAILED, _MIN_FAILED_RATIO * sent(facts)):
         kinds = ", ".join(f"{n:,} x {kind}" for kind, n in failed.kinds.items())
-        text = f"{failed.count:,} of {sent(facts):,} requests found no connection: {kinds}"
+        text = f"{failed.count:,} of {count(sent(facts), 'request')} found no connection: {kinds}"
         yield _unheard(
             facts, failed.from_s, failed.to_s, (Evidence(text, facts.at(failed.from_s)),)
         )
@@ -214,7 +217,8 @@ def nothing_answered(facts: StepFacts) -> Iterator[Sign]:
         return  # replicas that do not answer Serve either
     poll = facts.timeline.poll_before(silence.from_s)
     text = (
-        f"no answer at all for {silence.seconds:.1f} s with {silence.unanswered} requests under "
+        f"no answer at all for {silence.seconds:.1f} s with "
+        f"{count(silence.unanswered, 'request')} under "
         "way; those before were quick"
     )
     # Requests that wait within Serve make it decide for more replicas, if it may have them.

@@ -2,14 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.lag.changes import last_infos
 from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
 from scalelag.record.error_kinds import (
@@ -20,7 +19,6 @@ from scalelag.record.error_kinds import (
     grpc_status,
     http_status,
     is_connection,
-    is_wrong_answer,
 )
 from scalelag.record.requests_file import RequestColumns
 
@@ -36,7 +34,6 @@ Serve's own proxy answers 503 for a full queue, which is BACK_PRESSURE, and wher
 available (`get_http_response_status` in `ray/serve/_private/http_util.py`): it failed to deploy, or
 goes away.
 """
-_WHOSE = "a proxy's answer or the application's own, which a status does not tell apart"
 _OVERLOAD = (
     BACK_PRESSURE,
     TIMEOUT,
@@ -48,7 +45,6 @@ _OVERLOAD = (
 )
 OVERLOAD = frozenset(_OVERLOAD)
 """Kinds of failures that an overload ends in, whoever's time-out comes first."""
-_TIED_S = 2.0
 _SLOWED = 2.0
 _SLOWED_LOSSES = 0.1
 _SILENCE_S = 1.0
@@ -113,95 +109,6 @@ def _failed(
     )
 
 
-def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]:
-    """Notes on kinds of failures that have a meaning of their own."""
-    turned_away = kinds.get(BACK_PRESSURE, 0)
-    wrong = sum(number for kind, number in kinds.items() if is_wrong_answer(kind))
-    notes: list[str] = []
-    if too_long := kinds.get(SERVERS_TIMEOUT, 0):
-        notes.append(
-            f"{too_long:,} ended by Serve itself ({SERVERS_TIMEOUT}): request_timeout_s of its "
-            "http_options was over before they were answered."
-        )
-    notes += _gateway_notes(facts, kinds)
-    if turned_away:
-        notes.append(f"{turned_away:,} turned away: {_back_pressure(facts)}")
-    if wrong:
-        notes.append(
-            f"{wrong:,} answered wrongly: they arrived and an answer came back, so look at the "
-            "application, or at what answers in its place."
-        )
-    return tuple(notes)
-
-
-def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
-    """Note on answers of a proxy or of the application, tied to changes of replicas, if any."""
-    number = sum(kinds.get(kind, 0) for kind in GATEWAY)
-    if not number:
-        return []
-    rows, chosen = _rows(facts)
-    failed = _is_any(rows, rows.error[chosen], GATEWAY)
-    done_s = (rows.intended_s + rows.latency_s)[chosen][failed]
-    changes = _replica_changes(facts)
-    near = np.array([[abs(at_s - change) <= _TIED_S for change, _ in changes] for at_s in done_s])
-    names = ", ".join(f"{kinds[kind]:,} x {kind}" for kind in GATEWAY if kinds.get(kind))
-    tied = int(near.any(axis=1).sum()) if changes and near.size else 0
-    reloads = _reload_notes(facts, done_s)
-    if not tied:
-        alone = f"{names}: {_WHOSE}; no replica came or went within {_TIED_S:g} s of them."
-        return [alone, *reloads]
-    busiest = changes[int(near.sum(axis=0).argmax())]
-    when = f"{busiest[1]} at {facts.at(busiest[0]):.1f} s"
-    near_one = f"{tied:,} of them within {_TIED_S:g} s of a change of replicas ({when})"
-    own = "If it is the application's own, look for the cause there."
-    return [f"{names}: {_WHOSE}; {near_one}. {own}", *reloads]
-
-
-def _reload_notes(facts: StepFacts, done_s: NDArray[np.float64]) -> list[str]:
-    """Note on those that came as HAProxy began anew with other replicas; none where it did not."""
-    reloads = np.array([event.at_s for event in facts.events("proxy_reloaded")])
-    if not reloads.size or not done_s.size:
-        return []
-    near = np.abs(done_s[:, None] - reloads[None, :]) <= _TIED_S
-    number = int(near.any(axis=1).sum())
-    if not number:
-        return []
-    busiest = facts.at(float(reloads[int(near.sum(axis=0).argmax())]))
-    near_one = f"within {_TIED_S:g} s of a reload of HAProxy (at {busiest:.1f} s)"
-    return [f"{number:,} of them {near_one}, which follows a change of an ingress's replicas."]
-
-
-def _replica_changes(facts: StepFacts) -> list[tuple[float, str]]:
-    """Moments at which replicas became RUNNING, were stopped or were gone, with their names."""
-    found: list[tuple[float, str]] = []
-    for life in facts.timeline.replicas:
-        moments = {"RUNNING": life.running, "stopped": life.stopping, "gone": life.gone}
-        found += [
-            (at.mid_s, f"replica {life.replica} {word}")
-            for word, at in moments.items()
-            if at is not None and facts.within(at.mid_s)
-        ]
-    return sorted(found)
-
-
-def _back_pressure(facts: StepFacts) -> str:
-    limited = [
-        f"{key} has max_queued_requests {most}"
-        for key, info in last_infos(facts.run).items()
-        if isinstance(most := info.config.get("max_queued_requests"), int) and most >= 0
-    ]
-    if not limited:
-        return (
-            "no deployment has max_queued_requests set, so it was the application, or what stands "
-            "before Serve, that answered so."
-        )
-    return (
-        f"a queue in Serve was full ({', '.join(limited)}). Capacity lagged behind: keep replicas in "
-        "reserve (min_replicas, a lower target_ongoing_requests), or let more requests wait (a "
-        "higher max_queued_requests) or run at once (max_ongoing_requests)."
-    )
-
-
 def is_slowed(facts: StepFacts, window: Window) -> bool:
     """Return True if requests sent in `window` took twice as long as those before the step, or more.
 
@@ -219,6 +126,13 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
     if not earlier_s.size or not later_s.size:
         return False
     return bool(np.median(later_s) >= _SLOWED * np.median(earlier_s))
+
+
+def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
+    """Moments at which requests of the step had failed in one of `kinds`, ascending."""
+    rows, chosen = _rows(facts)
+    failed = _is_any(rows, rows.error[chosen], kinds) & ~rows.not_sent_in(chosen)
+    return np.sort((rows.intended_s + rows.latency_s)[chosen][failed])
 
 
 def failed_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:

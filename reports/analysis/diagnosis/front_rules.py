@@ -17,6 +17,7 @@ from reports.analysis.diagnosis.seen import (
 from reports.model.causes import Evidence
 from reports.model.intervals import Window
 from scalelag.record.evidence_rows import LogEvent
+from scalelag.wording import count
 
 _FULL = 0.95
 _REJECTIONS = 3
@@ -57,7 +58,7 @@ def _wanted_no_more(facts: StepFacts, window: Window) -> Count | None:
     if seen is not None:
         return seen if seen.most <= _room(facts) else None
     middle_s = (facts.begun_s + window.to_s) / 2
-    found = [count for count in counts(facts) if count.window.to_s > middle_s]
+    found = [one for one in counts(facts) if one.window.to_s > middle_s]
     return found[-1] if found else None
 
 
@@ -92,8 +93,8 @@ def _full(facts: StepFacts, front: Front, window: Window) -> tuple[Evidence, ...
         return ()
     running = front.running(*window)
     text = (
-        f"{front.key} takes {slots:,} requests at once ({running} RUNNING x max_ongoing_requests "
-        f"{front.most_ongoing})"
+        f"{front.key} takes {count(slots, 'request')} at once ({running} RUNNING x "
+        f"max_ongoing_requests {front.most_ongoing})"
     )
     if opened is not None:
         where = "the client" if front.is_ingress else "it, by Serve's gauges,"

@@ -13,6 +13,7 @@ from reports.model.causes import Evidence
 from reports.model.intervals import Window, covered_s
 from scalelag.record.evidence_rows import NOT_THE_CONTROLLERS
 from scalelag.record.rows import Gap
+from scalelag.wording import count
 
 # A busy machine makes single turns of the loop several times as long, and answers late by a second.
 _LATE_ANSWER_S = 1.5
@@ -135,7 +136,9 @@ def _slow_windows(marks: Sequence[LoopMark], pace_s: float) -> Iterator[tuple[Lo
 
 def _turned(first: LoopMark, then: LoopMark) -> Stall:
     turns, seconds = then.turns - first.turns, then.at_s - first.at_s
-    return Stall(first.at_s, then.at_s, f"turned its loop {turns} times in {seconds:.1f} s")
+    return Stall(
+        first.at_s, then.at_s, f"turned its loop {count(turns, 'time')} in {seconds:.1f} s"
+    )
 
 
 class MarkWait(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.model.causes import Evidence
 from reports.model.steps import FloorReport
 from scalelag.record.evidence_rows import LogEvent
+from scalelag.wording import count
 
 _SLOW_INIT_S = 1.5
 _CONFIGURED_SHARE = 0.5
@@ -31,7 +32,7 @@ def starts_failed(facts: StepFacts) -> Iterator[Sign]:
     begun_s = [life.begun.mid_s for life in failed]
     begun_s += [event.at_s for event in crashes] + [row.hi_s for row in messages]
     times = len(failed) or len(crashes) or len(messages)
-    text = f"{times} {'replica was' if times == 1 else 'replicas were'} given up before RUNNING"
+    text = f"{count(times, 'replica was', 'replicas were')} given up before RUNNING"
     raw = crashes[-1].raw if crashes else messages[-1].message
     shown = [Evidence(text, facts.at(min(begun_s)), raw=raw)]
     critical = facts.critical()
@@ -55,9 +56,7 @@ def checks_failed(facts: StepFacts) -> Iterator[Sign]:
         return
     checks = facts.events(*FAILED_CHECKS)
     gone = len({event.replica for event in stopped})
-    text = (
-        f"health checks failed, and Serve gave up {gone} {'replica' if gone == 1 else 'replicas'}"
-    )
+    text = f"health checks failed, and Serve gave up {count(gone, 'replica')}"
     first_s = min([e.at_s for e in (*checks, *stopped)] + [row.hi_s for row in unhealthy])
     raw = checks[0].raw if checks else next((row.message for row in unhealthy), None)
     yield Sign(first_s, facts.answered_s, (Evidence(text, facts.at(first_s), raw=raw),))
@@ -69,9 +68,8 @@ def replicas_died(facts: StepFacts) -> Iterator[Sign]:
     if not died:
         return
     gone = len({event.replica for event in died})
-    text = (
-        "the process of a replica ended" if gone == 1 else f"the processes of {gone} replicas ended"
-    )
+    others = f"the processes of {count(gone, 'replica')}"
+    text = f"{'the process of a replica' if gone == 1 else others} ended"
     shown = facts.quote(died[0], text)
     yield Sign(died[0].at_s, facts.answered_s, (shown,))
 
@@ -180,7 +178,8 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     if facts.step.direction == "up" and wanted > running * WANTS_MORE and not facts.is_worked_off:
         text = (
             f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
-            f"{policy.target_ongoing_requests:g} that is {policy.demand_of(ongoing)} replicas, and "
+            f"{policy.target_ongoing_requests:g} that is "
+            f"{count(policy.demand_of(ongoing), 'replica')}, and "
             f"{policy.scaling.most_name} is {policy.max_replicas}"
         )
         yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))

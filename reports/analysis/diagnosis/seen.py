@@ -17,6 +17,7 @@ from reports.analysis.seen.blind import blind_windows, is_blind
 from reports.analysis.seen.series import GaugeSeries, gauge_series
 from reports.model.causes import Evidence
 from reports.model.intervals import Window, covered_s, overlap_s
+from scalelag.wording import count
 
 _SAME_LINE_S = 0.05
 _HALF = 0.5
@@ -56,7 +57,7 @@ def counts(facts: StepFacts) -> list[Count]:
         return []
     found = [_of_decision(facts, policy, decision) for decision in facts.decisions(up=False)]
     held = _held(facts, policy)
-    return [count for count in (*found, held) if count is not None]
+    return [one for one in (*found, held) if one is not None]
 
 
 def unseen(facts: StepFacts) -> list[Unseen]:
@@ -69,15 +70,15 @@ def unseen(facts: StepFacts) -> list[Unseen]:
     if policy is None or concurrency is None:
         return []
     found: list[Unseen] = []
-    for count in counts(facts):
-        window = count.window
+    for counted in counts(facts):
+        window = counted.window
         if window.to_s - window.from_s <= policy.metrics_interval_s + policy.look_back_period_s:
             continue
         if _is_hidden(facts, window):
             continue
         open_least = concurrency.least(window.from_s, window.to_s, policy.look_back_period_s)
-        if open_least is not None and is_blind(policy, count.most, open_least):
-            found.append(Unseen(count, open_least))
+        if open_least is not None and is_blind(policy, counted.most, open_least):
+            found.append(Unseen(counted, open_least))
     found += _by_gauges(facts, policy) if policy.default else []
     return sorted(found, key=lambda one: one.count.window.to_s)
 
@@ -106,7 +107,7 @@ def _of_decision(facts: StepFacts, policy: Policy, decision: Decision) -> Count 
         return None
     text = (
         f"the autoscaler counted {counted} open requests and went from {decision.before} to "
-        f"{decision.after} replicas"
+        f"{count(decision.after, 'replica')}"
     )
     raw = logged[0].raw if logged else None
     return Count(Window(from_s, at_s), most, Evidence(text, facts.at(at_s), raw=raw))
@@ -140,8 +141,8 @@ def _by_gauges(facts: StepFacts, policy: Policy) -> list[Unseen]:
         if mean is None or opened is None:
             continue
         text = f"the autoscaler counted {mean:.1f} open requests on average (Serve's gauge)"
-        count = Count(window, mean, Evidence(text, facts.at(window.to_s)))
-        found.append(Unseen(count, opened, "{} were open at the deployment"))
+        given = Count(window, mean, Evidence(text, facts.at(window.to_s)))
+        found.append(Unseen(given, opened, "{} were open at the deployment"))
     return [one for one in found if not _is_hidden(facts, one.count.window)]
 
 
@@ -153,7 +154,8 @@ def _held(facts: StepFacts, policy: Policy) -> Count | None:
         return None
     most = held.target * policy.target_ongoing_requests
     text = (
-        f"the autoscaler kept {held.target} replicas for {facts.by_s - held.from_s:.1f} s: it counted "
+        f"the autoscaler kept {count(held.target, 'replica')} for "
+        f"{facts.by_s - held.from_s:.1f} s: it counted "
         f"no more than {most:g} open requests"
     )
     shown = Evidence(text, facts.at(facts.by_s))
@@ -195,6 +197,7 @@ def replayed(facts: StepFacts, found: Unseen) -> Evidence | None:
     target = decided[-1] if decided else last.target if last else None
     if targets is None or target is None or targets[0] <= target:
         return None
-    had = f"{targets[0]}" if targets[0] == targets[1] else f"{targets[0]} to {targets[1]}"
-    text = f"Ray's own policy, replayed on the requests that were open, had {had} replicas then"
+    least = "" if targets[0] == targets[1] else f"{targets[0]} to "
+    had = f"{least}{count(targets[1], 'replica')}"
+    text = f"Ray's own policy, replayed on the requests that were open, had {had} then"
     return Evidence(text, facts.at(at_s))

@@ -13,6 +13,7 @@ from reports.analysis.diagnosis.seen import unseen
 from reports.analysis.diagnosis.swing import remedy_of, swing_of
 from reports.analysis.lag.policy import Policy
 from reports.model.causes import Evidence
+from scalelag.wording import count
 
 _LONG_DRAIN_S = 2.0
 _MARGIN_S = 1.0
@@ -31,7 +32,8 @@ def target_swings(facts: StepFacts) -> Iterator[Sign]:
     remedy = remedy_of(facts, swing, policy)
     shown = (
         Evidence(
-            f"the target turned {swing.turns} times between {swing.low} and {swing.high} replicas, "
+            f"the target turned {count(swing.turns, 'time')} between {swing.low} and "
+            f"{count(swing.high, 'replica')}, "
             f"one period every {swing.period_s:.1f} s, while the load was constant",
             facts.at(swing.from_s),
         ),
@@ -70,7 +72,7 @@ def kept_as_minimum(facts: StepFacts) -> Iterator[Sign]:
     if left != policy.min_replicas or facts.decisions(up=False) or quiet_s < facts.noticed_s:
         return
     text = (
-        f"{left} replicas stayed for {quiet_s:.1f} s with nothing open: "
+        f"{count(left, 'replica')} stayed for {quiet_s:.1f} s with nothing open: "
         f"{policy.scaling.least_name} keeps {left}"
     )
     yield Sign(facts.by_s - quiet_s, facts.by_s, (Evidence(text, facts.at(facts.by_s - quiet_s)),))
@@ -89,14 +91,11 @@ def kept_by_work(facts: StepFacts) -> Iterator[Sign]:
     given_up = int(np.searchsorted(failed_s(facts, TIMED_OUT), facts.by_s, side="right"))
     if given_up:
         text = (
-            f"{_replicas(left)} stayed for {quiet_s:.1f} s with nothing open at the client, which had "
-            f"given up {given_up:,} requests: {'it works' if left == 1 else 'they work'} on them"
+            f"{count(left, 'replica')} stayed for {quiet_s:.1f} s with nothing open at the "
+            "client, which had "
+            f"given up {count(given_up, 'request')}: {'it works' if left == 1 else 'they work'} on them"
         )
         yield Sign(facts.by_s - quiet_s, facts.by_s, (Evidence(text, facts.at(facts.by_s)),))
-
-
-def _replicas(number: int) -> str:
-    return "1 replica" if number == 1 else f"{number} replicas"
 
 
 def held_while_stopping(facts: StepFacts) -> Iterator[Sign]:
@@ -139,12 +138,13 @@ class _HeldOpen(msgspec.Struct, frozen=True):
             oldest_s = to_s - float(self.sent_s[pinning].min())
             number = int(np.count_nonzero(pinning))
             return (
-                f"{number:,} requests had begun before and were still open, the oldest for "
+                f"{count(number, 'request')} had begun before and "
+                f"{'was' if number == 1 else 'were'} still open, the oldest for "
                 f"{oldest_s:.0f} s"
             )
         given_up = int(np.searchsorted(self.given_up_s, to_s, side="right"))
         if given_up:
-            return f"the client had given up {given_up:,} requests, which replicas work on"
+            return f"the client had given up {count(given_up, 'request')}, which replicas work on"
         return ""
 
 

@@ -12,6 +12,7 @@ import msgspec
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.movements import Movement, movements_within
 from reports.analysis.lag.policy import Policy
+from scalelag.wording import count
 
 _LEAST_MOVEMENTS = 3
 _LEAST_OF_ONE = 4
@@ -130,7 +131,7 @@ def _gain_words(policy: Policy, above: Mapping[str, float]) -> str:
     gain = max(above.values()) / policy.target_ongoing_requests
     return (
         f"with {named} the target goes so many times as far as is wanted: one open request moves "
-        f"{gain:g} replicas (factor / target_ongoing_requests)"
+        f"{count(gain, 'replica')} (factor / target_ongoing_requests)"
     )
 
 

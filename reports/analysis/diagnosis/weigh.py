@@ -15,9 +15,9 @@ from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import (
     OVERLOAD,
     FailedRequests,
-    failure_notes,
     failures,
 )
+from reports.analysis.diagnosis.failure_notes import failure_notes
 from reports.analysis.diagnosis.front_rules import BLIND, FRONT
 from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
@@ -32,6 +32,7 @@ from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
 from scalelag.plan.stages import LoadStep
+from scalelag.wording import count
 
 RULES: tuple[Rule, ...] = (
     NETWORK,
@@ -181,7 +182,7 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
         findings=findings,
         notes=(
             *_gone_notes(whole, missing),
-            *failure_notes(facts, failed.kinds),
+            *failure_notes(whole, failed.kinds),
             *(() if findings else _unwatched_notes(facts, failed)),
         ),
     )
@@ -296,5 +297,5 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     before = facts.until(facts.answered_s)
     decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
-        where += f", in {decisions} decisions"
+        where += f", in {count(decisions, 'decision')}"
     return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)

@@ -81,14 +81,14 @@ def _explained(
 ) -> FailureReport:
     from_s, to_s = run.info.zero_s + failure.first_s, run.info.zero_s + failure.last_s
     rows = run.requests
-    done_s = rows.intended_s + np.nan_to_num(rows.latency_s)
-    failed = (rows.error >= 0) & (done_s >= from_s) & (rows.intended_s <= to_s)
+    failed = rows.error >= 0
+    begun_s = rows.intended_s[failed]
+    done_s = begun_s + np.nan_to_num(rows.latency_s[failed])
+    failed = (done_s >= from_s) & (begun_s <= to_s)
     notes: list[str] = []
-    meanwhile = np.zeros(rows.count, np.bool_)
+    meanwhile = np.zeros(begun_s.size, np.bool_)
     for one in reports:
-        within = (done_s >= windows[one.index].from_s) & (
-            rows.intended_s <= windows[one.index].to_s
-        )
+        within = (done_s >= windows[one.index].from_s) & (begun_s <= windows[one.index].to_s)
         new = failed & within & ~meanwhile
         meanwhile |= new
         if np.any(new):

@@ -10,6 +10,7 @@ from reports.analysis.lag.log_times import moment
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll
 from reports.model.intervals import Instant
 from scalelag.record.evidence_rows import LogKind
+from scalelag.wording import count
 
 _SICK: frozenset[LogKind] = frozenset(
     {"health_check_failed", "health_check_timed_out", "unhealthy_stopped", "stopping"}
@@ -187,7 +188,10 @@ def _of_delete(subject: Subject) -> Ends | None:
     lives = subject.lives(subject.old())
     left = [life for life in lives if life.gone is None]
     if left or not lives:
-        return Ends(detected, reason=f"{len(left)} replicas were left when watching ended")
+        return Ends(
+            detected,
+            reason=f"{count(len(left), 'replica was', 'replicas were')} left when watching ended",
+        )
     last = max(lives, key=lambda life: life.gone.mid_s if life.gone else 0.0)
     return Ends(detected, last.gone and last.gone.not_before(begun_s), last)
 

@@ -25,6 +25,7 @@ from reports.model.intervals import Instant, Span, around, between, longer_than,
 from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
 from scalelag.plan.stages import Direction, LoadStep
 from scalelag.ray_versions import TARGET_REPLICAS, named
+from scalelag.wording import count
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -176,7 +177,7 @@ def _under_way(hold: _Hold) -> str | None:
         earlier_s = hold.begun_s - decision.at.mid_s
         return (
             f"already under way, decided {earlier_s:.1f} s before: "
-            f"from {decision.before} to {decision.after} replicas"
+            f"from {decision.before} to {count(decision.after, 'replica')}"
         )
     decided = any(came_before(d.at, hold.begun_s) for d in hold.timeline.decisions)
     target = before.target or 0
@@ -195,7 +196,7 @@ def _unmoved(hold: _Hold) -> str:
     what = "the target did not rise" if up else "the target did not fall"
     if after > before if up else after < before:
         what = f"the target was {'raised' if up else 'lowered'}, and not by the autoscaler"
-    turns = f" ({len(hold.movements)} other movements)" if hold.movements else ""
+    turns = f" ({count(len(hold.movements), 'other movement')})" if hold.movements else ""
     return f"{what}: {serving} RUNNING before, target {hold.after.target} at the end{turns}"
 
 

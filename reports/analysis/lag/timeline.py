@@ -20,6 +20,7 @@ from reports.model.intervals import Instant
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
 from scalelag.record.run_info import ClockInfo
+from scalelag.wording import count
 
 _LONG_AGO_S = float("-inf")
 _STATE_CLOCK = "times in the state of replicas"
@@ -228,7 +229,7 @@ def _settled(
         if same is None:
             believed.append(line)
         else:
-            what = f"the decision from {line.before} to {line.after} replicas"
+            what = f"the decision from {line.before} to {count(line.after, 'replica')}"
             denied.append(_contradiction(what, same.at, line.at))
     return sorted([*kept, *believed], key=lambda d: d.at.mid_s), denied
 

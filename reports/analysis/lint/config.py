@@ -14,6 +14,7 @@ from reports.model.try_out import whatif_command
 from scalelag.ray_versions import MAX_ONGOING_NAMES
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo, LintFinding
+from scalelag.wording import count
 
 Rule = Callable[[Policy, DeploymentInfo], str | None]
 
@@ -119,7 +120,7 @@ def _target_above_max_ongoing(policy: Policy, info: DeploymentInfo) -> str | Non
         return None
     return (
         f"target_ongoing_requests {target:g} is above max_ongoing_requests {most:g}: a full replica "
-        f"has {most:g}, so replicas are added only while more than {target - most:g} requests a "
+        f"has {most:g}, so replicas are added only while more than {count(target - most, 'request')} a "
         f"replica wait in the queue besides. Set max_ongoing_requests to {math.ceil(1.2 * target)} "
         "(Ray advises 20 to 50 % above the target), or target_ongoing_requests to "
         f"{most / 1.2:.3g} or less."
@@ -145,7 +146,8 @@ def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
         return None
     return (
         f"upscaling_factor {up:g} at target_ongoing_requests {policy.target_ongoing_requests:g}: one "
-        f"open request more moves {gain:g} replicas, so the target follows every fluctuation. Set "
+        f"open request more moves {count(gain, 'replica')}, so the target follows every "
+        "fluctuation. Set "
         "upscaling_factor to 1."
     )
 
@@ -197,7 +199,7 @@ def _zero_delay_without_zero(policy: Policy, info: DeploymentInfo) -> str | None
         return None
     return (
         f"downscale_to_zero_delay_s {delay_s:g} has no effect: {policy.scaling.least_name} keeps "
-        f"{least} {'replica' if least == 1 else 'replicas'}. Set min_replicas to 0, or remove it."
+        f"{count(least, 'replica')}. Set min_replicas to 0, or remove it."
     )
 
 
@@ -207,7 +209,8 @@ def _initial_replicas_kept(policy: Policy, info: DeploymentInfo) -> str | None:
     if not scaling.held_initial:
         return None
     return (
-        f"{scaling.least_name} keeps {scaling.least} replicas however little the load: Serve takes it "
+        f"{scaling.least_name} keeps {count(scaling.least, 'replica')} however little the load: "
+        "Serve takes it "
         "for the minimum after it was scaled up to a target_capacity, and min_replicas "
         f"{(info.autoscaling or {}).get('min_replicas', 1)} has no effect. Deploy once without "
         "target_capacity, or lower initial_replicas."
@@ -220,8 +223,9 @@ def _capacity_scales_bounds(policy: Policy, info: DeploymentInfo) -> str | None:
     if scaling.capacity is None or scaling.most in (None, given):
         return None
     return (
-        f"target_capacity {scaling.capacity:g} lets it have {scaling.least} to {scaling.most} "
-        f"replicas, where max_replicas is {given}: what is measured is a part of what it can be. "
+        f"target_capacity {scaling.capacity:g} lets it have {scaling.least} to "
+        f"{count(scaling.most or 0, 'replica')}, where max_replicas is {given}: what is "
+        "measured is a part of what it can be. "
         "Deploy without target_capacity to test the whole."
     )
 

@@ -17,6 +17,9 @@ from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import DeploymentInfo, LintFinding
+from scalelag.wording import count
+
+_BLOCK = 1_000_000
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -91,10 +94,13 @@ def _drains(
 
 def slowest_service_s(rows: RequestColumns) -> float | None:
     """Longest service time of a request that was answered well, in seconds; None if there are none."""
-    answered = rows.error < 0
-    service_s = rows.latency_s[answered] - rows.send_lag_s[answered]
-    service_s = service_s[np.isfinite(service_s)]
-    return float(service_s.max()) if service_s.size else None
+    slowest_s = -math.inf
+    for first in range(0, rows.count, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        service_s = rows.latency_s[block] - rows.send_lag_s[block]
+        answered = (rows.error[block] < 0) & np.isfinite(service_s)
+        slowest_s = max(slowest_s, float(service_s.max(initial=-np.inf, where=answered)))
+    return slowest_s if slowest_s > -math.inf else None
 
 
 def usage_of(
@@ -156,7 +162,7 @@ def _idle(policy: Policy, usage: Usage) -> str | None:
     least = f"{policy.scaling.least_name} {policy.min_replicas}"
     left = f" ({usage.left} still when watching ended)" if usage.left else ""
     return (
-        f"up to {usage.most} replicas beyond {least} worked for {usage.worked_s:,.0f} "
+        f"up to {count(usage.most, 'replica')} beyond {least} worked for {usage.worked_s:,.0f} "
         f"replica-seconds and were idle for {usage.idle_s:,.0f} after the load fell{left}: "
         f"downscale_delay_s {policy.downscale_delay_s:g} keeps them for longer than they were needed."
         f" Set downscale_delay_s to {enough_s}, unless such load comes back sooner."

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.model.load import LoadWorkerReport
 from scalelag.plan.stages import Unit
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import LoadWorkerInfo
 
+_BLOCK = 1_000_000
 _MOST_UNSURE_S = 0.005
 """Beyond this, what is known of a process's times is worse than the times of most requests."""
 
@@ -18,8 +20,7 @@ def worker_reports(
 ) -> tuple[LoadWorkerReport, ...]:
     """One report each, in the order of their numbers."""
     most = max((worker.index for worker in workers), default=0) + 1
-    sent = np.bincount(rows.worker[~rows.not_sent], minlength=most)
-    not_sent = np.bincount(rows.worker[rows.not_sent], minlength=most)
+    sent, not_sent = _by_worker(rows, most)
     return tuple(
         LoadWorkerReport(
             index=worker.index,
@@ -36,6 +37,19 @@ def worker_reports(
         )
         for worker in workers
     )
+
+
+def _by_worker(rows: RequestColumns, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number of requests by process, of `most` or more: those that were sent, and the others."""
+    size = max(most, 1 + int(rows.worker.max(initial=0)))
+    sent, not_sent = np.zeros((2, size), np.int64)
+    for first in range(0, rows.count, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        worker, was_not = rows.worker[block], rows.not_sent_in(block)
+        of_block = np.bincount(worker[was_not], minlength=size)
+        not_sent += of_block
+        sent += np.bincount(worker, minlength=size) - of_block
+    return sent, not_sent
 
 
 def lost_arrivals(workers: Sequence[LoadWorkerReport]) -> int:

@@ -1,14 +1,14 @@
 """Some rows of a run: their numbers, how punctually they were sent, and quantiles of their times."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final, TypedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypedDict
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.quantiles import quantiles_ms
+from reports.analysis.load.quantiles import Blocks, quantiles_of_blocks_ms
 from reports.model.load import NotSentReport
 from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, TURN, WORKER_LOST, is_not_sent
 from scalelag.record.requests_file import RequestColumns
@@ -16,6 +16,8 @@ from scalelag.record.requests_file import RequestColumns
 ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
 _BLOCK = 1_000_000
+_KEPT_ROWS = 4 * _BLOCK
+"""Up to so many rows, the times of those that were sent are kept."""
 _LATE_SHARE = 0.05
 _MOST_TOLERATED_S = 0.5
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
@@ -39,16 +41,68 @@ class Counts(TypedDict):
     error_ratio: float | None
 
 
+class Times:
+    """Times in seconds of the `sent` ones among some rows, in blocks.
+
+    Those of very many rows are read from the columns for each question.
+    """
+
+    def __init__(
+        self, rows: RequestColumns, where: slice | NDArray[np.uint32], planned: int, sent: int
+    ) -> None:
+        self.sent = sent
+        self._rows, self._where, self._planned = rows, where, planned
+        self._kept: list[_Block] = []
+
+    def blocks(self) -> Iterable["_Block"]:
+        """Yield send lags and latencies."""
+        if self._planned > _KEPT_ROWS:
+            return self._read()
+        self._kept = self._kept or list(self._read())
+        return self._kept
+
+    def _read(self) -> Iterator["_Block"]:
+        rows, first = self._rows, 0
+        if isinstance(self._where, slice):
+            first, _, _ = self._where.indices(rows.count)
+        for at in range(0, self._planned, _BLOCK):
+            part = slice(first + at, first + min(at + _BLOCK, self._planned))
+            where = part if isinstance(self._where, slice) else self._where[part]
+            send_lag_s, latency_s = rows.send_lag_s[where], rows.latency_s[where]
+            if self.sent < self._planned:
+                was_sent = ~rows.not_sent_in(where)
+                send_lag_s, latency_s = send_lag_s[was_sent], latency_s[was_sent]
+            yield _Block(send_lag_s, latency_s)
+
+
+class _Block(NamedTuple):
+    send_lag_s: NDArray[np.float32]
+    latency_s: NDArray[np.float32]
+
+    @property
+    def service_s(self) -> NDArray[np.float32]:
+        return self.latency_s - self.send_lag_s
+
+    @property
+    def late(self) -> int:
+        """Number of requests that were sent so late that it shows in what was measured.
+
+        A tenth of a second is nothing beside a latency of 30 s: up to half a second, 5 % of a
+        request's latency are no matter.
+        """
+        tolerated_s = np.clip(_LATE_SHARE * self.latency_s, ON_TIME_S, _MOST_TOLERATED_S)
+        return count(self.send_lag_s > tolerated_s)
+
+
 class Part(msgspec.Struct, frozen=True):
-    """Some rows of a run. Times in seconds, of those that were sent."""
+    """Some rows of a run, and the times of those that were sent."""
 
     planned: int
     sent: int
     failed: int
     not_sent: int
     not_sent_by: NotSentReport
-    send_lag: NDArray[np.float32]
-    latency: NDArray[np.float32]
+    times: Times
 
     def counts(self) -> Counts:
         """Fields of a report with numbers of requests."""
@@ -69,23 +123,18 @@ class Part(msgspec.Struct, frozen=True):
     def punctuality(self) -> dict[str, float | None]:
         """Fields of a report that say how far requests left at their intended starts."""
         by = self.not_sent_by
-        late = self._sent_late() + by.late + by.worker_lost
-        send_lag_ms = quantiles_ms(self.send_lag, (0.5, 0.99))
+        blocks = self.times.blocks
+        late = sum(block.late for block in blocks()) + by.late + by.worker_lost
+        on_time = sum(count(block.send_lag_s <= ON_TIME_S) for block in blocks())
+        send_lag_ms = quantiles_of_blocks_ms(
+            lambda: (block.send_lag_s for block in blocks()), self.times.sent, (0.5, 0.99)
+        )
         return {
-            "on_time_ratio": ratio(count(self.send_lag <= ON_TIME_S), self.planned),
+            "on_time_ratio": ratio(on_time, self.planned),
             "send_lag_p50_ms": send_lag_ms[0],
             "send_lag_p99_ms": send_lag_ms[1],
             "late_ratio": ratio(late, self.planned - by.in_flight_limit - by.turn),
         }
-
-    def _sent_late(self) -> int:
-        """Number of requests that were sent so late that it shows in what was measured.
-
-        A tenth of a second is nothing beside a latency of 30 s: up to half a second, 5 % of a
-        request's latency are no matter.
-        """
-        tolerated_s = np.clip(_LATE_SHARE * self.latency, ON_TIME_S, _MOST_TOLERATED_S)
-        return count(self.send_lag > tolerated_s)
 
     def latency_ms(self, *quantiles: str) -> dict[str, float | None]:
         """Fields of a report with quantiles of latency: `latency_p50_ms` and such.
@@ -93,24 +142,28 @@ class Part(msgspec.Struct, frozen=True):
         Four structs declare them. A base struct would put them before all other fields, and so
         change the order of keys in report.json.
         """
-        return _quantiles("latency", self.latency, quantiles)
+        blocks = self.times.blocks
+        return self._quantiles("latency", lambda: (b.latency_s for b in blocks()), quantiles)
 
     def service_ms(self) -> dict[str, float | None]:
         """Fields of a report with quantiles of service time."""
-        return _quantiles("service", self.latency - self.send_lag, _OF_SERVICE)
+        blocks = self.times.blocks
+        return self._quantiles("service", lambda: (b.service_s for b in blocks()), _OF_SERVICE)
+
+    def _quantiles(
+        self, name: str, blocks_s: Blocks, quantiles: Sequence[str]
+    ) -> dict[str, float | None]:
+        asked = [_QUANTILES[q] for q in quantiles]
+        found = quantiles_of_blocks_ms(blocks_s, self.times.sent, asked)
+        return {f"{name}_{q}_ms": value for q, value in zip(quantiles, found, strict=True)}
 
 
 def part_of(rows: RequestColumns, where: slice | NDArray[np.uint32]) -> Part:
     """Return the rows in the places `where`."""
-    error = rows.error[where]
-    by_kind = counts_of(error, len(rows.errors))
+    by_kind = counts_of(rows.error[where], len(rows.errors))
     # Code -1, no error, is the last.
     is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
     planned, sent = int(by_kind.sum()), int(by_kind[is_sent].sum())
-    latency, send_lag = rows.latency_s[where], rows.send_lag_s[where]
-    if sent < planned:
-        was_sent = is_sent[error]
-        latency, send_lag = latency[was_sent], send_lag[was_sent]
     numbers: Counter[str] = Counter()
     for kind, number in zip(rows.errors, by_kind.tolist(), strict=False):
         numbers[kind] += number
@@ -120,8 +173,7 @@ def part_of(rows: RequestColumns, where: slice | NDArray[np.uint32]) -> Part:
         failed=sent - int(by_kind[-1]),
         not_sent=planned - sent,
         not_sent_by=NotSentReport(**{name: numbers[kind] for name, kind in _REASONS.items()}),
-        send_lag=send_lag,
-        latency=latency,
+        times=Times(rows, where, planned, sent),
     )
 
 
@@ -131,13 +183,6 @@ def counts_of(codes: NDArray[np.int32], kinds: int) -> NDArray[np.int64]:
     for first in range(0, codes.size, _BLOCK):
         counts += np.bincount(codes[first : first + _BLOCK] + 1, minlength=counts.size)
     return np.roll(counts, -1)
-
-
-def _quantiles(
-    name: str, values_s: NDArray[np.float32], quantiles: Sequence[str]
-) -> dict[str, float | None]:
-    found = quantiles_ms(values_s, [_QUANTILES[q] for q in quantiles])
-    return {f"{name}_{q}_ms": value for q, value in zip(quantiles, found, strict=True)}
 
 
 def count(chosen: NDArray[np.bool_]) -> int:

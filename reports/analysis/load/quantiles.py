@@ -1,6 +1,6 @@
 """Quantiles of times, exact at any number of them (docs/metrics.md#latency)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,10 @@ _INFINITE: Final = 0x7F80
 _HALF: Final = 0.5
 
 
+Blocks = Callable[[], Iterable[NDArray[np.float32]]]
+"""Function that yields the same values each time, in pieces: not all of them are there at once."""
+
+
 def quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
     """Quantile in milliseconds, linear between order statistics; None without values."""
     return quantiles_ms(values_s, (q,))[0]
@@ -22,9 +26,14 @@ def quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
 
 def quantiles_ms(values_s: NDArray[np.float32], qs: Sequence[float]) -> list[float | None]:
     """Quantiles of the same values in milliseconds, as `quantile_ms` gives each."""
-    if not values_s.size:
+    return quantiles_of_blocks_ms(lambda: _blocks(values_s), values_s.size, qs)
+
+
+def quantiles_of_blocks_ms(blocks_s: Blocks, size: int, qs: Sequence[float]) -> list[float | None]:
+    """Quantiles of `size` values in milliseconds, as `quantile_ms` gives each."""
+    if not size:
         return [None] * len(qs)
-    return [float(value) * 1000 for value in quantiles(values_s, qs)]
+    return [float(value) * 1000 for value in _quantiles(blocks_s, size, qs)]
 
 
 def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.float32]:
@@ -32,10 +41,14 @@ def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.fl
 
     The same as those of `np.quantile` for one of `qs` at a time.
     """
-    places = (values.size - 1) * np.array(qs, np.float64)
+    return _quantiles(lambda: _blocks(values), values.size, qs)
+
+
+def _quantiles(blocks: Blocks, size: int, qs: Sequence[float]) -> NDArray[np.float32]:
+    places = (size - 1) * np.array(qs, np.float64)
     before = np.floor(places).astype(np.int64)
-    after = np.minimum(before + 1, values.size - 1)
-    found = _order_statistics(values, np.concatenate((before, after)))
+    after = np.minimum(before + 1, size - 1)
+    found = _order_statistics(blocks, size, np.concatenate((before, after)))
     low, high = np.split(found, 2)
     share = places - before
     part, rest = share.astype(np.float32), (1 - share).astype(np.float32)
@@ -43,27 +56,25 @@ def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.fl
     return np.where(share < _HALF, low + (high - low) * part, high - (high - low) * rest)
 
 
-def _order_statistics(
-    values: NDArray[np.float32], places: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _order_statistics(blocks: Blocks, size: int, places: NDArray[np.int64]) -> NDArray[np.float32]:
     """Values in `places` of the sorted values; NaN if one of them is."""
-    counts = _high_counts(values) if values.size > _FEW else None
+    counts = _high_counts(blocks()) if size > _FEW else None
     if counts is None or counts[_INFINITE:].any():
-        whole = np.sort(values)
+        whole = np.sort(np.concatenate([*blocks()]))
         return np.full(places.size, np.nan, np.float32) if np.isnan(whole[-1]) else whole[places]
     # Selection by radix: of all values only those that share their high half with one in `places`.
     highs = np.searchsorted(np.cumsum(counts), places, side="right")
     is_wanted = np.zeros(counts.size, np.bool_)
     is_wanted[highs] = True
-    few = np.sort(np.concatenate([block[is_wanted[_high(block)]] for block in _blocks(values)]))
+    few = np.sort(np.concatenate([block[is_wanted[_high(block)]] for block in blocks()]))
     left_out = np.cumsum(np.where(is_wanted, 0, counts))[highs]
     return few[places - left_out]
 
 
-def _high_counts(values: NDArray[np.float32]) -> NDArray[np.int64]:
+def _high_counts(blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.int64]:
     """Number of values by the high half of their bits, which ascends with positive numbers."""
     counts = np.zeros(1 << _LOW_BITS, np.int64)
-    for block in _blocks(values):
+    for block in blocks:
         counts += np.bincount(_high(block), minlength=counts.size)
     return counts
 

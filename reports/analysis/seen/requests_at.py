@@ -35,7 +35,14 @@ class RequestsAt(msgspec.Struct, frozen=True):
 
 def application_of(run: RecordedRun, key: DeploymentKey) -> ApplicationInfo | None:
     """Application that `key` belongs to; None in records without applications."""
-    return run.info.target.applications.get(key.rpartition("/")[0])
+    return run.info.target.applications.get(_application_name(run, key))
+
+
+def _application_name(run: RecordedRun, key: DeploymentKey) -> str:
+    """Name of the application of `key`; both names may have slashes in them."""
+    known = run.info.target.applications
+    found = (name for name, app in known.items() if key in app.deployments)
+    return next(found, key.rpartition("/")[0])
 
 
 def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> RequestsAt:
@@ -75,7 +82,7 @@ def unseen_reason(run: RecordedRun) -> str:
 def _client(
     run: RecordedRun, key: DeploymentKey, whole: Concurrency
 ) -> tuple[Concurrency | None, str | None]:
-    rows = routed(run.requests, run.info, key.rpartition("/")[0])
+    rows = routed(run.requests, run.info, _application_name(run, key))
     if isinstance(rows, str):
         return None, rows
     return (whole if rows is run.requests else Concurrency(rows)), None

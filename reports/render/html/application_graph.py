@@ -80,7 +80,7 @@ def graph_of(number: int, name: str, app: ApplicationReport) -> Graph:
         height=2 * _MARGIN + len(rows) * (_HEIGHT + _GAP_Y) - _GAP_Y if rows else 0,
         box_width=_WIDTH,
         box_height=_HEIGHT,
-        boxes=tuple(_box(nodes[key], x, y) for key, (x, y) in places.items()),
+        boxes=tuple(_box(name, nodes[key], x, y) for key, (x, y) in places.items()),
         arrows=tuple(_arrows(nodes, places)),
     )
 
@@ -105,8 +105,8 @@ def _rows(app: ApplicationReport, nodes: Mapping[str, ApplicationNode]) -> list[
     return [*rows, rest] if rest else rows
 
 
-def _box(node: ApplicationNode, x: int, y: int) -> Box:
-    title = short_name(node)
+def _box(name: str, node: ApplicationNode, x: int, y: int) -> Box:
+    title = short_name(node.deployment, name)
     used = node.slots_used
     return Box(
         x=x,

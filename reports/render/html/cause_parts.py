@@ -9,8 +9,9 @@ from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.html.figure import arrows
 from reports.render.terminal.causes import named, quotation, told_of
-from reports.render.text import count, finding_words, shortened, step_title
+from reports.render.text import finding_words, shortened, step_title
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _MOST = 30
 _MOST_EVIDENCE = 8

@@ -28,8 +28,8 @@ from reports.render.tables.comparison import (
     rule,
     speedup_table,
 )
-from reports.render.text import count
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _MOST_NAMED = 20
 _MOST_DECISIVE = 6

@@ -15,6 +15,7 @@ from reports.render.text import (
     step_name,
     step_title,
 )
+from scalelag.wording import count
 
 _ROW_PX = 26
 _FRAME_PX = 60
@@ -89,7 +90,9 @@ def lag_figure(id_: str, deployment: DeploymentReport) -> Figure | None:
 
 
 def _left_out(measured: int) -> str:
-    return f"; the first {_MOST_STEPS} of {measured} steps" if measured > _MOST_STEPS else ""
+    return (
+        f"; the first {_MOST_STEPS} of {count(measured, 'step')}" if measured > _MOST_STEPS else ""
+    )
 
 
 def _row_name(step: StepReport) -> str:

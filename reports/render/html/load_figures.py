@@ -8,7 +8,8 @@ from reports.model.report import Report
 from reports.render.html.axes import axis, chart_marks, marked_steps, time_plot
 from reports.render.html.figure import Figure, Key, color, rounded
 from reports.render.tables.table import Column, Table
-from reports.render.text import count, level, milliseconds, rate
+from reports.render.text import level, milliseconds, rate
+from scalelag.wording import count
 
 _HEIGHT_PX = 220
 _MOST_STEPS_TOLD = 6

@@ -9,8 +9,8 @@ from reports.model.effect import Effect
 from reports.render.html.axes import FONT_PX, axis, layout
 from reports.render.html.figure import Figure, Key, chart_text, color
 from reports.render.tables.comparison import ratio
-from reports.render.text import count
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 MOST = 40
 _ROW_PX = 46

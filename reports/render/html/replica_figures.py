@@ -15,8 +15,9 @@ from reports.model.steps import DeploymentReport
 from reports.render.html.axes import axis, chart_marks, layout, time_axis
 from reports.render.html.figure import Figure, Key, chart_text, color, rounded
 from reports.render.tables.table import Column, Table
-from reports.render.text import NOT_MEASURED, count, shortened
+from reports.render.text import NOT_MEASURED, shortened
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _HEIGHT_PX = 220
 _FRAME_PX = 56

@@ -50,8 +50,9 @@ from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
 from reports.render.tables.try_out import tries
-from reports.render.text import NO_GATES, count, reasons_of, verdict_words
+from reports.render.text import NO_GATES, reasons_of, verdict_words
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _MOST_NOTES = 100
 

@@ -10,8 +10,9 @@ from reports.model.intervals import Stat
 from reports.model.load import LoadReport
 from reports.model.report import ProbeReport, Report, RunSummary
 from reports.render.tables.controller import controller_words, nodes_words
-from reports.render.text import NOT_MEASURED, count, milliseconds, percent, seconds
+from reports.render.text import NOT_MEASURED, milliseconds, percent, seconds
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _MOST_SHOWN = 4
 

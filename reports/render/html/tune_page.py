@@ -18,8 +18,8 @@ from reports.render.tables.tune import (
     tune_table,
 )
 from reports.render.terminal.tune import tune_yaml
-from reports.render.text import count
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _HEIGHT_PX = 320
 _MOST_DRAWN = 400
@@ -138,5 +138,5 @@ def _shown(span: Span | None) -> float | None:
 def _told(one: TriedPoint) -> str:
     return (
         f"lag {one.lag_s:.1f} s, {one.beyond_slo_s:.1f} s beyond the SLO, "
-        f"{one.reversals:g} reversals, {one.replica_hours:.4f} replica-hours"
+        f"{count(one.reversals, 'reversal')}, {one.replica_hours:.4f} replica-hours"
     )

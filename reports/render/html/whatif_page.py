@@ -17,6 +17,7 @@ from reports.render.tables.whatif import (
     step_table,
 )
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _HEIGHT_PX = 240
 _COLORS = {"recorded": "offered", "simulated": "base", "what if": "candidate"}
@@ -104,6 +105,6 @@ def _line(name: str, curve: Curve) -> dict[str, Any]:
 def _told(name: str, curve: Curve) -> str:
     changes = max(0, len(curve.replicas) - 2)
     return (
-        f"{name.capitalize()}: {min(curve.replicas)} to {max(curve.replicas)} replicas in "
-        f"{changes} {'change' if changes == 1 else 'changes'}."
+        f"{name.capitalize()}: {min(curve.replicas)} to {count(max(curve.replicas), 'replica')} in "
+        f"{count(changes, 'change')}."
     )

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from reports.model.application import ApplicationNode, ApplicationReport
 from reports.model.report import Report
 from scalelag.foreign import sanitized
+from scalelag.record.rows import DeploymentKey
+from scalelag.wording import count
 
 _MOST_LINES = 20
 
@@ -22,25 +24,25 @@ def application_texts(report: Report) -> list[str]:
 def replicas_text(node: ApplicationNode) -> str:
     """Return `1 fixed, 100 slots` or `1-4`; empty if neither is known."""
     if node.fixed_replicas is not None:
-        slots = f", {node.slots} slots" if node.slots is not None else ""
+        slots = f", {count(node.slots, 'slot')}" if node.slots is not None else ""
         return f"{node.fixed_replicas} fixed{slots}"
     if node.min_replicas is None or node.max_replicas is None:
         return ""
     return f"{node.min_replicas}-{node.max_replicas}"
 
 
-def short_name(node: ApplicationNode) -> str:
-    """Name of a deployment without its application's."""
-    return sanitized(node.deployment.rpartition("/")[2])
+def short_name(key: DeploymentKey, application: str) -> str:
+    """Name of a deployment without its `application`'s; whole if it is another one's."""
+    return sanitized(key.removeprefix(f"{application}/"))
 
 
 def application_lines(name: str, app: ApplicationReport) -> Iterator[str]:
     """One line on who calls whom, and one on why that is not known if it is not."""
     route = f", {sanitized(app.route_prefix)}" if app.route_prefix else ""
     nodes = {node.deployment: node for node in app.deployments}
-    lines = list(_calls(app, nodes))
+    lines = list(_calls(name, app, nodes))
     if not lines:
-        lines = [", ".join(map(_box, app.deployments))]
+        lines = [", ".join(_box(name, node) for node in app.deployments)]
     rest = len(lines) - _MOST_LINES
     shown = [*lines[:_MOST_LINES], *([f"and {rest} more"] if rest > 0 else [])]
     yield f"{sanitized(name)}{route}: {'; '.join(shown)}"
@@ -48,28 +50,33 @@ def application_lines(name: str, app: ApplicationReport) -> Iterator[str]:
         yield f"{sanitized(name)}: who calls whom is not known: {sanitized(app.reason)}"
 
 
-def _calls(app: ApplicationReport, nodes: Mapping[str, ApplicationNode]) -> Iterator[str]:
+def _calls(
+    name: str, app: ApplicationReport, nodes: Mapping[str, ApplicationNode]
+) -> Iterator[str]:
     """Chains of calls from the ingress on; each deployment with calls begins or continues one."""
     waiting = [key for key in (app.ingress or "", *nodes) if key in nodes and nodes[key].calls]
     told: set[str] = set()
     for key in dict.fromkeys(waiting):
         if key in told:
             continue
-        yield _chain(nodes[key], nodes, told)
+        yield _chain(name, nodes[key], nodes, told)
 
 
-def _chain(node: ApplicationNode, nodes: Mapping[str, ApplicationNode], told: set[str]) -> str:
-    parts = [_box(node)]
+def _chain(
+    name: str, node: ApplicationNode, nodes: Mapping[str, ApplicationNode], told: set[str]
+) -> str:
+    parts = [_box(name, node)]
     while node.calls and node.deployment not in told:
         told.add(node.deployment)
         called = [nodes.get(key) or ApplicationNode(key) for key in node.calls]
-        parts.append(", ".join(map(_box, called)))
+        parts.append(", ".join(_box(name, one) for one in called))
         if len(called) > 1:
             break
         node = called[0]
     return " -> ".join(parts)
 
 
-def _box(node: ApplicationNode) -> str:
+def _box(name: str, node: ApplicationNode) -> str:
     about = ", ".join(part for part in (replicas_text(node), "the limit" * node.is_limit) if part)
-    return f"{short_name(node)} ({about})" if about else short_name(node)
+    title = short_name(node.deployment, name)
+    return f"{title} ({about})" if about else title

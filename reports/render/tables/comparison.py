@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from reports.analysis.comparing.elastic_speedup import FIGURES
 from reports.model.comparison import ComparedFigure, Comparison, ElasticFigures, ElasticSpeedup
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, count
+from reports.render.text import NOT_MEASURED
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 SPEEDUP = (
     "Elastic speedup: above 1 the candidate's replicas followed the demand more closely than the "
@@ -37,7 +38,7 @@ def _side(side: str, label: str, names: tuple[str, ...]) -> str:
     runs = (
         sanitized(names[0])
         if len(names) == 1
-        else f"{len(names)} runs ({sanitized(names[0])}, ...)"
+        else f"{count(len(names), 'run')} ({sanitized(names[0])}, ...)"
     )
     return runs if label == side else f"{side} {sanitized(label)}: {runs}"
 
@@ -182,5 +183,5 @@ def capped(
     most: int = MOST_ROWS,
 ) -> Table:
     """A table of the first `most` rows, whose note says if there are more."""
-    note = f"The first {most} of {len(rows):,} rows." if len(rows) > most else ""
+    note = f"The first {most} of {count(len(rows), 'row')}." if len(rows) > most else ""
     return Table(caption, columns, tuple(rows[:most]), note)

@@ -1,7 +1,8 @@
 """Serve's controller and the cluster's nodes in words that every renderer shows."""
 
 from reports.model.controller import ControllerReport, NodesReport, OverTarget
-from reports.render.text import count, percent
+from reports.render.text import percent
+from scalelag.wording import count
 
 
 def controller_words(found: ControllerReport) -> str:
@@ -21,7 +22,9 @@ def nodes_words(found: NodesReport) -> str:
     if found.min is None or found.max is None:
         return ""
     some = (
-        count(found.max, "node") if found.min == found.max else f"{found.min} to {found.max} nodes"
+        count(found.max, "node")
+        if found.min == found.max
+        else f"{found.min} to {count(found.max, 'node')}"
     )
     failed = f", {count(found.failed, 'failure')}" if found.failed else ""
     return f"{some}{failed}"

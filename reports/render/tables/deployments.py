@@ -8,8 +8,9 @@ from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import needs_nothing
 from reports.render.tables.table import Cell, Column, Table, rest_of
-from reports.render.text import NOT_MEASURED, MeasuredText, count, leading_words, seconds
+from reports.render.text import NOT_MEASURED, MeasuredText, leading_words, seconds
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 FEW = 3
 """Deployments whose details a terminal shows one below the other; those of more share tables."""

@@ -6,8 +6,8 @@ from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
 from reports.render.tables.controller import over_target_texts
 from reports.render.tables.seen import seen_texts
-from reports.render.text import count
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _AGAINST = {
     "policy": f"the policy's demand in means of {SAMPLE_S:g} s",
@@ -57,7 +57,7 @@ def _flapping(found: FlappingReport, of_target: int) -> list[str]:
         return [f"{turned}, none of RUNNING replicas"] if of_target else []
     often = count(found.direction_reversals, "reversal")
     period = "" if found.period_s is None else f", one every {found.period_s:.0f} s"
-    size = "" if found.size_replicas is None else f", by {found.size_replicas:g} replicas"
+    size = "" if found.size_replicas is None else f", by {count(found.size_replicas, 'replica')}"
     return [f"flapping: {often} within load steps{period}{size}"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from reports.model.fleet import FleetHour, FleetReport
 from reports.render.tables.table import Column, Table
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 
 def fleet_headline(report: FleetReport) -> str:
@@ -24,7 +25,7 @@ def fleet_sentences(report: FleetReport) -> Iterator[str]:
         f"{report.replica_hours:,.1f} replica-hours, {saved:.0%} less than the "
         f"{report.steady_replica_hours:,.1f} of a fixed number that is enough at the peak; too few "
         f"replicas for {report.short_s / 60:,.0f} minutes ({report.short_replica_hours:,.1f} "
-        f"replica-hours short); the target turned {report.reversals:,} times."
+        f"replica-hours short); the target turned {count(report.reversals, 'time')}."
     ).replace("%", " %")
     settings = ", ".join(f"{sanitized(k)} {sanitized(str(v))}" for k, v in report.settings.items())
     yield (

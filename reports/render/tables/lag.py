@@ -16,7 +16,6 @@ from reports.render.tables.table import Column, Table, rest_of
 from reports.render.text import (
     NOT_MEASURED,
     MeasuredText,
-    count,
     is_shown,
     leading_words,
     load_change,
@@ -28,6 +27,7 @@ from reports.render.text import (
 )
 from scalelag.foreign import sanitized
 from scalelag.ray_versions import DELAYS_BY_CLOCK, named
+from scalelag.wording import count
 
 _MOST_STEPS = 250
 UNCERTAIN = (
@@ -176,7 +176,7 @@ def bounds(deployment: DeploymentReport) -> str:
     if config is None:
         return sanitized("; ".join(("does not scale by itself", *deployment.around)))
     low, high = (config.get(name, "?") for name in ("min_replicas", "max_replicas"))
-    return sanitized("; ".join((f"{low} to {high} replicas", *deployment.around)))
+    return sanitized("; ".join((f"{low} to {count(high, 'replica')}", *deployment.around)))
 
 
 def remarks(deployment: DeploymentReport) -> list[tuple[str, str]]:

@@ -12,15 +12,9 @@ from reports.model.load import (
     StreamReport,
 )
 from reports.render.tables.table import Cell, Column, Table, rest_of
-from reports.render.text import (
-    NOT_MEASURED,
-    count,
-    load_change,
-    milliseconds,
-    rate,
-    shortened,
-)
+from reports.render.text import NOT_MEASURED, load_change, milliseconds, rate, shortened
 from scalelag.record.error_kinds import NOT_SENT
+from scalelag.wording import count
 
 MOST_STEPS = 250
 MOST_ERRORS = 50

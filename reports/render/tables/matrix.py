@@ -6,8 +6,9 @@ from reports.model.comparison import Comparison
 from reports.model.matrix import MatrixEntry, MatrixLags, MatrixReport
 from reports.render.tables.comparison import capped, mains, ratio
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, count, percent
+from reports.render.text import NOT_MEASURED, percent
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _UP = "scale-up s"
 _HEAD, _TAIL = 150, 300
@@ -17,7 +18,7 @@ def headline(report: MatrixReport) -> str:
     """Plan, versions and number of runs, as a sentence without its end."""
     made = sum(len(entry.runs) for entry in report.entries)
     rays = count(len(report.entries), "version", "versions")
-    return f"{sanitized(report.plan)} on {rays} of Ray in turn, {made} runs"
+    return f"{sanitized(report.plan)} on {rays} of Ray in turn, {count(made, 'run')}"
 
 
 def entry_table(report: MatrixReport) -> Table:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from reports.model.load import LoadReport, NameReport, StreamReport
 from reports.render.tables.load import COUNTS, counts, quantiles, times
 from reports.render.tables.table import Column, Table, rest_of
-from reports.render.text import NOT_MEASURED, count, milliseconds, rate, shortened
+from reports.render.text import NOT_MEASURED, milliseconds, rate, shortened
+from scalelag.wording import count
 
 MOST_NAMES = 100
 MOST_ROWS = 200

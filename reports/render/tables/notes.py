@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reports.model.report import Report
 from scalelag.foreign import sanitized
 from scalelag.record.run_info import LintFinding
+from scalelag.wording import count
 
 _NAMED = 3
 """So many deployments are named; more are counted."""
@@ -29,7 +30,10 @@ def _of_rule(found: Sequence[LintFinding]) -> list[str]:
         return [*alone, *(f"{_who(keys)}: {sanitized(text)}" for text, keys in by_text.items())]
     text, keys = max(by_text.items(), key=lambda one: len(one[1]))
     concerned = sum(map(len, by_text.values()))
-    return [*alone, f"{concerned} deployments, such as {sanitized(keys[0])}: {sanitized(text)}"]
+    return [
+        *alone,
+        f"{count(concerned, 'deployment')}, such as {sanitized(keys[0])}: {sanitized(text)}",
+    ]
 
 
 def warnings(report: Report) -> list[str]:
@@ -52,5 +56,5 @@ def _split(warning: str, report: Report) -> tuple[str | None, str]:
 
 def _who(keys: Sequence[str]) -> str:
     if len(keys) > _NAMED:
-        return f"{len(keys)} deployments"
+        return f"{count(len(keys), 'deployment')}"
     return ", ".join(map(sanitized, keys))

@@ -3,6 +3,7 @@
 from reports.model.load import LoadReport
 from reports.render.tables.table import Column, Table
 from reports.render.text import NOT_MEASURED, milliseconds, shortened
+from scalelag.wording import count
 
 
 def prompt_table(load: LoadReport) -> Table | None:
@@ -30,7 +31,7 @@ def prompt_table(load: LoadReport) -> Table | None:
         made.answer_tokens_p95,
     )
     caption = (
-        f"Lengths of {made.requests:,} prompts and their answers in tokens, asked by "
+        f"Lengths of {count(made.requests, 'prompt')} and their answers in tokens, asked by "
         f"{shortened(made.counted_by, 60)} and as the server counts them"
     )
     rows = (("prompt", *map(_tokens, prompts)), ("answer", *map(_tokens, answers)))

@@ -4,6 +4,7 @@ from reports.model.seen import SeenReport
 from reports.model.steps import DeploymentReport
 from reports.render.text import percent
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _SOURCES = {"ports": "the nodes' metrics ports", "prometheus": "Prometheus"}
 
@@ -22,12 +23,15 @@ def seen_texts(deployment: DeploymentReport) -> list[str]:
         *_given(seen),
         f"Serve's gauges from {_SOURCES[seen.source]}, {seen.age_s or 0.0:.1f} s old at most",
         *_blind(seen),
-        *(
-            [f"at least {seen.served:,.0f} requests answered by its replicas, as last exported"]
-            if seen.served is not None
-            else []
-        ),
+        *_served(seen),
     ]
+
+
+def _served(seen: SeenReport) -> list[str]:
+    if seen.served is None:
+        return []
+    least = count(round(seen.served), "request")
+    return [f"at least {least} answered by its replicas, as last exported"]
 
 
 def _given(seen: SeenReport) -> list[str]:

@@ -13,8 +13,9 @@ from reports.model.tune import (
 )
 from reports.model.whatif import Estimate
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, MeasuredText, count
+from reports.render.text import NOT_MEASURED, MeasuredText
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 FIGURE_NAMES: Final[Mapping[TuneFigure, str]] = {
     "lag_s": "lag s",

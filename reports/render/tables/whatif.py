@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from reports.model.intervals import Span
 from reports.model.whatif import Check, Estimate, Figure, FigureName, WhatIfReport, WhatIfStep
 from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, MeasuredText, load_change
+from reports.render.text import NOT_MEASURED, MeasuredText, direction_words, load_change
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _STEP_NAMES: Mapping[FigureName, str] = {
     "decide_s": "decide s",
@@ -83,7 +84,7 @@ def service_words(report: WhatIfReport) -> str:
             f"(seen up to {one.highest:.0f} on one)"
         )
     return (
-        f"Service times from {one.requests:,} requests: median {one.p50_ms:.0f} ms, p95 "
+        f"Service times from {count(one.requests, 'request')}: median {one.p50_ms:.0f} ms, p95 "
         f"{one.p95_ms:.0f} ms alone on a replica; {grows}. Start of a replica: median "
         f"{one.start_p50_s:.1f} s of {one.starts}."
     )
@@ -152,7 +153,10 @@ def _note(report: WhatIfReport) -> str:
 
 def _step_rows(step: WhatIfStep) -> Iterator[tuple[Cell, ...]]:
     """Rows of a step; the first one names it."""
-    name, load = f"{step.index} {step.direction}", load_change(step.from_level, step.to_level)
+    name, load = (
+        f"{step.index} {direction_words(step.direction)}",
+        load_change(step.from_level, step.to_level),
+    )
     for number, kind in enumerate(_shown_kinds(step.figures)):
         head = (name, f"{load} {step.unit}") if number == 0 else ("", "")
         yield (*head, kind, *(_cell(step.figures[key], kind, key) for key in _STEP_NAMES))

@@ -10,8 +10,9 @@ from reports.render.json_report import as_json
 from reports.render.tables.table import Column, Table
 from reports.render.terminal.layout import emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import count, level, milliseconds, percent
+from reports.render.text import level, milliseconds, percent
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _KEPT = {True: "kept", False: "exceeded", None: "not judged"}
 

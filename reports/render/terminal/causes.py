@@ -10,8 +10,9 @@ from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.terminal.layout import emit, flow, hanging, room
-from reports.render.text import count, finding_words, shortened, step_title
+from reports.render.text import finding_words, shortened, step_title
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _QUOTED = 110
 _SHOWN = 3

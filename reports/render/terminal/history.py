@@ -29,7 +29,7 @@ _RUN_COLUMNS = (
 )
 _TREND_COLUMNS = (
     Column("run", "words"),
-    Column("started (UTC)", "words"),
+    Column("started (UTC)", "words", room="wide"),
     Column("measured"),
     Column("", "words"),
 )
@@ -44,10 +44,7 @@ def print_runs(console: Console, runs: Mapping[str, Report | str]) -> None:
         emit(console, Text("up, down: the longest scale lag of any step", style="dim"))
     for path, one in runs.items():
         if isinstance(one, str):
-            emit(
-                console,
-                hanging(Text("!", style="bold"), Text(f"{sanitized(path)}: {shortened(one)}")),
-            )
+            _print_without(console, path, one)
     if not runs:
         emit(console, Text("no runs"))
 
@@ -90,19 +87,29 @@ def print_trend(console: Console, name: str, points: Sequence[TrendPoint]) -> No
         return
     tables = [_trend_table(points, highest, bar) for bar in (_LONGEST_BAR, _SHORTER_BAR, 0)]
     print_table(console, first_fitting(console, tables) or tables[-1], caption=False)
+    for point in points:
+        if point.span is None:
+            _print_without(console, point.run, point.reason or NOT_MEASURED)
+
+
+def _print_without(console: Console, run: str, reason: str) -> None:
+    """Print why a run has no figure."""
+    emit(console, hanging(Text("!", style="bold"), Text(f"{sanitized(run)}: {shortened(reason)}")))
 
 
 def _trend_table(points: Sequence[TrendPoint], highest: float, longest: int) -> Table:
-    """Runs with bars of at most `longest` characters."""
+    """Runs with bars of at most `longest` characters, or without any."""
     rows = tuple(_trend_row(point, highest, longest) for point in points)
-    return Table("Trend", _TREND_COLUMNS, rows)
+    if longest:
+        return Table("Trend", _TREND_COLUMNS, rows)
+    return Table("Trend", _TREND_COLUMNS[:-1], tuple(row[:-1] for row in rows))
 
 
 def _trend_row(point: TrendPoint, highest: float, longest: int) -> tuple[str, ...]:
     when = NOT_MEASURED if point.started_s is None else _when(point.started_s)
     span = point.span
     if span is None:
-        return (sanitized(point.run), when, NOT_MEASURED, shortened(point.reason or "", longest))
+        return (sanitized(point.run), when, NOT_MEASURED, "")
     upper = span.lo if span.hi is None else span.hi
     if span.value is None:
         figure = f"> {span.lo:.4g}"

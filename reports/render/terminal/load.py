@@ -19,8 +19,8 @@ from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Table
 from reports.render.terminal.layout import emit, flow, room
 from reports.render.terminal.tables import print_table
-from reports.render.text import count
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 _MOST_NAMES = 10
 _MOST_ROWS = 24
@@ -58,7 +58,7 @@ def _about_workers(workers: Sequence[LoadWorkerReport]) -> list[str]:
     unsure_s = max(worker.error_s + worker.drift_s for worker in workers)
     lost = sum(worker.lost_at_s is not None for worker in workers)
     return [
-        f"{len(workers)} load processes on {count(hosts, 'machine')}",
+        f"{count(len(workers), 'load process', 'load processes')} on {count(hosts, 'machine')}",
         f"their clocks known to ±{1000 * unsure_s:.1f} ms",
         *([f"{lost} lost: see the warnings"] if lost else []),
     ]

@@ -33,8 +33,9 @@ from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.load import print_load
 from reports.render.terminal.seen import print_seen
 from reports.render.terminal.tables import print_table
-from reports.render.text import count, percent, reasons_of, verdict_words
+from reports.render.text import percent, reasons_of, verdict_words
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
 
 def render_terminal(

@@ -16,6 +16,7 @@ from scalelag.cluster.ray_job.reach import master_address
 from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.console import say
 from scalelag.errors import UNREADABLE, UsageError
+from scalelag.wording import count
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ def placed(
     if placement is None:
         yield None
         return
-    say(f"placing {placement.count} load workers on the cluster ...")
+    say(f"placing {count(placement.count, 'load worker')} on the cluster ...")
     leader = master_address(endpoint.dashboard, placement.master_host)
     token = endpoint.token or token_from_environment(os.environ)
     dashboard = Dashboard(endpoint.dashboard, time.time, token, verify, headers)

@@ -32,7 +32,7 @@ from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunProgress, RunState
 from scalelag.plugin.leader.shapes import own_shape_name
 from scalelag.plugin.leader.start_form import StartForm
-from scalelag.plugin.leader.stopper import stopping_code
+from scalelag.plugin.leader.stopper import exiting_code, stopping_code
 from scalelag.plugin.leader.worker_messages import WorkerMessages
 from scalelag.plugin.parent import PARENT_VARIABLE, Outcome, note_outcome, told_by_parent
 from scalelag.plugin.process import interrupt_locust, leave
@@ -304,8 +304,7 @@ class Lifecycle:
         if self._leaving or (not self._has_page and self.state is RunState.FINISHING):
             return
         self._leaving = True
-        is_early = not self._has_page and not self.has_begun
-        if is_early or not self.state.is_over:
+        if not (self._has_page or self.has_begun) or not self.state.is_over:
             # The command that started us has had the signal, and named it.
             by = "" if PARENT_VARIABLE in self._environ else f"{name}: "
             say(f"{by}the test is stopped")
@@ -318,6 +317,14 @@ class Lifecycle:
             self._run.end_drain()
         self._end_locust(name)
 
+    def take_exit(self, raised: SystemExit) -> bool:
+        """Return True if a `sys.exit()` in a task breaks off a run, and note whose it is."""
+        who = exiting_code(raised)
+        if who is None or self._run is None or self._has_page or not self.state.is_open:
+            return False
+        self._run.note_stopper(who)
+        return True
+
     def _end_locust(self, name: str) -> None:
         """Have Locust end, as far as it does not when the shape asks us in vain for a next tick."""
         web_ui = self._environment.web_ui
@@ -325,7 +332,7 @@ class Lifecycle:
             web_ui.stop()
         elif self._awaits_workers:
             leave(self._runner, EXIT_INTERRUPTED)
-        elif not self._leads_shape and not (
+        elif not getattr(self._environment.shape_class, "follows_plan", False) and not (
             # Locust handles this one itself, if it has no shape.
             name == "SIGTERM" and self._environment.shape_class is None
         ):
@@ -337,10 +344,6 @@ class Lifecycle:
         is_master = isinstance(self._runner, MasterRunner)
         idle = self._runner.state == STATE_INIT and self._runner.shape_greenlet is None
         return is_master and idle and not self.has_begun
-
-    @property
-    def _leads_shape(self) -> bool:
-        return getattr(self._environment.shape_class, "follows_plan", False)
 
     @property
     def _has_page(self) -> bool:

@@ -1,8 +1,5 @@
 """Progress of a run on stderr: one live line, or plain lines if that is no terminal."""
 
-from collections import Counter
-from collections.abc import Iterable
-
 import gevent
 from rich.console import Console
 from rich.live import Live
@@ -10,8 +7,9 @@ from rich.text import Text
 
 from scalelag.foreign import sanitized
 from scalelag.plan.stages import LoadPlan
+from scalelag.plugin.leader.live_names import short_names
 from scalelag.plugin.leader.run import LeaderRun
-from scalelag.record.rows import DeploymentKey
+from scalelag.wording import count
 
 LIVE_INTERVAL_S = 0.5
 LOG_INTERVAL_S = 5.0
@@ -80,7 +78,7 @@ class LiveLine:
                 _own_shape(run, elapsed_s) if run.options.shape else _stage(plan, elapsed_s),
                 f"{achieved:.0f} requests/s",
                 self._replicas(),
-                f"{counts.failed} errors",
+                f"{count(counts.failed, 'error')}",
                 self._lost(),
                 self._time_left(plan, elapsed_s),
             )
@@ -103,7 +101,11 @@ class LiveLine:
     def _lost(self) -> str:
         workers = self._run.workers
         lost = len(workers.all) - len(workers.living)
-        return f"{lost} of {len(workers.all)} load processes lost" if lost else ""
+        return (
+            f"{lost} of {count(len(workers.all), 'load process', 'load processes')} lost"
+            if lost
+            else ""
+        )
 
     def _time_left(self, plan: LoadPlan, elapsed_s: float) -> str:
         if self._run.options.shape is not None:
@@ -113,17 +115,10 @@ class LiveLine:
         return f"watching the scale-down (at most {self._run.options.drain_s:.0f} s)"
 
 
-def short_names(keys: Iterable[DeploymentKey]) -> dict[DeploymentKey, str]:
-    """Names of deployments without their application, where no other application has one like it."""
-    names = {key: key.rpartition("/")[2] for key in keys}
-    counts = Counter(names.values())
-    return {key: name if counts[name] == 1 else key for key, name in names.items()}
-
-
 def _own_shape(run: LeaderRun, elapsed_s: float) -> str:
     if elapsed_s < 0:
         return "starting"
-    return f"{run.users_wanted()} users by {run.options.shape}"
+    return f"{count(run.users_wanted(), 'user')} by {run.options.shape}"
 
 
 def _stage(plan: LoadPlan, elapsed_s: float) -> str:

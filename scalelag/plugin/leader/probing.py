@@ -35,6 +35,7 @@ from scalelag.record.evidence_rows import NoLog
 from scalelag.record.row_files import RowWriter
 from scalelag.record.rows import PROBE_ENDED, DeploymentKey, Gap, Row
 from scalelag.record.run_dir import EVIDENCE_FILE, REPLICAS_FILE, SEEN_FILE
+from scalelag.wording import count
 
 _QUIET_S = 3.0
 _MOST_DEATHS = 3
@@ -236,7 +237,7 @@ class Observer:
         if not self._ready.ready():
             self._ready.set_exception(RecordError(f"{reason}, {self._deaths} times: see above."))
             return
-        self._say(f"{reason}, {self._deaths} times: logs are not read")
+        self._say(f"{reason}, {count(self._deaths, 'time')}: logs are not read")
         latest, now_s = self._state.latest, self._now()
         from_s = latest.received_s if latest else self._state.started_s
         try:

@@ -10,7 +10,6 @@ from locust.env import Environment
 from locust.runners import Runner
 
 from probes.replica_probe import ProbeState
-from reports.analysis.gates import check_gates
 from scalelag.cluster.preflight import ray_version, watched_deployments
 from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, UsageError
@@ -36,7 +35,7 @@ from scalelag.plugin.leader.scale_down import Drain
 from scalelag.plugin.leader.settling import Signs, watch_for_ends
 from scalelag.plugin.leader.stage_edges import StageEdges
 from scalelag.plugin.leader.start_lint import start_findings
-from scalelag.plugin.leader.target_checks import await_target, lacks
+from scalelag.plugin.leader.target_checks import await_target, check_gates_of, lacks
 from scalelag.plugin.leader.workers import RunWorkers
 from scalelag.plugin.web.feed import Feed, LiveView
 from scalelag.plugin.worker.messages import (
@@ -83,10 +82,11 @@ class LeaderRun:
         self._ready = await_target(options, clock, self._dashboard, self._hosts)
         there = self._ready.payload
         self._watched = watched_deployments(there, options.deployments)
-        check_gates(options.gates, self._watched, options.planned)
         self._ray_version = ray_version(self._dashboard)
-        self.findings = self._start_findings(say)
         self._events = RunEvents(options, there, self._watched, self._ray_version, clock)
+        apps = {*there.applications, *self._events.deploys}
+        check_gates_of(options, self._watched, apps, say)
+        self.findings = self._start_findings(say)
         self.name = ""
         self.zero_s = 0.0
         self._failure: ScalelagError | None = None
@@ -345,6 +345,10 @@ class LeaderRun:
         try:
             self._write_lost()
             self._requests.close()
+        except RecordError as error:
+            self.fail(error)
+            status, reason = "invalid", reason or str(error)
+        try:
             # Before the logs are read: a run that is killed meanwhile is whole but for them.
             self._close_record(status, reason, stopped)
             self._observer.read_logs(self.probe.started_s, stopped.ended_s, self._ray_version)
@@ -374,7 +378,7 @@ class LeaderRun:
         if self.options.plan.settles:
             # Not before: counting millions takes time in which nothing is sent.
             self._planned = planned_requests(self.options)
-        self._record.update(
+        self._record.close(
             status=status,
             reason=reason,
             clock=clock_info(self._clock, self.probe.offset, self._ray_version),

@@ -4,7 +4,8 @@ import os
 import platform
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
 
 import locust
 import msgspec
@@ -16,13 +17,14 @@ from probes.serve_state import ServePayload
 from probes.topology import applications_of
 from scalelag.cluster.draining import known_drain_s
 from scalelag.cluster.urls import without_credentials
+from scalelag.errors import RecordError
 from scalelag.options.run_options import RunOptions
 from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, lacking
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
-from scalelag.record.run_dir import write_run_info
+from scalelag.record.run_dir import RUN_FILE, write_run_info
 from scalelag.record.run_info import (
     SCHEMA_VERSION,
     UNFINISHED,
@@ -36,6 +38,8 @@ from scalelag.record.run_info import (
     Versions,
 )
 
+_RESERVE: Final = 1 << 16
+
 
 class RunRecord:
     """The `run.json` in `path`, replaced as a whole at each update."""
@@ -45,11 +49,27 @@ class RunRecord:
         self._path = path
         self.info = info
         self.update()
+        self._reserve = _reserved(path)
 
     def update(self, **known: Any) -> None:  # noqa: ANN401  fields of RunInfo
         """Write it with what is `known` now."""
         self.info = msgspec.structs.replace(self.info, **known)
         write_run_info(self._path, self.info)
+
+    def close(self, **known: Any) -> None:  # noqa: ANN401  fields of RunInfo
+        """Write it a last time, also on a disk that has filled up since."""
+        self._reserve.close()
+        self.update(**known)
+
+
+def _reserved(path: Path) -> IO[bytes]:
+    """Return a file without a name that holds room for a last `run.json`: the disk may fill up."""
+    try:
+        file = TemporaryFile(dir=path, buffering=0)  # noqa: SIM115  the record closes it
+        file.write(bytes(_RESERVE + 2 * (path / RUN_FILE).stat().st_size))
+    except OSError as error:
+        raise RecordError(f"Cannot write to {path}: {error.strerror}.") from error
+    return file
 
 
 def begun(

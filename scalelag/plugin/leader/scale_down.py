@@ -10,6 +10,7 @@ from scalelag.record.clock import Clock
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import Scaling, scaling_of
 from scalelag.record.rows import DeploymentKey, DeploymentPoll, Poll
+from scalelag.wording import count
 
 _POLL_S = 0.2
 _CALM_POLLS = 5
@@ -73,7 +74,7 @@ def kept_by_settings(
     for key, seen in latest.deployments.items():
         scaling = _scaling(deployments.get(key), seen)
         if scaling is not None and _comes_down(scaling) and scaling.least > 1:
-            yield f"{key} stays at {scaling.least} replicas: {scaling.least_name} keeps them"
+            yield f"{key} stays at {count(scaling.least, 'replica')}: {scaling.least_name} keeps them"
 
 
 def _scaling(info: DeploymentInfo | None, seen: DeploymentPoll) -> Scaling | None:

@@ -26,6 +26,14 @@ def stopping_code(frame: FrameType | None) -> str | None:
     return None
 
 
+def exiting_code(raised: SystemExit) -> str | None:
+    """Place of the code that called `sys.exit()`; None if it is ours."""
+    tb = raised.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    return stopping_code(tb.tb_frame) if tb is not None else None
+
+
 def _exception_handled_in(frame: FrameType) -> str | None:
     """Words of the exception because of which Locust's handler of greenlets stops the test."""
     if frame.f_code.co_name != "handler":

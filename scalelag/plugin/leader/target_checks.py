@@ -1,12 +1,14 @@
-"""Looks at the target before a run: that it answers, is ready, and has room."""
+"""Looks at the target before a run: that it answers, is ready, has room and what gates name."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import gevent
+import msgspec
 
 from probes.dashboard import Dashboard
 from probes.serve_state import ServePayload
+from reports.analysis.gate_checks import check_gates, known_after_the_load
 from scalelag.cluster.preflight import Patience, ReadyState, check_endpoint, ready_state
 from scalelag.cluster.room import await_room, measure_room
 from scalelag.options.run_options import RunOptions
@@ -42,3 +44,18 @@ def lacks(
         await_room(dashboard, watched, patience, say)
         return []
     return measure_room(dashboard, there, watched).lacks
+
+
+def check_gates_of(
+    options: RunOptions,
+    watched: Collection[DeploymentKey],
+    applications: Collection[str],
+    say: Callable[[str], None],
+) -> None:
+    """Raise UsageError for gates on what the run will not have; `say` which are not known yet."""
+    parts = msgspec.structs.replace(
+        options.expected, watched=watched, applications=sorted(applications)
+    )
+    check_gates(options.gates, parts)
+    for line in known_after_the_load(options.gates, parts):
+        say(line)

@@ -1,6 +1,7 @@
 """Readers of streamed answers: their tokens, the times of these, and a check of the end."""
 
 import codecs
+import json
 from typing import Any, cast
 
 import msgspec
@@ -53,7 +54,9 @@ class StreamReader:
     @property
     def content(self) -> bytes:
         """Text of all tokens so far."""
-        return "".join(self._said).encode()
+        # Halves of a character that came in two tokens are one again.
+        halves = "".join(self._said).encode("utf-16", "surrogatepass")
+        return halves.decode("utf-16", "replace").encode()
 
     @property
     def times(self) -> StreamTimes:
@@ -179,7 +182,12 @@ def _check(found: object, kind: str) -> None:
 
 
 def _decoded(event: Event) -> object:
+    """Data of an event; servers in Python also send NaN, and such in JavaScript half of a character."""
     try:
         return msgspec.json.decode(event.data)
     except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(event.data)
+    except (ValueError, RecursionError):
         return _NO_JSON

@@ -1,0 +1,174 @@
+"""Notes on failed requests whose kind has a meaning of its own, such as a proxy's answer."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.diagnosis.failed_requests import GATEWAY, SERVERS_TIMEOUT, failed_in_hold_s
+from reports.analysis.lag.changes import last_infos
+from reports.model.intervals import Instant
+from scalelag.record.error_kinds import BACK_PRESSURE, is_wrong_answer
+from scalelag.record.rows import Transition
+
+_TIED_S = 2.0
+_WHOSE = "a proxy's answer or the application's own, which a status does not tell apart"
+_SHOWN = {None: "gone", "RUNNING": "RUNNING", "STOPPING": "stopped"}
+
+
+def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]:
+    """Notes on kinds of failures that have a meaning of their own."""
+    turned_away = kinds.get(BACK_PRESSURE, 0)
+    wrong = sum(number for kind, number in kinds.items() if is_wrong_answer(kind))
+    notes: list[str] = []
+    if too_long := kinds.get(SERVERS_TIMEOUT, 0):
+        notes.append(
+            f"{too_long:,} ended by Serve itself ({SERVERS_TIMEOUT}): request_timeout_s of its "
+            "http_options was over before they were answered."
+        )
+    notes += _gateway_notes(facts, kinds)
+    if turned_away:
+        notes.append(f"{turned_away:,} turned away: {_back_pressure(facts)}")
+    if wrong:
+        notes.append(
+            f"{wrong:,} answered wrongly: they arrived and an answer came back, so look at the "
+            "application, or at what answers in its place."
+        )
+    return tuple(notes)
+
+
+class _Change(msgspec.Struct, frozen=True):
+    """A replica that came, was RUNNING, was stopped or was gone, in words."""
+
+    at: Instant
+    what: str
+
+    def surely_near(self, moments_s: NDArray[np.float64]) -> slice:
+        """Return those of the ascending `moments_s` that are within 2 s of it wherever it lies."""
+        return _between(moments_s, self.at.hi_s - _TIED_S, self.at.lo_s + _TIED_S)
+
+    def maybe_near(self, moments_s: NDArray[np.float64]) -> slice:
+        """Return those that may be within 2 s of it."""
+        return _between(moments_s, self.at.lo_s - _TIED_S, self.at.hi_s + _TIED_S)
+
+    def away_s(self, moments_s: NDArray[np.float64]) -> float:
+        """Return the seconds between it and the nearest of the ascending `moments_s`, at least."""
+        first = int(np.searchsorted(moments_s, self.at.lo_s))
+        later = moments_s[first] - self.at.hi_s if first < moments_s.size else math.inf
+        earlier = self.at.lo_s - moments_s[first - 1] if first else math.inf
+        return max(0.0, float(min(later, earlier)))
+
+
+def _between(moments_s: NDArray[np.float64], from_s: float, to_s: float) -> slice:
+    low = int(np.searchsorted(moments_s, from_s))
+    return slice(low, max(low, int(np.searchsorted(moments_s, to_s, side="right"))))
+
+
+def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
+    """Note on answers of a proxy or of the application, tied to changes of replicas, if any."""
+    if not any(kinds.get(kind) for kind in GATEWAY):
+        return []
+    failed_s = failed_in_hold_s(facts, GATEWAY)
+    names = ", ".join(f"{kinds[kind]:,} x {kind}" for kind in GATEWAY if kinds.get(kind))
+    tie = _tie(facts, failed_s, list(_replica_changes(facts)))
+    return [f"{names}: {_WHOSE}{tie}.", *_reload_notes(facts, failed_s)]
+
+
+def _tie(facts: StepFacts, failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
+    """Words on the change of replicas that is nearest to those that failed, seen in hold or not."""
+    sure = np.zeros(failed_s.size, np.bool_)
+    for change in changes:
+        sure[change.surely_near(failed_s)] = True
+    if sure.any():
+        busiest = max(changes, key=lambda one: _size(one.surely_near(failed_s)))
+        when = f"{busiest.what} at {facts.at(busiest.at.mid_s):.1f} s"
+        return (
+            f"; {int(sure.sum()):,} of them within {_TIED_S:g} s of a change of replicas ({when}). "
+            "If it is the application's own, look for the cause there"
+        )
+    possible = max(changes, key=lambda one: _size(one.maybe_near(failed_s)), default=None)
+    if possible is not None and _size(possible.maybe_near(failed_s)):
+        between = f"{facts.at(possible.at.lo_s):.1f} and {facts.at(possible.at.hi_s):.1f} s"
+        return f"; {possible.what} between {between}, perhaps within {_TIED_S:g} s of them"
+    unseen = any(
+        gap.from_s <= failed_s[-1] + _TIED_S and gap.to_s >= failed_s[0] - _TIED_S
+        for gap in facts.run.gaps
+    )
+    seen = ", as far as the probe saw" if unseen else ""
+    return (
+        f"; no replica came or went within {_TIED_S:g} s of them{seen}{_nearest(failed_s, changes)}"
+    )
+
+
+def _nearest(failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
+    if not changes:
+        return ""
+    nearest = min(changes, key=lambda one: one.away_s(failed_s))
+    return f" (the nearest: {nearest.what}, {nearest.away_s(failed_s):.1f} s away)"
+
+
+def _size(part: slice) -> int:
+    return part.stop - part.start
+
+
+def _reload_notes(facts: StepFacts, failed_s: NDArray[np.float64]) -> list[str]:
+    """Note on those that came as HAProxy began anew with other replicas; none where it did not."""
+    reloads = np.array([event.at_s for event in facts.events("proxy_reloaded")])
+    if not reloads.size or not failed_s.size:
+        return []
+    near = np.abs(failed_s[:, None] - reloads[None, :]) <= _TIED_S
+    number = int(near.any(axis=1).sum())
+    if not number:
+        return []
+    busiest = facts.at(float(reloads[int(near.sum(axis=0).argmax())]))
+    near_one = f"within {_TIED_S:g} s of a reload of HAProxy (at {busiest:.1f} s)"
+    return [f"{number:,} of them {near_one}, which follows a change of an ingress's replicas."]
+
+
+def _replica_changes(facts: StepFacts) -> Iterator[_Change]:
+    """Changes of all replicas of the run that were seen to come about, whichever deployment's.
+
+    Not those of the hold alone: what a request ran into may show in a row after it.
+    """
+    for life in facts.timeline.replicas:
+        moments = {
+            "listed": life.listed,
+            "RUNNING": life.running,
+            "stopped": life.stopping,
+            "gone": life.gone,
+        }
+        for word, at in moments.items():
+            if at is not None and math.isfinite(at.lo_s):
+                yield _Change(at, f"replica {life.replica} {word}")
+    for row in facts.run.transitions:
+        if row.deployment != facts.key and row.lo_s is not None and (word := _word(row)):
+            what = f"replica {row.replica} of {row.deployment} {word}"
+            yield _Change(Instant(row.lo_s, row.hi_s), what)
+
+
+def _word(row: Transition) -> str | None:
+    """Return what a row shows of a replica; None if it is neither its beginning nor its end."""
+    if row.from_state == row.to_state:
+        return None
+    return "listed" if row.from_state is None else _SHOWN.get(row.to_state)
+
+
+def _back_pressure(facts: StepFacts) -> str:
+    limited = [
+        f"{key} has max_queued_requests {most}"
+        for key, info in last_infos(facts.run).items()
+        if isinstance(most := info.config.get("max_queued_requests"), int) and most >= 0
+    ]
+    if not limited:
+        return (
+            "no deployment has max_queued_requests set, so it was the application, or what stands "
+            "before Serve, that answered so."
+        )
+    return (
+        f"a queue in Serve was full ({', '.join(limited)}). Capacity lagged behind: keep replicas in "
+        "reserve (min_replicas, a lower target_ongoing_requests), or let more requests wait (a "
+        "higher max_queued_requests) or run at once (max_ongoing_requests)."
+    )

@@ -1,0 +1,36 @@
+"""Locust's runners keep their time when somebody sets the machine's clock."""
+
+import subprocess
+import sys
+
+from scalelag.plugin.steady_time import SteadyTime
+from scalelag.record.clock import Clock
+
+RUNNERS = """
+import time
+from locust import runners
+from scalelag.plugin.steady_time import keep_steady_time
+
+keep_steady_time()
+before = runners.time.time()
+time.time = lambda: 0.0  # set back
+print(0.0 <= runners.time.time() - before < 600.0, runners.time.monotonic is time.monotonic)
+"""
+
+
+def test_a_step_of_the_wall_clock_does_not_move_it():
+    wall_s, monotonic_s = [5000.0], [10.0]
+    steady = SteadyTime(Clock(lambda: wall_s[0], lambda: monotonic_s[0]))
+
+    wall_s[0] -= 3600.0
+    monotonic_s[0] += 2.0
+
+    assert steady.time() == 5002.0
+
+
+def test_the_runners_go_by_it():
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNERS], check=True, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.stdout.split() == ["True", "True"]

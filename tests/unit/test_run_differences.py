@@ -181,9 +181,7 @@ def test_settings_of_replicas_are_differences_and_labels(info, name, ours, their
 
 
 def test_fixed_numbers_of_replicas_are_compared(info):
-    three, five = (
-        deployed(info, autoscaling=None, config={"num_replicas": number}) for number in (3, 5)
-    )
+    three, five = (configured(with_settings(info, None), num_replicas=number) for number in (3, 5))
 
     assert run_differences([three, five], KNOWN) == (f"{KEY}: num_replicas: 3 and 5",)
     assert f"{KEY}: num_replicas: autoscaling and 3" in run_differences([info, three], KNOWN)

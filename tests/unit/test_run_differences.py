@@ -186,7 +186,8 @@ def test_fixed_numbers_of_replicas_are_compared(info):
     )
 
     assert run_differences([three, five], KNOWN) == (f"{KEY}: num_replicas: 3 and 5",)
-    assert f"{KEY}: num_replicas: nothing and 3" in run_differences([info, three], KNOWN)
+    assert f"{KEY}: num_replicas: autoscaling and 3" in run_differences([info, three], KNOWN)
+    assert side_labels([info], [three], KNOWN)[1] == f"{KEY} num_replicas 3"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def effective_settings(info: DeploymentInfo | None) -> dict[str, Any]:
     if info is None:
         return {}
     scaling = scaling_of(info)
-    found = {
+    found: dict[str, Any] = {
         **_autoscaling(info.autoscaling),
         **{name: _or(info.config.get(name), usual) for name, usual in _DEFAULTS_AROUND.items()},
         "target_capacity": info.target_capacity,
@@ -60,9 +60,9 @@ def effective_settings(info: DeploymentInfo | None) -> dict[str, Any]:
         "gang_size": scaling.gang_size,
         "resources": described_need(info),
     }
-    if info.autoscaling is None:
-        found["num_replicas"] = _or(info.config.get("num_replicas"), 1)
-    elif info.app_policy is not None:
+    fixed = _or(info.config.get("num_replicas"), 1)
+    found["num_replicas"] = fixed if info.autoscaling is None else "autoscaling"
+    if info.autoscaling is not None and info.app_policy is not None:
         found["policy"] = f"{_policy(info.app_policy)} of its application"
     slots = [info.config.get(name) for name in MAX_ONGOING_NAMES]
     if (given := next((value for value in slots if value is not None), None)) is not None:

@@ -30,8 +30,9 @@ TOO_MANY = http_status(429)
 GATEWAY = (http_status(502), http_status(503), http_status(504))
 """Answers of a proxy that had no replica, or lost it; an application may give them itself, too.
 
-Serve's own proxy answers 503 for a full queue, which is BACK_PRESSURE, and where a deployment failed
-to deploy (`get_http_response_status` in `ray/serve/_private/http_util.py`).
+Serve's own proxy answers 503 for a full queue, which is BACK_PRESSURE, and where a deployment is not
+available (`get_http_response_status` in `ray/serve/_private/http_util.py`): it failed to deploy, or
+goes away.
 """
 _OVERLOAD = (
     BACK_PRESSURE,

@@ -240,7 +240,7 @@ def test_steps_without_a_lag_say_why(sample):
 
     assert " 1 up: the probe saw nothing of this deployment during the step\n" in text
     assert " 2 up: target 8 not reached within the hold: 5 RUNNING; allocate: not over" in text
-    assert "3 none (the load did not change)" in text
+    assert "3 unchanged (the load did not change)" in text
     assert " 4 down: 2.16 s unattributed; stop: not over by the end of the hold\n" in text
 
 

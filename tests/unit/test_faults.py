@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from scalelag.record.error_kinds import WORKER_LOST
-from tests.unit.request_rows import columns, good
+from tests.unit.request_rows import columns
 from tools.faults.cases import CASES
 from tools.faults.kept import Outcome, lost_of, problems
 from tools.faults.page import PAGE, page_with, stored
@@ -18,7 +18,8 @@ OUTCOME = Outcome("", "", "", "", lost=0, code=0, made_on="2026-11-30")
 def rows_at(*due_s: float):
     """Rows of requests that were sent at these moments, and of one that was not."""
     unsent = (99.0, np.nan, np.nan, 0, "/", WORKER_LOST, 0)
-    return columns([*(good(at_s) for at_s in due_s), unsent], [], [])
+    sent = [(at_s, 0.0, 0.25, 200, "/", None, 0) for at_s in due_s]
+    return columns([*sent, unsent], [], [])
 
 
 def test_the_page_has_the_stored_results_of_every_fault_and_nothing_is_lost():

@@ -73,7 +73,7 @@ def test_one_fixed_replica_is_found(config):
         ),
         ({"num_replicas": 2}, ("RUNNING", "RUNNING"), "app/Model has 2 replicas"),
         (PINNED, ("RUNNING", "STOPPING"), "has 2 replicas (RUNNING, STOPPING)"),
-        (PINNED, ("STARTING",), "has 1 replicas (STARTING)"),
+        (PINNED, ("STARTING",), "has 1 replica (STARTING)"),
         (PINNED, (), "has 0 replicas (none)"),
     ],
 )

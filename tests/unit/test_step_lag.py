@@ -244,7 +244,7 @@ def test_a_movement_just_before_the_step_of_the_definition():
     assert report.movements == ()
     assert report.reason is not None
     assert re.fullmatch(
-        r"already under way, decided 0\.[2-4] s before: from 4 to 1 replicas", report.reason
+        r"already under way, decided 0\.[2-4] s before: from 4 to 1 replica", report.reason
     )
 
 

@@ -25,4 +25,4 @@ class SteadyTime:
 
 def keep_steady_time() -> None:
     """Have the runners of this process go by a time that no step of the wall clock moves."""
-    runners.__dict__["time"] = SteadyTime(Clock())
+    runners.time = SteadyTime(Clock())  # pyright: ignore[reportAttributeAccessIssue]

@@ -6,7 +6,7 @@ import pytest
 
 from scalelag.record.error_kinds import WORKER_LOST
 from tests.unit.request_rows import columns
-from tools.faults.cases import CASES
+from tools.faults.cases import CASES, Loses
 from tools.faults.kept import Outcome, lost_of, problems
 from tools.faults.page import PAGE, page_with, stored
 
@@ -42,7 +42,9 @@ def test_the_page_has_the_stored_results_of_every_fault_and_nothing_is_lost():
         ("rest", [3.0, 3.5], 2),
     ],
 )
-def test_requests_that_arrived_and_have_no_row_are_lost(loses, missing_s, lost):
+def test_requests_that_arrived_and_have_no_row_are_lost(
+    loses: Loses, missing_s: list[float], lost: int
+):
     rows = rows_at(*(at_s for at_s in ARRIVED_S if at_s not in missing_s))
 
     assert lost_of(loses, rows, ARRIVED_S, AT_S) == lost

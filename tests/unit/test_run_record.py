@@ -15,7 +15,7 @@ def nameless_bytes(folder: Path) -> int:
     return sum(link.stat().st_size for link in links if str(folder) in str(link.readlink()))
 
 
-def test_room_for_the_end_is_held_until_the_record_is_closed(tmp_path):
+def test_room_for_the_end_is_held_until_the_record_is_closed(tmp_path: Path):
     RequestWriter(tmp_path / REQUESTS_FILE).close()
     (tmp_path / "replicas.jsonl").touch()
     record = RunRecord(tmp_path, info(status="interrupted", reason="not closed"))

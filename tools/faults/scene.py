@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -103,7 +103,9 @@ class Scene:
 
 
 @contextmanager
-def on_standin(folder: Path, options: Sequence[str], *, disk: bool, clock: bool) -> Iterator[Scene]:
+def on_standin(
+    folder: Path, options: Sequence[str], *, disk: bool, clock: bool
+) -> Generator[Scene]:
     """A run of plain Locust with our locustfile against the stand-in.
 
     Its folder is a `disk` of its own, or it reads a `clock` that can be set.
@@ -136,7 +138,7 @@ def on_standin(folder: Path, options: Sequence[str], *, disk: bool, clock: bool)
 
 
 @contextmanager
-def on_ray(folder: Path, options: Sequence[str]) -> Iterator[Scene]:
+def on_ray(folder: Path, options: Sequence[str]) -> Generator[Scene]:
     """A run of `scalelag run` with a cluster of its own."""
     out, said = folder / "runs", folder / "stderr"
     plan = ("--app", "sleeper", "--steps", f"{RATE}rps:{_ON_RAY_S}s", "--drain", "0")
@@ -148,7 +150,7 @@ def on_ray(folder: Path, options: Sequence[str]) -> Iterator[Scene]:
 
 
 @contextmanager
-def _small_disk() -> Iterator[Path]:
+def _small_disk() -> Generator[Path]:
     """A file system of its own of a few MiB. Raises MissingToolError where it cannot be mounted."""
     folder = Path(tempfile.mkdtemp(prefix="scalelag-disk-"))
     mounted = subprocess.run(

@@ -21,10 +21,10 @@ from scalelag.errors import UsageError
 
 Operator = Literal["<=", "<", ">=", ">"]
 
-_GATE = re.compile(
-    rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*(?P<limit>\S(?:.*\S)?)\s*"
-)
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_CONDITION = rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*"
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_GATE = re.compile(rf"{_CONDITION}(?P<limit>{_NUMBER})\s*")
+_OTHER_LIMIT = re.compile(rf"{_CONDITION}(?P<limit>\S(?:.*\S)?)\s*")
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
@@ -49,8 +49,9 @@ def parse_gate(text: str, *, default: bool = False) -> Gate:
     `default`: nobody asked for it.
     """
     match = _GATE.fullmatch(text)
-    if match is None or not _NUMBER.fullmatch(match["limit"]):
-        why = f': "{match["limit"]}" is not a number' if match else ""
+    if match is None:
+        other = _OTHER_LIMIT.fullmatch(text)
+        why = f': "{other["limit"]}" is not a number' if other else ""
         raise UsageError(
             f'the gate "{text}" is not of the form METRIC OP NUMBER, such as '
             f'"scale_up.total_s.max <= 20"{why}'

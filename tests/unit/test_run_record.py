@@ -1,11 +1,21 @@
 """`run.json` of a run while it goes on: a disk that fills up still takes how it ended."""
 
+from importlib import import_module
 from pathlib import Path
 
-from scalelag.plugin.leader.run_record import RunRecord
+import pytest
+
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, RUN_FILE, load_run
 from tests.unit.recorded_runs import info
+
+
+@pytest.fixture(scope="module")
+def module():
+    """The module under test, imported without Locust's monkey-patching of this very process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
+        return import_module("scalelag.plugin.leader.run_record")
 
 
 def nameless_bytes(folder: Path) -> int:
@@ -15,10 +25,10 @@ def nameless_bytes(folder: Path) -> int:
     return sum(link.stat().st_size for link in links if str(folder) in str(link.readlink()))
 
 
-def test_room_for_the_end_is_held_until_the_record_is_closed(tmp_path: Path):
+def test_room_for_the_end_is_held_until_the_record_is_closed(tmp_path: Path, module):
     RequestWriter(tmp_path / REQUESTS_FILE).close()
     (tmp_path / "replicas.jsonl").touch()
-    record = RunRecord(tmp_path, info(status="interrupted", reason="not closed"))
+    record = module.RunRecord(tmp_path, info(status="interrupted", reason="not closed"))
 
     held = nameless_bytes(tmp_path)
     record.close(status="invalid", reason="No space left on device")

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
-from scalelag.plugin.steady_time import SteadyTime
+import pytest
+
 from scalelag.record.clock import Clock
 
 RUNNERS = """
@@ -18,9 +20,17 @@ print(0.0 <= runners.time.time() - before < 600.0, runners.time.monotonic is tim
 """
 
 
-def test_a_step_of_the_wall_clock_does_not_move_it():
+@pytest.fixture(scope="module")
+def module():
+    """The module under test, imported without Locust's monkey-patching of this very process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
+        return import_module("scalelag.plugin.steady_time")
+
+
+def test_a_step_of_the_wall_clock_does_not_move_it(module):
     wall_s, monotonic_s = [5000.0], [10.0]
-    steady = SteadyTime(Clock(lambda: wall_s[0], lambda: monotonic_s[0]))
+    steady = module.SteadyTime(Clock(lambda: wall_s[0], lambda: monotonic_s[0]))
 
     wall_s[0] -= 3600.0
     monotonic_s[0] += 2.0

@@ -1,7 +1,9 @@
 """Words beside numbers."""
 
 
-def count(number: float, one: str, many: str = "") -> str:
-    """`1 gap`, `2 gaps`; `many` is the plural if it is not `one` with an s."""
+def count(number: float | str, one: str, many: str = "") -> str:
+    """`1 gap`, `2 gaps`, `? gaps`; `many` is the plural if it is not `one` with an s."""
     words = one if number == 1 else many or f"{one}s"
+    if isinstance(number, str):
+        return f"{number} {words}"
     return f"{number:,} {words}" if isinstance(number, int) else f"{number:,.10g} {words}"

@@ -133,7 +133,7 @@ def test_a_name_that_ends_alike_is_another_policy(name: str):
 def test_a_policy_of_the_application_stands_before_the_default_of_the_deployment():
     config = {"name": "default", "autoscaling_policy": {"policy_function": "mine:for_all"}}
 
-    found = scaling_of(info(app={"deployed_app_config": config}))
+    found = scaling_of(info(app={"source": "declarative", "deployed_app_config": config}))
 
     assert (found.own_policy, found.of_application) == ("mine:for_all", True)
 
@@ -173,7 +173,7 @@ def test_bundles_are_those_of_the_applications_configuration():
     bundles = [{"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0}]
     listed = [{"name": "Other"}, {"name": "Sleep", "placement_group_bundles": bundles}]
 
-    found = info(app={"deployed_app_config": {"deployments": listed}})
+    found = info(app={"source": "declarative", "deployed_app_config": {"deployments": listed}})
 
     assert asked_by_replica(found) == {"CPU": 2.0, "GPU": 1.0}
     assert described_need(found) == "a placement group of {1 CPU, 1 GPU} + {1 CPU}"

@@ -1,6 +1,6 @@
 """Goodput of a step up on `llm_stream`: it falls while requests queue for replicas, and comes back.
 
-A replica takes two answers of 0.35 s at a time, and so 5.7 a second. 12 are asked for: they queue, and
+A replica takes two answers of 0.35 s at a time, and so 5.7 a second. 10 are asked for: they queue, and
 first tokens are late, until there are more replicas and the queue is gone.
 """
 
@@ -31,7 +31,7 @@ def run(on_cluster_once):
         *(f"--app-arg={name}={value}" for name, value in arguments.items()),
         *(
             "--steps",
-            f"3rps:{STEP_S:g}s,12rps:{END_S - STEP_S:g}s",
+            f"3rps:{STEP_S:g}s,10rps:{END_S - STEP_S:g}s",
             "--drain",
             "0",
             "--out",
@@ -63,7 +63,7 @@ def test_goodput_falls_while_replicas_come_and_is_back_after(run):
     (deployment,) = report["deployments"].values()
     lag_s = deployment["steps"][1]["total_s"]["hi"]
 
-    before, last = good[at_s < STEP_S - 1], good[at_s >= END_S - 4]
+    before, last = good[at_s < STEP_S - 1], good[at_s >= END_S - 3]
     queued = good[(at_s >= STEP_S + 1) & (at_s < STEP_S + lag_s)]
 
     assert np.mean(before) > 0.9, output

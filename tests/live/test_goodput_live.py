@@ -24,7 +24,7 @@ def run(on_cluster_once):
         "max_ongoing_requests": 2,
         "target_ongoing_requests": 1,
         "upscale_delay_s": 1,
-        "max_replicas": 6,
+        "max_replicas": 3,  # each that starts takes seconds of both cores
     }
     command = on_cluster_once(
         *("run", "--app", "llm_stream", "-f", "llm_chat.py"),

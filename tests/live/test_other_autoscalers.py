@@ -67,7 +67,7 @@ def told(tmp_path_factory, on_cluster_once):
     command, code, output = valid_run(
         on_cluster_once,
         *("run", "--app", str(apps), "-f", str(users), "--gate", "none"),
-        *("--steps", "2users:5s,12users:28s", "--drain", "2", "--out", "runs"),
+        *("--steps", "2users:5s,12users:38s", "--drain", "2", "--out", "runs"),
     )
     assert code == 0, output
     return command.report(), output

@@ -275,7 +275,7 @@ def _summary(compared: Sequence[Compared]) -> str:
 
 
 def _paces(made: Sequence[Made]) -> str:
-    """How far start-ups of a run are from those that it was predicted from: measures PACE_SIGMA."""
+    """Spread of start-ups around those that they were predicted from, which measures PACE_SIGMA."""
     logarithms = [math.log(one.pace) for one in made if one.pace]
     if not logarithms:
         return ""

@@ -56,7 +56,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Turn(NamedTuple):
-    """What both sides are given in one turn: a report or none, and the replicas that are RUNNING."""
+    """Input of both sides in one turn: a report or none, and the replicas that are RUNNING."""
 
     now_s: float
     report: HandleReport | None

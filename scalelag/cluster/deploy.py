@@ -95,10 +95,10 @@ def check_pinned(payload: ServePayload, wanted: Collection[DeploymentKey]) -> li
 def _why_not(deployment: DeploymentPayload) -> str | None:
     info = deployment.info()
     states = [replica.state for replica in deployment.replicas]
-    if info.autoscaling is not None and info.autoscaling.get("max_replicas") != 1:
-        return f"scales up to {count(int(info.autoscaling.get('max_replicas') or 0), 'replica')}"
-    if info.autoscaling is not None and info.autoscaling.get("min_replicas") != 1:
-        return f"scales down to {count(int(info.autoscaling.get('min_replicas') or 0), 'replica')}"
+    for name, way in (("max_replicas", "up"), ("min_replicas", "down")):
+        bound = 1 if info.autoscaling is None else info.autoscaling.get(name)
+        if bound != 1:
+            return f"scales {way} to {count(bound if isinstance(bound, int) else '?', 'replica')}"
     if states != ["RUNNING"]:
         return f"has {count(len(states), 'replica')} ({', '.join(states) or 'none'})"
     return None

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 
+from scalelag.ray_versions import MAX_ONGOING_NAMES
 from scalelag.record.deployment_info import CapacityDirection, DeploymentInfo
 
 DEFAULT_POLICIES = frozenset(
@@ -224,3 +225,9 @@ def _count(value: object, default: int) -> int:
 
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def slots_of(info: DeploymentInfo | None) -> int | None:
+    """Requests that one replica takes at once, by its settings; None if they do not tell."""
+    values = [info.config.get(name) for name in MAX_ONGOING_NAMES] if info else []
+    return next((value for value in values if isinstance(value, int) and value > 0), None)

@@ -1,9 +1,10 @@
 """Users stay with the processes among which the run was shared out."""
 
-from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
+
+from tests.support.unpatched import import_unpatched
 
 
 class Closed:
@@ -23,9 +24,7 @@ CLASSES = [Closed, Open]
 @pytest.fixture(scope="module")
 def ours():
     """The module under test, imported without Locust's monkey-patching of this very process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
-        return import_module("scalelag.plugin.leader.dispatchers")
+    return import_unpatched("scalelag.plugin.leader.dispatchers")
 
 
 def node(name):

@@ -1,7 +1,6 @@
 """The lifecycle under any order of Locust's events, with small stand-ins for Locust and for runs."""
 
 from argparse import Namespace
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from scalelag.errors import RecordError, TargetError, UsageError
 from scalelag.plugin.leader.run_state import RunState
+from tests.support.unpatched import import_unpatched
 
 DEADLINE_S = 10.0
 
@@ -19,9 +19,7 @@ DEADLINE_S = 10.0
 @pytest.fixture(scope="module")
 def module():
     """The module under test, imported without Locust's monkey-patching of this very process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
-        module = import_module("scalelag.plugin.leader.lifecycle")
+    module = import_unpatched("scalelag.plugin.leader.lifecycle")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_POLL_S", 0.0)
         patch.setattr(module, "Reporter", Reporter)

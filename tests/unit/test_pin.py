@@ -71,6 +71,11 @@ def test_one_fixed_replica_is_found(config):
             ("RUNNING",),
             "app/Model scales down to 0 replicas",
         ),
+        (
+            {"autoscaling_config": {"min_replicas": 1, "max_replicas": None}},
+            ("RUNNING",),
+            "app/Model scales up to ? replicas",
+        ),
         ({"num_replicas": 2}, ("RUNNING", "RUNNING"), "app/Model has 2 replicas"),
         (PINNED, ("RUNNING", "STOPPING"), "has 2 replicas (RUNNING, STOPPING)"),
         (PINNED, ("STARTING",), "has 1 replica (STARTING)"),

@@ -1,21 +1,19 @@
 """`run.json` of a run while it goes on: a disk that fills up still takes how it ended."""
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from scalelag.record.requests_file import RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, RUN_FILE, load_run
+from tests.support.unpatched import import_unpatched
 from tests.unit.recorded_runs import info
 
 
 @pytest.fixture(scope="module")
 def module():
     """The module under test, imported without Locust's monkey-patching of this very process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
-        return import_module("scalelag.plugin.leader.run_record")
+    return import_unpatched("scalelag.plugin.leader.run_record")
 
 
 def nameless_bytes(folder: Path) -> int:

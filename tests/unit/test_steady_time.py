@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
 from scalelag.record.clock import Clock
+from tests.support.unpatched import import_unpatched
 
 RUNNERS = """
 import time
@@ -23,9 +23,7 @@ print(0.0 <= runners.time.time() - before < 600.0, runners.time.monotonic is tim
 @pytest.fixture(scope="module")
 def module():
     """The module under test, imported without Locust's monkey-patching of this very process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
-        return import_module("scalelag.plugin.steady_time")
+    return import_unpatched("scalelag.plugin.steady_time")
 
 
 def test_a_step_of_the_wall_clock_does_not_move_it(module):

@@ -1,4 +1,4 @@
-"""What the record kept of a run with a fault, and what its report says."""
+"""Record and report of a run with a fault: rows that were kept, and words that were said."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def outcome_of(case: Case, scene: Scene, at_s: float, code: int, made_on: str) -
 
 
 def problems(case: Case, outcome: Outcome, said: str) -> list[str]:
-    """What is not as it must be."""
+    """Words that are missing, exit codes that are wrong, and requests that were lost."""
     found = [
         f"{case.fault}: nothing says {word!r}"
         for word in case.words

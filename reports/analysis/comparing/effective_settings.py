@@ -6,14 +6,9 @@ difference between two deployments.
 
 from typing import Any
 
-from scalelag.ray_versions import (
-    DOWNSCALING_NAMES,
-    MAX_ONGOING_NAMES,
-    TARGET_ONGOING_NAMES,
-    UPSCALING_NAMES,
-)
+from scalelag.ray_versions import DOWNSCALING_NAMES, TARGET_ONGOING_NAMES, UPSCALING_NAMES
 from scalelag.record.deployment_info import DeploymentInfo
-from scalelag.record.effective import DEFAULT_POLICIES, described_need, scaling_of
+from scalelag.record.effective import DEFAULT_POLICIES, described_need, scaling_of, slots_of
 
 _DEFAULTS: dict[str, Any] = {
     "min_replicas": 1,
@@ -64,9 +59,8 @@ def effective_settings(info: DeploymentInfo | None) -> dict[str, Any]:
     found["num_replicas"] = fixed if info.autoscaling is None else "autoscaling"
     if info.autoscaling is not None and info.app_policy is not None:
         found["policy"] = f"{_policy(info.app_policy)} of its application"
-    slots = [info.config.get(name) for name in MAX_ONGOING_NAMES]
-    if (given := next((value for value in slots if value is not None), None)) is not None:
-        found["max_ongoing_requests"] = given
+    if (slots := slots_of(info)) is not None:
+        found["max_ongoing_requests"] = slots
     return found
 
 

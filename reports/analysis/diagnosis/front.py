@@ -9,10 +9,10 @@ from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.requests_at import RequestsAt, application_of
-from reports.analysis.seen.slots import slots_of
 from reports.model.intervals import Window
 from scalelag.ray_versions import usual_slots
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import slots_of
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 

@@ -11,7 +11,7 @@ from typing import Any
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lint.advised import QUICKEST_PUSH_S, advised_change, delays_of
 from reports.model.try_out import whatif_command
-from scalelag.ray_versions import MAX_ONGOING_NAMES
+from scalelag.record.effective import slots_of
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo, LintFinding
 from scalelag.wording import count
@@ -115,7 +115,7 @@ def _slower_or_shorter(policy: Policy, short: list[str], least_s: float) -> str:
 def _target_above_max_ongoing(policy: Policy, info: DeploymentInfo) -> str | None:
     """The average only passes `T` a replica while `T - M` a replica queue before full replicas."""
     target = policy.target_ongoing_requests
-    most = next((v for name in MAX_ONGOING_NAMES if _is_number(v := info.config.get(name))), None)
+    most = slots_of(info)
     if most is None or target <= most:
         return None
     return (

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import Timeline
-from reports.analysis.seen.slots import FULL, most_slots_used, slots_of
+from reports.analysis.seen.slots import FULL, most_slots_used
 from reports.model.application import ApplicationNode, ApplicationReport
 from reports.model.intervals import Window
 from reports.model.steps import DeploymentReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import slots_of
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 

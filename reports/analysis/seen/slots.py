@@ -5,19 +5,11 @@ from collections.abc import Callable, Sequence
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
-from scalelag.ray_versions import MAX_ONGOING_NAMES
-from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
 FULL = 0.95
 """Part of the slots from which on they count as all in use."""
-
-
-def slots_of(info: DeploymentInfo | None) -> int | None:
-    """Requests that one replica takes at once, by its settings; None if they do not tell."""
-    values = [info.config.get(name) for name in MAX_ONGOING_NAMES] if info else []
-    return next((value for value in values if isinstance(value, int) and value > 0), None)
 
 
 def slots_used(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
-_KEPT = 16
-"""Blocks whose sorted moments are kept: those of more rows are sorted for each question."""
+_KEPT_ROWS = 16_000_000
+"""Rows whose sorted moments are kept: those of more are sorted for each question."""
 
 
 class _Moments(NamedTuple):
@@ -40,7 +40,7 @@ class Concurrency:
         found = self._kept.get(index)
         if found is None:
             found = _Moments(*map(_ascending, _sent_s(self._rows, self._places[index])))
-            if len(self._kept) < _KEPT:
+            if self._places[index].stop <= _KEPT_ROWS:
                 self._kept[index] = found
         return found
 

@@ -46,15 +46,26 @@ def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.fl
 
 
 def _quantiles(blocks: Blocks, size: int, qs: Sequence[float]) -> NDArray[np.float32]:
-    places = (size - 1) * np.array(qs, np.float64)
-    before = np.floor(places).astype(np.int64)
-    after = np.minimum(before + 1, size - 1)
-    found = _order_statistics(blocks, size, np.concatenate((before, after)))
+    places, shares = places_of(size, qs)
+    return interpolated(_order_statistics(blocks, size, places), shares)
+
+
+def places_of(size: int, qs: Sequence[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Places among `size` sorted values that quantiles lie between, and how far from the first one.
+
+    All first ones come before all second ones.
+    """
+    exact = (size - 1) * np.array(qs, np.float64)
+    before = np.floor(exact).astype(np.int64)
+    return np.concatenate((before, np.minimum(before + 1, size - 1))), exact - before
+
+
+def interpolated(found: NDArray[np.float32], shares: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Quantiles between the values `found` in the places of `places_of`."""
     low, high = np.split(found, 2)
-    share = places - before
-    part, rest = share.astype(np.float32), (1 - share).astype(np.float32)
+    part, rest = shares.astype(np.float32), (1 - shares).astype(np.float32)
     # From the nearer end, so that the result never passes it.
-    return np.where(share < _HALF, low + (high - low) * part, high - (high - low) * rest)
+    return np.where(shares < _HALF, low + (high - low) * part, high - (high - low) * rest)
 
 
 def _order_statistics(blocks: Blocks, size: int, places: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -106,23 +106,19 @@ class Concurrency:
 def open_of_workers(
     rows: RequestColumns, asked_s: Mapping[int, NDArray[np.float64]]
 ) -> dict[int, NDArray[np.int64]]:
-    """Number of open requests of each load process at the moments that are asked of it."""
-    marks_s = np.unique(np.concatenate([*asked_s.values()]))
-    # By process, how many more are open from one mark to the next.
-    more = {worker: np.zeros(marks_s.size + 1, np.int64) for worker in asked_s}
+    """Number of open requests of each load process at the moments, ascending, that are asked of it."""
+    found = {worker: np.zeros(at_s.size, np.int64) for worker, at_s in asked_s.items()}
     for block in blocks(rows.count):
-        for times_s, sign in zip(_sent_s(rows, block), (1, -1), strict=True):
-            places = np.searchsorted(marks_s, times_s)
-            # Times that are NaN are beyond the last mark.
-            counted, first = places < marks_s.size, places.min()
-            for worker, counts in more.items():
-                own = places[counted & (rows.worker[block] == worker)] - first
-                numbers = np.bincount(own)
-                counts[first : first + numbers.size] += sign * numbers
-    return {
-        worker: np.cumsum(more[worker])[np.searchsorted(marks_s, at_s)]
-        for worker, at_s in asked_s.items()
-    }
+        begun_s, ended_s = _sent_s(rows, block)
+        for worker, at_s in asked_s.items():
+            # A mask takes five times as long, where rows of several processes take turns.
+            own = np.flatnonzero(rows.worker[block] == worker)
+            begun, ended = _ascending(begun_s[own]), _ascending(ended_s[own])
+            if begun.size:
+                # At other moments none of them is open.
+                first, last = np.searchsorted(at_s, (begun[0], ended[-1]))
+                found[worker][first:last] += _open_at(at_s[first:last], begun, ended)
+    return found
 
 
 def _open_at(

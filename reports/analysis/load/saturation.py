@@ -25,12 +25,15 @@ def with_reasons(rows: RequestColumns, info: RunInfo) -> RequestColumns:
     There, what was due while all `--max-in-flight` requests of its process were open met a saturated
     target; the rest is a lost process's, or else came too late.
     """
-    untold = rows.with_errors(NOT_SENT)
-    if not untold.any():
+    untold = [
+        block.start + np.flatnonzero(rows.with_errors(NOT_SENT, where=block))
+        for block in blocks(rows.count)
+    ]
+    places = np.concatenate([np.empty(0, np.intp), *untold])
+    if not places.size:
         return rows
     room = int(info.options.get("max_in_flight") or _MAX_IN_FLIGHT)
     lost = [worker.index for worker in info.load_workers if worker.lost_at_s is not None]
-    places = np.flatnonzero(untold)
     worker = rows.worker[places]
     asked = {number: places[worker == number] for number in np.unique(worker).tolist()}
     opened = open_of_workers(rows, {one: rows.intended_s[at] for one, at in asked.items()})
@@ -56,7 +59,7 @@ def saturated_windows(rows: RequestColumns) -> tuple[Window, ...]:
         worker = rows.worker[block]
         going_on = [number for number, one in of_worker.items() if one.is_open]
         for number in {*np.unique(worker[refused]).tolist(), *going_on}:
-            own = worker == number
+            own = np.flatnonzero(worker == number)
             of_worker.setdefault(number, _Refusals()).add(rows.intended_s[block][own], refused[own])
     return union(window for one in of_worker.values() for window in one.windows())
 

@@ -23,6 +23,7 @@ from scalelag.record.requests_file import (
 
 _FIRST_ROOM: Final = 1 << 10
 """Rows that a column has room for at first: a short record would pay for the clearing of more."""
+_MOST_ROOM: Final = 1 << 18
 _IN_MEMORY: Final = 25_000_000
 """Rows of a column that are kept in memory: 0.7 GB for all columns."""
 _MOST_LATE: Final = 4_000_000
@@ -146,15 +147,15 @@ class _Column:
         copy_numbers(array, self.added(len(array)), self.missing)
 
     def _make_room(self, more: int) -> None:
-        """Make room for `more` values: four times as much as there was, up to all that is kept."""
+        """Double the room for values, up to `_MOST_ROOM` more, so that `more` fit."""
         if self._used + more > _IN_MEMORY and self._used:
             self._move_to_file()
-        grown = min(_IN_MEMORY, max(_FIRST_ROOM, 4 * self._values.size))
-        if self._used + more > self._values.size:
-            # The system gives memory for what is written to, in large pages.
-            values = np.empty(max(grown, self._used + more), self.kind)
-            values[: self._used] = self._values[: self._used]
-            self._values = values
+        room = self._values.size
+        if self._used + more > room:
+            grown = max(_FIRST_ROOM, room + min(room, _MOST_ROOM), self._used + more)
+            # The system moves the pages of large ones: nothing is copied. They are small pages, as
+            # large ones that were not used for long can take a virtual machine milliseconds each.
+            self._values.resize(grown, refcheck=False)
 
     def _move_to_file(self) -> None:
         try:
@@ -173,7 +174,8 @@ class _Column:
     def whole(self) -> NDArray[Any]:
         """Return all values and forget them."""
         if self._file is None:
-            found = self._values[: self._used]
+            found = self._values
+            found.resize(self._used, refcheck=False)
         else:
             self._move_to_file()
             found = np.asarray(np.memmap(self._file, self.kind, "r+", shape=(self._in_file,)))

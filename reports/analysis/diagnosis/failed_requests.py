@@ -186,7 +186,7 @@ def longest_silence(facts: StepFacts) -> Silence | None:
     within = Window(facts.begun_s, facts.by_s)
     if timed_out.size < _MIN_UNANSWERED or _always_answered(rows, chosen, within):
         return None
-    from_s, to_s = _longest_gap(rows, chosen, within)
+    from_s, to_s = longest_gap(rows, chosen, within)
     if to_s - from_s < _SILENCE_S:
         return None
     sent_s = rows.intended_s[timed_out] + rows.send_lag_s[timed_out]
@@ -206,7 +206,7 @@ def longest_silence(facts: StepFacts) -> Silence | None:
     )
 
 
-def _longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
+def longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
     """The longest time within a window without an answer; shorter ones than `_SILENCE_S` may miss.
 
     One as long has a bin of its own, with none: only answers beside such bins are sorted.
@@ -227,7 +227,7 @@ def _longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
     if not beside.any():
         return Window(begun_s, begun_s)
     marks_s = [done_s[beside[places]] for done_s, places in answers()]
-    marks = np.concatenate(([begun_s], np.sort(np.concatenate(marks_s)), [by_s]))
+    marks = np.sort(np.concatenate(([begun_s], *marks_s, [by_s])))
     places = ((marks[1:-1] - begun_s) / _BIN_S).astype(np.int64)
     places = np.concatenate(([-1], np.minimum(places, bins - 1), [bins]))
     before = np.concatenate(([0], np.cumsum(counts)))

@@ -12,7 +12,6 @@ from reports.analysis.load.quantiles import quantiles_of_blocks
 from reports.model.intervals import Window, seconds_in, union
 from reports.model.load import StoppingReport
 from scalelag.record.blocks import blocks
-from scalelag.record.error_kinds import is_not_sent
 from scalelag.record.requests_file import RequestColumns, rows_from
 
 _SLOWEST = 0.01
@@ -53,8 +52,7 @@ def _latencies_s(rows: RequestColumns) -> Iterator[NDArray[np.float32]]:
 
 def _sent(rows: RequestColumns, block: slice) -> NDArray[np.bool_]:
     """Rows of a block that were sent, and whose end is known."""
-    is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
-    return is_sent[rows.error[block]] & np.isfinite(rows.latency_s[block])
+    return np.isfinite(rows.latency_s[block]) & ~rows.not_sent_in(block)
 
 
 def _open_in(rows: RequestColumns, block: slice, stretches: Sequence[Window]) -> NDArray[np.bool_]:

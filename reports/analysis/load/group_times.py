@@ -50,6 +50,7 @@ class GroupTimes:
     def __init__(self, size: int, qs: Sequence[float]) -> None:
         self._size, self._qs = size, qs
         self._counts = np.zeros(size * _BUCKETS, np.int64)
+        self._kind: Any = np.int32 if self._counts.size < _SIGN else np.int64
         self._wanted = np.zeros(0, np.bool_)
         self._asked: list[_Asked | None] = []
         self._taken: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
@@ -99,8 +100,8 @@ class GroupTimes:
         high = groups[chosen].astype(np.uint64) << np.uint64(32)
         self._taken.append(high | _ascending(times_s[chosen]))
 
-    def _keys(self, groups: NDArray[np.int32], buckets: NDArray[np.int32]) -> NDArray[np.int64]:
-        return groups.astype(np.int64) * _BUCKETS + buckets
+    def _keys(self, groups: NDArray[np.int32], buckets: NDArray[np.int32]) -> NDArray[Any]:
+        return groups.astype(self._kind, copy=False) * self._kind(_BUCKETS) + buckets
 
     def quantiles_ms(self) -> Iterator[list[float | None]]:
         """Quantiles of each group in milliseconds; None without times."""

@@ -43,14 +43,18 @@ class Labels(msgspec.Struct, frozen=True):
 
     def grouping(self, rows: RequestColumns) -> Grouping:
         """Return the groups of rows with the same label."""
-        return Grouping(len(self.labels), lambda block: self.number_of[rows.name[block]], _ASKED)
+        return Grouping(len(self.labels), lambda block: self._numbers(rows.name[block]), _ASKED)
+
+    def _numbers(self, names: NDArray[np.int32]) -> NDArray[np.int32]:
+        # Without a check of each code it takes half the time.
+        return self.number_of.take(names, mode="clip")
 
     def in_steps(self, rows: RequestColumns, steps: int, step_of: Numbers) -> Grouping:
         """Return the groups with a label in each of so many steps, those of a step together."""
         each = len(self.labels)
 
         def numbers(block: slice) -> NDArray[np.int32]:
-            step, label = step_of(block), self.number_of[rows.name[block]]
+            step, label = step_of(block), self._numbers(rows.name[block])
             found = step * np.int32(each) + label
             found[(step >= steps) | (label >= each)] = steps * each
             return found

@@ -344,7 +344,9 @@ def doctor(
     take_away: Annotated[
         bool,
         typer.Option(
-            "--take-away", help="Delete the applications that killed runs left, and nothing else."
+            "--take-away",
+            help="Delete the applications that killed runs left, give back what their events changed, "
+            "and nothing else.",
         ),
     ] = False,
 ) -> int:

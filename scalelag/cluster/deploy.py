@@ -253,7 +253,7 @@ def replace(dashboard: Dashboard, apps: Mapping[str, AppConfig | None]) -> Reply
     Raises DashboardError if Serve refuses.
     """
     there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
-    wanted = {name: app for name, app in (_configs(there) | apps).items() if app is not None}
+    wanted = {name: app for name, app in {**_configs(there), **apps}.items() if app is not None}
     return dashboard.put(APPLICATIONS_PATH, document(there, wanted))
 
 

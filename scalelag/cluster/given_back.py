@@ -1,4 +1,4 @@
-"""What events change on a cluster that is not ours, and how it is given back as it was found.
+"""Changes that events make on a cluster that is not ours, and how they are given back.
 
 An application counts as left by our events if what runs there is what they put there, as for those that
 are taken away (`deploy.py`); a target if it is one that they set. What somebody else has changed since
@@ -188,7 +188,7 @@ def how_to_give_back(url: str) -> str:
 
 
 class KeptChanges:
-    """What the events of a run change, kept in the journal in `folder` until it is given back.
+    """Changes by the events of a run, kept in the journal in `folder` until it is given back.
 
     Applications that `parent`, the `scalelag run` that started this process, has deployed go away with
     it, and are not given back.

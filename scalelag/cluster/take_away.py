@@ -1,4 +1,4 @@
-"""What killed commands left on a cluster: found by the journal, and taken away or given back."""
+"""Traces of killed commands on a cluster: found by the journal, and taken away or given back."""
 
 import time
 from collections.abc import Generator, Mapping, Sequence

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
 from scalelag.record.arrow_arrays import is_valid, numbers
+from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
     NO_ASKED,
@@ -103,8 +104,7 @@ def _pairs(
 ) -> NDArray[np.bool_]:
     """For each name (row) and method (column), True if some request has both."""
     found = np.zeros(names * methods, np.bool_)
-    for first in range(0, name.size, _BLOCK):
-        block = slice(first, first + _BLOCK)
+    for block in blocks(name.size):
         both = (name[block] >= 0) & (method[block] >= 0)
         found[name[block][both].astype(np.int64) * methods + method[block][both]] = True
     return found.reshape(names, methods)

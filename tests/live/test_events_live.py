@@ -20,6 +20,8 @@ from scalelag.record.run_dir import load_run
 from tests.live.conftest import valid_run
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 PATIENCE = Patience(150, time.monotonic, time.sleep)
 KILLED, SCALED = "killed/Beating", "scaled/Beating"
 TRUTH_S = 0.1

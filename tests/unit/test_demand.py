@@ -106,7 +106,7 @@ def test_means_are_the_same_in_blocks(monkeypatch):
     edges_s = ZERO_S + sample_edges(STEPS)
     at_once = Concurrency(LOAD).means(edges_s)
 
-    monkeypatch.setattr("reports.analysis.load.concurrency._BLOCK", 7)
+    monkeypatch.setattr("scalelag.record.blocks.BLOCK", 7)
 
     assert Concurrency(LOAD).means(edges_s) == pytest.approx(at_once)
     assert at_once[:4] == pytest.approx([0.625] * 4, rel=0.05)

@@ -65,6 +65,20 @@ def test_what_explains_less_than_a_fifth_of_the_lag_is_no_cause(init_s, named):
     assert causes(findings) == named
 
 
+@pytest.mark.parametrize(
+    ("worst_s", "named"),
+    [
+        (11.0, ["state_sync"]),  # 2.6 s late by 1.6 s of slow turns
+        (10.1, []),  # 3.5 s late: less than half of it
+        (11.7, []),  # 1.9 s late of 12 s: nobody asks why
+    ],
+)
+def test_what_explains_half_of_what_is_notably_late_is_a_cause_beside_a_long_start(worst_s, named):
+    floor = msgspec.structs.replace(FLOOR, worst_s=worst_s)
+
+    assert causes(step_findings(facts(loop_s=0.5, floor=floor, **LATE))) == named
+
+
 def test_a_controller_that_stood_still_made_no_step_late_that_was_on_time():
     still = tuple(polls(late={1010.5: 2.5}))
 

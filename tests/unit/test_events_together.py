@@ -8,7 +8,7 @@ from scalelag.cluster.ray_job.kill import Killed
 from scalelag.errors import TargetError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader import events as module
-from scalelag.plugin.leader.events import RunEvents
+from scalelag.plugin.leader.watching.events import RunEvents
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.event_rows import EventRow
 from scalelag.record.row_files import read_rows

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.workers.collector import RowCollector
 from scalelag.plugin.worker.messages import RequestRows, RowsMessage, decoded, encoded
 from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
@@ -285,7 +285,7 @@ from pathlib import Path
 
 import psutil
 
-from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.workers.collector import RowCollector
 from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from reports.analysis.load.quantiles import quantiles_ms
 from reports.model.charts import LoadBins
+from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
 MOST_BINS = 600
 _WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _DAY_S = 86_400
-_BLOCK = 1_000_000
 
 
 def load_bins(rows: RequestColumns, zero_s: float, end_s: float) -> LoadBins:
@@ -42,8 +42,7 @@ def _ended(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Numbers of requests by bin: those answered in it, and others that were meant for it."""
     completed, missed = np.zeros((2, edges_s.size - 1), np.int64)
-    for first in range(0, rows.count, _BLOCK):
-        block = slice(first, first + _BLOCK)
+    for block in blocks(rows.count):
         at_s, answered = rows.intended_s[block], rows.error[block] < 0
         done_s = at_s[answered] + rows.latency_s[block][answered] - zero_s
         completed += np.histogram(done_s, edges_s)[0]

@@ -93,11 +93,13 @@ def diagnose(facts: StepFacts) -> Diagnosis:
 
 
 def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
-    """Findings that explain a fifth of the lag or more, or a lack of replicas."""
+    """Findings that explain a fifth of the lag, half of what is notably late, or a lack of replicas."""
     if facts.step.direction == "none":
         return ()
     before = facts.until(facts.answered_s)
     least_s = _SHARE * facts.lag_s
+    if (late_s := _notably_late_s(facts)) is not None:
+        least_s = min(least_s, late_s / 2)
     found = {
         rule: finding
         for rule in RULES
@@ -288,8 +290,8 @@ def _carried(failure: FailureReport, earlier: FailureReport | None) -> FailureRe
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
     """Evidence on a late step that no rule explains."""
-    late_s = facts.late_s
-    if findings or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
+    late_s = _notably_late_s(facts)
+    if findings or late_s is None:
         return ()
     measured = [p for p in facts.lag.phases if p.value is not None and p.part_of == "total"]
     longest = max(measured, key=lambda p: p.value or 0.0, default=None)
@@ -299,3 +301,11 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {count(decisions, 'decision')}"
     return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)
+
+
+def _notably_late_s(facts: StepFacts) -> float | None:
+    """Seconds that the step is late, if they are so many that the reader wants a cause; else None."""
+    late_s = facts.late_s
+    if late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
+        return None
+    return late_s

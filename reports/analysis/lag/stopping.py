@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.lag.timeline import Timeline
-from reports.analysis.load.part import count
+from reports.analysis.load.part import number_of
 from reports.analysis.load.quantiles import quantiles
 from reports.model.intervals import Window, seconds_in, union
 from reports.model.load import StoppingReport
+from scalelag.record.blocks import blocks
 from scalelag.record.error_kinds import is_not_sent
 from scalelag.record.requests_file import RequestColumns, rows_from
 
 _SLOWEST = 0.01
-_BLOCK = 1_000_000
 
 
 def stopping_report(
@@ -34,13 +34,12 @@ def stopping_report(
         return StoppingReport(stopping_s=seconds)
     slow_s = quantiles(sent_s, (1 - _SLOWEST,))[0]
     requests = failed = slowest = 0
-    for first in range(0, rows.count, _BLOCK):
-        block = slice(first, first + _BLOCK)
+    for block in blocks(rows.count):
         during = _sent(rows, block) & _open_in(rows, block, stretches)
         has_failed = rows.error[block] >= 0
-        requests += count(during)
-        failed += count(during & has_failed)
-        slowest += count(during & ~has_failed & (rows.latency_s[block] >= slow_s))
+        requests += number_of(during)
+        failed += number_of(during & has_failed)
+        slowest += number_of(during & ~has_failed & (rows.latency_s[block] >= slow_s))
     return StoppingReport(
         stopping_s=seconds, requests=requests, failed=failed, slowest_1pct=slowest
     )

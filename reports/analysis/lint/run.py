@@ -13,13 +13,12 @@ from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
 from reports.analysis.load.concurrency import Concurrency
 from scalelag.plan.stages import LoadStep
+from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import DeploymentInfo, LintFinding
 from scalelag.wording import count
-
-_BLOCK = 1_000_000
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -95,8 +94,7 @@ def _drains(
 def slowest_service_s(rows: RequestColumns) -> float | None:
     """Longest service time of a request that was answered well, in seconds; None if there are none."""
     slowest_s = -math.inf
-    for first in range(0, rows.count, _BLOCK):
-        block = slice(first, first + _BLOCK)
+    for block in blocks(rows.count):
         service_s = rows.latency_s[block] - rows.send_lag_s[block]
         answered = (rows.error[block] < 0) & np.isfinite(service_s)
         slowest_s = max(slowest_s, float(service_s.max(initial=-np.inf, where=answered)))

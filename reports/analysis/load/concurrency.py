@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
-_BLOCK = 1_000_000
 _KEPT = 16
 """Blocks whose sorted moments are kept: those of more rows are sorted for each question."""
 
@@ -31,16 +31,15 @@ class Concurrency:
 
     def __init__(self, rows: RequestColumns) -> None:
         """Take the requests of all load processes."""
-        self._rows = rows
-        self._opened_s = [_bounds_s(rows, first) for first in range(0, rows.count, _BLOCK)]
+        self._rows, self._places = rows, [*blocks(rows.count)]
+        self._opened_s = [_bounds_s(rows, block) for block in self._places]
         self._kept: dict[int, _Moments] = {}
 
     def _block(self, index: int) -> _Moments:
         """Moments of the requests of a block."""
         found = self._kept.get(index)
         if found is None:
-            block = slice(index * _BLOCK, (index + 1) * _BLOCK)
-            found = _Moments(*map(_ascending, _sent_s(self._rows, block)))
+            found = _Moments(*map(_ascending, _sent_s(self._rows, self._places[index])))
             if len(self._kept) < _KEPT:
                 self._kept[index] = found
         return found
@@ -109,8 +108,7 @@ def open_of_workers(
 ) -> dict[int, NDArray[np.int64]]:
     """Number of open requests of each load process at the moments that are asked of it."""
     found = {worker: np.zeros(at_s.size, np.int64) for worker, at_s in asked_s.items()}
-    for first in range(0, rows.count, _BLOCK):
-        block = slice(first, first + _BLOCK)
+    for block in blocks(rows.count):
         begun_s, ended_s = _sent_s(rows, block)
         for worker, at_s in asked_s.items():
             own = rows.worker[block] == worker
@@ -141,9 +139,8 @@ def _ascending(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
     return times_s[: times_s.size - np.count_nonzero(np.isnan(times_s))]
 
 
-def _bounds_s(rows: RequestColumns, first: int) -> tuple[float, float]:
+def _bounds_s(rows: RequestColumns, block: slice) -> tuple[float, float]:
     """Moments between which all requests of a block were open."""
-    block = slice(first, first + _BLOCK)
     due_s = rows.intended_s[block]
     # They pass over NaN.
     least_lag_s = np.fmin.reduce(rows.send_lag_s[block], initial=0.0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from reports.analysis.load.goodput import Goodput, Limits, goodput_of
 from reports.analysis.load.named import Labels, Named, by_application, by_name
-from reports.analysis.load.part import Part, count, counts_of, part_of
+from reports.analysis.load.part import Part, counts_of, number_of, part_of
 from reports.analysis.load.prompts import prompt_report
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.load.saturation import saturated_windows
@@ -203,7 +203,7 @@ def _saturations(
     refused_s = rows.intended_s[rows.with_errors(IN_FLIGHT_LIMIT)]
     for index, (from_s, to_s) in enumerate(windows):
         within = (refused_s >= from_s) & (refused_s <= to_s)
-        yield SaturationReport(index, from_s - zero_s, to_s - zero_s, count(within))
+        yield SaturationReport(index, from_s - zero_s, to_s - zero_s, number_of(within))
 
 
 def _step_reports(

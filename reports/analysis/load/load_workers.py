@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from reports.model.load import LoadWorkerReport
 from scalelag.plan.stages import Unit
+from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import LoadWorkerInfo
 
-_BLOCK = 1_000_000
 _MOST_UNSURE_S = 0.005
 """Beyond this, what is known of a process's times is worse than the times of most requests."""
 
@@ -43,8 +43,7 @@ def _by_worker(rows: RequestColumns, most: int) -> tuple[NDArray[np.int64], NDAr
     """Number of requests by process, of `most` or more: those that were sent, and the others."""
     size = max(most, 1 + int(rows.worker.max(initial=0)))
     sent, not_sent = np.zeros((2, size), np.int64)
-    for first in range(0, rows.count, _BLOCK):
-        block = slice(first, first + _BLOCK)
+    for block in blocks(rows.count):
         worker, was_not = rows.worker[block], rows.not_sent_in(block)
         of_block = np.bincount(worker[was_not], minlength=size)
         not_sent += of_block

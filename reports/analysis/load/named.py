@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from reports.analysis.load.part import Part, counts_of, part_of, ratio
 from reports.analysis.load.streams import Streams, stream_report
 from reports.model.load import NameReport, StreamReport
+from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
-_BLOCK = 1_000_000
 MOST_IN_A_STEP = 100
 MOST_IN_STEPS = 2000
 """Reports of names in all steps together: locustfiles may name each request after its path."""
@@ -131,13 +131,13 @@ def _places(codes: NDArray[np.int32], count: int) -> list[NDArray[np.uint32]]:
     counts = counts_of(codes, count + 1)[:count]
     found = [np.empty(size, np.uint32) for size in counts.tolist()]
     used = [0] * count
-    for first in range(0, codes.size, _BLOCK):
-        block = codes[first : first + _BLOCK]
+    for where in blocks(codes.size):
+        block = codes[where]
         # The fewer bytes a code has, the faster it is sorted.
         order = np.argsort(block.astype(np.min_scalar_type(count)), kind="stable")
         ends = np.cumsum(np.bincount(block, minlength=count + 1))
         for code in np.flatnonzero(np.diff(ends, prepend=0)[:count]).tolist():
-            places = first + order[ends[code - 1] if code else 0 : ends[code]]
+            places = where.start + order[ends[code - 1] if code else 0 : ends[code]]
             found[code][used[code] : used[code] + places.size] = places
             used[code] += places.size
     return found

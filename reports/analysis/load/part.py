@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from reports.analysis.load.quantiles import Blocks, quantiles_of_blocks_ms
 from reports.model.load import NotSentReport
+from scalelag.record.blocks import blocks
 from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, TURN, WORKER_LOST, is_not_sent
 from scalelag.record.requests_file import RequestColumns
 
 ON_TIME_S = 0.1
 """A request sent later than this after its intended start counts as late (docs/metrics.md#latency)."""
-_BLOCK = 1_000_000
-_KEPT_ROWS = 4 * _BLOCK
+_KEPT_ROWS = 4_000_000
 """Up to so many rows, the times of those that were sent are kept."""
 _LATE_SHARE = 0.05
 _MOST_TOLERATED_S = 0.5
@@ -65,8 +65,7 @@ class Times:
         rows, first = self._rows, 0
         if isinstance(self._where, slice):
             first, _, _ = self._where.indices(rows.count)
-        for at in range(0, self._planned, _BLOCK):
-            part = slice(first + at, first + min(at + _BLOCK, self._planned))
+        for part in blocks(first + self._planned, first):
             where = part if isinstance(self._where, slice) else self._where[part]
             send_lag_s, latency_s = rows.send_lag_s[where], rows.latency_s[where]
             if self.sent < self._planned:
@@ -91,7 +90,7 @@ class _Block(NamedTuple):
         request's latency are no matter.
         """
         tolerated_s = np.clip(_LATE_SHARE * self.latency_s, ON_TIME_S, _MOST_TOLERATED_S)
-        return count(self.send_lag_s > tolerated_s)
+        return number_of(self.send_lag_s > tolerated_s)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -125,7 +124,7 @@ class Part(msgspec.Struct, frozen=True):
         by = self.not_sent_by
         blocks = self.times.blocks
         late = sum(block.late for block in blocks()) + by.late + by.worker_lost
-        on_time = sum(count(block.send_lag_s <= ON_TIME_S) for block in blocks())
+        on_time = sum(number_of(block.send_lag_s <= ON_TIME_S) for block in blocks())
         send_lag_ms = quantiles_of_blocks_ms(
             lambda: (block.send_lag_s for block in blocks()), self.times.sent, (0.5, 0.99)
         )
@@ -180,12 +179,12 @@ def part_of(rows: RequestColumns, where: slice | NDArray[np.uint32]) -> Part:
 def counts_of(codes: NDArray[np.int32], kinds: int) -> NDArray[np.int64]:
     """Return the number of each of `kinds` codes, and at last of the code -1."""
     counts = np.zeros(kinds + 1, np.int64)
-    for first in range(0, codes.size, _BLOCK):
-        counts += np.bincount(codes[first : first + _BLOCK] + 1, minlength=counts.size)
+    for block in blocks(codes.size):
+        counts += np.bincount(codes[block] + 1, minlength=counts.size)
     return np.roll(counts, -1)
 
 
-def count(chosen: NDArray[np.bool_]) -> int:
+def number_of(chosen: NDArray[np.bool_]) -> int:
     """Return the number of those that are chosen."""
     return int(np.count_nonzero(chosen))
 

@@ -6,9 +6,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scalelag.record.blocks import blocks
+
 _FEW: Final = 50_000
 """Up to so many values, sorting is as fast."""
-_BLOCK: Final = 1_000_000
 _LOW_BITS: Final = 16
 _INFINITE: Final = 0x7F80
 """High half of infinity; those of NaN and of negative numbers are at least as great."""
@@ -84,4 +85,4 @@ def _high(values: NDArray[np.float32]) -> NDArray[np.uint32]:
 
 
 def _blocks(values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    return [values[first : first + _BLOCK] for first in range(0, values.size, _BLOCK)]
+    return [values[block] for block in blocks(values.size)]

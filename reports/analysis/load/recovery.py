@@ -12,6 +12,7 @@ from reports.analysis.load.slo import Slo, on_quantiles, recorded_slos
 from reports.model.intervals import Span, longer_than
 from reports.model.load import NO_BREACH
 from scalelag.plan.stages import LoadStep
+from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_dir import RecordedRun
 
@@ -31,7 +32,6 @@ _MAD_TO_SIGMA = 1.4826
 _MADS = 3 * _MAD_TO_SIGMA
 _MOST_EMPTY_SHARE = 0.1
 _FEWEST_OPEN = 1.0
-_BLOCK = 1_000_000
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -170,8 +170,7 @@ def _open(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.floa
     """Requests that were due and not answered yet, at the end of each bin."""
     due = np.searchsorted(rows.intended_s, edges_s)
     done = np.zeros(edges_s.size + 1, np.int64)
-    for first in range(0, int(due[-1]), _BLOCK):
-        block = slice(first, min(first + _BLOCK, int(due[-1])))
+    for block in blocks(int(due[-1])):
         done_s = rows.intended_s[block] + np.nan_to_num(rows.latency_s[block])
         # Of a long run most were answered before the step.
         later_s = done_s[done_s > edges_s[0]]

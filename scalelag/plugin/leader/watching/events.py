@@ -24,7 +24,7 @@ from scalelag.errors import RecordError, ScalelagError, TargetError, UsageError
 from scalelag.foreign import sanitized
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.events import check_allowed
-from scalelag.plugin.leader.probing import open_dashboard
+from scalelag.plugin.leader.watching.probing import open_dashboard
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.event_rows import EventRow
 from scalelag.record.row_files import RowWriter

@@ -59,6 +59,11 @@ class Cluster(Serve):
             found["external_scaler_enabled"] = True
             found["deployments"] = {
                 "D": {
+                    "status": "HEALTHY",
+                    "replicas": [
+                        {"replica_id": f"r{i}", "state": "RUNNING"}
+                        for i in range(self.targets[name])
+                    ],
                     "target_num_replicas": self.targets[name],
                     "deployment_config": {"num_replicas": configured(config)},
                 }

@@ -208,6 +208,7 @@ def test_all_is_as_before_at_the_end(seen, dashboard):
         assert f"the application {name} is deployed again as it was" in seen.output
     for name in NEW:
         assert f"the application {name}, which an event deployed, is taken away" in seen.output
+    assert "is left as it is" not in seen.output
     assert list(journal_folder(os.environ).glob("*")) == []
 
 

@@ -91,11 +91,16 @@ def gauge_series(rows: Sequence[Seen], key: DeploymentKey, gauge: Gauge) -> Gaug
         if value is None:
             continue
         from_s = row.sent_s - row.age_s / 2
-        follows = next_s - row.sent_s <= max(2 * row.age_s, _SOON_S)
+        follows = next_s - row.sent_s <= longest_hold_s(row.age_s)
         until_s = (next_s if follows else row.sent_s + row.age_s) - row.age_s / 2
         if until_s > from_s:
             readings.append(Reading(from_s, until_s, value))
     return GaugeSeries(_apart(readings), blur_s)
+
+
+def longest_hold_s(age_s: float) -> float:
+    """Seconds for which a reading holds at most, if the next one comes by then: two exports."""
+    return max(2 * age_s, _SOON_S)
 
 
 def _next_s(rows: Sequence[Seen]) -> list[float]:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from probes.dashboard import APPLICATIONS_PATH
+from probes.serve_state import parse_payload
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience, ready_payload
 from scalelag.record.event_rows import EventRow
@@ -163,9 +165,12 @@ def test_a_killed_controller_is_whole_again_and_no_unexplained_restart(seen):
     assert "the Serve controller restarted" not in " ".join(seen.report["warnings"])
 
 
-def test_the_run_says_what_it_will_do_and_what_it_left(seen):
+def test_the_run_says_what_it_will_do_and_gives_back_what_it_changed(seen, dashboard):
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).deployments()
+
     assert "event 2 at 14 s kills 1 replica of killed/Beating" in seen.output
-    assert f"its event left the target of {SCALED} at 3 (before: 1)" in seen.output
+    assert f"the target of {SCALED} is 1 replica again" in seen.output
+    assert there[SCALED].target_num_replicas == 1
     assert [gate["verdict"] for gate in seen.report["gates"]] == ["pass"]
 
 

@@ -360,6 +360,8 @@ class LeaderRun:
         except RecordError as error:
             self.fail(error)
         self._observer.close()
+        # Last of all, so that nothing of it is on record.
+        self._events.give_back()
         return self.path
 
     def _write_lost(self) -> None:

@@ -85,9 +85,9 @@ def _replicas(run: LeaderRun) -> Iterator[Metric]:
     )
     for key, seen in _polled(run):
         for state in dict.fromkeys((*_STATES, *seen.counts)):
-            replicas.add_metric((*run.names_of(key), state), seen.counts.get(state, 0))
+            replicas.add_metric((*_names(run, key), state), seen.counts.get(state, 0))
         if seen.target is not None:
-            target.add_metric(run.names_of(key), seen.target)
+            target.add_metric(_names(run, key), seen.target)
     yield replicas
     yield target
 
@@ -105,7 +105,7 @@ def _lags(run: LeaderRun, feed: Feed) -> Iterator[Metric]:
     )
     for key, lag in feed.lags()[-_MOST_LAGS:]:
         if lag.value_s is not None:
-            family.add_metric((*run.names_of(key), str(lag.step)), lag.value_s)
+            family.add_metric((*_names(run, key), str(lag.step)), lag.value_s)
     yield family
 
 
@@ -136,3 +136,8 @@ def _controller(health: ControllerHealth) -> Iterator[Metric]:
             "Delay of the controller's event loop, by Serve.",
             health.event_loop_delay_s,
         )
+
+
+def _names(run: LeaderRun, key: DeploymentKey) -> tuple[str, str]:
+    application = run.application_of(key)
+    return application, key[len(application) + 1 :]

@@ -258,10 +258,9 @@ class LeaderRun:
         host = self.workers.all[refusal.worker].host
         self.fail(UsageError(f"load process {refusal.worker} on {host}: {refusal.reason}"))
 
-    def names_of(self, key: DeploymentKey) -> tuple[str, str]:
-        """Application and deployment of `key`."""
-        application = self._ready.payload.application_of(key, self._events.deploys)
-        return application, key[len(application) + 1 :]
+    def application_of(self, key: DeploymentKey) -> str:
+        """Name of the application of `key`."""
+        return self._ready.payload.application_of(key, self._events.deploys)
 
     def note_stopper(self, who: str) -> None:
         """Note who ends the test before its plan is done: code of the locustfile."""

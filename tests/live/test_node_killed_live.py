@@ -15,7 +15,7 @@ from scalelag.cluster.deploy import deploy
 from scalelag.record.event_rows import EventRow
 from scalelag.record.run_dir import load_run
 from tests.live.beating import application, event, last_beats, phase_s, starts_in
-from tests.live.conftest import commands, valid_run
+from tests.live.conftest import commands
 from tests.support.waiting import wait_for
 from tools.diagnosis.processes import replicas
 from tools.diagnosis.ray_start import alive_nodes
@@ -55,13 +55,13 @@ def seen(tmp_path_factory):
         ]
         deploy(dashboard, apps)
         before = wait_for(lambda: placed(dashboard), "replicas on both nodes", 120)
-        command, code, output = valid_run(
-            start,
+        command = start(
             *("run", "--dashboard", nodes.dashboard, "--host", nodes.host, "--path", "/many"),
             *("--steps", "5rps:45s", "--drain", "1", "--gate", "none", "--out", "runs"),
             *("--allow-faults", "--event", "5s: kill node of many/Beating"),
             RAY_AUTH_TOKEN=nodes.token,
         )
+        code, output = command.wait()
         left = len(alive_nodes(dashboard))
     assert (code in (0, 5), left) == (True, 1), output
     (row,) = load_run(command.run_dirs[-1]).run_events

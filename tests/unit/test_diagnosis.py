@@ -8,6 +8,7 @@ from reports.analysis.diagnosis.weigh import diagnose, failure_report, leading, 
 from reports.analysis.lag.timeline import ReplicaPoll
 from reports.model.causes import Evidence, Finding
 from reports.model.steps import Phase
+from reports.render.terminal.causes import named
 from scalelag.record.rows import ProxyChange, StatusChange
 from scalelag.record.run_info import TargetInfo
 from tests.support.built.step_facts import (
@@ -317,6 +318,19 @@ def test_requests_fail_with_replicas_that_died_long_after_the_step():
 
     assert diagnose(given).cause is None
     assert failure(given).cause == "health_check"
+
+
+@pytest.mark.parametrize("kind", ["HTTP 502", "HTTP 503", "HTTP 504"])
+def test_what_may_be_the_applications_own_answer_is_perhaps_of_the_replicas_that_died(kind):
+    died = StatusChange(KEY, 1030.0, "UNHEALTHY", trigger="HEALTH_CHECK_FAILED", message="m")
+    alone = failure(facts(statuses=(died,), requests=requests(failed={kind: [1031.0]})))
+    lost = {kind: [1031.0], "connection reset": [1031.2, 1031.4]}
+    mostly_lost = failure(facts(statuses=(died,), requests=requests(failed=lost)))
+
+    assert (alone.cause, causes(alone.findings)) == (None, ["health_check"])
+    assert f"{kind}: the proxy's or the application's own" in alone.findings[0].tell_apart
+    assert named(alone.findings, alone.cause) == ["perhaps failed health checks"]
+    assert mostly_lost.cause == "health_check"
 
 
 def test_a_censored_step_within_its_configuration_is_the_configurations():

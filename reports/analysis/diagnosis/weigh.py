@@ -13,6 +13,7 @@ import msgspec
 from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import (
+    GATEWAY,
     OVERLOAD,
     FailedRequests,
     failures,
@@ -194,10 +195,30 @@ def _of_failed(facts: StepFacts, failed: FailedRequests) -> tuple[Finding, ...]:
     """Findings on what failed before a deletion, or in all of the hold."""
     kinds = set(failed.kinds)
     if facts.absence is not None:
-        return _failure_findings(facts, kinds, facts)
+        return _doubted(_failure_findings(facts, kinds, facts), failed)
     # What was wrong when the last of them failed shows in those that were sent then.
     lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
-    return _failure_findings(lasting, kinds, facts)
+    return _doubted(_failure_findings(lasting, kinds, facts), failed)
+
+
+def _doubted(findings: tuple[Finding, ...], failed: FailedRequests) -> tuple[Finding, ...]:
+    """Findings of which those on lost replicas are in doubt if most answers may be the application's.
+
+    A proxy that has lost a replica answers 502, 503 or 504, and so may an application that is well.
+    """
+    answered = {kind: failed.kinds[kind] for kind in GATEWAY if failed.kinds.get(kind)}
+    if 2 * sum(answered.values()) <= failed.count:
+        return findings
+    doubt = (
+        f"{' and '.join(answered)}: the proxy's or the application's own, which the record cannot tell "
+        "apart. If they are the application's own, this is not their cause: look at the body of one"
+    )
+    return tuple(
+        msgspec.structs.replace(finding, tell_apart=doubt)
+        if finding.cause == "health_check" and finding.tell_apart is None
+        else finding
+        for finding in findings
+    )
 
 
 def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.open_requests import OpenRequests
 from reports.analysis.seen.routing import routed
 from reports.analysis.seen.series import GaugeSeries, gauge_series, longest_hold_s
-from scalelag.record.application_info import ApplicationInfo
+from scalelag.record.application_info import ApplicationInfo, application_name
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.wording import count
@@ -38,14 +38,8 @@ class RequestsAt(msgspec.Struct, frozen=True):
 
 def application_of(run: RecordedRun, key: DeploymentKey) -> ApplicationInfo | None:
     """Application that `key` belongs to; None in records without applications."""
-    return run.info.target.applications.get(_application_name(run, key))
-
-
-def _application_name(run: RecordedRun, key: DeploymentKey) -> str:
-    """Name of the application of `key`; both names may have slashes in them."""
     known = run.info.target.applications
-    found = (name for name, app in known.items() if key in app.deployments)
-    return next(found, key.rpartition("/")[0])
+    return known.get(application_name(key, known))
 
 
 def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> RequestsAt:
@@ -98,7 +92,7 @@ def _too_seldom(run: RecordedRun) -> str | None:
 def _client(
     run: RecordedRun, key: DeploymentKey, whole: Concurrency
 ) -> tuple[Concurrency | None, str | None]:
-    rows = routed(run.requests, run.info, _application_name(run, key))
+    rows = routed(run.requests, run.info, application_name(key, run.info.target.applications))
     if isinstance(rows, str):
         return None, rows
     return (whole if rows is run.requests else Concurrency(rows)), None

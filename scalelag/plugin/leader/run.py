@@ -48,7 +48,7 @@ from scalelag.plugin.worker.messages import (
 from scalelag.plugin.worker.task_exceptions import merged
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
-from scalelag.record.rows import Row
+from scalelag.record.rows import DeploymentKey, Row
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
 from scalelag.record.run_info import LintFinding, RunStatus, TaskException
 
@@ -257,6 +257,10 @@ class LeaderRun:
         """End the run: a worker cannot send what the options ask for."""
         host = self.workers.all[refusal.worker].host
         self.fail(UsageError(f"load process {refusal.worker} on {host}: {refusal.reason}"))
+
+    def application_of(self, key: DeploymentKey) -> str:
+        """Name of the application of `key`."""
+        return self._ready.payload.application_of(key, self._events.deploys)
 
     def note_stopper(self, who: str) -> None:
         """Note who ends the test before its plan is done: code of the locustfile."""

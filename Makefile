@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium check bench diagnosis suites versions lowest whatif-check locustfiles faults fuzz matrix clean
+.PHONY: help demo test test-long chromium check bench diagnosis suites versions lowest whatif-check locustfiles faults fuzz matrix clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,13 @@ demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and
 	$(BIN)/scalelag run --app sleeper --steps "5rps:15s,40rps:30s,5rps:30s" --out runs --name demo
 
 # Several runs of pytest, side by side: see tests/support/lanes.py.
+test: LONG :=
+test-long: LONG := --long
 test: $(STAMP) chromium  ## every tier of tests; TIERS="tests/unit" for some, options for pytest in ARGS="..."
+test-long: $(STAMP)  ## the tests that take long: more applications, events, faults, clusters and nodes (15 minutes)
+test test-long:
 	@rm -f $(TIMES); code=0; export SCALELAG_TEST_TIMES=$(TIMES); \
-	$(BIN)/python -m tests.support.lanes $(TIERS) -- $(ARGS) || code=$$?; \
+	$(BIN)/python -m tests.support.lanes $(LONG) $(TIERS) -- $(ARGS) || code=$$?; \
 	$(BIN)/python -m tests.support.tier_times $(TIMES); exit $$code
 
 check: $(STAMP)  ## lint, format and types

@@ -15,7 +15,7 @@ from typing import Final
 import psutil
 
 from benchmarks.table import middle, parser, print_table, progress
-from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.workers.collector import RowCollector
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter

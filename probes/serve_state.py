@@ -240,16 +240,16 @@ class ServePayload(msgspec.Struct, frozen=True):
             for name, deployment in app.deployments.items()
         }
 
-    def application_of(self, key: DeploymentKey) -> str:
+    def application_of(self, key: DeploymentKey, later: Collection[str] = ()) -> str:
         """Name of the application of a deployment. Both names may have slashes in them.
 
         Of a deployment that is not there it is the longest name of an application that fits, or what
-        stands before the first slash.
+        stands before the first slash. Applications `later` may come.
         """
-        fits = [name for name in self.applications if key.startswith(f"{name}/")]
-        for name in fits:
-            if key[len(name) + 1 :] in self.applications[name].deployments:
+        for name, app in self.applications.items():
+            if key.startswith(f"{name}/") and key[len(name) + 1 :] in app.deployments:
                 return name
+        fits = [name for name in (*self.applications, *later) if key.startswith(f"{name}/")]
         return max(fits, key=len, default=key.partition("/")[0])
 
     def controller(self) -> ControllerHealth | None:

@@ -34,6 +34,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("live") and "cluster" not in item.fixturenames:
             item.add_marker("own_cluster")
+        if item.get_closest_marker("several_nodes"):
+            item.add_marker("long")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,3 +44,15 @@ def last_report(out: Path) -> tuple[Path, Report] | None:
     if not reports:
         return None
     return reports[-1].parent, msgspec.json.decode(reports[-1].read_bytes(), type=Report)
+
+
+def report_again(out: Path) -> tuple[Path, Report] | None:
+    """Directory of the last run in `out`, and its report as it is made today; None if there is none."""
+    last = last_report(out)
+    if last is None:
+        return None
+    command = [sys.executable, "-m", "scalelag.cli", "report", str(last[0]), "--format", "json"]
+    made = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    return last[0], msgspec.json.decode(made.stdout, type=Report)

@@ -56,6 +56,7 @@ class TuneReport(msgspec.Struct, frozen=True):
     `own` are the figures of the run's own settings, simulated as the others. `tried` are all different
     settings that the search simulated. `own_is_first` tells that none of `found` is a better choice
     than the run's own settings. Where the validation has not passed, nothing was searched.
+    `application` is None in older answers.
     """
 
     schema_version: int
@@ -76,3 +77,4 @@ class TuneReport(msgspec.Struct, frozen=True):
     own_is_first: bool = False
     notes: tuple[str, ...] = ()
     confirmed: Confirmation | None = None
+    application: str | None = None

@@ -16,6 +16,7 @@ from reports.whatif.start_up import StartUps, start_ups
 from scalelag.errors import UsageError
 from scalelag.plan.stages import LoadPlan
 from scalelag.ray_versions import TARGET_REPLICAS, named
+from scalelag.record.application_info import application_name
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.error_kinds import LATE, WORKER_LOST
 from scalelag.record.rows import DeploymentKey
@@ -78,7 +79,9 @@ def recorded_scenario(
     first = next((poll for poll in polls if poll.target is not None), None)
     if watched is None or first is None or first.target is None:
         raise _refused(f"it holds no poll with a target (known since {named(TARGET_REPLICAS)})")
-    settings = settings_of(key, described, policy)
+    settings = settings_of(
+        key, described, policy, application_name(key, run.info.target.applications)
+    )
     service = service_times(run.requests, watched.running, settings.max_ongoing)
     if isinstance(service, str):
         raise _refused(service)
@@ -206,7 +209,8 @@ def with_settings(scenario: Scenario, info: DeploymentInfo, ray: str | None) -> 
     policy = policy_of(info, ray)
     if policy is None:
         raise _refused("with these settings nothing scales")
-    changed: Settings = settings_of(scenario.settings.key, info, policy)
+    before = scenario.settings
+    changed: Settings = settings_of(before.key, info, policy, before.application)
     least, most = policy.min_replicas, policy.max_replicas
     replicas = min(max(scenario.target, least), most)
     return msgspec.structs.replace(scenario, settings=changed, replicas=replicas, target=replicas)

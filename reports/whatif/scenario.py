@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from reports.analysis.lag.policy import Policy
 from reports.whatif.service_times import ServiceTimes
 from reports.whatif.start_up import StartUps
+from scalelag.record.application_info import application_name
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 
@@ -41,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True):
     """A deployment as it is simulated. `info` is what the autoscaler gets, `policy` the same parsed."""
 
     key: DeploymentKey
+    application: str
     info: DeploymentInfo
     policy: Policy
     max_ongoing: int
@@ -69,10 +71,16 @@ class Scenario(msgspec.Struct, frozen=True):
     timeout_s: float
 
 
-def settings_of(key: DeploymentKey, info: DeploymentInfo, policy: Policy) -> Settings:
-    """Settings of a deployment, with Ray's defaults for those not recorded."""
+def settings_of(
+    key: DeploymentKey, info: DeploymentInfo, policy: Policy, application: str | None = None
+) -> Settings:
+    """Settings of a deployment, with Ray's defaults for those not recorded.
+
+    Without `application`, its name is what stands before the first slash of `key`.
+    """
     return Settings(
         key=key,
+        application=application or application_name(key, {}),
         info=info,
         policy=policy,
         max_ongoing=int(_number(info, "max_ongoing_requests", 5)),

@@ -16,6 +16,7 @@ from scalelag.autoscaler.ray_names import RayNames, ray_names
 from scalelag.autoscaler.user_policy import UserPolicy
 from scalelag.autoscaler.virtual_clock import VirtualClock
 from scalelag.errors import UsageError
+from scalelag.record.application_info import application_name
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 
@@ -27,19 +28,21 @@ class RayAutoscaler:
     """Ray's autoscaler of one application: `reports.whatif.autoscaler.Autoscaler` by Ray's own code."""
 
     def __init__(
-        self, deployments: Mapping[DeploymentKey, DeploymentInfo], policy: UserPolicy | None = None
+        self,
+        deployments: Mapping[DeploymentKey, DeploymentInfo],
+        policy: UserPolicy | None = None,
+        application: str | None = None,
     ) -> None:
         """Register `deployments`, all of one application and autoscaled, with their settings.
 
-        `policy` takes the place of theirs. Raises UsageError for settings that Ray refuses.
+        `policy` takes the place of theirs, and is told the names of `application` (by default what
+        stands before the first slash) and deployment. Raises UsageError for settings that Ray refuses.
         """
         self._ray = ray_names()
         self._policy = policy
-        application = next(iter(deployments)).partition("/")[0]
-        self._state = self._ray.application_state(application)
-        self._ids = {
-            key: self._ray.deployment_id(key.partition("/")[2], application) for key in deployments
-        }
+        app = application or application_name(next(iter(deployments)), {})
+        self._state = self._ray.application_state(app)
+        self._ids = {key: self._ray.deployment_id(key[len(app) + 1 :], app) for key in deployments}
         self._keys = {identity: key for key, identity in self._ids.items()}
         self._replicas: dict[tuple[DeploymentKey, str], Any] = {}
         self._begun_s: float | None = None

@@ -46,7 +46,7 @@ def run_job(job: Job) -> Done:
     settings = job.trial.scenario.settings
     policy = job.policy
     loaded = load_policy(policy.path, of_application=policy.of_application) if policy else None
-    autoscaler = RayAutoscaler({settings.key: settings.info}, loaded)
+    autoscaler = RayAutoscaler({settings.key: settings.info}, loaded, settings.application)
     outcome = run_trial(job.trial, autoscaler)
     state = str(autoscaler.policy_state.get(settings.key))[:_STATE_LONG] if loaded else None
     return Done(outcome, state)

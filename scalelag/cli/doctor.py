@@ -21,7 +21,7 @@ from scalelag.cluster.preflight import (
     watched_deployments,
 )
 from scalelag.cluster.room import measure_room
-from scalelag.cluster.take_away import how_to_undo, kept_on, left_on, names_of, take_away
+from scalelag.cluster.take_away import how_to_undo, kept_on, left_on, take_away
 from scalelag.cluster.urls import check_url, without_credentials
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.foreign import sanitized
@@ -86,15 +86,15 @@ def doctor(
 
 
 def _look_for_left(target: Dashboard, findings: _Findings, *, takes_away: bool) -> None:
-    """Say what killed commands of ours left there, or take it away."""
+    """Say what killed commands of ours left there, or undo it."""
     folder = journal_folder(os.environ)
     entries = left_on(target, folder)
-    names = names_of(entries)
     if entries and takes_away:
-        take_away(target, entries, Patience(_GONE_WITHIN_S, time.monotonic, time.sleep))
-        findings.good("left behind", f"{', '.join(names)}: taken away")
+        patience = Patience(_GONE_WITHIN_S, time.monotonic, time.sleep)
+        for line in take_away(target, entries, patience):
+            findings.good("left behind", line)
     elif entries:
-        findings.warn("left behind", how_to_undo(target.url, names))
+        findings.warn("left behind", how_to_undo(target.url, entries))
     elif takes_away:
         kept = "; ".join(kept_on(target, folder))
         findings.good("left behind", kept or "nothing of ours that is still there")

@@ -344,7 +344,7 @@ def doctor(
     take_away: Annotated[
         bool,
         typer.Option(
-            "--take-away", help="Delete the applications that killed runs left, and nothing else."
+            "--take-away", help="Undo what killed runs left or changed there, and nothing else."
         ),
     ] = False,
 ) -> int:

@@ -247,11 +247,19 @@ def _what_runs(app: AppConfig) -> object:
     return json.loads(json.dumps(parts, default=str))
 
 
+def replace(dashboard: Dashboard, apps: Mapping[str, AppConfig | None]) -> Reply:
+    """Have Serve deploy `apps` by their names, and delete those that are None; it does not wait.
+
+    Raises DashboardError if Serve refuses.
+    """
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+    wanted = {name: app for name, app in {**_configs(there), **apps}.items() if app is not None}
+    return dashboard.put(APPLICATIONS_PATH, document(there, wanted))
+
+
 def remove(dashboard: Dashboard, names: Sequence[str]) -> Reply:
     """Have Serve delete the applications `names`; it does not wait. Raises DashboardError."""
-    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
-    kept = {name: app for name, app in _configs(there).items() if name not in names}
-    return dashboard.put(APPLICATIONS_PATH, document(there, kept))
+    return replace(dashboard, dict.fromkeys(names))
 
 
 def document(there: ServePayload, applications: Mapping[str, AppConfig]) -> dict[str, Any]:
@@ -264,11 +272,6 @@ def document(there: ServePayload, applications: Mapping[str, AppConfig]) -> dict
     settings = {name: msgspec.json.decode(getattr(there, name)) for name in _OF_ALL_SERVE}
     kept = {name: value for name, value in settings.items() if value is not None}
     return {**kept, "applications": list(applications.values())}
-
-
-def whole_document(there: ServePayload) -> dict[str, Any]:
-    """Document that deploys what is there, as far as it was deployed by one."""
-    return document(there, _configs(there))
 
 
 def _configs(there: ServePayload) -> dict[str, AppConfig]:

@@ -1,6 +1,5 @@
 """Events of a run: checked against the target before the load, and those by HTTP carried out."""
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import msgspec
 from probes.dashboard import Dashboard, Reply
 from probes.serve_state import ServePayload
 from scalelag.cluster.apps import AppConfig, read_config
-from scalelag.cluster.deploy import redeploy, remove, whole_document
-from scalelag.cluster.left_behind import state_folder
+from scalelag.cluster.deploy import redeploy, remove
 from scalelag.cluster.ray_job.kill import check_jobs
 from scalelag.cluster.scaler import check_scaler, post_target
 from scalelag.errors import RetryAdvice, TargetError, UsageError
@@ -37,6 +35,11 @@ class ReadyEvent(msgspec.Struct, frozen=True):
     def app_names(self) -> tuple[str, ...]:
         """Names of the applications that it deploys."""
         return tuple(str(app.get("name", "default")) for app in self.apps)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Names of the applications that it deploys, deletes or scales."""
+        return self.app_names if self.app is None or self.event.kills else (self.app,)
 
 
 def apps_to_deploy(events: Sequence[PlannedEvent]) -> list[AppConfig]:
@@ -69,10 +72,9 @@ def ready_events(
         event = resolved(planned, Known(owners, apps))
         if event.kind == "scale" and event.name is not None:
             check_scaler(there, event.name, ray)
-        if event.kind == "delete" and event.name in there.applications:
-            _check_deletable(there, event.name)
         deployed = _apps_of(event)
         ready.append(ReadyEvent(index, event, *_names(event, owners), deployed))
+        check_replaced(event, ready[-1].changes, there)
         apps.update(ready[-1].app_names)
         owners |= _named_in(deployed)
     return tuple(ready)
@@ -111,12 +113,22 @@ def _apps_of(event: PlannedEvent) -> tuple[AppConfig, ...]:
     return tuple(read_config(Path(event.name), _READ))
 
 
-def _check_deletable(there: ServePayload, name: str) -> None:
-    if there.applications[name].deployed_app_config is None:
-        raise UsageError(
-            f"--event: delete {name}: it was deployed from Python, and Serve's REST API does not "
-            "delete it. Deploy it from a Serve config (serve deploy, or --app)."
-        )
+def check_replaced(event: PlannedEvent, apps: Collection[str], there: ServePayload) -> None:
+    """Raise UsageError if the event deletes or replaces an application of `apps` from Python.
+
+    Serve has no configuration of it: nothing could deploy it again.
+    """
+    for name in sorted(there.applications.keys() & apps):
+        if event.of_applications and there.applications[name].deployed_app_config is None:
+            reason = (
+                "Serve's REST API does not delete it"
+                if event.kind == "delete"
+                else "nothing could deploy it again afterwards"
+            )
+            raise UsageError(
+                f'--event "{event.at_s:g}s: {event.text}": the application {name} was deployed from '
+                f"Python, and {reason}. Deploy it from a Serve config (serve deploy, or --app)."
+            )
 
 
 def carry_out(dashboard: Dashboard, ready: ReadyEvent) -> Reply:
@@ -132,47 +144,3 @@ def carry_out(dashboard: Dashboard, ready: ReadyEvent) -> Reply:
             )
         case _:
             raise ValueError(f"{ready.event.kind} takes a job")
-
-
-def keep_before(environ: Mapping[str, str], there: ServePayload) -> Path | None:
-    """Write what is deployed, as a Serve config, below our state folder; None if that fails.
-
-    Not to the run directory: an application's environment may hold secrets.
-    """
-    folder = state_folder(environ) / "before-events"
-    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(msgspec.json.encode(whole_document(there)))
-    except OSError:
-        return None
-    return path
-
-
-def left_by(
-    done: Sequence[ReadyEvent], there: ServePayload, before: Path | None
-) -> tuple[str, ...]:
-    """Lines that say how the events left a cluster that is not ours, and how to undo it.
-
-    `there` is what was deployed before the first of them; kills leave nothing.
-    """
-    lines: list[str] = []
-    for one in done:
-        name = one.event.name or ""
-        if one.event.kind == "scale":
-            was = (
-                there.deployments()[name].target_num_replicas
-                if name in there.deployments()
-                else None
-            )
-            lines.append(
-                f"its event left the target of {name} at {one.event.count} (before: {was})"
-            )
-        elif one.event.kind == "delete":
-            lines.append(f"its event deleted the application {name}")
-        elif one.event.kind == "deploy":
-            lines.append(f"its event left {', '.join(one.app_names)} as in {name}")
-    if before is not None and any(one.event.of_applications for one in done):
-        lines.append(f"to have the applications as before: serve deploy {before}")
-    return tuple(lines)

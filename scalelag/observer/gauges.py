@@ -27,13 +27,13 @@ def gauge_probe(
     """Return the probe; `dashboard` must not be shared. Nothing is asked before it runs."""
     interval_s = _READ_EMBEDDED_S if setup.embedded else _READ_S
     pacing = Pacing(1.0 / interval_s, setup.budget_ratio, longest_s=_LONGEST_S)
-    # Both names may have slashes in them: what stands before any of these may be the application.
-    apps = frozenset(
-        "/".join(parts[:end])
-        for parts in (key.split("/") for key in setup.watched)
-        for end in range(1, len(parts))
-    )
-    return GaugeProbe(_reader(setup, clock, dashboard, apps), sink, pacing, clock.now)
+    reader = _reader(setup, clock, dashboard, watched_applications(setup))
+    return GaugeProbe(reader, sink, pacing, clock.now)
+
+
+def watched_applications(setup: Setup) -> frozenset[str]:
+    """Names of the applications whose gauges are read: the watched ones, and those that may come."""
+    return setup.apps.union(map(setup.ready.application_of, setup.watched))
 
 
 def _reader(setup: Setup, clock: Clock, dashboard: Dashboard, apps: Collection[str]) -> GaugeReader:

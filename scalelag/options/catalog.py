@@ -149,6 +149,7 @@ OPTIONS: tuple[Option, ...] = (
         "Dashboard CA file",
         "Cluster",
         "File with the CA certificate to check the dashboard's certificate with.",
+        in_web=False,
         names="path",
         comparable=True,
     ),
@@ -159,6 +160,7 @@ OPTIONS: tuple[Option, ...] = (
         "Do not check the dashboard's certificate.",
         "flag",
         default=False,
+        in_web=False,
         comparable=True,
     ),
     Option(

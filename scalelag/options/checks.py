@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from urllib.parse import unquote
 
 import msgspec
 
@@ -16,17 +15,6 @@ _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
 )
 
-_PARAMETER = re.compile(r"([?&;])([^=&;#]*)=(?!\{\{)[^&;#]*")
-_SECRET_PARAMETER = re.compile(
-    r"auth|cookie|token|secret|key|passw|pwd|signature|credential|jwt|bearer|session"
-    r"|(?:^|[-_.])(?:sig|sid)$",
-    re.IGNORECASE,
-)
-_SECRET_FIELD = re.compile(
-    r'("(?:[^"]*(?:passw|pwd|secret|api_?-?key|access_?key|private_?key|auth_?token|access_?token'
-    r'|bearer|authori[sz]ation|credential)[^"]*|token|jwt)"\s*:\s*)"(?!\{\{)(?:[^"\\]|\\.)*"',
-    re.IGNORECASE,
-)
 _LARGEST = 2**53
 
 
@@ -50,21 +38,6 @@ def parse_share(text: str) -> float:
     if not 0 < value <= 1:
         raise UsageError(f'"{text}": give a share above 0 and up to 1, such as 2% or 0.02')
     return value
-
-
-def hide_query_secrets(path: str) -> str:
-    """Return `path` without the values of parameters that are named like secrets, for the record."""
-    return _PARAMETER.sub(_shown_parameter, path)
-
-
-def _shown_parameter(found: re.Match[str]) -> str:
-    is_secret = _SECRET_PARAMETER.search(unquote(found[2]))
-    return f"{found[1]}{found[2]}=(not recorded)" if is_secret else found[0]
-
-
-def hide_body_secrets(body: str) -> str:
-    """Return the JSON `body` without texts of fields that are named like secrets, for the record."""
-    return _SECRET_FIELD.sub(r'\1"(not recorded)"', body)
 
 
 def parse_header(text: str) -> tuple[str, str]:
@@ -153,12 +126,3 @@ def parse_header_name(text: str) -> str:
     if not _HEADER_NAME.fullmatch(text):
         raise UsageError(f'"{text}": a name of a header has letters, digits and dashes')
     return text
-
-
-_SECRET_KEY = re.compile(r"auth|cookie|token|secret|key|passw|pwd|credential", re.IGNORECASE)
-
-
-def recorded_setting(text: str) -> str:
-    """Return `KEY=VALUE` fit for the record: without the value if the key is named like a secret."""
-    key, equals, _ = text.partition("=")
-    return f"{key}=(not recorded)" if equals and _SECRET_KEY.search(key) else text

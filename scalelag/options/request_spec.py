@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
-from scalelag.options.checks import VARIABLE, check_json, hide_query_secrets, parse_header
+from scalelag.options.checks import VARIABLE, check_json, parse_header
 from scalelag.options.request_templates import Payloads, Row, read_rows
+from scalelag.options.secrets import hide_url_secrets
 
 _FILES = ("body_file", "data")
 _MAX_FILE_BYTES = 512 * 1024 * 1024
@@ -38,7 +39,7 @@ class RequestSpec(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """Name of the request in the record: else its path, without secrets in the query."""
-        return self.given_name or hide_query_secrets(self.path)
+        return self.given_name or hide_url_secrets(self.path)
 
     @property
     def is_fixed(self) -> bool:

@@ -9,10 +9,10 @@ import msgspec
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of, option_of
-from scalelag.options.checks import hide_query_secrets
 from scalelag.options.option import parse_option
 from scalelag.options.prompt_catalog import PROMPT_OPTIONS
 from scalelag.options.request_spec import RequestSpec, asked_request, read_files
+from scalelag.options.secrets import hide_url_secrets
 from scalelag.options.toml_file import MIX_KEYS, nearest, read_table
 from scalelag.plan.mix import Mix
 from scalelag.plan.stages import Arrivals
@@ -160,7 +160,7 @@ def _spec(given: Mapping[str, Any], folder: Path, values: Mapping[str, Any]) -> 
     for name in ("body_file", "data"):
         if parsed[name]:
             parsed[name] = str(folder / parsed[name])
-    name = _name(given.get("name", hide_query_secrets(parsed["path"])))
+    name = _name(given.get("name", hide_url_secrets(parsed["path"])))
     return msgspec.structs.replace(asked_request(parsed, read_files(parsed)), given_name=name)
 
 

@@ -17,8 +17,6 @@ from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
 from scalelag.options.checks import (
     VARIABLE,
-    hide_body_secrets,
-    hide_query_secrets,
     parse_header,
 )
 from scalelag.options.expected import expected, with_steps
@@ -39,6 +37,7 @@ from scalelag.options.request_spec import (
     read_files,
 )
 from scalelag.options.request_tables import asked_mix
+from scalelag.options.secrets import hide_body_secrets, hide_url_secrets
 from scalelag.plan.events import PlannedEvent, check_events
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
@@ -169,7 +168,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     def public(self) -> dict[str, Any]:
         """Return the options as given, fit for the record: of literal headers only the names."""
         return self.raw | {
-            "path": hide_query_secrets(str(self.raw["path"])),
+            "path": hide_url_secrets(str(self.raw["path"])),
             "json_body": self.raw["json_body"] and hide_body_secrets(str(self.raw["json_body"])),
             "header": list(map(_public_header, self.raw["header"])),
             "dashboard_header": list(map(_public_header, self.raw["dashboard_header"])),
@@ -186,7 +185,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
             RequestInfo(
                 name=spec.name,
                 method=spec.method,
-                path=hide_query_secrets(spec.path),
+                path=hide_url_secrets(spec.path),
                 weights=tuple(row[number] for row in mix.weights),
                 arrivals=mix.arrivals[number],
                 sha256=spec.sha256,

@@ -69,6 +69,7 @@ def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     if not is_worker:
         lead_own_shapes(environment)
         come_last(events.quitting, _on_quitting)
+        lifecycle.process_code.hold_exits()
         handle_exits(lifecycle.take_exit)
     options = environment.parsed_options
     handle_signals(

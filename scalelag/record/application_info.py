@@ -1,5 +1,7 @@
 """An application as deployed: part of `run.json`."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from scalelag.record.rows import DeploymentKey
@@ -36,3 +38,16 @@ class ApplicationInfo(msgspec.Struct, frozen=True):
             ingress=self.ingress or later.ingress,
             calls=calls,
         )
+
+
+def application_name(key: DeploymentKey, applications: Mapping[str, ApplicationInfo]) -> str:
+    """Name of the application of `key`; both names may have slashes in them.
+
+    Of a deployment that none of them has, it is the longest name that fits, or what stands before the
+    first slash.
+    """
+    for name, app in applications.items():
+        if key in app.deployments:
+            return name
+    fits = (name for name in applications if key.startswith(f"{name}/"))
+    return max(fits, key=len, default=key.partition("/")[0])

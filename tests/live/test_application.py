@@ -10,6 +10,8 @@ import pytest
 from scalelag.record.run_dir import load_run
 from tests.live.conftest import commands, valid_run
 
+pytestmark = pytest.mark.long
+
 STEPS = "5rps:12s,30rps:25s,5rps:12s"
 TARGETS = {"Ingress": None, "Fast": 2.0, "Slow": 3.0}
 MOST = {"Fast": 2, "Slow": 4}

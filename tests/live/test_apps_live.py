@@ -15,6 +15,8 @@ from scalelag.cluster.apps import resolve_app
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience, ready_payload
 
+pytestmark = pytest.mark.long
+
 PATIENCE = Patience(150, time.monotonic, time.sleep)
 ARGUMENTS = {
     "llm_stream": ["tokens=5", "time_to_first_token_s=0.2", "time_between_tokens_s=0.2"],

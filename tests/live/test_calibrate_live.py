@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.timeout(600)
 def test_the_rate_that_one_replica_serves_is_found_with_the_app_pinned_to_one(on_cluster):

@@ -11,6 +11,8 @@ from tools.diagnosis.diagnose import attempt
 from tools.diagnosis.injections import INJECTIONS
 from tools.diagnosis.places import Reach
 
+pytestmark = pytest.mark.long
+
 (RESET,) = (one for one in INJECTIONS if one.name == "reset")
 
 

@@ -13,6 +13,8 @@ from probes.dashboard import APPLICATIONS_PATH
 from probes.serve_state import parse_payload
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 KEY = "changing/Sleeper"
 SEEN_WITHIN_S = 5.0
 """Time between two looks at the dashboard, on a machine that is busy."""

@@ -4,21 +4,31 @@ Most tests look at one run, on two applications that it did not deploy: replicas
 and then two, the other gets a new target, and at last the controller is killed.
 """
 
-import json
 import os
 import signal
 import time
 from typing import NamedTuple
 
-import msgspec
 import pytest
 
+from probes.dashboard import APPLICATIONS_PATH
+from probes.serve_state import parse_payload
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience, ready_payload
 from scalelag.record.event_rows import EventRow
 from scalelag.record.run_dir import load_run
+from tests.live.beating import (
+    application,
+    event,
+    event_jobs,
+    last_beats,
+    phase_s,
+    starts_in,
+)
 from tests.live.conftest import valid_run
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.long
 
 PATIENCE = Patience(150, time.monotonic, time.sleep)
 KILLED, SCALED = "killed/Beating", "scaled/Beating"
@@ -39,26 +49,6 @@ class Seen(NamedTuple):
     output: str
     starts: dict[str, dict[str, dict]]
     last_s: dict[str, float]
-
-
-def application(name, folder, replicas, **more):
-    return {
-        "name": name,
-        "route_prefix": f"/{name}",
-        "import_path": "tests.live.beating_app:app",
-        "args": {"folder": str(folder), "slow_s": 0.5},
-        "deployments": [{"name": "Beating", "num_replicas": replicas}],
-    } | more
-
-
-def starts_in(folder):
-    rows = map(json.loads, (folder / "starts.jsonl").read_text().splitlines())
-    return {row["replica"]: row for row in rows}
-
-
-def event_jobs(dashboard):
-    jobs = msgspec.json.decode(dashboard.get("/api/jobs/").body)
-    return [one for one in jobs if (one["submission_id"] or "").startswith("scalelag-event-")]
 
 
 @pytest.fixture(scope="module")
@@ -89,28 +79,13 @@ def seen(on_cluster_once, applications):
         *(f"--event={event}" for event in EVENTS),
     )
     assert code in (0, 5), output
-    files = [
-        path for folder in applications.values() for path in folder.iterdir() if not path.suffix
-    ]
     return Seen(
         command.report(),
         {row.index: row for row in load_run(command.run_dirs[-1]).run_events},
         output,
         {name: starts_in(folder) for name, folder in applications.items()},
-        {path.name: float(path.read_text()) for path in files},
+        {k: v for folder in applications.values() for k, v in last_beats(folder).items()},
     )
-
-
-def event(seen, index):
-    return next(one for one in seen.report["events"] if one["index"] == index)
-
-
-def zero_s(seen):
-    return seen.report["run"]["started_s"]
-
-
-def phase_s(found, name):
-    return next(phase["value"] for phase in found["phases"] if phase["name"] == name)
 
 
 @pytest.mark.parametrize(("index", "count"), [(2, 1), (3, 2)])
@@ -125,8 +100,7 @@ def test_replicas_die_when_the_record_says(seen, index, count):
 
 @pytest.mark.parametrize(("index", "count"), [(2, 1), (3, 2)])
 def test_a_loss_is_healed_when_the_replacing_replicas_are_up(seen, index, count):
-    found = event(seen, index)
-    begun_s = zero_s(seen) + found["at_s"]
+    found, begun_s = event(seen.report, index)
     later = [one for one in seen.starts["killed"].values() if one["entered_s"] > begun_s]
     came = sorted(later, key=lambda one: one["left_s"])[:count]
 
@@ -143,8 +117,7 @@ def test_a_loss_is_healed_when_the_replacing_replicas_are_up(seen, index, count)
 
 
 def test_a_new_target_is_reached_when_the_last_replica_is_up(seen):
-    found = event(seen, 1)
-    begun_s = zero_s(seen) + found["at_s"]
+    found, begun_s = event(seen.report, 1)
     last_s = max(one["left_s"] for one in seen.starts["scaled"].values())
 
     assert found["healed_s"]["value"] - phase_s(found, "mark_running") == pytest.approx(
@@ -154,16 +127,19 @@ def test_a_new_target_is_reached_when_the_last_replica_is_up(seen):
 
 
 def test_a_killed_controller_is_whole_again_and_no_unexplained_restart(seen):
-    found = event(seen, 4)
+    found, _ = event(seen.report, 4)
 
     assert 0 <= found["detect_s"]["lo"] <= found["healed_s"]["hi"]
     assert not found["censored"]
     assert "the Serve controller restarted" not in " ".join(seen.report["warnings"])
 
 
-def test_the_run_says_what_it_will_do_and_what_it_left(seen):
+def test_the_run_says_what_it_will_do_and_gives_back_what_it_changed(seen, dashboard):
+    there = parse_payload(dashboard.get(APPLICATIONS_PATH).body).deployments()
+
     assert "event 2 at 14 s kills 1 replica of killed/Beating" in seen.output
-    assert f"its event left the target of {SCALED} at 3 (before: 1)" in seen.output
+    assert f"the target of {SCALED} is 1 replica again" in seen.output
+    assert there[SCALED].target_num_replicas == 1
     assert [gate["verdict"] for gate in seen.report["gates"]] == ["pass"]
 
 

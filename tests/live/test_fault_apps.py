@@ -10,6 +10,8 @@ import pytest
 from tests.live.fault_app import deployed, truth
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 RARELY_LATE = {"health_check_period_s": 0.3, "health_check_timeout_s": 10}
 SOON_LATE = {"health_check_period_s": 0.3, "health_check_timeout_s": 0.5}
 

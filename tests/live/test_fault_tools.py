@@ -32,6 +32,8 @@ from tools.diagnosis.processes import (
 from tools.diagnosis.ray_start import FaultToolError, alive_nodes, look
 from tools.diagnosis.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.long
+
 KEY = "default/Sleeper"
 
 

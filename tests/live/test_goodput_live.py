@@ -9,6 +9,8 @@ import pytest
 
 from scalelag.record.run_dir import load_run
 
+pytestmark = pytest.mark.long
+
 FIRST_S, BETWEEN_S, TOKENS = 0.1, 0.05, 6
 TTFT_S, ITL_S = 0.6, 0.2
 STEP_S, END_S = 4.0, 28.0

@@ -5,6 +5,8 @@ import json
 import pyarrow as pa
 import pytest
 
+pytestmark = pytest.mark.long
+
 PLANNED = 2 * 3 + 15 * 14
 STEPS = ("--steps", "2rps:3s,15rps:14s", "--drain", "0", "--out", "runs")
 SLEEP_S = 0.25

@@ -11,6 +11,8 @@ from scalelag.cluster.deploy import undeploy
 from scalelag.cluster.preflight import Patience
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 HANDLE_PUSH = "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S"
 BAD = {
     "name": "Sleeper",

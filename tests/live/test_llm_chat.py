@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.quiet import quietest
 
+pytestmark = pytest.mark.long
+
 NOTES = """
 import json
 

@@ -5,6 +5,8 @@ import yaml
 
 from tests.live.conftest import valid_run
 
+pytestmark = pytest.mark.long
+
 POLICY = "tests.support.app_policy:one_for_four_requests"
 QUICK = {
     "min_replicas": 1,

@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 import pyarrow as pa
 import pytest
 
+pytestmark = pytest.mark.long
+
 NOTES = """
 import json
 

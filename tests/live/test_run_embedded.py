@@ -107,6 +107,7 @@ def test_ctrl_c_closes_the_run_and_takes_everything_down(scalelag):
     assert "interrupted" in output
 
 
+@pytest.mark.long
 def test_sigterm_while_the_cluster_starts_takes_everything_down(scalelag):
     command = scalelag("run", *BRIEF)
     command.wait_for_output("starting an embedded Ray cluster")
@@ -117,6 +118,7 @@ def test_sigterm_while_the_cluster_starts_takes_everything_down(scalelag):
     assert command.run_dirs == []
 
 
+@pytest.mark.long
 def test_kill_9_of_the_command_leaves_no_process(scalelag):
     command = scalelag("run", *BRIEF)
     command.wait_for_output("stage 2/2")
@@ -172,6 +174,7 @@ def test_the_run_goes_on_while_the_dashboard_is_stopped_and_says_what_it_missed(
     assert report["load"]["sent"] == report["load"]["planned"]
 
 
+@pytest.mark.long
 def test_a_killed_dashboard_leaves_the_load_running_and_a_run_that_is_invalid(scalelag):
     command = scalelag("run", *BRIEF)
     command.wait_for_output("stage 2/2")

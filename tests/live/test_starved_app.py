@@ -5,6 +5,8 @@ import pytest
 from tests.live.fault_app import deployed, truth
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 RELEASE_AFTER_S = 10
 HOLDING = {"num_cpus": 1, "held_cpus": 6}
 

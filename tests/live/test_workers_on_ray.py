@@ -20,6 +20,8 @@ from scalelag.record.run_dir import RUN_FILE, load_run
 from tests.support.servers.http_echo import running_echo
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 QUICK = ["--drain", "0", "--out", "runs"]
 CLOCKS_S = 0.002
 """Workers and endpoint read the clock of one machine, each in its own way."""

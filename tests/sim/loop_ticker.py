@@ -21,7 +21,7 @@ import msgspec  # noqa: E402
 from probes.dashboard import Dashboard  # noqa: E402
 from scalelag.cluster.preflight import ready_state  # noqa: E402
 from scalelag.observer.messages import Access, Setup  # noqa: E402
-from scalelag.plugin.leader.probing import Observer  # noqa: E402
+from scalelag.plugin.leader.watching.probing import Observer  # noqa: E402
 from scalelag.record.clock import Clock  # noqa: E402
 
 TICK_S = 0.001

@@ -6,11 +6,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.locust_run import assert_ran, started
 from tests.support.ports import free_port
 from tests.support.standin.process import running_standin
-from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.scenarios import steady_replica
 from tests.support.standin.script import DeploymentScript, ReplicaScript, Script
 from tests.support.waiting import wait_for
 
-WHERE = {"application": "default", "deployment": "Model"}
+WHERE = {"application": "team/chat", "deployment": "LLM/v1"}
+KEY = "team/chat/LLM/v1"
 
 
 class Scraped:
@@ -27,11 +28,16 @@ class Scraped:
         return None
 
 
+def named(deployment):
+    """A cluster whose names have slashes in them."""
+    return Script(applications={"team/chat": {"LLM/v1": deployment}})
+
+
 def grown_at(at_s):
     """A second replica, wanted from that moment of the stand-in on, is soon there."""
     replicas = (steady_replica(), ReplicaScript("b", at_s + 0.6, at_s + 0.8, at_s + 1.0))
     deployment = DeploymentScript(targets=((-60.0, 1), (at_s + 0.5, 2)), replicas=replicas)
-    return Script(applications={"default": {"Model": deployment}})
+    return named(deployment)
 
 
 def scrape(port):
@@ -42,7 +48,8 @@ def scrape(port):
 
 def test_load_replicas_and_lag_are_scraped_in_mid_run(echo, tmp_path):
     port = free_port()
-    with running_standin(one_deployment(steady_replica())) as standin:
+    single = DeploymentScript(targets=((-60.0, 1),), replicas=(steady_replica(),))
+    with running_standin(named(single)) as standin:
         target = ["--host", echo.url, "--dashboard", standin.url]
         plan = ["--steps", "10rps:2s,20rps:10s", "--prometheus-port", str(port)]
         with started(tmp_path, *target, *plan) as locust:
@@ -71,7 +78,7 @@ def test_load_replicas_and_lag_are_scraped_in_mid_run(echo, tmp_path):
     assert seen.value("scalelag_target_replicas", **WHERE) == 2
     assert seen.value("scalelag_load_processes") == 1
     assert {"counter", "gauge", "histogram"} == {one.type for one in seen.families.values()}
-    step = run.report["deployments"]["default/Model"]["steps"][1]
+    step = run.report["deployments"][KEY]["steps"][1]
     assert step["total_s"]["lo"] - 0.01 <= lag <= step["total_s"]["hi"] + 0.01
 
 

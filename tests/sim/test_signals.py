@@ -276,3 +276,34 @@ def test_a_task_that_calls_sys_exit_makes_no_good_run_of_a_part(target, tmp_path
     assert run.info["reason"] == "the test was ended before its plan, by ask() in own.py, line 15"
     assert run.stdout.count("INVALID") == 1
     assert "Traceback" not in run.stderr
+
+
+EXITS_AT_THE_END = """
+import sys
+from locust import HttpUser, constant, events, task
+
+
+class Asker(HttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def ask(self):
+        self.client.get("/status/500")
+
+
+for event in (events.test_stopping, events.test_stop, events.quitting, events.quit):
+    event.add_listener(lambda **_: sys.exit(0))
+"""
+
+
+def test_exits_in_listeners_of_the_end_leave_a_failed_run_its_report_and_its_code(target, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(EXITS_AT_THE_END)
+    both = f"{ROOT / 'locustfiles' / 'attached.py'},{own}"
+    with started(tmp_path, *target, "--steps", "1users:2s", locustfile=both) as locust:
+        run = locust.wait()
+
+    assert_ran(run, 4)
+    assert run.info["status"] == "complete"
+    assert run.stdout.count("FAIL") >= 1
+    assert "Traceback" not in run.stderr

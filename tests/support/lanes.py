@@ -1,12 +1,15 @@
-"""`make test`: the tiers of tests in lanes that run side by side.
+"""`make test` and `make test-long`: the tiers of tests in lanes that run side by side.
 
 Tests on real clusters mostly wait, and share a cluster one after another. Those that start clusters of
-their own follow, and last those of several nodes: clusters beside each other starve each other on two
-cores. Tests on a stand-in are another lane. Tests that only compute run beside both, with the lowest
-priority there is, in what the others leave of the processor.
+their own follow: clusters beside each other starve each other on two cores. Tests on a stand-in are
+another lane. Tests that only compute run beside both, with the lowest priority there is, in what the
+others leave of the processor.
 
-`python -m tests.support.lanes [--again] TIER... [-- OPTION...]`; options are pytest's. `--again` runs
-only the tests that failed last time, one after another.
+Tests with the mark `long` are left to `make test-long`, a single lane: more real clusters, one after
+another, and last those of several nodes.
+
+`python -m tests.support.lanes [--long | --again] TIER... [-- OPTION...]`; options are pytest's.
+`--again` runs only the tests that failed last time, of both kinds, one after another.
 """
 
 import contextlib
@@ -60,16 +63,31 @@ class Part(NamedTuple):
         return [*pytest, *several, *cache, *failed, *chosen, *options]
 
 
-SHARED: Final = Part("shared-cluster", ("tests/live", "tests/browser"), "live and not own_cluster")
+SHARED: Final = Part(
+    "shared-cluster", ("tests/live", "tests/browser"), "live and not own_cluster and not long"
+)
 OWN: Final = Part(
-    "own-clusters", ("tests/live", "tests/browser"), "live and own_cluster and not several_nodes"
+    "own-clusters", ("tests/live", "tests/browser"), "live and own_cluster and not long"
 )
-NODES: Final = Part("several-nodes", ("tests/live",), "live and several_nodes")
-WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live", at_once=2)
+WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live and not long", at_once=2)
 COMPUTING: Final = Part(
-    "computing", ("tests/unit", "tests/golden"), "not live", at_once=2, humble=True
+    "computing", ("tests/unit", "tests/golden"), "not live and not long", at_once=2, humble=True
 )
-LANES: Final = ((SHARED, OWN, NODES), (WAITING,), (COMPUTING,))
+LONG_COMPUTING: Final = Part(
+    "long-computing",
+    ("tests/unit", "tests/golden", "tests/sim"),
+    "long and not live",
+    humble=True,
+)
+LONG_SHARED: Final = Part("long-shared-cluster", ("tests/live",), "long and not own_cluster")
+LONG_OWN: Final = Part(
+    "long-own-clusters", ("tests/live",), "long and own_cluster and not several_nodes"
+)
+NODES: Final = Part("several-nodes", ("tests/live",), "long and several_nodes")
+LANES: Final = ((SHARED, OWN), (WAITING,), (COMPUTING,))
+"""Lanes of `make test`."""
+LONG_LANES: Final = ((LONG_SHARED, LONG_OWN, NODES), (LONG_COMPUTING,))
+"""Lanes of `make test-long`."""
 
 
 class Pytest(NamedTuple):
@@ -138,10 +156,12 @@ def run_side_by_side(lanes: Sequence[Lane]) -> None:
                 sys.stdout.flush()
 
 
-def run_tests(tiers: Sequence[str], options: Sequence[str]) -> list[int]:
-    """Run all parts in their lanes, and return pytest's exit code of each."""
+def run_tests(
+    chosen: Sequence[Sequence[Part]], tiers: Sequence[str], options: Sequence[str]
+) -> list[int]:
+    """Run all parts of the `chosen` lanes, and return pytest's exit code of each."""
     lanes: list[Lane] = []
-    for parts in LANES:
+    for parts in chosen:
         commands = [
             Pytest(words, humble=part.humble and bool(lanes))
             for part in parts
@@ -155,17 +175,21 @@ def run_tests(tiers: Sequence[str], options: Sequence[str]) -> list[int]:
 
 def run_again(tiers: Sequence[str], options: Sequence[str]) -> list[int]:
     """Run what failed last time, each test by itself."""
-    commands = [part.command(tiers, options, again=True) for lane in LANES for part in lane]
+    parts = [part for lane in (*LANES, *LONG_LANES) for part in lane]
+    commands = [part.command(tiers, options, again=True) for part in parts]
     return [subprocess.call(command) for command in commands if command]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return the first exit code of pytest that tells of a failure, 5 if no test was chosen, or 0."""
-    again = arguments[:1] == ["--again"]
     at = arguments.index("--") if "--" in arguments else len(arguments)
-    tiers, options = arguments[again:at], arguments[at + 1 :]
+    words, options = arguments[:at], arguments[at + 1 :]
+    tiers = [word for word in words if not word.startswith("--")]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    codes = (run_again if again else run_tests)(tiers, options)
+    if "--again" in words:
+        codes = run_again(tiers, options)
+    else:
+        codes = run_tests(LONG_LANES if "--long" in words else LANES, tiers, options)
     failed = [code for code in codes if code not in (0, NONE_CHOSEN)]
     return failed[0] if failed else (0 if 0 in codes else NONE_CHOSEN)
 

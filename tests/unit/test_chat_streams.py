@@ -192,6 +192,21 @@ def test_cut_at_every_byte_each_token_has_the_time_of_its_last_byte(name: str, e
     check(reader, parts, ends_at)
 
 
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("end", ENDS)
+def test_cut_at_every_byte_a_stream_needs_no_empty_line_at_its_end(name: str, end: str):
+    events = encoded(SHAPES[name], end)
+    line = events[-1].rstrip()
+    for last in (line, line + end.encode()):
+        stream = b"".join([*events[:-1], last])
+
+        reader = read([(bytes([byte]), float(at)) for at, byte in enumerate(stream)])
+
+        whole = read([(b"".join(events), 0.0)])
+        assert reader.content == whole.content
+        assert reader.times.tokens == whole.times.tokens
+
+
 @given(st.data())
 def test_wherever_a_stream_is_cut_a_token_comes_with_the_piece_that_completes_it(data):
     parts = SHAPES[data.draw(st.sampled_from(sorted(SHAPES)))]

@@ -8,6 +8,7 @@ from reports.analysis.diagnosis.weigh import diagnose, failure_report, leading, 
 from reports.analysis.lag.timeline import ReplicaPoll
 from reports.model.causes import Evidence, Finding
 from reports.model.steps import Phase
+from reports.render.terminal.causes import named
 from scalelag.record.rows import ProxyChange, StatusChange
 from scalelag.record.run_info import TargetInfo
 from tests.support.built.step_facts import (
@@ -63,6 +64,20 @@ def test_what_explains_less_than_a_fifth_of_the_lag_is_no_cause(init_s, named):
     findings = step_findings(facts(replicas=slow_third(init_s), **LATE))
 
     assert causes(findings) == named
+
+
+@pytest.mark.parametrize(
+    ("worst_s", "named"),
+    [
+        (11.0, ["state_sync"]),  # 2.6 s late by 1.6 s of slow turns
+        (10.1, []),  # 3.5 s late: less than half of it
+        (11.7, []),  # 1.9 s late of 12 s: nobody asks why
+    ],
+)
+def test_what_explains_half_of_what_is_notably_late_is_a_cause_beside_a_long_start(worst_s, named):
+    floor = msgspec.structs.replace(FLOOR, worst_s=worst_s)
+
+    assert causes(step_findings(facts(loop_s=0.5, floor=floor, **LATE))) == named
 
 
 def test_a_controller_that_stood_still_made_no_step_late_that_was_on_time():
@@ -303,6 +318,19 @@ def test_requests_fail_with_replicas_that_died_long_after_the_step():
 
     assert diagnose(given).cause is None
     assert failure(given).cause == "health_check"
+
+
+@pytest.mark.parametrize("kind", ["HTTP 502", "HTTP 503", "HTTP 504"])
+def test_what_may_be_the_applications_own_answer_is_perhaps_of_the_replicas_that_died(kind):
+    died = StatusChange(KEY, 1030.0, "UNHEALTHY", trigger="HEALTH_CHECK_FAILED", message="m")
+    alone = failure(facts(statuses=(died,), requests=requests(failed={kind: [1031.0]})))
+    lost = {kind: [1031.0], "connection reset": [1031.2, 1031.4]}
+    mostly_lost = failure(facts(statuses=(died,), requests=requests(failed=lost)))
+
+    assert (alone.cause, causes(alone.findings)) == (None, ["health_check"])
+    assert f"{kind}: the proxy's or the application's own" in alone.findings[0].tell_apart
+    assert named(alone.findings, alone.cause) == ["perhaps failed health checks"]
+    assert mostly_lost.cause == "health_check"
 
 
 def test_a_censored_step_within_its_configuration_is_the_configurations():

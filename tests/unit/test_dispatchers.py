@@ -24,7 +24,7 @@ CLASSES = [Closed, Open]
 @pytest.fixture(scope="module")
 def ours():
     """The module under test, imported without Locust's monkey-patching of this very process."""
-    return import_unpatched("scalelag.plugin.leader.dispatchers")
+    return import_unpatched("scalelag.plugin.leader.workers.dispatchers")
 
 
 def node(name):

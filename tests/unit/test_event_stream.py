@@ -74,6 +74,18 @@ def test_it_makes_no_difference_where_a_stream_is_cut(stream: bytes, cuts: list[
     assert parsed(*pieces) == as_the_standard_says(stream)
 
 
+@given(streams, st.lists(st.integers(0, 60)))
+def test_the_rest_is_the_event_that_an_empty_line_would_have_ended(stream: bytes, cuts: list[int]):
+    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    parser = EventParser()
+    events = [event for a, b in pairwise(edges) for event in parser.feed(stream[a:b])]
+
+    rest = parser.rest()
+
+    assert [*events, *([rest] if rest else [])] == as_the_standard_says(stream + b"\n\n")
+    assert parser.rest() is None
+
+
 @pytest.mark.parametrize("end", ENDS)
 def test_cut_at_every_byte_each_event_is_there_with_the_byte_that_ends_it(end: str):
     """A CR ends a line at once, even if an LF may follow."""

@@ -9,7 +9,7 @@ import yaml
 
 from probes.dashboard import Reply
 from probes.serve_state import parse_payload
-from scalelag.cluster.events import carry_out, keep_before, left_by, ready_events
+from scalelag.cluster.events import carry_out, ready_events
 from scalelag.cluster.ray_job.kill import KillJob
 from scalelag.errors import TargetError, UsageError
 from scalelag.plan.events import EventKind, parse_event
@@ -136,6 +136,15 @@ def test_an_application_from_python_cannot_be_deleted_and_that_is_said_before_th
         ready_events([parse_event("3s: delete mine")], payload, known, serve, "2.60.0")
 
 
+def test_an_application_from_python_is_not_replaced_since_nothing_could_give_it_back(tmp_path):
+    serve = Target(THEIRS, python=[("mine", "/mine")])
+    mine = {"name": "mine", "route_prefix": "/mine", "import_path": "m:app"}
+    (tmp_path / "new.yaml").write_text(yaml.safe_dump({"applications": [OURS, mine]}))
+
+    with pytest.raises(UsageError, match=r"the application mine was deployed from Python.*again"):
+        ready(serve, f"3s: deploy {tmp_path}/new.yaml")
+
+
 def test_a_file_replaces_its_applications_and_leaves_the_others(tmp_path):
     serve, newer = Target(THEIRS, OURS), OURS | {"args": {"version": 2}}
     (tmp_path / "new.yaml").write_text(yaml.safe_dump({"applications": [newer]}))
@@ -170,22 +179,6 @@ def test_a_file_that_cannot_be_deployed_is_refused_before_the_load(tmp_path, tex
 
     with pytest.raises(UsageError, match=f"--event: deploy .*{reason}"):
         ready(Target(THEIRS), f"3s: deploy {tmp_path}/new.yaml")
-
-
-def test_what_is_left_on_a_cluster_of_others_is_said_with_the_way_back(tmp_path):
-    serve = Target(MODEL, THEIRS)
-    events = ready(serve, "1s: scale a/b/D 1 to 5", "2s: delete theirs", "3s: kill proxy")
-
-    before = keep_before({"XDG_STATE_HOME": str(tmp_path)}, there(serve))
-    lines = left_by(events, there(serve), before)
-
-    assert before.stat().st_mode & 0o077 == 0
-    assert json.loads(before.read_text())["applications"] == [MODEL, THEIRS]
-    assert lines == (
-        "its event left the target of a/b/D 1 at 5 (before: 2)",
-        "its event deleted the application theirs",
-        f"to have the applications as before: serve deploy {before}",
-    )
 
 
 def test_a_kill_is_a_job_with_its_whole_text_and_what_it_tells_is_read():

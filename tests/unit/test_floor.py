@@ -1,5 +1,7 @@
 """The floor that a configuration implies, against docs/metrics.md's worked numbers and by hand."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -288,6 +290,15 @@ def test_the_loop_is_timed_by_its_turns_and_a_standstill_does_not_change_it():
 
 def test_a_loop_that_takes_half_a_second_is_told():
     assert loop_interval([looked(2.0 * i, 4 * i) for i in range(6)]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("turn_s", [0.1, 0.52, 1.1, 2.7])
+def test_a_slow_loop_is_not_told_too_quick_by_polls_that_count_whole_turns(turn_s):
+    times = [1.07 * i for i in range(16)]
+
+    found = loop_interval([looked(at_s, math.floor(at_s / turn_s)) for at_s in times])
+
+    assert found == pytest.approx(turn_s, rel=0.1 if turn_s < 1 else 0.25)
 
 
 def test_turns_of_another_controller_are_not_counted_on():

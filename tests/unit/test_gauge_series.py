@@ -47,14 +47,18 @@ def test_a_value_stands_in_the_middle_of_the_time_in_which_it_can_have_been_writ
 def test_a_reading_that_failed_ends_what_was_known():
     series = totals(seen(10, 3.0), seen(12, None), seen(20, 4.0))
 
-    assert [(one.from_s, one.to_s) for one in series.readings] == [(9.5, 11.5), (19.5, 24.5)]
+    assert [(one.from_s, one.to_s) for one in series.readings] == [(9.5, 11.5), (19.5, 20.5)]
 
 
-def test_a_value_holds_for_two_exports_at_most():
-    assert totals(seen(10, 3.0, 10.0), seen(100, 4.0, 10.0)).readings[0].to_s == 10 + 20 - 5
+@pytest.mark.parametrize(("next_s", "to_s"), [(22, 17.0), (30, 25.0), (30.1, 15.0), (100, 15.0)])
+def test_a_value_holds_until_the_next_within_two_exports_and_else_for_one(next_s, to_s):
+    series = totals(seen(10, 3.0, 10.0), seen(next_s, 4.0, 10.0))
+
+    assert series.readings[0] == Reading(5.0, to_s, 3.0)
+    assert series.readings[1].to_s - series.readings[1].from_s == 10.0
 
 
 def test_the_later_of_two_readings_counts_where_they_overlap():
     series = totals(seen(10, 3.0, 1.0), seen(11, 4.0, 5.0))
 
-    assert series.readings[0] == Reading(8.5, 18.5, 4.0)
+    assert series.readings[0] == Reading(8.5, 13.5, 4.0)

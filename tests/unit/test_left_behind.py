@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from scalelag.cluster.left_behind import (
-    DeployedApps,
+    JournalEntry,
     _started_ticks,  # pyright: ignore[reportPrivateUsage]
     forget,
     in_use,
@@ -33,7 +33,7 @@ def entry_of_a_dead_process(folder: Path, **changed: object) -> Path:
     }
     path = folder / "1-a.json"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.encode(DeployedApps(**(known | changed))))
+    path.write_bytes(msgspec.json.encode(JournalEntry(**(known | changed))))
     return path
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from reports.model.application import ApplicationNode
 from reports.render.tables.applications import short_name
-from scalelag.plugin.leader.live_names import short_names
+from scalelag.plugin.leader.live_line import short_names
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalelag.options.run_options import run_options
-from scalelag.plugin.leader.collector import RowCollector
-from scalelag.plugin.leader.losses import missing, write_lost
-from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
+from scalelag.plugin.leader.workers.collector import RowCollector
+from scalelag.plugin.leader.workers.losses import missing, write_lost
+from scalelag.plugin.leader.workers.state import EXACT, ClockMeter, RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter

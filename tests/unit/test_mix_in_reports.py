@@ -18,9 +18,9 @@ from reports.render.html.report_page import render_html
 from reports.render.json_report import render_json
 from reports.render.markdown import render_markdown
 from scalelag.options.run_options import run_options
-from scalelag.plugin.leader.collector import RowCollector
-from scalelag.plugin.leader.losses import write_lost
-from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
+from scalelag.plugin.leader.workers.collector import RowCollector
+from scalelag.plugin.leader.workers.losses import write_lost
+from scalelag.plugin.leader.workers.state import EXACT, ClockMeter, RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock

@@ -14,7 +14,9 @@ from reports.analysis.gates import parse_gate
 from reports.analysis.metrics import is_named, parse_metric, quoted
 from reports.analysis.seen.requests_at import application_of
 from scalelag.cluster.preflight import watched_deployments
-from scalelag.record.application_info import ApplicationInfo
+from scalelag.observer.gauges import watched_applications
+from scalelag.observer.messages import Access, Setup
+from scalelag.record.application_info import ApplicationInfo, application_name
 from tests.support.built.step_facts import run as made_run
 
 NAMES = st.text(
@@ -75,6 +77,28 @@ def test_each_deployment_belongs_to_its_application_where_names_have_slashes():
         "plain/M": "plain",
     }
     assert watched_deployments(there, []) == set(there.deployments())
+    assert there.application_of("a/b/d/new", ["a/b/d"]) == "a/b/d"
+
+
+def test_gauges_are_read_of_no_application_whose_name_begins_that_of_the_tested_one():
+    setup = Setup(
+        access=Access("http://127.0.0.1:1"),
+        prometheus=None,
+        embedded=False,
+        rate_per_s=1.0,
+        budget_ratio=1.0,
+        watched=frozenset({"a/b/d"}),
+        apps=frozenset({"later/one"}),
+        replicas="",
+        evidence="",
+        seen="",
+        anchor_wall_s=0.0,
+        anchor_monotonic_s=0.0,
+        ready=payload_of({"a": ["b/c", "x"], "a/b": ["d"]}),
+        ready_s=0.0,
+    )
+
+    assert watched_applications(setup) == {"a/b", "later/one"}
 
 
 def test_the_log_of_a_replica_is_named_as_serve_names_it():
@@ -88,3 +112,15 @@ def test_the_application_of_a_deployment_with_a_slash_in_its_name_is_known():
     info = msgspec.structs.replace(recorded.info, target=target)
 
     assert application_of(msgspec.structs.replace(recorded, info=info), "app/x/y") is app
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("a/b/c", "a"), ("a/b/d", "a/b"), ("a/b/new", "a/b"), ("other/x/y", "other")],
+)
+def test_the_application_of_a_record_is_the_one_that_lists_the_deployment_else_the_longest_that_fits(
+    key, name
+):
+    there = {"a": ApplicationInfo(("a/b/c", "a/x")), "a/b": ApplicationInfo(("a/b/d",))}
+
+    assert application_name(key, there) == name

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scalelag.plan.own_shape import Tick, shape_plan
 from scalelag.plan.stages import parse_plan
-from scalelag.plugin.leader.stage_edges import StageEdges
+from scalelag.plugin.leader.stages.edges import StageEdges
 
 
 def levels(plan):

@@ -7,7 +7,7 @@ import pytest
 from reports.analysis.load.latency import load_report
 from reports.analysis.load.prompts import prompt_report
 from reports.render.tables.prompts import prompt_table, session_table
-from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.workers.collector import RowCollector
 from scalelag.plugin.worker.recorder import Asked, RequestRecorder, StreamTimes
 from scalelag.prompts.info import PromptInfo
 from scalelag.record.clock import Clock

@@ -58,6 +58,27 @@ def test_a_policy_of_ones_own_is_asked_and_sees_the_virtual_time(
     assert abs(time.time() - START_S) > 4  # ours alone is virtual
 
 
+@pytest.mark.parametrize(
+    ("key", "application", "told"),
+    [("team/chat/LLM/v1", "team/chat", "team/chat|LLM/v1"), ("app/LLM/v1", None, "app|LLM/v1")],
+)
+def test_a_policy_is_told_the_names_that_serve_would_tell_it(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, key: str, application: str | None, told: str
+):
+    (tmp_path / "policies_named.py").write_text(
+        "def named(ctx):\n"
+        "    name = ctx.deployment_id\n"
+        "    return 1, {'told': f'{name.app_name}|{name.name}'}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ours = RayAutoscaler({key: info_of()}, load_policy("policies_named:named"), application)
+    ours.set_running(key, ["r0"])
+
+    ours.decide(START_S, {key: 1})
+
+    assert ours.policy_state[key]["told"] == told
+
+
 def test_a_policy_of_an_application_decides_for_all_its_deployments(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.workers.collector import RowCollector
 from scalelag.plugin.worker.messages import RequestRows, RowsMessage, decoded, encoded
 from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
@@ -165,6 +165,17 @@ def test_a_request_without_a_name_goes_by_its_type(tmp_path: Path):
     assert read.names == ("grpc",)
 
 
+def test_a_secret_in_the_path_of_a_request_or_in_the_words_of_its_error_is_not_on_record(
+    tmp_path: Path,
+):
+    path = "/x?token=s3cret&n=1"
+
+    read = recorded(tmp_path, name=path, exception=ValueError(f"no such path: {path}"))
+
+    assert read.names == ("/x?token=(not recorded)&n=1",)
+    assert read.errors == ("ValueError: no such path: /x?token=(not recorded)&n=1",)
+
+
 def test_workers_may_know_names_and_errors_in_any_order(tmp_path: Path):
     one, other = RequestRecorder(Hand()), RequestRecorder(Hand())
     fire(one, name="/a", exception=ConnectionRefusedError())
@@ -285,7 +296,7 @@ from pathlib import Path
 
 import psutil
 
-from scalelag.plugin.leader.collector import RowCollector
+from scalelag.plugin.leader.workers.collector import RowCollector
 from scalelag.plugin.worker.recorder import RequestRecorder, StreamTimes
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter

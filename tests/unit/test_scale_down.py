@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scalelag.plugin.leader.scale_down import is_calm, kept_by_settings
+from scalelag.plugin.leader.watching.scale_down import is_calm, kept_by_settings
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentPoll, Poll
 

@@ -1,12 +1,14 @@
 """No secret of an option is put on record, printed or sent to anybody else."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probes.dashboard import Dashboard, split_user
 from scalelag.cluster.urls import check_url, hide_credentials
 from scalelag.errors import UsageError
-from scalelag.options.checks import hide_body_secrets, hide_query_secrets
 from scalelag.options.run_options import run_options
+from scalelag.options.secrets import hide_argument, hide_body_secrets, hide_url_secrets
 from scalelag.plugin.parent import fit_for_record
 
 
@@ -38,15 +40,86 @@ def test_only_the_variables_of_a_header_are_on_record(option, header, shown):
         ("/x?p%61ssword=s3cret", "/x?p%61ssword=(not recorded)"),
         ("/x?session_id=s3cret#a", "/x?session_id=(not recorded)#a"),
         ("/x?key={{ id }}", "/x?key={{ id }}"),
+        ("/x?key={{ id }}s3cret", "/x?key=(not recorded)"),
         ("/token=1", "/token=1"),
+        ("/x?n=1;token=s3cret;s3cret&m=2", "/x?n=1;token=(not recorded)&m=2"),
+        ("/x;jsessionid=s3cret?n=1", "/x;jsessionid=(not recorded)"),
+        ("/x#access_token=s3cret&n=1", "/x#access_token=(not recorded)&n=1"),
+        ("/x?code=s3cret&state=a", "/x?code=(not recorded)&state=a"),
+        ("/x?code=python", "/x?code=python"),
+        ("/x?u=http://me:s3cret@h/y", "/x?u=http://h/y"),
+        ("/x?u=http://h/?token=s3cret&n=1", "/x?u=http://h/?token=(not recorded)&n=1"),
+        ("/x?u=http%3A%2F%2Fh%2F%3Ftoken%3Ds3cret", "/x?u=(not recorded)"),
+        ("/x?u=http%253A%252F%252Fh%252F%253Ftoken%253Ds3cret", "/x?u=(not recorded)"),
+        ("/x/http%3A%2F%2Fme%3As3cret%40h%2Fy", "/x/http%3A%2F%2Fh%2Fy"),
+        ("/x?mail=a@b&u=http://h/a@b", "/x?mail=a@b&u=http://h/a@b"),
     ],
 )
 def test_a_secret_in_a_query_is_sent_and_not_put_on_record(path, shown):
     options = run_options({"path": path})
 
-    assert hide_query_secrets(path) == shown
+    assert hide_url_secrets(path) == shown
     assert (options.request.path, options.request.name) == (path, shown)
     assert options.public()["path"] == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("api_key", "apikey", "apiKey", "x-api-key", "key", "AWSAccessKeyId", "Key-Pair-Id"),
+        *(
+            "token",
+            "access_token",
+            "accessToken",
+            "hf_token",
+            "user[token]",
+            "X-Amz-Security-Token",
+        ),
+        *("sig", "signature", "X-Amz-Signature", "X-Goog-Signature", "X-Amz-Credential", "hmac"),
+        *(
+            "password",
+            "Password2",
+            "passwd",
+            "pwd",
+            "pass",
+            "passphrase",
+            "client_secret",
+            "secret",
+        ),
+        *("auth", "oauth_nonce", "authorization", "bearer", "jwt", "id_token", "cookie", "otp"),
+        *("session", "sessionid", "PHPSESSID", "sid", "code_verifier", "client_assertion"),
+    ],
+)
+def test_what_is_named_like_a_secret_is_hidden_in_queries_and_arguments(name):
+    assert hide_url_secrets(f"/x?{name}=s3cret") == f"/x?{name}=(not recorded)"
+    assert hide_argument(f"{name}=s3cret") == f"{name}=(not recorded)"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("max_tokens", "max_token", "tokens", "tokenizer", "stop_token", "token_type", "n"),
+        *("keyword", "keyboard", "monkey", "author", "authority", "design", "assign", "passage"),
+        *("code", "state", "sessions", "max_sessions", "X-Amz-Expires", "secretary", "bypass"),
+    ],
+)
+def test_ordinary_parameters_and_arguments_stay(name):
+    assert hide_url_secrets(f"/x?{name}=7") == f"/x?{name}=7"
+    assert hide_argument(f"{name}=7") == f"{name}=7"
+
+
+@pytest.mark.parametrize(
+    "text", ["?a=" * 3000, "/x?a=" + "%25" * 3000 + "3D", "/x?" + "a=1;" * 3000]
+)
+def test_no_path_is_too_deep_to_look_for_secrets(text):
+    assert hide_url_secrets(text) == text
+
+
+@given(st.text("?&;#=a {}%3D@:/token(not recorded)", max_size=40))
+def test_what_was_hidden_once_stays_as_it_is(text):
+    once = hide_url_secrets(text)
+
+    assert hide_url_secrets(once) == once
 
 
 PASSWORDS = ("s3cret", "s3%40cret", "s3@cret", "s3:cret@x")

@@ -12,6 +12,7 @@ from scalelag.record.rows import DeploymentPoll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import DeploymentInfo
 from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.wording import count
 from tests.support.built.step_facts import KEY, ZERO_S, info, run
 
 APP = KEY.rpartition("/")[0]
@@ -104,6 +105,20 @@ def test_without_gauges_there_is_no_demand_and_the_reason_is_that_of_the_ports()
     assert "2 of 2 metrics ports: connection refused" in (found.elasticity.demand_reason or "")
     assert (found.seen.source, found.seen.blind_s) == (None, None)
     assert found.seen.reason == "Serve's gauges: 2 of 2 metrics ports: connection refused"
+
+
+@pytest.mark.parametrize("at_s", [(1.0,), (1.0, 35.0)])
+def test_gauges_that_were_read_too_seldom_tell_nothing_of_the_load_and_say_so(at_s):
+    rows = [gauges_at(at, DeploymentGauges(total=0.0, running=0.0)) for at in at_s]
+    slow = [msgspec.structs.replace(row, received_s=row.sent_s + 0.9) for row in rows]
+
+    found = model_of(among_several(*slow))
+
+    assert found.requests_from is None
+    assert (
+        f"Serve's gauges were read {count(len(at_s), 'time')} only: an answer took the nodes' ports "
+        "0.9 s, and --observer-budget allows no more" in (found.elasticity.demand_reason or "")
+    )
 
 
 def test_the_ingress_without_gauges_takes_the_clients():

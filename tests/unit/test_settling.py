@@ -13,7 +13,7 @@ from scalelag.plan.draws import Draws
 from scalelag.plan.mix import Mix
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import parse_plan
-from scalelag.plugin.leader.settling import Signs, quiet_s_of
+from scalelag.plugin.leader.stages.settling import Signs, quiet_s_of
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentPoll, Gap, Poll
 from scalelag.record.run_info import DeploymentInfo

@@ -152,12 +152,46 @@ def test_an_error_in_the_stream_is_told_by_its_type(error: object, what: str):
     assert reader.times.tokens == 1
 
 
-@pytest.mark.parametrize("end", ["", "data: [DONE]", "data: [DONE]\n", ": [DONE]\n\n"])
+@pytest.mark.parametrize("end", ["", "data: [DON", 'data: {"choices"', ": [DONE]\n\n", "[DONE]"])
 def test_a_chat_without_its_end_is_told(end: str):
     what, reader = wrong(said("a"), end)
 
     assert what == "no [DONE] at its end"
     assert reader.times.tokens == 1
+
+
+@pytest.mark.parametrize(
+    "end", ["data: [DONE]", "data: [DONE]\n", "data: [DONE]\r", "data:[DONE]\r\n"]
+)
+def test_the_end_of_a_chat_needs_no_empty_line(end: str):
+    assert read(ChatReader(), said("a"), end).times.tokens == 1
+
+
+def test_a_last_event_without_its_empty_line_counts_when_it_is_whole():
+    last = said("b", finish_reason=None).rstrip()
+    finish = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).rstrip()
+
+    assert read(ChatReader(), said("a"), finish).content == b"a"
+    what, reader = wrong(said("a"), last)
+    assert (what, reader.content) == ("no [DONE] at its end", b"ab")
+    assert reader.times.last_token_s == 101.0
+
+
+def test_what_is_cut_off_behind_a_whole_answer_is_passed_over():
+    finish = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+
+    assert read(ChatReader(), said("a"), finish, 'data: {"usage": {"compl').content == b"a"
+
+
+@pytest.mark.parametrize("reader", [ChatReader, EventStreamReader])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_an_error_without_its_empty_line_is_told(reader: type[StreamReader], end: str):
+    with pytest.raises(WrongAnswerError, match="an error in the stream"):
+        read(reader(), said("a"), 'data: {"error": "no memory"}' + end)
+
+
+def test_of_other_streams_an_event_without_its_empty_line_is_no_token():
+    assert read(EventStreamReader(), "data: a\n\n", "data: cut o").content == b"a"
 
 
 def test_what_comes_after_the_end_is_passed_over():

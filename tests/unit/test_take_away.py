@@ -15,7 +15,7 @@ from probes.dashboard import DashboardError
 from scalelag.cli.run import targets
 from scalelag.cli.run.signals import interruptible, undisturbed
 from scalelag.cluster.deploy import deploy
-from scalelag.cluster.left_behind import DeployedApps, journal_folder
+from scalelag.cluster.left_behind import JournalEntry, journal_folder
 from scalelag.cluster.preflight import Patience
 from scalelag.cluster.take_away import left_on, noted, take_away
 from scalelag.errors import InterruptedRunError, UsageError
@@ -33,7 +33,7 @@ def left_by_a_dead_process(folder, apps):
     process.wait()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "1-a.json"
-    path.write_bytes(msgspec.json.encode(DeployedApps(Serve.url, apps, process.pid, 1, 5.0)))
+    path.write_bytes(msgspec.json.encode(JournalEntry(Serve.url, apps, process.pid, 1, 5.0)))
     return path
 
 
@@ -77,7 +77,7 @@ def test_a_run_has_an_entry_while_its_application_is_there(folder, monkeypatch):
 
     with target_of(serve, monkeypatch):
         (entry,) = folder.iterdir()
-        noted_apps = msgspec.json.decode(entry.read_bytes(), type=DeployedApps).apps
+        noted_apps = msgspec.json.decode(entry.read_bytes(), type=JournalEntry).apps
 
     assert noted_apps == {"ours": "ours:app"}
     assert list(folder.iterdir()) == []

@@ -45,6 +45,12 @@ def test_no_password_of_a_url_is_kept(url: str):
     assert "host/path' today" in found.text
 
 
+def test_no_token_of_a_url_is_kept():
+    (found,) = told(RuntimeError("no answer from http://host/path?token=secret today"))
+
+    assert found.text == "RuntimeError: no answer from http://host/path?token=(not recorded) today"
+
+
 def test_only_the_last_line_of_a_long_message_is_kept():
     (found,) = told(RuntimeError("first\nsecond\nlast " + "x" * 1000))
 

@@ -164,6 +164,15 @@ def test_the_command_keeps_its_answer_beside_the_record_and_writes_the_yaml(
     assert render_markdown_tune(kept) == output.read_bytes()
 
 
+def test_the_yaml_names_application_and_deployment_where_both_have_slashes(found: TuneReport):
+    named = msgspec.structs.replace(found, deployment="team/chat/LLM/v1", application="team/chat")
+
+    [app] = yaml.safe_load(tune_yaml(named))["applications"]
+
+    assert (found.application, found.deployment) == ("default", "default/Sleeper")
+    assert (app["name"], app["deployments"][0]["name"]) == ("team/chat", "LLM/v1")
+
+
 def test_the_yaml_goes_into_an_application_as_it_is(found: TuneReport, tmp_path: Path):
     path = tmp_path / "tuned.yaml"
     path.write_text(tune_yaml(found))

@@ -1,6 +1,8 @@
 """The start form: its sections and fields, their values when it is sent, and refusals in its words."""
 
+import re
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +10,15 @@ from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.run_options import run_options
 from scalelag.plugin.web.form import LocustForm, label_of, sections
-from scalelag.plugin.web.form_values import Refusal, fixed_options, form_values, refusal_of
+from scalelag.plugin.web.form_values import (
+    LIST_FIELDS,
+    Refusal,
+    fixed_options,
+    form_values,
+    refusal_of,
+)
 
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 FIRST = ["steps", "host", "dashboard", "path", "deployments", "gates"]
 
 
@@ -30,7 +39,6 @@ FILES = {
     "requests": "mix.toml",
     "body_file": "b.bin",
     "data": "d.csv",
-    "dashboard_ca": "ca.pem",
 }
 
 
@@ -176,10 +184,49 @@ def test_a_form_can_name_no_file_and_no_module_of_this_machine(name):
         )
 
 
-@pytest.mark.parametrize("name", ["header", "report", "gate", "deployment"])
-def test_options_that_the_form_does_not_show_are_refused(name):
-    with pytest.raises(UsageError, match=f"--{name} is not a field of this form"):
-        form_values({name: "X: ${HOME}"}, PLAIN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("header", "report", "gate", "deployment", "insecure", "dashboard_ca", "dashboard_header"),
+        *("event", "allow_faults", "prometheus_port"),
+    ],
+)
+@pytest.mark.parametrize("value", ["X: ${HOME}", "true", ""])
+def test_options_that_the_form_does_not_show_are_refused(name, value):
+    flag = "--" + name.replace("_", "-")
+    with pytest.raises(UsageError, match=f"{flag} is not a field of this form"):
+        form_values({name: value}, fixed(insecure=True, dashboard_ca="ca.pem"))
+
+
+def test_the_check_of_a_certificate_is_as_it_was_given_whatever_a_form_says():
+    asked = parsed(insecure=False, dashboard_ca="ca.pem")
+    given = fixed(dashboard_ca="ca.pem")
+
+    assert not {"insecure", "dashboard_ca"} & fields_of(asked, given).keys()
+    assert (
+        not {"insecure", "dashboard_ca"} & form_values(sent(fields_of(asked, given)), given).keys()
+    )
+
+
+def test_a_password_goes_to_the_prometheus_that_it_was_given_for_and_to_no_other():
+    url, shown = "http://me:s3cret@127.0.0.1:9090", "http://127.0.0.1:9090"
+    given = fixed(prometheus=url)
+    field = fields_of(parsed(prometheus=url), given)["prometheus"]
+
+    assert (field.value, field.choices) == (shown, (shown, ""))
+    assert form_values({"prometheus": shown}, given) == {"prometheus": url}
+    with pytest.raises(UsageError, match=r"--prometheus: .* was not given on the command line"):
+        form_values({"prometheus": "http://127.0.0.2:9090"}, given)
+    assert form_values({"prometheus": "http://a:1"}, PLAIN) == {"prometheus": "http://a:1"}
+
+
+def test_docs_tell_what_a_form_cannot_change():
+    [told] = re.findall(
+        r"^- \*\*From the command line only\*\*: .*$", SECURITY.read_text(), re.MULTILINE
+    )
+
+    kept = {o.flag for o in OPTIONS if (not o.in_web or o.is_local) and o.dest not in LIST_FIELDS}
+    assert set(re.findall(r"`(--[a-z-]+)`", told)) == kept
 
 
 @pytest.mark.parametrize("variable", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"])

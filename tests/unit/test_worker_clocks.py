@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalelag.plugin.leader.worker_state import EXACT, ClockMeter
+from scalelag.plugin.leader.workers.state import EXACT, ClockMeter
 from scalelag.record.clock import Clock, ClockOffset
 
 LEADER_S = 1_795_371_900.0

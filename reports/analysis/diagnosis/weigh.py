@@ -13,6 +13,7 @@ import msgspec
 from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import (
+    GATEWAY,
     OVERLOAD,
     FailedRequests,
     failures,
@@ -93,11 +94,13 @@ def diagnose(facts: StepFacts) -> Diagnosis:
 
 
 def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
-    """Findings that explain a fifth of the lag or more, or a lack of replicas."""
+    """Findings that explain a fifth of the lag, half of what is notably late, or a lack of replicas."""
     if facts.step.direction == "none":
         return ()
     before = facts.until(facts.answered_s)
     least_s = _SHARE * facts.lag_s
+    if (late_s := _notably_late_s(facts)) is not None:
+        least_s = min(least_s, late_s / 2)
     found = {
         rule: finding
         for rule in RULES
@@ -192,10 +195,30 @@ def _of_failed(facts: StepFacts, failed: FailedRequests) -> tuple[Finding, ...]:
     """Findings on what failed before a deletion, or in all of the hold."""
     kinds = set(failed.kinds)
     if facts.absence is not None:
-        return _failure_findings(facts, kinds, facts)
+        return _doubted(_failure_findings(facts, kinds, facts), failed)
     # What was wrong when the last of them failed shows in those that were sent then.
     lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
-    return _failure_findings(lasting, kinds, facts)
+    return _doubted(_failure_findings(lasting, kinds, facts), failed)
+
+
+def _doubted(findings: tuple[Finding, ...], failed: FailedRequests) -> tuple[Finding, ...]:
+    """Findings of which those on lost replicas are in doubt if most answers may be the application's.
+
+    A proxy that has lost a replica answers 502, 503 or 504, and so may an application that is well.
+    """
+    answered = {kind: failed.kinds[kind] for kind in GATEWAY if failed.kinds.get(kind)}
+    if 2 * sum(answered.values()) <= failed.count:
+        return findings
+    doubt = (
+        f"{' and '.join(answered)}: the proxy's or the application's own, which the record cannot tell "
+        "apart. If they are the application's own, this is not their cause: look at the body of one"
+    )
+    return tuple(
+        msgspec.structs.replace(finding, tell_apart=doubt)
+        if finding.cause == "health_check" and finding.tell_apart is None
+        else finding
+        for finding in findings
+    )
 
 
 def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
@@ -288,8 +311,8 @@ def _carried(failure: FailureReport, earlier: FailureReport | None) -> FailureRe
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
     """Evidence on a late step that no rule explains."""
-    late_s = facts.late_s
-    if findings or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
+    late_s = _notably_late_s(facts)
+    if findings or late_s is None:
         return ()
     measured = [p for p in facts.lag.phases if p.value is not None and p.part_of == "total"]
     longest = max(measured, key=lambda p: p.value or 0.0, default=None)
@@ -299,3 +322,11 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {count(decisions, 'decision')}"
     return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)
+
+
+def _notably_late_s(facts: StepFacts) -> float | None:
+    """Seconds that the step is late, if they are so many that the reader wants a cause; else None."""
+    late_s = facts.late_s
+    if late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
+        return None
+    return late_s

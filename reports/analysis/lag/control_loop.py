@@ -1,12 +1,13 @@
 """Turns of the Serve controller's control loop, as polls count them."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from scalelag.record.rows import Poll
 
 _LOOP_WINDOW_S = 2.0
+_WINDOW_TURNS = 10
 
 
 class LoopMark(NamedTuple):
@@ -29,16 +30,24 @@ def loop_marks(polls: Sequence[Poll]) -> list[LoopMark]:
 def loop_interval(polls: Sequence[Poll]) -> float | None:
     """Seconds from one turn of the loop to the next; None if no two polls tell.
 
-    Of all stretches of 2 s, the quickest: the time of a turn when nothing holds the loop up.
+    Of all stretches of 2 s, the quickest: the time of a turn when nothing holds the loop up. A stretch
+    of a slow loop is longer, ten turns or half of all there are: a poll counts whole turns.
     """
     marks = loop_marks(polls)
-    spaced = marks[:1]
-    for mark in marks[1:]:
-        if mark.at_s - spaced[-1].at_s >= _LOOP_WINDOW_S:
-            spaced.append(mark)
     periods = [
         (then.at_s - first.at_s) / (then.turns - first.turns)
-        for first, then in pairwise(spaced)
-        if first.start == then.start and then.turns > first.turns
+        for _, of_one in groupby(marks, key=lambda mark: mark.start)
+        for first, then in pairwise(_spaced(list(of_one)))
     ]
     return min(periods, default=None)
+
+
+def _spaced(marks: Sequence[LoopMark]) -> list[LoopMark]:
+    """Marks of one controller that are far enough apart to time a turn by two of them."""
+    least_turns = max(1, min(_WINDOW_TURNS, (marks[-1].turns - marks[0].turns) // 2))
+    spaced = [marks[0]]
+    for mark in marks[1:]:
+        last = spaced[-1]
+        if mark.at_s - last.at_s >= _LOOP_WINDOW_S and mark.turns - last.turns >= least_turns:
+            spaced.append(mark)
+    return spaced

@@ -1,5 +1,7 @@
 """Open requests of each deployment: the client's own, or as Serve's gauges show them."""
 
+from itertools import pairwise
+from statistics import median
 from typing import Literal
 
 import msgspec
@@ -7,10 +9,11 @@ import msgspec
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.open_requests import OpenRequests
 from reports.analysis.seen.routing import routed
-from reports.analysis.seen.series import GaugeSeries, gauge_series
-from scalelag.record.application_info import ApplicationInfo
+from reports.analysis.seen.series import GaugeSeries, gauge_series, longest_hold_s
+from scalelag.record.application_info import ApplicationInfo, application_name
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
+from scalelag.wording import count
 
 Whose = Literal["client", "seen"]
 
@@ -35,14 +38,8 @@ class RequestsAt(msgspec.Struct, frozen=True):
 
 def application_of(run: RecordedRun, key: DeploymentKey) -> ApplicationInfo | None:
     """Application that `key` belongs to; None in records without applications."""
-    return run.info.target.applications.get(_application_name(run, key))
-
-
-def _application_name(run: RecordedRun, key: DeploymentKey) -> str:
-    """Name of the application of `key`; both names may have slashes in them."""
     known = run.info.target.applications
-    found = (name for name, app in known.items() if key in app.deployments)
-    return next(found, key.rpartition("/")[0])
+    return known.get(application_name(key, known))
 
 
 def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> RequestsAt:
@@ -76,13 +73,26 @@ def unseen_reason(run: RecordedRun) -> str:
         return f"Serve's gauges: {max(reasons, key=reasons.count)}"
     if not run.seen:
         return "Serve's gauges were not read"
-    return "Serve's gauges have nothing of it"
+    return _too_seldom(run) or "Serve's gauges have nothing of it"
+
+
+def _too_seldom(run: RecordedRun) -> str | None:
+    """Reason for too few readings; None if they came so often that each held until the next."""
+    gaps_s = [after.sent_s - before.sent_s for before, after in pairwise(run.seen)]
+    apart_s = median(gaps_s) if gaps_s else run.info.plan.duration_s
+    if apart_s <= longest_hold_s(max(row.age_s for row in run.seen)):
+        return None
+    took_s = median(row.received_s - row.sent_s for row in run.seen)
+    return (
+        f"Serve's gauges were read {count(len(run.seen), 'time')} only: an answer took the nodes' "
+        f"ports {took_s:.1f} s, and --observer-budget allows no more"
+    )
 
 
 def _client(
     run: RecordedRun, key: DeploymentKey, whole: Concurrency
 ) -> tuple[Concurrency | None, str | None]:
-    rows = routed(run.requests, run.info, _application_name(run, key))
+    rows = routed(run.requests, run.info, application_name(key, run.info.target.applications))
     if isinstance(rows, str):
         return None, rows
     return (whole if rows is run.requests else Concurrency(rows)), None

@@ -11,7 +11,7 @@ from scalelag.record.rows import DeploymentKey
 from scalelag.record.seen_rows import DeploymentGauges, Seen
 
 _LEAST_COVERED = 0.5
-_LEAST_HOLD_S = 5.0
+_SOON_S = 5.0
 
 Gauge = Callable[[DeploymentGauges], float | None]
 
@@ -28,7 +28,7 @@ class GaugeSeries:
     """A gauge over time; an `OpenRequests` if it counts requests.
 
     A value was written in the `age_s` before it was read: it is put in the middle of that, and holds
-    until the next reading. It does not hold longer than two exports, nor past a reading that failed.
+    until the next reading, failed or not, if that comes within two exports; otherwise for one export.
     """
 
     def __init__(self, readings: Sequence[Reading], blur_s: float) -> None:
@@ -91,10 +91,16 @@ def gauge_series(rows: Sequence[Seen], key: DeploymentKey, gauge: Gauge) -> Gaug
         if value is None:
             continue
         from_s = row.sent_s - row.age_s / 2
-        until_s = min(next_s, row.sent_s + max(2 * row.age_s, _LEAST_HOLD_S)) - row.age_s / 2
+        follows = next_s - row.sent_s <= longest_hold_s(row.age_s)
+        until_s = (next_s if follows else row.sent_s + row.age_s) - row.age_s / 2
         if until_s > from_s:
             readings.append(Reading(from_s, until_s, value))
     return GaugeSeries(_apart(readings), blur_s)
+
+
+def longest_hold_s(age_s: float) -> float:
+    """Seconds for which a reading holds at most, if the next one comes by then: two exports."""
+    return max(2 * age_s, _SOON_S)
 
 
 def _next_s(rows: Sequence[Seen]) -> list[float]:

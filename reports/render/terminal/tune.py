@@ -24,6 +24,7 @@ from reports.render.tables.tune import (
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
 from scalelag.foreign import sanitized
+from scalelag.record.application_info import application_name
 
 
 def print_tune(console: Console, report: TuneReport, *, with_yaml: bool) -> None:
@@ -58,7 +59,8 @@ def tune_yaml(report: TuneReport) -> str:
     if not report.found:
         return ""
     first = report.found[0]
-    application, _, deployment = report.deployment.partition("/")
+    application = report.application or application_name(report.deployment, {})
+    deployment = report.deployment[len(application) + 1 :]
     document: dict[str, Any] = {
         "applications": [
             {

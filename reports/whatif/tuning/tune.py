@@ -85,6 +85,7 @@ def tuned(replay: Replay, task: Task, wish: Wish, run: RunTrials, ray_simulated:
         repetitions=REPETITIONS,
         validation=replay.validation,
         own={},
+        application=task.recorded.scenario.settings.application,
     )
     if not replay.validation.passed:
         return report

@@ -31,9 +31,9 @@ from scalelag.errors import (
     EXIT_PASSED,
     UsageError,
 )
-from scalelag.options.checks import recorded_setting
 from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions, run_options
+from scalelag.options.secrets import hide_argument
 from scalelag.plan.events import check_allowed
 from scalelag.record.run_dir import create_run_dir
 
@@ -108,7 +108,7 @@ def launched_options(arguments: RunArguments) -> dict[str, Any]:
     given = {name: getattr(arguments, name) for name in _LAUNCHED}
     changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
     if "app_arg" in changed:
-        changed["app_arg"] = [recorded_setting(text) for text in changed["app_arg"]]
+        changed["app_arg"] = [hide_argument(text) for text in changed["app_arg"]]
     return {name: str(v) if isinstance(v, Path) else v for name, v in changed.items()}
 
 

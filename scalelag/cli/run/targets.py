@@ -16,12 +16,13 @@ from scalelag.cluster.deploy import IsOurs, as_deployed, deploy, undeploy
 from scalelag.cluster.embedded import EmbeddedCluster
 from scalelag.cluster.haproxy import VARIABLE, check_haproxy
 from scalelag.cluster.ignored_settings import dropped_settings
-from scalelag.cluster.left_behind import journal_folder
+from scalelag.cluster.left_behind import journal_folder, orphans
 from scalelag.cluster.preflight import Patience, check_endpoint, ready_payload
 from scalelag.cluster.ray_environment import RayChoice, python_with_ray
-from scalelag.cluster.take_away import how_to_undo, left_on, names_of, noted
+from scalelag.cluster.take_away import how_to_undo, left_on, names_of, noted, take_away
 from scalelag.console import say
 from scalelag.errors import TargetError, UsageError
+from scalelag.foreign import sanitized
 
 DEPLOY_WAIT_S = 60.0
 
@@ -86,41 +87,74 @@ def existing(
     dashboard = Dashboard(endpoint.dashboard, time.time, token, verify, headers)
     folder = journal_folder(os.environ)
     _check_left_behind(dashboard, folder, apps)
+    try:
+        with _beside(dashboard, apps, endpoint, wait_s, left, as_deployed([*apps, *replacing])):
+            yield endpoint
+    finally:
+        _give_back(dashboard, folder)
+
+
+@contextmanager
+def _beside(
+    dashboard: Dashboard,
+    apps: Sequence[AppConfig],
+    endpoint: Endpoint,
+    wait_s: float,
+    left: list[str],
+    is_ours: IsOurs,
+) -> Generator[None]:
+    """Deploy `apps`, if there are any, and delete them when the block ends."""
     if not apps:
-        yield endpoint
+        yield
         return
     patience = Patience(wait_s, time.monotonic, time.sleep)
-    is_ours = as_deployed([*apps, *replacing])
     if endpoint.host:
         patience.retry(lambda: check_endpoint(endpoint.host))
     if left:
         patience.retry(lambda: _take_away(dashboard, left, is_ours))
-    with noted(folder, dashboard.url, apps, left):
+    with noted(journal_folder(os.environ), dashboard.url, apps, left):
         try:
             names = patience.retry(lambda: deploy(dashboard, apps, left))
             _await_ready(dashboard, apps, names, wait_s)
-            yield endpoint
+            yield
         finally:
             if left:
                 with undisturbed():
                     _take_away(dashboard, left, is_ours)
 
 
+def _give_back(dashboard: Dashboard, folder: Path) -> None:
+    """Give back what events of a load process of ours changed, if it was killed before it did."""
+    entries = [one for one in orphans(folder, dashboard.url) if one.parent == os.getpid()]
+    if not entries:
+        return
+    with undisturbed():
+        try:
+            for line in take_away(dashboard, entries, _patience()):
+                say(sanitized(line))
+        except TargetError as error:
+            say(sanitized(f"warning: {error} {how_to_undo(dashboard.url, entries)}"))
+
+
 def _check_left_behind(dashboard: Dashboard, folder: Path, apps: Sequence[AppConfig]) -> None:
     """Say what a killed command left there. Raises UsageError if one of `apps` has its name."""
     try:
-        lost = names_of(left_on(dashboard, folder))
+        lost = left_on(dashboard, folder)
     except TargetError:
         return  # whoever needs the dashboard next says what is wrong with it
-    if {str(app.get("name", "default")) for app in apps} & set(lost):
+    if {str(app.get("name", "default")) for app in apps} & set(names_of(lost)):
         raise UsageError(f"{how_to_undo(dashboard.url, lost)} Then run again.")
     if lost:
         say(f"warning: {how_to_undo(dashboard.url, lost)}")
 
 
 def _take_away(dashboard: Dashboard, left: list[str], is_ours: IsOurs) -> None:
-    undeploy(dashboard, left, Patience(DEPLOY_WAIT_S, time.monotonic, time.sleep), is_ours)
+    undeploy(dashboard, left, _patience(), is_ours)
     left.clear()
+
+
+def _patience() -> Patience:
+    return Patience(DEPLOY_WAIT_S, time.monotonic, time.sleep)
 
 
 def _await_ready(

@@ -43,7 +43,7 @@ class RunFigures(Collector):
             return
         yield from _load(run, run.live_view.feed.totals)
         yield from _replicas(run)
-        yield from _lags(run.live_view.feed)
+        yield from _lags(run, run.live_view.feed)
         yield from _probe(run)
 
 
@@ -85,9 +85,9 @@ def _replicas(run: LeaderRun) -> Iterator[Metric]:
     )
     for key, seen in _polled(run):
         for state in dict.fromkeys((*_STATES, *seen.counts)):
-            replicas.add_metric((*_names(key), state), seen.counts.get(state, 0))
+            replicas.add_metric((*_names(run, key), state), seen.counts.get(state, 0))
         if seen.target is not None:
-            target.add_metric(_names(key), seen.target)
+            target.add_metric(_names(run, key), seen.target)
     yield replicas
     yield target
 
@@ -97,7 +97,7 @@ def _polled(run: LeaderRun) -> list[tuple[DeploymentKey, DeploymentPoll]]:
     return sorted(latest.deployments.items())[:_MOST_DEPLOYMENTS] if latest else []
 
 
-def _lags(feed: Feed) -> Iterator[Metric]:
+def _lags(run: LeaderRun, feed: Feed) -> Iterator[Metric]:
     family = GaugeMetricFamily(
         "scalelag_step_lag_seconds",
         "Time from a load step until the replicas had followed, from polling alone.",
@@ -105,7 +105,7 @@ def _lags(feed: Feed) -> Iterator[Metric]:
     )
     for key, lag in feed.lags()[-_MOST_LAGS:]:
         if lag.value_s is not None:
-            family.add_metric((*_names(key), str(lag.step)), lag.value_s)
+            family.add_metric((*_names(run, key), str(lag.step)), lag.value_s)
     yield family
 
 
@@ -138,6 +138,6 @@ def _controller(health: ControllerHealth) -> Iterator[Metric]:
         )
 
 
-def _names(key: DeploymentKey) -> tuple[str, str]:
-    application, _, deployment = key.rpartition("/")
-    return application, deployment
+def _names(run: LeaderRun, key: DeploymentKey) -> tuple[str, str]:
+    application = run.application_of(key)
+    return application, key[len(application) + 1 :]

@@ -65,7 +65,7 @@ class Lifecycle:
         self._progress = RunProgress()
         self._run: LeaderRun | None = None
         self._starts = 0
-        self._code = ExitCode(environment)
+        self.process_code = ExitCode(environment)
         # Set by a signal, and when Locust quits: the run under way is interrupted, none begins.
         self._leaving = False
         self._form = StartForm(environment)
@@ -242,7 +242,7 @@ class Lifecycle:
         """Say what is wrong and have Locust end with the error's exit code."""
         say(str(error))
         self.web_runs.refuse(str(error))
-        self._code.set(error.exit_code)
+        self.process_code.set(error.exit_code)
         retry = error.retry if isinstance(error, TargetError) else RetryAdvice.NEVER
         note_outcome(Outcome(path and str(path), str(error), retry), self._environ)
 
@@ -291,9 +291,8 @@ class Lifecycle:
         if self.state is RunState.LOADING and self._ending is None:
             # Fires test_stop, after the users were stopped and what they had open was recorded.
             self._runner.stop()
-        # Without effect if Locust has fired it: its own greenlet may have been ended within.
-        self.on_test_stop()
-        self._code.settle()
+        self.on_test_stop()  # without effect if Locust fired it; its greenlet may have been ended
+        self.process_code.settle()
 
     def on_quit(self) -> None:
         """Print the report last of all, below what Locust has to say."""
@@ -308,7 +307,7 @@ class Lifecycle:
             # The command that started us has had the signal, and named it.
             by = "" if PARENT_VARIABLE in self._environ else f"{name}: "
             say(f"{by}the test is stopped")
-            self._code.set(EXIT_INTERRUPTED)
+            self.process_code.set(EXIT_INTERRUPTED)
         if self.state is RunState.CHECKING:
             self._drop()
         elif self.state.is_open and self._run is not None:
@@ -320,7 +319,8 @@ class Lifecycle:
     def take_exit(self, raised: SystemExit) -> bool:
         """Return True if a `sys.exit()` in a task breaks off a run, and note whose it is."""
         who = exiting_code(raised)
-        if who is None or self._run is None or self._has_page or not self.state.is_open:
+        if who is None or self._run is None or not self.state.is_open:
+            self.process_code.harden(raised, who if self.state.is_unopened else None)
             return False
         self._run.note_stopper(who)
         return True
@@ -394,7 +394,7 @@ class Lifecycle:
             raise
         code = exit_code(report, strict=run.options.strict)
         judged = judges_errors(run.options.gates) or sends_as_planned(self._environment)
-        self._code.set(EXIT_INTERRUPTED if interrupted else code, by_locust=not judged)
+        self.process_code.set(EXIT_INTERRUPTED if interrupted else code, by_locust=not judged)
         if self._has_page:
             self._reporter.print_last()
         return report

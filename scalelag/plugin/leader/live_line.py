@@ -1,5 +1,8 @@
 """Progress of a run on stderr: one live line, or plain lines if that is no terminal."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import gevent
 from rich.console import Console
 from rich.live import Live
@@ -7,8 +10,8 @@ from rich.text import Text
 
 from scalelag.foreign import sanitized
 from scalelag.plan.stages import LoadPlan
-from scalelag.plugin.leader.live_names import short_names
 from scalelag.plugin.leader.run import LeaderRun
+from scalelag.record.rows import DeploymentKey
 from scalelag.wording import count
 
 LIVE_INTERVAL_S = 0.5
@@ -130,3 +133,13 @@ def _stage(plan: LoadPlan, elapsed_s: float) -> str:
     number = plan.stages.index(stage) + 1
     level = stage.level_at(elapsed_s)
     return f"stage {number}/{len(plan.stages)} · planned {level:g} {plan.unit}"
+
+
+def short_names(keys: Iterable[DeploymentKey]) -> dict[DeploymentKey, str]:
+    """Names of deployments without their application, where no other application has one like it.
+
+    Where one of the names has a slash in it, it is not told where the application's ends.
+    """
+    names = {key: key.rpartition("/")[2] if key.count("/") == 1 else key for key in keys}
+    counts = Counter(names.values())
+    return {key: name if counts[name] == 1 else key for key, name in names.items()}

@@ -15,11 +15,7 @@ from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, UsageError
 from scalelag.observer.messages import Stopped
 from scalelag.options.run_options import RunOptions
-from scalelag.plugin.leader.collector import RowCollector
-from scalelag.plugin.leader.events import RunEvents
 from scalelag.plugin.leader.hosts import hosts_of
-from scalelag.plugin.leader.losses import write_lost
-from scalelag.plugin.leader.probing import Observer, open_dashboard, setup_of
 from scalelag.plugin.leader.run_record import (
     RunRecord,
     begun,
@@ -31,12 +27,16 @@ from scalelag.plugin.leader.run_record import (
     with_calls,
     with_deployed,
 )
-from scalelag.plugin.leader.scale_down import Drain
-from scalelag.plugin.leader.settling import Signs, watch_for_ends
-from scalelag.plugin.leader.stage_edges import StageEdges
+from scalelag.plugin.leader.stages.edges import StageEdges
+from scalelag.plugin.leader.stages.settling import Signs, watch_for_ends
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.plugin.leader.target_checks import await_target, check_gates_of, lacks
-from scalelag.plugin.leader.workers import RunWorkers
+from scalelag.plugin.leader.watching.events import RunEvents
+from scalelag.plugin.leader.watching.probing import Observer, open_dashboard, setup_of
+from scalelag.plugin.leader.watching.scale_down import Drain
+from scalelag.plugin.leader.workers.collector import RowCollector
+from scalelag.plugin.leader.workers.losses import write_lost
+from scalelag.plugin.leader.workers.workers import RunWorkers
 from scalelag.plugin.web.feed import Feed, LiveView
 from scalelag.plugin.worker.messages import (
     FLUSH_MESSAGE,
@@ -48,7 +48,7 @@ from scalelag.plugin.worker.messages import (
 from scalelag.plugin.worker.task_exceptions import merged
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import RequestWriter
-from scalelag.record.rows import Row
+from scalelag.record.rows import DeploymentKey, Row
 from scalelag.record.run_dir import REQUESTS_FILE, create_run_dir
 from scalelag.record.run_info import LintFinding, RunStatus, TaskException
 
@@ -258,6 +258,10 @@ class LeaderRun:
         host = self.workers.all[refusal.worker].host
         self.fail(UsageError(f"load process {refusal.worker} on {host}: {refusal.reason}"))
 
+    def application_of(self, key: DeploymentKey) -> str:
+        """Name of the application of `key`."""
+        return self._ready.payload.application_of(key, self._events.deploys)
+
     def note_stopper(self, who: str) -> None:
         """Note who ends the test before its plan is done: code of the locustfile."""
         if not self._plan_done:
@@ -355,6 +359,8 @@ class LeaderRun:
         except RecordError as error:
             self.fail(error)
         self._observer.close()
+        # Last of all, so that nothing of it is on record.
+        self._events.give_back()
         return self.path
 
     def _write_lost(self) -> None:

@@ -7,9 +7,9 @@ from locust.env import Environment
 from locust.runners import Runner, WorkerNode, WorkerRunner
 from locust.user import User
 
-from scalelag.plugin.leader.dispatchers import DISPATCHERS
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunState
+from scalelag.plugin.leader.workers.dispatchers import DISPATCHERS
 from scalelag.plugin.worker.messages import (
     PONG_MESSAGE,
     REFUSAL_MESSAGE,

@@ -41,19 +41,25 @@ def fixed_options(parsed: Mapping[str, Any], environ: Mapping[str, str]) -> dict
     """Options that whoever reaches the page must not change, with the values given at the start.
 
     Those are options that name a file or code of this machine. If there is a token for the dashboard, a
-    user in its URL or a header for it, it is also the dashboard, which would be sent them; and the gRPC
-    address if a request has a header with a secret.
+    user in its URL or a header for it, it is also the dashboard, which would be sent them; Prometheus
+    if its URL has a user; and the gRPC address if a request has a header with a secret.
     """
     has_token = any(environ.get(name) for name in TOKEN_VARIABLES)
-    url = str(parsed.get("dashboard") or "")
-    has_secret = has_token or bool(parsed.get("dashboard_header")) or hide_credentials(url) != url
+    has_secret = has_token or bool(parsed.get("dashboard_header")) or _has_user(parsed, "dashboard")
     return {
         option.dest: parsed.get(option.dest)
         for option in OPTIONS
         if option.is_local
         or (option.dest == "dashboard" and has_secret)
+        or (option.dest == "prometheus" and _has_user(parsed, "prometheus"))
         or (option.dest == "grpc_host" and sends_secrets(parsed))
     }
+
+
+def _has_user(parsed: Mapping[str, Any], dest: str) -> bool:
+    """Return whether the URL of an option has a user, and perhaps a password, in it."""
+    url = str(parsed.get(dest) or "")
+    return hide_credentials(url) != url
 
 
 def sends_secrets(parsed: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scalelag.options.secrets import hide_url_secrets
 from scalelag.plugin.worker.messages import RequestRows
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.record.clock import Clock
@@ -164,7 +165,8 @@ class RequestRecorder:
 
     def _new_code(self, method: str, name: str) -> int:
         """Code of a method and a name that are new; GET and PUT of one name are two requests."""
-        key = request_key(method, name) if name else request_key("", method)
+        shown = hide_url_secrets(name) if name else ""
+        key = request_key(method, shown) if shown else request_key("", method)
         before = len(self._names.texts)
         code = self._names.code(key)
         if len(self._names.texts) > before:  # else it is one of the many others

@@ -12,6 +12,7 @@ from typing import Any
 
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
+from scalelag.options.secrets import hide_url_secrets
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
     CONNECTION_CLOSED,
@@ -72,7 +73,7 @@ def error_kind(exception: BaseException) -> str:
             return kind
     inner = next(_innermost_first(exception))
     text = f"{type(inner).__name__}: {inner}" if str(inner) else type(inner).__name__
-    return text[:_MAX_LENGTH]
+    return hide_url_secrets(text)[:_MAX_LENGTH]
 
 
 def _is_turned_away(status: int, response: Any) -> bool:  # noqa: ANN401  each client has its own

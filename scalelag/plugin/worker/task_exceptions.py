@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from scalelag.options.secrets import hide_url_secrets
 from scalelag.record.run_info import TaskException
 
 _MOST_KINDS = 100
@@ -41,10 +42,10 @@ class TaskExceptions:
 
 
 def _last_line(exception: BaseException) -> str:
-    """Last line of the traceback, without what could be a password in a URL."""
+    """Last line of the traceback, without what could be a secret in a URL."""
     lines = "".join(traceback.format_exception_only(exception)).strip().splitlines()
     text = lines[-1].strip() if lines else type(exception).__name__
-    return _CREDENTIALS.sub(r"\1", text)[:_MAX_LENGTH]
+    return hide_url_secrets(_CREDENTIALS.sub(r"\1", text))[:_MAX_LENGTH]
 
 
 def _place(tb: TracebackType | None) -> str | None:

@@ -18,8 +18,8 @@ class Event(NamedTuple):
 class EventParser:
     """Parses the bytes of one stream. Ids and times for reconnecting are ignored.
 
-    It never fails: lines that are no field are ignored, and invalid UTF-8 is replaced. An event that
-    is cut off at the end of the stream is dropped.
+    It never fails: lines that are no field are ignored, and invalid UTF-8 is replaced. The standard
+    drops an event that no empty line ends; `rest` tells it, for those who read it differently.
     """
 
     def __init__(self) -> None:
@@ -48,6 +48,11 @@ class EventParser:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, self._rest = text.split(b"\n")
         return [event for line in lines if (event := self._line(line))]
+
+    def rest(self) -> Event | None:
+        """Return the event, if any, whose empty line is missing at the end of the stream."""
+        line, self._rest = self._rest, b""
+        return (self._line(line) if line else None) or self._dispatch()
 
     def _line(self, line: bytes) -> Event | None:
         """Take one line; return the event that it completes, if any."""

@@ -70,15 +70,18 @@ class EventStreamReader(StreamReader):
     """Reads server-sent events: each event with data is a token, except OpenAI's `[DONE]`.
 
     A token counts as come when its event is complete. An error in the stream is a wrong answer, in any
-    of its usual shapes. For other events override `event`.
+    of its usual shapes. For other events override `event`, and `unended` for the last one if it lacks
+    its empty line.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._parser = EventParser()
+        self._piece_s = _NONE
 
     def take(self, piece: bytes, at_s: float) -> None:
         """Take the next piece."""
+        self._piece_s = at_s
         for event in self._parser.feed(piece):
             self.event(event, at_s)
 
@@ -91,6 +94,20 @@ class EventStreamReader(StreamReader):
         if event.data:
             self.token(at_s, event.data)
 
+    def unended(self, event: Event, at_s: float) -> None:  # noqa: ARG002  of use to others
+        """Take a last event that lacks its empty line: the standard drops it, unless it is an error."""
+        _check(_decoded(event), event.type)
+
+    def ended(self) -> None:
+        """Check the whole answer at its end. Raises WrongAnswerError if something is missing."""
+        self._take_rest()
+        super().ended()
+
+    def _take_rest(self) -> None:
+        event = self._parser.rest()
+        if event is not None:
+            self.unended(event, self._piece_s)
+
 
 class ChatReader(EventStreamReader):
     """Reads chats, completions and responses as OpenAI's APIs stream them.
@@ -98,7 +115,9 @@ class ChatReader(EventStreamReader):
     A token is a chunk with something of the answer in it: text, reasoning, or a tool call. A chunk may
     hold several tokens: if the server counts them itself (`usage`), its count is recorded. An answer
     is good if a token came, and the server said that it is whole: by `[DONE]`, by a reason to finish
-    (`GOOD_FINISHES`) or by `response.completed`.
+    (`GOOD_FINISHES`) or by `response.completed`. A last event that lacks its empty line is taken if it
+    is whole, as by openai-node and by clients that read lines: openai-python passes it over, and finds
+    nothing wrong with such an answer (https://github.com/openai/openai-node/pull/2726).
     """
 
     def __init__(self) -> None:
@@ -121,6 +140,11 @@ class ChatReader(EventStreamReader):
         if not isinstance(found, dict):
             raise WrongAnswerError("an event that is no JSON object")
         self._take(cast("dict[str, Any]", found), at_s)
+
+    def unended(self, event: Event, at_s: float) -> None:
+        """Take `[DONE]`, or what is JSON; anything else was cut off."""
+        if _is_done(event) or isinstance(_decoded(event), dict):
+            self.event(event, at_s)
 
     def _take(self, found: dict[str, Any], at_s: float) -> None:
         chunk = chunk_of(found)
@@ -147,6 +171,7 @@ class ChatReader(EventStreamReader):
 
     def ended(self) -> None:
         """Check that the answer is whole, and not empty. Raises WrongAnswerError if it is not."""
+        self._take_rest()
         if not self.is_over and not self._has_finished:
             missing = "response.completed" if self._is_response else _DONE
             raise WrongAnswerError(f"no {missing} at its end")

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalelag.options.run_options import RunOptions
-from scalelag.plugin.leader.collector import RowCollector
-from scalelag.plugin.leader.worker_state import RunWorker
+from scalelag.plugin.leader.workers.collector import RowCollector
+from scalelag.plugin.leader.workers.state import RunWorker
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import LATE, WORKER_LOST

@@ -29,7 +29,7 @@ from scalelag.observer.messages import (
 )
 from scalelag.observer.watch import dashboard_at
 from scalelag.options.run_options import RunOptions
-from scalelag.plugin.leader.observer_process import ObserverProcess
+from scalelag.plugin.leader.watching.observer_process import ObserverProcess
 from scalelag.record.clock import Clock
 from scalelag.record.evidence_rows import NoLog
 from scalelag.record.row_files import RowWriter

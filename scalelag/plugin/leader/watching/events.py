@@ -1,30 +1,28 @@
 """Events of a run, each in a greenlet of its own: carried out at its time, and put on record."""
 
 import os
+import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import gevent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
-from probes.dashboard import Dashboard, Reply
-from probes.serve_state import ServePayload
-from scalelag.cluster.events import (
-    ReadyEvent,
-    carry_out,
-    keep_before,
-    left_by,
-    ready_events,
-)
+from probes.dashboard import APPLICATIONS_PATH, Dashboard, Reply
+from probes.serve_state import ServePayload, parse_payload
+from scalelag.cluster.events import ReadyEvent, carry_out, check_replaced, ready_events
+from scalelag.cluster.given_back import KeptChanges
+from scalelag.cluster.left_behind import journal_folder
+from scalelag.cluster.preflight import Patience
 from scalelag.cluster.ray_job.kill import Killed, KillJob
 from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, TargetError, UsageError
 from scalelag.foreign import sanitized
 from scalelag.options.run_options import RunOptions
 from scalelag.plan.events import check_allowed
-from scalelag.plugin.leader.probing import open_dashboard
+from scalelag.plugin.leader.watching.probing import open_dashboard
+from scalelag.plugin.parent import PARENT_VARIABLE
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.event_rows import EventRow
 from scalelag.record.row_files import RowWriter
@@ -40,6 +38,8 @@ _LATEST_S = 60.0
 _END_S = 40.0
 _TOO_LATE = "the load was over before its time"
 _SILENT = "its job did not tell that it was done"
+_GIVEN_BACK = Patience(25.0, time.monotonic, time.sleep)
+"""Less than the command that started this process waits for its end after Ctrl-C."""
 
 
 class RunEvents:
@@ -56,16 +56,20 @@ class RunEvents:
         """Check the events. Raises UsageError, TargetError for what cannot be done."""
         self._options = options
         self._clock = clock
-        self._there = there
         self._ready: tuple[ReadyEvent, ...] = ()
-        self._done: list[ReadyEvent] = []
+        self._ended_nodes: list[str] = []
         self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._over = Event()
         # Serve takes all applications as one document: of two events that read it at once, the one that
-        # writes last would undo the other.
+        # writes last would undo the other. And each notes what was there before it.
         self._document = BoundedSemaphore()
         self._writer: RowWriter | None = None
-        self._before: Path | None = None
+        self._kept: KeptChanges | None = None
+        if not options.embedded:
+            parent = int(os.environ.get(PARENT_VARIABLE) or 0)
+            self._kept = KeptChanges(
+                options.dashboard, journal_folder(os.environ), parent, clock.now
+            )
         if options.events:
             check_allowed(options.events, ours=options.embedded, allowed=options.allow_faults)
             dashboard = open_dashboard(options, clock)
@@ -101,9 +105,6 @@ class RunEvents:
         self._writer = RowWriter(path / EVENTS_FILE)
         for one in self._ready:
             say(sanitized(f"event {one.index} at {one.event.at_s:g} s {one.event.what}"))
-        replaces = any(one.event.of_applications for one in self._ready)
-        if replaces and not self._options.embedded:
-            self._before = keep_before(os.environ, self._there)
         self._greenlets = [
             gevent.spawn(self._run, one, zero_s, offset, failed) for one in self._ready
         ]
@@ -113,15 +114,26 @@ class RunEvents:
         self._over.set()
 
     def close(self) -> None:
-        """Wait until events under way are over and their jobs are gone, then say what is left."""
+        """Wait until events under way are over, and their jobs are gone."""
         self.cancel()
         gevent.joinall(self._greenlets, timeout=_END_S)
         gevent.killall(self._greenlets)
         if self._writer is not None:
             self._writer.close()
-        if not self._options.embedded:
-            for line in left_by(self._done, self._there, self._before):
-                say(sanitized(line))
+
+    def give_back(self) -> None:
+        """Give back what events changed on a cluster that is not ours, and say what cannot be."""
+        if self._kept is None:
+            return
+        dashboard = open_dashboard(self._options, self._clock)
+        try:
+            self._kept.give_back(dashboard, _GIVEN_BACK)
+        finally:
+            dashboard.close()
+        for node in self._ended_nodes:
+            say(
+                sanitized(f"its event ended the node {node}: whoever started it must start another")
+            )
 
     def _run(
         self,
@@ -145,7 +157,7 @@ class RunEvents:
         dashboard = open_dashboard(self._options, self._clock)
         row = self._row(ready, due_s)
         try:
-            with self._document if ready.event.of_applications else nullcontext():
+            with self._document:
                 reply = self._begun(ready, dashboard, row)
             self._write(row(begun_s=reply.sent_s, ended_s=reply.received_s))
         except (TargetError, UsageError) as error:
@@ -159,8 +171,11 @@ class RunEvents:
         """Carry it out. Raises TargetError or UsageError with the reason if that fails."""
         if self._over.is_set():
             raise TargetError(_TOO_LATE)
+        if self._kept is not None:
+            there = parse_payload(dashboard.get(APPLICATIONS_PATH).body)
+            check_replaced(ready.event, ready.changes, there)
+            self._kept.note(ready, there)
         self._write(row(begun_s=self._clock.now()))
-        self._done.append(ready)
         return carry_out(dashboard, ready)
 
     def _kill(
@@ -176,7 +191,10 @@ class RunEvents:
         row = self._row(ready, due_s)
         try:
             job.submit(due_s + (known.offset_s if known else 0.0))
-            self._write(self._watched(job, row, due_s, offset))
+            done = self._watched(job, row, due_s, offset)
+            self._write(done)
+            if done.kind == "kill_node" and done.node is not None:
+                self._ended_nodes.append(done.node)
         except TargetError as error:
             self._write(row(begun_s=self._clock.now(), error=str(error)))
         finally:

@@ -10,7 +10,7 @@ from locust.runners import STATE_MISSING, MasterRunner, Runner
 
 from scalelag.errors import TargetError
 from scalelag.options.run_options import LoadOptions, RunOptions
-from scalelag.plugin.leader.worker_state import EXACT, ClockMeter, RunWorker
+from scalelag.plugin.leader.workers.state import EXACT, ClockMeter, RunWorker
 from scalelag.plugin.worker.messages import (
     PING_MESSAGE,
     STAGE_END_MESSAGE,

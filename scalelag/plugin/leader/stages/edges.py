@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from scalelag.plan.own_shape import Tick, shape_plan
 from scalelag.plan.stages import LoadPlan
-from scalelag.plugin.leader.user_counts import UserCounts, settled_edges
+from scalelag.plugin.leader.stages.user_counts import UserCounts, settled_edges
 from scalelag.record.run_info import Edge
 
 

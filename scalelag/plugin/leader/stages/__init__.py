@@ -1,0 +1,1 @@
+"""Stages of a run as they really begin and end."""

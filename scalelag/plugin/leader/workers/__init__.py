@@ -1,0 +1,1 @@
+"""Workers of a run: their clocks, rows and losses."""

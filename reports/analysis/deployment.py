@@ -97,7 +97,8 @@ def analyse_deployment(
     parts = [_parts(subject, step) for step in steps]
     later = [(row.hi_s, policy_of(row.info, ray)) for row in changes.configs]
     given = requests.given if requests.given is not None else requests.reason or ""
-    followed = elasticity_parts(run, steps, timeline, setup.policy, given, later, described)
+    moved = [d for one in parts for movement in one.lag.course for d in movement.decisions]
+    followed = elasticity_parts(run, steps, timeline, setup.policy, given, later, described, moved)
     reports = tuple(
         _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)

@@ -21,6 +21,7 @@ from scalelag.cluster.events import ReadyEvent
 from scalelag.cluster.left_behind import (
     ChangedApp,
     JournalEntry,
+    address,
     forget,
     in_use,
     note,
@@ -39,8 +40,8 @@ class Undo(NamedTuple):
     """Steps that give back what events changed.
 
     `configs` are applications to deploy again, with None for one to take away; `targets` are targets
-    to set, by application and deployment. `pending` are applications whose targets Serve does not tell
-    before it has deployed them; `theirs` are applications and deployments that others changed since.
+    to set, by application and deployment. `pending` are applications that are deployed again, and do
+    not run yet; `theirs` are applications and deployments that others changed since.
     """
 
     configs: dict[str, AppConfig | None]
@@ -101,8 +102,14 @@ def undo_of(changed: Mapping[str, ChangedApp], there: ServePayload) -> Undo:
     undo = Undo({}, {}, [], [])
     for name, one in changed.items():
         app = _standing(name, there)
-        if not one.is_replaced or _is_as_before(one, app):
+        if not one.is_replaced:
             _add_targets(undo, name, one, app)
+        elif _is_as_before(one, app):
+            if app is not None and app.status == "DEPLOYING":
+                # Serve may still show the target of before, and set the configuration's later.
+                undo.pending.append(name)
+            else:
+                _add_targets(undo, name, one, app)
         elif one.deleted if app is None else as_deployed(one.put)(name, app):
             undo.configs[name] = one.config
         else:
@@ -124,10 +131,6 @@ def _add_targets(undo: Undo, name: str, one: ChangedApp, app: ApplicationPayload
     if app is None:
         undo.theirs.append(name)
         return
-    if one.is_replaced and app.status == "DEPLOYING":
-        # Until then Serve may show the target of before, and set that of the configuration later.
-        undo.pending.append(name)
-        return
     for key, target in wanted.items():
         found = app.deployments.get(key)
         now = found.target_num_replicas if found else None
@@ -142,7 +145,7 @@ def _add_targets(undo: Undo, name: str, one: ChangedApp, app: ApplicationPayload
 def give_back(
     dashboard: Dashboard, changed: Mapping[str, ChangedApp], patience: Patience
 ) -> list[str]:
-    """Give back what events changed; return lines that say what was done, and what stays.
+    """Give back what events changed, and wait until it runs; return lines that say what was done.
 
     Raises DashboardError if Serve refuses, TargetError if it takes too long.
     """
@@ -174,10 +177,10 @@ def _state(dashboard: Dashboard) -> ServePayload:
 
 
 def _deployed(undo: Undo, url: str) -> Undo:
-    """Return `undo` if Serve has deployed what it was given back. Raises TargetError if not yet."""
+    """Return `undo` if what was deployed again runs, or failed. Raises TargetError if not yet."""
     if undo.pending:
         raise TargetError(
-            f"{url} still deploys {', '.join(undo.pending)} again, and takes its targets after that."
+            f"{url} still deploys {', '.join(undo.pending)} again; targets are set after that."
         )
     return undo
 
@@ -244,8 +247,8 @@ class KeptChanges:
             names = ", ".join(self._changed)
             say(
                 sanitized(
-                    f"warning: what events changed of {names} is not given back: {error} "
-                    f"{how_to_give_back(self._dashboard)}."
+                    f"warning: what events changed of {names} is not all given back: {error} "
+                    f"{how_to_give_back(address(self._dashboard))}."
                 )
             )
             return

@@ -27,8 +27,22 @@ def numbers(array: pa.Array, kind: Any, missing: float) -> NDArray[Any]:  # noqa
     """Values of an array of numbers, which are of NumPy's type `kind`; `missing` in place of null."""
     if array.null_count == len(array):
         return np.full(len(array), missing, kind)
-    stored = np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
+    stored = _stored(array, kind)
     return np.where(is_valid(array), stored, kind(missing)) if array.null_count else stored
+
+
+def copy_numbers(array: pa.Array, into: NDArray[Any], missing: float) -> None:
+    """Write the values of an array of numbers, of the type of `into`; `missing` in place of null."""
+    if array.null_count == len(array):
+        into.fill(missing)
+        return
+    into[:] = _stored(array, into.dtype)
+    if array.null_count:
+        np.putmask(into, ~is_valid(array), missing)
+
+
+def _stored(array: pa.Array, kind: Any) -> NDArray[Any]:  # noqa: ANN401  a type of NumPy
+    return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 
 
 def number_array(values: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> pa.Array:

@@ -1,7 +1,6 @@
 """Rows of a record, gathered from its batches as columns in the order of their intended starts."""
 
 import math
-from collections.abc import Iterator
 from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO, Final
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
-from scalelag.record.arrow_arrays import is_valid, numbers
+from scalelag.record.arrow_arrays import copy_numbers, is_valid, numbers
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
@@ -22,13 +21,12 @@ from scalelag.record.requests_file import (
     StreamColumns,
 )
 
-_BLOCK: Final = 1 << 20
-"""Rows by which a long column grows, and those that are sorted at once."""
 _FIRST_ROOM: Final = 1 << 10
 """Rows that a column has room for at first: a short record would pay for the clearing of more."""
-_MOST_LATE: Final = 4 * _BLOCK
-_IN_MEMORY: Final = 24
-"""Blocks of a column that are kept in memory: 0.7 GB for all columns."""
+_MOST_ROOM: Final = 1 << 18
+_IN_MEMORY: Final = 25_000_000
+"""Rows of a column that are kept in memory: 0.7 GB for all columns."""
+_MOST_LATE: Final = 4_000_000
 _NUMBERS: Final[dict[str, Any]] = {
     "intended_s": np.float64,
     "send_lag_s": np.float32,
@@ -53,10 +51,13 @@ class Gathered:
         for part in (self._streams, self._asked):
             part.add(batch, self._error.size)
         for name, column in self._numbers.items():
-            column.add(numbers(batch.column(name), column.kind, column.missing))
-        self._name.add(self._names.codes(batch.column("name")))
-        self._method.add(self._methods.codes(batch.column("method")))
-        self._error.add(self._kinds.codes(batch.column("error")))
+            column.add_array(batch.column(name))
+        for column, texts, name in (
+            (self._name, self._names, "name"),
+            (self._method, self._methods, "method"),
+            (self._error, self._kinds, "error"),
+        ):
+            texts.copy_codes(batch.column(name), column.added(batch.num_rows))
 
     def columns(self) -> RequestColumns:
         """Return all rows, sorted by intended start; equal ones stay as they were added."""
@@ -130,22 +131,31 @@ class _Column:
         """Number of values."""
         return self._in_file + self._used
 
+    def added(self, count: int) -> NDArray[Any]:
+        """Return room for `count` values at the end. Raises RecordError if there is none."""
+        if self._used + count > self._values.size:
+            self._make_room(count)
+        self._used += count
+        return self._values[self._used - count : self._used]
+
     def add(self, values: NDArray[Any]) -> None:
         """Add values at the end. Raises RecordError if there is no room for them."""
-        if self._used + values.size > self._values.size:
-            self._make_room(values.size)
-        end = self._used + values.size
-        self._values[self._used : end] = values
-        self._used = end
+        self.added(values.size)[:] = values
+
+    def add_array(self, array: pa.Array) -> None:
+        """Add the values of an array at the end. Raises RecordError if there is no room for them."""
+        copy_numbers(array, self.added(len(array)), self.missing)
 
     def _make_room(self, more: int) -> None:
-        """Double the room for values, up to a block more, so that `more` fit."""
-        if self._used > _IN_MEMORY * _BLOCK:
+        """Double the room for values, up to `_MOST_ROOM` more, so that `more` fit."""
+        if self._used + more > _IN_MEMORY and self._used:
             self._move_to_file()
         room = self._values.size
-        grown = max(_FIRST_ROOM, room + min(room, _BLOCK), self._used + more)
-        # The system moves the pages of large ones: nothing is copied.
-        self._values.resize(grown, refcheck=False)
+        if self._used + more > room:
+            grown = max(_FIRST_ROOM, room + min(room, _MOST_ROOM), self._used + more)
+            # The system moves the pages of large ones: nothing is copied. They are small pages, as
+            # large ones that were not used for long can take a virtual machine milliseconds each.
+            self._values.resize(grown, refcheck=False)
 
     def _move_to_file(self) -> None:
         try:
@@ -180,16 +190,20 @@ class _Texts:
         self.texts: dict[str, int] = {}
         self._dictionary: pa.Array | None = None
         self._code_of = np.empty(0, np.int32)
+        self._same = False
 
-    def codes(self, column: pa.DictionaryArray) -> NDArray[np.int32]:
-        """Return the codes of a batch in `texts`; -1 is null."""
+    def copy_codes(self, column: pa.DictionaryArray, into: NDArray[np.int32]) -> None:
+        """Write the codes of a batch in `texts`; -1 is null."""
         dictionary = column.dictionary
         if self._dictionary is None or not dictionary.equals(self._dictionary):
             texts = dictionary.to_pylist()
             codes = [self.texts.setdefault(text, len(self.texts)) for text in texts]
             self._code_of = np.array([*codes, -1], np.int32)
             self._dictionary = dictionary
-        return self._code_of[numbers(column.indices, np.int32, -1)]
+            self._same = codes == list(range(len(codes)))
+        copy_numbers(column.indices, into, -1)
+        if not self._same:
+            into[:] = self._code_of[into]
 
 
 class _Sparse:
@@ -231,20 +245,30 @@ def _sort(at: NDArray[np.float64], others: list[NDArray[Any]]) -> None:
     """Sort `at`, and `others` with it, in place; equal ones stay in order.
 
     Rows are written in the order in which they ended, so that each is near to its place: a window
-    goes over them. Rows that nothing later comes before leave it.
+    goes over them. Rows that nothing later comes before leave it. It gets wider while few do.
     """
-    from_row = 0
-    for to_row, least_later in _windows(at):
-        if to_row - from_row > _MOST_LATE:
+    places = [*blocks(at.size)]
+    least_later = _least_later(at, places)
+    from_row = seen = 0
+    more = 1
+    while from_row < at.size:
+        seen = min(seen + more, len(places))
+        if places[seen - 1].stop - from_row > _MOST_LATE:
             # One late row holds up all after it.
-            to_row, least_later = at.size, np.inf  # noqa: PLW2901
-        window = slice(from_row, to_row)
+            seen = len(places)
+        window = slice(from_row, places[seen - 1].stop)
         order = _order(at[window])
         for column in (at, *others):
             column[window] = column[window][order]
-        from_row += int(np.searchsorted(at[window], least_later, side="right"))
-        if from_row == at.size:
-            return
+        left = int(np.searchsorted(at[window], least_later[seen - 1], side="right"))
+        more = 1 if 2 * left > order.size else 2 * more
+        from_row += left
+
+
+def _least_later(at: NDArray[np.float64], places: list[slice]) -> list[float]:
+    """For each block of rows, the least of `at` after it."""
+    least = np.array([at[block].min() for block in places[1:]] + [np.inf])
+    return np.minimum.accumulate(least[::-1])[::-1].tolist()
 
 
 def _order(at: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -255,11 +279,3 @@ def _order(at: NDArray[np.float64]) -> NDArray[np.intp]:
     if bool(np.all(ascending[1:] > ascending[:-1])):
         return order
     return np.argsort(at, kind="stable")
-
-
-def _windows(at: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
-    """The ends of blocks of rows, each with the least of `at` after it."""
-    ends = [*range(_BLOCK, at.size, _BLOCK), at.size]
-    least = [at[end : end + _BLOCK].min(initial=np.inf) for end in ends]
-    later = np.minimum.accumulate(least[::-1])[::-1]
-    return zip(ends, later.tolist(), strict=True)

@@ -4,13 +4,11 @@ Most tests look at one run, on two applications that it did not deploy: replicas
 and then two, the other gets a new target, and at last the controller is killed.
 """
 
-import json
 import os
 import signal
 import time
 from typing import NamedTuple
 
-import msgspec
 import pytest
 
 from probes.dashboard import APPLICATIONS_PATH
@@ -19,6 +17,14 @@ from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience, ready_payload
 from scalelag.record.event_rows import EventRow
 from scalelag.record.run_dir import load_run
+from tests.live.beating import (
+    application,
+    event,
+    event_jobs,
+    last_beats,
+    phase_s,
+    starts_in,
+)
 from tests.live.conftest import valid_run
 from tests.support.waiting import wait_for
 
@@ -27,6 +33,8 @@ pytestmark = pytest.mark.long
 PATIENCE = Patience(150, time.monotonic, time.sleep)
 KILLED, SCALED = "killed/Beating", "scaled/Beating"
 TRUTH_S = 0.1
+# A loss is seen, and healed, before the next event.
+QUICK_HEALTH_CHECKS = {"health_check_period_s": 1, "health_check_timeout_s": 3}
 EVENTS = (
     f"4s: scale {SCALED} to 3",
     f"14s: kill 1 replica of {KILLED}",
@@ -45,26 +53,6 @@ class Seen(NamedTuple):
     last_s: dict[str, float]
 
 
-def application(name, folder, replicas, **more):
-    return {
-        "name": name,
-        "route_prefix": f"/{name}",
-        "import_path": "tests.live.beating_app:app",
-        "args": {"folder": str(folder), "slow_s": 0.5},
-        "deployments": [{"name": "Beating", "num_replicas": replicas}],
-    } | more
-
-
-def starts_in(folder):
-    rows = map(json.loads, (folder / "starts.jsonl").read_text().splitlines())
-    return {row["replica"]: row for row in rows}
-
-
-def event_jobs(dashboard):
-    jobs = msgspec.json.decode(dashboard.get("/api/jobs/").body)
-    return [one for one in jobs if (one["submission_id"] or "").startswith("scalelag-event-")]
-
-
 @pytest.fixture(scope="module")
 def applications(dashboard, tmp_path_factory):
     """The folders of both applications, which are there for all tests of the module."""
@@ -72,7 +60,7 @@ def applications(dashboard, tmp_path_factory):
     names = deploy(
         dashboard,
         [
-            application("killed", folders["killed"], 3),
+            application("killed", folders["killed"], 3, options=QUICK_HEALTH_CHECKS),
             application("scaled", folders["scaled"], 1, external_scaler_enabled=True),
         ],
     )
@@ -93,28 +81,13 @@ def seen(on_cluster_once, applications):
         *(f"--event={event}" for event in EVENTS),
     )
     assert code in (0, 5), output
-    files = [
-        path for folder in applications.values() for path in folder.iterdir() if not path.suffix
-    ]
     return Seen(
         command.report(),
         {row.index: row for row in load_run(command.run_dirs[-1]).run_events},
         output,
         {name: starts_in(folder) for name, folder in applications.items()},
-        {path.name: float(path.read_text()) for path in files},
+        {k: v for folder in applications.values() for k, v in last_beats(folder).items()},
     )
-
-
-def event(seen, index):
-    return next(one for one in seen.report["events"] if one["index"] == index)
-
-
-def zero_s(seen):
-    return seen.report["run"]["started_s"]
-
-
-def phase_s(found, name):
-    return next(phase["value"] for phase in found["phases"] if phase["name"] == name)
 
 
 @pytest.mark.parametrize(("index", "count"), [(2, 1), (3, 2)])
@@ -129,8 +102,7 @@ def test_replicas_die_when_the_record_says(seen, index, count):
 
 @pytest.mark.parametrize(("index", "count"), [(2, 1), (3, 2)])
 def test_a_loss_is_healed_when_the_replacing_replicas_are_up(seen, index, count):
-    found = event(seen, index)
-    begun_s = zero_s(seen) + found["at_s"]
+    found, begun_s = event(seen.report, index)
     later = [one for one in seen.starts["killed"].values() if one["entered_s"] > begun_s]
     came = sorted(later, key=lambda one: one["left_s"])[:count]
 
@@ -147,8 +119,7 @@ def test_a_loss_is_healed_when_the_replacing_replicas_are_up(seen, index, count)
 
 
 def test_a_new_target_is_reached_when_the_last_replica_is_up(seen):
-    found = event(seen, 1)
-    begun_s = zero_s(seen) + found["at_s"]
+    found, begun_s = event(seen.report, 1)
     last_s = max(one["left_s"] for one in seen.starts["scaled"].values())
 
     assert found["healed_s"]["value"] - phase_s(found, "mark_running") == pytest.approx(
@@ -158,7 +129,7 @@ def test_a_new_target_is_reached_when_the_last_replica_is_up(seen):
 
 
 def test_a_killed_controller_is_whole_again_and_no_unexplained_restart(seen):
-    found = event(seen, 4)
+    found, _ = event(seen.report, 4)
 
     assert 0 <= found["detect_s"]["lo"] <= found["healed_s"]["hi"]
     assert not found["censored"]

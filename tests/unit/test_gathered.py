@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalelag.errors import RecordError
-from scalelag.record import gathered
+from scalelag.record import blocks, gathered
 from scalelag.record.gathered import Gathered
 from scalelag.record.requests_file import SCHEMA
 
@@ -46,13 +46,13 @@ ROWS = st.tuples(
 
 
 @settings(max_examples=60)
-@given(st.lists(st.lists(ROWS, max_size=9), max_size=6), st.sampled_from([1, 24]))
+@given(st.lists(st.lists(ROWS, max_size=9), max_size=6), st.sampled_from([4, 96]))
 def test_rows_are_sorted_by_intended_start_and_equal_ones_stay_in_order(batches, in_memory):
     rows = [row for batch in batches for row in batch]
     order = sorted(range(len(rows)), key=lambda number: rows[number][0])
 
-    sizes = {"_BLOCK": 4, "_FIRST_ROOM": 4, "_MOST_LATE": 12, "_IN_MEMORY": in_memory}
-    with patch.multiple(gathered, **sizes):
+    sizes = {"_FIRST_ROOM": 4, "_MOST_LATE": 12, "_IN_MEMORY": in_memory}
+    with patch.object(blocks, "BLOCK", 4), patch.multiple(gathered, **sizes):
         found = gather(batches)
 
     assert found.worker.tolist() == order
@@ -88,7 +88,7 @@ def test_one_late_row_among_many_comes_to_its_place(late):
     at = [float(number) for number in range(40)]
     moved = [at[late], *at[:late], *at[late + 1 :]][:: 1 if late else -1]
 
-    with patch.object(gathered, "_BLOCK", 4), patch.object(gathered, "_MOST_LATE", 8):
+    with patch.object(blocks, "BLOCK", 4), patch.object(gathered, "_MOST_LATE", 8):
         found = gather([[(at_s, "/", "GET", None, None) for at_s in moved]])
 
     assert found.intended_s.tolist() == at
@@ -99,7 +99,7 @@ def test_without_room_for_very_many_rows_it_says_where_and_how_much_is_needed(mo
     rows: list[Row] = [(float(number), "/", "GET", None, None) for number in range(40)]
 
     with (
-        patch.multiple(gathered, _BLOCK=4, _FIRST_ROOM=4, _IN_MEMORY=1),
+        patch.multiple(gathered, _FIRST_ROOM=4, _IN_MEMORY=4),
         pytest.raises(RecordError, match=r"in /nowhere: No such file.* TMPDIR .*28 bytes"),
     ):
         gather([rows[:20], rows[20:]])

@@ -263,13 +263,8 @@ def result_of(outcome: Outcome) -> RunResult:
         explains_s=round(finding.seconds, 1) if finding and finding.seconds else None,
         evidence=tuple(e.text for e in finding.evidence[:SHOWN]) if finding else (),
         right=outcome.right,
-        made_on=today(),
+        made_on=dt.datetime.fromtimestamp(outcome.report.run.started_s, dt.UTC).date().isoformat(),
     )
-
-
-def today() -> str:
-    """Return the date, in UTC."""
-    return dt.datetime.now(dt.UTC).date().isoformat()
 
 
 def line_of(result: RunResult) -> str:
@@ -281,7 +276,7 @@ def line_of(result: RunResult) -> str:
 
 
 def results_of(outcomes: Sequence[Outcome]) -> Results:
-    """Return the results of all runs, made today."""
+    """Return the results of all runs."""
     return Results(
         ray=outcomes[0].report.run.versions.ray or "unknown",
         cores=os.cpu_count() or 0,

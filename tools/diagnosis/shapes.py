@@ -198,7 +198,7 @@ SWINGS: Final = (
     _swing(
         "swing-target-above-room",
         "target_ongoing_requests 2, and a replica takes 1: 3 are wanted where 5 are needed",
-        STEP.format(hold=30),
+        STEP.format(hold=60),
         max_ongoing_requests=1,
         target_ongoing_requests=2,
     ),

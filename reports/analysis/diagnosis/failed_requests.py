@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
+from scalelag.record.blocks import blocks
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
     CONNECTION_CLOSED,
@@ -19,6 +20,7 @@ from scalelag.record.error_kinds import (
     grpc_status,
     http_status,
     is_connection,
+    is_not_sent,
 )
 from scalelag.record.requests_file import RequestColumns
 
@@ -48,6 +50,7 @@ OVERLOAD = frozenset(_OVERLOAD)
 _SLOWED = 2.0
 _SLOWED_LOSSES = 0.1
 _SILENCE_S = 1.0
+_BIN_S = _SILENCE_S / 4
 _LEAD_S = 1.0
 _SOME = 16
 _MIN_UNANSWERED = 3
@@ -84,29 +87,37 @@ def connection_failures(facts: StepFacts) -> FailedRequests | None:
 
     An answer that a server breaks off, as when a replica dies, does not count.
     """
-    rows, chosen = _rows(facts)
-    begun = _is_any(rows, rows.error[chosen], [CONNECTION_CLOSED]) & (rows.status[chosen] > 0)
-    return _failed(facts, is_connection, but=begun)
+    return _failed(facts, is_connection, but_begun=CONNECTION_CLOSED)
 
 
 def _failed(
-    facts: StepFacts, wanted: Callable[[str], bool], but: NDArray[np.bool_] | None = None
+    facts: StepFacts, wanted: Callable[[str], bool], but_begun: str | None = None
 ) -> FailedRequests | None:
+    """Requests that failed in a kind that is wanted; those in `but_begun` only without an answer."""
     rows, chosen = _rows(facts)
-    codes = rows.error[chosen]
-    kinds = [kind for kind in rows.errors if wanted(kind)]
-    failed = _is_any(rows, codes, kinds) & ~rows.not_sent_in(chosen)
-    if but is not None:
-        failed &= ~but
-    if not failed.any():
+    places = _failed_places(rows, chosen, filter(wanted, rows.errors))
+    if but_begun is not None:
+        begun = rows.with_errors(but_begun, where=places) & (rows.status[places] > 0)
+        places = places[~begun]
+    if not places.size:
         return None
-    counts = Counter(rows.errors[code] for code in codes[failed].tolist())
-    intended_s = rows.intended_s[chosen][failed]
+    counts = Counter(rows.errors[code] for code in rows.error[places].tolist())
+    intended_s = rows.intended_s[places]
     return FailedRequests(
         kinds=dict(counts.most_common()),
         from_s=float(intended_s.min()),
-        to_s=float((intended_s + rows.latency_s[chosen][failed]).max()),
+        to_s=float((intended_s + rows.latency_s[places]).max()),
     )
+
+
+def _failed_places(rows: RequestColumns, chosen: slice, kinds: Iterable[str]) -> NDArray[np.uint32]:
+    """Places of those of the chosen rows that were sent and failed in one of `kinds`, ascending."""
+    wanted = [kind for kind in kinds if not is_not_sent(kind)]
+    found = [np.empty(0, np.uint32)]
+    for block in blocks(chosen.stop, chosen.start):
+        places = block.start + np.flatnonzero(rows.with_errors(*wanted, where=block))
+        found.append(places.astype(np.uint32))
+    return np.concatenate(found)
 
 
 def is_slowed(facts: StepFacts, window: Window) -> bool:
@@ -118,7 +129,7 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
     service_s = rows.latency_s - rows.send_lag_s
     low, high = np.searchsorted(rows.intended_s, window)
     before = int(np.searchsorted(rows.intended_s, facts.begun_s))
-    lost = _is_any(rows, rows.error, _OVERLOAD)
+    lost = rows.with_errors(*_OVERLOAD)
     if high > low and np.count_nonzero(lost[low:high]) >= _SLOWED_LOSSES * (high - low):
         return True
     earlier_s = service_s[:before][~lost[:before] & np.isfinite(service_s[:before])]
@@ -131,15 +142,17 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the step had failed in one of `kinds`, ascending."""
     rows, chosen = _rows(facts)
-    failed = _is_any(rows, rows.error[chosen], kinds) & ~rows.not_sent_in(chosen)
-    return np.sort((rows.intended_s + rows.latency_s)[chosen][failed])
+    return _ended_s(rows, _failed_places(rows, chosen, kinds))
 
 
 def failed_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the run had failed in one of `kinds`, ascending."""
     rows = facts.run.requests
-    failed = _is_any(rows, rows.error, kinds) & ~rows.not_sent
-    return np.sort(rows.intended_s[failed] + rows.latency_s[failed])
+    return _ended_s(rows, _failed_places(rows, slice(0, rows.count), kinds))
+
+
+def _ended_s(rows: RequestColumns, places: NDArray[np.uint32]) -> NDArray[np.float64]:
+    return np.sort(rows.intended_s[places] + rows.latency_s[places])
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -169,26 +182,21 @@ class Silence(msgspec.Struct, frozen=True):
 def longest_silence(facts: StepFacts) -> Silence | None:
     """The longest time without any answer in which requests were sent that timed out."""
     rows, chosen = _rows(facts)
-    timed_out = _is_any(rows, rows.error[chosen], TIMED_OUT)
-    if np.count_nonzero(timed_out) < _MIN_UNANSWERED:
+    timed_out = _failed_places(rows, chosen, TIMED_OUT)
+    within = Window(facts.begun_s, facts.by_s)
+    if timed_out.size < _MIN_UNANSWERED or _always_answered(rows, chosen, within):
         return None
-    if _always_answered(rows, chosen, Window(facts.begun_s, facts.by_s)):
+    from_s, to_s = longest_gap(rows, chosen, within)
+    if to_s - from_s < _SILENCE_S:
         return None
-    sent_s = rows.intended_s[chosen] + rows.send_lag_s[chosen]
-    done_s = rows.intended_s[chosen] + rows.latency_s[chosen]
-    answered = np.isfinite(done_s) & ~timed_out
-    marks = np.sort(np.concatenate(([facts.begun_s], done_s[answered], [facts.by_s])))
-    marks = marks[(marks >= facts.begun_s) & (marks <= facts.by_s)]
-    longest = int(np.argmax(np.diff(marks))) if marks.size > 1 else 0
-    if marks.size < 2 or marks[longest + 1] - marks[longest] < _SILENCE_S:
-        return None
-    from_s, to_s = float(marks[longest]), float(marks[longest + 1])
-    under_way = timed_out & (sent_s >= from_s - _LEAD_S) & (sent_s < to_s)
+    sent_s = rows.intended_s[timed_out] + rows.send_lag_s[timed_out]
+    took_s = rows.intended_s[timed_out] + rows.latency_s[timed_out] - sent_s
+    under_way = (sent_s >= from_s - _LEAD_S) & (sent_s < to_s)
     if np.count_nonzero(under_way) < _MIN_UNANSWERED:
         return None
-    before = answered & (done_s > from_s - _LEAD_S) & (done_s <= from_s)
-    quick_s = np.median((done_s - sent_s)[before]) if before.any() else np.inf
-    limit_s = _NORMAL * np.min((done_s - sent_s)[under_way])
+    before_s = _service_s(rows, chosen, Window(from_s - _LEAD_S, from_s))
+    quick_s = np.median(before_s) if before_s.size else np.inf
+    limit_s = _NORMAL * np.min(took_s[under_way])
     return Silence(
         from_s,
         to_s,
@@ -196,6 +204,55 @@ def longest_silence(facts: StepFacts) -> Silence | None:
         abrupt=bool(quick_s < limit_s),
         arrived=_arrived(facts, Window(from_s, to_s)),
     )
+
+
+def longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
+    """The longest time within a window without an answer; shorter ones than `_SILENCE_S` may miss.
+
+    One as long has a bin of its own, with none: only answers beside such bins are sorted.
+    """
+    begun_s, by_s = within
+    bins = max(1, math.ceil((by_s - begun_s) / _BIN_S))
+
+    def answers() -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+        for _, _, done_s in _answered(rows, chosen):
+            of_window = done_s[(done_s >= begun_s) & (done_s <= by_s)]
+            places = ((of_window - begun_s) / _BIN_S).astype(np.int64)
+            yield of_window, np.minimum(places, bins - 1)
+
+    counts = np.zeros(bins, np.int64)
+    for _, places in answers():
+        counts += np.bincount(places, minlength=bins)
+    beside = np.convolve(counts == 0, np.ones(3, np.int64), "same") > 0
+    if not beside.any():
+        return Window(begun_s, begun_s)
+    marks_s = [done_s[beside[places]] for done_s, places in answers()]
+    marks = np.sort(np.concatenate(([begun_s], *marks_s, [by_s])))
+    places = ((marks[1:-1] - begun_s) / _BIN_S).astype(np.int64)
+    places = np.concatenate(([-1], np.minimum(places, bins - 1), [bins]))
+    before = np.concatenate(([0], np.cumsum(counts)))
+    between = before[places[1:]] - before[places[:-1] + 1]
+    longest = int(np.argmax(np.where(between > 0, 0.0, np.diff(marks))))
+    return Window(float(marks[longest]), float(marks[longest + 1]))
+
+
+def _service_s(rows: RequestColumns, chosen: slice, ended: Window) -> NDArray[np.float64]:
+    """Times from send to end of the requests that were answered after `ended` began and by its end."""
+    found = [np.empty(0, np.float64)]
+    for block, answered, done_s in _answered(rows, chosen):
+        sent_s = (rows.intended_s[block] + rows.send_lag_s[block])[answered]
+        found.append((done_s - sent_s)[(done_s > ended.from_s) & (done_s <= ended.to_s)])
+    return np.concatenate(found)
+
+
+def _answered(
+    rows: RequestColumns, chosen: slice
+) -> Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.float64]]]:
+    """Yield blocks of the chosen rows, which of them were answered, and when."""
+    for block in blocks(chosen.stop, chosen.start):
+        done_s = rows.intended_s[block] + rows.latency_s[block]
+        answered = np.isfinite(done_s) & ~rows.with_errors(*TIMED_OUT, where=block)
+        yield block, answered, done_s[answered]
 
 
 def _always_answered(rows: RequestColumns, chosen: slice, within: Window) -> bool:
@@ -216,24 +273,24 @@ def _always_answered(rows: RequestColumns, chosen: slice, within: Window) -> boo
 def _arrived(facts: StepFacts, within: Window) -> bool:
     """Return True if a gauge of some deployment shows half of what was open at the client then."""
     rows = facts.run.requests
-    sent_s = rows.intended_s + rows.send_lag_s
-    ended_s = rows.intended_s + np.where(np.isfinite(rows.latency_s), rows.latency_s, np.inf)
     for key in facts.run.info.target.watched:
         shown = gauge_series(facts.run.seen, key, lambda gauges: gauges.open)
         for one in shown.readings:
             if one.from_s - shown.blur_s >= within.to_s or one.to_s <= within.from_s:
                 continue
             at_s = min(max(one.from_s, within.from_s), within.to_s)
-            opened = np.count_nonzero((sent_s <= at_s) & (ended_s > at_s) & ~rows.not_sent)
+            opened = sum(_open_at(rows, block, at_s) for block in blocks(rows.count))
             if opened and one.value >= _ARRIVED * opened:
                 return True
     return False
 
 
-def _is_any(
-    rows: RequestColumns, codes: NDArray[np.int32], kinds: Sequence[str]
-) -> NDArray[np.bool_]:
-    return np.isin(codes, [rows.errors.index(kind) for kind in kinds if kind in rows.errors])
+def _open_at(rows: RequestColumns, block: slice, at_s: float) -> int:
+    """Number of requests of a block that were open at a moment; those without an end always are."""
+    latency_s, due_s = rows.latency_s[block], rows.intended_s[block]
+    ended_s = due_s + np.where(np.isfinite(latency_s), latency_s, np.inf)
+    is_open = (due_s + rows.send_lag_s[block] <= at_s) & (ended_s > at_s)
+    return int(np.count_nonzero(is_open & ~rows.not_sent_in(block)))
 
 
 def _rows(facts: StepFacts) -> tuple[RequestColumns, slice]:

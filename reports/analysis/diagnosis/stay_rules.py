@@ -13,6 +13,7 @@ from reports.analysis.diagnosis.seen import unseen
 from reports.analysis.diagnosis.swing import remedy_of, swing_of
 from reports.analysis.lag.policy import Policy
 from reports.model.causes import Evidence
+from scalelag.record.blocks import blocks
 from scalelag.wording import count
 
 _LONG_DRAIN_S = 2.0
@@ -151,8 +152,12 @@ class _HeldOpen(msgspec.Struct, frozen=True):
 def _held_open(facts: StepFacts, least_s: float) -> _HeldOpen:
     """Return the requests that can have held a replica for `least_s`: few of many."""
     rows = facts.run.requests
-    open_s = rows.latency_s - np.nan_to_num(rows.send_lag_s)
-    long = ~(open_s < least_s - _MARGIN_S - _ROUNDING_S) & ~rows.not_sent
+    found = [np.empty(0, np.intp)]
+    for block in blocks(rows.count):
+        open_s = rows.latency_s[block] - np.nan_to_num(rows.send_lag_s[block])
+        is_long = ~(open_s < least_s - _MARGIN_S - _ROUNDING_S) & ~rows.not_sent_in(block)
+        found.append(block.start + np.flatnonzero(is_long))
+    long = np.concatenate(found)
     latency_s = rows.latency_s[long]
     return _HeldOpen(
         sent_s=rows.intended_s[long] + np.nan_to_num(rows.send_lag_s[long]),

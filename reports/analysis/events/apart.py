@@ -70,6 +70,8 @@ def explained(
 
     If that is most of them, there is no other cause.
     """
+    if not reports:
+        return tuple(failures)
     return tuple(_explained(one, run, reports, windows) for one in failures)
 
 

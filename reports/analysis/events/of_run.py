@@ -1,5 +1,6 @@
 """The events of a run as rows of the report."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -15,6 +16,7 @@ from reports.model.events import EventEffect, EventReport
 from reports.model.intervals import Instant, Span, Window, between, longer_than
 from reports.model.steps import Phase
 from scalelag.plan.stages import LoadStep
+from scalelag.record.blocks import blocks
 from scalelag.record.event_rows import EventRow
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
@@ -141,15 +143,19 @@ def _with_requests(run: RecordedRun, report: EventReport, begun: Instant) -> Eve
     rows, end = run.requests, report.end_s
     load_ended_s = run.info.load_ended_s or (run.polls[-1].received_s if run.polls else 0.0)
     until_s = load_ended_s if end is None or end.hi is None else begun.lo_s + end.hi
-    done_s = rows.intended_s + np.nan_to_num(rows.latency_s)
-    inside = (rows.intended_s <= until_s) & (done_s >= begun.lo_s)
-    latencies = rows.latency_s[inside]
-    answered = latencies[np.isfinite(latencies)]
+    failed, opened, slowest_s = 0, 0, -math.inf
+    for block in blocks(int(np.searchsorted(rows.intended_s, until_s, side="right"))):
+        latency_s = rows.latency_s[block]
+        inside = rows.intended_s[block] + np.nan_to_num(latency_s) >= begun.lo_s
+        failed += int(np.count_nonzero(rows.error[block][inside] >= 0))
+        opened += int(np.count_nonzero(inside))
+        known = inside & np.isfinite(latency_s)
+        slowest_s = max(slowest_s, float(latency_s.max(initial=-np.inf, where=known)))
     return msgspec.structs.replace(
         report,
-        failed=int(np.count_nonzero(rows.error[inside] >= 0)),
-        open_requests=int(np.count_nonzero(inside)),
-        slowest_ms=float(answered.max()) * 1000 if answered.size else None,
+        failed=failed,
+        open_requests=opened,
+        slowest_ms=slowest_s * 1000 if slowest_s > -math.inf else None,
     )
 
 

@@ -1,18 +1,17 @@
 """Requests that were open while replicas were stopping."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.part import number_of
-from reports.analysis.load.quantiles import quantiles
+from reports.analysis.load.quantiles import quantiles_of_blocks
 from reports.model.intervals import Window, seconds_in, union
 from reports.model.load import StoppingReport
 from scalelag.record.blocks import blocks
-from scalelag.record.error_kinds import is_not_sent
 from scalelag.record.requests_file import RequestColumns, rows_from
 
 _SLOWEST = 0.01
@@ -29,10 +28,10 @@ def stopping_report(
     rows = rows_from(rows, from_s)
     stretches = _stretches(timeline, from_s, until_s)
     seconds = seconds_in(stretches)
-    sent_s = rows.latency_s[_sent(rows, slice(None))]
-    if not stretches or not sent_s.size:
+    sent = sum(number_of(_sent(rows, block)) for block in blocks(rows.count)) if stretches else 0
+    if not sent:
         return StoppingReport(stopping_s=seconds)
-    slow_s = quantiles(sent_s, (1 - _SLOWEST,))[0]
+    slow_s = quantiles_of_blocks(lambda: _latencies_s(rows), sent, (1 - _SLOWEST,))[0]
     requests = failed = slowest = 0
     for block in blocks(rows.count):
         during = _sent(rows, block) & _open_in(rows, block, stretches)
@@ -45,10 +44,15 @@ def stopping_report(
     )
 
 
+def _latencies_s(rows: RequestColumns) -> Iterator[NDArray[np.float32]]:
+    """Yield the latencies of those that were sent."""
+    for block in blocks(rows.count):
+        yield rows.latency_s[block][_sent(rows, block)]
+
+
 def _sent(rows: RequestColumns, block: slice) -> NDArray[np.bool_]:
     """Rows of a block that were sent, and whose end is known."""
-    is_sent = np.array([*(not is_not_sent(kind) for kind in rows.errors), True])
-    return is_sent[rows.error[block]] & np.isfinite(rows.latency_s[block])
+    return np.isfinite(rows.latency_s[block]) & ~rows.not_sent_in(block)
 
 
 def _open_in(rows: RequestColumns, block: slice, stretches: Sequence[Window]) -> NDArray[np.bool_]:

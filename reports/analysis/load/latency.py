@@ -3,13 +3,17 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.analysis.load.goodput import Goodput, Limits, goodput_of
+from reports.analysis.load.groups import Grouping, all_together, in_slices, parts_of
 from reports.analysis.load.named import Labels, Named, by_application, by_name
-from reports.analysis.load.part import Part, counts_of, number_of, part_of
+from reports.analysis.load.part import Part, counts_of, number_of
 from reports.analysis.load.prompts import prompt_report
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.load.saturation import saturated_windows
@@ -19,6 +23,7 @@ from reports.model.load import (
     LoadReport,
     LoadStepReport,
     LoadWorkerReport,
+    NameReport,
     NotSentReport,
     SaturationReport,
     TaskExceptionReport,
@@ -36,6 +41,17 @@ from scalelag.record.run_info import TaskException
 
 _WINDOW_S = 10
 _MOST_WINDOWS = 360
+_OF_SERVICE: Final = ("p50", "p99")
+_OF_ALL: Final[Mapping[str, Sequence[str]]] = {
+    "latency": ("p50", "p95", "p99", "p999", "max"),
+    "service": _OF_SERVICE,
+    "send_lag": ("p50", "p99"),
+}
+_OF_STEPS: Final[Mapping[str, Sequence[str]]] = {
+    "latency": ("p50", "p95", "p99", "max"),
+    "service": _OF_SERVICE,
+}
+_OF_WINDOWS: Final[Mapping[str, Sequence[str]]] = {"latency": ("p50", "p99", "max")}
 
 
 class Circumstances(msgspec.Struct, frozen=True):
@@ -56,10 +72,23 @@ class Circumstances(msgspec.Struct, frozen=True):
 _NOTHING_ELSE = Circumstances()
 
 
+class _Figures(msgspec.Struct, frozen=True):
+    """Figures of parts of the load; those by label in steps are of one step after the other."""
+
+    whole: Part
+    steps: Sequence[Part]
+    windows: Sequence[Part]
+    names: Sequence[Part]
+    applications: Sequence[Part]
+    names_in_steps: Sequence[Part]
+    applications_in_steps: Sequence[Part]
+
+
 class _Load(msgspec.Struct, frozen=True):
     """Facts that all steps of a run share; the first `warmup_s` do not count."""
 
     rows: RequestColumns
+    steps: Sequence[LoadStep]
     streams: Streams
     names: Labels
     applications: Labels
@@ -75,27 +104,67 @@ class _Load(msgspec.Struct, frozen=True):
         low, high = np.searchsorted(self.rows.intended_s, edges_s, side="left")
         return int(low), int(high)
 
-    def with_most_frequent(self, steps: int) -> "_Load":
-        """Return the facts for so many steps: with the labels that are reported in each."""
-        return msgspec.structs.replace(
-            self,
-            names=self.names.most_frequent(steps),
-            applications=self.applications.most_frequent(steps),
-        )
+    @property
+    def in_steps(self) -> tuple[Labels, Labels]:
+        """Names and applications that are reported in each step."""
+        steps = len(self.steps)
+        return self.names.most_frequent(steps), self.applications.most_frequent(steps)
 
-    def within(self, chosen: slice, answers: slice) -> "_Load":
-        """Return the facts with the labels of the `chosen` rows and streamed answers."""
-        return msgspec.structs.replace(
-            self,
-            names=self.names.within(chosen, answers),
-            applications=self.applications.within(chosen, answers),
-        )
+    def windows_s(self) -> tuple[NDArray[np.float64], int]:
+        """Edges of windows of 10 s, or of as many seconds as make no more than 360 of them.
 
-    def named(self, seconds: float) -> Named:
+        They go up to the end of the load steps, stretches without load among them. Also the seconds.
+        """
+        ends_s = [step.at_s + step.hold_s for step in self.steps if self.has_load(step)]
+        until_s = max(ends_s, default=0.0)
+        seconds = max(_WINDOW_S, math.ceil(until_s / _MOST_WINDOWS))
+        return np.append(np.arange(0.0, until_s, seconds), until_s), seconds
+
+    def has_load(self, step: LoadStep) -> bool:
+        """Return True if a step has load; the end of the plan, a step to nothing, has none."""
+        low, high = self.rows_of(step)
+        return step.to_level > 0 or high > low
+
+    def figures(self) -> _Figures:
+        """Return the figures of all parts."""
+        rows, steps = self.rows, len(self.steps)
+        windows = np.searchsorted(rows.intended_s, self.zero_s + self.windows_s()[0]).tolist()
+        step_of = in_slices([self.rows_of(step) for step in self.steps])
+        names, applications = self.in_steps
+        groupings = [
+            Grouping(1, all_together, _OF_ALL),
+            Grouping(steps, step_of, _OF_STEPS),
+            Grouping(len(windows) - 1, in_slices([*pairwise(windows)]), _OF_WINDOWS),
+            self.names.grouping(rows),
+            self.applications.grouping(rows),
+            names.in_steps(rows, steps, step_of),
+            applications.in_steps(rows, steps, step_of),
+        ]
+        (whole,), *others = parts_of(rows, groupings)
+        return _Figures(whole, *others)
+
+    def named(self, figures: _Figures, seconds: float) -> Named:
         """Reports by name and by application, over `seconds` of load."""
+        streams, answers = self.streams, slice(0, self.streams.told.row.size)
         return {
-            "names": self.names.reports(self.rows, self.streams, seconds),
-            "applications": self.applications.reports(self.rows, self.streams, seconds),
+            "names": self.names.reports(figures.names, streams, answers, seconds),
+            "applications": self.applications.reports(
+                figures.applications, streams, answers, seconds
+            ),
+        }
+
+    def named_in(self, figures: _Figures, number: int, answers: slice, seconds: float) -> Named:
+        """Reports by name and by application of a step, the first of which has `number` 0."""
+
+        def reports(labels: Labels, parts: Sequence[Part]) -> dict[str, NameReport]:
+            each = len(labels.labels)
+            own = parts[number * each : (number + 1) * each]
+            return labels.reports(own, self.streams, answers, seconds)
+
+        names, applications = self.in_steps
+        return {
+            "names": reports(names, figures.names_in_steps),
+            "applications": reports(applications, figures.applications_in_steps),
         }
 
     def counted_s(self, from_s: float, to_s: float) -> float:
@@ -133,21 +202,21 @@ def load_report(
     """
     exceptions = known.exceptions
     lost = max(0, (planned or 0) - rows.count)
-    whole = _with_lost(part_of(rows, slice(None)), lost, known.workers)
-    load = _loaded(rows, unit, zero_s, known)
-    parts = tuple(_step_reports(load, steps, known.recovered))
+    load = _loaded(rows, steps, unit, zero_s, known)
+    figures = load.figures()
+    whole = _with_lost(figures.whole, lost, known.workers)
+    parts = tuple(_step_reports(load, figures, known.recovered))
     return LoadReport(
         **whole.counts(),
         **whole.rates(load_s := load.seconds(parts)),
         **whole.punctuality(),
-        **whole.latency_ms("p50", "p95", "p99", "p999", "max"),
-        **whole.service_ms(),
+        **whole.times_ms,
         errors=_errors(rows, lost),
         steps=parts,
         workers=known.workers,
         stream=stream_report(load.streams, slice(None), load_s),
-        **load.named(load_s),
-        windows=tuple(_windows(load, parts)),
+        **load.named(figures, load_s),
+        windows=tuple(_windows(load, figures.windows)),
         not_sent_by=whole.not_sent_by,
         task_exceptions=None if exceptions is None else sum(one.count for one in exceptions),
         task_exception_kinds=tuple(_exception_kinds(exceptions or ())),
@@ -159,11 +228,14 @@ def load_report(
     )
 
 
-def _loaded(rows: RequestColumns, unit: Unit, zero_s: float, known: Circumstances) -> _Load:
+def _loaded(
+    rows: RequestColumns, steps: Sequence[LoadStep], unit: Unit, zero_s: float, known: Circumstances
+) -> _Load:
     """Return the facts that all steps share."""
     streams = streams_of(rows)
     return _Load(
         rows,
+        steps,
         streams,
         by_name(rows, streams),
         by_application(rows, known.apps, streams),
@@ -207,21 +279,23 @@ def _saturations(
 
 
 def _step_reports(
-    load: _Load, steps: Sequence[LoadStep], recovered: Mapping[int, Recovery]
+    load: _Load, figures: _Figures, recovered: Mapping[int, Recovery]
 ) -> Iterator[LoadStepReport]:
-    """Reports of steps with load; the end of the plan, a step to nothing, has none."""
-    load = load.with_most_frequent(len(steps))
-    for step in steps:
-        low, high = load.rows_of(step)
-        if step.to_level > 0 or high > low:
-            yield _step_report(load, step, slice(low, high), recovered.get(step.index, Recovery()))
+    """Reports of steps with load."""
+    for number, step in enumerate(load.steps):
+        if load.has_load(step):
+            answers = load.streams.of_rows(*load.rows_of(step))
+            counted_s = load.counted_s(step.at_s, step.hold_until_s)
+            named = load.named_in(figures, number, answers, counted_s)
+            how = recovered.get(step.index, Recovery())
+            yield _step_report(load, step, figures.steps[number], answers, named, how)
 
 
-def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery) -> LoadStepReport:
-    part = part_of(load.rows, chosen)
+def _step_report(
+    load: _Load, step: LoadStep, part: Part, answers: slice, named: Named, recovered: Recovery
+) -> LoadStepReport:
     counted_s = load.counted_s(step.at_s, step.hold_until_s)
     hold = (load.zero_s + step.at_s, load.zero_s + step.hold_until_s)
-    answers = load.streams.of_rows(chosen.start, chosen.stop)
     return LoadStepReport(
         index=step.index,
         at_s=step.at_s,
@@ -232,30 +306,22 @@ def _step_report(load: _Load, step: LoadStep, chosen: slice, recovered: Recovery
         **part.counts(),
         offered_rps=part.planned / counted_s if counted_s else 0.0,
         completed_rps=(part.sent - part.failed) / counted_s if counted_s else 0.0,
-        **part.latency_ms("p50", "p95", "p99", "max"),
-        **part.service_ms(),
+        **part.times_ms,
         stream=stream_report(load.streams, answers, counted_s),
         recovered_s=recovered.recovered_s,
         recovered_reason=recovered.reason,
         not_sent_by=part.not_sent_by,
         saturated_s=covered_s(hold, load.saturated),
         goodput=load.goodput and load.goodput.of_step(step.index, load.counted(step)),
-        **load.within(chosen, answers).named(counted_s),
+        **named,
     )
 
 
-def _windows(load: _Load, parts: Sequence[LoadStepReport]) -> Iterator[WindowReport]:
-    """Reports of windows of 10 s, or of as many seconds as make no more than 360 of them.
-
-    They go up to the end of the load steps, stretches without load among them.
-    """
-    rows, zero_s = load.rows, load.zero_s
-    until_s = max((part.at_s + part.hold_s for part in parts), default=0.0)
-    seconds = max(_WINDOW_S, math.ceil(until_s / _MOST_WINDOWS))
-    starts_s = np.arange(0.0, until_s, seconds)
-    places = np.searchsorted(rows.intended_s, zero_s + np.append(starts_s, until_s))
-    for index, at_s in enumerate(starts_s.tolist()):
-        part = part_of(rows, slice(int(places[index]), int(places[index + 1])))
+def _windows(load: _Load, parts: Sequence[Part]) -> Iterator[WindowReport]:
+    """Reports of windows."""
+    edges_s, seconds = load.windows_s()
+    until_s = float(edges_s[-1])
+    for index, (part, at_s) in enumerate(zip(parts, edges_s[:-1].tolist(), strict=True)):
         yield WindowReport(
             index=index,
             at_s=at_s,
@@ -263,7 +329,7 @@ def _windows(load: _Load, parts: Sequence[LoadStepReport]) -> Iterator[WindowRep
             planned=part.planned,
             failed=part.failed,
             not_sent=part.not_sent,
-            **part.latency_ms("p50", "p99", "max"),
+            **part.times_ms,
         )
 
 

@@ -1,18 +1,23 @@
 """Requests by name, and by the application that they were for."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Final, TypedDict
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.part import Part, counts_of, part_of, ratio
+from reports.analysis.load.groups import Grouping, Numbers
+from reports.analysis.load.part import Part, counts_of, ratio
 from reports.analysis.load.streams import Streams, stream_report
 from reports.model.load import NameReport, StreamReport
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
+_ASKED: Final[Mapping[str, Sequence[str]]] = {
+    "latency": ("p50", "p95", "p99", "max"),
+    "service": ("p50", "p99"),
+}
 MOST_IN_A_STEP = 100
 MOST_IN_STEPS = 2000
 """Reports of names in all steps together: locustfiles may name each request after its path."""
@@ -28,82 +33,96 @@ class Named(TypedDict):
 class Labels(msgspec.Struct, frozen=True):
     """Requests by label, such as their name, that of most requests first.
 
-    `rows_of` and `streams_of` are the places of each label's rows and streamed answers, ascending.
+    `number_of` gives the label's number for each name of the rows; the number of labels is none.
+    `streams_of` are the places of each label's streamed answers, ascending.
     """
 
     labels: tuple[str, ...]
-    rows_of: tuple[NDArray[np.uint32], ...]
+    number_of: NDArray[np.int32]
     streams_of: tuple[NDArray[np.uint32], ...]
 
+    def grouping(self, rows: RequestColumns) -> Grouping:
+        """Return the groups of rows with the same label."""
+        return Grouping(len(self.labels), lambda block: self._numbers(rows.name[block]), _ASKED)
+
+    def _numbers(self, names: NDArray[np.int32]) -> NDArray[np.int32]:
+        # Without a check of each code it takes half the time.
+        return self.number_of.take(names, mode="clip")
+
+    def in_steps(self, rows: RequestColumns, steps: int, step_of: Numbers) -> Grouping:
+        """Return the groups with a label in each of so many steps, those of a step together."""
+        each = len(self.labels)
+
+        def numbers(block: slice) -> NDArray[np.int32]:
+            step, label = step_of(block), self._numbers(rows.name[block])
+            found = step * np.int32(each) + label
+            found[(step >= steps) | (label >= each)] = steps * each
+            return found
+
+        return Grouping(steps * each, numbers, _ASKED)
+
     def reports(
-        self, rows: RequestColumns, streams: Streams, seconds: float
+        self, parts: Sequence[Part], streams: Streams, answers: slice, seconds: float
     ) -> dict[str, NameReport]:
-        """Report of each label, whose requests were meant to start within `seconds`."""
+        """Report of each label with requests in its part, which were meant to start in `seconds`.
+
+        `answers` are the places of the streamed answers among them.
+        """
         return {
             label: _name_report(
-                part_of(rows, places), stream_report(streams, answers, seconds), seconds
+                part, stream_report(streams, _between(places, answers), seconds), seconds
             )
-            for label, places, answers in zip(
-                self.labels, self.rows_of, self.streams_of, strict=True
-            )
+            for label, part, places in zip(self.labels, parts, self.streams_of, strict=True)
+            if part.planned
         }
-
-    def within(self, rows: slice, streams: slice) -> "Labels":
-        """Return those with requests in `rows`, answered by `streams`."""
-        rows_of = [_between(places, rows) for places in self.rows_of]
-        answers = [_between(places, streams) for places in self.streams_of]
-        return self._only(self.labels, rows_of, answers)
 
     def most_frequent(self, steps: int) -> "Labels":
         """Return those that are reported in each of so many steps: none of a single one."""
         most = min(MOST_IN_A_STEP, MOST_IN_STEPS // max(1, steps)) if len(self.labels) > 1 else 0
-        return Labels(self.labels[:most], self.rows_of[:most], self.streams_of[:most])
-
-    @staticmethod
-    def _only(
-        labels: Sequence[str],
-        rows_of: Sequence[NDArray[np.uint32]],
-        streams_of: Sequence[NDArray[np.uint32]],
-    ) -> "Labels":
-        """Return the labels that have requests."""
-        used = [at for at, places in enumerate(rows_of) if places.size]
-        return Labels(
-            tuple(labels[at] for at in used),
-            tuple(rows_of[at] for at in used),
-            tuple(streams_of[at] for at in used),
-        )
+        labels = self.labels[:most]
+        numbers = np.minimum(self.number_of, np.int32(len(labels)))
+        return Labels(labels, numbers, self.streams_of[:most])
 
     @classmethod
-    def by_code(cls, labels: Sequence[str], codes: NDArray[np.int32], streams: Streams) -> "Labels":
-        """Return the labels of rows with these `codes`; code `len(labels)` stands for none.
+    def of_names(
+        cls,
+        labels: Sequence[str],
+        label_of: NDArray[np.int32],
+        rows: RequestColumns,
+        streams: Streams,
+    ) -> "Labels":
+        """Return those of `labels` that rows have; `label_of` is the label of each name, or beyond.
 
         Names of the warm-up, or of an earlier test in the same process, have no rows here.
         """
-        rows_of = _places(codes, len(labels))
-        streams_of = _places(codes[streams.told.row], len(labels))
-        order = sorted(range(len(labels)), key=lambda code: -rows_of[code].size)
-        return cls._only(
-            [labels[code] for code in order],
-            [rows_of[code] for code in order],
-            [streams_of[code] for code in order],
+        counts = np.zeros(len(labels) + 1, np.int64)
+        np.add.at(counts, label_of, counts_of(rows.name, label_of.size)[:-1])
+        order = sorted(np.flatnonzero(counts[:-1]).tolist(), key=lambda at: -counts[at])
+        number = np.full(len(labels) + 1, len(order), np.int32)
+        number[order] = np.arange(len(order))
+        number_of = number[label_of]
+        of_answers = number_of[rows.name[streams.told.row]]
+        return cls(
+            tuple(labels[at] for at in order), number_of, tuple(_places(of_answers, len(order)))
         )
 
 
 def by_name(rows: RequestColumns, streams: Streams) -> Labels:
     """Return the requests by name."""
-    return Labels.by_code(rows.names, rows.name, streams)
+    return Labels.of_names(rows.names, np.arange(len(rows.names), dtype=np.int32), rows, streams)
 
 
 def by_application(rows: RequestColumns, apps: Sequence[str | None], streams: Streams) -> Labels:
     """Return the requests by application; `apps` are those of the names. None for a single one."""
     known = list(dict.fromkeys(app for app in apps if app is not None))
     nowhere = len(known)
-    code_of = np.array([nowhere if app is None else known.index(app) for app in apps], np.int32)
-    found = Labels.by_code(known, code_of[rows.name], streams) if known else _NOTHING
-    return found if len(found.labels) > 1 else _NOTHING
+    label_of = np.array([nowhere if app is None else known.index(app) for app in apps], np.int32)
+    found = Labels.of_names(known, label_of, rows, streams) if known else None
+    return found if found and len(found.labels) > 1 else _nothing(rows)
 
 
-_NOTHING = Labels((), (), ())
+def _nothing(rows: RequestColumns) -> Labels:
+    return Labels((), np.zeros(len(rows.names), np.int32), ())
 
 
 def _name_report(part: Part, stream: StreamReport | None, seconds: float) -> NameReport:
@@ -112,8 +131,7 @@ def _name_report(part: Part, stream: StreamReport | None, seconds: float) -> Nam
         sent=part.sent,
         failed=part.failed,
         not_sent=part.not_sent,
-        **part.latency_ms("p50", "p95", "p99", "max"),
-        **part.service_ms(),
+        **part.times_ms,
         stream=stream,
         error_ratio=ratio(part.failed + part.not_sent, part.planned),
         **part.rates(seconds),

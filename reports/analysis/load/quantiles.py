@@ -27,14 +27,9 @@ def quantile_ms(values_s: NDArray[np.float32], q: float) -> float | None:
 
 def quantiles_ms(values_s: NDArray[np.float32], qs: Sequence[float]) -> list[float | None]:
     """Quantiles of the same values in milliseconds, as `quantile_ms` gives each."""
-    return quantiles_of_blocks_ms(lambda: _blocks(values_s), values_s.size, qs)
-
-
-def quantiles_of_blocks_ms(blocks_s: Blocks, size: int, qs: Sequence[float]) -> list[float | None]:
-    """Quantiles of `size` values in milliseconds, as `quantile_ms` gives each."""
-    if not size:
+    if not values_s.size:
         return [None] * len(qs)
-    return [float(value) * 1000 for value in _quantiles(blocks_s, size, qs)]
+    return [float(value) * 1000 for value in quantiles(values_s, qs)]
 
 
 def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.float32]:
@@ -42,32 +37,46 @@ def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.fl
 
     The same as those of `np.quantile` for one of `qs` at a time.
     """
-    return _quantiles(lambda: _blocks(values), values.size, qs)
+    return quantiles_of_blocks(lambda: _blocks(values), values.size, qs)
 
 
-def _quantiles(blocks: Blocks, size: int, qs: Sequence[float]) -> NDArray[np.float32]:
-    places = (size - 1) * np.array(qs, np.float64)
-    before = np.floor(places).astype(np.int64)
-    after = np.minimum(before + 1, size - 1)
-    found = _order_statistics(blocks, size, np.concatenate((before, after)))
+def quantiles_of_blocks(blocks_s: Blocks, size: int, qs: Sequence[float]) -> NDArray[np.float32]:
+    """Return the quantiles of `size` values in all, one at least."""
+    places, shares = places_of(size, qs)
+    return interpolated(_order_statistics(blocks_s, size, places), shares)
+
+
+def places_of(size: int, qs: Sequence[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Places among `size` sorted values that quantiles lie between, and how far from the first one.
+
+    All first ones come before all second ones.
+    """
+    exact = (size - 1) * np.array(qs, np.float64)
+    before = np.floor(exact).astype(np.int64)
+    return np.concatenate((before, np.minimum(before + 1, size - 1))), exact - before
+
+
+def interpolated(found: NDArray[np.float32], shares: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Quantiles between the values `found` in the places of `places_of`."""
     low, high = np.split(found, 2)
-    share = places - before
-    part, rest = share.astype(np.float32), (1 - share).astype(np.float32)
+    part, rest = shares.astype(np.float32), (1 - shares).astype(np.float32)
     # From the nearer end, so that the result never passes it.
-    return np.where(share < _HALF, low + (high - low) * part, high - (high - low) * rest)
+    return np.where(shares < _HALF, low + (high - low) * part, high - (high - low) * rest)
 
 
-def _order_statistics(blocks: Blocks, size: int, places: NDArray[np.int64]) -> NDArray[np.float32]:
+def _order_statistics(
+    blocks_s: Blocks, size: int, places: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """Values in `places` of the sorted values; NaN if one of them is."""
-    counts = _high_counts(blocks()) if size > _FEW else None
+    counts = _high_counts(blocks_s()) if size > _FEW else None
     if counts is None or counts[_INFINITE:].any():
-        whole = np.sort(np.concatenate([*blocks()]))
+        whole = np.sort(np.concatenate([*blocks_s()]))
         return np.full(places.size, np.nan, np.float32) if np.isnan(whole[-1]) else whole[places]
     # Selection by radix: of all values only those that share their high half with one in `places`.
     highs = np.searchsorted(np.cumsum(counts), places, side="right")
     is_wanted = np.zeros(counts.size, np.bool_)
     is_wanted[highs] = True
-    few = np.sort(np.concatenate([block[is_wanted[_high(block)]] for block in blocks()]))
+    few = np.sort(np.concatenate([block[is_wanted[_high(block)]] for block in blocks_s()]))
     left_out = np.cumsum(np.where(is_wanted, 0, counts))[highs]
     return few[places - left_out]
 

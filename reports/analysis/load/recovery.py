@@ -146,17 +146,14 @@ def _halves(values: NDArray[np.float64]) -> tuple[float, float, float]:
 def _binned(rows: RequestColumns, begun_s: float, count: int, limits: Sequence[Slo]) -> _Bins:
     edges_s: NDArray[np.float64] = begun_s + np.arange(count + 1, dtype=np.float64) * BIN_S
     places = np.searchsorted(rows.intended_s, edges_s)
-    part = slice(int(places[0]), int(places[-1]))
-    well = (rows.error[part] < 0) & np.isfinite(rows.latency_s[part])
     sizes = np.diff(places)
     quantile = 0.95 if np.median(sizes) >= _ENOUGH_FOR_P95 else 0.5
     latency, over = np.full(count, np.nan), np.zeros(count, np.bool_)
     completed = np.zeros(count, np.int64)
-    starts = places - places[0]
-    latency_s = rows.latency_s[part]
     for at in range(count):
-        inside = slice(starts[at], starts[at + 1])
-        answered_s = latency_s[inside][well[inside]]
+        inside = slice(places[at], places[at + 1])
+        latency_s = rows.latency_s[inside]
+        answered_s = latency_s[(rows.error[inside] < 0) & np.isfinite(latency_s)]
         completed[at] = answered_s.size
         if answered_s.size:
             asked = [limit.quantile or 1.0 for limit in limits]

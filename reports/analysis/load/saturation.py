@@ -3,14 +3,13 @@
 docs/metrics.md#saturated-or-late.
 """
 
-from collections.abc import Iterator
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.load.concurrency import open_of_workers
 from reports.model.intervals import Window, union
+from scalelag.record.blocks import blocks
 from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, NOT_SENT, WORKER_LOST
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import RunInfo
@@ -26,12 +25,15 @@ def with_reasons(rows: RequestColumns, info: RunInfo) -> RequestColumns:
     There, what was due while all `--max-in-flight` requests of its process were open met a saturated
     target; the rest is a lost process's, or else came too late.
     """
-    untold = rows.with_errors(NOT_SENT)
-    if not untold.any():
+    untold = [
+        block.start + np.flatnonzero(rows.with_errors(NOT_SENT, where=block))
+        for block in blocks(rows.count)
+    ]
+    places = np.concatenate([np.empty(0, np.intp), *untold])
+    if not places.size:
         return rows
     room = int(info.options.get("max_in_flight") or _MAX_IN_FLIGHT)
     lost = [worker.index for worker in info.load_workers if worker.lost_at_s is not None]
-    places = np.flatnonzero(untold)
     worker = rows.worker[places]
     asked = {number: places[worker == number] for number in np.unique(worker).tolist()}
     opened = open_of_workers(rows, {one: rows.intended_s[at] for one, at in asked.items()})
@@ -51,26 +53,38 @@ def saturated_windows(rows: RequestColumns) -> tuple[Window, ...]:
     Each lasts from the first arrival that found no room to the next that found some, or to the last
     arrival. Shorter times of room than 2 s are part of it. `rows` are sorted by `intended_s`.
     """
-    refused = rows.with_errors(IN_FLIGHT_LIMIT)
-    windows: list[Window] = []
-    for worker in np.unique(rows.worker[refused]):
-        of_worker = rows.worker == worker
-        windows += _joined(_refusals(rows.intended_s[of_worker], refused[of_worker]))
-    return union(windows)
+    of_worker: dict[int, _Refusals] = {}
+    for block in blocks(rows.count):
+        refused = rows.with_errors(IN_FLIGHT_LIMIT, where=block)
+        worker = rows.worker[block]
+        going_on = [number for number, one in of_worker.items() if one.is_open]
+        for number in {*np.unique(worker[refused]).tolist(), *going_on}:
+            own = np.flatnonzero(worker == number)
+            of_worker.setdefault(number, _Refusals()).add(rows.intended_s[block][own], refused[own])
+    return union(window for one in of_worker.values() for window in one.windows())
 
 
-def _refusals(at_s: NDArray[np.float64], refused: NDArray[np.bool_]) -> Iterator[Window]:
-    """From the first refused arrival of each series to the arrival after its last."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], refused, [0]))))
-    for first, after in edges.reshape(-1, 2).tolist():
-        yield Window(float(at_s[first]), float(at_s[min(after, at_s.size - 1)]))
+class _Refusals:
+    """Series of refused arrivals of one process, whose arrivals are added in their order."""
 
+    def __init__(self) -> None:
+        self.is_open = False
+        self._last_s = np.empty(0, np.float64)
+        self._edges_s: list[NDArray[np.float64]] = []
 
-def _joined(windows: Iterator[Window]) -> list[Window]:
-    joined: list[Window] = []
-    for window in windows:
-        if joined and window.from_s - joined[-1].to_s < _ROOM_S:
-            joined[-1] = Window(joined[-1].from_s, window.to_s)
-        else:
-            joined.append(window)
-    return joined
+    def add(self, at_s: NDArray[np.float64], refused: NDArray[np.bool_]) -> None:
+        """Add arrivals. A block without a refused one may be left out if no series `is_open`."""
+        if not at_s.size:
+            return
+        turns = np.flatnonzero(np.diff(refused, prepend=self.is_open))
+        self._edges_s.append(at_s[turns])
+        self._last_s, self.is_open = at_s[-1:], bool(refused[-1])
+
+    def windows(self) -> list[Window]:
+        """From the first of each series to the arrival after its last, joined over short room."""
+        last_s = self._last_s if self.is_open else self._last_s[:0]
+        begun_s, ended_s = np.concatenate([*self._edges_s, last_s]).reshape(-1, 2).T
+        apart = begun_s[1:] - ended_s[:-1] >= _ROOM_S
+        starts_s = np.append(begun_s[:1], begun_s[1:][apart])
+        ends_s = np.append(ended_s[:-1][apart], ended_s[-1:])
+        return [*map(Window, starts_s.tolist(), ends_s.tolist())]

@@ -224,8 +224,11 @@ def test_a_column_that_cannot_be_told_is_asked_for(said, header, row, options, e
         ),
         (
             csv("date,at", "2026-11-29,10:00:01", "2026-11-29,10:00:02", "2026-11-30,10:00:00"),
-            'trace.csv: column "date" holds days without a time of day, so that all requests of a day '
-            "would be sent at once. Join date and time in one column, such as 2026-11-29T10:00:00Z.",
+            (
+                'trace.csv: column "date" holds days without a time of day, so that all requests of a '
+                "day would be sent at once. Join date and time in one column, such as "
+                "2026-11-29T10:00:00Z."
+            ),
         ),
         (
             csv("time,rps", "0,5,20"),

@@ -40,6 +40,11 @@ from scalelag.record.effective import around_it
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
+_UNTOLD = (
+    "whether more were wanted is not known: no value of Serve's gauges can only be of the end of "
+    "this hold"
+)
+
 
 class DeploymentAnalysis(msgspec.Struct, frozen=True):
     """A deployment's report, and the failed requests of each step as seen from it."""
@@ -128,6 +133,7 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
     begun_s, ended_s = info.zero_s + own.at_s, info.zero_s + own.hold_until_s
     quarter_s = (ended_s - begun_s) / 4
     given = subject.requests.given
+    given = given.within(Window(begun_s, ended_s)) if given is not None else None
     ongoing, earlier = (
         given.mean(until_s - quarter_s, until_s) if given is not None else None
         for until_s in (ended_s, ended_s - quarter_s)
@@ -163,6 +169,8 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
 
 def _unless_missed(facts: StepFacts) -> StepLag:
     """The step's lag; longer than its hold if it wanted replicas and the target never rose."""
+    if facts.is_untold:
+        return msgspec.structs.replace(facts.lag, reason=f"{facts.lag.reason}; {_UNTOLD}")
     if not facts.is_missed:
         return facts.lag
     return msgspec.structs.replace(

@@ -13,11 +13,13 @@ from reports.analysis.lag.changes import Changes, since
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
 from reports.analysis.lag.in_force import measured_step
+from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.stopping import stopping_report
 from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load.open_requests import OpenRequests
 from reports.analysis.load.recovery import Recovery
 from reports.analysis.seen.gauges_report import seen_report
 from reports.analysis.seen.requests_at import RequestsAt
@@ -37,6 +39,11 @@ from scalelag.ray_versions import HAPROXY, is_at_least
 from scalelag.record.effective import around_it
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
+
+_UNTOLD = (
+    "whether more were wanted is not known: no value of Serve's gauges can only be of the end of "
+    "this hold"
+)
 
 
 class DeploymentAnalysis(msgspec.Struct, frozen=True):
@@ -96,17 +103,27 @@ def analyse_deployment(
     subject = _Subject(run, key, setup, until_s, changes, requests, around)
     parts = [_parts(subject, step) for step in steps]
     later = [(row.hi_s, policy_of(row.info, ray)) for row in changes.configs]
-    given = requests.given if requests.given is not None else requests.reason or ""
-    followed = elasticity_parts(run, steps, timeline, setup.policy, given, later, described)
+    known, moved = _given(requests), _decided(parts)
+    followed = elasticity_parts(run, steps, timeline, setup.policy, known, later, described, moved)
     reports = tuple(
         _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)
     )
-    failures = [failure_report(one.facts) for one in parts]
+    failures = [found for one in parts if (found := failure_report(one.facts)) is not None]
     return DeploymentAnalysis(
         report=_report(subject, reports, followed),
-        failures=carried_on([failure for failure in failures if failure is not None], steps),
+        failures=carried_on(failures, steps),
     )
+
+
+def _given(requests: RequestsAt) -> OpenRequests | str:
+    """Open requests as the policy was given them, or the reason why they are not known."""
+    return requests.given if requests.given is not None else requests.reason or ""
+
+
+def _decided(parts: Sequence[_StepParts]) -> list[Decision]:
+    """Decisions of all steps."""
+    return [d for one in parts for movement in one.lag.course for d in movement.decisions]
 
 
 def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
@@ -116,6 +133,7 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
     begun_s, ended_s = info.zero_s + own.at_s, info.zero_s + own.hold_until_s
     quarter_s = (ended_s - begun_s) / 4
     given = subject.requests.given
+    given = given.within(Window(begun_s, ended_s)) if given is not None else None
     ongoing, earlier = (
         given.mean(until_s - quarter_s, until_s) if given is not None else None
         for until_s in (ended_s, ended_s - quarter_s)
@@ -151,6 +169,8 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
 
 def _unless_missed(facts: StepFacts) -> StepLag:
     """The step's lag; longer than its hold if it wanted replicas and the target never rose."""
+    if facts.is_untold:
+        return msgspec.structs.replace(facts.lag, reason=f"{facts.lag.reason}; {_UNTOLD}")
     if not facts.is_missed:
         return facts.lag
     return msgspec.structs.replace(

@@ -65,15 +65,18 @@ class ResponseReport(msgspec.Struct, frozen=True):
 
 
 class FlappingReport(msgspec.Struct, frozen=True):
-    """RUNNING replicas that turn back within the hold of one load step, over all of the load.
+    """Target or RUNNING replicas that turn back within the hold of one step, over all of the load.
 
-    `excess_variation` is what they changed by beyond what they changed in all, in replicas.
-    `period_s` and `size_replicas` are those of the oscillation, None if none was whole.
+    In each hold the one of the two counts that turned more often. `running_reversals` are those of
+    RUNNING replicas alone. `excess_variation` is what they changed by beyond what they changed in
+    all, in replicas. `period_s` and `size_replicas` are those of the oscillation, None if none was
+    whole.
     """
 
     direction_reversals: int | None = None
     most_in_one_step: int | None = None
     reversals_per_min: float | None = None
+    running_reversals: int | None = None
     excess_variation: int | None = None
     period_s: float | None = None
     size_replicas: float | None = None

@@ -34,6 +34,7 @@ from scalelag.wording import count
 __all__ = ["MAX_ROWS", "Trace", "TraceSpec", "read_trace"]
 
 _MANY_AT_ONCE = 1000
+_DAY_S = 86_400.0
 MOST_REQUESTS = 50_000_000
 """Maximum number of requests that the rates of a trace ask for."""
 
@@ -140,6 +141,8 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         if not values.any():
             raise rows.wrong("it never sends a request: every rate is 0")
         times_s = times_s if at is None else _edges(times_s)
+    if is_arrivals and unit == DATE:
+        _check_times_of_day(rows, columns.value, values)
     names = lengths.names if is_arrivals else ()
     used = {at, columns.value}
     info = TraceInfo(
@@ -288,6 +291,16 @@ def _numbers(
             raise rows.bad(f"more than {MAX_ROWS:,} rows are not taken")
     times = np.frombuffer(moments) if columns.time is not None else None
     return np.frombuffer(values), times
+
+
+def _check_times_of_day(rows: Rows, at: int, values: NDArray[np.float64]) -> None:
+    """Raise UsageError for days without a time of day: all requests of a day would be sent at once."""
+    if np.any(values % _DAY_S) or not np.any(np.diff(values) == 0):
+        return
+    raise rows.wrong(
+        f'column "{rows.header[at]}" holds days without a time of day, so that all requests of a day '
+        "would be sent at once. Join date and time in one column, such as 2026-11-29T10:00:00Z"
+    )
 
 
 def _later(rows: Rows, row: Sequence[Cell], at: int, before: Sequence[float]) -> float:

@@ -95,7 +95,7 @@ class CsvRows(Rows):
 
     def _begin(self, head: Sequence[Cell]) -> Sequence[Cell]:
         self.header = [str(name).strip() for name in head]
-        if all(number_in(name) is not None for name in self.header):
+        if all(number_in(name) is not None or date_s(name) is not None for name in self.header):
             raise self.bad(f'"{self.header[0]}" is no name: the first line names the columns')
         first = next(self._pending, None)
         if first is None:

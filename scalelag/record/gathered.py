@@ -24,8 +24,8 @@ from scalelag.record.requests_file import (
 _FIRST_ROOM: Final = 1 << 10
 """Rows that a column has room for at first: a short record would pay for the clearing of more."""
 _MOST_ROOM: Final = 1 << 18
-_IN_MEMORY: Final = 25_000_000
-"""Rows of a column that are kept in memory: 0.7 GB for all columns."""
+_IN_MEMORY: Final = 12_000_000
+"""Rows of a column that are kept in memory: 0.4 GB for all columns."""
 _MOST_LATE: Final = 4_000_000
 _NUMBERS: Final[dict[str, Any]] = {
     "intended_s": np.float64,

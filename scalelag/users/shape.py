@@ -17,6 +17,7 @@ from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.leader.run import LeaderRun
 from scalelag.plugin.leader.run_state import RunState
 from scalelag.users.plan_user import PlanUser
+from scalelag.users.tags import check_tags
 
 Tick = tuple[int, float, list[type[User]] | None]
 
@@ -167,7 +168,10 @@ class StepShape(LoadTestShape):
             if self._own_first is None:
                 name = type(self.own).__name__
                 raise UsageError(f"the shape class {name} ends the test with its first tick().")
-        for user in self.senders(options.plan, self._users):
+        senders = self.senders(options.plan, self._users)
+        given = vars(self._runner.environment.parsed_options)
+        check_tags(senders, given.get("tags"), given.get("exclude_tags"))
+        for user in senders:
             _check_mix(user, options)
             if issubclass(user, PlanUser):
                 user.check(options, self._runner.environment.host or user.host or "")

@@ -77,13 +77,11 @@ def test_turns_of_the_target_count_for_gates():
 
 
 def test_a_target_that_turned_where_no_running_replica_did_is_said():
-    deployment = msgspec.structs.replace(
-        analysed(NAME).report.deployments[KEY], flapping=FlappingReport(direction_reversals=0)
-    )
+    flapping = FlappingReport(direction_reversals=13, running_reversals=0)
+    deployment = msgspec.structs.replace(analysed(NAME).report.deployments[KEY], flapping=flapping)
 
     (said, *_) = trouble_texts(deployment)
 
     assert said == (
-        f"flapping: {deployment.target_reversals} reversals of the target within load steps, none of "
-        "RUNNING replicas"
+        "flapping: 13 reversals of the target within load steps, none of RUNNING replicas"
     )

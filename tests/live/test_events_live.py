@@ -33,6 +33,8 @@ pytestmark = pytest.mark.long
 PATIENCE = Patience(150, time.monotonic, time.sleep)
 KILLED, SCALED = "killed/Beating", "scaled/Beating"
 TRUTH_S = 0.1
+# A loss is seen, and healed, before the next event.
+QUICK_HEALTH_CHECKS = {"health_check_period_s": 1, "health_check_timeout_s": 3}
 EVENTS = (
     f"4s: scale {SCALED} to 3",
     f"14s: kill 1 replica of {KILLED}",
@@ -58,7 +60,7 @@ def applications(dashboard, tmp_path_factory):
     names = deploy(
         dashboard,
         [
-            application("killed", folders["killed"], 3),
+            application("killed", folders["killed"], 3, options=QUICK_HEALTH_CHECKS),
             application("scaled", folders["scaled"], 1, external_scaler_enabled=True),
         ],
     )

@@ -18,10 +18,12 @@ from reports.analysis.elasticity.demand import (
 )
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import DeploymentInfo
+from scalelag.record.seen_rows import DeploymentGauges, Seen
 
 ZERO_S = 1_795_371_900.0
 PLAN = parse_plan("5rps:20s,40rps:40s,5rps:20s")
@@ -251,3 +253,29 @@ def test_the_offered_rate_is_the_mean_of_the_plans():
 )
 def test_a_capacity_is_one_of_the_options_of_the_run(options, expected):
     assert capacity_asked(options) == expected
+
+
+def test_a_value_that_may_be_of_before_a_step_is_no_demand_of_it():
+    steps = parse_plan("5rps:20s,40rps:40s").steps(60.0)
+    read = ((10.0, 1.0), (18.0, 1.0), (28.0, 9.0), (60.0, 9.0))
+    rows = [Seen(at, at, "ports", 10.0, {"a/M": DeploymentGauges(total=n)}) for at, n in read]
+    gauges = gauge_series(rows, "a/M", lambda one: one.total)
+
+    found = demand_of(PLAN, steps, 0.0, policy(max_replicas=9), gauges, None)
+
+    # 9 were read at 28 s, written from 18 s on: known are 3 of 4 samples, and the last of 8.
+    assert found == "its open requests are known in 33 % of the time only"
+
+
+def test_a_sample_without_a_value_takes_one_of_its_own_hold():
+    steps = parse_plan("5rps:20s,40rps:40s").steps(60.0)
+    given = [(at, 1.0 if at <= 20 else 9.0) for at in range(1, 60)]
+    rows = [Seen(at, at, "ports", 3.0, {"a/M": DeploymentGauges(total=n)}) for at, n in given]
+    late = [row for row in rows if not 20 < row.sent_s < 30]
+
+    found = demand_of(
+        PLAN, steps, 0.0, policy(), gauge_series(late, "a/M", lambda one: one.total), None
+    )
+
+    # From 20 to 28.5 s nothing is known: that is filled from behind.
+    assert [found.curve.median(Window(at, at + 1.0)) for at in (19, 21, 30)] == [1, 4, 4]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from reports.analysis.seen.series import GaugeSeries, Reading, gauge_series
+from reports.model.intervals import Window
 from scalelag.record.seen_rows import DeploymentGauges, Seen
 
 KEY = "default/Model"
@@ -62,3 +63,16 @@ def test_the_later_of_two_readings_counts_where_they_overlap():
     series = totals(seen(10, 3.0, 1.0), seen(11, 4.0, 5.0))
 
     assert series.readings[0] == Reading(8.5, 13.5, 4.0)
+
+
+def test_within_a_hold_only_readings_count_that_can_be_of_no_other_time():
+    series = totals(seen(14, 1.0, 10.0), seen(22, 2.0, 10.0), seen(34, 3.0, 10.0))
+
+    assert series.within(Window(10.0, 40.0)).readings == (
+        Reading(17.0, 29.0, 2.0),
+        Reading(29.0, 39.0, 3.0),
+    )
+    assert series.within(Window(14.0, 30.0)).readings == ()
+    # One that may be of later does not cut the time for which the last one holds.
+    assert series.within(Window(12.0, 30.0)).readings == (Reading(17.0, 29.0, 2.0),)
+    assert series.within(Window(12.0, 30.0)).mean(25.0, 30.0) == 2.0

@@ -8,8 +8,10 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gates
+from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import DeploymentPoll
 from scalelag.record.run_dir import load_run
+from scalelag.record.seen_rows import DeploymentGauges, Seen
 from tests.support.built.step_facts import facts
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
@@ -55,6 +57,33 @@ def test_a_step_for_which_one_replica_is_enough_has_no_lag():
     deployment = analyse(never_scaled(of=0.04), ()).report.deployments[KEY]
 
     assert [step.total_s for step in deployment.steps] == [None] * len(deployment.steps)
+
+
+@pytest.mark.parametrize(("sent_s", "is_known"), [((18.0, 35.0), False), ((21.0, 35.0), True)])
+def test_a_gauge_that_may_be_of_before_the_step_does_not_make_it_missed(sent_s, is_known):
+    read = [(9.0, 0.0), (sent_s[0], 9.0), *((at_s, 0.0) for at_s in (sent_s[1], 45.0, 55.0))]
+    run = behind_a_front(never_scaled(), read, 10.0)
+
+    deployment = analyse(run, ()).report.deployments[KEY]
+
+    # Exported each 10 s: read at 18, it may have been written at 8, and the step is at 10.
+    assert deployment.steps[1].censored is is_known
+    assert ("whether more were wanted is not known" in deployment.steps[1].reason) is not is_known
+
+
+def behind_a_front(run, read, age_s: float):
+    """The run as of a model behind a front, with `read` totals of its gauge (second, value)."""
+    front = "default/Front"
+    app = ApplicationInfo(
+        deployments=(front, KEY), ingress=front, calls={front: (KEY,)}, route_prefix="/"
+    )
+    target = msgspec.structs.replace(run.info.target, applications={"default": app})
+    seen = tuple(
+        Seen(at_s, at_s, "ports", age_s, {KEY: DeploymentGauges(total=total)})
+        for at_s, total in ((run.info.zero_s + second, total) for second, total in read)
+    )
+    info = msgspec.structs.replace(run.info, target=target)
+    return msgspec.structs.replace(run, info=info, seen=seen)
 
 
 def never_scaled(slower_s: float = 0.0, of: float = 1.0):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Change, Supply
+from reports.analysis.lag.log_times import Decision
 from reports.model.elasticity import ResponseReport
 from reports.model.intervals import Instant, Span, Window, longer_than, point
 
@@ -299,3 +300,32 @@ def test_a_replica_that_is_replaced_turns_back():
     crash = Supply(3, (Change(point(10), -1), Change(point(12), 1)), ALWAYS)
 
     assert flapping(crash, [Window(0, 60)]).direction_reversals == 1
+
+
+def decided(*levels: tuple[float, int, int]) -> list[Decision]:
+    return [Decision(point(at_s), before, after) for at_s, before, after in levels]
+
+
+THRASHING = decided((5, 1, 6), (8, 6, 2), (11, 2, 7), (14, 7, 1))
+
+
+def test_a_target_that_thrashes_while_no_replica_starts_is_flapping():
+    found = flapping(running(1), [Window(0, 60)], THRASHING)
+
+    assert (found.direction_reversals, found.running_reversals) == (3, 0)
+    assert (found.most_in_one_step, found.reversals_per_min) == (3, pytest.approx(3))
+    assert (found.excess_variation, found.period_s, found.size_replicas) == (20, 6, 4.5)
+
+
+def test_replicas_that_follow_the_target_are_counted_once():
+    both = running(1, (6, 6), (9, 2), (12, 7), (15, 1))
+
+    found = flapping(both, [Window(0, 60)], THRASHING)
+
+    assert (found.direction_reversals, found.running_reversals) == (3, 3)
+
+
+def test_a_target_that_turns_back_at_a_load_step_is_no_flapping():
+    found = flapping(running(1), [Window(0, 7), Window(7, 10), Window(10, 60)], THRASHING)
+
+    assert (found.direction_reversals, found.most_in_one_step) == (1, 1)

@@ -219,6 +219,18 @@ def test_a_column_that_cannot_be_told_is_asked_for(said, header, row, options, e
         ("arrival_s\n", "trace.csv: it has a header and no rows."),
         ("1.5\n2.5\n", 'trace.csv line 1: "1.5" is no name: the first line names the columns.'),
         (
+            csv("2026-11-29T10:00:00Z,7", "2026-11-29T10:00:01Z,8"),
+            'trace.csv line 1: "2026-11-29T10:00:00Z" is no name: the first line names the columns.',
+        ),
+        (
+            csv("date,at", "2026-11-29,10:00:01", "2026-11-29,10:00:02", "2026-11-30,10:00:00"),
+            (
+                'trace.csv: column "date" holds days without a time of day, so that all requests of a '
+                "day would be sent at once. Join date and time in one column, such as "
+                "2026-11-29T10:00:00Z."
+            ),
+        ),
+        (
             csv("time,rps", "0,5,20"),
             "trace.csv line 2: it has 3 cells, and the header names 2.",
         ),

@@ -105,7 +105,7 @@ def test_rates_are_cut_in_the_midst_of_a_row_and_scaled(read: Read):
             ),
         ),
         (
-            lines("time,x", *["2023-01-01,1"] * 2000),
+            lines("time,x", *["2023-01-01T10:00:00Z,1"] * 2000),
             Cut(),
             (
                 "all 2,000 times are the same: they are too coarse to be replayed. Choose another "

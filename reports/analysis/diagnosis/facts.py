@@ -194,6 +194,20 @@ class StepFacts(msgspec.Struct, frozen=True):
         )
 
     @property
+    def is_untold(self) -> bool:
+        """True if the target never rose, and gauges that are known do not tell of this hold's end."""
+        is_up, policy = self.step.direction == "up", self.final_policy
+        return (
+            self.lag.unmoved
+            and is_up
+            and policy is not None
+            and policy.default
+            and (self.lag.replicas_after or 0) < policy.max_replicas
+            and self.ongoing is None
+            and self.requests.given is not None
+        )
+
+    @property
     def noticed_s(self) -> float:
         """Longest time, in seconds, until the autoscaler knows that it wants other replicas."""
         return self.policy.noticed_s(self.loop_s) if self.policy else _FOREVER_S

@@ -56,15 +56,15 @@ class Front(msgspec.Struct, frozen=True):
             return "max_replicas"
         return "the target (by the external scaler)" if self.is_external else "num_replicas"
 
-    def seen(self, from_s: float, to_s: float) -> float | None:
-        """Mean number of requests that its policy was given, by Serve's gauges; None without them."""
+    def seen(self, hold: Window, part: Window) -> float | None:
+        """Mean number that its policy was given in part of a hold, by Serve's gauges; None without."""
         given = self.requests.given if self.requests.whose == "seen" else None
-        return given.mean(from_s, to_s) if given else None
+        return given.within(hold).mean(*part) if given else None
 
-    def open_there(self, from_s: float, to_s: float) -> float | None:
-        """Mean number of requests that were open at it, by Serve's gauges; None without them."""
+    def open_there(self, hold: Window, part: Window) -> float | None:
+        """Mean number of requests open at it in a part of a hold, by Serve's gauges; None without."""
         opened = self.requests.open if self.requests.whose == "seen" else None
-        return opened.mean(from_s, to_s) if opened else None
+        return opened.within(hold).mean(*part) if opened else None
 
     def is_served(self, end: Window, begun_s: float) -> bool:
         """Return True if it wanted no more at the end of a hold, and had what it wanted.
@@ -72,11 +72,12 @@ class Front(msgspec.Struct, frozen=True):
         By the gauges, else by its target. False where that is not known, as of a fixed number of
         replicas without gauges; with them it must have room for twice as many.
         """
-        seen = self.seen(*end)
+        hold = Window(begun_s, end.to_s)
+        seen = self.seen(hold, end)
         if seen is not None:
             each = self.policy.target_ongoing_requests if self.policy else self.most_ongoing / 2
             return seen <= self.running(*end) * each
-        held = held_target(self.timeline, self.policy, Window(begun_s, end.to_s))
+        held = held_target(self.timeline, self.policy, hold)
         return held is not None and self.running(held.from_s, end.to_s) >= held.target
 
 

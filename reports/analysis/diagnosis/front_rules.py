@@ -105,7 +105,7 @@ def _full(facts: StepFacts, front: Front, window: Window) -> tuple[Evidence, ...
 def _open_at(facts: StepFacts, front: Front, window: Window) -> float | None:
     """Mean number of requests open at `front`; one behind another has not all of the client's."""
     if not front.is_ingress:
-        return front.open_there(*window)
+        return front.open_there(Window(facts.begun_s, facts.by_s), window)
     return facts.concurrency.mean(*window) if facts.concurrency else None
 
 

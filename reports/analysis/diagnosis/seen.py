@@ -116,7 +116,7 @@ def _of_decision(facts: StepFacts, policy: Policy, decision: Decision) -> Count 
 def seen_at_end(facts: StepFacts, window: Window) -> Count | None:
     """Mean of Serve's gauge in the last part of a hold; None without gauges."""
     total = _total(facts)
-    mean = total.mean(*window) if total else None
+    mean = total.within(Window(facts.begun_s, facts.by_s)).mean(*window) if total else None
     if mean is None:
         return None
     text = f"the autoscaler counted {mean:.1f} open requests (Serve's gauge) at the end"

@@ -66,7 +66,9 @@ def demand_of(
     edges_s = sample_edges(steps)
     if capacity_rps is not None:
         return _by_capacity(plan, edges_s, zero_s, capacity_rps)
-    return _by_policy([(-math.inf, policy), *later], requests, zero_s + edges_s, fixed)
+    holds = [Window(zero_s + step.at_s, zero_s + step.hold_until_s) for step in steps]
+    means = _filled(_of_holds(requests, zero_s + edges_s, holds))
+    return _by_policy([(-math.inf, policy), *later], means, zero_s + edges_s, fixed)
 
 
 def _by_capacity(
@@ -80,12 +82,11 @@ def _by_capacity(
 
 def _by_policy(
     policies: Sequence[PolicyFrom],
-    requests: OpenRequests,
+    means: NDArray[np.float64] | str,
     edges_s: NDArray[np.float64],
     fixed: str,
 ) -> Demand | str:
     """Demand of each sample by the policy in force at its beginning."""
-    means = _filled(requests.means(edges_s))
     if isinstance(means, str):
         return means
     wanted = np.zeros(means.size, dtype=np.int64)
@@ -102,13 +103,31 @@ def _by_policy(
     return Demand("policy", _curve(edges_s, wanted), at_rest=at_rest or 0)
 
 
-def _filled(means: NDArray[np.float64]) -> NDArray[np.float64] | str:
+def _of_holds(
+    requests: OpenRequests, edges_s: NDArray[np.float64], holds: Sequence[Window]
+) -> list[NDArray[np.float64]]:
+    """Means of the samples of each hold, of values that can only be of it."""
+    places = [np.searchsorted(edges_s, hold) for hold in holds]
+    return [
+        requests.within(hold).means(edges_s[first : last + 1])
+        for hold, (first, last) in zip(holds, places, strict=True)
+    ]
+
+
+def _filled(of_holds: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | str:
+    """Each sample that was not seen by another of its hold; else by the last one of a hold before."""
+    known = np.concatenate([~np.isnan(means) for means in of_holds])
+    if known.sum() < _LEAST_SEEN * known.size or not known.any():
+        return f"its open requests are known in {100 * known.mean():.0f} % of the time only"
+    means = np.concatenate([_by_neighbours(means) for means in of_holds])
+    return _by_neighbours(means)
+
+
+def _by_neighbours(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each sample that was not seen by the one before it, the first ones by the one after."""
     known = np.flatnonzero(~np.isnan(means))
-    if known.size < _LEAST_SEEN * means.size or not known.size:
-        return (
-            f"its open requests are known in {100 * known.size / means.size:.0f} % of the time only"
-        )
+    if not known.size:
+        return means
     before = np.searchsorted(known, np.arange(means.size), side="right") - 1
     return means[known[np.maximum(before, 0)]]
 

@@ -8,6 +8,7 @@ from reports.analysis.elasticity.demand import Demand, PolicyFrom, capacity_aske
 from reports.analysis.elasticity.metrics import elasticity
 from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Supply, supply_of
+from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import Policy, why_no_policy
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.open_requests import OpenRequests
@@ -37,6 +38,7 @@ def elasticity_parts(
     requests: OpenRequests | str,
     later: Sequence[PolicyFrom] = (),
     described: DeploymentInfo | None = None,
+    decisions: Sequence[Decision] = (),
 ) -> ElasticityParts:
     """Of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
 
@@ -44,7 +46,7 @@ def elasticity_parts(
     scale-down behind it is watched depends on how soon it is over. The response to the step to 0
     is of what was watched of it. `later` policies took the place of `policy` during the run.
     `requests` are the open ones that the policy was given, or the reason why they are not known;
-    `described` is the deployment as deployed.
+    `described` is the deployment as deployed. `decisions` moved its target, within these steps.
     """
     zero_s, capacity_rps = run.info.zero_s, capacity_asked(run.info.options)
     fixed = why_no_policy(described)
@@ -61,7 +63,7 @@ def elasticity_parts(
         return ElasticityParts(nothing, FlappingReport(reason=reason), responses)
     return ElasticityParts(
         elasticity(demand, supply, Window(loaded[0].from_s, loaded[-1].to_s)),
-        flapping(supply, loaded),
+        flapping(supply, loaded, decisions),
         responses,
     )
 

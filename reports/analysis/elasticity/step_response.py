@@ -9,6 +9,7 @@ import numpy as np
 from reports.analysis.elasticity.metrics import integrals
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
+from reports.analysis.lag.log_times import Decision
 from reports.model.elasticity import FlappingReport, ResponseReport
 from reports.model.intervals import (
     Span,
@@ -27,7 +28,10 @@ _UNSEEN = "the probe saw nothing of this deployment during the step"
 
 
 class _Path(msgspec.Struct, frozen=True):
-    """RUNNING within a hold: at its beginning, and each change after, none counted as before it."""
+    """RUNNING, or the target, at the beginning of a hold, and each change after.
+
+    None counts as before it.
+    """
 
     hold: Window
     before: int
@@ -50,6 +54,12 @@ def _path(supply: Supply, hold: Window) -> _Path:
     )
     seen = Window(hold.from_s, min(hold.to_s, supply.seen.to_s))
     return _Path(seen, supply.running_before(hold.from_s), changes)
+
+
+def _target_path(decisions: Sequence[Decision], hold: Window) -> _Path:
+    within = [d for d in decisions if hold.from_s <= d.at.mid_s < hold.to_s]
+    changes = tuple(Change(d.at, d.after - d.before) for d in within)
+    return _Path(hold, within[0].before if within else 0, changes)
 
 
 def step_response(
@@ -173,15 +183,22 @@ def _reversals(path: _Path) -> list[int]:
     ]
 
 
-def flapping(supply: Supply, holds: Sequence[Window]) -> FlappingReport:
-    """Reversals of RUNNING within each of `holds`, and the period and size of its swing.
+def flapping(
+    supply: Supply, holds: Sequence[Window], decisions: Sequence[Decision] = ()
+) -> FlappingReport:
+    """Reversals of RUNNING, or of the target, within each of `holds`, and period and size of the swing.
 
-    What turns back at a load step is no flapping: each hold is looked at by itself.
+    What turns back at a load step is no flapping: each hold is looked at by itself. In each the one
+    of the two counts that turned more often: a target may thrash faster than replicas start.
+    `decisions` are those that moved the target.
     """
     watched_s = sum(seconds_in(supply.watched(hold)) for hold in holds)
     if not watched_s:
         return FlappingReport(reason="the probe saw nothing of it during the load")
-    paths = [_path(supply, hold) for hold in holds]
+    running = [_path(supply, hold) for hold in holds]
+    target = [_target_path(decisions, hold) for hold in holds]
+    both = list(zip(running, target, strict=True))
+    paths = [max(pair, key=lambda path: len(_reversals(path))) for pair in both]
     turns = [_reversals(path) for path in paths]
     count = sum(map(len, turns))
     periods_s: list[float] = []
@@ -196,7 +213,8 @@ def flapping(supply: Supply, holds: Sequence[Window]) -> FlappingReport:
         direction_reversals=count,
         most_in_one_step=max(map(len, turns)),
         reversals_per_min=60 * count / watched_s,
-        excess_variation=sum(map(_excess_variation, paths)),
+        running_reversals=sum(len(_reversals(path)) for path in running),
+        excess_variation=sum(max(map(_excess_variation, pair)) for pair in both),
         period_s=float(np.median(periods_s)) if periods_s else None,
         size_replicas=float(np.median(sizes)) if sizes else None,
     )

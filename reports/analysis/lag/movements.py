@@ -112,11 +112,6 @@ def decided_before(
     return last if last is not None and _direction(last) == direction else None
 
 
-def reversals(movements: Sequence[Movement]) -> int:
-    """Number of times that the target turned within the hold."""
-    return max(0, len(movements) - 1)
-
-
 def came_before(at: Instant, moment_s: float) -> bool:
     """Return whether `at` came before `moment_s`: a point by itself, an interval by its whole."""
     return at.hi_s <= moment_s

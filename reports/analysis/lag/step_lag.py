@@ -16,7 +16,6 @@ from reports.analysis.lag.movements import (
     decided_before,
     first_in,
     movements_within,
-    reversals,
 )
 from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases
 from reports.analysis.lag.reach import Level, Reach, first_reach, last_reach
@@ -56,7 +55,8 @@ class StepLag(msgspec.Struct, frozen=True):
     """Lag of one step: its total and phases, or None with a reason.
 
     `answer` is the movement that answered the step; `level` the number of replicas that it led to.
-    It is `unmoved` if no movement in its direction was seen, and none was under way.
+    `course` has all movements of its hold. It is `unmoved` if none of them went in its direction, and
+    none was under way.
     """
 
     direction: Direction
@@ -71,8 +71,13 @@ class StepLag(msgspec.Struct, frozen=True):
     answer: Movement | None = None
     settled_s: Span | None = None
     movements: tuple[MovementReport, ...] = ()
-    reversals: int = 0
+    course: tuple[Movement, ...] = ()
     unmoved: bool = False
+
+    @property
+    def reversals(self) -> int:
+        """Number of times that the target turned within the hold."""
+        return max(0, len(self.course) - 1)
 
     @property
     def level(self) -> int | None:
@@ -124,7 +129,7 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
         answer=answer.movement,
         settled_s=_settled(hold) if hold else None,
         movements=_rows(hold, answer.movement, zero_s) if hold else (),
-        reversals=reversals(movements),
+        course=movements,
         unmoved=answer.unmoved,
     )
 

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.model.intervals import Window
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
@@ -58,6 +59,10 @@ class Concurrency:
     def mean(self, from_s: float, to_s: float) -> float | None:
         """Mean number of open requests between two moments; None for an empty time."""
         return float(self.means(np.array((from_s, to_s)))[0]) if to_s > from_s else None
+
+    def within(self, _hold: Window) -> Self:
+        """The same: of each number the time is known."""
+        return self
 
     def last_open_s(self, until_s: float) -> float:
         """Moment by `until_s` up to which a request was open; minus infinity if none was."""

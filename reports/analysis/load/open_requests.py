@@ -1,9 +1,11 @@
 """Open requests over time, wherever they are known from."""
 
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from reports.model.intervals import Window
 
 
 class OpenRequests(Protocol):
@@ -20,4 +22,8 @@ class OpenRequests(Protocol):
 
     def means(self, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean number between each two of `edges_s`, which ascend; NaN where it was not seen."""
+        ...
+
+    def within(self, hold: Window) -> Self:
+        """The same, of values that can only be of the time of `hold`."""
         ...

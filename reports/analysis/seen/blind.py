@@ -32,7 +32,10 @@ def blind_windows(
     return [
         one
         for one in found
-        if any(one.from_s + longest_s < reading.from_s < one.to_s for reading in total.readings)
+        if any(
+            one.from_s + longest_s < reading.from_s - total.blur_s and reading.from_s < one.to_s
+            for reading in total.readings
+        )
         and _matters(total, requests, policy, one)
     ]
 

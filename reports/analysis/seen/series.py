@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.model.intervals import Window
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.seen_rows import DeploymentGauges, Seen
 
@@ -61,6 +62,22 @@ class GaugeSeries:
         enough = covered_s >= _LEAST_COVERED * np.diff(edges_s)
         usable = enough & (covered_s > 0)
         return np.where(usable, sums / np.where(usable, covered_s, 1.0), np.nan)
+
+    def within(self, hold: Window) -> "GaugeSeries":
+        """The same, of readings that can only have been written in `hold`.
+
+        The last of them holds for an export, also if one that may be of later follows.
+        """
+        age_s = 2 * self._blur_s
+        kept = [
+            one
+            for one in self.readings
+            if one.from_s - self._blur_s >= hold.from_s and one.from_s + self._blur_s <= hold.to_s
+        ]
+        longer = [
+            Reading(one.from_s, max(one.to_s, one.from_s + age_s), one.value) for one in kept[-1:]
+        ]
+        return GaugeSeries([*kept[:-1], *longer], self._blur_s)
 
     def covered_ratio(self, from_s: float, to_s: float) -> float:
         """Part of the time between two moments in which the gauge is known."""

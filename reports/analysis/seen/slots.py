@@ -13,16 +13,17 @@ FULL = 0.95
 
 
 def slots_used(
-    run: RecordedRun, key: DeploymentKey, timeline: Timeline, slots: int | None, within: Window
+    run: RecordedRun, key: DeploymentKey, timeline: Timeline, slots: int | None, hold: Window
 ) -> float | None:
-    """Part of the slots of all RUNNING replicas that was in use within a time, on average.
+    """Part of the slots of all RUNNING replicas that was in use in a hold's last quarter, on average.
 
     At most 1: the gauges also count what is on its way to a replica that is full. None if they do not
     show the requests at replicas, or no replica was RUNNING.
     """
+    within = Window(hold.to_s - (hold.to_s - hold.from_s) / 4, hold.to_s)
     polls = timeline.polls_within(within.from_s, within.to_s)
     running = sum(poll.running for poll in polls) / len(polls) if polls else 0.0
-    used = gauge_series(run.seen, key, lambda gauges: gauges.running).mean(*within)
+    used = gauge_series(run.seen, key, lambda gauges: gauges.running).within(hold).mean(*within)
     if used is None or not running or not slots:
         return None
     return min(used / (running * slots), 1.0)
@@ -39,6 +40,5 @@ def most_slots_used(
 
     `slots_at` tells how many each replica has at a moment.
     """
-    quarters = [Window(hold.to_s - (hold.to_s - hold.from_s) / 4, hold.to_s) for hold in holds]
-    found = [slots_used(run, key, timeline, slots_at(one.to_s), one) for one in quarters]
+    found = [slots_used(run, key, timeline, slots_at(hold.to_s), hold) for hold in holds]
     return max((one for one in found if one is not None), default=None)

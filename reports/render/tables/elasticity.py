@@ -28,7 +28,7 @@ def following_texts(deployment: DeploymentReport) -> list[str]:
 def trouble_texts(deployment: DeploymentReport) -> list[str]:
     """Flapping, and requests that suffered while replicas were stopping; none where all is well."""
     return [
-        *_flapping(deployment.flapping, deployment.target_reversals),
+        *_flapping(deployment.flapping),
         *_stopping(deployment.stopping),
     ]
 
@@ -51,14 +51,16 @@ def _elasticity(found: ElasticityReport) -> list[str]:
     ]
 
 
-def _flapping(found: FlappingReport, of_target: int) -> list[str]:
+def _flapping(found: FlappingReport) -> list[str]:
     if not found.direction_reversals:
-        turned = f"flapping: {count(of_target, 'reversal')} of the target within load steps"
-        return [f"{turned}, none of RUNNING replicas"] if of_target else []
+        return []
+    of_running = found.running_reversals or 0
+    of = "" if of_running == found.direction_reversals else " of the target"
+    shown = "" if not of else f", {of_running or 'none'} of RUNNING replicas"
     often = count(found.direction_reversals, "reversal")
     period = "" if found.period_s is None else f", one every {found.period_s:.0f} s"
     size = "" if found.size_replicas is None else f", by {count(found.size_replicas, 'replica')}"
-    return [f"flapping: {often} within load steps{period}{size}"]
+    return [f"flapping: {often}{of} within load steps{shown}{period}{size}"]
 
 
 def _stopping(found: StoppingReport) -> list[str]:

@@ -6,6 +6,7 @@ cluster's clock, kills, and writes what it did, a JSON object a line: `ready`, t
 (Unix seconds), `lost` (ids of replicas), `node` and `problem`.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -70,13 +71,16 @@ def _check_cluster(session: str | None) -> None:
 
 
 def _kill_replicas(order: dict[str, Any]) -> Any:  # noqa: ANN401
-    found = _running(order)[: order["count"]]
-    handles = [ray.get_actor(one["actor_name"], namespace=_NAMESPACE) for one in found]
-    return (
-        lambda: [ray.kill(handle) for handle in handles],
-        [one["replica_id"] for one in found],
-        None,
-    )
+    """Kill the oldest that live: Serve lists one that has died until its next health check."""
+    found: dict[str, Any] = {}
+    for one in _running(order):
+        if len(found) < order["count"]:
+            with contextlib.suppress(ValueError):
+                actor = ray.get_actor(one["actor_name"], namespace=_NAMESPACE)
+                found[str(one["replica_id"])] = actor
+    if not found:
+        _give_up(f"no RUNNING replica of {order['deployment']} lives any more")
+    return lambda: [ray.kill(actor) for actor in found.values()], list(found), None
 
 
 def _kill_node(order: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -71,7 +71,7 @@ def behind(number=40.0, front=None, target=1, running=1, **changed):
 
 def open_there(number: float) -> RequestsAt:
     """So many requests are open at a deployment all through the hold, by Serve's gauges."""
-    there = GaugeSeries([Reading(BEGUN_S - 2, ENDED_S + 1, number)], 0.0)
+    there = GaugeSeries([Reading(BEGUN_S, ENDED_S + 1, number)], 0.0)
     return RequestsAt(there, there, "seen")
 
 
@@ -82,7 +82,7 @@ def gauged(total: float, opened_there: float, **changed):
         for at_s in np.arange(BEGUN_S - 2, ENDED_S + 1, 1.0).tolist()
     )
     made = behind(40.0, seen=rows, **changed)
-    there = Reading(BEGUN_S - 2, ENDED_S + 1, opened_there)
+    there = Reading(BEGUN_S, ENDED_S + 1, opened_there)
     at = msgspec.structs.replace(made.requests, open=GaugeSeries([there], 0.0), whose="seen")
     return msgspec.structs.replace(made, requests=at)
 

@@ -311,7 +311,7 @@ def _short(hold: _Hold) -> str | None:
     serving, target = _serving(hold.after), hold.after.target
     if serving is None or target is None or serving >= target:
         return None
-    if hold.after.hidden or reversals(hold.movements):
+    if hold.after.hidden or len(hold.movements) > 1:
         return None
     return f"{serving} RUNNING at the end of the hold, target {target}"
 

@@ -301,7 +301,7 @@ def _settled(hold: _Hold) -> Span | None:
 
 
 def _levels(movement: Movement) -> tuple[Level, ...]:
-    """What has to be reached and kept: after a way down, too, as many have to be RUNNING."""
+    """Levels to be reached and kept: after a way down, too, as many have to be RUNNING."""
     own = Level(movement.direction, movement.after)
     return (own,) if movement.direction == "up" else (own, Level("up", movement.after))
 

@@ -16,6 +16,7 @@ from reports.analysis.diagnosis.weigh import leading
 from reports.analysis.events.apart import explained, marked, without_events
 from reports.analysis.events.of_run import event_reports, event_windows
 from reports.analysis.gates import Gate, judge
+from reports.analysis.health import health_warnings
 from reports.analysis.lag.changed_timeline import own_timeline
 from reports.analysis.lag.changes import Changes, changes_of
 from reports.analysis.lag.timeline import Timeline, build_timeline
@@ -91,7 +92,11 @@ def analyse(
         reasons=tuple(problem.text for problem in problems),
         gates=judged,
         deployments=deployments,
-        warnings=(*warnings(run, deployments, load, timelines), *change_warnings(changed)),
+        warnings=(
+            *warnings(run, deployments, load, timelines),
+            *health_warnings(run),
+            *change_warnings(changed),
+        ),
         not_measured=_not_measured(run, of_run["evidence"]),
         failures=explained(_failures(analysed.values()), run, events, windows),
         invalid_through=invalid_through(problems),

@@ -8,6 +8,7 @@ from reports.model.events import EventReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.lag import remark
+from reports.render.tables.notes import warnings
 from reports.render.text import DEFAULT, gate_figure, gate_subject, load_change, seconds, step_name
 from scalelag.foreign import sanitized
 
@@ -41,6 +42,8 @@ def _run_case(report: Report) -> TestCase:
     case = TestCase("the run is valid", "scalelag.run", report.run.duration_s)
     if report.verdict == "invalid":
         case.result = [Error(_clean("; ".join(report.reasons) or "invalid"))]
+    if report.warnings:
+        case.system_out = _clean("\n".join(f"warning: {text}" for text in warnings(report)))
     return case
 
 

@@ -38,6 +38,7 @@ def render_perf_metrics(report: Report) -> bytes:
         "success": "1" if report.verdict == "pass" else "0",
         "verdict": report.verdict,
         "reasons": report.reasons,
+        "warnings": report.warnings,
         "run": report.run.name,
         "ray_version": report.run.versions.ray,
         "scalelag_version": report.run.versions.scalelag,

@@ -403,3 +403,34 @@ def test_a_connection_closed_in_the_middle_of_an_answer_was_not_missing(status, 
     rows = msgspec.structs.replace(rows, status=np.full(rows.count, status, np.uint16))
 
     assert failure(facts(requests=rows)).cause == cause
+
+
+def died_at(at_s):
+    words = "Actor for r1 crashed, marking it unhealthy immediately."
+    return event("unhealthy_stopped", at_s, "r1", raw=words)
+
+
+@pytest.mark.parametrize(
+    ("failed_s", "noticed_s", "cause"),
+    [
+        # Asked every 10 s: a replica that died at 1032 is found dead at 1041.9, in the next step.
+        ([1032.0, 1032.6], 1041.9, "health_check"),
+        ([1032.0, 1032.6], 1046.0, None),
+        ([1032.0, 1036.0], 1041.9, None),
+    ],
+)
+def test_a_death_that_is_noticed_later_is_why_what_was_open_at_it_failed(
+    failed_s, noticed_s, cause
+):
+    given = facts(events=(died_at(noticed_s),), requests=requests(failed={"HTTP 500": failed_s}))
+
+    report = failure(given)
+
+    assert report.cause == cause
+    assert [f.named for f in report.findings] == (["a replica that died"] if cause else [])
+
+
+def test_a_death_that_is_noticed_later_has_no_part_in_an_overload():
+    given = facts(events=(died_at(1041.9),), requests=requests(failed={"timeout": [1036.0]}))
+
+    assert failure(given).findings == ()

@@ -287,7 +287,7 @@ def test_a_replica_whose_process_ended_failed_no_check():
     assert finding_of(HEALTH_CHECK, given) is None
     finding = finding_of(DIED, given)
     assert (finding.cause, finding.named) == ("health_check", "a replica that died")
-    assert texts(finding) == ["the process of a replica ended"]
+    assert texts(finding) == ["the process of replica r1 ended"]
     assert "timeout_s changes nothing" in finding.advice
 
 

@@ -121,3 +121,30 @@ def test_a_controller_that_restarts_at_the_step_down_takes_no_replica_away():
     assert report.replicas_before == 3
     assert report.total_s is not None
     assert report.total_s.value is not None
+
+
+@pytest.mark.parametrize(
+    ("later", "settled"),
+    [
+        ({}, None),
+        # The one in its place runs at 26 s.
+        ({26: (1, {"d": "RUNNING"})}, (15.0, 15.55, 16.1)),
+    ],
+)
+def test_a_way_down_has_settled_once_the_replicas_that_stay_are_running(later, settled):
+    lost = {22: (1, {"d": "STARTING"})} | later
+    report = lag(every_second(FOUR_TO_ONE | lost), levels="40->5")
+
+    assert interval(report.total_s) == (11.0, 11.55, 12.1)
+    if settled is None:
+        assert (report.settled_s.value, report.settled_s.lo) == (None, 20.0)
+        assert report.reason == "0 RUNNING at the end of the hold, target 1"
+    else:
+        assert interval(report.settled_s) == settled
+        assert report.reason is None
+
+
+def test_a_way_down_that_went_well_settles_with_its_total():
+    report = lag(every_second(FOUR_TO_ONE), levels="40->5")
+
+    assert report.settled_s == report.total_s

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from reports.analysis.diagnosis.facts import FAILED_CHECKS, WANTS_MORE, StepFacts
 from reports.analysis.diagnosis.outages import mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
+from reports.analysis.health import is_of_dead
 from reports.analysis.lag.phases import failed_tries
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
 from reports.model.causes import Evidence
@@ -18,8 +19,6 @@ _SHORTEST_HOLD_S = 1.0
 _SHOWN_WITHIN_S = 1.0
 _SHOWN_LATE_S = 3.0
 """Time from a line of the controller until a poll shows the status that it leads to."""
-_CRASHED = "crashed, marking it unhealthy"
-"""Words of the controller on a replica whose process has ended (`deployment_state.py`)."""
 
 
 def starts_failed(facts: StepFacts) -> Iterator[Sign]:
@@ -69,14 +68,14 @@ def replicas_died(facts: StepFacts) -> Iterator[Sign]:
         return
     gone = len({event.replica for event in died})
     others = f"the processes of {count(gone, 'replica')}"
-    text = f"{'the process of a replica' if gone == 1 else others} ended"
+    text = f"{f'the process of replica {died[0].replica}' if gone == 1 else others} ended"
     shown = facts.quote(died[0], text)
-    yield Sign(died[0].at_s, facts.answered_s, (shown,))
+    yield Sign(died[0].at_s, max(died[0].at_s, facts.answered_s), (shown,))
 
 
 def _died(facts: StepFacts) -> list[LogEvent]:
     """Lines of the controller on replicas whose process it found ended."""
-    return [event for event in facts.events("unhealthy_stopped") if _CRASHED in (event.raw or "")]
+    return [event for event in facts.events("unhealthy_stopped") if is_of_dead(event)]
 
 
 def died_advice(_facts: StepFacts, _signs: Sequence[Sign]) -> str:

@@ -11,6 +11,7 @@ from itertools import combinations
 import msgspec
 
 from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.diagnosis.deaths import until_death_was_noticed
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import (
     GATEWAY,
@@ -265,6 +266,8 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
 
 def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:
     finding = finding_of(rule, facts)
+    if finding is None and rule is DIED and (later := until_death_was_noticed(facts)) is not None:
+        return finding_of(rule, later)
     return finding_of(rule, hold) if finding is None and rule in OF_A_HOLD else finding
 
 

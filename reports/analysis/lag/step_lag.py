@@ -165,7 +165,7 @@ def _answer(hold: _Hold) -> _Answer:
     phased = _phases(hold, movement, reached.critical)
     return _Answer(
         total_s=_total(hold.begun_s, reached.end, phased.end),
-        reason=_edge(hold, movement),
+        reason=_joined(_edge(hold, movement), _short(hold)),
         phases=phased.phases,
         critical=reached.critical,
         movement=movement,
@@ -283,18 +283,37 @@ def _settled(hold: _Hold) -> Span | None:
     """From the step until the last target of the hold was reached and kept; censored if it was not.
 
     It was kept if nothing but a change of the configuration took it away. None if the autoscaler did
-    not move the target.
+    not move the target. After a way down the replicas that stay have to be RUNNING, too.
     """
     if not hold.movements:
         return None
     last = hold.movements[-1]
-    level = Level(last.direction, last.after)
     moved_s = (at_s for at_s in hold.timeline.moved_s if at_s > last.last.hi_s)
-    reached = last_reach(hold.timeline, level, last.way(min(hold.ended_s, *moved_s, math.inf)))
-    if reached is None:
-        return longer_than(max(0.0, _proven_s(hold, level) - hold.begun_s))
-    end = last.last if reached.at_once else reached.end
+    way = last.way(min(hold.ended_s, *moved_s, math.inf))
+    ends: list[Instant] = []
+    for level in _levels(last):
+        reached = last_reach(hold.timeline, level, way)
+        if reached is None:
+            return longer_than(max(0.0, _proven_s(hold, level) - hold.begun_s))
+        ends.append(last.last if reached.at_once else reached.end)
+    end = max(ends, key=lambda at: (at.mid_s, at.hi_s))
     return between(point(hold.begun_s), end.not_before(hold.begun_s))
+
+
+def _levels(movement: Movement) -> tuple[Level, ...]:
+    """Levels to be reached and kept: after a way down, too, as many have to be RUNNING."""
+    own = Level(movement.direction, movement.after)
+    return (own,) if movement.direction == "up" else (own, Level("up", movement.after))
+
+
+def _short(hold: _Hold) -> str | None:
+    """Sentence on replicas that were missing at the end of a hold in which the target did not turn."""
+    serving, target = _serving(hold.after), hold.after.target
+    if serving is None or target is None or serving >= target:
+        return None
+    if hold.after.hidden or len(hold.movements) > 1:
+        return None
+    return f"{serving} RUNNING at the end of the hold, target {target}"
 
 
 def _rows(hold: _Hold, answer: Movement | None, zero_s: float) -> tuple[MovementReport, ...]:

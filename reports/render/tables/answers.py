@@ -71,7 +71,16 @@ def _followed(step: StepReport) -> str:
         return sanitized(step.reason)
     if total is None or total.value is None:
         return f"{last} was not {reached} by the end of the hold ({step.hold_s:.0f} s)"
-    return f"{last} was {reached} after {seconds(total)} s"
+    return f"{last} was {reached} after {seconds(total)} s{_short(step)}"
+
+
+def _short(step: StepReport) -> str:
+    """Words on replicas that are missing at the end of a hold that was answered before."""
+    serving, target = step.replicas_after, step.target_after
+    is_settled = step.settled_s is None or step.settled_s.value is not None
+    if is_settled or step.reversals or serving is None or target is None or serving >= target:
+        return ""
+    return f", and {serving} of {target} were RUNNING at the end of its hold"
 
 
 def _configured(step: StepReport) -> str:

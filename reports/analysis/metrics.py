@@ -23,7 +23,7 @@ from reports.model.load import LoadReport, LoadStepReport, WindowReport
 from reports.model.report import ProbeReport, RunSummary
 from reports.model.steps import DeploymentReport, Phase, PhaseName, StepReport
 from scalelag.errors import UsageError
-from scalelag.record.error_kinds import KINDS, NOT_SENT, is_not_sent
+from scalelag.record.error_kinds import NOT_SENT, is_not_sent, slip_of
 
 _SEGMENT: Final = r'(?:\w+|\*|"(?:[^"\\]|\\.)*")'
 _NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
@@ -102,9 +102,9 @@ def _check_error_kind(path: Path) -> None:
     if is_not_sent(kind):
         reason = kind.removeprefix(NOT_SENT).lstrip(": ")
         raise UsageError(f'"{kind}" is counted by load.not_sent_by.{reason}')
-    near = difflib.get_close_matches(kind.lower(), KINDS, n=1, cutoff=0.8)
-    if near and kind not in KINDS:
-        raise UsageError(f'no kind of error is called "{kind}"; did you mean "{near[0]}"?')
+    if near := slip_of(kind):
+        meant = " or ".join(f'"{one}"' for one in near)
+        raise UsageError(f'no kind of error is called "{kind}"; did you mean {meant}?')
 
 
 def _check_phase(path: Path) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reports.model.causes import Finding
+from reports.model.causes import Evidence, Finding
 from reports.model.changes import ChangeReport
 from reports.model.events import EventReport
 from reports.model.formats import Details
@@ -18,7 +18,14 @@ from reports.render.tables.deployments import deployment_table, detailed, left_o
 from reports.render.tables.elasticity import following_texts
 from reports.render.tables.events import event_table, starts_table
 from reports.render.tables.gates import gate_table
-from reports.render.tables.lag import lag_tables, remarks
+from reports.render.tables.lag import (
+    bounds,
+    idle_reasons,
+    idle_steps,
+    lag_tables,
+    not_measured,
+    remarks,
+)
 from reports.render.tables.load import (
     error_kinds,
     exception_table,
@@ -30,6 +37,7 @@ from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.tables.try_out import TRIES, tries
+from reports.render.terminal.causes import told_of
 from reports.render.text import (
     finding_words,
     percent,
@@ -83,6 +91,7 @@ def _lines(report: Report, record: str, details: Details) -> Iterator[str]:
     yield from _causes(report)
     yield from _list("Warnings", warnings(report))
     yield from _list("Configuration", [f"{line} [{rule}]" for rule, line in findings(report)])
+    yield from _list("Not measured", not_measured(report))
     yield from _tries(report, record)
     yield f"Record: {code(record)}"
 
@@ -201,16 +210,19 @@ def _cell(cell: Cell, column: Column) -> str:
 
 
 def _deployment(key: str, deployment: DeploymentReport) -> Iterator[str]:
-    yield f"### Scale lag: {code(key)}"
+    yield f"### Scale lag: {code(key)} ({text(bounds(deployment))})"
     yield ""
     for made in lag_tables(deployment):
         yield f"{text(made.caption)}:"
         yield ""
         yield from table(made)
     notes = [f"- {name}: {text(about)}" for name, about in remarks(deployment)]
+    idle = idle_steps(deployment.steps)
+    if idle or not deployment.steps:
+        notes.append(f"- {text(idle_reasons(idle))}")
     if following := following_texts(deployment):
         notes.append(f"- Elasticity: {text('; '.join(following))}")
-    yield from notes or ["Nothing to measure."]
+    yield from notes
     yield ""
 
 
@@ -247,26 +259,40 @@ def _errors(kinds: Sequence[tuple[str, int]]) -> Iterator[str]:
 
 
 def _causes(report: Report) -> Iterator[str]:
-    found = [
-        (f"{text(key)} step {step_title(step)}", step.findings)
-        for key, deployment in report.deployments.items()
-        for step in deployment.steps
-    ]
-    found += [
-        (f"{count(failure.count, 'failed request')} in step {failure.index}", failure.findings)
-        for failure in report.failures
-    ]
-    told = [
-        (title, [finding for finding in findings if finding.cause != "configured_delay"])
-        for title, findings in found
-    ]
-    if not any(findings for _, findings in told):
-        return
-    yield "### Causes"
-    yield ""
-    for title, of_title in told:
-        for finding in of_title:
+    told = [*_late_steps(report), *_failed_requests(report)]
+    if told:
+        yield "### Causes"
+        yield ""
+        yield from told
+
+
+def _late_steps(report: Report) -> Iterator[str]:
+    for key, deployment in report.deployments.items():
+        for step in told_of(deployment):
+            title = f"{text(key)} step {step_title(step)}"
+            for finding in step.findings:
+                if finding.cause != "configured_delay":
+                    yield from _finding(title, finding)
+            if not step.findings:
+                yield from _beneath(f"{title}: no cause found", map(_evidence, step.evidence))
+
+
+def _failed_requests(report: Report) -> Iterator[str]:
+    for failure in report.failures:
+        title = f"{count(failure.count, 'failed request')} in step {failure.index}"
+        for finding in failure.findings:
             yield from _finding(title, finding)
+        notes = [text(note) for note in failure.notes]
+        if notes:
+            yield from _beneath(title, notes)
+        elif not failure.findings:
+            yield from _beneath(f"{title}: no cause found", ())
+
+
+def _beneath(title: str, lines: Iterable[str]) -> Iterator[str]:
+    yield f"- {title}"
+    yield from (f"  - {line}" for line in lines)
+    yield ""
 
 
 def _finding(title: str, finding: Finding) -> Iterator[str]:
@@ -275,14 +301,19 @@ def _finding(title: str, finding: Finding) -> Iterator[str]:
     name = text(words) if finding.deployment else words
     yield f"<details><summary>{title}: <b>{name}</b>{took}</summary>"
     yield ""
-    for evidence in finding.evidence:
-        when = "" if evidence.at_s is None else f"{evidence.at_s:.1f} s: "
-        raw = f" {code(shortened(evidence.raw))}" if evidence.raw else ""
-        yield f"- {when}{text(evidence.text)}{raw}"
+    yield from (f"- {_evidence(evidence)}" for evidence in finding.evidence)
     yield f"- → {text(finding.advice)}"
+    if finding.tell_apart:
+        yield f"- To tell them apart: {text(finding.tell_apart)}"
     yield ""
     yield "</details>"
     yield ""
+
+
+def _evidence(evidence: Evidence) -> str:
+    when = "" if evidence.at_s is None else f"{evidence.at_s:.1f} s: "
+    raw = f" {code(shortened(evidence.raw))}" if evidence.raw else ""
+    return f"{when}{text(evidence.text)}{raw}"
 
 
 def _tries(report: Report, record: str) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Kinds of failure in the `error` column: short texts, the same for the same kind."""
 
+import difflib
 import re
+from collections.abc import Sequence
 
 NOT_SENT = "not_sent"
 """A request that was planned and never sent; alone in records up to 0.2, which tell no reason."""
@@ -55,6 +57,26 @@ KINDS = (
 )
 """Kinds of failure that are a text of their own; others are a status, or the words of a client."""
 
+GRPC_STATUSES = (
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+"""Names of the statuses that gRPC has beside OK (`grpc.StatusCode`)."""
+
 
 def is_not_sent(kind: str) -> bool:
     """Return whether an error means that a request was never sent."""
@@ -88,3 +110,34 @@ def is_connection(kind: str) -> bool:
 
 # Words of our own kinds, of clients and of the operating system.
 _CONNECTION = re.compile(r"onnection|nreachable|o route to host|gaierror|resol")
+
+
+def slip_of(kind: str) -> list[str]:
+    """Kinds that a name that is none of them was meant to be, the nearest first; empty if it is none.
+
+    A name that is like no kind may be the words of a client, or an exception.
+    """
+    folded = kind.strip().lower()
+    if kind in KINDS or kind == NOT_SENT or _AS_WRITTEN.fullmatch(kind):
+        return []
+    if (code := _HTTP.match(folded)) is not None:
+        return [http_status(int(code[1].translate(_DIGITS)))]
+    if _HTTP_ALONE.match(folded):
+        return [http_status(500), http_status(503)]
+    if wrong := _near(folded.partition(":")[0].strip(), [WRONG_ANSWER]):
+        return [f"{wrong[0]}: {kind.partition(':')[2].strip() or 'REASON'}"]
+    status = re.sub(r"[^a-z]+", "_", re.sub(r"^grpc\W*", "", folded)).strip("_").upper()
+    if folded.startswith("grpc") or kind.strip() in GRPC_STATUSES:
+        return list(map(grpc_status, _near(status, GRPC_STATUSES, 0.6) or GRPC_STATUSES[:3]))
+    return _near(folded, KINDS)
+
+
+def _near(name: str, known: Sequence[str], cutoff: float = 0.8) -> list[str]:
+    return difflib.get_close_matches(name, known, n=3, cutoff=cutoff)
+
+
+_AS_WRITTEN = re.compile(rf"HTTP \d\d\d|gRPC ({'|'.join(GRPC_STATUSES)})|{WRONG_ANSWER}(: .*)?")
+# Digits, and the letters that look like them.
+_HTTP = re.compile(r"(?:(?:http|status|code)\W*)*_*([1-5][0-9oil][0-9oil])(?![0-9a-z])")
+_HTTP_ALONE = re.compile(r"https?[\W_]*(?:\d|$)")
+_DIGITS = str.maketrans("oil", "011")

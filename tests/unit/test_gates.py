@@ -142,6 +142,15 @@ def test_an_unknown_metric_like_no_other_points_to_the_list():
     [
         ("not_sent: in_flight_limit", r"counted by load\.not_sent_by\.in_flight_limit"),
         ("time-out", 'did you mean "timeout"'),
+        ("503", 'did you mean "HTTP 503"'),
+        ("HTTP503", 'did you mean "HTTP 503"'),
+        ("http 503", 'did you mean "HTTP 503"'),
+        ("HTTP 5O3", 'did you mean "HTTP 503"'),
+        ("HTTP 503 Service Unavailable", 'did you mean "HTTP 503"'),
+        ("HTTP 5033", 'did you mean "HTTP 500" or "HTTP 503"'),
+        ("gRPC unavailable", 'did you mean "gRPC UNAVAILABLE"'),
+        ("DEADLINE_EXCEEDED", 'did you mean "gRPC DEADLINE_EXCEEDED"'),
+        ("Wrong answr: no label", 'did you mean "wrong answer: no label"'),
         ("Connection refused", 'did you mean "connection refused"'),
     ],
 )

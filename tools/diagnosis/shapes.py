@@ -197,8 +197,8 @@ SWINGS: Final = (
     ),
     _swing(
         "swing-target-above-room",
-        "target_ongoing_requests 2, and a replica takes 1: 3 are wanted where 5 are needed",
-        STEP.format(hold=60),
+        "target_ongoing_requests 2, and a replica takes 1: 2 are wanted where 3 are needed",
+        "4rps:3s,15rps:60s",
         max_ongoing_requests=1,
         target_ongoing_requests=2,
     ),

@@ -7,7 +7,10 @@ import msgspec
 from reports.analysis.controller import over_target
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.front import Around
+from reports.analysis.diagnosis.front_rules import was_blind
+from reports.analysis.diagnosis.seen import counts
 from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
+from reports.analysis.elasticity.demand import capacity_asked
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
 from reports.analysis.lag.changes import Changes, since
 from reports.analysis.lag.control_loop import loop_interval
@@ -40,6 +43,7 @@ from scalelag.record.effective import around_it
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
+_BLIND = "its autoscaler was blind: how many were wanted is not known"
 _UNTOLD = (
     "whether more were wanted is not known: no value of Serve's gauges can only be of the end of "
     "this hold"
@@ -103,7 +107,7 @@ def analyse_deployment(
     subject = _Subject(run, key, setup, until_s, changes, requests, around)
     parts = [_parts(subject, step) for step in steps]
     later = [(row.hi_s, policy_of(row.info, ray)) for row in changes.configs]
-    known, moved = _given(requests), _decided(parts)
+    known, moved = _given(run, requests, parts), _decided(parts)
     followed = elasticity_parts(run, steps, timeline, setup.policy, known, later, described, moved)
     reports = tuple(
         _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
@@ -116,9 +120,18 @@ def analyse_deployment(
     )
 
 
-def _given(requests: RequestsAt) -> OpenRequests | str:
-    """Open requests as the policy was given them, or the reason why they are not known."""
-    return requests.given if requests.given is not None else requests.reason or ""
+def _given(
+    run: RecordedRun, requests: RequestsAt, parts: Sequence[_StepParts]
+) -> OpenRequests | str:
+    """Open requests as the policy was given them; the reason if they are not known, or too few."""
+    if requests.given is None:
+        return requests.reason or ""
+    if requests.whose == "client" or capacity_asked(run.info.options) is not None:
+        return requests.given
+    blind = [one.step.index for one in parts if was_blind(one.facts)]
+    if not blind:
+        return requests.given
+    return f"its autoscaler was blind in step {blind[0]}: its count is not what was wanted"
 
 
 def _decided(parts: Sequence[_StepParts]) -> list[Decision]:
@@ -168,16 +181,23 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
 
 
 def _unless_missed(facts: StepFacts) -> StepLag:
-    """The step's lag; longer than its hold if it wanted replicas and the target never rose."""
-    if facts.is_untold:
-        return msgspec.structs.replace(facts.lag, reason=f"{facts.lag.reason}; {_UNTOLD}")
-    if not facts.is_missed:
-        return facts.lag
-    return msgspec.structs.replace(
-        facts.lag,
-        total_s=longer_than(facts.ended_s - facts.begun_s),
-        reason=f"{facts.lag.reason}; {facts.demand} were wanted",
-    )
+    """The step's lag; longer than its hold if it wanted replicas and the target never rose.
+
+    So it does if its autoscaler was blind: that its count asked for no more clears no step.
+    """
+    lag, reason = facts.lag, None
+    if facts.is_missed:
+        reason = f"{facts.demand} were wanted"
+    elif facts.may_be_missed and was_blind(facts):
+        reason = _BLIND
+    if reason is None:
+        return _told(lag, _UNTOLD) if facts.is_untold and not counts(facts) else lag
+    longer = longer_than(facts.ended_s - facts.begun_s)
+    return _told(msgspec.structs.replace(lag, total_s=longer), reason)
+
+
+def _told(lag: StepLag, more: str) -> StepLag:
+    return msgspec.structs.replace(lag, reason=f"{lag.reason}; {more}")
 
 
 def _step_report(

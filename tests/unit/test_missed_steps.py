@@ -15,7 +15,9 @@ from scalelag.record.seen_rows import DeploymentGauges, Seen
 from tests.support.built.step_facts import facts
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
+CAUSES = DEMO.parent / "causes"
 KEY = "default/Sleeper"
+MODEL = "default/Model"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_step_for_which_one_replica_is_enough_has_no_lag():
 @pytest.mark.parametrize(("sent_s", "is_known"), [((18.0, 35.0), False), ((21.0, 35.0), True)])
 def test_a_gauge_that_may_be_of_before_the_step_does_not_make_it_missed(sent_s, is_known):
     read = [(9.0, 0.0), (sent_s[0], 9.0), *((at_s, 0.0) for at_s in (sent_s[1], 45.0, 55.0))]
-    run = behind_a_front(never_scaled(), read, 10.0)
+    run = behind_a_front(never_scaled(of=0.04), read, 10.0)
 
     deployment = analyse(run, ()).report.deployments[KEY]
 
@@ -71,13 +73,50 @@ def test_a_gauge_that_may_be_of_before_the_step_does_not_make_it_missed(sent_s, 
     assert ("whether more were wanted is not known" in deployment.steps[1].reason) is not is_known
 
 
+def test_the_low_count_of_a_blind_autoscaler_clears_no_step_and_is_no_demand():
+    run = load_run(CAUSES / "blind-0.15")
+    every_s = [run.info.zero_s + second for second in range(60)]
+    low = {
+        MODEL: DeploymentGauges(total=0.4, queued=0.0, running=1.0),
+        "default/Front": DeploymentGauges(queued=0.0, running=250.0),
+    }
+    seen = tuple(Seen(at_s, at_s, "ports", 1.0, low) for at_s in every_s)
+
+    report = analyse(
+        msgspec.structs.replace(run, seen=seen), parse_gates(["scale_up.censored <= 0"])
+    ).report
+
+    deployment = report.deployments[MODEL]
+    assert [step.censored for step in deployment.steps] == [False, True, False]
+    assert deployment.steps[1].total_s.lo == pytest.approx(14.0)
+    assert "its autoscaler was blind" in deployment.steps[1].reason
+    assert report.gates[0].verdict == "fail"
+    assert "blind in step 1" in deployment.elasticity.demand_reason
+    assert deployment.elasticity.theta_u_pct is None
+
+
+def test_a_step_behind_a_full_front_is_decided_by_what_reached_the_deployment():
+    report = analyse(load_run(CAUSES / "front-full-2"), ()).report
+
+    step = report.deployments[MODEL].steps[1]
+    assert (step.total_s, step.cause) == (None, "bounds")
+    assert "not known" not in step.reason
+
+
 def behind_a_front(run, read, age_s: float):
     """The run as of a model behind a front, with `read` totals of its gauge (second, value)."""
     front = "default/Front"
     app = ApplicationInfo(
         deployments=(front, KEY), ingress=front, calls={front: (KEY,)}, route_prefix="/"
     )
-    target = msgspec.structs.replace(run.info.target, applications={"default": app})
+    described = run.info.target.deployments[KEY]
+    # So long a delay that a target that was kept does not show that no more were wanted.
+    slow = {**described.autoscaling, "upscale_delay_s": 30.0}
+    target = msgspec.structs.replace(
+        run.info.target,
+        applications={"default": app},
+        deployments={KEY: msgspec.structs.replace(described, autoscaling=slow)},
+    )
     seen = tuple(
         Seen(at_s, at_s, "ports", age_s, {KEY: DeploymentGauges(total=total)})
         for at_s, total in ((run.info.zero_s + second, total) for second, total in read)

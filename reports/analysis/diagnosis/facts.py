@@ -186,23 +186,23 @@ class StepFacts(msgspec.Struct, frozen=True):
     @property
     def is_missed(self) -> bool:
         """True if the target never rose, and more replicas were wanted, and allowed, at the end."""
+        return self.may_be_missed and self.wants_more and not self.is_worked_off
+
+    @property
+    def may_be_missed(self) -> bool:
+        """True if the target never rose, and more replicas were allowed."""
         policy, running = self.final_policy, self.lag.replicas_after
-        if not self.lag.unmoved or self.step.direction != "up" or not self.wants_more:
-            return False
-        return (
-            policy is not None and (running or 0) < policy.max_replicas and not self.is_worked_off
-        )
+        is_up = self.lag.unmoved and self.step.direction == "up"
+        return is_up and policy is not None and (running or 0) < policy.max_replicas
 
     @property
     def is_untold(self) -> bool:
         """True if the target never rose, and gauges that are known do not tell of this hold's end."""
-        is_up, policy = self.step.direction == "up", self.final_policy
+        policy = self.final_policy
         return (
-            self.lag.unmoved
-            and is_up
+            self.may_be_missed
             and policy is not None
             and policy.default
-            and (self.lag.replicas_after or 0) < policy.max_replicas
             and self.ongoing is None
             and self.requests.given is not None
         )

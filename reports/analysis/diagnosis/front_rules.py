@@ -156,6 +156,14 @@ def saw_too_little(facts: StepFacts) -> Iterator[Sign]:
         yield Sign(window.from_s, window.to_s, tuple(one for one in shown if one))
 
 
+def was_blind(facts: StepFacts) -> bool:
+    """Return True if the count of the autoscaler is no measure of what was wanted: it was blind.
+
+    Not of a deployment whose requests are the client's own: these are a measure.
+    """
+    return facts.requests.whose != "client" and next(saw_too_little(facts), None) is not None
+
+
 def _is_held_up(facts: StepFacts, window: Window) -> bool:
     """Return True if requests were late, and each front had the replicas that it wanted."""
     if not facts.fronts or not _others_served(facts) or not is_slowed(facts, window):

@@ -116,8 +116,8 @@ def _ongoing(
     if requests is None or not policy.default:
         return None
     around = ongoing_around(requests, begun_s, hold_s, decide, policy)
-    before, delays = lag.replicas_before or 0, _delays(policy, lag)
-    enough = enough_for_fewer(policy, before)
+    delays = _delays(policy, lag)
+    enough = enough_for_fewer(policy, _begun_with(lag))
     if lag.direction == "up" or around.before <= enough or decide is None or decide.lo is None:
         return around
     # The decision proves that it was over a delay before, if the autoscaler did not see all of it.
@@ -130,7 +130,14 @@ def _ongoing(
 
 
 def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
-    return policy.delays(lag.replicas_before or 0, lag.level or 0, _seen(lag))
+    return policy.delays(_begun_with(lag), lag.level or 0, _seen(lag))
+
+
+def _begun_with(lag: StepLag) -> int:
+    """Replicas that its first decision compares with: the target, of which some may start or leave."""
+    if lag.answer is None or _from_none(lag):
+        return lag.replicas_before or 0
+    return lag.answer.before or lag.replicas_before or 0
 
 
 def _seen(lag: StepLag) -> int | None:
@@ -186,15 +193,15 @@ def _unseen_drain(setup: ScalingSetup, policy: Policy, lag: StepLag) -> str | No
 def _floor(
     setup: ScalingSetup, policy: Policy, lag: StepLag, ongoing: Ongoing | None
 ) -> FloorReport:
-    before = lag.replicas_before or 0
+    before = _begun_with(lag)
     if lag.direction == "up":
         return floor_up(policy, before, ongoing, setup.start, setup.loop_s, lag.level, _seen(lag))
     return floor_down(policy, before, lag.level or 0, ongoing, setup.loop_s, _seen(lag))
 
 
 def _wanted_before(lag: StepLag, policy: Policy, ongoing: Ongoing | None) -> bool:
-    before, up = lag.replicas_before or 0, lag.direction == "up"
-    return ongoing is not None and wanted_before(policy, before, ongoing, up=up)
+    up = lag.direction == "up"
+    return ongoing is not None and wanted_before(policy, _begun_with(lag), ongoing, up=up)
 
 
 def _came_sooner(lag: StepLag, decided: Sequence[Span], delay_s: float, loop_s: float) -> bool:

@@ -84,9 +84,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 def diagnose(facts: StepFacts) -> Diagnosis:
     """Find what made the step of `facts` late; nothing if a deletion is why it has no answer."""
-    if facts.absence is not None and (
-        facts.absence.gone.lo_s <= facts.begun_s or facts.lag.censored
-    ):
+    if facts.is_absent or (facts.absence is not None and facts.lag.censored):
         return Diagnosis(None, (), ())
     findings = step_findings(facts)
     cause = leading(findings)

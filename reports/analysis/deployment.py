@@ -238,6 +238,7 @@ def _step_report(
         settled_s=lag.settled_s,
         movements=lag.movements,
         reversals=lag.reversals,
+        absent=parts.facts.is_absent,
     )
 
 

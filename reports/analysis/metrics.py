@@ -212,17 +212,32 @@ def _reason(value: Any, path: Path) -> str | None:  # noqa: ANN401  any part of 
     if path[:1] == ("recovered_s",):
         return getattr(value, "recovered_reason", None)
     if isinstance(value, DeploymentReport) and path[0] in _OF_STEPS:
-        return _reasons(value, _OF_STEPS[path[0]])
+        return _reasons(value, _OF_STEPS[path[0]], path[1])
+    if isinstance(value, StepReport):
+        return _reason_of(value, path[0])
     return getattr(value, "reason", None) or getattr(value, "demand_reason", None)
 
 
 _OF_STEPS: Final = {"scale_up": "up", "scale_down": "down"}
+_OF_FLOOR: Final = ("excess_s", "floor_s", "floor", "delay")
 
 
-def _reasons(deployment: DeploymentReport, direction: str) -> str | None:
-    """Reasons for which steps in a direction have no lag; None if each has one."""
-    steps = [one for one in deployment.steps if one.direction == direction and not one.total_s]
-    return "; ".join(f"step {one.index}: {one.reason}" for one in steps if one.reason) or None
+def _reasons(deployment: DeploymentReport, direction: str, name: str) -> str:
+    """Reasons for which steps in a direction lack what a figure of theirs is made of."""
+    steps = [one for one in deployment.steps if one.direction == direction]
+    if not steps:
+        return f"no step goes {direction}"
+    reasons = ((one.index, _reason_of(one, name)) for one in steps)
+    return "; ".join(f"step {index}: {reason}" for index, reason in reasons if reason)
+
+
+def _reason_of(step: StepReport, name: str) -> str | None:
+    """Reason for which a step lacks a figure of this name; None if the report has none."""
+    if step.total_s is None:
+        return step.reason
+    if name in _OF_FLOOR:
+        return step.floor_reason or step.reason
+    return next((one.reason for one in step.phases if f"{one.name}_s" == name), step.reason)
 
 
 def _part(value: Any, name: str) -> Any:  # noqa: ANN401  any part of the report

@@ -138,7 +138,8 @@ class StepReport(msgspec.Struct, frozen=True):
     further ones, `reversals` counts how often the target turned. `wanted_before` says that the
     decision came sooner than its delay allows: it was wanted before the step. `recovered_s` is
     that of all requests of the step: when latency was back in its band, None for
-    `recovered_reason`, censored if it was not.
+    `recovered_reason`, censored if it was not. `absent`: the deployment was deleted before the step,
+    and was not back, so that nothing of it could follow.
     """
 
     index: int
@@ -173,6 +174,7 @@ class StepReport(msgspec.Struct, frozen=True):
     settled_s: Span | None = None
     movements: tuple[MovementReport, ...] = ()
     reversals: int = 0
+    absent: bool = False
 
     @property
     def excess(self) -> Span | None:

@@ -1,5 +1,8 @@
 """Somebody deletes the deployment during a run, and deploys it again."""
 
+import msgspec
+
+from reports.render.tables.deployments import deployment_table
 from tests.unit.changed_runs import (
     BACK,
     GONE,
@@ -125,3 +128,14 @@ def test_a_deployment_that_is_gone_at_the_first_poll_says_so():
     assert step(report).reason == "it was not there from the start"
     (note,) = report.failures[0].notes
     assert note.endswith(f"{KEY} was not there from the start: nothing was there to answer them")
+
+
+def test_steps_after_a_deletion_are_not_missed():
+    report = report_of(GONE)
+    beside = {KEY: report.deployments[KEY], "other/Model": report_of(UP).deployments[KEY]}
+
+    table = deployment_table(msgspec.structs.replace(report, deployments=beside))
+
+    missed = [column.name for column in table.columns].index("missed")
+    assert [row[missed] for row in table.rows] == ["0", "0"]
+    assert [one.absent for one in report.deployments[KEY].steps] == [False, False, True]

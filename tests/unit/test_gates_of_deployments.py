@@ -76,7 +76,7 @@ def test_what_was_not_measured_is_inconclusive_with_a_reason():
     found = result("scale_up.total_s.max <= 20", Model=deployment())
 
     assert (found.verdict, found.value, found.lo, found.hi) == ("inconclusive", None, None, None)
-    assert found.reason == "scale_up.total_s.max was not measured in this run"
+    assert found.reason == "scale_up.total_s.max was not measured in this run: no step goes up"
 
 
 def test_a_figure_of_the_run_that_was_not_measured_is_inconclusive_with_a_reason():
@@ -170,6 +170,19 @@ def without_a_lag() -> DeploymentReport:
         reason="the target did not rise",
     )
     return msgspec.structs.replace(deployment(), steps=(step,))
+
+
+def test_a_figure_that_needs_a_floor_says_why_there_is_none():
+    (step,) = without_a_lag().steps
+    lagging = msgspec.structs.replace(step, total_s=span(7, 9), floor_reason="wanted before")
+    report = msgspec.structs.replace(without_a_lag(), steps=(lagging,))
+
+    of_all = result("scale_up.excess_s.max <= 1", Model=report)
+    of_one = result("steps.1.excess_s <= 1", Model=report)
+
+    assert (of_all.verdict, of_one.verdict) == ("inconclusive", "inconclusive")
+    assert (of_all.reason or "").endswith(": step 1: wanted before")
+    assert (of_one.reason or "").endswith(": wanted before")
 
 
 # --- what is judged without being asked for ---------------------------------------------------

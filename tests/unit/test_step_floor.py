@@ -254,3 +254,27 @@ def test_a_delay_in_effect_is_told_only_if_more_was_wanted_all_the_time(levels, 
 
 def test_a_delay_as_configured_is_told_without_the_open_requests():
     assert found(UP, 1, 4, [(3.5, 1, 4)], total_s=5.0).delay is not None
+
+
+def test_replicas_that_an_earlier_decision_takes_away_are_not_what_fewer_were_wanted_than():
+    # 6 are RUNNING still, but the target is 3: for 5 open requests at 2 each nothing less will do.
+    few = holding((-20.0, 0.0, 5), (0.0, 30.0, 0))
+    fewer = holding((-20.0, 0.0, 3), (0.0, 30.0, 0))
+
+    floor = found(DOWN, 6, 0, [(5.2, 3, 1), (13.4, 1, 0)], total_s=15.5, open_requests=few)
+    before = found(DOWN, 6, 0, [(5.1, 3, 1), (13.4, 1, 0)], total_s=15.5, open_requests=fewer)
+
+    assert not floor.wanted_before
+    assert floor.floor is not None
+    assert floor.floor.delay_s == 13.0
+    assert before.wanted_before
+
+
+def test_replicas_that_an_earlier_decision_brings_count_for_what_more_is_wanted_than():
+    # 2 are RUNNING, and 2 on their way: 7 open requests ask for no more than those.
+    some = holding((-20.0, 0.0, 7), (0.0, 30.0, 20))
+
+    floor = found(UP, 2, 8, [(3.1, 4, 8)], total_s=4.3, open_requests=some)
+
+    assert not floor.wanted_before
+    assert floor.floor is not None

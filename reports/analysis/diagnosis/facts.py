@@ -208,6 +208,11 @@ class StepFacts(msgspec.Struct, frozen=True):
         )
 
     @property
+    def is_absent(self) -> bool:
+        """True if the deployment was deleted, or not there yet, when the step came."""
+        return self.absence is not None and self.absence.gone.lo_s <= self.begun_s
+
+    @property
     def noticed_s(self) -> float:
         """Longest time, in seconds, until the autoscaler knows that it wants other replicas."""
         return self.policy.noticed_s(self.loop_s) if self.policy else _FOREVER_S

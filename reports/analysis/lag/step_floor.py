@@ -100,7 +100,7 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     wanted = _wanted_before(lag, policy, ongoing)
     # Of what was wanted before the step it is not known when the delay began.
     delay = None if wanted else delay_report(waited, policy, floor, setup.loop_s, delay_s)
-    unsure = _is_stretched(delay) and not _stayed_beyond(setup, policy, lag, begun_s)
+    unsure = _is_stretched(delay) and not _stayed_beyond(setup, policy, lag, begun_s, waited)
     if _came_sooner(lag, decided, delay_s, floor.loop_s if wanted else 0.0):
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
@@ -118,16 +118,17 @@ def _is_stretched(delay: DelayReport | None) -> bool:
     return delay is not None and delay.effective_s.lo > delay.configured_s
 
 
-def _stayed_beyond(setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: float) -> bool:
-    """Return True if more were wanted all the time from when that was known until the first decision.
+def _stayed_beyond(
+    setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: float, waited: Span | None
+) -> bool:
+    """Return True if more were wanted all the time from when that was known until a decision.
 
     A delay begins anew whenever the average falls back. That it did is known of an up step of Ray's
     own policy only; there, what is not known was not beyond.
     """
-    decide = lag.phase("decide")
-    if lag.direction != "up" or not policy.default or not lag.replicas_before or decide is None:
+    if lag.direction != "up" or not policy.default or not lag.replicas_before or waited is None:
         return True
-    decided_s = decide.lo or 0.0
+    decided_s = waited.lo
     from_s = policy.sample_s + policy.metrics_interval_s + policy.look_back_period_s
     if setup.open_requests is None:
         return False
@@ -135,7 +136,7 @@ def _stayed_beyond(setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: f
     if decided_s <= from_s:
         return True
     means = setup.open_requests.means(np.linspace(begun_s + from_s, begun_s + decided_s, parts + 1))
-    return bool((means > lag.replicas_before * policy.target_ongoing_requests).all())
+    return bool((means > _begun_with(lag) * policy.target_ongoing_requests).all())
 
 
 def _ongoing(
@@ -149,8 +150,8 @@ def _ongoing(
     if requests is None or not policy.default:
         return None
     around = ongoing_around(requests, begun_s, hold_s, decide, policy)
-    before, delays = lag.replicas_before or 0, _delays(policy, lag)
-    enough = enough_for_fewer(policy, before)
+    delays = _delays(policy, lag)
+    enough = enough_for_fewer(policy, _begun_with(lag))
     if lag.direction == "up" or around.before <= enough or decide is None or decide.lo is None:
         return around
     # The decision proves that it was over a delay before, if the autoscaler did not see all of it.
@@ -163,7 +164,14 @@ def _ongoing(
 
 
 def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
-    return policy.delays(lag.replicas_before or 0, lag.level or 0, _seen(lag))
+    return policy.delays(_begun_with(lag), lag.level or 0, _seen(lag))
+
+
+def _begun_with(lag: StepLag) -> int:
+    """Replicas that its first decision compares with: the target, of which some may start or leave."""
+    if lag.answer is None or _from_none(lag):
+        return lag.replicas_before or 0
+    return lag.answer.before or lag.replicas_before or 0
 
 
 def _seen(lag: StepLag) -> int | None:
@@ -219,15 +227,15 @@ def _unseen_drain(setup: ScalingSetup, policy: Policy, lag: StepLag) -> str | No
 def _floor(
     setup: ScalingSetup, policy: Policy, lag: StepLag, ongoing: Ongoing | None
 ) -> FloorReport:
-    before = lag.replicas_before or 0
+    before = _begun_with(lag)
     if lag.direction == "up":
         return floor_up(policy, before, ongoing, setup.start, setup.loop_s, lag.level, _seen(lag))
     return floor_down(policy, before, lag.level or 0, ongoing, setup.loop_s, _seen(lag))
 
 
 def _wanted_before(lag: StepLag, policy: Policy, ongoing: Ongoing | None) -> bool:
-    before, up = lag.replicas_before or 0, lag.direction == "up"
-    return ongoing is not None and wanted_before(policy, before, ongoing, up=up)
+    up = lag.direction == "up"
+    return ongoing is not None and wanted_before(policy, _begun_with(lag), ongoing, up=up)
 
 
 def _came_sooner(lag: StepLag, decided: Sequence[Span], delay_s: float, loop_s: float) -> bool:

@@ -79,8 +79,11 @@ def _is_answered(step: StepReport) -> bool:
 
 
 def _is_unanswered(step: StepReport) -> bool:
-    """Return True if a step was not over in time, or has no lag for want of watching."""
-    return not _is_answered(step) and not needs_nothing(step)
+    """Return True if a step was not over in time, or has no lag for want of watching.
+
+    A deployment that was deleted before it has nothing to answer it with.
+    """
+    return not (_is_answered(step) or needs_nothing(step) or step.absent)
 
 
 def _findings(step: StepReport) -> list[str]:

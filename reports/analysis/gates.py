@@ -165,11 +165,13 @@ def _compare(gate: Gate, found: metrics.Metric) -> GateResult:
             reason=f"{name} was not measured in this run{why}",
         )
     lo, hi = found.span.lo, found.span.upper
+    # Without an upper bound, the lower one is open: not over within 20 s is more than 20 s.
+    beyond = lo > gate.limit or (found.span.hi is None and lo == gate.limit)
     holds = {
-        "<=": (hi <= gate.limit, lo > gate.limit),
+        "<=": (hi <= gate.limit, beyond),
         "<": (hi < gate.limit, lo >= gate.limit),
         ">=": (lo >= gate.limit, hi < gate.limit),
-        ">": (lo > gate.limit, hi <= gate.limit),
+        ">": (beyond, hi <= gate.limit),
     }
     passed, failed = holds[gate.op]
     verdict: GateVerdict = "pass" if passed else "fail" if failed else "inconclusive"

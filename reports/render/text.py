@@ -29,7 +29,7 @@ _CAUSES: dict[str, str] = {
     "bounds": "max_replicas reached",
     "configured_delay": "the configured delay",
     "oscillation": "a target that swings",
-    "kept_replicas": "replicas kept with nothing open",
+    "kept_replicas": "replicas that stayed",
 }
 
 

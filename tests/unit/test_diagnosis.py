@@ -230,6 +230,22 @@ def test_a_late_step_that_no_rule_explains_says_where_its_time_went():
     ]
 
 
+def test_replicas_that_are_lost_long_after_the_answer_do_not_hide_that_it_was_late():
+    seen = (
+        ReplicaPoll(at_s, at_s + 0.01, 2 if 1028 <= at_s <= 1033 else 3, 3, 3)
+        for at_s in (1016.0 + i * 0.5 for i in range(46))
+    )
+    lost = msgspec.structs.replace(timeline(), polls=(ReplicaPoll(1009.0, 1009.01, 1, 1, 1), *seen))
+
+    # 4 s is the worst; the replica that is lost from 1028 to 1033 s is no part of the answer.
+    step = diagnose(facts(total_s=6.0, timeline=lost))
+
+    assert step.cause is None
+    assert [evidence.text for evidence in step.evidence] == [
+        "2.0 s more than the configuration explains; 1.6 s of all went to decide"
+    ]
+
+
 def test_a_mean_that_rises_in_two_decisions_has_a_look_back_more():
     two = (decision(1011.6, 1, 2), decision(1013.0, 2, 3))
 

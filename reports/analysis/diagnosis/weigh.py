@@ -318,7 +318,9 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     measured = [p for p in facts.lag.phases if p.value is not None and p.part_of == "total"]
     longest = max(measured, key=lambda p: p.value or 0.0, default=None)
     where = f"; {longest.value:.1f} s of all went to {longest.name}" if longest else ""
-    before = facts.until(facts.answered_s)
+    total = facts.lag.total_s
+    answered_s = facts.begun_s + total.value if total and total.value else facts.ended_s
+    before = facts.until(answered_s)
     decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {count(decisions, 'decision')}"
@@ -327,7 +329,8 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
 
 def _notably_late_s(facts: StepFacts) -> float | None:
     """Seconds that the step is late, if they are so many that the reader wants a cause; else None."""
-    late_s = facts.late_s
-    if late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * facts.lag_s):
+    total, late_s = facts.lag.total_s, facts.late_s
+    # A share of the answer itself: replicas may be lost long after it.
+    if total is None or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * total.lo):
         return None
     return late_s

@@ -8,6 +8,8 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gates
+from reports.model.formats import Details
+from reports.render.tables.deployments import detailed
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import DeploymentPoll
 from scalelag.record.run_dir import load_run
@@ -101,6 +103,18 @@ def test_a_step_behind_a_full_front_is_decided_by_what_reached_the_deployment():
     step = report.deployments[MODEL].steps[1]
     assert (step.total_s, step.cause) == (None, "bounds")
     assert "not known" not in step.reason
+
+
+def test_without_gauges_a_note_says_what_cannot_be_told_and_the_deployment_is_shown():
+    run = load_run(CAUSES / "blind-0.15")
+
+    report = analyse(msgspec.structs.replace(run, seen=()), ()).report
+
+    failure = report.failures[0]
+    assert failure.findings == ()
+    assert f"what reached {MODEL} is not known" in failure.notes[-1]
+    assert "Serve's gauges were not read" in failure.notes[-1]
+    assert [*detailed(report, Details.MOVED)] == [MODEL]
 
 
 def behind_a_front(run, read, age_s: float):

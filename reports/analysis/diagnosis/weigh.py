@@ -186,6 +186,7 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
             *_gone_notes(whole, missing),
             *failure_notes(whole, failed.kinds),
             *(() if findings else _unwatched_notes(facts, failed)),
+            *(() if findings else _untold_notes(facts, failed)),
         ),
     )
 
@@ -226,6 +227,20 @@ def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...
         return ()
     options = " ".join(f"--deployment {key}" for key in facts.unwatched)
     return (f"what stands before it was not watched, and may be full: add {options}",)
+
+
+def _untold_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
+    """Note on an overload at a deployment of which it is not known what reached it."""
+    if facts.policy is None or facts.requests.given is not None:
+        return ()
+    if facts.requests.reason is None or not OVERLOAD & set(failed.kinds):
+        return ()
+    return (
+        (
+            f"what reached {facts.key} is not known ({facts.requests.reason}): a blind autoscaler, a full "
+            "front and requests that never arrived cannot be told apart"
+        ),
+    )
 
 
 def _while_gone(facts: StepFacts) -> int:

@@ -94,15 +94,20 @@ def _findings(step: StepReport) -> list[str]:
 def detailed(report: Report, details: Details) -> dict[str, DeploymentReport]:
     """Deployments of which details are shown: those that moved, failed to follow or have a finding.
 
-    One alone is always shown.
+    One alone is always shown, and so is one that scales and of which the requests are not known, if
+    some failed without a cause.
     """
     if details is Details.ALL or len(report.deployments) <= 1:
         return dict(report.deployments)
     failed = {gate.deployment for gate in report.gates if gate.verdict == "fail"}
+    is_unexplained = any(not failure.findings for failure in report.failures)
     return {
         key: one
         for key, one in report.deployments.items()
-        if key in failed or _has_moved(one) or any(map(_is_notable, one.steps))
+        if key in failed
+        or _has_moved(one)
+        or any(map(_is_notable, one.steps))
+        or (is_unexplained and one.autoscaling and one.requests_from is None)
     }
 
 

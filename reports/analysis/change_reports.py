@@ -113,6 +113,8 @@ def _moved(key: DeploymentKey, row: ConfigChange, polls: Sequence[Poll]) -> str:
 def _update(at: _Clock, key: DeploymentKey, update: Update) -> ChangeReport:
     number = len(update.replaced)
     replaced = f"{count(number, 'replica was', 'replicas were')} replaced"
+    if update.taken_away:
+        replaced += f" and {update.taken_away} more of the old one went"
     what = f"a new version came, {replaced}"
     if update.from_start:
         what = "a new version was coming when watching began"

@@ -104,7 +104,9 @@ def test_replicas_that_the_autoscaler_takes_away_meanwhile_were_not_replaced():
     )
 
     (change,) = report.changes
-    assert change.what == "a new version came, 1 replica was replaced, over after 4.0 s"
+    assert change.what == (
+        "a new version came, 1 replica was replaced and 2 more of the old one went, over after 4.0 s"
+    )
     assert step(report, 2).total_s is not None
 
 

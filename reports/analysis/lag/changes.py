@@ -26,15 +26,17 @@ from scalelag.record.run_dir import RecordedRun
 _UPDATES = "CONFIG_UPDATE_STARTED"
 _DELETES = "DELETING"
 _READY = ("HEALTHY", "UPSCALING", "DOWNSCALING")
+_AUTOSCALES = "AUTOSCALING"
 _FOREVER_S = math.inf
 
 
 class Update(msgspec.Struct, frozen=True):
     """A new version came: `over` is None if it was not there by the last poll.
 
-    `replaced` are the replicas of the old version that were stopped for it. `failed` is the status
-    with which it ended in place of HEALTHY, `ready_s` when it was that after all. `from_start`: it
-    was coming already when watching began.
+    `replaced` are the replicas of the old version that were stopped for it; `taken_away` is how many
+    more of them went meanwhile, since the target fell. `failed` is the status with which it ended in
+    place of HEALTHY, `ready_s` when it was that after all. `from_start`: it was coming already when
+    watching began.
     """
 
     begun: Instant
@@ -43,6 +45,7 @@ class Update(msgspec.Struct, frozen=True):
     failed: str | None = None
     ready_s: float = _FOREVER_S
     from_start: bool = False
+    taken_away: int = 0
 
     @property
     def window(self) -> Window:
@@ -151,7 +154,11 @@ def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
         deployed=deployed,
         configs=configs,
         updates=tuple(
-            msgspec.structs.replace(one, begun=_narrowed(one.begun, events, "version_deployed"))
+            msgspec.structs.replace(
+                one,
+                begun=_narrowed(one.begun, events, "version_deployed"),
+                over=_last_started(one.over, events) if one.over and not one.failed else one.over,
+            )
             for one in found
             if one.replaced or not (_is_told(one, configs) or _is_recovery(one, run.restarts))
         ),
@@ -164,6 +171,12 @@ def _narrowed(seen: Instant, events: Sequence[LogEvent], kind: LogKind) -> Insta
     """The moment of the log's line of this kind within what polling saw; else what polling saw."""
     logged = [moment(event) for event in events if event.kind == kind]
     return next((at for at in logged if agrees(seen, at)), seen)
+
+
+def _last_started(over: Instant, events: Sequence[LogEvent]) -> Instant:
+    """The log's last line on a replica that started, within what polling saw as an update's end."""
+    logged = [moment(event) for event in events if event.kind == "started"]
+    return max((at for at in logged if agrees(over, at)), key=lambda at: at.mid_s, default=over)
 
 
 def since(changes: Changes) -> tuple[str, ...]:
@@ -241,17 +254,20 @@ def _ready_s(seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> float:
 
 
 class _Moves(msgspec.Struct, frozen=True):
-    """Polls at which each replica was first listed, and at which it began to stop."""
+    """Polls at which each replica was first listed, first RUNNING, and at which it began to stop."""
 
     listed_s: dict[str, float]
+    running_s: dict[str, float]
     stopped_s: dict[str, float]
 
 
 def _moves(run: RecordedRun, key: DeploymentKey) -> _Moves:
-    moves = _Moves({}, {})
+    moves = _Moves({}, {}, {})
     for row in run.transitions:
         if row.deployment == key:
             moves.listed_s.setdefault(row.replica, _there_s(row, run.info.clock.offset_s))
+            if row.to_state == "RUNNING":
+                moves.running_s.setdefault(row.replica, row.hi_s)
             if row.to_state in ("STOPPING", None):
                 moves.stopped_s.setdefault(row.replica, row.hi_s)
     return moves
@@ -301,27 +317,65 @@ def _update(
     absences: Sequence[Absence],
     moves: _Moves,
 ) -> Iterator[Update]:
-    """The update that begins with `first`; `later` are the statuses from its end on."""
+    """The update that begins with `first`; `later` are the statuses after UPDATING.
+
+    If the autoscaler moves the target in mid-update, its own status takes that place, and the update
+    goes on.
+    """
     begun = Instant(first.hi_s if first.lo_s is None else first.lo_s, first.hi_s)
     if any(a.back and a.back.lo_s <= begun.lo_s < a.ready_s for a in absences):
         return
+    while later and later[0].trigger == _AUTOSCALES and _goes_on(begun, later[0].hi_s, moves):
+        later = later[1:]
     over = Instant(later[0].lo_s or begun.lo_s, later[0].hi_s) if later else None
     ready_s = next((row.hi_s for row in later if row.status in _READY), _FOREVER_S)
+    went = _went(begun, over, moves)
+    replaced = went[: _came(begun, over, moves)]
     yield Update(
         begun,
         over,
-        _replaced(begun, over, moves),
+        frozenset(replaced),
         failed=later[0].status if later and later[0].status not in _READY else None,
         ready_s=ready_s,
         from_start=first.lo_s is None,
+        taken_away=len(went) - len(replaced) if replaced else 0,
     )
 
 
-def _replaced(begun: Instant, over: Instant | None, moves: _Moves) -> frozenset[str]:
-    """Replicas of the old version that stopped; where nothing new came, a bound took them away."""
+def _goes_on(begun: Instant, at_s: float, moves: _Moves) -> bool:
+    """Return True if some of the old version had gone by then, and others, or new ones, had not come.
+
+    Replicas that are first listed by then may be those that the autoscaler asked for.
+    """
+    old = _old(begun, moves)
+    stopped = [moves.stopped_s.get(name, _FOREVER_S) for name in old]
+    new = [name for name, s in moves.listed_s.items() if name not in old and s < at_s]
+    starting = any(moves.running_s.get(name, _FOREVER_S) > at_s for name in new)
+    return any(begun.lo_s < s <= at_s for s in stopped) and (
+        starting or (bool(new) and any(s >= at_s for s in stopped))
+    )
+
+
+def _old(begun: Instant, moves: _Moves) -> set[str]:
+    """Replicas of the version before an update."""
+    return {name for name, listed_s in moves.listed_s.items() if listed_s < begun.hi_s}
+
+
+def _came(begun: Instant, over: Instant | None, moves: _Moves) -> int:
+    """Number of replicas that came during an update."""
+    old, last_s = _old(begun, moves), over.hi_s if over else _FOREVER_S
+    return sum(begun.lo_s < s <= last_s for n, s in moves.listed_s.items() if n not in old)
+
+
+def _went(begun: Instant, over: Instant | None, moves: _Moves) -> list[str]:
+    """Replicas of the old version that stopped during an update, by time.
+
+    So many of them were replaced as new ones came: a bound, or the autoscaler, took the last away.
+    """
     last_s = over.hi_s if over else _FOREVER_S
-    old = {name for name, listed_s in moves.listed_s.items() if listed_s < begun.hi_s}
-    came = sum(begun.lo_s < s <= last_s for n, s in moves.listed_s.items() if n not in old)
-    left = [n for n in old if begun.lo_s < moves.stopped_s.get(n, -_FOREVER_S) <= last_s]
-    # With fewer new ones than that, the autoscaler took the last of them away.
-    return frozenset(sorted(left, key=lambda n: (moves.stopped_s[n], n))[:came])
+    left = [
+        name
+        for name in _old(begun, moves)
+        if begun.lo_s < moves.stopped_s.get(name, -_FOREVER_S) <= last_s
+    ]
+    return sorted(left, key=lambda name: (moves.stopped_s[name], name))

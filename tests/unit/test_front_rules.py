@@ -9,6 +9,7 @@ from reports.analysis.diagnosis.front_rules import FRONT
 from reports.analysis.diagnosis.rule import finding_of
 from reports.analysis.diagnosis.weigh import diagnose, failure_report
 from reports.analysis.lag.changes import Changes
+from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.requests_at import RequestsAt
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import ConfigChange
@@ -248,3 +249,18 @@ def front_at(at_s, changes, ray="2.60.0"):
     given = {key: RequestsAt() for key in keys}
     run = msgspec.structs.replace(run, info=info)
     return around_of(run, KEY, timelines, given, changes, None, at_s)
+
+
+@pytest.mark.parametrize(("counted", "found"), [(2.9, True), (3.1, False), (None, False)])
+def test_one_decision_on_noise_does_not_hide_a_full_front(counted, found):
+    up = decision(ENDED_S - 2, 1, 2)
+    said = msgspec.structs.replace(event("upscaling", ENDED_S - 2), ongoing=counted)
+    late = behind(40.0, events=(said,))
+    polls = [
+        msgspec.structs.replace(poll, target=2 if poll.sent_s > ENDED_S - 2 else 1)
+        for poll in watched(1).polls
+    ]
+    moved = msgspec.structs.replace(late, timeline=Timeline(tuple(polls), (up,), ()))
+
+    # The target is 2 open requests: below 3 it is less than half a replica more.
+    assert (finding_of(FRONT, moved) is not None) is found

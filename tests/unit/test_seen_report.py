@@ -199,16 +199,43 @@ def test_the_front_is_the_limit_where_its_slots_are_all_in_use():
 
 
 def test_words_say_what_was_given_how_old_it_is_and_what_it_missed():
-    point = SeenPoint(1.0, total=7.5, queued=0, running=7, client=41)
-    seen = SeenReport("ports", 1.2, (point,), 0.98, 12.3, 440)
+    points = (SeenPoint(1.0, total=7.5, queued=0, running=7, client=41), SeenPoint(2.0, total=3))
+    seen = SeenReport("ports", 1.2, points, 0.98, 12.3, 440)
     deployment = msgspec.structs.replace(model_of(among_several(*steady(total=1))), seen=seen)
 
     assert seen_texts(deployment) == [
-        "its autoscaler was given 7.5 requests at most (known in 98.0 %), 41.0 open at the client",
+        (
+            "its autoscaler was given 7.5 requests at most in 2 readings (known in 98.0 %), 41.0 open "
+            "at the client then"
+        ),
         "Serve's gauges from the nodes' metrics ports, 1.2 s old at most",
         "BLIND for 12.3 s: given under half of what was open",
         "at least 440 requests answered by its replicas, as last exported",
     ]
+
+
+@pytest.mark.parametrize(
+    ("at_s", "known", "age_s", "said"),
+    [
+        # One reading before the load, as of a run whose gauges are read every 20 s.
+        ((-6.9,), 0.31, 10.0, "is not known: 0 readings of the load (known in 31.0 %)"),
+        ((-6.9, 7.0), 0.81, 10.0, "is not known: 1 reading of the load (known in 81.0 %)"),
+        ((1.0, 31.0), 0.3, 10.0, "is not known: 2 readings of the load (known in 30.0 %)"),
+        # What the client had open when a value was written that is up to 10 s old is not known.
+        (
+            (1.0, 11.0),
+            0.9,
+            10.0,
+            "was given 138.5 requests at most in 2 readings (known in 90.0 %)",
+        ),
+    ],
+)
+def test_no_maximum_is_said_of_too_few_readings(at_s, known, age_s, said):
+    points = tuple(SeenPoint(one, total=138.5, queued=0, running=0, client=55.7) for one in at_s)
+    seen = SeenReport("ports", age_s, points, known)
+    deployment = msgspec.structs.replace(model_of(among_several(*steady(total=1))), seen=seen)
+
+    assert seen_texts(deployment)[0].endswith(said)
 
 
 def test_bars_stand_where_the_readings_are_and_nothing_where_there_are_none():

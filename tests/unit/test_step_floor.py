@@ -234,6 +234,28 @@ def test_a_backlog_that_the_autoscaler_did_not_see_is_cut_at_its_decision():
     assert excess is None or excess >= -0.01
 
 
+@pytest.mark.parametrize(
+    ("levels", "is_told"),
+    [
+        ([(-20.0, 0.0, 1), (0.0, 40.0, 9)], True),
+        # It fell back, so that the delay began anew.
+        ([(-20.0, 0.0, 1), (0.0, 10.0, 9), (10.0, 14.0, 1), (14.0, 40.0, 9)], False),
+        (None, False),
+    ],
+)
+def test_a_delay_in_effect_is_told_only_if_more_was_wanted_all_the_time(levels, is_told):
+    requests = holding(*levels) if levels else None
+
+    floor = found(UP, 1, 4, [(20.0, 1, 4)], total_s=22.0, open_requests=requests)
+
+    assert (floor.delay is not None) is is_told
+    assert ("when the delay began is not known" in (floor.reason or "")) is not is_told
+
+
+def test_a_delay_as_configured_is_told_without_the_open_requests():
+    assert found(UP, 1, 4, [(3.5, 1, 4)], total_s=5.0).delay is not None
+
+
 def test_replicas_that_an_earlier_decision_takes_away_are_not_what_fewer_were_wanted_than():
     # 6 are RUNNING still, but the target is 3: for 5 open requests at 2 each nothing less will do.
     few = holding((-20.0, 0.0, 5), (0.0, 30.0, 0))

@@ -22,6 +22,8 @@ from scalelag.wording import count
 _FULL = 0.95
 _REJECTIONS = 3
 _PART = 4
+_HALF = 0.5
+_JUST_S = 0.001
 
 
 def front_is_limit(facts: StepFacts) -> Iterator[Sign]:
@@ -58,8 +60,25 @@ def _wanted_no_more(facts: StepFacts, window: Window) -> Count | None:
     if seen is not None:
         return seen if seen.most <= _room(facts) else None
     middle_s = (facts.begun_s + window.to_s) / 2
-    found = [one for one in counts(facts) if one.window.to_s > middle_s]
+    found = [
+        one for one in (*_before_a_late_one(facts), *counts(facts)) if one.window.to_s > middle_s
+    ]
     return found[-1] if found else None
+
+
+def _before_a_late_one(facts: StepFacts) -> list[Count]:
+    """Counts until the only decision for more, if it was on less than half a replica more.
+
+    So little is noise, as its log line tells: it does not undo what was counted before.
+    """
+    raised, policy = facts.decisions(up=True), facts.final_policy
+    lines = [event for event in facts.events("upscaling") if event.ongoing is not None]
+    if len(raised) != 1 or len(lines) != 1 or policy is None:
+        return []
+    noise = (raised[0].before + _HALF) * policy.target_ongoing_requests
+    if (lines[0].ongoing or 0.0) > noise:
+        return []
+    return counts(facts.until(raised[0].at.lo_s - _JUST_S))
 
 
 def _room(facts: StepFacts) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from reports.analysis.lag.floor import (
     Ongoing,
@@ -33,6 +34,10 @@ _UNSEEN_DRAIN = (
 )
 _PROXY_DRAIN_S = 28.0
 _LOOPS_DOWN = 2
+_NOT_BEYOND = (
+    "its open requests are not known to have been beyond the target all the time until the decision: "
+    "when the delay began is not known"
+)
 _NOT_FIRST = "the target moved the other way first: the delay counts from an unknown moment"
 
 
@@ -93,16 +98,45 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     waited = _waited(setup.timeline, lag, decided, begun_s)
     delay_s = delays[0] if delays else 0.0
     wanted = _wanted_before(lag, policy, ongoing)
+    # Of what was wanted before the step it is not known when the delay began.
+    delay = None if wanted else delay_report(waited, policy, floor, setup.loop_s, delay_s)
+    unsure = _is_stretched(delay) and not _stayed_beyond(setup, policy, lag, begun_s, waited)
     if _came_sooner(lag, decided, delay_s, floor.loop_s if wanted else 0.0):
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
     return StepFloor(
         phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
         floor=floor,
-        # Of what was wanted before the step it is not known when the delay began.
-        delay=None if wanted else delay_report(waited, policy, floor, setup.loop_s, delay_s),
-        reason=_unseen_drain(setup, policy, lag) or _backlog(floor),
+        delay=None if unsure else delay,
+        reason=_unseen_drain(setup, policy, lag)
+        or _backlog(floor)
+        or (_NOT_BEYOND if unsure else None),
     )
+
+
+def _is_stretched(delay: DelayReport | None) -> bool:
+    return delay is not None and delay.effective_s.lo > delay.configured_s
+
+
+def _stayed_beyond(
+    setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: float, waited: Span | None
+) -> bool:
+    """Return True if more were wanted all the time from when that was known until a decision.
+
+    A delay begins anew whenever the average falls back. That it did is known of an up step of Ray's
+    own policy only; there, what is not known was not beyond.
+    """
+    if lag.direction != "up" or not policy.default or not lag.replicas_before or waited is None:
+        return True
+    decided_s = waited.lo
+    from_s = policy.sample_s + policy.metrics_interval_s + policy.look_back_period_s
+    if setup.open_requests is None:
+        return False
+    parts = max(1, round((decided_s - from_s) / max(policy.look_back_period_s, 1.0)))
+    if decided_s <= from_s:
+        return True
+    means = setup.open_requests.means(np.linspace(begun_s + from_s, begun_s + decided_s, parts + 1))
+    return bool((means > _begun_with(lag) * policy.target_ongoing_requests).all())
 
 
 def _ongoing(

@@ -60,7 +60,7 @@ class Concurrency:
         """Mean number of open requests between two moments; None for an empty time."""
         return float(self.means(np.array((from_s, to_s)))[0]) if to_s > from_s else None
 
-    def within(self, _hold: Window) -> Self:
+    def within(self, _hold: Window, /) -> Self:
         """The same: of each number the time is known."""
         return self
 

@@ -24,6 +24,6 @@ class OpenRequests(Protocol):
         """Mean number between each two of `edges_s`, which ascend; NaN where it was not seen."""
         ...
 
-    def within(self, hold: Window) -> Self:
+    def within(self, hold: Window, /) -> Self:
         """The same, of values that can only be of the time of `hold`."""
         ...

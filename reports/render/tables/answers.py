@@ -94,7 +94,7 @@ def _configured(step: StepReport) -> str:
         return f", less than the {step.floor.configured_s:.1f} s that your configuration takes"
     backlog_s = step.floor.backlog_s
     waited = f" and {backlog_s:.1f} s its backlog" if backlog_s else ""
-    return f", {step.floor.configured_s:.1f} s of it your configuration{waited}"
+    return f", {step.configured_s or 0.0:.1f} s of it your configuration{waited}"
 
 
 def _cause(step: StepReport) -> str:

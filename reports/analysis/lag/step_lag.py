@@ -315,9 +315,8 @@ def _levels(movement: Movement) -> tuple[Level, ...]:
 def _short(hold: _Hold) -> str | None:
     """Sentence on replicas that were missing at the end of a hold in which the target did not turn."""
     serving, target = _serving(hold.after), hold.after.target
-    if serving is None or target is None or serving >= target:
-        return None
-    if hold.after.hidden or len(hold.movements) > 1:
+    turned = len(hold.movements) > 1
+    if serving is None or target is None or serving >= target or hold.after.hidden or turned:
         return None
     return f"{serving} RUNNING at the end of the hold, target {target}"
 
@@ -341,9 +340,8 @@ def _row(hold: _Hold, number: int, movement: Movement, zero_s: float) -> Movemen
     else:
         over_s = movement.turned.lo_s if movement.turned else _proven_s(hold, level)
         total_s = longer_than(max(0.0, min(over_s, hold.ended_s) - movement.first.hi_s))
-        unseen = hold.ended_s - over_s > BLIND_S
-        not_over = f"not over {'when last seen' if unseen else 'by the end of the hold'}"
-        reason = "given up" if movement.turned else not_over
+        last = "when last seen" if hold.ended_s - over_s > BLIND_S else "by the end of the hold"
+        reason = "given up" if movement.turned else f"not over {last}"
     return MovementReport(
         index=number,
         at_s=movement.first.mid_s - zero_s,

@@ -72,7 +72,7 @@ def run_problems(
     elif info.plan.unit == "rps" and (load.late_ratio or 0.0) > _MAX_LATE_RATIO:
         problems.append(Problem(_late_words(load), "load"))
     if watched_s and probe.gap_s > _MAX_BLIND_RATIO * watched_s:
-        text = f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s{_why(run.gaps)}"
+        text = f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s{_why(run, watched_s)}"
         lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
         problems.append(Problem(text, "target" if lost else None))
     return problems
@@ -117,9 +117,13 @@ def _first_exception(load: LoadReport) -> str:
     return f": {kind.text}" + (f" ({kind.where})" if kind.where else "")
 
 
-def _why(gaps: Sequence[Gap]) -> str:
-    """Reason of the longest gap, in brackets."""
-    longest = max(gaps, key=lambda gap: gap.to_s - gap.from_s, default=None)
+def _why(run: RecordedRun, watched_s: float) -> str:
+    """Reason of the longest time without a poll, in brackets: a gap, or that it ended early."""
+    longest = max(run.gaps, key=lambda gap: gap.to_s - gap.from_s, default=None)
+    gap_s = longest.to_s - longest.from_s if longest else 0.0
+    last_s = run.polls[-1].received_s - run.info.zero_s if run.polls else 0.0
+    if watched_s - last_s > gap_s:
+        return f" (no poll was answered after {last_s:.1f} s)" if run.polls else ""
     return f" (longest gap: {longest.reason})" if longest else ""
 
 

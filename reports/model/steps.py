@@ -177,6 +177,17 @@ class StepReport(msgspec.Struct, frozen=True):
     absent: bool = False
 
     @property
+    def configured_s(self) -> float | None:
+        """Seconds that the configuration took, at least its part of the floor; None without a floor.
+
+        Of a step on time it took all of the decision, whenever a report of the counts was due.
+        """
+        if self.floor is None:
+            return None
+        taken = (f.seconds for f in self.findings if f.cause == "configured_delay")
+        return next((s for s in taken if s is not None), self.floor.configured_s)
+
+    @property
     def excess(self) -> Span | None:
         """Total beyond the floor, as uncertain as the total, or censored; None if not known."""
         if self.total_s is None or self.floor_s is None:

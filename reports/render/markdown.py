@@ -45,6 +45,7 @@ from reports.render.text import (
     shortened,
     step_title,
     verdict_words,
+    watched_words,
 )
 from scalelag.foreign import sanitized
 from scalelag.wording import count
@@ -123,7 +124,7 @@ def _head(report: Report) -> Iterator[str]:
     yield (
         f"{code(run.steps)}{f' x {run.repeat}' if run.repeat > 1 else ''} · {run.duration_s:,.0f} s · "
         f"{count(load.planned, 'request')}, {load.failed:,} failed, {load.not_sent:,} not sent · "
-        f"{count(probe.gaps, 'gap')} in the probe's watch{cost}"
+        f"{watched_words(probe)} in the probe's watch{cost}"
         f"{''.join(f' · {one}' for one in cluster_texts(report.controller, report.nodes))}"
     )
     yield ""

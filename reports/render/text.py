@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from reports.analysis.lag.step_lag import BLIND_S
 from reports.model.causes import Cause, Finding
 from reports.model.intervals import Span
 from reports.model.load import NO_BREACH
-from reports.model.report import GateResult, Report
+from reports.model.report import GateResult, ProbeReport, Report
 from reports.model.steps import Phase, PhaseName, StepReport
 from scalelag.foreign import sanitized
 from scalelag.plan.stages import Direction
@@ -95,6 +96,14 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 def percent(ratio: float) -> str:
     """A ratio as `0.9 %`."""
     return f"{100 * ratio:.1f} %"
+
+
+def watched_words(probe: ProbeReport) -> str:
+    """`2 gaps (3.4 s)`, `0 gaps, 45.1 s unseen`: time after the last poll is no gap between two."""
+    gaps = count(probe.gaps, "gap")
+    if probe.gaps:
+        return f"{gaps} ({probe.gap_s:.1f} s)"
+    return f"{gaps}, {probe.gap_s:.1f} s unseen" if probe.gap_s > BLIND_S else gaps
 
 
 def step_name(step: StepReport) -> str:

@@ -230,6 +230,16 @@ def test_a_late_step_that_no_rule_explains_says_where_its_time_went():
     ]
 
 
+def test_a_start_that_is_longer_than_the_hold_is_not_the_configurations():
+    # Its settings take 1.6 s; without them the start alone is longer than the hold.
+    slow = msgspec.structs.replace(FLOOR, replica_s=60.0, worst_s=70.0)
+
+    step = diagnose(facts(censored=True, floor=slow, critical_replica=None))
+
+    assert (step.cause, step.findings) == (None, ())
+    assert "the fastest start-up, 60.0 s, is longer than the" in step.evidence[0].text
+
+
 def test_replicas_that_are_lost_long_after_the_answer_do_not_hide_that_it_was_late():
     seen = (
         ReplicaPoll(at_s, at_s + 0.01, 2 if 1028 <= at_s <= 1033 else 3, 3, 3)

@@ -8,6 +8,7 @@ from reports.analysis.diagnosis.replica_rules import (
     BOUNDS,
     CONFIGURED_DELAY,
     HEALTH_CHECK,
+    shorter_delay,
 )
 from reports.analysis.diagnosis.rule import finding_of
 from reports.analysis.lag.policy import policy_of
@@ -17,6 +18,7 @@ from scalelag.record.rows import ProxyChange
 from tests.support.built.step_facts import (
     BEGUN_S,
     FIRST,
+    FLOOR,
     NODE,
     ON_TIME_S,
     ZERO_S,
@@ -317,3 +319,27 @@ def test_an_empty_timeline_is_no_error():
     nothing = facts(total_s=None, polls=(), timeline=Timeline((), (), ()))
 
     assert [finding_of(rule, nothing) for rule in ALL_RULES] == [None] * len(ALL_RULES)
+
+
+def test_a_first_replicas_start_is_no_share_of_the_configuration():
+    """From zero the delay is bypassed, and the second decision waits for the first replica."""
+    given = {
+        "total_s": 9.0,
+        "floor": msgspec.structs.replace(FLOOR, replica_s=6.0, worst_s=10.0),
+        "phases": (Phase("decide", 4.8, 4.8, 4.8),),
+        "decisions": (decision(1010.5, 0, 1), decision(1014.8, 1, 3)),
+    }
+
+    assert finding_of(CONFIGURED_DELAY, facts(**given, replicas_before=0)) is None
+    assert finding_of(CONFIGURED_DELAY, facts(**given, replicas_before=1)) is not None
+
+
+def test_the_setting_that_took_most_is_advised_first():
+    phases = (Phase("decide", 7.6, 7.6, 7.6), Phase("delay", 1.0, 1.0, 1.0, part_of="decide"))
+    given = {"total_s": 10.0, "floor": msgspec.structs.replace(FLOOR, worst_s=11.0)}
+    by_push = facts(**given, phases=phases)
+    by_delay = facts(**given, phases=(phases[0], Phase("delay", 6.0, 6.0, 6.0, part_of="decide")))
+
+    assert "lower look_back_period_s from" in finding_of(CONFIGURED_DELAY, by_push).advice
+    assert set(shorter_delay(by_push)) == {"look_back_period_s", "metrics_interval_s"}
+    assert "lower upscale_delay_s from" in finding_of(CONFIGURED_DELAY, by_delay).advice

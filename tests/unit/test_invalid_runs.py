@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from reports.model.report import Report
+from reports.render.text import watched_words
 from scalelag.record.error_kinds import LATE
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import Gap, Row
@@ -249,3 +250,12 @@ def test_the_load_of_a_step_that_was_interrupted_is_held_only_until_it_ended():
     report = report_of(recorded(stopped, requests(keep=500), watch(until_s=50.0)))
 
     assert report.load.steps[1].offered_rps == pytest.approx(40.0)
+
+
+def test_watching_that_ended_early_is_told_beside_its_gaps():
+    report = report_of(recorded(rows=watch(until_s=70.0)))
+
+    assert report.reasons[0].endswith("(no poll was answered after 69.5 s)")
+    assert watched_words(report.probe).startswith("0 gaps, 30.")
+    assert watched_words(report.probe).endswith(" s unseen")
+    assert watched_words(report_of(recorded()).probe) == "0 gaps"

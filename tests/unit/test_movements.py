@@ -10,7 +10,6 @@ from reports.analysis.lag.movements import (
     decided_before,
     first_in,
     movements_within,
-    reversals,
 )
 from reports.model.intervals import Instant
 
@@ -35,7 +34,6 @@ def test_the_swinging_autoscaler_of_the_definition_has_three_movements():
         (44.2, 1, 4),
     ]
     assert [m.turned and m.turned.mid_s for m in found] == [39.1, 44.2, None]
-    assert reversals(found) == 2
 
 
 def test_changes_in_one_direction_are_one_movement():

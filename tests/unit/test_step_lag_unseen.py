@@ -80,7 +80,19 @@ def test_a_target_reached_while_the_probe_was_blind_at_the_end_is_not_called_lat
 
     report = lag(seen, until_s=30.0)
 
-    assert report.total_s is None or report.total_s.lo <= 6.0
+    assert report.total_s is not None
+    assert report.total_s.lo == 6.0
+    assert report.reason == "target 2 not reached when last seen, 6.0 s after the step: 1 RUNNING"
+
+
+def test_a_last_poll_shortly_before_the_end_of_the_hold_is_its_end():
+    seen = every_second(
+        {0: (1, RUNNING_1), 12: (2, replicas(a="STARTING@"))}, without=range(29, 99)
+    )
+
+    report = lag(seen, until_s=29.9)
+
+    assert report.reason == "target 2 not reached within the hold: 1 RUNNING"
 
 
 def test_a_step_during_which_the_probe_was_blind_has_no_lag():

@@ -213,15 +213,35 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
         text = _longer_than_hold(facts, floor, total.lo)
         seconds = min(_configured_s(floor), facts.lag_s)
     else:
-        # Where a step is on time, its decision was, whenever a report of the counts was due.
-        decide = facts.lag.phase("decide")
-        on_time_s = decide.value if decide and not facts.is_late else None
-        seconds = on_time_s or _configured_s(floor)
+        seconds = _taken_s(facts, floor)
         share = f"{seconds:.1f} s of {total.value:.1f} s are the configuration's"
         text = share if seconds >= _CONFIGURED_SHARE * total.value else ""
     if text:
         shown = Evidence(f"{text} ({_settings(facts, policy)})")
         yield Sign(facts.begun_s, facts.answered_s, (shown,), seconds)
+
+
+def _taken_s(facts: StepFacts, floor: FloorReport) -> float:
+    """Seconds of an answer that settings took.
+
+    Where a step is on time, its decision was, whenever a report of the counts was due. From zero a
+    second decision waits for the first replica's start, which no setting takes.
+    """
+    decide, from_none = facts.lag.phase("decide"), not facts.lag.replicas_before
+    is_up = facts.step.direction == "up"
+    begun_later = is_up and from_none and len(facts.until(facts.answered_s).decisions(up=True)) > 1
+    on_time_s = decide.value if decide and not facts.is_late and not begun_later else None
+    return on_time_s or _configured_s(floor)
+
+
+def _detection_took_most(facts: StepFacts) -> bool:
+    """True if reports and the average took longer than the delay."""
+    floor, total = facts.floor, facts.lag.total_s
+    if floor is None or total is None or total.value is None:
+        return False
+    delay = facts.lag.phase("delay")
+    delay_s = delay.value if delay and delay.value else floor.delay_s
+    return _taken_s(facts, floor) - delay_s - floor.loop_s > delay_s
 
 
 def _configured_s(floor: FloorReport) -> float:
@@ -244,7 +264,8 @@ def _never_due(facts: StepFacts, policy: Policy) -> str:
 
 
 def _longer_than_hold(facts: StepFacts, floor: FloorReport, proven_s: float) -> str:
-    if floor.total_s < proven_s:
+    # Without any setting it would take a start-up, which may be longer than the hold by itself.
+    if floor.total_s < proven_s or floor.total_s - floor.configured_s >= proven_s:
         return ""
     return f"the hold of {facts.step.hold_s:.1f} s is shorter than the floor, {floor.total_s:.1f} s"
 
@@ -273,6 +294,12 @@ def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
         return ""
     name, delay_s = _delay(facts, facts.policy)
     look_back_s = facts.policy.look_back_period_s
+    if _detection_took_most(facts):
+        return (
+            "This is what was asked for. Most of it are reports and their average. To follow faster, "
+            f"lower look_back_period_s from {look_back_s:g} and metrics_interval_s"
+            f"{facts.now('metrics_interval_s')}, then {name} from {delay_s:g}."
+        )
     least = f" to look_back_period_s ({look_back_s:g}) or above" if delay_s > look_back_s else ""
     return (
         f"This is what was asked for. To follow faster, lower {name} from {delay_s:g}{least}, then "
@@ -282,9 +309,15 @@ def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
 
 
 def shorter_delay(facts: StepFacts) -> dict[str, float]:
-    """The delay that the advice asks for: that of the look-back, or half of one within it."""
+    """The delay that the advice asks for: that of the look-back, or half of one within it.
+
+    Half of push interval and look-back where these took longer.
+    """
     if facts.policy is None or not facts.policy.default:
         return {}
+    if _detection_took_most(facts):
+        names = ("look_back_period_s", "metrics_interval_s")
+        return {one: float(f"{getattr(facts.policy, one) / 2:.2g}") for one in names}
     name, delay_s = _delay(facts, facts.policy)
     look_back_s = facts.policy.look_back_period_s
     value = look_back_s if delay_s > look_back_s else float(f"{delay_s / 2:.2g}")

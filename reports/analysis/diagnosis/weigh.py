@@ -328,6 +328,8 @@ def _carried(failure: FailureReport, earlier: FailureReport | None) -> FailureRe
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
     """Evidence on a late step that no rule explains."""
     late_s = _notably_late_s(facts)
+    if not findings and (text := _longer_start(facts)):
+        return (Evidence(text),)
     if findings or late_s is None:
         return ()
     measured = [p for p in facts.lag.phases if p.value is not None and p.part_of == "total"]
@@ -340,6 +342,17 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {count(decisions, 'decision')}"
     return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)
+
+
+def _longer_start(facts: StepFacts) -> str:
+    """Words on a start-up, or drain, that is longer than the time there was; empty if it is not."""
+    total, floor = facts.lag.total_s, facts.floor
+    if total is None or total.value is not None or floor is None or floor.replica_s < total.lo:
+        return ""
+    what = "fastest start-up" if facts.step.direction == "up" else "shortest drain"
+    return (
+        f"the {what}, {floor.replica_s:.1f} s, is longer than the {total.lo:.1f} s that there were"
+    )
 
 
 def _notably_late_s(facts: StepFacts) -> float | None:

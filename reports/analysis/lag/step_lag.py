@@ -137,6 +137,8 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
 _UNSEEN = "the probe saw nothing of this deployment during the step"
 _NO_TARGET = f"this version of Ray does not tell the target (known since {named(TARGET_REPLICAS)})"
 _UNCHANGED = "the load did not change"
+BLIND_S = 2.0
+"""From so much time on without a look, the end of a hold is not what was seen."""
 
 
 def _unless_idle(step: LoadStep, reason: str) -> str:
@@ -256,6 +258,10 @@ def _joined(*sentences: str | None) -> str | None:
 
 def _unfinished(hold: _Hold, level: Level) -> str:
     counted = _counted(level, hold.after)
+    seen_s = _proven_s(hold, level)
+    if hold.ended_s - seen_s > BLIND_S:
+        when = f"when last seen, {seen_s - hold.begun_s:.1f} s after the step"
+        return f"target {level.replicas} not reached {when}: {counted}"
     if level.direction == "up":
         return f"target {level.replicas} not reached within the hold: {counted}"
     return f"{counted} at the end of the hold, target {level.replicas}"
@@ -309,9 +315,8 @@ def _levels(movement: Movement) -> tuple[Level, ...]:
 def _short(hold: _Hold) -> str | None:
     """Sentence on replicas that were missing at the end of a hold in which the target did not turn."""
     serving, target = _serving(hold.after), hold.after.target
-    if serving is None or target is None or serving >= target:
-        return None
-    if hold.after.hidden or len(hold.movements) > 1:
+    turned = len(hold.movements) > 1
+    if serving is None or target is None or serving >= target or hold.after.hidden or turned:
         return None
     return f"{serving} RUNNING at the end of the hold, target {target}"
 
@@ -335,7 +340,8 @@ def _row(hold: _Hold, number: int, movement: Movement, zero_s: float) -> Movemen
     else:
         over_s = movement.turned.lo_s if movement.turned else _proven_s(hold, level)
         total_s = longer_than(max(0.0, min(over_s, hold.ended_s) - movement.first.hi_s))
-        reason = "given up" if movement.turned else "not over by the end of the hold"
+        last = "when last seen" if hold.ended_s - over_s > BLIND_S else "by the end of the hold"
+        reason = "given up" if movement.turned else f"not over {last}"
     return MovementReport(
         index=number,
         at_s=movement.first.mid_s - zero_s,

@@ -10,7 +10,7 @@ from reports.model.intervals import Stat
 from reports.model.load import LoadReport
 from reports.model.report import ProbeReport, Report, RunSummary
 from reports.render.tables.controller import controller_words, nodes_words
-from reports.render.text import NOT_MEASURED, milliseconds, percent, seconds
+from reports.render.text import NOT_MEASURED, milliseconds, percent, seconds, watched_words
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
@@ -71,14 +71,13 @@ def _requests(load: LoadReport) -> str:
 
 def _probe(probe: ProbeReport) -> str:
     often = f"{1 / probe.interval_s:.1f} polls a second" if probe.interval_s else "no interval"
-    blind = f" ({probe.gap_s:.1f} s)" if probe.gaps else ""
     share = probe.observer_share
     cost = (
         "its cost was not measured"
         if share is None
         else f"at most {percent(share)} of the controller's time"
     )
-    return f"{count(probe.polls, 'poll')}, {often}, {count(probe.gaps, 'gap')}{blind}, {cost}"
+    return f"{count(probe.polls, 'poll')}, {often}, {watched_words(probe)}, {cost}"
 
 
 def _versions(run: RunSummary) -> str:

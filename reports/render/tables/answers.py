@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from reports.analysis.lag.step_lag import BLIND_S
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.deployments import FEW
@@ -69,6 +70,8 @@ def _followed(step: StepReport) -> str:
         last, reached = "the last replica to leave", "gone"
     if step.censored and step.reason and step.reason.startswith("given up"):
         return sanitized(step.reason)
+    if total is not None and total.value is None and step.hold_s - total.lo > BLIND_S:
+        return f"{last} was not {reached} when last seen, {total.lo:.1f} s after the step"
     if total is None or total.value is None:
         return f"{last} was not {reached} by the end of the hold ({step.hold_s:.0f} s)"
     return f"{last} was {reached} after {seconds(total)} s{_short(step)}"
@@ -91,7 +94,7 @@ def _configured(step: StepReport) -> str:
         return f", less than the {step.floor.configured_s:.1f} s that your configuration takes"
     backlog_s = step.floor.backlog_s
     waited = f" and {backlog_s:.1f} s its backlog" if backlog_s else ""
-    return f", {step.floor.configured_s:.1f} s of it your configuration{waited}"
+    return f", {step.configured_s or 0.0:.1f} s of it your configuration{waited}"
 
 
 def _cause(step: StepReport) -> str:

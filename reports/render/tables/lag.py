@@ -255,8 +255,9 @@ def share(step: StepReport) -> str:
             f"{total} s, less than the {floor.configured_s:.1f} s that your configuration takes "
             f"(settings: {made_of})"
         )
+    taken_s = step.configured_s or floor.configured_s
     return (
-        f"{total} s, of which {floor.configured_s:.1f} s is your configuration (settings: {made_of}) "
+        f"{total} s, of which {taken_s:.1f} s is your configuration (settings: {made_of}) "
         f"and {floor.replica_s:.1f} s {rest}"
     )
 

@@ -33,7 +33,7 @@ from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.load import print_load
 from reports.render.terminal.seen import print_seen
 from reports.render.terminal.tables import print_table
-from reports.render.text import percent, reasons_of, verdict_words
+from reports.render.text import percent, reasons_of, verdict_words, watched_words
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
@@ -131,10 +131,9 @@ def _about_load(report: Report) -> tuple[str, ...]:
 
 def _about_probe(probe: ProbeReport) -> tuple[str, ...]:
     often = f"{1 / probe.interval_s:.1f}/s" if probe.interval_s else count(probe.polls, "poll")
-    blind = f" ({probe.gap_s:.1f} s)" if probe.gaps else ""
     share = probe.observer_share
     cost = "cost not measured" if share is None else f"{percent(share)} of the controller's time"
-    return (f"probe {often}, {count(probe.gaps, 'gap')}{blind}, {cost}",)
+    return (f"probe {often}, {watched_words(probe)}, {cost}",)
 
 
 def _print_changes(console: Console, report: Report) -> None:

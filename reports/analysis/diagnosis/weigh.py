@@ -237,8 +237,8 @@ def _untold_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
         return ()
     return (
         (
-            f"what reached {facts.key} is not known ({facts.requests.reason}): a blind autoscaler, a full "
-            "front and requests that never arrived cannot be told apart"
+            f"what reached {facts.key} is not known ({facts.requests.reason}): a blind autoscaler, a "
+            "full front and requests that never arrived cannot be told apart"
         ),
     )
 

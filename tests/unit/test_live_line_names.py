@@ -4,7 +4,9 @@ import pytest
 
 from reports.model.application import ApplicationNode
 from reports.render.tables.applications import short_name
-from scalelag.plugin.leader.live_line import short_names
+from tests.support.unpatched import import_unpatched
+
+short_names = import_unpatched("scalelag.plugin.leader.live_line").short_names
 
 
 @pytest.mark.parametrize(

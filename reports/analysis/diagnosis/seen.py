@@ -14,7 +14,7 @@ from reports.analysis.diagnosis.replayed import targets_at
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import Policy
 from reports.analysis.seen.blind import blind_windows, is_blind
-from reports.analysis.seen.series import GaugeSeries, gauge_series
+from reports.analysis.seen.series import GaugeSeries, total_series
 from reports.model.causes import Evidence
 from reports.model.intervals import Window, covered_s, overlap_s
 from scalelag.wording import count
@@ -125,7 +125,7 @@ def seen_at_end(facts: StepFacts, window: Window) -> Count | None:
 
 def _total(facts: StepFacts) -> GaugeSeries | None:
     """Series of what the policy was given, by Serve's gauges; None if they were not read."""
-    total = gauge_series(facts.run.seen, facts.key, lambda gauges: gauges.total)
+    total = total_series(facts.run.seen, facts.key)
     return total if total.readings else None
 
 

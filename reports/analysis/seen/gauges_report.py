@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from reports.analysis.lag.policy import Policy, why_no_policy
 from reports.analysis.seen.blind import blind_s
 from reports.analysis.seen.requests_at import RequestsAt, unseen_reason
-from reports.analysis.seen.series import gauge_series
+from reports.analysis.seen.series import total_series
 from reports.model.intervals import Window
 from reports.model.seen import SeenPoint, SeenReport
 from scalelag.ray_versions import AUTOSCALING_GAUGES, is_before, lacking
@@ -26,7 +26,7 @@ def seen_report(
     if not rows:
         return SeenReport(reason=unseen_reason(run))
     loaded = loaded_window(run)
-    total = gauge_series(run.seen, key, lambda gauges: gauges.total)
+    total = total_series(run.seen, key)
     blind = blind_s(total, requests, policy, loaded) if policy and total.readings else None
     return SeenReport(
         source=rows[-1].source,

@@ -9,7 +9,7 @@ import msgspec
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.open_requests import OpenRequests
 from reports.analysis.seen.routing import routed
-from reports.analysis.seen.series import GaugeSeries, gauge_series, longest_hold_s
+from reports.analysis.seen.series import GaugeSeries, gauge_series, longest_hold_s, total_series
 from scalelag.record.application_info import ApplicationInfo, application_name
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
@@ -100,7 +100,7 @@ def _client(
 
 def _seen(run: RecordedRun, key: DeploymentKey) -> tuple[GaugeSeries, GaugeSeries] | None:
     """Requests given to the policy, and open ones, each by the other where it has no gauge."""
-    total = gauge_series(run.seen, key, lambda gauges: gauges.total)
+    total = total_series(run.seen, key)
     open_ = gauge_series(run.seen, key, lambda gauges: gauges.open)
     from_s = run.info.zero_s
     until_s = run.info.load_ended_s or run.info.zero_s + run.info.plan.duration_s

@@ -18,11 +18,15 @@ Gauge = Callable[[DeploymentGauges], float | None]
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """A gauge's `value`, taken to hold from `from_s` until `to_s`, Unix seconds."""
+    """A gauge's `value`, taken to hold from `from_s` until `to_s`, Unix seconds.
+
+    It was written at most `blur_s` before or after `from_s`.
+    """
 
     from_s: float
     to_s: float
     value: float
+    blur_s: float = 0.0
 
 
 class GaugeSeries:
@@ -72,10 +76,11 @@ class GaugeSeries:
         kept = [
             one
             for one in self.readings
-            if one.from_s - self._blur_s >= hold.from_s and one.from_s + self._blur_s <= hold.to_s
+            if one.from_s - one.blur_s >= hold.from_s and one.from_s + one.blur_s <= hold.to_s
         ]
         longer = [
-            Reading(one.from_s, max(one.to_s, one.from_s + age_s), one.value) for one in kept[-1:]
+            msgspec.structs.replace(one, to_s=max(one.to_s, one.from_s + age_s))
+            for one in kept[-1:]
         ]
         return GaugeSeries([*kept[:-1], *longer], self._blur_s)
 
@@ -98,21 +103,46 @@ class GaugeSeries:
         return np.diff(covered_s), np.diff(sums)
 
 
+def total_series(rows: Sequence[Seen], key: DeploymentKey) -> GaugeSeries:
+    """Series of what the policy of deployment `key` was given, which the controller alone writes.
+
+    So a value that is not that of the reading before was written since.
+    """
+    return _series(rows, _values(rows, key, lambda gauges: gauges.total), by_one=True)
+
+
 def gauge_series(rows: Sequence[Seen], key: DeploymentKey, gauge: Gauge) -> GaugeSeries:
     """Series of `gauge` of deployment `key`, empty if it was never seen; `rows` are sorted."""
+    return _series(rows, _values(rows, key, gauge), by_one=False)
+
+
+def _values(rows: Sequence[Seen], key: DeploymentKey, gauge: Gauge) -> list[float | None]:
+    found = [row.deployments.get(key) for row in rows]
+    return [gauge(one) if one is not None else None for one in found]
+
+
+def _series(rows: Sequence[Seen], values: Sequence[float | None], *, by_one: bool) -> GaugeSeries:
+    ages_s = _ages_s(rows, values) if by_one else [row.age_s for row in rows]
+    written_s = [row.sent_s - age_s / 2 for row, age_s in zip(rows, ages_s, strict=True)]
     readings: list[Reading] = []
-    blur_s = max((row.age_s for row in rows if row.deployments), default=0.0) / 2
-    for row, next_s in zip(rows, _next_s(rows), strict=False):
-        found = row.deployments.get(key)
-        value = gauge(found) if found is not None else None
+    for at, (row, value) in enumerate(zip(rows, values, strict=True)):
         if value is None:
             continue
-        from_s = row.sent_s - row.age_s / 2
-        follows = next_s - row.sent_s <= longest_hold_s(row.age_s)
-        until_s = (next_s if follows else row.sent_s + row.age_s) - row.age_s / 2
-        if until_s > from_s:
-            readings.append(Reading(from_s, until_s, value))
+        until_s = written_s[at] + row.age_s
+        if at + 1 < len(rows) and rows[at + 1].sent_s - row.sent_s <= longest_hold_s(row.age_s):
+            until_s = written_s[at + 1]
+        readings.append(Reading(written_s[at], until_s, value, ages_s[at] / 2))
+    blur_s = max((row.age_s for row in rows if row.deployments), default=0.0) / 2
     return GaugeSeries(_apart(readings), blur_s)
+
+
+def _ages_s(rows: Sequence[Seen], values: Sequence[float | None]) -> list[float]:
+    """Seconds for which each value was written at most: since the reading before, if it is another."""
+    ages_s = [row.age_s for row in rows[:1]]
+    for before, row, was, value in zip(rows, rows[1:], values, values[1:], strict=False):
+        is_new = was is not None and was != value
+        ages_s.append(min(row.age_s, row.sent_s - before.sent_s) if is_new else row.age_s)
+    return ages_s
 
 
 def longest_hold_s(age_s: float) -> float:
@@ -120,14 +150,10 @@ def longest_hold_s(age_s: float) -> float:
     return max(2 * age_s, _SOON_S)
 
 
-def _next_s(rows: Sequence[Seen]) -> list[float]:
-    return [*(row.sent_s for row in rows[1:]), float("inf")]
-
-
 def _apart(readings: Sequence[Reading]) -> list[Reading]:
     """Readings that do not overlap: where ages differ, the later one counts."""
     cut = [
-        Reading(one.from_s, min(one.to_s, after.from_s), one.value)
+        msgspec.structs.replace(one, to_s=min(one.to_s, after.from_s))
         for one, after in pairwise(readings)
     ]
     return [one for one in [*cut, *readings[-1:]] if one.to_s > one.from_s]

@@ -75,7 +75,7 @@ def _floor(setup: ScalingSetup, changes: Changes, step: LoadStep, lag: StepLag) 
     """The floor by the settings at the step; none if they changed before the answer."""
     begun_s = changes.zero_s + step.at_s
     found = step_floor(setup, step, lag, begun_s)
-    if lag.total_s is None or found.reason is not None:
+    if lag.total_s is None or found.floor is None:
         return found
     answered_s = (
         begun_s + lag.total_s.upper if lag.total_s.hi else changes.zero_s + step.hold_until_s

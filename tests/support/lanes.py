@@ -1,9 +1,9 @@
 """`make test` and `make test-long`: the tiers of tests in lanes that run side by side.
 
-Tests on real clusters mostly wait, and share a cluster one after another. Those that start clusters of
-their own follow: clusters beside each other starve each other on two cores. Tests on a stand-in are
-another lane. Tests that only compute run beside both, with the lowest priority there is, in what the
-others leave of the processor.
+Tests on a stand-in and in a browser are first, two at a time: each starts a Locust, and beside them a
+replica takes ten times as long to start. Then tests on real clusters share one, one after another, and
+those that start clusters of their own follow. Tests that only compute run beside both, with the lowest
+priority there is, in what the others leave of the processor.
 
 Tests with the mark `long` are left to `make test-long`, a single lane: more real clusters, one after
 another, and last those of several nodes.
@@ -84,7 +84,7 @@ LONG_OWN: Final = Part(
     "long-own-clusters", ("tests/live",), "long and own_cluster and not several_nodes"
 )
 NODES: Final = Part("several-nodes", ("tests/live",), "long and several_nodes")
-LANES: Final = ((SHARED, OWN), (WAITING,), (COMPUTING,))
+LANES: Final = ((WAITING, SHARED, OWN), (COMPUTING,))
 """Lanes of `make test`."""
 LONG_LANES: Final = ((LONG_SHARED, LONG_OWN, NODES), (LONG_COMPUTING,))
 """Lanes of `make test-long`."""

@@ -12,6 +12,7 @@ from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport
 from reports.render.tables.answers import answers
 from reports.render.tables.applications import application_texts
+from reports.render.tables.causes import told_of
 from reports.render.tables.changes import change_table
 from reports.render.tables.controller import cluster_texts
 from reports.render.tables.deployments import deployment_table, detailed, left_out
@@ -37,7 +38,6 @@ from reports.render.tables.notes import findings, warnings
 from reports.render.tables.prompts import prompt_table, session_table
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.tables.try_out import TRIES, tries
-from reports.render.terminal.causes import told_of
 from reports.render.text import (
     finding_words,
     percent,

@@ -56,7 +56,7 @@ class Seen(NamedTuple):
     folders: dict
 
     def rows(self, name, file):
-        """What replicas of an application wrote during the run."""
+        """Rows that replicas of an application wrote during the run."""
         key = "entered_s" if file == "starts.jsonl" else "at_s"
         began_s = self.report["run"]["started_s"]
         return [row for row in rows_of(self.folders[name] / file) if row[key] >= began_s]

@@ -27,3 +27,15 @@ def starting(waited_s):
 
 def texts(finding):
     return [evidence.text for evidence in finding.evidence]
+
+
+def slow_third(init_s, waited_s=1.0):
+    """The third replica waits, then initialises for so long."""
+    entered_s = 1012.0 + waited_s
+    done_s = entered_s + init_s
+    third = life("r3", entered=entered_s, initialized=done_s, running=done_s + 0.4)
+    return (FIRST, life("r2"), third)
+
+
+def causes(findings):
+    return [finding.cause for finding in findings]

@@ -1,4 +1,4 @@
-"""What events change on a cluster that is not ours is given back as it was found."""
+"""A cluster that is not ours is given back as events found it."""
 
 import json
 import os

@@ -8,7 +8,7 @@ from reports.model.causes import Evidence, FailureReport, Finding
 from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.html.figure import arrows
-from reports.render.terminal.causes import named, quotation, told_of
+from reports.render.tables.causes import named, quotation, told_of
 from reports.render.text import finding_words, shortened, step_title
 from scalelag.foreign import sanitized
 from scalelag.wording import count

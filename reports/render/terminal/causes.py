@@ -1,6 +1,5 @@
 """Causes of late steps and of failed requests, with the evidence, for the terminal."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType
@@ -8,18 +7,16 @@ from rich.text import Text
 
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.report import Report
-from reports.model.steps import DeploymentReport, StepReport
+from reports.model.steps import StepReport
+from reports.render.tables.causes import named, quotation, told_of
 from reports.render.terminal.layout import emit, flow, hanging, room
-from reports.render.text import finding_words, shortened, step_title
+from reports.render.text import shortened, step_title
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
 _QUOTED = 110
 _SHOWN = 3
 _SHOWN_OF_SEVERAL = 1
-# What Ray's logs put before the text, and the colours in its messages.
-_LOG_HEAD = re.compile(r"^[A-Z]+ \S+ \S+ \S+ .*? -- ")
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def print_causes(console: Console, report: Report) -> None:
@@ -43,14 +40,6 @@ def print_causes(console: Console, report: Report) -> None:
     }
     for failure in report.failures:
         _print_failure(console, failure, explained)
-
-
-def told_of(deployment: DeploymentReport) -> Iterator[StepReport]:
-    """Steps with a cause other than their configuration, and late ones without any."""
-    for step in deployment.steps:
-        others = [finding for finding in step.findings if finding.cause != "configured_delay"]
-        if others or (step.evidence and not step.findings):
-            yield step
 
 
 def _print_step(console: Console, title: str, step: StepReport) -> None:
@@ -83,23 +72,6 @@ def _print_title(console: Console, title: str, names: Sequence[str]) -> None:
     emit(console, flow([f"{title}:", *names], room(console), " "))
 
 
-def named(findings: Sequence[Finding], cause: Cause | None, *, timed: bool = True) -> list[str]:
-    """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`.
-
-    The seconds are told only if `timed`.
-    """
-    texts = [
-        f"{finding_words(f)} ({f.seconds:.1f} s)"
-        if timed and f.seconds is not None
-        else finding_words(f)
-        for f in findings
-    ]
-    if len(texts) == 1 and cause is None:
-        return [f"perhaps {texts[0]}"]
-    between = ", also" if cause else " or"
-    return [f"{text}{between}" for text in texts[:-1]] + texts[-1:]
-
-
 def _finding_lines(findings: Sequence[Finding], cause: Cause | None) -> Iterator[RenderableType]:
     """The cause with its evidence and advice; the others, or each of several, in short.
 
@@ -129,9 +101,3 @@ def _shown(evidence: Evidence) -> RenderableType:
     if evidence.raw:
         text.append(f'  "{shortened(quotation(evidence.raw), _QUOTED)}"', style="dim")
     return hanging(Text("-"), text)
-
-
-def quotation(raw: str) -> str:
-    """The part of a log line or message that says it: of a traceback, the exception."""
-    lines = [line for line in _COLOUR.sub("", raw).splitlines() if line.strip()]
-    return _LOG_HEAD.sub("", lines[-1]).strip() if lines else ""

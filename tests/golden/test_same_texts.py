@@ -16,9 +16,9 @@ from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.html.report_page import render_html
 from reports.render.markdown import render_markdown
+from reports.render.tables.causes import told_of
 from reports.render.tables.lag import bounds, not_measured
 from reports.render.tables.notes import findings, warnings
-from reports.render.terminal.causes import told_of
 from reports.render.terminal.report import render_terminal
 from reports.render.text import finding_words, reasons_of, verdict_words
 from scalelag.foreign import sanitized

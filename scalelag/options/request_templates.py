@@ -12,6 +12,7 @@ import msgspec
 
 from scalelag.errors import UNREADABLE, UsageError
 from scalelag.options.bounded_templates import BoundedTemplates
+from scalelag.options.checks import NOT_IN_PATHS
 from scalelag.plan.trace_rows import LONGEST_FIELD
 
 Row = dict[str, Any]
@@ -74,10 +75,10 @@ class Payloads:
                 *(ArithmeticError, LookupError, RecursionError, TypeError, ValueError),
             ) as error:
                 raise UsageError(f"--data row {number + 1} makes no request: {error}.") from error
-            if set(payload.path) & set(" \r\n\0"):
+            if NOT_IN_PATHS.search(payload.path):
                 raise UsageError(
-                    f'--data row {number + 1} makes the path "{payload.path}", which has a space or '
-                    "a line break: write {{ name | urlencode }}."
+                    f'--data row {number + 1} makes the path "{payload.path}", which has a space, a '
+                    "line break, a control character or #: write {{ name | urlencode }}."
                 )
 
 

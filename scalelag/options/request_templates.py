@@ -132,12 +132,15 @@ def _csv_rows(file: Path, text: str) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        names = reader.fieldnames or ()
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f'--data {file}: two columns are named "{twice}": rename one.')
         for row in reader:
             # DictReader puts surplus values under None, and None in place of missing ones.
             if None in row or None in row.values():
                 raise UsageError(
                     f"--data {file} line {reader.line_num}: the number of columns is not "
-                    f"{len(reader.fieldnames or ())}, as in the first line."
+                    f"{len(names)}, as in the first line."
                 )
             yield row
     except csv.Error as error:

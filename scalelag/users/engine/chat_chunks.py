@@ -24,7 +24,14 @@ _REASONING = ("reasoning_content", "reasoning", "thinking")
 _TOOLS = ("tool_calls", "function_call")
 _OF_TOOLS = re.compile(r"(function_call|custom_tool_call|mcp_call|code_interpreter_call)\b|_call_")
 _OUTPUT_LIMIT = "max_output_tokens"
+_ERROR_EVENTS = ("error", "exception")
+_ERRORS = ("error", "errors", "err", "exception")
 _STATES = ("error", "failed", "cancelled")
+_STATUSES = ("status", "statuscode", "status_code")
+# An event of these alone, with a detail, is what FastAPI and RFC 9457 make of an error.
+_OF_PROBLEMS = frozenset(
+    {"detail", "status", "title", "type", "instance", "code", "message", "success"}
+)
 _FIRST_BAD_STATUS = 400
 
 
@@ -79,7 +86,7 @@ def error_in(event: object, kind: str = "message") -> str | None:
     """Return a description of the error that an event of type `kind` is, None if it is none.
 
     Errors come as `event: error`, `{"error": ..}`, `{"object": "error"}`, `{"type": "error"}`,
-    `{"errors": ..}`, as a state, and as the failure of a response.
+    `{"errors": ..}`, as a state or a status, and as the failure of a response.
     """
     found = _object(event)
     if found.get("error"):
@@ -88,7 +95,7 @@ def error_in(event: object, kind: str = "message") -> str | None:
         if inner := _object(choice).get("error"):
             return _described(inner)
     named = found.get("type")
-    if kind == "error" or "error" in (named, found.get("object")):
+    if kind.lower() in _ERROR_EVENTS or "error" in (named, found.get("object")):
         return _described(found, found.get("code"))
     if named in ("response.failed", "response.error", "response.cancelled"):
         return _described(_object(found.get("response")).get("error") or {"type": named})
@@ -97,10 +104,20 @@ def error_in(event: object, kind: str = "message") -> str | None:
 
 def _has_failed(event: Mapping[str, Any]) -> bool:
     """Return whether an event that is part of no answer is that of a failure."""
-    code = event.get("code")
-    is_code = type(code) is int and code >= _FIRST_BAD_STATUS and "message" in event
-    named = any(event.get(name) for name in ("errors", "detail"))
-    return named or is_code or event.get("status") in _STATES
+    found = {name.lower(): value for name, value in event.items()}
+    kind, status = found.get("type"), [found.get(name) for name in _STATUSES]
+    return (
+        any(found.get(name) for name in _ERRORS)
+        or (bool(found.get("detail")) and found.keys() <= _OF_PROBLEMS)
+        or (_is_bad_status(found.get("code")) and "message" in found)
+        or any(_is_bad_status(one) or one in _STATES for one in status)
+        or found.get("success") is False
+        or (isinstance(kind, str) and kind.lower().endswith(_ERROR_EVENTS))
+    )
+
+
+def _is_bad_status(value: object) -> bool:
+    return type(value) is int and value >= _FIRST_BAD_STATUS
 
 
 def _response_chunk(kind: str, event: dict[str, Any]) -> Chunk:
@@ -181,7 +198,7 @@ def _described(error: object, *others: object) -> str:
 def bad_finishes(chunk: Chunk) -> Iterator[str]:
     """Yield a description of each reason to finish with which an answer is not whole."""
     for reason in chunk.finishes:
-        if reason not in GOOD_FINISHES:
+        if reason.lower() not in GOOD_FINISHES:
             yield f"finish_reason {reason if _WORD.fullmatch(reason) else 'of no known kind'}"
 
 

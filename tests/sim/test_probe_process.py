@@ -82,7 +82,13 @@ def test_it_ends_with_a_leader_that_is_killed(target, tmp_path):
         assert_none_is_left(mark)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGTERM, signal.SIGHUP)),
+    ],
+)
 def test_it_ends_with_a_run_that_is_interrupted(target, echo, tmp_path, number):
     mark = f"{tmp_path}"
     with started(tmp_path, *target, "--steps", "20rps:60s", environment={MARK: mark}) as locust:

@@ -145,6 +145,7 @@ def test_a_target_that_dies_in_mid_run_is_retried_and_both_records_stay(echo, un
     assert any(one["path"] in warning for warning in second["warnings"])
 
 
+@pytest.mark.long
 def test_a_dashboard_that_is_slow_is_not_retried(echo, until, tmp_path):
     """It takes requests and does not answer: the load may have done that."""
     with (
@@ -235,6 +236,7 @@ def test_a_run_waits_for_room_and_says_for_what(echo, until, tmp_path):
     assert "1 short" not in json.dumps(run.records("run.json"))
 
 
+@pytest.mark.long
 def test_a_run_whose_first_looks_are_slow_begins_all_the_same(echo, tmp_path):
     """Locust asks for the next users after a second at most, whether or not the run is open yet."""
     slow = Fault("slow", seconds=0.4, path="/api/version")  # asked six times before the plan begins

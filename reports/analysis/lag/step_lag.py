@@ -204,13 +204,13 @@ def _unanswered(hold: Hold, level: Level, movement: Movement) -> _Answer:
             f"given up after {movement.turned.mid_s - hold.begun_s:.1f} s "
             f"at {_counted(level, last)}, target {level.replicas}"
         )
-        proven_s = movement.turned.lo_s
+        seen_s = movement.turned.lo_s
     else:
         critical = slowest(hold, level)
         reason = _unfinished(hold, level)
-        proven_s = proven_s(hold, level)
+        seen_s = proven_s(hold, level)
     return _Answer(
-        total_s=longer_than(max(0.0, min(proven_s, hold.ended_s) - hold.begun_s)),
+        total_s=longer_than(max(0.0, min(seen_s, hold.ended_s) - hold.begun_s)),
         reason=joined(reason, edge(hold, movement)),
         phases=_phases(hold, movement, critical).phases,
         critical=critical,

@@ -81,7 +81,9 @@ LONG_COMPUTING: Final = Part(
 )
 LONG_SHARED: Final = Part("long-shared-cluster", ("tests/live",), "long and not own_cluster")
 LONG_OWN: Final = Part(
-    "long-own-clusters", ("tests/live",), "long and own_cluster and not several_nodes"
+    "long-own-clusters",
+    ("tests/live", "tests/browser"),
+    "live and long and own_cluster and not several_nodes",
 )
 NODES: Final = Part("several-nodes", ("tests/live",), "long and several_nodes")
 LANES: Final = ((WAITING, SHARED, OWN), (COMPUTING,))

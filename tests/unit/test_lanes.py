@@ -27,6 +27,7 @@ def meant(part: Part, marks: set[str]) -> bool:
         *((tier, {"live", "own_cluster"}) for tier in ALL[3:]),
         ("tests/live", {"live", "long"}),
         ("tests/live", {"live", "long", "own_cluster"}),
+        ("tests/browser", {"live", "long", "own_cluster"}),
         ("tests/live", {"live", "long", "own_cluster", "several_nodes"}),
     ],
 )

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 import msgspec
@@ -12,8 +13,13 @@ from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial, run_trial
 from scalelag.autoscaler.ray_autoscaler import RayAutoscaler, quiet_ray
 from scalelag.autoscaler.user_policy import load_policy
+from scalelag.errors import ScalelagError
 
 _STATE_LONG = 300
+_ENDED = (
+    "A process of the simulation has ended by itself: it was killed, for want of memory perhaps, or a "
+    "policy of your own ends it (os._exit)."
+)
 
 
 class PolicyPath(msgspec.Struct, frozen=True):
@@ -64,9 +70,12 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
 
         def run(jobs: Sequence[Job]) -> list[Done]:
             found: list[Done] = []
-            for done in pool.map(run_job, jobs):
-                found.append(done)
-                advance()
+            try:
+                for done in pool.map(run_job, jobs):
+                    found.append(done)
+                    advance()
+            except BrokenProcessPool as error:
+                raise ScalelagError(_ENDED) from error
             return found
 
         yield run

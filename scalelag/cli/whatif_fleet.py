@@ -31,7 +31,7 @@ from scalelag.autoscaler.ray_autoscaler import (
     setting_names,
 )
 from scalelag.autoscaler.ray_names import ray_names
-from scalelag.cli.answer_output import Renderers, write_answer
+from scalelag.cli.answer_output import Renderers, check_output, write_answer
 from scalelag.cli.whatif import scaling_of_run
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.options.capacity import read_calibration
@@ -46,12 +46,13 @@ _RENDERERS = Renderers(print_fleet, render_json_fleet, render_markdown_fleet)
 
 
 class FleetOptions(msgspec.Struct, frozen=True):
-    """Options of the command, as given."""
+    """Options of the command, as given; `others` are the flags of those that say nothing here."""
 
     capacity: Path
     trace: Path | None
     days: float
     assignments: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def fleet(
@@ -60,6 +61,7 @@ def fleet(
     """Simulate days of traffic, and write the answer."""
     if output_format is ComparisonFormat.HTML:
         raise UsageError("--capacity: there is no page of this answer; take --format md or json.")
+    check_output("--output", output)
     report = size_fleet(run, options)
     write_answer(report, _RENDERERS, output_format, output)
     return EXIT_PASSED
@@ -69,6 +71,8 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
     """Return replicas for days of traffic. Raises UsageError for what makes no sense."""
     if options.trace is None:
         raise UsageError("--capacity goes with --trace: the traffic to size the fleet for.")
+    if options.others:
+        raise UsageError(f"{options.others[0]} does not go with --capacity: leave one of them out.")
     if not whole_days(options.days):
         raise UsageError(f"--days {options.days:g}: give more than 0 and at most 366.")
     quiet_ray()

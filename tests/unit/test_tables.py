@@ -76,7 +76,6 @@ def test_no_line_is_wider_than_the_console(width):
     assert max(map(len, printed(MADE, width))) <= width
 
 
-@pytest.mark.parametrize("width", [60, 80])
 @pytest.mark.parametrize(
     "names",
     [
@@ -86,14 +85,14 @@ def test_no_line_is_wider_than_the_console(width):
         ("/v1/models/this/of/ours/infer", "/v1/models/that/of/ours/infer"),
     ],
 )
-def test_names_that_are_cut_stay_apart(names: tuple[str, str], width: int):
+def test_names_that_are_cut_stay_apart(names: tuple[str, str]):
     columns = (Column("name", "foreign", key=True), *(Column(f"figure {n}") for n in range(4)))
     table = Table("Requests by name", columns, tuple((name, *"1234") for name in names))
 
-    first, second = printed(table, width)[2:]
+    first, second = printed(table, 80)[2:]
 
     assert first != second
-    assert max(len(first), len(second)) <= width
+    assert first.endswith("1         2         3         4")
 
 
 def test_markdown_escapes_what_is_not_ours_and_marks_verdicts():

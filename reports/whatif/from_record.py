@@ -63,6 +63,20 @@ def watched_of(run: RecordedRun, key: DeploymentKey) -> Watched | None:
     return Watched(timeline, supply.middle(), timeline.polls[-1].received_s)
 
 
+def watched_as_long(
+    watched: Watched, zero_s: float, other: RecordedRun, key: DeploymentKey
+) -> Watched:
+    """`watched`, of a plan that began at `zero_s`, for as long as `other` was watched after its own.
+
+    Replica-hours compare over one length of time. A run that was watched for less kept what it had.
+    """
+    of_other = watched_of(other, key)
+    if of_other is None:
+        return watched
+    until_s = zero_s + of_other.until_s - other.info.zero_s
+    return msgspec.structs.replace(watched, until_s=until_s)
+
+
 def recorded_scenario(
     run: RecordedRun, key: DeploymentKey, *, own_policy: bool = False
 ) -> Recorded:

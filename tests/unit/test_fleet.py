@@ -221,6 +221,26 @@ def test_a_calibration_that_no_replica_can_have_is_refused(calibration: Path, da
         size_fleet(None, FleetOptions(calibration, day, 1.0))
 
 
+def test_what_an_answer_rests_on_is_noted(calibration: Path, day: Path):
+    found = msgspec.json.decode(calibration.read_bytes())
+    calibration.write_bytes(
+        msgspec.json.encode(found | {"complete": False, "reason": "interrupted"})
+    )
+
+    notes = size_fleet(None, FleetOptions(calibration, day, 1.0)).notes
+
+    assert "left open (interrupted): a replica may serve more than 10 requests/s" in notes[0]
+    assert "max_replicas 1 was reached, and too few, in 24 hours of the day" in notes[-1]
+
+
+def test_a_calibration_of_a_newer_version_is_refused(calibration: Path, day: Path):
+    found = msgspec.json.decode(calibration.read_bytes())
+    calibration.write_bytes(msgspec.json.encode(found | {"schema_version": 2}))
+
+    with pytest.raises(UsageError, match="has schema version 2; this scalelag reads up to 1"):
+        size_fleet(None, FleetOptions(calibration, day, 1.0))
+
+
 def test_a_file_that_is_no_calibration_and_one_without_a_rate_are_refused(
     tmp_path: Path, calibration: Path, day: Path
 ):

@@ -21,7 +21,13 @@ from reports.render.terminal.whatif import (
     render_markdown_whatif,
     whatif_schema,
 )
-from reports.whatif.from_record import recorded_scenario, with_settings
+from reports.whatif.from_record import (
+    recorded_scenario,
+    watched_as_long,
+    watched_of,
+    with_settings,
+)
+from reports.whatif.outcome import replica_hours
 from reports.whatif.repeat import Trial, estimate, trials
 from reports.whatif.settings import parse_assignment
 from reports.whatif.start_up import PACE_SIGMA
@@ -312,6 +318,24 @@ def test_a_file_that_cannot_be_written_is_told_before_the_simulation(
 
     with pytest.raises(UsageError, match="--output: Cannot write"):
         whatif(DEMO, WhatIfOptions(), ComparisonFormat.JSON, tmp_path / file)
+
+
+def test_replica_hours_of_a_run_that_was_watched_for_less_are_over_as_long_a_time(
+    demo: RecordedRun,
+):
+    half = msgspec.structs.replace(demo, polls=demo.polls[: len(demo.polls) // 2])
+    watched, whole = watched_of(half, KEY), watched_of(demo, KEY)
+    assert watched is not None
+    assert whole is not None
+
+    same = watched_as_long(watched, half.info.zero_s, demo, KEY)
+
+    assert same.until_s == whole.until_s > watched.until_s
+    hours = replica_hours(same.running, half.info.zero_s, same.until_s)
+    kept_s = whole.until_s - watched.until_s
+    before = replica_hours(watched.running, half.info.zero_s, watched.until_s)
+    at_end = int(watched.running.values[-1])
+    assert hours == pytest.approx(before + at_end * kept_s / 3600)
 
 
 def test_an_estimate_counts_what_was_not_over_as_endless():

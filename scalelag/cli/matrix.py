@@ -25,7 +25,6 @@ from scalelag.cli.matrix_runs import Entry, EntryOutcome, entries_of, made_befor
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.command import attempt_of
 from scalelag.cli.run.retries import AttemptResult, Retries
-from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.errors import (
     EXIT_GATE_FAILED,
@@ -70,13 +69,12 @@ def matrix(
     folder = options.folder or create_run_dir(first.out, f"{first.name}-matrix", time.time())
     made = {one.label: made_before(folder / one.folder, attempts[one.label]) for one in entries}
     retries = Retries(arguments.retries, arguments.retry_wait_s)
-    with interruptible():
-        outcomes = run_in_turn(
-            entries,
-            options.times,
-            lambda entry: _run(attempts[entry.label], folder / entry.folder, retries),
-            made,
-        )
+    outcomes = run_in_turn(
+        entries,
+        options.times,
+        lambda entry: _run(attempts[entry.label], folder / entry.folder, retries),
+        made,
+    )
     report = _reported(entries, outcomes, options, first.plan.text, folder)
     write_file(folder / MATRIX_FILE, render_json_matrix(report))
     page = Page(render_html_matrix, folder / _PAGE_FILE)

@@ -18,7 +18,7 @@ from reports.whatif.answer import measured_steps
 from reports.whatif.from_record import watched_as_long, watched_of
 from scalelag.cli.whatif import limit_of
 from scalelag.console import say
-from scalelag.errors import EXIT_ERROR, UsageError
+from scalelag.errors import EXIT_ERROR, InterruptedRunError, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 
 _REPLACED = ("--out", "--name", "--autoscaling", "--config")
@@ -89,14 +89,27 @@ def confirmed(
         before = set(folder.glob(f"*-{name}"))
         say("confirming the first choice by a real run ...")
         words = again(run, folder, settings)
-        code = subprocess.run(
-            [sys.executable, "-m", "scalelag.cli", *words], check=False
-        ).returncode
+        code = _run_again(words)
     made = sorted(set(folder.glob(f"*-{name}")) - before)
     if not made:
         say(f"--confirm: the run ended with exit code {code} and left no record to compare with")
         return report, code or EXIT_ERROR
     return msgspec.structs.replace(report, confirmed=_measured(report, run, made[-1], slo)), code
+
+
+def _run_again(words: list[str]) -> int:
+    """Run `scalelag` with `words`, and return its exit code; its report goes to standard error.
+
+    A signal that ends this process is passed on, and the run takes down what it set up.
+    """
+    command = [sys.executable, "-m", "scalelag.cli", *words]
+    with subprocess.Popen(command, stdout=sys.stderr) as process:
+        try:
+            return process.wait()
+        except InterruptedRunError:
+            process.terminate()
+            process.wait()
+            raise
 
 
 def _measured(

@@ -184,6 +184,10 @@ CapacityFile = Annotated[
 Days = Annotated[float | None, typer.Option(help="Days of traffic for --capacity. Default: 7.")]
 
 
+def _given(**options: object) -> tuple[str, ...]:
+    return tuple(f"--{name}" for name, value in options.items() if value is not None)
+
+
 def whatif(
     run: RunOrNone = None,
     *,
@@ -207,11 +211,9 @@ def whatif(
     from scalelag.errors import UsageError
 
     if capacity is not None:
-        others = {"--steps": steps, "--arrivals": arrivals, "--policy": policy, "--slo": slo}
-        unread = tuple(flag for flag, value in others.items() if value is not None)
-        sized = FleetOptions(
-            capacity, trace, 7.0 if days is None else days, tuple(assignments or ()), unread
-        )
+        days = 7.0 if days is None else days
+        others = _given(steps=steps, arrivals=arrivals, policy=policy, slo=slo)
+        sized = FleetOptions(capacity, trace, days, tuple(assignments or ()), others)
         return fleet(run, sized, output_format, output)
     if days is not None:
         raise UsageError("--days goes with --capacity.")

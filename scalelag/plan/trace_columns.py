@@ -94,9 +94,8 @@ def choose_columns(
                 "--trace-time-column goes with rates; arrival times are the --trace-column itself."
             )
         return Columns(kind, _position(header, value))
-    time = time_column or _only_time(numeric, value) or _only_time(dates, value)
+    time = time_column or _time_of_rates(numeric, dates, value)
     if time is None:
-        _refuse_doubtful_times(value, (*numeric, *dates))
         return Columns(kind, _position(header, value))
     if time not in header:
         raise UsageError(f'there is no column "{time}". {_listed(header)}')
@@ -143,14 +142,17 @@ def _refuse_counts(value: str, numeric: Sequence[str]) -> None:
         )
 
 
-def _refuse_doubtful_times(value: str, readable: Sequence[str]) -> None:
-    """Ask back where rates would last a second each, and another column may be their times."""
+def _time_of_rates(numeric: Sequence[str], dates: Sequence[str], value: str) -> str | None:
+    """The column with the times of rates; None if each lasts a second, and no other may be that."""
+    found = _only_time(numeric, value) or _only_time(dates, value)
+    readable = (*numeric, *dates)
     doubtful = [n for n in readable if n != value and _NAMES["arrivals"].match(n)]
-    if doubtful:
+    if found is None and doubtful:
         raise UsageError(
             f'does column "{doubtful[0]}" hold the times of the rates? Choose it with '
             "--trace-time-column if it does. If not, take it out: a row is a second then."
         )
+    return found
 
 
 def _only_value(

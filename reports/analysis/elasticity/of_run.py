@@ -61,13 +61,9 @@ def elasticity_parts(
             demand_reason=demand if isinstance(demand, str) else None, reason=reason
         )
         return ElasticityParts(nothing, FlappingReport(reason=reason), responses)
+    window = Window(loaded[0].from_s, loaded[-1].to_s)
     return ElasticityParts(
-        elasticity(
-            demand,
-            supply,
-            Window(loaded[0].from_s, loaded[-1].to_s),
-            whole_supply_of(timeline, run.gaps),
-        ),
+        elasticity(demand, supply, window, whole_supply_of(timeline, run.gaps)),
         flapping(supply, loaded, decisions),
         responses,
     )

@@ -122,7 +122,7 @@ def _is_known(event: Mapping[str, Any]) -> bool:
     """Return whether an event is a part of an answer, or says nothing."""
     is_part = "choices" in event or "usage" in event
     is_named = str(event.get("object")).startswith(("chat.completion", "text_completion"))
-    return not event or is_part or is_named or event.get("type") in _PINGS
+    return not any(event.values()) or is_part or is_named or event.get("type") in _PINGS
 
 
 def error_in(event: object, kind: str = "message") -> str | None:

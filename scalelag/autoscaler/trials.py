@@ -81,8 +81,9 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
             yield run
         except BrokenProcessPool as error:
             raise ScalelagError(
-                "a process of the simulation was ended from outside. If the system ran out of memory, "
-                "its log says so (dmesg): free some, and try again."
+                "a process of the simulation was ended from outside, or by a policy of your own "
+                "(os._exit). If the system ran out of memory, its log says so (dmesg): free some, and "
+                "try again."
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -50,7 +50,7 @@ def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
     try:
         with redirect_stdout(sys.stderr):
             module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise UsageError(f"--policy {path}: {type(error).__name__}: {error}.") from error
     function = getattr(module, name, None)
     if not callable(function):

@@ -19,7 +19,7 @@ from reports.render.terminal.matrix import (
     render_json_matrix,
     render_markdown_matrix,
 )
-from scalelag.cli.answer_output import Page, Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, check_output, write_answer
 from scalelag.cli.compare import KNOWN_OPTIONS, AnalysedRun
 from scalelag.cli.matrix_runs import Entry, EntryOutcome, entries_of, made_before, run_in_turn
 from scalelag.cli.run.attempt import Attempt
@@ -61,6 +61,7 @@ def matrix(
     output: Path | None,
 ) -> int:
     """Run the plan on each version in turn, compare neighbours, and return the exit code."""
+    check_output("--output", output)
     entries = entries_of(options.ray)
     # All of them before the first run: what is wrong with any is said at once.
     attempts = {entry.label: _attempt(entry, arguments, given) for entry in entries}

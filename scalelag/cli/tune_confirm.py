@@ -15,7 +15,7 @@ from reports.analysis.origin import run_origin
 from reports.model.tune import TUNE_FIGURES, Confirmation, TuneReport
 from reports.render.terminal.tune import tune_yaml
 from reports.whatif.answer import measured_steps
-from reports.whatif.from_record import watched_of
+from reports.whatif.from_record import watched_as_long, watched_of
 from scalelag.cli.whatif import limit_of
 from scalelag.console import say
 from scalelag.errors import EXIT_ERROR, InterruptedRunError, UsageError
@@ -94,7 +94,7 @@ def confirmed(
     if not made:
         say(f"--confirm: the run ended with exit code {code} and left no record to compare with")
         return report, code or EXIT_ERROR
-    return msgspec.structs.replace(report, confirmed=_measured(report, made[-1], slo)), code
+    return msgspec.structs.replace(report, confirmed=_measured(report, run, made[-1], slo)), code
 
 
 def _run_again(words: list[str]) -> int:
@@ -112,11 +112,14 @@ def _run_again(words: list[str]) -> int:
             raise
 
 
-def _measured(report: TuneReport, path: Path, slo: str | None) -> Confirmation:
-    """Figures of the run that was made, by the definitions of the prediction."""
+def _measured(
+    report: TuneReport, predicted_from: RecordedRun, path: Path, slo: str | None
+) -> Confirmation:
+    """Figures of the run that was made, by the definitions of the prediction, over as long a time."""
     run, key = load_run(path), report.deployment
     watched = watched_of(run, key)
     if watched is None:
         return Confirmation(path.name, dict.fromkeys(TUNE_FIGURES))
+    watched = watched_as_long(watched, run.info.zero_s, predicted_from, key)
     whole = measured_steps(run, key, watched, analyse(run).report, limit_of(slo, run.info)).whole
     return Confirmation(path.name, {name: whole.get(name) for name in TUNE_FIGURES})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.analysis.lag.step_lag import BLIND_S
+from reports.analysis.lag.hold import BLIND_S
 from reports.model.causes import Cause, Finding
 from reports.model.intervals import Span
 from reports.model.load import NO_BREACH

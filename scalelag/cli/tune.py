@@ -12,8 +12,8 @@ from reports.render.terminal.tune import (
     print_tune,
     render_json_tune,
     render_markdown_tune,
-    tune_yaml,
 )
+from reports.render.tune_yaml import tune_yaml
 from reports.whatif.answer import trial_count
 from reports.whatif.tuning.search import Task
 from reports.whatif.tuning.space import space_of

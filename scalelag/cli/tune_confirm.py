@@ -13,7 +13,7 @@ import msgspec
 from reports.analysis.analyse import analyse
 from reports.analysis.origin import run_origin
 from reports.model.tune import TUNE_FIGURES, Confirmation, TuneReport
-from reports.render.terminal.tune import tune_yaml
+from reports.render.tune_yaml import tune_yaml
 from reports.whatif.answer import measured_steps
 from reports.whatif.from_record import watched_as_long, watched_of
 from scalelag.cli.whatif import limit_of

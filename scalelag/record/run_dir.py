@@ -92,9 +92,12 @@ def _scratch(path: Path, data: bytes) -> Path:
         with scratch.open("xb") as file:
             file.write(data)
     except FileNotFoundError as error:
-        raise RecordError(
-            f"Cannot write {path}: the folder {path.parent} does not exist."
-        ) from error
+        why = (
+            f"the system takes no new file in {path.parent}"  # such as /proc
+            if path.parent.is_dir()
+            else f"the folder {path.parent} does not exist"
+        )
+        raise RecordError(f"Cannot write {path}: {why}.") from error
     except OSError as error:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)

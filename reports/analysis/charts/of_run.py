@@ -57,7 +57,7 @@ def chart_series(
 
 
 def unseen_bands(run: RecordedRun) -> tuple[Band, ...]:
-    """Stretches in which nothing was seen of all, or one, the shortest first; of very many the longest."""
+    """Stretches in which all, or one, was not seen, the shortest first; of very many the longest."""
     zero_s = run.info.zero_s
     unseen = [
         Band(max(0.0, gap.from_s - zero_s), gap.to_s - zero_s, gap.reason)

@@ -15,6 +15,7 @@ from reports.model.formats import HTML_FILE, Details, Format
 from reports.render.formats import Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
+from scalelag.cli.answer_output import check_output
 from scalelag.cli.tune_file import tune_of
 from scalelag.options.release_output import release_output
 from scalelag.record.run_dir import RecordedRun, load_run, write_file
@@ -31,6 +32,7 @@ def report(
     details: Details = Details.MOVED,
 ) -> int:
     """Report on the run in a directory. `texts` are gates in place of the run's own, if any."""
+    check_output("--output", output)
     recorded = _with_capacity(load_run(run), capacity_rps)
     gates = (
         with_defaults([parse_gate_option(text) for text in texts])

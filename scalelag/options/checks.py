@@ -117,10 +117,18 @@ def check_address(text: str) -> str:
 
 
 def parse_listen(text: str) -> ListenAddress | None:
-    """Return the address of `[HOST:]PORT`, by default of this machine alone; None for port 0."""
+    """Return the address of `[HOST:]PORT`, by default of this machine alone; None for port 0.
+
+    An address of IPv6 stands in brackets.
+    """
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not int(port) < 2**16 or "/" in host or text.startswith(":"):
-        raise UsageError(f'"{text}": give PORT or HOST:PORT, such as 9646 or 0.0.0.0:9646')
+    in_brackets = re.fullmatch(r"\[([0-9a-fA-F:.]+(?:%\w+)?)\]", host)
+    host = in_brackets[1] if in_brackets else host
+    is_odd = bool(set("/[]") & set(host)) or (":" in host and not in_brackets)
+    if not port.isdecimal() or not int(port) < 2**16 or is_odd or text.startswith(":"):
+        raise UsageError(
+            f'"{text}": give PORT or HOST:PORT, such as 9646, 0.0.0.0:9646 or [::1]:9646'
+        )
     return ListenAddress(host or "127.0.0.1", int(port)) if int(port) else None
 
 

@@ -15,7 +15,7 @@ from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_LEVEL
 from scalelag.plan.trace_columns import Columns, TraceKind, choose_columns
 from scalelag.plan.trace_cut import Cut, Timeline, cut
-from scalelag.plan.trace_dates import AUTO, DATE, DAY_S
+from scalelag.plan.trace_dates import AUTO, DATE, DAY_S, duration
 from scalelag.plan.trace_formats import (
     K6,
     LOCUST,
@@ -231,6 +231,11 @@ def _trace(found: _Found, how: Cut) -> Trace:
         )
     if part.rates_rps is not None and not part.rates_rps.any():
         raise UsageError("it never sends a request: every rate is 0.")
+    if requests == 0:
+        raise UsageError(
+            f"its rates come to less than one request in {duration(float(part.times_s[-1]))}: are its "
+            "times in another unit (--trace-unit)?"
+        )
     info = msgspec.structs.replace(
         found.info,
         rows=part.rows if found.info.format not in (LOCUST, K6) else found.info.rows,
@@ -308,7 +313,8 @@ def _numbers(
 
 def _check_times_of_day(rows: Rows, at: int, values: NDArray[np.float64]) -> None:
     """Raise UsageError for days without a time of day: all requests of a day would be sent at once."""
-    if np.any(values % DAY_S) or not np.any(np.diff(values) == 0):
+    has_times = ":" in str(rows.first[at]) or np.any(values % DAY_S)
+    if has_times or not np.any(np.diff(values) == 0):
         return
     raise rows.wrong(
         f'column "{rows.header[at]}" holds days without a time of day, so that all requests of a day '

@@ -10,16 +10,27 @@ from scalelag.plan.trace_times import is_unit
 TraceKind = Literal["arrivals", "rates"]
 
 _NAMES: dict[TraceKind, re.Pattern[str]] = {
-    "rates": re.compile(r"rps|qps|rate(?!_?(limit|of))|requests_per_second", re.IGNORECASE),
+    "rates": re.compile(
+        r"rps|qps|rate(?!_?(limit|of))"
+        r"|(req(uest)?s?|calls|hits|queries)[_ ]?(per[_ ]?|/[_ ]?)s(ec(ond)?s?)?(?![a-z])",
+        re.IGNORECASE,
+    ),
     "arrivals": re.compile(
         r"arrival|@?time(?!out|_?zone|_to_)|intended|date|epoch|created|ts?(?!\w)", re.IGNORECASE
     ),
 }
+# Named like times, and no moments: durations, gaps, rates.
+_NO_MOMENTS = re.compile(
+    r"taken|spent|between|interval|gap|diff|delta|duration|latency|wait|cost|rate$|rate[_ ]|count",
+    re.IGNORECASE,
+)
 # Columns that say how many requests a row stands for, so that it is none itself.
 _COUNTS = re.compile(
     r"((num(ber)?|n|total|sum)[_ ]?(of[_ ]?)?)?(requests|reqs|calls|hits|invocations|queries|arrivals)"
     r"|(request|req|call|hit|invocation|query)[_ ]?(count|total|num)"
-    r"|counts?|values?|total|throughput|tps|volume|traffic|load",
+    r"|counts?|values?|total|throughput|tps|volume|traffic|load"
+    # Queries of Prometheus, as Grafana names what it exports.
+    r"|.*(rate|increase)\(.*",
     re.IGNORECASE,
 )
 # Rates of another unit than requests per second, with what one of them is in it.
@@ -45,7 +56,9 @@ class Columns(NamedTuple):
 
 def kind_of(name: str) -> TraceKind | None:
     """Kind of values in a column of this name; None if the name does not tell."""
-    return next((kind for kind, names in _NAMES.items() if names.match(name)), None)
+    kinds = (kind for kind, names in _NAMES.items() if names.match(name))
+    found: TraceKind | None = next(kinds, None)
+    return None if found == "arrivals" and _NO_MOMENTS.search(name) else found
 
 
 def choose_columns(
@@ -82,7 +95,7 @@ def choose_columns(
                 "--trace-time-column goes with rates; arrival times are the --trace-column itself."
             )
         return Columns(kind, _position(header, value))
-    time = time_column or _only_time(numeric, value) or _only_time(dates, value)
+    time = time_column or _time_of_rates(numeric, dates, value)
     if time is None:
         return Columns(kind, _position(header, value))
     if time not in header:
@@ -128,6 +141,19 @@ def _refuse_counts(value: str, numeric: Sequence[str]) -> None:
             f"'{value}' --trace-kind arrivals for the one, --trace-column '{counts[0]}' --trace-kind "
             "rates for the other, with --rate-scale 0.0166667 where it counts those of a minute."
         )
+
+
+def _time_of_rates(numeric: Sequence[str], dates: Sequence[str], value: str) -> str | None:
+    """The column with the times of rates; None if each lasts a second, and no other may be that."""
+    found = _only_time(numeric, value) or _only_time(dates, value)
+    readable = (*numeric, *dates)
+    doubtful = [n for n in readable if n != value and _NAMES["arrivals"].match(n)]
+    if found is None and doubtful:
+        raise UsageError(
+            f'does column "{doubtful[0]}" hold the times of the rates? Choose it with '
+            "--trace-time-column if it does. If not, take it out: a row is a second then."
+        )
+    return found
 
 
 def _only_value(

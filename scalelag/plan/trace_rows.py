@@ -21,6 +21,7 @@ MOST_TOKENS = 2_000_000
 """Maximum tokens of one prompt or answer."""
 
 _SHOWN = 40
+_UNCLOSED = "a quote that begins in this row is never closed, so that it takes in all rows below it"
 _LONGEST_HEAD = 2**20
 
 
@@ -112,10 +113,22 @@ class CsvRows(Rows):
 
     def _all_rows(self, file: TextIO) -> Iterator[Sequence[Cell]]:
         csv.field_size_limit(LONGEST_FIELD)
-        reader = csv.reader(file, delimiter=_delimiter(file), skipinitialspace=True)
+        delimiter = _delimiter(file)
+        ended = False
+
+        def lines() -> Iterator[str]:
+            nonlocal ended
+            yield from file
+            ended = True
+
+        reader = csv.reader(lines(), delimiter=delimiter, skipinitialspace=True)
         try:
             for row in reader:
-                self._line = reader.line_num
+                begun, self._line = self._line + 1, reader.line_num
+                if ended:
+                    # A whole row is told by its last line, without a look for another.
+                    self._line = begun
+                    raise self.bad(_UNCLOSED)
                 if 0 < len(self.header) < len(row) and any(row[len(self.header) :]):
                     raise self.bad(
                         f"it has {count(len(row), 'cell')}, and the header names {len(self.header)}"
@@ -193,4 +206,5 @@ def whole_numbers(cell: Cell) -> list[int] | None:
     if not isinstance(cell, list):
         return None
     items = cast("list[object]", cell)
-    return [one for one in items if type(one) is int and 0 <= one < 2**63] if items else []
+    found = [one for one in items if type(one) is int and 0 <= one < 2**63]
+    return found if len(found) == len(items) else None

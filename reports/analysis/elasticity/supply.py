@@ -88,6 +88,12 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
     )
 
 
+def whole_supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
+    """RUNNING replicas whoever brought them about, also while updates and events go on."""
+    polls = tuple(msgspec.structs.replace(poll, foreign=False) for poll in timeline.polls)
+    return supply_of(msgspec.structs.replace(timeline, polls=polls), gaps)
+
+
 def _hidden(polls: Sequence[ReplicaPoll]) -> Iterator[Window]:
     """From each last poll before such a time to the first one after."""
     last: ReplicaPoll | None = None

@@ -21,6 +21,7 @@ from scalelag.record.rows import (
 
 _Seen = tuple[str, str | None]
 _Status = tuple[str, str | None, str]
+_Within = tuple[float | None, float]
 
 
 class ReplicaTracker:
@@ -124,12 +125,12 @@ class ReplicaTracker:
         rows += self._proxy_changes(payload, received_s)
         rows += self._configs.rows(payload, sent_s, received_s)
         for key, deployment in deployments.items():
-            lo_s = since_s.get(key, self._last_sent_s)
-            rows += self._status_change(key, deployment, lo_s, received_s)
-            rows += self._transitions(key, deployment, lo_s, received_s)
+            within = (since_s.get(key, self._last_sent_s), received_s)
+            rows += self._status_change(key, deployment, within)
+            rows += self._transitions(key, deployment, within)
         for key in self._replicas.keys() - deployments.keys() - hidden:
-            lo_s = since_s.get(key, self._last_sent_s)
-            rows += self._transitions(key, DeploymentPayload(), lo_s, received_s)
+            within = (since_s.get(key, self._last_sent_s), received_s)
+            rows += self._transitions(key, DeploymentPayload(), within)
             del self._replicas[key]
             self._statuses.pop(key, None)
         self._last_sent_s = sent_s
@@ -178,11 +179,7 @@ class ReplicaTracker:
         ]
 
     def _status_change(
-        self,
-        key: DeploymentKey,
-        deployment: DeploymentPayload,
-        lo_s: float | None,
-        received_s: float,
+        self, key: DeploymentKey, deployment: DeploymentPayload, within: _Within
     ) -> list[Row]:
         """A row if the status changed since a poll; what an update begins with came after hiding."""
         status = (deployment.status or "", deployment.status_trigger, deployment.message)
@@ -192,8 +189,8 @@ class ReplicaTracker:
         return [
             StatusChange(
                 deployment=key,
-                lo_s=self._last_sent_s if status[1] == UPDATE_STARTED else lo_s,
-                hi_s=received_s,
+                lo_s=self._last_sent_s if status[1] == UPDATE_STARTED else within[0],
+                hi_s=within[1],
                 status=status[0],
                 trigger=status[1],
                 message=status[2],
@@ -201,11 +198,7 @@ class ReplicaTracker:
         ]
 
     def _transitions(
-        self,
-        key: DeploymentKey,
-        deployment: DeploymentPayload,
-        lo_s: float | None,
-        received_s: float,
+        self, key: DeploymentKey, deployment: DeploymentPayload, within: _Within
     ) -> list[Row]:
         before = self._replicas.get(key, {})
         now: dict[str, _Seen] = {}
@@ -220,8 +213,8 @@ class ReplicaTracker:
                 Transition(
                     deployment=key,
                     replica=replica.replica_id,
-                    lo_s=lo_s,
-                    hi_s=received_s,
+                    lo_s=within[0],
+                    hi_s=within[1],
                     from_state=old[0] if old else None,
                     to_state=replica.state,
                     node=replica.node_id,
@@ -233,8 +226,8 @@ class ReplicaTracker:
             Transition(
                 deployment=key,
                 replica=replica_id,
-                lo_s=lo_s,
-                hi_s=received_s,
+                lo_s=within[0],
+                hi_s=within[1],
                 from_state=state,
                 node=node,
             )

@@ -133,9 +133,9 @@ def test_a_gate_that_failed_holds_what_failed_and_why(sample):
     texts = [one.text or "" for case in found if (one := case.find("failure")) is not None]
     assert texts
     assert report.load.errors
-    for text in texts:
-        assert text.count(" x ") == len(report.load.errors)
-        assert "7 failed requests in step 1: no cause found\n  piled up in step 0" in text
+    for told in texts:
+        assert told.count(" x ") == len(report.load.errors)
+        assert "7 failed requests in step 1: no cause found\n  piled up in step 0" in told
 
 
 def test_gates_fail_as_the_exit_code_says(sample):

@@ -109,7 +109,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     Of several `run_events` of one number it has the last; they are sorted by it.
 
     `problems` lists the parts of the record that cannot be read, `unread` the logs that could not be
-    read during the run.
+    read during the run. `cut_off` is the one of `problems` with which the rows of requests end.
     """
 
     info: RunInfo
@@ -130,6 +130,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     capacities: tuple[CapacityChange, ...] = ()
     seen: tuple[Seen, ...] = ()
     run_events: tuple[EventRow, ...] = ()
+    cut_off: str | None = None
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -164,6 +165,7 @@ def load_run(path: Path) -> RecordedRun:
         seen=tuple(sorted(seen, key=lambda row: row.sent_s)),
         run_events=tuple(row for _, row in sorted({row.index: row for row in own}.items())),
         problems=((problem,) if problem else ()) + problems + unreadable + unseen + lost,
+        cut_off=problem,
     )
 
 

@@ -181,7 +181,7 @@ def _headers(
 
 def _model(text: str | None) -> tuple[str, ...] | None:
     models = parse_option(option_of("models"), text)
-    if models is not None and len(models) != 1:
+    if text is not None and len(models or ()) != 1:
         raise UsageError(
             f'model "{text[:_SHOWN]}": give one model. Others are requests of their own.'
         )

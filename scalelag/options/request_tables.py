@@ -55,6 +55,8 @@ def asked_mix(values: Mapping[str, Any]) -> tuple[tuple[RequestSpec, ...], Mix]:
                 "Requests of a mix are as their tables say."
             )
     path = Path(values["requests"])
+    if not path.is_file():
+        raise UsageError(f"--requests {path}: there is no such file.")
     try:
         table = _known_keys(read_table(path) or {})
         tables = _tables(table.get("request"))

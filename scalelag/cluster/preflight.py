@@ -26,6 +26,7 @@ HEALTH_PATH = "/-/healthz"
 T = TypeVar("T")
 
 _RETRY_S = 0.25
+_BROKEN = ("DEPLOY_FAILED", "UNHEALTHY")
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -146,12 +147,23 @@ def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]
     """Warning about each application that is not RUNNING and of which nothing is `watched`."""
     ours = {payload.application_of(key) for key in watched}
     return {
-        name: f'application "{name}" is {app.status} and is not watched, so it decides nothing here: '
-        f"{_last_line(_why(app))}. Mend or delete it; to test it, name one of its deployments with "
+        name: f'application "{name}" is {app.status} and is not watched: this run does not depend on '
+        f"it. {_said(app)}{_remedy(app)}; to test it, name one of its deployments with "
         f"--deployment {name}/NAME."
         for name, app in sorted(payload.applications.items())
         if name not in ours and app.status not in ("RUNNING", "DELETING")
     }
+
+
+def _said(app: ApplicationPayload) -> str:
+    """Sentence with Serve's message about an application; empty without any."""
+    told = _last_line(_why(app)) if _messages(app) else ""
+    return f"Serve says: {told.rstrip('.')}. " if told else ""
+
+
+def _remedy(app: ApplicationPayload) -> str:
+    """Advice on an application that is not RUNNING: one that is on its way needs time only."""
+    return "Mend or delete it" if app.status in _BROKEN else "It may be ready soon, see --wait"
 
 
 def _absent(key: DeploymentKey, payload: ServePayload) -> bool:
@@ -182,10 +194,14 @@ def _last_line(text: str) -> str:
 
 def _why(app: ApplicationPayload) -> str:
     """Messages of an application and its deployments; of a long text the end, with the error."""
-    said = [app.message, *(d.message for d in app.deployments.values())]
-    text = " ".join(message.strip() for message in said if message.strip()) or "no message"
+    text = _messages(app) or "no message"
     advice = f" {PROTOBUF_ADVICE}" if PROTOBUF_7_SIGN in text else ""
     return (text if len(text) <= 2000 else "... " + text[-2000:]) + advice
+
+
+def _messages(app: ApplicationPayload) -> str:
+    said = [app.message, *(d.message for d in app.deployments.values())]
+    return " ".join(message.strip() for message in said if message.strip())
 
 
 def check_endpoint(host: str, timeout_s: float = 3.0) -> None:

@@ -1,12 +1,14 @@
 """Findings weighed against one another: which is the cause, and when there is none to name."""
 
+import re
+
 import msgspec
 import pytest
 
 from reports.analysis.diagnosis.weigh import diagnose, leading, step_findings
 from reports.analysis.lag.timeline import ReplicaPoll
 from reports.model.causes import Evidence, Finding
-from reports.model.steps import Phase
+from reports.model.steps import NOT_OVER, Phase
 from scalelag.record.rows import ProxyChange
 from tests.support.built.step_facts import (
     FIRST,
@@ -207,8 +209,32 @@ def test_a_late_step_that_no_rule_explains_says_where_its_time_went():
 
     assert (step.cause, step.findings) == (None, ())
     assert [evidence.text for evidence in step.evidence] == [
-        "7.0 s more than the configuration explains; 9.0 s of all went to decide, in 2 decisions"
+        (
+            "7.0 s more than the configuration explains at its worst; 9.0 s of all went to decide, "
+            "in 2 decisions"
+        )
     ]
+
+
+def test_a_step_that_was_not_over_and_has_no_floor_says_where_its_time_went():
+    given = facts(
+        censored=True,
+        phases=(
+            Phase("decide", 2.0, 1.9, 2.1),
+            Phase("create", 0.1, 0.1, 0.1),
+            Phase("allocate", reason=NOT_OVER),
+        ),
+        floor=None,
+        policy=None,
+        critical_replica=None,
+    )
+
+    step = diagnose(given)
+
+    assert (step.cause, step.findings) == (None, ())
+    (evidence,) = step.evidence
+    where = r"of the [\d.]+ s in which it was not over, [\d.]+ s went to allocate"
+    assert re.fullmatch(where, evidence.text)
 
 
 def test_a_start_that_is_longer_than_the_hold_is_not_the_configurations():
@@ -233,7 +259,7 @@ def test_replicas_that_are_lost_long_after_the_answer_do_not_hide_that_it_was_la
 
     assert step.cause is None
     assert [evidence.text for evidence in step.evidence] == [
-        "2.0 s more than the configuration explains; 1.6 s of all went to decide"
+        "2.0 s more than the configuration explains at its worst; 1.6 s of all went to decide"
     ]
 
 

@@ -333,3 +333,12 @@ def test_open_requests_are_averaged_over_the_window_from_send_to_answer():
 
     assert open_.mean(0.0, 4.0) == pytest.approx((4 + 1 + 0.5) / 4, abs=1e-5)
     assert open_.mean(5.0, 5.0) is None
+
+
+def test_the_first_load_of_all_has_no_values_to_be_averaged_with():
+    younger, grown = (
+        floor_up(policy(), 1, Ongoing(0.0, 10.0, first=first), None) for first in (True, False)
+    )
+
+    assert (younger.detect_s, grown.detect_s) == (0.0, pytest.approx(30 * 2 / 10))
+    assert younger.worst_s == grown.worst_s

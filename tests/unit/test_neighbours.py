@@ -54,8 +54,17 @@ def test_of_a_neighbours_traceback_the_last_line_is_quoted():
 
     (warning,) = unready_neighbours(payload, {"mine/D"}).values()
 
-    assert ": RuntimeError: no weights here. Mend or delete it" in warning
+    assert "Serve says: RuntimeError: no weights here. Mend or delete it" in warning
     assert "Traceback" not in warning
+
+
+def test_one_that_is_on_its_way_is_waited_for_and_an_empty_message_is_not_quoted():
+    payload = ready_payload(Serve("", mine="RUNNING", theirs="DEPLOYING"), ())
+
+    (warning,) = unready_neighbours(payload, {"mine/D"}).values()
+
+    assert "this run does not depend on it. It may be ready soon, see --wait;" in warning
+    assert "Mend" not in warning
 
 
 def test_the_warning_is_a_finding_of_the_run():

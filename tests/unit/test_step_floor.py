@@ -97,7 +97,9 @@ def test_three_to_none_has_two_delays_and_the_first_decision_shows_the_first():
     assert floor.floor is not None
     # 5 s and 8 s of delays, two turns of 0.1 s, and a drain of 2 s.
     assert floor.floor.total_s == pytest.approx(5 + 8 + 0.2 + 2)
-    assert floor.excess_s(Span(18.0, 18.0, 18.0)) == pytest.approx(2.8)
+    excess = floor.excess(Span(18.0, 17.5, 18.5))
+    assert excess is not None
+    assert (excess.value, excess.lo, excess.hi) == pytest.approx((2.8, 2.3, 3.3))
     assert parts(floor) == {"detect": 2.5, "delay": 13.0}
     assert floor.delay is not None
     assert floor.delay.configured_s == 5.0
@@ -230,8 +232,8 @@ def test_a_backlog_that_the_autoscaler_did_not_see_is_cut_at_its_decision():
 
     floor = found(DOWN, 3, 1, [(7.0, 3, 1)], total_s=9.2, open_requests=unseen)
 
-    excess = floor.excess_s(Span(9.2, 9.2, 9.2))
-    assert excess is None or excess >= -0.01
+    excess = floor.excess(Span(9.2, 9.2, 9.2))
+    assert excess is None or excess.lo >= -0.01
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ class Front(msgspec.Struct, frozen=True):
 
     `policy` is None if its number of replicas is fixed, or if an external scaler decides
     (`is_external`). `requests` are the open ones at it; every request of the client is one of these
-    if it `is_ingress`.
+    if it `is_ingress`. If it `is_caller`, it calls the deployment that it stands before, with nothing
+    between them.
     """
 
     key: DeploymentKey
@@ -34,6 +35,7 @@ class Front(msgspec.Struct, frozen=True):
     requests: RequestsAt = RequestsAt()
     is_external: bool = False
     is_ingress: bool = True
+    is_caller: bool = False
 
     def running(self, from_s: float, to_s: float) -> int:
         """Most replicas that were RUNNING at once between two moments, in Unix seconds."""
@@ -148,6 +150,7 @@ def around_of(
             timelines.get(one, Timeline((), (), ())),
             requests.get(one, RequestsAt()),
             is_ingress=app is None or app.ingress in (None, one),
+            is_caller=app is not None and one in app.callers(key),
         )
 
     app = application_of(run, key)
@@ -191,6 +194,7 @@ def _front(
     requests: RequestsAt,
     *,
     is_ingress: bool,
+    is_caller: bool,
 ) -> Front:
     """Deployment `key` as one that requests pass; one that is not watched has an empty timeline."""
     return Front(
@@ -201,4 +205,5 @@ def _front(
         requests=requests,
         is_external=info is not None and info.external_scaler,
         is_ingress=is_ingress,
+        is_caller=is_caller,
     )

@@ -33,6 +33,7 @@ from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
+from reports.model.steps import NOT_OVER
 from scalelag.plan.stages import LoadStep
 from scalelag.wording import count
 
@@ -330,6 +331,8 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     late_s = _notably_late_s(facts)
     if not findings and (text := _longer_start(facts)):
         return (Evidence(text),)
+    if not findings and facts.floor is None and (text := _longest_open(facts)):
+        return (Evidence(text),)
     if findings or late_s is None:
         return ()
     measured = [p for p in facts.lag.phases if p.value is not None and p.part_of == "total"]
@@ -341,7 +344,22 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {count(decisions, 'decision')}"
-    return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)
+    return (Evidence(f"{late_s:.1f} s more than the configuration explains at its worst{where}"),)
+
+
+def _longest_open(facts: StepFacts) -> str:
+    """Words on where the time of a step went that was not over, and has no floor; else empty."""
+    total, phases = facts.lag.total_s, [p for p in facts.lag.phases if p.part_of == "total"]
+    if total is None or total.value is not None:
+        return ""
+    spent: dict[str, float] = {p.name: p.value for p in phases if p.value is not None}
+    open_ = next((p for p in phases if p.value is None and p.reason == NOT_OVER), None)
+    if open_ is not None:
+        spent[open_.name] = max(0.0, total.lo - sum(p.hi or 0.0 for p in phases))
+    if not spent:
+        return ""
+    name = max(spent, key=lambda one: spent[one])
+    return f"of the {total.lo:.1f} s in which it was not over, {spent[name]:.1f} s went to {name}"
 
 
 def _longer_start(facts: StepFacts) -> str:

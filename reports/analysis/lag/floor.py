@@ -26,12 +26,14 @@ class Ongoing(msgspec.Struct, frozen=True):
     """Mean open requests before a step, and after it until the decision or for one look-back.
 
     `backlog_s` is how long after a step down requests from before it still asked for all replicas.
-    "Before" and "after" are those around its end.
+    "Before" and "after" are those around its end. If a step is the `first` load of all, there is no
+    value from before it: the aggregate begins with what is open then.
     """
 
     before: float
     after: float
     backlog_s: float = 0.0
+    first: bool = False
 
 
 def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
@@ -112,7 +114,7 @@ def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None
         return Crossing(0.0, 0.0) if at_once else Crossing(look_back_s, look_back_s)
     way, beyond = abs(enough - ongoing.before), abs(ongoing.after - enough)
     return Crossing(
-        look_back_s * way / abs(ongoing.after - ongoing.before),
+        0.0 if ongoing.first else look_back_s * way / abs(ongoing.after - ongoing.before),
         min(look_back_s, look_back_s * way / beyond) if beyond else look_back_s,
     )
 

@@ -163,3 +163,47 @@ def _gone_order(life: ReplicaLife) -> tuple[float, float, float, str]:
     gone = life.gone.mid_s if life.gone else float("-inf")
     stopping = life.stopping.hi_s if life.stopping else 0.0
     return (gone, stopping, life.listed.hi_s, life.replica)
+
+
+def slowest(timeline: Timeline, level: Level, begun_s: float, ended_s: float) -> ReplicaLife | None:
+    """Of the replicas still on their way at the end of a hold, the one that got the least far."""
+    if level.direction == "up":
+        return max(
+            (life for life in timeline.replicas if _is_starting(life, ended_s)),
+            key=lambda r: (
+                r.allocated.hi_s if r.allocated else float("inf"),
+                r.listed.hi_s,
+                r.replica,
+            ),
+            default=None,
+        )
+    return max(
+        (life for life in timeline.replicas if _is_stopping(life, begun_s, ended_s)),
+        key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica),
+        default=None,
+    )
+
+
+def _is_starting(life: ReplicaLife, at_s: float) -> bool:
+    """Return True if a replica was listed at a moment, on its way to RUNNING."""
+    return (
+        life.listed.hi_s <= at_s
+        and (life.running is None or life.running.hi_s > at_s)
+        and (life.stopping is None or life.stopping.hi_s > at_s)
+    )
+
+
+def stayed_at(timeline: Timeline, most: int, from_s: float, until_s: float) -> bool:
+    """Return True if no more than `most` replicas were RUNNING all the time between two moments."""
+    before = timeline.poll_before(from_s)
+    polls = [*([before] if before else []), *timeline.polls_within(from_s, until_s)]
+    return all(poll.running + poll.recovering <= most for poll in polls)
+
+
+def _is_stopping(life: ReplicaLife, from_s: float, until_s: float) -> bool:
+    """Return True if a replica began to stop between two moments, and was not gone by the second."""
+    return (
+        life.stopping is not None
+        and from_s < life.stopping.hi_s <= until_s
+        and (life.gone is None or life.gone.hi_s > until_s)
+    )

@@ -18,7 +18,7 @@ from reports.analysis.lag.movements import (
     movements_within,
 )
 from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases
-from reports.analysis.lag.reach import Level, Reach, first_reach, last_reach
+from reports.analysis.lag.reach import Level, Reach, first_reach, last_reach, slowest, stayed_at
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
 from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
@@ -137,6 +137,9 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
 _UNSEEN = "the probe saw nothing of this deployment during the step"
 _NO_TARGET = f"this version of Ray does not tell the target (known since {named(TARGET_REPLICAS)})"
 _UNCHANGED = "the load did not change"
+_UNNEEDED = (
+    "the target rose, and fell back to {level} before more were RUNNING: none that ran had to leave"
+)
 BLIND_S = 2.0
 """From so much time on without a look, the end of a hold is not what was seen."""
 
@@ -161,6 +164,8 @@ def _answer(hold: _Hold) -> _Answer:
     if movement is None:
         return _Answer(reason=under_way or _unmoved(hold), unmoved=under_way is None)
     level = Level(direction, movement.after)
+    if direction == "down" and _fell_back(hold, level, movement):
+        return _Answer(reason=_UNNEEDED.format(level=level.replicas))
     reached = _reached(hold, level, movement)
     if reached is None:
         return _unanswered(hold, level, movement)
@@ -172,6 +177,13 @@ def _answer(hold: _Hold) -> _Answer:
         critical=reached.critical,
         movement=movement,
     )
+
+
+def _fell_back(hold: _Hold, level: Level, movement: Movement) -> bool:
+    """Return True if a way down took back one up, of the same hold, on which no replica had come."""
+    until_s = movement.turned.hi_s if movement.turned else hold.ended_s
+    stayed = stayed_at(hold.timeline, level.replicas, hold.begun_s, until_s)
+    return stayed and movement is not hold.movements[0]
 
 
 def _under_way(hold: _Hold) -> str | None:
@@ -230,7 +242,7 @@ def _unanswered(hold: _Hold, level: Level, movement: Movement) -> _Answer:
         )
         proven_s = movement.turned.lo_s
     else:
-        critical = _slowest(hold, level)
+        critical = slowest(hold.timeline, level, hold.begun_s, hold.ended_s)
         reason = _unfinished(hold, level)
         proven_s = _proven_s(hold, level)
     return _Answer(
@@ -262,9 +274,9 @@ def _unfinished(hold: _Hold, level: Level) -> str:
     if hold.ended_s - seen_s > BLIND_S:
         when = f"when last seen, {seen_s - hold.begun_s:.1f} s after the step"
         return f"target {level.replicas} not reached {when}: {counted}"
-    if level.direction == "up":
-        return f"target {level.replicas} not reached within the hold: {counted}"
-    return f"{counted} at the end of the hold, target {level.replicas}"
+    up = f"target {level.replicas} not reached within the hold: {counted}"
+    down = f"{counted} at the end of the hold, target {level.replicas}"
+    return up if level.direction == "up" else down
 
 
 def _counted(level: Level, poll: ReplicaPoll) -> str:
@@ -363,38 +375,3 @@ def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
     if narrowed is None:
         return seen
     return around(narrowed.mid_s - begun_s, seen.lo, seen.upper)
-
-
-def _slowest(hold: _Hold, level: Level) -> ReplicaLife | None:
-    """Of the replicas still on their way at the hold's end, the one that got the least far."""
-    if level.direction == "up":
-        return max(
-            (life for life in hold.timeline.replicas if _is_starting(life, hold.ended_s)),
-            key=lambda r: (
-                r.allocated.hi_s if r.allocated else float("inf"),
-                r.listed.hi_s,
-                r.replica,
-            ),
-            default=None,
-        )
-    return max(
-        (life for life in hold.timeline.replicas if _is_stopping(life, hold)),
-        key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica),
-        default=None,
-    )
-
-
-def _is_starting(life: ReplicaLife, at_s: float) -> bool:
-    return (
-        life.listed.hi_s <= at_s
-        and (life.running is None or life.running.hi_s > at_s)
-        and (life.stopping is None or life.stopping.hi_s > at_s)
-    )
-
-
-def _is_stopping(life: ReplicaLife, hold: _Hold) -> bool:
-    return (
-        life.stopping is not None
-        and hold.begun_s < life.stopping.hi_s <= hold.ended_s
-        and (life.gone is None or life.gone.hi_s > hold.ended_s)
-    )

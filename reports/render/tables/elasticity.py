@@ -6,9 +6,11 @@ from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
 from reports.render.tables.controller import over_target_texts
 from reports.render.tables.seen import seen_texts
+from reports.render.text import NOT_MEASURED
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
+_LEAST_TOLD_S = 0.5
 _AGAINST = {
     "policy": f"the policy's demand in means of {SAMPLE_S:g} s",
     "capacity": "the demand at {:g} rps a replica",
@@ -36,19 +38,31 @@ def trouble_texts(deployment: DeploymentReport) -> list[str]:
 def _elasticity(found: ElasticityReport) -> list[str]:
     if found.reason is not None or found.replica_hours is None:
         return []
-    hours = f"{_number(found.replica_hours, '{:.3f}')} replica-hours"
+    part = _part(found)
+    hours = f"{_number(found.replica_hours, 3)} replica-hours{' in that time' if part else ''}"
     if found.demand is None:
         why = f"elasticity not measured: {sanitized(found.demand_reason or 'no demand is known')}"
-        return [hours, why]
+        return [*part, hours, why]
     return [
+        *part,
         f"against {_AGAINST[found.demand].format(found.capacity_rps)}",
         f"short by {_number(found.theta_u_pct)} %",
         f"over by {_number(found.theta_o_pct)} %",
-        f"short for {_number(found.tau_u_pct)} % of the time",
+        f"short for {_number(found.tau_u_pct)} % of {'that' if part else 'the'} time",
         f"over for {_number(found.tau_o_pct)} %",
         f"{_number(found.over_replica_s)} replica-seconds to spare",
-        f"{hours}, {_number(found.replica_hours_over, '{:.3f}')} of them beyond demand",
+        f"{hours}, {_number(found.replica_hours_over, 3)} of them beyond demand",
     ]
+
+
+def _part(found: ElasticityReport) -> list[str]:
+    """Words on the part of the load in which the replicas were known; none if that is all of it."""
+    watched_s, unwatched_s = found.watched_s or 0.0, found.unwatched_s or 0.0
+    if unwatched_s < _LEAST_TOLD_S:
+        return []
+    whole_s = watched_s + unwatched_s
+    why = "the rest lies in gaps of the probe, or in changes that were not the autoscaler's"
+    return [f"known for {watched_s:.1f} of {whole_s:.1f} s ({why})"]
 
 
 def _flapping(found: FlappingReport) -> list[str]:
@@ -71,7 +85,9 @@ def _stopping(found: StoppingReport) -> list[str]:
     return [f"while replicas were stopping ({found.stopping_s:.1f} s) {failed}, {slow}"]
 
 
-def _number(span: Span | None, form: str = "{:.1f}") -> str:
-    if span is None or span.value is None:
-        return "-"
-    return form.format(span.value)
+def _number(span: Span | None, digits: int = 1) -> str:
+    """A value, with its bounds if they are a whole unit of its last digit apart."""
+    if span is None or span.value is None or span.hi is None:
+        return NOT_MEASURED
+    value, lo, hi = (f"{number:.{digits}f}" for number in (span.value, span.lo, span.hi))
+    return value if span.hi - span.lo < 10**-digits else f"{value} [{lo}, {hi}]"

@@ -9,7 +9,8 @@ from typing import Generic, NamedTuple, TypeVar
 from rich.console import Console
 
 from reports.model.formats import ComparisonFormat
-from scalelag.record.run_dir import write_file
+from scalelag.errors import RecordError, UsageError
+from scalelag.record.run_dir import check_writable, write_file
 
 _FILE_WIDTH = 120
 
@@ -29,6 +30,16 @@ class Renderers(NamedTuple, Generic[_Answer]):
     terminal: Callable[[Console, _Answer], None]
     json: Callable[[_Answer], bytes]
     markdown: Callable[[_Answer], bytes]
+
+
+def check_output(flag: str, path: Path | None) -> None:
+    """Raise UsageError if the file that `flag` names cannot be written: known before any work."""
+    if path is None:
+        return
+    try:
+        check_writable(path)
+    except RecordError as error:
+        raise UsageError(f"{flag}: {error}") from error
 
 
 def write_answer(

@@ -79,7 +79,8 @@ def filled_headers(
 ) -> dict[str, str]:
     """Return headers with the values of their variables.
 
-    Raises UsageError that names `flag` if `environ` lacks a variable, or its value cannot be sent.
+    Raises UsageError that names `flag` if `environ` lacks a variable, its value cannot be sent, or two
+    headers have one name.
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -91,7 +92,15 @@ def filled_headers(
             raise UsageError(f"{flag}: ${{{match[1]}}} has a line break, which no header may have.")
         return value
 
-    return {name: VARIABLE.sub(value_of, value) for name, value in headers}
+    filled: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() in {one.lower() for one in filled}:
+            raise UsageError(
+                f"{flag} {name} is given twice, and one of them would be lost. Give it once, such as "
+                f'"{name}: a, b".'
+            )
+        filled[name] = VARIABLE.sub(value_of, value)
+    return filled
 
 
 def read_files(values: Mapping[str, Any]) -> dict[str, bytes]:

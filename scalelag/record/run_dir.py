@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from scalelag.errors import UNREADABLE, RecordError
+from scalelag.errors import UNREADABLE, NoRunError, RecordError
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns
@@ -65,8 +65,24 @@ def write_run_info(path: Path, info: RunInfo) -> None:
     write_file(path / RUN_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
 
 
+def check_writable(path: Path) -> None:
+    """Raise RecordError if no file can be written at `path`, and leave what is there as it is."""
+    _scratch(path, b"").unlink(missing_ok=True)
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a file atomically. Raises RecordError if it cannot be written."""
+    scratch = _scratch(path, data)
+    try:
+        scratch.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _scratch(path: Path, data: bytes) -> Path:
+    """Write `data` to a file beside `path`. Raises RecordError if none can be made there."""
     if path.is_dir():
         raise RecordError(f"Cannot write {path}: it is a folder. Name a file.")
     scratch = path.with_name(path.name + ".tmp")
@@ -75,7 +91,6 @@ def write_file(path: Path, data: bytes) -> None:
         scratch.unlink(missing_ok=True)
         with scratch.open("xb") as file:
             file.write(data)
-        scratch.replace(path)
     except FileNotFoundError as error:
         raise RecordError(
             f"Cannot write {path}: the folder {path.parent} does not exist."
@@ -86,6 +101,7 @@ def write_file(path: Path, data: bytes) -> None:
         raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
     except ValueError as error:  # a NUL in the name
         raise RecordError(f"Cannot write {str(path)!r}: {error}.") from error
+    return scratch
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
@@ -152,14 +168,17 @@ def load_run(path: Path) -> RecordedRun:
     )
 
 
-def load_run_info(path: Path) -> RunInfo:
-    """Read `run.json` of a run directory. Raises RecordError if it is none."""
-    file = path / RUN_FILE
-    if not file.is_file():
+def check_run_dir(path: Path) -> None:
+    """Raise NoRunError if `path` is no run directory."""
+    if not (path / RUN_FILE).is_file():
         what = "does not exist" if not path.exists() else f"holds no {RUN_FILE}"
-        raise RecordError(
-            f"{path} {what}: name a run directory, such as runs/20261122-174501-demo."
-        )
+        raise NoRunError(f"{path} {what}: name a run directory, such as runs/20261122-174501-demo.")
+
+
+def load_run_info(path: Path) -> RunInfo:
+    """Read `run.json` of a run directory. Raises RecordError if it is none, or cannot be read."""
+    check_run_dir(path)
+    file = path / RUN_FILE
     try:
         data = file.read_bytes()
         version = msgspec.json.decode(data, type=_Schema).schema_version

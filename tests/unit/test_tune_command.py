@@ -19,8 +19,8 @@ from reports.render.terminal.tune import (
     render_json_tune,
     render_markdown_tune,
     tune_schema,
-    tune_yaml,
 )
+from reports.render.tune_yaml import tune_yaml
 from scalelag.autoscaler import trials
 from scalelag.cli.tune import TuneOptions, find, tune
 from scalelag.cli.tune_confirm import again, check_confirmable
@@ -44,6 +44,17 @@ def demo() -> RecordedRun:
 @pytest.fixture(scope="module")
 def found(demo: RecordedRun) -> TuneReport:
     return find(demo, TuneOptions(slo=SLO, candidates=30))
+
+
+FEW = TuneOptions(
+    slo=SLO, candidates=10, keep=("max_replicas", "min_replicas", "target_ongoing_requests")
+)
+
+
+@pytest.fixture(scope="module")
+def kept(demo: RecordedRun) -> TuneReport:
+    """The answer of a small search, on all cores."""
+    return find(demo, FEW)
 
 
 @pytest.fixture
@@ -84,27 +95,15 @@ def test_every_figure_comes_from_twenty_repetitions(found: TuneReport):
         assert {one.repetitions for one in figures.values()} == {20}
 
 
-def test_the_same_seed_gives_the_same_answer_on_any_number_of_cores(
-    demo: RecordedRun, found: TuneReport, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(trials.os, "cpu_count", lambda: 1)
-
-    assert find(demo, TuneOptions(slo=SLO, candidates=30)) == found
-
-
-def test_a_kept_setting_is_the_runs_own_in_all_that_is_found(demo: RecordedRun):
-    keep = ("max_replicas", "min_replicas", "target_ongoing_requests")
-
-    found = find(demo, TuneOptions(slo=SLO, candidates=20, keep=keep))
-
-    assert found.found
-    for one in found.found:
-        assert not {setting.setting for setting in one.settings} & set(keep)
+def test_a_kept_setting_is_the_runs_own_in_all_that_is_found(kept: TuneReport):
+    assert kept.found
+    for one in kept.found:
+        assert not {setting.setting for setting in one.settings} & set(FEW.keep)
         assert one.autoscaling_config["max_replicas"] == 4
 
 
 def test_all_that_is_found_saves_what_was_asked(demo: RecordedRun):
-    found = find(demo, TuneOptions(slo=SLO, candidates=30, min_savings_pct=3))
+    found = find(demo, TuneOptions(slo=SLO, candidates=15, keep=FEW.keep[:2], min_savings_pct=3))
 
     own = middle(found.own, "replica_hours")
     assert found.found
@@ -112,7 +111,7 @@ def test_all_that_is_found_saves_what_was_asked(demo: RecordedRun):
 
 
 def test_nothing_that_saves_enough_is_a_failed_gate(run: Path, capsys: pytest.CaptureFixture[str]):
-    options = TuneOptions(slo=SLO, candidates=10, min_savings_pct=99)
+    options = msgspec.structs.replace(FEW, min_savings_pct=99)
 
     code = tune(run, options, ComparisonFormat.TERMINAL, None)
 
@@ -128,7 +127,7 @@ def test_settings_that_do_not_reproduce_the_run_are_not_searched(demo: RecordedR
     target = msgspec.structs.replace(demo.info.target, deployments={KEY: wrong})
     other = msgspec.structs.replace(demo, info=msgspec.structs.replace(demo.info, target=target))
 
-    found = find(other, TuneOptions(slo=SLO, candidates=20))
+    found = find(other, FEW)
 
     assert not found.validation.passed
     assert found.found == ()
@@ -139,7 +138,7 @@ def test_a_run_that_is_not_reproduced_ends_with_5(run: Path):
     info = run / "run.json"
     info.write_text(info.read_text().replace('"upscale_delay_s": 2.0', '"upscale_delay_s": 10.0'))
 
-    code = tune(run, TuneOptions(slo=SLO, candidates=10), ComparisonFormat.TERMINAL, None)
+    code = tune(run, FEW, ComparisonFormat.TERMINAL, None)
 
     assert code == EXIT_INVALID
 
@@ -149,17 +148,17 @@ def test_without_a_limit_there_is_nothing_to_search_for(demo: RecordedRun):
         find(demo, TuneOptions())
 
 
-def test_the_command_keeps_its_answer_beside_the_record_and_writes_the_yaml(
-    run: Path, tmp_path: Path
+def test_the_command_keeps_its_answer_and_writes_the_yaml_the_same_on_any_number_of_cores(
+    run: Path, tmp_path: Path, kept: TuneReport, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(trials.os, "cpu_count", lambda: 1)
     out, output = tmp_path / "tuned.yaml", tmp_path / "tune.md"
+    options = msgspec.structs.replace(FEW, out=out)
 
-    options = TuneOptions(slo=SLO, candidates=20, out=out)
     code = tune(run, options, ComparisonFormat.MARKDOWN, output)
 
-    kept = tune_of(run)
     assert code == 0
-    assert kept is not None
+    assert tune_of(run) == kept
     assert out.read_text() == tune_yaml(kept)
     assert render_markdown_tune(kept) == output.read_bytes()
 

@@ -9,8 +9,8 @@ import numpy as np
 from reports.analysis.elasticity.metrics import integrals
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
+from reports.analysis.lag.hold import BLIND_S
 from reports.analysis.lag.log_times import Decision
-from reports.analysis.lag.step_lag import BLIND_S
 from reports.model.elasticity import FlappingReport, ResponseReport
 from reports.model.intervals import (
     Span,

@@ -13,6 +13,7 @@ from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
 from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.simulable import why_not_simulated
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep
 from scalelag.record.blocks import blocks
@@ -66,7 +67,14 @@ def lint_run(
     changed = {row.deployment: target.deployments[row.deployment] for row in run.configs}
     known |= {(finding.deployment, finding.rule) for finding in lint_config(changed)}
     recorded = [f for f in run.info.findings if (f.deployment, f.rule) not in known]
-    return (*recorded, *computed)
+    return tuple(_tried(finding, run) for finding in (*recorded, *computed))
+
+
+def _tried(finding: LintFinding, run: RecordedRun) -> LintFinding:
+    """The finding, without its command if the record cannot be simulated."""
+    if finding.command is None or why_not_simulated(run, finding.deployment) is None:
+        return finding
+    return msgspec.structs.replace(finding, command=None)
 
 
 def _drains(

@@ -11,13 +11,14 @@ the request is sent once more, on a new connection. An answer that comes while t
 sent, such as 413, is read, and the rest of the body is left out.
 """
 
+import re
 import select
 import socket
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import gevent
 import gevent.select
@@ -39,6 +40,8 @@ _BLOCK_BYTES = 65_536
 # A closing that crosses a request is seen within a round trip. What is closed later was at work on it.
 _CROSSED_S = 0.5
 _GONE = (BrokenPipeError, ConnectionResetError)
+_ZONE = re.compile(r"%[^\]]*(?=\])")
+_ASCII = "".join(map(chr, range(33, 127)))
 # gevent's own select takes as long as a whole request.
 _poll = get_original("select", "poll")
 
@@ -84,9 +87,12 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f'--host "{url}" is no URL: give one like http://127.0.0.1:8000.')
         self.is_tls = parts.scheme == "https"
-        self.address = (parts.hostname, parts.port or (443 if self.is_tls else 80))
+        # The zone of an IPv6 address is written %25eth0 in a URL, and is nobody else's business.
+        host = parts.hostname.replace("%25", "%")
+        self.address = (host, parts.port or (443 if self.is_tls else 80))
         self._path = parts.path.rstrip("/")
-        self._headers = {"Host": parts.netloc.rpartition("@")[2]} | authorization(parts)
+        shown = _ZONE.sub("", parts.netloc.rpartition("@")[2])
+        self._headers = {"Host": shown} | authorization(parts)
 
     def request(
         self,
@@ -102,7 +108,8 @@ class Server:
             own["Content-Length"] = str(len(body or b""))
         given = {name.lower() for name in headers}
         fields = {n: value for n, value in own.items() if n.lower() not in given} | dict(headers)
-        lines = [f"{method} {self._path}{path} HTTP/1.1", *(f"{n}: {v}" for n, v in fields.items())]
+        target = as_sent(self._path + path)
+        lines = [f"{method} {target} HTTP/1.1", *(f"{n}: {v}" for n, v in fields.items())]
         if any(set("\r\n\0") & set(line) for line in lines) or " " in path:
             raise UsageError(
                 f"{method} {path}: a path must have no spaces, and neither path nor headers line "
@@ -110,6 +117,11 @@ class Server:
             )
         head = "\r\n".join([*lines, "", ""])
         return Request(method, name or path, head.encode() + (body or b""))
+
+
+def as_sent(path: str) -> str:
+    """Return `path` with what is beyond ASCII encoded as browsers do: servers answer it with 400."""
+    return path if path.isascii() else quote(path, safe=_ASCII)
 
 
 def authorization(parts: SplitResult) -> dict[str, str]:

@@ -113,17 +113,20 @@ class ChatReader(EventStreamReader):
     """Reads chats, completions and responses as OpenAI's APIs stream them.
 
     A token is a chunk with something of the answer in it: text, reasoning, or a tool call. A chunk may
-    hold several tokens: if the server counts them itself (`usage`), its count is recorded. An answer
-    is good if a token came, and the server said that it is whole: by `[DONE]`, by a reason to finish
-    (`GOOD_FINISHES`) or by `response.completed`. A last event that lacks its empty line is taken if it
-    is whole, as by openai-node and by clients that read lines: openai-python passes it over, and finds
+    hold several tokens: if the server counts them itself (`usage`), its count is recorded. One of 0, or
+    one that more of the answer came after, is none of the whole answer. An answer is good if a token
+    came, and the server said that it is whole: by `[DONE]`, by a reason to finish (`GOOD_FINISHES`) of
+    each of its choices that began, or by `response.completed`. After an event that is nothing known
+    `[DONE]` only says that the stream is over. A last event that lacks its empty line is taken if it is
+    whole, as by openai-node and by clients that read lines: openai-python passes it over, and finds
     nothing wrong with such an answer (https://github.com/openai/openai-node/pull/2726).
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._has_finished = False
-        self._is_response = False
+        self._begun: set[int] = set()
+        self._finished: set[int] = set()
+        self._is_response = self._has_odd_event = False
         self._counted: int | None = None
         self._counted_reasoning = self._prompt_tokens = 0
         self._first_text_s = self._first_reasoning_s = self._first_tool_call_s = _NONE
@@ -151,13 +154,16 @@ class ChatReader(EventStreamReader):
         self._is_response |= str(found.get("type")).startswith("response.")
         if chunk.is_token:
             self._moment(chunk, at_s)
-            self.token(at_s, chunk.text + chunk.tool)
-        if chunk.tokens is not None:
+            self.token(at_s, chunk.said)
+            self._counted = None
+        if chunk.tokens:
             self._counted, self._counted_reasoning = chunk.tokens, chunk.reasoning_tokens
         self._prompt_tokens = chunk.prompt_tokens or self._prompt_tokens
         for bad in bad_finishes(chunk):
             raise WrongAnswerError(bad)
-        self._has_finished |= bool(chunk.finishes)
+        self._begun.update(chunk.answers)
+        self._finished.update(chunk.finishes)
+        self._has_odd_event |= not chunk.is_known
         self.is_over = chunk.ends
 
     def _moment(self, chunk: Chunk, at_s: float) -> None:
@@ -172,9 +178,12 @@ class ChatReader(EventStreamReader):
     def ended(self) -> None:
         """Check that the answer is whole, and not empty. Raises WrongAnswerError if it is not."""
         self._take_rest()
-        if not self.is_over and not self._has_finished:
+        has_finished = bool(self._finished) and self._begun <= self._finished
+        if not self.is_over and not has_finished:
             missing = "response.completed" if self._is_response else _DONE
             raise WrongAnswerError(f"no {missing} at its end")
+        if self._has_odd_event and not has_finished:
+            raise WrongAnswerError("an event of no known kind, and no finish_reason")
         super().ended()
 
     @property

@@ -91,14 +91,12 @@ def _scratch(path: Path, data: bytes) -> Path:
         scratch.unlink(missing_ok=True)
         with scratch.open("xb") as file:
             file.write(data)
-    except FileNotFoundError as error:
-        raise RecordError(
-            f"Cannot write {path}: the folder {path.parent} does not exist."
-        ) from error
     except OSError as error:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
-        raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+        is_gone = isinstance(error, FileNotFoundError) and not path.parent.exists()
+        reason = f"the folder {path.parent} does not exist" if is_gone else error.strerror
+        raise RecordError(f"Cannot write {path}: {reason}.") from error
     except ValueError as error:  # a NUL in the name
         raise RecordError(f"Cannot write {str(path)!r}: {error}.") from error
     return scratch

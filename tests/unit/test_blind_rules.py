@@ -130,13 +130,3 @@ def test_a_gauge_under_half_of_what_is_at_the_model_is_blind():
 
     by_gauge = [text for text in texts(finding) if "(Serve's gauge)" in text]
     assert by_gauge[0].startswith("the autoscaler counted 1.0 open requests on average")
-
-
-@pytest.mark.parametrize(("most", "found"), [(3, False), (1000, True)])
-def test_no_more_can_be_open_at_a_deployment_than_its_callers_take_at_once(most, found):
-    """What waits before a caller without a gauge is not what the model behind it has to count."""
-    middle = msgspec.structs.replace(a_front(most=most), is_ingress=False, is_caller=True)
-
-    finding = finding_of(BLIND, behind(40.0, middle, requests=late_requests()))
-
-    assert (finding is not None) == found

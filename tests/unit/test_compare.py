@@ -325,21 +325,6 @@ def test_where_nothing_scales_up_another_figure_is_the_main_one():
     assert [one.figure for one in latency.figures if one.main] == ["load.latency_p99_ms"]
 
 
-def test_the_latency_of_runs_is_that_of_each_as_a_whole_and_not_of_its_middle_step():
-    def loaded(p99_ms: float) -> Report:
-        steps = tuple(load_step(i, v) for i, v in enumerate((390.0, p99_ms, 240.0)))
-        report = report_of({}, steps)
-        return replace(report, load=replace(report.load, latency_p99_ms=p99_ms))
-
-    base, slow = [[loaded(p99_ms + i) for i in range(5)] for p99_ms in (3000.0, 9000.0)]
-
-    found = compare(runs("a", base), runs("b", slow))
-
-    latency = figure(found, "load.latency_p99_ms")
-    assert (latency.base, latency.candidate) == (3002.0, 9002.0)
-    assert found.verdict == "regression"
-
-
 def with_start_up(total_s: float, start_up_s: float) -> StepReport:
     phases = (
         Phase("decide", total_s - start_up_s, source="log"),

@@ -26,7 +26,7 @@ from scalelag.cli.tune import TuneOptions, find, tune
 from scalelag.cli.tune_confirm import again, check_confirmable
 from scalelag.cli.tune_file import tune_of
 from scalelag.cluster.apps import with_autoscaling
-from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, UsageError
+from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, ScalelagError, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 from tests.golden.expected_files import checked
 from tests.support.hostile import elements, hostile, leads_away, obeyed, printed, without_isolates
@@ -146,6 +146,26 @@ def test_a_run_that_is_not_reproduced_ends_with_5(run: Path):
 def test_without_a_limit_there_is_nothing_to_search_for(demo: RecordedRun):
     with pytest.raises(UsageError, match="give --slo"):
         find(demo, TuneOptions())
+
+
+@pytest.mark.parametrize("text", ["ttft<500ms", "gap<1s", "latency<300ms"])
+def test_a_limit_that_is_not_simulated_is_told_as_that(demo: RecordedRun, text: str):
+    with pytest.raises(UsageError, match=f"^--slo {text}: .*such as p95<200ms"):
+        find(demo, TuneOptions(slo=text))
+
+
+@pytest.mark.parametrize(
+    ("taken", "output_format"),
+    [("tune.json", ComparisonFormat.TERMINAL), ("tune.html", ComparisonFormat.HTML)],
+)
+def test_a_folder_of_the_run_that_takes_no_answer_is_told_before_the_search(
+    run: Path, taken: str, output_format: ComparisonFormat, monkeypatch: pytest.MonkeyPatch
+):
+    (run / taken).mkdir()
+    monkeypatch.setattr("scalelag.cli.tune.find", pytest.fail)
+
+    with pytest.raises(ScalelagError, match=f"Cannot write .*{taken}: it is a folder"):
+        tune(run, FEW, output_format, None)
 
 
 def test_the_command_keeps_its_answer_and_writes_the_yaml_the_same_on_any_number_of_cores(

@@ -14,7 +14,6 @@ from reports.model.steps import PhaseName, StepReport
 
 LATENCY = "load.latency_p99_ms"
 _MOST_NAMES = 20
-_WHOLE = "the whole run"
 _PHASES: dict[str, tuple[PhaseName, ...]] = {
     "up": ("decide", "create", "restart", "allocate", "initialize", "mark_running", "route"),
     "down": ("decide", "stop", "drain"),
@@ -41,13 +40,10 @@ def samples_of_steps(report: Report) -> Samples:
 
 
 def samples_of_runs(reports: Mapping[str, Report]) -> Samples:
-    """Median of each metric over the steps of each run: steps of one run are not independent.
-
-    Latency is that of the run as a whole: the median of its steps would leave out the loaded one.
-    """
+    """Median of each metric over the steps of each run: steps of one run are not independent."""
     found: dict[str, dict[str, dict[str, Span]]] = {}
     for run, report in reports.items():
-        for name, values in (_of_steps(report) | _of_load(report.load)).items():
+        for name, values in _of_steps(report).items():
             found.setdefault(name, {})[run] = values
     return {
         name: _sample(
@@ -113,12 +109,6 @@ def _step_figures(report: Report) -> Iterator[tuple[str, str, Span]]:
         yield from _of_event(event)
 
 
-def _of_load(load: LoadReport) -> dict[str, dict[str, Span]]:
-    """Latency of the whole run, under its name in the report; empty without any."""
-    value = load.latency_p99_ms
-    return {} if value is None else {LATENCY: {_WHOLE: _point(value)}}
-
-
 def _of_event(event: EventReport) -> Iterator[tuple[str, str, Span]]:
     """Figures of an event, by what was done: the same one is found again in another run."""
     head, at = f"event.{quoted(event.what)}", f"event {event.index}"
@@ -138,7 +128,7 @@ def _by_name(load: LoadReport) -> Iterator[tuple[str, str, Span]]:
         for figure in ("latency_p50_ms", "latency_p99_ms"):
             value: float | None = getattr(part, figure)
             if value is not None:
-                yield f"load.names.{quoted(name)}.{figure}", _WHOLE, _point(value)
+                yield f"load.names.{quoted(name)}.{figure}", "the whole run", _point(value)
 
 
 def _lags(key: str, steps: Iterable[StepReport]) -> Iterator[tuple[str, str, Span]]:

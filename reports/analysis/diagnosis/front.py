@@ -24,8 +24,7 @@ class Front(msgspec.Struct, frozen=True):
 
     `policy` is None if its number of replicas is fixed, or if an external scaler decides
     (`is_external`). `requests` are the open ones at it; every request of the client is one of these
-    if it `is_ingress`. If it `is_caller`, it calls the deployment that it stands before, with nothing
-    between them.
+    if it `is_ingress`.
     """
 
     key: DeploymentKey
@@ -35,7 +34,6 @@ class Front(msgspec.Struct, frozen=True):
     requests: RequestsAt = RequestsAt()
     is_external: bool = False
     is_ingress: bool = True
-    is_caller: bool = False
 
     def running(self, from_s: float, to_s: float) -> int:
         """Most replicas that were RUNNING at once between two moments, in Unix seconds."""
@@ -150,7 +148,6 @@ def around_of(
             timelines.get(one, Timeline((), (), ())),
             requests.get(one, RequestsAt()),
             is_ingress=app is None or app.ingress in (None, one),
-            is_caller=app is not None and one in app.callers(key),
         )
 
     app = application_of(run, key)
@@ -194,7 +191,6 @@ def _front(
     requests: RequestsAt,
     *,
     is_ingress: bool,
-    is_caller: bool,
 ) -> Front:
     """Deployment `key` as one that requests pass; one that is not watched has an empty timeline."""
     return Front(
@@ -205,5 +201,4 @@ def _front(
         requests=requests,
         is_external=info is not None and info.external_scaler,
         is_ingress=is_ingress,
-        is_caller=is_caller,
     )

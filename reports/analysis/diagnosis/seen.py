@@ -4,8 +4,6 @@ Ray's own policy is known, so each of its decisions tells how many open requests
 logged number, else the most with which it could decide so.
 """
 
-import math
-
 import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
@@ -79,21 +77,10 @@ def unseen(facts: StepFacts) -> list[Unseen]:
         if _is_hidden(facts, window):
             continue
         open_least = concurrency.least(window.from_s, window.to_s, policy.look_back_period_s)
-        if open_least is None:
-            continue
-        if is_blind(policy, counted.most, min(open_least, _most_there(facts, window))):
+        if open_least is not None and is_blind(policy, counted.most, open_least):
             found.append(Unseen(counted, open_least))
     found += _by_gauges(facts, policy) if policy.default else []
     return sorted(found, key=lambda one: one.count.window.to_s)
-
-
-def _most_there(facts: StepFacts, window: Window) -> float:
-    """Requests that can have been open at the deployment: as many as its callers take at once.
-
-    Without bound if it has none, or if one of them is not known.
-    """
-    slots = [front.slots(*window) for front in facts.fronts if front.is_caller]
-    return sum(slots) if slots and all(slots) and not facts.unwatched else math.inf
 
 
 def _of_decision(facts: StepFacts, policy: Policy, decision: Decision) -> Count | None:

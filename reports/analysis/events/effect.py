@@ -48,7 +48,8 @@ def _end_span(subject: Subject, ends: Ends, until_s: float) -> Span | None:
         return between(subject.begun, ends.over.not_before(subject.begun.lo_s))
     if ends.detected is None and ends.updates:
         return None
-    return longer_than(max(0.0, until_s - subject.begun.hi_s))
+    sure_s = until_s if ends.unseen_s is None else ends.unseen_s
+    return longer_than(max(0.0, sure_s - subject.begun.hi_s))
 
 
 def _until_s(subject: Subject, ends: Ends) -> float:

@@ -1,5 +1,6 @@
 """The moments at which an event was noticed, and was over, for each kind of event."""
 
+import math
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
@@ -8,7 +9,7 @@ import msgspec
 from reports.analysis.events.subject import Crossing, Subject, first_poll, is_shown_running
 from reports.analysis.lag.log_times import moment
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll
-from reports.model.intervals import Instant
+from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogKind
 from scalelag.wording import count
 
@@ -16,12 +17,15 @@ _SICK: frozenset[LogKind] = frozenset(
     {"health_check_failed", "health_check_timed_out", "unhealthy_stopped", "stopping"}
 )
 
+# A poll is answered no sooner than this after it was sent.
+_JUST_S = 1e-6
+
 
 class Ends(msgspec.Struct, frozen=True):
     """Moments of an event: `over` is None if it was not seen, for `reason`.
 
     `critical` is the replica that was the last to come, or to go. `lost` are those that it cost, or
-    that a new version replaced.
+    that a new version replaced. Since `unseen_s`, while Serve hid the deployment, it may be over.
     """
 
     detected: Instant | None = None
@@ -30,6 +34,7 @@ class Ends(msgspec.Struct, frozen=True):
     lost: frozenset[str] = frozenset()
     updates: bool = False
     reason: str | None = None
+    unseen_s: float | None = None
 
 
 def ends_of(subject: Subject) -> Ends | None:
@@ -74,16 +79,96 @@ def _whole_again(subject: Subject, lost: frozenset[str], detected: Instant | Non
     gone = subject.lives(lost)
     before = subject.before
 
+    def wanted(poll: ReplicaPoll | None) -> int:
+        if poll is not None and poll.target is not None:
+            return poll.target
+        return before.running if before else 1
+
     def whole(poll: ReplicaPoll) -> bool:
         still = sum(is_shown_running(life, poll.received_s) for life in gone)
-        target = poll.target if poll.target is not None else (before.running if before else 1)
-        return poll.running - still >= target and not still
+        return poll.running - still >= wanted(poll) and not still
 
     found = first_poll(subject, whole)
+    until_s = math.inf if found is None else found.at.lo_s
+    unseen = _perhaps_whole(subject, lost, wanted, until_s)
+    logged = _whole_by_log(subject, lost, wanted, until_s if unseen is None else unseen.from_s)
+    if logged is not None:
+        return Ends(detected, logged.running, logged, lost)
     if found is None:
-        return Ends(detected, lost=lost, reason=_not_over(subject, lost))
+        reason = _not_over(subject, lost)
+        if unseen is None:
+            return Ends(detected, lost=lost, reason=reason)
+        hidden = _hidden_words(subject, unseen)
+        return Ends(detected, lost=lost, reason=f"{reason}; {hidden}", unseen_s=unseen.from_s)
+    if unseen is not None:
+        at = Instant(unseen.from_s, found.at.hi_s).not_before(subject.begun.lo_s)
+        return Ends(detected, at, lost=lost, reason=_hidden_words(subject, unseen))
     critical = _last(subject, found, lambda life: (life.running, life.shown_running_s), lost)
     return Ends(detected, _exact(found, critical and critical.running), critical, lost)
+
+
+def _whole_by_log(
+    subject: Subject,
+    lost: AbstractSet[str],
+    wanted: Callable[[ReplicaPoll | None], int],
+    until_s: float,
+) -> ReplicaLife | None:
+    """The replica with which it surely was whole before a moment, though no poll showed it so."""
+    lives, gone = subject.timeline.replicas, subject.lives(lost)
+    came = [life for life in lives if life.running is not None and life.running.clock]
+    for life in sorted(came, key=lambda one: one.running.mid_s if one.running else 0.0):
+        at_s = life.running.mid_s if life.running else 0.0
+        if not subject.begun.hi_s < at_s < until_s or life.replica in lost:
+            continue
+        if any(_may_run(one, at_s) for one in gone):
+            continue
+        sure = sum(_surely_runs(one, at_s) for one in lives)
+        if sure >= wanted(subject.timeline.poll_before(at_s)):
+            return life
+    return None
+
+
+def _may_run(life: ReplicaLife, at_s: float) -> bool:
+    return life.running is not None and (life.stopping is None or life.stopping.hi_s > at_s)
+
+
+def _surely_runs(life: ReplicaLife, at_s: float) -> bool:
+    return (
+        life.running is not None
+        and life.running.hi_s <= at_s
+        and (life.stopping is None or life.stopping.lo_s > at_s)
+    )
+
+
+def _perhaps_whole(
+    subject: Subject,
+    lost: AbstractSet[str],
+    wanted: Callable[[ReplicaPoll | None], int],
+    until_s: float,
+) -> Window | None:
+    """The first time, begun by a moment, in which the deployment was hidden and may have been whole."""
+    for window in subject.timeline.hidden:
+        if window.to_s <= subject.begun.lo_s or window.from_s >= until_s:
+            continue
+        able = [
+            life
+            for life in subject.timeline.replicas
+            if life.replica not in lost
+            and life.running is not None
+            and life.running.lo_s < window.to_s
+            and (life.stopping is None or life.stopping.hi_s > window.from_s)
+        ]
+        if len(able) >= wanted(subject.timeline.poll_before(window.to_s - _JUST_S)):
+            return window
+    return None
+
+
+def _hidden_words(subject: Subject, window: Window) -> str:
+    from_s, to_s = (at_s - subject.run.info.zero_s for at_s in window)
+    return (
+        f"Serve did not show it from {from_s:.1f} to {to_s:.1f} s, while it built its application: it "
+        "may have been whole then"
+    )
 
 
 def _not_over(subject: Subject, lost: AbstractSet[str]) -> str:
@@ -103,12 +188,12 @@ def _last(
 ) -> ReplicaLife | None:
     """The replica whose change completed what the poll of `found` shows; None if none did."""
     came = [
-        (at.mid_s, life.replica, life)
+        (at.hi_s, at.mid_s, life.replica, life)
         for life in subject.timeline.replicas
         for at, shown_s in (of(life),)
         if at is not None and life.replica not in without and shown_s == found.poll.received_s
     ]
-    return max(came, key=lambda one: one[:2])[2] if came else None
+    return max(came, key=lambda one: one[:3])[3] if came else None
 
 
 def _exact(found: Crossing, logged: Instant | None) -> Instant:

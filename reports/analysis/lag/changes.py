@@ -12,6 +12,7 @@ from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import scaling_of
 from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import (
+    UPDATE_STARTED,
     CapacityChange,
     ConfigChange,
     ControllerRestart,
@@ -23,7 +24,6 @@ from scalelag.record.rows import (
 )
 from scalelag.record.run_dir import RecordedRun
 
-_UPDATES = "CONFIG_UPDATE_STARTED"
 _DELETES = "DELETING"
 _READY = ("HEALTHY", "UPSCALING", "DOWNSCALING")
 _AUTOSCALES = "AUTOSCALING"
@@ -301,7 +301,7 @@ def _updates(
     """New versions, other than those with which the deployment came."""
     begun: StatusChange | None = None
     for number, row in enumerate(statuses):
-        updating = row.trigger == _UPDATES
+        updating = row.trigger == UPDATE_STARTED
         if updating and begun is None:
             begun = row
         elif not updating and begun is not None:

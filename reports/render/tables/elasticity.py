@@ -10,7 +10,7 @@ from reports.render.text import NOT_MEASURED
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
-_LEAST_TOLD_S = 0.5
+_LEAST_LEFT_S = 0.05
 _AGAINST = {
     "policy": f"the policy's demand in means of {SAMPLE_S:g} s",
     "capacity": "the demand at {:g} rps a replica",
@@ -38,31 +38,31 @@ def trouble_texts(deployment: DeploymentReport) -> list[str]:
 def _elasticity(found: ElasticityReport) -> list[str]:
     if found.reason is not None or found.replica_hours is None:
         return []
-    part = _part(found)
-    hours = f"{_number(found.replica_hours, 3)} replica-hours{' in that time' if part else ''}"
+    hours = f"{_number(found.replica_hours, 3)} replica-hours"
     if found.demand is None:
         why = f"elasticity not measured: {sanitized(found.demand_reason or 'no demand is known')}"
-        return [*part, hours, why]
+        return [hours, why]
     return [
-        *part,
         f"against {_AGAINST[found.demand].format(found.capacity_rps)}",
         f"short by {_number(found.theta_u_pct)} %",
         f"over by {_number(found.theta_o_pct)} %",
-        f"short for {_number(found.tau_u_pct)} % of {'that' if part else 'the'} time",
+        f"short for {_number(found.tau_u_pct)} % of the time",
         f"over for {_number(found.tau_o_pct)} %",
         f"{_number(found.over_replica_s)} replica-seconds to spare",
         f"{hours}, {_number(found.replica_hours_over, 3)} of them beyond demand",
+        *_judged(found),
     ]
 
 
-def _part(found: ElasticityReport) -> list[str]:
-    """Words on the part of the load in which the replicas were known; none if that is all of it."""
-    watched_s, unwatched_s = found.watched_s or 0.0, found.unwatched_s or 0.0
-    if unwatched_s < _LEAST_TOLD_S:
+def _judged(found: ElasticityReport) -> list[str]:
+    """The time that is judged by demand, where that is not all of the load."""
+    watched_s, left_s = found.watched_s or 0.0, found.unwatched_s or 0.0
+    if left_s < _LEAST_LEFT_S:
         return []
-    whole_s = watched_s + unwatched_s
-    why = "the rest lies in gaps of the probe, or in changes that were not the autoscaler's"
-    return [f"known for {watched_s:.1f} of {whole_s:.1f} s ({why})"]
+    whole_s = watched_s + left_s
+    return [
+        f"demand judged for {watched_s:.1f} of {whole_s:.1f} s: not in events, updates and gaps"
+    ]
 
 
 def _flapping(found: FlappingReport) -> list[str]:

@@ -231,15 +231,13 @@ def _step_report(
         floor=floor.floor,
         floor_reason=floor.reason,
         delay=floor.delay,
-        cause=diagnosis.cause,
-        evidence=diagnosis.evidence,
-        findings=diagnosis.findings,
         response=response,
         wanted_before=floor.wanted_before,
         settled_s=lag.settled_s,
         movements=lag.movements,
         reversals=lag.reversals,
         absent=parts.facts.is_absent,
+        **msgspec.structs.asdict(diagnosis),
     )
 
 

@@ -49,7 +49,7 @@ def ends_of(subject: Subject) -> Ends | None:
     What was not over when a later event took over ends there.
     """
     ends, taken = _ENDS[subject.row.kind](subject), subject.taken_over
-    if ends is None or taken is None or (ends.over and ends.over.lo_s <= taken.at.hi_s):
+    if ends is None or taken is None or _is_over_by(ends, taken.at.hi_s):
         return ends
     left = _not_over(subject, ends.lost, taken)
     return msgspec.structs.replace(
@@ -60,6 +60,13 @@ def ends_of(subject: Subject) -> Ends | None:
         reason=left if ends.unseen_s is None else f"{left}; {ends.reason}",
         unseen_s=min(taken.at.lo_s, ends.unseen_s or math.inf),
     )
+
+
+def _is_over_by(ends: Ends, at_s: float) -> bool:
+    """Return True if it was over by a moment; an end that nobody saw counts from when it was shown."""
+    if ends.over is None:
+        return False
+    return (ends.over.lo_s if ends.unseen_s is None else ends.over.hi_s) <= at_s
 
 
 def taken_over(subject: Subject) -> TakenOver | None:
@@ -135,7 +142,8 @@ def _whole_again(subject: Subject, lost: frozenset[str], detected: Instant | Non
         return Ends(detected, lost=lost, reason=f"{reason}; {hidden}", unseen_s=unseen.from_s)
     if unseen is not None:
         at = Instant(unseen.from_s, found.at.hi_s).not_before(subject.begun.lo_s)
-        return Ends(detected, at, lost=lost, reason=_hidden_words(subject, unseen))
+        hidden = _hidden_words(subject, unseen)
+        return Ends(detected, at, lost=lost, reason=hidden, unseen_s=unseen.from_s)
     critical = _last(subject, found, lambda life: (life.running, life.shown_running_s), lost)
     return Ends(detected, _exact(found, critical and critical.running), critical, lost)
 

@@ -123,7 +123,7 @@ def _together(
     phases: tuple[Phase, ...] = last.phases
     return msgspec.structs.replace(
         bare,
-        detect_s=_first(seen),
+        detect_s=first_of(seen),
         phases=phases,
         healed_s=_last([one.healed_s for one in told]),
         updated_s=_last([one.updated_s for one in told]),
@@ -140,7 +140,7 @@ def _reasons(effects: Mapping[DeploymentKey, EventEffect]) -> Iterator[str]:
             yield one.reason if len(effects) == 1 else f"{key}: {one.reason}"
 
 
-def _first(spans: Sequence[Span]) -> Span | None:
+def first_of(spans: Sequence[Span]) -> Span | None:
     """The shortest: each bound is that of the first deployment."""
     if not spans:
         return None

@@ -61,7 +61,7 @@ def seconds(span: Span | Phase | None) -> MeasuredText:
 
 
 def _margin(above_s: float, below_s: float) -> str:
-    """What a value may be more and less: one number if both are about the same, the larger of them."""
+    """Distances to both bounds of a value; one number, the larger, if they are about the same."""
     most_s = max(above_s, below_s)
     if abs(above_s - below_s) <= max(_SAME_MARGIN_S, _SAME_MARGIN_SHARE * most_s):
         return f"±{most_s:.2f}" if is_shown(most_s) else ""

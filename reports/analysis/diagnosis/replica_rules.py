@@ -223,7 +223,7 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _share(seconds: float, total_s: float, floor: FloorReport) -> str:
-    """What settings took of an answer: their part of the floor, or a decision on time as a whole."""
+    """Words on the part of an answer that settings took: of the floor, or all of a decision on time."""
     if seconds == _configured_s(floor):
         return f"{floor.configured_s:.1f} s of {total_s:.1f} s are the configuration's"
     return (

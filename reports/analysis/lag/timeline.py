@@ -115,6 +115,22 @@ class Timeline(msgspec.Struct, frozen=True):
         place = bisect_right(self.polls, at_s, key=lambda poll: poll.received_s)
         return self.polls[max(0, place - 1)]
 
+    def moved_by_others(self) -> tuple[Window, ...]:
+        """Times in which RUNNING shows something else than the autoscaler brought about.
+
+        Each is from the last poll before such a time to the first one after.
+        """
+        found: list[Window] = []
+        last: ReplicaPoll | None = None
+        hidden = False
+        for poll in self.polls:
+            if not poll.hidden:
+                if hidden and last is not None:
+                    found.append(Window(last.received_s, poll.sent_s))
+                last = poll
+            hidden = poll.hidden
+        return tuple(found)
+
     def poll_sent_by(self, at_s: float) -> ReplicaPoll | None:
         """The last poll sent by `at_s`; None if none was."""
         place = bisect_right(self.polls, at_s, key=lambda poll: poll.sent_s)

@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.elasticity.supply import supply_of
 from reports.analysis.lag.changes import last_infos
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
@@ -58,8 +57,8 @@ def lint_run(
     for key, timeline in timelines.items():
         policy = policy_of(deployments.get(key))
         if policy is not None and policy.default:
-            supply = supply_of(timeline, run.gaps)
-            unseen = supply.unseen if supply else ()
+            unseen = [*(Window(gap.from_s, gap.to_s) for gap in run.gaps), *timeline.hidden]
+            unseen += timeline.moved_by_others()
             usage = usage_of(policy, timeline, whole, run.info.zero_s, steps, unseen)
             text = usage and _idle(policy, usage)
             computed += [LintFinding(key, "idle-longer-than-worked", text)] if text else []

@@ -65,8 +65,8 @@ def test_a_neighbour_that_still_starts_is_to_be_waited_for():
 
     assert warning == (
         'application "theirs" is DEPLOYING and is not watched, so it has no part in the verdict. '
-        "It waits for its first replicas; to test it, name one of its deployments with --deployment theirs/NAME "
-        "and --wait 120."
+        "It waits for its first replicas; to test it, name one of its deployments with --deployment "
+        "theirs/NAME and --wait 120."
     )
 
 

@@ -157,7 +157,7 @@ def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]
 
 
 def _said(app: ApplicationPayload) -> str:
-    """What Serve says of an application; empty if nothing."""
+    """Message of Serve on an application, as a sentence; empty if there is none."""
     why = _why(app)
     return "" if why == _NO_MESSAGE else f"Serve says: {_last_line(why)}. "
 

@@ -58,13 +58,16 @@ def test_of_a_neighbours_traceback_the_last_line_is_quoted():
     assert "Traceback" not in warning
 
 
-def test_one_that_is_on_its_way_is_waited_for_and_an_empty_message_is_not_quoted():
+def test_a_neighbour_that_still_starts_is_to_be_waited_for():
     payload = ready_payload(Serve("", mine="RUNNING", theirs="DEPLOYING"), ())
 
     (warning,) = unready_neighbours(payload, {"mine/D"}).values()
 
-    assert "this run does not depend on it. It may be ready soon, see --wait;" in warning
-    assert "Mend" not in warning
+    assert warning == (
+        'application "theirs" is DEPLOYING and is not watched, so it has no part in the verdict. '
+        "It waits for its first replicas; to test it, name one of its deployments with --deployment "
+        "theirs/NAME and --wait 120."
+    )
 
 
 def test_the_warning_is_a_finding_of_the_run():

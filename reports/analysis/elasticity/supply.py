@@ -25,15 +25,13 @@ class Change(msgspec.Struct, frozen=True):
 class Supply(msgspec.Struct, frozen=True):
     """RUNNING replicas: `before` the first of `changes`, which are in the order of their middles.
 
-    `seen` is from the first poll to the last, `unseen` what of it nobody saw. `hidden` is the part of
-    that in which others than the autoscaler moved replicas.
+    `seen` is from the first poll to the last, `unseen` what of it nobody saw.
     """
 
     before: int
     changes: tuple[Change, ...]
     seen: Window
     unseen: tuple[Window, ...] = ()
-    hidden: tuple[Window, ...] = ()
 
     def middle(self) -> Staircase:
         """The curve with each change in the middle of its interval."""
@@ -78,13 +76,15 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
     changes = [
         change for old, new in pairwise(polls) for change in _between(old, new, logged, foreign_s)
     ]
-    hidden = timeline.moved_by_others()
     return Supply(
         before=polls[0].running,
         changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
         seen=Window(polls[0].sent_s, polls[-1].received_s),
-        unseen=(*(Window(g.from_s, g.to_s) for g in gaps), *timeline.hidden, *hidden),
-        hidden=hidden,
+        unseen=(
+            *(Window(g.from_s, g.to_s) for g in gaps),
+            *timeline.hidden,
+            *timeline.moved_by_others(),
+        ),
     )
 
 

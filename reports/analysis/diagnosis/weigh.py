@@ -267,7 +267,7 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
     rules = {NETWORK, DIED, HEALTH_CHECK}
     if kinds & OVERLOAD:
         rules |= {*OF_A_HOLD, OSCILLATION}
-        if facts.is_late:
+        if facts.is_late or hold.is_unseen:
             rules |= {RESOURCES, SLOW_INIT, STATE_SYNC, CONFIGURED_DELAY}
     found = {
         rule: finding

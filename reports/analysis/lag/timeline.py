@@ -16,7 +16,7 @@ from reports.analysis.lag.log_times import (
     logged_decisions,
     replica_logs,
 )
-from reports.model.intervals import Instant
+from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
 from scalelag.record.run_info import ClockInfo
@@ -98,6 +98,15 @@ class Timeline(msgspec.Struct, frozen=True):
     replicas: tuple[ReplicaLife, ...]
     contradictions: tuple[str, ...] = ()
     moved_s: tuple[float, ...] = ()
+
+    @property
+    def resting(self) -> tuple[Window, ...]:
+        """Times in which polls show no replica RUNNING, each until the next poll."""
+        return tuple(
+            Window(poll.sent_s, after.received_s)
+            for poll, after in pairwise(self.polls)
+            if not poll.running
+        )
 
     def poll_before(self, at_s: float) -> ReplicaPoll | None:
         """The last poll answered by `at_s`; the first of all if none was."""

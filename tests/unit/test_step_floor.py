@@ -31,6 +31,8 @@ QUICK = {
 DOWN = LoadStep(1, 40.0, 100.0, 8.0, 0.0)
 UP = LoadStep(1, 40.0, 100.0, 0.0, 8.0)
 
+START = StartUp(0.5, 0.5)
+
 
 def measured(name: PhaseName, seconds: float) -> Phase:
     return Phase(name, seconds, seconds, seconds, "log")
@@ -62,7 +64,7 @@ def found(
     may_hide_drain: bool = False,
     without: str | None = None,
     open_requests: OpenRequests | None = None,
-    start: StartUp | None = StartUp(0.5, 0.5),
+    start: StartUp | None = START,
     **info: Any,
 ) -> StepFloor:
     """Floor of a step with decisions at these seconds after it."""

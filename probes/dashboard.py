@@ -104,7 +104,8 @@ class _Access(AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # As UTF-8, like those of requests: http.client refuses what Latin-1 does not have.
-        request.headers.update({name: value.encode() for name, value in self._headers.items()})
+        sent: Any = {name: value.encode() for name, value in self._headers.items()}
+        request.headers.update(sent)
         return request
 
 

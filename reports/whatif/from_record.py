@@ -8,6 +8,7 @@ import numpy as np
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import supply_of
 from reports.analysis.lag.control_loop import loop_interval
+from reports.analysis.lag.hidden import unhidden
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, policy_of
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.simulable import NO_STARTS, why_not_simulated
@@ -56,6 +57,7 @@ class Watched(msgspec.Struct, frozen=True):
 
 def watched_of(run: RecordedRun, key: DeploymentKey) -> Watched | None:
     """Return the watched part of a deployment; None if the probe saw nothing of it."""
+    run = unhidden(run)
     timeline = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
     supply = supply_of(timeline, run.gaps)
     if supply is None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rich.console import Console
 
@@ -40,6 +40,12 @@ def check_output(flag: str, path: Path | None) -> None:
         check_writable(path)
     except RecordError as error:
         raise UsageError(f"{flag}: {error}") from error
+
+
+def check_page(page: Page[Any], output_format: ComparisonFormat, output: Path | None) -> None:
+    """Raise UsageError if a page that is asked for has no other place than one that takes no file."""
+    if output_format is ComparisonFormat.HTML and output is None:
+        check_output("--format html without --output", page.file)
 
 
 def write_answer(

@@ -223,7 +223,7 @@ def whatif(
         tuple(assignments or ()),
         policy,
         policy_of_application,
-        OtherLoad(steps, trace, arrivals and arrivals.value),
+        OtherLoad(steps, trace, None if arrivals is None else arrivals.value),
         slo,
         seed,
     )

@@ -38,7 +38,7 @@ from scalelag.autoscaler.ray_autoscaler import check_settings, setting_names
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import Done, Job, Jobs, PolicyPath, parallel
 from scalelag.autoscaler.user_policy import load_policy
-from scalelag.cli.answer_output import Page, Renderers, check_output, write_answer
+from scalelag.cli.answer_output import Page, Renderers, check_output, check_page, write_answer
 from scalelag.cli.whatif_load import OtherLoad, with_load
 from scalelag.errors import EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
@@ -67,8 +67,10 @@ def whatif(
     Returns 5 if the run's own settings do not reproduce it, so that there is no answer.
     """
     check_output("--output", output)
-    found = ask(load_run(run), options)
+    recorded = load_run(run)
     page = Page(render_html_whatif, run / PAGE_FILE)
+    check_page(page, output_format, output)
+    found = ask(recorded, options)
     write_answer(found, _RENDERERS, output_format, output, page)
     return EXIT_PASSED if found.validation.passed else EXIT_INVALID
 
@@ -164,8 +166,16 @@ def _policy(options: WhatIfOptions) -> PolicyPath | None:
 
 
 def limit_of(text: str | None, info: RunInfo) -> Slo | None:
-    """The limit on a quantile of latency: the one given, else the run's own, if it has one."""
+    """The limit on a quantile of latency: the one given, else the run's own, if it has one.
+
+    Raises UsageError if the one given is on something else.
+    """
     limits = on_quantiles(recorded_slos(text or info.options.get("slo")))
+    if text and not limits:
+        raise UsageError(
+            f"--slo {text}: the latency of whole requests is simulated, and no tokens. Give a limit on "
+            "a quantile of it, such as p95<200ms."
+        )
     return limits[0] if limits else None
 
 

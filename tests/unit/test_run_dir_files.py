@@ -166,6 +166,11 @@ def test_a_path_is_checked_without_a_trace_on_it(tmp_path: Path):
     for bad in (tmp_path, tmp_path / "gone" / "report.json", kept / "report.json"):
         with pytest.raises(RecordError, match="Cannot write"):
             check_writable(bad)
+    with pytest.raises(RecordError, match=r"the folder .*gone does not exist"):
+        check_writable(tmp_path / "gone" / "report.json")
+    # Files of the kernel's folder are its own: it is there, and takes none.
+    with pytest.raises(RecordError, match=r"Cannot write /proc/x.json: (?!the folder)"):
+        check_writable(Path("/proc/x.json"))
 
 
 def test_what_is_no_run_directory_is_a_slip_of_its_name(tmp_path: Path):

@@ -65,7 +65,8 @@ def lint_run(
 
 def _tried(finding: LintFinding, run: RecordedRun) -> LintFinding:
     """The finding, without its command if the record cannot be simulated."""
-    if finding.command is None or why_not_simulated(run, finding.deployment) is None:
+    key = finding.deployment
+    if finding.command is None or key is None or why_not_simulated(run, key) is None:
         return finding
     return msgspec.structs.replace(finding, command=None)
 

@@ -129,7 +129,7 @@ def test_before_2_50_none_is_one_decision():
 def test_a_run_without_a_start_up_gives_no_floor_on_the_way_up():
     floor = found(UP, 1, 2, [(3.5, 1, 2)], total_s=9.0, start=None)
 
-    assert (floor.floor, floor.excess_s(Span(9.0, 9.0, 9.0))) == (None, None)
+    assert (floor.floor, floor.excess(Span(9.0, 9.0, 9.0))) == (None, None)
     assert "no start-up of a replica was measured" in floor.reason
     assert found(DOWN, 1, 0, [(9.0, 1, 0)], total_s=11.5, start=None).floor is not None
 

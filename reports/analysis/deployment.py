@@ -264,7 +264,9 @@ def _report(
         stopping=stopping_report(subject.run.requests, timeline, subject.until_s, from_s),
         around=(*around, *since(subject.changes)),
         requests_from=subject.requests.whose,
-        seen=seen_report(subject.run, subject.key, subject.requests, subject.setup.policy),
+        seen=seen_report(
+            subject.run, subject.key, subject.requests, subject.setup.policy, timeline.resting
+        ),
         target_reversals=sum(report.reversals for report in reports),
         running_over_target=over_target(
             subject.run.polls, subject.run.gaps, subject.key, Window(from_s, subject.until_s)

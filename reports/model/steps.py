@@ -129,6 +129,17 @@ class MovementReport(msgspec.Struct, frozen=True, rename={"before": "from", "aft
     reason: str | None = None
 
 
+def bounded_phases(phases: Sequence[Phase], censored_s: Span | None) -> tuple[Phase, ...]:
+    """`phases` of a total, with a lower bound for the one in which its hold ended if it is censored."""
+    parts = [phase for phase in phases if phase.part_of == "total"]
+    open_ = next((phase for phase in parts if phase.hi is None), None)
+    if censored_s is None or open_ is None or open_.reason != NOT_OVER:
+        return tuple(phases)
+    before_s = sum(phase.hi or 0.0 for phase in parts[: parts.index(open_)])
+    bounded = Phase(open_.name, lo=max(0.0, censored_s.lo - before_s), reason=open_.reason)
+    return tuple(bounded if phase is open_ else phase for phase in phases)
+
+
 class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
@@ -200,13 +211,7 @@ class StepReport(msgspec.Struct, frozen=True):
     @property
     def bounded_phases(self) -> tuple[Phase, ...]:
         """Phases, with a lower bound for the one in which the hold of a censored step ended."""
-        phases = [phase for phase in self.phases if phase.part_of == "total"]
-        open_ = next((phase for phase in phases if phase.hi is None), None)
-        if not self.censored or self.total_s is None or open_ is None or open_.reason != NOT_OVER:
-            return self.phases
-        before_s = sum(phase.hi or 0.0 for phase in phases[: phases.index(open_)])
-        bounded = Phase(open_.name, lo=max(0.0, self.total_s.lo - before_s), reason=open_.reason)
-        return tuple(bounded if phase is open_ else phase for phase in self.phases)
+        return bounded_phases(self.phases, self.total_s if self.censored else None)
 
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was measured."""

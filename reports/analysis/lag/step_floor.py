@@ -38,6 +38,7 @@ _NOT_BEYOND = (
     "its open requests are not known to have been beyond the target all the time until the decision: "
     "when the delay began is not known"
 )
+_NO_START = "no start-up of a replica was measured in this run, which is a part of it"
 _NOT_FIRST = "the target moved the other way first: the delay counts from an unknown moment"
 
 
@@ -104,11 +105,13 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     if _came_sooner(lag, decided, delay_s, floor.loop_s if wanted else 0.0):
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
+    lacking = lag.direction == "up" and setup.start is None
     return StepFloor(
         phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
-        floor=floor,
+        floor=None if lacking else floor,
         delay=None if unsure else delay,
-        reason=_unseen_drain(setup, policy, lag)
+        reason=(_NO_START if lacking else None)
+        or _unseen_drain(setup, policy, lag)
         or _backlog(floor)
         or (_NOT_BEYOND if unsure else None),
     )

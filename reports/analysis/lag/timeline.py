@@ -101,6 +101,15 @@ class Timeline(msgspec.Struct, frozen=True):
     moved_s: tuple[float, ...] = ()
     hidden: tuple[Window, ...] = ()
 
+    @property
+    def resting(self) -> tuple[Window, ...]:
+        """Times in which polls show no replica RUNNING, each until the next poll."""
+        return tuple(
+            Window(poll.sent_s, after.received_s)
+            for poll, after in pairwise(self.polls)
+            if not poll.running
+        )
+
     def poll_before(self, at_s: float) -> ReplicaPoll | None:
         """The last poll answered by `at_s`; the first of all if none was."""
         if not self.polls:

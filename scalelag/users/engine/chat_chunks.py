@@ -120,9 +120,10 @@ def whole_chunk(found: object) -> Chunk:
 
 def _is_known(event: Mapping[str, Any]) -> bool:
     """Return whether an event is a part of an answer, or says nothing."""
+    says_nothing = all(value is None for value in event.values())
     is_part = "choices" in event or "usage" in event
     is_named = str(event.get("object")).startswith(("chat.completion", "text_completion"))
-    return not any(event.values()) or is_part or is_named or event.get("type") in _PINGS
+    return says_nothing or is_part or is_named or event.get("type") in _PINGS
 
 
 def error_in(event: object, kind: str = "message") -> str | None:

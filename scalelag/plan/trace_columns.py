@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from scalelag.errors import UsageError
-from scalelag.plan.trace_times import is_unit
+from scalelag.plan.trace_dates import is_unit
 
 TraceKind = Literal["arrivals", "rates"]
 

@@ -154,7 +154,8 @@ def _load(
     """Report of the load after the warm-up."""
     info = run.info
     rows = rows_from(run.requests, info.zero_s + info.warmup_s)
-    planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
+    is_whole = info.load_ended_s and info.status == "complete" and not run.cut_off
+    planned = info.planned_requests if is_whole else None
     if planned is not None:
         planned -= run.requests.count - rows.count
     return load_report(

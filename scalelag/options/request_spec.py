@@ -58,7 +58,8 @@ class RequestSpec(msgspec.Struct, frozen=True):
 
     def headers_with_secrets(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the headers as sent. Raises UsageError as `filled_headers` does."""
-        return filled_headers(self.headers, environ, "--header")
+        of = f'header of [[request]] "{self.given_name}"' if self.given_name else "--header"
+        return filled_headers(self.headers, environ, of)
 
     def payloads(self) -> Payloads:
         """Return path and body of each request. Raises UsageError for a template that fits no row."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from scalelag.errors import UNREADABLE, NoRunError, RecordError
+from scalelag.plan.stages import MAX_DURATION_S
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns
@@ -108,7 +109,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     Of several `run_events` of one number it has the last; they are sorted by it.
 
     `problems` lists the parts of the record that cannot be read, `unread` the logs that could not be
-    read during the run.
+    read during the run. `cut_off` is the one of `problems` with which the rows of requests end.
     """
 
     info: RunInfo
@@ -129,6 +130,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     capacities: tuple[CapacityChange, ...] = ()
     seen: tuple[Seen, ...] = ()
     run_events: tuple[EventRow, ...] = ()
+    cut_off: str | None = None
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -163,6 +165,7 @@ def load_run(path: Path) -> RecordedRun:
         seen=tuple(sorted(seen, key=lambda row: row.sent_s)),
         run_events=tuple(row for _, row in sorted({row.index: row for row in own}.items())),
         problems=((problem,) if problem else ()) + problems + unreadable + unseen + lost,
+        cut_off=problem,
     )
 
 
@@ -185,19 +188,24 @@ def load_run_info(path: Path) -> RunInfo:
                 f"{file} has schema version {version}; this scalelag reads up to {SCHEMA_VERSION}. "
                 "Use the scalelag that wrote it, or a newer one."
             )
-        return msgspec.json.decode(data, type=RunInfo)
+        info = msgspec.json.decode(data, type=RunInfo)
     except UNREADABLE as error:
         raise RecordError(
             f"{file} cannot be parsed: {error}. It is damaged, or was not written by scalelag."
         ) from error
     except OSError as error:
         raise RecordError(f"Cannot read {file}: {error.strerror}.") from error
+    if not all(0 <= one.at_s <= one.end_s <= _LONGEST_PLAN_S for one in info.plan.stages):
+        raise RecordError(f"{file} has a plan that no run follows: its stages are damaged.")
+    return info
 
 
 class _Schema(msgspec.Struct):
     schema_version: int
 
 
+# Longer than any plan that is begun: a curve over it would fill the memory.
+_LONGEST_PLAN_S = 2 * MAX_DURATION_S
 _ROW = msgspec.json.Decoder(Row)
 _EVIDENCE = msgspec.json.Decoder(EvidenceRow)
 _SEEN = msgspec.json.Decoder(Seen)

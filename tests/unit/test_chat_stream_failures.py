@@ -46,6 +46,13 @@ ERRORS: dict[str, Part] = {
     "a list": Part('{"errors": [{"message": "m"}]}'),
     "a state": Part('{"status": "failed"}'),
     "a status": Part('{"code": 503, "message": "boom"}'),
+    "an event without data": Part("", type="error"),
+    "an event in capitals": Part("alas", type="Error"),
+    "an exception": Part('{"Exception": "boom"}'),
+    "a type": Part('{"type": "invalid_request_error", "message": "boom"}'),
+    "no success": Part('{"success": false, "message": "boom"}'),
+    "a problem": Part('{"status": 404, "title": "boom", "detail": "boom"}'),
+    "a status code": Part('{"statusCode": 500, "body": "boom"}'),
     "a failed response": response("failed", response={"error": {"code": "boom"}}),
     "a cancelled one": response("cancelled", response={}),
 }
@@ -56,12 +63,34 @@ def test_an_error_in_the_stream_is_a_failure_in_every_shape(name: str):
     assert failed(ERRORS[name], finish("stop"), Part(DONE)).startswith("an error in the stream")
 
 
-@pytest.mark.parametrize("name", ["an event", "Anthropic's", "OpenAI's", "vLLM's"])
+@pytest.mark.parametrize("name", ERRORS)
 def test_an_error_in_other_event_streams_is_a_failure_too(name: str):
     reader = EventStreamReader()
     reader.take(b"data: a\n\n", 1.0)
     with pytest.raises(WrongAnswerError, match="an error in the stream"):
         reader.take(encoded([ERRORS[name]])[0], 2.0)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        '{"token": "a", "detail": {"n": 1}}',
+        '{"status": "running", "text": "a"}',
+        '{"type": "ping"}',
+    ],
+)
+def test_a_token_that_is_an_object_is_no_error(token: str):
+    reader = EventStreamReader()
+    reader.take(f"data: {token}\n\n".encode(), 1.0)
+
+    assert reader.times.tokens == 1
+
+
+@pytest.mark.parametrize("reason", ["STOP", "End_Turn"])
+def test_a_good_reason_to_finish_may_be_in_capitals(reason: str):
+    events = encoded([delta("text", content="a"), finish(reason)])
+
+    assert read([(event, 1.0) for event in events]).content == b"a"
 
 
 @pytest.mark.parametrize("reason", ["error", "abort", "content_filter", "x y"])

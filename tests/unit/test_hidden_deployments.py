@@ -235,3 +235,14 @@ def test_the_charts_mark_the_time_in_which_it_is_not_known():
 
     assert marked(recorded()) == [f"Serve did not show {KEY}"]
     assert marked(recorded(lines())) == []
+
+
+def test_replicas_of_a_new_version_replace_none_of_those_that_an_earlier_event_took():
+    killed, updated = analyse(recorded()).report.events
+
+    assert killed.deployments[KEY].starts.replicas == 1
+    assert killed.deployments[KEY].critical_replica is None
+    assert "RUNNING when event 2 (deploy it) took over" in killed.reason
+    assert updated.deployments[KEY].starts.replicas == 2
+    # The update was noticed between the polls of 30 and 31 s, and over between 40 and 41.2 s.
+    assert (updated.updated_s.lo, updated.updated_s.hi) == pytest.approx((15.49, 16.7))

@@ -142,6 +142,10 @@ def test_a_trend_is_whole_at_any_width(width):
     [
         (["trend", "scale_up.total"], "did you mean scale_up.total_s"),
         (["trend", "zzz"], "docs/gates.md"),
+        (
+            ["trend", "Nope:scale_up.total_s.max"],
+            "none of these runs has a deployment Nope; they have",
+        ),
         (["runs", "no-such-folder"], "no-such-folder is no folder"),
     ],
 )

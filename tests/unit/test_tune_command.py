@@ -41,14 +41,15 @@ def demo() -> RecordedRun:
     return load_run(DEMO)
 
 
-@pytest.fixture(scope="module")
-def found(demo: RecordedRun) -> TuneReport:
-    return find(demo, TuneOptions(slo=SLO, candidates=30))
-
-
 FEW = TuneOptions(
     slo=SLO, candidates=10, keep=("max_replicas", "min_replicas", "target_ongoing_requests")
 )
+
+
+@pytest.fixture(scope="module")
+def found(demo: RecordedRun) -> TuneReport:
+    """The answer of a search among targets, delays and intervals."""
+    return find(demo, TuneOptions(slo=SLO, candidates=20, keep=FEW.keep[:2]))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,14 @@ def test_the_first_choice_is_less_time_beyond_the_limit_than_the_run(found: Tune
     assert not found.own_is_first
     own, first = found.own, found.found[0].figures
     assert middle(first, "beyond_slo_s") < middle(own, "beyond_slo_s")
+
+
+@pytest.mark.long
+def test_among_all_settings_too_the_first_choice_is_less_time_beyond_the_limit(demo: RecordedRun):
+    found = find(demo, TuneOptions(slo=SLO, candidates=30))
+
+    assert not found.own_is_first
+    assert middle(found.found[0].figures, "beyond_slo_s") < middle(found.own, "beyond_slo_s")
 
 
 def test_no_setting_found_is_better_than_another_in_every_figure(found: TuneReport):

@@ -8,12 +8,14 @@ from reports.analysis.diagnosis.front import Front
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.diagnosis.seen import (
     Count,
+    Unseen,
     counts,
     replayed,
     seen_at_end,
     shown_unseen,
     unseen,
 )
+from reports.analysis.seen.blind import is_blind
 from reports.model.causes import Evidence
 from reports.model.intervals import Window
 from scalelag.record.evidence_rows import LogEvent
@@ -171,6 +173,8 @@ def saw_too_little(facts: StepFacts) -> Iterator[Sign]:
         window = found.count.window
         if is_behind and not _is_held_up(facts, window):
             continue
+        if _is_held_back(facts, found):
+            continue
         shown = (shown_unseen(facts, found), replayed(facts, found))
         yield Sign(window.from_s, window.to_s, tuple(one for one in shown if one))
 
@@ -181,6 +185,15 @@ def was_blind(facts: StepFacts) -> bool:
     Not of a deployment whose requests are the client's own: these are a measure.
     """
     return facts.requests.whose != "client" and next(saw_too_little(facts), None) is not None
+
+
+def _is_held_back(facts: StepFacts, found: Unseen) -> bool:
+    """Return True if so few can have passed a front at once that they were not too many to count."""
+    policy, window = facts.policy, found.count.window
+    passed = min((front.slots(*window) for front in facts.fronts), default=None)
+    if policy is None or passed is None:
+        return False
+    return not is_blind(policy, found.count.most, min(passed, found.open_least))
 
 
 def _is_held_up(facts: StepFacts, window: Window) -> bool:

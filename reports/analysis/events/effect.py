@@ -55,6 +55,8 @@ def _end_span(subject: Subject, ends: Ends, until_s: float) -> Span | None:
 def _until_s(subject: Subject, ends: Ends) -> float:
     if ends.over is not None:
         return max(ends.over.hi_s, _shown_s(ends))
+    if subject.taken_over is not None:
+        return subject.taken_over.at.lo_s
     polls = subject.timeline.polls
     return polls[-1].received_s if polls else subject.begun.hi_s
 

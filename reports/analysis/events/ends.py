@@ -6,8 +6,14 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from reports.analysis.events.subject import Crossing, Subject, first_poll, is_shown_running
-from reports.analysis.lag.log_times import moment
+from reports.analysis.events.subject import (
+    Crossing,
+    Subject,
+    TakenOver,
+    first_poll,
+    is_shown_running,
+)
+from reports.analysis.lag.log_times import agrees, moment
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll
 from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogKind
@@ -38,8 +44,42 @@ class Ends(msgspec.Struct, frozen=True):
 
 
 def ends_of(subject: Subject) -> Ends | None:
-    """Moments of an event for one deployment; None if it does not concern it."""
-    return _ENDS[subject.row.kind](subject)
+    """Moments of an event for one deployment; None if it does not concern it.
+
+    What was not over when a later event took over ends there.
+    """
+    ends, taken = _ENDS[subject.row.kind](subject), subject.taken_over
+    if ends is None or taken is None or _is_over_by(ends, taken.at.hi_s):
+        return ends
+    left = _not_over(subject, ends.lost, taken)
+    return msgspec.structs.replace(
+        ends,
+        detected=ends.detected if ends.detected and ends.detected.lo_s <= taken.at.hi_s else None,
+        over=None,
+        critical=None,
+        reason=left if ends.unseen_s is None else f"{left}; {ends.reason}",
+        unseen_s=min(taken.at.lo_s, ends.unseen_s or math.inf),
+    )
+
+
+def _is_over_by(ends: Ends, at_s: float) -> bool:
+    """Return True if it was over by a moment; an end that nobody saw counts from when it was shown."""
+    if ends.over is None:
+        return False
+    return (ends.over.lo_s if ends.unseen_s is None else ends.over.hi_s) <= at_s
+
+
+def taken_over(subject: Subject) -> TakenOver | None:
+    """The event as one that takes over from those before; None if it leaves the deployment be.
+
+    A new version, a deletion and a new target do so, once Serve shows them.
+    """
+    if subject.row.kind not in ("deploy", "delete", "scale"):
+        return None
+    ends = ends_of(subject)
+    if ends is None or ends.detected is None or (subject.row.kind == "deploy" and not ends.lost):
+        return None
+    return TakenOver(subject.row, ends.detected)
 
 
 def _of_loss(subject: Subject) -> Ends | None:
@@ -102,7 +142,8 @@ def _whole_again(subject: Subject, lost: frozenset[str], detected: Instant | Non
         return Ends(detected, lost=lost, reason=f"{reason}; {hidden}", unseen_s=unseen.from_s)
     if unseen is not None:
         at = Instant(unseen.from_s, found.at.hi_s).not_before(subject.begun.lo_s)
-        return Ends(detected, at, lost=lost, reason=_hidden_words(subject, unseen))
+        hidden = _hidden_words(subject, unseen)
+        return Ends(detected, at, lost=lost, reason=hidden, unseen_s=unseen.from_s)
     critical = _last(subject, found, lambda life: (life.running, life.shown_running_s), lost)
     return Ends(detected, _exact(found, critical and critical.running), critical, lost)
 
@@ -171,13 +212,16 @@ def _hidden_words(subject: Subject, window: Window) -> str:
     )
 
 
-def _not_over(subject: Subject, lost: AbstractSet[str]) -> str:
-    polls = subject.timeline.polls
-    if not polls:
+def _not_over(subject: Subject, lost: AbstractSet[str], taken: TakenOver | None = None) -> str:
+    """Sentence on how many were RUNNING at the end, or when a later event took over."""
+    until_s, when = math.inf, "watching ended"
+    if taken is not None:
+        until_s, when = taken.at.lo_s, f"event {taken.row.index} ({taken.row.text}) took over"
+    last = subject.timeline.poll_before(until_s)
+    if last is None:
         return "no poll showed the deployment"
-    last = polls[-1]
     still = sum(is_shown_running(life, last.received_s) for life in subject.lives(lost))
-    return f"{last.running - still} of {last.target} RUNNING when watching ended"
+    return f"{last.running - still} of {last.target} RUNNING when {when}"
 
 
 def _last(
@@ -247,8 +291,7 @@ def _of_deploy(subject: Subject) -> Ends | None:
         return None
     begun_s, old = subject.begun.lo_s, subject.old()
     if not old:
-        come = first_poll(subject, lambda _: True)
-        return msgspec.structs.replace(_whole_again(subject, old, come and come.at), updates=True)
+        return msgspec.structs.replace(_whole_again(subject, old, _came(subject)), updates=True)
     update = next((one for one in subject.changes.updates if one.begun.hi_s > begun_s), None)
     if update is not None and update.replaced:
         found = _whole_again(subject, old, update.begun.not_before(begun_s))
@@ -262,6 +305,22 @@ def _of_deploy(subject: Subject) -> Ends | None:
         changed = Instant(max(begun_s, configs[0].lo_s), configs[0].hi_s)
         return Ends(changed, changed, updates=True)
     return Ends(updates=True, reason="nothing of it changed")
+
+
+def _came(subject: Subject) -> Instant | None:
+    """Moment at which a deployment of an event was there: by its line in the log, or between polls."""
+    back = (one.back for one in subject.changes.absences)
+    seen = next((at for at in back if at and at.hi_s > subject.begun.lo_s), None)
+    if seen is None:
+        come = first_poll(subject, lambda _: True)
+        return come and come.at
+    logged = [
+        moment(event)
+        for event in subject.run.events
+        if event.deployment == subject.key and event.kind == "version_deployed"
+    ]
+    found = next((at for at in logged if agrees(seen, at)), seen)
+    return found.not_before(subject.begun.lo_s)
 
 
 def _of_delete(subject: Subject) -> Ends | None:

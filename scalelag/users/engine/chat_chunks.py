@@ -28,8 +28,16 @@ _OF_TOOLS = re.compile(r"(function_call|custom_tool_call|mcp_call|code_interpret
 _OUTPUT_LIMIT = "max_output_tokens"
 _STATES = ("error", "failed", "failure", "cancelled", "canceled")
 _FIRST_BAD_STATUS = 400
-_CODES = ("code", "status", "status_code", "statusCode")
-_FAULTS = ("errors", "detail", "error_code", "error_msg", "error_message", "errorMessage")
+_CODES = ("code", "status", "status_code", "statuscode")
+_FAULTS = (
+    *("error", "errors", "err", "exception"),
+    *("error_code", "error_msg", "error_message", "errormessage"),
+)
+_ERROR_EVENTS = ("error", "exception")
+# An event of these alone, with a detail, is what FastAPI and RFC 9457 make of an error.
+_OF_PROBLEMS = frozenset(
+    {"detail", "status", "title", "type", "instance", "code", "message", "success"}
+)
 _PINGS = ("ping", "heartbeat", "keepalive", "keep-alive")
 
 
@@ -112,9 +120,10 @@ def whole_chunk(found: object) -> Chunk:
 
 def _is_known(event: Mapping[str, Any]) -> bool:
     """Return whether an event is a part of an answer, or says nothing."""
+    says_nothing = all(value is None for value in event.values())
     is_part = "choices" in event or "usage" in event
     is_named = str(event.get("object")).startswith(("chat.completion", "text_completion"))
-    return not event or is_part or is_named or event.get("type") in _PINGS
+    return says_nothing or is_part or is_named or event.get("type") in _PINGS
 
 
 def error_in(event: object, kind: str = "message") -> str | None:
@@ -130,7 +139,7 @@ def error_in(event: object, kind: str = "message") -> str | None:
         if inner := _object(choice).get("error"):
             return _described(inner)
     named = found.get("type")
-    if kind == "error" or "error" in (named, found.get("object")):
+    if kind.lower() in _ERROR_EVENTS or "error" in (named, found.get("object")):
         return _described(found, found.get("code"))
     if named in ("response.failed", "response.error", "response.cancelled"):
         return _described(_object(found.get("response")).get("error") or {"type": named})
@@ -139,8 +148,16 @@ def error_in(event: object, kind: str = "message") -> str | None:
 
 def _has_failed(event: Mapping[str, Any]) -> bool:
     """Return whether an event that is part of no answer is that of a failure."""
-    is_code = any(_is_bad_status(event.get(name)) for name in _CODES)
-    return is_code or any(event.get(name) for name in _FAULTS) or event.get("status") in _STATES
+    found = {name.lower(): value for name, value in event.items()}
+    kind = found.get("type")
+    return (
+        any(_is_bad_status(found.get(name)) for name in _CODES)
+        or any(found.get(name) for name in _FAULTS)
+        or (bool(found.get("detail")) and found.keys() <= _OF_PROBLEMS)
+        or found.get("status") in _STATES
+        or found.get("success") is False
+        or (isinstance(kind, str) and kind.lower().endswith(_ERROR_EVENTS))
+    )
 
 
 def _is_bad_status(code: object) -> bool:
@@ -232,7 +249,7 @@ def _described(error: object, *others: object) -> str:
 def bad_finishes(chunk: Chunk) -> Iterator[str]:
     """Yield a description of each reason to finish with which an answer is not whole."""
     for reason in chunk.finishes.values():
-        if reason not in GOOD_FINISHES:
+        if reason.lower() not in GOOD_FINISHES:
             yield f"finish_reason {reason if _WORD.fullmatch(reason) else 'of no known kind'}"
 
 

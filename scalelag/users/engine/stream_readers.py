@@ -66,6 +66,18 @@ class StreamReader:
         )
 
 
+class JsonReader(StreamReader):
+    """Reads JSON, or JSON Lines: each piece is a token, and an error in it is a wrong answer."""
+
+    def ended(self) -> None:
+        """Check the whole answer. Raises WrongAnswerError if it is empty, or has an error in it."""
+        text = self.content.decode()
+        whole = _decoded(text)
+        for one in [whole] if whole is not _NO_JSON else map(_decoded, text.splitlines()):
+            _check(one, "message")
+        super().ended()
+
+
 class EventStreamReader(StreamReader):
     """Reads server-sent events: each event with data is a token, except OpenAI's `[DONE]`.
 
@@ -89,14 +101,14 @@ class EventStreamReader(StreamReader):
         """Take an event that came at `at_s`. Raises WrongAnswerError if it is wrong."""
         if _is_done(event):
             return
-        if event.type == "error" or "error" in event.data:
-            _check(_decoded(event), event.type)
+        if event.type != "message" or event.data.lstrip().startswith("{"):
+            _check(_decoded(event.data), event.type)
         if event.data:
             self.token(at_s, event.data)
 
     def unended(self, event: Event, at_s: float) -> None:  # noqa: ARG002  of use to others
         """Take a last event that lacks its empty line: the standard drops it, unless it is an error."""
-        _check(_decoded(event), event.type)
+        _check(_decoded(event.data), event.type)
 
     def ended(self) -> None:
         """Check the whole answer at its end. Raises WrongAnswerError if something is missing."""
@@ -136,7 +148,7 @@ class ChatReader(EventStreamReader):
         if self.is_over or _is_done(event):
             self.is_over = True
             return
-        found = _decoded(event)
+        found = _decoded(event.data)
         _check(found, event.type)
         if found is _NO_JSON:
             raise WrongAnswerError("an event that is no JSON")
@@ -146,7 +158,7 @@ class ChatReader(EventStreamReader):
 
     def unended(self, event: Event, at_s: float) -> None:
         """Take `[DONE]`, or what is JSON; anything else was cut off."""
-        if _is_done(event) or isinstance(_decoded(event), dict):
+        if _is_done(event) or isinstance(_decoded(event.data), dict):
             self.event(event, at_s)
 
     def _take(self, found: dict[str, Any], at_s: float) -> None:
@@ -215,13 +227,13 @@ def _check(found: object, kind: str) -> None:
         raise WrongAnswerError(error)
 
 
-def _decoded(event: Event) -> object:
-    """Data of an event; servers in Python also send NaN, and such in JavaScript half of a character."""
+def _decoded(data: str) -> object:
+    """Return the JSON in a text; some servers also send NaN, and others half of a character."""
     try:
-        return msgspec.json.decode(event.data)
+        return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         pass
     try:
-        return json.loads(event.data)
+        return json.loads(data)
     except (ValueError, RecursionError):
         return _NO_JSON

@@ -356,7 +356,11 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {count(decisions, 'decision')}"
-    late = "" if late_s is None else f"{late_s:.1f} s more than the configuration explains"
+    late = (
+        ""
+        if late_s is None
+        else f"{late_s:.1f} s more than the configuration explains at its worst"
+    )
     return (Evidence("; ".join(one for one in (late, where) if one)),) if late or where else ()
 
 

@@ -73,6 +73,16 @@ def parse_header(text: str) -> tuple[str, str]:
     return name, value
 
 
+def public_header(text: str) -> str:
+    """Header as it is put on record: the names of variables, and nothing that could be a secret."""
+    name, value = parse_header(text)
+    shown = "".join(
+        part if VARIABLE.fullmatch(part) or not part.strip() else "(not recorded)"
+        for part in re.split(rf"({VARIABLE.pattern.replace('(', '(?:', 1)})", value)
+    )
+    return f"{name}: {shown}"
+
+
 def parse_path(text: str) -> str:
     """Return the path with its leading slash. Raises UsageError for one that cannot be sent."""
     # Spaces of a template are filled in with each row, and checked then.

@@ -89,7 +89,9 @@ def _is_share(path: metrics.Path) -> bool:
 
 def parse_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
     """Parse the gates of a record, with the default ones. Raises UsageError that says what is wrong."""
-    return with_defaults([None if text == NO_DEFAULTS else parse_gate(text) for text in texts])
+    return with_defaults(
+        [None if text.strip() == NO_DEFAULTS else parse_gate(text) for text in texts]
+    )
 
 
 def with_defaults(given: Sequence[Gate | None]) -> tuple[Gate, ...]:

@@ -9,7 +9,7 @@ import gevent
 import pytest
 from geventhttpclient.response import HTTPConnectionClosed
 
-from scalelag.users.engine.http_connections import Connections, Server
+from scalelag.users.engine.http_connections import _LOOKED_AFTER, Connections, Server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 DEADLINE_S = 10.0
@@ -89,6 +89,35 @@ def test_an_idle_connection_that_the_server_closed_is_not_used_again(pool):
             assert closed.wait(DEADLINE_S)
 
     assert len(taken) == 20
+
+
+def test_idle_connections_that_the_server_closed_are_closed_while_others_are_used(pool):
+    """Three at once, and from then on one at a time: the last one is always used again."""
+    closed = threading.Semaphore(0)
+
+    def serve(connection, number):
+        while head_of(connection):
+            connection.sendall(OK)
+            if number < 3:
+                connection.close()
+                closed.release()
+                return
+
+    with server(serve) as (url, taken):
+        connections, target = pool(url)
+        request = target.request("GET", "/", {}, b"")
+        with gevent.Timeout(DEADLINE_S):
+            answers = [connections.open(request) for _ in range(3)]
+            for answer in answers:
+                answer.read()
+        assert closed.acquire(timeout=DEADLINE_S)
+        assert closed.acquire(timeout=DEADLINE_S)
+        idle = list(connections._idle)
+        for _ in range(_LOOKED_AFTER):
+            assert status_of(connections, request) == 200
+
+    assert [sock.fileno() >= 0 for sock in idle] == [False, False, True]
+    assert len(taken) == 3
 
 
 def test_a_closing_that_crosses_the_request_is_no_failure(pool):

@@ -92,27 +92,34 @@ def test_an_idle_connection_that_the_server_closed_is_not_used_again(pool):
 
 
 def test_idle_connections_that_the_server_closed_are_closed_while_others_are_used(pool):
-    """Three at once, and from then on one at a time: the last one is always used again."""
+    """After three at once, one at a time is sent: it is always the last one that is used again."""
+    together, chosen = threading.Barrier(3), threading.Event()
     closed = threading.Semaphore(0)
+    used = []
 
-    def serve(connection, number):
-        while head_of(connection):
+    def serve(connection, _number):
+        head_of(connection)
+        together.wait(DEADLINE_S)
+        connection.sendall(OK)
+        assert chosen.wait(DEADLINE_S)
+        while connection.getpeername() in used and head_of(connection):
             connection.sendall(OK)
-            if number < 3:
-                connection.close()
-                closed.release()
-                return
+        connection.close()
+        closed.release()
 
     with server(serve) as (url, taken):
         connections, target = pool(url)
         request = target.request("GET", "/", {}, b"")
-        with gevent.Timeout(DEADLINE_S):
-            answers = [connections.open(request) for _ in range(3)]
-            for answer in answers:
-                answer.read()
-        assert closed.acquire(timeout=DEADLINE_S)
-        assert closed.acquire(timeout=DEADLINE_S)
+        gevent.joinall(
+            [gevent.spawn(connections.answer, request) for _ in range(3)],
+            timeout=DEADLINE_S,
+            raise_error=True,
+        )
         idle = list(connections._idle)
+        used.append(idle[-1].getsockname())
+        chosen.set()
+        assert closed.acquire(timeout=DEADLINE_S)
+        assert closed.acquire(timeout=DEADLINE_S)
         for _ in range(_LOOKED_AFTER):
             assert status_of(connections, request) == 200
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.load.group_times import GroupTimes, buckets_of
-from reports.analysis.load.part import ON_TIME_S, Part, part_of_counts
+from reports.analysis.load.part import ON_TIME_S, Part, number_of, part_of_counts
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
@@ -70,13 +70,13 @@ class _Counts:
         numbers = self._grouping.numbers(block)
         _add(self._planned, numbers, error.size)
         failed = np.flatnonzero(error >= 0)
-        np.add.at(self._by_kind, (_chosen(numbers, failed), error[failed]), 1)
+        np.add.at(self._by_kind, (np.asarray(_chosen(numbers, failed)), error[failed]), 1)
         numbers = sent.of(numbers)
         for measure, times in self.times.items():
             times.count(numbers, buckets[measure])
         if "send_lag" in self.times:
             for counts, those in ((self._late, _is_late(sent)), (self._tardy, _is_tardy(sent))):
-                _add(counts, _chosen(numbers, those), np.count_nonzero(those))
+                _add(counts, _chosen(numbers, those), number_of(those))
 
     def take(
         self,

@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long chromium check bench diagnosis suites versions lowest whatif-check locustfiles faults fuzz matrix clean
+.PHONY: help demo test test-long chromium check bench diagnosis suites versions lowest whatif-check locustfiles faults soak fuzz matrix clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ locustfiles: $(STAMP)  ## locustfiles of every kind with plain Locust and with s
 
 faults: $(STAMP)  ## faults under load, one by one, into docs/reliability.md (12 minutes; as root, with cc); ARGS="--only clock" for one
 	$(BIN)/python -m tools.faults $(ARGS)
+
+soak: $(STAMP) chromium  ## an hour of load, memory and open files of each process, into docs/reliability.md; ARGS="--ray --minutes 30"
+	$(BIN)/python -m tools.soak $(ARGS)
 
 FUZZ_S ?= 600
 fuzz: $(STAMP)  ## odd input in every option and file for ten minutes; FUZZ_S=60 for one

@@ -103,7 +103,9 @@ class _Access(AuthBase):
             self._headers.setdefault(name, f"Bearer {token}")
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
+        # As UTF-8, like those of requests: http.client refuses what Latin-1 does not have.
+        sent: Any = {name: value.encode() for name, value in self._headers.items()}
+        request.headers.update(sent)
         return request
 
 

@@ -1,12 +1,14 @@
 """Turns two successive answers into rows: each change, and the two moments between which it lies."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from probes.config_watch import ConfigWatch
 from probes.serve_state import ControllerPayload, DeploymentPayload, ServePayload
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import (
+    UPDATE_STARTED,
     ControllerRestart,
     DeploymentKey,
     DeploymentPoll,
@@ -19,6 +21,7 @@ from scalelag.record.rows import (
 
 _Seen = tuple[str, str | None]
 _Status = tuple[str, str | None, str]
+_Within = tuple[float | None, float]
 
 
 class ReplicaTracker:
@@ -37,6 +40,8 @@ class ReplicaTracker:
         self._apps = apps
         self._configs = ConfigWatch(watched)
         self._last_sent_s: float | None = None
+        # Of deployments that are hidden: when the last poll was sent that showed them.
+        self._shown_s: dict[DeploymentKey, float | None] = {}
         self._replicas: dict[DeploymentKey, dict[str, _Seen]] = {}
         self._statuses: dict[DeploymentKey, _Status] = {}
         self._controller_start_s: float | None = None
@@ -61,6 +66,8 @@ class ReplicaTracker:
             return
         # Of the last poll perhaps not all rows were written: what is missing lies after the one before.
         self._last_sent_s = polls[-2:][0].sent_s
+        for old, new in pairwise(polls[:-1]):
+            self._note_hidden(new.hidden, old.sent_s)
         if self._watched is not None:
             # Applications that came with an event are watched since they were there.
             self._watched |= {key for poll in polls for key in poll.deployments}
@@ -111,15 +118,19 @@ class ReplicaTracker:
             controller=payload.controller(),
             hidden=tuple(sorted(hidden)),
         )
+        since_s = self._shown_s
+        self._note_hidden(hidden, self._last_sent_s)
         rows: list[Row] = [poll]
         rows += self._restart(poll, payload.controller_info)
         rows += self._proxy_changes(payload, received_s)
         rows += self._configs.rows(payload, sent_s, received_s)
         for key, deployment in deployments.items():
-            rows += self._status_change(key, deployment, received_s)
-            rows += self._transitions(key, deployment, received_s)
+            within = (since_s.get(key, self._last_sent_s), received_s)
+            rows += self._status_change(key, deployment, within)
+            rows += self._transitions(key, deployment, within)
         for key in self._replicas.keys() - deployments.keys() - hidden:
-            rows += self._transitions(key, DeploymentPayload(), received_s)
+            within = (since_s.get(key, self._last_sent_s), received_s)
+            rows += self._transitions(key, DeploymentPayload(), within)
             del self._replicas[key]
             self._statuses.pop(key, None)
         self._last_sent_s = sent_s
@@ -138,6 +149,10 @@ class ReplicaTracker:
         """Deployments that were there, and are hidden while their application is built anew."""
         rebuilt = payload.rebuilt
         return frozenset(key for key in self._replicas if payload.application_of(key) in rebuilt)
+
+    def _note_hidden(self, hidden: Collection[DeploymentKey], last_s: float | None) -> None:
+        """Keep, of those that a poll hides, when the last one was sent that showed them."""
+        self._shown_s = {key: self._shown_s.get(key, last_s) for key in hidden}
 
     def _restart(self, poll: Poll, info: ControllerPayload | None) -> list[Row]:
         """A row if the controller is another one: by its start, or where Ray tells none, its worker."""
@@ -164,8 +179,9 @@ class ReplicaTracker:
         ]
 
     def _status_change(
-        self, key: DeploymentKey, deployment: DeploymentPayload, received_s: float
+        self, key: DeploymentKey, deployment: DeploymentPayload, within: _Within
     ) -> list[Row]:
+        """A row if the status changed since a poll; what an update begins with came after hiding."""
         status = (deployment.status or "", deployment.status_trigger, deployment.message)
         if self._statuses.get(key) == status:
             return []
@@ -173,8 +189,8 @@ class ReplicaTracker:
         return [
             StatusChange(
                 deployment=key,
-                lo_s=self._last_sent_s,
-                hi_s=received_s,
+                lo_s=self._last_sent_s if status[1] == UPDATE_STARTED else within[0],
+                hi_s=within[1],
                 status=status[0],
                 trigger=status[1],
                 message=status[2],
@@ -182,7 +198,7 @@ class ReplicaTracker:
         ]
 
     def _transitions(
-        self, key: DeploymentKey, deployment: DeploymentPayload, received_s: float
+        self, key: DeploymentKey, deployment: DeploymentPayload, within: _Within
     ) -> list[Row]:
         before = self._replicas.get(key, {})
         now: dict[str, _Seen] = {}
@@ -197,8 +213,8 @@ class ReplicaTracker:
                 Transition(
                     deployment=key,
                     replica=replica.replica_id,
-                    lo_s=self._last_sent_s,
-                    hi_s=received_s,
+                    lo_s=within[0],
+                    hi_s=within[1],
                     from_state=old[0] if old else None,
                     to_state=replica.state,
                     node=replica.node_id,
@@ -210,8 +226,8 @@ class ReplicaTracker:
             Transition(
                 deployment=key,
                 replica=replica_id,
-                lo_s=self._last_sent_s,
-                hi_s=received_s,
+                lo_s=within[0],
+                hi_s=within[1],
                 from_state=state,
                 node=node,
             )

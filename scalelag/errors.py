@@ -2,6 +2,7 @@
 
 ScalelagError            1  the tool itself failed (disk full, a bug it could name)
 ├── RecordError          1  a run directory that cannot be read or written
+│   └── NoRunError       2  a path that is no run directory
 ├── UsageError           2  a plan, gate, option or name that makes no sense
 ├── TargetError          3  the target is unreachable or not ready
 └── InterruptedRunError  130  Ctrl-C, SIGTERM or SIGHUP
@@ -32,6 +33,12 @@ class ScalelagError(Exception):
 
 class RecordError(ScalelagError):
     """A run directory that cannot be read or written."""
+
+
+class NoRunError(RecordError):
+    """A path that is no run directory."""
+
+    exit_code = EXIT_USAGE
 
 
 class UsageError(ScalelagError):

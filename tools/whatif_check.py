@@ -28,7 +28,7 @@ from reports.analysis.analyse import analyse
 from reports.model.intervals import Span
 from reports.model.whatif import Estimate, FigureName, WhatIfReport
 from reports.whatif.answer import RecordedSteps, measured_steps
-from reports.whatif.from_record import watched_of
+from reports.whatif.from_record import watched_as_long, watched_of
 from reports.whatif.start_up import PACE_SIGMA, start_ups
 from scalelag.cli.whatif import WhatIfOptions, ask
 from scalelag.errors import ScalelagError
@@ -199,13 +199,15 @@ def _make(out: Path, pair: Pair) -> None:
 
 def _compared(before: Path, after: Path, pair: Pair) -> tuple[WhatIfReport, RecordedSteps, Made]:
     """The prediction of a pair, and what was measured. Raises ScalelagError if there is none."""
-    predicted = ask(load_run(before), WhatIfOptions(pair.changes))
+    recorded = load_run(before)
+    predicted = ask(recorded, WhatIfOptions(pair.changes))
     if predicted.whatif is None:
         raise RefusedError(f"refused: {'; '.join(predicted.validation.reasons)}")
     run = load_run(after)
     watched = watched_of(run, predicted.deployment)
     if watched is None:
         raise MissingRunError(f"the run {after.name} did not watch {predicted.deployment}")
+    watched = watched_as_long(watched, run.info.zero_s, recorded, predicted.deployment)
     measured = measured_steps(run, predicted.deployment, watched, analyse(run).report, None)
     starts_s = start_ups(watched.timeline, 0.0).starts_s
     day = time.strftime("%Y-%m-%d", time.gmtime(run.info.zero_s))

@@ -19,6 +19,7 @@ from reports.analysis.gates import Gate, judge
 from reports.analysis.health import health_warnings
 from reports.analysis.lag.changed_timeline import own_timeline
 from reports.analysis.lag.changes import Changes, changes_of
+from reports.analysis.lag.hidden import unhidden
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.lint.run import lint_run
 from reports.analysis.load.concurrency import Concurrency
@@ -153,7 +154,8 @@ def _load(
     """Report of the load after the warm-up."""
     info = run.info
     rows = rows_from(run.requests, info.zero_s + info.warmup_s)
-    planned = info.planned_requests if info.load_ended_s and info.status == "complete" else None
+    is_whole = info.load_ended_s and info.status == "complete" and not run.cut_off
+    planned = info.planned_requests if is_whole else None
     if planned is not None:
         planned -= run.requests.count - rows.count
     return load_report(
@@ -200,9 +202,12 @@ def _deployments(
 
 
 def _completed(run: RecordedRun) -> RecordedRun:
-    """Return `run` with what its rows say only together: reasons of requests, logged restarts."""
+    """Return `run` with what its rows say only together.
+
+    These are reasons of requests, logged restarts, and deployments that polls did not show.
+    """
     reasons = with_reasons(run.requests, run.info)
-    return msgspec.structs.replace(run, requests=reasons, restarts=all_restarts(run))
+    return unhidden(msgspec.structs.replace(run, requests=reasons, restarts=all_restarts(run)))
 
 
 def _watched_s(run: RecordedRun) -> float:

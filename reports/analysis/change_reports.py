@@ -135,11 +135,12 @@ def _absence(at: _Clock, key: DeploymentKey, absence: Absence) -> Iterator[Chang
     if back is not None:
         ready = absence.ready_s - back.mid_s
         what = "deployed" if absence.from_start else "deployed again"
-        what += (
-            f", ready after {ready:.1f} s"
-            if math.isfinite(ready)
-            else ", not ready when watching ended"
-        )
+        if absence.never_ready:
+            what += ", not ready when it was deleted"
+        elif math.isfinite(ready):
+            what += f", ready after {ready:.1f} s"
+        else:
+            what += ", not ready when watching ended"
         yield at.row(back.lo_s, back.hi_s, "deployed", key, what)
 
 

@@ -65,13 +65,31 @@ def parse_gate(text: str, *, default: bool = False) -> Gate:
 
 
 def parse_gate_option(text: str) -> Gate | None:
-    """Parse a gate, or `none`: no default gates. Raises UsageError that says what is wrong."""
-    return None if text.strip() == NO_DEFAULTS else parse_gate(text)
+    """Parse a gate, or `none`: no default gates.
+
+    Raises UsageError that says what is wrong, also with a limit that is always kept, or never.
+    """
+    if text.strip() == NO_DEFAULTS:
+        return None
+    gate = parse_gate(text)
+    if not math.isfinite(gate.limit):
+        raise UsageError(f'the gate "{text}": its limit is not finite')
+    if gate.limit > 1 and _is_share(gate.wanted.path):
+        raise UsageError(
+            f'the gate "{text}": {gate.wanted.path[-1]} is a share from 0 to 1. Write '
+            f"{gate.limit / 100:g} for {gate.limit:g} %"
+        )
+    return gate
+
+
+def _is_share(path: metrics.Path) -> bool:
+    """Return whether a metric is a share of requests."""
+    return path[0] in ("load", "requests") and path[-1].endswith("ratio")
 
 
 def parse_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
-    """Parse the gates of a run, with the default ones. Raises UsageError that says what is wrong."""
-    return with_defaults([parse_gate_option(text) for text in texts])
+    """Parse the gates of a record, with the default ones. Raises UsageError that says what is wrong."""
+    return with_defaults([None if text == NO_DEFAULTS else parse_gate(text) for text in texts])
 
 
 def with_defaults(given: Sequence[Gate | None]) -> tuple[Gate, ...]:

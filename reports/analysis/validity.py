@@ -67,6 +67,8 @@ def run_problems(
     problems: list[Problem] = []
     if info.status != "complete":
         problems.append(Problem(f"{info.status}: {info.reason or 'no reason recorded'}"))
+    if lost := _lost_rows(run):
+        problems.append(Problem(lost))
     if not load.planned:
         problems.append(Problem(_without_requests(run), "load"))
     elif info.plan.unit == "rps" and (load.late_ratio or 0.0) > _MAX_LATE_RATIO:
@@ -76,6 +78,17 @@ def run_problems(
         lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
         problems.append(Problem(text, "target" if lost else None))
     return problems
+
+
+def _lost_rows(run: RecordedRun) -> str | None:
+    """Reason of a run that ended well, and whose record of requests does not reach its end."""
+    planned, rows = run.info.planned_requests or 0, run.requests.count
+    if run.info.status != "complete" or not run.cut_off or planned <= rows:
+        return None
+    return (
+        f"{run.cut_off}: of {planned:,} planned requests {rows:,} are in the record, and of the others "
+        "nobody knows: take a whole copy of the run directory, or make the run again"
+    )
 
 
 def _without_requests(run: RecordedRun) -> str:

@@ -1,17 +1,30 @@
 """A report as JUnit's XML, as CI shows it: a test case for the run, each gate, event and step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from reports.model.causes import Evidence, Finding
 from reports.model.events import EventReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport, StepReport
+from reports.render.tables.causes import quotation, told_of
 from reports.render.tables.lag import remark
 from reports.render.tables.notes import warnings
-from reports.render.text import DEFAULT, gate_figure, gate_subject, load_change, seconds, step_name
+from reports.render.text import (
+    DEFAULT,
+    finding_words,
+    gate_figure,
+    gate_subject,
+    load_change,
+    seconds,
+    shortened,
+    step_name,
+)
 from scalelag.foreign import sanitized
+from scalelag.wording import count
 
+_MOST_ERRORS = 10
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -20,10 +33,12 @@ def render_junit(report: Report, *, strict: bool = False) -> bytes:
 
     Cases fail where the exit code says so: an invalid run is an error, a failed gate a failure, an
     inconclusive one is skipped, or a failure under `strict`. A step's case is skipped where it was
-    not measured or not over within its hold; its time is the lag.
+    not measured or not over within its hold; its time is the lag. A failed gate holds what failed in
+    the run, and the causes.
     """
     xml = JUnitXml(name=_clean(f"scalelag {report.run.name}"))
-    gates = [_gate_case(gate, strict=strict) for gate in report.gates]
+    why = _clean("\n".join([*_failed_requests(report), *_late_steps(report)]))
+    gates = [_gate_case(gate, why, strict=strict) for gate in report.gates]
     xml.add_testsuite(_suite("gates", [_run_case(report), *gates]))
     if report.events:
         xml.add_testsuite(_suite("events", [_event_case(one) for one in report.events]))
@@ -47,16 +62,55 @@ def _run_case(report: Report) -> TestCase:
     return case
 
 
-def _gate_case(gate: GateResult, *, strict: bool) -> TestCase:
+def _gate_case(gate: GateResult, why: str, *, strict: bool) -> TestCase:
     case = TestCase(_clean(gate.expr + (DEFAULT if gate.default else "")), "scalelag.gates", 0.0)
     measured = f"measured {gate_figure(gate)} ({gate_subject(gate)})"
     if gate.verdict == "fail":
-        case.result = [Failure(measured)]
+        case.result = [_failure(measured, why)]
     elif gate.verdict == "inconclusive":
-        case.result = [Failure(measured) if strict else Skipped(f"inconclusive: {measured}")]
+        skipped = Skipped(f"inconclusive: {measured}")
+        case.result = [_failure(measured, why) if strict else skipped]
     else:
         case.system_out = measured
     return case
+
+
+def _failure(measured: str, why: str) -> Failure:
+    failure = Failure(measured)
+    failure.text = why or None
+    return failure
+
+
+def _failed_requests(report: Report) -> Iterator[str]:
+    """Failed requests by kind, and of each step with their causes."""
+    for kind, times in sorted(report.load.errors.items(), key=lambda one: -one[1])[:_MOST_ERRORS]:
+        yield f"{times:,} x {shortened(kind)}"
+    for failure in report.failures:
+        title = f"{count(failure.count, 'failed request')} in step {failure.index}"
+        yield from _findings(title, failure.findings, failure.notes)
+
+
+def _late_steps(report: Report) -> Iterator[str]:
+    for key, deployment in report.deployments.items():
+        for step in told_of(deployment):
+            title = f"{key} step {step_name(step)}"
+            yield from _findings(title, step.findings, map(_evidence, step.evidence))
+
+
+def _findings(title: str, findings: Sequence[Finding], otherwise: Iterable[str]) -> Iterator[str]:
+    """Findings with their evidence; without any what is known `otherwise`."""
+    for finding in findings:
+        yield f"{title}: {finding_words(finding)}"
+        yield from (f"  {_evidence(evidence)}" for evidence in finding.evidence)
+    if not findings:
+        yield f"{title}: no cause found"
+        yield from (f"  {line}" for line in otherwise)
+
+
+def _evidence(evidence: Evidence) -> str:
+    when = "" if evidence.at_s is None else f"{evidence.at_s:.1f} s: "
+    raw = f" ({shortened(quotation(evidence.raw))})" if evidence.raw else ""
+    return f"{when}{evidence.text}{raw}"
 
 
 def _event_case(event: EventReport) -> TestCase:
@@ -83,9 +137,7 @@ def _step_cases(key: str, deployment: DeploymentReport) -> Iterator[TestCase]:
         if total is None or total.value is None:
             case.result = [Skipped(_clean(step.reason or "not measured"))]
         about = [f"{phase.name}: {seconds(phase)}" for phase in step.phases if phase.lo is not None]
-        case.system_out = _clean(
-            "\n".join([f"total: {seconds(total)}", *about, remark(step, codes=True)])
-        )
+        case.system_out = _clean("\n".join([f"total: {seconds(total)}", *about, remark(step)]))
         yield case
 
 

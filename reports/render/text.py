@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.analysis.lag.step_lag import BLIND_S
+from reports.analysis.lag.hold import BLIND_S
 from reports.model.causes import Cause, Finding
 from reports.model.intervals import Span
 from reports.model.load import NO_BREACH
@@ -206,6 +206,25 @@ def shortened(text: str, length: int = 200) -> str:
     """`text`, sanitized, its end left out beyond `length` characters."""
     text = sanitized(text)
     return text if len(text) <= length else f"{text[:length]}..."
+
+
+def shortened_name(name: str, length: int) -> str:
+    """`name`, sanitized, its middle left out beyond `length` characters: names differ at their ends."""
+    name = sanitized(name)
+    if len(name) <= length:
+        return name
+    end = length // 2
+    return f"{name[: length - end]}...{name[len(name) - end :]}"
+
+
+def shortened_names(names: Sequence[str], length: int) -> list[str]:
+    """Names with their middles left out, of as many more characters as keep them apart."""
+    longest = max(map(len, names), default=0)
+    while True:
+        found = [shortened_name(name, length) for name in names]
+        if length >= longest or len(set(found)) == len(set(names)):
+            return found
+        length += length
 
 
 def reasons_of(report: Report) -> list[str]:

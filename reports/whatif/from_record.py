@@ -8,8 +8,10 @@ import numpy as np
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import supply_of
 from reports.analysis.lag.control_loop import loop_interval
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of, why_no_policy
+from reports.analysis.lag.hidden import unhidden
+from reports.analysis.lag.policy import DEFAULT_LOOP_S, policy_of
 from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.analysis.simulable import NO_STARTS, why_not_simulated
 from reports.whatif.scenario import Arrivals, Load, Scenario, Settings, Users, settings_of
 from reports.whatif.service_times import service_times
 from reports.whatif.start_up import StartUps, start_ups
@@ -18,6 +20,7 @@ from scalelag.plan.stages import LoadPlan
 from scalelag.ray_versions import TARGET_REPLICAS, named
 from scalelag.record.application_info import application_name
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import deployed_replicas
 from scalelag.record.error_kinds import LATE, WORKER_LOST
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
@@ -54,11 +57,26 @@ class Watched(msgspec.Struct, frozen=True):
 
 def watched_of(run: RecordedRun, key: DeploymentKey) -> Watched | None:
     """Return the watched part of a deployment; None if the probe saw nothing of it."""
+    run = unhidden(run)
     timeline = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
     supply = supply_of(timeline, run.gaps)
     if supply is None:
         return None
     return Watched(timeline, supply.middle(), timeline.polls[-1].received_s)
+
+
+def watched_as_long(
+    watched: Watched, zero_s: float, other: RecordedRun, key: DeploymentKey
+) -> Watched:
+    """`watched`, of a plan that began at `zero_s`, for as long as `other` was watched after its own.
+
+    Replica-hours compare over one length of time. A run that was watched for less kept what it had.
+    """
+    of_other = watched_of(other, key)
+    if of_other is None:
+        return watched
+    until_s = zero_s + of_other.until_s - other.info.zero_s
+    return msgspec.structs.replace(watched, until_s=until_s)
 
 
 def recorded_scenario(
@@ -71,7 +89,8 @@ def recorded_scenario(
     """
     described = run.info.target.deployments.get(key)
     policy = policy_of(described, run.info.versions.ray)
-    _check_deployment(run, key, described, policy, own_policy=own_policy)
+    if (why := why_not_simulated(run, key, own_policy=own_policy)) is not None:
+        raise _refused(why)
     assert described is not None  # checked, as is the policy
     assert policy is not None
     watched = watched_of(run, key)
@@ -102,57 +121,12 @@ def recorded_scenario(
     return Recorded(run, scenario, watched.timeline, watched.running)
 
 
-def _check_deployment(
-    run: RecordedRun,
-    key: DeploymentKey,
-    described: DeploymentInfo | None,
-    policy: Policy | None,
-    *,
-    own_policy: bool,
-) -> None:
-    """Raise UsageError for a deployment whose decisions cannot be simulated."""
-    if described is None:
-        raise _refused(f"it has no deployment {key}; it has {', '.join(run.info.target.watched)}")
-    if policy is None:
-        raise _refused(f"{key}: {why_no_policy(described)}: no autoscaler of Serve's decided")
-    if policy.scaling.external:
-        raise _refused(f"of {key} {policy.whose}")
-    if policy.whose is not None and not own_policy:
-        raise _refused(
-            f"of {key} {policy.whose}. Give it with --policy {policy.scaling.own_policy}"
-        )
-    scaled = [
-        other
-        for other in run.info.target.watched
-        if other != key and is_scaled(run.info.target.deployments.get(other))
-    ]
-    if scaled:
-        raise _refused(
-            f"{', '.join(scaled)} scale with {key}, and it holds the time of a request in all of them "
-            "together, not in each. Simulate an application with one autoscaled deployment"
-        )
-    if run.configs or run.restarts or run.capacities:
-        raise _refused("settings, versions or the controller changed while it went on")
-
-
 def _starts(timeline: Timeline, settings: Settings) -> StartUps:
     """Recorded start-ups of replicas. Raises UsageError if there were none."""
     starts = start_ups(timeline, settings.wait_loop_s)
     if not starts.starts_s:
-        raise _refused(
-            "it saw no replica start, so that nothing is known of how long that takes. "
-            "Record a run whose load steps up"
-        )
+        raise _refused(NO_STARTS)
     return starts
-
-
-def is_scaled(info: DeploymentInfo | None) -> bool:
-    """Return True if the number of replicas can change: bounds that are equal fix it."""
-    config = info.autoscaling if info is not None else None
-    if config is None:
-        return False
-    least, most = config.get("min_replicas"), config.get("max_replicas")
-    return least is None or least != most
 
 
 def _refused(why: str) -> UsageError:
@@ -204,7 +178,8 @@ def pause_of(run: RecordedRun) -> float:
 def with_settings(scenario: Scenario, info: DeploymentInfo, ray: str | None) -> Scenario:
     """The same scenario with other settings of the deployment.
 
-    It begins as the autoscaler would have left it: within the new bounds.
+    It begins as the recorded one did: as deployed, or with the fewest replicas, if that was so; else
+    with as many as there were, within the new bounds.
     """
     policy = policy_of(info, ray)
     if policy is None:
@@ -212,5 +187,9 @@ def with_settings(scenario: Scenario, info: DeploymentInfo, ray: str | None) -> 
     before = scenario.settings
     changed: Settings = settings_of(before.key, info, policy, before.application)
     least, most = policy.min_replicas, policy.max_replicas
-    replicas = min(max(scenario.target, least), most)
+    if scenario.target == deployed_replicas(before.info):
+        begun = deployed_replicas(info)
+    else:
+        begun = least if scenario.target == before.policy.min_replicas else scenario.target
+    replicas = min(max(begun, least), most)
     return msgspec.structs.replace(scenario, settings=changed, replicas=replicas, target=replicas)

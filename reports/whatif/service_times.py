@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.elasticity.staircase import Staircase
+from reports.analysis.simulable import ENOUGH
 from scalelag.record.requests_file import RequestColumns
 
 _GRID_S = 0.005
 _MOST_CELLS = 4_000_000
 _SHARINGS = np.round(np.arange(0.0, 2.01, 0.02), 2)
-_ENOUGH = 50
 _TRIM = (0.02, 0.98)
 _CLEARLY_LESS = 0.95
 _AT_LEAST_VARIED = 0.5
@@ -51,18 +51,18 @@ def service_times(rows: RequestColumns, running: Staircase, max_ongoing: int) ->
     good = ~rows.not_sent & np.isfinite(rows.latency_s) & (rows.error < 0)
     begun_s = rows.intended_s + np.nan_to_num(rows.send_lag_s)
     ended_s = rows.intended_s + np.nan_to_num(rows.latency_s)
-    if np.count_nonzero(good) < _ENOUGH:
-        return f"the record holds {np.count_nonzero(good)} answered requests, fewer than {_ENOUGH}"
+    if np.count_nonzero(good) < ENOUGH:
+        return f"the record holds {np.count_nonzero(good)} answered requests, fewer than {ENOUGH}"
     sent = ~rows.not_sent & np.isfinite(rows.latency_s)
     cells = _cells(begun_s[sent], ended_s[sent], running, max_ongoing)
     at_once = good & (cells.waiting[_place(cells, begun_s)] == 0)
-    chosen = at_once if np.count_nonzero(at_once) >= _ENOUGH else good
+    chosen = at_once if np.count_nonzero(at_once) >= ENOUGH else good
     begun_s, ended_s, names = begun_s[chosen], ended_s[chosen], rows.name[chosen]
     loads = _mean(cells, cells.each, begun_s, ended_s)
     sharing, varied = _sharing(cells, begun_s, ended_s, names, loads)
     works_s = _works(cells, sharing, begun_s, ended_s)
     pools = tuple(
-        own if own.size >= _ENOUGH else works_s
+        own if own.size >= ENOUGH else works_s
         for own in (works_s[names == code] for code in range(len(rows.names)))
     )
     highest = float(np.quantile(loads, _TRIM[1]))

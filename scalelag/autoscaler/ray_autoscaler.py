@@ -141,7 +141,7 @@ class RayAutoscaler:
     def _by_users_policy(self, present: dict[Any, int], policy: UserPolicy) -> dict[Any, int]:
         try:
             return self._state.get_decision_num_replicas(present)
-        except Exception as error:  # whatever the user's function raises
+        except (Exception, SystemExit) as error:  # whatever the user's function raises
             raise UsageError(
                 _failure(error, policy, _CLOCK.now_s - (self._begun_s or 0.0))
             ) from error
@@ -214,7 +214,7 @@ def _in_words(error: ValueError) -> str:
     )
 
 
-def _failure(error: Exception, policy: UserPolicy, since_s: float) -> str:
+def _failure(error: Exception | SystemExit, policy: UserPolicy, since_s: float) -> str:
     """Return the failure of a user's policy in one line, with its place in the user's file.
 
     `since_s` are seconds since its first decision.

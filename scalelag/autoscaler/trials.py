@@ -2,9 +2,14 @@
 
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 
 import msgspec
 
@@ -12,6 +17,7 @@ from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial, run_trial
 from scalelag.autoscaler.ray_autoscaler import RayAutoscaler, quiet_ray
 from scalelag.autoscaler.user_policy import load_policy
+from scalelag.errors import ScalelagError
 
 _STATE_LONG = 300
 
@@ -56,11 +62,13 @@ def run_job(job: Job) -> Done:
 def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
     """Yield a function that runs jobs on all cores; `advance` is called after each.
 
-    The result does not depend on the number of cores: each job has a seed of its own.
+    The result does not depend on the number of cores: each job has a seed of its own. The processes
+    end with the block, and with this process, however that ends. Raises ScalelagError if one of them
+    was ended from outside.
     """
     # Ray is imported once, before the fork. It has no threads as long as no cluster is joined.
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), context, _begin) as pool:
 
         def run(jobs: Sequence[Job]) -> list[Done]:
             found: list[Done] = []
@@ -69,4 +77,37 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
                 advance()
             return found
 
-        yield run
+        try:
+            yield run
+        except BrokenProcessPool as error:
+            raise ScalelagError(
+                "a process of the simulation was ended from outside, or by a policy of your own "
+                "(os._exit). If the system ran out of memory, its log says so (dmesg): free some, and "
+                "try again."
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+
+
+def _begin() -> None:
+    """Begin a process of the pool: it ends with its parent, and prints on standard error.
+
+    What a policy prints must not come between the lines of an answer. Signals of the terminal go to
+    all its processes; it is the parent that ends these.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+    os._exit(1)

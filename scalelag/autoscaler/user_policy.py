@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,8 @@ def _imported(module: str, name: str) -> Callable[..., Any]:
 def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
     """Import a policy given as `module:function`; the current folder is on the path.
 
-    Raises UsageError if there is none.
+    What the module prints goes to standard error, so that it is not in an answer. Raises UsageError if
+    there is none.
     """
     module_name, colon, name = path.partition(":")
     if not colon or not module_name or not name:
@@ -46,8 +48,9 @@ def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's module raises
+        with redirect_stdout(sys.stderr):
+            module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise UsageError(f"--policy {path}: {type(error).__name__}: {error}.") from error
     function = getattr(module, name, None)
     if not callable(function):

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rich.console import Console
 
 from reports.model.formats import ComparisonFormat
-from scalelag.record.run_dir import write_file
+from scalelag.errors import RecordError, UsageError
+from scalelag.record.run_dir import check_writable, write_file
 
 _FILE_WIDTH = 120
 
@@ -29,6 +30,22 @@ class Renderers(NamedTuple, Generic[_Answer]):
     terminal: Callable[[Console, _Answer], None]
     json: Callable[[_Answer], bytes]
     markdown: Callable[[_Answer], bytes]
+
+
+def check_output(flag: str, path: Path | None) -> None:
+    """Raise UsageError if the file that `flag` names cannot be written: known before any work."""
+    if path is None:
+        return
+    try:
+        check_writable(path)
+    except RecordError as error:
+        raise UsageError(f"{flag}: {error}") from error
+
+
+def check_page(page: Page[Any], output_format: ComparisonFormat, output: Path | None) -> None:
+    """Raise UsageError if a page that is asked for has no other place than one that takes no file."""
+    if output_format is ComparisonFormat.HTML and output is None:
+        check_output("--format html without --output", page.file)
 
 
 def write_answer(

@@ -19,7 +19,7 @@ from reports.render.terminal.comparison import (
     render_json_comparison,
     render_markdown_comparison,
 )
-from scalelag.cli.answer_output import Page, Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, check_output, write_answer
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_PASSED, UsageError
 from scalelag.options.catalog import COMPARABLE, OPTIONS
 from scalelag.record.run_dir import RUN_FILE, load_run
@@ -55,6 +55,7 @@ def compare(
     mains: Sequence[str],
 ) -> int:
     """Compare the runs in `base` with those in `against`, and write the result."""
+    check_output("--output", output)
     drawn = output_format is ComparisonFormat.HTML
     sides = [_read(paths, drawn=drawn) for paths in (base, against)]
     if same := sorted(sides[0].keys() & sides[1].keys()):

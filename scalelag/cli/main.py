@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 import scalelag
 from scalelag.cli.paths import check_paths
 from scalelag.cli.run.locust_arguments import with_passed_on, with_run_options
+from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import run
 from scalelag.cli.signature_matrix import matrix
 from scalelag.cli.signatures import (
@@ -24,7 +25,7 @@ from scalelag.cli.signatures import (
     tune,
     whatif,
 )
-from scalelag.errors import EXIT_INTERRUPTED, ScalelagError
+from scalelag.errors import ScalelagError
 from scalelag.foreign import sanitized_lines
 
 _HELP = (
@@ -67,14 +68,12 @@ def _exiting(command: Callable[..., int]) -> Callable[..., None]:
     @wraps(command)
     def exiting(*args: object, **kwargs: object) -> None:
         try:
-            check_paths([*args, *kwargs.values()])
-            code = command(*args, **kwargs)
+            with interruptible():
+                check_paths([*args, *kwargs.values()])
+                code = command(*args, **kwargs)
         except ScalelagError as error:
             print(f"scalelag: {sanitized_lines(str(error))}", file=sys.stderr)
             code = error.exit_code
-        except KeyboardInterrupt:
-            print("scalelag: interrupted (SIGINT)", file=sys.stderr)
-            code = EXIT_INTERRUPTED
         raise typer.Exit(code)
 
     return exiting

@@ -19,13 +19,12 @@ from reports.render.terminal.matrix import (
     render_json_matrix,
     render_markdown_matrix,
 )
-from scalelag.cli.answer_output import Page, Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, check_output, write_answer
 from scalelag.cli.compare import KNOWN_OPTIONS, AnalysedRun
 from scalelag.cli.matrix_runs import Entry, EntryOutcome, entries_of, made_before, run_in_turn
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.command import attempt_of
 from scalelag.cli.run.retries import AttemptResult, Retries
-from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.errors import (
     EXIT_GATE_FAILED,
@@ -62,6 +61,7 @@ def matrix(
     output: Path | None,
 ) -> int:
     """Run the plan on each version in turn, compare neighbours, and return the exit code."""
+    check_output("--output", output)
     entries = entries_of(options.ray)
     # All of them before the first run: what is wrong with any is said at once.
     attempts = {entry.label: _attempt(entry, arguments, given) for entry in entries}
@@ -69,13 +69,12 @@ def matrix(
     folder = options.folder or create_run_dir(first.out, f"{first.name}-matrix", time.time())
     made = {one.label: made_before(folder / one.folder, attempts[one.label]) for one in entries}
     retries = Retries(arguments.retries, arguments.retry_wait_s)
-    with interruptible():
-        outcomes = run_in_turn(
-            entries,
-            options.times,
-            lambda entry: _run(attempts[entry.label], folder / entry.folder, retries),
-            made,
-        )
+    outcomes = run_in_turn(
+        entries,
+        options.times,
+        lambda entry: _run(attempts[entry.label], folder / entry.folder, retries),
+        made,
+    )
     report = _reported(entries, outcomes, options, first.plan.text, folder)
     write_file(folder / MATRIX_FILE, render_json_matrix(report))
     page = Page(render_html_matrix, folder / _PAGE_FILE)

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gate_checks import Expected, check_gates
-from reports.analysis.gates import parse_gates
+from reports.analysis.gates import parse_gate_option, parse_gates, with_defaults
 from reports.model.formats import HTML_FILE, Details, Format
 from reports.render.formats import Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
+from scalelag.cli.answer_output import check_output
 from scalelag.cli.tune_file import tune_of
 from scalelag.options.release_output import release_output
 from scalelag.record.run_dir import RecordedRun, load_run, write_file
@@ -31,8 +32,13 @@ def report(
     details: Details = Details.MOVED,
 ) -> int:
     """Report on the run in a directory. `texts` are gates in place of the run's own, if any."""
+    check_output("--output", output)
     recorded = _with_capacity(load_run(run), capacity_rps)
-    gates = parse_gates(texts or recorded.info.options.get("gate", []))
+    gates = (
+        with_defaults([parse_gate_option(text) for text in texts])
+        if texts
+        else parse_gates(recorded.info.options.get("gate", []))
+    )
     check_gates(gates, Expected(recorded.info.target.watched))
     analysis = msgspec.structs.replace(analyse(recorded, gates, replayer()), tune=tune_of(run))
     if output is None and output_format is Format.TERMINAL:

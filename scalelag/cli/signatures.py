@@ -155,7 +155,8 @@ OtherTrace = Annotated[
     Path | None, typer.Option(help="Trace to simulate instead of the recorded load.")
 ]
 OtherArrivals = Annotated[
-    ArrivalKind, typer.Option(help="Spacing of the arrivals of --steps and --trace.")
+    ArrivalKind | None,
+    typer.Option(help="Spacing of the arrivals of --steps and --trace. Default: constant."),
 ]
 OtherSlo = Annotated[
     str | None, typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms.")
@@ -180,7 +181,11 @@ CapacityFile = Annotated[
         "--capacity", help="calibration.json: size the fleet for the --trace, by hour of day."
     ),
 ]
-Days = Annotated[float, typer.Option(help="Days of traffic for --capacity.")]
+Days = Annotated[float | None, typer.Option(help="Days of traffic for --capacity. Default: 7.")]
+
+
+def _given(**options: object) -> tuple[str, ...]:
+    return tuple(f"--{name}" for name, value in options.items() if value is not None)
 
 
 def whatif(
@@ -191,11 +196,11 @@ def whatif(
     policy_of_application: PolicyOfApplication = False,
     steps: OtherSteps = None,
     trace: OtherTrace = None,
-    arrivals: OtherArrivals = ArrivalKind.CONSTANT,
+    arrivals: OtherArrivals = None,
     slo: OtherSlo = None,
     seed: Seed = 1,
     capacity: CapacityFile = None,
-    days: Days = 7.0,
+    days: Days = None,
     output_format: FormatOfAnswer = ComparisonFormat.TERMINAL,
     output: AnswerFile = None,
 ) -> int:
@@ -206,15 +211,19 @@ def whatif(
     from scalelag.errors import UsageError
 
     if capacity is not None:
-        sized = FleetOptions(capacity, trace, days, tuple(assignments or ()))
+        days = 7.0 if days is None else days
+        others = _given(steps=steps, arrivals=arrivals, policy=policy, slo=slo)
+        sized = FleetOptions(capacity, trace, days, tuple(assignments or ()), others)
         return fleet(run, sized, output_format, output)
+    if days is not None:
+        raise UsageError("--days goes with --capacity.")
     if run is None:
         raise UsageError("whatif needs a run directory, or --capacity with --trace.")
     options = WhatIfOptions(
         tuple(assignments or ()),
         policy,
         policy_of_application,
-        OtherLoad(steps, trace, arrivals.value),
+        OtherLoad(steps, trace, None if arrivals is None else arrivals.value),
         slo,
         seed,
     )

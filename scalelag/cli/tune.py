@@ -12,8 +12,8 @@ from reports.render.terminal.tune import (
     print_tune,
     render_json_tune,
     render_markdown_tune,
-    tune_yaml,
 )
+from reports.render.tune_yaml import tune_yaml
 from reports.whatif.answer import trial_count
 from reports.whatif.tuning.search import Task
 from reports.whatif.tuning.space import space_of
@@ -21,7 +21,7 @@ from reports.whatif.tuning.tune import Wish, most_trials, tuned
 from scalelag.autoscaler.ray_autoscaler import check_settings
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import parallel
-from scalelag.cli.answer_output import Page, Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, check_output, check_page, write_answer
 from scalelag.cli.tune_confirm import check_confirmable, confirmed
 from scalelag.cli.whatif import Prepared, WhatIfOptions, outcomes_of, prepare, progress
 from scalelag.errors import (
@@ -31,7 +31,7 @@ from scalelag.errors import (
     UsageError,
 )
 from scalelag.record.deployment_info import DeploymentInfo
-from scalelag.record.run_dir import RecordedRun, load_run, write_file
+from scalelag.record.run_dir import RecordedRun, check_writable, load_run, write_file
 
 PAGE_FILE = "tune.html"
 
@@ -57,7 +57,12 @@ def tune(
     Returns 5 if the run's own settings do not reproduce it, and 4 if nothing was found.
     With `--confirm` it returns the exit code of the real run.
     """
+    check_output("--output", output)
+    check_output("--out", options.out)
     recorded = load_run(run)
+    check_writable(run / TUNE_FILE)
+    page = Page(render_html_tune, run / PAGE_FILE)
+    check_page(page, output_format, output)
     if options.confirm:
         check_confirmable(recorded)
     report = find(recorded, options)
@@ -68,7 +73,6 @@ def tune(
         _keep(report, run, options.out)
     on_terminal = partial(print_tune, with_yaml=options.out is None)
     renderers = Renderers(on_terminal, render_json_tune, render_markdown_tune)
-    page = Page(render_html_tune, run / PAGE_FILE)
     write_answer(report, renderers, output_format, output, page)
     return code
 

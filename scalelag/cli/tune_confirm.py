@@ -13,12 +13,12 @@ import msgspec
 from reports.analysis.analyse import analyse
 from reports.analysis.origin import run_origin
 from reports.model.tune import TUNE_FIGURES, Confirmation, TuneReport
-from reports.render.terminal.tune import tune_yaml
+from reports.render.tune_yaml import tune_yaml
 from reports.whatif.answer import measured_steps
-from reports.whatif.from_record import watched_of
+from reports.whatif.from_record import watched_as_long, watched_of
 from scalelag.cli.whatif import limit_of
 from scalelag.console import say
-from scalelag.errors import EXIT_ERROR, UsageError
+from scalelag.errors import EXIT_ERROR, InterruptedRunError, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 
 _REPLACED = ("--out", "--name", "--autoscaling", "--config")
@@ -89,21 +89,37 @@ def confirmed(
         before = set(folder.glob(f"*-{name}"))
         say("confirming the first choice by a real run ...")
         words = again(run, folder, settings)
-        code = subprocess.run(
-            [sys.executable, "-m", "scalelag.cli", *words], check=False
-        ).returncode
+        code = _run_again(words)
     made = sorted(set(folder.glob(f"*-{name}")) - before)
     if not made:
         say(f"--confirm: the run ended with exit code {code} and left no record to compare with")
         return report, code or EXIT_ERROR
-    return msgspec.structs.replace(report, confirmed=_measured(report, made[-1], slo)), code
+    return msgspec.structs.replace(report, confirmed=_measured(report, run, made[-1], slo)), code
 
 
-def _measured(report: TuneReport, path: Path, slo: str | None) -> Confirmation:
-    """Figures of the run that was made, by the definitions of the prediction."""
+def _run_again(words: list[str]) -> int:
+    """Run `scalelag` with `words`, and return its exit code; its report goes to standard error.
+
+    A signal that ends this process is passed on, and the run takes down what it set up.
+    """
+    command = [sys.executable, "-m", "scalelag.cli", *words]
+    with subprocess.Popen(command, stdout=sys.stderr) as process:
+        try:
+            return process.wait()
+        except InterruptedRunError:
+            process.terminate()
+            process.wait()
+            raise
+
+
+def _measured(
+    report: TuneReport, predicted_from: RecordedRun, path: Path, slo: str | None
+) -> Confirmation:
+    """Figures of the run that was made, by the definitions of the prediction, over as long a time."""
     run, key = load_run(path), report.deployment
     watched = watched_of(run, key)
     if watched is None:
         return Confirmation(path.name, dict.fromkeys(TUNE_FIGURES))
+    watched = watched_as_long(watched, run.info.zero_s, predicted_from, key)
     whole = measured_steps(run, key, watched, analyse(run).report, limit_of(slo, run.info)).whole
     return Confirmation(path.name, {name: whole.get(name) for name in TUNE_FIGURES})

@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from reports.analysis.analyse import analyse
 from reports.analysis.load.slo import Slo, on_quantiles, recorded_slos
+from reports.analysis.simulable import is_scaled
 from reports.model.formats import ComparisonFormat
 from reports.model.report import Report
 from reports.model.whatif import WhatIfReport
@@ -29,7 +30,7 @@ from reports.whatif.answer import (
     replay_record,
     trial_count,
 )
-from reports.whatif.from_record import Recorded, is_scaled, recorded_scenario, with_settings
+from reports.whatif.from_record import Recorded, recorded_scenario, with_settings
 from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial
 from reports.whatif.settings import Assignment, changed, deployment_of, parse_assignment
@@ -37,7 +38,7 @@ from scalelag.autoscaler.ray_autoscaler import check_settings, setting_names
 from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import Done, Job, Jobs, PolicyPath, parallel
 from scalelag.autoscaler.user_policy import load_policy
-from scalelag.cli.answer_output import Page, Renderers, write_answer
+from scalelag.cli.answer_output import Page, Renderers, check_output, check_page, write_answer
 from scalelag.cli.whatif_load import OtherLoad, with_load
 from scalelag.errors import EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
@@ -65,8 +66,11 @@ def whatif(
 
     Returns 5 if the run's own settings do not reproduce it, so that there is no answer.
     """
-    found = ask(load_run(run), options)
+    check_output("--output", output)
+    recorded = load_run(run)
     page = Page(render_html_whatif, run / PAGE_FILE)
+    check_page(page, output_format, output)
+    found = ask(recorded, options)
     write_answer(found, _RENDERERS, output_format, output, page)
     return EXIT_PASSED if found.validation.passed else EXIT_INVALID
 
@@ -154,14 +158,24 @@ def scaling_of_run(info: RunInfo) -> list[str]:
 
 def _policy(options: WhatIfOptions) -> PolicyPath | None:
     if options.policy is None:
+        if options.of_application:
+            raise UsageError("--policy-of-application goes with --policy.")
         return None
     load_policy(options.policy, of_application=options.of_application)
     return PolicyPath(options.policy, options.of_application)
 
 
 def limit_of(text: str | None, info: RunInfo) -> Slo | None:
-    """The limit on a quantile of latency: the one given, else the run's own, if it has one."""
+    """The limit on a quantile of latency: the one given, else the run's own, if it has one.
+
+    Raises UsageError if the one given is on something else.
+    """
     limits = on_quantiles(recorded_slos(text or info.options.get("slo")))
+    if text and not limits:
+        raise UsageError(
+            f"--slo {text}: the latency of whole requests is simulated, and no tokens. Give a limit on "
+            "a quantile of it, such as p95<200ms."
+        )
     return limits[0] if limits else None
 
 

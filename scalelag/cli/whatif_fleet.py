@@ -1,5 +1,6 @@
 """`scalelag whatif --capacity`: replicas for days of traffic, by hour of day."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 import numpy as np
 
 from reports.analysis.lag.policy import policy_of
-from reports.model.fleet import FleetReport
+from reports.model.fleet import FleetHour, FleetReport
 from reports.model.formats import ComparisonFormat
 from reports.model.whatif import Change
 from reports.render.terminal.fleet import print_fleet, render_json_fleet, render_markdown_fleet
@@ -31,13 +32,14 @@ from scalelag.autoscaler.ray_autoscaler import (
     setting_names,
 )
 from scalelag.autoscaler.ray_names import ray_names
-from scalelag.cli.answer_output import Renderers, write_answer
+from scalelag.cli.answer_output import Renderers, check_output, write_answer
 from scalelag.cli.whatif import scaling_of_run
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.options.capacity import read_calibration
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.run_dir import load_run
+from scalelag.wording import count
 
 SCHEMA_VERSION = 1
 _KEY = "default/Model"
@@ -46,12 +48,13 @@ _RENDERERS = Renderers(print_fleet, render_json_fleet, render_markdown_fleet)
 
 
 class FleetOptions(msgspec.Struct, frozen=True):
-    """Options of the command, as given."""
+    """Options of the command, as given; `others` are the flags of those that say nothing here."""
 
     capacity: Path
     trace: Path | None
     days: float
     assignments: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def fleet(
@@ -60,6 +63,7 @@ def fleet(
     """Simulate days of traffic, and write the answer."""
     if output_format is ComparisonFormat.HTML:
         raise UsageError("--capacity: there is no page of this answer; take --format md or json.")
+    check_output("--output", output)
     report = size_fleet(run, options)
     write_answer(report, _RENDERERS, output_format, output)
     return EXIT_PASSED
@@ -69,10 +73,12 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
     """Return replicas for days of traffic. Raises UsageError for what makes no sense."""
     if options.trace is None:
         raise UsageError("--capacity goes with --trace: the traffic to size the fleet for.")
+    if options.others:
+        raise UsageError(f"{options.others[0]} does not go with --capacity: leave one of them out.")
     if not whole_days(options.days):
         raise UsageError(f"--days {options.days:g}: give more than 0 and at most 366.")
     quiet_ray()
-    calibration, service_s = _calibrated(options.capacity)
+    calibration, service_s, remarks = _calibrated(options.capacity)
     settings, start_s, changes, notes = _settings(run, options.assignments)
     trace = read_trace(TraceSpec(str(options.trace)))
     turn_s = turn_of(settings)
@@ -98,15 +104,32 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
         short_replica_hours=sum(one.short_replica_hours for one in hours),
         short_s=sum(one.short_s for one in hours),
         reversals=reversals_of(course),
-        notes=notes,
+        notes=(*remarks, *notes, *_too_few(hours, settings)),
     )
 
 
-def _calibrated(path: Path) -> tuple[float, float]:
-    """Requests a second of one replica, and the time of a request in seconds, from a calibration."""
+def _too_few(hours: Sequence[FleetHour], settings: Settings) -> Iterator[str]:
+    """Yield a note where the most replicas that are allowed were too few."""
+    most = settings.policy.max_replicas
+    full = [one for one in hours if one.short_s and one.peak_replicas >= most]
+    if full:
+        yield (
+            f"max_replicas {most} was reached, and too few, in {count(len(full), 'hour')} of the day: "
+            "the load is not served, and fewer replica-hours are no saving. Try more with --set "
+            "max_replicas=N."
+        )
+
+
+def _calibrated(path: Path) -> tuple[float, float, tuple[str, ...]]:
+    """Requests a second of one replica, time of a request in seconds, and notes, of a calibration."""
     found, capacity_rps = read_calibration(path, "--capacity")
     kept = [one.latency_ms for one in found.stages if one.kept and one.latency_ms is not None]
-    return capacity_rps, min(kept) / 1000 if kept else 1.0 / capacity_rps
+    service_s = min(kept) / 1000 if kept else 1.0 / capacity_rps
+    left_open = (
+        f"The calibration was left open ({found.reason or 'it is not over'}): a replica may serve more "
+        f"than {capacity_rps:g} requests/s."
+    )
+    return capacity_rps, service_s, () if found.complete else (left_open,)
 
 
 def _settings(

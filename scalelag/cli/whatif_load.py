@@ -9,6 +9,7 @@ from reports.whatif.answer import Question
 from reports.whatif.from_record import Recorded, pause_of, users_of
 from reports.whatif.scenario import Arrivals, Load
 from scalelag.errors import UsageError
+from scalelag.options.load_options import check_spacing
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import Arrivals as ArrivalKind
 from scalelag.plan.stages import LoadPlan, parse_plan
@@ -23,7 +24,7 @@ class OtherLoad(msgspec.Struct, frozen=True):
 
     steps: str | None = None
     trace: Path | None = None
-    arrivals: ArrivalKind = "constant"
+    arrivals: ArrivalKind | None = None
 
     @property
     def is_given(self) -> bool:
@@ -37,6 +38,11 @@ def with_load(question: Question, recorded: Recorded, load: OtherLoad, seed: int
     Raises UsageError for a plan or trace that makes no sense, or a unit that was not recorded.
     """
     if not load.is_given:
+        if load.arrivals is not None:
+            raise UsageError(
+                f"--arrivals {load.arrivals} goes with --steps or --trace: recorded requests are "
+                "simulated when they came."
+            )
         return question
     schedule, words = _schedule(load, seed)
     plan, info = schedule.plan, recorded.run.info
@@ -60,15 +66,22 @@ def with_load(question: Question, recorded: Recorded, load: OtherLoad, seed: int
 
 
 def _schedule(load: OtherLoad, seed: int) -> tuple[Schedule, str]:
+    arrivals = load.arrivals or "constant"
     if load.steps is not None and load.trace is not None:
         raise UsageError("--steps and --trace: give one of the two.")
     if load.steps is not None:
         plan: LoadPlan = parse_plan(load.steps)
         if plan.in_replicas:
             raise UsageError(f"--steps {plan.text}: give the load to simulate in rps or users.")
-        return Schedule(plan, load.arrivals, seed), plan.text
+        if plan.settles:
+            raise UsageError(
+                f"--steps {plan.text}: it is not simulated when replicas and latency have settled. "
+                "Write how long such a stage takes, such as 10rps:60s."
+            )
+        return check_spacing(Schedule(plan, arrivals, seed), arrivals), plan.text
     trace = read_trace(TraceSpec(str(load.trace)))
-    return trace_schedule(trace, load.arrivals, seed), f"trace {trace.info.file}"
+    schedule = check_spacing(trace_schedule(trace, arrivals, seed), arrivals)
+    return schedule, f"trace {trace.info.file}"
 
 
 def _load(schedule: Schedule, recorded: Recorded, seed: int) -> Load:

@@ -24,4 +24,5 @@ def check_free(address: ListenAddress, flag: str) -> None:
         free_port(host, port)
     except OSError as error:
         reason = "another program has this port" if error.errno == EADDRINUSE else error.strerror
-        raise UsageError(f"{flag} {host}:{port}: {reason}. Name another one.") from error
+        place = f"[{host}]" if ":" in host else host
+        raise UsageError(f"{flag} {place}:{port}: {reason}. Name another one.") from error

@@ -10,7 +10,8 @@ def free_port(host: str = "127.0.0.1", wanted: int = 0, avoid: Container[int] = 
     Raises OSError if that one is taken.
     """
     while True:
-        with socket.socket() as probe:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
             # A port whose last connection is still fading away is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, wanted))

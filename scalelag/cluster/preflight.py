@@ -26,6 +26,8 @@ HEALTH_PATH = "/-/healthz"
 T = TypeVar("T")
 
 _RETRY_S = 0.25
+_ON_ITS_WAY = ("NOT_STARTED", "DEPLOYING")
+_NO_MESSAGE = "no message"
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -146,12 +148,28 @@ def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]
     """Warning about each application that is not RUNNING and of which nothing is `watched`."""
     ours = {payload.application_of(key) for key in watched}
     return {
-        name: f'application "{name}" is {app.status} and is not watched, so it decides nothing here: '
-        f"{_last_line(_why(app))}. Mend or delete it; to test it, name one of its deployments with "
-        f"--deployment {name}/NAME."
+        name: f'application "{name}" is {app.status} and is not watched, so it has no part in the '
+        f"verdict. {_said(app)}{_what_to_do(app)}; to test it, name one of its deployments with "
+        f"--deployment {name}/NAME{_and_wait(app)}."
         for name, app in sorted(payload.applications.items())
         if name not in ours and app.status not in ("RUNNING", "DELETING")
     }
+
+
+def _said(app: ApplicationPayload) -> str:
+    """Message of Serve on an application, as a sentence; empty if there is none."""
+    why = _why(app)
+    return "" if why == _NO_MESSAGE else f"Serve says: {_last_line(why)}. "
+
+
+def _what_to_do(app: ApplicationPayload) -> str:
+    if app.status in _ON_ITS_WAY:
+        return "It waits for its first replicas"
+    return "Mend or delete it"
+
+
+def _and_wait(app: ApplicationPayload) -> str:
+    return " and --wait 120" if app.status in _ON_ITS_WAY else ""
 
 
 def _absent(key: DeploymentKey, payload: ServePayload) -> bool:
@@ -183,7 +201,7 @@ def _last_line(text: str) -> str:
 def _why(app: ApplicationPayload) -> str:
     """Messages of an application and its deployments; of a long text the end, with the error."""
     said = [app.message, *(d.message for d in app.deployments.values())]
-    text = " ".join(message.strip() for message in said if message.strip()) or "no message"
+    text = " ".join(message.strip() for message in said if message.strip()) or _NO_MESSAGE
     advice = f" {PROTOBUF_ADVICE}" if PROTOBUF_7_SIGN in text else ""
     return (text if len(text) <= 2000 else "... " + text[-2000:]) + advice
 

@@ -16,6 +16,7 @@ def check_url(text: str) -> str:
     parts = urlsplit("")
     try:
         parts = urlsplit(text)
+        _check_port(parts.netloc)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         # A "/", "?" or "#" in a password ends the address for every reader of URLs.
         fits = fits and not ("@" in text and "@" not in parts.netloc)
@@ -31,6 +32,13 @@ def check_url(text: str) -> str:
             "--dashboard-header, and the query of requests into --path"
         )
     return text
+
+
+def _check_port(netloc: str) -> None:
+    """Raise UsageError for a number that is no port; anything else that is wrong is told later."""
+    host, _, port = netloc.rpartition("@")[2].rpartition(":")
+    if host and port.isdecimal() and not 0 < int(port) < 2**16:
+        raise UsageError(f'"{host}:{port}": {port} is no port; ports are 1 to 65535')
 
 
 def _without_user(text: str) -> str:

@@ -11,6 +11,7 @@ from scalelag.errors import UNREADABLE, UsageError
 from scalelag.plan.events import PlannedEvent, unquoted
 from scalelag.plan.stages import LoadPlan
 
+SCHEMA_VERSION = 1
 _LEAST, _MOST = 1e-3, 1e9
 
 
@@ -28,6 +29,11 @@ def read_calibration(path: Path, flag: str) -> tuple[Calibration, float]:
             f"{flag} {path} is no calibration ({error}): give the calibration.json that scalelag run "
             "--calibrate wrote."
         ) from error
+    if found.schema_version > SCHEMA_VERSION:
+        raise UsageError(
+            f"{flag} {path} has schema version {found.schema_version}; this scalelag reads up to "
+            f"{SCHEMA_VERSION}. Use the scalelag that wrote it, or a newer one."
+        )
     if found.capacity_rps is None:
         raise UsageError(f"{flag} {path} found no rate: {found.reason or 'it is not over'}.")
     figures = [("capacity_rps", found.capacity_rps)]
@@ -66,7 +72,13 @@ def plan_in_load(plan: LoadPlan, values: Mapping[str, Any]) -> PlanInReplicas:
         return _scaled(plan, scaled, values["rate"])
     capacity_rps: float | None = values["capacity_rps"]
     if calibration:
-        capacity_rps = read_calibration(Path(calibration), "--calibration")[1]
+        found, capacity_rps = read_calibration(Path(calibration), "--calibration")
+        if not found.complete:
+            raise UsageError(
+                f"--calibration {calibration} was left open ({found.reason or 'it is not over'}): one "
+                f"replica kept the limit at {capacity_rps:g} rps, and may serve more. Finish it, or "
+                f"give --capacity-rps {capacity_rps:g}."
+            )
     if capacity_rps is None:
         raise UsageError(
             f'--steps "{plan.text}" is in replicas: say what load one replica serves, with '

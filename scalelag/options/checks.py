@@ -7,10 +7,17 @@ import msgspec
 
 from reports.model.formats import FILES, Format
 from scalelag.cluster.listening import ListenAddress
+from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import UNREADABLE, UsageError
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+# They would contradict the body that is sent with them, or have the server wait for one.
+_SET_BY_US = ("content-length", "transfer-encoding", "expect")
+NOT_IN_PATHS = re.compile(r"[\x00-\x20\x7f#]")
+"""Characters that no path may have; those beyond ASCII are encoded when it is sent."""
+# Also `h:80/x`, which would be taken for a folder of that name.
+_WITH_SERVER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[\w.-]+:\d+(/|$)|\[[\da-fA-F:.]+\]")
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE
 )
@@ -22,6 +29,9 @@ def at_least(low: float, unit: str) -> Callable[[float], float]:
     """Return a parser of numbers that refuses those below `low`, and those that nothing counts to."""
 
     def parse(value: float) -> float:
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            # It may be too large for a float, and so to be shown.
+            raise UsageError("a number of so many digits: that is more than any run needs")
         if not low <= value < float("inf"):
             raise UsageError(f"{value:g}: give {low:g} or more {unit}".rstrip())
         if value > _LARGEST:
@@ -48,6 +58,13 @@ def parse_header(text: str) -> tuple[str, str]:
         raise UsageError(f'"{name}": a header reads "Name: value"')
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         raise UsageError(f"the value of {name} has a line break or another control character")
+    if name.lower() in _SET_BY_US:
+        raise UsageError(f"{name} goes with the body, and is set by scalelag: leave it out")
+    if "${" in VARIABLE.sub("", value):
+        raise UsageError(
+            f"the value of {name} has a ${{ that begins no name of a variable, such as ${{TOKEN}}: "
+            "letters, digits and _"
+        )
     if _SECRET_HEADER.search(name) and not VARIABLE.search(value):
         raise UsageError(
             f"the value of {name} looks like a secret, and options are seen by everybody on the "
@@ -60,10 +77,15 @@ def parse_path(text: str) -> str:
     """Return the path with its leading slash. Raises UsageError for one that cannot be sent."""
     # Spaces of a template are filled in with each row, and checked then.
     bare = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", text, flags=re.DOTALL)
-    if re.search(r"[\x00-\x20\x7f]", bare):
+    if _WITH_SERVER.match(text):
         raise UsageError(
-            f'"{text}": a path has no spaces, line breaks or control characters. Encode them, such as '
-            "%20 for a space"
+            f'"{hide_credentials(text)}": a path begins after the server, such as /ask. Give the '
+            "server with --host; a path that looks like one begins with /"
+        )
+    if NOT_IN_PATHS.search(bare):
+        raise UsageError(
+            f'"{text}": a path has no spaces, line breaks, control characters or #. Encode them, such '
+            "as %20 for a space and %23 for #"
         )
     return text if text.startswith("/") else f"/{text}"
 
@@ -87,16 +109,29 @@ def check_json(text: str) -> None:
 def check_address(text: str) -> str:
     """Return `text` if it is HOST:PORT."""
     host, _, port = text.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
+    if (
+        not host
+        or set(host) & set("/@ \t\r\n")
+        or not port.isdecimal()
+        or not 0 < int(port) < 2**16
+    ):
         raise UsageError(f'"{text}": an address reads HOST:PORT, such as 127.0.0.1:9000')
     return text
 
 
 def parse_listen(text: str) -> ListenAddress | None:
-    """Return the address of `[HOST:]PORT`, by default of this machine alone; None for port 0."""
+    """Return the address of `[HOST:]PORT`, by default of this machine alone; None for port 0.
+
+    An address of IPv6 stands in brackets.
+    """
     host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not int(port) < 2**16 or "/" in host or text.startswith(":"):
-        raise UsageError(f'"{text}": give PORT or HOST:PORT, such as 9646 or 0.0.0.0:9646')
+    in_brackets = re.fullmatch(r"\[([0-9a-fA-F:.]+(?:%\w+)?)\]", host)
+    host = in_brackets[1] if in_brackets else host
+    is_odd = bool(set("/[]") & set(host)) or (":" in host and not in_brackets)
+    if not port.isdecimal() or not int(port) < 2**16 or is_odd or text.startswith(":"):
+        raise UsageError(
+            f'"{text}": give PORT or HOST:PORT, such as 9646, 0.0.0.0:9646 or [::1]:9646'
+        )
     return ListenAddress(host or "127.0.0.1", int(port)) if int(port) else None
 
 

@@ -4,7 +4,7 @@ from scalelag.options.checks import at_least
 from scalelag.options.option import Option
 from scalelag.plan.events import parse_event
 from scalelag.plan.stages import parse_plan
-from scalelag.plan.trace_dates import AUTO, parse_moment
+from scalelag.plan.trace_dates import AUTO, DAYS, parse_moment
 
 DEFAULT_STEPS = "5rps:15s,40rps:30s,5rps:30s"
 ANY_KIND = "auto"
@@ -79,10 +79,11 @@ LOAD_OPTIONS: tuple[Option, ...] = (
         "--trace-unit",
         "Trace unit",
         "Load",
-        "Unit of the trace's times: s, ms, us or ns. auto goes by the column's name and its values.",
+        "Unit of the trace's times: s, ms, us, ns, min, h, or d (days, also of spreadsheets). auto "
+        "goes by the column's name and its values.",
         "choice",
         AUTO,
-        choices=(AUTO, "s", "ms", "us", "ns"),
+        choices=(AUTO, "s", "ms", "us", "ns", "min", "h", DAYS),
         needs=_TRACE,
     ),
     Option(

@@ -12,7 +12,7 @@ from scalelag.plan.events import PlannedEvent
 from scalelag.plan.mix import Mix
 from scalelag.plan.own_shape import unknown_plan
 from scalelag.plan.schedule import DueTimes, Schedule
-from scalelag.plan.stages import check_size
+from scalelag.plan.stages import Arrivals, check_size
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.plan.trace_cut import Cut
 from scalelag.plan.trace_info import TraceInfo
@@ -59,6 +59,21 @@ def without_plan(shape: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def check_spacing(schedule: Schedule, arrivals: Arrivals | None) -> Schedule:
+    """Return `schedule`. Raises UsageError if it has no arrivals that Poisson's law could space."""
+    if arrivals == "poisson" and schedule.plan.unit == "users":
+        raise UsageError(
+            "--arrivals poisson: the plan is in users, each of which sends its next request when it "
+            "has its answer. Leave the option out, or give a plan in rps."
+        )
+    if arrivals == "poisson" and isinstance(schedule.trace, DueTimes):
+        raise UsageError(
+            "--arrivals poisson: the trace holds arrival times, which are replayed as they are. Leave "
+            "the option out, or use a trace of rates."
+        )
+    return schedule
+
+
 def shape_load(shape: str) -> AskedLoad:
     """Return the load of a run that the class `shape` drives: nothing is known before."""
     return AskedLoad(Schedule(unknown_plan(shape)))
@@ -74,7 +89,7 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
     if not path:
         _refuse_without_trace(values)
         plan, events = plan_in_load(values["steps"].repeated(repeat), values)
-        return AskedLoad(Schedule(plan, arrivals, seed), events=events)
+        return AskedLoad(check_spacing(Schedule(plan, arrivals, seed), arrivals), events=events)
     # Locust's parser does not tell a default that was written out from one that was not.
     if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")
@@ -89,7 +104,7 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
             cut=Cut(values["from"], values["to"], values["rate_scale"], values["time_scale"]),
         )
     )
-    schedule = trace_schedule(trace, arrivals, seed, repeat)
+    schedule = check_spacing(trace_schedule(trace, arrivals, seed, repeat), arrivals)
     check_size(schedule.plan)
     return AskedLoad(schedule, trace.info, trace.lengths and trace.lengths.repeated(repeat))
 

@@ -58,7 +58,8 @@ class RequestSpec(msgspec.Struct, frozen=True):
 
     def headers_with_secrets(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the headers as sent. Raises UsageError as `filled_headers` does."""
-        return filled_headers(self.headers, environ, "--header")
+        of = f'header of [[request]] "{self.given_name}"' if self.given_name else "--header"
+        return filled_headers(self.headers, environ, of)
 
     def payloads(self) -> Payloads:
         """Return path and body of each request. Raises UsageError for a template that fits no row."""
@@ -79,7 +80,8 @@ def filled_headers(
 ) -> dict[str, str]:
     """Return headers with the values of their variables.
 
-    Raises UsageError that names `flag` if `environ` lacks a variable, or its value cannot be sent.
+    Raises UsageError that names `flag` if `environ` lacks a variable, its value cannot be sent, or two
+    headers have one name.
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -91,7 +93,15 @@ def filled_headers(
             raise UsageError(f"{flag}: ${{{match[1]}}} has a line break, which no header may have.")
         return value
 
-    return {name: VARIABLE.sub(value_of, value) for name, value in headers}
+    filled: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() in {one.lower() for one in filled}:
+            raise UsageError(
+                f"{flag} {name} is given twice, and one of them would be lost. Give it once, such as "
+                f'"{name}: a, b".'
+            )
+        filled[name] = VARIABLE.sub(value_of, value)
+    return filled
 
 
 def read_files(values: Mapping[str, Any]) -> dict[str, bytes]:

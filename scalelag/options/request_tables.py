@@ -21,6 +21,7 @@ _MOST_REQUESTS = 100
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.000_001, 1_000_000
 _LONGEST_NAME = 100
 _TEXTS = ("path", "method", "json_body", "body_file", "data", "expect")
+_SHOWN = 100  # characters of a value in a message
 _OTHERS = ("name", "header", "model", "weight", "arrivals")
 _KNOWN = tuple(name.replace("_", "-") for name in (*_OTHERS, *_TEXTS))
 # What the tables say of each request, and an option would say of all.
@@ -99,7 +100,8 @@ def _list(found: object) -> list[object]:
 def _request(table: Table, folder: Path, values: Mapping[str, Any], number: int) -> _Request:
     """Return one request. Raises UsageError that names its table."""
     name = table.get("name")
-    where = f'[[request]] {number} "{name}"' if isinstance(name, str) else f"[[request]] {number}"
+    told = f' "{name[:_SHOWN]}"' if isinstance(name, str) else ""
+    where = f"[[request]] {number}{told}"
     try:
         given = _given(table)
         weight = _weight(given["weight"], least=_LEAST_WEIGHT) if "weight" in given else None
@@ -145,7 +147,11 @@ def _weight(value: object, *, least: float) -> float:
     ):
         return float(value)
     shown = "0" if least == 0 else f"{least:f}"
-    raise UsageError(f"weight {value}: give a number from {shown} to {_MOST_WEIGHT:,}.")
+    told = f'"{value}"' if isinstance(value, str) else value
+    how = ", without quotes" if isinstance(value, str) else ""
+    raise UsageError(
+        f"weight {str(told)[:_SHOWN]}: give a number from {shown} to {_MOST_WEIGHT:,}{how}."
+    )
 
 
 def _spec(given: Mapping[str, Any], folder: Path, values: Mapping[str, Any]) -> RequestSpec:
@@ -176,7 +182,9 @@ def _headers(
 def _model(text: str | None) -> tuple[str, ...] | None:
     models = parse_option(option_of("models"), text)
     if models is not None and len(models) != 1:
-        raise UsageError(f'model "{text}": give one model. Others are requests of their own.')
+        raise UsageError(
+            f'model "{text[:_SHOWN]}": give one model. Others are requests of their own.'
+        )
     return models
 
 
@@ -184,7 +192,7 @@ def _arrivals(text: str) -> Arrivals:
     for kind in get_args(Arrivals):
         if text == kind:
             return kind
-    raise UsageError(f"arrivals {text}: choose {' or '.join(get_args(Arrivals))}.")
+    raise UsageError(f"arrivals {text[:_SHOWN]}: choose {' or '.join(get_args(Arrivals))}.")
 
 
 def _name(name: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from scalelag.errors import UNREADABLE, UsageError
 from scalelag.options.bounded_templates import BoundedTemplates
+from scalelag.options.checks import NOT_IN_PATHS
 from scalelag.plan.trace_rows import LONGEST_FIELD
 
 Row = dict[str, Any]
@@ -74,10 +75,10 @@ class Payloads:
                 *(ArithmeticError, LookupError, RecursionError, TypeError, ValueError),
             ) as error:
                 raise UsageError(f"--data row {number + 1} makes no request: {error}.") from error
-            if set(payload.path) & set(" \r\n\0"):
+            if NOT_IN_PATHS.search(payload.path):
                 raise UsageError(
-                    f'--data row {number + 1} makes the path "{payload.path}", which has a space or '
-                    "a line break: write {{ name | urlencode }}."
+                    f'--data row {number + 1} makes the path "{payload.path}", which has a space, a '
+                    "line break, a control character or #: write {{ name | urlencode }}."
                 )
 
 
@@ -131,12 +132,15 @@ def _csv_rows(file: Path, text: str) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        names = reader.fieldnames or ()
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f'--data {file}: two columns are named "{twice}": rename one.')
         for row in reader:
             # DictReader puts surplus values under None, and None in place of missing ones.
             if None in row or None in row.values():
                 raise UsageError(
                     f"--data {file} line {reader.line_num}: the number of columns is not "
-                    f"{len(reader.fieldnames or ())}, as in the first line."
+                    f"{len(names)}, as in the first line."
                 )
             yield row
     except csv.Error as error:

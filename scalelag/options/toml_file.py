@@ -16,7 +16,7 @@ MIX_KEYS = ("request", "mix")
 def read_table(path: Path) -> dict[str, Any] | None:
     """Return the table of options in a file; None if a pyproject.toml has none. Raises UsageError."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}.") from error
     except RecursionError as error:

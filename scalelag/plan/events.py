@@ -41,6 +41,7 @@ _ACTIONS: Final[tuple[tuple[EventKind, str, str], ...]] = (
     ("scale", r"scale\s+(?P<name>.+?)\s+to\s+(?P<count>\d+)", "scale app/Deployment to 8"),
     ("delete", r"delete\s+(?P<name>.+)", "delete app"),
 )
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _FORMS = ", ".join(f'"{form}"' for _, _, form in _ACTIONS)
 
 
@@ -124,8 +125,13 @@ def _event(text: str, event: PlannedEvent, asked: str | None) -> PlannedEvent:
 
 
 def unquoted(name: str) -> str:
-    """Return a name without the double quotes that it may stand in, as in gates."""
-    if len(name) > 1 and name[0] == name[-1] == '"':
+    """Return a name without the double quotes that it may stand in, as in gates.
+
+    Raises UsageError for a quote that begins a name and is not closed at its end.
+    """
+    if name.startswith('"') and not _QUOTED.fullmatch(name):
+        raise UsageError(f"{name}: the quote that it begins with is not closed at its end")
+    if name.startswith('"'):
         return re.sub(r"\\(.)", r"\1", name[1:-1])
     return name
 

@@ -15,7 +15,7 @@ from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_LEVEL
 from scalelag.plan.trace_columns import Columns, TraceKind, choose_columns
 from scalelag.plan.trace_cut import Cut, Timeline, cut
-from scalelag.plan.trace_dates import AUTO, DATE
+from scalelag.plan.trace_dates import AUTO, DATE, DAY_S, duration
 from scalelag.plan.trace_formats import (
     K6,
     LOCUST,
@@ -28,13 +28,19 @@ from scalelag.plan.trace_formats import (
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_lengths import LengthColumns, Lengths
 from scalelag.plan.trace_rows import Cell, Rows, is_time, number_in, open_rows
-from scalelag.plan.trace_times import PER_SECOND, unit_of
+from scalelag.plan.trace_times import PER_SECOND, unit_of, unix_s
 from scalelag.wording import count
 
 __all__ = ["MAX_ROWS", "Trace", "TraceSpec", "read_trace"]
 
 _MANY_AT_ONCE = 1000
-_DAY_S = 86_400.0
+_PACKED = "a compressed file: unpack it"
+_BINARY = {
+    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zX", b"\x28\xb5\x2f\xfd"), _PACKED),
+    b"PK\x03\x04": "a spreadsheet or another zip file: save it as CSV, or unpack it",
+    b"PAR1": "Parquet: convert it to CSV",
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "UTF-16: save it as UTF-8"),
+}
 MOST_REQUESTS = 50_000_000
 """Maximum number of requests that the rates of a trace ask for."""
 
@@ -77,7 +83,15 @@ def read_trace(spec: TraceSpec) -> Trace:
     except OSError as error:
         raise UsageError(f"--trace {spec.path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--trace {spec.path}: it is no UTF-8 text.") from error
+        raise UsageError(f"--trace {spec.path}: {_no_text(Path(spec.path))}.") from error
+
+
+def _no_text(path: Path) -> str:
+    """Say what a file is that is no UTF-8 text."""
+    with path.open("rb") as file:
+        begins = file.read(4)
+    known = next((what for start, what in _BINARY.items() if begins.startswith(start)), None)
+    return f"it is no UTF-8 text{f', but {known}' if known else ''}"
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -201,8 +215,7 @@ def _seconds(values: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
 
 def _begun_s(values: NDArray[np.float64], unit: str) -> float | None:
     """Unix seconds of the first time; None if it is no date."""
-    first = float(values[0]) / (1.0 if unit == DATE else PER_SECOND[unit])
-    return first if unit == DATE or first >= 1e9 else None
+    return float(values[0]) if unit == DATE else unix_s(float(values[0]), unit)
 
 
 def _trace(found: _Found, how: Cut) -> Trace:
@@ -218,6 +231,11 @@ def _trace(found: _Found, how: Cut) -> Trace:
         )
     if part.rates_rps is not None and not part.rates_rps.any():
         raise UsageError("it never sends a request: every rate is 0.")
+    if requests == 0:
+        raise UsageError(
+            f"its rates come to less than one request in {duration(float(part.times_s[-1]))}: are its "
+            "times in another unit (--trace-unit)?"
+        )
     info = msgspec.structs.replace(
         found.info,
         rows=part.rows if found.info.format not in (LOCUST, K6) else found.info.rows,
@@ -295,7 +313,8 @@ def _numbers(
 
 def _check_times_of_day(rows: Rows, at: int, values: NDArray[np.float64]) -> None:
     """Raise UsageError for days without a time of day: all requests of a day would be sent at once."""
-    if np.any(values % _DAY_S) or not np.any(np.diff(values) == 0):
+    has_times = ":" in str(rows.first[at]) or np.any(values % DAY_S)
+    if has_times or not np.any(np.diff(values) == 0):
         return
     raise rows.wrong(
         f'column "{rows.header[at]}" holds days without a time of day, so that all requests of a day '

@@ -10,6 +10,12 @@ from scalelag.errors import UsageError
 
 DATE: Final = "date"
 AUTO: Final = "auto"
+DAYS: Final = "d"
+"""Unit of times in days, such as the dates of a spreadsheet."""
+
+DAY_S = 86_400.0
+UNIX_DAY = 25_569.0
+"""First day of Unix time in the numbers of spreadsheets, which count from 1899-12-30."""
 
 _DATE = re.compile(
     r"(\d{4})[-/](\d\d?)[-/](\d\d?)"
@@ -43,6 +49,12 @@ def parse_moment(text: str) -> Moment:
 
 def date_s(text: str) -> float | None:
     """Return Unix seconds of an ISO date, UTC if it names no zone; None if it is none."""
+    found = date_and_zone(text)
+    return None if found is None else found[0]
+
+
+def date_and_zone(text: str) -> tuple[float, bool] | None:
+    """Return Unix seconds of an ISO date, and whether it names a zone; None if it is none."""
     match = _DATE.fullmatch(text.strip())
     if match is None:
         return None
@@ -54,7 +66,7 @@ def date_s(text: str) -> float | None:
         )
     except ValueError:
         return None
-    return at.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
+    return at.timestamp() + (float(f"0.{fraction}") if fraction else 0.0), zone is not None
 
 
 def _zone(text: str | None) -> timezone:

@@ -79,6 +79,9 @@ class LengthColumns:
             next((letters.index(name) for name in names if name in letters), None)
             for names in (_PROMPT, _ANSWER, _BLOCKS)
         )
+        for at in (self._prompt, self._answer, self._blocks_at):
+            if at is not None and letters.count(letters[at]) > 1:
+                raise rows.wrong(f'two columns are named like "{rows.header[at]}": take one out')
         self._prompts, self._answers = array("i"), array("i")
         self._blocks, self._ends = array("q"), array("q")
         self._sessions = SessionColumns(letters)

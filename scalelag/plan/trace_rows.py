@@ -8,7 +8,8 @@ from typing import Any, TextIO, cast
 import msgspec
 
 from scalelag.errors import UsageError
-from scalelag.plan.trace_dates import date_s
+from scalelag.plan.trace_dates import date_and_zone, date_s
+from scalelag.wording import count
 
 Cell = object
 """A text of CSV, or any value of JSON."""
@@ -20,6 +21,7 @@ MOST_TOKENS = 2_000_000
 """Maximum tokens of one prompt or answer."""
 
 _SHOWN = 40
+_UNCLOSED = "a quote that begins in this row is never closed, so that it takes in all rows below it"
 _LONGEST_HEAD = 2**20
 
 
@@ -29,6 +31,7 @@ class Rows:
     def __init__(self, file: TextIO, path: str) -> None:
         self._path = path
         self._line = 0
+        self._has_zone: dict[int, bool] = {}
         self._pending = self._all_rows(file)
         self.header: list[str] = []
         head = next(self._pending, None)
@@ -65,7 +68,7 @@ class Rows:
         """Cell at position `at`."""
         if at >= len(row):
             raise self.bad(
-                f"it has {len(row)} cells, and {self.header[at]} would be number {at + 1}"
+                f"it has {count(len(row), 'cell')}, and {self.header[at]} would be number {at + 1}"
             )
         return row[at]
 
@@ -82,11 +85,17 @@ class Rows:
     def date(self, row: Sequence[Cell], at: int) -> float:
         """Unix seconds of the date in the cell at position `at`."""
         cell = self.cell(row, at)
-        value = date_s(cell) if isinstance(cell, str) else None
-        if value is None:
+        found = date_and_zone(cell) if isinstance(cell, str) else None
+        if found is None:
             raise self.bad(
                 f'{self.header[at]} "{shown(cell)}" is not a date such as 2026-11-29T10:00:00.25Z'
             )
+        value, has_zone = found
+        if self._has_zone.setdefault(at, has_zone) is not has_zone:
+            which = (
+                "a zone, and those above have none" if has_zone else "no zone, and those above do"
+            )
+            raise self.bad(f'{self.header[at]} "{shown(cell)}" has {which}: write all dates alike')
         return value
 
 
@@ -104,13 +113,25 @@ class CsvRows(Rows):
 
     def _all_rows(self, file: TextIO) -> Iterator[Sequence[Cell]]:
         csv.field_size_limit(LONGEST_FIELD)
-        reader = csv.reader(file, delimiter=_delimiter(file), skipinitialspace=True)
+        delimiter = _delimiter(file)
+        ended = False
+
+        def lines() -> Iterator[str]:
+            nonlocal ended
+            yield from file
+            ended = True
+
+        reader = csv.reader(lines(), delimiter=delimiter, skipinitialspace=True)
         try:
             for row in reader:
-                self._line = reader.line_num
+                begun, self._line = self._line + 1, reader.line_num
+                if ended:
+                    # A whole row is told by its last line, without a look for another.
+                    self._line = begun
+                    raise self.bad(_UNCLOSED)
                 if 0 < len(self.header) < len(row) and any(row[len(self.header) :]):
                     raise self.bad(
-                        f"it has {len(row)} cells, and the header names {len(self.header)}"
+                        f"it has {count(len(row), 'cell')}, and the header names {len(self.header)}"
                     )
                 if row:  # blank lines are skipped
                     yield row
@@ -120,8 +141,10 @@ class CsvRows(Rows):
 
 
 def _delimiter(file: TextIO) -> str:
-    """Return what separates the cells of the first line: a semicolon or a tab if it has no comma."""
-    head = file.readline(_LONGEST_HEAD)
+    """Return what separates the cells of the header: a semicolon or a tab if it has no comma."""
+    head = "\n"
+    while head.isspace() and not head.strip("\r\n"):
+        head = file.readline(_LONGEST_HEAD)
     file.seek(0)
     return next((char for char in ",;\t" if char in head), ",")
 
@@ -183,4 +206,5 @@ def whole_numbers(cell: Cell) -> list[int] | None:
     if not isinstance(cell, list):
         return None
     items = cast("list[object]", cell)
-    return [one for one in items if type(one) is int and 0 <= one < 2**63] if items else []
+    found = [one for one in items if type(one) is int and 0 <= one < 2**63]
+    return found if len(found) == len(items) else None

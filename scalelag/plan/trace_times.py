@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalelag.errors import UsageError
-from scalelag.plan.trace_dates import duration
+from scalelag.plan.trace_dates import DAY_S, DAYS, UNIX_DAY, date_s, duration
 
 PER_SECOND: Final[dict[str, float]] = {
     "s": 1.0,
@@ -16,6 +16,7 @@ PER_SECOND: Final[dict[str, float]] = {
     "ns": 1e9,
     "min": 1 / 60,
     "h": 1 / 3600,
+    DAYS: 1 / DAY_S,
 }
 """Units of times, with how many of each are a second."""
 
@@ -26,6 +27,7 @@ _WORDS: Final = {
     "ns": r"ns|nsecs?|nanos|nanoseconds?",
     "min": r"min|mins|minutes?",
     "h": r"h|hours?",
+    DAYS: r"d|days?",
 }
 _IN_NAMES = {
     unit: re.compile(rf"(?:^|[\W_])(?:{words})\W*$", re.IGNORECASE)
@@ -35,6 +37,9 @@ _IN_NAMES = {
 _IN_CAPITALS = (("ms", re.compile(r"[a-z](Ms|Millis)$")), ("us", re.compile(r"[a-z](Us|Micros)$")))
 # Unix times of the years 2001 to 2286, in each unit.
 _FIRST_UNIX_S, _LAST_UNIX_S = 1e9, 1e10
+# Spreadsheets' days of the years 2000 to 2099; a trace of days is shorter than a month.
+_FIRST_DAY, _LAST_DAY, _MOST_DAYS = 36_526.0, 73_050.0, 31.0
+_WRITTEN = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?")
 _LONG = 1000.0
 _SELDOM = 10.0
 
@@ -59,9 +64,45 @@ def unit_of(name: str, values: NDArray[np.float64], *, are_rows: bool = False) -
             f"{by_values}. Set --trace-unit s or --trace-unit {by_values}."
         )
     known = named or by_values
+    if known is None:
+        _refuse_dates(name, values)
     if known is None and _may_be_ms(values, are_rows=are_rows):
-        raise UsageError(_question(name, values))
+        raise UsageError(_question(name, values, ("s", "ms")))
     return known or "s"
+
+
+def is_unit(name: str) -> bool:
+    """Return whether a column is named by a unit alone, such as `minute`."""
+    return any(re.fullmatch(words, name, re.IGNORECASE) for words in _WORDS.values())
+
+
+def unix_s(value: float, unit: str) -> float | None:
+    """Return Unix seconds of a time; None if it is none of a calendar."""
+    if unit == DAYS:
+        return (value - UNIX_DAY) * DAY_S if _FIRST_DAY <= value < _LAST_DAY else None
+    at_s = value / PER_SECOND[unit]
+    return at_s if at_s >= _FIRST_UNIX_S else None
+
+
+def _refuse_dates(name: str, values: NDArray[np.float64]) -> None:
+    """Raise UsageError for what may be dates: days of a spreadsheet, or digits without separators."""
+    first, last = float(values[0]), float(values[-1])
+    if _is_written(first) and _is_written(last):
+        raise UsageError(
+            f'the values of column "{name}" look like dates without separators ({first:.0f}). Write '
+            "them as 2026-11-29T10:00:00, or set --trace-unit s if they are seconds."
+        )
+    if _FIRST_DAY <= first <= last < _LAST_DAY and last - first <= _MOST_DAYS:
+        raise UsageError(_question(name, values, ("s", DAYS)))
+
+
+def _is_written(value: float) -> bool:
+    """Return whether a number reads as a date, such as 20261129 or 20261129100000."""
+    match = _WRITTEN.fullmatch(f"{value:.0f}") if value == np.floor(value) else None
+    if match is None:
+        return False
+    year, month, day, hour, minute, second = match.groups("00")
+    return date_s(f"{year}-{month}-{day}T{hour}:{minute}:{second}") is not None
 
 
 def _unix_unit(value: float) -> str | None:
@@ -92,14 +133,17 @@ def _may_be_ms(values: NDArray[np.float64], *, are_rows: bool) -> bool:
     return mean_gap >= _SELDOM if not is_whole else span >= _LONG or mean_gap >= _SELDOM
 
 
-def _question(name: str, values: NDArray[np.float64]) -> str:
-    span = float(values[-1] - values[0])
+_NAMES: Final = {"s": "seconds", "ms": "milliseconds", DAYS: "days as in a spreadsheet"}
+
+
+def _question(name: str, values: NDArray[np.float64], units: tuple[str, str]) -> str:
+    span, gaps = float(values[-1] - values[0]), max(1, values.size - 1)
     ways = [
-        f"as {words} they last {duration(span / PER_SECOND[unit])} with one every "
-        f"{duration(span / PER_SECOND[unit] / (values.size - 1))}"
-        for unit, words in (("s", "seconds"), ("ms", "milliseconds"))
+        f"as {_NAMES[unit]} they last {duration(span / PER_SECOND[unit])} with one every "
+        f"{duration(span / PER_SECOND[unit] / gaps)}"
+        for unit in units
     ]
     return (
-        f'are the times in column "{name}" seconds or milliseconds? {ways[0].capitalize()}, '
-        f"{ways[1]}. Set --trace-unit s or --trace-unit ms."
+        f'are the times in column "{name}" {_NAMES[units[0]]} or {_NAMES[units[1]]}? '
+        f"{ways[0].capitalize()}, {ways[1]}. Set --trace-unit {units[0]} or --trace-unit {units[1]}."
     )

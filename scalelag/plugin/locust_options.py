@@ -2,17 +2,21 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from locust.argument_parser import LocustArgumentParser
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
 from scalelag.options.option import Option, parse_option
+from scalelag.plugin.parent import URL_VARIABLES
 
 
 def add_options(parser: LocustArgumentParser) -> None:
-    """Add our options to Locust's parser, each with the default that the locustfile gave it."""
+    """Add our options to Locust's parser, each with the default that the locustfile gave it.
+
+    Ends the process with 2 if a locustfile adds an option of the same name, before or after.
+    """
     for option in OPTIONS:
         extra: dict[str, Any] = {"help": option.help, "include_in_web_ui": option.in_web}
         if option.type == "flag":
@@ -24,8 +28,34 @@ def add_options(parser: LocustArgumentParser) -> None:
         else:
             base = {"text": str, "int": int, "float": float}[option.type]
             extra |= {"type": _argparse_type(option, base)}
+        if option.flag in URL_VARIABLES:
+            extra |= {"env_var": URL_VARIABLES[option.flag]}
         default = [] if option.type == "list" else default_of(option.dest)
-        parser.add_argument(option.flag, default=default, **extra)
+        try:
+            parser.add_argument(option.flag, default=default, **extra)
+        except argparse.ArgumentError:
+            _refuse(parser, option.flag)
+    _guard(parser)
+
+
+def _guard(parser: LocustArgumentParser) -> None:
+    """Have options of ours added by nobody else: Locust would log a traceback, and go on without."""
+    add, ours = parser.add_argument, {option.flag for option in OPTIONS}
+
+    def checked(*names: Any, **named: Any) -> argparse.Action:  # noqa: ANN401  argparse's own
+        for name in ours.intersection(names):
+            _refuse(parser, name)
+        return add(*names, **named)
+
+    parser.add_argument = checked
+
+
+def _refuse(parser: LocustArgumentParser, flag: str) -> NoReturn:
+    parser.exit(
+        UsageError.exit_code,
+        f"scalelag: the locustfile adds the option {flag}, which scalelag has as well. Give it "
+        "another name.\n",
+    )
 
 
 def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:

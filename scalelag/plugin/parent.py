@@ -24,6 +24,13 @@ TRIES_VARIABLE = "SCALELAG_TRIES"
 OUTCOME_VARIABLE = "SCALELAG_OUTCOME"
 """Environment variables: earlier attempts as JSON, and the file to write the outcome to."""
 
+URL_VARIABLES = {
+    "--host": "LOCUST_HOST",  # Locust's own
+    "--dashboard": "SCALELAG_DASHBOARD_URL",
+    "--prometheus": "SCALELAG_PROMETHEUS_URL",
+}
+"""Environment variables of the URLs that may hold a password: arguments are seen by everybody."""
+
 _MOST_CHARACTERS = 2000
 
 

@@ -103,6 +103,19 @@ def scaling_of(info: DeploymentInfo) -> Scaling:
     )
 
 
+def deployed_replicas(info: DeploymentInfo) -> int:
+    """Return the replicas that Ray deploys: initial_replicas within the bounds, else the fewest.
+
+    (`DeploymentAutoscalingState.register` in `ray/serve/_private/autoscaling_state.py`)
+    """
+    scaling = scaling_of(info)
+    initial: object = (info.autoscaling or {}).get("initial_replicas")
+    if not _is_number(initial):
+        return scaling.least
+    wanted = scaling.in_gangs(int(initial))
+    return max(scaling.least, wanted if scaling.most is None else min(wanted, scaling.most))
+
+
 def adjusted(replicas: int, capacity: float | None) -> int:
     """`replicas` under a `target_capacity`, as `get_capacity_adjusted_num_replicas` rounds it.
 

@@ -112,7 +112,11 @@ class StatusChange(
     omit_defaults=True,
     rename={"lo_s": "lo", "hi_s": "hi"},
 ):
-    """A deployment's status, trigger or message changed."""
+    """A deployment's status, trigger or message changed.
+
+    An update that ends a time in which the deployment was hidden lies behind the last poll that hid it:
+    only then was the new version known.
+    """
 
     deployment: DeploymentKey
     hi_s: float
@@ -121,6 +125,9 @@ class StatusChange(
     trigger: str | None = None
     message: str = ""
 
+
+UPDATE_STARTED = "CONFIG_UPDATE_STARTED"
+"""The `trigger` of a status with which an update begins."""
 
 NO_ANSWER_IN_TIME = "no answer in time"
 """The `reason` of a gap in which the dashboard took requests but did not answer in time."""

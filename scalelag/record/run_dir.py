@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from scalelag.errors import UNREADABLE, RecordError
+from scalelag.errors import UNREADABLE, NoRunError, RecordError
+from scalelag.plan.stages import MAX_DURATION_S
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
 from scalelag.record.requests_file import RequestColumns
@@ -65,8 +66,24 @@ def write_run_info(path: Path, info: RunInfo) -> None:
     write_file(path / RUN_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
 
 
+def check_writable(path: Path) -> None:
+    """Raise RecordError if no file can be written at `path`, and leave what is there as it is."""
+    _scratch(path, b"").unlink(missing_ok=True)
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a file atomically. Raises RecordError if it cannot be written."""
+    scratch = _scratch(path, data)
+    try:
+        scratch.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _scratch(path: Path, data: bytes) -> Path:
+    """Write `data` to a file beside `path`. Raises RecordError if none can be made there."""
     if path.is_dir():
         raise RecordError(f"Cannot write {path}: it is a folder. Name a file.")
     scratch = path.with_name(path.name + ".tmp")
@@ -75,17 +92,15 @@ def write_file(path: Path, data: bytes) -> None:
         scratch.unlink(missing_ok=True)
         with scratch.open("xb") as file:
             file.write(data)
-        scratch.replace(path)
-    except FileNotFoundError as error:
-        raise RecordError(
-            f"Cannot write {path}: the folder {path.parent} does not exist."
-        ) from error
     except OSError as error:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)
-        raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
+        is_gone = isinstance(error, FileNotFoundError) and not path.parent.exists()
+        reason = f"the folder {path.parent} does not exist" if is_gone else error.strerror
+        raise RecordError(f"Cannot write {path}: {reason}.") from error
     except ValueError as error:  # a NUL in the name
         raise RecordError(f"Cannot write {str(path)!r}: {error}.") from error
+    return scratch
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
@@ -94,7 +109,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     Of several `run_events` of one number it has the last; they are sorted by it.
 
     `problems` lists the parts of the record that cannot be read, `unread` the logs that could not be
-    read during the run.
+    read during the run. `cut_off` is the one of `problems` with which the rows of requests end.
     """
 
     info: RunInfo
@@ -115,6 +130,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     capacities: tuple[CapacityChange, ...] = ()
     seen: tuple[Seen, ...] = ()
     run_events: tuple[EventRow, ...] = ()
+    cut_off: str | None = None
 
 
 def load_run(path: Path) -> RecordedRun:
@@ -149,17 +165,21 @@ def load_run(path: Path) -> RecordedRun:
         seen=tuple(sorted(seen, key=lambda row: row.sent_s)),
         run_events=tuple(row for _, row in sorted({row.index: row for row in own}.items())),
         problems=((problem,) if problem else ()) + problems + unreadable + unseen + lost,
+        cut_off=problem,
     )
 
 
-def load_run_info(path: Path) -> RunInfo:
-    """Read `run.json` of a run directory. Raises RecordError if it is none."""
-    file = path / RUN_FILE
-    if not file.is_file():
+def check_run_dir(path: Path) -> None:
+    """Raise NoRunError if `path` is no run directory."""
+    if not (path / RUN_FILE).is_file():
         what = "does not exist" if not path.exists() else f"holds no {RUN_FILE}"
-        raise RecordError(
-            f"{path} {what}: name a run directory, such as runs/20261122-174501-demo."
-        )
+        raise NoRunError(f"{path} {what}: name a run directory, such as runs/20261122-174501-demo.")
+
+
+def load_run_info(path: Path) -> RunInfo:
+    """Read `run.json` of a run directory. Raises RecordError if it is none, or cannot be read."""
+    check_run_dir(path)
+    file = path / RUN_FILE
     try:
         data = file.read_bytes()
         version = msgspec.json.decode(data, type=_Schema).schema_version
@@ -168,19 +188,24 @@ def load_run_info(path: Path) -> RunInfo:
                 f"{file} has schema version {version}; this scalelag reads up to {SCHEMA_VERSION}. "
                 "Use the scalelag that wrote it, or a newer one."
             )
-        return msgspec.json.decode(data, type=RunInfo)
+        info = msgspec.json.decode(data, type=RunInfo)
     except UNREADABLE as error:
         raise RecordError(
             f"{file} cannot be parsed: {error}. It is damaged, or was not written by scalelag."
         ) from error
     except OSError as error:
         raise RecordError(f"Cannot read {file}: {error.strerror}.") from error
+    if not all(0 <= one.at_s <= one.end_s <= _LONGEST_PLAN_S for one in info.plan.stages):
+        raise RecordError(f"{file} has a plan that no run follows: its stages are damaged.")
+    return info
 
 
 class _Schema(msgspec.Struct):
     schema_version: int
 
 
+# Longer than any plan that is begun: a curve over it would fill the memory.
+_LONGEST_PLAN_S = 2 * MAX_DURATION_S
 _ROW = msgspec.json.Decoder(Row)
 _EVIDENCE = msgspec.json.Decoder(EvidenceRow)
 _SEEN = msgspec.json.Decoder(Seen)

@@ -11,6 +11,7 @@ from scalelag.plugin.worker.recorder import Asked
 from scalelag.prompts.asks import Asks, Text
 from scalelag.prompts.body import ChatBody, escaped, said
 from scalelag.prompts.plan import PromptPlan, Turn
+from scalelag.users.engine.chat_chunks import whole_chunk
 
 
 class Said(NamedTuple):
@@ -23,43 +24,10 @@ class Said(NamedTuple):
 def said_in(content: bytes) -> Said:
     """Return text and tokens of a whole chat or response, which is JSON; none of anything else."""
     try:
-        found = msgspec.json.decode(content, type=_Whole)
+        chunk = whole_chunk(msgspec.json.decode(content))
     except UNREADABLE:
         return Said("", 0)
-    parts = [choice.message.content or "" for choice in found.choices]
-    parts += [part.text for item in found.output for part in item.content]
-    usage = found.usage or _Usage()
-    text = "".join(parts[:1] if found.choices else parts)
-    return Said(text, usage.completion_tokens or usage.output_tokens or len(text.split()))
-
-
-class _Message(msgspec.Struct, frozen=True):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    message: _Message = _Message()
-
-
-class _Part(msgspec.Struct, frozen=True):
-    text: str = ""
-
-
-class _Item(msgspec.Struct, frozen=True):
-    content: tuple[_Part, ...] = ()
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    completion_tokens: int = 0
-    output_tokens: int = 0
-
-
-class _Whole(msgspec.Struct, frozen=True):
-    """Parts of an answer that is no stream: of a chat its `choices`, of a response its `output`."""
-
-    choices: tuple[_Choice, ...] = ()
-    output: tuple[_Item, ...] = ()
-    usage: _Usage | None = None
+    return Said(chunk.said, chunk.tokens or len(chunk.said.split()))
 
 
 class Chat(NamedTuple):

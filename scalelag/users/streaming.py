@@ -2,13 +2,17 @@
 
 from typing import Any
 
-from geventhttpclient.response import HTTPSocketPoolResponse
-
 from scalelag.plugin.worker.recorder import StreamTimes
 from scalelag.plugin.worker.request_errors import WrongAnswerError
 from scalelag.users.chats import Said
 from scalelag.users.engine.http_connections import Answer, Request
-from scalelag.users.engine.stream_readers import ChatReader, EventStreamReader, StreamReader
+from scalelag.users.engine.http_responses import Response
+from scalelag.users.engine.stream_readers import (
+    ChatReader,
+    EventStreamReader,
+    JsonReader,
+    StreamReader,
+)
 from scalelag.users.http import HttpPlanUser
 
 _REST_S = 0.25
@@ -31,12 +35,14 @@ class StreamUser(HttpPlanUser):
 
     abstract = True
 
-    def reader(self, response: HTTPSocketPoolResponse) -> StreamReader:
+    def reader(self, response: Response) -> StreamReader:
         """Return a reader for the body of `response`. Its head has come, with a 2xx status.
 
         Raises WrongAnswerError if the head announces no stream that can be read.
         """
-        return EventStreamReader() if is_event_stream(response) else StreamReader()
+        if is_event_stream(response):
+            return EventStreamReader()
+        return JsonReader() if "json" in _content_type(response) else StreamReader()
 
     def receive(self, request: Request, context: dict[str, Any]) -> Answer:
         """Send `request` and return its whole answer. Raises WrongAnswerError."""
@@ -90,14 +96,25 @@ class ChatUser(StreamUser):
 
     abstract = True
 
-    def reader(self, response: HTTPSocketPoolResponse) -> StreamReader:
+    def reader(self, response: Response) -> StreamReader:
         """Return a reader for chunks of a chat. Raises WrongAnswerError for any other answer."""
         if not is_event_stream(response):
             raise WrongAnswerError("no event stream")
         return ChatReader()
 
 
-def is_event_stream(response: HTTPSocketPoolResponse) -> bool:
-    """Return whether the head of `response` announces server-sent events."""
+def is_event_stream(response: Response) -> bool:
+    """Return whether the head of `response` announces server-sent events.
+
+    Raises WrongAnswerError if they are compressed: they would not be found in it.
+    """
+    if _content_type(response) != "text/event-stream":
+        return False
+    if str(response.get("content-encoding", "identity")).strip().lower() not in ("", "identity"):
+        raise WrongAnswerError("a compressed stream")
+    return True
+
+
+def _content_type(response: Response) -> str:
     kind, _, _ = str(response.get("content-type")).partition(";")
-    return kind.strip().lower() == "text/event-stream"
+    return kind.strip().lower()

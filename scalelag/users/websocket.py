@@ -16,7 +16,7 @@ from scalelag.errors import UsageError
 from scalelag.options.request_spec import RequestSpec
 from scalelag.options.request_templates import MODEL_HEADER
 from scalelag.plugin.worker.request_errors import WrongAnswerError
-from scalelag.users.engine.http_connections import Answer, StatusError, authorization
+from scalelag.users.engine.http_connections import Answer, StatusError, as_sent, authorization
 from scalelag.users.plan_user import PlanUser
 
 _ANSWERED_WELL = 200
@@ -70,17 +70,20 @@ class WebSocketPlanUser(PlanUser):
             raise UsageError(
                 f'--host "{self.host}" is no URL: give one like http://127.0.0.1:8000.'
             )
-        address = parts.netloc.rpartition("@")[2]
+        address = parts.netloc.rpartition("@")[2].replace("%25", "%")
         self._url = f"{_SCHEMES[parts.scheme]}://{address}{parts.path.rstrip('/')}"
         user = authorization(parts)
         self._headers = [{**user, **_of_handshake(spec)} for spec in self.options.requests]
 
     def send(self) -> None:
-        """Send the body of the options as a text message, and wait for one message."""
+        """Send the body of the options, and wait for one message.
+
+        It is sent as text; bytes that are no UTF-8 are sent as binary.
+        """
         payload, model = self.next_payload()
-        text = (payload.body or b"").decode(errors="replace")
         headers = {} if model is None else {MODEL_HEADER: model}
-        self.converse(payload.path, [text], headers, self.spec.name_with(model))
+        message = _message(payload.body or b"")
+        self.converse(payload.path, [message], headers, self.spec.name_with(model))
 
     def converse(
         self,
@@ -118,7 +121,7 @@ class WebSocketPlanUser(PlanUser):
         socket = websocket.WebSocket(sslopt=_UNCHECKED)
         try:
             socket.connect(
-                self._url + path,
+                self._url + as_sent(path),
                 header=dict(headers),
                 suppress_origin=True,
                 redirect_limit=0,
@@ -139,6 +142,13 @@ def _of_handshake(spec: RequestSpec) -> dict[str, str]:
         for name, value in spec.headers_with_secrets(os.environ).items()
         if not name.lower().startswith("content-")
     }
+
+
+def _message(body: bytes) -> str | bytes:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
 
 
 def _answer(socket: websocket.WebSocket, message: str | bytes) -> str | bytes:

@@ -1,22 +1,19 @@
 """Pages in a real Chromium: where it is, how it is started, and what it said."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gates
 from reports.render.html.report_page import render_html
 from scalelag.record.run_dir import load_run
 from tests.support.built import samples, sides, traced
+from tests.support.chromium import VARIABLE, path_of_chromium, running_chromium
 from tests.support.stored_runs import STORED
 
-VARIABLE = "SCALELAG_CHROMIUM"
-NAMES = ("chromium", "google-chrome")
 MISSING = (
     "Chromium was not found, and these tests open pages in it. On Debian: apt-get install chromium "
     f"(make test does so as root). Or set {VARIABLE} to the path of a Chromium or Chrome."
@@ -49,15 +46,11 @@ class OpenPage:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get(VARIABLE) or next(filter(None, map(shutil.which, NAMES)), None)
+    path = path_of_chromium()
     if path is None:
         pytest.fail(MISSING)
-    # Chromium refuses to sandbox what root runs.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=arguments)
+    with running_chromium(path) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")

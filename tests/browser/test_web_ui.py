@@ -128,24 +128,32 @@ def test_a_second_run_with_other_steps_takes_the_place_of_the_first(tmp_path, on
         assert complaints(found) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_as_light_or_dark_as_the_page_around_it(tmp_path, online, scheme):
-    with page_on_standin(tmp_path, "--autostart", "--steps", "10rps:60s") as web:
+@pytest.fixture(scope="module")
+def busy_page(tmp_path_factory):
+    """A page with load under way."""
+    folder = tmp_path_factory.mktemp("busy")
+    with page_on_standin(folder, "--autostart", "--steps", "10rps:120s") as web:
         wait_for(web.is_sending, "load under way")
-        found = online(f"{web.url}/?tab=scalelag-replicas", scheme)
-        element = found.page.locator("scalelag-replicas")
-        expect(element).to_have_attribute("data-drawn", "1")
-        expect(element).to_have_attribute("data-theme", scheme)
-        report = online(f"{web.url}/?tab=scalelag-report", scheme).page.locator("scalelag-report")
-        expect(report).to_have_attribute("data-theme", scheme)
-        # Locust's own switch, which the system's setting knows nothing of: the last one on its bar.
-        found.page.locator("header button, .MuiAppBar-root button").last.click()
-        other = {"light": "dark", "dark": "light"}[scheme]
-        expect(element).to_have_attribute("data-theme", other)
+        yield web
 
-        alone = online(f"{web.url}{OURS}", scheme)
-        expect(alone.page.locator("scalelag-replicas")).to_have_attribute("data-theme", scheme)
-        assert complaints(found) + complaints(alone) == []
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_as_light_or_dark_as_the_page_around_it(busy_page, online, scheme):
+    web = busy_page
+    found = online(f"{web.url}/?tab=scalelag-replicas", scheme)
+    element = found.page.locator("scalelag-replicas")
+    expect(element).to_have_attribute("data-drawn", "1")
+    expect(element).to_have_attribute("data-theme", scheme)
+    report = online(f"{web.url}/?tab=scalelag-report", scheme).page.locator("scalelag-report")
+    expect(report).to_have_attribute("data-theme", scheme)
+    # Locust's own switch, which the system's setting knows nothing of: the last one on its bar.
+    found.page.locator("header button, .MuiAppBar-root button").last.click()
+    other = {"light": "dark", "dark": "light"}[scheme]
+    expect(element).to_have_attribute("data-theme", other)
+
+    alone = online(f"{web.url}{OURS}", scheme)
+    expect(alone.page.locator("scalelag-replicas")).to_have_attribute("data-theme", scheme)
+    assert complaints(found) + complaints(alone) == []
 
 
 def test_names_that_mean_harm_stay_text(tmp_path, online):
@@ -181,6 +189,7 @@ def test_behind_a_base_path_and_a_login(tmp_path, online):
         expect(report(page).locator("h1")).to_contain_text(JUDGED, timeout=20_000)
 
 
+@pytest.mark.long
 def test_an_hour_of_watching_does_not_make_the_page_grow(tmp_path, online):
     with page_on_standin(tmp_path, script=one_deployment(steady_replica())) as web:
         web.start(steps="20rps:1s")

@@ -1,8 +1,8 @@
 """The start form on Locust's web page in a real Chromium, and where a start leads."""
 
 import re
+from itertools import product
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_web_ui import complaints, report, start
@@ -137,27 +137,37 @@ def test_without_our_shape_locusts_own_users_and_spawn_rate_are_the_fields(tmp_p
         assert web.live()["state"] == "none"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_cut_at_any_width(tmp_path, online, width, scheme):
-    with page_on_standin(tmp_path) as web:
-        found = online(web.url, scheme)
-        page = found.page
-        page.set_viewport_size({"width": width, "height": 900})
-        page.get_by_text("More options").click()
-        assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
-        start(page, steps="5rps:1s,20rps:2s,5rps:1s")
-        expect(page.locator("scalelag-replicas .lags")).to_be_visible(timeout=20_000)
-        assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
-        wait_for(web.is_closed, "closed")
-        page.get_by_role("tab", name="Lag report").click()
-        expect(report(page).locator("h1")).to_be_visible(timeout=20_000)
+def assert_nothing_is_cut(page):
+    assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
 
-        assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
-        frame = page.frame(url=re.compile("report.html"))
-        assert frame is not None
-        assert frame.evaluate(SCROLLS_SIDEWAYS) is False
-        assert complaints(found) == []
+
+def test_nothing_is_cut_at_any_width(tmp_path, online):
+    """Form, live view and report of one run, at each width, light and dark."""
+    with page_on_standin(tmp_path) as web:
+        opened = []
+        for width, scheme in product(WIDTHS, ("light", "dark")):
+            found = online(web.url, scheme)
+            found.page.set_viewport_size({"width": width, "height": 900})
+            found.page.get_by_text("More options").click()
+            assert_nothing_is_cut(found.page)
+            opened.append(found)
+        start(opened[0].page, steps="5rps:1s,20rps:2s,5rps:1s")
+        expect(opened[0].page.locator("scalelag-replicas .lags")).to_be_visible(timeout=20_000)
+        assert_nothing_is_cut(opened[0].page)
+        wait_for(web.is_closed, "closed")
+
+        for found in opened:
+            page = found.page
+            page.goto(f"{web.url}/?tab=scalelag-replicas")
+            expect(page.locator("scalelag-replicas .lags")).to_be_visible(timeout=20_000)
+            assert_nothing_is_cut(page)
+            page.get_by_role("tab", name="Lag report").click()
+            expect(report(page).locator("h1")).to_be_visible(timeout=20_000)
+            assert_nothing_is_cut(page)
+            frame = page.frame(url=re.compile("report.html"))
+            assert frame is not None
+            assert frame.evaluate(SCROLLS_SIDEWAYS) is False
+            assert complaints(found) == []
 
 
 def test_the_report_turns_dark_with_locusts_own_switch(tmp_path, online):

@@ -64,6 +64,7 @@ def running(page):
         return 0
 
 
+@pytest.mark.long
 def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online):
     url, runs = web
     found = online(url)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
+from reports.model.causes import FailureReport
 from reports.render.csv_steps import COLUMNS, render_csv
 from reports.render.json_report import render_json, report_schema
 from reports.render.junit import render_junit
@@ -120,6 +121,21 @@ def test_there_is_a_case_for_each_gate_and_each_step(sample):
 
     steps = sum(len(deployment.steps) for deployment in report.deployments.values())
     assert len(found) == 1 + len(report.gates) + steps
+
+
+def test_a_gate_that_failed_holds_what_failed_and_why(sample):
+    failure = FailureReport(1, 10.0, 20.0, 7, {"timeout": 7}, None, notes=("piled up in step 0",))
+    analysis = sample("busy")
+    report = msgspec.structs.replace(analysis.report, failures=(failure,))
+
+    found = cases(msgspec.structs.replace(analysis, report=report)).values()
+
+    texts = [one.text or "" for case in found if (one := case.find("failure")) is not None]
+    assert texts
+    assert report.load.errors
+    for told in texts:
+        assert told.count(" x ") == len(report.load.errors)
+        assert "7 failed requests in step 1: no cause found\n  piled up in step 0" in told
 
 
 def test_gates_fail_as_the_exit_code_says(sample):

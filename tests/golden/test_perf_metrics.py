@@ -99,12 +99,17 @@ def test_without_such_a_place_it_goes_to_the_terminal(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("place", "wrong"), [("nowhere/out.json", "there is no folder"), (".", "this is a folder")]
+    ("place", "wrong"),
+    [
+        ("nowhere/out.json", "the folder .*nowhere does not exist"),
+        (".", "it is a folder"),
+        ("/proc/out.json", "(?!the folder)"),
+    ],
 )
 def test_a_place_that_takes_no_file_is_refused_only_if_it_is_needed(tmp_path, place, wrong):
     environ = {"TEST_OUTPUT_JSON": str(tmp_path / place)}
 
-    with pytest.raises(UsageError, match=f"TEST_OUTPUT_JSON=.*: {wrong}"):
+    with pytest.raises(UsageError, match=f"TEST_OUTPUT_JSON: Cannot write .*: {wrong}"):
         release_output([Format.PERF_METRICS], environ)
 
     assert release_output([Format.JUNIT], environ) is None

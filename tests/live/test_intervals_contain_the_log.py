@@ -32,6 +32,7 @@ def test_each_interval_of_a_step_up_and_down_contains_the_time_in_the_controller
     assert_intervals_contain_the_log(stepped_run, {"Sleeper"})
 
 
+@pytest.mark.long
 def test_each_interval_of_two_deployments_and_a_ramp_contains_the_time_in_the_log(ramped_run):
     assert_intervals_contain_the_log(ramped_run, {"Fast", "Slow"})
 

@@ -1,6 +1,9 @@
 """Retries and waiting for room, on a real cluster."""
 
 import msgspec
+import pytest
+
+pytestmark = pytest.mark.long
 
 BRIEF = ["--steps", "2users:3s", "--drain", "0", "--out", "runs"]
 

@@ -157,6 +157,7 @@ def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(
     assert "30" in reported
 
 
+@pytest.mark.long
 def test_the_run_goes_on_while_the_dashboard_is_stopped_and_says_what_it_missed(
     on_cluster, dashboard, sleeper
 ):
@@ -187,6 +188,7 @@ def test_a_killed_dashboard_leaves_the_load_running_and_a_run_that_is_invalid(sc
     assert report["load"]["sent"] == report["load"]["planned"]
 
 
+@pytest.mark.long
 def test_a_killed_controller_is_a_row_and_a_warning(on_cluster, dashboard, sleeper):
     command = on_cluster("run", *ON_WHAT_IS_THERE)
     command.wait_for_output("stage 2/2")

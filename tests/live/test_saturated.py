@@ -6,6 +6,8 @@ from probes.dashboard import APPLICATIONS_PATH
 from probes.serve_state import parse_payload
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 KEY = "full/SlowStart"
 
 

@@ -42,6 +42,7 @@ def calibrate(folder: Path, *arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
+@pytest.mark.long
 def test_the_rate_that_a_server_of_known_capacity_serves_is_found(tmp_path):
     with running_standin(model()) as standin, running_echo() as echo:
         code, output = calibrate(

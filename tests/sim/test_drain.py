@@ -53,7 +53,9 @@ def test_a_scale_down_that_never_ends_is_watched_for_as_long_as_asked(tmp_path):
     assert 3 <= info["watched_until_s"] - info["load_ended_s"] < 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_signal_while_watching_closes_the_run(tmp_path, until, number):
     with running(tmp_path, "--drain", "60") as process:
         until(lambda: "watching the scale-down" in (tmp_path / "stderr").read_text(), 30)

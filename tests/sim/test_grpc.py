@@ -104,7 +104,10 @@ def load(folder: Path, cases: list[str], *arguments: str) -> list[dict]:
     return table_of(path).to_pylist()
 
 
-@pytest.fixture(scope="module", params=LOADS)
+@pytest.fixture(
+    scope="module",
+    params=["open loop", pytest.param("closed loop", marks=pytest.mark.long)],
+)
 def recorded(request, tmp_path_factory, standin, echo, server) -> tuple[list[dict], list[dict]]:
     """Rows of the record, and the calls that the server saw."""
     before = len(server.calls())
@@ -239,14 +242,19 @@ MODULE = ["--grpc-module", "tests.support.servers.cases_pb2"]
     ("arguments", "code", "said"),
     [
         (["--grpc-method", "nonsense"], 2, "a method reads package.Service/Method"),
-        (["--json-body", "{}"], 2, "Name the generated code with --grpc-module"),
-        (["--grpc-module", "no.such.module"], 2, "No module named"),
-        ([*MODULE, "--grpc-method", f"{SERVICE}/None"], 2, "it has Good, Stream, Upload"),
-        ([*MODULE, "--grpc-method", f"{SERVICE}/Upload"], 2, "takes a stream of messages"),
-        ([*MODULE, "--grpc-method", "other.Cases/Good"], 2, "does not define the service"),
         ([*MODULE, "--json-body", "{}"], 2, "--json-body is no google.protobuf.StringValue"),
-        (["--header", "grpc-x: 1"], 2, "names must not begin with grpc-"),
         (["--grpc-host", "127.0.0.1:1"], 3, "No gRPC server at 127.0.0.1:1"),
+        *(
+            pytest.param(*one, marks=pytest.mark.long)
+            for one in (
+                (["--json-body", "{}"], 2, "Name the generated code with --grpc-module"),
+                (["--grpc-module", "no.such.module"], 2, "No module named"),
+                ([*MODULE, "--grpc-method", f"{SERVICE}/None"], 2, "it has Good, Stream, Upload"),
+                ([*MODULE, "--grpc-method", f"{SERVICE}/Upload"], 2, "takes a stream of messages"),
+                ([*MODULE, "--grpc-method", "other.Cases/Good"], 2, "does not define the service"),
+                (["--header", "grpc-x: 1"], 2, "names must not begin with grpc-"),
+            )
+        ),
     ],
 )
 def test_what_cannot_be_called_is_refused_before_the_load(

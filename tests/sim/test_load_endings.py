@@ -151,7 +151,9 @@ def rows_of(locust: Locust) -> int:
     return read_requests(file)[0].count
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_run_that_is_interrupted_is_closed_and_reported(target, echo, tmp_path, until, number):
     with started(tmp_path, *target, "--steps", "50rps:60s") as locust:
         until(lambda: rows_of(locust) >= 50, what="rows")

@@ -14,12 +14,10 @@ from tools.locustfiles.sides import both, differences
 
 CHOSEN = (
     "data handed out by `target_user_count`",
-    "users that end themselves (`StopUser`)",
-    "`locust.conf`",
-    "a shape class of its own",
     "requests that fail, and a listener that sets exit code 0",
     "`runner.quit()`",
 )
+ALSO = ("users that end themselves (`StopUser`)", "`locust.conf`", "a shape class of its own")
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +26,36 @@ def addresses():
         yield echo.url, standin.url
 
 
-@pytest.fixture(scope="module")
-def sides(addresses, tmp_path_factory):
+def made_at_once(kinds, addresses, tmp_path_factory):
     """Both sides of each case, by its kind; runs mostly wait, and so they are made at once."""
-    chosen = [case for case in CASES if case.kind in CHOSEN]
+    chosen = [case for case in CASES if case.kind in kinds]
     folders = [tmp_path_factory.mktemp("case") for _ in chosen]
     with ThreadPoolExecutor(3) as pool:
         made = pool.map(lambda case, folder: both(case, folder, *addresses), chosen, folders)
         return {case.kind: (case, found) for case, found in zip(chosen, made, strict=True)}
 
 
+@pytest.fixture(scope="module")
+def sides(addresses, tmp_path_factory):
+    return made_at_once(CHOSEN, addresses, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def other_sides(addresses, tmp_path_factory):
+    return made_at_once(ALSO, addresses, tmp_path_factory)
+
+
 @pytest.mark.parametrize("kind", CHOSEN)
 def test_it_counts_as_plain_locust_does_and_its_exit_code_is_never_milder(sides, kind):
     case, found = sides[kind]
+
+    assert differences(case, found) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ALSO)
+def test_others_count_as_plain_locust_does(other_sides, kind):
+    case, found = other_sides[kind]
 
     assert differences(case, found) == []
 

@@ -71,7 +71,7 @@ def by_stage_and_name(run: Run, edges_s: list[float]) -> Counter[tuple[int, str]
     return Counter(zip(stages, names, strict=True))
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("processes", [pytest.param("1", marks=pytest.mark.long), "2"])
 def test_each_request_has_its_exact_share_in_every_stage(target, echo, tmp_path, mix, processes):
     options = ["--steps", "500rps:2s,200rps:1s,400rps:1s", "--requests", str(mix)]
     options += ["--header", "X-All: all", "--processes", processes]

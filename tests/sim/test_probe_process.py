@@ -46,6 +46,7 @@ def assert_none_is_left(mark: str) -> None:
     wait_for(lambda: not marked(mark), "the end of every process", DEADLINE_S)
 
 
+@pytest.mark.long
 def test_killed_in_mid_run_it_is_started_anew_and_the_gap_is_on_record(target, tmp_path):
     # So long that the gaps are no fifth of it: the run is valid.
     mark = f"{tmp_path}"
@@ -82,7 +83,13 @@ def test_it_ends_with_a_leader_that_is_killed(target, tmp_path):
         assert_none_is_left(mark)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGTERM, signal.SIGHUP)),
+    ],
+)
 def test_it_ends_with_a_run_that_is_interrupted(target, echo, tmp_path, number):
     mark = f"{tmp_path}"
     with started(tmp_path, *target, "--steps", "20rps:60s", environment={MARK: mark}) as locust:
@@ -105,6 +112,7 @@ def test_a_refused_run_leaves_no_process(target, tmp_path):
         assert_none_is_left(mark)
 
 
+@pytest.mark.long
 def test_on_the_page_each_run_has_one_and_none_stays(tmp_path, monkeypatch, until):
     mark = f"{tmp_path}"
     monkeypatch.setenv(MARK, mark)

@@ -3,7 +3,8 @@
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from tests.support.standin.scenarios import one_deployment, steady_replica
 LLM_CHAT = str(ROOT / "locustfiles" / "llm_chat.py")
 RPS, SECONDS, SESSIONS, TURNS = 40, 2, 4, 3
 PREFIX, LEAST, MOST = 16, 20, 40
+TWO = ("--processes", "2")
 SAID = "Hello!"
 """Answer of the server, in three tokens and 0.19 s."""
 
@@ -53,18 +55,28 @@ def send(folder: Path, standin: Standin, server: StreamServer, *options: str) ->
     return Sent(run, server.log()[before:])
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
-def talked(request, tmp_path_factory, standin, server) -> Sent:
-    processes = ("--processes", str(request.param)) if request.param > 1 else ()
-    return send(
-        tmp_path_factory.mktemp("talked"),
-        standin,
-        server,
-        *("--steps", f"{RPS}rps:{SECONDS}s", *processes),
-        *("--prompt-tokens", f"{LEAST}..{MOST}", "--max-tokens", "5..9"),
-        *("--prefix-groups", "2", "--prefix-tokens", str(PREFIX)),
-        *("--sessions", str(SESSIONS), "--turns", str(TURNS), "--session-header", "X-Talk"),
-    )
+@pytest.fixture(scope="module")
+def talks(tmp_path_factory, standin, server) -> Callable[..., Sent]:
+    """Run with these options more, made once for all tests that ask for it."""
+
+    @cache
+    def talk(*more: str) -> Sent:
+        return send(
+            tmp_path_factory.mktemp("talked"),
+            standin,
+            server,
+            *("--steps", f"{RPS}rps:{SECONDS}s", *more),
+            *("--prompt-tokens", f"{LEAST}..{MOST}", "--max-tokens", "5..9"),
+            *("--prefix-groups", "2", "--prefix-tokens", str(PREFIX)),
+            *("--sessions", str(SESSIONS), "--turns", str(TURNS), "--session-header", "X-Talk"),
+        )
+
+    return talk
+
+
+@pytest.fixture(params=[(), TWO], ids=["one process", "two processes"])
+def talked(request, talks) -> Sent:
+    return talks(*request.param)
 
 
 def of_sessions(sent: Sent) -> dict[str, list[dict[str, Any]]]:
@@ -149,19 +161,13 @@ def test_lengths_are_on_record_and_in_the_report(talked):
     assert f"Lengths of {RPS * SECONDS} prompts" in talked.run.stdout
 
 
-def test_prompts_are_the_same_for_any_number_of_processes_and_others_for_another_seed(
-    tmp_path, standin, server
-):
-    options = ("--steps", "20rps:1s", "--prompt-tokens", "10..30")
-    texts = []
-    for number, more in enumerate((("--processes", "2"), (), ("--seed", "2"))):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        sent = send(folder, standin, server, *options, *more)
-        texts.append(sorted(one.body for one in sent.requests))
+def test_prompts_are_the_same_for_any_number_of_processes_and_others_for_another_seed(talks):
+    one, two, other = (
+        sorted(sent.body for sent in talks(*more).requests) for more in ((), TWO, ("--seed", "2"))
+    )
 
-    assert texts[0] == texts[1]
-    assert not set(texts[1]) & set(texts[2])
+    assert one == two
+    assert not set(one) & set(other)
 
 
 def test_a_trace_gives_lengths_blocks_and_sessions(tmp_path, standin, server):

@@ -9,7 +9,7 @@ from tests.support.locust_run import RUN_DEADLINE_S, assert_ran, sent_to, starte
 from tests.support.standin.process import ROOT
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("processes", [pytest.param("1", marks=pytest.mark.long), "2"])
 def test_rows_and_models_go_round_over_all_processes(target, echo, tmp_path, processes):
     (tmp_path / "rows.csv").write_text('id,text\n1,a b\n2,"say ""hi"""\n3,ö\n')
     options = ["--steps", "40rps:3s", "--data", str(tmp_path / "rows.csv"), "--method", "POST"]

@@ -107,6 +107,7 @@ def test_a_target_that_is_not_ready_at_first_is_retried(echo, until, tmp_path):
     assert any("attempt 1 of this run failed" in warning for warning in report["warnings"])
 
 
+@pytest.mark.long
 def test_a_target_that_stays_away_ends_with_its_exit_code(echo, tmp_path):
     with (
         running_standin(deploying()) as standin,
@@ -145,6 +146,7 @@ def test_a_target_that_dies_in_mid_run_is_retried_and_both_records_stay(echo, un
     assert any(one["path"] in warning for warning in second["warnings"])
 
 
+@pytest.mark.long
 def test_a_dashboard_that_is_slow_is_not_retried(echo, until, tmp_path):
     """It takes requests and does not answer: the load may have done that."""
     with (
@@ -235,6 +237,7 @@ def test_a_run_waits_for_room_and_says_for_what(echo, until, tmp_path):
     assert "1 short" not in json.dumps(run.records("run.json"))
 
 
+@pytest.mark.long
 def test_a_run_whose_first_looks_are_slow_begins_all_the_same(echo, tmp_path):
     """Locust asks for the next users after a second at most, whether or not the run is open yet."""
     slow = Fault("slow", seconds=0.4, path="/api/version")  # asked six times before the plan begins
@@ -250,6 +253,7 @@ def test_a_run_whose_first_looks_are_slow_begins_all_the_same(echo, tmp_path):
     assert report["load"]["completed"] > 0
 
 
+@pytest.mark.long
 def test_no_room_in_time_is_said_with_numbers_and_may_be_retried(echo, until, tmp_path):
     with (
         running_standin(crowded(other_replicas=1)) as standin,
@@ -266,6 +270,7 @@ def test_no_room_in_time_is_said_with_numbers_and_may_be_retried(echo, until, tm
     assert not run.out.exists()
 
 
+@pytest.mark.long
 def test_without_waiting_a_lack_of_room_is_a_warning(echo, tmp_path):
     with (
         running_standin(crowded(other_replicas=1)) as standin,

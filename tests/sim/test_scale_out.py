@@ -224,6 +224,7 @@ def test_when_nobody_is_left_the_run_ends_and_is_invalid(load, echo, until):
     assert report["load"]["not_sent"] == sum(one["lost_arrivals"] for one in info["load_workers"])
 
 
+@pytest.mark.long
 def test_a_clock_that_is_wrong_and_a_worker_that_comes_late_change_nothing(
     load, echo, tmp_path, until
 ):
@@ -259,6 +260,7 @@ def users_open(echo: Echo, from_s: float, to_s: float) -> int:
     return max((a.open for a in echo.arrivals() if from_s < a.at_s < to_s), default=0)
 
 
+@pytest.mark.long
 def test_closed_loop_the_others_take_over_the_users_of_a_worker_that_is_killed(load, echo, until):
     leader = load.lead("--steps", "4users:7s", "--path", "/delay/0.05", "--processes", "2")
     until(lambda: len(echo.arrivals()) >= 8, what="requests")

@@ -28,6 +28,7 @@ def test_what_follows_a_settled_stage_comes_earlier_in_every_process(target, ech
     assert [step["at_s"] for step in run.load["steps"]] == pytest.approx([0, second.at_s])
 
 
+@pytest.mark.long
 def test_users_of_the_next_stage_come_when_the_one_before_has_settled(target, tmp_path):
     with started(tmp_path, *target, "--steps", "2users:settle<=60s,3users:2s") as locust:
         run = locust.wait()

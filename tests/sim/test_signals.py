@@ -19,6 +19,21 @@ from tests.support.standin.process import ROOT, running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
 
 DEADLINE_S = 60.0
+EACH = [
+    signal.SIGTERM,
+    *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGINT, signal.SIGHUP)),
+]
+SIGNALS = [
+    *((signal.SIGINT, "INT"), (signal.SIGTERM, "")),
+    *(
+        pytest.param(*one, marks=pytest.mark.long)
+        for one in (
+            *((signal.SIGINT, ""), (signal.SIGTERM, "INT")),
+            *((signal.SIGHUP, ""), (signal.SIGHUP, "INT")),
+        )
+    ),
+]
+"""Signals, and those that a process was born with ignored. All are in `make test-long`."""
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +61,7 @@ def assert_closed_once(run, reason="stopped before the plan ended"):
     assert len(list(run.path.parent.iterdir())) == 1
 
 
-@pytest.mark.parametrize("ignored", ["", "INT"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("number", "ignored"), SIGNALS)
 def test_each_signal_ends_plain_locust_in_good_order_also_where_sigint_was_ignored_at_birth(
     target, echo, tmp_path, until, number, ignored
 ):
@@ -93,7 +107,9 @@ def is_handled(pid, number):
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.long)]
+)
 def test_workers_of_a_master_that_is_told_to_end_are_not_lost(
     target, echo, tmp_path, until, number
 ):
@@ -131,8 +147,7 @@ def command(folder, *arguments, ignored=""):
         process.wait()
 
 
-@pytest.mark.parametrize("ignored", ["", "INT"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("number", "ignored"), SIGNALS)
 def test_the_command_closes_its_run_once_and_prints_no_traceback(
     target, echo, tmp_path, until, number, ignored
 ):
@@ -169,7 +184,7 @@ def worker_of(port, folder):
         process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", EACH)
 def test_a_worker_that_is_told_to_leave_sends_its_last_rows(target, echo, tmp_path, until, number):
     port = str(free_port())
     arguments = ["--master", "--expect-workers", "1", "--master-bind-port", port]
@@ -196,7 +211,7 @@ def load_processes(leader):
     return [one for one in children if "scalelag.observer" not in " ".join(one.cmdline())]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", EACH)
 def test_one_of_several_processes_that_is_told_to_leave_is_counted_and_the_run_goes_on(
     target, echo, tmp_path, until, number
 ):

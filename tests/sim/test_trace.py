@@ -90,6 +90,7 @@ def test_processes_share_a_trace_that_only_the_leading_one_can_read(target, echo
     assert run.info["plan"]["repeat"] == 2
 
 
+@pytest.mark.long
 def test_rates_are_sent_by_scalelag_run_and_several_processes(target, echo, tmp_path):
     rows = "time_s,rps\n100,40\n101,0\n102,120\n103.5,0.5\n"
     (tmp_path / "load.csv").write_text(rows)

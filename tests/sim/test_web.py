@@ -24,10 +24,10 @@ def port():
     return ["--master-bind-port", number, "--master-port", number]
 
 
-def test_two_tests_in_one_process_are_two_runs_with_their_own_plans(web, until):
-    web.start(steps="20rps:2s")
+def test_two_tests_in_one_process_are_two_runs_with_their_own_plans_and_names(web, until):
+    web.start(steps="20rps:2s", path="/first")
     until(lambda: len(web.runs()) == 1, 30, "first run closed")
-    web.start(steps="10rps:1s,30rps:2s", json_body="")
+    web.start(steps="10rps:1s,30rps:2s", json_body="", path="/second")
     until(lambda: len(web.runs()) == 2, 30, "second run closed")
 
     first, second = web.runs()
@@ -36,14 +36,6 @@ def test_two_tests_in_one_process_are_two_runs_with_their_own_plans(web, until):
     assert (first["planned_requests"], second["planned_requests"]) == (40, 70)
     verdict = re.compile(r"PASS +\S+ on Ray")
     until(lambda: len(verdict.findall(web.output)) == 2, 30, "both reports printed")
-
-
-def test_names_of_an_earlier_test_are_not_in_the_next_report(web, until):
-    web.start(steps="20rps:1s", path="/first")
-    until(lambda: len(web.runs()) == 1, 30, "first run closed")
-    web.start(steps="20rps:1s", path="/second")
-    until(lambda: len(web.run_dirs) == 2, 30, "second run closed")
-
     reports = [json.loads((path / "report.json").read_bytes()) for path in web.run_dirs]
     assert [list(report["load"]["names"]) for report in reports] == [["/first"], ["/second"]]
 
@@ -97,6 +89,7 @@ def test_a_bad_plan_is_refused_in_the_form_and_the_page_goes_on(web, until):
     assert web.runs()[0]["status"] == "complete"
 
 
+@pytest.mark.long
 def test_a_trace_takes_the_place_of_the_steps_and_the_steps_that_of_the_trace(until, tmp_path):
     (tmp_path / "mine.csv").write_text("rps\n20\n30\n")
     with page_on_standin(tmp_path, "--trace", "mine.csv") as web:
@@ -138,6 +131,7 @@ def test_sigterm_ends_the_page_and_its_run_in_good_order(web, until):
     assert web.runs()[0]["status"] == "interrupted"
 
 
+@pytest.mark.long
 def test_workers_that_were_stopped_are_not_lost_and_take_part_in_the_next_run(
     tmp_path, until, port
 ):

@@ -96,6 +96,7 @@ def test_watching_goes_on_after_stop_until_the_scale_down_is_over(tmp_path):
     assert last[2:] == [0, 1, 0, 1]
 
 
+@pytest.mark.long
 def test_a_new_test_ends_the_watch_of_the_one_before(tmp_path):
     script = scripted(
         ((-60.0, 2),), steady_replica("a"), steady_replica("b")
@@ -228,12 +229,13 @@ def test_report_and_record_of_each_run_can_be_downloaded(web):
         )
 
 
-@pytest.mark.parametrize("name", ["run.json", "..%2Frun.json", "%2e%2e%2f%2e%2e%2foutput"])
-def test_nothing_but_the_reports_can_be_had(web, name):
+def test_nothing_but_the_reports_can_be_had(web):
     web.start(steps="20rps:1s")
     wait_for(web.is_closed, "closed")
 
-    for path in (f"runs/1/{name}", "runs/2/report.json", "runs/0/report.html", "static/page.html"):
+    names = ("run.json", "..%2Frun.json", "%2e%2e%2f%2e%2e%2foutput")
+    others = ("runs/2/report.json", "runs/0/report.html", "static/page.html")
+    for path in (*(f"runs/1/{name}" for name in names), *others):
         assert web.http.get(f"{web.url}/scalelag/{path}", timeout=10).status_code == 404
 
 
@@ -308,6 +310,7 @@ def test_a_fault_in_the_picture_costs_no_measurement(tmp_path):
     assert report["probe"]["polls"] >= 10
 
 
+@pytest.mark.long
 def test_without_a_place_for_tabs_a_warning_names_the_page_that_is_left(tmp_path):
     locustfile = str(ROOT / "tests" / "sim" / "no_tabs_locustfile.py")
     with page_on_standin(tmp_path, locustfile=locustfile) as web:

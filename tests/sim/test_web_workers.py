@@ -59,6 +59,7 @@ def test_a_master_leads_one_test_after_another_from_the_form_to_the_report(web):
     assert [len(one["load_workers"]) for one in web.runs()] == [1, 1]
 
 
+@pytest.mark.long
 def test_a_test_that_starts_by_itself_waits_for_its_worker_and_is_shown(tmp_path):
     alone = ("--autostart", "--expect-workers", "1", "--steps", "20rps:2s")
     with master_and_worker(tmp_path, *alone) as web:

@@ -67,7 +67,10 @@ def server() -> Iterator[WebSocketServer]:
         yield server
 
 
-@pytest.fixture(scope="module", params=LOADS)
+@pytest.fixture(
+    scope="module",
+    params=["open loop", pytest.param("closed loop", marks=pytest.mark.long)],
+)
 def recorded(request, tmp_path_factory, standin, server) -> tuple[list[dict], list[str]]:
     """Rows of the record, and the paths that the server saw."""
     folder: Path = tmp_path_factory.mktemp("talks")

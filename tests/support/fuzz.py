@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from scalelag.cli.main import app
 
 BUDGET_S: Final = float(os.environ.get("SCALELAG_FUZZ_S", "0"))
-TESTS: Final = 9
+TESTS: Final = 11
 """Tests that share the budget: those that draw from `rounds`."""
 STORED: Final = Path(__file__).parents[1] / "golden" / "stored"
 CODES: Final = {0, 1, 2, 3, 4, 5, 130}
@@ -82,9 +82,9 @@ def shown(arguments: tuple[str, ...]) -> list[str]:
     return [one if len(one) < 200 else f"{one[:100]}... ({len(one)})" for one in arguments]
 
 
-def rounds(least: int) -> Iterator[random.Random]:
-    """Yield a generator for each of the first seeds, then for new ones until the budget is spent."""
-    yield from map(random.Random, range(least))
+def rounds(least: int, first: int = 0) -> Iterator[random.Random]:
+    """Yield a generator for each of some seeds, then for new ones until the budget is spent."""
+    yield from map(random.Random, range(first, first + least))
     until_s, seed = time.monotonic() + BUDGET_S / TESTS, random.randrange(2**40)
     while time.monotonic() < until_s:
         seed += 1

@@ -5,8 +5,8 @@ replica takes ten times as long to start. Then tests on real clusters share one,
 those that start clusters of their own follow. Tests that only compute run beside both, with the lowest
 priority there is, in what the others leave of the processor.
 
-Tests with the mark `long` are left to `make test-long`, a single lane: more real clusters, one after
-another, and last those of several nodes.
+Tests with the mark `long` are left to `make test-long`, which has lanes of the same kinds: stand-in and
+browser, then more real clusters, one after another, and last those of several nodes.
 
 `python -m tests.support.lanes [--long | --again] TIER... [-- OPTION...]`; options are pytest's.
 `--again` runs only the tests that failed last time, of both kinds, one after another.
@@ -73,20 +73,22 @@ WAITING: Final = Part("waiting", ("tests/sim", "tests/browser"), "not live and n
 COMPUTING: Final = Part(
     "computing", ("tests/unit", "tests/golden"), "not live and not long", at_once=2, humble=True
 )
+LONG_WAITING: Final = Part(
+    "long-waiting", ("tests/sim", "tests/browser"), "long and not live", at_once=2
+)
 LONG_COMPUTING: Final = Part(
-    "long-computing",
-    ("tests/unit", "tests/golden", "tests/sim"),
-    "long and not live",
-    humble=True,
+    "long-computing", ("tests/unit", "tests/golden"), "long and not live", humble=True
 )
 LONG_SHARED: Final = Part("long-shared-cluster", ("tests/live",), "long and not own_cluster")
 LONG_OWN: Final = Part(
-    "long-own-clusters", ("tests/live",), "long and own_cluster and not several_nodes"
+    "long-own-clusters",
+    ("tests/live", "tests/browser"),
+    "live and long and own_cluster and not several_nodes",
 )
 NODES: Final = Part("several-nodes", ("tests/live",), "long and several_nodes")
 LANES: Final = ((WAITING, SHARED, OWN), (COMPUTING,))
 """Lanes of `make test`."""
-LONG_LANES: Final = ((LONG_SHARED, LONG_OWN, NODES), (LONG_COMPUTING,))
+LONG_LANES: Final = ((LONG_WAITING, LONG_SHARED, LONG_OWN, NODES), (LONG_COMPUTING,))
 """Lanes of `make test-long`."""
 
 

@@ -1,8 +1,8 @@
 """Files of requests that broke off, are not ours, or meet a full disk; and rows for other tools."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,21 +27,38 @@ from tests.unit.request_rows import (
     write_table,
 )
 
-
-def cut_files(tmp_path: Path) -> tuple[list[int], Iterator[tuple[int, Path]]]:
-    """Sizes after each append, and the file cut at every offset."""
-    sizes = write(tmp_path / "whole.arrow", THREE_BATCHES)
-    data = (tmp_path / "whole.arrow").read_bytes()
-
-    def cuts() -> Iterator[tuple[int, Path]]:
-        for offset in range(len(data)):
-            (tmp_path / "cut.arrow").write_bytes(data[:offset])
-            yield offset, tmp_path / "cut.arrow"
-
-    return sizes, cuts()
+Read = tuple[list[Row], str | None] | None
 
 
-def read_or_refuse(path: Path) -> tuple[list[Row], str | None] | None:
+class Cuts(NamedTuple):
+    """Sizes of a file after each append, and what is read of it, cut at some offsets."""
+
+    sizes: list[int]
+    read: dict[int, Read]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[7, pytest.param(1, marks=pytest.mark.long)],
+    ids=["every seventh byte", "every byte"],
+)
+def cuts(request, tmp_path_factory) -> Cuts:
+    """Cut at every so many bytes, and at each byte around the end of a batch.
+
+    Arrow's pieces are aligned at 8 bytes: every seventh byte has all places within one.
+    """
+    folder: Path = tmp_path_factory.mktemp("cuts")
+    sizes = write(folder / "whole.arrow", THREE_BATCHES)
+    data = (folder / "whole.arrow").read_bytes()
+    around = {size + by for size in sizes for by in range(-16, 17) if size + by < len(data)}
+    read: dict[int, Read] = {}
+    for offset in sorted(around | set(range(0, len(data), request.param))):
+        (folder / "cut.arrow").write_bytes(data[:offset])
+        read[offset] = read_or_refuse(folder / "cut.arrow")
+    return Cuts(sizes, read)
+
+
+def read_or_refuse(path: Path) -> Read:
     """Rows and problem; None if RecordError names the file. Any other exception is a failure."""
     try:
         read, problem = read_requests(path)
@@ -51,14 +68,11 @@ def read_or_refuse(path: Path) -> tuple[list[Row], str | None] | None:
     return rows_of(read), problem
 
 
-def test_a_file_cut_anywhere_yields_the_batches_before_the_cut_or_a_record_error(tmp_path: Path):
-    sizes, cuts = cut_files(tmp_path)
-
+def test_a_file_cut_anywhere_yields_the_batches_before_the_cut_or_a_record_error(cuts: Cuts):
     wrong = []
-    for offset, path in cuts:
-        whole_batches = sum(size <= offset for size in sizes)
+    for offset, found in cuts.read.items():
+        whole_batches = sum(size <= offset for size in cuts.sizes)
         expected = [row for batch in THREE_BATCHES[:whole_batches] for row in batch]
-        found = read_or_refuse(path)
         if found is None:
             if whole_batches:
                 wrong.append((offset, "refused though a batch was whole"))
@@ -68,15 +82,13 @@ def test_a_file_cut_anywhere_yields_the_batches_before_the_cut_or_a_record_error
     assert wrong == []
 
 
-def test_a_file_cut_within_a_batch_says_so(tmp_path: Path):
-    sizes, cuts = cut_files(tmp_path)
-
-    silent = []
-    for offset, path in cuts:
-        found = read_or_refuse(path)
-        # A cut right after a batch looks like a process that had written no more.
-        if found is not None and found[1] is None and offset not in sizes:
-            silent.append(offset)
+def test_a_file_cut_within_a_batch_says_so(cuts: Cuts):
+    # A cut right after a batch looks like a process that had written no more.
+    silent = [
+        offset
+        for offset, found in cuts.read.items()
+        if found is not None and found[1] is None and offset not in cuts.sizes
+    ]
 
     assert silent == []
 

@@ -1,151 +1,16 @@
 """Streams of language models, with known token times: every shape, cut at every byte."""
 
-import json
 import math
-from contextlib import suppress
 from itertools import pairwise
-from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalelag.plugin.worker.request_errors import WrongAnswerError
-from scalelag.users.engine.stream_readers import ChatReader, EventStreamReader
+from scalelag.users.engine.stream_readers import ChatReader
+from tests.unit.chat_stream_cases import DONE, SHAPES, Part, delta, encoded, finish, read, usage
 
-DONE = "[DONE]"
 ENDS = ["\n", "\r\n", "\r"]
-
-
-class Part(NamedTuple):
-    """Data of one event; `kind` of the token in it, None if it is no token."""
-
-    data: str
-    kind: str | None = None
-    type: str = ""
-
-
-def delta(kind: str | None, **fields: Any) -> Part:
-    choice = {"index": 0, "delta": fields, "finish_reason": None}
-    return Part(json.dumps({"id": "c", "choices": [choice]}), kind)
-
-
-def finish(reason: str) -> Part:
-    return Part(json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}))
-
-
-def usage(tokens: int, reasoning: int | None = None) -> Part:
-    found: dict[str, Any] = {"prompt_tokens": 3, "completion_tokens": tokens}
-    if reasoning is not None:
-        found["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-    return Part(json.dumps({"choices": [], "usage": found}))
-
-
-def completion(text: str, reason: str | None = None) -> Part:
-    choice = {"index": 0, "text": text, "finish_reason": reason}
-    return Part(json.dumps({"object": "text_completion", "choices": [choice]}), text and "text")
-
-
-def response(kind: str, token: str | None = None, **fields: Any) -> Part:
-    """An event of the Responses API, with its type in both places."""
-    data = {"type": f"response.{kind}", "sequence_number": 1, **fields}
-    return Part(json.dumps(data), token, data["type"])
-
-
-def called(name: str | None, arguments: str) -> dict[str, Any]:
-    function = {"arguments": arguments} | ({"name": name} if name else {})
-    return {"tool_calls": [{"index": 0, "type": "function", "function": function}]}
-
-
-ROLE = delta(None, role="assistant", content="")
-COMPLETED = response("completed", response={"status": "completed", "usage": {"output_tokens": 3}})
-
-SHAPES: dict[str, list[Part]] = {
-    "chat": [
-        ROLE,
-        delta("text", content="Grüß"),
-        delta(None, content=None),
-        delta("text", content=" Gott"),
-        finish("stop"),
-        usage(2),
-        Part(DONE),
-    ],
-    "reasoning_content": [
-        ROLE,
-        *(delta("reasoning", reasoning_content=f"r{n}") for n in range(4)),
-        *(delta("text", content=f"t{n}") for n in range(3)),
-        finish(""),
-        finish("length"),
-        usage(7, reasoning=4),
-        Part(DONE),
-    ],
-    "reasoning": [delta("reasoning", reasoning="hm"), delta("text", content="a"), finish("stop")],
-    "thinking parts": [
-        delta("reasoning", content=[{"type": "thinking", "thinking": [{"text": "hm"}]}]),
-        delta("text", content=[{"type": "text", "text": "a"}]),
-        finish("stop"),
-        Part(DONE),
-    ],
-    "tool calls only": [
-        ROLE,
-        delta("tool", **called("weather", "")),
-        delta("tool", **called(None, '{"at":')),
-        delta("tool", **called(None, '"Ulm"}')),
-        delta(None, tool_calls=[]),
-        finish("tool_calls"),
-        Part(DONE),
-    ],
-    "function call": [
-        delta("tool", function_call={"name": "f", "arguments": ""}),
-        finish("function_call"),
-        Part(DONE),
-    ],
-    "refusal": [delta("text", refusal="No."), finish("stop"), Part(DONE)],
-    "completion": [completion("a"), completion(" b"), completion("", "length"), Part(DONE)],
-    "responses": [
-        response("created", response={"status": "in_progress", "error": None}),
-        response("output_item.added", item={"type": "reasoning"}),
-        response("reasoning_summary_text.delta", "reasoning", delta="hm"),
-        response("output_item.added", "tool", item={"type": "function_call", "name": "f"}),
-        response("function_call_arguments.delta", "tool", delta="{}"),
-        response("output_text.delta", "text", delta="a"),
-        response("output_text.done", text="a"),
-        COMPLETED,
-    ],
-    "response cut by its limit": [
-        response("output_text.delta", "text", delta="a"),
-        response("incomplete", response={"incomplete_details": {"reason": "max_output_tokens"}}),
-    ],
-    "end with a space": [delta("text", content="a"), Part(f"{DONE} ")],
-}
-
-
-def encoded(parts: list[Part], end: str = "\n", *, bom: bool = False) -> list[bytes]:
-    """Bytes of each event; comments, other fields and data on several lines among them."""
-    events: list[bytes] = []
-    for number, part in enumerate(parts):
-        lines = [f"event: {part.type}"] if part.type else []
-        if number % 3 == 1:
-            lines += [": keep-alive", "id: 7", "retry: 10"]
-        # JSON may go on in the next line of data after a comma.
-        lines += [f"data:{' ' if number % 2 else ''}{one}" for one in lines_of(part.data)]
-        events.append("".join(f"{line}{end}" for line in [*lines, ""]).encode())
-    return [b"\xef\xbb\xbf" * bom + events[0], *events[1:]]
-
-
-def lines_of(data: str) -> list[str]:
-    head, comma, rest = data.partition(", ")
-    return [head + ",", rest] if comma else [data]
-
-
-def read(pieces: list[tuple[bytes, float]]) -> ChatReader:
-    reader = ChatReader()
-    for piece, at_s in pieces:
-        reader.take(piece, at_s)
-        if reader.is_over:
-            break
-    reader.ended()
-    return reader
 
 
 def first(parts: list[Part], at_s: list[float], *kinds: str) -> float:
@@ -257,37 +122,6 @@ def test_text_and_tool_calls_are_the_content_and_reasoning_is_not():
     assert at_set_times("responses", 1).content == b"f{}a"
 
 
-def failed(*parts: Part) -> str:
-    events = encoded([delta("text", content="a"), *parts])
-    with pytest.raises(WrongAnswerError) as raised:
-        read([(event, float(n)) for n, event in enumerate(events)])
-    return str(raised.value)
-
-
-ERRORS: dict[str, Part] = {
-    "OpenAI's": Part('{"error": {"message": "m", "type": "boom"}}'),
-    "a text": Part('{"error": "alas", "error_type": "boom"}'),
-    "beside choices": Part('{"error": {"code": "boom"}, "choices": []}'),
-    "in a choice": Part('{"choices": [{"error": {"type": "boom"}, "delta": {"content": "x"}}]}'),
-    "vLLM's": Part('{"object": "error", "message": "m", "type": "boom", "code": 500}'),
-    "an event": Part('{"type": "boom"}', type="error"),
-    "an event of no JSON": Part("alas", type="error"),
-    "an event of a list": Part("[]", type="error"),
-    "Anthropic's": Part('{"type": "error", "code": "boom"}'),
-    "FastAPI's": Part('{"detail": "boom"}'),
-    "a list": Part('{"errors": [{"message": "m"}]}'),
-    "a state": Part('{"status": "failed"}'),
-    "a status": Part('{"code": 503, "message": "boom"}'),
-    "a failed response": response("failed", response={"error": {"code": "boom"}}),
-    "a cancelled one": response("cancelled", response={}),
-}
-
-
-@pytest.mark.parametrize("name", ERRORS)
-def test_an_error_in_the_stream_is_a_failure_in_every_shape(name: str):
-    assert failed(ERRORS[name], finish("stop"), Part(DONE)).startswith("an error in the stream")
-
-
 @pytest.mark.parametrize("odd", ["NaN", "-Infinity", '"\\ud800"'])
 def test_what_stands_beside_the_tokens_may_be_anything(odd: str):
     chunk = f'{{"choices": [{{"delta": {{"content": "a"}}, "logprobs": [{odd}]}}]}}'
@@ -310,60 +144,6 @@ def test_halves_of_a_character_in_two_tokens_are_one_again():
     assert one.content.decode() == "\ufffdb"
 
 
-@pytest.mark.parametrize("name", ["an event", "Anthropic's", "OpenAI's", "vLLM's"])
-def test_an_error_in_other_event_streams_is_a_failure_too(name: str):
-    reader = EventStreamReader()
-    reader.take(b"data: a\n\n", 1.0)
-    with pytest.raises(WrongAnswerError, match="an error in the stream"):
-        reader.take(encoded([ERRORS[name]])[0], 2.0)
-
-
-@pytest.mark.parametrize("reason", ["error", "abort", "content_filter", "x y"])
-def test_an_answer_that_was_broken_off_says_so_by_its_reason_to_finish(reason: str):
-    assert failed(finish(reason), Part(DONE)).startswith("finish_reason ")
-
-
-def test_a_response_that_was_filtered_is_a_failure():
-    why = {"incomplete_details": {"reason": "content_filter"}}
-
-    assert failed(response("incomplete", response=why)) == "finish_reason content_filter"
-
-
-@pytest.mark.parametrize(
-    ("parts", "what"),
-    [
-        ([ROLE, finish("stop"), usage(0), Part(DONE)], "no token in it"),
-        ([Part(DONE)], "no token in it"),
-        ([COMPLETED], "no token in it"),
-        ([ROLE], "no [DONE] at its end"),
-        ([response("created")], "no response.completed at its end"),
-        ([response("output_text.delta", "text", delta="a")], "no response.completed at its end"),
-    ],
-)
-def test_a_stream_without_a_sign_of_success_is_a_failure(parts: list[Part], what: str):
-    with pytest.raises(WrongAnswerError) as raised:
-        read([(event, 1.0) for event in encoded(parts)])
-
-    assert str(raised.value) == what
-
-
-def test_a_stream_of_nothing_is_a_failure():
-    for reader, what in ((ChatReader(), "no [DONE] at its end"), (EventStreamReader(), "no token")):
-        reader.take(b": keep-alive\n\n", 1.0)
-        with pytest.raises(WrongAnswerError, match=what.replace("[", r"\[")):
-            reader.ended()
-
-
-@given(st.data())
-def test_a_stream_that_is_truncated_before_its_end_is_a_failure(data):
-    parts = [*SHAPES["reasoning_content"][:-4]]
-    whole = b"".join(encoded(parts))
-    cut = data.draw(st.integers(0, len(whole)))
-
-    with pytest.raises(WrongAnswerError):
-        read([(whole[:cut], 1.0)])
-
-
 def test_after_its_end_nothing_is_read():
     reader = ChatReader()
     for event in encoded([*SHAPES["chat"], Part('{"error": "late"}'), delta("text", content="x")]):
@@ -371,39 +151,3 @@ def test_after_its_end_nothing_is_read():
 
     assert reader.is_over
     assert reader.content.decode() == "Grüß Gott"
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    *(
-                        "choices",
-                        "delta",
-                        "content",
-                        "text",
-                        "finish_reason",
-                        "usage",
-                        "error",
-                        "type",
-                    ),
-                    *("tool_calls", "function", "arguments", "item", "response", "status", "code"),
-                ]
-            ),
-            inner,
-            max_size=3,
-        )
-    ),
-    max_leaves=12,
-)
-
-
-@given(st.lists(JSON, max_size=4), st.sampled_from(["", "error", "response.completed"]))
-def test_any_json_is_read_or_refused_and_never_a_fault_of_ours(chunks: list[Any], kind: str):
-    events = encoded([Part(json.dumps(chunk), type=kind) for chunk in chunks] or [ROLE])
-
-    with suppress(WrongAnswerError):
-        assert read([(event, 1.0) for event in events]).times.tokens > 0

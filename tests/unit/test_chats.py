@@ -4,6 +4,8 @@ import itertools
 import json
 from typing import Any
 
+import pytest
+
 from scalelag.options.run_options import run_options
 from scalelag.users.chats import Chats, Said, said_in
 
@@ -89,6 +91,21 @@ def test_prompts_of_a_closed_loop_take_numbers_in_turn():
     assert first.text != second.text
     assert (first.asked, first.headers, first.turn) == (second.asked, {}, None)
     assert [chat.key for chat in (first, second)] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ('{"choices": [{"index": 0, "message": {"content": "a"}}], "usage": %s}', "a"),
+        ('{"choices": [{"message": {"content": [{"type": "text", "text": "a"}]}}]}', "a"),
+        ('{"choices": [{"message": {"content": "a"}}, {"index": 1, "message": {}}]}', "a"),
+        ('{"output": [{"type": "reasoning", "content": [{"text": "hm"}]}, {"content": "a"}]}', "a"),
+    ],
+)
+def test_of_a_whole_answer_the_text_counts_whatever_stands_beside_it(answer: str, said: str):
+    odd = '{"completion_tokens": null, "prompt_tokens": "3"}'
+
+    assert said_in(answer.replace("%s", odd).encode()) == Said(said, 1)
 
 
 def test_whole_answers_are_read_of_both_apis():

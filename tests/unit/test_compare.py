@@ -325,6 +325,20 @@ def test_where_nothing_scales_up_another_figure_is_the_main_one():
     assert [one.figure for one in latency.figures if one.main] == ["load.latency_p99_ms"]
 
 
+def test_latency_is_that_of_the_whole_run_where_one_step_alone_is_slow():
+    base = [
+        report_of({}, tuple(map(load_step, range(3), (390.0, 3000.0 + i, 238.0)))) for i in range(5)
+    ]
+    slow = [
+        report_of({}, tuple(map(load_step, range(3), (390.0, 9000.0 + i, 238.0)))) for i in range(5)
+    ]
+
+    found = compare(runs("a", base), runs("b", slow))
+
+    one = figure(found, "load.latency_p99_ms")
+    assert (found.verdict, one.base, one.candidate) == ("regression", 3002.0, 9002.0)
+
+
 def with_start_up(total_s: float, start_up_s: float) -> StepReport:
     phases = (
         Phase("decide", total_s - start_up_s, source="log"),

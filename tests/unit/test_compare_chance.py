@@ -99,7 +99,10 @@ def test_compare_is_the_rule(n, deployments, slow):
     assert found == regressions(base, candidate).any(1).tolist()
 
 
-@pytest.mark.parametrize(("n", "deployments"), [(4, 1), (4, 2), (4, 6), (5, 1), (5, 2), (5, 6)])
+@pytest.mark.parametrize(
+    ("n", "deployments"),
+    [(4, 1), (4, 2), (4, 6), (5, 1), (5, 2), pytest.param(5, 6, marks=pytest.mark.long)],
+)
 def test_false_alarms_of_equal_builds_are_at_most_one_in_twenty(n, deployments):
     assert regressions(*both(n, deployments, 0, PAIRS)).any(1).mean() <= 0.05
 
@@ -110,8 +113,8 @@ def test_false_alarms_of_equal_builds_are_at_most_one_in_twenty(n, deployments):
         (5, 1, 1, 0.8),
         (5, 2, 1, 0.8),
         (5, 2, 2, 0.8),
-        (5, 6, 1, 0.8),
-        (5, 6, 6, 0.8),
+        pytest.param(5, 6, 1, 0.8, marks=pytest.mark.long),
+        pytest.param(5, 6, 6, 0.8, marks=pytest.mark.long),
         (4, 2, 2, 0.8),
         (4, 6, 6, 0.8),
     ],

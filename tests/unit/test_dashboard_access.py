@@ -54,11 +54,11 @@ def proxy(monkeypatch):
         (
             "me:word@",
             "t0ken",
-            {"Cookie": "a=b"},
+            {"Cookie": "a=b€"},
             {
                 "Authorization": b"me:word",
                 "X-Ray-Authorization": "Bearer t0ken",
-                "Cookie": "a=b",
+                "Cookie": "a=b€".encode().decode("latin-1"),
             },
         ),
     ],

@@ -15,10 +15,14 @@ from hypothesis import strategies as st
 from probes.serve_state import parse_payload
 from probes.tracker import ReplicaTracker
 from reports.analysis.analyse import analyse
+from reports.analysis.events.of_run import first_of
 from reports.analysis.gates import parse_gate
+from reports.analysis.seen.routing import perhaps_for
+from reports.model.intervals import Span
 from reports.render.html.shell import environment
 from reports.render.junit import render_junit
 from reports.render.tables.events import event_table, starts_table
+from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import ControllerRestart, Poll, ProxyChange, StatusChange, Transition
@@ -247,6 +251,53 @@ def test_a_deletion_is_over_when_the_last_replica_is_gone():
     )
 
     assert bounds(found.healed_s) == (3.49, 4.7)
+
+
+def test_an_update_that_is_deleted_before_it_ran_ends_there():
+    states = {0: {}, 25: {"x": "STARTING"}, 30: {}}
+    run = recorded(
+        states,
+        event("deploy", apps=("app",)),
+        event("delete", at_s=28.5, index=2, name="app"),
+        status=lambda _: "UPDATING",
+    )
+
+    report = analyse(run).report
+
+    found = report.events[0]
+    assert found.reason == "0 of 3 RUNNING when event 2 (delete it) took over"
+    # Gone between the polls of 29 and 30 s: begun in [20.5, 20.51], it was not ready at 29.
+    assert bounds(found.updated_s) == (8.49, None)
+    # It was listed between the polls of 24 and 25 s.
+    assert bounds(found.detect_s) == (3.49, 4.7)
+    assert [one.what for one in report.changes if one.kind == "deployed"] == [
+        "deployed, not ready when it was deleted"
+    ]
+
+
+def test_an_event_is_noticed_with_the_first_of_its_deployments():
+    spans = [Span(3.3, 0.0, 6.6), Span(2.0, 1.9, 2.1)]
+
+    assert first_of(spans) == Span(2.0, 0.0, 2.1)
+    assert first_of([]) is None
+
+
+def test_what_was_not_there_is_no_cause_for_requests_of_another_route():
+    rows = requests(PLAN)
+    names = np.array([at % 2 for at in range(rows.count)], np.int32)
+    rows = msgspec.structs.replace(rows, name=names, names=("GET /", "GET /two"))
+    known = {"one": ApplicationInfo(("one/D",), "/")}
+    both = known | {"two": ApplicationInfo(("two/D",), "/two")}
+
+    def able(applications, app):
+        target = msgspec.structs.replace(info(PLAN).target, applications=applications)
+        found = perhaps_for(rows, msgspec.structs.replace(info(PLAN), target=target), app)
+        return {found.names[code] for code in set(found.name.tolist())}
+
+    assert able(both, "two") == {"GET /two"}
+    assert able(known, "two") == set()  # came with an event; the other one answers all
+    assert able({"one": ApplicationInfo(("one/D",), "/one")}, "two") == {"GET /", "GET /two"}
+    assert able(known, "one") == {"GET /", "GET /two"}
 
 
 def test_requests_that_were_open_meanwhile_are_counted_and_explained():

@@ -158,6 +158,37 @@ def test_every_format_has_the_hours(
     assert "replica-hours" in capsys.readouterr().out
 
 
+def test_traffic_begins_on_the_replicas_that_are_deployed(calibration: Path, day: Path):
+    settings = ("max_replicas=20", "initial_replicas=12", "downscale_delay_s=1e6")
+
+    found = size_fleet(None, FleetOptions(calibration, day, 1.0, settings))
+
+    assert found.hours[0].mean_replicas == pytest.approx(12)
+
+
+def test_a_day_in_a_terminal_is_a_table_by_hour_in_true_words(calibration: Path, day: Path):
+    settings = ("max_replicas=20", "target_ongoing_requests=1")
+    found = size_fleet(None, FleetOptions(calibration, day, 1.0, settings))
+
+    def told(steady_hours: float) -> str:
+        answer = msgspec.structs.replace(
+            found, replica_hours=50.0, steady_replica_hours=steady_hours
+        )
+        return printed(lambda console: print_fleet(console, answer), 80)
+
+    more, fewer, same = map(told, (40.0, 100.0, 50.0))
+
+    lines = [line.split() for line in more.splitlines()]
+    rows = [line for line in lines if line and re.fullmatch(r"[0-2][0-9]", line[0])]
+    assert [len(row) for row in rows] == [9] * 24
+    assert ["hour", "mean", "peak", "mean", "peak", "hours", "min", "hours", "waiting"] in lines
+    assert "Replicas for 1 day of" in more
+    assert "over 1 day" in more
+    assert "25 % more than the 40.0" in " ".join(more.split())
+    assert "50 % less than the 100.0" in " ".join(fewer.split())
+    assert "as many as the 50.0" in " ".join(same.split())
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -165,6 +196,7 @@ def test_every_format_has_the_hours(
         ({"days": 0.0}, "--days 0"),
         ({"days": float("nan")}, "--days nan"),
         ({"capacity": Path("/nowhere/calibration.json")}, "cannot be read"),
+        ({"others": ("--steps",)}, "--steps does not go with --capacity"),
         ({"assignments": ("max_replica=3",)}, "near it: max_replicas"),
         ({"assignments": ("max_replicas=0",)}, "Ray refuses"),
     ],
@@ -186,6 +218,26 @@ def test_a_calibration_that_no_replica_can_have_is_refused(calibration: Path, da
     calibration.write_bytes(msgspec.json.encode(found))
 
     with pytest.raises(UsageError, match=re.escape(f"{field} {value:g} is no rate or time")):
+        size_fleet(None, FleetOptions(calibration, day, 1.0))
+
+
+def test_what_an_answer_rests_on_is_noted(calibration: Path, day: Path):
+    found = msgspec.json.decode(calibration.read_bytes())
+    calibration.write_bytes(
+        msgspec.json.encode(found | {"complete": False, "reason": "interrupted"})
+    )
+
+    notes = size_fleet(None, FleetOptions(calibration, day, 1.0)).notes
+
+    assert "left open (interrupted): a replica may serve more than 10 requests/s" in notes[0]
+    assert "max_replicas 1 was reached, and too few, in 24 hours of the day" in notes[-1]
+
+
+def test_a_calibration_of_a_newer_version_is_refused(calibration: Path, day: Path):
+    found = msgspec.json.decode(calibration.read_bytes())
+    calibration.write_bytes(msgspec.json.encode(found | {"schema_version": 2}))
+
+    with pytest.raises(UsageError, match="has schema version 2; this scalelag reads up to 1"):
         size_fleet(None, FleetOptions(calibration, day, 1.0))
 
 

@@ -78,7 +78,7 @@ def test_what_comes_or_is_not_known_passes():
 )
 def test_what_options_tell_is_refused_before_anything_is_started(mixed, name, said):
     with pytest.raises(UsageError, match="The gate") as refused:
-        run_options({**mixed, "gate": [f"{name} <= 3"]})
+        run_options({**mixed, "gate": [f"{name} <= 1"]})
 
     assert said in str(refused.value)
 

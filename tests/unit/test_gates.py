@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.analysis.gates import Gate, judge, parse_gate
+from reports.analysis.gates import Gate, judge, parse_gate, parse_gate_option, parse_gates
 from reports.analysis.metrics import MetricName, metric_names
 from reports.model.causes import EvidenceReport
 from reports.model.controller import ControllerReport, NodesReport
@@ -50,6 +50,28 @@ def test_a_gate_reads_metric_operator_number(op: str):
     assert parse_gate(expr) == Gate(
         expr, MetricName(None, ("scale_up", "total_s", "max")), op, 20.0
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("scale_up.total_s.max <= 1e999", "its limit is not finite"),
+        ("requests.error_ratio <= 5", "share from 0 to 1.*Write 0.05 for 5 %"),
+        ("load.steps.*.goodput.ratio >= 99", "share from 0 to 1.*Write 0.99 for 99 %"),
+    ],
+)
+def test_a_limit_that_would_never_or_always_be_kept_is_refused(text: str, why: str):
+    with pytest.raises(UsageError, match=why):
+        parse_gate_option(text)
+
+
+def test_a_record_with_such_a_gate_can_still_be_read():
+    assert parse_gates(["requests.error_ratio <= 5"])[0].limit == 5
+
+
+def test_shares_of_all_and_figures_that_are_no_shares_may_have_their_limits():
+    for text in ("requests.on_time_ratio >= 1", "running_over_target.mean <= 1.2"):
+        assert parse_gate_option(text) == parse_gate(text)
 
 
 @pytest.mark.parametrize(

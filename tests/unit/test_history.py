@@ -3,31 +3,35 @@
 import io
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from reports.analysis.comparing.history import TrendPoint
 from reports.model.intervals import Span
 from reports.render.terminal.history import print_trend
+from scalelag.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 STORED = ROOT / "tests" / "golden" / "stored"
 
 
-def scalelag(*arguments: str, width: int = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scalelag.cli", *arguments],
-        cwd=ROOT,
-        env={"COLUMNS": str(width), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+class Done(NamedTuple):
+    """Outcome of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def scalelag(*arguments: str, width: int = 120) -> Done:
+    """Run a command in this process."""
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": str(width)})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +142,10 @@ def test_a_trend_is_whole_at_any_width(width):
     [
         (["trend", "scale_up.total"], "did you mean scale_up.total_s"),
         (["trend", "zzz"], "docs/gates.md"),
+        (
+            ["trend", "Nope:scale_up.total_s.max"],
+            "none of these runs has a deployment Nope; they have",
+        ),
         (["runs", "no-such-folder"], "no-such-folder is no folder"),
     ],
 )

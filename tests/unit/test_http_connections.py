@@ -207,9 +207,10 @@ def test_a_body_that_is_taken_slowly_is_sent_whole(pool):
     def serve(connection, _number):
         head, _, body = head_of(connection).partition(b"\r\n\r\n")
         size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        while len(body) < size:
-            body += connection.recv(10_000)
-        whole.append(body)
+        taken = bytearray(body)
+        while len(taken) < size:
+            taken += connection.recv(10_000)
+        whole.append(bytes(taken))
         connection.sendall(OK)
 
     body = bytes(range(256)) * 20_000
@@ -242,3 +243,43 @@ def test_user_and_password_of_a_url_are_sent(user, sent):
 
     assert b"Authorization: Basic " + b64encode(sent) in request.data
     assert b"p%40ss" not in request.data
+
+
+def test_stray_bytes_after_an_answer_are_no_failure_and_close_the_connection(pool):
+    def serve(connection, _number):
+        while head_of(connection):
+            connection.sendall(OK + b"more")
+
+    with server(serve) as (url, taken):
+        connections, target = pool(url)
+        request = target.request("GET", "/", {}, None)
+        answers = [connections.answer(request) for _ in range(3)]
+
+    assert [(one.status_code, one.content) for one in answers] == [(200, b"ok")] * 3
+    assert len(taken) == 3
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints"])
+def test_an_interim_answer_keeps_its_connection_until_the_final_one_is_whole(pool, interim):
+    """Else another request would be sent on it, and the body would be cut."""
+    whole = threading.Event()
+
+    def serve(connection, _number):
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 " + interim + b"\r\nX-A: b\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        assert whole.wait(DEADLINE_S)
+        connection.sendall(b"cd")
+        head_of(connection)
+        connection.sendall(OK)
+
+    with server(serve) as (url, taken):
+        connections, target = pool(url)
+        request = target.request("GET", "/", {}, None)
+        response = connections.open(request)
+        whole.set()
+        assert (response.status_code, response.read()) == (200, b"abcd")
+        assert response.get("x-a") is None
+        assert status_of(connections, request) == 200
+
+    assert len(taken) == 1

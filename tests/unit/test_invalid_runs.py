@@ -211,6 +211,21 @@ def test_a_killed_run_ends_where_its_record_does():
     assert (report.load.planned, report.load.not_sent) == (500, 0)
 
 
+def test_of_requests_beyond_the_end_of_a_broken_file_nobody_says_that_they_were_not_sent():
+    cut = msgspec.structs.replace(
+        recorded(columns=requests(keep=500)), cut_off="requests.arrow ends in the middle of a batch"
+    )
+
+    report = report_of(cut)
+
+    (reason,) = report.reasons
+    assert report.verdict == "invalid"
+    assert reason.startswith(
+        "requests.arrow ends in the middle of a batch: of 1,800 planned requests"
+    )
+    assert (report.load.planned, report.load.not_sent) == (500, 0)
+
+
 def test_a_run_killed_before_anything_was_recorded_is_invalid():
     killed = info(status="interrupted", reason="killed", load_ended_s=None, watched_until_s=None)
 

@@ -22,11 +22,12 @@ def meant(part: Part, marks: set[str]) -> bool:
     ("tier", "marks"),
     [
         *((tier, set()) for tier in ALL[:4]),
-        *((tier, {"long"}) for tier in ALL[:3]),
+        *((tier, {"long"}) for tier in ALL[:4]),
         *((tier, {"live"}) for tier in ALL[3:]),
         *((tier, {"live", "own_cluster"}) for tier in ALL[3:]),
         ("tests/live", {"live", "long"}),
         ("tests/live", {"live", "long", "own_cluster"}),
+        ("tests/browser", {"live", "long", "own_cluster"}),
         ("tests/live", {"live", "long", "own_cluster", "several_nodes"}),
     ],
 )

@@ -98,6 +98,15 @@ def test_a_factor_by_which_one_request_moves_two_replicas_is_found():
     assert text.endswith("Set upscaling_factor to 1.")
 
 
+def test_both_factors_that_make_the_target_swing_are_named():
+    text = found(upscaling_factor=3, downscaling_factor=1.5, target_ongoing_requests=1)[
+        "gain-swings"
+    ]
+
+    assert "Set downscaling_factor to 1 or less. upscaling_factor 3 at" in text
+    assert text.endswith("Set upscaling_factor to 1.")
+
+
 def test_where_there_is_no_room_to_move_a_gain_does_no_harm():
     assert "gain-swings" not in found(upscaling_factor=5, max_replicas=2)
 

@@ -1,16 +1,25 @@
 """Locustfiles: which are found, and the defaults of options that they set."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import locustfiles
-from scalelag.cli.run.load_process import find_locustfiles, option_arguments
+from scalelag.cli.run.load_process import (
+    LoadProcess,
+    find_locustfiles,
+    option_arguments,
+    out_of_sight,
+)
 from scalelag.errors import UsageError
 from scalelag.options import catalog
 from scalelag.options.catalog import set_defaults
 from scalelag.options.run_options import RunOptions, run_options
+from scalelag.plugin.parent import URL_VARIABLES
 
 HOME = Path(locustfiles.__file__).parent
 BODY = '{"stream": true}'
@@ -88,3 +97,40 @@ def test_every_entry_file_can_be_found_by_its_name():
     }
 
     assert attaching - {"attached.py"} == set(locustfiles.ENTRY_FILES)
+
+
+def test_urls_with_a_password_are_in_no_argument_of_the_load_process():
+    secret = "http://us:pa@ss@127.0.0.1:9"
+    given = {"dashboard": secret, "prometheus": "http://127.0.0.1:9090", "path": "/a@b"}
+    arguments = [*option_arguments(given), f"--host={secret}"]
+
+    seen, hidden = out_of_sight(arguments)
+
+    assert set(seen) == {"--path=/a@b", "--prometheus=http://127.0.0.1:9090"}
+    assert hidden == {"SCALELAG_DASHBOARD_URL": secret, "LOCUST_HOST": secret}
+    process = LoadProcess(arguments)
+    assert not any("pa@ss" in one for one in process._command)
+    assert process._environment["LOCUST_HOST"] == secret
+
+
+def test_locusts_parser_takes_urls_from_the_environment():
+    asked = (
+        "from locust.argument_parser import get_empty_argument_parser, setup_parser_arguments\n"
+        "from scalelag.plugin.locust_options import add_options\n"
+        "parser = get_empty_argument_parser()\n"
+        "setup_parser_arguments(parser)\n"
+        "add_options(parser)\n"
+        "found = parser.parse_args([])\n"
+        "print(found.host, found.dashboard, found.prometheus)\n"
+    )
+    urls = {variable: f"http://u:{n}@h:{n}" for n, variable in enumerate(URL_VARIABLES.values(), 1)}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", asked],
+        env=os.environ | urls,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout.split() == list(urls.values())

@@ -54,8 +54,20 @@ def test_of_a_neighbours_traceback_the_last_line_is_quoted():
 
     (warning,) = unready_neighbours(payload, {"mine/D"}).values()
 
-    assert ": RuntimeError: no weights here. Mend or delete it" in warning
+    assert "Serve says: RuntimeError: no weights here. Mend or delete it" in warning
     assert "Traceback" not in warning
+
+
+def test_a_neighbour_that_still_starts_is_to_be_waited_for():
+    payload = ready_payload(Serve("", mine="RUNNING", theirs="DEPLOYING"), ())
+
+    (warning,) = unready_neighbours(payload, {"mine/D"}).values()
+
+    assert warning == (
+        'application "theirs" is DEPLOYING and is not watched, so it has no part in the verdict. '
+        "It waits for its first replicas; to test it, name one of its deployments with --deployment "
+        "theirs/NAME and --wait 120."
+    )
 
 
 def test_the_warning_is_a_finding_of_the_run():

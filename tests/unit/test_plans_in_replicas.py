@@ -71,6 +71,15 @@ def test_a_calibration_without_a_rate_and_a_file_that_is_none_are_refused(tmp_pa
         run_options({"steps": PLAN, "calibration": str(broken)})
 
 
+def test_a_calibration_that_was_left_open_is_refused_with_the_rate_that_it_found(tmp_path: Path):
+    path = tmp_path / "calibration.json"
+    found = Calibration("p95<200ms", ("app/D",), 12.5, None, False, "interrupted", ())
+    path.write_bytes(msgspec.json.encode(found))
+
+    with pytest.raises(UsageError, match=r"left open \(interrupted\).* give --capacity-rps 12\.5"):
+        run_options({"steps": PLAN, "calibration": str(path)})
+
+
 def test_repeats_keep_their_levels():
     plan = parse_plan("2replicas:60s", repeat=2).at_capacity(5)
 

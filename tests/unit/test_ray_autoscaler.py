@@ -102,6 +102,7 @@ def test_a_policy_of_an_application_decides_for_all_its_deployments(
     [
         ("def f(ctx):\n    raise KeyError('no such metric')\n", r"KeyError.*policies_bad.*:2"),
         ("def f(ctx):\n    return 'many', {}\n", "TypeError"),
+        ("def f(ctx):\n    raise SystemExit(0)\n", r"SystemExit: 0 .*policies_bad.*:2"),
         ("def f(ctx):\n    return 3\n", r"TypeError.*refused by Ray"),
     ],
 )
@@ -129,6 +130,18 @@ def test_a_policy_that_fails_is_named_with_its_place(
 def test_a_policy_that_cannot_be_imported_says_why(path: str, said: str):
     with pytest.raises(UsageError, match=said):
         load_policy(path)
+
+
+@pytest.mark.parametrize("code", ["0", "3", "'bye'"])
+def test_a_policy_that_ends_the_process_when_it_is_imported_is_refused(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, code: str
+):
+    module = f"policies_end_{abs(hash(code))}"
+    (tmp_path / f"{module}.py").write_text(f"raise SystemExit({code})\n")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UsageError, match=f"SystemExit: {eval(code)}"):
+        load_policy(f"{module}:f")
 
 
 def test_a_version_of_ray_whose_private_names_moved_is_named(monkeypatch: pytest.MonkeyPatch):

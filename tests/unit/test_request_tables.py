@@ -169,7 +169,10 @@ TWO = ONE + '[[request]]\nname = "b"\n'
         (ONE + "weight = nan", "weight nan: give a number"),
         (ONE + "weight = inf", "weight inf: give a number"),
         (ONE + f"weight = 1{'0' * 400}", "give a number"),
-        (ONE + 'weight = "3"', "weight 3: give a number"),
+        (
+            ONE + 'weight = "3"',
+            'weight "3": give a number from 0.000001 to 1,000,000, without quotes',
+        ),
         (ONE + "weight = true", "weight True: give a number"),
         (ONE + ONE, '[[request]] 2 "a": number 1 has this name, too'),
         ('[[request]]\nname = ""', 'name "": give up to 100 characters'),

@@ -1,13 +1,14 @@
 """The run directory: made, written, and loaded as far as it can be read."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from scalelag.errors import RecordError, UsageError
-from scalelag.record.run_dir import (
-    create_run_dir,
-)
+from scalelag.record.run_dir import RUN_FILE, create_run_dir, load_run_info
+
+STORED = Path(__file__).parents[1] / "golden" / "stored"
 
 # 22 November 2026, 17:45:01 UTC.
 NOW_S = 1_795_369_501.25
@@ -50,3 +51,17 @@ def test_a_place_where_nothing_can_be_made_is_a_record_error(tmp_path: Path):
 
     with pytest.raises(RecordError, match="file"):
         create_run_dir(tmp_path / "file", "demo", NOW_S)
+
+
+@pytest.mark.parametrize("field", ["at_s", "duration_s"])
+@pytest.mark.parametrize("value", [2.4e163, -1e9])
+def test_a_plan_that_no_run_follows_is_a_damaged_record(tmp_path: Path, field: str, value: float):
+    """Curves over it would fill the memory."""
+    run = next(STORED.glob(f"*/{RUN_FILE}"))
+    found = json.loads(run.read_bytes())
+    found["plan"]["stages"][0][field] = value
+    (tmp_path / RUN_FILE).write_text(json.dumps(found))
+
+    load_run_info(run.parent)
+    with pytest.raises(RecordError, match="its stages are damaged"):
+        load_run_info(tmp_path)

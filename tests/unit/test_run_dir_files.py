@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from scalelag.errors import RecordError
+from scalelag.errors import NoRunError, RecordError
 from scalelag.plan.stages import parse_plan
 from scalelag.record.event_rows import EventRow
 from scalelag.record.requests_file import RequestColumns, RequestWriter
@@ -23,6 +23,7 @@ from scalelag.record.rows import (
     Transition,
 )
 from scalelag.record.run_dir import (
+    check_writable,
     load_run,
     write_file,
     write_run_info,
@@ -151,6 +152,32 @@ def test_run_info_is_replaced_in_one_move(run: Path):
 def test_writing_into_a_folder_that_is_gone_is_a_record_error(tmp_path: Path):
     with pytest.raises(RecordError, match=r"report\.json"):
         write_file(tmp_path / "gone" / "report.json", b"{}")
+
+
+def test_a_path_is_checked_without_a_trace_on_it(tmp_path: Path):
+    kept = tmp_path / "report.json"
+    kept.write_bytes(b"{}")
+
+    check_writable(kept)
+    check_writable(tmp_path / "new.json")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert kept.read_bytes() == b"{}"
+    for bad in (tmp_path, tmp_path / "gone" / "report.json", kept / "report.json"):
+        with pytest.raises(RecordError, match="Cannot write"):
+            check_writable(bad)
+    with pytest.raises(RecordError, match=r"the folder .*gone does not exist"):
+        check_writable(tmp_path / "gone" / "report.json")
+    # Files of the kernel's folder are its own: it is there, and takes none.
+    with pytest.raises(RecordError, match=r"Cannot write /proc/x.json: (?!the folder)"):
+        check_writable(Path("/proc/x.json"))
+
+
+def test_what_is_no_run_directory_is_a_slip_of_its_name(tmp_path: Path):
+    for path in (tmp_path / "nosuch", tmp_path):
+        with pytest.raises(NoRunError, match="name a run directory") as raised:
+            load_run(path)
+        assert raised.value.exit_code == 2
 
 
 def test_rows_of_each_kind_survive_the_round_trip(run: Path):

@@ -325,6 +325,15 @@ def test_replicas_that_follow_the_target_are_counted_once():
     assert (found.direction_reversals, found.running_reversals) == (3, 3)
 
 
+def test_a_decision_within_an_update_turns_nothing_back():
+    updated = msgspec.structs.replace(running(1), unseen=(Window(7, 9),))
+
+    found = flapping(updated, [Window(0, 60)], THRASHING)
+
+    # Of the decisions at 5, 8, 11 and 14 s that at 8 s is the update's.
+    assert found.direction_reversals == 1
+
+
 def test_a_target_that_turns_back_at_a_load_step_is_no_flapping():
     found = flapping(running(1), [Window(0, 7), Window(7, 10), Window(10, 60)], THRASHING)
 

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalelag.plugin.worker.request_errors import WrongAnswerError
-from scalelag.users.engine.stream_readers import ChatReader, EventStreamReader, StreamReader
+from scalelag.users.engine.stream_readers import (
+    ChatReader,
+    EventStreamReader,
+    JsonReader,
+    StreamReader,
+)
 
 DONE = "data: [DONE]\n\n"
 
@@ -206,3 +211,23 @@ def test_text_whose_characters_are_cut_is_put_together_again():
         reader.take(bytes([byte]), 1.0)
 
     assert reader.content.decode() == "grün €"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ('{"error": ', '"no memory"}'),
+        ('{\n  "detail": "boom"\n}\n',),
+        ('{"response": "a", "done": false}\n', '{"error": "boom"}\n'),
+        ('{"response": "a"}\n{"er', 'ror": "boom"}'),
+    ],
+)
+def test_an_error_in_json_or_lines_of_it_is_a_failure(pieces: tuple[str, ...]):
+    with pytest.raises(WrongAnswerError, match="an error in the stream"):
+        read(JsonReader(), *pieces)
+
+
+def test_lines_of_json_are_tokens_as_they_come():
+    lines = ('{"response": "a", "done": false}\n', '{"response": "", "done": true}\n')
+
+    assert read(JsonReader(), *lines).times[:3] == (100.0, 2, 1.0)

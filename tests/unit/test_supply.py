@@ -1,12 +1,17 @@
 """RUNNING replicas over time: between looks, at logged points, and what nobody saw."""
 
+import msgspec
 import numpy as np
 import pytest
 
-from reports.analysis.elasticity.supply import Change, Supply, supply_of
+from reports.analysis.elasticity.metrics import elasticity
+from reports.analysis.elasticity.supply import Change, Supply, supply_of, whole_supply_of
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
-from reports.model.intervals import Instant, Window
+from reports.model.elasticity import ElasticityReport
+from reports.model.intervals import Instant, Span, Window
+from reports.render.tables.elasticity import following_texts
 from scalelag.record.rows import Gap
+from tests.support.built import samples
 
 
 def look(at_s: float, running: int, recovering: int = 0) -> ReplicaPoll:
@@ -145,3 +150,35 @@ def test_what_ran_before_a_moment_and_what_changed_within_a_window():
     # In the middle at 0.6 and 1.6 s.
     assert [found.running_before(t) for t in (0.6, 0.61, 9)] == [1, 2, 5]
     assert found.changes_within(Window(0.6, 1.6)) == [found.changes[0]]
+
+
+def test_replica_hours_count_what_ran_in_events_and_updates_too():
+    polls = (
+        *(look(0, 2), look(10, 2)),
+        *(msgspec.structs.replace(look(at_s, n), foreign=True) for at_s, n in ((11, 1), (12, 3))),
+        look(20, 2),
+    )
+    timeline = Timeline(polls=polls, decisions=(), replicas=())
+    scaled, everything = supply_of(timeline), whole_supply_of(timeline)
+    assert scaled is not None
+
+    found = elasticity("nobody can tell", scaled, Window(1, 19), everything)
+
+    assert (found.watched_s, found.unwatched_s) == (pytest.approx(9.2), pytest.approx(8.8))
+    assert found.replica_hours is not None
+    # 2 until 10.6 s, 1 until 11.6 s, 3 until 16.1 s, then 2: in the middle between two looks.
+    assert found.replica_hours.value == pytest.approx(39.5 / 3600)
+
+
+def test_the_time_that_is_judged_by_demand_is_told_where_it_is_not_all():
+    deployment = next(iter(samples.calm().report.deployments.values()))
+    known = ElasticityReport(
+        demand="policy", watched_s=23.6, unwatched_s=10.4, replica_hours=Span(0.01, 0.01, 0.01)
+    )
+
+    def told(found: ElasticityReport) -> bool:
+        texts = following_texts(msgspec.structs.replace(deployment, elasticity=found))
+        return "demand judged for 23.6 of 34.0 s: not in events, updates and gaps" in texts
+
+    assert told(known)
+    assert not told(msgspec.structs.replace(known, unwatched_s=0.0))

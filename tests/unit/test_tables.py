@@ -76,6 +76,25 @@ def test_no_line_is_wider_than_the_console(width):
     assert max(map(len, printed(MADE, width))) <= width
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("/s/ok/v1/chat/completions m1", "/s/ok/v1/chat/completions m2"),
+        ("/a/first/of/them/v1/chat/completions", "/b/first/of/them/v1/chat/completions"),
+        # Only their middles differ.
+        ("/v1/models/this/of/ours/infer", "/v1/models/that/of/ours/infer"),
+    ],
+)
+def test_names_that_are_cut_stay_apart(names: tuple[str, str]):
+    columns = (Column("name", "foreign", key=True), *(Column(f"figure {n}") for n in range(4)))
+    table = Table("Requests by name", columns, tuple((name, *"1234") for name in names))
+
+    first, second = printed(table, 80)[2:]
+
+    assert first != second
+    assert first.endswith("1         2         3         4")
+
+
 def test_markdown_escapes_what_is_not_ours_and_marks_verdicts():
     made = Table(
         "Gates",

@@ -19,14 +19,14 @@ from reports.render.terminal.tune import (
     render_json_tune,
     render_markdown_tune,
     tune_schema,
-    tune_yaml,
 )
+from reports.render.tune_yaml import tune_yaml
 from scalelag.autoscaler import trials
 from scalelag.cli.tune import TuneOptions, find, tune
 from scalelag.cli.tune_confirm import again, check_confirmable
 from scalelag.cli.tune_file import tune_of
 from scalelag.cluster.apps import with_autoscaling
-from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, UsageError
+from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, ScalelagError, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 from tests.golden.expected_files import checked
 from tests.support.hostile import elements, hostile, leads_away, obeyed, printed, without_isolates
@@ -41,9 +41,21 @@ def demo() -> RecordedRun:
     return load_run(DEMO)
 
 
+FEW = TuneOptions(
+    slo=SLO, candidates=10, keep=("max_replicas", "min_replicas", "target_ongoing_requests")
+)
+
+
 @pytest.fixture(scope="module")
 def found(demo: RecordedRun) -> TuneReport:
-    return find(demo, TuneOptions(slo=SLO, candidates=30))
+    """The answer of a search among targets, delays and intervals."""
+    return find(demo, TuneOptions(slo=SLO, candidates=20, keep=FEW.keep[:2]))
+
+
+@pytest.fixture(scope="module")
+def kept(demo: RecordedRun) -> TuneReport:
+    """The answer of a small search, on all cores."""
+    return find(demo, FEW)
 
 
 @pytest.fixture
@@ -60,6 +72,14 @@ def test_the_first_choice_is_less_time_beyond_the_limit_than_the_run(found: Tune
     assert not found.own_is_first
     own, first = found.own, found.found[0].figures
     assert middle(first, "beyond_slo_s") < middle(own, "beyond_slo_s")
+
+
+@pytest.mark.long
+def test_among_all_settings_too_the_first_choice_is_less_time_beyond_the_limit(demo: RecordedRun):
+    found = find(demo, TuneOptions(slo=SLO, candidates=30))
+
+    assert not found.own_is_first
+    assert middle(found.found[0].figures, "beyond_slo_s") < middle(found.own, "beyond_slo_s")
 
 
 def test_no_setting_found_is_better_than_another_in_every_figure(found: TuneReport):
@@ -84,27 +104,15 @@ def test_every_figure_comes_from_twenty_repetitions(found: TuneReport):
         assert {one.repetitions for one in figures.values()} == {20}
 
 
-def test_the_same_seed_gives_the_same_answer_on_any_number_of_cores(
-    demo: RecordedRun, found: TuneReport, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(trials.os, "cpu_count", lambda: 1)
-
-    assert find(demo, TuneOptions(slo=SLO, candidates=30)) == found
-
-
-def test_a_kept_setting_is_the_runs_own_in_all_that_is_found(demo: RecordedRun):
-    keep = ("max_replicas", "min_replicas", "target_ongoing_requests")
-
-    found = find(demo, TuneOptions(slo=SLO, candidates=20, keep=keep))
-
-    assert found.found
-    for one in found.found:
-        assert not {setting.setting for setting in one.settings} & set(keep)
+def test_a_kept_setting_is_the_runs_own_in_all_that_is_found(kept: TuneReport):
+    assert kept.found
+    for one in kept.found:
+        assert not {setting.setting for setting in one.settings} & set(FEW.keep)
         assert one.autoscaling_config["max_replicas"] == 4
 
 
 def test_all_that_is_found_saves_what_was_asked(demo: RecordedRun):
-    found = find(demo, TuneOptions(slo=SLO, candidates=30, min_savings_pct=3))
+    found = find(demo, TuneOptions(slo=SLO, candidates=15, keep=FEW.keep[:2], min_savings_pct=3))
 
     own = middle(found.own, "replica_hours")
     assert found.found
@@ -112,7 +120,7 @@ def test_all_that_is_found_saves_what_was_asked(demo: RecordedRun):
 
 
 def test_nothing_that_saves_enough_is_a_failed_gate(run: Path, capsys: pytest.CaptureFixture[str]):
-    options = TuneOptions(slo=SLO, candidates=10, min_savings_pct=99)
+    options = msgspec.structs.replace(FEW, min_savings_pct=99)
 
     code = tune(run, options, ComparisonFormat.TERMINAL, None)
 
@@ -128,7 +136,7 @@ def test_settings_that_do_not_reproduce_the_run_are_not_searched(demo: RecordedR
     target = msgspec.structs.replace(demo.info.target, deployments={KEY: wrong})
     other = msgspec.structs.replace(demo, info=msgspec.structs.replace(demo.info, target=target))
 
-    found = find(other, TuneOptions(slo=SLO, candidates=20))
+    found = find(other, FEW)
 
     assert not found.validation.passed
     assert found.found == ()
@@ -139,7 +147,7 @@ def test_a_run_that_is_not_reproduced_ends_with_5(run: Path):
     info = run / "run.json"
     info.write_text(info.read_text().replace('"upscale_delay_s": 2.0', '"upscale_delay_s": 10.0'))
 
-    code = tune(run, TuneOptions(slo=SLO, candidates=10), ComparisonFormat.TERMINAL, None)
+    code = tune(run, FEW, ComparisonFormat.TERMINAL, None)
 
     assert code == EXIT_INVALID
 
@@ -149,17 +157,37 @@ def test_without_a_limit_there_is_nothing_to_search_for(demo: RecordedRun):
         find(demo, TuneOptions())
 
 
-def test_the_command_keeps_its_answer_beside_the_record_and_writes_the_yaml(
-    run: Path, tmp_path: Path
-):
-    out, output = tmp_path / "tuned.yaml", tmp_path / "tune.md"
+@pytest.mark.parametrize("text", ["ttft<500ms", "gap<1s", "latency<300ms"])
+def test_a_limit_that_is_not_simulated_is_told_as_that(demo: RecordedRun, text: str):
+    with pytest.raises(UsageError, match=f"^--slo {text}: .*such as p95<200ms"):
+        find(demo, TuneOptions(slo=text))
 
-    options = TuneOptions(slo=SLO, candidates=20, out=out)
+
+@pytest.mark.parametrize(
+    ("taken", "output_format"),
+    [("tune.json", ComparisonFormat.TERMINAL), ("tune.html", ComparisonFormat.HTML)],
+)
+def test_a_folder_of_the_run_that_takes_no_answer_is_told_before_the_search(
+    run: Path, taken: str, output_format: ComparisonFormat, monkeypatch: pytest.MonkeyPatch
+):
+    (run / taken).mkdir()
+    monkeypatch.setattr("scalelag.cli.tune.find", pytest.fail)
+
+    with pytest.raises(ScalelagError, match=f"Cannot write .*{taken}: it is a folder"):
+        tune(run, FEW, output_format, None)
+
+
+def test_the_command_keeps_its_answer_and_writes_the_yaml_the_same_on_any_number_of_cores(
+    run: Path, tmp_path: Path, kept: TuneReport, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(trials.os, "cpu_count", lambda: 1)
+    out, output = tmp_path / "tuned.yaml", tmp_path / "tune.md"
+    options = msgspec.structs.replace(FEW, out=out)
+
     code = tune(run, options, ComparisonFormat.MARKDOWN, output)
 
-    kept = tune_of(run)
     assert code == 0
-    assert kept is not None
+    assert tune_of(run) == kept
     assert out.read_text() == tune_yaml(kept)
     assert render_markdown_tune(kept) == output.read_bytes()
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from reports.analysis.analyse import analyse
 from reports.model.formats import ComparisonFormat
 from reports.model.intervals import Span, longer_than
 from reports.model.whatif import STEP_FIGURES, WhatIfReport
@@ -20,7 +21,13 @@ from reports.render.terminal.whatif import (
     render_markdown_whatif,
     whatif_schema,
 )
-from reports.whatif.from_record import recorded_scenario
+from reports.whatif.from_record import (
+    recorded_scenario,
+    watched_as_long,
+    watched_of,
+    with_settings,
+)
+from reports.whatif.outcome import replica_hours
 from reports.whatif.repeat import Trial, estimate, trials
 from reports.whatif.settings import parse_assignment
 from reports.whatif.start_up import PACE_SIGMA
@@ -82,10 +89,6 @@ def test_every_estimate_comes_from_twenty_repetitions_within_its_quantiles(later
             span = figure.whatif.span
             if span is not None and span.value is not None:
                 assert span.lo <= span.value <= span.upper
-
-
-def test_the_same_seed_gives_the_same_answer(demo: RecordedRun, later: WhatIfReport):
-    assert ask(demo, WhatIfOptions(("upscale_delay_s=5",))) == later
 
 
 def test_another_load_has_no_recorded_figures(demo: RecordedRun):
@@ -158,7 +161,7 @@ def test_the_published_schema_is_current_and_kept(later: WhatIfReport):
     assert list(validator.iter_errors(msgspec.json.decode(render_json_whatif(later)))) == []
 
 
-def test_the_command_writes_the_answer_to_a_file(tmp_path: Path, later: WhatIfReport):
+def test_the_command_writes_the_same_answer_for_the_same_seed(tmp_path: Path, later: WhatIfReport):
     output = tmp_path / "answer.json"
     options = WhatIfOptions(("upscale_delay_s=5",))
 
@@ -195,6 +198,10 @@ def test_a_setting_that_makes_no_sense_is_named(demo: RecordedRun, assignment: s
         (WhatIfOptions(load=OtherLoad(steps="5users:10s")), "in users, and the run was in rps"),
         (WhatIfOptions(load=OtherLoad(steps="5rps")), "Stage 1"),
         (WhatIfOptions(load=OtherLoad(steps="5rps:9s", trace=DEMO)), "give one of the two"),
+        (WhatIfOptions(load=OtherLoad(steps="5rps:settle<=60s")), "how long such a stage takes"),
+        (WhatIfOptions(load=OtherLoad(arrivals="poisson")), "goes with --steps or --trace"),
+        (WhatIfOptions(load=OtherLoad(steps="5users:9s", arrivals="poisson")), "plan is in users"),
+        (WhatIfOptions(of_application=True), "goes with --policy"),
         (WhatIfOptions(policy="nothing"), "module:function"),
         (WhatIfOptions(slo="fast"), "QUANTILE<LIMIT"),
     ],
@@ -202,6 +209,52 @@ def test_a_setting_that_makes_no_sense_is_named(demo: RecordedRun, assignment: s
 def test_options_that_make_no_sense_are_named(demo: RecordedRun, options: WhatIfOptions, said: str):
     with pytest.raises(UsageError, match=said):
         ask(demo, options)
+
+
+def test_from_no_replica_the_cold_start_is_predicted(demo: RecordedRun):
+    found = ask(demo, WhatIfOptions(("min_replicas=0",)))
+
+    assert found.whatif is not None
+    assert found.whatif.running.replicas[0] == found.whatif.target.replicas[0] == 0
+    first = found.steps[0].figures
+    assert first["decide_s"].whatif is not None
+    assert first["total_s"].whatif is not None
+    total = first["total_s"].whatif.span
+    assert total is not None
+    # Ray starts the first replica as soon as a request waits: what is left is its start-up.
+    assert total.lo > 0.5
+    assert middle(found, 0, "p95_ms", "whatif") > 1000 * total.lo
+
+
+@pytest.mark.parametrize(
+    ("recorded", "begun", "changes", "replicas"),
+    [
+        ({}, 1, {"min_replicas": 0}, 0),
+        ({}, 1, {"min_replicas": 2}, 2),
+        ({}, 1, {"initial_replicas": 3}, 3),
+        ({}, 1, {"upscale_delay_s": 5.0}, 1),
+        ({"initial_replicas": 3}, 3, {"min_replicas": 0}, 3),
+        ({"initial_replicas": 3}, 3, {"initial_replicas": 2}, 2),
+        ({"initial_replicas": 3}, 1, {"min_replicas": 0}, 0),
+        ({}, 2, {"min_replicas": 0}, 2),
+        ({}, 3, {"max_replicas": 2}, 2),
+    ],
+)
+def test_a_simulation_begins_as_the_run_did_under_other_settings(
+    demo: RecordedRun,
+    recorded: dict[str, Any],
+    begun: int,
+    changes: dict[str, Any],
+    replicas: int,
+):
+    own = {**(demo.info.target.deployments[KEY].autoscaling or {}), **recorded}
+    run = with_deployment(demo, autoscaling=own)
+    scenario = msgspec.structs.replace(recorded_scenario(run, KEY).scenario, target=begun)
+    info = msgspec.structs.replace(scenario.settings.info, autoscaling={**own, **changes})
+
+    found = with_settings(scenario, info, None)
+
+    assert (found.replicas, found.target) == (replicas, replicas)
 
 
 def with_deployment(run: RecordedRun, **changes: Any) -> RecordedRun:
@@ -232,6 +285,54 @@ def test_a_record_that_lacks_a_part_says_which(demo: RecordedRun):
     for run, said in cases:
         with pytest.raises(UsageError, match=said):
             recorded_scenario(run, KEY)
+
+
+def test_an_advice_carries_a_command_only_where_its_record_can_be_simulated(demo: RecordedRun):
+    def commands(run: RecordedRun) -> list[str]:
+        report = analyse(run).report
+        steps = [step for one in report.deployments.values() for step in one.steps]
+        found = [finding.command for step in steps for finding in step.findings]
+        return [one for one in (*found, *(one.command for one in report.lint)) if one]
+
+    few = msgspec.structs.replace(
+        demo, requests=demo.requests.chosen(np.arange(demo.requests.error.size) < 40)
+    )
+    no_starts = msgspec.structs.replace(demo, transitions=())
+    for run in (few, no_starts):
+        with pytest.raises(UsageError):
+            recorded_scenario(run, KEY)
+
+    assert commands(demo)
+    assert commands(few) == commands(no_starts) == []
+
+
+@pytest.mark.parametrize("file", ["nowhere/answer.json", "."])
+def test_a_file_that_cannot_be_written_is_told_before_the_simulation(
+    tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("scalelag.cli.whatif.load_run", lambda path: pytest.fail(str(path)))
+
+    with pytest.raises(UsageError, match="--output: Cannot write"):
+        whatif(DEMO, WhatIfOptions(), ComparisonFormat.JSON, tmp_path / file)
+
+
+def test_replica_hours_of_a_run_that_was_watched_for_less_are_over_as_long_a_time(
+    demo: RecordedRun,
+):
+    half = msgspec.structs.replace(demo, polls=demo.polls[: len(demo.polls) // 2])
+    watched, whole = watched_of(half, KEY), watched_of(demo, KEY)
+    assert watched is not None
+    assert whole is not None
+
+    same = watched_as_long(watched, half.info.zero_s, demo, KEY)
+
+    assert watched.until_s < same.until_s
+    assert same.until_s == pytest.approx(whole.until_s, rel=0, abs=1e-3)
+    hours = replica_hours(same.running, half.info.zero_s, same.until_s)
+    kept_s = whole.until_s - watched.until_s
+    before = replica_hours(watched.running, half.info.zero_s, watched.until_s)
+    at_end = int(watched.running.values[-1])
+    assert hours == pytest.approx(before + at_end * kept_s / 3600)
 
 
 def test_an_estimate_counts_what_was_not_over_as_endless():

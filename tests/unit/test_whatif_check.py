@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from reports.analysis.simulable import is_scaled
 from reports.model.intervals import Span
 from reports.model.whatif import Curve, Estimate
-from reports.whatif.from_record import is_scaled
 from scalelag.cli.whatif import WhatIfOptions, prepare
 from scalelag.plan.stages import parse_plan
 from scalelag.record.deployment_info import DeploymentInfo

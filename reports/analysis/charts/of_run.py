@@ -10,6 +10,7 @@ from reports.analysis.charts.replica_curves import (
     some_bars,
 )
 from reports.analysis.controller import controller_points
+from reports.analysis.lag.hidden import hidden_windows
 from reports.analysis.lag.timeline import Timeline
 from reports.model.charts import Band, Charts, DeploymentCharts
 from reports.model.report import Report
@@ -56,12 +57,18 @@ def chart_series(
 
 
 def unseen_bands(run: RecordedRun) -> tuple[Band, ...]:
-    """Stretches in which the probe saw nothing, the shortest first; of very many the longest."""
+    """Stretches in which all, or one, was not seen, the shortest first; of very many the longest."""
     zero_s = run.info.zero_s
     unseen = [
         Band(max(0.0, gap.from_s - zero_s), gap.to_s - zero_s, gap.reason)
         for gap in run.gaps
         if gap.to_s > zero_s
+    ]
+    unseen += [
+        Band(max(0.0, window.from_s - zero_s), window.to_s - zero_s, f"Serve did not show {key}")
+        for key in run.info.target.watched
+        for window in hidden_windows(key, run.polls)
+        if window.to_s > zero_s
     ]
     return tuple(sorted(unseen, key=_width_s)[-MOST_BANDS:])
 

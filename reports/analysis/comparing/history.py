@@ -1,12 +1,13 @@
 """One metric over several runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from reports.analysis import metrics
 from reports.model.intervals import Span
 from reports.model.report import Report
+from scalelag.errors import UsageError
 
 
 class TrendPoint(msgspec.Struct, frozen=True):
@@ -22,11 +23,20 @@ def trend(name: str, runs: Mapping[str, Report | str]) -> tuple[TrendPoint, ...]
     """Value of `[DEPLOYMENT:]METRIC` in each run; the highest if the name stands for several.
 
     A text in place of a report is the reason why there is none. Raises UsageError for a metric that no
-    report has.
+    report has, and for a deployment that is in none of them.
     """
     wanted = metrics.parse_metric(name)
+    _check_deployment(wanted, [found for found in runs.values() if isinstance(found, Report)])
     points = (_point(run, found, wanted) for run, found in runs.items())
     return tuple(sorted(points, key=lambda point: (point.started_s or 0.0, point.run)))
+
+
+def _check_deployment(wanted: metrics.MetricName, reports: Sequence[Report]) -> None:
+    there = sorted({key for report in reports for key in report.deployments})
+    name = wanted.deployment
+    if name is None or not there or any(metrics.is_named(key, name) for key in there):
+        return
+    raise UsageError(f"none of these runs has a deployment {name}; they have {', '.join(there)}.")
 
 
 def _point(run: str, found: Report | str, wanted: metrics.MetricName) -> TrendPoint:

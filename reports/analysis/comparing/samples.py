@@ -13,6 +13,7 @@ from reports.model.report import Report
 from reports.model.steps import PhaseName, StepReport
 
 LATENCY = "load.latency_p99_ms"
+WHOLE = "the whole run"
 _MOST_NAMES = 20
 _PHASES: dict[str, tuple[PhaseName, ...]] = {
     "up": ("decide", "create", "restart", "allocate", "initialize", "mark_running", "route"),
@@ -36,15 +37,23 @@ Samples = Mapping[str, Sample]
 
 def samples_of_steps(report: Report) -> Samples:
     """Metrics of each step, by its number and direction."""
-    return {name: _sample(values, [values]) for name, values in _of_steps(report).items()}
+    found = _figures_of(report)
+    if latencies := dict(_latencies(report)):
+        found[LATENCY] = latencies
+    return {name: _sample(values, [values]) for name, values in found.items()}
 
 
 def samples_of_runs(reports: Mapping[str, Report]) -> Samples:
-    """Median of each metric over the steps of each run: steps of one run are not independent."""
+    """Median of each metric over the steps of each run: steps of one run are not independent.
+
+    Latency is that of the whole run, whose slow requests may all be in one step.
+    """
     found: dict[str, dict[str, dict[str, Span]]] = {}
     for run, report in reports.items():
-        for name, values in _of_steps(report).items():
+        for name, values in _figures_of(report).items():
             found.setdefault(name, {})[run] = values
+        if report.load.latency_p99_ms is not None:
+            found.setdefault(LATENCY, {})[run] = {WHOLE: _point(report.load.latency_p99_ms)}
     return {
         name: _sample(
             {run: median(list(values.values())) for run, values in runs.items()}, runs.values()
@@ -86,7 +95,7 @@ def _sample(values: dict[str, Span], of_steps: Iterable[Mapping[str, Span]]) -> 
     return Sample(values, len(spans), sum(span.value is None for span in spans))
 
 
-def _of_steps(report: Report) -> dict[str, dict[str, Span]]:
+def _figures_of(report: Report) -> dict[str, dict[str, Span]]:
     found: dict[str, dict[str, Span]] = {}
     for name, step, span in _step_figures(report):
         found.setdefault(name, {})[step] = span
@@ -94,19 +103,23 @@ def _of_steps(report: Report) -> dict[str, dict[str, Span]]:
 
 
 def _step_figures(report: Report) -> Iterator[tuple[str, str, Span]]:
-    """Name, step and value: lag and phases of every deployment by direction, latency, also by name.
+    """Name, step and value: lag and phases of every deployment by direction, latency by name.
 
     Steps of the warm-up are left out.
     """
     warmup_s = report.run.warmup_s
     for key, deployment in report.deployments.items():
         yield from _lags(key, [step for step in deployment.steps if step.at_s >= warmup_s])
-    for step in report.load.steps:
-        if step.latency_p99_ms is not None and step.at_s >= warmup_s:
-            yield LATENCY, f"{step.index}", _point(step.latency_p99_ms)
     yield from _by_name(report.load)
     for event in report.events:
         yield from _of_event(event)
+
+
+def _latencies(report: Report) -> Iterator[tuple[str, Span]]:
+    """Latency of each step that began after the warm-up."""
+    for step in report.load.steps:
+        if step.latency_p99_ms is not None and step.at_s >= report.run.warmup_s:
+            yield f"{step.index}", _point(step.latency_p99_ms)
 
 
 def _of_event(event: EventReport) -> Iterator[tuple[str, str, Span]]:
@@ -128,7 +141,7 @@ def _by_name(load: LoadReport) -> Iterator[tuple[str, str, Span]]:
         for figure in ("latency_p50_ms", "latency_p99_ms"):
             value: float | None = getattr(part, figure)
             if value is not None:
-                yield f"load.names.{quoted(name)}.{figure}", "the whole run", _point(value)
+                yield f"load.names.{quoted(name)}.{figure}", WHOLE, _point(value)
 
 
 def _lags(key: str, steps: Iterable[StepReport]) -> Iterator[tuple[str, str, Span]]:

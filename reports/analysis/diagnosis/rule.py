@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.lag.policy import policy_of
+from reports.analysis.simulable import why_not_simulated
 from reports.model.causes import Cause, Evidence, Finding
 from reports.model.intervals import covered_s
 from reports.model.try_out import whatif_command
@@ -75,10 +75,8 @@ def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
 
 
 def _command(rule: Rule, facts: StepFacts) -> str | None:
-    """The simulation that tries the advice; None if several deployments of the run scale."""
-    target = facts.run.info.target
-    scaled = [key for key in target.watched if policy_of(target.deployments.get(key)) is not None]
-    if rule.change is None or len(scaled) > 1:
+    """The simulation that tries the advice; None if the record cannot be simulated."""
+    if rule.change is None or why_not_simulated(facts.run, facts.key) is not None:
         return None
     return whatif_command(facts.key, rule.change(facts))
 

@@ -31,9 +31,11 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
+from reports.analysis.seen.routing import perhaps_for
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
 from scalelag.plan.stages import LoadStep
+from scalelag.record.application_info import application_name
 from scalelag.wording import count
 
 RULES: tuple[Rule, ...] = (
@@ -244,10 +246,13 @@ def _untold_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
 
 
 def _while_gone(facts: StepFacts) -> int:
-    """Number of requests of the hold that failed from the deletion on, until it was back."""
+    """Number of requests of the hold that can have been for it, and failed until it was back."""
     if facts.absence is None:
         return 0
-    failed = failures(facts.while_gone(facts.absence))
+    run = facts.run
+    app = application_name(facts.key, run.info.target.applications)
+    own = msgspec.structs.replace(run, requests=perhaps_for(run.requests, run.info, app))
+    failed = failures(msgspec.structs.replace(facts.while_gone(facts.absence), run=own))
     return failed.count if failed else 0
 
 

@@ -116,9 +116,24 @@ def integrals(demand: Staircase, supply: Staircase, windows: Sequence[Window]) -
     )
 
 
-def elasticity(demand: Demand | str, supply: Supply, window: Window) -> ElasticityReport:
+def _spans(demand: Staircase, supply: Supply, windows: Sequence[Window]) -> _Spans:
+    runnings = (supply.middle(), supply.fewest(), supply.most())
+    return _Spans(*(integrals(demand, running, windows) for running in runnings))
+
+
+def _hours(supply: Supply, window: Window) -> Span:
+    """Replica-hours of a supply within `window`; they do not depend on a demand."""
+    none = Staircase(np.empty(0), np.zeros(1, np.int64))
+    return _spans(none, supply, supply.watched(window)).grows(lambda i: i.replica_hours)
+
+
+def elasticity(
+    demand: Demand | str, supply: Supply, window: Window, everything: Supply | None = None
+) -> ElasticityReport:
     """Metrics over the watched parts of `window`; `demand` is a reason if there is none.
 
+    `replica_hours` are what was paid for: of `everything` that ran, if `supply` is the part of it that
+    the autoscaler brought about.
     Each metric is an interval: its middle with every change in the middle of its own interval, its
     bounds with the fewest and the most replicas that can have been RUNNING at each moment.
     """
@@ -131,13 +146,10 @@ def elasticity(demand: Demand | str, supply: Supply, window: Window) -> Elastici
     found = ElasticityReport(kind, why, capacity_rps, watched_s, unwatched_s)
     if not watched_s:
         return msgspec.structs.replace(found, reason=_UNSEEN_DURING_LOAD)
-    # Metrics without a demand do not depend on this curve.
-    curve = demand.curve if known else Staircase(np.empty(0), np.zeros(1, np.int64))
-    runnings = (supply.middle(), supply.fewest(), supply.most())
-    spans = _Spans(*(integrals(curve, running, windows) for running in runnings))
-    found = msgspec.structs.replace(found, replica_hours=spans.grows(lambda i: i.replica_hours))
+    found = msgspec.structs.replace(found, replica_hours=_hours(everything or supply, window))
     if not known:
         return found
+    spans = _spans(demand.curve, supply, windows)
     return msgspec.structs.replace(
         found,
         theta_u_pct=spans.shrinks(lambda i: i.theta_u_pct),

@@ -7,7 +7,7 @@ import msgspec
 from reports.analysis.elasticity.demand import Demand, PolicyFrom, capacity_asked, demand_of
 from reports.analysis.elasticity.metrics import elasticity
 from reports.analysis.elasticity.step_response import flapping, step_response
-from reports.analysis.elasticity.supply import Supply, supply_of
+from reports.analysis.elasticity.supply import Supply, supply_of, whole_supply_of
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import Policy, why_no_policy
 from reports.analysis.lag.timeline import Timeline
@@ -61,8 +61,9 @@ def elasticity_parts(
             demand_reason=demand if isinstance(demand, str) else None, reason=reason
         )
         return ElasticityParts(nothing, FlappingReport(reason=reason), responses)
+    window = Window(loaded[0].from_s, loaded[-1].to_s)
     return ElasticityParts(
-        elasticity(demand, supply, Window(loaded[0].from_s, loaded[-1].to_s)),
+        elasticity(demand, supply, window, whole_supply_of(timeline, run.gaps)),
         flapping(supply, loaded, decisions),
         responses,
     )

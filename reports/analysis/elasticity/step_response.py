@@ -56,9 +56,17 @@ def _path(supply: Supply, hold: Window) -> _Path:
     return _Path(seen, supply.running_before(hold.from_s), changes)
 
 
-def _target_path(decisions: Sequence[Decision], hold: Window) -> _Path:
+def _target_path(decisions: Sequence[Decision], hold: Window, watched: Sequence[Window]) -> _Path:
+    """Decisions within a hold; those at times that are left out, such as an update's, are foreign."""
     within = [d for d in decisions if hold.from_s <= d.at.mid_s < hold.to_s]
-    changes = tuple(Change(d.at, d.after - d.before) for d in within)
+    changes = tuple(
+        Change(
+            d.at,
+            d.after - d.before,
+            foreign=not any(part.from_s <= d.at.mid_s <= part.to_s for part in watched),
+        )
+        for d in within
+    )
     return _Path(hold, within[0].before if within else 0, changes)
 
 
@@ -196,7 +204,7 @@ def flapping(
     if not watched_s:
         return FlappingReport(reason="the probe saw nothing of it during the load")
     running = [_path(supply, hold) for hold in holds]
-    target = [_target_path(decisions, hold) for hold in holds]
+    target = [_target_path(decisions, hold, supply.watched(hold)) for hold in holds]
     both = list(zip(running, target, strict=True))
     paths = [max(pair, key=lambda path: len(_reversals(path))) for pair in both]
     turns = [_reversals(path) for path in paths]

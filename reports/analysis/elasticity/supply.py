@@ -80,8 +80,18 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
         before=polls[0].running,
         changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
         seen=Window(polls[0].sent_s, polls[-1].received_s),
-        unseen=(*(Window(g.from_s, g.to_s) for g in gaps), *_hidden(timeline.polls)),
+        unseen=(
+            *(Window(g.from_s, g.to_s) for g in gaps),
+            *timeline.hidden,
+            *_hidden(timeline.polls),
+        ),
     )
+
+
+def whole_supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
+    """RUNNING replicas whoever brought them about, also while updates and events go on."""
+    polls = tuple(msgspec.structs.replace(poll, foreign=False) for poll in timeline.polls)
+    return supply_of(msgspec.structs.replace(timeline, polls=polls), gaps)
 
 
 def _hidden(polls: Sequence[ReplicaPoll]) -> Iterator[Window]:

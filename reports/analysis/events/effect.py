@@ -48,12 +48,15 @@ def _end_span(subject: Subject, ends: Ends, until_s: float) -> Span | None:
         return between(subject.begun, ends.over.not_before(subject.begun.lo_s))
     if ends.detected is None and ends.updates:
         return None
-    return longer_than(max(0.0, until_s - subject.begun.hi_s))
+    sure_s = until_s if ends.unseen_s is None else ends.unseen_s
+    return longer_than(max(0.0, sure_s - subject.begun.hi_s))
 
 
 def _until_s(subject: Subject, ends: Ends) -> float:
     if ends.over is not None:
         return max(ends.over.hi_s, _shown_s(ends))
+    if subject.taken_over is not None:
+        return subject.taken_over.at.lo_s
     polls = subject.timeline.polls
     return polls[-1].received_s if polls else subject.begun.hi_s
 

@@ -1,14 +1,21 @@
 """The moments at which an event was noticed, and was over, for each kind of event."""
 
+import math
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from reports.analysis.events.subject import Crossing, Subject, first_poll, is_shown_running
-from reports.analysis.lag.log_times import moment
+from reports.analysis.events.subject import (
+    Crossing,
+    Subject,
+    TakenOver,
+    first_poll,
+    is_shown_running,
+)
+from reports.analysis.lag.log_times import agrees, moment
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll
-from reports.model.intervals import Instant
+from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogKind
 from scalelag.wording import count
 
@@ -16,12 +23,15 @@ _SICK: frozenset[LogKind] = frozenset(
     {"health_check_failed", "health_check_timed_out", "unhealthy_stopped", "stopping"}
 )
 
+# A poll is answered no sooner than this after it was sent.
+_JUST_S = 1e-6
+
 
 class Ends(msgspec.Struct, frozen=True):
     """Moments of an event: `over` is None if it was not seen, for `reason`.
 
     `critical` is the replica that was the last to come, or to go. `lost` are those that it cost, or
-    that a new version replaced.
+    that a new version replaced. Since `unseen_s`, while Serve hid the deployment, it may be over.
     """
 
     detected: Instant | None = None
@@ -30,11 +40,46 @@ class Ends(msgspec.Struct, frozen=True):
     lost: frozenset[str] = frozenset()
     updates: bool = False
     reason: str | None = None
+    unseen_s: float | None = None
 
 
 def ends_of(subject: Subject) -> Ends | None:
-    """Moments of an event for one deployment; None if it does not concern it."""
-    return _ENDS[subject.row.kind](subject)
+    """Moments of an event for one deployment; None if it does not concern it.
+
+    What was not over when a later event took over ends there.
+    """
+    ends, taken = _ENDS[subject.row.kind](subject), subject.taken_over
+    if ends is None or taken is None or _is_over_by(ends, taken.at.hi_s):
+        return ends
+    left = _not_over(subject, ends.lost, taken)
+    return msgspec.structs.replace(
+        ends,
+        detected=ends.detected if ends.detected and ends.detected.lo_s <= taken.at.hi_s else None,
+        over=None,
+        critical=None,
+        reason=left if ends.unseen_s is None else f"{left}; {ends.reason}",
+        unseen_s=min(taken.at.lo_s, ends.unseen_s or math.inf),
+    )
+
+
+def _is_over_by(ends: Ends, at_s: float) -> bool:
+    """Return True if it was over by a moment; an end that nobody saw counts from when it was shown."""
+    if ends.over is None:
+        return False
+    return (ends.over.lo_s if ends.unseen_s is None else ends.over.hi_s) <= at_s
+
+
+def taken_over(subject: Subject) -> TakenOver | None:
+    """The event as one that takes over from those before; None if it leaves the deployment be.
+
+    A new version, a deletion and a new target do so, once Serve shows them.
+    """
+    if subject.row.kind not in ("deploy", "delete", "scale"):
+        return None
+    ends = ends_of(subject)
+    if ends is None or ends.detected is None or (subject.row.kind == "deploy" and not ends.lost):
+        return None
+    return TakenOver(subject.row, ends.detected)
 
 
 def _of_loss(subject: Subject) -> Ends | None:
@@ -74,25 +119,109 @@ def _whole_again(subject: Subject, lost: frozenset[str], detected: Instant | Non
     gone = subject.lives(lost)
     before = subject.before
 
+    def wanted(poll: ReplicaPoll | None) -> int:
+        if poll is not None and poll.target is not None:
+            return poll.target
+        return before.running if before else 1
+
     def whole(poll: ReplicaPoll) -> bool:
         still = sum(is_shown_running(life, poll.received_s) for life in gone)
-        target = poll.target if poll.target is not None else (before.running if before else 1)
-        return poll.running - still >= target and not still
+        return poll.running - still >= wanted(poll) and not still
 
     found = first_poll(subject, whole)
+    until_s = math.inf if found is None else found.at.lo_s
+    unseen = _perhaps_whole(subject, lost, wanted, until_s)
+    logged = _whole_by_log(subject, lost, wanted, until_s if unseen is None else unseen.from_s)
+    if logged is not None:
+        return Ends(detected, logged.running, logged, lost)
     if found is None:
-        return Ends(detected, lost=lost, reason=_not_over(subject, lost))
+        reason = _not_over(subject, lost)
+        if unseen is None:
+            return Ends(detected, lost=lost, reason=reason)
+        hidden = _hidden_words(subject, unseen)
+        return Ends(detected, lost=lost, reason=f"{reason}; {hidden}", unseen_s=unseen.from_s)
+    if unseen is not None:
+        at = Instant(unseen.from_s, found.at.hi_s).not_before(subject.begun.lo_s)
+        hidden = _hidden_words(subject, unseen)
+        return Ends(detected, at, lost=lost, reason=hidden, unseen_s=unseen.from_s)
     critical = _last(subject, found, lambda life: (life.running, life.shown_running_s), lost)
     return Ends(detected, _exact(found, critical and critical.running), critical, lost)
 
 
-def _not_over(subject: Subject, lost: AbstractSet[str]) -> str:
-    polls = subject.timeline.polls
-    if not polls:
+def _whole_by_log(
+    subject: Subject,
+    lost: AbstractSet[str],
+    wanted: Callable[[ReplicaPoll | None], int],
+    until_s: float,
+) -> ReplicaLife | None:
+    """The replica with which it surely was whole before a moment, though no poll showed it so."""
+    lives, gone = subject.timeline.replicas, subject.lives(lost)
+    came = [life for life in lives if life.running is not None and life.running.clock]
+    for life in sorted(came, key=lambda one: one.running.mid_s if one.running else 0.0):
+        at_s = life.running.mid_s if life.running else 0.0
+        if not subject.begun.hi_s < at_s < until_s or life.replica in lost:
+            continue
+        if any(_may_run(one, at_s) for one in gone):
+            continue
+        sure = sum(_surely_runs(one, at_s) for one in lives)
+        if sure >= wanted(subject.timeline.poll_before(at_s)):
+            return life
+    return None
+
+
+def _may_run(life: ReplicaLife, at_s: float) -> bool:
+    return life.running is not None and (life.stopping is None or life.stopping.hi_s > at_s)
+
+
+def _surely_runs(life: ReplicaLife, at_s: float) -> bool:
+    return (
+        life.running is not None
+        and life.running.hi_s <= at_s
+        and (life.stopping is None or life.stopping.lo_s > at_s)
+    )
+
+
+def _perhaps_whole(
+    subject: Subject,
+    lost: AbstractSet[str],
+    wanted: Callable[[ReplicaPoll | None], int],
+    until_s: float,
+) -> Window | None:
+    """The first time, begun by a moment, in which the deployment was hidden and may have been whole."""
+    for window in subject.timeline.hidden:
+        if window.to_s <= subject.begun.lo_s or window.from_s >= until_s:
+            continue
+        able = [
+            life
+            for life in subject.timeline.replicas
+            if life.replica not in lost
+            and life.running is not None
+            and life.running.lo_s < window.to_s
+            and (life.stopping is None or life.stopping.hi_s > window.from_s)
+        ]
+        if len(able) >= wanted(subject.timeline.poll_before(window.to_s - _JUST_S)):
+            return window
+    return None
+
+
+def _hidden_words(subject: Subject, window: Window) -> str:
+    from_s, to_s = (at_s - subject.run.info.zero_s for at_s in window)
+    return (
+        f"Serve did not show it from {from_s:.1f} to {to_s:.1f} s, while it built its application: it "
+        "may have been whole then"
+    )
+
+
+def _not_over(subject: Subject, lost: AbstractSet[str], taken: TakenOver | None = None) -> str:
+    """Sentence on how many were RUNNING at the end, or when a later event took over."""
+    until_s, when = math.inf, "watching ended"
+    if taken is not None:
+        until_s, when = taken.at.lo_s, f"event {taken.row.index} ({taken.row.text}) took over"
+    last = subject.timeline.poll_before(until_s)
+    if last is None:
         return "no poll showed the deployment"
-    last = polls[-1]
     still = sum(is_shown_running(life, last.received_s) for life in subject.lives(lost))
-    return f"{last.running - still} of {last.target} RUNNING when watching ended"
+    return f"{last.running - still} of {last.target} RUNNING when {when}"
 
 
 def _last(
@@ -103,12 +232,12 @@ def _last(
 ) -> ReplicaLife | None:
     """The replica whose change completed what the poll of `found` shows; None if none did."""
     came = [
-        (at.mid_s, life.replica, life)
+        (at.hi_s, at.mid_s, life.replica, life)
         for life in subject.timeline.replicas
         for at, shown_s in (of(life),)
         if at is not None and life.replica not in without and shown_s == found.poll.received_s
     ]
-    return max(came, key=lambda one: one[:2])[2] if came else None
+    return max(came, key=lambda one: one[:3])[3] if came else None
 
 
 def _exact(found: Crossing, logged: Instant | None) -> Instant:
@@ -162,8 +291,7 @@ def _of_deploy(subject: Subject) -> Ends | None:
         return None
     begun_s, old = subject.begun.lo_s, subject.old()
     if not old:
-        come = first_poll(subject, lambda _: True)
-        return msgspec.structs.replace(_whole_again(subject, old, come and come.at), updates=True)
+        return msgspec.structs.replace(_whole_again(subject, old, _came(subject)), updates=True)
     update = next((one for one in subject.changes.updates if one.begun.hi_s > begun_s), None)
     if update is not None and update.replaced:
         found = _whole_again(subject, old, update.begun.not_before(begun_s))
@@ -177,6 +305,22 @@ def _of_deploy(subject: Subject) -> Ends | None:
         changed = Instant(max(begun_s, configs[0].lo_s), configs[0].hi_s)
         return Ends(changed, changed, updates=True)
     return Ends(updates=True, reason="nothing of it changed")
+
+
+def _came(subject: Subject) -> Instant | None:
+    """Moment at which a deployment of an event was there: by its line in the log, or between polls."""
+    back = (one.back for one in subject.changes.absences)
+    seen = next((at for at in back if at and at.hi_s > subject.begun.lo_s), None)
+    if seen is None:
+        come = first_poll(subject, lambda _: True)
+        return come and come.at
+    logged = [
+        moment(event)
+        for event in subject.run.events
+        if event.deployment == subject.key and event.kind == "version_deployed"
+    ]
+    found = next((at for at in logged if agrees(seen, at)), seen)
+    return found.not_before(subject.begun.lo_s)
 
 
 def _of_delete(subject: Subject) -> Ends | None:

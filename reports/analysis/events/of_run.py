@@ -1,12 +1,14 @@
 """The events of a run as rows of the report."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import numpy as np
 
 from reports.analysis.events.effect import effect_of
+from reports.analysis.events.ends import taken_over
 from reports.analysis.events.subject import Subject, moment_of
 from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.timeline import Timeline
@@ -73,12 +75,12 @@ def _report(
     )
     if row.error is not None:
         return bare
-    effects = {
-        key: effect
-        for key, timeline in timelines.items()
-        if (effect := effect_of(Subject(run, row, key, timeline, changes[key]))) is not None
-    }
-    whole = _proxy(run, bare, row) if row.kind == "kill_proxy" else _together(bare, effects)
+    subjects = [
+        _subject(run, row, key, timeline, changes[key]) for key, timeline in timelines.items()
+    ]
+    effects = {one.key: effect for one in subjects if (effect := effect_of(one)) is not None}
+    taken = {one.key for one in subjects if one.taken_over is not None}
+    whole = _proxy(run, bare, row) if row.kind == "kill_proxy" else _together(bare, effects, taken)
     recovered = _recovered(run, steps, row)
     return msgspec.structs.replace(
         _with_requests(run, whole, moment_of(row)),
@@ -87,23 +89,64 @@ def _report(
     )
 
 
-def _together(bare: EventReport, effects: Mapping[DeploymentKey, EventEffect]) -> EventReport:
-    """The event with the figures of all deployments: the first to notice, the last to be whole."""
+def _subject(
+    run: RecordedRun, row: EventRow, key: DeploymentKey, timeline: Timeline, changes: Changes
+) -> Subject:
+    """The event and a deployment, with the first later event that takes over there."""
+    later = [
+        Subject(run, other, key, timeline, changes)
+        for other in run.run_events
+        if other.begun_s > row.begun_s and other.error is None
+    ]
+    found = (one for subject in later if (one := taken_over(subject)) is not None)
+    first = min(found, key=lambda one: one.at.lo_s, default=None)
+    # A deletion is over when all is gone, and a controller or proxy whatever is deployed.
+    lasts = row.kind in ("kill_controller", "kill_proxy", "delete")
+    return Subject(run, row, key, timeline, changes, None if lasts else first)
+
+
+def _together(
+    bare: EventReport,
+    effects: Mapping[DeploymentKey, EventEffect],
+    taken: AbstractSet[DeploymentKey],
+) -> EventReport:
+    """The event with the figures of all deployments: the first to notice, the last to be whole.
+
+    Those in `taken`, where a later event took over before the end, count only if there are no others.
+    """
     if not effects:
         return msgspec.structs.replace(bare, reason="no watched deployment showed it")
     seen = [one.detect_s for one in effects.values() if one.detect_s is not None]
-    last = max(effects.values(), key=lambda one: one.end_s.upper if one.end_s else -1.0)
+    cut = {key for key, one in effects.items() if key in taken and one.censored}
+    told = [one for key, one in effects.items() if key not in cut] or list(effects.values())
+    last = max(told, key=lambda one: one.end_s.upper if one.end_s else -1.0)
     phases: tuple[Phase, ...] = last.phases
     return msgspec.structs.replace(
         bare,
-        detect_s=min(seen, key=lambda span: span.lo, default=None),
+        detect_s=first_of(seen),
         phases=phases,
-        healed_s=_last([one.healed_s for one in effects.values()]),
-        updated_s=_last([one.updated_s for one in effects.values()]),
-        censored=any(one.censored for one in effects.values()),
-        reason=next((one.reason for one in effects.values() if one.reason), None),
+        healed_s=_last([one.healed_s for one in told]),
+        updated_s=_last([one.updated_s for one in told]),
+        censored=any(one.censored for one in told),
+        reason="; ".join(_reasons(effects)) or None,
         deployments=dict(effects),
     )
+
+
+def _reasons(effects: Mapping[DeploymentKey, EventEffect]) -> Iterator[str]:
+    """Reason of each deployment that has one, with its name where there are several."""
+    for key, one in effects.items():
+        if one.reason:
+            yield one.reason if len(effects) == 1 else f"{key}: {one.reason}"
+
+
+def first_of(spans: Sequence[Span]) -> Span | None:
+    """The shortest: each bound is that of the first deployment."""
+    if not spans:
+        return None
+    known = [span.value for span in spans if span.value is not None]
+    upper = min(span.upper for span in spans)
+    return Span(min(known, default=None), min(span.lo for span in spans), upper)
 
 
 def _last(spans: Sequence[Span | None]) -> Span | None:

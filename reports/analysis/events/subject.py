@@ -17,7 +17,8 @@ from scalelag.record.run_dir import RecordedRun
 class Subject(msgspec.Struct, frozen=True):
     """An event and a deployment. `timeline` is the whole one, also with what others changed.
 
-    The event counts as an interval: from its sending to its answer, or by the clock of its job.
+    The event counts as an interval: from its sending to its answer, or by the clock of its job. What
+    was not over when a later event took over is never told any more.
     """
 
     run: RecordedRun
@@ -25,6 +26,7 @@ class Subject(msgspec.Struct, frozen=True):
     key: DeploymentKey
     timeline: Timeline
     changes: Changes
+    taken_over: "TakenOver | None" = None
 
     @property
     def begun(self) -> Instant:
@@ -49,6 +51,13 @@ class Subject(msgspec.Struct, frozen=True):
             for life in self.timeline.replicas
             if life.begun.hi_s <= at_s and (life.gone is None or life.gone.hi_s > at_s)
         )
+
+
+class TakenOver(msgspec.Struct, frozen=True):
+    """A later event that made another deployment of it, and when that was noticed."""
+
+    row: EventRow
+    at: Instant
 
 
 class Crossing(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.effective import scaling_of
 from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import (
+    UPDATE_STARTED,
     CapacityChange,
     ConfigChange,
     ControllerRestart,
@@ -23,7 +24,6 @@ from scalelag.record.rows import (
 )
 from scalelag.record.run_dir import RecordedRun
 
-_UPDATES = "CONFIG_UPDATE_STARTED"
 _DELETES = "DELETING"
 _READY = ("HEALTHY", "UPSCALING", "DOWNSCALING")
 _AUTOSCALES = "AUTOSCALING"
@@ -56,7 +56,8 @@ class Update(msgspec.Struct, frozen=True):
 class Absence(msgspec.Struct, frozen=True):
     """The deployment was deleted; `back` when it was deployed again, None if it was not.
 
-    From `ready_s` on, the first poll that shows it HEALTHY, it counts as there. `from_start`: it was
+    From `ready_s` on, the first poll that shows it HEALTHY, it counts as there; `never_ready` if it
+    was gone again before that, at `ready_s`. `from_start`: it was
     not there yet when watching began, at `gone`.
     """
 
@@ -64,6 +65,7 @@ class Absence(msgspec.Struct, frozen=True):
     back: Instant | None = None
     ready_s: float = _FOREVER_S
     from_start: bool = False
+    never_ready: bool = False
 
     def what(self, zero_s: float) -> str:
         """`was deleted at 39.8 s`, in seconds after `zero_s`."""
@@ -222,7 +224,7 @@ def _absences(
         yield Absence(since_start, from_start=True)
     elif first:
         deployed = Instant(seen[first - 1][0].sent_s, seen[first][0].received_s)
-        yield Absence(since_start, deployed, _ready_s(seen[first:]), from_start=True)
+        yield _back(Absence(since_start, deployed, from_start=True), seen[first:])
     for number, ((last, was), (first, now)) in enumerate(pairwise(seen), start=1):
         if was is not None and now is None:
             seen_going = _deleting(statuses, last) or Instant(last.sent_s, first.received_s)
@@ -232,7 +234,7 @@ def _absences(
                 yield Absence(gone)
             else:
                 deployed = Instant(seen[back - 1][0].sent_s, seen[back][0].received_s)
-                yield Absence(gone, deployed, _ready_s(seen[back:]))
+                yield _back(Absence(gone, deployed), seen[back:])
 
 
 def _deleting(statuses: Sequence[StatusChange], last: Poll) -> Instant | None:
@@ -243,14 +245,14 @@ def _deleting(statuses: Sequence[StatusChange], last: Poll) -> Instant | None:
     return Instant(shown[-1].lo_s, shown[-1].hi_s)
 
 
-def _ready_s(seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> float:
-    """Receive time of the first poll that shows it HEALTHY, before it goes again."""
+def _back(absence: Absence, seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> Absence:
+    """The absence until the first poll that shows it HEALTHY, or gone again."""
     for poll, now in seen:
-        if now is None:
-            return poll.received_s
-        if now.status in _READY:
-            return poll.received_s
-    return _FOREVER_S
+        if now is None or now.status in _READY:
+            return msgspec.structs.replace(
+                absence, ready_s=poll.received_s, never_ready=now is None
+            )
+    return absence
 
 
 class _Moves(msgspec.Struct, frozen=True):
@@ -301,7 +303,7 @@ def _updates(
     """New versions, other than those with which the deployment came."""
     begun: StatusChange | None = None
     for number, row in enumerate(statuses):
-        updating = row.trigger == _UPDATES
+        updating = row.trigger == UPDATE_STARTED
         if updating and begun is None:
             begun = row
         elif not updating and begun is not None:

@@ -5,11 +5,19 @@ last to reach RUNNING (or to go) among those that the level of this movement nee
 cut the lag into phases that share them, so that they add up.
 """
 
-import math
-from collections.abc import Sequence
-
 import msgspec
 
+from reports.analysis.lag.hold import (
+    BLIND_S,
+    Hold,
+    edge,
+    joined,
+    proven_s,
+    reach_of,
+    serving_in,
+    slowest,
+)
+from reports.analysis.lag.movement_rows import movement_rows, settled
 from reports.analysis.lag.movements import (
     Movement,
     came_before,
@@ -18,7 +26,7 @@ from reports.analysis.lag.movements import (
     movements_within,
 )
 from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases
-from reports.analysis.lag.reach import Level, Reach, first_reach, last_reach
+from reports.analysis.lag.reach import Level
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
 from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
@@ -36,19 +44,6 @@ class _Answer(msgspec.Struct, frozen=True):
     critical: ReplicaLife | None = None
     movement: Movement | None = None
     unmoved: bool = False
-
-
-class _Hold(msgspec.Struct, frozen=True):
-    """A step and all that was seen of its hold; the first poll may be the one before the step."""
-
-    step: LoadStep
-    begun_s: float
-    ended_s: float
-    before: ReplicaPoll
-    after: ReplicaPoll
-    polls: Sequence[ReplicaPoll]
-    movements: tuple[Movement, ...]
-    timeline: Timeline
 
 
 class StepLag(msgspec.Struct, frozen=True):
@@ -114,12 +109,12 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
     elif before.target is None or after.target is None:
         answer = _Answer(reason=_unless_idle(step, _NO_TARGET))
     else:
-        hold = _Hold(step, begun_s, ended_s, before, after, polls, movements, timeline)
+        hold = Hold(step, begun_s, ended_s, before, after, polls, movements, timeline)
         answer = _answer(hold)
     return StepLag(
         direction=step.direction,
-        replicas_before=_serving(before),
-        replicas_after=_serving(after),
+        replicas_before=serving_in(before),
+        replicas_after=serving_in(after),
         target_before=before.target if before else None,
         target_after=after.target if after else None,
         total_s=answer.total_s,
@@ -127,8 +122,8 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
         phases=answer.phases,
         critical_replica=answer.critical.replica if answer.critical else None,
         answer=answer.movement,
-        settled_s=_settled(hold) if hold else None,
-        movements=_rows(hold, answer.movement, zero_s) if hold else (),
+        settled_s=settled(hold) if hold else None,
+        movements=movement_rows(hold, answer.movement, zero_s) if hold else (),
         course=movements,
         unmoved=answer.unmoved,
     )
@@ -137,20 +132,13 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
 _UNSEEN = "the probe saw nothing of this deployment during the step"
 _NO_TARGET = f"this version of Ray does not tell the target (known since {named(TARGET_REPLICAS)})"
 _UNCHANGED = "the load did not change"
-BLIND_S = 2.0
-"""From so much time on without a look, the end of a hold is not what was seen."""
 
 
 def _unless_idle(step: LoadStep, reason: str) -> str:
     return _UNCHANGED if step.direction == "none" else reason
 
 
-def _serving(poll: ReplicaPoll | None) -> int | None:
-    """Replicas that serve: RUNNING, or RECOVERING while a restarted controller looks for them."""
-    return None if poll is None else poll.running + poll.recovering
-
-
-def _answer(hold: _Hold) -> _Answer:
+def _answer(hold: Hold) -> _Answer:
     direction = hold.step.direction
     if direction == "none":
         return _Answer(reason=_UNCHANGED)
@@ -161,20 +149,20 @@ def _answer(hold: _Hold) -> _Answer:
     if movement is None:
         return _Answer(reason=under_way or _unmoved(hold), unmoved=under_way is None)
     level = Level(direction, movement.after)
-    reached = _reached(hold, level, movement)
+    reached = reach_of(hold, level, movement)
     if reached is None:
         return _unanswered(hold, level, movement)
     phased = _phases(hold, movement, reached.critical)
     return _Answer(
         total_s=_total(hold.begun_s, reached.end, phased.end),
-        reason=_joined(_edge(hold, movement), _short(hold)),
+        reason=joined(edge(hold, movement), _short(hold)),
         phases=phased.phases,
         critical=reached.critical,
         movement=movement,
     )
 
 
-def _under_way(hold: _Hold) -> str | None:
+def _under_way(hold: Hold) -> str | None:
     """Sentence on an earlier movement in the step's direction that is not over at the step."""
     direction, before = hold.step.direction, hold.before
     decision = decided_before(hold.timeline.decisions, hold.begun_s, direction)
@@ -188,16 +176,16 @@ def _under_way(hold: _Hold) -> str | None:
         )
     decided = any(came_before(d.at, hold.begun_s) for d in hold.timeline.decisions)
     target = before.target or 0
-    if decided or Level(direction, target).is_reached(before) or _serving(before) == target:
+    if decided or Level(direction, target).is_reached(before) or serving_in(before) == target:
         return None
     first = hold.timeline.polls[0]
-    if first.target == target and _serving(first) == target:  # a replica was lost since
+    if first.target == target and serving_in(first) == target:  # a replica was lost since
         return None
     return f"already under way before the probe's first poll: {before.running} RUNNING, target {target}"
 
 
-def _unmoved(hold: _Hold) -> str:
-    serving = _serving(hold.before)
+def _unmoved(hold: Hold) -> str:
+    serving = serving_in(hold.before)
     up = hold.step.direction == "up"
     before, after = hold.before.target or 0, hold.after.target or 0
     what = "the target did not rise" if up else "the target did not fall"
@@ -207,19 +195,7 @@ def _unmoved(hold: _Hold) -> str:
     return f"{what}: {serving} RUNNING before, target {hold.after.target} at the end{turns}"
 
 
-def _reached(hold: _Hold, level: Level, movement: Movement) -> Reach | None:
-    """Reach of the movement's level before the target turned and the hold ended."""
-    turned = movement.turned
-    until_s = min(hold.ended_s, turned.hi_s if turned else hold.ended_s)
-    reached = first_reach(hold.timeline, level, movement.way(until_s))
-    if reached is None or (turned is not None and reached.end.lo_s > turned.hi_s):
-        return None
-    if reached.at_once:
-        return Reach(movement.last, None)
-    return Reach(reached.end.not_before(movement.first.lo_s), reached.critical)
-
-
-def _unanswered(hold: _Hold, level: Level, movement: Movement) -> _Answer:
+def _unanswered(hold: Hold, level: Level, movement: Movement) -> _Answer:
     """A censored answer: the target turned, or the hold ended, before the level was reached."""
     critical = None
     if movement.turned is not None:
@@ -228,37 +204,23 @@ def _unanswered(hold: _Hold, level: Level, movement: Movement) -> _Answer:
             f"given up after {movement.turned.mid_s - hold.begun_s:.1f} s "
             f"at {_counted(level, last)}, target {level.replicas}"
         )
-        proven_s = movement.turned.lo_s
+        seen_s = movement.turned.lo_s
     else:
-        critical = _slowest(hold, level)
+        critical = slowest(hold, level)
         reason = _unfinished(hold, level)
-        proven_s = _proven_s(hold, level)
+        seen_s = proven_s(hold, level)
     return _Answer(
-        total_s=longer_than(max(0.0, min(proven_s, hold.ended_s) - hold.begun_s)),
-        reason=_joined(reason, _edge(hold, movement)),
+        total_s=longer_than(max(0.0, min(seen_s, hold.ended_s) - hold.begun_s)),
+        reason=joined(reason, edge(hold, movement)),
         phases=_phases(hold, movement, critical).phases,
         critical=critical,
         movement=movement,
     )
 
 
-def _edge(hold: _Hold, movement: Movement) -> str | None:
-    """Sentence on a first decision that may have come before the step; None if it cannot."""
-    if not movement.at_edge:
-        return None
-    first = movement.first
-    early_s = hold.begun_s - first.lo_s + first.skew_s
-    why = "the log's clock is" if first.clock else "polls are"
-    return f"its decision may have come up to {early_s:.2f} s before the step: {why} not that exact"
-
-
-def _joined(*sentences: str | None) -> str | None:
-    return "; ".join(text for text in sentences if text) or None
-
-
-def _unfinished(hold: _Hold, level: Level) -> str:
+def _unfinished(hold: Hold, level: Level) -> str:
     counted = _counted(level, hold.after)
-    seen_s = _proven_s(hold, level)
+    seen_s = proven_s(hold, level)
     if hold.ended_s - seen_s > BLIND_S:
         when = f"when last seen, {seen_s - hold.begun_s:.1f} s after the step"
         return f"target {level.replicas} not reached {when}: {counted}"
@@ -269,89 +231,23 @@ def _unfinished(hold: _Hold, level: Level) -> str:
 
 def _counted(level: Level, poll: ReplicaPoll) -> str:
     up = level.direction == "up"
-    return f"{_serving(poll) if up else poll.listed} {'RUNNING' if up else 'replicas'}"
+    return f"{serving_in(poll) if up else poll.listed} {'RUNNING' if up else 'replicas'}"
 
 
-def _proven_s(hold: _Hold, level: Level) -> float:
-    """The hold's end, if the next poll still shows the level missing; else when the last poll began."""
-    later = next((p for p in hold.timeline.polls if p.received_s > hold.ended_s), None)
-    return hold.ended_s if later and not level.is_reached(later) else hold.polls[-1].sent_s
-
-
-def _phases(hold: _Hold, movement: Movement, critical: ReplicaLife | None) -> PhasedLag:
+def _phases(hold: Hold, movement: Movement, critical: ReplicaLife | None) -> PhasedLag:
     if critical is None:
         return decided_only(hold.begun_s, movement)
     phased = up_phases if hold.step.direction == "up" else down_phases
     return phased(hold.begun_s, hold.ended_s, critical, movement, hold.timeline)
 
 
-def _settled(hold: _Hold) -> Span | None:
-    """From the step until the last target of the hold was reached and kept; censored if it was not.
-
-    It was kept if nothing but a change of the configuration took it away. None if the autoscaler did
-    not move the target. After a way down the replicas that stay have to be RUNNING, too.
-    """
-    if not hold.movements:
-        return None
-    last = hold.movements[-1]
-    moved_s = (at_s for at_s in hold.timeline.moved_s if at_s > last.last.hi_s)
-    way = last.way(min(hold.ended_s, *moved_s, math.inf))
-    ends: list[Instant] = []
-    for level in _levels(last):
-        reached = last_reach(hold.timeline, level, way)
-        if reached is None:
-            return longer_than(max(0.0, _proven_s(hold, level) - hold.begun_s))
-        ends.append(last.last if reached.at_once else reached.end)
-    end = max(ends, key=lambda at: (at.mid_s, at.hi_s))
-    return between(point(hold.begun_s), end.not_before(hold.begun_s))
-
-
-def _levels(movement: Movement) -> tuple[Level, ...]:
-    """Levels to be reached and kept: after a way down, too, as many have to be RUNNING."""
-    own = Level(movement.direction, movement.after)
-    return (own,) if movement.direction == "up" else (own, Level("up", movement.after))
-
-
-def _short(hold: _Hold) -> str | None:
+def _short(hold: Hold) -> str | None:
     """Sentence on replicas that were missing at the end of a hold in which the target did not turn."""
-    serving, target = _serving(hold.after), hold.after.target
+    serving, target = serving_in(hold.after), hold.after.target
     turned = len(hold.movements) > 1
     if serving is None or target is None or serving >= target or hold.after.hidden or turned:
         return None
     return f"{serving} RUNNING at the end of the hold, target {target}"
-
-
-def _rows(hold: _Hold, answer: Movement | None, zero_s: float) -> tuple[MovementReport, ...]:
-    """Rows of the movements that are not the step's answer."""
-    return tuple(
-        _row(hold, number, movement, zero_s)
-        for number, movement in enumerate(hold.movements, start=1)
-        if movement is not answer
-    )
-
-
-def _row(hold: _Hold, number: int, movement: Movement, zero_s: float) -> MovementReport:
-    """Row of one movement that is not the step's answer."""
-    level = Level(movement.direction, movement.after)
-    reached = _reached(hold, level, movement)
-    decided = between(point(hold.begun_s), movement.first.not_before(hold.begun_s))
-    if reached is not None:
-        total_s, reason = between(movement.first, reached.end), None
-    else:
-        over_s = movement.turned.lo_s if movement.turned else _proven_s(hold, level)
-        total_s = longer_than(max(0.0, min(over_s, hold.ended_s) - movement.first.hi_s))
-        last = "when last seen" if hold.ended_s - over_s > BLIND_S else "by the end of the hold"
-        reason = "given up" if movement.turned else f"not over {last}"
-    return MovementReport(
-        index=number,
-        at_s=movement.first.mid_s - zero_s,
-        direction=movement.direction,
-        before=movement.before,
-        after=movement.after,
-        decided=decided,
-        total_s=total_s,
-        reason=_joined(reason, _edge(hold, movement)),
-    )
 
 
 def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
@@ -363,38 +259,3 @@ def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
     if narrowed is None:
         return seen
     return around(narrowed.mid_s - begun_s, seen.lo, seen.upper)
-
-
-def _slowest(hold: _Hold, level: Level) -> ReplicaLife | None:
-    """Of the replicas still on their way at the hold's end, the one that got the least far."""
-    if level.direction == "up":
-        return max(
-            (life for life in hold.timeline.replicas if _is_starting(life, hold.ended_s)),
-            key=lambda r: (
-                r.allocated.hi_s if r.allocated else float("inf"),
-                r.listed.hi_s,
-                r.replica,
-            ),
-            default=None,
-        )
-    return max(
-        (life for life in hold.timeline.replicas if _is_stopping(life, hold)),
-        key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica),
-        default=None,
-    )
-
-
-def _is_starting(life: ReplicaLife, at_s: float) -> bool:
-    return (
-        life.listed.hi_s <= at_s
-        and (life.running is None or life.running.hi_s > at_s)
-        and (life.stopping is None or life.stopping.hi_s > at_s)
-    )
-
-
-def _is_stopping(life: ReplicaLife, hold: _Hold) -> bool:
-    return (
-        life.stopping is not None
-        and hold.begun_s < life.stopping.hi_s <= hold.ended_s
-        and (life.gone is None or life.gone.hi_s > hold.ended_s)
-    )

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
+from reports.analysis.lag.hidden import hidden_windows
 from reports.analysis.lag.log_times import (
     ORDER_TOLERANCE_S,
     Decision,
@@ -16,7 +17,7 @@ from reports.analysis.lag.log_times import (
     logged_decisions,
     replica_logs,
 )
-from reports.model.intervals import Instant
+from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
 from scalelag.record.run_info import ClockInfo
@@ -90,7 +91,7 @@ class Timeline(msgspec.Struct, frozen=True):
 
     `contradictions` say in words which logged moments lie outside of the polled interval. Polling is
     believed there, since a log's clock is an estimate. `moved_s` are the moments at which something
-    else than the autoscaler moved the target.
+    else than the autoscaler moved the target. In `hidden` Serve did not show the deployment.
     """
 
     polls: tuple[ReplicaPoll, ...]
@@ -98,6 +99,7 @@ class Timeline(msgspec.Struct, frozen=True):
     replicas: tuple[ReplicaLife, ...]
     contradictions: tuple[str, ...] = ()
     moved_s: tuple[float, ...] = ()
+    hidden: tuple[Window, ...] = ()
 
     def poll_before(self, at_s: float) -> ReplicaPoll | None:
         """The last poll answered by `at_s`; the first of all if none was."""
@@ -136,6 +138,7 @@ def build_timeline(
         decisions=tuple(decisions),
         replicas=tuple(replicas),
         contradictions=(*contradictions, *denied),
+        hidden=hidden_windows(key, polls),
     )
 
 

@@ -134,22 +134,22 @@ def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
     (`_apply_scaling_factors` in `ray/serve/autoscaling_policy.py`).
     """
     up, down = policy.upscaling_factor, policy.downscaling_factor
+    found: list[str] = []
     if down > 1:
-        return (
+        found.append(
             f"downscaling_factor {down:g} goes below what is wanted: where just over 2 replicas "
             f"are enough it leaves {max(1, math.floor(3 - down) + 1)} of 3, adds them again and so on. "
             "Set downscaling_factor to 1 or less."
         )
     gain = up / policy.target_ongoing_requests
     wide = policy.max_replicas - policy.min_replicas
-    if up <= 1 or gain < _MOST_GAIN or wide < _MOST_GAIN:
-        return None
-    return (
-        f"upscaling_factor {up:g} at target_ongoing_requests {policy.target_ongoing_requests:g}: one "
-        f"open request more moves {count(gain, 'replica')}, so the target follows every "
-        "fluctuation. Set "
-        "upscaling_factor to 1."
-    )
+    if up > 1 and gain >= _MOST_GAIN and wide >= _MOST_GAIN:
+        found.append(
+            f"upscaling_factor {up:g} at target_ongoing_requests {policy.target_ongoing_requests:g}: "
+            f"one open request more moves {count(gain, 'replica')}, so the target follows every "
+            "fluctuation. Set upscaling_factor to 1."
+        )
+    return " ".join(found) or None
 
 
 _MOST_GAIN = 2.0

@@ -12,6 +12,7 @@ from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
 from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.simulable import why_not_simulated
 from scalelag.plan.stages import LoadStep
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
@@ -59,7 +60,15 @@ def lint_run(
     changed = {row.deployment: target.deployments[row.deployment] for row in run.configs}
     known |= {(finding.deployment, finding.rule) for finding in lint_config(changed)}
     recorded = [f for f in run.info.findings if (f.deployment, f.rule) not in known]
-    return (*recorded, *computed)
+    return tuple(_tried(finding, run) for finding in (*recorded, *computed))
+
+
+def _tried(finding: LintFinding, run: RecordedRun) -> LintFinding:
+    """The finding, without its command if the record cannot be simulated."""
+    key = finding.deployment
+    if finding.command is None or key is None or why_not_simulated(run, key) is None:
+        return finding
+    return msgspec.structs.replace(finding, command=None)
 
 
 def _drains(

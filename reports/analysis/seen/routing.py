@@ -27,6 +27,20 @@ def routed(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns | st
     return rows.chosen(np.isin(rows.name, codes))
 
 
+def perhaps_for(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns:
+    """Return the rows whose requests can have been for `app`: those that a route gives no other.
+
+    An application that came with an event has no known route: what no known one fits may be for it.
+    One without a route of its own is reached through others.
+    """
+    known = info.target.applications
+    if app in known and (len(known) == 1 or known[app].route_prefix is None):
+        return rows
+    able = {app} if app in known else {app, None}
+    codes = [code for code, found in enumerate(apps_of_names(rows.names, info)) if found in able]
+    return rows.chosen(np.isin(rows.name, codes))
+
+
 def apps_of_names(names: Sequence[str], info: RunInfo) -> list[str | None]:
     """Return the application that requests of each name are for; None if that cannot be told.
 

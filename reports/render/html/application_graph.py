@@ -11,7 +11,7 @@ from reports.render.tables.applications import (
     replicas_text,
     short_name,
 )
-from reports.render.text import percent
+from reports.render.text import percent, shortened_name
 from scalelag.foreign import sanitized
 
 _MOST_BOXES = 40
@@ -111,7 +111,7 @@ def _box(name: str, node: ApplicationNode, x: int, y: int) -> Box:
     return Box(
         x=x,
         y=y,
-        name=title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…",
+        name=title if len(title) <= _LONGEST else shortened_name(title, _LONGEST - 3),
         title=title,
         about=replicas_text(node),
         slots="" if used is None else f"{percent(used)} of its slots in use at most",

@@ -15,7 +15,7 @@ from reports.model.steps import DeploymentReport
 from reports.render.html.axes import axis, chart_marks, layout, time_axis
 from reports.render.html.figure import Figure, Key, chart_text, color, rounded
 from reports.render.tables.table import Column, Table
-from reports.render.text import NOT_MEASURED, shortened
+from reports.render.text import NOT_MEASURED, shortened, shortened_name
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
@@ -252,7 +252,7 @@ def _stretches(own: DeploymentCharts, state: BarState, *, outlined: bool) -> dic
         "base": rounded([stretch.from_s for _, _, stretch in rows]),
         "x": rounded([stretch.to_s - stretch.from_s for _, _, stretch in rows]),
         "y": [row for row, _, _ in rows],
-        "text": [chart_text(shortened(replica, 40)) for _, replica, _ in rows],
+        "text": [chart_text(shortened_name(replica, 40)) for _, replica, _ in rows],
         "textposition": "none",
         "marker": {
             "color": color(_color(state)),
@@ -289,12 +289,12 @@ def _lives_table(id_: str, own: DeploymentCharts) -> Table:
     )
     rows = tuple(
         (
-            shortened(bar.replica, 60),
+            shortened_name(bar.replica, 60),
             shortened(bar.node or NOT_MEASURED, 12),
             *_froms({stretch.state: stretch.from_s for stretch in bar.stretches}),
             f"{bar.stretches[-1].to_s:.2f}",
             ", ".join(map(str, bar.critical_in)) or "",
-            shortened((bar.log_file or NOT_MEASURED).lstrip("/"), 160),
+            shortened_name((bar.log_file or NOT_MEASURED).lstrip("/"), 160),
         )
         for bar in own.bars
     )

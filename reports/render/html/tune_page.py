@@ -17,7 +17,7 @@ from reports.render.tables.tune import (
     tune_sentences,
     tune_table,
 )
-from reports.render.terminal.tune import tune_yaml
+from reports.render.tune_yaml import tune_yaml
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from reports.analysis.lag.step_lag import BLIND_S
+from reports.analysis.lag.hold import BLIND_S
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.deployments import FEW

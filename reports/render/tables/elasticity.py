@@ -9,6 +9,7 @@ from reports.render.tables.seen import seen_texts
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
+_LEAST_LEFT_S = 0.05
 _AGAINST = {
     "policy": f"the policy's demand in means of {SAMPLE_S:g} s",
     "capacity": "the demand at {:g} rps a replica",
@@ -48,6 +49,18 @@ def _elasticity(found: ElasticityReport) -> list[str]:
         f"over for {_number(found.tau_o_pct)} %",
         f"{_number(found.over_replica_s)} replica-seconds to spare",
         f"{hours}, {_number(found.replica_hours_over, '{:.3f}')} of them beyond demand",
+        *_judged(found),
+    ]
+
+
+def _judged(found: ElasticityReport) -> list[str]:
+    """The time that is judged by demand, where that is not all of the load."""
+    watched_s, left_s = found.watched_s or 0.0, found.unwatched_s or 0.0
+    if left_s < _LEAST_LEFT_S:
+        return []
+    whole_s = watched_s + left_s
+    return [
+        f"demand judged for {watched_s:.1f} of {whole_s:.1f} s: not in events, updates and gaps"
     ]
 
 

@@ -207,8 +207,8 @@ def _short_remark(step: StepReport) -> str:
     return "; ".join(found)
 
 
-def remark(step: StepReport, *, codes: bool = False) -> str:
-    """Facts about a step beyond its figures; empty without any. `codes` leaves causes as codes."""
+def remark(step: StepReport) -> str:
+    """Facts about a step beyond its figures; empty without any."""
     if step.total_s is None:
         return sanitized(step.reason or "not measured")
     found = [sanitized(step.reason)] if step.reason else []
@@ -216,7 +216,7 @@ def remark(step: StepReport, *, codes: bool = False) -> str:
     if step.floor_reason:
         found.append(sanitized(("" if step.floor else "no floor: ") + step.floor_reason))
     if step.cause:
-        found.append(f"cause: {step.cause if codes else leading_words(step.cause, step.findings)}")
+        found.append(f"cause: {leading_words(step.cause, step.findings)}")
     if step.reversals:
         found.append(_swing(step))
     if is_shown(step.unattributed_s):

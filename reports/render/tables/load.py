@@ -12,7 +12,14 @@ from reports.model.load import (
     StreamReport,
 )
 from reports.render.tables.table import Cell, Column, Table, rest_of
-from reports.render.text import NOT_MEASURED, load_change, milliseconds, rate, shortened
+from reports.render.text import (
+    NOT_MEASURED,
+    load_change,
+    milliseconds,
+    rate,
+    shortened,
+    shortened_name,
+)
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.wording import count
 
@@ -197,7 +204,7 @@ def worker_table(load: LoadReport) -> Table | None:
     rows = tuple(
         (
             str(worker.index),
-            shortened(worker.host, 60),
+            shortened_name(worker.host, 60),
             f"{worker.sent:,}",
             f"{worker.not_sent:,}",
             f"\u00b1{1000 * (worker.error_s + worker.drift_s):.1f}",

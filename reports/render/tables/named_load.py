@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from reports.model.load import LoadReport, NameReport, StreamReport
 from reports.render.tables.load import COUNTS, counts, quantiles, times
 from reports.render.tables.table import Column, Table, rest_of
-from reports.render.text import NOT_MEASURED, milliseconds, rate, shortened
+from reports.render.text import NOT_MEASURED, milliseconds, rate, shortened_names
 from scalelag.wording import count
 
 MOST_NAMES = 100
 MOST_ROWS = 200
+_LONGEST_NAME = 120
 _RATES = (
     Column("offered", group="requests/s", alone="offered rps"),
     Column("completed", group="requests/s", alone="completed rps"),
@@ -47,16 +48,17 @@ def _of_run(what: str, reports: Mapping[str, NameReport], most: int) -> Table:
         *quantiles(("p50", "p99"), "service ms", "p50", "p99"),
         *(quantiles(("p50", "p99"), "first token ms") if has_streams else ()),
     )
+    names = shortened_names(list(reports)[:most], _LONGEST_NAME)
     rows = tuple(
         (
-            shortened(name, 120),
+            name,
             f"{part.planned:,}",
             NOT_MEASURED if part.completed_rps is None else rate(part.completed_rps),
             *counts(part),
             *times(part),
             *(_first_tokens(part.stream) if has_streams else ()),
         )
-        for name, part in list(reports.items())[:most]
+        for name, part in zip(names, reports.values(), strict=False)
     )
     left = list(reports.values())[most:]
     requests = count(sum(part.planned for part in left), "request")
@@ -74,10 +76,11 @@ def _of_steps(what: str, in_steps: Mapping[int, Mapping[str, NameReport]], most:
         *quantiles(("p50", "p95", "p99", "max"), "latency ms", "max"),
         *quantiles(("p50", "p99"), "service ms", "p50", "p99"),
     )
+    parts = [(i, name, part) for i, names in in_steps.items() for name, part in names.items()]
+    shown = shortened_names([name for _, name, _ in parts], _LONGEST_NAME)
     rows = [
-        (str(index), shortened(name, 120), *_rates(part), *counts(part), *times(part))
-        for index, reports in in_steps.items()
-        for name, part in reports.items()
+        (str(index), name, *_rates(part), *counts(part), *times(part))
+        for name, (index, _, part) in zip(shown, parts, strict=True)
     ]
     return Table(
         f"Requests by step and {what}", columns, tuple(rows[:most]), rest_of(len(rows), most)

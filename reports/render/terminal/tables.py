@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reports.render.tables.table import Cell, Column, Table, groups_of
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
-from reports.render.text import NOT_MEASURED, MeasuredText, shortened
+from reports.render.text import NOT_MEASURED, MeasuredText, shortened_names
 
 _GAP = "  "
 _LEAST_FOLDED = 24
@@ -70,12 +70,9 @@ def _fits(blocks: Sequence[Lines], width: int) -> bool:
 def _grid(table: Table, places: Sequence[int], width: int, *, stacked: bool = False) -> Lines:
     """Header and rows of these columns; margins beside the figures, or below if `stacked`."""
     columns = [table.columns[place] for place in places]
-    cells = [
-        [_cut(row[place], table.columns[place], width) for place in places] for row in table.rows
-    ]
     by_column = [
-        _printed([row[i] for row in cells], column, stacked=stacked)
-        for i, column in enumerate(columns)
+        _printed(_cut([row[place] for row in table.rows], column, width), column, stacked=stacked)
+        for place, column in zip(places, columns, strict=True)
     ]
     widths = [
         max([cell_len(column.name), *(line.cell_len for cell in printed for line in cell)])
@@ -84,11 +81,11 @@ def _grid(table: Table, places: Sequence[int], width: int, *, stacked: bool = Fa
     return [*_header(columns, widths), *_body(by_column, columns, widths)]
 
 
-def _cut(cell: Cell, column: Column, width: int) -> Cell:
-    """A name, cut to a share of the console: other columns are why a table of names is read."""
-    if column.kind == "foreign" and column.key and isinstance(cell, str):
-        return shortened(cell, max(8, width // _NAMES_SHARE))
-    return cell
+def _cut(cells: Sequence[Cell], column: Column, width: int) -> Sequence[Cell]:
+    """Names, cut to a share of the console: other columns are why a table of names is read."""
+    if column.kind == "foreign" and column.key:
+        return shortened_names([str(cell) for cell in cells], max(8, width // _NAMES_SHARE))
+    return cells
 
 
 def _printed(cells: Sequence[Cell], column: Column, *, stacked: bool) -> list[Lines]:

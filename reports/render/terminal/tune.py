@@ -1,11 +1,9 @@
-"""Found settings for the terminal, as Markdown, as JSON, and as YAML to be pasted."""
+"""Found settings for the terminal, as Markdown, and as JSON."""
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
-import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -13,7 +11,6 @@ from reports.model.tune import TuneReport
 from reports.render.json_report import as_json
 from reports.render.markdown import code, table, text
 from reports.render.tables.tune import (
-    changes_words,
     confirmation_table,
     tune_headline,
     tune_proof,
@@ -23,8 +20,8 @@ from reports.render.tables.tune import (
 )
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
+from reports.render.tune_yaml import tune_yaml
 from scalelag.foreign import sanitized
-from scalelag.record.application_info import application_name
 
 
 def print_tune(console: Console, report: TuneReport, *, with_yaml: bool) -> None:
@@ -52,27 +49,6 @@ def print_tune(console: Console, report: TuneReport, *, with_yaml: bool) -> None
         console.print()
         # Whole lines from the first column on: a terminal's own line breaks are not copied.
         console.print(Text(tune_yaml(report).rstrip()), soft_wrap=True)
-
-
-def tune_yaml(report: TuneReport) -> str:
-    """The first choice as a part of a Serve config file; empty if nothing was found."""
-    if not report.found:
-        return ""
-    first = report.found[0]
-    application = report.application or application_name(report.deployment, {})
-    deployment = report.deployment[len(application) + 1 :]
-    document: dict[str, Any] = {
-        "applications": [
-            {
-                "name": application,
-                "deployments": [
-                    {"name": deployment, "autoscaling_config": first.autoscaling_config}
-                ],
-            }
-        ]
-    }
-    head = f"# scalelag tune, {tune_headline(report)}: {changes_words(first)}\n"
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=False)
 
 
 def render_json_tune(report: TuneReport) -> bytes:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reports.whatif.autoscaler import Autoscaler, HandleReport, Series
 from reports.whatif.scenario import Settings
+from scalelag.record.effective import deployed_replicas
 
 _HANDLE = "proxy"
 LEAST_TURN_S = 5.0
@@ -46,14 +47,13 @@ def turn_of(settings: Settings) -> float:
 
 
 class CoarseSimulation:
-    """One pass over the traffic, from the fewest replicas on."""
+    """One pass over the traffic, from the replicas that are deployed on."""
 
     def __init__(self, fleet: Fleet, autoscaler: Autoscaler, turn_s: float) -> None:
         self._fleet = fleet
         self._autoscaler = autoscaler
         self._turn_s = turn_s
-        least = max(fleet.settings.policy.min_replicas, 0)
-        self._target = self._running = least
+        self._target = self._running = deployed_replicas(fleet.settings.info)
         self._waiting = 0.0
         self._starting: deque[float] = deque()
         self._samples: deque[tuple[float, float]] = deque()

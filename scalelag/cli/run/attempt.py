@@ -111,7 +111,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         verify = self.options.verify
         with placed(self.placement, endpoint, verify=verify, headers=headers) as remote:
             load = LoadProcess(
-                option_arguments(given) + (["--host", endpoint.host] if endpoint.host else []),
+                option_arguments(given) + ([f"--host={endpoint.host}"] if endpoint.host else []),
                 passed_on=self.locust,
                 locustfiles=self.locustfiles,
                 processes=self.processes,

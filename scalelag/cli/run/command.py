@@ -15,7 +15,6 @@ from scalelag.cli.run.load_process import find_locustfiles
 from scalelag.cli.run.locust_arguments import check_passed_on
 from scalelag.cli.run.ray_load import placement_of
 from scalelag.cli.run.retries import Retries
-from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
@@ -43,12 +42,11 @@ _DEFAULT_APP = "sleeper"
 def run(arguments: RunArguments, given: Mapping[str, Any]) -> int:
     """Run as asked, and return the exit code. `given` are options of the catalog."""
     attempt = attempt_of(arguments, given)
-    with interruptible():
-        if arguments.calibrate:
-            return run_calibration(attempt, arguments.calibrate_hold_s)
-        retries = Retries(arguments.retries, arguments.retry_wait_s)
-        with _in_one_folder(attempt, arguments.runs) as own:
-            return _in_a_row(arguments.runs, lambda: retries.run(own.run))
+    if arguments.calibrate:
+        return run_calibration(attempt, arguments.calibrate_hold_s)
+    retries = Retries(arguments.retries, arguments.retry_wait_s)
+    with _in_one_folder(attempt, arguments.runs) as own:
+        return _in_a_row(arguments.runs, lambda: retries.run(own.run))
 
 
 def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:

@@ -17,6 +17,7 @@ from scalelag.cli.run.locust_arguments import users_and_options
 from scalelag.cluster.ports import free_port
 from scalelag.cluster.ray_job.reach import Address
 from scalelag.cluster.ray_job.submit import RayWorkers
+from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.packages import check_packages
@@ -25,6 +26,7 @@ from scalelag.plugin.parent import (
     LAUNCHED_VARIABLE,
     OUTCOME_VARIABLE,
     PARENT_VARIABLE,
+    URL_VARIABLES,
     WORKERS_WAIT_VARIABLE,
     Outcome,
     attempts_for_environment,
@@ -63,8 +65,21 @@ def option_arguments(values: Mapping[str, Any]) -> list[str]:
     return arguments
 
 
+def out_of_sight(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return `arguments` without the URLs that have a password, and variables that hold these."""
+    seen: list[str] = []
+    hidden: dict[str, str] = {}
+    for argument in arguments:
+        flag, _, value = argument.partition("=")
+        if flag in URL_VARIABLES and hide_credentials(value) != value:
+            hidden[URL_VARIABLES[flag]] = value
+        else:
+            seen.append(argument)
+    return seen, hidden
+
+
 class LoadProcess:
-    """Locust with our plugin, and the options in `arguments`. `token` goes by the environment.
+    """Locust with our plugin, and the options in `arguments`. Secrets go by the environment.
 
     `passed_on` are names of user classes, and arguments that are Locust's alone.
 
@@ -89,13 +104,14 @@ class LoadProcess:
         check_packages(["", *sys.path])
         files = ",".join(map(_locust_path, _locustfiles(locustfiles)))
         users, others = users_and_options(passed_on)
-        self._command = [sys.executable, "-m", "locust", "-f", files, *users, *arguments]
+        seen, hidden = out_of_sight(arguments)
+        self._command = [sys.executable, "-m", "locust", "-f", files, *users, *seen]
         self._command += ["--loglevel", "INFO" if web else "WARNING"]
         self._command += _web_arguments() if web else ["--headless"]
         if processes > 1:
             self._command += _forked_workers(processes)
         self._command += others  # the last value of an option holds
-        self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())}
+        self._environment = dict(os.environ) | {PARENT_VARIABLE: str(os.getpid())} | hidden
         self._output = subprocess.DEVNULL if quiet else None
         self._remote = remote
         if remote is not None:

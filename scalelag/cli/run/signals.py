@@ -1,4 +1,4 @@
-"""Signals that ask `scalelag run` to end, and the work that they must not break off."""
+"""Signals that ask a command to end, and the work that they must not break off."""
 
 import os
 import signal

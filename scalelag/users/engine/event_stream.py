@@ -19,7 +19,8 @@ class EventParser:
     """Parses the bytes of one stream. Ids and times for reconnecting are ignored.
 
     It never fails: lines that are no field are ignored, and invalid UTF-8 is replaced. The standard
-    drops an event that no empty line ends; `rest` tells it, for those who read it differently.
+    drops an event that no empty line ends; `rest` tells it, for those who read it differently. An
+    `event: error` without data is one here.
     """
 
     def __init__(self) -> None:
@@ -67,6 +68,8 @@ class EventParser:
         return None
 
     def _dispatch(self) -> Event | None:
-        event = Event(self._type or "message", "\n".join(self._data)) if self._data else None
+        # The standard drops an event without data. What calls itself an error says enough.
+        is_event = self._data or self._type == "error"
+        event = Event(self._type or "message", "\n".join(self._data)) if is_event else None
         self._type, self._data = "", []
         return event

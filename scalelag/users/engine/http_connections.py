@@ -11,13 +11,14 @@ the request is sent once more, on a new connection. An answer that comes while t
 sent, such as 413, is read, and the rest of the body is left out.
 """
 
+import re
 import select
 import socket
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import gevent
 import gevent.select
@@ -26,27 +27,25 @@ import gevent.ssl
 import msgspec
 from gevent.monkey import get_original
 from geventhttpclient.header import Headers
-from geventhttpclient.response import (
-    HTTPConnectionClosed,
-    HTTPParseError,
-    HTTPSocketPoolResponse,
-)
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 import scalelag
 from scalelag.errors import UsageError
+from scalelag.users.engine.http_responses import BLOCK_BYTES, Response, StreamingResponse
 
-_BLOCK_BYTES = 65_536
 # A closing that crosses a request is seen within a round trip. What is closed later was at work on it.
 _CROSSED_S = 0.5
 # A look costs some microseconds a connection: seldom, and at few.
 _LOOKED_AFTER = 64
 _LOOKED_AT = 16
 _GONE = (BrokenPipeError, ConnectionResetError)
+_ZONE = re.compile(r"%[^\]]*(?=\])")
+_ASCII = "".join(map(chr, range(33, 127)))
 # gevent's own select takes as long as a whole request.
 _poll = get_original("select", "poll")
 
 
-_Response = TypeVar("_Response", bound=HTTPSocketPoolResponse)
+_Response = TypeVar("_Response", bound=Response)
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -87,9 +86,12 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f'--host "{url}" is no URL: give one like http://127.0.0.1:8000.')
         self.is_tls = parts.scheme == "https"
-        self.address = (parts.hostname, parts.port or (443 if self.is_tls else 80))
+        # The zone of an IPv6 address is written %25eth0 in a URL, and is nobody else's business.
+        host = parts.hostname.replace("%25", "%")
+        self.address = (host, parts.port or (443 if self.is_tls else 80))
         self._path = parts.path.rstrip("/")
-        self._headers = {"Host": parts.netloc.rpartition("@")[2]} | authorization(parts)
+        shown = _ZONE.sub("", parts.netloc.rpartition("@")[2])
+        self._headers = {"Host": shown} | authorization(parts)
 
     def request(
         self,
@@ -105,7 +107,8 @@ class Server:
             own["Content-Length"] = str(len(body or b""))
         given = {name.lower() for name in headers}
         fields = {n: value for n, value in own.items() if n.lower() not in given} | dict(headers)
-        lines = [f"{method} {self._path}{path} HTTP/1.1", *(f"{n}: {v}" for n, v in fields.items())]
+        target = as_sent(self._path + path)
+        lines = [f"{method} {target} HTTP/1.1", *(f"{n}: {v}" for n, v in fields.items())]
         if any(set("\r\n\0") & set(line) for line in lines) or " " in path:
             raise UsageError(
                 f"{method} {path}: a path must have no spaces, and neither path nor headers line "
@@ -115,65 +118,17 @@ class Server:
         return Request(method, name or path, head.encode() + (body or b""))
 
 
+def as_sent(path: str) -> str:
+    """Return `path` with what is beyond ASCII encoded as browsers do: servers answer it with 400."""
+    return path if path.isascii() else quote(path, safe=_ASCII)
+
+
 def authorization(parts: SplitResult) -> dict[str, str]:
     """Header for the user and password of a URL; empty if it has none."""
     if not parts.username and not parts.password:
         return {}
     pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
-
-
-class StreamingResponse(HTTPSocketPoolResponse):
-    """An answer whose body is read as it comes; `now` returns Unix seconds."""
-
-    def __init__(
-        self, sock: gevent.socket.socket, pool: "Connections", method: str, now: Callable[[], float]
-    ) -> None:
-        self._pieces: list[bytes] = []
-        super().__init__(sock, pool, block_size=_BLOCK_BYTES, method=method)  # pyright: ignore[reportArgumentType]  it calls two methods of the pool, and no more
-        self._now = now
-        self._came_s = now()
-
-    def _on_body(self, buf: bytearray) -> None:
-        self._pieces.append(bytes(buf))
-
-    def pieces(self) -> Iterator[tuple[bytes, float]]:
-        """Yield the chunks of the body, each with the time at which it was read from the socket.
-
-        If the answer breaks off, OSError or HTTPParseError is raised after the last piece.
-        """
-        fault = None
-        while True:
-            pieces, self._pieces = self._pieces, []
-            for piece in pieces:
-                yield piece, self._came_s
-            if fault is not None:
-                raise fault
-            if self.message_complete:
-                return
-            fault = self._receive()
-
-    def finish(self, within_s: float) -> None:
-        """Read what is left after the end of the answer, so that its connection can be used again.
-
-        If nothing ends it `within_s` seconds, or it breaks off, the connection is closed by `release`.
-        """
-        try:
-            with gevent.Timeout(within_s):
-                for _ in self.pieces():
-                    pass
-        except (OSError, HTTPParseError, gevent.Timeout):
-            self._pieces = []
-
-    def _receive(self) -> HTTPParseError | None:
-        assert self._sock is not None  # it is there until the message is complete
-        data = self._sock.recv(self.block_size)
-        self._came_s = self._now()
-        try:
-            self.feed(data)
-        except HTTPParseError as error:
-            return error
-        return None
 
 
 class Connections:
@@ -201,21 +156,13 @@ class Connections:
         content = response.read()
         return Answer(response.status_code, response.info(), content)
 
-    def open(self, request: Request) -> HTTPSocketPoolResponse:
+    def open(self, request: Request) -> Response:
         """Send `request` and return its answer as soon as the head has come.
 
         The connection returns to the pool when the body has been read to its end. `release()` of the
         response closes it earlier.
         """
-        return self._answered(
-            request,
-            lambda sock: HTTPSocketPoolResponse(
-                sock,
-                self,  # pyright: ignore[reportArgumentType]  it calls the two methods below, and no more
-                block_size=_BLOCK_BYTES,
-                method=request.method,
-            ),
-        )
+        return self._answered(request, lambda sock: Response(sock, self, request.method))
 
     def stream(self, request: Request, now: Callable[[], float]) -> StreamingResponse:
         """Do as `open`, for an answer whose body is read as it comes."""
@@ -267,7 +214,7 @@ class Connections:
                 if self._tls is None and gevent.select.select([sock], [sock], [])[0]:
                     self._spent.add(sock)
                     return None
-                sent += sock.send(memoryview(data)[sent : sent + _BLOCK_BYTES])
+                sent += sock.send(memoryview(data)[sent : sent + BLOCK_BYTES])
         except _GONE as error:
             self._spent.add(sock)
             return error

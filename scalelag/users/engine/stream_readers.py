@@ -66,6 +66,18 @@ class StreamReader:
         )
 
 
+class JsonReader(StreamReader):
+    """Reads JSON, or JSON Lines: each piece is a token, and an error in it is a wrong answer."""
+
+    def ended(self) -> None:
+        """Check the whole answer. Raises WrongAnswerError if it is empty, or has an error in it."""
+        text = self.content.decode()
+        whole = _decoded(text)
+        for one in [whole] if whole is not _NO_JSON else map(_decoded, text.splitlines()):
+            _check(one, "message")
+        super().ended()
+
+
 class EventStreamReader(StreamReader):
     """Reads server-sent events: each event with data is a token, except OpenAI's `[DONE]`.
 
@@ -89,14 +101,14 @@ class EventStreamReader(StreamReader):
         """Take an event that came at `at_s`. Raises WrongAnswerError if it is wrong."""
         if _is_done(event):
             return
-        if event.type == "error" or "error" in event.data:
-            _check(_decoded(event), event.type)
+        if event.type != "message" or event.data.lstrip().startswith("{"):
+            _check(_decoded(event.data), event.type)
         if event.data:
             self.token(at_s, event.data)
 
     def unended(self, event: Event, at_s: float) -> None:  # noqa: ARG002  of use to others
         """Take a last event that lacks its empty line: the standard drops it, unless it is an error."""
-        _check(_decoded(event), event.type)
+        _check(_decoded(event.data), event.type)
 
     def ended(self) -> None:
         """Check the whole answer at its end. Raises WrongAnswerError if something is missing."""
@@ -113,17 +125,20 @@ class ChatReader(EventStreamReader):
     """Reads chats, completions and responses as OpenAI's APIs stream them.
 
     A token is a chunk with something of the answer in it: text, reasoning, or a tool call. A chunk may
-    hold several tokens: if the server counts them itself (`usage`), its count is recorded. An answer
-    is good if a token came, and the server said that it is whole: by `[DONE]`, by a reason to finish
-    (`GOOD_FINISHES`) or by `response.completed`. A last event that lacks its empty line is taken if it
-    is whole, as by openai-node and by clients that read lines: openai-python passes it over, and finds
+    hold several tokens: if the server counts them itself (`usage`), its count is recorded. One of 0, or
+    one that more of the answer came after, is none of the whole answer. An answer is good if a token
+    came, and the server said that it is whole: by `[DONE]`, by a reason to finish (`GOOD_FINISHES`) of
+    each of its choices that began, or by `response.completed`. After an event that is nothing known
+    `[DONE]` only says that the stream is over. A last event that lacks its empty line is taken if it is
+    whole, as by openai-node and by clients that read lines: openai-python passes it over, and finds
     nothing wrong with such an answer (https://github.com/openai/openai-node/pull/2726).
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._has_finished = False
-        self._is_response = False
+        self._begun: set[int] = set()
+        self._finished: set[int] = set()
+        self._is_response = self._has_odd_event = False
         self._counted: int | None = None
         self._counted_reasoning = self._prompt_tokens = 0
         self._first_text_s = self._first_reasoning_s = self._first_tool_call_s = _NONE
@@ -133,7 +148,7 @@ class ChatReader(EventStreamReader):
         if self.is_over or _is_done(event):
             self.is_over = True
             return
-        found = _decoded(event)
+        found = _decoded(event.data)
         _check(found, event.type)
         if found is _NO_JSON:
             raise WrongAnswerError("an event that is no JSON")
@@ -143,7 +158,7 @@ class ChatReader(EventStreamReader):
 
     def unended(self, event: Event, at_s: float) -> None:
         """Take `[DONE]`, or what is JSON; anything else was cut off."""
-        if _is_done(event) or isinstance(_decoded(event), dict):
+        if _is_done(event) or isinstance(_decoded(event.data), dict):
             self.event(event, at_s)
 
     def _take(self, found: dict[str, Any], at_s: float) -> None:
@@ -151,13 +166,16 @@ class ChatReader(EventStreamReader):
         self._is_response |= str(found.get("type")).startswith("response.")
         if chunk.is_token:
             self._moment(chunk, at_s)
-            self.token(at_s, chunk.text + chunk.tool)
-        if chunk.tokens is not None:
+            self.token(at_s, chunk.said)
+            self._counted = None
+        if chunk.tokens:
             self._counted, self._counted_reasoning = chunk.tokens, chunk.reasoning_tokens
         self._prompt_tokens = chunk.prompt_tokens or self._prompt_tokens
         for bad in bad_finishes(chunk):
             raise WrongAnswerError(bad)
-        self._has_finished |= bool(chunk.finishes)
+        self._begun.update(chunk.answers)
+        self._finished.update(chunk.finishes)
+        self._has_odd_event |= not chunk.is_known
         self.is_over = chunk.ends
 
     def _moment(self, chunk: Chunk, at_s: float) -> None:
@@ -172,9 +190,12 @@ class ChatReader(EventStreamReader):
     def ended(self) -> None:
         """Check that the answer is whole, and not empty. Raises WrongAnswerError if it is not."""
         self._take_rest()
-        if not self.is_over and not self._has_finished:
+        has_finished = bool(self._finished) and self._begun <= self._finished
+        if not self.is_over and not has_finished:
             missing = "response.completed" if self._is_response else _DONE
             raise WrongAnswerError(f"no {missing} at its end")
+        if self._has_odd_event and not has_finished:
+            raise WrongAnswerError("an event of no known kind, and no finish_reason")
         super().ended()
 
     @property
@@ -206,13 +227,13 @@ def _check(found: object, kind: str) -> None:
         raise WrongAnswerError(error)
 
 
-def _decoded(event: Event) -> object:
-    """Data of an event; servers in Python also send NaN, and such in JavaScript half of a character."""
+def _decoded(data: str) -> object:
+    """Return the JSON in a text; some servers also send NaN, and others half of a character."""
     try:
-        return msgspec.json.decode(event.data)
+        return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         pass
     try:
-        return json.loads(event.data)
+        return json.loads(data)
     except (ValueError, RecursionError):
         return _NO_JSON

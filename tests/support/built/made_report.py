@@ -21,7 +21,11 @@ def report_of(
         reasons=(),
         gates=(),
         deployments=dict(deployments),
-        load=LoadReport(0, 0, 0, 0, 0, None, {}, steps=load_steps),
+        load=LoadReport(
+            0, 0, 0, 0, 0, None, {}, steps=load_steps,
+            # As of a run whose slow requests are all in one step.
+            latency_p99_ms=max((one.latency_p99_ms or 0.0 for one in load_steps), default=None),
+        ),
         probe=ProbeReport(1, 0, 0.0, 0),
         warnings=(),
         not_measured={},

@@ -35,8 +35,9 @@
     const layout = colored(figure.layout, style);
     layout.dragmode = figure.linked && !coarse ? "zoom" : false;
     if (figure.linked && range) layout.xaxis.range = range.slice();
-    // A narrow chart has room for the numbers of steps only.
+    // A narrow chart has room for the numbers of steps only, and for few times.
     if (plotOf(figure).clientWidth < 800) layout.annotations?.forEach((one) => { one.text = one.name ?? one.text; });
+    if (figure.linked && plotOf(figure).clientWidth < 500) layout.xaxis.nticks = 6;
     return Plotly.react(plotOf(figure), colored(figure.data, style), layout, config);
   }
   const drawAll = () => Promise.all(figures.map(draw));

@@ -23,8 +23,11 @@ IsOpen = Callable[[], bool]
 """Returns True once the run is open: until then no user starts."""
 
 
-class ClosedLoopDispatcher(UsersDispatcher):
-    """Locust's own, over the workers that take part."""
+class RunDispatcher(UsersDispatcher):
+    """Locust's own, that knows which workers take part, and whether the run is open."""
+
+    knows_others = True
+    """False if it is given those workers only that take part."""
 
     def __init__(
         self,
@@ -33,9 +36,16 @@ class ClosedLoopDispatcher(UsersDispatcher):
         takes: Takes,
         is_open: IsOpen,
     ) -> None:
-        super().__init__([node for node in worker_nodes if takes(node.id)], user_classes)
+        known = [node for node in worker_nodes if self.knows_others or takes(node.id)]
+        super().__init__(known, user_classes)
         self._takes = takes
         self._is_open = is_open
+
+
+class ClosedLoopDispatcher(RunDispatcher):
+    """Users as Locust spreads them, over the workers that take part."""
+
+    knows_others = False
 
     def new_dispatch(
         self,
@@ -55,19 +65,8 @@ class ClosedLoopDispatcher(UsersDispatcher):
             super().add_worker(worker_node)
 
 
-class OpenLoopDispatcher(UsersDispatcher):
+class OpenLoopDispatcher(RunDispatcher):
     """One user on each worker that takes part, even if others are lost."""
-
-    def __init__(
-        self,
-        worker_nodes: list[WorkerNode],
-        user_classes: list[type[User]],
-        takes: Takes,
-        is_open: IsOpen,
-    ) -> None:
-        super().__init__(worker_nodes, user_classes)
-        self._takes = takes
-        self._is_open = is_open
 
     def new_dispatch(
         self,
@@ -96,7 +95,7 @@ class OpenLoopDispatcher(UsersDispatcher):
         self._worker_nodes = [node for node in self._worker_nodes if node.id != worker_node.id]
 
 
-DISPATCHERS: dict[Unit, type[ClosedLoopDispatcher] | type[OpenLoopDispatcher]] = {
+DISPATCHERS: dict[Unit, type[RunDispatcher]] = {
     "rps": OpenLoopDispatcher,
     "users": ClosedLoopDispatcher,
 }

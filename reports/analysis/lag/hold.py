@@ -1,0 +1,99 @@
+"""A hold of a load step: what was seen of it, and what that proves."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from reports.analysis.lag.movements import Movement
+from reports.analysis.lag.reach import Level, Reach, first_reach
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
+from scalelag.plan.stages import LoadStep
+
+BLIND_S = 2.0
+"""From so much time on without a look, the end of a hold is not what was seen."""
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A step and all that was seen of its hold; the first poll may be the one before the step."""
+
+    step: LoadStep
+    begun_s: float
+    ended_s: float
+    before: ReplicaPoll
+    after: ReplicaPoll
+    polls: Sequence[ReplicaPoll]
+    movements: tuple[Movement, ...]
+    timeline: Timeline
+
+
+def serving_in(poll: ReplicaPoll | None) -> int | None:
+    """Replicas that serve: RUNNING, or RECOVERING while a restarted controller looks for them."""
+    return None if poll is None else poll.running + poll.recovering
+
+
+def reach_of(hold: Hold, level: Level, movement: Movement) -> Reach | None:
+    """Reach of the movement's level before the target turned and the hold ended."""
+    turned = movement.turned
+    until_s = min(hold.ended_s, turned.hi_s if turned else hold.ended_s)
+    reached = first_reach(hold.timeline, level, movement.way(until_s))
+    if reached is None or (turned is not None and reached.end.lo_s > turned.hi_s):
+        return None
+    if reached.at_once:
+        return Reach(movement.last, None)
+    return Reach(reached.end.not_before(movement.first.lo_s), reached.critical)
+
+
+def proven_s(hold: Hold, level: Level) -> float:
+    """The hold's end, if the next poll still shows the level missing; else when the last poll began."""
+    later = next((p for p in hold.timeline.polls if p.received_s > hold.ended_s), None)
+    return hold.ended_s if later and not level.is_reached(later) else hold.polls[-1].sent_s
+
+
+def edge(hold: Hold, movement: Movement) -> str | None:
+    """Sentence on a first decision that may have come before the step; None if it cannot."""
+    if not movement.at_edge:
+        return None
+    first = movement.first
+    early_s = hold.begun_s - first.lo_s + first.skew_s
+    why = "the log's clock is" if first.clock else "polls are"
+    return f"its decision may have come up to {early_s:.2f} s before the step: {why} not that exact"
+
+
+def joined(*sentences: str | None) -> str | None:
+    """Sentences that there are, as one text; None if there are none."""
+    return "; ".join(text for text in sentences if text) or None
+
+
+def slowest(hold: Hold, level: Level) -> ReplicaLife | None:
+    """Of the replicas still on their way at the hold's end, the one that got the least far."""
+    if level.direction == "up":
+        return max(
+            (life for life in hold.timeline.replicas if _is_starting(life, hold.ended_s)),
+            key=lambda r: (
+                r.allocated.hi_s if r.allocated else float("inf"),
+                r.listed.hi_s,
+                r.replica,
+            ),
+            default=None,
+        )
+    return max(
+        (life for life in hold.timeline.replicas if _is_stopping(life, hold)),
+        key=lambda r: (r.stopping.hi_s if r.stopping else 0.0, r.replica),
+        default=None,
+    )
+
+
+def _is_starting(life: ReplicaLife, at_s: float) -> bool:
+    return (
+        life.listed.hi_s <= at_s
+        and (life.running is None or life.running.hi_s > at_s)
+        and (life.stopping is None or life.stopping.hi_s > at_s)
+    )
+
+
+def _is_stopping(life: ReplicaLife, hold: Hold) -> bool:
+    return (
+        life.stopping is not None
+        and hold.begun_s < life.stopping.hi_s <= hold.ended_s
+        and (life.gone is None or life.gone.hi_s > hold.ended_s)
+    )

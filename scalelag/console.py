@@ -9,5 +9,9 @@ def say(text: str) -> None:
     """Print a line of ours on stderr; what is foreign in it does nothing to the terminal."""
     console = Console(stderr=True)
     console.print(
-        f"scalelag: {sanitized_lines(text)}", markup=False, highlight=False, soft_wrap=True
+        f"scalelag: {sanitized_lines(text)}",
+        markup=False,
+        emoji=False,  # a deployment may be called `od d:x`, and its target follow: `:x:`
+        highlight=False,
+        soft_wrap=True,
     )

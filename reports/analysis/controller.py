@@ -10,7 +10,7 @@ from reports.model.controller import ControllerPoint, ControllerReport, NodesRep
 from reports.model.intervals import Window, covered_s
 from scalelag.ray_versions import CONTROLLER_HEALTH, lacking
 from scalelag.record.evidence_rows import CLUSTER_STATUS
-from scalelag.record.rows import ControllerHealth, DeploymentKey, Gap, Poll
+from scalelag.record.rows import ControllerHealth, DeploymentKey, Poll
 from scalelag.record.run_dir import RecordedRun
 
 _HEALTH = "the health of its controller"
@@ -136,10 +136,10 @@ def nodes_report(run: RecordedRun) -> NodesReport:
 
 
 def over_target(
-    polls: Sequence[Poll], gaps: Sequence[Gap], key: DeploymentKey, window: Window
+    polls: Sequence[Poll], unseen: Sequence[Window], key: DeploymentKey, window: Window
 ) -> OverTarget:
-    """RUNNING over target of a deployment within `window` (Unix seconds), without the gaps."""
-    found = list(_pieces(polls, gaps, key, window))
+    """RUNNING over target of a deployment within `window` (Unix seconds), but for `unseen` times."""
+    found = list(_pieces(polls, unseen, key, window))
     seconds = sum(length for length, _ in found)
     if not seconds:
         return OverTarget(reason="no target above 0 was seen")
@@ -148,10 +148,9 @@ def over_target(
 
 
 def _pieces(
-    polls: Sequence[Poll], gaps: Sequence[Gap], key: DeploymentKey, window: Window
+    polls: Sequence[Poll], unseen: Sequence[Window], key: DeploymentKey, window: Window
 ) -> Iterator[tuple[float, float]]:
     """Seconds that each poll's state held, and its ratio; the state holds until the next poll."""
-    unseen = [(gap.from_s, gap.to_s) for gap in gaps]
     for poll, then in pairwise(polls):
         seen = poll.deployments.get(key)
         if seen is None or not seen.target:

@@ -204,7 +204,7 @@ def _step_report(
     subject: _Subject, parts: _StepParts, response: ResponseReport, recovered: Recovery
 ) -> StepReport:
     step, lag, floor = parts.step, parts.lag, parts.floor
-    diagnosis = diagnose(parts.facts)
+    diagnosis, excess = diagnose(parts.facts), floor.excess(lag.total_s)
     return StepReport(
         index=step.index,
         direction=step.direction,
@@ -219,27 +219,34 @@ def _step_report(
         target_after=lag.target_after,
         total_s=lag.total_s,
         censored=lag.censored,
-        reason=lag.reason,
+        reason=_with_warmup(lag, step, subject.run.info.warmup_s),
         phases=floor.phases,
         unattributed_s=lag.unattributed_s,
         critical_replica=lag.critical_replica,
         recovered_s=recovered.recovered_s,
         recovered_reason=recovered.reason,
         floor_s=floor.floor.total_s if floor.floor else None,
-        excess_s=floor.excess_s(lag.total_s),
+        excess_s=excess.value if excess else None,
+        excess=excess,
         floor=floor.floor,
         floor_reason=floor.reason,
         delay=floor.delay,
-        cause=diagnosis.cause,
-        evidence=diagnosis.evidence,
-        findings=diagnosis.findings,
         response=response,
         wanted_before=floor.wanted_before,
         settled_s=lag.settled_s,
         movements=lag.movements,
         reversals=lag.reversals,
         absent=parts.facts.is_absent,
+        **msgspec.structs.asdict(diagnosis),
     )
+
+
+def _with_warmup(lag: StepLag, step: LoadStep, warmup_s: float) -> str | None:
+    """Reason of a lag, also of one that counts in no figure of the whole run."""
+    if lag.total_s is None or step.at_s >= warmup_s:
+        return lag.reason
+    left_out = f"it began in the warm-up of {warmup_s:g} s: no figure of all steps counts it"
+    return f"{lag.reason}; {left_out}" if lag.reason else left_out
 
 
 def _report(
@@ -264,12 +271,20 @@ def _report(
         stopping=stopping_report(subject.run.requests, timeline, subject.until_s, from_s),
         around=(*around, *since(subject.changes)),
         requests_from=subject.requests.whose,
-        seen=seen_report(subject.run, subject.key, subject.requests, subject.setup.policy),
+        seen=seen_report(
+            subject.run, subject.key, subject.requests, subject.setup.policy, timeline.resting
+        ),
         target_reversals=sum(report.reversals for report in reports),
         running_over_target=over_target(
-            subject.run.polls, subject.run.gaps, subject.key, Window(from_s, subject.until_s)
+            subject.run.polls, _away(subject), subject.key, Window(from_s, subject.until_s)
         ),
     )
+
+
+def _away(subject: _Subject) -> list[Window]:
+    """Gaps of the probe, and times in which the deployment was deleted or not ready again."""
+    gaps = [Window(gap.from_s, gap.to_s) for gap in subject.run.gaps]
+    return gaps + [absence.window for absence in subject.changes.absences]
 
 
 def _replicas(subject: _Subject, from_s: float) -> Replicas:

@@ -227,7 +227,7 @@ def _reasons(deployment: DeploymentReport, direction: str, name: str) -> str:
     steps = [one for one in deployment.steps if one.direction == direction]
     if not steps:
         return f"no step goes {direction}"
-    reasons = ((one.index, _reason_of(one, name)) for one in steps)
+    reasons = ((one.index, _reason_of(one, name) or one.reason) for one in steps)
     return "; ".join(f"step {index}: {reason}" for index, reason in reasons if reason)
 
 
@@ -334,6 +334,8 @@ class _Many(msgspec.Struct, frozen=True):
 
 
 _METRIC: Final = Span
+_BOUNDS: Final = "excess"
+"""Bounds of `excess_s`, which is judged by them under its own name."""
 
 
 @cache
@@ -341,7 +343,7 @@ def _parts(struct: type[msgspec.Struct]) -> Mapping[str, object]:
     """Parts of a struct type by name: metrics, structs, and lists or objects of either."""
     hints = typing.get_type_hints(struct)
     kinds = {name: _kind(hints[held]) for name, held in _attributes(struct).items()}
-    return {name: kind for name, kind in kinds.items() if kind is not None}
+    return {name: kind for name, kind in kinds.items() if kind is not None and name != _BOUNDS}
 
 
 @cache

@@ -183,10 +183,17 @@ def warnings(
     found += _not_sent_warnings(load, run.info.options.get("max_in_flight"))
     for key, deployment in deployments.items():
         if deployment.replicas.final is None:
-            found.append(f"{key}: the probe never saw this deployment")
+            found.append(f"{key}: {_unseen(run, timelines[key])}")
     for key, timeline in timelines.items():
         found += _contradiction_warnings(key, timeline.contradictions)
     return found
+
+
+def _unseen(run: RecordedRun, timeline: Timeline) -> str:
+    """Reason that no poll of a deployment counts."""
+    if timeline.polls:
+        return f"every poll that shows it lies in the warm-up of {run.info.warmup_s:g} s"
+    return "the probe never saw this deployment"
 
 
 def _contradiction_warnings(key: DeploymentKey, contradictions: Sequence[str]) -> list[str]:

@@ -82,11 +82,15 @@ class DeploymentCharts(msgspec.Struct, frozen=True):
 
 
 class Band(msgspec.Struct, frozen=True):
-    """A stretch of time in which charts are shaded, and the reason."""
+    """A stretch of time in which charts are shaded, and the reason.
+
+    It concerns one `deployment`, or all of them if that is None.
+    """
 
     from_s: float
     to_s: float
     what: str
+    deployment: str | None = None
 
 
 class Charts(msgspec.Struct, frozen=True):
@@ -106,6 +110,10 @@ class Charts(msgspec.Struct, frozen=True):
     thinned: tuple[str, ...] = ()
     saturated: tuple[Band, ...] = ()
     controller: tuple[ControllerPoint, ...] = ()
+
+    def changes_of(self, deployment: str) -> tuple[Band, ...]:
+        """Changes that concern a deployment: its own, and those of none alone."""
+        return tuple(band for band in self.changes if band.deployment in (None, deployment))
 
 
 class RunOrigin(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 from reports.model.causes import Cause, Evidence, Finding
 from reports.model.controller import OverTarget
 from reports.model.elasticity import ElasticityReport, FlappingReport, ResponseReport
-from reports.model.intervals import Span, Stat, longer_than
+from reports.model.intervals import Span, Stat
 from reports.model.load import StoppingReport
 from reports.model.seen import SeenReport
 from scalelag.plan.stages import Direction, Unit
@@ -129,6 +129,17 @@ class MovementReport(msgspec.Struct, frozen=True, rename={"before": "from", "aft
     reason: str | None = None
 
 
+def bounded_phases(phases: Sequence[Phase], censored_s: Span | None) -> tuple[Phase, ...]:
+    """`phases` of a total, with a lower bound for the one in which its hold ended if it is censored."""
+    parts = [phase for phase in phases if phase.part_of == "total"]
+    open_ = next((phase for phase in parts if phase.hi is None), None)
+    if censored_s is None or open_ is None or open_.reason != NOT_OVER:
+        return tuple(phases)
+    before_s = sum(phase.hi or 0.0 for phase in parts[: parts.index(open_)])
+    bounded = Phase(open_.name, lo=max(0.0, censored_s.lo - before_s), reason=open_.reason)
+    return tuple(bounded if phase is open_ else phase for phase in phases)
+
+
 class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
@@ -138,7 +149,8 @@ class StepReport(msgspec.Struct, frozen=True):
     further ones, `reversals` counts how often the target turned. `wanted_before` says that the
     decision came sooner than its delay allows: it was wanted before the step. `recovered_s` is
     that of all requests of the step: when latency was back in its band, None for
-    `recovered_reason`, censored if it was not. `absent`: the deployment was deleted before the step,
+    `recovered_reason`, censored if it was not. `excess` is `total_s` beyond `floor_s`, as uncertain as
+    that, and `excess_s` its value. `absent`: the deployment was deleted before the step,
     and was not back, so that nothing of it could follow.
     """
 
@@ -163,6 +175,7 @@ class StepReport(msgspec.Struct, frozen=True):
     recovered_reason: str | None = None
     floor_s: float | None = None
     excess_s: float | None = None
+    excess: Span | None = None
     floor: FloorReport | None = None
     floor_reason: str | None = None
     delay: DelayReport | None = None
@@ -177,36 +190,9 @@ class StepReport(msgspec.Struct, frozen=True):
     absent: bool = False
 
     @property
-    def configured_s(self) -> float | None:
-        """Seconds that the configuration took, at least its part of the floor; None without a floor.
-
-        Of a step on time it took all of the decision, whenever a report of the counts was due.
-        """
-        if self.floor is None:
-            return None
-        taken = (f.seconds for f in self.findings if f.cause == "configured_delay")
-        return next((s for s in taken if s is not None), self.floor.configured_s)
-
-    @property
-    def excess(self) -> Span | None:
-        """Total beyond the floor, as uncertain as the total, or censored; None if not known."""
-        if self.total_s is None or self.floor_s is None:
-            return None
-        total, floor_s = self.total_s, self.floor_s
-        if total.value is None or total.hi is None:
-            return longer_than(total.lo - floor_s)
-        return Span(total.value - floor_s, total.lo - floor_s, total.hi - floor_s)
-
-    @property
     def bounded_phases(self) -> tuple[Phase, ...]:
         """Phases, with a lower bound for the one in which the hold of a censored step ended."""
-        phases = [phase for phase in self.phases if phase.part_of == "total"]
-        open_ = next((phase for phase in phases if phase.hi is None), None)
-        if not self.censored or self.total_s is None or open_ is None or open_.reason != NOT_OVER:
-            return self.phases
-        before_s = sum(phase.hi or 0.0 for phase in phases[: phases.index(open_)])
-        bounded = Phase(open_.name, lo=max(0.0, self.total_s.lo - before_s), reason=open_.reason)
-        return tuple(bounded if phase is open_ else phase for phase in self.phases)
+        return bounded_phases(self.phases, self.total_s if self.censored else None)
 
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was measured."""

@@ -23,8 +23,9 @@ _STEP = (
     "target_before",
     "target_after",
 )
-_SPANS = ("total_s", "recovered_s")
-_MORE = ("censored", "unattributed_s", "floor_s", "excess_s", "critical_replica", "cause", "reason")
+_SPANS = {"total_s": "total_s", "recovered_s": "recovered_s", "excess_s": "excess"}
+"""Columns that have bounds, and the parts of a step that they are of."""
+_MORE = ("censored", "unattributed_s", "floor_s", "critical_replica", "cause", "reason")
 _LOAD = (
     "planned",
     "sent",
@@ -80,7 +81,7 @@ def _plain(text: str) -> str:
 def _cells(step: StepReport, load: LoadStepReport | None) -> list[object]:
     phases = {phase.name: phase for phase in step.phases}
     cells: list[object] = [getattr(step, name) for name in _STEP]
-    for figure in [*(getattr(step, name) for name in _SPANS), *map(phases.get, _PHASES)]:
+    for figure in [*(getattr(step, part) for part in _SPANS.values()), *map(phases.get, _PHASES)]:
         cells += _bounds(figure)
     cells += [getattr(step, name) for name in _MORE]
     cells += [None if load is None else getattr(load, name) for name in _LOAD]

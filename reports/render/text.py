@@ -16,6 +16,9 @@ from scalelag.wording import count
 
 NOT_MEASURED = "-"
 _SMALLEST_SHOWN_S = 0.005
+# A value is in the middle of its interval if it is that near, by its rounding and that of its bounds.
+_SAME_MARGIN_S = 0.02
+_SAME_MARGIN_SHARE = 0.2
 DEFAULT = " (default gate)"
 NO_GATES = "No gates were set: the verdict says only whether the run can be trusted."
 _MOST_GATES_TOLD = 3
@@ -35,7 +38,10 @@ _CAUSES: dict[str, str] = {
 
 
 class MeasuredText(NamedTuple):
-    """A figure in words: `value`, and the `margin` that polling leaves, often empty."""
+    """A figure in words: `value`, and the `margin` that polling leaves, often empty.
+
+    `±0.15` on both sides; `+0.41 -0.02` if the value is not in the middle.
+    """
 
     value: str
     margin: str = ""
@@ -46,15 +52,21 @@ class MeasuredText(NamedTuple):
 
 
 def seconds(span: Span | Phase | None) -> MeasuredText:
-    """`9.31 ±0.15`, `> 30.0` if it is censored, `-` if it was not measured."""
+    """`9.31 ±0.15`, `0.00 +0.41`, `> 30.0` if it is censored, `-` if it was not measured."""
     if span is None or span.lo is None:
         return MeasuredText(NOT_MEASURED)
     if span.value is None or span.hi is None:
         return MeasuredText(f"> {span.lo:.1f}")
-    margin = (span.hi - span.lo) / 2
-    return MeasuredText(
-        f"{span.value:.2f}", f"±{margin:.2f}" if margin >= _SMALLEST_SHOWN_S else ""
-    )
+    return MeasuredText(f"{span.value:.2f}", _margin(span.hi - span.value, span.value - span.lo))
+
+
+def _margin(above_s: float, below_s: float) -> str:
+    """Distances to both bounds of a value; one number, the larger, if they are about the same."""
+    most_s = max(above_s, below_s)
+    if abs(above_s - below_s) <= max(_SAME_MARGIN_S, _SAME_MARGIN_SHARE * most_s):
+        return f"±{most_s:.2f}" if is_shown(most_s) else ""
+    sides = (("+", above_s), ("-", below_s))
+    return " ".join(f"{sign}{side_s:.2f}" for sign, side_s in sides if is_shown(side_s))
 
 
 def recovered(step: StepReport) -> str:
@@ -164,11 +176,11 @@ def gate_figure(gate: GateResult) -> str:
     """A gate's metric: `9.31 [9.16, 9.46]`, `> 30` if it is censored, `-` if not measured."""
     if gate.lo is None:
         return NOT_MEASURED
+    limit = float(_OPERATOR.split(gate.expr, maxsplit=1)[-1])
     if gate.value is None or gate.hi is None:
-        return f"> {_significant(gate.lo)}"
-    if gate.lo == gate.hi:
-        return _significant(gate.value)
-    return f"{_significant(gate.value)} [{_significant(gate.lo)}, {_significant(gate.hi)}]"
+        return f"> {_beside(gate.lo, limit)}"
+    value, lo, hi = (_beside(number, limit) for number in (gate.value, gate.lo, gate.hi))
+    return value if gate.lo == gate.hi else f"{value} [{lo}, {hi}]"
 
 
 def verdict_words(report: Report) -> str:
@@ -196,6 +208,18 @@ def _gate_words(gate: GateResult) -> str:
         return f"{name} {gate_figure(gate)}, wanted {op} {limit}{suffix}"
     shown = op if gate.verdict == "pass" else _OPPOSITE[op]
     return f"{name} {gate_figure(gate)} {shown} {limit}{suffix}"
+
+
+def _beside(value: float, limit: float) -> str:
+    """A value with as many digits as tell it apart from a limit, five at the least."""
+    short = _significant(value)
+    if value == limit or (float(short.replace(",", "")) - limit) * (value - limit) > 0:
+        return short
+    longer = (f"{value:,.{digits}g}" for digits in range(6, 18))
+    texts = (
+        text for text in longer if (float(text.replace(",", "")) - limit) * (value - limit) > 0
+    )
+    return next(texts, repr(value))
 
 
 def _significant(value: float) -> str:

@@ -104,19 +104,18 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
         short_replica_hours=sum(one.short_replica_hours for one in hours),
         short_s=sum(one.short_s for one in hours),
         reversals=reversals_of(course),
-        notes=(*remarks, *notes, *_too_few(hours, settings)),
+        notes=(*remarks, *notes, *_too_few(hours, settings, calibration)),
     )
 
 
-def _too_few(hours: Sequence[FleetHour], settings: Settings) -> Iterator[str]:
-    """Yield a note where the most replicas that are allowed were too few."""
+def _too_few(hours: Sequence[FleetHour], settings: Settings, capacity_rps: float) -> Iterator[str]:
+    """Yield a note where the most replicas that are allowed serve less than the traffic."""
     most = settings.policy.max_replicas
-    full = [one for one in hours if one.short_s and one.peak_replicas >= most]
+    full = [one for one in hours if one.peak_rps > most * capacity_rps]
     if full:
         yield (
-            f"max_replicas {most} was reached, and too few, in {count(len(full), 'hour')} of the day: "
-            "the load is not served, and fewer replica-hours are no saving. Try more with --set "
-            "max_replicas=N."
+            f"max_replicas {most} is too few in {count(len(full), 'hour')} of the day: the load is not "
+            "served, and fewer replica-hours are no saving. Try more with --set max_replicas=N."
         )
 
 

@@ -17,6 +17,17 @@ DAY_S = 86_400.0
 UNIX_DAY = 25_569.0
 """First day of Unix time in the numbers of spreadsheets, which count from 1899-12-30."""
 
+UNIT_WORDS: Final = {
+    "s": r"s|secs?|seconds?",
+    "ms": r"ms|msecs?|millis|milliseconds?",
+    "us": r"us|µs|usecs?|micros|microseconds?",
+    "ns": r"ns|nsecs?|nanos|nanoseconds?",
+    "min": r"min|mins|minutes?",
+    "h": r"h|hours?",
+    DAYS: r"d|days?",
+}
+"""Units of times, and their names as patterns."""
+
 _DATE = re.compile(
     r"(\d{4})[-/](\d\d?)[-/](\d\d?)"
     r"(?:[T ](\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
@@ -75,6 +86,11 @@ def _zone(text: str | None) -> timezone:
     digits = text[1:].replace(":", "").ljust(4, "0")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     return timezone(-offset if text[0] == "-" else offset)
+
+
+def is_unit(name: str) -> bool:
+    """Return whether a column is named by a unit alone, such as `minute`."""
+    return any(re.fullmatch(words, name, re.IGNORECASE) for words in UNIT_WORDS.values())
 
 
 def duration(seconds: float) -> str:

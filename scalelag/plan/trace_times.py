@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalelag.errors import UsageError
-from scalelag.plan.trace_dates import DAY_S, DAYS, UNIX_DAY, date_s, duration
+from scalelag.plan.trace_dates import DAY_S, DAYS, UNIT_WORDS, UNIX_DAY, date_s, duration
 
 PER_SECOND: Final[dict[str, float]] = {
     "s": 1.0,
@@ -20,18 +20,9 @@ PER_SECOND: Final[dict[str, float]] = {
 }
 """Units of times, with how many of each are a second."""
 
-_WORDS: Final = {
-    "s": r"s|secs?|seconds?",
-    "ms": r"ms|msecs?|millis|milliseconds?",
-    "us": r"us|µs|usecs?|micros|microseconds?",
-    "ns": r"ns|nsecs?|nanos|nanoseconds?",
-    "min": r"min|mins|minutes?",
-    "h": r"h|hours?",
-    DAYS: r"d|days?",
-}
 _IN_NAMES = {
     unit: re.compile(rf"(?:^|[\W_])(?:{words})\W*$", re.IGNORECASE)
-    for unit, words in _WORDS.items()
+    for unit, words in UNIT_WORDS.items()
 }
 # As in timestampMs, where only capitals part the words.
 _IN_CAPITALS = (("ms", re.compile(r"[a-z](Ms|Millis)$")), ("us", re.compile(r"[a-z](Us|Micros)$")))
@@ -69,11 +60,6 @@ def unit_of(name: str, values: NDArray[np.float64], *, are_rows: bool = False) -
     if known is None and _may_be_ms(values, are_rows=are_rows):
         raise UsageError(_question(name, values, ("s", "ms")))
     return known or "s"
-
-
-def is_unit(name: str) -> bool:
-    """Return whether a column is named by a unit alone, such as `minute`."""
-    return any(re.fullmatch(words, name, re.IGNORECASE) for words in _WORDS.values())
 
 
 def unix_s(value: float, unit: str) -> float | None:

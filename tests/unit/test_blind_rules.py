@@ -9,6 +9,7 @@ from reports.analysis.diagnosis.rule import finding_of
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.load.concurrency import Concurrency
 from scalelag.record.run_info import DeploymentInfo
+from scalelag.record.seen_rows import DeploymentGauges, Seen
 from tests.support.built.behind_front import (
     a_front,
     behind,
@@ -20,6 +21,7 @@ from tests.support.built.behind_front import (
 from tests.support.built.step_facts import (
     BEGUN_S,
     ENDED_S,
+    KEY,
     SETTINGS,
     decision,
     event,
@@ -142,3 +144,34 @@ def test_where_no_more_replicas_may_be_nothing_is_replayed():
         asked.append(policy.max_replicas)
 
     assert asked == [1, given.policy.max_replicas, 1]
+
+
+def test_while_no_replica_runs_the_target_says_nothing():
+    assert finding_of(BLIND, msgspec.structs.replace(alone(40.0), timeline=watched(0, 1))) is None
+
+
+def test_a_target_that_nobody_saw_was_not_kept():
+    given = alone(40.0)
+    polls = tuple(one for one in given.timeline.polls if one.received_s <= BEGUN_S)
+    unseen = msgspec.structs.replace(given.timeline, polls=polls)
+
+    assert finding_of(BLIND, msgspec.structs.replace(given, timeline=unseen)) is None
+
+
+def test_a_gauge_that_counted_more_than_the_target_is_for_says_otherwise():
+    rows = tuple(
+        Seen(at_s, at_s, "ports", 1.0, {KEY: DeploymentGauges(total=38.0)})
+        for at_s in (ENDED_S - 2, ENDED_S - 1)
+    )
+
+    assert finding_of(BLIND, alone(40.0, seen=rows)) is None
+
+
+@pytest.mark.parametrize(("most", "found"), [(3, False), (30, True)])
+def test_a_front_that_lets_few_through_holds_the_rest_back(most, found):
+    # A front in the middle, of which no gauge tells how full it is.
+    middle = msgspec.structs.replace(a_front(most=most), is_ingress=False)
+
+    finding = finding_of(BLIND, behind(40.0, middle, requests=late_requests()))
+
+    assert (finding is not None) == found

@@ -41,3 +41,11 @@ def test_none_in_place_of_one_request_asks_for_no_other_number_and_is_not_blind(
     one = SimpleNamespace(open=GaugeSeries([Reading(0.0, 10.0, 1.0)], 0.0))
 
     assert blind(Reading(0.0, 5.0, 0.0), Reading(5.0, 10.0, 0.0), requests=one) == []
+
+
+def test_a_gauge_says_nothing_of_the_time_in_which_no_replica_ran():
+    series = GaugeSeries([Reading(0.0, 5.0, 1.0), Reading(5.0, 10.0, 1.0)], 0.0)
+    started = [Window(0.0, 6.5)]
+
+    assert blind_windows(series, OPEN, POLICY, Window(0.0, 10.0)) == [Window(0.0, 10.0)]
+    assert blind_windows(series, OPEN, POLICY, Window(0.0, 10.0), started) == []

@@ -95,7 +95,8 @@ def test_nodes_are_those_of_the_cluster_status():
 
 def ratio_of(polls, gaps=(), window=(0.0, 100.0)):
     own = Window(ZERO_S + window[0], ZERO_S + window[1])
-    return over_target(polls, gaps, KEY, own)
+    unseen = [Window(gap.from_s, gap.to_s) for gap in gaps]
+    return over_target(polls, unseen, KEY, own)
 
 
 def test_running_over_target_is_weighed_by_time_and_is_at_most_1():

@@ -1,8 +1,13 @@
 """Somebody deletes the deployment during a run, and deploys it again."""
 
+import io
+
 import msgspec
+import pytest
+from rich.console import Console
 
 from reports.render.tables.deployments import deployment_table
+from reports.render.terminal.chart import print_charts
 from tests.unit.changed_runs import (
     BACK,
     GONE,
@@ -14,6 +19,7 @@ from tests.unit.changed_runs import (
     UP,
     UPDATING,
     Shown,
+    analysis_of,
     line,
     report_of,
     step,
@@ -139,3 +145,38 @@ def test_steps_after_a_deletion_are_not_missed():
     missed = [column.name for column in table.columns].index("missed")
     assert [row[missed] for row in table.rows] == ["0", "0"]
     assert [one.absent for one in report.deployments[KEY].steps] == [False, False, True]
+
+
+def test_the_chart_of_a_deployment_that_is_gone_has_no_replicas_from_then_on():
+    curve = analysis_of(GONE).charts.deployments[KEY].curve
+
+    drawn = dict(zip(curve.times_s, zip(curve.running, curve.target, strict=True), strict=True))
+    assert {told for at_s, told in drawn.items() if at_s >= 40.5} == {(0, None)}
+    assert [n for at_s, n in zip(curve.times_s, curve.running, strict=True) if at_s < 39.5][-1] == 3
+
+
+def test_nor_has_it_a_target_in_the_terminal():
+    file = io.StringIO()
+
+    print_charts(Console(file=file, width=100), analysis_of({-2.0: ONE, 40.0: None}).charts, [KEY])
+
+    # The target is drawn where it differs from RUNNING: nowhere, if both are gone.
+    drawn = [line for line in file.getvalue().splitlines() if "│" in line or "┤" in line]
+    assert drawn
+    assert not any("o" in line for line in drawn)
+
+
+def test_what_was_changed_is_marked_in_the_charts_of_that_deployment_only():
+    charts = analysis_of(GONE).charts
+
+    assert [band.what for band in charts.changes_of(KEY)] == [f"{KEY}: deleted"]
+    assert charts.changes_of("app/Other") == ()
+
+
+def test_a_deployment_that_is_deployed_again_is_below_its_target_only_once_it_is_ready():
+    again = report_of(BACK).deployments[KEY].running_over_target
+    never = report_of(UP).deployments[KEY].running_over_target
+
+    # It is short while it scales up from 24 to 26 s, and at no other time.
+    assert again.min == never.min
+    assert again.mean == pytest.approx(never.mean, abs=0.02)

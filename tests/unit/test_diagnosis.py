@@ -6,7 +6,7 @@ import pytest
 from reports.analysis.diagnosis.weigh import diagnose, leading, step_findings
 from reports.analysis.lag.timeline import ReplicaPoll
 from reports.model.causes import Evidence, Finding
-from reports.model.steps import Phase
+from reports.model.steps import NOT_OVER, Phase
 from scalelag.record.rows import ProxyChange
 from tests.support.built.step_facts import (
     FIRST,
@@ -207,7 +207,30 @@ def test_a_late_step_that_no_rule_explains_says_where_its_time_went():
 
     assert (step.cause, step.findings) == (None, ())
     assert [evidence.text for evidence in step.evidence] == [
-        "7.0 s more than the configuration explains; 9.0 s of all went to decide, in 2 decisions"
+        (
+            "7.0 s more than the configuration explains at its worst; 9.0 s of all went to decide, "
+            "in 2 decisions"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("floor", "late"),
+    [(FLOOR, "26.0 s more than the configuration explains at its worst; "), (None, "")],
+)
+def test_a_missed_step_names_the_phase_that_was_not_over_with_or_without_a_floor(floor, late):
+    phases = (
+        Phase("decide", 3.3, 3.3, 3.3),
+        Phase("create", 0.2, 0.2, 0.2),
+        Phase("allocate", reason=NOT_OVER),
+        Phase("initialize", reason=NOT_OVER),
+    )
+
+    step = diagnose(facts(censored=True, floor=floor, phases=phases, critical_replica=None))
+
+    assert (step.cause, step.findings) == (None, ())
+    assert [evidence.text for evidence in step.evidence] == [
+        f"{late}at least 26.5 s of all went to allocate"
     ]
 
 
@@ -233,7 +256,7 @@ def test_replicas_that_are_lost_long_after_the_answer_do_not_hide_that_it_was_la
 
     assert step.cause is None
     assert [evidence.text for evidence in step.evidence] == [
-        "2.0 s more than the configuration explains; 1.6 s of all went to decide"
+        "2.0 s more than the configuration explains at its worst; 1.6 s of all went to decide"
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from reports.analysis.diagnosis.cluster_rules import RESOURCES, STATE_SYNC
 from reports.analysis.diagnosis.replica_rules import DIED, HEALTH_CHECK, SLOW_INIT
 from reports.analysis.diagnosis.rule import finding_of
+from reports.analysis.lag.timeline import Timeline
 from reports.model.intervals import longer_than
 from reports.model.steps import DelayReport
 from scalelag.record.rows import ControllerRestart, Gap, Poll, StatusChange
@@ -148,6 +149,29 @@ def test_a_gap_of_the_probe_is_a_controller_that_did_not_answer():
     finding = finding_of(STATE_SYNC, facts(gaps=(gap,), polls=seen, **LATE))
 
     assert texts(finding) == ["the controller gave no usable answer for 4.0 s (no answer in time)"]
+
+
+def test_a_controller_that_wrote_within_a_gap_that_it_starts_was_gone_until_then():
+    gap = Gap(BEGUN_S - 5, ENDED_S + 5, "no answer in time", 3)
+    lines = tuple(
+        event(kind, at_s)
+        for kind, at_s in (
+            ("starting", BEGUN_S + 2),
+            ("slow_queue_length", BEGUN_S + 12),
+            ("controller_started", BEGUN_S + 20),
+            ("started", BEGUN_S + 21),
+        )
+    )
+    given = facts(gaps=(gap,), events=lines, polls=(), total_s=None)
+    given = msgspec.structs.replace(given, timeline=Timeline((), (), ()))
+
+    finding = finding_of(STATE_SYNC, given)
+
+    assert texts(finding) == [
+        "the controller ended and came back: it wrote nothing for 18.0 s, then that it starts"
+    ]
+    assert finding.advice.startswith("Find out why the controller ended")
+    assert finding.seconds == pytest.approx(18.0)
 
 
 def around(gap: Gap, stood_s: float) -> tuple[Poll, ...]:

@@ -13,8 +13,11 @@ from reports.analysis.diagnosis.replica_rules import (
 from reports.analysis.diagnosis.rule import finding_of
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline
+from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.steps import FloorReport, Phase
 from scalelag.record.rows import ProxyChange
+from tests.support.built.open_at import open_at
 from tests.support.built.step_facts import (
     BEGUN_S,
     FIRST,
@@ -154,6 +157,19 @@ def test_a_backlog_that_is_worked_off_wants_no_more_replicas():
 
     # 13 were open before, 10 are: soon 7, for which 4 replicas are meant.
     assert finding_of(BOUNDS, given) is None
+
+
+@pytest.mark.parametrize(("left", "found"), [(13, False), (17, True)])
+def test_a_backlog_that_is_worked_off_since_all_replicas_ran_wants_no_more(left, found):
+    # All ran 22 s after the step. 20 were open until 28 s after it; soon it are 6, or 14.
+    rows = open_at(BEGUN_S, (0.0, 28.0, 20 - left), (0.0, 31.0, left))
+    client = Concurrency(rows)
+    at = RequestsAt(client, client, "client", client)
+    given = facts(ongoing=20.0, ongoing_earlier=20.0, replicas_after=4, total_s=22.0, requests=rows)
+
+    finding = finding_of(BOUNDS, msgspec.structs.replace(given, requests=at))
+
+    assert (finding is not None) == found
 
 
 def test_a_backlog_that_shrinks_to_more_than_there_may_be_replicas_for_is_a_bound():

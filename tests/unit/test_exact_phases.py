@@ -160,6 +160,37 @@ def test_a_contradiction_is_told_and_polling_is_believed():
     assert (report.total_s.lo, report.total_s.hi) == pytest.approx((7.5, 8.1))
 
 
+@pytest.mark.parametrize("off_s", [3.0, -3.0, 7.0, 3600.0])
+def test_nothing_is_taken_from_a_clock_that_polling_contradicts(off_s: float):
+    moved = [msgspec.structs.replace(e, at_s=e.at_s + off_s) for e in LOG]
+
+    known = timeline(events=moved)
+
+    report, by_polls = lag(known), lag(timeline(events=[]))
+    assert [(p.lo, p.hi) for p in report.phases] == [(p.lo, p.hi) for p in by_polls.phases]
+    assert phase(report, "route").value is None
+    assert "the clock of its log contradicts" in (phase(report, "route").reason or "")
+    assert [(d.before, d.after) for d in known.decisions] == [(1, 2)]
+
+
+def test_a_first_request_before_polling_could_see_its_replica_run_is_no_moment():
+    early = [*LOG[:-1], event("first_request", 17.2, "a")]
+
+    assert phase(lag(timeline(events=early)), "route").value is None
+
+
+def test_a_replica_whose_own_clock_is_off_takes_no_other_with_it():
+    rows = [*LIFE, *life("b", 14.2, 15.1, 17.9)]
+    seen = polls((8.0, 1, {"RUNNING": 1}), (14.5, 3, {"RUNNING": 1, "STARTING": 2}),
+                 (18.0, 3, {"RUNNING": 3}))  # fmt: skip
+    moved = [event("init_entered", 55.0, "b"), event("init_done", 57.0, "b"),
+             event("first_request", 58.0, "b")]  # fmt: skip
+
+    lives = timeline(rows, [*LOG, *moved], seen).replicas
+
+    assert [r.replica for r in lives if r.first_request is not None] == ["a"]
+
+
 def test_a_line_within_its_clocks_error_of_what_polling_saw_is_no_contradiction():
     known = timeline(events=[UP, *log_of("a", 14.21, 15.3, 17.3, 18.1 + SKEW_S)])
 
@@ -333,3 +364,28 @@ def test_a_policy_of_ones_own_has_no_delay_that_could_be_told():
         ("detect", None, "it has an autoscaling policy of its own"),
         ("delay", None, "it has an autoscaling policy of its own"),
     ]
+
+
+def test_a_replica_that_never_ran_is_no_scale_down_and_answers_no_step():
+    seen = polls((8.0, 1, {"RUNNING": 1}), (16.0, 2, {"RUNNING": 1, "STARTING": 1}),
+                 (20.5, 1, {"RUNNING": 1, "STOPPING": 1}), (22.0, 1, {"RUNNING": 1}))  # fmt: skip
+    rows = [transition("b", 15.9, "STARTING"), transition("b", 20.4, "STOPPING"),
+            transition("b", 21.9, None)]  # fmt: skip
+
+    report = lag(timeline(rows, [], seen), levels=(40, 5))
+
+    assert report.total_s is None
+    assert "fell back to 1 before more were RUNNING" in (report.reason or "")
+    assert [(m.before, m.after) for m in report.movements] == [(1, 2), (2, 1)]
+
+
+def test_a_replica_that_came_to_run_before_it_fell_back_is_a_scale_down():
+    seen = polls((8.0, 1, {"RUNNING": 1}), (16.0, 2, {"RUNNING": 1, "STARTING": 1}),
+                 (18.0, 2, {"RUNNING": 2}), (20.5, 1, {"RUNNING": 1, "STOPPING": 1}),
+                 (22.0, 1, {"RUNNING": 1}))  # fmt: skip
+    rows = [transition("b", 15.9, "STARTING"), transition("b", 17.9, "RUNNING"),
+            transition("b", 20.4, "STOPPING"), transition("b", 21.9, None)]  # fmt: skip
+
+    report = lag(timeline(rows, [], seen), levels=(40, 5))
+
+    assert report.total_s is not None

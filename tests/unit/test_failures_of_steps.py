@@ -14,10 +14,12 @@ from scalelag.record.run_info import TargetInfo
 from tests.support.built.step_facts import (
     BEGUN_S,
     ENDED_S,
+    FIRST,
     KEY,
     event,
     facts,
     info,
+    life,
     requests,
 )
 from tests.unit.rule_cases import LATE, causes, slow_third
@@ -71,6 +73,19 @@ def test_time_outs_have_the_cause_of_the_step_that_was_late():
     )
 
     assert failure(given).cause == "slow_init"
+
+
+@pytest.mark.parametrize(("ready_s", "found"), [(1.7, set()), (8.0, {"health_check", "slow_init"})])
+def test_a_first_check_that_took_a_moment_is_not_why_requests_waited_for_long(ready_s, found):
+    # The replica waited 15 s for its place, and RUNNING comes so long after its constructor.
+    waited = life("r3", entered=1027.0, initialized=1027.1, running=1027.1 + ready_s)
+    given = facts(
+        replicas=(FIRST, life("r2"), waited),
+        requests=requests(latency_s=1.5, failed={"timeout": REFUSED}),
+        total_s=17.1 + ready_s,
+    )
+
+    assert {finding.cause for finding in failure(given).findings} == found
 
 
 def test_requests_that_the_application_fails_have_no_cause_here():

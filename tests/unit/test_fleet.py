@@ -230,7 +230,7 @@ def test_what_an_answer_rests_on_is_noted(calibration: Path, day: Path):
     notes = size_fleet(None, FleetOptions(calibration, day, 1.0)).notes
 
     assert "left open (interrupted): a replica may serve more than 10 requests/s" in notes[0]
-    assert "max_replicas 1 was reached, and too few, in 24 hours of the day" in notes[-1]
+    assert "max_replicas 1 is too few in 24 hours of the day" in notes[-1]
 
 
 def test_a_calibration_of_a_newer_version_is_refused(calibration: Path, day: Path):

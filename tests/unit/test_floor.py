@@ -15,6 +15,7 @@ from reports.analysis.lag.floor import (
     delay_report,
     floor_down,
     floor_up,
+    ongoing_around,
     wanted_before,
 )
 from reports.analysis.lag.policy import Policy, policy_of
@@ -23,6 +24,7 @@ from reports.model.intervals import Span
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerHealth, Poll
 from scalelag.record.run_info import DeploymentInfo
+from tests.support.built.open_at import open_at
 
 DEFAULTS = policy_of(DeploymentInfo(autoscaling={}))
 START = StartUp(allocate_s=1.5, initialize_s=0.5)
@@ -95,6 +97,21 @@ def test_metrics_md_defaults_cross_after_3_75_s_at_most():
     assert found is not None
     assert found.most_s == pytest.approx(3.75)
     assert found.least_s == pytest.approx(30 / 9)
+
+
+def test_at_the_beginning_of_the_load_a_mean_over_what_there_is_may_cross_at_once():
+    found = crossing(policy(look_back_period_s=1.0), 1.4, Ongoing(0, 2, young=True))
+    later = crossing(policy(look_back_period_s=1.0), 1.4, Ongoing(0, 2))
+
+    assert (found.least_s, later.least_s) == (0.0, pytest.approx(0.7))
+    assert found.most_s == later.most_s
+
+
+@pytest.mark.parametrize(("earlier", "young"), [((), True), (((-60.0, -59.0, 1),), False)])
+def test_a_step_is_the_beginning_of_the_load_if_no_request_came_before(earlier, young):
+    rows = open_at(1000.0, *earlier, (0.0, 10.0, 2))
+
+    assert ongoing_around(Concurrency(rows), 1000.0, 10.0, None, policy()).young == young
 
 
 def test_metrics_md_defaults_move_the_target_between_34_and_46_s_after_the_step():

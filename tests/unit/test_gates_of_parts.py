@@ -182,7 +182,7 @@ CENSORED = {"total_s": longer_than(59.8), "censored": True}
 def test_the_excess_of_a_step_that_was_never_answered_is_its_bound_beyond_the_floor(
     condition: str, expected: str
 ):
-    never = step(1, **CENSORED, floor_s=4.2)
+    never = step(1, **CENSORED, floor_s=4.2, excess=longer_than(55.6))
 
     found = of_steps(f"steps.1.excess_s {condition}", never)
 

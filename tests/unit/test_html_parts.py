@@ -96,7 +96,7 @@ def figures_of(run):
         load_figure(report, charts),
         latency_figure(report, charts),
         replicas_figure(key, "d", deployment, charts),
-        lives_figure("d", deployment, charts.deployments[key], charts),
+        lives_figure(key, "d", deployment, charts),
         lag_figure("d", deployment),
     ]
 

@@ -10,6 +10,7 @@ from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline
 from reports.analysis.lint.run import Usage, lint_run, slowest_service_s, usage_of
 from reports.analysis.load.concurrency import Concurrency
+from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import RequestColumns
@@ -292,3 +293,21 @@ def test_deployments_that_were_not_watched_are_left_out():
     run = recorded({KEY: bad, "app/Other": bad}, watched=(KEY,))
 
     assert [f.deployment for f in lint_run(run, {}, STEPS, Concurrency(run.requests))] == [KEY]
+
+
+def test_replicas_that_an_update_hides_count_as_at_work_and_not_as_idle():
+    policy = policy_of(described())
+    assert policy is not None
+    # The second came when the update was over, and stayed for 5 s after the load fell.
+    seen = watched((0, 1), (49, 4), (55, 1))
+
+    usage = usage_of(
+        policy, seen, Concurrency(LOAD), ZERO_S, STEPS, [Window(ZERO_S + 20, ZERO_S + 49)]
+    )
+
+    shown = usage_of(policy, seen, Concurrency(LOAD), ZERO_S, STEPS)
+    assert shown is not None
+    assert shown.idle_s > shown.worked_s
+    assert usage is not None
+    assert usage.worked_s >= 3 * 29
+    assert usage.idle_s == 3 * 5

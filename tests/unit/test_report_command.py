@@ -7,7 +7,7 @@ import pytest
 
 from reports.model.formats import Details, Format
 from scalelag.cli.signatures import report
-from scalelag.errors import RecordError, UsageError
+from scalelag.errors import UsageError
 from scalelag.options.run_options import run_options
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
@@ -49,7 +49,7 @@ def test_json_goes_to_the_terminal(run, capsys):
 
 
 def test_a_folder_that_takes_no_page_is_named(run, tmp_path):
-    with pytest.raises(RecordError, match=r"page\.html"):
+    with pytest.raises(UsageError, match=r"--output: Cannot write .*page\.html"):
         report(run, output_format=Format.HTML, output=tmp_path / "nowhere" / "page.html")
 
 

@@ -31,6 +31,8 @@ QUICK = {
 DOWN = LoadStep(1, 40.0, 100.0, 8.0, 0.0)
 UP = LoadStep(1, 40.0, 100.0, 0.0, 8.0)
 
+START = StartUp(0.5, 0.5)
+
 
 def measured(name: PhaseName, seconds: float) -> Phase:
     return Phase(name, seconds, seconds, seconds, "log")
@@ -62,6 +64,7 @@ def found(
     may_hide_drain: bool = False,
     without: str | None = None,
     open_requests: OpenRequests | None = None,
+    start: StartUp | None = START,
     **info: Any,
 ) -> StepFloor:
     """Floor of a step with decisions at these seconds after it."""
@@ -80,7 +83,7 @@ def found(
         timeline=Timeline(polls=(), decisions=made, replicas=lives),
         policy=policy_of(described, ray),
         open_requests=open_requests,
-        start=StartUp(0.5, 0.5),
+        start=start,
         loop_s=0.1,
         may_hide_drain=may_hide_drain,
     )
@@ -97,7 +100,9 @@ def test_three_to_none_has_two_delays_and_the_first_decision_shows_the_first():
     assert floor.floor is not None
     # 5 s and 8 s of delays, two turns of 0.1 s, and a drain of 2 s.
     assert floor.floor.total_s == pytest.approx(5 + 8 + 0.2 + 2)
-    assert floor.excess_s(Span(18.0, 18.0, 18.0)) == pytest.approx(2.8)
+    excess = floor.excess(Span(18.0, 17.5, 18.5))
+    assert excess is not None
+    assert (excess.value, excess.lo, excess.hi) == pytest.approx((2.8, 2.3, 3.3))
     assert parts(floor) == {"detect": 2.5, "delay": 13.0}
     assert floor.delay is not None
     assert floor.delay.configured_s == 5.0
@@ -119,6 +124,14 @@ def test_before_2_50_none_is_one_decision():
     assert floor.floor is not None
     assert floor.floor.delay_s == 5.0
     assert parts(floor) == {"detect": 1.0, "delay": 5.0}
+
+
+def test_a_run_without_a_start_up_gives_no_floor_on_the_way_up():
+    floor = found(UP, 1, 2, [(3.5, 1, 2)], total_s=9.0, start=None)
+
+    assert (floor.floor, floor.excess(Span(9.0, 9.0, 9.0))) == (None, None)
+    assert "no start-up of a replica was measured" in floor.reason
+    assert found(DOWN, 1, 0, [(9.0, 1, 0)], total_s=11.5, start=None).floor is not None
 
 
 def test_none_to_one_waits_for_no_delay():
@@ -230,8 +243,8 @@ def test_a_backlog_that_the_autoscaler_did_not_see_is_cut_at_its_decision():
 
     floor = found(DOWN, 3, 1, [(7.0, 3, 1)], total_s=9.2, open_requests=unseen)
 
-    excess = floor.excess_s(Span(9.2, 9.2, 9.2))
-    assert excess is None or excess >= -0.01
+    excess = floor.excess(Span(9.2, 9.2, 9.2))
+    assert excess is None or excess.lo >= -0.01
 
 
 @pytest.mark.parametrize(

@@ -338,3 +338,23 @@ def test_a_target_that_turns_back_at_a_load_step_is_no_flapping():
     found = flapping(running(1), [Window(0, 7), Window(7, 10), Window(10, 60)], THRASHING)
 
     assert (found.direction_reversals, found.most_in_one_step) == (1, 1)
+
+
+def test_a_response_is_not_known_longer_than_somebody_watched():
+    blind = msgspec.structs.replace(WORKED, changes=(), unseen=(Window(5, 60),))
+
+    found = step_response(blind, HOLD, before=2, after=8)
+
+    # Until 5 s nothing came; whatever came and went after that, nobody saw.
+    assert found.dead_time_s == longer_than(5)
+    assert found.rise_s is None
+    assert "for 55.0 s of the hold nobody saw" in (found.reason or "")
+
+
+def test_where_nobody_saw_the_step_itself_no_response_is_told():
+    blind = msgspec.structs.replace(running(8), unseen=(Window(-5, 60),))
+
+    found = step_response(blind, HOLD, before=2, after=8)
+
+    assert (found.dead_time_s, found.settling_s) == (None, None)
+    assert "nobody saw" in (found.reason or "")

@@ -293,7 +293,11 @@ def test_each_measured_step_stands_beside_its_floor():
         assert step.floor is not None
         assert step.total_s is not None
         assert step.floor_s == pytest.approx(step.floor.total_s)
-        assert step.excess_s == pytest.approx(step.total_s.value - step.floor_s)
+        assert step.excess is not None
+        bounds = [getattr(step.total_s, name) - step.floor_s for name in ("value", "lo", "hi")]
+        excess = step.excess
+        assert step.excess_s == excess.value
+        assert (excess.value, excess.lo, excess.hi) == pytest.approx(bounds)
 
 
 def test_a_decision_that_fell_sooner_than_its_delay_has_no_floor(good: Report):

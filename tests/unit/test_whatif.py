@@ -223,7 +223,9 @@ def test_from_no_replica_the_cold_start_is_predicted(demo: RecordedRun):
     assert total is not None
     # Ray starts the first replica as soon as a request waits: what is left is its start-up.
     assert total.lo > 0.5
-    assert middle(found, 0, "p95_ms", "whatif") > 1000 * total.lo
+    # Requests that came before it wait for it; in the run itself a replica was there.
+    assert middle(found, 0, "p95_ms", "whatif") > 1000
+    assert middle(found, 0, "p95_ms", "simulated") < 500
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,12 @@ def change_bands(report: Report) -> tuple[Band, ...]:
         if one.error is None
     ]
     changes = [
-        Band(one.lo_s, one.hi_s, f"{one.deployment}: {one.what}" if one.deployment else one.what)
+        Band(
+            one.lo_s,
+            one.hi_s,
+            f"{one.deployment}: {one.what}" if one.deployment else one.what,
+            one.deployment,
+        )
         for one in report.changes
     ]
     return tuple([*events, *changes][:MOST_BANDS])

@@ -18,6 +18,7 @@ from scalelag.record.rows import DeploymentKey, DeploymentPoll, Poll
 _LEAVING = ("STOPPING", "PENDING_MIGRATION")
 
 _Seen = tuple[float, int, int, int, int | None]
+_GONE = (0, 0, 0, None)
 
 
 def replica_curve(
@@ -37,13 +38,18 @@ def replica_curve(
 
 
 def _changes(key: DeploymentKey, polls: Sequence[Poll], zero_s: float) -> Iterator[_Seen]:
-    """The first poll, each poll that shows a change, and the last."""
+    """The first poll that shows it, each poll that shows a change, and the last.
+
+    From the poll on that does not show it any more, it is gone, and has no replicas.
+    """
     last: _Seen | None = None
     seen: _Seen | None = None
     for poll in polls:
-        if (found := poll.deployments.get(key)) is None:
+        found = poll.deployments.get(key)
+        if found is None and (last is None or key in poll.hidden):
             continue
-        seen = (max(0.0, poll.received_s - zero_s), *counted(found))
+        numbers = _GONE if found is None else counted(found)
+        seen = (max(0.0, poll.received_s - zero_s), *numbers)
         if last is None or seen[1:] != last[1:]:
             yield seen
             last = seen

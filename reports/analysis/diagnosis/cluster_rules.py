@@ -9,7 +9,7 @@ from reports.analysis.diagnosis.failed_requests import (
     longest_silence,
     sent,
 )
-from reports.analysis.diagnosis.outages import lost_nodes, mark_wait, stalls
+from reports.analysis.diagnosis.outages import CAME_BACK, lost_nodes, mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
@@ -127,15 +127,15 @@ def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
 def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
     """The controller did not answer, or turned its loop far too seldom, for 2 s or more in all.
 
-    It counts if the step was late or a replica was starting meanwhile: no start ends without the
-    controller, and the fastest start of a run may have waited for it as well.
+    It counts if the step was late, or nobody saw it, or a replica was starting meanwhile: no start
+    ends without the controller, and the fastest start of a run may have waited for it as well.
     """
     stood = [s for s in stalls(facts) if s.seconds >= _STALL_S]
     life = facts.critical()
     if life is not None and not facts.is_late:
         end_s = life.running.mid_s if life.running else facts.by_s
         stood = [s for s in stood if overlap_s(s.window, (life.begun.mid_s, end_s)) >= _STALL_S]
-    elif not facts.is_late:
+    elif not (facts.is_late or facts.is_unseen):
         return
     if sum(stall.seconds for stall in stood) >= _STALLED_S:
         for stall in stood:
@@ -177,7 +177,8 @@ def controller_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
             f"Put RAY_SERVE_CONTROL_LOOP_INTERVAL_S back from about {facts.loop_s or 0:.1f} to 0.1 if "
             "it was raised; if not, the controller has too much to do: fewer replicas a cluster."
         )
-    if any(_RESTARTED in shown.text for sign in signs for shown in sign.shown):
+    texts = [shown.text for sign in signs for shown in sign.shown]
+    if any(_RESTARTED in text or CAME_BACK in text for text in texts):
         return (
             "Find out why the controller ended: its log, and the memory of the head node. It keeps "
             "the replicas there were, and begins anew to count requests and to wait out delays."

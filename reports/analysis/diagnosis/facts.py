@@ -31,6 +31,8 @@ FAILED_CHECKS: tuple[LogKind, ...] = ("health_check_failed", "health_check_timed
 
 _LOOPS = 4
 _LOST_S = 1.0
+_TREND_S = 1.0
+_MOMENT_S = 0.25
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -135,6 +137,11 @@ class StepFacts(msgspec.Struct, frozen=True):
         return total.value is None or self.late_s is None or self.late_s > 0.0
 
     @property
+    def is_unseen(self) -> bool:
+        """True if no poll shows anything of its hold."""
+        return not self.timeline.polls_within(self.begun_s, self.ended_s)
+
+    @property
     def late_s(self) -> float | None:
         """Seconds that it certainly took longer than the configuration explains; None if unknown.
 
@@ -177,11 +184,26 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def is_worked_off(self) -> bool:
-        """True if the open requests shrink so fast that they are a backlog, gone soon."""
+        """True if the open requests shrink so fast that they are a backlog, gone soon.
+
+        So they are by the last quarters of the hold, or from when the step was answered on.
+        """
         policy, running, earlier = self.final_policy, self.lag.replicas_after, self.ongoing_earlier
         if self.ongoing is None or policy is None or running is None or earlier is None:
             return False
-        return 2 * self.ongoing - earlier < running * policy.target_ongoing_requests
+        room = running * policy.target_ongoing_requests
+        return 2 * self.ongoing - earlier < room or self._shrinks_to(room)
+
+    def _shrinks_to(self, room: float) -> bool:
+        """Return True if so few are left soon, as they shrink since the step was answered.
+
+        A mean of a quarter does not show a backlog that new replicas take seconds to work off.
+        """
+        opened, from_s, to_s = self.requests.client, self.answered_s, self.ended_s
+        if opened is None or self.requests.whose != "client" or to_s - from_s < _TREND_S:
+            return False
+        half, at_end = (opened.mean(at_s - _MOMENT_S, at_s) for at_s in ((from_s + to_s) / 2, to_s))
+        return half is not None and at_end is not None and 2 * at_end - half < room
 
     @property
     def is_missed(self) -> bool:

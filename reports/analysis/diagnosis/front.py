@@ -94,7 +94,8 @@ def held_target(
     """Target that was kept at the end of `hold` for so long that no more can have been wanted.
 
     That is the delay, and all the time that it takes until more are known to be wanted. None if it
-    moved meanwhile, or could not have risen.
+    moved meanwhile, or could not have risen: while no replica runs, Ray keeps the target whatever
+    is open. None if no poll saw it meanwhile.
     """
     last = timeline.poll_before(hold.to_s)
     target = last.target if last else None
@@ -107,7 +108,8 @@ def held_target(
     if not 0 < target < policy.max_replicas or from_s < hold.from_s:
         return None
     moved = any(from_s < d.at.hi_s and d.at.lo_s <= hold.to_s for d in timeline.decisions)
-    if moved or any(poll.foreign for poll in timeline.polls_within(from_s, hold.to_s)):
+    polls = timeline.polls_within(from_s, hold.to_s)
+    if moved or not polls or any(poll.foreign or not poll.running for poll in polls):
         return None
     return Held(target, from_s)
 

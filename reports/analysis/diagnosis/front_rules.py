@@ -15,6 +15,7 @@ from reports.analysis.diagnosis.seen import (
     shown_unseen,
     unseen,
 )
+from reports.analysis.seen.blind import is_blind
 from reports.model.causes import Evidence
 from reports.model.intervals import Window
 from scalelag.record.evidence_rows import LogEvent
@@ -177,7 +178,9 @@ def _hidden_from(facts: StepFacts) -> Iterator[Unseen]:
         return
     is_behind = facts.info is not None and facts.info.is_ingress is False
     for found in unseen(facts):
-        if not is_behind or _is_held_up(facts, found.count.window):
+        if is_behind and not _is_held_up(facts, found.count.window):
+            continue
+        if not _is_held_back(facts, found):
             yield found
 
 
@@ -187,6 +190,15 @@ def was_blind(facts: StepFacts) -> bool:
     Not of a deployment whose requests are the client's own: these are a measure.
     """
     return facts.requests.whose != "client" and next(_hidden_from(facts), None) is not None
+
+
+def _is_held_back(facts: StepFacts, found: Unseen) -> bool:
+    """Return True if so few can have passed a front at once that they were not too many to count."""
+    policy, window = facts.policy, found.count.window
+    passed = min((front.slots(*window) for front in facts.fronts), default=None)
+    if policy is None or passed is None:
+        return False
+    return not is_blind(policy, found.count.most, min(passed, found.open_least))
 
 
 def _is_held_up(facts: StepFacts, window: Window) -> bool:

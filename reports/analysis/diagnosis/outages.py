@@ -25,6 +25,7 @@ _DECISION_S = 1.0
 _EDGE_S = 1.0
 _EDGE_RATIO = 0.25
 _TOGETHER = 2
+CAME_BACK = "ended and came back"
 
 
 class Stall(msgspec.Struct, frozen=True):
@@ -70,11 +71,30 @@ def _gaps(facts: StepFacts) -> Iterator[Stall]:
     for gap in facts.run.gaps:
         if gap.of_the_probe:
             continue
+        if (away := _away_within(facts, gap)) is not None:
+            if _overlaps(facts, *away):
+                wrote = f"it wrote nothing for {away.to_s - away.from_s:.1f} s, then that it starts"
+                yield _stall(facts, *away, f"{CAME_BACK}: {wrote}")
+            continue
         if _worked_within(facts, gap) or _turned_through(facts, gap) or gap.to_s <= gap.from_s:
             continue
         if _overlaps(facts, gap.from_s, gap.to_s):
             text = f"gave no usable answer for {gap.to_s - gap.from_s:.1f} s ({gap.reason})"
             yield _stall(facts, gap.from_s, gap.to_s, text)
+
+
+def _away_within(facts: StepFacts, gap: Gap) -> Window | None:
+    """Time within a gap in which there was no controller: until its log says that it starts."""
+    own = [
+        event
+        for event in facts.run.events
+        if event.kind not in NOT_THE_CONTROLLERS and gap.from_s < event.at_s < gap.to_s
+    ]
+    started = [event.at_s for event in own if event.kind == "controller_started"]
+    if not started:
+        return None
+    last_s = max((event.at_s for event in own if event.at_s < started[0]), default=gap.from_s)
+    return Window(last_s, started[0])
 
 
 def _worked_within(facts: StepFacts, gap: Gap) -> bool:

@@ -214,11 +214,22 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
         seconds = min(_configured_s(floor), facts.lag_s)
     else:
         seconds = _taken_s(facts, floor)
-        share = f"{seconds:.1f} s of {total.value:.1f} s are the configuration's"
-        text = share if seconds >= _CONFIGURED_SHARE * total.value else ""
+        text = ""
+        if seconds >= _CONFIGURED_SHARE * total.value:
+            text = _share(seconds, total.value, floor)
     if text:
         shown = Evidence(f"{text} ({_settings(facts, policy)})")
         yield Sign(facts.begun_s, facts.answered_s, (shown,), seconds)
+
+
+def _share(seconds: float, total_s: float, floor: FloorReport) -> str:
+    """Words on the part of an answer that settings took: of the floor, or all of a decision on time."""
+    if seconds == _configured_s(floor):
+        return f"{floor.configured_s:.1f} s of {total_s:.1f} s are the configuration's"
+    return (
+        f"{seconds:.1f} s of {total_s:.1f} s went to the decision, which came on time: the "
+        f"configuration takes {floor.configured_s:.1f} s of it at the least"
+    )
 
 
 def _taken_s(facts: StepFacts, floor: FloorReport) -> float:

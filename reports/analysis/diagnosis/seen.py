@@ -136,7 +136,7 @@ def _by_gauges(facts: StepFacts, policy: Policy) -> list[Unseen]:
         return []
     hold = Window(facts.begun_s, facts.by_s)
     found: list[Unseen] = []
-    for window in blind_windows(total, requests, policy, hold):
+    for window in blind_windows(total, requests, policy, hold, facts.timeline.resting):
         mean, opened = total.mean(*window), requests.open.mean(*window)
         if mean is None or opened is None:
             continue
@@ -153,6 +153,8 @@ def _held(facts: StepFacts, policy: Policy) -> Count | None:
     if held is None:
         return None
     most = held.target * policy.target_ongoing_requests
+    if _given(facts, Window(held.from_s, facts.by_s)) > most:
+        return None
     text = (
         f"the autoscaler kept {count(held.target, 'replica')} for "
         f"{facts.by_s - held.from_s:.1f} s: it counted "
@@ -160,6 +162,14 @@ def _held(facts: StepFacts, policy: Policy) -> Count | None:
     )
     shown = Evidence(text, facts.at(facts.by_s))
     return Count(Window(held.from_s, facts.by_s), most, shown)
+
+
+def _given(facts: StepFacts, window: Window) -> float:
+    """Most that Serve's gauge shows to have been counted in a window; 0 without a reading of it."""
+    total = _total(facts)
+    readings = total.readings if total else ()
+    told = [one.value for one in readings if window.from_s <= one.from_s <= window.to_s]
+    return max(told, default=0.0)
 
 
 def _is_hidden(facts: StepFacts, window: Window) -> bool:

@@ -31,9 +31,11 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
+from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.seen.routing import perhaps_for
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
+from reports.model.steps import Phase, bounded_phases
 from scalelag.plan.stages import LoadStep
 from scalelag.record.application_info import application_name
 from scalelag.wording import count
@@ -272,14 +274,23 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
     rules = {NETWORK, DIED, HEALTH_CHECK}
     if kinds & OVERLOAD:
         rules |= {*OF_A_HOLD, OSCILLATION}
-        if facts.is_late:
+        if facts.is_late or hold.is_unseen:
             rules |= {RESOURCES, SLOW_INIT, STATE_SYNC, CONFIGURED_DELAY}
     found = {
         rule: finding
         for rule in RULES
-        if rule in rules and (finding := _found(rule, facts, hold)) is not None
+        if rule in rules
+        and (finding := _found(rule, facts, hold)) is not None
+        and not _is_trifle(finding, facts)
     }
     return _weighed(facts, _in_reach(found))
+
+
+def _is_trifle(finding: Finding, facts: StepFacts) -> bool:
+    """Return True if a start that may be slow for either of two reasons is little of the wait."""
+    if finding.tell_apart is None or finding.cause not in ("health_check", "slow_init"):
+        return False
+    return (finding.seconds or 0.0) < _SHARE * facts.lag_s
 
 
 def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:
@@ -335,18 +346,38 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     late_s = _notably_late_s(facts)
     if not findings and (text := _longer_start(facts)):
         return (Evidence(text),)
-    if findings or late_s is None:
+    if findings or (late_s is None and (facts.floor or not facts.lag.censored)):
         return ()
-    measured = [p for p in facts.lag.phases if p.value is not None and p.part_of == "total"]
-    longest = max(measured, key=lambda p: p.value or 0.0, default=None)
-    where = f"; {longest.value:.1f} s of all went to {longest.name}" if longest else ""
+    longest = _longest_phase(facts.lag)
+    where = f"{_words(longest)} of all went to {longest.name}" if longest else ""
     total = facts.lag.total_s
     answered_s = facts.begun_s + total.value if total and total.value else facts.ended_s
     before = facts.until(answered_s)
     decisions = len(before.decisions(up=facts.step.direction == "up"))
     if longest and longest.name == "decide" and decisions > 1:
         where += f", in {count(decisions, 'decision')}"
-    return (Evidence(f"{late_s:.1f} s more than the configuration explains{where}"),)
+    late = (
+        ""
+        if late_s is None
+        else f"{late_s:.1f} s more than the configuration explains at its worst"
+    )
+    return (Evidence("; ".join(one for one in (late, where) if one)),) if late or where else ()
+
+
+def _longest_phase(lag: StepLag) -> Phase | None:
+    """The phase that took longest, also one that was not over by the end of the hold."""
+    phases = bounded_phases(lag.phases, lag.total_s if lag.censored else None)
+    known = [phase for phase in phases if phase.part_of == "total" and phase.lo is not None]
+    return max(known, key=_least_s, default=None)
+
+
+def _least_s(phase: Phase) -> float:
+    return (phase.lo if phase.value is None else phase.value) or 0.0
+
+
+def _words(phase: Phase) -> str:
+    at_least = "at least " if phase.value is None else ""
+    return f"{at_least}{_least_s(phase):.1f} s"
 
 
 def _longer_start(facts: StepFacts) -> str:

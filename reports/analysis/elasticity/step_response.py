@@ -9,6 +9,7 @@ import numpy as np
 from reports.analysis.elasticity.metrics import integrals
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
+from reports.analysis.lag.hold import BLIND_S
 from reports.analysis.lag.log_times import Decision
 from reports.model.elasticity import FlappingReport, ResponseReport
 from reports.model.intervals import (
@@ -19,6 +20,7 @@ from reports.model.intervals import (
     longer_than,
     point,
     seconds_in,
+    without,
 )
 
 _BAND_REPLICAS = 0.5
@@ -30,17 +32,23 @@ _UNSEEN = "the probe saw nothing of this deployment during the step"
 class _Path(msgspec.Struct, frozen=True):
     """RUNNING, or the target, at the beginning of a hold, and each change after.
 
-    None counts as before it.
+    None counts as before it. `hidden` are its times of some length in which nobody saw what the
+    autoscaler did.
     """
 
     hold: Window
     before: int
     changes: tuple[Change, ...]
+    hidden: tuple[Window, ...] = ()
 
     @property
     def levels(self) -> list[int]:
         """At the beginning, and after each change."""
         return list(accumulate((change.delta for change in self.changes), initial=self.before))
+
+    def known_until_s(self, since_s: float) -> float:
+        """End of the time from a moment on in which it is known."""
+        return next((w.from_s for w in self.hidden if w.to_s > since_s), self.hold.to_s)
 
     def since_step(self, change: Change) -> Span:
         """From the step to a change."""
@@ -53,7 +61,8 @@ def _path(supply: Supply, hold: Window) -> _Path:
         for change in supply.changes_within(hold)
     )
     seen = Window(hold.from_s, min(hold.to_s, supply.seen.to_s))
-    return _Path(seen, supply.running_before(hold.from_s), changes)
+    hidden = [w for w in without(seen, supply.watched(seen)) if w.to_s - w.from_s > BLIND_S]
+    return _Path(seen, supply.running_before(hold.from_s), changes, tuple(hidden))
 
 
 def _target_path(decisions: Sequence[Decision], hold: Window, watched: Sequence[Window]) -> _Path:
@@ -132,13 +141,19 @@ def _divided(span: Span, by: int) -> Span:
     return around((span.value or 0.0) / by, span.lo / by, span.upper / by)
 
 
-def _settling(path: _Path, demand: int, band_replicas: float) -> Span:
-    """From the step until RUNNING stays within the band; censored if it does not."""
+def _settling(path: _Path, demand: int, band_replicas: float) -> Span | None:
+    """From the step until RUNNING stays within the band; censored if it does not.
+
+    None if it may have been outside when nobody saw it.
+    """
     out = [abs(level - demand) > band_replicas for level in path.levels]
+    if out[-1]:
+        known = without(path.hold, path.hidden)
+        return longer_than(known[-1].to_s - path.hold.from_s) if known else None
+    if path.hidden:
+        return None
     if not any(out):
         return Span(0.0, 0.0, 0.0)
-    if out[-1]:
-        return longer_than(path.hold.to_s - path.hold.from_s)
     last_out = max(i for i, outside in enumerate(out) if outside)
     return path.since_step(path.changes[last_out])
 
@@ -157,11 +172,17 @@ def _approach(path: _Path, before: int, after: int) -> _Approach:
     if after == before:
         return _Approach(reason=f"the demand stayed at {after}")
     sign = 1 if after > before else -1
+    if path.known_until_s(path.hold.from_s) <= path.hold.from_s:
+        return _Approach(reason=_hidden_words(path))
     if sign * (path.before - after) >= 0:
         return _Approach(
             reason=f"{path.before} RUNNING at the step, demand {after}: nothing to follow"
         )
     first = next((change for change in path.changes if sign * change.delta > 0), None)
+    known_s = path.known_until_s(path.hold.from_s)
+    if path.hidden and (first is None or first.foreign or known_s < first.at.lo_s):
+        lo_s = max(0.0, known_s - path.hold.from_s)
+        return _Approach(longer_than(lo_s), reason=_hidden_words(path))
     if first is None:
         hold_s = path.hold.to_s - path.hold.from_s
         return _Approach(longer_than(hold_s), reason="no replica came or went in the hold")
@@ -170,10 +191,19 @@ def _approach(path: _Path, before: int, after: int) -> _Approach:
     rise_s = (
         between(first.at, reached.at)
         if reached
-        else longer_than(max(0.0, path.hold.to_s - first.at.hi_s))
+        else longer_than(max(0.0, path.known_until_s(first.at.hi_s) - first.at.hi_s))
     )
     overshoot_pct = 100 * max(0, *beyond) / abs(after - before)
-    return _Approach(path.since_step(first), rise_s, overshoot_pct)
+    reason = _hidden_words(path) if path.hidden else None
+    return _Approach(path.since_step(first), rise_s, overshoot_pct, reason)
+
+
+def _hidden_words(path: _Path) -> str:
+    """Reason that a response is not known as a whole."""
+    return (
+        f"for {seconds_in(path.hidden):.1f} s of the hold nobody saw what the autoscaler did: a gap of "
+        "the probe, or a change of somebody else's"
+    )
 
 
 def _excess_variation(path: _Path) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import msgspec
@@ -83,7 +83,7 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
         unseen=(
             *(Window(g.from_s, g.to_s) for g in gaps),
             *timeline.hidden,
-            *_hidden(timeline.polls),
+            *timeline.moved_by_others(),
         ),
     )
 
@@ -92,18 +92,6 @@ def whole_supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | No
     """RUNNING replicas whoever brought them about, also while updates and events go on."""
     polls = tuple(msgspec.structs.replace(poll, foreign=False) for poll in timeline.polls)
     return supply_of(msgspec.structs.replace(timeline, polls=polls), gaps)
-
-
-def _hidden(polls: Sequence[ReplicaPoll]) -> Iterator[Window]:
-    """From each last poll before such a time to the first one after."""
-    last: ReplicaPoll | None = None
-    hidden = False
-    for poll in polls:
-        if not poll.hidden:
-            if hidden and last is not None:
-                yield Window(last.received_s, poll.sent_s)
-            last = poll
-        hidden = poll.hidden
 
 
 class _LoggedChanges:

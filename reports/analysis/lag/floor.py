@@ -13,6 +13,7 @@ from reports.model.steps import DelayReport, FloorReport, Phase
 
 BACKLOG_BIN_S = 0.25
 LEAST_BACKLOG_S = 1.0
+_EVER_S = 86400.0
 
 
 class StartUp(msgspec.Struct, frozen=True):
@@ -26,12 +27,14 @@ class Ongoing(msgspec.Struct, frozen=True):
     """Mean open requests before a step, and after it until the decision or for one look-back.
 
     `backlog_s` is how long after a step down requests from before it still asked for all replicas.
-    "Before" and "after" are those around its end.
+    "Before" and "after" are those around its end. `young`: no request was known before the step, so
+    that the average is over what there is.
     """
 
     before: float
     after: float
     backlog_s: float = 0.0
+    young: bool = False
 
 
 def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
@@ -62,7 +65,8 @@ def ongoing_around(
     until_s, from_s = begun_s - requests.blur_s, begun_s + requests.blur_s
     before = requests.mean(until_s - policy.look_back_period_s, until_s)
     after = requests.mean(from_s, from_s + window_s)
-    return Ongoing(before or 0.0, after or 0.0)
+    young = not before and not requests.mean(until_s - _EVER_S, until_s)
+    return Ongoing(before or 0.0, after or 0.0, young=young)
 
 
 def backlog_s(requests: OpenRequests, begun_s: float, most_s: float, enough: float) -> float:
@@ -97,7 +101,8 @@ def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None
     """Time until the aggregate of ongoing requests crosses `enough`; None if it never does.
 
     Of a mean over a full look-back L that slides on, exactly `L |X - Q0| / |Q1 - Q0|`; where the
-    series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most (docs/metrics.md#floor;
+    series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most, and where there is none
+    yet, as at the beginning of the load, it may cross at once (docs/metrics.md#floor;
     docs/decisions/0004). The maximum crosses at once on the way up and after L on the way down,
     the minimum the other way round.
     """
@@ -112,7 +117,7 @@ def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None
         return Crossing(0.0, 0.0) if at_once else Crossing(look_back_s, look_back_s)
     way, beyond = abs(enough - ongoing.before), abs(ongoing.after - enough)
     return Crossing(
-        look_back_s * way / abs(ongoing.after - ongoing.before),
+        0.0 if ongoing.young else look_back_s * way / abs(ongoing.after - ongoing.before),
         min(look_back_s, look_back_s * way / beyond) if beyond else look_back_s,
     )
 
@@ -134,7 +139,7 @@ def floor_up(
     is one that the first decision reaches.
 
     `ongoing` is None if the open requests of this deployment are not known: detection counts
-    as nothing then, so that the floor stays one. So does a start that was not seen.
+    as nothing then, so that the floor stays one. A step has none where no `start` was seen.
     """
     loop = loop_s or DEFAULT_LOOP_S
     enough = replicas * policy.target_ongoing_requests

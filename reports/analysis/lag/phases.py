@@ -239,6 +239,8 @@ def _route(life: ReplicaLife, ended_s: float) -> Phase:
     part: PhasePart = "recovery"
     if life.running is None:
         return Phase("route", reason=NOT_OVER, part_of=part)
+    if life.request_doubt is not None:
+        return Phase("route", reason=life.request_doubt, part_of=part)
     if life.first_request is None or life.first_request.hi_s > ended_s:
         was_read = life.entered or life.initialized or life.first_request
         reason = _NO_REQUEST if was_read else _NO_POLL_SOURCE

@@ -21,7 +21,7 @@ from reports.analysis.lag.policy import DEFAULT_LOOP_S, EXTERNAL, Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.open_requests import OpenRequests
-from reports.model.intervals import Span, between, point
+from reports.model.intervals import Span, between, longer_than, point
 from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.plan.stages import LoadStep
 from scalelag.ray_versions import POLICY_OF_YOUR_OWN_TIMED, named
@@ -38,6 +38,7 @@ _NOT_BEYOND = (
     "its open requests are not known to have been beyond the target all the time until the decision: "
     "when the delay began is not known"
 )
+_NO_START = "no start-up of a replica was measured in this run, which is a part of it"
 _NOT_FIRST = "the target moved the other way first: the delay counts from an unknown moment"
 
 
@@ -72,11 +73,14 @@ class StepFloor(msgspec.Struct, frozen=True):
     reason: str | None = None
     wanted_before: bool = False
 
-    def excess_s(self, total_s: Span | None) -> float | None:
-        """`total_s` beyond the floor, None if either is not known."""
-        if self.floor is None or total_s is None or total_s.value is None:
+    def excess(self, total_s: Span | None) -> Span | None:
+        """Total beyond the floor, as uncertain as the total, or censored; None if not known."""
+        if self.floor is None or total_s is None:
             return None
-        return total_s.value - self.floor.total_s
+        floor_s = self.floor.total_s
+        if total_s.value is None or total_s.hi is None:
+            return longer_than(total_s.lo - floor_s)
+        return Span(total_s.value - floor_s, total_s.lo - floor_s, total_s.hi - floor_s)
 
 
 def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float) -> StepFloor:
@@ -104,11 +108,13 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     if _came_sooner(lag, decided, delay_s, floor.loop_s if wanted else 0.0):
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
+    lacking = lag.direction == "up" and setup.start is None
     return StepFloor(
         phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
-        floor=floor,
+        floor=None if lacking else floor,
         delay=None if unsure else delay,
-        reason=_unseen_drain(setup, policy, lag)
+        reason=(_NO_START if lacking else None)
+        or _unseen_drain(setup, policy, lag)
         or _backlog(floor)
         or (_NOT_BEYOND if unsure else None),
     )

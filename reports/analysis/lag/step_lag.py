@@ -132,6 +132,9 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
 _UNSEEN = "the probe saw nothing of this deployment during the step"
 _NO_TARGET = f"this version of Ray does not tell the target (known since {named(TARGET_REPLICAS)})"
 _UNCHANGED = "the load did not change"
+_UNNEEDED = (
+    "the target rose, and fell back to {level} before more were RUNNING: none that ran had to leave"
+)
 
 
 def _unless_idle(step: LoadStep, reason: str) -> str:
@@ -149,6 +152,8 @@ def _answer(hold: Hold) -> _Answer:
     if movement is None:
         return _Answer(reason=under_way or _unmoved(hold), unmoved=under_way is None)
     level = Level(direction, movement.after)
+    if direction == "down" and _fell_back(hold, level, movement):
+        return _Answer(reason=_UNNEEDED.format(level=level.replicas))
     reached = reach_of(hold, level, movement)
     if reached is None:
         return _unanswered(hold, level, movement)
@@ -160,6 +165,14 @@ def _answer(hold: Hold) -> _Answer:
         critical=reached.critical,
         movement=movement,
     )
+
+
+def _fell_back(hold: Hold, level: Level, movement: Movement) -> bool:
+    """Return True if a way down took back one up, of the same hold, on which no replica had come."""
+    until_s = movement.turned.hi_s if movement.turned else hold.ended_s
+    polls = [hold.before, *hold.timeline.polls_within(hold.begun_s, until_s)]
+    stayed = all(poll.running + poll.recovering <= level.replicas for poll in polls)
+    return stayed and movement is not hold.movements[0]
 
 
 def _under_way(hold: Hold) -> str | None:

@@ -17,6 +17,7 @@ from reports.analysis.lag.log_times import (
     logged_decisions,
     replica_logs,
 )
+from reports.analysis.lag.off_clocks import Compared, off_clocks
 from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
@@ -30,6 +31,9 @@ _STATE_CLOCK = "times in the state of replicas"
 _KEPT = ("RECOVERING", "UPDATING", "PENDING_MIGRATION")
 # A logged decision that is this near one that polling saw at another time is the same one.
 _SAME_DECISION_S = 5.0
+_OF_LOG = ("running", "stopping", "gone")
+_STARTS = ("submitted", "entered", "initialized")
+_DOUBTED = "the clock of its log contradicts polling: when its first request came is not known"
 
 
 class ReplicaLife(msgspec.Struct, frozen=True):
@@ -39,7 +43,8 @@ class ReplicaLife(msgspec.Struct, frozen=True):
     log tells them; `submitted` is the replica's own field; the rest only logs tell. `shown_*_s` is
     when the poll was received that first showed a state, whatever the logs say. `replaced`: a new
     version came in its place. `vanished`: it was last seen before its whole deployment was deleted,
-    which hides how its replicas stop.
+    which hides how its replicas stop. `request_doubt` says why the logged moment of its first request
+    is not believed.
     """
 
     replica: str
@@ -58,6 +63,7 @@ class ReplicaLife(msgspec.Struct, frozen=True):
     shown_gone_s: float | None = None
     replaced: bool = False
     vanished: bool = False
+    request_doubt: str | None = None
 
     @property
     def begun(self) -> Instant:
@@ -90,8 +96,9 @@ class Timeline(msgspec.Struct, frozen=True):
     """Everything that is known of one deployment, in the order of time.
 
     `contradictions` say in words which logged moments lie outside of the polled interval. Polling is
-    believed there, since a log's clock is an estimate. `moved_s` are the moments at which something
-    else than the autoscaler moved the target. In `hidden` Serve did not show the deployment.
+    believed there, since a log's clock is an estimate; a clock of which most moments contradict polling
+    is not believed at all. `moved_s` are the moments at which something else than the autoscaler moved
+    the target. In `hidden` Serve did not show the deployment.
     """
 
     polls: tuple[ReplicaPoll, ...]
@@ -101,12 +108,37 @@ class Timeline(msgspec.Struct, frozen=True):
     moved_s: tuple[float, ...] = ()
     hidden: tuple[Window, ...] = ()
 
+    @property
+    def resting(self) -> tuple[Window, ...]:
+        """Times in which polls show no replica RUNNING, each until the next poll."""
+        return tuple(
+            Window(poll.sent_s, after.received_s)
+            for poll, after in pairwise(self.polls)
+            if not poll.running
+        )
+
     def poll_before(self, at_s: float) -> ReplicaPoll | None:
         """The last poll answered by `at_s`; the first of all if none was."""
         if not self.polls:
             return None
         place = bisect_right(self.polls, at_s, key=lambda poll: poll.received_s)
         return self.polls[max(0, place - 1)]
+
+    def moved_by_others(self) -> tuple[Window, ...]:
+        """Times in which RUNNING shows something else than the autoscaler brought about.
+
+        Each is from the last poll before such a time to the first one after.
+        """
+        found: list[Window] = []
+        last: ReplicaPoll | None = None
+        hidden = False
+        for poll in self.polls:
+            if not poll.hidden:
+                if hidden and last is not None:
+                    found.append(Window(last.received_s, poll.sent_s))
+                last = poll
+            hidden = poll.hidden
+        return tuple(found)
 
     def poll_sent_by(self, at_s: float) -> ReplicaPoll | None:
         """The last poll sent by `at_s`; None if none was."""
@@ -130,14 +162,21 @@ def build_timeline(
     """Timeline of deployment `key` from all rows of a run; `clock` places the cluster's own times."""
     replica_polls = tuple(_replica_polls(key, polls))
     logs = replica_logs(key, events)
-    replicas, contradictions = _lives(key, transitions, logs, clock, _deletions(key, polls))
-    seen = [_before_its_effects(decision, replicas) for decision in _decisions(replica_polls)]
-    decisions, denied = _settled(seen, logged_decisions(key, events))
+    lives = _polled_lives(key, transitions, clock, _deletions(key, polls))
+    compared = [
+        one for life in lives for _, one in _compared(life, logs.get(life.replica, ReplicaLog()))
+    ]
+    polled, lines = _decisions(replica_polls), logged_decisions(key, events)
+    told = [one for line in lines if (one := _same_moment(line, polled, polled)) is not None]
+    off = off_clocks([*compared, *told])
+    replicas = [_with_log(life, logs.get(life.replica, ReplicaLog()), off) for life in lives]
+    seen = [_before_its_effects(decision, replicas) for decision in polled]
+    decisions, denied = _settled(seen, lines, off)
     return Timeline(
         polls=replica_polls,
         decisions=tuple(decisions),
         replicas=tuple(replicas),
-        contradictions=(*contradictions, *denied),
+        contradictions=tuple(_contradiction(one) for one in (*compared, *denied) if one.is_denied),
         hidden=hidden_windows(key, polls),
     )
 
@@ -210,40 +249,50 @@ def _before_its_effects(seen: Decision, lives: Sequence[ReplicaLife]) -> Decisio
 
 
 def _settled(
-    seen: Sequence[Decision], logged: Sequence[Decision]
-) -> tuple[list[Decision], list[str]]:
-    """Logged decisions in place of those that polling saw them as; contradictions in words.
+    seen: Sequence[Decision], logged: Sequence[Decision], off: AbstractSet[str]
+) -> tuple[list[Decision], list[Compared]]:
+    """Logged decisions in place of those that polling saw them as; those that contradict it.
 
-    Serve logs none while fewer replicas than `min_replicas` run: those are known from polling.
+    Serve logs none while fewer replicas than `min_replicas` run: those are known from polling. So are
+    all whose line is of a clock that is off.
     """
-    kept = [d for d in seen if not any(agrees(d.at, line.at) for line in logged)]
-    denied: list[str] = []
+    good = [line for line in logged if line.at.clock not in off]
+    kept = [d for d in seen if not any(agrees(d.at, line.at) for line in good)]
+    denied: list[Compared] = []
     believed: list[Decision] = []
     for line in logged:
-        same = next(
-            (
-                d
-                for d in kept
-                if (d.before, d.after) == (line.before, line.after)
-                and abs(d.at.mid_s - line.at.mid_s) < _SAME_DECISION_S
-            ),
-            None,
-        )
-        if same is None:
+        moment = _same_moment(line, seen, kept)
+        if moment is not None and moment.is_denied:
+            denied.append(moment)
+        elif line.at.clock not in off:
             believed.append(line)
-        else:
-            what = f"the decision from {line.before} to {count(line.after, 'replica')}"
-            denied.append(_contradiction(what, same.at, line.at))
     return sorted([*kept, *believed], key=lambda d: d.at.mid_s), denied
 
 
-def _lives(
+def _same_moment(
+    line: Decision, seen: Sequence[Decision], kept: Sequence[Decision]
+) -> Compared | None:
+    """A logged decision beside the one seen at its time, else the same one of `kept` near it."""
+    found = next((d for d in seen if agrees(d.at, line.at)), None)
+    found = found or next((d for d in kept if _is_same(d, line)), None)
+    if found is None:
+        return None
+    what = f"the decision from {line.before} to {count(line.after, 'replica')}"
+    return Compared(what, found.at, line.at)
+
+
+def _is_same(seen: Decision, line: Decision) -> bool:
+    return (seen.before, seen.after) == (line.before, line.after) and abs(
+        seen.at.mid_s - line.at.mid_s
+    ) < _SAME_DECISION_S
+
+
+def _polled_lives(
     key: DeploymentKey,
     transitions: Sequence[Transition],
-    logs: dict[str, ReplicaLog],
     clock: ClockInfo | None,
     deletions: AbstractSet[float],
-) -> tuple[list[ReplicaLife], list[str]]:
+) -> list[ReplicaLife]:
     lives: dict[str, ReplicaLife] = {}
     for row in transitions:
         if row.deployment != key:
@@ -254,13 +303,7 @@ def _lives(
             submitted = _submitted(row.start_time_s, clock)
             life = ReplicaLife(replica=row.replica, listed=at, submitted=submitted)
         lives[row.replica] = _advance(life, row, at, deletions)
-    settled: list[ReplicaLife] = []
-    contradictions: list[str] = []
-    for life in lives.values():
-        log = logs.get(life.replica)
-        timed = _with_log(life, log, contradictions) if log else life
-        settled.append(_in_bounds(timed, contradictions))
-    return settled, contradictions
+    return list(lives.values())
 
 
 def _advance(
@@ -280,43 +323,67 @@ def _advance(
     return msgspec.structs.replace(life, **new)
 
 
-def _with_log(life: ReplicaLife, log: ReplicaLog, contradictions: list[str]) -> ReplicaLife:
-    """`life` with the log's moments, but for those that polling contradicts."""
-    new: dict[str, Instant | None] = {
+def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compared]]:
+    """Moments of a replica that polling saw, or has bounds for, and that are told as well."""
+    seen: dict[str, Instant | None] = {
+        name: None if life.vanished else getattr(life, name) for name in _OF_LOG
+    }
+    starts = Instant(life.listed.lo_s, life.shown_running_s or math.inf)
+    seen |= {"submitted": life.listed, "entered": starts, "initialized": starts}
+    for name, bounds in seen.items():
+        told: Instant | None = getattr(log, name)
+        if name == "submitted":
+            told = life.submitted or told
+        if bounds is not None and told is not None:
+            yield name, Compared(f"replica {life.replica} {name}", bounds, told)
+
+
+def _with_log(life: ReplicaLife, log: ReplicaLog, off: AbstractSet[str]) -> ReplicaLife:
+    """`life` with the log's moments, but those that polling denies, and those of clocks in `off`."""
+    told: dict[str, Instant | None] = {
         "submitted": life.submitted or log.submitted,
         "entered": log.entered,
         "initialized": log.initialized,
         "first_request": log.first_request,
     }
-    for name in ("running", "stopping", "gone"):
-        seen: Instant | None = getattr(life, name)
-        logged: Instant | None = getattr(log, name)
-        if logged is None:
-            continue
-        if seen is None or life.vanished or agrees(seen, logged):
-            new[name] = logged
-        else:
-            contradictions.append(_contradiction(f"replica {life.replica} {name}", seen, logged))
-    return msgspec.structs.replace(life, **new)
+    told |= {name: at for name in _OF_LOG if (at := getattr(log, name)) is not None}
+    denied = [(name, one) for name, one in _compared(life, log) if one.is_denied]
+    gone = {name for name, _ in denied}
+    gone |= {name for name, at in told.items() if at is not None and at.clock in off}
+    new = {name: at for name, at in told.items() if name not in gone}
+    new |= {name: None for name in _STARTS if name in gone}
+    reason = _doubt(life, log.first_request, off, [one for _, one in denied])
+    if reason is not None:
+        new["first_request"] = None
+    return msgspec.structs.replace(life, **new, request_doubt=reason)
 
 
-def _in_bounds(life: ReplicaLife, contradictions: list[str]) -> ReplicaLife:
-    """`life` without moments of its start that contradict the polls that listed it or saw it run."""
-    starts = Instant(life.listed.lo_s, life.shown_running_s or math.inf)
-    bounds = {"submitted": life.listed, "entered": starts, "initialized": starts}
-    denied: dict[str, None] = {}
-    for name, seen in bounds.items():
-        told: Instant | None = getattr(life, name)
-        if told is not None and not agrees(seen, told):
-            denied[name] = None
-            contradictions.append(_contradiction(f"replica {life.replica} {name}", seen, told))
-    return msgspec.structs.replace(life, **denied) if denied else life
+def _doubt(
+    life: ReplicaLife,
+    request: Instant | None,
+    off: AbstractSet[str],
+    denied: Sequence[Compared],
+) -> str | None:
+    """Reason not to believe the moment of the first request; None if there is none.
+
+    Polling has no moment of its own for it, so what it says of the same clock decides, and of when
+    the replica ran.
+    """
+    if request is None:
+        return None
+    ran_s = (life.running or life.listed).lo_s
+    until_s = math.inf if life.gone is None or life.vanished else life.gone.hi_s
+    by_clock = [one for one in denied if one.told.clock == request.clock]
+    if request.clock in off or by_clock or not agrees(Instant(ran_s, until_s), request):
+        return _DOUBTED
+    return None
 
 
-def _contradiction(what: str, seen: Instant, told: Instant) -> str:
+def _contradiction(moment: Compared) -> str:
+    seen, told = moment.seen, moment.told
     off_s = max(seen.lo_s - told.lo_s, told.hi_s - seen.hi_s)
     source = "its own state" if told.clock == _STATE_CLOCK else "the log"
     return (
-        f"log and polling contradict each other on {what}: {source} has it {off_s:.3f} s outside of "
-        f"what polling saw (clock error {told.skew_s:.3f} s); polling is believed"
+        f"log and polling contradict each other on {moment.what}: {source} has it {off_s:.3f} s "
+        f"outside of what polling saw (clock error {told.skew_s:.3f} s); polling is believed"
     )

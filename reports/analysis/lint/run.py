@@ -13,6 +13,7 @@ from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.simulable import why_not_simulated
+from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
@@ -27,13 +28,16 @@ class Usage(msgspec.Struct, frozen=True):
 
     `worked_s` are the replica-seconds in which they were RUNNING and in demand, `idle_s` those in
     which they were RUNNING beyond demand after the load had fallen, until it rose again or watching
-    ended. `most` were RUNNING at once, `left` still at the end.
+    ended. `most` were RUNNING at once, `left` still at the end. In `hidden_s` nobody saw how many
+    there were, or others than the autoscaler moved them: all that were in demand count as at work
+    then, and none as idle.
     """
 
     worked_s: float
     idle_s: float
     most: int
     left: int
+    hidden_s: float = 0.0
 
 
 def lint_run(
@@ -53,7 +57,9 @@ def lint_run(
     for key, timeline in timelines.items():
         policy = policy_of(deployments.get(key))
         if policy is not None and policy.default:
-            usage = usage_of(policy, timeline, whole, run.info.zero_s, steps)
+            unseen = [*(Window(gap.from_s, gap.to_s) for gap in run.gaps), *timeline.hidden]
+            unseen += timeline.moved_by_others()
+            usage = usage_of(policy, timeline, whole, run.info.zero_s, steps, unseen)
             text = usage and _idle(policy, usage)
             computed += [LintFinding(key, "idle-longer-than-worked", text)] if text else []
     known = {(finding.deployment, finding.rule) for finding in computed}
@@ -116,8 +122,11 @@ def usage_of(
     whole: Concurrency,
     zero_s: float,
     steps: Sequence[LoadStep],
+    unseen: Sequence[Window] = (),
 ) -> Usage | None:
     """Use of the replicas beyond the minimum; None if nothing was watched.
+
+    `unseen` are the times in which RUNNING does not show what the autoscaler did.
 
     In bins of a second. Demand is the policy's, from the mean number of open requests in a bin; in
     an application of several deployments that is the most it can have been in each.
@@ -132,13 +141,24 @@ def usage_of(
     needed = policy.bounded_demand(whole.means(zero_s + edges_s)) - lowest
     mids_s = edges_s[:-1] + np.float64(0.5)
     beyond = np.clip(_running(timeline, zero_s + mids_s) - lowest, 0, None)
-    fallen = _fallen(steps, mids_s)
+    hidden = _within(unseen, zero_s + mids_s)
+    worked = np.where(hidden, np.clip(needed, 0, None), np.minimum(beyond, needed))
+    idle = np.clip(beyond - needed, 0, None)[_fallen(steps, mids_s) & ~hidden]
     return Usage(
-        worked_s=float(np.minimum(beyond, needed).sum()),
-        idle_s=float(np.clip(beyond - needed, 0, None)[fallen].sum()),
+        worked_s=float(worked.sum()),
+        idle_s=float(idle.sum()),
         most=int(beyond.max()),
         left=int(beyond[-1]),
+        hidden_s=float(hidden.sum()),
     )
+
+
+def _within(windows: Sequence[Window], at_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which moments lie in any of `windows`."""
+    found = np.zeros(at_s.size, dtype=np.bool_)
+    for from_s, to_s in windows:
+        found |= (at_s >= from_s) & (at_s < to_s)
+    return found
 
 
 def _fallen(steps: Sequence[LoadStep], at_s: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -168,8 +188,9 @@ def _idle(policy: Policy, usage: Usage) -> str | None:
         return None
     least = f"{policy.scaling.least_name} {policy.min_replicas}"
     left = f" ({usage.left} still when watching ended)" if usage.left else ""
+    about = "at most " if usage.hidden_s else ""
     return (
-        f"up to {count(usage.most, 'replica')} beyond {least} worked for {usage.worked_s:,.0f} "
+        f"up to {count(usage.most, 'replica')} beyond {least} worked for {about}{usage.worked_s:,.0f} "
         f"replica-seconds and were idle for {usage.idle_s:,.0f} after the load fell{left}: "
         f"downscale_delay_s {policy.downscale_delay_s:g} keeps them for longer than they were needed."
         f" Set downscale_delay_s to {enough_s}, unless such load comes back sooner."

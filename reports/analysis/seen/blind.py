@@ -1,11 +1,11 @@
 """Times in which an autoscaler decided on stale input (docs/metrics.md#what-the-autoscaler-saw)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reports.analysis.lag.policy import Policy
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.analysis.seen.series import GaugeSeries
-from reports.model.intervals import Window
+from reports.model.intervals import Window, without
 
 _HALF = 0.5
 _LEAST_OPEN = 1.0
@@ -13,18 +13,23 @@ _LEAST_UNSEEN = 1.0
 
 
 def blind_windows(
-    total: GaugeSeries, requests: RequestsAt, policy: Policy, within: Window
+    total: GaugeSeries,
+    requests: RequestsAt,
+    policy: Policy,
+    within: Window,
+    resting: Sequence[Window] = (),
 ) -> list[Window]:
     """Stretches in which `total` was under half of what was open at the deployment.
 
     They last longer than the push interval and the look-back, within which it is the settings' doing,
     and a value that was written after that shows it: one that only holds on is no evidence. A time in
     which either is not known ends one. What would have asked for no other number of replicas is left
-    out: of two gauges of one request or none, one is often under half of the other.
+    out: of two gauges of one request or none, one is often under half of the other. So is the time in
+    which no replica ran (`resting`): Ray decides by what waits at the handles then.
     """
     longest_s = policy.metrics_interval_s + policy.look_back_period_s
     found: list[Window] = []
-    for stretch in _under_half(total, requests, within):
+    for stretch in _under_half(total, requests, within, resting):
         if found and found[-1].to_s == stretch.from_s:
             found[-1] = Window(found[-1].from_s, stretch.to_s)
         else:
@@ -57,12 +62,17 @@ def _matters(total: GaugeSeries, requests: RequestsAt, policy: Policy, window: W
 
 
 def blind_s(
-    total: GaugeSeries, requests: RequestsAt, policy: Policy, within: Window
+    total: GaugeSeries,
+    requests: RequestsAt,
+    policy: Policy,
+    within: Window,
+    resting: Sequence[Window] = (),
 ) -> float | None:
     """Seconds of all blind stretches together; None if what was open is not known."""
     if requests.open is None or requests.open is total:
         return None
-    return sum(one.to_s - one.from_s for one in blind_windows(total, requests, policy, within))
+    found = blind_windows(total, requests, policy, within, resting)
+    return sum(one.to_s - one.from_s for one in found)
 
 
 def open_between(requests: RequestsAt, from_s: float, to_s: float) -> float | None:
@@ -70,11 +80,14 @@ def open_between(requests: RequestsAt, from_s: float, to_s: float) -> float | No
     return requests.open.mean(from_s, to_s) if requests.open is not None else None
 
 
-def _under_half(total: GaugeSeries, requests: RequestsAt, within: Window) -> Iterator[Window]:
+def _under_half(
+    total: GaugeSeries, requests: RequestsAt, within: Window, resting: Sequence[Window]
+) -> Iterator[Window]:
     for reading in total.readings:
         from_s, to_s = max(reading.from_s, within.from_s), min(reading.to_s, within.to_s)
         if to_s <= from_s:
             continue
-        open_ = open_between(requests, from_s, to_s)
-        if open_ is not None and open_ >= _LEAST_OPEN and reading.value < _HALF * open_:
-            yield Window(from_s, to_s)
+        for part in without(Window(from_s, to_s), resting):
+            open_ = open_between(requests, *part)
+            if open_ is not None and open_ >= _LEAST_OPEN and reading.value < _HALF * open_:
+                yield part

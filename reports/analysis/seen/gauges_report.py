@@ -19,15 +19,24 @@ _NO_TOTAL = "this Ray does not export what the policy is given (serve_autoscalin
 
 
 def seen_report(
-    run: RecordedRun, key: DeploymentKey, requests: RequestsAt, policy: Policy | None
+    run: RecordedRun,
+    key: DeploymentKey,
+    requests: RequestsAt,
+    policy: Policy | None,
+    resting: Sequence[Window] = (),
 ) -> SeenReport:
-    """Return what the gauges of `key` showed from the plan's start until the watching ended."""
+    """Return what the gauges of `key` showed from the plan's start until the watching ended.
+
+    No replica of it ran in the times of `resting`.
+    """
     rows = [row for row in run.seen if key in row.deployments]
     if not rows:
         return SeenReport(reason=unseen_reason(run))
     loaded = loaded_window(run)
     total = total_series(run.seen, key)
-    blind = blind_s(total, requests, policy, loaded) if policy and total.readings else None
+    blind = None
+    if policy and total.readings:
+        blind = blind_s(total, requests, policy, loaded, resting)
     return SeenReport(
         source=rows[-1].source,
         age_s=max(row.age_s for row in rows),

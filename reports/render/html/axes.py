@@ -140,12 +140,11 @@ def marks(
 
 
 def chart_marks(
-    charts: Charts, steps: Sequence[Step]
+    charts: Charts, steps: Sequence[Step], deployment: str | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Shapes and labels of the charts of one run, with `steps` marked."""
-    return marks(
-        charts.end_s, steps, charts.unseen, charts.restarts, charts.saturated, charts.changes
-    )
+    """Shapes and labels of the charts of one run, or of a deployment of it, with `steps` marked."""
+    changes = charts.changes if deployment is None else charts.changes_of(deployment)
+    return marks(charts.end_s, steps, charts.unseen, charts.restarts, charts.saturated, changes)
 
 
 def marked_steps(report: Report) -> Sequence[Step]:

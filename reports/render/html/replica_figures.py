@@ -39,7 +39,7 @@ _STATES: tuple[tuple[BarState, str], ...] = (
 def replicas_figure(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -> Figure:
     """Replicas by state, stacked, and the target with its decisions."""
     own = charts.deployments[key]
-    shapes, labels = chart_marks(charts, deployment.steps)
+    shapes, labels = chart_marks(charts, deployment.steps, key)
     states = ("running", "starting", "stopping")
     return Figure(
         id=f"{id_}-replicas",
@@ -155,7 +155,7 @@ def replica_axis(counts: Iterable[float | None]) -> dict[str, Any]:
 def _replicas_sentence(deployment: DeploymentReport, own: DeploymentCharts) -> str:
     seen = deployment.replicas
     if seen.min is None:
-        return "The probe never saw this deployment."
+        return "All polls that show this deployment lie in the warm-up."
     told = "; ".join(_decision_text(mark) for mark in own.decisions[:_MOST_TOLD])
     more = len(own.decisions) - _MOST_TOLD
     rest = f"; and {count(more, 'more')}" if more > 0 else ""
@@ -180,16 +180,15 @@ def _curve_table(own: DeploymentCharts) -> Table:
     return Table("Replicas by state, whenever they changed", columns, tuple(rows))
 
 
-def lives_figure(
-    id_: str, deployment: DeploymentReport, own: DeploymentCharts, charts: Charts
-) -> Figure:
+def lives_figure(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -> Figure:
     """A Gantt chart: each replica's states from its beginning to its end."""
+    own = charts.deployments[key]
     bars = own.bars
     is_named = len(bars) <= _MOST_NAMED
     height_px = _FRAME_PX + (
         _ROW_PX * max(2, len(bars)) if is_named else min(_MOST_HEIGHT_PX, 8 * len(bars))
     )
-    shapes, labels = chart_marks(charts, deployment.steps)
+    shapes, labels = chart_marks(charts, deployment.steps, key)
     used = [
         state for state in _STATES if any(s.state == state[0] for b in bars for s in b.stretches)
     ]

@@ -230,10 +230,10 @@ def _figures(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -
     own = charts.deployments.get(key)
     if own is not None and own.curve.times_s:
         found.append(replicas_figure(key, id_, deployment, charts))
-    if (seen := seen_figure(id_, deployment, charts)) is not None:
+    if (seen := seen_figure(key, id_, deployment, charts)) is not None:
         found.append(seen)
     if own is not None and own.bars:
-        found.append(lives_figure(id_, deployment, own, charts))
+        found.append(lives_figure(key, id_, deployment, charts))
     if (budget := lag_figure(id_, deployment)) is not None:
         found.append(budget)
     return found

@@ -19,13 +19,13 @@ _LINES: tuple[tuple[str, str, Callable[[SeenPoint], float | None]], ...] = (
 )
 
 
-def seen_figure(id_: str, deployment: DeploymentReport, charts: Charts) -> Figure | None:
+def seen_figure(key: str, id_: str, deployment: DeploymentReport, charts: Charts) -> Figure | None:
     """Return the chart; None if Serve's gauges showed nothing."""
     points = deployment.seen.ongoing
     if not points:
         return None
     known = [line for line in _LINES if any(line[2](point) is not None for point in points)]
-    marked = chart_marks(charts, deployment.steps)
+    marked = chart_marks(charts, deployment.steps, key)
     times_s = rounded(tuple(point.at_s for point in points))
     return Figure(
         id=f"{id_}-seen",

@@ -94,19 +94,21 @@ def _configured(step: StepReport) -> str:
         return f", less than the {step.floor.configured_s:.1f} s that your configuration takes"
     backlog_s = step.floor.backlog_s
     waited = f" and {backlog_s:.1f} s its backlog" if backlog_s else ""
-    return f", {step.configured_s or 0.0:.1f} s of it your configuration{waited}"
+    return f", {step.floor.configured_s:.1f} s of it your configuration{waited}"
 
 
 def _cause(step: StepReport) -> str:
     causes = [finding_words(finding) for finding in step.findings]
     if step.cause is not None:
         leading = next((f for f in step.findings if f.cause == step.cause), None)
-        took = f" ({leading.seconds:.1f} s)" if leading and leading.seconds is not None else ""
+        # What the configuration takes is said before, where there is a floor.
+        is_told = step.cause == "configured_delay" and step.floor is not None
+        known_s = None if leading is None or is_told else leading.seconds
+        took = "" if known_s is None else f" ({known_s:.1f} s)"
         return f"cause: {leading_words(step.cause, step.findings)}{took}"
     if causes:
         return f"cause: {' or '.join(causes)}"
-    if step.evidence or step.censored:
-        return "no cause found"
+    found = ["no cause found"] if step.evidence or step.censored else []
     if step.floor is None and step.floor_reason:
-        return f"no floor to compare it with: {sanitized(step.floor_reason)}"
-    return "nothing else made it late"
+        found.append(f"no floor to compare it with: {sanitized(step.floor_reason)}")
+    return "; ".join(found) or "nothing else made it late"

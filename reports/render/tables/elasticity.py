@@ -6,6 +6,7 @@ from reports.model.load import StoppingReport
 from reports.model.steps import DeploymentReport
 from reports.render.tables.controller import over_target_texts
 from reports.render.tables.seen import seen_texts
+from reports.render.text import NOT_MEASURED
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
@@ -37,7 +38,7 @@ def trouble_texts(deployment: DeploymentReport) -> list[str]:
 def _elasticity(found: ElasticityReport) -> list[str]:
     if found.reason is not None or found.replica_hours is None:
         return []
-    hours = f"{_number(found.replica_hours, '{:.3f}')} replica-hours"
+    hours = f"{_number(found.replica_hours, 3)} replica-hours"
     if found.demand is None:
         why = f"elasticity not measured: {sanitized(found.demand_reason or 'no demand is known')}"
         return [hours, why]
@@ -48,7 +49,7 @@ def _elasticity(found: ElasticityReport) -> list[str]:
         f"short for {_number(found.tau_u_pct)} % of the time",
         f"over for {_number(found.tau_o_pct)} %",
         f"{_number(found.over_replica_s)} replica-seconds to spare",
-        f"{hours}, {_number(found.replica_hours_over, '{:.3f}')} of them beyond demand",
+        f"{hours}, {_number(found.replica_hours_over, 3)} of them beyond demand",
         *_judged(found),
     ]
 
@@ -84,7 +85,9 @@ def _stopping(found: StoppingReport) -> list[str]:
     return [f"while replicas were stopping ({found.stopping_s:.1f} s) {failed}, {slow}"]
 
 
-def _number(span: Span | None, form: str = "{:.1f}") -> str:
-    if span is None or span.value is None:
-        return "-"
-    return form.format(span.value)
+def _number(span: Span | None, digits: int = 1) -> str:
+    """A value, with its bounds if they are a whole unit of its last digit apart."""
+    if span is None or span.value is None or span.hi is None:
+        return NOT_MEASURED
+    value, lo, hi = (f"{number:.{digits}f}" for number in (span.value, span.lo, span.hi))
+    return value if span.hi - span.lo < 10**-digits else f"{value} [{lo}, {hi}]"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
+from reports.model.intervals import Span
 from reports.model.report import Report
 from reports.model.steps import (
     DOWN_PHASES,
@@ -31,7 +32,8 @@ from scalelag.wording import count
 
 _MOST_STEPS = 250
 UNCERTAIN = (
-    "± is what polling cannot know; > was not over by the end of the hold; - was not measured"
+    "± (also + and -) is what polling cannot know; > was not over by the end of the hold; "
+    "- was not measured"
 )
 BELOW_FLOOR = "below"
 _MOVED = (
@@ -159,15 +161,19 @@ def _lag_row(step: StepReport, names: Sequence[PhaseName]) -> tuple[str | Measur
         *(seconds(by_name.get(name)) for name in names),
         recovered(step),
         NOT_MEASURED if step.floor_s is None else f"{step.floor_s:.2f}",
-        _excess(step.excess_s),
+        _excess(step.excess),
         sanitized(step.critical_replica or NOT_MEASURED),
     )
 
 
-def _excess(excess_s: float | None) -> str:
-    if excess_s is None:
-        return NOT_MEASURED
-    return BELOW_FLOOR if excess_s < 0 and is_shown(excess_s) else f"{abs(excess_s):.2f}"
+def _excess(excess: Span | None) -> str | MeasuredText:
+    return BELOW_FLOOR if _is_below(excess) else seconds(excess)
+
+
+def _is_below(excess: Span | None) -> bool:
+    """Return True if a step was quicker than its floor, however its bounds are taken."""
+    most_s = None if excess is None else excess.hi
+    return most_s is not None and most_s < 0 and is_shown(most_s)
 
 
 def bounds(deployment: DeploymentReport) -> str:
@@ -221,7 +227,7 @@ def remark(step: StepReport) -> str:
         found.append(_swing(step))
     if is_shown(step.unattributed_s):
         found.append(f"{step.unattributed_s:.2f} s unattributed")
-    if step.excess_s is not None and step.excess_s < 0 and is_shown(step.excess_s):
+    if step.excess_s is not None and _is_below(step.excess):
         found.append(f"{-step.excess_s:.2f} s quicker than its floor, which is made of mean times")
     always = UP_PHASES if step.direction == "up" else DOWN_PHASES
     found += [
@@ -249,16 +255,16 @@ def share(step: StepReport) -> str:
     settings = [f"{setting_s:g} s {word}" for setting_s, word in detected if setting_s]
     settings.append(f"{floor.delay_s:g} s delay")
     rest = "the fastest start-up" if step.direction == "up" else "the shortest drain"
-    total, made_of = seconds(step.total_s).value, ", ".join(settings)
+    total, made_of = seconds(step.total_s), ", ".join(settings)
     if step.total_s.value is not None and step.total_s.value < floor.configured_s:
         return (
             f"{total} s, less than the {floor.configured_s:.1f} s that your configuration takes "
             f"(settings: {made_of})"
         )
-    taken_s = step.configured_s or floor.configured_s
+    backlog = f", {floor.backlog_s:.1f} s its backlog" if floor.backlog_s else ""
     return (
-        f"{total} s, of which {taken_s:.1f} s is your configuration (settings: {made_of}) "
-        f"and {floor.replica_s:.1f} s {rest}"
+        f"{total} s, of which {floor.configured_s:.1f} s is your configuration (settings: {made_of})"
+        f"{backlog} and {floor.replica_s:.1f} s {rest}"
     )
 
 

@@ -57,11 +57,11 @@ def print_charts(
         console.print()
         emit(console, Text(f"Load and replicas: {sanitized(key)}", style="bold"))
         legend = (*_LEGEND, _SATURATED_LEGEND) if charts.saturated else _LEGEND
-        legend = (*legend, _CHANGED_LEGEND) if charts.changes else legend
+        legend = (*legend, _CHANGED_LEGEND) if charts.changes_of(key) else legend
         emit(console, flow(legend, room(console), "   "))
         try:
             size = room(console), _LOW if is_low else _HEIGHT
-            emit(console, _chart(charts, charts.deployments[key].curve, size))
+            emit(console, _chart(charts, key, size))
         except ImportError as error:  # plotext draws with a compiled library
             _print_remark(console, f"no chart: {sanitized(str(error))}")
             return
@@ -73,8 +73,9 @@ def _print_remark(console: Console, text: str) -> None:
     emit(console, Text(text, style="dim"))
 
 
-def _chart(charts: Charts, curve: ReplicaCurve, size: tuple[int, int]) -> Text:
+def _chart(charts: Charts, key: str, size: tuple[int, int]) -> Text:
     width, height = size
+    curve = charts.deployments[key].curve
     plotext: Any = importlib.import_module("plotext")  # slow to import, and may lack its library
     plotext.terminal.limit(width=False, height=False)
     figure = plotext.figure
@@ -98,7 +99,7 @@ def _chart(charts: Charts, curve: ReplicaCurve, size: tuple[int, int]) -> Text:
             signal = figure.signal(times_s, values, marker=marker, yside=side)
             figure.draw(signal.fillx() if is_load else signal.lines())
     most_rps = max(offered[1], default=0.0)
-    for band in charts.changes:
+    for band in charts.changes_of(key):
         marker = plotext.marker(_CHANGED, plotext.pixel(foreground="magenta"))
         top = [max(most_rps, 1.0) * _MARK_HEIGHT]
         figure.draw(figure.signal([max(0.0, band.to_s)], top, marker=marker, yside="left").lines())
@@ -165,7 +166,13 @@ def _within(curve: Curve, bands: Sequence[Band]) -> Curve:
 
 
 def _target(curve: ReplicaCurve, end_s: float) -> Curve:
-    known = [(t, n) for t, n in zip(curve.times_s, curve.target, strict=True) if n is not None]
+    """The target; what is deleted has none, which is drawn as 0."""
+    told = [t for t, n in zip(curve.times_s, curve.target, strict=True) if n is not None]
+    known = [
+        (t, n or 0)
+        for t, n in zip(curve.times_s, curve.target, strict=True)
+        if told and t >= told[0]
+    ]
     return stairs([t for t, _ in known], [n for _, n in known], end_s)
 
 

@@ -27,7 +27,7 @@ def print_lag(console: Console, key: str, deployment: DeploymentReport) -> None:
     heading = [Text(f"Scale lag: {sanitized(key)}", style="bold"), f"({bounds(deployment)})"]
     tables = list(lag_tables(deployment))
     if tables:
-        heading.append("± is what polling cannot know")
+        heading.append("± (also + and -) is what polling cannot know")
     emit(console, flow(heading, room(console), "  "))
     for i, table in enumerate(tables):
         if i:

@@ -82,6 +82,7 @@ EXACT = msgspec.structs.replace(
     ),
     floor_s=FLOOR.total_s,
     excess_s=9.31 - FLOOR.total_s,
+    excess=span(9.31 - FLOOR.total_s, 0.003),
     floor=FLOOR,
     delay=DelayReport(2.0, Span(2.7, 2.4, 3.0), loop_s=0.52),
     cause="resources",

@@ -170,4 +170,8 @@ def parse_header_name(text: str) -> str:
     """Return `text` if it can be the name of a header."""
     if not _HEADER_NAME.fullmatch(text):
         raise UsageError(f'"{text}": a name of a header has letters, digits and dashes')
+    if text.lower() in (*_SET_BY_US, "host", "content-type"):
+        raise UsageError(
+            f'"{text}": this header says something of each request: choose another name'
+        )
     return text

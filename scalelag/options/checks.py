@@ -73,6 +73,16 @@ def parse_header(text: str) -> tuple[str, str]:
     return name, value
 
 
+def public_header(text: str) -> str:
+    """Header as it is put on record: the names of variables, and nothing that could be a secret."""
+    name, value = parse_header(text)
+    shown = "".join(
+        part if VARIABLE.fullmatch(part) or not part.strip() else "(not recorded)"
+        for part in re.split(rf"({VARIABLE.pattern.replace('(', '(?:', 1)})", value)
+    )
+    return f"{name}: {shown}"
+
+
 def parse_path(text: str) -> str:
     """Return the path with its leading slash. Raises UsageError for one that cannot be sent."""
     # Spaces of a template are filled in with each row, and checked then.
@@ -160,4 +170,8 @@ def parse_header_name(text: str) -> str:
     """Return `text` if it can be the name of a header."""
     if not _HEADER_NAME.fullmatch(text):
         raise UsageError(f'"{text}": a name of a header has letters, digits and dashes')
+    if text.lower() in (*_SET_BY_US, "host", "content-type"):
+        raise UsageError(
+            f'"{text}": this header says something of each request: choose another name'
+        )
     return text

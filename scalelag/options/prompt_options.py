@@ -70,6 +70,10 @@ def asked_prompts(
         raise UsageError(f"{given[0]}: {error}.") from error
     asked = _Asked(values, load, body)
     plan = asked.plan()
+    if plan.has_sessions and plan.session_header.lower() in {n.lower() for n, _ in request.headers}:
+        raise UsageError(
+            f"--session-header {plan.session_header}: --header sets it, too. Leave one of them out."
+        )
     return AskedPrompts(asked.schedule(), plan, asked.info(plan))
 
 

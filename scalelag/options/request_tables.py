@@ -55,6 +55,8 @@ def asked_mix(values: Mapping[str, Any]) -> tuple[tuple[RequestSpec, ...], Mix]:
                 "Requests of a mix are as their tables say."
             )
     path = Path(values["requests"])
+    if not path.is_file():
+        raise UsageError(f"--requests {path}: there is no such file.")
     try:
         table = _known_keys(read_table(path) or {})
         tables = _tables(table.get("request"))
@@ -181,7 +183,7 @@ def _headers(
 
 def _model(text: str | None) -> tuple[str, ...] | None:
     models = parse_option(option_of("models"), text)
-    if models is not None and len(models) != 1:
+    if text is not None and len(models or ()) != 1:
         raise UsageError(
             f'model "{text[:_SHOWN]}": give one model. Others are requests of their own.'
         )

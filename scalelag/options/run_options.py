@@ -1,6 +1,5 @@
 """Options of a run, parsed and typed: the leader has all of them, a worker those of its load."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,10 +14,7 @@ from scalelag.cluster.listening import ListenAddress
 from scalelag.cluster.urls import without_credentials
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
-from scalelag.options.checks import (
-    VARIABLE,
-    parse_header,
-)
+from scalelag.options.checks import public_header
 from scalelag.options.expected import expected, with_steps
 from scalelag.options.load_options import (
     AskedLoad,
@@ -170,8 +166,8 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         return self.raw | {
             "path": hide_url_secrets(str(self.raw["path"])),
             "json_body": self.raw["json_body"] and hide_body_secrets(str(self.raw["json_body"])),
-            "header": list(map(_public_header, self.raw["header"])),
-            "dashboard_header": list(map(_public_header, self.raw["dashboard_header"])),
+            "header": list(map(public_header, self.raw["header"])),
+            "dashboard_header": list(map(public_header, self.raw["dashboard_header"])),
             "dashboard": without_credentials(self.dashboard),
             "prometheus": self.prometheus and without_credentials(self.prometheus),
         }
@@ -281,16 +277,6 @@ def _trace_info(load: AskedLoad, prompts: AskedPrompts) -> TraceInfo | None:
     if load.trace is None or prompts.plan is None or not load.trace.lengths:
         return load.trace
     return msgspec.structs.replace(load.trace, lengths_used=True)
-
-
-def _public_header(text: str) -> str:
-    """Header as it is put on record: the names of variables, and nothing that could be a secret."""
-    name, value = parse_header(text)
-    shown = "".join(
-        part if VARIABLE.fullmatch(part) or not part.strip() else "(not recorded)"
-        for part in re.split(rf"({VARIABLE.pattern.replace('(', '(?:', 1)})", value)
-    )
-    return f"{name}: {shown}"
 
 
 def _raw_values(given: Mapping[str, Any], shape: str | None) -> dict[str, Any]:

@@ -56,9 +56,10 @@ class Columns(NamedTuple):
 
 def kind_of(name: str) -> TraceKind | None:
     """Kind of values in a column of this name; None if the name does not tell."""
-    kinds = (kind for kind, names in _NAMES.items() if names.match(name))
-    found: TraceKind | None = next(kinds, None)
-    return None if found == "arrivals" and _NO_MOMENTS.search(name) else found
+    for kind, names in _NAMES.items():
+        if names.match(name):
+            return None if kind == "arrivals" and _NO_MOMENTS.search(name) else kind
+    return None
 
 
 def choose_columns(

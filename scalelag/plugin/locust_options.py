@@ -9,7 +9,7 @@ from locust.argument_parser import LocustArgumentParser
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
 from scalelag.options.option import Option, parse_option
-from scalelag.plugin.parent import URL_VARIABLES
+from scalelag.plugin.parent import SECRET_VARIABLES
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -28,8 +28,8 @@ def add_options(parser: LocustArgumentParser) -> None:
         else:
             base = {"text": str, "int": int, "float": float}[option.type]
             extra |= {"type": _argparse_type(option, base)}
-        if option.flag in URL_VARIABLES:
-            extra |= {"env_var": URL_VARIABLES[option.flag]}
+        if option.flag in SECRET_VARIABLES:
+            extra |= {"env_var": SECRET_VARIABLES[option.flag]}
         default = [] if option.type == "list" else default_of(option.dest)
         try:
             parser.add_argument(option.flag, default=default, **extra)

@@ -24,12 +24,19 @@ TRIES_VARIABLE = "SCALELAG_TRIES"
 OUTCOME_VARIABLE = "SCALELAG_OUTCOME"
 """Environment variables: earlier attempts as JSON, and the file to write the outcome to."""
 
-URL_VARIABLES = {
+SECRET_VARIABLES = {
     "--host": "LOCUST_HOST",  # Locust's own
     "--dashboard": "SCALELAG_DASHBOARD_URL",
     "--prometheus": "SCALELAG_PROMETHEUS_URL",
+    "--path": "SCALELAG_PATH",
+    "--json-body": "SCALELAG_JSON_BODY",
+    "--header": "SCALELAG_HEADERS",
+    "--dashboard-header": "SCALELAG_DASHBOARD_HEADERS",
 }
-"""Environment variables of the URLs that may hold a password: arguments are seen by everybody."""
+"""Environment variables of options that may hold a secret: arguments are seen by everybody.
+
+What can be repeated is a JSON list.
+"""
 
 _MOST_CHARACTERS = 2000
 

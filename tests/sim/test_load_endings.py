@@ -1,11 +1,14 @@
 """What is sent by locustfiles of one's own and kept secret, and runs that are broken off."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -60,6 +63,41 @@ def test_body_and_headers_reach_the_server_and_secrets_stay_out_of_sight(echo, t
     assert {RUN_FILE, REPORT_FILE, HTML_FILE, REQUESTS_FILE, "replicas.jsonl"} <= set(files)
     places = files | {"arguments": shown, "stdout": run.stdout, "stderr": run.stderr}
     assert [name for name, text in places.items() if secret in text or token in text] == []
+
+
+SECRETS_IN_A_FILE = """
+host = "http://us:s3cret@127.0.0.1:{echo}"
+dashboard = "http://us:s3cret@127.0.0.1:{dashboard}"
+path = "/chat?api_key=s3cret"
+method = "POST"
+json-body = '{{"password": "s3cret", "q": "42"}}'
+header = ["X-One: s3cret", "X-Two: a, b"]
+steps = "20rps:3s"
+drain = 0
+processes = 2
+"""
+
+
+def test_secrets_of_a_file_are_sent_and_in_no_argument_of_any_process(
+    standin, echo, tmp_path, until
+):
+    ports = {"echo": urlsplit(echo.url).port, "dashboard": urlsplit(standin.url).port}
+    (tmp_path / "scalelag.toml").write_text(SECRETS_IN_A_FILE.format(**ports))
+    command = [sys.executable, "-m", "scalelag.cli", "run"]
+
+    with Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
+        until(lambda: sent_to(echo, "/chat?api_key=s3cret"), what="a request")
+        shown = Locust(process, tmp_path, tmp_path / "runs").command_lines()
+
+    assert process.returncode in (0, 5)  # 5: a busy machine sent late
+    assert shown.count("-m locust") == 3
+    assert "--steps=20rps:3s" in shown
+    assert "s3cret" not in shown
+    for arrival in sent_to(echo, "/chat?api_key=s3cret"):
+        assert (arrival.method, arrival.body) == ("POST", '{"password": "s3cret", "q": "42"}')
+        assert arrival.headers["X-One"] == "s3cret"
+        assert arrival.headers["X-Two"] == "a, b"
+        assert arrival.headers["Authorization"].startswith("Basic ")
 
 
 def test_a_file_can_be_the_body(target, echo, tmp_path):

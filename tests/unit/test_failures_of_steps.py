@@ -4,15 +4,22 @@ import msgspec
 import numpy as np
 import pytest
 
+from reports.analysis.diagnosis.failed_requests import is_slowed
 from reports.analysis.diagnosis.weigh import diagnose, failure_report
+from reports.model.intervals import Window
 from reports.render.tables.causes import named
+from scalelag.record.blocks import BLOCK
 from scalelag.record.rows import StatusChange
 from scalelag.record.run_info import TargetInfo
 from tests.support.built.step_facts import (
+    BEGUN_S,
+    ENDED_S,
+    FIRST,
     KEY,
     event,
     facts,
     info,
+    life,
     requests,
 )
 from tests.unit.rule_cases import LATE, causes, slow_third
@@ -66,6 +73,19 @@ def test_time_outs_have_the_cause_of_the_step_that_was_late():
     )
 
     assert failure(given).cause == "slow_init"
+
+
+@pytest.mark.parametrize(("ready_s", "found"), [(1.7, set()), (8.0, {"health_check", "slow_init"})])
+def test_a_first_check_that_took_a_moment_is_not_why_requests_waited_for_long(ready_s, found):
+    # The replica waited 15 s for its place, and RUNNING comes so long after its constructor.
+    waited = life("r3", entered=1027.0, initialized=1027.1, running=1027.1 + ready_s)
+    given = facts(
+        replicas=(FIRST, life("r2"), waited),
+        requests=requests(latency_s=1.5, failed={"timeout": REFUSED}),
+        total_s=17.1 + ready_s,
+    )
+
+    assert {finding.cause for finding in failure(given).findings} == found
 
 
 def test_requests_that_the_application_fails_have_no_cause_here():
@@ -188,3 +208,27 @@ def test_a_death_that_is_noticed_later_has_no_part_in_an_overload():
     given = facts(events=(died_at(1041.9),), requests=requests(failed={"timeout": [1036.0]}))
 
     assert failure(given).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("before_s", "during_s", "slowed"),
+    [((0.1, 0.1, 9.0), (0.21, 0.21, 0.0), True), ((0.1, 0.1, 9.0), (0.19, 0.19, 9.0), False)],
+)
+def test_requests_are_slowed_if_the_middle_one_takes_twice_as_long(before_s, during_s, slowed):
+    """Over several blocks of rows."""
+    times = BLOCK + 7
+    latency_s = np.concatenate([np.tile(before_s, times), np.tile(during_s, times)])
+    rows = msgspec.structs.replace(
+        requests(),
+        intended_s=np.linspace(BEGUN_S - 10, ENDED_S, latency_s.size),
+        latency_s=latency_s.astype(np.float32),
+        send_lag_s=np.zeros(latency_s.size, np.float32),
+        error=np.where(latency_s == 9.0, 0, -1).astype(np.int32),
+        errors=("http_500",),
+    )
+    given = facts(requests=rows)
+    edge_s = float(rows.intended_s[3 * times])
+
+    moved = msgspec.structs.replace(given, begun_s=edge_s)
+
+    assert is_slowed(moved, Window(edge_s, ENDED_S + 1)) == slowed

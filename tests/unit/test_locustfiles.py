@@ -1,5 +1,6 @@
 """Locustfiles: which are found, and the defaults of options that they set."""
 
+import json
 import os
 import re
 import subprocess
@@ -19,7 +20,7 @@ from scalelag.errors import UsageError
 from scalelag.options import catalog
 from scalelag.options.catalog import set_defaults
 from scalelag.options.run_options import RunOptions, run_options
-from scalelag.plugin.parent import URL_VARIABLES
+from scalelag.plugin.parent import SECRET_VARIABLES
 
 HOME = Path(locustfiles.__file__).parent
 BODY = '{"stream": true}'
@@ -113,24 +114,71 @@ def test_urls_with_a_password_are_in_no_argument_of_the_load_process():
     assert process._environment["LOCUST_HOST"] == secret
 
 
-def test_locusts_parser_takes_urls_from_the_environment():
+@pytest.mark.parametrize(
+    ("given", "variable", "value"),
+    [
+        ({"path": "/x?api_key=s3cret"}, "SCALELAG_PATH", "/x?api_key=s3cret"),
+        ({"json_body": '{"password": "s3cret"}'}, "SCALELAG_JSON_BODY", '{"password": "s3cret"}'),
+        (
+            {"header": ["X-A: s3cret", "X-B: ${B}"]},
+            "SCALELAG_HEADERS",
+            '["X-A: s3cret","X-B: ${B}"]',
+        ),
+        ({"dashboard_header": ["X-A: s3cret"]}, "SCALELAG_DASHBOARD_HEADERS", '["X-A: s3cret"]'),
+    ],
+)
+def test_what_no_record_shows_is_in_no_argument_of_the_load_process(given, variable, value):
+    process = LoadProcess(option_arguments({"steps": "5rps:1s", **given}))
+
+    assert not any("s3cret" in one for one in process._command)
+    assert "--steps=5rps:1s" in process._command
+    assert process._environment[variable] == value
+
+
+def test_the_password_of_a_locustfile_that_is_a_url_is_in_no_argument():
+    process = LoadProcess([], passed_on=["Chat"], locustfiles=[Path("http://u:s3cret@h/file.py")])
+
+    assert not any("s3cret" in one for one in process._command)
+    assert process._command[3] == "Chat"
+    assert process._environment["LOCUST_LOCUSTFILE"].endswith(",http://u:s3cret@h/file.py")
+
+
+def test_options_without_a_secret_stay_arguments():
+    given = {"path": "/x?n=1", "json_body": '{"q": 1}', "header": ["X-A: ${A}"]}
+    arguments = option_arguments(given)
+
+    assert out_of_sight(arguments) == (arguments, {})
+
+
+def test_locusts_parser_takes_secrets_from_the_environment():
     asked = (
+        "import json\n"
         "from locust.argument_parser import get_empty_argument_parser, setup_parser_arguments\n"
         "from scalelag.plugin.locust_options import add_options\n"
         "parser = get_empty_argument_parser()\n"
         "setup_parser_arguments(parser)\n"
         "add_options(parser)\n"
-        "found = parser.parse_args([])\n"
-        "print(found.host, found.dashboard, found.prometheus)\n"
+        "print(json.dumps(vars(parser.parse_args([])), default=str))\n"
     )
-    urls = {variable: f"http://u:{n}@h:{n}" for n, variable in enumerate(URL_VARIABLES.values(), 1)}
+    given = {
+        "host": "http://u:1@h:1",
+        "dashboard": "http://u:2@h:2",
+        "prometheus": "http://u:3@h:3",
+        "path": "/x?api_key=[4]",
+        "json_body": '[{"token": "5"}]',
+        "header": ["X-A: 6, [7]", "X-B: ${B}"],
+        "dashboard_header": ["X-A: 8"],
+    }
+    dests = [flag.removeprefix("--").replace("-", "_") for flag in SECRET_VARIABLES]
+    texts = [v if isinstance(v, str) else json.dumps(v) for v in (given[one] for one in dests)]
 
     ran = subprocess.run(
         [sys.executable, "-c", asked],
-        env=os.environ | urls,
+        env=os.environ | dict(zip(SECRET_VARIABLES.values(), texts, strict=True)),
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert ran.stdout.split() == list(urls.values())
+    found = json.loads(ran.stdout)
+    assert {name: found[name] for name in given} == given

@@ -28,6 +28,14 @@ from tests.unit.prompt_cases import BODY, asked, plan_of, with_trace, words_of
         ({"tokenizer": "x", "sessions": 2}, "--tokenizer goes with --prompt-tokens"),
         ({"turns": 2}, "--turns goes with --sessions in a plan of rps"),
         (
+            {"sessions": 2, "session_header": "content-length"},
+            "this header says something of each request",
+        ),
+        (
+            {"sessions": 2, "session_header": "X-Talk", "header": ["x-talk: a"]},
+            "--session-header X-Talk: --header sets it, too",
+        ),
+        (
             {"sessions": 2, "steps": "2users:9s"},
             "in a plan of users each user has one conversation",
         ),

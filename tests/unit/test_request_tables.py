@@ -287,3 +287,9 @@ def test_the_mix_in_the_docs_is_one_that_can_be_sent(tmp_path):
     ask, listed, long_text, small = zip(*counts(options.schedule), strict=True)
     assert (ask, listed, long_text) == ((2100, 12000, 0), (900, 9000, 6000), (0, 6000, 0))
     assert sum(small) == pytest.approx(3000, abs=300)
+
+
+@pytest.mark.parametrize("name", ["nowhere.toml", ".", "a\0b"])
+def test_a_file_that_is_not_there_is_named_with_its_option(folder, name):
+    with pytest.raises(UsageError, match=r"--requests .*: there is no such file"):
+        run_options({"requests": f"{folder}/{name}"})

@@ -279,9 +279,18 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
     found = {
         rule: finding
         for rule in RULES
-        if rule in rules and (finding := _found(rule, facts, hold)) is not None
+        if rule in rules
+        and (finding := _found(rule, facts, hold)) is not None
+        and not _is_trifle(finding, facts)
     }
     return _weighed(facts, _in_reach(found))
+
+
+def _is_trifle(finding: Finding, facts: StepFacts) -> bool:
+    """Return True if a start that may be slow for either of two reasons is little of the wait."""
+    if finding.tell_apart is None or finding.cause not in ("health_check", "slow_init"):
+        return False
+    return (finding.seconds or 0.0) < _SHARE * facts.lag_s
 
 
 def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:

@@ -20,13 +20,15 @@ from scalelag.cluster.ray_job.submit import RayWorkers
 from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
+from scalelag.options.checks import public_header
+from scalelag.options.secrets import hide_body_secrets, hide_url_secrets
 from scalelag.packages import check_packages
 from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
     LAUNCHED_VARIABLE,
     OUTCOME_VARIABLE,
     PARENT_VARIABLE,
-    URL_VARIABLES,
+    SECRET_VARIABLES,
     WORKERS_WAIT_VARIABLE,
     Outcome,
     attempts_for_environment,
@@ -66,16 +68,29 @@ def option_arguments(values: Mapping[str, Any]) -> list[str]:
 
 
 def out_of_sight(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return `arguments` without the URLs that have a password, and variables that hold these."""
-    seen: list[str] = []
-    hidden: dict[str, str] = {}
-    for argument in arguments:
-        flag, _, value = argument.partition("=")
-        if flag in URL_VARIABLES and hide_credentials(value) != value:
-            hidden[URL_VARIABLES[flag]] = value
-        else:
-            seen.append(argument)
+    """Return `arguments` without options that hold a secret, and the variables that hold these.
+
+    A secret is what no record shows: a password in a URL, a parameter or field that is named like one,
+    and what a header says beside its variables.
+    """
+    seen, hidden = list(arguments), dict[str, str]()
+    for flag, variable in SECRET_VARIABLES.items():
+        own = [one for one in seen if one.partition("=")[0] == flag]
+        values = [one.partition("=")[2] for one in own]
+        if any(_has_secret(flag, value) for value in values):
+            as_list = msgspec.json.encode(values).decode()
+            hidden[variable] = as_list if flag.endswith("header") else values[-1]
+            seen = [one for one in seen if one not in own]
     return seen, hidden
+
+
+def _has_secret(flag: str, value: str) -> bool:
+    if flag.endswith("header"):
+        return public_header(value) != value
+    hide = {"--path": hide_url_secrets, "--json-body": hide_body_secrets}.get(
+        flag, hide_credentials
+    )
+    return hide(value) != value
 
 
 class LoadProcess:
@@ -105,7 +120,11 @@ class LoadProcess:
         files = ",".join(map(_locust_path, _locustfiles(locustfiles)))
         users, others = users_and_options(passed_on)
         seen, hidden = out_of_sight(arguments)
-        self._command = [sys.executable, "-m", "locust", "-f", files, *users, *seen]
+        # A locustfile may be a URL with a password.
+        named = ["-f", files]
+        if hide_credentials(files) != files:
+            named, hidden["LOCUST_LOCUSTFILE"] = [], files
+        self._command = [sys.executable, "-m", "locust", *named, *users, *seen]
         self._command += ["--loglevel", "INFO" if web else "WARNING"]
         self._command += _web_arguments() if web else ["--headless"]
         if processes > 1:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.server import ROOT
 from benchmarks.table import middle, parser, print_table, progress, ratio
-from scalelag.record.error_kinds import NOT_SENT
+from scalelag.record.error_kinds import LATE
 from scalelag.record.requests_file import RequestColumns, RequestWriter
 from scalelag.record.run_dir import REQUESTS_FILE, load_run
 
@@ -101,7 +101,7 @@ def _rows(due_s: NDArray[np.float64], random: np.random.Generator) -> RequestCol
         error=error,
         worker=random.integers(0, 4, size, np.uint16),
         names=("/a", "/b", "/c"),
-        errors=("timeout", NOT_SENT),
+        errors=("timeout", LATE),
     )
 
 

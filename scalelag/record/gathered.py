@@ -1,6 +1,7 @@
 """Rows of a record, gathered from its batches as columns in the order of their intended starts."""
 
 import math
+from collections.abc import Sequence
 from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO, Final
 
@@ -46,18 +47,22 @@ class Gathered:
         self._streams = _Sparse("tokens", STREAM_FIELDS)
         self._asked = _Sparse("turn", ASKED_FIELDS)
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add the rows of a batch that has all columns."""
-        for part in (self._streams, self._asked):
-            part.add(batch, self._error.size)
+    def add(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Add the rows of batches that have all columns."""
+        first = self._error.size
+        for batch in batches:
+            for part in (self._streams, self._asked):
+                part.add(batch, first)
+            first += batch.num_rows
         for name, column in self._numbers.items():
-            column.add_array(batch.column(name))
+            column.add_array(_joined(batches, name))
         for column, texts, name in (
             (self._name, self._names, "name"),
             (self._method, self._methods, "method"),
             (self._error, self._kinds, "error"),
         ):
-            texts.copy_codes(batch.column(name), column.added(batch.num_rows))
+            codes = _joined(batches, name)
+            texts.copy_codes(codes, column.added(len(codes)))
 
     def columns(self) -> RequestColumns:
         """Return all rows, sorted by intended start; equal ones stay as they were added."""
@@ -98,6 +103,11 @@ class Gathered:
             name[(name == one) & (method == by)] = len(names)
             names.append(f"{methods[by]} {names[one]}")
         return name, tuple(names)
+
+
+def _joined(batches: Sequence[pa.RecordBatch], name: str) -> Any:  # noqa: ANN401  untyped in Arrow
+    """Return a column of all batches as one array; dictionaries that differ become one."""
+    return pa.concat_arrays([batch.column(name) for batch in batches])
 
 
 def _pairs(

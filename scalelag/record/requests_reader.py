@@ -1,6 +1,6 @@
 """Reader of `requests.arrow`, also while it is being written and if it breaks off."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from scalelag.record.requests_file import (
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 # Older records lack these columns. Those of tokens are null for all but streamed answers.
 _LATER = frozenset({*STREAM_FIELDS, *ASKED_FIELDS, "method"})
+_TOGETHER = 1 << 16
+"""Rows of batches that are gathered together: some 130 bytes each, columns without values included."""
 # For small batches threads do not pay.
 _READ = pa.ipc.IpcReadOptions(use_threads=False)
 # Flipped bits make lengths that no memory has, types that Arrow does not know, and texts that are none.
@@ -76,11 +78,25 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
     """
     batches, gathered = RequestBatches(path), Gathered()
     try:
-        for batch in batches:
-            gathered.add(batch)
+        for several in _together(batches):
+            gathered.add(several)
         return gathered.columns(), batches.problem
     except _DAMAGED as error:
         raise RecordError(f"Cannot read {path}: it is damaged ({error}).") from error
+
+
+def _together(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Yield several batches at a time: what is done with small ones costs more than their rows."""
+    several: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        several.append(batch)
+        rows += batch.num_rows
+        if rows >= _TOGETHER:
+            yield several
+            several, rows = [], 0
+    if several:
+        yield several
 
 
 def due_by(path: Path, worker: int, name: str | None = None) -> NDArray[np.float64]:

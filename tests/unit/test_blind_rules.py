@@ -134,6 +134,18 @@ def test_a_gauge_under_half_of_what_is_at_the_model_is_blind():
     assert by_gauge[0].startswith("the autoscaler counted 1.0 open requests on average")
 
 
+def test_where_no_more_replicas_may_be_nothing_is_replayed():
+    asked = []
+    given = alone(40.0, replay=lambda *_: asked.append(1) or ())
+    full = msgspec.structs.replace(given.policy, max_replicas=1)
+
+    for policy in (given.policy, full):
+        finding_of(BLIND, msgspec.structs.replace(given, policy=policy))
+        asked.append(policy.max_replicas)
+
+    assert asked == [1, given.policy.max_replicas, 1]
+
+
 def test_while_no_replica_runs_the_target_says_nothing():
     assert finding_of(BLIND, msgspec.structs.replace(alone(40.0), timeline=watched(0, 1))) is None
 

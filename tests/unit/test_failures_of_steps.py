@@ -4,11 +4,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from reports.analysis.diagnosis.failed_requests import is_slowed
 from reports.analysis.diagnosis.weigh import diagnose, failure_report
+from reports.model.intervals import Window
 from reports.render.tables.causes import named
+from scalelag.record.blocks import BLOCK
 from scalelag.record.rows import StatusChange
 from scalelag.record.run_info import TargetInfo
 from tests.support.built.step_facts import (
+    BEGUN_S,
+    ENDED_S,
     FIRST,
     KEY,
     event,
@@ -203,3 +208,27 @@ def test_a_death_that_is_noticed_later_has_no_part_in_an_overload():
     given = facts(events=(died_at(1041.9),), requests=requests(failed={"timeout": [1036.0]}))
 
     assert failure(given).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("before_s", "during_s", "slowed"),
+    [((0.1, 0.1, 9.0), (0.21, 0.21, 0.0), True), ((0.1, 0.1, 9.0), (0.19, 0.19, 9.0), False)],
+)
+def test_requests_are_slowed_if_the_middle_one_takes_twice_as_long(before_s, during_s, slowed):
+    """Over several blocks of rows."""
+    times = BLOCK + 7
+    latency_s = np.concatenate([np.tile(before_s, times), np.tile(during_s, times)])
+    rows = msgspec.structs.replace(
+        requests(),
+        intended_s=np.linspace(BEGUN_S - 10, ENDED_S, latency_s.size),
+        latency_s=latency_s.astype(np.float32),
+        send_lag_s=np.zeros(latency_s.size, np.float32),
+        error=np.where(latency_s == 9.0, 0, -1).astype(np.int32),
+        errors=("http_500",),
+    )
+    given = facts(requests=rows)
+    edge_s = float(rows.intended_s[3 * times])
+
+    moved = msgspec.structs.replace(given, begun_s=edge_s)
+
+    assert is_slowed(moved, Window(edge_s, ENDED_S + 1)) == slowed

@@ -9,7 +9,7 @@ import gevent
 import pytest
 from geventhttpclient.response import HTTPConnectionClosed
 
-from scalelag.users.engine.http_connections import Connections, Server
+from scalelag.users.engine.http_connections import _LOOKED_AFTER, Connections, Server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 DEADLINE_S = 10.0
@@ -89,6 +89,42 @@ def test_an_idle_connection_that_the_server_closed_is_not_used_again(pool):
             assert closed.wait(DEADLINE_S)
 
     assert len(taken) == 20
+
+
+def test_idle_connections_that_the_server_closed_are_closed_while_others_are_used(pool):
+    """After three at once, one at a time is sent: it is always the last one that is used again."""
+    together, chosen = threading.Barrier(3), threading.Event()
+    closed = threading.Semaphore(0)
+    used = []
+
+    def serve(connection, _number):
+        head_of(connection)
+        together.wait(DEADLINE_S)
+        connection.sendall(OK)
+        assert chosen.wait(DEADLINE_S)
+        while connection.getpeername() in used and head_of(connection):
+            connection.sendall(OK)
+        connection.close()
+        closed.release()
+
+    with server(serve) as (url, taken):
+        connections, target = pool(url)
+        request = target.request("GET", "/", {}, b"")
+        gevent.joinall(
+            [gevent.spawn(connections.answer, request) for _ in range(3)],
+            timeout=DEADLINE_S,
+            raise_error=True,
+        )
+        idle = list(connections._idle)
+        used.append(idle[-1].getsockname())
+        chosen.set()
+        assert closed.acquire(timeout=DEADLINE_S)
+        assert closed.acquire(timeout=DEADLINE_S)
+        for _ in range(_LOOKED_AFTER):
+            assert status_of(connections, request) == 200
+
+    assert [sock.fileno() >= 0 for sock in idle] == [False, False, True]
+    assert len(taken) == 3
 
 
 def test_a_closing_that_crosses_the_request_is_no_failure(pool):

@@ -17,8 +17,9 @@ from scalelag.record.rows import DeploymentKey, DeploymentPoll, Poll
 # A replica that waits for its successor on another node is on its way out.
 _LEAVING = ("STOPPING", "PENDING_MIGRATION")
 
+_Numbers = tuple[int, int, int, int | None]
 _Seen = tuple[float, int, int, int, int | None]
-_GONE = (0, 0, 0, None)
+_GONE: _Numbers = (0, 0, 0, None)
 
 
 def replica_curve(
@@ -48,7 +49,7 @@ def _changes(key: DeploymentKey, polls: Sequence[Poll], zero_s: float) -> Iterat
         found = poll.deployments.get(key)
         if found is None and (last is None or key in poll.hidden):
             continue
-        numbers = _GONE if found is None else counted(found)
+        numbers: _Numbers = _GONE if found is None else counted(found)
         seen = (max(0.0, poll.received_s - zero_s), *numbers)
         if last is None or seen[1:] != last[1:]:
             yield seen
@@ -57,7 +58,7 @@ def _changes(key: DeploymentKey, polls: Sequence[Poll], zero_s: float) -> Iterat
         yield seen
 
 
-def counted(found: DeploymentPoll) -> tuple[int, int, int, int | None]:
+def counted(found: DeploymentPoll) -> _Numbers:
     """Replicas starting, RUNNING and stopping, and the target."""
     running = found.counts.get("RUNNING", 0)
     stopping = sum(found.counts.get(state, 0) for state in _LEAVING)

@@ -1,5 +1,7 @@
 """Facts about one step, gathered once from all rows of a run: the input of a diagnosis."""
 
+from math import sqrt
+
 import msgspec
 
 from probes.cluster_status import demand_resources
@@ -33,6 +35,7 @@ _LOOPS = 4
 _LOST_S = 1.0
 _TREND_S = 1.0
 _MOMENT_S = 0.25
+_BY_CHANCE = 3.0
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -197,13 +200,16 @@ class StepFacts(msgspec.Struct, frozen=True):
     def _shrinks_to(self, room: float) -> bool:
         """Return True if so few are left soon, as they shrink since the step was answered.
 
-        A mean of a quarter does not show a backlog that new replicas take seconds to work off.
+        A mean of a quarter does not show a backlog that new replicas take seconds to work off. What
+        a number of open requests may do by chance is no trend: three times its root.
         """
         opened, from_s, to_s = self.requests.client, self.answered_s, self.ended_s
         if opened is None or self.requests.whose != "client" or to_s - from_s < _TREND_S:
             return False
         half, at_end = (opened.mean(at_s - _MOMENT_S, at_s) for at_s in ((from_s + to_s) / 2, to_s))
-        return half is not None and at_end is not None and 2 * at_end - half < room
+        if half is None or at_end is None or half - at_end < _BY_CHANCE * sqrt(half):
+            return False
+        return 2 * at_end - half < room
 
     @property
     def is_missed(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.load.quantiles import quantiles_of_blocks
 from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
 from scalelag.record.blocks import blocks
@@ -126,17 +127,28 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
     Or if a tenth of them timed out; those before the step may be missing.
     """
     rows = facts.run.requests
-    service_s = rows.latency_s - rows.send_lag_s
-    low, high = np.searchsorted(rows.intended_s, window)
+    low, high = map(int, np.searchsorted(rows.intended_s, window))
     before = int(np.searchsorted(rows.intended_s, facts.begun_s))
-    lost = rows.with_errors(*_OVERLOAD)
-    if high > low and np.count_nonzero(lost[low:high]) >= _SLOWED_LOSSES * (high - low):
+    lost = sum(
+        np.count_nonzero(rows.with_errors(*_OVERLOAD, where=block)) for block in blocks(high, low)
+    )
+    if high > low and lost >= _SLOWED_LOSSES * (high - low):
         return True
-    earlier_s = service_s[:before][~lost[:before] & np.isfinite(service_s[:before])]
-    later_s = service_s[low:high][np.isfinite(service_s[low:high])]
-    if not earlier_s.size or not later_s.size:
-        return False
-    return bool(np.median(later_s) >= _SLOWED * np.median(earlier_s))
+    earlier_s = _median_service_s(rows, slice(0, before), but=_OVERLOAD)
+    later_s = _median_service_s(rows, slice(low, high))
+    return earlier_s is not None and later_s is not None and later_s >= _SLOWED * earlier_s
+
+
+def _median_service_s(rows: RequestColumns, chosen: slice, but: Iterable[str] = ()) -> float | None:
+    """Median service time of the chosen rows without the errors `but`; None without one."""
+
+    def times_s() -> Iterator[NDArray[np.float32]]:
+        for block in blocks(chosen.stop, chosen.start):
+            service_s = rows.latency_s[block] - rows.send_lag_s[block]
+            yield service_s[np.isfinite(service_s) & ~rows.with_errors(*but, where=block)]
+
+    size = sum(one.size for one in times_s())
+    return float(quantiles_of_blocks(times_s, size, (0.5,))[0]) if size else None
 
 
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:

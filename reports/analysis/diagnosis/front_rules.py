@@ -166,17 +166,22 @@ def saw_too_little(facts: StepFacts) -> Iterator[Sign]:
 
     Behind a front, requests that are late count alone: those that it works on are not open here.
     """
+    for found in _hidden_from(facts):
+        window = found.count.window
+        shown = (shown_unseen(facts, found), replayed(facts, found))
+        yield Sign(window.from_s, window.to_s, tuple(one for one in shown if one))
+
+
+def _hidden_from(facts: StepFacts) -> Iterator[Unseen]:
+    """Open requests that the autoscaler did not count, and that no front held back by itself."""
     if any(_full(facts, front, _end_of_hold(facts)) for front in facts.fronts):
         return
     is_behind = facts.info is not None and facts.info.is_ingress is False
     for found in unseen(facts):
-        window = found.count.window
-        if is_behind and not _is_held_up(facts, window):
+        if is_behind and not _is_held_up(facts, found.count.window):
             continue
-        if _is_held_back(facts, found):
-            continue
-        shown = (shown_unseen(facts, found), replayed(facts, found))
-        yield Sign(window.from_s, window.to_s, tuple(one for one in shown if one))
+        if not _is_held_back(facts, found):
+            yield found
 
 
 def was_blind(facts: StepFacts) -> bool:
@@ -184,7 +189,7 @@ def was_blind(facts: StepFacts) -> bool:
 
     Not of a deployment whose requests are the client's own: these are a measure.
     """
-    return facts.requests.whose != "client" and next(saw_too_little(facts), None) is not None
+    return facts.requests.whose != "client" and next(_hidden_from(facts), None) is not None
 
 
 def _is_held_back(facts: StepFacts, found: Unseen) -> bool:

@@ -198,14 +198,17 @@ def shown_unseen(facts: StepFacts, found: Unseen) -> Evidence:
 
 def replayed(facts: StepFacts, found: Unseen) -> Evidence | None:
     """Evidence of what Ray's own policy decides on the requests that were open; None without."""
-    at_s = found.count.window.to_s
-    if facts.replay is None or facts.concurrency is None:
-        return None
-    targets = targets_at(facts.replay(facts.run, facts.key, facts.concurrency), at_s)
+    at_s, policy = found.count.window.to_s, facts.policy
     decided = [d.after for d in facts.timeline.decisions if d.at.lo_s <= at_s]
     last = facts.timeline.poll_before(at_s)
     target = decided[-1] if decided else last.target if last else None
-    if targets is None or target is None or targets[0] <= target:
+    if facts.replay is None or facts.concurrency is None or policy is None or target is None:
+        return None
+    # A replay takes seconds of CPU time, and can have no more than there may be.
+    if target >= policy.max_replicas:
+        return None
+    targets = targets_at(facts.replay(facts.run, facts.key, facts.concurrency), at_s)
+    if targets is None or targets[0] <= target:
         return None
     least = "" if targets[0] == targets[1] else f"{targets[0]} to "
     had = f"{least}{count(targets[1], 'replica')}"

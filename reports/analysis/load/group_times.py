@@ -55,8 +55,13 @@ class GroupTimes:
         self._asked: list[_Asked | None] = []
         self._taken: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
 
-    def count(self, groups: NDArray[np.int32], buckets: NDArray[np.int32]) -> None:
-        """Count times in `buckets` of `groups`."""
+    def count(self, groups: NDArray[np.int32] | int, buckets: NDArray[np.int32]) -> None:
+        """Count times in `buckets` of `groups`, or of a single group."""
+        if isinstance(groups, int):
+            if groups < self._size:
+                own = self._counts[groups * _BUCKETS : (groups + 1) * _BUCKETS]
+                own += np.bincount(buckets, minlength=_BUCKETS)
+            return
         keys = self._keys(*_of_groups(self._size, groups, buckets))
         if not keys.size:
             return
@@ -90,11 +95,13 @@ class GroupTimes:
 
     def take(
         self,
-        groups: NDArray[np.int32],
+        groups: NDArray[np.int32] | int,
         buckets: NDArray[np.int32],
         times_s: NDArray[np.float32],
     ) -> None:
         """Take those of some times that are in the chosen buckets of their groups."""
+        if isinstance(groups, int):
+            groups = np.full(buckets.size, groups, np.int32)
         groups, buckets, times_s = _of_groups(self._size, groups, buckets, times_s)
         chosen = self._wanted[self._keys(groups, buckets)]
         high = groups[chosen].astype(np.uint64) << np.uint64(32)

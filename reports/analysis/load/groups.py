@@ -3,14 +3,14 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.load.group_times import GroupTimes, buckets_of
-from reports.analysis.load.part import ON_TIME_S, Part, part_of_counts
+from reports.analysis.load.part import ON_TIME_S, Part, number_of, part_of_counts
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 
@@ -18,8 +18,11 @@ _LATE_SHARE: Final = 0.05
 _MOST_TOLERATED_S: Final = 0.5
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 
-Numbers = Callable[[slice], NDArray[np.int32]]
-"""Function that numbers the group of each row of a block; the number of groups stands for none."""
+Numbers = Callable[[slice], NDArray[np.int32] | int]
+"""Function that numbers the group of each row of a block; the number of groups stands for none.
+
+One number alone says that all rows are in that group.
+"""
 
 
 class Grouping(msgspec.Struct, frozen=True):
@@ -39,9 +42,9 @@ class _Sent(NamedTuple):
     where: NDArray[np.bool_] | None
     times_s: Mapping[str, NDArray[np.float32]]
 
-    def of(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+    def of(self, numbers: NDArray[np.int32] | int) -> NDArray[np.int32] | int:
         """Return the numbers of those rows."""
-        return numbers if self.where is None else numbers[self.where]
+        return numbers if self.where is None else _chosen(numbers, self.where)
 
 
 class _Counts:
@@ -65,16 +68,15 @@ class _Counts:
     ) -> None:
         """Count the rows of a block."""
         numbers = self._grouping.numbers(block)
-        self._planned += np.bincount(numbers, minlength=self._planned.size)
+        _add(self._planned, numbers, error.size)
         failed = np.flatnonzero(error >= 0)
-        np.add.at(self._by_kind, (numbers[failed], error[failed]), 1)
+        np.add.at(self._by_kind, (np.asarray(_chosen(numbers, failed)), error[failed]), 1)
         numbers = sent.of(numbers)
         for measure, times in self.times.items():
             times.count(numbers, buckets[measure])
         if "send_lag" in self.times:
-            size = self._late.size
-            self._late += np.bincount(numbers[_is_late(sent)], minlength=size)
-            self._tardy += np.bincount(numbers[_is_tardy(sent)], minlength=size)
+            for counts, those in ((self._late, _is_late(sent)), (self._tardy, _is_tardy(sent))):
+                _add(counts, _chosen(numbers, those), number_of(those))
 
     def take(
         self,
@@ -87,7 +89,7 @@ class _Counts:
         numbers = sent.of(self._grouping.numbers(block))
         for measure, times in self.times.items():
             some = chosen[measure]
-            times.take(numbers[some], buckets[measure][some], sent.times_s[measure][some])
+            times.take(_chosen(numbers, some), buckets[measure][some], sent.times_s[measure][some])
 
     def parts(self, kinds: Sequence[str]) -> Iterator[Part]:
         """Yield the figures of each group."""
@@ -104,6 +106,18 @@ class _Counts:
                 (int(self._late[group]), int(self._tardy[group])),
                 {f"{measure}_{q}_ms": ms for measure, of in values.items() for q, ms in of.items()},
             )
+
+
+def _chosen(numbers: NDArray[np.int32] | int, where: NDArray[Any]) -> NDArray[np.int32] | int:
+    return numbers if isinstance(numbers, int) else numbers[where]
+
+
+def _add(counts: NDArray[np.int64], numbers: NDArray[np.int32] | int, rows: int) -> None:
+    """Add so many rows to the counts of their groups."""
+    if isinstance(numbers, int):
+        counts[numbers] += rows
+    else:
+        counts += np.bincount(numbers, minlength=counts.size)
 
 
 def _by_kind(kinds: Sequence[str], numbers: Sequence[int]) -> Counter[str]:
@@ -130,7 +144,8 @@ def _is_tardy(sent: _Sent) -> NDArray[np.bool_]:
 
 def parts_of(rows: RequestColumns, groupings: Sequence[Grouping]) -> list[list[Part]]:
     """Return the figures of each group of each grouping."""
-    counted = [_Counts(grouping, len(rows.errors)) for grouping in groupings]
+    every = [_Counts(grouping, len(rows.errors)) for grouping in groupings]
+    counted = [one for one, grouping in zip(every, groupings, strict=True) if grouping.size]
     for block in blocks(rows.count):
         sent = _sent(rows, block)
         buckets = {measure: buckets_of(times_s) for measure, times_s in sent.times_s.items()}
@@ -146,7 +161,7 @@ def parts_of(rows: RequestColumns, groupings: Sequence[Grouping]) -> list[list[P
         some = {measure: np.flatnonzero(near[measure][buckets[measure]]) for measure in near}
         for one in counted:
             one.take(block, sent, some, buckets)
-    return [[*one.parts(rows.errors)] for one in counted]
+    return [[*one.parts(rows.errors)] for one in every]
 
 
 def _sent(rows: RequestColumns, block: slice) -> _Sent:
@@ -161,9 +176,9 @@ def _sent(rows: RequestColumns, block: slice) -> _Sent:
     )
 
 
-def all_together(block: slice) -> NDArray[np.int32]:
+def all_together(_block: slice) -> int:
     """Number all rows as one group."""
-    return np.zeros(block.stop - block.start, np.int32)
+    return 0
 
 
 def in_slices(edges: Sequence[tuple[int, int]]) -> Numbers:
@@ -173,9 +188,14 @@ def in_slices(edges: Sequence[tuple[int, int]]) -> Numbers:
     """
     highs = [high for _, high in edges]
 
-    def numbers(block: slice) -> NDArray[np.int32]:
+    def numbers(block: slice) -> NDArray[np.int32] | int:
+        first = bisect_right(highs, block.start)
+        if first == len(edges) or edges[first][0] >= block.stop:
+            return len(edges)
+        if edges[first][0] <= block.start and block.stop <= edges[first][1]:
+            return first
         found = np.full(block.stop - block.start, len(edges), np.int32)
-        for number in range(bisect_right(highs, block.start), len(edges)):
+        for number in range(first, len(edges)):
             low, high = edges[number]
             if low >= block.stop:
                 break

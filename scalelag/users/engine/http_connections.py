@@ -35,6 +35,9 @@ from scalelag.users.engine.http_responses import BLOCK_BYTES, Response, Streamin
 
 # A closing that crosses a request is seen within a round trip. What is closed later was at work on it.
 _CROSSED_S = 0.5
+# A look costs some microseconds a connection: seldom, and at few.
+_LOOKED_AFTER = 64
+_LOOKED_AT = 16
 _GONE = (BrokenPipeError, ConnectionResetError)
 _ZONE = re.compile(r"%[^\]]*(?=\])")
 _ASCII = "".join(map(chr, range(33, 127)))
@@ -131,6 +134,9 @@ def authorization(parts: SplitResult) -> dict[str, str]:
 class Connections:
     """Pool of connections to `server`, one for each request under way; the last used is reused first.
 
+    After a rush many are idle for long, and the server closes them: of those, some are closed here
+    from time to time, so that they do not stay open files until the next rush.
+
     They have no time-outs: the caller sets one for the whole request. Failures are raised as OSError,
     or as HTTPParseError if the answer is no HTTP or ends too early.
     """
@@ -138,6 +144,7 @@ class Connections:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._idle: list[gevent.socket.socket] = []
+        self._returned = 0
         # They still expect the rest of a body.
         self._spent: set[gevent.socket.socket] = set()
         # Certificates are not checked, as in Locust's own clients.
@@ -237,8 +244,21 @@ class Connections:
         """Take back a connection that can be reused, unless it still expects the rest of a body."""
         if sock in self._spent:
             self.release_socket(sock)
-        else:
-            self._idle.append(sock)
+            return
+        self._idle.append(sock)
+        self._returned += 1
+        if self._returned % _LOOKED_AFTER == 0:
+            self._close_closed()
+
+    def _close_closed(self) -> None:
+        """Close some that the server has closed, of those that have been idle the longest."""
+        closed = 0
+        for sock in self._idle[:_LOOKED_AT]:
+            if not _is_readable(sock):
+                break
+            sock.close()
+            closed += 1
+        del self._idle[:closed]
 
     def release_socket(self, sock: gevent.socket.socket) -> None:
         """Close a connection that cannot be reused."""

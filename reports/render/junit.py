@@ -77,7 +77,8 @@ def _gate_case(gate: GateResult, why: str, *, strict: bool) -> TestCase:
 
 def _failure(measured: str, why: str) -> Failure:
     failure = Failure(measured)
-    failure.text = why or None
+    if why:
+        failure.text = why
     return failure
 
 

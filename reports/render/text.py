@@ -1,5 +1,6 @@
 """Words and figures as all formats write them."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -176,11 +177,19 @@ def gate_figure(gate: GateResult) -> str:
     """A gate's metric: `9.31 [9.16, 9.46]`, `> 30` if it is censored, `-` if not measured."""
     if gate.lo is None:
         return NOT_MEASURED
-    limit = float(_OPERATOR.split(gate.expr, maxsplit=1)[-1])
+    limit = _limit_of(gate)
     if gate.value is None or gate.hi is None:
         return f"> {_beside(gate.lo, limit)}"
     value, lo, hi = (_beside(number, limit) for number in (gate.value, gate.lo, gate.hi))
     return value if gate.lo == gate.hi else f"{value} [{lo}, {hi}]"
+
+
+def _limit_of(gate: GateResult) -> float:
+    """Limit of a gate; NaN where a record that somebody changed has no number there."""
+    try:
+        return float(_OPERATOR.split(gate.expr, maxsplit=1)[-1])
+    except ValueError:
+        return math.nan
 
 
 def verdict_words(report: Report) -> str:
@@ -213,7 +222,11 @@ def _gate_words(gate: GateResult) -> str:
 def _beside(value: float, limit: float) -> str:
     """A value with as many digits as tell it apart from a limit, five at the least."""
     short = _significant(value)
-    if value == limit or (float(short.replace(",", "")) - limit) * (value - limit) > 0:
+    if (
+        value == limit
+        or math.isnan(limit)
+        or (float(short.replace(",", "")) - limit) * (value - limit) > 0
+    ):
         return short
     longer = (f"{value:,.{digits}g}" for digits in range(6, 18))
     texts = (

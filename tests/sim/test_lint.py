@@ -107,7 +107,9 @@ def test_a_run_says_it_at_its_start_records_it_and_reports_it_once(tmp_path):
     assert f"default/Model: {SLOW_PUSH_TEXT}" in " ".join(ended.stderr.split())
     rules = ["push-slower-than-delay", "delay-within-look-back"]
     assert [finding["rule"] for finding in info["findings"]] == rules
-    assert report["lint"] == info["findings"]
+    # The record of a second is too short to be simulated, which nobody knows at the start.
+    assert all(finding["command"] for finding in info["findings"])
+    assert report["lint"] == [finding | {"command": None} for finding in info["findings"]]
     assert not any(SLOW_PUSH_TEXT in warning for warning in report["warnings"])
     assert " ".join(ended.stdout.split()).count(SLOW_PUSH_TEXT) == 1
     assert "\n Configuration\n" in ended.stdout

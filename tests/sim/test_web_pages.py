@@ -54,9 +54,11 @@ def test_a_page_is_told_what_is_new_and_after_a_reload_or_a_reset_everything(web
 
 
 def test_live_lags_are_those_of_the_report(tmp_path):
-    script = random_script(5, deployments=2, duration_s=17, step_up_s=7, step_down_s=12)
+    # The script begins before the page does. Its steps fall into the holds if the load begins 1 to 8 s
+    # after it.
+    script = random_script(5, deployments=2, duration_s=25, step_up_s=9, step_down_s=18)
     with page_on_standin(tmp_path, "--drain", "5", script=script) as web:
-        web.start(steps="5rps:2s,30rps:5s,5rps:4s")
+        web.start(steps="5rps:1s,30rps:9s,5rps:7s")
         wait_for(web.is_closed, "closed", 60)
         live = web.all_live()
         report = web.http.get(f"{web.url}/scalelag/runs/1/report.json", timeout=10).json()

@@ -163,7 +163,7 @@ def made_run(out: Path, pair: Pair, *, may_make: bool) -> Path:
         _make(out, pair)
     if there := _complete(out, pair.run_name):
         return there[-1]
-    raise MissingRunError(f"there is no complete run {pair.run_name} in {out}")
+    raise MissingRunError("there is no complete run of it")
 
 
 def _complete(out: Path, name: str) -> list[Path]:

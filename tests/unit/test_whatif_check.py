@@ -96,7 +96,7 @@ def test_a_run_that_is_not_there_is_a_row_and_not_the_end(tmp_path: Path):
     table = table_of([Pair(SLEEPER, ("upscale_delay_s=5",))], run_of)
 
     assert "| sleeper | upscale_delay_s=5 |" in table
-    assert "none: there is no complete run sleeper in" in table
+    assert "none: there is no complete run of it" in table
     assert "No pair could be compared." in table
     with pytest.raises(MissingRunError):
         run_of(Pair(SLEEPER))

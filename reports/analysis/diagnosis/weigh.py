@@ -31,11 +31,10 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
-from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.seen.routing import perhaps_for
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
-from reports.model.steps import Phase, bounded_phases
+from reports.model.steps import Phase, least_s, longest_phase
 from scalelag.plan.stages import LoadStep
 from scalelag.record.application_info import application_name
 from scalelag.wording import count
@@ -348,9 +347,10 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
         return (Evidence(text),)
     if findings or (late_s is None and (facts.floor or not facts.lag.censored)):
         return ()
-    longest = _longest_phase(facts.lag)
+    lag = facts.lag
+    longest = longest_phase(lag.phases, lag.total_s if lag.censored else None)
     where = f"{_words(longest)} of all went to {longest.name}" if longest else ""
-    total = facts.lag.total_s
+    total = lag.total_s
     answered_s = facts.begun_s + total.value if total and total.value else facts.ended_s
     before = facts.until(answered_s)
     decisions = len(before.decisions(up=facts.step.direction == "up"))
@@ -364,20 +364,9 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     return (Evidence("; ".join(one for one in (late, where) if one)),) if late or where else ()
 
 
-def _longest_phase(lag: StepLag) -> Phase | None:
-    """The phase that took longest, also one that was not over by the end of the hold."""
-    phases = bounded_phases(lag.phases, lag.total_s if lag.censored else None)
-    known = [phase for phase in phases if phase.part_of == "total" and phase.lo is not None]
-    return max(known, key=_least_s, default=None)
-
-
-def _least_s(phase: Phase) -> float:
-    return (phase.lo if phase.value is None else phase.value) or 0.0
-
-
 def _words(phase: Phase) -> str:
     at_least = "at least " if phase.value is None else ""
-    return f"{at_least}{_least_s(phase):.1f} s"
+    return f"{at_least}{least_s(phase):.1f} s"
 
 
 def _longer_start(facts: StepFacts) -> str:

@@ -98,7 +98,7 @@ class Timeline(msgspec.Struct, frozen=True):
     `contradictions` say in words which logged moments lie outside of the polled interval. Polling is
     believed there, since a log's clock is an estimate; a clock of which most moments contradict polling
     is not believed at all. `moved_s` are the moments at which something else than the autoscaler moved
-    the target. In `hidden` Serve did not show the deployment.
+    the target. In `hidden` Serve did not show the deployment. `off` are the clocks not believed.
     """
 
     polls: tuple[ReplicaPoll, ...]
@@ -107,6 +107,7 @@ class Timeline(msgspec.Struct, frozen=True):
     contradictions: tuple[str, ...] = ()
     moved_s: tuple[float, ...] = ()
     hidden: tuple[Window, ...] = ()
+    off: frozenset[str] = frozenset()
 
     @property
     def resting(self) -> tuple[Window, ...]:
@@ -178,6 +179,7 @@ def build_timeline(
         replicas=tuple(replicas),
         contradictions=tuple(_contradiction(one) for one in (*compared, *denied) if one.is_denied),
         hidden=hidden_windows(key, polls),
+        off=frozenset(off),
     )
 
 

@@ -201,10 +201,9 @@ def _approach(path: _Path, before: int, after: int) -> _Approach:
         if reached
         else longer_than(max(0.0, path.known_until_s(first.at.hi_s) - first.at.hi_s))
     )
-    if path.hidden:
-        return _Approach(path.since_step(first), rise_s, reason=_hidden_words(path))
-    overshoot_pct = 100 * max(0, *beyond) / abs(after - before)
-    return _Approach(path.since_step(first), rise_s, overshoot_pct)
+    overshoot_pct = None if path.hidden else 100 * max(0, *beyond) / abs(after - before)
+    reason = _hidden_words(path) if path.hidden else None
+    return _Approach(path.since_step(first), rise_s, overshoot_pct, reason)
 
 
 def _hidden_words(path: _Path) -> str:

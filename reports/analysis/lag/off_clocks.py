@@ -22,7 +22,6 @@ class Compared(NamedTuple):
         """True if both contradict each other by more than their errors."""
         return not agrees(self.seen, self.told)
 
-
     @property
     def shifts(self) -> tuple[float, float]:
         """The least and the most that the clock can be moved by so that both agree."""

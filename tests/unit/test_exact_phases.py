@@ -173,6 +173,31 @@ def test_nothing_is_taken_from_a_clock_that_polling_contradicts(off_s: float):
     assert [(d.before, d.after) for d in known.decisions] == [(1, 2)]
 
 
+@pytest.mark.parametrize("off_s", [0.7, -0.7])
+def test_a_clock_that_agrees_with_more_once_it_is_moved_is_off(off_s: float):
+    moved = [msgspec.structs.replace(e, at_s=e.at_s + off_s) for e in LOG]
+
+    known = timeline(events=moved)
+
+    report, by_polls = lag(known), lag(timeline(events=[]))
+    assert [(p.name, p.lo, p.hi) for p in report.phases] == [
+        (p.name, p.lo, p.hi) for p in by_polls.phases
+    ]
+    assert 0 < len(known.contradictions) < len(LOG)
+
+
+def test_nothing_is_taken_from_a_replicas_log_of_which_one_moment_contradicts_polling():
+    # By its own log it was ready after it served by the polls; the controller's log is right.
+    moved = [e if e.node == NODE else msgspec.structs.replace(e, at_s=e.at_s + 1.0)
+             for e in [UP, *log_of("a", 14.21, 15.3, 17.3, 17.84, node="far")]]  # fmt: skip
+
+    (life_of_a,) = timeline(events=moved).replicas
+
+    assert (life_of_a.entered, life_of_a.initialized) == (None, None)
+    assert life_of_a.running is not None
+    assert life_of_a.running.clock == NODE
+
+
 def test_a_first_request_before_polling_could_see_its_replica_run_is_no_moment():
     early = [*LOG[:-1], event("first_request", 17.2, "a")]
 

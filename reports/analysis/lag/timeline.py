@@ -32,7 +32,7 @@ _KEPT = ("RECOVERING", "UPDATING", "PENDING_MIGRATION")
 # A logged decision that is this near one that polling saw at another time is the same one.
 _SAME_DECISION_S = 5.0
 _OF_LOG = ("running", "stopping", "gone")
-_STARTS = ("submitted", "entered", "initialized")
+_OF_ITS_OWN_LOG = ("entered", "initialized", "first_request")
 _DOUBTED = "the clock of its log contradicts polling: when its first request came is not known"
 
 
@@ -330,7 +330,9 @@ def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compare
     seen: dict[str, Instant | None] = {
         name: None if life.vanished else getattr(life, name) for name in _OF_LOG
     }
-    starts = Instant(life.listed.lo_s, life.shown_running_s or math.inf)
+    # It is told to initialize once the controller knows its node.
+    placed = (life.allocated or life.listed).lo_s
+    starts = Instant(placed, life.shown_running_s or math.inf)
     seen |= {"submitted": life.listed, "entered": starts, "initialized": starts}
     for name, bounds in seen.items():
         told: Instant | None = getattr(log, name)
@@ -352,11 +354,13 @@ def _with_log(life: ReplicaLife, log: ReplicaLog, off: AbstractSet[str]) -> Repl
     denied = [(name, one) for name, one in _compared(life, log) if one.is_denied]
     gone = {name for name, _ in denied}
     gone |= {name for name, at in told.items() if at is not None and at.clock in off}
-    new = {name: at for name, at in told.items() if name not in gone}
-    new |= {name: None for name in _STARTS if name in gone}
+    doubted = {one.told.clock for _, one in denied}
+    gone |= {name for name in _OF_ITS_OWN_LOG if (at := told[name]) and at.clock in doubted}
     reason = _doubt(life, log.first_request, off, [one for _, one in denied])
     if reason is not None:
-        new["first_request"] = None
+        gone |= {*_OF_ITS_OWN_LOG}
+    new = {name: at for name, at in told.items() if name not in gone}
+    new |= {name: None for name in ("submitted", *_OF_ITS_OWN_LOG) if name in gone}
     return msgspec.structs.replace(life, **new, request_doubt=reason)
 
 

@@ -28,7 +28,7 @@ _Mask = NDArray[np.bool_]
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What is known of a run that may be a reason: its timelines, changes, events and their times."""
+    """A run, and the reasons that it may tell: its timelines, changes, events and their times."""
 
     run: RecordedRun
     timelines: Mapping[DeploymentKey, Timeline]

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 
 from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_LEVEL
-from scalelag.plan.trace_columns import Columns, TraceKind, choose_columns
+from scalelag.plan.trace_beside import BesideRates, refuse_even, refuse_late
+from scalelag.plan.trace_columns import Columns, choose_columns, time_question
 from scalelag.plan.trace_cut import Cut, Timeline, cut
-from scalelag.plan.trace_dates import AUTO, DATE, DAY_S, duration
+from scalelag.plan.trace_dates import AUTO, DATE, DAY_S, PER_SECOND, duration
 from scalelag.plan.trace_formats import (
     K6,
     LOCUST,
+    LOCUST_SUMMARY,
     MAX_ROWS,
     format_of,
     k6_samples,
@@ -27,8 +30,9 @@ from scalelag.plan.trace_formats import (
 )
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_lengths import LengthColumns, Lengths
-from scalelag.plan.trace_rows import Cell, Rows, is_time, number_in, open_rows
-from scalelag.plan.trace_times import PER_SECOND, unit_of, unix_s
+from scalelag.plan.trace_names import TraceKind, kind_of, may_count
+from scalelag.plan.trace_rows import Cell, Rows, is_time, may_be_number, number_in, open_rows
+from scalelag.plan.trace_times import unit_of, unix_s
 from scalelag.wording import count
 
 __all__ = ["MAX_ROWS", "Trace", "TraceSpec", "read_trace"]
@@ -41,6 +45,7 @@ _BINARY = {
     b"PAR1": "Parquet: convert it to CSV",
     **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "UTF-16: save it as UTF-8"),
 }
+_SEPARATORS = re.compile("[,;\t]")
 MOST_REQUESTS = 50_000_000
 """Maximum number of requests that the rates of a trace ask for."""
 
@@ -105,6 +110,11 @@ def _read(file: TextIO, spec: TraceSpec) -> Trace:
     rows = open_rows(file, spec.path)
     chosen = (spec.column, spec.kind, spec.time_column)
     known = format_of(rows.header)
+    if known == LOCUST_SUMMARY and chosen == (None, None, None):
+        raise rows.wrong(
+            "it is Locust's summary, one row a name. Give the file beside it whose name ends with "
+            "_stats_history.csv"
+        )
     try:
         if known in (LOCUST, K6) and chosen == (None, None, None):
             found = _counted(rows, spec, known)
@@ -142,6 +152,7 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
     columns = _columns(rows, spec)
     lengths = LengthColumns(rows)
     values, moments = _numbers(rows, columns, lengths)
+    refuse_late(rows)
     is_arrivals = columns.kind == "arrivals"
     at = columns.value if is_arrivals else columns.time
     unit, begun_s = None, None
@@ -157,6 +168,8 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         times_s = times_s if at is None else _edges(times_s)
     if is_arrivals and unit == DATE:
         _check_times_of_day(rows, columns.value, values)
+    if is_arrivals and (known, spec.column, spec.kind) == (None, None, None):
+        refuse_even(rows, columns.value, times_s, lengths.names)
     names = lengths.names if is_arrivals else ()
     used = {at, columns.value}
     info = TraceInfo(
@@ -167,6 +180,7 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         rows=values.size,
         format=known,
         unit=unit,
+        rows_over_lines=rows.over_lines,
         lengths=names,
         unused=tuple(n for i, n in enumerate(rows.header) if i not in used and n not in names),
     )
@@ -180,10 +194,16 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
 def _columns(rows: Rows, spec: TraceSpec) -> Columns:
     """Return the columns that the options choose, or else the names and the cells of the first row."""
     first = list(zip(rows.header, rows.first, strict=False))
+    readable = [name for name, cell in first if is_time(cell)]
+    if not readable and any(map(kind_of, _SEPARATORS.split(",".join(map(str, rows.first))))):
+        raise rows.wrong(
+            "its first line does not name the columns, and the next one does: take the first one out"
+        )
     return choose_columns(
         rows.header,
         [name for name, cell in first if number_in(cell) is not None],
         [name for name, cell in first if number_in(cell) is None and is_time(cell)],
+        [name for name, cell in first if may_count(name) and may_be_number(cell)],
         column=spec.column,
         kind=spec.kind,
         time_column=spec.time_column,
@@ -292,6 +312,7 @@ def _numbers(
     name = rows.header[columns.value]
     read = rows.date if arrivals and _is_date(rows.first, columns.value) else rows.number
     last = -math.inf
+    beside = BesideRates(rows, columns.value) if not arrivals and columns.time is None else None
     for row in rows.rows():
         value = read(row, columns.value)
         if arrivals and value < last:
@@ -304,9 +325,13 @@ def _numbers(
             raise rows.bad(f"{name} {value!r} is over {MAX_LEVEL:,}")
         if arrivals:
             lengths.take(row)
+        if beside is not None:
+            beside.take(row)
         values.append(last := value)
         if len(values) > MAX_ROWS:
             raise rows.bad(f"more than {MAX_ROWS:,} rows are not taken")
+    if beside is not None and (doubtful := beside.in_doubt()) is not None:
+        raise time_question(doubtful)
     times = np.frombuffer(moments) if columns.time is not None else None
     return np.frombuffer(values), times
 

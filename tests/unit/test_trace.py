@@ -118,7 +118,7 @@ def test_a_single_rate_with_a_time_holds_for_a_second(read):
         ("timestamp,rps", "1,2", {}, ("rates", "rps", "timestamp")),
         ("timestamp,rps", "2024-05-01,2", {}, ("rates", "rps", "timestamp")),
         ("timestamp,model", "2024-05-01,2", {}, ("arrivals", "timestamp", None)),
-        ("time_zone,time_to_first_token,rps", "1,1,2", {}, ("rates", "rps", None)),
+        ("p95_ms,replicas,rps", "1,1,2", {}, ("rates", "rps", None)),
         ("timestamp,arrival_s", "2024-05-01,2", {}, ("arrivals", "arrival_s", None)),
         ("model,x", "a,1", {"kind": "arrivals"}, ("arrivals", "x", None)),
         ("model,x", "a,1", {"kind": "rates"}, ("rates", "x", None)),
@@ -172,10 +172,10 @@ def test_the_column_is_told_by_its_name_or_by_being_the_only_one(
             "choose one with --trace-column. Columns: arrival_s, time.",
         ),
         (
-            "time_a,time_b,rps",
+            "time_ms,time_s,rps",
             "1,2,3",
             {},
-            "choose one with --trace-time-column. Columns: time_a, time_b.",
+            "choose one with --trace-time-column. Columns: time_ms, time_s.",
         ),
         ("a", "1", {}, 'does column "a" hold arrival times or rates? Set --trace-kind to tell.'),
         (

@@ -1,12 +1,14 @@
 """Validity of a run (docs/metrics.md#latency), and warnings to its reader."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import numpy as np
 
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.load_workers import lost_arrivals, worker_warnings
+from reports.analysis.restarts import logged_start
 from reports.model.intervals import covered_s
 from reports.model.load import LoadReport
 from reports.model.report import InvalidThrough, ProbeReport
@@ -21,6 +23,7 @@ _MAX_BLIND_RATIO = 0.2
 _EDGE_TOLERANCE_S = 0.005
 _BUDGET_TOLERANCE = 1.2
 _MOST_CONTRADICTIONS = 3
+_TOLD_ERROR_S = 0.05
 
 
 def probe_report(run: RecordedRun, watched_s: float) -> ProbeReport:
@@ -175,7 +178,7 @@ def warnings(
     ]
     found += [*run.info.warnings, *run.problems]
     found += [_gap_warning(gap, zero_s) for gap in run.gaps]
-    found += [_restart_warning(restart, zero_s) for restart in run.restarts]
+    found += _restart_warnings(run, timelines)
     found += _edge_warnings(run.info) + _task_warnings(run.info)
     found += _settle_warnings(run.info)
     found += _budget_warnings(run.info)
@@ -235,11 +238,22 @@ def _gap_warning(gap: Gap, zero_s: float) -> str:
     )
 
 
-def _restart_warning(restart: ControllerRestart, zero_s: float) -> str:
-    return (
-        f"the Serve controller restarted between {restart.lo_s - zero_s:.1f} and "
-        f"{restart.hi_s - zero_s:.1f} s: replicas were RECOVERING, and autoscaling began anew"
-    )
+def _restart_warnings(run: RecordedRun, timelines: Mapping[str, Timeline]) -> Iterator[str]:
+    off = {clock for timeline in timelines.values() for clock in timeline.off}
+    for restart in run.restarts:
+        yield (
+            f"the Serve controller restarted {_when(restart, run, off)}: replicas were RECOVERING, and "
+            "autoscaling began anew"
+        )
+
+
+def _when(restart: ControllerRestart, run: RecordedRun, off: AbstractSet[str]) -> str:
+    zero_s = run.info.zero_s
+    at = logged_start(restart, run.events, off)
+    if at is None:
+        return f"between {restart.lo_s - zero_s:.1f} and {restart.hi_s - zero_s:.1f} s, by polls"
+    error = f" ±{at.skew_s:.1f}" if at.skew_s >= _TOLD_ERROR_S else ""
+    return f"at {at.mid_s - zero_s:.1f}{error} s, by its log"
 
 
 def _budget_warnings(info: RunInfo) -> list[str]:

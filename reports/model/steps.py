@@ -140,6 +140,18 @@ def bounded_phases(phases: Sequence[Phase], censored_s: Span | None) -> tuple[Ph
     return tuple(bounded if phase is open_ else phase for phase in phases)
 
 
+def longest_phase(phases: Sequence[Phase], censored_s: Span | None) -> Phase | None:
+    """The phase that took most of a total, over by its end or not; None if none is known."""
+    bounded = bounded_phases(phases, censored_s)
+    known = [phase for phase in bounded if phase.part_of == "total" and phase.lo is not None]
+    return max(known, key=least_s, default=None)
+
+
+def least_s(phase: Phase) -> float:
+    """Seconds that a phase took, at least those if it was not over."""
+    return (phase.lo if phase.value is None else phase.value) or 0.0
+
+
 class StepReport(msgspec.Struct, frozen=True):
     """One load step as one deployment answered it. `at_s` counts from the plan's start.
 
@@ -193,6 +205,11 @@ class StepReport(msgspec.Struct, frozen=True):
     def bounded_phases(self) -> tuple[Phase, ...]:
         """Phases, with a lower bound for the one in which the hold of a censored step ended."""
         return bounded_phases(self.phases, self.total_s if self.censored else None)
+
+    @property
+    def longest_phase(self) -> Phase | None:
+        """The phase in which most of its lag went; None if none was measured."""
+        return longest_phase(self.phases, self.total_s if self.censored else None)
 
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was measured."""

@@ -9,7 +9,7 @@ from reports.model.events import EventReport
 from reports.model.report import GateResult, Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.causes import quotation, told_of
-from reports.render.tables.lag import remark
+from reports.render.tables.lag import no_cause, remark
 from reports.render.tables.notes import warnings
 from reports.render.text import (
     DEFAULT,
@@ -138,7 +138,8 @@ def _step_cases(key: str, deployment: DeploymentReport) -> Iterator[TestCase]:
         if total is None or total.value is None:
             case.result = [Skipped(_clean(step.reason or "not measured"))]
         about = [f"{phase.name}: {seconds(phase)}" for phase in step.phases if phase.lo is not None]
-        case.system_out = _clean("\n".join([f"total: {seconds(total)}", *about, remark(step)]))
+        told = [f"total: {seconds(total)}", *about, no_cause(step), remark(step)]
+        case.system_out = _clean("\n".join(filter(None, told)))
         yield case
 
 

@@ -17,7 +17,7 @@ from reports.model.steps import StepReport
 from reports.render.html.report_page import render_html
 from reports.render.markdown import render_markdown
 from reports.render.tables.causes import told_of
-from reports.render.tables.lag import bounds, not_measured
+from reports.render.tables.lag import bounds, no_cause, not_measured
 from reports.render.tables.notes import findings, warnings
 from reports.render.terminal.report import render_terminal
 from reports.render.text import finding_words, reasons_of, verdict_words
@@ -70,6 +70,7 @@ def told(report: Report) -> Iterator[str]:
             yield from _of_findings(step.findings, step.cause)
             if not step.findings:
                 yield "no cause found"
+                yield no_cause(step)
                 yield from (evidence.text for evidence in step.evidence)
     for failure in report.failures:
         yield from failure.notes

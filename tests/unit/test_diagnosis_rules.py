@@ -227,6 +227,22 @@ def test_a_restart_explains_the_time_until_the_next_decision():
     assert "why the controller ended" in finding.advice
 
 
+def test_a_restart_is_told_by_the_moment_of_its_log():
+    restart = ControllerRestart(1010.5, 1011.4, 1.0, 2.0)
+    line = msgspec.structs.replace(event("controller_started", 1011.0), deployment=None)
+
+    told = finding_of(STATE_SYNC, facts(restarts=(restart,), events=(line,), **LATE))
+    polled = finding_of(STATE_SYNC, facts(restarts=(restart,), **LATE))
+
+    def row(finding):
+        return next(
+            (round(one.at_s, 3), one.text) for one in finding.evidence if "restarted" in one.text
+        )
+
+    assert row(told) == (11.0, "the controller restarted: autoscaling began anew (by its log)")
+    assert row(polled) == (11.4, "the controller restarted: autoscaling began anew (by polls)")
+
+
 @pytest.mark.parametrize(("loop_s", "found"), [(0.29, False), (0.3, True)])
 def test_a_loop_that_is_slow_all_along_costs_a_step_four_turns(loop_s, found):
     finding = finding_of(STATE_SYNC, facts(loop_s=loop_s, **LATE))

@@ -102,6 +102,22 @@ def test_a_controller_is_whole_again_when_its_replicas_are_running():
     assert [warning for warning in report.warnings if "restarted" in warning] == []
 
 
+def test_the_log_of_a_new_controller_tells_when_it_was_there():
+    recovering = dict.fromkeys(FULL, "RECOVERING")
+    restart = ControllerRestart(ZERO_S + 21, ZERO_S + 23.2)
+    line = LogEvent("controller_started", ZERO_S + 22.5, 0.01, "n", "Controller starting")
+    states = {23: recovering, 26: FULL}
+
+    found, report = only(
+        recorded(states, event("kill_controller"), restarts=(restart,), events=(line,))
+    )
+
+    # Begun in [20.5, 20.51], give or take the clock of the log.
+    assert bounds(found.detect_s) == pytest.approx((1.98, 2.01), abs=1e-6)
+    assert bounds(found.healed_s) == (4.49, 5.7)
+    assert [warning for warning in report.warnings if "restarted" in warning] == []
+
+
 def test_a_restart_that_no_event_made_stays_a_warning():
     restart = ControllerRestart(ZERO_S + 61, ZERO_S + 63.2)
 

@@ -31,7 +31,7 @@ def test_a_restart_in_the_log_alone_counts():
     report = analyse(run).report
     assert report.probe.restarts == 1
     assert any(
-        "the Serve controller restarted between 40.0 and" in said for said in report.warnings
+        "the Serve controller restarted at 40.0 s, by its log:" in said for said in report.warnings
     )
 
 
@@ -44,6 +44,52 @@ def test_a_restart_that_polls_saw_counts_once():
     seen = ControllerRestart(zero_s + 38.0, zero_s + 39.0, 1.0, 2.0)
 
     assert all_restarts(run_with(39.5, polled=(seen,))) == (seen,)
+
+
+def test_a_restart_within_a_gap_is_told_by_the_moment_of_its_log():
+    zero_s = recorded("demo").info.zero_s
+    seen = ControllerRestart(zero_s - 1.6, zero_s + 29.8, 1.0, 2.0)
+
+    analysis = analyse(run_with(24.0, polled=(seen,)))
+
+    (told,) = [said for said in analysis.report.warnings if "controller restarted" in said]
+    assert told.startswith("the Serve controller restarted at 24.0 s, by its log: ")
+    (band,) = analysis.charts.restarts
+    assert (band.from_s, band.to_s) == pytest.approx((23.98, 24.02))
+
+
+@pytest.mark.parametrize("at_s", [33.0, 20.0])
+def test_a_line_that_polling_contradicts_tells_no_moment(at_s):
+    zero_s = recorded("demo").info.zero_s
+    seen = ControllerRestart(zero_s + 38.0, zero_s + 39.0, 1.0, 2.0)
+
+    report = analyse(run_with(at_s, polled=(seen,))).report
+
+    assert any("restarted between 38.0 and 39.0 s, by polls:" in said for said in report.warnings)
+
+
+def test_an_estimated_clock_gives_the_moment_of_a_restart_its_error():
+    zero_s = recorded("demo").info.zero_s
+    seen = ControllerRestart(zero_s + 38.0, zero_s + 45.0, 1.0, 2.0)
+    run = recorded("demo")
+    line = LogEvent("controller_started", zero_s + 40.0, 0.3, "n1", "Controller starting")
+
+    report = analyse(
+        msgspec.structs.replace(run, events=(*run.events, line), restarts=(seen,))
+    ).report
+
+    assert any("restarted at 40.0 ±0.3 s, by its log:" in said for said in report.warnings)
+
+
+def test_two_restarts_between_two_polls_are_two():
+    zero_s = recorded("demo").info.zero_s
+    seen = ControllerRestart(zero_s + 20.0, zero_s + 50.0, 1.0, 2.0)
+
+    report = analyse(run_with(24.0, 41.0, polled=(seen,))).report
+
+    assert report.probe.restarts == 2
+    told = [said for said in report.warnings if "controller restarted" in said]
+    assert [said.partition(",")[0].rpartition("at ")[2] for said in told] == ["24.0 s", "41.0 s"]
 
 
 def test_each_of_several_restarts_counts_in_order():

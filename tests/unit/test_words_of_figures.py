@@ -1,17 +1,20 @@
 """Figures in words: they never say more than is known, and no two places contradict each other."""
 
 import re
+import xml.etree.ElementTree as ET
 
 import msgspec
 import pytest
 
+from reports.model.causes import Evidence
 from reports.model.elasticity import ElasticityReport
 from reports.model.intervals import Span, longer_than
 from reports.model.report import GateResult, Report
-from reports.model.steps import StepReport
+from reports.model.steps import NOT_OVER, Phase, StepReport
+from reports.render.junit import render_junit
 from reports.render.tables.answers import answer
 from reports.render.tables.elasticity import following_texts
-from reports.render.tables.lag import share
+from reports.render.tables.lag import no_cause, share
 from reports.render.text import gate_figure, seconds, verdict_words
 from scalelag.console import say
 from tests.support.built.traced import EXACT, FLOOR
@@ -109,9 +112,54 @@ def test_a_step_that_was_not_over_says_what_hides_its_floor():
         evidence=(),
     )
 
+    assert "; no cause found" in answer(step)
     assert answer(step).endswith(
-        "no cause found; no floor to compare it with: a new version of it came at 13.1 s."
+        "; no floor to compare it with: a new version of it came at 13.1 s."
     )
+
+
+LATE = msgspec.structs.replace(
+    EXACT,
+    cause=None,
+    findings=(),
+    evidence=(Evidence("4.0 s more than the configuration explains"),),
+)
+
+
+def junit_texts(step: StepReport) -> str:
+    report = report_of(recorded(info()))
+    changed = msgspec.structs.replace(report.deployments[KEY], steps=(step,))
+    xml = ET.fromstring(render_junit(msgspec.structs.replace(report, deployments={KEY: changed})))
+    return "\n".join(one.text or "" for one in xml.iter("system-out"))
+
+
+def test_a_late_step_without_a_cause_says_where_its_time_went():
+    phases = (
+        Phase("decide", 3.0, 2.9, 3.1, "log"),
+        Phase("detect", 2.5, 2.4, 2.6, "log", part_of="decide"),
+        Phase("mark_running", 5.2, 5.1, 5.3, "log"),
+        Phase("route", 9.0, 9.0, 9.0, "log", part_of="recovery"),
+    )
+    late = msgspec.structs.replace(LATE, phases=phases)
+
+    assert answer(late).endswith("; no cause found, 5.2 s of it went to mark running.")
+    assert "\nno cause found, 5.2 s of it went to mark running" in junit_texts(late)
+
+
+def test_a_step_that_was_not_over_says_in_which_phase_it_still_was():
+    open_ = msgspec.structs.replace(
+        LATE,
+        total_s=longer_than(20.0),
+        censored=True,
+        evidence=(),
+        phases=(Phase("decide", 3.0, 2.9, 3.1, "log"), Phase("allocate", reason=NOT_OVER)),
+    )
+
+    assert answer(open_).endswith("; no cause found, at least 16.9 s of it went to allocate.")
+
+
+def test_a_step_with_a_cause_names_no_other_phase():
+    assert no_cause(EXACT) == ""
 
 
 def test_no_sign_is_read_into_a_name(capsys: pytest.CaptureFixture[str]):

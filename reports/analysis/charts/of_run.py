@@ -1,6 +1,7 @@
 """Chart series of a run, thinned to what one page can hold."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from reports.analysis.charts.load_bins import load_bins
 from reports.analysis.charts.replica_curves import (
@@ -12,10 +13,11 @@ from reports.analysis.charts.replica_curves import (
 from reports.analysis.controller import controller_points
 from reports.analysis.lag.hidden import hidden_windows
 from reports.analysis.lag.timeline import Timeline
+from reports.analysis.restarts import logged_start
 from reports.model.charts import Band, Charts, DeploymentCharts
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport
-from scalelag.record.rows import DeploymentKey
+from scalelag.record.rows import ControllerRestart, DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.wording import count
 
@@ -48,7 +50,7 @@ def chart_series(
         deployments=deployments,
         undrawn=left_out,
         unseen=unseen_bands(run),
-        restarts=restart_bands(run),
+        restarts=restart_bands(run, timelines),
         changes=change_bands(report),
         thinned=tuple(notes),
         saturated=saturated_bands(report),
@@ -73,13 +75,20 @@ def unseen_bands(run: RecordedRun) -> tuple[Band, ...]:
     return tuple(sorted(unseen, key=_width_s)[-MOST_BANDS:])
 
 
-def restart_bands(run: RecordedRun) -> tuple[Band, ...]:
-    """Restarts of the Serve controller, each between two polls; of very many the first."""
-    zero_s = run.info.zero_s
-    return tuple(
-        Band(row.lo_s - zero_s, row.hi_s - zero_s, "the Serve controller restarted")
-        for row in run.restarts[:MOST_BANDS]
-    )
+def restart_bands(
+    run: RecordedRun, timelines: Mapping[DeploymentKey, Timeline]
+) -> tuple[Band, ...]:
+    """Restarts of the Serve controller, by its log or between two polls; of very many the first."""
+    off = {clock for timeline in timelines.values() for clock in timeline.off}
+    return tuple(_restart_band(run, row, off) for row in run.restarts[:MOST_BANDS])
+
+
+def _restart_band(run: RecordedRun, row: ControllerRestart, off: AbstractSet[str]) -> Band:
+    at, zero_s = logged_start(row, run.events, off), run.info.zero_s
+    if at is None:
+        return Band(row.lo_s - zero_s, row.hi_s - zero_s, "the Serve controller restarted")
+    lo_s, hi_s = at.lo_s - at.skew_s - zero_s, at.hi_s + at.skew_s - zero_s
+    return Band(lo_s, hi_s, "the Serve controller restarted, by its log")
 
 
 def saturated_bands(report: Report) -> tuple[Band, ...]:

@@ -12,8 +12,9 @@ from reports.analysis.diagnosis.failed_requests import (
 from reports.analysis.diagnosis.outages import CAME_BACK, lost_nodes, mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.lag.policy import DEFAULT_LOOP_S
+from reports.analysis.restarts import logged_start
 from reports.model.causes import Evidence
-from reports.model.intervals import overlap_s
+from reports.model.intervals import Instant, overlap_s
 from scalelag.record.effective import described_need
 from scalelag.wording import count
 
@@ -146,10 +147,13 @@ def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
 def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
     """The controller restarted; nothing happens until it decides again."""
     for row in facts.run.restarts if facts.is_late else ():
-        if facts.within(row.hi_s):
-            later = [d.at.mid_s for d in facts.decisions(up=True) if d.at.mid_s >= row.lo_s]
-            shown = Evidence(_RESTARTED, facts.at(row.hi_s))
-            yield Sign(row.lo_s, max(row.hi_s, min(later, default=row.hi_s)), (shown,))
+        logged = logged_start(row, facts.run.events, facts.timeline.off)
+        at = logged or Instant(row.lo_s, row.hi_s)
+        if facts.within(at.hi_s) or facts.within(row.hi_s):
+            later = [d.at.mid_s for d in facts.decisions(up=True) if d.at.mid_s >= at.lo_s]
+            source = "by its log" if logged else "by polls"
+            shown = Evidence(f"{_RESTARTED} ({source})", facts.at(at.hi_s))
+            yield Sign(row.lo_s, max(at.hi_s, min(later, default=row.hi_s)), (shown,))
 
 
 def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:

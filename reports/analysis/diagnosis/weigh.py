@@ -19,7 +19,6 @@ from reports.analysis.diagnosis.failed_requests import (
     FailedRequests,
     failures,
 )
-from reports.analysis.diagnosis.failure_notes import failure_notes
 from reports.analysis.diagnosis.front_rules import BLIND, FRONT
 from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
@@ -31,11 +30,10 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
-from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.seen.routing import perhaps_for
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
-from reports.model.steps import Phase, bounded_phases
+from reports.model.steps import Phase, least_s, longest_phase
 from scalelag.plan.stages import LoadStep
 from scalelag.record.application_info import application_name
 from scalelag.wording import count
@@ -169,8 +167,8 @@ def leading(findings: Sequence[Finding]) -> Cause | None:
 def failure_report(facts: StepFacts) -> FailureReport | None:
     """Report of the failed requests of the step's hold; None if none failed.
 
-    What failed while the deployment was deleted has that as its reason, in a note. If that is most
-    of it, there is no other cause.
+    If most of them failed while the deployment was deleted, there is no other cause. The reasons of
+    single requests are added for the whole run (`failed_reasons.py`).
     """
     whole = facts.with_hold_until(facts.hold_ended_s or facts.ended_s)
     failed = failures(whole)
@@ -186,12 +184,7 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
         errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
-        notes=(
-            *_gone_notes(whole, missing),
-            *failure_notes(whole, failed.kinds),
-            *(() if findings else _unwatched_notes(facts, failed)),
-            *(() if findings else _untold_notes(facts, failed)),
-        ),
+        notes=() if findings else (*_unwatched_notes(facts, failed), *_untold_notes(facts, failed)),
     )
 
 
@@ -256,14 +249,6 @@ def _while_gone(facts: StepFacts) -> int:
     own = msgspec.structs.replace(run, requests=perhaps_for(run.requests, run.info, app))
     failed = failures(msgspec.structs.replace(facts.while_gone(facts.absence), run=own))
     return failed.count if failed else 0
-
-
-def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
-    if facts.absence is None or not missing:
-        return ()
-    gone = facts.absence.what(facts.run.info.zero_s)
-    who = f"{missing:,} failed because {facts.key} {gone}"
-    return (f"{who}: nothing was there to answer them",)
 
 
 def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tuple[Finding, ...]:
@@ -348,9 +333,10 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
         return (Evidence(text),)
     if findings or (late_s is None and (facts.floor or not facts.lag.censored)):
         return ()
-    longest = _longest_phase(facts.lag)
+    lag = facts.lag
+    longest = longest_phase(lag.phases, lag.total_s if lag.censored else None)
     where = f"{_words(longest)} of all went to {longest.name}" if longest else ""
-    total = facts.lag.total_s
+    total = lag.total_s
     answered_s = facts.begun_s + total.value if total and total.value else facts.ended_s
     before = facts.until(answered_s)
     decisions = len(before.decisions(up=facts.step.direction == "up"))
@@ -364,20 +350,9 @@ def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidenc
     return (Evidence("; ".join(one for one in (late, where) if one)),) if late or where else ()
 
 
-def _longest_phase(lag: StepLag) -> Phase | None:
-    """The phase that took longest, also one that was not over by the end of the hold."""
-    phases = bounded_phases(lag.phases, lag.total_s if lag.censored else None)
-    known = [phase for phase in phases if phase.part_of == "total" and phase.lo is not None]
-    return max(known, key=_least_s, default=None)
-
-
-def _least_s(phase: Phase) -> float:
-    return (phase.lo if phase.value is None else phase.value) or 0.0
-
-
 def _words(phase: Phase) -> str:
     at_least = "at least " if phase.value is None else ""
-    return f"{at_least}{_least_s(phase):.1f} s"
+    return f"{at_least}{least_s(phase):.1f} s"
 
 
 def _longer_start(facts: StepFacts) -> str:

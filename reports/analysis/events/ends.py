@@ -15,6 +15,7 @@ from reports.analysis.events.subject import (
 )
 from reports.analysis.lag.log_times import agrees, moment
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll
+from reports.analysis.restarts import logged_start
 from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogKind
 from scalelag.wording import count
@@ -250,13 +251,15 @@ def _of_controller(subject: Subject) -> Ends | None:
     restarts = [row for row in subject.run.restarts if row.hi_s > begun_s]
     if not restarts:
         return Ends(reason="neither polls nor logs showed that the controller restarted")
-    detected = Instant(max(begun_s, restarts[0].lo_s), restarts[0].hi_s)
+    first = restarts[0]
+    logged = logged_start(first, subject.run.events, subject.timeline.off)
+    detected = (logged or Instant(first.lo_s, first.hi_s)).not_before(begun_s)
 
     def whole(poll: ReplicaPoll) -> bool:
         return not poll.recovering and poll.running >= (poll.target or 0)
 
     # The poll that shows the new controller may show its replicas RUNNING, too.
-    found = first_poll(subject, whole, from_s=detected.hi_s - 1e-6)
+    found = first_poll(subject, whole, from_s=first.hi_s - _JUST_S)
     if found is None:
         return Ends(detected, reason=_not_over(subject, frozenset()))
     return Ends(detected, found.at)

@@ -6,7 +6,7 @@ from reports.analysis.lag.hold import BLIND_S
 from reports.model.report import Report
 from reports.model.steps import DeploymentReport, StepReport
 from reports.render.tables.deployments import FEW
-from reports.render.tables.lag import idle_steps, needs_nothing
+from reports.render.tables.lag import idle_steps, needs_nothing, no_cause
 from reports.render.text import finding_words, leading_words, listed, seconds, step_title
 from scalelag.foreign import sanitized
 
@@ -108,7 +108,7 @@ def _cause(step: StepReport) -> str:
         return f"cause: {leading_words(step.cause, step.findings)}{took}"
     if causes:
         return f"cause: {' or '.join(causes)}"
-    found = ["no cause found"] if step.evidence or step.censored else []
+    found = [text] if (text := no_cause(step)) else []
     if step.floor is None and step.floor_reason:
         found.append(f"no floor to compare it with: {sanitized(step.floor_reason)}")
     return "; ".join(found) or "nothing else made it late"

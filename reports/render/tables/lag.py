@@ -12,6 +12,7 @@ from reports.model.steps import (
     DeploymentReport,
     PhaseName,
     StepReport,
+    least_s,
 )
 from reports.render.tables.table import Column, Table, rest_of
 from reports.render.text import (
@@ -236,6 +237,18 @@ def remark(step: StepReport) -> str:
         if phase.name in always and phase.value is None and phase.reason
     ]
     return "; ".join(found)
+
+
+def no_cause(step: StepReport) -> str:
+    """Words on a late step without a cause, with the phase that took most of its lag; else empty."""
+    if step.total_s is None or step.findings or not (step.evidence or step.censored):
+        return ""
+    longest = step.longest_phase
+    if longest is None:
+        return "no cause found"
+    at_least = "at least " if longest.value is None else ""
+    took = f"{at_least}{least_s(longest):.1f} s of it went to {phase_words(longest.name)}"
+    return f"no cause found, {took}"
 
 
 def _swing(step: StepReport) -> str:

@@ -166,11 +166,11 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         if not values.any():
             raise rows.wrong("it never sends a request: every rate is 0")
         times_s = times_s if at is None else _edges(times_s)
+    names = lengths.names if is_arrivals else ()
     if is_arrivals and unit == DATE:
         _check_times_of_day(rows, columns.value, values)
     if is_arrivals and (known, spec.column, spec.kind) == (None, None, None):
-        refuse_even(rows, columns.value, times_s, lengths.names)
-    names = lengths.names if is_arrivals else ()
+        refuse_even(rows, columns.value, times_s, names)
     used = {at, columns.value}
     info = TraceInfo(
         file=Path(spec.path).name,
@@ -184,11 +184,8 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         lengths=names,
         unused=tuple(n for i, n in enumerate(rows.header) if i not in used and n not in names),
     )
-    rates = None if is_arrivals else values
-    whole = Timeline(
-        times_s, rates, begun_s, values.size, lengths.lengths() if is_arrivals else None
-    )
-    return _Found(whole, info)
+    read = (None, lengths.lengths()) if is_arrivals else (values, None)
+    return _Found(Timeline(times_s, read[0], begun_s, values.size, read[1]), info)
 
 
 def _columns(rows: Rows, spec: TraceSpec) -> Columns:

@@ -55,11 +55,10 @@ def choose_columns(
             )
         return Columns(kind, _position(header, value))
     time = time_column or _only_time(numeric, value) or _only_time(dates, value)
-    if time is None:
-        return Columns(kind, _position(header, value))
-    if time not in header:
+    if time is not None and time not in header:
         raise UsageError(f'there is no column "{time}". {_listed(header)}')
-    return Columns(kind, _position(header, value), _position(header, time))
+    at = None if time is None else _position(header, time)
+    return Columns(kind, _position(header, value), at)
 
 
 def _refuse_unread(header: Sequence[str], readable: Sequence[str]) -> None:

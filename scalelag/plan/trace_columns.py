@@ -41,8 +41,7 @@ def choose_columns(
     value = column or _only_value(header, numeric, dates, kind, time_column)
     if column is None and kind is None:
         _refuse_counts(value, counts)
-    if value not in header:
-        raise UsageError(f'there is no column "{value}". {_listed(header)}')
+    at = _position(header, value)
     kind = kind or kind_of(value) or ("arrivals" if value in dates else None)
     if kind is None:
         raise UsageError(
@@ -53,12 +52,9 @@ def choose_columns(
             raise UsageError(
                 "--trace-time-column goes with rates; arrival times are the --trace-column itself."
             )
-        return Columns(kind, _position(header, value))
+        return Columns(kind, at)
     time = time_column or _only_time(numeric, value) or _only_time(dates, value)
-    if time is not None and time not in header:
-        raise UsageError(f'there is no column "{time}". {_listed(header)}')
-    at = None if time is None else _position(header, time)
-    return Columns(kind, _position(header, value), at)
+    return Columns(kind, at, None if time is None else _position(header, time))
 
 
 def _refuse_unread(header: Sequence[str], readable: Sequence[str]) -> None:
@@ -157,6 +153,8 @@ def _only_time(numeric: Sequence[str], value: str) -> str | None:
 
 
 def _position(header: Sequence[str], name: str) -> int:
+    if name not in header:
+        raise UsageError(f'there is no column "{name}". {_listed(header)}')
     if header.count(name) > 1:
         raise UsageError(f'{header.count(name)} columns are named "{name}".')
     return header.index(name)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_LEVEL
-from scalelag.plan.trace_beside import BesideRates, refuse_even, refuse_late
-from scalelag.plan.trace_columns import Columns, choose_columns, time_question
+from scalelag.plan.trace_beside import refuse_even, refuse_late, refuse_untimed
+from scalelag.plan.trace_columns import Columns, choose_columns
 from scalelag.plan.trace_cut import Cut, Timeline, cut
 from scalelag.plan.trace_dates import AUTO, DATE, DAY_S, PER_SECOND, duration
 from scalelag.plan.trace_formats import (
@@ -150,6 +150,8 @@ def _counted(rows: Rows, spec: TraceSpec, known: str) -> _Found:
 def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
     """Return the trace in the columns that the options or their names choose."""
     columns = _columns(rows, spec)
+    if (columns.kind, columns.time, spec.time_column) == ("rates", None, None):
+        refuse_untimed(rows, columns.value)
     lengths = LengthColumns(rows)
     values, moments = _numbers(rows, columns, lengths)
     refuse_late(rows)
@@ -309,7 +311,6 @@ def _numbers(
     name = rows.header[columns.value]
     read = rows.date if arrivals and _is_date(rows.first, columns.value) else rows.number
     last = -math.inf
-    beside = BesideRates(rows, columns.value) if not arrivals and columns.time is None else None
     for row in rows.rows():
         value = read(row, columns.value)
         if arrivals and value < last:
@@ -322,13 +323,9 @@ def _numbers(
             raise rows.bad(f"{name} {value!r} is over {MAX_LEVEL:,}")
         if arrivals:
             lengths.take(row)
-        if beside is not None:
-            beside.take(row)
         values.append(last := value)
         if len(values) > MAX_ROWS:
             raise rows.bad(f"more than {MAX_ROWS:,} rows are not taken")
-    if beside is not None and (doubtful := beside.in_doubt()) is not None:
-        raise time_question(doubtful)
     times = np.frombuffer(moments) if columns.time is not None else None
     return np.frombuffer(values), times
 

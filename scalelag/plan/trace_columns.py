@@ -7,6 +7,9 @@ from scalelag.errors import UsageError
 from scalelag.plan.trace_dates import duration, unit_word
 from scalelag.plan.trace_names import TraceKind, kind_of, requests_per_s
 
+NO_TIMES = "none"
+"""Name of a column of times that says that there is none: each row is a second."""
+
 _KINDS: tuple[TraceKind, ...] = ("rates", "arrivals")
 
 
@@ -52,6 +55,8 @@ def choose_columns(
             raise UsageError(
                 "--trace-time-column goes with rates; arrival times are the --trace-column itself."
             )
+        return Columns(kind, at)
+    if time_column == NO_TIMES and NO_TIMES not in header:
         return Columns(kind, at)
     time = time_column or _only_time(numeric, value) or _only_time(dates, value)
     return Columns(kind, at, None if time is None else _position(header, time))
@@ -107,7 +112,8 @@ def time_question(name: str) -> UsageError:
     return UsageError(
         f'does column "{name}" hold the times of the rates? If it says when each begins, choose it '
         "with --trace-time-column, or name it time_s; if it says how long each lasts, give the "
-        "beginnings in its place. If neither, take it out: a row is a second then."
+        "beginnings in its place. If neither, set --trace-time-column none, or take it out: a row is a "
+        "second then."
     )
 
 

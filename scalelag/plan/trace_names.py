@@ -17,16 +17,13 @@ _MOMENT = re.compile(
 _SHORT_MOMENTS = frozenset({"t", "ts"})
 _BESIDE_MOMENTS = frozenset({"at", "utc", "gmt", "local", "iso", "8601"})
 _ROW_NUMBERS = frozenset({"index", "idx", "row", "id", "no", "nr", "n", "i"})
-_LONG_SPANS = frozenset({"s", "min", "h", "d"})
-_SPANS = frozenset(
-    {"duration", "dur", "interval", "period", "window", "bucket", "elapsed", "span", "gap"}
-)
 
 _REQUESTS = re.compile(r"req(uest)?s?|calls?|hits?|quer(y|ies)|invocations?|arrivals?")
+_RATES = frozenset({"rate", "rates"})
 _AVERAGES = frozenset({"avg", "average", "mean", "total", "overall"})
 _SHORT_RATE = re.compile(r"(k?)[rq]p([smhd])")
 _PER = re.compile(r"\b(?:1 )?per (?:(\d+) )?([^\W\d_]+)$|(?<=\brate) (s|sec|secs|seconds?)$")
-_TIMES_A_RATE = frozenset({"rate", "requests", "reqs", "queries", "invocations", "arrivals"})
+_TIMES_A_RATE = _RATES | frozenset({"requests", "reqs", "queries", "invocations", "arrivals"})
 _COUNTS = frozenset(
     {"count", "counts", "cnt", "n", "num", "number", "sum", "total", "value", "values"}
     | {"throughput", "tps", "volume", "traffic", "load"}
@@ -54,10 +51,10 @@ def requests_per_s(name: str) -> float | None:
     words = text.split()
     short = [match for word in words if (match := _SHORT_RATE.fullmatch(word))]
     found |= {(1000 if m[1] else 1) * PER_SECOND[_unit_of_rate(m[2]) or "s"] for m in short}
-    of = [word for word in words if word == "rate" or _REQUESTS.fullmatch(word)]
+    of = [word for word in words if word in _RATES or _REQUESTS.fullmatch(word)]
     if len(short) + len(of) + sum(word in _AVERAGES for word in words) < len(words):
         return None
-    if not found and "rate" in words:
+    if not found and _RATES & set(words):
         return 1.0
     return found.pop() if len(found) == 1 and (short or of) else None
 
@@ -82,12 +79,9 @@ def may_count(name: str) -> bool:
     return counts and all(known)
 
 
-def may_time_rows(name: str) -> bool:
-    """Return whether a column beside rates may say when each begins, or how long it lasts."""
-    return any(
-        word in _SPANS or _is_time(word) or unit_word(word) in _LONG_SPANS
-        for word in words_of(name)
-    )
+def has_time_word(name: str) -> bool:
+    """Return whether any word of a name is one of times, or a unit of them."""
+    return any(_is_time(word) or unit_word(word) for word in words_of(name))
 
 
 def is_row_number(name: str) -> bool:

@@ -201,13 +201,14 @@ def number_in(cell: Cell) -> float | None:
         return None
 
 
+def has_digits(cell: Cell) -> bool:
+    """Return whether a cell holds a number, perhaps with a unit, or a date or time of any form."""
+    return number_in(cell) is not None or (isinstance(cell, str) and cell.strip()[:1].isdigit())
+
+
 def may_be_number(cell: Cell) -> bool:
-    """Return whether a cell is no text: it has a number, perhaps with a unit, or nothing yet."""
-    if number_in(cell) is not None or cell is None:
-        return True
-    return isinstance(cell, str) and (
-        cell.strip()[:1].isdigit() or cell.strip().lower() in _NOTHING
-    )
+    """Return whether a cell is no text: it has digits, or nothing yet."""
+    return has_digits(cell) or str(cell if cell is not None else "").strip().lower() in _NOTHING
 
 
 def is_time(cell: Cell) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scalelag.plan.trace_names import kind_of, may_count, may_time_rows, requests_per_s
+from scalelag.plan.trace_names import has_time_word, kind_of, may_count, requests_per_s
 from tests.unit.trace_cases import Read, lines, reader, refusal
 
 
@@ -82,7 +82,10 @@ def test_a_name_with_any_other_word_is_no_time(name: str):
 @pytest.mark.parametrize(
     ("name", "per_s"),
     [
-        *((name, 1) for name in ("rps", "QPS", "rate", "avgRPS", "qps (avg)", "rate_per_s")),
+        *(
+            (name, 1)
+            for name in ("rps", "QPS", "rate", "rates", "avgRPS", "qps (avg)", "rate_per_s")
+        ),
         *((name, 1) for name in ("Requests/s", "req/sec", "calls per second", "rate_s")),
         *((name, 1) for name in ("request_rate", "arrival_rate", "rate (1/s)", "total_rps")),
         *(
@@ -134,11 +137,11 @@ def test_columns_that_may_count_requests_and_those_that_cannot():
     assert [name for name in counts + others if may_count(name)] == counts
 
 
-def test_columns_that_may_time_rows_and_those_that_cannot():
-    times = ["duration", "offset_min", "hour_of_day", "start_time", "time_bin", "elapsed", "for_s"]
-    others = ["p95_ms", "replicas", "users", "timeout", "status", ""]
+def test_names_with_a_word_of_time_and_those_without():
+    times = ["offset_min", "hour_of_day", "start_time", "time_bin", "for_s", "day", "p95_ms"]
+    others = ["replicas", "users", "timeout", "status", "phase", ""]
 
-    assert [name for name in times + others if may_time_rows(name)] == times
+    assert [name for name in times + others if has_time_word(name)] == times
 
 
 # --- rates, and what may be their times ------------------------------------------------------------
@@ -149,13 +152,15 @@ def test_columns_that_may_time_rows_and_those_that_cannot():
     [
         ("start_time,end_time,rps", ("0,60,10", "60,120,20")),
         ("start,rps", ("0,10", "60,20", "120,10")),
+        ("x,rps", ("120,10", "60,20", "0,10")),
         ("hour_of_day,rps", ("0,10", "1,20")),
-        ("Stunde,rps", ("0,10", "1,20")),
         ("rps,duration_s", ("10,60", "20,60")),
+        ("rps,Dauer", ("10,60s", "20,1m")),
         ("hour,rps", ("00:00,10", "01:00,20")),
-        ("Beginn,rps", ("00:00,10", "01:00,20")),
+        ("Datum,rps", ("01.05.2024 00:00,10", "01.05.2024 00:01,20")),
+        ("day,rps", ("Mon,10", "Tue,20")),
         ("Beginn,rps", ("2026-11-29,10", "2026-11-30,20")),
-        ("id,rps", ("0,10", "5,20", "10,10")),
+        ("end_time,rps", (",10", "60,20")),
     ],
 )
 def test_a_row_is_no_second_where_another_column_may_tell_its_time(said, header: str, rows):
@@ -169,6 +174,7 @@ def test_the_question_for_times_can_be_answered(read: Read):
 
     assert read(text, time_column="start_time").info.requests == 1800
     assert read(text.replace("start_time", "time_s")).info.requests == 1800
+    assert read(text, time_column="none").info.requests == 30
 
 
 @pytest.mark.parametrize(
@@ -176,9 +182,8 @@ def test_the_question_for_times_can_be_answered(read: Read):
     [
         ("index,rps", ("0,10", "1,20", "2,10")),
         (",rps", ("1,10", "2,20", "3,10")),
-        ("replicas,rps", ("1,10", "2,20", "2,10")),
         ("phase,rps", ("warm,10", "hot,20", "2026,10")),
-        ("replicas,rps", ("1,10", "2,20", "?,10")),
+        ("replicas,rps", ("?,10", "1,20", "2,10")),
     ],
 )
 def test_a_row_is_a_second_where_no_other_column_can_tell(read: Read, header: str, rows):
@@ -186,6 +191,10 @@ def test_a_row_is_a_second_where_no_other_column_can_tell(read: Read, header: st
 
 
 # --- times, and what may count requests --------------------------------------------------------------
+
+
+def test_numbers_with_a_unit_beside_evenly_spaced_times_are_a_question(said):
+    assert "is each row one request" in said(lines("time,A", "0,1.2 K", "1,600", "2,700"))
 
 
 @pytest.mark.parametrize("name", ["Value #A", '"{job=""x""}"', "users", "y", "Anfragen", "load1"])

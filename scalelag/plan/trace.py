@@ -150,8 +150,6 @@ def _counted(rows: Rows, spec: TraceSpec, known: str) -> _Found:
 def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
     """Return the trace in the columns that the options or their names choose."""
     columns = _columns(rows, spec)
-    if (columns.kind, columns.time, spec.time_column) == ("rates", None, None):
-        refuse_untimed(rows, columns.value)
     lengths = LengthColumns(rows)
     values, moments = _numbers(rows, columns, lengths)
     refuse_late(rows)
@@ -198,7 +196,7 @@ def _columns(rows: Rows, spec: TraceSpec) -> Columns:
         raise rows.wrong(
             "its first line does not name the columns, and the next one does: take the first one out"
         )
-    return choose_columns(
+    columns = choose_columns(
         rows.header,
         [name for name, cell in first if number_in(cell) is not None],
         [name for name, cell in first if number_in(cell) is None and is_time(cell)],
@@ -207,6 +205,9 @@ def _columns(rows: Rows, spec: TraceSpec) -> Columns:
         kind=spec.kind,
         time_column=spec.time_column,
     )
+    if (columns.kind, columns.time, spec.time_column) == ("rates", None, None):
+        refuse_untimed(rows, columns.value)
+    return columns
 
 
 def _unit(

@@ -45,21 +45,26 @@ def choose_columns(
     if column is None and kind is None:
         _refuse_counts(value, counts)
     at = _position(header, value)
-    kind = kind or kind_of(value) or ("arrivals" if value in dates else None)
-    if kind is None:
-        raise UsageError(
-            f'does column "{value}" hold arrival times or rates? Set --trace-kind to tell.'
-        )
+    kind = kind or _kind(value, dates)
     if kind == "arrivals":
         if time_column is not None:
             raise UsageError(
                 "--trace-time-column goes with rates; arrival times are the --trace-column itself."
             )
         return Columns(kind, at)
-    if time_column == NO_TIMES and NO_TIMES not in header:
-        return Columns(kind, at)
     time = time_column or _only_time(numeric, value) or _only_time(dates, value)
+    time = None if time == NO_TIMES and NO_TIMES not in header else time
     return Columns(kind, at, None if time is None else _position(header, time))
+
+
+def _kind(value: str, dates: Sequence[str]) -> TraceKind:
+    """Kind of a column by its name, or by its dates."""
+    kind = kind_of(value) or ("arrivals" if value in dates else None)
+    if kind is None:
+        raise UsageError(
+            f'does column "{value}" hold arrival times or rates? Set --trace-kind to tell.'
+        )
+    return kind
 
 
 def _refuse_unread(header: Sequence[str], readable: Sequence[str]) -> None:

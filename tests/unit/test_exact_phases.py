@@ -253,6 +253,26 @@ def test_a_decision_that_no_line_tells_of_is_known_from_polling():
     assert 14.2 < decision.at.hi_s < 14.22
 
 
+@pytest.mark.parametrize(("second_s", "several"), [(14.2, False), (16.9, True)])
+def test_a_change_that_polling_saw_as_one_may_be_several_decisions(second_s: float, several: bool):
+    # Nothing was seen between 14.0 and 18.0 s: the second replica began at once, or by itself.
+    looks = ((8.0, 1, {"RUNNING": 1}), (18.0, 3, {"RUNNING": 1, "STARTING": 2}),
+             (20.0, 3, {"RUNNING": 3}))  # fmt: skip
+    seen = [poll for poll in polls(*looks) if not 14.0 < poll.sent_s < 18.0]
+    rows = [
+        Transition(KEY, name, 18.1, 14.0, to_state="STARTING", start_time_s=begun_s + 100.0)
+        for name, begun_s in (("a", 14.2), ("b", second_s))
+    ]
+    rows += [transition("a", 19.6, "RUNNING"), transition("b", 19.8, "RUNNING")]
+
+    known = timeline(rows, [], seen)
+
+    (decision,) = known.decisions
+    assert decision.perhaps_several is several
+    end = phase(lag(known), "decide")
+    assert (end.lo, end.hi) == pytest.approx((4.0, second_s - STEP_S), abs=0.02)
+
+
 def test_of_several_decisions_the_one_before_the_critical_replicas_start_counts():
     seen = polls((8.0, 1, {"RUNNING": 1}), (12.5, 2, {"RUNNING": 1, "STARTING": 1}),
                  (15.0, 3, {"RUNNING": 2, "STARTING": 1}), (18.0, 3, {"RUNNING": 3}))  # fmt: skip

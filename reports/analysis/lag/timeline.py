@@ -10,10 +10,10 @@ import msgspec
 
 from reports.analysis.lag.hidden import hidden_windows
 from reports.analysis.lag.log_times import (
-    ORDER_TOLERANCE_S,
     Decision,
     ReplicaLog,
     agrees,
+    before_its_effects,
     logged_decisions,
     replica_logs,
 )
@@ -173,7 +173,7 @@ def build_timeline(
     told = [one for line in lines if (one := _same_moment(line, polled, polled)) is not None]
     off = off_clocks([*compared, *told])
     replicas = [_with_log(life, logs.get(life.replica, ReplicaLog()), off) for life in lives]
-    seen = [_before_its_effects(decision, replicas) for decision in polled]
+    seen = [before_its_effects(decision, _effects(decision, replicas)) for decision in polled]
     decisions, denied = _settled(seen, lines, off)
     return Timeline(
         polls=replica_polls,
@@ -231,25 +231,9 @@ def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
     return decisions
 
 
-def _before_its_effects(seen: Decision, lives: Sequence[ReplicaLife]) -> Decision:
-    """A decision that polling saw, no later than the first of its logged effects.
-
-    Its effects are known if as many replicas began, or were stopped, between the two polls as the
-    target moved by.
-    """
-    up = seen.after > seen.before
-    effects = [
-        effect
-        for life in lives
-        if (effect := life.submitted if up else life.stopping) is not None
-        and effect.clock
-        and seen.at.lo_s < effect.lo_s <= seen.at.hi_s
-    ]
-    if len(effects) != abs(seen.after - seen.before):
-        return seen
-    latest_s = min(effect.hi_s + effect.skew_s for effect in effects) + ORDER_TOLERANCE_S
-    at = Instant(seen.at.lo_s, min(seen.at.hi_s, latest_s))
-    return msgspec.structs.replace(seen, at=at)
+def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[Instant | None]:
+    """Moments at which replicas began, or were stopped, whichever the decision led to."""
+    return [life.submitted if seen.after > seen.before else life.stopping for life in lives]
 
 
 def _settled(

@@ -186,7 +186,7 @@ def _moves(life: ReplicaLife, hole: _Hole) -> Iterator[_Move | None]:
 
 
 def _listing(life: ReplicaLife) -> tuple[Instant | None, float | None]:
-    """When a replica began, by a clock, and which poll listed it first; None if only a log has it."""
+    """Beginning of a replica by a clock, and the poll that listed it first; None if only a log did."""
     return life.submitted, None if life.listed.clock else life.listed.hi_s
 
 

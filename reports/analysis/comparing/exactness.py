@@ -12,7 +12,7 @@ from reports.model.intervals import Span
 
 
 class Exactness(NamedTuple):
-    """How far a value of one side may lie above its truth, and below it: medians, in seconds."""
+    """Seconds by which a value of one side may lie above its truth, and below it: medians."""
 
     above_s: float
     below_s: float

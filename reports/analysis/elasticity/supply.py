@@ -26,13 +26,15 @@ class Change(msgspec.Struct, frozen=True):
 class Supply(msgspec.Struct, frozen=True):
     """RUNNING replicas: `before` the first of `changes`, which are in the order of their middles.
 
-    `seen` is from the first poll to the last, `unseen` what of it nobody saw.
+    `seen` is from the first poll to the last, `unseen` what of it nobody saw. At `foreign` times
+    something else than the autoscaler moved replicas.
     """
 
     before: int
     changes: tuple[Change, ...]
     seen: Window
     unseen: tuple[Window, ...] = ()
+    foreign: tuple[Window, ...] = ()
 
     def middle(self) -> Staircase:
         """The curve with each change in the middle of its interval."""
@@ -81,11 +83,8 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
         before=polls[0].running,
         changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
         seen=Window(polls[0].sent_s, polls[-1].received_s),
-        unseen=(
-            *unseen_windows(timeline, gaps),
-            *timeline.hidden,
-            *timeline.moved_by_others(),
-        ),
+        unseen=(*unseen_windows(timeline, gaps), *timeline.foreign()),
+        foreign=timeline.foreign(),
     )
 
 

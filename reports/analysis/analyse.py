@@ -10,10 +10,11 @@ from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.controller import controller_report, nodes_report
 from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
+from reports.analysis.diagnosis.failed_reasons import Told, reasoned
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
 from reports.analysis.diagnosis.weigh import leading
-from reports.analysis.events.apart import explained, marked, without_events
+from reports.analysis.events.apart import marked, without_events
 from reports.analysis.events.of_run import event_reports, event_windows
 from reports.analysis.gates import Gate, judge
 from reports.analysis.health import health_warnings
@@ -99,7 +100,9 @@ def analyse(
             *change_warnings(changed),
         ),
         not_measured=_not_measured(run, of_run["evidence"]),
-        failures=explained(_failures(analysed.values()), run, events, windows),
+        failures=reasoned(
+            _failures(analysed.values()), steps, Told(run, timelines, changes, events, windows)
+        ),
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps, whole),
         changes=changed,

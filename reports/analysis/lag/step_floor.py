@@ -34,6 +34,7 @@ _UNSEEN_DRAIN = (
 )
 _PROXY_DRAIN_S = 28.0
 _LOOPS_DOWN = 2
+_HOW_MANY = "polling cannot tell one decision from several between two polls"
 _NOT_BEYOND = (
     "its open requests are not known to have been beyond the target all the time until the decision: "
     "when the delay began is not known"
@@ -109,8 +110,11 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
     lacking = lag.direction == "up" and setup.start is None
+    in_all_s = _delay_in_all(lag, delays, len(decided))
+    if _may_be_more(lag, decided, delays):
+        in_all_s = None
     return StepFloor(
-        phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
+        phases=split_decide(lag.phases, in_all_s, _HOW_MANY),
         floor=None if lacking else floor,
         delay=None if unsure else delay,
         reason=(_NO_START if lacking else None)
@@ -195,6 +199,17 @@ def _delay_in_all(lag: StepLag, delays: Sequence[float], decisions: int) -> floa
     free = 1 if _from_none(lag) else 0
     besides = max(0, decisions - free - len(delays))
     return sum(delays) + (besides * delays[0] if delays else 0.0)
+
+
+def _may_be_more(lag: StepLag, decided: Sequence[Span], delays: Sequence[float]) -> bool:
+    """Return True if what polling saw as one decision may be several, each with its delay."""
+    seen = lag.answer.decisions[: len(decided)] if lag.answer else ()
+    return any(
+        one.perhaps_several and one.at.hi_s - one.at.lo_s >= delay_s
+        for one in seen
+        for delay_s in delays[:1]
+        if delay_s
+    )
 
 
 def _waited(

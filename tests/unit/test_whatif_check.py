@@ -64,7 +64,7 @@ def test_a_run_has_all_settings_of_its_application_and_the_changes():
     assert settings["upscale_delay_s"] == 5
     assert settings["aggregation_function"] == "max"
     assert settings["max_replicas"] == SLEEPER.settings["max_replicas"]
-    assert SWING.settings["upscaling_factor"] == 2
+    assert SWING.settings["upscaling_factor"] == 3
 
 
 def stored(out: Path, name: str, *, status: str = "complete") -> Path:

@@ -31,7 +31,7 @@ QUICK = {
 DOWN = LoadStep(1, 40.0, 100.0, 8.0, 0.0)
 UP = LoadStep(1, 40.0, 100.0, 0.0, 8.0)
 
-START = StartUp(0.5, 0.5)
+START = StartUp(Span(0.5, 0.5, 0.5), Span(0.5, 0.5, 0.5))
 
 
 def measured(name: PhaseName, seconds: float) -> Phase:

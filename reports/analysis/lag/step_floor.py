@@ -40,6 +40,10 @@ _NOT_BEYOND = (
     "when the delay began is not known"
 )
 _NO_START = "no start-up of a replica was measured in this run, which is a part of it"
+_JOINED = (
+    "without the log of a replica the fastest start-up includes what it took to mark it RUNNING: so "
+    "much of it may be excess"
+)
 _NOT_FIRST = "the target moved the other way first: the delay counts from an unknown moment"
 
 
@@ -75,13 +79,15 @@ class StepFloor(msgspec.Struct, frozen=True):
     wanted_before: bool = False
 
     def excess(self, total_s: Span | None) -> Span | None:
-        """Total beyond the floor, as uncertain as the total, or censored; None if not known."""
-        if self.floor is None or total_s is None:
+        """Total beyond the floor, as uncertain as both, or censored; None if not known."""
+        floor = self.floor
+        if floor is None or total_s is None:
             return None
-        floor_s = self.floor.total_s
         if total_s.value is None or total_s.hi is None:
-            return longer_than(total_s.lo - floor_s)
-        return Span(total_s.value - floor_s, total_s.lo - floor_s, total_s.hi - floor_s)
+            return longer_than(total_s.lo - floor.most_s)
+        return Span(
+            total_s.value - floor.total_s, total_s.lo - floor.most_s, total_s.hi - floor.least_s
+        )
 
 
 def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float) -> StepFloor:
@@ -119,6 +125,7 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
         delay=None if unsure else delay,
         reason=(_NO_START if lacking else None)
         or _unseen_drain(setup, policy, lag)
+        or _joined(setup, lag)
         or _backlog(floor)
         or (_NOT_BEYOND if unsure else None),
     )
@@ -228,6 +235,10 @@ def _waited(
         return None
     parts = (until.value - ran.value, until.lo - ran.hi, until.hi - ran.lo)
     return Span(*(max(0.0, part) for part in parts))
+
+
+def _joined(setup: ScalingSetup, lag: StepLag) -> str | None:
+    return _JOINED if lag.direction == "up" and setup.start and setup.start.is_joined else None
 
 
 def _backlog(floor: FloorReport) -> str | None:

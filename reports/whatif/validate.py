@@ -56,11 +56,7 @@ def validated(
     Where the curves are too far apart and the recorded target swings in a hold, the swings are held
     against one another, by their period and by how long they are at each level.
     """
-    checks = [
-        _check(f"step {index} {name}", name, figures.get(name), _of(replayed, index, name))
-        for index, figures in steps.items()
-        for name in _CHECKED
-    ]
+    checks = _figures(steps, replayed)
     area = _area(recorded, replayed, window)
     if area > AREA_RATIO:
         periods = _periods(recorded, replayed, holds)
@@ -85,6 +81,14 @@ def validated(
         reasons=tuple(reasons),
         missing=tuple(_missing(recorded, report)) if reasons else (),
     )
+
+
+def _figures(steps: Mapping[int, Figures], replayed: Replayed) -> list[Check]:
+    return [
+        _check(f"step {index} {name}", name, figures.get(name), _of(replayed, index, name))
+        for index, figures in steps.items()
+        for name in _CHECKED
+    ]
 
 
 def _area(

@@ -80,7 +80,7 @@ def proof(report: WhatIfReport) -> str:
 
 
 def _swings(found: Validation) -> str:
-    """What makes the area one of curves with their values in ascending order, if it is."""
+    """Words for an area of curves with their values in ascending order, if it is one."""
     alike = [one for one in found.checks if one.what.endswith(" period_s") and one.within]
     said = [
         f"both swing, with a period of {one.simulated:.1f} s (recorded {one.recorded:.1f} s)"

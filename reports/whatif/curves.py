@@ -1,4 +1,4 @@
-"""How far two curves of a target differ, also where both swing and turn at other moments."""
+"""Differences of two curves of a target, also where both swing and turn at other moments."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -8,7 +8,7 @@ device, a pipe or a socket is written to, never replaced.
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -31,7 +31,7 @@ def write_named(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def writing_named(path: Path) -> Iterator[BinaryIO]:
+def writing_named(path: Path) -> Generator[BinaryIO]:
     """File to write what a user named with; there once all is written. Raises RecordError."""
     if _is_special(path):
         with _told(path), _through(path) as file:
@@ -90,7 +90,7 @@ def _through(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def _replacing(path: Path, name: Path) -> Iterator[BinaryIO]:
+def _replacing(path: Path, name: Path) -> Generator[BinaryIO]:
     """A file beside `path`, which takes its place once it is written. `name` stands in messages."""
     with _told(name):
         scratch, file = _scratch(path, name)
@@ -130,7 +130,7 @@ def _scratch(path: Path, name: Path) -> tuple[Path, BinaryIO]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path) -> Generator[None]:
     """Raise RecordError in place of what the system says about a path."""
     try:
         yield

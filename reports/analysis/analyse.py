@@ -10,15 +10,17 @@ from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.controller import controller_report, nodes_report
 from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
+from reports.analysis.diagnosis.failed_reasons import Told, reasoned
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
 from reports.analysis.diagnosis.weigh import leading
-from reports.analysis.events.apart import explained, marked, without_events
+from reports.analysis.events.apart import marked, without_events
 from reports.analysis.events.of_run import event_reports, event_windows
 from reports.analysis.gates import Gate, judge
 from reports.analysis.health import health_warnings
 from reports.analysis.lag.changed_timeline import own_timeline
 from reports.analysis.lag.changes import Changes, changes_of
+from reports.analysis.lag.gap_logs import through_gaps
 from reports.analysis.lag.hidden import unhidden
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.lint.run import lint_run
@@ -99,7 +101,9 @@ def analyse(
             *change_warnings(changed),
         ),
         not_measured=_not_measured(run, of_run["evidence"]),
-        failures=explained(_failures(analysed.values()), run, events, windows),
+        failures=reasoned(
+            _failures(analysed.values()), steps, Told(run, timelines, changes, events, windows)
+        ),
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps, whole),
         changes=changed,
@@ -120,8 +124,9 @@ def _without_events(
 
 
 def _whole_timeline(run: RecordedRun, key: DeploymentKey) -> Timeline:
-    """Timeline of a deployment, also with what others changed."""
-    return build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
+    """Timeline of a deployment, also with what others changed, and with what logs tell of gaps."""
+    polled = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
+    return through_gaps(key, polled, run.gaps, run.events)
 
 
 def _timelines(

@@ -6,6 +6,7 @@ without a gate on them, unless `none` is given (docs/gates.md#default-gates).
 """
 
 import math
+import operator
 import re
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,12 @@ _CONDITION = rf"\s*(?P<wanted>{metrics.METRIC_PATTERN})\s*(?P<op><=|>=|<|>)\s*"
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _GATE = re.compile(rf"{_CONDITION}(?P<limit>{_NUMBER})\s*")
 _OTHER_LIMIT = re.compile(rf"{_CONDITION}(?P<limit>\S(?:.*\S)?)\s*")
+_KEEPS: Final = {
+    "<=": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
 _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
@@ -74,10 +81,10 @@ def parse_gate_option(text: str) -> Gate | None:
     gate = parse_gate(text)
     if not math.isfinite(gate.limit):
         raise UsageError(f'the gate "{text}": its limit is not finite')
-    if gate.limit > 1 and _is_share(gate.wanted.path):
+    if _is_share(gate.wanted.path) and (always := _decided(gate)):
+        hint = f". Write {gate.limit / 100:g} for {gate.limit:g} %" if gate.limit >= 1 else ""
         raise UsageError(
-            f'the gate "{text}": {gate.wanted.path[-1]} is a share from 0 to 1. Write '
-            f"{gate.limit / 100:g} for {gate.limit:g} %"
+            f'the gate "{text}" would {always}: {gate.wanted.path[-1]} is a share from 0 to 1{hint}'
         )
     return gate
 
@@ -85,6 +92,14 @@ def parse_gate_option(text: str) -> Gate | None:
 def _is_share(path: metrics.Path) -> bool:
     """Return whether a metric is a share of requests."""
     return path[0] in ("load", "requests") and path[-1].endswith("ratio")
+
+
+def _decided(gate: Gate) -> str | None:
+    """Return what a gate on a share does whatever that is; None if the share decides."""
+    least, most = (_KEEPS[gate.op](share, gate.limit) for share in (0.0, 1.0))
+    if least != most:
+        return None
+    return "pass always" if least else "fail always"
 
 
 def parse_gates(texts: Iterable[str]) -> tuple[Gate, ...]:

@@ -8,7 +8,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -23,7 +23,7 @@ from reports.model.load import LoadReport, LoadStepReport, WindowReport
 from reports.model.report import ProbeReport, RunSummary
 from reports.model.steps import DeploymentReport, Phase, PhaseName, StepReport
 from scalelag.errors import UsageError
-from scalelag.record.error_kinds import NOT_SENT, is_not_sent, slip_of
+from scalelag.record.error_kinds import NOT_SENT, is_not_sent, meant_by, slip_of
 
 _SEGMENT: Final = r'(?:\w+|\*|"(?:[^"\\]|\\.)*")'
 _NAME: Final = rf"{_SEGMENT}(?:\.{_SEGMENT})*"
@@ -44,7 +44,10 @@ RUN_PARTS: Final[Mapping[str, object]] = {
 
 ALL: Final = "\0*"
 """Part of a path that stands for all elements; one that is called `*` stands in quotes."""
+NO_LIMITS: Final = "there are no limits: give --slo"
+"""Reason for which a run has no goodput."""
 _ELEMENT: Final = "N"
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]*")
 _KEY: Final = "NAME"
 
 Path = tuple[str, ...]
@@ -103,8 +106,11 @@ def _check_error_kind(path: Path) -> None:
         reason = kind.removeprefix(NOT_SENT).lstrip(": ")
         raise UsageError(f'"{kind}" is counted by load.not_sent_by.{reason}')
     if near := slip_of(kind):
-        meant = " or ".join(f'"{one}"' for one in near)
-        raise UsageError(f'no kind of error is called "{kind}"; did you mean {meant}?')
+        raise UsageError(f'no kind of error is called "{kind}"; did you mean {_or(near)}?')
+
+
+def _or(names: Iterable[str]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
 
 
 def _check_phase(path: Path) -> None:
@@ -211,6 +217,8 @@ def _reason(value: Any, path: Path) -> str | None:  # noqa: ANN401  any part of 
     """Reason for which the part of `value` that `path` leads to may be null."""
     if path[:1] == ("recovered_s",):
         return getattr(value, "recovered_reason", None)
+    if path[:1] == ("goodput",) and getattr(value, "goodput", path) is None:
+        return NO_LIMITS
     if isinstance(value, DeploymentReport) and path[0] in _OF_STEPS:
         return _reasons(value, _OF_STEPS[path[0]], path[1])
     if isinstance(value, StepReport):
@@ -260,7 +268,10 @@ def _walk_elements(
             yield place.part(ALL)._replace(reason=reason).metric(path[1:])
     for key in chosen:
         here = place.part(key)
-        if key in elements or kind.absent is not None:
+        if kind.absent is not None and key not in elements and (near := meant_by(key, elements)):
+            reason = f"no error is of this kind; there is {_or(near)}"
+            yield here._replace(reason=reason).metric(path[1:])
+        elif key in elements or kind.absent is not None:
             yield from _walk(elements.get(key, kind.absent), kind.of, path[1:], here)
         else:
             listed = ", ".join(elements)
@@ -305,7 +316,7 @@ def _leads_to_metric(kind: object, path: Path) -> bool:
     if kind is _METRIC or not path:
         return kind is _METRIC and not path
     if isinstance(kind, _Many):
-        return _leads_to_metric(kind.of, path[1:])
+        return kind.has(path[0]) and _leads_to_metric(kind.of, path[1:])
     parts = _parts(typing.cast("type[msgspec.Struct]", kind))
     return path[0] in parts and _leads_to_metric(parts[path[0]], path[1:])
 
@@ -331,6 +342,10 @@ class _Many(msgspec.Struct, frozen=True):
     name: str
     of: object
     absent: int | None = None
+
+    def has(self, element: str) -> bool:
+        """Return whether an element may be called so: those of a list have numbers."""
+        return self.name == _KEY or element == ALL or _NUMBER.fullmatch(element) is not None
 
 
 _METRIC: Final = Span

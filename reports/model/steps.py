@@ -17,11 +17,11 @@ from scalelag.plan.stages import Direction, Unit
 class FloorReport(msgspec.Struct, frozen=True):
     """Lag that the configuration makes unavoidable, in parts that add up to the floor, in seconds.
 
-    `replica_s` is the fastest start-up seen in the run on the way up, and the shortest drain on the
-    way down. `worst_s` is the longest that it can take without any fault. `push_s` and `average_s` are
-    the settings behind `detect_s` (metrics_interval_s, look_back_period_s) that were in force; None if
-    the demand is not known from them. `backlog_s` is how long requests from before a step down still
-    asked for all replicas.
+    `replica_s` is the fastest start-up seen in the run on the way up (`replica` with its bounds), and
+    the shortest drain on the way down, which is known. `worst_s` is the longest that it can take
+    without any fault. `push_s` and `average_s` are the settings behind `detect_s` (metrics_interval_s,
+    look_back_period_s) that were in force; None if the demand is not known from them. `backlog_s` is
+    how long requests from before a step down still asked for all replicas.
     """
 
     detect_s: float
@@ -32,6 +32,18 @@ class FloorReport(msgspec.Struct, frozen=True):
     push_s: float | None = None
     average_s: float | None = None
     backlog_s: float = 0.0
+    replica: Span | None = None
+
+    @property
+    def least_s(self) -> float:
+        """Lower bound of the floor."""
+        return self.total_s - self.replica_s + (self.replica.lo if self.replica else self.replica_s)
+
+    @property
+    def most_s(self) -> float:
+        """Upper bound of the floor."""
+        most_s = self.replica.upper if self.replica else self.replica_s
+        return self.total_s - self.replica_s + most_s
 
     @property
     def total_s(self) -> float:

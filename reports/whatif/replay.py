@@ -107,7 +107,7 @@ def _times(run: RecordedRun, timeline: Timeline, policy: Policy) -> tuple[Replay
             from_s=first_s,
             to_s=last_s,
             push_at_s=first_s + number * step_s,
-            start_s=start.allocate_s + start.initialize_s if start else 0.0,
+            start_s=start.span.value or 0.0 if start else 0.0,
             loop_s=loop_interval(run.polls) or DEFAULT_LOOP_S,
         )
         for number in range(_PHASES)

@@ -11,6 +11,7 @@ from rich.console import Console
 from reports.analysis.analyse import analyse
 from reports.analysis.gate_checks import Expected, check_gates
 from reports.analysis.gates import parse_gate_option, parse_gates, with_defaults
+from reports.analysis.parts import all_parts, parts_of, planned_parts
 from reports.model.formats import HTML_FILE, Details, Format
 from reports.render.formats import Rendering, exit_code, render
 from reports.render.terminal.report import render_terminal
@@ -42,6 +43,9 @@ def report(
     )
     check_gates(gates, Expected(recorded.info.target.watched))
     analysis = msgspec.structs.replace(analyse(recorded, gates, replayer()), tune=tune_of(run))
+    if texts:
+        parts = (parts_of(analysis.report), planned_parts(recorded.info))
+        check_gates(gates, all_parts(parts, "the run has"))
     if output is None and output_format is Format.TERMINAL:
         render_terminal(analysis, Console(), str(run), details)
         return exit_code(analysis.report, strict=strict)

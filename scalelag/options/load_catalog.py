@@ -72,7 +72,8 @@ LOAD_OPTIONS: tuple[Option, ...] = (
         "--trace-time-column",
         "Trace time column",
         "Load",
-        "Column with the start time of each rate. Default: found by its name, such as time_s.",
+        "Column with the start time of each rate. Default: found by its name, such as time_s. none: a "
+        "row is a second.",
         needs=_TRACE,
     ),
     Option(

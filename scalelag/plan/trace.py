@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 
 from scalelag.errors import UsageError
 from scalelag.plan.stages import MAX_LEVEL
-from scalelag.plan.trace_columns import Columns, TraceKind, choose_columns
+from scalelag.plan.trace_beside import refuse_even, refuse_late, refuse_untimed
+from scalelag.plan.trace_columns import Columns, choose_columns
 from scalelag.plan.trace_cut import Cut, Timeline, cut
-from scalelag.plan.trace_dates import AUTO, DATE, DAY_S, duration
+from scalelag.plan.trace_dates import AUTO, DATE, DAY_S, PER_SECOND, duration
 from scalelag.plan.trace_formats import (
     K6,
     LOCUST,
+    LOCUST_SUMMARY,
     MAX_ROWS,
     format_of,
     k6_samples,
@@ -27,8 +30,9 @@ from scalelag.plan.trace_formats import (
 )
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_lengths import LengthColumns, Lengths
-from scalelag.plan.trace_rows import Cell, Rows, is_time, number_in, open_rows
-from scalelag.plan.trace_times import PER_SECOND, unit_of, unix_s
+from scalelag.plan.trace_names import TraceKind, kind_of, may_count
+from scalelag.plan.trace_rows import Cell, Rows, is_time, may_be_number, number_in, open_rows
+from scalelag.plan.trace_times import unit_of, unix_s
 from scalelag.wording import count
 
 __all__ = ["MAX_ROWS", "Trace", "TraceSpec", "read_trace"]
@@ -41,6 +45,7 @@ _BINARY = {
     b"PAR1": "Parquet: convert it to CSV",
     **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "UTF-16: save it as UTF-8"),
 }
+_SEPARATORS = re.compile("[,;\t]")
 MOST_REQUESTS = 50_000_000
 """Maximum number of requests that the rates of a trace ask for."""
 
@@ -105,6 +110,11 @@ def _read(file: TextIO, spec: TraceSpec) -> Trace:
     rows = open_rows(file, spec.path)
     chosen = (spec.column, spec.kind, spec.time_column)
     known = format_of(rows.header)
+    if known == LOCUST_SUMMARY and chosen == (None, None, None):
+        raise rows.wrong(
+            "it is Locust's summary, one row a name. Give the file beside it whose name ends with "
+            "_stats_history.csv"
+        )
     try:
         if known in (LOCUST, K6) and chosen == (None, None, None):
             found = _counted(rows, spec, known)
@@ -142,6 +152,7 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
     columns = _columns(rows, spec)
     lengths = LengthColumns(rows)
     values, moments = _numbers(rows, columns, lengths)
+    refuse_late(rows)
     is_arrivals = columns.kind == "arrivals"
     at = columns.value if is_arrivals else columns.time
     unit, begun_s = None, None
@@ -155,9 +166,11 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         if not values.any():
             raise rows.wrong("it never sends a request: every rate is 0")
         times_s = times_s if at is None else _edges(times_s)
+    names = lengths.names if is_arrivals else ()
     if is_arrivals and unit == DATE:
         _check_times_of_day(rows, columns.value, values)
-    names = lengths.names if is_arrivals else ()
+    if is_arrivals and (known, spec.column, spec.kind) == (None, None, None):
+        refuse_even(rows, columns.value, times_s, names)
     used = {at, columns.value}
     info = TraceInfo(
         file=Path(spec.path).name,
@@ -167,27 +180,34 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         rows=values.size,
         format=known,
         unit=unit,
+        rows_over_lines=rows.over_lines,
         lengths=names,
         unused=tuple(n for i, n in enumerate(rows.header) if i not in used and n not in names),
     )
-    rates = None if is_arrivals else values
-    whole = Timeline(
-        times_s, rates, begun_s, values.size, lengths.lengths() if is_arrivals else None
-    )
-    return _Found(whole, info)
+    read = (None, lengths.lengths()) if is_arrivals else (values, None)
+    return _Found(Timeline(times_s, read[0], begun_s, values.size, read[1]), info)
 
 
 def _columns(rows: Rows, spec: TraceSpec) -> Columns:
     """Return the columns that the options choose, or else the names and the cells of the first row."""
     first = list(zip(rows.header, rows.first, strict=False))
-    return choose_columns(
+    readable = [name for name, cell in first if is_time(cell)]
+    if not readable and any(map(kind_of, _SEPARATORS.split(",".join(map(str, rows.first))))):
+        raise rows.wrong(
+            "its first line does not name the columns, and the next one does: take the first one out"
+        )
+    columns = choose_columns(
         rows.header,
         [name for name, cell in first if number_in(cell) is not None],
         [name for name, cell in first if number_in(cell) is None and is_time(cell)],
+        [name for name, cell in first if may_count(name) and may_be_number(cell)],
         column=spec.column,
         kind=spec.kind,
         time_column=spec.time_column,
     )
+    if (columns.kind, columns.time, spec.time_column) == ("rates", None, None):
+        refuse_untimed(rows, columns.value)
+    return columns
 
 
 def _unit(

@@ -19,19 +19,35 @@ UNIX_DAY = 25_569.0
 
 UNIT_WORDS: Final = {
     "s": r"s|secs?|seconds?",
-    "ms": r"ms|msecs?|millis|milliseconds?",
-    "us": r"us|µs|usecs?|micros|microseconds?",
-    "ns": r"ns|nsecs?|nanos|nanoseconds?",
+    "ms": r"ms|msecs?|millis?|milliseconds?",
+    "us": r"us|µs|usecs?|micros?|microseconds?",
+    "ns": r"ns|nsecs?|nanos?|nanoseconds?",
     "min": r"min|mins|minutes?",
-    "h": r"h|hours?",
+    "h": r"h|hrs?|hours?",
     DAYS: r"d|days?",
 }
 """Units of times, and their names as patterns."""
+
+PER_SECOND: Final[dict[str, float]] = {
+    "s": 1.0,
+    "ms": 1e3,
+    "us": 1e6,
+    "ns": 1e9,
+    "min": 1 / 60,
+    "h": 1 / 3600,
+    DAYS: 1 / DAY_S,
+}
+"""Units of times, with how many of each are a second."""
 
 _DATE = re.compile(
     r"(\d{4})[-/](\d\d?)[-/](\d\d?)"
     r"(?:[T ](\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
     r"\s*(Z|UTC|[+-]\d\d(?::?\d\d)?)?",
+    re.IGNORECASE,
+)
+# ISO 8601's basic form, such as 20261129T100000.25Z.
+_BASIC = re.compile(
+    r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(?:(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?",
     re.IGNORECASE,
 )
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?", re.IGNORECASE)
@@ -66,7 +82,8 @@ def date_s(text: str) -> float | None:
 
 def date_and_zone(text: str) -> tuple[float, bool] | None:
     """Return Unix seconds of an ISO date, and whether it names a zone; None if it is none."""
-    match = _DATE.fullmatch(text.strip())
+    text = text.strip()
+    match = _DATE.fullmatch(text) or _BASIC.fullmatch(text)
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
@@ -88,14 +105,15 @@ def _zone(text: str | None) -> timezone:
     return timezone(-offset if text[0] == "-" else offset)
 
 
-def is_unit(name: str) -> bool:
-    """Return whether a column is named by a unit alone, such as `minute`."""
-    return any(re.fullmatch(words, name, re.IGNORECASE) for words in UNIT_WORDS.values())
+def unit_word(word: str) -> str | None:
+    """Return the unit of times that a word names, such as min for `minutes`; None if it names none."""
+    named = (unit for unit, names in UNIT_WORDS.items() if re.fullmatch(names, word))
+    return next(named, None)
 
 
 def duration(seconds: float) -> str:
     """Return a span of time in words, to three digits."""
     for unit, length_s in (("days", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
-        if seconds >= 2 * length_s or (unit == "s" and seconds >= 1):
+        if seconds >= 2 * length_s or (unit == "s" and seconds >= 0.9995):
             return f"{seconds / length_s:.3g} {unit}"
     return f"{seconds * 1000:.3g} ms"

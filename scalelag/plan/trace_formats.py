@@ -7,19 +7,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from scalelag.plan.trace_columns import TraceKind
-from scalelag.plan.trace_dates import AUTO, DATE
+from scalelag.plan.trace_dates import AUTO, DATE, PER_SECOND
+from scalelag.plan.trace_names import TraceKind
 from scalelag.plan.trace_rows import Cell, Rows, is_time, number_in
-from scalelag.plan.trace_times import PER_SECOND, unit_of
+from scalelag.plan.trace_times import unit_of
 
 MAX_ROWS = 10_000_000
 """Maximum number of rows of a trace: up to 160 MB in memory."""
 
 LOCUST, K6 = "Locust's stats_history", "k6"
+LOCUST_SUMMARY = "Locust's stats"
 BURST_GPT, AZURE, MOONCAKE = "BurstGPT", "Azure's LLM trace", "Mooncake's format"
 
 _SIGNS: dict[str, frozenset[str]] = {
     LOCUST: frozenset({"timestamp", "user count", "requests/s", "name"}),
+    LOCUST_SUMMARY: frozenset({"type", "name", "request count", "requests/s"}),
     K6: frozenset({"metric_name", "timestamp", "metric_value"}),
     BURST_GPT: frozenset({"timestamp", "request tokens", "response tokens"}),
     AZURE: frozenset({"timestamp", "contexttokens", "generatedtokens"}),

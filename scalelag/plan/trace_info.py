@@ -2,8 +2,8 @@
 
 import msgspec
 
-from scalelag.plan.trace_columns import TraceKind
 from scalelag.plan.trace_dates import DATE, duration
+from scalelag.plan.trace_names import TraceKind
 from scalelag.wording import count
 
 _MOST_NAMES = 8
@@ -13,10 +13,11 @@ class TraceInfo(msgspec.Struct, frozen=True):
     """File and columns of a trace, part of `run.json`, and what was taken of it.
 
     `time_column` is None if each row is one second. `rows` are those that were used, `rows_left` the
-    others. `sha256` is that of its times and rates, whatever file or column they stood in; None in
-    records of version 0.1. `format` names the program or data set that wrote the file, if it is known.
-    `unit` is that of its times. `lengths` are the columns of tokens and sessions, by which prompts were
-    made if `lengths_used`; `unused` are those that were not read.
+    others; `rows_over_lines` go over several lines, as a quoted cell of theirs does. `sha256` is that
+    of its times and rates, whatever file or column they stood in; None in records of version 0.1.
+    `format` names the program or data set that wrote the file, if it is known. `unit` is that of its
+    times. `lengths` are the columns of tokens and sessions, by which prompts were made if
+    `lengths_used`; `unused` are those that were not read.
     `requests` come in `span_s` seconds, at most `peak_rps` in one of them. The other fields are the
     options that it was cut and scaled by.
     """
@@ -30,6 +31,7 @@ class TraceInfo(msgspec.Struct, frozen=True):
     format: str | None = None
     unit: str | None = None
     rows_left: int = 0
+    rows_over_lines: int = 0
     lengths: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     requests: int = 0
@@ -47,6 +49,9 @@ class TraceInfo(msgspec.Struct, frozen=True):
         parts = [f"{self.file}{f' ({self.format})' if self.format else ''}: {self._taken()}"]
         if self.rows_left:
             parts.append(f"{count(self.rows_left, 'row')} left out")
+        if self.rows_over_lines:
+            goes = "goes" if self.rows_over_lines == 1 else "go"
+            parts.append(f"{count(self.rows_over_lines, 'row')} {goes} over several lines")
         if self.span_s:
             rate = self.requests / self.span_s
             parts.append(

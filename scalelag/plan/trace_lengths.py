@@ -26,6 +26,16 @@ _NO_SESSION = ("", "none", "null", "nan", "-1")
 _FINE_BLOCK, _COARSE_BLOCK = 16, 512
 
 
+def is_length(name: str) -> bool:
+    """Return whether a column of this name is read: tokens, blocks or sessions."""
+    known = (*_PROMPT, *_ANSWER, *_BLOCKS, *_SESSION, _CHAT, _PARENT)
+    return _letters(name) in known
+
+
+def _letters(name: str) -> str:
+    return _NOT_LETTERS.sub("", name.lower())
+
+
 class Lengths(msgspec.Struct, frozen=True):
     """Tokens of each request of a trace, in the order of its arrivals.
 
@@ -74,7 +84,7 @@ class LengthColumns:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        letters = [_NOT_LETTERS.sub("", name.lower()) for name in rows.header]
+        letters = [_letters(name) for name in rows.header]
         self._prompt, self._answer, self._blocks_at = (
             next((letters.index(name) for name in names if name in letters), None)
             for names in (_PROMPT, _ANSWER, _BLOCKS)

@@ -22,6 +22,7 @@ MOST_TOKENS = 2_000_000
 
 _SHOWN = 40
 _UNCLOSED = "a quote that begins in this row is never closed, so that it takes in all rows below it"
+_NOTHING = ("", "-", "n/a", "na", "null", "none")
 _LONGEST_HEAD = 2**20
 
 
@@ -32,6 +33,10 @@ class Rows:
         self._path = path
         self._line = 0
         self._has_zone: dict[int, bool] = {}
+        self.late: dict[str, int] = {}
+        """Keys that the first row does not have, by the line that has them first."""
+        self.over_lines = 0
+        """Number of rows so far that go over several lines."""
         self._pending = self._all_rows(file)
         self.header: list[str] = []
         head = next(self._pending, None)
@@ -129,6 +134,7 @@ class CsvRows(Rows):
                     # A whole row is told by its last line, without a look for another.
                     self._line = begun
                     raise self.bad(_UNCLOSED)
+                self.over_lines += bool(self.header) and self._line > begun
                 if 0 < len(self.header) < len(row) and any(row[len(self.header) :]):
                     raise self.bad(
                         f"it has {count(len(row), 'cell')}, and the header names {len(self.header)}"
@@ -156,6 +162,7 @@ class JsonRows(Rows):
         return head
 
     def _all_rows(self, file: TextIO) -> Iterator[Sequence[Cell]]:
+        names: set[str] = set()
         for self._line, line in enumerate(file, start=1):
             if not line.strip():
                 continue
@@ -164,6 +171,9 @@ class JsonRows(Rows):
             except (msgspec.MsgspecError, RecursionError) as error:
                 raise self.bad(f"it is no JSON object: {error}") from error
             self.header = self.header or list(found)
+            names = names or set(self.header)
+            if late := found.keys() - names:
+                self.late |= dict.fromkeys(late - self.late.keys(), self._line)
             if missing := [name for name in self.header if name not in found]:
                 # Only what is read from a row must be in it.
                 found |= dict.fromkeys(missing)
@@ -189,6 +199,16 @@ def number_in(cell: Cell) -> float | None:
         return float(cell)
     except (ValueError, OverflowError):
         return None
+
+
+def has_digits(cell: Cell) -> bool:
+    """Return whether a cell holds a number, perhaps with a unit, or a date or time of any form."""
+    return number_in(cell) is not None or (isinstance(cell, str) and cell.strip()[:1].isdigit())
+
+
+def may_be_number(cell: Cell) -> bool:
+    """Return whether a cell is no text: it has digits, or nothing yet."""
+    return has_digits(cell) or str(cell if cell is not None else "").strip().lower() in _NOTHING
 
 
 def is_time(cell: Cell) -> bool:

@@ -7,38 +7,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalelag.errors import UsageError
-from scalelag.plan.trace_dates import DAY_S, DAYS, UNIT_WORDS, UNIX_DAY, date_s, duration
+from scalelag.plan.trace_dates import (
+    DAY_S,
+    DAYS,
+    PER_SECOND,
+    UNIX_DAY,
+    date_s,
+    duration,
+    unit_word,
+)
+from scalelag.plan.trace_names import words_of
 
-PER_SECOND: Final[dict[str, float]] = {
-    "s": 1.0,
-    "ms": 1e3,
-    "us": 1e6,
-    "ns": 1e9,
-    "min": 1 / 60,
-    "h": 1 / 3600,
-    DAYS: 1 / DAY_S,
-}
-"""Units of times, with how many of each are a second."""
-
-_IN_NAMES = {
-    unit: re.compile(rf"(?:^|[\W_])(?:{words})\W*$", re.IGNORECASE)
-    for unit, words in UNIT_WORDS.items()
-}
-# As in timestampMs, where only capitals part the words.
-_IN_CAPITALS = (("ms", re.compile(r"[a-z](Ms|Millis)$")), ("us", re.compile(r"[a-z](Us|Micros)$")))
 # Unix times of the years 2001 to 2286, in each unit.
 _FIRST_UNIX_S, _LAST_UNIX_S = 1e9, 1e10
-# Spreadsheets' days of the years 2000 to 2099; a trace of days is shorter than a month.
+# Days of the years 2000 to 2099 in spreadsheets; a trace of days is shorter than a month.
 _FIRST_DAY, _LAST_DAY, _MOST_DAYS = 36_526.0, 73_050.0, 31.0
+# And as they are counted from the year 1 (Python, Matlab), and by astronomers (Julian days).
+_DAYS_OF_YEARS = ((_FIRST_DAY, _LAST_DAY), (730_120.0, 767_010.0), (2_451_544.5, 2_488_069.5))
+# More seconds, or even milliseconds, than anybody counts from a beginning of their own.
+_TOO_LARGE = 1e11
+_FIRST_CLOCK = 10_000
 _WRITTEN = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?")
 _LONG = 1000.0
 _SELDOM = 10.0
 
 
 def unit_in_name(name: str) -> str | None:
-    """Return the unit of times that a column's name tells, such as ms in `arrival_ms`."""
-    by_word = next((unit for unit, words in _IN_NAMES.items() if words.search(name)), None)
-    return by_word or next((unit for unit, end in _IN_CAPITALS if end.search(name)), None)
+    """Return the unit of times that a column's name ends with, such as ms in `arrival_ms`."""
+    words = words_of(name)
+    return unit_word(words[-1]) if words else None
 
 
 def unit_of(name: str, values: NDArray[np.float64], *, are_rows: bool = False) -> str:
@@ -56,7 +53,9 @@ def unit_of(name: str, values: NDArray[np.float64], *, are_rows: bool = False) -
         )
     known = named or by_values
     if known is None:
-        _refuse_dates(name, values)
+        if _may_be_days(values):
+            raise UsageError(_question(name, values, ("s", DAYS)))
+        _refuse_written(name, values)
     if known is None and _may_be_ms(values, are_rows=are_rows):
         raise UsageError(_question(name, values, ("s", "ms")))
     return known or "s"
@@ -70,16 +69,41 @@ def unix_s(value: float, unit: str) -> float | None:
     return at_s if at_s >= _FIRST_UNIX_S else None
 
 
-def _refuse_dates(name: str, values: NDArray[np.float64]) -> None:
-    """Raise UsageError for what may be dates: days of a spreadsheet, or digits without separators."""
+def _refuse_written(name: str, values: NDArray[np.float64]) -> None:
+    """Raise UsageError for what is no span: digits of a date or a clock, and what is far too large."""
     first, last = float(values[0]), float(values[-1])
-    if _is_written(first) and _is_written(last):
+    is_date = _is_written(first) and _is_written(last)
+    if is_date or _are_clocks(values):
+        what = "dates" if is_date else "times of day"
         raise UsageError(
-            f'the values of column "{name}" look like dates without separators ({first:.0f}). Write '
+            f'the values of column "{name}" look like {what} without separators ({last:.0f}). Write '
             "them as 2026-11-29T10:00:00, or set --trace-unit s if they are seconds."
         )
-    if _FIRST_DAY <= first <= last < _LAST_DAY and last - first <= _MOST_DAYS:
-        raise UsageError(_question(name, values, ("s", DAYS)))
+    if first >= _TOO_LARGE:
+        raise UsageError(
+            f'the values of column "{name}" ({first:.0f}) are too large for seconds, and no Unix times '
+            "in s, ms, us or ns. Write them as 2026-11-29T10:00:00, or set --trace-unit if they are "
+            "of one of its units."
+        )
+
+
+def _may_be_days(values: NDArray[np.float64]) -> bool:
+    """Return whether times may be in days: by their size, or all within one, finer than a ms."""
+    first, last = float(values[0]), float(values[-1])
+    if last - first > _MOST_DAYS:
+        return False
+    if any(begin <= first <= last < end for begin, end in _DAYS_OF_YEARS):
+        return True
+    ms = values * 1000
+    return 0 < last - first < 1 and not np.allclose(ms, np.round(ms), rtol=0, atol=1e-4)
+
+
+def _are_clocks(values: NDArray[np.float64]) -> bool:
+    """Return whether all numbers read as hours, minutes and seconds, such as 95959 and 100000."""
+    if values.size < 2 or values[-1] < _FIRST_CLOCK or values[-1] >= 25 * _FIRST_CLOCK:
+        return False
+    minutes, seconds = np.divmod(values, 100)
+    return bool(((seconds < 60) & (minutes % 100 < 60) & (values == np.floor(values))).all())
 
 
 def _is_written(value: float) -> bool:
@@ -119,7 +143,7 @@ def _may_be_ms(values: NDArray[np.float64], *, are_rows: bool) -> bool:
     return mean_gap >= _SELDOM if not is_whole else span >= _LONG or mean_gap >= _SELDOM
 
 
-_NAMES: Final = {"s": "seconds", "ms": "milliseconds", DAYS: "days as in a spreadsheet"}
+_NAMES: Final = {"s": "seconds", "ms": "milliseconds", DAYS: "days"}
 
 
 def _question(name: str, values: NDArray[np.float64], units: tuple[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 NOT_SENT = "not_sent"
 """A request that was planned and never sent; alone in records up to 0.2, which tell no reason."""
@@ -113,31 +113,71 @@ _CONNECTION = re.compile(r"onnection|nreachable|o route to host|gaierror|resol")
 
 
 def slip_of(kind: str) -> list[str]:
-    """Kinds that a name that is none of them was meant to be, the nearest first; empty if it is none.
+    """Kinds that a name that can be none was meant to be, the nearest first; empty if it may be one.
 
-    A name that is like no kind may be the words of a client, or an exception.
+    A record has the kinds of `KINDS`, `not_sent`, a status of HTTP or gRPC, `wrong answer: REASON`, and
+    exceptions of clients: the name of a class, alone or with `: ` and its text.
     """
     folded = kind.strip().lower()
     if kind in KINDS or kind == NOT_SENT or _AS_WRITTEN.fullmatch(kind):
         return []
-    if (code := _HTTP.match(folded)) is not None:
-        return [http_status(int(code[1].translate(_DIGITS)))]
-    if _HTTP_ALONE.match(folded):
-        return [http_status(500), http_status(503)]
+    if status := _slip_of_status(folded):
+        return status
     if wrong := _near(folded.partition(":")[0].strip(), [WRONG_ANSWER]):
         return [f"{wrong[0]}: {kind.partition(':')[2].strip() or 'REASON'}"]
-    status = re.sub(r"[^a-z]+", "_", re.sub(r"^grpc\W*", "", folded)).strip("_").upper()
     if folded.startswith("grpc") or kind.strip() in GRPC_STATUSES:
-        return list(map(grpc_status, _near(status, GRPC_STATUSES, 0.6) or GRPC_STATUSES[:3]))
-    return _near(folded, KINDS)
+        code = re.sub(r"[^a-z]+", "_", re.sub(r"^grpc\W*", "", folded)).strip("_").upper()
+        return list(map(grpc_status, _near(code, GRPC_STATUSES, 0.6) or GRPC_STATUSES[:3]))
+    if _TIMED_OUT.search(folded) and not _EXCEPTION.fullmatch(kind):
+        return [TIMEOUT]
+    near = _near(folded, [*KINDS, NOT_SENT])
+    return near if near or _EXCEPTION.fullmatch(kind) else _near(folded, KINDS, 0.0)
+
+
+def _slip_of_status(folded: str) -> list[str]:
+    """Statuses of HTTP that a name in small letters was meant to be."""
+    code = _HTTP.match(folded)
+    if code is not None and (not code["word"] or _near(code["word"], _OF_STATUSES, 0.6)):
+        return [http_status(int(code["status"].translate(_DIGITS)))]
+    return [http_status(500), http_status(503)] if _HTTP_ALONE.match(folded) else []
+
+
+def meant_by(kind: str, occurred: Iterable[str]) -> list[str]:
+    """Kinds that occurred and that a name of none of them was meant to be; empty if it may be another.
+
+    Those differ in few letters, or go on where the name ends: `wrong answer: no` for
+    `wrong answer: no HTTP`. Names of our own kinds and of statuses are no slips.
+    """
+    if kind in KINDS or kind == NOT_SENT or _STATUS.fullmatch(kind):
+        return []
+    return [one for one in occurred if one not in KINDS and _is_like(kind, one)]
+
+
+def _is_like(kind: str, other: str) -> bool:
+    if re.match(rf"{re.escape(kind)}\W", other):
+        return True
+    if kind.startswith(WRONG_ANSWER) != other.startswith(WRONG_ANSWER):
+        return False
+    one, two = (text.removeprefix(WRONG_ANSWER).lower() for text in (kind, other))
+    if re.findall(r"\d+", one) != re.findall(r"\d+", two):
+        return False
+    return difflib.SequenceMatcher(None, one, two).ratio() >= _ALIKE
 
 
 def _near(name: str, known: Sequence[str], cutoff: float = 0.8) -> list[str]:
     return difflib.get_close_matches(name, known, n=3, cutoff=cutoff)
 
 
-_AS_WRITTEN = re.compile(rf"HTTP \d\d\d|gRPC ({'|'.join(GRPC_STATUSES)})|{WRONG_ANSWER}(: .*)?")
+_ALIKE = 0.85
+_STATUS = re.compile(rf"HTTP [1-5]\d\d|gRPC ({'|'.join(GRPC_STATUSES)})")
+_AS_WRITTEN = re.compile(rf"{_STATUS.pattern}|{WRONG_ANSWER}: .*", re.DOTALL)
+# The name of a class, and its text if it has one.
+_EXCEPTION = re.compile(r"[^\W\d]\w*(: .*)?", re.DOTALL)
+_TIMED_OUT = re.compile(r"time[sd]?[\W_]*out")
 # Digits, and the letters that look like them.
-_HTTP = re.compile(r"(?:(?:http|status|code)\W*)*_*([1-5][0-9oil][0-9oil])(?![0-9a-z])")
+_HTTP = re.compile(
+    r"(?:(?:https?|status|code)\W*)*(?P<word>[a-z]*)[\W_]*(?P<status>[1-5][0-9oil][0-9oil])(?![0-9a-z])"
+)
+_OF_STATUSES = ("http", "https", "status", "code")
 _HTTP_ALONE = re.compile(r"https?[\W_]*(?:\d|$)")
 _DIGITS = str.maketrans("oil", "011")

@@ -1,6 +1,9 @@
 """Timelines that rules of the diagnosis are tried on."""
 
+import numpy as np
+
 from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
+from reports.analysis.diagnosis.failure_notes import Failed, failure_notes
 from reports.analysis.diagnosis.replica_rules import (
     BOUNDS,
     HEALTH_CHECK,
@@ -35,6 +38,14 @@ def slow_third(init_s, waited_s=1.0):
     done_s = entered_s + init_s
     third = life("r3", entered=entered_s, initialized=done_s, running=done_s + 0.4)
     return (FIRST, life("r2"), third)
+
+
+def notes_on(given):
+    """Notes on the kinds of all failed requests of a run."""
+    rows = given.run.requests
+    places = np.flatnonzero(rows.error >= 0).astype(np.uint32)
+    found = failure_notes(Failed(given.run, {given.key: given.timeline}, places))
+    return [note for _, note in found]
 
 
 def causes(findings):

@@ -173,6 +173,31 @@ def test_nothing_is_taken_from_a_clock_that_polling_contradicts(off_s: float):
     assert [(d.before, d.after) for d in known.decisions] == [(1, 2)]
 
 
+@pytest.mark.parametrize("off_s", [0.7, -0.7])
+def test_a_clock_that_agrees_with_more_once_it_is_moved_is_off(off_s: float):
+    moved = [msgspec.structs.replace(e, at_s=e.at_s + off_s) for e in LOG]
+
+    known = timeline(events=moved)
+
+    report, by_polls = lag(known), lag(timeline(events=[]))
+    assert [(p.name, p.lo, p.hi) for p in report.phases] == [
+        (p.name, p.lo, p.hi) for p in by_polls.phases
+    ]
+    assert 0 < len(known.contradictions) < len(LOG)
+
+
+def test_nothing_is_taken_from_a_replicas_log_of_which_one_moment_contradicts_polling():
+    # By its own log it was ready after it served by the polls; the controller's log is right.
+    moved = [e if e.node == NODE else msgspec.structs.replace(e, at_s=e.at_s + 1.0)
+             for e in [UP, *log_of("a", 14.21, 15.3, 17.3, 17.84, node="far")]]  # fmt: skip
+
+    (life_of_a,) = timeline(events=moved).replicas
+
+    assert (life_of_a.entered, life_of_a.initialized) == (None, None)
+    assert life_of_a.running is not None
+    assert life_of_a.running.clock == NODE
+
+
 def test_a_first_request_before_polling_could_see_its_replica_run_is_no_moment():
     early = [*LOG[:-1], event("first_request", 17.2, "a")]
 
@@ -226,6 +251,26 @@ def test_a_decision_that_no_line_tells_of_is_known_from_polling():
     # The replica that it led to began at 14.2, by its own state.
     assert decision.at.lo_s == 14.0
     assert 14.2 < decision.at.hi_s < 14.22
+
+
+@pytest.mark.parametrize(("second_s", "several"), [(14.2, False), (16.9, True)])
+def test_a_change_that_polling_saw_as_one_may_be_several_decisions(second_s: float, several: bool):
+    # Nothing was seen between 14.0 and 18.0 s: the second replica began at once, or by itself.
+    looks = ((8.0, 1, {"RUNNING": 1}), (18.0, 3, {"RUNNING": 1, "STARTING": 2}),
+             (20.0, 3, {"RUNNING": 3}))  # fmt: skip
+    seen = [poll for poll in polls(*looks) if not 14.0 < poll.sent_s < 18.0]
+    rows = [
+        Transition(KEY, name, 18.1, 14.0, to_state="STARTING", start_time_s=begun_s + 100.0)
+        for name, begun_s in (("a", 14.2), ("b", second_s))
+    ]
+    rows += [transition("a", 19.6, "RUNNING"), transition("b", 19.8, "RUNNING")]
+
+    known = timeline(rows, [], seen)
+
+    (decision,) = known.decisions
+    assert decision.perhaps_several is several
+    end = phase(lag(known), "decide")
+    assert (end.lo, end.hi) == pytest.approx((4.0, second_s - STEP_S), abs=0.02)
 
 
 def test_of_several_decisions_the_one_before_the_critical_replicas_start_counts():

@@ -13,21 +13,24 @@ from reports.analysis.lag.floor import (
     StartUp,
     crossing,
     delay_report,
+    fastest_start,
     floor_down,
     floor_up,
     ongoing_around,
     wanted_before,
 )
 from reports.analysis.lag.policy import Policy, policy_of
+from reports.analysis.lag.step_floor import StepFloor
+from reports.analysis.lag.timeline import ReplicaLife
 from reports.analysis.load.concurrency import Concurrency
-from reports.model.intervals import Span
+from reports.model.intervals import Instant, Span, longer_than, point
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import ControllerHealth, Poll
 from scalelag.record.run_info import DeploymentInfo
 from tests.support.built.open_at import open_at
 
 DEFAULTS = policy_of(DeploymentInfo(autoscaling={}))
-START = StartUp(allocate_s=1.5, initialize_s=0.5)
+START = StartUp(Span(1.5, 1.5, 1.5), Span(0.5, 0.5, 0.5))
 
 
 def policy(**settings: object) -> Policy:
@@ -175,6 +178,51 @@ def test_a_scale_up_waits_for_detection_delay_three_turns_and_the_fastest_start(
     assert floor.configured_s == pytest.approx(2.8)
     # r + max(p, u) + U + 4 c + start, with r = min(0.2 L, p) and u = L (n T - Q0) / (Q1 - n T).
     assert floor.worst_s == pytest.approx(0.6 + 1 + 2 + 0.4 + 2.0)
+
+
+def started(submitted: float, allocated: Instant, running: Instant, **more: Instant) -> ReplicaLife:
+    at = Instant(submitted, submitted, "state")
+    return ReplicaLife("r", at, submitted=at, allocated=allocated, running=running, **more)
+
+
+def test_the_fastest_start_up_holds_what_each_may_have_taken():
+    watched = started(0.0, Instant(2.8, 3.2), Instant(2.9, 3.4))
+    unseen = started(0.0, Instant(0.0, 5.0), Instant(0.0, 5.0))
+
+    found = fastest_start([watched, unseen])
+
+    assert found is not None
+    assert found.is_joined
+    # The one that nobody watched may have come at once; how long it took, only the other tells.
+    assert (found.allocate.lo, found.allocate.hi) == (0.0, 3.2)
+    assert found.allocate.value == pytest.approx(3.0)
+    assert found.initialize.lo == 0.0
+    assert found.initialize.hi == pytest.approx(0.6)
+
+
+def test_initialize_by_polls_may_have_taken_no_time_and_by_logs_is_a_point():
+    logged = started(0.0, Instant(2.8, 3.2), Instant(4.9, 5.4),
+                     entered=point(3.0), initialized=point(4.0))  # fmt: skip
+    polled = started(0.0, Instant(2.8, 3.2), Instant(4.9, 5.4))
+
+    exact, by_polls = fastest_start([logged]), fastest_start([polled])
+
+    assert exact == StartUp(Span(3.0, 3.0, 3.0), Span(1.0, 1.0, 1.0))
+    assert by_polls is not None
+    assert (by_polls.initialize.lo, by_polls.initialize.hi) == pytest.approx((0.0, 2.6))
+
+
+def test_excess_is_as_uncertain_as_the_fastest_start_up():
+    start = StartUp(Span(1.5, 1.0, 2.0), Span(0.5, 0.0, 0.6), is_joined=True)
+
+    settings = policy(metrics_interval_s=1, look_back_period_s=3, upscale_delay_s=2)
+    floor = floor_up(settings, 1, Ongoing(1, 7), start)
+
+    assert (floor.least_s, floor.total_s, floor.most_s) == pytest.approx((3.8, 4.8, 5.4))
+    assert StepFloor((), floor).excess(Span(9.0, 8.9, 9.1)) == Span(
+        pytest.approx(4.2), pytest.approx(3.5), pytest.approx(5.3)
+    )
+    assert StepFloor((), floor).excess(Span(None, 8.0, None)) == longer_than(pytest.approx(2.6))
 
 
 def test_from_zero_the_delay_is_bypassed():

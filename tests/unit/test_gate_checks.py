@@ -24,7 +24,14 @@ path = "/x"
 """
 GIVEN = {"steps": "10rps:10s,0rps:5s,20rps:10s", "slo": ["p95<2s"], "event": ["3s: kill proxy"]}
 PARTS = Expected(
-    watched=["app/Model"], steps=range(4), load_steps={0: None, 2: None}, applications=["app", "b"]
+    watched=["app/Model"],
+    steps=range(4),
+    load_steps={0: None, 2: None},
+    applications=["app", "b"],
+    workers=range(2),
+    windows=[0],
+    nodes=["n1"],
+    errors=["wrong answer: no HTTP", "HTTP 503"],
 )
 
 
@@ -46,6 +53,11 @@ def mixed(tmp_path):
         ("load.steps.3.error_ratio", "names step 3; the plan has the steps 0, 2 in which"),
         ("Other:steps.1.total_s", "names no watched deployment (watched: app/Model)"),
         ("load.applications.chat.error_ratio", "names the application chat; there is app, b"),
+        ("load.workers.7.offset_s", "names load process 7; there are the load processes 0 to 1"),
+        ("load.windows.4.planned", "names window 4; there is window 0"),
+        ("evidence.node_error_s.n2", "names the node n2; there is n1"),
+        ("event.1.deployments.Model.healed_s", "names the deployment Model; there is app/Model"),
+        ('load.errors."wrong answer: no"', 'names the error "wrong answer: no"; there is wrong'),
     ],
 )
 def test_a_part_that_does_not_come_is_refused(name, said):
@@ -64,6 +76,8 @@ def test_what_comes_or_is_not_known_passes():
     )
 
     check_gates(map(gate, (*names, "load.applications.b.failed", "load.names.x.failed")), PARTS)
+    in_lists = ("load.workers.1.sent", "load.workers.*.sent", "load.windows.0.planned")
+    check_gates(map(gate, (*in_lists, "evidence.node_error_s.*", 'load.errors."HTTP 500"')), PARTS)
     check_gates([gate("load.steps.9.failed"), gate("D:steps.9.total_s")], Expected())
 
 
@@ -78,7 +92,7 @@ def test_what_comes_or_is_not_known_passes():
 )
 def test_what_options_tell_is_refused_before_anything_is_started(mixed, name, said):
     with pytest.raises(UsageError, match="The gate") as refused:
-        run_options({**mixed, "gate": [f"{name} <= 1"]})
+        run_options({**mixed, "gate": [f"{name} <= 0.5"]})
 
     assert said in str(refused.value)
 
@@ -132,3 +146,10 @@ def test_of_other_requests_it_is_said_that_their_names_are_not_known_yet():
 
     assert 'names the request "ask"' in said
     assert "if none has this name, the gate is inconclusive" in said
+
+
+def test_the_names_that_are_most_like_the_wanted_one_come_first():
+    names = [f"request {number}" for number in range(40)] + ["ask"]
+
+    with pytest.raises(UsageError, match=r"there is ask, request 0, .* and 31 more"):
+        check_gates([gate("load.names.aks.failed")], Expected(requests=names))

@@ -1,5 +1,7 @@
 """Gates: how they are written."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -50,6 +52,10 @@ def test_a_gate_reads_metric_operator_number(op: str):
         ("scale_up.total_s.max <= 1e999", "its limit is not finite"),
         ("requests.error_ratio <= 5", "share from 0 to 1.*Write 0.05 for 5 %"),
         ("load.steps.*.goodput.ratio >= 99", "share from 0 to 1.*Write 0.99 for 99 %"),
+        ("requests.error_ratio <= 1", "would pass always.*Write 0.01 for 1 %"),
+        ("requests.steps.*.error_ratio <= 1", "would pass always.*Write 0.01 for 1 %"),
+        ("requests.on_time_ratio >= 0", "would pass always: on_time_ratio is a share from 0 to 1$"),
+        ("requests.error_ratio < 0", "would fail always"),
     ],
 )
 def test_a_limit_that_would_never_or_always_be_kept_is_refused(text: str, why: str):
@@ -62,7 +68,12 @@ def test_a_record_with_such_a_gate_can_still_be_read():
 
 
 def test_shares_of_all_and_figures_that_are_no_shares_may_have_their_limits():
-    for text in ("requests.on_time_ratio >= 1", "running_over_target.mean <= 1.2"):
+    for text in (
+        "requests.on_time_ratio >= 1",
+        "requests.error_ratio <= 0",
+        "requests.error_ratio < 1",
+        "running_over_target.mean <= 1.2",
+    ):
         assert parse_gate_option(text) == parse_gate(text)
 
 
@@ -166,6 +177,14 @@ def test_an_unknown_metric_like_no_other_points_to_the_list():
         ("DEADLINE_EXCEEDED", 'did you mean "gRPC DEADLINE_EXCEEDED"'),
         ("Wrong answr: no label", 'did you mean "wrong answer: no label"'),
         ("Connection refused", 'did you mean "connection refused"'),
+        ("HTP 503", 'did you mean "HTTP 503"'),
+        ("HTTPS 503", 'did you mean "HTTP 503"'),
+        ("HTTP 999", 'did you mean "HTTP 500" or "HTTP 503"'),
+        ("not sent", 'did you mean "not_sent"'),
+        ("wrong answer", 'did you mean "wrong answer: REASON"'),
+        ("connection timed out", 'did you mean "timeout"'),
+        # No record has words that are neither a kind of ours nor begin with the name of a class.
+        ("some other words", "no kind of error is called"),
     ],
 )
 def test_a_kind_of_error_that_would_never_be_counted_is_refused(kind: str, message: str):
@@ -174,7 +193,18 @@ def test_a_kind_of_error_that_would_never_be_counted_is_refused(kind: str, messa
 
 
 @pytest.mark.parametrize(
-    "kind", ["timeout", "HTTP 503", "not_sent", "MyOwnError", "gRPC NOT_FOUND"]
+    "kind",
+    [
+        *(
+            "timeout",
+            "HTTP 503",
+            "HTTP 302",
+            "not_sent",
+            "gRPC NOT_FOUND",
+            "wrong answer: no label",
+        ),
+        *("MyOwnError", "ValueError: no such label", "ReadTimeout"),
+    ],
 )
 def test_every_other_kind_of_error_may_be_named(kind: str):
     assert parse_gate(f'requests.errors."{kind}" <= 0').wanted.path[-1] == kind
@@ -204,7 +234,7 @@ def test_every_metric_can_be_named_in_a_gate_and_judged():
     of_run = {"requests": LOAD, "load": LOAD, "probe": PROBE, "run": RUN, "evidence": EVIDENCE}
     of_run |= {"controller": ControllerReport(), "nodes": NodesReport(), "event": ()}
     for name in metric_names():
-        one = name.replace(".phases.NAME", ".phases.decide").replace(".N", ".1")
+        one = re.sub(r"\.N\b", ".1", name.replace(".phases.NAME", ".phases.decide"))
         gate = parse_gate(f"{one} <= 1")
         (judged,) = judge([gate], {"app/Model": deployment()}, of_run)
         assert judged.verdict in ("pass", "fail", "inconclusive")

@@ -94,6 +94,35 @@ def test_errors_that_did_not_occur_occurred_0_times():
     assert of_load("load.errors.refused <= 0").value == 0.0
 
 
+@pytest.mark.parametrize(
+    ("kind", "meant"),
+    [
+        ("wrong answer: no", "wrong answer: no HTTP"),
+        ("wrong answer: No HTPT", "wrong answer: no HTTP"),
+        ("ValueError", "ValueError: no such label"),
+    ],
+)
+def test_a_kind_that_is_nearly_one_that_occurred_does_not_count_as_0(kind: str, meant: str):
+    errors = {"wrong answer: no HTTP": 32, "ValueError: no such label": 3, "HTTP 503": 1}
+    load = msgspec.structs.replace(LOAD, errors=errors)
+
+    (found,) = judge([parse_gate(f'load.errors."{kind}" <= 0')], {}, {"load": load})
+
+    assert found.verdict == "inconclusive"
+    assert f'no error is of this kind; there is "{meant}"' in str(found.reason)
+
+
+@pytest.mark.parametrize("kind", ["HTTP 502", "wrong answer: no label", "KeyError", "timeout"])
+def test_another_kind_than_those_that_occurred_counts_as_0(kind: str):
+    load = msgspec.structs.replace(
+        LOAD, errors={"HTTP 503": 1, "wrong answer: no HTTP": 32, "ValueError: x": 3}
+    )
+
+    (found,) = judge([parse_gate(f'load.errors."{kind}" <= 0')], {}, {"load": load})
+
+    assert (found.verdict, found.value) == ("pass", 0.0)
+
+
 def test_an_element_that_is_not_there_names_those_that_are():
     found = of_load("load.steps.4.latency_p99_ms <= 500")
 

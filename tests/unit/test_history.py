@@ -115,7 +115,25 @@ def test_a_figure_that_a_run_has_not_measured_says_so(folder):
         scalelag("trend", "Sleeper:scale_up.total_s.max", str(folder), "--json").stdout
     )
 
-    assert {p["run"]: p["reason"] for p in points}["late"] == "not measured"
+    reasons = {p["run"]: p["reason"] for p in points}
+    assert reasons["late"] == "not measured: there is no watched deployment Sleeper"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("requests.goodput.ratio", "there are no limits: give --slo"),
+        ("steps.1.phases.restart", "there is no restart, but decide"),
+        ("steps.0.movements.3.total_s", "there is none at all"),
+    ],
+)
+def test_a_figure_that_runs_may_have_and_these_have_not_is_empty_with_the_reason(
+    folder, name, reason
+):
+    points = json.loads(scalelag("trend", name, str(folder), "--json").stdout)
+
+    found = {point["run"]: point["reason"] for point in points}["group/early"]
+    assert found.startswith(f"not measured: {reason}")
 
 
 @pytest.mark.parametrize("width", [200, 80, 40])
@@ -144,8 +162,14 @@ def test_a_trend_is_whole_at_any_width(width):
         (["trend", "zzz"], "docs/gates.md"),
         (
             ["trend", "Nope:scale_up.total_s.max"],
-            "none of these runs has a deployment Nope; they have",
+            "names no watched deployment (watched: default/",
         ),
+        (["trend", "steps.9.total_s"], "names step 9; these runs have the steps 0 to"),
+        (["trend", "load.names.nope.failed"], "names the request nope; there is /"),
+        (["trend", "event.1.healed_s"], "asks for an event"),
+        (["trend", "load.applications.nope.failed"], "names the application nope; there is"),
+        (["trend", "load.workers.7.offset_s"], "names load process 7; there is load process 0"),
+        (["trend", "steps.first.total_s"], "did you mean steps.N.total_s"),
         (["runs", "no-such-folder"], "no-such-folder is no folder"),
     ],
 )

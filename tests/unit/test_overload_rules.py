@@ -17,6 +17,7 @@ from tests.support.built.step_facts import (
     facts,
     requests,
 )
+from tests.unit.rule_cases import notes_on
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def failed_while(at, *, own=True, gaps=(), times=None):
     timeline = msgspec.structs.replace(given.timeline, replicas=(life,))
     row = Transition("app/Front", "f1", at.hi_s, at.lo_s, "STOPPING", None)
     run = msgspec.structs.replace(given.run, transitions=() if own else (row,))
-    return failure_report(msgspec.structs.replace(given, timeline=timeline, run=run)).notes[0]
+    return notes_on(msgspec.structs.replace(given, timeline=timeline, run=run))[0]
 
 
 @pytest.mark.parametrize(
@@ -88,17 +89,17 @@ def test_a_proxys_answers_are_tied_to_a_reload_of_haproxy(at_s, said):
     times = [1014.0 + n / 50 for n in range(100)]
     reloads = (event("proxy_reloaded", at_s), event("proxy_reloaded", 1038.0))
 
-    report = failure_report(facts(requests=requests(failed={"HTTP 502": times}), events=reloads))
+    notes = notes_on(facts(requests=requests(failed={"HTTP 502": times}), events=reloads))
 
-    assert any("100 of them within 2 s of a reload" in note for note in report.notes) is said
+    assert any("100 of them within 2 s of a reload" in note for note in notes) is said
 
 
 def test_serves_own_time_out_is_named():
     times = [1014.0 + n / 50 for n in range(100)]
 
-    report = failure_report(facts(requests=requests(failed={"HTTP 408": times})))
+    notes = notes_on(facts(requests=requests(failed={"HTTP 408": times})))
 
-    assert "request_timeout_s" in report.notes[0]
+    assert "request_timeout_s" in notes[0]
 
 
 def test_what_had_piled_up_keeps_its_cause_in_the_next_step():

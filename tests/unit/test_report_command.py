@@ -41,6 +41,23 @@ def test_a_page_goes_where_it_is_wanted_and_gates_are_those_asked_for(run, tmp_p
     assert not (run / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("steps.9.total_s", "names step 9; the run has the steps 0 to"),
+        ("load.names.nope.failed", "names the request nope; there is /"),
+        ("load.workers.7.offset_s", "names load process 7; there is load process 0"),
+        ("load.applications.nope.failed", "names the application nope; there is"),
+        ("event.1.healed_s", "asks for an event; the run has none"),
+    ],
+)
+def test_a_gate_on_a_part_that_the_run_does_not_have_is_refused(run, name, said):
+    with pytest.raises(UsageError) as refused:
+        report(run, output_format=Format.JSON, gate=[f"{name} <= 3"])
+
+    assert said in str(refused.value)
+
+
 def test_json_goes_to_the_terminal(run, capsys):
     report(run, output_format=Format.JSON)
 

@@ -13,7 +13,7 @@ from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.open_requests import OpenRequests
-from reports.model.intervals import Span, point
+from reports.model.intervals import Instant, Span, point
 from reports.model.steps import Phase, PhaseName
 from scalelag.plan.stages import LoadStep
 from scalelag.record.run_info import DeploymentInfo
@@ -31,7 +31,7 @@ QUICK = {
 DOWN = LoadStep(1, 40.0, 100.0, 8.0, 0.0)
 UP = LoadStep(1, 40.0, 100.0, 0.0, 8.0)
 
-START = StartUp(0.5, 0.5)
+START = StartUp(Span(0.5, 0.5, 0.5), Span(0.5, 0.5, 0.5))
 
 
 def measured(name: PhaseName, seconds: float) -> Phase:
@@ -65,10 +65,16 @@ def found(
     without: str | None = None,
     open_requests: OpenRequests | None = None,
     start: StartUp | None = START,
+    blind_s: float = 0.0,
     **info: Any,
 ) -> StepFloor:
     """Floor of a step with decisions at these seconds after it."""
-    made = tuple(Decision(point(BEGUN_S + at_s), a, b) for at_s, a, b in decisions)
+    made = tuple(
+        Decision(
+            Instant(BEGUN_S + at_s - blind_s, BEGUN_S + at_s), a, b, perhaps_several=blind_s > 0
+        )
+        for at_s, a, b in decisions
+    )
     phases = [measured("decide", decisions[-1][0])]
     if step is DOWN:
         phases.append(measured("drain", drain_s))
@@ -107,6 +113,15 @@ def test_three_to_none_has_two_delays_and_the_first_decision_shows_the_first():
     assert floor.delay is not None
     assert floor.delay.configured_s == 5.0
     assert floor.delay.effective_s.hi == 7.0
+
+
+@pytest.mark.parametrize(("blind_s", "delay_s"), [(2.9, 3.0), (3.1, None)])
+def test_what_polling_saw_as_one_decision_may_have_waited_for_several_delays(
+    blind_s: float, delay_s: float | None
+):
+    floor = found(UP, 1, 3, [(7.0, 1, 3)], total_s=9.0, blind_s=blind_s)
+
+    assert parts(floor)["delay"] == delay_s
 
 
 def test_one_to_none_waits_for_the_last_delay_alone():

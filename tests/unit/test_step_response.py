@@ -116,7 +116,15 @@ def test_what_was_watched_until_bounds_a_censored_time():
 
     assert (found.rise_s, found.settling_s) == (longer_than(40), longer_than(70))
     assert found.unwatched_s == 20
-    assert found.under_replica_s == exact(6 * 30 + 3 * 40)
+    assert found.under_replica_s == longer_than(6 * 30 + 3 * 40)
+
+
+def test_a_response_that_was_over_when_last_seen_is_known():
+    short = msgspec.structs.replace(running(2, (30, 8)), seen=Window(-5, 70))
+
+    found = step_response(short, HOLD, before=2, after=8)
+
+    assert (found.under_replica_s, found.over_replica_s) == (exact(6 * 30), exact(0))
 
 
 def test_a_demand_that_did_not_change_leaves_areas_and_says_so():
@@ -349,6 +357,28 @@ def test_a_response_is_not_known_longer_than_somebody_watched():
     assert found.dead_time_s == longer_than(5)
     assert found.rise_s is None
     assert "for 55.0 s of the hold nobody saw" in (found.reason or "")
+
+
+def test_what_nobody_saw_comes_on_top_of_what_a_response_was_out_by():
+    blind = msgspec.structs.replace(WORKED, unseen=(Window(15, 30),))
+
+    found = step_response(blind, HOLD, before=2, after=8)
+
+    # 6 short for 12 s, 5 for 2 s, 3 for the second before nobody saw it; 9 RUNNING from 30 to 50 s.
+    assert found.under_replica_s == longer_than(72 + 10 + 3)
+    assert found.over_replica_s == longer_than(20)
+    assert found.iae_replica_s == longer_than(105)
+    assert found.mean_lag_per_replica_s == longer_than(85 / 6)
+    assert found.overshoot_pct is None
+
+
+def test_a_short_time_without_a_look_is_no_longer_than_the_intervals_of_its_changes():
+    polled = running(2, (20, 8), width_s=1.5)
+    blind = msgspec.structs.replace(polled, unseen=(Window(19.25, 20.75),))
+
+    found = step_response(blind, HOLD, before=2, after=8)
+
+    assert found.under_replica_s == Span(6 * 20, 6 * 19.25, 6 * 20.75)
 
 
 def test_where_nobody_saw_the_step_itself_no_response_is_told():

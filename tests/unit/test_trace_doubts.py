@@ -28,9 +28,9 @@ SHEET = lines("time,rps", "45992.5,1", "45992.501,2", "45992.502,3")  # 2025-12-
 
 def test_days_of_a_spreadsheet_are_no_seconds(said, read: Read):
     assert said(SHEET) == (
-        '--trace trace.csv: are the times in column "time" seconds or days as in a spreadsheet? As '
-        "seconds they last 2 ms with one every 1 ms, as days as in a spreadsheet they last 2.88 min "
-        "with one every 86.4 s. Set --trace-unit s or --trace-unit d."
+        '--trace trace.csv: are the times in column "time" seconds or days? As seconds they '
+        "last 2 ms with one every 1 ms, as days they last 2.88 min with one every 86.4 s. "
+        "Set --trace-unit s or --trace-unit d."
     )
     assert read(SHEET, unit="d").times_s.tolist() == pytest.approx(
         [0, 86.4, 172.8, 259.2], abs=1e-4

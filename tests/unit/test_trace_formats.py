@@ -47,6 +47,9 @@ FORMS: dict[str, Callable[[Sequence[int]], str]] = {
     ),
     "ISO": lambda all_ms: lines("timestamp,model", *(f"{iso(ms)}Z,m" for ms in all_ms)),
     "ISO without a zone": lambda all_ms: lines("time", *(iso(ms, between=" ") for ms in all_ms)),
+    "ISO, basic form": lambda all_ms: lines(
+        "time", *(iso(ms).replace("-", "").replace(":", "") + "Z" for ms in all_ms)
+    ),
     "ISO elsewhere": lambda all_ms: lines(
         "zone,time", *(f"x,{iso(ms, INDIA)}+05:30" for ms in all_ms)
     ),
@@ -109,7 +112,7 @@ def test_they_are_sent_as_they_were_read(read: Read):
 
 
 def test_a_minute_of_dates_lasts_a_minute(read: Read):
-    rows = [f"{iso(1000 * n)}Z,{n % 4}" for n in range(61)]
+    rows = [f"{iso(1000 * n + n % 2)}Z,{n % 4}" for n in range(61)]
 
     trace = read(lines("timestamp,worker", *rows))
 

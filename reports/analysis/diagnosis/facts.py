@@ -161,6 +161,14 @@ class StepFacts(msgspec.Struct, frozen=True):
         return total.lo - (floor.worst_s - slow_s + rising_s)
 
     @property
+    def is_on_time(self) -> bool:
+        """True if it certainly took no longer than the configuration explains."""
+        total, floor, late_s = self.lag.total_s, self.floor, self.late_s
+        if total is None or total.hi is None or floor is None or late_s is None or self.is_late:
+            return False
+        return late_s + total.hi - total.lo + floor.total_s - floor.least_s <= 0.0
+
+    @property
     def final_policy(self) -> Policy | None:
         """The policy in force at the end of the hold."""
         return self.last_policy or self.policy

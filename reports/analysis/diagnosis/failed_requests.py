@@ -96,7 +96,7 @@ def _failed(
 ) -> FailedRequests | None:
     """Requests that failed in a kind that is wanted; those in `but_begun` only without an answer."""
     rows, chosen = _rows(facts)
-    places = _failed_places(rows, chosen, filter(wanted, rows.errors))
+    places = failed_places(rows, chosen, filter(wanted, rows.errors))
     if but_begun is not None:
         begun = rows.with_errors(but_begun, where=places) & (rows.status[places] > 0)
         places = places[~begun]
@@ -111,7 +111,7 @@ def _failed(
     )
 
 
-def _failed_places(rows: RequestColumns, chosen: slice, kinds: Iterable[str]) -> NDArray[np.uint32]:
+def failed_places(rows: RequestColumns, chosen: slice, kinds: Iterable[str]) -> NDArray[np.uint32]:
     """Places of those of the chosen rows that were sent and failed in one of `kinds`, ascending."""
     wanted = [kind for kind in kinds if not is_not_sent(kind)]
     found = [np.empty(0, np.uint32)]
@@ -154,13 +154,13 @@ def _median_service_s(rows: RequestColumns, chosen: slice, but: Iterable[str] = 
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the step had failed in one of `kinds`, ascending."""
     rows, chosen = _rows(facts)
-    return _ended_s(rows, _failed_places(rows, chosen, kinds))
+    return _ended_s(rows, failed_places(rows, chosen, kinds))
 
 
 def failed_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the run had failed in one of `kinds`, ascending."""
     rows = facts.run.requests
-    return _ended_s(rows, _failed_places(rows, slice(0, rows.count), kinds))
+    return _ended_s(rows, failed_places(rows, slice(0, rows.count), kinds))
 
 
 def _ended_s(rows: RequestColumns, places: NDArray[np.uint32]) -> NDArray[np.float64]:
@@ -194,7 +194,7 @@ class Silence(msgspec.Struct, frozen=True):
 def longest_silence(facts: StepFacts) -> Silence | None:
     """The longest time without any answer in which requests were sent that timed out."""
     rows, chosen = _rows(facts)
-    timed_out = _failed_places(rows, chosen, TIMED_OUT)
+    timed_out = failed_places(rows, chosen, TIMED_OUT)
     within = Window(facts.begun_s, facts.by_s)
     if timed_out.size < _MIN_UNANSWERED or _always_answered(rows, chosen, within):
         return None

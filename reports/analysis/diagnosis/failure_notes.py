@@ -1,43 +1,71 @@
 """Notes on failed requests whose kind has a meaning of its own, such as a proxy's answer."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.failed_requests import GATEWAY, SERVERS_TIMEOUT, failed_in_hold_s
+from reports.analysis.diagnosis.failed_requests import GATEWAY, SERVERS_TIMEOUT
 from reports.analysis.lag.changes import last_infos
+from reports.analysis.lag.timeline import Timeline
 from reports.model.intervals import Instant
 from scalelag.record.error_kinds import BACK_PRESSURE, is_wrong_answer
-from scalelag.record.rows import Transition
+from scalelag.record.rows import DeploymentKey, Transition
+from scalelag.record.run_dir import RecordedRun
 
 _TIED_S = 2.0
 _WHOSE = "a proxy's answer or the application's own, which a status does not tell apart"
 _SHOWN = {None: "gone", "RUNNING": "RUNNING", "STOPPING": "stopped"}
 
 
-def failure_notes(facts: StepFacts, kinds: Mapping[str, int]) -> tuple[str, ...]:
-    """Notes on kinds of failures that have a meaning of their own."""
-    turned_away = kinds.get(BACK_PRESSURE, 0)
-    wrong = sum(number for kind, number in kinds.items() if is_wrong_answer(kind))
-    notes: list[str] = []
-    if too_long := kinds.get(SERVERS_TIMEOUT, 0):
-        notes.append(
+class Failed(msgspec.Struct, frozen=True):
+    """Failed requests of a run, by their `places` in its rows, and the timelines of its deployments."""
+
+    run: RecordedRun
+    timelines: Mapping[DeploymentKey, Timeline]
+    places: NDArray[np.uint32]
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """Their numbers by kind."""
+        rows = self.run.requests
+        return Counter(rows.errors[code] for code in rows.error[self.places].tolist())
+
+    def ended_s(self, *kinds: str) -> NDArray[np.float64]:
+        """Moments at which those of some kinds had failed, ascending."""
+        rows = self.run.requests
+        own = self.places[rows.with_errors(*kinds, where=self.places)]
+        return np.sort(rows.intended_s[own] + rows.latency_s[own])
+
+    def at(self, unix_s: float) -> float:
+        """Seconds since the plan's start."""
+        return unix_s - self.run.info.zero_s
+
+
+def failure_notes(failed: Failed) -> Iterator[tuple[int, str]]:
+    """Notes on kinds of failures that have a meaning of their own, each with its number of requests.
+
+    One that adds to the note before it has none of its own.
+    """
+    kinds = failed.kinds
+    if too_long := kinds[SERVERS_TIMEOUT]:
+        text = (
             f"{too_long:,} ended by Serve itself ({SERVERS_TIMEOUT}): request_timeout_s of its "
             "http_options was over before they were answered."
         )
-    notes += _gateway_notes(facts, kinds)
-    if turned_away:
-        notes.append(f"{turned_away:,} turned away: {_back_pressure(facts)}")
-    if wrong:
-        notes.append(
+        yield too_long, text
+    yield from _gateway_notes(failed, kinds)
+    if turned_away := kinds[BACK_PRESSURE]:
+        yield turned_away, f"{turned_away:,} turned away: {_back_pressure(failed.run)}"
+    if wrong := sum(number for kind, number in kinds.items() if is_wrong_answer(kind)):
+        text = (
             f"{wrong:,} answered wrongly: they arrived and an answer came back, so look at the "
             "application, or at what answers in its place."
         )
-    return tuple(notes)
+        yield wrong, text
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -67,35 +95,37 @@ def _between(moments_s: NDArray[np.float64], from_s: float, to_s: float) -> slic
     return slice(low, max(low, int(np.searchsorted(moments_s, to_s, side="right"))))
 
 
-def _gateway_notes(facts: StepFacts, kinds: Mapping[str, int]) -> list[str]:
+def _gateway_notes(failed: Failed, kinds: Mapping[str, int]) -> Iterator[tuple[int, str]]:
     """Note on answers of a proxy or of the application, tied to changes of replicas, if any."""
-    if not any(kinds.get(kind) for kind in GATEWAY):
-        return []
-    failed_s = failed_in_hold_s(facts, GATEWAY)
-    names = ", ".join(f"{kinds[kind]:,} x {kind}" for kind in GATEWAY if kinds.get(kind))
-    tie = _tie(facts, failed_s, list(_replica_changes(facts)))
-    return [f"{names}: {_WHOSE}{tie}.", *_reload_notes(facts, failed_s)]
+    answered = {kind: kinds[kind] for kind in GATEWAY if kinds.get(kind)}
+    if not answered:
+        return
+    failed_s = failed.ended_s(*answered)
+    names = ", ".join(f"{number:,} x {kind}" for kind, number in answered.items())
+    tie = _tie(failed, failed_s, list(_replica_changes(failed)))
+    yield sum(answered.values()), f"{names}: {_WHOSE}{tie}."
+    yield from ((0, note) for note in _reload_notes(failed, failed_s))
 
 
-def _tie(facts: StepFacts, failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
+def _tie(failed: Failed, failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
     """Words on the change of replicas that is nearest to those that failed, seen in hold or not."""
     sure = np.zeros(failed_s.size, np.bool_)
     for change in changes:
         sure[change.surely_near(failed_s)] = True
     if sure.any():
         busiest = max(changes, key=lambda one: _size(one.surely_near(failed_s)))
-        when = f"{busiest.what} at {facts.at(busiest.at.mid_s):.1f} s"
+        when = f"{busiest.what} at {failed.at(busiest.at.mid_s):.1f} s"
         return (
             f"; {int(sure.sum()):,} of them within {_TIED_S:g} s of a change of replicas ({when}). "
             "If it is the application's own, look for the cause there"
         )
     possible = max(changes, key=lambda one: _size(one.maybe_near(failed_s)), default=None)
     if possible is not None and _size(possible.maybe_near(failed_s)):
-        between = f"{facts.at(possible.at.lo_s):.1f} and {facts.at(possible.at.hi_s):.1f} s"
+        between = f"{failed.at(possible.at.lo_s):.1f} and {failed.at(possible.at.hi_s):.1f} s"
         return f"; {possible.what} between {between}, perhaps within {_TIED_S:g} s of them"
     unseen = any(
         gap.from_s <= failed_s[-1] + _TIED_S and gap.to_s >= failed_s[0] - _TIED_S
-        for gap in facts.run.gaps
+        for gap in failed.run.gaps
     )
     seen = ", as far as the probe saw" if unseen else ""
     return (
@@ -114,37 +144,42 @@ def _size(part: slice) -> int:
     return part.stop - part.start
 
 
-def _reload_notes(facts: StepFacts, failed_s: NDArray[np.float64]) -> list[str]:
+def _reload_notes(failed: Failed, failed_s: NDArray[np.float64]) -> list[str]:
     """Note on those that came as HAProxy began anew with other replicas; none where it did not."""
-    reloads = np.array([event.at_s for event in facts.events("proxy_reloaded")])
+    reloads = np.array([e.at_s for e in failed.run.events if e.kind == "proxy_reloaded"])
     if not reloads.size or not failed_s.size:
         return []
     near = np.abs(failed_s[:, None] - reloads[None, :]) <= _TIED_S
     number = int(near.any(axis=1).sum())
     if not number:
         return []
-    busiest = facts.at(float(reloads[int(near.sum(axis=0).argmax())]))
+    busiest = failed.at(float(reloads[int(near.sum(axis=0).argmax())]))
     near_one = f"within {_TIED_S:g} s of a reload of HAProxy (at {busiest:.1f} s)"
     return [f"{number:,} of them {near_one}, which follows a change of an ingress's replicas."]
 
 
-def _replica_changes(facts: StepFacts) -> Iterator[_Change]:
+def _replica_changes(failed: Failed) -> Iterator[_Change]:
     """Changes of all replicas of the run that were seen to come about, whichever deployment's.
 
     Not those of the hold alone: what a request ran into may show in a row after it.
     """
-    for life in facts.timeline.replicas:
-        moments = {
-            "listed": life.listed,
-            "RUNNING": life.running,
-            "stopped": life.stopping,
-            "gone": life.gone,
-        }
-        for word, at in moments.items():
-            if at is not None and math.isfinite(at.lo_s):
-                yield _Change(at, f"replica {life.replica} {word}")
-    for row in facts.run.transitions:
-        if row.deployment != facts.key and row.lo_s is not None and (word := _word(row)):
+    alone = len(failed.timelines) == 1
+    for key, timeline in failed.timelines.items():
+        for life in timeline.replicas:
+            name = f"replica {life.replica}" if alone else f"replica {life.replica} of {key}"
+            moments = {
+                "listed": life.listed,
+                "RUNNING": life.running,
+                "stopped": life.stopping,
+                "gone": life.gone,
+            }
+            for word, at in moments.items():
+                if at is not None and math.isfinite(at.lo_s):
+                    yield _Change(at, f"{name} {word}")
+    for row in failed.run.transitions:
+        if row.deployment in failed.timelines or row.lo_s is None:
+            continue
+        if word := _word(row):
             what = f"replica {row.replica} of {row.deployment} {word}"
             yield _Change(Instant(row.lo_s, row.hi_s), what)
 
@@ -156,10 +191,10 @@ def _word(row: Transition) -> str | None:
     return "listed" if row.from_state is None else _SHOWN.get(row.to_state)
 
 
-def _back_pressure(facts: StepFacts) -> str:
+def _back_pressure(run: RecordedRun) -> str:
     limited = [
         f"{key} has max_queued_requests {most}"
-        for key, info in last_infos(facts.run).items()
+        for key, info in last_infos(run).items()
         if isinstance(most := info.config.get("max_queued_requests"), int) and most >= 0
     ]
     if not limited:

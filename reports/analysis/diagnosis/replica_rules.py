@@ -215,7 +215,7 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
     else:
         seconds = _taken_s(facts, floor)
         text = ""
-        if seconds >= _CONFIGURED_SHARE * total.value:
+        if seconds >= _CONFIGURED_SHARE * total.upper:
             text = _share(seconds, total.value, floor)
     if text:
         shown = Evidence(f"{text} ({_settings(facts, policy)})")
@@ -241,7 +241,7 @@ def _taken_s(facts: StepFacts, floor: FloorReport) -> float:
     decide, from_none = facts.lag.phase("decide"), not facts.lag.replicas_before
     is_up = facts.step.direction == "up"
     begun_later = is_up and from_none and len(facts.until(facts.answered_s).decisions(up=True)) > 1
-    on_time_s = decide.value if decide and not facts.is_late and not begun_later else None
+    on_time_s = decide.value if decide and facts.is_on_time and not begun_later else None
     return on_time_s or _configured_s(floor)
 
 
@@ -276,7 +276,8 @@ def _never_due(facts: StepFacts, policy: Policy) -> str:
 
 def _longer_than_hold(facts: StepFacts, floor: FloorReport, proven_s: float) -> str:
     # Without any setting it would take a start-up, which may be longer than the hold by itself.
-    if floor.total_s < proven_s or floor.total_s - floor.configured_s >= proven_s:
+    hold_s = max(proven_s, facts.step.hold_s)
+    if floor.least_s < hold_s or floor.total_s - floor.configured_s >= hold_s:
         return ""
     return f"the hold of {facts.step.hold_s:.1f} s is shorter than the floor, {floor.total_s:.1f} s"
 

@@ -19,7 +19,6 @@ from reports.analysis.diagnosis.failed_requests import (
     FailedRequests,
     failures,
 )
-from reports.analysis.diagnosis.failure_notes import failure_notes
 from reports.analysis.diagnosis.front_rules import BLIND, FRONT
 from reports.analysis.diagnosis.outages import lost_nodes
 from reports.analysis.diagnosis.replica_rules import (
@@ -168,8 +167,8 @@ def leading(findings: Sequence[Finding]) -> Cause | None:
 def failure_report(facts: StepFacts) -> FailureReport | None:
     """Report of the failed requests of the step's hold; None if none failed.
 
-    What failed while the deployment was deleted has that as its reason, in a note. If that is most
-    of it, there is no other cause.
+    If most of them failed while the deployment was deleted, there is no other cause. The reasons of
+    single requests are added for the whole run (`failed_reasons.py`).
     """
     whole = facts.with_hold_until(facts.hold_ended_s or facts.ended_s)
     failed = failures(whole)
@@ -185,12 +184,7 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
         errors=failed.kinds,
         cause=leading(findings),
         findings=findings,
-        notes=(
-            *_gone_notes(whole, missing),
-            *failure_notes(whole, failed.kinds),
-            *(() if findings else _unwatched_notes(facts, failed)),
-            *(() if findings else _untold_notes(facts, failed)),
-        ),
+        notes=() if findings else (*_unwatched_notes(facts, failed), *_untold_notes(facts, failed)),
     )
 
 
@@ -255,14 +249,6 @@ def _while_gone(facts: StepFacts) -> int:
     own = msgspec.structs.replace(run, requests=perhaps_for(run.requests, run.info, app))
     failed = failures(msgspec.structs.replace(facts.while_gone(facts.absence), run=own))
     return failed.count if failed else 0
-
-
-def _gone_notes(facts: StepFacts, missing: int) -> tuple[str, ...]:
-    if facts.absence is None or not missing:
-        return ()
-    gone = facts.absence.what(facts.run.info.zero_s)
-    who = f"{missing:,} failed because {facts.key} {gone}"
-    return (f"{who}: nothing was there to answer them",)
 
 
 def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tuple[Finding, ...]:

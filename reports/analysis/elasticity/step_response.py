@@ -33,13 +33,14 @@ class _Path(msgspec.Struct, frozen=True):
     """RUNNING, or the target, at the beginning of a hold, and each change after.
 
     None counts as before it. `hidden` are its times of some length in which nobody saw what the
-    autoscaler did.
+    autoscaler did. `cut`: the hold went on for some time after the last look.
     """
 
     hold: Window
     before: int
     changes: tuple[Change, ...]
     hidden: tuple[Window, ...] = ()
+    cut: bool = False
 
     @property
     def levels(self) -> list[int]:
@@ -62,7 +63,8 @@ def _path(supply: Supply, hold: Window) -> _Path:
     )
     seen = Window(hold.from_s, min(hold.to_s, supply.seen.to_s))
     hidden = [w for w in without(seen, supply.watched(seen)) if w.to_s - w.from_s > BLIND_S]
-    return _Path(seen, supply.running_before(hold.from_s), changes, tuple(hidden))
+    cut = hold.to_s - seen.to_s > BLIND_S
+    return _Path(seen, supply.running_before(hold.from_s), changes, tuple(hidden), cut)
 
 
 def _target_path(decisions: Sequence[Decision], hold: Window, watched: Sequence[Window]) -> _Path:
@@ -95,7 +97,7 @@ def step_response(
     if not windows:
         return ResponseReport(before, after, unwatched_s=unwatched_s, reason=_UNSEEN)
     path = _path(supply, hold)
-    under, over = _areas(supply, windows, after)
+    under, over = _areas(supply, path, after)
     size = abs(after - before)
     approach = _approach(path, before, after)
     band_replicas = max(least_band_replicas, _BAND_SHARE * size)
@@ -118,13 +120,16 @@ def step_response(
     )
 
 
-def _areas(supply: Supply, windows: Sequence[Window], demand: int) -> tuple[Span, Span]:
-    """Replica-seconds below and above a constant demand."""
+def _areas(supply: Supply, path: _Path, demand: int) -> tuple[Span, Span]:
+    """Replica-seconds below and above a constant demand; what of them nobody saw comes on top."""
     constant = Staircase(np.empty(0), np.array([demand], np.int64))
+    windows = without(path.hold, path.hidden)
     middle, fewest, most = (
         integrals(constant, running, windows)
         for running in (supply.middle(), supply.fewest(), supply.most())
     )
+    if path.hidden or (path.cut and path.levels[-1] != demand):
+        return longer_than(most.under_replica_s), longer_than(fewest.over_replica_s)
     return (
         around(middle.under_replica_s, most.under_replica_s, fewest.under_replica_s),
         around(middle.over_replica_s, fewest.over_replica_s, most.over_replica_s),
@@ -132,13 +137,16 @@ def _areas(supply: Supply, windows: Sequence[Window], demand: int) -> tuple[Span
 
 
 def _sum(first: Span, then: Span) -> Span:
-    return around(
-        (first.value or 0.0) + (then.value or 0.0), first.lo + then.lo, first.upper + then.upper
-    )
+    lo = first.lo + then.lo
+    if first.value is None or then.value is None:
+        return longer_than(lo)
+    return around(first.value + then.value, lo, first.upper + then.upper)
 
 
 def _divided(span: Span, by: int) -> Span:
-    return around((span.value or 0.0) / by, span.lo / by, span.upper / by)
+    if span.value is None:
+        return longer_than(span.lo / by)
+    return around(span.value / by, span.lo / by, span.upper / by)
 
 
 def _settling(path: _Path, demand: int, band_replicas: float) -> Span | None:
@@ -193,7 +201,7 @@ def _approach(path: _Path, before: int, after: int) -> _Approach:
         if reached
         else longer_than(max(0.0, path.known_until_s(first.at.hi_s) - first.at.hi_s))
     )
-    overshoot_pct = 100 * max(0, *beyond) / abs(after - before)
+    overshoot_pct = None if path.hidden else 100 * max(0, *beyond) / abs(after - before)
     reason = _hidden_words(path) if path.hidden else None
     return _Approach(path.since_step(first), rise_s, overshoot_pct, reason)
 

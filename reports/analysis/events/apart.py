@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
 
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline
-from reports.model.causes import FailureReport
 from reports.model.events import EventReport
 from reports.model.intervals import Window
 from scalelag.record.evidence_rows import LogEvent
@@ -58,53 +56,6 @@ def _is_of(event: LogEvent, lost: set[str], harmed: Sequence[Window]) -> bool:
 
 def _within(at_s: float, windows: Sequence[Window]) -> bool:
     return any(window.from_s <= at_s <= window.to_s for window in windows)
-
-
-def explained(
-    failures: Sequence[FailureReport],
-    run: RecordedRun,
-    reports: Sequence[EventReport],
-    windows: Mapping[int, Window],
-) -> tuple[FailureReport, ...]:
-    """Failed requests with a note where they were open during an event.
-
-    If that is most of them, there is no other cause.
-    """
-    if not reports:
-        return tuple(failures)
-    return tuple(_explained(one, run, reports, windows) for one in failures)
-
-
-def _explained(
-    failure: FailureReport,
-    run: RecordedRun,
-    reports: Sequence[EventReport],
-    windows: Mapping[int, Window],
-) -> FailureReport:
-    from_s, to_s = run.info.zero_s + failure.first_s, run.info.zero_s + failure.last_s
-    rows = run.requests
-    failed = rows.error >= 0
-    begun_s = rows.intended_s[failed]
-    done_s = begun_s + np.nan_to_num(rows.latency_s[failed])
-    failed = (done_s >= from_s) & (begun_s <= to_s)
-    notes: list[str] = []
-    meanwhile = np.zeros(begun_s.size, np.bool_)
-    for one in reports:
-        within = (done_s >= windows[one.index].from_s) & (begun_s <= windows[one.index].to_s)
-        new = failed & within & ~meanwhile
-        meanwhile |= new
-        if np.any(new):
-            number = int(np.count_nonzero(new))
-            notes.append(f"{number:,} of them during event {one.index} ({one.what})")
-    if not notes:
-        return failure
-    most = 2 * int(np.count_nonzero(meanwhile)) > failure.count
-    return msgspec.structs.replace(
-        failure,
-        cause=None if most else failure.cause,
-        findings=() if most else failure.findings,
-        notes=(*notes, *failure.notes),
-    )
 
 
 def marked(

@@ -1,6 +1,6 @@
 """Floor of a step: the lag that its configuration alone makes unavoidable (docs/metrics.md#floor)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -14,13 +14,28 @@ from reports.model.steps import DelayReport, FloorReport, Phase
 BACKLOG_BIN_S = 0.25
 LEAST_BACKLOG_S = 1.0
 _EVER_S = 86400.0
+# Widths of intervals that tell as much: twice of one another, and a poll apart.
+_AS_EXACT = 2.0
+_POLL_S = 0.2
 
 
 class StartUp(msgspec.Struct, frozen=True):
-    """Fastest `allocate` and `initialize` of any replica seen in the run, in seconds."""
+    """Fastest `allocate` and `initialize` of any replica seen in the run.
 
-    allocate_s: float
-    initialize_s: float
+    `is_joined`: polling saw some of them, which cannot tell `initialize` from what it took to mark a
+    replica RUNNING. It may have taken no time at all then.
+    """
+
+    allocate: Span
+    initialize: Span
+    is_joined: bool = False
+
+    @property
+    def span(self) -> Span:
+        """Both together."""
+        one, other = self.allocate, self.initialize
+        value = (one.value or 0.0) + (other.value or 0.0)
+        return Span(value, one.lo + other.lo, one.upper + other.upper)
 
 
 class Ongoing(msgspec.Struct, frozen=True):
@@ -39,17 +54,32 @@ class Ongoing(msgspec.Struct, frozen=True):
 
 def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
     """The fastest of each part of a start; None if no replica was seen to start."""
-    allocations: list[float] = []
-    initializations: list[float] = []
+    allocations: list[Span] = []
+    initializations: list[Span] = []
+    is_joined = False
     for life in lives:
         begun = life.entered or life.allocated
         done = life.initialized or life.running
         if begun and done and np.isfinite((life.begun.lo_s, begun.lo_s, done.lo_s)).all():
-            allocations.append(max(0.0, between(life.begun, begun).value or 0.0))
-            initializations.append(max(0.0, between(begun, done).value or 0.0))
+            allocations.append(between(life.begun, begun))
+            told = between(begun, done)
+            if life.initialized is None:
+                is_joined, told = True, Span(told.value, 0.0, told.hi)
+            initializations.append(told)
     if not allocations:
         return None
-    return StartUp(min(allocations), min(initializations))
+    return StartUp(_least(allocations), _least(initializations), is_joined)
+
+
+def _least(spans: Sequence[Span]) -> Span:
+    """The least of several spans, its value the least of those that are about as exact as any.
+
+    One that nobody watched may have been shorter than all, and tells no more than that.
+    """
+    lo, hi = min(span.lo for span in spans), min(span.upper for span in spans)
+    exact_s = min(span.upper - span.lo for span in spans)
+    told = [s.value or 0.0 for s in spans if s.upper - s.lo <= _AS_EXACT * exact_s + _POLL_S]
+    return Span(min(*told, hi), lo, hi)
 
 
 def ongoing_around(
@@ -147,13 +177,16 @@ def floor_up(
     delays = policy.delays(replicas, settled or replicas + 1, seen)
     delay_s = sum(delays)
     rounds = max(1, len(delays) + (0 if replicas else 1))
-    start_s = rounds * (start.allocate_s + start.initialize_s) if start else 0.0
+    one = start.span if start else Span(0.0, 0.0, 0.0)
+    starts = Span(rounds * (one.value or 0.0), rounds * one.lo, rounds * one.upper)
+    start_s = starts.value or 0.0
     push_s = max(policy.metrics_interval_s, u.most_s if u else 0.0)
     return FloorReport(
         detect_s=u.least_s if u else 0.0,
         delay_s=delay_s,
         loop_s=3 * rounds * loop,
         replica_s=start_s,
+        replica=starts,
         worst_s=policy.sample_s + rounds * (push_s + 4 * loop) + delay_s + start_s,
         push_s=policy.metrics_interval_s if policy.default else None,
         average_s=policy.look_back_period_s if policy.default else None,

@@ -1,6 +1,6 @@
 """Logged facts of one deployment: exact moments of its replicas, and its decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -11,6 +11,8 @@ from scalelag.record.rows import DeploymentKey
 # A line is written some milliseconds after, or before, the state that polling sees; lines carry
 # whole milliseconds.
 ORDER_TOLERANCE_S = 0.01
+# Replicas of one decision are submitted in one turn of the controller's loop.
+_AT_ONCE_S = 0.1
 
 _FIELDS = {
     "starting": "submitted",
@@ -36,11 +38,15 @@ class ReplicaLog(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The autoscaler changed its target."""
+    """The autoscaler changed its target.
+
+    `perhaps_several`: polling saw one change, and it may have been several decisions.
+    """
 
     at: Instant
     before: int
     after: int
+    perhaps_several: bool = False
 
 
 def replica_logs(key: DeploymentKey, events: Sequence[LogEvent]) -> dict[str, ReplicaLog]:
@@ -87,3 +93,19 @@ def narrowed(seen: Instant, events: Sequence[LogEvent], kind: LogKind) -> Instan
     """The moment of the log's line of this kind within what polling saw; else what polling saw."""
     logged = [moment(event) for event in events if event.kind == kind]
     return next((at for at in logged if agrees(seen, at)), seen)
+
+
+def before_its_effects(seen: Decision, effects: Iterable[Instant | None]) -> Decision:
+    """A decision that polling saw, no later than the last of its logged effects.
+
+    Its effects are known if as many replicas began, or were stopped, between the two polls as the
+    target moved by. If they did so at different times, each may have been decided on by itself.
+    """
+    moved = abs(seen.after - seen.before)
+    known = [at for at in effects if at and at.clock and seen.at.lo_s < at.lo_s <= seen.at.hi_s]
+    if len(known) != moved:
+        return msgspec.structs.replace(seen, perhaps_several=moved > 1)
+    latest_s = max(at.hi_s + at.skew_s for at in known) + ORDER_TOLERANCE_S
+    at = Instant(seen.at.lo_s, min(seen.at.hi_s, latest_s))
+    spread_s = max(at.lo_s for at in known) - min(at.lo_s for at in known)
+    return msgspec.structs.replace(seen, at=at, perhaps_several=spread_s > _AT_ONCE_S)

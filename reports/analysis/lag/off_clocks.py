@@ -1,11 +1,12 @@
-"""Clocks of logs that polling contradicts more often than it bears them out."""
+"""Clocks of logs that polling contradicts."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import accumulate
 from typing import NamedTuple
 
-from reports.analysis.lag.log_times import agrees
+from reports.analysis.lag.log_times import ORDER_TOLERANCE_S, agrees
 from reports.model.intervals import Instant
 
 
@@ -21,13 +22,39 @@ class Compared(NamedTuple):
         """True if both contradict each other by more than their errors."""
         return not agrees(self.seen, self.told)
 
+    @property
+    def shifts(self) -> tuple[float, float]:
+        """The least and the most that the clock can be moved by so that both agree."""
+        slack_s = self.told.skew_s + ORDER_TOLERANCE_S
+        return (
+            self.seen.lo_s - slack_s - self.told.lo_s,
+            self.seen.hi_s + slack_s - self.told.hi_s,
+        )
+
 
 def off_clocks(moments: Iterable[Compared]) -> AbstractSet[str]:
-    """Clocks of which most moments contradict polling.
+    """Clocks of which most moments contradict polling, or of which more agree with it once it is moved.
 
-    The other moments of such a clock agree by chance, or have nothing to be compared with.
+    The other moments of such a clock agree by chance, or have nothing to be compared with: polls leave
+    room for an error that is smaller than the time between them.
     """
-    denied: Counter[str] = Counter()
+    by_clock: defaultdict[str, list[Compared]] = defaultdict(list)
     for moment in moments:
-        denied[moment.told.clock] += 1 if moment.is_denied else -1
-    return {clock for clock, votes in denied.items() if votes > 0}
+        by_clock[moment.told.clock].append(moment)
+    return {clock for clock, told in by_clock.items() if _is_off(told)}
+
+
+def _is_off(told: Sequence[Compared]) -> bool:
+    agreed = sum(not moment.is_denied for moment in told)
+    return 2 * agreed < len(told) or _most_at_one_shift(told) > agreed
+
+
+def _most_at_one_shift(told: Sequence[Compared]) -> int:
+    """The most moments that agree with polling if the clock is moved by one shift."""
+    edges = [
+        edge
+        for lo, hi in (moment.shifts for moment in told)
+        if lo <= hi
+        for edge in ((lo, False), (hi, True))
+    ]
+    return max(accumulate(-1 if ends else 1 for _, ends in sorted(edges)), default=0)

@@ -17,7 +17,9 @@ from reports.model.steps import (
     Source,
 )
 
-_SAME_MOMENT_S = 1e-6
+# Two decisions are a turn of the controller's loop (0.1 s) apart; `decide` may end a little before
+# the interval of its own one does, at the submission that followed.
+_SAME_TURN_S = 0.05
 _JOINED = "polling cannot tell it from initialize"
 _NO_POLL_SOURCE = "polling does not show requests"
 _NO_REPLICA = "no single replica completed it"
@@ -136,7 +138,7 @@ def decisions_of(movement: Movement | None, decide: Phase | None, begun_s: float
     return [
         between(point(begun_s), decision.at.not_before(begun_s))
         for decision in movement.decisions
-        if decision.at.hi_s <= begun_s + decide.hi + _SAME_MOMENT_S
+        if decision.at.mid_s <= begun_s + decide.hi + _SAME_TURN_S
     ]
 
 

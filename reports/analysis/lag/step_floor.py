@@ -34,11 +34,16 @@ _UNSEEN_DRAIN = (
 )
 _PROXY_DRAIN_S = 28.0
 _LOOPS_DOWN = 2
+_HOW_MANY = "polling cannot tell one decision from several between two polls"
 _NOT_BEYOND = (
     "its open requests are not known to have been beyond the target all the time until the decision: "
     "when the delay began is not known"
 )
 _NO_START = "no start-up of a replica was measured in this run, which is a part of it"
+_JOINED = (
+    "without the log of a replica the fastest start-up includes what it took to mark it RUNNING: so "
+    "much of it may be excess"
+)
 _NOT_FIRST = "the target moved the other way first: the delay counts from an unknown moment"
 
 
@@ -74,13 +79,15 @@ class StepFloor(msgspec.Struct, frozen=True):
     wanted_before: bool = False
 
     def excess(self, total_s: Span | None) -> Span | None:
-        """Total beyond the floor, as uncertain as the total, or censored; None if not known."""
-        if self.floor is None or total_s is None:
+        """Total beyond the floor, as uncertain as both, or censored; None if not known."""
+        floor = self.floor
+        if floor is None or total_s is None:
             return None
-        floor_s = self.floor.total_s
         if total_s.value is None or total_s.hi is None:
-            return longer_than(total_s.lo - floor_s)
-        return Span(total_s.value - floor_s, total_s.lo - floor_s, total_s.hi - floor_s)
+            return longer_than(total_s.lo - floor.most_s)
+        return Span(
+            total_s.value - floor.total_s, total_s.lo - floor.most_s, total_s.hi - floor.least_s
+        )
 
 
 def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float) -> StepFloor:
@@ -109,12 +116,16 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
     lacking = lag.direction == "up" and setup.start is None
+    in_all_s = _delay_in_all(lag, delays, len(decided))
+    if _may_be_more(lag, decided, delays):
+        in_all_s = None
     return StepFloor(
-        phases=split_decide(lag.phases, _delay_in_all(lag, delays, len(decided)), ""),
+        phases=split_decide(lag.phases, in_all_s, _HOW_MANY),
         floor=None if lacking else floor,
         delay=None if unsure else delay,
         reason=(_NO_START if lacking else None)
         or _unseen_drain(setup, policy, lag)
+        or _joined(setup, lag)
         or _backlog(floor)
         or (_NOT_BEYOND if unsure else None),
     )
@@ -197,6 +208,17 @@ def _delay_in_all(lag: StepLag, delays: Sequence[float], decisions: int) -> floa
     return sum(delays) + (besides * delays[0] if delays else 0.0)
 
 
+def _may_be_more(lag: StepLag, decided: Sequence[Span], delays: Sequence[float]) -> bool:
+    """Return True if what polling saw as one decision may be several, each with its delay."""
+    seen = lag.answer.decisions[: len(decided)] if lag.answer else ()
+    return any(
+        one.perhaps_several and one.at.hi_s - one.at.lo_s >= delay_s
+        for one in seen
+        for delay_s in delays[:1]
+        if delay_s
+    )
+
+
 def _waited(
     timeline: Timeline, lag: StepLag, decided: Sequence[Span], begun_s: float
 ) -> Span | None:
@@ -213,6 +235,10 @@ def _waited(
         return None
     parts = (until.value - ran.value, until.lo - ran.hi, until.hi - ran.lo)
     return Span(*(max(0.0, part) for part in parts))
+
+
+def _joined(setup: ScalingSetup, lag: StepLag) -> str | None:
+    return _JOINED if lag.direction == "up" and setup.start and setup.start.is_joined else None
 
 
 def _backlog(floor: FloorReport) -> str | None:

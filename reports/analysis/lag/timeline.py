@@ -10,10 +10,10 @@ import msgspec
 
 from reports.analysis.lag.hidden import hidden_windows
 from reports.analysis.lag.log_times import (
-    ORDER_TOLERANCE_S,
     Decision,
     ReplicaLog,
     agrees,
+    before_its_effects,
     logged_decisions,
     replica_logs,
 )
@@ -32,7 +32,7 @@ _KEPT = ("RECOVERING", "UPDATING", "PENDING_MIGRATION")
 # A logged decision that is this near one that polling saw at another time is the same one.
 _SAME_DECISION_S = 5.0
 _OF_LOG = ("running", "stopping", "gone")
-_STARTS = ("submitted", "entered", "initialized")
+_OF_ITS_OWN_LOG = ("entered", "initialized", "first_request")
 _DOUBTED = "the clock of its log contradicts polling: when its first request came is not known"
 
 
@@ -99,6 +99,7 @@ class Timeline(msgspec.Struct, frozen=True):
     believed there, since a log's clock is an estimate; a clock of which most moments contradict polling
     is not believed at all. `moved_s` are the moments at which something else than the autoscaler moved
     the target. In `hidden` Serve did not show the deployment. `off` are the clocks not believed.
+    In `told` the probe had a gap, and `polls` are as logs have them.
     """
 
     polls: tuple[ReplicaPoll, ...]
@@ -108,6 +109,7 @@ class Timeline(msgspec.Struct, frozen=True):
     moved_s: tuple[float, ...] = ()
     hidden: tuple[Window, ...] = ()
     off: frozenset[str] = frozenset()
+    told: tuple[Window, ...] = ()
 
     @property
     def resting(self) -> tuple[Window, ...]:
@@ -171,7 +173,7 @@ def build_timeline(
     told = [one for line in lines if (one := _same_moment(line, polled, polled)) is not None]
     off = off_clocks([*compared, *told])
     replicas = [_with_log(life, logs.get(life.replica, ReplicaLog()), off) for life in lives]
-    seen = [_before_its_effects(decision, replicas) for decision in polled]
+    seen = [before_its_effects(decision, _effects(decision, replicas)) for decision in polled]
     decisions, denied = _settled(seen, lines, off)
     return Timeline(
         polls=replica_polls,
@@ -229,25 +231,9 @@ def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
     return decisions
 
 
-def _before_its_effects(seen: Decision, lives: Sequence[ReplicaLife]) -> Decision:
-    """A decision that polling saw, no later than the first of its logged effects.
-
-    Its effects are known if as many replicas began, or were stopped, between the two polls as the
-    target moved by.
-    """
-    up = seen.after > seen.before
-    effects = [
-        effect
-        for life in lives
-        if (effect := life.submitted if up else life.stopping) is not None
-        and effect.clock
-        and seen.at.lo_s < effect.lo_s <= seen.at.hi_s
-    ]
-    if len(effects) != abs(seen.after - seen.before):
-        return seen
-    latest_s = min(effect.hi_s + effect.skew_s for effect in effects) + ORDER_TOLERANCE_S
-    at = Instant(seen.at.lo_s, min(seen.at.hi_s, latest_s))
-    return msgspec.structs.replace(seen, at=at)
+def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[Instant | None]:
+    """Moments at which replicas began, or were stopped, whichever the decision led to."""
+    return [life.submitted if seen.after > seen.before else life.stopping for life in lives]
 
 
 def _settled(
@@ -330,7 +316,9 @@ def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compare
     seen: dict[str, Instant | None] = {
         name: None if life.vanished else getattr(life, name) for name in _OF_LOG
     }
-    starts = Instant(life.listed.lo_s, life.shown_running_s or math.inf)
+    # It is told to initialize once the controller knows its node.
+    placed = (life.allocated or life.listed).lo_s
+    starts = Instant(placed, life.shown_running_s or math.inf)
     seen |= {"submitted": life.listed, "entered": starts, "initialized": starts}
     for name, bounds in seen.items():
         told: Instant | None = getattr(log, name)
@@ -352,11 +340,13 @@ def _with_log(life: ReplicaLife, log: ReplicaLog, off: AbstractSet[str]) -> Repl
     denied = [(name, one) for name, one in _compared(life, log) if one.is_denied]
     gone = {name for name, _ in denied}
     gone |= {name for name, at in told.items() if at is not None and at.clock in off}
-    new = {name: at for name, at in told.items() if name not in gone}
-    new |= {name: None for name in _STARTS if name in gone}
+    doubted = {one.told.clock for _, one in denied}
+    gone |= {name for name in _OF_ITS_OWN_LOG if (at := told[name]) and at.clock in doubted}
     reason = _doubt(life, log.first_request, off, [one for _, one in denied])
     if reason is not None:
-        new["first_request"] = None
+        gone |= {*_OF_ITS_OWN_LOG}
+    new = {name: at for name, at in told.items() if name not in gone}
+    new |= {name: None for name in ("submitted", *_OF_ITS_OWN_LOG) if name in gone}
     return msgspec.structs.replace(life, **new, request_doubt=reason)
 
 

@@ -33,12 +33,17 @@ def perhaps_for(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns
     An application that came with an event has no known route: what no known one fits may be for it.
     One without a route of its own is reached through others.
     """
+    codes = may_be_for(rows.names, info, app)
+    return rows if len(codes) == len(rows.names) else rows.chosen(np.isin(rows.name, codes))
+
+
+def may_be_for(names: Sequence[str], info: RunInfo, app: str) -> list[int]:
+    """Return the codes of those `names` whose requests can have been for `app`, as `perhaps_for`."""
     known = info.target.applications
     if app in known and (len(known) == 1 or known[app].route_prefix is None):
-        return rows
+        return list(range(len(names)))
     able = {app} if app in known else {app, None}
-    codes = [code for code, found in enumerate(apps_of_names(rows.names, info)) if found in able]
-    return rows.chosen(np.isin(rows.name, codes))
+    return [code for code, found in enumerate(apps_of_names(names, info)) if found in able]
 
 
 def apps_of_names(names: Sequence[str], info: RunInfo) -> list[str | None]:

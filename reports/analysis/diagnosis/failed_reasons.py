@@ -1,0 +1,145 @@
+"""One reason for each failed request of a step, the most specific one, so that their numbers add up.
+
+A deployment that was gone comes before the event in which the request was open, and that before what
+the kind of its failure means by itself.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.analysis.diagnosis.failed_requests import failed_places
+from reports.analysis.diagnosis.failure_notes import Failed, failure_notes
+from reports.analysis.lag.changes import Absence, Changes
+from reports.analysis.lag.timeline import Timeline
+from reports.analysis.seen.routing import may_be_for
+from reports.model.causes import FailureReport
+from reports.model.events import EventReport
+from reports.model.intervals import Window, overlap_s
+from scalelag.plan.stages import LoadStep
+from scalelag.record.application_info import application_name
+from scalelag.record.rows import DeploymentKey
+from scalelag.record.run_dir import RecordedRun
+from scalelag.wording import count
+
+_Mask = NDArray[np.bool_]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A run, and the reasons that it may tell: its timelines, changes, events and their times."""
+
+    run: RecordedRun
+    timelines: Mapping[DeploymentKey, Timeline]
+    changes: Mapping[DeploymentKey, Changes]
+    events: Sequence[EventReport] = ()
+    windows: Mapping[int, Window] = {}
+
+
+def reasoned(
+    failures: Sequence[FailureReport], steps: Sequence[LoadStep], told: Told
+) -> tuple[FailureReport, ...]:
+    """Failed requests of each step with notes that have the reason of each of them once.
+
+    If most of them were open during an event, there is no other cause. Those without a reason are
+    counted, too, where nothing else is said of them.
+    """
+    by_index = {step.index: step for step in steps}
+    return tuple(_reasoned(one, by_index[one.index], told) for one in failures)
+
+
+def _reasoned(failure: FailureReport, step: LoadStep, told: Told) -> FailureReport:
+    run = told.run
+    begun_s = max(run.info.zero_s + step.at_s, run.info.counted_from_s)
+    hold = Window(begun_s, run.info.zero_s + step.hold_until_s)
+    low, high = map(int, np.searchsorted(run.requests.intended_s, hold))
+    places = failed_places(run.requests, slice(low, high), run.requests.errors)
+    left = np.ones(places.size, np.bool_)
+    named = [*_gone(told, hold, places, left), *_in_events(told, places, left)]
+    # Whatever else is the reason of one that was open during an event, it belongs to the event.
+    most = 2 * int(np.count_nonzero(_open_in_events(told, places))) > failure.count
+    of_kinds = list(failure_notes(Failed(run, told.timelines, places[left])))
+    findings = () if most else failure.findings
+    others = int(np.count_nonzero(left)) - sum(number for number, _ in of_kinds)
+    is_rest = others > 0 and (named or of_kinds) and not (findings or failure.notes)
+    return msgspec.structs.replace(
+        failure,
+        cause=None if most else failure.cause,
+        findings=findings,
+        notes=(
+            *named,
+            *(note for _, note in of_kinds),
+            *failure.notes,
+            *((f"{count(others, 'other')}: no cause found",) if is_rest else ()),
+        ),
+    )
+
+
+def _gone(told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask) -> Iterator[str]:
+    """Notes on requests that can have been for what was not there; `left` are the others."""
+    groups: dict[tuple[str, str], tuple[list[DeploymentKey], list[Absence]]] = {}
+    info = told.run.info
+    for key, changes in told.changes.items():
+        app = application_name(key, info.target.applications)
+        for absence in changes.absences:
+            if overlap_s(absence.window, hold):
+                keys, absences = groups.setdefault((app, absence.what(info.zero_s)), ([], []))
+                keys.append(key)
+                absences.append(absence)
+    due_s, names = told.run.requests.intended_s[places], told.run.requests.name[places]
+    for (app, what), (keys, absences) in groups.items():
+        able = np.isin(names, may_be_for(told.run.requests.names, info, app))
+        within = np.zeros(places.size, np.bool_)
+        for absence in absences:
+            within |= (due_s >= absence.window.from_s) & (due_s < absence.window.to_s)
+        new = left & able & within
+        left &= ~new
+        if number := int(np.count_nonzero(new)):
+            why = _which(keys, what) + _deleted_by(told, keys[0], absences[0])
+            yield f"{number:,} failed because {why}: nothing was there to answer them"
+
+
+def _which(keys: Sequence[DeploymentKey], what: str) -> str:
+    if len(keys) == 1:
+        return f"{keys[0]} {what}"
+    return f"{', '.join(keys[:-1])} and {keys[-1]} {what.replace('was ', 'were ', 1)}"
+
+
+def _deleted_by(told: Told, key: DeploymentKey, absence: Absence) -> str:
+    """The event that a deletion came with, in brackets; empty if none did."""
+    if absence.from_start:
+        return ""
+    for one in told.events:
+        window = told.windows[one.index]
+        if (
+            one.kind in ("delete", "deploy")
+            and key in one.deployments
+            and absence.gone.hi_s >= window.from_s
+            and absence.gone.lo_s <= window.to_s
+        ):
+            return f" (event {one.index}: {one.what})"
+    return ""
+
+
+def _in_events(told: Told, places: NDArray[np.uint32], left: _Mask) -> Iterator[str]:
+    """Notes on requests that were open during an event; `left` are the others."""
+    for one in told.events:
+        new = left & _open_in(told, one, places)
+        left &= ~new
+        if number := int(np.count_nonzero(new)):
+            yield f"{number:,} of them during event {one.index} ({one.what})"
+
+
+def _open_in_events(told: Told, places: NDArray[np.uint32]) -> _Mask:
+    found = np.zeros(places.size, np.bool_)
+    for one in told.events:
+        found |= _open_in(told, one, places)
+    return found
+
+
+def _open_in(told: Told, event: EventReport, places: NDArray[np.uint32]) -> _Mask:
+    rows, window = told.run.requests, told.windows[event.index]
+    due_s = rows.intended_s[places]
+    done_s = due_s + np.nan_to_num(rows.latency_s[places])
+    return (done_s >= window.from_s) & (due_s <= window.to_s)

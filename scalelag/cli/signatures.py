@@ -214,7 +214,6 @@ def whatif(
     from scalelag.errors import UsageError
 
     if capacity is not None:
-        days = 7.0 if days is None else days
         others = _given(steps=steps, arrivals=arrivals, policy=policy, slo=slo, seed=seed)
         others += _given(policy_of_application=policy_of_application)
         sized = FleetOptions(capacity, trace, days, tuple(assignments or ()), others)

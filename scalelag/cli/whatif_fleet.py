@@ -46,6 +46,7 @@ from scalelag.wording import count
 SCHEMA_VERSION = 1
 _KEY = "default/Model"
 _START_S = 10.0
+_DAYS = 7.0
 _RENDERERS = Renderers(print_fleet, render_json_fleet, render_markdown_fleet)
 
 
@@ -54,7 +55,7 @@ class FleetOptions(msgspec.Struct, frozen=True):
 
     capacity: Path
     trace: Path | None
-    days: float
+    days: float | None
     assignments: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
@@ -77,8 +78,7 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
         raise UsageError("--capacity goes with --trace: the traffic to size the fleet for.")
     if options.others:
         raise UsageError(f"{options.others[0]} does not go with --capacity: leave one of them out.")
-    if not whole_days(options.days):
-        raise UsageError(f"--days {options.days:g}: give more than 0 and at most 366.")
+    days = _days(options.days)
     quiet_ray()
     found, capacity_rps = read_calibration(options.capacity, "--capacity")
     settings, start_s, changes, notes = _settings(run, options.assignments)
@@ -88,13 +88,13 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
     turn_s = turn_of(settings)
     made = Fleet(settings, capacity_rps, service_s, start_s)
     autoscaler = RayAutoscaler({settings.key: settings.info})
-    came = requests_of(trace, options.days, turn_s)
+    came = requests_of(trace, days, turn_s)
     course = CoarseSimulation(made, autoscaler, turn_s).run(came.tolist())
     hours = fleet_hours(course, capacity_rps)
     return FleetReport(
         schema_version=SCHEMA_VERSION,
         trace=trace.info.file,
-        days=options.days,
+        days=days,
         capacity_rps=capacity_rps,
         service_s=service_s,
         start_s=start_s,
@@ -110,6 +110,14 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
         reversals=reversals_of(course),
         notes=(*remarks, *notes, *_too_few(hours, settings, capacity_rps)),
     )
+
+
+def _days(given: float | None) -> float:
+    """Return the days of traffic to simulate. Raises UsageError for a number that cannot be."""
+    days = _DAYS if given is None else given
+    if not whole_days(days):
+        raise UsageError(f"--days {days:g}: give more than 0 and at most 366.")
+    return days
 
 
 def _too_few(hours: Sequence[FleetHour], settings: Settings, capacity_rps: float) -> Iterator[str]:

@@ -141,6 +141,7 @@ def assert_nothing_is_cut(page):
     assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
 
 
+@pytest.mark.long
 def test_nothing_is_cut_at_any_width(tmp_path, online):
     """Form, live view and report of one run, at each width, light and dark."""
     with page_on_standin(tmp_path) as web:

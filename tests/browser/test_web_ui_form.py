@@ -3,6 +3,7 @@
 import re
 from itertools import product
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_web_ui import complaints, report, start

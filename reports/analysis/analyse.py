@@ -20,6 +20,7 @@ from reports.analysis.gates import Gate, judge
 from reports.analysis.health import health_warnings
 from reports.analysis.lag.changed_timeline import own_timeline
 from reports.analysis.lag.changes import Changes, changes_of
+from reports.analysis.lag.gap_logs import through_gaps
 from reports.analysis.lag.hidden import unhidden
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.lint.run import lint_run
@@ -123,8 +124,9 @@ def _without_events(
 
 
 def _whole_timeline(run: RecordedRun, key: DeploymentKey) -> Timeline:
-    """Timeline of a deployment, also with what others changed."""
-    return build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
+    """Timeline of a deployment, also with what others changed, and with what logs tell of gaps."""
+    polled = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
+    return through_gaps(key, polled, run.gaps, run.events)
 
 
 def _timelines(

@@ -6,11 +6,12 @@ from itertools import groupby, pairwise
 import numpy as np
 
 from reports.analysis.lag.control_loop import loop_marks
+from reports.analysis.lag.timeline import ReplicaPoll
 from reports.model.controller import ControllerPoint, ControllerReport, NodesReport, OverTarget
 from reports.model.intervals import Window, covered_s
 from scalelag.ray_versions import CONTROLLER_HEALTH, lacking
 from scalelag.record.evidence_rows import CLUSTER_STATUS
-from scalelag.record.rows import ControllerHealth, DeploymentKey, Poll
+from scalelag.record.rows import ControllerHealth, Poll
 from scalelag.record.run_dir import RecordedRun
 
 _HEALTH = "the health of its controller"
@@ -136,10 +137,10 @@ def nodes_report(run: RecordedRun) -> NodesReport:
 
 
 def over_target(
-    polls: Sequence[Poll], unseen: Sequence[Window], key: DeploymentKey, window: Window
+    polls: Sequence[ReplicaPoll], unseen: Sequence[Window], window: Window
 ) -> OverTarget:
     """RUNNING over target of a deployment within `window` (Unix seconds), but for `unseen` times."""
-    found = list(_pieces(polls, unseen, key, window))
+    found = list(_pieces(polls, unseen, window))
     seconds = sum(length for length, _ in found)
     if not seconds:
         return OverTarget(reason="no target above 0 was seen")
@@ -148,14 +149,13 @@ def over_target(
 
 
 def _pieces(
-    polls: Sequence[Poll], unseen: Sequence[Window], key: DeploymentKey, window: Window
+    polls: Sequence[ReplicaPoll], unseen: Sequence[Window], window: Window
 ) -> Iterator[tuple[float, float]]:
     """Seconds that each poll's state held, and its ratio; the state holds until the next poll."""
     for poll, then in pairwise(polls):
-        seen = poll.deployments.get(key)
-        if seen is None or not seen.target:
+        if not poll.target:
             continue
         from_s, to_s = max(poll.received_s, window.from_s), min(then.received_s, window.to_s)
         length_s = to_s - from_s - covered_s((from_s, to_s), unseen) if to_s > from_s else 0.0
         if length_s > 0:
-            yield length_s, min(1.0, seen.counts.get("RUNNING", 0) / seen.target)
+            yield length_s, min(1.0, poll.running / poll.target)

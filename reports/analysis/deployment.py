@@ -15,6 +15,7 @@ from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
 from reports.analysis.lag.changes import Changes, since
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
+from reports.analysis.lag.gap_logs import unseen_windows
 from reports.analysis.lag.in_force import measured_step
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import policy_of
@@ -276,15 +277,16 @@ def _report(
         ),
         target_reversals=sum(report.reversals for report in reports),
         running_over_target=over_target(
-            subject.run.polls, _away(subject), subject.key, Window(from_s, subject.until_s)
+            timeline.polls, _away(subject), Window(from_s, subject.until_s)
         ),
     )
 
 
 def _away(subject: _Subject) -> list[Window]:
-    """Gaps of the probe, and times in which the deployment was deleted or not ready again."""
-    gaps = [Window(gap.from_s, gap.to_s) for gap in subject.run.gaps]
-    return gaps + [absence.window for absence in subject.changes.absences]
+    """Times in which nobody saw the deployment, or it was deleted or not ready again."""
+    timeline = subject.setup.timeline
+    unseen = [*unseen_windows(timeline, subject.run.gaps), *timeline.hidden]
+    return unseen + [absence.window for absence in subject.changes.absences]
 
 
 def _replicas(subject: _Subject, from_s: float) -> Replicas:

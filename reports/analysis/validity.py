@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reports.analysis.lag.gap_logs import unseen_windows
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.load_workers import lost_arrivals, worker_warnings
 from reports.analysis.restarts import logged_start
@@ -177,7 +178,7 @@ def warnings(
         _try_warning(number, one) for number, one in enumerate(run.info.earlier_attempts, start=1)
     ]
     found += [*run.info.warnings, *run.problems]
-    found += [_gap_warning(gap, zero_s) for gap in run.gaps]
+    found += [_gap_warning(gap, zero_s, timelines) for gap in run.gaps]
     found += _restart_warnings(run, timelines)
     found += _edge_warnings(run.info) + _task_warnings(run.info)
     found += _settle_warnings(run.info)
@@ -231,10 +232,16 @@ def _try_warning(number: int, one: EarlierAttempt) -> str:
     return f"attempt {number} of this run failed through the target, {record}: {one.reason}"
 
 
-def _gap_warning(gap: Gap, zero_s: float) -> str:
+def _gap_warning(gap: Gap, zero_s: float, timelines: Mapping[str, Timeline]) -> str:
+    told = [key for key, timeline in timelines.items() if not unseen_windows(timeline, [gap])]
+    known = "is known only to that width"
+    if told and len(told) == len(timelines):
+        known = "is told by logs"
+    elif told:
+        known += f", but for {', '.join(told)} (told by logs)"
     return (
         f"the probe saw nothing from {gap.from_s - zero_s:.1f} to {gap.to_s - zero_s:.1f} s "
-        f"({gap.reason}): what changed in between is known only to that width"
+        f"({gap.reason}): what changed in between {known}"
     )
 
 

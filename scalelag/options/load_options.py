@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
-from scalelag.options.capacity import plan_in_load
+from scalelag.options.capacity import plan_in_load, refuse_of_replicas
 from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
+from scalelag.options.load_catalog import LOAD_OPTIONS
 from scalelag.plan.events import PlannedEvent
 from scalelag.plan.mix import Mix
 from scalelag.plan.own_shape import unknown_plan
@@ -19,6 +20,9 @@ from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_lengths import Lengths
 from scalelag.plan.trace_plan import trace_schedule
 from scalelag.wording import count
+
+# Options of a load that have a meaning without a plan, or are checked elsewhere.
+_OF_ANY_LOAD = ("seed", "event")
 
 
 class AskedLoad(msgspec.Struct, frozen=True):
@@ -44,34 +48,38 @@ def without_plan(shape: str, raw: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UsageError for one that was given.
     """
-    # Locust's parser does not tell a default that was written out from one that was not.
-    if raw["steps"] not in (default_of("steps"), "", None):
-        flag = "--steps"
-    elif raw["trace"]:
-        flag = "--trace"
-    elif raw["repeat"] != default_of("repeat"):
-        flag = "--repeat"
-    else:
-        return {"steps": default_of("steps")}
-    raise UsageError(
-        f"{flag}: the shape class {shape} of the locustfile drives the load. Leave {flag} out, or take "
-        "the class out of the file."
-    )
+    for option in LOAD_OPTIONS:
+        # Locust's parser does not tell a default that was written out from one that was not.
+        given = raw[option.dest]
+        if option.dest in _OF_ANY_LOAD or given in (None, "", [], option.default):
+            continue
+        raise UsageError(
+            f"{option.flag}: the shape class {shape} of the locustfile drives the load. Leave "
+            f"{option.flag} out, or take the class out of the file."
+        )
+    return {"steps": default_of("steps")}
 
 
 def check_spacing(schedule: Schedule, arrivals: Arrivals | None) -> Schedule:
     """Return `schedule`. Raises UsageError if it has no arrivals that Poisson's law could space."""
-    if arrivals == "poisson" and schedule.plan.unit == "users":
-        raise UsageError(
-            "--arrivals poisson: the plan is in users, each of which sends its next request when it "
-            "has its answer. Leave the option out, or give a plan in rps."
-        )
-    if arrivals == "poisson" and isinstance(schedule.trace, DueTimes):
-        raise UsageError(
-            "--arrivals poisson: the trace holds arrival times, which are replayed as they are. Leave "
-            "the option out, or use a trace of rates."
-        )
+    if arrivals == "poisson" and (reason := _not_spaced(schedule, "option")):
+        raise UsageError(f"--arrivals poisson: {reason}")
     return schedule
+
+
+def _not_spaced(schedule: Schedule, what: str) -> str | None:
+    """Say why a load has no arrivals to space, and what to do; None if it has some."""
+    if schedule.plan.unit == "users":
+        return (
+            "the plan is in users, each of which sends its next request when it has its answer. Leave "
+            f"the {what} out, or give a plan in rps."
+        )
+    if isinstance(schedule.trace, DueTimes):
+        return (
+            "the trace holds arrival times, which are replayed as they are. Leave the "
+            f"{what} out, or use a trace of rates."
+        )
+    return None
 
 
 def shape_load(shape: str) -> AskedLoad:
@@ -93,6 +101,7 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
     # Locust's parser does not tell a default that was written out from one that was not.
     if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")
+    refuse_of_replicas(values)
     kind = values["trace_kind"]
     trace = read_trace(
         TraceSpec(
@@ -114,7 +123,7 @@ def with_mix(
 ) -> Schedule:
     """Return `schedule`, which may be that of a run driven by the class `shape`, with `mix`.
 
-    Raises UsageError if its weights do not go with the stages, or its arrivals with a trace.
+    Raises UsageError if its weights do not go with the stages, or its arrivals with the load.
     """
     plan, file = schedule.plan, values["requests"]
     if mix.is_by_stage and (schedule.trace is not None or shape is not None):
@@ -129,12 +138,9 @@ def with_mix(
             f"{stages}: give "
             "one table for each stage."
         )
-    if isinstance(schedule.trace, DueTimes) and "poisson" in mix.arrivals:
+    if "poisson" in mix.arrivals and (reason := _not_spaced(schedule, "key")):
         name = mix.names[mix.arrivals.index("poisson")]
-        raise UsageError(
-            f'{file}: arrivals of [[request]] "{name}": the trace holds arrival times, which are '
-            "replayed as they are. Leave the key out, or use a trace of rates."
-        )
+        raise UsageError(f'{file}: arrivals of [[request]] "{name}": {reason}')
     return schedule.mixed(mix)
 
 

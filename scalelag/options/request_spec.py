@@ -15,6 +15,7 @@ from scalelag.options.secrets import hide_url_secrets
 
 _FILES = ("body_file", "data")
 _MAX_FILE_BYTES = 512 * 1024 * 1024
+_COLUMN = re.compile(r"\{\{.*?\}\}")
 
 
 class RequestSpec(msgspec.Struct, frozen=True):
@@ -146,6 +147,7 @@ def asked_request(values: Mapping[str, Any], files: Mapping[str, bytes]) -> Requ
         models=values["models"] or (),
         is_json=bool(json_body),
     )
+    _refuse_unfilled(spec)
     if rows:
         spec.payloads().check(is_json=spec.is_json)
     elif json_body:
@@ -154,6 +156,17 @@ def asked_request(values: Mapping[str, Any], files: Mapping[str, bytes]) -> Requ
         except UsageError as error:
             raise UsageError(f"--json-body: {error}") from error
     return spec
+
+
+def _refuse_unfilled(spec: RequestSpec) -> None:
+    """Raise UsageError for a column where nothing fills it in: it would be sent as text."""
+    if not spec.rows and (match := _COLUMN.search(spec.path)):
+        raise UsageError(f"--path has {match[0]}, and nothing fills it in: give --data.")
+    for name, value in spec.headers if spec.rows else ():
+        if match := _COLUMN.search(value):
+            raise UsageError(
+                f"--header {name} has {match[0]}: columns of --data fill in path and body only."
+            )
 
 
 def _headers(headers: tuple[tuple[str, str], ...], *, is_json: bool) -> tuple[tuple[str, str], ...]:

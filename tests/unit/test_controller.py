@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.controller import controller_report, nodes_report, over_target
+from reports.analysis.lag.timeline import build_timeline
 from reports.model.intervals import Window
 from scalelag.record.evidence_rows import CLUSTER_STATUS, ClusterSnapshot, NoLog
 from scalelag.record.rows import ControllerHealth, DeploymentPoll, Gap, Poll
@@ -96,7 +97,7 @@ def test_nodes_are_those_of_the_cluster_status():
 def ratio_of(polls, gaps=(), window=(0.0, 100.0)):
     own = Window(ZERO_S + window[0], ZERO_S + window[1])
     unseen = [Window(gap.from_s, gap.to_s) for gap in gaps]
-    return over_target(polls, unseen, KEY, own)
+    return over_target(build_timeline(KEY, polls, ()).polls, unseen, own)
 
 
 def test_running_over_target_is_weighed_by_time_and_is_at_most_1():

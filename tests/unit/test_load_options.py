@@ -85,6 +85,18 @@ def test_what_describes_a_trace_is_refused_without_one(given, flag):
     assert refusal(**given) == f"{flag} goes with --trace."
 
 
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [
+        ({"scale": "D"}, "--scale"),
+        ({"calibration": "c.json"}, "--calibration"),
+        ({"rate": 2.0}, "--rate"),
+    ],
+)
+def test_options_of_replicas_are_refused_beside_a_trace(trace, given, flag):
+    assert refusal(trace=trace, **given).startswith(f"{flag} goes with --steps in replicas")
+
+
 def test_the_options_of_a_trace_reach_its_reader(trace):
     assert 'no column "x"' in refusal(trace=trace, trace_column="x")
     assert '0 hold numbers beside "arrival_s"' in refusal(
@@ -137,3 +149,31 @@ def test_a_method_is_written_in_capitals():
 def test_a_warm_up_that_leaves_nothing_of_the_load_is_refused(warmup_s):
     with pytest.raises(UsageError, match=r"--warmup.*of a load of 30 s"):
         run_options({"steps": "1rps:30s", "warmup": warmup_s})
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [
+        ({"steps": "5rps:1s"}, "--steps"),
+        ({"trace": "t.csv"}, "--trace"),
+        ({"repeat": 2}, "--repeat"),
+        ({"arrivals": "poisson"}, "--arrivals"),
+        ({"rate": 3.0}, "--rate"),
+        ({"trace_column": "x"}, "--trace-column"),
+        ({"rate_scale": 0.5}, "--rate-scale"),
+    ],
+)
+def test_options_of_a_plan_are_refused_beside_a_shape_class(given, flag):
+    with pytest.raises(UsageError) as caught:
+        run_options(given, shape="Waves")
+
+    assert str(caught.value).startswith(f"{flag}: the shape class Waves of the locustfile drives")
+
+
+def test_a_seed_and_defaults_go_with_a_shape_class():
+    options = run_options(
+        {"seed": 4, "arrivals": "constant", "repeat": 1, "trace": "", "steps": DEFAULT_STEPS},
+        shape="Waves",
+    )
+
+    assert options.shape == "Waves"

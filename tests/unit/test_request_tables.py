@@ -216,6 +216,7 @@ def test_a_mix_that_cannot_be_sent_is_refused_with_its_place(folder, text, said)
         {"expect": "ok"},
         {"prompt_tokens": "100"},
         {"sessions": 3},
+        {"session_header": "X-Talk"},
     ],
 )
 def test_an_option_for_one_request_beside_the_tables_is_refused(folder, given):
@@ -243,6 +244,34 @@ def test_poisson_arrivals_of_a_request_do_not_go_with_arrival_times(folder):
 
     with pytest.raises(UsageError, match='arrivals of \\[\\[request\\]\\] "a": the trace holds'):
         asked(folder, ONE + 'arrivals = "poisson"', trace=str(folder / "trace.csv"))
+
+
+@pytest.mark.parametrize("shape", [None, "Waves"])
+def test_poisson_arrivals_of_a_request_do_not_go_with_users(folder, shape):
+    (folder / "mix.toml").write_text(ONE + 'arrivals = "poisson"')
+    given = {"requests": str(folder / "mix.toml")} | ({} if shape else {"steps": "2users:1s"})
+
+    with pytest.raises(
+        UsageError, match='arrivals of \\[\\[request\\]\\] "a": the plan is in users'
+    ):
+        run_options(given, shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ('[[request]]\npath = "/a/{{ id }}"', r"path has \{\{ id \}\}, and nothing fills it in"),
+        (
+            '[[request]]\npath = "/a/{{ id }}"\ndata = "d.csv"\nheader = ["X-Id: {{ id }}"]',
+            r"header X-Id has \{\{ id \}\}: columns of data fill in path and body only",
+        ),
+    ],
+)
+def test_columns_that_nothing_fills_in_are_refused(folder, text, match):
+    (folder / "d.csv").write_text("id\n1\n")
+
+    with pytest.raises(UsageError, match=match):
+        asked(folder, text)
 
 
 KINDS = {"steps": Kind.ONE, "requests": Kind.ONE, "header": Kind.SEVERAL}

@@ -8,6 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from reports.analysis.elasticity.staircase import Staircase, stairs
+from reports.analysis.lag.gap_logs import unseen_windows
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Window, without
@@ -81,7 +82,7 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
         changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
         seen=Window(polls[0].sent_s, polls[-1].received_s),
         unseen=(
-            *(Window(g.from_s, g.to_s) for g in gaps),
+            *unseen_windows(timeline, gaps),
             *timeline.hidden,
             *timeline.moved_by_others(),
         ),

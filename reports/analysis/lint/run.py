@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.lag.changes import last_infos
+from reports.analysis.lag.gap_logs import unseen_windows
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
@@ -57,7 +58,7 @@ def lint_run(
     for key, timeline in timelines.items():
         policy = policy_of(deployments.get(key))
         if policy is not None and policy.default:
-            unseen = [*(Window(gap.from_s, gap.to_s) for gap in run.gaps), *timeline.hidden]
+            unseen = [*unseen_windows(timeline, run.gaps), *timeline.hidden]
             unseen += timeline.moved_by_others()
             usage = usage_of(policy, timeline, whole, run.info.zero_s, steps, unseen)
             text = usage and _idle(policy, usage)

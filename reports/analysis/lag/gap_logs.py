@@ -1,0 +1,232 @@
+"""Gaps of the probe in which logs tell all that a deployment did, as if polls had shown it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from reports.analysis.lag.log_times import (
+    ORDER_TOLERANCE_S,
+    Decision,
+    ReplicaLog,
+    agrees,
+    replica_logs,
+)
+from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
+from reports.model.intervals import Instant, Window, union, without
+from scalelag.record.evidence_rows import LogEvent
+from scalelag.record.rows import DeploymentKey, Gap
+
+_LOOK_S = 1.0
+"""Longest time between two looks that stand for polls: seldom enough, and less than a hold may miss."""
+
+
+class _Move(msgspec.Struct, frozen=True):
+    """A moment in a gap at which the number of listed or of RUNNING replicas changed."""
+
+    at: Instant
+    listed: int = 0
+    running: int = 0
+
+
+class _Hole(msgspec.Struct, frozen=True):
+    """The polls before and after a gap."""
+
+    before: ReplicaPoll
+    after: ReplicaPoll
+
+    @property
+    def whole(self) -> Instant:
+        """The time in which no poll saw the deployment change."""
+        return Instant(self.before.sent_s, self.after.received_s)
+
+    @property
+    def window(self) -> Window:
+        """The same as a window."""
+        return Window(self.before.sent_s, self.after.received_s)
+
+    def has(self, at: Instant | None) -> bool:
+        """Return True if a moment that a clock tells lies in it."""
+        return at is not None and bool(at.clock) and agrees(self.whole, at)
+
+    def hides(self, at: Instant | None, shown_s: float | None) -> bool:
+        """Return True for a moment that the poll after it showed first, or that lies in it unseen."""
+        return shown_s == self.after.received_s or (shown_s is None and self.has(at))
+
+
+def through_gaps(
+    key: DeploymentKey, timeline: Timeline, gaps: Sequence[Gap], events: Sequence[LogEvent]
+) -> Timeline:
+    """`timeline` with polls in those gaps in which logs account for all that changed.
+
+    They do if some line of it lies in the gap, each change between the two polls around it is one of
+    a log, and the numbers of replicas and the target come out as the second poll has them. A gap in
+    which the controller started anew stays one.
+    """
+    started_s = [event.at_s for event in events if event.kind == "controller_started"]
+    logs = replica_logs(key, events)
+    for hole in _holes(timeline.polls, gaps):
+        if any(hole.window.from_s < at_s < hole.window.to_s for at_s in started_s):
+            continue
+        timeline = _told(timeline, hole, _unlisted(timeline, hole, logs))
+    return timeline
+
+
+def _holes(polls: Sequence[ReplicaPoll], gaps: Sequence[Gap]) -> Iterator[_Hole]:
+    for before, after in pairwise(polls):
+        hides = any(g.from_s < after.sent_s and g.to_s > before.received_s for g in gaps)
+        if hides and not (before.hidden or after.hidden or before.target is None):
+            yield _Hole(before, after)
+
+
+def _unlisted(
+    timeline: Timeline, hole: _Hole, logs: dict[str, ReplicaLog]
+) -> tuple[ReplicaLife, ...]:
+    """Replicas that came and went within a gap, so that only the log has them."""
+    known = {life.replica for life in timeline.replicas}
+    return tuple(
+        ReplicaLife(
+            name,
+            listed=log.submitted,
+            submitted=log.submitted,
+            entered=log.entered,
+            initialized=log.initialized,
+            running=log.running,
+            stopping=log.stopping,
+            gone=log.gone,
+        )
+        for name, log in logs.items()
+        if name not in known
+        and log.submitted is not None
+        and hole.has(log.submitted)
+        and hole.has(log.gone)
+    )
+
+
+def _told(timeline: Timeline, hole: _Hole, unlisted: Sequence[ReplicaLife]) -> Timeline:
+    """`timeline` with looks into a gap; unchanged if logs do not tell all of it."""
+    lives = (*timeline.replicas, *unlisted)
+    moves = [move for life in lives for move in _moves(life, hole)]
+    decided = _decided(timeline.decisions, hole)
+    if decided is None or None in moves:
+        return timeline
+    known = [move for move in moves if move is not None]
+    if not (known or decided) or not _comes_out(hole, known):
+        return timeline
+    place = timeline.polls.index(hole.after)
+    looks = _Looks(hole, _unsure(hole, [one.at for one in (*known, *decided)]))
+    return msgspec.structs.replace(
+        timeline,
+        polls=(*timeline.polls[:place], *looks.polls(known, decided), *timeline.polls[place:]),
+        replicas=tuple(_shown(life, looks) for life in lives),
+        told=(*timeline.told, hole.window),
+    )
+
+
+def _unsure(hole: _Hole, moments: Sequence[Instant]) -> tuple[Window, ...]:
+    """Times between the two polls in which it is not sure on which side of a moment they lie."""
+    slacks_s = [at.skew_s + ORDER_TOLERANCE_S for at in moments]
+    around = ((a.mid_s - s, a.mid_s + s) for a, s in zip(moments, slacks_s, strict=True))
+    from_s, to_s = hole.before.received_s, hole.after.received_s
+    least_s = from_s + ORDER_TOLERANCE_S
+    return union((max(lo, from_s), min(max(hi, least_s), to_s)) for lo, hi in around)
+
+
+class _Looks(msgspec.Struct, frozen=True):
+    """Looks into a gap that stand for polls: beside each time that is `unsure`, and often enough."""
+
+    hole: _Hole
+    unsure: tuple[Window, ...]
+
+    def shows_s(self, at: Instant) -> float:
+        """Time of the first look, or of the poll after the gap, that shows what came at `at`."""
+        ends = (window.to_s for window in self.unsure if at.mid_s <= window.to_s)
+        end_s = next(ends, self.hole.after.received_s)
+        return end_s if end_s < self.hole.after.sent_s else self.hole.after.received_s
+
+    def polls(self, moves: Sequence[_Move], decided: Sequence[Decision]) -> Iterator[ReplicaPoll]:
+        """Yield the deployment as it was at each look."""
+        before = self.hole.before
+        targets = [(self.shows_s(one.at), one.after) for one in decided]
+        shown = [(self.shows_s(move.at), move) for move in moves]
+        for at_s in self._times_s():
+            done = [move for shown_s, move in shown if shown_s <= at_s]
+            yield ReplicaPoll(
+                sent_s=at_s,
+                received_s=at_s,
+                running=before.running + sum(move.running for move in done),
+                listed=before.listed + sum(move.listed for move in done),
+                target=([before.target, *(n for s, n in targets if s <= at_s)])[-1],
+            )
+
+    def _times_s(self) -> list[float]:
+        from_s, to_s = self.hole.before.received_s, self.hole.after.sent_s
+        number = math.ceil((to_s - from_s) / _LOOK_S)
+        regular = (from_s + (to_s - from_s) * n / number for n in range(1, number))
+        times_s = {at for at in regular if not any(w.from_s < at < w.to_s for w in self.unsure)}
+        times_s |= {at_s for window in self.unsure for at_s in window if at_s < to_s}
+        return sorted(times_s)
+
+
+def _moves(life: ReplicaLife, hole: _Hole) -> Iterator[_Move | None]:
+    """Yield what a replica changed in the gap, None where only the poll after it shows that."""
+    began, listed_s = _listing(life)
+    if life.vanished and hole.after.received_s == life.shown_gone_s:
+        yield None
+    if hole.hides(began, listed_s):
+        yield _Move(began, listed=1) if began is not None and hole.has(began) else None
+    if hole.hides(life.running, life.shown_running_s):
+        yield _Move(life.running, running=1) if life.running and hole.has(life.running) else None
+    if life.running is not None and hole.hides(life.stopping, life.shown_stopping_s):
+        at = life.stopping
+        yield _Move(at, running=-1) if at is not None and hole.has(at) else None
+    if hole.hides(life.gone, life.shown_gone_s):
+        yield _Move(life.gone, listed=-1) if life.gone and hole.has(life.gone) else None
+
+
+def _listing(life: ReplicaLife) -> tuple[Instant | None, float | None]:
+    """Beginning of a replica by a clock, and the poll that listed it first; None if only a log did."""
+    return life.submitted, None if life.listed.clock else life.listed.hi_s
+
+
+def _decided(decisions: Sequence[Decision], hole: _Hole) -> list[Decision] | None:
+    """Logged decisions that lead from the target before the gap to the one after; None if none do."""
+    if any(not d.at.clock and hole.hides(d.at, d.at.hi_s) for d in decisions):
+        return None
+    own = [d for d in decisions if hole.has(d.at)]
+    if own and own[0].at.mid_s <= hole.before.received_s and own[0].after == hole.before.target:
+        own = own[1:]  # the poll before the gap shows it
+    if own and own[-1].at.mid_s >= hole.after.sent_s and own[-1].before == hole.after.target:
+        own = own[:-1]  # the poll after the gap does not show it yet
+    target = hole.before.target
+    for decision in own:
+        if decision.before != target:
+            return None
+        target = decision.after
+    return own if target == hole.after.target else None
+
+
+def _comes_out(hole: _Hole, moves: Sequence[_Move]) -> bool:
+    running = hole.before.running + sum(move.running for move in moves)
+    listed = hole.before.listed + sum(move.listed for move in moves)
+    return (running, listed) == (hole.after.running, hole.after.listed)
+
+
+def _shown(life: ReplicaLife, looks: _Looks) -> ReplicaLife:
+    """The replica as the looks into the gap show it."""
+    began, listed_s = _listing(life)
+    new: dict[str, object] = {}
+    if began is not None and looks.hole.hides(began, listed_s):
+        slack_s = began.skew_s + ORDER_TOLERANCE_S
+        new["listed"] = Instant(began.mid_s - slack_s, looks.shows_s(began))
+    for name in ("running", "stopping", "gone"):
+        at: Instant | None = getattr(life, name)
+        if at is not None and looks.hole.hides(at, getattr(life, f"shown_{name}_s")):
+            new[f"shown_{name}_s"] = looks.shows_s(at)
+    return msgspec.structs.replace(life, **new)
+
+
+def unseen_windows(timeline: Timeline, gaps: Sequence[Gap]) -> list[Window]:
+    """Parts of gaps of which logs do not tell what the deployment did."""
+    return [part for gap in gaps for part in without(Window(gap.from_s, gap.to_s), timeline.told)]

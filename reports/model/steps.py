@@ -92,6 +92,10 @@ NOT_OVER = "not over by the end of the hold"
 """Reason of the phase in which a hold ended, and of those after it."""
 
 
+JOINED = "polling cannot tell it from initialize"
+"""Reason of `mark_running` without the replica's log: `initialize` lasts until RUNNING then."""
+
+
 PhasePart = Literal["total", "decide", "recovery"]
 
 

@@ -40,7 +40,9 @@ def test_a_gate_on_any_deployment_names_it_and_no_other(app, name, metric):
 
 @given(NAMES)
 def test_a_part_of_a_metric_in_quotes_is_read_as_it_was(name):
-    assert parse_metric(f"load.errors.{quoted(name)}").path == ("load", "errors", name)
+    path = ("load", "names", name, "failed")
+
+    assert parse_metric(f"load.names.{quoted(name)}.failed").path == path
 
 
 @pytest.mark.parametrize("text", ['"app/a b":scale_up.total_s.max', "app/a b:scale_up.total_s.max"])

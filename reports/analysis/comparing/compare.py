@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reports.analysis.comparing.doubts import doubts, failing
 from reports.analysis.comparing.elastic_speedup import elastic_speedups
+from reports.analysis.comparing.exactness import drawn_together, exactness
 from reports.analysis.comparing.rank_tests import (
     ALPHA,
     Ranked,
@@ -20,6 +21,7 @@ from reports.analysis.comparing.relabelling import grouped_ps, paired_ps
 from reports.analysis.comparing.samples import (
     Sample,
     Samples,
+    comparable,
     main_figures,
     middle_of,
     samples_of_runs,
@@ -94,7 +96,7 @@ def compare(
     """
     one_by_one = len(base) == len(candidate) == 1
     form: Form = "steps of two runs" if one_by_one else "runs"
-    sides = [_samples(form, side) for side in (base, candidate)]
+    sides = comparable(_samples(form, base), _samples(form, candidate))
     main = _named(mains, sides) if mains else main_figures(*sides)
     rule = _Rule(form, min_effect, gated=within_run or not one_by_one)
     figures = _judged(_tested(form, sides, main), rule)
@@ -174,7 +176,7 @@ def _test(
     form: Form, name: str, base: Sample | None, candidate: Sample | None, *, main: bool
 ) -> _Tested:
     # Listed, not left out: a build that never began to scale has no lag at all.
-    if base is None or candidate is None:
+    if base is None or candidate is None or base.unlike or candidate.unlike:
         return _Tested(name, main, base, candidate)
     paired = form == "steps of two runs"
     return (_paired if paired else _grouped)(name, base, candidate, main=main)
@@ -237,6 +239,8 @@ def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:
     if tested.base is None or tested.candidate is None:
         missing = "candidate" if tested.candidate is None else "base"
         return _figure(tested, "not comparable", f"not measured in the {missing}")
+    if unlike := tested.base.unlike or tested.candidate.unlike:
+        return _figure(tested, "not comparable", unlike)
     ranked = tested.ranked
     if ranked is None:
         return _figure(tested, "cannot be told", _unreachable(rule.form, tested))
@@ -245,6 +249,8 @@ def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:
     reason = None
     if verdict == "no difference shown" and not _reachable(tested.least_p):
         verdict, reason = "cannot be told", _unreachable(rule.form, tested)
+    elif verdict != "no difference shown" and not _outlasts_exactness(tested, ranked, rule):
+        verdict, reason = "cannot be told", _less_exact(tested)
     return _figure(
         tested,
         verdict,
@@ -261,6 +267,26 @@ def _verdict(ranked: Ranked, p: float, min_effect: float, *, main: bool) -> Comp
     if p < ALPHA and ranked.hi < 1 and ranked.ratio <= 1 / min_effect:
         return "improvement" if main else "faster"
     return "no difference shown"
+
+
+def _outlasts_exactness(tested: _Tested, ranked: Ranked, rule: _Rule) -> bool:
+    """Return whether a difference is larger than what one side was measured less exactly."""
+    base, candidate = (list(side.values()) for side in tested.sides)
+    longer = ranked.ratio > 1
+    near = drawn_together(*((base, candidate) if longer else (candidate, base)))
+    base, candidate = near if longer else near[::-1]
+    effect = (grouped_effect if rule.form == "runs" else paired_effect)(base, candidate)
+    left = _verdict(effect, effect.effect.p, rule.min_effect, main=False)
+    return left == ("slower" if longer else "faster")
+
+
+def _less_exact(tested: _Tested) -> str:
+    sides = (exactness(list(side.values())) for side in tested.sides)
+    base, candidate = (max(one) for one in sides)
+    return (
+        f"the base was measured to within {base:.2f} s and the candidate to within {candidate:.2f} s, "
+        "and the difference is no larger than that"
+    )
 
 
 def _unreachable(form: Form, tested: _Tested) -> str:

@@ -5,6 +5,7 @@ from statistics import median
 
 from reports.model.comparison import ComparedVerdict
 from reports.model.report import Report
+from scalelag.wording import count
 
 _TOLERATED = 0.01
 """More failed requests than the base, as a share; as in the default gate."""
@@ -13,8 +14,29 @@ _MOST_TOLD = 3
 
 
 def doubts(base: Mapping[str, Report], candidate: Mapping[str, Report]) -> tuple[str, ...]:
-    """Sentences on runs during which what was deployed changed: they measured more than one thing."""
-    return tuple(text for side in (base, candidate) for text in _changed(side))
+    """Sentences on runs that measured more than one thing, and on a side without logs.
+
+    The first are those during which what was deployed changed.
+    """
+    changed = (text for side in (base, candidate) for text in _changed(side))
+    return (*changed, *_without_logs(base, candidate))
+
+
+def _without_logs(base: Mapping[str, Report], candidate: Mapping[str, Report]) -> Iterator[str]:
+    """Sentence on runs without log lines, if those of the other side have them."""
+    bare = [
+        [name for name, report in side.items() if not report.evidence.log_lines]
+        for side in (base, candidate)
+    ]
+    for name, side, runs, others, other in (
+        ("base", base, bare[0], bare[1], candidate),
+        ("candidate", candidate, bare[1], bare[0], base),
+    ):
+        if len(runs) > len(side) / 2 and len(others) <= len(other) / 2:
+            yield (
+                f"{len(runs)} of {count(len(side), 'run')} of the {name} had no logs: what they show "
+                "is by polls, and small differences in phases cannot be told"
+            )
 
 
 def _changed(side: Mapping[str, Report]) -> Iterator[str]:

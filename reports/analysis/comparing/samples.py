@@ -10,7 +10,7 @@ from reports.model.events import EventReport
 from reports.model.intervals import Span, median
 from reports.model.load import LoadReport
 from reports.model.report import Report
-from reports.model.steps import PhaseName, StepReport
+from reports.model.steps import JOINED, Phase, PhaseName, StepReport
 
 LATENCY = "load.latency_p99_ms"
 WHOLE = "the whole run"
@@ -19,17 +19,21 @@ _PHASES: dict[str, tuple[PhaseName, ...]] = {
     "up": ("decide", "create", "restart", "allocate", "initialize", "mark_running", "route"),
     "down": ("decide", "stop", "drain"),
 }
+_BY_POLLS = " by polls"
+_OTHER_MOMENTS = "without logs on one side: polls see other moments of a start-up, node and RUNNING"
 
 
 class Sample(msgspec.Struct, frozen=True):
     """Values of one metric on one side, by the step or the run that they were measured in.
 
-    `censored` of the `steps` behind them were not over within their hold.
+    `censored` of the `steps` behind them were not over within their hold. `unlike` says why they are
+    not the other side's figure, whatever its name; None if they are.
     """
 
     values: dict[str, Span]
     steps: int
     censored: int
+    unlike: str | None = None
 
 
 Samples = Mapping[str, Sample]
@@ -60,6 +64,24 @@ def samples_of_runs(reports: Mapping[str, Report]) -> Samples:
         )
         for name, runs in found.items()
     }
+
+
+def comparable(base: Samples, candidate: Samples) -> tuple[Samples, Samples]:
+    """The samples, in which a figure means the same on both sides, or is said to be `unlike`.
+
+    Without its log a replica's start-up has other moments: a node, RUNNING. Such values are left out
+    where both sides have those of logs.
+    """
+    return _alike(base, candidate), _alike(candidate, base)
+
+
+def _alike(side: Samples, other: Samples) -> Samples:
+    found = {name: sample for name, sample in side.items() if not name.endswith(_BY_POLLS)}
+    for name in side.keys() - found.keys():
+        plain = name.removesuffix(_BY_POLLS)
+        unlike = _OTHER_MOMENTS if plain in other else None
+        found.setdefault(plain, msgspec.structs.replace(side[name], unlike=unlike))
+    return found
 
 
 def middle_of(side: Sample | None) -> tuple[float | None, float | None]:
@@ -128,7 +150,7 @@ def _of_event(event: EventReport) -> Iterator[tuple[str, str, Span]]:
     for name in ("detect_s", "healed_s", "updated_s"):
         span: Span | None = getattr(event, name)
         if span is not None:
-            yield f"{head}.{name}", at, _shown(span)
+            yield f"{head}.{name}", at, span
     if event.error is None:
         yield f"{head}.failed", at, _point(event.failed)
 
@@ -154,20 +176,22 @@ def _lags(key: str, steps: Iterable[StepReport]) -> Iterator[tuple[str, str, Spa
 def _figures(step: StepReport) -> Iterator[tuple[str, Span]]:
     for name, span in (("total_s", step.total_s), ("settled_s", step.settled_s)):
         if span is not None and math.isfinite(span.lo):
-            yield name, _shown(span)
+            yield name, span
     if step.total_s is not None:
         yield "reversals", _point(step.reversals)
     for name in _PHASES[step.direction]:
         phase = step.phase(name)
         if phase is not None and phase.value is not None:
-            yield f"{name}_s", _point(phase.value)
+            lo, hi = (phase.value if end is None else end for end in (phase.lo, phase.hi))
+            yield f"{name}_s{_BY_POLLS * _is_by_polls(step, phase)}", Span(phase.value, lo, hi)
 
 
-def _shown(span: Span) -> Span:
-    """A measured span as a point; a censored one as it is."""
-    return Span(None, span.lo, None) if span.value is None else _point(span.value)
+def _is_by_polls(step: StepReport, phase: Phase) -> bool:
+    """Return whether a phase lasts between other moments than those that a replica's log tells."""
+    if phase.name == "initialize":
+        return any(one.reason == JOINED for one in step.phases)
+    return phase.name == "allocate" and phase.source == "poll"
 
 
 def _point(value: float) -> Span:
-    """A value without the error of its measurement, which is of one size on both sides."""
     return Span(value, value, value)

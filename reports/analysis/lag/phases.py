@@ -9,6 +9,7 @@ from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.model.intervals import Instant, Span, between, in_order, point
 from reports.model.steps import (
     DOWN_PHASES,
+    JOINED,
     NOT_OVER,
     UP_PHASES,
     Phase,
@@ -20,7 +21,6 @@ from reports.model.steps import (
 # Two decisions are a turn of the controller's loop (0.1 s) apart; `decide` may end a little before
 # the interval of its own one does, at the submission that followed.
 _SAME_TURN_S = 0.05
-_JOINED = "polling cannot tell it from initialize"
 _NO_POLL_SOURCE = "polling does not show requests"
 _NO_REPLICA = "no single replica completed it"
 _NO_REQUEST = "no request reached it during the hold"
@@ -59,7 +59,7 @@ def up_phases(
     breakpoints += _starting(life)
     phases, end = _phases(point(begun_s), ended_s, breakpoints)
     if life.initialized is None:
-        phases = (*phases, Phase("mark_running", reason=_JOINED))
+        phases = (*phases, Phase("mark_running", reason=JOINED))
     return PhasedLag((*phases, _route(life, ended_s)), end)
 
 
@@ -70,7 +70,7 @@ def event_phases(
     breakpoints = [_Breakpoint("detect", detected), _Breakpoint("create", life.begun)]
     phases, end = _phases(begun, ended_s, [*breakpoints, *_starting(life)])
     if life.initialized is None:
-        phases = (*phases, Phase("mark_running", reason=_JOINED))
+        phases = (*phases, Phase("mark_running", reason=JOINED))
     return PhasedLag((*phases, _route(life, ended_s)), end)
 
 

@@ -246,6 +246,7 @@ def load_processes(leader):
     return [one for one in children if "scalelag.observer" not in " ".join(one.cmdline())]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", EACH)
 def test_one_of_several_processes_that_is_told_to_leave_is_counted_and_the_run_goes_on(
     target, echo, tmp_path, until, number

@@ -30,7 +30,7 @@ def change_reports(
     found: list[ChangeReport] = []
     for key, own in changes.items():
         found += _configs(at, key, own, run.polls)
-        found += [_update(at, key, update) for update in own.updates]
+        found += [_update(at, key, update) for update in own.updates if not update.told]
         for absence in own.absences:
             found += _absence(at, key, absence)
     found += [_neighbour(at, row) for row in run.neighbours]
@@ -122,6 +122,8 @@ def _update(at: _Clock, key: DeploymentKey, update: Update) -> ChangeReport:
         what += ", not over when watching ended"
     else:
         ended = "over" if update.failed is None else f"failed ({update.failed})"
+        if update.cut is not None:
+            ended = f"not over when {update.cut}"
         what += f", {ended} after {update.over.mid_s - update.begun.mid_s:.1f} s"
     return at.row(update.begun.lo_s, update.begun.hi_s, "update", key, what)
 

@@ -8,14 +8,15 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from reports.whatif.autoscaler import HandleReport, Series
 from reports.whatif.settings import OF_DEPLOYMENT
 from scalelag.autoscaler.ray_names import RayNames, ray_names
-from scalelag.autoscaler.user_policy import UserPolicy
+from scalelag.autoscaler.user_policy import UserPolicy, told_of
 from scalelag.autoscaler.virtual_clock import VirtualClock
-from scalelag.errors import UsageError
+from scalelag.errors import ScalelagError, UsageError
 from scalelag.record.application_info import application_name
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
@@ -50,10 +51,12 @@ class RayAutoscaler:
             _CLOCK.install(module)
         if policy is not None:
             _CLOCK.install(policy.module)
-        if policy is not None and policy.of_application:
-            self._state.register(self._given(policy))
-        for key, info in deployments.items():
-            self._register(key, info)
+        # Ray makes the instance of a class when it is registered.
+        with nullcontext() if policy is None else told_of(policy.path):
+            if policy is not None and policy.of_application:
+                self._state.register(self._given(policy))
+            for key, info in deployments.items():
+                self._register(key, info)
 
     def _given(self, policy: UserPolicy) -> Any:  # noqa: ANN401  Ray's
         """Return Ray's description of a policy, with the function as imported.
@@ -141,7 +144,9 @@ class RayAutoscaler:
     def _by_users_policy(self, present: dict[Any, int], policy: UserPolicy) -> dict[Any, int]:
         try:
             return self._state.get_decision_num_replicas(present)
-        except (Exception, SystemExit) as error:  # whatever the user's function raises
+        except (KeyboardInterrupt, ScalelagError):
+            raise
+        except BaseException as error:  # whatever the user's function raises
             raise UsageError(
                 _failure(error, policy, _CLOCK.now_s - (self._begun_s or 0.0))
             ) from error
@@ -214,7 +219,7 @@ def _in_words(error: ValueError) -> str:
     )
 
 
-def _failure(error: Exception | SystemExit, policy: UserPolicy, since_s: float) -> str:
+def _failure(error: BaseException, policy: UserPolicy, since_s: float) -> str:
     """Return the failure of a user's policy in one line, with its place in the user's file.
 
     `since_s` are seconds since its first decision.

@@ -72,8 +72,9 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
 
         def run(jobs: Sequence[Job]) -> list[Done]:
             found: list[Done] = []
-            for done in pool.map(run_job, jobs):
-                found.append(done)
+            # `map` would cancel the others when one fails, which the pool's thread does not expect.
+            for waiting in [pool.submit(run_job, job) for job in jobs]:
+                found.append(waiting.result())
                 advance()
             return found
 
@@ -86,7 +87,6 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
                 "try again."
             ) from error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.kill()
             raise

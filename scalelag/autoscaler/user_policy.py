@@ -2,15 +2,17 @@
 
 import importlib
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
-from scalelag.errors import UsageError
+from scalelag.errors import ScalelagError, UsageError
+
+_LONG = 200
 
 
 class UserPolicy(msgspec.Struct, frozen=True):
@@ -36,8 +38,7 @@ def _imported(module: str, name: str) -> Callable[..., Any]:
 def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
     """Import a policy given as `module:function`; the current folder is on the path.
 
-    What the module prints goes to standard error, so that it is not in an answer. Raises UsageError if
-    there is none.
+    Raises UsageError if there is none.
     """
     module_name, colon, name = path.partition(":")
     if not colon or not module_name or not name:
@@ -47,11 +48,8 @@ def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        with redirect_stdout(sys.stderr):
-            module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises
-        raise UsageError(f"--policy {path}: {type(error).__name__}: {error}.") from error
+    with told_of(path):
+        module = importlib.import_module(module_name)
     function = getattr(module, name, None)
     if not callable(function):
         has = ", ".join(sorted(n for n, v in vars(module).items() if _is_own(v, module_name)))
@@ -59,6 +57,22 @@ def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
             f"--policy {path}: {module_name} has no function of that name; it has {has or 'none'}."
         )
     return UserPolicy(path, module, function, of_application)
+
+
+@contextmanager
+def told_of(path: str) -> Generator[None]:
+    """Raise UsageError in place of whatever code of the policy raises, but for an interrupt.
+
+    What it prints goes to standard error, so that it is not in an answer.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except (KeyboardInterrupt, ScalelagError):
+        raise
+    except BaseException as error:  # also GeneratorExit, asyncio.CancelledError, SystemExit
+        said = " ".join(str(error).split())[:_LONG] or "no message"
+        raise UsageError(f"--policy {path}: {type(error).__name__}: {said}.") from error
 
 
 def _is_own(value: object, module: str) -> bool:

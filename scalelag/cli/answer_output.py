@@ -10,7 +10,7 @@ from rich.console import Console
 
 from reports.model.formats import ComparisonFormat
 from scalelag.errors import RecordError, UsageError
-from scalelag.record.run_dir import check_writable, write_file
+from scalelag.record.output_file import check_named, check_writable, write_file, write_named
 
 _FILE_WIDTH = 120
 
@@ -37,7 +37,7 @@ def check_output(flag: str, path: Path | None) -> None:
     if path is None:
         return
     try:
-        check_writable(path)
+        check_named(path)
     except RecordError as error:
         raise UsageError(f"{flag}: {error}") from error
 
@@ -45,7 +45,10 @@ def check_output(flag: str, path: Path | None) -> None:
 def check_page(page: Page[Any], output_format: ComparisonFormat, output: Path | None) -> None:
     """Raise UsageError if a page that is asked for has no other place than one that takes no file."""
     if output_format is ComparisonFormat.HTML and output is None:
-        check_output("--format html without --output", page.file)
+        try:
+            check_writable(page.file)
+        except RecordError as error:
+            raise UsageError(f"--format html without --output: {error}") from error
 
 
 def write_answer(
@@ -60,8 +63,11 @@ def write_answer(
     Raises RecordError if nothing can be written there.
     """
     if output_format is ComparisonFormat.HTML and page is not None:
-        write_file(output or page.file, page.render(answer))
-        if output is None:
+        rendered = page.render(answer)
+        if output is not None:
+            write_named(output, rendered)
+        else:
+            write_file(page.file, rendered)
             print(page.file)
     elif output_format is ComparisonFormat.TERMINAL:
         _print(answer, renderers, output)
@@ -71,7 +77,7 @@ def write_answer(
         if output is None:
             sys.stdout.write(rendered.decode())
         else:
-            write_file(output, rendered)
+            write_named(output, rendered)
 
 
 def _print(answer: _Answer, renderers: Renderers[_Answer], output: Path | None) -> None:
@@ -80,4 +86,4 @@ def _print(answer: _Answer, renderers: Renderers[_Answer], output: Path | None) 
         return
     text = StringIO()
     renderers.terminal(Console(file=text, width=_FILE_WIDTH), answer)
-    write_file(output, text.getvalue().encode())
+    write_named(output, text.getvalue().encode())

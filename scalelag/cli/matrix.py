@@ -32,7 +32,8 @@ from scalelag.errors import (
     EXIT_PASSED,
     EXIT_TARGET,
 )
-from scalelag.record.run_dir import create_run_dir, load_run, write_file
+from scalelag.record.output_file import write_file
+from scalelag.record.run_dir import create_run_dir, load_run
 from scalelag.record.run_info import EarlierAttempt
 
 MATRIX_FILE = "matrix.json"

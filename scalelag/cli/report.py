@@ -19,7 +19,8 @@ from scalelag.autoscaler.for_diagnosis import replayer
 from scalelag.cli.answer_output import check_output
 from scalelag.cli.tune_file import tune_of
 from scalelag.options.release_output import release_output
-from scalelag.record.run_dir import RecordedRun, load_run, write_file
+from scalelag.record.output_file import write_file, write_named
+from scalelag.record.run_dir import RecordedRun, load_run
 
 
 def report(
@@ -56,7 +57,7 @@ def report(
     elif output is None:
         sys.stdout.write(rendered.decode())
     else:
-        write_file(output, rendered)
+        write_named(output, rendered)
     return exit_code(analysis.report, strict=strict)
 
 

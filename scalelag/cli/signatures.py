@@ -162,6 +162,9 @@ OtherSlo = Annotated[
     str | None, typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the repetitions.", min=0)]
+SeedOfAnswer = Annotated[
+    int | None, typer.Option(help="Seed of the repetitions. Default: 1.", min=0)
+]
 FormatOfAnswer = Annotated[
     ComparisonFormat,
     typer.Option("--format", help="Format of the answer.", case_sensitive=False),
@@ -185,7 +188,7 @@ Days = Annotated[float | None, typer.Option(help="Days of traffic for --capacity
 
 
 def _given(**options: object) -> tuple[str, ...]:
-    return tuple(f"--{name}" for name, value in options.items() if value is not None)
+    return tuple(f"--{n.replace('_', '-')}" for n, v in options.items() if v not in (None, False))
 
 
 def whatif(
@@ -198,7 +201,7 @@ def whatif(
     trace: OtherTrace = None,
     arrivals: OtherArrivals = None,
     slo: OtherSlo = None,
-    seed: Seed = 1,
+    seed: SeedOfAnswer = None,
     capacity: CapacityFile = None,
     days: Days = None,
     output_format: FormatOfAnswer = ComparisonFormat.TERMINAL,
@@ -211,8 +214,8 @@ def whatif(
     from scalelag.errors import UsageError
 
     if capacity is not None:
-        days = 7.0 if days is None else days
-        others = _given(steps=steps, arrivals=arrivals, policy=policy, slo=slo)
+        others = _given(steps=steps, arrivals=arrivals, policy=policy, slo=slo, seed=seed)
+        others += _given(policy_of_application=policy_of_application)
         sized = FleetOptions(capacity, trace, days, tuple(assignments or ()), others)
         return fleet(run, sized, output_format, output)
     if days is not None:
@@ -225,7 +228,7 @@ def whatif(
         policy_of_application,
         OtherLoad(steps, trace, None if arrivals is None else arrivals.value),
         slo,
-        seed,
+        1 if seed is None else seed,
     )
     return command(run, options, output_format, output)
 

@@ -31,7 +31,8 @@ from scalelag.errors import (
     UsageError,
 )
 from scalelag.record.deployment_info import DeploymentInfo
-from scalelag.record.run_dir import RecordedRun, check_writable, load_run, write_file
+from scalelag.record.output_file import check_writable, write_file, write_named
+from scalelag.record.run_dir import RecordedRun, load_run
 
 PAGE_FILE = "tune.html"
 
@@ -123,4 +124,4 @@ def _exit_code(report: TuneReport) -> int:
 def _keep(report: TuneReport, run: Path, out: Path | None) -> None:
     write_file(run / TUNE_FILE, render_json_tune(report))
     if out is not None and report.found:
-        write_file(out, tune_yaml(report).encode())
+        write_named(out, tune_yaml(report).encode())

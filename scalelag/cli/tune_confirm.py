@@ -16,7 +16,7 @@ from reports.model.tune import TUNE_FIGURES, Confirmation, TuneReport
 from reports.render.tune_yaml import tune_yaml
 from reports.whatif.answer import measured_steps
 from reports.whatif.from_record import watched_as_long, watched_of
-from scalelag.cli.whatif import limit_of
+from scalelag.cli.whatif import limit_of, within_limit
 from scalelag.console import say
 from scalelag.errors import EXIT_ERROR, InterruptedRunError, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
@@ -121,5 +121,6 @@ def _measured(
     if watched is None:
         return Confirmation(path.name, dict.fromkeys(TUNE_FIGURES))
     watched = watched_as_long(watched, run.info.zero_s, predicted_from, key)
-    whole = measured_steps(run, key, watched, analyse(run).report, limit_of(slo, run.info)).whole
+    report_of_it = analyse(within_limit(run, slo)).report
+    whole = measured_steps(run, key, watched, report_of_it, limit_of(slo, run.info)).whole
     return Confirmation(path.name, {name: whole.get(name) for name in TUNE_FIGURES})

@@ -106,11 +106,11 @@ def prepare(
     """Return the run as a scenario. Raises UsageError for options or a record without one."""
     key = deployment_of(assignments, run.info.target.watched, scaling_of_run(run.info))
     policy = _policy(options)
+    slo = limit_of(options.slo, run.info)
     recorded = recorded_scenario(run, key, own_policy=policy is not None)
-    report = analyse(run).report
+    report = analyse(within_limit(run, options.slo)).report
     if key not in report.deployments:
         raise UsageError(f"the run has no report on {key}.")
-    slo = limit_of(options.slo, run.info)
     return Prepared(recorded, recorded_steps(recorded, report, slo), report, policy)
 
 
@@ -177,6 +177,14 @@ def limit_of(text: str | None, info: RunInfo) -> Slo | None:
             "a quantile of it, such as p95<200ms."
         )
     return limits[0] if limits else None
+
+
+def within_limit(run: RecordedRun, slo: str | None) -> RecordedRun:
+    """The run as if it had been made with the limit that is given in place of its own, if one is."""
+    if slo is None:
+        return run
+    info = msgspec.structs.replace(run.info, options={**run.info.options, "slo": slo})
+    return msgspec.structs.replace(run, info=info)
 
 
 def _question(

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from reports.analysis.lag.policy import policy_of
+from reports.model.calibration import Calibration
 from reports.model.fleet import FleetHour, FleetReport
 from reports.model.formats import ComparisonFormat
 from reports.model.whatif import Change
@@ -22,7 +23,7 @@ from reports.whatif.fleet.by_hour import (
 from reports.whatif.fleet.coarse import CoarseSimulation, Fleet, turn_of
 from reports.whatif.from_record import Recorded, recorded_scenario
 from reports.whatif.scenario import Settings, settings_of
-from reports.whatif.settings import changed, deployment_of, parse_assignment
+from reports.whatif.settings import OF_DEPLOYMENT, changed, deployment_of, parse_assignment
 from reports.whatif.tuning.space import config_of
 from scalelag.autoscaler.ray_autoscaler import (
     RayAutoscaler,
@@ -38,12 +39,14 @@ from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.options.capacity import read_calibration
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import load_run
 from scalelag.wording import count
 
 SCHEMA_VERSION = 1
 _KEY = "default/Model"
 _START_S = 10.0
+_DAYS = 7.0
 _RENDERERS = Renderers(print_fleet, render_json_fleet, render_markdown_fleet)
 
 
@@ -52,7 +55,7 @@ class FleetOptions(msgspec.Struct, frozen=True):
 
     capacity: Path
     trace: Path | None
-    days: float
+    days: float | None
     assignments: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
@@ -75,23 +78,24 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
         raise UsageError("--capacity goes with --trace: the traffic to size the fleet for.")
     if options.others:
         raise UsageError(f"{options.others[0]} does not go with --capacity: leave one of them out.")
-    if not whole_days(options.days):
-        raise UsageError(f"--days {options.days:g}: give more than 0 and at most 366.")
+    days = _days(options.days)
     quiet_ray()
-    calibration, service_s, remarks = _calibrated(options.capacity)
+    found, capacity_rps = read_calibration(options.capacity, "--capacity")
     settings, start_s, changes, notes = _settings(run, options.assignments)
+    remarks = [*_remarks(found, capacity_rps, None if run is None else settings.key)]
+    service_s = _service_s(found, capacity_rps)
     trace = read_trace(TraceSpec(str(options.trace)))
     turn_s = turn_of(settings)
-    made = Fleet(settings, calibration, service_s, start_s)
+    made = Fleet(settings, capacity_rps, service_s, start_s)
     autoscaler = RayAutoscaler({settings.key: settings.info})
-    came = requests_of(trace, options.days, turn_s)
+    came = requests_of(trace, days, turn_s)
     course = CoarseSimulation(made, autoscaler, turn_s).run(came.tolist())
-    hours = fleet_hours(course, calibration)
+    hours = fleet_hours(course, capacity_rps)
     return FleetReport(
         schema_version=SCHEMA_VERSION,
         trace=trace.info.file,
-        days=options.days,
-        capacity_rps=calibration,
+        days=days,
+        capacity_rps=capacity_rps,
         service_s=service_s,
         start_s=start_s,
         turn_s=turn_s,
@@ -100,12 +104,20 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
         changes=changes,
         hours=hours,
         replica_hours=sum(one.replica_hours for one in hours),
-        steady_replica_hours=steady_hours(course, calibration),
+        steady_replica_hours=steady_hours(course, capacity_rps),
         short_replica_hours=sum(one.short_replica_hours for one in hours),
         short_s=sum(one.short_s for one in hours),
         reversals=reversals_of(course),
-        notes=(*remarks, *notes, *_too_few(hours, settings, calibration)),
+        notes=(*remarks, *notes, *_too_few(hours, settings, capacity_rps)),
     )
+
+
+def _days(given: float | None) -> float:
+    """Return the days of traffic to simulate. Raises UsageError for a number that cannot be."""
+    days = _DAYS if given is None else given
+    if not whole_days(days):
+        raise UsageError(f"--days {days:g}: give more than 0 and at most 366.")
+    return days
 
 
 def _too_few(hours: Sequence[FleetHour], settings: Settings, capacity_rps: float) -> Iterator[str]:
@@ -119,16 +131,25 @@ def _too_few(hours: Sequence[FleetHour], settings: Settings, capacity_rps: float
         )
 
 
-def _calibrated(path: Path) -> tuple[float, float, tuple[str, ...]]:
-    """Requests a second of one replica, time of a request in seconds, and notes, of a calibration."""
-    found, capacity_rps = read_calibration(path, "--capacity")
+def _service_s(found: Calibration, capacity_rps: float) -> float:
+    """Time of a request where none waits, in seconds."""
     kept = [one.latency_ms for one in found.stages if one.kept and one.latency_ms is not None]
-    service_s = min(kept) / 1000 if kept else 1.0 / capacity_rps
-    left_open = (
-        f"The calibration was left open ({found.reason or 'it is not over'}): a replica may serve more "
-        f"than {capacity_rps:g} requests/s."
-    )
-    return capacity_rps, service_s, () if found.complete else (left_open,)
+    return min(kept) / 1000 if kept else 1.0 / capacity_rps
+
+
+def _remarks(found: Calibration, capacity_rps: float, key: DeploymentKey | None) -> Iterator[str]:
+    """Yield notes on a calibration that is for the deployment `key` of a run, if there is one."""
+    if not found.complete:
+        yield (
+            f"The calibration was left open ({found.reason or 'it is not over'}): a replica may serve "
+            f"more than {capacity_rps:g} requests/s."
+        )
+    if key is not None and found.deployments != (key,):
+        of = ", ".join(found.deployments) or "no deployment by name"
+        yield (
+            f"The calibration is of {of}, and the settings and starts are those of {key}: calibrate "
+            "that one, if they are not the same."
+        )
 
 
 def _settings(
@@ -136,6 +157,12 @@ def _settings(
 ) -> tuple[Settings, float, tuple[Change, ...], tuple[str, ...]]:
     """Settings, the time of a start, changes, and notes: of a run, else Ray's defaults."""
     assignments = [parse_assignment(text) for text in texts]
+    for one in assignments:
+        if one.name in OF_DEPLOYMENT:
+            raise UsageError(
+                f"--set {one.text}: with --capacity a replica serves its calibrated rate, whatever "
+                f"{one.name} is. Leave it out, or simulate each request, without --capacity."
+            )
     names = setting_names(ray_names())
     if run is not None:
         recorded = _recorded(run, texts)

@@ -6,7 +6,7 @@ from typing import Final
 
 from reports.model.formats import Format
 from scalelag.errors import RecordError, UsageError
-from scalelag.record.run_dir import check_writable
+from scalelag.record.output_file import check_named
 
 VARIABLE: Final = "TEST_OUTPUT_JSON"
 
@@ -21,7 +21,7 @@ def release_output(reports: Collection[Format], environ: Mapping[str, str]) -> P
         return None
     path = Path(text)
     try:
-        check_writable(path)
+        check_named(path)
     except RecordError as error:
         raise UsageError(
             f"{VARIABLE}: {error} Name a file in a folder that you may write."

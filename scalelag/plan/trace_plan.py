@@ -54,7 +54,7 @@ def trace_schedule(
 
 def _replayed(trace: Trace, seed: int, repeat: int) -> Schedule:
     times_s = trace.times_s
-    end_s = _end_s(times_s)
+    end_s = end_of_arrivals(times_s)
 
     def points(from_s: float, to_s: float) -> Counts:
         """Points just before and just after each arrival."""
@@ -70,7 +70,7 @@ def _replayed(trace: Trace, seed: int, repeat: int) -> Schedule:
     return Schedule(plan, seed=seed, trace=DueTimes.of(_tiled(times_s, end_s, repeat)))
 
 
-def _end_s(times_s: NDArray[np.float64]) -> float:
+def end_of_arrivals(times_s: NDArray[np.float64]) -> float:
     """End of a trace of arrivals: the mean of the last ten gaps after the last arrival.
 
     Arrivals at the same moment make no gap. The mean is limited to between 1 ms and 1 s.

@@ -9,7 +9,7 @@ import msgspec
 
 from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import UNREADABLE, RecordError, RetryAdvice
-from scalelag.record.run_dir import write_file
+from scalelag.record.output_file import write_file
 from scalelag.record.run_info import EarlierAttempt
 
 EMBEDDED_VARIABLE = "SCALELAG_EMBEDDED"

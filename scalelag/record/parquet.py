@@ -1,11 +1,10 @@
 """Rows of a record for other tools: apart, since reading takes no part of Arrow that this does."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from scalelag.errors import RecordError
+from scalelag.record.output_file import writing_named
 from scalelag.record.requests_file import SCHEMA
 from scalelag.record.requests_reader import RequestBatches
 
@@ -17,16 +16,11 @@ def write_parquet(requests: Path, output: Path) -> tuple[int, str | None]:
     record cannot be read or the file cannot be written.
     """
     batches, rows = RequestBatches(requests), 0
-    scratch = output.with_name(f"{output.name}.tmp")
-    try:
-        with pq.ParquetWriter(scratch, SCHEMA, compression="zstd") as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-        scratch.replace(output)
-    except OSError as error:
-        raise RecordError(f"Cannot write {output}: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
+    with (
+        writing_named(output) as file,
+        pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
     return rows, batches.problem

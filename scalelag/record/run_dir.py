@@ -1,6 +1,5 @@
 """A run directory: names of its files, and functions that write and read them."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +10,7 @@ from scalelag.errors import UNREADABLE, NoRunError, RecordError
 from scalelag.plan.stages import MAX_DURATION_S
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
+from scalelag.record.output_file import write_file
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
 from scalelag.record.row_files import read_rows
@@ -64,43 +64,6 @@ def create_run_dir(out: Path, name: str, now_s: float) -> Path:
 def write_run_info(path: Path, info: RunInfo) -> None:
     """Write `run.json` atomically. Raises RecordError if it cannot be written."""
     write_file(path / RUN_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
-
-
-def check_writable(path: Path) -> None:
-    """Raise RecordError if no file can be written at `path`, and leave what is there as it is."""
-    _scratch(path, b"").unlink(missing_ok=True)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file atomically. Raises RecordError if it cannot be written."""
-    scratch = _scratch(path, data)
-    try:
-        scratch.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
-
-
-def _scratch(path: Path, data: bytes) -> Path:
-    """Write `data` to a file beside `path`. Raises RecordError if none can be made there."""
-    if path.is_dir():
-        raise RecordError(f"Cannot write {path}: it is a folder. Name a file.")
-    scratch = path.with_name(path.name + ".tmp")
-    try:
-        # What stands at that name is another's, or left by a killed process: never written through.
-        scratch.unlink(missing_ok=True)
-        with scratch.open("xb") as file:
-            file.write(data)
-    except OSError as error:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        is_gone = isinstance(error, FileNotFoundError) and not path.parent.exists()
-        reason = f"the folder {path.parent} does not exist" if is_gone else error.strerror
-        raise RecordError(f"Cannot write {path}: {reason}.") from error
-    except ValueError as error:  # a NUL in the name
-        raise RecordError(f"Cannot write {str(path)!r}: {error}.") from error
-    return scratch
 
 
 class RecordedRun(msgspec.Struct, frozen=True):

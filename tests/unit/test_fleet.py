@@ -18,6 +18,7 @@ from reports.whatif.fleet.by_hour import (
     steady_hours,
 )
 from reports.whatif.fleet.coarse import FleetCourse
+from scalelag.cli.main import app
 from scalelag.cli.whatif_fleet import FleetOptions, fleet, size_fleet
 from scalelag.errors import UsageError
 from scalelag.plan.trace import TraceSpec, read_trace
@@ -258,3 +259,42 @@ def test_a_file_that_is_no_calibration_and_one_without_a_rate_are_refused(
 def test_there_is_no_page_of_it(calibration: Path, day: Path):
     with pytest.raises(UsageError, match="no page"):
         fleet(None, FleetOptions(calibration, day, 1.0), ComparisonFormat.HTML, None)
+
+
+@pytest.mark.parametrize("number", [100, 150, 950, 36_050])
+def test_arrivals_that_are_repeated_keep_their_rate(tmp_path: Path, number: int):
+    """10 a second for 10, 15, 95 and 3605 s: a round ends a gap after its last arrival."""
+    path = tmp_path / "arrivals.csv"
+    path.write_text("timestamp\n" + "\n".join(f"{n / 10}" for n in range(number)))
+
+    came = requests_of(read_trace(TraceSpec(str(path), kind="arrivals")), 1.0, 10.0)
+
+    assert came.sum() == pytest.approx(864_000, rel=1e-3)
+    assert came.min() == pytest.approx(100, abs=2)
+    assert came.max() == pytest.approx(100, abs=2)
+
+
+@pytest.mark.parametrize("name", ["max_ongoing_requests", "graceful_shutdown_timeout_s"])
+def test_a_setting_that_the_flow_does_not_know_is_refused(calibration: Path, day: Path, name: str):
+    with pytest.raises(UsageError, match=f"whatever {name} is"):
+        size_fleet(None, FleetOptions(calibration, day, 1.0, (f"{name}=1",)))
+
+
+def test_a_calibration_of_another_deployment_is_noted(calibration: Path, day: Path):
+    found = msgspec.json.decode(calibration.read_bytes())
+    calibration.write_bytes(msgspec.json.encode(found | {"deployments": ["x/Y", "x/Z"]}))
+    options = FleetOptions(calibration, day, 0.1, ("max_replicas=8",))
+
+    assert "The calibration is of x/Y, x/Z" in size_fleet(DEMO, options).notes[0]
+    assert "x/Y" not in size_fleet(None, options).notes[0]
+
+
+@pytest.mark.parametrize("option", [["--seed", "3"], ["--policy-of-application"]])
+def test_an_option_that_says_nothing_here_is_refused(
+    calibration: Path, day: Path, option: list[str], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        app(["whatif", "--capacity", str(calibration), "--trace", str(day), *option])
+
+    assert ended.value.code == 2
+    assert f"{option[0]} does not go with --capacity" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from scalelag.cli.main import app
 from scalelag.console import say
 from scalelag.foreign import escaped_json, sanitized, sanitized_lines
 from scalelag.plugin.log_lines import make_harmless
-from scalelag.record.run_dir import write_file
+from scalelag.record.output_file import write_file
 from tests.support.hostile import HARM, obeyed
 
 

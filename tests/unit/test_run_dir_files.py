@@ -10,6 +10,7 @@ import pytest
 from scalelag.errors import NoRunError, RecordError
 from scalelag.plan.stages import parse_plan
 from scalelag.record.event_rows import EventRow
+from scalelag.record.output_file import check_writable, write_file
 from scalelag.record.requests_file import RequestColumns, RequestWriter
 from scalelag.record.row_files import RowWriter
 from scalelag.record.rows import (
@@ -23,9 +24,7 @@ from scalelag.record.rows import (
     Transition,
 )
 from scalelag.record.run_dir import (
-    check_writable,
     load_run,
-    write_file,
     write_run_info,
 )
 from scalelag.record.run_info import (

@@ -1,6 +1,7 @@
 """Processes of a simulation end with the command, however it ends, and print on standard error."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -70,3 +71,38 @@ def test_what_a_policy_prints_is_on_standard_error(
     assert said == ""
     assert told.startswith("imported\n")
     assert "asked" in told
+
+
+FAILING = {
+    "Init": "class Init:\n    def __init__(self):\n        raise ValueError('init\\nfailed')\n",
+    "Args": "class Args:\n    def __init__(self, x):\n        self.x = x\n",
+    "gone": "def gone(ctx):\n    raise GeneratorExit\n",
+    "two": "def two(a, b):\n    return 3, {}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Init", r"--policy failing:Init: ValueError: init failed\."),
+        ("Args", r"--policy failing:Args: TypeError: .*missing 1 required positional argument"),
+        ("gone", r"the policy failing:gone failed 0\.0 s after its first decision: GeneratorExit"),
+        ("two", r"the policy failing:two failed 0\.0 s after its first decision: TypeError"),
+    ],
+)
+def test_a_policy_that_fails_is_told_in_one_line(tmp_path: Path, name: str, said: str):
+    (tmp_path / "failing.py").write_text(FAILING[name], encoding="utf-8")
+    command = [sys.executable, "-m", "scalelag.cli", "whatif", str(DEMO), "--policy"]
+
+    ended = subprocess.run(
+        [*command, f"failing:{name}"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+
+    assert ended.returncode == 2, ended.stderr
+    assert re.match(f"scalelag: {said}", ended.stderr), ended.stderr
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr

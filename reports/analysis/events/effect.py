@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from reports.analysis.events.ends import Ends, ends_of
-from reports.analysis.events.subject import Subject
+from reports.analysis.events.ends import ends_of, later_loss
+from reports.analysis.events.subject import Subject, moment_of
+from reports.analysis.events.whole import Ends
 from reports.analysis.lag.phases import event_phases
 from reports.analysis.lag.timeline import ReplicaLife
 from reports.model.events import EventEffect, StartsReport
 from reports.model.intervals import Instant, Span, between, longer_than, stat
 from reports.model.steps import Phase, PhaseName, measured_phase
+from scalelag.record.event_rows import EventRow
 
 
 def effect_of(subject: Subject) -> EventEffect | None:
@@ -17,10 +19,14 @@ def effect_of(subject: Subject) -> EventEffect | None:
     if ends is None:
         return None
     until_s = _until_s(subject, ends)
-    came = _came(subject, until_s)
+    arrived = _came(subject, until_s)
+    later = later_loss(subject)
+    came = _own(subject, ends, arrived, later)
     phased = {life.replica: _phases(subject, ends, life, until_s) for life in came}
     span = _end_span(subject, ends, until_s)
     critical = ends.critical.replica if ends.critical else None
+    if ends.critical in arrived and critical not in phased:
+        critical = came[-1].replica if came else None
     polls = [
         poll.running
         for poll in subject.timeline.polls
@@ -31,7 +37,7 @@ def effect_of(subject: Subject) -> EventEffect | None:
         healed_s=None if ends.updates else span,
         updated_s=span if ends.updates else None,
         censored=span is not None and span.hi is None,
-        reason=ends.reason,
+        reason=ends.reason or (later and _kept_open(later, until_s)),
         target=_target(subject, until_s),
         lost=() if ends.updates else tuple(sorted(ends.lost)),
         critical_replica=critical,
@@ -83,6 +89,35 @@ def _came(subject: Subject, until_s: float) -> list[ReplicaLife]:
         and life.running.hi_s > subject.begun.lo_s
     ]
     return sorted(came, key=lambda life: life.running.mid_s if life.running else 0.0)
+
+
+def _own(
+    subject: Subject, ends: Ends, came: Sequence[ReplicaLife], later: EventRow | None
+) -> list[ReplicaLife]:
+    """Those that came for this event. Replicas begun after a later loss replace what that took.
+
+    Before it, or as many as this event asked for, are this event's own.
+    """
+    needed = _needed(subject, ends)
+    if later is None or needed is None:
+        return list(came)
+    first = sorted(came, key=lambda life: life.begun.mid_s)[:needed]
+    lost_s = moment_of(later).lo_s
+    return [life for life in came if life in first or life.begun.hi_s <= lost_s]
+
+
+def _needed(subject: Subject, ends: Ends) -> int | None:
+    """Replicas that the event asked for; None if that is not a fixed number."""
+    if subject.row.kind == "scale":
+        return max(0, (subject.row.count or 0) - (subject.before.listed if subject.before else 0))
+    return len(ends.lost) if ends.lost and not ends.updates else None
+
+
+def _kept_open(later: EventRow, until_s: float) -> str | None:
+    """Sentence on a later loss before the end, which had to be replaced as well."""
+    if moment_of(later).lo_s >= until_s:
+        return None
+    return f"event {later.index} ({later.text}) took replicas before it was over"
 
 
 def _phases(subject: Subject, ends: Ends, life: ReplicaLife, until_s: float) -> tuple[Phase, ...]:

@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 
 from reports.analysis.events.effect import effect_of
-from reports.analysis.events.ends import taken_over
+from reports.analysis.events.ends import taken_by_others, taken_over
 from reports.analysis.events.subject import Subject, moment_of
 from reports.analysis.lag.changes import Changes
 from reports.analysis.lag.timeline import Timeline
+from reports.analysis.lag.updates import DELETED
 from reports.analysis.load.recovery import Recovery, recovery
 from reports.analysis.load.slo import recorded_slos
 from reports.model.events import EventEffect, EventReport
@@ -92,17 +93,25 @@ def _report(
 def _subject(
     run: RecordedRun, row: EventRow, key: DeploymentKey, timeline: Timeline, changes: Changes
 ) -> Subject:
-    """The event and a deployment, with the first later event that takes over there."""
+    """The event and a deployment, with what takes over there first."""
+    bare = Subject(run, row, key, timeline, changes)
+    if row.kind in ("kill_proxy", "delete"):
+        # A deletion is over when all is gone, and a proxy whatever is deployed.
+        return bare
     later = [
-        Subject(run, other, key, timeline, changes)
+        msgspec.structs.replace(bare, row=other)
         for other in run.run_events
         if other.begun_s > row.begun_s and other.error is None
     ]
-    found = (one for subject in later if (one := taken_over(subject)) is not None)
-    first = min(found, key=lambda one: one.at.lo_s, default=None)
-    # A deletion is over when all is gone, and a controller or proxy whatever is deployed.
-    lasts = row.kind in ("kill_controller", "kill_proxy", "delete")
-    return Subject(run, row, key, timeline, changes, None if lasts else first)
+    if row.kind == "kill_controller":
+        # It is whatever is deployed, but nothing is whole that was deleted.
+        later = [subject for subject in later if subject.row.kind == "delete"]
+    found = [one for subject in later if (one := taken_over(subject)) is not None]
+    others = [
+        one for one in taken_by_others(bare) if one.what == DELETED or row.kind != "kill_controller"
+    ]
+    first = min([*found, *others], key=lambda one: one.at.lo_s, default=None)
+    return msgspec.structs.replace(bare, taken_over=first)
 
 
 def _together(

@@ -39,6 +39,10 @@ class Subject(msgspec.Struct, frozen=True):
         earlier = [p for p in self.timeline.polls if p.received_s <= self.begun.lo_s]
         return earlier[-1] if earlier else None
 
+    def is_of(self, app: str | None) -> bool:
+        """Return True if the deployment is one of an application."""
+        return self.key.startswith(f"{app}/")
+
     def lives(self, names: AbstractSet[str]) -> list[ReplicaLife]:
         """Replicas of these names."""
         return [life for life in self.timeline.replicas if life.replica in names]
@@ -54,9 +58,9 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class TakenOver(msgspec.Struct, frozen=True):
-    """A later event that made another deployment of it, and when that was noticed."""
+    """Something that made another deployment of it, in words, and when that was noticed."""
 
-    row: EventRow
+    what: str
     at: Instant
 
 

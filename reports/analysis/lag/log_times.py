@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from reports.model.intervals import Instant
-from scalelag.record.evidence_rows import LogEvent
+from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import DeploymentKey
 
 # A line is written some milliseconds after, or before, the state that polling sees; lines carry
@@ -87,6 +87,12 @@ def agrees(seen: Instant, logged: Instant) -> bool:
     """Return True if the logged moment lies in the polled interval, within the errors of both."""
     slack_s = logged.skew_s + ORDER_TOLERANCE_S
     return seen.lo_s - slack_s <= logged.lo_s and logged.hi_s <= seen.hi_s + slack_s
+
+
+def narrowed(seen: Instant, events: Sequence[LogEvent], kind: LogKind) -> Instant:
+    """The moment of the log's line of this kind within what polling saw; else what polling saw."""
+    logged = [moment(event) for event in events if event.kind == kind]
+    return next((at for at in logged if agrees(seen, at)), seen)
 
 
 def before_its_effects(seen: Decision, effects: Iterable[Instant | None]) -> Decision:

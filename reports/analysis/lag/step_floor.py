@@ -209,7 +209,14 @@ def _delay_in_all(lag: StepLag, delays: Sequence[float], decisions: int) -> floa
 
 
 def _may_be_more(lag: StepLag, decided: Sequence[Span], delays: Sequence[float]) -> bool:
-    """Return True if what polling saw as one decision may be several, each with its delay."""
+    """Return True if what polling saw as one decision may be several, each with its delay.
+
+    So it is where polling cannot tell with which of several decisions `decide` ended.
+    """
+    decide = lag.phase("decide")
+    least_s = decide.lo if decide else None
+    if least_s is not None and len(decided) > 1 and decided[-1].lo > least_s + DEFAULT_LOOP_S:
+        return True
     seen = lag.answer.decisions[: len(decided)] if lag.answer else ()
     return any(
         one.perhaps_several and one.at.hi_s - one.at.lo_s >= delay_s

@@ -5,6 +5,8 @@ last to reach RUNNING (or to go) among those that the level of this movement nee
 cut the lag into phases that share them, so that they add up.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from reports.analysis.lag.hold import (
@@ -26,7 +28,7 @@ from reports.analysis.lag.movements import (
     movements_within,
     turns,
 )
-from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases
+from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases, widened
 from reports.analysis.lag.reach import Level
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
@@ -155,7 +157,7 @@ def _answer(hold: Hold) -> _Answer:
     reached = reach_of(hold, level, movement)
     if reached is None:
         return _unanswered(hold, level, movement)
-    phased = _phases(hold, movement, reached.critical)
+    phased = _phases(hold, movement, reached.critical, reached.rivals)
     return _Answer(
         total_s=_total(hold.begun_s, reached.end, phased.end),
         reason=joined(edge(hold, movement), _short(hold)),
@@ -245,11 +247,21 @@ def _counted(level: Level, poll: ReplicaPoll) -> str:
     return f"{serving_in(poll) if up else poll.listed} {'RUNNING' if up else 'replicas'}"
 
 
-def _phases(hold: Hold, movement: Movement, critical: ReplicaLife | None) -> PhasedLag:
+def _phases(
+    hold: Hold,
+    movement: Movement,
+    critical: ReplicaLife | None,
+    rivals: Sequence[ReplicaLife] = (),
+) -> PhasedLag:
+    """Phases of the critical replica, each as wide as those of all that may have been the one."""
     if critical is None:
         return decided_only(hold.begun_s, movement)
     phased = up_phases if hold.step.direction == "up" else down_phases
-    return phased(hold.begun_s, hold.ended_s, critical, movement, hold.timeline)
+    own, *others = (
+        phased(hold.begun_s, hold.ended_s, life, movement, hold.timeline)
+        for life in (critical, *rivals)
+    )
+    return PhasedLag(widened(own.phases, [other.phases for other in others]), own.end)
 
 
 def _short(hold: Hold) -> str | None:

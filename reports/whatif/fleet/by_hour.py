@@ -9,6 +9,7 @@ from reports.model.fleet import FleetHour
 from reports.whatif.fleet.coarse import FleetCourse
 from scalelag.plan.schedule import integral
 from scalelag.plan.trace import Trace
+from scalelag.plan.trace_plan import end_of_arrivals
 
 _DAY_S = 86_400.0
 _HOUR_S = 3_600.0
@@ -18,15 +19,12 @@ def requests_of(trace: Trace, days: float, turn_s: float) -> NDArray[np.float64]
     """Requests of each step over some days; a shorter trace is repeated, a longer one cut."""
     edges_s = np.arange(round(days * _DAY_S / turn_s) + 1) * turn_s
     if trace.rates_rps is None:
-        length_s = float(trace.times_s[-1]) + turn_s
-        reached_s = np.append(trace.times_s, length_s)
-        reached = np.append(np.arange(1.0, trace.times_s.size + 1), float(trace.times_s.size))
-    else:
-        reached_s, reached = trace.times_s, integral(trace.times_s, trace.rates_rps)
-        length_s = float(reached_s[-1])
-    rounds, left_s = np.divmod(edges_s, length_s)
-    total = rounds * reached[-1] + np.interp(left_s, reached_s, reached, left=0.0)
-    return np.diff(total)
+        rounds, left_s = np.divmod(edges_s, end_of_arrivals(trace.times_s))
+        came = np.searchsorted(trace.times_s, left_s, side="left")
+        return np.diff(rounds * trace.times_s.size + came)
+    reached = integral(trace.times_s, trace.rates_rps)
+    rounds, left_s = np.divmod(edges_s, float(trace.times_s[-1]))
+    return np.diff(rounds * reached[-1] + np.interp(left_s, trace.times_s, reached, left=0.0))
 
 
 def demand_of(course: FleetCourse, capacity_rps: float) -> NDArray[np.int64]:

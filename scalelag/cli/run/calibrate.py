@@ -26,8 +26,9 @@ from scalelag.cluster.preflight import Patience, ready_payload, watched_deployme
 from scalelag.console import say
 from scalelag.errors import EXIT_GATE_FAILED, EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.options.catalog import OPTIONS
+from scalelag.record.output_file import write_file
 from scalelag.record.requests_file import rows_from
-from scalelag.record.run_dir import create_run_dir, load_run, write_file
+from scalelag.record.run_dir import create_run_dir, load_run
 
 CALIBRATION_FILE = "calibration.json"
 

@@ -15,7 +15,8 @@ from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
 from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions
-from scalelag.record.run_dir import REPORT_FILE, load_run, write_file
+from scalelag.record.output_file import write_file, write_named
+from scalelag.record.run_dir import REPORT_FILE, load_run
 
 
 class Reporter:
@@ -45,7 +46,7 @@ class Reporter:
         write_file(file, rendered)
         wanted = release_output([output_format], self._environ)
         if wanted is not None:
-            write_file(wanted, rendered)
+            write_named(wanted, rendered)
 
     def print_last(self) -> None:
         """Print the last report, once."""

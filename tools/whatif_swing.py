@@ -1,11 +1,16 @@
 """The oscillating settings of ray#63279 in small: predicted, replayed, measured, and ended by tune."""
 
+import math
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
+from reports.analysis.elasticity.staircase import Staircase
 from reports.model.formats import ComparisonFormat
+from reports.model.intervals import Window
 from reports.model.whatif import Curve, Curves
+from reports.whatif.curves import period_s
 from scalelag.cli.tune import TuneOptions, tune
 from scalelag.cli.tune_file import tune_of
 from scalelag.cli.whatif import WhatIfOptions, ask
@@ -45,21 +50,11 @@ def swing_lines(run_of: RunOf, out: Path, *, may_make: bool) -> Iterator[str]:
 
 
 def _period(curves: Curves | None) -> str:
-    value = period_s(curves.target) if curves is not None else None
+    value = swing_period_s(curves.target) if curves is not None else None
     return "none" if value is None else f"{value:.1f} s"
 
 
-def period_s(target: Curve) -> float | None:
-    """Mean time between two upward turns of a target, once the first rise is over; None below two."""
-    begun = [
-        at_s
-        for (_, before), (at_s, after) in pairwise(_moves(target))
-        if before < 0 < after and at_s >= _SETTLED_S
-    ]
-    return (begun[-1] - begun[0]) / (len(begun) - 1) if len(begun) > 1 else None
-
-
-def _moves(target: Curve) -> list[tuple[float, int]]:
-    """Moments of changes, with their direction."""
-    changes = zip(target.at_s[1:], pairwise(target.replicas), strict=False)
-    return [(at_s, after - before) for at_s, (before, after) in changes if after != before]
+def swing_period_s(target: Curve) -> float | None:
+    """Period of a target once the first rise is over; None if it does not swing."""
+    curve = Staircase(np.array(target.at_s[1:]), np.array(target.replicas))
+    return period_s(curve, Window(_SETTLED_S, math.inf))

@@ -18,6 +18,8 @@ class ElasticityReport(msgspec.Struct, frozen=True):
     `demand` is what they were measured against, None for `demand_reason`; then only `replica_hours`
     are known. `theta` is the mean shortage (`u`) or surplus (`o`) in percent of the demand, `tau`
     the share of time with any. Where nothing is known of the replicas either, `reason` says why.
+    `unseen_s` of the load nobody saw: what was to spare in it, or ran, is no part of the other figures,
+    and lies between 0 and all that `max_replicas` allow.
     """
 
     demand: DemandKind | None = None
@@ -36,6 +38,9 @@ class ElasticityReport(msgspec.Struct, frozen=True):
     over_replica_s: Span | None = None
     replica_hours: Span | None = None
     replica_hours_over: Span | None = None
+    unseen_s: float | None = None
+    unseen_over_replica_s: Span | None = None
+    unseen_replica_hours: Span | None = None
     reason: str | None = None
 
 

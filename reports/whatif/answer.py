@@ -134,11 +134,15 @@ def replay_record(
     phase = best_phase(recorded, by_phase, window)
     found = run([trial(100 + number, phase) for number in range(REPETITIONS)])
     replayed = Replayed(phase, tuple(found))
+    holds = {
+        step.index: Window(zero_s + step.at_s, zero_s + step.hold_until_s)
+        for step in of_record.steps
+    }
     return Replay(
         recorded,
         of_record,
         replayed,
-        validated(recorded, of_record.figures, replayed, window, report),
+        validated(recorded, of_record.figures, holds, replayed, window, report),
     )
 
 

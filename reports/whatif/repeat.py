@@ -8,11 +8,11 @@ from statistics import NormalDist
 import msgspec
 import numpy as np
 
-from reports.analysis.elasticity.staircase import Staircase, pieces
 from reports.analysis.load.slo import Slo
 from reports.model.intervals import Span, Window
 from reports.model.whatif import Estimate
 from reports.whatif.autoscaler import Autoscaler
+from reports.whatif.curves import area_between
 from reports.whatif.outcome import Course, Outcome, outcome_of
 from reports.whatif.scenario import Scenario
 from reports.whatif.simulate import Simulation
@@ -98,13 +98,6 @@ def _at(ordered: Sequence[float], share: float) -> float:
     """
     place = round(share * (len(ordered) + 1))
     return ordered[min(max(place, 1), len(ordered)) - 1]
-
-
-def area_between(one: Staircase, other: Staircase, window: Window) -> float:
-    """Area between two curves over the area under the first."""
-    spans_s, (first, second) = pieces((one, other), (window,))
-    under = float(np.dot(spans_s, first))
-    return float(np.dot(spans_s, np.abs(first - second))) / under if under else 0.0
 
 
 def middle_course(outcomes: Sequence[Outcome], window: Window) -> Course:

@@ -9,13 +9,15 @@ from reports.model.intervals import Span, Window
 from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.model.whatif import Check, Estimate, FigureName, Validation
+from reports.whatif.curves import area_between, period_s
 from reports.whatif.from_record import Recorded
 from reports.whatif.outcome import Figures, Outcome
-from reports.whatif.repeat import area_between, estimate
+from reports.whatif.repeat import estimate
 
 LEAST_S = 1.0
 SHARE = 0.15
 AREA_RATIO = 0.15
+PERIOD_SHARE = 0.25
 _CHECKED: tuple[FigureName, ...] = ("decide_s", "total_s", "p95_ms")
 
 
@@ -44,20 +46,23 @@ def best_phase(
 def validated(
     recorded: Recorded,
     steps: Mapping[int, Figures],
+    holds: Mapping[int, Window],
     replayed: Replayed,
     window: Window,
     report: Report,
 ) -> Validation:
-    """Errors of the replayed run against the recorded figures of each step, by its index."""
-    target = recorded.target
-    area = float(
-        np.median([area_between(target, o.course.target, window) for o in replayed.outcomes])
-    )
-    checks = tuple(
-        _check(f"step {index} {name}", name, figures.get(name), _of(replayed, index, name))
-        for index, figures in steps.items()
-        for name in _CHECKED
-    )
+    """Errors of the replayed run against the recorded figures of each step, by its index.
+
+    Where the curves are too far apart and the recorded target swings in a hold, the swings are held
+    against one another, by their period and by how long they are at each level.
+    """
+    checks = _figures(steps, replayed)
+    area = _area(recorded, replayed, window)
+    if area > AREA_RATIO:
+        periods = _periods(recorded, replayed, holds)
+        checks += periods.values()
+        alike = [holds[index] for index, check in periods.items() if check.within]
+        area = _area(recorded, replayed, window, alike)
     reasons = [
         f"{check.what}: recorded {_said(check.recorded)}, simulated {_said(check.simulated)}"
         for check in checks
@@ -70,12 +75,49 @@ def validated(
         )
     return Validation(
         passed=not reasons,
-        checks=checks,
+        checks=tuple(checks),
         area_ratio=area,
         push_phase=replayed.phase,
         reasons=tuple(reasons),
         missing=tuple(_missing(recorded, report)) if reasons else (),
     )
+
+
+def _figures(steps: Mapping[int, Figures], replayed: Replayed) -> list[Check]:
+    return [
+        _check(f"step {index} {name}", name, figures.get(name), _of(replayed, index, name))
+        for index, figures in steps.items()
+        for name in _CHECKED
+    ]
+
+
+def _area(
+    recorded: Recorded, replayed: Replayed, window: Window, swings: Sequence[Window] = ()
+) -> float:
+    target = recorded.target
+    courses = [outcome.course.target for outcome in replayed.outcomes]
+    return float(np.median([area_between(target, one, window, swings) for one in courses]))
+
+
+def _periods(
+    recorded: Recorded, replayed: Replayed, holds: Mapping[int, Window]
+) -> dict[int, Check]:
+    """Periods of the swing in each hold in which the recorded target swings, by the step's index."""
+    found: dict[int, Check] = {}
+    for index, hold in holds.items():
+        known = period_s(recorded.target, hold)
+        if known is None:
+            continue
+        periods = [period_s(outcome.course.target, hold) for outcome in replayed.outcomes]
+        there = [one for one in periods if one is not None]
+        what, bound = f"step {index} period_s", PERIOD_SHARE * known
+        if 2 * len(there) < len(periods):
+            found[index] = Check(what, known, None, None, bound, within=False)
+            continue
+        middle = float(np.median(there))
+        off = middle - known
+        found[index] = Check(what, known, middle, off, bound, within=abs(off) <= bound)
+    return found
 
 
 def recorded_figures(step: StepReport) -> Figures:

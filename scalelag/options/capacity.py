@@ -62,14 +62,14 @@ def plan_in_load(plan: LoadPlan, values: Mapping[str, Any]) -> PlanInReplicas:
     calibration: str | None = values["calibration"]
     scaled: str | None = values["scale"]
     if not plan.in_replicas:
-        for flag, given in (("--calibration", calibration), ("--scale", scaled)):
-            if given:
-                raise UsageError(f"{flag} goes with --steps in replicas, such as 2replicas:60s.")
+        refuse_of_replicas(values)
         return PlanInReplicas(plan)
     if scaled:
         if calibration:
             raise UsageError("--calibration and --scale: give one of the two.")
         return _scaled(plan, scaled, values["rate"])
+    if values["rate"]:
+        raise UsageError("--rate goes with --scale: the load of other plans is in --steps.")
     capacity_rps: float | None = values["capacity_rps"]
     if calibration:
         found, capacity_rps = read_calibration(Path(calibration), "--calibration")
@@ -86,6 +86,13 @@ def plan_in_load(plan: LoadPlan, values: Mapping[str, Any]) -> PlanInReplicas:
             "deployment that is to have so many, with --scale."
         )
     return PlanInReplicas(plan.at_capacity(capacity_rps))
+
+
+def refuse_of_replicas(values: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option of plans in replicas, beside a load that is none."""
+    for name in ("calibration", "scale", "rate"):
+        if values[name]:
+            raise UsageError(f"--{name} goes with --steps in replicas, such as 2replicas:60s.")
 
 
 def _scaled(plan: LoadPlan, name: str, rate_rps: float) -> PlanInReplicas:

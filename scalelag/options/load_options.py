@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from scalelag.errors import UsageError
-from scalelag.options.capacity import plan_in_load
+from scalelag.options.capacity import plan_in_load, refuse_of_replicas
 from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
 from scalelag.options.load_catalog import LOAD_OPTIONS
 from scalelag.plan.events import PlannedEvent
@@ -101,6 +101,7 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
     # Locust's parser does not tell a default that was written out from one that was not.
     if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")
+    refuse_of_replicas(values)
     kind = values["trace_kind"]
     trace = read_trace(
         TraceSpec(

@@ -15,7 +15,7 @@ from scalelag.plan.schedule import DueTimes, Schedule
 from scalelag.plan.trace_lengths import Lengths
 from scalelag.plan.trace_rows import MOST_TOKENS
 from scalelag.prompts.body import ChatBody
-from scalelag.prompts.info import OF_TRACE, PromptInfo
+from scalelag.prompts.info import OF_TRACE, SESSION_HEADER, PromptInfo
 from scalelag.prompts.plan import PromptPlan, TraceRows
 from scalelag.prompts.vocabulary import vocabulary
 from scalelag.wording import count
@@ -58,6 +58,7 @@ def asked_prompts(
             f"{given[0]}: no user class of this run makes prompts. It is for HttpPlanUser and "
             "ChatUser, as with -f llm_chat.py, without a send() of their own."
         )
+    _refuse_unused_header(values, load.lengths, is_known=makes_prompts is not None)
     if not makes_prompts or not (given or load.lengths):
         return without
     if given and request.rows:
@@ -75,6 +76,19 @@ def asked_prompts(
             f"--session-header {plan.session_header}: --header sets it, too. Leave one of them out."
         )
     return AskedPrompts(asked.schedule(), plan, asked.info(plan))
+
+
+def _refuse_unused_header(
+    values: Mapping[str, Any], lengths: Lengths | None, *, is_known: bool
+) -> None:
+    """Raise UsageError for a header of conversations where there are none."""
+    header, sessions = values["session_header"], values["sessions"]
+    of_trace = sessions is None and lengths is not None and lengths.sessions.size > 0
+    if is_known and header != SESSION_HEADER and not (sessions or values["turns"] or of_trace):
+        raise UsageError(
+            f"--session-header {header}: there are no conversations that it could name. It goes with "
+            "--sessions, --turns, or a trace that has sessions."
+        )
 
 
 def _given(values: Mapping[str, Any]) -> list[str]:

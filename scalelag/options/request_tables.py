@@ -25,7 +25,7 @@ _SHOWN = 100  # characters of a value in a message
 _OTHERS = ("name", "header", "model", "weight", "arrivals")
 _KNOWN = tuple(name.replace("_", "-") for name in (*_OTHERS, *_TEXTS))
 # What the tables say of each request, and an option would say of all.
-_NOT_BESIDE = (*_TEXTS, "models", *(one.dest for one in PROMPT_OPTIONS if one.default is None))
+_NOT_BESIDE = (*_TEXTS, "models", *(one.dest for one in PROMPT_OPTIONS))
 # Messages of options name flags; in a table they are keys.
 _FLAG = re.compile(r"--(?=(?:path|method|header|json-body|body-file|data|expect|models)\b)")
 

@@ -108,6 +108,7 @@ def test_from_the_form_over_the_live_chart_to_the_report(tmp_path, online):
         assert complaints(found) == []
 
 
+@pytest.mark.long
 def test_a_second_run_with_other_steps_takes_the_place_of_the_first(tmp_path, online):
     with page_on_standin(tmp_path) as web:
         found = online(web.url)
@@ -137,6 +138,7 @@ def busy_page(tmp_path_factory):
         yield web
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_as_light_or_dark_as_the_page_around_it(busy_page, online, scheme):
     web = busy_page

@@ -3,6 +3,7 @@
 import re
 from itertools import product
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_web_ui import complaints, report, start
@@ -141,6 +142,7 @@ def assert_nothing_is_cut(page):
     assert (page.evaluate(SCROLLS_SIDEWAYS), page.evaluate(CUT)) == (False, [])
 
 
+@pytest.mark.long
 def test_nothing_is_cut_at_any_width(tmp_path, online):
     """Form, live view and report of one run, at each width, light and dark."""
     with page_on_standin(tmp_path) as web:

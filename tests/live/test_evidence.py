@@ -3,6 +3,8 @@
 import time
 from contextlib import closing
 
+import pytest
+
 from probes.dashboard import Dashboard
 from probes.logs.read import read_evidence
 from scalelag.record.evidence_rows import LogEvent, NodeClock, NoLog
@@ -23,6 +25,7 @@ def raw_lines(rows, app):
     ]
 
 
+@pytest.mark.long
 def test_the_logs_tell_what_polling_saw_in_either_encoding(cluster):
     apps = [sleeper(encoding, logging_config={"encoding": encoding}) for encoding in ENCODINGS]
 

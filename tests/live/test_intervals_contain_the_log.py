@@ -28,6 +28,7 @@ def ramped_run(on_cluster, dashboard):
     return Ended(*ended, ControllerLog(dashboard))
 
 
+@pytest.mark.long
 def test_each_interval_of_a_step_up_and_down_contains_the_time_in_the_controllers_log(stepped_run):
     assert_intervals_contain_the_log(stepped_run, {"Sleeper"})
 

@@ -69,6 +69,7 @@ def test_a_killed_command_is_undone_by_doctor_and_nothing_else_changes(
     assert as_it_was(dashboard) == before
 
 
+@pytest.mark.long
 def test_an_app_beside_a_failing_one_is_tested_and_nothing_else_changes(
     on_cluster, dashboard, half_capacity
 ):

@@ -76,6 +76,7 @@ def test_phases_and_the_unattributed_rest_are_the_total(recorded):
         assert abs(step["unattributed_s"]) < 0.001, step
 
 
+@pytest.mark.long
 def test_a_constructor_of_2_s_shows_in_initialize_and_nowhere_else(recorded):
     run, report, truth = recorded
     (deployment,) = report["deployments"].values()

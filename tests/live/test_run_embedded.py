@@ -140,6 +140,7 @@ def test_an_app_that_cannot_start_is_named_with_its_error(on_cluster):
     assert command.run_dirs == []
 
 
+@pytest.mark.long
 def test_kill_9_of_the_load_process_leaves_a_run_that_can_be_reported(
     on_cluster, scalelag, sleeper
 ):

@@ -53,6 +53,7 @@ def test_a_run_from_zero_replicas_measures_the_cold_start(on_cluster):
     assert deployment["replicas"]["final"] == 0
 
 
+@pytest.mark.long
 def test_a_locustfile_of_ones_own_is_recorded_beside_the_probe(on_cluster, tmp_path):
     (tmp_path / "theirs.py").write_text(
         "from locust import HttpUser, constant, task\n"

@@ -65,6 +65,7 @@ def test_the_rate_that_a_server_of_known_capacity_serves_is_found(tmp_path):
         assert run["options"]["steps"].startswith(f"{stage['load']['level']:g}")
 
 
+@pytest.mark.long
 def test_a_limit_below_a_single_request_ends_with_4_after_one_stage(tmp_path):
     with running_standin(model()) as standin, running_echo() as echo:
         code, output = calibrate(

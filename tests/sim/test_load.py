@@ -93,6 +93,7 @@ def chi_squared(counts: np.ndarray, expected: float) -> float:
     return float(np.sum((counts - expected) ** 2 / expected))
 
 
+@pytest.mark.long
 def test_poisson_arrivals_are_the_same_with_any_number_of_processes(standin, tmp_path):
     def intended(name: str, *arguments: str) -> np.ndarray:
         folder = tmp_path / name
@@ -242,6 +243,7 @@ def test_answers_that_are_errors_are_failures_with_their_status(target, echo, tm
     assert (run.load["sent"], run.load["failed"]) == (20, 20)
 
 
+@pytest.mark.long
 def test_users_come_and_go_when_the_plan_says_so(standin, tmp_path):
     """Edges within 5 ms: at least once in three tries, for the same reason as above."""
     late_s: list[list[float]] = []

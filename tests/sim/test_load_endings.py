@@ -78,6 +78,7 @@ processes = 2
 """
 
 
+@pytest.mark.long
 def test_secrets_of_a_file_are_sent_and_in_no_argument_of_any_process(
     standin, echo, tmp_path, until
 ):

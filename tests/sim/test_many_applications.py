@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from scalelag.record.run_dir import load_run
 from tests.support.servers.http_echo import running_echo
 from tests.support.standin.process import ROOT, running_standin
@@ -56,6 +58,7 @@ def scalelag(folder: Path, *arguments: str) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.long
 def test_the_report_on_twelve_applications_fits_120_lines(tmp_path):
     with running_standin(cluster()) as standin, running_echo() as echo:
         text = scalelag(

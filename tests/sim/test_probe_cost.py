@@ -62,6 +62,7 @@ def cost(thousand, watching, until) -> Cost:
     )
 
 
+@pytest.mark.long
 def test_watching_a_thousand_replicas_stays_within_the_budget(cost, record_testsuite_property):
     record_testsuite_property("cost of watching a thousand replicas", cost)
 

@@ -161,6 +161,7 @@ def test_lengths_are_on_record_and_in_the_report(talked):
     assert f"Lengths of {RPS * SECONDS} prompts" in talked.run.stdout
 
 
+@pytest.mark.long
 def test_prompts_are_the_same_for_any_number_of_processes_and_others_for_another_seed(talks):
     one, two, other = (
         sorted(sent.body for sent in talks(*more).requests) for more in ((), TWO, ("--seed", "2"))

@@ -164,6 +164,7 @@ def assert_counted_since_it_was_killed(
     return share[sent:]
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_or_cut_off_is_counted_to_the_last_arrival(load, echo, until):
     """Three share 90 rps. One is killed; one is cut off until that is noticed, and then goes on."""
     leader = load.lead("--steps", "90rps:4s,60rps:5s", "--processes", "3")

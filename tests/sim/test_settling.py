@@ -6,6 +6,7 @@ import pytest
 from tests.support.locust_run import assert_ran, sent_to, started
 
 
+@pytest.mark.long
 def test_what_follows_a_settled_stage_comes_earlier_in_every_process(target, echo, tmp_path):
     steps = ["--steps", "20rps:settle<=60s,80rps:2s", "--processes", "2"]
 

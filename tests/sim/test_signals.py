@@ -166,6 +166,41 @@ def test_the_command_closes_its_run_once_and_prints_no_traceback(
     assert (path / RUN_FILE).is_file()
 
 
+FORKING = """
+import os
+import subprocess
+import time
+from pathlib import Path
+
+forked = subprocess.Popen(["sleep", "600"])
+Path(os.environ["FORKED"]).write_text(str(forked.pid))
+time.sleep(600)
+"""
+
+
+def test_what_a_load_process_forked_ends_with_one_that_is_ended_while_it_starts(
+    target, tmp_path, until, monkeypatch
+):
+    note, locustfile = tmp_path / "forked", tmp_path / "forking.py"
+    locustfile.write_text(FORKING)
+    monkeypatch.setenv("FORKED", str(note))
+    with command(tmp_path, *target, "--steps", "5rps:5s", "-f", str(locustfile)) as process:
+        until(lambda: note.exists() and note.read_text(), DEADLINE_S)
+        forked = psutil.Process(int(note.read_text()))
+        process.terminate()
+        assert process.wait(DEADLINE_S) == 130
+
+    assert not forked.is_running() or forked.status() == psutil.STATUS_ZOMBIE
+
+
+def test_more_load_processes_than_the_memory_holds_are_refused_before_any_starts(target, tmp_path):
+    with command(tmp_path, *target, "--steps", "5rps:5s", "--processes", "100000") as process:
+        assert process.wait(DEADLINE_S) == 2
+
+    assert "--processes 100000: each takes about 100 MiB" in (tmp_path / "stderr").read_text()
+    assert not (tmp_path / "runs").exists()
+
+
 @contextmanager
 def worker_of(port, folder):
     command = [sys.executable, "-m", "locust", "-f", STEPPED, "--worker", "--master-port", port]
@@ -211,6 +246,7 @@ def load_processes(leader):
     return [one for one in children if "scalelag.observer" not in " ".join(one.cmdline())]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", EACH)
 def test_one_of_several_processes_that_is_told_to_leave_is_counted_and_the_run_goes_on(
     target, echo, tmp_path, until, number

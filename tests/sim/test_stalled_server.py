@@ -29,6 +29,7 @@ def runs(tmp_path_factory) -> dict[str, Run]:
             return {"open": first.wait(), "closed": second.wait()}
 
 
+@pytest.mark.long
 def test_an_open_loop_shows_the_wait_of_all_that_were_due(runs):
     load = runs["open"].load
 

@@ -69,6 +69,7 @@ def test_arrivals_are_sent_as_the_file_says(target, echo, tmp_path):
     assert "Load: trace mine.csv" in run.stdout
 
 
+@pytest.mark.long
 def test_processes_share_a_trace_that_only_the_leading_one_can_read(target, echo, tmp_path, until):
     unix_s = bursts()
     path = tmp_path / "mine.csv"

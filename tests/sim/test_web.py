@@ -24,6 +24,7 @@ def port():
     return ["--master-bind-port", number, "--master-port", number]
 
 
+@pytest.mark.long
 def test_two_tests_in_one_process_are_two_runs_with_their_own_plans_and_names(web, until):
     web.start(steps="20rps:2s", path="/first")
     until(lambda: len(web.runs()) == 1, 30, "first run closed")

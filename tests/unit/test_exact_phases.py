@@ -245,6 +245,20 @@ def test_a_logged_decision_stands_for_the_one_that_polling_saw():
     assert [(d.at.mid_s, d.before, d.after) for d in timeline().decisions] == [(14.1, 1, 2)]
 
 
+def test_a_target_that_dips_while_every_replica_stays_settles_when_they_came():
+    dips = polls((8.0, 1, {"RUNNING": 1}), (14.5, 2, {"RUNNING": 1, "STARTING": 1}),
+                 (18.0, 2, {"RUNNING": 2}), (22.0, 1, {"RUNNING": 2}),
+                 (23.0, 2, {"RUNNING": 2}))  # fmt: skip
+    events = [*LOG, event("downscaling", 21.8, before=2, after=1),
+              event("upscaling", 22.8, before=1, after=2)]  # fmt: skip
+
+    report = lag(timeline(events=events, seen=dips))
+
+    assert (report.reversals, report.total_s) == (2, report.settled_s)
+    assert report.settled_s is not None
+    assert report.settled_s.value == pytest.approx(7.84)
+
+
 def test_a_decision_that_no_line_tells_of_is_known_from_polling():
     (decision,) = timeline(events=[]).decisions
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from reports.analysis.analyse import analyse
 from reports.model.report import Report
 from reports.model.steps import StepReport
+from reports.render.tables.elasticity import following_texts
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import Gap, Transition
 from scalelag.record.run_dir import RecordedRun
@@ -132,6 +133,31 @@ def test_a_log_that_does_not_tell_all_leaves_the_gap(keep: Callable[[LogEvent], 
 
     assert found.unwatched_s == pytest.approx(9.17, abs=0.1)
     assert gap_warning(report).endswith("is known only to that width")
+
+
+def test_without_its_log_a_gap_has_bounds(truth: Report):
+    """Four replicas were allowed in the 9.2 s, so between none and all of them may have run."""
+    run = with_lines(cut(recorded("demo"), *DOWN), lambda _event: False)
+    whole = truth.deployments[KEY].elasticity
+
+    found = report_of(run).deployments[KEY].elasticity
+    spare, hours = found.unseen_over_replica_s, found.unseen_replica_hours
+
+    assert found.unseen_s == found.unwatched_s
+    assert spare is not None
+    assert hours is not None
+    assert spare.lo <= over(truth)[1] <= over(truth)[2] <= spare.upper
+    assert found.replica_hours.lo + hours.lo <= whole.replica_hours.lo
+    assert whole.replica_hours.upper <= found.replica_hours.upper + hours.upper
+    assert (hours.lo, hours.upper) == pytest.approx((0, 4 * found.unseen_s / 3600))
+    (text,) = (t for t in following_texts(report_of(run).deployments[KEY]) if "nobody saw" in t)
+    assert f": 0.0 to {spare.upper:.1f} replica-seconds to spare and 0.000 to " in text
+
+
+def test_a_run_without_a_gap_has_no_bounds_of_one(truth: Report):
+    found = truth.deployments[KEY].elasticity
+
+    assert (found.unseen_s, found.unseen_over_replica_s, found.unseen_replica_hours) == (None,) * 3
 
 
 def test_a_controller_that_started_anew_in_a_gap_leaves_it():

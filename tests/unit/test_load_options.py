@@ -85,6 +85,18 @@ def test_what_describes_a_trace_is_refused_without_one(given, flag):
     assert refusal(**given) == f"{flag} goes with --trace."
 
 
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [
+        ({"scale": "D"}, "--scale"),
+        ({"calibration": "c.json"}, "--calibration"),
+        ({"rate": 2.0}, "--rate"),
+    ],
+)
+def test_options_of_replicas_are_refused_beside_a_trace(trace, given, flag):
+    assert refusal(trace=trace, **given).startswith(f"{flag} goes with --steps in replicas")
+
+
 def test_the_options_of_a_trace_reach_its_reader(trace):
     assert 'no column "x"' in refusal(trace=trace, trace_column="x")
     assert '0 hold numbers beside "arrival_s"' in refusal(

@@ -119,6 +119,8 @@ def test_without_a_rate_nothing_is_sent():
         ({"steps": "1..8replicas:60s", "scale": "D"}, "Give each stage one number and a duration"),
         ({"steps": "8replicas:settle<=60s", "scale": "D"}, "Give each stage one number"),
         ({"steps": "5rps:60s", "scale": "D"}, "--scale goes with --steps in replicas"),
+        ({"steps": "5rps:60s", "rate": 5.0}, "--rate goes with --steps in replicas"),
+        ({"steps": "2replicas:60s", "capacity_rps": 5.0, "rate": 5.0}, "--rate goes with --scale"),
         ({"steps": PLAN, "scale": "D", "calibration": "c.json"}, "give one of the two"),
     ],
 )

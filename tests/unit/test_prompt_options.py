@@ -51,6 +51,11 @@ from tests.unit.prompt_cases import BODY, asked, plan_of, with_trace, words_of
             {"sessions": 10**6, "turns": 10, "prompt_tokens": "1000"},
             "--sessions 1000000: 10,010,000,000 tokens",
         ),
+        ({"session_header": "X-Talk"}, "there are no conversations that it could name"),
+        (
+            {"session_header": "X-Talk", "steps": "2users:9s", "prompt_tokens": "5"},
+            "there are no conversations that it could name",
+        ),
         ({"prompt_tokens": "9", "json_body": "{}"}, "--prompt-tokens: the body"),
         ({"max_tokens": "9", "json_body": None}, "--max-tokens: the body"),
     ],

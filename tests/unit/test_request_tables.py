@@ -216,6 +216,7 @@ def test_a_mix_that_cannot_be_sent_is_refused_with_its_place(folder, text, said)
         {"expect": "ok"},
         {"prompt_tokens": "100"},
         {"sessions": 3},
+        {"session_header": "X-Talk"},
     ],
 )
 def test_an_option_for_one_request_beside_the_tables_is_refused(folder, given):

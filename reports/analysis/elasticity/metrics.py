@@ -127,6 +127,31 @@ def _hours(supply: Supply, window: Window) -> Span:
     return _spans(none, supply, supply.watched(window)).grows(lambda i: i.replica_hours)
 
 
+def with_unseen(
+    found: ElasticityReport, demand: Demand | str, supply: Supply, window: Window, most: int
+) -> ElasticityReport:
+    """`found` with bounds of what was to spare, and ran, while nobody saw; unchanged without such time.
+
+    Up to `most` may have been RUNNING. Values are those of one change between the polls around.
+    """
+    windows = supply.blind_in(window)
+    unseen_s = seconds_in(windows)
+    if not unseen_s:
+        return found
+    bounds = tuple(Staircase(np.empty(0), np.full(1, n, np.int64)) for n in (0, most))
+    none = Staircase(np.empty(0), np.zeros(1, np.int64))
+    curve = demand.curve if isinstance(demand, Demand) else none
+    spans = _Spans(*(integrals(curve, one, windows) for one in (supply.middle(), *bounds)))
+    return msgspec.structs.replace(
+        found,
+        unseen_s=unseen_s,
+        unseen_over_replica_s=spans.grows(lambda i: i.over_replica_s)
+        if isinstance(demand, Demand)
+        else None,
+        unseen_replica_hours=spans.grows(lambda i: i.replica_hours),
+    )
+
+
 def elasticity(
     demand: Demand | str, supply: Supply, window: Window, everything: Supply | None = None
 ) -> ElasticityReport:

@@ -11,7 +11,7 @@ from reports.analysis.elasticity.staircase import Staircase, stairs
 from reports.analysis.lag.gap_logs import unseen_windows
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
-from reports.model.intervals import Instant, Window, without
+from reports.model.intervals import Instant, Window, union, without
 from scalelag.record.rows import Gap
 
 
@@ -26,13 +26,16 @@ class Change(msgspec.Struct, frozen=True):
 class Supply(msgspec.Struct, frozen=True):
     """RUNNING replicas: `before` the first of `changes`, which are in the order of their middles.
 
-    `seen` is from the first poll to the last, `unseen` what of it nobody saw.
+    `seen` is from the first poll to the last, `unseen` what of it is not judged. In `blind` of these
+    nobody saw how many there were. At `foreign` times something else than the autoscaler moved them.
     """
 
     before: int
     changes: tuple[Change, ...]
     seen: Window
     unseen: tuple[Window, ...] = ()
+    blind: tuple[Window, ...] = ()
+    foreign: tuple[Window, ...] = ()
 
     def middle(self) -> Staircase:
         """The curve with each change in the middle of its interval."""
@@ -53,6 +56,13 @@ class Supply(msgspec.Struct, frozen=True):
         """Parts of `window` in which somebody watched."""
         outside = (Window(-math.inf, self.seen.from_s), Window(self.seen.to_s, math.inf))
         return without(window, (*outside, *self.unseen))
+
+    def blind_in(self, window: Window) -> tuple[Window, ...]:
+        """Parts of `window` in which nobody saw how many there were."""
+        outside = (Window(-math.inf, self.seen.from_s), Window(self.seen.to_s, math.inf))
+        parts = union((*outside, *self.blind))
+        clipped = ((max(a, window.from_s), min(b, window.to_s)) for a, b in parts)
+        return tuple(Window(a, b) for a, b in clipped if b > a)
 
     def running_before(self, at_s: float) -> int:
         """RUNNING up to a moment, changes in the middle of their intervals."""
@@ -77,15 +87,14 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
     changes = [
         change for old, new in pairwise(polls) for change in _between(old, new, logged, foreign_s)
     ]
+    blind = (*unseen_windows(timeline, gaps), *timeline.hidden)
     return Supply(
         before=polls[0].running,
         changes=tuple(sorted(changes, key=lambda change: change.at.mid_s)),
         seen=Window(polls[0].sent_s, polls[-1].received_s),
-        unseen=(
-            *unseen_windows(timeline, gaps),
-            *timeline.hidden,
-            *timeline.moved_by_others(),
-        ),
+        unseen=(*blind, *timeline.moved_by_others()),
+        blind=blind,
+        foreign=timeline.foreign(),
     )
 
 

@@ -40,7 +40,8 @@ def reach_of(hold: Hold, level: Level, movement: Movement) -> Reach | None:
         return None
     if reached.at_once:
         return Reach(movement.last, None)
-    return Reach(reached.end.not_before(movement.first.lo_s), reached.critical)
+    end = reached.end.not_before(movement.first.lo_s)
+    return Reach(end, reached.critical, rivals=reached.rivals)
 
 
 def proven_s(hold: Hold, level: Level) -> float:

@@ -3,7 +3,7 @@
 import math
 
 from reports.analysis.lag.hold import BLIND_S, Hold, edge, joined, proven_s, reach_of
-from reports.analysis.lag.movements import Movement
+from reports.analysis.lag.movements import Movement, Way
 from reports.analysis.lag.reach import Level, last_reach
 from reports.model.intervals import Instant, Span, between, longer_than, point
 from reports.model.steps import MovementReport
@@ -58,9 +58,21 @@ def settled(hold: Hold) -> Span | None:
         reached = last_reach(hold.timeline, level, way)
         if reached is None:
             return longer_than(max(0.0, proven_s(hold, level) - hold.begun_s))
-        ends.append(last.last if reached.at_once else reached.end)
+        ends.append(_there_since(hold, level, way) if reached.at_once else reached.end)
     end = max(ends, key=lambda at: (at.mid_s, at.hi_s))
     return between(point(hold.begun_s), end.not_before(hold.begun_s))
+
+
+def _there_since(hold: Hold, level: Level, way: Way) -> Instant:
+    """Moment of the hold from which RUNNING was at a level that a later decision only confirmed.
+
+    It may have come from above or from below. The step itself if it was there all along.
+    """
+    since = Way(hold.begun_s, way.until_s)
+    both = (Level(direction, level.replicas) for direction in ("up", "down"))
+    reached = [last_reach(hold.timeline, one, since) for one in both]
+    ends = [one.end for one in reached if one is not None and not one.at_once]
+    return max(ends, key=lambda at: (at.mid_s, at.hi_s), default=point(hold.begun_s))
 
 
 def _levels(movement: Movement) -> tuple[Level, ...]:

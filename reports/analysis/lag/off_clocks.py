@@ -11,11 +11,15 @@ from reports.model.intervals import Instant
 
 
 class Compared(NamedTuple):
-    """A moment as polling saw it, and as a log tells it; `what` names it."""
+    """A moment as polling saw it, and as a log tells it; `what` names it.
+
+    `of_replica`: the log is the replica's, not the controller's.
+    """
 
     what: str
     seen: Instant
     told: Instant
+    of_replica: bool = False
 
     @property
     def is_denied(self) -> bool:
@@ -42,6 +46,18 @@ def off_clocks(moments: Iterable[Compared]) -> AbstractSet[str]:
     for moment in moments:
         by_clock[moment.told.clock].append(moment)
     return {clock for clock, told in by_clock.items() if _is_off(told)}
+
+
+def off_clocks_of_replicas(moments: Sequence[Compared], off: AbstractSet[str]) -> AbstractSet[str]:
+    """Clocks of which the logs of replicas are not believed, if those in `off` are not.
+
+    Nodes are placed by the controller's log: if its clock is off, so are all.
+    """
+    own = [moment for moment in moments if moment.of_replica]
+    by_log = {one.told.clock for one in moments if not one.of_replica}
+    if not off.isdisjoint(by_log):
+        return {moment.told.clock for moment in own}
+    return off_clocks(own)
 
 
 def _is_off(told: Sequence[Compared]) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S
 from reports.analysis.lag.movements import Movement
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
@@ -16,6 +18,7 @@ from reports.model.steps import (
     PhaseName,
     PhasePart,
     Source,
+    measured_phase,
 )
 
 # Two decisions are a turn of the controller's loop (0.1 s) apart; `decide` may end a little before
@@ -83,6 +86,20 @@ def decided_only(begun_s: float, movement: Movement) -> PhasedLag:
     )
     rest = tuple(Phase(name, reason=_NO_REPLICA) for name in names[1:])
     return PhasedLag((decide, *rest), None)
+
+
+def widened(phases: Sequence[Phase], others: Sequence[Sequence[Phase]]) -> tuple[Phase, ...]:
+    """The same phases, with bounds that hold for the `others` as well, where these were measured."""
+    found: list[Phase] = []
+    for phase in phases:
+        same = [one for of_one in others if (one := measured_phase(of_one, phase.name))]
+        bounds = [(one.lo, one.hi) for one in (phase, *same)]
+        lows, highs = [lo for lo, _ in bounds if lo is not None], [hi for _, hi in bounds if hi]
+        if phase.value is None or not same or not highs:
+            found.append(phase)
+        else:
+            found.append(msgspec.structs.replace(phase, lo=min(lows), hi=max(highs)))
+    return tuple(found)
 
 
 def _starting(life: ReplicaLife) -> list[_Breakpoint]:

@@ -1,6 +1,6 @@
 """The moment at which the replicas reached a level, and the replica that completed it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -38,12 +38,14 @@ class Level(msgspec.Struct, frozen=True):
 class Reach(msgspec.Struct, frozen=True):
     """The end of the way to a level. `critical` is None if no single replica can be named.
 
-    `at_once` says that the level was reached already when the way began.
+    `at_once` says that the level was reached already when the way began. `rivals` are other replicas
+    that may have been the critical one, as far as polling tells.
     """
 
     end: Instant
     critical: ReplicaLife | None
     at_once: bool = False
+    rivals: tuple[ReplicaLife, ...] = ()
 
 
 class _Crossing(msgspec.Struct, frozen=True):
@@ -117,7 +119,27 @@ def _completed(timeline: Timeline, level: Level, crossing: _Crossing) -> Reach:
     critical = _nth(counted, needed, level.end_of)
     end = level.end_of(critical) if critical else None
     mixed = _end_of_mixed([at for life in counted if (at := level.end_of(life))], needed)
-    return Reach(mixed or end or Instant(crossing.lo_s, crossing.hi_s), critical)
+    return Reach(
+        end=mixed or end or Instant(crossing.lo_s, crossing.hi_s),
+        critical=critical,
+        rivals=tuple(_rivals(counted, critical, level.end_of)),
+    )
+
+
+def _rivals(
+    lives: Sequence[ReplicaLife],
+    critical: ReplicaLife | None,
+    at: Callable[[ReplicaLife], Instant | None],
+) -> Iterator[ReplicaLife]:
+    """Others that may have completed the level as well: their ends are not told apart from its own."""
+    end = at(critical) if critical else None
+    for life in lives:
+        own = at(life)
+        if end is None or own is None or life is critical or (end.clock and own.clock):
+            continue
+        slack_s = end.skew_s + own.skew_s
+        if own.lo_s - slack_s <= end.hi_s and end.lo_s <= own.hi_s + slack_s:
+            yield life
 
 
 def _end_of_mixed(moments: Sequence[Instant], needed: int) -> Instant | None:

@@ -5,6 +5,8 @@ last to reach RUNNING (or to go) among those that the level of this movement nee
 cut the lag into phases that share them, so that they add up.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from reports.analysis.lag.hold import (
@@ -24,8 +26,9 @@ from reports.analysis.lag.movements import (
     decided_before,
     first_in,
     movements_within,
+    turns,
 )
-from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases
+from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases, widened
 from reports.analysis.lag.reach import Level
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
@@ -68,11 +71,7 @@ class StepLag(msgspec.Struct, frozen=True):
     movements: tuple[MovementReport, ...] = ()
     course: tuple[Movement, ...] = ()
     unmoved: bool = False
-
-    @property
-    def reversals(self) -> int:
-        """Number of times that the target turned within the hold."""
-        return max(0, len(self.course) - 1)
+    reversals: int = 0
 
     @property
     def level(self) -> int | None:
@@ -126,6 +125,7 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
         movements=movement_rows(hold, answer.movement, zero_s) if hold else (),
         course=movements,
         unmoved=answer.unmoved,
+        reversals=turns(movements, timeline.foreign()),
     )
 
 
@@ -157,7 +157,7 @@ def _answer(hold: Hold) -> _Answer:
     reached = reach_of(hold, level, movement)
     if reached is None:
         return _unanswered(hold, level, movement)
-    phased = _phases(hold, movement, reached.critical)
+    phased = _phases(hold, movement, reached.critical, reached.rivals)
     return _Answer(
         total_s=_total(hold.begun_s, reached.end, phased.end),
         reason=joined(edge(hold, movement), _short(hold)),
@@ -247,11 +247,21 @@ def _counted(level: Level, poll: ReplicaPoll) -> str:
     return f"{serving_in(poll) if up else poll.listed} {'RUNNING' if up else 'replicas'}"
 
 
-def _phases(hold: Hold, movement: Movement, critical: ReplicaLife | None) -> PhasedLag:
+def _phases(
+    hold: Hold,
+    movement: Movement,
+    critical: ReplicaLife | None,
+    rivals: Sequence[ReplicaLife] = (),
+) -> PhasedLag:
+    """Phases of the critical replica, each as wide as those of all that may have been the one."""
     if critical is None:
         return decided_only(hold.begun_s, movement)
     phased = up_phases if hold.step.direction == "up" else down_phases
-    return phased(hold.begun_s, hold.ended_s, critical, movement, hold.timeline)
+    own, *others = (
+        phased(hold.begun_s, hold.ended_s, life, movement, hold.timeline)
+        for life in (critical, *rivals)
+    )
+    return PhasedLag(widened(own.phases, [other.phases for other in others]), own.end)
 
 
 def _short(hold: Hold) -> str | None:

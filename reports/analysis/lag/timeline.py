@@ -17,7 +17,7 @@ from reports.analysis.lag.log_times import (
     logged_decisions,
     replica_logs,
 )
-from reports.analysis.lag.off_clocks import Compared, off_clocks
+from reports.analysis.lag.off_clocks import Compared, off_clocks, off_clocks_of_replicas
 from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
@@ -127,6 +127,10 @@ class Timeline(msgspec.Struct, frozen=True):
         place = bisect_right(self.polls, at_s, key=lambda poll: poll.received_s)
         return self.polls[max(0, place - 1)]
 
+    def foreign(self) -> tuple[Window, ...]:
+        """Times in which Serve did not show it, or not the autoscaler moved its replicas."""
+        return (*self.hidden, *self.moved_by_others())
+
     def moved_by_others(self) -> tuple[Window, ...]:
         """Times in which RUNNING shows something else than the autoscaler brought about.
 
@@ -172,7 +176,8 @@ def build_timeline(
     polled, lines = _decisions(replica_polls), logged_decisions(key, events)
     told = [one for line in lines if (one := _same_moment(line, polled, polled)) is not None]
     off = off_clocks([*compared, *told])
-    replicas = [_with_log(life, logs.get(life.replica, ReplicaLog()), off) for life in lives]
+    own = off | off_clocks_of_replicas([*compared, *told], off)
+    replicas = [_with_log(life, logs.get(life.replica, ReplicaLog()), off, own) for life in lives]
     seen = [before_its_effects(decision, _effects(decision, replicas)) for decision in polled]
     decisions, denied = _settled(seen, lines, off)
     return Timeline(
@@ -325,11 +330,17 @@ def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compare
         if name == "submitted":
             told = life.submitted or told
         if bounds is not None and told is not None:
-            yield name, Compared(f"replica {life.replica} {name}", bounds, told)
+            what = f"replica {life.replica} {name}"
+            yield name, Compared(what, bounds, told, name in _OF_ITS_OWN_LOG)
 
 
-def _with_log(life: ReplicaLife, log: ReplicaLog, off: AbstractSet[str]) -> ReplicaLife:
-    """`life` with the log's moments, but those that polling denies, and those of clocks in `off`."""
+def _with_log(
+    life: ReplicaLife, log: ReplicaLog, off: AbstractSet[str], own: AbstractSet[str]
+) -> ReplicaLife:
+    """`life` with the log's moments, but those that polling denies, and those of clocks in `off`.
+
+    `own` are those of which the logs of replicas are not believed.
+    """
     told: dict[str, Instant | None] = {
         "submitted": life.submitted or log.submitted,
         "entered": log.entered,
@@ -340,9 +351,9 @@ def _with_log(life: ReplicaLife, log: ReplicaLog, off: AbstractSet[str]) -> Repl
     denied = [(name, one) for name, one in _compared(life, log) if one.is_denied]
     gone = {name for name, _ in denied}
     gone |= {name for name, at in told.items() if at is not None and at.clock in off}
-    doubted = {one.told.clock for _, one in denied}
+    doubted = {one.told.clock for _, one in denied} | own
     gone |= {name for name in _OF_ITS_OWN_LOG if (at := told[name]) and at.clock in doubted}
-    reason = _doubt(life, log.first_request, off, [one for _, one in denied])
+    reason = _doubt(life, log.first_request, own, [one for _, one in denied])
     if reason is not None:
         gone |= {*_OF_ITS_OWN_LOG}
     new = {name: at for name, at in told.items() if name not in gone}

@@ -41,7 +41,7 @@ def _elasticity(found: ElasticityReport) -> list[str]:
     hours = f"{_number(found.replica_hours, 3)} replica-hours"
     if found.demand is None:
         why = f"elasticity not measured: {sanitized(found.demand_reason or 'no demand is known')}"
-        return [hours, why]
+        return [hours, why, *_unseen(found)]
     return [
         f"against {_AGAINST[found.demand].format(found.capacity_rps)}",
         f"short by {_number(found.theta_u_pct)} %",
@@ -51,6 +51,7 @@ def _elasticity(found: ElasticityReport) -> list[str]:
         f"{_number(found.over_replica_s)} replica-seconds to spare",
         f"{hours}, {_number(found.replica_hours_over, 3)} of them beyond demand",
         *_judged(found),
+        *_unseen(found),
     ]
 
 
@@ -63,6 +64,21 @@ def _judged(found: ElasticityReport) -> list[str]:
     return [
         f"demand judged for {watched_s:.1f} of {whole_s:.1f} s: not in events, updates and gaps"
     ]
+
+
+def _unseen(found: ElasticityReport) -> list[str]:
+    """Bounds of what ran while nobody saw it."""
+    if found.unseen_replica_hours is None or (found.unseen_s or 0.0) < _LEAST_LEFT_S:
+        return []
+    spare = found.unseen_over_replica_s
+    to_spare = "" if spare is None else f"{_range(spare, 1)} replica-seconds to spare and "
+    ran = f"{_range(found.unseen_replica_hours, 3)} replica-hours"
+    return [f"besides, in {found.unseen_s:.1f} s that nobody saw: {to_spare}{ran}"]
+
+
+def _range(span: Span, digits: int) -> str:
+    """The bounds of a value that is not known."""
+    return f"{span.lo:.{digits}f} to {span.upper:.{digits}f}"
 
 
 def _flapping(found: FlappingReport) -> list[str]:

@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 
 from reports.model.intervals import Span
-from reports.model.whatif import Check, Estimate, Figure, FigureName, WhatIfReport, WhatIfStep
+from reports.model.whatif import (
+    Check,
+    Estimate,
+    Figure,
+    FigureName,
+    Validation,
+    WhatIfReport,
+    WhatIfStep,
+)
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import NOT_MEASURED, MeasuredText, direction_words, load_change
 from scalelag.foreign import sanitized
@@ -62,12 +70,24 @@ def _value(value: object) -> str:
 def proof(report: WhatIfReport) -> str:
     """The validation in one sentence."""
     found = report.validation
-    area = f"the target curves differ by {found.area_ratio:.1%} of their area"
+    area = f"the target curves differ by {found.area_ratio:.1%} of their area{_swings(found)}"
     if found.passed:
         return f"Replayed with its own settings, the run comes out as it was recorded: {area}."
     return (
         "No prediction: replayed with its own settings, the run does not come out as it was "
         f"recorded; {area}."
+    )
+
+
+def _swings(found: Validation) -> str:
+    """Words for an area of curves with their values in ascending order, if it is one."""
+    alike = [one for one in found.checks if one.what.endswith(" period_s") and one.within]
+    said = [
+        f"both swing, with a period of {one.simulated:.1f} s (recorded {one.recorded:.1f} s)"
+        for one in alike
+    ]
+    return "".join(f"; {one}" for one in said) + (
+        "; of swings the time at each level counts, not when they turn" if said else ""
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.calibrate import run_calibration
-from scalelag.cli.run.load_process import find_locustfiles
+from scalelag.cli.run.load_process import check_memory, find_locustfiles
 from scalelag.cli.run.locust_arguments import check_passed_on
 from scalelag.cli.run.ray_load import placement_of
 from scalelag.cli.run.retries import Retries
@@ -177,6 +177,7 @@ def _check_usage(arguments: RunArguments, given: Mapping[str, Any]) -> None:
     if web and repeats:
         raise UsageError("--retries and --runs repeat a run by themselves: not with --web.")
     check_passed_on(arguments.locust)
+    check_memory(arguments.processes)
 
 
 def _host(arguments: RunArguments, given: Mapping[str, Any]) -> str | None:

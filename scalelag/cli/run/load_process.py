@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,9 @@ _WEB_PORT = 8089
 _HOME = Path(locustfiles.__file__).parent
 _LOOK_S = 1.0
 _WORKERS_WAIT_S = 60
+_MIB = 2**20
+_PROCESS_MIB = 100
+"""Memory of a load process: 60 MiB when it starts, and what it keeps of requests that are open."""
 
 
 class RemoteWorkers(msgspec.Struct, frozen=True):
@@ -178,9 +182,7 @@ class LoadProcess:
                 raise
             return code
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            _end_group(process)
 
     def _attend(self, process: subprocess.Popen[bytes], outcome: Path) -> None:
         """Watch the remote workers until the run has begun; after that a lost one is a row."""
@@ -190,6 +192,29 @@ class LoadProcess:
             self._remote.workers.check()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_LOOK_S)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill `process` if it runs, and the load processes of one that did not end by itself.
+
+    Those that never reached it would go on asking for it.
+    """
+    if process.poll() is None or process.returncode < 0:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def check_memory(processes: int) -> None:
+    """Raise UsageError if the memory of this machine cannot hold so many load processes."""
+    whole_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
+    most = max(1, whole_mib // _PROCESS_MIB)
+    if processes > most:
+        raise UsageError(
+            f"--processes {processes}: each takes about {_PROCESS_MIB} MiB, and this machine has "
+            f"{whole_mib:,} MiB: {most} at most. More than one for each of its {os.cpu_count()} cores "
+            "send no more requests."
+        )
 
 
 def _forked_workers(count: int) -> list[str]:

@@ -1,0 +1,130 @@
+"""Every interval of a poorer record of a run contains the figure of the whole one.
+
+Rows are cut, lines of logs are missing, a clock is off: what is not known is wider, and never wrong.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from reports.analysis.analyse import analyse
+from reports.model.elasticity import ResponseReport
+from reports.model.intervals import Span
+from reports.model.report import Report
+from reports.model.steps import Phase, StepReport
+from tests.support.poorer import (
+    OF_DECISIONS,
+    OF_REPLICAS,
+    OF_STARTS,
+    OF_STOPS,
+    with_clock_off,
+    with_gap,
+    without_lines,
+)
+from tests.support.stored_runs import recorded
+
+RUNS = ("demo", "node-started", "causes/sleeper", "causes/constructor-takes-3", "causes/max-2")
+LINES = (OF_REPLICAS, OF_DECISIONS, OF_STARTS, OF_STOPS)
+SLACK_S = 0.02
+"""Clocks of logs are known to a few milliseconds, and lines carry whole ones."""
+
+OF_RESPONSE = tuple(
+    name
+    for name in ResponseReport.__struct_fields__
+    if name.endswith("_s") and name != "unwatched_s"
+)
+Figures = dict[tuple[object, ...], tuple[float, float]]
+
+missing = st.sets(st.sampled_from(LINES)).map(lambda sets: frozenset().union(*sets))
+gaps = st.lists(st.tuples(st.floats(0, 1), st.floats(0.4, 6)), max_size=2)
+
+
+@cache
+def whole(name: str) -> Figures:
+    """All intervals of the record as it is."""
+    return figures(analyse(recorded(name)).report)
+
+
+def figures(report: Report) -> Figures:
+    """All intervals of all steps; without an upper bound, infinite."""
+    return {
+        (deployment, step.index, *name): (lo, math.inf if hi is None else hi)
+        for deployment, one in report.deployments.items()
+        for step in one.steps
+        for name, lo, hi in _of_step(step)
+        if lo is not None
+    }
+
+
+def _of_step(step: StepReport) -> Iterator[tuple[tuple[object, ...], float | None, float | None]]:
+    spans: dict[tuple[object, ...], Span | None] = {
+        ("total",): step.total_s,
+        ("settled",): step.settled_s,
+        ("excess",): step.excess,
+        **{("response", name): getattr(step.response, name) for name in OF_RESPONSE},
+        **{
+            ("movement", move.direction, move.before, move.after): move.decided
+            for move in step.movements
+        },
+    }
+    yield from ((name, span.lo, span.hi) for name, span in spans.items() if span is not None)
+    yield from (((phase.name,), phase.lo, phase.hi) for phase in _phases(step))
+
+
+def _phases(step: StepReport) -> Iterator[Phase]:
+    """Phases that were measured, `initialize` with the time to mark it RUNNING: polls join them."""
+    found = {phase.name: phase for phase in step.phases if phase.value is not None}
+    marked, ready = found.pop("mark_running", None), found.get("initialize")
+    if marked is not None and ready is not None:
+        found["initialize"] = Phase(
+            "initialize",
+            lo=(ready.lo or 0.0) + (marked.lo or 0.0),
+            hi=(ready.hi or 0.0) + (marked.hi or 0.0),
+        )
+    yield from found.values()
+
+
+def check(name: str, poorer: Report) -> None:
+    known, found = whole(name), figures(poorer)
+    wrong = {
+        figure: (found[figure], known[figure])
+        for figure in found.keys() & known.keys()
+        if found[figure][0] > known[figure][1] + SLACK_S
+        or found[figure][1] < known[figure][0] - SLACK_S
+    }
+
+    assert wrong == {}
+
+
+quickly = settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.parametrize("name", RUNS)
+@quickly
+@given(lines=missing, unseen=gaps)
+def test_what_is_not_on_record_makes_intervals_wider_and_not_wrong(name, lines, unseen):
+    run = recorded(name)
+    poorer = without_lines(run, lines)
+    ended_s = run.info.load_ended_s or run.polls[-1].received_s
+    for share, length_s in unseen:
+        from_s = run.info.zero_s + share * (ended_s - run.info.zero_s)
+        poorer = with_gap(poorer, from_s, from_s + length_s)
+
+    check(name, analyse(poorer).report)
+
+
+@pytest.mark.parametrize("name", RUNS)
+@quickly
+@given(
+    off_s=st.floats(0.3, 5).flatmap(lambda s: st.sampled_from([s, -s])),
+    kinds=st.sampled_from([frozenset(), OF_REPLICAS]),
+)
+def test_a_clock_that_polling_contradicts_makes_intervals_wider_and_not_wrong(name, off_s, kinds):
+    found = analyse(with_clock_off(recorded(name), off_s, kinds)).report
+    assume(any("contradict each other" in warning for warning in found.warnings))
+
+    check(name, found)

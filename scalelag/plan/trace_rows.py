@@ -172,8 +172,9 @@ class JsonRows(Rows):
                 raise self.bad(f"it is no JSON object: {error}") from error
             self.header = self.header or list(found)
             names = names or set(self.header)
-            if late := found.keys() - names:
-                self.late |= dict.fromkeys(late - self.late.keys(), self._line)
+            if not found.keys() <= names:
+                late = found.keys() - names - self.late.keys()
+                self.late |= dict.fromkeys(sorted(late), self._line)
             if missing := [name for name in self.header if name not in found]:
                 # Only what is read from a row must be in it.
                 found |= dict.fromkeys(missing)

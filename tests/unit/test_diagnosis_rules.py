@@ -314,6 +314,7 @@ def test_a_failed_check_counts_once_a_replica_is_given_up_for_it():
     finding = finding_of(HEALTH_CHECK, facts(events=(check, given_up), **LATE))
     assert finding.from_s == pytest.approx(11.0)
     assert "health_check_timeout_s from 30" in finding.advice
+    assert texts(finding) == ["health checks failed, and Serve gave up 1 replica 2.0 s later"]
 
 
 def test_a_replica_whose_process_ended_failed_no_check():

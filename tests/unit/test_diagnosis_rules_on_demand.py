@@ -146,6 +146,18 @@ def test_more_open_requests_than_all_replicas_are_meant_for_want_more_of_them(on
     assert (finding_of(BOUNDS, given) is not None) == found
 
 
+def test_the_number_in_a_decisions_line_is_told_with_its_moment():
+    line = msgspec.structs.replace(event("upscaling", 1012.0), before=1, after=4, ongoing=40.0)
+    given = facts(ongoing=None, replicas_after=4, events=(line,))
+
+    (shown,) = finding_of(BOUNDS, given).evidence
+
+    assert shown.at_s == pytest.approx(12.0)
+    assert shown.text.startswith(
+        "40.0 requests were open at its last decision (later it is not known"
+    )
+
+
 def test_replicas_that_are_missing_for_another_reason_are_no_matter_of_bounds():
     given = facts(ongoing=20.0, replicas_after=3, target_after=4)
 

@@ -9,7 +9,7 @@ import pytest
 from reports.analysis.analyse import analyse
 from reports.analysis.gates import parse_gates
 from reports.model.formats import Details
-from reports.render.tables.deployments import detailed
+from reports.render.tables.deployments import deployment_table, detailed
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import DeploymentPoll
 from scalelag.record.run_dir import load_run
@@ -55,6 +55,25 @@ def test_a_step_that_was_never_answered_counts_in_statistics_and_gates():
     assert step.reason.endswith(" were wanted")
     assert deployment.scale_up.censored == 1
     assert report.gates[0].verdict == "fail"
+
+
+@pytest.mark.parametrize(("replicas_after", "missed"), [(2, "0"), (1, "1")])
+def test_a_step_that_replicas_of_an_earlier_decision_answered_is_not_missed(replicas_after, missed):
+    report = analyse(load_run(DEMO)).report
+    step = msgspec.structs.replace(
+        report.deployments[KEY].steps[1],
+        total_s=None,
+        reason="already under way, decided 1.9 s before: from 1 to 2 replicas",
+        replicas_before=1,
+        replicas_after=replicas_after,
+        target_after=2,
+    )
+    one = msgspec.structs.replace(report.deployments[KEY], steps=(step,))
+    changed = msgspec.structs.replace(report, deployments={KEY: one, "default/Other": one})
+
+    (row, _) = deployment_table(changed).rows
+
+    assert row[2] == missed
 
 
 def test_a_step_for_which_one_replica_is_enough_has_no_lag():

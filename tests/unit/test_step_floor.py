@@ -280,6 +280,20 @@ def test_a_delay_in_effect_is_told_only_if_more_was_wanted_all_the_time(levels, 
     assert ("when the delay began is not known" in (floor.reason or "")) is not is_told
 
 
+def test_a_delay_in_effect_begins_when_the_load_came_and_not_with_its_ramp():
+    # 1 replica for 2 open requests: the ramp brings a third 8 s after it began.
+    ramp = holding((-20.0, 40.0, 1), (4.0, 40.0, 1), (8.0, 40.0, 3))
+    at_once = holding((-20.0, 0.0, 1), (0.0, 40.0, 9))
+
+    slowly = found(UP, 1, 4, [(12.0, 1, 4)], total_s=14.0, open_requests=ramp).delay
+    quickly = found(UP, 1, 4, [(12.0, 1, 4)], total_s=14.0, open_requests=at_once).delay
+
+    assert slowly is not None
+    assert quickly is not None
+    assert (slowly.effective_s.lo <= 3.0, slowly.effective_s.hi) == (True, 12.0)
+    assert quickly.effective_s.lo > 8.0
+
+
 def test_a_delay_as_configured_is_told_without_the_open_requests():
     assert found(UP, 1, 4, [(3.5, 1, 4)], total_s=5.0).delay is not None
 

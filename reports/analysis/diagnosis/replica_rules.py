@@ -14,6 +14,7 @@ from scalelag.record.evidence_rows import LogEvent
 from scalelag.wording import count
 
 _SLOW_INIT_S = 1.5
+_LATER_S = 0.1
 _CONFIGURED_SHARE = 0.5
 _SHORTEST_HOLD_S = 1.0
 _SHOWN_WITHIN_S = 1.0
@@ -55,8 +56,10 @@ def checks_failed(facts: StepFacts) -> Iterator[Sign]:
         return
     checks = facts.events(*FAILED_CHECKS)
     gone = len({event.replica for event in stopped})
-    text = f"health checks failed, and Serve gave up {count(gone, 'replica')}"
     first_s = min([e.at_s for e in (*checks, *stopped)] + [row.hi_s for row in unhealthy])
+    text = f"health checks failed, and Serve gave up {count(gone, 'replica')}"
+    if stopped and (later_s := min(e.at_s for e in stopped) - first_s) >= _LATER_S:
+        text += f" {later_s:.1f} s later"
     raw = checks[0].raw if checks else next((row.message for row in unhealthy), None)
     yield Sign(first_s, facts.answered_s, (Evidence(text, facts.at(first_s), raw=raw),))
 
@@ -169,19 +172,20 @@ def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
     policy, running = facts.final_policy, facts.lag.replicas_after
     if policy is None or running is None or running < policy.max_replicas or not policy.default:
         return
-    ongoing = facts.ongoing
+    ongoing, at_s, when = facts.ongoing, facts.ended_s, "at the end"
     if ongoing is None:
-        said = [e.ongoing for e in facts.events("upscaling") if e.ongoing is not None]
-        ongoing = said[-1] if said else 0.0
+        said = [(e.ongoing, e.at_s) for e in facts.events("upscaling") if e.ongoing is not None]
+        ongoing, at_s = said[-1] if said else (0.0, at_s)
+        when = "at its last decision (later it is not known how many)"
     wanted = ongoing / policy.target_ongoing_requests
     if facts.step.direction == "up" and wanted > running * WANTS_MORE and not facts.is_worked_off:
         text = (
-            f"{ongoing:.1f} requests were open at the end: at target_ongoing_requests "
+            f"{ongoing:.1f} requests were open {when}: at target_ongoing_requests "
             f"{policy.target_ongoing_requests:g} that is "
             f"{count(policy.demand_of(ongoing), 'replica')}, and "
             f"{policy.scaling.most_name} is {policy.max_replicas}"
         )
-        yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(facts.ended_s)),))
+        yield Sign(facts.begun_s, facts.ended_s, (Evidence(text, facts.at(at_s)),))
 
 
 def bounds_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:

@@ -34,6 +34,9 @@ _UNSEEN_DRAIN = (
 )
 _PROXY_DRAIN_S = 28.0
 _LOOPS_DOWN = 2
+_BIN_S = 0.25
+# Requests of a step need a moment to come to be open; a load that comes later than that came slowly.
+_LATE_LOAD_S = 1.0
 _HOW_MANY = "polling cannot tell one decision from several between two polls"
 _NOT_BEYOND = (
     "its open requests are not known to have been beyond the target all the time until the decision: "
@@ -106,12 +109,13 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     delays = _delays(policy, lag)
     ongoing = _ongoing(setup, policy, lag, begun_s, step.hold_s)
     floor = _floor(setup, policy, lag, ongoing)
-    waited = _waited(setup.timeline, lag, decided, begun_s)
+    waited = _waited(setup, policy, lag, decided, begun_s)
     delay_s = delays[0] if delays else 0.0
     wanted = _wanted_before(lag, policy, ongoing)
     # Of what was wanted before the step it is not known when the delay began.
     delay = None if wanted else delay_report(waited, policy, floor, setup.loop_s, delay_s)
-    unsure = _is_stretched(delay) and not _stayed_beyond(setup, policy, lag, begun_s, waited)
+    first = decided[0] if decided and waited else None
+    unsure = _is_stretched(delay) and not _stayed_beyond(setup, policy, lag, begun_s, first)
     if _came_sooner(lag, decided, delay_s, floor.loop_s if wanted else 0.0):
         phases = split_decide(lag.phases, None, _WANTED_BEFORE)
         return StepFloor(phases, reason=_WANTED_BEFORE, wanted_before=True)
@@ -136,16 +140,16 @@ def _is_stretched(delay: DelayReport | None) -> bool:
 
 
 def _stayed_beyond(
-    setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: float, waited: Span | None
+    setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: float, first: Span | None
 ) -> bool:
     """Return True if more were wanted all the time from when that was known until a decision.
 
     A delay begins anew whenever the average falls back. That it did is known of an up step of Ray's
     own policy only; there, what is not known was not beyond.
     """
-    if lag.direction != "up" or not policy.default or not lag.replicas_before or waited is None:
+    if lag.direction != "up" or not policy.default or not lag.replicas_before or first is None:
         return True
-    decided_s = waited.lo
+    decided_s = first.lo
     from_s = policy.sample_s + policy.metrics_interval_s + policy.look_back_period_s
     if setup.open_requests is None:
         return False
@@ -227,12 +231,14 @@ def _may_be_more(lag: StepLag, decided: Sequence[Span], delays: Sequence[float])
 
 
 def _waited(
-    timeline: Timeline, lag: StepLag, decided: Sequence[Span], begun_s: float
+    setup: ScalingSetup, policy: Policy, lag: StepLag, decided: Sequence[Span], begun_s: float
 ) -> Span | None:
     """From when it could be wanted first until the decision that a delay held up; None if unseen."""
     if not _from_none(lag):
-        return decided[0] if decided else None
-    running = [r.running for r in timeline.replicas if r.running and r.running.mid_s > begun_s]
+        return _once_wanted(setup, policy, lag, decided[0], begun_s) if decided else None
+    running = [
+        r.running for r in setup.timeline.replicas if r.running and r.running.mid_s > begun_s
+    ]
     first = min(running, key=lambda instant: instant.mid_s, default=None)
     if len(decided) < 2 or first is None:
         return None
@@ -242,6 +248,29 @@ def _waited(
         return None
     parts = (until.value - ran.value, until.lo - ran.hi, until.hi - ran.lo)
     return Span(*(max(0.0, part) for part in parts))
+
+
+def _once_wanted(
+    setup: ScalingSetup, policy: Policy, lag: StepLag, decided: Span, begun_s: float
+) -> Span:
+    """`decided`, its lower bound from when enough requests were open to want more.
+
+    A ramp, or sparse arrivals, may bring them long after the step began. An average over a look-back
+    may know of them that much later.
+    """
+    requests = setup.open_requests
+    if lag.direction != "up" or not policy.default or requests is None:
+        return decided
+    edges_s = np.arange(begun_s, begun_s + decided.lo, _BIN_S)
+    if edges_s.size < 2:
+        return decided
+    enough = _begun_with(lag) * policy.target_ongoing_requests
+    many = np.flatnonzero(requests.means(edges_s) > enough)
+    later_s = _BIN_S * float(many[0]) if many.size else 0.0
+    if later_s < _LATE_LOAD_S:
+        return decided
+    lo = decided.lo - later_s - policy.look_back_period_s
+    return msgspec.structs.replace(decided, lo=max(0.0, lo))
 
 
 def _joined(setup: ScalingSetup, lag: StepLag) -> str | None:

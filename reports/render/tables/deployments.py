@@ -81,9 +81,16 @@ def _is_answered(step: StepReport) -> bool:
 def _is_unanswered(step: StepReport) -> bool:
     """Return True if a step was not over in time, or has no lag for want of watching.
 
-    A deployment that was deleted before it has nothing to answer it with.
+    A deployment that was deleted before it has nothing to answer it with. Replicas that an earlier
+    step had asked for may have answered this one as well.
     """
-    return not (_is_answered(step) or needs_nothing(step) or step.absent)
+    return not (_is_answered(step) or needs_nothing(step) or step.absent or _has_followed(step))
+
+
+def _has_followed(step: StepReport) -> bool:
+    """Return True if a step without a lag of its own ended with as many replicas as were wanted."""
+    is_known = step.total_s is None and step.replicas_after is not None
+    return is_known and step.replicas_after == step.target_after
 
 
 def _findings(step: StepReport) -> list[str]:

@@ -66,11 +66,6 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
     check_allowed(options.events, ours=host is None, allowed=options.allow_faults)
     apps_to_deploy(options.events)
     apps = _apps(arguments, embedded=host is None)
-    if host is not None and arguments.cpus is not None:
-        # No error: suites, and scalelag.toml, may have it for where they start a cluster.
-        say(
-            "--cpus is for a cluster that scalelag starts: it changes nothing at the one of --host."
-        )
     if arguments.haproxy:
         # For the cluster, and for the load process, which records how long its replicas drain.
         os.environ[HAPROXY_VARIABLE] = "1"
@@ -81,7 +76,7 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
         host=host,
         app_dir=arguments.app_dir,
         grpc_servicers=grpc_servicers(arguments.app) if arguments.app else (),
-        cpus=arguments.cpus or DEFAULT_CPUS,
+        cpus=_cpus(arguments, embedded=host is None),
         ray=ray_choice(arguments.ray, arguments.ray_python, arguments.app_requirements),
         wait_s=DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s,
         locustfiles=locustfiles,
@@ -91,6 +86,16 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
         web=arguments.web,
         launched=launched_options(arguments),
     )
+
+
+def _cpus(arguments: RunArguments, *, embedded: bool) -> int:
+    """Return the CPUs of a cluster that is started; without one, say that they change nothing.
+
+    That is no error: suites, and scalelag.toml, may have them for where they start a cluster.
+    """
+    if arguments.cpus is not None and not embedded:
+        say("--cpus is for a cluster that scalelag starts: it changes nothing at the one of --host")
+    return arguments.cpus or DEFAULT_CPUS
 
 
 _LAUNCHED = (

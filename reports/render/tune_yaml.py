@@ -10,8 +10,8 @@ from scalelag.record.application_info import application_name
 
 
 def tune_yaml(report: TuneReport) -> str:
-    """The first choice as a part of a Serve config file; empty if nothing was found."""
-    if not report.found:
+    """The first choice as a part of a Serve config file; empty if that is the run's own settings."""
+    if not report.found or report.own_is_first:
         return ""
     first = report.found[0]
     application = report.application or application_name(report.deployment, {})

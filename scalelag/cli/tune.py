@@ -24,6 +24,7 @@ from scalelag.autoscaler.trials import parallel
 from scalelag.cli.answer_output import Page, Renderers, check_output, check_page, write_answer
 from scalelag.cli.tune_confirm import check_confirmable, confirmed
 from scalelag.cli.whatif import Prepared, WhatIfOptions, outcomes_of, prepare, progress
+from scalelag.console import say
 from scalelag.errors import (
     EXIT_GATE_FAILED,
     EXIT_INVALID,
@@ -69,6 +70,8 @@ def tune(
     report = find(recorded, options)
     code = _exit_code(report)
     _keep(report, run, options.out)
+    if options.out is not None and not tune_yaml(report):
+        say(f"--out {options.out}: nothing is written, since no settings are a better first choice")
     if options.confirm and report.found and not report.own_is_first:
         report, code = confirmed(report, recorded, run, options.slo)
         _keep(report, run, options.out)
@@ -123,5 +126,5 @@ def _exit_code(report: TuneReport) -> int:
 
 def _keep(report: TuneReport, run: Path, out: Path | None) -> None:
     write_file(run / TUNE_FILE, render_json_tune(report))
-    if out is not None and report.found:
-        write_named(out, tune_yaml(report).encode())
+    if out is not None and (text := tune_yaml(report)):
+        write_named(out, text.encode())

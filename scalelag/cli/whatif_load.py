@@ -17,6 +17,10 @@ from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.plan.trace_plan import trace_schedule
 
 _DRAIN_S = 60.0
+_WINDOW = (
+    "Replica-hours are over the plan and {:.0f} s after it. A run watches until its deployments are at "
+    "their minimum, --drain s at most."
+)
 
 
 class OtherLoad(msgspec.Struct, frozen=True):
@@ -62,6 +66,7 @@ def with_load(question: Question, recorded: Recorded, load: OtherLoad, seed: int
         steps=plan.steps(until_s - zero_s),
         unit=plan.unit,
         load=words,
+        notes=(*question.notes, _WINDOW.format(drained_s)),
     )
 
 

@@ -1,6 +1,7 @@
 """Choice of the columns of a trace."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import NamedTuple
 
 from scalelag.errors import UsageError
@@ -87,7 +88,7 @@ def _refuse_other_rates(numeric: Sequence[str]) -> None:
     for name, factor in others.items():
         raise UsageError(
             f'by its name, 1 in column "{name}" is {_rate(factor)}, and rates are read per '
-            f"second: give --trace-column '{name}' --trace-kind rates --rate-scale {factor:.6g}."
+            f"second: give --trace-column {quote(name)} --trace-kind rates --rate-scale {factor:.6g}."
         )
 
 
@@ -107,8 +108,8 @@ def count_question(value: str, counts: str, row_s: float = 60.0) -> UsageError:
     scale = f", with --rate-scale {1 / row_s:.6g} where it counts those of {duration(row_s)}"
     return UsageError(
         f'is each row one request, or does column "{counts}" say how many? Give --trace-column '
-        f"'{value}' --trace-kind arrivals for the one, --trace-column '{counts}' --trace-kind "
-        f"rates for the other{'' if row_s == 1 else scale}."
+        f"{quote(value)} --trace-kind arrivals for the one, --trace-column {quote(counts)} "
+        f"--trace-kind rates for the other{'' if row_s == 1 else scale}."
     )
 
 

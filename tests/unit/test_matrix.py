@@ -89,13 +89,14 @@ def made(tried, results):
     return run_once
 
 
-def test_versions_take_turns():
+def test_versions_take_turns_and_back():
     tried = []
     entries = entries_of("2.49.2,2.55.1,2.60.0")
 
     found = run_in_turn(entries, 3, made(tried, lambda label, n: AttemptResult(0, f"{label}/{n}")))
 
-    assert tried == ["2.49.2", "2.55.1", "2.60.0"] * 3
+    there = ["2.49.2", "2.55.1", "2.60.0"]
+    assert tried == [*there, *reversed(there), *there]
     assert [str(path) for path in found["2.55.1"].paths] == ["2.55.1/1", "2.55.1/2", "2.55.1/3"]
     assert all(one.reasons == [] for one in found.values())
 
@@ -116,7 +117,7 @@ def test_a_version_that_cannot_start_has_the_reason_and_no_second_try(result, re
 
     found = run_in_turn(entries_of("2.49.2,2.55.1,2.60.0"), 3, made(tried, results))
 
-    assert tried == ["2.49.2", "2.55.1", "2.60.0", "2.49.2", "2.60.0", "2.49.2", "2.60.0"]
+    assert tried == ["2.49.2", "2.55.1", "2.60.0", "2.60.0", "2.49.2", "2.49.2", "2.60.0"]
     assert found["2.55.1"].reasons == [reason]
     assert len(found["2.60.0"].paths) == 3
 

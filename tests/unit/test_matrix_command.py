@@ -56,14 +56,8 @@ def test_runs_lie_by_version_beside_the_answer(asked, tmp_path):
     assert [len(one["runs"]) for one in json.loads(answer.read_bytes())["entries"]] == [2, 2]
     assert code == 0
     shared, own = {"num_cpus": "0.2"}, {"num_cpus": "0.2", "init_time_s": "5"}
-    assert (
-        asked
-        == [
-            ("2.55.1", shared, "slow-start"),
-            ("2.60.0", own, "slow-start"),
-        ]
-        * 2
-    )
+    first, second = ("2.55.1", shared, "slow-start"), ("2.60.0", own, "slow-start")
+    assert asked == [first, second, second, first]
 
 
 def test_a_version_that_cannot_be_had_is_a_row_and_fails_a_strict_matrix(asked, tmp_path, capsys):
@@ -102,9 +96,9 @@ def test_complete_runs_of_a_matrix_that_was_broken_off_are_not_made_again(asked,
 
     code = made("2.55.1, 2.60.0 init_time_s=5", tmp_path, answer, folder=folder, steps=PLAN)
 
-    assert [version for version, *_ in asked] == ["2.55.1", "2.55.1", "2.60.0"]
+    assert [version for version, *_ in asked] == ["2.55.1", "2.60.0", "2.55.1"]
     runs = json.loads(answer.read_bytes())["entries"][1]["runs"]
-    assert [Path(run).name for run in runs] == ["20261130-100000-a", "run-3"]
+    assert [Path(run).name for run in runs] == ["20261130-100000-a", "run-2"]
     assert (code, (folder / "matrix.json").read_bytes()) == (0, answer.read_bytes())
 
 

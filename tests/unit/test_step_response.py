@@ -334,7 +334,7 @@ def test_replicas_that_follow_the_target_are_counted_once():
 
 
 def test_a_decision_within_an_update_turns_nothing_back():
-    updated = msgspec.structs.replace(running(1), unseen=(Window(7, 9),))
+    updated = msgspec.structs.replace(running(1), foreign=(Window(7, 9),))
 
     found = flapping(updated, [Window(0, 60)], THRASHING)
 

@@ -1,5 +1,6 @@
 """`scalelag tune` on a stored run: its answer, its files, and what bad input gets."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -332,3 +333,39 @@ def test_a_run_with_a_secret_is_not_made_again(demo: RecordedRun):
 
 def test_the_published_schema_is_current():
     checked(DEMO.parents[3] / "docs" / "tune.schema.json", tune_schema())
+
+
+def test_nothing_is_written_if_the_runs_own_settings_are_the_best_choice(
+    run: Path,
+    tmp_path: Path,
+    kept: TuneReport,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    own = msgspec.structs.replace(kept, own_is_first=True)
+    monkeypatch.setattr("scalelag.cli.tune.find", lambda *_: own)
+    out = tmp_path / "tuned.yaml"
+
+    code = tune(run, msgspec.structs.replace(FEW, out=out), ComparisonFormat.TERMINAL, None)
+
+    said = capsys.readouterr()
+    assert (code, out.exists()) == (0, False)
+    assert f"--out {out}: nothing is written" in said.err
+    assert "autoscaling_config" not in said.out
+    assert b"autoscaling_config" not in render_markdown_tune(own)
+
+
+def test_a_limit_that_no_setting_ever_keeps_is_no_pass(
+    run: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The application sleeps for 200 ms."""
+    options = msgspec.structs.replace(FEW, slo="p95<1ms", candidates=4)
+
+    code = tune(run, options, ComparisonFormat.TERMINAL, None)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert code == EXIT_GATE_FAILED
+    assert said.startswith("FAIL")
+    assert re.search(
+        r"No setting keeps p95<1ms in any second of the load, whose p95 is \d+ ms", said
+    )

@@ -42,6 +42,27 @@ def test_a_rolling_update_is_no_flapping():
     assert (flapping.direction_reversals, flapping.excess_variation) == (0, 0)
 
 
+# The target falls and rises again while the new version rolls out, and once more afterwards.
+TURNING = ROLLING | {
+    42.0: Shown(2, {"d": "RUNNING", "b": "STOPPING", "c": "RUNNING"}, *UPDATING),
+    44.0: Shown(3, {"d": "RUNNING", "e": "STARTING", "c": "STOPPING"}, *UPDATING),
+    46.0: Shown(3, {"d": "RUNNING", "e": "RUNNING", "f": "RUNNING"}),
+    50.0: Shown(2, {"d": "RUNNING", "e": "RUNNING", "f": "STOPPING"}),
+    52.0: Shown(2, {"d": "RUNNING", "e": "RUNNING"}),
+    54.0: Shown(3, {"d": "RUNNING", "e": "RUNNING", "g": "STARTING"}),
+    56.0: Shown(3, {"d": "RUNNING", "e": "RUNNING", "g": "RUNNING"}),
+}
+
+
+def test_a_turn_within_an_update_is_counted_nowhere():
+    found = report_of(TURNING).deployments[KEY]
+
+    # 1 -> 3, 3 -> 2 at 50 s, 2 -> 3 at 54 s. Those at 42 and 44 s are the update's.
+    assert found.steps[1].reversals == 2
+    assert found.target_reversals == 2
+    assert (found.flapping.direction_reversals, found.flapping.running_reversals) == (2, 2)
+
+
 def test_a_version_that_is_built_first_is_no_deletion():
     # Serve shows no deployment from 36 s until the new version is built at 40 s.
     report = report_of(ROLLING | {36.0: BUILDING})

@@ -93,6 +93,7 @@ def test_another_load_has_no_recorded_figures(demo: RecordedRun):
     found = ask(demo, WhatIfOptions(("max_replicas=8",), load=load))
 
     assert [(one.from_level, one.to_level) for one in found.steps] == [(0, 5), (5, 60), (60, 0)]
+    assert found.notes[-1].startswith("Replica-hours are over the plan and 60 s after it")
     assert all(one.figures["total_s"].recorded is None for one in found.steps)
     # 60 rps of 0.208 s keep 12.5 open, at a target of 2 each; what had piled up may ask for one more.
     assert max(found.whatif.target.replicas if found.whatif else (0,)) in (7, 8)

@@ -11,6 +11,7 @@ from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
 from reports.analysis.lag.hold import BLIND_S
 from reports.analysis.lag.log_times import Decision
+from reports.analysis.lag.movements import is_within
 from reports.model.elasticity import FlappingReport, ResponseReport
 from reports.model.intervals import (
     Span,
@@ -67,16 +68,11 @@ def _path(supply: Supply, hold: Window) -> _Path:
     return _Path(seen, supply.running_before(hold.from_s), changes, tuple(hidden), cut)
 
 
-def _target_path(decisions: Sequence[Decision], hold: Window, watched: Sequence[Window]) -> _Path:
-    """Decisions within a hold; those at times that are left out, such as an update's, are foreign."""
+def _target_path(decisions: Sequence[Decision], hold: Window, foreign: Sequence[Window]) -> _Path:
+    """Decisions within a hold; those at times of something else, such as an update's, are foreign."""
     within = [d for d in decisions if hold.from_s <= d.at.mid_s < hold.to_s]
     changes = tuple(
-        Change(
-            d.at,
-            d.after - d.before,
-            foreign=not any(part.from_s <= d.at.mid_s <= part.to_s for part in watched),
-        )
-        for d in within
+        Change(d.at, d.after - d.before, foreign=is_within(d.at, foreign)) for d in within
     )
     return _Path(hold, within[0].before if within else 0, changes)
 
@@ -221,11 +217,12 @@ def _excess_variation(path: _Path) -> int:
 
 
 def _reversals(path: _Path) -> list[int]:
-    """Places in `changes` of those that go the other way than the one before."""
+    """Places in `changes` of those that go the other way than the one before, but for foreign ones."""
+    own = [place for place, change in enumerate(path.changes) if not change.foreign]
     return [
-        place
-        for place, (old, new) in enumerate(pairwise(path.changes), start=1)
-        if (old.delta > 0) != (new.delta > 0) and not (old.foreign or new.foreign)
+        new
+        for old, new in pairwise(own)
+        if (path.changes[old].delta > 0) != (path.changes[new].delta > 0)
     ]
 
 
@@ -242,7 +239,7 @@ def flapping(
     if not watched_s:
         return FlappingReport(reason="the probe saw nothing of it during the load")
     running = [_path(supply, hold) for hold in holds]
-    target = [_target_path(decisions, hold, supply.watched(hold)) for hold in holds]
+    target = [_target_path(decisions, hold, supply.foreign) for hold in holds]
     both = list(zip(running, target, strict=True))
     paths = [max(pair, key=lambda path: len(_reversals(path))) for pair in both]
     turns = [_reversals(path) for path in paths]

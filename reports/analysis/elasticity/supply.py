@@ -27,7 +27,7 @@ class Supply(msgspec.Struct, frozen=True):
     """RUNNING replicas: `before` the first of `changes`, which are in the order of their middles.
 
     `seen` is from the first poll to the last, `unseen` what of it is not judged. In `blind` of these
-    nobody saw how many there were.
+    nobody saw how many there were. At `foreign` times something else than the autoscaler moved them.
     """
 
     before: int
@@ -35,6 +35,7 @@ class Supply(msgspec.Struct, frozen=True):
     seen: Window
     unseen: tuple[Window, ...] = ()
     blind: tuple[Window, ...] = ()
+    foreign: tuple[Window, ...] = ()
 
     def middle(self) -> Staircase:
         """The curve with each change in the middle of its interval."""
@@ -93,6 +94,7 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
         seen=Window(polls[0].sent_s, polls[-1].received_s),
         unseen=(*blind, *timeline.moved_by_others()),
         blind=blind,
+        foreign=timeline.foreign(),
     )
 
 

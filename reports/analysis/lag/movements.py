@@ -6,11 +6,12 @@ cut into movements, runs of target changes in one direction.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
 from reports.analysis.lag.log_times import Decision
-from reports.model.intervals import Instant
+from reports.model.intervals import Instant, Window
 from scalelag.plan.stages import Direction
 
 
@@ -96,6 +97,22 @@ def movements_within(
         )
         for number, run in enumerate(runs)
     )
+
+
+def turns(movements: Sequence[Movement], foreign: Sequence[Window]) -> int:
+    """Return how often the target turned within a hold.
+
+    A decision at a `foreign` time, in which something else than the autoscaler moved replicas, such as
+    an update, turns nothing back.
+    """
+    decisions = [decision for one in movements for decision in one.decisions]
+    own = [_direction(one) for one in decisions if not is_within(one.at, foreign)]
+    return sum(old != new for old, new in pairwise(own))
+
+
+def is_within(at: Instant, windows: Sequence[Window]) -> bool:
+    """Return whether the middle of a moment lies in one of `windows`, or at its end."""
+    return any(one.from_s <= at.mid_s <= one.to_s for one in windows)
 
 
 def first_in(movements: Sequence[Movement], direction: Direction) -> Movement | None:

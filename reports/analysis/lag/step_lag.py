@@ -27,6 +27,7 @@ from reports.analysis.lag.movements import (
     decided_before,
     first_in,
     movements_within,
+    turns,
 )
 from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up_phases, widened
 from reports.analysis.lag.reach import Level
@@ -71,11 +72,7 @@ class StepLag(msgspec.Struct, frozen=True):
     movements: tuple[MovementReport, ...] = ()
     course: tuple[Movement, ...] = ()
     unmoved: bool = False
-
-    @property
-    def reversals(self) -> int:
-        """Number of times that the target turned within the hold."""
-        return max(0, len(self.course) - 1)
+    reversals: int = 0
 
     @property
     def level(self) -> int | None:
@@ -129,6 +126,7 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
         movements=movement_rows(hold, answer.movement, zero_s) if hold else (),
         course=movements,
         unmoved=answer.unmoved,
+        reversals=turns(movements, timeline.foreign()),
     )
 
 

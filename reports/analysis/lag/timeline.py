@@ -127,6 +127,10 @@ class Timeline(msgspec.Struct, frozen=True):
         place = bisect_right(self.polls, at_s, key=lambda poll: poll.received_s)
         return self.polls[max(0, place - 1)]
 
+    def foreign(self) -> tuple[Window, ...]:
+        """Times in which Serve did not show it, or not the autoscaler moved its replicas."""
+        return (*self.hidden, *self.moved_by_others())
+
     def moved_by_others(self) -> tuple[Window, ...]:
         """Times in which RUNNING shows something else than the autoscaler brought about.
 

@@ -16,6 +16,7 @@ from reports.render.tables.tune import (
     tune_result,
     tune_sentences,
     tune_table,
+    tune_verdict,
 )
 from reports.render.tune_yaml import tune_yaml
 from scalelag.foreign import sanitized
@@ -35,7 +36,7 @@ def render_html_tune(report: TuneReport, plotly: Script | None = None) -> bytes:
         .render(
             title=f"Tune: {tune_headline(report)}",
             **shell(figures, plotly),
-            verdict="pass" if report.validation.passed else "cannot be told",
+            verdict=tune_verdict(report),
             headline=tune_headline(report),
             run=sanitized(report.run),
             deployment=sanitized(report.deployment),

@@ -51,6 +51,13 @@ def tune_headline(report: TuneReport) -> str:
     return f"settings for {sanitized(report.slo)}{kept}{saving}"
 
 
+def tune_verdict(report: TuneReport) -> str:
+    """Verdict of the search: `fail` if nothing was found."""
+    if not report.validation.passed:
+        return "cannot be told"
+    return "pass" if report.found else "fail"
+
+
 def tune_proof(report: TuneReport) -> str:
     """The validation, and what was searched, in one sentence."""
     area = f"the target curves differ by {report.validation.area_ratio:.1%} of their area"

@@ -17,6 +17,7 @@ from reports.render.tables.tune import (
     tune_result,
     tune_sentences,
     tune_table,
+    tune_verdict,
 )
 from reports.render.terminal.layout import badge, emit, flow, hanging, room
 from reports.render.terminal.tables import print_table
@@ -26,7 +27,7 @@ from scalelag.foreign import sanitized
 
 def print_tune(console: Console, report: TuneReport, *, with_yaml: bool) -> None:
     """Print the settings found, what each buys, and the first choice as YAML."""
-    verdict = badge("pass" if report.validation.passed else "cannot be told")
+    verdict = badge(tune_verdict(report))
     about = (sanitized(report.run), sanitized(report.deployment), tune_headline(report))
     emit(console, hanging(verdict, flow(about, room(console) - verdict.cell_len - 1)))
     emit(console, Text(tune_proof(report)))
@@ -45,10 +46,10 @@ def print_tune(console: Console, report: TuneReport, *, with_yaml: bool) -> None
         print_table(console, confirmed)
     for note in report.notes:
         emit(console, Text(sanitized(note), style="dim"))
-    if with_yaml and report.found:
+    if with_yaml and (pasted := tune_yaml(report)):
         console.print()
         # Whole lines from the first column on: a terminal's own line breaks are not copied.
-        console.print(Text(tune_yaml(report).rstrip()), soft_wrap=True)
+        console.print(Text(pasted.rstrip()), soft_wrap=True)
 
 
 def render_json_tune(report: TuneReport) -> bytes:
@@ -83,8 +84,8 @@ def _lines(report: TuneReport) -> Iterator[str]:
     for note in report.notes:
         yield ""
         yield text(note)
-    if report.found:
-        yield from ("", "```yaml", *map(sanitized, tune_yaml(report).splitlines()), "```")
+    if pasted := tune_yaml(report):
+        yield from ("", "```yaml", *map(sanitized, pasted.splitlines()), "```")
 
 
 def tune_part(report: TuneReport) -> Iterator[str]:

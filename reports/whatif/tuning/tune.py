@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
+from reports.analysis.load.recovery import BIN_S
 from reports.model.tune import (
     TUNE_FIGURES,
     Candidate,
@@ -15,7 +17,7 @@ from reports.model.tune import (
 )
 from reports.model.whatif import Estimate
 from reports.whatif.answer import REPETITIONS, Replay, RunTrials
-from reports.whatif.outcome import Outcome
+from reports.whatif.outcome import Outcome, beyond_slo
 from reports.whatif.repeat import estimate
 from reports.whatif.tuning.objectives import (
     Goals,
@@ -92,7 +94,8 @@ def tuned(replay: Replay, task: Task, wish: Wish, run: RunTrials, ray_simulated:
     simulator = Simulator(task, run)
     search(task, simulator, wish.candidates)
     tried = [one for one in simulator.known.values() if math.isfinite(one.lag_s)]
-    shown = _chosen(task, simulator, wish)
+    never = _is_never_kept(task, tried)
+    shown = [] if never else _chosen(task, simulator, wish)
     [own] = simulator.outcomes([own_place(task.space)], REPETITIONS)
     kept = _kept(shown, goals_of(own), wish)
     order = in_order([goals_of(own), *(one.goals for one in kept)])
@@ -102,8 +105,27 @@ def tuned(replay: Replay, task: Task, wish: Wish, run: RunTrials, ray_simulated:
         found=tuple(_candidate(task, kept[place - 1]) for place in order if place > 0),
         tried=tuple(TriedPoint(*one.values) for one in tried),
         own_is_first=order[0] == 0,
-        notes=tuple(_notes(task, [one.place for one in kept])),
+        notes=_out_of_reach(task, own) if never else tuple(_notes(task, [o.place for o in kept])),
     )
+
+
+def _is_never_kept(task: Task, tried: Sequence[Goals]) -> bool:
+    """Return True if all settings are beyond the limit in every second of the load."""
+    run, until_s = task.recorded.run, max((one.hold_until_s for one in task.steps), default=0.0)
+    none = msgspec.structs.replace(task.slo, limit_s=-1.0)
+    loaded = beyond_slo(run.requests, run.info.zero_s, until_s, none)
+    seconds = 0 if loaded is None else int(np.count_nonzero(loaded))
+    return seconds > 0 and all(one.beyond_slo_s >= seconds * BIN_S for one in tried)
+
+
+def _out_of_reach(task: Task, own: Sequence[Outcome]) -> tuple[str, ...]:
+    p95 = estimate([one.whole["p95_ms"] for one in own]).span
+    known = "" if p95 is None or p95.value is None else f", whose p95 is {p95.value:.0f} ms"
+    reason = (
+        f"No setting keeps {task.slo.text} in any second of the load{known} with the run's own. Give a "
+        "limit that the application can keep."
+    )
+    return (reason,)
 
 
 def _chosen(task: Task, simulator: Simulator, wish: Wish) -> list[Choice]:

@@ -94,7 +94,9 @@ def _refuse_other_rates(numeric: Sequence[str]) -> None:
 
 
 def _rate(per_s: float) -> str:
-    return f"{count(round(per_s), 'request')} a second" if per_s > 1 else f"one request in {1 / per_s:.6g} s"
+    if per_s > 1:
+        return f"{count(round(per_s), 'request')} a second"
+    return f"one request in {1 / per_s:.6g} s"
 
 
 def _refuse_counts(value: str, counts: Sequence[str]) -> None:

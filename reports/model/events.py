@@ -57,7 +57,8 @@ class EventReport(msgspec.Struct, frozen=True):
     `detect_s` is that of the first deployment, `healed_s` and `updated_s` those of the last; `phases`
     are the last one's. `failed` of the `open_requests` between the event and its end failed; the
     slowest of them took `slowest_ms`. `error` says why it was not done, `note` what was not as asked
-    for, `reason` why a figure is null or censored.
+    for, `reason` why a figure is null or censored. It was not over when, `taken_over_s` after it,
+    something else took over all its deployments.
     """
 
     index: int
@@ -70,6 +71,7 @@ class EventReport(msgspec.Struct, frozen=True):
     healed_s: Span | None = None
     updated_s: Span | None = None
     censored: bool = False
+    taken_over_s: float | None = None
     failed: int = 0
     open_requests: int = 0
     slowest_ms: float | None = None

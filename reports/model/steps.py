@@ -12,16 +12,18 @@ from reports.model.intervals import Span, Stat
 from reports.model.load import StoppingReport
 from reports.model.seen import SeenReport
 from scalelag.plan.stages import Direction, Unit
+from scalelag.wording import count
 
 
 class FloorReport(msgspec.Struct, frozen=True):
     """Lag that the configuration makes unavoidable, in parts that add up to the floor, in seconds.
 
-    `replica_s` is the fastest start-up seen in the run on the way up (`replica` with its bounds), and
-    the shortest drain on the way down, which is known. `worst_s` is the longest that it can take
-    without any fault. `push_s` and `average_s` are the settings behind `detect_s` (metrics_interval_s,
-    look_back_period_s) that were in force; None if the demand is not known from them. `backlog_s` is
-    how long requests from before a step down still asked for all replicas.
+    `replica_s` is the fastest start-up seen in the run on the way up (`replica` with its bounds), as
+    often as `starts` have to follow one another, and the shortest drain on the way down. `worst_s` is
+    the longest that it can take without any fault. `push_s` and `average_s` are the settings behind
+    `detect_s` (metrics_interval_s, look_back_period_s) that were in force; None if the demand is not
+    known from them. `backlog_s` is how long requests from before a step down still asked for all
+    replicas.
     """
 
     detect_s: float
@@ -33,6 +35,15 @@ class FloorReport(msgspec.Struct, frozen=True):
     average_s: float | None = None
     backlog_s: float = 0.0
     replica: Span | None = None
+    starts: int = 1
+
+    def replica_words(self, direction: Direction) -> str:
+        """Words on what `replica_s` is, on the way up or down."""
+        if direction != "up":
+            return "the shortest drain"
+        if self.starts == 1:
+            return "the fastest start-up"
+        return f"{count(self.starts, 'start-up')}, one after another"
 
     @property
     def least_s(self) -> float:

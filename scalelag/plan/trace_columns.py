@@ -1,11 +1,13 @@
 """Choice of the columns of a trace."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import NamedTuple
 
 from scalelag.errors import UsageError
 from scalelag.plan.trace_dates import duration, unit_word
 from scalelag.plan.trace_names import TraceKind, kind_of, requests_per_s
+from scalelag.wording import count
 
 NO_TIMES = "none"
 """Name of a column of times that says that there is none: each row is a second."""
@@ -87,12 +89,14 @@ def _refuse_other_rates(numeric: Sequence[str]) -> None:
     for name, factor in others.items():
         raise UsageError(
             f'by its name, 1 in column "{name}" is {_rate(factor)}, and rates are read per '
-            f"second: give --trace-column '{name}' --trace-kind rates --rate-scale {factor:.6g}."
+            f"second: give --trace-column {quote(name)} --trace-kind rates --rate-scale {factor:.6g}."
         )
 
 
 def _rate(per_s: float) -> str:
-    return f"{per_s:.0f} requests a second" if per_s > 1 else f"one request in {1 / per_s:.6g} s"
+    if per_s > 1:
+        return f"{count(round(per_s), 'request')} a second"
+    return f"one request in {1 / per_s:.6g} s"
 
 
 def _refuse_counts(value: str, counts: Sequence[str]) -> None:
@@ -107,8 +111,8 @@ def count_question(value: str, counts: str, row_s: float = 60.0) -> UsageError:
     scale = f", with --rate-scale {1 / row_s:.6g} where it counts those of {duration(row_s)}"
     return UsageError(
         f'is each row one request, or does column "{counts}" say how many? Give --trace-column '
-        f"'{value}' --trace-kind arrivals for the one, --trace-column '{counts}' --trace-kind "
-        f"rates for the other{'' if row_s == 1 else scale}."
+        f"{quote(value)} --trace-kind arrivals for the one, --trace-column {quote(counts)} "
+        f"--trace-kind rates for the other{'' if row_s == 1 else scale}."
     )
 
 

@@ -41,6 +41,9 @@ def test_a_later_event_that_wants_less_heals_nothing(states, later, target, stat
     (first, _), verdicts = events(run, "event.1.healed_s < 30")
 
     assert first.healed_s.hi is None
+    # Its time ends with the poll that shows the later one, and so do the requests of it: 10 a second.
+    assert first.taken_over_s == pytest.approx(26.2 - 20.5)
+    assert first.open_requests == pytest.approx(57, abs=2)
     assert first.reason == f"2 of 3 RUNNING when event 2 ({later.text}) took over"
     assert verdicts == ["inconclusive"]
 

@@ -259,6 +259,26 @@ def test_a_target_that_dips_while_every_replica_stays_settles_when_they_came():
     assert report.settled_s.value == pytest.approx(7.84)
 
 
+@pytest.mark.parametrize(("unseen_until_s", "least_s"), [(25.0, 10.0), (20.5, 14.0)])
+def test_a_level_that_may_have_been_reached_unseen_is_missing_only_until_the_last_look(
+    unseen_until_s: float, least_s: float
+):
+    # Given up at 24 s by the log; between 20 s and the next look both may have come, and gone.
+    looks = polls((8.0, 1, {"RUNNING": 1}), (14.5, 3, {"RUNNING": 1, "STARTING": 2}),
+                  (24.0, 1, {"RUNNING": 1}))  # fmt: skip
+    seen = [poll for poll in looks if not 20.0 < poll.sent_s < unseen_until_s]
+    rows = [Transition(KEY, name, hi_s, lo_s, to_state=state)
+            for name in ("a", "b")
+            for hi_s, lo_s, state in ((14.6, 14.0, "STARTING"), (25.1, 20.0, None))]  # fmt: skip
+    events = [event("upscaling", 14.1, before=1, after=3),
+              event("downscaling", 24.0, before=3, after=1)]  # fmt: skip
+
+    total = lag(timeline(rows, events, seen)).total_s
+
+    assert total is not None
+    assert (total.hi, total.lo) == (None, pytest.approx(least_s))
+
+
 def test_a_decision_that_no_line_tells_of_is_known_from_polling():
     (decision,) = timeline(events=[]).decisions
 

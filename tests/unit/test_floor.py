@@ -237,6 +237,14 @@ def test_from_zero_to_several_goes_by_way_of_one_and_the_delay_counts_for_the_re
 
     assert floor.delay_s == 4.0
     assert floor.total_s == pytest.approx(2.0 + 4.0 + 2.0 + 0.6)
+    assert floor.replica_words("up") == "2 start-ups, one after another"
+
+
+def test_a_floor_with_one_start_up_names_the_fastest():
+    floor = floor_up(policy(upscale_delay_s=4), 1, Ongoing(1, 5), START, 0.1, settled=3)
+
+    assert floor.replica_words("up") == "the fastest start-up"
+    assert floor.replica_words("down") == "the shortest drain"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ without a gap is the truth. Its load rises at 10 s and falls at 30 s; the target
 four replicas run from 15.9 s; it falls at 36.3 s, and one is left at 37.5 s.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 import pytest
@@ -16,50 +17,27 @@ from reports.analysis.analyse import analyse
 from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.render.tables.elasticity import following_texts
-from scalelag.record.evidence_rows import LogEvent
-from scalelag.record.rows import Gap, Transition
+from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.run_dir import RecordedRun
+from tests.support.poorer import (
+    OF_DECISIONS,
+    OF_STARTS,
+    OF_STOPS,
+    with_gap,
+    without_lines,
+)
 from tests.support.stored_runs import recorded
 
 KEY = "default/Sleeper"
 DOWN = (29.0, 38.0)
 WHOLE_HOLD = (28.0, 50.0)
 NEAR_S = 0.03
+ALL = frozenset(get_args(LogKind))
 
 
 def cut(run: RecordedRun, from_s: float, to_s: float) -> RecordedRun:
     """The run with a gap of the probe between two seconds of the plan."""
-    zero_s = run.info.zero_s
-    polls = [p for p in run.polls if not zero_s + from_s < p.received_s < zero_s + to_s]
-    after = next(p for p in polls if p.received_s >= zero_s + to_s)
-    before = polls[polls.index(after) - 1]
-    gap = Gap(before.sent_s, after.received_s, "no answer in time", 9)
-    hidden = [r for r in run.transitions if before.received_s < r.hi_s <= after.received_s]
-    others = [r for r in run.transitions if r not in hidden]
-    by_name: dict[str, list[Transition]] = {}
-    for row in hidden:
-        by_name.setdefault(row.replica, []).append(row)
-    wide = [
-        msgspec.structs.replace(
-            rows[-1],
-            from_state=rows[0].from_state,
-            node=next((r.node for r in rows if r.node), None),
-            lo_s=before.sent_s,
-            hi_s=after.received_s,
-        )
-        for rows in by_name.values()
-        if rows[0].from_state != rows[-1].to_state
-    ]
-    return msgspec.structs.replace(
-        run,
-        polls=tuple(polls),
-        transitions=tuple(sorted([*others, *wide], key=lambda row: row.hi_s)),
-        gaps=(gap,),
-    )
-
-
-def with_lines(run: RecordedRun, keep: Callable[[LogEvent], bool]) -> RecordedRun:
-    return msgspec.structs.replace(run, events=tuple(e for e in run.events if keep(e)))
+    return with_gap(run, run.info.zero_s + from_s, run.info.zero_s + to_s)
 
 
 def report_of(run: RecordedRun) -> Report:
@@ -119,16 +97,10 @@ def test_a_gap_beyond_the_end_of_a_hold_leaves_its_lag(truth: Report):
 
 
 @pytest.mark.parametrize(
-    "keep",
-    [
-        lambda _event: False,
-        lambda event: event.kind != "downscaling",
-        lambda event: event.kind != "stopping",
-        lambda event: event.kind != "stopped",
-    ],
+    "missing", [ALL, {"downscaling"}, {"stopping"}, {"stopped"}, OF_DECISIONS, OF_STOPS]
 )
-def test_a_log_that_does_not_tell_all_leaves_the_gap(keep: Callable[[LogEvent], bool]):
-    report = report_of(with_lines(cut(recorded("demo"), *DOWN), keep))
+def test_a_log_that_does_not_tell_all_leaves_the_gap(missing: frozenset[str]):
+    report = report_of(without_lines(cut(recorded("demo"), *DOWN), missing))
     found = report.deployments[KEY].elasticity
 
     assert found.unwatched_s == pytest.approx(9.17, abs=0.1)
@@ -137,7 +109,7 @@ def test_a_log_that_does_not_tell_all_leaves_the_gap(keep: Callable[[LogEvent], 
 
 def test_without_its_log_a_gap_has_bounds(truth: Report):
     """Four replicas were allowed in the 9.2 s, so between none and all of them may have run."""
-    run = with_lines(cut(recorded("demo"), *DOWN), lambda _event: False)
+    run = without_lines(cut(recorded("demo"), *DOWN), ALL)
     whole = truth.deployments[KEY].elasticity
 
     found = report_of(run).deployments[KEY].elasticity
@@ -158,6 +130,19 @@ def test_a_run_without_a_gap_has_no_bounds_of_one(truth: Report):
     found = truth.deployments[KEY].elasticity
 
     assert (found.unseen_s, found.unseen_over_replica_s, found.unseen_replica_hours) == (None,) * 3
+
+
+@pytest.mark.parametrize("missing", [OF_STARTS, OF_STOPS, {"started"}, {"stopped"}])
+def test_without_lines_of_a_kind_replicas_may_have_come_and_gone_in_the_gap(
+    missing: frozenset[str],
+):
+    """Between 9.3 and 20.6 s the target swings from 8 to 1 and back: polls around show the same."""
+    swinging = cut(recorded("causes/swing-factors-2"), 9.28, 20.6)
+
+    whole, poorer = (report_of(without_lines(swinging, kinds)) for kinds in ((), missing))
+
+    assert gap_warning(whole).endswith("is told by logs")
+    assert gap_warning(poorer).endswith("is known only to that width")
 
 
 def test_a_controller_that_started_anew_in_a_gap_leaves_it():

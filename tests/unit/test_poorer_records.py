@@ -27,7 +27,14 @@ from tests.support.poorer import (
 )
 from tests.support.stored_runs import recorded
 
-RUNS = ("demo", "node-started", "causes/sleeper", "causes/constructor-takes-3", "causes/max-2")
+RUNS = (
+    "demo",
+    "node-started",
+    "causes/sleeper",
+    "causes/constructor-takes-3",
+    "causes/controller-stopped-3",
+    "causes/max-2",
+)
 LINES = (OF_REPLICAS, OF_DECISIONS, OF_STARTS, OF_STOPS)
 SLACK_S = 0.02
 """Clocks of logs are known to a few milliseconds, and lines carry whole ones."""
@@ -72,20 +79,19 @@ def _of_step(step: StepReport) -> Iterator[tuple[tuple[object, ...], float | Non
         },
     }
     yield from ((name, span.lo, span.hi) for name, span in spans.items() if span is not None)
-    yield from (((phase.name,), phase.lo, phase.hi) for phase in _phases(step))
+    yield from (((name,), phase.lo, phase.hi) for name, phase in _phases(step))
 
 
-def _phases(step: StepReport) -> Iterator[Phase]:
-    """Phases that were measured, `initialize` with the time to mark it RUNNING: polls join them."""
+def _phases(step: StepReport) -> Iterator[tuple[str, Phase]]:
+    """Phases that were measured, and `initialize` with the time to mark it RUNNING: polls join them."""
     found = {phase.name: phase for phase in step.phases if phase.value is not None}
-    marked, ready = found.pop("mark_running", None), found.get("initialize")
-    if marked is not None and ready is not None:
-        found["initialize"] = Phase(
-            "initialize",
-            lo=(ready.lo or 0.0) + (marked.lo or 0.0),
-            hi=(ready.hi or 0.0) + (marked.hi or 0.0),
-        )
-    yield from found.values()
+    marked, ready = found.get("mark_running"), found.get("initialize")
+    if ready is not None and marked is not None:
+        lo, hi = (ready.lo or 0.0) + (marked.lo or 0.0), (ready.hi or 0.0) + (marked.hi or 0.0)
+        yield "joined", Phase("initialize", lo=lo, hi=hi)
+    elif ready is not None and ready.source == "poll":
+        yield "joined", found.pop("initialize")
+    yield from found.items()
 
 
 def check(name: str, poorer: Report) -> None:

@@ -52,7 +52,8 @@ def test_of_replicas_that_went_in_one_poll_the_last_to_stop_is_critical():
     )
 
     assert report.critical_replica == "a"
-    assert interval(phase(report, "stop")) == (0.9, 2.0, 3.1)
+    # The other one, which may have gone last as well, was STOPPING with the decision.
+    assert interval(phase(report, "stop")) == (0.0, 2.0, 3.1)
 
 
 def test_a_scale_down_to_zero():

@@ -134,7 +134,8 @@ def test_a_gap_widens_what_happened_in_it():
     # Between the polls sent at 16 s and 22 s b got its node and ran.
     assert interval(report.total_s) == (6.0, 9.05, 12.1)
     assert interval(phase(report, "decide")) == (4.0, 4.55, 5.1)
-    assert interval(phase(report, "initialize")) == (0.0, 0.0, 6.1)
+    # Any of the others may have been the last: one had its node a poll earlier.
+    assert interval(phase(report, "initialize")) == (0.0, 0.0, 7.1)
 
 
 def test_a_decision_made_before_watching_began_is_said_to_be_under_way():

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -114,7 +115,9 @@ def test_a_row_that_may_stand_for_many_requests_is_a_question(said, read: Read, 
 def test_rates_of_another_unit_are_not_taken_for_rps(said, name: str, factor: float):
     text = lines(f"time_s,{name}", "0,600", "60,1200")
 
-    assert f"--trace-column '{name}' --trace-kind rates --rate-scale {factor:.6g}." in said(text)
+    assert f"--trace-column {quote(name)} --trace-kind rates --rate-scale {factor:.6g}." in said(
+        text
+    )
 
 
 @pytest.mark.parametrize("other", ["cost_per_hour", "rpm_limit", "rate_limit"])

@@ -1,6 +1,7 @@
 """Names of a trace's columns, and what else may stand beside them."""
 
 import json
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -205,6 +206,13 @@ def test_numbers_beside_evenly_spaced_times_are_a_question(said, name: str):
     assert "--rate-scale 0.0166667 where it counts those of 60 s." in said(
         lines(f"time,{name}", *rows)
     )
+
+
+def test_the_answer_that_a_question_proposes_can_be_pasted_into_a_shell(said):
+    name = "rate(hits{a='b'}[1m])"
+    question = said(lines(f"time,{name}", "0,5", "1,6"))
+
+    assert name in shlex.split(question[question.index("Give ") :])
 
 
 def test_a_metric_by_the_second_needs_no_scale(said):

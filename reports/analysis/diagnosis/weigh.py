@@ -360,9 +360,9 @@ def _longer_start(facts: StepFacts) -> str:
     total, floor = facts.lag.total_s, facts.floor
     if total is None or total.value is not None or floor is None or floor.replica_s < total.lo:
         return ""
-    what = "fastest start-up" if facts.step.direction == "up" else "shortest drain"
+    what, are = floor.replica_words(facts.step.direction), "is" if floor.starts == 1 else "are"
     return (
-        f"the {what}, {floor.replica_s:.1f} s, is longer than the {total.lo:.1f} s that there were"
+        f"{what}, {floor.replica_s:.1f} s, {are} longer than the {total.lo:.1f} s that there were"
     )
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 
 import msgspec
 import numpy as np
@@ -52,6 +51,8 @@ def event_windows(run: RecordedRun, reports: Sequence[EventReport]) -> dict[int,
         until_s = begun.lo_s if report.error is not None else last_s
         if end is not None and end.hi is not None:
             until_s = begun.lo_s + end.hi
+        elif report.taken_over_s is not None:
+            until_s = begun.lo_s + report.taken_over_s
         found[report.index] = Window(begun.lo_s, until_s)
     return found
 
@@ -80,7 +81,10 @@ def _report(
         _subject(run, row, key, timeline, changes[key]) for key, timeline in timelines.items()
     ]
     effects = {one.key: effect for one in subjects if (effect := effect_of(one)) is not None}
-    taken = {one.key for one in subjects if one.taken_over is not None}
+    begun_s = moment_of(row).lo_s
+    taken = {
+        one.key: one.taken_over.at.hi_s - begun_s for one in subjects if one.taken_over is not None
+    }
     whole = _proxy(run, bare, row) if row.kind == "kill_proxy" else _together(bare, effects, taken)
     recovered = _recovered(run, steps, row)
     return msgspec.structs.replace(
@@ -117,11 +121,12 @@ def _subject(
 def _together(
     bare: EventReport,
     effects: Mapping[DeploymentKey, EventEffect],
-    taken: AbstractSet[DeploymentKey],
+    taken: Mapping[DeploymentKey, float],
 ) -> EventReport:
     """The event with the figures of all deployments: the first to notice, the last to be whole.
 
     Those in `taken`, where a later event took over before the end, count only if there are no others.
+    It has the seconds until then.
     """
     if not effects:
         return msgspec.structs.replace(bare, reason="no watched deployment showed it")
@@ -137,6 +142,7 @@ def _together(
         healed_s=_last([one.healed_s for one in told]),
         updated_s=_last([one.updated_s for one in told]),
         censored=any(one.censored for one in told),
+        taken_over_s=max(taken[key] for key in cut) if len(cut) == len(effects) else None,
         reason="; ".join(_reasons(effects)) or None,
         deployments=dict(effects),
     )
@@ -194,7 +200,11 @@ def _with_requests(run: RecordedRun, report: EventReport, begun: Instant) -> Eve
     """`report` with the requests that were open between the event and its end."""
     rows, end = run.requests, report.end_s
     load_ended_s = run.info.load_ended_s or (run.polls[-1].received_s if run.polls else 0.0)
-    until_s = load_ended_s if end is None or end.hi is None else begun.lo_s + end.hi
+    until_s = load_ended_s
+    if end is not None and end.hi is not None:
+        until_s = begun.lo_s + end.hi
+    elif report.taken_over_s is not None:
+        until_s = min(load_ended_s, begun.lo_s + report.taken_over_s)
     failed, opened, slowest_s = 0, 0, -math.inf
     for block in blocks(int(np.searchsorted(rows.intended_s, until_s, side="right"))):
         latency_s = rows.latency_s[block]

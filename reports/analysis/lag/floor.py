@@ -187,6 +187,7 @@ def floor_up(
         loop_s=3 * rounds * loop,
         replica_s=start_s,
         replica=starts,
+        starts=rounds,
         worst_s=policy.sample_s + rounds * (push_s + 4 * loop) + delay_s + start_s,
         push_s=policy.metrics_interval_s if policy.default else None,
         average_s=policy.look_back_period_s if policy.default else None,

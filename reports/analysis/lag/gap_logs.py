@@ -21,6 +21,9 @@ from scalelag.record.rows import DeploymentKey, Gap
 _LOOK_S = 1.0
 """Longest time between two looks that stand for polls: seldom enough, and less than a hold may miss."""
 
+_CARRIED_OUT_S = 1.0
+"""A decision is carried out by the next turn of the control loop, on a busy machine within so long."""
+
 
 class _Move(msgspec.Struct, frozen=True):
     """A moment in a gap at which the number of listed or of RUNNING replicas changed."""
@@ -114,6 +117,8 @@ def _told(timeline: Timeline, hole: _Hole, unlisted: Sequence[ReplicaLife]) -> T
     known = [move for move in moves if move is not None]
     if not (known or decided) or not _comes_out(hole, known):
         return timeline
+    if not _carried_out(hole, decided, lives):
+        return timeline
     place = timeline.polls.index(hole.after)
     looks = _Looks(hole, _unsure(hole, [one.at for one in (*known, *decided)]))
     return msgspec.structs.replace(
@@ -122,6 +127,23 @@ def _told(timeline: Timeline, hole: _Hole, unlisted: Sequence[ReplicaLife]) -> T
         replicas=tuple(_shown(life, looks) for life in lives),
         told=(*timeline.told, hole.window),
     )
+
+
+def _carried_out(hole: _Hole, decided: Sequence[Decision], lives: Sequence[ReplicaLife]) -> bool:
+    """Return True if as many replicas began, and were stopped, as the decisions in the gap ask for.
+
+    Of a log that lacks lines of a kind nothing tells of replicas that came and went in the gap. What
+    was decided just before its end may be carried out after it.
+    """
+    by_s = hole.after.sent_s - _CARRIED_OUT_S
+    moved = [one.after - one.before for one in decided if one.at.mid_s <= by_s]
+    began = sum(1 for life in lives if hole.has(life.submitted))
+    stopped = [life for life in lives if hole.has(life.stopping)]
+    tells_running = any(life.running and life.running.clock for life in lives)
+    if not tells_running and any(life.running is None for life in stopped):
+        return False
+    up, down = sum(n for n in moved if n > 0), -sum(n for n in moved if n < 0)
+    return began >= up and len(stopped) >= down
 
 
 def _unsure(hole: _Hole, moments: Sequence[Instant]) -> tuple[Window, ...]:

@@ -1,6 +1,7 @@
 """A hold of a load step: what was seen of it, and what that proves."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -48,6 +49,31 @@ def proven_s(hold: Hold, level: Level) -> float:
     """The hold's end, if the next poll still shows the level missing; else when the last poll began."""
     later = next((p for p in hold.timeline.polls if p.received_s > hold.ended_s), None)
     return hold.ended_s if later and not level.is_reached(later) else hold.polls[-1].sent_s
+
+
+def missing_s(hold: Hold, level: Level, movement: Movement, seen_s: float) -> float:
+    """Moment until which the level was certainly not reached, `seen_s` at the latest.
+
+    Between two looks that are some time apart it may have been reached, and left again, if the target
+    moved meanwhile or replicas went.
+    """
+    seen = hold.timeline.polls_within(movement.first.lo_s, seen_s)
+    after = next((poll for poll in hold.timeline.polls if poll.received_s > seen_s), None)
+    looks = [hold.timeline.poll_before(movement.first.lo_s), *seen, after]
+    for last, then in pairwise([poll for poll in looks if poll is not None]):
+        if then.sent_s - last.received_s <= BLIND_S:
+            continue
+        if last.target != then.target or _left_between(hold, level, last, then):
+            return min(seen_s, last.sent_s)
+    return seen_s
+
+
+def _left_between(hold: Hold, level: Level, last: ReplicaPoll, then: ReplicaPoll) -> bool:
+    """Return True if a replica moved away from the level between two polls."""
+    moved = [
+        life.stopping if level.direction == "up" else life.listed for life in hold.timeline.replicas
+    ]
+    return any(at is not None and last.sent_s < at.hi_s <= then.received_s for at in moved)
 
 
 def edge(hold: Hold, movement: Movement) -> str | None:

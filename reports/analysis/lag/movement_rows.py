@@ -2,7 +2,7 @@
 
 import math
 
-from reports.analysis.lag.hold import BLIND_S, Hold, edge, joined, proven_s, reach_of
+from reports.analysis.lag.hold import BLIND_S, Hold, edge, joined, missing_s, proven_s, reach_of
 from reports.analysis.lag.movements import Movement, Way
 from reports.analysis.lag.reach import Level, last_reach
 from reports.model.intervals import Instant, Span, between, longer_than, point
@@ -27,7 +27,8 @@ def _row(hold: Hold, number: int, movement: Movement, zero_s: float) -> Movement
         total_s, reason = between(movement.first, reached.end), None
     else:
         over_s = movement.turned.lo_s if movement.turned else proven_s(hold, level)
-        total_s = longer_than(max(0.0, min(over_s, hold.ended_s) - movement.first.hi_s))
+        seen_s = missing_s(hold, level, movement, min(over_s, hold.ended_s))
+        total_s = longer_than(max(0.0, seen_s - movement.first.hi_s))
         last = "when last seen" if hold.ended_s - over_s > BLIND_S else "by the end of the hold"
         reason = "given up" if movement.turned else f"not over {last}"
     return MovementReport(

@@ -78,12 +78,15 @@ def event_phases(
 
 
 def decided_only(begun_s: float, movement: Movement) -> PhasedLag:
-    """Phases of a movement without a critical replica: only `decide` can be told, by its beginning."""
+    """Phases of a movement without a critical replica: only `decide` can be told.
+
+    It ended with one of the decisions, which is not known.
+    """
     names = UP_PHASES if movement.direction == "up" else DOWN_PHASES
-    span = between(point(begun_s), movement.first.not_before(begun_s))
-    decide = Phase(
-        "decide", span.value, span.lo, span.hi, "log" if movement.first.clock else "poll"
-    )
+    first, last = movement.first.not_before(begun_s), movement.last.not_before(begun_s)
+    ends = [between(point(begun_s), at) for at in (first, last)]
+    source = "log" if first.clock and first == last else "poll"
+    decide = Phase("decide", ends[0].value, ends[0].lo, ends[1].hi, source)
     rest = tuple(Phase(name, reason=_NO_REPLICA) for name in names[1:])
     return PhasedLag((decide, *rest), None)
 

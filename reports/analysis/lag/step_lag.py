@@ -14,6 +14,7 @@ from reports.analysis.lag.hold import (
     Hold,
     edge,
     joined,
+    missing_s,
     proven_s,
     reach_of,
     serving_in,
@@ -222,8 +223,9 @@ def _unanswered(hold: Hold, level: Level, movement: Movement) -> _Answer:
         critical = slowest(hold, level)
         reason = _unfinished(hold, level)
         seen_s = proven_s(hold, level)
+    seen_s = missing_s(hold, level, movement, min(seen_s, hold.ended_s))
     return _Answer(
-        total_s=longer_than(max(0.0, min(seen_s, hold.ended_s) - hold.begun_s)),
+        total_s=longer_than(max(0.0, seen_s - hold.begun_s)),
         reason=joined(reason, edge(hold, movement)),
         phases=_phases(hold, movement, critical).phases,
         critical=critical,

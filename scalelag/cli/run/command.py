@@ -15,7 +15,7 @@ from scalelag.cli.run.load_process import check_memory, find_locustfiles
 from scalelag.cli.run.locust_arguments import check_passed_on
 from scalelag.cli.run.ray_load import placement_of
 from scalelag.cli.run.retries import Retries
-from scalelag.cli.run.signature import RunArguments
+from scalelag.cli.run.signature import DEFAULT_CPUS, RunArguments
 from scalelag.cli.run.targets import DEPLOY_WAIT_S
 from scalelag.cluster.apps import AppConfig, grpc_servicers, resolve_app, with_autoscaling
 from scalelag.cluster.events import apps_to_deploy
@@ -76,7 +76,7 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
         host=host,
         app_dir=arguments.app_dir,
         grpc_servicers=grpc_servicers(arguments.app) if arguments.app else (),
-        cpus=arguments.cpus,
+        cpus=_cpus(arguments, embedded=host is None),
         ray=ray_choice(arguments.ray, arguments.ray_python, arguments.app_requirements),
         wait_s=DEPLOY_WAIT_S if apps and "wait" not in given else options.wait_s,
         locustfiles=locustfiles,
@@ -86,6 +86,16 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
         web=arguments.web,
         launched=launched_options(arguments),
     )
+
+
+def _cpus(arguments: RunArguments, *, embedded: bool) -> int:
+    """Return the CPUs of a cluster that is started; without one, say that they change nothing.
+
+    That is no error: suites, and scalelag.toml, may have them for where they start a cluster.
+    """
+    if arguments.cpus is not None and not embedded:
+        say("--cpus is for a cluster that scalelag starts: it changes nothing at the one of --host")
+    return arguments.cpus or DEFAULT_CPUS
 
 
 _LAUNCHED = (
@@ -105,6 +115,8 @@ def launched_options(arguments: RunArguments) -> dict[str, Any]:
     usual = RunArguments()
     given = {name: getattr(arguments, name) for name in _LAUNCHED}
     changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
+    if arguments.cpus == DEFAULT_CPUS:
+        del changed["cpus"]
     if "app_arg" in changed:
         changed["app_arg"] = [hide_argument(text) for text in changed["app_arg"]]
     return {name: str(v) if isinstance(v, Path) else v for name, v in changed.items()}

@@ -16,6 +16,8 @@ from scalelag.cli.run.locust_arguments import PASSED_ON
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.option import Option
 
+DEFAULT_CPUS = 4
+"""CPUs of a cluster that scalelag starts, unless `--cpus` says otherwise."""
 _TARGET = "Target"
 _GENERATOR = "Load generator"
 _REPEATS = "Repeats and calibration"
@@ -67,9 +69,13 @@ class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     cpus: Annotated[
-        int,
-        typer.Option(help="CPUs that the started cluster offers.", min=1, rich_help_panel=_TARGET),
-    ] = 4
+        int | None,
+        typer.Option(
+            help=f"CPUs that the started cluster offers. Default: {DEFAULT_CPUS}.",
+            min=1,
+            rich_help_panel=_TARGET,
+        ),
+    ] = None
     ray: Annotated[
         str | None,
         typer.Option(

@@ -95,7 +95,7 @@ CALM = App(
     "calm",
     "sleeper",
     "Sleeper",
-    "2rps:10s,22rps:75s",
+    "2rps:10s,24rps:75s",
     _ROOM,
     {**_SETTINGS, "max_replicas": 5, "upscale_delay_s": 0.5, "downscale_delay_s": 1.0},
 )

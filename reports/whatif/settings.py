@@ -49,7 +49,8 @@ def _value(text: str) -> Any:  # noqa: ANN401  a number, a text, or nothing
         value = msgspec.json.decode(text)
     except UNREADABLE:
         return text
-    return value if isinstance(value, int | float | str) else text
+    # Ray takes true for 1 s; as a text it refuses it where a number is meant.
+    return text if isinstance(value, bool) or not isinstance(value, int | float | str) else value
 
 
 def deployment_of(
@@ -84,6 +85,8 @@ def changed(
     autoscaling, config = dict(info.autoscaling or {}), dict(info.config)
     changes: list[Change] = []
     for one in assignments:
+        if any(one.name == other.setting for other in changes):
+            raise UsageError(f"--set {one.text}: {one.name} is given twice. Give one value.")
         if one.name not in known and one.name not in OF_DEPLOYMENT:
             raise UsageError(
                 f"--set {one.text}: {one.name} is no setting that can be simulated"

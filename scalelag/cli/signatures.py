@@ -13,6 +13,7 @@ import typer
 
 from reports.model.effect import MIN_EFFECT
 from reports.model.formats import ComparisonFormat, Details, Format
+from scalelag.cli.given import given, once
 from scalelag.cli.run.locust_arguments import RUN_OPTION
 from scalelag.options.catalog import default_of, help_of
 
@@ -159,7 +160,8 @@ OtherArrivals = Annotated[
     typer.Option(help="Spacing of the arrivals of --steps and --trace. Default: constant."),
 ]
 OtherSlo = Annotated[
-    str | None, typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms.")
+    list[str] | None,
+    typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the repetitions.", min=0)]
 SeedOfAnswer = Annotated[
@@ -187,10 +189,6 @@ CapacityFile = Annotated[
 Days = Annotated[float | None, typer.Option(help="Days of traffic for --capacity. Default: 7.")]
 
 
-def _given(**options: object) -> tuple[str, ...]:
-    return tuple(f"--{n.replace('_', '-')}" for n, v in options.items() if v not in (None, False))
-
-
 def whatif(
     run: RunOrNone = None,
     *,
@@ -214,8 +212,8 @@ def whatif(
     from scalelag.errors import UsageError
 
     if capacity is not None:
-        others = _given(steps=steps, arrivals=arrivals, policy=policy, slo=slo, seed=seed)
-        others += _given(policy_of_application=policy_of_application)
+        others = given(steps=steps, arrivals=arrivals, policy=policy, slo=slo or None, seed=seed)
+        others += given(policy_of_application=policy_of_application)
         sized = FleetOptions(capacity, trace, days, tuple(assignments or ()), others)
         return fleet(run, sized, output_format, output)
     if days is not None:
@@ -227,14 +225,14 @@ def whatif(
         policy,
         policy_of_application,
         OtherLoad(steps, trace, None if arrivals is None else arrivals.value),
-        slo,
+        once("--slo", slo),
         1 if seed is None else seed,
     )
     return command(run, options, output_format, output)
 
 
 SloToKeep = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(help="Limit on latency to keep, such as p95<200ms. Default: the run's own."),
 ]
 Kept = Annotated[
@@ -283,7 +281,7 @@ def tune(
     from scalelag.cli.tune import tune as command
 
     options = TuneOptions(
-        slo=slo,
+        slo=once("--slo", slo),
         keep=tuple(keep or ()),
         min_savings_pct=min_savings,
         candidates=candidates,

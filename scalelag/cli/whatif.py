@@ -173,8 +173,8 @@ def limit_of(text: str | None, info: RunInfo) -> Slo | None:
     limits = on_quantiles(recorded_slos(text or info.options.get("slo")))
     if text and not limits:
         raise UsageError(
-            f"--slo {text}: the latency of whole requests is simulated, and no tokens. Give a limit on "
-            "a quantile of it, such as p95<200ms."
+            f"--slo {text}: a quantile of the latency of whole requests is simulated, and no tokens. "
+            "Give a limit on one, such as p95<200ms."
         )
     return limits[0] if limits else None
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from scalelag.errors import UsageError
 from scalelag.plan.trace_dates import duration, unit_word
 from scalelag.plan.trace_names import TraceKind, kind_of, requests_per_s
+from scalelag.wording import count
 
 NO_TIMES = "none"
 """Name of a column of times that says that there is none: each row is a second."""
@@ -93,7 +94,9 @@ def _refuse_other_rates(numeric: Sequence[str]) -> None:
 
 
 def _rate(per_s: float) -> str:
-    return f"{per_s:.0f} requests a second" if per_s > 1 else f"one request in {1 / per_s:.6g} s"
+    if per_s > 1:
+        return f"{count(round(per_s), 'request')} a second"
+    return f"one request in {1 / per_s:.6g} s"
 
 
 def _refuse_counts(value: str, counts: Sequence[str]) -> None:

@@ -198,7 +198,7 @@ def test_a_killed_controller_is_a_row_and_a_warning(on_cluster, dashboard, sleep
 
     assert code in (0, 5), output
     assert command.report()["probe"]["restarts"] == 1
-    assert "the Serve controller restarted between" in output
+    assert "the Serve controller restarted at" in output
     assert command.report()["load"]["error_ratio"] < 0.05
 
 

@@ -27,6 +27,7 @@ from reports.whatif.from_record import (
 )
 from reports.whatif.outcome import replica_hours
 from reports.whatif.settings import parse_assignment
+from scalelag.cli.main import app
 from scalelag.cli.whatif import WhatIfOptions, ask, prepare, whatif
 from scalelag.cli.whatif_load import OtherLoad
 from scalelag.errors import UsageError
@@ -182,6 +183,7 @@ def test_the_command_writes_the_same_answer_for_the_same_seed(tmp_path: Path, la
         ("aggregation_function=median", "aggregation_function"),
         ("max_ongoing_requests=0", "max_ongoing_requests"),
         ("policy=x", "policy is no setting that can be simulated"),
+        ("upscale_delay_s=true", "upscale_delay_s: Input should be a valid number"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(demo: RecordedRun, assignment: str, said: str):
@@ -349,3 +351,13 @@ def test_a_limit_that_is_given_judges_the_record_as_well(demo: RecordedRun):
     assert second is not None
     assert second.hi is None
     assert demo.info.options.get("slo") != "p95<200ms"
+
+
+def test_what_is_given_twice_is_refused(demo: RecordedRun, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(UsageError, match="upscale_delay_s is given twice"):
+        ask(demo, WhatIfOptions(("upscale_delay_s=5", "upscale_delay_s=9")))
+    for command in ("whatif", "tune"):
+        with pytest.raises(SystemExit) as ended:
+            app([command, str(DEMO), "--slo", "p95<1s", "--slo", "p95<3s"])
+        assert ended.value.code == 2
+        assert "--slo p95<1s is given, too" in capsys.readouterr().err

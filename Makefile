@@ -24,7 +24,7 @@ demo: $(STAMP)  ## a small Ray Serve cluster here, one step up and one down, and
 test: LONG :=
 test-long: LONG := --long
 test: $(STAMP) chromium  ## every tier of tests; TIERS="tests/unit" for some, options for pytest in ARGS="..."
-test-long: $(STAMP)  ## the tests that take long: more applications, events, faults, clusters and nodes (15 to 35 minutes)
+test-long: $(STAMP)  ## the tests that take long: more applications, events, faults, clusters and nodes (25 to 45 minutes)
 test test-long:
 	@rm -f $(TIMES); code=0; export SCALELAG_TEST_TIMES=$(TIMES); \
 	$(BIN)/python -m tests.support.lanes $(LONG) $(TIERS) -- $(ARGS) || code=$$?; \

@@ -205,7 +205,7 @@ def _contradiction_warnings(key: DeploymentKey, contradictions: Sequence[str]) -
     told = [f"{key}: {text}" for text in contradictions[:_MOST_CONTRADICTIONS]]
     if len(contradictions) > len(told):
         more = len(contradictions) - len(told)
-        told[-1] += f"; so it is with {more} other moments: a clock may be off"
+        told[-1] += f"; so it is with {count(more, 'other moment')}: a clock may be off"
     return told
 
 

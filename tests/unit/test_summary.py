@@ -294,10 +294,11 @@ def test_each_measured_step_stands_beside_its_floor():
         assert step.total_s is not None
         assert step.floor_s == pytest.approx(step.floor.total_s)
         assert step.excess is not None
-        bounds = [getattr(step.total_s, name) - step.floor_s for name in ("value", "lo", "hi")]
-        excess = step.excess
+        total, floor, excess = step.total_s, step.floor, step.excess
         assert step.excess_s == excess.value
-        assert (excess.value, excess.lo, excess.hi) == pytest.approx(bounds)
+        assert (excess.value, excess.lo, excess.hi) == pytest.approx(
+            (total.value - floor.total_s, total.lo - floor.most_s, total.hi - floor.least_s)
+        )
 
 
 def test_a_decision_that_fell_sooner_than_its_delay_has_no_floor(good: Report):

@@ -22,7 +22,7 @@ _WINDOW_S = 2.0
 _PACE_RATIO = 0.25
 # A busy machine turns the loop a quarter less often for seconds on end; a controller that stood still
 # for half of a gap had about half of its turns.
-_AT_WORK_RATIO = 0.6
+_AT_WORK_RATIO = 0.55
 _DECISION_S = 1.0
 _EDGE_S = 1.0
 _EDGE_RATIO = 0.25
@@ -113,7 +113,7 @@ def _worked_within(facts: StepFacts, gap: Gap) -> bool:
 
 
 def _turned_through(facts: StepFacts, gap: Gap) -> bool:
-    """Return True if the loop's count rose through the gap at three fifths of its pace at least."""
+    """Return True if the loop's count rose through the gap at more than half of its usual pace."""
     marks, middle_s = loop_marks(facts.run.polls), (gap.from_s + gap.to_s) / 2
     before = next((mark for mark in reversed(marks) if mark.at_s < middle_s), None)
     after = next((mark for mark in marks if mark.at_s >= middle_s), None)

@@ -267,7 +267,7 @@ def share(step: StepReport) -> str:
     detected = ((floor.push_s, "push"), (floor.average_s, "average"))
     settings = [f"{setting_s:g} s {word}" for setting_s, word in detected if setting_s]
     settings.append(f"{floor.delay_s:g} s delay")
-    rest = floor.replica_words(step.direction)
+    rest = f"{'for ' if floor.starts > 1 else ''}{floor.replica_words(step.direction)}"
     total, made_of = seconds(step.total_s), ", ".join(settings)
     if step.total_s.value is not None and step.total_s.value < floor.configured_s:
         return (

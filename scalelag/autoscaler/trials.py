@@ -20,6 +20,7 @@ from scalelag.autoscaler.user_policy import load_policy
 from scalelag.errors import ScalelagError
 
 _STATE_LONG = 300
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PolicyPath(msgspec.Struct, frozen=True):
@@ -72,8 +73,11 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
 
         def run(jobs: Sequence[Job]) -> list[Done]:
             found: list[Done] = []
-            # `map` would cancel the others when one fails, which the pool's thread does not expect.
-            for waiting in [pool.submit(run_job, job) for job in jobs]:
+            # The pool's thread, and its processes, start with the first job: not half of them.
+            with _undisturbed():
+                # `map` would cancel the others when one fails, which the thread does not expect.
+                all_waiting = [pool.submit(run_job, job) for job in jobs]
+            for waiting in all_waiting:
                 found.append(waiting.result())
                 advance()
             return found
@@ -92,6 +96,16 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
             raise
 
 
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """Hold back the signals that end a command until the block is over."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin() -> None:
     """Begin a process of the pool: it ends with its parent, and prints on standard error.
 
@@ -101,6 +115,7 @@ def _begin() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)  # blocked while it was forked
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -68,7 +68,26 @@ class Case(NamedTuple):
     @property
     def times(self) -> Times:
         """The truth about the total and about each phase of the critical replica."""
-        return _times_up(self) if self.report.direction == "up" else _times_down(self)
+        return self.times_of(self.critical)
+
+    def times_of(self, replica: ReplicaScript) -> Times:
+        """The truth about the total and about each phase of a replica that came or went."""
+        if self.report.direction == "up":
+            return _times_up(self.deployment, replica)
+        return _times_down(self.deployment, replica)
+
+    def ended_together(self, polls: "Polls") -> list[ReplicaScript]:
+        """Replicas of which the same poll showed the end first: any may be the critical one."""
+        if self.report.direction == "up":
+            ends = [
+                (r, r.running_s)
+                for r in self.deployment.replicas
+                if r.created_s >= self.deployment.step_up_s
+            ]
+        else:
+            ends = [(r, r.gone_s) for r in self.deployment.replicas if r.gone_s is not None]
+        shown = next(polls.first_after(at_s) for r, at_s in ends if r is self.critical)
+        return [r for r, at_s in ends if polls.first_after(at_s) == shown]
 
     @property
     def intervals(self) -> dict[str, tuple[float | None, float | None]]:
@@ -79,28 +98,26 @@ class Case(NamedTuple):
         return measured | {"total": (total.lo, total.hi) if total else (None, None)}
 
 
-def _times_up(case: Case) -> Times:
-    deployment, critical = case.deployment, case.critical
+def _times_up(deployment: DeploymentScript, replica: ReplicaScript) -> Times:
     step_s, decided_s = deployment.step_up_s, deployment.targets[1][0]
     last_s = max(r.running_s for r in deployment.replicas if r.created_s >= step_s)
     return {
         "total": (step_s, last_s),
         "decide": (step_s, decided_s),
-        "create": (decided_s, critical.created_s),
-        "allocate": (critical.created_s, critical.allocated_s),
-        "initialize": (critical.allocated_s, critical.running_s),
+        "create": (decided_s, replica.created_s),
+        "allocate": (replica.created_s, replica.allocated_s),
+        "initialize": (replica.allocated_s, replica.running_s),
     }
 
 
-def _times_down(case: Case) -> Times:
-    deployment, critical = case.deployment, case.critical
+def _times_down(deployment: DeploymentScript, replica: ReplicaScript) -> Times:
     step_s, decided_s = deployment.step_down_s, deployment.targets[2][0]
     last_s = max(r.gone_s for r in deployment.replicas if r.gone_s is not None)
     return {
         "total": (step_s, last_s),
         "decide": (step_s, decided_s),
-        "stop": (decided_s, critical.stopping_s),
-        "drain": (critical.stopping_s, critical.gone_s),
+        "stop": (decided_s, replica.stopping_s),
+        "drain": (replica.stopping_s, replica.gone_s),
     }
 
 
@@ -185,17 +202,28 @@ def _within(value: float, interval: tuple[float | None, float | None], slack_s: 
 
 
 def wide_intervals(seen: Observation, index: int) -> list[str]:
-    """Intervals that leave more open than the polls around their two ends do."""
+    """Intervals that leave more open than the polls around their two ends do.
+
+    Polling cannot tell which of several replicas, of which it saw the end at once, was the last: then
+    a phase holds those of all of them.
+    """
     polls = Polls(seen.of(Poll))
     wide: list[str] = []
     for case in cases(seen, index):
-        for name, (begin_s, end_s) in case.times.items():
-            lo, hi = case.intervals[name]
-            begin_open_s = 0.0 if name in FROM_THE_STEP else polls.window_s(begin_s)
-            allowed_s = begin_open_s + polls.window_s(end_s)
+        tied = [case.times_of(replica) for replica in case.ended_together(polls)]
+        for name, (lo, hi) in case.intervals.items():
+            lengths_s = [times[name][1] - times[name][0] for times in tied]
+            open_s = max(_open_s(polls, name, *times[name]) for times in tied)
+            several = len(tied) > 1 and name not in FROM_THE_STEP
+            allowed_s = max(lengths_s) - min(lengths_s) + 2 * open_s if several else open_s
             if lo is None or hi is None or hi - lo > allowed_s + HAIR_S:
                 wide.append(f"{case.key} {name}: {(lo, hi)} is wider than {allowed_s}")
     return wide
+
+
+def _open_s(polls: Polls, name: str, begin_s: float, end_s: float) -> float:
+    """What polling leaves open about a phase of one replica."""
+    return polls.window_s(end_s) + (0.0 if name in FROM_THE_STEP else polls.window_s(begin_s))
 
 
 @pytest.mark.parametrize("index", [UP, DOWN])

@@ -170,6 +170,7 @@ def test_names_that_mean_harm_stay_text(tmp_path, online):
         assert (found.dialogs, complaints(found)) == ([], [])
 
 
+@pytest.mark.long
 def test_behind_a_base_path_and_a_login(tmp_path, online):
     login = str(ROOT / "tests" / "sim" / "login_locustfile.py")
     arguments = ["--web-login", "--web-base-path", "/lab"]

@@ -74,6 +74,7 @@ def test_an_error_stands_at_its_field_also_if_that_was_folded(tmp_path, online):
         expect(error_at(page, "seed")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_while_the_target_does_not_answer_the_form_says_for_what_it_waits_and_how_long(
     tmp_path, online
 ):
@@ -91,6 +92,7 @@ def test_while_the_target_does_not_answer_the_form_says_for_what_it_waits_and_ho
         expect(error_at(page, "dashboard")).to_contain_text("waited 3 s")
 
 
+@pytest.mark.long
 def test_a_start_leads_to_the_replicas_at_once_and_our_tabs_are_the_first(tmp_path, online):
     with page_on_standin(tmp_path) as web:
         page = online(web.url).page
@@ -102,6 +104,7 @@ def test_a_start_leads_to_the_replicas_at_once_and_our_tabs_are_the_first(tmp_pa
         assert sorted(left, key=left.__getitem__)[:2] == ["REPLICAS", "LAG REPORT"]
 
 
+@pytest.mark.long
 def test_with_the_class_picker_users_and_plan_must_fit_and_own_arguments_are_fields(
     tmp_path, online
 ):
@@ -124,6 +127,7 @@ def test_with_the_class_picker_users_and_plan_must_fit_and_own_arguments_are_fie
         assert "/south" in str(names["load"])
 
 
+@pytest.mark.long
 def test_without_our_shape_locusts_own_users_and_spawn_rate_are_the_fields(tmp_path, online):
     with page_on_standin(tmp_path, "--class-picker", locustfile=OWN_USERS) as web:
         page = online(web.url).page
@@ -172,6 +176,7 @@ def test_nothing_is_cut_at_any_width(tmp_path, online):
             assert complaints(found) == []
 
 
+@pytest.mark.long
 def test_the_report_turns_dark_with_locusts_own_switch(tmp_path, online):
     with page_on_standin(tmp_path) as web:
         web.start(steps="20rps:1s")

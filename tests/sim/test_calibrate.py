@@ -77,6 +77,7 @@ def test_a_limit_below_a_single_request_ends_with_4_after_one_stage(tmp_path):
     assert "not even one request at a time is within the limit" in output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("script", "why"),
     [
@@ -95,6 +96,7 @@ def test_a_deployment_without_one_fixed_replica_is_refused(tmp_path, script, why
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

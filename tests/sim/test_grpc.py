@@ -141,6 +141,7 @@ def test_each_fault_is_told_apart(recorded):
     assert found == {case: {told} for case, told in CASES.items()}
 
 
+@pytest.mark.long
 def test_a_call_lasts_until_its_answer_or_its_time_out(recorded):
     rows, _ = recorded
     good_s = np.array([row["latency_s"] for row in rows if case_of(row) == "Good"])
@@ -150,6 +151,7 @@ def test_a_call_lasts_until_its_answer_or_its_time_out(recorded):
     assert NEVER_S - 0.01 <= late_s.min() <= late_s.max() <= NEVER_S + 0.5
 
 
+@pytest.mark.long
 def test_messages_of_a_stream_are_noted_when_they_come(recorded):
     rows, _ = recorded
     streams = [row for row in rows if case_of(row) == "Stream"]
@@ -163,6 +165,7 @@ def test_messages_of_a_stream_are_noted_when_they_come(recorded):
     assert gap_s.min() <= BETWEEN_S + 2 * TYPICAL_S
 
 
+@pytest.mark.long
 def test_a_server_that_dies_is_a_lost_connection_then_a_refused_one(
     standin, echo, tmp_path, record_testsuite_property
 ):
@@ -184,6 +187,7 @@ def test_a_server_that_dies_is_a_lost_connection_then_a_refused_one(
 # The entry file
 
 
+@pytest.mark.long
 def test_the_entry_file_calls_what_the_options_say_for_each_model(standin, echo, server, tmp_path):
     before = len(server.calls())
     (tmp_path / "message.bin").write_bytes(b"\x0a\x05hello")
@@ -216,6 +220,7 @@ def asked_with_json(folder: Path, standin: Standin, echo: Echo, address: str, *m
     return table_of(path).column("error").to_pylist()
 
 
+@pytest.mark.long
 def test_a_message_in_json_is_made_by_generated_code(standin, echo, server, tmp_path):
     before = len(server.calls())
 
@@ -227,6 +232,7 @@ def test_a_message_in_json_is_made_by_generated_code(standin, echo, server, tmp_
     assert [call["message"] for call in server.calls()[before:]] == [b"\x0a\x05hello".hex()] * 2
 
 
+@pytest.mark.long
 def test_a_message_in_json_is_made_by_what_the_server_tells_of_itself(standin, echo, tmp_path):
     with running_grpc_server("--reflection") as server:
         errors = asked_with_json(tmp_path, standin, echo, server.address)

@@ -200,6 +200,7 @@ def test_a_server_that_never_answers_ends_in_time_outs(target, echo, tmp_path):
     assert_ran(run, exit_code=4)  # the gate
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", ["10rps:3s", "2users:3s"])
 def test_the_time_out_holds_for_the_whole_request_and_not_for_each_byte(
     target, echo, tmp_path, steps
@@ -216,6 +217,7 @@ def test_the_time_out_holds_for_the_whole_request_and_not_for_each_byte(
     assert 0.99 <= rows.latency_s.min() <= rows.latency_s.max() < 1.5
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_is_recorded_as_connections_refused(standin, tmp_path, until):
     with running_echo() as echo:
         target = ["--host", echo.url, "--dashboard", standin.url]

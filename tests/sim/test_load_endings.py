@@ -101,6 +101,7 @@ def test_secrets_of_a_file_are_sent_and_in_no_argument_of_any_process(
         assert arrival.headers["Authorization"].startswith("Basic ")
 
 
+@pytest.mark.long
 def test_a_file_can_be_the_body(target, echo, tmp_path):
     body = tmp_path / "body.txt"
     body.write_text("line one\nline two\n")
@@ -169,6 +170,7 @@ def test_users_of_ones_own_are_recorded(theirs, target, echo, tmp_path):
     assert_the_other_side_agrees(run.recorded, echo.arrivals())
 
 
+@pytest.mark.long
 def test_arrivals_of_ones_own_are_sent_when_they_are_due(theirs, target, echo, tmp_path):
     with started(tmp_path, *target, "--steps", "50rps:2s", locustfile=theirs) as locust:
         run = locust.wait()
@@ -217,6 +219,7 @@ def reported(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_after_kill_9_all_but_the_last_second_can_be_reported(target, echo, tmp_path, until):
     with started(tmp_path, *target, "--steps", "100rps:60s") as locust:
         until(lambda: rows_of(locust) >= 150, what="rows")
@@ -237,6 +240,7 @@ def test_after_kill_9_all_but_the_last_second_can_be_reported(target, echo, tmp_
     assert polled_s[-1] > killed_s - 1.0 - np.max(np.diff(polled_s), initial=0.0)
 
 
+@pytest.mark.long
 def test_killed_before_the_first_request_there_is_a_report_as_well(target, tmp_path, until):
     with started(tmp_path, *target, "--steps", "1rps:60s") as locust:
         until(lambda: locust.path and (locust.path / RUN_FILE).exists(), what="a run directory")

@@ -148,6 +148,7 @@ def test_arrivals_that_were_not_sent_have_the_name_of_their_request(target, echo
     assert len(echo.arrivals()) == sum(part["sent"] for part in names.values())
 
 
+@pytest.mark.long
 def test_a_trace_draws_requests_by_weight(target, echo, tmp_path):
     mix = tmp_path / "mix.toml"
     mix.write_text('[[request]]\npath = "/a"\nweight = 3\n[[request]]\npath = "/b"\n')
@@ -211,6 +212,7 @@ path = "{SERVICE}/Stream"
 """
 
 
+@pytest.mark.long
 def test_a_mix_of_grpc_calls_names_the_method_of_each(target, tmp_path):
     (tmp_path / "message.bin").write_bytes(b"\x0a\x05plain")
     (tmp_path / "rows.csv").write_text("text\nhello 1\nhello 2\n")
@@ -263,6 +265,7 @@ model = "m1"
 """
 
 
+@pytest.mark.long
 def test_a_mix_of_websocket_conversations_has_path_text_and_model_of_each(standin, tmp_path):
     (tmp_path / "rows.csv").write_text("id\n1\n2\n")
     (tmp_path / "mix.toml").write_text(TALKS)

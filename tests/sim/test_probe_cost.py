@@ -70,15 +70,18 @@ def test_watching_a_thousand_replicas_stays_within_the_budget(cost, record_tests
     assert cost.true_share <= BUDGET_RATIO * (1 + TOLERANCE)
 
 
+@pytest.mark.long
 def test_the_reported_share_is_not_below_the_true_one(cost):
     assert cost.reported_share >= cost.true_share * (1 - TOLERANCE)
 
 
+@pytest.mark.long
 def test_the_budget_is_used_and_not_only_kept(cost):
     # A probe that looks once in ten seconds would keep it as well, and see little.
     assert cost.true_share >= BUDGET_RATIO / 2
 
 
+@pytest.mark.long
 def test_what_the_dashboard_answers_by_itself_costs_the_controller_nothing(thousand):
     dashboard = Dashboard(thousand.url, time.time)
     before = thousand.stats().requests
@@ -90,6 +93,7 @@ def test_what_the_dashboard_answers_by_itself_costs_the_controller_nothing(thous
     assert 0 < baseline_s < 0.015  # a poll of this controller takes that long at least
 
 
+@pytest.mark.long
 def test_the_probe_never_holds_the_loop_for_long(thousand, tmp_path, record_testsuite_property):
     command = [sys.executable, "-m", "tests.sim.loop_ticker", thousand.url, "6", str(tmp_path)]
 

@@ -121,6 +121,7 @@ def test_first_turns_begin_with_the_prefix_of_their_group(talked):
     assert len({tuple(words[: PREFIX + 4]) for words in firsts}) == len(firsts)
 
 
+@pytest.mark.long
 def test_a_turn_is_sent_after_the_answer_before_it_and_the_wait_is_no_lateness(talked):
     """Each conversation has a turn every 0.1 s, and an answer takes 0.19 s."""
     turns: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -171,6 +172,7 @@ def test_prompts_are_the_same_for_any_number_of_processes_and_others_for_another
     assert not set(one) & set(other)
 
 
+@pytest.mark.long
 def test_a_trace_gives_lengths_blocks_and_sessions(tmp_path, standin, server):
     trace = tmp_path / "trace.jsonl"
     rows = [
@@ -196,6 +198,7 @@ def test_a_trace_gives_lengths_blocks_and_sessions(tmp_path, standin, server):
     assert "; prompts are made by" in sent.run.stderr
 
 
+@pytest.mark.long
 def test_each_user_of_a_closed_loop_talks_in_turn(tmp_path, standin, server):
     sent = send(
         tmp_path,

@@ -85,6 +85,7 @@ def deploying() -> Script:
     return Script(applications={"default": {"Model": deployment}})
 
 
+@pytest.mark.long
 def test_a_target_that_is_not_ready_at_first_is_retried(echo, until, tmp_path):
     with (
         running_standin(deploying()) as standin,
@@ -186,6 +187,7 @@ def test_a_failed_gate_and_a_mistake_are_not_retried(echo, arguments, code, tmp_
     assert code != 2 or not (echo.arrivals() or (tmp_path / "runs").exists())
 
 
+@pytest.mark.long
 def test_an_interrupt_between_attempts_ends_them(echo, until, tmp_path):
     with (
         running_standin(deploying()) as standin,
@@ -219,6 +221,7 @@ def crowded(*, other_replicas: int) -> Script:
     return Script(applications={"default": {"Model": model}, "other": {"Hog": hog}}, cpu_total=4.0)
 
 
+@pytest.mark.long
 def test_a_run_waits_for_room_and_says_for_what(echo, until, tmp_path):
     with (
         running_standin(crowded(other_replicas=1)) as standin,
@@ -285,6 +288,7 @@ def test_without_waiting_a_lack_of_room_is_a_warning(echo, tmp_path):
     assert said in json.dumps(report)
 
 
+@pytest.mark.long
 def test_the_clusters_status_is_on_record(echo, tmp_path):
     with running_standin(READY) as standin, command(tmp_path, standin, echo) as run:
         code = run.wait()

@@ -204,6 +204,7 @@ def test_a_worker_that_is_killed_or_cut_off_is_counted_to_the_last_arrival(load,
     assert not any(process.is_running() for process in workers)
 
 
+@pytest.mark.long
 def test_when_nobody_is_left_the_run_ends_and_is_invalid(load, echo, until):
     leader = load.lead("--steps", "50rps:60s", "--processes", "2")
     until(lambda: len(echo.arrivals()) >= 10, what="requests")

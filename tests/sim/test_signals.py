@@ -76,6 +76,7 @@ def test_each_signal_ends_plain_locust_in_good_order_also_where_sigint_was_ignor
     assert run.recorded.requests.count == len(sent_to(echo))
 
 
+@pytest.mark.long
 def test_nohup_keeps_a_run_going(target, echo, tmp_path, until):
     with started(tmp_path, *target, "--steps", "20rps:3s", ignored="HUP") as locust:
         until(lambda: len(sent_to(echo)) >= 5, DEADLINE_S)
@@ -86,6 +87,7 @@ def test_nohup_keeps_a_run_going(target, echo, tmp_path, until):
     assert run.info["status"] == "complete"
 
 
+@pytest.mark.long
 def test_a_signal_while_the_target_is_waited_for_ends_without_a_run(echo, tmp_path, until):
     where = ["--host", echo.url, "--dashboard", f"http://127.0.0.1:{free_port()}", "--wait", "300"]
     with started(tmp_path, *where, "--steps", "5rps:5s", ignored="INT") as locust:
@@ -107,6 +109,7 @@ def is_handled(pid, number):
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.long)]
 )
@@ -219,6 +222,7 @@ def worker_of(port, folder):
         process.wait()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", EACH)
 def test_a_worker_that_is_told_to_leave_sends_its_last_rows(target, echo, tmp_path, until, number):
     port = str(free_port())
@@ -286,6 +290,7 @@ def fetch_test_data(**_):
 """
 
 
+@pytest.mark.long
 def test_listeners_of_test_start_that_take_long_run_once_and_open_one_run(target, tmp_path):
     locustfile = tmp_path / "slow_start.py"
     locustfile.write_text(SLOW_START)
@@ -316,6 +321,7 @@ class Leaver(HttpUser):
 """
 
 
+@pytest.mark.long
 def test_a_task_that_calls_sys_exit_makes_no_good_run_of_a_part(target, tmp_path):
     own = tmp_path / "own.py"
     own.write_text(LEAVES)
@@ -347,6 +353,7 @@ for event in (events.test_stopping, events.test_stop, events.quitting, events.qu
 """
 
 
+@pytest.mark.long
 def test_exits_in_listeners_of_the_end_leave_a_failed_run_its_report_and_its_code(target, tmp_path):
     own = tmp_path / "own.py"
     own.write_text(EXITS_AT_THE_END)

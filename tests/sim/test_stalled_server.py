@@ -44,6 +44,7 @@ def test_an_open_loop_shows_the_wait_of_all_that_were_due(runs):
     assert load["service_p99_ms"] == pytest.approx(load["latency_p99_ms"], rel=0.01)
 
 
+@pytest.mark.long
 def test_a_closed_loop_would_have_hidden_it(runs):
     load = runs["closed"].load
 

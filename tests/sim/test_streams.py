@@ -203,6 +203,7 @@ def with_tokens(recorded: StreamRecord) -> list[tuple[Row, StreamLog]]:
     return [(row, streamed) for row, streamed in pairs if row.first_token_at_s is not None]
 
 
+@pytest.mark.long
 def test_the_first_token_is_noted_when_its_bytes_come(recorded):
     """Never before they were written, and half of the times at once."""
     pairs = with_tokens(recorded)
@@ -214,6 +215,7 @@ def test_the_first_token_is_noted_when_its_bytes_come(recorded):
     assert quietest(late_s) <= TYPICAL_S
 
 
+@pytest.mark.long
 def test_an_answer_lasts_until_its_stream_ends_or_breaks_off(recorded):
     shortest_s = {"good": 0.19, "stall": TIMEOUT_S, "no-token": TIMEOUT_S, "never": TIMEOUT_S}
 
@@ -222,6 +224,7 @@ def test_an_answer_lasts_until_its_stream_ends_or_breaks_off(recorded):
         assert least_s - CLOCKS_S <= min(lasted_s) <= least_s + 0.2, (case, lasted_s)
 
 
+@pytest.mark.long
 def test_the_longest_gap_is_that_between_two_writes(recorded):
     """Of one write there is none; of the others a quarter are as long as the server made them.
 
@@ -237,6 +240,7 @@ def test_the_longest_gap_is_that_between_two_writes(recorded):
     assert {row.longest_gap_s for row, _ in recorded.of("nothing-said")} == {None}
 
 
+@pytest.mark.long
 def test_an_answer_ends_with_its_done_also_on_a_connection_that_stays_open(recorded):
     """As the clients of this API read it; the scripts write the end 0.08 s after the request."""
     lasted_s = [row.latency_s for row, _ in recorded.of("held-open")]
@@ -266,6 +270,7 @@ def test_kinds_of_first_tokens_are_told_apart(recorded):
         assert row.first_token_at_s == found["intended_s"] + found["first_tool_call_s"]
 
 
+@pytest.mark.long
 def test_the_report_has_the_time_between_tokens_of_one_count(recorded):
     """Twenty tokens, 20 ms apart: 3.4 ms was seen where the first ten were not timed."""
     names = recorded.report["load"]["names"]
@@ -281,6 +286,7 @@ def test_the_report_has_the_time_between_tokens_of_one_count(recorded):
 # The entry file
 
 
+@pytest.mark.long
 def test_the_command_finds_the_entry_file_and_sends_its_chats_on_one_connection(
     target, server, tmp_path
 ):
@@ -311,6 +317,7 @@ def test_the_command_finds_the_entry_file_and_sends_its_chats_on_one_connection(
     assert [edge["stage"] for edge in info["edges"]] == [0, 1], done.stdout
 
 
+@pytest.mark.long
 def test_what_is_given_counts_also_where_it_is_the_usual_default(target, server, tmp_path):
     body = {"model": "mine", "messages": [], "stream": True}
     (tmp_path / "body.json").write_text(json.dumps(body))
@@ -328,6 +335,7 @@ def test_what_is_given_counts_also_where_it_is_the_usual_default(target, server,
     assert table_of(path).column("tokens").to_pylist() == [3] * 4
 
 
+@pytest.mark.long
 def test_locust_takes_the_entry_file_and_a_body_of_ones_own(target, server, tmp_path):
     entry = str(ROOT / "locustfiles" / "llm_chat.py")
     body = '{"model": "mine", "messages": [], "stream": true}'

@@ -79,10 +79,12 @@ def test_a_certificate_of_an_unknown_authority_is_refused_with_a_way_out(url):
         Dashboard(url, time.time).get(VERSION_PATH)
 
 
+@pytest.mark.long
 def test_a_certificate_of_the_authority_that_was_named_is_accepted(url, certificate):
     assert ray_version(Dashboard(url, time.time, verify=str(certificate[0]))) == "2.60.0"
 
 
+@pytest.mark.long
 def test_insecure_accepts_any_certificate_without_a_warning_for_each_request(url):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -54,6 +54,7 @@ class Theirs(HttpUser):
 """
 
 
+@pytest.mark.long
 def test_users_of_ones_own_and_a_plan_of_rps_are_refused_in_the_form(tmp_path, until):
     (tmp_path / "theirs.py").write_text(THEIRS)
     files = f"{ROOT / 'locustfiles' / 'attached.py'},{tmp_path / 'theirs.py'}"
@@ -123,6 +124,7 @@ def test_nobody_who_reaches_the_page_can_name_a_file_or_a_secret_of_this_machine
     assert (web.live()["state"], web.form().keys() & asked.keys()) == ("none", {"out"})
 
 
+@pytest.mark.long
 def test_sigterm_ends_the_page_and_its_run_in_good_order(web, until):
     web.start(steps="20rps:60s")
     until(web.is_sending, 30, "load under way")
@@ -153,6 +155,7 @@ def test_workers_that_were_stopped_are_not_lost_and_take_part_in_the_next_run(
     assert [one["lost_arrivals"] for one in second["load_workers"]] == [0, 0]
 
 
+@pytest.mark.long
 def test_a_test_without_a_worker_is_refused_and_the_page_goes_on(tmp_path, port):
     with page_on_standin(tmp_path, "--master", *port) as web:
         for _ in range(2):
@@ -163,6 +166,7 @@ def test_a_test_without_a_worker_is_refused_and_the_page_goes_on(tmp_path, port)
             )
 
 
+@pytest.mark.long
 def test_a_start_that_is_refused_does_not_redirect_the_test_that_runs(web, until, tmp_path):
     with running_echo() as other:
         web.start(steps="20rps:4s")

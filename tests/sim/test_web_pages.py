@@ -80,6 +80,7 @@ def test_live_lags_are_those_of_the_report(tmp_path):
         assert shown[place] == pytest.approx((total["lo"], total["hi"]), abs=0.011)
 
 
+@pytest.mark.long
 def test_watching_goes_on_after_stop_until_the_scale_down_is_over(tmp_path):
     grown = [ReplicaScript(f"r{n}", -60.0, -59.0, -58.0, 10.0, 10.5) for n in "ab"]
     script = scripted(((-60.0, 3), (10.0, 1)), steady_replica(), *grown)
@@ -122,6 +123,7 @@ def test_a_new_test_ends_the_watch_of_the_one_before(tmp_path):
     assert refused["message"] == "A test is running or starting: stop it first."
 
 
+@pytest.mark.long
 def test_a_dashboard_that_goes_away_meanwhile_is_told_and_its_gap_kept(tmp_path):
     script = scripted(((-60.0, 1),), steady_replica())
     script = msgspec.structs.replace(script, faults=(Fault("http_status", 9.0, 2.0),))
@@ -135,6 +137,7 @@ def test_a_dashboard_that_goes_away_meanwhile_is_told_and_its_gap_kept(tmp_path)
     assert 1.0 < gaps[0][1] - gaps[0][0] < 6.0
 
 
+@pytest.mark.long
 def test_a_target_that_is_down_is_said_in_the_form(tmp_path):
     with running_echo() as echo:
         nowhere = f"http://127.0.0.1:{free_port()}"
@@ -150,6 +153,7 @@ def test_a_target_that_is_down_is_said_in_the_form(tmp_path):
     assert live["message"] == answer["message"]
 
 
+@pytest.mark.long
 def test_while_the_target_does_not_answer_pages_are_told_for_what_a_start_waits(tmp_path):
     nowhere = f"http://127.0.0.1:{free_port()}"
     where = ["--dashboard", nowhere, "--wait", "5", "--autostart", "--steps", "20rps:2s"]
@@ -187,6 +191,7 @@ def test_deployments_and_gates_come_from_the_form(web):
     assert (number["field"], number["message"]) == ("repeat", '"twice" is not a whole number.')
 
 
+@pytest.mark.long
 def test_the_form_has_our_options_typed_with_what_was_asked_for_last_and_no_secrets(web):
     web.start(steps="7rps:1s", gates="requests.error_ratio <= 0.5")
     wait_for(web.is_closed, "closed")
@@ -231,6 +236,7 @@ def test_report_and_record_of_each_run_can_be_downloaded(web):
         )
 
 
+@pytest.mark.long
 def test_nothing_but_the_reports_can_be_had(web):
     web.start(steps="20rps:1s")
     wait_for(web.is_closed, "closed")
@@ -241,6 +247,7 @@ def test_nothing_but_the_reports_can_be_had(web):
         assert web.http.get(f"{web.url}/scalelag/{path}", timeout=10).status_code == 404
 
 
+@pytest.mark.long
 def test_it_works_under_a_base_path_and_over_tls(tmp_path, certificate):  # noqa: F811
     cert, key = map(str, certificate)
     tls = ["--tls-cert", cert, "--tls-key", key, "--web-base-path", "/lab"]
@@ -274,6 +281,7 @@ def test_everything_of_ours_is_behind_the_login(tmp_path):
         assert len(web.listed()) == 1
 
 
+@pytest.mark.long
 def test_with_processes_the_page_shows_the_load_of_all(tmp_path):
     port = str(free_port())
     ports = ["--master-bind-port", port, "--master-port", port]
@@ -287,6 +295,7 @@ def test_with_processes_the_page_shows_the_load_of_all(tmp_path):
     assert whole["counts"]["workers"] == 2
 
 
+@pytest.mark.long
 def test_a_test_that_started_by_itself_is_shown(tmp_path):
     with page_on_standin(tmp_path, "--autostart", "--steps", "20rps:2s") as web:
         wait_for(web.is_closed, "closed")
@@ -294,6 +303,7 @@ def test_a_test_that_started_by_itself_is_shown(tmp_path):
         assert [run["plan"] for run in web.listed()] == ["20rps:2s"]
 
 
+@pytest.mark.long
 def test_a_fault_in_the_picture_costs_no_measurement(tmp_path):
     locustfile = str(ROOT / "tests" / "sim" / "broken_feed_locustfile.py")
     with page_on_standin(tmp_path, locustfile=locustfile) as web:

@@ -27,6 +27,7 @@ def web(tmp_path):
         yield page
 
 
+@pytest.mark.long
 def test_a_master_leads_one_test_after_another_from_the_form_to_the_report(web):
     for number, (steps, due) in enumerate(TESTS, start=1):
         web.start(**web.filled(steps=steps))

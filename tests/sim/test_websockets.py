@@ -92,6 +92,7 @@ def test_every_conversation_is_recorded_once_and_attempted_once(recorded):
     assert len(set(paths)) == len(paths) >= 2 * len(CASES)
 
 
+@pytest.mark.long
 def test_each_fault_is_told_apart(recorded):
     rows, _ = recorded
     found = {case: set() for case in CASES}
@@ -101,6 +102,7 @@ def test_each_fault_is_told_apart(recorded):
     assert found == {case: {told} for case, told in CASES.items()}
 
 
+@pytest.mark.long
 def test_one_that_never_answers_ends_at_its_time_out(recorded):
     rows, _ = recorded
     lasted_s = [row["latency_s"] for row in rows if row["error"] == "timeout"]
@@ -108,6 +110,7 @@ def test_one_that_never_answers_ends_at_its_time_out(recorded):
     assert NEVER_S - 0.01 <= min(lasted_s) <= max(lasted_s) <= NEVER_S + 0.5
 
 
+@pytest.mark.long
 def test_the_entry_file_says_what_the_options_say_to_each_model(standin, server, tmp_path):
     before = len(server.log())
     path, _ = run(

@@ -89,6 +89,16 @@ def test_a_deployment_that_came_back_is_measured_again():
     assert found.total_s.lo <= 6.0 <= found.total_s.upper
 
 
+def test_one_that_is_deleted_in_mid_update_comes_back_by_no_second_update():
+    seen = {-2.0: ONE, 5.0: Shown(1, {"a": "RUNNING", "x": "STARTING"}, *UPDATING), 10.0: None}
+    back = {14.0: Shown(1, {"y": "STARTING"}, *UPDATING), 16.0: ONE}
+    lines = (line("version_deployed", 4.9), line("deleting", 9.7), line("version_deployed", 13.9))
+
+    kinds = [kind for kind, *_ in told(report_of(seen | back, events=lines))]
+
+    assert kinds == ["update", "deleted", "deployed"]
+
+
 def test_the_controllers_log_tells_the_moment_of_a_deletion_and_of_a_new_version():
     deleted = report_of(GONE, events=(line("deleting", 39.7),))
     rolled = report_of(ROLLING, events=(line("version_deployed", 39.9),))

@@ -85,9 +85,12 @@ def updates_of(
     ]
     found: list[Update] = []
     for part in _parts([row for row in run.statuses if row.deployment == key], lines):
-        if any(w.from_s <= part.seen.lo_s < w.to_s for w in coming):
+        if _within(part.seen, coming):
             continue
         for each in _split(part, moves, gone, lines, deploys):
+            if _within(each.begun, coming):
+                # Deleted in mid-update, and back before a poll showed another status.
+                continue
             one = _exact(each, lines)
             quiet = not one.replaced
             if quiet and any(_overlap(one.begun, row) for row in run.restarts):
@@ -97,6 +100,10 @@ def updates_of(
             told = quiet and whole and any(_overlap(one.begun, row) for row in configs)
             found.append(msgspec.structs.replace(one, told=told))
     return tuple(found)
+
+
+def _within(at: Instant, windows: Sequence[Window]) -> bool:
+    return any(w.from_s <= at.lo_s < w.to_s for w in windows)
 
 
 def _overlap(at: Instant, row: ConfigChange | ControllerRestart) -> bool:

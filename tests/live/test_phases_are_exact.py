@@ -19,15 +19,15 @@ SAME = {
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory, on_cluster_once):
-    """A run of two cycles in each of which seven replicas come and go, and the truth about it."""
+    """A run of two cycles in each of which five replicas come and go, and the truth about it."""
     truth_file = tmp_path_factory.mktemp("truth") / "truth.jsonl"
     arguments = {
         "init_time_s": INIT_S,
         "service_time_s": 0.2,
         "truth_file": truth_file,
         "num_cpus": 0.05,
-        "max_replicas": 8,
-        # So low that all eight are wanted throughout, and none comes and goes in between.
+        "max_replicas": 6,
+        # So low that all six are wanted throughout, and none comes and goes in between.
         "target_ongoing_requests": 0.4,
         "metrics_interval_s": 0.2,
         "look_back_period_s": 1,
@@ -36,7 +36,7 @@ def recorded(tmp_path_factory, on_cluster_once):
         "graceful_shutdown_wait_loop_s": 0.2,
     }
     command = on_cluster_once(
-        "run", "--app", "slow_start", "--steps", "0users:6s,8users:20s", "--repeat", "2",
+        "run", "--app", "slow_start", "--steps", "0users:6s,8users:28s", "--repeat", "2",
         "--drain", "8", *(f"--app-arg={name}={value}" for name, value in arguments.items()),
     )  # fmt: skip
     code, output = command.wait()
@@ -60,7 +60,7 @@ def test_each_logged_moment_is_within_50_ms_of_what_the_replica_itself_wrote(rec
     worst_s = {kind: max(map(abs, found)) for kind, found in off_by.items()}
     assert set(worst_s) == set(SAME)
     assert max(worst_s.values()) < TOLERANCE_S, worst_s
-    assert all(len(off_by[kind]) >= 14 for kind in ("init_entered", "init_done")), worst_s
+    assert all(len(off_by[kind]) >= 10 for kind in ("init_entered", "init_done")), worst_s
 
 
 def test_phases_and_the_unattributed_rest_are_the_total(recorded):
@@ -81,7 +81,7 @@ def test_a_constructor_of_2_s_shows_in_initialize_and_nowhere_else(recorded):
     run, report, truth = recorded
     (deployment,) = report["deployments"].values()
     steps = [s for s in deployment["steps"] if s["direction"] == "up" and s["total_s"]]
-    # On a busy machine the hold may be too short for all eight.
+    # On a busy machine the hold may be too short for all six.
     up = [step for step in steps if not step["censored"]]
     assert up
     for step in up:

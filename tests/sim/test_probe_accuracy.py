@@ -222,7 +222,7 @@ def wide_intervals(seen: Observation, index: int) -> list[str]:
 
 
 def _open_s(polls: Polls, name: str, begin_s: float, end_s: float) -> float:
-    """What polling leaves open about a phase of one replica."""
+    """Time that polling leaves open about a phase of one replica."""
     return polls.window_s(end_s) + (0.0 if name in FROM_THE_STEP else polls.window_s(begin_s))
 
 

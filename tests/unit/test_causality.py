@@ -10,7 +10,7 @@ from reports.analysis.lag.stopping import stopping_report
 from reports.analysis.lag.timeline import build_timeline
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentPoll, Poll, Transition
-from tests.unit.test_exact_phases import (
+from tests.unit.logged_steps import (
     CLOCK,
     KEY,
     LIFE,

@@ -1,97 +1,31 @@
 """Steps whose moments logs tell, beside what polling saw: phases, contradictions, critical replica."""
 
-from collections.abc import Sequence
-
 import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from reports.analysis.lag.phases import split_decide
-from reports.analysis.lag.step_lag import StepLag, step_lag
-from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.model.steps import Phase
-from scalelag.plan.stages import LoadStep
-from scalelag.record.evidence_rows import LogEvent, LogKind
-from scalelag.record.rows import DeploymentPoll, Poll, Transition
-from scalelag.record.run_info import ClockInfo
-
-KEY = "app/Model"
-NODE = "head"
-SKEW_S = 0.003
-CLOCK = ClockInfo(0.0, 0.0, offset_s=100.0, error_s=SKEW_S)
-STEP_S, HOLD_S = 10.0, 30.0
-
-
-def event(kind: LogKind, at_s: float, replica: str | None = None, **more: object) -> LogEvent:
-    fields = {"deployment": KEY, "replica": replica, "node": NODE, "skew_s": SKEW_S} | more
-    return LogEvent(kind=kind, at_s=at_s, raw=f"{kind} {replica}", **fields)
-
-
-def polls(*looks: tuple[float, int, dict[str, int]]) -> list[Poll]:
-    """A poll each 0.5 s that takes 0.1 s; each shows what the last of `looks` by then says."""
-    return [
-        Poll(t, t + 0.1, 200, {KEY: DeploymentPoll(counts, target)})
-        for t in (8.0 + i * 0.5 for i in range(68))
-        for _, target, counts in [max((look for look in looks if look[0] <= t), key=lambda x: x[0])]
-    ]
-
-
-def transition(replica: str, at_s: float, state: str | None, **more: object) -> Transition:
-    """As polling every 0.5 s saw a change that happened at `at_s`."""
-    sent = 8.0 + int((at_s - 8.0) / 0.5) * 0.5
-    return Transition(KEY, replica, sent + 0.6, sent, to_state=state, **more)
-
-
-def life(
-    replica: str, submitted: float, allocated: float, running: float, node: str = NODE
-) -> list[Transition]:
-    return [
-        transition(replica, submitted, "STARTING", start_time_s=submitted + 100.0),
-        transition(replica, allocated, "STARTING", node=node),
-        transition(replica, running, "RUNNING", node=node),
-    ]
-
-
-def log_of(
-    replica: str, submitted: float, entered: float, done: float, running: float, node: str = NODE
-) -> list[LogEvent]:
-    return [
-        event("starting", submitted, replica),
-        event("init_entered", entered, replica, node=node),
-        event("init_done", done, replica, node=node),
-        event("started", running, replica),
-    ]
-
-
-ONE_TO_TWO = polls(
-    (8.0, 1, {"RUNNING": 1}),
-    (14.5, 2, {"RUNNING": 1, "STARTING": 1}),
-    (18.0, 2, {"RUNNING": 2}),
+from scalelag.record.rows import Transition
+from tests.unit.logged_steps import (
+    KEY,
+    LIFE,
+    LOG,
+    NODE,
+    SKEW_S,
+    STEP_S,
+    UP,
+    event,
+    lag,
+    life,
+    log_of,
+    phase,
+    polls,
+    timeline,
+    transition,
+    value,
 )
-LIFE = life("a", 14.2, 15.1, 17.84)
-UP = event("upscaling", 14.1, before=1, after=2)
-LOG = [UP, *log_of("a", 14.21, 15.3, 17.3, 17.84), event("first_request", 18.0, "a")]
-
-
-def timeline(
-    rows: Sequence[Transition] = LIFE, events: Sequence[LogEvent] = LOG, seen: Sequence[Poll] = ()
-) -> Timeline:
-    ordered = sorted(events, key=lambda e: e.at_s)
-    return build_timeline(KEY, seen or ONE_TO_TWO, rows, ordered, CLOCK)
-
-
-def lag(known: Timeline, levels: tuple[float, float] = (5, 40)) -> StepLag:
-    return step_lag(LoadStep(1, STEP_S, HOLD_S, *levels), 0.0, known)
-
-
-def phase(report: StepLag, name: str) -> Phase:
-    return next(p for p in report.phases if p.name == name)
-
-
-def value(report: StepLag, name: str) -> float | None:
-    found = phase(report, name).value
-    return None if found is None else round(found, 6)
 
 
 def test_each_phase_is_a_point_where_the_logs_tell():
@@ -146,80 +80,6 @@ def test_the_submission_is_exact_without_any_log():
     decided = (14.0, 14.6)
     assert create.lo == pytest.approx(0.0)
     assert create.hi == pytest.approx(14.2 - decided[0] + SKEW_S)
-
-
-def test_a_contradiction_is_told_and_polling_is_believed():
-    late = [UP, *log_of("a", 14.21, 15.3, 17.3, 18.9)]
-
-    known = timeline(events=late)
-
-    assert len(known.contradictions) == 1
-    assert "replica a running" in known.contradictions[0]
-    report = lag(known)
-    assert report.total_s is not None
-    assert (report.total_s.lo, report.total_s.hi) == pytest.approx((7.5, 8.1))
-
-
-@pytest.mark.parametrize("off_s", [3.0, -3.0, 7.0, 3600.0])
-def test_nothing_is_taken_from_a_clock_that_polling_contradicts(off_s: float):
-    moved = [msgspec.structs.replace(e, at_s=e.at_s + off_s) for e in LOG]
-
-    known = timeline(events=moved)
-
-    report, by_polls = lag(known), lag(timeline(events=[]))
-    assert [(p.lo, p.hi) for p in report.phases] == [(p.lo, p.hi) for p in by_polls.phases]
-    assert phase(report, "route").value is None
-    assert "the clock of its log contradicts" in (phase(report, "route").reason or "")
-    assert [(d.before, d.after) for d in known.decisions] == [(1, 2)]
-
-
-@pytest.mark.parametrize("off_s", [0.7, -0.7])
-def test_a_clock_that_agrees_with_more_once_it_is_moved_is_off(off_s: float):
-    moved = [msgspec.structs.replace(e, at_s=e.at_s + off_s) for e in LOG]
-
-    known = timeline(events=moved)
-
-    report, by_polls = lag(known), lag(timeline(events=[]))
-    assert [(p.name, p.lo, p.hi) for p in report.phases] == [
-        (p.name, p.lo, p.hi) for p in by_polls.phases
-    ]
-    assert 0 < len(known.contradictions) < len(LOG)
-
-
-def test_nothing_is_taken_from_a_replicas_log_of_which_one_moment_contradicts_polling():
-    # By its own log it was ready after it served by the polls; the controller's log is right.
-    moved = [e if e.node == NODE else msgspec.structs.replace(e, at_s=e.at_s + 1.0)
-             for e in [UP, *log_of("a", 14.21, 15.3, 17.3, 17.84, node="far")]]  # fmt: skip
-
-    (life_of_a,) = timeline(events=moved).replicas
-
-    assert (life_of_a.entered, life_of_a.initialized) == (None, None)
-    assert life_of_a.running is not None
-    assert life_of_a.running.clock == NODE
-
-
-def test_a_first_request_before_polling_could_see_its_replica_run_is_no_moment():
-    early = [*LOG[:-1], event("first_request", 17.2, "a")]
-
-    assert phase(lag(timeline(events=early)), "route").value is None
-
-
-def test_a_replica_whose_own_clock_is_off_takes_no_other_with_it():
-    rows = [*LIFE, *life("b", 14.2, 15.1, 17.9)]
-    seen = polls((8.0, 1, {"RUNNING": 1}), (14.5, 3, {"RUNNING": 1, "STARTING": 2}),
-                 (18.0, 3, {"RUNNING": 3}))  # fmt: skip
-    moved = [event("init_entered", 55.0, "b"), event("init_done", 57.0, "b"),
-             event("first_request", 58.0, "b")]  # fmt: skip
-
-    lives = timeline(rows, [*LOG, *moved], seen).replicas
-
-    assert [r.replica for r in lives if r.first_request is not None] == ["a"]
-
-
-def test_a_line_within_its_clocks_error_of_what_polling_saw_is_no_contradiction():
-    known = timeline(events=[UP, *log_of("a", 14.21, 15.3, 17.3, 18.1 + SKEW_S)])
-
-    assert known.contradictions == ()
 
 
 def test_of_several_replicas_within_one_poll_the_one_that_completes_the_number_is_critical():

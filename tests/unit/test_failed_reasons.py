@@ -82,22 +82,30 @@ def test_what_was_open_before_a_deletion_is_of_the_event():
 
 def test_two_deployments_that_went_together_are_one_reason():
     other = "app/Second"
-    run = recorded(GONE, DELETED, requests=failing(*seconds_from(41, 43)))
-    target = msgspec.structs.replace(
-        run.info.target,
-        deployments={**run.info.target.deployments, other: run.info.target.deployments[KEY]},
-        watched=(KEY, other),
-    )
-    run = msgspec.structs.replace(
-        run,
-        info=msgspec.structs.replace(run.info, target=target),
-        polls=tuple(_both(poll, other) for poll in run.polls),
-    )
+    run = beside(recorded(GONE, DELETED, requests=failing(*seconds_from(41, 43))), other)
 
     (failure,) = failures_of(run)
 
     why = f"{KEY} and {other} were deleted at 39.6 s (event 1: delete it)"
     assert failure.notes == (f"20 failed because {why}: nothing was there to answer them",)
+
+
+def beside(run: RecordedRun, other: str) -> RecordedRun:
+    """The run with another deployment that polls show like the first one, watched as well."""
+    target = msgspec.structs.replace(
+        run.info.target,
+        deployments={**run.info.target.deployments, other: run.info.target.deployments[KEY]},
+        watched=(KEY, other),
+    )
+    return msgspec.structs.replace(
+        run,
+        info=msgspec.structs.replace(run.info, target=target),
+        polls=tuple(_both(poll, other) for poll in run.polls),
+        transitions=(
+            *run.transitions,
+            *(msgspec.structs.replace(row, deployment=other) for row in run.transitions),
+        ),
+    )
 
 
 def _both(poll: Poll, other: str) -> Poll:
@@ -142,23 +150,8 @@ def test_requests_of_the_step_before_and_those_never_sent_are_not_counted_again(
 
 
 def test_the_answers_of_a_proxy_have_one_note_whatever_is_watched():
-    other = "app/Second"
     rows = failing(*seconds_from(41, 43), kind=http_status(502))
-    run = recorded(LOSS, requests=rows)
-    target = msgspec.structs.replace(
-        run.info.target,
-        deployments={**run.info.target.deployments, other: run.info.target.deployments[KEY]},
-        watched=(KEY, other),
-    )
-    run = msgspec.structs.replace(
-        run,
-        info=msgspec.structs.replace(run.info, target=target),
-        polls=tuple(_both(poll, other) for poll in run.polls),
-        transitions=(
-            *run.transitions,
-            *(msgspec.structs.replace(row, deployment=other) for row in run.transitions),
-        ),
-    )
+    run = beside(recorded(LOSS, requests=rows), "app/Second")
 
     (failure,) = failures_of(run)
 

@@ -4,7 +4,7 @@ import msgspec
 
 from reports.analysis.events.subject import Subject, first_poll, moment_of
 from reports.analysis.events.whole import Ends, not_over, whole_again
-from reports.analysis.lag.log_times import agrees, moment
+from reports.analysis.lag.log_times import narrowed
 from reports.analysis.lag.updates import Update
 from reports.model.intervals import Instant
 
@@ -80,10 +80,6 @@ def _came(subject: Subject) -> Instant | None:
     if seen is None:
         come = first_poll(subject, lambda _: True)
         return come and come.at
-    logged = [
-        moment(event)
-        for event in subject.run.events
-        if event.deployment == subject.key and event.kind == "version_deployed"
-    ]
-    found = next((at for at in logged if agrees(seen, at)), seen)
+    events = [one for one in subject.run.events if one.deployment == subject.key]
+    found = narrowed(seen, events, "version_deployed")
     return found.not_before(subject.begun.lo_s)

@@ -2,25 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import pytest
 
 from scalelag.plan.trace_names import has_time_word, kind_of, may_count, requests_per_s
-from tests.unit.trace_cases import Read, lines, reader, refusal
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    return reader(tmp_path)
-
-
-@pytest.fixture
-def said(read: Read, tmp_path: Path) -> Callable[..., str]:
-    return partial(refusal, read, tmp_path)
-
+from tests.unit.trace_cases import Read, lines
 
 # --- names ---------------------------------------------------------------------------------------
 

@@ -1,9 +1,6 @@
 """Parts of traces, scaled numbers and times, and files that are no trace."""
 
 import json
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,18 +11,7 @@ from scalelag.errors import UsageError
 from scalelag.plan.trace_cut import Cut
 from scalelag.plan.trace_dates import parse_moment
 from scalelag.plan.trace_plan import trace_schedule
-from tests.unit.trace_cases import Read, history, iso, lines, reader, refusal
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    return reader(tmp_path)
-
-
-@pytest.fixture
-def said(read: Read, tmp_path: Path) -> Callable[..., str]:
-    return partial(refusal, read, tmp_path)
-
+from tests.unit.trace_cases import Read, history, iso, lines
 
 # --- parts and scales --------------------------------------------------------------------------
 

@@ -1,7 +1,5 @@
 """Columns of a trace that could be read in two ways: a question, and never a guess."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from shlex import quote
 
@@ -11,18 +9,7 @@ from scalelag.errors import UsageError
 from scalelag.plan.trace import TraceSpec, read_trace
 from scalelag.plan.trace_cut import Cut
 from scalelag.plan.trace_dates import parse_moment
-from tests.unit.trace_cases import Read, lines, reader, refusal
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    return reader(tmp_path)
-
-
-@pytest.fixture
-def said(read: Read, tmp_path: Path) -> Callable[..., str]:
-    return partial(refusal, read, tmp_path)
-
+from tests.unit.trace_cases import Read, lines
 
 SHEET = lines("time,rps", "45992.5,1", "45992.501,2", "45992.502,3")  # 2025-12-01T12:00Z
 

@@ -4,8 +4,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,17 +13,7 @@ from hypothesis import strategies as st
 from scalelag.plan.trace_cut import Cut
 from scalelag.plan.trace_dates import date_s
 from scalelag.plan.trace_plan import trace_schedule
-from tests.unit.trace_cases import ZERO, Read, history, iso, lines, reader, refusal
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    return reader(tmp_path)
-
-
-@pytest.fixture
-def said(read: Read, tmp_path: Path) -> Callable[..., str]:
-    return partial(refusal, read, tmp_path)
+from tests.unit.trace_cases import ZERO, Read, history, iso, lines
 
 
 def unix_ms(ms: int) -> int:

@@ -17,15 +17,15 @@ ZERO = datetime(2023, 11, 16, 18, 17, 3, tzinfo=UTC)
 def reader(folder: Path) -> Read:
     """Function that reads a text as a trace, from a file in `folder`."""
 
-    def read(text: str, name: str = "trace.csv", **options: Any) -> Trace:
+    def read(text: str | bytes, name: str = "trace.csv", **options: Any) -> Trace:
         path = folder / name
-        path.write_text(text, newline="")
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
         return read_trace(TraceSpec(str(path), **options))
 
     return read
 
 
-def refusal(read: Read, folder: Path, text: str, **options: Any) -> str:
+def refusal(read: Read, folder: Path, text: str | bytes, **options: Any) -> str:
     """Message with which a text is refused, without the folder."""
     with pytest.raises(UsageError) as caught:
         read(text, **options)

@@ -10,30 +10,6 @@ from scalelag.plan import trace as trace_module
 from scalelag.plan.trace import Trace, TraceSpec, read_trace
 
 
-@pytest.fixture
-def read(tmp_path):
-    """`read(text, **options)`: the trace in a file of that text."""
-
-    def read(text: str | bytes, name: str = "trace.csv", **options: str) -> Trace:
-        path = tmp_path / name
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return read_trace(TraceSpec(str(path), **options))
-
-    return read
-
-
-@pytest.fixture
-def said(read, tmp_path):
-    """`said(text, **options)`: the message about a file, without its folder."""
-
-    def said(text: str | bytes, **options: str) -> str:
-        with pytest.raises(UsageError) as caught:
-            read(text, **options)
-        return str(caught.value).replace(f"{tmp_path}/", "")
-
-    return said
-
-
 def csv(header: str, *rows: object) -> str:
     return "\n".join([header, *(str(row) for row in rows)]) + "\n"
 

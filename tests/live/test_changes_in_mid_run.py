@@ -49,6 +49,15 @@ def running(dashboard):
     return parse_payload(dashboard.get(APPLICATIONS_PATH).body).applications
 
 
+def shows(dashboard, autoscaling):
+    """Tell whether Serve lists the deployment with this configuration."""
+    payload = msgspec.json.decode(dashboard.get(APPLICATIONS_PATH).body)
+    deployments = payload["applications"].get("changing", {}).get("deployments", {})
+    found = deployments.get("Sleeper", {}).get("deployment_config", {})
+    listed = found.get("autoscaling_config") or {}
+    return all(listed.get(name) == value for name, value in autoscaling.items())
+
+
 def is_running(dashboard):
     found = running(dashboard).get("changing")
     return found is not None and found.status == "RUNNING"
@@ -104,14 +113,15 @@ def application(dashboard):
 def changed(on_cluster_once, dashboard, application):
     """Report of the run, what it printed, and when the first change was made after its begin."""
     command = on_cluster_once(
-        *("run", "--steps", "5rps:6s,6rps:39s", "--out", "runs", "--drain", "2")
+        *("run", "--steps", "5rps:6s,6rps:54s", "--out", "runs", "--drain", "2")
     )
     wait_until(command, 4)
     old = set(replica_states(dashboard))
     begun_s = time.time()
     put(dashboard, deployed(SLOWER))
+    wait_for(lambda: shows(dashboard, SLOWER), "the configuration", 60)
     changed_s = (begun_s - zero_s(command), time.time() - zero_s(command))
-    wait_until(command, 8)
+    wait_until(command, changed_s[1] + 3)
     put(dashboard, UPDATED)
     wait_for(lambda: were_replaced(dashboard, old), "two new replicas", 120)
     take_away(dashboard)

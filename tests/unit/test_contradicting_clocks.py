@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 
+from reports.analysis.lag.off_clocks import Compared, off_clocks
+from reports.model.intervals import Instant
 from tests.unit.logged_steps import (
     LIFE,
     LOG,
@@ -91,3 +93,13 @@ def test_a_line_within_its_clocks_error_of_what_polling_saw_is_no_contradiction(
     known = timeline(events=[UP, *log_of("a", 14.21, 15.3, 17.3, 18.1 + SKEW_S)])
 
     assert known.contradictions == ()
+
+
+@pytest.mark.parametrize(("others", "is_off"), [(3, True), (30, False)])
+def test_one_line_that_a_busy_process_noted_late_takes_no_clock_with_it(others: int, is_off: bool):
+    # Only the late one says more if the clock is moved: the others have room for it.
+    seen = Instant(9.6, 10.0)
+    moments = [Compared(f"line {n}", seen, Instant(9.8, 9.8, "n")) for n in range(others)]
+    late = Compared("the late line", seen, Instant(10.18, 10.18, "n"))
+
+    assert (off_clocks([*moments, late]) == {"n"}) is is_off

@@ -10,6 +10,7 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from reports.analysis.analyse import analyse
 from reports.model.elasticity import ResponseReport
@@ -67,11 +68,21 @@ def figures(report: Report) -> Figures:
     }
 
 
+def _with_loop(step: StepReport) -> Span | None:
+    """Excess and the turns of the loop: how long those take is estimated from the polls there are."""
+    if step.excess is None or step.floor is None:
+        return step.excess
+    lo_s, hi_s = (
+        None if s is None else s + step.floor.loop_s for s in (step.excess.lo, step.excess.hi)
+    )
+    return structs.replace(step.excess, lo=lo_s, hi=hi_s)
+
+
 def _of_step(step: StepReport) -> Iterator[tuple[tuple[object, ...], float | None, float | None]]:
     spans: dict[tuple[object, ...], Span | None] = {
         ("total",): step.total_s,
         ("settled",): step.settled_s,
-        ("excess",): step.excess,
+        ("excess",): _with_loop(step),
         **{("response", name): getattr(step.response, name) for name in OF_RESPONSE},
         **{
             ("movement", move.direction, move.before, move.after): move.decided

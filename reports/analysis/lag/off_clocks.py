@@ -9,6 +9,12 @@ from typing import NamedTuple
 from reports.analysis.lag.log_times import ORDER_TOLERANCE_S, agrees
 from reports.model.intervals import Instant
 
+_LATE_SHARE = 0.05
+"""Share of moments that a busy process may note late.
+
+A clock that is off by a share of the time between two polls contradicts as large a share of them.
+"""
+
 
 class Compared(NamedTuple):
     """A moment as polling saw it, and as a log tells it; `what` names it.
@@ -40,7 +46,8 @@ def off_clocks(moments: Iterable[Compared]) -> AbstractSet[str]:
     """Clocks of which most moments contradict polling, or of which more agree with it once it is moved.
 
     The other moments of such a clock agree by chance, or have nothing to be compared with: polls leave
-    room for an error that is smaller than the time between them.
+    room for an error that is smaller than the time between them. A line in twenty may contradict them,
+    where a process is busy.
     """
     by_clock: defaultdict[str, list[Compared]] = defaultdict(list)
     for moment in moments:
@@ -61,8 +68,11 @@ def off_clocks_of_replicas(moments: Sequence[Compared], off: AbstractSet[str]) -
 
 
 def _is_off(told: Sequence[Compared]) -> bool:
-    agreed = sum(not moment.is_denied for moment in told)
-    return 2 * agreed < len(told) or _most_at_one_shift(told) > agreed
+    denied = sum(moment.is_denied for moment in told)
+    agreed = len(told) - denied
+    if denied <= _LATE_SHARE * len(told):
+        return False
+    return denied > agreed or _most_at_one_shift(told) > agreed
 
 
 def _most_at_one_shift(told: Sequence[Compared]) -> int:

@@ -1,12 +1,18 @@
 """The job of a kill: which replicas it takes."""
 
+import subprocess
+import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 from scalelag.cluster.ray_job import kill_main
 
-LISTED = [{"actor_name": f"actor {i}", "replica_id": f"r{i}"} for i in range(4)]
+LISTED = [
+    {"actor_name": f"actor {i}", "replica_id": f"r{i}", "node_id": "here", "pid": None}
+    for i in range(4)
+]
 ORDER = {"deployment": "a/D", "count": 2}
 
 
@@ -20,7 +26,14 @@ def killed(monkeypatch):
             raise ValueError("Failed to look up actor")
         return name
 
-    monkeypatch.setattr(kill_main, "ray", SimpleNamespace(get_actor=get_actor, kill=killed.append))
+    context = SimpleNamespace(get_node_id=lambda: "here")
+    monkeypatch.setattr(
+        kill_main,
+        "ray",
+        SimpleNamespace(
+            get_actor=get_actor, kill=killed.append, get_runtime_context=lambda: context
+        ),
+    )
     return killed
 
 
@@ -41,3 +54,16 @@ def test_where_none_lives_any_more_the_job_says_so(killed, monkeypatch, capsys):
         kill_main._kill_replicas(ORDER)
 
     assert "no RUNNING replica of a/D lives any more" in capsys.readouterr().out
+
+
+def test_the_kill_is_over_when_the_process_has_gone(killed, monkeypatch):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        monkeypatch.setattr(
+            kill_main, "_running", lambda _order: [LISTED[1] | {"pid": process.pid}]
+        )
+        kill, _, _ = kill_main._kill_replicas(ORDER)
+        ender = threading.Timer(0.3, process.kill)
+        ender.start()
+        kill()
+        assert process.poll() is not None
+        ender.join()

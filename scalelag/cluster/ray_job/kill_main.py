@@ -3,7 +3,8 @@
 A Ray driver that imports Ray and nothing of scalelag, which need not be installed on the cluster. The
 order is its argument, as JSON. It looks for its victims two seconds ahead, waits for its time on the
 cluster's clock, kills, and writes what it did, a JSON object a line: `ready`, then `begun` and `ended`
-(Unix seconds), `lost` (ids of replicas), `node` and `problem`.
+(Unix seconds), `lost` (ids of replicas), `node` and `problem`. Replicas on its own node have gone when
+it ends; those elsewhere may take some milliseconds more.
 """
 
 import contextlib
@@ -26,6 +27,8 @@ _HEAD = "node:__internal_head__"
 _AHEAD_S = 2.0
 _ANSWER_S = 20.0
 _NODE_ANSWER_S = 2.0
+_GONE_S = 5.0
+_LOOK_AFTER_S = 0.005
 
 
 class NodeEnd:
@@ -72,15 +75,40 @@ def _check_cluster(session: str | None) -> None:
 
 def _kill_replicas(order: dict[str, Any]) -> Any:  # noqa: ANN401
     """Kill the oldest that live: Serve lists one that has died until its next health check."""
+    here = ray.get_runtime_context().get_node_id()
     found: dict[str, Any] = {}
+    pids: list[int] = []
     for one in _running(order):
         if len(found) < order["count"]:
             with contextlib.suppress(ValueError):
                 actor = ray.get_actor(one["actor_name"], namespace=_NAMESPACE)
                 found[str(one["replica_id"])] = actor
+                if one.get("node_id") == here and one.get("pid"):
+                    pids.append(one["pid"])
     if not found:
         _give_up(f"no RUNNING replica of {order['deployment']} lives any more")
-    return lambda: [ray.kill(actor) for actor in found.values()], list(found), None
+
+    def kill() -> None:
+        for actor in found.values():
+            ray.kill(actor)
+        _wait_until_gone(pids)
+
+    return kill, list(found), None
+
+
+def _wait_until_gone(pids: list[int]) -> None:
+    """Wait for the end of these processes: on a busy machine they outlive `ray.kill` by some 0.5 s."""
+    last = time.monotonic() + _GONE_S
+    while any(_lives(pid) for pid in pids) and time.monotonic() < last:
+        time.sleep(_LOOK_AFTER_S)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _kill_node(order: dict[str, Any]) -> Any:  # noqa: ANN401

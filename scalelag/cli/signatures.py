@@ -360,8 +360,11 @@ def doctor(
 ) -> int:
     """Check that a cluster is fit for a run; say what a killed run left there, or take it away."""
     from scalelag.cli.doctor import doctor as command
+    from scalelag.options.ca_file import check_ca
     from scalelag.options.request_spec import headers_of
 
+    if dashboard_ca is not None:
+        check_ca(dashboard_ca)
     verify = not insecure and (dashboard_ca or True)
     headers = headers_of(dashboard_header or (), os.environ, "--dashboard-header")
     return command(

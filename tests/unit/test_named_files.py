@@ -1,7 +1,6 @@
 """Options that name a file: an empty name, and a file of certificates that is none."""
 
 import pytest
-from locust.argument_parser import get_empty_argument_parser
 from typer.testing import CliRunner
 
 from probes.dashboard import VERSION_PATH, Dashboard, DashboardError
@@ -12,7 +11,6 @@ from scalelag.cli.run.retries import AttemptResult
 from scalelag.errors import EXIT_USAGE, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.run_options import run_options
-from scalelag.plugin.locust_options import add_options
 
 FILES = [option.flag for option in OPTIONS if option.is_local]
 NOWHERE = ("--host", "http://127.0.0.1:9", "--dashboard", "http://127.0.0.1:9")
@@ -61,17 +59,6 @@ def test_an_empty_name_in_a_request_of_a_mix_is_refused(here, key):
 
     with pytest.raises(UsageError, match=rf"\[\[request\]\] 1: {key}: this is empty"):
         run_options({"requests": "mix.toml"})
-
-
-def test_an_empty_name_is_refused_by_locusts_own_command(capsys):
-    parser = get_empty_argument_parser()
-    add_options(parser)
-
-    with pytest.raises(SystemExit) as raised:
-        parser.parse_args(["--data", ""])
-
-    assert raised.value.code == EXIT_USAGE
-    assert "argument --data: this is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dashboard", ["http://127.0.0.1:9", "https://127.0.0.1:9"])

@@ -363,8 +363,7 @@ def doctor(
     from scalelag.options.ca_file import check_ca
     from scalelag.options.request_spec import headers_of
 
-    if dashboard_ca is not None:
-        check_ca(dashboard_ca)
+    check_ca(dashboard_ca)
     verify = not insecure and (dashboard_ca or True)
     headers = headers_of(dashboard_header or (), os.environ, "--dashboard-header")
     return command(

@@ -6,8 +6,10 @@ from pathlib import Path
 from scalelag.errors import UsageError
 
 
-def check_ca(path: str) -> None:
-    """Raise UsageError if `path` is neither a file with a certificate nor a folder."""
+def check_ca(path: str | None) -> None:
+    """Raise UsageError if `path` is given, and is neither a file with a certificate nor a folder."""
+    if path is None:
+        return
     if not path:
         raise UsageError("--dashboard-ca: this is empty, and names no file.")
     where = Path(path)

@@ -222,8 +222,7 @@ def run_options(
     events, gates = _events(values["event"], load, shape), with_defaults(values["gate"])
     parts = expected(prompts.schedule, events=len(events), has_limits=bool(values["slo"]))
     check_gates(gates, parts)
-    if values["dashboard_ca"]:
-        check_ca(values["dashboard_ca"])
+    check_ca(values["dashboard_ca"])
     return RunOptions(
         schedule=prompts.schedule,
         trace=_trace_info(load, prompts),

@@ -10,8 +10,6 @@ def check_ca(path: str | None) -> None:
     """Raise UsageError if `path` is given, and is neither a file with a certificate nor a folder."""
     if path is None:
         return
-    if not path:
-        raise UsageError("--dashboard-ca: this is empty, and names no file.")
     where = Path(path)
     try:
         if not where.is_dir():

@@ -143,10 +143,10 @@ def test_workers_that_were_stopped_are_not_lost_and_take_part_in_the_next_run(
         web.start(steps="20rps:60s")
         until(web.is_sending, 30, "load under way")
         web.stop()
-        until(lambda: len(web.runs()) == 1, 30, "first run closed")
+        until(lambda: len(web.runs()) == 1, 60, "first run closed")
         until(lambda: web.output.count("reported as ready") >= 4, 60, "the workers are ready again")
         web.start(steps="20rps:2s")
-        until(lambda: len(web.runs()) == 2, 30, "second run closed")
+        until(lambda: len(web.runs()) == 2, 60, "second run closed")
 
         first, second = web.runs()
     assert (first["status"], second["status"]) == ("interrupted", "complete")

@@ -55,8 +55,6 @@ from scalelag.record.run_info import LintFinding, RunStatus, TaskException
 LEAD_S = 2.0
 """From the announcement of a run to its plan's start: workers get ready, the probe polls."""
 
-_FINAL_ROWS_TIMEOUT_S = 10.0
-
 
 class LeaderRun:
     """One run, led from this process. Made by a preflight that succeeded; `close` closes its directory.
@@ -308,12 +306,7 @@ class LeaderRun:
             if self.live_view is not None:
                 self.live_view.stop()
             self._runner.send_message(FLUSH_MESSAGE, {})
-            deadline_s = self._clock.now() + _FINAL_ROWS_TIMEOUT_S
-            while self.workers.living - self._final and self._clock.now() < deadline_s:
-                gevent.sleep(0.05)
-            for worker in self.workers.all:
-                if worker.index in self.workers.living - self._final:
-                    self.workers.lose(worker, "its last rows did not come")
+            self.workers.await_last_rows(self._final)
 
     def drain(self) -> None:
         """Watch until every deployment is at what its settings keep, `--drain` seconds at most."""

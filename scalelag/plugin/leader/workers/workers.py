@@ -3,7 +3,7 @@
 The leader is the master, or the single process, which is then its own only worker.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import gevent
 from locust.runners import STATE_MISSING, MasterRunner, Runner
@@ -27,6 +27,10 @@ from scalelag.record.run_info import LoadWorkerInfo
 _PINGS = 10
 _PING_GAP_S = 0.02
 _GATHER_S = 3.0
+# On a busy machine a worker may have no turn for some seconds; one of another locustfile never answers.
+_SILENT_S = 15.0
+_LAST_ROWS_S, _SLOW_ROWS_S = 10.0, 30.0
+_ROWS_POLL_S = 0.05
 _POLL_S = 0.25
 _POLLS_PER_WINDOW = 12
 
@@ -105,9 +109,12 @@ class RunWorkers:
             self._runner.send_message(STAGE_END_MESSAGE, encoded(end), worker.id)
 
     def _measure(self) -> None:
-        deadline_s = self._clock.now() + _GATHER_S
+        begun_s = self._clock.now()
         meters = self._meters.values()
-        while self._clock.now() < deadline_s and any(meter.answers < _PINGS for meter in meters):
+        while any(meter.answers < _PINGS for meter in meters):
+            is_silent = any(meter.answers == 0 for meter in meters)
+            if self._clock.now() - begun_s >= (_SILENT_S if is_silent else _GATHER_S):
+                break
             self._ping(self._meters)
             gevent.sleep(_PING_GAP_S)
         for meter in meters:
@@ -159,6 +166,20 @@ class RunWorkers:
     def infos(self) -> tuple[LoadWorkerInfo, ...]:
         """Rows for the record, one a worker."""
         return tuple(worker.info() for worker in self.all)
+
+    def await_last_rows(self, came: Collection[int]) -> None:
+        """Wait until `came` has all that are left, by number; lose those that it lacks at the end.
+
+        One that is there, and has no turn on a busy machine, is waited for longer.
+        """
+        begun_s = self._clock.now()
+        while missing := [one for one in self.all if one.index in self.living - set(came)]:
+            is_slow = any(self._absence(worker.id) is None for worker in missing)
+            if self._clock.now() - begun_s >= (_SLOW_ROWS_S if is_slow else _LAST_ROWS_S):
+                break
+            gevent.sleep(_ROWS_POLL_S)
+        for worker in missing:
+            self.lose(worker, "its last rows did not come")
 
     def lose(self, worker: RunWorker, reason: str) -> None:
         """Note that `worker` is lost since it was last heard of."""

@@ -6,6 +6,7 @@ import unicodedata
 _LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e\n]")
 _BEYOND = 0x10000
+_MOST_SHOWN = 120
 
 
 def sanitized(text: str) -> str:
@@ -20,6 +21,13 @@ def sanitized(text: str) -> str:
 def sanitized_lines(text: str) -> str:
     """Return `text` with its line breaks, each line sanitized."""
     return "\n".join(map(sanitized, text.split("\n")))
+
+
+def shortened(text: str) -> str:
+    """Return `text` for a message, cut if it is long."""
+    return (
+        text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}.. ({len(text):,} characters)"
+    )
 
 
 def escaped_json(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from scalelag.errors import UsageError
+from scalelag.foreign import shortened
 
 _SCHEME = re.compile(r"https?://")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s'\"<>]*@")
@@ -24,7 +25,7 @@ def check_url(text: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        raise UsageError(f'"{_without_user(text)}" is not a URL; write {_wanted(text)}')
+        raise UsageError(f'"{shortened(_without_user(text))}" is not a URL; write {_wanted(text)}')
     if parts.query or parts.fragment:
         raise UsageError(
             f'"{_without_user(text.partition("?")[0].partition("#")[0])}" is followed by a query or a '

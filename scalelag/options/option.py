@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from scalelag.errors import UsageError
+from scalelag.foreign import shortened
 
 Section = Literal[
     "Load", "Request", "Prompts", "gRPC", "Cluster", "Measurement", "Verdict", "Output"
@@ -66,13 +67,14 @@ def parse_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option
     if isinstance(value, str) and not _is_text(value):
         raise UsageError(f"{option.flag}: {value!r} is no text in UTF-8.")
     if option.choices and value not in option.choices:
-        raise UsageError(f"{option.flag} {value}: choose {' or '.join(option.choices)}.")
+        raise UsageError(f"{option.flag} {shortened(value)}: choose {' or '.join(option.choices)}.")
     if option.parse is None or value is None:
         return value
     try:
         return _parsed(option.parse, value)
     except UsageError as error:
-        raise UsageError(f"{option.flag}: {error}") from error
+        said = str(error).replace(str(value), shortened(str(value)))
+        raise UsageError(f"{option.flag}: {said}") from error
 
 
 def refuse_empty(option: Option, value: Any) -> None:  # noqa: ANN401  any option's value

@@ -75,6 +75,30 @@ def test_an_error_stands_at_its_field_also_if_that_was_folded(tmp_path, online):
 
 
 @pytest.mark.long
+def test_odd_values_are_told_as_text_at_the_first_of_their_fields_and_start_nothing(
+    tmp_path, online
+):
+    with page_on_standin(tmp_path) as web:
+        found = online(web.url)
+        page = found.page
+        page.get_by_text("More options").click()
+        form(page).get_by_label("Seed").fill("<img src=x onerror=alert(1)>" * 100)
+        form(page).get_by_label("Path", exact=True).fill("/ä€😀 b")
+        start(page, steps="")
+        expect(error_at(page, "steps")).to_be_visible()
+        form(page).get_by_label("Load plan").fill("5rps:1s")
+        start(page)
+
+        seen = [name for name in ("path", "seed") if error_at(page, name).is_visible()]
+        assert len(seen) == 1
+        expect(form(page).get_by_role("button", name="Start")).to_be_enabled()
+        assert found.dialogs == []
+        assert form(page).locator("img").count() == 0
+        assert web.live()["state"] == "none"
+        assert complaints(found) == []
+
+
+@pytest.mark.long
 def test_while_the_target_does_not_answer_the_form_says_for_what_it_waits_and_how_long(
     tmp_path, online
 ):

@@ -17,6 +17,13 @@ def web(tmp_path):
         yield opened
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory):
+    """A page on which nothing is ever started."""
+    with page_on_standin(tmp_path_factory.mktemp("refusing")) as opened:
+        yield opened
+
+
 @pytest.fixture
 def port():
     """Arguments that tell this Locust's workers from those of others: the port of its master."""
@@ -89,6 +96,24 @@ def test_a_bad_plan_is_refused_in_the_form_and_the_page_goes_on(web, until):
     assert 'unknown unit "rpm"' in answer["message"]
     assert 'unknown unit "rpm"' in web.output
     assert web.runs()[0]["status"] == "complete"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("steps", ""), ("steps", "<b>\n"), ("steps", "NaNrps:1s"), ("repeat", "1e999")),
+        *(("host", ""), ("host", "x" * 100_000), ("host", "http://a b"), ("dashboard", "\0")),
+        *(("seed", "9" * 5000), ("drain", "NaN"), ("path", "/ä b"), ("json_body", "{")),
+        *(("user_count", "1e999"), ("spawn_rate", "NaN"), ("run_time", "9" * 400 + "h")),
+    ],
+)
+def test_an_odd_value_starts_nothing_and_is_refused_at_its_field(refusing, name, value):
+    answer = refusing.swarm(**{"steps": "1rps:1s", name: value})
+
+    assert (answer["success"], answer["field"]) == (False, name)
+    assert len(answer["message"]) < 600
+    assert refusing.live()["state"] == "none"
 
 
 @pytest.mark.long

@@ -11,6 +11,7 @@ import msgspec
 from probes.dashboard import TOKEN_VARIABLES
 from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import UsageError
+from scalelag.foreign import shortened
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import VARIABLE
 from scalelag.options.option import Option
@@ -117,8 +118,8 @@ def _values(form: Mapping[str, str], fixed: Fixed) -> Iterable[tuple[str, Any]]:
                 raise UsageError(f"{option.flag} is not a field of this form.")
             if option.dest in fixed and form[option.dest] not in kept_choices(option, fixed):
                 raise UsageError(
-                    f'{option.flag}: "{form[option.dest]}" was not given on the command line, and '
-                    "this page takes no other."
+                    f'{option.flag}: "{shortened(form[option.dest])}" was not given on the command '
+                    "line, and this page takes no other."
                 )
             is_kept = option.dest in fixed and form[option.dest] != ""
             text = str(fixed[option.dest]) if is_kept else form[option.dest]
@@ -127,6 +128,8 @@ def _values(form: Mapping[str, str], fixed: Fixed) -> Iterable[tuple[str, Any]]:
 
 def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's value
     if option.type == "flag":
+        if text not in ("true", "false"):
+            raise UsageError(f'{option.flag}: "{shortened(text)}" is neither true nor false.')
         return text == "true"
     number = _NUMBERS.get(option.type)
     if text == "" and option.default is None:
@@ -137,7 +140,7 @@ def _value(option: Option, text: str) -> Any:  # noqa: ANN401  any option's valu
         return number(text)
     except ValueError:
         kind = "a whole number" if option.type == "int" else "a number"
-        raise UsageError(f'{option.flag}: "{text}" is not {kind}.') from None
+        raise UsageError(f'{option.flag}: "{shortened(text)}" is not {kind}.') from None
 
 
 def refusal_of(

@@ -26,6 +26,7 @@ from scalelag.plugin.web.form_values import (
     refusal_of,
     sends_secrets,
 )
+from scalelag.plugin.web.locust_fields import locust_refusal
 
 NO_SHAPE = "Default"
 """Locust's name of no shape, in a form with the class picker."""
@@ -152,12 +153,15 @@ class Start:
     def _refusal(self) -> Refusal | None:
         """Reason why the test cannot start, if there is one; then nothing of the form is taken."""
         parsed = vars(self._environment.parsed_options)
+        extra = self._web_ui.template_args["extra_options"]
         try:
-            check_names(request.form, parsed, self._web_ui.template_args["extra_options"])
+            check_names(request.form, parsed, extra)
             form = form_values(request.form, self._fixed)
             self._check_host(request.form.get("host"))
         except UsageError as error:
             return self._in_words(str(error), parsed, None)
+        if (refusal := locust_refusal(request.form, extra, parsed)) is not None:
+            return refusal
         wanted = parsed | form
         shape = self._chosen_shape()
         if not follows_plan(shape):

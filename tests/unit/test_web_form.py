@@ -258,3 +258,13 @@ def test_a_refusal_stands_at_its_field_and_names_fields_as_the_form_does(message
     values = [("deployments", "a/B"), ("dashboard", "http://d:1"), ("host", "http://h:2")]
 
     assert refusal_of(message, label_of, values) == Refusal(words, field)
+
+
+def test_a_long_value_that_a_refusal_holds_is_cut_and_still_names_its_field():
+    host = "http://" + "h" * 100_000
+    values = [("dashboard", "http://d:1"), ("host", host)]
+
+    for message in (f"{host}/x: refused", f"{host[:120]}.. (100,007 characters) is not a URL"):
+        found = refusal_of(message, label_of, values)
+        assert found.field == "host"
+        assert len(found.message) < 200

@@ -150,10 +150,13 @@ def refusal_of(
 
     A message that names no option belongs to the first field of `values` whose value it holds.
     """
+    given = [(name, shortened(value), value) for name, value in values if value]
+    for _, short, value in given:
+        message = message.replace(value, short)
     named = [flag[2:].replace("-", "_") for flag in _FLAG.findall(message)]
     field = next((LIST_FIELDS.get(dest, dest) for dest in named if label_of(dest)), None)
     if field is None:
-        field = next((name for name, value in values if value and value in message), None)
+        field = next((name for name, short, _ in given if short in message), None)
     # "--steps: unknown unit": the field says which it is.
     flag, colon, rest = message.partition(": ")
     if colon and _FLAG.fullmatch(flag) and label_of(named[0]):

@@ -47,10 +47,8 @@ class RayAutoscaler:
         self._keys = {identity: key for key, identity in self._ids.items()}
         self._replicas: dict[tuple[DeploymentKey, str], Any] = {}
         self._begun_s: float | None = None
-        for module in self._ray.clocked:
+        for module in (*self._ray.clocked, *(policy.modules if policy else ())):
             _CLOCK.install(module)
-        if policy is not None:
-            _CLOCK.install(policy.module)
         # Ray makes the instance of a class when it is registered.
         with nullcontext() if policy is None else told_of(policy.path):
             if policy is not None and policy.of_application:

@@ -8,7 +8,7 @@ from reports.analysis.elasticity.supply import supply_of
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.hidden import unhidden
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, policy_of
-from reports.analysis.lag.timeline import Timeline, build_timeline
+from reports.analysis.lag.timeline import ReplicaPoll, Timeline, build_timeline
 from reports.analysis.simulable import NO_STARTS, rows_of, why_not_simulated
 from reports.whatif.scenario import Arrivals, Load, Scenario, Settings, Users, settings_of
 from reports.whatif.service_times import service_times
@@ -89,32 +89,29 @@ def recorded_scenario(
     `own_policy` tells that the user gives the policy with which it ran. Raises UsageError with what
     in the record is missing.
     """
-    described = run.info.target.deployments.get(key)
-    policy = policy_of(described, run.info.versions.ray)
     if (why := why_not_simulated(run, key, own_policy=own_policy)) is not None:
         raise _refused(why)
-    rows = rows_of(run, key)
+    described, rows = run.info.target.deployments.get(key), rows_of(run, key)
+    policy = policy_of(described, run.info.versions.ray)
     assert described is not None  # checked, as are the policy and the rows
     assert policy is not None
     assert not isinstance(rows, str)
     all_requests, run = run.requests.count, msgspec.structs.replace(run, requests=rows)
     watched = watched_of(run, key)
-    polls = watched.timeline.polls if watched else ()
-    first = next((poll for poll in polls if poll.target is not None), None)
+    first = _first_poll(watched)
     if watched is None or first is None or first.target is None:
         raise _refused(f"it holds no poll with a target (known since {named(TARGET_REPLICAS)})")
     settings = settings_of(
         key, described, policy, application_name(key, run.info.target.applications)
     )
-    service = service_times(run.requests, watched.running, settings.max_ongoing)
+    service = service_times(rows, watched.running, settings.max_ongoing)
     if isinstance(service, str):
         raise _refused(service)
-    starts = _starts(watched.timeline, settings)
     scenario = Scenario(
         settings=settings,
         load=_load(run),
         service=service,
-        starts=starts,
+        starts=_starts(watched.timeline, settings),
         from_s=first.sent_s,
         to_s=watched.until_s,
         replicas=first.running,
@@ -124,6 +121,11 @@ def recorded_scenario(
         timeout_s=float(run.info.options.get("request_timeout") or _TIMEOUT_S),
     )
     return Recorded(run, scenario, watched.timeline, watched.running, all_requests)
+
+
+def _first_poll(watched: Watched | None) -> ReplicaPoll | None:
+    polls = watched.timeline.polls if watched else ()
+    return next((poll for poll in polls if poll.target is not None), None)
 
 
 def _starts(timeline: Timeline, settings: Settings) -> StartUps:

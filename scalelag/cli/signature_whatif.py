@@ -1,5 +1,6 @@
 """Options and help of `scalelag whatif`: its own, and those of a run that say how a trace is read."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from reports.model.formats import ComparisonFormat
 from scalelag.cli.given import given, once
 from scalelag.cli.run.signature import with_catalog
 from scalelag.cli.signatures import FormatOfAnswer, OwnPolicy
+from scalelag.errors import UsageError
 from scalelag.options.trace_options import TRACE_OPTIONS
 
 
@@ -85,11 +87,8 @@ def whatif(
     from scalelag.cli.whatif import OtherLoad, WhatIfOptions
     from scalelag.cli.whatif import whatif as command
     from scalelag.cli.whatif_fleet import FleetOptions, fleet
-    from scalelag.errors import UsageError
 
-    of_trace = {name: value for name, value in values.items() if value is not None}
-    if of_trace and trace is None:
-        raise UsageError(f"{given(**of_trace)[0]} goes with --trace.")
+    of_trace = _of_trace(trace, values)
     if capacity is not None:
         others = given(steps=steps, arrivals=arrivals, policy=policy, slo=slo or None, seed=seed)
         others += given(policy_of_application=policy_of_application)
@@ -108,3 +107,11 @@ def whatif(
         1 if seed is None else seed,
     )
     return command(run, options, output_format, output)
+
+
+def _of_trace(trace: Path | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a trace that were given. Raises UsageError if there is no trace."""
+    found = {name: value for name, value in values.items() if value is not None}
+    if found and trace is None:
+        raise UsageError(f"{given(**found)[0]} goes with --trace.")
+    return found

@@ -12,7 +12,7 @@ from scalelag.cli.given import given, once
 from scalelag.cli.run.signature import with_catalog
 from scalelag.cli.signatures import FormatOfAnswer, OwnPolicy
 from scalelag.errors import UsageError
-from scalelag.options.trace_options import TRACE_OPTIONS
+from scalelag.options.load_catalog import TRACE_OPTIONS
 
 
 class ArrivalKind(StrEnum):
@@ -94,10 +94,9 @@ def whatif(
         others += given(policy_of_application=policy_of_application)
         sized = FleetOptions(capacity, trace, days, tuple(assignments or ()), others, of_trace)
         return fleet(run, sized, output_format, output)
-    if days is not None:
-        raise UsageError("--days goes with --capacity.")
-    if run is None:
-        raise UsageError("whatif needs a run directory, or --capacity with --trace.")
+    if days is not None or run is None:
+        said = "whatif needs a run directory, or --capacity with --trace."
+        raise UsageError(said if days is None else "--days goes with --capacity.")
     options = WhatIfOptions(
         tuple(assignments or ()),
         policy,

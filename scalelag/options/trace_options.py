@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scalelag.options.load_catalog import ANY_KIND, LOAD_OPTIONS
-from scalelag.options.option import Option, parse_option
+from scalelag.options.load_catalog import ANY_KIND, TRACE_OPTIONS
+from scalelag.options.option import parse_option
 from scalelag.plan.trace import TraceSpec
 from scalelag.plan.trace_cut import Cut
-
-TRACE_OPTIONS: tuple[Option, ...] = tuple(one for one in LOAD_OPTIONS if one.needs == "trace")
-"""Options that have no meaning without a trace."""
 
 
 def trace_spec(path: str, given: Mapping[str, Any]) -> TraceSpec:

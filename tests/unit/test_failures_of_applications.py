@@ -1,4 +1,4 @@
-"""Failed requests of a run on several applications, and of several kinds: whose causes they have."""
+"""Requests of a run on several applications, failed ones of several kinds: whose they are, and why."""
 
 import msgspec
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from reports.model.causes import FailureReport
+from reports.model.report import Report
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.error_kinds import TIMEOUT, http_status
 from scalelag.record.requests_file import RequestColumns
@@ -27,9 +28,11 @@ SETTINGS = {
 OF_MODEL, OF_OTHER = 0, 1
 
 
-def target(*, several: bool = True) -> TargetInfo:
-    """`app/Model`, which runs at its max_replicas of 3 from 27 s on, and `b/Other`, which is fixed."""
-    deployments = {KEY: DeploymentInfo(SETTINGS), OTHER: DeploymentInfo(config={"num_replicas": 1})}
+def target(*, several: bool = True, timeout_s: float = 20.0) -> TargetInfo:
+    """`app/Model`, which runs at its max_replicas of 3 from 27 s on, and `b/Other`, which is not."""
+    config = {"graceful_shutdown_timeout_s": timeout_s}
+    more = SETTINGS | {"max_replicas": 9}
+    deployments = {KEY: DeploymentInfo(SETTINGS, config), OTHER: DeploymentInfo(more, config)}
     keys = tuple(deployments) if several else (KEY,)
     return TargetInfo(
         host="http://h",
@@ -63,10 +66,14 @@ def slow_rows(failed_s: range, of: int | None, kinds: tuple[str, ...]) -> Reques
     )
 
 
-def failure_of(rows: RequestColumns, *, several: bool = True) -> FailureReport:
-    run = recorded(info(target=target(several=several)), rows)
+def report_of(rows: RequestColumns, *, several: bool = True, timeout_s: float = 20.0) -> Report:
+    run = recorded(info(target=target(several=several, timeout_s=timeout_s)), rows)
     polls = tuple(with_other(poll) for poll in run.polls) if several else run.polls
-    (failure,) = analyse(msgspec.structs.replace(run, polls=polls)).report.failures
+    return analyse(msgspec.structs.replace(run, polls=polls)).report
+
+
+def failure_of(rows: RequestColumns, *, several: bool = True) -> FailureReport:
+    (failure,) = report_of(rows, several=several).failures
     return failure
 
 
@@ -120,3 +127,19 @@ def test_what_its_kind_explains_is_no_other():
     told = [int(note.split()[0]) for note in failure.notes]
     assert told == [1, 1, 159]
     assert failure.notes[-1] == "159 others: no cause found"
+
+
+def test_what_failed_while_replicas_stopped_is_of_their_own_application():
+    """Replicas of `app/Model` are STOPPING from 71 to 75 s; what fails then is for `b`."""
+    rows = slow_rows(range(71, 75), OF_OTHER, (TIMEOUT,))
+
+    stopping = report_of(rows).deployments[KEY].stopping
+
+    assert (stopping.failed, stopping.requests > 0) == (0, True)
+
+
+def test_a_drain_is_held_against_the_slowest_request_of_its_own_application():
+    """Those for `app` take 4 s at most, those for `b` 0.05 s."""
+    lint = report_of(slow_rows(range(71, 75), OF_OTHER, (TIMEOUT,)), timeout_s=1.0).lint
+
+    assert [one.deployment for one in lint if one.rule == "drain-shorter-than-requests"] == [KEY]

@@ -4,7 +4,7 @@ A deployment that was gone comes before the event in which the request was open,
 the kind of its failure means by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -57,7 +57,11 @@ def _reasoned(failures: StepFailures, step: LoadStep, told: Told) -> FailureRepo
     low, high = map(int, np.searchsorted(run.requests.intended_s, hold))
     places = failed_places(run.requests, slice(low, high), run.requests.errors)
     left = np.ones(places.size, np.bool_)
-    named = [*_gone(told, hold, places, left), *_in_events(told, places, left)]
+    named = [
+        *_gone(told, hold, places, left),
+        *_in_events(told, places, left),
+        *_open_as_it_went(told, hold, places, left),
+    ]
     # Whatever else is the reason of one that was open during an event, it belongs to the event.
     most = 2 * int(np.count_nonzero(_open_in_events(told, places))) > failure.count
     of_kinds = list(failure_notes(Failed(run, told.timelines, places[left])))
@@ -106,6 +110,42 @@ def _perhaps(failures: StepFailures, explained: _Mask) -> Iterator[str]:
 
 def _gone(told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask) -> Iterator[str]:
     """Notes on requests that can have been for what was not there; `left` are the others."""
+    due_s = told.run.requests.intended_s[places]
+
+    def within(absence: Absence) -> _Mask:
+        return (due_s >= absence.window.from_s) & (due_s < absence.window.to_s)
+
+    for number, why in _for_gone(told, hold, places, left, within):
+        yield f"{number:,} failed because {why}: nothing was there to answer them"
+
+
+def _open_as_it_went(
+    told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask
+) -> Iterator[str]:
+    """Notes on requests that had begun when what they can have been for was deleted."""
+    rows = told.run.requests
+    due_s = rows.intended_s[places]
+    done_s = due_s + np.nan_to_num(rows.latency_s[places])
+
+    def within(absence: Absence) -> _Mask:
+        from_s = absence.window.from_s
+        return (due_s < from_s) & (done_s >= from_s) & (not absence.from_start)
+
+    for number, why in _for_gone(told, hold, places, left, within):
+        yield f"{number:,} {'was' if number == 1 else 'were'} open when {why}"
+
+
+def _for_gone(
+    told: Told,
+    hold: Window,
+    places: NDArray[np.uint32],
+    left: _Mask,
+    within: Callable[[Absence], _Mask],
+) -> Iterator[tuple[int, str]]:
+    """Numbers of requests that can have been for what went, each with words on that.
+
+    `within` tells which of them an absence concerns; `left` are the others.
+    """
     groups: dict[tuple[str, str], tuple[list[DeploymentKey], list[Absence]]] = {}
     info = told.run.info
     for key, changes in told.changes.items():
@@ -115,17 +155,16 @@ def _gone(told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask) -> 
                 keys, absences = groups.setdefault((app, absence.what(info.zero_s)), ([], []))
                 keys.append(key)
                 absences.append(absence)
-    due_s, names = told.run.requests.intended_s[places], told.run.requests.name[places]
+    names = told.run.requests.name[places]
     for (app, what), (keys, absences) in groups.items():
         able = np.isin(names, may_be_for(told.run.requests.names, info, app))
-        within = np.zeros(places.size, np.bool_)
+        concerned = np.zeros(places.size, np.bool_)
         for absence in absences:
-            within |= (due_s >= absence.window.from_s) & (due_s < absence.window.to_s)
-        new = left & able & within
+            concerned |= within(absence)
+        new = left & able & concerned
         left &= ~new
         if number := int(np.count_nonzero(new)):
-            why = _which(keys, what) + _deleted_by(told, keys[0], absences[0])
-            yield f"{number:,} failed because {why}: nothing was there to answer them"
+            yield number, _which(keys, what) + _deleted_by(told, keys[0], absences[0])
 
 
 def _which(keys: Sequence[DeploymentKey], what: str) -> str:

@@ -42,7 +42,7 @@ from reports.analysis.validity import (
     run_problems,
     warnings,
 )
-from reports.model.causes import EvidenceReport
+from reports.model.causes import EvidenceReport, FailureReport
 from reports.model.charts import Analysis
 from reports.model.controller import ControllerReport, NodesReport
 from reports.model.events import EventReport
@@ -101,17 +101,21 @@ def analyse(
             *change_warnings(changed),
         ),
         not_measured=_not_measured(run, of_run["evidence"]),
-        failures=reasoned(
-            failures_of_run(run, steps, {key: one.failures for key, one in analysed.items()}),
-            steps,
-            Told(run, timelines, changes, events, windows),
-        ),
+        failures=_failures(analysed, steps, Told(run, timelines, changes, events, windows)),
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps, whole),
         changes=changed,
         applications=application_reports(run, timelines, steps, deployments, changes),
     )
     return Analysis(report, chart_series(recorded, report, timelines), run_origin(run.info))
+
+
+def _failures(
+    analysed: Mapping[DeploymentKey, DeploymentAnalysis], steps: Sequence[LoadStep], told: Told
+) -> tuple[FailureReport, ...]:
+    """One report a step, with the findings of every deployment."""
+    failed = {key: one.failures for key, one in analysed.items()}
+    return reasoned(failures_of_run(told.run, steps, failed), steps, told)
 
 
 def _without_events(

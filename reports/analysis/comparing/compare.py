@@ -92,14 +92,12 @@ def compare(
     """Compare runs, given by name: one with one by their steps, others by runs.
 
     Larger is worse in all metrics. `mains` are the metrics that make the verdict in place of the
-    usual ones. One run with one has a verdict only `within_run`. Raises UsageError for an unknown
-    metric.
+    usual ones. One run with one has a verdict only `within_run`. Raises UsageError for no such metric.
     """
     one_by_one = len(base) == len(candidate) == 1
     form: Form = "steps of two runs" if one_by_one else "runs"
     uneven = Uneven() if one_by_one else uneven_steps(base, candidate)
-    measured = (marked_apart(_samples(form, side, uneven), uneven) for side in (base, candidate))
-    sides = comparable(*measured)
+    sides = comparable(*(_samples(form, side, uneven) for side in (base, candidate)))
     main = _named(mains, sides) if mains else main_figures(*sides)
     rule = _Rule(form, min_effect, gated=within_run or not one_by_one)
     figures = _judged(_tested(form, sides, main), rule)
@@ -119,10 +117,7 @@ def compare(
         base_label=labels[0],
         candidate_label=labels[1],
         elastic_speedup=elastic_speedups(base, candidate),
-        warnings=(
-            *doubts(base, candidate),
-            *uneven.told(main, len(base), len(candidate)),
-        ),
+        warnings=(*doubts(base, candidate), *uneven.told(main, len(base), len(candidate))),
     )
 
 
@@ -134,7 +129,7 @@ _ONE_A_SIDE = (
 
 def _samples(form: Form, side: Mapping[str, Report], uneven: Uneven) -> Samples:
     if form == "runs":
-        return samples_of_runs(side, uneven.steps)
+        return marked_apart(samples_of_runs(side, uneven.steps), uneven)
     return samples_of_steps(next(iter(side.values())))
 
 

@@ -13,6 +13,7 @@ import typer
 from reports.model.effect import MIN_EFFECT
 from reports.model.formats import ComparisonFormat, Details, Format
 from scalelag.cli.given import once
+from scalelag.cli.run.config_file import named
 from scalelag.cli.run.locust_arguments import RUN_OPTION
 from scalelag.options.catalog import default_of, help_of
 
@@ -249,7 +250,7 @@ def doctor(
     ] = None,
     dashboard_ca: Annotated[
         str | None,
-        typer.Option(help="File with the CA certificate to check the dashboard's with."),
+        typer.Option(help=help_of("dashboard_ca"), callback=named),
     ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Do not check the dashboard's certificate.")

@@ -8,7 +8,7 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from scalelag.record.evidence_rows import LogEvent
-from scalelag.record.rows import ConfigChange, StatusChange
+from scalelag.record.rows import OF_APPLICATION, ConfigChange, StatusChange
 from tests.unit.event_cases import FULL, bounds, event, only, recorded
 from tests.unit.recorded_runs import KEY, ZERO_S, info
 
@@ -54,6 +54,39 @@ def test_a_deploy_that_failed_is_never_updated(status):
     assert found.censored
     assert found.reason == f"failed ({status}): 0 of 3 RUNNING are of the new version"
     assert [gate.verdict for gate in report.gates] == ["fail"]
+
+
+IMPORTS = StatusChange(
+    KEY,
+    ZERO_S + 22.2,
+    "DEPLOY_FAILED",
+    ZERO_S + 21,
+    OF_APPLICATION,
+    "Deploying app 'app' failed:\nModuleNotFoundError: No module named 'nowhere'\n",
+)
+
+
+def test_a_deploy_that_serve_cannot_build_failed_with_the_error():
+    found, report = only(recorded({}, DEPLOY, statuses=(IMPORTS,)), LIMIT)
+
+    assert bounds(found.updated_s) == (68.69, None)  # until the last poll
+    assert found.reason == "failed (DEPLOY_FAILED): ModuleNotFoundError: No module named 'nowhere'"
+    assert [gate.verdict for gate in report.gates] == ["fail"]
+    assert any("DEPLOY_FAILED (ModuleNotFoundError" in text for text in report.warnings)
+
+
+def test_a_deploy_that_serve_cannot_build_is_not_updated_by_the_next_one():
+    mended = event("deploy", at_s=40, index=2, apps=("app",))
+    config = ConfigChange(
+        KEY, ZERO_S + 41, ZERO_S + 42.2, info("10rps:80s").target.deployments[KEY], ("user_config",)
+    )
+
+    run = recorded({}, DEPLOY, mended, statuses=(IMPORTS,), configs=(config,))
+    first, second = report_on(run).events
+
+    assert (first.updated_s.hi, first.censored) == (None, True)
+    assert first.reason.startswith("failed (DEPLOY_FAILED)")
+    assert bounds(second.updated_s) == (0.99, 2.2)
 
 
 def test_a_failed_deploy_is_not_updated_by_what_is_deployed_in_its_place():

@@ -151,7 +151,7 @@ class _HeldOpen(msgspec.Struct, frozen=True):
 
 def _held_open(facts: StepFacts, least_s: float) -> _HeldOpen:
     """Return the requests that can have held a replica for `least_s`: few of many."""
-    rows = facts.run.requests
+    rows = facts.rows
     found = [np.empty(0, np.intp)]
     for block in blocks(rows.count):
         open_s = rows.latency_s[block] - np.nan_to_num(rows.send_lag_s[block])

@@ -11,6 +11,8 @@ from reports.model.intervals import Instant, Window
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import (
+    BUILD_FAILED,
+    OF_APPLICATION,
     UPDATE_STARTED,
     ConfigChange,
     ControllerRestart,
@@ -26,7 +28,7 @@ DELETED = "it was deleted"
 _HEALTHY = "HEALTHY"
 _UPDATES = "UPDATING"
 _AUTOSCALES = "AUTOSCALING"
-_FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
+_FAILED = (BUILD_FAILED, "UNHEALTHY")
 _FOREVER_S = math.inf
 
 
@@ -364,7 +366,9 @@ def _broken_off(
 ) -> tuple[Instant | None, str | None, str | None]:
     """Moment at which it ended before it was whole, with the status, or with words for what came."""
     ended = [
-        (_moment(r, part.begun.lo_s), r.status, None) for r in part.rows if r.status in _FAILED
+        (_moment(row, part.begun.lo_s), row.status, None)
+        for row in part.rows
+        if row.status in _FAILED and row.trigger != OF_APPLICATION
     ]
     ended += [
         (_moment(row, part.begun.lo_s), None, DELETED)

@@ -235,6 +235,18 @@ def test_two_versions_under_one_status_are_those_of_their_events(log, seen):
     assert "not over when another new version came" in updates(report)[0]
 
 
+def test_a_version_that_ran_alone_before_the_next_one_came_is_over():
+    second = event("deploy", 29.5, 2, apps=("app",))
+    new = {"x": R, "y": R, "z": R}
+    states = {22: FULL | {"x": S}, 26: new, 30: new | {"p": S}, 40: {"p": R, "q": R, "r": R}}
+    logs = (line(20.8), line(29.9))
+
+    report = report_on(recorded(states, DEPLOY, second, statuses=ONE_STATUS, events=logs))
+
+    assert bounds(report.events[0].updated_s) == (4.49, 5.7)
+    assert "3 replicas were replaced, over after" in updates(report)[0]
+
+
 def test_a_deploy_that_changes_nothing_does_not_take_over():
     second = event("deploy", 29.5, 2, apps=("app",))
     rolled = {at_s: states for at_s, states in TWICE.items() if at_s < 30}

@@ -4,6 +4,7 @@ Polls come at whole seconds and are answered 0.2 s later. Statuses are those tha
 (`handle_transition` in `ray/serve/_private/common.py`).
 """
 
+import msgspec
 import pytest
 
 from reports.analysis.analyse import analyse
@@ -66,8 +67,22 @@ IMPORTS = StatusChange(
 )
 
 
-def test_a_deploy_that_serve_cannot_build_failed_with_the_error():
-    found, report = only(recorded({}, DEPLOY, statuses=(IMPORTS,)), LIMIT)
+def hide(poll, from_s):
+    """A poll as it is while Serve hides the deployment since a moment."""
+    if poll.sent_s < from_s:
+        return poll
+    return msgspec.structs.replace(poll, deployments={}, hidden=(KEY,))
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_a_deploy_that_serve_cannot_build_failed_with_the_error(is_hidden):
+    run = recorded({}, DEPLOY, statuses=(IMPORTS,))
+    if is_hidden:
+        run = msgspec.structs.replace(
+            run, polls=tuple(hide(poll, ZERO_S + 21) for poll in run.polls)
+        )
+
+    found, report = only(run, LIMIT)
 
     assert bounds(found.updated_s) == (68.69, None)  # until the last poll
     assert found.reason == "failed (DEPLOY_FAILED): ModuleNotFoundError: No module named 'nowhere'"

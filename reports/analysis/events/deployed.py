@@ -1,6 +1,7 @@
 """The moment at which a deployment that an event brought was there, or was of the new version."""
 
 import math
+from itertools import pairwise
 
 import msgspec
 
@@ -35,14 +36,23 @@ def of_deploy(subject: Subject) -> Ends | None:
 
 
 def _unbuilt(subject: Subject) -> Ends | None:
-    """A version that Serve could not build, while the one before goes on; None if nothing says so."""
+    """A version that Serve could not build, while the one before goes on; None if nothing says so.
+
+    It was so until another status is shown, or watching ended, though the deployment is hidden.
+    """
     from_s, until_s = subject.begun.lo_s, min(_later_deploys(subject), default=math.inf)
-    for row in subject.run.statuses:
-        failed = row.status == BUILD_FAILED and row.trigger == OF_APPLICATION
-        if row.deployment == subject.key and failed and from_s < row.hi_s <= until_s:
+    rows = [row for row in subject.run.statuses if row.deployment == subject.key]
+    for row, following in pairwise([*rows, None]):
+        failed = row is not None and row.status == BUILD_FAILED and row.trigger == OF_APPLICATION
+        if row is not None and failed and from_s < row.hi_s <= until_s:
             seen = Instant(row.hi_s if row.lo_s is None else row.lo_s, row.hi_s)
-            reason = f"failed ({row.status}): {last_line(row.message) or 'it could not be built'}"
-            return Ends(seen.not_before(from_s), updates=True, reason=reason)
+            last_s = subject.run.polls[-1].received_s if subject.run.polls else row.hi_s
+            return Ends(
+                seen.not_before(from_s),
+                updates=True,
+                reason=f"failed ({row.status}): {last_line(row.message) or 'it could not be built'}",
+                unseen_s=last_s if following is None else following.lo_s or last_s,
+            )
     return None
 
 

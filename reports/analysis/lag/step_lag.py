@@ -246,8 +246,9 @@ def _unfinished(hold: Hold, level: Level) -> str:
 
 
 def _counted(level: Level, poll: ReplicaPoll) -> str:
-    up = level.direction == "up"
-    return f"{serving_in(poll) if up else poll.listed} {'RUNNING' if up else 'replicas'}"
+    if level.direction == "up":
+        return f"{serving_in(poll)} RUNNING"
+    return count(poll.listed, "replica")
 
 
 def _phases(

@@ -237,9 +237,11 @@ def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
     return decisions
 
 
-def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[Instant | None]:
-    """Moments at which replicas began, or were stopped, whichever the decision led to."""
-    return [life.submitted if seen.after > seen.before else life.stopping for life in lives]
+def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[tuple[Instant | None, ...]]:
+    """Moments of each replica that the decision led to, the first of which came at once."""
+    if seen.after > seen.before:
+        return [(r.submitted, r.entered, r.initialized, r.running) for r in lives]
+    return [(life.stopping, life.gone) for life in lives]
 
 
 def _settled(

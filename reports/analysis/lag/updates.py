@@ -337,13 +337,15 @@ def _rolls(part: _Part, moves: _Moves, moved: StatusChange | None) -> bool:
 def _rolled(part: _Part, moves: _Moves) -> tuple[Instant | None, float]:
     """Moment at which new replicas ran in place of all, and from which it counts as ready.
 
-    HEALTHY may have been between two polls, if another status comes after it.
+    HEALTHY may have been between two polls, if another status, or another version, comes after it.
     """
-    begun, healthy = part.begun, part.healthy
+    begun, healthy, following = part.begun, part.healthy, part.next_came
     for row in part.rows:
         hid = row.trigger == _AUTOSCALES or row.status == "UNHEALTHY"
         if row is healthy or (hid and moves.rolled_by(begun, row.hi_s)):
             return _moment(row, begun.lo_s), row.hi_s
+    if following is not None and moves.rolled_by(begun, following.lo_s):
+        return Instant(begun.lo_s, following.lo_s), following.lo_s
     return None, _FOREVER_S
 
 

@@ -117,10 +117,16 @@ def recorded_scenario(
         replicas=first.running,
         target=first.target,
         loop_s=loop_interval(run.polls) or DEFAULT_LOOP_S,
-        max_in_flight=int(run.info.options.get("max_in_flight") or _MAX_IN_FLIGHT),
-        timeout_s=float(run.info.options.get("request_timeout") or _TIMEOUT_S),
+        max_in_flight=int(_option(run, "max_in_flight", _MAX_IN_FLIGHT)),
+        timeout_s=_option(run, "request_timeout", _TIMEOUT_S),
     )
     return Recorded(run, scenario, watched.timeline, watched.running, all_requests)
+
+
+def _option(run: RecordedRun, name: str, default: float) -> float:
+    """Number of an option that the run was made with, else its default: a record may hold anything."""
+    value = run.info.options.get(name)
+    return float(value) if isinstance(value, int | float) and value > 0 else default
 
 
 def _first_poll(watched: Watched | None) -> ReplicaPoll | None:

@@ -198,7 +198,8 @@ def check_settings(key: DeploymentKey, info: DeploymentInfo) -> None:
     """Raise UsageError for settings of a deployment that Ray refuses, with its words."""
     ray = ray_names()
     checked_config(ray, key, info)
-    given = {name: info.config[name] for name in OF_DEPLOYMENT if name in info.config}
+    # What is unset is Ray's default, as a record of an old version has it beside another name.
+    given = {name: info.config[name] for name in OF_DEPLOYMENT if info.config.get(name) is not None}
     try:
         ray.deployment_config(**given)
     except ValueError as error:

@@ -217,6 +217,7 @@ def _notes(recorded: Recorded) -> Iterator[str]:
     ran, installed = recorded.run.info.versions.ray, ray_names().version
     if ran is not None and ran != installed:
         yield f"The run was made with Ray {ran}; here the policy of Ray {installed} decides."
+    yield from (f"The record is not whole: {text}" for text in recorded.run.problems)
     own = recorded.run.requests.count
     if own < recorded.requests:
         yield (

@@ -11,6 +11,7 @@ from reports.analysis.simulable import why_not_simulated
 from reports.whatif.from_record import recorded_scenario
 from reports.whatif.scenario import Arrivals
 from reports.whatif.settings import parse_assignment
+from scalelag.autoscaler.ray_autoscaler import check_settings
 from scalelag.cli.main import app
 from scalelag.cli.whatif import WhatIfOptions, ask
 from scalelag.cli.whatif_load import OtherLoad
@@ -154,3 +155,27 @@ def test_requests_of_unknown_applications_are_the_reason_for_none(demo: Recorded
     run = msgspec.structs.replace(run, info=info, requests=unnamed)
 
     assert "cannot be told" in (why_not_simulated(run, KEY) or "")
+
+
+def test_a_record_of_odd_options_has_the_defaults_of_the_load_generator(demo: RecordedRun):
+    odd = {"max_in_flight": [1], "request_timeout": "soon"}
+    info = msgspec.structs.replace(demo.info, options={**demo.info.options, **odd})
+
+    found = recorded_scenario(msgspec.structs.replace(demo, info=info), KEY).scenario
+
+    assert (found.max_in_flight, found.timeout_s) == (1000, 30.0)
+
+
+def test_a_record_that_is_not_whole_says_so_beside_the_answer(demo: RecordedRun):
+    cut = msgspec.structs.replace(demo, problems=("requests.arrow ends early.",))
+
+    found = ask(cut, WhatIfOptions())
+
+    assert found.notes == ("The record is not whole: requests.arrow ends early.",)
+
+
+def test_what_is_unset_of_a_deployment_is_rays_default(demo: RecordedRun):
+    described = demo.info.target.deployments[KEY]
+    config = {**described.config, "max_ongoing_requests": None, "max_concurrent_queries": 8}
+
+    check_settings(KEY, msgspec.structs.replace(described, config=config))

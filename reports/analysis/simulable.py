@@ -1,8 +1,8 @@
 """Reasons for which a record cannot be simulated with other settings."""
 
-import numpy as np
-
 from reports.analysis.lag.policy import policy_of, why_no_policy
+from reports.analysis.load.part import number_of
+from scalelag.record.blocks import blocks
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
@@ -58,7 +58,8 @@ def _of_settings(run: RecordedRun, key: DeploymentKey, *, own_policy: bool) -> s
 def _of_rows(run: RecordedRun, key: DeploymentKey) -> str | None:
     if run.configs or run.restarts or run.capacities:
         return "settings, versions or the controller changed while it went on"
-    answered = int(np.count_nonzero(run.requests.error < 0))
+    error = run.requests.error
+    answered = sum(number_of(error[block] < 0) for block in blocks(error.size))
     if answered < ENOUGH:
         return f"the record holds {answered} answered requests, fewer than {ENOUGH}"
     came = (row for row in run.transitions if row.deployment == key and row.to_state == "RUNNING")

@@ -28,6 +28,6 @@ def counted_between(
         found[first : last + 1] = np.bincount(places, minlength=near_s.size + 1)
         return found
     comes_before = np.less if at_edge_after else np.less_equal
-    before = [np.count_nonzero(comes_before(moments_s, edge_s)) for edge_s in near_s]
+    before = [int(np.count_nonzero(comes_before(moments_s, edge_s))) for edge_s in near_s]
     found[first : last + 1] = np.diff([0, *before, moments_s.size])
     return found

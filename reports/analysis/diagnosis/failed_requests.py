@@ -24,6 +24,9 @@ from scalelag.record.error_kinds import (
     is_not_sent,
 )
 from scalelag.record.requests_file import RequestColumns
+from scalelag.record.run_dir import RecordedRun
+
+_Chosen = tuple[RequestColumns, slice]
 
 TIMED_OUT = (TIMEOUT, UNFINISHED)
 SERVERS_TIMEOUT = http_status(408)
@@ -60,8 +63,8 @@ _ARRIVED = 0.5
 
 
 def sent(facts: StepFacts) -> int:
-    """Number of requests that were sent."""
-    rows, chosen = _rows(facts)
+    """Number of requests that were sent, and can have been for its application."""
+    rows, chosen = _rows(facts, facts.rows)
     return sum(
         int(np.count_nonzero(~rows.not_sent_in(block)))
         for block in blocks(chosen.stop, chosen.start)
@@ -82,23 +85,28 @@ class FailedRequests(msgspec.Struct, frozen=True):
 
 
 def failures(facts: StepFacts) -> FailedRequests | None:
-    """All requests that were sent and failed; None if there are none."""
-    return _failed(facts, lambda _kind: True)
+    """Requests that were sent, can have been for its application, and failed; None without any."""
+    return _failed(_rows(facts, facts.rows), lambda _kind: True)
+
+
+def all_failures(run: RecordedRun, hold: Window) -> FailedRequests | None:
+    """Requests due in a hold that were sent and failed, for whichever application; None without any."""
+    return _failed(_due_in(run.requests, run, hold), lambda _kind: True)
 
 
 def connection_failures(facts: StepFacts) -> FailedRequests | None:
-    """Requests that failed for want of a connection; None if there are none.
+    """Those of `failures` that failed for want of a connection; None if there are none.
 
     An answer that a server breaks off, as when a replica dies, does not count.
     """
-    return _failed(facts, is_connection, but_begun=CONNECTION_CLOSED)
+    return _failed(_rows(facts, facts.rows), is_connection, but_begun=CONNECTION_CLOSED)
 
 
 def _failed(
-    facts: StepFacts, wanted: Callable[[str], bool], but_begun: str | None = None
+    chosen_rows: _Chosen, wanted: Callable[[str], bool], but_begun: str | None = None
 ) -> FailedRequests | None:
     """Requests that failed in a kind that is wanted; those in `but_begun` only without an answer."""
-    rows, chosen = _rows(facts)
+    rows, chosen = chosen_rows
     places = failed_places(rows, chosen, filter(wanted, rows.errors))
     if but_begun is not None:
         begun = rows.with_errors(but_begun, where=places) & (rows.status[places] > 0)
@@ -129,7 +137,7 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
 
     Or if a tenth of them timed out; those before the step may be missing.
     """
-    rows = facts.run.requests
+    rows = facts.rows
     low, high = map(int, np.searchsorted(rows.intended_s, window))
     before = int(np.searchsorted(rows.intended_s, facts.begun_s))
     lost = sum(
@@ -156,13 +164,13 @@ def _median_service_s(rows: RequestColumns, chosen: slice, but: Iterable[str] = 
 
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the step had failed in one of `kinds`, ascending."""
-    rows, chosen = _rows(facts)
+    rows, chosen = _rows(facts, facts.rows)
     return _ended_s(rows, failed_places(rows, chosen, kinds))
 
 
 def failed_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the run had failed in one of `kinds`, ascending."""
-    rows = facts.run.requests
+    rows = facts.rows
     return _ended_s(rows, failed_places(rows, slice(0, rows.count), kinds))
 
 
@@ -195,8 +203,11 @@ class Silence(msgspec.Struct, frozen=True):
 
 
 def longest_silence(facts: StepFacts) -> Silence | None:
-    """The longest time without any answer in which requests were sent that timed out."""
-    rows, chosen = _rows(facts)
+    """The longest time without any answer in which requests were sent that timed out.
+
+    An answer of any application ends it: the way to Serve is one.
+    """
+    rows, chosen = _rows(facts, facts.run.requests)
     timed_out = failed_places(rows, chosen, TIMED_OUT)
     within = Window(facts.begun_s, facts.by_s)
     if timed_out.size < _MIN_UNANSWERED or any(
@@ -316,9 +327,12 @@ def _open_at(rows: RequestColumns, block: slice, at_s: float) -> int:
     return int(np.count_nonzero(is_open & ~rows.not_sent_in(block)))
 
 
-def _rows(facts: StepFacts) -> tuple[RequestColumns, slice]:
-    """All rows, and which of them were meant to start within what is looked at, after the warm-up."""
-    rows = facts.run.requests
-    begun_s = max(facts.begun_s, facts.run.info.counted_from_s)
-    low, high = np.searchsorted(rows.intended_s, (begun_s, facts.by_s))
+def _rows(facts: StepFacts, rows: RequestColumns) -> _Chosen:
+    """The rows, and which of them were meant to start within what is looked at, after the warm-up."""
+    return _due_in(rows, facts.run, Window(facts.begun_s, facts.by_s))
+
+
+def _due_in(rows: RequestColumns, run: RecordedRun, hold: Window) -> _Chosen:
+    begun_s = max(hold.from_s, run.info.counted_from_s)
+    low, high = np.searchsorted(rows.intended_s, (begun_s, hold.to_s))
     return rows, slice(int(low), int(high))

@@ -23,8 +23,8 @@ def stopping_report(
 ) -> StoppingReport:
     """Requests that were open while a replica was STOPPING; `until_s` is the watch's end.
 
-    They are those of the whole load: which replica answered a request is not on record. What was
-    due, or happened, before `from_s` does not count.
+    `rows` are those that can have been for its application: which replica answered a request is not
+    on record. What was due, or happened, before `from_s` does not count.
     """
     rows = rows_from(rows, from_s)
     stretches = _stretches(timeline, from_s, until_s)

@@ -91,7 +91,7 @@ class Response(HTTPResponse):
         sock, self._sock = self._sock, None
         if sock is None:
             return
-        if self.should_close():
+        if not self._is_whole or self.should_close():
             self._pool.release_socket(sock)
         else:
             self._pool.return_socket(sock)
@@ -112,16 +112,11 @@ class Response(HTTPResponse):
                     raise HTTPConnectionClosed("connection closed.")  # noqa: B904  its context tells
                 raise
             self.feed(data)
+            if not data and nothing_came:
+                raise HTTPConnectionClosed("connection closed.")
             if not data:
-                raise self._ended_early(nothing_came=nothing_came)
+                raise HTTPParseError("connection closed before end of the headers")
             nothing_came = False
-
-    def _ended_early(self, *, nothing_came: bool) -> HTTPParseError:
-        if nothing_came:
-            return HTTPConnectionClosed("connection closed.")
-        if self.message_complete:
-            return HTTPParseError("connection closed after interim response")
-        return HTTPParseError("connection closed before end of the headers")
 
     @property
     def _is_whole(self) -> bool:

@@ -207,7 +207,7 @@ class Dashboard:
                 if answer.status_code != 200:
                     raise self._refusal(path, answer)
                 yield self._pieces(path, answer)
-        except (requests.RequestException, ValueError) as error:
+        except (OSError, ValueError) as error:  # OSError: also a file of certificates that is gone
             raise self._no_answer("GET", path, error) from error
 
     def _pieces(self, path: str, answer: requests.Response) -> Iterator[bytes]:
@@ -231,7 +231,7 @@ class Dashboard:
                 # Not set on the session, where REQUESTS_CA_BUNDLE would take precedence.
                 verify=self._verify,
             )
-        except (requests.RequestException, ValueError) as error:
+        except (OSError, ValueError) as error:  # OSError: also a file of certificates that is gone
             raise self._no_answer(method, path, error) from error
         received_s = self._now()
         if answer.status_code != 200:
@@ -243,6 +243,8 @@ class Dashboard:
         hint = "Check that it is running and that --dashboard is right."
         if reason == "certificate not trusted":
             hint = "Name its CA with --dashboard-ca FILE, or accept any with --insecure."
+        elif not isinstance(error, requests.RequestException | ValueError):
+            hint = "Check --dashboard-ca, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
         return DashboardError(f"{method} {self.url}{path}: {reason}. {hint}", reason)
 
     def _refusal(self, path: str, answer: requests.Response) -> DashboardError:

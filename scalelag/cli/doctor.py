@@ -25,6 +25,7 @@ from scalelag.cluster.take_away import how_to_undo, kept_on, left_on, take_away
 from scalelag.cluster.urls import check_url, without_credentials
 from scalelag.errors import EXIT_PASSED, EXIT_TARGET, ScalelagError
 from scalelag.foreign import sanitized
+from scalelag.options.ca_file import check_ca
 from scalelag.plugin.leader.start_lint import start_findings
 from scalelag.ray_versions import CLOCK, CONTROLLER_HEALTH, TARGET_ONGOING_NAMES, lacking
 from scalelag.record.clock import clock_offset
@@ -73,6 +74,8 @@ def doctor(
     """Check a cluster: dashboard, applications, autoscaling, endpoint, clock, room, settings."""
     findings = _Findings()
     check_url(dashboard)
+    if isinstance(verify, str):
+        check_ca(verify)
     try:
         token = token_from_environment(os.environ)
         target = Dashboard(dashboard, time.time, token, verify, headers)

@@ -75,6 +75,14 @@ def parse_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option
         raise UsageError(f"{option.flag}: {error}") from error
 
 
+def refuse_empty(option: Option, value: Any) -> None:  # noqa: ANN401  any option's value
+    """Raise UsageError for a name of a file or code that is empty, as of a variable without a value."""
+    if option.is_local and value == "":
+        raise UsageError(
+            f"{option.flag}: this is empty, and names nothing. Leave the option out, or name something."
+        )
+
+
 def _is_text(value: str) -> bool:
     """Return False for bytes of a command line that are no UTF-8: nothing could be sent or recorded."""
     try:

@@ -66,6 +66,10 @@ class RequestSpec(msgspec.Struct, frozen=True):
         """Return path and body of each request. Raises UsageError for a template that fits no row."""
         return Payloads(self.path, self.body, self.rows)
 
+    def check_rows_used(self) -> None:
+        """Raise UsageError if there are rows that path and body take nothing from."""
+        self.payloads().check_use()
+
 
 def headers_of(texts: Iterable[str], environ: Mapping[str, str], flag: str) -> dict[str, str]:
     """Return the headers of options that were not parsed. Raises UsageError that names `flag`."""

@@ -9,7 +9,7 @@ import msgspec
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of, option_of
-from scalelag.options.option import parse_option
+from scalelag.options.option import parse_option, refuse_empty
 from scalelag.options.prompt_catalog import PROMPT_OPTIONS
 from scalelag.options.request_spec import RequestSpec, asked_request, read_files
 from scalelag.options.secrets import hide_url_secrets
@@ -166,10 +166,13 @@ def _spec(given: Mapping[str, Any], folder: Path, values: Mapping[str, Any]) -> 
         "request_timeout": values["request_timeout"],
     }
     for name in ("body_file", "data"):
+        refuse_empty(option_of(name), parsed[name])
         if parsed[name]:
             parsed[name] = str(folder / parsed[name])
     name = _name(given.get("name", hide_url_secrets(parsed["path"])))
-    return msgspec.structs.replace(asked_request(parsed, read_files(parsed)), given_name=name)
+    request = asked_request(parsed, read_files(parsed))
+    request.check_rows_used()
+    return msgspec.structs.replace(request, given_name=name)
 
 
 def _headers(

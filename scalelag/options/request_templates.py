@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,8 @@ _MAX_DEPTH = 100
 # Integers of msgpack, in which Locust sends messages.
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _ROW = "row"
+# JSON texts may have U+2028 and such in them, at which str.splitlines() ends a line, too.
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _TEMPLATES = BoundedTemplates()
 
 
@@ -46,8 +49,10 @@ class Payloads:
         self._fixed = Payload(path, body)
         self._rows = rows
         if rows:
+            text = None if body is None else _text(body)
             self._path = _template("--path", path, rows[0])
-            self._body = None if body is None else _template("the body", _text(body), rows[0])
+            self._body = None if text is None else _template("the body", text, rows[0])
+            self._uses_rows = bool(_names_in(path) or _names_in(text or ""))
 
     @property
     def is_fixed(self) -> bool:
@@ -81,6 +86,14 @@ class Payloads:
                     "line break, a control character or #: write {{ name | urlencode }}."
                 )
 
+    def check_use(self) -> None:
+        """Raise UsageError if there are rows, and neither path nor body takes anything from them."""
+        if self._rows and not self._uses_rows:
+            raise UsageError(
+                "--data: neither path nor body names a column, so every request would be the same. "
+                f"Write {{{{ name }}}} where a value goes; there are {_shown(self._rows[0])}."
+            )
+
 
 def _text(body: bytes) -> str:
     try:
@@ -93,16 +106,26 @@ def _text(body: bytes) -> str:
 
 def _template(where: str, text: str, row: Row) -> jinja2.Template:
     try:
-        names = jinja2.meta.find_undeclared_variables(_TEMPLATES.parse(text))
+        names = _names_in(text)
         template = _TEMPLATES.from_string(text)
     except jinja2.TemplateError as error:
         raise UsageError(f"{where} is not a valid template: {error}.") from error
     if missing := sorted(names - row.keys() - {_ROW}):
         raise UsageError(
             f"{where} names {{{{ {missing[0]} }}}}, and --data has no such column: it has "
-            f"{', '.join(sorted(row))}."
+            f"{_shown(row)}."
         )
     return template
+
+
+def _names_in(text: str) -> set[str]:
+    """Return the names that a template is filled in from."""
+    return jinja2.meta.find_undeclared_variables(_TEMPLATES.parse(text))
+
+
+def _shown(row: Row) -> str:
+    """Return the names of columns for a message."""
+    return ", ".join(sorted(row))
 
 
 def read_rows(file: Path, content: bytes) -> tuple[Row, ...]:
@@ -118,6 +141,8 @@ def read_rows(file: Path, content: bytes) -> tuple[Row, ...]:
     reader = readers.get(file.suffix.lower())
     if reader is None:
         raise UsageError(f"--data {file}: give a .csv, .jsonl or .ndjson file.")
+    if not text.strip():
+        raise UsageError(f"--data {file}: the file is empty.")
     rows: list[Row] = []
     for row in reader(file, text):
         rows.append(row)
@@ -125,6 +150,8 @@ def read_rows(file: Path, content: bytes) -> tuple[Row, ...]:
             raise UsageError(f"--data {file}: the file has more than {_MAX_ROWS:,} rows.")
     if not rows:
         raise UsageError(f"--data {file}: the file has no rows.")
+    if not rows[0]:
+        raise UsageError(f"--data {file}: the first row has no values with a name.")
     return tuple(rows)
 
 
@@ -132,9 +159,7 @@ def _csv_rows(file: Path, text: str) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        names = reader.fieldnames or ()
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise UsageError(f'--data {file}: two columns are named "{twice}": rename one.')
+        reader.fieldnames = names = _column_names(file, reader.fieldnames or ())
         for row in reader:
             # DictReader puts surplus values under None, and None in place of missing ones.
             if None in row or None in row.values():
@@ -142,13 +167,27 @@ def _csv_rows(file: Path, text: str) -> Iterator[Row]:
                     f"--data {file} line {reader.line_num}: the number of columns is not "
                     f"{len(names)}, as in the first line."
                 )
+            row.pop("", None)
             yield row
     except csv.Error as error:
         raise UsageError(f"--data {file} after line {reader.line_num}: {error}.") from error
 
 
+def _column_names(file: Path, first_line: Sequence[str]) -> list[str]:
+    """Return the names of columns, empty for one without a name, which no template can use."""
+    names = [name.strip() for name in first_line]
+    if not any(names):
+        raise UsageError(
+            f"--data {file}: the first line names no column. It reads such as id,text: the names that "
+            "path and body have in {{ }}."
+        )
+    if twice := next((name for name in names if name and names.count(name) > 1), None):
+        raise UsageError(f'--data {file}: two columns are named "{twice}": rename one.')
+    return names
+
+
 def _json_rows(file: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_LINE_ENDS.split(text), start=1):
         if not line.strip():
             continue
         try:

@@ -13,6 +13,7 @@ from reports.model.formats import Details, Format
 from scalelag.cluster.listening import ListenAddress
 from scalelag.cluster.urls import without_credentials
 from scalelag.errors import UsageError
+from scalelag.options.ca_file import check_ca
 from scalelag.options.catalog import OPTIONS, default_of
 from scalelag.options.checks import public_header
 from scalelag.options.expected import expected, with_steps
@@ -218,9 +219,9 @@ def run_options(
     values = {option.dest: _typed(option, raw[option.dest]) for option in OPTIONS}
     load = asked_load(values) if shape is None else shape_load(shape)
     requests, prompts = _asked_requests(values, load, shape, makes_prompts=makes_prompts)
-    events, gates = _events(values["event"], load, shape), with_defaults(values["gate"])
-    parts = expected(prompts.schedule, events=len(events), has_limits=bool(values["slo"]))
-    check_gates(gates, parts)
+    events = _events(values["event"], load, shape)
+    gates = _gates(values, prompts.schedule, events)
+    check_ca(values["dashboard_ca"])
     return RunOptions(
         schedule=prompts.schedule,
         trace=_trace_info(load, prompts),
@@ -249,7 +250,18 @@ def _asked_requests(
         requests, mix = asked_mix(values)
         return requests, AskedPrompts(with_mix(load.schedule, mix, values, shape=shape))
     request = asked_request(values, read_files(values))
-    return (request,), asked_prompts(values, request, load, makes_prompts=makes_prompts)
+    prompts = asked_prompts(values, request, load, makes_prompts=makes_prompts)
+    request.check_rows_used()
+    return (request,), prompts
+
+
+def _gates(
+    values: Mapping[str, Any], schedule: Schedule, events: Sequence[PlannedEvent]
+) -> tuple[Gate, ...]:
+    """Return the gates asked for and the default ones, all of figures that the run will have."""
+    gates = with_defaults(values["gate"])
+    check_gates(gates, expected(schedule, events=len(events), has_limits=bool(values["slo"])))
+    return gates
 
 
 def _warmup(warmup_s: float, load: AskedLoad, shape: str | None) -> float:

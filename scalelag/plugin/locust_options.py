@@ -8,7 +8,7 @@ from locust.argument_parser import LocustArgumentParser
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS, default_of
-from scalelag.options.option import Option, parse_option
+from scalelag.options.option import Option, parse_option, refuse_empty
 from scalelag.plugin.parent import SECRET_VARIABLES
 
 
@@ -61,7 +61,10 @@ def _refuse(parser: LocustArgumentParser, flag: str) -> NoReturn:
 def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:
     def convert(text: str) -> Any:  # noqa: ANN401  any option's value
         try:
+            refuse_empty(option, text)
             value = base(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option.flag}: ")) from None
         except ValueError:
             raise argparse.ArgumentTypeError(f'"{text}" is not a number') from None
         # The web form hands over an empty text for a field that was left empty.

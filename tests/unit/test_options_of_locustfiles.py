@@ -37,3 +37,14 @@ def test_options_of_other_names_are_added():
     parser.add_argument("--region", default="north")
 
     assert parser.parse_args([]).region == "north"
+
+
+def test_an_empty_name_of_a_file_is_refused_by_its_option(capsys):
+    parser = get_empty_argument_parser()
+    add_options(parser)
+
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--data", ""])
+
+    assert ended.value.code == 2
+    assert "argument --data: this is empty" in capsys.readouterr().err

@@ -99,6 +99,13 @@ def test_a_row_that_makes_no_request_is_named(path, body, said):
         Payloads(path, body, ROWS).check(is_json=True)
 
 
+def test_rows_that_nothing_is_taken_from_are_refused_with_their_columns():
+    with pytest.raises(UsageError, match=r"neither path nor body names a column.* id, text\."):
+        Payloads("/ask", b"{% if 1 %}x{% endif %}", ROWS).check_use()
+    for path, body in (("/{{ id }}", None), ("/", b"{{ row | tojson }}")):
+        Payloads(path, body, ROWS).check_use()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "rows"),
     [
@@ -106,12 +113,15 @@ def test_a_row_that_makes_no_request_is_named(path, body, said):
         ("a.CSV", "\ufeffid,text\r\n1,ä\r\n".encode(), [("1", "ä")]),
         ("a.jsonl", b'{"id": 1, "text": "x"}\n\n{"text": "y", "id": 2}\n', [(1, "x"), (2, "y")]),
         ("a.ndjson", b'{"id": 1, "text": "x"}', [(1, "x")]),
+        ("a.jsonl", '{"id": 1, "text": "x\u2028y\x85"}\r\n'.encode(), [(1, "x\u2028y\x85")]),
+        ("a.csv", b"id, text ,,\n1,x,,\n2, y ,,3\n", [("1", "x"), ("2", " y ")]),
     ],
 )
 def test_rows_of_a_file(name, content, rows):
     found = read_rows(Path(name), content)
 
     assert [(row["id"], row["text"]) for row in found] == rows
+    assert {name for row in found for name in row} == {"id", "text"}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +132,15 @@ def test_rows_of_a_file(name, content, rows):
         ("a.csv", b"id,text\n1,one,two\n", "line 2: the number of columns is not 2"),
         ("a.csv", b'id\n"1\n', "after line 1"),
         ("a.csv", b"id,text\n", "no rows"),
+        ("a.csv", b"", "a.csv: the file is empty"),
+        ("a.csv", b" \r\n\t\n", "the file is empty"),
+        ("a.csv", b",,,", "the first line names no column"),
+        ("a.csv", b",,,\n,,,\n", "the first line names no column"),
+        ("a.csv", b"\nid,text\n1,one\n", "the first line names no column"),
+        ("a.csv", b"id, id\n1,2\n", 'two columns are named "id"'),
+        ("a.jsonl", b"\n \n", "the file is empty"),
+        ("a.jsonl", b",,,\n", "line 1: not a JSON object"),
+        ("a.jsonl", b"{}\n{}\n", "the first row has no values with a name"),
         ("a.csv", b"id\n\xff\n", "not UTF-8"),
         ("a.csv", b"id\n" + b"1\n" * 100_001, "more than 100,000 rows"),
         ("a.jsonl", b'{"id": 1}\n[1]\n', "line 2: not a JSON object"),

@@ -215,6 +215,31 @@ def test_beyond_1000_names_all_are_one(tmp_path: Path):
     ]
 
 
+@pytest.mark.parametrize("ahead_s", [-20.0, 0.005, 3600.0])
+def test_latency_is_by_the_runs_clock_however_far_this_machines_is_ahead(tmp_path: Path, ahead_s):
+    clock = Hand()
+    recorder = RequestRecorder(clock)
+    clock.ahead_s = ahead_s  # told with the share of the load
+    due = Due(clock.now())
+    clock.now_s += 0.25
+
+    fire(recorder, response_time=250.0, context={"arrival": due})
+    fire(recorder, response_time=250.0)
+    recorder.add(
+        intended_s=due.intended_s,
+        send_lag_s=0.0,
+        latency_s=0.25,
+        status=0,
+        name="/",
+        error="unfinished",
+    )
+    rows = rows_of(tmp_path, recorder.take())
+
+    assert rows.intended_s.tolist() == pytest.approx([1000.0 - ahead_s] * 3, abs=1e-6)
+    assert rows.latency_s.tolist() == pytest.approx([0.25] * 3)
+    assert rows.send_lag_s.tolist() == pytest.approx([0.0] * 3, abs=1e-6)
+
+
 # --- streams ---------------------------------------------------------------------------------
 
 

@@ -152,6 +152,22 @@ def test_a_load_that_swings_by_itself_asks_for_a_longer_delay():
     assert finding.advice == "Raise downscale_delay_s from 1 to 7: the swing ends."
 
 
+@pytest.mark.parametrize(("rates_rps", "is_found"), [((8.0,), False), ((8.0, 40.0), True)])
+def test_a_swing_of_steady_requests_is_not_by_the_settings(rates_rps, is_found):
+    """Each request takes 0.2 s: 1.6 are open, which is 1 replica, and in turn 8, which is 4."""
+    rows = requests(rate_rps=rates_rps[0], latency_s=0.2)
+    if len(rates_rps) > 1:
+        rows = requests(rate_rps=rates_rps[1], latency_s=0.2)
+        kept = (rows.intended_s % 4 < 2) | (np.arange(rows.count) % 5 == 0)
+        rows = rows.chosen(kept)
+    opened = Concurrency(rows)
+    given = msgspec.structs.replace(
+        swinging("1-4-1-4-1-4", 3.0), requests=RequestsAt(opened, opened, "client", opened)
+    )
+
+    assert (finding_of(OSCILLATION, given) is not None) == is_found
+
+
 # Replicas that stay
 
 

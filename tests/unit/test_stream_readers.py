@@ -220,6 +220,7 @@ def test_text_whose_characters_are_cut_is_put_together_again():
         ('{\n  "detail": "boom"\n}\n',),
         ('{"response": "a", "done": false}\n', '{"error": "boom"}\n'),
         ('{"response": "a"}\n{"er', 'ror": "boom"}'),
+        ('{"response": "a"}\n{"error": "no\u2028memory"}',),
     ],
 )
 def test_an_error_in_json_or_lines_of_it_is_a_failure(pieces: tuple[str, ...]):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,6 +26,27 @@ from scalelag.record.run_dir import RecordedRun
 
 _HEALTHY = "HEALTHY"
 _NEVER_SHOWN = "Serve's state never showed the proxy other than HEALTHY"
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    """Figures of `EventReport` on what an event brought about."""
+
+    detect_s: Span | None = None
+    phases: tuple[Phase, ...] = ()
+    healed_s: Span | None = None
+    updated_s: Span | None = None
+    censored: bool = False
+    taken_over_s: float | None = None
+    deployments: dict[str, EventEffect] = {}
+    reason: str | None = None
+
+
+class _Requests(NamedTuple):
+    """Figures of `EventReport` on the requests that were open meanwhile."""
+
+    failed: int = 0
+    open_requests: int = 0
+    slowest_ms: float | None = None
 
 
 def event_reports(
@@ -64,8 +86,16 @@ def _report(
     timelines: Mapping[DeploymentKey, Timeline],
     changes: Mapping[DeploymentKey, Changes],
 ) -> EventReport:
+    subjects: list[Subject] = []
+    if row.error is None:
+        subjects = [_subject(run, row, key, line, changes[key]) for key, line in timelines.items()]
+    outcome = _outcome(run, row, subjects)
+    requests, recovered = _Requests(), Recovery()
+    if row.error is None:
+        requests = _requests(run, moment_of(row), outcome)
+        recovered = _recovered(run, steps, row)
     zero_s = run.info.zero_s
-    bare = EventReport(
+    return EventReport(
         index=row.index,
         at_s=row.begun_s - zero_s,
         kind=row.kind,
@@ -73,25 +103,25 @@ def _report(
         ended_s=None if row.ended_s is None else row.ended_s - zero_s,
         error=row.error,
         note=row.note,
-        reason=row.error,
+        recovered_s=recovered.recovered_s,
+        recovered_reason=recovered.reason,
+        **msgspec.structs.asdict(outcome),
+        **requests._asdict(),
     )
+
+
+def _outcome(run: RecordedRun, row: EventRow, subjects: Sequence[Subject]) -> _Outcome:
+    """Effect of the event on all `subjects`; of one that was not done, why."""
     if row.error is not None:
-        return bare
-    subjects = [
-        _subject(run, row, key, timeline, changes[key]) for key, timeline in timelines.items()
-    ]
+        return _Outcome(reason=row.error)
+    if row.kind == "kill_proxy":
+        return _of_proxy(run, row)
     effects = {one.key: effect for one in subjects if (effect := effect_of(one)) is not None}
     begun_s = moment_of(row).lo_s
     taken = {
         one.key: one.taken_over.at.hi_s - begun_s for one in subjects if one.taken_over is not None
     }
-    whole = _proxy(run, bare, row) if row.kind == "kill_proxy" else _together(bare, effects, taken)
-    recovered = _recovered(run, steps, row)
-    return msgspec.structs.replace(
-        _with_requests(run, whole, moment_of(row)),
-        recovered_s=recovered.recovered_s,
-        recovered_reason=recovered.reason,
-    )
+    return _together(effects, taken)
 
 
 def _subject(
@@ -119,26 +149,22 @@ def _subject(
 
 
 def _together(
-    bare: EventReport,
-    effects: Mapping[DeploymentKey, EventEffect],
-    taken: Mapping[DeploymentKey, float],
-) -> EventReport:
-    """The event with the figures of all deployments: the first to notice, the last to be whole.
+    effects: Mapping[DeploymentKey, EventEffect], taken: Mapping[DeploymentKey, float]
+) -> _Outcome:
+    """Figures of all deployments: the first to notice, the last to be whole.
 
     Those in `taken`, where a later event took over before the end, count only if there are no others.
     It has the seconds until then.
     """
     if not effects:
-        return msgspec.structs.replace(bare, reason="no watched deployment showed it")
+        return _Outcome(reason="no watched deployment showed it")
     seen = [one.detect_s for one in effects.values() if one.detect_s is not None]
     cut = {key for key, one in effects.items() if key in taken and one.censored}
     told = [one for key, one in effects.items() if key not in cut] or list(effects.values())
     last = max(told, key=lambda one: one.end_s.upper if one.end_s else -1.0)
-    phases: tuple[Phase, ...] = last.phases
-    return msgspec.structs.replace(
-        bare,
+    return _Outcome(
         detect_s=first_of(seen),
-        phases=phases,
+        phases=last.phases,
         healed_s=_last([one.healed_s for one in told]),
         updated_s=_last([one.updated_s for one in told]),
         censored=any(one.censored for one in told),
@@ -175,13 +201,13 @@ def _last(spans: Sequence[Span | None]) -> Span | None:
     return Span(max(span.value or 0.0 for span in found), lo, max(span.upper for span in found))
 
 
-def _proxy(run: RecordedRun, bare: EventReport, row: EventRow) -> EventReport:
+def _of_proxy(run: RecordedRun, row: EventRow) -> _Outcome:
     """A killed proxy: from its event to the poll that shows it HEALTHY again."""
     begun = moment_of(row)
     changes = [one for one in run.proxies if one.node == row.node and one.hi_s > begun.lo_s]
     away = next((one for one in changes if one.to_state != _HEALTHY), None)
     if away is None:
-        return msgspec.structs.replace(bare, reason=_NEVER_SHOWN)
+        return _Outcome(reason=_NEVER_SHOWN)
     back = next((o for o in changes if o.hi_s > away.hi_s and o.to_state == _HEALTHY), None)
     lo_s = begun.lo_s if away.lo_s is None else max(begun.lo_s, away.lo_s)
     detected = between(begun, Instant(lo_s, away.hi_s))
@@ -189,22 +215,20 @@ def _proxy(run: RecordedRun, bare: EventReport, row: EventRow) -> EventReport:
         last_s = run.polls[-1].received_s if run.polls else begun.hi_s
         healed = longer_than(max(0.0, last_s - begun.hi_s))
         reason = "the proxy was not HEALTHY again when watching ended"
-        return msgspec.structs.replace(
-            bare, detect_s=detected, healed_s=healed, censored=True, reason=reason
-        )
+        return _Outcome(detect_s=detected, healed_s=healed, censored=True, reason=reason)
     healed = between(begun, Instant(back.lo_s or away.hi_s, back.hi_s))
-    return msgspec.structs.replace(bare, detect_s=detected, healed_s=healed)
+    return _Outcome(detect_s=detected, healed_s=healed)
 
 
-def _with_requests(run: RecordedRun, report: EventReport, begun: Instant) -> EventReport:
-    """`report` with the requests that were open between the event and its end."""
-    rows, end = run.requests, report.end_s
+def _requests(run: RecordedRun, begun: Instant, outcome: _Outcome) -> _Requests:
+    """Requests that were open between the event and its end."""
+    rows, end = run.requests, outcome.updated_s or outcome.healed_s
     load_ended_s = run.info.load_ended_s or (run.polls[-1].received_s if run.polls else 0.0)
     until_s = load_ended_s
     if end is not None and end.hi is not None:
         until_s = begun.lo_s + end.hi
-    elif report.taken_over_s is not None:
-        until_s = min(load_ended_s, begun.lo_s + report.taken_over_s)
+    elif outcome.taken_over_s is not None:
+        until_s = min(load_ended_s, begun.lo_s + outcome.taken_over_s)
     failed, opened, slowest_s = 0, 0, -math.inf
     for block in blocks(int(np.searchsorted(rows.intended_s, until_s, side="right"))):
         latency_s = rows.latency_s[block]
@@ -213,12 +237,7 @@ def _with_requests(run: RecordedRun, report: EventReport, begun: Instant) -> Eve
         opened += int(np.count_nonzero(inside))
         known = inside & np.isfinite(latency_s)
         slowest_s = max(slowest_s, float(latency_s.max(initial=-np.inf, where=known)))
-    return msgspec.structs.replace(
-        report,
-        failed=failed,
-        open_requests=opened,
-        slowest_ms=slowest_s * 1000 if slowest_s > -math.inf else None,
-    )
+    return _Requests(failed, opened, slowest_s * 1000 if slowest_s > -math.inf else None)
 
 
 def _recovered(run: RecordedRun, steps: Sequence[LoadStep], row: EventRow) -> Recovery:

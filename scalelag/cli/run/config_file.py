@@ -93,6 +93,8 @@ def _text(path: Path, key: str, value: object, kind: Kind) -> str:
         raise UsageError(f"{path}: {key} takes {kind.value}.")
     if "\0" in str(value):
         raise UsageError(f"{path}: {key} has a NUL character in it.")
+    if key.replace("-", "_") in _PATHS and not value:
+        raise UsageError(f"{path}: {key} is empty, and names no file. Take it out, or name one.")
     is_file = key == "app" and str(value).endswith((".yaml", ".yml"))
     if is_file or key.replace("-", "_") in _PATHS:
         return str(path.parent / str(value))
@@ -113,6 +115,18 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
     if found is not None:
         print(f"scalelag: options of {found}", file=sys.stderr)
     return found
+
+
+def named(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    """Return the name of a file or code, None for an empty one that takes the place of the file's.
+
+    Raises typer.BadParameter for any other that is empty, as of a variable without a value.
+    """
+    if value or value is None:
+        return value
+    if param.name in (context.default_map or {}):
+        return None
+    raise typer.BadParameter("this is empty, and names nothing. Leave it out, or name something.")
 
 
 def kinds_of(parameters: Sequence[Any]) -> dict[str, Kind]:

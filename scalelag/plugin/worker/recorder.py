@@ -107,8 +107,8 @@ class RequestRecorder:
     """
 
     def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._ticks = clock.monotonic
-        self._zero_s = clock.zero_s
         self._names = TextCodes()
         self._name_codes: dict[tuple[str, str], int] = {}
         self._errors = TextCodes()
@@ -199,7 +199,7 @@ class RequestRecorder:
         self._add_asked(asked)
         self._rows += _pack_row(
             intended_s,
-            intended_s + latency_s - self._zero_s,
+            intended_s + latency_s - self._clock.zero_s,
             _NAN,
             (latency_s - send_lag_s) * 1000,
             status,
@@ -224,7 +224,8 @@ class RequestRecorder:
         streams = np.frombuffer(self._streams, _STREAM)
         asked = np.frombuffer(self._asked, _ASKED)
         self._rows, self._streams, self._asked = bytearray(), bytearray(), bytearray()
-        done_s = rows["done_ticks_s"] + self._zero_s
+        # As the clock is now: a process is told only with its share how far its own is ahead.
+        done_s = rows["done_ticks_s"] + self._clock.zero_s
         sent_s = rows["sent_s"]
         # What came between an answer and its recording is better added to the service than to the
         # lag: no request was sent later than it says.

@@ -73,7 +73,7 @@ class JsonReader(StreamReader):
         """Check the whole answer. Raises WrongAnswerError if it is empty, or has an error in it."""
         text = self.content.decode()
         whole = _decoded(text)
-        for one in [whole] if whole is not _NO_JSON else map(_decoded, text.splitlines()):
+        for one in [whole] if whole is not _NO_JSON else map(_decoded, text.split("\n")):
             _check(one, "message")
         super().ended()
 

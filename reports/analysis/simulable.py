@@ -1,10 +1,10 @@
 """Reasons for which a record cannot be simulated with other settings."""
 
-import numpy as np
-
 from reports.analysis.lag.policy import policy_of, why_no_policy
+from reports.analysis.load.part import number_of
 from reports.analysis.seen.routing import routed
 from scalelag.record.application_info import application_name
+from scalelag.record.blocks import blocks
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
@@ -66,7 +66,7 @@ def _of_rows(run: RecordedRun, key: DeploymentKey) -> str | None:
         return rows
     if rows.count < run.requests.count and run.info.plan.unit == "users":
         return "its users wait for several applications in turn, and one is simulated"
-    answered = int(np.count_nonzero(rows.error < 0))
+    answered = sum(number_of(rows.error[block] < 0) for block in blocks(rows.count))
     if answered < ENOUGH:
         return f"the record holds {answered} answered requests, fewer than {ENOUGH}"
     came = (row for row in run.transitions if row.deployment == key and row.to_state == "RUNNING")

@@ -14,6 +14,7 @@ from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
+from reports.model.intervals import Instant
 from scalelag.plan.stages import parse_plan
 from scalelag.record.run_info import DeploymentInfo
 from tests.support.built.step_facts import (
@@ -150,6 +151,17 @@ def test_a_load_that_swings_by_itself_asks_for_a_longer_delay():
     finding = finding_of(OSCILLATION, swinging("2-4-2-4-2", 3.2))
 
     assert finding.advice == "Raise downscale_delay_s from 1 to 7: the swing ends."
+
+
+def test_a_swing_begins_with_its_step_though_its_first_decision_may_have_come_before():
+    given = swinging("1-4-1-4-1", 5.0)
+    first, *others = given.timeline.decisions
+    first = msgspec.structs.replace(first, at=Instant(BEGUN_S - 2.0, BEGUN_S + 0.5))
+    timeline = msgspec.structs.replace(given.timeline, decisions=(first, *others))
+
+    finding = finding_of(OSCILLATION, msgspec.structs.replace(given, timeline=timeline))
+
+    assert finding.from_s == finding.evidence[0].at_s == given.step.at_s
 
 
 @pytest.mark.parametrize(("rates_rps", "is_found"), [((8.0,), False), ((8.0, 40.0), True)])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.load.quantiles import quantiles_of_blocks
+from reports.analysis.load.quantiles import median, quantiles_of_blocks
 from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
 from scalelag.record.blocks import blocks
@@ -56,7 +56,7 @@ _SLOWED_LOSSES = 0.1
 _SILENCE_S = 1.0
 _BIN_S = _SILENCE_S / 4
 _LEAD_S = 1.0
-_SOME = 16
+_SOME = (256, 16)
 _MIN_UNANSWERED = 3
 _NORMAL = 0.5
 _ARRIVED = 0.5
@@ -65,7 +65,10 @@ _ARRIVED = 0.5
 def sent(facts: StepFacts) -> int:
     """Number of requests that were sent, and can have been for its application."""
     rows, chosen = _rows(facts, facts.rows)
-    return int(np.count_nonzero(~rows.not_sent_in(chosen)))
+    return sum(
+        int(np.count_nonzero(~rows.not_sent_in(block)))
+        for block in blocks(chosen.stop, chosen.start)
+    )
 
 
 class FailedRequests(msgspec.Struct, frozen=True):
@@ -207,7 +210,9 @@ def longest_silence(facts: StepFacts) -> Silence | None:
     rows, chosen = _rows(facts, facts.run.requests)
     timed_out = failed_places(rows, chosen, TIMED_OUT)
     within = Window(facts.begun_s, facts.by_s)
-    if timed_out.size < _MIN_UNANSWERED or _always_answered(rows, chosen, within):
+    if timed_out.size < _MIN_UNANSWERED or any(
+        _always_answered(rows, slice(chosen.start, chosen.stop, each), within) for each in _SOME
+    ):
         return None
     from_s, to_s = longest_gap(rows, chosen, within)
     if to_s - from_s < _SILENCE_S:
@@ -218,7 +223,7 @@ def longest_silence(facts: StepFacts) -> Silence | None:
     if np.count_nonzero(under_way) < _MIN_UNANSWERED:
         return None
     before_s = _service_s(rows, chosen, Window(from_s - _LEAD_S, from_s))
-    quick_s = np.median(before_s) if before_s.size else np.inf
+    quick_s = median(before_s) if before_s.size else math.inf
     limit_s = _NORMAL * np.min(took_s[under_way])
     return Silence(
         from_s,
@@ -236,20 +241,16 @@ def longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
     """
     begun_s, by_s = within
     bins = max(1, math.ceil((by_s - begun_s) / _BIN_S))
-
-    def answers() -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-        for _, _, done_s in _answered(rows, chosen):
-            of_window = done_s[(done_s >= begun_s) & (done_s <= by_s)]
-            places = ((of_window - begun_s) / _BIN_S).astype(np.int64)
-            yield of_window, np.minimum(places, bins - 1)
-
-    counts = np.zeros(bins, np.int64)
-    for _, places in answers():
+    counts, occupied = np.zeros(bins, np.int64), list[slice]()
+    for _, places in _in_bins(rows, blocks(chosen.stop, chosen.start), within, bins):
         counts += np.bincount(places, minlength=bins)
+        occupied.append(slice(places.min(initial=bins), places.max(initial=0) + 1))
     beside = np.convolve(counts == 0, np.ones(3, np.int64), "same") > 0
     if not beside.any():
         return Window(begun_s, begun_s)
-    marks_s = [done_s[beside[places]] for done_s, places in answers()]
+    every = zip(blocks(chosen.stop, chosen.start), occupied, strict=True)
+    some = (block for block, its_bins in every if beside[its_bins].any())
+    marks_s = [done_s[beside[places]] for done_s, places in _in_bins(rows, some, within, bins)]
     marks = np.sort(np.concatenate(([begun_s], *marks_s, [by_s])))
     places = ((marks[1:-1] - begun_s) / _BIN_S).astype(np.int64)
     places = np.concatenate(([-1], np.minimum(places, bins - 1), [bins]))
@@ -259,32 +260,42 @@ def longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
     return Window(float(marks[longest]), float(marks[longest + 1]))
 
 
+def _in_bins(
+    rows: RequestColumns, some: Iterable[slice], within: Window, bins: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Yield the moments of a window at which rows of each block were answered, and their bins."""
+    begun_s, by_s = within
+    for _, _, done_s in _answered(rows, some):
+        of_window = done_s[(done_s >= begun_s) & (done_s <= by_s)]
+        places = ((of_window - begun_s) / _BIN_S).astype(np.int64)
+        yield of_window, np.minimum(places, bins - 1)
+
+
 def _service_s(rows: RequestColumns, chosen: slice, ended: Window) -> NDArray[np.float64]:
     """Times from send to end of the requests that were answered after `ended` began and by its end."""
     found = [np.empty(0, np.float64)]
-    for block, answered, done_s in _answered(rows, chosen):
+    for block, answered, done_s in _answered(rows, blocks(chosen.stop, chosen.start)):
         sent_s = (rows.intended_s[block] + rows.send_lag_s[block])[answered]
         found.append((done_s - sent_s)[(done_s > ended.from_s) & (done_s <= ended.to_s)])
     return np.concatenate(found)
 
 
 def _answered(
-    rows: RequestColumns, chosen: slice
+    rows: RequestColumns, some: Iterable[slice]
 ) -> Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.float64]]]:
-    """Yield blocks of the chosen rows, which of them were answered, and when."""
-    for block in blocks(chosen.stop, chosen.start):
+    """Yield blocks of rows, which of them were answered, and when."""
+    for block in some:
         done_s = rows.intended_s[block] + rows.latency_s[block]
         answered = np.isfinite(done_s) & ~rows.with_errors(*TIMED_OUT, where=block)
         yield block, answered, done_s[answered]
 
 
-def _always_answered(rows: RequestColumns, chosen: slice, within: Window) -> bool:
-    """Return True if some of many requests were answered in each half of `_SILENCE_S`.
+def _always_answered(rows: RequestColumns, some: slice, within: Window) -> bool:
+    """Return True if `some` of many requests were answered in each half of `_SILENCE_S`.
 
     Then there was no silence, and not all of them have to be looked at.
     """
     halves = max(1, math.ceil((within.to_s - within.from_s) / (_SILENCE_S / 2)))
-    some = slice(chosen.start, chosen.stop, _SOME)
     well = rows.error[some] < 0
     done_s = rows.intended_s[some][well] + rows.latency_s[some][well]
     done_s = done_s[(done_s >= within.from_s) & (done_s <= within.to_s)]

@@ -33,16 +33,17 @@ def target_swings(facts: StepFacts) -> Iterator[Sign]:
     remedy = remedy_of(facts, swing, policy)
     if remedy is None:
         return
+    from_s = max(swing.from_s, facts.begun_s)
     shown = (
         Evidence(
             f"the target turned {count(swing.turns, 'time')} between {swing.low} and "
             f"{count(swing.high, 'replica')}, "
             f"one period every {swing.period_s:.1f} s, while the load was constant",
-            facts.at(swing.from_s),
+            facts.at(from_s),
         ),
         Evidence(remedy.why),
     )
-    yield Sign(swing.from_s, swing.to_s, shown)
+    yield Sign(from_s, swing.to_s, shown)
 
 
 def swing_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:

@@ -8,6 +8,8 @@ from probes.config_watch import ConfigWatch
 from probes.serve_state import ControllerPayload, DeploymentPayload, ServePayload
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import (
+    BUILD_FAILED,
+    OF_APPLICATION,
     UPDATE_STARTED,
     ControllerRestart,
     DeploymentKey,
@@ -128,6 +130,8 @@ class ReplicaTracker:
             within = (since_s.get(key, self._last_sent_s), received_s)
             rows += self._status_change(key, deployment, within)
             rows += self._transitions(key, deployment, within)
+        for key in sorted(hidden):
+            rows += self._of_application(key, payload, (self._last_sent_s, received_s))
         for key in self._replicas.keys() - deployments.keys() - hidden:
             within = (since_s.get(key, self._last_sent_s), received_s)
             rows += self._transitions(key, DeploymentPayload(), within)
@@ -183,19 +187,25 @@ class ReplicaTracker:
     ) -> list[Row]:
         """A row if the status changed since a poll; what an update begins with came after hiding."""
         status = (deployment.status or "", deployment.status_trigger, deployment.message)
+        if status[1] == UPDATE_STARTED:
+            within = (self._last_sent_s, within[1])
+        return self._status_row(key, status, within)
+
+    def _of_application(
+        self, key: DeploymentKey, payload: ServePayload, within: _Within
+    ) -> list[Row]:
+        """A row if the new version of a hidden deployment cannot be built, and if it is built again."""
+        app = payload.applications[payload.application_of(key)]
+        before = self._statuses.get(key)
+        if app.status != BUILD_FAILED and not (before and before[1] == OF_APPLICATION):
+            return []
+        return self._status_row(key, (app.status or "", OF_APPLICATION, app.message), within)
+
+    def _status_row(self, key: DeploymentKey, status: _Status, within: _Within) -> list[Row]:
         if self._statuses.get(key) == status:
             return []
         self._statuses[key] = status
-        return [
-            StatusChange(
-                deployment=key,
-                lo_s=self._last_sent_s if status[1] == UPDATE_STARTED else within[0],
-                hi_s=within[1],
-                status=status[0],
-                trigger=status[1],
-                message=status[2],
-            )
-        ]
+        return [StatusChange(key, within[1], status[0], within[0], status[1], status[2])]
 
     def _transitions(
         self, key: DeploymentKey, deployment: DeploymentPayload, within: _Within

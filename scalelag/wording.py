@@ -7,3 +7,9 @@ def count(number: float | str, one: str, many: str = "") -> str:
     if isinstance(number, str):
         return f"{number} {words}"
     return f"{number:,} {words}" if isinstance(number, int) else f"{number:,.10g} {words}"
+
+
+def last_line(text: str) -> str:
+    """Last line of a text that says something, of a traceback the error; empty if none does."""
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    return said[-1].rstrip(".") if said else ""

@@ -1,6 +1,6 @@
 """A recorded run in, its analysis out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypedDict
 
@@ -11,9 +11,9 @@ from reports.analysis.charts.of_run import chart_series
 from reports.analysis.controller import controller_report, nodes_report
 from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
 from reports.analysis.diagnosis.failed_reasons import Told, reasoned
+from reports.analysis.diagnosis.failures_of_run import failures_of_run
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
-from reports.analysis.diagnosis.weigh import leading
 from reports.analysis.events.apart import marked, without_events
 from reports.analysis.events.of_run import event_reports, event_windows
 from reports.analysis.gates import Gate, judge
@@ -33,7 +33,7 @@ from reports.analysis.load.saturation import with_reasons
 from reports.analysis.origin import run_origin
 from reports.analysis.restarts import all_restarts
 from reports.analysis.seen.application import application_reports
-from reports.analysis.seen.requests_at import requests_at
+from reports.analysis.seen.requests_at import all_requests_at
 from reports.analysis.seen.routing import apps_of_names
 from reports.analysis.validity import (
     Problem,
@@ -42,7 +42,7 @@ from reports.analysis.validity import (
     run_problems,
     warnings,
 )
-from reports.model.causes import Cause, EvidenceReport, FailureReport, Finding
+from reports.model.causes import EvidenceReport, FailureReport
 from reports.model.charts import Analysis
 from reports.model.controller import ControllerReport, NodesReport
 from reports.model.events import EventReport
@@ -101,15 +101,21 @@ def analyse(
             *change_warnings(changed),
         ),
         not_measured=_not_measured(run, of_run["evidence"]),
-        failures=reasoned(
-            _failures(analysed.values()), steps, Told(run, timelines, changes, events, windows)
-        ),
+        failures=_failures(analysed, steps, Told(run, timelines, changes, events, windows)),
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps, whole),
         changes=changed,
         applications=application_reports(run, timelines, steps, deployments, changes),
     )
     return Analysis(report, chart_series(recorded, report, timelines), run_origin(run.info))
+
+
+def _failures(
+    analysed: Mapping[DeploymentKey, DeploymentAnalysis], steps: Sequence[LoadStep], told: Told
+) -> tuple[FailureReport, ...]:
+    """One report a step, with the findings of every deployment."""
+    failed = {key: one.failures for key, one in analysed.items()}
+    return reasoned(failures_of_run(told.run, steps, failed), steps, told)
 
 
 def _without_events(
@@ -190,7 +196,7 @@ def _deployments(
     changes: Mapping[DeploymentKey, Changes],
     replay: Replayer | None,
 ) -> dict[DeploymentKey, DeploymentAnalysis]:
-    requests = {key: requests_at(run, key, whole) for key in timelines}
+    requests = all_requests_at(run, timelines, whole)
     return {
         key: analyse_deployment(
             run,
@@ -242,40 +248,6 @@ def _measured_steps(info: RunInfo, watched_s: float) -> tuple[LoadStep, ...]:
 
 def _load_s(info: RunInfo, watched_s: float) -> float:
     return info.load_ended_s - info.zero_s if info.load_ended_s else watched_s
-
-
-def _failures(analysed: Iterable[DeploymentAnalysis]) -> tuple[FailureReport, ...]:
-    """One report a step, with the findings of every deployment."""
-    by_step: dict[int, list[FailureReport]] = {}
-    for failure in (failure for one in analysed for failure in one.failures):
-        by_step.setdefault(failure.index, []).append(failure)
-    return tuple(_joined(by_step[index]) for index in sorted(by_step))
-
-
-def _joined(of_step: Sequence[FailureReport]) -> FailureReport:
-    """One report of the same failed requests as seen from several deployments."""
-    last = of_step[-1]
-    findings = _one_each([finding for one in of_step for finding in one.findings])
-    return FailureReport(
-        index=last.index,
-        first_s=last.first_s,
-        last_s=last.last_s,
-        count=last.count,
-        errors=last.errors,
-        cause=leading(findings),
-        findings=findings,
-        notes=tuple(dict.fromkeys(note for one in of_step for note in one.notes)),
-    )
-
-
-def _one_each(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Of each cause the finding that explains the most: deployments share their requests."""
-    most: dict[Cause, Finding] = {}
-    for finding in findings:
-        known = most.get(finding.cause)
-        if known is None or (finding.seconds or 0.0) > (known.seconds or 0.0):
-            most[finding.cause] = finding
-    return tuple(most.values())
 
 
 def _evidence(run: RecordedRun) -> EvidenceReport:

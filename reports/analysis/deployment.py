@@ -269,7 +269,12 @@ def _report(
         replicas=_replicas(subject, from_s),
         elasticity=followed.elasticity,
         flapping=followed.flapping,
-        stopping=stopping_report(subject.run.requests, timeline, subject.until_s, from_s),
+        stopping=stopping_report(
+            subject.run.requests if subject.requests.rows is None else subject.requests.rows,
+            timeline,
+            subject.until_s,
+            from_s,
+        ),
         around=(*around, *since(subject.changes)),
         requests_from=subject.requests.whose,
         seen=seen_report(

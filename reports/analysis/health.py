@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from scalelag.record.evidence_rows import LogEvent
-from scalelag.record.rows import DeploymentKey, StatusChange
+from scalelag.record.rows import BUILD_FAILED, OF_APPLICATION, DeploymentKey, StatusChange
 from scalelag.record.run_dir import RecordedRun
-from scalelag.wording import count
+from scalelag.wording import count, last_line
 
-_SICK = ("UNHEALTHY", "DEPLOY_FAILED")
+_SICK = ("UNHEALTHY", BUILD_FAILED)
 _CRASHED = "crashed, marking it unhealthy"
 """Words of the controller on a replica whose process has ended (`deployment_state.py`)."""
 _MOST_TOLD = 3
@@ -52,7 +52,8 @@ def _sick(run: RecordedRun, key: DeploymentKey) -> Iterator[str]:
         over = next((one.hi_s for one in rows[number:] if one.status != row.status), None)
         spells.append((row, over))
     for row, over_s in spells[:_MOST_TOLD]:
-        why = f" ({row.trigger})" if row.trigger else ""
+        said = last_line(row.message) if row.trigger == OF_APPLICATION else row.trigger
+        why = f" ({said})" if said else ""
         until = "the end of watching" if over_s is None else _at(run, over_s)
         yield f"it was {row.status}{why} from {_at(run, row.hi_s)} to {until}"
     if len(spells) > _MOST_TOLD:

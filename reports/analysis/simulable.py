@@ -1,9 +1,12 @@
 """Reasons for which a record cannot be simulated with other settings."""
 
-import numpy as np
-
 from reports.analysis.lag.policy import policy_of, why_no_policy
+from reports.analysis.load.part import number_of
+from reports.analysis.seen.routing import routed
+from scalelag.record.application_info import application_name
+from scalelag.record.blocks import blocks
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 
@@ -58,13 +61,23 @@ def _of_settings(run: RecordedRun, key: DeploymentKey, *, own_policy: bool) -> s
 def _of_rows(run: RecordedRun, key: DeploymentKey) -> str | None:
     if run.configs or run.restarts or run.capacities:
         return "settings, versions or the controller changed while it went on"
-    answered = int(np.count_nonzero(run.requests.error < 0))
+    rows = rows_of(run, key)
+    if isinstance(rows, str):
+        return rows
+    if rows.count < run.requests.count and run.info.plan.unit == "users":
+        return "its users wait for several applications in turn, and one is simulated"
+    answered = sum(number_of(rows.error[block] < 0) for block in blocks(rows.count))
     if answered < ENOUGH:
         return f"the record holds {answered} answered requests, fewer than {ENOUGH}"
     came = (row for row in run.transitions if row.deployment == key and row.to_state == "RUNNING")
     if all(row.lo_s is None for row in came):
         return NO_STARTS
     return None
+
+
+def rows_of(run: RecordedRun, key: DeploymentKey) -> RequestColumns | str:
+    """Return the requests for the application of a deployment, or why they cannot be told."""
+    return routed(run.requests, run.info, application_name(key, run.info.target.applications))
 
 
 NO_STARTS = (

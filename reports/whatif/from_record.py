@@ -1,7 +1,5 @@
 """A scenario made of a record: its load, its service times and start-ups; or why there is none."""
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 
@@ -10,8 +8,8 @@ from reports.analysis.elasticity.supply import supply_of
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.hidden import unhidden
 from reports.analysis.lag.policy import DEFAULT_LOOP_S, policy_of
-from reports.analysis.lag.timeline import Timeline, build_timeline
-from reports.analysis.simulable import NO_STARTS, why_not_simulated
+from reports.analysis.lag.timeline import ReplicaPoll, Timeline, build_timeline
+from reports.analysis.simulable import NO_STARTS, rows_of, why_not_simulated
 from reports.whatif.scenario import Arrivals, Load, Scenario, Settings, Users, settings_of
 from reports.whatif.service_times import service_times
 from reports.whatif.start_up import StartUps, start_ups
@@ -30,12 +28,16 @@ _MAX_IN_FLIGHT = 1000
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A run as a scenario, with the timeline and RUNNING curve that it was made of."""
+    """A run as a scenario, with the timeline and RUNNING curve that it was made of.
+
+    The requests of `run` are those for the application, of `requests` in all.
+    """
 
     run: RecordedRun
     scenario: Scenario
     timeline: Timeline
     running: Staircase
+    requests: int
 
     @property
     def target(self) -> Staircase:
@@ -82,43 +84,54 @@ def watched_as_long(
 def recorded_scenario(
     run: RecordedRun, key: DeploymentKey, *, own_policy: bool = False
 ) -> Recorded:
-    """The run as a scenario for `key`, with its own settings.
+    """The run as a scenario for `key`, with its own settings and the requests for its application.
 
     `own_policy` tells that the user gives the policy with which it ran. Raises UsageError with what
     in the record is missing.
     """
-    described = run.info.target.deployments.get(key)
-    policy = policy_of(described, run.info.versions.ray)
     if (why := why_not_simulated(run, key, own_policy=own_policy)) is not None:
         raise _refused(why)
-    assert described is not None  # checked, as is the policy
+    described, rows = run.info.target.deployments.get(key), rows_of(run, key)
+    policy = policy_of(described, run.info.versions.ray)
+    assert described is not None  # checked, as are the policy and the rows
     assert policy is not None
+    assert not isinstance(rows, str)
+    all_requests, run = run.requests.count, msgspec.structs.replace(run, requests=rows)
     watched = watched_of(run, key)
-    polls = watched.timeline.polls if watched else ()
-    first = next((poll for poll in polls if poll.target is not None), None)
+    first = _first_poll(watched)
     if watched is None or first is None or first.target is None:
         raise _refused(f"it holds no poll with a target (known since {named(TARGET_REPLICAS)})")
     settings = settings_of(
         key, described, policy, application_name(key, run.info.target.applications)
     )
-    service = service_times(run.requests, watched.running, settings.max_ongoing)
+    service = service_times(rows, watched.running, settings.max_ongoing)
     if isinstance(service, str):
         raise _refused(service)
-    starts = _starts(watched.timeline, settings)
     scenario = Scenario(
         settings=settings,
         load=_load(run),
         service=service,
-        starts=starts,
+        starts=_starts(watched.timeline, settings),
         from_s=first.sent_s,
         to_s=watched.until_s,
         replicas=first.running,
         target=first.target,
         loop_s=loop_interval(run.polls) or DEFAULT_LOOP_S,
-        max_in_flight=int(run.info.options.get("max_in_flight") or _MAX_IN_FLIGHT),
-        timeout_s=float(run.info.options.get("request_timeout") or _TIMEOUT_S),
+        max_in_flight=int(_option(run, "max_in_flight", _MAX_IN_FLIGHT)),
+        timeout_s=_option(run, "request_timeout", _TIMEOUT_S),
     )
-    return Recorded(run, scenario, watched.timeline, watched.running)
+    return Recorded(run, scenario, watched.timeline, watched.running, all_requests)
+
+
+def _option(run: RecordedRun, name: str, default: float) -> float:
+    """Number of an option that the run was made with, else its default: a record may hold anything."""
+    value = run.info.options.get(name)
+    return float(value) if isinstance(value, int | float) and value > 0 else default
+
+
+def _first_poll(watched: Watched | None) -> ReplicaPoll | None:
+    polls = watched.timeline.polls if watched else ()
+    return next((poll for poll in polls if poll.target is not None), None)
 
 
 def _starts(timeline: Timeline, settings: Settings) -> StartUps:
@@ -137,13 +150,14 @@ def _load(run: RecordedRun) -> Load:
     """The recorded load: each arrival that was not lost by the load generator, or the users."""
     rows = run.requests
     if run.info.plan.unit == "users":
-        return users_of(run.info.plan, run.info.zero_s, pause_of(run), rows.names)
+        return users_of(run, run.info.plan)
     ours = ~rows.with_errors(LATE, WORKER_LOST)
     return Arrivals(rows.intended_s[ours], rows.name[ours], rows.names)
 
 
-def users_of(plan: LoadPlan, zero_s: float, pause_s: float, names: Sequence[str]) -> Users:
-    """The users of a plan; a ramp in steps of one second."""
+def users_of(run: RecordedRun, plan: LoadPlan) -> Users:
+    """The users of a plan, who send what those of the run sent; a ramp in steps of one second."""
+    zero_s, rows = run.info.zero_s, run.requests
     at_s: list[float] = []
     count: list[int] = []
     for stage in plan.stages:
@@ -154,7 +168,7 @@ def users_of(plan: LoadPlan, zero_s: float, pause_s: float, names: Sequence[str]
             count.append(round(stage.level_at(stage.at_s + float(moment))))
     at_s.append(zero_s + plan.duration_s)
     count.append(0)
-    return Users(tuple(at_s), tuple(count), pause_s, tuple(names))
+    return Users(tuple(at_s), tuple(count), pause_of(run), tuple(rows.names), rows.name)
 
 
 def pause_of(run: RecordedRun) -> float:

@@ -7,9 +7,14 @@ from numpy.typing import NDArray
 from reports.analysis.lag.policy import Policy
 from reports.whatif.service_times import ServiceTimes
 from reports.whatif.start_up import StartUps
+from scalelag.errors import UsageError
 from scalelag.record.application_info import application_name
 from scalelag.record.deployment_info import DeploymentInfo
+from scalelag.record.effective import slots_of
 from scalelag.record.rows import DeploymentKey
+
+_MOST_SAMPLES = 20_000_000
+_MAX_ONGOING = 5
 
 
 class Arrivals(msgspec.Struct, frozen=True):
@@ -26,13 +31,15 @@ class Arrivals(msgspec.Struct, frozen=True):
 class Users(msgspec.Struct, frozen=True):
     """A closed loop: moments at which the number of users changes, and the number from then on.
 
-    `pause_s` is between an answer and the same user's next request.
+    `pause_s` is between an answer and the same user's next request, whose name is drawn from the codes
+    of `mix`.
     """
 
     at_s: tuple[float, ...]
     count: tuple[int, ...]
     pause_s: float
     names: tuple[str, ...]
+    mix: NDArray[np.int32]
 
 
 Load = Arrivals | Users
@@ -71,6 +78,19 @@ class Scenario(msgspec.Struct, frozen=True):
     timeout_s: float
 
 
+def check_cost(scenario: Scenario) -> None:
+    """Raise UsageError if the handle would sample and push so often that a simulation takes hours."""
+    policy, seconds = scenario.settings.policy, scenario.to_s - scenario.from_s
+    samples = seconds / policy.sample_s
+    pushed = seconds / policy.metrics_interval_s * policy.look_back_period_s / policy.sample_s
+    if samples + pushed > _MOST_SAMPLES:
+        raise UsageError(
+            f"metrics_interval_s {policy.metrics_interval_s:g} and look_back_period_s "
+            f"{policy.look_back_period_s:g} ask for {samples + pushed:.2g} samples in {seconds:.0f} s, "
+            f"more than the {_MOST_SAMPLES:,} that can be simulated. Raise one of them."
+        )
+
+
 def settings_of(
     key: DeploymentKey, info: DeploymentInfo, policy: Policy, application: str | None = None
 ) -> Settings:
@@ -83,7 +103,7 @@ def settings_of(
         application=application or application_name(key, {}),
         info=info,
         policy=policy,
-        max_ongoing=int(_number(info, "max_ongoing_requests", 5)),
+        max_ongoing=slots_of(info) or _MAX_ONGOING,
         max_queued=int(_number(info, "max_queued_requests", -1)),
         wait_loop_s=policy.shortest_drain_s,
         shutdown_timeout_s=_number(info, "graceful_shutdown_timeout_s", 20.0),

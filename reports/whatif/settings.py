@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from reports.model.whatif import Change
-from scalelag.errors import UNREADABLE, UsageError
+from scalelag.errors import UsageError
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 
@@ -18,6 +18,8 @@ OF_DEPLOYMENT = (
     "graceful_shutdown_timeout_s",
 )
 """Settings outside of the autoscaling configuration that a simulation knows."""
+
+_LARGEST = 1e15
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -31,7 +33,8 @@ class Assignment(msgspec.Struct, frozen=True):
 
 def parse_assignment(text: str) -> Assignment:
     """Parse `[APP/DEPLOYMENT:]NAME=VALUE`. Raises UsageError if it is none."""
-    target, equals, value = text.partition("=")
+    # No value has a "=" in it, but a name of an application may.
+    target, equals, value = text.rpartition("=")
     deployment, colon, name = target.rpartition(":")
     name = name.strip()
     if not equals or not name or not value.strip() or (colon and "/" not in deployment):
@@ -42,15 +45,23 @@ def parse_assignment(text: str) -> Assignment:
     return Assignment(text, deployment.strip() or None, name, _value(value.strip()))
 
 
-def _value(text: str) -> Any:  # noqa: ANN401  a number, a text, or nothing
-    if text.lower() in ("none", "null"):
+def _value(text: str) -> int | float | str | None:
+    """A number wherever Ray would make one of the text: the simulation has to have the same one.
+
+    Ray takes true for 1 s; as a text it refuses it where a number is meant.
+    """
+    bare = text.strip("\"' ")
+    if bare.lower() in ("none", "null"):
         return None
-    try:
-        value = msgspec.json.decode(text)
-    except UNREADABLE:
-        return text
-    # Ray takes true for 1 s; as a text it refuses it where a number is meant.
-    return text if isinstance(value, bool) or not isinstance(value, int | float | str) else value
+    for number in (int, float):
+        try:
+            value = number(bare)
+        except ValueError:  # also of too many digits
+            continue
+        if not abs(value) <= _LARGEST:  # also what is no number
+            raise UsageError(f"--set: {text} is no number that a setting could have.")
+        return int(value) if value == int(value) else value
+    return bare
 
 
 def deployment_of(

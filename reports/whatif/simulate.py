@@ -85,7 +85,8 @@ class Simulation:
         self._lives: list[SimulatedLife] = []
         self._decisions: list[SimulatedDecision] = []
         self._users = 0
-        self._idle_users = 0
+        self._mix = np.zeros(1, np.int32)
+        self._is_mixed = False
 
     def run(self) -> Simulated:
         """Run from beginning to end, and return what happened."""
@@ -151,6 +152,8 @@ class Simulation:
             self._metrics.push()  # the first request for none pushes at once
 
     def _begin_users(self, load: Users) -> None:
+        self._mix = load.mix
+        self._is_mixed = np.unique(load.mix).size > 1
         for at_s, count in zip(load.at_s, load.count, strict=True):
             self._agenda.add(at_s, self._set_users, count)
 
@@ -168,8 +171,10 @@ class Simulation:
         self._at_s.append(self._agenda.now_s)
         self._ended_s.append(math.nan)
         self._error.append(OK)
-        self._name.append(0)
-        self._works.append(float(self._drawn_works(np.zeros(1, np.int32))[0]))
+        mix = self._mix
+        code = self._numbers.choice(mix, 1) if self._is_mixed else mix[:1]
+        self._name.append(int(code[0]))
+        self._works.append(float(self._drawn_works(code)[0]))
         self._arrive(request)
 
     def _another(self, _: int) -> None:

@@ -17,6 +17,7 @@ from scalelag.autoscaler.ray_names import RayNames, ray_names
 from scalelag.autoscaler.user_policy import UserPolicy, told_of
 from scalelag.autoscaler.virtual_clock import VirtualClock
 from scalelag.errors import ScalelagError, UsageError
+from scalelag.ray_versions import TARGET_ONGOING_NAMES
 from scalelag.record.application_info import application_name
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
@@ -47,10 +48,8 @@ class RayAutoscaler:
         self._keys = {identity: key for key, identity in self._ids.items()}
         self._replicas: dict[tuple[DeploymentKey, str], Any] = {}
         self._begun_s: float | None = None
-        for module in self._ray.clocked:
+        for module in (*self._ray.clocked, *(policy.modules if policy else ())):
             _CLOCK.install(module)
-        if policy is not None:
-            _CLOCK.install(policy.module)
         # Ray makes the instance of a class when it is registered.
         with nullcontext() if policy is None else told_of(policy.path):
             if policy is not None and policy.of_application:
@@ -183,7 +182,12 @@ def checked_config(ray: RayNames, key: DeploymentKey, info: DeploymentInfo) -> A
     Raises UsageError for settings that Ray refuses, with its words.
     """
     known = setting_names(ray)
-    given = {name: value for name, value in (info.autoscaling or {}).items() if name in known}
+    recorded = info.autoscaling or {}
+    given = {name: value for name, value in recorded.items() if name in known}
+    # Records of old versions have it by its old name, beside a null.
+    targets = (recorded.get(name) for name in TARGET_ONGOING_NAMES)
+    target = next((one for one in targets if one is not None), None)
+    given |= {TARGET_ONGOING_NAMES[0]: target} if target is not None else {}
     try:
         return ray.autoscaling_config(**given)
     except ValueError as error:
@@ -194,7 +198,8 @@ def check_settings(key: DeploymentKey, info: DeploymentInfo) -> None:
     """Raise UsageError for settings of a deployment that Ray refuses, with its words."""
     ray = ray_names()
     checked_config(ray, key, info)
-    given = {name: info.config[name] for name in OF_DEPLOYMENT if name in info.config}
+    # What is unset is Ray's default, as a record of an old version has it beside another name.
+    given = {name: info.config[name] for name in OF_DEPLOYMENT if info.config.get(name) is not None}
     try:
         ray.deployment_config(**given)
     except ValueError as error:

@@ -6,7 +6,8 @@ import sys
 import msgspec
 
 from reports.analysis.load.concurrency import Concurrency
-from reports.whatif.replay import Replay, replay_input
+from reports.whatif.replay import Replay
+from reports.whatif.replay_input import replay_input
 from scalelag.errors import UNREADABLE
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun

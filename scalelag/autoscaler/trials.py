@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import signal
 import sys
 import threading
@@ -12,11 +13,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 
 import msgspec
+import numpy as np
 
 from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial, run_trial
 from scalelag.autoscaler.ray_autoscaler import RayAutoscaler, quiet_ray
-from scalelag.autoscaler.user_policy import load_policy
+from scalelag.autoscaler.user_policy import UserPolicy, load_policy
 from scalelag.errors import ScalelagError
 
 _STATE_LONG = 300
@@ -51,12 +53,18 @@ def run_job(job: Job) -> Done:
     """Run one repetition in this process."""
     quiet_ray()
     settings = job.trial.scenario.settings
-    policy = job.policy
-    loaded = load_policy(policy.path, of_application=policy.of_application) if policy else None
+    loaded = _loaded(job.policy, job.trial.seed) if job.policy else None
     autoscaler = RayAutoscaler({settings.key: settings.info}, loaded, settings.application)
     outcome = run_trial(job.trial, autoscaler)
     state = str(autoscaler.policy_state.get(settings.key))[:_STATE_LONG] if loaded else None
     return Done(outcome, state)
+
+
+def _loaded(policy: PolicyPath, seed: int) -> UserPolicy:
+    """Import a policy for one repetition: what it did in another must not change what it does here."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    return load_policy(policy.path, of_application=policy.of_application, anew=True)
 
 
 @contextmanager

@@ -13,18 +13,22 @@ import msgspec
 from scalelag.errors import ScalelagError, UsageError
 
 _LONG = 200
+_brought: dict[str, tuple[str, ...]] = {}
+"""Names of the user's modules that came with each module of policies, itself among them."""
 
 
 class UserPolicy(msgspec.Struct, frozen=True):
     """A policy function, or a class of policies; `of_application` if it decides for all deployments.
 
-    Pickled and unpickled in the same process, it is its function: the one imported, not a copy.
+    `modules` are its own, and those of the user's that it imports. Pickled and unpickled in the same
+    process, it is its function: the one imported, not a copy.
     """
 
     path: str
     module: ModuleType
     function: Callable[..., Any]
     of_application: bool = False
+    modules: tuple[ModuleType, ...] = ()
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
         module, _, name = self.path.partition(":")
@@ -35,10 +39,11 @@ def _imported(module: str, name: str) -> Callable[..., Any]:
     return getattr(sys.modules[module], name)
 
 
-def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
+def load_policy(path: str, *, of_application: bool = False, anew: bool = False) -> UserPolicy:
     """Import a policy given as `module:function`; the current folder is on the path.
 
-    Raises UsageError if there is none.
+    `anew`: once more, with all of the user's that it imports, so that these keep nothing of what they
+    did before. Raises UsageError if there is none.
     """
     module_name, colon, name = path.partition(":")
     if not colon or not module_name or not name:
@@ -49,14 +54,33 @@ def load_policy(path: str, *, of_application: bool = False) -> UserPolicy:
     if here not in sys.path:
         sys.path.insert(0, here)
     with told_of(path):
-        module = importlib.import_module(module_name)
+        module = _module(module_name, anew=anew)
     function = getattr(module, name, None)
     if not callable(function):
         has = ", ".join(sorted(n for n, v in vars(module).items() if _is_own(v, module_name)))
         raise UsageError(
             f"--policy {path}: {module_name} has no function of that name; it has {has or 'none'}."
         )
-    return UserPolicy(path, module, function, of_application)
+    others = (sys.modules[one] for one in _brought.get(module_name, ()) if one != module_name)
+    return UserPolicy(path, module, function, of_application, (module, *others))
+
+
+def _module(name: str, *, anew: bool) -> ModuleType:
+    if anew:
+        for one in _brought.get(name, ()):
+            sys.modules.pop(one, None)
+    before = set(sys.modules)
+    module = importlib.import_module(name)
+    if name not in before:
+        came = sys.modules.keys() - before
+        _brought[name] = tuple(one for one in sorted(came) if _is_users(sys.modules[one]))
+    return module
+
+
+def _is_users(module: ModuleType) -> bool:
+    """Return True for a module of the current folder that is not installed there."""
+    file = Path(getattr(module, "__file__", None) or "/")
+    return file.is_relative_to(Path.cwd()) and "site-packages" not in file.parts
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from scalelag.cli.run.locust_arguments import with_passed_on, with_run_options
 from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import run
 from scalelag.cli.signature_matrix import matrix
+from scalelag.cli.signature_whatif import whatif
 from scalelag.cli.signatures import (
     compare,
     doctor,
@@ -23,7 +24,6 @@ from scalelag.cli.signatures import (
     suite,
     trend,
     tune,
-    whatif,
 )
 from scalelag.errors import ScalelagError
 from scalelag.foreign import sanitized_lines

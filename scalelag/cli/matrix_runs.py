@@ -17,7 +17,9 @@ from scalelag.errors import (
     EXIT_INTERRUPTED,
     EXIT_INVALID,
     EXIT_PASSED,
+    UNREADABLE,
     InterruptedRunError,
+    RecordError,
     TargetError,
     UsageError,
 )
@@ -90,10 +92,19 @@ def made_before(folder: Path, attempt: Attempt) -> list[Path]:
                 f"--folder: {path} is a run of another plan or application ({info.plan.text}): give "
                 "the options of the matrix that was broken off, or another folder."
             )
-        judged = msgspec.json.decode((path / REPORT_FILE).read_bytes(), type=_Judged)
-        if info.status == "complete" and judged.verdict != "invalid":
+        if info.status == "complete" and _verdict(path / REPORT_FILE) != "invalid":
             found.append(path)
     return found
+
+
+def _verdict(report: Path) -> Verdict:
+    try:
+        return msgspec.json.decode(report.read_bytes(), type=_Judged).verdict
+    except (OSError, *UNREADABLE) as error:
+        raise RecordError(
+            f"--folder: {report} cannot be read ({error}). Move that run out of the folder, and it is "
+            "made again."
+        ) from error
 
 
 def run_in_turn(

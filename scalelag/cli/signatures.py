@@ -5,7 +5,6 @@ command imports its own module when it is called.
 """
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,18 +12,10 @@ import typer
 
 from reports.model.effect import MIN_EFFECT
 from reports.model.formats import ComparisonFormat, Details, Format
-from scalelag.cli.given import given, once
+from scalelag.cli.given import once
 from scalelag.cli.run.config_file import named
 from scalelag.cli.run.locust_arguments import RUN_OPTION
 from scalelag.options.catalog import default_of, help_of
-
-
-class ArrivalKind(StrEnum):
-    """Spacing of arrivals: `scalelag.plan.stages.Arrivals` as the command line reads it."""
-
-    CONSTANT = "constant"
-    POISSON = "poisson"
-
 
 RunDirectory = Annotated[
     Path, typer.Argument(help="Run directory, such as runs/20261122-174501-demo.")
@@ -139,99 +130,14 @@ def compare(
     )
 
 
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="[APP/DEPLOYMENT:]SETTING=VALUE to simulate with. Can be repeated."),
-]
 OwnPolicy = Annotated[
     str | None, typer.Option(help="Policy of your own that decides: module:function.")
 ]
-PolicyOfApplication = Annotated[
-    bool,
-    typer.Option("--policy-of-application", help="The policy decides for all of an application."),
-]
-OtherSteps = Annotated[
-    str | None, typer.Option(help="Load plan to simulate instead of the recorded load.")
-]
-OtherTrace = Annotated[
-    Path | None, typer.Option(help="Trace to simulate instead of the recorded load.")
-]
-OtherArrivals = Annotated[
-    ArrivalKind | None,
-    typer.Option(help="Spacing of the arrivals of --steps and --trace. Default: constant."),
-]
-OtherSlo = Annotated[
-    list[str] | None,
-    typer.Option(help="Limit for recovered_s, instead of the run's own: p95<200ms."),
-]
 Seed = Annotated[int, typer.Option(help="Seed of the repetitions.", min=0)]
-SeedOfAnswer = Annotated[
-    int | None, typer.Option(help="Seed of the repetitions. Default: 1.", min=0)
-]
 FormatOfAnswer = Annotated[
     ComparisonFormat,
     typer.Option("--format", help="Format of the answer.", case_sensitive=False),
 ]
-AnswerFile = Annotated[
-    Path | None, typer.Option(help="File to write. Default for html: RUN/whatif.html.")
-]
-
-
-RunOrNone = Annotated[
-    Path | None,
-    typer.Argument(help="Run directory. Not needed with --capacity."),
-]
-CapacityFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--capacity", help="calibration.json: size the fleet for the --trace, by hour of day."
-    ),
-]
-Days = Annotated[float | None, typer.Option(help="Days of traffic for --capacity. Default: 7.")]
-
-
-def whatif(
-    run: RunOrNone = None,
-    *,
-    assignments: Assignments = None,
-    policy: OwnPolicy = None,
-    policy_of_application: PolicyOfApplication = False,
-    steps: OtherSteps = None,
-    trace: OtherTrace = None,
-    arrivals: OtherArrivals = None,
-    slo: OtherSlo = None,
-    seed: SeedOfAnswer = None,
-    capacity: CapacityFile = None,
-    days: Days = None,
-    output_format: FormatOfAnswer = ComparisonFormat.TERMINAL,
-    output: AnswerFile = None,
-) -> int:
-    """Simulate a recorded run with other settings, through Ray's own autoscaling policy."""
-    from scalelag.cli.whatif import OtherLoad, WhatIfOptions
-    from scalelag.cli.whatif import whatif as command
-    from scalelag.cli.whatif_fleet import FleetOptions, fleet
-    from scalelag.errors import UsageError
-
-    if capacity is not None:
-        others = given(steps=steps, arrivals=arrivals, policy=policy, slo=slo or None, seed=seed)
-        others += given(policy_of_application=policy_of_application)
-        sized = FleetOptions(capacity, trace, days, tuple(assignments or ()), others)
-        return fleet(run, sized, output_format, output)
-    if days is not None:
-        raise UsageError("--days goes with --capacity.")
-    if run is None:
-        raise UsageError("whatif needs a run directory, or --capacity with --trace.")
-    options = WhatIfOptions(
-        tuple(assignments or ()),
-        policy,
-        policy_of_application,
-        OtherLoad(steps, trace, None if arrivals is None else arrivals.value),
-        once("--slo", slo),
-        1 if seed is None else seed,
-    )
-    return command(run, options, output_format, output)
-
-
 SloToKeep = Annotated[
     list[str] | None,
     typer.Option(help="Limit on latency to keep, such as p95<200ms. Default: the run's own."),

@@ -1,6 +1,6 @@
 """`scalelag whatif`: a recorded run with other settings, simulated through Ray's own policy."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from reports.whatif.answer import (
 from reports.whatif.from_record import Recorded, recorded_scenario, with_settings
 from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial
+from reports.whatif.scenario import check_cost
 from reports.whatif.settings import Assignment, changed, deployment_of, parse_assignment
 from scalelag.autoscaler.ray_autoscaler import check_settings, setting_names
 from scalelag.autoscaler.ray_names import ray_names
@@ -43,6 +44,7 @@ from scalelag.cli.whatif_load import OtherLoad, with_load
 from scalelag.errors import EXIT_INVALID, EXIT_PASSED, UsageError
 from scalelag.record.run_dir import RecordedRun, load_run
 from scalelag.record.run_info import RunInfo
+from scalelag.wording import count
 
 PAGE_FILE = "whatif.html"
 _RENDERERS = Renderers(print_whatif, render_json_whatif, render_markdown_whatif)
@@ -204,13 +206,22 @@ def _question(
         unit=info.plan.unit,
         changes=changes,
         policy=options.policy,
-        notes=_notes(recorded),
+        notes=tuple(_notes(recorded)),
     )
-    return with_load(question, recorded, options.load, options.seed)
+    asked = with_load(question, recorded, options.load, options.seed)
+    check_cost(asked.scenario)
+    return asked
 
 
-def _notes(recorded: Recorded) -> tuple[str, ...]:
+def _notes(recorded: Recorded) -> Iterator[str]:
     ran, installed = recorded.run.info.versions.ray, ray_names().version
     if ran is not None and ran != installed:
-        return (f"The run was made with Ray {ran}; here the policy of Ray {installed} decides.",)
-    return ()
+        yield f"The run was made with Ray {ran}; here the policy of Ray {installed} decides."
+    yield from (f"The record is not whole: {text}" for text in recorded.run.problems)
+    own = recorded.run.requests.count
+    if own < recorded.requests:
+        yield (
+            f"Of {count(recorded.requests, 'request')} {own:,} are for the application "
+            f"{recorded.scenario.settings.application}: these are simulated. A plan or a trace is for "
+            "it alone."
+        )

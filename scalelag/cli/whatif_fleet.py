@@ -1,6 +1,6 @@
 """`scalelag whatif --capacity`: replicas for days of traffic, by hour of day."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ from scalelag.cli.answer_output import Renderers, check_output, write_answer
 from scalelag.cli.whatif import scaling_of_run
 from scalelag.errors import EXIT_PASSED, UsageError
 from scalelag.options.capacity import read_calibration
-from scalelag.plan.trace import TraceSpec, read_trace
+from scalelag.options.trace_options import trace_spec
+from scalelag.plan.trace import read_trace
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import load_run
@@ -51,13 +52,17 @@ _RENDERERS = Renderers(print_fleet, render_json_fleet, render_markdown_fleet)
 
 
 class FleetOptions(msgspec.Struct, frozen=True):
-    """Options of the command, as given; `others` are the flags of those that say nothing here."""
+    """Options of the command, as given; `others` are the flags of those that say nothing here.
+
+    `of_trace` are the options that say how the trace is read, by their `dest`.
+    """
 
     capacity: Path
     trace: Path | None
     days: float | None
     assignments: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    of_trace: Mapping[str, Any] = {}
 
 
 def fleet(
@@ -84,11 +89,13 @@ def size_fleet(run: Path | None, options: FleetOptions) -> FleetReport:
     settings, start_s, changes, notes = _settings(run, options.assignments)
     remarks = [*_remarks(found, capacity_rps, None if run is None else settings.key)]
     service_s = _service_s(found, capacity_rps)
-    trace = read_trace(TraceSpec(str(options.trace)))
+    trace = read_trace(trace_spec(str(options.trace), options.of_trace))
     turn_s = turn_of(settings)
     made = Fleet(settings, capacity_rps, service_s, start_s)
     autoscaler = RayAutoscaler({settings.key: settings.info})
     came = requests_of(trace, days, turn_s)
+    if not came.size:
+        raise UsageError(f"--days {days:g}: it is simulated in steps of {turn_s:g} s. Give more.")
     course = CoarseSimulation(made, autoscaler, turn_s).run(came.tolist())
     hours = fleet_hours(course, capacity_rps)
     return FleetReport(
@@ -162,6 +169,10 @@ def _settings(
             raise UsageError(
                 f"--set {one.text}: with --capacity a replica serves its calibrated rate, whatever "
                 f"{one.name} is. Leave it out, or simulate each request, without --capacity."
+            )
+        if run is None and one.deployment is not None:
+            raise UsageError(
+                f"--set {one.text}: without RUN there is no deployment by name. Give the setting alone."
             )
     names = setting_names(ray_names())
     if run is not None:

@@ -1,19 +1,22 @@
 """Another load than the recorded one for a what-if: `--steps`, or `--trace`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from reports.whatif.answer import Question
-from reports.whatif.from_record import Recorded, pause_of, users_of
+from reports.whatif.from_record import Recorded, users_of
 from reports.whatif.scenario import Arrivals, Load
 from scalelag.errors import UsageError
 from scalelag.options.load_options import check_spacing
+from scalelag.options.trace_options import trace_spec
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import Arrivals as ArrivalKind
-from scalelag.plan.stages import LoadPlan, parse_plan
-from scalelag.plan.trace import TraceSpec, read_trace
+from scalelag.plan.stages import LoadPlan, check_size, parse_plan
+from scalelag.plan.trace import read_trace
 from scalelag.plan.trace_plan import trace_schedule
 
 _DRAIN_S = 60.0
@@ -24,11 +27,15 @@ _WINDOW = (
 
 
 class OtherLoad(msgspec.Struct, frozen=True):
-    """The load to simulate; the recorded one if nothing is given."""
+    """The load to simulate; the recorded one if nothing is given.
+
+    `of_trace` are the options that say how the trace is read, by their `dest`.
+    """
 
     steps: str | None = None
     trace: Path | None = None
     arrivals: ArrivalKind | None = None
+    of_trace: Mapping[str, Any] = {}
 
     @property
     def is_given(self) -> bool:
@@ -75,7 +82,7 @@ def _schedule(load: OtherLoad, seed: int) -> tuple[Schedule, str]:
     if load.steps is not None and load.trace is not None:
         raise UsageError("--steps and --trace: give one of the two.")
     if load.steps is not None:
-        plan: LoadPlan = parse_plan(load.steps)
+        plan: LoadPlan = check_size(parse_plan(load.steps))
         if plan.in_replicas:
             raise UsageError(f"--steps {plan.text}: give the load to simulate in rps or users.")
         if plan.settles:
@@ -84,8 +91,9 @@ def _schedule(load: OtherLoad, seed: int) -> tuple[Schedule, str]:
                 "Write how long such a stage takes, such as 10rps:60s."
             )
         return check_spacing(Schedule(plan, arrivals, seed), arrivals), plan.text
-    trace = read_trace(TraceSpec(str(load.trace)))
+    trace = read_trace(trace_spec(str(load.trace), load.of_trace))
     schedule = check_spacing(trace_schedule(trace, arrivals, seed), arrivals)
+    check_size(schedule.plan)
     return schedule, f"trace {trace.info.file}"
 
 
@@ -93,7 +101,7 @@ def _load(schedule: Schedule, recorded: Recorded, seed: int) -> Load:
     """Arrivals of a schedule; their names are drawn as the record has them."""
     info, rows = recorded.run.info, recorded.run.requests
     if schedule.plan.unit == "users":
-        return users_of(schedule.plan, info.zero_s, pause_of(recorded.run), rows.names)
+        return users_of(recorded.run, schedule.plan)
     blocks = list(schedule.blocks())
     at_s = info.zero_s + (np.concatenate(blocks) if blocks else np.empty(0))
     names = np.random.default_rng(seed).choice(rows.name, at_s.size)

@@ -19,6 +19,7 @@ from scalelag.cluster.urls import check_url
 from scalelag.errors import UNREADABLE, RetryAdvice, TargetError
 from scalelag.ray_versions import PROTOBUF_7_SIGN, PROTOBUF_ADVICE
 from scalelag.record.rows import DeploymentKey
+from scalelag.wording import last_line
 
 HEALTH_PATH = "/-/healthz"
 """Answered by Serve's proxy itself. Unlike a real request it starts no replica."""
@@ -159,7 +160,7 @@ def unready_neighbours(payload: ServePayload, watched: Collection[DeploymentKey]
 def _said(app: ApplicationPayload) -> str:
     """Message of Serve on an application, as a sentence; empty if there is none."""
     why = _why(app)
-    return "" if why == _NO_MESSAGE else f"Serve says: {_last_line(why)}. "
+    return "" if why == _NO_MESSAGE else f"Serve says: {last_line(why)}. "
 
 
 def _what_to_do(app: ApplicationPayload) -> str:
@@ -191,11 +192,6 @@ def _check_application(name: str, payload: ServePayload) -> None:
         )
     if app.status != "RUNNING":
         raise TargetError(f'Application "{name}" is {app.status}, not RUNNING: {_why(app)}')
-
-
-def _last_line(text: str) -> str:
-    """Last line of a text that says something: of a traceback, the error."""
-    return [line.strip() for line in text.splitlines() if line.strip()][-1].rstrip(".")
 
 
 def _why(app: ApplicationPayload) -> str:

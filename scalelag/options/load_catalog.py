@@ -161,3 +161,6 @@ LOAD_OPTIONS: tuple[Option, ...] = (
         in_web=False,
     ),
 )
+
+TRACE_OPTIONS: tuple[Option, ...] = tuple(one for one in LOAD_OPTIONS if one.needs == _TRACE)
+"""Options that have no meaning without a trace."""

@@ -7,15 +7,15 @@ import msgspec
 
 from scalelag.errors import UsageError
 from scalelag.options.capacity import plan_in_load, refuse_of_replicas
-from scalelag.options.catalog import ANY_KIND, DEFAULT_STEPS, OPTIONS, default_of
+from scalelag.options.catalog import DEFAULT_STEPS, OPTIONS, default_of
 from scalelag.options.load_catalog import LOAD_OPTIONS
+from scalelag.options.trace_options import spec_of
 from scalelag.plan.events import PlannedEvent
 from scalelag.plan.mix import Mix
 from scalelag.plan.own_shape import unknown_plan
 from scalelag.plan.schedule import DueTimes, Schedule
 from scalelag.plan.stages import Arrivals, check_size
-from scalelag.plan.trace import TraceSpec, read_trace
-from scalelag.plan.trace_cut import Cut
+from scalelag.plan.trace import read_trace
 from scalelag.plan.trace_info import TraceInfo
 from scalelag.plan.trace_lengths import Lengths
 from scalelag.plan.trace_plan import trace_schedule
@@ -102,17 +102,7 @@ def asked_load(values: Mapping[str, Any]) -> AskedLoad:
     if values["steps"].text != DEFAULT_STEPS:
         raise UsageError("--steps and --trace: give one of the two.")
     refuse_of_replicas(values)
-    kind = values["trace_kind"]
-    trace = read_trace(
-        TraceSpec(
-            path,
-            column=values["trace_column"],
-            kind=None if kind == ANY_KIND else kind,
-            time_column=values["trace_time_column"],
-            unit=values["trace_unit"],
-            cut=Cut(values["from"], values["to"], values["rate_scale"], values["time_scale"]),
-        )
-    )
+    trace = read_trace(spec_of(path, values))
     schedule = check_spacing(trace_schedule(trace, arrivals, seed, repeat), arrivals)
     check_size(schedule.plan)
     return AskedLoad(schedule, trace.info, trace.lengths and trace.lengths.repeated(repeat))

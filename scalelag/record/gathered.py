@@ -28,6 +28,7 @@ _MOST_ROOM: Final = 1 << 18
 _IN_MEMORY: Final = 12_000_000
 """Rows of a column that are kept in memory: 0.4 GB for all columns."""
 _MOST_LATE: Final = 4_000_000
+_WORD_BITS: Final = 63
 _NUMBERS: Final[dict[str, Any]] = {
     "intended_s": np.float64,
     "send_lag_s": np.float32,
@@ -269,7 +270,7 @@ def _sort(at: NDArray[np.float64], others: list[NDArray[Any]]) -> None:
         window = slice(from_row, places[seen - 1].stop)
         order = _order(at[window])
         for column in (at, *others):
-            column[window] = column[window][order]
+            column[window] = column[window].take(order, mode="clip")
         left = int(np.searchsorted(at[window], least_later[seen - 1], side="right"))
         more = 1 if 2 * left > order.size else 2 * more
         from_row += left
@@ -281,11 +282,18 @@ def _least_later(at: NDArray[np.float64], places: list[slice]) -> list[float]:
     return np.minimum.accumulate(least[::-1])[::-1].tolist()
 
 
-def _order(at: NDArray[np.float64]) -> NDArray[np.intp]:
+def _order(at: NDArray[np.float64]) -> NDArray[np.int64]:
     """Places of the values in ascending order, equal ones in theirs."""
-    # A stable sort takes three times as long, and matters where values are equal.
-    order = np.argsort(at)
-    ascending = at[order]
-    if bool(np.all(ascending[1:] > ascending[:-1])):
-        return order
-    return np.argsort(at, kind="stable")
+    # The bits of numbers that are not negative ascend with them. In one word with its place, each is
+    # sorted in half the time of `argsort`, which takes eight times as long where it is to be stable.
+    bits = at.view(np.int64)
+    least, greatest = int(bits.min()), int(bits.max())
+    place_bits = at.size.bit_length()
+    if least < 0 or (greatest - least).bit_length() + place_bits > _WORD_BITS:
+        return np.argsort(at, kind="stable")
+    words = bits - least
+    words <<= place_bits
+    words |= np.arange(at.size)
+    words.sort()
+    words &= (1 << place_bits) - 1
+    return words

@@ -115,7 +115,8 @@ class StatusChange(
     """A deployment's status, trigger or message changed.
 
     An update that ends a time in which the deployment was hidden lies behind the last poll that hid it:
-    only then was the new version known.
+    only then was the new version known. While it is hidden, a version that cannot be built is told by
+    status and message of the application, with OF_APPLICATION as the trigger.
     """
 
     deployment: DeploymentKey
@@ -128,6 +129,12 @@ class StatusChange(
 
 UPDATE_STARTED = "CONFIG_UPDATE_STARTED"
 """The `trigger` of a status with which an update begins."""
+
+OF_APPLICATION = "APPLICATION"
+"""The `trigger` of a status that is not the deployment's own, but its application's."""
+
+BUILD_FAILED = "DEPLOY_FAILED"
+"""The `status` of an application of which a new version cannot be built, or of a deployment."""
 
 NO_ANSWER_IN_TIME = "no answer in time"
 """The `reason` of a gap in which the dashboard took requests but did not answer in time."""

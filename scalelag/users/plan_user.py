@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import gevent
-from gevent import getcurrent
+from gevent import get_hub, getcurrent
 from locust import User, task
 from locust.env import Environment
+from locust.user.task import LOCUST_STATE_RUNNING
 
 from scalelag.options.request_spec import RequestSpec
 from scalelag.options.request_templates import Payload
@@ -29,6 +30,7 @@ from scalelag.record.error_kinds import (
 from scalelag.users.engine.current_turns import current_turns
 from scalelag.users.engine.lines import LineOf
 from scalelag.users.engine.open_loop import Arrival, OpenLoop
+from scalelag.users.engine.timer import Timeouts
 
 _GRACE_S = 0.5
 _SLICE = 1024
@@ -141,15 +143,37 @@ class PlanUser(User):
             if self.worker.claim_share():
                 self._send_arrivals()
             return
+        self._send_one_after_another()
+
+    def _send_one_after_another(self) -> None:
+        """Send requests until this user is stopped, or Locust has more for it to do than that."""
+        more_to_do = type(self).tasks != PlanUser.tasks
+        waits = getattr(self.wait_time, "__func__", None) is not PlanUser.wait_time
+        timeouts, loop = Timeouts(), get_hub().loop
+        try:
+            while True:
+                before = loop.iteration
+                self._send_next(timeouts)
+                # A `send` that never waits would leave the others no time.
+                if loop.iteration == before:
+                    gevent.sleep(0)
+                if more_to_do or waits or self._state != LOCUST_STATE_RUNNING:
+                    return
+        finally:
+            timeouts.close()
+
+    def _send_next(self, timeouts: Timeouts) -> None:
+        """Send the next request of a plan of users."""
         begun_s = self.worker.clock.now()
         self.chosen_request = self.worker.draw_request()
+        timeouts.begin(self.spec.timeout_s)
         try:
-            with gevent.Timeout(self.spec.timeout_s):
-                self.send()
+            self.send()
         except gevent.Timeout:
             # Locust's own clients catch it and record the request. Here the client did not.
             self._record(begun_s, begun_s, self.spec, TIMEOUT)
-        gevent.sleep(0)
+        finally:
+            timeouts.end()
 
     def _send_arrivals(self) -> None:
         loop = OpenLoop(

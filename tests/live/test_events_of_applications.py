@@ -237,6 +237,27 @@ def test_an_interrupt_in_mid_event_leaves_nothing(
     assert list(journal_folder(os.environ).glob("*")) == []
 
 
+def test_a_deploy_that_cannot_be_imported_failed_and_is_given_back(
+    on_cluster, dashboard, applications, folders, files
+):
+    wait_for(lambda: standing(dashboard) == AS_BEFORE, "the applications as before", 90)
+    broken = configured("small", folders["small"], 2, 2) | {"import_path": "nowhere_at_all:app"}
+    file = write_config(files / "broken.yaml", broken)
+
+    command = on_cluster(
+        *(*options(files), "--steps", "4rps:40s", "--drain", "1"),
+        *("--gate", "event.1.updated_s < 5", "--event", f"3s: deploy {file}"),
+    )
+    code, output = command.wait()
+
+    assert code == 4, output
+    found, _ = event(command.report(), 1)
+    assert found["censored"]
+    assert found["updated_s"]["hi"] is None
+    assert "failed (DEPLOY_FAILED): ModuleNotFoundError" in found["reason"]
+    wait_for(lambda: standing(dashboard) == AS_BEFORE, "the applications as before", 90)
+
+
 def test_what_a_killed_run_changed_is_given_back_by_doctor(
     on_cluster, dashboard, applications, files
 ):

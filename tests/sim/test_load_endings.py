@@ -170,6 +170,44 @@ def test_users_of_ones_own_are_recorded(theirs, target, echo, tmp_path):
     assert_the_other_side_agrees(run.recorded, echo.arrivals())
 
 
+MORE_TO_DO = """
+from locust import FastHttpUser, constant, task
+from scalelag.users import PlanUser
+
+
+class Waiting(PlanUser, FastHttpUser):
+    wait_time = constant(0.5)
+
+    def send(self):
+        self.client.get("/waiting")
+
+
+class Both(PlanUser, FastHttpUser):
+    def send(self):
+        self.client.get("/plan")
+
+    @task
+    def other(self):
+        self.client.get("/other")
+"""
+
+
+def test_users_with_a_wait_or_another_task_go_back_to_locust_after_each_request(
+    target, echo, tmp_path
+):
+    path = tmp_path / "more.py"
+    path.write_text(MORE_TO_DO)
+    both = f"{ROOT / 'locustfiles' / 'attached.py'},{path}"
+
+    with started(tmp_path, *target, "--steps", "2users:3s", locustfile=both) as locust:
+        run = locust.wait()
+
+    assert_ran(run)
+    assert 1 <= len(sent_to(echo, "/waiting")) <= 8
+    assert len(sent_to(echo, "/plan")) > 20
+    assert len(sent_to(echo, "/other")) > 20
+
+
 @pytest.mark.long
 def test_arrivals_of_ones_own_are_sent_when_they_are_due(theirs, target, echo, tmp_path):
     with started(tmp_path, *target, "--steps", "50rps:2s", locustfile=theirs) as locust:

@@ -226,3 +226,22 @@ def test_a_replica_that_stops_when_watching_begins_counts_from_the_first_poll():
 
     assert math.isfinite(report.stopping_s)
     assert report.stopping_s == pytest.approx(12.1 - 8.1)
+
+
+def test_a_polled_decision_comes_before_replicas_were_gone_that_it_stopped():
+    """Of one the log has the stop, of the other only that it is gone: both before the step at 10 s."""
+    shown = polls((8.0, 3, {"RUNNING": 3}), (14.0, 1, {"RUNNING": 1}))
+    seen = [poll for poll in shown if not 8.2 < poll.sent_s < 13.9]
+    rows = [Transition(KEY, name, 14.1, 8.0, to_state=None) for name in ("a", "b")]
+    events = [
+        event("stopping", 8.2, "a"),
+        event("stopped", 9.1, "a"),
+        event("stopped", 9.2, "b"),
+    ]
+
+    made = timeline(rows, events, seen)
+
+    (decision,) = made.decisions
+    assert decision.at.hi_s == pytest.approx(9.2 + SKEW_S, abs=0.02)
+    assert decision.perhaps_several
+    assert lag(made, levels=DOWN).total_s is None

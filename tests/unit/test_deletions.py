@@ -190,3 +190,30 @@ def test_a_deployment_that_is_deployed_again_is_below_its_target_only_once_it_is
     # It is short while it scales up from 24 to 26 s, and at no other time.
     assert again.min == never.min
     assert again.mean == pytest.approx(never.mean, abs=0.02)
+
+
+@pytest.mark.parametrize(("changes", "unseen_s"), [(GONE, 0.0), (BACK, 0.45), (UP, 0.45)])
+def test_while_it_is_gone_there_is_nothing_that_nobody_saw(changes, unseen_s):
+    """Where it is there at the end, the last 0.45 s of the load are behind the last poll."""
+    found = report_of(changes).deployments[KEY].elasticity
+
+    assert (found.unseen_s or 0.0) == pytest.approx(unseen_s)
+
+
+def test_a_step_that_comes_as_it_is_deleted_has_that_as_its_only_reason():
+    """No poll comes between the step at 20 s and the deletion, which the log tells to the moment."""
+    report = report_of({-2.0: ONE, 20.1: None}, events=(line("deleting", 20.02),))
+
+    assert step(report).reason == "it was deleted at 20.0 s"
+
+
+def test_requests_that_were_open_when_it_was_deleted_are_told_of():
+    """Each takes 2 s; those due from 39 s on fail, and 0.5 s of these before it was gone."""
+    report = report_of(GONE, failing=(39.0, 42.0), open_for_s=2.0)
+
+    (failure,) = report.failures
+
+    assert failure.notes == (
+        f"25 failed because {KEY} was deleted at 39.8 s: nothing was there to answer them",
+        f"5 were open when {KEY} was deleted at 39.8 s",
+    )

@@ -13,7 +13,9 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 import scalelag
+from reports.model.formats import Format
 from scalelag.options.catalog import OPTIONS
+from scalelag.options.run_options import run_options
 from serve_apps.sleeper import SleeperArgs
 from tests.support.ray_service import RAY_SERVICE
 
@@ -168,9 +170,15 @@ def test_the_job_is_the_image_with_options_that_there_are_and_no_token_written_d
     (container,) = pod["containers"]
     command, *options = container["args"]
     known = {option.flag for option in OPTIONS} | {"--host"}
+    given = [one.partition("=") for one in options]
 
     assert (command, container["image"]) == ("run", f"scalelag:{scalelag.__version__}")
-    assert [one for one in options if one.partition("=")[0] not in known] == []
+    assert [flag for flag, _, _ in given if flag not in known] == []
+    # Values are checked as those of a run: a report in a format that there is not ends the Job.
+    values = {flag.removeprefix("--"): value for flag, _, value in given}
+    typed = {"report": [values["report"]], "wait": float(values["wait"])}
+    taken = run_options(values | typed)
+    assert taken.reports == (Format.MARKDOWN,)
     assert not SECRET.search(str(container["args"]))
     assert [list(one) for one in container["env"]] == [["name", "valueFrom"]]
     uid = pod["securityContext"]["runAsUser"]

@@ -133,7 +133,9 @@ def test_every_option_in_a_table_of_the_docs_exists(
     assert sorted(options_in_tables(documented) - known) == []
 
 
-CALL = re.compile(r"\bscalelag (run|report|export|compare|runs|trend|doctor)\b([^\n#]*)")
+CALL = re.compile(
+    r"\bscalelag (run|report|export|compare|matrix|whatif|tune|runs|trend|doctor)\b([^\n#]*)"
+)
 
 
 def calls_in(text: str) -> list[tuple[str, str]]:

@@ -4,11 +4,12 @@ Polls come at whole seconds and are answered 0.2 s later. Statuses are those tha
 (`handle_transition` in `ray/serve/_private/common.py`).
 """
 
+import msgspec
 import pytest
 
 from reports.analysis.analyse import analyse
 from scalelag.record.evidence_rows import LogEvent
-from scalelag.record.rows import ConfigChange, StatusChange
+from scalelag.record.rows import OF_APPLICATION, ConfigChange, StatusChange
 from tests.unit.event_cases import FULL, bounds, event, only, recorded
 from tests.unit.recorded_runs import KEY, ZERO_S, info
 
@@ -54,6 +55,53 @@ def test_a_deploy_that_failed_is_never_updated(status):
     assert found.censored
     assert found.reason == f"failed ({status}): 0 of 3 RUNNING are of the new version"
     assert [gate.verdict for gate in report.gates] == ["fail"]
+
+
+IMPORTS = StatusChange(
+    KEY,
+    ZERO_S + 22.2,
+    "DEPLOY_FAILED",
+    ZERO_S + 21,
+    OF_APPLICATION,
+    "Deploying app 'app' failed:\nModuleNotFoundError: No module named 'nowhere'\n",
+)
+
+
+def hide(poll, from_s):
+    """A poll as it is while Serve hides the deployment since a moment."""
+    if poll.sent_s < from_s:
+        return poll
+    return msgspec.structs.replace(poll, deployments={}, hidden=(KEY,))
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_a_deploy_that_serve_cannot_build_failed_with_the_error(is_hidden):
+    run = recorded({}, DEPLOY, statuses=(IMPORTS,))
+    if is_hidden:
+        run = msgspec.structs.replace(
+            run, polls=tuple(hide(poll, ZERO_S + 21) for poll in run.polls)
+        )
+
+    found, report = only(run, LIMIT)
+
+    assert bounds(found.updated_s) == (68.69, None)  # until the last poll
+    assert found.reason == "failed (DEPLOY_FAILED): ModuleNotFoundError: No module named 'nowhere'"
+    assert [gate.verdict for gate in report.gates] == ["fail"]
+    assert any("DEPLOY_FAILED (ModuleNotFoundError" in text for text in report.warnings)
+
+
+def test_a_deploy_that_serve_cannot_build_is_not_updated_by_the_next_one():
+    mended = event("deploy", at_s=40, index=2, apps=("app",))
+    config = ConfigChange(
+        KEY, ZERO_S + 41, ZERO_S + 42.2, info("10rps:80s").target.deployments[KEY], ("user_config",)
+    )
+
+    run = recorded({}, DEPLOY, mended, statuses=(IMPORTS,), configs=(config,))
+    first, second = report_on(run).events
+
+    assert (first.updated_s.hi, first.censored) == (None, True)
+    assert first.reason.startswith("failed (DEPLOY_FAILED)")
+    assert bounds(second.updated_s) == (0.99, 2.2)
 
 
 def test_a_failed_deploy_is_not_updated_by_what_is_deployed_in_its_place():
@@ -200,6 +248,18 @@ def test_two_versions_under_one_status_are_those_of_their_events(log, seen):
     assert bounds(last.updated_s) == (14.49, 15.7)
     assert bounds(last.detect_s) == pytest.approx(seen, abs=0.002)
     assert "not over when another new version came" in updates(report)[0]
+
+
+def test_a_version_that_ran_alone_before_the_next_one_came_is_over():
+    second = event("deploy", 29.5, 2, apps=("app",))
+    new = {"x": R, "y": R, "z": R}
+    states = {22: FULL | {"x": S}, 26: new, 30: new | {"p": S}, 40: {"p": R, "q": R, "r": R}}
+    logs = (line(20.8), line(29.9))
+
+    report = report_on(recorded(states, DEPLOY, second, statuses=ONE_STATUS, events=logs))
+
+    assert bounds(report.events[0].updated_s) == (4.49, 5.7)
+    assert "3 replicas were replaced, over after" in updates(report)[0]
 
 
 def test_a_deploy_that_changes_nothing_does_not_take_over():

@@ -298,3 +298,23 @@ def test_an_option_that_says_nothing_here_is_refused(
 
     assert ended.value.code == 2
     assert f"{option[0]} does not go with --capacity" in capsys.readouterr().err
+
+
+def test_a_deployment_by_name_has_no_meaning_without_a_run(calibration: Path, day: Path):
+    options = FleetOptions(calibration, day, 1.0, ("app/D:max_replicas=3",))
+
+    with pytest.raises(UsageError, match="without RUN there is no deployment by name"):
+        size_fleet(None, options)
+
+
+def test_less_time_than_a_step_is_refused(calibration: Path, day: Path):
+    with pytest.raises(UsageError, match="--days 1e-05: it is simulated in steps of 10 s"):
+        size_fleet(None, FleetOptions(calibration, day, 0.00001))
+
+
+def test_a_part_of_a_trace_is_taken_as_a_run_takes_it(calibration: Path, day: Path):
+    options = FleetOptions(calibration, day, 1.0, of_trace={"from": "8h", "to": "20h"})
+
+    found = size_fleet(None, options)
+
+    assert {one.mean_rps for one in found.hours} == {60.0}

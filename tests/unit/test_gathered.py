@@ -3,6 +3,7 @@
 import tempfile
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -67,6 +68,18 @@ def test_rows_are_sorted_by_intended_start_and_equal_ones_stay_in_order(batches,
     assert (
         list(zip(found.streams.row.tolist(), found.streams.tokens.tolist(), strict=True)) == tokens
     )
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1),
+    st.sampled_from([[], [0.0], [-1.0], [float("nan")], [float("inf")]]),
+)
+def test_moments_near_to_each_other_are_ordered_as_those_far_apart(ticks, far):
+    at = np.array([1_795_371_900.0 + tick * 2**-22 for tick in ticks] + far)
+
+    order = gathered._order(at)
+
+    assert order.tolist() == np.argsort(at, kind="stable").tolist()
 
 
 def test_a_name_that_several_methods_requested_is_one_for_each():

@@ -116,7 +116,7 @@ def test_idle_connections_that_the_server_closed_are_closed_while_others_are_use
             raise_error=True,
         )
         idle = list(connections._idle)
-        used.append(idle[-1].getsockname())
+        used.append(idle[-1].sock.getsockname())
         chosen.set()
         assert closed.acquire(timeout=DEADLINE_S)
         assert closed.acquire(timeout=DEADLINE_S)

@@ -41,7 +41,7 @@ ROOMS = {  # folders within a layer, each with the folders beside it that it may
     "reports.analysis.diagnosis": ("lag", "load", "seen"),
     "reports.analysis.elasticity": ("lag", "load"),
     "reports.analysis.charts": ("lag", "load"),
-    "reports.analysis.lint": ("lag", "load"),
+    "reports.analysis.lint": ("lag", "load", "seen"),
     "reports.analysis.events": ("lag", "load"),
     "reports.analysis.comparing": ("charts",),
     "scalelag.plugin.worker": (),

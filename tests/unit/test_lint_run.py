@@ -190,7 +190,7 @@ def test_usage_counts_the_replicas_beyond_the_minimum():
     # 3 more from 26 to 60 s: worked until 50 s, idle for 10 s; before, none was there.
     usage = usage_of(policy, watched((0, 1), (26, 4), (60, 1)), Concurrency(LOAD), ZERO_S, STEPS)
 
-    assert usage == Usage(worked_s=3 * 24, idle_s=3 * 10, most=3, left=0)
+    assert usage == Usage(worked_s=3 * 24, idle_s=3 * 10, most=3, left=0, longest_s=10)
 
 
 def test_what_idles_before_the_load_ever_fell_does_not_count():
@@ -199,7 +199,7 @@ def test_what_idles_before_the_load_ever_fell_does_not_count():
 
     usage = usage_of(policy, watched((0, 4), (55, 1)), Concurrency(LOAD), ZERO_S, STEPS)
 
-    assert usage == Usage(worked_s=3 * 30, idle_s=3 * 5, most=3, left=0)
+    assert usage == Usage(worked_s=3 * 30, idle_s=3 * 5, most=3, left=0, longest_s=5)
 
 
 def test_a_hold_at_the_same_load_goes_on_with_what_was_before():
@@ -219,7 +219,7 @@ def test_a_hold_at_the_same_load_goes_on_with_what_was_before():
         ],
     )
 
-    assert usage == Usage(worked_s=3 * 24, idle_s=3 * 20, most=3, left=0)
+    assert usage == Usage(worked_s=3 * 24, idle_s=3 * 20, most=3, left=0, longest_s=20)
 
 
 def test_nothing_watched_is_nothing_known():
@@ -242,6 +242,29 @@ def test_replicas_that_idle_for_longer_than_they_worked_are_found_with_both():
         "after the load fell (3 still when watching ended): downscale_delay_s 600 keeps them "
     )
     assert "Set downscale_delay_s to 24, unless" in finding.text  # 72 / 3
+
+
+@pytest.mark.parametrize(("delay_s", "is_found"), [(40.0, True), (10.0, False)])
+def test_replicas_that_stay_for_much_longer_than_the_delay_are_kept_by_something_else(
+    delay_s, is_found
+):
+    """They are idle from 50 to 100 s, all three of them."""
+    settings = {"downscale_delay_s": delay_s, "look_back_period_s": 1.0, "upscale_delay_s": 1.0}
+    run = recorded({KEY: described(**settings)})
+
+    findings = found(run, {KEY: watched((0, 1), (46, 4))})
+
+    assert ("idle-longer-than-worked" in findings) == is_found
+
+
+def test_one_replica_that_idles_is_told_of_in_the_singular():
+    run = recorded({KEY: described(downscale_delay_s=600.0)})
+
+    finding = found(run, {KEY: watched((0, 1), (40, 2))})["idle-longer-than-worked"]
+
+    assert finding.text.startswith(
+        "up to 1 replica beyond min_replicas 1 worked for 10 replica-seconds and was idle for 50 "
+    )
 
 
 def test_a_suggested_delay_never_goes_below_the_look_back():

@@ -1,15 +1,18 @@
 """Figures of streamed answers, and of requests by name."""
 
 import math
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.analysis.load import groups, named
 from reports.analysis.load.latency import load_report
 from reports.model.load import LoadReport
 from scalelag.plan.stages import parse_plan
+from scalelag.record import blocks
 from scalelag.record.error_kinds import NOT_SENT
 from scalelag.record.requests_file import NO_STREAMS, RequestColumns, StreamColumns
 
@@ -210,6 +213,21 @@ def test_names_add_up_to_the_run_and_so_do_their_streams(rows: list[Row]):
     assert sum(s.tokens_per_s or 0.0 for s in streams) == pytest.approx(
         report.stream.tokens_per_s if report.stream else 0.0
     )
+
+
+@settings(max_examples=60)
+@given(ROWS, st.integers(1, 9))
+def test_times_counted_by_name_are_those_counted_for_each_group(rows: list[Row], size):
+    rows = sorted(rows, key=lambda row: row[0])
+    steps = "5rps:3s,2rps:4s,0rps:1s,5rps:2s"
+
+    # In each block, the fewer rows it has the more often one that lies in a single step.
+    with patch.object(blocks, "BLOCK", size):
+        found = report_of(rows, steps)
+        with patch.object(groups, "MOST_COUNTED", 0), patch.object(named, "MOST_COUNTED", 0):
+            expected = report_of(rows, steps)
+
+    assert found == expected
 
 
 @settings(max_examples=80)

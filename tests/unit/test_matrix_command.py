@@ -13,7 +13,7 @@ from scalelag.cli.main import app
 from scalelag.cli.matrix import MatrixOptions, matrix
 from scalelag.cli.run.retries import AttemptResult
 from scalelag.cli.run.signature import RunArguments
-from scalelag.errors import TargetError, UsageError
+from scalelag.errors import RecordError, TargetError, UsageError
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE
 
 STORED = Path(__file__).parents[1] / "golden" / "stored" / "demo"
@@ -106,6 +106,17 @@ def test_runs_of_another_plan_are_refused_before_the_first_run(asked, tmp_path):
     stored_in(tmp_path / "ray-2.60.0-init_time_s=5" / "one", plan="1rps:5s")
 
     with pytest.raises(UsageError, match=r"--folder: .*another plan or application \(1rps:5s\)"):
+        made("2.55.1, 2.60.0 init_time_s=5", tmp_path, folder=tmp_path, steps=PLAN)
+    assert asked == []
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"verdict": 5}', "[]"])
+def test_a_damaged_report_in_the_folder_is_named_before_the_first_run(asked, tmp_path, content):
+    run = tmp_path / "ray-2.60.0-init_time_s=5" / "one"
+    stored_in(run)
+    (run / REPORT_FILE).write_text(content)
+
+    with pytest.raises(RecordError, match=r"one/report\.json cannot be read"):
         made("2.55.1, 2.60.0 init_time_s=5", tmp_path, folder=tmp_path, steps=PLAN)
     assert asked == []
 

@@ -30,6 +30,23 @@ def test_a_delay_counts_from_the_first_moment_that_wants_more():
     assert decided.index(4) == 20
 
 
+@pytest.mark.parametrize(
+    ("recorded", "wanted"),
+    [
+        ({"target_num_ongoing_requests_per_replica": 4.0, "target_ongoing_requests": None}, 2),
+        ({"target_num_ongoing_requests_per_replica": 4.0, "target_ongoing_requests": 1.0}, 8),
+    ],
+)
+def test_a_target_by_its_old_name_counts_where_the_new_one_is_unset(
+    recorded: dict[str, Any], wanted: int
+):
+    ours = RayAutoscaler({KEY: info_of(upscale_delay_s=0.0, **recorded)})
+    ours.set_running(KEY, ["r0"])
+    ours.report(HandleReport(KEY, "h", START_S, Series([START_S], [8.0]), {}))
+
+    assert ours.decide(START_S, {KEY: 1})[KEY] == wanted
+
+
 def test_settings_that_ray_refuses_say_so_in_its_words():
     with pytest.raises(UsageError, match=r"app/D.*max_replicas \(1\).*min_replicas \(3\)"):
         RayAutoscaler({KEY: info_of(min_replicas=3, max_replicas=1)})

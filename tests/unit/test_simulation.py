@@ -180,8 +180,24 @@ def test_requests_for_no_replica_wait_until_one_runs_and_are_pushed_at_once():
     assert any(one.at_s == T0 + 0.33 for one in autoscaler.reports)
 
 
+def users(pause_s: float, mix: Sequence[int] = (0,)) -> Users:
+    names = tuple(f"/{code}" for code in range(max(mix) + 1))
+    return Users((T0, T0 + 10.0), (4, 0), pause_s, names, np.array(mix, np.int32))
+
+
+def test_users_send_what_those_of_the_record_sent():
+    made = scenario(users(pause_s=0.05, mix=(0, 1, 1, 1)), to_s=20.0)
+    works_s = (np.full(3, 0.05), np.full(3, 0.45))
+    service = msgspec.structs.replace(made.service, works_s=works_s)
+
+    found = run(msgspec.structs.replace(made, service=service))
+
+    assert np.mean(found.name) == pytest.approx(0.75, abs=0.12)
+    assert np.allclose(found.latency_s, np.where(found.name == 1, 0.45, 0.05), atol=0.001)
+
+
 def test_users_send_one_request_after_another():
-    load = Users((T0, T0 + 10.0), (4, 0), pause_s=0.25, names=("/",))
+    load = users(pause_s=0.25)
 
     found = run(scenario(load, to_s=20.0))
 

@@ -14,6 +14,7 @@ from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
+from reports.model.intervals import Instant
 from scalelag.plan.stages import parse_plan
 from scalelag.record.run_info import DeploymentInfo
 from tests.support.built.step_facts import (
@@ -150,6 +151,33 @@ def test_a_load_that_swings_by_itself_asks_for_a_longer_delay():
     finding = finding_of(OSCILLATION, swinging("2-4-2-4-2", 3.2))
 
     assert finding.advice == "Raise downscale_delay_s from 1 to 7: the swing ends."
+
+
+def test_a_swing_begins_with_its_step_though_its_first_decision_may_have_come_before():
+    given = swinging("1-4-1-4-1", 5.0)
+    first, *others = given.timeline.decisions
+    first = msgspec.structs.replace(first, at=Instant(BEGUN_S - 2.0, BEGUN_S + 0.5))
+    timeline = msgspec.structs.replace(given.timeline, decisions=(first, *others))
+
+    finding = finding_of(OSCILLATION, msgspec.structs.replace(given, timeline=timeline))
+
+    assert finding.from_s == finding.evidence[0].at_s == given.step.at_s
+
+
+@pytest.mark.parametrize(("rates_rps", "is_found"), [((8.0,), False), ((8.0, 40.0), True)])
+def test_a_swing_of_steady_requests_is_not_by_the_settings(rates_rps, is_found):
+    """Each request takes 0.2 s: 1.6 are open, which is 1 replica, and in turn 8, which is 4."""
+    rows = requests(rate_rps=rates_rps[0], latency_s=0.2)
+    if len(rates_rps) > 1:
+        rows = requests(rate_rps=rates_rps[1], latency_s=0.2)
+        kept = (rows.intended_s % 4 < 2) | (np.arange(rows.count) % 5 == 0)
+        rows = rows.chosen(kept)
+    opened = Concurrency(rows)
+    given = msgspec.structs.replace(
+        swinging("1-4-1-4-1-4", 3.0), requests=RequestsAt(opened, opened, "client", opened)
+    )
+
+    assert (finding_of(OSCILLATION, given) is not None) == is_found
 
 
 # Replicas that stay

@@ -149,3 +149,12 @@ def test_a_way_down_that_went_well_settles_with_its_total():
     report = lag(every_second(FOUR_TO_ONE), levels="40->5")
 
     assert report.settled_s == report.total_s
+
+
+def test_one_replica_that_a_way_down_left_is_told_of_in_the_singular():
+    """The target goes to 0 at 14 s and back at 16 s, when one replica is there still."""
+    seen = {0: (1, RUNNING_1), 14: (0, RUNNING_1), 16: (1, RUNNING_1)}
+
+    report = lag(every_second(seen), levels="40->5")
+
+    assert report.reason == "given up after 5.6 s at 1 replica, target 0"

@@ -4,13 +4,16 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 import yaml
 from typer.testing import CliRunner
 
 from reports.analysis.gates import parse_gate
 from scalelag.cli.main import app
+from scalelag.cli.run.config_file import kinds_of, read_options
 from scalelag.cli.run.locust_arguments import with_run_options
 from scalelag.cli.suite import FOLDER, suite_file, suites
 from scalelag.cluster.apps import resolve_app, with_autoscaling
@@ -21,6 +24,11 @@ from scalelag.plan.stages import parse_plan
 ROOT = Path(__file__).parents[2]
 FILES = sorted(FOLDER.glob("*/*.toml"))
 OF_RUN = {"app", "app-arg", "cpus", "processes", "autoscaling", "request", "mix"}
+
+
+def kinds():
+    commands: Any = typer.main.get_command(app)
+    return kinds_of(commands.commands["run"].params)
 
 
 def test_there_are_suites_and_each_has_both_sizes():
@@ -51,6 +59,15 @@ def test_a_suite_is_a_run_with_the_gates_that_its_owners_state(path: Path):
     apps = resolve_app(name, table.get("app-arg", ()), importable_here=True)
     if "autoscaling" in table:
         with_autoscaling(apps, path.parent / table["autoscaling"])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_option_of_a_suite_is_one_that_a_run_takes(path: Path):
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+
+    taken = read_options(path, kinds())
+
+    assert {key.replace("-", "_") for key in table} - {"request"} <= taken.keys()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")

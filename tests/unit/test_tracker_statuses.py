@@ -135,10 +135,30 @@ def test_deployments_that_serve_hides_during_a_build_go_on(watcher: Watcher, sta
 
     rows = watcher.see_body(application(status))
 
-    (poll,) = rows
+    poll = rows[0]
     assert isinstance(poll, Poll)
     assert (poll.deployments, poll.hidden) == ({}, (KEY,))
+    assert changes(rows) == []
     assert changes(watcher.see_body(application("RUNNING", Model=model))) == []
+
+
+def test_a_version_that_cannot_be_built_is_told_once_and_again_after_the_next_try(watcher: Watcher):
+    model = deployment(replica("a", "RUNNING")) | {"status": "HEALTHY"}
+    failed = application("DEPLOY_FAILED")
+    failed["applications"]["app"]["message"] = "Traceback\nImportError: no module"
+    watcher.see_body(application("RUNNING", Model=model))
+    bodies = [application("DEPLOYING"), failed, failed, application("DEPLOYING"), failed]
+
+    rows = [row for body in bodies for row in statuses(watcher.see_body(body))]
+
+    assert [(row.status, row.trigger) for row in rows] == [
+        ("DEPLOY_FAILED", "APPLICATION"),
+        ("DEPLOYING", "APPLICATION"),
+        ("DEPLOY_FAILED", "APPLICATION"),
+    ]
+    assert rows[0].message == "Traceback\nImportError: no module"
+    shown = statuses(watcher.see_body(application("RUNNING", Model=model)))
+    assert [row.status for row in shown] == ["HEALTHY"]
 
 
 def test_a_deployment_that_a_new_version_leaves_out_is_gone(watcher: Watcher):

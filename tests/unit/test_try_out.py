@@ -123,3 +123,13 @@ def test_the_same_command_stands_once_with_all_that_it_is_for():
     assert markdown.count("scalelag whatif runs/x") == 1
     assert "### Try it by simulation" in markdown
     assert "Try it by simulation" not in render_markdown(report, "runs/x").decode()
+
+
+def test_of_many_that_a_command_is_for_the_first_are_named():
+    report = msgspec.structs.replace(samples.calm().report, lint=())
+    (one,) = lint_config({KEY: DeploymentInfo(CALM | {"downscaling_factor": 2.0})})
+    many = tuple(msgspec.structs.replace(one, rule=f"rule-{number}") for number in range(150))
+
+    ((named, _),) = tries(msgspec.structs.replace(report, lint=many), "runs/x")
+
+    assert named == "rule-0, rule-1, rule-2, rule-3 and 146 more"

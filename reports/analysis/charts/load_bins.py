@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.load.moments import counted_between
 from reports.analysis.load.quantiles import quantiles_ms
 from reports.model.charts import LoadBins
 from scalelag.record.blocks import blocks
@@ -45,9 +46,18 @@ def _ended(
     for block in blocks(rows.count):
         at_s, answered = rows.intended_s[block], rows.error[block] < 0
         done_s = at_s[answered] + rows.latency_s[block][answered] - zero_s
-        completed += np.histogram(done_s, edges_s)[0]
-        missed += np.histogram(at_s[~answered] - zero_s, edges_s)[0]
+        completed += _by_bin(done_s, edges_s)
+        missed += _by_bin(at_s[~answered] - zero_s, edges_s)
     return completed, missed
+
+
+def _by_bin(moments_s: NDArray[np.float64], edges_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of moments in each bin, the last of which has both of its edges."""
+    unknown = np.isnan(moments_s)
+    known_s = moments_s[~unknown] if unknown.any() else moments_s
+    found = counted_between(known_s, edges_s, at_edge_after=True)[1:-1]
+    found[-1] += np.count_nonzero(known_s == edges_s[-1])
+    return found
 
 
 def bin_width_s(end_s: float) -> float:

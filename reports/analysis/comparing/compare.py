@@ -6,6 +6,7 @@ The verdict is that of the main figures alone (docs/decisions/0007-main-figures.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from reports.analysis.comparing.common_steps import Uneven, marked_apart, uneven_steps
 from reports.analysis.comparing.doubts import doubts, failing
 from reports.analysis.comparing.elastic_speedup import elastic_speedups
 from reports.analysis.comparing.exactness import drawn_together, exactness
@@ -91,12 +92,12 @@ def compare(
     """Compare runs, given by name: one with one by their steps, others by runs.
 
     Larger is worse in all metrics. `mains` are the metrics that make the verdict in place of the
-    usual ones. One run with one has a verdict only `within_run`. Raises UsageError for an unknown
-    metric.
+    usual ones. One run with one has a verdict only `within_run`. Raises UsageError for no such metric.
     """
     one_by_one = len(base) == len(candidate) == 1
     form: Form = "steps of two runs" if one_by_one else "runs"
-    sides = comparable(_samples(form, base), _samples(form, candidate))
+    uneven = Uneven() if one_by_one else uneven_steps(base, candidate)
+    sides = comparable(*(_samples(form, side, uneven) for side in (base, candidate)))
     main = _named(mains, sides) if mains else main_figures(*sides)
     rule = _Rule(form, min_effect, gated=within_run or not one_by_one)
     figures = _judged(_tested(form, sides, main), rule)
@@ -116,7 +117,7 @@ def compare(
         base_label=labels[0],
         candidate_label=labels[1],
         elastic_speedup=elastic_speedups(base, candidate),
-        warnings=doubts(base, candidate),
+        warnings=(*doubts(base, candidate), *uneven.told(main, len(base), len(candidate))),
     )
 
 
@@ -126,8 +127,10 @@ _ONE_A_SIDE = (
 )
 
 
-def _samples(form: Form, side: Mapping[str, Report]) -> Samples:
-    return samples_of_runs(side) if form == "runs" else samples_of_steps(next(iter(side.values())))
+def _samples(form: Form, side: Mapping[str, Report], uneven: Uneven) -> Samples:
+    if form == "runs":
+        return marked_apart(samples_of_runs(side, uneven.steps), uneven)
+    return samples_of_steps(next(iter(side.values())))
 
 
 def _fewest(form: Form) -> int:

@@ -1,7 +1,7 @@
 """Values of each metric in a run, step by step or as medians of runs; censored ones are kept."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -41,21 +41,27 @@ Samples = Mapping[str, Sample]
 
 def samples_of_steps(report: Report) -> Samples:
     """Metrics of each step, by its number and direction."""
-    found = _figures_of(report)
+    found = figures_of(report)
     if latencies := dict(_latencies(report)):
         found[LATENCY] = latencies
     return {name: _sample(values, [values]) for name, values in found.items()}
 
 
-def samples_of_runs(reports: Mapping[str, Report]) -> Samples:
+def samples_of_runs(
+    reports: Mapping[str, Report], left_out: Mapping[str, Collection[str]] | None = None
+) -> Samples:
     """Median of each metric over the steps of each run: steps of one run are not independent.
 
-    Latency is that of the whole run, whose slow requests may all be in one step.
+    Latency is that of the whole run, whose slow requests may all be in one step. Of some figures there
+    are steps `left_out`.
     """
+    left_out = left_out or {}
     found: dict[str, dict[str, dict[str, Span]]] = {}
     for run, report in reports.items():
-        for name, values in _figures_of(report).items():
-            found.setdefault(name, {})[run] = values
+        for name, values in figures_of(report).items():
+            kept = {step: v for step, v in values.items() if step not in left_out.get(name, ())}
+            if kept:
+                found.setdefault(name, {})[run] = kept
         if report.load.latency_p99_ms is not None:
             found.setdefault(LATENCY, {})[run] = {WHOLE: _point(report.load.latency_p99_ms)}
     return {
@@ -117,7 +123,8 @@ def _sample(values: dict[str, Span], of_steps: Iterable[Mapping[str, Span]]) -> 
     return Sample(values, len(spans), sum(span.value is None for span in spans))
 
 
-def _figures_of(report: Report) -> dict[str, dict[str, Span]]:
+def figures_of(report: Report) -> dict[str, dict[str, Span]]:
+    """Return the values of each figure by the step, or whatever else they were measured in."""
     found: dict[str, dict[str, Span]] = {}
     for name, step, span in _step_figures(report):
         found.setdefault(name, {})[step] = span

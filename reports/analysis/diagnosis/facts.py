@@ -19,6 +19,7 @@ from reports.model.steps import DelayReport, FloorReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.effective import asked_by_replica
 from scalelag.record.evidence_rows import ClusterSnapshot, LogEvent, LogKind
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey, StatusChange
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import DeploymentInfo
@@ -89,6 +90,11 @@ class StepFacts(msgspec.Struct, frozen=True):
     own: Front | None = None
     replay: Replayer | None = None
     unwatched: tuple[DeploymentKey, ...] = ()
+
+    @property
+    def rows(self) -> RequestColumns:
+        """Requests that can have been for its application; all of the run if that is not told."""
+        return self.run.requests if self.requests.rows is None else self.requests.rows
 
     @property
     def concurrency(self) -> Concurrency | None:

@@ -4,14 +4,15 @@ A deployment that was gone comes before the event in which the request was open,
 the kind of its failure means by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.failed_requests import failed_places
-from reports.analysis.diagnosis.failure_notes import Failed, failure_notes
+from reports.analysis.diagnosis.failure_notes import Failed, failure_notes, is_noted
+from reports.analysis.diagnosis.failures_of_run import StepFailures
 from reports.analysis.lag.changes import Absence, Changes
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.seen.routing import may_be_for
@@ -38,46 +39,113 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def reasoned(
-    failures: Sequence[FailureReport], steps: Sequence[LoadStep], told: Told
+    failures: Sequence[StepFailures], steps: Sequence[LoadStep], told: Told
 ) -> tuple[FailureReport, ...]:
     """Failed requests of each step with notes that have the reason of each of them once.
 
-    If most of them were open during an event, there is no other cause. Those without a reason are
-    counted, too, where nothing else is said of them.
+    If most of them were open during an event, there is no other cause; nor if findings can explain
+    less than half of those that nothing else does. Those without a reason are counted, too.
     """
     by_index = {step.index: step for step in steps}
-    return tuple(_reasoned(one, by_index[one.index], told) for one in failures)
+    return tuple(_reasoned(one, by_index[one.report.index], told) for one in failures)
 
 
-def _reasoned(failure: FailureReport, step: LoadStep, told: Told) -> FailureReport:
-    run = told.run
+def _reasoned(failures: StepFailures, step: LoadStep, told: Told) -> FailureReport:
+    run, failure = told.run, failures.report
     begun_s = max(run.info.zero_s + step.at_s, run.info.counted_from_s)
     hold = Window(begun_s, run.info.zero_s + step.hold_until_s)
     low, high = map(int, np.searchsorted(run.requests.intended_s, hold))
     places = failed_places(run.requests, slice(low, high), run.requests.errors)
     left = np.ones(places.size, np.bool_)
-    named = [*_gone(told, hold, places, left), *_in_events(told, places, left)]
+    named = [
+        *_gone(told, hold, places, left),
+        *_in_events(told, places, left),
+        *_open_as_it_went(told, hold, places, left),
+    ]
     # Whatever else is the reason of one that was open during an event, it belongs to the event.
     most = 2 * int(np.count_nonzero(_open_in_events(told, places))) > failure.count
     of_kinds = list(failure_notes(Failed(run, told.timelines, places[left])))
-    findings = () if most else failure.findings
-    others = int(np.count_nonzero(left)) - sum(number for number, _ in of_kinds)
-    is_rest = others > 0 and (named or of_kinds) and not (findings or failure.notes)
+    explained = failures.explained(run, places[left])
+    few = 2 * int(np.count_nonzero(explained)) < explained.size
+    findings = () if most or few else failure.findings
+    others = _others(run, places[left], explained, of_findings=not most)
+    is_rest = others > 0 and bool(named or of_kinds or explained.any())
     return msgspec.structs.replace(
         failure,
-        cause=None if most else failure.cause,
+        cause=failure.cause if findings else None,
         findings=findings,
         notes=(
             *named,
             *(note for _, note in of_kinds),
             *failure.notes,
-            *((f"{count(others, 'other')}: no cause found",) if is_rest else ()),
+            *(_perhaps(failures, explained) if few and not most else ()),
+            *((_rest(others),) if is_rest and (findings or not failure.notes) else ()),
         ),
     )
 
 
+def _others(
+    run: RecordedRun, places: NDArray[np.uint32], explained: _Mask, *, of_findings: bool
+) -> int:
+    """Number of failed requests of which neither their kind tells anything, nor a finding."""
+    rows = run.requests
+    noted = rows.with_errors(*filter(is_noted, rows.errors), where=places)
+    return int(np.count_nonzero(~(noted | explained) if of_findings else ~noted))
+
+
+def _rest(others: int) -> str:
+    return f"{count(others, 'other')}: no cause found"
+
+
+def _perhaps(failures: StepFailures, explained: _Mask) -> Iterator[str]:
+    """Note on few requests that findings explain, while most of the step have none."""
+    number = int(np.count_nonzero(explained))
+    if number:
+        told = {
+            key: next(shown.text for f in one.findings for shown in f.evidence)
+            for key, one in failures.found.items()
+        }
+        yield f"{number:,} perhaps for this: " + "; ".join(f"{k}: {t}" for k, t in told.items())
+
+
 def _gone(told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask) -> Iterator[str]:
     """Notes on requests that can have been for what was not there; `left` are the others."""
+    due_s = told.run.requests.intended_s[places]
+
+    def within(absence: Absence) -> _Mask:
+        return (due_s >= absence.window.from_s) & (due_s < absence.window.to_s)
+
+    for number, why in _for_gone(told, hold, places, left, within):
+        yield f"{number:,} failed because {why}: nothing was there to answer them"
+
+
+def _open_as_it_went(
+    told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask
+) -> Iterator[str]:
+    """Notes on requests that had begun when what they can have been for was deleted."""
+    rows = told.run.requests
+    due_s = rows.intended_s[places]
+    done_s = due_s + np.nan_to_num(rows.latency_s[places])
+
+    def within(absence: Absence) -> _Mask:
+        from_s = absence.window.from_s
+        return (due_s < from_s) & (done_s >= from_s) & (not absence.from_start)
+
+    for number, why in _for_gone(told, hold, places, left, within):
+        yield f"{number:,} {'was' if number == 1 else 'were'} open when {why}"
+
+
+def _for_gone(
+    told: Told,
+    hold: Window,
+    places: NDArray[np.uint32],
+    left: _Mask,
+    within: Callable[[Absence], _Mask],
+) -> Iterator[tuple[int, str]]:
+    """Numbers of requests that can have been for what went, each with words on that.
+
+    `within` tells which of them an absence concerns; `left` are the others.
+    """
     groups: dict[tuple[str, str], tuple[list[DeploymentKey], list[Absence]]] = {}
     info = told.run.info
     for key, changes in told.changes.items():
@@ -87,17 +155,16 @@ def _gone(told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask) -> 
                 keys, absences = groups.setdefault((app, absence.what(info.zero_s)), ([], []))
                 keys.append(key)
                 absences.append(absence)
-    due_s, names = told.run.requests.intended_s[places], told.run.requests.name[places]
+    names = told.run.requests.name[places]
     for (app, what), (keys, absences) in groups.items():
         able = np.isin(names, may_be_for(told.run.requests.names, info, app))
-        within = np.zeros(places.size, np.bool_)
+        concerned = np.zeros(places.size, np.bool_)
         for absence in absences:
-            within |= (due_s >= absence.window.from_s) & (due_s < absence.window.to_s)
-        new = left & able & within
+            concerned |= within(absence)
+        new = left & able & concerned
         left &= ~new
         if number := int(np.count_nonzero(new)):
-            why = _which(keys, what) + _deleted_by(told, keys[0], absences[0])
-            yield f"{number:,} failed because {why}: nothing was there to answer them"
+            yield number, _which(keys, what) + _deleted_by(told, keys[0], absences[0])
 
 
 def _which(keys: Sequence[DeploymentKey], what: str) -> str:

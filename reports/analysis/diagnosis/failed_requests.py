@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.load.quantiles import quantiles_of_blocks
+from reports.analysis.load.quantiles import median, quantiles_of_blocks
 from reports.analysis.seen.series import gauge_series
 from reports.model.intervals import Window
 from scalelag.record.blocks import blocks
@@ -24,6 +24,9 @@ from scalelag.record.error_kinds import (
     is_not_sent,
 )
 from scalelag.record.requests_file import RequestColumns
+from scalelag.record.run_dir import RecordedRun
+
+_Chosen = tuple[RequestColumns, slice]
 
 TIMED_OUT = (TIMEOUT, UNFINISHED)
 SERVERS_TIMEOUT = http_status(408)
@@ -53,16 +56,19 @@ _SLOWED_LOSSES = 0.1
 _SILENCE_S = 1.0
 _BIN_S = _SILENCE_S / 4
 _LEAD_S = 1.0
-_SOME = 16
+_SOME = (256, 16)
 _MIN_UNANSWERED = 3
 _NORMAL = 0.5
 _ARRIVED = 0.5
 
 
 def sent(facts: StepFacts) -> int:
-    """Number of requests that were sent."""
-    rows, chosen = _rows(facts)
-    return int(np.count_nonzero(~rows.not_sent_in(chosen)))
+    """Number of requests that were sent, and can have been for its application."""
+    rows, chosen = _rows(facts, facts.rows)
+    return sum(
+        int(np.count_nonzero(~rows.not_sent_in(block)))
+        for block in blocks(chosen.stop, chosen.start)
+    )
 
 
 class FailedRequests(msgspec.Struct, frozen=True):
@@ -79,23 +85,28 @@ class FailedRequests(msgspec.Struct, frozen=True):
 
 
 def failures(facts: StepFacts) -> FailedRequests | None:
-    """All requests that were sent and failed; None if there are none."""
-    return _failed(facts, lambda _kind: True)
+    """Requests that were sent, can have been for its application, and failed; None without any."""
+    return _failed(_rows(facts, facts.rows), lambda _kind: True)
+
+
+def all_failures(run: RecordedRun, hold: Window) -> FailedRequests | None:
+    """Requests due in a hold that were sent and failed, for whichever application; None without any."""
+    return _failed(_due_in(run.requests, run, hold), lambda _kind: True)
 
 
 def connection_failures(facts: StepFacts) -> FailedRequests | None:
-    """Requests that failed for want of a connection; None if there are none.
+    """Those of `failures` that failed for want of a connection; None if there are none.
 
     An answer that a server breaks off, as when a replica dies, does not count.
     """
-    return _failed(facts, is_connection, but_begun=CONNECTION_CLOSED)
+    return _failed(_rows(facts, facts.rows), is_connection, but_begun=CONNECTION_CLOSED)
 
 
 def _failed(
-    facts: StepFacts, wanted: Callable[[str], bool], but_begun: str | None = None
+    chosen_rows: _Chosen, wanted: Callable[[str], bool], but_begun: str | None = None
 ) -> FailedRequests | None:
     """Requests that failed in a kind that is wanted; those in `but_begun` only without an answer."""
-    rows, chosen = _rows(facts)
+    rows, chosen = chosen_rows
     places = failed_places(rows, chosen, filter(wanted, rows.errors))
     if but_begun is not None:
         begun = rows.with_errors(but_begun, where=places) & (rows.status[places] > 0)
@@ -126,7 +137,7 @@ def is_slowed(facts: StepFacts, window: Window) -> bool:
 
     Or if a tenth of them timed out; those before the step may be missing.
     """
-    rows = facts.run.requests
+    rows = facts.rows
     low, high = map(int, np.searchsorted(rows.intended_s, window))
     before = int(np.searchsorted(rows.intended_s, facts.begun_s))
     lost = sum(
@@ -153,13 +164,13 @@ def _median_service_s(rows: RequestColumns, chosen: slice, but: Iterable[str] = 
 
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the step had failed in one of `kinds`, ascending."""
-    rows, chosen = _rows(facts)
+    rows, chosen = _rows(facts, facts.rows)
     return _ended_s(rows, failed_places(rows, chosen, kinds))
 
 
 def failed_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the run had failed in one of `kinds`, ascending."""
-    rows = facts.run.requests
+    rows = facts.rows
     return _ended_s(rows, failed_places(rows, slice(0, rows.count), kinds))
 
 
@@ -192,11 +203,16 @@ class Silence(msgspec.Struct, frozen=True):
 
 
 def longest_silence(facts: StepFacts) -> Silence | None:
-    """The longest time without any answer in which requests were sent that timed out."""
-    rows, chosen = _rows(facts)
+    """The longest time without any answer in which requests were sent that timed out.
+
+    An answer of any application ends it: the way to Serve is one.
+    """
+    rows, chosen = _rows(facts, facts.run.requests)
     timed_out = failed_places(rows, chosen, TIMED_OUT)
     within = Window(facts.begun_s, facts.by_s)
-    if timed_out.size < _MIN_UNANSWERED or _always_answered(rows, chosen, within):
+    if timed_out.size < _MIN_UNANSWERED or any(
+        _always_answered(rows, slice(chosen.start, chosen.stop, each), within) for each in _SOME
+    ):
         return None
     from_s, to_s = longest_gap(rows, chosen, within)
     if to_s - from_s < _SILENCE_S:
@@ -207,7 +223,7 @@ def longest_silence(facts: StepFacts) -> Silence | None:
     if np.count_nonzero(under_way) < _MIN_UNANSWERED:
         return None
     before_s = _service_s(rows, chosen, Window(from_s - _LEAD_S, from_s))
-    quick_s = np.median(before_s) if before_s.size else np.inf
+    quick_s = median(before_s) if before_s.size else math.inf
     limit_s = _NORMAL * np.min(took_s[under_way])
     return Silence(
         from_s,
@@ -225,20 +241,16 @@ def longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
     """
     begun_s, by_s = within
     bins = max(1, math.ceil((by_s - begun_s) / _BIN_S))
-
-    def answers() -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-        for _, _, done_s in _answered(rows, chosen):
-            of_window = done_s[(done_s >= begun_s) & (done_s <= by_s)]
-            places = ((of_window - begun_s) / _BIN_S).astype(np.int64)
-            yield of_window, np.minimum(places, bins - 1)
-
-    counts = np.zeros(bins, np.int64)
-    for _, places in answers():
+    counts, occupied = np.zeros(bins, np.int64), list[slice]()
+    for _, places in _in_bins(rows, blocks(chosen.stop, chosen.start), within, bins):
         counts += np.bincount(places, minlength=bins)
+        occupied.append(slice(places.min(initial=bins), places.max(initial=0) + 1))
     beside = np.convolve(counts == 0, np.ones(3, np.int64), "same") > 0
     if not beside.any():
         return Window(begun_s, begun_s)
-    marks_s = [done_s[beside[places]] for done_s, places in answers()]
+    every = zip(blocks(chosen.stop, chosen.start), occupied, strict=True)
+    some = (block for block, its_bins in every if beside[its_bins].any())
+    marks_s = [done_s[beside[places]] for done_s, places in _in_bins(rows, some, within, bins)]
     marks = np.sort(np.concatenate(([begun_s], *marks_s, [by_s])))
     places = ((marks[1:-1] - begun_s) / _BIN_S).astype(np.int64)
     places = np.concatenate(([-1], np.minimum(places, bins - 1), [bins]))
@@ -248,32 +260,42 @@ def longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
     return Window(float(marks[longest]), float(marks[longest + 1]))
 
 
+def _in_bins(
+    rows: RequestColumns, some: Iterable[slice], within: Window, bins: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Yield the moments of a window at which rows of each block were answered, and their bins."""
+    begun_s, by_s = within
+    for _, _, done_s in _answered(rows, some):
+        of_window = done_s[(done_s >= begun_s) & (done_s <= by_s)]
+        places = ((of_window - begun_s) / _BIN_S).astype(np.int64)
+        yield of_window, np.minimum(places, bins - 1)
+
+
 def _service_s(rows: RequestColumns, chosen: slice, ended: Window) -> NDArray[np.float64]:
     """Times from send to end of the requests that were answered after `ended` began and by its end."""
     found = [np.empty(0, np.float64)]
-    for block, answered, done_s in _answered(rows, chosen):
+    for block, answered, done_s in _answered(rows, blocks(chosen.stop, chosen.start)):
         sent_s = (rows.intended_s[block] + rows.send_lag_s[block])[answered]
         found.append((done_s - sent_s)[(done_s > ended.from_s) & (done_s <= ended.to_s)])
     return np.concatenate(found)
 
 
 def _answered(
-    rows: RequestColumns, chosen: slice
+    rows: RequestColumns, some: Iterable[slice]
 ) -> Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.float64]]]:
-    """Yield blocks of the chosen rows, which of them were answered, and when."""
-    for block in blocks(chosen.stop, chosen.start):
+    """Yield blocks of rows, which of them were answered, and when."""
+    for block in some:
         done_s = rows.intended_s[block] + rows.latency_s[block]
         answered = np.isfinite(done_s) & ~rows.with_errors(*TIMED_OUT, where=block)
         yield block, answered, done_s[answered]
 
 
-def _always_answered(rows: RequestColumns, chosen: slice, within: Window) -> bool:
-    """Return True if some of many requests were answered in each half of `_SILENCE_S`.
+def _always_answered(rows: RequestColumns, some: slice, within: Window) -> bool:
+    """Return True if `some` of many requests were answered in each half of `_SILENCE_S`.
 
     Then there was no silence, and not all of them have to be looked at.
     """
     halves = max(1, math.ceil((within.to_s - within.from_s) / (_SILENCE_S / 2)))
-    some = slice(chosen.start, chosen.stop, _SOME)
     well = rows.error[some] < 0
     done_s = rows.intended_s[some][well] + rows.latency_s[some][well]
     done_s = done_s[(done_s >= within.from_s) & (done_s <= within.to_s)]
@@ -305,9 +327,12 @@ def _open_at(rows: RequestColumns, block: slice, at_s: float) -> int:
     return int(np.count_nonzero(is_open & ~rows.not_sent_in(block)))
 
 
-def _rows(facts: StepFacts) -> tuple[RequestColumns, slice]:
-    """All rows, and which of them were meant to start within what is looked at, after the warm-up."""
-    rows = facts.run.requests
-    begun_s = max(facts.begun_s, facts.run.info.counted_from_s)
-    low, high = np.searchsorted(rows.intended_s, (begun_s, facts.by_s))
+def _rows(facts: StepFacts, rows: RequestColumns) -> _Chosen:
+    """The rows, and which of them were meant to start within what is looked at, after the warm-up."""
+    return _due_in(rows, facts.run, Window(facts.begun_s, facts.by_s))
+
+
+def _due_in(rows: RequestColumns, run: RecordedRun, hold: Window) -> _Chosen:
+    begun_s = max(hold.from_s, run.info.counted_from_s)
+    low, high = np.searchsorted(rows.intended_s, (begun_s, hold.to_s))
     return rows, slice(int(low), int(high))

@@ -68,6 +68,11 @@ def failure_notes(failed: Failed) -> Iterator[tuple[int, str]]:
         yield wrong, text
 
 
+def is_noted(kind: str) -> bool:
+    """Return whether a kind of failure has a meaning of its own, which a note tells."""
+    return kind in (SERVERS_TIMEOUT, BACK_PRESSURE, *GATEWAY) or is_wrong_answer(kind)
+
+
 class _Change(msgspec.Struct, frozen=True):
     """A replica that came, was RUNNING, was stopped or was gone, in words."""
 

@@ -97,16 +97,16 @@ def _of_decision(facts: StepFacts, policy: Policy, decision: Decision) -> Count 
     ]
     replicas = decision.before - (decision.before - decision.after) / policy.downscaling_factor
     most = max(0.0, replicas) * policy.target_ongoing_requests
-    counted = f"no more than {most:g}"
+    counted = f"no more than {_requests(most)}"
     if logged and logged[0].ongoing is not None:
         most = logged[0].ongoing
-        counted = f"{most:g}"
+        counted = _requests(most)
     delay_s = policy.downscale_delay_s
     from_s = at_s - max(delay_s, policy.metrics_interval_s) - policy.look_back_period_s
     if from_s < facts.begun_s:
         return None
     text = (
-        f"the autoscaler counted {counted} open requests and went from {decision.before} to "
+        f"the autoscaler counted {counted} and went from {decision.before} to "
         f"{count(decision.after, 'replica')}"
     )
     raw = logged[0].raw if logged else None
@@ -158,10 +158,14 @@ def _held(facts: StepFacts, policy: Policy) -> Count | None:
     text = (
         f"the autoscaler kept {count(held.target, 'replica')} for "
         f"{facts.by_s - held.from_s:.1f} s: it counted "
-        f"no more than {most:g} open requests"
+        f"no more than {_requests(most)}"
     )
     shown = Evidence(text, facts.at(facts.by_s))
     return Count(Window(held.from_s, facts.by_s), most, shown)
+
+
+def _requests(number: float) -> str:
+    return count(float(f"{number:g}"), "open request")
 
 
 def _given(facts: StepFacts, window: Window) -> float:

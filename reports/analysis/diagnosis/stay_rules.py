@@ -10,7 +10,7 @@ from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import TIMED_OUT, failed_s
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.diagnosis.seen import unseen
-from reports.analysis.diagnosis.swing import remedy_of, swing_of
+from reports.analysis.diagnosis.swing import Remedy, remedy_of, swing_of
 from reports.analysis.lag.policy import Policy
 from reports.model.causes import Evidence
 from scalelag.record.blocks import blocks
@@ -31,34 +31,36 @@ def target_swings(facts: StepFacts) -> Iterator[Sign]:
     if policy is None or swing is None or unseen(facts):
         return
     remedy = remedy_of(facts, swing, policy)
+    if remedy is None:
+        return
+    from_s = max(swing.from_s, facts.begun_s)
     shown = (
         Evidence(
             f"the target turned {count(swing.turns, 'time')} between {swing.low} and "
             f"{count(swing.high, 'replica')}, "
             f"one period every {swing.period_s:.1f} s, while the load was constant",
-            facts.at(swing.from_s),
+            facts.at(from_s),
         ),
         Evidence(remedy.why),
     )
-    yield Sign(swing.from_s, swing.to_s, shown)
+    yield Sign(from_s, swing.to_s, shown)
 
 
 def swing_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
     """Advice: the setting, and a value at which the swing is gone."""
-    policy, swing = facts.final_policy, swing_of(facts)
-    if policy is None or swing is None:
-        return ""
-    remedy = remedy_of(facts, swing, policy)
-    return f"{remedy.change}: the swing ends."
+    remedy = _remedy(facts)
+    return f"{remedy.change}: the swing ends." if remedy else ""
 
 
 def steadier(facts: StepFacts) -> dict[str, float]:
     """The settings, with the value at which the swing is gone."""
+    remedy = _remedy(facts)
+    return dict.fromkeys(remedy.now, remedy.value) if remedy else {}
+
+
+def _remedy(facts: StepFacts) -> Remedy | None:
     policy, swing = facts.final_policy, swing_of(facts)
-    if policy is None or swing is None:
-        return {}
-    remedy = remedy_of(facts, swing, policy)
-    return dict.fromkeys(remedy.now, remedy.value)
+    return None if policy is None or swing is None else remedy_of(facts, swing, policy)
 
 
 OSCILLATION = Rule("oscillation", (target_swings,), swing_advice, makes_late=False, change=steadier)
@@ -151,7 +153,7 @@ class _HeldOpen(msgspec.Struct, frozen=True):
 
 def _held_open(facts: StepFacts, least_s: float) -> _HeldOpen:
     """Return the requests that can have held a replica for `least_s`: few of many."""
-    rows = facts.run.requests
+    rows = facts.rows
     found = [np.empty(0, np.intp)]
     for block in blocks(rows.count):
         open_s = rows.latency_s[block] - np.nan_to_num(rows.send_lag_s[block])

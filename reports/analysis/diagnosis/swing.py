@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
+import numpy as np
 
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.movements import Movement, movements_within
@@ -18,6 +19,7 @@ _LEAST_MOVEMENTS = 3
 _LEAST_OF_ONE = 4
 _BIG = 0.5
 _LOAD_SHARE = 1.25
+_LEAST_SAMPLE_S = 0.05
 
 
 class Swing(msgspec.Struct, frozen=True):
@@ -108,13 +110,14 @@ def _measured(movements: Sequence[Movement]) -> Swing:
     )
 
 
-def remedy_of(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy:
+def remedy_of(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy | None:
     """The setting behind a swing: a factor, a target that replicas cannot keep, or a delay.
 
     A factor above 1 goes beyond the wanted number. Where requests pile up at the low number and are
     few at the high one, the target is more than a replica serves: the load answers the replicas, and
     the loop of look-back, delays and start-up never ends. Else the open requests swing by
-    themselves, and a delay as long as that waits them out.
+    themselves, and a delay as long as that waits them out. None if they are known not to: then
+    something else than the settings moved the target.
     """
     factors = {
         "upscaling_factor": policy.upscaling_factor,
@@ -123,7 +126,23 @@ def remedy_of(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy:
     above = {name: factor for name, factor in factors.items() if factor > 1.0}
     if above:
         return Remedy(_gain_words(policy, above), above, 1.0)
-    return _by_load(facts, swing, policy) or _by_delay(swing, policy)
+    if remedy := _by_load(facts, swing, policy):
+        return remedy
+    return None if _is_steady(facts, swing, policy) else _by_delay(swing, policy)
+
+
+def _is_steady(facts: StepFacts, swing: Swing, policy: Policy) -> bool:
+    """Return True if the open requests ask for one number of replicas in every sample of a swing."""
+    given = facts.requests.given
+    if given is None:
+        return False
+    from_s = swing.from_s - policy.look_back_period_s
+    edges_s = np.arange(from_s, swing.to_s, max(policy.sample_s, _LEAST_SAMPLE_S))
+    if edges_s.size < 2:
+        return False
+    opened = given.means(edges_s)
+    wanted = np.ceil(opened[np.isfinite(opened)] / policy.target_ongoing_requests)
+    return wanted.size > 0 and bool(wanted.min() == wanted.max())
 
 
 def _gain_words(policy: Policy, above: Mapping[str, float]) -> str:

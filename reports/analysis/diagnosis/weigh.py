@@ -30,12 +30,10 @@ from reports.analysis.diagnosis.replica_rules import (
 )
 from reports.analysis.diagnosis.rule import Rule, finding_of
 from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
-from reports.analysis.seen.routing import perhaps_for
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
 from reports.model.steps import Phase, least_s, longest_phase
 from scalelag.plan.stages import LoadStep
-from scalelag.record.application_info import application_name
 from scalelag.wording import count
 
 RULES: tuple[Rule, ...] = (
@@ -165,7 +163,7 @@ def leading(findings: Sequence[Finding]) -> Cause | None:
 
 
 def failure_report(facts: StepFacts) -> FailureReport | None:
-    """Report of the failed requests of the step's hold; None if none failed.
+    """Report of the failed requests of the step's hold that were for its application, or None.
 
     If most of them failed while the deployment was deleted, there is no other cause. The reasons of
     single requests are added for the whole run (`failed_reasons.py`).
@@ -241,13 +239,10 @@ def _untold_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
 
 
 def _while_gone(facts: StepFacts) -> int:
-    """Number of requests of the hold that can have been for it, and failed until it was back."""
+    """Number of its application's requests of the hold that failed until it was back."""
     if facts.absence is None:
         return 0
-    run = facts.run
-    app = application_name(facts.key, run.info.target.applications)
-    own = msgspec.structs.replace(run, requests=perhaps_for(run.requests, run.info, app))
-    failed = failures(msgspec.structs.replace(facts.while_gone(facts.absence), run=own))
+    failed = failures(facts.while_gone(facts.absence))
     return failed.count if failed else 0
 
 

@@ -28,6 +28,7 @@ class Supply(msgspec.Struct, frozen=True):
 
     `seen` is from the first poll to the last, `unseen` what of it is not judged. In `blind` of these
     nobody saw how many there were. At `foreign` times something else than the autoscaler moved them.
+    In `away` the deployment was deleted, or not there yet.
     """
 
     before: int
@@ -36,6 +37,7 @@ class Supply(msgspec.Struct, frozen=True):
     unseen: tuple[Window, ...] = ()
     blind: tuple[Window, ...] = ()
     foreign: tuple[Window, ...] = ()
+    away: tuple[Window, ...] = ()
 
     def middle(self) -> Staircase:
         """The curve with each change in the middle of its interval."""
@@ -58,10 +60,11 @@ class Supply(msgspec.Struct, frozen=True):
         return without(window, (*outside, *self.unseen))
 
     def blind_in(self, window: Window) -> tuple[Window, ...]:
-        """Parts of `window` in which nobody saw how many there were."""
+        """Parts of `window` in which nobody saw how many there were; while deleted there are none."""
         outside = (Window(-math.inf, self.seen.from_s), Window(self.seen.to_s, math.inf))
-        parts = union((*outside, *self.blind))
-        clipped = ((max(a, window.from_s), min(b, window.to_s)) for a, b in parts)
+        parts = (*outside, *self.blind)
+        unknown = (one for part in union(parts) for one in without(Window(*part), self.away))
+        clipped = ((max(a, window.from_s), min(b, window.to_s)) for a, b in unknown)
         return tuple(Window(a, b) for a, b in clipped if b > a)
 
     def running_before(self, at_s: float) -> int:
@@ -95,6 +98,7 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
         unseen=(*blind, *timeline.moved_by_others()),
         blind=blind,
         foreign=timeline.foreign(),
+        away=timeline.away,
     )
 
 

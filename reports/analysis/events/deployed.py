@@ -1,5 +1,8 @@
 """The moment at which a deployment that an event brought was there, or was of the new version."""
 
+import math
+from itertools import pairwise
+
 import msgspec
 
 from reports.analysis.events.subject import Subject, first_poll, moment_of
@@ -7,6 +10,8 @@ from reports.analysis.events.whole import Ends, not_over, whole_again
 from reports.analysis.lag.log_times import narrowed
 from reports.analysis.lag.updates import Update
 from reports.model.intervals import Instant
+from scalelag.record.rows import BUILD_FAILED, OF_APPLICATION
+from scalelag.wording import last_line
 
 
 def of_deploy(subject: Subject) -> Ends | None:
@@ -23,10 +28,32 @@ def of_deploy(subject: Subject) -> Ends | None:
             ends, detected=update.begun.not_before(begun_s), updates=True
         )
     configs = [row for row in subject.changes.configs if row.hi_s > begun_s]
-    if configs:
+    unbuilt = _unbuilt(subject)
+    if unbuilt is None and configs:
         changed = Instant(max(begun_s, configs[0].lo_s), configs[0].hi_s)
         return Ends(changed, changed, updates=True)
-    return Ends(updates=True, reason="nothing of it changed")
+    return unbuilt or Ends(updates=True, reason="nothing of it changed")
+
+
+def _unbuilt(subject: Subject) -> Ends | None:
+    """A version that Serve could not build, while the one before goes on; None if nothing says so.
+
+    It was so until another status is shown, or watching ended, though the deployment is hidden.
+    """
+    from_s, until_s = subject.begun.lo_s, min(_later_deploys(subject), default=math.inf)
+    rows = [row for row in subject.run.statuses if row.deployment == subject.key]
+    for row, following in pairwise([*rows, None]):
+        failed = row is not None and row.status == BUILD_FAILED and row.trigger == OF_APPLICATION
+        if row is not None and failed and from_s < row.hi_s <= until_s:
+            seen = Instant(row.hi_s if row.lo_s is None else row.lo_s, row.hi_s)
+            last_s = subject.run.polls[-1].received_s if subject.run.polls else row.hi_s
+            return Ends(
+                seen.not_before(from_s),
+                updates=True,
+                reason=f"failed ({row.status}): {last_line(row.message) or 'it could not be built'}",
+                unseen_s=last_s if following is None else following.lo_s or last_s,
+            )
+    return None
 
 
 def is_deployed(subject: Subject) -> bool:
@@ -36,17 +63,21 @@ def is_deployed(subject: Subject) -> bool:
 
 def update_by(subject: Subject) -> Update | None:
     """The new version that an event brought: the first after it, and after no later such event."""
-    later = [
+    begun_s = subject.begun.lo_s
+    found = next((one for one in subject.changes.updates if one.begun.hi_s > begun_s), None)
+    if found is None or any(found.begun.hi_s > at_s for at_s in _later_deploys(subject)):
+        return None
+    return found
+
+
+def _later_deploys(subject: Subject) -> list[float]:
+    """Moments of later events that deploy its application."""
+    return [
         moment_of(row).lo_s
         for row in subject.run.run_events
         if row.kind == "deploy" and not row.error and row.begun_s > subject.row.begun_s
         if is_deployed(msgspec.structs.replace(subject, row=row))
     ]
-    begun_s = subject.begun.lo_s
-    found = next((one for one in subject.changes.updates if one.begun.hi_s > begun_s), None)
-    if found is None or any(found.begun.hi_s > at_s for at_s in later):
-        return None
-    return found
 
 
 def _rolled(subject: Subject, update: Update, old: frozenset[str]) -> Ends:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from reports.analysis.lag.changes import Changes
+from reports.analysis.lag.changes import Absence, Changes
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Window
@@ -27,10 +27,19 @@ def own_timeline(timeline: Timeline, changes: Changes) -> Timeline:
         polls=tuple(_marked(poll, foreign) for poll in timeline.polls),
         decisions=tuple(d for d in timeline.decisions if d not in moved),
         moved_s=tuple(decision.at.lo_s for decision in moved),
+        away=tuple(_away(absence) for absence in changes.absences),
         replicas=tuple(
             msgspec.structs.replace(life, replaced=True) if life.replica in replaced else life
             for life in timeline.replicas
         ),
+    )
+
+
+def _away(absence: Absence) -> Window:
+    """Time in which polls show nothing of a deployment: it is deleted, or not there yet."""
+    return Window(
+        -math.inf if absence.from_start else absence.gone.lo_s,
+        absence.back.hi_s if absence.back else math.inf,
     )
 
 

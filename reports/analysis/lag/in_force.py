@@ -7,7 +7,7 @@ from reports.analysis.lag.changes import Absence, Changes
 from reports.analysis.lag.phases import split_decide
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor, step_floor
-from reports.analysis.lag.step_lag import StepLag, step_lag
+from reports.analysis.lag.step_lag import UNSEEN, StepLag, step_lag
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep
 
@@ -64,7 +64,7 @@ def _with_reasons(
     zero_s = changes.zero_s
     hold = Window(zero_s + step.at_s, zero_s + step.hold_until_s)
     found = [
-        lag.reason,
+        None if ended_with and lag.reason == UNSEEN else lag.reason,
         changes.unlike_between(*hold),
         _deleted(ended_with, zero_s) if ended_with else None,
     ]

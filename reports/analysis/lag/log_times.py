@@ -95,17 +95,25 @@ def narrowed(seen: Instant, events: Sequence[LogEvent], kind: LogKind) -> Instan
     return next((at for at in logged if agrees(seen, at)), seen)
 
 
-def before_its_effects(seen: Decision, effects: Iterable[Instant | None]) -> Decision:
+def before_its_effects(seen: Decision, effects: Iterable[Sequence[Instant | None]]) -> Decision:
     """A decision that polling saw, no later than the last of its logged effects.
 
-    Its effects are known if as many replicas began, or were stopped, between the two polls as the
-    target moved by. If they did so at different times, each may have been decided on by itself.
+    Of each replica the first effect that a log tells counts. They are known if as many replicas began,
+    or were stopped, between the two polls as the target moved by. If they did so at different times,
+    or these are not told, each may have been decided on by itself.
     """
     moved = abs(seen.after - seen.before)
-    known = [at for at in effects if at and at.clock and seen.at.lo_s < at.lo_s <= seen.at.hi_s]
+    known: list[Instant] = []
+    at_once = True
+    for moments in effects:
+        told = [(place, at) for place, at in enumerate(moments) if at is not None and at.clock]
+        if told and seen.at.lo_s < told[0][1].lo_s <= seen.at.hi_s:
+            known.append(told[0][1])
+            at_once = at_once and told[0][0] == 0
     if len(known) != moved:
         return msgspec.structs.replace(seen, perhaps_several=moved > 1)
     latest_s = max(at.hi_s + at.skew_s for at in known) + ORDER_TOLERANCE_S
     at = Instant(seen.at.lo_s, min(seen.at.hi_s, latest_s))
     spread_s = max(at.lo_s for at in known) - min(at.lo_s for at in known)
-    return msgspec.structs.replace(seen, at=at, perhaps_several=spread_s > _AT_ONCE_S)
+    several = spread_s > _AT_ONCE_S or (moved > 1 and not at_once)
+    return msgspec.structs.replace(seen, at=at, perhaps_several=several)

@@ -105,7 +105,7 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
     movements = movements_within(timeline.decisions, begun_s, ended_s)
     hold = None
     if before is None or after is None or not polls:
-        answer = _Answer(reason=_unless_idle(step, _UNSEEN))
+        answer = _Answer(reason=_unless_idle(step, UNSEEN))
     elif before.target is None or after.target is None:
         answer = _Answer(reason=_unless_idle(step, _NO_TARGET))
     else:
@@ -130,7 +130,8 @@ def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
     )
 
 
-_UNSEEN = "the probe saw nothing of this deployment during the step"
+UNSEEN = "the probe saw nothing of this deployment during the step"
+"""Reason of a step in whose hold no poll showed the deployment."""
 _NO_TARGET = f"this version of Ray does not tell the target (known since {named(TARGET_REPLICAS)})"
 _UNCHANGED = "the load did not change"
 _UNNEEDED = (
@@ -245,8 +246,9 @@ def _unfinished(hold: Hold, level: Level) -> str:
 
 
 def _counted(level: Level, poll: ReplicaPoll) -> str:
-    up = level.direction == "up"
-    return f"{serving_in(poll) if up else poll.listed} {'RUNNING' if up else 'replicas'}"
+    if level.direction == "up":
+        return f"{serving_in(poll)} RUNNING"
+    return count(poll.listed, "replica")
 
 
 def _phases(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.lag.timeline import Timeline
+from reports.analysis.load.concurrency import open_between_s
 from reports.analysis.load.part import number_of
 from reports.analysis.load.quantiles import quantiles_of_blocks
 from reports.model.intervals import Window, seconds_in, union
@@ -22,8 +23,8 @@ def stopping_report(
 ) -> StoppingReport:
     """Requests that were open while a replica was STOPPING; `until_s` is the watch's end.
 
-    They are those of the whole load: which replica answered a request is not on record. What was
-    due, or happened, before `from_s` does not count.
+    `rows` are those that can have been for its application: which replica answered a request is not
+    on record. What was due, or happened, before `from_s` does not count.
     """
     rows = rows_from(rows, from_s)
     stretches = _stretches(timeline, from_s, until_s)
@@ -34,6 +35,9 @@ def stopping_report(
     slow_s = quantiles_of_blocks(lambda: _latencies_s(rows), sent, (1 - _SLOWEST,))[0]
     requests = failed = slowest = 0
     for block in blocks(rows.count):
+        first_s, last_s = open_between_s(rows, block)
+        if not any(first_s < stretch.to_s and last_s > stretch.from_s for stretch in stretches):
+            continue
         during = _sent(rows, block) & _open_in(rows, block, stretches)
         has_failed = rows.error[block] >= 0
         requests += number_of(during)
@@ -57,8 +61,10 @@ def _sent(rows: RequestColumns, block: slice) -> NDArray[np.bool_]:
 
 def _open_in(rows: RequestColumns, block: slice, stretches: Sequence[Window]) -> NDArray[np.bool_]:
     """Rows of a block that were open in one of the `stretches`."""
-    begun_s = rows.intended_s[block] + np.nan_to_num(rows.send_lag_s[block])
-    done_s = rows.intended_s[block] + np.nan_to_num(rows.latency_s[block])
+    begun_s, done_s = (
+        rows.intended_s[block] + np.where(np.isnan(of_block), np.float32(0), of_block)
+        for of_block in (rows.send_lag_s[block], rows.latency_s[block])
+    )
     found = np.zeros(begun_s.size, np.bool_)
     for stretch in stretches:
         found |= (begun_s < stretch.to_s) & (done_s > stretch.from_s)

@@ -99,7 +99,7 @@ class Timeline(msgspec.Struct, frozen=True):
     believed there, since a log's clock is an estimate; a clock of which most moments contradict polling
     is not believed at all. `moved_s` are the moments at which something else than the autoscaler moved
     the target. In `hidden` Serve did not show the deployment. `off` are the clocks not believed.
-    In `told` the probe had a gap, and `polls` are as logs have them.
+    In `told` the probe had a gap, and `polls` are as logs have them. In `away` there was none of it.
     """
 
     polls: tuple[ReplicaPoll, ...]
@@ -110,6 +110,7 @@ class Timeline(msgspec.Struct, frozen=True):
     hidden: tuple[Window, ...] = ()
     off: frozenset[str] = frozenset()
     told: tuple[Window, ...] = ()
+    away: tuple[Window, ...] = ()
 
     @property
     def resting(self) -> tuple[Window, ...]:
@@ -236,9 +237,11 @@ def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
     return decisions
 
 
-def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[Instant | None]:
-    """Moments at which replicas began, or were stopped, whichever the decision led to."""
-    return [life.submitted if seen.after > seen.before else life.stopping for life in lives]
+def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[tuple[Instant | None, ...]]:
+    """Moments of each replica that the decision led to, the first of which came at once."""
+    if seen.after > seen.before:
+        return [(r.submitted, r.entered, r.initialized, r.running) for r in lives]
+    return [(life.stopping, life.gone) for life in lives]
 
 
 def _settled(

@@ -11,6 +11,8 @@ from reports.model.intervals import Instant, Window
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import (
+    BUILD_FAILED,
+    OF_APPLICATION,
     UPDATE_STARTED,
     ConfigChange,
     ControllerRestart,
@@ -26,7 +28,7 @@ DELETED = "it was deleted"
 _HEALTHY = "HEALTHY"
 _UPDATES = "UPDATING"
 _AUTOSCALES = "AUTOSCALING"
-_FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
+_FAILED = (BUILD_FAILED, "UNHEALTHY")
 _FOREVER_S = math.inf
 
 
@@ -335,13 +337,15 @@ def _rolls(part: _Part, moves: _Moves, moved: StatusChange | None) -> bool:
 def _rolled(part: _Part, moves: _Moves) -> tuple[Instant | None, float]:
     """Moment at which new replicas ran in place of all, and from which it counts as ready.
 
-    HEALTHY may have been between two polls, if another status comes after it.
+    HEALTHY may have been between two polls, if another status, or another version, comes after it.
     """
-    begun, healthy = part.begun, part.healthy
+    begun, healthy, following = part.begun, part.healthy, part.next_came
     for row in part.rows:
         hid = row.trigger == _AUTOSCALES or row.status == "UNHEALTHY"
         if row is healthy or (hid and moves.rolled_by(begun, row.hi_s)):
             return _moment(row, begun.lo_s), row.hi_s
+    if following is not None and moves.rolled_by(begun, following.lo_s):
+        return Instant(begun.lo_s, following.lo_s), following.lo_s
     return None, _FOREVER_S
 
 
@@ -364,7 +368,9 @@ def _broken_off(
 ) -> tuple[Instant | None, str | None, str | None]:
     """Moment at which it ended before it was whole, with the status, or with words for what came."""
     ended = [
-        (_moment(r, part.begun.lo_s), r.status, None) for r in part.rows if r.status in _FAILED
+        (_moment(row, part.begun.lo_s), row.status, None)
+        for row in part.rows
+        if row.status in _FAILED and row.trigger != OF_APPLICATION
     ]
     ended += [
         (_moment(row, part.begun.lo_s), None, DELETED)

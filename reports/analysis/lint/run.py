@@ -13,15 +13,19 @@ from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.lint.config import lint_config
 from reports.analysis.load.concurrency import Concurrency
+from reports.analysis.seen.routing import perhaps_for
 from reports.analysis.simulable import why_not_simulated
 from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep
+from scalelag.record.application_info import application_name
 from scalelag.record.blocks import blocks
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import DeploymentInfo, LintFinding
 from scalelag.wording import count
+
+_STAYS_S = 10.0
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -31,7 +35,7 @@ class Usage(msgspec.Struct, frozen=True):
     which they were RUNNING beyond demand after the load had fallen, until it rose again or watching
     ended. `most` were RUNNING at once, `left` still at the end. In `hidden_s` nobody saw how many
     there were, or others than the autoscaler moved them: all that were in demand count as at work
-    then, and none as idle.
+    then, and none as idle. For `longest_s` the same number of them was idle without a break.
     """
 
     worked_s: float
@@ -39,6 +43,7 @@ class Usage(msgspec.Struct, frozen=True):
     most: int
     left: int
     hidden_s: float = 0.0
+    longest_s: float = 0.0
 
 
 def lint_run(
@@ -54,7 +59,7 @@ def lint_run(
     """
     target = run.info.target
     deployments = {k: i for k, i in last_infos(run).items() if k in target.watched}
-    computed = [*lint_config(deployments), *_drains(deployments, run.requests)]
+    computed = [*lint_config(deployments), *_drains(deployments, _slowest_s(run, deployments))]
     for key, timeline in timelines.items():
         policy = policy_of(deployments.get(key))
         if policy is not None and policy.default:
@@ -78,23 +83,36 @@ def _tried(finding: LintFinding, run: RecordedRun) -> LintFinding:
     return msgspec.structs.replace(finding, command=None)
 
 
+def _slowest_s(
+    run: RecordedRun, keys: Iterable[DeploymentKey]
+) -> dict[DeploymentKey, float | None]:
+    """Return for each of `keys` the longest service time of a request for its application."""
+    apps = {key: application_name(key, run.info.target.applications) for key in keys}
+    slowest_s = {
+        app: slowest_service_s(perhaps_for(run.requests, run.info, app))
+        for app in dict.fromkeys(apps.values())
+    }
+    return {key: slowest_s[app] for key, app in apps.items()}
+
+
 def _drains(
-    deployments: Mapping[DeploymentKey, DeploymentInfo], rows: RequestColumns
+    deployments: Mapping[DeploymentKey, DeploymentInfo],
+    slowest: Mapping[DeploymentKey, float | None],
 ) -> Iterable[LintFinding]:
     """Findings on drains shorter than the slowest request, one for all deployments of a time-out.
 
-    Which deployment a request was in, and for how long, its row does not tell: its service time is
-    the most that it can have been in any.
+    Which deployment of an application a request was in, and for how long, its row does not tell: its
+    service time is the most that it can have been in any.
     """
-    slowest_s = slowest_service_s(rows)
-    by_timeout: dict[float, list[DeploymentKey]] = {}
+    by_timeout: dict[tuple[float, float], list[DeploymentKey]] = {}
     for key, info in sorted(deployments.items()):
         policy, timeout_s = policy_of(info), info.config.get("graceful_shutdown_timeout_s")
         scales = policy is not None and policy.max_replicas > policy.min_replicas
         if scales and isinstance(timeout_s, int | float):
-            by_timeout.setdefault(float(timeout_s), []).append(key)
-    for timeout_s, keys in sorted(by_timeout.items()):
-        if slowest_s is not None and slowest_s > timeout_s:
+            slowest_s = slowest.get(key)
+            by_timeout.setdefault((float(timeout_s), slowest_s or 0.0), []).append(key)
+    for (timeout_s, slowest_s), keys in sorted(by_timeout.items()):
+        if slowest_s > timeout_s:
             owner = keys[0] if len(keys) == 1 else None
             of = "" if owner else f" of {', '.join(keys)}"
             text = (
@@ -144,14 +162,22 @@ def usage_of(
     beyond = np.clip(_running(timeline, zero_s + mids_s) - lowest, 0, None)
     hidden = _within(unseen, zero_s + mids_s)
     worked = np.where(hidden, np.clip(needed, 0, None), np.minimum(beyond, needed))
-    idle = np.clip(beyond - needed, 0, None)[_fallen(steps, mids_s) & ~hidden]
+    idle = np.where(_fallen(steps, mids_s) & ~hidden, np.clip(beyond - needed, 0, None), 0.0)
     return Usage(
         worked_s=float(worked.sum()),
         idle_s=float(idle.sum()),
+        longest_s=_longest_s(np.where(idle > 0, beyond, 0)),
         most=int(beyond.max()),
         left=int(beyond[-1]),
         hidden_s=float(hidden.sum()),
     )
+
+
+def _longest_s(idle: NDArray[np.int64]) -> float:
+    """Return for how many seconds on end the same number above 0 was idle."""
+    ends = np.flatnonzero(np.diff(idle, prepend=-1, append=-1))
+    lengths = np.diff(ends)[idle[ends[:-1]] > 0]
+    return float(lengths.max(initial=0))
 
 
 def _within(windows: Sequence[Window], at_s: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -181,8 +207,15 @@ def _running(timeline: Timeline, at_s: NDArray[np.float64]) -> NDArray[np.int64]
 
 
 def _idle(policy: Policy, usage: Usage) -> str | None:
-    """Text of the finding; None if a shorter delay would go below the look-back."""
+    """Text of the finding; None if a shorter delay would go below the look-back.
+
+    So it is if they stayed for much longer than the delay: something else keeps them.
+    """
     if usage.idle_s <= usage.worked_s or not usage.most:
+        return None
+    noticed_s = policy.look_back_period_s + policy.metrics_interval_s
+    delay_s = max(policy.downscale_delay_s, policy.downscale_to_zero_delay_s)
+    if usage.longest_s > delay_s + noticed_s + policy.shortest_drain_s + _STAYS_S:
         return None
     enough_s = math.ceil(max(policy.look_back_period_s, usage.worked_s / usage.most))
     if enough_s >= policy.downscale_delay_s:
@@ -190,9 +223,10 @@ def _idle(policy: Policy, usage: Usage) -> str | None:
     least = f"{policy.scaling.least_name} {policy.min_replicas}"
     left = f" ({usage.left} still when watching ended)" if usage.left else ""
     about = "at most " if usage.hidden_s else ""
+    were, them = ("was", "it") if usage.most == 1 else ("were", "them")
     return (
         f"up to {count(usage.most, 'replica')} beyond {least} worked for {about}{usage.worked_s:,.0f} "
-        f"replica-seconds and were idle for {usage.idle_s:,.0f} after the load fell{left}: "
-        f"downscale_delay_s {policy.downscale_delay_s:g} keeps them for longer than they were needed."
+        f"replica-seconds and {were} idle for {usage.idle_s:,.0f} after the load fell{left}: "
+        f"downscale_delay_s {policy.downscale_delay_s:g} keeps {them} for longer than needed."
         f" Set downscale_delay_s to {enough_s}, unless such load comes back sooner."
     )

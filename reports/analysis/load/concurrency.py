@@ -33,7 +33,7 @@ class Concurrency:
     def __init__(self, rows: RequestColumns) -> None:
         """Take the requests of all load processes."""
         self._rows, self._places = rows, [*blocks(rows.count)]
-        self._opened_s = [_bounds_s(rows, block) for block in self._places]
+        self._opened_s = [open_between_s(rows, block) for block in self._places]
         self._kept: dict[int, _Moments] = {}
 
     def _block(self, index: int) -> _Moments:
@@ -149,7 +149,7 @@ def _ascending(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
     return times_s[: times_s.size - np.count_nonzero(np.isnan(times_s))]
 
 
-def _bounds_s(rows: RequestColumns, block: slice) -> tuple[float, float]:
+def open_between_s(rows: RequestColumns, block: slice) -> tuple[float, float]:
     """Moments between which all requests of a block were open."""
     due_s = rows.intended_s[block]
     # They pass over NaN.

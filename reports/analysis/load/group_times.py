@@ -22,15 +22,26 @@ _LAST: Final = _BUCKETS - 1
 _SIGN: Final = np.uint32(1 << 31)
 _WIDE: Final = 1 << 20
 """Beyond so many counts, only those that change are touched."""
+MOST_COUNTED: Final = 32
+"""Codes of which `counted` takes less time than counting them for each group."""
 
 
 def buckets_of(times_s: NDArray[np.float32]) -> NDArray[np.int32]:
     """Bucket of each time: greater times are in the same one or a greater one, NaN in the last."""
     high = np.right_shift(times_s.view(np.int32), _HIGH_BITS)
+    # Only a NaN with a sign is not in the last one by its bits.
+    is_signed = high.size > 0 and high.min() < 0
     np.clip(high, _LOWEST - 1, _HIGHEST, out=high)
     high -= _LOWEST - 1
-    np.putmask(high, np.isnan(times_s), _LAST)
+    if is_signed:
+        np.putmask(high, np.isnan(times_s), _LAST)
     return high
+
+
+def counted(codes: NDArray[np.int32], buckets: NDArray[np.int32], kinds: int) -> NDArray[np.int64]:
+    """Return the number of times of each of `kinds` codes (row) in each bucket (column)."""
+    keys = buckets if kinds == 1 else codes * np.int32(_BUCKETS) + buckets
+    return np.bincount(keys, minlength=kinds * _BUCKETS).reshape(kinds, _BUCKETS)
 
 
 class _Asked(NamedTuple):
@@ -70,6 +81,17 @@ class GroupTimes:
             np.add.at(self._counts, keys, 1)
         else:
             self._counts[first : last + 1] += np.bincount(keys - first)
+
+    def add(self, groups: NDArray[np.int32] | int, counts: NDArray[np.int64]) -> None:
+        """Add counts, a row of buckets for each of `groups`, or all for a single group."""
+        by_group = self._counts.reshape(self._size, _BUCKETS)
+        if isinstance(groups, int):
+            if groups < self._size:
+                by_group[groups] += counts.sum(axis=0)
+            return
+        for group, of_group in zip(groups.tolist(), counts, strict=True):
+            if group < self._size:
+                by_group[group] += of_group
 
     def choose(self) -> NDArray[np.bool_]:
         """Choose the buckets that the quantiles are in; return those of any group."""

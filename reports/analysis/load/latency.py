@@ -31,6 +31,7 @@ from reports.model.load import (
 )
 from scalelag.plan.stages import LoadStep, Unit
 from scalelag.prompts.info import PromptInfo
+from scalelag.record.blocks import blocks
 from scalelag.record.error_kinds import (
     IN_FLIGHT_LIMIT,
     NOT_SENT,
@@ -135,8 +136,8 @@ class _Load(msgspec.Struct, frozen=True):
             Grouping(1, all_together, _OF_ALL),
             Grouping(steps, step_of, _OF_STEPS),
             Grouping(len(windows) - 1, in_slices([*pairwise(windows)]), _OF_WINDOWS),
-            self.names.grouping(rows),
-            self.applications.grouping(rows),
+            self.names.grouping(),
+            self.applications.grouping(),
             names.in_steps(rows, steps, step_of),
             applications.in_steps(rows, steps, step_of),
         ]
@@ -272,7 +273,14 @@ def _with_lost(part: Part, lost: int, workers: Sequence[LoadWorkerReport]) -> Pa
 def _saturations(
     rows: RequestColumns, windows: Sequence[Window], zero_s: float
 ) -> Iterator[SaturationReport]:
-    refused_s = rows.intended_s[rows.with_errors(IN_FLIGHT_LIMIT)]
+    if not windows:
+        return
+    refused_s = np.concatenate(
+        [
+            rows.intended_s[block][rows.with_errors(IN_FLIGHT_LIMIT, where=block)]
+            for block in blocks(rows.count)
+        ]
+    )
     for index, (from_s, to_s) in enumerate(windows):
         within = (refused_s >= from_s) & (refused_s <= to_s)
         yield SaturationReport(index, from_s - zero_s, to_s - zero_s, number_of(within))

@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.groups import Grouping, Numbers
+from reports.analysis.load.group_times import MOST_COUNTED
+from reports.analysis.load.groups import Grouping, Groups, OfNames, Slices
 from reports.analysis.load.part import Part, counts_of, ratio
 from reports.analysis.load.streams import Streams, stream_report
 from reports.model.load import NameReport, StreamReport
@@ -41,22 +42,26 @@ class Labels(msgspec.Struct, frozen=True):
     number_of: NDArray[np.int32]
     streams_of: tuple[NDArray[np.uint32], ...]
 
-    def grouping(self, rows: RequestColumns) -> Grouping:
+    def grouping(self) -> Grouping:
         """Return the groups of rows with the same label."""
-        return Grouping(len(self.labels), lambda block: self._numbers(rows.name[block]), _ASKED)
+        return Grouping(len(self.labels), lambda _block: OfNames(self.number_of), _ASKED)
 
-    def _numbers(self, names: NDArray[np.int32]) -> NDArray[np.int32]:
-        # Without a check of each code it takes half the time.
-        return self.number_of.take(names, mode="clip")
-
-    def in_steps(self, rows: RequestColumns, steps: int, step_of: Numbers) -> Grouping:
+    def in_steps(self, rows: RequestColumns, steps: int, step_of: Slices) -> Grouping:
         """Return the groups with a label in each of so many steps, those of a step together."""
         each = len(self.labels)
+        of_none = steps * each
 
-        def numbers(block: slice) -> NDArray[np.int32]:
-            step, label = step_of(block), self._numbers(rows.name[block])
+        def numbers(block: slice) -> Groups:
+            step = step_of(block)
+            if isinstance(step, int) and step >= steps:
+                return of_none
+            if isinstance(step, int) and self.number_of.size <= MOST_COUNTED:
+                of_step = step * each + self.number_of
+                return OfNames(np.where(self.number_of < each, of_step, np.int32(of_none)))
+            # Without a check of each code it takes half the time.
+            label = self.number_of.take(rows.name[block], mode="clip")
             found = step * np.int32(each) + label
-            found[(step >= steps) | (label >= each)] = steps * each
+            found[(step >= steps) | (label >= each)] = of_none
             return found
 
         return Grouping(steps * each, numbers, _ASKED)

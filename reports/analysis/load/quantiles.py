@@ -1,5 +1,6 @@
 """Quantiles of times, exact at any number of them (docs/metrics.md#latency)."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from scalelag.record.blocks import blocks
 
-_FEW: Final = 50_000
+_FEW: Final = 200_000
 """Up to so many values, sorting is as fast."""
 _LOW_BITS: Final = 16
 _INFINITE: Final = 0x7F80
@@ -38,6 +39,17 @@ def quantiles(values: NDArray[np.float32], qs: Sequence[float]) -> NDArray[np.fl
     The same as those of `np.quantile` for one of `qs` at a time.
     """
     return quantiles_of_blocks(lambda: _blocks(values), values.size, qs)
+
+
+def median(values: NDArray[np.float64]) -> float:
+    """Median of the values, NaN left out; NaN without any.
+
+    `np.median` loads `numpy.ma`: a twentieth of a second of CPU time in each process.
+    """
+    known = np.sort(values[~np.isnan(values)])
+    if not known.size:
+        return math.nan
+    return float((known[(known.size - 1) // 2] + known[known.size // 2]) / 2)
 
 
 def quantiles_of_blocks(blocks_s: Blocks, size: int, qs: Sequence[float]) -> NDArray[np.float32]:

@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.analysis.load.quantiles import quantiles
+from reports.analysis.load.moments import counted_between
+from reports.analysis.load.quantiles import median, quantiles
 from reports.analysis.load.slo import Slo, on_quantiles, recorded_slos
 from reports.model.intervals import Span, longer_than
 from reports.model.load import NO_BREACH
@@ -80,8 +81,8 @@ def _recovery(bins: _Bins, first: int) -> Recovery:
     halves = np.array_split(np.isfinite(baseline), 2)
     if any(np.count_nonzero(half) < half.size / 2 for half in halves):
         return Recovery(longer_than(hold_s), "nearly nothing was answered at its end")
-    middle = float(np.median(measured))
-    mad = float(np.median(np.abs(measured - middle)))
+    middle = median(measured)
+    mad = median(np.abs(measured - middle))
     with np.errstate(invalid="ignore"):
         within = bins.latency <= middle + max(_STEADY, _MADS * mad)
     if (why := _unsteady(bins, first)) is not None:
@@ -137,9 +138,9 @@ def _unsteady(bins: _Bins, first: int) -> str | None:
 def _halves(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """Medians of both halves, and three standard errors of their difference."""
     half = values.size // 2
-    early, late = (float(np.nanmedian(part)) for part in (values[:half], values[half:]))
+    early, late = (median(part) for part in (values[:half], values[half:]))
     # From one bin to the next there is nothing of a trend.
-    noise = _MAD_TO_SIGMA * float(np.nanmedian(np.abs(np.diff(values)))) / math.sqrt(2)
+    noise = _MAD_TO_SIGMA * median(np.abs(np.diff(values))) / math.sqrt(2)
     return early, late, 3 * noise * math.sqrt(math.pi / 2) * math.sqrt(2 / half)
 
 
@@ -168,11 +169,14 @@ def _open(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.floa
     due = np.searchsorted(rows.intended_s, edges_s)
     done = np.zeros(edges_s.size + 1, np.int64)
     for block in blocks(int(due[-1])):
-        done_s = rows.intended_s[block] + np.nan_to_num(rows.latency_s[block])
+        latency_s = rows.latency_s[block]
         # Of a long run most were answered before the step.
-        later_s = done_s[done_s > edges_s[0]]
-        done[0] += done_s.size - later_s.size
-        done += np.bincount(np.searchsorted(edges_s, later_s), minlength=done.size)
+        longest_s = float(np.fmax.reduce(latency_s, initial=0.0))
+        if rows.intended_s[block.stop - 1] + longest_s <= edges_s[0]:
+            done[0] += latency_s.size
+            continue
+        done_s = rows.intended_s[block] + np.where(np.isnan(latency_s), np.float32(0), latency_s)
+        done += counted_between(done_s, edges_s, at_edge_after=False)
     return (due[1:] - np.cumsum(done)[1:-1]).astype(np.float64)
 
 

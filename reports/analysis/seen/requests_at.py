@@ -1,5 +1,6 @@
 """Open requests of each deployment: the client's own, or as Serve's gauges show them."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from statistics import median
 from typing import Literal
@@ -8,9 +9,10 @@ import msgspec
 
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.load.open_requests import OpenRequests
-from reports.analysis.seen.routing import routed
+from reports.analysis.seen.routing import perhaps_for, routed
 from reports.analysis.seen.series import GaugeSeries, gauge_series, longest_hold_s, total_series
 from scalelag.record.application_info import ApplicationInfo, application_name
+from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
 from scalelag.wording import count
@@ -26,7 +28,8 @@ class RequestsAt(msgspec.Struct, frozen=True):
 
     `given` is what its policy was given, `open` what was open at it; both are the client's own
     (`whose`) if every request of the client is one of this deployment. None for `reason`.
-    `client` are the client's open requests for its application, if these can be told.
+    `client` are the client's open requests for its application, if these can be told. `rows` are the
+    requests that can have been for that: all that no route gives another one.
     """
 
     given: OpenRequests | None = None
@@ -34,12 +37,25 @@ class RequestsAt(msgspec.Struct, frozen=True):
     whose: Whose | None = None
     client: Concurrency | None = None
     reason: str | None = None
+    rows: RequestColumns | None = None
 
 
 def application_of(run: RecordedRun, key: DeploymentKey) -> ApplicationInfo | None:
     """Application that `key` belongs to; None in records without applications."""
     known = run.info.target.applications
     return known.get(application_name(key, known))
+
+
+def all_requests_at(
+    run: RecordedRun, keys: Iterable[DeploymentKey], whole: Concurrency
+) -> dict[DeploymentKey, RequestsAt]:
+    """Return the open requests of each of `keys`, with the rows that its application may have had."""
+    apps = {key: application_name(key, run.info.target.applications) for key in keys}
+    rows = {app: perhaps_for(run.requests, run.info, app) for app in dict.fromkeys(apps.values())}
+    return {
+        key: msgspec.structs.replace(requests_at(run, key, whole), rows=rows[app])
+        for key, app in apps.items()
+    }
 
 
 def requests_at(run: RecordedRun, key: DeploymentKey, whole: Concurrency) -> RequestsAt:

@@ -73,7 +73,7 @@ def _followed(step: StepReport) -> str:
     if total is not None and total.value is None and step.hold_s - total.lo > BLIND_S:
         return f"{last} was not {reached} when last seen, {total.lo:.1f} s after the step"
     if total is None or total.value is None:
-        return f"{last} was not {reached} by the end of the hold ({step.hold_s:.0f} s)"
+        return f"{last} was not {reached} by the end of the hold ({_rounded(step.hold_s)} s)"
     return f"{last} was {reached} after {seconds(total)} s{_short(step)}"
 
 
@@ -112,3 +112,8 @@ def _cause(step: StepReport) -> str:
     if step.floor is None and step.floor_reason:
         found.append(f"no floor to compare it with: {sanitized(step.floor_reason)}")
     return "; ".join(found) or "nothing else made it late"
+
+
+def _rounded(seconds_: float) -> str:
+    """Whole seconds, and two digits of less than ten."""
+    return f"{seconds_:.2g}" if seconds_ < 9.95 else f"{seconds_:.0f}"

@@ -1,5 +1,6 @@
 """Commands that try the advice of a report by simulation, each with what it is for."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from reports.model.report import Report
@@ -9,6 +10,7 @@ from scalelag.foreign import sanitized
 
 TRIES: Final = "Try it by simulation"
 _MOST = 6
+_MOST_NAMED = 4
 
 
 def tries(report: Report, record: str) -> list[tuple[str, str]]:
@@ -24,6 +26,11 @@ def tries(report: Report, record: str) -> list[tuple[str, str]]:
         if one.command:
             about.setdefault(one.command, []).append(sanitized(one.rule))
     return [
-        (", ".join(dict.fromkeys(names)), sanitized(on_run(command, record)))
+        (_named(list(dict.fromkeys(names))), sanitized(on_run(command, record)))
         for command, names in list(about.items())[:_MOST]
     ]
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -163,7 +163,11 @@ def _against_own(one: Candidate, own: Mapping[TuneFigure, Estimate]) -> str:
 
 def _was(one: Candidate, own: Mapping[TuneFigure, Estimate], name: TuneFigure, unit: str) -> str:
     new, old = (_short(figures[name], name) for figures in (one.figures, own))
-    return f"{new}{unit} ({'as before' if new == old else f'was {old}'})"
+    return f"{new}{_singular(new, unit)} ({'as before' if new == old else f'was {old}'})"
+
+
+def _singular(shown: str, unit: str) -> str:
+    return unit.removesuffix("s") if unit == " reversals" and shown == "1" else unit
 
 
 def _short(estimate: Estimate, name: TuneFigure) -> str:

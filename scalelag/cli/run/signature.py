@@ -4,7 +4,7 @@ Apart from what the command does, so that `--help` loads neither Locust nor any 
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -215,14 +215,24 @@ def with_options(*left_out: str) -> Callable[[Callable[..., int]], Callable[...,
 
     Fields of RunArguments that are `left_out` keep their defaults.
     """
+    fields = msgspec.structs.fields(RunArguments)
+    own = [_own_parameter(field) for field in fields if field.name not in left_out]
+    return _with([*own, *map(_catalog_parameter, OPTIONS)])
 
+
+def with_catalog(options: Sequence[Option]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command some options of the catalog in place of its `**values`."""
+    return _with(list(map(_catalog_parameter, options)))
+
+
+def _with(
+    parameters: Sequence[inspect.Parameter],
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         explicit = [p for p in inspect.signature(command).parameters.values() if p.name != "values"]
-        fields = msgspec.structs.fields(RunArguments)
-        own = [_own_parameter(field) for field in fields if field.name not in left_out]
-        parameters = [*explicit, *own, *map(_catalog_parameter, OPTIONS)]
-        command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
-        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        every = [*explicit, *parameters]
+        command.__signature__ = inspect.Signature(every)  # pyright: ignore[reportFunctionMemberAccess]
+        command.__annotations__ = {p.name: p.annotation for p in every}
         return command
 
     return decorate

@@ -12,11 +12,11 @@ sent, such as 413, is read, and the rest of the body is left out.
 """
 
 import re
-import select
 import socket
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -25,13 +25,13 @@ import gevent.select
 import gevent.socket
 import gevent.ssl
 import msgspec
-from gevent.monkey import get_original
 from geventhttpclient.header import Headers
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 import scalelag
 from scalelag.errors import UsageError
 from scalelag.users.engine.http_responses import BLOCK_BYTES, Response, StreamingResponse
+from scalelag.users.engine.sockets import PooledSocket, WatchedSocket
 
 # A closing that crosses a request is seen within a round trip. What is closed later was at work on it.
 _CROSSED_S = 0.5
@@ -41,11 +41,10 @@ _LOOKED_AT = 16
 _GONE = (BrokenPipeError, ConnectionResetError)
 _ZONE = re.compile(r"%[^\]]*(?=\])")
 _ASCII = "".join(map(chr, range(33, 127)))
-# gevent's own select takes as long as a whole request.
-_poll = get_original("select", "poll")
 
 
 _Response = TypeVar("_Response", bound=Response)
+_HeadOf = Callable[[PooledSocket, "Connections", str], _Response]
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -143,10 +142,10 @@ class Connections:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._idle: list[gevent.socket.socket] = []
+        self._idle: list[PooledSocket] = []
         self._returned = 0
         # They still expect the rest of a body.
-        self._spent: set[gevent.socket.socket] = set()
+        self._spent: set[PooledSocket] = set()
         # Certificates are not checked, as in Locust's own clients.
         self._tls = gevent.ssl._create_unverified_context() if server.is_tls else None  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -162,17 +161,13 @@ class Connections:
         The connection returns to the pool when the body has been read to its end. `release()` of the
         response closes it earlier.
         """
-        return self._answered(request, lambda sock: Response(sock, self, request.method))
+        return self._answered(request, Response)
 
     def stream(self, request: Request, now: Callable[[], float]) -> StreamingResponse:
         """Do as `open`, for an answer whose body is read as it comes."""
-        return self._answered(
-            request, lambda sock: StreamingResponse(sock, self, request.method, now)
-        )
+        return self._answered(request, partial(StreamingResponse, now=now))
 
-    def _answered(
-        self, request: Request, head_of: Callable[[gevent.socket.socket], _Response]
-    ) -> _Response:
+    def _answered(self, request: Request, head_of: _HeadOf[_Response]) -> _Response:
         """Send `request`, and return its answer as `head_of` reads its head from the connection."""
         idle = self._usable()
         if idle is None:
@@ -186,15 +181,12 @@ class Connections:
         return self._exchange(self._connect(), request, head_of)
 
     def _exchange(
-        self,
-        sock: gevent.socket.socket,
-        request: Request,
-        head_of: Callable[[gevent.socket.socket], _Response],
+        self, sock: PooledSocket, request: Request, head_of: _HeadOf[_Response]
     ) -> _Response:
         try:
             lost = self._send(sock, request.data)
             try:
-                return head_of(sock)
+                return head_of(sock, self, request.method)
             except (OSError, HTTPParseError):
                 if lost is None:
                     raise
@@ -204,43 +196,43 @@ class Connections:
             sock.close()
             raise
 
-    def _send(self, sock: gevent.socket.socket, data: bytes) -> OSError | None:
+    def _send(self, sock: PooledSocket, data: bytes) -> OSError | None:
         """Send `data`; return the error if the server took only a part. It may have answered then."""
         try:
-            # sendall of gevent asks the kernel for its buffer size each time.
-            sent = sock.send(data)
+            sent = _sent(sock, data)
             while sent < len(data):
                 # A TLS connection is readable for reasons of its own.
                 if self._tls is None and gevent.select.select([sock], [sock], [])[0]:
                     self._spent.add(sock)
                     return None
-                sent += sock.send(memoryview(data)[sent : sent + BLOCK_BYTES])
+                sent += _sent(sock, memoryview(data)[sent : sent + BLOCK_BYTES])
         except _GONE as error:
             self._spent.add(sock)
             return error
         return None
 
-    def _usable(self) -> gevent.socket.socket | None:
+    def _usable(self) -> PooledSocket | None:
         """Take an idle connection that the server has not closed; None if there is none."""
         while self._idle:
             sock = self._idle.pop()
-            if not _is_readable(sock):
+            if not sock.is_readable():
                 return sock
             sock.close()
         return None
 
-    def _connect(self) -> gevent.socket.socket:
+    def _connect(self) -> PooledSocket:
         sock = gevent.socket.create_connection(self._server.address)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is not None:
-                sock = self._tls.wrap_socket(sock, server_hostname=self._server.address[0])
+            if self._tls is None:
+                return WatchedSocket(sock)
+            sock = self._tls.wrap_socket(sock, server_hostname=self._server.address[0])
+            return PooledSocket(sock)
         except BaseException:
             sock.close()
             raise
-        return sock
 
-    def return_socket(self, sock: gevent.socket.socket) -> None:
+    def return_socket(self, sock: PooledSocket) -> None:
         """Take back a connection that can be reused, unless it still expects the rest of a body."""
         if sock in self._spent:
             self.release_socket(sock)
@@ -254,13 +246,13 @@ class Connections:
         """Close some that the server has closed, of those that have been idle the longest."""
         closed = 0
         for sock in self._idle[:_LOOKED_AT]:
-            if not _is_readable(sock):
+            if not sock.is_readable():
                 break
             sock.close()
             closed += 1
         del self._idle[:closed]
 
-    def release_socket(self, sock: gevent.socket.socket) -> None:
+    def release_socket(self, sock: PooledSocket) -> None:
         """Close a connection that cannot be reused."""
         self._spent.discard(sock)
         sock.close()
@@ -271,8 +263,10 @@ class Connections:
             self._idle.pop().close()
 
 
-def _is_readable(sock: gevent.socket.socket) -> bool:
-    """Return whether an idle connection is unusable: closed by the server, or with stray data."""
-    poll = _poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+def _sent(sock: PooledSocket, data: bytes | memoryview) -> int:
+    """Send what the kernel takes of `data`, and return how much that is."""
+    # sendall of gevent asks the kernel for its buffer size each time.
+    try:
+        return sock.send(data)
+    except BlockingIOError:
+        return 0

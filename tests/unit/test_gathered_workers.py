@@ -3,18 +3,19 @@
 from types import SimpleNamespace
 
 import pytest
-from locust.runners import STATE_MISSING, MasterRunner, WorkerNode, WorkerNodes
 
-from scalelag.plugin.leader.workers import workers as module
-from scalelag.plugin.leader.workers.workers import RunWorkers
-from scalelag.plugin.worker.messages import Pong
+from tests.support.unpatched import import_unpatched
+
+runners = import_unpatched("locust.runners")
+messages = import_unpatched("scalelag.plugin.worker.messages")
+module = import_unpatched("scalelag.plugin.leader.workers.workers")
 
 NOW_S = 1_000.0
 STEP_S = 0.25
 """Time that passes with each ping."""
 
 
-class Master(MasterRunner):
+class Master(runners.MasterRunner):
     """A master whose workers answer pings from a moment on; None: never."""
 
     greenlet = None
@@ -23,9 +24,9 @@ class Master(MasterRunner):
         self.now_s = NOW_S
         self.workers = None
         self._answers_from_s = answers_from_s
-        self.clients = WorkerNodes()
+        self.clients = runners.WorkerNodes()
         for name in answers_from_s:
-            self.clients[name] = WorkerNode(name)
+            self.clients[name] = runners.WorkerNode(name)
 
     def wait(self, seconds):
         self.now_s += seconds
@@ -33,7 +34,7 @@ class Master(MasterRunner):
     def send_message(self, _kind, _message, name):
         from_s = self._answers_from_s[name]
         if from_s is not None and self.now_s - NOW_S >= from_s:
-            self.workers.pong(name, Pong(self.now_s, self.now_s))
+            self.workers.pong(name, messages.Pong(self.now_s, self.now_s))
         self.now_s += STEP_S
 
 
@@ -45,7 +46,7 @@ def gathering(monkeypatch):
     def make(**answers_from_s):
         master, told = Master(answers_from_s), []
         clock = SimpleNamespace(now=lambda: master.now_s)
-        workers = master.workers = RunWorkers(master, clock, told.append, lambda: None)
+        workers = master.workers = module.RunWorkers(master, clock, told.append, lambda: None)
         return master, workers, told
 
     return make
@@ -72,7 +73,7 @@ def test_a_worker_that_never_answers_is_left_out_after_a_while(gathering):
 
 
 @pytest.mark.parametrize(
-    ("state", "waited_s"), [("stopped", 30.0), (STATE_MISSING, 10.0), ("ended", 10.0)]
+    ("state", "waited_s"), [("stopped", 30.0), (runners.STATE_MISSING, 10.0), ("ended", 10.0)]
 )
 def test_last_rows_are_waited_for_longer_from_a_worker_that_is_there(
     gathering, monkeypatch, state, waited_s

@@ -3,14 +3,15 @@
 from itertools import chain
 
 import pytest
-from locust.env import Environment  # Locust patches ssl, and so comes first  # noqa: F401
 
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.run_options import run_options
-from scalelag.plugin.web.form import LocustForm, label_of, sections
-from scalelag.plugin.web.form_values import Refusal, fixed_options, form_values, refusal_of
-from scalelag.plugin.web.locust_fields import locust_refusal
+from tests.support.unpatched import import_unpatched
+
+shown = import_unpatched("scalelag.plugin.web.form")
+values_of = import_unpatched("scalelag.plugin.web.form_values")
+locust_fields = import_unpatched("scalelag.plugin.web.locust_fields")
 
 LONG, DIGITS = "x" * 100_000, "9" * 5000
 ODD = (
@@ -20,8 +21,8 @@ ODD = (
 )
 LONGEST_MESSAGE = 600
 PARSED = {o.dest: [] if o.type == "list" else o.default for o in OPTIONS}
-FIXED = fixed_options(PARSED, {})
-SHOWN = sections(PARSED, LocustForm(), FIXED)
+FIXED = values_of.fixed_options(PARSED, {})
+SHOWN = shown.sections(PARSED, shown.LocustForm(), FIXED)
 FIELDS = [field.name for field in chain.from_iterable(one.fields for one in SHOWN)]
 EXTRA = {
     "my_count": {"choices": None},
@@ -33,15 +34,15 @@ EXTRA = {
 THEIRS = {"my_count": 3, "my_share": 0.5, "my_flag": True, "my_text": "x", "my_choice": "a"}
 
 
-def refusal(**form: str) -> Refusal | None:
+def refusal(**form):
     """What the page says at a field, if anything."""
     try:
-        values = form_values(form, FIXED)
-        if (of_locust := locust_refusal(form, EXTRA, PARSED | THEIRS)) is not None:
+        values = values_of.form_values(form, FIXED)
+        if (of_locust := locust_fields.locust_refusal(form, EXTRA, PARSED | THEIRS)) is not None:
             return of_locust
         run_options(PARSED | values)
     except UsageError as error:
-        return refusal_of(str(error), label_of, [])
+        return values_of.refusal_of(str(error), shown.label_of, [])
     return None
 
 

@@ -8,11 +8,11 @@ import ctypes
 import math
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import gevent
 from gevent import get_hub, getcurrent
-from greenlet import greenlet
 
 _READ = 1
 _TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
@@ -43,7 +43,8 @@ class Alarm:
             code = ctypes.get_errno()
             raise OSError(code, f"timerfd_create: {os.strerror(code)}")
         self._hub = get_hub()
-        self._sleeper: greenlet | None = None
+        # The `switch` of the greenlet that waits.
+        self._wake: Callable[[], object] | None = None
         self._spec = _Itimerspec()
         self._at = ctypes.byref(self._spec)
         self._value = self._spec.value
@@ -57,19 +58,19 @@ class Alarm:
         self._value.seconds, self._value.nanoseconds = divmod(nanoseconds, _NANO)
         # Setting it also makes unreadable what rang before.
         _libc.timerfd_settime(self._fd, 0, self._at, None)
-        self._sleeper = getcurrent()
+        self._wake = getcurrent().switch
         try:
             self._hub.switch()
         finally:
-            self._sleeper = None
+            self._wake = None
 
     def _ring(self) -> None:
         """Wake the greenlet; if none waits, become unreadable, since the loop would ring forever."""
-        if self._sleeper is None:
+        if self._wake is None:
             with suppress(BlockingIOError):  # it was set again in the meantime
                 os.read(self._fd, 8)
         else:
-            self._sleeper.switch()
+            self._wake()
 
     def close(self) -> None:
         """Close the timer. No greenlet may be waiting."""

@@ -36,7 +36,7 @@ def recorded(tmp_path_factory, on_cluster_once):
         "graceful_shutdown_wait_loop_s": 0.2,
     }
     command = on_cluster_once(
-        "run", "--app", "slow_start", "--steps", "0users:6s,8users:28s", "--repeat", "2",
+        "run", "--app", "slow_start", "--steps", "0users:6s,8users:settle<=90s", "--repeat", "2",
         "--drain", "8", *(f"--app-arg={name}={value}" for name, value in arguments.items()),
     )  # fmt: skip
     code, output = command.wait()

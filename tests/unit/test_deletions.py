@@ -194,7 +194,7 @@ def test_a_deployment_that_is_deployed_again_is_below_its_target_only_once_it_is
 
 @pytest.mark.parametrize(("changes", "unseen_s"), [(GONE, 0.0), (BACK, 0.45), (UP, 0.45)])
 def test_while_it_is_gone_there_is_nothing_that_nobody_saw(changes, unseen_s):
-    """Where it is there at the end, the last 0.45 s of the load are behind the last poll."""
+    """The last 0.45 s of the load are behind the last poll if it is there at the end."""
     found = report_of(changes).deployments[KEY].elasticity
 
     assert (found.unseen_s or 0.0) == pytest.approx(unseen_s)

@@ -35,7 +35,7 @@ THEIRS = {"my_count": 3, "my_share": 0.5, "my_flag": True, "my_text": "x", "my_c
 
 
 def refusal(**form):
-    """What the page says at a field, if anything."""
+    """Refusal that the page shows at a field, if any."""
     try:
         values = values_of.form_values(form, FIXED)
         if (of_locust := locust_fields.locust_refusal(form, EXTRA, PARSED | THEIRS)) is not None:

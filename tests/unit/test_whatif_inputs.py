@@ -1,4 +1,4 @@
-"""What a what-if is asked: numbers as written, traces with questions, several applications."""
+"""Questions to a what-if: numbers as written, traces with questions, several applications."""
 
 from pathlib import Path
 

@@ -74,12 +74,13 @@ def locust_history(rows: Rows, unit: str) -> Counted:
     total = rows.position("total request count")
     at = _place(rows, "requests/s") if total is None else total
     moments, values = array("d"), array("d")
-    left = 0
+    left, first = 0, rows.first
     for row in rows.rows():
         if str(rows.cell(row, name)).strip().lower() != _ALL:
             left += 1
             continue
-        moment = _moment(rows, row, stamp)
+        first = first if moments else row
+        moment = _moment(rows, row, stamp, first)
         if moments and moment < moments[-1]:
             raise rows.bad(f"{rows.header[stamp]} {moment!r} is before that of the row above")
         if moments and moment == moments[-1]:
@@ -92,7 +93,7 @@ def locust_history(rows: Rows, unit: str) -> Counted:
         _bound(rows, moments)
     if len(moments) < 2:
         raise rows.wrong("it has fewer than two rows for all requests (Aggregated)")
-    times, unit = _seconds(rows, stamp, np.array(moments), unit)
+    times, unit = _seconds(rows, stamp, first, np.array(moments), unit)
     rates = _of_counts(times, np.array(values)) if total is not None else np.array(values)
     edges_s = np.concatenate(([2 * times[0] - times[1]], times))
     used = len(moments)
@@ -114,18 +115,19 @@ def k6_samples(rows: Rows, unit: str) -> Counted:
     """Requests that k6 counted, each at its end. Times in whole seconds become rates."""
     metric, stamp = _place(rows, "metric_name"), _place(rows, "timestamp")
     found = {name: array("d") for name in _REQUESTS}
-    count = 0
+    count, first = 0, rows.first
     for row in rows.rows():
         count += 1
         name = str(rows.cell(row, metric))
         if name in found:
-            found[name].append(_moment(rows, row, stamp))
+            first = first if any(found.values()) else row
+            found[name].append(_moment(rows, row, stamp, first))
             _bound(rows, found[name])
     name = next((name for name in _REQUESTS if found[name]), None)
     if name is None:
         raise rows.wrong(f"it has no rows of a metric that counts requests: {', '.join(_REQUESTS)}")
     raw = np.sort(np.array(found[name]))
-    times, unit = _seconds(rows, stamp, raw, unit)
+    times, unit = _seconds(rows, stamp, first, raw, unit)
     column, left = f"metric_name = {name}", count - raw.size
     if not bool((times == np.floor(times)).all()):
         shifted = times - times[0]
@@ -144,16 +146,18 @@ def _place(rows: Rows, name: str) -> int:
     return at
 
 
-def _moment(rows: Rows, row: Sequence[Cell], at: int) -> float:
-    is_date = number_in(rows.first[at]) is None and is_time(rows.first[at])
+def _moment(rows: Rows, row: Sequence[Cell], at: int, first: Sequence[Cell]) -> float:
+    """Moment of a row; a date if that of the `first` row of requests is one."""
+    cell = rows.cell(first, at)
+    is_date = number_in(cell) is None and is_time(cell)
     return rows.date(row, at) if is_date else rows.number(row, at)
 
 
 def _seconds(
-    rows: Rows, at: int, values: NDArray[np.float64], unit: str
+    rows: Rows, at: int, first: Sequence[Cell], values: NDArray[np.float64], unit: str
 ) -> tuple[NDArray[np.float64], str]:
     """Return times in Unix seconds, and the unit that they had in the file."""
-    if number_in(rows.first[at]) is None:
+    if number_in(rows.cell(first, at)) is None:
         return values, DATE
     found = unit_of(rows.header[at], values, are_rows=True) if unit == AUTO else unit
     return values / PER_SECOND[found], found

@@ -148,6 +148,14 @@ def test_locusts_history_of_a_steady_load_is_not_one_request_a_row(read: Read):
     )
 
 
+def test_a_short_row_of_another_metric_says_nothing_of_those_that_are_counted(read: Read):
+    rows = ("http_reqs,2026-11-29T10:00:00.5Z", "http_reqs,2026-11-29T10:00:02Z")
+
+    trace = read(lines("metric_name,timestamp,metric_value", "vus", *rows))
+
+    assert (trace.info.unit, trace.info.requests, trace.info.rows_left) == ("date", 2, 1)
+
+
 def test_k6s_seconds_are_counted(read: Read):
     metrics = ("http_reqs", "http_req_duration", "http_req_blocked", "iterations")
     seconds = [0] * 3 + [1] * 5 + [4] * 2

@@ -162,6 +162,10 @@ def test_what_is_no_place_in_a_trace_is_refused(text: str):
             lines("metric_name,timestamp,metric_value", "vus,1595325560,1"),
             "trace.csv: it has no rows of a metric that counts requests: http_reqs, grpc_req_duration",
         ),
+        (
+            lines("metric_name,metric_value,timestamp", "http_reqs"),
+            "trace.csv line 2: it has 1 cell, and timestamp would be number 3",
+        ),
     ],
 )
 def test_a_file_that_is_no_good_says_where(said, text, expected):

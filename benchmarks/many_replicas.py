@@ -1,7 +1,9 @@
 """Open loop: how late requests are sent beside 1 replica and beside 8,192, in turn.
 
 The stand-in plays Serve's dashboard, which a probe asks five times a second: its budget is raised, so
-that size costs no polls. The send lag is that of our record; the first two seconds are warm-up.
+that size costs no polls. It has the lowest priority: to write these answers takes it twice the CPU time
+that reading them takes the observer, and a dashboard does that on another machine. The send lag is that
+of our record; the first two seconds are warm-up.
 `--before TREE` runs another source tree as well, in the same rounds.
 """
 
@@ -16,7 +18,7 @@ from benchmarks.generators import Generator, measure, stepped
 from benchmarks.server import ROOT, running_server
 from benchmarks.table import Cell, middle, parser, print_table, progress, ratio
 from scalelag.record.run_dir import load_run
-from tests.support.standin.process import running_standin
+from tests.support.standin.process import player, running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
 
 WARM_UP_S: Final = 2
@@ -41,6 +43,7 @@ def main() -> None:
     made.add_argument("--before", type=Path, help="another source tree, to compare with")
     options = made.parse_args()
     trees = {"this": ROOT} | ({"before": options.before.resolve()} if options.before else {})
+    player().step_back()
     runs: dict[tuple[str, int], list[Run]] = defaultdict(list)
     for _ in range(options.rounds):
         for replicas in REPLICAS:

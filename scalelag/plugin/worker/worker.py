@@ -36,6 +36,7 @@ from scalelag.plugin.worker.messages import (
 )
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.plugin.worker.task_exceptions import TaskExceptions
+from scalelag.plugin.worker.time_slices import ask_for_short_slices
 from scalelag.record.clock import Clock
 
 _FLUSH_INTERVAL_S = 0.5
@@ -155,6 +156,7 @@ class LoadWorker:
         # A full collection of what start-up left behind takes 20 to 30 ms, in which nothing is sent.
         gc.collect()
         gc.freeze()
+        ask_for_short_slices()
         self.stopping.clear()
         if self._flusher is None:
             self._flusher = gevent.spawn(self._flush_forever)

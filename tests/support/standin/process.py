@@ -8,12 +8,13 @@ ends when its standard input closes.
 
 import atexit
 import http.client
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from tests.support.standin.server import Door, Server
 ROOT: Final = Path(__file__).resolve().parents[3]
 STOP_DEADLINE_S: Final = 10.0
 REQUEST_TIMEOUT_S: Final = 10.0
+LOWEST_PRIORITY: Final = 19
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,6 +110,16 @@ class Player:
     def play(self, script: Script) -> Ready:
         """Begin to play `script` now."""
         return msgspec.json.decode(self._ask(Order(script=script)), type=Ready)
+
+    def step_back(self) -> None:
+        """Give it the lowest priority from now on, as if it ran on another machine.
+
+        Linux may share the CPUs among sessions (autogroup), each with a nice value of its own.
+        """
+        pid = self._process.pid
+        os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
+        with suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(LOWEST_PRIORITY), encoding="ascii")
 
     def end(self, played: Ready) -> None:
         """End it; nothing listens there afterwards."""

@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, one after the other, as a page for benchmarks/results/.
 
-The page goes to standard output, progress to standard error. It takes about half an hour.
+The page goes to standard output, progress to standard error. It takes about three quarters of an hour.
 """
 
 import datetime as dt
@@ -20,6 +20,7 @@ from benchmarks.table import parser, progress
 TITLES: Final = {
     "closed_loop": "Closed loop",
     "arrival_accuracy": "Open loop: arrival accuracy and CPU",
+    "processes": "Processes",
     "mix": "Mix",
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
@@ -49,7 +50,7 @@ def main() -> None:
     for script, title in TITLES.items():
         print(f"\n## {title}\n", flush=True)
         arguments = ["--rounds", str(options.rounds)]
-        if script in ("closed_loop", "arrival_accuracy", "mix"):
+        if script in ("closed_loop", "arrival_accuracy", "processes", "mix"):
             arguments += ["--seconds", str(options.seconds)]
         if script == "closed_loop" and options.without_wrk:
             arguments.append("--without-wrk")

@@ -1,6 +1,7 @@
 """`make bench`: every benchmark, one after the other, as a page for benchmarks/results/.
 
-The page goes to standard output, progress to standard error. It takes about three quarters of an hour.
+The page goes to standard output, progress to standard error. It takes about an hour and a
+quarter, much of it for reports over millions of requests.
 """
 
 import datetime as dt
@@ -31,6 +32,7 @@ TITLES: Final = {
     "report_replicas": "Report: replicas",
     "web_cost": "An open page",
     "whatif_speed": "What-if",
+    "startup": "Start-up",
 }
 
 

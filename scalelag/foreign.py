@@ -24,10 +24,10 @@ def sanitized_lines(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return `text` for a message, cut if it is long."""
-    return (
-        text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}.. ({len(text):,} characters)"
-    )
+    """Return `text` for a message, on one line, and cut if it is long."""
+    length = len(text)
+    shown = sanitized(text[:_MOST_SHOWN])
+    return shown if length <= _MOST_SHOWN else f"{shown}.. ({length:,} characters)"
 
 
 def escaped_json(data: bytes) -> bytes:

@@ -26,6 +26,7 @@ from scalelag.record.error_kinds import (
 )
 
 _MAX_LENGTH = 200
+_READ_TIMES = 10  # secrets that are left out make room
 # https://docs.ray.io/en/latest/serve/: BackPressureError; its status is 503, or 429 as configured.
 _TURNED_AWAY = (429, 503)
 _TURNED_AWAY_TEXT = b"Request dropped due to backpressure"
@@ -62,7 +63,7 @@ class WrongAnswerError(Exception):
 def error_kind(exception: BaseException) -> str:
     """Short text that is the same for the same kind of failure, so that failures can be counted."""
     if isinstance(exception, WrongAnswerError):
-        return wrong_answer(str(exception))[:_MAX_LENGTH]
+        return wrong_answer(_fit(str(exception)))[:_MAX_LENGTH]
     response = getattr(exception, "response", None)
     if status := getattr(response, "status_code", 0):
         return BACK_PRESSURE if _is_turned_away(status, response) else http_status(status)
@@ -73,7 +74,12 @@ def error_kind(exception: BaseException) -> str:
             return kind
     inner = next(_innermost_first(exception))
     text = f"{type(inner).__name__}: {inner}" if str(inner) else type(inner).__name__
-    return hide_url_secrets(text)[:_MAX_LENGTH]
+    return _fit(text)
+
+
+def _fit(text: str) -> str:
+    """Return a text fit for the record; of a very long one no more is read than may be shown."""
+    return hide_url_secrets(text[: _MAX_LENGTH * _READ_TIMES])[:_MAX_LENGTH]
 
 
 def _is_turned_away(status: int, response: Any) -> bool:  # noqa: ANN401  each client has its own

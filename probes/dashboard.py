@@ -16,6 +16,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from scalelag.errors import RetryAdvice, TargetError
+from scalelag.foreign import encodable_json
 from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 APPLICATIONS_PATH = "/api/serve/applications/"
@@ -247,7 +248,7 @@ class Dashboard:
         received_s = self._now()
         if answer.status_code != 200:
             raise self._refusal(path, answer)
-        return Reply(answer.content, sent_s, received_s)
+        return Reply(encodable_json(answer.content), sent_s, received_s)
 
     def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
         reason = _reason(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from scalelag.foreign import encodable
 from scalelag.options.secrets import hide_url_secrets
 from scalelag.record.run_info import TaskException
 
@@ -31,7 +32,8 @@ class TaskExceptions:
         **_rest: Any,  # noqa: ANN401  what else Locust passes
     ) -> None:
         """Count one exception, by the last line of its traceback and the place."""
-        kind = (_last_line(exception), _place(tb))
+        where = _place(tb)
+        kind = (encodable(_last_line(exception)), where and encodable(where))
         if kind not in self._counts and len(self._counts) >= _MOST_KINDS:
             kind = (_OTHERS.text, _OTHERS.where)
         self._counts[kind] += 1

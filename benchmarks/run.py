@@ -21,6 +21,7 @@ TITLES: Final = {
     "closed_loop": "Closed loop",
     "arrival_accuracy": "Open loop: arrival accuracy and CPU",
     "mix": "Mix",
+    "open_streams": "Open streams",
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
     "probe_cost": "Probe",

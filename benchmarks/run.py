@@ -1,7 +1,7 @@
 """`make bench`: every benchmark, one after the other, as a page for benchmarks/results/.
 
-The page goes to standard output, progress to standard error. It takes about an hour, much of it
-for reports over millions of requests.
+The page goes to standard output, progress to standard error. It takes about an hour and a
+quarter, much of it for reports over millions of requests.
 """
 
 import datetime as dt
@@ -21,6 +21,7 @@ from benchmarks.table import parser, progress
 TITLES: Final = {
     "closed_loop": "Closed loop",
     "arrival_accuracy": "Open loop: arrival accuracy and CPU",
+    "processes": "Processes",
     "mix": "Mix",
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
@@ -51,7 +52,7 @@ def main() -> None:
     for script, title in TITLES.items():
         print(f"\n## {title}\n", flush=True)
         arguments = ["--rounds", str(options.rounds)]
-        if script in ("closed_loop", "arrival_accuracy", "mix"):
+        if script in ("closed_loop", "arrival_accuracy", "processes", "mix"):
             arguments += ["--seconds", str(options.seconds)]
         if script == "closed_loop" and options.without_wrk:
             arguments.append("--without-wrk")

@@ -16,6 +16,7 @@ import psutil
 from numpy.typing import NDArray
 
 from benchmarks.server import PATH, ROOT, Server
+from tests.support.locust_run import master_ports
 
 START_DEADLINE_S: Final = 60.0
 END_DEADLINE_S: Final = 60.0
@@ -31,12 +32,12 @@ class Generator(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """One run of a generator.
+    """One run of a generator, with all its descendants: load processes, and the observer of ours.
 
     `came_s` is CLOCK_MONOTONIC. `rps` is what came a second between warm-up and end, `cpu_us` the
-    generator's CPU time a request in that time; `total_cpu_s` is that of the whole process, its
-    start and its report among it. `peak_mib` is the most memory that was resident until the end of
-    that time, without its children's.
+    generator's CPU time a request in that time; `total_cpu_s` is that of its whole life, its start and
+    its report among it. `peak_mib` is the most memory that was resident until the end of that time,
+    without its descendants'.
     """
 
     came_s: NDArray[np.float64]
@@ -109,6 +110,14 @@ def plain_locust(url: str, user_class: str, users: int, seconds: float) -> Gener
     command += ["--headless", "--host", url, "--users", str(users), "--spawn-rate", str(users)]
     command += ["--run-time", f"{seconds}s", user_class]
     return Generator(command, {"PYTHONPATH": str(ROOT)})
+
+
+def shared(locust: Generator, processes: int) -> Generator:
+    """Return `locust`, ours or plain, with that many load processes and a leader; one needs none."""
+    if processes == 1:
+        return locust
+    options = ["--processes", str(processes), "--master-bind-host", "127.0.0.1", *master_ports()]
+    return Generator([*locust.command, *options], locust.environment)
 
 
 def measure(

@@ -3,8 +3,9 @@
 `llm_chat.py` sends so many chats a second that the target is reached: each answer takes 20 s, with a
 chunk every 5 s. The server counts how many are open, and notes when it sends each chunk; *late* is how
 much later the first of an answer came by our record. The first 22 s are warm-up, in which the streams
-open. Memory of a stream is what the process has beyond that of a run with 20 of them. `failed` are
-answers, `missing` chunks that were sent and are not on record.
+open. CPU time is that of the load process and of the observer. Memory of a stream is what the load
+process has beyond that of a run with 20 of them. `failed` are answers, `missing` chunks that were sent
+and are not on record.
 """
 
 import resource

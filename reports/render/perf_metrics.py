@@ -31,8 +31,8 @@ class PerfMetric(msgspec.Struct, frozen=True):
 def render_perf_metrics(report: Report) -> bytes:
     """`report`'s figures as JSON in UTF-8: `perf_metrics`, and facts about the run beside them.
 
-    What was not measured has no entry, nor has a value that is not above 0 (an excess may be below): the
-    tooling divides every value by another run's.
+    What was not measured has no entry, nor has a value that is not above 0 (an excess may be below):
+    Ray's tooling divides every value by that of another run.
     """
     load = report.load
     content = {

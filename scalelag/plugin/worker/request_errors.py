@@ -4,6 +4,7 @@ They are geventhttpclient (Locust's FastHttpUser), requests (its HttpUser), grpc
 class brings along.
 """
 
+import errno
 import http.client
 import re
 import zlib
@@ -19,6 +20,7 @@ from scalelag.record.error_kinds import (
     CONNECTION_REFUSED,
     CONNECTION_RESET,
     NO_HTTP,
+    OPEN_FILES,
     TIMEOUT,
     grpc_status,
     http_status,
@@ -43,6 +45,7 @@ _BY_TYPE: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 # gevent.Timeout is no TimeoutError; requests, urllib3 and WebSocket clients have classes of their own.
 _BY_NAME = (("Timeout", TIMEOUT), ("ConnectionClosed", CONNECTION_CLOSED))
+_NO_FILE = (errno.EMFILE, errno.ENFILE)
 # gRPC tells only in words why it has no connection.
 _UNAVAILABLE: tuple[tuple[str, str], ...] = (
     ("Connection refused", CONNECTION_REFUSED),
@@ -129,6 +132,8 @@ def _connection_kind(exception: BaseException) -> str | None:
     for types, kind in _BY_TYPE:
         if isinstance(exception, types):
             return kind
+    if isinstance(exception, OSError) and exception.errno in _NO_FILE:
+        return OPEN_FILES
     if isinstance(exception, HTTPParseError):
         ended_early = _ENDED_EARLY.search(str(exception)) is not None
         return CONNECTION_CLOSED if ended_early else wrong_answer(NO_HTTP)

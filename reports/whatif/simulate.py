@@ -16,7 +16,6 @@ from scalelag.record.error_kinds import BACK_PRESSURE, IN_FLIGHT_LIMIT, TIMEOUT
 
 OK, NOT_SENT, REJECTED, TIMED_OUT, KILLED = range(5)
 ERRORS = ("", IN_FLIGHT_LIMIT, BACK_PRESSURE, TIMEOUT, "killed while draining")
-_SETTLED = 4
 
 
 class SimulatedLife(msgspec.Struct):

@@ -35,11 +35,6 @@ class Swing(msgspec.Struct, frozen=True):
     turns: int
     period_s: float
 
-    @property
-    def amplitude(self) -> int:
-        """Replicas between its lowest and its highest."""
-        return self.high - self.low
-
 
 class Remedy(msgspec.Struct, frozen=True):
     """Why the target swings, and the settings with the value that ends it; `now` is theirs."""

@@ -200,11 +200,6 @@ class LeaderRun:
         return self._plan_done
 
     @property
-    def was_deserted(self) -> bool:
-        """True if every worker was lost before the load was stopped."""
-        return self._was_deserted
-
-    @property
     def elapsed_s(self) -> float:
         """Seconds since the plan's start; negative before it."""
         return self._clock.now() - self.zero_s

@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def one_round(seconds: int, *, is_open: bool) -> tuple[float, Reader | None]:
-    """Send lag p99 in ms of a run of so many seconds, and who asked for the page meanwhile."""
+    """Send lag p99 in ms of a run of `seconds`, and who asked for the page meanwhile."""
     with (
         tempfile.TemporaryDirectory() as folder,
         page_on_standin(Path(folder), script=busy_cluster(seconds)) as web,

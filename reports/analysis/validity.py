@@ -250,7 +250,7 @@ def _restart_warnings(run: RecordedRun, timelines: Mapping[str, Timeline]) -> It
     for restart in run.restarts:
         yield (
             f"the Serve controller restarted {_when(restart, run, off)}: replicas were RECOVERING, and "
-            "autoscaling began anew"
+            "autoscaling started over"
         )
 
 

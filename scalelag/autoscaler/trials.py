@@ -64,7 +64,7 @@ def _loaded(policy: PolicyPath, seed: int) -> UserPolicy:
     """Import a policy for one repetition: what it did in another must not change what it does here."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    return load_policy(policy.path, of_application=policy.of_application, anew=True)
+    return load_policy(policy.path, of_application=policy.of_application, fresh=True)
 
 
 @contextmanager

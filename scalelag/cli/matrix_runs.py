@@ -116,7 +116,7 @@ def run_in_turn(
     """Run each entry `times` times, in turn and back, so that the time affects all of them alike.
 
     Runs that were `made` before, by label, count. An entry whose first run was not made is not tried
-    again. Returns what came of each by its label. Raises InterruptedRunError.
+    again. Returns the outcome of each by its label. Raises InterruptedRunError.
     """
     before = made or {}
     outcomes = {entry.label: EntryOutcome([*before.get(entry.label, ())]) for entry in entries}

@@ -91,7 +91,7 @@ WithinRun = Annotated[
 ]
 MainMetrics = Annotated[
     list[str] | None,
-    typer.Option(help="Metric that makes the verdict. Default: scale_up.total_s. Repeatable."),
+    typer.Option(help="Metric that makes the verdict. Default: scale_up.total_s. Can be repeated."),
 ]
 FormatOfComparison = Annotated[
     ComparisonFormat,

@@ -2,7 +2,7 @@
 
 Hodges and Lehmann (1963); https://doi.org/10.1214/aoms/1177704172. Both tests are two-sided, exact
 with ties too, and rank a censored value above every measured one: its ratio is infinite in ranks,
-and what is told of it is a bound.
+and only a bound of it is known.
 """
 
 import math

@@ -150,7 +150,7 @@ def _size(part: slice) -> int:
 
 
 def _reload_notes(failed: Failed, failed_s: NDArray[np.float64]) -> list[str]:
-    """Note on those that came as HAProxy began anew with other replicas; none where it did not."""
+    """Note on those that failed while HAProxy was reloaded with other replicas; none if it was not."""
     reloads = np.array([e.at_s for e in failed.run.events if e.kind == "proxy_reloaded"])
     if not reloads.size or not failed_s.size:
         return []

@@ -362,7 +362,7 @@ def _longer_start(facts: StepFacts) -> str:
 
 
 def _notably_late_s(facts: StepFacts) -> float | None:
-    """Seconds that the step is late, if they are so many that the reader wants a cause; else None."""
+    """Seconds that the step is late, if that is enough to ask for a cause; else None."""
     total, late_s = facts.lag.total_s, facts.late_s
     # A share of the answer itself: replicas may be lost long after it.
     if total is None or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * total.lo):

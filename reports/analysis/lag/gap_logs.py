@@ -65,7 +65,7 @@ def through_gaps(
 
     They do if some line of it lies in the gap, each change between the two polls around it is one of
     a log, and the numbers of replicas and the target come out as the second poll has them. A gap in
-    which the controller started anew stays one.
+    which the controller restarted stays one.
     """
     started_s = [event.at_s for event in events if event.kind == "controller_started"]
     logs = replica_logs(key, events)

@@ -305,7 +305,7 @@ def _polled_lives(
 def _advance(
     life: ReplicaLife, row: Transition, at: Instant, deletions: AbstractSet[float]
 ) -> ReplicaLife:
-    """Note what `row` shows for the first time; a replica that recovers reaches nothing anew."""
+    """Note what `row` shows for the first time; a replica that recovers reaches no state again."""
     new: dict[str, object] = {}
     if row.node is not None and life.allocated is None:
         new |= {"allocated": at, "node": row.node}
@@ -320,7 +320,7 @@ def _advance(
 
 
 def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compared]]:
-    """Moments of a replica that polling saw, or has bounds for, and that are told as well."""
+    """Moments of a replica that polling saw, or has bounds for, beside those of its logs."""
     seen: dict[str, Instant | None] = {
         name: None if life.vanished else getattr(life, name) for name in _OF_LOG
     }

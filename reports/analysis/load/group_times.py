@@ -21,7 +21,7 @@ _BUCKETS: Final = _HIGHEST - _LOWEST + 2
 _LAST: Final = _BUCKETS - 1
 _SIGN: Final = np.uint32(1 << 31)
 _WIDE: Final = 1 << 20
-"""Beyond so many counts, only those that change are touched."""
+"""Beyond this number of counts, only those that change are touched."""
 MOST_COUNTED: Final = 32
 """Codes of which `counted` takes less time than counting them for each group."""
 

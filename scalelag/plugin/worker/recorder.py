@@ -224,7 +224,7 @@ class RequestRecorder:
         streams = np.frombuffer(self._streams, _STREAM)
         asked = np.frombuffer(self._asked, _ASKED)
         self._rows, self._streams, self._asked = bytearray(), bytearray(), bytearray()
-        # As the clock is now: a process is told only with its share how far its own is ahead.
+        # As the clock is now: a process learns how far its own is ahead with its share only.
         done_s = rows["done_ticks_s"] + self._clock.zero_s
         sent_s = rows["sent_s"]
         # What came between an answer and its recording is better added to the service than to the

@@ -1,4 +1,4 @@
-"""The observer of one run, as its leader sees it: orders, the probe's state, and starts anew."""
+"""The observer of one run, as its leader sees it: orders, the probe's state, and restarts."""
 
 import os
 from collections.abc import Callable, Sequence

@@ -28,7 +28,7 @@ class Uneven(msgspec.Struct, frozen=True):
     apart: frozenset[str] = frozenset()
 
     def told(self, names: frozenset[str], base: int, candidate: int) -> Iterator[str]:
-        """Sentences on the steps left out of the figures `names`; `base` and `candidate` are numbers of runs."""
+        """Sentences on steps left out of the figures `names`, of `base` and `candidate` runs."""
         for name in sorted(names & self.steps.keys()):
             for step, (ours, theirs) in sorted(self.steps[name].items()):
                 yield (

@@ -14,7 +14,7 @@ from reports.analysis.diagnosis.failed_reasons import Told, reasoned
 from reports.analysis.diagnosis.failures_of_run import failures_of_run
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
-from reports.analysis.events.apart import marked, without_events
+from reports.analysis.events.apart import own_timelines, without_events
 from reports.analysis.events.of_run import event_reports, event_windows
 from reports.analysis.gates import Gate, judge
 from reports.analysis.health import health_warnings
@@ -125,7 +125,7 @@ def _without_events(
     whole = {key: _whole_timeline(run, key) for key in changes}
     events = event_reports(run, steps, whole, changes)
     windows = event_windows(run, events)
-    timelines = marked(_timelines(whole, changes), events, windows)
+    timelines = own_timelines(_timelines(whole, changes), events, windows)
     return without_events(run, events, windows), events, windows, timelines
 
 

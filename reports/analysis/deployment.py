@@ -186,19 +186,17 @@ def _unless_missed(facts: StepFacts) -> StepLag:
 
     So it does if its autoscaler was blind: that its count asked for no more clears no step.
     """
-    lag, reason = facts.lag, None
+    lag = facts.lag
     if facts.is_missed:
         reason = f"{facts.demand} were wanted"
     elif facts.may_be_missed and was_blind(facts):
         reason = _BLIND
-    if reason is None:
-        return _told(lag, _UNTOLD) if facts.is_untold and not counts(facts) else lag
+    elif facts.is_untold and not counts(facts):
+        return msgspec.structs.replace(lag, reason=f"{lag.reason}; {_UNTOLD}")
+    else:
+        return lag
     longer = longer_than(facts.ended_s - facts.begun_s)
-    return _told(msgspec.structs.replace(lag, total_s=longer), reason)
-
-
-def _told(lag: StepLag, more: str) -> StepLag:
-    return msgspec.structs.replace(lag, reason=f"{lag.reason}; {more}")
+    return msgspec.structs.replace(lag, total_s=longer, reason=f"{lag.reason}; {reason}")
 
 
 def _step_report(

@@ -10,7 +10,7 @@ from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.controller import controller_report, nodes_report
 from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
-from reports.analysis.diagnosis.failed_reasons import Told, reasoned
+from reports.analysis.diagnosis.failed_reasons import ReasonSources, reasoned
 from reports.analysis.diagnosis.failures_of_run import failures_of_run
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
@@ -101,7 +101,9 @@ def analyse(
             *change_warnings(changed),
         ),
         not_measured=_not_measured(run, of_run["evidence"]),
-        failures=_failures(analysed, steps, Told(run, timelines, changes, events, windows)),
+        failures=_failures(
+            analysed, steps, ReasonSources(run, timelines, changes, events, windows)
+        ),
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps, whole),
         changes=changed,
@@ -111,7 +113,9 @@ def analyse(
 
 
 def _failures(
-    analysed: Mapping[DeploymentKey, DeploymentAnalysis], steps: Sequence[LoadStep], told: Told
+    analysed: Mapping[DeploymentKey, DeploymentAnalysis],
+    steps: Sequence[LoadStep],
+    told: ReasonSources,
 ) -> tuple[FailureReport, ...]:
     """One report a step, with the findings of every deployment."""
     failed = {key: one.failures for key, one in analysed.items()}

@@ -6,7 +6,7 @@ import msgspec
 
 from reports.analysis.controller import over_target
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.front import Around
+from reports.analysis.diagnosis.front import Surroundings
 from reports.analysis.diagnosis.front_rules import was_blind
 from reports.analysis.diagnosis.seen import counts
 from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
@@ -67,7 +67,7 @@ class _Subject(msgspec.Struct, frozen=True):
     until_s: float
     changes: Changes
     requests: RequestsAt
-    around: Callable[[float], Around]
+    around: Callable[[float], Surroundings]
 
 
 class _StepParts(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def analyse_deployment(
     requests: RequestsAt,
     recovered: Mapping[int, Recovery],
     changes: Changes,
-    around: Callable[[float], Around],
+    around: Callable[[float], Surroundings],
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 

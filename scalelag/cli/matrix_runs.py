@@ -73,7 +73,7 @@ class EntryOutcome(msgspec.Struct):
     reasons: list[str] = []
 
 
-class _Judged(msgspec.Struct, frozen=True):
+class _WithVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
@@ -99,7 +99,7 @@ def made_before(folder: Path, attempt: Attempt) -> list[Path]:
 
 def _verdict(report: Path) -> Verdict:
     try:
-        return msgspec.json.decode(report.read_bytes(), type=_Judged).verdict
+        return msgspec.json.decode(report.read_bytes(), type=_WithVerdict).verdict
     except (OSError, *UNREADABLE) as error:
         raise RecordError(
             f"--folder: {report} cannot be read ({error}). Move that run out of the folder, and it is "

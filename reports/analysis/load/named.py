@@ -24,7 +24,7 @@ MOST_IN_STEPS = 2000
 """Reports of names in all steps together: locustfiles may name each request after its path."""
 
 
-class Named(TypedDict):
+class NamedReports(TypedDict):
     """Fields of a report on parts of the load that have a name."""
 
     names: dict[str, NameReport]

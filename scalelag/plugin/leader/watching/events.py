@@ -15,7 +15,7 @@ from scalelag.cluster.events import ReadyEvent, carry_out, check_replaced, ready
 from scalelag.cluster.given_back import KeptChanges
 from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import Patience
-from scalelag.cluster.ray_job.kill import Killed, KillJob
+from scalelag.cluster.ray_job.kill import KillJob, KillResult
 from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, TargetError, UsageError
 from scalelag.foreign import sanitized
@@ -258,7 +258,7 @@ class RunEvents:
 
 def _killed(
     row: Callable[..., EventRow],
-    told: Killed,
+    told: KillResult,
     offset: ClockOffset | None,
     lo_s: float,
     hi_s: float,

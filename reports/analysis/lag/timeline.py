@@ -154,7 +154,7 @@ class Timeline(msgspec.Struct, frozen=True):
         return self.polls[place - 1] if place else None
 
     def polls_within(self, from_s: float, to_s: float) -> Sequence[ReplicaPoll]:
-        """Looks that were over after `from_s` and by `to_s`."""
+        """Polls that were over after `from_s` and by `to_s`."""
         low = bisect_right(self.polls, from_s, key=lambda poll: poll.received_s)
         high = bisect_right(self.polls, to_s, key=lambda poll: poll.received_s)
         return self.polls[low:high]

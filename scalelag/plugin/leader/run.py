@@ -70,7 +70,7 @@ class LeaderRun:
         clock: Clock,
         say: Callable[[str], None],
     ) -> None:
-        """Look at the target, and pass to `say` what is waited for. Raises UsageError, TargetError."""
+        """Check the target; `say` gets what is waited for. Raises UsageError, TargetError."""
         self._runner = runner
         self.options = options
         self._clock = clock

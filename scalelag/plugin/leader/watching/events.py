@@ -263,7 +263,7 @@ def _killed(
     lo_s: float,
     hi_s: float,
 ) -> EventRow:
-    """Row of a kill: by the job's own times, else between the looks that did not and did show it."""
+    """Row of a kill: by the job's own times, else between the polls that did not and did show it."""
     if told.begun is None or told.ended is None:
         return row(begun_s=hi_s, error=told.problem)
     facts = {"lost": told.lost, "node": told.node, "note": told.problem}

@@ -35,7 +35,7 @@ check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(BENCH_STAMP)  ## the benchmarks, as a page for benchmarks/results (an hour and a quarter); options go into ARGS="..."
+bench: $(BENCH_STAMP)  ## the benchmarks, as a page for benchmarks/results (an hour and a half); options go into ARGS="..."
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 diagnosis: $(STAMP)  ## runs with faults made on purpose, and their results (an hour)

@@ -16,6 +16,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from scalelag.errors import RetryAdvice, TargetError
+from scalelag.foreign import encodable_json
 from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 APPLICATIONS_PATH = "/api/serve/applications/"
@@ -54,21 +55,32 @@ TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 def token_from_environment(environ: Mapping[str, str]) -> str | None:
     """Ray's auth token from RAY_AUTH_TOKEN, or from the file that RAY_AUTH_TOKEN_PATH names.
 
-    None if neither is set. Raises TargetError if the file cannot be read.
+    None if neither is set. Raises TargetError if the file cannot be read, or the token cannot be sent.
     """
     token = environ.get("RAY_AUTH_TOKEN", "").strip()
     if token:
-        return token
+        return _sendable(token, "RAY_AUTH_TOKEN")
     path = environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
     if not path:
         return None
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip() or None
+        token = Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise TargetError(
             f"RAY_AUTH_TOKEN_PATH names {path}, which cannot be read: {error}.",
             retry=RetryAdvice.NEVER,
         ) from error
+    return _sendable(token, f"RAY_AUTH_TOKEN_PATH names {path}, which") if token else None
+
+
+def _sendable(token: str, where: str) -> str:
+    """Return the token. Raises TargetError, which does not show it, if no header can have it."""
+    if not token.isprintable():  # a client's own error would show it
+        raise TargetError(
+            f"{where} holds more than a token: a line break or another control character is in it.",
+            retry=RetryAdvice.NEVER,
+        )
+    return token
 
 
 def silence_unverified() -> None:
@@ -236,7 +248,7 @@ class Dashboard:
         received_s = self._now()
         if answer.status_code != 200:
             raise self._refusal(path, answer)
-        return Reply(answer.content, sent_s, received_s)
+        return Reply(encodable_json(answer.content), sent_s, received_s)
 
     def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
         reason = _reason(error)

@@ -18,6 +18,7 @@ from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
 from scalelag.cli.answer_output import check_output
 from scalelag.cli.tune_file import tune_of
+from scalelag.foreign import sanitized
 from scalelag.options.release_output import release_output
 from scalelag.record.output_file import write_file, write_named
 from scalelag.record.run_dir import RecordedRun, load_run
@@ -53,7 +54,7 @@ def report(
     usual = _usual_file(run, output_format) if output is None else None
     if usual is not None:
         write_file(usual, rendered)
-        print(usual)
+        print(sanitized(str(usual)))
     elif output is None:
         sys.stdout.write(rendered.decode())
     else:

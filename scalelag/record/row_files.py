@@ -10,6 +10,7 @@ import msgspec
 from scalelag.errors import UNREADABLE, RecordError
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import EvidenceRow
+from scalelag.record.input_file import read_file
 from scalelag.record.rows import Row
 from scalelag.record.seen_rows import SeenRow
 from scalelag.wording import count
@@ -68,7 +69,7 @@ def _cut_half_row(path: Path) -> None:
 def read_rows(path: Path, decoder: msgspec.json.Decoder[_T]) -> tuple[list[_T], tuple[str, ...]]:
     """Return the rows of a file in its order, and a sentence on the lines that cannot be read."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_file(path).split(b"\n")
     except OSError as error:
         return [], (f"{path.name} cannot be read: {error.strerror}",)
     rows: list[_T] = []

@@ -10,6 +10,7 @@ from scalelag.errors import UNREADABLE, NoRunError, RecordError
 from scalelag.plan.stages import MAX_DURATION_S
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
+from scalelag.record.input_file import read_file
 from scalelag.record.output_file import write_file
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
@@ -144,7 +145,7 @@ def load_run_info(path: Path) -> RunInfo:
     check_run_dir(path)
     file = path / RUN_FILE
     try:
-        data = file.read_bytes()
+        data = read_file(file)
         version = msgspec.json.decode(data, type=_Schema).schema_version
         if version > SCHEMA_VERSION:
             raise RecordError(

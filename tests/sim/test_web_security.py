@@ -158,11 +158,40 @@ def test_every_address_is_behind_the_login(tmp_path):
 
 def test_a_password_of_a_url_is_not_in_the_source_of_the_page(tmp_path):
     url = "http://me:canary-url-44a1@127.0.0.1:1"
-    with running_page(tmp_path, "--host", url, "--dashboard", url) as web:
+    request = ["--path", "/ask?key=canary-1&n=1", "--json-body", '{"token": "canary-2"}']
+    with running_page(tmp_path, "--host", url, "--dashboard", url, *request) as web:
         source = web.http.get(web.url + "/", timeout=10).text
+        form = web.form()
 
     assert "127.0.0.1:1" in source
-    assert "canary" not in source
+    assert "canary" not in source + str(form)
+    assert form["path"]["value"] == "/ask?key=(not recorded)&n=1"
+
+
+@pytest.mark.parametrize("field", ["steps", "unknown"])
+def test_a_form_that_is_too_large_to_read_is_refused_at_once(web, field):
+    answer = web.http.post(f"{web.url}/swarm", data={field: "x" * 2_000_000}, timeout=60)
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        [],
+        {"user_class_name": "os"},
+        {"user_class_name": "SteppedUser", "weight": "x"},
+        {"user_class_name": "SteppedUser", "weight": None},
+        {"user_class_name": "SteppedUser", "fixed_count": 10**9},
+        {"user_class_name": "SteppedUser", "tasks": 1},
+        {"user_class_name": "SteppedUser", "wait_time": 1},
+    ],
+)
+def test_settings_of_a_user_class_that_no_page_sends_are_refused(web, settings):
+    answer = web.http.post(f"{web.url}/user", json=settings, timeout=10)
+
+    assert answer.status_code == 400
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from probes.dashboard import Dashboard
+from probes.serve_state import parse_payload
 
 
 @contextmanager
-def listening():
+def listening(body=b"{}"):
     """Yield (port, headers of all that came)."""
     came = []
 
@@ -20,9 +21,9 @@ def listening():
         def do_GET(self):
             came.append(dict(self.headers))
             self.send_response(200)
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(body)
 
         def log_message(self, *_args):
             pass
@@ -80,3 +81,11 @@ def test_all_that_was_given_is_sent_to_the_dashboard_and_nothing_to_a_proxy(
     (got,) = came
     names = ("Authorization", "X-Ray-Authorization", "Cookie")
     assert {name: got[name] for name in names if name in got} == expected
+
+
+def test_half_of_a_character_in_an_answer_does_not_make_all_of_it_unreadable():
+    status = b'{"applications": {"a": {"message": "no file \\udce9.py", "status": "RUNNING"}}}'
+    with listening(status) as (port, _):
+        body = Dashboard(f"http://127.0.0.1:{port}", time.time).get("/").body
+
+    assert parse_payload(body).applications["a"].message == "no file \ufffd.py"

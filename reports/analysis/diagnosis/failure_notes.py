@@ -12,7 +12,7 @@ from reports.analysis.diagnosis.failed_requests import GATEWAY, SERVERS_TIMEOUT
 from reports.analysis.lag.changes import last_infos
 from reports.analysis.lag.timeline import Timeline
 from reports.model.intervals import Instant
-from scalelag.record.error_kinds import BACK_PRESSURE, is_wrong_answer
+from scalelag.record.error_kinds import BACK_PRESSURE, OPEN_FILES, is_wrong_answer
 from scalelag.record.rows import DeploymentKey, Transition
 from scalelag.record.run_dir import RecordedRun
 
@@ -60,6 +60,12 @@ def failure_notes(failed: FailedRows) -> Iterator[tuple[int, str]]:
     yield from _gateway_notes(failed, kinds)
     if turned_away := kinds[BACK_PRESSURE]:
         yield turned_away, f"{turned_away:,} turned away: {_back_pressure(failed.run)}"
+    if without_file := kinds[OPEN_FILES]:
+        text = (
+            f"{without_file:,} had no connection, since the load process had as many files open as it "
+            "may: raise its limit (ulimit -n), or use more processes (--processes)."
+        )
+        yield without_file, text
     if wrong := sum(number for kind, number in kinds.items() if is_wrong_answer(kind)):
         text = (
             f"{wrong:,} answered wrongly: they arrived and an answer came back, so look at the "
@@ -70,7 +76,7 @@ def failure_notes(failed: FailedRows) -> Iterator[tuple[int, str]]:
 
 def is_noted(kind: str) -> bool:
     """Return whether a kind of failure has a meaning of its own, which a note tells."""
-    return kind in (SERVERS_TIMEOUT, BACK_PRESSURE, *GATEWAY) or is_wrong_answer(kind)
+    return kind in (SERVERS_TIMEOUT, BACK_PRESSURE, OPEN_FILES, *GATEWAY) or is_wrong_answer(kind)
 
 
 class _Change(msgspec.Struct, frozen=True):

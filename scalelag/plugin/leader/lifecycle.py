@@ -74,7 +74,7 @@ class Lifecycle:
         self._ending: gevent.Greenlet[..., None] | None = None
         self._live: gevent.Greenlet[..., None] | None = None
         self._reporter = Reporter(environ)
-        self._exporter = Exporter(lambda: self._run)
+        self._exporter = Exporter(lambda: self._run, environ)
         self.web_runs = WebRuns(lambda: self.state)
         self.worker = LoadWorker(environment, runner, self._clock)
         WorkerMessages(environment, runner, lambda: self._run, lambda: self.state)

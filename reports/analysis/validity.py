@@ -125,7 +125,7 @@ def _without_files(run: RecordedRun, planned: int) -> str | None:
     if without <= _MAX_LATE_RATIO * planned:
         return None
     return (
-        f"{without:,} requests had no connection, since the load process had as many files open as it "
+        f"{count(without, 'request')} had no connection, since the load process had as many files open as it "
         "may (see ulimit -n, and --processes)"
     )
 

@@ -125,8 +125,8 @@ def _without_files(run: RecordedRun, planned: int) -> str | None:
     if without <= _MAX_LATE_RATIO * planned:
         return None
     return (
-        f"{count(without, 'request')} had no connection, since the load process had as many files open as it "
-        "may (see ulimit -n, and --processes)"
+        f"{count(without, 'request')} had no connection, since the load process had as many files open "
+        "as it may (see ulimit -n, and --processes)"
     )
 
 

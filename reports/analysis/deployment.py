@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from reports.analysis.controller import over_target
+from reports.analysis.diagnosis.counts import counts
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.front import Surroundings
 from reports.analysis.diagnosis.front_rules import was_blind
-from reports.analysis.diagnosis.seen import counts
 from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
 from reports.analysis.elasticity.demand import capacity_asked
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts

@@ -2,11 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.diagnosis.facts import WANTS_MORE, StepFacts
-from reports.analysis.diagnosis.failed_requests import is_slowed
-from reports.analysis.diagnosis.front import Front
-from reports.analysis.diagnosis.rule import Rule, Sign
-from reports.analysis.diagnosis.seen import (
+from reports.analysis.diagnosis.counts import (
     Count,
     Undercount,
     counts,
@@ -15,6 +11,10 @@ from reports.analysis.diagnosis.seen import (
     shown_unseen,
     unseen,
 )
+from reports.analysis.diagnosis.facts import WANTS_MORE, StepFacts
+from reports.analysis.diagnosis.failed_requests import is_slowed
+from reports.analysis.diagnosis.front import Front
+from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.seen.blind import is_blind
 from reports.model.causes import Evidence
 from reports.model.intervals import Window

@@ -36,13 +36,15 @@ class Measurement(NamedTuple):
 
     `came_s` is CLOCK_MONOTONIC. `rps` is what came a second between warm-up and end, `cpu_us` the
     generator's CPU time a request in that time; `total_cpu_s` is that of its whole life, its start and
-    its report among it.
+    its report among it. `peak_mib` is the most memory that was resident until the end of that time,
+    without its descendants'.
     """
 
     came_s: NDArray[np.float64]
     rps: float
     cpu_us: float
     total_cpu_s: float
+    peak_mib: float
 
 
 def k6_binary() -> str:
@@ -91,6 +93,15 @@ def stepped(
     command += ["--path", PATH] if requests is None else ["--requests", str(requests)]
     command += ["--steps", steps, "--drain", "0", "--out", str(folder / "runs")]
     return Generator(command, {"PYTHONPATH": str(tree)})
+
+
+def chats(url: str, dashboard: str, rate_rps: float, seconds: float, folder: Path) -> Generator:
+    """`locustfiles/llm_chat.py`, whose answers are streams, with recorder and probe on."""
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "llm_chat.py")]
+    command += ["--headless", "--host", url, "--dashboard", dashboard]
+    command += ["--path", PATH, "--steps", f"{rate_rps:g}rps:{seconds:g}s"]
+    command += ["--drain", "0", "--out", str(folder / "runs")]
+    return Generator(command, {"PYTHONPATH": str(ROOT)})
 
 
 def plain_locust(url: str, user_class: str, users: int, seconds: float) -> Generator:
@@ -146,16 +157,22 @@ def measure(
         came / (ended.at_s - begun.at_s),
         (ended.cpu_s - begun.cpu_s) / max(came, 1) * 1e6,
         total_cpu_s,
+        ended.peak_mib,
     )
 
 
 class _Reading:
-    """The CPU time, user and system, that a process and its descendants have taken up to now."""
+    """The CPU time, user and system, that a process and its descendants have taken up to now.
+
+    `peak_mib` is the most memory of the process that was resident at a time.
+    """
 
     def __init__(self, process: psutil.Process) -> None:
         self.at_s = time.monotonic()
         times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
         self.cpu_s = sum(one.user + one.system for one in times)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        self.peak_mib = int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _wait_for_first(process: psutil.Popen, server: Server) -> None:

@@ -1,7 +1,7 @@
 """`make bench`: every benchmark, one after the other, as a page for benchmarks/results/.
 
 The page goes to standard output, progress to standard error. It takes about an hour and a
-quarter, much of it for reports over millions of requests.
+half, much of it for reports over millions of requests.
 """
 
 import datetime as dt
@@ -23,6 +23,7 @@ TITLES: Final = {
     "arrival_accuracy": "Open loop: arrival accuracy and CPU",
     "processes": "Processes",
     "mix": "Mix",
+    "open_streams": "Open streams",
     "recorder_cost": "Recorder",
     "memory": "Memory over an hour",
     "probe_cost": "Probe",
@@ -52,7 +53,7 @@ def main() -> None:
     for script, title in TITLES.items():
         print(f"\n## {title}\n", flush=True)
         arguments = ["--rounds", str(options.rounds)]
-        if script in ("closed_loop", "arrival_accuracy", "processes", "mix"):
+        if script in ("closed_loop", "arrival_accuracy", "processes", "mix", "open_streams"):
             arguments += ["--seconds", str(options.seconds)]
         if script == "closed_loop" and options.without_wrk:
             arguments.append("--without-wrk")

@@ -10,7 +10,7 @@ from reports.analysis.lag.policy import policy_of
 from reports.whatif.autoscaler import HandleReport
 from reports.whatif.scenario import Arrivals, Load, Scenario, Users, settings_of
 from reports.whatif.service_times import ServiceTimes
-from reports.whatif.simulate import Simulated, Simulation
+from reports.whatif.simulate import SimulatedRun, Simulation
 from reports.whatif.start_up import StartUps
 from scalelag.record.deployment_info import DeploymentInfo
 
@@ -72,7 +72,7 @@ def scenario(load: Load, *, to_s: float = 30.0, work_s: float = 1.0, **more: Any
     return msgspec.structs.replace(made, service=service, **more)
 
 
-def run(made: Scenario, autoscaler: Planned | None = None, seed: int = 1) -> Simulated:
+def run(made: Scenario, autoscaler: Planned | None = None, seed: int = 1) -> SimulatedRun:
     return Simulation(made, autoscaler or Planned({}), seed, phase=0.0).run()
 
 

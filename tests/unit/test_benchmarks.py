@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(
     path.stem
     for path in (ROOT / "benchmarks").glob("*.py")
-    if '__name__ == "__main__"' in path.read_text() and path.stem not in ("server", "page")
+    if '__name__ == "__main__"' in path.read_text()
+    and path.stem not in ("server", "stream_server", "page")
 )
 ZERO_S = 7231.25
 

@@ -103,7 +103,7 @@ class ComparedFigure(msgspec.Struct, frozen=True):
     Only a `main` figure makes the verdict; its `p_adjusted` is `p`, or the one-sided p among all
     main figures (Westfall and Young) where that is larger. A median that is censored is None and
     above `.._above`. `.._censored` of its values were not over within their hold. `least_p` is the
-    smallest `p_adjusted` that so many runs or steps can give for a slower candidate.
+    smallest `p_adjusted` that this number of runs or steps can give for a slower candidate.
     """
 
     figure: str

@@ -1,4 +1,4 @@
-"""Time in which Serve hides a deployment while it builds its application anew, as logs tell it."""
+"""Time in which Serve hides a deployment while it builds its application again, from logs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise

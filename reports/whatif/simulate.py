@@ -19,7 +19,7 @@ ERRORS = ("", IN_FLIGHT_LIMIT, BACK_PRESSURE, TIMEOUT, "killed while draining")
 
 
 class SimulatedLife(msgspec.Struct):
-    """Moments of one replica, None where it did not get there."""
+    """Moments of one replica, None if it did not get there."""
 
     name: str
     decided_s: float

@@ -27,7 +27,7 @@ class Scaling(msgspec.Struct, frozen=True):
     """Bounds of a deployment's number of replicas, and who decides it.
 
     `least` and `most` are in effect: scaled by `capacity` (`target_capacity`, in per cent, None if it
-    is not set). `most` is None where nothing bounds it: an external scaler decides. `held_initial`
+    is not set). `most` is None if nothing bounds it: an external scaler decides. `held_initial`
     tells that `least` is initial_replicas and not min_replicas (see `scaling_of`). `own_policy` is
     the path of a policy that is not Ray's, `of_application` whether it stands at the application.
     """

@@ -69,7 +69,7 @@ class Front(msgspec.Struct, frozen=True):
     def is_served(self, end: Window, begun_s: float) -> bool:
         """Return True if it wanted no more at the end of a hold, and had what it wanted.
 
-        By the gauges, else by its target. False where that is not known, as of a fixed number of
+        By the gauges, else by its target. False if that is not known, as of a fixed number of
         replicas without gauges; with them it must have room for twice as many.
         """
         hold = Window(begun_s, end.to_s)

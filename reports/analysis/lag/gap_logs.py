@@ -192,7 +192,7 @@ class _LogPolls(msgspec.Struct, frozen=True):
 
 
 def _moves(life: ReplicaLife, hole: _Hole) -> Iterator[_Move | None]:
-    """Yield what a replica changed in the gap, None where only the poll after it shows that."""
+    """Yield what a replica changed in the gap, None if only the poll after it shows that."""
     began, listed_s = _listing(life)
     if life.vanished and hole.after.received_s == life.shown_gone_s:
         yield None

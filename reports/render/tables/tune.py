@@ -73,7 +73,7 @@ def tune_proof(report: TuneReport) -> str:
 
 
 def tune_result(report: TuneReport) -> str:
-    """Result of the search in one sentence; empty where nothing was searched."""
+    """Result of the search in one sentence; empty if nothing was searched."""
     if not report.validation.passed:
         return ""
     if not report.found:

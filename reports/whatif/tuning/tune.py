@@ -82,7 +82,7 @@ def most_trials(wish: Wish, settings: int) -> int:
 
 
 def tuned(replay: Replay, task: Task, wish: Wish, run: RunTrials, ray_simulated: str) -> TuneReport:
-    """Search settings for the recorded load, and show the best ones; none where the proof failed."""
+    """Search settings for the recorded load, and show the best ones; none if the proof failed."""
     info = task.recorded.run.info
     return TuneReport(
         schema_version=SCHEMA_VERSION,

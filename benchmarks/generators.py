@@ -16,6 +16,7 @@ import psutil
 from numpy.typing import NDArray
 
 from benchmarks.server import PATH, ROOT, Server
+from tests.support.locust_run import master_ports
 
 START_DEADLINE_S: Final = 60.0
 END_DEADLINE_S: Final = 60.0
@@ -31,17 +32,19 @@ class Generator(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """One run of a generator.
+    """One run of a generator, with all its descendants: load processes, and the observer of ours.
 
     `came_s` is CLOCK_MONOTONIC. `rps` is what came a second between warm-up and end, `cpu_us` the
-    generator's CPU time a request in that time; `total_cpu_s` is that of the whole process, its
-    start and its report among it.
+    generator's CPU time a request in that time; `total_cpu_s` is that of its whole life, its start and
+    its report among it. `peak_mib` is the most memory that was resident until the end of that time,
+    without its descendants'.
     """
 
     came_s: NDArray[np.float64]
     rps: float
     cpu_us: float
     total_cpu_s: float
+    peak_mib: float
 
 
 def k6_binary() -> str:
@@ -92,12 +95,29 @@ def stepped(
     return Generator(command, {"PYTHONPATH": str(tree)})
 
 
+def chats(url: str, dashboard: str, rate_rps: float, seconds: float, folder: Path) -> Generator:
+    """`locustfiles/llm_chat.py`, whose answers are streams, with recorder and probe on."""
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "llm_chat.py")]
+    command += ["--headless", "--host", url, "--dashboard", dashboard]
+    command += ["--path", PATH, "--steps", f"{rate_rps:g}rps:{seconds:g}s"]
+    command += ["--drain", "0", "--out", str(folder / "runs")]
+    return Generator(command, {"PYTHONPATH": str(ROOT)})
+
+
 def plain_locust(url: str, user_class: str, users: int, seconds: float) -> Generator:
     """Locust without us: `FastUser` or `RequestsUser` of `plain_users.py`."""
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "benchmarks" / "plain_users.py")]
     command += ["--headless", "--host", url, "--users", str(users), "--spawn-rate", str(users)]
     command += ["--run-time", f"{seconds}s", user_class]
     return Generator(command, {"PYTHONPATH": str(ROOT)})
+
+
+def shared(locust: Generator, processes: int) -> Generator:
+    """Return `locust`, ours or plain, with that many load processes and a leader; one needs none."""
+    if processes == 1:
+        return locust
+    options = ["--processes", str(processes), "--master-bind-host", "127.0.0.1", *master_ports()]
+    return Generator([*locust.command, *options], locust.environment)
 
 
 def measure(
@@ -137,16 +157,22 @@ def measure(
         came / (ended.at_s - begun.at_s),
         (ended.cpu_s - begun.cpu_s) / max(came, 1) * 1e6,
         total_cpu_s,
+        ended.peak_mib,
     )
 
 
 class _Reading:
-    """The CPU time, user and system, that a process and its descendants have taken up to now."""
+    """The CPU time, user and system, that a process and its descendants have taken up to now.
+
+    `peak_mib` is the most memory of the process that was resident at a time.
+    """
 
     def __init__(self, process: psutil.Process) -> None:
         self.at_s = time.monotonic()
         times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
         self.cpu_s = sum(one.user + one.system for one in times)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        self.peak_mib = int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _wait_for_first(process: psutil.Popen, server: Server) -> None:

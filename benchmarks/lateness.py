@@ -1,9 +1,11 @@
-"""Lateness of arrivals of a constant rate, from nothing but the times at which they came."""
+"""Lateness of arrivals: by nothing but the times at which they came, and by our record."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scalelag.record.run_dir import RecordedRun
 
 
 class Lateness(NamedTuple):
@@ -33,3 +35,10 @@ def fitted_lateness_s(
 def lateness_of(late_s: NDArray[np.float64]) -> Lateness:
     """The figures of a table, from seconds."""
     return Lateness(*(np.quantile(late_s, (0.5, 0.99, 0.999, 1.0)) * 1000).tolist())
+
+
+def sent_late_ms(run: RecordedRun, warm_up_s: float) -> NDArray[np.float64]:
+    """Milliseconds from due to sent of each request that was sent, without those of the warm-up."""
+    rows = run.requests
+    sent = ~rows.not_sent & (rows.intended_s >= run.info.zero_s + warm_up_s)
+    return 1000 * rows.send_lag_s[sent].astype(np.float64)

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.generators import Generator, measure, stepped
+from benchmarks.lateness import sent_late_ms
 from benchmarks.server import ROOT, running_server
 from benchmarks.table import Cell, middle, parser, print_table, progress, ratio
 from scalelag.record.run_dir import load_run
@@ -72,10 +73,7 @@ def one_run(tree: Path, replicas: int, rate: int, seconds: int) -> Run:
         )
         measure(generator, server, WARM_UP_S, seconds, folder)
         run = load_run(next(folder.glob("runs/*/")))
-    rows = run.requests
-    sent = ~rows.not_sent & (rows.intended_s >= run.info.zero_s + WARM_UP_S)
-    lags_ms = 1000 * rows.send_lag_s[sent].astype(np.float64)
-    median_ms, p99_ms, p999_ms = np.quantile(lags_ms, QUANTILES).tolist()
+    median_ms, p99_ms, p999_ms = np.quantile(sent_late_ms(run, WARM_UP_S), QUANTILES).tolist()
     return Run(len(run.polls), median_ms, p99_ms, p999_ms)
 
 

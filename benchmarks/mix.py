@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.generators import measure, stepped
+from benchmarks.lateness import sent_late_ms
 from benchmarks.server import PATH, running_server
 from benchmarks.table import Cell, middle, parser, print_table, progress, ratio
 from scalelag.record.run_dir import RecordedRun, load_run
@@ -72,8 +73,6 @@ def one_run(load: str, rate: int, stage_s: int, dashboard: str) -> Run:
         measured = measure(generator, server, WARM_UP_S, total_s - WARM_UP_S, folder)
         run = load_run(next(folder.glob("runs/*/")))
     rows = run.requests
-    sent = ~rows.not_sent & (rows.intended_s >= run.info.zero_s + WARM_UP_S)
-    lag_ms = 1000 * rows.send_lag_s[sent].astype(np.float64)
     clock, skip = run.info.clock, rate * WARM_UP_S
     due_s = np.sort(rows.intended_s[~rows.not_sent])
     due_s += clock.anchor_monotonic_s - clock.anchor_wall_s
@@ -81,7 +80,7 @@ def one_run(load: str, rate: int, stage_s: int, dashboard: str) -> Run:
     if measured.came_s.size == due_s.size:
         median_s, p99_s = np.quantile((measured.came_s - due_s)[skip:], (0.5, 0.99)).tolist()
         at_server = (1000 * median_s, 1000 * p99_s)
-    median_ms, p99_ms = np.quantile(lag_ms, (0.5, 0.99)).tolist()
+    median_ms, p99_ms = np.quantile(sent_late_ms(run, WARM_UP_S), (0.5, 0.99)).tolist()
     return Run(off_by(run, load, rate * stage_s), median_ms, p99_ms, *at_server, measured.cpu_us)
 
 

@@ -61,26 +61,29 @@ class Server:
         self._stdout.close()
 
 
+def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start the server of a module of ours in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,  # what has been said can be seen by `select`
+        start_new_session=True,  # Ctrl-C is for the benchmark, which then ends it
+    )
+
+
 @contextmanager
 def running_server() -> Iterator[Server]:
     """A server in a process of its own, until the block ends."""
-    server = Server(
-        subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.server"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,  # what has been said can be seen by `select`
-            start_new_session=True,  # Ctrl-C is for the benchmark, which then ends it
-        )
-    )
+    server = Server(start("benchmarks.server"))
     try:
         yield server
     finally:
         server.close()
 
 
-class _Loop:
+class Loop:
     """Answers every request at once, on one thread."""
 
     def __init__(self, listener: socket.socket) -> None:
@@ -141,14 +144,20 @@ class _Loop:
         connection.send(_ANSWER)
 
 
-def main() -> None:
-    """Serve until standard input closes, then print what came."""
+def listen() -> socket.socket:
+    """Listen on a free port, and print its URL."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     listener.settimeout(0)
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
+    return listener
+
+
+def main() -> None:
+    """Serve until standard input closes, then print what came."""
+    listener = listen()
     gc.disable()
-    arrivals = _Loop(listener).run()
+    arrivals = Loop(listener).run()
     sys.stdout.buffer.write(arrivals.tobytes())
     sys.stdout.buffer.flush()
 

@@ -20,6 +20,7 @@ from scalelag.cli.main import app
 
 PYTHON: Final = "python -c pass"
 BYTECODE: Final = "PYTHONPYCACHEPREFIX"
+NO_BYTECODE: Final = "PYTHONDONTWRITEBYTECODE"
 ENDS: Final = (0, 4, 5)
 """Exit codes of a report that was made, with the verdict of its run."""
 
@@ -49,7 +50,7 @@ def start_ms(words: str, bytecode: str) -> float:
     process = subprocess.Popen(
         [sys.executable, *rest],
         cwd=ROOT,
-        env=os.environ | {BYTECODE: bytecode},
+        env=os.environ | {BYTECODE: bytecode, NO_BYTECODE: ""},
         stdout=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)

@@ -1,9 +1,10 @@
-"""Cost of an open page to the load, side by side: 50 deployments of 20 replicas, half of them new.
+"""Cost of an open page to the load, side by side: 50 applications of 20 replicas, half of them new.
 
 The page is asked for as it asks itself, once a second, without a browser: that would take its share
 of the cores of a small machine, which is not what a page costs the process that sends the load.
 """
 
+import argparse
 import tempfile
 import threading
 import time
@@ -21,8 +22,8 @@ from tests.support.standin.scenarios import steady_replica
 from tests.support.standin.script import DeploymentScript, ReplicaScript, Script
 from tests.support.waiting import wait_for
 
-DEPLOYMENTS: Final = 50
-REPLICAS: Final = 20
+APPLICATIONS: Final = 50
+REPLICAS: Final = 1000
 RATE_RPS: Final = 200
 REFRESH_S: Final = 1.0
 START_UP_S: Final = 8.0
@@ -64,13 +65,15 @@ class Reader(threading.Thread):
 
 def main() -> None:
     """Print send lag with and without a page, its ratio, and what answers took and weighed."""
-    options = parser(__doc__, seconds=20).parse_args()
+    options = options_given()
+    each = options.replicas // options.applications
+    script = busy_cluster(options.applications, each, options.seconds)
     lags_ms: dict[bool, list[float]] = defaultdict(list)
     readers: list[Reader] = []
     for number in range(options.rounds):
         # Taking turns at going first.
         for is_open in (number % 2 == 0, number % 2 == 1):
-            lag_ms, reader = one_round(options.seconds, is_open=is_open)
+            lag_ms, reader = one_round(script, options.seconds, is_open=is_open)
             lags_ms[is_open].append(lag_ms)
             readers += [reader] if reader else []
             progress(f"round {number + 1}, page {'open' if is_open else 'closed'}: {lag_ms:.2f} ms")
@@ -96,11 +99,21 @@ def main() -> None:
     )
 
 
-def one_round(seconds: int, *, is_open: bool) -> tuple[float, Reader | None]:
-    """Send lag p99 in ms of a run of so many seconds, and who asked for the page meanwhile."""
+def options_given() -> argparse.Namespace:
+    """Options of the command line."""
+    made = parser(__doc__, seconds=20)
+    made.add_argument(
+        "--applications", type=int, default=APPLICATIONS, help=f"default {APPLICATIONS}"
+    )
+    made.add_argument("--replicas", type=int, default=REPLICAS, help=f"in all, default {REPLICAS}")
+    return made.parse_args()
+
+
+def one_round(script: Script, seconds: int, *, is_open: bool) -> tuple[float, Reader | None]:
+    """Send lag p99 in ms of a run of `seconds`, and who asked for the page meanwhile."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        page_on_standin(Path(folder), script=busy_cluster(seconds)) as web,
+        page_on_standin(Path(folder), script=script) as web,
     ):
         web.start(steps=f"{RATE_RPS}rps:{seconds}s")
         reader = Reader(web) if is_open else None
@@ -114,18 +127,20 @@ def one_round(seconds: int, *, is_open: bool) -> tuple[float, Reader | None]:
     return float(np.nanquantile(rows.send_lag_s, 0.99)) * 1000, reader
 
 
-def busy_cluster(seconds: int) -> Script:
-    """50 deployments that grow from 10 to 20 replicas, one replica after the other."""
+def busy_cluster(applications: int, replicas: int, seconds: int) -> Script:
+    """Applications that grow from half of their `replicas` to all, one replica after the other."""
+    gap_s = seconds / (replicas // 2)
     return Script(
-        applications={"default": {f"Model{n:02}": growing(n, seconds) for n in range(DEPLOYMENTS)}}
+        applications={
+            f"app{n:02}": {"Model": growing(n, replicas // 2, gap_s, n * gap_s / applications)}
+            for n in range(applications)
+        }
     )
 
 
-def growing(number: int, seconds: int) -> DeploymentScript:
-    """One of them."""
-    half = REPLICAS // 2
-    gap_s = seconds / half
-    born_s = [START_UP_S + number * gap_s / DEPLOYMENTS + n * gap_s for n in range(half)]
+def growing(number: int, half: int, gap_s: float, later_s: float) -> DeploymentScript:
+    """One deployment that begins with `half` and gets as many, `gap_s` apart, all `later_s` later."""
+    born_s = [START_UP_S + later_s + n * gap_s for n in range(half)]
     return DeploymentScript(
         targets=((-60.0, half), *((at_s, half + n + 1) for n, at_s in enumerate(born_s))),
         replicas=(
@@ -135,7 +150,7 @@ def growing(number: int, seconds: int) -> DeploymentScript:
                 for n, at_s in enumerate(born_s)
             ),
         ),
-        autoscaling={"min_replicas": 1, "max_replicas": REPLICAS},
+        autoscaling={"min_replicas": 1, "max_replicas": 2 * half},
     )
 
 

@@ -16,6 +16,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Retry
 
 from scalelag.errors import RetryAdvice, TargetError
+from scalelag.foreign import encodable_json
 from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 APPLICATIONS_PATH = "/api/serve/applications/"
@@ -28,6 +29,8 @@ _REFUSALS = (401, 403, 404)
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
 _PIECE_BYTES = 1 << 14
+_SHORTEST_SECRET = 6  # of shorter values any text is full
+_MOST_READ = 10_000
 
 
 class DashboardError(TargetError):
@@ -54,21 +57,32 @@ TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 def token_from_environment(environ: Mapping[str, str]) -> str | None:
     """Ray's auth token from RAY_AUTH_TOKEN, or from the file that RAY_AUTH_TOKEN_PATH names.
 
-    None if neither is set. Raises TargetError if the file cannot be read.
+    None if neither is set. Raises TargetError if the file cannot be read, or the token cannot be sent.
     """
     token = environ.get("RAY_AUTH_TOKEN", "").strip()
     if token:
-        return token
+        return _sendable(token, "RAY_AUTH_TOKEN")
     path = environ.get("RAY_AUTH_TOKEN_PATH", "").strip()
     if not path:
         return None
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip() or None
+        token = Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise TargetError(
             f"RAY_AUTH_TOKEN_PATH names {path}, which cannot be read: {error}.",
             retry=RetryAdvice.NEVER,
         ) from error
+    return _sendable(token, f"RAY_AUTH_TOKEN_PATH names {path}, which") if token else None
+
+
+def _sendable(token: str, where: str) -> str:
+    """Return the token. Raises TargetError, which does not show it, if no header can have it."""
+    if not token.isprintable():  # a client's own error would show it
+        raise TargetError(
+            f"{where} holds more than a token: a line break or another control character is in it.",
+            retry=RetryAdvice.NEVER,
+        )
+    return token
 
 
 def silence_unverified() -> None:
@@ -101,6 +115,14 @@ class _Access(AuthBase):
         if token:
             name = "Authorization" if user is None else "X-Ray-Authorization"
             self._headers.setdefault(name, f"Bearer {token}")
+
+    def hidden(self, text: str) -> str:
+        """Return `text`, which may be an echo of a request, without what is sent along."""
+        for value in self._headers.values():
+            for secret in (value, value.rpartition(" ")[2]):
+                if len(secret) >= _SHORTEST_SECRET:
+                    text = text.replace(secret, "(hidden)")
+        return text
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # As UTF-8, like those of requests: http.client refuses what Latin-1 does not have.
@@ -159,7 +181,7 @@ class Dashboard:
         self.url = bare.rstrip("/")
         self._now = now
         self._session = DirectSession()
-        self._session.auth = _Access(token, user, headers or {})
+        self._access = self._session.auth = _Access(token, user, headers or {})
         self._verify = verify
         if verify is False:
             silence_unverified()
@@ -236,10 +258,10 @@ class Dashboard:
         received_s = self._now()
         if answer.status_code != 200:
             raise self._refusal(path, answer)
-        return Reply(answer.content, sent_s, received_s)
+        return Reply(encodable_json(answer.content), sent_s, received_s)
 
     def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
-        reason = _reason(error)
+        reason = self._access.hidden(_reason(error))
         hint = "Check that it is running and that --dashboard is right."
         if reason == "certificate not trusted":
             hint = "Name its CA with --dashboard-ca FILE, or accept any with --insecure."
@@ -262,7 +284,8 @@ class Dashboard:
                 "with --dashboard"
             )
         else:
-            why = answer.text.strip()[:200] or "no text in the answer"
+            said = self._access.hidden(answer.text.strip()[:_MOST_READ])
+            why = said[:200] or "no text in the answer"
         return DashboardError(
             f"{self.url}{path} answered {status}: {why}", f"HTTP {status}", status
         )

@@ -6,6 +6,8 @@ import unicodedata
 _LAYOUT_CONTROLS = "\t\n\v\f\r\x85\u2028\u2029"
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e\n]")
 _BEYOND = 0x10000
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rb"%b%b|(%b|%b)|\\." % (_HIGH, _LOW, _HIGH, _LOW))
 _MOST_SHOWN = 120
 
 
@@ -23,11 +25,23 @@ def sanitized_lines(text: str) -> str:
     return "\n".join(map(sanitized, text.split("\n")))
 
 
+def encodable(text: str) -> str:
+    """Return `text` with U+FFFD for halves of characters, which no file and no message can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def encodable_json(data: bytes) -> bytes:
+    """Return the JSON in `data` with U+FFFD for halves of characters, for which msgspec refuses it."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+    return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
+
+
 def shortened(text: str) -> str:
-    """Return `text` for a message, cut if it is long."""
-    return (
-        text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}.. ({len(text):,} characters)"
-    )
+    """Return `text` for a message, on one line, and cut if it is long."""
+    length = len(text)
+    shown = sanitized(text[:_MOST_SHOWN])
+    return shown if length <= _MOST_SHOWN else f"{shown}.. ({length:,} characters)"
 
 
 def escaped_json(data: bytes) -> bytes:

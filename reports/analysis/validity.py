@@ -14,6 +14,7 @@ from reports.model.intervals import covered_s
 from reports.model.load import LoadReport
 from reports.model.report import InvalidThrough, ProbeReport
 from reports.model.steps import DeploymentReport
+from scalelag.record.error_kinds import OPEN_FILES
 from scalelag.record.rows import NO_ANSWER_IN_TIME, ControllerRestart, DeploymentKey, Gap, Poll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import EarlierAttempt, Edge, RunInfo
@@ -77,6 +78,8 @@ def run_problems(
         problems.append(Problem(_without_requests(run), "load"))
     elif info.plan.unit == "rps" and (load.late_ratio or 0.0) > _MAX_LATE_RATIO:
         problems.append(Problem(_late_words(load), "load"))
+    if (files := _without_files(run, load.planned)) is not None:
+        problems.append(Problem(files, "load"))
     if watched_s and probe.gap_s > _MAX_BLIND_RATIO * watched_s:
         text = f"the probe saw nothing for {probe.gap_s:.1f} of {watched_s:.1f} s{_why(run, watched_s)}"
         lost = _lost_s(run.gaps, info.zero_s, watched_s) > _MAX_BLIND_RATIO * watched_s
@@ -113,6 +116,17 @@ def _late_words(load: LoadReport) -> str:
     return (
         f"only {on_time_pct:.1f} % of the planned requests were sent within 100 ms of their time"
         f": {_why_late(load)}{without}"
+    )
+
+
+def _without_files(run: RecordedRun, planned: int) -> str | None:
+    """Reason of a run with many requests that its own machine let have no connection."""
+    without = int(np.count_nonzero(run.requests.with_errors(OPEN_FILES)))
+    if without <= _MAX_LATE_RATIO * planned:
+        return None
+    return (
+        f"{count(without, 'request')} had no connection, since the load process had as many files open "
+        "as it may (see ulimit -n, and --processes)"
     )
 
 
@@ -250,7 +264,7 @@ def _restart_warnings(run: RecordedRun, timelines: Mapping[str, Timeline]) -> It
     for restart in run.restarts:
         yield (
             f"the Serve controller restarted {_when(restart, run, off)}: replicas were RECOVERING, and "
-            "autoscaling began anew"
+            "autoscaling started over"
         )
 
 

@@ -31,7 +31,8 @@ class PerfMetric(msgspec.Struct, frozen=True):
 def render_perf_metrics(report: Report) -> bytes:
     """`report`'s figures as JSON in UTF-8: `perf_metrics`, and facts about the run beside them.
 
-    What was not measured has no entry: the tooling divides every value by another run's.
+    What was not measured has no entry, nor has a value that is not above 0 (an excess may be below):
+    Ray's tooling divides every value by that of another run.
     """
     load = report.load
     content = {
@@ -46,7 +47,11 @@ def render_perf_metrics(report: Report) -> bytes:
         "failed_requests": load.failed,
         "not_sent_requests": load.not_sent,
         "error_ratio": load.error_ratio,
-        "perf_metrics": [msgspec.to_builtins(metric) for metric in _metrics(report)],
+        "perf_metrics": [
+            msgspec.to_builtins(metric)
+            for metric in _metrics(report)
+            if metric.perf_metric_value > 0
+        ],
     }
     return json.dumps(content, indent=2).encode() + b"\n"
 

@@ -11,6 +11,10 @@ class Replica:
 
     Work progresses at the rate `1 / (1 + sharing (k - 1))` for `k` requests. All progress alike, so a
     clock of work tells when each ends, and only the next end has to be on the agenda.
+
+    `ongoing` requests are at work; the client of `given_up` of them does not wait any more. Serve
+    counts these no longer, but a handler that is no coroutine runs on in one of as many threads as
+    the replica may have requests.
     """
 
     __slots__ = (
@@ -21,7 +25,7 @@ class Replica:
         "_sharing",
         "_since_s",
         "_turn",
-        "draining",
+        "given_up",
         "name",
         "ongoing",
     )
@@ -31,7 +35,7 @@ class Replica:
     ) -> None:
         self.name = name
         self.ongoing = 0
-        self.draining = False
+        self.given_up = 0
         self._agenda = agenda
         self._sharing = sharing
         self._done = done
@@ -39,6 +43,11 @@ class Replica:
         self._clock_s = 0.0
         self._since_s = agenda.now_s
         self._turn = 0
+
+    @property
+    def open(self) -> int:
+        """Number of requests that Serve counts: without those that were given up."""
+        return self.ongoing - self.given_up
 
     def start(self, request: int, work_s: float) -> None:
         """Begin a request."""

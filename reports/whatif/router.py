@@ -4,10 +4,14 @@ After `ray/serve/_private/request_router/request_router.py` and `router.py`: a r
 less busy of two replicas chosen at random. If both are full, the routing task tries again with pauses
 that double from 25 ms to 0.5 s, whether or not a replica becomes idle meanwhile. There are at most two
 tasks for each replica, and 50 in all. A task that finds room sends all that wait, since it sees the
-replicas' new lengths only when it pauses; what a replica has no room for is rejected and queued again.
+replicas' new lengths only when it pauses. What a replica has no room for is rejected, and queued again
+in its old place when the proxy has read that. Meanwhile younger requests arrive, and tasks are begun
+for them. Such a task sends one request in a pause until its own is the first: a long queue is then
+served at 2 requests in 0.5 s for each replica, however fast these are.
 """
 
 import random
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,9 +25,10 @@ from scalelag.record.rows import DeploymentKey
 _MOST_TASKS = 50
 _FIRST_PAUSE_S = 0.025
 _LONGEST_PAUSE_S = 0.5
-_REJECTION_S = 0.006
-"""Time that the proxy spends on a request that a replica rejects: an assumption. The stored demo run
-asks for somewhat more, and with 0.012 a full deployment never recovers."""
+_SEND_S, _TRIP_S, _READ_S = 0.0015, 0.004, 0.0015
+"""Times that the proxy takes to send each request of a batch, that a rejection is on its way, and that
+the proxy takes to read each: assumptions, which five stored runs with full replicas bear out
+(docs/whatif.md#full-replicas)."""
 HANDLE = "proxy"
 
 
@@ -68,9 +73,15 @@ class Router:
         self._tasks: dict[int, _Task] = {}
         self._owners: dict[int, _Task] = {}
         self._sent: list[tuple[Replica, int]] = []
+        self._rejected: set[int] = set()
         self._busy_until_s = agenda.now_s
         self._count = 0
         self._number = 0
+
+    @property
+    def queued(self) -> int:
+        """Number of requests that no replica has accepted."""
+        return len(self.waiting) + len(self._rejected)
 
     def take(self, request: int) -> None:
         """Queue a request, and send it at once if a replica has room."""
@@ -78,14 +89,22 @@ class Router:
         self._to_route.append(request)
         self._start_tasks(0)
 
+    def drop_oldest(self, request: int) -> None:
+        """Forget a request that the client gave up, the oldest of those that no replica has."""
+        if request in self._rejected:
+            self._rejected.remove(request)
+            return
+        self.waiting.popleft()
+        owner = self._owners.pop(request, None)
+        if owner is not None:
+            self._cancel(owner)
+
     def set_replicas(self, replicas: list[Replica]) -> None:
         """Route to other replicas from now on."""
         self.replicas = replicas
         self._start_tasks(0)
 
     def _start_tasks(self, _: int) -> None:
-        if self._busy_until_s > self._agenda.now_s:
-            return  # the end of the rejections starts them
         while self._count < self._wanted_tasks():
             self._count += 1
             self._run(_Task())
@@ -94,9 +113,6 @@ class Router:
         return min(len(self.waiting), _MOST_TASKS, 2 * len(self.replicas))
 
     def _wake(self, number: int) -> None:
-        if self._busy_until_s > self._agenda.now_s:
-            self._agenda.add(self._busy_until_s, self._wake, number)
-            return
         task = self._tasks.pop(number)
         if task.alive:
             self._run(task)
@@ -130,19 +146,30 @@ class Router:
             self._agenda.add(self._agenda.now_s, self._start_tasks)
 
     def _deliver(self) -> None:
-        """Hand over what was sent; queue again, in its old place, what is rejected."""
+        """Hand over what was sent."""
         rejected: list[int] = []
         for replica, request in self._sent:
             if replica.ongoing < self._max_ongoing:
                 self._send(replica, request)
             else:
                 rejected.append(request)
-        self._sent.clear()
         if rejected:
-            self.waiting.extendleft(reversed(rejected))
-            self._to_route.extendleft(reversed(rejected))
-            self._busy_until_s = self._agenda.now_s + len(rejected) * _REJECTION_S
-            self._agenda.add(self._busy_until_s, self._start_tasks)
+            self._rejected.update(rejected)
+            begun_s = max(self._busy_until_s, self._agenda.now_s)
+            at_s = begun_s + len(self._sent) * _SEND_S + _TRIP_S
+            for request in rejected:
+                at_s += _READ_S
+                self._agenda.add(at_s, self._queue_again, request)
+            self._busy_until_s = at_s
+        self._sent.clear()
+
+    def _queue_again(self, request: int) -> None:
+        """Queue a rejected request in its old place, if it was not given up."""
+        if request in self._rejected:
+            self._rejected.remove(request)
+            insort(self.waiting, request)
+            insort(self._to_route, request)
+            self._start_tasks(0)
 
     def _begin(self, task: _Task) -> bool:
         """Give a task its next own request; False if there is none, or are enough tasks."""
@@ -150,7 +177,8 @@ class Router:
             return False
         while self._to_route:
             own = self._to_route.popleft()
-            if self.waiting and own >= self.waiting[0] and own not in self._owners:
+            waits = self.waiting and (self.waiting[0] == own or own in self.waiting)
+            if waits and own not in self._owners:
                 task.own, task.pauses, task.tries_again = own, 0, False
                 self._owners[own] = task
                 return True
@@ -210,9 +238,9 @@ class HandleMetrics:
     def _sample(self, _: int) -> None:
         now_s = self._agenda.now_s
         router = self._router
-        running = {one.name: one.ongoing for one in router.replicas}
-        running |= {one.name: one.ongoing for one in self.draining if one.ongoing}
-        self._samples.append(_Sample(now_s, len(router.waiting), running))
+        running = {one.name: one.open for one in router.replicas}
+        running |= {one.name: one.open for one in self.draining if one.open}
+        self._samples.append(_Sample(now_s, router.queued, running))
         since_s = now_s - self._policy.look_back_period_s
         while self._samples[0].at_s < since_s:
             self._samples.popleft()
@@ -229,7 +257,7 @@ class HandleMetrics:
             self._samples.popleft()
         queued = Series(
             [one.at_s for one in self._samples] or [now_s],
-            [float(one.queued) for one in self._samples] or [float(len(self._router.waiting))],
+            [float(one.queued) for one in self._samples] or [float(self._router.queued)],
         )
         running: dict[str, tuple[list[float], list[float]]] = {}
         for sample in self._samples:
@@ -238,6 +266,6 @@ class HandleMetrics:
                 at_s.append(sample.at_s)
                 values.append(float(ongoing))
         for one in self._router.replicas:
-            running.setdefault(one.name, ([now_s], [float(one.ongoing)]))
+            running.setdefault(one.name, ([now_s], [float(one.open)]))
         series = {name: Series(*pair) for name, pair in running.items()}
         self._report(HandleReport(self._key, HANDLE, now_s, queued, series))

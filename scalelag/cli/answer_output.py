@@ -10,6 +10,7 @@ from rich.console import Console
 
 from reports.model.formats import ComparisonFormat
 from scalelag.errors import RecordError, UsageError
+from scalelag.foreign import sanitized
 from scalelag.record.output_file import check_named, check_writable, write_file, write_named
 
 _FILE_WIDTH = 120
@@ -68,7 +69,7 @@ def write_answer(
             write_named(output, rendered)
         else:
             write_file(page.file, rendered)
-            print(page.file)
+            print(sanitized(str(page.file)))
     elif output_format is ComparisonFormat.TERMINAL:
         _print(answer, renderers, output)
     else:

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gate_checks import ExpectedParts, check_gates
 from reports.analysis.gates import parse_gate_option, parse_gates, with_defaults
 from reports.analysis.parts import all_parts, parts_of, planned_parts
 from reports.model.formats import HTML_FILE, Details, Format
@@ -18,6 +18,7 @@ from reports.render.terminal.report import render_terminal
 from scalelag.autoscaler.for_diagnosis import replayer
 from scalelag.cli.answer_output import check_output
 from scalelag.cli.tune_file import tune_of
+from scalelag.foreign import sanitized
 from scalelag.options.release_output import release_output
 from scalelag.record.output_file import write_file, write_named
 from scalelag.record.run_dir import RecordedRun, load_run
@@ -41,7 +42,7 @@ def report(
         if texts
         else parse_gates(recorded.info.options.get("gate", []))
     )
-    check_gates(gates, Expected(recorded.info.target.watched))
+    check_gates(gates, ExpectedParts(recorded.info.target.watched))
     analysis = msgspec.structs.replace(analyse(recorded, gates, replayer()), tune=tune_of(run))
     if texts:
         parts = (parts_of(analysis.report), planned_parts(recorded.info))
@@ -53,7 +54,7 @@ def report(
     usual = _usual_file(run, output_format) if output is None else None
     if usual is not None:
         write_file(usual, rendered)
-        print(usual)
+        print(sanitized(str(usual)))
     elif output is None:
         sys.stdout.write(rendered.decode())
     else:

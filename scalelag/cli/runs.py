@@ -12,6 +12,7 @@ from reports.model.report import Report
 from reports.render.json_report import as_json
 from reports.render.terminal.history import print_runs, print_trend
 from scalelag.errors import EXIT_PASSED, UNREADABLE, UsageError
+from scalelag.record.input_file import read_file
 from scalelag.record.run_dir import REPORT_FILE, RUN_FILE
 
 
@@ -50,7 +51,7 @@ def _started_s(found: Report | str) -> float:
 
 def _report_of(path: Path) -> Report | str:
     try:
-        return msgspec.json.decode((path / REPORT_FILE).read_bytes(), type=Report)
+        return msgspec.json.decode(read_file(path / REPORT_FILE), type=Report)
     except FileNotFoundError:
         return (
             f"it has no {REPORT_FILE}: scalelag report {path} --format json --output ... makes one"

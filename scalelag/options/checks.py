@@ -7,8 +7,8 @@ import msgspec
 
 from reports.model.formats import FILES, Format
 from scalelag.cluster.listening import ListenAddress
-from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import UNREADABLE, UsageError
+from scalelag.options.secrets import hide_url_secrets
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -31,7 +31,7 @@ def at_least(low: float, unit: str) -> Callable[[float], float]:
     def parse(value: float) -> float:
         if isinstance(value, int) and abs(value) > _LARGEST:
             # It may be too large for a float, and so to be shown.
-            raise UsageError("a number of so many digits: that is more than any run needs")
+            raise UsageError("a number with more digits than any run needs")
         if not low <= value < float("inf"):
             raise UsageError(f"{value:g}: give {low:g} or more {unit}".rstrip())
         if value > _LARGEST:
@@ -55,7 +55,9 @@ def parse_header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     name, value = name.strip(), value.strip()
     if not colon or not _HEADER_NAME.fullmatch(name):
-        raise UsageError(f'"{name}": a header reads "Name: value"')
+        first, *more = name.split() or [""]
+        shown = f"{first} .." if more else first  # what follows may be the value, and a secret
+        raise UsageError(f'"{shown}": a header reads "Name: value"')
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         raise UsageError(f"the value of {name} has a line break or another control character")
     if name.lower() in _SET_BY_US:
@@ -89,13 +91,13 @@ def parse_path(text: str) -> str:
     bare = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", text, flags=re.DOTALL)
     if _WITH_SERVER.match(text):
         raise UsageError(
-            f'"{hide_credentials(text)}": a path begins after the server, such as /ask. Give the '
+            f'"{hide_url_secrets(text)}": a path begins after the server, such as /ask. Give the '
             "server with --host; a path that looks like one begins with /"
         )
     if NOT_IN_PATHS.search(bare):
         raise UsageError(
-            f'"{text}": a path has no spaces, line breaks, control characters or #. Encode them, such '
-            "as %20 for a space and %23 for #"
+            f'"{hide_url_secrets(text)}": a path has no spaces, line breaks, control characters or #. '
+            "Encode them, such as %20 for a space and %23 for #"
         )
     return text if text.startswith("/") else f"/{text}"
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gate_checks import ExpectedParts, check_gates
 from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
@@ -34,7 +34,7 @@ from scalelag.options.request_spec import (
     read_files,
 )
 from scalelag.options.request_tables import asked_mix
-from scalelag.options.secrets import hide_body_secrets, hide_url_secrets
+from scalelag.options.secrets import HIDERS, hide_url_secrets
 from scalelag.plan.events import PlannedEvent, check_events
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
@@ -142,7 +142,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         return next(iter(on_quantiles(self.limits)), None)
 
     @property
-    def expected(self) -> Expected:
+    def expected(self) -> ExpectedParts:
         """Parts that the run will have; steps of a trace and of a shape are found in the load only."""
         has_limits = bool(self.limits)
         parts = expected(self.schedule, events=len(self.events), has_limits=has_limits)
@@ -165,8 +165,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
     def public(self) -> dict[str, Any]:
         """Return the options as given, fit for the record: of literal headers only the names."""
         return self.raw | {
-            "path": hide_url_secrets(str(self.raw["path"])),
-            "json_body": self.raw["json_body"] and hide_body_secrets(str(self.raw["json_body"])),
+            **{name: self.raw[name] and hide(str(self.raw[name])) for name, hide in HIDERS.items()},
             "header": list(map(public_header, self.raw["header"])),
             "dashboard_header": list(map(public_header, self.raw["dashboard_header"])),
             "dashboard": without_credentials(self.dashboard),

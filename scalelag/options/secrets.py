@@ -1,20 +1,48 @@
 """Secrets in what is put on record: found by the names of parameters, fields and arguments."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import unquote
+
+import msgspec
+
+from scalelag.errors import UNREADABLE
 
 HIDDEN = "(not recorded)"
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SECRET_WORDS = frozenset(
     {
-        *("key", "sig", "signature", "hmac", "sas", "sid", "session", "jwt", "bearer", "assertion"),
+        *(
+            "key",
+            "keys",
+            "sig",
+            "signature",
+            "hmac",
+            "sas",
+            "sid",
+            "session",
+            "jwt",
+            "bearer",
+            "assertion",
+        ),
         *("auth", "oauth", "authorization", "authorisation", "authentication", "cookie", "cookies"),
         *("pass", "pwd", "passphrase", "passcode", "otp", "totp", "creds", "verifier"),
     }
 )
 _SECRET_ENDINGS = (
-    *("token", "secret", "password", "passwd", "credential", "credentials", "sessionid", "sessid"),
+    *(
+        "token",
+        "secret",
+        "secrets",
+        "password",
+        "passwords",
+        "passwd",
+        "credential",
+        "credentials",
+        "sessionid",
+        "sessid",
+    ),
     *("apikey", "accesskey", "secretkey", "privatekey", "authkey", "signingkey", "passkey"),
 )
 _ORDINARY_WORDS = frozenset(
@@ -25,18 +53,16 @@ _ORDINARY_WORDS = frozenset(
 )
 """Words beside which a token, key or session is a figure or a setting: `max_token=5`."""
 
-_FILLED = rf"\{{\{{.*?\}}\}}|{re.escape(HIDDEN)}"
+_FILLED = rf"\{{\{{(?:(?!\{{\{{).)*?\}}\}}|{re.escape(HIDDEN)}"
 _PIECES = re.compile(rf"((?:{_FILLED}|[^&#\s])+)")
 _NAME = re.compile(r"(?:^|[?;])([^=?;]*)=")
 _HARMLESS = re.compile(rf"(?:{_FILLED})+")
 _MOST_ENCODINGS = 3
 _USER = re.compile(r"(?<=://)[^/?#&\s]*@")
 _ENCODED_USER = re.compile(r"(%3a%2f%2f)(?:(?!%2f|%3f|%23)[^/?#&\s])*%40", re.IGNORECASE)
-_SECRET_FIELD = re.compile(
-    r'("(?:[^"]*(?:passw|pwd|secret|api_?-?key|access_?key|private_?key|auth_?token|access_?token'
-    r'|bearer|authori[sz]ation|credential)[^"]*|token|jwt)"\s*:\s*)"(?!\{\{)(?:[^"\\]|\\.)*"',
-    re.IGNORECASE,
-)
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_BODY_PIECES = re.compile(rf'{_FILLED}|{_STRING}|[^\s\[\]{{}}",:]+|.', re.DOTALL)
+_PLAIN_VALUES = frozenset({"true", "false", "null", '""'})
 
 
 def is_secret_name(name: str) -> bool:
@@ -57,7 +83,7 @@ def hide_url_secrets(text: str) -> str:
 
 
 def _hidden(text: str, *, encodings: int) -> str:
-    """Return `text` without secrets, also in values that are encoded up to so many times."""
+    """Return `text` without secrets, also in values that are encoded up to `encodings` times."""
     text = _ENCODED_USER.sub(r"\1", _USER.sub("", text))
     if "=" not in text:
         return text
@@ -83,17 +109,82 @@ def _shown(piece: str, *, login: bool, begun: bool, encodings: int) -> str:
 
 
 def _has_secret(value: str, encodings: int) -> bool:
-    """Return whether there is a secret in a value that is decoded up to so many times."""
+    """Return True if there is a secret in a value, decoded up to `encodings` times."""
     for _ in range(encodings):
         value = unquote(value)
         if _hidden(value, encodings=0) != value:
+            return True
+        if '"' in value and hide_body_secrets(value) != value:
             return True
     return False
 
 
 def hide_body_secrets(body: str) -> str:
-    """Return the JSON `body` without texts of fields that are named like secrets, for the record."""
-    return _SECRET_FIELD.sub(rf'\1"{HIDDEN}"', body)
+    """Return the JSON `body` without values of fields that are named like secrets, for the record.
+
+    Of its other texts only the secrets in URLs, and in JSON, are left out. It may be a template: what
+    that fills in stays.
+    """
+    pieces: list[str] = _BODY_PIECES.findall(body)
+    shown: list[str] = []
+    name, before, at = "", "", 0  # the last two pieces that are no spaces
+    while at < len(pieces):
+        piece = pieces[at]
+        end = at + 1
+        if piece.isspace():
+            shown.append(piece)
+        elif before == ":" and is_secret_name(_decoded(name)):
+            end = _end_of_value(pieces, at)
+            value = "".join(pieces[at:end])
+            shown.append(value if _is_harmless(value) else f'"{HIDDEN}"')
+            name, before = "", value
+        else:
+            shown.append(_text_shown(piece))
+            name, before = before, piece
+        at = end
+    return "".join(shown)
+
+
+def _end_of_value(pieces: Sequence[str], at: int) -> int:
+    """Return where the value that begins at `at` has ended."""
+    depth = 0
+    for number in range(at, len(pieces)):
+        piece = pieces[number]
+        if depth == 0 and number > at and (piece in (",", "]", "}") or piece.isspace()):
+            return number
+        depth += (piece in ("[", "{")) - (piece in ("]", "}"))
+    return len(pieces)
+
+
+def _is_harmless(value: str) -> bool:
+    """Return whether a value tells nothing, or is filled in from elsewhere."""
+    return value in _PLAIN_VALUES or _HARMLESS.fullmatch(value.strip('"')) is not None
+
+
+def _text_shown(piece: str) -> str:
+    """Return a piece of JSON without the secrets in its URLs, and in JSON that is its text."""
+    if not piece.startswith('"'):
+        return piece
+    text = _decoded(piece)
+    shown = hide_url_secrets(text)
+    if '"' in shown and len(text) < len(piece):  # a lone quotation mark is no text
+        shown = hide_body_secrets(shown)
+    return piece if shown == text else msgspec.json.encode(shown).decode()
+
+
+def _decoded(piece: str) -> str:
+    """Return the text of a string in JSON; what is none as it is."""
+    try:
+        return msgspec.json.decode(piece, type=str)
+    except UNREADABLE:
+        return piece
+
+
+HIDERS: Mapping[str, Callable[[str], str]] = {
+    "path": hide_url_secrets,
+    "json_body": hide_body_secrets,
+}
+"""Functions that leave the secrets out of an option's value, by its `dest`."""
 
 
 def hide_argument(text: str) -> str:

@@ -34,6 +34,9 @@ CONNECTION_RESET = "connection reset"
 CONNECTION_CLOSED = "connection closed"
 """The server closed the connection before its answer was complete."""
 
+OPEN_FILES = "too many open files"
+"""The load process had as many files open as it may: a limit of its machine, not of the target."""
+
 BACK_PRESSURE = "back-pressure"
 """Serve rejected the request, since its queue was full (`max_queued_requests`)."""
 
@@ -52,6 +55,7 @@ KINDS = (
     CONNECTION_REFUSED,
     CONNECTION_RESET,
     CONNECTION_CLOSED,
+    OPEN_FILES,
     BACK_PRESSURE,
     NO_REQUEST,
 )

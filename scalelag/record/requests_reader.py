@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
 from scalelag.record.arrow_arrays import numbers
-from scalelag.record.gathered import Gathered
+from scalelag.record.gathered import RowGatherer
+from scalelag.record.input_file import open_file
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
     SCHEMA,
@@ -45,7 +46,7 @@ class RequestBatches:
         """Read from the beginning."""
         path = self._path
         try:
-            with path.open("rb") as file, pa.ipc.open_stream(file, options=_READ) as stream:
+            with open_file(path) as file, pa.ipc.open_stream(file, options=_READ) as stream:
                 _check_schema(path, stream.schema)
                 yield from self._whole_batches(stream)
             if self.problem is None and not _ends_with(path, _END_OF_STREAM):
@@ -76,7 +77,7 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
 
     Raises RecordError if the head of the file is missing.
     """
-    batches, gathered = RequestBatches(path), Gathered()
+    batches, gathered = RequestBatches(path), RowGatherer()
     try:
         for several in _together(batches):
             gathered.add(several)
@@ -108,7 +109,7 @@ def due_by(path: Path, worker: int, name: str | None = None) -> NDArray[np.float
     """
     found = [np.empty(0, np.float64)]
     try:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+        with open_file(path) as file, pa.ipc.open_stream(file) as stream:
             for batch in stream:
                 # A turn is meant to start when it comes. The difference of two such times is exact.
                 waited_s = numbers(batch.column("turn_wait_s"), np.float64, 0.0)
@@ -125,7 +126,7 @@ def due_by(path: Path, worker: int, name: str | None = None) -> NDArray[np.float
 
 
 def _ends_with(path: Path, end: bytes) -> bool:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(max(0, path.stat().st_size - len(end)))
         return file.read() == end
 

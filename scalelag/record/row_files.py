@@ -10,8 +10,9 @@ import msgspec
 from scalelag.errors import UNREADABLE, RecordError
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import EvidenceRow
+from scalelag.record.input_file import read_file
 from scalelag.record.rows import Row
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 from scalelag.wording import count
 
 _T = TypeVar("_T")
@@ -33,7 +34,7 @@ class RowWriter:
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
 
-    def append(self, rows: Sequence[Row | EvidenceRow | Seen | EventRow]) -> None:
+    def append(self, rows: Sequence[Row | EvidenceRow | SeenRow | EventRow]) -> None:
         """Write `rows`, one per line. Raises RecordError if they cannot be written."""
         try:
             left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))
@@ -68,7 +69,7 @@ def _cut_half_row(path: Path) -> None:
 def read_rows(path: Path, decoder: msgspec.json.Decoder[_T]) -> tuple[list[_T], tuple[str, ...]]:
     """Return the rows of a file in its order, and a sentence on the lines that cannot be read."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_file(path).split(b"\n")
     except OSError as error:
         return [], (f"{path.name} cannot be read: {error.strerror}",)
     rows: list[_T] = []

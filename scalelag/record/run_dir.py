@@ -10,6 +10,7 @@ from scalelag.errors import UNREADABLE, NoRunError, RecordError
 from scalelag.plan.stages import MAX_DURATION_S
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
+from scalelag.record.input_file import read_file
 from scalelag.record.output_file import write_file
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.requests_reader import read_requests
@@ -28,7 +29,7 @@ from scalelag.record.rows import (
 )
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 from scalelag.record.run_name import check_run_name
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.arrow"
@@ -91,7 +92,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     configs: tuple[ConfigChange, ...] = ()
     neighbours: tuple[NeighbourChange, ...] = ()
     capacities: tuple[CapacityChange, ...] = ()
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenRow, ...] = ()
     run_events: tuple[EventRow, ...] = ()
     cut_off: str | None = None
 
@@ -144,7 +145,7 @@ def load_run_info(path: Path) -> RunInfo:
     check_run_dir(path)
     file = path / RUN_FILE
     try:
-        data = file.read_bytes()
+        data = read_file(file)
         version = msgspec.json.decode(data, type=_Schema).schema_version
         if version > SCHEMA_VERSION:
             raise RecordError(
@@ -171,7 +172,7 @@ class _Schema(msgspec.Struct):
 _LONGEST_PLAN_S = 2 * MAX_DURATION_S
 _ROW = msgspec.json.Decoder(Row)
 _EVIDENCE = msgspec.json.Decoder(EvidenceRow)
-_SEEN = msgspec.json.Decoder(Seen)
+_SEEN = msgspec.json.Decoder(SeenRow)
 _EVENT = msgspec.json.Decoder(EventRow)
 _T = TypeVar("_T")
 

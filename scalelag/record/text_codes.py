@@ -1,5 +1,7 @@
 """Codes for the texts of a dictionary column of `requests.arrow`."""
 
+from scalelag.foreign import encodable
+
 _MAX_TEXTS = 1000
 _OTHERS = "(others)"
 
@@ -26,11 +28,11 @@ class TextCodes:
         self.texts: list[str] = []
 
     def code(self, text: str) -> int:
-        """Return the code of `text`; a new text gets a new one."""
+        """Return the code of `text`; a new text gets a new one, and is kept as files can hold it."""
         code = self.codes.get(text)
         if code is None:
             if len(self.texts) >= _MAX_TEXTS and text != _OTHERS:
                 return self.code(_OTHERS)
             code = self.codes[text] = len(self.texts)
-            self.texts.append(text)
+            self.texts.append(encodable(text))
         return code

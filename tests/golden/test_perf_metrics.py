@@ -38,6 +38,7 @@ def test_every_figure_has_a_name_of_its_own_a_number_and_a_known_type(sample, na
     for one in metrics:
         assert set(one) == {"perf_metric_name", "perf_metric_value", "perf_metric_type"}
         assert isinstance(one["perf_metric_value"], int | float)
+        assert one["perf_metric_value"] > 0  # the tooling divides by it
         assert one["perf_metric_type"] in ("THROUGHPUT", "LATENCY")
 
 

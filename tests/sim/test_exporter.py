@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.locust_run import assert_ran, started
 from tests.support.ports import free_port
 from tests.support.standin.process import running_standin
-from tests.support.standin.scenarios import steady_replica
+from tests.support.standin.scenarios import one_deployment, steady_replica
 from tests.support.standin.script import DeploymentScript, ReplicaScript, Script
 from tests.support.waiting import wait_for
 
@@ -44,6 +44,31 @@ def scrape(port):
     answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10)
     assert answer.headers["Content-Type"].startswith("text/plain")
     return Scraped(answer.text)
+
+
+def test_no_web_page_reads_what_is_served_to_this_machine_alone(echo, tmp_path):
+    port = free_port()
+    plan = ["--steps", "5rps:5s", "--prometheus-port", str(port)]
+    names = {"SCALELAG_PAGE_NAMES": "load.example"}
+
+    def status(**headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = requests.get(f"http://127.0.0.1:{port}/metrics", headers=named, timeout=10)
+        return answer.status_code
+
+    with running_standin(one_deployment(steady_replica())) as standin:
+        where = ["--host", echo.url, "--dashboard", standin.url]
+        with started(tmp_path, *where, *plan, environment=names):
+            wait_for(
+                lambda: status() == 200,
+                "the port",
+                forgiven=requests.ConnectionError,
+            )
+            answered = [status(Host="localhost:1"), status(Host="load.example")]
+            refused = [status(Host="evil.example"), status(Origin="http://evil.example")]
+
+    assert answered == [200, 200]
+    assert refused == [403, 403]
 
 
 def test_load_replicas_and_lag_are_scraped_in_mid_run(echo, tmp_path):

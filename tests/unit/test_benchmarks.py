@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.generators import plain_locust, shared
 from benchmarks.lateness import fitted_lateness_s, lateness_of
+from benchmarks.processes import HEAD, Case, Run, row_of
 from benchmarks.run import TITLES
 from benchmarks.table import print_table, ratio
 
@@ -15,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(
     path.stem
     for path in (ROOT / "benchmarks").glob("*.py")
-    if '__name__ == "__main__"' in path.read_text() and path.stem not in ("server", "page")
+    if '__name__ == "__main__"' in path.read_text()
+    and path.stem not in ("server", "stream_server", "page")
 )
 ZERO_S = 7231.25
 
@@ -78,6 +81,29 @@ def test_a_table_aligns_words_left_and_numbers_right(capsys):
     assert capsys.readouterr().out == (
         "| tool |   rps |\n| ---- | ----: |\n| ours | 1,234 |\n| k6   |     - |\n| wrk  |  0.50 |\n"
     )
+
+
+def test_processes_are_compared_with_one_in_each_round():
+    case = Case("scalelag", 50, "users")
+    runs = {
+        (case, 1): [Run(1000.0, 40.0, None, None), Run(500.0, 80.0, None, None)],
+        (case, 2): [Run(1500.0, 50.0, None, None), Run(1000.0, 80.0, None, None)],
+    }
+
+    row = row_of(case, 2, 1, runs)
+
+    assert row == ["50 users", "scalelag", 2, 1250.0, 1.75, 65.0, 1.125, 16250.0, None, None]
+    assert len(row) == len(HEAD)
+
+
+def test_only_a_locust_of_several_processes_has_a_leader():
+    alone = plain_locust("http://127.0.0.1:1", "FastUser", 2, 1)
+
+    four = shared(alone, 4)
+
+    assert shared(alone, 1) == alone
+    assert four.command[: len(alone.command)] == alone.command
+    assert ("--processes", "4") in zip(four.command, four.command[1:], strict=False)
 
 
 def test_every_benchmark_says_what_it_does():

@@ -17,11 +17,13 @@ from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.steps import FloorReport, Phase
 from scalelag.record.rows import ProxyChange
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from tests.support.built.open_at import open_at
 from tests.support.built.step_facts import (
     BEGUN_S,
     FIRST,
     FLOOR,
+    KEY,
     NODE,
     ON_TIME_S,
     ZERO_S,
@@ -113,6 +115,27 @@ def test_a_sudden_silence_that_the_autoscaler_saw_nothing_of_was_on_the_way():
     assert finding.tell_apart is None
     assert texts(finding)[0].startswith("no answer at all for 5.")
     assert "Serve saw none of them wait" in texts(finding)[1]
+
+
+@pytest.mark.parametrize(
+    ("sent_s", "age_s", "running", "network"),
+    [
+        (1018.0, 1.0, 50.0, False),  # all that was open
+        (1018.0, 1.0, 5.0, True),
+        (1018.0, 10.0, 50.0, False),  # so many were open in the silence alone
+        (1016.0, 10.0, 5.0, True),  # as many as before it
+        (1022.0, 10.0, 33.0, True),  # of 50; it may be of the time after it
+        (1015.2, 1.0, 5.0, True),  # those that arrived before it
+    ],
+)
+def test_a_silence_was_not_on_the_way_if_a_gauge_written_in_it_shows_what_was_open(
+    sent_s, age_s, running, network
+):
+    gauges = {KEY: DeploymentGauges(queued=0.0, running=running)}
+
+    given = silent(seen=(SeenRow(sent_s, sent_s, "ports", age_s, gauges),))
+
+    assert (finding_of(NETWORK, given) is not None) == network
 
 
 def test_a_silence_that_slow_answers_led_up_to_is_overload():

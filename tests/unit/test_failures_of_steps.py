@@ -145,6 +145,13 @@ def test_back_pressure_without_a_limit_in_serve_came_from_elsewhere():
     assert "no deployment has max_queued_requests set" in note
 
 
+def test_files_that_the_load_process_may_not_open_are_not_the_targets():
+    (note,) = notes_of({"too many open files": REFUSED})
+
+    assert note.startswith("30 had no connection, since the load process had as many files open")
+    assert "ulimit -n" in note
+
+
 def test_back_pressure_has_the_cause_of_the_step_that_was_late():
     given = facts(
         replicas=slow_third(8.0), requests=requests(failed={"back-pressure": REFUSED}), **LATE

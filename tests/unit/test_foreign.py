@@ -4,6 +4,7 @@ import json
 import logging
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from reports.render.json_report import as_json
 from scalelag.cli.main import app
 from scalelag.console import say
-from scalelag.foreign import escaped_json, sanitized, sanitized_lines
+from scalelag.errors import RecordError
+from scalelag.foreign import encodable, encodable_json, escaped_json, sanitized, sanitized_lines
 from scalelag.plugin.log_lines import make_harmless
+from scalelag.record import output_file
 from scalelag.record.output_file import write_file
+from scalelag.record.text_codes import TextCodes
 from tests.support.hostile import HARM, obeyed
 
 
@@ -33,6 +37,31 @@ def test_escaped_json_has_the_same_values(text):
 
     assert json.loads(shown) == {text: [text]}
     assert obeyed(shown.decode()) == []
+
+
+@given(st.text())
+def test_halves_of_characters_are_replaced_and_nothing_else(text):
+    whole = encodable(text)
+
+    assert whole.encode().decode() == whole
+    if all(not "\ud800" <= char <= "\udfff" for char in text):
+        assert whole == text
+
+
+@given(st.text('\ud83d\ude00\\u"ad8 é') | st.text())
+def test_json_with_halves_of_characters_can_be_read_as_if_they_were_whole(text):
+    data = json.dumps({"a": text}).encode()
+
+    assert msgspec.json.decode(encodable_json(data)) == {"a": encodable(text)}
+    upper = data.replace(b"\\ud", b"\\uD")
+    assert msgspec.json.decode(encodable_json(upper)) == json.loads(encodable_json(upper))
+
+
+def test_names_and_errors_are_recorded_without_halves_of_characters():
+    codes = TextCodes()
+
+    assert [codes.code(text) for text in ("a\ud800", "b", "a\ud800")] == [0, 1, 0]
+    assert codes.texts == ["a\ufffd", "b"]
 
 
 def test_json_beyond_the_basic_plane_is_escaped_in_two():
@@ -75,14 +104,13 @@ def test_neither_does_an_error_of_a_command(capsys, tmp_path):
     assert obeyed(shown) == []
 
 
-def test_no_file_is_written_through_a_link_at_its_temporary_name(tmp_path: Path):
+def test_no_file_is_written_through_a_link_at_its_temporary_name(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(output_file, "token_hex", lambda _: "guessed")
     other = tmp_path / "other"
     other.write_text("somebody else's")
-    (tmp_path / "run.json.tmp").symlink_to(other)
+    (tmp_path / ".scalelag-guessed.tmp").symlink_to(other)
 
-    write_file(tmp_path / "run.json", b"ours")
+    with pytest.raises(RecordError, match="File exists"):
+        write_file(tmp_path / "run.json", b"ours")
 
     assert other.read_text() == "somebody else's"
-    assert (tmp_path / "run.json").read_bytes() == b"ours"
-    assert not (tmp_path / "run.json").is_symlink()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "run.json"]

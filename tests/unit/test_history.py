@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from reports.analysis.comparing.history import TrendPoint
+from reports.model.comparison import TrendPoint
 from reports.model.intervals import Span
 from reports.render.terminal.history import print_trend
 from scalelag.cli.main import app
@@ -71,6 +72,16 @@ def test_what_cannot_be_read_is_listed_with_the_reason(folder):
     assert "none: it has no report.json" in said
     assert "half: report.json cannot be read" in said
     assert "foreign: report.json cannot be read" in said
+
+
+def test_a_report_that_is_a_pipe_is_listed_with_the_reason(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "run.json").write_text("{}")
+    os.mkfifo(tmp_path / "one" / "report.json")
+
+    said = scalelag("runs", str(tmp_path)).stdout
+
+    assert "one: report.json: it is no file" in said
 
 
 def test_runs_as_json(folder):

@@ -6,7 +6,7 @@ import pytest
 
 from reports.model.report import Report
 from reports.render.text import watched_words
-from scalelag.record.error_kinds import LATE
+from scalelag.record.error_kinds import LATE, OPEN_FILES
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.rows import Gap, Row
 from scalelag.record.run_info import TaskException
@@ -76,6 +76,24 @@ def test_planned_requests_without_a_row_make_a_complete_run_invalid():
 
     assert report.verdict == "invalid"
     assert (report.load.planned, report.load.not_sent) == (REQUESTS, 19)
+
+
+@pytest.mark.parametrize("plan", ["rps", "users"])
+@pytest.mark.parametrize(("without", "verdict"), [(18, "pass"), (19, "invalid")])
+def test_a_run_is_invalid_whose_machine_let_it_open_too_few_files(plan, without, verdict):
+    columns = requests()
+    error = columns.error.copy()
+    error[:without] = 0
+    columns = msgspec.structs.replace(columns, error=error, errors=(OPEN_FILES,))
+    of_users = info(plan="5users:80s", planned_requests=None) if plan == "users" else None
+
+    report = report_of(recorded(of_users, columns))
+
+    assert report.verdict == verdict
+    if verdict == "invalid":
+        (reason,) = report.reasons
+        assert reason.startswith("19 requests had no connection")
+        assert report.invalid_through == "load"
 
 
 def test_a_closed_loop_is_not_invalid_for_being_late():

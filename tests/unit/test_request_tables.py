@@ -152,7 +152,7 @@ TWO = ONE + '[[request]]\nname = "b"\n'
         (ONE + "path = 3", "path takes a text in quotes"),
         (ONE + 'header = "A: b"', "header takes a list of texts"),
         (ONE + 'path = "/a b"', '[[request]] 1 "a": path: "/a b": a path has no spaces'),
-        (ONE + 'header = ["A b"]', '[[request]] 1 "a": header: "A b": a header reads'),
+        (ONE + 'header = ["A b"]', '[[request]] 1 "a": header: "A ..": a header reads'),
         (ONE + 'header = ["X-Token: s3cret"]', "looks like a secret"),
         (ONE + "json-body = '{'", '[[request]] 1 "a": json-body: this is not JSON'),
         (ONE + "json-body = '1'\nbody-file = 'body.bin'", "json-body and body-file: give one"),

@@ -1,15 +1,18 @@
 """No secret of an option is put on record, printed or sent to anybody else."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.dashboard import Dashboard, split_user
+from probes.dashboard import Dashboard, split_user, token_from_environment
 from scalelag.cluster.urls import check_url, hide_credentials
-from scalelag.errors import UsageError
+from scalelag.errors import TargetError, UsageError
 from scalelag.options.run_options import run_options
 from scalelag.options.secrets import hide_argument, hide_body_secrets, hide_url_secrets
 from scalelag.plugin.parent import fit_for_record
+from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,7 @@ def test_only_the_variables_of_a_header_are_on_record(option, header, shown):
         ("/x?u=http%3A%2F%2Fh%2F%3Ftoken%3Ds3cret", "/x?u=(not recorded)"),
         ("/x?u=http%253A%252F%252Fh%252F%253Ftoken%253Ds3cret", "/x?u=(not recorded)"),
         ("/x/http%3A%2F%2Fme%3As3cret%40h%2Fy", "/x/http%3A%2F%2Fh%2Fy"),
+        ("/x?a=%7B%22token%22%3A%22s3cret%22%7D&n=1", "/x?a=(not recorded)&n=1"),
         ("/x?mail=a@b&u=http://h/a@b", "/x?mail=a@b&u=http://h/a@b"),
     ],
 )
@@ -188,6 +192,18 @@ def test_a_path_that_cannot_be_sent_is_refused_before_the_load(path):
         ('{"max_tokens": 5, "stop_token": "a"}', '{"max_tokens": 5, "stop_token": "a"}'),
         ('{"token": "s3cret"}', '{"token": "(not recorded)"}'),
         ('{"secret": {{ secret | tojson }}}', '{"secret": {{ secret | tojson }}}'),
+        ('{"token": "{{ id }}s3cret"}', '{"token": "(not recorded)"}'),
+        ('{"key": {{ id }}s3cret, "n": 1}', '{"key": "(not recorded)", "n": 1}'),
+        ('{"hf_token": "s3cret"}', '{"hf_token": "(not recorded)"}'),
+        ('{"session" : "s3cret"}', '{"session" : "(not recorded)"}'),
+        ('{"pass\\u0077ord": "s3cret"}', '{"pass\\u0077ord": "(not recorded)"}'),
+        ('{"otp": 123456, "n": [1, 2]}', '{"otp": "(not recorded)", "n": [1, 2]}'),
+        ('{"api_keys": ["s3cret", "s"], "n": 1}', '{"api_keys": "(not recorded)", "n": 1}'),
+        ('{"auth": {"a": {"b": "s3cret"}}}', '{"auth": "(not recorded)"}'),
+        ('{"key": true, "auth": null, "pwd": ""}', '{"key": true, "auth": null, "pwd": ""}'),
+        ('{"u": "http://me:s3cret@h/", "n": 1}', '{"u": "http://h/", "n": 1}'),
+        ('{"u": "http://h/?sig=s3cret"}', '{"u": "http://h/?sig=(not recorded)"}'),
+        ('{"a": "{\\"key\\": \\"s3cret\\"}"}', '{"a": "{\\"key\\": \\"(not recorded)\\"}"}'),
     ],
 )
 def test_a_secret_in_a_body_is_sent_and_not_put_on_record(body, shown):
@@ -197,6 +213,59 @@ def test_a_secret_in_a_body_is_sent_and_not_put_on_record(body, shown):
     if options is not None:
         assert options.public()["json_body"] == shown
         assert options.raw["json_body"] == body
+
+
+@given(st.text("""ab?&=;#%"'{}[]:,\\\n /@""") | st.text())
+def test_any_text_at_all_can_be_searched_for_secrets(text):
+    for hide in (hide_url_secrets, hide_body_secrets):
+        once = hide(text)
+        assert hide(once) == once
+
+
+@given(st.recursive(st.text() | st.integers(), st.lists, max_leaves=5))
+def test_whatever_the_value_of_a_secret_field_is_the_rest_of_the_body_stays(value):
+    hidden = hide_body_secrets(json.dumps({"a": 1, "password": value, "b": ["x"]}))
+
+    shown = "" if value == "" else "(not recorded)"
+    assert json.loads(hidden) == {"a": 1, "password": shown, "b": ["x"]}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"path": "/x?key=s3cret y"},
+        {"path": "http://h/x?key=s3cret"},
+        {"header": ["Authorization Bearer s3cret"]},
+        {"header": ["Authorization Bearer s3cret: a"]},
+        {"json_body": '{"password": "s3cret"'},
+    ],
+)
+def test_a_slip_is_told_without_the_secret_beside_it(given):
+    with pytest.raises(UsageError) as refused:
+        run_options(given)
+
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", [ValueError, WrongAnswerError])
+def test_an_error_text_of_any_kind_and_length_is_recorded_without_secrets(kind):
+    text = "no label at http://me:s3cret@h/x?key=s3cret " + "x" * 5_000_000
+
+    told = error_kind(kind(text))
+
+    assert "no label at http://h/x?key=(not recorded) x" in told
+    assert len(told) <= 200
+
+
+@pytest.mark.parametrize("token", ["s3cret\nother", "s3cret\x00", "s3\x1bcret"])
+def test_a_token_that_no_header_can_have_is_refused_without_showing_it(token, tmp_path):
+    file = tmp_path / "token"
+    file.write_text(token)
+
+    for environ in ({"RAY_AUTH_TOKEN": token}, {"RAY_AUTH_TOKEN_PATH": str(file)}):
+        with pytest.raises(TargetError, match="more than a token") as refused:
+            token_from_environment(environ)
+        assert "cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("option", ["dashboard", "prometheus"])

@@ -100,3 +100,11 @@ def test_an_older_run_info_has_no_exceptions():
     older = msgspec.json.decode(data.replace(b'"task_exceptions":null,', b""), type=type(info()))
 
     assert older.task_exceptions is None
+
+
+def test_an_exception_whose_text_no_file_can_hold_is_counted_all_the_same():
+    exceptions = TaskExceptions()
+    exceptions.on_user_error(ValueError("no label in \udce9"))
+
+    (taken,) = exceptions.take()
+    assert taken.text == "ValueError: no label in \ufffd"

@@ -235,6 +235,17 @@ def test_names_from_outside_are_cut_and_many_deployments_left_out():
     assert size(answer) < SMALL
 
 
+def test_a_finding_on_twelve_deployments_is_whole_and_a_longer_one_says_that_it_was_cut():
+    named = "no room: " + ", ".join(f"application-{n:02}/SomeDeployment" for n in range(12))
+    options, now = run_options({"steps": "10users:10s"}), Clock().now
+    feed = Feed(options, {"a/B": INFO}, ZERO_S, [named, "long " * 500], now)
+
+    whole, cut = feed.answer(-1, -1)["findings"]
+    assert whole == named
+    assert len(cut) <= 600
+    assert cut.endswith("long ...")
+
+
 def started(key, replica, lo_s, hi_s, to_state="RUNNING", from_state="STARTING"):
     return Transition(key, replica, ZERO_S + hi_s, ZERO_S + lo_s, from_state, to_state)
 

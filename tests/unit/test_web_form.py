@@ -16,6 +16,7 @@ from scalelag.plugin.web.form_values import (
     fixed_options,
     form_values,
     refusal_of,
+    sends_secrets,
 )
 
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
@@ -218,6 +219,37 @@ def test_a_password_goes_to_the_prometheus_that_it_was_given_for_and_to_no_other
     with pytest.raises(UsageError, match=r"--prometheus: .* was not given on the command line"):
         form_values({"prometheus": "http://127.0.0.2:9090"}, given)
     assert form_values({"prometheus": "http://a:1"}, PLAIN) == {"prometheus": "http://a:1"}
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "shown"),
+    [
+        ("path", "/x?key=s3cret&n=1", "/x?key=(not recorded)&n=1"),
+        ("json_body", '{"token": "s3cret"}', '{"token": "(not recorded)"}'),
+    ],
+)
+def test_a_request_with_a_secret_is_sent_as_it_was_given_and_to_no_other_host(option, given, shown):
+    kept = fixed(**{option: given})
+
+    fields = {
+        f.name: f for s in sections(parsed(**{option: given}), LocustForm(), kept) for f in s.fields
+    }
+    assert (fields[option].kind, fields[option].value) == ("choice", shown)
+    assert "s3cret" not in str(fields)
+    assert form_values({option: shown}, kept) == {option: given}
+    with pytest.raises(UsageError, match="takes no other"):
+        form_values({option: "/other"}, kept)
+    assert "grpc_host" in kept
+    assert sends_secrets(parsed(**{option: given}))
+
+
+def test_a_secret_in_a_file_of_requests_goes_to_no_other_host(tmp_path):
+    file = tmp_path / "mix.toml"
+    file.write_text('[[request]]\npath = "/x?n=1"\n')
+    assert not sends_secrets(parsed(requests=str(file)))
+
+    file.write_text('[[request]]\npath = "/x?key=s3cret"\n')
+    assert sends_secrets(parsed(requests=str(file)))
 
 
 def test_docs_tell_what_a_form_cannot_change():

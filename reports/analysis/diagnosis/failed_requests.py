@@ -59,7 +59,7 @@ _LEAD_S = 1.0
 _SOME = (256, 16)
 _MIN_UNANSWERED = 3
 _NORMAL = 0.5
-_ARRIVED = 0.5
+_ARRIVED = 0.75
 
 
 def sent(facts: StepFacts) -> int:
@@ -182,7 +182,7 @@ class Silence(msgspec.Struct, frozen=True):
     """A time in which no request was answered, though `unanswered` were under way.
 
     `abrupt`: those answered just before had been answered in good time. `arrived`: Serve's gauges had
-    half of those open at the client, or more, at one of its deployments meanwhile.
+    most of those open at the client at one of its deployments meanwhile.
     """
 
     from_s: float
@@ -230,7 +230,7 @@ def longest_silence(facts: StepFacts) -> Silence | None:
         to_s,
         int(np.count_nonzero(under_way)),
         abrupt=bool(quick_s < limit_s),
-        arrived=_arrived(facts, Window(from_s, to_s)),
+        arrived=_arrived(facts, Window(from_s, to_s), before_s.max(initial=0.0)),
     )
 
 
@@ -304,19 +304,29 @@ def _always_answered(rows: RequestColumns, some: slice, within: Window) -> bool:
     return bool(seen[:halves].all())
 
 
-def _arrived(facts: StepFacts, within: Window) -> bool:
-    """Return True if a gauge of some deployment shows half of what was open at the client then."""
-    rows = facts.run.requests
+def _arrived(facts: StepFacts, silence: Window, takes_s: float) -> bool:
+    """Return True if a gauge of some deployment shows most of what was open at the client.
+
+    It counts if it was not written before, or is higher than all that was open then. Requests that
+    arrived before the silence are served by `takes_s` after its beginning.
+    """
+    rows, without_s = facts.run.requests, silence.from_s + takes_s
+    opened_before = _all_open_at(rows, silence.from_s)
     for key in facts.run.info.target.watched:
-        shown = gauge_series(facts.run.seen, key, lambda gauges: gauges.open)
-        for one in shown.readings:
-            if one.from_s - shown.blur_s >= within.to_s or one.to_s <= within.from_s:
+        for one in gauge_series(facts.run.seen, key, lambda gauges: gauges.open).readings:
+            earliest_s, latest_s = one.from_s - one.blur_s, one.from_s + one.blur_s
+            within_s = (max(earliest_s, without_s), min(latest_s, silence.to_s))
+            of_before = earliest_s < without_s and one.value <= opened_before
+            if within_s[0] >= within_s[1] or of_before:
                 continue
-            at_s = min(max(one.from_s, within.from_s), within.to_s)
-            opened = sum(_open_at(rows, block, at_s) for block in blocks(rows.count))
+            opened = max(_all_open_at(rows, at_s) for at_s in within_s)
             if opened and one.value >= _ARRIVED * opened:
                 return True
     return False
+
+
+def _all_open_at(rows: RequestColumns, at_s: float) -> int:
+    return sum(_open_at(rows, block, at_s) for block in blocks(rows.count))
 
 
 def _open_at(rows: RequestColumns, block: slice, at_s: float) -> int:
@@ -328,7 +338,7 @@ def _open_at(rows: RequestColumns, block: slice, at_s: float) -> int:
 
 
 def _rows(facts: StepFacts, rows: RequestColumns) -> _Chosen:
-    """The rows, and which of them were meant to start within what is looked at, after the warm-up."""
+    """The rows, and which of them were meant to start in the time that counts, after the warm-up."""
     return _due_in(rows, facts.run, Window(facts.begun_s, facts.by_s))
 
 

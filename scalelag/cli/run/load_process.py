@@ -22,7 +22,7 @@ from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import public_header
-from scalelag.options.secrets import hide_body_secrets, hide_url_secrets
+from scalelag.options.secrets import HIDERS
 from scalelag.packages import check_packages
 from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
@@ -91,9 +91,7 @@ def out_of_sight(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 def _has_secret(flag: str, value: str) -> bool:
     if flag.endswith("header"):
         return public_header(value) != value
-    hide = {"--path": hide_url_secrets, "--json-body": hide_body_secrets}.get(
-        flag, hide_credentials
-    )
+    hide = HIDERS.get(flag.removeprefix("--").replace("-", "_"), hide_credentials)
     return hide(value) != value
 
 
@@ -102,7 +100,7 @@ class LoadProcess:
 
     `passed_on` are names of user classes, and arguments that are Locust's alone.
 
-    `quiet` leaves out its report, and keeps its complaints.
+    `quiet` leaves out its report, and keeps its warnings and errors.
     """
 
     def __init__(
@@ -206,7 +204,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def check_memory(processes: int) -> None:
-    """Raise UsageError if the memory of this machine cannot hold so many load processes."""
+    """Raise UsageError if the memory of this machine cannot hold these load processes."""
     whole_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
     most = max(1, whole_mib // _PROCESS_MIB)
     if processes > most:

@@ -74,7 +74,7 @@ class Lifecycle:
         self._ending: gevent.Greenlet[..., None] | None = None
         self._live: gevent.Greenlet[..., None] | None = None
         self._reporter = Reporter(environ)
-        self._exporter = Exporter(lambda: self._run)
+        self._exporter = Exporter(lambda: self._run, environ)
         self.web_runs = WebRuns(lambda: self.state)
         self.worker = LoadWorker(environment, runner, self._clock)
         WorkerMessages(environment, runner, lambda: self._run, lambda: self.state)
@@ -176,7 +176,7 @@ class Lifecycle:
     # --- a run begins ------------------------------------------------------------------------
 
     def _prepare(self) -> str | None:
-        """Check the options and look at the target; return what is wrong, if anything is."""
+        """Check the options and the target; return what is wrong, if anything is."""
         self._progress.move(RunState.CHECKING)
         self._starts += 1
         self._run = self._checking = self._opening = self._ending = None

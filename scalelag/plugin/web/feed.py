@@ -1,6 +1,7 @@
 """Incremental feed of a running test for the web page."""
 
 from collections.abc import Callable, Iterable, Sequence
+from textwrap import shorten
 from typing import Any, TypeVar
 
 import gevent
@@ -29,6 +30,7 @@ MOST_ROWS = 700
 """Rows of load and replicas in one answer: it stays below 40 kB, whatever is asked for."""
 _MOST_STAGES = 200
 _MOST_FINDINGS = 10
+_MOST_LETTERS = 600  # of a finding, which may name a dozen deployments
 _MOST_DEPLOYMENTS = 100
 _MOST_MARKS = 50
 
@@ -63,7 +65,7 @@ class Feed:
         self._head = _head(options, deployments, findings)
 
     def revise(self, options: RunOptions) -> None:
-        """Follow the plan as it is now: a stage of it ends earlier. A page gets all rows anew."""
+        """Follow the plan as it is now: a stage of it ends earlier. A page gets all rows again."""
         self._arrivals.revise(options.schedule)
         self._lags.revise(options.plan)
         self._head |= _plan_head(options.plan)
@@ -166,7 +168,9 @@ def _head(
         "deploymentsLeftOut": max(0, len(deployments) - _MOST_DEPLOYMENTS),
         "probeRate": options.probe_rate_per_s,
         "budget": options.observer_budget_ratio,
-        "findings": [text[:300] for text in findings[:_MOST_FINDINGS]],
+        "findings": [
+            shorten(text, _MOST_LETTERS, placeholder=" ...") for text in findings[:_MOST_FINDINGS]
+        ],
     }
 
 

@@ -8,7 +8,7 @@ import msgspec
 from scalelag.cluster.urls import hide_credentials
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.option import Option
-from scalelag.plugin.web.form_values import LIST_FIELDS, Fixed, in_words, kept_choices
+from scalelag.plugin.web.form_values import LIST_FIELDS, Fixed, in_words, kept_choices, shown_value
 
 Kind = Literal["text", "number", "flag", "choice", "choices", "secret"]
 
@@ -119,7 +119,7 @@ def _option_fields(option: Option, parsed: Mapping[str, Any], fixed: Fixed) -> I
         yield Field(option.dest, option.label, help_text, kind, value, choices)
     elif option.in_web and fixed[option.dest]:
         choices = kept_choices(option, fixed)
-        shown = hide_credentials(value) if isinstance(value, str) else value
+        shown = shown_value(option.dest, value) if isinstance(value, str) else value
         yield Field(option.dest, option.label, help_text, "choice", shown, choices)
 
 

@@ -15,6 +15,7 @@ from scalelag.foreign import shortened
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import VARIABLE
 from scalelag.options.option import Option
+from scalelag.options.secrets import HIDERS
 
 _NUMBERS = {"int": int, "float": float}
 LIST_FIELDS = {"deployment": "deployments", "slo": "slos", "gate": "gates"}
@@ -43,33 +44,45 @@ def fixed_options(parsed: Mapping[str, Any], environ: Mapping[str, str]) -> dict
 
     Those are options that name a file or code of this machine. If there is a token for the dashboard, a
     user in its URL or a header for it, it is also the dashboard, which would be sent them; Prometheus
-    if its URL has a user; and the gRPC address if a request has a header with a secret.
+    if its URL has a user; the gRPC address if a request has a secret; and path and body that have one.
     """
     has_token = any(environ.get(name) for name in TOKEN_VARIABLES)
-    has_secret = has_token or bool(parsed.get("dashboard_header")) or _has_user(parsed, "dashboard")
+    has_secret = (
+        has_token or bool(parsed.get("dashboard_header")) or _has_secret(parsed, "dashboard")
+    )
     return {
         option.dest: parsed.get(option.dest)
         for option in OPTIONS
         if option.is_local
         or (option.dest == "dashboard" and has_secret)
-        or (option.dest == "prometheus" and _has_user(parsed, "prometheus"))
+        or (option.dest == "prometheus" and _has_secret(parsed, "prometheus"))
         or (option.dest == "grpc_host" and sends_secrets(parsed))
+        or (option.dest in HIDERS and _has_secret(parsed, option.dest))
     }
 
 
-def _has_user(parsed: Mapping[str, Any], dest: str) -> bool:
-    """Return whether the URL of an option has a user, and perhaps a password, in it."""
-    url = str(parsed.get(dest) or "")
-    return hide_credentials(url) != url
+def shown_value(dest: str, value: str) -> str:
+    """Return the value of an option fit for the page: without secrets."""
+    return HIDERS.get(dest, hide_credentials)(value)
+
+
+def _has_secret(parsed: Mapping[str, Any], dest: str) -> bool:
+    value = str(parsed.get(dest) or "")
+    return shown_value(dest, value) != value
 
 
 def sends_secrets(parsed: Mapping[str, Any]) -> bool:
-    """Return True if requests have headers that are filled from this machine's environment."""
+    """Return True if requests have headers that are filled from this machine's environment.
+
+    So it is with a secret in path or body: one that no record shows.
+    """
     texts: list[str] = list(parsed.get("header") or ())
     if path := parsed.get("requests"):
         with suppress(OSError):  # a file that cannot be read is refused before the load
             texts.append(Path(path).read_text(encoding="utf-8", errors="replace"))
-    return any(VARIABLE.search(text) for text in texts)
+    given = any(_has_secret(parsed, dest) for dest in HIDERS)
+    in_file = any(hide(text) != text for text in texts for hide in HIDERS.values())
+    return given or in_file or any(VARIABLE.search(text) for text in texts)
 
 
 def check_names(form: Iterable[str], parsed: Mapping[str, Any], shown: Collection[str]) -> None:
@@ -93,7 +106,7 @@ def kept_choices(option: Option, fixed: Fixed) -> tuple[str, ...]:
     """Values that the form may send for a fixed option: the given one, and none if it is optional."""
     given = fixed[option.dest]
     return (
-        *((hide_credentials(str(given)),) if given else ()),
+        *((shown_value(option.dest, str(given)),) if given else ()),
         *(("",) if option.default is None else ()),
     )
 

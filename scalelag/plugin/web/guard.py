@@ -15,6 +15,9 @@ from locust.web import WebUI
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 """An application of WSGI."""
 
+LARGEST_BODY_BYTES = 1 << 20
+"""Most bytes of a form: reading it holds up the load, some 10 ms a MiB of one field."""
+
 NAMES_VARIABLE = "SCALELAG_PAGE_NAMES"
 """Names in the environment, separated by commas, by which the page may be asked for besides its own."""
 
@@ -37,10 +40,16 @@ def close_door(web_ui: WebUI, environ: Mapping[str, str]) -> None:
     login to any name, since another name has no cookie of it.
     """
     app: Any = web_ui.app
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
+    names = None if web_ui.web_login else own_names(web_ui.host or "", environ)
+    app.wsgi_app = Door(app.wsgi_app, names)
+
+
+def own_names(host: str, environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of what listens at `host`, beside addresses and `localhost`."""
     given = environ.get(NAMES_VARIABLE, "").split(",")
-    own = (web_ui.host or "", socket.gethostname(), socket.getfqdn(), *given)
-    names = frozenset(name.strip().lower() for name in own)
-    app.wsgi_app = Door(app.wsgi_app, None if web_ui.web_login else names)
+    own = (host, socket.gethostname(), socket.getfqdn(), *given)
+    return frozenset(name.strip().lower() for name in own)
 
 
 class Door:

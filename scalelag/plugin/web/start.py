@@ -1,8 +1,8 @@
 """A start from Locust's page: the form as it stands, and the check of a form that was sent."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any
 
 import msgspec
 from flask import Response, jsonify, make_response, request
@@ -12,8 +12,9 @@ from locust.web import WebUI
 
 from scalelag.cluster.urls import hide_credentials, without_credentials
 from scalelag.console import say
-from scalelag.errors import ScalelagError, UsageError
+from scalelag.errors import UNREADABLE, ScalelagError, UsageError
 from scalelag.options.run_options import run_options
+from scalelag.plan.stages import MAX_USERS
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.leader.shapes import follows_plan, own_shape_name
 from scalelag.plugin.web.form import LocustForm, Section, label_of, sections
@@ -32,8 +33,25 @@ NO_SHAPE = "Default"
 """Locust's name of no shape, in a form with the class picker."""
 
 
-_USER_SETTINGS = frozenset({"user_class_name", "host", "weight", "fixed_count", "tasks"})
-"""Settings of a user class on Locust's page. Locust itself sets any attribute that it is sent."""
+_Number = Annotated[float, msgspec.Meta(ge=0, le=MAX_USERS)]
+
+
+class _UserSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """Settings of a user class on Locust's page. Locust itself sets any attribute to anything."""
+
+    user_class_name: str
+    host: str | None = None
+    weight: _Number = 0
+    fixed_count: _Number = 0
+    tasks: list[str] | str = ""
+
+
+def _user_settings(body: bytes) -> _UserSettings | None:
+    """Return the settings in a request; None if they are not what the page sends."""
+    try:
+        return msgspec.json.decode(body, type=_UserSettings)
+    except UNREADABLE:
+        return None
 
 
 class ShapeChoice(msgspec.Struct, frozen=True):
@@ -117,7 +135,7 @@ class Start:
             refusal = self._refusal()
             if refusal is None:
                 return self._started(start)
-            told = {"success": False, "host": self._environment.host}
+            told = {"success": False, "host": hide_credentials(self._environment.host or "")}
             return jsonify(told | msgspec.to_builtins(refusal))
 
         return swarm
@@ -126,16 +144,20 @@ class Start:
         """Return a view that checks new settings of a user class before `update` takes them."""
 
         def user() -> Response:
-            settings = request.get_json(force=True, silent=True)
-            if not isinstance(settings, dict) or not settings.keys() <= _USER_SETTINGS:
+            settings = _user_settings(request.get_data())
+            if settings is None or settings.user_class_name not in self._known_classes:
                 return make_response("Settings of a user class: see the page.", 400)
             try:
-                self._check_host(settings.get("host") or None)
+                self._check_host(settings.host or None)
             except UsageError as error:
                 return make_response(str(error), 400)
             return make_response(update())
 
         return user
+
+    @property
+    def _known_classes(self) -> Collection[str]:
+        return self._environment.available_user_classes or {}
 
     def _started(self, start: Any) -> Response:  # noqa: ANN401  a view of Flask
         """Answer of Locust's own start; a run that it refuses is dropped again."""

@@ -11,6 +11,7 @@ from locust.web import WebUI
 
 from scalelag.cluster.urls import hide_credentials
 from scalelag.console import say
+from scalelag.options.secrets import hide_body_secrets, hide_url_secrets
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.web.start import Start
 
@@ -99,9 +100,9 @@ def _state_receiver(lifecycle: Lifecycle) -> Any:  # noqa: ANN401  a receiver of
 
 
 def _without_secrets(value: Any) -> Any:  # noqa: ANN401  arguments of Locust's page
-    """Return `value` without users and passwords in the URLs of its texts."""
+    """Return `value` without what no record shows: passwords in URLs, secrets in paths and bodies."""
     if isinstance(value, str):
-        return hide_credentials(value)
+        return hide_body_secrets(hide_url_secrets(hide_credentials(value)))
     if isinstance(value, dict):
         return {name: _without_secrets(one) for name, one in value.items()}
     return [_without_secrets(one) for one in value] if isinstance(value, list | tuple) else value

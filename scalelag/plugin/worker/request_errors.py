@@ -4,6 +4,7 @@ They are geventhttpclient (Locust's FastHttpUser), requests (its HttpUser), grpc
 class brings along.
 """
 
+import errno
 import http.client
 import re
 import zlib
@@ -19,6 +20,7 @@ from scalelag.record.error_kinds import (
     CONNECTION_REFUSED,
     CONNECTION_RESET,
     NO_HTTP,
+    OPEN_FILES,
     TIMEOUT,
     grpc_status,
     http_status,
@@ -26,6 +28,7 @@ from scalelag.record.error_kinds import (
 )
 
 _MAX_LENGTH = 200
+_READ_TIMES = 10  # secrets that are left out make room
 # https://docs.ray.io/en/latest/serve/: BackPressureError; its status is 503, or 429 as configured.
 _TURNED_AWAY = (429, 503)
 _TURNED_AWAY_TEXT = b"Request dropped due to backpressure"
@@ -42,6 +45,7 @@ _BY_TYPE: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 # gevent.Timeout is no TimeoutError; requests, urllib3 and WebSocket clients have classes of their own.
 _BY_NAME = (("Timeout", TIMEOUT), ("ConnectionClosed", CONNECTION_CLOSED))
+_NO_FILE = (errno.EMFILE, errno.ENFILE)
 # gRPC tells only in words why it has no connection.
 _UNAVAILABLE: tuple[tuple[str, str], ...] = (
     ("Connection refused", CONNECTION_REFUSED),
@@ -62,7 +66,7 @@ class WrongAnswerError(Exception):
 def error_kind(exception: BaseException) -> str:
     """Short text that is the same for the same kind of failure, so that failures can be counted."""
     if isinstance(exception, WrongAnswerError):
-        return wrong_answer(str(exception))[:_MAX_LENGTH]
+        return wrong_answer(_fit(str(exception)))[:_MAX_LENGTH]
     response = getattr(exception, "response", None)
     if status := getattr(response, "status_code", 0):
         return BACK_PRESSURE if _is_turned_away(status, response) else http_status(status)
@@ -73,7 +77,12 @@ def error_kind(exception: BaseException) -> str:
             return kind
     inner = next(_innermost_first(exception))
     text = f"{type(inner).__name__}: {inner}" if str(inner) else type(inner).__name__
-    return hide_url_secrets(text)[:_MAX_LENGTH]
+    return _fit(text)
+
+
+def _fit(text: str) -> str:
+    """Return a text fit for the record; of a very long one no more is read than may be shown."""
+    return hide_url_secrets(text[: _MAX_LENGTH * _READ_TIMES])[:_MAX_LENGTH]
 
 
 def _is_turned_away(status: int, response: Any) -> bool:  # noqa: ANN401  each client has its own
@@ -123,6 +132,8 @@ def _connection_kind(exception: BaseException) -> str | None:
     for types, kind in _BY_TYPE:
         if isinstance(exception, types):
             return kind
+    if isinstance(exception, OSError) and exception.errno in _NO_FILE:
+        return OPEN_FILES
     if isinstance(exception, HTTPParseError):
         ended_early = _ENDED_EARLY.search(str(exception)) is not None
         return CONNECTION_CLOSED if ended_early else wrong_answer(NO_HTTP)

@@ -7,11 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from scalelag.foreign import encodable
 from scalelag.options.secrets import hide_url_secrets
 from scalelag.record.run_info import TaskException
 
 _MOST_KINDS = 100
 _MAX_LENGTH = 300
+_READ_TIMES = 10  # secrets that are left out make room
 _OTHERS = TaskException("(others)", None, 0)
 # Up to the last @: a password may hold one, too.
 _CREDENTIALS = re.compile(r"(\w://)[^\s'\"<>]*@")
@@ -30,7 +32,8 @@ class TaskExceptions:
         **_rest: Any,  # noqa: ANN401  what else Locust passes
     ) -> None:
         """Count one exception, by the last line of its traceback and the place."""
-        kind = (_last_line(exception), _place(tb))
+        where = _place(tb)
+        kind = (encodable(_last_line(exception)), where and encodable(where))
         if kind not in self._counts and len(self._counts) >= _MOST_KINDS:
             kind = (_OTHERS.text, _OTHERS.where)
         self._counts[kind] += 1
@@ -45,7 +48,8 @@ def _last_line(exception: BaseException) -> str:
     """Last line of the traceback, without what could be a secret in a URL."""
     lines = "".join(traceback.format_exception_only(exception)).strip().splitlines()
     text = lines[-1].strip() if lines else type(exception).__name__
-    return hide_url_secrets(_CREDENTIALS.sub(r"\1", text))[:_MAX_LENGTH]
+    read = text[: _MAX_LENGTH * _READ_TIMES]
+    return hide_url_secrets(_CREDENTIALS.sub(r"\1", read))[:_MAX_LENGTH]
 
 
 def _place(tb: TracebackType | None) -> str | None:

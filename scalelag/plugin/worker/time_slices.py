@@ -9,12 +9,14 @@ nice values. A shorter slice does not give more CPU time in all. It is asked for
 import ctypes
 import os
 import platform
+import sys
 from typing import Final
 
 SLICE_NS: Final = 100_000
 """The shortest that Linux gives."""
 
 _SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
+_LARGEST_OF_32_BITS: Final = 2**32
 _RESET_ON_FORK: Final = 0x01  # children and threads do not inherit the slice
 
 
@@ -37,17 +39,35 @@ def ask_for_short_slices() -> bool:
     """Ask for slices of `SLICE_NS` for the calling thread; its policy and nice value stay.
 
     Return whether the kernel took the call. It is not made for a thread with a policy of its own
-    (`chrt`), nor on processors whose call number is not known here.
+    (`chrt`), for one whose nice value is below 0, which its children would not inherit either, nor on
+    processors whose call number is not known here.
     """
-    number = _SCHED_SETATTR.get(platform.machine())
-    policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
-    if number is None or policy != os.SCHED_OTHER:
+    number = _call_number()
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    if number is None or nice < 0 or not _is_ordinary():
         return False
     wanted = _SchedAttr(
         size=ctypes.sizeof(_SchedAttr),
-        sched_policy=policy,
+        sched_policy=os.SCHED_OTHER,
         sched_flags=_RESET_ON_FORK,
-        sched_nice=os.getpriority(os.PRIO_PROCESS, 0),
+        sched_nice=nice,
         sched_runtime=SLICE_NS,
     )
     return ctypes.CDLL(None).syscall(number, 0, ctypes.byref(wanted), 0) == 0
+
+
+def _call_number() -> int | None:
+    """Return the number of sched_setattr; None if it is not known.
+
+    A program of 32 bits has other numbers than the kernel that it runs on.
+    """
+    return _SCHED_SETATTR.get(platform.machine()) if sys.maxsize > _LARGEST_OF_32_BITS else None
+
+
+def _is_ordinary() -> bool:
+    """Return whether the calling thread has the policy that all begin with."""
+    try:
+        policy = os.sched_getscheduler(0)
+    except OSError:  # musl has no such call, and a sandbox may refuse it
+        return False
+    return policy & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER

@@ -34,6 +34,7 @@ from scalelag.plugin.worker.messages import (
     decoded,
     encoded,
 )
+from scalelag.plugin.worker.open_files import raise_open_files
 from scalelag.plugin.worker.recorder import RequestRecorder
 from scalelag.plugin.worker.task_exceptions import TaskExceptions
 from scalelag.plugin.worker.time_slices import ask_for_short_slices
@@ -157,6 +158,7 @@ class LoadWorker:
         gc.collect()
         gc.freeze()
         ask_for_short_slices()
+        raise_open_files()
         self.stopping.clear()
         if self._flusher is None:
             self._flusher = gevent.spawn(self._flush_forever)

@@ -2,6 +2,8 @@
 
 const LOAD_PX = 190;
 const DEPLOYMENT_PX = 160;
+const FULL_SIZE = 6; // deployments; of more, each is lower
+const LOW_PX = 90;
 const GAP_PX = 44;
 const MARGIN = { l: 46, r: 46, t: 40, b: 44 };
 const HEADROOM = 1.3; // above the replicas, for the lags
@@ -19,11 +21,12 @@ export function chartText(text) {
 export const level = (value) => Number(value.toPrecision(6)).toLocaleString("en");
 
 export function figure(store, chosen, color, view) {
-  const height = MARGIN.t + MARGIN.b + LOAD_PX + chosen.length * (DEPLOYMENT_PX + GAP_PX);
+  const each = chosen.length > FULL_SIZE ? LOW_PX : DEPLOYMENT_PX;
+  const height = MARGIN.t + MARGIN.b + LOAD_PX + chosen.length * (each + GAP_PX);
   const inner = height - MARGIN.t - MARGIN.b;
   const domainOf = (place) => {
-    const top = place === 0 ? 0 : LOAD_PX + GAP_PX + (place - 1) * (DEPLOYMENT_PX + GAP_PX);
-    const px = place === 0 ? LOAD_PX : DEPLOYMENT_PX;
+    const top = place === 0 ? 0 : LOAD_PX + GAP_PX + (place - 1) * (each + GAP_PX);
+    const px = place === 0 ? LOAD_PX : each;
     return [1 - (top + px) / inner, 1 - top / inner];
   };
   const until = endOf(store);
@@ -54,7 +57,7 @@ export function figure(store, chosen, color, view) {
   chosen.forEach((deployment, place) => {
     const domain = domainOf(place + 1);
     const most = mostReplicas(store, deployment);
-    layout[`yaxis${place + 2}`] = { ...axis, domain, dtick: Math.ceil(most / 4), range: [0, most * HEADROOM] };
+    layout[`yaxis${place + 2}`] = { ...axis, domain, dtick: tickStep(most), range: [0, most * HEADROOM] };
     data.push(...replicaTraces(store, deployment, `y${place + 2}`, color, until));
     const [name, low, high] = store.head.deployments[deployment];
     title(layout, domain, name, low === null ? "replicas" : `${low} to ${high} replicas`, color);
@@ -135,6 +138,13 @@ function replicaTraces(store, deployment, yaxis, color, until) {
     });
   }
   return traces;
+}
+
+// Whole and round, for at most five ticks up to `most`.
+function tickStep(most) {
+  const least = most / 4;
+  const power = 10 ** Math.max(0, Math.floor(Math.log10(least)));
+  return [1, 2, 5, 10].map((times) => times * power).find((step) => step >= least);
 }
 
 function mostReplicas(store, deployment) {

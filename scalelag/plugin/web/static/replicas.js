@@ -144,19 +144,34 @@ export class Replicas extends HTMLElement {
     const summary = element("summary", {});
     const name = () => { summary.textContent = `Deployments: ${this.chosen.size} of ${all.length}`; };
     name();
-    const boxes = all.map(([one, place]) => {
+    const changed = () => {
+      name();
+      this.show();
+      this.draw();
+    };
+    const boxes = all.map(([, place]) => {
       const box = element("input", { type: "checkbox", checked: this.chosen.has(place) });
       box.addEventListener("change", () => {
         this.chosen[box.checked ? "add" : "delete"](place);
-        name();
-        this.show();
-        this.draw();
+        changed();
       });
+      return box;
+    });
+    const labels = all.map(([one, place]) => {
       const label = element("label", {});
-      label.append(box, " ", element("bdi", { textContent: one[0] }));
+      label.append(boxes[place], " ", element("bdi", { textContent: one[0] }));
       return label;
     });
-    this.chooser.replaceChildren(summary, ...boxes);
+    const every = [["All", true], ["None", false]].map(([textContent, checked]) => {
+      const button = element("button", { type: "button", textContent });
+      button.addEventListener("click", () => {
+        for (const box of boxes) box.checked = checked;
+        this.chosen = new Set(checked ? boxes.keys() : []);
+        changed();
+      });
+      return button;
+    });
+    this.chooser.replaceChildren(summary, ...every, ...labels);
   }
 
   showTiles(latest, head) {

@@ -73,7 +73,7 @@ clean:  ## remove builds and caches; keeps runs/ and .venv/
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find . -path ./$(VENV) -prune -o -path ./runs -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A .venv without a working pip (an interrupted or failed set-up, a Python that has gone) is made anew.
+# A .venv without a working pip (an interrupted or failed set-up, a Python that has gone) is made again.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"scalelag needs Python 3.11 or later, and $(PYTHON) is {v[0]}.{v[1]}: set PYTHON, as in make PYTHON=python3.12")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \

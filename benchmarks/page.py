@@ -18,7 +18,7 @@ _PLACE: Final = re.compile(
 
 
 def main() -> None:
-    """Write the page anew."""
+    """Write the page."""
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), newest()), encoding="utf-8")
 
 

@@ -31,7 +31,7 @@ HEAD: Final = (
 
 
 class Case(NamedTuple):
-    """A tool with so many users, or ours with an open loop of so many requests a second."""
+    """A tool with `users`, or ours with an open loop at a rate."""
 
     tool: str
     number: int

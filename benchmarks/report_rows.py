@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _run_of(folder: Path, millions: int) -> Path:
-    """A copy of the stored run with so many requests, as its workers would have sent them."""
+    """A copy of the stored run with `millions` of requests, as its workers would have sent them."""
     run = folder / f"{millions}-million"
     shutil.copytree(STORED, run)
     info = load_run(STORED).info

@@ -110,7 +110,7 @@ def options_given() -> argparse.Namespace:
 
 
 def one_round(script: Script, seconds: int, *, is_open: bool) -> tuple[float, Reader | None]:
-    """Send lag p99 in ms of a run of so many seconds, and who asked for the page meanwhile."""
+    """Send lag p99 in ms of a run of `seconds`, and who asked for the page meanwhile."""
     with (
         tempfile.TemporaryDirectory() as folder,
         page_on_standin(Path(folder), script=script) as web,

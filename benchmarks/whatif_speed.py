@@ -13,7 +13,7 @@ from benchmarks.table import parser
 from reports.analysis.load.slo import parse_slo
 from reports.whatif.fleet.by_hour import fleet_hours
 from reports.whatif.fleet.coarse import CoarseSimulation, Fleet, turn_of
-from reports.whatif.from_record import Recorded, recorded_scenario, with_settings
+from reports.whatif.from_record import RecordedScenario, recorded_scenario, with_settings
 from reports.whatif.repeat import Trial
 from reports.whatif.scenario import Arrivals, Scenario
 from reports.whatif.tuning.search import Task
@@ -47,7 +47,7 @@ def main() -> None:
             print(f"coarse against exact, {levels} rps, pushes every {name}: {error:+.1%}")
 
 
-def loaded(recorded: Recorded, rate_rps: float) -> Scenario:
+def loaded(recorded: RecordedScenario, rate_rps: float) -> Scenario:
     """The demo's scenario with room for a constant rate, for three minutes."""
     info = info_of(recorded.scenario.settings.info, {"max_replicas": 40})
     scenario = with_settings(recorded.scenario, info, None)
@@ -56,7 +56,7 @@ def loaded(recorded: Recorded, rate_rps: float) -> Scenario:
     return msgspec.structs.replace(scenario, load=load, to_s=scenario.from_s + _LOAD_S)
 
 
-def exact_speed(recorded: Recorded) -> None:
+def exact_speed(recorded: RecordedScenario) -> None:
     """One repetition on one core, the first one not counted."""
     scenario = loaded(recorded, _RATE_RPS)
     trial = Trial(scenario, (), scenario.from_s, 1, 0.5)
@@ -104,7 +104,7 @@ def search_speed() -> None:
     )
 
 
-def week_speed(recorded: Recorded) -> None:
+def week_speed(recorded: RecordedScenario) -> None:
     """A week at 50 requests/s, in the coarse mode."""
     own = recorded.scenario.settings
     for pace in ({"max_replicas": 12}, RAYS_PACE):

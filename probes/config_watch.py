@@ -25,7 +25,7 @@ class ConfigWatch:
 
     def __init__(self, watched: frozenset[DeploymentKey] | None = None) -> None:
         self._watched = watched
-        self._configs: dict[DeploymentKey, _Known] = {}
+        self._configs: dict[DeploymentKey, _KnownConfig] = {}
         self._neighbours: frozenset[DeploymentKey] = frozenset()
         self._capacity: float | None = None
         self._direction: CapacityDirection | None = None
@@ -83,7 +83,7 @@ class ConfigWatch:
         values = known.values if known else {}
         values = {name: value for name, value in values.items() if name not in KEPT_CONFIG}
         kept = row.info.config | {"autoscaling_config": row.info.autoscaling}
-        self._configs[row.deployment] = _Known((), values | kept, row.info)
+        self._configs[row.deployment] = _KnownConfig((), values | kept, row.info)
 
     def _config_changes(self, payload: ServePayload, lo_s: float, hi_s: float) -> Iterator[Row]:
         for key, raw in _raw_configs(payload).items():
@@ -139,7 +139,7 @@ def _moment(row: Row) -> tuple[float, bool]:
 _Raw = tuple[bytes, ...]
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _KnownConfig(msgspec.Struct, frozen=True):
     """The last configuration of a deployment: its bytes, all its values, and what is kept of them."""
 
     raw: _Raw
@@ -167,7 +167,7 @@ def _read(
     key: DeploymentKey,
     raw: _Raw,
     direction: CapacityDirection | None,
-) -> _Known | None:
+) -> _KnownConfig | None:
     """The configuration, decoded; None if it makes no sense, which is no reason to see nothing."""
     try:
         info = payload.infos([key])[key]
@@ -175,13 +175,13 @@ def _read(
         return None
     values = msgspec.json.decode(raw[0], type=dict[str, object] | None) or {}
     kept = msgspec.structs.replace(info, target_replicas=None, capacity_direction=direction)
-    return _Known(raw, values, kept)
+    return _KnownConfig(raw, values, kept)
 
 
 _AROUND = ("app_policy", "target_capacity", "external_scaler", "placement_bundles")
 
 
-def _changed(old: _Known, new: _Known) -> tuple[str, ...]:
+def _changed(old: _KnownConfig, new: _KnownConfig) -> tuple[str, ...]:
     """Names of the settings that differ, in the deployment's own configuration and around it.
 
     The number of replicas is no setting of a deployment that scales: some versions of Ray put the

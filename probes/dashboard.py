@@ -29,6 +29,8 @@ _REFUSALS = (401, 403, 404)
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
 _PIECE_BYTES = 1 << 14
+_SHORTEST_SECRET = 6  # of shorter values any text is full
+_MOST_READ = 10_000
 
 
 class DashboardError(TargetError):
@@ -114,6 +116,14 @@ class _Access(AuthBase):
             name = "Authorization" if user is None else "X-Ray-Authorization"
             self._headers.setdefault(name, f"Bearer {token}")
 
+    def hidden(self, text: str) -> str:
+        """Return `text`, which may be an echo of a request, without what is sent along."""
+        for value in self._headers.values():
+            for secret in (value, value.rpartition(" ")[2]):
+                if len(secret) >= _SHORTEST_SECRET:
+                    text = text.replace(secret, "(hidden)")
+        return text
+
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # As UTF-8, like those of requests: http.client refuses what Latin-1 does not have.
         sent: Any = {name: value.encode() for name, value in self._headers.items()}
@@ -171,7 +181,7 @@ class Dashboard:
         self.url = bare.rstrip("/")
         self._now = now
         self._session = DirectSession()
-        self._session.auth = _Access(token, user, headers or {})
+        self._access = self._session.auth = _Access(token, user, headers or {})
         self._verify = verify
         if verify is False:
             silence_unverified()
@@ -251,7 +261,7 @@ class Dashboard:
         return Reply(encodable_json(answer.content), sent_s, received_s)
 
     def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
-        reason = _reason(error)
+        reason = self._access.hidden(_reason(error))
         hint = "Check that it is running and that --dashboard is right."
         if reason == "certificate not trusted":
             hint = "Name its CA with --dashboard-ca FILE, or accept any with --insecure."
@@ -274,7 +284,8 @@ class Dashboard:
                 "with --dashboard"
             )
         else:
-            why = answer.text.strip()[:200] or "no text in the answer"
+            said = self._access.hidden(answer.text.strip()[:_MOST_READ])
+            why = said[:200] or "no text in the answer"
         return DashboardError(
             f"{self.url}{path} answered {status}: {why}", f"HTTP {status}", status
         )

@@ -150,7 +150,7 @@ class ReplicaTracker:
             self._configs.watch(self._watched)
 
     def _hidden(self, payload: ServePayload) -> frozenset[DeploymentKey]:
-        """Deployments that were there, and are hidden while their application is built anew."""
+        """Deployments that were there, and are hidden while Serve builds their application again."""
         rebuilt = payload.rebuilt
         return frozenset(key for key in self._replicas if payload.application_of(key) in rebuilt)
 

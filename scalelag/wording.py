@@ -1,4 +1,4 @@
-"""Words beside numbers."""
+"""Words beside numbers, and short texts of values."""
 
 
 def count(number: float | str, one: str, many: str = "") -> str:
@@ -7,6 +7,11 @@ def count(number: float | str, one: str, many: str = "") -> str:
     if isinstance(number, str):
         return f"{number} {words}"
     return f"{number:,} {words}" if isinstance(number, int) else f"{number:,.10g} {words}"
+
+
+def brief(value: object) -> str:
+    """Text of a setting; a float without zeros that say nothing (`2` for 2.0)."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def last_line(text: str) -> str:

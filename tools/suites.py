@@ -29,7 +29,7 @@ HEAD: Final = (
 _NO_RUN: Final = "no complete run"
 
 
-class Ended(msgspec.Struct, frozen=True):
+class EndedSuite(msgspec.Struct, frozen=True):
     """A suite and its last complete run; None without one."""
 
     name: str
@@ -52,7 +52,7 @@ def main() -> None:
     if not given.no_runs:
         for name in given.names or everything:
             run_suite(name, given.out)
-    ended = [Ended(name, complete_run(given.out / name)) for name in everything]
+    ended = [EndedSuite(name, complete_run(given.out / name)) for name in everything]
     text = table(ended)
     write_between(PAGE, MARKS, text)
     sys.stdout.write(f"{text}\nRecords and pages: {given.out}\n")
@@ -78,12 +78,12 @@ def complete_run(folder: Path) -> Report | None:
     return None
 
 
-def table(ended: Sequence[Ended]) -> str:
+def table(ended: Sequence[EndedSuite]) -> str:
     """Table of the suites in Markdown; each row has the day of its run."""
     return HEAD + "".join(map(_row, ended))
 
 
-def _row(one: Ended) -> str:
+def _row(one: EndedSuite) -> str:
     report = one.report
     if report is None:
         return f"| `{one.name}` | - | - | {_NO_RUN} | - | - |\n"

@@ -60,7 +60,7 @@ class RefusedError(ScalelagError):
     """A record that does not reproduce itself, so that nothing is predicted from it."""
 
 
-class Made(NamedTuple):
+class MadeRun(NamedTuple):
     """A run with a change: its day, and how long its starts took over those it was predicted from."""
 
     day: str
@@ -79,7 +79,7 @@ class Made(NamedTuple):
         return f"{self.recorded_start_s:.1f}, {told}"
 
 
-class Compared(NamedTuple):
+class ComparedFigure(NamedTuple):
     """One figure of one pair, predicted and measured."""
 
     name: FigureName
@@ -134,8 +134,8 @@ def main() -> None:
 def table_of(pairs: Sequence[Pair], run_of: RunOf) -> str:
     """Table of all pairs with a prediction and a measurement; others are said on stderr."""
     rows: list[str] = []
-    compared: list[Compared] = []
-    made: list[Made] = []
+    compared: list[ComparedFigure] = []
+    made: list[MadeRun] = []
     for pair in pairs:
         try:
             predicted, measured, one = _compared(run_of(Pair(pair.app)), run_of(pair), pair)
@@ -197,7 +197,7 @@ def _make(out: Path, pair: Pair) -> None:
         sys.stderr.write(f"{pair.run_name}: not over after {_TIMEOUT_S:.0f} s\n")
 
 
-def _compared(before: Path, after: Path, pair: Pair) -> tuple[WhatIfReport, RecordedSteps, Made]:
+def _compared(before: Path, after: Path, pair: Pair) -> tuple[WhatIfReport, RecordedSteps, MadeRun]:
     """The prediction of a pair, and what was measured. Raises ScalelagError if there is none."""
     recorded = load_run(before)
     predicted = ask(recorded, WhatIfOptions(pair.changes))
@@ -211,22 +211,24 @@ def _compared(before: Path, after: Path, pair: Pair) -> tuple[WhatIfReport, Reco
     measured = measured_steps(run, predicted.deployment, watched, analyse(run).report, None)
     starts_s = start_ups(watched.timeline, 0.0).starts_s
     day = time.strftime("%Y-%m-%d", time.gmtime(run.info.zero_s))
-    made = Made(day, predicted.service.start_p50_s, median(starts_s) if starts_s else None)
+    made = MadeRun(day, predicted.service.start_p50_s, median(starts_s) if starts_s else None)
     return predicted, measured, made
 
 
-def _figures(pair: Pair, predicted: WhatIfReport, measured: RecordedSteps) -> Iterator[Compared]:
+def _figures(
+    pair: Pair, predicted: WhatIfReport, measured: RecordedSteps
+) -> Iterator[ComparedFigure]:
     names: tuple[FigureName, ...] = ("decide_s", "total_s", "p95_ms")
     for step in predicted.steps:
         for name in names:
             span = measured.figures.get(step.index, {}).get(name)
-            yield Compared(name, pair.held_out, step.figures[name].whatif, span)
+            yield ComparedFigure(name, pair.held_out, step.figures[name].whatif, span)
     hours: FigureName = "replica_hours"
-    yield Compared(hours, pair.held_out, predicted.whole[hours].whatif, measured.whole[hours])
+    yield ComparedFigure(hours, pair.held_out, predicted.whole[hours].whatif, measured.whole[hours])
 
 
 def _rows(
-    pair: Pair, predicted: WhatIfReport, measured: RecordedSteps, made: Made
+    pair: Pair, predicted: WhatIfReport, measured: RecordedSteps, made: MadeRun
 ) -> Iterator[str]:
     hours = predicted.whole["replica_hours"].whatif
     for step in predicted.steps:
@@ -268,7 +270,7 @@ def _cell(predicted: Estimate | None, measured: Span | None, digits: int) -> str
     return f"{told}, {f'> {measured.lo:.{digits}f}' if known is None else f'{known:.{digits}f}'}"
 
 
-def _summary(compared: Sequence[Compared]) -> str:
+def _summary(compared: Sequence[ComparedFigure]) -> str:
     lines = [
         _summary_of("All pairs", compared),
         _summary_of("Held out", [one for one in compared if one.held_out]),
@@ -276,7 +278,7 @@ def _summary(compared: Sequence[Compared]) -> str:
     return "".join(f"{line}\n" for line in lines if line) or "No pair could be compared.\n"
 
 
-def _paces(made: Sequence[Made]) -> str:
+def _paces(made: Sequence[MadeRun]) -> str:
     """Spread of start-ups around those that they were predicted from, which measures PACE_SIGMA."""
     logarithms = [math.log(one.pace) for one in made if one.pace]
     if not logarithms:
@@ -288,7 +290,7 @@ def _paces(made: Sequence[Made]) -> str:
     )
 
 
-def _summary_of(name: str, compared: Sequence[Compared]) -> str:
+def _summary_of(name: str, compared: Sequence[ComparedFigure]) -> str:
     totals = [one for one in compared if one.name == "total_s" and one.error is not None]
     hours = [one for one in compared if one.name == "replica_hours" and one.error is not None]
     if not totals or not hours:
@@ -304,7 +306,7 @@ def _summary_of(name: str, compared: Sequence[Compared]) -> str:
     )
 
 
-def _known(one: Compared) -> float | None:
+def _known(one: ComparedFigure) -> float | None:
     return one.measured.value if one.measured else None
 
 

@@ -45,7 +45,7 @@ SETTINGS: Final[tuple[Mapping[str, Any], ...]] = (
 )
 
 
-class Compared(msgspec.Struct, frozen=True):
+class StepDifferences(msgspec.Struct, frozen=True):
     """Turns of the control loop on one version of Ray, and those in which the two sides differed."""
 
     ray: str
@@ -148,7 +148,7 @@ def _merged(series: Sequence[Series], now_s: float, config: Any) -> float:  # no
     )
 
 
-class Ours:
+class OurAutoscaler:
     """Our autoscaler, and a second one whose policy tells the total that it was given."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -178,10 +178,10 @@ def tell_total(context: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401  Ray
     return context.target_num_replicas, {"total": context.total_num_requests}
 
 
-def compared(settings: Mapping[str, Any], seed: int, turns: int = TURNS) -> Compared:
+def compared(settings: Mapping[str, Any], seed: int, turns: int = TURNS) -> StepDifferences:
     """Compare both sides over some turns with one set of settings; targets are Ray's functions'."""
     quiet_ray()
-    ours, rays, given = Ours(settings), ByRaysFunctions(settings), GivenTurns(seed)
+    ours, rays, given = OurAutoscaler(settings), ByRaysFunctions(settings), GivenTurns(seed)
     target, decisions, totals_differ, targets_differ = 1, 0, 0, 0
     for number in range(turns):
         turn = given.turn(number, target)
@@ -193,7 +193,7 @@ def compared(settings: Mapping[str, Any], seed: int, turns: int = TURNS) -> Comp
         targets_differ += ours.target(turn) != wanted
         decisions += wanted != target
         target = wanted
-    return Compared(ray_names().version, turns, decisions, totals_differ, targets_differ)
+    return StepDifferences(ray_names().version, turns, decisions, totals_differ, targets_differ)
 
 
 class GivenTurns:
@@ -238,7 +238,7 @@ def _report(
     return HandleReport(KEY, "h", now_s, Series(at_s, queued), running)
 
 
-def compare_here(turns: int) -> Compared:
+def compare_here(turns: int) -> StepDifferences:
     """Compare with the Ray of this process, over all settings and aggregation functions."""
     bounds = {"min_replicas": 1, "max_replicas": 8}
     found = [
@@ -246,9 +246,12 @@ def compare_here(turns: int) -> Compared:
         for one in SETTINGS
         for function in FUNCTIONS
     ]
-    return Compared(
+    return StepDifferences(
         found[0].ray,
-        *(sum(getattr(one, name) for one in found) for name in Compared.__struct_fields__[1:]),
+        *(
+            sum(getattr(one, name) for one in found)
+            for name in StepDifferences.__struct_fields__[1:]
+        ),
     )
 
 

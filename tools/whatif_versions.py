@@ -17,7 +17,7 @@ import msgspec
 
 from scalelag.cluster.ray_environment import RayChoice, python_with_ray
 from tools.marked_page import write_between
-from tools.whatif_steps import TURNS, Compared
+from tools.whatif_steps import TURNS, StepDifferences
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "whatif.md"
@@ -40,7 +40,7 @@ def compare_versions(others: Sequence[str] = OTHERS) -> int:
     return int(any(one.totals_differ or one.targets_differ for one in found))
 
 
-def compare_with(python: Path, turns: int = TURNS) -> Compared:
+def compare_with(python: Path, turns: int = TURNS) -> StepDifferences:
     """Compare with the Ray of a Python that has msgspec and numpy."""
     done = subprocess.run(
         [str(python), "-m", "tools.whatif_steps", str(turns)],
@@ -50,7 +50,7 @@ def compare_with(python: Path, turns: int = TURNS) -> Compared:
         check=True,
         timeout=_TIMEOUT_S,
     )
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Compared)
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=StepDifferences)
 
 
 def python_of(ray: str) -> Path:
@@ -62,7 +62,7 @@ def python_of(ray: str) -> Path:
         return python_with_ray(RayChoice(ray, requirements=requirements), os.environ)
 
 
-def table_of(found: Sequence[Compared], day: str) -> str:
+def table_of(found: Sequence[StepDifferences], day: str) -> str:
     """The table of docs/whatif.md."""
     rows = [
         f"| {one.ray} | {one.turns} | {one.decisions} | {one.totals_differ} |"

@@ -55,7 +55,7 @@ class _Group(msgspec.Struct, frozen=True):
 
 
 class PortList:
-    """Addresses HOST:PORT of the metrics ports, asked for anew every 30 s.
+    """Addresses HOST:PORT of the metrics ports, asked for every 30 s.
 
     Where Ray does not list them (`GET /api/prometheus/sd` answers 404), each node of the summary has
     its port. Ports on hosts that are no nodes of the cluster are left out. Where the summary has the

@@ -12,7 +12,7 @@ from probes.gauges.freshness import CONTROLLER_IS_OLD, Freshness
 from probes.gauges.metrics_port import MetricsPorts
 from probes.gauges.port_list import PortList
 from scalelag.errors import TargetError
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 
 _IDLE_S = 10.0
 _MAX_BACKOFF_S = 60.0
@@ -51,7 +51,7 @@ class PortsReader:
         self._fresh = Freshness(export_s)
         self.cost_s = 0.0
 
-    def read(self, stopped: Callable[[], bool]) -> Sequence[Seen]:
+    def read(self, stopped: Callable[[], bool]) -> Sequence[SeenRow]:
         """Read once, broken off when `stopped`. `cost_s` is then the longest answer of a port.
 
         A row always comes back: without deployments, and with the reason, if nothing can be read.
@@ -92,7 +92,7 @@ class PortsReader:
         oldest_s = asked_s - self._export_s - _STAMP_SLACK_S
         return [one for one in samples if one.at_s is None or one.at_s >= oldest_s]
 
-    def _combined(self, samples: list[Sample], sent_s: float) -> Seen:
+    def _combined(self, samples: list[Sample], sent_s: float) -> SeenRow:
         since_s = self._fresh.note(samples, sent_s)
         failed = [port.reason for port in self._ports.values() if port.reason is not None]
         reasons = [_failures(failed, len(self._ports))] if failed else []
@@ -103,7 +103,7 @@ class PortsReader:
         found = gauges_of(samples, self._apps, live, is_whole=not failed)
         if not found and not reasons:
             reasons.append("the ports show no gauge of the tested applications")
-        return Seen(
+        return SeenRow(
             sent_s=sent_s,
             received_s=self._now(),
             source="ports",
@@ -112,8 +112,8 @@ class PortsReader:
             reason="; ".join(reasons) or None,
         )
 
-    def _row(self, sent_s: float, reason: str) -> Seen:
-        return Seen(sent_s, self._now(), "ports", self._export_s, reason=reason)
+    def _row(self, sent_s: float, reason: str) -> SeenRow:
+        return SeenRow(sent_s, self._now(), "ports", self._export_s, reason=reason)
 
 
 def _failures(reasons: Sequence[str], ports: int) -> str:

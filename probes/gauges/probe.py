@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from probes.pacing import Pacing
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 
 
 class GaugeReader(Protocol):
@@ -13,7 +13,7 @@ class GaugeReader(Protocol):
 
     cost_s: float
 
-    def read(self, stopped: Callable[[], bool]) -> Sequence[Seen]:
+    def read(self, stopped: Callable[[], bool]) -> Sequence[SeenRow]:
         """Return rows; never raises for what the other side does."""
         ...
 
@@ -33,7 +33,7 @@ class GaugeProbe:
     def __init__(
         self,
         reader: GaugeReader,
-        sink: Callable[[Sequence[Seen]], None],
+        sink: Callable[[Sequence[SeenRow]], None],
         pacing: Pacing,
         now: Callable[[], float],
     ) -> None:
@@ -62,7 +62,7 @@ class GaugeProbe:
         if rows:
             self._sink(rows)
 
-    def _is_news(self, row: Seen) -> bool:
+    def _is_news(self, row: SeenRow) -> bool:
         if row.deployments:
             self._last_failure = None
             self._pacing.answered(self._reader.cost_s)

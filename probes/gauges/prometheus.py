@@ -14,7 +14,7 @@ from probes.gauges.combine import gauges_of, without_controller
 from probes.gauges.exposition import GAUGES, PREFIX, Sample
 from probes.gauges.freshness import CONTROLLER_IS_OLD, Freshness
 from scalelag.errors import UNREADABLE, TargetError
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 
 _PATH: Final = "/api/v1/query?query="
 _WINDOW_S: Final = 180
@@ -100,7 +100,7 @@ class PrometheusReader:
         self._latest_s = -math.inf
         self.cost_s = 0.0
 
-    def read(self, stopped: Callable[[], bool]) -> Sequence[Seen]:
+    def read(self, stopped: Callable[[], bool]) -> Sequence[SeenRow]:
         """Read once: no row if the server has nothing new, one with the reason if it fails."""
         sent_s = self._now()
         if stopped():
@@ -138,7 +138,7 @@ class PrometheusReader:
                 samples.append(one)
         return samples
 
-    def _rows(self, samples: Sequence[Sample], ahead_s: float) -> list[Seen]:
+    def _rows(self, samples: Sequence[Sample], ahead_s: float) -> list[SeenRow]:
         times_s = [one.at_s for one in samples if one.at_s is not None]
         newest_s, oldest_s = max(times_s), min(times_s)
         if newest_s <= self._latest_s:
@@ -156,10 +156,10 @@ class PrometheusReader:
         if not deployments:
             reason = reason or "Prometheus has no gauge of the tested applications"
         age_s = self._export_s + max(since_s, newest_s - oldest_s)
-        return [Seen(at_s, self._now(), "prometheus", age_s, deployments, reason)]
+        return [SeenRow(at_s, self._now(), "prometheus", age_s, deployments, reason)]
 
-    def _nothing(self, sent_s: float, reason: str) -> Seen:
-        return Seen(sent_s, self._now(), "prometheus", self._export_s, reason=reason)
+    def _nothing(self, sent_s: float, reason: str) -> SeenRow:
+        return SeenRow(sent_s, self._now(), "prometheus", self._export_s, reason=reason)
 
     def _measure_clock(self) -> float:
         """Seconds that the server's clock is ahead of ours."""

@@ -10,11 +10,11 @@ from reports.analysis.change_reports import change_reports, change_warnings
 from reports.analysis.charts.of_run import chart_series
 from reports.analysis.controller import controller_report, nodes_report
 from reports.analysis.deployment import DeploymentAnalysis, analyse_deployment
-from reports.analysis.diagnosis.failed_reasons import Told, reasoned
+from reports.analysis.diagnosis.failed_reasons import ReasonSources, reasoned
 from reports.analysis.diagnosis.failures_of_run import failures_of_run
 from reports.analysis.diagnosis.front import around_of
 from reports.analysis.diagnosis.replayed import Replayer
-from reports.analysis.events.apart import marked, without_events
+from reports.analysis.events.apart import own_timelines, without_events
 from reports.analysis.events.of_run import event_reports, event_windows
 from reports.analysis.gates import Gate, judge
 from reports.analysis.health import health_warnings
@@ -101,7 +101,9 @@ def analyse(
             *change_warnings(changed),
         ),
         not_measured=_not_measured(run, of_run["evidence"]),
-        failures=_failures(analysed, steps, Told(run, timelines, changes, events, windows)),
+        failures=_failures(
+            analysed, steps, ReasonSources(run, timelines, changes, events, windows)
+        ),
         invalid_through=invalid_through(problems),
         lint=lint_run(run, timelines, steps, whole),
         changes=changed,
@@ -111,7 +113,9 @@ def analyse(
 
 
 def _failures(
-    analysed: Mapping[DeploymentKey, DeploymentAnalysis], steps: Sequence[LoadStep], told: Told
+    analysed: Mapping[DeploymentKey, DeploymentAnalysis],
+    steps: Sequence[LoadStep],
+    told: ReasonSources,
 ) -> tuple[FailureReport, ...]:
     """One report a step, with the findings of every deployment."""
     failed = {key: one.failures for key, one in analysed.items()}
@@ -125,7 +129,7 @@ def _without_events(
     whole = {key: _whole_timeline(run, key) for key in changes}
     events = event_reports(run, steps, whole, changes)
     windows = event_windows(run, events)
-    timelines = marked(_timelines(whole, changes), events, windows)
+    timelines = own_timelines(_timelines(whole, changes), events, windows)
     return without_events(run, events, windows), events, windows, timelines
 
 

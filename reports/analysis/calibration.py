@@ -37,8 +37,8 @@ ALONE = StageLoad(1, "users")
 def hold_for(load: StageLoad, slo: Slo, least_s: float) -> float:
     """Seconds to hold `load`: `least_s`, and longer for a low rate, a high quantile, a high limit.
 
-    So many that five requests may be slower than the quantile, that a queue which grows by a
-    twentieth of the rate reaches the limit, and at most 120 where `least_s` is not more.
+    Long enough that five requests may be slower than the quantile, and that a queue that grows by a
+    twentieth of the rate reaches the limit. At most 120, unless `least_s` is more.
     """
     wanted_s = _LIMITS_PER_HOLD * slo.limit_s
     if load.unit == "rps":

@@ -65,7 +65,7 @@ def _configs(
 
 
 def _differences(before: DeploymentInfo | None, row: ConfigChange) -> str:
-    """`upscale_delay_s 1 -> 8, user_config changed`: values are told where they are one number."""
+    """`upscale_delay_s 1 -> 8, user_config changed`: with values if they are numbers."""
     old, new = _settings(before or DeploymentInfo()), _settings(row.info)
     if before is not None and bool(before.autoscaling) != bool(row.info.autoscaling):
         return _turned(row.info)

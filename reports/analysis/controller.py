@@ -75,7 +75,7 @@ def _ingest_ms(one: ControllerHealth) -> float | None:
 
 
 def _growth(health: Sequence[ControllerHealth], of: _Figure) -> float | None:
-    """The last value minus the first, summed over the controllers: a restart begins anew."""
+    """Sum over the controllers of the last value minus the first; a restart is a new controller."""
     stretches = [_values(own, of) for _, own in groupby(health, key=lambda one: one.start_time_s)]
     grown = [values[-1] - values[0] for values in stretches if len(values) > 1]
     return sum(grown) if grown else None

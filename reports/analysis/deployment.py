@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from reports.analysis.controller import over_target
+from reports.analysis.diagnosis.counts import counts
 from reports.analysis.diagnosis.facts import StepFacts
-from reports.analysis.diagnosis.front import Around
+from reports.analysis.diagnosis.front import Surroundings
 from reports.analysis.diagnosis.front_rules import was_blind
-from reports.analysis.diagnosis.seen import counts
 from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
 from reports.analysis.elasticity.demand import capacity_asked
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
@@ -67,7 +67,7 @@ class _Subject(msgspec.Struct, frozen=True):
     until_s: float
     changes: Changes
     requests: RequestsAt
-    around: Callable[[float], Around]
+    around: Callable[[float], Surroundings]
 
 
 class _StepParts(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def analyse_deployment(
     requests: RequestsAt,
     recovered: Mapping[int, Recovery],
     changes: Changes,
-    around: Callable[[float], Around],
+    around: Callable[[float], Surroundings],
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 
@@ -186,19 +186,17 @@ def _unless_missed(facts: StepFacts) -> StepLag:
 
     So it does if its autoscaler was blind: that its count asked for no more clears no step.
     """
-    lag, reason = facts.lag, None
+    lag = facts.lag
     if facts.is_missed:
         reason = f"{facts.demand} were wanted"
     elif facts.may_be_missed and was_blind(facts):
         reason = _BLIND
-    if reason is None:
-        return _told(lag, _UNTOLD) if facts.is_untold and not counts(facts) else lag
+    elif facts.is_untold and not counts(facts):
+        return msgspec.structs.replace(lag, reason=f"{lag.reason}; {_UNTOLD}")
+    else:
+        return lag
     longer = longer_than(facts.ended_s - facts.begun_s)
-    return _told(msgspec.structs.replace(lag, total_s=longer), reason)
-
-
-def _told(lag: StepLag, more: str) -> StepLag:
-    return msgspec.structs.replace(lag, reason=f"{lag.reason}; {more}")
+    return msgspec.structs.replace(lag, total_s=longer, reason=f"{lag.reason}; {reason}")
 
 
 def _step_report(

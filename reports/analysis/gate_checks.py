@@ -13,7 +13,7 @@ from scalelag.record.error_kinds import meant_by
 _MOST_TOLD = 10
 
 
-class Expected(msgspec.Struct, frozen=True):
+class ExpectedParts(msgspec.Struct, frozen=True):
     """Parts that a run has or will have, for metrics to name; None is what is not known of it.
 
     `steps` are the numbers of the plan's steps, and `load_steps` those of them in which requests are
@@ -35,7 +35,7 @@ class Expected(msgspec.Struct, frozen=True):
     whose: str = "the plan has"
 
 
-class _Named(msgspec.Struct, frozen=True):
+class _NamedParts(msgspec.Struct, frozen=True):
     """Parts of a run that a metric names; None for those that it does not, or if it names all."""
 
     step: int | None = None
@@ -52,14 +52,14 @@ class _Named(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
-def check_gates(gates: Iterable[Gate], expected: Expected) -> None:
+def check_gates(gates: Iterable[Gate], expected: ExpectedParts) -> None:
     """Raise UsageError for a gate on something that the run will not have."""
     for gate in gates:
         for reason in missing(gate.wanted, expected):
             raise UsageError(f'The gate "{gate.expr}" {reason}.')
 
 
-def known_after_the_load(gates: Iterable[Gate], expected: Expected) -> Iterator[str]:
+def known_after_the_load(gates: Iterable[Gate], expected: ExpectedParts) -> Iterator[str]:
     """Words on each gate whose request is known only once it was sent."""
     for gate in gates:
         name = _named(gate.wanted.path).request
@@ -70,7 +70,7 @@ def known_after_the_load(gates: Iterable[Gate], expected: Expected) -> Iterator[
             )
 
 
-def missing(wanted: metrics.MetricName, expected: Expected) -> Iterator[str]:
+def missing(wanted: metrics.MetricName, expected: ExpectedParts) -> Iterator[str]:
     """Words on what a metric names and the run does not have, the nearest names first."""
     named = _named(wanted.path)
     watched = expected.watched
@@ -98,7 +98,7 @@ def missing(wanted: metrics.MetricName, expected: Expected) -> Iterator[str]:
         yield 'is on goodput, which needs limits: give --slo, such as --slo "p95<2s"'
 
 
-def _missing_event(named: _Named, expected: Expected) -> Iterator[str]:
+def _missing_event(named: _NamedParts, expected: ExpectedParts) -> Iterator[str]:
     if named.of_event and expected.events is not None and not expected.events:
         yield "asks for an event; the run has none, see --event"
     elif not _is_among(named.event, expected.events):
@@ -109,7 +109,7 @@ def _is_any(watched: Collection[str], wanted: str) -> bool:
     return any(metrics.is_named(key, wanted) for key in watched)
 
 
-def _missing_step(named: _Named, expected: Expected) -> Iterator[str]:
+def _missing_step(named: _NamedParts, expected: ExpectedParts) -> Iterator[str]:
     steps = expected.load_steps if named.of_load else expected.steps
     if not _is_among(named.step, steps):
         load = " in which requests are sent" if named.of_load else ""
@@ -117,7 +117,7 @@ def _missing_step(named: _Named, expected: Expected) -> Iterator[str]:
         yield f"names step {named.step}; {expected.whose} {there}{load}"
 
 
-def _missing_request(named: _Named, expected: Expected) -> Iterator[str]:
+def _missing_request(named: _NamedParts, expected: ExpectedParts) -> Iterator[str]:
     if not _is_among(named.request, expected.requests):
         there = _told(expected.requests or (), named.request or "")
         yield f"names the request {named.request}; there is {there}"
@@ -134,19 +134,19 @@ def _is_among(wanted: object, known: Collection[object] | None) -> bool:
     return wanted is None or known is None or wanted in known
 
 
-def _named(path: metrics.Path) -> _Named:
+def _named(path: metrics.Path) -> _NamedParts:
     """Return what a metric names, by its place in the report."""
     if path[0] == "event":
         deployment = _one(path[3]) if path[2] == "deployments" else None
-        return _Named(event=_number(path[1]), of_event=True, deployment=deployment)
+        return _NamedParts(event=_number(path[1]), of_event=True, deployment=deployment)
     if path[:2] == ("evidence", "node_error_s"):
-        return _Named(node=_one(path[2]))
+        return _NamedParts(node=_one(path[2]))
     if path[0] not in ("load", "requests"):
-        return _Named(step=_number(path[1]) if path[0] == "steps" else None)
+        return _NamedParts(step=_number(path[1]) if path[0] == "steps" else None)
     in_step = path[1] == "steps"
     kind, *rest = path[3:] if in_step else path[1:]
     name = _one(rest[0]) if rest else None
-    return _Named(
+    return _NamedParts(
         step=_number(path[2]) if in_step else None,
         request=name if kind == "names" else None,
         application=name if kind == "applications" else None,

@@ -205,7 +205,7 @@ def _walk(value: Any, kind: object, path: Path, place: _Place) -> Iterator[Metri
         yield place.metric(path)
     elif kind is _METRIC:
         yield place.metric(span=_span(value))
-    elif isinstance(kind, _Many):
+    elif isinstance(kind, _Elements):
         yield from _walk_elements(_elements(value), kind, path, place)
     else:
         struct = typing.cast("type[msgspec.Struct]", kind)
@@ -258,7 +258,7 @@ def _part(value: Any, name: str) -> Any:  # noqa: ANN401  any part of the report
 
 
 def _walk_elements(
-    elements: Mapping[str, Any], kind: "_Many", path: Path, place: _Place
+    elements: Mapping[str, Any], kind: "_Elements", path: Path, place: _Place
 ) -> Iterator[Metric]:
     chosen = (path[0],)
     if path[0] == ALL and elements:
@@ -315,7 +315,7 @@ def _is_metric(path: Path) -> bool:
 def _leads_to_metric(kind: object, path: Path) -> bool:
     if kind is _METRIC or not path:
         return kind is _METRIC and not path
-    if isinstance(kind, _Many):
+    if isinstance(kind, _Elements):
         return kind.has(path[0]) and _leads_to_metric(kind.of, path[1:])
     parts = _parts(typing.cast("type[msgspec.Struct]", kind))
     return path[0] in parts and _leads_to_metric(parts[path[0]], path[1:])
@@ -323,7 +323,7 @@ def _leads_to_metric(kind: object, path: Path) -> bool:
 
 def _leaves(kind: object) -> Iterator[str]:
     """Dotted names of the metrics within a struct type, at any depth."""
-    if isinstance(kind, _Many):
+    if isinstance(kind, _Elements):
         for leaf in _leaves(kind.of):
             yield f"{kind.name}.{leaf}" if leaf else kind.name
     elif kind is _METRIC:
@@ -333,7 +333,7 @@ def _leaves(kind: object) -> Iterator[str]:
             yield from (f"{name}.{leaf}" if leaf else name for leaf in _leaves(part))
 
 
-class _Many(msgspec.Struct, frozen=True):
+class _Elements(msgspec.Struct, frozen=True):
     """A list or an object whose elements are `of` one kind, each called `name`.
 
     `absent` is the value of an element that does not exist, None if that is not known.
@@ -383,6 +383,6 @@ def _kind(hint: object) -> object | None:
     return None
 
 
-def _many(name: str, hint: object, absent: int | None = None) -> _Many | None:
+def _many(name: str, hint: object, absent: int | None = None) -> _Elements | None:
     kind = _kind(hint)
-    return None if kind is None else _Many(name, kind, absent)
+    return None if kind is None else _Elements(name, kind, absent)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from reports.model.charts import RunOrigin
 from scalelag.record.run_info import RunInfo
+from scalelag.wording import brief
 
 _SECRET = re.compile(r"authori[sz]ation|cookie|token|secret|api-?key|password", re.IGNORECASE)
 _HIDDEN = "<secret>"
@@ -69,11 +70,7 @@ def _option(name: str, value: object) -> Iterator[str]:
         for one in cast("Sequence[object]", value):
             yield from (flag, _shown(name, str(one)))
     elif value != "":
-        yield from (flag, _shown(name, _number(value)))
-
-
-def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        yield from (flag, _shown(name, brief(value)))
 
 
 def _shown(name: str, text: str) -> str:

@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from typing import Any
 
-from reports.analysis.gate_checks import Expected
+from reports.analysis.gate_checks import ExpectedParts
 from reports.model.report import Report
 from scalelag.record.run_info import RunInfo
 
 
-def parts_of(report: Report) -> Expected:
+def parts_of(report: Report) -> ExpectedParts:
     """Return the parts that a report has; None for those that older reports do not tell."""
     load = report.load
     of_deployments = {step.index for one in report.deployments.values() for step in one.steps}
-    return Expected(
+    return ExpectedParts(
         watched=tuple(report.deployments),
         steps=tuple(of_deployments),
         load_steps={step.index: None for step in load.steps},
@@ -33,10 +33,10 @@ def _applications(report: Report) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*report.applications, *report.load.applications, *of_keys]))
 
 
-def planned_parts(info: RunInfo) -> Expected:
+def planned_parts(info: RunInfo) -> ExpectedParts:
     """Return the parts that a run was to have, also those that it ended before."""
     steps = [step.index for step in info.plan.steps(info.plan.duration_s)]
-    return Expected(
+    return ExpectedParts(
         watched=info.target.watched,
         steps=steps,
         load_steps=dict.fromkeys(steps),
@@ -47,15 +47,15 @@ def planned_parts(info: RunInfo) -> Expected:
     )
 
 
-def all_parts(found: Iterable[Expected], whose: str) -> Expected:
+def all_parts(found: Iterable[ExpectedParts], whose: str) -> ExpectedParts:
     """Return the parts that any of the runs has; None for what is not known of any."""
     each = list(found)
     known = {
         name: _joined(getattr(one, name) for one in each)
-        for name in Expected.__struct_fields__
+        for name in ExpectedParts.__struct_fields__
         if name not in ("has_limits", "whose")
     }
-    return Expected(**known, whose=whose)
+    return ExpectedParts(**known, whose=whose)
 
 
 def _joined(several: Iterable[Any]) -> Any:  # noqa: ANN401  a collection, or the names by step

@@ -125,8 +125,8 @@ def _without_files(run: RecordedRun, planned: int) -> str | None:
     if without <= _MAX_LATE_RATIO * planned:
         return None
     return (
-        f"{without:,} requests had no connection, since the load process had as many files open as it "
-        "may (see ulimit -n, and --processes)"
+        f"{count(without, 'request')} had no connection, since the load process had as many files open "
+        "as it may (see ulimit -n, and --processes)"
     )
 
 
@@ -264,7 +264,7 @@ def _restart_warnings(run: RecordedRun, timelines: Mapping[str, Timeline]) -> It
     for restart in run.restarts:
         yield (
             f"the Serve controller restarted {_when(restart, run, off)}: replicas were RECOVERING, and "
-            "autoscaling began anew"
+            "autoscaling started over"
         )
 
 

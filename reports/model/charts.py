@@ -15,7 +15,7 @@ class LoadBins(msgspec.Struct, frozen=True):
     """The load in bins of `bin_s` from each of `from_s`.
 
     Requests per second: `offered` and `failed` (never sent ones among them) by intended start,
-    `completed` by the moment of the answer. Latency by intended start, None where none was sent.
+    `completed` by the moment of the answer. Latency by intended start, None if none was sent.
     """
 
     bin_s: float

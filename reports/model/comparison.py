@@ -1,6 +1,6 @@
 """Comparisons of runs: metrics, effects and curves."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -10,6 +10,9 @@ from reports.model.charts import Band
 from reports.model.effect import Effect
 from reports.model.elasticity import DemandKind
 from reports.model.intervals import Span
+
+ELASTIC_FIGURES: Final = ("theta_u_pct", "theta_o_pct", "tau_u_pct", "tau_o_pct")
+"""Figures of which an elastic speedup is made."""
 
 
 class ElasticFigures(msgspec.Struct, frozen=True):
@@ -103,7 +106,7 @@ class ComparedFigure(msgspec.Struct, frozen=True):
     Only a `main` figure makes the verdict; its `p_adjusted` is `p`, or the one-sided p among all
     main figures (Westfall and Young) where that is larger. A median that is censored is None and
     above `.._above`. `.._censored` of its values were not over within their hold. `least_p` is the
-    smallest `p_adjusted` that so many runs or steps can give for a slower candidate.
+    smallest `p_adjusted` that this number of runs or steps can give for a slower candidate.
     """
 
     figure: str
@@ -141,3 +144,12 @@ class Comparison(msgspec.Struct, frozen=True):
     candidate_label: str = "candidate"
     elastic_speedup: tuple[ElasticSpeedup, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+class TrendPoint(msgspec.Struct, frozen=True):
+    """The metric in one run; `span` is None for `reason`. `started_s` is None if unknown."""
+
+    run: str
+    started_s: float | None = None
+    span: Span | None = None
+    reason: str | None = None

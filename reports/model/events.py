@@ -1,4 +1,4 @@
-"""Events of a run, and what came of them (docs/events.md)."""
+"""Events of a run, and how they ended (docs/events.md)."""
 
 import msgspec
 

@@ -143,7 +143,7 @@ class LoadStepReport(msgspec.Struct, frozen=True):
     """Requests whose intended start lies in one load step's hold.
 
     `recovered_s` is as in the steps of deployments. `names` and `applications` are those of the run,
-    with rates over the step; empty where the run has one name, or one application, and without
+    with rates over the step; empty if the run has one name, or one application, and without
     those that got no request in the step.
     """
 

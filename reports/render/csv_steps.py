@@ -68,11 +68,11 @@ def render_csv(report: Report) -> bytes:
     for key, deployment in report.deployments.items():
         for step in deployment.steps:
             cells = [report.run.name, key, *_cells(step, load_steps.get(step.index))]
-            rows.writerow([_plain(cell) if isinstance(cell, str) else cell for cell in cells])
+            rows.writerow([plain_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue().encode()
 
 
-def _plain(text: str) -> str:
+def plain_cell(text: str) -> str:
     """`text` as one that no terminal obeys, and that no spreadsheet takes for a formula."""
     shown = sanitized(text)
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown

@@ -22,7 +22,7 @@ from reports.model.whatif import (
     WhatIfReport,
     WhatIfStep,
 )
-from reports.whatif.from_record import Recorded, Watched
+from reports.whatif.from_record import RecordedScenario, WatchedTime
 from reports.whatif.outcome import (
     Course,
     Figures,
@@ -34,7 +34,7 @@ from reports.whatif.outcome import (
 )
 from reports.whatif.repeat import Trial, estimate, middle_course, phases, trials
 from reports.whatif.scenario import Scenario
-from reports.whatif.validate import Replayed, best_phase, recorded_figures, validated
+from reports.whatif.validate import ReplayOutcomes, best_phase, recorded_figures, validated
 from scalelag.plan.stages import LoadStep, Unit
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
@@ -79,20 +79,20 @@ class Question(msgspec.Struct, frozen=True):
 class Replay(msgspec.Struct, frozen=True):
     """The run's own settings, replayed, and what the record says beside them."""
 
-    recorded: Recorded
+    recorded: RecordedScenario
     of_record: RecordedSteps
-    replayed: Replayed
+    replayed: ReplayOutcomes
     validation: Validation
 
 
-def recorded_steps(recorded: Recorded, report: Report, slo: Slo | None) -> RecordedSteps:
+def recorded_steps(recorded: RecordedScenario, report: Report, slo: Slo | None) -> RecordedSteps:
     """Recorded figures of each step of the deployment that a scenario is for."""
-    watched = Watched(recorded.timeline, recorded.running, recorded.scenario.to_s)
+    watched = WatchedTime(recorded.timeline, recorded.running, recorded.scenario.to_s)
     return measured_steps(recorded.run, recorded.scenario.settings.key, watched, report, slo)
 
 
 def measured_steps(
-    run: RecordedRun, key: DeploymentKey, watched: Watched, report: Report, slo: Slo | None
+    run: RecordedRun, key: DeploymentKey, watched: WatchedTime, report: Report, slo: Slo | None
 ) -> RecordedSteps:
     """Recorded figures of each step of a deployment, also of one that cannot be simulated."""
     zero_s = run.info.zero_s
@@ -119,7 +119,7 @@ def measured_steps(
 
 
 def replay_record(
-    recorded: Recorded, of_record: RecordedSteps, report: Report, run: RunTrials, seed: int
+    recorded: RecordedScenario, of_record: RecordedSteps, report: Report, run: RunTrials, seed: int
 ) -> Replay:
     """Replay the run with its own settings: first for the phase of its pushes, then for its errors."""
     scenario, zero_s = recorded.scenario, recorded.run.info.zero_s
@@ -133,7 +133,7 @@ def replay_record(
     by_phase = {phase: (outcomes[i], outcomes[i + _PHASES]) for i, phase in enumerate(tried)}
     phase = best_phase(recorded, by_phase, window)
     found = run([trial(100 + number, phase) for number in range(REPETITIONS)])
-    replayed = Replayed(phase, tuple(found))
+    replayed = ReplayOutcomes(phase, tuple(found))
     holds = {
         step.index: Window(zero_s + step.at_s, zero_s + step.hold_until_s)
         for step in of_record.steps

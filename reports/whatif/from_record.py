@@ -27,7 +27,7 @@ _TIMEOUT_S = 30.0
 _MAX_IN_FLIGHT = 1000
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class RecordedScenario(msgspec.Struct, frozen=True):
     """A run as a scenario, with the timeline and RUNNING curve that it was made of.
 
     The requests of `run` are those for the application, of `requests` in all.
@@ -49,7 +49,7 @@ class Recorded(msgspec.Struct, frozen=True):
         )
 
 
-class Watched(msgspec.Struct, frozen=True):
+class WatchedTime(msgspec.Struct, frozen=True):
     """Timeline and RUNNING curve of a deployment, watched until `until_s` in Unix seconds."""
 
     timeline: Timeline
@@ -57,19 +57,19 @@ class Watched(msgspec.Struct, frozen=True):
     until_s: float
 
 
-def watched_of(run: RecordedRun, key: DeploymentKey) -> Watched | None:
+def watched_of(run: RecordedRun, key: DeploymentKey) -> WatchedTime | None:
     """Return the watched part of a deployment; None if the probe saw nothing of it."""
     run = unhidden(run)
     timeline = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
     supply = supply_of(timeline, run.gaps)
     if supply is None:
         return None
-    return Watched(timeline, supply.middle(), timeline.polls[-1].received_s)
+    return WatchedTime(timeline, supply.middle(), timeline.polls[-1].received_s)
 
 
 def watched_as_long(
-    watched: Watched, zero_s: float, other: RecordedRun, key: DeploymentKey
-) -> Watched:
+    watched: WatchedTime, zero_s: float, other: RecordedRun, key: DeploymentKey
+) -> WatchedTime:
     """`watched`, of a plan that began at `zero_s`, for as long as `other` was watched after its own.
 
     Replica-hours compare over one length of time. A run that was watched for less kept what it had.
@@ -83,7 +83,7 @@ def watched_as_long(
 
 def recorded_scenario(
     run: RecordedRun, key: DeploymentKey, *, own_policy: bool = False
-) -> Recorded:
+) -> RecordedScenario:
     """The run as a scenario for `key`, with its own settings and the requests for its application.
 
     `own_policy` tells that the user gives the policy with which it ran. Raises UsageError with what
@@ -120,7 +120,7 @@ def recorded_scenario(
         max_in_flight=int(_option(run, "max_in_flight", _MAX_IN_FLIGHT)),
         timeout_s=_option(run, "request_timeout", _TIMEOUT_S),
     )
-    return Recorded(run, scenario, watched.timeline, watched.running, all_requests)
+    return RecordedScenario(run, scenario, watched.timeline, watched.running, all_requests)
 
 
 def _option(run: RecordedRun, name: str, default: float) -> float:
@@ -129,7 +129,7 @@ def _option(run: RecordedRun, name: str, default: float) -> float:
     return float(value) if isinstance(value, int | float) and value > 0 else default
 
 
-def _first_poll(watched: Watched | None) -> ReplicaPoll | None:
+def _first_poll(watched: WatchedTime | None) -> ReplicaPoll | None:
     polls = watched.timeline.polls if watched else ()
     return next((poll for poll in polls if poll.target is not None), None)
 

@@ -15,7 +15,7 @@ from reports.analysis.load.recovery import BIN_S, recovery
 from reports.analysis.load.slo import Slo
 from reports.model.intervals import Instant, Span, longer_than, point
 from reports.model.whatif import FigureName
-from reports.whatif.simulate import ERRORS, NOT_SENT, OK, Simulated, SimulatedLife
+from reports.whatif.simulate import ERRORS, NOT_SENT, OK, SimulatedLife, SimulatedRun
 from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns
 
@@ -42,7 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def outcome_of(
-    found: Simulated,
+    found: SimulatedRun,
     steps: Sequence[LoadStep],
     zero_s: float,
     until_s: float,
@@ -140,7 +140,7 @@ def _length(lag: Span) -> float:
     return lag.lo if lag.value is None else lag.value
 
 
-def rows_of(found: Simulated, names: Sequence[str], until_s: float) -> RequestColumns:
+def rows_of(found: SimulatedRun, names: Sequence[str], until_s: float) -> RequestColumns:
     """Rows as a recorder would write them: those not answered in the end are unfinished."""
     open_still = np.isnan(found.latency_s) & (found.error == OK)
     error = np.where(open_still, len(ERRORS), found.error) - 1
@@ -158,7 +158,7 @@ def rows_of(found: Simulated, names: Sequence[str], until_s: float) -> RequestCo
     )
 
 
-def _course(found: Simulated, target: int) -> Course:
+def _course(found: SimulatedRun, target: int) -> Course:
     times_s = [one.at_s for one in found.decisions]
     deltas = [one.after - one.before for one in found.decisions]
     first = min((life.decided_s for life in found.lives), default=0.0)
@@ -175,7 +175,7 @@ def _course(found: Simulated, target: int) -> Course:
 
 
 def _timeline(
-    found: Simulated,
+    found: SimulatedRun,
     course: Course,
     steps: Sequence[LoadStep],
     zero_s: float,

@@ -16,11 +16,10 @@ from scalelag.record.error_kinds import BACK_PRESSURE, IN_FLIGHT_LIMIT, TIMEOUT
 
 OK, NOT_SENT, REJECTED, TIMED_OUT, KILLED = range(5)
 ERRORS = ("", IN_FLIGHT_LIMIT, BACK_PRESSURE, TIMEOUT, "killed while draining")
-_SETTLED = 4
 
 
 class SimulatedLife(msgspec.Struct):
-    """Moments of one replica, None where it did not get there."""
+    """Moments of one replica, None if it did not get there."""
 
     name: str
     decided_s: float
@@ -37,7 +36,7 @@ class SimulatedDecision(msgspec.Struct, frozen=True):
     after: int
 
 
-class Simulated(msgspec.Struct, frozen=True):
+class SimulatedRun(msgspec.Struct, frozen=True):
     """Outcome of a simulation: requests in the order of their moments, decisions, and replicas.
 
     `latency_s` is NaN for requests that were not answered by the end, `error` an index of `ERRORS`.
@@ -88,7 +87,7 @@ class Simulation:
         self._mix = np.zeros(1, np.int32)
         self._is_mixed = False
 
-    def run(self) -> Simulated:
+    def run(self) -> SimulatedRun:
         """Run from beginning to end, and return what happened."""
         scenario = self._is
         for _ in range(scenario.replicas):
@@ -279,9 +278,9 @@ class Simulation:
     def _routes_change(self, _: int) -> None:
         self._router.set_replicas([replica for _, replica in self._running])
 
-    def _outcome(self) -> Simulated:
+    def _outcome(self) -> SimulatedRun:
         at_s = np.array(self._at_s)
-        return Simulated(
+        return SimulatedRun(
             at_s=at_s,
             latency_s=np.array(self._ended_s) - at_s,
             error=np.array(self._error, np.int32),

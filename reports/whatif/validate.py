@@ -10,7 +10,7 @@ from reports.model.report import Report
 from reports.model.steps import StepReport
 from reports.model.whatif import Check, Estimate, FigureName, Validation
 from reports.whatif.curves import area_between, period_s
-from reports.whatif.from_record import Recorded
+from reports.whatif.from_record import RecordedScenario
 from reports.whatif.outcome import Figures, Outcome
 from reports.whatif.repeat import estimate
 
@@ -21,7 +21,7 @@ PERIOD_SHARE = 0.25
 _CHECKED: tuple[FigureName, ...] = ("decide_s", "total_s", "p95_ms")
 
 
-class Replayed(msgspec.Struct, frozen=True):
+class ReplayOutcomes(msgspec.Struct, frozen=True):
     """Repetitions with the run's own settings, at the phase of the pushes that fits the record."""
 
     phase: float
@@ -29,7 +29,7 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 def best_phase(
-    recorded: Recorded, tried: Mapping[float, Sequence[Outcome]], window: Window
+    recorded: RecordedScenario, tried: Mapping[float, Sequence[Outcome]], window: Window
 ) -> float:
     """The phase of the handle's pushes whose targets are the nearest to the recorded ones.
 
@@ -44,10 +44,10 @@ def best_phase(
 
 
 def validated(
-    recorded: Recorded,
+    recorded: RecordedScenario,
     steps: Mapping[int, Figures],
     holds: Mapping[int, Window],
-    replayed: Replayed,
+    replayed: ReplayOutcomes,
     window: Window,
     report: Report,
 ) -> Validation:
@@ -84,7 +84,9 @@ def validated(
     )
 
 
-def _figures(steps: Mapping[int, Figures], replayed: Replayed, after: Sequence[int]) -> list[Check]:
+def _figures(
+    steps: Mapping[int, Figures], replayed: ReplayOutcomes, after: Sequence[int]
+) -> list[Check]:
     """Checks of each step; of those `after` a swing the whole range of the repetitions counts."""
     return [
         _check(
@@ -100,7 +102,10 @@ def _figures(steps: Mapping[int, Figures], replayed: Replayed, after: Sequence[i
 
 
 def _area(
-    recorded: Recorded, replayed: Replayed, window: Window, swings: Sequence[Window] = ()
+    recorded: RecordedScenario,
+    replayed: ReplayOutcomes,
+    window: Window,
+    swings: Sequence[Window] = (),
 ) -> float:
     target = recorded.target
     courses = [outcome.course.target for outcome in replayed.outcomes]
@@ -108,7 +113,7 @@ def _area(
 
 
 def _periods(
-    recorded: Recorded, replayed: Replayed, holds: Mapping[int, Window]
+    recorded: RecordedScenario, replayed: ReplayOutcomes, holds: Mapping[int, Window]
 ) -> dict[int, Check]:
     """Periods of the swing in each hold in which the recorded target swings, by the step's index."""
     found: dict[int, Check] = {}
@@ -139,7 +144,7 @@ def recorded_figures(step: StepReport) -> Figures:
     }
 
 
-def _of(replayed: Replayed, index: int, name: FigureName) -> Estimate:
+def _of(replayed: ReplayOutcomes, index: int, name: FigureName) -> Estimate:
     return estimate([outcome.steps[index][name] for outcome in replayed.outcomes])
 
 
@@ -173,7 +178,7 @@ def _span(value: float | None) -> Span | None:
     return None if value is None else Span(value, value, value)
 
 
-def _missing(recorded: Recorded, report: Report) -> list[str]:
+def _missing(recorded: RecordedScenario, report: Report) -> list[str]:
     """Parts of this record that may make the simulation differ."""
     found: list[str] = []
     run = recorded.run

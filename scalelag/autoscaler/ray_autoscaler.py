@@ -37,7 +37,7 @@ class RayAutoscaler:
     ) -> None:
         """Register `deployments`, all of one application and autoscaled, with their settings.
 
-        `policy` takes the place of theirs, and is told the names of `application` (by default what
+        `policy` takes the place of theirs, and gets the names of `application` (by default what
         stands before the first slash) and deployment. Raises UsageError for settings that Ray refuses.
         """
         self._ray = ray_names()

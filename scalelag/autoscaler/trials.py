@@ -39,17 +39,17 @@ class Job(msgspec.Struct, frozen=True):
     policy: PolicyPath | None = None
 
 
-class Done(msgspec.Struct, frozen=True):
+class TrialResult(msgspec.Struct, frozen=True):
     """Outcome of a repetition, and the last state of a user's policy, in words."""
 
     outcome: Outcome
     policy_state: str | None = None
 
 
-Jobs = Callable[[Sequence[Job]], list[Done]]
+Jobs = Callable[[Sequence[Job]], list[TrialResult]]
 
 
-def run_job(job: Job) -> Done:
+def run_job(job: Job) -> TrialResult:
     """Run one repetition in this process."""
     quiet_ray()
     settings = job.trial.scenario.settings
@@ -57,14 +57,14 @@ def run_job(job: Job) -> Done:
     autoscaler = RayAutoscaler({settings.key: settings.info}, loaded, settings.application)
     outcome = run_trial(job.trial, autoscaler)
     state = str(autoscaler.policy_state.get(settings.key))[:_STATE_LONG] if loaded else None
-    return Done(outcome, state)
+    return TrialResult(outcome, state)
 
 
 def _loaded(policy: PolicyPath, seed: int) -> UserPolicy:
     """Import a policy for one repetition: what it did in another must not change what it does here."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    return load_policy(policy.path, of_application=policy.of_application, anew=True)
+    return load_policy(policy.path, of_application=policy.of_application, fresh=True)
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def parallel(advance: Callable[[], None]) -> Generator[Jobs]:
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(os.cpu_count(), context, _begin) as pool:
 
-        def run(jobs: Sequence[Job]) -> list[Done]:
-            found: list[Done] = []
+        def run(jobs: Sequence[Job]) -> list[TrialResult]:
+            found: list[TrialResult] = []
             # The pool's thread, and its processes, start with the first job: not half of them.
             with _undisturbed():
                 # `map` would cancel the others when one fails, which the thread does not expect.

@@ -39,11 +39,11 @@ def _imported(module: str, name: str) -> Callable[..., Any]:
     return getattr(sys.modules[module], name)
 
 
-def load_policy(path: str, *, of_application: bool = False, anew: bool = False) -> UserPolicy:
+def load_policy(path: str, *, of_application: bool = False, fresh: bool = False) -> UserPolicy:
     """Import a policy given as `module:function`; the current folder is on the path.
 
-    `anew`: once more, with all of the user's that it imports, so that these keep nothing of what they
-    did before. Raises UsageError if there is none.
+    `fresh` imports it again, with all modules of the user's that it imports, so that none of them keeps
+    its state. Raises UsageError if there is no such function.
     """
     module_name, colon, name = path.partition(":")
     if not colon or not module_name or not name:
@@ -54,7 +54,7 @@ def load_policy(path: str, *, of_application: bool = False, anew: bool = False) 
     if here not in sys.path:
         sys.path.insert(0, here)
     with told_of(path):
-        module = _module(module_name, anew=anew)
+        module = _module(module_name, fresh=fresh)
     function = getattr(module, name, None)
     if not callable(function):
         has = ", ".join(sorted(n for n, v in vars(module).items() if _is_own(v, module_name)))
@@ -65,8 +65,8 @@ def load_policy(path: str, *, of_application: bool = False, anew: bool = False) 
     return UserPolicy(path, module, function, of_application, (module, *others))
 
 
-def _module(name: str, *, anew: bool) -> ModuleType:
-    if anew:
+def _module(name: str, *, fresh: bool) -> ModuleType:
+    if fresh:
         for one in _brought.get(name, ()):
             sys.modules.pop(one, None)
     before = set(sys.modules)

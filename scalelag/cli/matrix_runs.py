@@ -73,7 +73,7 @@ class EntryOutcome(msgspec.Struct):
     reasons: list[str] = []
 
 
-class _Judged(msgspec.Struct, frozen=True):
+class _WithVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
@@ -99,7 +99,7 @@ def made_before(folder: Path, attempt: Attempt) -> list[Path]:
 
 def _verdict(report: Path) -> Verdict:
     try:
-        return msgspec.json.decode(report.read_bytes(), type=_Judged).verdict
+        return msgspec.json.decode(report.read_bytes(), type=_WithVerdict).verdict
     except (OSError, *UNREADABLE) as error:
         raise RecordError(
             f"--folder: {report} cannot be read ({error}). Move that run out of the folder, and it is "
@@ -116,7 +116,7 @@ def run_in_turn(
     """Run each entry `times` times, in turn and back, so that the time affects all of them alike.
 
     Runs that were `made` before, by label, count. An entry whose first run was not made is not tried
-    again. Returns what came of each by its label. Raises InterruptedRunError.
+    again. Returns the outcome of each by its label. Raises InterruptedRunError.
     """
     before = made or {}
     outcomes = {entry.label: EntryOutcome([*before.get(entry.label, ())]) for entry in entries}

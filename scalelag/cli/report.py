@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from reports.analysis.analyse import analyse
-from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gate_checks import ExpectedParts, check_gates
 from reports.analysis.gates import parse_gate_option, parse_gates, with_defaults
 from reports.analysis.parts import all_parts, parts_of, planned_parts
 from reports.model.formats import HTML_FILE, Details, Format
@@ -42,7 +42,7 @@ def report(
         if texts
         else parse_gates(recorded.info.options.get("gate", []))
     )
-    check_gates(gates, Expected(recorded.info.target.watched))
+    check_gates(gates, ExpectedParts(recorded.info.target.watched))
     analysis = msgspec.structs.replace(analyse(recorded, gates, replayer()), tune=tune_of(run))
     if texts:
         parts = (parts_of(analysis.report), planned_parts(recorded.info))

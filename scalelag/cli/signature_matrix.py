@@ -48,7 +48,10 @@ def matrix(
     config: Config = None,  # noqa: ARG001  its callback has made it the other options' defaults
     **values: Any,  # noqa: ANN401  options of `scalelag run`, each of its own type
 ) -> int:
-    """Run the same plan on several versions of Ray, and name regressions from one to the next."""
+    """Run one plan on several versions of Ray, and name regressions.
+
+    Each version is compared with the one before it.
+    """
     from scalelag.cli.matrix import MatrixOptions
     from scalelag.cli.matrix import matrix as command
 

@@ -83,7 +83,7 @@ def whatif(
     output: AnswerFile = None,
     **values: Any,  # noqa: ANN401  options of the trace, each of its own type
 ) -> int:
-    """Simulate a recorded run with other settings, through Ray's own autoscaling policy."""
+    """Simulate a recorded run with other settings. Ray's own autoscaling policy decides."""
     from scalelag.cli.whatif import OtherLoad, WhatIfOptions
     from scalelag.cli.whatif import whatif as command
     from scalelag.cli.whatif_fleet import FleetOptions, fleet

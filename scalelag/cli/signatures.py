@@ -91,7 +91,7 @@ WithinRun = Annotated[
 ]
 MainMetrics = Annotated[
     list[str] | None,
-    typer.Option(help="Metric that makes the verdict. Default: scale_up.total_s. Repeatable."),
+    typer.Option(help="Metric that makes the verdict. Default: scale_up.total_s. Can be repeated."),
 ]
 FormatOfComparison = Annotated[
     ComparisonFormat,
@@ -183,7 +183,7 @@ def tune(
     output_format: FormatOfAnswer = ComparisonFormat.TERMINAL,
     output: TuneAnswer = None,
 ) -> int:
-    """Search autoscaling settings that serve a recorded run better, by simulation."""
+    """Search autoscaling settings that serve a recorded run better. It simulates the run."""
     from scalelag.cli.tune import TuneOptions
     from scalelag.cli.tune import tune as command
 
@@ -265,7 +265,7 @@ def doctor(
         ),
     ] = False,
 ) -> int:
-    """Check that a cluster is fit for a run; say what a killed run left there, or take it away."""
+    """Check that a cluster is fit for a run. Say what a killed run left there, or take it away."""
     from scalelag.cli.doctor import doctor as command
     from scalelag.options.request_spec import headers_of
 
@@ -288,7 +288,7 @@ def suite(
         typer.Option(RUN_OPTION, help="Argument of scalelag run. All others are for it, too."),
     ] = None,
 ) -> int:
-    """Run one of Ray's own scaling tests: its plan, application and gates, with options of run."""
+    """Run one of Ray's own scaling tests. Options are those of run."""
     from scalelag.cli.main import app
     from scalelag.cli.suite import print_suites, suite_file
 

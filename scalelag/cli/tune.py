@@ -23,7 +23,7 @@ from scalelag.autoscaler.ray_names import ray_names
 from scalelag.autoscaler.trials import parallel
 from scalelag.cli.answer_output import Page, Renderers, check_output, check_page, write_answer
 from scalelag.cli.tune_confirm import check_confirmable, confirmed
-from scalelag.cli.whatif import Prepared, WhatIfOptions, outcomes_of, prepare, progress
+from scalelag.cli.whatif import Simulable, WhatIfOptions, outcomes_of, prepare, progress
 from scalelag.console import say
 from scalelag.errors import (
     EXIT_GATE_FAILED,
@@ -98,7 +98,7 @@ def find(run: RecordedRun, options: TuneOptions) -> TuneReport:
         )
 
 
-def _task(prepared: Prepared, options: TuneOptions) -> Task:
+def _task(prepared: Simulable, options: TuneOptions) -> Task:
     recorded, slo = prepared.recorded, prepared.own.slo
     if slo is None:
         raise UsageError(

@@ -30,14 +30,14 @@ from reports.whatif.answer import (
     replay_record,
     trial_count,
 )
-from reports.whatif.from_record import Recorded, recorded_scenario, with_settings
+from reports.whatif.from_record import RecordedScenario, recorded_scenario, with_settings
 from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial
 from reports.whatif.scenario import check_cost
 from reports.whatif.settings import Assignment, changed, deployment_of, parse_assignment
 from scalelag.autoscaler.ray_autoscaler import check_settings, setting_names
 from scalelag.autoscaler.ray_names import ray_names
-from scalelag.autoscaler.trials import Done, Job, Jobs, PolicyPath, parallel
+from scalelag.autoscaler.trials import Job, Jobs, PolicyPath, TrialResult, parallel
 from scalelag.autoscaler.user_policy import load_policy
 from scalelag.cli.answer_output import Page, Renderers, check_output, check_page, write_answer
 from scalelag.cli.whatif_load import OtherLoad, with_load
@@ -77,10 +77,10 @@ def whatif(
     return EXIT_PASSED if found.validation.passed else EXIT_INVALID
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class Simulable(msgspec.Struct, frozen=True):
     """A run that can be simulated; `policy` is the user's own, if one was given."""
 
-    recorded: Recorded
+    recorded: RecordedScenario
     own: RecordedSteps
     report: Report
     policy: PolicyPath | None
@@ -104,7 +104,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 def prepare(
     run: RecordedRun, assignments: Sequence[Assignment], options: WhatIfOptions
-) -> Prepared:
+) -> Simulable:
     """Return the run as a scenario. Raises UsageError for options or a record without one."""
     key = deployment_of(assignments, run.info.target.watched, scaling_of_run(run.info))
     policy = _policy(options)
@@ -113,7 +113,7 @@ def prepare(
     report = analyse(within_limit(run, options.slo)).report
     if key not in report.deployments:
         raise UsageError(f"the run has no report on {key}.")
-    return Prepared(recorded, recorded_steps(recorded, report, slo), report, policy)
+    return Simulable(recorded, recorded_steps(recorded, report, slo), report, policy)
 
 
 def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
@@ -124,7 +124,7 @@ def ask(run: RecordedRun, options: WhatIfOptions) -> WhatIfReport:
     trials = trial_count(asked=not question.is_recorded)
     with progress(trials) as advance, parallel(advance) as jobs:
         replay = prepared.replayed(jobs, options.seed)
-        done: list[Done] = []
+        done: list[TrialResult] = []
         if replay.validation.passed and not question.is_recorded:
             made = repetitions(question, prepared.own.slo, options.seed)
             done = jobs([Job(trial, prepared.policy) for trial in made])
@@ -190,7 +190,7 @@ def within_limit(run: RecordedRun, slo: str | None) -> RecordedRun:
 
 
 def _question(
-    recorded: Recorded,
+    recorded: RecordedScenario,
     own: RecordedSteps,
     assignments: Sequence[Assignment],
     options: WhatIfOptions,
@@ -213,7 +213,7 @@ def _question(
     return asked
 
 
-def _notes(recorded: Recorded) -> Iterator[str]:
+def _notes(recorded: RecordedScenario) -> Iterator[str]:
     ran, installed = recorded.run.info.versions.ray, ray_names().version
     if ran is not None and ran != installed:
         yield f"The run was made with Ray {ran}; here the policy of Ray {installed} decides."

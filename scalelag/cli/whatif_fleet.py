@@ -21,7 +21,7 @@ from reports.whatif.fleet.by_hour import (
     whole_days,
 )
 from reports.whatif.fleet.coarse import CoarseSimulation, Fleet, turn_of
-from reports.whatif.from_record import Recorded, recorded_scenario
+from reports.whatif.from_record import RecordedScenario, recorded_scenario
 from reports.whatif.scenario import Settings, settings_of
 from reports.whatif.settings import OF_DEPLOYMENT, changed, deployment_of, parse_assignment
 from reports.whatif.tuning.space import config_of
@@ -196,7 +196,7 @@ def _settings(
     return settings_of(key, info, policy), start_s, changes, notes
 
 
-def _recorded(run: Path, texts: tuple[str, ...]) -> Recorded:
+def _recorded(run: Path, texts: tuple[str, ...]) -> RecordedScenario:
     loaded = load_run(run)
     assignments = [parse_assignment(text) for text in texts]
     key = deployment_of(assignments, loaded.info.target.watched, scaling_of_run(loaded.info))

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from reports.whatif.answer import Question
-from reports.whatif.from_record import Recorded, users_of
+from reports.whatif.from_record import RecordedScenario, users_of
 from reports.whatif.scenario import Arrivals, Load
 from scalelag.errors import UsageError
 from scalelag.options.load_options import check_spacing
@@ -43,7 +43,9 @@ class OtherLoad(msgspec.Struct, frozen=True):
         return self.steps is not None or self.trace is not None
 
 
-def with_load(question: Question, recorded: Recorded, load: OtherLoad, seed: int) -> Question:
+def with_load(
+    question: Question, recorded: RecordedScenario, load: OtherLoad, seed: int
+) -> Question:
     """The question with another load, if one is given.
 
     Raises UsageError for a plan or trace that makes no sense, or a unit that was not recorded.
@@ -97,7 +99,7 @@ def _schedule(load: OtherLoad, seed: int) -> tuple[Schedule, str]:
     return schedule, f"trace {trace.info.file}"
 
 
-def _load(schedule: Schedule, recorded: Recorded, seed: int) -> Load:
+def _load(schedule: Schedule, recorded: RecordedScenario, seed: int) -> Load:
     """Arrivals of a schedule; their names are drawn as the record has them."""
     info, rows = recorded.run.info, recorded.run.requests
     if schedule.plan.unit == "users":

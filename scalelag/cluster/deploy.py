@@ -109,7 +109,7 @@ def deploy(
 ) -> list[str]:
     """Deploy `apps` and return their names; it does not wait until they run.
 
-    The names are added to `ours` before Serve is told: who is interrupted, or gets no answer, knows
+    The names are added to `ours` before Serve gets them: who is interrupted, or gets no answer, knows
     what may be there. Applications in `ours` may be replaced while they are as `apps` have them.
 
     Raises UsageError if one of theirs would be replaced, or if another application has one of their

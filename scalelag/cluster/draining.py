@@ -11,7 +11,7 @@ _DEFAULT_S = 30.0
 def known_drain_s(environ: Mapping[str, str] | None) -> float | None:
     """Seconds that a stopped replica of an ingress stays reachable at least.
 
-    0 where neither HAProxy mode nor direct ingress is on, None if `environ` is not known. The names
+    0 if neither HAProxy mode nor direct ingress is on, None if `environ` is not known. The names
     are read in `ray/serve/_private/constants.py`; `perform_graceful_shutdown` in `replica.py` waits the
     period out.
     """

@@ -68,7 +68,7 @@ def _own_agent_port() -> None:
 def _own_metric_ports() -> None:
     """Let the dashboard and the autoscaler export metrics on free ports.
 
-    Ray has the same two ports for every cluster of a machine, and exports nothing where they are taken.
+    Ray has the same two ports for every cluster of a machine, and exports nothing if they are taken.
     """
     for name in _METRIC_PORTS:
         os.environ[name] = str(free_port(avoid=_WORKER_PORTS))

@@ -12,7 +12,7 @@ from scalelag.cluster.deploy import redeploy, remove
 from scalelag.cluster.ray_job.kill import check_jobs
 from scalelag.cluster.scaler import check_scaler, post_target
 from scalelag.errors import RetryAdvice, TargetError, UsageError
-from scalelag.plan.events import Known, PlannedEvent, resolved
+from scalelag.plan.events import KnownNames, PlannedEvent, resolved
 from scalelag.ray_versions import EVENTS_SINCE, is_before, named
 from scalelag.record.rows import DeploymentKey
 
@@ -69,7 +69,7 @@ def ready_events(
         check_jobs(dashboard)
     for index, planned in enumerate(events, start=1):
         _check_version(planned, ray)
-        event = resolved(planned, Known(owners, apps))
+        event = resolved(planned, KnownNames(owners, apps))
         if event.kind == "scale" and event.name is not None:
             check_scaler(there, event.name, ray)
         deployed = _apps_of(event)

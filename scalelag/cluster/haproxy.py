@@ -1,4 +1,4 @@
-"""HAProxy in place of Serve's own proxy: what `--haproxy` needs, and the look whether it is there."""
+"""HAProxy in place of Serve's own proxy: the needs of `--haproxy`, and a check that they are met."""
 
 import subprocess
 import time

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from probes.serve_state import ServePayload
+from scalelag.record.effective import is_number
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo, LintFinding
+from scalelag.wording import brief
 
 _AUTOSCALING = "autoscaling_config"
 _ACTOR = "ray_actor_options"
@@ -102,9 +104,9 @@ def _unread(
     meant = ""
     if near:
         in_effect = known[near[0]]
-        effect = f", now {_plain(in_effect)}" if in_effect is not None else ""
+        effect = f", now {brief(in_effect)}" if in_effect is not None else ""
         meant = f" Did you mean {near[0]}{effect}?"
-    text = f"{path} {_plain(value)} is read nowhere: Serve knows no such setting and left it out."
+    text = f"{path} {brief(value)} is read nowhere: Serve knows no such setting and left it out."
     return LintFinding(key, "setting-read-nowhere", f"{text}{meant or ' Remove it.'}")
 
 
@@ -115,18 +117,10 @@ def _different(
         LintFinding(
             key,
             "setting-not-in-effect",
-            f"{prefix}{name} is {_plain(deployed[name])}, although the application's configuration "
-            f"asks for {_plain(asked[name])}: that has not been carried out. Check the "
+            f"{prefix}{name} is {brief(deployed[name])}, although the application's configuration "
+            f"asks for {brief(asked[name])}: that has not been carried out. Check the "
             "application's status, and deploy it again.",
         )
         for name in sorted(asked.keys() & deployed.keys())
-        if _is_number(asked[name]) and _is_number(deployed[name]) and asked[name] != deployed[name]
+        if is_number(asked[name]) and is_number(deployed[name]) and asked[name] != deployed[name]
     ]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -26,8 +26,8 @@ class Need(msgspec.Struct, frozen=True):
     """Resources for the replicas that a deployment may still add: for each, and for all together.
 
     `most_per_node` is its `max_replicas_per_node`; `on_nodes` counts its replicas on each node.
-    `bundles` are those of the placement group of each replica. `bound` is the setting that allows
-    so many, `described` says in words what each asks for.
+    `bundles` are those of the placement group of each replica. `bound` is the setting that limits
+    their number, `described` says in words what each asks for.
     """
 
     deployment: DeploymentKey

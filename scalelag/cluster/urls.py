@@ -36,7 +36,7 @@ def check_url(text: str) -> str:
 
 
 def _check_port(netloc: str) -> None:
-    """Raise UsageError for a number that is no port; anything else that is wrong is told later."""
+    """Raise UsageError for a number that is no port; anything else that is wrong is found later."""
     host, _, port = netloc.rpartition("@")[2].rpartition(":")
     if host and port.isdecimal() and not 0 < int(port) < 2**16:
         raise UsageError(f'"{host}:{port}": {port} is no port; ports are 1 to 65535')

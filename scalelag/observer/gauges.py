@@ -11,7 +11,7 @@ from probes.gauges.prometheus import PrometheusReader, session_of
 from probes.pacing import Pacing
 from scalelag.observer.messages import Setup
 from scalelag.record.clock import Clock
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 
 _EXPORT_S = 10.0
 """Ray's `metrics_report_interval_ms`, by default."""
@@ -22,7 +22,7 @@ _LONGEST_S = 60.0
 
 
 def gauge_probe(
-    setup: Setup, clock: Clock, dashboard: Dashboard, sink: Callable[[Sequence[Seen]], None]
+    setup: Setup, clock: Clock, dashboard: Dashboard, sink: Callable[[Sequence[SeenRow]], None]
 ) -> GaugeProbe:
     """Return the probe; `dashboard` must not be shared. Nothing is asked before it runs."""
     interval_s = _READ_EMBEDDED_S if setup.embedded else _READ_S

@@ -20,7 +20,6 @@ import msgspec
 
 from scalelag.errors import ScalelagError
 from scalelag.observer.messages import (
-    Failed,
     LogsRead,
     Order,
     Progress,
@@ -30,6 +29,7 @@ from scalelag.observer.messages import (
     Setup,
     Start,
     Stop,
+    WriteFailure,
     framed,
     frames,
 )
@@ -105,7 +105,7 @@ class Observer:
             try:
                 self._watch = Watch(order, self._link.send)
             except ScalelagError as error:
-                self._link.send(Failed(str(error)))
+                self._link.send(WriteFailure(str(error)))
             else:
                 self._link.send(Ready())
         elif self._watch is not None:

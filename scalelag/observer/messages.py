@@ -29,7 +29,7 @@ class Access(msgspec.Struct, frozen=True):
     verify: bool | str = True
 
 
-class Before(msgspec.Struct, frozen=True):
+class Predecessor(msgspec.Struct, frozen=True):
     """The process before this one: the reason why it ended, and its probe's last state."""
 
     reason: str
@@ -62,7 +62,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ready: ServePayload
     ready_s: float
     shows_rows: bool = False
-    before: Before | None = None
+    before: Predecessor | None = None
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -70,7 +70,7 @@ class Start(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
-    """Poll a last time and end to watch; a `Stopped` comes back."""
+    """Poll a last time and end to watch; a `LastPoll` comes back."""
 
 
 class ReadLogs(msgspec.Struct, frozen=True, tag=True):
@@ -108,13 +108,13 @@ class Rows(msgspec.Struct, frozen=True, tag=True):
     more: bool = False
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
+class WriteFailure(msgspec.Struct, frozen=True, tag=True):
     """Nothing can be written: the run is over."""
 
     text: str
 
 
-class Stopped(msgspec.Struct, frozen=True, tag=True):
+class LastPoll(msgspec.Struct, frozen=True, tag=True):
     """The last poll was done by `ended_s`.
 
     `applications` are as Serve shows them then; empty if it does not answer.
@@ -128,7 +128,7 @@ class LogsRead(msgspec.Struct, frozen=True, tag=True):
     """The logs are read, and all files are written."""
 
 
-Report = Ready | Progress | Rows | Failed | Stopped | LogsRead
+Report = Ready | Progress | Rows | WriteFailure | LastPoll | LogsRead
 
 
 def framed(message: Order | Report) -> bytes:

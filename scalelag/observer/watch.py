@@ -21,14 +21,14 @@ from scalelag.observer.gauges import gauge_probe
 from scalelag.observer.messages import (
     MOST_ROWS,
     Access,
-    Before,
-    Failed,
+    LastPoll,
+    Predecessor,
     Progress,
     ReadLogs,
     Report,
     Rows,
     Setup,
-    Stopped,
+    WriteFailure,
 )
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.clock import Clock
@@ -36,7 +36,7 @@ from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.evidence_rows import CLUSTER_STATUS, EvidenceRow, NoLog
 from scalelag.record.row_files import RowWriter, read_rows
 from scalelag.record.rows import PROBE_HELD_UP, DeploymentKey, Gap, Row, Transition
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 
 _STOP_TIMEOUT_S = 10.0
 
@@ -93,7 +93,7 @@ class Watch:
         pacing = Pacing(setup.rate_per_s, setup.budget_ratio, baseline_s)
         return ReplicaProbe(dashboard, self._add_rows, self._clock.now, tracker, pacing)
 
-    def _resume(self, before: Before) -> None:
+    def _resume(self, before: Predecessor) -> None:
         rows, _ = read_rows(Path(self._setup.replicas), msgspec.json.Decoder(Row))
         self._transitions = [row for row in rows if isinstance(row, Transition)]
         self.replicas.resume(rows, before.state, before.reason)
@@ -105,7 +105,7 @@ class Watch:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> Stopped:
+    def stop(self) -> LastPoll:
         """Poll a last time and end; return when that was, and the applications by then."""
         for probe in (self.gauges, self.replicas, self.cluster):
             probe.stop()
@@ -117,7 +117,7 @@ class Watch:
         if self.cluster.blind_reason:
             self._add_evidence([NoLog(self.cluster.blind_reason, file=CLUSTER_STATUS)])
         ended_s = self._clock.now()
-        return Stopped(ended_s, self._last_topology())
+        return LastPoll(ended_s, self._last_topology())
 
     def _last_topology(self) -> dict[str, ApplicationInfo]:
         try:
@@ -169,7 +169,7 @@ class Watch:
     def _add_evidence(self, rows: Sequence[EvidenceRow]) -> None:
         self._write(self._evidence, rows)
 
-    def _write(self, writer: RowWriter, rows: Sequence[Row | EvidenceRow | Seen]) -> None:
+    def _write(self, writer: RowWriter, rows: Sequence[Row | EvidenceRow | SeenRow]) -> None:
         with self._writing:
             if self._broken:
                 return
@@ -177,4 +177,4 @@ class Watch:
                 writer.append(rows)
             except RecordError as error:
                 self._broken = True
-                self._send(Failed(str(error)))
+                self._send(WriteFailure(str(error)))

@@ -54,9 +54,9 @@ class PlanInReplicas(NamedTuple):
 
 
 def plan_in_load(plan: LoadPlan, values: Mapping[str, Any]) -> PlanInReplicas:
-    """Return `plan`; one in replicas as load, which is what so many serve, or the same all the time.
+    """Return `plan`; one in replicas becomes the load that they serve, or a constant load.
 
-    It is the same if a deployment is scaled by Serve's API (`--scale`). Raises UsageError if nothing
+    It is constant if a deployment is scaled by Serve's API (`--scale`). Raises UsageError if nothing
     tells what a plan in replicas means, or an option stands beside a plan that does not use it.
     """
     calibration: str | None = values["calibration"]
@@ -83,7 +83,7 @@ def plan_in_load(plan: LoadPlan, values: Mapping[str, Any]) -> PlanInReplicas:
         raise UsageError(
             f'--steps "{plan.text}" is in replicas: say what load one replica serves, with '
             "--calibration FILE (scalelag run --calibrate makes it) or --capacity-rps. Or name the "
-            "deployment that is to have so many, with --scale."
+            "deployment that is to have these replicas, with --scale."
         )
     return PlanInReplicas(plan.at_capacity(capacity_rps))
 

@@ -31,7 +31,7 @@ def at_least(low: float, unit: str) -> Callable[[float], float]:
     def parse(value: float) -> float:
         if isinstance(value, int) and abs(value) > _LARGEST:
             # It may be too large for a float, and so to be shown.
-            raise UsageError("a number of so many digits: that is more than any run needs")
+            raise UsageError("a number with more digits than any run needs")
         if not low <= value < float("inf"):
             raise UsageError(f"{value:g}: give {low:g} or more {unit}".rstrip())
         if value > _LARGEST:

@@ -4,22 +4,22 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from reports.analysis.gate_checks import Expected
+from reports.analysis.gate_checks import ExpectedParts
 from scalelag.plan.mix import Mix
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan, LoadStep
 
 
-def expected(schedule: Schedule, *, events: int, has_limits: bool) -> Expected:
+def expected(schedule: Schedule, *, events: int, has_limits: bool) -> ExpectedParts:
     """Return what options tell whatever a locustfile does: names of a mix, events, limits."""
-    return Expected(
+    return ExpectedParts(
         requests=schedule.mix.names if schedule.mix is not None else None,
         events=range(1, events + 1),
         has_limits=has_limits,
     )
 
 
-def with_steps(parts: Expected, schedule: Schedule) -> Expected:
+def with_steps(parts: ExpectedParts, schedule: Schedule) -> ExpectedParts:
     """Return `parts` with the steps of the plan, and the names that a mix sends in each."""
     steps = schedule.plan.steps(schedule.plan.duration_s)
     return msgspec.structs.replace(

@@ -16,7 +16,7 @@ LOAD_OPTIONS: tuple[Option, ...] = (
         "Load plan",
         "Load",
         'Load plan: stages LEVEL UNIT:DURATION, such as "10rps:20s,80rps:60s". rps is open loop, '
-        "users is closed loop, replicas what so many serve; A..B is a ramp; settle<=60s for a "
+        "users is closed loop, replicas is the load that they serve; A..B is a ramp; settle<=60s for a "
         "duration holds until all has settled.",
         default=DEFAULT_STEPS,
         parse=parse_plan,

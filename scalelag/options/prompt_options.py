@@ -69,7 +69,7 @@ def asked_prompts(
         if not given:
             return without
         raise UsageError(f"{given[0]}: {error}.") from error
-    asked = _Asked(values, load, body)
+    asked = _PromptRequest(values, load, body)
     plan = asked.plan()
     if plan.has_sessions and plan.session_header.lower() in {n.lower() for n, _ in request.headers}:
         raise UsageError(
@@ -100,7 +100,7 @@ def _given(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
-class _Asked:
+class _PromptRequest:
     """Options of prompts beside the trace and the body that they go with."""
 
     def __init__(self, values: Mapping[str, Any], load: AskedLoad, body: ChatBody) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gate_checks import ExpectedParts, check_gates
 from reports.analysis.gates import Gate, with_defaults
 from reports.analysis.load.slo import Slo, on_quantiles
 from reports.model.formats import Details, Format
@@ -142,7 +142,7 @@ class RunOptions(LoadOptions, frozen=True, kw_only=True):
         return next(iter(on_quantiles(self.limits)), None)
 
     @property
-    def expected(self) -> Expected:
+    def expected(self) -> ExpectedParts:
         """Parts that the run will have; steps of a trace and of a shape are found in the load only."""
         has_limits = bool(self.limits)
         parts = expected(self.schedule, events=len(self.events), has_limits=has_limits)

@@ -83,7 +83,7 @@ def hide_url_secrets(text: str) -> str:
 
 
 def _hidden(text: str, *, encodings: int) -> str:
-    """Return `text` without secrets, also in values that are encoded up to so many times."""
+    """Return `text` without secrets, also in values that are encoded up to `encodings` times."""
     text = _ENCODED_USER.sub(r"\1", _USER.sub("", text))
     if "=" not in text:
         return text
@@ -109,7 +109,7 @@ def _shown(piece: str, *, login: bool, begun: bool, encodings: int) -> str:
 
 
 def _has_secret(value: str, encodings: int) -> bool:
-    """Return whether there is a secret in a value that is decoded up to so many times."""
+    """Return True if there is a secret in a value, decoded up to `encodings` times."""
     for _ in range(encodings):
         value = unquote(value)
         if _hidden(value, encodings=0) != value:

@@ -168,14 +168,14 @@ def check_allowed(events: Sequence[PlannedEvent], *, ours: bool, allowed: bool) 
         )
 
 
-class Known(NamedTuple):
+class KnownNames(NamedTuple):
     """Names of the deployments and applications that are there by then."""
 
     deployments: Collection[str]
     applications: Collection[str]
 
 
-def resolved(event: PlannedEvent, known: Known) -> PlannedEvent:
+def resolved(event: PlannedEvent, known: KnownNames) -> PlannedEvent:
     """The event with the full name of what it is on.
 
     Raises UsageError for a deployment or an application that is not `known`.

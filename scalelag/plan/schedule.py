@@ -124,7 +124,7 @@ class Schedule(msgspec.Struct, frozen=True):
     """Due times of a plan, or of one process's share: every `every`-th arrival from `first` on.
 
     Each process computes constant and Poisson arrivals from plan and seed; those of a `trace` are part
-    of the schedule. With `lines` the arrivals of a plan take turns through so many, and a share has
+    of the schedule. With `lines` the arrivals of a plan go to the lines in turn, and a share has
     every `every`-th line. Without a `mix` all arrivals are of request 0; `mixed` makes one with it.
     """
 

@@ -139,7 +139,7 @@ class LoadPlan(msgspec.Struct, frozen=True, omit_defaults=True):
         return check_size(msgspec.structs.replace(self, repeat=times, stages=stages))
 
     def at_capacity(self, capacity_rps: float) -> "LoadPlan":
-        """Return the load of a plan in replicas that serve so many requests per second each.
+        """Return the load of a plan in replicas, each of which serves `capacity_rps`.
 
         Raises UsageError if it is too much.
         """
@@ -287,7 +287,7 @@ def _parse_stage(number: int, part: str) -> tuple[str, Stage]:
         named = f'unknown unit "{unit}"' if unit else "the unit is missing"
         raise bad(
             f"{named}; use rps (arrivals a second), users (concurrent users) or replicas (the load "
-            "that so many serve)"
+            "that they serve)"
         )
     texts = [text for text in (match["start"], match["end"]) if text is not None]
     levels = [_level(text, unit, bad) for text in texts]

@@ -99,7 +99,7 @@ def _no_text(path: Path) -> str:
     return f"it is no UTF-8 text{f', but {known}' if known else ''}"
 
 
-class _Found(msgspec.Struct, frozen=True):
+class _ReadTrace(msgspec.Struct, frozen=True):
     """A whole trace as it was read, and what was read of it."""
 
     whole: Timeline
@@ -128,7 +128,7 @@ def _read(file: TextIO, spec: TraceSpec) -> Trace:
         raise UsageError(f"--trace {spec.path}: {text}") from error
 
 
-def _counted(rows: Rows, spec: TraceSpec, known: str) -> _Found:
+def _counted(rows: Rows, spec: TraceSpec, known: str) -> _ReadTrace:
     """Return the trace in a file of another load generator."""
     counted = (locust_history if known == LOCUST else k6_samples)(rows, spec.unit)
     whole = Timeline(counted.times_s, counted.rates_rps, counted.begun_s, counted.rows)
@@ -144,10 +144,10 @@ def _counted(rows: Rows, spec: TraceSpec, known: str) -> _Found:
     )
     if counted.kind == "arrivals":
         info = msgspec.structs.replace(info, column=info.time_column, time_column=None)
-    return _Found(whole, info)
+    return _ReadTrace(whole, info)
 
 
-def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
+def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _ReadTrace:
     """Return the trace in the columns that the options or their names choose."""
     columns = _columns(rows, spec)
     lengths = LengthColumns(rows)
@@ -185,7 +185,7 @@ def _from_columns(rows: Rows, spec: TraceSpec, known: str | None) -> _Found:
         unused=tuple(n for i, n in enumerate(rows.header) if i not in used and n not in names),
     )
     read = (None, lengths.lengths()) if is_arrivals else (values, None)
-    return _Found(Timeline(times_s, read[0], begun_s, values.size, read[1]), info)
+    return _ReadTrace(Timeline(times_s, read[0], begun_s, values.size, read[1]), info)
 
 
 def _columns(rows: Rows, spec: TraceSpec) -> Columns:
@@ -238,7 +238,7 @@ def _begun_s(values: NDArray[np.float64], unit: str) -> float | None:
     return float(values[0]) if unit == DATE else unix_s(float(values[0]), unit)
 
 
-def _trace(found: _Found, how: Cut) -> Trace:
+def _trace(found: _ReadTrace, how: Cut) -> Trace:
     part = cut(found.whole, how)
     requests, peak_rps = _load(part)
     if part.rates_rps is not None and part.rates_rps.max() > MAX_LEVEL:

@@ -34,7 +34,7 @@ _ALL = "aggregated"
 _BEGUN_LONG_BEFORE = 10
 
 
-class Counted(msgspec.Struct, frozen=True):
+class CountedRequests(msgspec.Struct, frozen=True):
     """Content of a file of another load generator: ascending arrivals, or rates between edges.
 
     `rows` of it were used, `left` were not.
@@ -64,7 +64,7 @@ def known_unit(known: str | None, values: NDArray[np.float64]) -> str | None:
     return _UNITS.get(known or "")
 
 
-def locust_history(rows: Rows, unit: str) -> Counted:
+def locust_history(rows: Rows, unit: str) -> CountedRequests:
     """Rates of all requests together, from Locust's running count of them.
 
     Locust's own `Requests/s` is a mean of ten seconds, so steps in it are ramps; it is used if there is
@@ -97,7 +97,7 @@ def locust_history(rows: Rows, unit: str) -> Counted:
     rates = _of_counts(times, np.array(values)) if total is not None else np.array(values)
     edges_s = np.concatenate(([2 * times[0] - times[1]], times))
     used = len(moments)
-    return Counted(
+    return CountedRequests(
         "rates", rows.header[at], edges_s - edges_s[0], rates, edges_s[0], unit, used, left
     )
 
@@ -111,7 +111,7 @@ def _of_counts(times_s: NDArray[np.float64], counts: NDArray[np.float64]) -> NDA
     return np.concatenate(([before], grown)) / np.concatenate((spans_s[:1], spans_s))
 
 
-def k6_samples(rows: Rows, unit: str) -> Counted:
+def k6_samples(rows: Rows, unit: str) -> CountedRequests:
     """Requests that k6 counted, each at its end. Times in whole seconds become rates."""
     metric, stamp = _place(rows, "metric_name"), _place(rows, "timestamp")
     found = {name: array("d") for name in _REQUESTS}
@@ -131,13 +131,13 @@ def k6_samples(rows: Rows, unit: str) -> Counted:
     column, left = f"metric_name = {name}", count - raw.size
     if not bool((times == np.floor(times)).all()):
         shifted = times - times[0]
-        return Counted("arrivals", column, shifted, None, times[0], unit, raw.size, left)
+        return CountedRequests("arrivals", column, shifted, None, times[0], unit, raw.size, left)
     seconds = int(times[-1] - times[0]) + 1
     if seconds > MAX_ROWS:
         raise rows.wrong(f"it lasts {seconds:,} s: more than {MAX_ROWS:,} are not taken")
     rates = np.bincount((times - times[0]).astype(np.int64), minlength=seconds).astype(np.float64)
     edges_s = np.arange(seconds + 1, dtype=np.float64)
-    return Counted("rates", column, edges_s, rates, times[0], unit, raw.size, left)
+    return CountedRequests("rates", column, edges_s, rates, times[0], unit, raw.size, left)
 
 
 def _place(rows: Rows, name: str) -> int:

@@ -80,7 +80,7 @@ class Lengths(msgspec.Struct, frozen=True):
 
 
 class LengthColumns:
-    """Gathers the lengths of a trace while its rows are read; which columns is told by their names."""
+    """Lengths of a trace, gathered while its rows are read; columns are found by their names."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows

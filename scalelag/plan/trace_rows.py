@@ -131,7 +131,7 @@ class CsvRows(Rows):
             for row in reader:
                 begun, self._line = self._line + 1, reader.line_num
                 if ended:
-                    # A whole row is told by its last line, without a look for another.
+                    # The last line shows that the row is whole: no other is looked for.
                     self._line = begun
                     raise self.bad(_UNCLOSED)
                 self.over_lines += bool(self.header) and self._line > begun

@@ -23,6 +23,7 @@ from scalelag.plugin.log_lines import make_harmless
 from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
 from scalelag.plugin.process import await_workers, handle_exits, handle_signals, watch_parent
 from scalelag.plugin.steady_time import keep_steady_time
+from scalelag.plugin.web.answers import tidy_answers
 from scalelag.plugin.web.guard import close_door
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.start import Start
@@ -107,6 +108,7 @@ def _add_to_page(web_ui: WebUI, environment: Environment) -> None:
     lifecycle = _lifecycles[environment]
     start = Start(web_ui, environment, lifecycle)
     close_door(web_ui, os.environ)
+    tidy_answers(web_ui, environment)
     path = add_pages(web_ui, lifecycle.web_runs, start)
     scheme = "https" if web_ui.tls_cert else "http"
     add_tabs(web_ui, lifecycle, start, f"{scheme}://{web_ui.host or '*'}:{web_ui.port}{path}")

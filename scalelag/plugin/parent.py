@@ -64,7 +64,7 @@ def cluster_is_ours(environ: Mapping[str, str]) -> bool:
     return environ.get(EMBEDDED_VARIABLE) == "1"
 
 
-class Told(TypedDict):
+class ParentFacts(TypedDict):
     """Facts that `scalelag run` tells its load process; none if it did not start Locust."""
 
     embedded: bool
@@ -72,10 +72,10 @@ class Told(TypedDict):
     launched: dict[str, Any]
 
 
-def told_by_parent(environ: Mapping[str, str]) -> Told:
+def told_by_parent(environ: Mapping[str, str]) -> ParentFacts:
     """Return what `scalelag run` told about the cluster, earlier attempts and its own options."""
     text = environ.get(LAUNCHED_VARIABLE)
-    return Told(
+    return ParentFacts(
         embedded=cluster_is_ours(environ),
         earlier_attempts=earlier_attempts(environ),
         launched=msgspec.json.decode(text, type=dict[str, Any]) if text else {},

@@ -27,7 +27,7 @@ class Scaling(msgspec.Struct, frozen=True):
     """Bounds of a deployment's number of replicas, and who decides it.
 
     `least` and `most` are in effect: scaled by `capacity` (`target_capacity`, in per cent, None if it
-    is not set). `most` is None where nothing bounds it: an external scaler decides. `held_initial`
+    is not set). `most` is None if nothing bounds it: an external scaler decides. `held_initial`
     tells that `least` is initial_replicas and not min_replicas (see `scaling_of`). `own_policy` is
     the path of a policy that is not Ray's, `of_application` whether it stands at the application.
     """
@@ -110,7 +110,7 @@ def deployed_replicas(info: DeploymentInfo) -> int:
     """
     scaling = scaling_of(info)
     initial: object = (info.autoscaling or {}).get("initial_replicas")
-    if not _is_number(initial):
+    if not is_number(initial):
         return scaling.least
     wanted = scaling.in_gangs(int(initial))
     return max(scaling.least, wanted if scaling.most is None else min(wanted, scaling.most))
@@ -218,7 +218,7 @@ def _amounts(resources: dict[str, float]) -> str:
 def _held_initial(info: DeploymentInfo, least: int) -> int | None:
     """Number of initial replicas in effect, if it is the lower bound."""
     given: object = (info.autoscaling or {}).get("initial_replicas")
-    if info.target_capacity is None or not _is_number(given) or info.capacity_direction == "down":
+    if info.target_capacity is None or not is_number(given) or info.capacity_direction == "down":
         return None
     initial = adjusted(int(given), info.target_capacity)
     seen = info.target_replicas if info.capacity_direction is None else None
@@ -233,10 +233,11 @@ def _gang_size(info: DeploymentInfo) -> int:
 
 
 def _count(value: object, default: int) -> int:
-    return int(value) if _is_number(value) else default
+    return int(value) if is_number(value) else default
 
 
-def _is_number(value: object) -> TypeGuard[int | float]:
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return True for a number in a configuration, which true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -38,15 +38,15 @@ _NUMBERS: Final[dict[str, Any]] = {
 }
 
 
-class Gathered:
+class RowGatherer:
     """Columns of all batches that were added. Beside them it holds one column's copy at most."""
 
     def __init__(self) -> None:
         self._numbers = {name: _Column(kind) for name, kind in _NUMBERS.items()}
         self._name, self._method, self._error = (_Column(np.int32) for _ in range(3))
         self._names, self._methods, self._kinds = _Texts(), _Texts(), _Texts()
-        self._streams = _Sparse("tokens", STREAM_FIELDS)
-        self._asked = _Sparse("turn", ASKED_FIELDS)
+        self._streams = _SparseColumns("tokens", STREAM_FIELDS)
+        self._asked = _SparseColumns("turn", ASKED_FIELDS)
 
     def add(self, batches: Sequence[pa.RecordBatch]) -> None:
         """Add the rows of batches that have all columns."""
@@ -217,7 +217,7 @@ class _Texts:
             into[:] = self._code_of[into]
 
 
-class _Sparse:
+class _SparseColumns:
     """Columns that few rows have: those in which `told_by` is not null."""
 
     def __init__(self, told_by: str, fields: dict[str, Any]) -> None:

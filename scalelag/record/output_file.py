@@ -11,6 +11,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from scalelag.errors import RecordError
@@ -114,9 +115,8 @@ def _scratch(path: Path, name: Path) -> tuple[Path, BinaryIO]:
     with suppress(FileNotFoundError, NotADirectoryError):
         old = path.lstat()
     kept = old is not None and stat.S_ISREG(old.st_mode)
-    scratch = path.with_name(path.name + ".tmp")
-    # What stands at that name is another's, or left by a killed process: never written through.
-    scratch.unlink(missing_ok=True)
+    # A name that nobody has or guesses: what stands at another's is theirs, and another run may write.
+    scratch = path.with_name(f".scalelag-{token_hex(8)}.tmp")
     file = os.fdopen(
         os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if kept else 0o666), "wb"
     )

@@ -63,7 +63,7 @@ ASKED_FIELDS: dict[str, Any] = {
 _EARLIER_STREAM_FIELDS = [name for name in STREAM_FIELDS if name != "prompt_tokens"]
 _NO_MOMENTS = np.empty(0, np.float32)
 _FEW_CODES = 8
-"""Up to so many, one comparison for each takes less time than `np.isin`."""
+"""Up to this number, one comparison for each takes less time than `np.isin`."""
 
 
 class StreamColumns(msgspec.Struct, frozen=True):

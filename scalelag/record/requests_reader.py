@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scalelag.errors import RecordError
 from scalelag.record.arrow_arrays import numbers
-from scalelag.record.gathered import Gathered
+from scalelag.record.gathered import RowGatherer
 from scalelag.record.input_file import open_file
 from scalelag.record.requests_file import (
     ASKED_FIELDS,
@@ -77,7 +77,7 @@ def read_requests(path: Path) -> tuple[RequestColumns, str | None]:
 
     Raises RecordError if the head of the file is missing.
     """
-    batches, gathered = RequestBatches(path), Gathered()
+    batches, gathered = RequestBatches(path), RowGatherer()
     try:
         for several in _together(batches):
             gathered.add(several)

@@ -12,7 +12,7 @@ from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import EvidenceRow
 from scalelag.record.input_file import read_file
 from scalelag.record.rows import Row
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 from scalelag.wording import count
 
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ class RowWriter:
         except OSError as error:
             raise RecordError(f"Cannot write {path}: {error.strerror}.") from error
 
-    def append(self, rows: Sequence[Row | EvidenceRow | Seen | EventRow]) -> None:
+    def append(self, rows: Sequence[Row | EvidenceRow | SeenRow | EventRow]) -> None:
         """Write `rows`, one per line. Raises RecordError if they cannot be written."""
         try:
             left = memoryview(b"".join(self._encoder.encode(row) + b"\n" for row in rows))

@@ -246,7 +246,7 @@ class CapacityChange(
     omit_defaults=True,
     rename={"lo_s": "lo", "hi_s": "hi"},
 ):
-    """Serve's `target_capacity` changed, in per cent; None where it is not set."""
+    """Serve's `target_capacity` changed, in per cent; None if it is not set."""
 
     lo_s: float
     hi_s: float

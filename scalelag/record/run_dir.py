@@ -29,7 +29,7 @@ from scalelag.record.rows import (
 )
 from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 from scalelag.record.run_name import check_run_name
-from scalelag.record.seen_rows import Seen
+from scalelag.record.seen_rows import SeenRow
 
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.arrow"
@@ -92,7 +92,7 @@ class RecordedRun(msgspec.Struct, frozen=True):
     configs: tuple[ConfigChange, ...] = ()
     neighbours: tuple[NeighbourChange, ...] = ()
     capacities: tuple[CapacityChange, ...] = ()
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenRow, ...] = ()
     run_events: tuple[EventRow, ...] = ()
     cut_off: str | None = None
 
@@ -172,7 +172,7 @@ class _Schema(msgspec.Struct):
 _LONGEST_PLAN_S = 2 * MAX_DURATION_S
 _ROW = msgspec.json.Decoder(Row)
 _EVIDENCE = msgspec.json.Decoder(EvidenceRow)
-_SEEN = msgspec.json.Decoder(Seen)
+_SEEN = msgspec.json.Decoder(SeenRow)
 _EVENT = msgspec.json.Decoder(EventRow)
 _T = TypeVar("_T")
 

@@ -100,7 +100,7 @@ class ProbeInfo(msgspec.Struct, frozen=True):
 class EarlierAttempt(msgspec.Struct, frozen=True):
     """A run before this one that failed through the target, and was repeated (`--retries`).
 
-    `path` is its run directory; None where it failed before there was one.
+    `path` is its run directory; None if it failed before there was one.
     """
 
     started_s: float

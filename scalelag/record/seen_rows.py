@@ -34,7 +34,7 @@ class DeploymentGauges(msgspec.Struct, frozen=True, omit_defaults=True):
         return None if self.queued is None or self.running is None else self.queued + self.running
 
 
-class Seen(
+class SeenRow(
     msgspec.Struct,
     frozen=True,
     tag_field="type",

@@ -7,7 +7,7 @@ import msgspec
 
 from scalelag.errors import UNREADABLE
 from scalelag.options.request_spec import RequestSpec
-from scalelag.plugin.worker.recorder import Asked
+from scalelag.plugin.worker.recorder import PromptFacts
 from scalelag.prompts.asks import Asks, Text
 from scalelag.prompts.body import ChatBody, escaped, said
 from scalelag.prompts.plan import PromptPlan, Turn
@@ -35,7 +35,7 @@ class Chat(NamedTuple):
 
     body: bytes
     headers: dict[str, str]
-    asked: Asked
+    asked: PromptFacts
     key: int
     text: bytes
     turn: Turn | None
@@ -101,7 +101,7 @@ class Chats:
         tokens = 0 if prompt is None else history.tokens + prompt.tokens
         prompt = prompt or Text(self._body.own_text, 0)
         answer = self._asks.answer_tokens(number, own)
-        asked = Asked(tokens, answer or 0)
+        asked = PromptFacts(tokens, answer or 0)
         headers: dict[str, str] = {}
         if turn is not None:
             asked = asked._replace(session=turn.session, turn=turn.turn)

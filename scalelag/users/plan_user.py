@@ -16,7 +16,7 @@ from scalelag.options.request_templates import Payload
 from scalelag.options.run_options import LoadOptions
 from scalelag.plugin.attach import lifecycle_of
 from scalelag.plugin.worker.messages import Assignment
-from scalelag.plugin.worker.recorder import Asked
+from scalelag.plugin.worker.recorder import PromptFacts
 from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
 from scalelag.plugin.worker.worker import LoadWorker
 from scalelag.record.error_kinds import (
@@ -290,5 +290,5 @@ class PlanUser(User):
             status=0,
             name=self._name_of(spec),
             error=error,
-            asked=Asked(turn_wait_s=waited_s) if waited_s else None,
+            asked=PromptFacts(turn_wait_s=waited_s) if waited_s else None,
         )

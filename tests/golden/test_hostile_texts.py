@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
-from reports.analysis.comparing.history import TrendPoint
 from reports.model.charts import Analysis
+from reports.model.comparison import TrendPoint
 from reports.model.formats import Details, Format
 from reports.render.formats import Rendering, render
 from reports.render.html.report_page import render_html

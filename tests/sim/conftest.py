@@ -14,7 +14,9 @@ from probes.replica_probe import ReplicaProbe
 from probes.tracker import ReplicaTracker
 from scalelag.record.clock import Clock
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
+from tests.sim.evidence_world import World
 from tests.support.servers.http_echo import Echo, running_echo
+from tests.support.servers.log_server import Node, running_log_server
 from tests.support.standin.process import Standin, running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
 from tests.support.waiting import wait_for
@@ -87,6 +89,14 @@ def standin() -> Iterator[Standin]:
     """A stand-in with one steady replica."""
     with running_standin(one_deployment(steady_replica())) as standin:
         yield standin
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Nodes whose dashboard serves their logs."""
+    with running_log_server() as server:
+        server.nodes["n1"] = Node(files={"serve/proxy_1.log": b""})
+        yield World(server)
 
 
 @pytest.fixture

@@ -10,16 +10,8 @@ from scalelag.cluster.haproxy import has_haproxy
 from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import LogEvent, NodeClock, NoLog
 from scalelag.record.rows import Transition
-from tests.sim.evidence_world import PAYLOAD, World, assert_true, of
-from tests.support.servers.log_server import Node, running_log_server
-
-
-@pytest.fixture
-def world():
-    with running_log_server() as server:
-        server.nodes["n1"] = Node(files={"serve/proxy_1.log": b""})
-        yield World(server)
-
+from tests.sim.evidence_world import PAYLOAD, assert_true, of
+from tests.support.servers.log_server import Node
 
 # --- times ---------------------------------------------------------------------------------------
 

@@ -5,16 +5,8 @@ import time
 import pytest
 
 from scalelag.record.evidence_rows import LogEvent, NoLog
-from tests.sim.evidence_world import CONTROLLER, STARTS, World, assert_true, of, starts
-from tests.support.servers.log_server import Fault, Node, running_log_server
-
-
-@pytest.fixture
-def world():
-    with running_log_server() as server:
-        server.nodes["n1"] = Node(files={"serve/proxy_1.log": b""})
-        yield World(server)
-
+from tests.sim.evidence_world import CONTROLLER, STARTS, assert_true, of, starts
+from tests.support.servers.log_server import Fault, Node
 
 # --- rotated, restarted, large -------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from probes.gauges.exposition import GaugesError
 from probes.gauges.metrics_port import MetricsPorts
 from probes.gauges.port_list import PortList
 from probes.gauges.ports_reader import PortsReader
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from tests.support.servers.metrics_server import (
     MetricsServer,
     controller_text,
@@ -47,7 +47,7 @@ def reader_of(*ports: str, export_s: float = 1.0, **changed) -> Iterator[PortsRe
         dashboard.close()
 
 
-def read(reader: PortsReader) -> Seen:
+def read(reader: PortsReader) -> SeenRow:
     (row,) = reader.read(lambda: False)
     return row
 

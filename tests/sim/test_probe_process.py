@@ -47,7 +47,7 @@ def assert_none_is_left(mark: str) -> None:
 
 
 @pytest.mark.long
-def test_killed_in_mid_run_it_is_started_anew_and_the_gap_is_on_record(target, tmp_path):
+def test_killed_in_mid_run_it_is_started_again_and_the_gap_is_on_record(target, tmp_path):
     # So long that the gaps are no fifth of it: the run is valid.
     mark = f"{tmp_path}"
     with started(tmp_path, *target, "--steps", "20rps:24s", environment={MARK: mark}) as locust:
@@ -65,10 +65,15 @@ def test_killed_in_mid_run_it_is_started_anew_and_the_gap_is_on_record(target, t
 
     assert_ran(run)
     assert run.info["status"] == "complete"
-    assert [gap.reason for gap in run.recorded.gaps] == [f"{PROBE_ENDED} (SIGKILL)", PROBE_HELD_UP]
+    reasons = [gap.reason for gap in run.recorded.gaps]
+    assert reasons.count(f"{PROBE_ENDED} (SIGKILL)") == 1
+    assert {*reasons} == {
+        f"{PROBE_ENDED} (SIGKILL)",
+        PROBE_HELD_UP,
+    }  # a busy machine holds it up, too
     assert all(gap.to_s > gap.from_s for gap in run.recorded.gaps)
     assert len(run.recorded.transitions) == 1  # the replica is not told of a second time
-    assert run.report["probe"]["gaps"] == 2
+    assert run.report["probe"]["gaps"] == len(reasons)
     assert_none_is_left(mark)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from probes.dashboard import Dashboard
 from probes.gauges.prometheus import PrometheusReader, session_of
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from tests.support.servers.metrics_server import MetricsServer, free_address, running_metrics
 from tests.support.standin.process import running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
@@ -66,7 +66,7 @@ def reading(
         reader.close()
 
 
-def read(reader: PrometheusReader) -> Seen:
+def read(reader: PrometheusReader) -> SeenRow:
     (row,) = reader.read(lambda: False)
     return row
 

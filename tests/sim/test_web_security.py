@@ -1,5 +1,7 @@
 """Locust's page against other web pages, other names, and visitors who send what no form shows."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -19,6 +21,17 @@ from tests.support.waiting import wait_for
 
 ADDRESSES = str(ROOT / "tests" / "sim" / "addresses_locustfile.py")
 OPEN_WITHOUT_LOGIN = ("/login", "/enter", "/assets/", "/static/")
+FORMULAS = f"""
+from locust import events
+from locustfiles.stepped import *
+
+@events.init.add_listener
+def on_init(environment, runner, **_rest):
+    formula = "=cmd|'/c calc'!A1" + {HARM!r}
+    environment.stats.log_request("@cmd|", formula, 1, 1)
+    environment.stats.log_error("GET", formula, formula)
+    runner.log_exception("local", formula, "")
+"""
 TOKEN, HEADER_SECRET = "canary-token-81f2", "canary-header-5d0c"
 
 
@@ -159,13 +172,36 @@ def test_every_address_is_behind_the_login(tmp_path):
 def test_a_password_of_a_url_is_not_in_the_source_of_the_page(tmp_path):
     url = "http://me:canary-url-44a1@127.0.0.1:1"
     request = ["--path", "/ask?key=canary-1&n=1", "--json-body", '{"token": "canary-2"}']
-    with running_page(tmp_path, "--host", url, "--dashboard", url, *request) as web:
+    where = ["--host", url, "--dashboard", url]
+    with running_page(tmp_path, *where, *request, locustfile=ADDRESSES) as web:
         source = web.http.get(web.url + "/", timeout=10).text
         form = web.form()
+        answers = {
+            path: web.http.get(web.url + path, timeout=30)
+            for method, path in (*addresses(tmp_path), ("GET", "/stats/report?download=1"))
+            if method == "GET"
+        }
+        refused = web.swarm(steps="no plan")
 
     assert "127.0.0.1:1" in source
     assert "canary" not in source + str(form)
+    told = {path: f"{answer.headers}{answer.text}" for path, answer in answers.items()}
+    assert [path for path, text in told.items() if "canary" in text] == []
+    assert (refused["success"], refused["host"]) == (False, "http://127.0.0.1:1")
     assert form["path"]["value"] == "/ask?key=(not recorded)&n=1"
+
+
+def test_no_cell_of_a_csv_file_of_locust_is_a_formula(tmp_path):
+    file = tmp_path / "formulas.py"
+    file.write_text(FORMULAS)
+    with page_on_standin(tmp_path, locustfile=str(file)) as web:
+        kinds = ("stats/requests", "stats/failures", "exceptions")
+        files = [web.http.get(f"{web.url}/{kind}/csv", timeout=10).text for kind in kinds]
+
+    cells = [cell for text in files for row in csv.reader(io.StringIO(text)) for cell in row]
+    assert sum("cmd|" in cell for cell in cells) == 6
+    assert [cell for cell in cells if cell.startswith(("=", "@"))] == []
+    assert [line for text in files for line in text.splitlines() if obeyed(line)] == []
 
 
 @pytest.mark.parametrize("field", ["steps", "unknown"])

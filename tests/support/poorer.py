@@ -1,4 +1,4 @@
-"""A poorer record of the same run: logs are missing or of a clock that is off, looks failed."""
+"""A poorer record of the same run: logs are missing or of a clock that is off, polls failed."""
 
 from collections.abc import Iterable, Sequence
 
@@ -38,7 +38,7 @@ def _at_s(event: LogEvent) -> float:
 
 
 def with_gap(run: RecordedRun, from_s: float, to_s: float) -> RecordedRun:
-    """`run` as it is if no look between two Unix times was answered; the same if there was none."""
+    """`run` as it is if no poll between two Unix times was answered; the same if there was none."""
     before = [poll for poll in run.polls if poll.received_s <= from_s]
     after = [poll for poll in run.polls if poll.sent_s >= to_s]
     if not before or not after or len(before) + len(after) == len(run.polls):

@@ -4,11 +4,10 @@ import json
 import time
 
 from probes.dashboard import DashboardError, Reply
-from probes.serve_state import parse_payload
 from scalelag.cluster.events import ready_events
 from scalelag.cluster.preflight import Patience
 from scalelag.plan.events import parse_event
-from tests.unit.test_deploy import Serve
+from tests.unit.deploy_cases import Serve, there
 
 PATIENCE = Patience(0.0, time.monotonic, time.sleep)
 
@@ -83,10 +82,6 @@ class Cluster(Serve):
 
 def configured(config):
     return config["deployments"][0]["num_replicas"]
-
-
-def there(serve):
-    return parse_payload(serve.get("").body)
 
 
 def ready(serve, *texts):

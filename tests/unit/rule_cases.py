@@ -3,7 +3,7 @@
 import numpy as np
 
 from reports.analysis.diagnosis.cluster_rules import NETWORK, RESOURCES, STATE_SYNC
-from reports.analysis.diagnosis.failure_notes import Failed, failure_notes
+from reports.analysis.diagnosis.failure_notes import FailedRows, failure_notes
 from reports.analysis.diagnosis.replica_rules import (
     BOUNDS,
     HEALTH_CHECK,
@@ -44,7 +44,7 @@ def notes_on(given):
     """Notes on the kinds of all failed requests of a run."""
     rows = given.run.requests
     places = np.flatnonzero(rows.error >= 0).astype(np.uint32)
-    found = failure_notes(Failed(given.run, {given.key: given.timeline}, places))
+    found = failure_notes(FailedRows(given.run, {given.key: given.timeline}, places))
     return [note for _, note in found]
 
 

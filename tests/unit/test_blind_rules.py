@@ -9,7 +9,7 @@ from reports.analysis.diagnosis.rule import finding_of
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.load.concurrency import Concurrency
 from scalelag.record.run_info import DeploymentInfo
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from tests.support.built.behind_front import (
     a_front,
     behind,
@@ -160,7 +160,7 @@ def test_a_target_that_nobody_saw_was_not_kept():
 
 def test_a_gauge_that_counted_more_than_the_target_is_for_says_otherwise():
     rows = tuple(
-        Seen(at_s, at_s, "ports", 1.0, {KEY: DeploymentGauges(total=38.0)})
+        SeenRow(at_s, at_s, "ports", 1.0, {KEY: DeploymentGauges(total=38.0)})
         for at_s in (ENDED_S - 2, ENDED_S - 1)
     )
 

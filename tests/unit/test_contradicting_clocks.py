@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from reports.analysis.lag.off_clocks import Compared, off_clocks
+from reports.analysis.lag.off_clocks import ComparedMoment, off_clocks
 from reports.model.intervals import Instant
 from tests.unit.logged_steps import (
     LIFE,
@@ -99,7 +99,7 @@ def test_a_line_within_its_clocks_error_of_what_polling_saw_is_no_contradiction(
 def test_one_line_that_a_busy_process_noted_late_takes_no_clock_with_it(others: int, is_off: bool):
     # Only the late one says more if the clock is moved: the others have room for it.
     seen = Instant(9.6, 10.0)
-    moments = [Compared(f"line {n}", seen, Instant(9.8, 9.8, "n")) for n in range(others)]
-    late = Compared("the late line", seen, Instant(10.18, 10.18, "n"))
+    moments = [ComparedMoment(f"line {n}", seen, Instant(9.8, 9.8, "n")) for n in range(others)]
+    late = ComparedMoment("the late line", seen, Instant(10.18, 10.18, "n"))
 
     assert (off_clocks([*moments, late]) == {"n"}) is is_off

@@ -8,19 +8,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from probes.dashboard import Dashboard
+from probes.dashboard import Dashboard, DashboardError
 from probes.serve_state import parse_payload
 
 
 @contextmanager
-def listening(body=b"{}"):
+def listening(body=b"{}", status=200):
     """Yield (port, headers of all that came)."""
     came = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             came.append(dict(self.headers))
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -89,3 +89,15 @@ def test_half_of_a_character_in_an_answer_does_not_make_all_of_it_unreadable():
         body = Dashboard(f"http://127.0.0.1:{port}", time.time).get("/").body
 
     assert parse_payload(body).applications["a"].message == "no file \ufffd.py"
+
+
+def test_an_answer_that_repeats_what_was_sent_is_told_without_it():
+    echo = b"no luck with Bearer canary-1 canary-1, canary-2 and " + b64encode(b"me:canary-3")
+    with listening(echo, status=500) as (port, _):
+        url = f"http://me:canary-3@127.0.0.1:{port}"
+        dashboard = Dashboard(url, time.time, token="canary-1", headers={"X-Gate": "canary-2"})
+        with pytest.raises(DashboardError, match="no luck with") as refused:
+            dashboard.get("/")
+
+    assert "canary" not in str(refused.value)
+    assert b64encode(b"me:canary-3").decode() not in str(refused.value)

@@ -23,7 +23,7 @@ from reports.model.intervals import Window
 from scalelag.plan.stages import LoadStep, parse_plan
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import DeploymentInfo
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 
 ZERO_S = 1_795_371_900.0
 PLAN = parse_plan("5rps:20s,40rps:40s,5rps:20s")
@@ -258,7 +258,7 @@ def test_a_capacity_is_one_of_the_options_of_the_run(options, expected):
 def test_a_value_that_may_be_of_before_a_step_is_no_demand_of_it():
     steps = parse_plan("5rps:20s,40rps:40s").steps(60.0)
     read = ((10.0, 1.0), (18.0, 1.0), (28.0, 9.0), (60.0, 9.0))
-    rows = [Seen(at, at, "ports", 10.0, {"a/M": DeploymentGauges(total=n)}) for at, n in read]
+    rows = [SeenRow(at, at, "ports", 10.0, {"a/M": DeploymentGauges(total=n)}) for at, n in read]
     gauges = gauge_series(rows, "a/M", lambda one: one.total)
 
     found = demand_of(PLAN, steps, 0.0, policy(max_replicas=9), gauges, None)
@@ -270,7 +270,7 @@ def test_a_value_that_may_be_of_before_a_step_is_no_demand_of_it():
 def test_a_sample_without_a_value_takes_one_of_its_own_hold():
     steps = parse_plan("5rps:20s,40rps:40s").steps(60.0)
     given = [(at, 1.0 if at <= 20 else 9.0) for at in range(1, 60)]
-    rows = [Seen(at, at, "ports", 3.0, {"a/M": DeploymentGauges(total=n)}) for at, n in given]
+    rows = [SeenRow(at, at, "ports", 3.0, {"a/M": DeploymentGauges(total=n)}) for at, n in given]
     late = [row for row in rows if not 20 < row.sent_s < 30]
 
     found = demand_of(

@@ -1,66 +1,14 @@
 """Requests to Serve when an application comes and goes beside others."""
 
-import json
 import time
 
 import pytest
 
-from probes.dashboard import DashboardError, Reply
+from probes.dashboard import DashboardError
 from scalelag.cluster.deploy import as_deployed, deploy, undeploy
 from scalelag.cluster.preflight import Patience
 from scalelag.errors import TargetError, UsageError
-
-THEIRS = {"name": "theirs", "route_prefix": "/theirs", "import_path": "theirs:app"}
-OURS = {"name": "ours", "route_prefix": "/ours", "import_path": "ours:app"}
-SETTINGS = {
-    "target_capacity": 50.0,
-    "proxy_location": "HeadOnly",
-    "http_options": {"host": "0.0.0.0", "port": 8123},
-    "grpc_options": {"port": 9000, "grpc_servicer_functions": ["their.servicer"]},
-}
-
-
-class Serve:
-    """A dashboard that carries out what it is told as Serve does: what is not named is gone."""
-
-    url = "http://127.0.0.1:8265"
-
-    def __init__(self, *apps, python=(), **settings):
-        self.document = {"applications": list(apps), **settings}
-        self.python = python
-        self.deleting = frozenset[str]()
-        self.deployments: dict[str, dict[str, object]] = {}
-
-    def get(self, _path):
-        applications = {
-            app["name"]: {
-                "status": "DELETING" if app["name"] in self.deleting else "RUNNING",
-                "route_prefix": app.get("route_prefix", "/"),
-                "deployed_app_config": app,
-                "source": "declarative",
-                "deployments": self.deployments.get(app["name"], {}),
-            }
-            for app in self.document["applications"]
-        }
-        applications |= {
-            name: {
-                "status": "RUNNING",
-                "route_prefix": route,
-                # As Ray 2.60 does: the last configuration of that name, whoever runs there now.
-                "deployed_app_config": applications.get(name, {}).get("deployed_app_config"),
-                "source": "imperative",
-            }
-            for name, route in self.python
-        }
-        body = {**self.document, "applications": applications}
-        return Reply(json.dumps(body).encode(), 0.0, 0.0)
-
-    def put(self, _path, body):
-        self.document = body
-
-
-def patience():
-    return Patience(0.0, time.monotonic, time.sleep)
+from tests.unit.deploy_cases import OURS, SETTINGS, THEIRS, Serve, patience
 
 
 def test_settings_of_all_serve_are_named_again_when_an_app_comes_and_goes():

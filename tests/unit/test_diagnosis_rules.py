@@ -239,8 +239,8 @@ def test_a_restart_is_told_by_the_moment_of_its_log():
             (round(one.at_s, 3), one.text) for one in finding.evidence if "restarted" in one.text
         )
 
-    assert row(told) == (11.0, "the controller restarted: autoscaling began anew (by its log)")
-    assert row(polled) == (11.4, "the controller restarted: autoscaling began anew (by polls)")
+    assert row(told) == (11.0, "the controller restarted: autoscaling started over (by its log)")
+    assert row(polled) == (11.4, "the controller restarted: autoscaling started over (by polls)")
 
 
 @pytest.mark.parametrize(("loop_s", "found"), [(0.29, False), (0.3, True)])

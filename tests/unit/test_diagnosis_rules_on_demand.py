@@ -17,7 +17,7 @@ from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.steps import FloorReport, Phase
 from scalelag.record.rows import ProxyChange
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from tests.support.built.open_at import open_at
 from tests.support.built.step_facts import (
     BEGUN_S,
@@ -133,7 +133,7 @@ def test_a_silence_was_not_on_the_way_if_a_gauge_written_in_it_shows_what_was_op
 ):
     gauges = {KEY: DeploymentGauges(queued=0.0, running=running)}
 
-    given = silent(seen=(Seen(sent_s, sent_s, "ports", age_s, gauges),))
+    given = silent(seen=(SeenRow(sent_s, sent_s, "ports", age_s, gauges),))
 
     assert (finding_of(NETWORK, given) is not None) == network
 

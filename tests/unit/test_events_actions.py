@@ -1,20 +1,17 @@
 """Events against a dashboard that answers as Serve does: checked beforehand, and carried out."""
 
-import json
 from typing import get_args
 
 import msgspec
 import pytest
 import yaml
 
-from probes.dashboard import Reply
-from probes.serve_state import parse_payload
 from scalelag.cluster.events import carry_out, ready_events
 from scalelag.cluster.ray_job.kill import KillJob
 from scalelag.errors import TargetError, UsageError
 from scalelag.plan.events import EventKind, parse_event
 from scalelag.ray_versions import EVENTS_SINCE
-from tests.unit.test_deploy import OURS, THEIRS, Serve
+from tests.unit.deploy_cases import OURS, THEIRS, Target, there
 from tests.unit.test_ray_workers import Ray
 
 MODEL = {
@@ -23,35 +20,6 @@ MODEL = {
     "import_path": "m:app",
     "external_scaler_enabled": True,
 }
-
-
-class Target(Serve):
-    """Serve with a deployment `D 1` in each application, its jobs, and its scaling API."""
-
-    def __init__(self, *apps, **more):
-        super().__init__(*apps, **more)
-        self.deployments = {app["name"]: {"D 1": {"target_num_replicas": 2}} for app in apps}
-        self.posted = []
-
-    def get(self, path):
-        answer = super().get(path)
-        body = json.loads(answer.body)
-        for app in body["applications"].values():
-            config = app["deployed_app_config"] or {}
-            app["external_scaler_enabled"] = config.get("external_scaler_enabled", False)
-        return Reply(json.dumps(body).encode(), 0.0, 0.0)
-
-    def put(self, path, body):
-        super().put(path, body)
-        return Reply(b"{}", 5.0, 5.1)
-
-    def post(self, path, body):
-        self.posted.append((path, body))
-        return Reply(b"{}", 7.0, 7.1)
-
-
-def there(serve):
-    return parse_payload(serve.get("").body)
 
 
 def ready(serve, *texts, ray="2.60.0"):

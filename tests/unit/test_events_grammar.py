@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scalelag.errors import UsageError
 from scalelag.options.run_options import run_options
 from scalelag.plan.events import (
-    Known,
+    KnownNames,
     PlannedEvent,
     below,
     check_allowed,
@@ -15,7 +15,7 @@ from scalelag.plan.events import (
     resolved,
 )
 
-KNOWN = Known(
+KNOWN = KnownNames(
     {"default/Sleeper", "shop/Cart", "mail/Cart", "a/b/My app: v1.2"}, {"default", "shop", "mail"}
 )
 

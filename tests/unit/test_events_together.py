@@ -4,7 +4,7 @@ import gevent
 import msgspec
 import pytest
 
-from scalelag.cluster.ray_job.kill import Killed
+from scalelag.cluster.ray_job.kill import KillResult
 from scalelag.errors import TargetError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.leader.watching import events as module
@@ -12,8 +12,7 @@ from scalelag.plugin.leader.watching.events import RunEvents
 from scalelag.record.clock import Clock, ClockOffset
 from scalelag.record.event_rows import EventRow
 from scalelag.record.row_files import read_rows
-from tests.unit.test_deploy import OURS, THEIRS
-from tests.unit.test_events_actions import Target, there
+from tests.unit.deploy_cases import OURS, THEIRS, Target, there
 
 
 class Slow(Target):
@@ -120,7 +119,7 @@ class Silent:
         self.asked += 1
         if self.asked < 3:
             raise TargetError("no answer in time")
-        return Killed(ready=1.0, begun=2.0, ended=2.5, lost=("r1",), node="n1")
+        return KillResult(ready=1.0, begun=2.0, ended=2.5, lost=("r1",), node="n1")
 
     def end(self):
         self.ended = True

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from reports.render.json_report import as_json
 from scalelag.cli.main import app
 from scalelag.console import say
+from scalelag.errors import RecordError
 from scalelag.foreign import encodable, encodable_json, escaped_json, sanitized, sanitized_lines
 from scalelag.plugin.log_lines import make_harmless
+from scalelag.record import output_file
 from scalelag.record.output_file import write_file
 from scalelag.record.text_codes import TextCodes
 from tests.support.hostile import HARM, obeyed
@@ -102,14 +104,13 @@ def test_neither_does_an_error_of_a_command(capsys, tmp_path):
     assert obeyed(shown) == []
 
 
-def test_no_file_is_written_through_a_link_at_its_temporary_name(tmp_path: Path):
+def test_no_file_is_written_through_a_link_at_its_temporary_name(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(output_file, "token_hex", lambda _: "guessed")
     other = tmp_path / "other"
     other.write_text("somebody else's")
-    (tmp_path / "run.json.tmp").symlink_to(other)
+    (tmp_path / ".scalelag-guessed.tmp").symlink_to(other)
 
-    write_file(tmp_path / "run.json", b"ours")
+    with pytest.raises(RecordError, match="File exists"):
+        write_file(tmp_path / "run.json", b"ours")
 
     assert other.read_text() == "somebody else's"
-    assert (tmp_path / "run.json").read_bytes() == b"ours"
-    assert not (tmp_path / "run.json").is_symlink()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "run.json"]

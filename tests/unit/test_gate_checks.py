@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.analysis.gate_checks import Expected, check_gates, known_after_the_load
+from reports.analysis.gate_checks import ExpectedParts, check_gates, known_after_the_load
 from reports.analysis.gates import parse_gate
 from scalelag.errors import UsageError
 from scalelag.options.run_options import run_options
@@ -23,7 +23,7 @@ name = "x: y"
 path = "/x"
 """
 GIVEN = {"steps": "10rps:10s,0rps:5s,20rps:10s", "slo": ["p95<2s"], "event": ["3s: kill proxy"]}
-PARTS = Expected(
+PARTS = ExpectedParts(
     watched=["app/Model"],
     steps=range(4),
     load_steps={0: None, 2: None},
@@ -78,7 +78,7 @@ def test_what_comes_or_is_not_known_passes():
     check_gates(map(gate, (*names, "load.applications.b.failed", "load.names.x.failed")), PARTS)
     in_lists = ("load.workers.1.sent", "load.workers.*.sent", "load.windows.0.planned")
     check_gates(map(gate, (*in_lists, "evidence.node_error_s.*", 'load.errors."HTTP 500"')), PARTS)
-    check_gates([gate("load.steps.9.failed"), gate("D:steps.9.total_s")], Expected())
+    check_gates([gate("load.steps.9.failed"), gate("D:steps.9.total_s")], ExpectedParts())
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_the_names_that_are_most_like_the_wanted_one_come_first():
     names = [f"request {number}" for number in range(40)] + ["ask"]
 
     with pytest.raises(UsageError, match=r"there is ask, request 0, .* and 31 more"):
-        check_gates([gate("load.names.aks.failed")], Expected(requests=names))
+        check_gates([gate("load.names.aks.failed")], ExpectedParts(requests=names))

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gate_checks import ExpectedParts, check_gates
 from reports.analysis.gates import judge, parse_gate, parse_gates
 from reports.model.intervals import longer_than
 from reports.model.steps import DeploymentReport, StepReport
@@ -105,7 +105,7 @@ def test_a_deployment_that_is_not_watched_is_a_usage_error_that_names_the_watche
     gate = parse_gate(f"{name}:scale_up.total_s.max <= 20")
 
     with pytest.raises(UsageError, match="app/Model, app/Zed") as caught:
-        check_gates([gate], Expected(["app/Zed", "app/Model"]))
+        check_gates([gate], ExpectedParts(["app/Zed", "app/Model"]))
 
     assert gate.expr in str(caught.value)
 
@@ -113,7 +113,7 @@ def test_a_deployment_that_is_not_watched_is_a_usage_error_that_names_the_watche
 def test_a_deployment_that_is_watched_is_none():
     gates = [parse_gate(f"{name}:scale_up.total_s.max <= 20") for name in ("Model", "app/Model")]
 
-    check_gates([*gates, parse_gate("requests.failed <= 1")], Expected(["app/Model"]))
+    check_gates([*gates, parse_gate("requests.failed <= 1")], ExpectedParts(["app/Model"]))
 
 
 @pytest.mark.parametrize("name", NOBODY)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scalelag.errors import RecordError
 from scalelag.record import blocks, gathered
-from scalelag.record.gathered import Gathered
+from scalelag.record.gathered import RowGatherer
 from scalelag.record.requests_file import SCHEMA
 
 Row = tuple[float, str, str | None, str | None, int | None]
@@ -31,7 +31,7 @@ def batch_of(rows: list[Row], first: int) -> pa.RecordBatch:
 
 def gather(batches: list[list[Row]]):
     """Rows of the batches, two of which are added at a time."""
-    gathered_rows, made, first = Gathered(), [], 0
+    gathered_rows, made, first = RowGatherer(), [], 0
     for rows in batches:
         made.append(batch_of(rows, first))
         first += len(rows)
@@ -94,7 +94,7 @@ def test_a_name_that_several_methods_requested_is_one_for_each():
 
 
 def test_nothing_gathered_is_no_rows():
-    found = Gathered().columns()
+    found = RowGatherer().columns()
 
     assert (found.count, found.names, found.errors) == (0, (), ())
 

@@ -5,17 +5,17 @@ import pytest
 
 from reports.analysis.seen.series import GaugeSeries, Reading, gauge_series, total_series
 from reports.model.intervals import Window
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 
 KEY = "default/Model"
 
 
-def seen(sent_s: float, total: float | None, age_s: float = 1.0) -> Seen:
+def seen(sent_s: float, total: float | None, age_s: float = 1.0) -> SeenRow:
     deployments = {} if total is None else {KEY: DeploymentGauges(total=total)}
-    return Seen(sent_s, sent_s + 0.01, "ports", age_s, deployments, None if total else "hangs")
+    return SeenRow(sent_s, sent_s + 0.01, "ports", age_s, deployments, None if total else "hangs")
 
 
-def totals(*rows: Seen) -> GaugeSeries:
+def totals(*rows: SeenRow) -> GaugeSeries:
     return gauge_series(rows, KEY, lambda gauges: gauges.total)
 
 

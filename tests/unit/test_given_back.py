@@ -11,8 +11,8 @@ from scalelag.cluster.events import ReadyEvent, carry_out
 from scalelag.cluster.given_back import give_back, undo_of, with_event
 from scalelag.cluster.preflight import Patience
 from scalelag.plan.events import parse_event
+from tests.unit.deploy_cases import SETTINGS
 from tests.unit.given_back_cases import PATIENCE, Cluster, app, ready, there
-from tests.unit.test_deploy import SETTINGS
 
 
 def done(serve, *texts):

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from reports.analysis.comparing.history import TrendPoint
+from reports.model.comparison import TrendPoint
 from reports.model.intervals import Span
 from reports.render.terminal.history import print_trend
 from scalelag.cli.main import app

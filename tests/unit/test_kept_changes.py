@@ -5,21 +5,13 @@ import subprocess
 import sys
 
 import msgspec
-import pytest
 
 from scalelag.cluster.events import carry_out
 from scalelag.cluster.given_back import KeptChanges
-from scalelag.cluster.left_behind import JournalEntry, journal_folder, note
+from scalelag.cluster.left_behind import JournalEntry, note
 from scalelag.cluster.take_away import how_to_undo, kept_on, left_on, take_away
+from tests.unit.deploy_cases import SETTINGS, target_of
 from tests.unit.given_back_cases import PATIENCE, Cluster, app, ready, there
-from tests.unit.test_deploy import SETTINGS
-from tests.unit.test_take_away import target_of
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return journal_folder({"XDG_STATE_HOME": str(tmp_path)})
 
 
 class Run:

@@ -13,7 +13,7 @@ from reports.render.tables.deployments import deployment_table, detailed
 from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import DeploymentPoll
 from scalelag.record.run_dir import load_run
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from tests.support.built.step_facts import facts
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
@@ -101,7 +101,7 @@ def test_the_low_count_of_a_blind_autoscaler_clears_no_step_and_is_no_demand():
         MODEL: DeploymentGauges(total=0.4, queued=0.0, running=1.0),
         "default/Front": DeploymentGauges(queued=0.0, running=250.0),
     }
-    seen = tuple(Seen(at_s, at_s, "ports", 1.0, low) for at_s in every_s)
+    seen = tuple(SeenRow(at_s, at_s, "ports", 1.0, low) for at_s in every_s)
 
     report = analyse(
         msgspec.structs.replace(run, seen=seen), parse_gates(["scale_up.censored <= 0"])
@@ -151,7 +151,7 @@ def behind_a_front(run, read, age_s: float):
         deployments={KEY: msgspec.structs.replace(described, autoscaling=slow)},
     )
     seen = tuple(
-        Seen(at_s, at_s, "ports", age_s, {KEY: DeploymentGauges(total=total)})
+        SeenRow(at_s, at_s, "ports", age_s, {KEY: DeploymentGauges(total=total)})
         for at_s, total in ((run.info.zero_s + second, total) for second, total in read)
     )
     info = msgspec.structs.replace(run.info, target=target)

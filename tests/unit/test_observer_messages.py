@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from probes.replica_probe import ProbeState
 from scalelag.observer.messages import (
-    Failed,
+    LastPoll,
     LogsRead,
     Progress,
     Ready,
     Report,
     Rows,
-    Stopped,
+    WriteFailure,
     framed,
     frames,
 )
@@ -35,8 +35,8 @@ MESSAGES: list[Report] = [
     Progress(),
     Progress(STATE),
     Rows((POLL, Gap(1.0, 2.0, "HTTP 503", 3)), more=True),
-    Failed("No space left on device"),
-    Stopped(3.0, {"app": ApplicationInfo(("app/A",), "/", "app/A")}),
+    WriteFailure("No space left on device"),
+    LastPoll(3.0, {"app": ApplicationInfo(("app/A",), "/", "app/A")}),
     LogsRead(),
 ]
 SENT = b"".join(map(framed, MESSAGES))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from probes.logs.replica_heads import NewReplica
 from probes.serve_state import parse_payload
-from reports.analysis.gate_checks import Expected, check_gates
+from reports.analysis.gate_checks import ExpectedParts, check_gates
 from reports.analysis.gates import parse_gate
 from reports.analysis.metrics import is_named, parse_metric, quoted
 from reports.analysis.seen.requests_at import application_of
@@ -35,7 +35,7 @@ def test_a_gate_on_any_deployment_names_it_and_no_other(app, name, metric):
 
     assert (gate.wanted.deployment, gate.limit) == (key, 20.0)
     assert is_named(key, gate.wanted.deployment)
-    check_gates([gate], Expected([key]))
+    check_gates([gate], ExpectedParts([key]))
 
 
 @given(NAMES)

@@ -72,6 +72,27 @@ def test_a_file_of_a_record_takes_the_place_of_a_link(tmp_path: Path):
     assert not (tmp_path / "report.json").is_symlink()
 
 
+@pytest.mark.parametrize("write", [write_file, write_named])
+def test_files_beside_it_stay_whatever_they_are_called(tmp_path: Path, write):
+    (tmp_path / "a.json.tmp").write_text("mine")
+    (tmp_path / "b.json.tmp").mkdir()
+
+    write(tmp_path / "a.json", b"{}")
+    write(tmp_path / "b.json", b"{}")
+
+    assert (tmp_path / "a.json.tmp").read_text() == "mine"
+    assert names(tmp_path) == ["a.json", "a.json.tmp", "b.json", "b.json.tmp"]
+
+
+def test_of_two_who_write_at_once_each_writes_all_of_it(tmp_path: Path):
+    with writing_named(tmp_path / "a") as one, writing_named(tmp_path / "a") as other:
+        one.write(b"one")
+        other.write(b"other")
+
+    assert (tmp_path / "a").read_text() == "one"  # its block ended last
+    assert names(tmp_path) == ["a"]
+
+
 def test_a_pipe_is_written_to(tmp_path: Path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

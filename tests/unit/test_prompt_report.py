@@ -8,7 +8,7 @@ from reports.analysis.load.latency import load_report
 from reports.analysis.load.prompts import prompt_report
 from reports.render.tables.prompts import prompt_table, session_table
 from scalelag.plugin.leader.workers.collector import RowCollector
-from scalelag.plugin.worker.recorder import Asked, RequestRecorder, StreamTimes
+from scalelag.plugin.worker.recorder import PromptFacts, RequestRecorder, StreamTimes
 from scalelag.prompts.info import PromptInfo
 from scalelag.record.clock import Clock
 from scalelag.record.error_kinds import TURN
@@ -42,11 +42,11 @@ def rows(tmp_path) -> RequestColumns:
     recorder = RequestRecorder(Clock())
     now_s = Clock().now()
     stream = StreamTimes(now_s, 10, NAN, prompt_tokens=33)
-    fire(recorder, now_s - 5, asked=Asked(20, 16, 0, 1), stream=stream)
-    fire(recorder, now_s - 4, asked=Asked(40, 0, 1, 1), stream=stream._replace(tokens=20))
+    fire(recorder, now_s - 5, asked=PromptFacts(20, 16, 0, 1), stream=stream)
+    fire(recorder, now_s - 4, asked=PromptFacts(40, 0, 1, 1), stream=stream._replace(tokens=20))
     fire(recorder, now_s - 3)
-    fire(recorder, now_s - 2, asked=Asked(60, 16, 0, 2, 0.25), stream=stream)
-    fire(recorder, now_s - 1, ValueError("x"), asked=Asked(80, 16, 1, 2, 0.0))
+    fire(recorder, now_s - 2, asked=PromptFacts(60, 16, 0, 2, 0.25), stream=stream)
+    fire(recorder, now_s - 1, ValueError("x"), asked=PromptFacts(80, 16, 1, 2, 0.0))
     recorder.add_not_sent(now_s, "/", TURN)
     path = tmp_path / "requests.arrow"
     writer = RequestWriter(path)
@@ -126,7 +126,7 @@ def test_a_turn_was_due_exactly_when_the_plan_has_it(tmp_path):
     recorder = RequestRecorder(Clock())
     for at_s, wait_s in zip(due_s.tolist(), waits_s.tolist(), strict=True):
         intended_s = at_s + wait_s
-        fire(recorder, intended_s, asked=Asked(1, 1, 0, 1, intended_s - at_s))
+        fire(recorder, intended_s, asked=PromptFacts(1, 1, 0, 1, intended_s - at_s))
     path = tmp_path / "requests.arrow"
     writer = RequestWriter(path)
     RowCollector(writer).collect(recorder.take(), 3)

@@ -11,7 +11,7 @@ from scalelag.record.application_info import ApplicationInfo
 from scalelag.record.rows import DeploymentPoll
 from scalelag.record.run_dir import RecordedRun
 from scalelag.record.run_info import DeploymentInfo
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from scalelag.wording import count
 from tests.support.built.step_facts import KEY, ZERO_S, info, run
 
@@ -21,12 +21,12 @@ BOTH = ApplicationInfo((FRONT, KEY), "/", FRONT, {FRONT: (KEY,)})
 END_S = 40
 
 
-def gauges_at(at_s: float, model: DeploymentGauges, reason: str | None = None) -> Seen:
+def gauges_at(at_s: float, model: DeploymentGauges, reason: str | None = None) -> SeenRow:
     sent_s = ZERO_S + at_s
-    return Seen(sent_s, sent_s + 0.01, "ports", 1.0, {KEY: model}, reason)
+    return SeenRow(sent_s, sent_s + 0.01, "ports", 1.0, {KEY: model}, reason)
 
 
-def among_several(*rows: Seen, app: ApplicationInfo = BOTH) -> RecordedRun:
+def among_several(*rows: SeenRow, app: ApplicationInfo = BOTH) -> RecordedRun:
     """The run of step_facts, on a fixed front before the model."""
     made = run()
     fixed = DeploymentInfo(config={"num_replicas": 1, "max_ongoing_requests": 100})
@@ -48,7 +48,7 @@ def among_several(*rows: Seen, app: ApplicationInfo = BOTH) -> RecordedRun:
     )
 
 
-def steady(**values: float) -> list[Seen]:
+def steady(**values: float) -> list[SeenRow]:
     return [gauges_at(at_s, DeploymentGauges(**values)) for at_s in range(-1, END_S + 1)]
 
 
@@ -97,7 +97,9 @@ def test_alone_the_clients_own_requests_count_with_the_gauges_beside_them():
 
 
 def test_without_gauges_there_is_no_demand_and_the_reason_is_that_of_the_ports():
-    silent = Seen(ZERO_S, ZERO_S + 1, "ports", 1.0, {}, "2 of 2 metrics ports: connection refused")
+    silent = SeenRow(
+        ZERO_S, ZERO_S + 1, "ports", 1.0, {}, "2 of 2 metrics ports: connection refused"
+    )
 
     found = model_of(among_several(silent))
 
@@ -176,7 +178,7 @@ def test_served_counts_what_was_added_also_where_a_replica_took_its_count_along(
 
 def test_the_front_is_the_limit_where_its_slots_are_all_in_use():
     rows = [
-        Seen(
+        SeenRow(
             ZERO_S + at_s,
             ZERO_S + at_s,
             "ports",
@@ -249,7 +251,7 @@ def test_bars_stand_where_the_readings_are_and_nothing_where_there_are_none():
 
 def test_before_2_53_the_reason_names_the_version_whatever_the_ports_said_at_first():
     """As seen live on 2.52: the first reading had no gauge at all."""
-    silent = Seen(ZERO_S - 2, ZERO_S - 1, "ports", 1.0, {}, "the ports show no gauge")
+    silent = SeenRow(ZERO_S - 2, ZERO_S - 1, "ports", 1.0, {}, "the ports show no gauge")
     run = among_several(silent, *steady(queued=1.0, running=4.9))
     versions = msgspec.structs.replace(run.info.versions, ray="2.52.1")
     old = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, versions=versions))

@@ -1,4 +1,4 @@
-"""Simulated replicas, router and controller against outcomes that can be worked out by hand."""
+"""SimulatedRun replicas, router and controller against outcomes that can be worked out by hand."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from reports.whatif.simulate import (
     OK,
     REJECTED,
     TIMED_OUT,
-    Simulated,
+    SimulatedRun,
     Simulation,
 )
 from reports.whatif.start_up import StartUps
@@ -87,7 +87,7 @@ def scenario(load: Load, *, to_s: float = 30.0, work_s: float = 1.0, **more: Any
     return msgspec.structs.replace(made, service=service, **more)
 
 
-def run(made: Scenario, autoscaler: Planned | None = None, seed: int = 1) -> Simulated:
+def run(made: Scenario, autoscaler: Planned | None = None, seed: int = 1) -> SimulatedRun:
     return Simulation(made, autoscaler or Planned({}), seed, phase=0.0).run()
 
 

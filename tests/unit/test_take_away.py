@@ -4,28 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from probes.dashboard import DashboardError
-from scalelag.cli.run import targets
 from scalelag.cli.run.signals import interruptible, undisturbed
 from scalelag.cluster.deploy import deploy
 from scalelag.cluster.left_behind import JournalEntry, journal_folder
-from scalelag.cluster.preflight import Patience
 from scalelag.cluster.take_away import left_on, noted, take_away
 from scalelag.errors import InterruptedRunError, UsageError
-from tests.unit.test_deploy import OURS, SETTINGS, THEIRS, Serve
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return journal_folder({"XDG_STATE_HOME": str(tmp_path)})
+from tests.unit.deploy_cases import OURS, SETTINGS, THEIRS, Serve, patience, target_of
 
 
 def left_by_a_dead_process(folder, apps):
@@ -35,21 +25,6 @@ def left_by_a_dead_process(folder, apps):
     path = folder / "1-a.json"
     path.write_bytes(msgspec.json.encode(JournalEntry(Serve.url, apps, process.pid, 1, 5.0)))
     return path
-
-
-def patience():
-    return Patience(0.0, time.monotonic, time.sleep)
-
-
-@contextmanager
-def target_of(serve, monkeypatch, apps=(OURS,), replacing=()):
-    monkeypatch.setattr(targets, "Dashboard", lambda *_: serve)
-    monkeypatch.setattr(targets, "check_endpoint", lambda _: None)
-    endpoint = targets.Endpoint("http://127.0.0.1:8000", serve.url)
-    with targets.existing(
-        apps, endpoint, headers={}, verify=True, wait_s=0.0, left=[], replacing=replacing
-    ) as there:
-        yield there
 
 
 def test_what_was_left_is_found_and_it_alone_is_taken_away(folder):

@@ -9,7 +9,7 @@ from tests.support.built.made_report import report_of
 from tests.unit.test_matrix import entry, reported
 from tools import suites as tool
 from tools.matrix_check import EQUAL, SLOWER, page_of, wrong
-from tools.suites import Ended, complete_run, run_suite, table
+from tools.suites import EndedSuite, complete_run, run_suite, table
 
 OLD, MID, NEW = "2.49.2", "2.55.1", "2.60.0"
 
@@ -49,7 +49,7 @@ def test_the_table_of_suites_has_the_day_of_each_run_and_what_did_not_pass(tmp_p
     gates = (GateResult("a <= 1", "pass", 0.5), GateResult("b <= 2", "fail", 2.5))
     failed = msgspec.structs.replace(made(tmp_path, "1", verdict="fail"), gates=gates)
 
-    lines = table([Ended("highscale", failed), Ended("upgrade", None)]).splitlines()[2:]
+    lines = table([EndedSuite("highscale", failed), EndedSuite("upgrade", None)]).splitlines()[2:]
 
     assert lines[0].startswith("| `highscale` | 2026-11-30 | ")
     assert lines[0].endswith(" | fail | 1 of 2 | `b <= 2` (2.5) |")

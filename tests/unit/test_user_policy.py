@@ -47,7 +47,7 @@ def test_a_policy_that_is_imported_anew_keeps_nothing_nor_does_what_it_imports(f
         "    return 1, {'calls': calls, 'asked': moment()}\n"
     )
     for _ in range(3):
-        state = asked(load_policy("counting_policy:policy", anew=True)).policy_state[KEY]
+        state = asked(load_policy("counting_policy:policy", fresh=True)).policy_state[KEY]
 
         assert (state["calls"], state["asked"]) == (1, 1)
 

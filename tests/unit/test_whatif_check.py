@@ -18,7 +18,7 @@ from tools.whatif_check import (
     PAGE,
     PAIRS_MARKS,
     SWING_MARKS,
-    Compared,
+    ComparedFigure,
     MissingRunError,
     _complete,
     _summary,
@@ -121,9 +121,9 @@ def test_a_pair_is_predicted_and_laid_beside_the_measurement():
 def test_a_measurement_within_polling_of_the_prediction_is_within():
     predicted = Estimate(Span(5.0, 4.5, 5.5), 20)
 
-    assert Compared("total_s", False, predicted, Span(5.6, 5.4, 5.8)).within
-    assert not Compared("total_s", False, predicted, Span(5.6, 5.6, 5.6)).within
-    assert not Compared("total_s", False, predicted, None).within
+    assert ComparedFigure("total_s", False, predicted, Span(5.6, 5.4, 5.8)).within
+    assert not ComparedFigure("total_s", False, predicted, Span(5.6, 5.6, 5.6)).within
+    assert not ComparedFigure("total_s", False, predicted, None).within
     assert _summary([]) == "No pair could be compared.\n"
 
 

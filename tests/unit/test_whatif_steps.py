@@ -59,7 +59,7 @@ def test_a_comparison_in_a_process_of_its_own_is_read_back():
 
 
 def test_the_table_has_a_row_a_version_and_its_day():
-    one = steps.Compared("2.55.1", 7200, 180, 0, 3)
+    one = steps.StepDifferences("2.55.1", 7200, 180, 0, 3)
 
     table = versions.table_of([one, msgspec.structs.replace(one, ray="2.52.1")], "2026-11-30")
 

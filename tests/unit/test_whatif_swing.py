@@ -9,7 +9,7 @@ from reports.analysis.elasticity.staircase import Staircase
 from reports.model.intervals import Span, Window
 from reports.whatif.curves import area_between, period_s
 from reports.whatif.outcome import Course, Outcome
-from reports.whatif.validate import Replayed, validated
+from reports.whatif.validate import ReplayOutcomes, validated
 
 HOLD = Window(0.0, 60.0)
 NOTHING = {"decide_s": None, "total_s": None, "p95_ms": None}
@@ -31,7 +31,7 @@ def proof(recorded: Staircase, *simulated: Staircase, next_s: float | None = Non
 
     Of as many repetitions as there are curves the first takes 1 s for that, the next 2 s, and so on.
     """
-    replayed = Replayed(
+    replayed = ReplayOutcomes(
         0.0,
         tuple(
             Outcome(

@@ -30,7 +30,7 @@ BEGIN_DEADLINE_S: Final = 150.0
 LOOK_EVERY_S: Final = 0.02
 
 
-class Begun(msgspec.Struct, frozen=True):
+class LoadBegin(msgspec.Struct, frozen=True):
     """The part of `run.json` that a hook needs; it is written before the plan starts."""
 
     zero_s: float
@@ -76,7 +76,7 @@ class Scene:
         while time.monotonic() < deadline_s:
             self._check()
             for file in self._out.glob(f"*/{RUN_FILE}"):
-                return msgspec.json.decode(file.read_bytes(), type=Begun).zero_s
+                return msgspec.json.decode(file.read_bytes(), type=LoadBegin).zero_s
             time.sleep(LOOK_EVERY_S)
         raise FaultToolError(f"no run began in {self._out} within {BEGIN_DEADLINE_S:g} s")
 

@@ -21,7 +21,7 @@ _LAST_ROWS_S: Final = 1.5
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """A fault and what came of it.
+    """A fault and its outcome.
 
     `lost` are requests that were answered, and older than the flush of their rows, without a row.
     """

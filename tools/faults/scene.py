@@ -204,7 +204,7 @@ def stopped_for(
 
 
 def report_of(path: Path, output: Path) -> int:
-    """Make the report of a run anew, as JSON, and return the exit code."""
+    """Make the report of a run again, as JSON, and return the exit code."""
     command = [sys.executable, "-m", "scalelag.cli", "report", str(path), "--format", "json"]
     done = subprocess.run([*command, "--output", str(output)], check=False, timeout=_DEADLINE_S)
     return done.returncode

@@ -31,7 +31,7 @@ BOUNDS: Final[dict[Figure, float]] = {
     "threads": 2.0,
     "heap": 8.0,
 }
-"""Growth an hour from which on a figure is not flat, in its unit. Others are told only."""
+"""Growth an hour from which on a figure is not flat, in its unit. Others are only shown."""
 ALL: Final = "all"
 QUARTERS: Final = 4
 
@@ -125,7 +125,7 @@ def _said(one: Trend) -> str:
 
 
 def thinned(values: Sequence[float], points: int) -> list[float]:
-    """Return at most so many of the values, evenly spread, the first and the last among them."""
+    """Return at most `points` of the values, evenly spread, the first and the last among them."""
     if len(values) <= points:
         return list(values)
     chosen = np.linspace(0, len(values) - 1, points).round().astype(int)

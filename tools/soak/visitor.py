@@ -55,7 +55,7 @@ class InChromium:
         return by_name["JSHeapUsedSize"] / _MIB
 
 
-class Asking:
+class RequestVisitor:
     """Requests that the page's scripts send, without a browser. `complaints` are failed ones."""
 
     how = "its addresses asked as the page asks"
@@ -102,7 +102,7 @@ class Asking:
 def visiting(url: str, *, browser: bool) -> Iterator[Visitor]:
     """Visit a run at `url` until the block ends. Raises FileNotFoundError without a Chromium."""
     if not browser:
-        yield Asking(url)
+        yield RequestVisitor(url)
         return
     path = path_of_chromium()
     if path is None:

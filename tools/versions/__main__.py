@@ -16,7 +16,7 @@ from reports.model.report import Report
 from scalelag.errors import ScalelagError
 from scalelag.ray_versions import TOKEN_AUTH, is_at_least
 from tools.versions.page import NO_TOKENS, Check, Row, blind_cells, row_of, tables, with_tables
-from tools.versions.runs import PLAN, Cell, Made, run_on, run_with_killed_controller
+from tools.versions.runs import PLAN, Cell, MadeRun, run_on, run_with_killed_controller
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "versions.md"
@@ -67,7 +67,7 @@ def of_zero(report: Report) -> tuple[str, bool]:
 
 
 Judge = Callable[[Report], tuple[str, bool]]
-Runner = Callable[[Path], Made]
+Runner = Callable[[Path], MadeRun]
 
 
 def checks_of(version: str) -> Iterator[tuple[str, Runner, Judge]]:
@@ -113,14 +113,14 @@ def _demo(cell: Cell) -> Runner:
     return lambda out: run_on(cell, out, *DEMO)
 
 
-def _made(runner: Runner, out: Path) -> Made:
+def _made(runner: Runner, out: Path) -> MadeRun:
     try:
         return runner(out)
     except ScalelagError as error:
-        return Made(None, str(error))
+        return MadeRun(None, str(error))
 
 
-def _noted(results: Results, version: str, token: str, made: Made) -> list[str]:
+def _noted(results: Results, version: str, token: str, made: MadeRun) -> list[str]:
     name = f"{version} {token}"
     if made.report is None:
         results.rows[name] = Row(

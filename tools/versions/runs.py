@@ -30,14 +30,14 @@ class Cell(msgspec.Struct, frozen=True):
     with_token: bool = True
 
 
-class Made(msgspec.Struct, frozen=True):
+class MadeRun(msgspec.Struct, frozen=True):
     """Report of a run, or the last words of a command that made none."""
 
     report: Report | None
     said: str
 
 
-def run_on(cell: Cell, out: Path, *options: str) -> Made:
+def run_on(cell: Cell, out: Path, *options: str) -> MadeRun:
     """`scalelag run` on a cluster of its own with that Ray; without a token on one of ours."""
     if cell.with_token:
         return _scalelag(["--ray", cell.ray, *options], out, {})
@@ -45,7 +45,7 @@ def run_on(cell: Cell, out: Path, *options: str) -> Made:
         return _scalelag([*_target(cluster), *options], out, {})
 
 
-def run_with_killed_controller(cell: Cell, out: Path, at_s: float) -> Made:
+def run_with_killed_controller(cell: Cell, out: Path, at_s: float) -> MadeRun:
     """The demo's plan, and the controller killed that long after the command began."""
     with cluster_of(cell) as cluster, _begun(_demo(cluster), out, _token(cluster)) as process:
         assert cluster.urls is not None
@@ -77,7 +77,7 @@ def _token(cluster: EmbeddedCluster) -> dict[str, str]:
     return {"RAY_AUTH_TOKEN": cluster.token} if cluster.token else {}
 
 
-def _scalelag(options: Sequence[str], out: Path, variables: dict[str, str]) -> Made:
+def _scalelag(options: Sequence[str], out: Path, variables: dict[str, str]) -> MadeRun:
     with _begun(options, out, variables) as process:
         process.wait(RUN_DEADLINE_S)
     return _made(out)
@@ -94,7 +94,7 @@ def _begun(
         yield process
 
 
-def _made(out: Path) -> Made:
+def _made(out: Path) -> MadeRun:
     said = (out / "said.txt").read_text(encoding="utf-8", errors="replace")[-_MOST_SAID:]
     found = last_report(out)
-    return Made(found and found[1], said)
+    return MadeRun(found and found[1], said)

@@ -39,9 +39,9 @@ def replica_curve(
 
 
 def _changes(key: DeploymentKey, polls: Sequence[Poll], zero_s: float) -> Iterator[_Seen]:
-    """The first poll that shows it, each poll that shows a change, and the last.
+    """Polls that show a change of the deployment, with the first and the last that show it.
 
-    From the poll on that does not show it any more, it is gone, and has no replicas.
+    From the first poll without it, it is gone and has no replicas.
     """
     last: _Seen | None = None
     seen: _Seen | None = None
@@ -66,7 +66,7 @@ def counted(found: DeploymentPoll) -> _Numbers:
 
 
 def _thinned(changes: Sequence[_Seen], most: int) -> list[_Seen]:
-    """First and last, and of each equal part of the time the fewest and the most RUNNING."""
+    """The first, the last, and in each equal part of the time the fewest and the most RUNNING."""
     first_s, last_s = changes[0][0], changes[-1][0]
     parts = max(1, (most - 2) // 2)
     extremes: dict[int, tuple[int, int]] = {}
@@ -88,7 +88,7 @@ def replica_bars(
     zero_s: float,
     end_s: float,
 ) -> list[ReplicaBar]:
-    """Replicas by the moment at which they began; `critical` has steps, `log_files` logs by replica."""
+    """Replicas in the order of their begin; `critical` has steps, `log_files` logs by replica."""
     bars = [
         ReplicaBar(
             replica=life.replica,
@@ -129,7 +129,7 @@ def _after_zero(at: Instant, zero_s: float, end_s: float) -> float:
 
 
 def some_bars(bars: Sequence[ReplicaBar], most: int) -> list[ReplicaBar]:
-    """At most `most`: the critical ones, and of the others some from all of the run."""
+    """At most `most`: the critical ones, and others evenly from all of the run."""
     if len(bars) <= most:
         return list(bars)
     critical = [place for place, bar in enumerate(bars) if bar.critical_in][:most]

@@ -18,7 +18,7 @@ _MORE = 0.5
 OTHER_STEPS = "the two sides were measured in other steps"
 
 
-class Uneven(msgspec.Struct, frozen=True):
+class UnevenSteps(msgspec.Struct, frozen=True):
     """Steps of each figure that do not count, with the numbers of runs that measured them.
 
     Nothing would be left of the figures `apart`, of which each side has steps that the other lacks.
@@ -28,7 +28,7 @@ class Uneven(msgspec.Struct, frozen=True):
     apart: frozenset[str] = frozenset()
 
     def told(self, names: frozenset[str], base: int, candidate: int) -> Iterator[str]:
-        """Sentences on the steps left out of the figures `names`, of so many runs a side."""
+        """Sentences on steps left out of the figures `names`, of `base` and `candidate` runs."""
         for name in sorted(names & self.steps.keys()):
             for step, (ours, theirs) in sorted(self.steps[name].items()):
                 yield (
@@ -37,7 +37,7 @@ class Uneven(msgspec.Struct, frozen=True):
                 )
 
 
-def uneven_steps(base: Mapping[str, Report], candidate: Mapping[str, Report]) -> Uneven:
+def uneven_steps(base: Mapping[str, Report], candidate: Mapping[str, Report]) -> UnevenSteps:
     """Find the steps whose shares of measured runs differ by more than half."""
     sides = (_measured(base), _measured(candidate))
     found: dict[str, dict[str, tuple[int, int]]] = {}
@@ -57,7 +57,7 @@ def uneven_steps(base: Mapping[str, Report], candidate: Mapping[str, Report]) ->
             len({mine / len(base) > other / len(candidate) for mine, other in uneven.values()}) > 1
         ):
             apart.add(name)
-    return Uneven(found, frozenset(apart))
+    return UnevenSteps(found, frozenset(apart))
 
 
 def _measured(side: Mapping[str, Report]) -> dict[str, Counter[str]]:
@@ -68,7 +68,7 @@ def _measured(side: Mapping[str, Report]) -> dict[str, Counter[str]]:
     return found
 
 
-def marked_apart(samples: Samples, uneven: Uneven) -> Samples:
+def marked_apart(samples: Samples, uneven: UnevenSteps) -> Samples:
     """The samples, in which figures that were measured in other steps are unlike."""
     return {
         name: msgspec.structs.replace(sample, unlike=sample.unlike or OTHER_STEPS)

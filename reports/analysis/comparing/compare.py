@@ -6,13 +6,13 @@ The verdict is that of the main figures alone (docs/decisions/0007-main-figures.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from reports.analysis.comparing.common_steps import Uneven, marked_apart, uneven_steps
+from reports.analysis.comparing.common_steps import UnevenSteps, marked_apart, uneven_steps
 from reports.analysis.comparing.doubts import doubts, failing
 from reports.analysis.comparing.elastic_speedup import elastic_speedups
 from reports.analysis.comparing.exactness import drawn_together, exactness
 from reports.analysis.comparing.rank_tests import (
     ALPHA,
-    Ranked,
+    RankedEffect,
     grouped_effect,
     least_grouped_p,
     least_paired_p,
@@ -48,7 +48,7 @@ _GRAVEST_FIRST: tuple[ComparedVerdict, ...] = (
 _MOST_NAMED = 6
 
 
-class _Tested(NamedTuple):
+class _TestedFigure(NamedTuple):
     """A figure before it is judged, measured in `n` runs of the smaller side, or pairs of steps.
 
     A side that does not have it is None. `least_p` is one-sided.
@@ -59,7 +59,7 @@ class _Tested(NamedTuple):
     base: Sample | None
     candidate: Sample | None
     n: int = 0
-    ranked: Ranked | None = None
+    ranked: RankedEffect | None = None
     least_p: float = 1.0
 
     @property
@@ -96,7 +96,7 @@ def compare(
     """
     one_by_one = len(base) == len(candidate) == 1
     form: Form = "steps of two runs" if one_by_one else "runs"
-    uneven = Uneven() if one_by_one else uneven_steps(base, candidate)
+    uneven = UnevenSteps() if one_by_one else uneven_steps(base, candidate)
     sides = comparable(*(_samples(form, side, uneven) for side in (base, candidate)))
     main = _named(mains, sides) if mains else main_figures(*sides)
     rule = _Rule(form, min_effect, gated=within_run or not one_by_one)
@@ -127,7 +127,7 @@ _ONE_A_SIDE = (
 )
 
 
-def _samples(form: Form, side: Mapping[str, Report], uneven: Uneven) -> Samples:
+def _samples(form: Form, side: Mapping[str, Report], uneven: UnevenSteps) -> Samples:
     if form == "runs":
         return marked_apart(samples_of_runs(side, uneven.steps), uneven)
     return samples_of_steps(next(iter(side.values())))
@@ -158,7 +158,7 @@ def _named(mains: Sequence[str], sides: Sequence[Samples]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _tested(form: Form, sides: Sequence[Samples], main: frozenset[str]) -> list[_Tested]:
+def _tested(form: Form, sides: Sequence[Samples], main: frozenset[str]) -> list[_TestedFigure]:
     """All figures, the main ones first."""
     base, candidate = sides
     names = sorted(dict.fromkeys([*base, *candidate]), key=lambda name: name not in main)
@@ -167,7 +167,7 @@ def _tested(form: Form, sides: Sequence[Samples], main: frozenset[str]) -> list[
     ]
 
 
-def _judged(tested: Sequence[_Tested], rule: _Rule) -> tuple[ComparedFigure, ...]:
+def _judged(tested: Sequence[_TestedFigure], rule: _Rule) -> tuple[ComparedFigure, ...]:
     several = [one for one in tested if one.ranked and one.main and rule.gated]
     base, candidate = ([one.sides[side] for one in several] for side in (0, 1))
     ps = (grouped_ps if rule.form == "runs" else paired_ps)(base, candidate)
@@ -177,33 +177,33 @@ def _judged(tested: Sequence[_Tested], rule: _Rule) -> tuple[ComparedFigure, ...
 
 def _test(
     form: Form, name: str, base: Sample | None, candidate: Sample | None, *, main: bool
-) -> _Tested:
+) -> _TestedFigure:
     # Listed, not left out: a build that never began to scale has no lag at all.
     if base is None or candidate is None or base.unlike or candidate.unlike:
-        return _Tested(name, main, base, candidate)
+        return _TestedFigure(name, main, base, candidate)
     paired = form == "steps of two runs"
     return (_paired if paired else _grouped)(name, base, candidate, main=main)
 
 
-def _paired(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Tested:
+def _paired(name: str, base: Sample, candidate: Sample, *, main: bool) -> _TestedFigure:
     both = [step for step in base.values if step in candidate.values]
     sides = [[side.values[step] for step in both] for side in (base, candidate)]
     one, other = (
         Sample(dict(zip(both, spans, strict=True)), len(both), _censored(spans)) for spans in sides
     )
     if len(both) < FEWEST_PAIRS:
-        return _Tested(name, main, one, other, len(both))
+        return _TestedFigure(name, main, one, other, len(both))
     least_p = least_paired_p(len(both), _censored(sides[0]))
-    return _Tested(name, main, one, other, len(both), paired_effect(*sides), least_p)
+    return _TestedFigure(name, main, one, other, len(both), paired_effect(*sides), least_p)
 
 
-def _grouped(name: str, base: Sample, candidate: Sample, *, main: bool) -> _Tested:
+def _grouped(name: str, base: Sample, candidate: Sample, *, main: bool) -> _TestedFigure:
     sides = [list(side.values.values()) for side in (base, candidate)]
     measured = min(map(len, sides))
     if measured < FEWEST_RUNS:
-        return _Tested(name, main, base, candidate, measured)
+        return _TestedFigure(name, main, base, candidate, measured)
     least_p = least_grouped_p(len(sides[0]), len(sides[1]), _censored(sides[0]))
-    return _Tested(name, main, base, candidate, measured, grouped_effect(*sides), least_p)
+    return _TestedFigure(name, main, base, candidate, measured, grouped_effect(*sides), least_p)
 
 
 def _censored(spans: Iterable[Span]) -> int:
@@ -211,7 +211,7 @@ def _censored(spans: Iterable[Span]) -> int:
 
 
 def _figure(
-    tested: _Tested,
+    tested: _TestedFigure,
     verdict: ComparedVerdict,
     reason: str | None,
     *,
@@ -238,7 +238,7 @@ def _figure(
     )
 
 
-def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:
+def _judge(tested: _TestedFigure, adjusted: float, rule: _Rule) -> ComparedFigure:
     if tested.base is None or tested.candidate is None:
         missing = "candidate" if tested.candidate is None else "base"
         return _figure(tested, "not comparable", f"not measured in the {missing}")
@@ -264,7 +264,7 @@ def _judge(tested: _Tested, adjusted: float, rule: _Rule) -> ComparedFigure:
     )
 
 
-def _verdict(ranked: Ranked, p: float, min_effect: float, *, main: bool) -> ComparedVerdict:
+def _verdict(ranked: RankedEffect, p: float, min_effect: float, *, main: bool) -> ComparedVerdict:
     if p < ALPHA and ranked.lo > 1 and ranked.ratio >= min_effect:
         return "regression" if main else "slower"
     if p < ALPHA and ranked.hi < 1 and ranked.ratio <= 1 / min_effect:
@@ -272,7 +272,7 @@ def _verdict(ranked: Ranked, p: float, min_effect: float, *, main: bool) -> Comp
     return "no difference shown"
 
 
-def _outlasts_exactness(tested: _Tested, ranked: Ranked, rule: _Rule) -> bool:
+def _outlasts_exactness(tested: _TestedFigure, ranked: RankedEffect, rule: _Rule) -> bool:
     """Return whether a difference is larger than what one side was measured less exactly."""
     base, candidate = (list(side.values()) for side in tested.sides)
     longer = ranked.ratio > 1
@@ -283,7 +283,7 @@ def _outlasts_exactness(tested: _Tested, ranked: Ranked, rule: _Rule) -> bool:
     return left == ("slower" if longer else "faster")
 
 
-def _less_exact(tested: _Tested) -> str:
+def _less_exact(tested: _TestedFigure) -> str:
     sides = (exactness(list(side.values())) for side in tested.sides)
     base, candidate = (max(one) for one in sides)
     return (
@@ -292,7 +292,7 @@ def _less_exact(tested: _Tested) -> str:
     )
 
 
-def _unreachable(form: Form, tested: _Tested) -> str:
+def _unreachable(form: Form, tested: _TestedFigure) -> str:
     """The reason why not even a ten-fold difference would have been found."""
     n, least = tested.n, _fewest(form)
     censored = tested.base.censored if tested.base else 0

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from reports.model.comparison import ElasticFigures, ElasticSpeedup
+from reports.model.comparison import ELASTIC_FIGURES, ElasticFigures, ElasticSpeedup
 from reports.model.elasticity import DemandKind, ElasticityReport
 from reports.model.intervals import median
 from reports.model.report import Report
-
-FIGURES = ("theta_u_pct", "theta_o_pct", "tau_u_pct", "tau_o_pct")
 
 
 def elastic_speedups(
@@ -58,7 +56,7 @@ def elastic_speedup(candidate: ElasticFigures, base: ElasticFigures) -> float | 
     if (base.demand, base.capacity_rps) != (candidate.demand, candidate.capacity_rps):
         return "base and candidate were measured against different demands"
     product = 1.0
-    for name in FIGURES:
+    for name in ELASTIC_FIGURES:
         mine, theirs = (getattr(side, name).value for side in (candidate, base))
         if not mine:
             return f"{name} of the candidate is 0, and nothing can be divided by it"
@@ -77,7 +75,7 @@ def elastic_figures(reports: Sequence[ElasticityReport]) -> ElasticFigures | str
     if len(against) > 1:
         return "its runs were measured against different demands"
     ((demand, capacity_rps),) = against
-    medians = {name: median([getattr(one, name) for one in measured]) for name in FIGURES}
+    medians = {name: median([getattr(one, name) for one in measured]) for name in ELASTIC_FIGURES}
     return ElasticFigures(len(measured), demand, capacity_rps, **medians)
 
 

@@ -2,23 +2,12 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from reports.analysis import metrics
 from reports.analysis.gate_checks import missing
 from reports.analysis.parts import all_parts, parts_of
-from reports.model.intervals import Span
+from reports.model.comparison import TrendPoint
 from reports.model.report import Report
 from scalelag.errors import UsageError
-
-
-class TrendPoint(msgspec.Struct, frozen=True):
-    """The metric in one run; `span` is None for `reason`. `started_s` is None if unknown."""
-
-    run: str
-    started_s: float | None = None
-    span: Span | None = None
-    reason: str | None = None
 
 
 def trend(name: str, runs: Mapping[str, Report | str]) -> tuple[TrendPoint, ...]:

@@ -2,7 +2,7 @@
 
 Hodges and Lehmann (1963); https://doi.org/10.1214/aoms/1177704172. Both tests are two-sided, exact
 with ties too, and rank a censored value above every measured one: its ratio is infinite in ranks,
-and what is told of it is a bound.
+and only a bound of it is known.
 """
 
 import math
@@ -24,7 +24,7 @@ _Floats = NDArray[np.float64]
 _UNKNOWN = (0.0, -math.inf, math.inf)
 
 
-class Ranked(NamedTuple):
+class RankedEffect(NamedTuple):
     """An effect, and its ratio and interval in ranks, where a censored value is infinitely long."""
 
     effect: Effect
@@ -41,7 +41,7 @@ class _Logs(NamedTuple):
     high: _Floats
 
 
-def paired_effect(base: Sequence[Span], candidate: Sequence[Span]) -> Ranked:
+def paired_effect(base: Sequence[Span], candidate: Sequence[Span]) -> RankedEffect:
     """Effect of pairs: Hodges-Lehmann of their ln ratios, and the signed-rank test."""
     ratios = _ratios(_logs(base), _logs(candidate))
     first, second = np.triu_indices(len(base))
@@ -55,7 +55,7 @@ def paired_effect(base: Sequence[Span], candidate: Sequence[Span]) -> Ranked:
     return _ranked(walsh, _signed_rank_counts(len(base)), p, len(base))
 
 
-def grouped_effect(base: Sequence[Span], candidate: Sequence[Span]) -> Ranked:
+def grouped_effect(base: Sequence[Span], candidate: Sequence[Span]) -> RankedEffect:
     """Effect of two groups: the median of all ln ratios, and the exact U test."""
     one, other = _logs(base), _logs(candidate)
     columns = _Logs(*(values[:, None] for values in other))
@@ -101,11 +101,11 @@ def _difference(one: _Floats, other: _Floats, unknown: float) -> _Floats:
     return np.where(np.isnan(found), unknown, found)
 
 
-def _ranked(sorted_logs: _Logs, counts: _Floats, p: float, n: int) -> Ranked:
+def _ranked(sorted_logs: _Logs, counts: _Floats, p: float, n: int) -> RankedEffect:
     ratio, least, most = (_ratio(_median(values)) for values in sorted_logs)
     lo, hi = _interval(sorted_logs.ranked, sorted_logs.ranked, counts)
     bounds = _interval(sorted_logs.low, sorted_logs.high, counts)
-    return Ranked(Effect(*_told(least, most), *bounds, p, n), ratio, lo, hi)
+    return RankedEffect(Effect(*_told(least, most), *bounds, p, n), ratio, lo, hi)
 
 
 def _told(least: float, most: float) -> tuple[float | None, Bound | None]:

@@ -30,7 +30,7 @@ _SLOW_LOOP_S = 0.3
 _LOOPS_A_STEP = 4
 _MIN_FAILED = 3
 _MIN_FAILED_RATIO = 0.01
-_RESTARTED = "the controller restarted: autoscaling began anew"
+_RESTARTED = "the controller restarted: autoscaling started over"
 _PER_NODE = "node:__internal_implicit_resource_"
 
 
@@ -185,7 +185,7 @@ def controller_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
     if any(_RESTARTED in text or CAME_BACK in text for text in texts):
         return (
             "Find out why the controller ended: its log, and the memory of the head node. It keeps "
-            "the replicas there were, and begins anew to count requests and to wait out delays."
+            "the replicas there were, and starts over with counting requests and with delays."
         )
     return (
         "Give the Serve controller and Ray's GCS room: num_cpus 0 for the head node, more CPU and "

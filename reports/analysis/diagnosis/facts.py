@@ -124,7 +124,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def by_s(self) -> float:
-        """End of the time that is looked at."""
+        """End of the time that counts."""
         return min(self.until_s, self.ended_s)
 
     @property
@@ -265,7 +265,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         return asked_by_replica(self.info) if self.info else {}
 
     def until(self, at_s: float) -> "StepFacts":
-        """The same step, looked at until `at_s` only."""
+        """The same step, up to `at_s` only."""
         return self._with(until_s=at_s)
 
     def with_hold_until(self, ended_s: float) -> "StepFacts":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.analysis.diagnosis.failed_requests import failed_places
-from reports.analysis.diagnosis.failure_notes import Failed, failure_notes, is_noted
+from reports.analysis.diagnosis.failure_notes import FailedRows, failure_notes, is_noted
 from reports.analysis.diagnosis.failures_of_run import StepFailures
 from reports.analysis.lag.changes import Absence, Changes
 from reports.analysis.lag.timeline import Timeline
@@ -28,7 +28,7 @@ from scalelag.wording import count
 _Mask = NDArray[np.bool_]
 
 
-class Told(msgspec.Struct, frozen=True):
+class ReasonSources(msgspec.Struct, frozen=True):
     """A run, and the reasons that it may tell: its timelines, changes, events and their times."""
 
     run: RecordedRun
@@ -39,7 +39,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def reasoned(
-    failures: Sequence[StepFailures], steps: Sequence[LoadStep], told: Told
+    failures: Sequence[StepFailures], steps: Sequence[LoadStep], told: ReasonSources
 ) -> tuple[FailureReport, ...]:
     """Failed requests of each step with notes that have the reason of each of them once.
 
@@ -50,7 +50,7 @@ def reasoned(
     return tuple(_reasoned(one, by_index[one.report.index], told) for one in failures)
 
 
-def _reasoned(failures: StepFailures, step: LoadStep, told: Told) -> FailureReport:
+def _reasoned(failures: StepFailures, step: LoadStep, told: ReasonSources) -> FailureReport:
     run, failure = told.run, failures.report
     begun_s = max(run.info.zero_s + step.at_s, run.info.counted_from_s)
     hold = Window(begun_s, run.info.zero_s + step.hold_until_s)
@@ -64,7 +64,7 @@ def _reasoned(failures: StepFailures, step: LoadStep, told: Told) -> FailureRepo
     ]
     # Whatever else is the reason of one that was open during an event, it belongs to the event.
     most = 2 * int(np.count_nonzero(_open_in_events(told, places))) > failure.count
-    of_kinds = list(failure_notes(Failed(run, told.timelines, places[left])))
+    of_kinds = list(failure_notes(FailedRows(run, told.timelines, places[left])))
     explained = failures.explained(run, places[left])
     few = 2 * int(np.count_nonzero(explained)) < explained.size
     findings = () if most or few else failure.findings
@@ -108,7 +108,9 @@ def _perhaps(failures: StepFailures, explained: _Mask) -> Iterator[str]:
         yield f"{number:,} perhaps for this: " + "; ".join(f"{k}: {t}" for k, t in told.items())
 
 
-def _gone(told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask) -> Iterator[str]:
+def _gone(
+    told: ReasonSources, hold: Window, places: NDArray[np.uint32], left: _Mask
+) -> Iterator[str]:
     """Notes on requests that can have been for what was not there; `left` are the others."""
     due_s = told.run.requests.intended_s[places]
 
@@ -120,7 +122,7 @@ def _gone(told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask) -> 
 
 
 def _open_as_it_went(
-    told: Told, hold: Window, places: NDArray[np.uint32], left: _Mask
+    told: ReasonSources, hold: Window, places: NDArray[np.uint32], left: _Mask
 ) -> Iterator[str]:
     """Notes on requests that had begun when what they can have been for was deleted."""
     rows = told.run.requests
@@ -136,7 +138,7 @@ def _open_as_it_went(
 
 
 def _for_gone(
-    told: Told,
+    told: ReasonSources,
     hold: Window,
     places: NDArray[np.uint32],
     left: _Mask,
@@ -173,7 +175,7 @@ def _which(keys: Sequence[DeploymentKey], what: str) -> str:
     return f"{', '.join(keys[:-1])} and {keys[-1]} {what.replace('was ', 'were ', 1)}"
 
 
-def _deleted_by(told: Told, key: DeploymentKey, absence: Absence) -> str:
+def _deleted_by(told: ReasonSources, key: DeploymentKey, absence: Absence) -> str:
     """The event that a deletion came with, in brackets; empty if none did."""
     if absence.from_start:
         return ""
@@ -189,7 +191,7 @@ def _deleted_by(told: Told, key: DeploymentKey, absence: Absence) -> str:
     return ""
 
 
-def _in_events(told: Told, places: NDArray[np.uint32], left: _Mask) -> Iterator[str]:
+def _in_events(told: ReasonSources, places: NDArray[np.uint32], left: _Mask) -> Iterator[str]:
     """Notes on requests that were open during an event; `left` are the others."""
     for one in told.events:
         new = left & _open_in(told, one, places)
@@ -198,14 +200,14 @@ def _in_events(told: Told, places: NDArray[np.uint32], left: _Mask) -> Iterator[
             yield f"{number:,} of them during event {one.index} ({one.what})"
 
 
-def _open_in_events(told: Told, places: NDArray[np.uint32]) -> _Mask:
+def _open_in_events(told: ReasonSources, places: NDArray[np.uint32]) -> _Mask:
     found = np.zeros(places.size, np.bool_)
     for one in told.events:
         found |= _open_in(told, one, places)
     return found
 
 
-def _open_in(told: Told, event: EventReport, places: NDArray[np.uint32]) -> _Mask:
+def _open_in(told: ReasonSources, event: EventReport, places: NDArray[np.uint32]) -> _Mask:
     rows, window = told.run.requests, told.windows[event.index]
     due_s = rows.intended_s[places]
     done_s = due_s + np.nan_to_num(rows.latency_s[places])

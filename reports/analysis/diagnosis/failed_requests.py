@@ -338,7 +338,7 @@ def _open_at(rows: RequestColumns, block: slice, at_s: float) -> int:
 
 
 def _rows(facts: StepFacts, rows: RequestColumns) -> _Chosen:
-    """The rows, and which of them were meant to start within what is looked at, after the warm-up."""
+    """The rows, and which of them were meant to start in the time that counts, after the warm-up."""
     return _due_in(rows, facts.run, Window(facts.begun_s, facts.by_s))
 
 

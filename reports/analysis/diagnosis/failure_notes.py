@@ -21,7 +21,7 @@ _WHOSE = "a proxy's answer or the application's own, which a status does not tel
 _SHOWN = {None: "gone", "RUNNING": "RUNNING", "STOPPING": "stopped"}
 
 
-class Failed(msgspec.Struct, frozen=True):
+class FailedRows(msgspec.Struct, frozen=True):
     """Failed requests of a run, by their `places` in its rows, and the timelines of its deployments."""
 
     run: RecordedRun
@@ -45,7 +45,7 @@ class Failed(msgspec.Struct, frozen=True):
         return unix_s - self.run.info.zero_s
 
 
-def failure_notes(failed: Failed) -> Iterator[tuple[int, str]]:
+def failure_notes(failed: FailedRows) -> Iterator[tuple[int, str]]:
     """Notes on kinds of failures that have a meaning of their own, each with its number of requests.
 
     One that adds to the note before it has none of its own.
@@ -106,7 +106,7 @@ def _between(moments_s: NDArray[np.float64], from_s: float, to_s: float) -> slic
     return slice(low, max(low, int(np.searchsorted(moments_s, to_s, side="right"))))
 
 
-def _gateway_notes(failed: Failed, kinds: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+def _gateway_notes(failed: FailedRows, kinds: Mapping[str, int]) -> Iterator[tuple[int, str]]:
     """Note on answers of a proxy or of the application, tied to changes of replicas, if any."""
     answered = {kind: kinds[kind] for kind in GATEWAY if kinds.get(kind)}
     if not answered:
@@ -118,7 +118,7 @@ def _gateway_notes(failed: Failed, kinds: Mapping[str, int]) -> Iterator[tuple[i
     yield from ((0, note) for note in _reload_notes(failed, failed_s))
 
 
-def _tie(failed: Failed, failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
+def _tie(failed: FailedRows, failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
     """Words on the change of replicas that is nearest to those that failed, seen in hold or not."""
     sure = np.zeros(failed_s.size, np.bool_)
     for change in changes:
@@ -155,8 +155,8 @@ def _size(part: slice) -> int:
     return part.stop - part.start
 
 
-def _reload_notes(failed: Failed, failed_s: NDArray[np.float64]) -> list[str]:
-    """Note on those that came as HAProxy began anew with other replicas; none where it did not."""
+def _reload_notes(failed: FailedRows, failed_s: NDArray[np.float64]) -> list[str]:
+    """Note on those that failed while HAProxy was reloaded with other replicas; none if it was not."""
     reloads = np.array([e.at_s for e in failed.run.events if e.kind == "proxy_reloaded"])
     if not reloads.size or not failed_s.size:
         return []
@@ -169,7 +169,7 @@ def _reload_notes(failed: Failed, failed_s: NDArray[np.float64]) -> list[str]:
     return [f"{number:,} of them {near_one}, which follows a change of an ingress's replicas."]
 
 
-def _replica_changes(failed: Failed) -> Iterator[_Change]:
+def _replica_changes(failed: FailedRows) -> Iterator[_Change]:
     """Changes of all replicas of the run that were seen to come about, whichever deployment's.
 
     Not those of the hold alone: what a request ran into may show in a row after it.

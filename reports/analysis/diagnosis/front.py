@@ -69,7 +69,7 @@ class Front(msgspec.Struct, frozen=True):
     def is_served(self, end: Window, begun_s: float) -> bool:
         """Return True if it wanted no more at the end of a hold, and had what it wanted.
 
-        By the gauges, else by its target. False where that is not known, as of a fixed number of
+        By the gauges, else by its target. False if that is not known, as of a fixed number of
         replicas without gauges; with them it must have room for twice as many.
         """
         hold = Window(begun_s, end.to_s)
@@ -81,7 +81,7 @@ class Front(msgspec.Struct, frozen=True):
         return held is not None and self.running(held.from_s, end.to_s) >= held.target
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldTarget(msgspec.Struct, frozen=True):
     """A target below max_replicas that did not move from `from_s` on, Unix seconds."""
 
     target: int
@@ -90,7 +90,7 @@ class Held(msgspec.Struct, frozen=True):
 
 def held_target(
     timeline: Timeline, policy: Policy | None, hold: Window, loop_s: float | None = None
-) -> Held | None:
+) -> HeldTarget | None:
     """Target that was kept at the end of `hold` for so long that no more can have been wanted.
 
     That is the delay, and all the time that it takes until more are known to be wanted. None if it
@@ -111,10 +111,10 @@ def held_target(
     polls = timeline.polls_within(from_s, hold.to_s)
     if moved or not polls or any(poll.foreign or not poll.running for poll in polls):
         return None
-    return Held(target, from_s)
+    return HeldTarget(target, from_s)
 
 
-class Around(msgspec.Struct, frozen=True):
+class Surroundings(msgspec.Struct, frozen=True):
     """Deployments that the requests of one deployment pass, as far as they are watched.
 
     `fronts` stand before it, `beside` may hold up the same requests, `own` is itself where it is
@@ -136,7 +136,7 @@ def around_of(
     changes: Mapping[DeploymentKey, Changes],
     replay: Replayer | None,
     at_s: float,
-) -> Around:
+) -> Surroundings:
     """Deployments around `key`, by who calls whom, with the configurations in force at `at_s`.
 
     What `key` itself calls holds up its requests there, where its policy counts them.
@@ -157,11 +157,11 @@ def around_of(
     if app is None or not others:
         is_alone = not others and requests[key].client is not None
         own = front(key) if is_alone else None
-        return Around(own=own, replay=None if others else replay)
+        return Surroundings(own=own, replay=None if others else replay)
     before = _reached(key, app.callers)
     behind = _reached(key, lambda one: app.calls.get(one, ()))
     beside = [one for one in others if one not in before and one not in behind]
-    return Around(
+    return Surroundings(
         fronts=tuple(front(one) for one in before if one in timelines),
         beside=tuple(front(one) for one in beside),
         unwatched=tuple(one for one in before if one not in timelines),

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.diagnosis.facts import WANTS_MORE, StepFacts
-from reports.analysis.diagnosis.failed_requests import is_slowed
-from reports.analysis.diagnosis.front import Front
-from reports.analysis.diagnosis.rule import Rule, Sign
-from reports.analysis.diagnosis.seen import (
+from reports.analysis.diagnosis.counts import (
     Count,
-    Unseen,
+    Undercount,
     counts,
     replayed,
     seen_at_end,
     shown_unseen,
     unseen,
 )
+from reports.analysis.diagnosis.facts import WANTS_MORE, StepFacts
+from reports.analysis.diagnosis.failed_requests import is_slowed
+from reports.analysis.diagnosis.front import Front
+from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.seen.blind import is_blind
 from reports.model.causes import Evidence
 from reports.model.intervals import Window
@@ -172,7 +172,7 @@ def saw_too_little(facts: StepFacts) -> Iterator[Sign]:
         yield Sign(window.from_s, window.to_s, tuple(one for one in shown if one))
 
 
-def _hidden_from(facts: StepFacts) -> Iterator[Unseen]:
+def _hidden_from(facts: StepFacts) -> Iterator[Undercount]:
     """Open requests that the autoscaler did not count, and that no front held back by itself."""
     if any(_full(facts, front, _end_of_hold(facts)) for front in facts.fronts):
         return
@@ -192,7 +192,7 @@ def was_blind(facts: StepFacts) -> bool:
     return facts.requests.whose != "client" and next(_hidden_from(facts), None) is not None
 
 
-def _is_held_back(facts: StepFacts, found: Unseen) -> bool:
+def _is_held_back(facts: StepFacts, found: Undercount) -> bool:
     """Return True if so few can have passed a front at once that they were not too many to count."""
     policy, window = facts.policy, found.count.window
     passed = min((front.slots(*window) for front in facts.fronts), default=None)

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.analysis.diagnosis.counts import unseen
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.diagnosis.failed_requests import TIMED_OUT, failed_s
 from reports.analysis.diagnosis.rule import Rule, Sign
-from reports.analysis.diagnosis.seen import unseen
 from reports.analysis.diagnosis.swing import Remedy, remedy_of, swing_of
 from reports.analysis.lag.policy import Policy
 from reports.model.causes import Evidence

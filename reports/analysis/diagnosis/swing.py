@@ -35,11 +35,6 @@ class Swing(msgspec.Struct, frozen=True):
     turns: int
     period_s: float
 
-    @property
-    def amplitude(self) -> int:
-        """Replicas between its lowest and its highest."""
-        return self.high - self.low
-
 
 class Remedy(msgspec.Struct, frozen=True):
     """Why the target swings, and the settings with the value that ends it; `now` is theirs."""
@@ -149,7 +144,7 @@ def _gain_words(policy: Policy, above: Mapping[str, float]) -> str:
     named = " and ".join(f"{name} {factor:g}" for name, factor in above.items())
     gain = max(above.values()) / policy.target_ongoing_requests
     return (
-        f"with {named} the target goes so many times as far as is wanted: one open request moves "
+        f"with {named} the target overshoots by that factor: one open request moves "
         f"{count(gain, 'replica')} (factor / target_ongoing_requests)"
     )
 
@@ -179,7 +174,7 @@ def round_s(facts: StepFacts, policy: Policy) -> float:
 
 
 def _open_while(facts: StepFacts, swing: Swing, running: int) -> float | None:
-    """Mean number of open requests in the polls of a swing with so many RUNNING; None if unknown."""
+    """Mean number of open requests in the polls of a swing with `running` RUNNING; None if unknown."""
     if facts.concurrency is None or len(facts.run.info.target.watched) > 1:
         return None
     polls = facts.timeline.polls_within(swing.from_s, facts.ended_s)

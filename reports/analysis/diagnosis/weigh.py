@@ -93,7 +93,7 @@ def diagnose(facts: StepFacts) -> Diagnosis:
 
 
 def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
-    """Findings that explain a fifth of the lag, half of what is notably late, or a lack of replicas."""
+    """Findings on missing replicas, or on a fifth of the lag or half of its lateness at least."""
     if facts.step.direction == "none":
         return ()
     before = facts.until(facts.answered_s)
@@ -217,7 +217,7 @@ def _doubted(findings: tuple[Finding, ...], failed: FailedRequests) -> tuple[Fin
 
 
 def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
-    """Note on an overload that may be one of a front that was left out; none if none was."""
+    """Note on an overload that may be of a front that was not watched; none if all were."""
     if not facts.unwatched or not OVERLOAD & set(failed.kinds):
         return ()
     options = " ".join(f"--deployment {key}" for key in facts.unwatched)
@@ -225,7 +225,7 @@ def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...
 
 
 def _untold_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
-    """Note on an overload at a deployment of which it is not known what reached it."""
+    """Note on an overload if it is unknown which requests reached the deployment."""
     if facts.policy is None or facts.requests.given is not None:
         return ()
     if facts.requests.reason is None or not OVERLOAD & set(failed.kinds):
@@ -239,7 +239,7 @@ def _untold_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
 
 
 def _while_gone(facts: StepFacts) -> int:
-    """Number of its application's requests of the hold that failed until it was back."""
+    """Number of requests for its application that failed in the hold until it was back."""
     if facts.absence is None:
         return 0
     failed = failures(facts.while_gone(facts.absence))
@@ -285,8 +285,8 @@ def carried_on(
 ) -> tuple[FailureReport, ...]:
     """The same reports; an overload that a step took over from the one before keeps its cause.
 
-    So it is where requests failed from the beginning of the hold on, and there is no cause of their
-    own: what had piled up before was still open.
+    That is so if requests failed from the beginning of the hold on and have no cause of their own:
+    requests from before were still open.
     """
     begun_s = {step.index: step.at_s for step in steps}
     found: list[FailureReport] = []
@@ -362,7 +362,7 @@ def _longer_start(facts: StepFacts) -> str:
 
 
 def _notably_late_s(facts: StepFacts) -> float | None:
-    """Seconds that the step is late, if they are so many that the reader wants a cause; else None."""
+    """Seconds that the step is late, if that is enough to ask for a cause; else None."""
     total, late_s = facts.lag.total_s, facts.late_s
     # A share of the answer itself: replicas may be lost long after it.
     if total is None or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * total.lo):

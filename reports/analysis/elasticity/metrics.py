@@ -1,7 +1,7 @@
 """Elasticity after the SPEC Research Group (docs/metrics.md#elasticity; Herbst et al., BUNGEE 2015)."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import msgspec
 import numpy as np
@@ -80,6 +80,29 @@ class Integrals(msgspec.Struct, frozen=True):
         return self.over_replica_s / _S_PER_HOUR
 
 
+class _Against(TypedDict, total=False):
+    """Figures that need a demand, as fields of the report."""
+
+    theta_u_pct: Span
+    theta_o_pct: Span
+    under_replicas: Span
+    over_replicas: Span
+    tau_u_pct: Span
+    tau_o_pct: Span
+    jitter_per_min: float
+    under_replica_s: Span
+    over_replica_s: Span
+    replica_hours_over: Span
+
+
+class _Unseen(TypedDict, total=False):
+    """Bounds of the time that nobody saw, as fields of the report."""
+
+    unseen_s: float
+    unseen_over_replica_s: Span | None
+    unseen_replica_hours: Span
+
+
 class _Spans(NamedTuple):
     """Integrals with the supply as it most likely was, and with the fewest and the most replicas."""
 
@@ -127,56 +150,40 @@ def _hours(supply: Supply, window: Window) -> Span:
     return _spans(none, supply, supply.watched(window)).grows(lambda i: i.replica_hours)
 
 
-def with_unseen(
-    found: ElasticityReport, demand: Demand | str, supply: Supply, window: Window, most: int
-) -> ElasticityReport:
-    """`found` with bounds of what was to spare, and ran, while nobody saw; unchanged without such time.
-
-    Up to `most` may have been RUNNING. Values are those of one change between the polls around.
-    """
-    windows = supply.blind_in(window)
-    unseen_s = seconds_in(windows)
-    if not unseen_s:
-        return found
-    bounds = tuple(Staircase(np.empty(0), np.full(1, n, np.int64)) for n in (0, most))
-    none = Staircase(np.empty(0), np.zeros(1, np.int64))
-    curve = demand.curve if isinstance(demand, Demand) else none
-    spans = _Spans(*(integrals(curve, one, windows) for one in (supply.middle(), *bounds)))
-    return msgspec.structs.replace(
-        found,
-        unseen_s=unseen_s,
-        unseen_over_replica_s=spans.grows(lambda i: i.over_replica_s)
-        if isinstance(demand, Demand)
-        else None,
-        unseen_replica_hours=spans.grows(lambda i: i.replica_hours),
-    )
-
-
 def elasticity(
-    demand: Demand | str, supply: Supply, window: Window, everything: Supply | None = None
+    demand: Demand | str,
+    supply: Supply,
+    window: Window,
+    everything: Supply | None = None,
+    most: int | None = None,
 ) -> ElasticityReport:
     """Metrics over the watched parts of `window`; `demand` is a reason if there is none.
 
     `replica_hours` are what was paid for: of `everything` that ran, if `supply` is the part of it that
-    the autoscaler brought about.
-    Each metric is an interval: its middle with every change in the middle of its own interval, its
-    bounds with the fewest and the most replicas that can have been RUNNING at each moment.
+    the autoscaler brought about. Each metric is an interval: its middle with every change in the middle
+    of its own interval, its bounds with the fewest and the most replicas that can have been RUNNING at
+    each moment. While nobody saw, up to `most` may have been; None if that has no limit.
     """
+    whole = everything or supply
     windows = supply.watched(window)
     watched_s = seconds_in(windows)
-    unwatched_s = window.to_s - window.from_s - watched_s
-    known = isinstance(demand, Demand)
-    kind, why = (demand.kind, None) if known else (None, demand)
-    capacity_rps = demand.capacity_rps if known else None
-    found = ElasticityReport(kind, why, capacity_rps, watched_s, unwatched_s)
-    if not watched_s:
-        return msgspec.structs.replace(found, reason=_UNSEEN_DURING_LOAD)
-    found = msgspec.structs.replace(found, replica_hours=_hours(everything or supply, window))
-    if not known:
-        return found
+    wanted = demand if isinstance(demand, Demand) else None
+    return ElasticityReport(
+        demand=wanted.kind if wanted else None,
+        demand_reason=demand if isinstance(demand, str) else None,
+        capacity_rps=wanted.capacity_rps if wanted else None,
+        watched_s=watched_s,
+        unwatched_s=window.to_s - window.from_s - watched_s,
+        replica_hours=_hours(whole, window) if watched_s else None,
+        **(_against(wanted, supply, windows) if wanted and watched_s else _Against()),
+        **(_Unseen() if most is None else _unseen(wanted, whole, window, most)),
+        reason=None if watched_s else _UNSEEN_DURING_LOAD,
+    )
+
+
+def _against(demand: Demand, supply: Supply, windows: Sequence[Window]) -> _Against:
     spans = _spans(demand.curve, supply, windows)
-    return msgspec.structs.replace(
-        found,
+    return _Against(
         theta_u_pct=spans.shrinks(lambda i: i.theta_u_pct),
         theta_o_pct=spans.grows(lambda i: i.theta_o_pct),
         under_replicas=spans.shrinks(lambda i: i.under_replicas),
@@ -187,4 +194,23 @@ def elasticity(
         under_replica_s=spans.shrinks(lambda i: i.under_replica_s),
         over_replica_s=spans.grows(lambda i: i.over_replica_s),
         replica_hours_over=spans.grows(lambda i: i.replica_hours_over),
+    )
+
+
+def _unseen(demand: Demand | None, supply: Supply, window: Window, most: int) -> _Unseen:
+    """Bounds of what was to spare, and ran, while nobody saw; empty without such time.
+
+    Values are those of one change between the polls around.
+    """
+    windows = supply.blind_in(window)
+    unseen_s = seconds_in(windows)
+    if not unseen_s:
+        return _Unseen()
+    bounds = tuple(Staircase(np.empty(0), np.full(1, n, np.int64)) for n in (0, most))
+    curve = demand.curve if demand else Staircase(np.empty(0), np.zeros(1, np.int64))
+    spans = _Spans(*(integrals(curve, one, windows) for one in (supply.middle(), *bounds)))
+    return _Unseen(
+        unseen_s=unseen_s,
+        unseen_over_replica_s=spans.grows(lambda i: i.over_replica_s) if demand else None,
+        unseen_replica_hours=spans.grows(lambda i: i.replica_hours),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from reports.analysis.elasticity.demand import Demand, PolicyFrom, capacity_asked, demand_of
-from reports.analysis.elasticity.metrics import elasticity, with_unseen
+from reports.analysis.elasticity.metrics import elasticity
 from reports.analysis.elasticity.step_response import flapping, step_response
 from reports.analysis.elasticity.supply import Supply, supply_of, whole_supply_of
 from reports.analysis.lag.log_times import Decision
@@ -63,11 +63,9 @@ def elasticity_parts(
         return ElasticityParts(nothing, FlappingReport(reason=reason), responses)
     window = Window(loaded[0].from_s, loaded[-1].to_s)
     everything = whole_supply_of(timeline, run.gaps) or supply
-    found = elasticity(demand, supply, window, everything)
     limits = [one.max_replicas for one in (policy, *(one for _, one in later)) if one is not None]
-    if limits:
-        most = max(*limits, *(poll.running for poll in timeline.polls))
-        found = with_unseen(found, demand, everything, window, most)
+    most = max(*limits, *(poll.running for poll in timeline.polls)) if limits else None
+    found = elasticity(demand, supply, window, everything, most)
     return ElasticityParts(found, flapping(supply, loaded, decisions), responses)
 
 

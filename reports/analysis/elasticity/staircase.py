@@ -23,14 +23,14 @@ class Staircase(msgspec.Struct, frozen=True):
         return self.values[np.searchsorted(self.times_s, times_s, side="right")]
 
     def variation(self, windows: Sequence[Window]) -> int:
-        """Sum of what it changes by within `windows`, up or down; a window's end is not in it."""
+        """Sum of its changes within `windows`, up or down; the end of a window is not in it."""
         within = np.zeros(self.times_s.size, np.bool_)
         for from_s, to_s in windows:
             within |= (self.times_s >= from_s) & (self.times_s < to_s)
         return int(np.abs(np.diff(self.values))[within].sum())
 
     def median(self, window: Window) -> int | None:
-        """The value at or below which it is for half of `window`; None if that has no time."""
+        """The value that it does not exceed for half of `window`; None if that has no time."""
         if window.to_s <= window.from_s:
             return None
         span_s, (values,) = pieces((self,), (window,))

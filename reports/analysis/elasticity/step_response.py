@@ -34,7 +34,7 @@ class _Path(msgspec.Struct, frozen=True):
     """RUNNING, or the target, at the beginning of a hold, and each change after.
 
     None counts as before it. `hidden` are its times of some length in which nobody saw what the
-    autoscaler did. `cut`: the hold went on for some time after the last look.
+    autoscaler did. `cut`: the hold went on for some time after the last poll.
     """
 
     hold: Window

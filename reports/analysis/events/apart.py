@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from reports.analysis.lag.changed_timeline import marked
 from reports.analysis.lag.log_times import Decision
-from reports.analysis.lag.timeline import ReplicaPoll, Timeline
+from reports.analysis.lag.timeline import Timeline
 from reports.model.events import EventReport
 from reports.model.intervals import Window
 from scalelag.record.evidence_rows import LogEvent
@@ -58,7 +59,7 @@ def _within(at_s: float, windows: Sequence[Window]) -> bool:
     return any(window.from_s <= at_s <= window.to_s for window in windows)
 
 
-def marked(
+def own_timelines(
     timelines: Mapping[DeploymentKey, Timeline],
     reports: Sequence[EventReport],
     windows: Mapping[int, Window],
@@ -67,10 +68,12 @@ def marked(
 
     A target that `scale` set is no decision of its, and replicas that were killed are `replaced`.
     """
-    return {key: _marked(key, timeline, reports, windows) for key, timeline in timelines.items()}
+    return {
+        key: _own_timeline(key, timeline, reports, windows) for key, timeline in timelines.items()
+    }
 
 
-def _marked(
+def _own_timeline(
     key: DeploymentKey,
     timeline: Timeline,
     reports: Sequence[EventReport],
@@ -83,21 +86,7 @@ def _marked(
     lost = {name for one in own for name in one.deployments[key].lost}
     scaled = [windows[one.index] for one in own if one.kind == "scale"]
     moved = [one for one in timeline.decisions if _was_set(one, scaled)]
-    return msgspec.structs.replace(
-        timeline,
-        polls=tuple(_foreign(poll, foreign) for poll in timeline.polls),
-        decisions=tuple(one for one in timeline.decisions if one not in moved),
-        moved_s=(*timeline.moved_s, *(one.at.lo_s for one in moved)),
-        replicas=tuple(
-            msgspec.structs.replace(life, replaced=True) if life.replica in lost else life
-            for life in timeline.replicas
-        ),
-    )
-
-
-def _foreign(poll: ReplicaPoll, windows: Sequence[Window]) -> ReplicaPoll:
-    inside = _within(poll.received_s, windows)
-    return msgspec.structs.replace(poll, foreign=True) if inside else poll
+    return marked(timeline, lambda poll: _within(poll.received_s, foreign), moved, lost)
 
 
 def _was_set(decision: Decision, scaled: Sequence[Window]) -> bool:

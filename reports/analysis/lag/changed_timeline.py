@@ -1,7 +1,8 @@
 """A timeline without what somebody else than the autoscaler did: new versions, deletions, settings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -22,12 +23,35 @@ def own_timeline(timeline: Timeline, changes: Changes) -> Timeline:
         *(absence.window for absence in changes.absences),
         *(_followed(timeline, decision) for decision in moved),
     ]
+
+    def is_foreign(poll: ReplicaPoll) -> bool:
+        return any(w.from_s <= poll.sent_s and poll.received_s <= w.to_s for w in foreign)
+
+    away = tuple(_away(absence) for absence in changes.absences)
+    return marked(timeline, is_foreign, moved, replaced, away)
+
+
+def marked(
+    timeline: Timeline,
+    is_foreign: Callable[[ReplicaPoll], bool],
+    moved: Sequence[Decision],
+    replaced: AbstractSet[str],
+    away: Sequence[Window] = (),
+) -> Timeline:
+    """`timeline` with marks on what is not the autoscaler's doing.
+
+    These are some of its polls, the decisions `moved`, which are none of its own, and replicas that
+    were `replaced`. In `away` there was no deployment.
+    """
     return msgspec.structs.replace(
         timeline,
-        polls=tuple(_marked(poll, foreign) for poll in timeline.polls),
-        decisions=tuple(d for d in timeline.decisions if d not in moved),
-        moved_s=tuple(decision.at.lo_s for decision in moved),
-        away=tuple(_away(absence) for absence in changes.absences),
+        polls=tuple(
+            msgspec.structs.replace(poll, foreign=True) if is_foreign(poll) else poll
+            for poll in timeline.polls
+        ),
+        decisions=tuple(one for one in timeline.decisions if one not in moved),
+        moved_s=(*timeline.moved_s, *(one.at.lo_s for one in moved)),
+        away=(*timeline.away, *away),
         replicas=tuple(
             msgspec.structs.replace(life, replaced=True) if life.replica in replaced else life
             for life in timeline.replicas
@@ -48,11 +72,6 @@ def _followed(timeline: Timeline, decision: Decision) -> Window:
     later = (poll for poll in timeline.polls if poll.received_s >= decision.at.hi_s)
     there = (p.received_s for p in later if p.running == p.listed or p.target != decision.after)
     return Window(decision.at.lo_s, next(there, math.inf))
-
-
-def _marked(poll: ReplicaPoll, foreign: Sequence[Window]) -> ReplicaPoll:
-    inside = any(w.from_s <= poll.sent_s and poll.received_s <= w.to_s for w in foreign)
-    return msgspec.structs.replace(poll, foreign=True) if inside else poll
 
 
 def was_set(decision: Decision, changes: Changes) -> bool:

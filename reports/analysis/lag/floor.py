@@ -169,7 +169,7 @@ def floor_up(
     is one that the first decision reaches.
 
     `ongoing` is None if the open requests of this deployment are not known: detection counts
-    as nothing then, so that the floor stays one. A step has none where no `start` was seen.
+    as nothing then, so that the floor stays one. A step has none if no `start` was seen.
     """
     loop = loop_s or DEFAULT_LOOP_S
     enough = replicas * policy.target_ongoing_requests

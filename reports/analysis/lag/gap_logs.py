@@ -18,8 +18,8 @@ from reports.model.intervals import Instant, Window, union, without
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Gap
 
-_LOOK_S = 1.0
-"""Longest time between two looks that stand for polls: seldom enough, and less than a hold may miss."""
+_POLL_S = 1.0
+"""Longest time between two polls made from logs: few, and shorter than a hold may miss."""
 
 _CARRIED_OUT_S = 1.0
 """A decision is carried out by the next turn of the control loop, on a busy machine within so long."""
@@ -65,7 +65,7 @@ def through_gaps(
 
     They do if some line of it lies in the gap, each change between the two polls around it is one of
     a log, and the numbers of replicas and the target come out as the second poll has them. A gap in
-    which the controller started anew stays one.
+    which the controller restarted stays one.
     """
     started_s = [event.at_s for event in events if event.kind == "controller_started"]
     logs = replica_logs(key, events)
@@ -108,7 +108,7 @@ def _unlisted(
 
 
 def _told(timeline: Timeline, hole: _Hole, unlisted: Sequence[ReplicaLife]) -> Timeline:
-    """`timeline` with looks into a gap; unchanged if logs do not tell all of it."""
+    """`timeline` with polls in a gap, made from logs; unchanged if logs do not have all of it."""
     lives = (*timeline.replicas, *unlisted)
     moves = [move for life in lives for move in _moves(life, hole)]
     decided = _decided(timeline.decisions, hole)
@@ -120,11 +120,11 @@ def _told(timeline: Timeline, hole: _Hole, unlisted: Sequence[ReplicaLife]) -> T
     if not _carried_out(hole, decided, lives):
         return timeline
     place = timeline.polls.index(hole.after)
-    looks = _Looks(hole, _unsure(hole, [one.at for one in (*known, *decided)]))
+    log_polls = _LogPolls(hole, _unsure(hole, [one.at for one in (*known, *decided)]))
     return msgspec.structs.replace(
         timeline,
-        polls=(*timeline.polls[:place], *looks.polls(known, decided), *timeline.polls[place:]),
-        replicas=tuple(_shown(life, looks) for life in lives),
+        polls=(*timeline.polls[:place], *log_polls.polls(known, decided), *timeline.polls[place:]),
+        replicas=tuple(_shown(life, log_polls) for life in lives),
         told=(*timeline.told, hole.window),
     )
 
@@ -155,20 +155,20 @@ def _unsure(hole: _Hole, moments: Sequence[Instant]) -> tuple[Window, ...]:
     return union((max(lo, from_s), min(max(hi, least_s), to_s)) for lo, hi in around)
 
 
-class _Looks(msgspec.Struct, frozen=True):
-    """Looks into a gap that stand for polls: beside each time that is `unsure`, and often enough."""
+class _LogPolls(msgspec.Struct, frozen=True):
+    """Polls in a gap, made from logs: at both ends of each `unsure` time, and often enough between."""
 
     hole: _Hole
     unsure: tuple[Window, ...]
 
     def shows_s(self, at: Instant) -> float:
-        """Time of the first look, or of the poll after the gap, that shows what came at `at`."""
+        """Time of the first poll, from logs or after the gap, that shows what came at `at`."""
         ends = (window.to_s for window in self.unsure if at.mid_s <= window.to_s)
         end_s = next(ends, self.hole.after.received_s)
         return end_s if end_s < self.hole.after.sent_s else self.hole.after.received_s
 
     def polls(self, moves: Sequence[_Move], decided: Sequence[Decision]) -> Iterator[ReplicaPoll]:
-        """Yield the deployment as it was at each look."""
+        """Yield the polls: the deployment as it was at each of their times."""
         before = self.hole.before
         targets = [(self.shows_s(one.at), one.after) for one in decided]
         shown = [(self.shows_s(move.at), move) for move in moves]
@@ -184,7 +184,7 @@ class _Looks(msgspec.Struct, frozen=True):
 
     def _times_s(self) -> list[float]:
         from_s, to_s = self.hole.before.received_s, self.hole.after.sent_s
-        number = math.ceil((to_s - from_s) / _LOOK_S)
+        number = math.ceil((to_s - from_s) / _POLL_S)
         regular = (from_s + (to_s - from_s) * n / number for n in range(1, number))
         times_s = {at for at in regular if not any(w.from_s < at < w.to_s for w in self.unsure)}
         times_s |= {at_s for window in self.unsure for at_s in window if at_s < to_s}
@@ -192,7 +192,7 @@ class _Looks(msgspec.Struct, frozen=True):
 
 
 def _moves(life: ReplicaLife, hole: _Hole) -> Iterator[_Move | None]:
-    """Yield what a replica changed in the gap, None where only the poll after it shows that."""
+    """Yield what a replica changed in the gap, None if only the poll after it shows that."""
     began, listed_s = _listing(life)
     if life.vanished and hole.after.received_s == life.shown_gone_s:
         yield None
@@ -235,17 +235,17 @@ def _comes_out(hole: _Hole, moves: Sequence[_Move]) -> bool:
     return (running, listed) == (hole.after.running, hole.after.listed)
 
 
-def _shown(life: ReplicaLife, looks: _Looks) -> ReplicaLife:
-    """The replica as the looks into the gap show it."""
+def _shown(life: ReplicaLife, log_polls: _LogPolls) -> ReplicaLife:
+    """The replica as the polls in the gap show it."""
     began, listed_s = _listing(life)
     new: dict[str, object] = {}
-    if began is not None and looks.hole.hides(began, listed_s):
+    if began is not None and log_polls.hole.hides(began, listed_s):
         slack_s = began.skew_s + ORDER_TOLERANCE_S
-        new["listed"] = Instant(began.mid_s - slack_s, looks.shows_s(began))
+        new["listed"] = Instant(began.mid_s - slack_s, log_polls.shows_s(began))
     for name in ("running", "stopping", "gone"):
         at: Instant | None = getattr(life, name)
-        if at is not None and looks.hole.hides(at, getattr(life, f"shown_{name}_s")):
-            new[f"shown_{name}_s"] = looks.shows_s(at)
+        if at is not None and log_polls.hole.hides(at, getattr(life, f"shown_{name}_s")):
+            new[f"shown_{name}_s"] = log_polls.shows_s(at)
     return msgspec.structs.replace(life, **new)
 
 

@@ -1,4 +1,4 @@
-"""Time in which Serve hides a deployment while it builds its application anew, as logs tell it."""
+"""Time in which Serve hides a deployment while it builds its application again, from logs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -113,7 +113,7 @@ def _widened(run: RecordedRun, key: DeploymentKey, hole: _Hole) -> RecordedRun:
 
 
 def _told(run: RecordedRun, key: DeploymentKey, hole: _Hole) -> RecordedRun:
-    """`run` with the polls of the hole as logs tell them; unchanged where they do not tell all."""
+    """`run` with the polls of the hole as logs tell them; unchanged if they do not tell all."""
     old, new = hole.before.deployments.get(key), hole.after.deployments.get(key)
     own = [row for row in run.transitions if row.deployment == key]
     behind = {row.replica: row for row in own if hole.is_behind(row)}

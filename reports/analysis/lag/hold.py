@@ -11,7 +11,7 @@ from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from scalelag.plan.stages import LoadStep
 
 BLIND_S = 2.0
-"""From so much time on without a look, the end of a hold is not what was seen."""
+"""Seconds without a poll from which on the end of a hold counts as not seen."""
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -54,13 +54,13 @@ def proven_s(hold: Hold, level: Level) -> float:
 def missing_s(hold: Hold, level: Level, movement: Movement, seen_s: float) -> float:
     """Moment until which the level was certainly not reached, `seen_s` at the latest.
 
-    Between two looks that are some time apart it may have been reached, and left again, if the target
+    Between two polls that are some time apart it may have been reached, and left again, if the target
     moved meanwhile or replicas went.
     """
     seen = hold.timeline.polls_within(movement.first.lo_s, seen_s)
     after = next((poll for poll in hold.timeline.polls if poll.received_s > seen_s), None)
-    looks = [hold.timeline.poll_before(movement.first.lo_s), *seen, after]
-    for last, then in pairwise([poll for poll in looks if poll is not None]):
+    polls = [hold.timeline.poll_before(movement.first.lo_s), *seen, after]
+    for last, then in pairwise([poll for poll in polls if poll is not None]):
         if then.sent_s - last.received_s <= BLIND_S:
             continue
         if last.target != then.target or _left_between(hold, level, last, then):

@@ -16,7 +16,7 @@ A clock that is off by a share of the time between two polls contradicts as larg
 """
 
 
-class Compared(NamedTuple):
+class ComparedMoment(NamedTuple):
     """A moment as polling saw it, and as a log tells it; `what` names it.
 
     `of_replica`: the log is the replica's, not the controller's.
@@ -42,20 +42,22 @@ class Compared(NamedTuple):
         )
 
 
-def off_clocks(moments: Iterable[Compared]) -> AbstractSet[str]:
+def off_clocks(moments: Iterable[ComparedMoment]) -> AbstractSet[str]:
     """Clocks of which most moments contradict polling, or of which more agree with it once it is moved.
 
     The other moments of such a clock agree by chance, or have nothing to be compared with: polls leave
     room for an error that is smaller than the time between them. A line in twenty may contradict them,
     where a process is busy.
     """
-    by_clock: defaultdict[str, list[Compared]] = defaultdict(list)
+    by_clock: defaultdict[str, list[ComparedMoment]] = defaultdict(list)
     for moment in moments:
         by_clock[moment.told.clock].append(moment)
     return {clock for clock, told in by_clock.items() if _is_off(told)}
 
 
-def off_clocks_of_replicas(moments: Sequence[Compared], off: AbstractSet[str]) -> AbstractSet[str]:
+def off_clocks_of_replicas(
+    moments: Sequence[ComparedMoment], off: AbstractSet[str]
+) -> AbstractSet[str]:
     """Clocks of which the logs of replicas are not believed, if those in `off` are not.
 
     Nodes are placed by the controller's log: if its clock is off, so are all.
@@ -67,7 +69,7 @@ def off_clocks_of_replicas(moments: Sequence[Compared], off: AbstractSet[str]) -
     return off_clocks(own)
 
 
-def _is_off(told: Sequence[Compared]) -> bool:
+def _is_off(told: Sequence[ComparedMoment]) -> bool:
     denied = sum(moment.is_denied for moment in told)
     agreed = len(told) - denied
     if denied <= _LATE_SHARE * len(told):
@@ -75,7 +77,7 @@ def _is_off(told: Sequence[Compared]) -> bool:
     return denied > agreed or _most_at_one_shift(told) > agreed
 
 
-def _most_at_one_shift(told: Sequence[Compared]) -> int:
+def _most_at_one_shift(told: Sequence[ComparedMoment]) -> int:
     """The most moments that agree with polling if the clock is moved by one shift."""
     edges = [
         edge

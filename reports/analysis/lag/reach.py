@@ -143,7 +143,7 @@ def _rivals(
 
 
 def _end_of_mixed(moments: Sequence[Instant], needed: int) -> Instant | None:
-    """Moment at which so many had come, if a log tells some of them and polls the rest; else None."""
+    """Moment at which `needed` had come, if logs have some of them and polls the rest; else None."""
     logged = sum(1 for at in moments if at.clock)
     if not 0 < logged < len(moments):
         return None

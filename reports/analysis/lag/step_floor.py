@@ -144,7 +144,7 @@ def _stayed_beyond(
 ) -> bool:
     """Return True if more were wanted all the time from when that was known until a decision.
 
-    A delay begins anew whenever the average falls back. That it did is known of an up step of Ray's
+    A delay starts over whenever the average falls back. That it did is known of an up step of Ray's
     own policy only; there, what is not known was not beyond.
     """
     if lag.direction != "up" or not policy.default or not lag.replicas_before or first is None:
@@ -206,7 +206,7 @@ def _from_none(lag: StepLag) -> bool:
 
 
 def _delay_in_all(lag: StepLag, delays: Sequence[float], decisions: int) -> float:
-    """Delays of so many decisions: the first of `delays` is that of any there are besides."""
+    """Delays of `decisions` in all; each beyond `delays` waits for the first of them."""
     free = 1 if _from_none(lag) else 0
     besides = max(0, decisions - free - len(delays))
     return sum(delays) + (besides * delays[0] if delays else 0.0)

@@ -17,7 +17,7 @@ from reports.analysis.lag.log_times import (
     logged_decisions,
     replica_logs,
 )
-from reports.analysis.lag.off_clocks import Compared, off_clocks, off_clocks_of_replicas
+from reports.analysis.lag.off_clocks import ComparedMoment, off_clocks, off_clocks_of_replicas
 from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
@@ -154,7 +154,7 @@ class Timeline(msgspec.Struct, frozen=True):
         return self.polls[place - 1] if place else None
 
     def polls_within(self, from_s: float, to_s: float) -> Sequence[ReplicaPoll]:
-        """Looks that were over after `from_s` and by `to_s`."""
+        """Polls that were over after `from_s` and by `to_s`."""
         low = bisect_right(self.polls, from_s, key=lambda poll: poll.received_s)
         high = bisect_right(self.polls, to_s, key=lambda poll: poll.received_s)
         return self.polls[low:high]
@@ -246,7 +246,7 @@ def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[tuple[Instant
 
 def _settled(
     seen: Sequence[Decision], logged: Sequence[Decision], off: AbstractSet[str]
-) -> tuple[list[Decision], list[Compared]]:
+) -> tuple[list[Decision], list[ComparedMoment]]:
     """Logged decisions in place of those that polling saw them as; those that contradict it.
 
     Serve logs none while fewer replicas than `min_replicas` run: those are known from polling. So are
@@ -254,7 +254,7 @@ def _settled(
     """
     good = [line for line in logged if line.at.clock not in off]
     kept = [d for d in seen if not any(agrees(d.at, line.at) for line in good)]
-    denied: list[Compared] = []
+    denied: list[ComparedMoment] = []
     believed: list[Decision] = []
     for line in logged:
         moment = _same_moment(line, seen, kept)
@@ -267,14 +267,14 @@ def _settled(
 
 def _same_moment(
     line: Decision, seen: Sequence[Decision], kept: Sequence[Decision]
-) -> Compared | None:
+) -> ComparedMoment | None:
     """A logged decision beside the one seen at its time, else the same one of `kept` near it."""
     found = next((d for d in seen if agrees(d.at, line.at)), None)
     found = found or next((d for d in kept if _is_same(d, line)), None)
     if found is None:
         return None
     what = f"the decision from {line.before} to {count(line.after, 'replica')}"
-    return Compared(what, found.at, line.at)
+    return ComparedMoment(what, found.at, line.at)
 
 
 def _is_same(seen: Decision, line: Decision) -> bool:
@@ -305,7 +305,7 @@ def _polled_lives(
 def _advance(
     life: ReplicaLife, row: Transition, at: Instant, deletions: AbstractSet[float]
 ) -> ReplicaLife:
-    """Note what `row` shows for the first time; a replica that recovers reaches nothing anew."""
+    """Note what `row` shows for the first time; a replica that recovers reaches no state again."""
     new: dict[str, object] = {}
     if row.node is not None and life.allocated is None:
         new |= {"allocated": at, "node": row.node}
@@ -319,8 +319,8 @@ def _advance(
     return msgspec.structs.replace(life, **new)
 
 
-def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compared]]:
-    """Moments of a replica that polling saw, or has bounds for, and that are told as well."""
+def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, ComparedMoment]]:
+    """Moments of a replica that polling saw, or has bounds for, beside those of its logs."""
     seen: dict[str, Instant | None] = {
         name: None if life.vanished else getattr(life, name) for name in _OF_LOG
     }
@@ -334,7 +334,7 @@ def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compare
             told = life.submitted or told
         if bounds is not None and told is not None:
             what = f"replica {life.replica} {name}"
-            yield name, Compared(what, bounds, told, name in _OF_ITS_OWN_LOG)
+            yield name, ComparedMoment(what, bounds, told, name in _OF_ITS_OWN_LOG)
 
 
 def _with_log(
@@ -368,7 +368,7 @@ def _doubt(
     life: ReplicaLife,
     request: Instant | None,
     off: AbstractSet[str],
-    denied: Sequence[Compared],
+    denied: Sequence[ComparedMoment],
 ) -> str | None:
     """Reason not to believe the moment of the first request; None if there is none.
 
@@ -385,7 +385,7 @@ def _doubt(
     return None
 
 
-def _contradiction(moment: Compared) -> str:
+def _contradiction(moment: ComparedMoment) -> str:
     seen, told = moment.seen, moment.told
     off_s = max(seen.lo_s - told.lo_s, told.hi_s - seen.hi_s)
     source = "its own state" if told.clock == _STATE_CLOCK else "the log"

@@ -196,7 +196,7 @@ class _Moves(msgspec.Struct, frozen=True):
     def went(self, at: Instant, until_s: float) -> list[str]:
         """Replicas of the old version that stopped until a moment, by time.
 
-        So many of them were replaced as new ones came: a bound, or the autoscaler, took the last away.
+        As many were replaced as new ones came; the others went by a bound or the autoscaler.
         """
         stopped_s = self.stopped_s
         names = [n for n in self.old(at) if at.lo_s < stopped_s.get(n, -_FOREVER_S) <= until_s]

@@ -11,7 +11,7 @@ from typing import Any
 from reports.analysis.lag.policy import Policy, policy_of
 from reports.analysis.lint.advised import QUICKEST_PUSH_S, advised_change, delays_of
 from reports.model.try_out import whatif_command
-from scalelag.record.effective import slots_of
+from scalelag.record.effective import is_number, slots_of
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo, LintFinding
 from scalelag.wording import count
@@ -188,7 +188,7 @@ def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 def _setting(config: Mapping[str, Any], name: str) -> str:
     value = config[name]
-    return f"{name} {value:g}" if _is_number(value) else f"{name} {value}"
+    return f"{name} {value:g}" if is_number(value) else f"{name} {value}"
 
 
 def _zero_delay_without_zero(policy: Policy, info: DeploymentInfo) -> str | None:
@@ -233,10 +233,6 @@ def _capacity_scales_bounds(policy: Policy, info: DeploymentInfo) -> str | None:
 def _with_values(policy: Policy, names: list[str]) -> str:
     delays = delays_of(policy)
     return " and ".join(f"{name} {delays[name]:g}" for name in names)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _OF_DEFAULT_POLICY: dict[str, Rule] = {

@@ -21,7 +21,7 @@ _BUCKETS: Final = _HIGHEST - _LOWEST + 2
 _LAST: Final = _BUCKETS - 1
 _SIGN: Final = np.uint32(1 << 31)
 _WIDE: Final = 1 << 20
-"""Beyond so many counts, only those that change are touched."""
+"""Beyond this number of counts, only those that change are touched."""
 MOST_COUNTED: Final = 32
 """Codes of which `counted` takes less time than counting them for each group."""
 
@@ -44,7 +44,7 @@ def counted(codes: NDArray[np.int32], buckets: NDArray[np.int32], kinds: int) ->
     return np.bincount(keys, minlength=kinds * _BUCKETS).reshape(kinds, _BUCKETS)
 
 
-class _Asked(NamedTuple):
+class _Places(NamedTuple):
     """Order statistics of a group: their places among the `taken` times, ascending."""
 
     places: NDArray[np.int64]
@@ -63,7 +63,7 @@ class GroupTimes:
         self._counts = np.zeros(size * _BUCKETS, np.int64)
         self._kind: Any = np.int32 if self._counts.size < _SIGN else np.int64
         self._wanted = np.zeros(0, np.bool_)
-        self._asked: list[_Asked | None] = []
+        self._asked: list[_Places | None] = []
         self._taken: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
 
     def count(self, groups: NDArray[np.int32] | int, buckets: NDArray[np.int32]) -> None:
@@ -105,7 +105,7 @@ class GroupTimes:
         self._wanted = wanted.reshape(-1)
         return np.logical_or.reduce(wanted)
 
-    def _asked_of(self, counts: NDArray[np.int64], wanted: NDArray[np.bool_]) -> _Asked:
+    def _asked_of(self, counts: NDArray[np.int64], wanted: NDArray[np.bool_]) -> _Places:
         """Mark the `wanted` buckets of a group, and return what is asked of the times in them."""
         places, shares = places_of(int(counts.sum()), self._qs)
         buckets = np.searchsorted(np.cumsum(counts), places, side="right")
@@ -113,7 +113,7 @@ class GroupTimes:
         # A time that is not known is in the last one, and leaves no quantile known.
         wanted[_LAST] = counts[_LAST] > 0
         left_out = np.cumsum(np.where(wanted, 0, counts))[buckets]
-        return _Asked(places - left_out, shares, int(counts[wanted].sum()))
+        return _Places(places - left_out, shares, int(counts[wanted].sum()))
 
     def take(
         self,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reports.analysis.load.goodput import Goodput, Limits, goodput_of
 from reports.analysis.load.groups import Grouping, all_together, in_slices, parts_of
-from reports.analysis.load.named import Labels, Named, by_application, by_name
+from reports.analysis.load.named import Labels, NamedReports, by_application, by_name
 from reports.analysis.load.part import Part, counts_of, number_of
 from reports.analysis.load.prompts import prompt_report
 from reports.analysis.load.recovery import Recovery
@@ -144,7 +144,7 @@ class _Load(msgspec.Struct, frozen=True):
         (whole,), *others = parts_of(rows, groupings)
         return _Figures(whole, *others)
 
-    def named(self, figures: _Figures, seconds: float) -> Named:
+    def named(self, figures: _Figures, seconds: float) -> NamedReports:
         """Reports by name and by application, over `seconds` of load."""
         streams, answers = self.streams, slice(0, self.streams.told.row.size)
         return {
@@ -154,7 +154,9 @@ class _Load(msgspec.Struct, frozen=True):
             ),
         }
 
-    def named_in(self, figures: _Figures, number: int, answers: slice, seconds: float) -> Named:
+    def named_in(
+        self, figures: _Figures, number: int, answers: slice, seconds: float
+    ) -> NamedReports:
         """Reports by name and by application of a step, the first of which has `number` 0."""
 
         def reports(labels: Labels, parts: Sequence[Part]) -> dict[str, NameReport]:
@@ -300,7 +302,12 @@ def _step_reports(
 
 
 def _step_report(
-    load: _Load, step: LoadStep, part: Part, answers: slice, named: Named, recovered: Recovery
+    load: _Load,
+    step: LoadStep,
+    part: Part,
+    answers: slice,
+    named: NamedReports,
+    recovered: Recovery,
 ) -> LoadStepReport:
     counted_s = load.counted_s(step.at_s, step.hold_until_s)
     hold = (load.zero_s + step.at_s, load.zero_s + step.hold_until_s)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEW: Final = 16
-"""Up to so many edges, a comparison with each takes less time than a search for each moment."""
+"""Up to this number of edges, a comparison with each takes less time than a search for each moment."""
 
 
 def counted_between(

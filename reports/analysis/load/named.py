@@ -24,7 +24,7 @@ MOST_IN_STEPS = 2000
 """Reports of names in all steps together: locustfiles may name each request after its path."""
 
 
-class Named(TypedDict):
+class NamedReports(TypedDict):
     """Fields of a report on parts of the load that have a name."""
 
     names: dict[str, NameReport]
@@ -47,7 +47,7 @@ class Labels(msgspec.Struct, frozen=True):
         return Grouping(len(self.labels), lambda _block: OfNames(self.number_of), _ASKED)
 
     def in_steps(self, rows: RequestColumns, steps: int, step_of: Slices) -> Grouping:
-        """Return the groups with a label in each of so many steps, those of a step together."""
+        """Return the groups with a label in each of `steps`, those of a step together."""
         each = len(self.labels)
         of_none = steps * each
 
@@ -82,7 +82,7 @@ class Labels(msgspec.Struct, frozen=True):
         }
 
     def most_frequent(self, steps: int) -> "Labels":
-        """Return those that are reported in each of so many steps: none of a single one."""
+        """Return the labels that are reported in each of `steps`; none if there is only one."""
         most = min(MOST_IN_A_STEP, MOST_IN_STEPS // max(1, steps)) if len(self.labels) > 1 else 0
         labels = self.labels[:most]
         numbers = np.minimum(self.number_of, np.int32(len(labels)))

@@ -81,7 +81,7 @@ def part_of_counts(
     late_and_tardy: tuple[int, int],
     times_ms: Mapping[str, float | None],
 ) -> Part:
-    """Return the part with so many requests, so many of which had an error of each kind."""
+    """Return the figures of a part of the load from its counts and times."""
     not_sent = sum(number for kind, number in by_kind.items() if is_not_sent(kind))
     late, tardy = late_and_tardy
     return Part(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scalelag.record.blocks import blocks
 
 _FEW: Final = 200_000
-"""Up to so many values, sorting is as fast."""
+"""Up to this number of values, sorting is as fast."""
 _LOW_BITS: Final = 16
 _INFINITE: Final = 0x7F80
 """High half of infinity; those of NaN and of negative numbers are at least as great."""

@@ -20,10 +20,10 @@ _ROOM_S = 2.0
 
 
 def with_reasons(rows: RequestColumns, info: RunInfo) -> RequestColumns:
-    """Rows with a reason for each that was not sent, also those of records that tell none.
+    """Rows with a reason for each request that was not sent, also in records without reasons.
 
-    There, what was due while all `--max-in-flight` requests of its process were open met a saturated
-    target; the rest is a lost process's, or else came too late.
+    In those, a request that was due while all `--max-in-flight` requests of its process were open met
+    a saturated target. Any other was lost with its process, or was too late.
     """
     untold = [
         block.start + np.flatnonzero(rows.with_errors(NOT_SENT, where=block))

@@ -12,7 +12,7 @@ _FOR_A_MEAN = 2
 
 
 class Streams(msgspec.Struct, frozen=True):
-    """All streamed answers of a run: their rows' numbers, ascending, and what is told of each.
+    """All streamed answers of a run: their rows' numbers, ascending, and the figures of each.
 
     `between_tokens` are seconds, each whole answer's mean: from its first token to its last, over the
     tokens that came in this time. NaN where fewer than two came or the answer broke off.

@@ -11,7 +11,7 @@ from reports.model.seen import SeenPoint, SeenReport
 from scalelag.ray_versions import AUTOSCALING_GAUGES, is_before, lacking
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 
 MOST_POINTS = 300
 _INSTANT_S = 0.5
@@ -74,7 +74,7 @@ def _reason(
     return None if blind is not None else "what was open at it is not known"
 
 
-def _served(rows: Sequence[Seen], key: DeploymentKey, zero_s: float) -> float | None:
+def _served(rows: Sequence[SeenRow], key: DeploymentKey, zero_s: float) -> float | None:
     """Requests answered since the last reading before the plan's start.
 
     A replica that goes takes its count with it: only what is added counts.
@@ -94,7 +94,7 @@ def _served(rows: Sequence[Seen], key: DeploymentKey, zero_s: float) -> float | 
 
 
 def _points(
-    rows: Sequence[Seen], key: DeploymentKey, requests: RequestsAt, zero_s: float
+    rows: Sequence[SeenRow], key: DeploymentKey, requests: RequestsAt, zero_s: float
 ) -> tuple[SeenPoint, ...]:
     """A point a reading; of very many every second, third, ..., the last one among them."""
     every = -(-len(rows) // MOST_POINTS)
@@ -103,7 +103,9 @@ def _points(
     )
 
 
-def _point(row: Seen, gauges: DeploymentGauges, requests: RequestsAt, zero_s: float) -> SeenPoint:
+def _point(
+    row: SeenRow, gauges: DeploymentGauges, requests: RequestsAt, zero_s: float
+) -> SeenPoint:
     at_s = row.sent_s - row.age_s / 2
     client = requests.client and requests.client.mean(at_s - _INSTANT_S, at_s + _INSTANT_S)
     return SeenPoint(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from reports.model.intervals import Window
 from scalelag.record.rows import DeploymentKey
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 
 _LEAST_COVERED = 0.5
 _SOON_S = 5.0
@@ -103,7 +103,7 @@ class GaugeSeries:
         return np.diff(covered_s), np.diff(sums)
 
 
-def total_series(rows: Sequence[Seen], key: DeploymentKey) -> GaugeSeries:
+def total_series(rows: Sequence[SeenRow], key: DeploymentKey) -> GaugeSeries:
     """Series of what the policy of deployment `key` was given, which the controller alone writes.
 
     So a value that is not that of the reading before was written since.
@@ -111,17 +111,19 @@ def total_series(rows: Sequence[Seen], key: DeploymentKey) -> GaugeSeries:
     return _series(rows, _values(rows, key, lambda gauges: gauges.total), by_one=True)
 
 
-def gauge_series(rows: Sequence[Seen], key: DeploymentKey, gauge: Gauge) -> GaugeSeries:
+def gauge_series(rows: Sequence[SeenRow], key: DeploymentKey, gauge: Gauge) -> GaugeSeries:
     """Series of `gauge` of deployment `key`, empty if it was never seen; `rows` are sorted."""
     return _series(rows, _values(rows, key, gauge), by_one=False)
 
 
-def _values(rows: Sequence[Seen], key: DeploymentKey, gauge: Gauge) -> list[float | None]:
+def _values(rows: Sequence[SeenRow], key: DeploymentKey, gauge: Gauge) -> list[float | None]:
     found = [row.deployments.get(key) for row in rows]
     return [gauge(one) if one is not None else None for one in found]
 
 
-def _series(rows: Sequence[Seen], values: Sequence[float | None], *, by_one: bool) -> GaugeSeries:
+def _series(
+    rows: Sequence[SeenRow], values: Sequence[float | None], *, by_one: bool
+) -> GaugeSeries:
     ages_s = _ages_s(rows, values) if by_one else [row.age_s for row in rows]
     written_s = [row.sent_s - age_s / 2 for row, age_s in zip(rows, ages_s, strict=True)]
     readings: list[Reading] = []
@@ -136,7 +138,7 @@ def _series(rows: Sequence[Seen], values: Sequence[float | None], *, by_one: boo
     return GaugeSeries(_apart(readings), blur_s)
 
 
-def _ages_s(rows: Sequence[Seen], values: Sequence[float | None]) -> list[float]:
+def _ages_s(rows: Sequence[SeenRow], values: Sequence[float | None]) -> list[float]:
     """Seconds for which each value was written at most: since the reading before, if it is another."""
     ages_s = [row.age_s for row in rows[:1]]
     for before, row, was, value in zip(rows, rows[1:], values, values[1:], strict=False):

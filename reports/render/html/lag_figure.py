@@ -49,7 +49,7 @@ class _Part(NamedTuple):
 
 
 def lag_figure(id_: str, deployment: DeploymentReport) -> Figure | None:
-    """Stacked bars of each measured step and of its floor; None where no step was measured."""
+    """Stacked bars of each measured step and of its floor; None if no step was measured."""
     measured = [step for step in deployment.steps if step.total_s is not None]
     steps = measured[:_MOST_STEPS]
     if not steps:

@@ -34,7 +34,7 @@ FigureEffect = tuple[ComparedFigure, Effect, float]
 
 
 def ratio_figure(figures: Sequence[ComparedFigure], min_effect: float) -> Figure | None:
-    """Candidate over base of each figure that could be compared; None where none could.
+    """Candidate over base of each figure that could be compared; None if none could.
 
     Of very many the first; those with a verdict come before them.
     """

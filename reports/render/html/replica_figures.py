@@ -218,7 +218,7 @@ def lives_figure(key: str, id_: str, deployment: DeploymentReport, charts: Chart
 
 
 def _rows_axis(rows: int, named: Sequence[ReplicaBar]) -> dict[str, Any]:
-    """An axis of so many rows, with the names of those that are `named`."""
+    """An axis of `rows`, with the names of those that are `named`."""
     return axis(
         range=[rows - 0.4, -0.6],
         showgrid=False,

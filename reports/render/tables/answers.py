@@ -17,7 +17,7 @@ def answers(report: Report, most: int = MOST) -> tuple[list[tuple[str, str]], in
     """Step and sentence of the first `most` steps that were answered, and the number of others.
 
     With several deployments the sentence begins with the names of those that it is true of, and steps
-    that needed no replica have none. With many of them half as many are told: first those that
+    that needed no replica have none. With many of them there are half as many: first those that
     were missed, then those with a cause other than the configuration, the longest of each first.
     """
     several, many = len(report.deployments) > 1, len(report.deployments) > FEW

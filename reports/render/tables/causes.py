@@ -23,7 +23,7 @@ def told_of(deployment: DeploymentReport) -> Iterator[StepReport]:
 def named(findings: Sequence[Finding], cause: Cause | None, *, timed: bool = True) -> list[str]:
     """`resources (3.8 s), also bounds`; `a or b` where one of them it is; `perhaps a`.
 
-    The seconds are told only if `timed`.
+    With seconds only if `timed`.
     """
     texts = [
         f"{finding_words(f)} ({f.seconds:.1f} s)"

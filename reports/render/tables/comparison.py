@@ -3,8 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from reports.analysis.comparing.elastic_speedup import FIGURES
-from reports.model.comparison import ComparedFigure, Comparison, ElasticFigures, ElasticSpeedup
+from reports.model.comparison import (
+    ELASTIC_FIGURES,
+    ComparedFigure,
+    Comparison,
+    ElasticFigures,
+    ElasticSpeedup,
+)
 from reports.render.tables.table import Cell, Column, Table
 from reports.render.text import NOT_MEASURED
 from scalelag.foreign import sanitized
@@ -168,7 +173,11 @@ def _speedup_cells(found: ElasticSpeedup) -> tuple[Cell, ...]:
     return (
         sanitized(found.deployment),
         NOT_MEASURED if found.value is None else f"{found.value:.3f}",
-        *(_percent(side, name) for name in FIGURES for side in (found.base, found.candidate)),
+        *(
+            _percent(side, name)
+            for name in ELASTIC_FIGURES
+            for side in (found.base, found.candidate)
+        ),
     )
 
 

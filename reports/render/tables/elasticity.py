@@ -28,7 +28,7 @@ def following_texts(deployment: DeploymentReport) -> list[str]:
 
 
 def trouble_texts(deployment: DeploymentReport) -> list[str]:
-    """Flapping, and requests that suffered while replicas were stopping; none where all is well."""
+    """Flapping, and requests that suffered while replicas were stopping; none if all is well."""
     return [
         *_flapping(deployment.flapping),
         *_stopping(deployment.stopping),

@@ -22,7 +22,7 @@ def named_tables(
 ) -> list[Table]:
     """Requests by name and by application, of the run and of each step.
 
-    Tables of the run have up to `most` rows, those of steps up to `most_rows`. There is none where all
+    Tables of the run have up to `most` rows, those of steps up to `most_rows`. There is none if all
     requests have one name, and none by application where the record tells of no more than one.
     """
     tables: list[Table] = []

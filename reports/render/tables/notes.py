@@ -8,7 +8,7 @@ from scalelag.record.run_info import LintFinding
 from scalelag.wording import count
 
 _NAMED = 3
-"""So many deployments are named; more are counted."""
+"""Maximum number of deployments that are named; further ones are counted."""
 
 
 def findings(report: Report) -> list[tuple[str, str]]:

@@ -4,7 +4,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from reports.render.text import MeasuredText
+from reports.model.intervals import Span
+from reports.render.text import NOT_MEASURED, MeasuredText
 
 Kind = Literal["number", "words", "foreign", "code", "badge"]
 Room = Literal["always", "below", "listed", "wide"]
@@ -77,6 +78,23 @@ def groups_of(columns: "tuple[Column, ...] | list[Column]") -> list[tuple[str, i
         else:
             found.append((column.group, 1))
     return found if any(name for name, _ in found) else []
+
+
+def measured_cell(span: Span | None, digits: int) -> Cell:
+    """A measured value; `> lo` if it is only known to be above."""
+    if span is None:
+        return NOT_MEASURED
+    if span.value is None:
+        return f"> {span.lo:.{digits}f}"
+    return MeasuredText(f"{span.value:,.{digits}f}")
+
+
+def estimated_cell(span: Span | None, digits: int) -> Cell:
+    """A simulated value with the interval it is estimated to lie in, if it is one."""
+    if span is None or span.value is None or span.lo == span.hi:
+        return measured_cell(span, digits)
+    high = "..." if span.hi is None else f"{span.hi:,.{digits}f}"
+    return MeasuredText(f"{span.value:,.{digits}f}", f"[{span.lo:,.{digits}f}, {high}]")
 
 
 def rest_of(number: int, most: int) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from reports.model.intervals import Span
 from reports.model.tune import (
     TUNE_FIGURES,
     Candidate,
@@ -12,8 +11,8 @@ from reports.model.tune import (
     TuneReport,
 )
 from reports.model.whatif import Estimate
-from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, MeasuredText
+from reports.render.tables.table import Cell, Column, Table, estimated_cell, measured_cell
+from reports.render.text import NOT_MEASURED
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
@@ -74,7 +73,7 @@ def tune_proof(report: TuneReport) -> str:
 
 
 def tune_result(report: TuneReport) -> str:
-    """Result of the search in one sentence; empty where nothing was searched."""
+    """Result of the search in one sentence; empty if nothing was searched."""
     if not report.validation.passed:
         return ""
     if not report.found:
@@ -125,18 +124,7 @@ def tune_table(report: TuneReport) -> Table:
 
 
 def _figures(figures: Mapping[TuneFigure, Estimate]) -> list[Cell]:
-    return [_estimated(figures[name].span, _DIGITS[name]) for name in TUNE_FIGURES]
-
-
-def _estimated(span: Span | None, digits: int) -> Cell:
-    if span is None:
-        return NOT_MEASURED
-    if span.value is None:
-        return f"> {span.lo:.{digits}f}"
-    if span.lo == span.hi:
-        return MeasuredText(f"{span.value:,.{digits}f}")
-    high = "..." if span.hi is None else f"{span.hi:,.{digits}f}"
-    return MeasuredText(f"{span.value:,.{digits}f}", f"[{span.lo:,.{digits}f}, {high}]")
+    return [estimated_cell(figures[name].span, _DIGITS[name]) for name in TUNE_FIGURES]
 
 
 def tune_sentences(report: TuneReport) -> list[tuple[str, str]]:
@@ -224,19 +212,11 @@ def confirmation_table(report: TuneReport) -> Table | None:
     if found is None or not report.found:
         return None
     columns = (Column("", "words", key=True), *(Column(FIGURE_NAMES[n]) for n in TUNE_FIGURES))
-    measured = [_measured(found.measured.get(name), _DIGITS[name]) for name in TUNE_FIGURES]
-    own = [_estimated(report.own[name].span, _DIGITS[name]) for name in TUNE_FIGURES]
+    measured = [measured_cell(found.measured.get(name), _DIGITS[name]) for name in TUNE_FIGURES]
+    own = [estimated_cell(report.own[name].span, _DIGITS[name]) for name in TUNE_FIGURES]
     rows = (
         ("the run's own, simulated", *own),
         ("first choice, predicted", *_figures(report.found[0].figures)),
         ("first choice, measured", *measured),
     )
     return Table(f"Confirmed by {sanitized(found.run)}", columns, rows)
-
-
-def _measured(span: Span | None, digits: int) -> Cell:
-    if span is None:
-        return NOT_MEASURED
-    if span.value is None:
-        return f"> {span.lo:.{digits}f}"
-    return MeasuredText(f"{span.value:,.{digits}f}")

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
-from reports.model.intervals import Span
 from reports.model.whatif import (
     Check,
-    Estimate,
     Figure,
     FigureName,
     Validation,
     WhatIfReport,
     WhatIfStep,
 )
-from reports.render.tables.table import Cell, Column, Table
-from reports.render.text import NOT_MEASURED, MeasuredText, direction_words, load_change
+from reports.render.tables.table import Cell, Column, Table, estimated_cell, measured_cell
+from reports.render.text import NOT_MEASURED, direction_words, load_change
 from scalelag.foreign import sanitized
 from scalelag.wording import count
 
@@ -193,25 +191,6 @@ def _shown_kinds(figures: Mapping[FigureName, Figure]) -> list[str]:
 
 def _cell(figure: Figure, kind: str, name: FigureName) -> Cell:
     if kind == "recorded":
-        return _recorded(figure.recorded, _DIGITS[name])
-    return _estimated(figure.simulated if kind == "simulated" else figure.whatif, _DIGITS[name])
-
-
-def _recorded(span: Span | None, digits: int) -> Cell:
-    if span is None:
-        return NOT_MEASURED
-    if span.value is None:
-        return f"> {span.lo:.{digits}f}"
-    return MeasuredText(f"{span.value:,.{digits}f}")
-
-
-def _estimated(estimate: Estimate | None, digits: int) -> Cell:
-    span = estimate.span if estimate else None
-    if span is None:
-        return NOT_MEASURED
-    if span.value is None:
-        return f"> {span.lo:.{digits}f}"
-    high = "..." if span.hi is None else f"{span.hi:,.{digits}f}"
-    if span.lo == span.hi:
-        return MeasuredText(f"{span.value:,.{digits}f}")
-    return MeasuredText(f"{span.value:,.{digits}f}", f"[{span.lo:,.{digits}f}, {high}]")
+        return measured_cell(figure.recorded, _DIGITS[name])
+    estimate = figure.simulated if kind == "simulated" else figure.whatif
+    return estimated_cell(estimate.span if estimate else None, _DIGITS[name])

@@ -20,9 +20,9 @@ _SHOWN_OF_SEVERAL = 1
 
 
 def print_causes(console: Console, report: Report) -> None:
-    """Print each step's findings, and those of failed requests; nothing where there are none.
+    """Print each step's findings, and those of failed requests; nothing if there are none.
 
-    A step that only its configuration made long is told of in the lag table.
+    A step that only its configuration made long stands in the lag table alone.
     """
     late = [
         (key, step)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.text import Text
 
-from reports.analysis.comparing.history import TrendPoint
+from reports.model.comparison import TrendPoint
 from reports.model.intervals import Span
 from reports.model.report import Report
 from reports.render.tables.table import Column, Table

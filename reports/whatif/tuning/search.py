@@ -9,7 +9,7 @@ import msgspec
 
 from reports.analysis.load.slo import Slo
 from reports.whatif.answer import RunTrials
-from reports.whatif.from_record import Recorded, with_settings
+from reports.whatif.from_record import RecordedScenario, with_settings
 from reports.whatif.outcome import Outcome
 from reports.whatif.repeat import Trial, trials
 from reports.whatif.scenario import Scenario
@@ -35,7 +35,7 @@ IsValid = Callable[[DeploymentInfo], bool]
 class Task(msgspec.Struct, frozen=True):
     """The load to serve, and the settings to search in. `is_valid` asks Ray."""
 
-    recorded: Recorded
+    recorded: RecordedScenario
     steps: tuple[LoadStep, ...]
     slo: Slo
     space: tuple[Dimension, ...]

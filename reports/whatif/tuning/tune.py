@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 import msgspec
 import numpy as np
@@ -43,6 +44,16 @@ SCHEMA_VERSION = 1
 MOST_FOUND = 6
 
 
+class _Searched(TypedDict):
+    """Findings of a search, as fields of its report."""
+
+    own: dict[TuneFigure, Estimate]
+    found: NotRequired[tuple[Candidate, ...]]
+    tried: NotRequired[tuple[TriedPoint, ...]]
+    own_is_first: NotRequired[bool]
+    notes: NotRequired[tuple[str, ...]]
+
+
 class Wish(msgspec.Struct, frozen=True):
     """Limits of a search: `min_savings_pct` of replica-hours, and the number of candidates."""
 
@@ -71,9 +82,9 @@ def most_trials(wish: Wish, settings: int) -> int:
 
 
 def tuned(replay: Replay, task: Task, wish: Wish, run: RunTrials, ray_simulated: str) -> TuneReport:
-    """Search settings for the recorded load, and show the best ones; none where the proof failed."""
+    """Search settings for the recorded load, and show the best ones; none if the proof failed."""
     info = task.recorded.run.info
-    report = TuneReport(
+    return TuneReport(
         schema_version=SCHEMA_VERSION,
         run=info.name,
         deployment=task.recorded.scenario.settings.key,
@@ -86,11 +97,12 @@ def tuned(replay: Replay, task: Task, wish: Wish, run: RunTrials, ray_simulated:
         seed=task.seed,
         repetitions=REPETITIONS,
         validation=replay.validation,
-        own={},
         application=task.recorded.scenario.settings.application,
+        **(_searched(task, wish, run) if replay.validation.passed else _Searched(own={})),
     )
-    if not replay.validation.passed:
-        return report
+
+
+def _searched(task: Task, wish: Wish, run: RunTrials) -> _Searched:
     simulator = Simulator(task, run)
     search(task, simulator, wish.candidates)
     tried = [one for one in simulator.known.values() if math.isfinite(one.lag_s)]
@@ -99,8 +111,7 @@ def tuned(replay: Replay, task: Task, wish: Wish, run: RunTrials, ray_simulated:
     [own] = simulator.outcomes([own_place(task.space)], REPETITIONS)
     kept = _kept(shown, goals_of(own), wish)
     order = in_order([goals_of(own), *(one.goals for one in kept)])
-    return msgspec.structs.replace(
-        report,
+    return _Searched(
         own=_figures(own),
         found=tuple(_candidate(task, kept[place - 1]) for place in order if place > 0),
         tried=tuple(TriedPoint(*one.values) for one in tried),

@@ -100,7 +100,7 @@ class LoadProcess:
 
     `passed_on` are names of user classes, and arguments that are Locust's alone.
 
-    `quiet` leaves out its report, and keeps its complaints.
+    `quiet` leaves out its report, and keeps its warnings and errors.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def check_memory(processes: int) -> None:
-    """Raise UsageError if the memory of this machine cannot hold so many load processes."""
+    """Raise UsageError if the memory of this machine cannot hold these load processes."""
     whole_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MIB
     most = max(1, whole_mib // _PROCESS_MIB)
     if processes > most:

@@ -24,7 +24,7 @@ _REPEATS = "Repeats and calibration"
 
 
 class RunArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """Options that only `scalelag run` has: their values, and what typer is told of them.
+    """Options that only `scalelag run` has: their values, and their descriptions for typer.
 
     A tuple is an option that can be repeated.
     """

@@ -13,7 +13,7 @@ from scalelag.plan.events import PlannedEvent
 _SCRIPT = Path(__file__).with_name("kill_main.py")
 
 
-class Killed(msgspec.Struct, frozen=True):
+class KillResult(msgspec.Struct, frozen=True):
     """Facts that the job has told so far. Times are the cluster's; `lost` are ids of replicas."""
 
     ready: float | None = None
@@ -69,13 +69,13 @@ class KillJob:
         text = _SCRIPT.read_text(encoding="utf-8")
         self._job.submit(["python", "-c", text, msgspec.json.encode(order).decode()], {})
 
-    def told(self) -> Killed:
+    def told(self) -> KillResult:
         """Return what it has told. Raises TargetError if the dashboard does not answer."""
         facts: dict[str, object] = {}
         for line in self._job.logs().splitlines():
             if line.startswith("{"):
                 facts |= msgspec.json.decode(line)
-        found = msgspec.convert(facts, Killed)
+        found = msgspec.convert(facts, KillResult)
         if not found.over and self._job.state().ended:
             problem = f"its job ended before its time: {self._job.last_lines()}"
             return msgspec.structs.replace(found, problem=problem)

@@ -87,7 +87,7 @@ class ExitCode:
             gevent.spawn(web_ui.stop)
 
     def _fire_last(self, hook: EventHook, given: dict[str, Any]) -> None:
-        """Fire `hook`, whose listeners are told the code: only one that passed can still be changed."""
+        """Fire `hook`, whose listeners get the code: only one that passed can still be changed."""
         codes = self._fire(hook, given)
         if given.get("exit_code") == EXIT_PASSED and (strict := max(codes, default=EXIT_PASSED)):
             sys.exit(strict)
@@ -100,7 +100,7 @@ class ExitCode:
 def _fire_by(hook: EventHook, fires: Callable[[EventHook, dict[str, Any]], object]) -> None:
     """Have `hook` fired by `fires`, which is given the hook and the arguments of `fire`."""
 
-    def fire(**given: Any) -> None:  # noqa: ANN401  whatever the event is told
+    def fire(**given: Any) -> None:  # noqa: ANN401  whatever the event is fired with
         fires(hook, given)
 
     hook.fire = fire
@@ -110,7 +110,7 @@ def _holding(listener: Callable[..., None], codes: list[int]) -> Callable[..., N
     """Return `listener` with the status of its `sys.exit()` added to `codes`."""
 
     @wraps(listener)
-    def call(**given: Any) -> None:  # noqa: ANN401  whatever the event is told
+    def call(**given: Any) -> None:  # noqa: ANN401  whatever the event is fired with
         try:
             listener(**given)
         except SystemExit as raised:

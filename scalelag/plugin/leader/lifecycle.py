@@ -176,7 +176,7 @@ class Lifecycle:
     # --- a run begins ------------------------------------------------------------------------
 
     def _prepare(self) -> str | None:
-        """Check the options and look at the target; return what is wrong, if anything is."""
+        """Check the options and the target; return what is wrong, if anything is."""
         self._progress.move(RunState.CHECKING)
         self._starts += 1
         self._run = self._checking = self._opening = self._ending = None

@@ -13,7 +13,7 @@ from probes.replica_probe import ProbeState
 from scalelag.cluster.preflight import ray_version, watched_deployments
 from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, UsageError
-from scalelag.observer.messages import Stopped
+from scalelag.observer.messages import LastPoll
 from scalelag.options.run_options import RunOptions
 from scalelag.plugin.leader.hosts import hosts_of
 from scalelag.plugin.leader.run_record import (
@@ -70,7 +70,7 @@ class LeaderRun:
         clock: Clock,
         say: Callable[[str], None],
     ) -> None:
-        """Look at the target, and pass to `say` what is waited for. Raises UsageError, TargetError."""
+        """Check the target; `say` gets what is waited for. Raises UsageError, TargetError."""
         self._runner = runner
         self.options = options
         self._clock = clock
@@ -198,11 +198,6 @@ class LeaderRun:
     def plan_done(self) -> bool:
         """True if the load ended with its plan, and was not broken off."""
         return self._plan_done
-
-    @property
-    def was_deserted(self) -> bool:
-        """True if every worker was lost before the load was stopped."""
-        return self._was_deserted
 
     @property
     def elapsed_s(self) -> float:
@@ -371,7 +366,7 @@ class LeaderRun:
             self.collector,
         )
 
-    def _close_record(self, status: RunStatus, reason: str | None, stopped: Stopped) -> None:
+    def _close_record(self, status: RunStatus, reason: str | None, stopped: LastPoll) -> None:
         edges = self._stages.settled(self.zero_s, self._load_ended_s or stopped.ended_s)
         target = with_deployed(self._record.info.target, self.probe.deployed)
         if self.options.plan.settles:

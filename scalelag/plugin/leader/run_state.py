@@ -2,7 +2,7 @@
 
 ```
 IDLE       no run, or one that was stopped before it was opened
-CHECKING   options are checked and the target is looked at; may wait for it
+CHECKING   options and target are checked; may wait for the target
 PREPARED   all is well: Locust may start the test
 WAITING    the load shape has taken the run over; Locust fires test_start, then the run is opened
 LOADING    the run directory is open; from the announcement of the plan to the last answer

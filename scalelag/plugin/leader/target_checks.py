@@ -1,4 +1,4 @@
-"""Looks at the target before a run: that it answers, is ready, has room and what gates name."""
+"""Checks of the target before a run: it answers, is ready, has room, and has what gates name."""
 
 import os
 from collections.abc import Callable, Collection, Sequence

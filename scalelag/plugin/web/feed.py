@@ -65,7 +65,7 @@ class Feed:
         self._head = _head(options, deployments, findings)
 
     def revise(self, options: RunOptions) -> None:
-        """Follow the plan as it is now: a stage of it ends earlier. A page gets all rows anew."""
+        """Follow the plan as it is now: a stage of it ends earlier. A page gets all rows again."""
         self._arrivals.revise(options.schedule)
         self._lags.revise(options.plan)
         self._head |= _plan_head(options.plan)

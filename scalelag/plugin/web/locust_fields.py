@@ -14,7 +14,7 @@ from scalelag.plan.stages import MAX_DURATION_S, MAX_USERS
 from scalelag.plugin.web.form_values import Refusal
 
 Extra = Mapping[str, Mapping[str, Any]]
-"""Options that the locustfile has added, by name, as Locust's page is told of them."""
+"""Options that the locustfile has added, by name, as Locust's page gets them."""
 
 
 def locust_refusal(

@@ -135,7 +135,7 @@ class Start:
             refusal = self._refusal()
             if refusal is None:
                 return self._started(start)
-            told = {"success": False, "host": self._environment.host}
+            told = {"success": False, "host": hide_credentials(self._environment.host or "")}
             return jsonify(told | msgspec.to_builtins(refusal))
 
         return swarm

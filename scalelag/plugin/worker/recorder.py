@@ -83,7 +83,7 @@ class StreamTimes(NamedTuple):
     prompt_tokens: int = 0
 
 
-class Asked(NamedTuple):
+class PromptFacts(NamedTuple):
     """Facts of a request whose prompt we made; a user class passes it as `context["asked"]`.
 
     Tokens of prompt and answer that were asked for, 0 for an answer as long as it likes; number of the
@@ -103,7 +103,7 @@ class RequestRecorder:
     The context of a request says more of it. That of an arrival has `"arrival"`: its `intended_s`
     and `sent_s` are taken, and its `recorded` set; any other request was meant to start when it did.
     `"stream"` are the StreamTimes of a streamed answer, `"status"` the status of an answer which is
-    not HTTP's (200 = answered well), `"asked"` the Asked of a prompt of ours.
+    not HTTP's (200 = answered well), `"asked"` the PromptFacts of a prompt of ours.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -178,7 +178,7 @@ class RequestRecorder:
         if times is not None:
             self._streams += _pack_stream(len(self._rows) // _ROW.itemsize, *times)
 
-    def _add_asked(self, asked: Asked | None) -> None:
+    def _add_asked(self, asked: PromptFacts | None) -> None:
         """Keep what was asked by the row that comes next."""
         if asked is not None:
             self._asked += _pack_asked(len(self._rows) // _ROW.itemsize, *asked)
@@ -193,7 +193,7 @@ class RequestRecorder:
         name: str,
         error: str | None,
         method: str = "",
-        asked: Asked | None = None,
+        asked: PromptFacts | None = None,
     ) -> None:
         """Record one request; NaN for a lag or latency that it has not."""
         self._add_asked(asked)
@@ -224,7 +224,7 @@ class RequestRecorder:
         streams = np.frombuffer(self._streams, _STREAM)
         asked = np.frombuffer(self._asked, _ASKED)
         self._rows, self._streams, self._asked = bytearray(), bytearray(), bytearray()
-        # As the clock is now: a process is told only with its share how far its own is ahead.
+        # As the clock is now: a process learns how far its own is ahead with its share only.
         done_s = rows["done_ticks_s"] + self._clock.zero_s
         sent_s = rows["sent_s"]
         # What came between an answer and its recording is better added to the service than to the

@@ -57,7 +57,7 @@ def ask_for_short_slices() -> bool:
 
 
 def _call_number() -> int | None:
-    """Return the number of sched_setattr; None where it is not known.
+    """Return the number of sched_setattr; None if it is not known.
 
     A program of 32 bits has other numbers than the kernel that it runs on.
     """

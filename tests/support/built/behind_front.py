@@ -10,7 +10,7 @@ from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.analysis.seen.series import GaugeSeries, Reading
 from scalelag.record.run_info import DeploymentInfo
-from scalelag.record.seen_rows import DeploymentGauges, Seen
+from scalelag.record.seen_rows import DeploymentGauges, SeenRow
 from tests.support.built.step_facts import (
     BEGUN_S,
     ENDED_S,
@@ -78,7 +78,7 @@ def open_there(number: float) -> RequestsAt:
 def gauged(total: float, opened_there: float, **changed):
     """Readings of the gauges of the model, one a second all through the hold."""
     rows = tuple(
-        Seen(at_s, at_s, "ports", 1.0, {KEY: DeploymentGauges(total=total)})
+        SeenRow(at_s, at_s, "ports", 1.0, {KEY: DeploymentGauges(total=total)})
         for at_s in np.arange(BEGUN_S - 2, ENDED_S + 1, 1.0).tolist()
     )
     made = behind(40.0, seen=rows, **changed)

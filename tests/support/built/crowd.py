@@ -78,17 +78,17 @@ def _rows(
     lives: list[Life], keys: list[str], replicas: int, zero_s: float
 ) -> Iterator[tuple[float, object]]:
     """Transitions as the polls saw them, and the polls with their counts."""
-    looks_s = np.arange(-2.0, _ENDS_S, _POLL_S)
-    counts = {key: np.zeros((3, looks_s.size), int) for key in keys}
+    polls_s = np.arange(-2.0, _ENDS_S, _POLL_S)
+    counts = {key: np.zeros((3, polls_s.size), int) for key in keys}
     for life in lives:
         before = None
-        seen = np.searchsorted(looks_s, life.moments_s)
+        seen = np.searchsorted(polls_s, life.moments_s)
         for place, (state, look) in enumerate(zip(Life.states, seen.tolist(), strict=True)):
-            if look == looks_s.size:
+            if look == polls_s.size:
                 break
             if place < 3:
                 counts[life.deployment][place, look : seen[place + 1]] += 1
-            hi_s = zero_s + float(looks_s[look])
+            hi_s = zero_s + float(polls_s[look])
             first = look == 0
             if not first or state == "RUNNING":
                 yield (
@@ -104,7 +104,7 @@ def _rows(
                     ),
                 )
             before = state
-    for look, at_s in enumerate(looks_s.tolist()):
+    for look, at_s in enumerate(polls_s.tolist()):
         deployments = {
             key: DeploymentPoll(
                 {

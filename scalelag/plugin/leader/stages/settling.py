@@ -120,7 +120,7 @@ def quiet_s_of(
     return _LEAST_QUIET_S + max(waits_s)
 
 
-class Led(Protocol):
+class LeaderParts(Protocol):
     """The parts of a run that tell if its stages have settled."""
 
     options: RunOptions
@@ -140,7 +140,7 @@ class Led(Protocol):
         """End a stage of the plan at `at_s` seconds after its start."""
 
 
-def watch_for_ends(run: Led, signs: Signs) -> None:
+def watch_for_ends(run: LeaderParts, signs: Signs) -> None:
     """End each stage of `run` that has settled by what `signs` show, until its plan is over."""
     ended = -1
     while (at_s := run.elapsed_s) < run.options.plan.duration_s:
@@ -156,7 +156,7 @@ def watch_for_ends(run: Led, signs: Signs) -> None:
         gevent.sleep(_POLL_S)
 
 
-def _has_settled(run: Led, number: int, signs: Signs) -> bool:
+def _has_settled(run: LeaderParts, number: int, signs: Signs) -> bool:
     stages = run.options.plan.stages
     stage = stages[number]
     if stage.most_s is None:

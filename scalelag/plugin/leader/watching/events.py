@@ -15,7 +15,7 @@ from scalelag.cluster.events import ReadyEvent, carry_out, check_replaced, ready
 from scalelag.cluster.given_back import KeptChanges
 from scalelag.cluster.left_behind import journal_folder
 from scalelag.cluster.preflight import Patience
-from scalelag.cluster.ray_job.kill import Killed, KillJob
+from scalelag.cluster.ray_job.kill import KillJob, KillResult
 from scalelag.console import say
 from scalelag.errors import RecordError, ScalelagError, TargetError, UsageError
 from scalelag.foreign import sanitized
@@ -258,12 +258,12 @@ class RunEvents:
 
 def _killed(
     row: Callable[..., EventRow],
-    told: Killed,
+    told: KillResult,
     offset: ClockOffset | None,
     lo_s: float,
     hi_s: float,
 ) -> EventRow:
-    """Row of a kill: by the job's own times, else between the looks that did not and did show it."""
+    """Row of a kill: by the job's own times, else between the polls that did not and did show it."""
     if told.begun is None or told.ended is None:
         return row(begun_s=hi_s, error=told.problem)
     facts = {"lost": told.lost, "node": told.node, "note": told.problem}

@@ -71,7 +71,7 @@ class ObserverProcess:
 
     def _receive(self, size: int) -> bytes:
         gevent.sleep(0)  # many pieces may be there: users go on between them
-        # If this process itself stood still, what has come meanwhile is there at the second look.
+        # If this process itself stood still, what has come meanwhile is there at the second read.
         for seconds in (SILENCE_S, _LAST_LOOK_S):
             try:
                 with gevent.Timeout(seconds, TimeoutError()):

@@ -1,4 +1,4 @@
-"""The observer of one run, as its leader sees it: orders, the probe's state, and starts anew."""
+"""The observer of one run, as its leader sees it: orders, the probe's state, and restarts."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from scalelag.cluster.preflight import ReadyState
 from scalelag.errors import RecordError
 from scalelag.observer.messages import (
     Access,
-    Before,
-    Failed,
+    LastPoll,
     LogsRead,
+    Predecessor,
     Progress,
     ReadLogs,
     Ready,
@@ -25,7 +25,7 @@ from scalelag.observer.messages import (
     Setup,
     Start,
     Stop,
-    Stopped,
+    WriteFailure,
 )
 from scalelag.observer.watch import dashboard_at
 from scalelag.options.run_options import RunOptions
@@ -121,7 +121,7 @@ class Observer:
         self._is_closing = False
         self._news = Event()
         self._ready: AsyncResult[None] = AsyncResult()
-        self._stopped: AsyncResult[Stopped] = AsyncResult()
+        self._stopped: AsyncResult[LastPoll] = AsyncResult()
         self._logs_read: AsyncResult[None] = AsyncResult()
         self._supervision = gevent.spawn(self._supervise)
 
@@ -141,7 +141,7 @@ class Observer:
         """Begin to watch."""
         self._order(Start())
 
-    def stop(self) -> Stopped:
+    def stop(self) -> LastPoll:
         """Poll a last time and end; return when that was, and the applications by then."""
         self._order(Stop())
         stopped = self._stopped.get()
@@ -197,7 +197,7 @@ class Observer:
             process = self._process = ObserverProcess()
         except OSError as error:
             return str(error.strerror)
-        before = self._ended and Before(
+        before = self._ended and Predecessor(
             self._ended, msgspec.structs.replace(self._state, latest=None, deployed={})
         )
         process.send(msgspec.structs.replace(self._setup, before=before or None), *self._orders)
@@ -221,11 +221,11 @@ class Observer:
                     self._rows = []
             case Ready():
                 self._ready.set(None)
-            case Failed(text) if self._ready.ready():
+            case WriteFailure(text) if self._ready.ready():
                 self._failed(RecordError(text))
-            case Failed(text):
+            case WriteFailure(text):
                 self._ready.set_exception(RecordError(text))
-            case Stopped():
+            case LastPoll():
                 self._stopped.set(report)
             case LogsRead():
                 self._logs_read.set(None)
@@ -250,5 +250,5 @@ class Observer:
                 writer.close()
         except RecordError as error:
             self._failed(error)
-        self._stopped.set(Stopped(now_s, {}))
+        self._stopped.set(LastPoll(now_s, {}))
         self._logs_read.set(None)

@@ -19,7 +19,7 @@ _CALM_POLLS = 5
 class Drain:
     """Waits until each deployment has come down to what its settings keep, as they are by then.
 
-    `say` is told then which setting keeps more than one replica.
+    `say` then gets the setting that keeps more than one replica.
     """
 
     def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """Dispatchers that give users only to the workers that share the run.
 
-Locust spreads all users anew whenever a worker comes or goes. A user of an open-loop plan is bound
+Locust spreads all users again whenever a worker comes or goes. A user of an open-loop plan is bound
 to the share of its process, so that moving one loses or doubles arrivals; and a process that came
 after the run was shared out has no part in it.
 

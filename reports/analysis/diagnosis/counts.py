@@ -34,7 +34,7 @@ class Count(msgspec.Struct, frozen=True):
     shown: Evidence
 
 
-class Unseen(msgspec.Struct, frozen=True):
+class Undercount(msgspec.Struct, frozen=True):
     """Requests that the autoscaler did not count: `open_least` were open all the time of a count.
 
     `where` says of their number, in `{}`, where they were.
@@ -60,7 +60,7 @@ def counts(facts: StepFacts) -> list[Count]:
     return [one for one in (*found, held) if one is not None]
 
 
-def unseen(facts: StepFacts) -> list[Unseen]:
+def unseen(facts: StepFacts) -> list[Undercount]:
     """Counts of under half of what was open, for longer than push and look-back, by time.
 
     Neither a controller that stood still, nor requests that found no way to Serve: these have
@@ -69,7 +69,7 @@ def unseen(facts: StepFacts) -> list[Unseen]:
     policy, concurrency = facts.policy, facts.concurrency
     if policy is None or concurrency is None:
         return []
-    found: list[Unseen] = []
+    found: list[Undercount] = []
     for counted in counts(facts):
         window = counted.window
         if window.to_s - window.from_s <= policy.metrics_interval_s + policy.look_back_period_s:
@@ -78,7 +78,7 @@ def unseen(facts: StepFacts) -> list[Unseen]:
             continue
         open_least = concurrency.least(window.from_s, window.to_s, policy.look_back_period_s)
         if open_least is not None and is_blind(policy, counted.most, open_least):
-            found.append(Unseen(counted, open_least))
+            found.append(Undercount(counted, open_least))
     found += _by_gauges(facts, policy) if policy.default else []
     return sorted(found, key=lambda one: one.count.window.to_s)
 
@@ -129,20 +129,20 @@ def _total(facts: StepFacts) -> GaugeSeries | None:
     return total if total.readings else None
 
 
-def _by_gauges(facts: StepFacts, policy: Policy) -> list[Unseen]:
+def _by_gauges(facts: StepFacts, policy: Policy) -> list[Undercount]:
     """Windows in which Serve's gauge was under half of what was open at the deployment."""
     total, requests = _total(facts), facts.requests
     if total is None or requests.open is None or requests.open is total:
         return []
     hold = Window(facts.begun_s, facts.by_s)
-    found: list[Unseen] = []
+    found: list[Undercount] = []
     for window in blind_windows(total, requests, policy, hold, facts.timeline.resting):
         mean, opened = total.mean(*window), requests.open.mean(*window)
         if mean is None or opened is None:
             continue
         text = f"the autoscaler counted {mean:.1f} open requests on average (Serve's gauge)"
         given = Count(window, mean, Evidence(text, facts.at(window.to_s)))
-        found.append(Unseen(given, opened, "{} were open at the deployment"))
+        found.append(Undercount(given, opened, "{} were open at the deployment"))
     return [one for one in found if not _is_hidden(facts, one.count.window)]
 
 
@@ -190,7 +190,7 @@ def _is_hidden(facts: StepFacts, window: Window) -> bool:
     return overlap_s(window, (silence.from_s, silence.to_s)) > part_s
 
 
-def shown_unseen(facts: StepFacts, found: Unseen) -> Evidence:
+def shown_unseen(facts: StepFacts, found: Undercount) -> Evidence:
     """Evidence of what was counted, and what was open meanwhile."""
     window, shown = found.count.window, found.count.shown
     text = (
@@ -200,7 +200,7 @@ def shown_unseen(facts: StepFacts, found: Unseen) -> Evidence:
     return Evidence(text, facts.at(window.to_s), raw=shown.raw)
 
 
-def replayed(facts: StepFacts, found: Unseen) -> Evidence | None:
+def replayed(facts: StepFacts, found: Undercount) -> Evidence | None:
     """Evidence of what Ray's own policy decides on the requests that were open; None without."""
     at_s, policy = found.count.window.to_s, facts.policy
     decided = [d.after for d in facts.timeline.decisions if d.at.lo_s <= at_s]

@@ -266,7 +266,7 @@ def test_the_table_of_diagnosis_runs_is_that_of_the_stored_results():
 def test_the_tables_of_benchmarks_are_those_of_the_newest_results():
     page = PAGE.read_text()
 
-    assert page.count("<!-- table: ") == page.count("<!-- end of table -->") == 2
+    assert page.count("<!-- table: ") == page.count("<!-- end of table -->") == 3
     assert filled(page, newest()) == page
 
 

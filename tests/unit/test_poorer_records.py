@@ -4,7 +4,7 @@ Rows are cut, lines of logs are missing, a clock is off: what is not known is wi
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import pytest
@@ -105,8 +105,8 @@ def _phases(step: StepReport) -> Iterator[tuple[str, Phase]]:
     yield from found.items()
 
 
-def check(name: str, poorer: Report) -> None:
-    known, found = whole(name), figures(poorer)
+def check(name: str, report: Report) -> None:
+    known, found = whole(name), figures(report)
     wrong = {
         figure: (found[figure], known[figure])
         for figure in found.keys() & known.keys()
@@ -117,6 +117,17 @@ def check(name: str, poorer: Report) -> None:
     assert wrong == {}
 
 
+def poorer(name: str, lines: frozenset[str], unseen: Sequence[tuple[float, float]]) -> Report:
+    """Report without some lines, and with gaps: where in the load each begins (0 to 1), and seconds."""
+    run = recorded(name)
+    made = without_lines(run, lines)
+    ended_s = run.info.load_ended_s or run.polls[-1].received_s
+    for share, length_s in unseen:
+        from_s = run.info.zero_s + share * (ended_s - run.info.zero_s)
+        made = with_gap(made, from_s, from_s + length_s)
+    return analyse(made).report
+
+
 quickly = settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -124,14 +135,17 @@ quickly = settings(deadline=None, max_examples=10, suppress_health_check=[Health
 @quickly
 @given(lines=missing, unseen=gaps)
 def test_what_is_not_on_record_makes_intervals_wider_and_not_wrong(name, lines, unseen):
-    run = recorded(name)
-    poorer = without_lines(run, lines)
-    ended_s = run.info.load_ended_s or run.polls[-1].received_s
-    for share, length_s in unseen:
-        from_s = run.info.zero_s + share * (ended_s - run.info.zero_s)
-        poorer = with_gap(poorer, from_s, from_s + length_s)
+    check(name, poorer(name, lines, unseen))
 
-    check(name, analyse(poorer).report)
+
+def test_a_replica_that_nothing_shows_may_have_been_the_one_that_was_waited_for():
+    name = "causes/controller-stopped-3"  # decides for 3 replicas, then for a fourth
+
+    found = poorer(name, OF_STARTS, [(0.625, 5.0), (0.5625, 1.0)])
+
+    check(name, found)
+    (deployment,) = found.deployments.values()
+    assert deployment.steps[1].critical_replica is None
 
 
 @pytest.mark.parametrize("name", RUNS)

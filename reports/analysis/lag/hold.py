@@ -92,10 +92,16 @@ def joined(*sentences: str | None) -> str | None:
 
 
 def slowest(hold: Hold, level: Level) -> ReplicaLife | None:
-    """Of the replicas still on their way at the hold's end, the one that got the least far."""
+    """Of the replicas still on their way at the hold's end, the one that got the least far.
+
+    None if fewer are known than the level needs: then it may be one of those that are not.
+    """
     if level.direction == "up":
+        there = [life for life in hold.timeline.replicas if _is_there(life, hold.ended_s)]
+        if len(there) < level.replicas:
+            return None
         return max(
-            (life for life in hold.timeline.replicas if _is_starting(life, hold.ended_s)),
+            (life for life in there if life.running is None or life.running.hi_s > hold.ended_s),
             key=lambda r: (
                 r.allocated.hi_s if r.allocated else float("inf"),
                 r.listed.hi_s,
@@ -110,12 +116,8 @@ def slowest(hold: Hold, level: Level) -> ReplicaLife | None:
     )
 
 
-def _is_starting(life: ReplicaLife, at_s: float) -> bool:
-    return (
-        life.listed.hi_s <= at_s
-        and (life.running is None or life.running.hi_s > at_s)
-        and (life.stopping is None or life.stopping.hi_s > at_s)
-    )
+def _is_there(life: ReplicaLife, at_s: float) -> bool:
+    return life.listed.hi_s <= at_s and (life.stopping is None or life.stopping.hi_s > at_s)
 
 
 def _is_stopping(life: ReplicaLife, hold: Hold) -> bool:

@@ -122,18 +122,9 @@ class Loop:
             pass
 
     def _read(self, descriptor: int, at_s: float) -> None:
-        connection = self._connections[descriptor]
-        try:
-            data = connection.recv(65536)
-        except ConnectionError:
-            data = b""
+        data = self._received(descriptor)
         if not data:
-            del self._connections[descriptor]
-            self._unfinished.pop(descriptor, None)
-            connection.close()
             return
-        if self._unfinished:
-            data = self._unfinished.pop(descriptor, b"") + data
         if not data.endswith(_END):
             self._unfinished[descriptor] = data
             return
@@ -141,7 +132,23 @@ class Loop:
             if not self._arrivals:
                 os.write(1, b"first\n")
             self._arrivals.append(at_s)
-        connection.send(_ANSWER)
+        self._connections[descriptor].send(_ANSWER)
+
+    def _received(self, descriptor: int) -> bytes:
+        """Return what there is of a request by now; nothing if the connection was closed."""
+        try:
+            data = self._connections[descriptor].recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._close(descriptor)
+        elif self._unfinished:
+            data = self._unfinished.pop(descriptor, b"") + data
+        return data
+
+    def _close(self, descriptor: int) -> None:
+        self._unfinished.pop(descriptor, None)
+        self._connections.pop(descriptor).close()
 
 
 def listen() -> socket.socket:

@@ -107,15 +107,10 @@ class _StreamLoop(Loop):
                     self._send(connection, number)
 
     def _read(self, descriptor: int, at_s: float) -> None:
-        connection = self._connections[descriptor]
-        try:
-            data = connection.recv(65536)
-        except ConnectionError:
-            data = b""
+        data = self._received(descriptor)
         if not data:
-            self._close(descriptor, connection)
             return
-        data = self._unfinished.pop(descriptor, b"") + data
+        connection = self._connections[descriptor]
         if not _is_whole(data):
             self._unfinished[descriptor] = data
         elif data.startswith(_NOTED):
@@ -123,13 +118,12 @@ class _StreamLoop(Loop):
         else:
             connection.send(_OTHER)
 
-    def _close(self, descriptor: int, connection: socket.socket) -> None:
-        del self._connections[descriptor]
-        self._unfinished.pop(descriptor, None)
+    def _close(self, descriptor: int) -> None:
+        connection = self._connections[descriptor]
         if connection in self._open:
             self._open.discard(connection)
             self._broken += 1
-        connection.close()
+        super()._close(descriptor)
 
     def _begin(self, connection: socket.socket, at_s: float) -> None:
         if not self._peak:

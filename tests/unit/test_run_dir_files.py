@@ -1,6 +1,5 @@
 """What is written into a run directory, and read from one that is broken."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -366,35 +365,6 @@ def test_missing_rows_are_a_problem_and_the_requests_are_still_read(run: Path):
     assert loaded.requests.count == 2
     assert loaded.polls == ()
     assert "replicas.jsonl cannot be read" in loaded.problems[0]
-
-
-@pytest.mark.parametrize("stranger", ["pipe", "device", "folder"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "run.json",
-        "replicas.jsonl",
-        "evidence.jsonl",
-        "seen.jsonl",
-        "events.jsonl",
-        "requests.arrow",
-    ],
-)
-def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(run: Path, name, stranger):
-    (run / name).unlink(missing_ok=True)
-    if stranger == "pipe":
-        os.mkfifo(run / name)
-    elif stranger == "device":
-        (run / name).symlink_to("/dev/zero")
-    else:
-        (run / name).mkdir()
-
-    try:
-        told = str(load_run(run).problems)
-    except RecordError as error:
-        told = str(error)
-
-    assert name in told
 
 
 def test_a_run_without_requests_is_read(run: Path):

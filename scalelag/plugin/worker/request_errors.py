@@ -13,7 +13,7 @@ from typing import Any
 
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
-from scalelag.options.secrets import hide_url_secrets
+from scalelag.options.secrets import hide_url_secrets, start_to_read
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
     CONNECTION_CLOSED,
@@ -28,7 +28,6 @@ from scalelag.record.error_kinds import (
 )
 
 _MAX_LENGTH = 200
-_READ_TIMES = 10  # secrets that are left out make room
 # https://docs.ray.io/en/latest/serve/: BackPressureError; its status is 503, or 429 as configured.
 _TURNED_AWAY = (429, 503)
 _TURNED_AWAY_TEXT = b"Request dropped due to backpressure"
@@ -82,7 +81,7 @@ def error_kind(exception: BaseException) -> str:
 
 def _fit(text: str) -> str:
     """Return a text fit for the record; of a very long one no more is read than may be shown."""
-    return hide_url_secrets(text[: _MAX_LENGTH * _READ_TIMES])[:_MAX_LENGTH]
+    return hide_url_secrets(start_to_read(text, _MAX_LENGTH))[:_MAX_LENGTH]
 
 
 def _is_turned_away(status: int, response: Any) -> bool:  # noqa: ANN401  each client has its own

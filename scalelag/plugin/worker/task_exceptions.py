@@ -8,12 +8,11 @@ from types import TracebackType
 from typing import Any
 
 from scalelag.foreign import encodable
-from scalelag.options.secrets import hide_url_secrets
+from scalelag.options.secrets import hide_url_secrets, start_to_read
 from scalelag.record.run_info import TaskException
 
 _MOST_KINDS = 100
 _MAX_LENGTH = 300
-_READ_TIMES = 10  # secrets that are left out make room
 _OTHERS = TaskException("(others)", None, 0)
 # Up to the last @: a password may hold one, too.
 _CREDENTIALS = re.compile(r"(\w://)[^\s'\"<>]*@")
@@ -48,8 +47,8 @@ def _last_line(exception: BaseException) -> str:
     """Last line of the traceback, without what could be a secret in a URL."""
     lines = "".join(traceback.format_exception_only(exception)).strip().splitlines()
     text = lines[-1].strip() if lines else type(exception).__name__
-    read = text[: _MAX_LENGTH * _READ_TIMES]
-    return hide_url_secrets(_CREDENTIALS.sub(r"\1", read))[:_MAX_LENGTH]
+    read = _CREDENTIALS.sub(r"\1", start_to_read(text, _MAX_LENGTH))
+    return hide_url_secrets(read)[:_MAX_LENGTH]
 
 
 def _place(tb: TracebackType | None) -> str | None:

@@ -61,12 +61,16 @@ class MetricName(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One number of a report: its path and value; None for `reason` if it was not measured."""
+    """One number of a report: its path and value; None for `reason` if it was not measured.
+
+    `is_open` says of one that was not measured that it may be worse than all that were.
+    """
 
     path: Path
     span: Span | None
     reason: str | None = None
     deployment: str | None = None
+    is_open: bool = False
 
 
 def parse_metric(text: str) -> MetricName:
@@ -189,10 +193,11 @@ class _Place(NamedTuple):
     deployment: str | None = None
     reason: str | None = None
     warmup_s: float = 0.0
+    is_open: bool = False
 
     def metric(self, rest: Path = (), span: Span | None = None) -> Metric:
         """The metric at `rest` from here."""
-        return Metric((*self.path, *rest), span, self.reason, self.deployment)
+        return Metric((*self.path, *rest), span, self.reason, self.deployment, self.is_open)
 
     def part(self, name: str) -> "_Place":
         """Place of the part called `name`."""
@@ -200,7 +205,10 @@ class _Place(NamedTuple):
 
 
 def _walk(value: Any, kind: object, path: Path, place: _Place) -> Iterator[Metric]:  # noqa: ANN401
-    place = place._replace(reason=_reason(value, path) or place.reason)
+    place = place._replace(
+        reason=_reason(value, path) or place.reason,
+        is_open=place.is_open or _lacks_excess(value, path, place.warmup_s),
+    )
     if value is None:
         yield place.metric(path)
     elif kind is _METRIC:
@@ -224,6 +232,17 @@ def _reason(value: Any, path: Path) -> str | None:  # noqa: ANN401  any part of 
     if isinstance(value, StepReport):
         return _reason_of(value, path[0])
     return getattr(value, "reason", None) or getattr(value, "demand_reason", None)
+
+
+def _lacks_excess(value: Any, path: Path, warmup_s: float) -> bool:  # noqa: ANN401  any part
+    """Return whether the metric at `path` is an excess of a step that was not answered."""
+    if isinstance(value, StepReport):
+        return path[0] == "excess_s" and value.lacks_excess
+    if not isinstance(value, DeploymentReport) or path[1:2] != ("excess_s",):
+        return False
+    direction = _OF_STEPS.get(path[0])
+    counted = (one for one in value.steps if one.at_s >= warmup_s)
+    return any(one.lacks_excess for one in counted if one.direction == direction)
 
 
 _OF_STEPS: Final = {"scale_up": "up", "scale_down": "down"}

@@ -234,6 +234,11 @@ class StepReport(msgspec.Struct, frozen=True):
         return bounded_phases(self.phases, self.total_s if self.censored else None)
 
     @property
+    def lacks_excess(self) -> bool:
+        """True if it was not answered, and its excess is not known; not of what was wanted before."""
+        return self.censored and self.excess is None and not self.wanted_before
+
+    @property
     def longest_phase(self) -> Phase | None:
         """The phase in which most of its lag went; None if none was measured."""
         return longest_phase(self.phases, self.total_s if self.censored else None)

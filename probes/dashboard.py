@@ -30,8 +30,7 @@ _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
 _PIECE_BYTES = 1 << 14
 _IN_ONE_PIECE = None
-"""For an answer that is read whole: megabytes in pieces of 10 kB, as requests reads them, take twice the
-CPU time."""
+"""For answers that are read whole: megabytes in the pieces of 10 kB of requests take twice the CPU."""
 _SHORTEST_SECRET = 6  # of shorter values any text is full
 _MOST_READ = 10_000
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import msgspec
 
 from reports.analysis.lag.hold import (
-    BLIND_S,
     Hold,
     edge,
     joined,
@@ -33,7 +32,7 @@ from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up
 from reports.analysis.lag.reach import Level
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
-from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
+from reports.model.steps import BLIND_S, MovementReport, Phase, PhaseName, measured_phase
 from scalelag.plan.stages import Direction, LoadStep
 from scalelag.ray_versions import TARGET_REPLICAS, named
 from scalelag.wording import count

@@ -103,6 +103,10 @@ NOT_OVER = "not over by the end of the hold"
 """Reason of the phase in which a hold ended, and of those after it."""
 
 
+BLIND_S = 2.0
+"""Seconds without a poll from which on the end of a hold counts as not seen."""
+
+
 JOINED = "polling cannot tell it from initialize"
 """Reason of `mark_running` without the replica's log: `initialize` lasts until RUNNING then."""
 

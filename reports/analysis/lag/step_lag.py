@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import msgspec
 
 from reports.analysis.lag.hold import (
-    BLIND_S,
     Hold,
     edge,
     joined,
@@ -34,6 +33,7 @@ from reports.analysis.lag.reach import Level
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
 from reports.model.steps import (
+    BLIND_S,
     DOWN_PHASES,
     NOT_OVER,
     UP_PHASES,

@@ -147,13 +147,7 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
     measured = measured_step(subject.setup, changes, step, info.versions.ray)
     setup, own = measured.setup, measured.step
     begun_s, ended_s = info.zero_s + own.at_s, info.zero_s + own.hold_until_s
-    quarter_s = (ended_s - begun_s) / 4
-    given = subject.requests.given
-    given = given.within(Window(begun_s, ended_s)) if given is not None else None
-    ongoing, earlier = (
-        given.mean(until_s - quarter_s, until_s) if given is not None else None
-        for until_s in (ended_s, ended_s - quarter_s)
-    )
+    ongoing, earlier = _last_quarters(subject.requests, Window(begun_s, ended_s))
     around = subject.around(ended_s)
     facts = StepFacts(
         key=subject.key,
@@ -181,9 +175,18 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         unwatched=around.unwatched,
     )
     missed = _missed(facts)
-    if missed is not None:
-        return _StepParts(step, facts, missed, floor_in_force(setup, changes, own, missed))
-    return _StepParts(step, facts, _with_doubt(facts), measured.floor)
+    if missed is None:
+        return _StepParts(step, facts, _with_doubt(facts), measured.floor)
+    return _StepParts(step, facts, missed, floor_in_force(setup, changes, own, missed))
+
+
+def _last_quarters(requests: RequestsAt, hold: Window) -> tuple[float | None, float | None]:
+    """Mean requests given to the policy in the last quarter of a hold and the one before, if known."""
+    if requests.given is None:
+        return None, None
+    given, quarter_s = requests.given.within(hold), (hold.to_s - hold.from_s) / 4
+    last_s, earlier_s = hold.to_s - quarter_s, hold.to_s - 2 * quarter_s
+    return given.mean(last_s, hold.to_s), given.mean(earlier_s, last_s)
 
 
 def _missed(facts: StepFacts) -> StepLag | None:

@@ -236,13 +236,9 @@ def _reason(value: Any, path: Path) -> str | None:  # noqa: ANN401  any part of 
 
 def _lacks_excess(value: Any, path: Path, warmup_s: float) -> bool:  # noqa: ANN401  any part
     """Return whether the metric at `path` is an excess of a step that was not answered."""
-    if isinstance(value, StepReport):
-        return path[0] == "excess_s" and value.lacks_excess
-    if not isinstance(value, DeploymentReport) or path[1:2] != ("excess_s",):
-        return False
-    direction = _OF_STEPS.get(path[0])
-    counted = (one for one in value.steps if one.at_s >= warmup_s)
-    return any(one.lacks_excess for one in counted if one.direction == direction)
+    if isinstance(value, DeploymentReport) and path[1:2] == ("excess_s",):
+        return value.lacks_excess(_OF_STEPS.get(path[0]), warmup_s)
+    return isinstance(value, StepReport) and path[0] == "excess_s" and value.lacks_excess
 
 
 _OF_STEPS: Final = {"scale_up": "up", "scale_down": "down"}

@@ -309,3 +309,8 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     seen: SeenReport = SeenReport()
     target_reversals: int = 0
     running_over_target: OverTarget = OverTarget()
+
+    def lacks_excess(self, direction: str | None, warmup_s: float) -> bool:
+        """Return whether a step in that direction, after the warm-up, lacks its excess."""
+        counted = (one for one in self.steps if one.at_s >= warmup_s)
+        return any(one.lacks_excess for one in counted if one.direction == direction)

@@ -61,10 +61,7 @@ class MetricName(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One number of a report: its path and value; None for `reason` if it was not measured.
-
-    `is_open` says of one that was not measured that it may be worse than all that were.
-    """
+    """One number of a report; None for `reason` if not measured, then perhaps the worst (`is_open`)."""
 
     path: Path
     span: Span | None

@@ -238,6 +238,11 @@ class StepReport(msgspec.Struct, frozen=True):
         return bounded_phases(self.phases, self.total_s if self.censored else None)
 
     @property
+    def lacks_excess(self) -> bool:
+        """True if it was not answered, and its excess is not known; not of what was wanted before."""
+        return self.censored and self.excess is None and not self.wanted_before
+
+    @property
     def longest_phase(self) -> Phase | None:
         """The phase in which most of its lag went; None if none was measured."""
         return longest_phase(self.phases, self.total_s if self.censored else None)
@@ -304,3 +309,8 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     seen: SeenReport = SeenReport()
     target_reversals: int = 0
     running_over_target: OverTarget = OverTarget()
+
+    def lacks_excess(self, direction: str | None, warmup_s: float) -> bool:
+        """Return whether a step in that direction, after the warm-up, lacks its excess."""
+        counted = (one for one in self.steps if one.at_s >= warmup_s)
+        return any(one.lacks_excess for one in counted if one.direction == direction)

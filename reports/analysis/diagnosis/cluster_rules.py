@@ -167,7 +167,7 @@ def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
 
 
 def marked_late(facts: StepFacts) -> Iterator[Sign]:
-    """A replica was ready long before the controller counted it as RUNNING, as it stood still."""
+    """A replica was ready long before it was marked RUNNING, since the controller stood still."""
     mark = mark_wait(facts)
     if mark is not None and mark.stood:
         text = f"replica {mark.replica} was initialised {mark.seconds:.1f} s before it was marked"
@@ -202,7 +202,7 @@ def node_lost(facts: StepFacts) -> Iterator[Sign]:
 
 
 def no_connection(facts: StepFacts) -> Iterator[Sign]:
-    """Requests failed because they got no connection, not because they got no answer."""
+    """Requests failed because they got no connection."""
     failed = connection_failures(facts)
     if failed and failed.count >= max(_MIN_FAILED, _MIN_FAILED_RATIO * sent(facts)):
         kinds = ", ".join(f"{n:,} x {kind}" for kind, n in failed.kinds.items())

@@ -110,7 +110,7 @@ def not_ready(facts: StepFacts) -> Iterator[Sign]:
 
 
 def reconfigured_long(facts: StepFacts) -> Iterator[Sign]:
-    """The same, if no failed check was seen."""
+    """After its constructor, a replica's reconfigure or first check took long; no check failed."""
     if not facts.events(*FAILED_CHECKS):
         yield from not_ready(facts)
 

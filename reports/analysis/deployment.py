@@ -7,10 +7,11 @@ import msgspec
 from reports.analysis.controller import over_target
 from reports.analysis.diagnosis.counts import counts
 from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.diagnosis.failed_steps import failed_steps
 from reports.analysis.diagnosis.front import Surroundings
 from reports.analysis.diagnosis.front_rules import was_blind
 from reports.analysis.diagnosis.overdue import overdue_replicas
-from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
+from reports.analysis.diagnosis.weigh import diagnose
 from reports.analysis.elasticity.demand import capacity_asked
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
 from reports.analysis.lag.changes import Changes, since
@@ -116,10 +117,9 @@ def analyse_deployment(
         _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)
     )
-    failures = [found for one in parts if (found := failure_report(one.facts)) is not None]
     return DeploymentAnalysis(
         report=_report(subject, reports, followed),
-        failures=carried_on(failures, steps),
+        failures=failed_steps([one.facts for one in parts], steps),
     )
 
 

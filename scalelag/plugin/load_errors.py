@@ -34,7 +34,7 @@ def _end(kind: type[BaseException], error: BaseException, tb: TracebackType | No
 
 
 def load_error(error: BaseException, tb: TracebackType | None) -> str | None:
-    """Return the words for what ended the loading of a locustfile; None for a bug of ours, and exits."""
+    """Return the words for what ended the loading of a locustfile; None for a bug and an exit."""
     if isinstance(error, ScalelagError):
         return str(error)
     frames = list(traceback.walk_tb(tb))

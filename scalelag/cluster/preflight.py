@@ -11,6 +11,7 @@ from probes.dashboard import (
     VERSION_PATH,
     Dashboard,
     DirectSession,
+    basic_authorization,
     silence_unverified,
     split_user,
 )
@@ -211,7 +212,7 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
     bare, user = split_user(host)
     url = bare.rstrip("/") + HEALTH_PATH
     silence_unverified()
-    headers = {} if user is None else {"Authorization": user}
+    headers = {} if user is None else {"Authorization": basic_authorization(user)}
     try:
         with DirectSession() as session:
             # Locust does not check the endpoint's certificate either; the dashboard's is checked.
@@ -221,7 +222,8 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
                 verify=False,
                 allow_redirects=False,
                 headers=headers,
-            )
+                stream=True,  # its head says enough, and it may have no end
+            ).close()
     except requests.RequestException as error:
         refused = "connection refused" if "refused" in str(error) else type(error).__name__
         raise TargetError(

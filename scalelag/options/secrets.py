@@ -61,7 +61,7 @@ _MOST_ENCODINGS = 3
 _READ_TIMES = 10
 _USER = re.compile(r"(?<=://)[^/?#&\s]*@")
 _ENCODED_USER = re.compile(r"(%3a%2f%2f)(?:(?!%2f|%3f|%23)[^/?#&\s])*%40", re.IGNORECASE)
-_STRING = r'"(?:[^"\\]|\\.)*"'
+_STRING = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'  # what has no end goes to that of the body
 _BODY_PIECES = re.compile(rf'{_FILLED}|{_STRING}|[^\s\[\]{{}}",:]+|.', re.DOTALL)
 _PLAIN_VALUES = frozenset({"true", "false", "null", '""'})
 
@@ -106,9 +106,10 @@ def _shown(piece: str, *, login: bool, begun: bool, encodings: int) -> str:
     """Return what lies between two `&`, without the secrets in it; `begun`: its first name is one."""
     found = [one for one in _NAME.finditer(piece) if begun or one.start() > 0 or one[0][0] in "?;"]
     for one in found:
-        name, value = unquote(one[1]), piece[one.end() :]
+        name = unquote(one[1])
         if is_secret_name(name) or (login and name.lower() == "code"):
-            return piece if _HARMLESS.fullmatch(value) else piece[: one.end()] + HIDDEN
+            is_harmless = _HARMLESS.fullmatch(piece, one.end())
+            return piece if is_harmless else piece[: one.end()] + HIDDEN
     if found and _has_secret(piece[found[0].end() :], encodings):
         return piece[: found[0].end()] + HIDDEN
     return piece
@@ -175,7 +176,9 @@ def _text_shown(piece: str) -> str:
     shown = hide_url_secrets(text)
     if '"' in shown and len(text) < len(piece):  # a lone quotation mark is no text
         shown = hide_body_secrets(shown)
-    return piece if shown == text else msgspec.json.encode(shown).decode()
+    if shown == text:
+        return piece
+    return shown if text == piece else msgspec.json.encode(shown).decode()
 
 
 def _decoded(piece: str) -> str:

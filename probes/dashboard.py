@@ -22,6 +22,7 @@ from probes.bounded import TooLargeError, body_in_time, pieces_in_time
 from scalelag.errors import RetryAdvice, TargetError
 from scalelag.foreign import encodable_json
 from scalelag.record.rows import NO_ANSWER_IN_TIME
+from scalelag.record.secrets import hide_url_secrets
 
 APPLICATIONS_PATH = "/api/serve/applications/"
 VERSION_PATH = "/api/version"
@@ -325,7 +326,7 @@ class Dashboard:
                 "with --dashboard"
             )
         else:
-            said = self._access.hidden(self._said(answer))
+            said = hide_url_secrets(self._access.hidden(self._said(answer)))
             why = said[:200] or "no text in the answer"
         return DashboardError(
             f"{self.url}{path} answered {status}: {why}", f"HTTP {status}", status

@@ -20,6 +20,7 @@ from scalelag.cluster.urls import check_url
 from scalelag.errors import UNREADABLE, RetryAdvice, TargetError
 from scalelag.ray_versions import PROTOBUF_7_SIGN, PROTOBUF_ADVICE
 from scalelag.record.rows import DeploymentKey
+from scalelag.record.secrets import hide_url_secrets
 from scalelag.wording import last_line
 
 HEALTH_PATH = "/-/healthz"
@@ -198,7 +199,8 @@ def _check_application(name: str, payload: ServePayload) -> None:
 def _why(app: ApplicationPayload) -> str:
     """Messages of an application and its deployments; of a long text the end, with the error."""
     said = [app.message, *(d.message for d in app.deployments.values())]
-    text = " ".join(message.strip() for message in said if message.strip()) or _NO_MESSAGE
+    told = " ".join(message.strip() for message in said if message.strip())
+    text = hide_url_secrets(told) or _NO_MESSAGE
     advice = f" {PROTOBUF_ADVICE}" if PROTOBUF_7_SIGN in text else ""
     return (text if len(text) <= 2000 else "... " + text[-2000:]) + advice
 

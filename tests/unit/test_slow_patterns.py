@@ -6,7 +6,7 @@ import pytest
 
 from probes.logs.log_lines import Record, parse, records
 from scalelag.cluster.urls import hide_credentials
-from scalelag.options.secrets import hide_body_secrets, hide_url_secrets
+from scalelag.record.secrets import hide_body_secrets, hide_url_secrets
 
 LONGEST = 1 << 16  # letters of a line of a log that are read
 MOST_S = 5.0

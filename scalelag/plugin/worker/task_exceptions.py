@@ -8,8 +8,8 @@ from typing import Any
 
 from scalelag.cluster.urls import hide_credentials
 from scalelag.foreign import encodable
-from scalelag.options.secrets import hide_url_secrets, start_to_read
 from scalelag.record.run_info import TaskException
+from scalelag.record.secrets import hide_url_secrets, start_to_read
 
 _MOST_KINDS = 100
 _MAX_LENGTH = 300

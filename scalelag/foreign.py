@@ -32,7 +32,8 @@ def encodable(text: str) -> str:
 
 def encodable_json(data: bytes) -> bytes:
     """Return the JSON in `data` with U+FFFD for halves of characters, for which msgspec refuses it."""
-    if b"\\ud" not in data and b"\\uD" not in data:
+    # To look for one character takes a hundredth of the time of looking for three.
+    if b"\\" not in data or (b"\\ud" not in data and b"\\uD" not in data):
         return data
     return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
 

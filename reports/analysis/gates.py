@@ -148,7 +148,8 @@ def judge(
 
     A gate is inconclusive if its limit lies inside the measured interval, or if nothing was
     measured, or if it names a deployment that was not watched. A gate on several metrics, such as
-    those of all deployments, is judged by the worst of those measured. A default gate on something
+    those of all deployments, is judged by the worst of those measured, and of those that may be worse:
+    the excess of steps that were not answered. A default gate on something
     that was not measured is left out.
     """
     judged = [(gate, _judge(gate, deployments, of_run)) for gate in gates]
@@ -165,12 +166,17 @@ def unwatched(watched: Collection[str]) -> str:
 def _judge(
     gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, object]
 ) -> GateResult:
-    results = [_compare(gate, one) for one in metrics.select(gate.wanted, deployments, of_run)]
+    found = list(metrics.select(gate.wanted, deployments, of_run))
+    results = [_compare(gate, one) for one in found]
     if not results and gate.wanted.deployment is not None:
         return GateResult(gate.expr, "inconclusive", reason=f"it names {unwatched(deployments)}")
     if not results:
         return _compare(gate, metrics.Metric(gate.wanted.path, None))
-    measured = [result for result in results if result.reason is None or result.verdict == "pass"]
+    measured = [
+        result
+        for one, result in zip(found, results, strict=True)
+        if result.reason is None or result.verdict == "pass" or one.is_open
+    ]
     return max(
         measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
     )

@@ -157,6 +157,16 @@ def longer_than(seconds: float) -> Span:
     return Span(value=None, lo=seconds, hi=None)
 
 
+def open_above(known: Sequence[Span], number: int) -> list[Span]:
+    """So many spans that may be any, but are counted as no less than the least of those `known`.
+
+    With them a quantile of all has no upper bound where one of them may decide it. Empty if nothing is
+    known.
+    """
+    least = min((span.lo for span in known), default=None)
+    return [] if least is None else [longer_than(least)] * number
+
+
 def stat(spans: Sequence[Span]) -> Stat | None:
     """Median, 95th percentile (linear between order statistics) and maximum; None without spans."""
     if not spans:

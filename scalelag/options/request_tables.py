@@ -157,6 +157,8 @@ def _weight(value: object, *, least: float) -> float:
 
 
 def _spec(given: Mapping[str, Any], folder: Path, values: Mapping[str, Any]) -> RequestSpec:
+    for name in _TEXTS:
+        refuse_empty(option_of(name), given.get(name))
     parsed = {name: parse_option(option_of(name), given.get(name)) for name in _TEXTS}
     parsed |= {
         "path": parsed["path"] or "/",
@@ -166,7 +168,6 @@ def _spec(given: Mapping[str, Any], folder: Path, values: Mapping[str, Any]) -> 
         "request_timeout": values["request_timeout"],
     }
     for name in ("body_file", "data"):
-        refuse_empty(option_of(name), parsed[name])
         if parsed[name]:
             parsed[name] = str(folder / parsed[name])
     name = _name(given.get("name", hide_url_secrets(parsed["path"])))

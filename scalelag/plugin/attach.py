@@ -135,6 +135,6 @@ def _on_quitting(environment: Environment, **_rest: object) -> None:
         lifecycle.on_quitting()
 
 
-def _on_quit(exit_code: int, **_rest: object) -> None:  # noqa: ARG001  Locust passes it by name
+def _on_quit(exit_code: int, **_rest: object) -> None:
     for lifecycle in list(_lifecycles.values()):
-        lifecycle.on_quit()
+        lifecycle.on_quit(exit_code)

@@ -3,41 +3,15 @@
 import html
 import json
 import re
-import threading
 import time
 from base64 import b64encode
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from probes.dashboard import Dashboard, DashboardError
 from probes.serve_state import parse_payload
-
-
-@contextmanager
-def listening(body=b"{}", status=200):
-    """Yield (port, headers of all that came)."""
-    came = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            came.append(dict(self.headers))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, daemon=True)
-        thread.start()
-        yield http.server_port, came
-        http.shutdown()
-        thread.join()
+from tests.support.servers.one_answer import listening
 
 
 @pytest.fixture

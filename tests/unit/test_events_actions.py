@@ -12,7 +12,7 @@ from scalelag.errors import TargetError, UsageError
 from scalelag.plan.events import EventKind, parse_event
 from scalelag.ray_versions import EVENTS_SINCE
 from tests.unit.deploy_cases import OURS, THEIRS, Target, there
-from tests.unit.test_ray_workers import Ray
+from tests.unit.ray_job_cases import Ray
 
 MODEL = {
     "name": "a/b",

@@ -1,4 +1,4 @@
-"""Sizes and docstrings of our packages."""
+"""Sizes and docstrings of our packages, and what test modules share."""
 
 import ast
 from pathlib import Path
@@ -93,3 +93,33 @@ def test_every_folder_of_a_package_says_what_it_is(package: str):
     ]
 
     assert silent == []
+
+
+def imported_tests(source: str) -> list[str]:
+    """Test modules that `source` imports; what tests share stands beside them or in support/."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module or ''}.{alias.name}" for alias in node.names]
+    return [name for name in names if any(part.startswith("test_") for part in name.split("."))]
+
+
+def test_nothing_imports_a_test_module():
+    found = {
+        str(path.relative_to(ROOT)): names
+        for folder in (*PACKAGES, *BESIDE, "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        if (names := imported_tests(path.read_text(encoding="utf-8")))
+    }
+
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["from tests.unit.test_mix import counts", "from . import test_mix", "import test_mix"],
+)
+def test_an_imported_test_module_is_found(source: str):
+    assert len(imported_tests(source)) == 1

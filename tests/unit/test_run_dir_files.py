@@ -37,7 +37,8 @@ from scalelag.record.run_info import (
     Versions,
 )
 from tests.support.disk import at_most
-from tests.unit.test_run_dir import NOW_S
+
+NOW_S = 1_795_369_501.25
 
 INFO = RunInfo(
     schema_version=1,

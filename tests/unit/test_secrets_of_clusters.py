@@ -13,7 +13,7 @@ from probes.tracker import ReplicaTracker
 from scalelag.cluster.ignored_settings import dropped_settings
 from scalelag.record.rows import ConfigChange, StatusChange, Transition
 from scalelag.record.secrets import HIDDEN, without_secrets
-from tests.unit.test_dashboard_access import listening
+from tests.support.servers.one_answer import listening
 
 SECRET = "canary"
 URL = f"postgres://me:{SECRET}@db/x?password={SECRET}"

@@ -11,9 +11,9 @@ from reports.analysis.diagnosis.failed_requests import (
 )
 from reports.analysis.diagnosis.outages import CAME_BACK, lost_nodes, mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
-from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.analysis.restarts import logged_start
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Instant, overlap_s
 from scalelag.record.effective import described_need
 from scalelag.wording import count

@@ -9,12 +9,13 @@ from reports.analysis.diagnosis.front import Front
 from reports.analysis.diagnosis.replayed import Replayer
 from reports.analysis.lag.changes import Absence
 from reports.analysis.lag.log_times import Decision
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.steps import DelayReport, FloorReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.effective import asked_by_replica

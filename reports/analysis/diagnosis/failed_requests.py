@@ -58,6 +58,7 @@ _BIN_S = _SILENCE_S / 4
 _LEAD_S = 1.0
 _SOME = (256, 16)
 _MIN_UNANSWERED = 3
+_CALM, _CALM_S = 5, 1.0
 _NORMAL = 0.5
 _ARRIVED = 0.75
 
@@ -160,6 +161,24 @@ def _median_service_s(rows: RequestColumns, chosen: slice, but: Iterable[str] = 
 
     size = sum(one.size for one in times_s())
     return float(quantiles_of_blocks(times_s, size, (0.5,))[0]) if size else None
+
+
+def before_calm(facts: StepFacts, from_s: float) -> tuple[int, int]:
+    """Requests of the hold that an overload may have failed: those before it was calm, and all.
+
+    It is calm from the first moment after `from_s` on at which for a second all requests that were due
+    were sent and did not fail so, five of them at least.
+    """
+    rows, chosen = _rows(facts, facts.rows)
+    places = failed_places(rows, chosen, _OVERLOAD)
+    since = max(int(np.searchsorted(rows.intended_s, from_s)), chosen.start)
+    unsent = [b.start + np.flatnonzero(rows.not_sent_in(b)) for b in blocks(chosen.stop, since)]
+    later = np.sort(np.concatenate([places[places >= since], *unsent]).astype(np.int64))
+    edges = np.concatenate(([since - 1], later, [chosen.stop]))
+    due_s = np.concatenate(([from_s], rows.intended_s[later], [facts.by_s]))
+    calm = np.flatnonzero((np.diff(edges) > _CALM) & (np.diff(due_s) >= _CALM_S))
+    ended = edges[calm[0]] if calm.size else chosen.stop
+    return int(np.count_nonzero(places <= ended)), places.size
 
 
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:

@@ -8,8 +8,8 @@ import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.control_loop import LoopMark, loop_marks
-from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Window, covered_s
 from scalelag.record.evidence_rows import NOT_THE_CONTROLLERS
 from scalelag.record.rows import Gap

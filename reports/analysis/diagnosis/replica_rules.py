@@ -7,8 +7,9 @@ from reports.analysis.diagnosis.outages import mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.health import is_of_dead
 from reports.analysis.lag.phases import failed_tries
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.policy import Policy
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.steps import FloorReport
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.wording import count

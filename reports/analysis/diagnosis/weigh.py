@@ -17,6 +17,7 @@ from reports.analysis.diagnosis.failed_requests import (
     GATEWAY,
     OVERLOAD,
     FailedRequests,
+    before_calm,
     failures,
 )
 from reports.analysis.diagnosis.front_rules import BLIND, FRONT
@@ -33,7 +34,6 @@ from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
 from reports.model.steps import Phase, least_s, longest_phase
-from scalelag.plan.stages import LoadStep
 from scalelag.wording import count
 
 RULES: tuple[Rule, ...] = (
@@ -254,7 +254,7 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
     rules = {NETWORK, DIED, HEALTH_CHECK}
     if kinds & OVERLOAD:
         rules |= {*OF_A_HOLD, OSCILLATION}
-        if facts.is_late or hold.is_unseen:
+        if (facts.is_late or hold.is_unseen) and _began_to_fail_while_late(hold):
             rules |= {RESOURCES, SLOW_INIT, STATE_SYNC, CONFIGURED_DELAY}
     found = {
         rule: finding
@@ -264,6 +264,12 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
         and not _is_trifle(finding, facts)
     }
     return _weighed(facts, _in_reach(found))
+
+
+def _began_to_fail_while_late(hold: StepFacts) -> bool:
+    """Return True if most failed while the step was not answered, or what piled up then was open."""
+    at_once, failed = before_calm(hold, min(hold.answered_s, hold.ended_s))
+    return 2 * at_once >= failed
 
 
 def _is_trifle(finding: Finding, facts: StepFacts) -> bool:
@@ -278,47 +284,6 @@ def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:
     if finding is None and rule is DIED and (later := until_death_was_noticed(facts)) is not None:
         return finding_of(rule, later)
     return finding_of(rule, hold) if finding is None and rule in OF_A_HOLD else finding
-
-
-def carried_on(
-    failures: Sequence[FailureReport], steps: Sequence[LoadStep]
-) -> tuple[FailureReport, ...]:
-    """The same reports; an overload that a step took over from the one before keeps its cause.
-
-    That is so if requests failed from the beginning of the hold on and have no cause of their own:
-    requests from before were still open.
-    """
-    begun_s = {step.index: step.at_s for step in steps}
-    found: list[FailureReport] = []
-    for failure in failures:
-        earlier = found[-1] if found else None
-        found.append(_carried(failure, earlier) if _goes_on(failure, earlier, begun_s) else failure)
-    return tuple(found)
-
-
-def _goes_on(
-    failure: FailureReport, earlier: FailureReport | None, begun_s: Mapping[int, float]
-) -> bool:
-    at_s = begun_s.get(failure.index)
-    return (
-        earlier is not None
-        and at_s is not None
-        and not failure.findings
-        and earlier.index == failure.index - 1
-        and bool(OVERLOAD & set(failure.errors) & set(earlier.errors))
-        and failure.first_s - at_s <= _AFTER_S < earlier.last_s - at_s + _AFTER_S
-    )
-
-
-def _carried(failure: FailureReport, earlier: FailureReport | None) -> FailureReport:
-    if earlier is None:
-        return failure
-    return msgspec.structs.replace(
-        failure,
-        cause=earlier.cause,
-        findings=earlier.findings,
-        notes=(*failure.notes, f"what had piled up in step {earlier.index} was still open"),
-    )
 
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:

@@ -9,7 +9,6 @@ import numpy as np
 from reports.analysis.elasticity.metrics import integrals
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
-from reports.analysis.lag.hold import BLIND_S
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.movements import is_within
 from reports.model.elasticity import FlappingReport, ResponseReport
@@ -23,6 +22,7 @@ from reports.model.intervals import (
     seconds_in,
     without,
 )
+from reports.model.steps import BLIND_S
 
 _BAND_REPLICAS = 0.5
 _BAND_SHARE = 0.05

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.timeline import ReplicaLife
 from reports.analysis.load.open_requests import OpenRequests
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Span, between
 from reports.model.steps import DelayReport, FloorReport, Phase
 

@@ -8,10 +8,8 @@ import msgspec
 from reports.analysis.lag.movements import Movement
 from reports.analysis.lag.reach import Level, Reach, first_reach
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
+from reports.model.steps import BLIND_S
 from scalelag.plan.stages import LoadStep
-
-BLIND_S = 2.0
-"""Seconds without a poll from which on the end of a hold counts as not seen."""
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ def measured_step(
     ended_with = changes.absence_between(begun_s, ended_s)
     cut = step.until(min(there.to_s, ended_s) - zero_s)
     lag = _with_reasons(step_lag(cut, zero_s, own.timeline), changes, cut, ended_with)
-    floor = _floor(own, changes, cut, lag)
+    floor = floor_in_force(own, changes, cut, lag)
     return MeasuredStep(own, cut, lag, floor, ended_with)
 
 
@@ -71,7 +71,9 @@ def _with_reasons(
     return msgspec.structs.replace(lag, reason="; ".join(text for text in found if text) or None)
 
 
-def _floor(setup: ScalingSetup, changes: Changes, step: LoadStep, lag: StepLag) -> StepFloor:
+def floor_in_force(
+    setup: ScalingSetup, changes: Changes, step: LoadStep, lag: StepLag
+) -> StepFloor:
     """The floor by the settings at the step; none if they changed before the answer."""
     begun_s = changes.zero_s + step.at_s
     found = step_floor(setup, step, lag, begun_s)

@@ -2,11 +2,11 @@
 
 import math
 
-from reports.analysis.lag.hold import BLIND_S, Hold, edge, joined, missing_s, proven_s, reach_of
+from reports.analysis.lag.hold import Hold, edge, joined, missing_s, proven_s, reach_of
 from reports.analysis.lag.movements import Movement, Way
 from reports.analysis.lag.reach import Level, last_reach
 from reports.model.intervals import Instant, Span, between, longer_than, point
-from reports.model.steps import MovementReport
+from reports.model.steps import BLIND_S, MovementReport
 
 
 def movement_rows(hold: Hold, answer: Movement | None, zero_s: float) -> tuple[MovementReport, ...]:

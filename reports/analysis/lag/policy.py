@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.model.controller import DEFAULT_LOOP_S
 from scalelag.ray_versions import (
     DELAYS_BY_CLOCK,
     DOWNSCALING_NAMES,
@@ -18,9 +19,6 @@ from scalelag.ray_versions import (
 )
 from scalelag.record.effective import Scaling, scaling_of
 from scalelag.record.run_info import DeploymentInfo
-
-DEFAULT_LOOP_S = 0.1
-"""Pause between two turns of the controller's loop (RAY_SERVE_CONTROL_LOOP_INTERVAL_S)."""
 
 _ROUNDING = 1e-6
 _LOOPS = 4

@@ -17,10 +17,11 @@ from reports.analysis.lag.floor import (
     wanted_before,
 )
 from reports.analysis.lag.phases import decisions_of, split_decide
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, EXTERNAL, Policy
+from reports.analysis.lag.policy import EXTERNAL, Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.open_requests import OpenRequests
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Span, between, longer_than, point
 from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.plan.stages import LoadStep

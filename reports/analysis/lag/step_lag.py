@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import msgspec
 
 from reports.analysis.lag.hold import (
-    BLIND_S,
     Hold,
     edge,
     joined,
@@ -33,7 +32,16 @@ from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up
 from reports.analysis.lag.reach import Level
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
-from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
+from reports.model.steps import (
+    BLIND_S,
+    DOWN_PHASES,
+    NOT_OVER,
+    UP_PHASES,
+    MovementReport,
+    Phase,
+    PhaseName,
+    measured_phase,
+)
 from scalelag.plan.stages import Direction, LoadStep
 from scalelag.ray_versions import TARGET_REPLICAS, named
 from scalelag.wording import count
@@ -53,7 +61,8 @@ class _Answer(msgspec.Struct, frozen=True):
 class StepLag(msgspec.Struct, frozen=True):
     """Lag of one step: its total and phases, or None with a reason.
 
-    `answer` is the movement that answered the step; `level` the number of replicas that it led to.
+    `answer` is the movement that answered the step; `level` the number of replicas that it led to, or
+    those that were `wanted` of a step that nothing answered.
     `course` has all movements of its hold. It is `unmoved` if none of them went in its direction, and
     none was under way.
     """
@@ -73,11 +82,14 @@ class StepLag(msgspec.Struct, frozen=True):
     course: tuple[Movement, ...] = ()
     unmoved: bool = False
     reversals: int = 0
+    wanted: int | None = None
 
     @property
     def level(self) -> int | None:
-        """Number of replicas that the answer led to; the last target if nothing answered."""
-        return self.answer.after if self.answer else self.target_after
+        """Number of replicas that the answer led to, or was wanted to; the last target without one."""
+        if self.answer is not None:
+            return self.answer.after
+        return self.target_after if self.wanted is None else self.wanted
 
     @property
     def censored(self) -> bool:
@@ -95,6 +107,17 @@ class StepLag(msgspec.Struct, frozen=True):
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, None if it was not measured."""
         return measured_phase(self.phases, name)
+
+    def missed(self, hold_s: float, wanted: int, why: str) -> "StepLag":
+        """The lag of a step that `wanted` so many replicas, and got no decision in `hold_s`."""
+        names = UP_PHASES if self.direction == "up" else DOWN_PHASES
+        return msgspec.structs.replace(
+            self,
+            total_s=longer_than(hold_s),
+            reason=f"{self.reason}; {why}",
+            phases=tuple(Phase(name, reason=NOT_OVER) for name in names),
+            wanted=wanted,
+        )
 
 
 def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:

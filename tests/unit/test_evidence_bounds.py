@@ -14,7 +14,7 @@ from tests.support.built.step_facts import BEGUN_S, FIRST, facts, life
     ("running", "measured", "said"),
     [
         (Instant(1020.0, 1024.0), True, "initialised for 6.5 to 11.0 s, marking it RUNNING"),
-        (Instant(1020.0, 1020.3), True, "initialised for 7.2 s, marking it RUNNING"),
+        (Instant(1020.0, 1020.4), True, "initialised for 7.2 s, marking it RUNNING"),
         (Instant(1035.0, 1045.0), False, "initialised for 22.0 to 27.0 s and was not done"),
     ],
 )

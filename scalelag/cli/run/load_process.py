@@ -22,7 +22,6 @@ from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import public_header
-from scalelag.options.secrets import HIDERS
 from scalelag.packages import check_packages
 from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
@@ -36,6 +35,7 @@ from scalelag.plugin.parent import (
     read_outcome,
 )
 from scalelag.record.run_info import EarlierAttempt
+from scalelag.record.secrets import HIDERS
 
 _STOP_TIMEOUT_S = 45.0
 _WEB_PORT = 8089

@@ -1,6 +1,8 @@
 """Rows of requests, gathered in every process that sends load; the leader writes them."""
 
+from contextlib import suppress
 from struct import Struct
+from struct import error as StructError  # noqa: N812
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from scalelag.record.text_codes import TextCodes, parts_of, request_key
 
 _HIGHEST_STATUS = 65535
 _NAN = float("nan")
+_MOST_TOLD = 2.0**31
 
 # Of a row: intended start, when it was done (monotonic, which is read in a third of the time that
 # the run's clock takes), when it was sent, or else milliseconds of service, status, and codes of name
@@ -149,13 +152,21 @@ class RequestRecorder:
                 tells_more = False
             if tells_more:
                 status = self._add_more(context, status)
-        code = self._name_codes.get((request_type, name))
+        try:
+            code = self._name_codes.get((request_type, name))
+        except TypeError:  # a name that is a list
+            code = None
         if code is None:
             code = self._new_code(request_type, name)
-        error = -1 if exception is None else self._errors.code(error_kind(exception))
-        self._rows += _pack_row(
-            intended_s, self._ticks(), sent_s, response_time or 0.0, status, code, error
-        )
+        # As Locust counts: some clients pass an empty text, or False, for a good answer.
+        error = self._errors.code(error_kind(exception)) if exception else -1
+        done_s = self._ticks()
+        try:
+            row = _pack_row(intended_s, done_s, sent_s, response_time or 0.0, status, code, error)
+        except StructError:  # texts for numbers, of a client of a user's own
+            service_ms, status = _number(response_time), int(_number(status))
+            row = _pack_row(intended_s, done_s, sent_s, service_ms, status, code, error)
+        self._rows += row
 
     def _add_more(self, context: Any, status: int) -> int:  # noqa: ANN401  anything with keys
         """Keep what the context says beside the arrival; returns its status, or else the one given."""
@@ -165,12 +176,13 @@ class RequestRecorder:
 
     def _new_code(self, method: str, name: str) -> int:
         """Code of a method and a name that are new; GET and PUT of one name are two requests."""
-        shown = hide_url_secrets(name) if name else ""
-        key = request_key(method, shown) if shown else request_key("", method)
+        shown = hide_url_secrets(str(name)) if name not in (None, "") else ""
+        key = request_key(str(method), shown) if shown else request_key("", str(method))
         before = len(self._names.texts)
         code = self._names.code(key)
         if len(self._names.texts) > before:  # else it is one of the many others
-            self._name_codes[method, name] = code
+            with suppress(TypeError):
+                self._name_codes[method, name] = code
         return code
 
     def _add_stream(self, times: StreamTimes | None) -> None:
@@ -229,7 +241,9 @@ class RequestRecorder:
         sent_s = rows["sent_s"]
         # What came between an answer and its recording is better added to the service than to the
         # lag: no request was sent later than it says.
-        service_s = np.where(np.isnan(sent_s), rows["service_ms"] / 1000, done_s - sent_s)
+        told_ms = rows["service_ms"]
+        told_s = np.where(np.isfinite(told_ms), np.maximum(told_ms, 0.0), 0.0) / 1000
+        service_s = np.where(np.isnan(sent_s), told_s, done_s - sent_s)
         meant_s = rows["intended_s"]
         intended_s = np.where(np.isnan(meant_s), done_s - service_s, meant_s)
         latency_s = done_s - intended_s
@@ -256,3 +270,12 @@ class RequestRecorder:
             methods=tuple(method for method, _ in map(parts_of, self._names.texts)),
             errors=tuple(self._errors.texts),
         )
+
+
+def _number(value: Any) -> float:  # noqa: ANN401  anything a user's code passes
+    """Return the number that a client passed as a text, or else 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if abs(number) < _MOST_TOLD else 0.0

@@ -62,8 +62,13 @@ class WrongAnswerError(Exception):
     """
 
 
-def error_kind(exception: BaseException) -> str:
-    """Short text that is the same for the same kind of failure, so that failures can be counted."""
+def error_kind(exception: object) -> str:
+    """Short text that is the same for the same kind of failure, so that failures can be counted.
+
+    Clients of a user's own may pass a text in place of an exception, as Locust shows it.
+    """
+    if not isinstance(exception, BaseException):
+        return _fit(str(exception))
     if isinstance(exception, WrongAnswerError):
         return wrong_answer(_fit(str(exception)))[:_MAX_LENGTH]
     response = getattr(exception, "response", None)

@@ -12,6 +12,7 @@ from probes.controller_health import HealthPayload
 from scalelag.errors import UNREADABLE, TargetError
 from scalelag.record.rows import ControllerHealth, DeploymentKey
 from scalelag.record.run_info import DeploymentInfo
+from scalelag.record.secrets import without_secrets
 
 _NULL = msgspec.Raw(b"null")
 _FROM_PYTHON = "imperative"
@@ -75,8 +76,8 @@ class DeploymentPayload(msgspec.Struct, frozen=True):
             ) from error
         autoscaling = config.get("autoscaling_config")
         return DeploymentInfo(
-            autoscaling=autoscaling if isinstance(autoscaling, dict) else None,
-            config={k: v for k, v in config.items() if k in KEPT_CONFIG},
+            autoscaling=without_secrets(autoscaling) if isinstance(autoscaling, dict) else None,
+            config=without_secrets({k: v for k, v in config.items() if k in KEPT_CONFIG}),
             required_resources=self.required_resources,
             placement_bundles=_bundles(config),
             target_replicas=self.target_num_replicas,

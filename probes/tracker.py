@@ -20,6 +20,7 @@ from scalelag.record.rows import (
     StatusChange,
     Transition,
 )
+from scalelag.record.secrets import hide_url_secrets
 
 _Seen = tuple[str, str | None]
 _Status = tuple[str, str | None, str]
@@ -221,8 +222,11 @@ class ReplicaTracker:
     def _status_row(self, key: DeploymentKey, status: _Status, within: _Within) -> list[Row]:
         if self._statuses.get(key) == status:
             return []
-        self._statuses[key] = status
-        return [StatusChange(key, within[1], status[0], within[0], status[1], status[2])]
+        message = hide_url_secrets(status[2])  # a traceback, perhaps of a lost connection
+        before, self._statuses[key] = self._statuses.get(key), status
+        if before == (*status[:2], message):
+            return []  # from the record
+        return [StatusChange(key, within[1], status[0], within[0], status[1], message)]
 
     def _transitions(
         self, key: DeploymentKey, deployment: DeploymentPayload, within: _Within

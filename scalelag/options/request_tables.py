@@ -12,10 +12,10 @@ from scalelag.options.catalog import OPTIONS, default_of, option_of
 from scalelag.options.option import parse_option, refuse_empty
 from scalelag.options.prompt_catalog import PROMPT_OPTIONS
 from scalelag.options.request_spec import RequestSpec, asked_request, read_files
-from scalelag.options.secrets import hide_url_secrets
 from scalelag.options.toml_file import MIX_KEYS, nearest, read_table
 from scalelag.plan.mix import Mix
 from scalelag.plan.stages import Arrivals
+from scalelag.record.secrets import hide_url_secrets
 
 _MOST_REQUESTS = 100
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.000_001, 1_000_000

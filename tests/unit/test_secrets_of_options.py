@@ -10,9 +10,9 @@ from probes.dashboard import Dashboard, split_user, token_from_environment
 from scalelag.cluster.urls import check_url, hide_credentials
 from scalelag.errors import TargetError, UsageError
 from scalelag.options.run_options import run_options
-from scalelag.options.secrets import hide_argument, hide_body_secrets, hide_url_secrets
 from scalelag.plugin.parent import fit_for_record
 from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
+from scalelag.record.secrets import hide_argument, hide_body_secrets, hide_url_secrets
 
 
 @pytest.mark.parametrize(

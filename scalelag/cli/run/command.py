@@ -32,9 +32,9 @@ from scalelag.errors import (
 )
 from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions, run_options
-from scalelag.options.secrets import hide_argument
 from scalelag.plan.events import check_allowed
 from scalelag.record.run_dir import create_run_dir
+from scalelag.record.secrets import hide_argument
 
 _DEFAULT_APP = "sleeper"
 

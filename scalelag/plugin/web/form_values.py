@@ -15,7 +15,7 @@ from scalelag.foreign import shortened
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import VARIABLE
 from scalelag.options.option import Option
-from scalelag.options.secrets import HIDERS
+from scalelag.record.secrets import HIDERS
 
 _NUMBERS = {"int": int, "float": float}
 LIST_FIELDS = {"deployment": "deployments", "slo": "slos", "gate": "gates"}

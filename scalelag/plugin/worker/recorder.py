@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scalelag.options.secrets import hide_url_secrets
 from scalelag.plugin.worker.messages import RequestRows
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import ASKED_FIELDS
+from scalelag.record.secrets import hide_url_secrets
 from scalelag.record.text_codes import TextCodes, parts_of, request_key
 
 _HIGHEST_STATUS = 65535

@@ -13,7 +13,6 @@ from typing import Any
 
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
-from scalelag.options.secrets import hide_url_secrets, start_to_read
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
     CONNECTION_CLOSED,
@@ -26,6 +25,7 @@ from scalelag.record.error_kinds import (
     http_status,
     wrong_answer,
 )
+from scalelag.record.secrets import hide_url_secrets, start_to_read
 
 _MAX_LENGTH = 200
 # https://docs.ray.io/en/latest/serve/: BackPressureError; its status is 503, or 429 as configured.

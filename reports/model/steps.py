@@ -136,6 +136,11 @@ class Phase(msgspec.Struct, frozen=True):
     reason: str | None = None
     part_of: PhasePart = "total"
 
+    @property
+    def span(self) -> Span:
+        """Its length, which was measured."""
+        return Span(self.value, self.lo or 0.0, self.hi)
+
 
 def measured_phase(phases: Sequence[Phase], name: PhaseName) -> Phase | None:
     """The phase of that name, None if it was not measured."""

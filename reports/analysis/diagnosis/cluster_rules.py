@@ -16,7 +16,7 @@ from reports.model.causes import Evidence
 from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Instant, overlap_s
 from scalelag.record.effective import described_need
-from scalelag.wording import count
+from scalelag.wording import count, seconds_within
 
 # Serve needs 2 s for a worker process, and 5.5 s if several start on a busy machine. A wait alone
 # therefore says nothing.
@@ -49,7 +49,8 @@ def waited_for_room(facts: StepFacts) -> Iterator[Sign]:
     ][:1]
     if shown:
         until = "until it got its place" if longest.over else "and was still waiting at the end"
-        text = f"replica {longest.life.replica} waited {longest.seconds:.1f} s {until}"
+        took = seconds_within(longest.seconds, longest.took.lo, longest.took.upper)
+        text = f"replica {longest.life.replica} waited {took} {until}"
         waited = Evidence(text, facts.at(longest.from_s), longest.life.node)
         yield Sign(longest.from_s, longest.to_s, (waited, *shown))
 

@@ -16,6 +16,7 @@ from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import Evidence
 from reports.model.controller import DEFAULT_LOOP_S
+from reports.model.intervals import Instant, Span, between, in_order, point
 from reports.model.steps import DelayReport, FloorReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.effective import asked_by_replica
@@ -47,6 +48,7 @@ class Wait(msgspec.Struct, frozen=True):
     from_s: float
     to_s: float
     over: bool
+    took: Span
 
     @property
     def seconds(self) -> float:
@@ -345,7 +347,19 @@ class StepFacts(msgspec.Struct, frozen=True):
         to_s = min(ended.mid_s if ended else self.by_s, self.by_s)
         if from_s >= to_s:
             return None
-        return Wait(life, from_s, to_s, over=ended is not None and ended.mid_s <= self.by_s)
+        over = ended is not None and ended.mid_s <= self.by_s
+        end = ended if ended and over else self.unfinished(ended)
+        took = between(*self.ordered(life.begun.not_before(self.begun_s), end))
+        return Wait(life, from_s, to_s, over, took)
+
+    def unfinished(self, end: Instant | None) -> Instant:
+        """Moment up to which something is known to have gone on that ends later, or never."""
+        return Instant(min(end.lo_s, self.by_s), self.by_s) if end else point(self.by_s)
+
+    def ordered(self, first: Instant, then: Instant) -> tuple[Instant, Instant]:
+        """Two moments of the step that follow one another, narrowed by that."""
+        _, one, other = in_order([point(self.begun_s), first, then])
+        return one or first, other or then
 
     def snapshots(self, from_s: float, to_s: float) -> list[tuple[ClusterSnapshot, float]]:
         """Snapshots of the cluster's status between two moments, each with its end.

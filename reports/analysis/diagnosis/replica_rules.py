@@ -10,9 +10,10 @@ from reports.analysis.lag.phases import failed_tries
 from reports.analysis.lag.policy import Policy
 from reports.model.causes import Evidence
 from reports.model.controller import DEFAULT_LOOP_S
+from reports.model.intervals import between
 from reports.model.steps import FloorReport
 from scalelag.record.evidence_rows import LogEvent
-from scalelag.wording import count
+from scalelag.wording import count, seconds_within
 
 _SLOW_INIT_S = 1.5
 _LATER_S = 0.1
@@ -137,21 +138,27 @@ def initialised_long(facts: StepFacts) -> Iterator[Sign]:
     if life is None or begun is None or begun.mid_s >= facts.by_s:
         return
     done = life.initialized or life.running
-    over = done is not None and done.lo_s <= facts.by_s
-    to_s = done.mid_s if done and over else facts.by_s
-    if to_s - begun.mid_s < _SLOW_INIT_S:
+    # The answer of a step is the middle of an interval: its last replica may have come behind it.
+    phase = facts.lag.phase("initialize")
+    over = done is not None and (done.lo_s if phase else done.hi_s) <= facts.by_s
+    phase = phase if over else None
+    end = done if done and over else facts.unfinished(done)
+    took = phase.span if phase else between(*facts.ordered(begun, end))
+    seconds = took.value or 0.0
+    if seconds < _SLOW_INIT_S:
         return
-    text = f"replica {life.replica} initialised for {to_s - begun.mid_s:.1f} s"
+    from_s, to_s = end.mid_s - seconds, end.mid_s
+    text = f"replica {life.replica} initialised for {seconds_within(seconds, took.lo, took.upper)}"
     if not over:
         text = f"{text} and was not done at the end"
     elif life.initialized is None:
         text = f"{text}, marking it RUNNING included (no log was read)"
-    shown = [Evidence(text, facts.at(begun.mid_s), life.node)]
+    shown = [Evidence(text, facts.at(from_s), life.node)]
     shown += [facts.quote(e, "Serve says so") for e in facts.events("slow_to_initialize")[:1]]
-    stood = any(s.to_s > begun.mid_s and s.from_s < to_s for s in stalls(facts))
+    stood = any(s.to_s > from_s and s.from_s < to_s for s in stalls(facts))
     doubt = "the replica's own log tells when it was initialised; the controller stood still"
     yield Sign(
-        begun.mid_s,
+        from_s,
         to_s,
         tuple(shown),
         tell_apart=doubt if stood and life.initialized is None else None,

@@ -80,18 +80,22 @@ def test_a_line_of_ours_does_nothing_to_the_terminal(capsys):
     assert obeyed(shown) == []
 
 
-def test_nor_does_a_log_line_with_an_exception(capsys):
+@pytest.mark.parametrize("name", ["locust", "locust.stats_logger"])
+def test_nor_does_a_log_line_with_an_exception(capsys, name):
     handler = logging.StreamHandler()
-    logging.getLogger("locust").addHandler(handler)
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
     try:
         make_harmless()
-        failed = ValueError(HARM)
-        logging.getLogger("locust").error("a task%s", HARM, exc_info=failed)
+        failed = ValueError(f"{HARM} http://me:canary@other/x?token=canary")
+        logger.error("a task%s", HARM, exc_info=failed)
     finally:
-        logging.getLogger("locust").removeHandler(handler)
+        logger.removeHandler(handler)
 
     shown = capsys.readouterr().err
     assert "ValueError" in shown
+    assert "http://other/x?token=(not recorded)" in shown
+    assert "canary" not in shown
     assert obeyed(shown) == []
 
 

@@ -128,3 +128,32 @@ def test_nothing_imports_a_test_module():
 )
 def test_an_imported_test_module_is_found(source: str):
     assert len(imported_tests(source)) == 1
+
+
+def structs_that_read_the_environment(source: str) -> list[str]:
+    """Frozen structs with `os.environ` in them: it is passed in, or its values are."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+        and any(keyword.arg == "frozen" for keyword in node.keywords)
+        and "os.environ" in ast.unparse(node)
+    ]
+
+
+def test_no_frozen_struct_reads_the_environment():
+    found = [
+        name
+        for path in module_files()
+        for name in structs_that_read_the_environment(path.read_text(encoding="utf-8"))
+    ]
+
+    assert found == []
+
+
+def test_a_frozen_struct_that_reads_the_environment_is_found():
+    source = (
+        "class A(Struct, frozen=True):\n    def home(self):\n        return os.environ['HOME']\n"
+    )
+
+    assert structs_that_read_the_environment(source) == ["A"]

@@ -139,7 +139,11 @@ def test_events_may_be_on_what_one_before_them_deploys(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [(None, "cannot be read"), ("a: [", "not valid YAML"), ("x: 1", "no list of applications")],
+    [
+        (None, "cannot be read: No such file or directory."),
+        ("a: [", "not valid YAML"),
+        ("x: 1", "no list of applications"),
+    ],
 )
 def test_a_file_that_cannot_be_deployed_is_refused_before_the_load(tmp_path, text, reason):
     if text is not None:

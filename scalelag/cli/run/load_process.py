@@ -261,9 +261,11 @@ def _found(part: str) -> Path:
 
 
 def _check_syntax(file: Path) -> None:
-    """Raise UsageError where Locust would print a traceback of its own internals."""
+    """Raise UsageError where Locust would print a traceback of its own internals, or end with 1."""
     if not file.is_file():
         return
+    if file.suffix != ".py":
+        raise UsageError(f"-f {file}: the name of a locustfile ends with .py. Rename it.")
     try:
         compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
     except OSError as error:

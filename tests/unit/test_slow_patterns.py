@@ -44,6 +44,8 @@ CASES = {
     "body, texts without an end": lambda: hide_body_secrets('"\\' * 500_000),
     "URLs": lambda: hide_credentials("@" + "://" * 300_000),
     "parameters": lambda: hide_url_secrets("?token={{ x }}" + "?a=b" * 200_000),
+    "headers": lambda: hide_url_secrets("Bearer " + "a" * 500_000 + " token" * 50_000),
+    "spaces": lambda: hide_url_secrets(("token" + " " * 50) * 10_000),
     "templates": lambda: hide_url_secrets("?token=" + "{{a}}" * 100_000 + "x"),
 }
 

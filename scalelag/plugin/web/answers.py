@@ -1,7 +1,8 @@
 """Answers of Locust's own addresses, made fit for whoever reaches the page.
 
-Locust tells the host with its password, as the host of a test and in names of downloads, shows names,
-error texts and its log with the secrets of URLs in them, and puts them into CSV files as they are.
+Locust shows the host with its password, as the host of a test and in names of downloads. It shows
+names, error texts and its log with the secrets of URLs in them, and puts them into CSV files
+unchanged.
 """
 
 import csv

@@ -74,7 +74,7 @@ class _Subject(msgspec.Struct, frozen=True):
 
 
 class _StepParts(msgspec.Struct, frozen=True):
-    """Everything that is known of one step: its report is made of these."""
+    """Everything that is known of one step; its report is made from it."""
 
     step: LoadStep
     facts: StepFacts
@@ -94,8 +94,8 @@ def analyse_deployment(
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 
-    `requests` are the open ones at it. `recovered` holds the recovery of latency after each step, by
-    its index; `around` the deployments that the same requests pass, as they are at a moment.
+    `requests` are those open at it. `recovered` holds the recovery of latency after each step, by
+    index. `around` gives the deployments that the same requests pass, at a given moment.
     """
     described, ray = run.info.target.deployments.get(key), run.info.versions.ray
     setup = ScalingSetup(
@@ -310,7 +310,7 @@ def _away(subject: _Subject) -> list[Window]:
 
 
 def _replicas(subject: _Subject, from_s: float) -> Replicas:
-    """RUNNING replicas from a moment on, with those that go on under another name; 0 while deleted."""
+    """RUNNING replicas from a moment on, with those that run on in another state; 0 while deleted."""
     polls = [poll for poll in subject.setup.timeline.polls if poll.received_s >= from_s]
     running = [poll.running + poll.recovering for poll in polls]
     gone = [a for a in subject.changes.absences if a.ready_s > from_s]
@@ -357,6 +357,6 @@ def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
 
 
 def _excess_spans(steps: Sequence[StepReport]) -> list[Span]:
-    """Excess of each step; of one that was not answered and has no floor it may be any."""
+    """Excess of each step; without bounds for a step that was not answered and has no floor."""
     known = [excess for step in steps if (excess := step.excess) is not None]
     return [*known, *open_above(known, sum(step.lacks_excess for step in steps))]

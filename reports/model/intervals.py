@@ -132,10 +132,10 @@ def between(first: Instant, then: Instant) -> Span:
 
 
 def in_order(moments: Sequence[Instant | None]) -> list[Instant | None]:
-    """The same moments, which are known to follow one another, narrowed by that knowledge.
+    """The same moments, narrowed by the knowledge that they follow one another.
 
-    None began before the one before it could have, nor ended after the one behind it could have;
-    so their middles are in order too.
+    Each begins no earlier than the one before it may have, and ends no later than the one after it
+    may have. So their middles are in order too.
     """
     narrowed = list(moments)
     low = -math.inf

@@ -28,7 +28,7 @@ _SECRET_WORDS = frozenset(
             "assertion",
         ),
         *("auth", "oauth", "authorization", "authorisation", "authentication", "cookie", "cookies"),
-        *("pass", "pwd", "passphrase", "passcode", "otp", "totp", "creds", "verifier"),
+        *("pass", "pw", "pwd", "passphrase", "passcode", "otp", "totp", "creds", "verifier"),
     }
 )
 _SECRET_ENDINGS = (
@@ -61,7 +61,12 @@ _HARMLESS = re.compile(rf"(?:{_FILLED})+")
 _MOST_ENCODINGS = 3
 _VARIABLES = "env_vars"  # of a `runtime_env`: they hold secrets under any name
 _READ_TIMES = 10
-_USER = re.compile(r"(?<=://)[^/?#&\s]*@")
+# The slashes may be escaped, as some write JSON.
+_USER = re.compile(r"(:\\?/\\?/)[^/?#&\s]*@")
+# As clients quote a header that they cannot send. A word of prose has neither capitals nor figures.
+_AUTHORIZATION = re.compile(
+    r"\b((?i:bearer|basic|token) +)(?=[a-z+/.~_-]{0,200}[A-Z0-9=])[\w+/.~=-]{6,}", re.ASCII
+)
 _ENCODED_USER = re.compile(r"(%3a%2f%2f)(?:(?!%2f|%3f|%23)[^/?#&\s])*%40", re.IGNORECASE)
 _STRING = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'  # what has no end goes to that of the body
 _BODY_PIECES = re.compile(rf'{_FILLED}|{_STRING}|[^\s\[\]{{}}",:]+|.', re.DOTALL)
@@ -84,7 +89,8 @@ def hide_url_secrets(text: str) -> str:
     """Return `text` without secrets in the URLs and paths of it, for the record.
 
     These are the values of parameters that are named like secrets, in query and fragment; `code` beside
-    `state`, as logins pass it; users and passwords; and URLs in parameters that have such in them.
+    `state`, as logins pass it; users and passwords; what follows `Bearer`, `Basic` or `Token`; and URLs
+    in parameters that have such in them.
     Values that a template fills in stay.
     """
     return _hidden(text, encodings=_MOST_ENCODINGS)
@@ -92,7 +98,8 @@ def hide_url_secrets(text: str) -> str:
 
 def _hidden(text: str, *, encodings: int) -> str:
     """Return `text` without secrets, also in values that are encoded up to `encodings` times."""
-    text = _ENCODED_USER.sub(r"\1", _USER.sub("", text))
+    text = _ENCODED_USER.sub(r"\1", _USER.sub(r"\1", text))
+    text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     if "=" not in text:
         return text
     pieces = _PIECES.split(text)

@@ -32,6 +32,7 @@ from tests.support.hostile import (
     hostile,
     leads_away,
     obeyed,
+    orders,
     printed,
     without_isolates,
 )
@@ -58,12 +59,13 @@ def page_of(analysis: Analysis) -> bytes:
 
 @pytest.mark.parametrize("name", ANALYSES)
 @pytest.mark.parametrize("width", [60, 120, 200])
-def test_a_terminal_is_told_nothing(name, width):
+def test_a_terminal_is_told_nothing_and_ci_neither(name, width):
     shown = printed(
         lambda console: render_terminal(world(name), console, _RECORD, Details.ALL), width
     )
 
     assert obeyed(shown) == []
+    assert orders(shown) == []
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -81,6 +83,7 @@ def test_no_file_holds_what_a_terminal_obeys(name, kind):
     shown = render(Rendering(world(name), _RECORD, details=Details.ALL), kind).decode()
 
     assert obeyed(shown.replace("\r\n", "\n")) == []
+    assert orders(shown) == []
 
 
 @pytest.mark.parametrize("name", ANALYSES)

@@ -1,4 +1,4 @@
-"""What reads as in the answer before is not parsed again, and no row is lost by it."""
+"""Parts that read as in the answer before are not parsed again, and no row is lost by it."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""What is written into a run directory, and read from one that is broken."""
+"""Files of a run directory: as they are written, and read if they are broken."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 import pytest
 
+from reports.analysis.comparing.samples import samples_of_steps
 from reports.analysis.gates import judge, parse_gate
 from scalelag.record.deployment_info import DeploymentInfo
 from tests.unit.changed_runs import KEY, ONE, SETTINGS, UP, report_of, step, with_settings
@@ -70,3 +71,11 @@ def test_a_step_down_is_missed_if_fewer_were_wanted_for_longer_than_its_delay(
     if missed:
         assert (last.total_s.lo, last.bounded_phases[0].lo) == (20.0, 20.0)
         assert last.reason.endswith("1 replica would have done for longer than any delay")
+
+
+def test_compare_ranks_the_decision_of_a_step_without_one_above_all_others():
+    figures = samples_of_steps(never_up())
+
+    decided = figures[f"{KEY}:scale_up.decide_s"]
+    assert {step: span.lo for step, span in decided.values.items()} == {"0 up": 20.0, "1 up": 40.0}
+    assert decided.censored == 2

@@ -166,8 +166,8 @@ def _median_service_s(rows: RequestColumns, chosen: slice, but: Iterable[str] = 
 def before_calm(facts: StepFacts, from_s: float) -> tuple[int, int]:
     """Requests of the hold that an overload may have failed: those before it was calm, and all.
 
-    It is calm from the first moment after `from_s` on at which for a second all requests that were due
-    were sent and did not fail so, five of them at least.
+    It is calm from the first moment after `from_s` that begins a second without such failures: at
+    least five requests were due in it, and all were sent.
     """
     rows, chosen = _rows(facts, facts.rows)
     places = failed_places(rows, chosen, _OVERLOAD)

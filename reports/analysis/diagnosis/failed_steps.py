@@ -79,9 +79,9 @@ def _with_doubt(step: FailedStep, usual: FailedStep) -> FailedStep:
 
 
 def carried_on(found: Sequence[FailedStep], steps: Sequence[LoadStep]) -> tuple[FailureReport, ...]:
-    """The reports; an overload that a step took over from the one before keeps its cause.
+    """The reports; an overload that continues from the step before keeps its cause.
 
-    That is so if requests failed from the beginning of the hold on, most of them before it was calm,
+    It does if requests failed from the beginning of the hold on, most of them before it was calm,
     and have no cause of their own: requests from before were still open.
     """
     begun_s = {step.index: step.at_s for step in steps}

@@ -12,8 +12,8 @@ _BIN_S = 0.25
 def overdue_replicas(facts: StepFacts) -> int | None:
     """Replicas that were wanted long before the hold's end, fewer than the target; else None.
 
-    All that time the open requests asked for fewer, for longer than settings explain, and nothing but
-    the autoscaler moved replicas.
+    The open requests asked for fewer all that time, which was longer than the settings explain.
+    Nothing but the autoscaler moved replicas in it.
     """
     policy, target = facts.final_policy, facts.lag.target_after
     if facts.step.direction != "down" or not facts.lag.unmoved or target is None:
@@ -25,7 +25,7 @@ def overdue_replicas(facts: StepFacts) -> int | None:
 
 
 def _wanted_all_along(facts: StepFacts, policy: Policy, target: int) -> int | None:
-    """Most replicas that were wanted while a decision came to be due; None if that is not known."""
+    """Most replicas wanted in the time until a decision was due; None if not known."""
     delay_s = policy.delays(target, policy.min_replicas)[0]
     from_s = facts.ended_s - (delay_s + facts.noticed_s + _MARGIN_S)
     polls = facts.timeline.polls_within(from_s, facts.ended_s)

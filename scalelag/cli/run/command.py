@@ -74,6 +74,7 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
         options=options,
         apps=apps,
         host=host,
+        headers={} if host is None else options.headers_for_dashboard(os.environ),
         app_dir=arguments.app_dir,
         grpc_servicers=grpc_servicers(arguments.app) if arguments.app else (),
         cpus=_cpus(arguments, embedded=host is None),

@@ -1,4 +1,4 @@
-"""What clients of a user's own fire as Locust's `request` event: no row of it is lost."""
+"""Requests that clients of a user's own tell Locust of in odd values: no row of them is lost."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -135,10 +135,7 @@ class RequestRecorder:
     ) -> None:
         """Record what Locust's `request` event tells."""
         # `try` is free where it succeeds; isinstance, getattr and dict.get are 20 ns each.
-        try:
-            status = response.status_code or 0
-        except AttributeError:
-            status = 0
+        status = getattr(response, "status_code", 0) or 0
         intended_s = sent_s = _NAN
         if context:
             try:
@@ -153,20 +150,16 @@ class RequestRecorder:
             if tells_more:
                 status = self._add_more(context, status)
         try:
-            code = self._name_codes.get((request_type, name))
-        except TypeError:  # a name that is a list
-            code = None
-        if code is None:
+            code = self._name_codes[request_type, name]
+        except (KeyError, TypeError):  # it is new, or no text but a list
             code = self._new_code(request_type, name)
         # As Locust counts: some clients pass an empty text, or False, for a good answer.
         error = self._errors.code(error_kind(exception)) if exception else -1
-        done_s = self._ticks()
+        row = (intended_s, self._ticks(), sent_s, response_time or 0.0, status, code, error)
         try:
-            row = _pack_row(intended_s, done_s, sent_s, response_time or 0.0, status, code, error)
-        except StructError:  # texts for numbers, of a client of a user's own
-            service_ms, status = _number(response_time), int(_number(status))
-            row = _pack_row(intended_s, done_s, sent_s, service_ms, status, code, error)
-        self._rows += row
+            self._rows += _pack_row(*row)
+        except StructError:
+            self._rows += _pack_odd(*row)
 
     def _add_more(self, context: Any, status: int) -> int:  # noqa: ANN401  anything with keys
         """Keep what the context says beside the arrival; returns its status, or else the one given."""
@@ -270,6 +263,12 @@ class RequestRecorder:
             methods=tuple(method for method, _ in map(parts_of, self._names.texts)),
             errors=tuple(self._errors.texts),
         )
+
+
+def _pack_odd(*row: Any) -> bytes:  # noqa: ANN401
+    """Pack a row whose milliseconds or status, of a client of a user's own, are no numbers."""
+    *moments, service_ms, status, name, error = row
+    return _pack_row(*moments, _number(service_ms), int(_number(status)), name, error)
 
 
 def _number(value: Any) -> float:  # noqa: ANN401  anything a user's code passes

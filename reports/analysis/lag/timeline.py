@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
+from reports.analysis.lag.decisions import same_moment, settled_decisions
 from reports.analysis.lag.hidden import hidden_windows
 from reports.analysis.lag.log_times import (
     Decision,
@@ -22,15 +23,12 @@ from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
 from scalelag.record.run_info import ClockInfo
-from scalelag.wording import count
 
 _LONG_AGO_S = float("-inf")
 _STATE_CLOCK = "times in the state of replicas"
 # In turn: a restarted controller looks for it; it takes a new user_config; its node is drained, and it
 # serves until another replica does (`DeploymentState` in `ray/serve/_private/deployment_state.py`).
 _KEPT = ("RECOVERING", "UPDATING", "PENDING_MIGRATION")
-# A logged decision and a polled one are the same if they are this near.
-_SAME_DECISION_S = 5.0
 _OF_LOG = ("running", "stopping", "gone")
 _OF_ITS_OWN_LOG = ("entered", "initialized", "first_request")
 _DOUBTED = "the clock of its log contradicts polling: when its first request came is not known"
@@ -175,12 +173,12 @@ def build_timeline(
         one for life in lives for _, one in _compared(life, logs.get(life.replica, ReplicaLog()))
     ]
     polled, lines = _decisions(replica_polls), logged_decisions(key, events)
-    told = [one for line in lines if (one := _same_moment(line, polled, polled)) is not None]
+    told = [one for line in lines if (one := same_moment(line, polled, polled)) is not None]
     off = off_clocks([*compared, *told])
     own = off | off_clocks_of_replicas([*compared, *told], off)
     replicas = [_with_log(life, logs.get(life.replica, ReplicaLog()), off, own) for life in lives]
     seen = [before_its_effects(decision, _effects(decision, replicas)) for decision in polled]
-    decisions, denied = _settled(seen, lines, off)
+    decisions, denied = settled_decisions(seen, lines, off)
     return Timeline(
         polls=replica_polls,
         decisions=tuple(decisions),
@@ -242,45 +240,6 @@ def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[tuple[Instant
     if seen.after > seen.before:
         return [(r.submitted, r.entered, r.initialized, r.running) for r in lives]
     return [(life.stopping, life.gone) for life in lives]
-
-
-def _settled(
-    seen: Sequence[Decision], logged: Sequence[Decision], off: AbstractSet[str]
-) -> tuple[list[Decision], list[ComparedMoment]]:
-    """Decisions, with logged ones in place of polled ones; and those that contradict polling.
-
-    Serve logs none while fewer than `min_replicas` replicas run: those come from polling. So do all
-    whose line has a clock that is off.
-    """
-    good = [line for line in logged if line.at.clock not in off]
-    kept = [d for d in seen if not any(agrees(d.at, line.at) for line in good)]
-    denied: list[ComparedMoment] = []
-    believed: list[Decision] = []
-    for line in logged:
-        moment = _same_moment(line, seen, kept)
-        if moment is not None and moment.is_denied:
-            denied.append(moment)
-        elif line.at.clock not in off:
-            believed.append(line)
-    return sorted([*kept, *believed], key=lambda d: d.at.mid_s), denied
-
-
-def _same_moment(
-    line: Decision, seen: Sequence[Decision], kept: Sequence[Decision]
-) -> ComparedMoment | None:
-    """A logged decision beside the polled one at its time, else beside its equal of `kept` near it."""
-    found = next((d for d in seen if agrees(d.at, line.at)), None)
-    found = found or next((d for d in kept if _is_same(d, line)), None)
-    if found is None:
-        return None
-    what = f"the decision from {line.before} to {count(line.after, 'replica')}"
-    return ComparedMoment(what, found.at, line.at)
-
-
-def _is_same(seen: Decision, line: Decision) -> bool:
-    return (seen.before, seen.after) == (line.before, line.after) and abs(
-        seen.at.mid_s - line.at.mid_s
-    ) < _SAME_DECISION_S
 
 
 def _polled_lives(

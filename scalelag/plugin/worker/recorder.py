@@ -133,7 +133,7 @@ class RequestRecorder:
         response_length: object = None,  # noqa: ARG002
         **_rest: object,
     ) -> None:
-        """Record what Locust's `request` event tells."""
+        """Record what Locust's `request` event tells. As for Locust, an empty `exception` is none."""
         # `try` is free where it succeeds; isinstance, getattr and dict.get are 20 ns each.
         status = getattr(response, "status_code", 0) or 0
         intended_s = sent_s = _NAN
@@ -153,7 +153,6 @@ class RequestRecorder:
             code = self._name_codes[request_type, name]
         except (KeyError, TypeError):  # it is new, or no text but a list
             code = self._new_code(request_type, name)
-        # As Locust counts: some clients pass an empty text, or False, for a good answer.
         error = self._errors.code(error_kind(exception)) if exception else -1
         row = (intended_s, self._ticks(), sent_s, response_time or 0.0, status, code, error)
         try:

@@ -112,7 +112,7 @@ class Router:
         self._start_tasks(0)
 
     def _start_tasks(self, _: int) -> None:
-        while self._count < self._wanted_tasks():
+        while self._to_route and self._count < self._wanted_tasks():
             self._count += 1
             self._run(_Task())
 
@@ -210,7 +210,7 @@ class Router:
 
     def _begin(self, task: _Task) -> bool:
         """Give a task its next own request; False if there is none, or are enough tasks."""
-        if self._count > self._wanted_tasks():
+        if not self._to_route or self._count > self._wanted_tasks():
             return False
         while self._to_route:
             own = self._to_route.popleft()

@@ -1,54 +1,99 @@
-"""CPU time of one poll of the replicas, side by side: 1, 100 and 1,000 replicas.
+"""CPU time of one poll of the replicas, side by side: 1, 1,000 and 8,192 replicas.
 
-Against the stand-in's answers, so that only our own side is measured: parsing, comparing, and rows.
+Only our own side is measured: reading the answer of a stand-in (*read*), and what follows, where all
+replicas are as in the answer before (*as before*) and where one of them is not (*changed*).
 """
 
 import time
 from collections import defaultdict
-from typing import Final
+from collections.abc import Callable
+from itertools import cycle
+from typing import Final, NamedTuple
 
 import msgspec
 
-from benchmarks.table import middle, parser, print_table, ratio
-from probes.serve_state import parse_payload
+from benchmarks.table import Cell, middle, parser, print_table, ratio
+from probes.dashboard import APPLICATIONS_PATH, Dashboard
+from probes.serve_state import PayloadParser
 from probes.tracker import ReplicaTracker
-from tests.support.standin.payload import payload_at
+from tests.support.standin.process import running_standin
 from tests.support.standin.scenarios import one_deployment, steady_replica
+from tests.support.standin.script import Script
 
-POLLS: Final = 200
-REPLICAS: Final = (1, 100, 1000)
+POLLS: Final = 20
+REPLICAS: Final = (1, 1000, 8192)
+
+
+class Costs(NamedTuple):
+    """Milliseconds of CPU time a poll."""
+
+    read_ms: float
+    as_before_ms: float
+    changed_ms: float
 
 
 def main() -> None:
     """Print CPU time a poll, and its ratio to that of one replica, the medians of the rounds."""
     options = parser(__doc__).parse_args()
-    bodies = {replicas: body_of(replicas) for replicas in REPLICAS}
-    costs_ms: dict[int, list[float]] = defaultdict(list)
+    rounds: dict[int, list[Costs]] = defaultdict(list)
     for _ in range(options.rounds):
-        for replicas, body in bodies.items():
-            costs_ms[replicas].append(one_round(body) * 1000)
+        for replicas in REPLICAS:
+            rounds[replicas].append(one_round(script_of(replicas)))
+    one = list(zip(*rounds[1], strict=True))
+    columns = {n: list(zip(*costs, strict=True)) for n, costs in rounds.items()}
     print_table(
-        ("replicas", "CPU ms a poll", "ratio to 1 replica"),
-        [[n, middle(costs), ratio(costs, costs_ms[1])] for n, costs in costs_ms.items()],
+        ("replicas", "read: CPU ms", "ratio", "as before", "ratio", "changed", "ratio"),
+        [
+            [
+                f"{n:,}",
+                *(x for own, first in zip(mine, one, strict=True) for x in cells(own, first)),
+            ]
+            for n, mine in columns.items()
+        ],
     )
 
 
-def body_of(replicas: int) -> bytes:
-    """The dashboard's answer with that many replicas."""
-    script = one_deployment(
-        *(steady_replica(f"r{number:07}") for number in range(replicas)), target=replicas
-    )
-    return msgspec.json.encode(payload_at(script, 10.0))
+def cells(costs: tuple[float, ...], of_one: tuple[float, ...]) -> tuple[Cell, Cell]:
+    """Return the middle of `costs`, and their ratio to those of one replica."""
+    return middle(costs), ratio(costs, of_one)
 
 
-def one_round(body: bytes) -> float:
-    """Seconds of CPU time a poll in one round of 200."""
-    tracker, encoder = ReplicaTracker(), msgspec.json.Encoder()
+def script_of(replicas: int) -> Script:
+    """A deployment with that many replicas."""
+    steady = (steady_replica(f"r{number:07}") for number in range(replicas))
+    return one_deployment(*steady, target=replicas)
+
+
+def one_round(script: Script) -> Costs:
+    """Cost of a poll in one round of 20 of each kind."""
+    with running_standin(script) as standin:
+        dashboard = Dashboard(standin.url, time.time)
+        body = dashboard.get(APPLICATIONS_PATH).body
+        read_ms = cost_ms(lambda: dashboard.get(APPLICATIONS_PATH))
+        dashboard.close()
+    other = body[::-1].replace(b"GNINNUR", b"GNITRATS", 1)[::-1]
+    return Costs(read_ms, *(cost_ms(looking_through(*them)) for them in ((body,), (other, body))))
+
+
+def looking_through(*bodies: bytes) -> Callable[[], object]:
+    """Look through these answers in turn, and make their rows."""
+    tracker, found, encoder = ReplicaTracker(), PayloadParser(), msgspec.json.Encoder()
+    coming = cycle(bodies)
+
+    def look() -> bytes:
+        rows = tracker.rows(found.parse(bytes(bytearray(next(coming)))), 1.0, 1.1)
+        return b"".join(encoder.encode(row) for row in rows)
+
+    look()
+    return look
+
+
+def cost_ms(poll: Callable[[], object]) -> float:
+    """Milliseconds of CPU time of this process for one of 20 polls."""
     begun_s = time.process_time()
-    for number in range(POLLS):
-        rows = tracker.rows(parse_payload(body), float(number), number + 0.1)
-        b"".join(encoder.encode(row) for row in rows)
-    return (time.process_time() - begun_s) / POLLS
+    for _ in range(POLLS):
+        poll()
+    return (time.process_time() - begun_s) / POLLS * 1000
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from probes.cluster_status import ClusterStatus, parse_cluster_status
 from probes.dashboard import CLUSTER_STATUS_PATH, Dashboard, DashboardError, Reply
 from scalelag.errors import RetryAdvice, TargetError
 from scalelag.record.evidence_rows import ClusterSnapshot
+from scalelag.record.secrets import hide_url_secrets
 
 
 class ClusterProbe:
@@ -79,8 +80,8 @@ def _snapshot(status: ClusterStatus, reply: Reply) -> ClusterSnapshot:
         active={
             name: status.active.get(name, 0) + status.idle.get(name, 0) for name in sorted(types)
         },
-        pending=status.pending,
-        failed=status.failed,
+        pending=tuple(map(hide_url_secrets, status.pending)),
+        failed=tuple(map(hide_url_secrets, status.failed)),
         free=status.free,
     )
 

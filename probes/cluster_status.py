@@ -15,7 +15,7 @@ import msgspec
 from scalelag.errors import UNREADABLE, TargetError
 from scalelag.ray_versions import STATUS_SECTIONS
 
-_HEAD = re.compile(r"=+ Autoscaler status: (.+?) =+")
+_HEAD = re.compile(r"= Autoscaler status: (.{1,200}?) =")
 # Sections by their heading; all others are ignored.
 _SECTIONS = {
     "Active:": "active",
@@ -25,9 +25,11 @@ _SECTIONS = {
     "Recent failures:": "failed",
     **STATUS_SECTIONS,
 }
-_COUNT = re.compile(r"(?P<count>\d+) (?P<name>.+)")
-_DEMAND = re.compile(r"(?P<text>.+): (?P<count>\d+)\+ pending (?:tasks/actors|placement groups)\b")
-_BUNDLE = re.compile(r"(?P<bundle>\{[^{}]*\})(?: \* (?P<times>\d+))?")
+_COUNT = re.compile(r"(?P<count>\d{1,15}) (?P<name>.+)")
+_DEMAND = re.compile(
+    r"(?P<text>.+): (?P<count>\d{1,15})\+ pending (?:tasks/actors|placement groups)\b"
+)
+_BUNDLE = re.compile(r"(?P<bundle>\{[^{}]*\})(?: \* (?P<times>\d{1,15}\b))?")
 _USAGE = re.compile(
     r"(?P<used>[^\s/]+)/(?P<total>\S+) (?P<name>.+?)"
     r"(?: \((?P<group_used>\S+) used of (?P<group_total>\S+) reserved in placement groups\))?"
@@ -144,7 +146,7 @@ def demand_resources(text: str) -> dict[str, float]:
     for match in _BUNDLE.finditer(text):
         try:
             bundle = msgspec.convert(ast.literal_eval(match["bundle"]), dict[str, float])
-        except (ValueError, SyntaxError, msgspec.ValidationError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: too deep
             return {}
         for name, amount in bundle.items():
             summed[name] = summed.get(name, 0.0) + amount * int(match["times"] or 1)

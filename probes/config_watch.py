@@ -18,6 +18,7 @@ from scalelag.record.rows import (
     NeighbourChange,
     Row,
 )
+from scalelag.record.secrets import without_secrets
 
 
 class ConfigWatch:
@@ -188,8 +189,13 @@ def _changed(old: _KnownConfig, new: _KnownConfig) -> tuple[str, ...]:
     autoscaler's target there.
     """
     names = old.values.keys() | new.values.keys()
-    found = {name for name in names if old.values.get(name) != new.values.get(name)}
+    found = {name for name in names if not _is_same(old.values.get(name), new.values.get(name))}
     if old.info.autoscaling and new.info.autoscaling:
         found -= {"num_replicas"}
     found |= {name for name in _AROUND if getattr(old.info, name) != getattr(new.info, name)}
     return tuple(sorted(found))
+
+
+def _is_same(old: object, new: object) -> bool:
+    """Return whether a setting did not change; what came back from a record has no secrets in it."""
+    return old == new or old == without_secrets(new)

@@ -1,23 +1,28 @@
 """The Ray dashboard over HTTP: requests with token auth, TLS verification and time-outs."""
 
+import json
+import re
 from base64 import b64encode
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urljoin, urlsplit
 
 import msgspec
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
+from probes.bounded import TooLargeError, body_in_time, pieces_in_time
 from scalelag.errors import RetryAdvice, TargetError
 from scalelag.foreign import encodable_json
 from scalelag.record.rows import NO_ANSWER_IN_TIME
+from scalelag.record.secrets import hide_url_secrets
 
 APPLICATIONS_PATH = "/api/serve/applications/"
 VERSION_PATH = "/api/version"
@@ -28,9 +33,12 @@ _REFUSALS = (401, 403, 404)
 
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
-_PIECE_BYTES = 1 << 14
+_WHOLE = 4.0  # an answer may take so many times as long as a piece of it
+_STREAM_S = 60.0
+_LARGEST_BYTES = 64 << 20  # 100,000 replicas are 50 MB
 _SHORTEST_SECRET = 6  # of shorter values any text is full
 _MOST_READ = 10_000
+_MOST_READ_BYTES = 1 << 16
 
 
 class DashboardError(TargetError):
@@ -111,17 +119,20 @@ class _Access(AuthBase):
     def __init__(self, token: str | None, user: str | None, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
         if user is not None:
-            self._headers["Authorization"] = user
+            self._headers["Authorization"] = basic_authorization(user)
         if token:
             name = "Authorization" if user is None else "X-Ray-Authorization"
             self._headers.setdefault(name, f"Bearer {token}")
 
+        sent = {part for value in self._headers.values() for part in _parts(value)}
+        if user is not None:
+            sent |= {user, user.partition(":")[2]}  # a server knows them decoded
+        self._secrets = sorted(_written(sent), key=len, reverse=True)
+
     def hidden(self, text: str) -> str:
         """Return `text`, which may be an echo of a request, without what is sent along."""
-        for value in self._headers.values():
-            for secret in (value, value.rpartition(" ")[2]):
-                if len(secret) >= _SHORTEST_SECRET:
-                    text = text.replace(secret, "(hidden)")
+        for secret in self._secrets:
+            text = text.replace(secret, "(hidden)")
         return text
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -131,15 +142,37 @@ class _Access(AuthBase):
         return request
 
 
+def basic_authorization(user: str) -> str:
+    """Return the value of an Authorization header for `NAME:PASSWORD`."""
+    return f"Basic {b64encode(user.encode()).decode()}"
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Parts of a header's value that are secrets alone: `TOKEN` of `Bearer TOKEN`, `a=TOKEN; b`."""
+    yield value
+    yield value.partition(" ")[2]
+    for word in re.split(r"[;,\s]+", value):
+        yield from (word, word.partition("=")[2])
+
+
+def _written(secrets: Iterable[str]) -> Iterator[str]:
+    """Each secret in the ways in which an answer may write it."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            in_quotes = (repr(secret), ascii(secret), json.dumps(secret))
+            yield from (secret, escape(secret), *(text[1:-1] for text in in_quotes))
+            yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
+            yield msgspec.json.encode(secret).decode()[1:-1]
+
+
 def split_user(url: str) -> tuple[str, str | None]:
-    """Return `url` without a user and password, and the value of an Authorization header for them."""
+    """Return `url` without a user and password, and those as `NAME:PASSWORD`, decoded."""
     parts = urlsplit(url)
     user, at, address = parts.netloc.rpartition("@")
     if not at:
         return url, None
     name, _, password = user.partition(":")
-    pair = f"{unquote(name)}:{unquote(password)}".encode()
-    return parts._replace(netloc=address).geturl(), f"Basic {b64encode(pair).decode()}"
+    return parts._replace(netloc=address).geturl(), f"{unquote(name)}:{unquote(password)}"
 
 
 class DirectSession(requests.Session):
@@ -157,12 +190,18 @@ class DirectSession(requests.Session):
         return {}
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """URL to go on to; None if the answer is to be taken as it is."""
+        """URL to go on to; None if the answer is to be taken as it is.
+
+        The body of an answer that is gone on from, which may have no end, is not read.
+        """
         target = super().get_redirect_target(resp)
         if target is None or resp.request.method != "GET":
             return None
         other = urlsplit(urljoin(resp.url, target)).hostname
-        return target if other == urlsplit(resp.url).hostname else None
+        if other != urlsplit(resp.url).hostname:
+            return None
+        resp.close()
+        return target
 
 
 class Dashboard:
@@ -211,11 +250,12 @@ class Dashboard:
 
     @contextmanager
     def stream(
-        self, path: str, read_timeout_s: float = _READ_TIMEOUT_S
+        self, path: str, read_timeout_s: float = _READ_TIMEOUT_S, within_s: float = _STREAM_S
     ) -> Generator[Iterator[bytes]]:
         """GET `path`, and yield the body piece by piece; pieces that are not taken are not fetched.
 
-        Raises DashboardError for anything but a 200, and if the answer breaks off.
+        Raises DashboardError for anything but a 200, and if the answer breaks off or takes longer than
+        `within_s`.
         """
         try:
             answer = self._session.get(
@@ -228,14 +268,14 @@ class Dashboard:
             with answer:
                 if answer.status_code != 200:
                     raise self._refusal(path, answer)
-                yield self._pieces(path, answer)
-        except (OSError, ValueError) as error:  # OSError: also a file of certificates that is gone
+                yield self._pieces(path, answer, within_s)
+        except _NO_ANSWER as error:
             raise self._no_answer("GET", path, error) from error
 
-    def _pieces(self, path: str, answer: requests.Response) -> Iterator[bytes]:
+    def _pieces(self, path: str, answer: requests.Response, within_s: float) -> Iterator[bytes]:
         try:
-            yield from answer.iter_content(_PIECE_BYTES)
-        except requests.RequestException as error:
+            yield from pieces_in_time(answer, self._now, within_s)
+        except (requests.RequestException, HTTPError) as error:
             raise self._no_answer("GET", path, error) from error
 
     def close(self) -> None:
@@ -249,23 +289,25 @@ class Dashboard:
                 method,
                 self.url + path,
                 json=body,
+                stream=True,
                 timeout=(_CONNECT_TIMEOUT_S, read_timeout_s),
                 # Not set on the session, where REQUESTS_CA_BUNDLE would take precedence.
                 verify=self._verify,
             )
-        except (OSError, ValueError) as error:  # OSError: also a file of certificates that is gone
+            with answer:
+                if answer.status_code != 200:
+                    raise self._refusal(path, answer)
+                came = body_in_time(answer, self._now, _WHOLE * read_timeout_s, _LARGEST_BYTES)
+        except _NO_ANSWER as error:
             raise self._no_answer(method, path, error) from error
-        received_s = self._now()
-        if answer.status_code != 200:
-            raise self._refusal(path, answer)
-        return Reply(encodable_json(answer.content), sent_s, received_s)
+        return Reply(encodable_json(came), sent_s, self._now())
 
     def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
         reason = self._access.hidden(_reason(error))
         hint = "Check that it is running and that --dashboard is right."
         if reason == "certificate not trusted":
             hint = "Name its CA with --dashboard-ca FILE, or accept any with --insecure."
-        elif not isinstance(error, requests.RequestException | ValueError):
+        elif not isinstance(error, requests.RequestException | HTTPError | ValueError):
             hint = "Check --dashboard-ca, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
         return DashboardError(f"{method} {self.url}{path}: {reason}. {hint}", reason)
 
@@ -284,11 +326,21 @@ class Dashboard:
                 "with --dashboard"
             )
         else:
-            said = self._access.hidden(answer.text.strip()[:_MOST_READ])
+            said = hide_url_secrets(self._access.hidden(self._said(answer)))
             why = said[:200] or "no text in the answer"
         return DashboardError(
             f"{self.url}{path} answered {status}: {why}", f"HTTP {status}", status
         )
+
+    def _said(self, answer: requests.Response) -> str:
+        """Return the beginning of an error's text; how much of it is sent is not ours to say."""
+        said = bytearray()
+        with suppress(requests.RequestException, HTTPError):
+            for piece in pieces_in_time(answer, self._now, _READ_TIMEOUT_S):
+                said += piece
+                if len(said) >= _MOST_READ_BYTES:
+                    break
+        return said.decode(errors="replace").strip()[:_MOST_READ]
 
 
 def _address(answer: requests.Response) -> str:
@@ -305,8 +357,6 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "Connection refused" in text:
         return "connection refused"
-    if "Read timed out" in text:
-        return NO_ANSWER_IN_TIME  # in the middle of an answer
     if "NameResolution" in text:
         return "the host's name is unknown"
     if isinstance(error, requests.exceptions.ConnectionError):
@@ -314,10 +364,14 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text[:200]}"
 
 
+# OSError: also a file of certificates that is gone, and errors of requests.
+_NO_ANSWER = (OSError, ValueError, HTTPError)
 # The first match counts; subclasses stand before their bases.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.SSLError, "certificate not trusted"),
     (requests.exceptions.ConnectTimeout, f"no connection within {_CONNECT_TIMEOUT_S:.0f} s"),
     (requests.exceptions.Timeout, NO_ANSWER_IN_TIME),
-    (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
+    (ReadTimeoutError, NO_ANSWER_IN_TIME),
+    (ProtocolError, "the answer broke off"),
+    (TooLargeError, f"an answer of more than {_LARGEST_BYTES >> 20} MB"),
 )

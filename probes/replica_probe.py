@@ -7,7 +7,7 @@ import msgspec
 
 from probes.dashboard import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError, Reply
 from probes.pacing import Pacing
-from probes.serve_state import parse_payload
+from probes.serve_state import PayloadParser
 from probes.tracker import ReplicaTracker
 from scalelag.errors import TargetError
 from scalelag.record.clock import ClockOffset, clock_offset
@@ -49,6 +49,7 @@ class ReplicaProbe:
         self._sink = sink
         self._now = now
         self._tracker = tracker
+        self._parser = PayloadParser()
         self.pacing = pacing
         self._stop = threading.Event()
         self._gap: Gap | None = None
@@ -117,7 +118,7 @@ class ReplicaProbe:
         asked_s = self._now()
         try:
             reply = self._dashboard.get(APPLICATIONS_PATH)
-            payload = parse_payload(reply.body)
+            payload = self._parser.parse(reply.body)
         except DashboardError as error:
             self._failed(asked_s, error.reason)
             return

@@ -20,6 +20,7 @@ from scalelag.record.rows import (
     StatusChange,
     Transition,
 )
+from scalelag.record.secrets import hide_url_secrets
 
 _Seen = tuple[str, str | None]
 _Status = tuple[str, str | None, str]
@@ -45,6 +46,8 @@ class ReplicaTracker:
         # Of deployments that are hidden: when the last poll was sent that showed them.
         self._shown_s: dict[DeploymentKey, float | None] = {}
         self._replicas: dict[DeploymentKey, dict[str, _Seen]] = {}
+        # Of the last answer: a deployment that is the same object as there brings nothing new.
+        self._latest: dict[DeploymentKey, tuple[DeploymentPayload, DeploymentPoll]] = {}
         self._statuses: dict[DeploymentKey, _Status] = {}
         self._controller_start_s: float | None = None
         self._controller: tuple[str | None, ...] = (None, None)
@@ -116,7 +119,7 @@ class ReplicaTracker:
             sent_s=sent_s,
             received_s=received_s,
             http_status=200,
-            deployments={key: _summary(deployment) for key, deployment in deployments.items()},
+            deployments={key: self._summary(key, one) for key, one in deployments.items()},
             controller=payload.controller(),
             hidden=tuple(sorted(hidden)),
         )
@@ -129,7 +132,8 @@ class ReplicaTracker:
         for key, deployment in deployments.items():
             within = (since_s.get(key, self._last_sent_s), received_s)
             rows += self._status_change(key, deployment, within)
-            rows += self._transitions(key, deployment, within)
+            if not self._is_as_before(key, deployment):
+                rows += self._transitions(key, deployment, within)
         for key in sorted(hidden):
             rows += self._of_application(key, payload, (self._last_sent_s, received_s))
         for key in self._replicas.keys() - deployments.keys() - hidden:
@@ -137,8 +141,22 @@ class ReplicaTracker:
             rows += self._transitions(key, DeploymentPayload(), within)
             del self._replicas[key]
             self._statuses.pop(key, None)
+        self._latest = {key: (one, poll.deployments[key]) for key, one in deployments.items()}
         self._last_sent_s = sent_s
         return rows
+
+    def _is_as_before(self, key: DeploymentKey, deployment: DeploymentPayload) -> bool:
+        """Return True for the object of the answer before: `PayloadParser` saw the same text."""
+        return key in self._latest and self._latest[key][0] is deployment
+
+    def _summary(self, key: DeploymentKey, deployment: DeploymentPayload) -> DeploymentPoll:
+        if self._is_as_before(key, deployment):
+            return self._latest[key][1]
+        return DeploymentPoll(
+            counts=dict(Counter(replica.state for replica in deployment.replicas)),
+            target=deployment.target_num_replicas,
+            status=deployment.status,
+        )
 
     def _adopt(self, payload: ServePayload) -> None:
         """Watch the deployments of applications that came, if they are among those asked for."""
@@ -204,8 +222,11 @@ class ReplicaTracker:
     def _status_row(self, key: DeploymentKey, status: _Status, within: _Within) -> list[Row]:
         if self._statuses.get(key) == status:
             return []
-        self._statuses[key] = status
-        return [StatusChange(key, within[1], status[0], within[0], status[1], status[2])]
+        message = hide_url_secrets(status[2])  # a traceback, perhaps of a lost connection
+        before, self._statuses[key] = self._statuses.get(key), status
+        if before == (*status[:2], message):
+            return []  # from the record
+        return [StatusChange(key, within[1], status[0], within[0], status[1], message)]
 
     def _transitions(
         self, key: DeploymentKey, deployment: DeploymentPayload, within: _Within
@@ -246,11 +267,3 @@ class ReplicaTracker:
         ]
         self._replicas[key] = now
         return rows
-
-
-def _summary(deployment: DeploymentPayload) -> DeploymentPoll:
-    return DeploymentPoll(
-        counts=dict(Counter(replica.state for replica in deployment.replicas)),
-        target=deployment.target_num_replicas,
-        status=deployment.status,
-    )

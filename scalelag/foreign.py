@@ -9,15 +9,25 @@ _BEYOND = 0x10000
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPES = re.compile(rb"%b%b|(%b|%b)|\\." % (_HIGH, _LOW, _HIGH, _LOW))
 _MOST_SHOWN = 120
+_ORDER = (
+    "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|"
+    "save-state|set-env|set-output|stop-commands|warning"
+)
+_CI = re.compile(rf"(?<=:)(?=:(?:{_ORDER})(?![\w-]))|(?<=#)(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
+"""Place within the marks by which CI takes what is printed for an order: `::error::`, `##vso[`.
+
+GitHub looks for them at the beginnings of lines, where long texts are wrapped; Azure anywhere.
+"""
 
 
 def sanitized(text: str) -> str:
-    """Return `text` on one line, with nothing in it that a terminal would obey.
+    """Return `text` on one line, with nothing in it that a terminal would obey, or CI that shows it.
 
     Line breaks and tabs become spaces; other control, format (such as right-to-left override) and
-    unassigned characters become U+FFFD.
+    unassigned characters become U+FFFD. Marks of orders to CI are parted by a space.
     """
-    return text if text.isprintable() else "".join(_harmless(char) for char in text)
+    shown = text if text.isprintable() else "".join(_harmless(char) for char in text)
+    return _CI.sub(" ", shown) if "::" in shown or "##" in shown else shown
 
 
 def sanitized_lines(text: str) -> str:
@@ -32,7 +42,8 @@ def encodable(text: str) -> str:
 
 def encodable_json(data: bytes) -> bytes:
     """Return the JSON in `data` with U+FFFD for halves of characters, for which msgspec refuses it."""
-    if b"\\ud" not in data and b"\\uD" not in data:
+    # To look for one character takes a hundredth of the time of looking for three.
+    if b"\\" not in data or (b"\\ud" not in data and b"\\uD" not in data):
         return data
     return _ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], data)
 
@@ -45,8 +56,9 @@ def shortened(text: str) -> str:
 
 
 def escaped_json(data: bytes) -> bytes:
-    """Return the JSON in `data` with such characters escaped: the same values, harmless."""
-    return _NOT_PLAIN.sub(lambda found: _escape(found[0]), data.decode()).encode()
+    """Return the JSON in `data` with such characters and marks escaped: the same values, harmless."""
+    text = _NOT_PLAIN.sub(lambda found: _escape(found[0]), data.decode())
+    return text.replace("##", r"#\u0023").encode()
 
 
 def _harmless(char: str) -> str:

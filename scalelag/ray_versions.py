@@ -91,7 +91,7 @@ PROTOBUF_ADVICE: Final = (
 
 def version_of(text: str | None) -> Version | None:
     """Version in a text such as `2.55.1` or `3.0.0.dev0`; None if there is none."""
-    found = re.match(r"(\d+)\.(\d+)", text or "")
+    found = re.match(r"(\d{1,9})\.(\d{1,9})", text or "")
     return (int(found[1]), int(found[2])) if found else None
 
 

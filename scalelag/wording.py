@@ -14,6 +14,13 @@ def brief(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def seconds_within(value_s: float, lo_s: float, hi_s: float) -> str:
+    """`8.5 s`, or `2.0 to 15.0 s` if it is not known to a tenth of it, nor to half a second."""
+    if hi_s - lo_s <= max(0.5, value_s / 10):
+        return f"{value_s:.1f} s"
+    return f"{lo_s:.1f} to {hi_s:.1f} s"
+
+
 def last_line(text: str) -> str:
     """Last line of a text that says something, of a traceback the error; empty if none does."""
     said = [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""Age of the controller's gauges, by a count of its that rises ten times a second."""
+"""Age of the controller's gauges, by a counter that it raises ten times a second."""
 
 from collections.abc import Collection, Iterable
 

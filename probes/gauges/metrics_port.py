@@ -1,18 +1,18 @@
 """One GET of a node's metrics port: no token, no redirect, no proxy, and bounded in time and size."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import requests
 import urllib3
 
+from probes.bounded import pieces_in_time
 from probes.gauges.exposition import GaugesError, Sample, read_samples
 from scalelag.record.rows import NO_ANSWER_IN_TIME
 
 _CONNECT_TIMEOUT_S: Final = 1.0
 _READ_TIMEOUT_S: Final = 2.0
 _WHOLE_S: Final = 5.0
-_PIECE_BYTES: Final = 1 << 14
 _HEADERS: Final = {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "identity"}
 
 
@@ -43,21 +43,13 @@ class MetricsPorts:
             with answer:
                 if answer.status_code != 200:
                     raise GaugesError(f"HTTP {answer.status_code}")
-                return read_samples(self._pieces(answer))
+                return read_samples(pieces_in_time(answer, self._now, _WHOLE_S))
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             raise GaugesError(_reason(error)) from error
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
-
-    def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
-        """Pieces as they come: one that trickles in must not outlast the time of the whole."""
-        deadline_s = self._now() + _WHOLE_S
-        while piece := answer.raw.read1(_PIECE_BYTES, decode_content=True):
-            yield piece
-            if self._now() > deadline_s:
-                raise GaugesError(NO_ANSWER_IN_TIME)
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@ from scalelag.record.seen_rows import SeenRow
 
 _PATH: Final = "/api/v1/query?query="
 _WINDOW_S: Final = 180
+_WHOLE_S: Final = 20.0
 _MOST_BYTES: Final = 16 << 20
 _SLACK: Final = 1.5
 _NO_ANSWER: Final = "the answer makes no sense: is this a Prometheus server?"
@@ -170,7 +171,7 @@ class PrometheusReader:
     def _ask(self, path: str) -> bytes:
         body = b""
         asked_s = self._now()
-        with self._server.stream(path) as pieces:
+        with self._server.stream(path, within_s=_WHOLE_S) as pieces:
             for piece in pieces:
                 body += piece
                 if len(body) > _MOST_BYTES:

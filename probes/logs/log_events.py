@@ -19,6 +19,7 @@ from probes.logs.replica_heads import NewReplica
 from scalelag.record.clock import ClockOffset
 from scalelag.record.evidence_rows import EvidenceRow, LogEvent, LogKind, NodeClock, NoLog
 from scalelag.record.rows import Transition
+from scalelag.record.secrets import hide_url_secrets
 from scalelag.wording import count
 
 _STARTS: tuple[LogKind, ...] = (
@@ -176,7 +177,7 @@ def _event(
         at_s=line.local_s - zone - clock.offset_s,
         skew_s=clock.error_s,
         node=clock.node,
-        raw=line.record.raw,
+        raw=hide_url_secrets(line.record.raw),
         # A replica's line may name another replica that it calls.
         deployment=line.deployment or (new.deployment if new else None),
         replica=line.replica or (new.replica if new else None),

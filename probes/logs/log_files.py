@@ -16,6 +16,7 @@ from probes.logs.marked_stream import FailedStreamError, without_marks
 from scalelag.errors import UNREADABLE, TargetError
 from scalelag.ray_versions import LOGS_WITH_TOKEN, PLAIN_LOGS, is_before, named
 from scalelag.record.rows import NO_ANSWER_IN_TIME
+from scalelag.record.secrets import hide_url_secrets
 from scalelag.wording import count
 
 LIST_PATH = "/api/v0/logs"
@@ -293,5 +294,5 @@ def _known(text: str) -> str | None:
 
 def _shortened(text: str) -> str:
     """A text on one line of at most 100 characters."""
-    line = " ".join(text.split())
+    line = " ".join(hide_url_secrets(text).split())
     return line if len(line) <= 100 else f"{line[:97]}..."

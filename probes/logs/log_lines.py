@@ -25,7 +25,7 @@ _MAX_LAST = 400
 
 _TEXT = re.compile(
     r"[A-Z]+ (?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .{1,300}?"
-    r"(?:-- |[\w.]+:\d+ - )(?P<message>.*)"  # the second form is from before Ray 2.10
+    r"(?:-- |[\w.]{1,200}:\d{1,9} - )(?P<message>.*)"  # the second form is from before Ray 2.10
 )
 
 
@@ -187,7 +187,8 @@ _REPLICA = (
 # The second form is from before Ray 2.10.
 _SCALED = (
     r"(?:(?:Up|Down)scaling Deployment\(name='(?P<deployment>[^']*)', app='(?P<app>[^']*)'\)"
-    r"|Autoscaling replicas for deployment (?P<old_deployment>.+?) in application (?P<old_app>.*?))"
+    r"|Autoscaling replicas for deployment (?P<old_deployment>.{1,300}?) in application "
+    r"(?P<old_app>.{0,300}?))"
     r" from (?P<before>\d{1,9}) to (?P<after>\d{1,9})\b"
     rf"(?:.*?Current ongoing requests: (?P<ongoing>{_NUMBER}))?"
 )

@@ -20,7 +20,7 @@ _FEWEST = 11
 _READ = 40
 _NOTED = re.compile(
     rb"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\s.*"
-    rb"Tailing logs from \d+ to \d+ for lines=(?P<lines>\d+),"
+    rb"Tailing logs from \d+ to \d+ for lines=(?P<lines>\d{1,9}),"
 )
 
 

@@ -1,4 +1,4 @@
-"""A recorded run in, its analysis out."""
+"""Analysis of a recorded run, from its record to its report and charts."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -59,7 +59,7 @@ from scalelag.record.run_info import SCHEMA_VERSION, RunInfo
 
 
 class _OfRun(TypedDict):
-    """Parts of the report that hold for the whole run, as it names them."""
+    """Parts of the report that hold for the whole run, named as in the report."""
 
     run: RunSummary
     load: LoadReport
@@ -125,7 +125,7 @@ def _failures(
 def _without_events(
     run: RecordedRun, steps: Sequence[LoadStep], changes: Mapping[DeploymentKey, Changes]
 ) -> tuple[RecordedRun, tuple[EventReport, ...], dict[int, Window], dict[DeploymentKey, Timeline]]:
-    """The run without what its events brought about, the events, their times, and the timelines."""
+    """The run and timelines without the effects of its events; the events, and their times."""
     whole = {key: _whole_timeline(run, key) for key in changes}
     events = event_reports(run, steps, whole, changes)
     windows = event_windows(run, events)
@@ -134,7 +134,7 @@ def _without_events(
 
 
 def _whole_timeline(run: RecordedRun, key: DeploymentKey) -> Timeline:
-    """Timeline of a deployment, also with what others changed, and with what logs tell of gaps."""
+    """Timeline of a deployment with the changes by others, and with what logs tell of gaps."""
     polled = build_timeline(key, run.polls, run.transitions, run.events, run.info.clock)
     return through_gaps(key, polled, run.gaps, run.events)
 
@@ -142,7 +142,7 @@ def _whole_timeline(run: RecordedRun, key: DeploymentKey) -> Timeline:
 def _timelines(
     whole: Mapping[DeploymentKey, Timeline], changes: Mapping[DeploymentKey, Changes]
 ) -> dict[DeploymentKey, Timeline]:
-    """Timeline of each watched deployment, without what others changed."""
+    """Timeline of each watched deployment, without the changes by others."""
     return {key: own_timeline(timeline, changes[key]) for key, timeline in whole.items()}
 
 
@@ -217,7 +217,7 @@ def _deployments(
 
 
 def _completed(run: RecordedRun) -> RecordedRun:
-    """Return `run` with what its rows say only together.
+    """Return `run` with facts that follow only from several of its rows.
 
     These are reasons of requests, logged restarts, and deployments that polls did not show.
     """
@@ -226,7 +226,7 @@ def _completed(run: RecordedRun) -> RecordedRun:
 
 
 def _watched_s(run: RecordedRun) -> float:
-    """Seconds from the plan's start to the last that was recorded."""
+    """Seconds from the plan's start to the last row of the record."""
     ends = [run.info.watched_until_s or 0.0, run.info.load_ended_s or 0.0]
     if run.polls:
         ends.append(run.polls[-1].received_s)
@@ -258,7 +258,8 @@ def _evidence(run: RecordedRun) -> EvidenceReport:
     reason = None
     if not run.events:
         logs = [row.reason for row in run.unread if row.file != CLUSTER_STATUS]
-        reason = logs[0] if logs else "no log was read"
+        # Logs of a run in which nothing happened have no lines on it.
+        reason = logs[0] if logs else None if run.node_clocks else "no log was read"
     return EvidenceReport(
         log_lines=len(run.events),
         snapshots=len(run.snapshots),

@@ -17,7 +17,7 @@ from scalelag.record.requests_file import RequestColumns
 from scalelag.wording import count
 
 CLOSE_ENOUGH = 1.1
-"""The search ends when the rate that was too much is at most this many times the one that was not."""
+"""The search ends when the rate that was too much is at most this many times the one kept."""
 
 LONGEST_HOLD_S = 120.0
 _MOST_STAGES = 24
@@ -31,7 +31,7 @@ _LIMITS_PER_HOLD = 20.0
 
 
 ALONE = StageLoad(1, "users")
-"""One request at a time: what the limit is to such a request, no rate can be below."""
+"""One request at a time: if that does not keep the limit, no rate does."""
 
 
 def hold_for(load: StageLoad, slo: Slo, least_s: float) -> float:
@@ -52,8 +52,8 @@ def judge_stage(
 ) -> CalibrationStage:
     """Judge if one replica kept the limit under `load`.
 
-    `rows` are those that `report`'s figures are of, without its warm-up. Requests that failed or
-    were not sent count as beyond the limit.
+    `rows` are those behind `report`'s figures, without its warm-up. Requests that failed or were
+    not sent count as beyond the limit.
     """
     answered = rows.error < 0
     planned = report.load.planned
@@ -116,10 +116,11 @@ def _unusable(report: Report) -> str | None:
 def next_load(stages: Sequence[CalibrationStage]) -> StageLoad | None:
     """Return the load to try after `stages`; None if the search is over.
 
-    First one request at a time; then the rate that this made, doubled while the limit is kept and
-    halved while it is not; then the geometric mean of the highest that was kept and the lowest above
-    it that was not. A stage that says nothing is made once more, and so is one at the end that was
-    not kept: a busy moment of the machine makes a server look slow, and none makes it look fast.
+    First one request at a time. Then the rate that this made, doubled while the limit is kept and
+    halved while it is not. Then the geometric mean of the highest rate that was kept and the lowest
+    above it that was not. Two kinds of stages are made once more: one that says nothing, and one at
+    the end that was not kept. A busy moment of the machine makes a server look slow, and never
+    fast.
     """
     if not stages:
         return ALONE

@@ -7,16 +7,18 @@ import msgspec
 from reports.analysis.controller import over_target
 from reports.analysis.diagnosis.counts import counts
 from reports.analysis.diagnosis.facts import StepFacts
+from reports.analysis.diagnosis.failed_steps import failed_steps
 from reports.analysis.diagnosis.front import Surroundings
 from reports.analysis.diagnosis.front_rules import was_blind
-from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
+from reports.analysis.diagnosis.overdue import overdue_replicas
+from reports.analysis.diagnosis.weigh import diagnose
 from reports.analysis.elasticity.demand import capacity_asked
 from reports.analysis.elasticity.of_run import ElasticityParts, elasticity_parts
 from reports.analysis.lag.changes import Changes, since
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
 from reports.analysis.lag.gap_logs import unseen_windows
-from reports.analysis.lag.in_force import measured_step
+from reports.analysis.lag.in_force import floor_in_force, measured_step
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.step_floor import ScalingSetup, StepFloor
@@ -29,7 +31,7 @@ from reports.analysis.seen.gauges_report import seen_report
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import FailureReport
 from reports.model.elasticity import ResponseReport
-from reports.model.intervals import Span, Window, longer_than, stat
+from reports.model.intervals import Span, Window, open_above, stat
 from reports.model.steps import (
     DeploymentReport,
     PhaseName,
@@ -43,6 +45,7 @@ from scalelag.ray_versions import HAPROXY, is_at_least
 from scalelag.record.effective import around_it
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun
+from scalelag.wording import count
 
 _BLIND = "its autoscaler was blind: how many were wanted is not known"
 _UNTOLD = (
@@ -71,7 +74,7 @@ class _Subject(msgspec.Struct, frozen=True):
 
 
 class _StepParts(msgspec.Struct, frozen=True):
-    """Everything that is known of one step: its report is made of these."""
+    """Everything that is known of one step; its report is made from it."""
 
     step: LoadStep
     facts: StepFacts
@@ -91,8 +94,8 @@ def analyse_deployment(
 ) -> DeploymentAnalysis:
     """Lag, floor, cause and response of each of `steps` for deployment `key`, and its elasticity.
 
-    `requests` are the open ones at it. `recovered` holds the recovery of latency after each step, by
-    its index; `around` the deployments that the same requests pass, as they are at a moment.
+    `requests` are those open at it. `recovered` holds the recovery of latency after each step, by
+    index. `around` gives the deployments that the same requests pass, at a given moment.
     """
     described, ray = run.info.target.deployments.get(key), run.info.versions.ray
     setup = ScalingSetup(
@@ -114,10 +117,9 @@ def analyse_deployment(
         _step_report(subject, one, response, recovered.get(one.step.index, Recovery()))
         for one, response in zip(parts, followed.responses, strict=True)
     )
-    failures = [found for one in parts if (found := failure_report(one.facts)) is not None]
     return DeploymentAnalysis(
         report=_report(subject, reports, followed),
-        failures=carried_on(failures, steps),
+        failures=failed_steps([one.facts for one in parts], steps),
     )
 
 
@@ -145,13 +147,7 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
     measured = measured_step(subject.setup, changes, step, info.versions.ray)
     setup, own = measured.setup, measured.step
     begun_s, ended_s = info.zero_s + own.at_s, info.zero_s + own.hold_until_s
-    quarter_s = (ended_s - begun_s) / 4
-    given = subject.requests.given
-    given = given.within(Window(begun_s, ended_s)) if given is not None else None
-    ongoing, earlier = (
-        given.mean(until_s - quarter_s, until_s) if given is not None else None
-        for until_s in (ended_s, ended_s - quarter_s)
-    )
+    ongoing, earlier = _last_quarters(subject.requests, Window(begun_s, ended_s))
     around = subject.around(ended_s)
     facts = StepFacts(
         key=subject.key,
@@ -178,25 +174,46 @@ def _parts(subject: _Subject, step: LoadStep) -> _StepParts:
         replay=around.replay,
         unwatched=around.unwatched,
     )
-    return _StepParts(step, facts, _unless_missed(facts), measured.floor)
+    missed = _missed(facts)
+    if missed is None:
+        return _StepParts(step, facts, _with_doubt(facts), measured.floor)
+    return _StepParts(step, facts, missed, floor_in_force(setup, changes, own, missed))
 
 
-def _unless_missed(facts: StepFacts) -> StepLag:
-    """The step's lag; longer than its hold if it wanted replicas and the target never rose.
+def _last_quarters(requests: RequestsAt, hold: Window) -> tuple[float | None, float | None]:
+    """Mean requests given to the policy in the last quarter of a hold and the one before, if known."""
+    if requests.given is None:
+        return None, None
+    given, quarter_s = requests.given.within(hold), (hold.to_s - hold.from_s) / 4
+    last_s, earlier_s = hold.to_s - quarter_s, hold.to_s - 2 * quarter_s
+    return given.mean(last_s, hold.to_s), given.mean(earlier_s, last_s)
 
-    So it does if its autoscaler was blind: that its count asked for no more clears no step.
+
+def _missed(facts: StepFacts) -> StepLag | None:
+    """Lag of a step that wanted other replicas, and whose target never moved; else None.
+
+    So it is if its autoscaler was blind: that its count asked for no more clears no step. At least
+    one more was wanted then. A step down is one only if a decision was due.
     """
-    lag = facts.lag
+    running, hold_s = facts.lag.replicas_before or 0, facts.ended_s - facts.begun_s
     if facts.is_missed:
-        reason = f"{facts.demand} were wanted"
-    elif facts.may_be_missed and was_blind(facts):
-        reason = _BLIND
-    elif facts.is_untold and not counts(facts):
-        return msgspec.structs.replace(lag, reason=f"{lag.reason}; {_UNTOLD}")
-    else:
+        wanted = max(facts.demand or 0, running + 1)
+        return facts.lag.missed(hold_s, wanted, f"{facts.demand} were wanted")
+    if facts.may_be_missed and was_blind(facts):
+        return facts.lag.missed(hold_s, running + 1, _BLIND)
+    fewer = overdue_replicas(facts)
+    if fewer is not None:
+        why = f"{count(fewer, 'replica')} would have done for longer than any delay"
+        return facts.lag.missed(hold_s, fewer, why)
+    return None
+
+
+def _with_doubt(facts: StepFacts) -> StepLag:
+    """The step's lag, its reason with a doubt if it is not known whether more were wanted."""
+    lag = facts.lag
+    if not facts.is_untold or counts(facts):
         return lag
-    longer = longer_than(facts.ended_s - facts.begun_s)
-    return msgspec.structs.replace(lag, total_s=longer, reason=f"{lag.reason}; {reason}")
+    return msgspec.structs.replace(lag, reason=f"{lag.reason}; {_UNTOLD}")
 
 
 def _step_report(
@@ -293,7 +310,7 @@ def _away(subject: _Subject) -> list[Window]:
 
 
 def _replicas(subject: _Subject, from_s: float) -> Replicas:
-    """RUNNING replicas from a moment on, with those that go on under another name; 0 while deleted."""
+    """RUNNING replicas from a moment on, with those that run on in another state; 0 while deleted."""
     polls = [poll for poll in subject.setup.timeline.polls if poll.received_s >= from_s]
     running = [poll.running + poll.recovering for poll in polls]
     gone = [a for a in subject.changes.absences if a.ready_s > from_s]
@@ -340,4 +357,6 @@ def _phase_spans(steps: Sequence[StepReport], name: PhaseName) -> list[Span]:
 
 
 def _excess_spans(steps: Sequence[StepReport]) -> list[Span]:
-    return [excess for step in steps if (excess := step.excess) is not None]
+    """Excess of each step; without bounds for a step that was not answered and has no floor."""
+    known = [excess for step in steps if (excess := step.excess) is not None]
+    return [*known, *open_above(known, sum(step.lacks_excess for step in steps))]

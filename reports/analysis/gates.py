@@ -36,7 +36,7 @@ _RANK: dict[GateVerdict, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """A parsed gate; `default` if it is none of the user's."""
+    """A parsed gate; `default` if it is not the user's."""
 
     expr: str
     wanted: metrics.MetricName
@@ -53,7 +53,7 @@ class Gate(msgspec.Struct, frozen=True):
 def parse_gate(text: str, *, default: bool = False) -> Gate:
     """Parse `[DEPLOYMENT:]METRIC OP NUMBER`. Raises UsageError that says what is wrong.
 
-    `default`: nobody asked for it.
+    A `default` gate was not asked for.
     """
     match = _GATE.fullmatch(text)
     if match is None:
@@ -95,7 +95,7 @@ def _is_share(path: metrics.Path) -> bool:
 
 
 def _decided(gate: Gate) -> str | None:
-    """Return what a gate on a share does whatever that is; None if the share decides."""
+    """Return the result of a gate on a share if any share gives the same; else None."""
     least, most = (_KEEPS[gate.op](share, gate.limit) for share in (0.0, 1.0))
     if least != most:
         return None
@@ -110,7 +110,7 @@ def parse_gates(texts: Iterable[str]) -> tuple[Gate, ...]:
 
 
 def with_defaults(given: Sequence[Gate | None]) -> tuple[Gate, ...]:
-    """The gates of a user, None for `none`, and those default ones that nothing of them replaces."""
+    """The user's gates (None for `none`), and those default ones that the user's do not replace."""
     gates = tuple(gate for gate in given if gate is not None)
     if len(gates) < len(given):
         return gates
@@ -119,15 +119,15 @@ def with_defaults(given: Sequence[Gate | None]) -> tuple[Gate, ...]:
 
 
 def judges_errors(gates: Iterable[Gate]) -> bool:
-    """Return whether a gate of the user's says how many requests may fail."""
+    """Return whether one of the user's gates says how many requests may fail."""
     return any("error_ratio" in _replaced(gate) for gate in gates if not gate.default)
 
 
 def _replaced(gate: Gate) -> Iterator[str]:
-    """Names of the default metrics that a gate of the user's judges, too.
+    """Names of the default metrics that one of the user's gates judges, too.
 
-    A lower limit allows every error. `failed` and `completed` do not tell of what was not sent. A gate
-    on one kind of error, one name or one step says nothing of the other requests.
+    A lower limit allows every error. `failed` and `completed` leave out requests that were not
+    sent. A gate on one kind of error, one name or one step says nothing of the other requests.
     """
     wanted = gate.wanted
     if not gate.is_upper or wanted.path[0] not in ("requests", "load"):
@@ -146,10 +146,11 @@ def judge(
 ) -> tuple[GateResult, ...]:
     """Judge each gate; `of_run` holds the parts of `metrics.RUN_PARTS`.
 
-    A gate is inconclusive if its limit lies inside the measured interval, or if nothing was
-    measured, or if it names a deployment that was not watched. A gate on several metrics, such as
-    those of all deployments, is judged by the worst of those measured. A default gate on something
-    that was not measured is left out.
+    A gate is inconclusive in three cases: its limit lies inside the measured interval, nothing was
+    measured, or it names a deployment that was not watched. A gate on several metrics, such as
+    those of all deployments, is judged by the worst one. That may be an unmeasured one that may be
+    worse: the excess of a step that was not answered. A default gate on something that was not
+    measured is left out.
     """
     judged = [(gate, _judge(gate, deployments, of_run)) for gate in gates]
     return tuple(
@@ -158,19 +159,24 @@ def judge(
 
 
 def unwatched(watched: Collection[str]) -> str:
-    """Return words on a deployment that is none of the `watched`."""
+    """Return a text on a deployment that is not one of the `watched`."""
     return f"no watched deployment (watched: {', '.join(sorted(watched)) or 'none'})"
 
 
 def _judge(
     gate: Gate, deployments: Mapping[str, DeploymentReport], of_run: Mapping[str, object]
 ) -> GateResult:
-    results = [_compare(gate, one) for one in metrics.select(gate.wanted, deployments, of_run)]
+    found = list(metrics.select(gate.wanted, deployments, of_run))
+    results = [_compare(gate, one) for one in found]
     if not results and gate.wanted.deployment is not None:
         return GateResult(gate.expr, "inconclusive", reason=f"it names {unwatched(deployments)}")
     if not results:
         return _compare(gate, metrics.Metric(gate.wanted.path, None))
-    measured = [result for result in results if result.reason is None or result.verdict == "pass"]
+    measured = [
+        result
+        for one, result in zip(found, results, strict=True)
+        if result.reason is None or result.verdict == "pass" or one.is_open
+    ]
     return max(
         measured or results, key=lambda result: (_RANK[result.verdict], _badness(gate, result))
     )

@@ -19,9 +19,9 @@ def is_of_dead(event: LogEvent) -> bool:
 
 
 def health_warnings(run: RecordedRun) -> list[str]:
-    """Sentences on replicas that Serve gave up, times of being unwell, and a shortage at the end.
+    """Sentences on replicas that Serve gave up, unhealthy times, and a shortage at the end.
 
-    `run` is without what its own events brought about.
+    `run` is without the effects of its own events.
     """
     found: list[str] = []
     for key in run.info.target.watched:

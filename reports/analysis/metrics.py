@@ -61,12 +61,13 @@ class MetricName(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One number of a report: its path and value; None for `reason` if it was not measured."""
+    """One number of a report; None for `reason` if not measured, then perhaps the worst (`is_open`)."""
 
     path: Path
     span: Span | None
     reason: str | None = None
     deployment: str | None = None
+    is_open: bool = False
 
 
 def parse_metric(text: str) -> MetricName:
@@ -189,10 +190,11 @@ class _Place(NamedTuple):
     deployment: str | None = None
     reason: str | None = None
     warmup_s: float = 0.0
+    is_open: bool = False
 
     def metric(self, rest: Path = (), span: Span | None = None) -> Metric:
         """The metric at `rest` from here."""
-        return Metric((*self.path, *rest), span, self.reason, self.deployment)
+        return Metric((*self.path, *rest), span, self.reason, self.deployment, self.is_open)
 
     def part(self, name: str) -> "_Place":
         """Place of the part called `name`."""
@@ -200,7 +202,10 @@ class _Place(NamedTuple):
 
 
 def _walk(value: Any, kind: object, path: Path, place: _Place) -> Iterator[Metric]:  # noqa: ANN401
-    place = place._replace(reason=_reason(value, path) or place.reason)
+    place = place._replace(
+        reason=_reason(value, path) or place.reason,
+        is_open=place.is_open or _lacks_excess(value, path, place.warmup_s),
+    )
     if value is None:
         yield place.metric(path)
     elif kind is _METRIC:
@@ -224,6 +229,13 @@ def _reason(value: Any, path: Path) -> str | None:  # noqa: ANN401  any part of 
     if isinstance(value, StepReport):
         return _reason_of(value, path[0])
     return getattr(value, "reason", None) or getattr(value, "demand_reason", None)
+
+
+def _lacks_excess(value: Any, path: Path, warmup_s: float) -> bool:  # noqa: ANN401  any part
+    """Return whether the metric at `path` is an excess of a step that was not answered."""
+    if isinstance(value, DeploymentReport) and path[1:2] == ("excess_s",):
+        return value.lacks_excess(_OF_STEPS.get(path[0]), warmup_s)
+    return isinstance(value, StepReport) and path[0] == "excess_s" and value.lacks_excess
 
 
 _OF_STEPS: Final = {"scale_up": "up", "scale_down": "down"}

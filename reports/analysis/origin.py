@@ -54,7 +54,7 @@ def _arguments(info: RunInfo) -> Iterator[str]:
 
 
 def _launched(info: RunInfo) -> dict[str, object]:
-    """Options of `scalelag run` alone; of a Locust that was started by itself its processes."""
+    """Options of `scalelag run` alone; of a Locust started directly, its number of processes."""
     if info.launched or info.workers <= 1:
         return info.launched
     return {"processes": info.workers}

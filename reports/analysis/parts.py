@@ -1,4 +1,4 @@
-"""Parts of finished runs, for metrics to name: what a report has, and what its plan would have had."""
+"""Parts of runs that metrics can name: those in a report, and those that its plan would have had."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -34,7 +34,7 @@ def _applications(report: Report) -> tuple[str, ...]:
 
 
 def planned_parts(info: RunInfo) -> ExpectedParts:
-    """Return the parts that a run was to have, also those that it ended before."""
+    """Return the parts that a run was to have, including those that it did not reach."""
     steps = [step.index for step in info.plan.steps(info.plan.duration_s)]
     return ExpectedParts(
         watched=info.target.watched,
@@ -48,7 +48,7 @@ def planned_parts(info: RunInfo) -> ExpectedParts:
 
 
 def all_parts(found: Iterable[ExpectedParts], whose: str) -> ExpectedParts:
-    """Return the parts that any of the runs has; None for what is not known of any."""
+    """Return the parts that any of the runs has; None for parts not known of any."""
     each = list(found)
     known = {
         name: _joined(getattr(one, name) for one in each)

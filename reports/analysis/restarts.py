@@ -10,15 +10,14 @@ from scalelag.record.rows import ControllerRestart
 from scalelag.record.run_dir import RecordedRun
 
 _SAME_S = 5.0
-"""A logged start this near a restart that polls saw is its own: logs are placed by estimated clocks."""
+"""A logged start this near a polled restart belongs to it: clocks of logs are estimated."""
 
 
 def all_restarts(run: RecordedRun) -> tuple[ControllerRestart, ...]:
-    """Return the restarts that polls saw or only the log tells, by their ends.
+    """Return the restarts that polls saw, or that only the log has, by their ends.
 
-    One of the log is as wide as its clock is uncertain. A controller that started before the first
-    poll is the first one, and did not restart. Of several that started between two polls, these saw
-    the last.
+    A logged one is as wide as its clock is uncertain. A controller that started before the first
+    poll did not restart. If several started between two polls, the polls saw the last one.
     """
     if not run.polls:
         return run.restarts
@@ -50,7 +49,7 @@ def logged_start(
 
 
 def _own_start(row: ControllerRestart, events: Sequence[LogEvent]) -> LogEvent | None:
-    """The last start in the log within the bounds of a restart, else the one that is nearest to it."""
+    """The last start in the log within the bounds of a restart, else the nearest one."""
     starts = [event for event in events if event.kind == "controller_started"]
     bounds = Instant(row.lo_s, row.hi_s)
     inside = [event for event in starts if agrees(bounds, moment(event))]

@@ -17,9 +17,9 @@ ENOUGH = 50
 def why_not_simulated(
     run: RecordedRun, key: DeploymentKey, *, own_policy: bool = False
 ) -> str | None:
-    """Reason for which `scalelag whatif` has no answer for `key`, as far as rows tell without a trial.
+    """Reason for which `scalelag whatif` cannot answer for `key`, as far as rows tell without a trial.
 
-    `own_policy` tells that the user gives the policy with which the run was made.
+    `own_policy`: the user supplies the policy with which the run was made.
     """
     return _of_settings(run, key, own_policy=own_policy) or _of_rows(run, key)
 

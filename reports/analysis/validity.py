@@ -88,7 +88,7 @@ def run_problems(
 
 
 def _lost_rows(run: RecordedRun) -> str | None:
-    """Reason of a run that ended well, and whose record of requests does not reach its end."""
+    """Reason of a run that ended well, but whose record of requests ends too early."""
     planned, rows = run.info.planned_requests or 0, run.requests.count
     if run.info.status != "complete" or not run.cut_off or planned <= rows:
         return None
@@ -120,7 +120,7 @@ def _late_words(load: LoadReport) -> str:
 
 
 def _without_files(run: RecordedRun, planned: int) -> str | None:
-    """Reason of a run with many requests that its own machine let have no connection."""
+    """Reason of a run with many requests without a connection, through a limit of its own machine."""
     without = int(np.count_nonzero(run.requests.with_errors(OPEN_FILES)))
     if without <= _MAX_LATE_RATIO * planned:
         return None
@@ -169,8 +169,8 @@ def invalid_through(problems: Sequence[Problem]) -> InvalidThrough | None:
 def _lost_s(gaps: Sequence[Gap], zero_s: float, watched_s: float) -> float:
     """Seconds in which the target was gone, or answered with errors.
 
-    Answers that took too long are none of them: the load may have done that, and a target that is
-    slow is what is being measured. Nor are gaps of the probe itself.
+    Late answers do not count: the load may have caused them, and a slow target is what is being
+    measured. Gaps of the probe itself do not count either.
     """
     gone = [
         (gap.from_s, gap.to_s)
@@ -308,7 +308,7 @@ def _edge_warnings(info: RunInfo) -> list[str]:
 
 
 def _settle_warnings(info: RunInfo) -> Iterator[str]:
-    """Warnings of stages that went on for as long as they may, of a plan that was done."""
+    """Warnings on stages that lasted as long as they may, in a plan that was completed."""
     if info.status != "complete":
         return
     for number, stage in enumerate(info.plan.stages, start=1):

@@ -1,4 +1,4 @@
-"""Changes during a run that nobody's load and no autoscaler made."""
+"""Changes during a run that neither the load nor the autoscaler made."""
 
 from typing import Literal
 

@@ -2,6 +2,9 @@
 
 import msgspec
 
+DEFAULT_LOOP_S = 0.1
+"""Pause between two turns of the controller's loop (RAY_SERVE_CONTROL_LOOP_INTERVAL_S)."""
+
 
 class ControllerReport(msgspec.Struct, frozen=True):
     """The controller by its own health figures, from the end of the warm-up on; None for `reason`.

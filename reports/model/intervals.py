@@ -132,10 +132,10 @@ def between(first: Instant, then: Instant) -> Span:
 
 
 def in_order(moments: Sequence[Instant | None]) -> list[Instant | None]:
-    """The same moments, which are known to follow one another, narrowed by that knowledge.
+    """The same moments, narrowed by the knowledge that they follow one another.
 
-    None began before the one before it could have, nor ended after the one behind it could have;
-    so their middles are in order too.
+    Each begins no earlier than the one before it may have, and ends no later than the one after it
+    may have. So their middles are in order too.
     """
     narrowed = list(moments)
     low = -math.inf
@@ -155,6 +155,16 @@ def in_order(moments: Sequence[Instant | None]) -> list[Instant | None]:
 def longer_than(seconds: float) -> Span:
     """A right-censored duration."""
     return Span(value=None, lo=seconds, hi=None)
+
+
+def open_above(known: Sequence[Span], number: int) -> list[Span]:
+    """So many spans that may be any, but are counted as no less than the least of those `known`.
+
+    With them a quantile of all has no upper bound where one of them may decide it. Empty if nothing is
+    known.
+    """
+    least = min((span.lo for span in known), default=None)
+    return [] if least is None else [longer_than(least)] * number
 
 
 def stat(spans: Sequence[Span]) -> Stat | None:

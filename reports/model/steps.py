@@ -103,6 +103,10 @@ NOT_OVER = "not over by the end of the hold"
 """Reason of the phase in which a hold ended, and of those after it."""
 
 
+BLIND_S = 2.0
+"""Seconds without a poll from which on the end of a hold counts as not seen."""
+
+
 JOINED = "polling cannot tell it from initialize"
 """Reason of `mark_running` without the replica's log: `initialize` lasts until RUNNING then."""
 
@@ -131,6 +135,11 @@ class Phase(msgspec.Struct, frozen=True):
     source: Source | None = None
     reason: str | None = None
     part_of: PhasePart = "total"
+
+    @property
+    def span(self) -> Span:
+        """Its length, which was measured."""
+        return Span(self.value, self.lo or 0.0, self.hi)
 
 
 def measured_phase(phases: Sequence[Phase], name: PhaseName) -> Phase | None:
@@ -234,6 +243,11 @@ class StepReport(msgspec.Struct, frozen=True):
         return bounded_phases(self.phases, self.total_s if self.censored else None)
 
     @property
+    def lacks_excess(self) -> bool:
+        """True if it was not answered, and its excess is not known; not of what was wanted before."""
+        return self.censored and self.excess is None and not self.wanted_before
+
+    @property
     def longest_phase(self) -> Phase | None:
         """The phase in which most of its lag went; None if none was measured."""
         return longest_phase(self.phases, self.total_s if self.censored else None)
@@ -300,3 +314,8 @@ class DeploymentReport(msgspec.Struct, frozen=True):
     seen: SeenReport = SeenReport()
     target_reversals: int = 0
     running_over_target: OverTarget = OverTarget()
+
+    def lacks_excess(self, direction: str | None, warmup_s: float) -> bool:
+        """Return whether a step in that direction, after the warm-up, lacks its excess."""
+        counted = (one for one in self.steps if one.at_s >= warmup_s)
+        return any(one.lacks_excess for one in counted if one.direction == direction)

@@ -47,6 +47,9 @@ def render_perf_metrics(report: Report) -> bytes:
         "failed_requests": load.failed,
         "not_sent_requests": load.not_sent,
         "error_ratio": load.error_ratio,
+        "censored_steps": sum(
+            one.scale_up.censored + one.scale_down.censored for one in report.deployments.values()
+        ),
         "perf_metrics": [
             msgspec.to_builtins(metric)
             for metric in _metrics(report)

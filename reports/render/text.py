@@ -5,12 +5,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.analysis.lag.hold import BLIND_S
 from reports.model.causes import Cause, Finding
 from reports.model.intervals import Span
 from reports.model.load import NO_BREACH
 from reports.model.report import GateResult, ProbeReport, Report
-from reports.model.steps import Phase, PhaseName, StepReport
+from reports.model.steps import BLIND_S, Phase, PhaseName, StepReport
 from scalelag.foreign import sanitized
 from scalelag.plan.stages import Direction
 from scalelag.wording import count

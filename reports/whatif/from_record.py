@@ -7,9 +7,10 @@ from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import supply_of
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.hidden import unhidden
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, policy_of
+from reports.analysis.lag.policy import policy_of
 from reports.analysis.lag.timeline import ReplicaPoll, Timeline, build_timeline
 from reports.analysis.simulable import NO_STARTS, rows_of, why_not_simulated
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.whatif.scenario import Arrivals, Load, Scenario, Settings, Users, settings_of
 from reports.whatif.service_times import service_times
 from reports.whatif.start_up import StartUps, start_ups

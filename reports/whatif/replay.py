@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.policy import Policy
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.whatif.autoscaler import Autoscaler, HandleReport, Series
 from scalelag.record.deployment_info import DeploymentInfo
 from scalelag.record.rows import DeploymentKey

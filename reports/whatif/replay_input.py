@@ -6,9 +6,10 @@ import numpy as np
 
 from reports.analysis.lag.control_loop import loop_interval
 from reports.analysis.lag.floor import fastest_start
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy, policy_of, why_no_policy
+from reports.analysis.lag.policy import Policy, policy_of, why_no_policy
 from reports.analysis.lag.timeline import Timeline, build_timeline
 from reports.analysis.load.concurrency import Concurrency
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.whatif.replay import EPS_S, ReplayInput, ReplayTimes
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_dir import RecordedRun

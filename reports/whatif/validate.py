@@ -53,9 +53,9 @@ def validated(
 ) -> Validation:
     """Errors of the replayed run against the recorded figures of each step, by its index.
 
-    Where the curves are too far apart and the recorded target swings in a hold, the swings are held
-    against one another, by their period and by how long they are at each level. Chance decides where
-    in the swing the next step comes: there the recorded figure is held against all repetitions.
+    If the curves are too far apart and the recorded target swings in a hold, the swings are
+    compared: by period, and by the time at each level. Chance decides where in the swing the next
+    step comes. Its recorded figure is therefore compared with all repetitions.
     """
     periods = _periods(recorded, replayed, holds)
     alike = [index for index, check in periods.items() if check.within]

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 import scalelag
+from scalelag.cli.empty_values import parsed_without_empty
 from scalelag.cli.paths import check_paths
 from scalelag.cli.run.locust_arguments import with_passed_on, with_run_options
 from scalelag.cli.run.signals import interruptible
@@ -45,6 +46,10 @@ app = typer.Typer(
 
 class _SectionedCommand(TyperCommand):
     """A command whose `--help` lists options under headings. Typer does so only with Rich's boxes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's
+        """Refuse values that are empty."""
+        return parsed_without_empty(self, ctx, args, super().parse_args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  click's, not exported
         """Write the options under their headings, in the order of the signature."""

@@ -13,7 +13,6 @@ import typer
 from reports.model.effect import MIN_EFFECT
 from reports.model.formats import ComparisonFormat, Details, Format
 from scalelag.cli.given import once
-from scalelag.cli.run.config_file import named
 from scalelag.cli.run.locust_arguments import RUN_OPTION
 from scalelag.options.catalog import default_of, help_of
 
@@ -248,10 +247,7 @@ def doctor(
             "Can be repeated."
         ),
     ] = None,
-    dashboard_ca: Annotated[
-        str | None,
-        typer.Option(help=help_of("dashboard_ca"), callback=named),
-    ] = None,
+    dashboard_ca: Annotated[str | None, typer.Option(help=help_of("dashboard_ca"))] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Do not check the dashboard's certificate.")
     ] = False,

@@ -159,7 +159,8 @@ def _document(path: Path, option: str = "--app") -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{option} {path} cannot be read: {error}.") from error
+        why = error.strerror if isinstance(error, OSError) else f"it is no UTF-8 text: {error}"
+        raise UsageError(f"{option} {path} cannot be read: {why}.") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UsageError(f"{option} {path} is not valid YAML: {error}.") from error
     if odd := _not_json(document):

@@ -12,6 +12,7 @@ from probes.serve_state import ServePayload
 from scalelag.record.effective import is_number
 from scalelag.record.rows import DeploymentKey
 from scalelag.record.run_info import DeploymentInfo, LintFinding
+from scalelag.record.secrets import without_secrets
 from scalelag.wording import brief
 
 _AUTOSCALING = "autoscaling_config"
@@ -106,7 +107,8 @@ def _unread(
         in_effect = known[near[0]]
         effect = f", now {brief(in_effect)}" if in_effect is not None else ""
         meant = f" Did you mean {near[0]}{effect}?"
-    text = f"{path} {brief(value)} is read nowhere: Serve knows no such setting and left it out."
+    shown = brief(without_secrets({name: value})[name])
+    text = f"{path} {shown} is read nowhere: Serve knows no such setting and left it out."
     return LintFinding(key, "setting-read-nowhere", f"{text}{meant or ' Remove it.'}")
 
 

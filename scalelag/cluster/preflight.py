@@ -11,6 +11,7 @@ from probes.dashboard import (
     VERSION_PATH,
     Dashboard,
     DirectSession,
+    basic_authorization,
     silence_unverified,
     split_user,
 )
@@ -19,6 +20,7 @@ from scalelag.cluster.urls import check_url
 from scalelag.errors import UNREADABLE, RetryAdvice, TargetError
 from scalelag.ray_versions import PROTOBUF_7_SIGN, PROTOBUF_ADVICE
 from scalelag.record.rows import DeploymentKey
+from scalelag.record.secrets import hide_url_secrets
 from scalelag.wording import last_line
 
 HEALTH_PATH = "/-/healthz"
@@ -197,7 +199,8 @@ def _check_application(name: str, payload: ServePayload) -> None:
 def _why(app: ApplicationPayload) -> str:
     """Messages of an application and its deployments; of a long text the end, with the error."""
     said = [app.message, *(d.message for d in app.deployments.values())]
-    text = " ".join(message.strip() for message in said if message.strip()) or _NO_MESSAGE
+    told = " ".join(message.strip() for message in said if message.strip())
+    text = hide_url_secrets(told) or _NO_MESSAGE
     advice = f" {PROTOBUF_ADVICE}" if PROTOBUF_7_SIGN in text else ""
     return (text if len(text) <= 2000 else "... " + text[-2000:]) + advice
 
@@ -211,7 +214,7 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
     bare, user = split_user(host)
     url = bare.rstrip("/") + HEALTH_PATH
     silence_unverified()
-    headers = {} if user is None else {"Authorization": user}
+    headers = {} if user is None else {"Authorization": basic_authorization(user)}
     try:
         with DirectSession() as session:
             # Locust does not check the endpoint's certificate either; the dashboard's is checked.
@@ -221,7 +224,8 @@ def check_endpoint(host: str, timeout_s: float = 3.0) -> None:
                 verify=False,
                 allow_redirects=False,
                 headers=headers,
-            )
+                stream=True,  # its head says enough, and it may have no end
+            ).close()
     except requests.RequestException as error:
         refused = "connection refused" if "refused" in str(error) else type(error).__name__
         raise TargetError(

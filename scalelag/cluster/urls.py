@@ -9,7 +9,7 @@ from scalelag.errors import UsageError
 from scalelag.foreign import shortened
 
 _SCHEME = re.compile(r"https?://")
-_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"<>]*@")
+_WORD = re.compile(r"[^\s'\"<>]+")
 
 
 def check_url(text: str) -> str:
@@ -58,7 +58,13 @@ def _wanted(text: str) -> str:
 
 def hide_credentials(text: str) -> str:
     """Return `text` without users and passwords in URLs; a password may have an "@" in it."""
-    return _CREDENTIALS.sub("", text)
+    return _WORD.sub(_without_users, text) if "@" in text else text
+
+
+def _without_users(word: re.Match[str]) -> str:
+    """Return a word without what stands between its first `://` and its last "@"."""
+    before, begins, rest = word[0].partition("://")
+    return before + begins + rest.rpartition("@")[2]
 
 
 _PORTS = {"http": 80, "https": 443}

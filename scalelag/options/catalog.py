@@ -57,7 +57,13 @@ OPTIONS: tuple[Option, ...] = (
         parse=parse_header,
         in_web=False,
     ),
-    Option("--json-body", "JSON body", "Request", "JSON text to send as the body."),
+    Option(
+        "--json-body",
+        "JSON body",
+        "Request",
+        "JSON text to send as the body.",
+        may_be_empty=True,
+    ),
     Option("--body-file", "Body file", "Request", "File to send as the body.", names="path"),
     Option(
         "--data",

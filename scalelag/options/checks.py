@@ -8,7 +8,7 @@ import msgspec
 from reports.model.formats import FILES, Format
 from scalelag.cluster.listening import ListenAddress
 from scalelag.errors import UNREADABLE, UsageError
-from scalelag.options.secrets import hide_url_secrets
+from scalelag.record.secrets import hide_url_secrets
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VARIABLE = re.compile(r"\$\{(\w+)\}")

@@ -27,6 +27,7 @@ class Option(msgspec.Struct, frozen=True):
     or leave out, and not change.
     `comparable`: two runs with different values can still be compared.
     `needs`: the option without which it has no meaning, by its `dest`.
+    `may_be_empty`: an empty text takes away the default of a locustfile.
     """
 
     flag: str
@@ -42,6 +43,7 @@ class Option(msgspec.Struct, frozen=True):
     names: Literal["path", "code"] | None = None
     comparable: bool = False
     needs: str | None = None
+    may_be_empty: bool = False
 
     @property
     def dest(self) -> str:
@@ -78,11 +80,9 @@ def parse_option(option: Option, value: Any) -> Any:  # noqa: ANN401  any option
 
 
 def refuse_empty(option: Option, value: Any) -> None:  # noqa: ANN401  any option's value
-    """Raise UsageError for a name of a file or code that is empty, as of a variable without a value."""
-    if option.is_local and value == "":
-        raise UsageError(
-            f"{option.flag}: this is empty, and names nothing. Leave the option out, or name something."
-        )
+    """Raise UsageError for a value that is empty, as of a variable without one."""
+    if value == "" and not option.may_be_empty:
+        raise UsageError(f"{option.flag}: this is empty. Leave the option out, or give it a value.")
 
 
 def _is_text(value: str) -> bool:

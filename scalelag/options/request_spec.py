@@ -11,7 +11,7 @@ import msgspec
 from scalelag.errors import UsageError
 from scalelag.options.checks import VARIABLE, check_json, parse_header
 from scalelag.options.request_templates import Payloads, Row, read_rows
-from scalelag.options.secrets import hide_url_secrets
+from scalelag.record.secrets import hide_url_secrets
 
 _FILES = ("body_file", "data")
 _MAX_FILE_BYTES = 512 * 1024 * 1024

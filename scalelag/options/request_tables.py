@@ -12,10 +12,10 @@ from scalelag.options.catalog import OPTIONS, default_of, option_of
 from scalelag.options.option import parse_option, refuse_empty
 from scalelag.options.prompt_catalog import PROMPT_OPTIONS
 from scalelag.options.request_spec import RequestSpec, asked_request, read_files
-from scalelag.options.secrets import hide_url_secrets
 from scalelag.options.toml_file import MIX_KEYS, nearest, read_table
 from scalelag.plan.mix import Mix
 from scalelag.plan.stages import Arrivals
+from scalelag.record.secrets import hide_url_secrets
 
 _MOST_REQUESTS = 100
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.000_001, 1_000_000
@@ -157,6 +157,8 @@ def _weight(value: object, *, least: float) -> float:
 
 
 def _spec(given: Mapping[str, Any], folder: Path, values: Mapping[str, Any]) -> RequestSpec:
+    for name in _TEXTS:
+        refuse_empty(option_of(name), given.get(name))
     parsed = {name: parse_option(option_of(name), given.get(name)) for name in _TEXTS}
     parsed |= {
         "path": parsed["path"] or "/",
@@ -166,7 +168,6 @@ def _spec(given: Mapping[str, Any], folder: Path, values: Mapping[str, Any]) -> 
         "request_timeout": values["request_timeout"],
     }
     for name in ("body_file", "data"):
-        refuse_empty(option_of(name), parsed[name])
         if parsed[name]:
             parsed[name] = str(folder / parsed[name])
     name = _name(given.get("name", hide_url_secrets(parsed["path"])))

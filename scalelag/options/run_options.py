@@ -34,7 +34,6 @@ from scalelag.options.request_spec import (
     read_files,
 )
 from scalelag.options.request_tables import asked_mix
-from scalelag.options.secrets import HIDERS, hide_url_secrets
 from scalelag.plan.events import PlannedEvent, check_events
 from scalelag.plan.schedule import Schedule
 from scalelag.plan.stages import LoadPlan
@@ -42,6 +41,7 @@ from scalelag.plan.trace_info import TraceInfo
 from scalelag.prompts.info import PromptInfo
 from scalelag.prompts.plan import PromptPlan
 from scalelag.record.run_info import EarlierAttempt, RequestInfo
+from scalelag.record.secrets import HIDERS, hide_url_secrets
 
 _FIELDS_OF_THEIR_NAME: Final = (
     *("max_in_flight", "grpc_host", "grpc_method", "grpc_module"),

@@ -32,9 +32,9 @@ class MixedMarks:
     def of_stage(self, stage: int, expected: float) -> Iterator[tuple[Marks, Numbers]]:
         """Yield ascending marks up to `expected`, and the number of the request of each.
 
-        Constant arrivals of a request are evenly spaced, beginning at a place of its own, so that
-        those of different requests are due far apart (`_places`). There are as many of all requests
-        together as without a mix, and of each its share of them, rounded.
+        Constant arrivals of a request are evenly spaced. Each request begins at a place of its own,
+        so that arrivals of different requests are due far apart (`_places`). All requests together
+        are as many as without a mix; each has its share of them, rounded.
         """
         if expected <= 0:
             return

@@ -20,7 +20,7 @@ Arrivals = Literal["constant", "poisson"]
 Direction = Literal["up", "down", "none"]
 
 _STAGE = re.compile(
-    r"""(?:(?P<start>[^.:a-zA-Z]*(?:\.\d+)?)\.\.)?(?P<end>[^:a-zA-Z]*)(?P<unit>[a-zA-Z]*)
+    r"""(?:(?P<start>[^.:a-zA-Z]*(?:\.\d+)?)\.\.(?!\.))?(?P<end>[^:a-zA-Z]*)(?P<unit>[a-zA-Z]*)
         :(?P<settles>settle<=)?(?P<duration>[^a-zA-Z]*)(?P<scale>[a-zA-Z]*)""",
     re.VERBOSE,
 )

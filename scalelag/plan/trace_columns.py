@@ -140,7 +140,7 @@ def _only_value(
         if wanted == "arrivals":
             named = named or [name for name in dates if kind_of(name) == wanted]
         if len(named) > 1:
-            raise UsageError(f"choose one with --trace-column. {_listed(named)}")
+            raise _several("--trace-column", named)
         if named:
             return named[0]
     if not candidates and len(dates) == 1 and kind != "rates":
@@ -163,7 +163,7 @@ def _only_time(numeric: Sequence[str], value: str) -> str | None:
         if name != value and (kind_of(name) == "arrivals" or unit_word(name.lower()))
     ]
     if len(named) > 1:
-        raise UsageError(f"choose one with --trace-time-column. {_listed(named)}")
+        raise _several("--trace-time-column", named)
     return named[0] if named else None
 
 
@@ -171,8 +171,18 @@ def _position(header: Sequence[str], name: str) -> int:
     if name not in header:
         raise UsageError(f'there is no column "{name}". {_listed(header)}')
     if header.count(name) > 1:
-        raise UsageError(f'{header.count(name)} columns are named "{name}".')
+        raise _twins(name)
     return header.index(name)
+
+
+def _several(flag: str, named: Sequence[str]) -> UsageError:
+    """Return the error of several columns that would do; no option tells those of one name apart."""
+    twin = next((name for name in named if named.count(name) > 1), None)
+    return _twins(twin) if twin else UsageError(f"choose one with {flag}. {_listed(named)}")
+
+
+def _twins(name: str) -> UsageError:
+    return UsageError(f'several columns are named "{name}": rename all but one.')
 
 
 def _listed(names: Sequence[str]) -> str:

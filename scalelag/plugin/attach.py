@@ -18,6 +18,7 @@ from scalelag.options.catalog import set_defaults
 from scalelag.packages import check_packages
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.leader.shapes import lead_own_shapes
+from scalelag.plugin.load_errors import explain_load_errors, leave_later_errors
 from scalelag.plugin.locust_options import add_options
 from scalelag.plugin.log_lines import make_harmless
 from scalelag.plugin.parent import PARENT_VARIABLE, WORKERS_WAIT_VARIABLE
@@ -39,6 +40,8 @@ def attach(**defaults: Any) -> None:  # noqa: ANN401  any option's value
     `defaults` are those of options that shall differ with this locustfile: `path="/chat"`. Raises
     UsageError where another package shadows one of ours, or there is no such option.
     """
+    if not _attached:
+        explain_load_errors()
     set_defaults(**defaults)
     if _attached:
         return
@@ -63,6 +66,7 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
 
 
 def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
+    leave_later_errors()
     make_harmless()
     keep_steady_time()
     lifecycle = _lifecycles[environment] = Lifecycle(environment, runner, os.environ)
@@ -135,6 +139,6 @@ def _on_quitting(environment: Environment, **_rest: object) -> None:
         lifecycle.on_quitting()
 
 
-def _on_quit(exit_code: int, **_rest: object) -> None:  # noqa: ARG001  Locust passes it by name
+def _on_quit(exit_code: int, **_rest: object) -> None:
     for lifecycle in list(_lifecycles.values()):
-        lifecycle.on_quit()
+        lifecycle.on_quit(exit_code)

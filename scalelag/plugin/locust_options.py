@@ -67,8 +67,7 @@ def _argparse_type(option: Option, base: type) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option.flag}: ")) from None
         except ValueError:
             raise argparse.ArgumentTypeError(f'"{text}" is not a number') from None
-        # The web form hands over an empty text for a field that was left empty.
-        if text == "" and option.default is None:
+        if text == "":
             return None
         try:
             parse_option(option, value)

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from types import TracebackType
 
 import gevent
-from locust.runners import MasterRunner, Runner
+from locust.runners import (
+    STATE_CLEANUP,
+    STATE_INIT,
+    STATE_STOPPED,
+    STATE_STOPPING,
+    MasterRunner,
+    Runner,
+)
 
 from scalelag.console import say
 from scalelag.errors import EXIT_TARGET
@@ -35,7 +42,7 @@ def handle_signals(end: Callable[[str], None], *, headless_leader: bool) -> None
 
 
 def handle_exits(takes: Callable[[SystemExit], bool]) -> None:
-    """Have Locust end in its usual order after a `sys.exit()` in a greenlet that `takes` wants so.
+    """Have `takes` deal with each `sys.exit()` in a greenlet, if it returns True.
 
     gevent hands any other to the main greenlet, where Locust would end at once, without its report.
     """
@@ -47,12 +54,21 @@ def handle_exits(takes: Callable[[SystemExit], bool]) -> None:
         value: BaseException | None,
         tb: TracebackType | None = None,
     ) -> None:
-        if isinstance(value, SystemExit) and takes(value):
-            interrupt_locust()
-        else:
+        if not (isinstance(value, SystemExit) and takes(value)):
             hand_over(type, value, tb)
 
     hub.handle_system_error = handle
+
+
+def is_stopping(runner: Runner) -> bool:
+    """Return whether the users are being stopped or gone: another interrupt would break off that."""
+    return runner.state in (STATE_STOPPING, STATE_STOPPED, STATE_CLEANUP)
+
+
+def awaits_workers(runner: Runner) -> bool:
+    """Return whether a headless master waits for its workers: Locust handles no signal then."""
+    idle = runner.state == STATE_INIT and runner.shape_greenlet is None
+    return isinstance(runner, MasterRunner) and idle
 
 
 def interrupt_locust() -> None:

@@ -11,9 +11,9 @@ from scalelag.record.clock import Clock
 class SteadyTime:
     """The `time` module whose `time()` is read once from the wall clock, and then continues by itself.
 
-    Locust measures each turn of its load shape by the wall clock, and sleeps for the rest of a second:
-    our turns last for as long as a stage, and when the clock was set back by an hour in one, the run
-    stood still for an hour. It judges by that clock as well whether its master is still there.
+    Locust measures each turn of its load shape by the wall clock, and sleeps for the rest of a
+    second. Our turns last for as long as a stage. When the clock was set back by an hour in one,
+    the run stood still for an hour. Locust also judges by that clock if its master is still there.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -76,8 +76,8 @@ class Asks:
     def prompt(self, number: int, own: int, turn: Turn | None, said: int) -> Text | None:
         """Return the new text of a request, in a conversation of `said` tokens so far.
 
-        A length of the options is that of the new text, one of a trace that of the whole prompt.
-        None if neither gives one.
+        Options give the length of the new text, a trace gives that of the whole prompt. None if
+        neither gives one.
         """
         plan = self._plan
         begins = turn is None or turn.turn == 1

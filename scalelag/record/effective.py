@@ -67,11 +67,11 @@ class Scaling(msgspec.Struct, frozen=True):
 def scaling_of(info: DeploymentInfo) -> Scaling:
     """Bounds in effect, as `get_num_replicas_lower_bound` and `.._upper_bound` compute them.
 
-    While Serve scales up to a `target_capacity`, and after that until it is set back, not
-    min_replicas but initial_replicas is the lower bound (`DeploymentAutoscalingState` in
-    `ray/serve/_private/autoscaling_state.py`). The direction is not in the payload. Where no change of
-    the capacity was seen, a target below initial_replicas shows that it is down, and without that it
-    is taken to be up.
+    While Serve scales up to a `target_capacity`, and until that is set back, the lower bound is
+    initial_replicas and not min_replicas (`DeploymentAutoscalingState` in
+    `ray/serve/_private/autoscaling_state.py`). The direction is not in the payload. If no change of
+    the capacity was seen, a target below initial_replicas shows that it is down; otherwise it is
+    taken to be up.
     """
     capacity = info.target_capacity
     if info.autoscaling is None:

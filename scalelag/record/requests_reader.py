@@ -52,7 +52,7 @@ class RequestBatches:
             if self.problem is None and not _ends_with(path, _END_OF_STREAM):
                 self.problem = f"{path.name} was not closed: its last second may be missing"
         except _DAMAGED as error:
-            raise RecordError(f"Cannot read {path}: {error}.") from error
+            raise _unreadable(path, error) from error
 
     def _whole_batches(self, stream: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401  untyped in Arrow
         while True:
@@ -121,8 +121,13 @@ def due_by(path: Path, worker: int, name: str | None = None) -> NDArray[np.float
                     chosen &= texts[numbers(named.indices, np.int32, 0)] if texts.size else False
                 found.append(due_s[chosen])
     except _DAMAGED as error:
-        raise RecordError(f"Cannot read {path}: {error}.") from error
+        raise _unreadable(path, error) from error
     return np.concatenate(found)
+
+
+def _unreadable(path: Path, error: Exception) -> RecordError:
+    why = getattr(error, "strerror", None) or f"it is damaged, or not whole ({error})"
+    return RecordError(f"Cannot read {path}: {why}. Copy the run directory again, or name another.")
 
 
 def _ends_with(path: Path, end: bytes) -> bool:

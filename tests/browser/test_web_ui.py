@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.our_tabs import NEVER_S, OURS, complaints, report, start
 from tests.support.locust_page import ROOT, page_on_standin, running_page
 from tests.support.servers.http_echo import running_echo
 from tests.support.standin.process import running_standin
@@ -12,9 +13,7 @@ from tests.support.standin.scenarios import one_deployment, steady_replica
 from tests.support.standin.script import DeploymentScript, ReplicaScript, Script
 from tests.support.waiting import wait_for
 
-NEVER_S = 1e6
 HOSTILE = '<img src=x onerror="alert(1)">%{y}'
-OURS = "/scalelag/"
 REDRAWN = """async times => {
     const replicas = document.querySelector('scalelag-replicas');
     for (let n = 0; n < times; n++) { replicas.show(); await replicas.draw(); }
@@ -36,22 +35,8 @@ def growing(name="Model", *, created_s):
     return Script(applications={"default": {name: deployment}})
 
 
-def start(page, **fields):
-    """Fill in the start form and press Start; `name` stands among the folded fields."""
-    if "name" in fields:
-        page.get_by_text("More options").click()
-    for name, text in fields.items():
-        page.locator(f"scalelag-form input[name={name}]").fill(text)
-    page.locator("scalelag-form").get_by_role("button", name="Start").click()
-
-
 def open_tab(page, name):
     page.get_by_role("tab", name=name).click()
-
-
-def report(page):
-    """The frame with the report of a run."""
-    return page.frame_locator("scalelag-report iframe")
 
 
 def drawn(page):
@@ -68,11 +53,6 @@ def times(page):
         """() => (document.querySelector('.scalelag .plot')?.data ?? [])
             .map(trace => Array.from(trace.x))"""
     )
-
-
-def complaints(found):
-    """Complaints of the browser, but for a missing picture of Locust's own page."""
-    return [text for text in found.complaints if "favicon" not in text]
 
 
 def test_from_the_form_over_the_live_chart_to_the_report(tmp_path, online):

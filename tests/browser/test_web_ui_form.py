@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_web_ui import complaints, report, start
+from tests.browser.our_tabs import complaints, report, start
 from tests.support.locust_page import ROOT, page_on_standin, running_page
 from tests.support.ports import free_port
 from tests.support.servers.http_echo import running_echo

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_web_ui import NEVER_S, OURS, complaints
+from tests.browser.our_tabs import NEVER_S, OURS, complaints
 from tests.support.locust_page import running_page
 from tests.support.servers.http_echo import running_echo
 from tests.support.standin.process import running_standin

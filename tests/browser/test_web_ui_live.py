@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Error, expect
 
-from tests.browser.test_web_ui import report, start
+from tests.browser.our_tabs import complaints, report, start
 from tests.support.locust_page import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -88,4 +88,4 @@ def test_from_the_plan_over_new_replicas_to_the_report_and_once_more(web, online
     expect(report(page).locator("h1")).to_contain_text(re.compile("PASS|INVALID"), timeout=60_000)
 
     assert len(list(runs.glob("*/report.html"))) == 2
-    assert [text for text in found.complaints if "favicon" not in text] == []
+    assert complaints(found) == []

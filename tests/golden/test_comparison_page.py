@@ -13,13 +13,12 @@ import pytest
 from reports.analysis.charts.of_run import MOST_CHANGES
 from reports.analysis.comparing.curves import RunLines, compared_lines
 from reports.model.comparison import Line
-from reports.render.html.shell import script
 from tests.golden.expected_files import EXPECTED, checked
+from tests.golden.rendered import PLOTLY
 from tests.support.built import sides
 from tests.support.built.drawn import HOSTILE
 from tests.support.page import Page, structure
 
-PLOTLY = script("/* plotly.js stands here */")
 NAMES = tuple(sides.BUILT)
 SIX_MB = 6_000_000
 

@@ -16,11 +16,11 @@ from reports.render.junit import render_junit
 from reports.render.markdown import code, render_markdown, text
 from scalelag.foreign import sanitized
 from tests.golden.expected_files import EXPECTED, checked, steady
+from tests.golden.rendered import RECORD
 from tests.support.built import samples
 from tests.support.stored_runs import RUNS, analysed
 
 ROOT = Path(__file__).parents[2]
-RECORD = "runs/20261122-174501-sleeper"
 RENDERERS = {
     "md": lambda report: render_markdown(report, RECORD),
     "junit.xml": render_junit,

@@ -16,7 +16,6 @@ from reports.model.comparison import TrendPoint
 from reports.model.formats import Details, Format
 from reports.render.formats import Rendering, render
 from reports.render.html.report_page import render_html
-from reports.render.html.shell import script
 from reports.render.terminal.comparison import (
     print_comparison,
     render_json_comparison,
@@ -24,6 +23,7 @@ from reports.render.terminal.comparison import (
 )
 from reports.render.terminal.history import print_runs, print_trend
 from reports.render.terminal.report import render_terminal
+from tests.golden.rendered import PLOTLY
 from tests.support.built import samples, traced
 from tests.support.built.sides import ComparedSides, two
 from tests.support.hostile import (
@@ -32,6 +32,7 @@ from tests.support.hostile import (
     hostile,
     leads_away,
     obeyed,
+    orders,
     printed,
     without_isolates,
 )
@@ -44,7 +45,6 @@ ANALYSES = {
     "traced": traced.traced,
     **{name: (lambda name=name: analysed(name)) for name in RUNS},
 }
-NO_PLOTLY = script("/* plotly.js stands here */")
 _RECORD = f"runs/x{HARM}"
 
 
@@ -54,17 +54,18 @@ def world(name: str) -> Analysis:
 
 
 def page_of(analysis: Analysis) -> bytes:
-    return render_html(analysis, NO_PLOTLY, record=_RECORD, details=Details.ALL)
+    return render_html(analysis, PLOTLY, record=_RECORD, details=Details.ALL)
 
 
 @pytest.mark.parametrize("name", ANALYSES)
 @pytest.mark.parametrize("width", [60, 120, 200])
-def test_a_terminal_is_told_nothing(name, width):
+def test_a_terminal_is_told_nothing_and_ci_neither(name, width):
     shown = printed(
         lambda console: render_terminal(world(name), console, _RECORD, Details.ALL), width
     )
 
     assert obeyed(shown) == []
+    assert orders(shown) == []
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -82,6 +83,7 @@ def test_no_file_holds_what_a_terminal_obeys(name, kind):
     shown = render(Rendering(world(name), _RECORD, details=Details.ALL), kind).decode()
 
     assert obeyed(shown.replace("\r\n", "\n")) == []
+    assert orders(shown) == []
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -154,9 +156,9 @@ def compared() -> ComparedSides:
 
 
 def test_a_comparison_shows_them_and_no_more(compared):
-    page = compared.page(NO_PLOTLY)
+    page = compared.page(PLOTLY)
 
-    assert elements(page) == elements(two().page(NO_PLOTLY))
+    assert elements(page) == elements(two().page(PLOTLY))
     assert (leads_away(page), obeyed(without_isolates(page))) == ([], [])
     assert obeyed(printed(lambda console: print_comparison(console, compared.found), 100)) == []
     markdown = render_markdown_comparison(compared.found)

@@ -11,14 +11,13 @@ import msgspec
 import pytest
 
 from reports.render.html.report_page import render_html
-from reports.render.html.shell import script
 from tests.golden.expected_files import EXPECTED, checked
+from tests.golden.rendered import PLOTLY
 from tests.support.built.drawn import HOSTILE
 from tests.support.page import Page, structure
 from tests.support.stored_runs import RUNS, analysed
 
 SAMPLES = ("busy", "calm", "interrupted", "traced")
-PLOTLY = script("/* plotly.js stands here */")
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from reports.model.steps import MovementReport, Replicas
 from reports.render.html.report_page import render_html
 from reports.render.markdown import render_markdown
 from tests.golden.expected_files import EXPECTED, checked
-from tests.golden.test_html import PLOTLY
-from tests.golden.test_terminal import RECORD, rendered
+from tests.golden.rendered import PLOTLY, RECORD, rendered
 from tests.support.built import many, samples
 from tests.support.page import Page, structure
 

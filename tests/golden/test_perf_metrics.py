@@ -50,6 +50,7 @@ def test_figures_are_those_of_the_report_under_the_names_of_rays_own_tests():
     found = values(content)
 
     assert json.loads(content)["total_requests"] == load.planned
+    assert json.loads(content)["censored_steps"] == 0
     assert json.loads(content)["success"] == "0"  # one of the run's gates fails
     assert found["p50_latency"] == load.latency_p50_ms
     assert found["p99_latency"] == load.latency_p99_ms

@@ -8,7 +8,7 @@ import pytest
 from reports.model.formats import Format
 from reports.render.formats import Rendering, render
 from tests.golden.expected_files import EXPECTED
-from tests.unit.test_plurals import NOUNS
+from tests.support.nouns import NOUNS
 
 WRONG = re.compile(rf"(?<![\d.,:/_-])1 (?:more |other )?(?:{'|'.join(NOUNS)})\b(?!/)|\b\d+ none\b")
 

@@ -22,10 +22,10 @@ from reports.render.tables.notes import findings, warnings
 from reports.render.terminal.report import render_terminal
 from reports.render.text import finding_words, reasons_of, verdict_words
 from scalelag.foreign import sanitized
+from tests.golden.rendered import RECORD
 from tests.support.built import samples
 from tests.support.stored_runs import RUNS, analysed
 
-RECORD = "runs/20261122-174501-sleeper"
 WIDE = 4000
 
 

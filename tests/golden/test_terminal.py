@@ -18,25 +18,12 @@ from reports.model.report import Report
 from reports.render.json_report import render_json
 from reports.render.terminal.report import render_terminal
 from tests.golden.expected_files import EXPECTED, checked
+from tests.golden.rendered import RECORD, rendered
 from tests.support.stored_runs import RUNS, analysed
 
-RECORD = "runs/20261122-174501-sleeper"
 WIDTHS = (80, 120)
 SAMPLES = ("busy", "calm", "interrupted", "traced")
 COLOR = re.compile(r"\x1b\[(?:[\d;]*;)?(?:3\d|4\d|9\d|10\d)(?:;[\d;]*)?m")
-
-
-def rendered(
-    analysis: Analysis, width: int, encoding: str = "utf-8", details: Details = Details.MOVED
-) -> str:
-    raw = io.BytesIO()
-    with io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
-        console = Console(
-            width=width, color_system=None, force_terminal=False, file=file, legacy_windows=False
-        )
-        render_terminal(analysis, console, RECORD, details)
-        file.flush()
-        return raw.getvalue().decode(encoding)
 
 
 def colored(analysis: Analysis, width: int, environ: dict[str, str] | None = None) -> str:

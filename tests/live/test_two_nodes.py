@@ -18,7 +18,7 @@ from scalelag.cluster.preflight import Patience
 from scalelag.record.evidence_rows import NodeClock, NoLog
 from tests.live.come_and_go import REPLICAS, assert_as_polled, came, come_and_go, sleeper
 from tests.live.conftest import commands
-from tests.live.test_workers_on_ray import CLOCKS_S, QUICK, actors, due, recorded
+from tests.live.load_workers import CLOCKS_S, QUICK, actors, due, recorded
 from tests.support.waiting import wait_for
 from tools.diagnosis.apps import needing
 from tools.diagnosis.network import Cable, ip

@@ -16,15 +16,12 @@ import pytest
 from scalelag.cluster.apps import resolve_app
 from scalelag.cluster.deploy import deploy, undeploy
 from scalelag.cluster.preflight import Patience
-from scalelag.record.run_dir import RUN_FILE, load_run
+from tests.live.load_workers import CLOCKS_S, QUICK, actors, answer, due, recorded
 from tests.support.servers.http_echo import running_echo
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.long
 
-QUICK = ["--drain", "0", "--out", "runs"]
-CLOCKS_S = 0.002
-"""Workers and endpoint read the clock of one machine, each in its own way."""
 LAST_ROWS_S = 2.0
 """Rows that a killed worker has not handed over: half a second, more on a busy machine."""
 # Of the processes that a run has on the cluster, what their command lines hold.
@@ -56,15 +53,6 @@ def run(on_cluster, echo, app):
     return start
 
 
-def due(*stages):
-    """Due times of the arrivals of constant `(rps, seconds)` stages, after the plan's start."""
-    begin_s, times = 0.0, []
-    for rps, seconds in stages:
-        times.append(begin_s + np.arange(round(rps * seconds)) / rps)
-        begin_s += seconds
-    return np.concatenate(times)
-
-
 def await_requests(command, echo, count):
     def look():
         assert command.process.poll() is None, command.output
@@ -76,10 +64,6 @@ def await_requests(command, echo, count):
         raise AssertionError(f"{error}: {command.output}") from None
 
 
-def answer(dashboard, path):
-    return msgspec.json.decode(dashboard.get(path).body)
-
-
 def jobs(dashboard):
     """Ray's list of the jobs that were submitted for load workers."""
     return [
@@ -87,12 +71,6 @@ def jobs(dashboard):
         for job in answer(dashboard, "/api/jobs/")
         if (job["submission_id"] or "").startswith("scalelag-load-")
     ]
-
-
-def actors(dashboard):
-    """Actors that run load workers, as in `ray list actors`."""
-    listed = answer(dashboard, "/api/v0/actors?detail=1&limit=1000")["data"]["result"]["result"]
-    return [a for a in listed if a["class_name"] == "LoadWorker" and a["state"] == "ALIVE"]
 
 
 def of_cluster(token):
@@ -135,11 +113,6 @@ def assert_nothing_stays(cluster, dashboard):
     except AssertionError as error:
         raise AssertionError(f"{error}: {command_lines(left_behind(cluster.token))}") from None
     wait_for(lambda: not actors(dashboard), "the end of the actors", 20)
-
-
-def recorded(command):
-    (path,) = command.run_dirs
-    return load_run(path).requests, msgspec.json.decode((path / RUN_FILE).read_bytes())
 
 
 def test_a_plan_is_sent_by_actors_each_its_share_and_nothing_of_them_stays(

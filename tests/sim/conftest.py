@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -15,6 +16,7 @@ from probes.tracker import ReplicaTracker
 from scalelag.record.clock import Clock
 from scalelag.record.rows import ControllerRestart, Gap, Poll, Row, StatusChange, Transition
 from tests.sim.evidence_world import World
+from tests.support.certificates import self_signed
 from tests.support.servers.http_echo import Echo, running_echo
 from tests.support.servers.log_server import Node, running_log_server
 from tests.support.standin.process import Standin, running_standin
@@ -97,6 +99,12 @@ def world() -> Iterator[World]:
     with running_log_server() as server:
         server.nodes["n1"] = Node(files={"serve/proxy_1.log": b""})
         yield World(server)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, with its key: two files."""
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

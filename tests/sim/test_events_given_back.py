@@ -1,6 +1,6 @@
 """Commands with events on a cluster of others: however they end, all is as before.
 
-The cluster is the one of `tests/unit/test_given_back.py`, served over HTTP.
+The cluster is the one of `tests/unit/given_back_cases.py`, served over HTTP.
 """
 
 import json
@@ -18,7 +18,7 @@ import pytest
 from scalelag.cluster.left_behind import journal_folder
 from tests.support.standin.process import ROOT
 from tests.support.waiting import wait_for
-from tests.unit.test_given_back import Cluster, app
+from tests.unit.given_back_cases import Cluster, app
 
 pytestmark = pytest.mark.long
 

@@ -1,4 +1,4 @@
-"""What is sent by locustfiles of one's own and kept secret, and runs that are broken off."""
+"""Load and secrets of one's own locustfiles, and runs that are broken off."""
 
 import os
 import signal

@@ -72,9 +72,17 @@ def test_what_ended_a_run_early_is_named_with_its_line(sides):
     [
         ("class (:\n", f"-f {MAIN}, line 1 is not Python"),
         ("from locust import HttpUser\n\0", "is not Python"),
+        (
+            "import time\nimport no_such_module\n",
+            f"ModuleNotFoundError: No module named 'no_such_module' (in {MAIN}, line 2)",
+        ),
+        (
+            f"{VISITOR}    weight = 0\n",
+            "ValueError: There are no users with weight > 0. (in Locust)",
+        ),
     ],
 )
-def test_a_locustfile_that_is_no_python_is_one_line(addresses, tmp_path, text, said):
+def test_a_locustfile_that_cannot_be_loaded_is_one_line(addresses, tmp_path, text, said):
     case = Case("broken", {MAIN: text}, Counts(0))
 
     with pytest.raises(RuntimeError) as caught:

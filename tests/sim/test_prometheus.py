@@ -21,7 +21,7 @@ AHEAD_S = 5.0
 
 
 class Prometheus:
-    """What the server has: `series` of a name, labels, and samples as ages in seconds and values."""
+    """Data of the server: `series` of a name, labels, and samples as ages in seconds and values."""
 
     def __init__(self) -> None:
         self.series: list[tuple[str, dict[str, str], list[tuple[float, float]]]] = []

@@ -322,11 +322,12 @@ class Leaver(HttpUser):
 
 
 @pytest.mark.long
-def test_a_task_that_calls_sys_exit_makes_no_good_run_of_a_part(target, tmp_path):
+@pytest.mark.parametrize("users", [1, 5])
+def test_tasks_that_call_sys_exit_make_no_good_run_of_a_part(target, tmp_path, users):
     own = tmp_path / "own.py"
     own.write_text(LEAVES)
     both = f"{ROOT / 'locustfiles' / 'attached.py'},{own}"
-    with started(tmp_path, *target, "--steps", "1users:30s", locustfile=both) as locust:
+    with started(tmp_path, *target, "--steps", f"{users}users:30s", locustfile=both) as locust:
         run = locust.wait()
 
     assert run.exit_code == 5

@@ -6,7 +6,6 @@ import zipfile
 import msgspec
 import pytest
 
-from tests.sim.test_tls import certificate  # noqa: F401  a fixture
 from tests.support.locust_page import ROOT, page_on_standin, running_page
 from tests.support.ports import free_port
 from tests.support.servers.http_echo import running_echo
@@ -248,7 +247,7 @@ def test_nothing_but_the_reports_can_be_had(web):
 
 
 @pytest.mark.long
-def test_it_works_under_a_base_path_and_over_tls(tmp_path, certificate):  # noqa: F811
+def test_it_works_under_a_base_path_and_over_tls(tmp_path, certificate):
     cert, key = map(str, certificate)
     tls = ["--tls-cert", cert, "--tls-key", key, "--web-base-path", "/lab"]
     with page_on_standin(tmp_path, *tls, scheme="https", base="/lab") as web:

@@ -32,6 +32,25 @@ def on_init(environment, runner, **_rest):
     environment.stats.log_error("GET", formula, formula)
     runner.log_exception("local", formula, "")
 """
+TALK = """
+import logging
+import traceback
+from locust import events
+from locustfiles.stepped import *
+
+NAME = "/ask?n=1&api_key=canary-1"
+URL = "http://me:canary-2@other:80/x?token=canary-3&n=2"
+
+@events.init.add_listener
+def on_init(environment, runner, **_rest):
+    environment.stats.log_request("GET", NAME, 1, 1)
+    environment.stats.log_error("GET", NAME, "401 Client Error for url: " + URL)
+    try:
+        raise KeyError("no way to " + URL)
+    except KeyError as error:
+        runner.log_exception("local", str(error), traceback.format_exc())
+        logging.getLogger("locust.user").exception("task failed")
+"""
 TOKEN, HEADER_SECRET = "canary-token-81f2", "canary-header-5d0c"
 
 
@@ -67,6 +86,16 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def web(folder) -> Iterator[LocustPage]:
     with page_on_standin(folder, locustfile=ADDRESSES) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory) -> Iterator[LocustPage]:
+    """A page whose locustfile puts secrets of URLs into all that Locust shows."""
+    folder = tmp_path_factory.mktemp("talking")
+    file = folder / "talk.py"
+    file.write_text(TALK)
+    with page_on_standin(folder, locustfile=str(file)) as opened:
         yield opened
 
 
@@ -202,6 +231,29 @@ def test_no_cell_of_a_csv_file_of_locust_is_a_formula(tmp_path):
     assert sum("cmd|" in cell for cell in cells) == 6
     assert [cell for cell in cells if cell.startswith(("=", "@"))] == []
     assert [line for text in files for line in text.splitlines() if obeyed(line)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"),
+    [
+        (
+            "stats/requests",
+            ("/ask?n=1&api_key=(not recorded)", "other:80/x?token=(not recorded)&n=2"),
+        ),
+        ("stats/requests/csv", ("/ask?n=1&api_key=(not recorded)",)),
+        ("stats/failures/csv", ("other:80/x?token=(not recorded)&n=2",)),
+        ("stats/report", ("other:80/x?token=(not recorded)\\u0026n=2", "window.templateArgs = {")),
+        ("exceptions", ("KeyError: 'no way to http://other:80/x?token=(not recorded)&n=2",)),
+        ("exceptions/csv", ("KeyError: 'no way to http://other:80/x?token=(not recorded)&n=2",)),
+        ("logs", ("KeyError: 'no way to http://other:80/x?token=(not recorded)&n=2",)),
+    ],
+)
+def test_no_answer_of_locust_tells_the_secrets_in_names_errors_and_logs(talking, path, holds):
+    answer = talking.http.get(f"{talking.url}/{path}", timeout=20)
+
+    assert answer.status_code == 200
+    assert "canary" not in answer.text
+    assert [text for text in holds if text not in answer.text] == []
 
 
 @pytest.mark.parametrize("field", ["steps", "unknown"])

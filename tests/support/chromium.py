@@ -18,11 +18,11 @@ def path_of_chromium() -> str | None:
 
 
 @contextmanager
-def running_chromium(path: str) -> Iterator[Browser]:
-    """A browser until the block ends."""
+def running_chromium(path: str, *arguments: str) -> Iterator[Browser]:
+    """A browser with these arguments until the block ends."""
     # Chromium refuses to sandbox what root runs.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    of_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=arguments)
+        started = playwright.chromium.launch(executable_path=path, args=[*of_root, *arguments])
         yield started
         started.close()

@@ -16,7 +16,7 @@ HARM = (
     " \x1b[2J\x1b]0;owned\x07\x9b31m\x00\u202e\u2066\u200b\ufeff\r\n\tX\u2028</script><script>alert(1)"
     "</script><img src=x onerror=alert(1)>'\" onmouseover=x [red]x[/red] **b** `c` |\\| @nobody #1 "
     "[a](https://evil.example) www.evil.example http://evil.example <!-- --> ]]> ${HOME} {{7*7}} "
-    "\U000e0041"
+    "\U000e0041\n::error file=a::owned\n ##vso[task.setvariable variable=a]b\n::stop-commands::x"
 )
 """End that `hostile` puts to each text."""
 
@@ -74,6 +74,14 @@ def obeyed(text: str) -> list[str]:
         for char in text
         if char in "\x85\u2028\u2029" or (unicodedata.category(char)[0] == "C" and char != "\n")
     ]
+
+
+_ORDER = re.compile(r"^\s*::[\w-]+(?: [^:]*)?::|##(?:vso|teamcity)?\[", re.MULTILINE)
+
+
+def orders(text: str) -> list[str]:
+    """Marks in what is printed that GitHub, Azure or TeamCity take for an order to them."""
+    return _ORDER.findall(text)
 
 
 def printed(show: Any, width: int) -> str:

@@ -1,4 +1,4 @@
-"""What no machine can hold is refused before the load, with its size."""
+"""Options that no machine can hold are refused before the load, with their size."""
 
 from pathlib import Path
 

@@ -235,10 +235,25 @@ def test_what_can_be_read_of_a_record_that_breaks_off_is_written_and_the_rest_na
 
 
 def test_no_file_is_left_where_the_record_cannot_be_read(tmp_path: Path):
-    with pytest.raises(RecordError, match="Cannot read"):
+    with pytest.raises(RecordError) as caught:
         write_parquet(tmp_path / "none.arrow", tmp_path / "rows.parquet")
 
     assert list(tmp_path.iterdir()) == []
+    assert str(caught.value) == (
+        f"Cannot read {tmp_path}/none.arrow: No such file or directory. Copy the run directory again, "
+        "or name another."
+    )
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_record_without_its_head_is_said_to_be_damaged(tmp_path: Path, size: int):
+    path = tmp_path / "requests.arrow"
+    write(path, OTHERS)
+    with path.open("rb+") as file:
+        file.truncate(size)
+
+    with pytest.raises(RecordError, match=r"damaged, or not whole .*Copy the run directory again"):
+        write_parquet(path, tmp_path / "rows.parquet")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path):

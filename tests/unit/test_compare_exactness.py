@@ -160,3 +160,12 @@ def test_a_side_without_logs_is_named():
     assert said.startswith("5 of 5 runs of the candidate had no logs")
     assert compare(with_logs(), with_logs()).warnings == ()
     assert compare(with_polls(), with_polls()).warnings == ()
+
+
+def test_logs_that_have_no_line_of_a_run_in_which_nothing_happened_are_logs():
+    idle = {
+        name: replace(one, evidence=EvidenceReport(node_error_s={"head": 0.003}))
+        for name, one in with_polls().items()
+    }
+
+    assert compare(with_logs(), idle).warnings == ()

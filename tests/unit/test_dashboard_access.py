@@ -1,39 +1,17 @@
 """User, password, token and headers for the dashboard: sent to it, and to no proxy."""
 
-import threading
+import html
+import json
+import re
 import time
 from base64 import b64encode
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from probes.dashboard import Dashboard, DashboardError
 from probes.serve_state import parse_payload
-
-
-@contextmanager
-def listening(body=b"{}", status=200):
-    """Yield (port, headers of all that came)."""
-    came = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            came.append(dict(self.headers))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, daemon=True)
-        thread.start()
-        yield http.server_port, came
-        http.shutdown()
-        thread.join()
+from tests.support.servers.one_answer import listening
 
 
 @pytest.fixture
@@ -101,3 +79,43 @@ def test_an_answer_that_repeats_what_was_sent_is_told_without_it():
 
     assert "canary" not in str(refused.value)
     assert b64encode(b"me:canary-3").decode() not in str(refused.value)
+
+
+PASSWORD = "hünt'er \"+<2"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        PASSWORD,
+        quote(PASSWORD),
+        quote_plus(PASSWORD),
+        json.dumps(PASSWORD),
+        json.dumps(PASSWORD, ensure_ascii=False),
+        html.escape(PASSWORD),
+        repr(PASSWORD),
+        f"me:{PASSWORD}",
+        quote(f"me:{PASSWORD}", safe=""),
+    ],
+)
+@pytest.mark.parametrize("place", ["user", "token", "header"])
+def test_a_secret_that_comes_back_in_other_letters_is_hidden(place, written):
+    user = f"me:{quote(PASSWORD, safe='')}@" if place == "user" else ""
+    token = PASSWORD if place == "token" else None
+    headers = {"X-Gate": f"Key {PASSWORD}"} if place == "header" else {}
+    with listening(f"sent: {written}.".encode(), status=500) as (port, _):
+        dashboard = Dashboard(f"http://{user}127.0.0.1:{port}", time.time, token, headers=headers)
+        with pytest.raises(DashboardError) as refused:
+            dashboard.get("/")
+
+    assert re.search(r"sent: [\"']?(me(:|%3A))?\(hidden\)[\"']?\.$", str(refused.value))
+
+
+@pytest.mark.parametrize("echo", ["a=bc; session=canary-1", "session is canary-1", "canary-1,"])
+def test_a_secret_of_a_cookie_is_hidden_alone(echo):
+    with listening(echo.encode(), status=500) as (port, _):
+        cookies = {"Cookie": "a=bc; session=canary-1; c=d"}
+        with pytest.raises(DashboardError, match="hidden") as refused:
+            Dashboard(f"http://127.0.0.1:{port}", time.time, headers=cookies).get("/")
+
+    assert "canary" not in str(refused.value)

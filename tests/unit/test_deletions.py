@@ -148,7 +148,8 @@ def test_a_deployment_that_is_gone_at_the_first_poll_says_so():
 
 def test_steps_after_a_deletion_are_not_missed():
     report = report_of(GONE)
-    beside = {KEY: report.deployments[KEY], "other/Model": report_of(UP).deployments[KEY]}
+    other = report_of(UP | {66.0: ONE})
+    beside = {KEY: report.deployments[KEY], "other/Model": other.deployments[KEY]}
 
     table = deployment_table(msgspec.structs.replace(report, deployments=beside))
 

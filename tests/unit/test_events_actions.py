@@ -12,7 +12,7 @@ from scalelag.errors import TargetError, UsageError
 from scalelag.plan.events import EventKind, parse_event
 from scalelag.ray_versions import EVENTS_SINCE
 from tests.unit.deploy_cases import OURS, THEIRS, Target, there
-from tests.unit.test_ray_workers import Ray
+from tests.unit.ray_job_cases import Ray
 
 MODEL = {
     "name": "a/b",
@@ -139,7 +139,11 @@ def test_events_may_be_on_what_one_before_them_deploys(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [(None, "cannot be read"), ("a: [", "not valid YAML"), ("x: 1", "no list of applications")],
+    [
+        (None, "cannot be read: No such file or directory."),
+        ("a: [", "not valid YAML"),
+        ("x: 1", "no list of applications"),
+    ],
 )
 def test_a_file_that_cannot_be_deployed_is_refused_before_the_load(tmp_path, text, reason):
     if text is not None:

@@ -133,3 +133,42 @@ def test_an_exit_that_ends_the_process_at_once_is_as_strict_as_the_run(
     assert capsys.readouterr().err == (
         f"scalelag: the test was ended before it began, by {who}\n" if who else ""
     )
+
+
+@pytest.mark.parametrize(
+    ("of_run", "set_to", "errors", "code", "said"),
+    [
+        (EXIT_PASSED, None, {"a"}, 1, "a request failed or a task raised"),
+        (EXIT_PASSED, None, (), 2, "a listener or greenlet raised"),
+        (EXIT_PASSED, 7, {"a"}, 7, "the exit code is 7: the locustfile set it"),
+        (EXIT_PASSED, None, (), EXIT_PASSED, ""),
+        (EXIT_GATE_FAILED, None, {"a"}, EXIT_GATE_FAILED, ""),
+    ],
+)
+def test_a_code_that_is_not_that_of_a_run_that_passed_is_explained(
+    of_run, set_to, errors, code, said, capsys
+):
+    process = Process(of_run)
+    process.environment.runner.errors = errors
+    process.environment.process_exit_code = set_to
+
+    process.code.explain(code)
+
+    assert said in capsys.readouterr().err
+
+
+def test_a_code_of_no_run_is_not_explained(capsys):
+    process = Process(EXIT_PASSED)
+    fresh = type(process.code)(process.environment)
+
+    fresh.explain(1)
+
+    assert capsys.readouterr().err == ""
+
+
+def test_an_exit_while_users_are_stopped_is_the_code_of_a_run_that_passed():
+    for of_run, code in ((EXIT_PASSED, 3), (EXIT_GATE_FAILED, EXIT_GATE_FAILED)):
+        process = Process(of_run)
+        process.code.take(SystemExit(3))
+
+        assert process.end() == code

@@ -18,7 +18,7 @@ from scalelag.plugin.log_lines import make_harmless
 from scalelag.record import output_file
 from scalelag.record.output_file import write_file
 from scalelag.record.text_codes import TextCodes
-from tests.support.hostile import HARM, obeyed
+from tests.support.hostile import HARM, obeyed, orders
 
 
 @given(st.text())
@@ -72,26 +72,54 @@ def test_lines_stay_lines():
     assert sanitized_lines("one\x1b[2J\ntwo\t3") == "one\ufffd[2J\ntwo 3"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::error file=a.py,line=1::x", ": :error file=a.py,line=1::x"),
+        ("a ::STOP-commands::x", "a : :STOP-commands::x"),
+        ("a##vso[task.x]##[error]##teamcity[x", "a# #vso[task.x]# #[error]# #teamcity[x"),
+        ("std::error_code ::1 http://[::]:80 ## a a::b::c", None),
+    ],
+)
+def test_a_mark_of_an_order_to_ci_is_parted(text, shown):
+    assert sanitized(text) == (shown or text)
+    assert orders(sanitized(text)) == []
+    assert sanitized(sanitized(text)) == sanitized(text)
+
+
+def test_json_has_no_mark_of_an_order_to_ci():
+    escaped = escaped_json(b'"##vso[a] ###[b]"')
+
+    assert orders(escaped.decode()) == []
+    assert json.loads(escaped) == "##vso[a] ###[b]"
+
+
 def test_a_line_of_ours_does_nothing_to_the_terminal(capsys):
     say(f"deploying app{HARM} ...")
 
     shown = capsys.readouterr().err
     assert shown.startswith("scalelag: deploying app")
+    assert orders(shown) == []
     assert obeyed(shown) == []
 
 
-def test_nor_does_a_log_line_with_an_exception(capsys):
+@pytest.mark.parametrize("name", ["locust", "locust.stats_logger"])
+def test_nor_does_a_log_line_with_an_exception(capsys, name):
     handler = logging.StreamHandler()
-    logging.getLogger("locust").addHandler(handler)
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
     try:
         make_harmless()
-        failed = ValueError(HARM)
-        logging.getLogger("locust").error("a task%s", HARM, exc_info=failed)
+        failed = ValueError(f"{HARM} http://me:canary@other/x?token=canary")
+        logger.error("a task%s", HARM, exc_info=failed)
     finally:
-        logging.getLogger("locust").removeHandler(handler)
+        logger.removeHandler(handler)
 
     shown = capsys.readouterr().err
     assert "ValueError" in shown
+    assert "http://other/x?token=(not recorded)" in shown
+    assert "canary" not in shown
+    assert orders(shown) == []
     assert obeyed(shown) == []
 
 

@@ -10,7 +10,7 @@ from scalelag.cli.run.retries import AttemptResult
 from scalelag.options.catalog import OPTIONS
 from tests.support.fuzz import CONTENT, damaged_text, invoke, odd, rounds
 from tests.unit.trace_cases import history
-from tests.unit.traces.test_trace_formats import FORMS
+from tests.unit.traces.forms import FORMS
 
 FILES = {
     "--config": ("c.toml", "pyproject.toml"),

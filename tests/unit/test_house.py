@@ -1,4 +1,4 @@
-"""Sizes and docstrings of our packages."""
+"""Sizes and docstrings of our packages, and what test modules share."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scalelag", "locustfiles", "probes", "reports", "serve_apps")
-BESIDE = ("benchmarks", "tools")
+BESIDE = ("benchmarks", "suites", "tests", "tools")
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 40
 INVERTED = ("What", "Whether", "How", "Where", "When", "None")
@@ -16,6 +16,11 @@ INVERTED = ("What", "Whether", "How", "Where", "When", "None")
 
 def module_files() -> list[Path]:
     return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def every_file() -> list[Path]:
+    others = (path for folder in BESIDE for path in (ROOT / folder).rglob("*.py"))
+    return [*module_files(), *sorted(others)]
 
 
 def long_functions(source: str) -> list[str]:
@@ -33,10 +38,9 @@ def function_of(lines: int) -> str:
 
 
 def test_no_module_is_too_long():
-    others = (path for folder in BESIDE for path in (ROOT / folder).rglob("*.py"))
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
-        for path in [*module_files(), *others]
+        for path in every_file()
     }
 
     assert {name: n for name, n in lengths.items() if n > MAX_MODULE_LINES} == {}
@@ -69,11 +73,13 @@ def inverted_docstrings(source: str) -> list[str]:
 
 
 def test_docstrings_begin_with_a_noun_or_a_verb():
-    found = [
-        text for path in module_files() for text in inverted_docstrings(path.read_text("utf-8"))
-    ]
+    found = {
+        str(path.relative_to(ROOT)): texts
+        for path in every_file()
+        if (texts := inverted_docstrings(path.read_text(encoding="utf-8")))
+    }
 
-    assert found == []
+    assert found == {}
 
 
 def test_a_docstring_that_begins_with_a_question_is_found():
@@ -93,3 +99,61 @@ def test_every_folder_of_a_package_says_what_it_is(package: str):
     ]
 
     assert silent == []
+
+
+def imported_tests(source: str) -> list[str]:
+    """Test modules that `source` imports; what tests share stands beside them or in support/."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module or ''}.{alias.name}" for alias in node.names]
+    return [name for name in names if any(part.startswith("test_") for part in name.split("."))]
+
+
+def test_nothing_imports_a_test_module():
+    found = {
+        str(path.relative_to(ROOT)): names
+        for path in every_file()
+        if (names := imported_tests(path.read_text(encoding="utf-8")))
+    }
+
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["from tests.unit.test_mix import counts", "from . import test_mix", "import test_mix"],
+)
+def test_an_imported_test_module_is_found(source: str):
+    assert len(imported_tests(source)) == 1
+
+
+def structs_that_read_the_environment(source: str) -> list[str]:
+    """Frozen structs with `os.environ` in them: it is passed in, or its values are."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+        and any(keyword.arg == "frozen" for keyword in node.keywords)
+        and "os.environ" in ast.unparse(node)
+    ]
+
+
+def test_no_frozen_struct_reads_the_environment():
+    found = [
+        name
+        for path in module_files()
+        for name in structs_that_read_the_environment(path.read_text(encoding="utf-8"))
+    ]
+
+    assert found == []
+
+
+def test_a_frozen_struct_that_reads_the_environment_is_found():
+    source = (
+        "class A(Struct, frozen=True):\n    def home(self):\n        return os.environ['HOME']\n"
+    )
+
+    assert structs_that_read_the_environment(source) == ["A"]

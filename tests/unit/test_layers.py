@@ -56,6 +56,7 @@ RAY_PROCESSES = (
     "scalelag.cluster.ray_job.kill_main",
 )
 PURE = ("reports.analysis", "reports.whatif")
+COMPUTING = (*PURE, "scalelag.autoscaler")
 NOT_IN_ANALYSIS = frozenset(
     {"ray", "locust", "gevent", "requests", "pathlib", "os", "time", "socket", "subprocess"}
 )
@@ -152,6 +153,8 @@ def forbidden_own(module: str, target: str) -> str | None:
     here, there = rank(module), rank(target)
     if here is not None and there is not None and there < here:
         return "goes up the layer list"
+    if is_in(module, "reports.render") and any(is_in(target, layer) for layer in COMPUTING):
+        return "renderers take a finished analysis: what both name stands in reports.model"
     return forbidden_room(module, target)
 
 
@@ -250,6 +253,8 @@ KNOWN = frozenset(
         ("reports.analysis.lag.floor", "from ..comparing import history", "folders beside it"),
         ("reports.analysis.load.slo", "import reports.analysis.lag.timeline", "folders beside it"),
         ("reports.analysis.lag", "from ..render.html import page", "goes up"),
+        ("reports.render.text", "from reports.analysis.lag import hold", "finished analysis"),
+        ("reports.render.text", "def f():\n    import reports.whatif", "finished analysis"),
         ("scalelag.errors", "def f():\n    import probes.dashboard", "goes up"),
         ("scalelag.errors", "class A:\n    import probes", "goes up"),
         ("scalelag.errors", "if TYPE_CHECKING:\n    from probes import dashboard", "goes up"),
@@ -302,6 +307,7 @@ def test_a_violation_is_caught(module: str, source: str, reason: str):
         ("scalelag.plugin.worker.recorder", "import gevent\nfrom locust import events"),
         ("probes.replica_probe", "import time\nfrom .dashboard import ServeApi"),
         ("reports.analysis.lag", "import math\nfrom scalelag.record import rows"),
+        ("reports.render.text", "from reports.model.steps import StepReport"),
         ("serve_apps.sleeper", "from ray import serve\nfrom serve_apps import APPS"),
     ],
 )

@@ -207,7 +207,7 @@ class World:
     def shutdown(self):
         self.lifecycle.on_quitting()
         self.stop()
-        self.lifecycle.on_quit()
+        self.lifecycle.on_quit(0)
 
     # What is done to it
 
@@ -235,7 +235,7 @@ class World:
             "start": self.press_start if self.environment.web_ui else self.start_shape,
             "stop": self.stop,
             "quitting": self.lifecycle.on_quitting,
-            "quit": self.lifecycle.on_quit,
+            "quit": lambda: self.lifecycle.on_quit(0),
             "shutdown": self.shutdown,
             "interrupt": lambda: self.lifecycle.interrupt("SIGINT"),
             "lose workers": self.lose_workers,

@@ -90,6 +90,13 @@ def test_a_file_that_is_nowhere_is_refused_with_those_that_come_with_us(
         find_locustfiles([Path(name)])
 
 
+def test_a_file_that_locust_would_not_take_for_a_locustfile_is_refused(tmp_path):
+    (tmp_path / "users.txt").touch()
+
+    with pytest.raises(UsageError, match=r"users\.txt: the name of a locustfile ends with \.py"):
+        find_locustfiles([tmp_path / "users.txt"])
+
+
 def test_every_entry_file_can_be_found_by_its_name():
     attaching = {
         path.name

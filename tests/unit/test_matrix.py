@@ -8,7 +8,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
-from reports.analysis.comparing.matrix import EntryRuns, matrix_report
 from reports.render.html.matrix_page import render_html_matrix
 from reports.render.terminal.matrix import (
     matrix_schema,
@@ -21,26 +20,8 @@ from scalelag.cli.matrix_runs import entries_of, run_in_turn
 from scalelag.cli.run.retries import AttemptResult
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from tests.golden.expected_files import checked
-from tests.support.built.made_report import report_of
-from tests.support.built.scaled import deployment_of
 from tests.support.standin.process import ROOT
-
-KEY = "default/Sleeper"
-NOISE = (1.0, 1.04, 0.97, 1.02)
-
-
-def entry(label, factor, *, reason=None, runs=4):
-    reports = {
-        f"{label}/{n}": report_of({KEY: deployment_of([10 * factor * NOISE[n]])})
-        for n in range(runs)
-    }
-    return EntryRuns(label=label, ray=label.split()[0], reports=reports, reason=reason)
-
-
-def reported(*entries):
-    return matrix_report(
-        entries, plan="5rps:8s,20rps:14s", times=4, folder="runs/matrix", min_effect=1.1
-    )
+from tests.unit.matrix_cases import entry, reported
 
 
 @pytest.fixture

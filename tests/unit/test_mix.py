@@ -12,6 +12,7 @@ from scalelag.plan.mix import Mix
 from scalelag.plan.mixed_arrivals import MixedMarks, allotted
 from scalelag.plan.schedule import DueTimes, RateTable, Schedule
 from scalelag.plan.stages import parse_plan
+from tests.unit.mix_cases import counts, turns_of
 
 FOUR = ("a", "b", "c", "d")
 
@@ -20,21 +21,6 @@ def mix_of(*weights, arrivals="constant"):
     names = FOUR[: len(weights[0])]
     kinds = (arrivals,) * len(names) if isinstance(arrivals, str) else tuple(arrivals)
     return Mix(names, kinds, tuple(tuple(map(float, row)) for row in weights))
-
-
-def turns_of(schedule):
-    blocks = list(schedule.turns())
-    due_s = np.concatenate([np.empty(0), *(due for due, _ in blocks)])
-    return due_s, np.concatenate([np.empty(0, np.uint16), *(numbers for _, numbers in blocks)])
-
-
-def counts(schedule):
-    """Arrivals of each request by stage."""
-    due_s, numbers = turns_of(schedule)
-    edges_s = [stage.at_s for stage in schedule.plan.stages[1:]]
-    stages = np.searchsorted(edges_s, due_s, side="right")
-    found = [Counter(numbers[stages == n].tolist()) for n in range(len(schedule.plan.stages))]
-    return [tuple(one[i] for i in range(len(schedule.mix.names))) for one in found]
 
 
 def test_each_stage_has_exactly_its_shares():

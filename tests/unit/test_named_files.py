@@ -1,4 +1,4 @@
-"""Options that name a file: an empty name, and a file of certificates that is none."""
+"""Empty values, and a file of certificates that is none."""
 
 import pytest
 from typer.testing import CliRunner
@@ -12,7 +12,11 @@ from scalelag.errors import EXIT_USAGE, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.run_options import run_options
 
-FILES = [option.flag for option in OPTIONS if option.is_local]
+OF_A_RUN = [
+    *(option.flag for option in OPTIONS if option.type != "flag" and not option.may_be_empty),
+    *("--app", "--app-dir", "--app-arg", "--config", "--host", "--ray", "-f", "--master-host"),
+    "--processes",
+]
 NOWHERE = ("--host", "http://127.0.0.1:9", "--dashboard", "http://127.0.0.1:9")
 
 
@@ -30,8 +34,8 @@ def ended(*arguments: str) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
-@pytest.mark.parametrize("flag", FILES)
-def test_an_empty_name_of_a_file_is_refused_by_its_option(here, flag):
+@pytest.mark.parametrize("flag", OF_A_RUN)
+def test_an_empty_value_is_refused_by_its_option(here, flag):
     code, said = ended("run", *NOWHERE, flag, "")
 
     assert code == EXIT_USAGE
@@ -39,22 +43,55 @@ def test_an_empty_name_of_a_file_is_refused_by_its_option(here, flag):
     assert "this is empty" in said
 
 
-def test_an_empty_name_takes_the_place_of_one_in_the_file_of_options(here):
-    (here / "scalelag.toml").write_text('trace = "none.csv"\n')
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", *NOWHERE, ""),
+        ("report", ""),
+        ("report", "run", "--output", ""),
+        ("compare", "", "--against", "run"),
+        ("compare", "run", "--against", ""),
+        ("runs", ""),
+        ("trend", ""),
+        ("export", "run", "--parquet", ""),
+        ("whatif", "run", "--set", ""),
+        ("tune", "run", "--out", ""),
+        ("doctor", "--host", ""),
+        ("matrix", "--ray", ""),
+        ("suite", ""),
+    ],
+)
+def test_an_empty_value_is_refused_by_every_command(here, arguments):
+    code, said = ended(*arguments)
 
-    assert ended("run", *NOWHERE, "--trace", "")[0] == 0
-    assert ended("run", *NOWHERE)[0] == EXIT_USAGE
+    assert code == EXIT_USAGE
+    assert "this is empty. Leave it out, or give it a value." in said
 
 
-def test_an_empty_name_in_a_file_of_options_is_refused_by_its_key(here):
-    (here / "scalelag.toml").write_text('data = ""\n')
-
-    with pytest.raises(UsageError, match=r"scalelag\.toml: data is empty"):
-        read_options(here / "scalelag.toml", {"data": Kind.ONE})
+def test_empty_arguments_for_locust_and_an_empty_body_are_passed_on(here):
+    assert ended("run", *NOWHERE, "--", "--region", "")[0] == 0
+    assert ended("run", *NOWHERE, "--json-body", "")[0] == 0
 
 
-@pytest.mark.parametrize("key", ["data", "body-file"])
-def test_an_empty_name_in_a_request_of_a_mix_is_refused(here, key):
+def test_an_empty_value_takes_away_that_in_the_file_of_options(here):
+    (here / "scalelag.toml").write_text('trace = "none.csv"\nslo = ["nonsense"]\nmodels = "a"\n')
+
+    assert ended("run", *NOWHERE, "--trace", "", "--slo", "", "--models", "")[0] == 0
+    assert ended("run", *NOWHERE, "--trace", "", "--slo", "")[0] == 0
+    assert ended("run", *NOWHERE, "--trace", "")[0] == EXIT_USAGE
+    assert ended("run", *NOWHERE, "--slo", "")[0] == EXIT_USAGE
+
+
+@pytest.mark.parametrize("key", ["data", "models"])
+def test_an_empty_value_in_a_file_of_options_is_refused_by_its_key(here, key):
+    (here / "scalelag.toml").write_text(f'{key} = ""\n')
+
+    with pytest.raises(UsageError, match=rf"scalelag\.toml: {key} is empty"):
+        read_options(here / "scalelag.toml", {key: Kind.ONE})
+
+
+@pytest.mark.parametrize("key", ["data", "body-file", "expect", "path"])
+def test_an_empty_value_in_a_request_of_a_mix_is_refused(here, key):
     (here / "mix.toml").write_text(f'[[request]]\n{key} = ""\n')
 
     with pytest.raises(UsageError, match=rf"\[\[request\]\] 1: {key}: this is empty"):

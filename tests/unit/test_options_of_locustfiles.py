@@ -39,12 +39,22 @@ def test_options_of_other_names_are_added():
     assert parser.parse_args([]).region == "north"
 
 
-def test_an_empty_name_of_a_file_is_refused_by_its_option(capsys):
+@pytest.mark.parametrize(
+    "flag", ["--data", "--gate", "--deployment", "--expect", "--path", "--wait"]
+)
+def test_an_empty_value_is_refused_by_its_option(capsys, flag):
     parser = get_empty_argument_parser()
     add_options(parser)
 
     with pytest.raises(SystemExit) as ended:
-        parser.parse_args(["--data", ""])
+        parser.parse_args([flag, ""])
 
     assert ended.value.code == 2
-    assert "argument --data: this is empty" in capsys.readouterr().err
+    assert f"argument {flag}: this is empty" in capsys.readouterr().err
+
+
+def test_an_empty_body_takes_away_that_of_a_locustfile():
+    parser = get_empty_argument_parser()
+    add_options(parser)
+
+    assert parser.parse_args(["--json-body", ""]).json_body is None

@@ -4,7 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from reports.analysis.diagnosis.weigh import carried_on, diagnose, failure_report
+from reports.analysis.diagnosis.failed_steps import FailedStep, carried_on
+from reports.analysis.diagnosis.weigh import diagnose, failure_report
 from reports.model.causes import FailureReport
 from reports.model.intervals import Instant, point
 from scalelag.plan.stages import LoadStep
@@ -108,5 +109,10 @@ def test_what_had_piled_up_keeps_its_cause_in_the_next_step():
     later = FailureReport(2, 40.2, 45.0, 3, {"timeout": 3})
     fresh = FailureReport(2, 55.0, 56.0, 3, {"timeout": 3})
 
-    assert carried_on([first, later], steps)[1].cause == "bounds"
-    assert carried_on([first, fresh], steps)[1].cause is None
+    def cause_in_next(report, at_once):
+        found = [FailedStep(1, 99, 9, 9, first), FailedStep(2, 99, 3, at_once, report)]
+        return carried_on(found, steps)[1].cause
+
+    assert cause_in_next(later, at_once=3) == "bounds"
+    assert cause_in_next(later, at_once=1) is None  # most failed when all had been well again
+    assert cause_in_next(fresh, at_once=3) is None

@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from scalelag.wording import count
+from tests.support.nouns import NOUNS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scalelag", "locustfiles", "probes", "reports")
-NOUNS = (
-    *("applications", "attempts", "bundles", "conversations", "decisions", "deployments", "errors"),
-    *("events", "exceptions", "failures", "files", "gaps", "gates", "lines", "messages", "models"),
-    *("movements", "nodes", "polls", "processes", "prompts", "replicas", "requests", "restarts"),
-    *("retries", "reversals", "rows", "runs", "seconds", "slots", "stages", "steps", "times"),
-    *("tokens", "turns", "users", "warnings", "workers"),
-)
 PLURAL = re.compile(rf"^ (?:more |other |further |load )?(?:{'|'.join(NOUNS)})\b(?!/)")
 # Values that are words, fractions, or never 1.
 NEVER_ONE = re.compile(

@@ -10,14 +10,7 @@ from scalelag.autoscaler import ray_names as names
 from scalelag.autoscaler.ray_autoscaler import RayAutoscaler
 from scalelag.autoscaler.user_policy import load_policy
 from scalelag.errors import UsageError
-from scalelag.record.deployment_info import DeploymentInfo
-
-KEY = "app/D"
-START_S = 1_800_000_000.0
-
-
-def info_of(**settings: Any) -> DeploymentInfo:
-    return DeploymentInfo(autoscaling={"min_replicas": 1, "max_replicas": 8, **settings})
+from tests.unit.autoscaler_cases import KEY, START_S, info_of
 
 
 def test_a_delay_counts_from_the_first_moment_that_wants_more():

@@ -227,3 +227,40 @@ def test_a_limit_reads_quantile_and_time(text, quantile, limit_s):
 def test_what_is_no_limit_is_refused_with_an_example(text):
     with pytest.raises(UsageError, match="such as p95<200ms"):
         parse_slo(text)
+
+
+@pytest.mark.parametrize(
+    ("from_s", "slow_s", "recovered"),
+    [
+        (55.0, 2.0, False),
+        (58.5, 1.0, True),  # a single slow second
+        (55.0, 9.0, True),  # they ended in the next step, which may have slowed them
+    ],
+)
+def test_a_breach_at_the_end_of_a_hold_has_not_recovered(from_s, slow_s, recovered):
+    due_s = due(40)
+
+    one = found(rows_of(due_s, np.where(due_s - BEFORE_S >= from_s, slow_s, 0.1)))
+
+    assert (one.reason == NO_BREACH) is recovered
+    if not recovered:
+        assert (one.recovered_s.lo, one.recovered_s.hi) == (60.0, None)
+
+
+@pytest.mark.parametrize(("failing", "recovered_s"), [(2, 10), (100, None)])
+def test_requests_that_fail_at_the_usual_latency_are_a_breach(failing, recovered_s):
+    due_s = due(40)
+    since_s = due_s - BEFORE_S
+    failed = (np.arange(due_s.size) % failing == 0) & (since_s >= 0) & (since_s < 10)
+
+    one = found(rows_of(due_s, np.full(due_s.size, 0.1), failed))
+
+    assert (one.recovered_s and one.recovered_s.value) == recovered_s
+
+
+def test_a_part_of_the_requests_that_always_fails_is_no_breach():
+    due_s = due(40)
+
+    one = found(rows_of(due_s, np.full(due_s.size, 0.1), np.arange(due_s.size) % 12 == 0))
+
+    assert one.reason == NO_BREACH

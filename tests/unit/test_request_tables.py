@@ -11,7 +11,7 @@ from scalelag.cli.run.config_file import Kind, read_options
 from scalelag.errors import UsageError
 from scalelag.options.run_options import run_options
 from scalelag.plugin.worker.messages import Assignment, encoded
-from tests.unit.test_mix import counts
+from tests.unit.mix_cases import counts
 
 FOUR = """
 steps = "10rps:10s,20rps:10s"

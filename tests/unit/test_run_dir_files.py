@@ -1,4 +1,4 @@
-"""What is written into a run directory, and read from one that is broken."""
+"""Files of a run directory: as they are written, and read if they are broken."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +37,8 @@ from scalelag.record.run_info import (
     Versions,
 )
 from tests.support.disk import at_most
-from tests.unit.test_run_dir import NOW_S
+
+NOW_S = 1_795_369_501.25
 
 INFO = RunInfo(
     schema_version=1,

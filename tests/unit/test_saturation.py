@@ -12,7 +12,7 @@ from scalelag.plan.stages import LoadStep
 from scalelag.record.error_kinds import IN_FLIGHT_LIMIT, LATE, NOT_SENT, WORKER_LOST
 from scalelag.record.requests_file import RequestColumns
 from scalelag.record.run_info import LoadWorkerInfo, RunInfo
-from tests.unit.test_summary import info, recorded, requests
+from tests.unit.recorded_runs import info, recorded, requests
 
 NAN = float("nan")
 STEPS = (LoadStep(0, 0.0, 20.0, 0.0, 1.0),)

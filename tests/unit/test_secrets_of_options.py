@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,9 +11,9 @@ from probes.dashboard import Dashboard, split_user, token_from_environment
 from scalelag.cluster.urls import check_url, hide_credentials
 from scalelag.errors import TargetError, UsageError
 from scalelag.options.run_options import run_options
-from scalelag.options.secrets import hide_argument, hide_body_secrets, hide_url_secrets
 from scalelag.plugin.parent import fit_for_record
 from scalelag.plugin.worker.request_errors import WrongAnswerError, error_kind
+from scalelag.record.secrets import hide_argument, hide_body_secrets, hide_url_secrets
 
 
 @pytest.mark.parametrize(
@@ -275,3 +276,30 @@ def test_a_secret_behind_a_url_is_refused_without_showing_it(option, url):
         run_options({option: url})
 
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("header value: 'Bearer s3cret-abc\\n'", "header value: 'Bearer (not recorded)\\n'"),
+        ("{'Authorization': 'Basic bWU6czNjcmV0=='}", "{'Authorization': 'Basic (not recorded)'}"),
+        ("authorization: token ghp_s3cretABC, x", "authorization: token (not recorded), x"),
+        ("http:\\/\\/me:s3cret@host\\/x", "http:\\/\\/host\\/x"),
+        ("?pw=s3cret", "?pw=(not recorded)"),
+        ("a basic understanding of the bearer certificate", None),
+        ("first token after 327 ms, token 12 of 40", None),
+    ],
+)
+def test_headers_that_a_client_quotes_and_escaped_urls_are_shown_without_secrets(text, shown):
+    assert hide_url_secrets(text) == (shown or text)
+    assert hide_url_secrets(hide_url_secrets(text)) == hide_url_secrets(text)
+
+
+def test_the_error_of_a_header_that_cannot_be_sent_is_recorded_without_its_value():
+    with pytest.raises(requests.exceptions.InvalidHeader) as refused:
+        requests.get(
+            "http://127.0.0.1:1", headers={"Authorization": "Bearer s3cret-1\n"}, timeout=1
+        )
+
+    assert error_kind(refused.value).startswith("InvalidHeader: ")
+    assert "s3cret" not in error_kind(refused.value)

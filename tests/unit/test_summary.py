@@ -7,7 +7,7 @@ import pytest
 
 from reports.analysis.analyse import analyse
 from reports.model.report import Report
-from scalelag.record.evidence_rows import CLUSTER_STATUS, LogEvent, LogKind, NoLog
+from scalelag.record.evidence_rows import CLUSTER_STATUS, LogEvent, LogKind, NodeClock, NoLog
 from scalelag.record.rows import ControllerRestart, Row
 from scalelag.record.run_info import (
     DeploymentInfo,
@@ -257,6 +257,14 @@ def test_without_logs_polling_stands_and_the_reason_is_given():
     assert report.not_measured["exact moments of phases"] == report.evidence.reason
     up = report.deployments[KEY].steps[1]
     assert {p.source for p in up.phases if p.value is not None and p.part_of == "total"} == {"poll"}
+
+
+def test_logs_without_a_line_on_the_run_are_no_missing_logs():
+    read = NodeClock("head", 0.0, 0.003, 40)
+    report = report_of(msgspec.structs.replace(recorded(), node_clocks=(read,)))
+
+    assert report.evidence.reason is None
+    assert "exact moments of phases" not in report.not_measured
 
 
 def test_a_cluster_status_that_could_not_be_read_is_no_missing_log():

@@ -6,7 +6,7 @@ import pytest
 from reports.model.report import GateResult
 from scalelag.cli.suite import suites
 from tests.support.built.made_report import report_of
-from tests.unit.test_matrix import entry, reported
+from tests.unit.matrix_cases import entry, reported
 from tools import suites as tool
 from tools.matrix_check import EQUAL, SLOWER, page_of, wrong
 from tools.suites import EndedSuite, complete_run, run_suite, table

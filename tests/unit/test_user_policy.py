@@ -12,7 +12,7 @@ from scalelag.autoscaler.trials import Job, PolicyPath, run_job
 from scalelag.autoscaler.user_policy import load_policy
 from scalelag.cli.whatif import WhatIfOptions, prepare
 from scalelag.record.run_dir import load_run
-from tests.unit.test_ray_autoscaler import KEY, START_S, info_of
+from tests.unit.autoscaler_cases import KEY, START_S, info_of
 
 DEMO = Path(__file__).parents[1] / "golden" / "stored" / "demo"
 NEIGHBOUR = """import time

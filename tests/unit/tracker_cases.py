@@ -2,7 +2,7 @@
 
 import msgspec
 
-from probes.serve_state import parse_payload
+from probes.serve_state import PayloadParser
 from probes.tracker import ReplicaTracker
 from scalelag.record.rows import (
     ControllerRestart,
@@ -27,6 +27,7 @@ class Watcher:
 
     def __init__(self, watched: frozenset[str] | None = None) -> None:
         self.tracker = ReplicaTracker(watched)
+        self.parser = PayloadParser()
         self.sent_s = 0.0
 
     def see(self, controller_start: float | None = None, **deployments: object) -> list[Row]:
@@ -38,7 +39,7 @@ class Watcher:
 
     def see_body(self, body: dict[str, object]) -> list[Row]:
         self.sent_s += 1.0
-        payload = parse_payload(msgspec.json.encode(body))
+        payload = self.parser.parse(msgspec.json.encode(body))
         return self.tracker.rows(payload, self.sent_s, self.sent_s + 0.25)
 
 

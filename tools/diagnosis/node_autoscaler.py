@@ -11,10 +11,10 @@ from collections.abc import Generator, Mapping
 from typing import Any, Final
 
 from probes.dashboard import Dashboard
+from tests.support.ports import free_port
 from tools.diagnosis.ray_start import (
     OBJECT_STORE_BYTES,
     environment,
-    free_port,
     head_options,
     private_folder,
     ray_start,

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,14 +14,13 @@ import msgspec
 
 from probes.dashboard import APPLICATIONS_PATH, VERSION_PATH, Dashboard, DashboardError
 from scalelag.cluster.embedded import cluster_environment
+from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 START_DEADLINE_S: Final = 90.0
 STOP_DEADLINE_S: Final = 20.0
 OBJECT_STORE_BYTES: Final = 100_000_000
-# Ray's worker processes listen on ports from 10002 to 19999.
-WORKER_PORTS: Final = range(10002, 20000)
 
 T = TypeVar("T")
 
@@ -114,16 +112,6 @@ def environment(token: str, **more: str) -> dict[str, str]:
     ours = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths)}
     # Its metrics page has a fixed port, one for all clusters, where nothing else is said.
     return cluster_environment(ours, token) | {"AUTOSCALER_METRIC_PORT": str(free_port())} | more
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on, outside of Ray's worker ports."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in WORKER_PORTS:
-            return port
 
 
 def start_serve(dashboard: Dashboard, port: int, proxies: str, nodes: Sequence[Node]) -> None:

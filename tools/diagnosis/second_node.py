@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from probes.dashboard import Dashboard
+from tests.support.ports import free_port
 from tools.diagnosis.network import Cable, cabled_namespace
 from tools.diagnosis.ray_start import (
     Node,
     alive_nodes,
     common_options,
     environment,
-    free_port,
     head_options,
     look,
     private_folder,

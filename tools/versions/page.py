@@ -16,7 +16,7 @@ NO_TOKENS = "-"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """How one version shows each phase, by `up decide` and the like, and reasons of what is missing."""
+    """Source of each phase in one version, by `up decide` and the like, and why phases are missing."""
 
     version: str
     token: str

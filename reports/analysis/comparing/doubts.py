@@ -25,7 +25,7 @@ def doubts(base: Mapping[str, Report], candidate: Mapping[str, Report]) -> tuple
 def _without_logs(base: Mapping[str, Report], candidate: Mapping[str, Report]) -> Iterator[str]:
     """Sentence on runs without log lines, if those of the other side have them."""
     bare = [
-        [name for name, report in side.items() if not report.evidence.log_lines]
+        [name for name, report in side.items() if not _has_logs(report)]
         for side in (base, candidate)
     ]
     for name, side, runs, others, other in (
@@ -37,6 +37,11 @@ def _without_logs(base: Mapping[str, Report], candidate: Mapping[str, Report]) -
                 f"{len(runs)} of {count(len(side), 'run')} of the {name} had no logs: what they show "
                 "is by polls, and small differences in phases cannot be told"
             )
+
+
+def _has_logs(report: Report) -> bool:
+    """Return whether logs were read, which have no line on a run in which nothing happened."""
+    return bool(report.evidence.log_lines or report.evidence.node_error_s)
 
 
 def _changed(side: Mapping[str, Report]) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Differences that are larger than what one side was measured less exactly than the other.
+"""Differences larger than the extra uncertainty of the side that was measured less exactly.
 
-The error of a measurement is of one size on both sides, and says nothing of a difference between them,
-unless one had logs and the other only polls.
+The error of a measurement has the same size on both sides, so it explains no difference between
+them. It may explain one if one side had logs and the other only polls.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """p-values of several figures at once, by exchanging whole runs between the sides.
 
 Westfall and Young (1993), step-down max-T. The statistic of a figure is the mean difference of its
-logarithms in units of its own deviation over all runs, so that a restless deployment does not hide
-a quiet one. If the builds are equal, any other assignment of runs to sides would have done as well,
-whatever the deployments of one run have in common; the p of a figure is the share of assignments in
-which any of the figures that are left differs as much. Why not Holm's correction:
+logarithms, divided by its own deviation over all runs, so that a restless deployment does not hide
+a quiet one. If the builds are equal, any assignment of runs to sides is as likely, whatever the
+deployments of one run have in common. The p of a figure is the share of assignments in which any of
+the figures that are left differs as much. Why not Holm's correction:
 docs/decisions/0007-main-figures.md.
 """
 

@@ -191,6 +191,9 @@ def _figures(step: StepReport) -> Iterator[tuple[str, Span]]:
         if phase is not None and phase.value is not None:
             lo, hi = (phase.value if end is None else end for end in (phase.lo, phase.hi))
             yield f"{name}_s{_BY_POLLS * _is_by_polls(step, phase)}", Span(phase.value, lo, hi)
+    decide = next((one for one in step.bounded_phases if one.name == "decide"), None)
+    if decide is not None and decide.value is None and decide.lo is not None:
+        yield "decide_s", decide.span
 
 
 def _is_by_polls(step: StepReport, phase: Phase) -> bool:

@@ -1,4 +1,4 @@
-"""Signs of what replicas run on: resources, state_sync, network."""
+"""Signs of limits below the replicas: resources, state_sync, network."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -11,17 +11,17 @@ from reports.analysis.diagnosis.failed_requests import (
 )
 from reports.analysis.diagnosis.outages import CAME_BACK, lost_nodes, mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
-from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.analysis.restarts import logged_start
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Instant, overlap_s
 from scalelag.record.effective import described_need
-from scalelag.wording import count
+from scalelag.wording import count, seconds_within
 
-# Serve needs 2 s for a worker process, and 5.5 s where several start on a busy machine: a wait by
-# itself says nothing.
+# Serve needs 2 s for a worker process, and 5.5 s if several start on a busy machine. A wait alone
+# therefore says nothing.
 _MIN_WAIT_S = 1.5
-# Ray's cluster status is up to 5 s old, and looked at every 2 s: what it shows for longer, lasted.
+# Ray's cluster status is up to 5 s old, and polled every 2 s: what it shows for longer did last.
 _STATUS_LAG_S = 5.0
 _LASTING_DEMAND_S = 8.0
 _STALL_S = 1.5
@@ -35,7 +35,7 @@ _PER_NODE = "node:__internal_implicit_resource_"
 
 
 def waited_for_room(facts: StepFacts) -> Iterator[Sign]:
-    """A new replica waited, and the cluster said that what it asks for was not there."""
+    """A new replica waited, and the cluster said that the resources it asks for were missing."""
     waits = [w for w in facts.waits() if w.seconds >= _MIN_WAIT_S]
     if not waits:
         return
@@ -49,13 +49,14 @@ def waited_for_room(facts: StepFacts) -> Iterator[Sign]:
     ][:1]
     if shown:
         until = "until it got its place" if longest.over else "and was still waiting at the end"
-        text = f"replica {longest.life.replica} waited {longest.seconds:.1f} s {until}"
+        took = seconds_within(longest.seconds, longest.took.lo, longest.took.upper)
+        text = f"replica {longest.life.replica} waited {took} {until}"
         waited = Evidence(text, facts.at(longest.from_s), longest.life.node)
         yield Sign(longest.from_s, longest.to_s, (waited, *shown))
 
 
 def _started_nodes(facts: StepFacts, wait: Wait) -> list[Evidence]:
-    """Nodes that Ray's autoscaler was starting, or started, during a wait."""
+    """Nodes that Ray's autoscaler was starting, or had started, during a wait."""
     seen = facts.snapshots(wait.from_s, wait.to_s + _STATUS_LAG_S)
     coming = [
         Evidence(f"a node was being started: {row.pending[0]}", facts.at(row.received_s))
@@ -75,9 +76,9 @@ def _started_nodes(facts: StepFacts, wait: Wait) -> list[Evidence]:
 
 
 def _unmet_demands(facts: StepFacts, wait: Wait) -> list[Evidence]:
-    """Demands of ours that were pending during a wait: too little was free, or it took long.
+    """Our demands that were pending during a wait: too little was free, or it took long.
 
-    A status that is read soon after the wait may still be one of its time.
+    A status that is read shortly after the wait may still describe it.
     """
     found: list[Evidence] = []
     for row, end_s in facts.snapshots(wait.from_s, wait.to_s + _STATUS_LAG_S):
@@ -128,8 +129,8 @@ def room_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
 def controller_stood_still(facts: StepFacts) -> Iterator[Sign]:
     """The controller did not answer, or turned its loop far too seldom, for 2 s or more in all.
 
-    It counts if the step was late, or nobody saw it, or a replica was starting meanwhile: no start
-    ends without the controller, and the fastest start of a run may have waited for it as well.
+    It counts in three cases: the step was late, nobody saw the step, or a replica was starting.
+    Without the controller no start ends, and the run's fastest start may have waited for it too.
     """
     stood = [s for s in stalls(facts) if s.seconds >= _STALL_S]
     life = facts.critical()
@@ -157,7 +158,7 @@ def controller_restarted(facts: StepFacts) -> Iterator[Sign]:
 
 
 def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
-    """A turn of the loop took three times as long as usual all the time, which delays every step."""
+    """All turns of the loop took at least three times as long as usual, which delays every step."""
     loop_s, delay = facts.loop_s, facts.delay
     if facts.is_late and loop_s is not None and loop_s >= _SLOW_LOOP_S:
         text = f"a turn of the controller's loop took {loop_s:.2f} s all along; 0.1 s is usual"
@@ -167,7 +168,7 @@ def loop_was_slow(facts: StepFacts) -> Iterator[Sign]:
 
 
 def marked_late(facts: StepFacts) -> Iterator[Sign]:
-    """A replica was ready long before the controller, which stood still, counted it as RUNNING."""
+    """A replica was ready long before it was marked RUNNING, since the controller stood still."""
     mark = mark_wait(facts)
     if mark is not None and mark.stood:
         text = f"replica {mark.replica} was initialised {mark.seconds:.1f} s before it was marked"
@@ -202,7 +203,7 @@ def node_lost(facts: StepFacts) -> Iterator[Sign]:
 
 
 def no_connection(facts: StepFacts) -> Iterator[Sign]:
-    """Requests failed for want of a connection, not of an answer."""
+    """Requests failed because they got no connection."""
     failed = connection_failures(facts)
     if failed and failed.count >= max(_MIN_FAILED, _MIN_FAILED_RATIO * sent(facts)):
         kinds = ", ".join(f"{n:,} x {kind}" for kind, n in failed.kinds.items())
@@ -245,7 +246,7 @@ def _unheard(
     shown: tuple[Evidence, ...],
     tell_apart: str | None = None,
 ) -> Sign:
-    """Requests that do not arrive hold up the decision for more replicas, and nothing after it."""
+    """Requests that do not arrive delay the decision for more replicas, and nothing after it."""
     decide = facts.lag.phase("decide")
     decided_s = facts.begun_s + decide.value if decide and decide.value else facts.answered_s
     held_up_s = overlap_s((from_s, to_s), (facts.begun_s, decided_s))

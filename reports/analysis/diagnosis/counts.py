@@ -1,7 +1,7 @@
-"""Facts on what the autoscaler counted, against the requests that were open (docs/diagnosis.md#blind).
+"""Facts on what the autoscaler counted, compared with the open requests (docs/diagnosis.md#blind).
 
-Ray's own policy is known, so each of its decisions tells how many open requests it had counted: the
-logged number, else the most with which it could decide so.
+Ray's own policy is known, so each of its decisions shows how many open requests it had counted. It
+is the number in the log; otherwise it is the most that allows this decision.
 """
 
 import msgspec
@@ -24,9 +24,9 @@ _HALF = 0.5
 
 
 class Count(msgspec.Struct, frozen=True):
-    """At most `most` open requests were counted on average, all through a window of Unix seconds.
+    """At most `most` open requests were counted on average, throughout a window of Unix seconds.
 
-    `text` says what shows it.
+    `text` is the evidence of it.
     """
 
     window: Window
@@ -35,9 +35,9 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Undercount(msgspec.Struct, frozen=True):
-    """Requests that the autoscaler did not count: `open_least` were open all the time of a count.
+    """Requests that the autoscaler did not count: `open_least` were open throughout a count.
 
-    `where` says of their number, in `{}`, where they were.
+    `where` says where they were; `{}` stands for their number.
     """
 
     count: Count
@@ -46,9 +46,9 @@ class Undercount(msgspec.Struct, frozen=True):
 
 
 def counts(facts: StepFacts) -> list[Count]:
-    """Counts that the autoscaler's decisions show, and those that it did not make.
+    """Counts that follow from the autoscaler's decisions, or from a decision that it did not make.
 
-    Of Ray's own policy alone is it known what it decides on how many.
+    Only for Ray's own policy is it known which count leads to which decision.
     """
     policy = facts.policy
     if policy is None or not policy.default or facts.final_policy != policy:
@@ -61,10 +61,10 @@ def counts(facts: StepFacts) -> list[Count]:
 
 
 def unseen(facts: StepFacts) -> list[Undercount]:
-    """Counts of under half of what was open, for longer than push and look-back, by time.
+    """Counts of under half of the open requests, for longer than push and look-back, by time.
 
-    Neither a controller that stood still, nor requests that found no way to Serve: these have
-    causes of their own. Nothing where the open requests of the deployment are not known.
+    Times in which the controller stood still, or requests did not reach Serve, are left out: these
+    have causes of their own. Empty if the deployment's open requests are not known.
     """
     policy, concurrency = facts.policy, facts.concurrency
     if policy is None or concurrency is None:
@@ -84,10 +84,10 @@ def unseen(facts: StepFacts) -> list[Undercount]:
 
 
 def _of_decision(facts: StepFacts, policy: Policy, decision: Decision) -> Count | None:
-    """A decision for fewer: they were wanted all through the delay, by averages over the look-back.
+    """Count of a decision for fewer: throughout the delay, averages over the look-back asked for it.
 
-    From `a` to `b` replicas with a factor `f` the policy goes if at most `a - (a - b) / f` were
-    wanted. Before its last turn all that is known is that fewer than `a` were.
+    With a factor `f`, the policy goes from `a` to `b` replicas if at most `a - (a - b) / f` were
+    wanted. Of the time before its last turn it is known only that fewer than `a` were.
     """
     at_s = decision.at.mid_s
     logged = [
@@ -147,7 +147,7 @@ def _by_gauges(facts: StepFacts, policy: Policy) -> list[Undercount]:
 
 
 def _held(facts: StepFacts, policy: Policy) -> Count | None:
-    """No decision for more, for so long that more than the target cannot have been wanted."""
+    """The target did not rise for so long that more replicas cannot have been wanted."""
     hold = Window(facts.begun_s, facts.by_s)
     held = held_target(facts.timeline, policy, hold, facts.loop_s)
     if held is None:
@@ -169,7 +169,7 @@ def _requests(number: float) -> str:
 
 
 def _given(facts: StepFacts, window: Window) -> float:
-    """Most that Serve's gauge shows to have been counted in a window; 0 without a reading of it."""
+    """The highest count that Serve's gauge shows in a window; 0 without a reading in it."""
     total = _total(facts)
     readings = total.readings if total else ()
     told = [one.value for one in readings if window.from_s <= one.from_s <= window.to_s]
@@ -177,7 +177,7 @@ def _given(facts: StepFacts, window: Window) -> float:
 
 
 def _is_hidden(facts: StepFacts, window: Window) -> bool:
-    """Return True if the controller stood still, or nothing was answered, in a part of `window`."""
+    """Return True if the controller stood still, or nothing was answered, in part of `window`."""
     part_s = _HALF * (window.to_s - window.from_s)
     if covered_s(window, [stall.window for stall in stalls(facts)]) > 0:
         return True
@@ -191,7 +191,7 @@ def _is_hidden(facts: StepFacts, window: Window) -> bool:
 
 
 def shown_unseen(facts: StepFacts, found: Undercount) -> Evidence:
-    """Evidence of what was counted, and what was open meanwhile."""
+    """Evidence of the number that was counted, and of the number open at the same time."""
     window, shown = found.count.window, found.count.shown
     text = (
         f"{shown.text}, while {found.where.format(f'{found.open_least:,.0f}')} for "
@@ -201,14 +201,14 @@ def shown_unseen(facts: StepFacts, found: Undercount) -> Evidence:
 
 
 def replayed(facts: StepFacts, found: Undercount) -> Evidence | None:
-    """Evidence of what Ray's own policy decides on the requests that were open; None without."""
+    """Evidence of the decision of Ray's own policy on the open requests; None without one."""
     at_s, policy = found.count.window.to_s, facts.policy
     decided = [d.after for d in facts.timeline.decisions if d.at.lo_s <= at_s]
     last = facts.timeline.poll_before(at_s)
     target = decided[-1] if decided else last.target if last else None
     if facts.replay is None or facts.concurrency is None or policy is None or target is None:
         return None
-    # A replay takes seconds of CPU time, and can have no more than there may be.
+    # A replay takes seconds of CPU time, and is of no use if no more replicas are allowed.
     if target >= policy.max_replicas:
         return None
     targets = targets_at(facts.replay(facts.run, facts.key, facts.concurrency), at_s)

@@ -12,10 +12,10 @@ _AT_ONCE_S = 2.0
 
 
 def until_death_was_noticed(facts: StepFacts) -> StepFacts | None:
-    """Return the step with its hold taken to last until the line on a death; None if none fits.
+    """Return the step, its hold extended to the log line on a death; None without such a line.
 
-    The controller asks a replica once in `health_check_period_s`, so that it may notice a death that
-    much later. What is open at a replica fails when it dies: all at once, and in no way of an overload.
+    The controller checks a replica once in `health_check_period_s`, so it may notice a death that
+    much later. The requests at a replica all fail at once when it dies, and not as in an overload.
     """
     failed = failures(facts)
     kinds = [kind for kind in failed.kinds if kind not in OVERLOAD] if failed else []

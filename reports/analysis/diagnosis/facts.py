@@ -9,12 +9,14 @@ from reports.analysis.diagnosis.front import Front
 from reports.analysis.diagnosis.replayed import Replayer
 from reports.analysis.lag.changes import Absence
 from reports.analysis.lag.log_times import Decision
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import ReplicaLife, Timeline
 from reports.analysis.load.concurrency import Concurrency
 from reports.analysis.seen.requests_at import RequestsAt
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
+from reports.model.intervals import Instant, Span, between, in_order, point
 from reports.model.steps import DelayReport, FloorReport
 from scalelag.plan.stages import LoadStep
 from scalelag.record.effective import asked_by_replica
@@ -27,7 +29,7 @@ from scalelag.record.run_info import DeploymentInfo
 _MATCH = 0.01
 _FOREVER_S = float("inf")
 WANTS_MORE = 1.1
-"""Open requests swing: only above this multiple of the target are more replicas wanted."""
+"""Open requests fluctuate: more replicas are wanted only above this multiple of the target."""
 
 FAILED_CHECKS: tuple[LogKind, ...] = ("health_check_failed", "health_check_timed_out")
 """Lines on single checks; Serve gives a replica up after 3 in a row."""
@@ -46,6 +48,7 @@ class Wait(msgspec.Struct, frozen=True):
     from_s: float
     to_s: float
     over: bool
+    took: Span
 
     @property
     def seconds(self) -> float:
@@ -57,13 +60,13 @@ class StepFacts(msgspec.Struct, frozen=True):
     """One step of one deployment, and what was recorded from its start until `until_s`.
 
     `begun_s`, `ended_s` (of its hold) and `until_s` are Unix seconds on the load generator's clock,
-    as is all in `run`. `ongoing` is the mean number of open requests that the policy was given in the
-    last quarter of the hold, `ongoing_earlier` in the quarter before; None if `requests` does not know
-    them. `last_policy` was in force at the end of the hold, `policy` at the step. With an
-    `absence` the hold ends where the deployment was deleted, and the load's own at `hold_ended_s`.
-    `fronts` are what requests pass before this deployment, `beside` may hold them up as well, and `own`
-    is this one as they pass it; `unwatched` stand before it, too. `replay` asks Ray's own policy for
-    its decisions on them.
+    as are all times in `run`. `ongoing` is the mean number of open requests that the policy was
+    given in the last quarter of the hold, `ongoing_earlier` in the quarter before. Both are None if
+    `requests` does not know them. `policy` was in force at the step, `last_policy` at the end of
+    the hold. With an `absence` the hold ends where the deployment was deleted; the load's hold ends
+    at `hold_ended_s`. Requests pass `fronts` before this deployment; `beside` may delay them as
+    well; `own` is this deployment itself, as a front. `unwatched` fronts also stand before it.
+    `replay` asks Ray's own policy for its decisions.
     """
 
     key: DeploymentKey
@@ -93,7 +96,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def rows(self) -> RequestColumns:
-        """Requests that can have been for its application; all of the run if that is not told."""
+        """Requests that may have been for its application; all of the run if that is not known."""
         return self.run.requests if self.requests.rows is None else self.requests.rows
 
     @property
@@ -110,9 +113,9 @@ class StepFacts(msgspec.Struct, frozen=True):
         return max(self.begun_s + total.value, self._lost_again_until_s())
 
     def _lost_again_until_s(self) -> float:
-        """End of a loss, for 1 s or more, of replicas that the step had reached already.
+        """End of a loss, lasting 1 s or more, of replicas that the step had reached already.
 
-        The beginning of the step if none was lost.
+        It is the beginning of the step if none was lost.
         """
         settled, total = self.lag.target_after, self.lag.total_s
         if self.step.direction != "up" or settled is None or total is None or total.value is None:
@@ -129,7 +132,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def lag_s(self) -> float:
-        """Seconds until it was answered, or of its hold."""
+        """Seconds until the step was answered, or until the end of its hold."""
         return self.answered_s - self.begun_s
 
     @property
@@ -154,8 +157,8 @@ class StepFacts(msgspec.Struct, frozen=True):
     def late_s(self) -> float | None:
         """Seconds that it certainly took longer than the configuration explains; None if unknown.
 
-        A mean that rises with the load may lead to several decisions. The last of them comes up to
-        one look-back later. A slow loop is not configuration, but the floor includes it.
+        A mean that rises with the load may lead to several decisions, the last up to one look-back
+        later. The floor includes a slow loop, which is not configuration and so is taken out here.
         """
         total, floor = self.lag.total_s, self.floor
         if total is None or floor is None or self.policy is None:
@@ -201,9 +204,10 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def is_worked_off(self) -> bool:
-        """True if the open requests shrink so fast that they are a backlog, gone soon.
+        """True if the open requests shrink so fast that they are a backlog, and soon gone.
 
-        So they are by the last quarters of the hold, or from when the step was answered on.
+        That is judged by the last two quarters of the hold, or by the time since the step was
+        answered.
         """
         policy, running, earlier = self.final_policy, self.lag.replicas_after, self.ongoing_earlier
         if self.ongoing is None or policy is None or running is None or earlier is None:
@@ -212,10 +216,10 @@ class StepFacts(msgspec.Struct, frozen=True):
         return 2 * self.ongoing - earlier < room or self._shrinks_to(room)
 
     def _shrinks_to(self, room: float) -> bool:
-        """Return True if so few are left soon, as they shrink since the step was answered.
+        """Return True if few are left soon, by how they shrank since the step was answered.
 
-        A mean of a quarter does not show a backlog that new replicas take seconds to work off. What
-        a number of open requests may do by chance is no trend: three times its root.
+        The mean of a quarter hides a backlog that new replicas work off in seconds. A change by
+        less than three times the root of the number may be chance, and is no trend.
         """
         opened, from_s, to_s = self.requests.client, self.answered_s, self.ended_s
         if opened is None or self.requests.whose != "client" or to_s - from_s < _TREND_S:
@@ -239,7 +243,7 @@ class StepFacts(msgspec.Struct, frozen=True):
 
     @property
     def is_untold(self) -> bool:
-        """True if the target never rose, and gauges that are known do not tell of this hold's end."""
+        """True if the target never rose, and the known gauges do not cover the end of this hold."""
         policy = self.final_policy
         return (
             self.may_be_missed
@@ -269,11 +273,11 @@ class StepFacts(msgspec.Struct, frozen=True):
         return self._with(until_s=at_s)
 
     def with_hold_until(self, ended_s: float) -> "StepFacts":
-        """The same step, its hold taken to last until `ended_s`."""
+        """The same step, as if its hold lasted until `ended_s`."""
         return self._with(ended_s=ended_s)
 
     def while_gone(self, absence: Absence) -> "StepFacts":
-        """The same step, its hold taken to be the part of it in which the deployment was gone."""
+        """The same step, as if its hold was the part in which the deployment was gone."""
         gone = absence.window
         return self._with(
             begun_s=max(self.begun_s, gone.from_s), ended_s=min(self.ended_s, gone.to_s)
@@ -343,12 +347,24 @@ class StepFacts(msgspec.Struct, frozen=True):
         to_s = min(ended.mid_s if ended else self.by_s, self.by_s)
         if from_s >= to_s:
             return None
-        return Wait(life, from_s, to_s, over=ended is not None and ended.mid_s <= self.by_s)
+        over = ended is not None and ended.mid_s <= self.by_s
+        end = ended if ended and over else self.unfinished(ended)
+        took = between(*self.ordered(life.begun.not_before(self.begun_s), end))
+        return Wait(life, from_s, to_s, over, took)
+
+    def unfinished(self, end: Instant | None) -> Instant:
+        """Moment up to which something is known to have gone on that ends later, or never."""
+        return Instant(min(end.lo_s, self.by_s), self.by_s) if end else point(self.by_s)
+
+    def ordered(self, first: Instant, then: Instant) -> tuple[Instant, Instant]:
+        """Two moments of the step that follow one another, narrowed by that."""
+        _, one, other = in_order([point(self.begun_s), first, then])
+        return one or first, other or then
 
     def snapshots(self, from_s: float, to_s: float) -> list[tuple[ClusterSnapshot, float]]:
         """Snapshots of the cluster's status between two moments, each with its end.
 
-        A poll that shows nothing new is not recorded: a snapshot holds until the next one.
+        A poll that shows nothing new is not recorded, so a snapshot holds until the next one.
         """
         rows = self.run.snapshots
         ends = [*(row.received_s for row in rows[1:]), _FOREVER_S]
@@ -359,7 +375,7 @@ class StepFacts(msgspec.Struct, frozen=True):
         ]
 
     def is_ours(self, demand: str) -> bool:
-        """Return True if a pending demand is that of one replica or gang of this deployment."""
+        """Return True if a pending demand is from one replica or gang of this deployment."""
         asked = demand_resources(demand)
         size = self.policy.scaling.gang_size if self.policy else 1
         return bool(self.asked) and any(

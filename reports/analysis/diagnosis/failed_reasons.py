@@ -1,7 +1,7 @@
-"""One reason for each failed request of a step, the most specific one, so that their numbers add up.
+"""One reason for each failed request of a step, the most specific one, so that the numbers add up.
 
-A deployment that was gone comes before the event in which the request was open, and that before what
-the kind of its failure means by itself.
+A deleted deployment comes first, then the event in which the request was open, then the meaning of
+the kind of failure.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ _Mask = NDArray[np.bool_]
 
 
 class ReasonSources(msgspec.Struct, frozen=True):
-    """A run, and the reasons that it may tell: its timelines, changes, events and their times."""
+    """A run, and the sources of reasons: its timelines, changes, events and their times."""
 
     run: RecordedRun
     timelines: Mapping[DeploymentKey, Timeline]
@@ -41,10 +41,11 @@ class ReasonSources(msgspec.Struct, frozen=True):
 def reasoned(
     failures: Sequence[StepFailures], steps: Sequence[LoadStep], told: ReasonSources
 ) -> tuple[FailureReport, ...]:
-    """Failed requests of each step with notes that have the reason of each of them once.
+    """Failed requests of each step, with notes that count each request under one reason.
 
-    If most of them were open during an event, there is no other cause; nor if findings can explain
-    less than half of those that nothing else does. Those without a reason are counted, too.
+    Findings are left out in two cases: most of the requests were open during an event, or the
+    findings explain less than half of those without another reason. Requests without a reason are
+    counted as such.
     """
     by_index = {step.index: step for step in steps}
     return tuple(_reasoned(one, by_index[one.report.index], told) for one in failures)
@@ -62,7 +63,7 @@ def _reasoned(failures: StepFailures, step: LoadStep, told: ReasonSources) -> Fa
         *_in_events(told, places, left),
         *_open_as_it_went(told, hold, places, left),
     ]
-    # Whatever else is the reason of one that was open during an event, it belongs to the event.
+    # A request that was open during an event belongs to the event, whatever other reason it has.
     most = 2 * int(np.count_nonzero(_open_in_events(told, places))) > failure.count
     of_kinds = list(failure_notes(FailedRows(run, told.timelines, places[left])))
     explained = failures.explained(run, places[left])
@@ -87,7 +88,7 @@ def _reasoned(failures: StepFailures, step: LoadStep, told: ReasonSources) -> Fa
 def _others(
     run: RecordedRun, places: NDArray[np.uint32], explained: _Mask, *, of_findings: bool
 ) -> int:
-    """Number of failed requests of which neither their kind tells anything, nor a finding."""
+    """Number of failed requests that neither their kind nor a finding explains."""
     rows = run.requests
     noted = rows.with_errors(*filter(is_noted, rows.errors), where=places)
     return int(np.count_nonzero(~(noted | explained) if of_findings else ~noted))
@@ -98,7 +99,7 @@ def _rest(others: int) -> str:
 
 
 def _perhaps(failures: StepFailures, explained: _Mask) -> Iterator[str]:
-    """Note on few requests that findings explain, while most of the step have none."""
+    """Note on the few requests that findings explain, while most of the step have no reason."""
     number = int(np.count_nonzero(explained))
     if number:
         told = {
@@ -111,7 +112,7 @@ def _perhaps(failures: StepFailures, explained: _Mask) -> Iterator[str]:
 def _gone(
     told: ReasonSources, hold: Window, places: NDArray[np.uint32], left: _Mask
 ) -> Iterator[str]:
-    """Notes on requests that can have been for what was not there; `left` are the others."""
+    """Notes on requests that may have been for a deployment that was gone; `left` are the others."""
     due_s = told.run.requests.intended_s[places]
 
     def within(absence: Absence) -> _Mask:
@@ -124,7 +125,7 @@ def _gone(
 def _open_as_it_went(
     told: ReasonSources, hold: Window, places: NDArray[np.uint32], left: _Mask
 ) -> Iterator[str]:
-    """Notes on requests that had begun when what they can have been for was deleted."""
+    """Notes on requests that were under way when a deployment they may have been for was deleted."""
     rows = told.run.requests
     due_s = rows.intended_s[places]
     done_s = due_s + np.nan_to_num(rows.latency_s[places])
@@ -144,9 +145,9 @@ def _for_gone(
     left: _Mask,
     within: Callable[[Absence], _Mask],
 ) -> Iterator[tuple[int, str]]:
-    """Numbers of requests that can have been for what went, each with words on that.
+    """Numbers of requests that may have been for a deployment that was gone, with words on that.
 
-    `within` tells which of them an absence concerns; `left` are the others.
+    `within` chooses the requests that an absence concerns; `left` are the others.
     """
     groups: dict[tuple[str, str], tuple[list[DeploymentKey], list[Absence]]] = {}
     info = told.run.info
@@ -176,7 +177,7 @@ def _which(keys: Sequence[DeploymentKey], what: str) -> str:
 
 
 def _deleted_by(told: ReasonSources, key: DeploymentKey, absence: Absence) -> str:
-    """The event that a deletion came with, in brackets; empty if none did."""
+    """The event that caused a deletion, in brackets; empty if none did."""
     if absence.from_start:
         return ""
     for one in told.events:

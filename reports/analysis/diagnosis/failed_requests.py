@@ -32,13 +32,13 @@ TIMED_OUT = (TIMEOUT, UNFINISHED)
 SERVERS_TIMEOUT = http_status(408)
 """Serve's own time-out: `request_timeout_s` of its `http_options`."""
 TOO_MANY = http_status(429)
-"""Answer of an application, or of what stands before Serve, that limits itself."""
+"""Answer of an application, or of a proxy before Serve, that limits its load."""
 GATEWAY = (http_status(502), http_status(503), http_status(504))
-"""Answers of a proxy that had no replica, or lost it; an application may give them itself, too.
+"""Answers of a proxy that had no replica, or lost it; an application may give them, too.
 
-Serve's own proxy answers 503 for a full queue, which is BACK_PRESSURE, and where a deployment is not
-available (`get_http_response_status` in `ray/serve/_private/http_util.py`): it failed to deploy, or
-goes away.
+Serve's own proxy answers 503 for a full queue, which is BACK_PRESSURE. It also does so if a
+deployment is not available (`get_http_response_status` in `ray/serve/_private/http_util.py`): it
+failed to deploy, or is being deleted.
 """
 _OVERLOAD = (
     BACK_PRESSURE,
@@ -50,7 +50,7 @@ _OVERLOAD = (
     grpc_status("UNAVAILABLE"),
 )
 OVERLOAD = frozenset(_OVERLOAD)
-"""Kinds of failures that an overload ends in, whoever's time-out comes first."""
+"""Kinds of failures that an overload leads to, whichever time-out comes first."""
 _SLOWED = 2.0
 _SLOWED_LOSSES = 0.1
 _SILENCE_S = 1.0
@@ -58,12 +58,13 @@ _BIN_S = _SILENCE_S / 4
 _LEAD_S = 1.0
 _SOME = (256, 16)
 _MIN_UNANSWERED = 3
+_CALM, _CALM_S = 5, 1.0
 _NORMAL = 0.5
 _ARRIVED = 0.75
 
 
 def sent(facts: StepFacts) -> int:
-    """Number of requests that were sent, and can have been for its application."""
+    """Number of requests that were sent, and may have been for its application."""
     rows, chosen = _rows(facts, facts.rows)
     return sum(
         int(np.count_nonzero(~rows.not_sent_in(block)))
@@ -85,17 +86,17 @@ class FailedRequests(msgspec.Struct, frozen=True):
 
 
 def failures(facts: StepFacts) -> FailedRequests | None:
-    """Requests that were sent, can have been for its application, and failed; None without any."""
+    """Requests that were sent, may have been for its application, and failed; None without any."""
     return _failed(_rows(facts, facts.rows), lambda _kind: True)
 
 
 def all_failures(run: RecordedRun, hold: Window) -> FailedRequests | None:
-    """Requests due in a hold that were sent and failed, for whichever application; None without any."""
+    """Requests due in a hold that were sent and failed, for any application; None without any."""
     return _failed(_due_in(run.requests, run, hold), lambda _kind: True)
 
 
 def connection_failures(facts: StepFacts) -> FailedRequests | None:
-    """Those of `failures` that failed for want of a connection; None if there are none.
+    """Those of `failures` that got no connection; None if there are none.
 
     An answer that a server breaks off, as when a replica dies, does not count.
     """
@@ -105,7 +106,7 @@ def connection_failures(facts: StepFacts) -> FailedRequests | None:
 def _failed(
     chosen_rows: _Chosen, wanted: Callable[[str], bool], but_begun: str | None = None
 ) -> FailedRequests | None:
-    """Requests that failed in a kind that is wanted; those in `but_begun` only without an answer."""
+    """Requests that failed in a wanted kind; for those in `but_begun`, only if no answer had begun."""
     rows, chosen = chosen_rows
     places = failed_places(rows, chosen, filter(wanted, rows.errors))
     if but_begun is not None:
@@ -133,9 +134,9 @@ def failed_places(rows: RequestColumns, chosen: slice, kinds: Iterable[str]) -> 
 
 
 def is_slowed(facts: StepFacts, window: Window) -> bool:
-    """Return True if requests sent in `window` took twice as long as those before the step, or more.
+    """Return True if requests sent in `window` took at least twice as long as those before the step.
 
-    Or if a tenth of them timed out; those before the step may be missing.
+    It is also True if a tenth of them timed out; there may be none before the step.
     """
     rows = facts.rows
     low, high = map(int, np.searchsorted(rows.intended_s, window))
@@ -162,6 +163,24 @@ def _median_service_s(rows: RequestColumns, chosen: slice, but: Iterable[str] = 
     return float(quantiles_of_blocks(times_s, size, (0.5,))[0]) if size else None
 
 
+def before_calm(facts: StepFacts, from_s: float) -> tuple[int, int]:
+    """Requests of the hold that an overload may have failed: those before it was calm, and all.
+
+    It is calm from the first moment after `from_s` that begins a second without such failures: at
+    least five requests were due in it, and all were sent.
+    """
+    rows, chosen = _rows(facts, facts.rows)
+    places = failed_places(rows, chosen, _OVERLOAD)
+    since = max(int(np.searchsorted(rows.intended_s, from_s)), chosen.start)
+    unsent = [b.start + np.flatnonzero(rows.not_sent_in(b)) for b in blocks(chosen.stop, since)]
+    later = np.sort(np.concatenate([places[places >= since], *unsent]).astype(np.int64))
+    edges = np.concatenate(([since - 1], later, [chosen.stop]))
+    due_s = np.concatenate(([from_s], rows.intended_s[later], [facts.by_s]))
+    calm = np.flatnonzero((np.diff(edges) > _CALM) & (np.diff(due_s) >= _CALM_S))
+    ended = edges[calm[0]] if calm.size else chosen.stop
+    return int(np.count_nonzero(places <= ended)), places.size
+
+
 def failed_in_hold_s(facts: StepFacts, kinds: Sequence[str]) -> NDArray[np.float64]:
     """Moments at which requests of the step had failed in one of `kinds`, ascending."""
     rows, chosen = _rows(facts, facts.rows)
@@ -181,8 +200,8 @@ def _ended_s(rows: RequestColumns, places: NDArray[np.uint32]) -> NDArray[np.flo
 class Silence(msgspec.Struct, frozen=True):
     """A time in which no request was answered, though `unanswered` were under way.
 
-    `abrupt`: those answered just before had been answered in good time. `arrived`: Serve's gauges had
-    most of those open at the client at one of its deployments meanwhile.
+    `abrupt`: requests answered just before had been answered in good time. `arrived`: by Serve's
+    gauges, most of the requests open at the client were at one of its deployments.
     """
 
     from_s: float
@@ -193,7 +212,7 @@ class Silence(msgspec.Struct, frozen=True):
 
     @property
     def may_be_network(self) -> bool:
-        """True if the requests may have found no way to Serve."""
+        """True if the requests may not have reached Serve."""
         return self.abrupt and not self.arrived
 
     @property
@@ -205,7 +224,7 @@ class Silence(msgspec.Struct, frozen=True):
 def longest_silence(facts: StepFacts) -> Silence | None:
     """The longest time without any answer in which requests were sent that timed out.
 
-    An answer of any application ends it: the way to Serve is one.
+    An answer of any application ends it, since all share the way to Serve.
     """
     rows, chosen = _rows(facts, facts.run.requests)
     timed_out = failed_places(rows, chosen, TIMED_OUT)
@@ -235,9 +254,9 @@ def longest_silence(facts: StepFacts) -> Silence | None:
 
 
 def longest_gap(rows: RequestColumns, chosen: slice, within: Window) -> Window:
-    """The longest time within a window without an answer; shorter ones than `_SILENCE_S` may miss.
+    """The longest time within a window without an answer; those below `_SILENCE_S` may be missed.
 
-    One as long has a bin of its own, with none: only answers beside such bins are sorted.
+    A gap that long covers at least one whole bin. So only answers beside empty bins are sorted.
     """
     begun_s, by_s = within
     bins = max(1, math.ceil((by_s - begun_s) / _BIN_S))
@@ -272,7 +291,7 @@ def _in_bins(
 
 
 def _service_s(rows: RequestColumns, chosen: slice, ended: Window) -> NDArray[np.float64]:
-    """Times from send to end of the requests that were answered after `ended` began and by its end."""
+    """Seconds from send to end of the requests that were answered within `ended`."""
     found = [np.empty(0, np.float64)]
     for block, answered, done_s in _answered(rows, blocks(chosen.stop, chosen.start)):
         sent_s = (rows.intended_s[block] + rows.send_lag_s[block])[answered]
@@ -293,7 +312,7 @@ def _answered(
 def _always_answered(rows: RequestColumns, some: slice, within: Window) -> bool:
     """Return True if `some` of many requests were answered in each half of `_SILENCE_S`.
 
-    Then there was no silence, and not all of them have to be looked at.
+    Then there was no silence, and the others need not be read.
     """
     halves = max(1, math.ceil((within.to_s - within.from_s) / (_SILENCE_S / 2)))
     well = rows.error[some] < 0
@@ -305,10 +324,10 @@ def _always_answered(rows: RequestColumns, some: slice, within: Window) -> bool:
 
 
 def _arrived(facts: StepFacts, silence: Window, takes_s: float) -> bool:
-    """Return True if a gauge of some deployment shows most of what was open at the client.
+    """Return True if a gauge of some deployment shows most of the requests open at the client.
 
-    It counts if it was not written before, or is higher than all that was open then. Requests that
-    arrived before the silence are served by `takes_s` after its beginning.
+    A reading from before the silence counts only if it is higher than all that was open then.
+    Requests that arrived before the silence have been served `takes_s` after its beginning.
     """
     rows, without_s = facts.run.requests, silence.from_s + takes_s
     opened_before = _all_open_at(rows, silence.from_s)
@@ -338,7 +357,7 @@ def _open_at(rows: RequestColumns, block: slice, at_s: float) -> int:
 
 
 def _rows(facts: StepFacts, rows: RequestColumns) -> _Chosen:
-    """The rows, and which of them were meant to start in the time that counts, after the warm-up."""
+    """The rows, and which of them were due in the time that counts, after the warm-up."""
     return _due_in(rows, facts.run, Window(facts.begun_s, facts.by_s))
 
 

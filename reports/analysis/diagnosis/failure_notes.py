@@ -22,7 +22,7 @@ _SHOWN = {None: "gone", "RUNNING": "RUNNING", "STOPPING": "stopped"}
 
 
 class FailedRows(msgspec.Struct, frozen=True):
-    """Failed requests of a run, by their `places` in its rows, and the timelines of its deployments."""
+    """Failed requests of a run, by their `places` in its rows, and all timelines."""
 
     run: RecordedRun
     timelines: Mapping[DeploymentKey, Timeline]
@@ -46,9 +46,9 @@ class FailedRows(msgspec.Struct, frozen=True):
 
 
 def failure_notes(failed: FailedRows) -> Iterator[tuple[int, str]]:
-    """Notes on kinds of failures that have a meaning of their own, each with its number of requests.
+    """Notes on kinds of failures with a meaning of their own, each with its number of requests.
 
-    One that adds to the note before it has none of its own.
+    A note that adds to the one before it has no number of its own.
     """
     kinds = failed.kinds
     if too_long := kinds[SERVERS_TIMEOUT]:
@@ -86,15 +86,15 @@ class _Change(msgspec.Struct, frozen=True):
     what: str
 
     def surely_near(self, moments_s: NDArray[np.float64]) -> slice:
-        """Return those of the ascending `moments_s` that are within 2 s of it wherever it lies."""
+        """Return those of the ascending `moments_s` that are certainly within 2 s of the change."""
         return _between(moments_s, self.at.hi_s - _TIED_S, self.at.lo_s + _TIED_S)
 
     def maybe_near(self, moments_s: NDArray[np.float64]) -> slice:
-        """Return those that may be within 2 s of it."""
+        """Return those that may be within 2 s of the change."""
         return _between(moments_s, self.at.lo_s - _TIED_S, self.at.hi_s + _TIED_S)
 
     def away_s(self, moments_s: NDArray[np.float64]) -> float:
-        """Return the seconds between it and the nearest of the ascending `moments_s`, at least."""
+        """Return the least seconds between the change and the nearest of the ascending `moments_s`."""
         first = int(np.searchsorted(moments_s, self.at.lo_s))
         later = moments_s[first] - self.at.hi_s if first < moments_s.size else math.inf
         earlier = self.at.lo_s - moments_s[first - 1] if first else math.inf
@@ -107,7 +107,7 @@ def _between(moments_s: NDArray[np.float64], from_s: float, to_s: float) -> slic
 
 
 def _gateway_notes(failed: FailedRows, kinds: Mapping[str, int]) -> Iterator[tuple[int, str]]:
-    """Note on answers of a proxy or of the application, tied to changes of replicas, if any."""
+    """Note on answers of a proxy or of the application, and on changes of replicas at that time."""
     answered = {kind: kinds[kind] for kind in GATEWAY if kinds.get(kind)}
     if not answered:
         return
@@ -119,7 +119,7 @@ def _gateway_notes(failed: FailedRows, kinds: Mapping[str, int]) -> Iterator[tup
 
 
 def _tie(failed: FailedRows, failed_s: NDArray[np.float64], changes: Sequence[_Change]) -> str:
-    """Words on the change of replicas that is nearest to those that failed, seen in hold or not."""
+    """Text on the change of replicas nearest to the failures, in the hold or not."""
     sure = np.zeros(failed_s.size, np.bool_)
     for change in changes:
         sure[change.surely_near(failed_s)] = True
@@ -156,7 +156,7 @@ def _size(part: slice) -> int:
 
 
 def _reload_notes(failed: FailedRows, failed_s: NDArray[np.float64]) -> list[str]:
-    """Note on those that failed while HAProxy was reloaded with other replicas; none if it was not."""
+    """Note on failures while HAProxy was reloaded for other replicas; none if it was not."""
     reloads = np.array([e.at_s for e in failed.run.events if e.kind == "proxy_reloaded"])
     if not reloads.size or not failed_s.size:
         return []
@@ -170,9 +170,9 @@ def _reload_notes(failed: FailedRows, failed_s: NDArray[np.float64]) -> list[str
 
 
 def _replica_changes(failed: FailedRows) -> Iterator[_Change]:
-    """Changes of all replicas of the run that were seen to come about, whichever deployment's.
+    """Changes of all replicas of the run that were seen, of any deployment.
 
-    Not those of the hold alone: what a request ran into may show in a row after it.
+    They are not only those of the hold: a request's reason may show in a later row.
     """
     alone = len(failed.timelines) == 1
     for key, timeline in failed.timelines.items():

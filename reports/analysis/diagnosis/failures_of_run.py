@@ -1,4 +1,4 @@
-"""Failed requests of each step, with the findings of every deployment that can have failed them."""
+"""Failed requests of each step, with the findings of every deployment that may explain them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -26,9 +26,9 @@ class StepFailures(msgspec.Struct, frozen=True):
     found: Mapping[DeploymentKey, FailureReport]
 
     def explained(self, run: RecordedRun, places: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """Return which of the failed requests at `places` the findings can have failed.
+        """Return which of the failed requests at `places` the findings may explain.
 
-        They are of the application that a finding is on; causes of an overload make no other errors.
+        They have to be for the application of a finding, and of a kind that its cause can make.
         """
         rows = run.requests
         names, found = rows.name[places], np.zeros(places.size, np.bool_)
@@ -46,7 +46,7 @@ def failures_of_run(
     steps: Sequence[LoadStep],
     failed: Mapping[DeploymentKey, Sequence[FailureReport]],
 ) -> tuple[StepFailures, ...]:
-    """All failed requests, step by step; `failed` has those that each deployment's application had."""
+    """All failed requests by step; `failed` has those of each deployment's application."""
     if not failed:
         return ()
     found: list[StepFailures] = []
@@ -79,7 +79,7 @@ def _of_step(
 
 
 def _one_each(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Of each cause the finding that explains the most: deployments share their requests."""
+    """For each cause the finding that explains the most, since deployments share their requests."""
     most: dict[Cause, Finding] = {}
     for finding in findings:
         known = most.get(finding.cause)

@@ -1,4 +1,4 @@
-"""Deployments that stand before another one, and the room that they have for requests."""
+"""Deployments that stand before another one, and their room for requests."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -23,8 +23,8 @@ class Front(msgspec.Struct, frozen=True):
     """A deployment that requests pass on their way; a replica takes `most_ongoing` at once.
 
     `policy` is None if its number of replicas is fixed, or if an external scaler decides
-    (`is_external`). `requests` are the open ones at it; every request of the client is one of these
-    if it `is_ingress`.
+    (`is_external`). `requests` are those open at it. If it `is_ingress`, all requests of the client
+    are among them.
     """
 
     key: DeploymentKey
@@ -67,10 +67,10 @@ class Front(msgspec.Struct, frozen=True):
         return opened.within(hold).mean(*part) if opened else None
 
     def is_served(self, end: Window, begun_s: float) -> bool:
-        """Return True if it wanted no more at the end of a hold, and had what it wanted.
+        """Return True if it had all the replicas that it wanted at the end of a hold.
 
-        By the gauges, else by its target. False if that is not known, as of a fixed number of
-        replicas without gauges; with them it must have room for twice as many.
+        The gauges decide, else its target. With gauges, a fixed number of replicas must have room
+        for twice as many requests. Without gauges it is not known, so the result is False.
         """
         hold = Window(begun_s, end.to_s)
         seen = self.seen(hold, end)
@@ -91,11 +91,11 @@ class HeldTarget(msgspec.Struct, frozen=True):
 def held_target(
     timeline: Timeline, policy: Policy | None, hold: Window, loop_s: float | None = None
 ) -> HeldTarget | None:
-    """Target that was kept at the end of `hold` for so long that no more can have been wanted.
+    """Target kept at the end of `hold` for so long that more replicas cannot have been wanted.
 
-    That is the delay, and all the time that it takes until more are known to be wanted. None if it
-    moved meanwhile, or could not have risen: while no replica runs, Ray keeps the target whatever
-    is open. None if no poll saw it meanwhile.
+    That is the delay, and the longest time until the autoscaler knows that it wants more. None if
+    the target moved in it, if no poll saw it, or if it could not have risen: while no replica runs,
+    Ray keeps the target whatever is open.
     """
     last = timeline.poll_before(hold.to_s)
     target = last.target if last else None
@@ -117,8 +117,9 @@ def held_target(
 class Surroundings(msgspec.Struct, frozen=True):
     """Deployments that the requests of one deployment pass, as far as they are watched.
 
-    `fronts` stand before it, `beside` may hold up the same requests, `own` is itself where it is
-    alone; `unwatched` stand before it, too. `replay` asks Ray's own policy for its decisions on them.
+    `fronts` stand before it, and so do the `unwatched`; `beside` may delay the same requests. `own`
+    is the deployment itself if it is alone. `replay` asks Ray's own policy for its decisions on the
+    requests.
     """
 
     fronts: tuple[Front, ...] = ()
@@ -139,7 +140,7 @@ def around_of(
 ) -> Surroundings:
     """Deployments around `key`, by who calls whom, with the configurations in force at `at_s`.
 
-    What `key` itself calls holds up its requests there, where its policy counts them.
+    Deployments that `key` calls delay its requests at `key`, where its policy counts them.
     """
 
     def front(one: DeploymentKey) -> Front:
@@ -178,7 +179,7 @@ def _info_at(
 def _reached(
     key: DeploymentKey, following: Callable[[DeploymentKey], Iterable[DeploymentKey]]
 ) -> list[DeploymentKey]:
-    """Deployments on the way from `key`, itself left out; Serve's graphs may have circles."""
+    """Deployments on the way from `key`, without itself; Serve's graphs may have circles."""
     found = [key]
     for one in found:
         found += [other for other in following(one) if other not in found]

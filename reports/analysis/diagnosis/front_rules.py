@@ -1,4 +1,4 @@
-"""Signs of what stands before a deployment: a full front (bounds), a blind autoscaler (state_sync)."""
+"""Signs of a limit before a deployment: a full front (bounds), a blind autoscaler (state_sync)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -29,9 +29,9 @@ _JUST_S = 0.001
 
 
 def front_is_limit(facts: StepFacts) -> Iterator[Sign]:
-    """All that a front takes at once was in use, and the deployment behind it wanted no more.
+    """All slots of a front were in use, and the deployment behind it wanted no more replicas.
 
-    To add replicas behind it changes nothing.
+    More replicas behind it would change nothing.
     """
     window = _end_of_hold(facts)
     behind = _wanted_no_more(facts, window)
@@ -44,7 +44,7 @@ def front_is_limit(facts: StepFacts) -> Iterator[Sign]:
 
 
 def fixed_and_full(facts: StepFacts) -> Iterator[Sign]:
-    """The same of a deployment that is alone, with a fixed number of replicas."""
+    """The same for a deployment that is alone, with a fixed number of replicas."""
     if facts.own is None or facts.policy is not None or facts.final_policy is not None:
         return
     shown = _full(facts, facts.own, _end_of_hold(facts))
@@ -57,7 +57,7 @@ def _end_of_hold(facts: StepFacts) -> Window:
 
 
 def _wanted_no_more(facts: StepFacts, window: Window) -> Count | None:
-    """Evidence of the end of the hold that no more were wanted: the gauges', else a last decision."""
+    """Evidence that no more were wanted at the end of the hold: by gauges, else by a late decision."""
     seen = seen_at_end(facts, window)
     if seen is not None:
         return seen if seen.most <= _room(facts) else None
@@ -69,9 +69,9 @@ def _wanted_no_more(facts: StepFacts, window: Window) -> Count | None:
 
 
 def _before_a_late_one(facts: StepFacts) -> list[Count]:
-    """Counts until the only decision for more, if it was on less than half a replica more.
+    """Counts before the only decision for more, if it asked for less than half a replica more.
 
-    So little is noise, as its log line tells: it does not undo what was counted before.
+    By its log line that is noise, and does not refute the earlier counts.
     """
     raised, policy = facts.decisions(up=True), facts.final_policy
     lines = [event for event in facts.events("upscaling") if event.ongoing is not None]
@@ -90,14 +90,14 @@ def _room(facts: StepFacts) -> float:
 
 
 def _others_served(facts: StepFacts) -> bool:
-    """Return True if no deployment beside this one may be what requests wait for."""
+    """Return True if requests cannot be waiting for a deployment beside this one."""
     return all(other.is_served(_end_of_hold(facts), facts.begun_s) for other in facts.beside)
 
 
 def _full(facts: StepFacts, front: Front, window: Window) -> tuple[Evidence, ...]:
-    """Evidence that `front` had no room, and may have no more replicas; empty if it had.
+    """Evidence that all slots of `front` were in use and it could not grow; empty otherwise.
 
-    Where it is not known how many were open at it, its own lines must tell.
+    If the number open at it is not known, its own log lines decide.
     """
     slots = front.slots(*window)
     if not slots or front.may_grow(*window):
@@ -139,7 +139,7 @@ def _rejections(
 
 
 def _grew(facts: StepFacts) -> bool:
-    """Return True if the open requests are not a backlog that will soon be gone."""
+    """Return True if the open requests are not a backlog that is soon gone."""
     now, before = (
         facts.concurrency.mean(until_s - quarter_s, until_s) if facts.concurrency else None
         for quarter_s in [(facts.by_s - facts.begun_s) / _PART]
@@ -149,7 +149,7 @@ def _grew(facts: StepFacts) -> bool:
 
 
 def front_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
-    """Advice: room in the front itself, and none behind it."""
+    """Advice: more room in the front itself, and none behind it."""
     front = next((f for f in facts.fronts if f.key == signs[0].deployment), facts.own)
     if front is None:
         return ""
@@ -162,9 +162,9 @@ def front_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
 
 
 def saw_too_little(facts: StepFacts) -> Iterator[Sign]:
-    """The autoscaler decided on less than half of the requests that were open.
+    """The autoscaler decided on less than half of the open requests.
 
-    Behind a front, requests that are late count alone: those that it works on are not open here.
+    Behind a front only late requests count, since those that the front works on are not open here.
     """
     for found in _hidden_from(facts):
         window = found.count.window
@@ -173,7 +173,7 @@ def saw_too_little(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _hidden_from(facts: StepFacts) -> Iterator[Undercount]:
-    """Open requests that the autoscaler did not count, and that no front held back by itself."""
+    """Open requests that the autoscaler did not count, and that no front held back."""
     if any(_full(facts, front, _end_of_hold(facts)) for front in facts.fronts):
         return
     is_behind = facts.info is not None and facts.info.is_ingress is False
@@ -185,15 +185,15 @@ def _hidden_from(facts: StepFacts) -> Iterator[Undercount]:
 
 
 def was_blind(facts: StepFacts) -> bool:
-    """Return True if the count of the autoscaler is no measure of what was wanted: it was blind.
+    """Return True if the autoscaler was blind, so that its count does not tell what was wanted.
 
-    Not of a deployment whose requests are the client's own: these are a measure.
+    False for a deployment that gets the client's own requests: these tell it.
     """
     return facts.requests.whose != "client" and next(_hidden_from(facts), None) is not None
 
 
 def _is_held_back(facts: StepFacts, found: Undercount) -> bool:
-    """Return True if so few can have passed a front at once that they were not too many to count."""
+    """Return True if so few requests can have passed a front that the autoscaler was not blind."""
     policy, window = facts.policy, found.count.window
     passed = min((front.slots(*window) for front in facts.fronts), default=None)
     if policy is None or passed is None:
@@ -202,7 +202,7 @@ def _is_held_back(facts: StepFacts, found: Undercount) -> bool:
 
 
 def _is_held_up(facts: StepFacts, window: Window) -> bool:
-    """Return True if requests were late, and each front had the replicas that it wanted."""
+    """Return True if requests were late, and each front had all the replicas that it wanted."""
     if not facts.fronts or not _others_served(facts) or not is_slowed(facts, window):
         return False
     return not any(

@@ -8,20 +8,20 @@ import msgspec
 
 from reports.analysis.diagnosis.facts import StepFacts
 from reports.analysis.lag.control_loop import LoopMark, loop_marks
-from reports.analysis.lag.policy import DEFAULT_LOOP_S
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Window, covered_s
 from scalelag.record.evidence_rows import NOT_THE_CONTROLLERS
 from scalelag.record.rows import Gap
 from scalelag.wording import count
 
-# A busy machine makes single turns of the loop several times as long, and answers late by a second.
+# On a busy machine single turns of the loop take several times as long, and answers a second more.
 _LATE_ANSWER_S = 1.5
 _MARK_S = 1.5
 _WINDOW_S = 2.0
 _PACE_RATIO = 0.25
-# A busy machine turns the loop a quarter less often for seconds on end; a controller that stood still
-# for half of a gap had about half of its turns.
+# On a busy machine the loop turns a quarter less often for seconds on end. A controller that stood
+# still for half of a gap made about half of its turns.
 _AT_WORK_RATIO = 0.55
 _DECISION_S = 1.0
 _EDGE_S = 1.0
@@ -66,9 +66,9 @@ def _late_answers(facts: StepFacts) -> Iterator[Stall]:
 
 
 def _gaps(facts: StepFacts) -> Iterator[Stall]:
-    """Gaps of the probe, but for those in which log or loop of the controller show it at work.
+    """Gaps of the probe, without those in which the log or loop of the controller shows it at work.
 
-    Then it was the dashboard alone that was away, or the probe.
+    In those, only the dashboard or the probe was away.
     """
     for gap in facts.run.gaps:
         if gap.of_the_probe:
@@ -86,7 +86,7 @@ def _gaps(facts: StepFacts) -> Iterator[Stall]:
 
 
 def _away_within(facts: StepFacts, gap: Gap) -> Window | None:
-    """Time within a gap in which there was no controller: until its log says that it starts."""
+    """Part of a gap in which there was no controller: until its log says that it starts."""
     own = [
         event
         for event in facts.run.events
@@ -102,7 +102,7 @@ def _away_within(facts: StepFacts, gap: Gap) -> Window | None:
 def _worked_within(facts: StepFacts, gap: Gap) -> bool:
     """Return True if the controller wrote a line well inside the gap.
 
-    Near its edges it may have worked just before it stood still, or just after.
+    Near the edges it may have worked just before, or just after, it stood still.
     """
     edge_s = min(_EDGE_S, _EDGE_RATIO * (gap.to_s - gap.from_s))
     return any(
@@ -166,8 +166,8 @@ def _turned(first: LoopMark, then: LoopMark) -> Stall:
 class MarkWait(msgspec.Struct, frozen=True):
     """A replica that had initialised, and was not RUNNING yet.
 
-    Its reconfigure, where it has a user_config, and its first health check come in between.
-    `stood`: whether the controller stood still meanwhile; otherwise it waited for one of these.
+    Its reconfigure, if it has a user_config, and its first health check come in between. `stood`:
+    the controller stood still in that time; otherwise the replica waited for one of these.
     """
 
     replica: str
@@ -195,7 +195,7 @@ def mark_wait(facts: StepFacts) -> MarkWait | None:
 
 
 class LostNode(msgspec.Struct, frozen=True):
-    """A node that dropped out: since when at the latest, and what shows it."""
+    """A node that dropped out: the latest time at which it did, and the evidence."""
 
     node: str
     at_s: float

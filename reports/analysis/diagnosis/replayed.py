@@ -1,4 +1,4 @@
-"""Decisions of Ray's own policy on the open requests of a run, made elsewhere and passed in."""
+"""Decisions of Ray's own policy on a run's open requests, made elsewhere and passed in."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,12 +18,12 @@ class TargetChange(msgspec.Struct, frozen=True):
 
 
 Phases = Sequence[Sequence[TargetChange]]
-"""The same replay for several moments at which counts may have been pushed; empty without one."""
+"""The same replay for several times at which counts may have been pushed; empty without one."""
 
 Replayer = Callable[[RecordedRun, DeploymentKey, Concurrency], Phases]
-"""Function that replays a deployment of a run, given its open requests.
+"""Function that replays a deployment of a run with given open requests.
 
-It may take seconds, so only evidence asks it.
+It may take seconds, so it is only called for evidence.
 """
 
 

@@ -7,11 +7,13 @@ from reports.analysis.diagnosis.outages import mark_wait, stalls
 from reports.analysis.diagnosis.rule import Rule, Sign
 from reports.analysis.health import is_of_dead
 from reports.analysis.lag.phases import failed_tries
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.policy import Policy
 from reports.model.causes import Evidence
+from reports.model.controller import DEFAULT_LOOP_S
+from reports.model.intervals import between
 from reports.model.steps import FloorReport
 from scalelag.record.evidence_rows import LogEvent
-from scalelag.wording import count
+from scalelag.wording import count, seconds_within
 
 _SLOW_INIT_S = 1.5
 _LATER_S = 0.1
@@ -23,7 +25,7 @@ _SHOWN_LATE_S = 3.0
 
 
 def starts_failed(facts: StepFacts) -> Iterator[Sign]:
-    """Replicas were given up before they ran: what they raised is in Serve's log and message."""
+    """Replicas were given up before they ran; Serve's log and message have the exception."""
     crashes = facts.events("start_failed")
     messages = [row for row in facts.statuses() if "failed to start" in row.message]
     if not (crashes or messages):
@@ -42,7 +44,7 @@ def starts_failed(facts: StepFacts) -> Iterator[Sign]:
 
 
 def checks_failed(facts: StepFacts) -> Iterator[Sign]:
-    """Replicas that ran failed their health check so often that Serve gave them up."""
+    """Replicas that ran failed so many health checks that Serve gave them up."""
     died = _died(facts)
     dead = {event.replica for event in died}
     stopped = [event for event in facts.events("unhealthy_stopped") if event.replica not in dead]
@@ -77,12 +79,12 @@ def replicas_died(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _died(facts: StepFacts) -> list[LogEvent]:
-    """Lines of the controller on replicas whose process it found ended."""
+    """Lines of the controller on replicas whose process had ended."""
     return [event for event in facts.events("unhealthy_stopped") if is_of_dead(event)]
 
 
 def died_advice(_facts: StepFacts, _signs: Sequence[Sign]) -> str:
-    """Advice: the reason of a process that ends."""
+    """Advice: find out why the process ended."""
     return (
         "Find out why the process ended: the replica's log ends with its last words; a kill for want "
         "of memory is in Ray's events and in the node's log. health_check_timeout_s changes nothing."
@@ -92,7 +94,7 @@ def died_advice(_facts: StepFacts, _signs: Sequence[Sign]) -> str:
 def not_ready(facts: StepFacts) -> Iterator[Sign]:
     """A replica's constructor was done, and its reconfigure or first health check took long.
 
-    A slow reconfigure is a slow_init; checks that fail elsewhere tell that it was the check.
+    A slow reconfigure counts as slow_init. If checks failed elsewhere too, it was the check.
     """
     mark = mark_wait(facts)
     if mark is not None and not mark.stood:
@@ -109,13 +111,13 @@ def not_ready(facts: StepFacts) -> Iterator[Sign]:
 
 
 def reconfigured_long(facts: StepFacts) -> Iterator[Sign]:
-    """The same, if no check was seen to fail."""
+    """After its constructor, a replica's reconfigure or first check took long; no check failed."""
     if not facts.events(*FAILED_CHECKS):
         yield from not_ready(facts)
 
 
 def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
-    """Advice: mend the exception that is raised, or wait longer for a slow check."""
+    """Advice: fix the exception, or allow more time for a slow check."""
     if all("before RUNNING" in shown.text for sign in signs for shown in sign.shown):
         return (
             "Mend what the constructor, reconfigure or first check_health raises: Serve tries again "
@@ -130,27 +132,33 @@ def health_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
 
 
 def initialised_long(facts: StepFacts) -> Iterator[Sign]:
-    """The critical replica was long in its constructor."""
+    """The critical replica spent long in its constructor."""
     life = facts.critical()
     begun = (life.entered or life.allocated) if life else None
     if life is None or begun is None or begun.mid_s >= facts.by_s:
         return
     done = life.initialized or life.running
-    over = done is not None and done.lo_s <= facts.by_s
-    to_s = done.mid_s if done and over else facts.by_s
-    if to_s - begun.mid_s < _SLOW_INIT_S:
+    # The answer of a step is the middle of an interval: its last replica may have come behind it.
+    phase = facts.lag.phase("initialize")
+    over = done is not None and (done.lo_s if phase else done.hi_s) <= facts.by_s
+    phase = phase if over else None
+    end = done if done and over else facts.unfinished(done)
+    took = phase.span if phase else between(*facts.ordered(begun, end))
+    seconds = took.value or 0.0
+    if seconds < _SLOW_INIT_S:
         return
-    text = f"replica {life.replica} initialised for {to_s - begun.mid_s:.1f} s"
+    from_s, to_s = end.mid_s - seconds, end.mid_s
+    text = f"replica {life.replica} initialised for {seconds_within(seconds, took.lo, took.upper)}"
     if not over:
         text = f"{text} and was not done at the end"
     elif life.initialized is None:
         text = f"{text}, marking it RUNNING included (no log was read)"
-    shown = [Evidence(text, facts.at(begun.mid_s), life.node)]
+    shown = [Evidence(text, facts.at(from_s), life.node)]
     shown += [facts.quote(e, "Serve says so") for e in facts.events("slow_to_initialize")[:1]]
-    stood = any(s.to_s > begun.mid_s and s.from_s < to_s for s in stalls(facts))
+    stood = any(s.to_s > from_s and s.from_s < to_s for s in stalls(facts))
     doubt = "the replica's own log tells when it was initialised; the controller stood still"
     yield Sign(
-        begun.mid_s,
+        from_s,
         to_s,
         tuple(shown),
         tell_apart=doubt if stood and life.initialized is None else None,
@@ -158,7 +166,7 @@ def initialised_long(facts: StepFacts) -> Iterator[Sign]:
 
 
 def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
-    """Advice: a quicker constructor, or replicas in reserve."""
+    """Advice: a faster constructor, or replicas in reserve."""
     needed = f" to {facts.lag.target_after}" if facts.lag.target_after else ""
     return (
         "Make __init__ and reconfigure quicker (weights on local disk, lazy imports), or keep "
@@ -168,7 +176,7 @@ def init_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
 
 
 def more_wanted_than_allowed(facts: StepFacts) -> Iterator[Sign]:
-    """All replicas that max_replicas allows were RUNNING, and the open requests wanted more."""
+    """All replicas that max_replicas allows were RUNNING, and the open requests asked for more."""
     policy, running = facts.final_policy, facts.lag.replicas_after
     if policy is None or running is None or running < policy.max_replicas or not policy.default:
         return
@@ -227,7 +235,7 @@ def configuration_took_it(facts: StepFacts) -> Iterator[Sign]:
 
 
 def _share(seconds: float, total_s: float, floor: FloorReport) -> str:
-    """Words on the part of an answer that settings took: of the floor, or all of a decision on time."""
+    """Text on the part of an answer that settings took: of the floor, or of a whole timely decision."""
     if seconds == _configured_s(floor):
         return f"{floor.configured_s:.1f} s of {total_s:.1f} s are the configuration's"
     return (
@@ -239,8 +247,8 @@ def _share(seconds: float, total_s: float, floor: FloorReport) -> str:
 def _taken_s(facts: StepFacts, floor: FloorReport) -> float:
     """Seconds of an answer that settings took.
 
-    Where a step is on time, its decision was, whenever a report of the counts was due. From zero a
-    second decision waits for the first replica's start, which no setting takes.
+    If a step is on time, all of its decision counts, whenever a report of the counts was due. From
+    zero, a second decision waits for the first replica's start, which is no setting.
     """
     decide, from_none = facts.lag.phase("decide"), not facts.lag.replicas_before
     is_up = facts.step.direction == "up"
@@ -260,12 +268,12 @@ def _detection_took_most(facts: StepFacts) -> bool:
 
 
 def _configured_s(floor: FloorReport) -> float:
-    """Part of a floor that settings cause: a slow loop is not one."""
+    """Part of a floor that settings cause; a slow loop is not one of them."""
     return floor.detect_s + floor.delay_s + min(floor.loop_s, 3 * DEFAULT_LOOP_S)
 
 
 def _never_due(facts: StepFacts, policy: Policy) -> str:
-    """Other replicas were wanted at the end of the hold, and its delay was not over."""
+    """Another number of replicas was wanted at the end of the hold, but its delay was not over."""
     up, hold_s = facts.step.direction == "up", facts.step.hold_s
     delay_s = policy.upscale_delay_s if up else policy.downscale_delay_s
     running, demand = facts.lag.replicas_after or 0, facts.demand
@@ -279,7 +287,7 @@ def _never_due(facts: StepFacts, policy: Policy) -> str:
 
 
 def _longer_than_hold(facts: StepFacts, floor: FloorReport, proven_s: float) -> str:
-    # Without any setting it would take a start-up, which may be longer than the hold by itself.
+    # Without any delay it would still take a start-up, which alone may be longer than the hold.
     hold_s = max(proven_s, facts.step.hold_s)
     if floor.least_s < hold_s or floor.total_s - floor.configured_s >= hold_s:
         return ""
@@ -305,7 +313,7 @@ def _delay(facts: StepFacts, policy: Policy) -> tuple[str, float]:
 
 
 def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
-    """Advice: the setting that makes the step long."""
+    """Advice: the setting that makes the step slow."""
     if facts.policy is None:
         return ""
     name, delay_s = _delay(facts, facts.policy)
@@ -325,9 +333,9 @@ def delay_advice(facts: StepFacts, _signs: Sequence[Sign]) -> str:
 
 
 def shorter_delay(facts: StepFacts) -> dict[str, float]:
-    """The delay that the advice asks for: that of the look-back, or half of one within it.
+    """The delay that the advice asks for: as long as the look-back, or half of a delay within it.
 
-    Half of push interval and look-back where these took longer.
+    If push interval and look-back took longer, it is half of these.
     """
     if facts.policy is None or not facts.policy.default:
         return {}

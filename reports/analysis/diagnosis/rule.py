@@ -1,4 +1,4 @@
-"""Signs of a cause, and the finding that those of one cause add up to."""
+"""Signs of a cause, and the finding that the signs of one cause make together."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ from scalelag.record.rows import DeploymentKey
 class Sign(msgspec.Struct, frozen=True):
     """A sign of a cause, between two moments in Unix seconds.
 
-    The cause accounts for `seconds` of that time, or for all of it if None. `tell_apart` is set if
-    another cause may be behind it, and says how to find out. `deployment` is whose limit it is, if
-    not that of the deployment under diagnosis.
+    The cause accounts for `seconds` of that time, or for all of it if None. If another cause may be
+    behind it, `tell_apart` says how to find out. `deployment` is the one with the limit, if it is
+    another than the one under diagnosis.
     """
 
     from_s: float
@@ -33,9 +33,9 @@ class Sign(msgspec.Struct, frozen=True):
 class Rule(NamedTuple):
     """A cause, the signs that prove it, and advice.
 
-    A rule that `makes_late` has to explain a part of the lag. Any other says that the step did not
-    bring the replicas that were needed. `named` are words that say more than the cause's. `change` are
-    the settings that the advice asks for, with their values, where a simulation can try them.
+    A rule that `makes_late` has to explain a part of the lag. Other rules say why the step did not
+    bring the replicas that were needed. `named` is a more specific name than the cause's. `change`
+    has the settings that the advice asks for, with values, if a simulation can try them.
     """
 
     cause: Cause
@@ -47,9 +47,9 @@ class Rule(NamedTuple):
 
 
 def finding_of(rule: Rule, facts: StepFacts) -> Finding | None:
-    """Finding that the rule's signs add up to; None if there are none.
+    """Finding from all signs of the rule; None if there are none.
 
-    Its `seconds` are those of the lag. Time that several signs explain counts once.
+    Its `seconds` are within the lag. Time that several signs explain counts once.
     """
     signs = [sign for find in rule.signs for sign in find(facts)]
     if not signs:

@@ -22,9 +22,9 @@ _ROUNDING_S = 0.01
 
 
 def target_swings(facts: StepFacts) -> Iterator[Sign]:
-    """The target goes up and down while the load is constant, by the settings of the deployment.
+    """The target goes up and down under constant load, because of the deployment's settings.
 
-    Not if the autoscaler counted too few requests: then it is not the settings.
+    If the autoscaler counted too few requests, it is not the settings.
     """
     policy = facts.final_policy
     swing = swing_of(facts) if policy is not None and policy.default else None
@@ -67,7 +67,7 @@ OSCILLATION = Rule("oscillation", (target_swings,), swing_advice, makes_late=Fal
 
 
 def kept_as_minimum(facts: StepFacts) -> Iterator[Sign]:
-    """Nothing was open, and as many replicas stayed as the lower bound in effect keeps."""
+    """Nothing was open, and as many replicas stayed as the lower bound in effect requires."""
     policy, left = facts.final_policy, facts.lag.replicas_after
     quiet_s = _quiet_s(facts)
     if policy is None or left is None or quiet_s is None or policy.min_replicas <= 1:
@@ -125,9 +125,10 @@ def held_while_stopping(facts: StepFacts) -> Iterator[Sign]:
 
 
 class _HeldOpen(msgspec.Struct, frozen=True):
-    """Requests that may have held a stopping replica: those that were open long, or given up.
+    """Requests that may have held a stopping replica: open for long, or given up by the client.
 
-    Unix seconds: `sent_s` and `done_s` of the former, infinite without an end, `given_up_s` ascending.
+    Unix seconds: `sent_s` and `done_s` of the former (infinite without an end), `given_up_s`
+    ascending.
     """
 
     sent_s: NDArray[np.float64]
@@ -135,7 +136,7 @@ class _HeldOpen(msgspec.Struct, frozen=True):
     given_up_s: NDArray[np.float64]
 
     def of(self, from_s: float, to_s: float) -> str:
-        """Return what a replica waited for that stopped at `from_s` and was gone at `to_s`."""
+        """Return what a replica waited for that was stopped at `from_s` and gone at `to_s`."""
         pinning = (self.sent_s < from_s) & (self.done_s > to_s - _MARGIN_S)
         if pinning.any():
             oldest_s = to_s - float(self.sent_s[pinning].min())
@@ -152,7 +153,7 @@ class _HeldOpen(msgspec.Struct, frozen=True):
 
 
 def _held_open(facts: StepFacts, least_s: float) -> _HeldOpen:
-    """Return the requests that can have held a replica for `least_s`: few of many."""
+    """Return the requests that may have held a replica for `least_s`, few of many."""
     rows = facts.rows
     found = [np.empty(0, np.intp)]
     for block in blocks(rows.count):
@@ -169,7 +170,7 @@ def _held_open(facts: StepFacts, least_s: float) -> _HeldOpen:
 
 
 def kept_advice(facts: StepFacts, signs: Sequence[Sign]) -> str:
-    """Advice by what keeps them."""
+    """Advice, depending on what keeps them."""
     policy, texts = facts.final_policy, [shown.text for sign in signs for shown in sign.shown]
     if policy is None:
         return ""

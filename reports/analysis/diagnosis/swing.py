@@ -1,6 +1,6 @@
-"""A target that swings though the load does not, and the setting that makes it (docs/diagnosis.md).
+"""A target that swings under constant load, and the setting that causes it (docs/diagnosis.md).
 
-Counted on the target, so that a swing among replicas that are still STARTING is seen as well.
+The target is what counts, so that a swing of replicas that are still STARTING is seen as well.
 """
 
 import math
@@ -25,7 +25,7 @@ _LEAST_SAMPLE_S = 0.05
 class Swing(msgspec.Struct, frozen=True):
     """A target that went up and down again between `low` and `high`, from `from_s` to `to_s`.
 
-    Unix seconds. `period_s` is the mean time from one turn to the next but one.
+    Unix seconds. `period_s` is the mean time of a cycle, which has two turns.
     """
 
     from_s: float
@@ -54,8 +54,8 @@ class Remedy(msgspec.Struct, frozen=True):
 def swing_of(facts: StepFacts) -> Swing | None:
     """The swing of the target in the part of the hold in which the load is constant; else None.
 
-    The way to a new level, with one overshoot, is none: two movements in turn must be at least half
-    as large as the largest behind the first, three if they are of one replica.
+    Going to a new level with one overshoot is no swing. Two movements in turn must be at least half
+    as large as the largest after the first one; movements of one replica must be three.
     """
     from_s = _steady_from_s(facts)
     if from_s is None:
@@ -71,9 +71,9 @@ def swing_of(facts: StepFacts) -> Swing | None:
 
 
 def _steady_from_s(facts: StepFacts) -> float | None:
-    """Moment from which on the load of the hold is constant; None if it never is.
+    """Moment from which the load of the hold is constant; None if it never is.
 
-    Of a trace it is not known.
+    For a trace it is not known.
     """
     info, step = facts.run.info, facts.step
     if info.trace is not None or step.to_level <= 0:
@@ -108,11 +108,11 @@ def _measured(movements: Sequence[Movement]) -> Swing:
 def remedy_of(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy | None:
     """The setting behind a swing: a factor, a target that replicas cannot keep, or a delay.
 
-    A factor above 1 goes beyond the wanted number. Where requests pile up at the low number and are
-    few at the high one, the target is more than a replica serves: the load answers the replicas, and
-    the loop of look-back, delays and start-up never ends. Else the open requests swing by
-    themselves, and a delay as long as that waits them out. None if they are known not to: then
-    something else than the settings moved the target.
+    A factor above 1 overshoots the wanted number. If requests pile up at the low number and are few
+    at the high one, the target is more than a replica serves. The load then answers the replicas,
+    and the loop of look-back, delays and start-up never ends. Otherwise the open requests swing by
+    themselves, and a delay as long as their swing bridges it. None if they are known not to swing:
+    then something other than the settings moved the target.
     """
     factors = {
         "upscaling_factor": policy.upscaling_factor,
@@ -127,7 +127,7 @@ def remedy_of(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy | None:
 
 
 def _is_steady(facts: StepFacts, swing: Swing, policy: Policy) -> bool:
-    """Return True if the open requests ask for one number of replicas in every sample of a swing."""
+    """Return True if the open requests ask for the same number of replicas throughout a swing."""
     given = facts.requests.given
     if given is None:
         return False
@@ -150,7 +150,7 @@ def _gain_words(policy: Policy, above: Mapping[str, float]) -> str:
 
 
 def _by_load(facts: StepFacts, swing: Swing, policy: Policy) -> Remedy | None:
-    """A lower target, if what is open at the high number of replicas asks for the low one."""
+    """A lower target, if the requests open at the high number of replicas ask for the low one."""
     high = _open_while(facts, swing, swing.high)
     low = _open_while(facts, swing, swing.low)
     if not high or not low or low < _LOAD_SHARE * high or policy.demand_of(high) >= swing.high:

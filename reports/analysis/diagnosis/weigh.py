@@ -1,8 +1,7 @@
 """Causes of late steps and failed requests: the findings of all rules, weighed against each other.
 
-A rule asks for signs that were seen, never only how long something took, since a busy machine is
-slow without being broken. docs/diagnosis.md has the rules in words, with the runs that they were
-tried on.
+A rule asks for signs that were seen, never only for a long duration, since a busy machine is slow
+without a fault. docs/diagnosis.md has the rules in words, and the runs on which they were tried.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from reports.analysis.diagnosis.failed_requests import (
     GATEWAY,
     OVERLOAD,
     FailedRequests,
+    before_calm,
     failures,
 )
 from reports.analysis.diagnosis.front_rules import BLIND, FRONT
@@ -33,7 +33,6 @@ from reports.analysis.diagnosis.stay_rules import KEPT, OSCILLATION
 from reports.model.causes import Cause, Evidence, FailureReport, Finding
 from reports.model.intervals import overlap_s
 from reports.model.steps import Phase, least_s, longest_phase
-from scalelag.plan.stages import LoadStep
 from scalelag.wording import count
 
 RULES: tuple[Rule, ...] = (
@@ -52,13 +51,13 @@ RULES: tuple[Rule, ...] = (
 )
 
 ELSEWHERE = (BLIND, FRONT)
-"""Rules that tell that more replicas would change nothing, so that their bound is not the cause."""
+"""Rules which say that more replicas would change nothing, so that their bound is not the cause."""
 
 OF_A_HOLD = (BLIND, FRONT, BOUNDS)
-"""Rules on where requests wait, which may fail long after the hold that shows it."""
+"""Rules on where requests wait; these may fail long after the hold that shows it."""
 
 OF_A_LOST_NODE: frozenset[Cause] = frozenset({"health_check", "resources", "state_sync"})
-"""Causes that a lost node brings about: its replicas fail checks, others find no room."""
+"""Causes that follow from a lost node: its replicas fail checks, others find no room."""
 
 TELL_APART: dict[Cause, str] = {
     "network": "network: Serve's access logs show whether the requests arrived",
@@ -75,7 +74,7 @@ _AFTER_S = 1.0
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """Findings on a late step, and its cause; None if there is none, or several fit."""
+    """Findings on a late step, and its cause; None if there is none, or if several fit."""
 
     cause: Cause | None
     findings: tuple[Finding, ...]
@@ -83,7 +82,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 def diagnose(facts: StepFacts) -> Diagnosis:
-    """Find what made the step of `facts` late; nothing if a deletion is why it has no answer."""
+    """Find the cause of a late step; nothing if it has no answer because of a deletion."""
     if facts.is_absent or (facts.absence is not None and facts.lag.censored):
         return Diagnosis(None, (), ())
     findings = step_findings(facts)
@@ -93,7 +92,7 @@ def diagnose(facts: StepFacts) -> Diagnosis:
 
 
 def step_findings(facts: StepFacts) -> tuple[Finding, ...]:
-    """Findings on missing replicas, or on a fifth of the lag or half of its lateness at least."""
+    """Findings on missing replicas, or on at least a fifth of the lag or half of its lateness."""
     if facts.step.direction == "none":
         return ()
     before = facts.until(facts.answered_s)
@@ -116,7 +115,7 @@ def _in_reach(found: Mapping[Rule, Finding]) -> list[Finding]:
 
 
 def _weighed(facts: StepFacts, found: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Findings that are not effects of others, the cause first; rivals say how to tell them apart."""
+    """Findings that do not follow from others, the cause first; rivals say how to tell them apart."""
     cut_off = any(finding.cause == "network" for finding in found) and bool(lost_nodes(facts))
     kept = [f for f in found if not (cut_off and f.cause in OF_A_LOST_NODE)]
     rivals = {
@@ -139,7 +138,7 @@ def _causes(findings: Sequence[Finding]) -> list[Cause]:
 def _are_rivals(one: Finding, other: Finding) -> bool:
     """Return True if both explain the same time, and neither twice as much as the other.
 
-    The configured delay is no rival: what it takes is known, and comes on top.
+    The configured delay is no rival: its share is known, and comes on top.
     """
     if "configured_delay" in (one.cause, other.cause) or not (one.seconds and other.seconds):
         return False
@@ -150,9 +149,9 @@ def _are_rivals(one: Finding, other: Finding) -> bool:
 
 
 def leading(findings: Sequence[Finding]) -> Cause | None:
-    """The cause that explains the most; None if there is none, or another may be behind it.
+    """The cause that explains the most; None if there is none, or if another may be behind it.
 
-    A cause that kept replicas away goes before the configuration, which only made them late.
+    A cause that kept replicas away goes before the configuration, which only delayed them.
     """
     if not findings:
         return None
@@ -165,8 +164,8 @@ def leading(findings: Sequence[Finding]) -> Cause | None:
 def failure_report(facts: StepFacts) -> FailureReport | None:
     """Report of the failed requests of the step's hold that were for its application, or None.
 
-    If most of them failed while the deployment was deleted, there is no other cause. The reasons of
-    single requests are added for the whole run (`failed_reasons.py`).
+    If most failed while the deployment was deleted, no other cause is given. `failed_reasons.py`
+    adds the reasons of single requests for the whole run.
     """
     whole = facts.with_hold_until(facts.hold_ended_s or facts.ended_s)
     failed = failures(whole)
@@ -187,19 +186,20 @@ def failure_report(facts: StepFacts) -> FailureReport | None:
 
 
 def _of_failed(facts: StepFacts, failed: FailedRequests) -> tuple[Finding, ...]:
-    """Findings on what failed before a deletion, or in all of the hold."""
+    """Findings on failures before a deletion, or in the whole hold."""
     kinds = set(failed.kinds)
     if facts.absence is not None:
         return _doubted(_failure_findings(facts, kinds, facts), failed)
-    # What was wrong when the last of them failed shows in those that were sent then.
+    # The fault at the time of the last failure shows in requests sent then.
     lasting = facts.with_hold_until(max(facts.ended_s, failed.to_s + _AFTER_S))
     return _doubted(_failure_findings(lasting, kinds, facts), failed)
 
 
 def _doubted(findings: tuple[Finding, ...], failed: FailedRequests) -> tuple[Finding, ...]:
-    """Findings of which those on lost replicas are in doubt if most answers may be the application's.
+    """The findings, those on lost replicas in doubt if most answers may be the application's own.
 
-    A proxy that has lost a replica answers 502, 503 or 504, and so may an application that is well.
+    A proxy that has lost a replica answers 502, 503 or 504. A healthy application may answer so,
+    too.
     """
     answered = {kind: failed.kinds[kind] for kind in GATEWAY if failed.kinds.get(kind)}
     if 2 * sum(answered.values()) <= failed.count:
@@ -217,7 +217,7 @@ def _doubted(findings: tuple[Finding, ...], failed: FailedRequests) -> tuple[Fin
 
 
 def _unwatched_notes(facts: StepFacts, failed: FailedRequests) -> tuple[str, ...]:
-    """Note on an overload that may be of a front that was not watched; none if all were."""
+    """Note that a front that was not watched may be overloaded; none if all were watched."""
     if not facts.unwatched or not OVERLOAD & set(failed.kinds):
         return ()
     options = " ".join(f"--deployment {key}" for key in facts.unwatched)
@@ -249,12 +249,12 @@ def _while_gone(facts: StepFacts) -> int:
 def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tuple[Finding, ...]:
     """Findings that can make requests fail in these ways, whether the step was late or not.
 
-    Requests that waited may fail long after the `hold` that shows what they waited for.
+    Requests that waited may fail long after the `hold` that shows their reason.
     """
     rules = {NETWORK, DIED, HEALTH_CHECK}
     if kinds & OVERLOAD:
         rules |= {*OF_A_HOLD, OSCILLATION}
-        if facts.is_late or hold.is_unseen:
+        if (facts.is_late or hold.is_unseen) and _began_to_fail_while_late(hold):
             rules |= {RESOURCES, SLOW_INIT, STATE_SYNC, CONFIGURED_DELAY}
     found = {
         rule: finding
@@ -266,8 +266,14 @@ def _failure_findings(facts: StepFacts, kinds: set[str], hold: StepFacts) -> tup
     return _weighed(facts, _in_reach(found))
 
 
+def _began_to_fail_while_late(hold: StepFacts) -> bool:
+    """Return True if most failed while the step was not answered, or what piled up then was open."""
+    at_once, failed = before_calm(hold, min(hold.answered_s, hold.ended_s))
+    return 2 * at_once >= failed
+
+
 def _is_trifle(finding: Finding, facts: StepFacts) -> bool:
-    """Return True if a start that may be slow for either of two reasons is little of the wait."""
+    """Return True if a slow start with two possible reasons is only a small part of the wait."""
     if finding.tell_apart is None or finding.cause not in ("health_check", "slow_init"):
         return False
     return (finding.seconds or 0.0) < _SHARE * facts.lag_s
@@ -278,47 +284,6 @@ def _found(rule: Rule, facts: StepFacts, hold: StepFacts) -> Finding | None:
     if finding is None and rule is DIED and (later := until_death_was_noticed(facts)) is not None:
         return finding_of(rule, later)
     return finding_of(rule, hold) if finding is None and rule in OF_A_HOLD else finding
-
-
-def carried_on(
-    failures: Sequence[FailureReport], steps: Sequence[LoadStep]
-) -> tuple[FailureReport, ...]:
-    """The same reports; an overload that a step took over from the one before keeps its cause.
-
-    That is so if requests failed from the beginning of the hold on and have no cause of their own:
-    requests from before were still open.
-    """
-    begun_s = {step.index: step.at_s for step in steps}
-    found: list[FailureReport] = []
-    for failure in failures:
-        earlier = found[-1] if found else None
-        found.append(_carried(failure, earlier) if _goes_on(failure, earlier, begun_s) else failure)
-    return tuple(found)
-
-
-def _goes_on(
-    failure: FailureReport, earlier: FailureReport | None, begun_s: Mapping[int, float]
-) -> bool:
-    at_s = begun_s.get(failure.index)
-    return (
-        earlier is not None
-        and at_s is not None
-        and not failure.findings
-        and earlier.index == failure.index - 1
-        and bool(OVERLOAD & set(failure.errors) & set(earlier.errors))
-        and failure.first_s - at_s <= _AFTER_S < earlier.last_s - at_s + _AFTER_S
-    )
-
-
-def _carried(failure: FailureReport, earlier: FailureReport | None) -> FailureReport:
-    if earlier is None:
-        return failure
-    return msgspec.structs.replace(
-        failure,
-        cause=earlier.cause,
-        findings=earlier.findings,
-        notes=(*failure.notes, f"what had piled up in step {earlier.index} was still open"),
-    )
 
 
 def _unexplained(facts: StepFacts, findings: Sequence[Finding]) -> tuple[Evidence, ...]:
@@ -351,7 +316,7 @@ def _words(phase: Phase) -> str:
 
 
 def _longer_start(facts: StepFacts) -> str:
-    """Words on a start-up, or drain, that is longer than the time there was; empty if it is not."""
+    """Text on a start-up, or drain, that is longer than the time there was; empty if it is not."""
     total, floor = facts.lag.total_s, facts.floor
     if total is None or total.value is not None or floor is None or floor.replica_s < total.lo:
         return ""
@@ -362,7 +327,7 @@ def _longer_start(facts: StepFacts) -> str:
 
 
 def _notably_late_s(facts: StepFacts) -> float | None:
-    """Seconds that the step is late, if that is enough to ask for a cause; else None."""
+    """Seconds that the step is late, if it is late enough to ask for a cause; else None."""
     total, late_s = facts.lag.total_s, facts.late_s
     # A share of the answer itself: replicas may be lost long after it.
     if total is None or late_s is None or late_s < max(_UNEXPLAINED_S, _SHARE * total.lo):

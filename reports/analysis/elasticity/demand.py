@@ -106,7 +106,7 @@ def _by_policy(
 def _of_holds(
     requests: OpenRequests, edges_s: NDArray[np.float64], holds: Sequence[Window]
 ) -> list[NDArray[np.float64]]:
-    """Means of the samples of each hold, of values that can only be of it."""
+    """Means of the samples of each hold, from values that belong to it alone."""
     places = [np.searchsorted(edges_s, hold) for hold in holds]
     return [
         requests.within(hold).means(edges_s[first : last + 1])
@@ -115,7 +115,7 @@ def _of_holds(
 
 
 def _filled(of_holds: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | str:
-    """Each sample that was not seen by another of its hold; else by the last one of a hold before."""
+    """Samples; an unseen one is as another of its hold, else as the last of a hold before."""
     known = np.concatenate([~np.isnan(means) for means in of_holds])
     if known.sum() < _LEAST_SEEN * known.size or not known.any():
         return f"its open requests are known in {100 * known.mean():.0f} % of the time only"
@@ -124,7 +124,7 @@ def _filled(of_holds: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | st
 
 
 def _by_neighbours(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each sample that was not seen by the one before it, the first ones by the one after."""
+    """Samples; an unseen one is as the last before it, the first ones are as the next."""
     known = np.flatnonzero(~np.isnan(means))
     if not known.size:
         return means
@@ -135,7 +135,7 @@ def _by_neighbours(means: NDArray[np.float64]) -> NDArray[np.float64]:
 def sample_edges(steps: Sequence[LoadStep]) -> NDArray[np.float64]:
     """Edges of the samples, in seconds after the plan's start.
 
-    No sample reaches over a load step, so that what comes before it and after it is not mixed.
+    No sample crosses a load step, so that values before and after it are not mixed.
     """
     holds = [
         np.linspace(
@@ -156,7 +156,7 @@ def capacity_demand(offered: NDArray[np.float64], capacity_rps: float) -> NDArra
 def offered_rps(plan: LoadPlan, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean rate of an open-loop plan between each two of `edges_s`, seconds after its start.
 
-    From the plan and not from the requests: their numbers in short times are not the rate.
+    It comes from the plan, since the number of requests in a short time is not the rate.
     """
     at_s = np.array([stage.at_s for stage in plan.stages])
     span_s = np.array([stage.duration_s for stage in plan.stages])

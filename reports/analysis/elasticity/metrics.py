@@ -76,7 +76,7 @@ class Integrals(msgspec.Struct, frozen=True):
 
     @property
     def replica_hours_over(self) -> float:
-        """Of them those beyond the demand."""
+        """The part of them beyond the demand."""
         return self.over_replica_s / _S_PER_HOUR
 
 
@@ -159,10 +159,11 @@ def elasticity(
 ) -> ElasticityReport:
     """Metrics over the watched parts of `window`; `demand` is a reason if there is none.
 
-    `replica_hours` are what was paid for: of `everything` that ran, if `supply` is the part of it that
-    the autoscaler brought about. Each metric is an interval: its middle with every change in the middle
-    of its own interval, its bounds with the fewest and the most replicas that can have been RUNNING at
-    each moment. While nobody saw, up to `most` may have been; None if that has no limit.
+    `replica_hours` are those that were paid for. If `supply` is only the autoscaler's part, they
+    are of `everything` that ran. Each metric is an interval. Its middle has every change in the
+    middle of its own interval; its bounds have the fewest and the most replicas that may have been
+    RUNNING at each moment. While nobody saw, up to `most` may have been RUNNING; None if that has
+    no limit.
     """
     whole = everything or supply
     windows = supply.watched(window)
@@ -198,9 +199,9 @@ def _against(demand: Demand, supply: Supply, windows: Sequence[Window]) -> _Agai
 
 
 def _unseen(demand: Demand | None, supply: Supply, window: Window, most: int) -> _Unseen:
-    """Bounds of what was to spare, and ran, while nobody saw; empty without such time.
+    """Bounds of surplus and total replica-hours in unseen times; empty without such times.
 
-    Values are those of one change between the polls around.
+    The values assume a single change between the polls before and after.
     """
     windows = supply.blind_in(window)
     unseen_s = seconds_in(windows)

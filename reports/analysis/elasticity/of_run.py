@@ -40,13 +40,13 @@ def elasticity_parts(
     described: DeploymentInfo | None = None,
     decisions: Sequence[Decision] = (),
 ) -> ElasticityParts:
-    """Of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
+    """Parts of one deployment over `steps`, the last of which may be the one to 0 at the plan's end.
 
-    Elasticity and flapping are of the load, from the plan's start to its end: how long the
-    scale-down behind it is watched depends on how soon it is over. The response to the step to 0
-    is of what was watched of it. `later` policies took the place of `policy` during the run.
-    `requests` are the open ones that the policy was given, or the reason why they are not known;
-    `described` is the deployment as deployed. `decisions` moved its target, within these steps.
+    Elasticity and flapping cover the load, from the plan's start to its end, since the time for
+    which the scale-down is watched depends on its speed. The response to the step to 0 covers the
+    time it was watched. `later` policies replaced `policy` during the run. `requests` are those
+    that the policy was given, or the reason why they are not known. `described` is the deployment
+    as deployed. `decisions` moved its target within these steps.
     """
     zero_s, capacity_rps = run.info.zero_s, capacity_asked(run.info.options)
     fixed = why_no_policy(described)

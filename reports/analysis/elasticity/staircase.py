@@ -1,4 +1,4 @@
-"""Curves that keep each value until the next, and what is integrated over them."""
+"""Piecewise constant curves, and integrals over them."""
 
 from collections.abc import Sequence
 

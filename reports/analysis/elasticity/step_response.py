@@ -9,7 +9,6 @@ import numpy as np
 from reports.analysis.elasticity.metrics import integrals
 from reports.analysis.elasticity.staircase import Staircase
 from reports.analysis.elasticity.supply import Change, Supply
-from reports.analysis.lag.hold import BLIND_S
 from reports.analysis.lag.log_times import Decision
 from reports.analysis.lag.movements import is_within
 from reports.model.elasticity import FlappingReport, ResponseReport
@@ -23,6 +22,7 @@ from reports.model.intervals import (
     seconds_in,
     without,
 )
+from reports.model.steps import BLIND_S
 
 _BAND_REPLICAS = 0.5
 _BAND_SHARE = 0.05
@@ -31,10 +31,10 @@ _UNSEEN = "the probe saw nothing of this deployment during the step"
 
 
 class _Path(msgspec.Struct, frozen=True):
-    """RUNNING, or the target, at the beginning of a hold, and each change after.
+    """RUNNING, or the target, at the beginning of a hold, and each change after it.
 
-    None counts as before it. `hidden` are its times of some length in which nobody saw what the
-    autoscaler did. `cut`: the hold went on for some time after the last poll.
+    No change counts as before the hold. In `hidden`, times of some length, nobody saw the effect of
+    the autoscaler. `cut`: the hold went on for some time after the last poll.
     """
 
     hold: Window
@@ -117,7 +117,7 @@ def step_response(
 
 
 def _areas(supply: Supply, path: _Path, demand: int) -> tuple[Span, Span]:
-    """Replica-seconds below and above a constant demand; what of them nobody saw comes on top."""
+    """Replica-seconds below and above a constant demand; unseen times are added to the bounds."""
     constant = Staircase(np.empty(0), np.array([demand], np.int64))
     windows = without(path.hold, path.hidden)
     middle, fewest, most = (
@@ -148,7 +148,7 @@ def _divided(span: Span, by: int) -> Span:
 def _settling(path: _Path, demand: int, band_replicas: float) -> Span | None:
     """From the step until RUNNING stays within the band; censored if it does not.
 
-    None if it may have been outside when nobody saw it.
+    None if RUNNING may have left the band while nobody saw it.
     """
     out = [abs(level - demand) > band_replicas for level in path.levels]
     if out[-1]:
@@ -211,13 +211,13 @@ def _hidden_words(path: _Path) -> str:
 
 
 def _excess_variation(path: _Path) -> int:
-    """`sum|change| - |step|`, the step being what RUNNING changed by in all."""
+    """`sum|change| - |step|`; the step is the total change of RUNNING."""
     deltas = [change.delta for change in path.changes if not change.foreign]
     return sum(map(abs, deltas)) - abs(sum(deltas))
 
 
 def _reversals(path: _Path) -> list[int]:
-    """Places in `changes` of those that go the other way than the one before, but for foreign ones."""
+    """Indices in `changes` of those opposite to the one before, without foreign ones."""
     own = [place for place, change in enumerate(path.changes) if not change.foreign]
     return [
         new
@@ -231,8 +231,8 @@ def flapping(
 ) -> FlappingReport:
     """Reversals of RUNNING, or of the target, within each of `holds`, and period and size of the swing.
 
-    What turns back at a load step is no flapping: each hold is looked at by itself. In each the one
-    of the two counts that turned more often: a target may thrash faster than replicas start.
+    Turning back at a load step is not flapping, so each hold is judged alone. In each hold the one
+    of the two that turned more often counts: a target may swing faster than replicas start.
     `decisions` are those that moved the target.
     """
     watched_s = sum(seconds_in(supply.watched(hold)) for hold in holds)

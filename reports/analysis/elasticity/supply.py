@@ -26,9 +26,9 @@ class Change(msgspec.Struct, frozen=True):
 class Supply(msgspec.Struct, frozen=True):
     """RUNNING replicas: `before` the first of `changes`, which are in the order of their middles.
 
-    `seen` is from the first poll to the last, `unseen` what of it is not judged. In `blind` of these
-    nobody saw how many there were. At `foreign` times something else than the autoscaler moved them.
-    In `away` the deployment was deleted, or not there yet.
+    `seen` lasts from the first poll to the last; its `unseen` part is not judged. In the `blind`
+    part of that, nobody saw how many there were. At `foreign` times something other than the
+    autoscaler moved them. In `away` the deployment was deleted, or not there yet.
     """
 
     before: int
@@ -44,7 +44,7 @@ class Supply(msgspec.Struct, frozen=True):
         return self._stairs([change.at.mid_s for change in self.changes])
 
     def fewest(self) -> Staircase:
-        """The lower bound: each rise as late, and each fall as early as it can have been."""
+        """The lower bound: each rise as late, and each fall as early, as it may have been."""
         return self._stairs([c.at.hi_s if c.delta > 0 else c.at.lo_s for c in self.changes])
 
     def most(self) -> Staircase:
@@ -80,7 +80,7 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
     """RUNNING replicas of a deployment; None if it was never seen.
 
     A change lies between two polls, or at logged points if these account for all of it. Polls that
-    hide what the autoscaler did do not count as seen.
+    hide the effect of the autoscaler do not count as seen.
     """
     polls = [poll for poll in timeline.polls if not poll.hidden]
     if not polls:
@@ -103,13 +103,13 @@ def supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
 
 
 def whole_supply_of(timeline: Timeline, gaps: Sequence[Gap] = ()) -> Supply | None:
-    """RUNNING replicas whoever brought them about, also while updates and events go on."""
+    """RUNNING replicas whatever caused them, including updates and events."""
     polls = tuple(msgspec.structs.replace(poll, foreign=False) for poll in timeline.polls)
     return supply_of(msgspec.structs.replace(timeline, polls=polls), gaps)
 
 
 class _LoggedChanges:
-    """Changes at points that logs tell, each of them handed out once."""
+    """Changes at logged points, each of which is used once."""
 
     def __init__(self, lives: Sequence[ReplicaLife]) -> None:
         points: list[Change] = []
@@ -123,7 +123,7 @@ class _LoggedChanges:
         self._points = sorted(exact, key=lambda point: point.at.mid_s)
 
     def take(self, lo_s: float, hi_s: float, delta: int) -> list[Change]:
-        """Those between two moments, if they sum up to `delta`; otherwise none."""
+        """Those between two moments, if their sum is `delta`; otherwise none."""
         found = [p for p in self._points if _lies(p.at, lo_s, hi_s)]
         if not found or sum(point.delta for point in found) != delta:
             return []

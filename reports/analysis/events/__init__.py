@@ -1,1 +1,1 @@
-"""Events of a run: what they brought about, and how long until it was whole again."""
+"""Events of a run: their effects, and the time until the deployment was whole again."""

@@ -1,4 +1,4 @@
-"""A run without what its own events brought about, for figures that measure something else."""
+"""A run without the effects of its own events, for figures that measure something else."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,10 +19,10 @@ _SICK = "UNHEALTHY"
 def without_events(
     run: RecordedRun, reports: Sequence[EventReport], windows: Mapping[int, Window]
 ) -> RecordedRun:
-    """The run without failures whose cause is known to be an event of its own.
+    """The run without failures that were caused by its own events.
 
-    They are health checks of replicas that were killed, the status that goes with them, and restarts
-    of a controller that was killed. Polls and replicas stay.
+    These are health checks of killed replicas, the status that goes with them, and restarts of a
+    killed controller. Polls and replicas stay.
     """
     if not windows:
         return run
@@ -64,9 +64,9 @@ def own_timelines(
     reports: Sequence[EventReport],
     windows: Mapping[int, Window],
 ) -> dict[DeploymentKey, Timeline]:
-    """Timelines in which the time of events does not count as the autoscaler's doing.
+    """Timelines in which the effects of events are not counted as the autoscaler's.
 
-    A target that `scale` set is no decision of its, and replicas that were killed are `replaced`.
+    A target that `scale` set is not one of its decisions, and killed replicas are `replaced`.
     """
     return {
         key: _own_timeline(key, timeline, reports, windows) for key, timeline in timelines.items()

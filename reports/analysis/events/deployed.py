@@ -1,4 +1,4 @@
-"""The moment at which a deployment that an event brought was there, or was of the new version."""
+"""The moment at which a deployment that an event deployed was there, or had the new version."""
 
 import math
 from itertools import pairwise
@@ -15,7 +15,7 @@ from scalelag.wording import last_line
 
 
 def of_deploy(subject: Subject) -> Ends | None:
-    """Moments of a deployment that came, or whose version changed; None if it is of no application."""
+    """Moments of a deployment that came, or changed its version; None if the event left it alone."""
     if not is_deployed(subject):
         return None
     begun_s, old = subject.begun.lo_s, subject.old()
@@ -38,7 +38,7 @@ def of_deploy(subject: Subject) -> Ends | None:
 def _unbuilt(subject: Subject) -> Ends | None:
     """A version that Serve could not build, while the one before goes on; None if nothing says so.
 
-    It was so until another status is shown, or watching ended, though the deployment is hidden.
+    It lasts until another status is shown, or watching ends, even while the deployment is hidden.
     """
     from_s, until_s = subject.begun.lo_s, min(_later_deploys(subject), default=math.inf)
     rows = [row for row in subject.run.statuses if row.deployment == subject.key]
@@ -62,7 +62,7 @@ def is_deployed(subject: Subject) -> bool:
 
 
 def update_by(subject: Subject) -> Update | None:
-    """The new version that an event brought: the first after it, and after no later such event."""
+    """The new version that an event brought: the first after it, unless a later deploy came first."""
     begun_s = subject.begun.lo_s
     found = next((one for one in subject.changes.updates if one.begun.hi_s > begun_s), None)
     if found is None or any(found.begun.hi_s > at_s for at_s in _later_deploys(subject)):
@@ -81,7 +81,7 @@ def _later_deploys(subject: Subject) -> list[float]:
 
 
 def _rolled(subject: Subject, update: Update, old: frozenset[str]) -> Ends:
-    """Until all that run are of the new version, which replicas of before never are."""
+    """Ends when all running replicas have the new version, which old replicas never take."""
     ends = whole_again(subject, old, None)
     if ends.over is not None or not update.failed:
         return ends
@@ -92,7 +92,7 @@ def _rolled(subject: Subject, update: Update, old: frozenset[str]) -> Ends:
 
 
 def _taken(subject: Subject, update: Update) -> Ends:
-    """Until Serve calls it HEALTHY, since the same replicas take the new version."""
+    """Ends when Serve calls it HEALTHY, since the same replicas take the new version."""
     if update.done is not None:
         return Ends(over=update.done.not_before(subject.begun.lo_s))
     told = not_over(subject, frozenset())

@@ -1,4 +1,4 @@
-"""The effect of an event on one deployment: its moments as durations, and the replicas that came."""
+"""The effect of an event on one deployment: durations, and the replicas that came."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ def effect_of(subject: Subject) -> EventEffect | None:
 
 
 def _end_span(subject: Subject, ends: Ends, until_s: float) -> Span | None:
-    """Duration of the event, censored if its end was not seen; None if not even its beginning was."""
+    """Duration of the event, censored without an end; None if not even its beginning was seen."""
     if ends.over is not None:
         return between(subject.begun, ends.over.not_before(subject.begun.lo_s))
     if ends.detected is None and ends.updates:
@@ -68,7 +68,7 @@ def _until_s(subject: Subject, ends: Ends) -> float:
 
 
 def _shown_s(ends: Ends) -> float:
-    """Receive time of the poll that showed the last replica: it counts what the log tells earlier."""
+    """Receive time of the poll that showed the last replica; the log may tell of it earlier."""
     return (ends.critical and ends.critical.shown_running_s) or 0.0
 
 
@@ -94,9 +94,10 @@ def _came(subject: Subject, until_s: float) -> list[ReplicaLife]:
 def _own(
     subject: Subject, ends: Ends, came: Sequence[ReplicaLife], later: EventRow | None
 ) -> list[ReplicaLife]:
-    """Those that came for this event. Replicas begun after a later loss replace what that took.
+    """The replicas that came for this event.
 
-    Before it, or as many as this event asked for, are this event's own.
+    Those begun before a later loss are its own, and so are as many as it asked for. Others replace
+    what the later loss took.
     """
     needed = _needed(subject, ends)
     if later is None or needed is None:
@@ -114,7 +115,7 @@ def _needed(subject: Subject, ends: Ends) -> int | None:
 
 
 def _kept_open(later: EventRow, until_s: float) -> str | None:
-    """Sentence on a later loss before the end, which had to be replaced as well."""
+    """Sentence on a later loss before the end, whose replicas had to be replaced as well."""
     if moment_of(later).lo_s >= until_s:
         return None
     return f"event {later.index} ({later.text}) took replicas before it was over"

@@ -1,4 +1,4 @@
-"""The moments at which an event was noticed, and was over, for each kind of event."""
+"""The moments at which an event was noticed, and was over, by kind of event."""
 
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
@@ -33,7 +33,7 @@ _SICK: frozenset[LogKind] = frozenset(
 def ends_of(subject: Subject) -> Ends | None:
     """Moments of an event for one deployment; None if it does not concern it.
 
-    What was not over when a later event took over ends there.
+    If a later event took over before the end, the event ends there.
     """
     ends, taken = _ENDS[subject.row.kind](subject), subject.taken_over
     if ends is None or taken is None or (ends.over and ends.over.hi_s <= taken.at.hi_s):
@@ -51,9 +51,9 @@ def ends_of(subject: Subject) -> Ends | None:
 
 
 def taken_over(subject: Subject) -> TakenOver | None:
-    """The event as one that takes over from those before; None if it leaves the deployment be.
+    """The later event that takes over from those before; None if it does not change the deployment.
 
-    A new version, a deletion and a new target do so, once Serve shows them.
+    A new version, a deletion and a new target take over once Serve shows them.
     """
     if subject.row.kind not in ("deploy", "delete", "scale"):
         return None
@@ -64,7 +64,7 @@ def taken_over(subject: Subject) -> TakenOver | None:
 
 
 def taken_by_others(subject: Subject) -> Iterator[TakenOver]:
-    """Deletions and new versions after an event that are no event's doing."""
+    """Deletions and new versions after an event that no event caused."""
     changes, begun_s = subject.changes, subject.begun.hi_s
     every = [
         msgspec.structs.replace(subject, row=row) for row in subject.run.run_events if not row.error
@@ -90,7 +90,7 @@ def _of_loss(subject: Subject) -> Ends | None:
 
 
 def lost_of(subject: Subject) -> frozenset[str]:
-    """Replicas that a kill took: those that its job named, and those on the node that went."""
+    """Replicas that a kill took: those named by its job, and those on the node that went."""
     row, names = subject.row, {life.replica for life in subject.timeline.replicas}
     found = names & set(row.lost)
     if row.kind == "kill_node":
@@ -188,7 +188,7 @@ def _of_delete(subject: Subject) -> Ends | None:
 
 
 def _first_sign(subject: Subject, gone: Instant | None) -> Instant | None:
-    """Moment at which a deletion was noticed: a target of none comes before it is gone."""
+    """Moment at which a deletion was noticed: the target may fall to 0 before it is gone."""
     before = subject.before
     none = first_poll(subject, lambda poll: poll.target == 0)
     if none is None or before is None or not before.target:

@@ -29,7 +29,7 @@ _NEVER_SHOWN = "Serve's state never showed the proxy other than HEALTHY"
 
 
 class _Outcome(msgspec.Struct, frozen=True):
-    """Figures of `EventReport` on what an event brought about."""
+    """Figures of `EventReport` on the effects of an event."""
 
     detect_s: Span | None = None
     phases: tuple[Phase, ...] = ()
@@ -42,7 +42,7 @@ class _Outcome(msgspec.Struct, frozen=True):
 
 
 class _Requests(NamedTuple):
-    """Figures of `EventReport` on the requests that were open meanwhile."""
+    """Figures of `EventReport` on the requests that were open during an event."""
 
     failed: int = 0
     open_requests: int = 0
@@ -57,13 +57,13 @@ def event_reports(
 ) -> tuple[EventReport, ...]:
     """Report of each event that was begun, by its number.
 
-    `timelines` are whole ones, in which what the events brought about is not left out.
+    `timelines` are whole ones, which include the effects of the events.
     """
     return tuple(_report(run, steps, row, timelines, changes) for row in run.run_events)
 
 
 def event_windows(run: RecordedRun, reports: Sequence[EventReport]) -> dict[int, Window]:
-    """Time of each event, from it until it was over or watching ended, by its number; Unix seconds."""
+    """Time of each event by its number, until it or the watch was over; Unix seconds."""
     rows = {row.index: row for row in run.run_events}
     last_s = run.polls[-1].received_s if run.polls else 0.0
     found: dict[int, Window] = {}
@@ -111,7 +111,7 @@ def _report(
 
 
 def _outcome(run: RecordedRun, row: EventRow, subjects: Sequence[Subject]) -> _Outcome:
-    """Effect of the event on all `subjects`; of one that was not done, why."""
+    """Effect of the event on all `subjects`; the reason if it was not carried out."""
     if row.error is not None:
         return _Outcome(reason=row.error)
     if row.kind == "kill_proxy":
@@ -127,10 +127,10 @@ def _outcome(run: RecordedRun, row: EventRow, subjects: Sequence[Subject]) -> _O
 def _subject(
     run: RecordedRun, row: EventRow, key: DeploymentKey, timeline: Timeline, changes: Changes
 ) -> Subject:
-    """The event and a deployment, with what takes over there first."""
+    """The event with one deployment, and the first thing that takes over there."""
     bare = Subject(run, row, key, timeline, changes)
     if row.kind in ("kill_proxy", "delete"):
-        # A deletion is over when all is gone, and a proxy whatever is deployed.
+        # Nothing takes over: a deletion ends when all is gone, and a proxy needs no deployment.
         return bare
     later = [
         msgspec.structs.replace(bare, row=other)
@@ -138,7 +138,7 @@ def _subject(
         if other.begun_s > row.begun_s and other.error is None
     ]
     if row.kind == "kill_controller":
-        # It is whatever is deployed, but nothing is whole that was deleted.
+        # A controller needs no deployment either, but a deleted one is not whole again.
         later = [subject for subject in later if subject.row.kind == "delete"]
     found = [one for subject in later if (one := taken_over(subject)) is not None]
     others = [
@@ -153,8 +153,8 @@ def _together(
 ) -> _Outcome:
     """Figures of all deployments: the first to notice, the last to be whole.
 
-    Those in `taken`, where a later event took over before the end, count only if there are no others.
-    It has the seconds until then.
+    In `taken` deployments a later event took over, with the seconds until then. They count only if
+    there are no others.
     """
     if not effects:
         return _Outcome(reason="no watched deployment showed it")
@@ -175,14 +175,14 @@ def _together(
 
 
 def _reasons(effects: Mapping[DeploymentKey, EventEffect]) -> Iterator[str]:
-    """Reason of each deployment that has one, with its name where there are several."""
+    """The reasons of all deployments that have one, with names if there are several."""
     for key, one in effects.items():
         if one.reason:
             yield one.reason if len(effects) == 1 else f"{key}: {one.reason}"
 
 
 def first_of(spans: Sequence[Span]) -> Span | None:
-    """The shortest: each bound is that of the first deployment."""
+    """The shortest duration: each bound is that of the first deployment."""
     if not spans:
         return None
     known = [span.value for span in spans if span.value is not None]
@@ -191,7 +191,7 @@ def first_of(spans: Sequence[Span]) -> Span | None:
 
 
 def _last(spans: Sequence[Span | None]) -> Span | None:
-    """The longest: each bound is that of the last deployment."""
+    """The longest duration: each bound is that of the last deployment."""
     found = [span for span in spans if span is not None]
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""One event and one deployment: everything that its figures are made of."""
+"""One event and one deployment: all that its figures are made from."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -15,10 +15,10 @@ from scalelag.record.run_dir import RecordedRun
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """An event and a deployment. `timeline` is the whole one, also with what others changed.
+    """An event and a deployment. `timeline` is the whole one, which includes the changes by others.
 
-    The event counts as an interval: from its sending to its answer, or by the clock of its job. What
-    was not over when a later event took over is never told any more.
+    The event counts as an interval: from its sending to its answer, or by its job's clock. If a
+    later event took over before the end, the end is never known.
     """
 
     run: RecordedRun
@@ -35,7 +35,7 @@ class Subject(msgspec.Struct, frozen=True):
 
     @property
     def before(self) -> ReplicaPoll | None:
-        """The last poll that was answered before the event; None if it was not there."""
+        """The last poll answered before the event; None if it did not show the deployment."""
         earlier = [p for p in self.timeline.polls if p.received_s <= self.begun.lo_s]
         return earlier[-1] if earlier else None
 
@@ -48,7 +48,7 @@ class Subject(msgspec.Struct, frozen=True):
         return [life for life in self.timeline.replicas if life.replica in names]
 
     def old(self) -> frozenset[str]:
-        """Replicas that were there when it happened: begun, or listed, before it."""
+        """Replicas that were there at the event: begun, or listed, before it."""
         at_s = self.begun.lo_s
         return frozenset(
             life.replica
@@ -58,21 +58,21 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class TakenOver(msgspec.Struct, frozen=True):
-    """Something that made another deployment of it, in words, and when that was noticed."""
+    """Something that changed the deployment into another one: in words, and when it was noticed."""
 
     what: str
     at: Instant
 
 
 class Crossing(msgspec.Struct, frozen=True):
-    """The first poll that shows something, and the moment: after the poll before, by this one."""
+    """The first poll that shows something, and the moment: between the poll before and this one."""
 
     poll: ReplicaPoll
     at: Instant
 
 
 def moment_of(row: EventRow) -> Instant:
-    """Moment of an event: within it and its answer, as far as clocks tell."""
+    """Moment of an event: between its sending and its answer, as far as clocks tell."""
     return Instant(row.begun_s - row.skew_s, (row.ended_s or row.begun_s) + row.skew_s)
 
 

@@ -1,4 +1,4 @@
-"""The moment at which a deployment was whole again after an event: as many RUNNING as it wants."""
+"""The moment at which a deployment was whole again after an event: as many RUNNING as wanted."""
 
 import math
 from collections.abc import Callable
@@ -21,10 +21,10 @@ JUST_S = 1e-6
 
 
 class Ends(msgspec.Struct, frozen=True):
-    """Moments of an event: `over` is None if it was not seen, for `reason`.
+    """Moments of an event; `over` is None if the end was not seen, for `reason`.
 
-    `critical` is the replica that was the last to come, or to go. `lost` are those that it cost, or
-    that a new version replaced. Since `unseen_s`, while Serve hid the deployment, it may be over.
+    `critical` is the last replica to come, or to go. `lost` are those that the event took, or that
+    a new version replaced. Since `unseen_s`, while Serve hid the deployment, it may have been over.
     """
 
     detected: Instant | None = None
@@ -37,7 +37,7 @@ class Ends(msgspec.Struct, frozen=True):
 
 
 def whole_again(subject: Subject, lost: frozenset[str], detected: Instant | None) -> Ends:
-    """Until as many replicas as wanted are RUNNING without those that were lost."""
+    """Ends when as many replicas as wanted are RUNNING, without those that were lost."""
     gone = subject.lives(lost)
 
     def whole(poll: ReplicaPoll) -> bool:
@@ -65,7 +65,7 @@ def whole_again(subject: Subject, lost: frozenset[str], detected: Instant | None
 
 
 def wanted(subject: Subject, poll: ReplicaPoll | None) -> int:
-    """Target at a poll; where a later event took over, that of before, since it heals nothing."""
+    """Target at a poll; after a later event took over, the target before it, since it heals nothing."""
     taken, before = subject.taken_over, subject.before
     if poll is not None and taken is not None and poll.received_s >= taken.at.hi_s:
         poll = subject.timeline.poll_before(taken.at.lo_s)
@@ -75,7 +75,7 @@ def wanted(subject: Subject, poll: ReplicaPoll | None) -> int:
 
 
 def _whole_by_log(subject: Subject, lost: AbstractSet[str], until_s: float) -> ReplicaLife | None:
-    """The replica with which it surely was whole before a moment, though no poll showed it so."""
+    """The replica that surely made it whole before a moment, though no poll showed it so."""
     lives, gone = subject.timeline.replicas, subject.lives(lost)
     came = [life for life in lives if life.running is not None and life.running.clock]
     for life in sorted(came, key=lambda one: one.running.mid_s if one.running else 0.0):
@@ -103,7 +103,7 @@ def _surely_runs(life: ReplicaLife, at_s: float) -> bool:
 
 
 def _perhaps_whole(subject: Subject, lost: AbstractSet[str], until_s: float) -> Window | None:
-    """The first time, begun by a moment, in which the deployment was hidden and may have been whole."""
+    """The first hidden time, begun by a moment, in which the deployment may have become whole."""
     for window in subject.timeline.hidden:
         if window.to_s <= subject.begun.lo_s or window.from_s >= until_s:
             continue
@@ -129,7 +129,7 @@ def _hidden_words(subject: Subject, window: Window) -> str:
 
 
 def not_over(subject: Subject, lost: AbstractSet[str], taken: TakenOver | None = None) -> str:
-    """Sentence on how many were RUNNING at the end, or when something else took over."""
+    """Sentence on how many were RUNNING at the end, or on when something else took over."""
     until_s, when = math.inf, "watching ended"
     if taken is not None:
         until_s, when = taken.at.lo_s, taken.what
@@ -146,7 +146,7 @@ def last_changed(
     of: Callable[[ReplicaLife], tuple[Instant | None, float | None]],
     without: AbstractSet[str],
 ) -> ReplicaLife | None:
-    """The replica whose change completed what the poll of `found` shows; None if none did."""
+    """The replica whose change completed what the poll of `found` shows; None without one."""
     came = [
         (at.hi_s, at.mid_s, life.replica, life)
         for life in subject.timeline.replicas

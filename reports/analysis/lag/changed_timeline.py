@@ -1,4 +1,4 @@
-"""A timeline without what somebody else than the autoscaler did: new versions, deletions, settings."""
+"""A timeline without the effects of others than the autoscaler: new versions, deletions, settings."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from scalelag.record.effective import scaling_of
 
 
 def own_timeline(timeline: Timeline, changes: Changes) -> Timeline:
-    """`timeline` with the autoscaler's decisions only, and marks on what changes brought about."""
+    """`timeline` with only the autoscaler's decisions, and marks on the effects of changes."""
     replaced = {name for update in changes.updates for name in update.replaced}
     moved = [d for d in timeline.decisions if was_set(d, changes)]
     foreign = [
@@ -38,10 +38,10 @@ def marked(
     replaced: AbstractSet[str],
     away: Sequence[Window] = (),
 ) -> Timeline:
-    """`timeline` with marks on what is not the autoscaler's doing.
+    """`timeline` with marks on everything that the autoscaler did not do.
 
-    These are some of its polls, the decisions `moved`, which are none of its own, and replicas that
-    were `replaced`. In `away` there was no deployment.
+    The marked items are some of its polls, the decisions `moved`, and replicas that were
+    `replaced`. In `away` the deployment did not exist.
     """
     return msgspec.structs.replace(
         timeline,
@@ -60,7 +60,7 @@ def marked(
 
 
 def _away(absence: Absence) -> Window:
-    """Time in which polls show nothing of a deployment: it is deleted, or not there yet."""
+    """Times in which polls do not show a deployment: it is deleted, or not there yet."""
     return Window(
         -math.inf if absence.from_start else absence.gone.lo_s,
         absence.back.hi_s if absence.back else math.inf,
@@ -75,9 +75,10 @@ def _followed(timeline: Timeline, decision: Decision) -> Window:
 
 
 def was_set(decision: Decision, changes: Changes) -> bool:
-    """Return True if a changed target is a change's doing, and no decision of the autoscaler's.
+    """Return True if a change moved the target, and not a decision of the autoscaler.
 
-    What the log calls a decision is one. A changed configuration moves the target into its bounds.
+    A decision in the log is always the autoscaler's. A changed configuration moves the target into
+    its bounds.
     """
     at = decision.at
     if at.clock:
@@ -89,7 +90,7 @@ def was_set(decision: Decision, changes: Changes) -> bool:
 
 
 def bounded(target: int, info: DeploymentInfo) -> int:
-    """Target that a deployment goes on with when `info` becomes its configuration."""
+    """Target of a deployment once `info` becomes its configuration."""
     scaling = scaling_of(info)
     most = max(target, scaling.least) if scaling.most is None else scaling.most
     return min(max(target, scaling.least), most)

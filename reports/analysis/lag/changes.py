@@ -27,11 +27,11 @@ _FOREVER_S = math.inf
 
 
 class Absence(msgspec.Struct, frozen=True):
-    """The deployment was deleted; `back` when it was deployed again, None if it was not.
+    """Time in which a deployment was deleted; `back` is None if it was not deployed again.
 
-    From `ready_s` on, the first poll that shows it HEALTHY, it counts as there; `never_ready` if it
-    was gone again before that, at `ready_s`. `from_start`: it was
-    not there yet when watching began, at `gone`.
+    It counts as there from `ready_s` on, the first poll that shows it HEALTHY. With `never_ready`
+    it was gone again at `ready_s`, before it was HEALTHY. With `from_start` it was not there yet
+    when watching began, at `gone`.
     """
 
     gone: Instant
@@ -66,7 +66,8 @@ class Changes(msgspec.Struct, frozen=True):
     def info_at(self, at_s: float) -> DeploymentInfo | None:
         """Configuration in force at a moment, as far as polls had shown it by then.
 
-        How long an ingress drains is the cluster's environment, which only the start of a run knows.
+        The drain time of an ingress comes from the cluster's environment, which is read only when a
+        run starts.
         """
         shown = [row.info for row in self.configs if row.hi_s <= at_s]
         if not shown:
@@ -88,7 +89,7 @@ class Changes(msgspec.Struct, frozen=True):
         return Window(from_s, min(ended, default=_FOREVER_S))
 
     def unlike_between(self, from_s: float, to_s: float) -> str | None:
-        """Sentence on the first change in a time, after which its figures cannot be told."""
+        """Sentence on the first change in a time; figures after it mean something else."""
         found = [
             (row.lo_s, row.hi_s, "its configuration changed")
             for row in self.configs
@@ -140,7 +141,7 @@ def changes_of(run: RecordedRun, key: DeploymentKey) -> Changes:
 
 
 def since(changes: Changes) -> tuple[str, ...]:
-    """Facts, in words, on what was in effect at the end and not at the beginning: bounds, deletion."""
+    """Texts on changes that are still in effect at the end: of the bounds, or a deletion."""
     found: list[str] = []
     if changes.deployed is not None and changes.configs:
         before, last = scaling_of(changes.deployed), changes.configs[-1]
@@ -171,7 +172,7 @@ def _absences(
     statuses: Sequence[StatusChange],
     events: Sequence[LogEvent],
 ) -> Iterator[Absence]:
-    """Absences as polls show them, their beginnings narrowed by what the log says."""
+    """Absences as polls show them; the log narrows their beginnings."""
     seen = [(poll, poll.deployments.get(key)) for poll in polls if key not in poll.hidden]
     if not seen:
         return
@@ -196,7 +197,7 @@ def _absences(
 
 
 def _deleting(statuses: Sequence[StatusChange], last: Poll) -> Instant | None:
-    """Moment at which the status began to say so, if it did in the last poll that showed it."""
+    """Moment at which its status became DELETING; None if the last poll that showed it had another."""
     shown = [row for row in statuses if row.hi_s <= last.received_s]
     if not shown or shown[-1].trigger != DELETES or shown[-1].lo_s is None:
         return None
@@ -204,7 +205,7 @@ def _deleting(statuses: Sequence[StatusChange], last: Poll) -> Instant | None:
 
 
 def _back(absence: Absence, seen: Sequence[tuple[Poll, DeploymentPoll | None]]) -> Absence:
-    """The absence until the first poll that shows it HEALTHY, or gone again."""
+    """The absence until the first poll that shows the deployment HEALTHY, or gone again."""
     for poll, now in seen:
         if now is None or now.status in _READY:
             return msgspec.structs.replace(

@@ -30,8 +30,8 @@ def loop_marks(polls: Sequence[Poll]) -> list[LoopMark]:
 def loop_interval(polls: Sequence[Poll]) -> float | None:
     """Seconds from one turn of the loop to the next; None if no two polls tell.
 
-    Of all stretches of 2 s, the quickest: the time of a turn when nothing holds the loop up. A stretch
-    of a slow loop is longer, ten turns or half of all there are: a poll counts whole turns.
+    It is the quickest of all stretches of 2 s, since nothing held the loop up there. If the loop is
+    slow, a stretch has ten turns, or half of all turns: a poll counts whole turns only.
     """
     marks = loop_marks(polls)
     periods = [

@@ -5,16 +5,17 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, Policy
+from reports.analysis.lag.policy import Policy
 from reports.analysis.lag.timeline import ReplicaLife
 from reports.analysis.load.open_requests import OpenRequests
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Span, between
 from reports.model.steps import DelayReport, FloorReport, Phase
 
 BACKLOG_BIN_S = 0.25
 LEAST_BACKLOG_S = 1.0
 _EVER_S = 86400.0
-# Widths of intervals that tell as much: twice of one another, and a poll apart.
+# Intervals count as equally exact if their widths differ by this factor and a poll at most.
 _AS_EXACT = 2.0
 _POLL_S = 0.2
 
@@ -22,8 +23,8 @@ _POLL_S = 0.2
 class StartUp(msgspec.Struct, frozen=True):
     """Fastest `allocate` and `initialize` of any replica seen in the run.
 
-    `is_joined`: polling saw some of them, which cannot tell `initialize` from what it took to mark a
-    replica RUNNING. It may have taken no time at all then.
+    `is_joined`: some were seen by polling alone. Their `initialize` includes the time until the
+    replica was marked RUNNING, and may itself have taken no time.
     """
 
     allocate: Span
@@ -41,9 +42,9 @@ class StartUp(msgspec.Struct, frozen=True):
 class Ongoing(msgspec.Struct, frozen=True):
     """Mean open requests before a step, and after it until the decision or for one look-back.
 
-    `backlog_s` is how long after a step down requests from before it still asked for all replicas.
-    "Before" and "after" are those around its end. `young`: no request was known before the step, so
-    that the average is over what there is.
+    `backlog_s`: after a step down, older requests called for all replicas that long. "Before" and
+    "after" then refer to its end. `young`: no requests were known before the step, so the average
+    covers only those since.
     """
 
     before: float
@@ -72,9 +73,9 @@ def fastest_start(lives: Iterable[ReplicaLife]) -> StartUp | None:
 
 
 def _least(spans: Sequence[Span]) -> Span:
-    """The least of several spans, its value the least of those that are about as exact as any.
+    """The least of several spans; its value is the least of those that are about equally exact.
 
-    One that nobody watched may have been shorter than all, and tells no more than that.
+    A start that nobody watched may have been shorter than all others, and tells no more than that.
     """
     lo, hi = min(span.lo for span in spans), min(span.upper for span in spans)
     exact_s = min(span.upper - span.lo for span in spans)
@@ -87,7 +88,7 @@ def ongoing_around(
 ) -> Ongoing:
     """Open requests around a step that began at `begun_s`, Unix seconds.
 
-    Values that may be of either side of the step are left out.
+    Values that may belong to either side of the step are left out.
     """
     window_s = min(policy.look_back_period_s, hold_s)
     if decide is not None and decide.value:
@@ -102,7 +103,8 @@ def ongoing_around(
 def backlog_s(requests: OpenRequests, begun_s: float, most_s: float, enough: float) -> float:
     """Seconds after a step down in which more than `enough` requests were open without a break.
 
-    Less than a second counts as none: requests end, and others come. `most_s`: it was over by then.
+    Less than a second counts as none, since requests end and others come. The backlog was over by
+    `most_s`.
     """
     edges_s = np.arange(begun_s + requests.blur_s, begun_s + most_s, BACKLOG_BIN_S)
     if edges_s.size < 2:
@@ -130,11 +132,10 @@ class Crossing(msgspec.Struct, frozen=True):
 def crossing(policy: Policy, enough: float, ongoing: Ongoing) -> Crossing | None:
     """Time until the aggregate of ongoing requests crosses `enough`; None if it never does.
 
-    Of a mean over a full look-back L that slides on, exactly `L |X - Q0| / |Q1 - Q0|`; where the
-    series is younger it grows first, `u = L |X - Q0| / |Q1 - X|` at most, and where there is none
-    yet, as at the beginning of the load, it may cross at once (docs/metrics.md#floor;
-    docs/decisions/0004). The maximum crosses at once on the way up and after L on the way down,
-    the minimum the other way round.
+    A mean over a full look-back L takes exactly `L |X - Q0| / |Q1 - Q0|`. A younger series takes at
+    most `u = L |X - Q0| / |Q1 - X|`. Without earlier values, as at the beginning of the load, the
+    mean may cross at once (docs/metrics.md#floor; docs/decisions/0004). The maximum crosses at once
+    on the way up and after L on the way down, the minimum the other way round.
     """
     rises = ongoing.after > ongoing.before
     if (ongoing.after <= enough) if rises else (ongoing.after > enough):
@@ -163,13 +164,13 @@ def floor_up(
 ) -> FloorReport:
     """Floor of a scale-up from `replicas` to `settled`: `u + U + 3 c + fastest start`.
 
-    From none at all U is bypassed for the first replicas. Those beyond them are only decided on when
-    one of the first runs, so that U, the loop and a start count from then on once more. So it is with
-    each decision that a factor below 1 asks for; no more were needed than were `seen`. `settled` None
-    is one that the first decision reaches.
+    From zero the first replicas come without U. Ray decides on further ones once one of these is
+    RUNNING, so U, the loop and a start then count again. They also count again for each decision
+    that a factor below 1 adds, but for no more decisions than were `seen`. With `settled` None the
+    first decision is enough.
 
-    `ongoing` is None if the open requests of this deployment are not known: detection counts
-    as nothing then, so that the floor stays one. A step has none if no `start` was seen.
+    `ongoing` is None if the deployment's open requests are not known. Detection then counts as
+    zero, so that the result is still a lower bound. Without a `start` a step has no floor.
     """
     loop = loop_s or DEFAULT_LOOP_S
     enough = replicas * policy.target_ongoing_requests
@@ -195,7 +196,7 @@ def floor_up(
 
 
 def enough_for_fewer(policy: Policy, replicas: int) -> float:
-    """Open requests at which fewer than `replicas` would do."""
+    """Open requests for which fewer than `replicas` are enough."""
     return max(replicas - policy.scaling.gang_size, 0) * policy.target_ongoing_requests
 
 
@@ -209,9 +210,9 @@ def floor_down(
 ) -> FloorReport:
     """Floor of a scale-down from `replicas` to `settled`: its delay, the loop, the shortest drain.
 
-    The delay begins when any fewer than `replicas` (by a gang, where there are gangs) would do, which
-    is not before the backlog is gone. To 0 goes by way of 1, with a delay of its own behind, and a
-    factor below 1 asks for several decisions, each with its delay; no more than were `seen`.
+    The delay begins once one replica (or one gang) fewer is enough, which is not before the backlog
+    is gone. The way to 0 stops at 1, and the last replica has a delay of its own. A factor below 1
+    asks for several decisions, each with its delay, but for no more than were `seen`.
     """
     loop = loop_s or DEFAULT_LOOP_S
     enough = enough_for_fewer(policy, replicas)
@@ -245,12 +246,12 @@ def delay_report(
     loop_s: float | None,
     delay_s: float | None = None,
 ) -> DelayReport | None:
-    """A configured delay, and the one in effect: what its decision took once it could.
+    """A configured delay, and the effective one, measured at its decision.
 
-    `waited` is from when that decision could be wanted first (the step, or the first RUNNING replica
-    on the way up from none) until it. That more, or fewer, replicas were wanted was known between at
-    once and `r + max(p, u)` after that, which bounds the delay on both sides. `delay_s` is the delay
-    of that decision, by default all of the floor's. None if no decision was measured, or no delay
+    `waited` ends with that decision. It begins when the decision became possible: at the step, or
+    on the way up from zero with the first RUNNING replica. The autoscaler knew within `r + max(p,
+    u)` of that moment, which bounds the delay on both sides. `delay_s` is the configured delay of
+    that decision, by default the floor's whole delay. None if no decision was measured, or no delay
     applies.
     """
     configured_s = floor.delay_s if delay_s is None else delay_s

@@ -1,4 +1,4 @@
-"""Gaps of the probe in which logs tell all that a deployment did, as if polls had shown it."""
+"""Gaps of the probe that logs fill: they tell all that a deployment did, as polls would have."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _POLL_S = 1.0
 """Longest time between two polls made from logs: few, and shorter than a hold may miss."""
 
 _CARRIED_OUT_S = 1.0
-"""A decision is carried out by the next turn of the control loop, on a busy machine within so long."""
+"""Longest time until a decision is carried out: by the next turn of the loop, on a busy machine."""
 
 
 class _Move(msgspec.Struct, frozen=True):
@@ -50,22 +50,22 @@ class _Hole(msgspec.Struct, frozen=True):
         return Window(self.before.sent_s, self.after.received_s)
 
     def has(self, at: Instant | None) -> bool:
-        """Return True if a moment that a clock tells lies in it."""
+        """Return True if the moment, by a clock, lies in it."""
         return at is not None and bool(at.clock) and agrees(self.whole, at)
 
     def hides(self, at: Instant | None, shown_s: float | None) -> bool:
-        """Return True for a moment that the poll after it showed first, or that lies in it unseen."""
+        """Return True if the poll after it showed a moment first, or none did and it lies in it."""
         return shown_s == self.after.received_s or (shown_s is None and self.has(at))
 
 
 def through_gaps(
     key: DeploymentKey, timeline: Timeline, gaps: Sequence[Gap], events: Sequence[LogEvent]
 ) -> Timeline:
-    """`timeline` with polls in those gaps in which logs account for all that changed.
+    """`timeline` with polls in those gaps for which logs account for all changes.
 
-    They do if some line of it lies in the gap, each change between the two polls around it is one of
-    a log, and the numbers of replicas and the target come out as the second poll has them. A gap in
-    which the controller restarted stays one.
+    Logs do so if three things hold: a line lies in the gap; each change between the two polls
+    around it is in a log; the target and the numbers of replicas agree with the second poll. A gap
+    in which the controller restarted stays a gap.
     """
     started_s = [event.at_s for event in events if event.kind == "controller_started"]
     logs = replica_logs(key, events)
@@ -86,7 +86,7 @@ def _holes(polls: Sequence[ReplicaPoll], gaps: Sequence[Gap]) -> Iterator[_Hole]
 def _unlisted(
     timeline: Timeline, hole: _Hole, logs: dict[str, ReplicaLog]
 ) -> tuple[ReplicaLife, ...]:
-    """Replicas that came and went within a gap, so that only the log has them."""
+    """Replicas that came and went within a gap, known only from the log."""
     known = {life.replica for life in timeline.replicas}
     return tuple(
         ReplicaLife(
@@ -130,10 +130,10 @@ def _told(timeline: Timeline, hole: _Hole, unlisted: Sequence[ReplicaLife]) -> T
 
 
 def _carried_out(hole: _Hole, decided: Sequence[Decision], lives: Sequence[ReplicaLife]) -> bool:
-    """Return True if as many replicas began, and were stopped, as the decisions in the gap ask for.
+    """Return True if as many replicas began and stopped as the decisions in the gap ask for.
 
-    Of a log that lacks lines of a kind nothing tells of replicas that came and went in the gap. What
-    was decided just before its end may be carried out after it.
+    If the log lacks lines of one kind, replicas that came and went in the gap are not known. A
+    decision just before the end of the gap may be carried out after it.
     """
     by_s = hole.after.sent_s - _CARRIED_OUT_S
     moved = [one.after - one.before for one in decided if one.at.mid_s <= by_s]
@@ -147,7 +147,7 @@ def _carried_out(hole: _Hole, decided: Sequence[Decision], lives: Sequence[Repli
 
 
 def _unsure(hole: _Hole, moments: Sequence[Instant]) -> tuple[Window, ...]:
-    """Times between the two polls in which it is not sure on which side of a moment they lie."""
+    """Times between the two polls in which a moment lies, though it is not known where."""
     slacks_s = [at.skew_s + ORDER_TOLERANCE_S for at in moments]
     around = ((a.mid_s - s, a.mid_s + s) for a, s in zip(moments, slacks_s, strict=True))
     from_s, to_s = hole.before.received_s, hole.after.received_s
@@ -192,7 +192,7 @@ class _LogPolls(msgspec.Struct, frozen=True):
 
 
 def _moves(life: ReplicaLife, hole: _Hole) -> Iterator[_Move | None]:
-    """Yield what a replica changed in the gap, None if only the poll after it shows that."""
+    """Yield the changes of a replica in the gap; None for one that only the poll after it shows."""
     began, listed_s = _listing(life)
     if life.vanished and hole.after.received_s == life.shown_gone_s:
         yield None
@@ -250,5 +250,5 @@ def _shown(life: ReplicaLife, log_polls: _LogPolls) -> ReplicaLife:
 
 
 def unseen_windows(timeline: Timeline, gaps: Sequence[Gap]) -> list[Window]:
-    """Parts of gaps of which logs do not tell what the deployment did."""
+    """Parts of gaps in which logs do not tell what the deployment did."""
     return [part for gap in gaps for part in without(Window(gap.from_s, gap.to_s), timeline.told)]

@@ -1,4 +1,4 @@
-"""Time in which Serve hides a deployment while it builds its application again, from logs."""
+"""Times in which Serve hides a deployment while it rebuilds its application, filled from logs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -43,7 +43,7 @@ class _Hole(msgspec.Struct, frozen=True):
         return Instant(self.before.sent_s, self.after.received_s)
 
     def is_behind(self, row: Transition | StatusChange) -> bool:
-        """Return True if the first poll after it is the one that shows a change."""
+        """Return True if a change is first shown by the first poll after it."""
         return row.hi_s == self.after.received_s
 
 
@@ -53,9 +53,9 @@ _Path = list[tuple[float, int]]
 def unhidden(run: RecordedRun) -> RecordedRun:
     """`run` with what logs tell of deployments that polls did not show.
 
-    Where lines account for every replica that is another before and after, the polls between show
-    the deployment as the lines have it. Elsewhere it stays hidden, and what changed did so at some
-    time since the last poll that showed it.
+    If lines account for every replica that differs before and after, the polls between show the
+    deployment as the log has it. Otherwise it stays hidden, and its changes came at an unknown time
+    since the last poll that showed it.
     """
     for key in sorted({key for poll in run.polls for key in poll.hidden}):
         for hole in list(_holes(run.polls, key)):
@@ -64,9 +64,9 @@ def unhidden(run: RecordedRun) -> RecordedRun:
 
 
 def hidden_windows(key: DeploymentKey, polls: Sequence[Poll]) -> tuple[Window, ...]:
-    """Times from each last poll that showed a deployment to the first that shows it again, or the last.
+    """Times from a last poll that showed a deployment to the next that does, or to the end.
 
-    What happens within them is not seen.
+    Nothing within them is seen.
     """
     found = [Window(hole.whole.lo_s, hole.whole.hi_s) for hole in _holes(polls, key)]
     shown = [poll for poll in polls if key not in poll.hidden]
@@ -88,9 +88,9 @@ def _holes(polls: Sequence[Poll], key: DeploymentKey) -> Iterator[_Hole]:
 
 
 def _widened(run: RecordedRun, key: DeploymentKey, hole: _Hole) -> RecordedRun:
-    """`run` with changes that lie in the hole, and not behind its last poll, as older records say.
+    """`run` with changes placed anywhere in the hole; older records have them behind its last poll.
 
-    An update is no such change: it begins when the application was built, which ends the hole.
+    Updates are left alone: an update begins once the application is built, which ends the hole.
     """
 
     def lies_in(row: Transition | StatusChange) -> bool:
@@ -216,7 +216,7 @@ def _rows(row: Transition, before: str | None, path: _Path, hole: _Hole) -> Iter
 
 
 def _target(old: DeploymentPoll, decided: Sequence[Decision], at_s: float) -> int | None:
-    """Target at a hidden moment: that of before the hole, until the log has a decision."""
+    """Target at a hidden moment: the one before the hole, until the log has a decision."""
     made = [one.after for one in decided if one.at.mid_s <= at_s]
     return made[-1] if made else old.target
 

@@ -1,4 +1,4 @@
-"""A hold of a load step: what was seen of it, and what that proves."""
+"""A hold of a load step: what polls saw of it, and what that proves."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,14 +8,12 @@ import msgspec
 from reports.analysis.lag.movements import Movement
 from reports.analysis.lag.reach import Level, Reach, first_reach
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
+from reports.model.steps import BLIND_S
 from scalelag.plan.stages import LoadStep
-
-BLIND_S = 2.0
-"""Seconds without a poll from which on the end of a hold counts as not seen."""
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A step and all that was seen of its hold; the first poll may be the one before the step."""
+    """A step, and what polls saw of its hold; the first poll may be the one before the step."""
 
     step: LoadStep
     begun_s: float
@@ -46,7 +44,7 @@ def reach_of(hold: Hold, level: Level, movement: Movement) -> Reach | None:
 
 
 def proven_s(hold: Hold, level: Level) -> float:
-    """The hold's end, if the next poll still shows the level missing; else when the last poll began."""
+    """The hold's end if the next poll still misses the level; else when the last poll began."""
     later = next((p for p in hold.timeline.polls if p.received_s > hold.ended_s), None)
     return hold.ended_s if later and not level.is_reached(later) else hold.polls[-1].sent_s
 
@@ -54,8 +52,8 @@ def proven_s(hold: Hold, level: Level) -> float:
 def missing_s(hold: Hold, level: Level, movement: Movement, seen_s: float) -> float:
     """Moment until which the level was certainly not reached, `seen_s` at the latest.
 
-    Between two polls that are some time apart it may have been reached, and left again, if the target
-    moved meanwhile or replicas went.
+    Between two distant polls it may have been reached and left again, if the target moved or
+    replicas went.
     """
     seen = hold.timeline.polls_within(movement.first.lo_s, seen_s)
     after = next((poll for poll in hold.timeline.polls if poll.received_s > seen_s), None)
@@ -77,7 +75,7 @@ def _left_between(hold: Hold, level: Level, last: ReplicaPoll, then: ReplicaPoll
 
 
 def edge(hold: Hold, movement: Movement) -> str | None:
-    """Sentence on a first decision that may have come before the step; None if it cannot."""
+    """Sentence on a first decision that may have come before the step; None if it did not."""
     if not movement.at_edge:
         return None
     first = movement.first
@@ -87,14 +85,14 @@ def edge(hold: Hold, movement: Movement) -> str | None:
 
 
 def joined(*sentences: str | None) -> str | None:
-    """Sentences that there are, as one text; None if there are none."""
+    """The sentences that are not None, as one text; None if there are none."""
     return "; ".join(text for text in sentences if text) or None
 
 
 def slowest(hold: Hold, level: Level) -> ReplicaLife | None:
     """Of the replicas still on their way at the hold's end, the one that got the least far.
 
-    None if fewer are known than the level needs: then it may be one of those that are not.
+    None if fewer are known than the level needs: the slowest may be one of those not known.
     """
     if level.direction == "up":
         there = [life for life in hold.timeline.replicas if _is_there(life, hold.ended_s)]

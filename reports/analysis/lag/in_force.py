@@ -1,4 +1,4 @@
-"""Settings in force at the start of a step, by which it is measured until a deletion."""
+"""Settings in force at the start of a step; the step is measured by them, until a deletion."""
 
 import msgspec
 
@@ -13,9 +13,9 @@ from scalelag.plan.stages import LoadStep
 
 
 class MeasuredStep(msgspec.Struct, frozen=True):
-    """Lag and floor of a step, and the time of its hold in which the deployment was there.
+    """Lag and floor of a step, and the part of its hold in which the deployment was there.
 
-    `absence` is the one that lies in its hold, or that its hold lies in; None if there is none.
+    `absence` lies in the hold, or the hold lies in it; None if there is none.
     """
 
     setup: ScalingSetup
@@ -28,7 +28,7 @@ class MeasuredStep(msgspec.Struct, frozen=True):
 def measured_step(
     setup: ScalingSetup, changes: Changes, step: LoadStep, ray: str | None
 ) -> MeasuredStep:
-    """Measure `step`; `setup` holds what does not change, under version `ray`."""
+    """Measure `step`; `setup` holds the facts that do not change, `ray` is Ray's version."""
     zero_s = changes.zero_s
     begun_s, ended_s = zero_s + step.at_s, zero_s + step.hold_until_s
     absence = changes.absence_at(begun_s)
@@ -47,7 +47,7 @@ def measured_step(
     ended_with = changes.absence_between(begun_s, ended_s)
     cut = step.until(min(there.to_s, ended_s) - zero_s)
     lag = _with_reasons(step_lag(cut, zero_s, own.timeline), changes, cut, ended_with)
-    floor = _floor(own, changes, cut, lag)
+    floor = floor_in_force(own, changes, cut, lag)
     return MeasuredStep(own, cut, lag, floor, ended_with)
 
 
@@ -58,7 +58,7 @@ def _deleted(absence: Absence, zero_s: float) -> str:
 def _with_reasons(
     lag: StepLag, changes: Changes, step: LoadStep, ended_with: Absence | None
 ) -> StepLag:
-    """Add to the reason of a step without a measured lag what changed in its hold."""
+    """Add the changes in its hold to the reason of a step without a measured lag."""
     if lag.total_s is not None and not lag.censored:
         return lag
     zero_s = changes.zero_s
@@ -71,7 +71,9 @@ def _with_reasons(
     return msgspec.structs.replace(lag, reason="; ".join(text for text in found if text) or None)
 
 
-def _floor(setup: ScalingSetup, changes: Changes, step: LoadStep, lag: StepLag) -> StepFloor:
+def floor_in_force(
+    setup: ScalingSetup, changes: Changes, step: LoadStep, lag: StepLag
+) -> StepFloor:
     """The floor by the settings at the step; none if they changed before the answer."""
     begun_s = changes.zero_s + step.at_s
     found = step_floor(setup, step, lag, begun_s)

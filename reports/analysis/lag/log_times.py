@@ -8,8 +8,8 @@ from reports.model.intervals import Instant
 from scalelag.record.evidence_rows import LogEvent, LogKind
 from scalelag.record.rows import DeploymentKey
 
-# A line is written some milliseconds after, or before, the state that polling sees; lines carry
-# whole milliseconds.
+# A line is written some milliseconds before or after polling sees the state, and is rounded to
+# milliseconds.
 ORDER_TOLERANCE_S = 0.01
 # Replicas of one decision are submitted in one turn of the controller's loop.
 _AT_ONCE_S = 0.1
@@ -52,8 +52,8 @@ class Decision(msgspec.Struct, frozen=True):
 def replica_logs(key: DeploymentKey, events: Sequence[LogEvent]) -> dict[str, ReplicaLog]:
     """Logged moments of each replica of `key`; the first line of each kind counts.
 
-    A controller that restarts says "started successfully" of replicas that ran all along: that
-    line counts only behind one that says "Starting".
+    A restarted controller says "started successfully" of replicas that were running all the time.
+    That line counts only after one that says "Starting".
     """
     moments: dict[str, dict[str, Instant]] = {}
     for event in events:
@@ -90,17 +90,17 @@ def agrees(seen: Instant, logged: Instant) -> bool:
 
 
 def narrowed(seen: Instant, events: Sequence[LogEvent], kind: LogKind) -> Instant:
-    """The moment of the log's line of this kind within what polling saw; else what polling saw."""
+    """Moment of the log's line of this kind if it agrees with polling; else what polling saw."""
     logged = [moment(event) for event in events if event.kind == kind]
     return next((at for at in logged if agrees(seen, at)), seen)
 
 
 def before_its_effects(seen: Decision, effects: Iterable[Sequence[Instant | None]]) -> Decision:
-    """A decision that polling saw, no later than the last of its logged effects.
+    """A decision that polling saw, moved to no later than the last of its logged effects.
 
-    Of each replica the first effect that a log tells counts. They are known if as many replicas began,
-    or were stopped, between the two polls as the target moved by. If they did so at different times,
-    or these are not told, each may have been decided on by itself.
+    The first logged effect of each replica counts. The effects are known if as many replicas began
+    or were stopped between the two polls as the target moved by. If their times differ, or are not
+    all known, there may have been a decision for each replica.
     """
     moved = abs(seen.after - seen.before)
     known: list[Instant] = []

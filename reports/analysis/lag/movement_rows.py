@@ -1,12 +1,12 @@
-"""All movements of a hold: rows of those that do not answer its step, and the end of the last one."""
+"""Movements of a hold: rows of those that do not answer its step, and the end of the last one."""
 
 import math
 
-from reports.analysis.lag.hold import BLIND_S, Hold, edge, joined, missing_s, proven_s, reach_of
+from reports.analysis.lag.hold import Hold, edge, joined, missing_s, proven_s, reach_of
 from reports.analysis.lag.movements import Movement, Way
 from reports.analysis.lag.reach import Level, last_reach
 from reports.model.intervals import Instant, Span, between, longer_than, point
-from reports.model.steps import MovementReport
+from reports.model.steps import BLIND_S, MovementReport
 
 
 def movement_rows(hold: Hold, answer: Movement | None, zero_s: float) -> tuple[MovementReport, ...]:
@@ -46,8 +46,8 @@ def _row(hold: Hold, number: int, movement: Movement, zero_s: float) -> Movement
 def settled(hold: Hold) -> Span | None:
     """From the step until the last target of the hold was reached and kept; censored if it was not.
 
-    It was kept if nothing but a change of the configuration took it away. None if the autoscaler did
-    not move the target. After a way down the replicas that stay have to be RUNNING, too.
+    It counts as kept if only a change of the configuration ended it. None if the autoscaler did not
+    move the target. After a way down the replicas that stay have to be RUNNING, too.
     """
     if not hold.movements:
         return None
@@ -65,9 +65,9 @@ def settled(hold: Hold) -> Span | None:
 
 
 def _there_since(hold: Hold, level: Level, way: Way) -> Instant:
-    """Moment of the hold from which RUNNING was at a level that a later decision only confirmed.
+    """Moment of the hold since which RUNNING was at a level that a later decision only confirmed.
 
-    It may have come from above or from below. The step itself if it was there all along.
+    RUNNING may have come from above or from below. The moment is the step itself if it never left.
     """
     since = Way(hold.begun_s, way.until_s)
     both = (Level(direction, level.replicas) for direction in ("up", "down"))
@@ -77,6 +77,6 @@ def _there_since(hold: Hold, level: Level, way: Way) -> Instant:
 
 
 def _levels(movement: Movement) -> tuple[Level, ...]:
-    """Levels to be reached and kept: after a way down, too, as many have to be RUNNING."""
+    """Levels to be reached and kept; after a way down, as many replicas also have to be RUNNING."""
     own = Level(movement.direction, movement.after)
     return (own,) if movement.direction == "up" else (own, Level("up", movement.after))

@@ -16,9 +16,9 @@ from scalelag.plan.stages import Direction
 
 
 class Way(msgspec.Struct, frozen=True):
-    """Time in which replicas follow a movement, whose last decision was there by `decided_s`.
+    """Time in which replicas follow a movement, whose last decision was made by `decided_s`.
 
-    `preceded_s` is when the target moved before it.
+    `preceded_s` is the time of the target's move before it.
     """
 
     from_s: float
@@ -102,8 +102,8 @@ def movements_within(
 def turns(movements: Sequence[Movement], foreign: Sequence[Window]) -> int:
     """Return how often the target turned within a hold.
 
-    A decision at a `foreign` time, in which something else than the autoscaler moved replicas, such as
-    an update, turns nothing back.
+    At `foreign` times something other than the autoscaler moved replicas, such as an update. A
+    decision at such a time is no turn.
     """
     decisions = [decision for one in movements for decision in one.decisions]
     own = [_direction(one) for one in decisions if not is_within(one.at, foreign)]

@@ -12,7 +12,8 @@ from reports.model.intervals import Instant
 _LATE_SHARE = 0.05
 """Share of moments that a busy process may note late.
 
-A clock that is off by a share of the time between two polls contradicts as large a share of them.
+A clock that is off by some share of the time between two polls contradicts about that share of
+them.
 """
 
 
@@ -34,7 +35,7 @@ class ComparedMoment(NamedTuple):
 
     @property
     def shifts(self) -> tuple[float, float]:
-        """The least and the most that the clock can be moved by so that both agree."""
+        """The least and the most by which the clock can be moved so that both agree."""
         slack_s = self.told.skew_s + ORDER_TOLERANCE_S
         return (
             self.seen.lo_s - slack_s - self.told.lo_s,
@@ -43,11 +44,11 @@ class ComparedMoment(NamedTuple):
 
 
 def off_clocks(moments: Iterable[ComparedMoment]) -> AbstractSet[str]:
-    """Clocks of which most moments contradict polling, or of which more agree with it once it is moved.
+    """Clocks of which most moments contradict polling, or of which more would agree if it was moved.
 
-    The other moments of such a clock agree by chance, or have nothing to be compared with: polls leave
-    room for an error that is smaller than the time between them. A line in twenty may contradict them,
-    where a process is busy.
+    The other moments of such a clock agree by chance, or have nothing to be compared with. Polls
+    cannot show an error that is smaller than the time between them. A busy process may contradict
+    them in one line of twenty.
     """
     by_clock: defaultdict[str, list[ComparedMoment]] = defaultdict(list)
     for moment in moments:
@@ -58,9 +59,9 @@ def off_clocks(moments: Iterable[ComparedMoment]) -> AbstractSet[str]:
 def off_clocks_of_replicas(
     moments: Sequence[ComparedMoment], off: AbstractSet[str]
 ) -> AbstractSet[str]:
-    """Clocks of which the logs of replicas are not believed, if those in `off` are not.
+    """Clocks of replica logs that are not believed, given those of the controller's in `off`.
 
-    Nodes are placed by the controller's log: if its clock is off, so are all.
+    The clocks of nodes are set by the controller's log: if its clock is off, so are all others.
     """
     own = [moment for moment in moments if moment.of_replica]
     by_log = {one.told.clock for one in moments if not one.of_replica}
@@ -78,7 +79,7 @@ def _is_off(told: Sequence[ComparedMoment]) -> bool:
 
 
 def _most_at_one_shift(told: Sequence[ComparedMoment]) -> int:
-    """The most moments that agree with polling if the clock is moved by one shift."""
+    """The most moments that agree with polling after the clock is moved by one shift."""
     edges = [
         edge
         for lo, hi in (moment.shifts for moment in told)

@@ -21,8 +21,8 @@ from reports.model.steps import (
     measured_phase,
 )
 
-# Two decisions are a turn of the controller's loop (0.1 s) apart; `decide` may end a little before
-# the interval of its own one does, at the submission that followed.
+# Two decisions are a turn of the controller's loop (0.1 s) apart. `decide` may end a little before
+# the interval of its decision does: at the submission that followed.
 _SAME_TURN_S = 0.05
 _NO_POLL_SOURCE = "polling does not show requests"
 _NO_REPLICA = "no single replica completed it"
@@ -49,7 +49,7 @@ def up_phases(
 ) -> PhasedLag:
     """Phases on the way up of `life`, the critical replica, between the step and its hold's end.
 
-    `movement` is the one that answered the step: `decide` ends with one of its decisions.
+    `movement` answered the step: `decide` ends with one of its decisions.
     """
     submitted = life.begun
     decided = _decided(movement, timeline, life.listed.hi_s, submitted)
@@ -78,9 +78,9 @@ def event_phases(
 
 
 def decided_only(begun_s: float, movement: Movement) -> PhasedLag:
-    """Phases of a movement without a critical replica: only `decide` can be told.
+    """Phases of a movement without a critical replica: only `decide` is known.
 
-    It ended with one of the decisions, which is not known.
+    It ended with one of the decisions; which one is not known.
     """
     names = UP_PHASES if movement.direction == "up" else DOWN_PHASES
     first, last = movement.first.not_before(begun_s), movement.last.not_before(begun_s)
@@ -92,7 +92,7 @@ def decided_only(begun_s: float, movement: Movement) -> PhasedLag:
 
 
 def widened(phases: Sequence[Phase], others: Sequence[Sequence[Phase]]) -> tuple[Phase, ...]:
-    """The same phases, with bounds that hold for the `others` as well, where these were measured."""
+    """The same phases, with bounds that also hold for the `others`, as far as theirs were measured."""
     found: list[Phase] = []
     for phase in phases:
         same = [one for of_one in others if (one := measured_phase(of_one, phase.name))]
@@ -106,7 +106,7 @@ def widened(phases: Sequence[Phase], others: Sequence[Sequence[Phase]]) -> tuple
 
 
 def _starting(life: ReplicaLife) -> list[_Breakpoint]:
-    """From the submitted actor to RUNNING; without its log, as far as polling tells."""
+    """From the submitted actor to RUNNING; without the replica's log, as far as polling tells."""
     if life.entered is None or life.initialized is None:
         begun = life.entered or life.allocated
         return [_Breakpoint("allocate", begun), _Breakpoint("initialize", life.running)]
@@ -120,7 +120,7 @@ def _starting(life: ReplicaLife) -> list[_Breakpoint]:
 def down_phases(
     begun_s: float, ended_s: float, life: ReplicaLife, movement: Movement, timeline: Timeline
 ) -> PhasedLag:
-    """Phases on the way down of `life`, the last replica to go; as `up_phases`."""
+    """Phases on the way down of `life`, the last replica to go; otherwise as `up_phases`."""
     stopping = life.stopping
     by_s = life.shown_stopping_s or (stopping.hi_s if stopping else ended_s)
     decided = _decided(movement, timeline, by_s, stopping)
@@ -135,7 +135,7 @@ def down_phases(
 def split_decide(phases: Sequence[Phase], delay_s: float | None, reason: str) -> tuple[Phase, ...]:
     """Add the parts of `decide`: `delay`, as configured, and `detect`, the rest.
 
-    `delay_s` is None if neither can be told, for `reason`.
+    If `delay_s` is None, both parts are unknown for `reason`.
     """
     decide = phases[0]
     if decide.value is None or decide.lo is None or decide.hi is None:
@@ -176,10 +176,10 @@ def _decided(
 ) -> Instant | None:
     """Moment of the movement's last decision that was seen no later than its effect.
 
-    Both are compared by the receive time of the poll that first showed them: by `lo` the next
-    poll's decision would seem to come before what the poll before had already shown. Where one
-    poll showed a decision and its effect, and an earlier decision was not carried out yet, it may
-    be the earlier one's effect: the moment then spans both. A logged decision is a point.
+    Both are compared by the receive times of the polls that showed them first. By `lo`, the next
+    poll's decision would seem to come before what the poll before had shown. One poll may show both
+    a decision and an effect, while an earlier decision is not carried out yet. The effect may then
+    be that one's, and the moment spans both decisions. A logged decision is a point.
     """
     seen = [d for d in movement.decisions if d.at.hi_s <= by_s and _can_precede(d.at, effect)]
     if not seen:
@@ -198,7 +198,7 @@ def _decided(
 def failed_tries(timeline: Timeline, from_s: float, to_s: float) -> list[ReplicaLife]:
     """Replicas submitted after `from_s` that were given up before `to_s` without ever RUNNING.
 
-    Those that a new version replaced, or that went with the whole deployment, did not fail.
+    Replicas that a new version replaced, or that went with the whole deployment, did not fail.
     """
     return [
         life
@@ -213,7 +213,7 @@ def failed_tries(timeline: Timeline, from_s: float, to_s: float) -> list[Replica
 
 
 def _first_try(life: ReplicaLife, decided: Instant | None, timeline: Timeline) -> Instant | None:
-    """Moment at which the first replica was submitted that failed to start before `life`."""
+    """Moment at which the first replica that failed to start before `life` was submitted."""
     if decided is None:
         return None
     failed = failed_tries(timeline, decided.lo_s, life.begun.hi_s)
@@ -224,8 +224,8 @@ def _first_try(life: ReplicaLife, decided: Instant | None, timeline: Timeline) -
 def _phases(begun: Instant, ended_s: float, breakpoints: Sequence[_Breakpoint]) -> PhasedLag:
     """Phases between the step and each breakpoint in turn.
 
-    One without an end is null, and so is the one after it, which has no beginning: their time is
-    what the total leaves unattributed. A breakpoint before the step counts as the step itself.
+    A phase without an end is null, and so is the next one, which has no beginning. Their time is
+    the unattributed part of the total. A breakpoint before the step counts as the step itself.
     """
     within = [
         None if b.end is None or b.end.hi_s > ended_s else b.end.not_before(begun.lo_s)

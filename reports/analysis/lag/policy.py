@@ -1,4 +1,4 @@
-"""Autoscaling settings of a deployment in effect, with Ray's defaults for those not recorded."""
+"""Autoscaling settings in effect of a deployment, with Ray's defaults for those not recorded."""
 
 import math
 from typing import Any
@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.model.controller import DEFAULT_LOOP_S
 from scalelag.ray_versions import (
     DELAYS_BY_CLOCK,
     DOWNSCALING_NAMES,
@@ -19,27 +20,24 @@ from scalelag.ray_versions import (
 from scalelag.record.effective import Scaling, scaling_of
 from scalelag.record.run_info import DeploymentInfo
 
-DEFAULT_LOOP_S = 0.1
-"""Pause between two turns of the controller's loop (RAY_SERVE_CONTROL_LOOP_INTERVAL_S)."""
-
 _ROUNDING = 1e-6
 _LOOPS = 4
 EXTERNAL = "an external scaler decides (external_scaler_enabled): what it wants is not known"
 _BY_WAY_OF_ONE = "downscale_to_zero_delay_s"
-"""Came with the rule that the last replica goes alone (`_apply_delay_logic`); null where unset."""
+"""Came with the rule that the last replica goes alone (`_apply_delay_logic`); null if unset."""
 
 
 class Policy(msgspec.Struct, frozen=True):
     """An autoscaling configuration in effect. Durations in seconds; the names are Ray Serve's.
 
-    `min_replicas` and `max_replicas` are in effect, as in `scaling`, which tells where they come from.
-    `default` is False for a policy of the user's own, whose demand is not known; `timed` tells whether
-    Ray applies delays, factors and bounds to it (to its own always, to others since 2.55:
-    `_apply_autoscaling_config` and `_apply_app_level_autoscaling_config` in
-    `ray/serve/autoscaling_policy.py`). From none at all it goes to `first_replicas`, without a delay,
-    until one runs. `by_way_of_one` tells that the last replica, or gang, goes by a decision of its own,
-    `delays_in_turns` that delays are counted in turns of the control loop (before 2.55). The factors
-    multiply the way from the present number of replicas to the wanted one.
+    `min_replicas` and `max_replicas` are those in effect; `scaling` tells where they come from.
+    `default` is False for a policy of the user's own, whose demand is not known. `timed`: Ray
+    applies delays, factors and bounds. It does so to its own policy always, to others since 2.55
+    (`_apply_autoscaling_config` and `_apply_app_level_autoscaling_config` in
+    `ray/serve/autoscaling_policy.py`). From zero, the policy goes to `first_replicas` without a
+    delay, until one is RUNNING. `by_way_of_one`: the last replica, or gang, goes by a decision of
+    its own. `delays_in_turns`: delays are counted in turns of the control loop (before 2.55). The
+    factors multiply the way from the present number of replicas to the wanted one.
     """
 
     min_replicas: int
@@ -64,7 +62,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def whose(self) -> str | None:
-        """Whose policy it is, and that its demand is not known; None for Ray's own."""
+        """Whose policy it is, as a text which adds that its demand is not known; None for Ray's."""
         if self.default:
             return None
         if self.scaling.external:
@@ -79,8 +77,8 @@ class Policy(msgspec.Struct, frozen=True):
         """Replicas that the default policy settles at for each mean of open requests, unbounded.
 
         Ray computes `ceil(n * (ongoing / (n * target_ongoing_requests)))`, without any tolerance
-        (`ray/serve/autoscaling_policy.py`); its scaling factors change the way there, not the end. In
-        gangs it is rounded up to whole ones (`GangSchedulingAutoscalingPolicy`).
+        (`ray/serve/autoscaling_policy.py`). Its scaling factors change the way there, not the end.
+        Gangs round it up to whole gangs (`GangSchedulingAutoscalingPolicy`).
         """
         replicas = whole_replicas(ongoing / self.target_ongoing_requests)
         size = self.scaling.gang_size
@@ -106,17 +104,18 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def shortest_drain_s(self) -> float:
-        """Seconds that a stopped replica stays at least: only then it checks if it is done."""
+        """Least seconds that a stopped replica stays: only after them it checks if it is done."""
         return max(self.graceful_shutdown_wait_loop_s, self.least_drain_s or 0.0)
 
     def delays(self, before: int, after: int, seen: int | None = None) -> tuple[float, ...]:
-        """Delays that are waited out one after another on the way from `before` to `after` replicas.
+        """Delays, one after another, on the way from `before` to `after` replicas.
 
-        A factor below 1 makes several decisions of one, each with its delay; no more than were `seen`.
-        Up from none the first decision waits for nothing (`_get_cold_start_scale_up_replicas`), so
-        that delays count only for the replicas beyond `first_replicas`. Down to none the last
-        replica, or gang, waits for `downscale_to_zero_delay_s`, and those before it for
-        `downscale_delay_s` (`_apply_delay_logic`).
+        A factor below 1 splits one decision into several, each with its delay, but into no more
+        than were `seen`. Up from zero the first decision has no delay
+        (`_get_cold_start_scale_up_replicas`), so delays count only for the replicas beyond
+        `first_replicas`. Down to zero the last replica, or gang, waits for
+        `downscale_to_zero_delay_s`, and those before it for `downscale_delay_s`
+        (`_apply_delay_logic`).
         """
         others = None if seen is None else seen - 1
         if after > before:
@@ -141,7 +140,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 def whole_replicas(replicas: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Round up, except for the noise of a computed mean: a millionth above n counts as n."""
+    """Round up, but ignore the noise of a computed mean: a millionth above n counts as n."""
     return np.ceil(replicas * (1 - _ROUNDING)).astype(np.int64)
 
 

@@ -74,7 +74,7 @@ def first_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
 def last_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
     """Reach of `level` after which it held until the end of `way`; None if the last poll misses it.
 
-    Once it was reached, polls that hide what the autoscaler did are no miss.
+    Afterwards, a poll that hides the autoscaler's work is no miss.
     """
     polls = timeline.polls_within(way.from_s, way.until_s)
     before = timeline.poll_before(way.from_s)
@@ -95,7 +95,7 @@ def last_reach(timeline: Timeline, level: Level, way: Way) -> Reach | None:
 def _at_once(level: Level, before: ReplicaPoll, way: Way) -> bool:
     """Return whether the level was reached already when the way began.
 
-    A poll from before the target last moved says nothing of that.
+    A poll from before the target's last move does not count.
     """
     return level.is_reached(before) and before.sent_s >= way.preceded_s
 
@@ -131,7 +131,7 @@ def _rivals(
     critical: ReplicaLife | None,
     at: Callable[[ReplicaLife], Instant | None],
 ) -> Iterator[ReplicaLife]:
-    """Others that may have completed the level as well: their ends are not told apart from its own."""
+    """Other replicas that may have completed the level, as far as polling tells."""
     end = at(critical) if critical else None
     for life in lives:
         own = at(life)
@@ -143,7 +143,7 @@ def _rivals(
 
 
 def _end_of_mixed(moments: Sequence[Instant], needed: int) -> Instant | None:
-    """Moment at which `needed` had come, if logs have some of them and polls the rest; else None."""
+    """Moment at which `needed` had come, if logs tell of some and polls of the others; else None."""
     logged = sum(1 for at in moments if at.clock)
     if not 0 < logged < len(moments):
         return None
@@ -155,7 +155,7 @@ def _end_of_mixed(moments: Sequence[Instant], needed: int) -> Instant | None:
 def _within(at: Instant, shown_s: float | None, crossing: _Crossing) -> bool:
     """Return True if `at` lies between the polls of `crossing`.
 
-    A poll that has shown it has counted it: its logged time only decides if no poll did.
+    Once a poll has shown it, that poll has counted it. Its logged time decides only if no poll did.
     """
     if shown_s is not None:
         return shown_s == crossing.hi_s
@@ -166,7 +166,7 @@ def _within(at: Instant, shown_s: float | None, crossing: _Crossing) -> bool:
 def _nth(
     lives: Sequence[ReplicaLife], needed: int, at: Callable[[ReplicaLife], Instant | None]
 ) -> ReplicaLife | None:
-    """The one with which the number that was needed was complete; of polling's ties, the last."""
+    """The replica that completed the needed number; the last of all if polling cannot tell."""
     if not lives:
         return None
     exact = all(moment is not None and moment.clock for moment in map(at, lives))
@@ -174,14 +174,14 @@ def _nth(
 
 
 def _running_order(life: ReplicaLife) -> tuple[float, float, float, str]:
-    """Orders replicas by RUNNING; within one poll, the latest along its way is the last."""
+    """Sort key: RUNNING; within one poll, the replica that was allocated and listed last comes last."""
     running = life.running.mid_s if life.running else float("-inf")
     allocated = life.allocated.hi_s if life.allocated else float("-inf")
     return (running, allocated, life.listed.hi_s, life.replica)
 
 
 def _gone_order(life: ReplicaLife) -> tuple[float, float, float, str]:
-    """Orders replicas by when they were gone; within one poll, by when they began to stop."""
+    """Sort key: gone; within one poll, the beginning of its stop."""
     gone = life.gone.mid_s if life.gone else float("-inf")
     stopping = life.stopping.hi_s if life.stopping else 0.0
     return (gone, stopping, life.listed.hi_s, life.replica)

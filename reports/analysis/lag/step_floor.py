@@ -17,10 +17,11 @@ from reports.analysis.lag.floor import (
     wanted_before,
 )
 from reports.analysis.lag.phases import decisions_of, split_decide
-from reports.analysis.lag.policy import DEFAULT_LOOP_S, EXTERNAL, Policy
+from reports.analysis.lag.policy import EXTERNAL, Policy
 from reports.analysis.lag.step_lag import StepLag
 from reports.analysis.lag.timeline import Timeline
 from reports.analysis.load.open_requests import OpenRequests
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Span, between, longer_than, point
 from reports.model.steps import DelayReport, FloorReport, Phase
 from scalelag.plan.stages import LoadStep
@@ -35,7 +36,7 @@ _UNSEEN_DRAIN = (
 _PROXY_DRAIN_S = 28.0
 _LOOPS_DOWN = 2
 _BIN_S = 0.25
-# Requests of a step need a moment to come to be open; a load that comes later than that came slowly.
+# A step's requests take a moment until they are open. Load that takes longer than this rose slowly.
 _LATE_LOAD_S = 1.0
 _HOW_MANY = "polling cannot tell one decision from several between two polls"
 _NOT_BEYOND = (
@@ -53,9 +54,9 @@ _NOT_FIRST = "the target moved the other way first: the delay counts from an unk
 class ScalingSetup(msgspec.Struct, frozen=True):
     """Facts that the floors of all steps of a deployment depend on.
 
-    `policy` is None if the number of replicas is fixed. `open_requests` are those at the deployment,
-    None if they are not known. `may_hide_drain` tells that it may be the ingress of a Ray with HAProxy
-    mode (2.55). `is_external` tells that an external scaler decides.
+    `policy` is None if the number of replicas is fixed. `open_requests` are those at the
+    deployment, None if not known. `may_hide_drain`: it may be the ingress of a Ray with HAProxy
+    mode (2.55). `is_external`: an external scaler decides.
     """
 
     timeline: Timeline
@@ -70,9 +71,8 @@ class ScalingSetup(msgspec.Struct, frozen=True):
 class StepFloor(msgspec.Struct, frozen=True):
     """Floor and delay of one step; `floor` is None for `reason`, or if the step has no lag.
 
-    Beside a floor, `reason` says what it may lack.
-
-    `phases` are those of the lag, `decide` with its parts.
+    If there is a floor, `reason` says what may be missing from it. `phases` are those of the lag,
+    with `decide` in its parts.
     """
 
     phases: tuple[Phase, ...]
@@ -82,7 +82,7 @@ class StepFloor(msgspec.Struct, frozen=True):
     wanted_before: bool = False
 
     def excess(self, total_s: Span | None) -> Span | None:
-        """Total beyond the floor, as uncertain as both, or censored; None if not known."""
+        """Total beyond the floor, with the uncertainty of both, or censored; None if not known."""
         floor = self.floor
         if floor is None or total_s is None:
             return None
@@ -112,7 +112,7 @@ def step_floor(setup: ScalingSetup, step: LoadStep, lag: StepLag, begun_s: float
     waited = _waited(setup, policy, lag, decided, begun_s)
     delay_s = delays[0] if delays else 0.0
     wanted = _wanted_before(lag, policy, ongoing)
-    # Of what was wanted before the step it is not known when the delay began.
+    # If more was wanted before the step, it is not known when the delay began.
     delay = None if wanted else delay_report(waited, policy, floor, setup.loop_s, delay_s)
     first = decided[0] if decided and waited else None
     unsure = _is_stretched(delay) and not _stayed_beyond(setup, policy, lag, begun_s, first)
@@ -142,10 +142,10 @@ def _is_stretched(delay: DelayReport | None) -> bool:
 def _stayed_beyond(
     setup: ScalingSetup, policy: Policy, lag: StepLag, begun_s: float, first: Span | None
 ) -> bool:
-    """Return True if more were wanted all the time from when that was known until a decision.
+    """Return True if more were wanted all the time until a decision, once the autoscaler knew of it.
 
-    A delay starts over whenever the average falls back. That it did is known of an up step of Ray's
-    own policy only; there, what is not known was not beyond.
+    A delay starts over whenever the average falls back. Only for an up step of Ray's own policy is
+    it known whether it did; if requests are unknown there, the answer is False.
     """
     if lag.direction != "up" or not policy.default or not lag.replicas_before or first is None:
         return True
@@ -165,7 +165,7 @@ def _ongoing(
 ) -> Ongoing | None:
     """Open requests around the step, or around the end of its backlog; None if not known.
 
-    Only of Ray's own policy is it known from how many on it wants more, or fewer.
+    Only for Ray's own policy is the number known from which on it wants more, or fewer.
     """
     requests, decide = setup.open_requests, lag.phase("decide")
     if requests is None or not policy.default:
@@ -175,7 +175,7 @@ def _ongoing(
     enough = enough_for_fewer(policy, _begun_with(lag))
     if lag.direction == "up" or around.before <= enough or decide is None or decide.lo is None:
         return around
-    # The decision proves that it was over a delay before, if the autoscaler did not see all of it.
+    # The decision proves that the backlog was over one delay before, though more may be on record.
     most_s = decide.lo - (delays[0] if delays else 0.0) - _LOOPS_DOWN * DEFAULT_LOOP_S
     lasted_s = backlog_s(requests, begun_s, most_s, enough)
     if not lasted_s:
@@ -189,7 +189,7 @@ def _delays(policy: Policy, lag: StepLag) -> tuple[float, ...]:
 
 
 def _begun_with(lag: StepLag) -> int:
-    """Replicas that its first decision compares with: the target, of which some may start or leave."""
+    """Number that its first decision starts from: the target, though not all of it may be RUNNING."""
     if lag.answer is None or _from_none(lag):
         return lag.replicas_before or 0
     return lag.answer.before or lag.replicas_before or 0
@@ -201,21 +201,21 @@ def _seen(lag: StepLag) -> int | None:
 
 
 def _from_none(lag: StepLag) -> bool:
-    """Return True if its first decision, from no replicas at all, waited for no delay."""
+    """Return True if its first decision came at zero replicas, and so without a delay."""
     return lag.direction == "up" and not lag.replicas_before
 
 
 def _delay_in_all(lag: StepLag, delays: Sequence[float], decisions: int) -> float:
-    """Delays of `decisions` in all; each beyond `delays` waits for the first of them."""
+    """Sum of the delays of `decisions`; each one beyond `delays` waits for the first of them."""
     free = 1 if _from_none(lag) else 0
     besides = max(0, decisions - free - len(delays))
     return sum(delays) + (besides * delays[0] if delays else 0.0)
 
 
 def _may_be_more(lag: StepLag, decided: Sequence[Span], delays: Sequence[float]) -> bool:
-    """Return True if what polling saw as one decision may be several, each with its delay.
+    """Return True if one decision in polling may be several, each with its delay.
 
-    So it is where polling cannot tell with which of several decisions `decide` ended.
+    It is also True if polling cannot tell which of several decisions ended `decide`.
     """
     decide = lag.phase("decide")
     least_s = decide.lo if decide else None
@@ -233,7 +233,7 @@ def _may_be_more(lag: StepLag, decided: Sequence[Span], delays: Sequence[float])
 def _waited(
     setup: ScalingSetup, policy: Policy, lag: StepLag, decided: Sequence[Span], begun_s: float
 ) -> Span | None:
-    """From when it could be wanted first until the decision that a delay held up; None if unseen."""
+    """Time until the decision that a delay held up, from its first possible moment; None if unseen."""
     if not _from_none(lag):
         return _once_wanted(setup, policy, lag, decided[0], begun_s) if decided else None
     running = [
@@ -253,10 +253,10 @@ def _waited(
 def _once_wanted(
     setup: ScalingSetup, policy: Policy, lag: StepLag, decided: Span, begun_s: float
 ) -> Span:
-    """`decided`, its lower bound from when enough requests were open to want more.
+    """`decided`, its lower bound counted from when enough requests were open to want more.
 
-    A ramp, or sparse arrivals, may bring them long after the step began. An average over a look-back
-    may know of them that much later.
+    With a ramp, or sparse arrivals, that may be long after the step began. An average over a
+    look-back may rise that much later still.
     """
     requests = setup.open_requests
     if lag.direction != "up" or not policy.default or requests is None:
@@ -309,8 +309,8 @@ def _wanted_before(lag: StepLag, policy: Policy, ongoing: Ongoing | None) -> boo
 def _came_sooner(lag: StepLag, decided: Sequence[Span], delay_s: float, loop_s: float) -> bool:
     """Return True if the first decision came sooner after the step than its delay allows.
 
-    The delay was running already at the step then, so that its length is unknown. `loop_s` is the
-    time of the control loop that the floor counts beside the delay, where more was wanted already.
+    The delay was then running before the step, so its length is unknown. `loop_s` is the floor's
+    time of the control loop, if more was wanted already.
     """
     if _from_none(lag):
         return False

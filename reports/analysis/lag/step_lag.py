@@ -1,8 +1,8 @@
 """Lag of one load step for one deployment (docs/metrics.md#step-lag and #movements).
 
-The step is answered by the first movement of the target in its direction. The critical replica is the
-last to reach RUNNING (or to go) among those that the level of this movement needed; its breakpoints
-cut the lag into phases that share them, so that they add up.
+The step is answered by the first movement of the target in its direction. The critical replica is
+the last of those needed for this movement's level to reach RUNNING (or to go). Its breakpoints cut
+the lag into phases; neighbours share a breakpoint, so that they add up.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import msgspec
 
 from reports.analysis.lag.hold import (
-    BLIND_S,
     Hold,
     edge,
     joined,
@@ -33,7 +32,16 @@ from reports.analysis.lag.phases import PhasedLag, decided_only, down_phases, up
 from reports.analysis.lag.reach import Level
 from reports.analysis.lag.timeline import ReplicaLife, ReplicaPoll, Timeline
 from reports.model.intervals import Instant, Span, around, between, longer_than, point
-from reports.model.steps import MovementReport, Phase, PhaseName, measured_phase
+from reports.model.steps import (
+    BLIND_S,
+    DOWN_PHASES,
+    NOT_OVER,
+    UP_PHASES,
+    MovementReport,
+    Phase,
+    PhaseName,
+    measured_phase,
+)
 from scalelag.plan.stages import Direction, LoadStep
 from scalelag.ray_versions import TARGET_REPLICAS, named
 from scalelag.wording import count
@@ -53,9 +61,9 @@ class _Answer(msgspec.Struct, frozen=True):
 class StepLag(msgspec.Struct, frozen=True):
     """Lag of one step: its total and phases, or None with a reason.
 
-    `answer` is the movement that answered the step; `level` the number of replicas that it led to.
-    `course` has all movements of its hold. It is `unmoved` if none of them went in its direction, and
-    none was under way.
+    `answer` is the movement that answered the step. `level` is the number of replicas that it led to,
+    or those `wanted` if nothing answered. `course` has all movements of its hold. `unmoved`: none of
+    them went in the step's direction, and none was under way.
     """
 
     direction: Direction
@@ -73,11 +81,14 @@ class StepLag(msgspec.Struct, frozen=True):
     course: tuple[Movement, ...] = ()
     unmoved: bool = False
     reversals: int = 0
+    wanted: int | None = None
 
     @property
     def level(self) -> int | None:
-        """Number of replicas that the answer led to; the last target if nothing answered."""
-        return self.answer.after if self.answer else self.target_after
+        """Number of replicas that the answer led to, or was wanted to; the last target without one."""
+        if self.answer is not None:
+            return self.answer.after
+        return self.target_after if self.wanted is None else self.wanted
 
     @property
     def censored(self) -> bool:
@@ -95,6 +106,17 @@ class StepLag(msgspec.Struct, frozen=True):
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, None if it was not measured."""
         return measured_phase(self.phases, name)
+
+    def missed(self, hold_s: float, wanted: int, why: str) -> "StepLag":
+        """The lag of a step that `wanted` so many replicas, and got no decision in `hold_s`."""
+        names = UP_PHASES if self.direction == "up" else DOWN_PHASES
+        return msgspec.structs.replace(
+            self,
+            total_s=longer_than(hold_s),
+            reason=f"{self.reason}; {why}",
+            phases=tuple(Phase(name, reason=NOT_OVER) for name in names),
+            wanted=wanted,
+        )
 
 
 def step_lag(step: LoadStep, zero_s: float, timeline: Timeline) -> StepLag:
@@ -170,7 +192,7 @@ def _answer(hold: Hold) -> _Answer:
 
 
 def _fell_back(hold: Hold, level: Level, movement: Movement) -> bool:
-    """Return True if a way down took back one up, of the same hold, on which no replica had come."""
+    """Return True if a way down took back one up of the same hold, before any replica had come."""
     until_s = movement.turned.hi_s if movement.turned else hold.ended_s
     polls = [hold.before, *hold.timeline.polls_within(hold.begun_s, until_s)]
     stayed = all(poll.running + poll.recovering <= level.replicas for poll in polls)
@@ -257,7 +279,7 @@ def _phases(
     critical: ReplicaLife | None,
     rivals: Sequence[ReplicaLife] = (),
 ) -> PhasedLag:
-    """Phases of the critical replica, each as wide as those of all that may have been the one."""
+    """Phases of the critical replica, widened to those of all replicas that may have been it."""
     if critical is None:
         return decided_only(hold.begun_s, movement)
     phased = up_phases if hold.step.direction == "up" else down_phases
@@ -269,7 +291,7 @@ def _phases(
 
 
 def _short(hold: Hold) -> str | None:
-    """Sentence on replicas that were missing at the end of a hold in which the target did not turn."""
+    """Sentence on replicas missing at the end of a hold in which the target did not turn."""
     serving, target = serving_in(hold.after), hold.after.target
     turned = len(hold.movements) > 1
     if serving is None or target is None or serving >= target or hold.after.hidden or turned:
@@ -278,9 +300,9 @@ def _short(hold: Hold) -> str | None:
 
 
 def _total(begun_s: float, ended: Instant, narrowed: Instant | None) -> Span:
-    """From the step to its end, in the middle of what the order of its phases leaves of that.
+    """From the step to its end; the value is the middle of what the order of its phases allows.
 
-    The bounds are those of the end by itself: they hold also if another clock of the phases is off.
+    The bounds are those of the end alone: they hold even if another clock of the phases is off.
     """
     seen = between(point(begun_s), ended.not_before(begun_s))
     if narrowed is None:

@@ -23,8 +23,8 @@ def stopping_report(
 ) -> StoppingReport:
     """Requests that were open while a replica was STOPPING; `until_s` is the watch's end.
 
-    `rows` are those that can have been for its application: which replica answered a request is not
-    on record. What was due, or happened, before `from_s` does not count.
+    `rows` are those that may have been for its application, since the record does not say which
+    replica answered a request. Requests and times before `from_s` do not count.
     """
     rows = rows_from(rows, from_s)
     stretches = _stretches(timeline, from_s, until_s)
@@ -74,7 +74,7 @@ def _open_in(rows: RequestColumns, block: slice, stretches: Sequence[Window]) ->
 def _stretches(timeline: Timeline, from_s: float, until_s: float) -> tuple[Window, ...]:
     """Windows in which at least one replica was STOPPING.
 
-    A replica that was STOPPING already in the first poll counts from that poll on.
+    A replica that is STOPPING in the first poll counts from that poll on.
     """
     return union(
         (

@@ -1,4 +1,4 @@
-"""Rows become the lives of replicas and the decisions of the autoscaler, one deployment each."""
+"""From rows to the lives of replicas and the decisions of the autoscaler, per deployment."""
 
 import math
 from bisect import bisect_right
@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
+from reports.analysis.lag.decisions import same_moment, settled_decisions
 from reports.analysis.lag.hidden import hidden_windows
 from reports.analysis.lag.log_times import (
     Decision,
@@ -22,15 +23,12 @@ from reports.model.intervals import Instant, Window
 from scalelag.record.evidence_rows import LogEvent
 from scalelag.record.rows import DeploymentKey, Poll, Transition
 from scalelag.record.run_info import ClockInfo
-from scalelag.wording import count
 
 _LONG_AGO_S = float("-inf")
 _STATE_CLOCK = "times in the state of replicas"
-# A restarted controller looks for it; it takes a new user_config; its node is drained, and it serves
-# until another one does (`DeploymentState` in `ray/serve/_private/deployment_state.py`).
+# In turn: a restarted controller looks for it; it takes a new user_config; its node is drained, and it
+# serves until another replica does (`DeploymentState` in `ray/serve/_private/deployment_state.py`).
 _KEPT = ("RECOVERING", "UPDATING", "PENDING_MIGRATION")
-# A logged decision that is this near one that polling saw at another time is the same one.
-_SAME_DECISION_S = 5.0
 _OF_LOG = ("running", "stopping", "gone")
 _OF_ITS_OWN_LOG = ("entered", "initialized", "first_request")
 _DOUBTED = "the clock of its log contradicts polling: when its first request came is not known"
@@ -39,12 +37,12 @@ _DOUBTED = "the clock of its log contradicts polling: when its first request cam
 class ReplicaLife(msgspec.Struct, frozen=True):
     """Moments at which a replica reached each state; None if it did not, or if unknown.
 
-    `listed`, `allocated`, `running`, `stopping` and `gone` are seen by polling, and points where a
-    log tells them; `submitted` is the replica's own field; the rest only logs tell. `shown_*_s` is
-    when the poll was received that first showed a state, whatever the logs say. `replaced`: a new
-    version came in its place. `vanished`: it was last seen before its whole deployment was deleted,
-    which hides how its replicas stop. `request_doubt` says why the logged moment of its first request
-    is not believed.
+    `listed`, `allocated`, `running`, `stopping` and `gone` are seen by polling, and points if a log
+    tells them. `submitted` is the replica's own field; the others come from logs alone. `shown_*_s`
+    is the receive time of the first poll that showed a state, whatever the logs say. `replaced`: a
+    new version came in its place. `vanished`: it was last seen before its whole deployment was
+    deleted, which hides how its replicas stop. `request_doubt` says why the logged moment of its
+    first request is not believed.
     """
 
     replica: str
@@ -74,8 +72,8 @@ class ReplicaLife(msgspec.Struct, frozen=True):
 class ReplicaPoll(msgspec.Struct, frozen=True):
     """One poll's view of the deployment: replicas RUNNING, all listed, and the target.
 
-    `recovering` are those that ran, and go on, under another name (`_KEPT`). `foreign`: an update, a
-    deletion or a changed configuration moves them meanwhile, and not the autoscaler alone.
+    `recovering` replicas run on in another state (`_KEPT`). `foreign`: an update, a deletion or a
+    changed configuration moves replicas at this time, and not the autoscaler alone.
     """
 
     sent_s: float
@@ -88,18 +86,18 @@ class ReplicaPoll(msgspec.Struct, frozen=True):
 
     @property
     def hidden(self) -> bool:
-        """True if RUNNING shows something else than what the autoscaler brought about."""
+        """True if RUNNING does not show the effect of the autoscaler alone."""
         return self.recovering > 0 or self.foreign
 
 
 class Timeline(msgspec.Struct, frozen=True):
     """Everything that is known of one deployment, in the order of time.
 
-    `contradictions` say in words which logged moments lie outside of the polled interval. Polling is
-    believed there, since a log's clock is an estimate; a clock of which most moments contradict polling
-    is not believed at all. `moved_s` are the moments at which something else than the autoscaler moved
-    the target. In `hidden` Serve did not show the deployment. `off` are the clocks not believed.
-    In `told` the probe had a gap, and `polls` are as logs have them. In `away` there was none of it.
+    `contradictions` say in words which logged moments lie outside of the polled interval. Polling
+    is believed there, since a log's clock is an estimate. A clock most of whose moments contradict
+    polling is not believed at all; these are in `off`. `moved_s` are the moments at which something
+    other than the autoscaler moved the target. In `hidden` Serve did not show the deployment. In
+    `told` the probe had a gap, and `polls` come from logs. In `away` the deployment did not exist.
     """
 
     polls: tuple[ReplicaPoll, ...]
@@ -129,11 +127,11 @@ class Timeline(msgspec.Struct, frozen=True):
         return self.polls[max(0, place - 1)]
 
     def foreign(self) -> tuple[Window, ...]:
-        """Times in which Serve did not show it, or not the autoscaler moved its replicas."""
+        """Times in which Serve did not show it, or others than the autoscaler moved replicas."""
         return (*self.hidden, *self.moved_by_others())
 
     def moved_by_others(self) -> tuple[Window, ...]:
-        """Times in which RUNNING shows something else than the autoscaler brought about.
+        """Times in which RUNNING does not show the effect of the autoscaler alone.
 
         Each is from the last poll before such a time to the first one after.
         """
@@ -175,12 +173,12 @@ def build_timeline(
         one for life in lives for _, one in _compared(life, logs.get(life.replica, ReplicaLog()))
     ]
     polled, lines = _decisions(replica_polls), logged_decisions(key, events)
-    told = [one for line in lines if (one := _same_moment(line, polled, polled)) is not None]
+    told = [one for line in lines if (one := same_moment(line, polled, polled)) is not None]
     off = off_clocks([*compared, *told])
     own = off | off_clocks_of_replicas([*compared, *told], off)
     replicas = [_with_log(life, logs.get(life.replica, ReplicaLog()), off, own) for life in lives]
     seen = [before_its_effects(decision, _effects(decision, replicas)) for decision in polled]
-    decisions, denied = _settled(seen, lines, off)
+    decisions, denied = settled_decisions(seen, lines, off)
     return Timeline(
         polls=replica_polls,
         decisions=tuple(decisions),
@@ -194,8 +192,8 @@ def build_timeline(
 def _submitted(start_time_s: float | None, clock: ClockInfo | None) -> Instant | None:
     """The replica's own field as a moment.
 
-    Its clock is not that of the controller's log: both are read from the same machine, but through
-    two estimates, whose errors do not cancel.
+    Its clock differs from that of the controller's log. Both belong to the same machine, but are
+    placed by two estimates, whose errors do not cancel.
     """
     if start_time_s is None or clock is None or clock.offset_s is None or clock.error_s is None:
         return None
@@ -238,49 +236,10 @@ def _decisions(polls: Sequence[ReplicaPoll]) -> list[Decision]:
 
 
 def _effects(seen: Decision, lives: Sequence[ReplicaLife]) -> list[tuple[Instant | None, ...]]:
-    """Moments of each replica that the decision led to, the first of which came at once."""
+    """Moments of each replica that the decision led to; the first of them came at once."""
     if seen.after > seen.before:
         return [(r.submitted, r.entered, r.initialized, r.running) for r in lives]
     return [(life.stopping, life.gone) for life in lives]
-
-
-def _settled(
-    seen: Sequence[Decision], logged: Sequence[Decision], off: AbstractSet[str]
-) -> tuple[list[Decision], list[ComparedMoment]]:
-    """Logged decisions in place of those that polling saw them as; those that contradict it.
-
-    Serve logs none while fewer replicas than `min_replicas` run: those are known from polling. So are
-    all whose line is of a clock that is off.
-    """
-    good = [line for line in logged if line.at.clock not in off]
-    kept = [d for d in seen if not any(agrees(d.at, line.at) for line in good)]
-    denied: list[ComparedMoment] = []
-    believed: list[Decision] = []
-    for line in logged:
-        moment = _same_moment(line, seen, kept)
-        if moment is not None and moment.is_denied:
-            denied.append(moment)
-        elif line.at.clock not in off:
-            believed.append(line)
-    return sorted([*kept, *believed], key=lambda d: d.at.mid_s), denied
-
-
-def _same_moment(
-    line: Decision, seen: Sequence[Decision], kept: Sequence[Decision]
-) -> ComparedMoment | None:
-    """A logged decision beside the one seen at its time, else the same one of `kept` near it."""
-    found = next((d for d in seen if agrees(d.at, line.at)), None)
-    found = found or next((d for d in kept if _is_same(d, line)), None)
-    if found is None:
-        return None
-    what = f"the decision from {line.before} to {count(line.after, 'replica')}"
-    return ComparedMoment(what, found.at, line.at)
-
-
-def _is_same(seen: Decision, line: Decision) -> bool:
-    return (seen.before, seen.after) == (line.before, line.after) and abs(
-        seen.at.mid_s - line.at.mid_s
-    ) < _SAME_DECISION_S
 
 
 def _polled_lives(
@@ -340,9 +299,9 @@ def _compared(life: ReplicaLife, log: ReplicaLog) -> Iterator[tuple[str, Compare
 def _with_log(
     life: ReplicaLife, log: ReplicaLog, off: AbstractSet[str], own: AbstractSet[str]
 ) -> ReplicaLife:
-    """`life` with the log's moments, but those that polling denies, and those of clocks in `off`.
+    """`life` with the log's moments, except those that polling denies and those of clocks in `off`.
 
-    `own` are those of which the logs of replicas are not believed.
+    The clocks in `own` are not believed in logs of replicas.
     """
     told: dict[str, Instant | None] = {
         "submitted": life.submitted or log.submitted,
@@ -372,8 +331,8 @@ def _doubt(
 ) -> str | None:
     """Reason not to believe the moment of the first request; None if there is none.
 
-    Polling has no moment of its own for it, so what it says of the same clock decides, and of when
-    the replica ran.
+    Polling has no such moment. So two other things decide: whether that clock's other moments agree
+    with polling, and when the replica ran.
     """
     if request is None:
         return None

@@ -33,15 +33,15 @@ _FOREVER_S = math.inf
 
 
 class Update(msgspec.Struct, frozen=True):
-    """A new version came: `over` is None if it was not there by the last poll.
+    """A new version of a deployment; `over` is None if it had not come fully by the last poll.
 
-    `rolls`: replicas come in place of the old ones, else those take the new version. `replaced` are
-    the old ones that were stopped for it; `taken_away` is how many more of them went meanwhile, since
-    the target fell. It ended at `over` with status `failed` in place of HEALTHY, or with what `cut`
-    says before it was whole; `ready_s` is when Serve called it HEALTHY after all. `from_start`: it was
-    coming already when watching began. `unsure_s`: the autoscaler's status took the place of UPDATING
-    then, while old replicas took the new version, so that nothing tells when they had. `told`: a
-    changed configuration says all that there is to say of it.
+    `rolls`: new replicas replace the old ones; otherwise the old ones take the new version.
+    `replaced` are the old ones stopped for it; `taken_away` counts those that went meanwhile
+    because the target fell. It may end at `over` without being whole: with status `failed`, or for
+    the reason `cut`. `ready_s` is when Serve called it HEALTHY after all. `from_start`: it was
+    coming when watching began. `unsure_s`: the autoscaler's status replaced UPDATING then, so it is
+    not known when the old replicas had the new version. `told`: a changed configuration says all
+    there is to say of it.
     """
 
     begun: Instant
@@ -74,9 +74,9 @@ def updates_of(
     coming: Sequence[Window],
     gone: Sequence[Instant],
 ) -> tuple[Update, ...]:
-    """New versions of `key`, by time, other than those with which it came in the times `coming`.
+    """New versions of `key`, by time, except those with which it came in the times `coming`.
 
-    `gone` is when it was deleted.
+    `gone` are the moments at which it was deleted.
     """
     moves = _moves(run, key)
     lines = [one for one in run.events if one.deployment == key]
@@ -158,7 +158,7 @@ def _parts(statuses: Sequence[StatusChange], lines: Sequence[LogEvent]) -> Itera
 
 
 def _begins(statuses: Sequence[StatusChange]) -> Iterator[int]:
-    """Places of the statuses that begin a new version. A new number of replicas may come before it."""
+    """Indices of the statuses that begin a new version; a new number of replicas may come before it."""
     under_way: StatusChange | None = None
     for number, row in enumerate(statuses):
         if row.trigger != UPDATE_STARTED:
@@ -194,18 +194,19 @@ class _Moves(msgspec.Struct, frozen=True):
         return {name for name in names if self.stopped_s.get(name, _FOREVER_S) > at_s}
 
     def went(self, at: Instant, until_s: float) -> list[str]:
-        """Replicas of the old version that stopped until a moment, by time.
+        """Replicas of the old version that stopped by a moment, in order of time.
 
-        As many were replaced as new ones came; the others went by a bound or the autoscaler.
+        As many of them were replaced as new ones came. The others went by a bound or the
+        autoscaler.
         """
         stopped_s = self.stopped_s
         names = [n for n in self.old(at) if at.lo_s < stopped_s.get(n, -_FOREVER_S) <= until_s]
         return sorted(names, key=lambda name: (stopped_s[name], name))
 
     def rolled_by(self, at: Instant, moved_s: float) -> bool:
-        """Return True if new replicas run in place of all old ones when the autoscaler moved.
+        """Return True if new replicas ran in place of all old ones when the autoscaler moved.
 
-        Replicas that are first listed then may be those that it asked for.
+        Replicas first listed at that moment do not count: the autoscaler may have asked for them.
         """
         new = {n for n in self.new(at, moved_s) if self.listed_s[n] < moved_s}
         starting = {n for n in new if self.running_s.get(n, _FOREVER_S) > moved_s}
@@ -229,8 +230,8 @@ def _moves(run: RecordedRun, key: DeploymentKey) -> _Moves:
 def _there_s(first: Transition, offset_s: float | None) -> float:
     """Moment from which a replica was there; `first` is the row that shows it first.
 
-    Serve lists some replicas only when they stop: those were there at the poll before, or since their
-    start by Serve's own clock.
+    Serve lists some replicas only when they stop. Those were there at the poll before, or since
+    their start by Serve's own clock.
     """
     if first.to_state != "STOPPING" or first.lo_s is None:
         return first.hi_s
@@ -245,7 +246,7 @@ def _split(
     lines: Sequence[LogEvent],
     deploys: Sequence[EventRow],
 ) -> Iterator[Update]:
-    """The new version, or those that came one after another while Serve's status stayed UPDATING."""
+    """The new version, or several that came one after another while the status stayed UPDATING."""
     whole = _update(part, moves, gone)
     until_s = whole.done.lo_s if whole.done else _FOREVER_S
     if part.next_came is not None:
@@ -265,10 +266,10 @@ def _deployed_again(
     lines: Sequence[LogEvent],
     deploys: Sequence[EventRow],
 ) -> Instant | None:
-    """Moment of another version before a moment, by the log, or by an event of the run's own.
+    """Moment of another version before `until_s`, by the log or by an event of this run.
 
-    If its log tells of the first version, it tells of all. An event counts if what came before it is
-    replaced as well, and if it is not the one that brought the next version in the statuses.
+    A log that tells of the first version tells of all. An event counts if what came before it is
+    replaced as well, and if it did not bring the next version in the statuses.
     """
     if part.begun.clock:
         told = [moment(line) for line in lines if line.kind == "version_deployed"]
@@ -289,8 +290,8 @@ def _deployed_again(
 def _update(part: _Part, moves: _Moves, gone: Sequence[Instant]) -> Update:
     """The new version of a part.
 
-    If the autoscaler moves the target in mid-update, or a health check fails, its status takes the
-    place of UPDATING, and the update goes on.
+    In mid-update the status UPDATING may give way to that of the autoscaler, or of a failed health
+    check. The update goes on then.
     """
     begun = part.begun
     moved = next((row for row in part.rows if row.trigger == _AUTOSCALES), None)
@@ -320,7 +321,8 @@ def _update(part: _Part, moves: _Moves, gone: Sequence[Instant]) -> Update:
 def _rolls(part: _Part, moves: _Moves, moved: StatusChange | None) -> bool:
     """Return True if replicas came in place of the old ones.
 
-    When Serve calls it HEALTHY, all that run are of the new version: old ones that still do took it.
+    Once Serve says HEALTHY, all running replicas are of the new version: old ones that still run
+    took it.
     """
     begun, healthy = part.begun, part.healthy
     next_s = part.next_came.hi_s if part.next_came else _FOREVER_S
@@ -335,9 +337,9 @@ def _rolls(part: _Part, moves: _Moves, moved: StatusChange | None) -> bool:
 
 
 def _rolled(part: _Part, moves: _Moves) -> tuple[Instant | None, float]:
-    """Moment at which new replicas ran in place of all, and from which it counts as ready.
+    """Moment at which new replicas ran in place of all old ones, and from which it counts as ready.
 
-    HEALTHY may have been between two polls, if another status, or another version, comes after it.
+    HEALTHY may have been missed between two polls, if another status or version follows.
     """
     begun, healthy, following = part.begun, part.healthy, part.next_came
     for row in part.rows:
@@ -352,7 +354,7 @@ def _rolled(part: _Part, moves: _Moves) -> tuple[Instant | None, float]:
 def _taken(part: _Part, moved: StatusChange | None) -> tuple[Instant | None, float]:
     """Moment at which the old replicas had taken the new version, and from which it counts as ready.
 
-    HEALTHY may have been between two polls, before the autoscaler moved.
+    HEALTHY may have been missed between two polls, before the autoscaler moved.
     """
     begun, healthy = part.begun, part.healthy
     if healthy is None:
@@ -366,7 +368,7 @@ def _taken(part: _Part, moved: StatusChange | None) -> tuple[Instant | None, flo
 def _broken_off(
     part: _Part, gone: Sequence[Instant]
 ) -> tuple[Instant | None, str | None, str | None]:
-    """Moment at which it ended before it was whole, with the status, or with words for what came."""
+    """Moment at which it ended before it was whole, with its status or with words for the reason."""
     ended = [
         (_moment(row, part.begun.lo_s), row.status, None)
         for row in part.rows
@@ -384,7 +386,7 @@ def _broken_off(
 
 
 def _exact(one: Update, lines: Sequence[LogEvent]) -> Update:
-    """The update with its end by the log's last line on a replica that started, if that is within."""
+    """The update, ended by the log's last line on a started replica, if that agrees with polling."""
     if one.done is None or one.unsure_s is not None:
         return one
     logged = [moment(line) for line in lines if line.kind == "started"]

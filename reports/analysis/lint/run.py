@@ -31,11 +31,11 @@ _STAYS_S = 10.0
 class Usage(msgspec.Struct, frozen=True):
     """Work of the replicas beyond `min_replicas` in a run.
 
-    `worked_s` are the replica-seconds in which they were RUNNING and in demand, `idle_s` those in
-    which they were RUNNING beyond demand after the load had fallen, until it rose again or watching
-    ended. `most` were RUNNING at once, `left` still at the end. In `hidden_s` nobody saw how many
-    there were, or others than the autoscaler moved them: all that were in demand count as at work
-    then, and none as idle. For `longest_s` the same number of them was idle without a break.
+    `worked_s` are the replica-seconds in which they were RUNNING and in demand. `idle_s` are those
+    RUNNING beyond demand after the load had fallen, until it rose again or watching ended. `most`
+    were RUNNING at once, `left` still at the end. In `hidden_s` nobody saw how many there were, or
+    others than the autoscaler moved them; all in demand then count as at work, and none as idle.
+    For `longest_s` the same number of them was idle without a break.
     """
 
     worked_s: float

@@ -25,9 +25,9 @@ class _Moments(NamedTuple):
 class Concurrency:
     """Open requests over time: sent and not yet answered. Times in Unix seconds.
 
-    The rows are read in blocks, so that many take little memory, and only blocks with requests that
-    were open in the time that is asked for. Their moments are sorted once, so that a question after
-    a few of them does not go through all rows.
+    The rows are read in blocks, so that many take little memory. Only blocks with requests that
+    were open in the given time are read. Their times are sorted once, so that a question on a few
+    rows does not read all of them.
     """
 
     def __init__(self, rows: RequestColumns) -> None:

@@ -33,6 +33,7 @@ _MAD_TO_SIGMA = 1.4826
 _MADS = 3 * _MAD_TO_SIGMA
 _MOST_EMPTY_SHARE = 0.1
 _FEWEST_OPEN = 1.0
+_ROUNDING = 1e-6
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -57,6 +58,7 @@ class _Bins(msgspec.Struct, frozen=True):
     latency: NDArray[np.float64]
     over_limit: NDArray[np.bool_]
     open: NDArray[np.float64]
+    over: NDArray[np.bool_]
 
 
 def recovery(
@@ -87,7 +89,8 @@ def _recovery(bins: _Bins, first: int) -> Recovery:
         within = bins.latency <= middle + max(_STEADY, _MADS * mad)
     if (why := _unsteady(bins, first)) is not None:
         return Recovery(longer_than(hold_s), why)
-    found = _first_recovered(within & ~bins.over_limit, bins)
+    good = within & ~bins.over_limit & ~_failing(bins, first)
+    found = _first_recovered(good, bins)
     if found is None:
         return Recovery(reason=NO_BREACH)
     at_s = found * BIN_S
@@ -103,17 +106,28 @@ def _baseline_bins(count: int) -> int:
     return int(max(_BASELINE_S / BIN_S, _BASELINE_SHARE * count))
 
 
+def _failing(bins: _Bins, first: int) -> NDArray[np.bool_]:
+    """Bins in which fewer of the requests were answered well than recovery asks for.
+
+    If fewer are in the baseline, which begins with the bin `first`, it is fewer than in that.
+    """
+    usual = bins.completed[first:].sum() / max(1, bins.offered[first:].sum())
+    least = min(_COMPLETED_SHARE, usual - (1 - _COMPLETED_SHARE))
+    return bins.completed < least * bins.offered
+
+
 def _first_recovered(good: NDArray[np.bool_], bins: _Bins) -> int | None:
     """The bin in which latency had recovered; None without a breach, their number if it had not.
 
     A breach is a bin that is not good in a window that is not either: a single slow second among ten
-    is none.
+    is none. In the last window those count whose requests the next step cannot have slowed.
     """
     windows = [slice(at, at + _WINDOW) for at in range(good.size - _WINDOW + 1)]
     mostly = np.array([np.mean(good[window]) >= _GOOD_SHARE for window in windows])
     begun = np.flatnonzero(~good[: mostly.size] & ~mostly)
     if not begun.size:
-        return None
+        at_end = np.count_nonzero(~good[-_WINDOW:] & bins.over[-_WINDOW:])
+        return good.size if at_end > (1 - _GOOD_SHARE) * _WINDOW + _ROUNDING else None
     for at in range(int(begun[0]) + 1, mostly.size):
         offered, completed = (one[windows[at]].sum() for one in (bins.offered, bins.completed))
         if good[at] and mostly[at] and completed >= _COMPLETED_SHARE * offered:
@@ -150,18 +164,20 @@ def _binned(rows: RequestColumns, begun_s: float, count: int, limits: Sequence[S
     sizes = np.diff(places)
     quantile = 0.95 if np.median(sizes) >= _ENOUGH_FOR_P95 else 0.5
     latency, over = np.full(count, np.nan), np.zeros(count, np.bool_)
-    completed = np.zeros(count, np.int64)
+    completed, ended = np.zeros(count, np.int64), np.zeros(count, np.bool_)
     for at in range(count):
         inside = slice(places[at], places[at + 1])
         latency_s = rows.latency_s[inside]
         answered_s = latency_s[(rows.error[inside] < 0) & np.isfinite(latency_s)]
         completed[at] = answered_s.size
+        late = np.count_nonzero(rows.intended_s[inside] + latency_s > edges_s[-1])
+        ended[at] = late <= (1 - _COMPLETED_SHARE) * latency_s.size
         if answered_s.size:
             asked = [limit.quantile or 1.0 for limit in limits]
             middle, *found = quantiles(answered_s, [quantile, *asked]).tolist()
             latency[at] = math.log(max(1e-9, middle))
             over[at] = any(q > limit.limit_s for q, limit in zip(found, limits, strict=True))
-    return _Bins(sizes, completed, latency, over, _open(rows, edges_s))
+    return _Bins(sizes, completed, latency, over, _open(rows, edges_s), ended)
 
 
 def _open(rows: RequestColumns, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Applications as a whole: what calls what, and what holds all the rest up."""
+"""Applications as a whole: who calls whom, and which deployment limits the others."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,9 +27,9 @@ def application_reports(
 ) -> dict[str, ApplicationReport]:
     """Return the tested applications by name; none for records that do not tell.
 
-    A deployment is full if its replicas' slots were all in use through the last quarter of a step, or
-    if a step found that its bounds held it, or what it calls, up. The limit is a full one that calls no
-    other full one, however far behind it.
+    A deployment is full if all its slots were in use through the last quarter of a step. It is also
+    full if its bounds held up a step, its own or one of a deployment that it calls. The limit is
+    the full one that calls no other full one, however far behind.
     """
     zero_s = run.info.zero_s
     bounded = set(_at_their_bounds(deployments))
@@ -114,7 +114,7 @@ def _node(
 def _at_their_bounds(
     deployments: Mapping[DeploymentKey, DeploymentReport],
 ) -> Iterator[DeploymentKey]:
-    """Deployments whose bounds a step was held up by, be it a step of one behind them."""
+    """Deployments whose bounds delayed a step, their own or one of a deployment behind them."""
     for key, report in deployments.items():
         for step in report.steps:
             yield from (f.deployment or key for f in step.findings if f.cause == "bounds")

@@ -21,11 +21,12 @@ def blind_windows(
 ) -> list[Window]:
     """Stretches in which `total` was under half of what was open at the deployment.
 
-    They last longer than the push interval and the look-back, within which it is the settings' doing,
-    and a value that was written after that shows it: one that only holds on is no evidence. A time in
-    which either is not known ends one. What would have asked for no other number of replicas is left
-    out: of two gauges of one request or none, one is often under half of the other. So is the time in
-    which no replica ran (`resting`): Ray decides by what waits at the handles then.
+    They last longer than the push interval and the look-back, within which the settings explain it.
+    A value written after that time is needed as evidence; one that only still holds is none. A time
+    in which either is not known ends a stretch. Two kinds of times are left out. In one, the same
+    number of replicas would have been wanted: of two gauges of one request or none, one is often
+    under half of the other. In the other no replica ran (`resting`), since Ray then decides by what
+    waits at the handles.
     """
     longest_s = policy.metrics_interval_s + policy.look_back_period_s
     found: list[Window] = []
@@ -46,7 +47,7 @@ def blind_windows(
 
 
 def is_blind(policy: Policy, most: float, open_least: float) -> bool:
-    """Return True if so few were counted that it wants fewer replicas than it would."""
+    """Return True if so few were counted that fewer replicas are wanted than should be."""
     if most + _LEAST_UNSEEN >= _HALF * open_least:
         return False
     wanted, would = (

@@ -77,7 +77,7 @@ def _reason(
 def _served(rows: Sequence[SeenRow], key: DeploymentKey, zero_s: float) -> float | None:
     """Requests answered since the last reading before the plan's start.
 
-    A replica that goes takes its count with it: only what is added counts.
+    A replica that goes takes its count with it, so only increases count.
     """
     counts = [
         (row.sent_s, served) for row in rows if (served := row.deployments[key].served) is not None
@@ -96,7 +96,7 @@ def _served(rows: Sequence[SeenRow], key: DeploymentKey, zero_s: float) -> float
 def _points(
     rows: Sequence[SeenRow], key: DeploymentKey, requests: RequestsAt, zero_s: float
 ) -> tuple[SeenPoint, ...]:
-    """A point a reading; of very many every second, third, ..., the last one among them."""
+    """A point for each reading; of very many every second, third, ..., always with the last."""
     every = -(-len(rows) // MOST_POINTS)
     return tuple(
         _point(row, row.deployments[key], requests, zero_s) for row in reversed(rows[::-1][::every])

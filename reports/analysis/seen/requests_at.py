@@ -26,10 +26,10 @@ _NO_TOPOLOGY = "which requests were for this deployment of several cannot be tol
 class RequestsAt(msgspec.Struct, frozen=True):
     """Open requests of one deployment over time.
 
-    `given` is what its policy was given, `open` what was open at it; both are the client's own
-    (`whose`) if every request of the client is one of this deployment. None for `reason`.
-    `client` are the client's open requests for its application, if these can be told. `rows` are the
-    requests that can have been for that: all that no route gives another one.
+    `given` is what its policy was given, `open` what was open at it. Both are the client's own
+    (`whose`) if every request of the client goes to this deployment. None for `reason`. `client`
+    are the client's open requests for its application, if known. `rows` may have been for that
+    application: no route gives them to another one.
     """
 
     given: OpenRequests | None = None

@@ -28,17 +28,17 @@ def routed(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns | st
 
 
 def perhaps_for(rows: RequestColumns, info: RunInfo, app: str) -> RequestColumns:
-    """Return the rows whose requests can have been for `app`: those that a route gives no other.
+    """Return the rows whose requests may have been for `app`: no route gives them to another one.
 
-    An application that came with an event has no known route: what no known one fits may be for it.
-    One without a route of its own is reached through others.
+    The route of an application that came with an event is not known, so requests that fit no known
+    route may be for it. An application without a route of its own is reached through others.
     """
     codes = may_be_for(rows.names, info, app)
     return rows if len(codes) == len(rows.names) else rows.chosen(np.isin(rows.name, codes))
 
 
 def may_be_for(names: Sequence[str], info: RunInfo, app: str) -> list[int]:
-    """Return the codes of those `names` whose requests can have been for `app`, as `perhaps_for`."""
+    """Return the codes of those `names` whose requests may have been for `app` (see `perhaps_for`)."""
     known = info.target.applications
     if app in known and (len(known) == 1 or known[app].route_prefix is None):
         return list(range(len(names)))
@@ -47,10 +47,10 @@ def may_be_for(names: Sequence[str], info: RunInfo, app: str) -> list[int]:
 
 
 def apps_of_names(names: Sequence[str], info: RunInfo) -> list[str | None]:
-    """Return the application that requests of each name are for; None if that cannot be told.
+    """Return the application that requests of each name are for; None if that is not known.
 
-    The path of a request is that of its mix; else that of its name, such as `GET /chat`; else
-    `--path`. The longest route prefix that fits it counts.
+    The path of a request comes from its mix, else from its name, such as `GET /chat`, else from
+    `--path`. The longest route prefix that fits the path counts.
     """
     applications = info.target.applications
     of_mix = {request.name: _path(request.path) for request in info.requests}

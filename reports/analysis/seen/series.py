@@ -32,8 +32,9 @@ class Reading(msgspec.Struct, frozen=True):
 class GaugeSeries:
     """A gauge over time; an `OpenRequests` if it counts requests.
 
-    A value was written in the `age_s` before it was read: it is put in the middle of that, and holds
-    until the next reading, failed or not, if that comes within two exports; otherwise for one export.
+    A value was written within the `age_s` before it was read; the middle of that counts. It holds
+    until the next reading, failed or not, if that comes within two exports; otherwise for one
+    export.
     """
 
     def __init__(self, readings: Sequence[Reading], blur_s: float) -> None:
@@ -68,9 +69,9 @@ class GaugeSeries:
         return np.where(usable, sums / np.where(usable, covered_s, 1.0), np.nan)
 
     def within(self, hold: Window) -> "GaugeSeries":
-        """The same, of readings that can only have been written in `hold`.
+        """The same, from readings that can only have been written in `hold`.
 
-        The last of them holds for an export, also if one that may be of later follows.
+        The last of them holds for an export, even if the next one may be from after the hold.
         """
         age_s = 2 * self._blur_s
         kept = [
@@ -106,7 +107,7 @@ class GaugeSeries:
 def total_series(rows: Sequence[SeenRow], key: DeploymentKey) -> GaugeSeries:
     """Series of what the policy of deployment `key` was given, which the controller alone writes.
 
-    So a value that is not that of the reading before was written since.
+    A value that differs from the reading before has therefore been written since.
     """
     return _series(rows, _values(rows, key, lambda gauges: gauges.total), by_one=True)
 
@@ -139,7 +140,7 @@ def _series(
 
 
 def _ages_s(rows: Sequence[SeenRow], values: Sequence[float | None]) -> list[float]:
-    """Seconds for which each value was written at most: since the reading before, if it is another."""
+    """Greatest age of each value in seconds: since the reading before, if that had another value."""
     ages_s = [row.age_s for row in rows[:1]]
     for before, row, was, value in zip(rows, rows[1:], values, values[1:], strict=False):
         is_new = was is not None and was != value
@@ -148,7 +149,7 @@ def _ages_s(rows: Sequence[SeenRow], values: Sequence[float | None]) -> list[flo
 
 
 def longest_hold_s(age_s: float) -> float:
-    """Seconds for which a reading holds at most, if the next one comes by then: two exports."""
+    """Longest time for which a reading holds if the next one comes by then: two exports."""
     return max(2 * age_s, _SOON_S)
 
 

@@ -15,10 +15,10 @@ FULL = 0.95
 def slots_used(
     run: RecordedRun, key: DeploymentKey, timeline: Timeline, slots: int | None, hold: Window
 ) -> float | None:
-    """Part of the slots of all RUNNING replicas that was in use in a hold's last quarter, on average.
+    """Share of the slots of all RUNNING replicas in use in a hold's last quarter, on average.
 
-    At most 1: the gauges also count what is on its way to a replica that is full. None if they do not
-    show the requests at replicas, or no replica was RUNNING.
+    At most 1, though gauges also count requests on their way to a full replica. None if they do not
+    show the requests at replicas, or if no replica was RUNNING.
     """
     within = Window(hold.to_s - (hold.to_s - hold.from_s) / 4, hold.to_s)
     polls = timeline.polls_within(within.from_s, within.to_s)

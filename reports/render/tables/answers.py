@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from reports.analysis.lag.hold import BLIND_S
 from reports.model.report import Report
-from reports.model.steps import DeploymentReport, StepReport
+from reports.model.steps import BLIND_S, DeploymentReport, StepReport
 from reports.render.tables.deployments import FEW
 from reports.render.tables.lag import idle_steps, needs_nothing, no_cause
 from reports.render.text import finding_words, leading_words, listed, seconds, step_title

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reports.analysis.lag.policy import DEFAULT_LOOP_S
+from reports.model.controller import DEFAULT_LOOP_S
 from reports.model.intervals import Span
 from reports.model.report import Report
 from reports.model.steps import (

@@ -1,6 +1,5 @@
 """One attempt at a run: the target up, the load process, the target down."""
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,15 +30,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """A run as it was asked for. `run` makes it once, and can be called again.
 
     `given` are the plugin's options on the command line, and `options` all of them, typed. Without
-    `host` every attempt starts a cluster; if it is empty, the locustfile's users name it. `locust` are
-    arguments for Locust, `launched` options for the record. `left` are applications that could not be
-    deleted.
+    `host` every attempt starts a cluster; if it is empty, the locustfile's users name it. `headers` go
+    to the dashboard. `locust` are arguments for Locust, `launched` options for the record. `left` are
+    applications that could not be deleted.
     """
 
     given: Mapping[str, Any]
     options: RunOptions
     apps: Sequence[AppConfig]
     host: str | None
+    headers: Mapping[str, str]
     grpc_servicers: Sequence[str]
     cpus: int
     ray: RayChoice | None
@@ -86,7 +86,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             self.apps,
             Endpoint(self.host, self.options.dashboard),
             verify=self.options.verify,
-            headers=self.options.headers_for_dashboard(os.environ),
+            headers=self.headers,
             wait_s=self.wait_s,
             left=self.left,
             replacing=apps_to_deploy(self.options.events),
@@ -107,9 +107,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         given = {**self.given, **(instead or {}), "dashboard": endpoint.dashboard}
         if endpoint.grpc_host is not None:
             given["grpc_host"] = endpoint.grpc_host
-        headers = {} if self.host is None else self.options.headers_for_dashboard(os.environ)
         verify = self.options.verify
-        with placed(self.placement, endpoint, verify=verify, headers=headers) as remote:
+        with placed(self.placement, endpoint, verify=verify, headers=self.headers) as remote:
             load = LoadProcess(
                 option_arguments(given) + ([f"--host={endpoint.host}"] if endpoint.host else []),
                 passed_on=self.locust,

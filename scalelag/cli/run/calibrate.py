@@ -69,8 +69,7 @@ def _one_replica(attempt: Attempt, endpoint: Endpoint) -> list[str]:
     """Return the deployments with one fixed replica each: ours are pinned, others' must be."""
     token = endpoint.token or token_from_environment(os.environ)
     options = attempt.options
-    headers = {} if attempt.host is None else options.headers_for_dashboard(os.environ)
-    dashboard = Dashboard(endpoint.dashboard, time.time, token, options.verify, headers)
+    dashboard = Dashboard(endpoint.dashboard, time.time, token, options.verify, attempt.headers)
     wanted = attempt.options.deployments
     patience = Patience(attempt.wait_s, time.monotonic, time.sleep)
     try:

@@ -32,9 +32,9 @@ from scalelag.errors import (
 )
 from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions, run_options
-from scalelag.options.secrets import hide_argument
 from scalelag.plan.events import check_allowed
 from scalelag.record.run_dir import create_run_dir
+from scalelag.record.secrets import hide_argument
 
 _DEFAULT_APP = "sleeper"
 
@@ -74,6 +74,7 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
         options=options,
         apps=apps,
         host=host,
+        headers={} if host is None else options.headers_for_dashboard(os.environ),
         app_dir=arguments.app_dir,
         grpc_servicers=grpc_servicers(arguments.app) if arguments.app else (),
         cpus=_cpus(arguments, embedded=host is None),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scalelag.cli.run.locust_arguments import PASSED_ON, RUN_OPTION
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.toml_file import MIX_KEYS, PROJECT_FILE, nearest, read_table
@@ -15,6 +16,10 @@ from scalelag.plan.events import below
 
 _OWN_FILE = "scalelag.toml"
 _REQUESTS = "requests"
+MAY_BE_EMPTY = frozenset(option.dest for option in OPTIONS if option.may_be_empty) | {
+    name.removeprefix("--").replace("-", "_") for name in (PASSED_ON, RUN_OPTION)
+}
+"""Options for which an empty text is a value, such as an argument that is somebody else's."""
 # Relative ones count from the file's folder, so that a run can be started from anywhere.
 # What took one value before it could be repeated.
 _ONCE_ONE = ("slo",)
@@ -93,8 +98,8 @@ def _text(path: Path, key: str, value: object, kind: Kind) -> str:
         raise UsageError(f"{path}: {key} takes {kind.value}.")
     if "\0" in str(value):
         raise UsageError(f"{path}: {key} has a NUL character in it.")
-    if key.replace("-", "_") in _PATHS and not value:
-        raise UsageError(f"{path}: {key} is empty, and names no file. Take it out, or name one.")
+    if value == "" and key.replace("-", "_") not in MAY_BE_EMPTY:
+        raise UsageError(f"{path}: {key} is empty. Take it out, or give it a value.")
     is_file = key == "app" and str(value).endswith((".yaml", ".yml"))
     if is_file or key.replace("-", "_") in _PATHS:
         return str(path.parent / str(value))
@@ -115,18 +120,6 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
     if found is not None:
         print(f"scalelag: options of {found}", file=sys.stderr)
     return found
-
-
-def named(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
-    """Return the name of a file or code, None for an empty one that takes the place of the file's.
-
-    Raises typer.BadParameter for any other that is empty, as of a variable without a value.
-    """
-    if value or value is None:
-        return value
-    if param.name in (context.default_map or {}):
-        return None
-    raise typer.BadParameter("this is empty, and names nothing. Leave it out, or name something.")
 
 
 def kinds_of(parameters: Sequence[Any]) -> dict[str, Kind]:

@@ -22,7 +22,6 @@ from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import public_header
-from scalelag.options.secrets import HIDERS
 from scalelag.packages import check_packages
 from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
@@ -36,6 +35,7 @@ from scalelag.plugin.parent import (
     read_outcome,
 )
 from scalelag.record.run_info import EarlierAttempt
+from scalelag.record.secrets import HIDERS
 
 _STOP_TIMEOUT_S = 45.0
 _WEB_PORT = 8089
@@ -261,9 +261,11 @@ def _found(part: str) -> Path:
 
 
 def _check_syntax(file: Path) -> None:
-    """Raise UsageError where Locust would print a traceback of its own internals."""
+    """Raise UsageError where Locust would print a traceback of its own internals, or end with 1."""
     if not file.is_file():
         return
+    if file.suffix != ".py":
+        raise UsageError(f"-f {file}: the name of a locustfile ends with .py. Rename it.")
     try:
         compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
     except OSError as error:

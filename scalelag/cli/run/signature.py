@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 import typer
 
-from scalelag.cli.run.config_file import Config, named
+from scalelag.cli.run.config_file import Config
 from scalelag.cli.run.locust_arguments import PASSED_ON
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.option import Option
@@ -273,12 +273,7 @@ def _annotation(option: Option) -> Any:  # noqa: ANN401  a type is made here
     text = f"{option.help}  [default: {option.default}]" if shown else option.help
     return Annotated[
         kinds.get(option.type, str) | None,
-        typer.Option(
-            option.flag,
-            help=text,
-            rich_help_panel=option.section,
-            callback=named if option.is_local else None,
-        ),
+        typer.Option(option.flag, help=text, rich_help_panel=option.section),
     ]
 
 

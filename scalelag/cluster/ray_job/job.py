@@ -12,6 +12,7 @@ import msgspec
 from probes.dashboard import VERSION_PATH, Dashboard
 from scalelag.cluster.preflight import Patience
 from scalelag.errors import UNREADABLE, RetryAdvice, TargetError
+from scalelag.record.secrets import hide_url_secrets
 
 JOBS_PATH = "/api/jobs/"
 AT_THE_END = Patience(20.0, time.monotonic, time.sleep)
@@ -127,7 +128,7 @@ class RayJob:
             said = self.logs() or self.state().message or ""
         except TargetError as error:
             return f"(its log cannot be read: {error})"
-        lines = [line for line in said.splitlines() if line.strip()]
+        lines = [line for line in hide_url_secrets(said).splitlines() if line.strip()]
         return "\n".join(lines[-_LAST_LINES:]) or "(none)"
 
     def _page(self, path: str, kind: type[_T]) -> _T:

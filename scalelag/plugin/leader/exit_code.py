@@ -20,6 +20,7 @@ class ExitCode:
         self._environment = environment
         self._ours = EXIT_PASSED
         self._by_locust = True
+        self._has_run = False
 
     def set(self, code: int, *, by_locust: bool = True) -> None:
         """Set the code of a run. If it passed, Locust's rule may still find it failed (`by_locust`).
@@ -30,7 +31,7 @@ class ExitCode:
             self._environment.process_exit_code = code
         elif self._ours != EXIT_PASSED and self._environment.process_exit_code == self._ours:
             self._environment.process_exit_code = None
-        self._ours, self._by_locust = code, by_locust
+        self._ours, self._by_locust, self._has_run = code, by_locust, True
 
     def settle(self) -> None:
         """Decide when Locust quits, after all other listeners of `quitting`.
@@ -68,6 +69,23 @@ class ExitCode:
         elif unopened_by is not None:
             raised.code = _status(raised) or EXIT_INVALID
 
+    def explain(self, code: int) -> None:
+        """Say whose `code` the process ends with, if it is not that of its last run, which passed."""
+        if not self._has_run or self._ours != EXIT_PASSED or code == EXIT_PASSED:
+            return
+        if self._environment.process_exit_code is not None:
+            why = "the locustfile set it"
+        elif self._has_errors():
+            why = (
+                "by Locust's rule, since a request failed or a task raised; --exit-code-on-error 0, or "
+                "a gate of yours on errors, takes its place"
+            )
+        else:
+            why = (
+                "by Locust's rule, since a listener or greenlet raised: its traceback stands above"
+            )
+        say(f"the run passed, and the exit code is {code}: {why}")
+
     def _fire(self, hook: EventHook, given: dict[str, Any]) -> list[int]:
         """Fire `hook`; return the codes of the listeners that called `sys.exit()`."""
         codes: list[int] = []
@@ -76,9 +94,16 @@ class ExitCode:
             held.add_listener(_holding(listener, codes))
         held.fire(**given)
         for code in codes:
-            if code != EXIT_PASSED or self._environment.process_exit_code is None:
-                self._environment.process_exit_code = code
+            self._take(code)
         return codes
+
+    def take(self, raised: SystemExit) -> None:
+        """Let an exit while the test ends set the code, as one in a listener does."""
+        self._take(_status(raised))
+
+    def _take(self, code: int) -> None:
+        if code != EXIT_PASSED or self._environment.process_exit_code is None:
+            self._environment.process_exit_code = code
 
     def _fire_and_end(self, hook: EventHook, given: dict[str, Any]) -> None:
         """Fire `hook`, and end Locust's page after an exit; a headless test ends anyway."""

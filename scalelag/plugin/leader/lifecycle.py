@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 from gevent import GreenletExit
 from locust.env import Environment
-from locust.runners import STATE_INIT, LocalRunner, MasterRunner, Runner
+from locust.runners import LocalRunner, Runner
 
 from reports.analysis.gates import judges_errors
 from reports.model.report import Report
@@ -35,7 +35,7 @@ from scalelag.plugin.leader.start_form import StartForm
 from scalelag.plugin.leader.stopper import exiting_code, stopping_code
 from scalelag.plugin.leader.worker_messages import WorkerMessages
 from scalelag.plugin.parent import PARENT_VARIABLE, Outcome, note_outcome, told_by_parent
-from scalelag.plugin.process import interrupt_locust, leave
+from scalelag.plugin.process import awaits_workers, interrupt_locust, is_stopping, leave
 from scalelag.plugin.web.runs import WebRuns
 from scalelag.plugin.worker.worker import LoadWorker
 from scalelag.record.clock import Clock
@@ -294,9 +294,10 @@ class Lifecycle:
         self.on_test_stop()  # without effect if Locust fired it; its greenlet may have been ended
         self.process_code.settle()
 
-    def on_quit(self) -> None:
-        """Print the report last of all, below what Locust has to say."""
+    def on_quit(self, code: int) -> None:
+        """Print the report last of all, below what Locust has to say, and say whose the `code` is."""
         self._reporter.print_last()
+        self.process_code.explain(code)
 
     def interrupt(self, name: str) -> None:
         """End in good order because of the signal `name`; further signals change nothing."""
@@ -317,12 +318,16 @@ class Lifecycle:
         self._end_locust(name)
 
     def take_exit(self, raised: SystemExit) -> bool:
-        """Return True if a `sys.exit()` in a task breaks off a run, and note whose it is."""
+        """Return True if a `sys.exit()` in a run was dealt with: the first in a task breaks it off."""
         who = exiting_code(raised)
         if who is None or self._run is None or not self.state.is_open:
             self.process_code.harden(raised, who if self.state.is_unopened else None)
             return False
-        self._run.note_stopper(who)
+        if self.is_going and not self._run.plan_done and not is_stopping(self._runner):
+            self._run.note_stopper(who)
+            interrupt_locust()
+        else:
+            self.process_code.take(raised)
         return True
 
     def _end_locust(self, name: str) -> None:
@@ -330,20 +335,13 @@ class Lifecycle:
         web_ui = self._environment.web_ui
         if web_ui is not None:
             web_ui.stop()
-        elif self._awaits_workers:
+        elif awaits_workers(self._runner) and not self.has_begun:
             leave(self._runner, EXIT_INTERRUPTED)
         elif not getattr(self._environment.shape_class, "follows_plan", False) and not (
             # Locust handles this one itself, if it has no shape.
             name == "SIGTERM" and self._environment.shape_class is None
         ):
             interrupt_locust()
-
-    @property
-    def _awaits_workers(self) -> bool:
-        """True while a headless master waits for its workers: Locust handles no signal then."""
-        is_master = isinstance(self._runner, MasterRunner)
-        idle = self._runner.state == STATE_INIT and self._runner.shape_greenlet is None
-        return is_master and idle and not self.has_begun
 
     @property
     def _has_page(self) -> bool:

@@ -19,11 +19,17 @@ def stopping_code(frame: FrameType | None) -> str | None:
         module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if module == "locust" and (said := _exception_handled_in(frame)):
             return said
-        if module not in _PASSED_OVER and not frame.f_code.co_filename.startswith("<"):
+        if is_foreign(frame):
             name = Path(frame.f_code.co_filename).name
             return f"{frame.f_code.co_name}() in {name}, line {frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+def is_foreign(frame: FrameType) -> bool:
+    """Return whether `frame` runs code that is neither ours nor Locust's nor Python's."""
+    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return module not in _PASSED_OVER and not frame.f_code.co_filename.startswith("<")
 
 
 def exiting_code(raised: SystemExit) -> str | None:

@@ -15,7 +15,7 @@ from scalelag.foreign import shortened
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import VARIABLE
 from scalelag.options.option import Option
-from scalelag.options.secrets import HIDERS
+from scalelag.record.secrets import HIDERS
 
 _NUMBERS = {"int": int, "float": float}
 LIST_FIELDS = {"deployment": "deployments", "slo": "slos", "gate": "gates"}
@@ -42,9 +42,10 @@ class Refusal(msgspec.Struct, frozen=True):
 def fixed_options(parsed: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Options that whoever reaches the page must not change, with the values given at the start.
 
-    Those are options that name a file or code of this machine. If there is a token for the dashboard, a
-    user in its URL or a header for it, it is also the dashboard, which would be sent them; Prometheus
-    if its URL has a user; the gRPC address if a request has a secret; and path and body that have one.
+    Those are options that name a file or code of this machine. The dashboard is one if there is a
+    token for it, a user in its URL or a header for it, since it would be sent them. Prometheus is
+    one if its URL has a user, the gRPC address if a request has a secret, and path and body if they
+    have one.
     """
     has_token = any(environ.get(name) for name in TOKEN_VARIABLES)
     has_secret = (

@@ -11,9 +11,9 @@ from locust.web import WebUI
 
 from scalelag.cluster.urls import hide_credentials
 from scalelag.console import say
-from scalelag.options.secrets import hide_body_secrets, hide_url_secrets
 from scalelag.plugin.leader.lifecycle import Lifecycle
 from scalelag.plugin.web.start import Start
+from scalelag.record.secrets import hide_body_secrets, hide_url_secrets
 
 TABS = (
     {"title": "Replicas", "key": "scalelag-replicas", "component": "scalelag-replicas"},

@@ -1,19 +1,22 @@
 """Rows of requests, gathered in every process that sends load; the leader writes them."""
 
+from contextlib import suppress
 from struct import Struct
+from struct import error as StructError  # noqa: N812
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scalelag.options.secrets import hide_url_secrets
 from scalelag.plugin.worker.messages import RequestRows
 from scalelag.plugin.worker.request_errors import error_kind
 from scalelag.record.clock import Clock
 from scalelag.record.requests_file import ASKED_FIELDS
+from scalelag.record.secrets import hide_url_secrets
 from scalelag.record.text_codes import TextCodes, parts_of, request_key
 
 _HIGHEST_STATUS = 65535
 _NAN = float("nan")
+_MOST_TOLD = 2.0**31
 
 # Of a row: intended start, when it was done (monotonic, which is read in a third of the time that
 # the run's clock takes), when it was sent, or else milliseconds of service, status, and codes of name
@@ -130,12 +133,9 @@ class RequestRecorder:
         response_length: object = None,  # noqa: ARG002
         **_rest: object,
     ) -> None:
-        """Record what Locust's `request` event tells."""
+        """Record what Locust's `request` event tells. As for Locust, an empty `exception` is none."""
         # `try` is free where it succeeds; isinstance, getattr and dict.get are 20 ns each.
-        try:
-            status = response.status_code or 0
-        except AttributeError:
-            status = 0
+        status = getattr(response, "status_code", 0) or 0
         intended_s = sent_s = _NAN
         if context:
             try:
@@ -149,13 +149,16 @@ class RequestRecorder:
                 tells_more = False
             if tells_more:
                 status = self._add_more(context, status)
-        code = self._name_codes.get((request_type, name))
-        if code is None:
+        try:
+            code = self._name_codes[request_type, name]
+        except (KeyError, TypeError):  # it is new, or no text but a list
             code = self._new_code(request_type, name)
-        error = -1 if exception is None else self._errors.code(error_kind(exception))
-        self._rows += _pack_row(
-            intended_s, self._ticks(), sent_s, response_time or 0.0, status, code, error
-        )
+        error = self._errors.code(error_kind(exception)) if exception else -1
+        row = (intended_s, self._ticks(), sent_s, response_time or 0.0, status, code, error)
+        try:
+            self._rows += _pack_row(*row)
+        except StructError:
+            self._rows += _pack_odd(*row)
 
     def _add_more(self, context: Any, status: int) -> int:  # noqa: ANN401  anything with keys
         """Keep what the context says beside the arrival; returns its status, or else the one given."""
@@ -165,12 +168,13 @@ class RequestRecorder:
 
     def _new_code(self, method: str, name: str) -> int:
         """Code of a method and a name that are new; GET and PUT of one name are two requests."""
-        shown = hide_url_secrets(name) if name else ""
-        key = request_key(method, shown) if shown else request_key("", method)
+        shown = hide_url_secrets(str(name)) if name not in (None, "") else ""
+        key = request_key(str(method), shown) if shown else request_key("", str(method))
         before = len(self._names.texts)
         code = self._names.code(key)
         if len(self._names.texts) > before:  # else it is one of the many others
-            self._name_codes[method, name] = code
+            with suppress(TypeError):
+                self._name_codes[method, name] = code
         return code
 
     def _add_stream(self, times: StreamTimes | None) -> None:
@@ -229,7 +233,9 @@ class RequestRecorder:
         sent_s = rows["sent_s"]
         # What came between an answer and its recording is better added to the service than to the
         # lag: no request was sent later than it says.
-        service_s = np.where(np.isnan(sent_s), rows["service_ms"] / 1000, done_s - sent_s)
+        told_ms = rows["service_ms"]
+        told_s = np.where(np.isfinite(told_ms), np.maximum(told_ms, 0.0), 0.0) / 1000
+        service_s = np.where(np.isnan(sent_s), told_s, done_s - sent_s)
         meant_s = rows["intended_s"]
         intended_s = np.where(np.isnan(meant_s), done_s - service_s, meant_s)
         latency_s = done_s - intended_s
@@ -256,3 +262,18 @@ class RequestRecorder:
             methods=tuple(method for method, _ in map(parts_of, self._names.texts)),
             errors=tuple(self._errors.texts),
         )
+
+
+def _pack_odd(*row: Any) -> bytes:  # noqa: ANN401
+    """Pack a row whose milliseconds or status, of a client of a user's own, are no numbers."""
+    *moments, service_ms, status, name, error = row
+    return _pack_row(*moments, _number(service_ms), int(_number(status)), name, error)
+
+
+def _number(value: Any) -> float:  # noqa: ANN401  anything a user's code passes
+    """Return the number that a client passed as a text, or else 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if abs(number) < _MOST_TOLD else 0.0

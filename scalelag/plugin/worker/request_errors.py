@@ -13,7 +13,6 @@ from typing import Any
 
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
-from scalelag.options.secrets import hide_url_secrets, start_to_read
 from scalelag.record.error_kinds import (
     BACK_PRESSURE,
     CONNECTION_CLOSED,
@@ -26,6 +25,7 @@ from scalelag.record.error_kinds import (
     http_status,
     wrong_answer,
 )
+from scalelag.record.secrets import hide_url_secrets, start_to_read
 
 _MAX_LENGTH = 200
 # https://docs.ray.io/en/latest/serve/: BackPressureError; its status is 503, or 429 as configured.
@@ -62,8 +62,13 @@ class WrongAnswerError(Exception):
     """
 
 
-def error_kind(exception: BaseException) -> str:
-    """Short text that is the same for the same kind of failure, so that failures can be counted."""
+def error_kind(exception: object) -> str:
+    """Short text that is the same for the same kind of failure, so that failures can be counted.
+
+    Clients of a user's own may pass a text in place of an exception, as Locust shows it.
+    """
+    if not isinstance(exception, BaseException):
+        return _fit(str(exception))
     if isinstance(exception, WrongAnswerError):
         return wrong_answer(_fit(str(exception)))[:_MAX_LENGTH]
     response = getattr(exception, "response", None)

@@ -1,21 +1,19 @@
 """Exceptions in the tasks of users, counted by kind in every process that has users."""
 
-import re
 import traceback
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from scalelag.cluster.urls import hide_credentials
 from scalelag.foreign import encodable
-from scalelag.options.secrets import hide_url_secrets, start_to_read
 from scalelag.record.run_info import TaskException
+from scalelag.record.secrets import hide_url_secrets, start_to_read
 
 _MOST_KINDS = 100
 _MAX_LENGTH = 300
 _OTHERS = TaskException("(others)", None, 0)
-# Up to the last @: a password may hold one, too.
-_CREDENTIALS = re.compile(r"(\w://)[^\s'\"<>]*@")
 
 
 class TaskExceptions:
@@ -47,7 +45,7 @@ def _last_line(exception: BaseException) -> str:
     """Last line of the traceback, without what could be a secret in a URL."""
     lines = "".join(traceback.format_exception_only(exception)).strip().splitlines()
     text = lines[-1].strip() if lines else type(exception).__name__
-    read = _CREDENTIALS.sub(r"\1", start_to_read(text, _MAX_LENGTH))
+    read = hide_credentials(start_to_read(text, _MAX_LENGTH))
     return hide_url_secrets(read)[:_MAX_LENGTH]
 
 

@@ -38,9 +38,9 @@ class _SchedAttr(ctypes.Structure):
 def ask_for_short_slices() -> bool:
     """Ask for slices of `SLICE_NS` for the calling thread; its policy and nice value stay.
 
-    Return whether the kernel took the call. It is not made for a thread with a policy of its own
-    (`chrt`), for one whose nice value is below 0, which its children would not inherit either, nor on
-    processors whose call number is not known here.
+    Return whether the kernel took the call. It is not made in three cases: the thread has a policy
+    of its own (`chrt`), its nice value is below 0 (which its children would not inherit either), or
+    the processor's call number is not known here.
     """
     number = _call_number()
     nice = os.getpriority(os.PRIO_PROCESS, 0)

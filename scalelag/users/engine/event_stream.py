@@ -26,7 +26,7 @@ class EventParser:
     def __init__(self) -> None:
         self._begun = False
         self._after_cr = False
-        self._rest = b""
+        self._rest: list[bytes] = []  # pieces of a line: to join them each time takes too long
         self._type = ""
         self._data: list[str] = []
 
@@ -34,10 +34,14 @@ class EventParser:
         """Return the events that `piece` completes, in order."""
         if not piece:
             return []
-        text = self._rest + piece
+        if self._begun and b"\n" not in piece and b"\r" not in piece:
+            self._after_cr = False
+            self._rest.append(piece)
+            return []
+        text = b"".join([*self._rest, piece])
         if not self._begun:
             if len(text) < len(_BOM) and _BOM.startswith(text):
-                self._rest = text
+                self._rest = [text]
                 return []
             self._begun = True
             text = text.removeprefix(_BOM)
@@ -47,12 +51,13 @@ class EventParser:
         self._after_cr = text.endswith(b"\r")
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, self._rest = text.split(b"\n")
+        *lines, rest = text.split(b"\n")
+        self._rest = [rest] if rest else []
         return [event for line in lines if (event := self._line(line))]
 
     def rest(self) -> Event | None:
         """Return the event, if any, whose empty line is missing at the end of the stream."""
-        line, self._rest = self._rest, b""
+        line, self._rest = b"".join(self._rest), []
         return (self._line(line) if line else None) or self._dispatch()
 
     def _line(self, line: bytes) -> Event | None:

@@ -32,10 +32,10 @@ class Pool(Protocol):
 class Response(HTTPResponse):
     """An answer that ends with its own last byte.
 
-    The library's class with a socket gives a connection back with the end of each message, also of an
-    interim one (100, 103), whose final answer is still to come on it; and it calls an answer wrong
-    that stray bytes follow. Here such a connection is closed, and the answer counts, as with curl.
-    This one also takes less than two thirds of its time.
+    The library's class with a socket gives a connection back at the end of each message. It does so
+    for an interim one (100, 103), too, whose final answer is still to come. It also calls an answer
+    wrong that stray bytes follow. Here such a connection is closed, and the answer counts, as with
+    curl. This class also takes less than two thirds of its time.
     """
 
     message_begun = message_complete = False

@@ -40,8 +40,9 @@ class PooledSocket:
 class WatchedSocket(PooledSocket):
     """A socket without TLS, which the loop watches for as long as it is open.
 
-    A socket of gevent first looks if there is data already, which is never so right after a request,
-    and has the kernel watch it again for each answer: both together take a tenth of a request's time.
+    A socket of gevent first checks if there is data already, which is never so right after a
+    request. It also has the kernel watch it again for each answer. Both together take a tenth of a
+    request's time.
     """
 
     def __init__(self, connected: gevent.socket.socket) -> None:

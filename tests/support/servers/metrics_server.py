@@ -1,12 +1,13 @@
 """Metrics ports of nodes, in threads: each answers as a Ray agent does, or as a fault demands."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.ports import free_port
 
 WAIT_STEP_S = 0.01
 
@@ -104,9 +105,7 @@ def running_metrics(
 
 def free_address() -> str:
     """HOST:PORT at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def gauge(name: str, value: float, labels: dict[str, str], stamp_ms: int | None = None) -> str:

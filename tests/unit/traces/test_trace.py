@@ -9,6 +9,8 @@ from scalelag.errors import UsageError
 from scalelag.plan import trace as trace_module
 from scalelag.plan.trace import Trace, TraceSpec, read_trace
 
+TWINS = 'several columns are named "{}": rename all but one.'
+
 
 def csv(header: str, *rows: object) -> str:
     return "\n".join([header, *(str(row) for row in rows)]) + "\n"
@@ -164,7 +166,12 @@ def test_the_column_is_told_by_its_name_or_by_being_the_only_one(
         ),
         ("a,b", "1,2", {"column": "c"}, 'there is no column "c". Columns: a, b.'),
         ("rps", "1", {"time_column": "t"}, 'there is no column "t". Columns: rps.'),
-        ("rps,rps", "1,2", {"column": "rps"}, '2 columns are named "rps".'),
+        *(
+            (f"{name},x,{name}", "1,2,3", options, TWINS.format(name))
+            for name in ("rps", "arrival_s")
+            for options in ({}, {"column": name})
+        ),
+        ("time_s,rps,time_s", "1,2,3", {}, TWINS.format("time_s")),
         (
             "time_s,rps",
             "1,2",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -27,7 +28,7 @@ _SECRET_WORDS = frozenset(
             "assertion",
         ),
         *("auth", "oauth", "authorization", "authorisation", "authentication", "cookie", "cookies"),
-        *("pass", "pwd", "passphrase", "passcode", "otp", "totp", "creds", "verifier"),
+        *("pass", "pw", "pwd", "passphrase", "passcode", "otp", "totp", "creds", "verifier"),
     }
 )
 _SECRET_ENDINGS = (
@@ -58,10 +59,16 @@ _PIECES = re.compile(rf"((?:{_FILLED}|[^&#\s])+)")
 _NAME = re.compile(r"(?:^|[?;])([^=?;]*)=")
 _HARMLESS = re.compile(rf"(?:{_FILLED})+")
 _MOST_ENCODINGS = 3
+_VARIABLES = "env_vars"  # of a `runtime_env`: they hold secrets under any name
 _READ_TIMES = 10
-_USER = re.compile(r"(?<=://)[^/?#&\s]*@")
+# The slashes may be escaped, as some write JSON.
+_USER = re.compile(r"(:\\?/\\?/)[^/?#&\s]*@")
+# As clients quote a header that they cannot send. A word of prose has neither capitals nor figures.
+_AUTHORIZATION = re.compile(
+    r"\b((?i:bearer|basic|token) +)(?=[a-z+/.~_-]{0,200}[A-Z0-9=])[\w+/.~=-]{6,}", re.ASCII
+)
 _ENCODED_USER = re.compile(r"(%3a%2f%2f)(?:(?!%2f|%3f|%23)[^/?#&\s])*%40", re.IGNORECASE)
-_STRING = r'"(?:[^"\\]|\\.)*"'
+_STRING = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'  # what has no end goes to that of the body
 _BODY_PIECES = re.compile(rf'{_FILLED}|{_STRING}|[^\s\[\]{{}}",:]+|.', re.DOTALL)
 _PLAIN_VALUES = frozenset({"true", "false", "null", '""'})
 
@@ -82,7 +89,8 @@ def hide_url_secrets(text: str) -> str:
     """Return `text` without secrets in the URLs and paths of it, for the record.
 
     These are the values of parameters that are named like secrets, in query and fragment; `code` beside
-    `state`, as logins pass it; users and passwords; and URLs in parameters that have such in them.
+    `state`, as logins pass it; users and passwords; what follows `Bearer`, `Basic` or `Token`; and URLs
+    in parameters that have such in them.
     Values that a template fills in stay.
     """
     return _hidden(text, encodings=_MOST_ENCODINGS)
@@ -90,7 +98,8 @@ def hide_url_secrets(text: str) -> str:
 
 def _hidden(text: str, *, encodings: int) -> str:
     """Return `text` without secrets, also in values that are encoded up to `encodings` times."""
-    text = _ENCODED_USER.sub(r"\1", _USER.sub("", text))
+    text = _ENCODED_USER.sub(r"\1", _USER.sub(r"\1", text))
+    text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     if "=" not in text:
         return text
     pieces = _PIECES.split(text)
@@ -106,9 +115,10 @@ def _shown(piece: str, *, login: bool, begun: bool, encodings: int) -> str:
     """Return what lies between two `&`, without the secrets in it; `begun`: its first name is one."""
     found = [one for one in _NAME.finditer(piece) if begun or one.start() > 0 or one[0][0] in "?;"]
     for one in found:
-        name, value = unquote(one[1]), piece[one.end() :]
+        name = unquote(one[1])
         if is_secret_name(name) or (login and name.lower() == "code"):
-            return piece if _HARMLESS.fullmatch(value) else piece[: one.end()] + HIDDEN
+            is_harmless = _HARMLESS.fullmatch(piece, one.end())
+            return piece if is_harmless else piece[: one.end()] + HIDDEN
     if found and _has_secret(piece[found[0].end() :], encodings):
         return piece[: found[0].end()] + HIDDEN
     return piece
@@ -175,7 +185,9 @@ def _text_shown(piece: str) -> str:
     shown = hide_url_secrets(text)
     if '"' in shown and len(text) < len(piece):  # a lone quotation mark is no text
         shown = hide_body_secrets(shown)
-    return piece if shown == text else msgspec.json.encode(shown).decode()
+    if shown == text:
+        return piece
+    return shown if text == piece else msgspec.json.encode(shown).decode()
 
 
 def _decoded(piece: str) -> str:
@@ -184,6 +196,29 @@ def _decoded(piece: str) -> str:
         return msgspec.json.decode(piece, type=str)
     except UNREADABLE:
         return piece
+
+
+def without_secrets(value: Any) -> Any:  # noqa: ANN401  as JSON has it
+    """Return settings of a cluster without the secrets in them, for the record.
+
+    These are values of fields that are named like secrets, of all `env_vars`, and those in URLs.
+    Numbers stay.
+    """
+    if isinstance(value, str):
+        return hide_url_secrets(value)
+    if isinstance(value, list | tuple):
+        return [without_secrets(one) for one in cast("Sequence[Any]", value)]
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {name: _setting_shown(name, one) for name, one in fields.items()}
+    return value
+
+
+def _setting_shown(name: str, value: Any) -> Any:  # noqa: ANN401  as JSON has it
+    if name == _VARIABLES and isinstance(value, dict):
+        return dict.fromkeys(cast("dict[str, Any]", value), HIDDEN)
+    tells = isinstance(value, str | list | tuple | dict) and value
+    return HIDDEN if tells and is_secret_name(name) else without_secrets(value)
 
 
 HIDERS: Mapping[str, Callable[[str], str]] = {
